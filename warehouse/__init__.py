@@ -1,0 +1,1 @@
+"""Where data rests, and its two doors: in (`load`) and out (`publish`)."""

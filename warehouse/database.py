@@ -1,0 +1,85 @@
+"""Connections to the warehouse database: one writer at a time, and a clear word when somebody else holds it."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import duckdb
+import psutil
+
+from warehouse.errors import RecomartError, WarehouseBusyError
+from warehouse.settings import Settings
+
+SCHEMA = Path(__file__).with_name("schema.sql")
+
+
+def busy_message(error_text: str, database: Path) -> str | None:
+    """Say who holds the database, if that is what DuckDB's error is about; None otherwise."""
+    if "Could not set lock on file" not in error_text:
+        return None
+    holder = re.search(r"PID (\d+)", error_text)
+    who = "another process"
+    if holder:
+        who = f"process {holder[1]}"
+        with suppress(psutil.Error):
+            who += f" ({' '.join(psutil.Process(int(holder[1])).cmdline())[:80]})"
+    return f"{database}: {who} is using the warehouse; wait until it has finished, or stop it, and try again"
+
+
+def connect(settings: Settings, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """Open the warehouse database within the memory and threads of the settings.
+
+    Raises:
+        WarehouseBusyError: Another process holds it.
+        RecomartError: It does not exist (read-only), or is no DuckDB file of this version.
+    """
+    if read_only and not settings.database.exists():
+        raise RecomartError(f"{settings.database}: there is no warehouse yet; make one with `recomart run`")
+    settings.warehouse.mkdir(parents=True, exist_ok=True)
+    try:
+        connection = duckdb.connect(
+            str(settings.database),
+            read_only=read_only,
+            config={"memory_limit": settings.memory_limit, "threads": settings.threads},
+        )
+    except duckdb.Error as error:
+        if busy := busy_message(str(error), settings.database):
+            raise WarehouseBusyError(busy) from error
+        reason = str(error).splitlines()[0]
+        raise RecomartError(f"{settings.database}: the warehouse cannot be opened: {reason}") from error
+    connection.execute("set TimeZone = 'UTC'")
+    return connection
+
+
+@contextmanager
+def writer(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the warehouse for writing, with the tables that dbt does not own in place; closed at the end."""
+    connection = connect(settings)
+    try:
+        connection.execute(SCHEMA.read_text(encoding="utf-8"))
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def reader(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the warehouse read-only; closed at the end."""
+    connection = connect(settings, read_only=True)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All statements inside take effect together, or none does."""
+    connection.execute("begin transaction")
+    try:
+        yield
+    except BaseException:
+        connection.execute("rollback")
+        raise
+    connection.execute("commit")

@@ -1,0 +1,9 @@
+"""Errors that a user can act on."""
+
+
+class RecomartError(Exception):
+    """Something a user can mend; the message says what is wrong, where, and what to do."""
+
+
+class WarehouseBusyError(RecomartError):
+    """Another process is writing the warehouse."""

@@ -1,0 +1,148 @@
+"""The door out: versioned read-only copies of what people look at, and the pointer to the newest."""
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+from pydantic import BaseModel, ConfigDict
+
+from warehouse.database import connect
+from warehouse.errors import RecomartError
+from warehouse.settings import Settings
+
+POINTER = "current.json"
+
+
+class Published(BaseModel):
+    """What the pointer says of the copy that is live."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    file: str
+    """Name of the copy in the serving folder."""
+
+    published_at: datetime
+    """When the pointer moved to it (UTC)."""
+
+    run_id: str | None
+    """The model run whose recommendations it holds; None before the first training."""
+
+    rows: dict[str, int]
+    """Rows of each table."""
+
+
+def publish(settings: Settings, tables: Sequence[str]) -> Published:
+    """Copy marts into a new serving copy, verify it, and move the pointer to it.
+
+    Readers of the copy before are not disturbed: its file stays until newer ones have pushed it out.
+
+    Args:
+        settings: Where the warehouse is, and how many copies to keep.
+        tables: Names of the tables of schema `marts` to publish.
+
+    Raises:
+        WarehouseBusyError: Another process is writing the warehouse.
+        RecomartError: A table is missing, or holds no recommendation at all.
+    """
+    now = datetime.now(UTC)
+    settings.serving_dir.mkdir(parents=True, exist_ok=True)
+    copy = settings.serving_dir / f"recomart-{now:%Y%m%dT%H%M%S%fZ}.duckdb"
+    unfinished = copy.with_suffix(".duckdb.tmp")
+    try:
+        rows, run_id = _write_copy(settings, tables, unfinished)
+        _verify(unfinished, rows)
+        unfinished.rename(copy)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    published = Published(file=copy.name, published_at=now, run_id=run_id, rows=rows)
+    _move_pointer(settings, published)
+    _drop_old_copies(settings, keep=copy)
+    return published
+
+
+def _write_copy(settings: Settings, tables: Sequence[str], path: Path) -> tuple[dict[str, int], str | None]:
+    path.unlink(missing_ok=True)
+    with closing(connect(settings, read_only=True)) as connection:
+        connection.execute(f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as copy")
+        rows = {}
+        try:
+            for table in tables:
+                # Rows of one customer together: the app's look-ups then read a few blocks instead of the whole table.
+                columns = connection.execute(f"select * from marts.{table} limit 0").description or []
+                order = "order by user_id" if any(column[0] == "user_id" for column in columns) else ""
+                connection.execute(f"create table copy.{table} as select * from marts.{table} {order}")
+                count = connection.execute(f"select count(*) from marts.{table}").fetchone()
+                rows[table] = int(count[0]) if count else 0
+        except duckdb.CatalogException as error:
+            problem = str(error).splitlines()[0]
+            raise RecomartError(
+                f"{settings.database}: cannot publish: {problem}; build the tables first with `recomart run`"
+            ) from error
+        serving = connection.execute("select max(run_id) from ml.model_runs where is_serving").fetchone()
+        connection.execute("checkpoint copy")
+        connection.execute("detach copy")
+    return rows, serving[0] if serving else None
+
+
+def _verify(path: Path, rows: dict[str, int]) -> None:
+    """Open the copy as its readers will, and count again."""
+    with closing(duckdb.connect(str(path), read_only=True)) as connection:
+        for table, expected in rows.items():
+            count = connection.execute(f"select count(*) from {table}").fetchone()
+            if count is None or count[0] != expected:
+                raise RecomartError(
+                    f"{path}: {table} has {count} rows where the warehouse has {expected}; not published"
+                )
+    if not rows.get("rec_top_n", 0) + rows.get("rec_popular_products", 0):
+        raise RecomartError("there is not one recommendation to publish; see `recomart status` for what was loaded")
+
+
+def _move_pointer(settings: Settings, published: Published) -> None:
+    pointer = settings.serving_dir / POINTER
+    unfinished = pointer.with_suffix(".tmp")
+    with unfinished.open("w", encoding="utf-8") as file:
+        file.write(published.model_dump_json(indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(pointer)
+
+
+def _drop_old_copies(settings: Settings, keep: Path) -> None:
+    copies = sorted(settings.serving_dir.glob("recomart-*.duckdb"))
+    for old in copies[: -settings.serving_copies]:
+        if old != keep:
+            old.unlink()
+
+
+def current(settings: Settings) -> Published:
+    """The copy that is live.
+
+    Raises:
+        RecomartError: Nothing was published yet, or the pointer is damaged.
+    """
+    pointer = settings.serving_dir / POINTER
+    try:
+        return Published.model_validate(json.loads(pointer.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise RecomartError(
+            f"{settings.serving_dir}: nothing is published yet; run `recomart run` (or `make demo`) first"
+        ) from None
+    except ValueError as error:
+        raise RecomartError(f"{pointer}: the pointer is damaged; publish again with `recomart publish`") from error
+
+
+def open_published(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """A read-only connection to the copy that is live."""
+    published = current(settings)
+    try:
+        return duckdb.connect(str(settings.serving_dir / published.file), read_only=True)
+    except duckdb.Error as error:
+        raise RecomartError(
+            f"{settings.serving_dir / published.file}: the published copy cannot be opened "
+            f"({str(error).splitlines()[0]}); publish again with `recomart publish`"
+        ) from error

@@ -1,0 +1,88 @@
+-- The tables that dbt reads and does not own. Raw columns are text, exactly as they arrived.
+
+create schema if not exists raw;
+create schema if not exists ml;
+
+create table if not exists raw.events (
+    event_id varchar, user_id varchar, product_id varchar, event_type varchar, event_at varchar, device varchar,
+    session_id varchar, transaction_id varchar, quantity varchar, price varchar,
+    product_name varchar, category varchar, brand varchar,
+    _extra varchar, _feed varchar not null, _file varchar not null, _line bigint not null
+);
+
+create table if not exists raw.purchases (
+    transaction_id varchar, user_id varchar, product_id varchar, quantity varchar, price varchar, purchased_at varchar,
+    product_name varchar, category varchar, brand varchar,
+    _extra varchar, _feed varchar not null, _file varchar not null, _line bigint not null
+);
+
+create table if not exists raw.products (
+    product_id varchar, product_name varchar, category varchar, brand varchar, price varchar,
+    popularity_score varchar, is_available varchar, updated_at varchar,
+    _extra varchar, _feed varchar not null, _file varchar not null, _line bigint not null
+);
+
+-- What sources.yml declares, so that the SQL can type and translate each feed.
+create table if not exists raw.feeds (
+    feed varchar primary key, kind varchar not null, time_zone varchar not null, timestamp_formats varchar[] not null,
+    carries_purchases boolean not null, carries_products boolean not null, cancelled_transaction_prefix varchar
+);
+
+create table if not exists raw.event_aliases (
+    feed varchar not null, alias varchar not null, event_type varchar not null, primary key (feed, alias)
+);
+
+-- The loader's ledger.
+create table if not exists raw.loaded_files (
+    feed varchar not null, path varchar not null, size_bytes bigint not null, checksum varchar not null,
+    lines bigint not null, rows_loaded bigint not null, rows_rejected bigint not null, loaded_at timestamp not null,
+    primary key (feed, path)
+);
+
+create table if not exists raw.rejected_rows (
+    feed varchar not null, path varchar not null, line bigint not null, text varchar not null, error varchar not null
+);
+
+create table if not exists raw.rejected_files (
+    feed varchar not null, path varchar not null, size_bytes bigint not null, checksum varchar not null,
+    error varchar not null, rejected_at timestamp not null,
+    primary key (feed, path)
+);
+
+create table if not exists raw.seen_columns (
+    feed varchar not null, column_name varchar not null, is_declared boolean not null, first_path varchar not null,
+    primary key (feed, column_name)
+);
+
+-- What the model side writes back.
+create table if not exists ml.dataset_versions (
+    dataset_hash varchar primary key, created_at timestamp not null, as_of timestamp not null,
+    interactions bigint not null, users bigint not null, products bigint not null,
+    first_interaction_at timestamp, last_interaction_at timestamp, settings varchar not null, path varchar not null
+);
+
+create table if not exists ml.model_runs (
+    run_id varchar primary key, trained_at timestamp not null, dataset_hash varchar not null, as_of timestamp not null,
+    config varchar not null, sweeps integer not null, users bigint not null, products bigint not null,
+    interactions bigint not null, fit_seconds double not null, artifact_path varchar not null,
+    is_serving boolean not null
+);
+
+create table if not exists ml.ranking_metrics (
+    run_id varchar not null, as_of_name varchar not null, method varchar not null, k integer not null,
+    users bigint not null, precision double, recall double, ndcg double
+);
+
+create table if not exists ml.evaluation_pairs (
+    run_id varchar not null, as_of_name varchar not null, user_id varchar not null, product_id varchar not null
+);
+
+create table if not exists ml.evaluation_candidates (
+    run_id varchar not null, as_of_name varchar not null, method varchar not null,
+    user_id varchar not null, product_id varchar not null, rank integer not null, score double not null
+);
+
+create table if not exists ml.candidates (
+    run_id varchar not null, user_id varchar not null, product_id varchar not null,
+    rank integer not null, score double not null, reason_product_id varchar, reason_share double
+);

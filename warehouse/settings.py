@@ -1,0 +1,83 @@
+"""One settings object says where everything is; no other module reads the environment."""
+
+import os
+from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Where a warehouse is and how much of the machine it may use; every field can be set as `RECOMART_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix="RECOMART_", frozen=True, use_attribute_docstrings=True)
+
+    warehouse: Path = PROJECT_ROOT / "warehouse"
+    """Folder that holds the database, the serving copies, the model artifacts and the dataset versions."""
+
+    landing: Path | None = None
+    """Folder of raw files as they arrived; `landing` inside the warehouse folder when not given."""
+
+    sources: Path = PROJECT_ROOT / "warehouse" / "sources.yml"
+    """YAML file that declares the feeds of this shop."""
+
+    memory_limit: str = "4GB"
+    """Memory that DuckDB may use before it spills to disk, as DuckDB writes it (`500MB`, `4GB`)."""
+
+    threads: int = 2
+    """Threads that DuckDB may use."""
+
+    serving_copies: int = 3
+    """Published copies to keep, the newest included."""
+
+    @model_validator(mode="after")
+    def _absolute(self) -> Self:
+        # dbt and Dagster run from other folders, so a relative path would mean another place there.
+        for field in ("warehouse", "landing", "sources"):
+            path = getattr(self, field)
+            if path is not None:
+                object.__setattr__(self, field, path.expanduser().resolve())
+        return self
+
+    def environment(self) -> dict[str, str]:
+        """Environment for child processes, so that they work on the same warehouse with the same limits."""
+        own = {f"RECOMART_{name.upper()}": str(value) for name, value in self if value is not None}
+        return {**os.environ, **own}
+
+    @property
+    def landing_dir(self) -> Path:
+        """Folder of raw files as they arrived."""
+        return self.landing or self.warehouse / "landing"
+
+    @property
+    def database(self) -> Path:
+        """The warehouse database; one writer at a time."""
+        return self.warehouse / "recomart.duckdb"
+
+    @property
+    def serving_dir(self) -> Path:
+        """Published read-only copies and the pointer to the newest."""
+        return self.warehouse / "serving"
+
+    @property
+    def models_dir(self) -> Path:
+        """Model artifacts, a folder for each run."""
+        return self.warehouse / "models"
+
+    @property
+    def datasets_dir(self) -> Path:
+        """Training datasets as Parquet files, named by their content hash."""
+        return self.warehouse / "datasets"
+
+    @property
+    def dbt_target_dir(self) -> Path:
+        """What dbt compiles and reports for this warehouse."""
+        return self.warehouse / "target"
+
+    @property
+    def demo_truth_dir(self) -> Path:
+        """What the demo shop's generator planted: its dirt and its customers' hidden tastes."""
+        return self.warehouse / "demo_truth"

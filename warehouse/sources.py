@@ -1,0 +1,176 @@
+"""What a shop sends, as its YAML file declares it: files, format, column mapping, time zone, event aliases."""
+
+import codecs
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from warehouse.errors import RecomartError
+
+Kind = Literal["events", "purchases", "products"]
+EventType = Literal["view", "click", "add_to_cart", "remove_from_cart", "purchase"]
+
+PRODUCT_FACTS = ("product_name", "category", "brand")
+
+COLUMNS: Mapping[Kind, tuple[str, ...]] = {
+    "events": (
+        *("event_id", "user_id", "product_id", "event_type", "event_at", "device", "session_id"),
+        *("transaction_id", "quantity", "price", *PRODUCT_FACTS),
+    ),
+    "purchases": ("transaction_id", "user_id", "product_id", "quantity", "price", "purchased_at", *PRODUCT_FACTS),
+    "products": ("product_id", *PRODUCT_FACTS, "price", "popularity_score", "is_available", "updated_at"),
+}
+"""The columns of each raw table that a mapping may fill, in table order."""
+
+REQUIRED_COLUMNS: Mapping[Kind, tuple[str, ...]] = {
+    "events": ("user_id", "product_id", "event_type", "event_at"),
+    "purchases": ("product_id", "purchased_at"),
+    "products": ("product_id",),
+}
+"""The columns without which no row of a feed could mean anything."""
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+OneOrMany = Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
+
+
+class Feed(BaseModel):
+    """One feed: a set of files of one shape that land in one raw table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    name: str
+    """Name of the feed; the key it is declared under."""
+
+    kind: Kind
+    """The raw table that the rows land in; the feed's name when that is one of the three."""
+
+    files: OneOrMany
+    """Globs of the files, relative to the landing folder."""
+
+    format: Literal["csv", "jsonl", "json"]
+    """`csv`, `jsonl` (one object a line) or `json` (a document that holds a list of objects); each may be gzipped."""
+
+    columns: dict[str, str]
+    """Our column name: the name in the files. Columns are matched by name, never by position."""
+
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    """What separates the fields of a CSV line."""
+
+    encoding: str = "utf-8"
+    """Text encoding, by its Python name."""
+
+    records: str | None = None
+    """For `json`: the key (dotted when nested) of the list of records; the document itself when not given."""
+
+    time_zone: str = "UTC"
+    """IANA name of the zone of timestamps that carry no offset."""
+
+    timestamp_formats: OneOrMany = ("iso",)
+    """`iso`, `epoch_s`, `epoch_ms` or strptime formats; the first that fits a value is taken."""
+
+    event_types: dict[EventType, OneOrMany] = Field(default_factory=dict)
+    """Our event type: the names it goes by in the files, in any casing. Our own names need no mention."""
+
+    carries: tuple[Literal["purchases", "products"], ...] = ()
+    """What else the rows say: `purchases` (events of type purchase are transactions), `products` (product facts)."""
+
+    cancelled_transaction_prefix: str | None = None
+    """A transaction id that starts so is a return."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        known = COLUMNS[self.kind]
+        for column in self.columns:
+            if column not in known:
+                raise ValueError(f"columns: unknown column '{column}'; a feed of {self.kind} knows {', '.join(known)}")
+        for column in REQUIRED_COLUMNS[self.kind]:
+            if column not in self.columns:
+                raise ValueError(f"columns: '{column}' is not mapped, and a feed of {self.kind} needs it")
+        if self.time_zone not in available_timezones():
+            raise ValueError(f"time_zone: '{self.time_zone}' is no IANA time zone, such as {ZoneInfo('Europe/Paris')}")
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError:
+            raise ValueError(f"encoding: Python knows no '{self.encoding}'") from None
+        if self.records is not None and self.format != "json":
+            raise ValueError("records: only a feed of format json has it")
+        if self.kind != "events" and (self.event_types or "purchases" in self.carries):
+            raise ValueError("event_types and carries: [purchases] belong to a feed of events")
+        seen: dict[str, str] = {}
+        for alias, event_type in self.aliases:
+            if seen.setdefault(alias, event_type) != event_type:
+                raise ValueError(f"event_types: '{alias}' stands for both {seen[alias]} and {event_type}")
+        return self
+
+    @property
+    def record_keys(self) -> list[str]:
+        """The keys that lead to the list of records in a JSON document."""
+        return self.records.split(".") if self.records else []
+
+    @property
+    def aliases(self) -> list[tuple[str, EventType]]:
+        """Every name an event type goes by, lower case and trimmed, with the type it stands for."""
+        if self.kind != "events":
+            return []
+        own: tuple[EventType, ...] = ("view", "click", "add_to_cart", "remove_from_cart", "purchase")
+        declared = [(alias.strip().lower(), ours) for ours, aliases in self.event_types.items() for alias in aliases]
+        taken = {alias for alias, _ in declared}
+        return [*dict.fromkeys(declared), *((ours, ours) for ours in own if ours not in taken)]
+
+
+class Sources(BaseModel):
+    """All feeds of one shop."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    shop: str = "RecoMart"
+    """What the shop is called, where people read it."""
+
+    feeds: dict[str, Feed] = Field(min_length=1)
+    """The feeds by name."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_feeds(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not isinstance(data.get("feeds"), dict):
+            return data
+        feeds = {
+            name: {"kind": name, **feed, "name": str(name)} if isinstance(feed, dict) else feed
+            for name, feed in data["feeds"].items()
+        }
+        return {**data, "feeds": feeds}
+
+
+def read_sources(path: Path) -> Sources:
+    """Read and check a sources file.
+
+    Raises:
+        RecomartError: The file is missing, is no YAML, or declares something that does not exist.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecomartError(f"{path}: no such sources file; name one with --sources") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecomartError(f"{path}: the sources file cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or "it cannot be parsed"
+        raise RecomartError(f"{where}: the sources file is no valid YAML: {problem}") from error
+    try:
+        return Sources.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        problem = first["msg"].removeprefix("Value error, ")
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise RecomartError(f"{path}: {where + ': ' if where else ''}{problem}{more}") from error
