@@ -1,0 +1,33 @@
+"""A small demo shop with much dirt, generated once."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.warehouse.demo.audit import Audit, audit_events, audit_purchases
+from warehouse.demo import DemoConfig, generate
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A generated shop, read back."""
+
+    config: DemoConfig
+    landing: Path
+    truth: Path
+    planted: dict[str, Any]
+    events: Audit
+    purchases: Audit
+
+
+@pytest.fixture(scope="package")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    config = DemoConfig(customers=500, products=300, days=30, events=40_000, dirt=0.1, seed=3)
+    folder = tmp_path_factory.mktemp("shop")
+    landing, truth = folder / "landing", folder / "truth"
+    generate(config, landing, truth)
+    planted = json.loads((truth / "planted.json").read_text())
+    return Shop(config, landing, truth, planted, audit_events(landing), audit_purchases(landing))

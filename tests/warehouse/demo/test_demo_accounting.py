@@ -1,0 +1,84 @@
+"""What the generator says it planted is what its files hold."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.warehouse.demo.audit import audit_events, audit_products, audit_purchases, known_products
+from tests.warehouse.demo.conftest import Shop
+from warehouse.demo import DemoConfig, generate
+
+
+def _counts(planted: dict[str, Any], feed: str) -> Counter[str]:
+    counts = dict(planted["feeds"][feed])
+    return Counter(counts | counts.pop("quarantined_by_reason"))
+
+
+def test_planted_events_are_what_the_clickstream_holds(shop: Shop) -> None:
+    planted = _counts(shop.planted, "events")
+    assert planted.pop("undeclared_columns") == 1
+    assert +planted == +shop.events[0]
+
+
+def test_planted_purchases_are_what_the_purchase_files_hold(shop: Shop) -> None:
+    assert +_counts(shop.planted, "purchases") == +shop.purchases[0]
+
+
+def test_planted_products_are_what_the_catalog_holds(shop: Shop) -> None:
+    assert +_counts(shop.planted, "products") == +audit_products(shop.landing)
+
+
+def test_customers_products_and_transactions_are_those_of_the_clean_rows(shop: Shop) -> None:
+    events, purchases = shop.events[1], shop.purchases[1]
+    assert shop.planted["customers"] == len({row["user_id"] for row in (*events, *purchases)} - {None})
+    assert shop.planted["products"] == len(known_products(shop.landing)) == shop.config.products
+    assert shop.planted["transactions"] == len({row["transaction_id"] for row in purchases if row["quantity"] > 0})
+
+
+def test_new_column_appears_halfway(shop: Shop) -> None:
+    first_day = min(row["at"] for row in shop.events[1]).date()
+    half = shop.config.days // 2
+    assert all(row["has_new_column"] == ((row["at"].date() - first_day).days >= half) for row in shop.events[1])
+
+
+def test_default_shop_has_every_kind_of_dirt(tmp_path: Path) -> None:
+    generate(DemoConfig(), tmp_path / "landing", tmp_path / "truth")
+    planted = json.loads((tmp_path / "truth" / "planted.json").read_text())
+    assert abs(planted["feeds"]["events"]["lines"] / DemoConfig().events - 1) < 0.05
+    expected = {
+        "events": "rejected duplicates late odd_casing repeated_files undeclared_columns missing_user missing_product "
+        "unknown_product unknown_event_type bad_timestamp",
+        "purchases": "rejected duplicates late returns missing_user_kept reordered_headers missing_product "
+        "unknown_product bad_timestamp bad_quantity bad_price",
+        "products": "duplicates missing_product bad_price",
+    }
+    for feed, kinds in expected.items():
+        counts = _counts(planted, feed)
+        assert [kind for kind in kinds.split() if not counts[kind]] == []
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        DemoConfig(customers=1, products=1, days=1, events=1, dirt=0.2),
+        DemoConfig(customers=3, products=5, days=2, events=40, dirt=0.2),
+        DemoConfig(customers=200, products=80, days=12, events=4_000, dirt=0.2),
+        DemoConfig(customers=50, products=40, days=1, events=60_000, dirt=0.05),
+        DemoConfig(customers=200, products=80, days=12, events=4_000, dirt=0.0),
+    ],
+    ids=["least", "few", "much dirt", "one big day", "no dirt"],
+)
+def test_accounting_holds_for_shops_of_any_shape(config: DemoConfig, tmp_path: Path) -> None:
+    landing = tmp_path / "landing"
+    generate(config, landing, tmp_path / "truth")
+    planted = json.loads((tmp_path / "truth" / "planted.json").read_text())
+    events = _counts(planted, "events")
+    del events["undeclared_columns"]
+    assert +events == +audit_events(landing)[0]
+    assert +_counts(planted, "purchases") == +audit_purchases(landing)[0]
+    assert +_counts(planted, "products") == +audit_products(landing)
+    if not config.dirt:
+        assert all(feed["clean"] == feed["lines"] for feed in planted["feeds"].values())

@@ -1,0 +1,151 @@
+"""Turns rows into the lines of their files; the same row always gives the same bytes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from warehouse.demo.config import DemoConfig
+from warehouse.demo.dirt import Dirt
+from warehouse.demo.sessions import DAY_MS, DEVICES, EVENT_TYPES, Rows
+from warehouse.demo.world import Ints, World
+
+PURCHASE_COLUMNS = ("transaction_id", "user_id", "product_id", "quantity", "price", "timestamp")
+NEW_COLUMN = "app_version"
+
+ODD_SPELLINGS = ("VIEW", " View ", "Click", "CLICK ", "Add-To-Cart", " ADD-TO-CART ")
+UNKNOWN_EVENT_TYPES = ("hover", "scroll")
+MISSING_USERS = ('"user_id":null,', '"user_id":"",', '"user_id":"  ",', "")
+MISSING_PRODUCTS = ("null", '""')
+UNKNOWN_PRODUCTS = 20
+IMPOSSIBLE_DATES = ("0000-00-00", "2026-02-30", "2026-13-01")
+APP_VERSIONS = ("4.1.0", "4.2.0", "4.2.1")
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """Pieces of a clickstream line, each list ordered as the codes of the rows and then its bad variants."""
+
+    users: pa.Array
+    products: pa.Array
+    event_types: pa.Array
+    dates: pa.Array
+    clock: pa.Array
+    milliseconds: pa.Array
+    devices: pa.Array
+    versions: pa.Array
+
+
+@lru_cache(maxsize=1)
+def _pieces(config: DemoConfig, world: World) -> Pieces:
+    products = [f'"{product}"' for product in (*world.product_ids, *_unknown_products(world))]
+    return Pieces(
+        users=pa.array([*(f'"user_id":"{user}",' for user in world.user_ids), *MISSING_USERS]),
+        products=pa.array([f'"product_id":{product},' for product in (*products, *MISSING_PRODUCTS)]),
+        event_types=pa.array([f'"event_type":"{t}",' for t in (*EVENT_TYPES, *ODD_SPELLINGS, *UNKNOWN_EVENT_TYPES)]),
+        dates=pa.array([*(day_name(config, day) for day in range(config.days)), *IMPOSSIBLE_DATES]),
+        clock=pa.array([f"T{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d}." for s in range(DAY_MS // 1000)]),
+        milliseconds=pa.array([f"{ms:03d}Z" for ms in range(1000)]),
+        devices=pa.array([f'","device":"{device}","session_id":"s' for device in DEVICES]),
+        versions=pa.array(['"}', *(f'","{NEW_COLUMN}":"{version}"}}' for version in APP_VERSIONS)]),
+    )
+
+
+def day_name(config: DemoConfig, day: int) -> str:
+    """ISO date of the day counted from the first."""
+    return (config.start_date + timedelta(days=day)).isoformat()
+
+
+def has_new_column(config: DemoConfig, rows: Rows) -> Ints:
+    """Whether each clickstream row carries the column that appears halfway: (rows,)."""
+    return np.asarray(rows["time"] >= config.days * DAY_MS // 2)
+
+
+def json_lines(config: DemoConfig, world: World, rows: Rows) -> bytes:
+    """Clickstream rows as JSON lines."""
+    if not len(rows):
+        return b""
+    pieces, dirt, session = _pieces(config, world), rows["dirt"], rows["session"]
+    known = len(world.product_ids)
+    user = np.where(dirt == Dirt.MISSING_USER, len(world.user_ids) + session % len(MISSING_USERS), rows["user"])
+    product = np.where(dirt == Dirt.UNKNOWN_PRODUCT, known + session % UNKNOWN_PRODUCTS, rows["product"])
+    missing = known + UNKNOWN_PRODUCTS + session % len(MISSING_PRODUCTS)
+    product = np.where(dirt == Dirt.MISSING_PRODUCT, missing, product)
+    event = np.where(dirt == Dirt.ODD_CASING, len(EVENT_TYPES) + 2 * rows["event"] + session % 2, rows["event"])
+    unknown = len(EVENT_TYPES) + len(ODD_SPELLINGS) + session % len(UNKNOWN_EVENT_TYPES)
+    event = np.where(dirt == Dirt.UNKNOWN_EVENT_TYPE, unknown, event)
+    version = np.where(has_new_column(config, rows), 1 + session % len(APP_VERSIONS), 0)
+    lines = pc.binary_join_element_wise(
+        "{",
+        _take(pieces.users, user),
+        _take(pieces.products, product),
+        _take(pieces.event_types, event),
+        '"timestamp":"',
+        *_timestamp(config, pieces, rows),
+        _take(pieces.devices, rows["device"]),
+        pc.utf8_lpad(pa.array(session).cast(pa.string()), 13, "0"),
+        _take(pieces.versions, version),
+        "",
+    )
+    broken = dirt == Dirt.BROKEN
+    if broken.any():
+        texts = zip(lines.filter(pa.array(broken)).to_pylist(), session[broken], strict=True)
+        cut = pa.array([text[: 15 + int(number) % (len(text) - 20)] for text, number in texts])
+        lines = pc.replace_with_mask(lines, pa.array(broken), cut)
+    joined = pc.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines), "\n")
+    return bytes(joined[0].as_buffer()) + b"\n"
+
+
+def csv_lines(config: DemoConfig, world: World, rows: Rows, columns: Sequence[str]) -> bytes:
+    """Purchase rows as CSV lines with the given order of columns."""
+    if not len(rows):
+        return b""
+    timestamps = pc.binary_join_element_wise(*_timestamp(config, _pieces(config, world), rows), "").to_pylist()
+    unknown = _unknown_products(world)
+    lines = []
+    for row, timestamp in zip(rows.tolist(), timestamps, strict=True):
+        user, product, session, _, dirt, quantity, cents = row
+        fields = {
+            "transaction_id": f"{'r' if dirt == Dirt.RETURNED else 't'}{session:013d}",
+            "user_id": world.user_ids[user],
+            "product_id": world.product_ids[product],
+            "quantity": str(quantity),
+            "price": f"{cents / 100:.2f}",
+            "timestamp": timestamp,
+        }
+        if dirt == Dirt.MISSING_USER:
+            fields["user_id"] = ""
+        elif dirt == Dirt.MISSING_PRODUCT:
+            fields["product_id"] = ""
+        elif dirt == Dirt.UNKNOWN_PRODUCT:
+            fields["product_id"] = unknown[session % UNKNOWN_PRODUCTS]
+        elif dirt == Dirt.BAD_QUANTITY:
+            fields["quantity"] = ("0", "abc")[session % 2]
+        elif dirt == Dirt.BAD_PRICE:
+            fields["price"] = ("n/a", "-1.00")[session % 2]
+        present = columns[: 2 + session % 3] if dirt == Dirt.BROKEN else columns
+        lines.append(",".join(fields[column] for column in present))
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _timestamp(config: DemoConfig, pieces: Pieces, rows: Rows) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """Date, clock and milliseconds of each row; bad ones have a date that no calendar knows."""
+    time, session = rows["time"], rows["session"]
+    impossible = config.days + session % len(IMPOSSIBLE_DATES)
+    day = np.where(rows["dirt"] == Dirt.BAD_TIMESTAMP, impossible, time // DAY_MS)
+    parts = ((pieces.dates, day), (pieces.clock, time // 1000 % (DAY_MS // 1000)), (pieces.milliseconds, time % 1000))
+    date_text, clock, milliseconds = (_take(texts, codes) for texts, codes in parts)
+    return date_text, clock, milliseconds
+
+
+def _unknown_products(world: World) -> list[str]:
+    """Ids that the catalog never mentions."""
+    return [f"p{len(world.product_ids) + 501 + i:05d}" for i in range(UNKNOWN_PRODUCTS)]
+
+
+def _take(texts: pa.Array, codes: Ints) -> pa.Array:
+    return texts.take(pa.array(np.ascontiguousarray(codes)))
