@@ -27,6 +27,11 @@ def busy_message(error_text: str, database: Path) -> str | None:
     return f"{database}: {who} is using the warehouse; wait until it has finished, or stop it, and try again"
 
 
+def limits(settings: Settings) -> dict[str, str | int]:
+    """DuckDB's configuration that holds a connection to the memory and threads of the settings."""
+    return {"memory_limit": settings.memory_limit, "threads": settings.threads}
+
+
 def connect(settings: Settings, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
     """Open the warehouse database within the memory and threads of the settings.
 
@@ -41,15 +46,20 @@ def connect(settings: Settings, *, read_only: bool = False) -> duckdb.DuckDBPyCo
         connection = duckdb.connect(
             str(settings.database),
             read_only=read_only,
-            config={"memory_limit": settings.memory_limit, "threads": settings.threads},
+            config=limits(settings),
         )
     except duckdb.Error as error:
-        if busy := busy_message(str(error), settings.database):
-            raise WarehouseBusyError(busy) from error
-        reason = str(error).splitlines()[0]
-        raise RecomartError(f"{settings.database}: the warehouse cannot be opened: {reason}") from error
+        raise cannot_open(error, settings.database) from error
     connection.execute("set TimeZone = 'UTC'")
     return connection
+
+
+def cannot_open(error: duckdb.Error, database: Path) -> RecomartError:
+    """The error to raise when DuckDB cannot open the warehouse; it says who holds it if that is why."""
+    if busy := busy_message(str(error), database):
+        return WarehouseBusyError(busy)
+    reason = str(error).splitlines()[0]
+    return RecomartError(f"{database}: the warehouse cannot be opened: {reason}")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 from pydantic import BaseModel, ConfigDict
 
-from warehouse.database import connect
+from warehouse.database import cannot_open, limits
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
@@ -67,34 +67,42 @@ def publish(settings: Settings, tables: Sequence[str]) -> Published:
 
 def _write_copy(settings: Settings, tables: Sequence[str], path: Path) -> tuple[dict[str, int], str | None]:
     path.unlink(missing_ok=True)
-    with closing(connect(settings, read_only=True)) as connection:
-        connection.execute(f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as copy")
+    with closing(duckdb.connect(str(path), config=limits(settings))) as connection:
+        _attach_warehouse(connection, settings.database)
         rows = {}
-        try:
-            for table in tables:
-                # Rows of one customer together: the app's look-ups then read a few blocks instead of the whole table.
-                columns = connection.execute(f"select * from marts.{table} limit 0").description or []
-                order = "order by user_id" if any(column[0] == "user_id" for column in columns) else ""
-                connection.execute(f"create table copy.{table} as select * from marts.{table} {order}")
-                count = connection.execute(f"select count(*) from marts.{table}").fetchone()
-                rows[table] = int(count[0]) if count else 0
-        except duckdb.CatalogException as error:
-            problem = str(error).splitlines()[0]
-            raise RecomartError(
-                f"{settings.database}: cannot publish: {problem}; build the tables first with `recomart run`"
-            ) from error
-        serving = connection.execute("select max(run_id) from ml.model_runs where is_serving").fetchone()
-        connection.execute("checkpoint copy")
-        connection.execute("detach copy")
+        for table in tables:
+            try:
+                columns = connection.sql(f"select * from warehouse.marts.{table} limit 0").columns
+            except duckdb.CatalogException as error:
+                raise RecomartError(
+                    f"{settings.database}: there is no table marts.{table} to publish; build it with `recomart run`"
+                ) from error
+            # Rows of one customer together: the app's look-ups then read a few blocks instead of the whole table.
+            order = "order by user_id" if "user_id" in columns else ""
+            connection.execute(f"create table {table} as select * from warehouse.marts.{table} {order}")
+            rows[table] = _count(connection, f"warehouse.marts.{table}")
+        serving = connection.execute("select max(run_id) from warehouse.ml.model_runs where is_serving").fetchone()
     return rows, serving[0] if serving else None
+
+
+def _attach_warehouse(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
+    quoted = str(database).replace("'", "''")
+    try:
+        connection.execute(f"attach '{quoted}' as warehouse (read_only)")
+    except duckdb.Error as error:
+        raise cannot_open(error, database) from error
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    count = connection.execute(f"select count(*) from {table}").fetchone()
+    return int(count[0]) if count else 0
 
 
 def _verify(path: Path, rows: dict[str, int]) -> None:
     """Open the copy as its readers will, and count again."""
     with closing(duckdb.connect(str(path), read_only=True)) as connection:
         for table, expected in rows.items():
-            count = connection.execute(f"select count(*) from {table}").fetchone()
-            if count is None or count[0] != expected:
+            if _count(connection, table) != expected:
                 raise RecomartError(
                     f"{path}: {table} has {count} rows where the warehouse has {expected}; not published"
                 )
@@ -136,13 +144,17 @@ def current(settings: Settings) -> Published:
         raise RecomartError(f"{pointer}: the pointer is damaged; publish again with `recomart publish`") from error
 
 
-def open_published(settings: Settings) -> duckdb.DuckDBPyConnection:
-    """A read-only connection to the copy that is live."""
-    published = current(settings)
+def open_published(settings: Settings, published: Published) -> duckdb.DuckDBPyConnection:
+    """A read-only connection to a published copy.
+
+    Raises:
+        RecomartError: The copy is gone or damaged.
+    """
+    path = settings.serving_dir / published.file
     try:
-        return duckdb.connect(str(settings.serving_dir / published.file), read_only=True)
+        return duckdb.connect(str(path), read_only=True)
     except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
         raise RecomartError(
-            f"{settings.serving_dir / published.file}: the published copy cannot be opened "
-            f"({str(error).splitlines()[0]}); publish again with `recomart publish`"
+            f"{path}: the published copy cannot be opened ({reason}); publish again with `recomart publish`"
         ) from error

@@ -128,7 +128,7 @@ def _json_records(lines: _Lines) -> Records:
 
 
 def _json_document(blocks: Iterator[bytes], feed: Feed) -> Iterator[Records]:
-    """One record with the whole document; the database takes it apart, so that every value stays as it was written."""
+    """One record with the whole document; the database takes it apart with the same functions as single lines."""
     data = b"".join(blocks)
     listed = listed_records(data, feed)
     yield Records(

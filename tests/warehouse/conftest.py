@@ -1,0 +1,71 @@
+"""A warehouse of its own for each test, and a landing folder that is easy to fill."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from warehouse.database import reader
+from warehouse.settings import Settings
+
+EVENTS_JSONL: dict[str, Any] = {
+    "files": "events/*",
+    "format": "jsonl",
+    "columns": {"user_id": "user", "product_id": "item", "event_type": "type", "event_at": "time"},
+}
+
+PURCHASES_CSV: dict[str, Any] = {
+    "files": "purchases/*",
+    "format": "csv",
+    "columns": {"product_id": "sku", "purchased_at": "when", "user_id": "who", "quantity": "qty"},
+}
+
+PRODUCTS_JSON: dict[str, Any] = {
+    "files": "catalog/*",
+    "format": "json",
+    "records": "data.items",
+    "columns": {"product_id": "id", "product_name": "name", "price": "price"},
+}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> "Shop":
+    """An empty shop with three feeds."""
+    return Shop(tmp_path)
+
+
+class Shop:
+    """A landing folder, its sources file and its warehouse."""
+
+    def __init__(self, root: Path) -> None:
+        self.landing = root / "landing"
+        self.landing.mkdir()
+        self.settings = Settings(warehouse=root / "warehouse", landing=self.landing, sources=root / "sources.yml")
+        self.declare(events=EVENTS_JSONL, purchases=PURCHASES_CSV, products=PRODUCTS_JSON)
+
+    def declare(self, **feeds: dict[str, Any]) -> None:
+        """Write the sources file."""
+        self.settings.sources.write_text(yaml.safe_dump({"feeds": feeds}), encoding="utf-8")
+
+    def put(self, path: str, content: str | bytes) -> Path:
+        """Deliver a file."""
+        file = self.landing / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        return file
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Ask the warehouse."""
+        with reader(self.settings) as connection:
+            return connection.execute(query).fetchall()
+
+    def contents(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Everything the loader owns, but for the time it was loaded."""
+        tables: dict[str, Callable[[], list[tuple[Any, ...]]]] = {
+            table: lambda table=table: self.rows(f"select * from raw.{table} order by all")  # type: ignore[misc]
+            for table in ("events", "purchases", "products", "rejected_rows", "seen_columns", "feeds")
+        }
+        tables["loaded_files"] = lambda: self.rows("select * exclude loaded_at from raw.loaded_files order by all")
+        return {name: ask() for name, ask in tables.items()}

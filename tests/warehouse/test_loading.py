@@ -1,0 +1,280 @@
+"""What the loader promises: every line accounted for, nothing twice, nothing half."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+
+import pytest
+
+from tests.warehouse.conftest import EVENTS_JSONL, PURCHASES_CSV, Shop
+from warehouse.errors import RecomartError, WarehouseBusyError
+from warehouse.loading.loader import load
+
+
+def events(count: int, user: str = "u") -> str:
+    lines = (
+        json.dumps({"user": f"{user}{i}", "item": f"p{i % 7}", "type": "view", "time": "2026-01-01T00:00:00Z"})
+        for i in range(count)
+    )
+    return "\n".join(lines) + "\n"
+
+
+def purchases(rows: Iterable[str], header: str = "sku,when,who,qty") -> str:
+    return "\n".join([header, *rows]) + "\n"
+
+
+def test_rows_keep_their_file_line_and_text_as_it_arrived(shop: Shop) -> None:
+    shop.put("events/a.jsonl", '\n{"user":" U1 ","item":"p1","type":"VIEW","time":"noon"}\n\n{"item":"p2"}\n')
+    load(shop.settings)
+    assert shop.rows("select user_id, product_id, event_type, event_at, _file, _line from raw.events order by _line") == [
+        (" U1 ", "p1", "VIEW", "noon", "events/a.jsonl", 2),
+        (None, "p2", None, None, "events/a.jsonl", 4),
+    ]
+
+
+def test_loading_the_same_files_again_changes_nothing(shop: Shop) -> None:
+    shop.put("events/a.jsonl", events(5) + "broken\n")
+    shop.put("purchases/a.csv", purchases(["p1,2026-01-01,u1,2", "p2,2026-01-01"]))
+    load(shop.settings)
+    before = shop.contents()
+    report = load(shop.settings)
+    assert report.rows_loaded == 0
+    assert report.feeds["events"].files_unchanged == 1
+    assert shop.contents() == before
+
+
+def test_changed_content_under_the_same_path_replaces_its_rows_and_rejects(shop: Shop) -> None:
+    shop.put("events/a.jsonl", events(5) + "broken\n")
+    shop.put("events/b.jsonl", events(3))
+    load(shop.settings)
+    shop.put("events/a.jsonl", events(2, user="new"))
+    report = load(shop.settings)
+    assert report.feeds["events"].files_replaced == 1
+    assert shop.rows("select _file, count(*) from raw.events group by all order by all") == [
+        ("events/a.jsonl", 2),
+        ("events/b.jsonl", 3),
+    ]
+    assert shop.rows("select count(*) from raw.rejected_rows") == [(0,)]
+    assert shop.rows("select path, lines from raw.loaded_files order by all") == [
+        ("events/a.jsonl", 2),
+        ("events/b.jsonl", 3),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        (b'{"user":"u1","item":"p1"', "the line is no valid JSON"),
+        (b"[1, 2]", "the JSON value is no object"),
+        (b'{"user":"\xff\xfe","item":"p1"}', "the line is not valid UTF-8"),
+        (b"   ", "the line is no valid JSON"),
+    ],
+)
+def test_a_broken_json_line_is_rejected_with_its_text_and_the_others_load(shop: Shop, line: bytes, error: str) -> None:
+    shop.put("events/a.jsonl", events(2).encode() + line + b"\n" + events(2).encode())
+    report = load(shop.settings).feeds["events"]
+    assert (report.lines, report.rows_loaded, report.rows_rejected) == (5, 4, 1)
+    text = line.decode("utf-8", errors="backslashreplace")
+    assert shop.rows("select line, text, error from raw.rejected_rows") == [(3, text, error)]
+
+
+def test_csv_columns_are_matched_by_name_whatever_their_order(shop: Shop) -> None:
+    shop.put("purchases/a.csv", purchases(["p1,2026-01-01,u1,2"]))
+    shop.put("purchases/b.csv", purchases(["u2,3,2026-01-02,p2"], header="who,qty,when,sku"))
+    load(shop.settings)
+    assert shop.rows("select product_id, purchased_at, user_id, quantity from raw.purchases order by all") == [
+        ("p1", "2026-01-01", "u1", "2"),
+        ("p2", "2026-01-02", "u2", "3"),
+    ]
+
+
+def test_columns_nobody_declared_are_kept_and_reported(shop: Shop) -> None:
+    shop.put("purchases/a.csv", purchases(["p1,2026-01-01,u1,2,gift"], header="sku,when,who,qty,note"))
+    shop.put("events/a.jsonl", '{"user":"u1","item":"p1","type":"view","time":"t","app":{"version":2}}\n')
+    report = load(shop.settings)
+    assert report.undeclared_columns == {"events": ["app"], "purchases": ["note"]}
+    assert json.loads(shop.rows("select _extra from raw.purchases")[0][0]) == {"note": "gift"}
+    assert json.loads(shop.rows("select _extra from raw.events")[0][0]) == {"app": {"version": 2}}
+
+
+def test_ragged_csv_lines_are_rejected_with_what_is_wrong(shop: Shop) -> None:
+    shop.put("purchases/a.csv", purchases(["p1,2026-01-01,u1,2", "p2,2026-01-01,u1", "p3,2026-01-01,u1,2,5", "p4,,,"]))
+    load(shop.settings)
+    assert shop.rows("select line, text, error from raw.rejected_rows order by line") == [
+        (3, "p2,2026-01-01,u1", "3 fields where the header has 4"),
+        (4, "p3,2026-01-01,u1,2,5", "5 fields where the header has 4"),
+    ]
+    assert shop.rows("select product_id, user_id from raw.purchases order by all") == [("p1", "u1"), ("p4", "")]
+
+
+def test_quoted_fields_may_hold_delimiters_quotes_and_line_ends(shop: Shop) -> None:
+    shop.put("purchases/a.csv", 'sku,when,who,qty\r\n"a,b","2026""x","two\r\nlines",1\r\nplain,d,u,2\r\n')
+    load(shop.settings)
+    assert shop.rows("select product_id, purchased_at, user_id, quantity, _line from raw.purchases order by _line") == [
+        ("a,b", '2026"x', "two\r\nlines", "1", 2),
+        ("plain", "d", "u", "2", 4),
+    ]
+
+
+def test_a_stray_quote_costs_its_own_line_only(shop: Shop) -> None:
+    good = [f"p{i},2026-01-01,u{i},1" for i in range(5_000)]
+    shop.put("purchases/a.csv", purchases([*good[:10], '"open,2026-01-01,u,1', *good[10:]]))
+    report = load(shop.settings).feeds["purchases"]
+    assert (report.lines, report.rows_loaded, report.rows_rejected) == (5_001, 5_000, 1)
+    assert shop.rows("select line from raw.rejected_rows") == [(12,)]
+
+
+def test_bom_crlf_delimiter_and_encoding_are_understood(shop: Shop) -> None:
+    shop.declare(purchases={**PURCHASES_CSV, "delimiter": ";", "encoding": "cp1252"})
+    shop.put("purchases/a.csv", "sku;when;who;qty\r\ncafé;2026-01-01;jürgen;1\r\n".encode("cp1252"))
+    load(shop.settings)
+    assert shop.rows("select product_id, user_id from raw.purchases") == [("café", "jürgen")]
+    shop.declare(purchases=PURCHASES_CSV)
+    shop.put("purchases/a.csv", b"\xef\xbb\xbf" + "sku,when,who,qty\r\ncafé,2026-01-01,u,1\r\n".encode())
+    load(shop.settings)
+    assert shop.rows("select product_id, quantity from raw.purchases") == [("café", "1")]
+
+
+def test_gzip_is_known_by_its_content_whatever_the_name(shop: Shop) -> None:
+    shop.put("events/a.jsonl.gz", gzip.compress(events(3).encode()))
+    shop.put("events/b.jsonl", gzip.compress(events(2).encode()))
+    assert load(shop.settings).rows_loaded == 5
+
+
+def test_a_file_that_cannot_be_read_is_noted_and_stops_no_other(shop: Shop) -> None:
+    shop.put("events/a.jsonl.gz", gzip.compress(events(500).encode())[:-20])
+    shop.put("events/b.jsonl", events(2))
+    shop.put("purchases/c.csv", purchases(["2026-01-01,u1"], header="when,who"))
+    shop.put("purchases/d.csv", "")
+    shop.put("purchases/e.csv", purchases(["p1,2026-01-01,u1,2"]))
+    shop.put("catalog/f.json", '{"data": {"items": 5}}')
+    report = load(shop.settings)
+    assert report.rows_loaded == 3
+    reasons = dict(shop.rows("select path, error from raw.rejected_files"))
+    assert set(reasons) == {"events/a.jsonl.gz", "purchases/c.csv", "purchases/d.csv", "catalog/f.json"}
+    assert "damaged or incomplete" in reasons["events/a.jsonl.gz"]
+    assert "the header has no 'sku' (for product_id); it has when, who" in reasons["purchases/c.csv"]
+    assert "no list of records under 'data.items'" in reasons["catalog/f.json"]
+    assert shop.rows("select count(*) from raw.events where _file = 'events/a.jsonl.gz'") == [(0,)]
+
+
+def test_a_mended_file_leaves_the_list_of_unreadable_ones(shop: Shop) -> None:
+    shop.put("events/a.jsonl", gzip.compress(events(500).encode())[:-20])
+    load(shop.settings)
+    shop.put("events/a.jsonl", events(500))
+    assert load(shop.settings).rows_loaded == 500
+    assert shop.rows("select count(*) from raw.rejected_files") == [(0,)]
+
+
+def test_an_unreadable_new_version_of_a_file_does_not_take_its_old_rows_away(shop: Shop) -> None:
+    shop.put("events/a.jsonl", events(5))
+    load(shop.settings)
+    shop.put("events/a.jsonl", gzip.compress(events(500).encode())[:-20])
+    report = load(shop.settings)
+    assert list(report.rejected_files) == ["events/a.jsonl"]
+    assert shop.rows("select count(*) from raw.events") == [(5,)]
+
+
+def test_json_documents_give_a_row_for_each_element(shop: Shop) -> None:
+    items = '[{"id": "p1", "name": "A", "price": 1.1}, 7, {"id": 2, "name": null, "extra": [1]}]'
+    shop.put("catalog/page.json", f'{{"page": 1, "data": {{"items": {items}}}}}')
+    report = load(shop.settings).feeds["products"]
+    assert (report.lines, report.rows_loaded, report.rows_rejected) == (3, 2, 1)
+    assert shop.rows("select product_id, product_name, price, _extra, _line from raw.products order by _line") == [
+        ("p1", "A", "1.1", None, 1),
+        ("2", None, None, '{"extra":[1]}', 3),
+    ]
+    assert shop.rows("select line, text from raw.rejected_rows") == [(2, "7")]
+
+
+def test_hidden_and_unfinished_files_are_left_for_the_next_load(shop: Shop) -> None:
+    shop.put("events/a.jsonl", events(1))
+    shop.put("events/.b.jsonl", events(1))
+    shop.put("events/c.jsonl.part", events(1))
+    assert load(shop.settings).feeds["events"].files_loaded == 1
+
+
+def test_many_small_files_load_in_few_transactions(shop: Shop) -> None:
+    for number in range(1_500):
+        shop.put(f"events/{number:05}.jsonl", events(2))
+    report = load(shop.settings)
+    assert report.feeds["events"].files_loaded == 1_500
+    assert shop.rows("select count(*), sum(lines), sum(rows_loaded) from raw.loaded_files") == [(1_500, 3_000, 3_000)]
+
+
+def test_lines_that_span_blocks_stay_whole(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warehouse.loading.files.BLOCK_BYTES", 37)
+    shop.put("events/a.jsonl", events(200).rstrip("\n"))
+    shop.put("purchases/a.csv", purchases([f'p{i},"2026\n01",u{i},{i}' for i in range(50)]))
+    shop.put("purchases/b.csv", purchases([f"p{i},2026,u{i},{i}" for i in range(50)]))
+    report = load(shop.settings)
+    assert report.feeds["events"].rows_loaded == 200
+    assert (report.feeds["purchases"].rows_loaded, report.feeds["purchases"].rows_rejected) == (100, 0)
+    assert shop.rows("select max(_line), count(distinct _line) from raw.events") == [(200, 200)]
+    assert shop.rows("select max(_line) from raw.purchases where _file = 'purchases/a.csv'") == [(100,)]
+
+
+def test_a_load_killed_at_any_instant_is_repaired_by_the_next(shop: Shop) -> None:
+    for number in range(40):
+        shop.put(f"events/{number:02}.jsonl", events(3_000) + "broken\n")
+        shop.put(f"purchases/{number:02}.csv", purchases(f"p{i},2026-01-01,u{i},1" for i in range(3_000)))
+    script = "from warehouse.loading.loader import load; from warehouse.settings import Settings; load(Settings())"
+    started = time.perf_counter()
+    for delay in (0.9, 1.1, 1.3, 1.6):
+        child = subprocess.Popen([sys.executable, "-c", script], env=shop.settings.environment())
+        time.sleep(delay)
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+    assert time.perf_counter() - started > 4
+    load(shop.settings)
+    after_kills = shop.contents()
+    shop.settings.database.unlink()
+    load(shop.settings)
+    assert after_kills == shop.contents()
+    assert len(after_kills["events"]) == 120_000
+
+
+def test_a_mapping_to_a_column_that_no_file_has_is_refused_before_anything_is_loaded(shop: Shop) -> None:
+    shop.put("purchases/a.csv", purchases(["p1,2026-01-01,u1,2"]))
+    shop.declare(purchases={**PURCHASES_CSV, "columns": {**PURCHASES_CSV["columns"], "price": "cost"}})
+    with pytest.raises(RecomartError, match=r"feeds\.purchases\.columns\.price: no column 'cost' in purchases/a\.csv"):
+        load(shop.settings)
+    shop.declare(events={**EVENTS_JSONL, "columns": {**EVENTS_JSONL["columns"], "user_id": "usr"}})
+    shop.put("events/a.jsonl", events(2))
+    with pytest.raises(RecomartError, match=r"feeds\.events\.columns\.user_id: no column 'usr'"):
+        load(shop.settings)
+    assert shop.rows("select (select count(*) from raw.events) + (select count(*) from raw.purchases)") == [(0,)]
+
+
+def test_a_landing_folder_without_a_file_of_any_feed_is_an_error_that_names_the_globs(shop: Shop) -> None:
+    shop.put("readme.txt", "hello")
+    with pytest.raises(RecomartError, match=r"no file here belongs to a feed .*events: events/\*"):
+        load(shop.settings)
+
+
+def test_a_missing_landing_folder_is_named(shop: Shop) -> None:
+    shop.landing.rmdir()
+    with pytest.raises(RecomartError, match="landing: no such landing folder"):
+        load(shop.settings)
+
+
+def test_a_warehouse_in_use_is_an_error_that_names_the_process(shop: Shop) -> None:
+    shop.put("events/a.jsonl", events(1))
+    load(shop.settings)
+    script = (
+        "import duckdb, sys, time; connection = duckdb.connect(sys.argv[1]); print('open', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", script, str(shop.settings.database)], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"open\n"
+        with pytest.raises(WarehouseBusyError, match=f"process {holder.pid} .* is using the warehouse"):
+            load(shop.settings)
+    finally:
+        holder.kill()
+        holder.wait()

@@ -1,0 +1,69 @@
+"""A wrong sources file ends in one message that says where and what."""
+
+from pathlib import Path
+
+import pytest
+
+from warehouse.errors import RecomartError
+from warehouse.settings import PROJECT_ROOT
+from warehouse.sources import read_sources
+
+GOOD = """
+feeds:
+  events:
+    files: "*.csv"
+    format: csv
+    columns: {user_id: u, product_id: p, event_type: t, event_at: at}
+    event_types: {add_to_cart: [Cart, ' basket ']}
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "sources.yml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_feeds_name_is_its_kind_unless_said_otherwise(tmp_path: Path) -> None:
+    app_events = GOOD.replace("  events:", "  app:").replace("format: csv", "format: csv\n    kind: events")
+    assert read_sources(written(tmp_path, GOOD)).feeds["events"].kind == "events"
+    assert read_sources(written(tmp_path, app_events)).feeds["app"].kind == "events"
+
+
+def test_event_aliases_are_lower_case_and_our_own_names_always_stand(tmp_path: Path) -> None:
+    aliases = dict(read_sources(written(tmp_path, GOOD)).feeds["events"].aliases)
+    assert aliases["cart"] == aliases["basket"] == aliases["add_to_cart"] == "add_to_cart"
+    assert aliases["purchase"] == "purchase"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("user_id: u", "usr_id: u", "feeds.events: columns: unknown column 'usr_id'; a feed of events knows event_id"),
+        ("user_id: u, ", "", "columns: 'user_id' is not mapped, and a feed of events needs it"),
+        ("  events:", "  clicks:", "feeds.clicks.kind: Input should be 'events', 'purchases' or 'products'"),
+        ("format: csv", "format: xml", "feeds.events.format: Input should be 'csv', 'jsonl' or 'json'"),
+        ("format: csv", "format: csv\n    encoding: utf-9", "encoding: Python knows no 'utf-9'"),
+        ("format: csv", "format: csv\n    time_zone: Mars", "time_zone: 'Mars' is no IANA time zone"),
+        ("format: csv", "format: csv\n    colour: red", "feeds.events.colour: Extra inputs are not permitted"),
+        ("add_to_cart: [Cart", "view: [cart], add_to_cart: [Cart", "'cart' stands for both view and add_to_cart"),
+        ("{add_to_cart", "{add_to_basket", "event_types.add_to_basket"),
+        ("feeds:", "feeds: []\nother:", "feeds"),
+        ("{user_id: u", "{user_id: [u", "line 6, column 70: the sources file is no valid YAML"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = written(tmp_path, GOOD.replace(old, new, 1))
+    with pytest.raises(RecomartError) as error:
+        read_sources(path)
+    assert str(path) in str(error.value)
+    assert message in str(error.value)
+
+
+def test_a_missing_sources_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecomartError, match=r"nowhere\.yml: no such sources file"):
+        read_sources(tmp_path / "nowhere.yml")
+
+
+def test_the_projects_own_sources_are_valid() -> None:
+    assert set(read_sources(PROJECT_ROOT / "warehouse" / "sources.yml").feeds) == {"events", "purchases", "products"}

@@ -1,0 +1,111 @@
+"""Questions that people ask the published copy; the app and the command line ask them here."""
+
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import pandas as pd
+
+from warehouse.errors import RecomartError
+from warehouse.publish import Published, current, open_published
+from warehouse.settings import Settings
+
+
+class ServingCopy:
+    """The published copy that is live when it is opened, or a given one; it stays the same one until closed."""
+
+    def __init__(self, settings: Settings, published: Published | None = None) -> None:
+        self.published = published or current(settings)
+        self._connection = open_published(settings, self.published)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the copy."""
+        self._connection.close()
+
+    def _frame(self, query: str, *parameters: Any) -> pd.DataFrame:
+        # A cursor of its own for every question: several threads of the app may share one copy.
+        try:
+            return self._connection.cursor().execute(query, list(parameters)).df()
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0]
+            raise RecomartError(
+                f"{self.published.file}: the published copy cannot be read ({reason}); "
+                "publish again with `recomart publish`"
+            ) from error
+
+    def customers(self, search: str = "", limit: int = 100) -> pd.DataFrame:
+        """Customers whose id contains the search text: that very id first, then the busiest; columns of `dim_users`."""
+        return self._frame(
+            """
+            select *
+            from dim_users
+            where contains(lower(user_id), lower(?))
+            order by lower(user_id) = lower(?) desc, event_count + purchase_count desc, user_id
+            limit ?
+            """,
+            search,
+            search,
+            limit,
+        )
+
+    def customer(self, user_id: str) -> dict[str, Any]:
+        """One customer's row of `dim_users`.
+
+        Raises:
+            RecomartError: There is no such customer.
+        """
+        found = self._frame("select * from dim_users where user_id = ?", user_id)
+        if found.empty:
+            raise RecomartError(
+                f"customer '{user_id}' does not exist in the copy published at "
+                f"{self.published.published_at:%Y-%m-%d %H:%M} UTC; `recomart customers` lists some, "
+                "and `recomart recommend --basket PRODUCT,...` serves somebody new"
+            )
+        return {str(key): value for key, value in found.iloc[0].to_dict().items()}
+
+    def timeline(self, user_id: str) -> pd.DataFrame:
+        """What a customer did, newest first; columns of `rec_user_timeline`."""
+        return self._frame("select * from rec_user_timeline where user_id = ? order by action_number", user_id)
+
+    def recommendations(self, user_id: str, n: int = 10) -> pd.DataFrame:
+        """A customer's top products, best first; columns of `rec_top_n`."""
+        return self._frame("select * from rec_top_n where user_id = ? and rank <= ? order by rank", user_id, n)
+
+    def longest_list(self) -> int:
+        """Number of products in the longest list that any customer has."""
+        return int(self._frame("select coalesce(max(rank), 0) as longest from rec_top_n")["longest"].iloc[0])
+
+    def popular_products(self, n: int = 10) -> pd.DataFrame:
+        """What a stranger is offered, best first; columns of `rec_popular_products`."""
+        return self._frame("select * from rec_popular_products where rank <= ? order by rank", n)
+
+    def products(self, product_ids: list[str]) -> pd.DataFrame:
+        """Rows of `dim_products` for the given ids; ids that do not exist are left out."""
+        return self._frame("select * from dim_products where product_id in (select unnest(?))", product_ids)
+
+    def metrics(self) -> pd.DataFrame:
+        """Ranking metrics of the serving model beside its baselines; columns of `eval_ranking_metrics`."""
+        return self._frame(
+            """
+            select *
+            from eval_ranking_metrics
+            where run_id = (select max(run_id) from eval_model_runs where is_serving)
+            order by as_of_name, k, method
+            """
+        )
+
+    def model_runs(self) -> pd.DataFrame:
+        """All model runs, newest first; columns of `eval_model_runs`."""
+        return self._frame("select * from eval_model_runs order by trained_at desc")
+
+    def accounting(self) -> pd.DataFrame:
+        """What became of every line that arrived, for each feed; columns of `audit_feeds`."""
+        return self._frame("select * from audit_feeds order by feed")
