@@ -27,7 +27,7 @@ def busy_message(error_text: str, database: Path) -> str | None:
     return f"{database}: {who} is using the warehouse; wait until it has finished, or stop it, and try again"
 
 
-def limits(settings: Settings) -> dict[str, str | int]:
+def limits(settings: Settings) -> dict[str, str | bool | int | float | list[str]]:
     """DuckDB's configuration that holds a connection to the memory and threads of the settings."""
     return {"memory_limit": settings.memory_limit, "threads": settings.threads}
 

@@ -103,9 +103,7 @@ def _verify(path: Path, rows: dict[str, int]) -> None:
     with closing(duckdb.connect(str(path), read_only=True)) as connection:
         for table, expected in rows.items():
             if _count(connection, table) != expected:
-                raise RecomartError(
-                    f"{path}: {table} has {count} rows where the warehouse has {expected}; not published"
-                )
+                raise RecomartError(f"{path}: {table} has not the {expected} rows of the warehouse; not published")
     if not rows.get("rec_top_n", 0) + rows.get("rec_popular_products", 0):
         raise RecomartError("there is not one recommendation to publish; see `recomart status` for what was loaded")
 

@@ -1,0 +1,1 @@
+"""When and in what order: the pipeline's steps, the Dagster assets over them, and the `recomart` command."""

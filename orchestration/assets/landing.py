@@ -1,0 +1,41 @@
+"""The shop's raw files: not made here, but seen; each load notes what lay in the landing folder."""
+
+from typing import Any
+
+import dagster as dg
+
+from warehouse.loading.files import find_files
+from warehouse.settings import Settings
+from warehouse.sources import COLUMNS, Kind, read_sources
+
+
+def landing_key(kind: Kind) -> dg.AssetKey:
+    """Asset key of the landing files that fill a raw table."""
+    return dg.AssetKey(["landing", kind])
+
+
+LANDING_SPECS = [
+    dg.AssetSpec(
+        landing_key(kind),
+        group_name="landing",
+        kinds={"file"},
+        description=f"Files of the feeds of {kind}, as the shop delivered them; sources.yml declares which they are.",
+    )
+    for kind in COLUMNS
+]
+
+
+def observe_landing(settings: Settings) -> list[dg.AssetObservation]:
+    """What lies in the landing folder for each kind of feed."""
+    feeds = read_sources(settings.sources).feeds.values()
+    observations = []
+    for kind in COLUMNS:
+        files = [file for feed in feeds if feed.kind == kind for file in find_files(feed, settings.landing_dir)]
+        metadata: dict[str, dg.MetadataValue[Any] | str | int] = {
+            "files": len(files),
+            "bytes": sum(file.size_bytes for file in files),
+            "newest_file": files[-1].path if files else "none",
+            "folder": dg.MetadataValue.path(str(settings.landing_dir)),
+        }
+        observations.append(dg.AssetObservation(landing_key(kind), metadata=metadata))
+    return observations

@@ -1,0 +1,72 @@
+"""The door in: landing files become raw tables and the loader's ledger."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from orchestration.assets.common import (
+    WAREHOUSE_POOL,
+    clear_failures,
+    row_count_metadata,
+    row_counts,
+    table_key,
+)
+from orchestration.assets.landing import landing_key, observe_landing
+from orchestration.assets.warehouse_resource import WarehouseResource
+from warehouse.loading.loader import load
+from warehouse.sources import COLUMNS
+
+LEDGER = {
+    "loaded_files": "Every loaded file with its checksum, lines and rows. One row per feed and path.",
+    "rejected_rows": "Lines that could not be parsed, with the error. One row per feed, path and line.",
+    "rejected_files": "Files that could not be read, with the error. One row per feed and path.",
+    "seen_columns": "Every column name the files had, declared or not. One row per feed and column.",
+    "feeds": "What sources.yml declares of each feed. One row per feed.",
+    "event_aliases": "The names event types go by. One row per feed and alias.",
+}
+
+SPECS = [
+    *(
+        dg.AssetSpec(
+            table_key("raw", kind),
+            deps=[landing_key(kind)],
+            group_name="raw",
+            kinds={"duckdb"},
+            description=f"Rows of the feeds of {kind}: text as it arrived, with file and line.",
+        )
+        for kind in COLUMNS
+    ),
+    *(
+        dg.AssetSpec(
+            table_key("raw", name),
+            deps=[landing_key(kind) for kind in COLUMNS],
+            group_name="raw",
+            kinds={"duckdb"},
+            description=description,
+        )
+        for name, description in LEDGER.items()
+    ),
+]
+
+
+@dg.multi_asset(name="raw_tables", specs=SPECS, pool=WAREHOUSE_POOL)
+def raw_tables(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.MaterializeResult[None]]:
+    """Load every new or changed file of the landing folder."""
+    with clear_failures():
+        for observation in observe_landing(warehouse.settings):
+            context.log_event(observation)
+        report = load(warehouse.settings)
+    context.log.info(f"{report.rows_loaded:,} rows loaded in {report.seconds:.1f} s")
+    for path, reason in report.rejected_files.items():
+        context.log.warning(f"could not read {path}: {reason}")
+    counts = row_counts(warehouse.settings, (spec.key for spec in SPECS))
+    by_kind = {name: vars(feed) for name, feed in report.feeds.items()}
+    for spec in SPECS:
+        yield dg.MaterializeResult(
+            asset_key=spec.key,
+            metadata={
+                **row_count_metadata(counts.get(spec.key)),
+                "seconds": report.seconds,
+                "loaded_now": dg.MetadataValue.json(by_kind),
+            },
+        )

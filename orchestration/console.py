@@ -1,0 +1,167 @@
+"""How the command line looks: tables and JSON on standard output, progress on standard error."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, is_dataclass
+from datetime import date, datetime
+from typing import Any, NoReturn, Self
+
+import pandas as pd
+from pydantic import BaseModel
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from orchestration.dbt import DbtProgress
+from orchestration.recommending import Recommendations
+from orchestration.status import FeedStatus
+from orchestration.steps import PipelineListener
+from warehouse.loading.loader import Progress as LoadProgress
+
+PIPED_WIDTH = 200
+"""Columns of output that goes to a file or another program, where nobody's window is the measure."""
+
+
+def _console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=PIPED_WIDTH)
+
+
+out = _console(stderr=False)
+err = _console(stderr=True)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; data frames become lists of objects, missing values null."""
+    out.file.write(json.dumps(value, default=_plain, indent=2, ensure_ascii=False) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, pd.DataFrame):
+        return json.loads(value.to_json(orient="records", date_format="iso"))
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if hasattr(value, "item"):
+        return value.item()
+    return str(value)
+
+
+def print_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
+    """Print rows under a title; numbers stand right, with thousands separated."""
+    columns = list(columns or (rows[0] if rows else []))
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        is_number = any(isinstance(row[column], int | float) for row in rows)
+        table.add_column(column.replace("_", " "), justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(row[column]) for column in columns))
+    out.print(table)
+    out.print()
+
+
+def _cell(value: Any) -> str:
+    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and pd.isna(value)):
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.4f}" if abs(value) < 1 else f"{value:,.2f}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return str(value)
+
+
+def print_status(feeds: Sequence[FeedStatus]) -> None:
+    """Print the row accounting: lines = loaded + rejected, loaded = clean + duplicates + quarantined."""
+    print_table("What arrived, and what became of it", [feed.model_dump() for feed in feeds])
+    if any(feed.clean is None for feed in feeds):
+        out.print("rows were loaded since dbt built last; `recomart run` or `dbt build` classifies them\n")
+
+
+def print_metrics(metrics: pd.DataFrame) -> None:
+    """Print ranking metrics, the model beside its baselines."""
+    columns = ["as_of_name", "k", "method", "users", "precision", "recall", "ndcg"]
+    if metrics.empty:
+        out.print("no ranking metrics: there was nothing to evaluate on\n")
+    else:
+        print_table("How well the top K would have met what customers did next", _records(metrics), columns)
+
+
+def print_recommendations(answer: Recommendations) -> None:
+    """Print a top list with its reasons."""
+    columns = ["rank", "product_id", "product_name", "category", "brand", "price", "score", "reason"]
+    print_table(answer.title, _records(answer.products), columns)
+    for note in answer.notes:
+        out.print(note)
+
+
+def print_customers(customers: pd.DataFrame) -> None:
+    """Print customers, one a line."""
+    columns = ["user_id", "last_seen_at", "event_count", "purchase_count", "total_spend", "favourite_category"]
+    print_table("Customers", _records(customers), columns)
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def fail(message: str) -> NoReturn:
+    """Print one line to standard error and end with status 1."""
+    sys.stderr.write(f"recomart: {' '.join(message.split())}\n")
+    sys.exit(1)
+
+
+class StepProgress(PipelineListener, AbstractContextManager["StepProgress"]):
+    """Shows each step of the pipeline on standard error: a bar while it runs, a line when it is done."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[detail]}"),
+            TimeElapsedColumn(),
+            console=err,
+            transient=True,
+        )
+        self._task = self._progress.add_task("", total=None, detail="", visible=False)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def on_step(self, name: str) -> None:
+        """Start a new bar."""
+        self._progress.reset(self._task, total=None, description=f"{name:<10}", detail="", visible=True)
+
+    def on_days(self, done: int, total: int) -> None:
+        """Move the bar by days."""
+        self._progress.update(self._task, total=total, completed=done, detail=f"{done} of {total} days")
+
+    def on_files(self, progress: LoadProgress) -> None:
+        """Move the bar by bytes."""
+        detail = f"{progress.files_done:,} of {progress.files_total:,} files"
+        self._progress.update(
+            self._task, total=max(1, progress.bytes_total), completed=progress.bytes_done, detail=detail
+        )
+
+    def on_dbt(self, progress: DbtProgress) -> None:
+        """Move the bar by nodes."""
+        self._progress.update(self._task, total=progress.total, completed=progress.done, detail=progress.node[:50])
+
+    def on_training(self, message: str) -> None:
+        """Say what is being learned."""
+        self._progress.update(self._task, detail=message)
+
+    def on_step_done(self, name: str, summary: str, seconds: float) -> None:
+        """Leave one line behind."""
+        self._progress.update(self._task, visible=False)
+        err.print(f"[green]done[/green] {name:<10} {seconds:6.1f} s  {summary}", soft_wrap=True)

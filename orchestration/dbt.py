@@ -1,0 +1,150 @@
+"""Run dbt as a process of its own (so that it gives the warehouse back), follow it, and say what failed."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from warehouse.database import busy_message
+from warehouse.errors import RecomartError, WarehouseBusyError
+from warehouse.settings import PROJECT_ROOT, Settings
+
+PROJECT_DIR = PROJECT_ROOT / "dbt_project"
+
+BEFORE_MODEL = ("--exclude", "source:ml+")
+"""Selects what the model is trained from."""
+
+AFTER_MODEL = ("--select", "source:ml+")
+"""Selects what is made from the model's output."""
+
+APP_EXPOSURE = "exposure.recomart.streamlit_app"
+
+
+class DbtProgress(NamedTuple):
+    """How far a dbt command is."""
+
+    done: int
+    total: int
+    node: str
+
+
+class DbtResult(BaseModel):
+    """What a dbt command did."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    statuses: dict[str, int]
+    """Nodes by dbt's status: success, pass, warn, skipped, error, fail."""
+
+    warnings: list[str]
+    """Tests that warned, with dbt's message."""
+
+    seconds: float
+    """Wall time, start of the dbt process included."""
+
+
+def dbt_executable() -> str:
+    """The dbt command beside the running interpreter, which need not be on PATH."""
+    return str(Path(sys.executable).with_name("dbt"))
+
+
+def run_dbt(settings: Settings, *args: str, on_progress: Callable[[DbtProgress], None] = lambda _: None) -> DbtResult:
+    """Run a dbt command on the warehouse.
+
+    Raises:
+        WarehouseBusyError: Another process holds the warehouse.
+        RecomartError: A node failed, or dbt could not start; names the nodes and where to read more.
+    """
+    started = time.perf_counter()
+    results_file = settings.dbt_target_dir / "run_results.json"
+    results_file.unlink(missing_ok=True)
+    process = subprocess.Popen(
+        [dbt_executable(), "--log-format", "json", "--log-level", "info", *args],
+        cwd=PROJECT_DIR,
+        env=settings.environment() | dbt_environment(settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    messages = list(_follow(process, on_progress))
+    if process.wait() != 0:
+        raise _failure(settings, args, results_file, messages)
+    results = _read_results(results_file)
+    statuses: dict[str, int] = {}
+    for result in results:
+        statuses[result["status"]] = statuses.get(result["status"], 0) + 1
+    warnings = [_describe(result) for result in results if result["status"] == "warn"]
+    return DbtResult(statuses=statuses, warnings=warnings, seconds=time.perf_counter() - started)
+
+
+def dbt_environment(settings: Settings) -> dict[str, str]:
+    """Variables that make dbt keep its artifacts and logs with the warehouse they are about."""
+    return {
+        "DBT_TARGET_PATH": str(settings.dbt_target_dir),
+        "DBT_LOG_PATH": str(settings.warehouse / "logs"),
+    }
+
+
+def _follow(process: subprocess.Popen[str], on_progress: Callable[[DbtProgress], None]) -> Iterator[str]:
+    """Report each finished node; yield the messages that speak of errors, and whatever is not dbt's own log."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        try:
+            event = json.loads(line)
+            info, data = event["info"], event["data"]
+        except (ValueError, KeyError, TypeError):
+            yield line.strip()
+            continue
+        if info["level"] == "error":
+            yield info["msg"].strip()
+        if "index" in data and "total" in data and info["name"].startswith("Log") and info["name"].endswith("Result"):
+            on_progress(DbtProgress(data["index"], data["total"], data.get("node_info", {}).get("node_name", "")))
+
+
+def _read_results(path: Path) -> list[dict[str, Any]]:
+    try:
+        results: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["results"]
+    except FileNotFoundError:
+        return []
+    return results
+
+
+def _describe(result: dict[str, Any]) -> str:
+    name = result["unique_id"].split(".")[2]
+    message = " ".join((result["message"] or "").split())
+    return f"{name}: {message}"
+
+
+def _failure(settings: Settings, args: Sequence[str], results_file: Path, messages: list[str]) -> RecomartError:
+    failed = [
+        result for result in _read_results(results_file) if result["status"] in ("error", "fail", "runtime error")
+    ]
+    reasons = [_describe(result) for result in failed] or [" ".join(" ".join(messages).split()) or "no message"]
+    if busy := busy_message(" ".join([*reasons, *messages]), settings.database):
+        return WarehouseBusyError(busy)
+    more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
+    return RecomartError(f"dbt {args[0]} failed: {'; '.join(reasons[:3])}{more}; see {settings.warehouse}/logs/dbt.log")
+
+
+def load_manifest(settings: Settings) -> dict[str, Any]:
+    """dbt's manifest of the project as it is now; parsed anew when a project file is younger."""
+    path = settings.dbt_target_dir / "manifest.json"
+    sources = (file for file in PROJECT_DIR.rglob("*") if file.suffix in (".sql", ".yml", ".csv", ".md"))
+    newest = max(file.stat().st_mtime for file in sources if "target" not in file.parts)
+    if not path.exists() or path.stat().st_mtime < newest:
+        run_dbt(settings, "parse")
+    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return manifest
+
+
+def published_tables(settings: Settings) -> list[str]:
+    """The marts that the app reads: what its exposure depends on."""
+    manifest = load_manifest(settings)
+    return sorted(
+        manifest["nodes"][node]["alias"] for node in manifest["exposures"][APP_EXPOSURE]["depends_on"]["nodes"]
+    )

@@ -1,0 +1,61 @@
+"""`recomart demo`: a shop to try everything on, and a guided look at what came out."""
+
+from orchestration import console
+from orchestration.recommending import recommend_for_customer
+from orchestration.status import feed_status
+from orchestration.steps import PipelineListener, PipelineReport
+from warehouse.demo.config import DemoConfig
+from warehouse.demo.generate import DemoSummary, generate
+from warehouse.serving import ServingCopy
+from warehouse.settings import Settings
+
+DEMO_SHOP = DemoConfig()
+"""The shop that `make demo` makes."""
+
+NEXT_STEPS = """\
+What to type next:
+  make app                                   browse customers and their recommendations (Streamlit)
+  make dev                                   the whole graph, from files to the published copy (Dagster)
+  cd dbt_project && ../.venv/bin/dbt build   rebuild and test every table
+  .venv/bin/recomart recommend --user {user} -n 10
+  .venv/bin/recomart --help
+"""
+
+
+def generate_demo_shop(
+    settings: Settings, config: DemoConfig, listener: PipelineListener, *, overwrite: bool = False
+) -> DemoSummary:
+    """Write the demo shop's landing files and truth; nothing when that very shop is there already.
+
+    Raises:
+        RecomartError: The landing folder holds something else.
+    """
+    listener.on_step("demo data")
+    days_done = 0
+
+    def on_day(*_: object) -> None:
+        nonlocal days_done
+        days_done += 1
+        listener.on_days(days_done, config.days)
+
+    summary = generate(config, settings.landing_dir, settings.demo_truth_dir, overwrite=overwrite, on_day=on_day)
+    how = "written" if summary.is_new else "there already"
+    listener.on_step_done(
+        "demo data",
+        f"{summary.files:,} files {how}: {summary.events:,} events, {summary.purchases:,} purchases, "
+        f"{summary.products:,} product records",
+        summary.seconds,
+    )
+    return summary
+
+
+def print_demo(settings: Settings, report: PipelineReport) -> None:
+    """Print the row accounting, the metrics beside the baselines, a customer's top 10, and what to type next."""
+    console.out.print()
+    console.print_status(feed_status(settings))
+    with ServingCopy(settings) as copy:
+        console.print_metrics(copy.metrics())
+        customer = str(copy.customers(limit=1)["user_id"].iloc[0])
+    console.print_recommendations(recommend_for_customer(settings, customer, 10))
+    console.out.print(f"{report.seconds['all']:.0f} s in all, {report.peak_memory_mib:,} MiB of memory at the most\n")
+    console.out.print(NEXT_STEPS.format(user=customer))

@@ -1,0 +1,122 @@
+"""The pipeline's steps over one warehouse; Dagster's assets and the command line both run these, in this order."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from models_ml.config import TrainConfig
+from orchestration.dbt import AFTER_MODEL, BEFORE_MODEL, DbtProgress, DbtResult, published_tables, run_dbt
+from orchestration.resources import peak_memory_mib
+from orchestration.training import TrainingSummary, train
+from warehouse.loading.loader import LoadReport, Progress, load
+from warehouse.publish import Published, publish
+from warehouse.settings import Settings
+
+T = TypeVar("T")
+
+
+class PipelineListener:
+    """Hears what the pipeline does; the command line shows it, tests and jobs need not."""
+
+    def on_step(self, name: str) -> None:
+        """A step begins."""
+
+    def on_days(self, done: int, total: int) -> None:
+        """Days of the demo shop were written."""
+
+    def on_files(self, progress: Progress) -> None:
+        """Files were loaded."""
+
+    def on_dbt(self, progress: DbtProgress) -> None:
+        """dbt finished a model or test."""
+
+    def on_training(self, message: str) -> None:
+        """Training reached a new stage."""
+
+    def on_step_done(self, name: str, summary: str, seconds: float) -> None:
+        """A step ended."""
+
+
+@dataclass
+class PipelineReport:
+    """What a whole run did."""
+
+    load: LoadReport
+    marts: DbtResult
+    training: TrainingSummary
+    recommendations: DbtResult
+    published: Published
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Wall time of each step, and in all."""
+
+    peak_memory_mib: int = 0
+    """Largest resident memory of any of the run's processes."""
+
+
+def build_marts(settings: Settings, on_progress: Callable[[DbtProgress], None] = lambda _: None) -> DbtResult:
+    """Build and test everything that the model is trained from."""
+    return run_dbt(settings, "build", *BEFORE_MODEL, on_progress=on_progress)
+
+
+def build_recommendations(settings: Settings, on_progress: Callable[[DbtProgress], None] = lambda _: None) -> DbtResult:
+    """Build and test everything that is made from the model's output."""
+    return run_dbt(settings, "build", *AFTER_MODEL, on_progress=on_progress)
+
+
+def publish_copy(settings: Settings) -> Published:
+    """Publish the tables that the app's exposure names."""
+    return publish(settings, published_tables(settings))
+
+
+def run_pipeline(settings: Settings, config: TrainConfig, listener: PipelineListener) -> PipelineReport:
+    """Load, build, train, score, evaluate and publish.
+
+    Raises:
+        RecomartError: A step could not be done; what the steps before it did stays.
+        ModelError: There is nothing to learn from, or training failed.
+    """
+    seconds: dict[str, float] = {}
+
+    def step(name: str, action: Callable[[], T], describe: Callable[[T], str]) -> T:
+        listener.on_step(name)
+        started = time.perf_counter()
+        result = action()
+        seconds[name] = time.perf_counter() - started
+        listener.on_step_done(name, describe(result), seconds[name])
+        return result
+
+    started = time.perf_counter()
+    report = PipelineReport(
+        load=step("load", lambda: load(settings, listener.on_files), describe_load),
+        marts=step("build", lambda: build_marts(settings, listener.on_dbt), describe_dbt),
+        training=step("train", lambda: train(settings, config, listener.on_training), describe_training),
+        recommendations=step("recommend", lambda: build_recommendations(settings, listener.on_dbt), describe_dbt),
+        published=step("publish", lambda: publish_copy(settings), lambda published: published.file),
+        seconds=seconds,
+    )
+    seconds["all"] = time.perf_counter() - started
+    report.peak_memory_mib = peak_memory_mib()
+    return report
+
+
+def describe_load(report: LoadReport) -> str:
+    """One line about a load."""
+    files = sum(feed.files_loaded for feed in report.feeds.values())
+    same = sum(feed.files_unchanged for feed in report.feeds.values())
+    rejected = sum(feed.rows_rejected for feed in report.feeds.values())
+    unreadable = f", {len(report.rejected_files):,} files unreadable" if report.rejected_files else ""
+    return f"{files:,} files ({same:,} unchanged), {report.rows_loaded:,} rows, {rejected:,} lines rejected{unreadable}"
+
+
+def describe_dbt(result: DbtResult) -> str:
+    """One line about a dbt build."""
+    return ", ".join(f"{count:,} {status}" for status, count in sorted(result.statuses.items()))
+
+
+def describe_training(summary: TrainingSummary) -> str:
+    """One line about a training run."""
+    return (
+        f"{summary.interactions:,} interactions of {summary.users:,} customers and {summary.products:,} products, "
+        f"{summary.sweeps} sweeps"
+    )

@@ -1,0 +1,20 @@
+"""A demo shop that ran through the whole pipeline once, for every test that only reads."""
+
+import pytest
+
+from models_ml.config import TrainConfig
+from orchestration.steps import PipelineListener, run_pipeline
+from warehouse.demo.config import DemoConfig
+from warehouse.demo.generate import generate
+from warehouse.settings import Settings
+
+SMALL_SHOP = DemoConfig(customers=400, products=200, days=40, events=20_000, dirt=0.03)
+
+
+@pytest.fixture(scope="session")
+def demo_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of a small demo shop's warehouse after a finished run; not to be written to."""
+    settings = Settings(warehouse=tmp_path_factory.mktemp("demo_shop"))
+    generate(SMALL_SHOP, settings.landing_dir, settings.demo_truth_dir)
+    run_pipeline(settings, TrainConfig(), PipelineListener())
+    return settings

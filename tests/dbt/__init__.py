@@ -1,0 +1,1 @@
+"""Tests of the dbt project that dbt itself cannot express."""

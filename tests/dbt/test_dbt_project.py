@@ -1,0 +1,55 @@
+"""What holds for the dbt project as a whole: every table explains itself, and a missing warehouse is said clearly."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration.dbt import run_dbt
+from warehouse.errors import RecomartError
+from warehouse.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The models as dbt's manifest tells of them."""
+    settings = Settings(warehouse=tmp_path_factory.mktemp("parsed"))
+    run_dbt(settings, "parse")
+    manifest = json.loads((settings.dbt_target_dir / "manifest.json").read_text(encoding="utf-8"))
+    return [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+
+
+def test_every_model_says_what_it_is_and_what_one_row_is(models: list[dict[str, Any]]) -> None:
+    silent = [model["name"] for model in models if ". One row per " not in model["description"]]
+
+    assert models
+    assert silent == []
+
+
+def test_every_declared_column_is_described(models: list[dict[str, Any]]) -> None:
+    silent = [
+        f"{model['name']}.{column['name']}"
+        for model in models
+        for column in model["columns"].values()
+        if not column["description"]
+    ]
+
+    assert all(model["columns"] for model in models)
+    assert silent == []
+
+
+def test_what_the_app_and_the_trainer_read_is_under_contract(models: list[dict[str, Any]]) -> None:
+    read_elsewhere = ("ml_", "rec_", "dim_", "eval_", "audit_", "feat_", "fct_")
+    without = [
+        model["name"]
+        for model in models
+        if model["name"].startswith(read_elsewhere) and not model["config"]["contract"]["enforced"]
+    ]
+
+    assert without == []
+
+
+def test_building_without_raw_tables_says_what_to_do_first(tmp_path: Path) -> None:
+    with pytest.raises(RecomartError, match="recomart load"):
+        run_dbt(Settings(warehouse=tmp_path), "build")

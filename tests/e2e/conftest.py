@@ -1,0 +1,45 @@
+"""The `recomart` command as a user runs it: a process of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from warehouse.settings import PROJECT_ROOT
+
+SHARED_DATA = PROJECT_ROOT.parent / "shared" / "data"
+
+
+class Recomart:
+    """Runs the command in a folder that is not the project's."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, *args: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run it to its end, whatever that is."""
+        command = [str(Path(sys.executable).with_name("recomart")), *map(str, args)]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+
+    def json(self, *args: str | Path) -> Any:
+        """Run it with --json; it must succeed."""
+        done = self(*args, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session")
+def recomart(tmp_path_factory: pytest.TempPathFactory) -> Recomart:
+    """The command line."""
+    return Recomart(tmp_path_factory.mktemp("somewhere_else"))
+
+
+def public_data(name: str) -> Path:
+    """Folder of a public data set; skips the test where it is not there."""
+    folder = SHARED_DATA / name
+    if not folder.is_dir():
+        pytest.skip(f"the public data set {name} is not at ../shared/data")
+    return folder

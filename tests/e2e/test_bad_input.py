@@ -1,0 +1,96 @@
+"""Whatever a user gets wrong ends in one line that says what, where and what to do, and in exit status 1."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Recomart
+from warehouse.settings import Settings
+
+
+def expect_one_line(done: subprocess.CompletedProcess[str], *parts: str | Path) -> None:
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("recomart: ")
+    assert "Traceback" not in done.stdout + done.stderr
+    for part in parts:
+        assert str(part) in lines[0]
+
+
+def test_a_missing_landing_folder(recomart: Recomart, tmp_path: Path) -> None:
+    done = recomart("run", "--landing", tmp_path / "nowhere", "--warehouse", tmp_path / "warehouse")
+    expect_one_line(done, tmp_path / "nowhere", "no such landing folder", "--landing")
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("feeds: {events: [", ("line 1, column", "no valid YAML")),
+        (
+            "feeds: {products: {files: '*', format: csv, columns: {product_id: id, colour: c}}}",
+            ("feeds.products", "unknown column 'colour'", "popularity_score"),
+        ),
+        (
+            "feeds: {products: {files: '*.csv', format: csv, columns: {product_id: id, brand: maker}}}",
+            ("feeds.products.columns.brand", "no column 'maker' in a.csv", "they have id, name"),
+        ),
+    ],
+    ids=["unreadable YAML", "a column of ours that does not exist", "a column of theirs that does not exist"],
+)
+def test_a_wrong_sources_file(recomart: Recomart, tmp_path: Path, text: str, parts: tuple[str, ...]) -> None:
+    sources, landing = tmp_path / "sources.yml", tmp_path / "landing"
+    sources.write_text(text, encoding="utf-8")
+    landing.mkdir()
+    (landing / "a.csv").write_text("id,name\n1,x\n", encoding="utf-8")
+    done = recomart("run", "--sources", sources, "--landing", landing, "--warehouse", tmp_path / "warehouse")
+    expect_one_line(done, sources, *parts)
+
+
+def test_a_customer_who_does_not_exist(recomart: Recomart, demo_warehouse: Settings) -> None:
+    done = recomart("recommend", "--user", "nobody", "--warehouse", demo_warehouse.warehouse)
+    expect_one_line(done, "customer 'nobody' does not exist", "recomart customers")
+
+
+def test_a_basket_of_products_that_do_not_exist(recomart: Recomart, demo_warehouse: Settings) -> None:
+    done = recomart("recommend", "--basket", "x1,x2", "--warehouse", demo_warehouse.warehouse)
+    expect_one_line(done, "x1, x2")
+
+
+def test_a_warehouse_that_another_process_is_writing(recomart: Recomart, demo_warehouse: Settings) -> None:
+    script = (
+        "import duckdb, sys, time; connection = duckdb.connect(sys.argv[1]); print('open', flush=True); time.sleep(90)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", script, str(demo_warehouse.database)], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"open\n"
+        parts = (demo_warehouse.database, f"process {holder.pid}", "is using the warehouse", "try again")
+        for command in ("run", "status", "train", "publish"):
+            expect_one_line(recomart(command, "--warehouse", demo_warehouse.warehouse), *parts)
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def test_a_warehouse_that_is_not_there(recomart: Recomart, tmp_path: Path) -> None:
+    expect_one_line(recomart("status", "--warehouse", tmp_path / "none"), tmp_path / "none", "recomart run")
+    expect_one_line(
+        recomart("recommend", "--user", "u", "--warehouse", tmp_path / "none"),
+        "nothing is published yet",
+        "recomart run",
+    )
+
+
+def test_a_setting_in_the_environment_that_is_none(
+    recomart: Recomart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECOMART_THREADS", "many")
+    expect_one_line(recomart("status", "--warehouse", tmp_path), "threads", "valid integer")
+
+
+def test_a_database_that_is_none(recomart: Recomart, tmp_path: Path) -> None:
+    (tmp_path / "recomart.duckdb").write_text("hello")
+    expect_one_line(recomart("status", "--warehouse", tmp_path), tmp_path / "recomart.duckdb", "cannot be opened")

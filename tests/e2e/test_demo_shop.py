@@ -1,0 +1,125 @@
+"""The demo shop, from files to a customer's list, compared with the truth that its generator wrote down."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration.dbt import PROJECT_DIR, dbt_executable
+from tests.e2e.conftest import Recomart
+from warehouse.database import reader
+from warehouse.demo.truth import Planted
+from warehouse.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def planted(demo_warehouse: Settings) -> Planted:
+    text = (demo_warehouse.demo_truth_dir / "planted.json").read_text(encoding="utf-8")
+    return Planted.model_validate_json(text)
+
+
+def ask(settings: Settings, query: str) -> list[tuple[Any, ...]]:
+    with reader(settings) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_the_row_accounting_equals_what_was_planted(
+    demo_warehouse: Settings, planted: Planted, recomart: Recomart
+) -> None:
+    status = recomart.json("status", "--warehouse", demo_warehouse.warehouse)
+    accounted = {feed.pop("feed"): feed for feed in status["feeds"]}
+    names = ("files", "lines", "loaded", "rejected", "clean", "duplicates", "quarantined")
+    for feed, truth in planted.feeds.items():
+        assert {name: accounted[feed][name] for name in names} == {name: getattr(truth, name) for name in names}
+
+
+def test_every_quarantine_reason_equals_what_was_planted(demo_warehouse: Settings, planted: Planted) -> None:
+    found: dict[str, dict[str, int]] = {}
+    for feed, reason, rows in ask(demo_warehouse, "select feed, reason, rows from marts.audit_quarantine_reasons"):
+        found.setdefault(feed, {})[reason] = rows
+    for feed, truth in planted.feeds.items():
+        assert found[feed] == {reason: rows for reason, rows in truth.quarantined_by_reason.items() if rows}
+
+
+def test_clean_counts_of_customers_products_transactions_and_returns_are_the_planted_ones(
+    demo_warehouse: Settings, planted: Planted
+) -> None:
+    assert ask(demo_warehouse, "select count(*) from marts.dim_users") == [(planted.customers,)]
+    assert ask(demo_warehouse, "select count(*) from marts.dim_products") == [(planted.products,)]
+    assert ask(
+        demo_warehouse,
+        "select count(distinct transaction_id) filter (not is_return), count(*) filter (is_return) "
+        "from marts.fct_transactions",
+    ) == [(planted.transactions, planted.feeds["purchases"].returns)]
+
+
+def test_the_model_beats_popularity_and_the_truth_beats_the_model(demo_warehouse: Settings) -> None:
+    ndcg = dict(
+        ask(
+            demo_warehouse,
+            "select method, ndcg from marts.eval_ranking_metrics where as_of_name = 'test' and k = 20",
+        )
+    )
+    assert ndcg["popularity"] * 1.1 < ndcg["als"] < ndcg["oracle"]
+
+
+def test_every_customer_is_offered_a_full_list_of_products_they_have_not_bought(demo_warehouse: Settings) -> None:
+    assert ask(demo_warehouse, "select count(distinct user_id) from marts.rec_top_n") == ask(
+        demo_warehouse, "select count(*) from marts.dim_users"
+    )
+    assert ask(demo_warehouse, "select count(*) from marts.rec_top_n where reason is null or product_name is null") == [
+        (0,)
+    ]
+
+
+def test_a_customers_recommendations_come_with_reasons(demo_warehouse: Settings, recomart: Recomart) -> None:
+    customers = recomart.json("customers", "-n", "1", "--warehouse", demo_warehouse.warehouse)["customers"]
+    user = customers[0]["user_id"]
+    answer = recomart.json("recommend", "--user", user, "-n", "7", "--warehouse", demo_warehouse.warehouse)
+    assert [product["rank"] for product in answer["products"]] == list(range(1, 8))
+    assert all(product["reason"] and product["price"] > 0 for product in answer["products"])
+    printed = recomart("recommend", "--user", user, "-n", "7", "--warehouse", demo_warehouse.warehouse)
+    assert answer["products"][0]["product_name"] in printed.stdout
+
+
+def test_a_basket_of_somebody_unknown_gets_recommendations(demo_warehouse: Settings, recomart: Recomart) -> None:
+    basket = [
+        product for (product,) in ask(demo_warehouse, "select product_id from marts.rec_popular_products limit 2")
+    ]
+    answer = recomart.json(
+        "recommend", "--basket", f"{basket[0]}, {basket[1]},p999", "-n", "5", "--warehouse", demo_warehouse.warehouse
+    )
+    offered = {product["product_id"] for product in answer["products"]}
+    assert len(offered) == 5
+    assert offered.isdisjoint(basket)
+    assert "p999" in answer["notes"][0]
+
+
+def test_dbt_build_as_an_analyst_types_it_passes_and_adds_nothing(
+    demo_warehouse: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Settings(warehouse=tmp_path / "warehouse")
+    shutil.copytree(demo_warehouse.warehouse, copy.warehouse, ignore=shutil.ignore_patterns("landing", "target"))
+    before = fingerprints(copy)
+    for name, value in {"RECOMART_WAREHOUSE": copy.warehouse, "DBT_TARGET_PATH": tmp_path / "target"}.items():
+        monkeypatch.setenv(name, str(value))
+    for _ in range(2):
+        done = subprocess.run([dbt_executable(), "build"], cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-3000:]
+        assert "WARN=0 ERROR=0 SKIP=0" in done.stdout
+        assert fingerprints(copy) == before
+
+
+def fingerprints(settings: Settings) -> dict[str, tuple[int, int]]:
+    """Rows and an order-free hash of every table that dbt builds."""
+    tables = ask(
+        settings,
+        "select table_schema || '.' || table_name from information_schema.tables "
+        "where table_schema in ('intermediate', 'marts', 'seeds') order by all",
+    )
+    return {
+        table: ask(settings, f"select count(*), coalesce(bit_xor(hash(rows)), 0) from {table} as rows")[0]
+        for (table,) in tables
+    }

@@ -1,0 +1,68 @@
+"""Two real shops that need declared sources and no Python."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Recomart, public_data
+from warehouse.database import reader
+from warehouse.settings import PROJECT_ROOT, Settings
+
+EXAMPLES = PROJECT_ROOT / "warehouse" / "examples"
+
+pytestmark = pytest.mark.real_data
+
+
+def test_rees46_gives_recommendations_from_one_file_that_is_everything_at_once(
+    recomart: Recomart, tmp_path: Path
+) -> None:
+    where = ["--sources", EXAMPLES / "rees46.yml", "--landing", public_data("rees46"), "--warehouse", tmp_path]
+    first = recomart.json("run", *where)
+    (feed,) = first["status"]
+    assert (feed["files"], feed["lines"], feed["loaded"], feed["rejected"]) == (1, 17_435, 17_434, 1)
+    assert feed["clean"] + feed["duplicates"] + feed["quarantined"] == feed["loaded"]
+    with reader(Settings(warehouse=tmp_path)) as connection:
+        assert connection.execute("select line, error from raw.rejected_rows").fetchall() == [
+            (17_436, "8 fields where the header has 9")
+        ]
+        assert connection.execute("select count(*) > 200 from marts.fct_transactions").fetchall() == [(True,)]
+    ndcg = {row["method"]: row["ndcg"] for row in first["metrics"] if row["as_of_name"] == "test" and row["k"] == 20}
+    assert ndcg["als"] > ndcg["popularity"]
+    second = recomart.json("run", *where)
+    assert second["load"]["feeds"]["events"]["rows_loaded"] == 0
+    assert second["status"] == first["status"]
+
+
+def test_online_retail_gives_recommendations_from_purchases_alone(recomart: Recomart, tmp_path: Path) -> None:
+    landing = public_data("online_retail")
+    where = ["--sources", EXAMPLES / "online_retail.yml", "--landing", landing, "--warehouse", tmp_path]
+    first = recomart.json("run", *where)
+    (feed,) = first["status"]
+    assert (feed["files"], feed["lines"], feed["loaded"], feed["rejected"]) == (305, 541_909, 541_909, 0)
+    assert feed["duplicates"] == 5_268
+    assert feed["clean"] + feed["duplicates"] + feed["quarantined"] == feed["loaded"]
+    ndcg = {row["method"]: row["ndcg"] for row in first["metrics"] if row["as_of_name"] == "test" and row["k"] == 20}
+    assert ndcg["als"] > 1.5 * ndcg["popularity"]
+    with reader(Settings(warehouse=tmp_path)) as connection:
+        returns, anonymous, lines = connection.execute(
+            """
+            select count(*) filter (is_return), count(*) filter (user_id is null), count(*)
+            from marts.fct_transactions
+            """
+        ).fetchall()[0]
+        assert lines == feed["clean"]
+        assert returns > 10_000
+        assert anonymous > 130_000
+        # A duplicate of a line loses nothing; no customer is made of lines without one.
+        assert connection.execute("select count(*) from marts.dim_users where user_id is null").fetchall() == [(0,)]
+        assert (
+            connection.execute("select count(*) from marts.dim_products where product_name is null").fetchall()[0][0]
+            < 200
+        )
+    again = recomart.json("load", *where)
+    assert again["feeds"]["purchases"] == {
+        **dict.fromkeys(again["feeds"]["purchases"], 0),
+        "files_unchanged": 305,
+    }
+    user = recomart.json("customers", "-n", "1", "--warehouse", tmp_path)["customers"][0]["user_id"]
+    assert len(recomart.json("recommend", "--user", user, "--warehouse", tmp_path)["products"]) == 10

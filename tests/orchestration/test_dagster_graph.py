@@ -1,0 +1,136 @@
+"""One job makes everything from landing files to the published copy, from a clean warehouse and again over it."""
+
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import dagster as dg
+import pytest
+
+from tests.conftest import SMALL_SHOP
+from warehouse.database import reader
+from warehouse.demo.generate import generate
+from warehouse.publish import current
+from warehouse.settings import PROJECT_ROOT, Settings
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A demo shop that has landed and gone no further; the environment names its warehouse, as for `dagster dev`."""
+    settings = Settings(warehouse=tmp_path_factory.mktemp("dagster_shop"))
+    generate(SMALL_SHOP, settings.landing_dir, settings.demo_truth_dir)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RECOMART_WAREHOUSE", str(settings.warehouse))
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def definitions(settings: Settings) -> ModuleType:
+    """The definitions as Dagster loads them, in the environment of `settings`."""
+    assert Settings().warehouse == settings.warehouse
+    return importlib.import_module("orchestration.definitions")
+
+
+@pytest.fixture(scope="module")
+def runs(definitions: ModuleType) -> Iterator[list[dg.ExecuteInProcessResult]]:
+    """Two runs of the job, one after the other."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = definitions.defs.resolve_job_def("everything")
+        yield [job.execute_in_process(instance=instance, raise_on_error=False) for _ in range(2)]
+
+
+def materialized(run: dg.ExecuteInProcessResult) -> dict[dg.AssetKey, dg.AssetMaterialization]:
+    return {event.asset_key: event.materialization for event in run.get_asset_materialization_events()}
+
+
+def test_the_job_succeeds_from_a_clean_warehouse_and_again_over_it(runs: list[dg.ExecuteInProcessResult]) -> None:
+    assert [run.success for run in runs] == [True, True]
+
+
+def test_every_asset_is_materialized_with_its_row_count_and_duration(
+    runs: list[dg.ExecuteInProcessResult], definitions: ModuleType
+) -> None:
+    graph = definitions.defs.resolve_asset_graph()
+    for run in runs:
+        found = materialized(run)
+        assert set(found) == graph.materializable_asset_keys
+        for key, materialization in found.items():
+            assert "dagster/row_count" in materialization.metadata, key
+            assert {"seconds", "Execution Duration"} & set(materialization.metadata), key
+
+
+def test_the_second_run_adds_no_row(runs: list[dg.ExecuteInProcessResult]) -> None:
+    def rows(run: dg.ExecuteInProcessResult) -> dict[str, object]:
+        return {
+            key.to_user_string(): materialization.metadata["dagster/row_count"].value
+            for key, materialization in materialized(run).items()
+        }
+
+    first, second = (rows(run) for run in runs)
+    grows_with_every_run = {"ml/model_runs", "ml/ranking_metrics", "marts/eval_model_runs", "serving/published_copy"}
+    assert {name for name in first if first[name] != second[name]} <= grows_with_every_run
+
+
+def test_dbt_tests_are_asset_checks_and_all_pass(runs: list[dg.ExecuteInProcessResult]) -> None:
+    for run in runs:
+        checks = run.get_asset_check_evaluations()
+        assert len(checks) > 80
+        assert all(check.passed for check in checks)
+
+
+def test_assets_are_grouped_by_layer(definitions: ModuleType) -> None:
+    graph = definitions.defs.resolve_asset_graph()
+    groups = {graph.get(key).group_name for key in graph.get_all_asset_keys()}
+    assert groups == {
+        *("landing", "raw", "seeds", "staging", "intermediate", "core", "features", "ml", "model"),
+        *("recommendations", "evaluation", "audit", "serving"),
+    }
+
+
+def test_the_published_copy_is_downstream_of_every_landing_file(definitions: ModuleType) -> None:
+    graph = definitions.defs.resolve_asset_graph()
+    upstream = dg.AssetSelection.assets(dg.AssetKey(["serving", "published_copy"])).upstream().resolve(graph)
+    assert {dg.AssetKey(["landing", kind]) for kind in ("events", "purchases", "products")} <= upstream
+
+
+def test_the_model_reports_its_metrics_to_plot(runs: list[dg.ExecuteInProcessResult]) -> None:
+    metadata = materialized(runs[0])[dg.AssetKey(["ml", "model_runs"])].metadata
+    assert 0 < float(metadata["als_ndcg_at_20"].value) <= float(metadata["oracle_ndcg_at_20"].value)  # type: ignore[arg-type]
+
+
+def test_the_job_publishes_what_the_command_line_would(
+    runs: list[dg.ExecuteInProcessResult], settings: Settings, demo_warehouse: Settings
+) -> None:
+    assert runs[1].success
+    by_dagster, by_command = current(settings), current(demo_warehouse)
+    assert by_dagster.rows | {"eval_model_runs": 0, "eval_ranking_metrics": 0} == by_command.rows | {
+        "eval_model_runs": 0,
+        "eval_ranking_metrics": 0,
+    }
+    hashes = []
+    for warehouse in (settings, demo_warehouse):
+        with reader(warehouse) as connection:
+            hashes.append(connection.execute("select max(dataset_hash) from ml.model_runs").fetchall())
+    assert hashes[0] == hashes[1]
+
+
+def test_what_a_user_can_mend_fails_the_step_with_one_clear_message(
+    definitions: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECOMART_LANDING", str(tmp_path / "nowhere"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = definitions.defs.resolve_job_def("everything").execute_in_process(instance=instance, raise_on_error=False)
+    (failure,) = run.get_step_failure_events()
+    assert failure.step_failure_data.user_failure_data is not None
+    assert "no such landing folder" in (failure.step_failure_data.user_failure_data.description or "")
+
+
+def test_the_definitions_load_as_dagster_dev_loads_them(settings: Settings) -> None:
+    command = [str(Path(sys.executable).with_name("dagster")), "definitions", "validate"]
+    done = subprocess.run(
+        command, cwd=PROJECT_ROOT, env=settings.environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
