@@ -1,0 +1,1 @@
+"""What is learned: PyTorch matrix factorization, scoring, evaluation, artifacts."""

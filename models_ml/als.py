@@ -1,0 +1,222 @@
+"""Weighted implicit alternating least squares on sparse rows.
+
+Hu, Koren, Volinsky, "Collaborative filtering for implicit feedback datasets" (ICDM 2008), in the form of Rendle et
+al., "Revisiting the performance of iALS on item recommendation benchmarks" (RecSys 2022). With confidences c of the
+observed pairs, customer factors x and product factors y, it minimizes
+
+    sum over observed (u, i) of c_ui (1 - x_u.y_i)^2  +  w * sum over all (u, i) of (x_u.y_i)^2
+    + r * (sum over u of t_u |x_u|^2  +  sum over i of t_i |y_i|^2)
+
+where t is the row's total confidence: its observed ones plus w for every column. A half sweep improves all rows of
+one side with a few conjugate gradient steps (Takacs, Pilaszy, Tikk, "Applications of the conjugate gradient method
+for implicit feedback collaborative filtering", RecSys 2011). Before it, both sides are rotated into the eigenbasis of
+the fixed side's Gramian, which changes no score: there the all-pairs part of every row's matrix is diagonal, so it
+costs nothing to apply and preconditions the rest.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models_ml.closed_form import FactorModel
+from models_ml.confidence import Confidence
+from models_ml.config import TrainConfig
+from models_ml.errors import ModelError
+from models_ml.linalg import gramian, row_blocks
+from models_ml.sparse import Csr
+
+COLLAPSED_SCORE = 1e-4
+"""Mean score of the observed pairs (target 1) at which factors that still shrink have been regularized away."""
+
+DIVERGED_LOSS = 1.01
+"""Solving either side beats leaving it all zero, which has loss 1; above this, numbers have lost their meaning."""
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """How one pass over all products and all customers went."""
+
+    sweep: int
+    loss: float
+    """The objective, exact, divided by the observed pairs' total confidence; 1 for factors that are all zero."""
+    observed_score: float
+    """Confidence-weighted mean score of the observed pairs, whose target is 1."""
+    seconds: float
+
+
+class Side:
+    """The rows of one side of the matrix, cut into blocks, with what their penalties need."""
+
+    def __init__(self, confidence: Csr, unobserved: float, regularization: float, block_rows: int) -> None:
+        """Take the `confidence` of the side's rows, and the objective's w and r."""
+        self.confidence = confidence
+        self.unobserved = unobserved
+        self.penalty = regularization * (confidence.row_sums() + unobserved * confidence.n_columns)
+        self.block_rows = block_rows
+
+    def blocks(self) -> Iterator[tuple[slice, Csr]]:
+        """Yield each block's rows and confidences."""
+        for start, stop in row_blocks(self.confidence.n_rows, self.block_rows):
+            yield slice(start, stop), self.confidence.slice_rows(start, stop)
+
+    def solve(self, factors: Tensor, fixed: Tensor, eigenvalues: Tensor, steps: int) -> None:
+        """Improve `factors` (rows x factors) in place, given `fixed` with a diagonal Gramian of `eigenvalues`."""
+        for rows, confidence in self.blocks():
+            diagonal = self.unobserved * eigenvalues + self.penalty[rows, None]
+            conjugate_gradient(factors[rows], fixed, confidence, diagonal, steps)
+
+    def squared_error(self, factors: Tensor, fixed: Tensor) -> tuple[float, float]:
+        """Return the observed pairs' confidence-weighted squared error and mean score."""
+        error = score = 0.0
+        for rows, confidence in self.blocks():
+            scores = _pair_scores(confidence.as_torch(), factors[rows], fixed).values()
+            error += float((confidence.values * (1 - scores).square()).sum(dtype=torch.float64))
+            score += float((confidence.values * scores).sum(dtype=torch.float64))
+        return error, score / float(self.confidence.values.sum(dtype=torch.float64))
+
+
+def conjugate_gradient(factors: Tensor, fixed: Tensor, confidence: Csr, diagonal: Tensor, steps: int) -> None:
+    """Solve (F'CF + diagonal) x = F'C1 for every row of `factors` at once, from its present value, in place.
+
+    F is `fixed` (columns x factors), C the row's `confidence`, `diagonal` (rows x factors) also the preconditioner.
+    """
+    pattern = confidence.as_torch()
+    scores = _pair_scores(pattern, factors, fixed)
+    scores.values().neg_().add_(1).mul_(confidence.values)
+    residual = (scores @ fixed).sub_(factors * diagonal)
+    scaled = residual / diagonal
+    direction = scaled.clone()
+    energy = (residual * scaled).sum(1)
+    for step in range(steps):
+        _pair_scores(pattern, direction, fixed, out=scores)
+        scores.values().mul_(confidence.values)
+        image = (scores @ fixed).addcmul_(direction, diagonal)
+        length = (energy / (direction * image).sum(1).clamp_(min=torch.finfo(torch.float32).tiny))[:, None]
+        factors.addcmul_(direction, length)
+        if step + 1 < steps:
+            residual.addcmul_(image, length, value=-1)
+            torch.div(residual, diagonal, out=scaled)
+            previous, energy = energy, (residual * scaled).sum(1)
+            ratio = energy / previous.clamp_(min=torch.finfo(torch.float32).tiny)
+            direction.mul_(ratio[:, None]).add_(scaled)
+
+
+def _pair_scores(pattern: Tensor, factors: Tensor, fixed: Tensor, out: Tensor | None = None) -> Tensor:
+    scores: Tensor = torch.sparse.sampled_addmm(pattern, factors, fixed.T, beta=0, out=out)
+    return scores
+
+
+class AlsTrainer:
+    """Training state: `sweep` improves it, `finish` turns it into a model."""
+
+    def __init__(self, strength: Csr, config: TrainConfig) -> None:
+        """Start from seeded product factors for `strength` (customers x products, no empty row or column)."""
+        self.config = config
+        self.device = config.torch_device()
+        self.strength = strength.to(self.device)
+        self.confidence = Confidence.fit(self.strength, config)
+        by_user = self.confidence.of(self.strength)
+        users, products = by_user.n_rows, by_user.n_columns
+        self.total_confidence = float(by_user.values.sum(dtype=torch.float64))
+        self.unobserved = config.unobserved_weight * self.total_confidence / (users * products)
+        # The setting is per observed confidence, so that it keeps its meaning whatever the unobserved weight is.
+        self.regularization = config.regularization / (1 + config.unobserved_weight)
+        block_rows = config.block_rows(config.factors)
+        self.user_side = Side(by_user, self.unobserved, self.regularization, block_rows)
+        self.product_side = Side(by_user.transposed(), self.unobserved, self.regularization, block_rows)
+        generator = torch.Generator().manual_seed(config.seed)
+        products_start = torch.randn((products, config.factors), generator=generator) / config.factors**0.5
+        self.product_factors = products_start.to(self.device)
+        self.user_factors = torch.zeros((users, config.factors), device=self.device)
+        self.sweeps = 0
+        self.observed_score = 0.0
+        self._improve_users()
+
+    def sweep(self) -> SweepReport:
+        """Improve the product factors, then the customer factors.
+
+        Raises ModelError when the factors are no longer finite, or have collapsed to zero.
+        """
+        started = time.perf_counter()
+        eigenvalues = self._rotate(self.user_factors)
+        self.product_side.solve(self.product_factors, self.user_factors, eigenvalues, self.config.cg_steps)
+        eigenvalues = self._improve_users()
+        self.sweeps += 1
+        report = self._report(eigenvalues, started)
+        _check(report, self.observed_score, self.config)
+        self.observed_score = report.observed_score
+        return report
+
+    def finish(self) -> FactorModel:
+        """Return the model of the present product factors; its customer factors are the exact solution."""
+        eigenvalues = self._rotate(self.product_factors)
+        return FactorModel(
+            product_factors=self.product_factors.clone(),
+            eigenvalues=eigenvalues,
+            confidence=self.confidence,
+            unobserved=self.unobserved,
+            regularization=self.regularization,
+            block_mib=self.config.block_mib,
+        )
+
+    def _improve_users(self) -> Tensor:
+        eigenvalues = self._rotate(self.product_factors)
+        self.user_side.solve(self.user_factors, self.product_factors, eigenvalues, self.config.cg_steps)
+        return eigenvalues
+
+    def _rotate(self, fixed: Tensor) -> Tensor:
+        matrix = gramian(fixed, self.user_side.block_rows)
+        if not torch.isfinite(matrix).all():
+            raise _diverged(self.sweeps + 1, "factors are not finite", self.config)
+        eigenvalues, basis = torch.linalg.eigh(matrix)
+        basis = basis.float()
+        for factors in (self.user_factors, self.product_factors):
+            for start, stop in row_blocks(len(factors), self.user_side.block_rows):
+                factors[start:stop] = factors[start:stop] @ basis
+        diagonal: Tensor = eigenvalues.clamp(min=0).float()
+        return diagonal
+
+    def _report(self, eigenvalues: Tensor, started: float) -> SweepReport:
+        error, score = self.user_side.squared_error(self.user_factors, self.product_factors)
+        all_pairs = float((self.user_factors.square().sum(0, dtype=torch.float64) * eigenvalues).sum())
+        penalties = sum(
+            float((side.penalty * factors.square().sum(1)).sum(dtype=torch.float64))
+            for side, factors in ((self.user_side, self.user_factors), (self.product_side, self.product_factors))
+        )
+        loss = (error + self.unobserved * all_pairs + penalties) / self.total_confidence
+        return SweepReport(self.sweeps, loss, score, time.perf_counter() - started)
+
+
+def fit(
+    strength: Csr, config: TrainConfig, sweeps: int, on_sweep: Callable[[SweepReport], None] | None = None
+) -> FactorModel:
+    """Train `sweeps` sweeps on `strength` (customers x products); same input, same machine, same bits.
+
+    Raises ModelError when the factors diverge or collapse to zero.
+    """
+    trainer = AlsTrainer(strength, config)
+    for _ in range(sweeps):
+        report = trainer.sweep()
+        if on_sweep is not None:
+            on_sweep(report)
+    return trainer.finish()
+
+
+def _check(report: SweepReport, previous_score: float, config: TrainConfig) -> None:
+    if not report.loss < DIVERGED_LOSS:
+        raise _diverged(report.sweep, f"loss {report.loss:.3g}, where all-zero factors have 1", config)
+    if report.sweep > 1 and report.observed_score < COLLAPSED_SCORE and report.observed_score <= previous_score:
+        raise ModelError(
+            f"all factors collapsed to zero in sweep {report.sweep} (mean score {report.observed_score:.1e} of the "
+            f"observed pairs, whose target is 1); lower regularization ({config.regularization:g})"
+        )
+
+
+def _diverged(sweep: int, how: str, config: TrainConfig) -> ModelError:
+    return ModelError(
+        f"training diverged in sweep {sweep} ({how}); raise regularization ({config.regularization:g}) or look for "
+        f"extreme strengths"
+    )

@@ -1,0 +1,78 @@
+"""What can be set about training, with defaults that suit shops of thousands to hundreds of thousands of customers."""
+
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from models_ml.errors import ModelError
+
+
+class TrainConfig(BaseModel):
+    """Settings of one training run; the defaults were chosen on Last.fm, Amazon Beauty and Online Retail together."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    factors: int = Field(default=256, ge=1, le=4096)
+    """Length of every customer's and product's vector."""
+
+    max_sweeps: int = Field(default=12, ge=1, le=200)
+    """Most passes over all products and all customers; the validation window picks the number within it."""
+
+    default_sweeps: int = Field(default=8, ge=1, le=200)
+    """Passes when the validation window is empty or too small to pick by."""
+
+    patience: int = Field(default=2, ge=1)
+    """Passes without a better validation NDCG after which the search for the number of passes ends."""
+
+    regularization: float = Field(default=0.25, gt=0, allow_inf_nan=False)
+    """Penalty on squared factors, multiplied by the row's total confidence; near 1 it leaves nothing but zeros."""
+
+    unobserved_weight: float = Field(default=20.0, gt=0, allow_inf_nan=False)
+    """Weight of all pairs' pull towards zero, as a multiple of the observed pairs' total confidence."""
+
+    strength_scale: float = Field(default=3.0, ge=0, allow_inf_nan=False)
+    """How much confidence grows with strength: 1 + scale * log(1 + strength / mean strength); 0 counts pairs alike."""
+
+    user_damping: float = Field(default=0.25, ge=0, le=1)
+    """Confidence falls with the customer's number of products to this power, so that the busiest do not rule."""
+
+    product_damping: float = Field(default=0.25, ge=0, le=1)
+    """Confidence falls with the product's number of customers to this power, so that bestsellers do not rule."""
+
+    cg_steps: int = Field(default=2, ge=1, le=100)
+    """Conjugate gradient steps of every half pass."""
+
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Seed of the factors' first values."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; `auto` takes a GPU when there is one."""
+
+    candidates: int = Field(default=100, ge=1)
+    """Products kept for every known customer, for SQL to apply the shop's rules to."""
+
+    exclude_purchased: bool = False
+    """Leave products that the customer has bought out of the candidates already."""
+
+    cutoffs: tuple[int, ...] = Field(default=(5, 10, 20), min_length=1)
+    """Lengths of the top lists that Precision, Recall and NDCG are measured at."""
+
+    selection_users: int = Field(default=20_000, ge=1)
+    """Most customers of the validation window that the number of passes is picked by, evenly spaced by id."""
+
+    min_selection_users: int = Field(default=30, ge=1)
+    """Fewest customers of the validation window that can pick it; fewer are noise, and the default stands."""
+
+    block_mib: int = Field(default=128, ge=1)
+    """Size of the largest temporary buffers in MiB; rows are solved and scored in blocks that fit."""
+
+    def torch_device(self) -> torch.device:
+        """Return the device to compute on; ModelError when `cuda` is asked for and there is none."""
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ModelError("device 'cuda' is set but torch finds no GPU; set device to 'auto' or 'cpu'")
+        return torch.device("cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu")
+
+    def block_rows(self, cells_per_row: int) -> int:
+        """Return how many rows of `cells_per_row` 32-bit numbers fit a temporary buffer, at least one."""
+        return max(1, self.block_mib * 2**18 // max(1, cells_per_row))

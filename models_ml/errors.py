@@ -1,0 +1,5 @@
+"""Errors that a user of the models can act on."""
+
+
+class ModelError(Exception):
+    """Data, settings or an artifact that cannot be used; the message says which, and what to do."""

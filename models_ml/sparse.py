@@ -1,0 +1,115 @@
+"""Compressed sparse rows with 32-bit indices, the form that torch multiplies fastest."""
+
+import warnings
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from models_ml.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Csr:
+    """A sparse matrix of `rows` x `n_columns`: entries in row order, within a row in column order."""
+
+    row_starts: Tensor
+    """int32 of shape (rows + 1): where each row's entries start."""
+    columns: Tensor
+    """int32 of shape (entries)."""
+    values: Tensor
+    """float32 of shape (entries)."""
+    n_columns: int
+
+    @classmethod
+    def from_pairs(cls, rows: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> "Csr":
+        """Build from int64 `rows` and `columns` and their values in any order; ModelError on a repeated pair."""
+        if len(rows) >= 2**31:
+            raise ModelError(f"{len(rows):,} pairs do not fit 32-bit indices; train on fewer than 2^31")
+        key, order = torch.sort(rows * shape[1] + columns)
+        repeated = torch.nonzero(key[1:] == key[:-1])
+        if len(repeated):
+            raise DuplicatePairError(int(order[repeated[0, 0]]), len(repeated))
+        starts = torch.zeros(shape[0] + 1, dtype=torch.int64, device=rows.device)
+        torch.cumsum(torch.bincount(rows, minlength=shape[0]), 0, out=starts[1:])
+        return cls(starts.int(), columns[order].int(), values[order].float(), shape[1])
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self.row_starts) - 1
+
+    @property
+    def lengths(self) -> Tensor:
+        """Number of entries of each row, int32 of shape (rows)."""
+        return self.row_starts[1:] - self.row_starts[:-1]
+
+    @property
+    def row_of_entry(self) -> Tensor:
+        """Row of each entry, int64 of shape (entries)."""
+        return torch.repeat_interleave(torch.arange(self.n_rows, device=self.columns.device), self.lengths)
+
+    def with_values(self, values: Tensor) -> "Csr":
+        """Return the same pattern with other values."""
+        return replace(self, values=values)
+
+    def to(self, device: torch.device) -> "Csr":
+        """Return the matrix on `device`."""
+        return Csr(self.row_starts.to(device), self.columns.to(device), self.values.to(device), self.n_columns)
+
+    def transposed(self) -> "Csr":
+        """Return the transposed matrix."""
+        shape = (self.n_columns, self.n_rows)
+        return Csr.from_pairs(self.columns.long(), self.row_of_entry, self.values, shape)
+
+    def row_sums(self) -> Tensor:
+        """Sum of each row's values, added in float64, float32 of shape (rows)."""
+        totals = torch.zeros(len(self.values) + 1, dtype=torch.float64, device=self.values.device)
+        torch.cumsum(self.values, 0, dtype=torch.float64, out=totals[1:])
+        return (totals[self.row_starts[1:].long()] - totals[self.row_starts[:-1].long()]).float()
+
+    def slice_rows(self, start: int, stop: int) -> "Csr":
+        """Return rows `start` to `stop` (exclusive) without copying their entries."""
+        first, last = int(self.row_starts[start]), int(self.row_starts[stop])
+        starts = self.row_starts[start : stop + 1] - first
+        return Csr(starts, self.columns[first:last], self.values[first:last], self.n_columns)
+
+    def select_rows(self, rows: Tensor) -> "Csr":
+        """Return the given rows (int64), in that order."""
+        lengths = self.lengths.long()[rows]
+        starts = torch.zeros(len(rows) + 1, dtype=torch.int64, device=rows.device)
+        torch.cumsum(lengths, 0, out=starts[1:])
+        shift = torch.repeat_interleave(self.row_starts.long()[rows] - starts[:-1], lengths)
+        entries = torch.arange(len(shift), device=rows.device) + shift
+        return Csr(starts.int(), self.columns[entries], self.values[entries], self.n_columns)
+
+    def padded(self) -> tuple[Tensor, Tensor]:
+        """Return columns (int64) and values as dense (rows, longest row); padding has column 0 and value 0."""
+        lengths = self.lengths.long()
+        slot = torch.arange(len(self.values), device=self.values.device)
+        slot -= torch.repeat_interleave(self.row_starts[:-1].long(), lengths)
+        width = int(lengths.max()) if len(lengths) else 0
+        columns = torch.zeros((self.n_rows, width), dtype=torch.int64, device=self.values.device)
+        values = torch.zeros((self.n_rows, width), dtype=self.values.dtype, device=self.values.device)
+        rows = self.row_of_entry
+        columns[rows, slot] = self.columns.long()
+        values[rows, slot] = self.values
+        return columns, values
+
+    def as_torch(self) -> Tensor:
+        """Return a torch CSR tensor that shares this memory."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+            return torch.sparse_csr_tensor(
+                self.row_starts, self.columns, self.values, (self.n_rows, self.n_columns), check_invariants=False
+            )
+
+
+class DuplicatePairError(ModelError):
+    """A pair occurs more than once."""
+
+    def __init__(self, entry: int, count: int) -> None:
+        """Say which `entry` of the input is repeated and how many entries are in all."""
+        super().__init__(f"{count:,} pairs occur more than once")
+        self.entry = entry
+        self.count = count

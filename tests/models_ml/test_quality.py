@@ -1,0 +1,43 @@
+"""The default settings on a public split."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from models_ml.als import fit
+from models_ml.config import TrainConfig
+from models_ml.metrics import ranking_metrics
+from models_ml.scoring import top_n
+from models_ml.sparse import Csr
+
+LASTFM = Path(__file__).parents[3] / "shared" / "data" / "lastfm"
+
+
+def read_pairs(*names: str) -> npt.NDArray[np.int64]:
+    """Return the distinct (user, item) pairs of files with lines `user item item ...`, shape (pairs, 2)."""
+    lines = [line.split() for name in names for line in (LASTFM / name).read_text().splitlines()]
+    return np.unique([(int(user), int(item)) for user, *items in lines for item in items], axis=0)
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not LASTFM.is_dir(), reason=f"the Last.fm split is not in {LASTFM}")
+def test_the_defaults_are_good_on_lastfm() -> None:
+    known, wanted = read_pairs("train.txt", "valid.txt"), read_pairs("test.txt")
+    users, user_rows = np.unique(known[:, 0], return_inverse=True)
+    items, item_columns = np.unique(known[:, 1], return_inverse=True)
+    rows, columns = torch.from_numpy(user_rows), torch.from_numpy(item_columns)
+    strength = Csr.from_pairs(rows, columns, torch.ones(len(known)), (len(users), len(items)))
+    model = fit(strength, TrainConfig(factors=128), 6)
+    positions, _ = top_n(model.user_factors(strength), model.product_factors, 20, strength)
+    wanted = wanted[np.isin(wanted[:, 0], users)]
+    wanted_rows = np.searchsorted(users, wanted[:, 0])
+    pairs = set(zip(wanted_rows.tolist(), wanted[:, 1].tolist(), strict=True))
+    hits = torch.tensor(
+        [[(row, item) in pairs for item in offered] for row, offered in enumerate(items[positions.numpy()].tolist())]
+    )
+    (metrics,) = ranking_metrics(hits, torch.from_numpy(np.bincount(wanted_rows, minlength=len(users))), [20])
+    assert metrics.recall > 0.285
+    assert metrics.ndcg > 0.285

@@ -1,0 +1,191 @@
+"""The whole flow on a shop with planted tastes, and on shops that lack something."""
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from models_ml.config import TrainConfig
+from models_ml.errors import ModelError
+from models_ml.training import SweepRecord, TrainingResult, TrainingTables, fit_recommender, train
+from tests.models_ml.made_up import feature_rows, interaction_rows, only_now, pair_rows
+
+YOUNG = [("u1", "p1", 1.0, True), ("u1", "p2", 2.0, False), ("u2", "p1", 1.0, False), ("u2", "p3", 1.0, True)]
+
+
+def ndcg(result: TrainingResult, method: str, as_of_name: str = "test", k: int = 10) -> float:
+    """Return one NDCG of a result."""
+    rows = result.ranking_metrics.to_pylist()
+    (value,) = [r["ndcg"] for r in rows if (r["method"], r["as_of_name"], r["k"]) == (method, as_of_name, k)]
+    return float(value)
+
+
+def test_the_model_clearly_beats_popularity_and_not_the_truth(trained: TrainingResult) -> None:
+    for window in ("validation", "test"):
+        assert ndcg(trained, "als", window) > 1.5 * ndcg(trained, "popularity", window)
+        assert ndcg(trained, "oracle", window) > ndcg(trained, "als", window)
+
+
+def test_sweeps_are_those_of_the_best_validation_ndcg(trained: TrainingResult, config: TrainConfig) -> None:
+    tried = [record.validation_ndcg for record in trained.sweeps if record.as_of_name == "validation"]
+    scores = [score for score in tried if score is not None]
+    chosen = trained.recommender.card.sweeps
+    assert chosen == scores.index(max(scores)) + 1
+    assert len(scores) == min(config.max_sweeps, chosen + config.patience)
+    assert ndcg(trained, "als", "validation") == pytest.approx(max(scores))
+    for window in ("test", "now"):
+        assert [r.report.sweep for r in trained.sweeps if r.as_of_name == window] == list(range(1, chosen + 1))
+
+
+def test_metrics_follow_from_the_tables_that_are_handed_out(trained: TrainingResult) -> None:
+    wanted: dict[str, set[str]] = {}
+    for row in trained.evaluation_pairs.to_pylist():
+        if row["as_of_name"] == "test":
+            wanted.setdefault(row["user_id"], set()).add(row["product_id"])
+    for method in ("als", "popularity", "oracle"):
+        rows = [row for row in trained.evaluation_candidates.to_pylist() if row["method"] == method]
+        for metrics in trained.ranking_metrics.to_pylist():
+            if (metrics["as_of_name"], metrics["method"]) == ("test", method):
+                k = metrics["k"]
+                hits = dict.fromkeys(wanted, 0)
+                for row in rows:
+                    hits[row["user_id"]] += row["rank"] <= k and row["product_id"] in wanted[row["user_id"]]
+                assert metrics["users"] == len(wanted)
+                assert metrics["precision"] == pytest.approx(sum(hits.values()) / k / len(wanted))
+                recall = sum(count / len(wanted[user]) for user, count in hits.items()) / len(wanted)
+                assert metrics["recall"] == pytest.approx(recall)
+
+
+def test_evaluation_ranks_nothing_that_was_dealt_with_before(trained: TrainingResult, shop: TrainingTables) -> None:
+    before = shop.interactions.filter(pc.equal(shop.interactions["as_of_name"], "test"))
+    seen = set(zip(before["user_id"].to_pylist(), before["product_id"].to_pylist(), strict=True))
+    ranked = trained.evaluation_candidates.select(["user_id", "product_id"]).to_pylist()
+    assert ranked
+    assert not seen & {(row["user_id"], row["product_id"]) for row in ranked}
+
+
+def test_candidates_rank_every_known_customers_products_with_reasons(
+    trained: TrainingResult, config: TrainConfig
+) -> None:
+    candidates = trained.candidates.to_pylist()
+    assert trained.candidates.schema.names == [
+        "run_id", "user_id", "product_id", "rank", "score", "reason_product_id", "reason_share",
+    ]  # fmt: skip
+    assert len(candidates) == 300 * config.candidates
+    history = {(row["user_id"], row["product_id"]) for row in trained.fitted.rows.to_pylist()}
+    for one, other in pairwise(candidates):
+        assert other["rank"] == 1 if one["user_id"] != other["user_id"] else other["rank"] == one["rank"] + 1
+        assert one["user_id"] != other["user_id"] or one["score"] >= other["score"]
+    for row in candidates:
+        assert row["reason_product_id"] != row["product_id"]
+        assert (row["user_id"], row["reason_product_id"]) in history
+        assert 0 < row["reason_share"] <= 1
+
+
+def test_purchases_are_left_out_of_candidates_on_request(shop: TrainingTables, config: TrainConfig) -> None:
+    quick = config.model_copy(update={"max_sweeps": 1, "candidates": 500, "exclude_purchased": True})
+    result = train(shop, quick, "run")
+    bought = {(r["user_id"], r["product_id"]) for r in result.fitted.rows.to_pylist() if r["has_purchased"]}
+    offered = {(row["user_id"], row["product_id"]) for row in result.candidates.to_pylist()}
+    products = result.recommender.card.products
+    assert not bought & offered
+    assert len(offered) == 300 * products - len(bought)
+
+
+def test_a_dataset_version_trains_to_the_same_bits(trained: TrainingResult, config: TrainConfig) -> None:
+    shuffled = trained.fitted.rows.take(pa.array(range(trained.fitted.rows.num_rows - 1, -1, -1)))
+    again = fit_recommender(shuffled, config, trained.recommender.card.sweeps, "run-2")
+    assert again.dataset.dataset_hash == trained.fitted.dataset.dataset_hash
+    one, other = again.recommender.model.product_factors, trained.recommender.model.product_factors
+    assert one.numpy().tobytes() == other.numpy().tobytes()
+
+
+def test_a_run_describes_itself(trained: TrainingResult, config: TrainConfig) -> None:
+    (row,) = trained.run_row(Path("models/run-1"), is_serving=True).to_pylist()
+    assert row["run_id"] == "run-1"
+    assert TrainConfig.model_validate_json(row["config"]) == config
+    assert row["dataset_hash"] == trained.fitted.dataset.dataset_hash
+    assert row["interactions"] == trained.fitted.rows.num_rows
+    assert trained.recommender.card.metrics == trained.ranking_metrics.to_pylist()
+
+
+def test_a_validation_window_of_few_customers_does_not_pick_the_sweeps(
+    shop: TrainingTables, config: TrainConfig
+) -> None:
+    strict = config.model_copy(update={"min_selection_users": 10_000, "default_sweeps": 3})
+    result = train(shop, strict, "run")
+    assert result.recommender.card.sweeps == 3
+    assert "only" in result.sweeps_reason
+    assert "validation" not in result.ranking_metrics["as_of_name"].to_pylist()
+
+
+def test_a_shop_too_young_to_evaluate_is_trained_with_the_default(config: TrainConfig) -> None:
+    heard: list[SweepRecord] = []
+    result = train(only_now(YOUNG), config, "run", on_sweep=heard.append)
+    assert result.recommender.card.sweeps == len(heard) == config.default_sweeps
+    assert "default" in result.sweeps_reason
+    assert result.skipped == dict.fromkeys(("validation", "test"), "no interactions before it")
+    assert (result.ranking_metrics.num_rows, result.evaluation_candidates.num_rows) == (0, 0)
+    assert result.evaluation_pairs.schema.names == ["run_id", "as_of_name", "user_id", "product_id"]
+    assert result.candidates.num_rows == 6
+
+
+def test_one_customer_with_one_product_gets_it_without_a_reason(config: TrainConfig) -> None:
+    (row,) = train(only_now(YOUNG[:1]), config, "run").candidates.to_pylist()
+    assert (row["product_id"], row["rank"], row["reason_product_id"], row["reason_share"]) == ("p1", 1, None, None)
+
+
+def test_nothing_to_train_on_is_an_error(config: TrainConfig) -> None:
+    with pytest.raises(ModelError, match="no interactions as of now"):
+        train(only_now([]), config, "run")
+
+
+def test_only_known_customers_with_a_history_are_evaluated(config: TrainConfig) -> None:
+    tables = TrainingTables(
+        pa.concat_tables([interaction_rows("test", 90, YOUNG), interaction_rows("now", 100, YOUNG)]),
+        feature_rows("test", {"p1": 2.0, "p2": 1.0, "p3": 1.0, "nobody's": 0.0}),
+        pair_rows("test", [("u1", "p3", True), ("u1", "new", True), ("u2", "p2", False), ("ghost", "p1", True)]),
+    )
+    result = train(tables, config, "run")
+    pairs = [(row["user_id"], row["product_id"]) for row in result.evaluation_pairs.to_pylist()]
+    assert pairs == [("u1", "new"), ("u1", "p3")]
+    for row in result.ranking_metrics.to_pylist():
+        assert row["users"] == 1
+        assert row["recall"] == 0.5
+        assert row["precision"] == 1 / row["k"]
+    offered = {(r["method"], r["product_id"]) for r in result.evaluation_candidates.to_pylist()}
+    assert offered == {("als", "p3"), ("popularity", "p3"), ("popularity", "nobody's")}
+    assert set(result.skipped) == {"validation"}
+
+
+def test_a_window_in_which_nobody_known_buys_is_skipped(config: TrainConfig) -> None:
+    tables = TrainingTables(
+        pa.concat_tables([interaction_rows("test", 90, YOUNG), interaction_rows("now", 100, YOUNG)]),
+        feature_rows("test", {}),
+        pair_rows("test", [("stranger", "p1", False)]),
+    )
+    assert train(tables, config, "run").skipped["test"] == "no customer with a history takes anything new in it"
+
+
+def test_the_sweeps_are_picked_by_no_more_customers_than_set(shop: TrainingTables, config: TrainConfig) -> None:
+    result = train(shop, config.model_copy(update={"selection_users": 40, "max_sweeps": 1}), "run")
+    users = {row["as_of_name"]: row["users"] for row in result.ranking_metrics.to_pylist()}
+    assert users["validation"] == 40
+    assert users["test"] > 200
+
+
+def test_tables_that_cannot_be_used_are_refused(shop: TrainingTables, config: TrainConfig) -> None:
+    twice = pa.concat_tables([shop.evaluation_pairs, shop.evaluation_pairs.slice(0, 1)])
+    with pytest.raises(ModelError, match="evaluation pairs of 'validation' repeat a pair"):
+        train(replace(shop, evaluation_pairs=twice), config, "run")
+    with pytest.raises(ModelError, match="product features lack the columns popularity"):
+        train(replace(shop, product_features=shop.product_features.drop_columns("popularity")), config, "run")
+    with pytest.raises(ModelError, match="interactions lack the columns as_of_name"):
+        train(replace(shop, interactions=shop.interactions.drop_columns("as_of_name")), config, "run")
+    assert shop.oracle is not None
+    users, products = shop.oracle
+    with pytest.raises(ModelError, match="unknown product ids"):
+        train(replace(shop, oracle=(users, products.slice(3))), config, "run")
