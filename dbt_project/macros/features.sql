@@ -1,0 +1,38 @@
+{#- Days from one instant to a later one, with fractions. -#}
+{% macro days_between(earlier, later) -%}
+    {{ dbt.datediff(earlier, later, 'second') }} / 86400.0
+{%- endmacro %}
+
+{#- What is left at as_of of something that halves every half_life_days. -#}
+{% macro decay(happened_at, as_of, half_life_days) -%}
+    power(0.5, {{ days_between(happened_at, as_of) }} / {{ half_life_days }})
+{%- endmacro %}
+
+{#- A number to be summed. Sums of decimals do not depend on the order of the rows, which is another in every parallel
+    run: the same rows give the same bits, hence the same dataset hash. -#}
+{% macro exact(expression) -%}
+    cast({{ expression }} as decimal(38, 12))
+{%- endmacro %}
+
+{#- Aggregate: the sum as a double, the same in every run. -#}
+{% macro exact_sum(expression) -%}
+    cast(coalesce(sum({{ exact(expression) }}), 0) as {{ type_double() }})
+{%- endmacro %}
+
+{#- The value of a key in a JSON text, as text; null when the key is absent. -#}
+{% macro json_text(column, key) -%}
+    {{ return(adapter.dispatch('json_text')(column, key)) }}
+{%- endmacro %}
+
+{% macro default__json_text(column, key) -%}
+    get_json_object({{ column }}, '$.{{ key }}')
+{%- endmacro %}
+
+{% macro duckdb__json_text(column, key) -%}
+    json_extract_string({{ column }}, '$.{{ key }}')
+{%- endmacro %}
+
+{#- The say of a hit at this 1-based rank in a discounted cumulative gain. -#}
+{% macro discount(rank) -%}
+    ln(2.0) / ln({{ rank }} + 1.0)
+{%- endmacro %}

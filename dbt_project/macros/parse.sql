@@ -1,0 +1,111 @@
+{#- dbt's own safe_cast fails on text that does not fit: the adapter does not know yet that DuckDB can do better. -#}
+{% macro duckdb__safe_cast(field, type) -%}
+    try_cast({{ field }} as {{ type }})
+{%- endmacro %}
+
+{#- Text as a number that a price or a quantity can be; null when it is none. NaN sorts above every number, so the upper
+    bound catches it too. -#}
+{% macro parse_number(column) -%}
+    case
+        when {{ dbt.safe_cast(column, type_double()) }} between -1e10 and 1e10
+            then {{ dbt.safe_cast(column, type_double()) }}
+    end
+{%- endmacro %}
+
+{#- Text as true or false; null when it says neither. -#}
+{% macro parse_boolean(column) -%}
+    case
+        when lower({{ clean_text(column) }}) in ('true', 't', 'yes', 'y', '1', 'available', 'in_stock') then true
+        when lower({{ clean_text(column) }}) in ('false', 'f', 'no', 'n', '0', 'unavailable', 'out_of_stock') then false
+    end
+{%- endmacro %}
+
+{% macro type_double() -%}
+    {{ return(adapter.dispatch('type_double')()) }}
+{%- endmacro %}
+
+{% macro default__type_double() -%}
+    double
+{%- endmacro %}
+
+{#- The feeds of one kind as sources.yml declares them: a list of dicts with feed, time_zone and timestamp_formats. -#}
+{% macro declared_feeds(kind) %}
+    {% if not execute %}
+        {{ return([]) }}
+    {% endif %}
+    {% set feeds = [] %}
+    {% set query %}
+        select feed, time_zone, timestamp_formats
+        from {{ source('raw', 'feeds') }}
+        where kind = {{ quote(kind) }}
+        order by feed
+    {% endset %}
+    {% for row in run_query(query).rows %}
+        {#- dbt hands a list over as JSON. -#}
+        {% do feeds.append({'feed': row[0], 'time_zone': row[1], 'timestamp_formats': fromjson(row[2])}) %}
+    {% endfor %}
+    {{ return(feeds) }}
+{% endmacro %}
+
+{#- Text as a UTC timestamp by the formats of the feed that the row came from, tried in order; null when none fits.
+    Engines want the formats as constants, hence one branch for each feed. -#}
+{% macro parse_timestamp(column, feed_column, feeds) -%}
+    case
+        when {{ column }} is null then cast(null as {{ dbt.type_timestamp() }})
+        {%- for feed in feeds %}
+        when {{ feed_column }} = {{ quote(feed.feed) }} then coalesce(
+            {%- for format in feed.timestamp_formats %}
+            {{ parse_timestamp_as(clean_text(column), format, feed.time_zone) }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        )
+        {%- endfor %}
+    end
+{%- endmacro %}
+
+{#- The timestamp, or null when its year can only be a mistake: one such row would stretch the shop's time span. -#}
+{% macro plausible_timestamp(column) -%}
+    case when {{ column }} >= timestamp '1990-01-01' and {{ column }} < timestamp '2100-01-01' then {{ column }} end
+{%- endmacro %}
+
+{#- Text as a UTC timestamp by one format: 'iso', 'epoch_s', 'epoch_ms' or strptime's letters. A time without an offset
+    is local to the time zone. -#}
+{% macro parse_timestamp_as(text, format, time_zone) -%}
+    {{ return(adapter.dispatch('parse_timestamp_as')(text, format, time_zone)) }}
+{%- endmacro %}
+
+{% macro duckdb__parse_timestamp_as(text, format, time_zone) -%}
+    {%- set local_to_utc = "at time zone " ~ quote(time_zone) ~ " at time zone 'UTC'" -%}
+    {%- if format == 'iso' -%}
+        {%- set instant -%}
+        coalesce(
+            try_cast({{ text }} as timestamptz),
+            try_cast(regexp_replace({{ text }}, ' +([-+][0-9:]+)$', '\1') as timestamptz)
+        ) at time zone 'UTC'
+        {%- endset -%}
+        {%- if time_zone == 'UTC' -%}
+            {{ instant }}
+        {%- else -%}
+        {#- DuckDB's cast to a plain timestamp drops an offset silently, so what names one goes the other way. -#}
+        case
+            when regexp_matches({{ text }}, ':[0-9.]+ *[-+a-zA-Z]') then {{ instant }}
+            else try_cast({{ text }} as timestamp) {{ local_to_utc }}
+        end
+        {%- endif -%}
+    {%- elif format in ('epoch_s', 'epoch_ms') -%}
+        {%- set seconds = 'try_cast(' ~ text ~ ' as double)' ~ (' / 1000' if format == 'epoch_ms' else '') -%}
+        {#- From 1990 to 2100: what lies outside is in the other unit. #}
+        case
+            when {{ seconds }} between 631152000 and 4102444800
+                then make_timestamp(cast({{ seconds }} * 1000000 as bigint))
+        end
+    {%- elif '%z' in format | lower -%}
+        try_strptime({{ text }}, {{ quote(format) }}) at time zone 'UTC'
+    {%- else -%}
+        try_strptime({{ text }}, {{ quote(format) }}) {{ local_to_utc }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- A text as an SQL constant. -#}
+{% macro quote(text) -%}
+    '{{ text | replace("'", "''") }}'
+{%- endmacro %}

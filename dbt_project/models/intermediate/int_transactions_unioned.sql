@@ -1,0 +1,85 @@
+{{ config(materialized='view') }}
+
+with purchases as (
+
+    select
+        transaction_id,
+        cast(null as {{ dbt.type_string() }}) as session_id,
+        user_id,
+        product_id,
+        quantity,
+        price,
+        purchased_at,
+        cast(null as {{ dbt.type_string() }}) as device,
+        cancelled_transaction_prefix,
+        _feed,
+        _file,
+        _line
+    from {{ ref('int_purchases_classified') }}
+    where row_status = 'clean'
+
+),
+
+purchase_events as (
+
+    select
+        transaction_id,
+        session_id,
+        user_id,
+        product_id,
+        quantity,
+        price,
+        event_at as purchased_at,
+        device,
+        cancelled_transaction_prefix,
+        _feed,
+        _file,
+        _line
+    from {{ ref('int_events_classified') }}
+    where row_status = 'clean' and is_transaction
+
+),
+
+unioned as (
+
+    select * from purchases
+    union all
+    select * from purchase_events
+
+),
+
+flagged as (
+
+    select
+        *,
+        coalesce(quantity < 0, false)
+        or coalesce(left(transaction_id, length(cancelled_transaction_prefix)) = cancelled_transaction_prefix, false)
+            as is_return
+    from unioned
+
+),
+
+final as (
+
+    select
+        coalesce(
+            transaction_id,
+            session_id,
+            {{ dbt.hash("coalesce(user_id, '') || '|' || cast(purchased_at as " ~ dbt.type_string() ~ ")") }}
+        ) as transaction_id,
+        user_id,
+        product_id,
+        case when is_return then -abs(coalesce(quantity, 1)) else coalesce(quantity, 1) end as quantity,
+        price,
+        purchased_at,
+        is_return,
+        session_id,
+        device,
+        _feed,
+        _file,
+        _line
+    from flagged
+
+)
+
+select * from final

@@ -1,0 +1,65 @@
+with windows as (
+
+    select * from {{ ref('int_as_of_spine') }}
+    where window_end is not null
+
+),
+
+positive_pairs as (
+
+    select
+        windows.as_of_name,
+        actions.user_id,
+        actions.product_id
+    from {{ ref('int_user_product_actions') }} as actions
+    inner join windows
+        on actions.action_at >= windows.as_of
+        and actions.action_at < windows.window_end
+    where actions.user_id is not null
+    group by windows.as_of_name, actions.user_id, actions.product_id
+    having sum(actions.weight) > 0
+
+),
+
+seen_pairs as (
+
+    select as_of_name, user_id, product_id from {{ ref('feat_user_product_interactions') }}
+
+),
+
+known_products as (
+
+    select as_of_name, product_id from {{ ref('ml_product_features') }}
+
+),
+
+known_users as (
+
+    select distinct as_of_name, user_id from {{ ref('ml_interactions') }}
+
+),
+
+-- Nobody can recommend what did not exist yet, and what a customer had already found needs no recommending.
+final as (
+
+    select
+        positive_pairs.as_of_name,
+        positive_pairs.user_id,
+        positive_pairs.product_id,
+        known_users.user_id is not null as is_known_user
+    from positive_pairs
+    inner join known_products
+        on positive_pairs.as_of_name = known_products.as_of_name
+        and positive_pairs.product_id = known_products.product_id
+    left join seen_pairs
+        on positive_pairs.as_of_name = seen_pairs.as_of_name
+        and positive_pairs.user_id = seen_pairs.user_id
+        and positive_pairs.product_id = seen_pairs.product_id
+    left join known_users
+        on positive_pairs.as_of_name = known_users.as_of_name
+        and positive_pairs.user_id = known_users.user_id
+    where seen_pairs.product_id is null
+
+)
+
+select * from final

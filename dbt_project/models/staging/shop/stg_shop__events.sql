@@ -1,0 +1,103 @@
+{% set feeds = declared_feeds('events') %}
+
+with source as (
+
+    select * from {{ source('raw', 'events') }}
+
+),
+
+feeds as (
+
+    select * from {{ source('raw', 'feeds') }}
+
+),
+
+aliases as (
+
+    select * from {{ source('raw', 'event_aliases') }}
+
+),
+
+typed as (
+
+    select
+        {{ clean_text('source.event_id') }} as event_id,
+        {{ clean_user_id('source.user_id') }} as user_id,
+        {{ clean_text('source.product_id') }} as product_id,
+        lower({{ clean_text('source.event_type') }}) as event_type_text,
+        {{ clean_text('source.event_at') }} as event_at_text,
+        {{ parse_timestamp('source.event_at', 'source._feed', feeds) }} as event_at,
+        lower({{ clean_text('source.device') }}) as device_text,
+        {{ clean_text('source.session_id') }} as session_id,
+        {{ clean_text('source.transaction_id') }} as transaction_id,
+        {{ clean_text('source.quantity') }} as quantity_text,
+        {{ parse_number('source.quantity') }} as quantity,
+        {{ clean_text('source.price') }} as price_text,
+        {{ parse_number('source.price') }} as price,
+        {{ clean_text('source.product_name') }} as product_name,
+        lower({{ clean_text('source.category') }}) as category,
+        lower({{ clean_text('source.brand') }}) as brand,
+        feeds.carries_purchases,
+        feeds.carries_products,
+        feeds.cancelled_transaction_prefix,
+        source._extra,
+        source._feed,
+        source._file,
+        source._line
+    from source
+    left join feeds on source._feed = feeds.feed
+
+),
+
+translated as (
+
+    select
+        typed.*,
+        aliases.event_type,
+        {{ plausible_timestamp('typed.event_at') }} as plausible_event_at
+    from typed
+    left join aliases
+        on typed._feed = aliases.feed
+        and typed.event_type_text = aliases.alias
+
+),
+
+final as (
+
+    select
+        event_id,
+        user_id,
+        product_id,
+        event_type,
+        plausible_event_at as event_at,
+        case
+            when device_text in ('web', 'desktop', 'browser', 'website', 'computer', 'laptop', 'pc') then 'web'
+            when device_text in (
+                'mobile', 'mobile app', 'mobile_app', 'app', 'phone', 'smartphone', 'tablet',
+                'android', 'ios', 'iphone', 'ipad'
+            ) then 'mobile'
+            else 'unknown'
+        end as device,
+        session_id,
+        transaction_id,
+        quantity,
+        price,
+        product_name,
+        category,
+        brand,
+        case when event_type is null then event_type_text end as unreadable_event_type,
+        case when plausible_event_at is null then event_at_text end as unreadable_event_at,
+        case when quantity is null then quantity_text end as unreadable_quantity,
+        case when price is null then price_text end as unreadable_price,
+        coalesce(event_type = 'purchase' and carries_purchases, false) as is_transaction,
+        coalesce(carries_products, false) as carries_product_facts,
+        cancelled_transaction_prefix,
+        _extra,
+        _feed,
+        _file,
+        _line
+    from translated
+
+)
+
+select * from final

@@ -1,0 +1,49 @@
+{% set feeds = declared_feeds('products') %}
+
+with source as (
+
+    select * from {{ source('raw', 'products') }}
+
+),
+
+typed as (
+
+    select
+        {{ clean_text('product_id') }} as product_id,
+        {{ clean_text('product_name') }} as product_name,
+        lower({{ clean_text('category') }}) as category,
+        lower({{ clean_text('brand') }}) as brand,
+        {{ clean_text('price') }} as price_text,
+        {{ parse_number('price') }} as price,
+        {{ parse_number('popularity_score') }} as popularity_score,
+        {{ parse_boolean('is_available') }} as is_available,
+        {{ parse_timestamp('updated_at', '_feed', feeds) }} as updated_at,
+        _extra,
+        _feed,
+        _file,
+        _line
+    from source
+
+),
+
+final as (
+
+    select
+        product_id,
+        product_name,
+        category,
+        brand,
+        price,
+        popularity_score,
+        is_available,
+        {{ plausible_timestamp('updated_at') }} as updated_at,
+        case when price is null then price_text end as unreadable_price,
+        _extra,
+        _feed,
+        _file,
+        _line
+    from typed
+
+)
+
+select * from final

@@ -1,0 +1,47 @@
+-- For every file of the ledger: raw rows = rows_loaded, kept rejects = rows_rejected, and both together are its lines.
+with raw_rows as (
+
+    select _feed, _file from {{ source('raw', 'events') }}
+    union all
+    select _feed, _file from {{ source('raw', 'purchases') }}
+    union all
+    select _feed, _file from {{ source('raw', 'products') }}
+
+),
+
+loaded as (
+
+    select _feed as feed, _file as path, count(*) as loaded_rows from raw_rows
+    group by _feed, _file
+
+),
+
+rejected as (
+
+    select feed, path, count(*) as rejected_rows from {{ source('raw', 'rejected_rows') }}
+    group by feed, path
+
+),
+
+ledger as (
+
+    select * from {{ source('raw', 'loaded_files') }}
+
+)
+
+select
+    coalesce(ledger.feed, loaded.feed) as feed,
+    coalesce(ledger.path, loaded.path) as path,
+    ledger.lines,
+    ledger.rows_loaded,
+    loaded.loaded_rows,
+    ledger.rows_rejected,
+    rejected.rejected_rows
+from ledger
+full outer join loaded on ledger.feed = loaded.feed and ledger.path = loaded.path
+left join rejected on ledger.feed = rejected.feed and ledger.path = rejected.path
+where
+    ledger.feed is null
+    or ledger.rows_loaded != coalesce(loaded.loaded_rows, 0)
+    or ledger.rows_rejected != coalesce(rejected.rejected_rows, 0)
+    or ledger.lines != coalesce(loaded.loaded_rows, 0) + coalesce(rejected.rejected_rows, 0)

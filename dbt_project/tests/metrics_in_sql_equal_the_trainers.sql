@@ -1,0 +1,39 @@
+-- Ranking quality is computed twice, by the trainer and in SQL from the lists it wrote back: both must tell the same.
+with in_sql as (
+
+    select * from {{ ref('eval_ranking_metrics') }}
+    where as_of_name = 'test'
+
+),
+
+by_trainer as (
+
+    select metrics.* from {{ source('ml', 'ranking_metrics') }} as metrics
+    inner join (
+        select distinct run_id, method from {{ source('ml', 'evaluation_candidates') }}
+        where as_of_name = 'test'
+    ) as listed on metrics.run_id = listed.run_id and metrics.method = listed.method
+    where metrics.as_of_name = 'test' and metrics.k in (5, 10, 20)
+
+)
+
+select
+    coalesce(in_sql.run_id, by_trainer.run_id) as run_id,
+    coalesce(in_sql.method, by_trainer.method) as method,
+    coalesce(in_sql.k, by_trainer.k) as k,
+    in_sql.users,
+    by_trainer.users as trainer_users,
+    in_sql.ndcg,
+    by_trainer.ndcg as trainer_ndcg
+from in_sql
+full outer join by_trainer
+    on in_sql.run_id = by_trainer.run_id
+    and in_sql.method = by_trainer.method
+    and in_sql.k = by_trainer.k
+where
+    in_sql.run_id is null
+    or by_trainer.run_id is null
+    or in_sql.users != by_trainer.users
+    or abs(in_sql.precision - by_trainer.precision) > 1e-6
+    or abs(in_sql.recall - by_trainer.recall) > 1e-6
+    or abs(in_sql.ndcg - by_trainer.ndcg) > 1e-6
