@@ -22,6 +22,10 @@ BEFORE_MODEL = ("--exclude", "source:ml+")
 AFTER_MODEL = ("--select", "source:ml+")
 """Selects what is made from the model's output."""
 
+BUILD = ("build", "--exclude-resource-type", "unit_test")
+"""Unit tests check the SQL and not the data: a plain `dbt build` and CI run them, the pipeline need not (a quarter of
+its time)."""
+
 APP_EXPOSURE = "exposure.recomart.streamlit_app"
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from models_ml.config import TrainConfig
-from orchestration.dbt import AFTER_MODEL, BEFORE_MODEL, DbtProgress, DbtResult, published_tables, run_dbt
+from orchestration.dbt import AFTER_MODEL, BEFORE_MODEL, BUILD, DbtProgress, DbtResult, published_tables, run_dbt
 from orchestration.resources import peak_memory_mib
 from orchestration.training import TrainingSummary, train
 from warehouse.loading.loader import LoadReport, Progress, load
@@ -56,12 +56,12 @@ class PipelineReport:
 
 def build_marts(settings: Settings, on_progress: Callable[[DbtProgress], None] = lambda _: None) -> DbtResult:
     """Build and test everything that the model is trained from."""
-    return run_dbt(settings, "build", *BEFORE_MODEL, on_progress=on_progress)
+    return run_dbt(settings, *BUILD, *BEFORE_MODEL, on_progress=on_progress)
 
 
 def build_recommendations(settings: Settings, on_progress: Callable[[DbtProgress], None] = lambda _: None) -> DbtResult:
     """Build and test everything that is made from the model's output."""
-    return run_dbt(settings, "build", *AFTER_MODEL, on_progress=on_progress)
+    return run_dbt(settings, *BUILD, *AFTER_MODEL, on_progress=on_progress)
 
 
 def publish_copy(settings: Settings) -> Published:

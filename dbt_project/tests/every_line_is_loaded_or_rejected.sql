@@ -1,3 +1,6 @@
+{{ config(meta={'dagster': {'ref': {'name': 'audit_files'}}}) }}
+
+-- Dagster shows a test at an asset that it depends on: -- depends_on: {{ ref('audit_files') }}
 -- For every file of the ledger: raw rows = rows_loaded, kept rejects = rows_rejected, and both together are its lines.
 with raw_rows as (
 

@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'eval_ranking_metrics'}}}) }}
+
 -- Ranking quality is computed twice, by the trainer and in SQL from the lists it wrote back: both must tell the same.
 with in_sql as (
 

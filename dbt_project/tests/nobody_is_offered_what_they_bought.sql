@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'rec_top_n'}}}) }}
+
 -- Holds only while the setting asks for it.
 select
     offers.user_id,

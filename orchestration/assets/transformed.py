@@ -9,7 +9,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtC
 
 from orchestration.assets.common import WAREHOUSE_POOL, row_count_metadata, row_counts
 from orchestration.assets.warehouse_resource import WarehouseResource
-from orchestration.dbt import AFTER_MODEL, BEFORE_MODEL, load_manifest
+from orchestration.dbt import AFTER_MODEL, BEFORE_MODEL, BUILD, load_manifest
 from warehouse.settings import Settings
 
 MANIFEST = load_manifest(Settings())
@@ -40,7 +40,7 @@ def _build(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: Wa
     built: list[dg.Output[Any]] = []
     failure: Exception | None = None
     try:
-        for event in dbt.cli(["build"], context=context, target_path=settings.dbt_target_dir).stream():
+        for event in dbt.cli(BUILD, context=context, target_path=settings.dbt_target_dir).stream():
             if isinstance(event, dg.Output):
                 built.append(event)
             else:
