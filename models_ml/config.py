@@ -50,10 +50,7 @@ class TrainConfig(BaseModel):
     """Where to compute; `auto` takes a GPU when there is one."""
 
     candidates: int = Field(default=100, ge=1)
-    """Products kept for every known customer, for SQL to apply the shop's rules to."""
-
-    exclude_purchased: bool = False
-    """Leave products that the customer has bought out of the candidates already."""
+    """Products not bought yet that are kept for every known customer, for SQL to apply the shop's rules to."""
 
     cutoffs: tuple[int, ...] = Field(default=(5, 10, 20), min_length=1)
     """Lengths of the top lists that Precision, Recall and NDCG are measured at."""

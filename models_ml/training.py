@@ -176,9 +176,7 @@ def train(
         ranking_metrics=pa.Table.from_pylist(report.metrics, METRICS_SCHEMA),
         evaluation_pairs=pa.concat_tables([PAIRS_SCHEMA.empty_table(), *report.pairs]),
         evaluation_candidates=pa.concat_tables([CANDIDATES_SCHEMA.empty_table(), *report.candidates]),
-        candidates=candidate_table(
-            fitted.recommender, config.candidates, _purchased(fitted) if config.exclude_purchased else None
-        ),
+        candidates=candidate_table(fitted.recommender, config.candidates, _purchased(fitted)),
     )
 
 

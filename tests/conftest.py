@@ -8,7 +8,7 @@ from warehouse.demo.config import DemoConfig
 from warehouse.demo.generate import generate
 from warehouse.settings import Settings
 
-SMALL_SHOP = DemoConfig(customers=400, products=200, days=40, events=20_000, dirt=0.03)
+SMALL_SHOP = DemoConfig(customers=800, products=500, days=40, events=30_000, dirt=0.03)
 
 
 @pytest.fixture(scope="session")

@@ -67,14 +67,12 @@ def test_evaluation_ranks_nothing_that_was_dealt_with_before(trained: TrainingRe
     assert not seen & {(row["user_id"], row["product_id"]) for row in ranked}
 
 
-def test_candidates_rank_every_known_customers_products_with_reasons(
-    trained: TrainingResult, config: TrainConfig
-) -> None:
+def test_candidates_rank_every_known_customers_products_with_reasons(trained: TrainingResult) -> None:
     candidates = trained.candidates.to_pylist()
     assert trained.candidates.schema.names == [
         "run_id", "user_id", "product_id", "rank", "score", "reason_product_id", "reason_share",
     ]  # fmt: skip
-    assert len(candidates) == 300 * config.candidates
+    assert len({row["user_id"] for row in candidates}) == 300
     history = {(row["user_id"], row["product_id"]) for row in trained.fitted.rows.to_pylist()}
     for one, other in pairwise(candidates):
         assert other["rank"] == 1 if one["user_id"] != other["user_id"] else other["rank"] == one["rank"] + 1
@@ -85,14 +83,19 @@ def test_candidates_rank_every_known_customers_products_with_reasons(
         assert 0 < row["reason_share"] <= 1
 
 
-def test_purchases_are_left_out_of_candidates_on_request(shop: TrainingTables, config: TrainConfig) -> None:
-    quick = config.model_copy(update={"max_sweeps": 1, "candidates": 500, "exclude_purchased": True})
+def test_bought_products_take_no_candidates_place_from_new_ones(shop: TrainingTables, config: TrainConfig) -> None:
+    quick = config.model_copy(update={"max_sweeps": 1, "candidates": 10})
     result = train(shop, quick, "run")
     bought = {(r["user_id"], r["product_id"]) for r in result.fitted.rows.to_pylist() if r["has_purchased"]}
-    offered = {(row["user_id"], row["product_id"]) for row in result.candidates.to_pylist()}
-    products = result.recommender.card.products
-    assert not bought & offered
-    assert len(offered) == 300 * products - len(bought)
+    lists: dict[str, list[str]] = {}
+    for row in result.candidates.to_pylist():
+        lists.setdefault(row["user_id"], []).append(row["product_id"])
+    assert len(lists) == 300
+    for user, products in lists.items():
+        assert len(products) == len(set(products))
+        assert sum((user, product) not in bought for product in products) == 10
+        # A bought product is there only if it is among the ten best of all.
+        assert all((user, product) not in bought for product in products[10:])
 
 
 def test_a_dataset_version_trains_to_the_same_bits(trained: TrainingResult, config: TrainConfig) -> None:

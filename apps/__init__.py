@@ -1,0 +1,1 @@
+"""Where people look: they read the published copy and nothing else."""

@@ -1,0 +1,1 @@
+"""The merchandisers' Streamlit app; `make app` starts it."""

@@ -1,0 +1,43 @@
+"""The live model's ranking metrics beside its baselines."""
+
+import pandas as pd
+
+MODEL = "als"
+METHODS = {
+    MODEL: "This model",
+    "item_item": "Item to item",
+    "recent_popularity": "Recent popularity",
+    "popularity": "Popularity",
+    "oracle": "Best possible",
+}
+METRICS = {"precision": "Precision", "recall": "Recall", "ndcg": "NDCG"}
+
+
+def compare(metrics: pd.DataFrame) -> pd.DataFrame:
+    """The test period's rows of `eval_ranking_metrics`, a row for each metric, cut-off and method.
+
+    Returns:
+        Columns `metric` and `method` (in words, the method as an ordered category), `k`, `users` and `value`.
+    """
+    tested = metrics[metrics["as_of_name"] == "test"].rename(columns=METRICS)
+    names = [*METHODS.values(), *sorted(set(tested["method"]) - set(METHODS))]
+    methods = tested["method"].map(lambda method: METHODS.get(method, method))
+    return (
+        tested.assign(method=pd.Categorical(methods, names, ordered=True))
+        .melt(["method", "k", "users"], list(METRICS.values()), var_name="metric")
+        .sort_values(["metric", "k", "method"], ignore_index=True)
+    )
+
+
+def as_table(compared: pd.DataFrame) -> pd.DataFrame:
+    """One row for each method, one column for each metric at each cut-off, like `NDCG@10`."""
+    columns = [f"{metric}@{k}" for metric in METRICS.values() for k in sorted(compared["k"].unique())]
+    named = compared.assign(column=compared["metric"] + "@" + compared["k"].astype(str))
+    return named.pivot_table(index="method", columns="column", values="value", observed=True)[columns].reset_index()
+
+
+def lift(compared: pd.DataFrame, metric: str, k: int) -> tuple[float, float]:
+    """The model's value of a metric, and by which share it exceeds the popularity baseline; not a number if unknown."""
+    at_k = compared[(compared["metric"] == metric) & (compared["k"] == k)].set_index("method")["value"]
+    model, baseline = at_k.get(METHODS[MODEL], float("nan")), at_k.get(METHODS["popularity"], float("nan"))
+    return float(model), float(model / baseline - 1) if baseline else float("nan")

@@ -1,0 +1,31 @@
+"""The published copy that is live, opened once for everybody who looks at it."""
+
+import streamlit as st
+
+from warehouse.publish import Published, current
+from warehouse.serving import ServingCopy
+from warehouse.settings import Settings
+
+
+def live_copy() -> ServingCopy:
+    """The copy the pointer names now; every run of a page asks, so a newer publication shows on the next click.
+
+    Raises:
+        RecomartError: Nothing is published, or the pointer or the copy is damaged.
+    """
+    settings = Settings()
+    return _open(settings, current(settings))
+
+
+# Two, so that a page which began on the copy before a publication can finish on it; older ones are closed.
+@st.cache_resource(
+    max_entries=2,
+    on_release=ServingCopy.close,
+    show_spinner=False,
+    hash_funcs={
+        Settings: lambda settings: str(settings.serving_dir),
+        Published: lambda published: published.file,
+    },
+)
+def _open(settings: Settings, published: Published) -> ServingCopy:
+    return ServingCopy(settings, published)

@@ -1,0 +1,60 @@
+"""Picking a customer; the link `?customer=ID` says who is shown."""
+
+import pandas as pd
+import streamlit as st
+
+from apps.merchandiser.people import labels
+from warehouse.errors import RecomartError
+from warehouse.serving import ServingCopy
+
+LIMIT = 100
+"""Customers to choose from at once: a list of all would travel to the browser on every click."""
+
+
+def pick_customer(copy: ServingCopy) -> str | None:
+    """Let the user search and choose a customer; None when there is none to show, and then the page says why."""
+    search_column, choice_column, note_column = st.columns([3, 5, 5], vertical_alignment="bottom")
+    search = search_column.text_input(
+        "Find a customer", placeholder="Part of an id", icon=":material/search:", type="search", live=True, key="search"
+    ).strip()
+    linked = st.query_params.get("customer") or st.session_state.get("customer")
+    customers = copy.customers(search, LIMIT)
+    problem = None
+    if linked is not None and not search and linked not in set(customers["user_id"]):
+        try:
+            customers = pd.concat([pd.DataFrame([copy.customer(linked)]), customers])
+        except RecomartError as error:
+            problem = str(error)
+
+    lines = labels(customers)
+    chosen = None if problem else next((user_id for user_id in (linked, *lines) if user_id in lines), None)
+    st.session_state["picked"] = chosen
+    choice_column.selectbox(
+        "Customer",
+        list(lines),
+        index=None if chosen is None else 0,
+        key="picked",
+        format_func=lambda user_id: lines.get(user_id, user_id),
+        filter_mode="contains",
+        placeholder="Choose a customer",
+        on_change=lambda: st.query_params.update(customer=st.session_state["picked"]),
+    )
+    note_column.caption(_how_many(copy, search, len(customers)))
+    if problem:
+        st.warning(problem, icon=":material/person_off:")
+    elif customers.empty:
+        nobody = f"No customer's id contains “{search}”." if search else "This shop knows none of its customers yet."
+        st.info(nobody, icon=":material/search_off:")
+    elif chosen is not None:
+        st.session_state["customer"] = chosen
+        if search:
+            st.query_params["customer"] = chosen
+    return chosen
+
+
+def _how_many(copy: ServingCopy, search: str, found: int) -> str:
+    if search:
+        count = f"{found:,} {'or more ' if found == LIMIT else ''}customers match"
+    else:
+        count = f"{copy.published.rows.get('dim_users', 0):,} customers"
+    return f"{count}, the busiest first. Published {copy.published.published_at:%d %b %Y, %H:%M} UTC."

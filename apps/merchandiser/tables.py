@@ -1,0 +1,35 @@
+"""What the app's tables have in common."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
+
+TABLE_HEIGHT = 610
+"""Pixels, so that tables side by side end together."""
+
+
+def filled_columns(table: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """The columns that hold anything at all: some shops know no category, no brand or no device."""
+    return [column for column in columns if table[column].notna().any()]
+
+
+def instant_column(label: str, width: int | None = None) -> ColumnConfig:
+    """A column of instants, which are UTC everywhere in the house."""
+    return st.column_config.DatetimeColumn(f"{label} (UTC)", format="D MMM YYYY, HH:mm", width=width)
+
+
+def count_column(label: str) -> ColumnConfig:
+    """A column of counts."""
+    return st.column_config.NumberColumn(label, format="localized")
+
+
+def metric_column(label: str) -> ColumnConfig:
+    """A column of ranking metrics."""
+    return st.column_config.NumberColumn(label, format="%.4f")
+
+
+def price_column(width: int) -> ColumnConfig:
+    """The column of prices."""
+    return st.column_config.NumberColumn("Price", format="%.2f", width=width)

@@ -1,0 +1,205 @@
+"""The app as its users have it: `streamlit run`, and a real browser."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+import pandas as pd
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.apps.conftest import APP
+from warehouse.serving import ServingCopy
+from warehouse.settings import PROJECT_ROOT, Settings
+
+CHROMIUM = shutil.which("chromium")
+CHROMEDRIVER = shutil.which("chromedriver")
+PATIENCE = 30
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1400,1000",
+]
+
+T = TypeVar("T")
+
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and CHROMEDRIVER), reason="needs chromium and chromedriver, which are not installed here"
+)
+
+
+@pytest.fixture(scope="module")
+def address(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the app, started as `make app` does it, by somebody who never started Streamlit before."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("streamlit")), "run", str(APP.relative_to(PROJECT_ROOT))]
+    environment = {**os.environ, **demo_warehouse.environment(), "HOME": str(tmp_path_factory.mktemp("home"))}
+    process = subprocess.Popen(
+        [*command, "--server.headless=true", f"--server.port={port}"],
+        cwd=PROJECT_ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        _wait_until_healthy(f"http://localhost:{port}/_stcore/health", process)
+        yield f"http://localhost:{port}"
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def _wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
+    give_up = time.monotonic() + PATIENCE
+    while True:
+        assert process.poll() is None, "the app ended before it answered"
+        try:
+            with urlopen(url, timeout=5):
+                return
+        except OSError:
+            assert time.monotonic() < give_up, "the app does not answer"
+            time.sleep(0.2)
+
+
+class Page:
+    """A browser that looks at the app."""
+
+    def __init__(self, driver: webdriver.Chrome, downloads: Path) -> None:
+        self.driver = driver
+        self.downloads = downloads
+
+    def wait(self, condition: Callable[[], T]) -> T:
+        """Wait until something is so; returns it."""
+        return WebDriverWait(self.driver, PATIENCE).until(lambda _: condition())
+
+    def open(self, url: str) -> None:
+        """Open a page and wait until its script has run."""
+        self.driver.get(url)
+        self.wait(lambda: self.find("[data-testid=stApp][data-test-script-state=notRunning]"))
+
+    def find(self, selector: str) -> list[WebElement]:
+        """Elements by CSS selector."""
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def rows(self, table: str) -> list[list[str]]:
+        """The drawn rows of a table, as assistive technologies read them."""
+        script = """
+            return [...document.querySelectorAll(`[aria-label="${arguments[0]}"] canvas tbody tr`)].map(
+                row => [...row.querySelectorAll("[role=gridcell]")].map(cell => cell.textContent))
+        """
+        return list(self.driver.execute_script(script, table))
+
+    def log(self, kind: str) -> list[dict[str, Any]]:
+        """What the browser logged of a kind since this was asked last."""
+        return list(self.driver.get_log(kind))  # type: ignore[no-untyped-call]
+
+    def assert_no_error(self) -> None:
+        """Neither the page nor the console shows an error."""
+        assert not self.find("[data-testid=stException], [data-testid=stAlert]")
+        severe = [entry for entry in self.log("browser") if entry["level"] == "SEVERE"]
+        assert not severe
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A fresh headless Chromium."""
+    downloads = tmp_path_factory.mktemp("downloads")
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options, Service(CHROMEDRIVER))
+    try:
+        yield Page(driver, downloads)
+    finally:
+        driver.quit()
+
+
+def offered(copy: ServingCopy, user_id: str) -> list[str]:
+    """Names of a customer's ten best products."""
+    return list(copy.recommendations(user_id, 10)["product_name"])
+
+
+def test_a_customer_is_found_by_typing_and_their_offers_are_taken_away(
+    page: Page, address: str, copy: ServingCopy
+) -> None:
+    wanted = str(copy.customers(limit=300)["user_id"].iloc[-1])
+    page.open(address)
+    page.find("input[aria-label='Find a customer']")[0].send_keys(wanted)
+    page.wait(lambda: [row[1] for row in page.rows("What they are offered")] == offered(copy, wanted))
+    assert page.driver.current_url.endswith(f"?customer={wanted}")
+    assert page.rows("What they did")[0][2] == copy.timeline(wanted)["product_name"].iloc[0]
+
+    page.find(".st-key-customer_export button")[0].click()
+    file = page.downloads / f"recomart-offers-{wanted}.csv"
+    page.wait(file.exists)
+    exported = pd.read_csv(file)
+    assert list(exported["product_name"]) == offered(copy, wanted)
+    assert list(exported["reason"]) == list(copy.recommendations(wanted, 10)["reason"])
+    page.assert_no_error()
+
+
+def test_a_customer_is_chosen_from_the_list_by_typing(page: Page, address: str, copy: ServingCopy) -> None:
+    wanted = str(copy.customers(limit=50)["user_id"].iloc[-1])
+    page.open(address)
+    box = page.wait(lambda: page.find("input[aria-label='Customer']"))[0]
+    box.click()
+    box.send_keys(wanted, Keys.ENTER)
+    page.wait(lambda: [row[1] for row in page.rows("What they are offered")] == offered(copy, wanted))
+    page.assert_no_error()
+
+
+def test_every_page_opens_from_the_bar_above(page: Page, address: str, copy: ServingCopy) -> None:
+    page.open(address)
+    page.wait(lambda: page.rows("What they did"))
+    page.find("a[href$='/new_customers']")[0].click()
+    popular = list(copy.popular_products(10)["product_name"])
+    page.wait(lambda: [row[1] for row in page.rows("What a stranger is offered")] == popular)
+    page.assert_no_error()
+    page.find("a[href$='/quality']")[0].click()
+    page.wait(lambda: len(page.rows("Row accounting of each feed")) == len(copy.accounting()))
+    page.wait(lambda: len(page.find("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg")) >= 3)
+    page.assert_no_error()
+
+
+def test_an_unknown_customer_in_the_link_gets_words_and_no_traceback(page: Page, address: str) -> None:
+    page.open(f"{address}/?customer=who-is-this")
+    alert = page.wait(lambda: page.find("[data-testid=stAlert]"))[0]
+    assert "who-is-this" in alert.text
+    assert not page.find("[data-testid=stException]")
+
+
+def test_nothing_is_fetched_from_elsewhere(page: Page, address: str) -> None:
+    page.log("performance")
+    for path in ("/", "/new_customers", "/quality"):
+        page.open(address + path)
+        page.wait(lambda: page.find("[data-testid=stDataFrame] canvas"))
+    messages = [json.loads(entry["message"])["message"] for entry in page.log("performance")]
+    urls = [
+        message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"
+    ]
+    assert len(urls) > 10
+    assert {urlsplit(url).hostname for url in urls if urlsplit(url).scheme.startswith("http")} == {"localhost"}

@@ -1,0 +1,111 @@
+"""The app's pure parts on the odd cases that a demo shop does not have."""
+
+import pandas as pd
+import pytest
+
+from apps.merchandiser.comparison import as_table, compare, lift
+from apps.merchandiser.offers import OfferFilter, describe, to_csv
+from apps.merchandiser.people import facts
+from apps.merchandiser.tables import filled_columns
+
+
+def offers(**columns: list[object]) -> pd.DataFrame:
+    """Rows of `rec_top_n`, with the given columns and plain ones besides."""
+    count = len(next(iter(columns.values())))
+    plain = {
+        "rank": range(1, count + 1),
+        "product_id": [f"p{number}" for number in range(count)],
+        "product_name": ["Pasta"] * count,
+        "category": ["groceries"] * count,
+        "brand": ["alderly"] * count,
+        "price": [1.0] * count,
+        "score": [1.0] * count,
+        "source": ["model"] * count,
+        "reason": ["Popular in groceries"] * count,
+    }
+    return pd.DataFrame({**plain, **columns})
+
+
+def test_scores_are_compared_within_their_source_only() -> None:
+    mixed = offers(score=[0.8, 0.4, 300.0, 30.0], source=["model", "model", "popularity", "popularity"])
+    described = describe(mixed)
+    assert list(described["relative_score"]) == [100, 50, 100, 10]
+    assert list(described["source"]) == ["Personal", "Personal", "Popular", "Popular"]
+
+
+def test_scores_without_anything_positive_have_empty_bars() -> None:
+    assert list(describe(offers(score=[-0.1, 0.0]))["relative_score"]) == [0, 0]
+
+
+def test_a_price_limit_drops_what_has_no_price_and_no_limit_keeps_it() -> None:
+    priced = offers(price=[None, 5.0, 10.0])
+    assert len(OfferFilter().keep(priced)) == 3
+    assert list(OfferFilter(price_from=5.0).keep(priced)["price"]) == [5.0, 10.0]
+    assert list(OfferFilter(price_to=5.0).keep(priced)["price"]) == [5.0]
+
+
+def test_categories_and_brands_both_have_to_match() -> None:
+    choice = OfferFilter(categories=("toys", "books"), brands=("hollin",))
+    kept = choice.keep(offers(category=["toys", "books", "shoes"], brand=["hollin", "alderly", "hollin"]))
+    assert list(kept["rank"]) == [1]
+
+
+def test_columns_that_a_shop_does_not_have_are_left_out() -> None:
+    table = offers(brand=[None, None])
+    assert filled_columns(table, ["rank", "brand", "category"]) == ["rank", "category"]
+
+
+def test_spreadsheets_can_tell_the_encoding_of_an_export() -> None:
+    exported = to_csv(offers(product_name=["Crème brûlée, large"]))
+    assert exported.startswith(b"\xef\xbb\xbf")
+    assert "Crème brûlée, large" in exported.decode("utf-8-sig")
+
+
+def test_what_is_not_known_of_a_customer_is_a_dash() -> None:
+    known = facts(
+        {
+            "first_seen_at": pd.Timestamp("2026-01-03 10:00"),
+            "last_seen_at": pd.NaT,
+            "event_count": 0,
+            "purchase_count": 1234,
+            "return_count": 0,
+            "total_spend": 98765.4321,
+            "favourite_category": None,
+            "favourite_brand": float("nan"),
+            "main_device": "unknown",
+        }
+    )
+    assert known["First seen"] == "3 Jan 2026"
+    assert known["Purchases"] == "1,234"
+    assert known["Spent"] == "98,765.43"
+    unknown = {known[name] for name in ("Last seen", "Favourite category", "Favourite brand", "Device")}
+    assert unknown == {"—"}
+
+
+def metrics(rows: list[tuple[str, str, int, float]]) -> pd.DataFrame:
+    """Rows of `eval_ranking_metrics`; precision, recall and NDCG are the same number."""
+    table = pd.DataFrame(rows, columns=["as_of_name", "method", "k", "ndcg"])
+    return table.assign(users=7, precision=table["ndcg"], recall=table["ndcg"])
+
+
+def test_the_model_is_compared_on_the_test_period_only() -> None:
+    compared = compare(
+        metrics(
+            [
+                ("validation", "als", 10, 0.9),
+                ("test", "popularity", 10, 0.2),
+                ("test", "als", 10, 0.3),
+                ("test", "something_new", 10, 0.1),
+            ]
+        )
+    )
+    assert lift(compared, "NDCG", 10) == pytest.approx((0.3, 0.5))
+    table = as_table(compared)
+    assert list(table["method"]) == ["This model", "Popularity", "something_new"]
+    assert list(table.columns) == ["method", "Precision@10", "Recall@10", "NDCG@10"]
+
+
+def test_a_shop_without_an_evaluated_model_has_nothing_to_compare() -> None:
+    compared = compare(metrics([]))
+    assert compared.empty
+    assert all(pd.isna(value) for value in lift(compared, "NDCG", 10))
