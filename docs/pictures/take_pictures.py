@@ -1,4 +1,4 @@
-"""Take the README's pictures, the app and the asset graph: `.venv/bin/python docs/pictures/take_pictures.py [CUSTOMER]`.
+"""Take the README's pictures: `.venv/bin/python docs/pictures/take_pictures.py [CUSTOMER]`.
 
 The app shows the warehouse that RECOMART_WAREHOUSE names, and its busiest customer unless another is given. Needs
 chromium, chromedriver and the `dev` extra.
