@@ -1,0 +1,90 @@
+"""A published copy is complete, verified, and never changes under its readers."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from warehouse.database import writer
+from warehouse.errors import RecomartError
+from warehouse.publish import POINTER, current, publish
+from warehouse.serving import ServingCopy
+from warehouse.settings import Settings
+
+TABLES = ["rec_top_n", "rec_popular_products"]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A warehouse with one recommendation."""
+    settings = Settings(warehouse=tmp_path / "it's a warehouse")
+    offer(settings, "p1")
+    return settings
+
+
+def offer(settings: Settings, *products: str) -> None:
+    """Make these products, in this order, what customer u1 is offered."""
+    with writer(settings) as connection:
+        connection.execute("create schema if not exists marts")
+        connection.execute("create or replace table marts.rec_popular_products (rank integer, product_id varchar)")
+        connection.execute(
+            "create or replace table marts.rec_top_n (run_id text, user_id text, rank integer, product_id text)"
+        )
+        for rank, product in enumerate(products, start=1):
+            connection.execute("insert into marts.rec_top_n values ('run', 'u1', ?, ?)", [rank, product])
+
+
+def offered(copy: ServingCopy) -> list[str]:
+    return list(copy.recommendations("u1")["product_id"])
+
+
+def test_the_pointer_names_a_copy_with_the_rows_of_the_warehouse(settings: Settings) -> None:
+    published = publish(settings, TABLES)
+    assert published == current(settings)
+    assert published.rows == {"rec_top_n": 1, "rec_popular_products": 0}
+    assert published.run_id is None
+    with ServingCopy(settings) as copy:
+        assert offered(copy) == ["p1"]
+
+
+def test_a_reader_keeps_its_version_while_newer_ones_appear_and_old_ones_go(settings: Settings) -> None:
+    publish(settings, TABLES)
+    with ServingCopy(settings) as reader:
+        for version in range(5):
+            offer(settings, f"new{version}")
+            publish(settings, TABLES)
+        assert offered(reader) == ["p1"]
+    with ServingCopy(settings) as reader:
+        assert offered(reader) == ["new4"]
+
+
+def test_the_last_few_copies_are_kept(settings: Settings) -> None:
+    files = [publish(settings, TABLES).file for _ in range(5)]
+    kept = sorted(path.name for path in settings.serving_dir.glob("*.duckdb"))
+    assert kept == files[-settings.serving_copies :]
+
+
+@pytest.mark.parametrize("tables", [["rec_top_n", "no_such_table"], ["rec_popular_products"]])
+def test_what_cannot_be_published_leaves_the_old_copy_live_and_nothing_half_written(
+    settings: Settings, tables: list[str]
+) -> None:
+    before = publish(settings, TABLES)
+    with pytest.raises(RecomartError, match=r"no table marts\.no_such_table|not one recommendation"):
+        publish(settings, tables)
+    assert current(settings) == before
+    assert {path.name for path in settings.serving_dir.iterdir()} == {before.file, POINTER}
+
+
+def test_a_warehouse_that_was_never_published_and_a_damaged_pointer_say_what_to_run(settings: Settings) -> None:
+    with pytest.raises(RecomartError, match="nothing is published yet; run `recomart run`"):
+        current(settings)
+    publish(settings, TABLES)
+    (settings.serving_dir / POINTER).write_text("{", encoding="utf-8")
+    with pytest.raises(RecomartError, match="the pointer is damaged; publish again"):
+        current(settings)
+
+
+def test_a_published_copy_is_read_while_the_warehouse_is_written(settings: Settings) -> None:
+    publish(settings, TABLES)
+    with duckdb.connect(str(settings.database)), ServingCopy(settings) as copy:
+        assert offered(copy) == ["p1"]
