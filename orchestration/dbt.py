@@ -1,11 +1,13 @@
 """Run dbt as a process of its own (so that it gives the warehouse back), follow it, and say what failed."""
 
 import json
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -120,15 +122,19 @@ def _read_results(path: Path) -> list[dict[str, Any]]:
 
 def _describe(result: dict[str, Any]) -> str:
     name = result["unique_id"].split(".")[2]
-    message = " ".join((result["message"] or "").split())
-    return f"{name}: {message}"
+    return f"{name}: {_one_line(result['message'] or '')}"
+
+
+def _one_line(message: str) -> str:
+    """The beginning of a message, without colours and line ends; the whole of it stands in dbt's log."""
+    return shorten(re.sub(r"\x1b\[[0-9;]*m", "", message), width=400, placeholder=" ...")
 
 
 def _failure(settings: Settings, args: Sequence[str], results_file: Path, messages: list[str]) -> RecomartError:
     failed = [
         result for result in _read_results(results_file) if result["status"] in ("error", "fail", "runtime error")
     ]
-    reasons = [_describe(result) for result in failed] or [" ".join(" ".join(messages).split()) or "no message"]
+    reasons = [_describe(result) for result in failed] or [_one_line(" ".join(messages)) or "no message"]
     if busy := busy_message(" ".join([*reasons, *messages]), settings.database):
         return WarehouseBusyError(busy)
     more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""

@@ -1,8 +1,4 @@
-"""The warehouse as Dagster's assets receive it.
-
-In a module of its own: Dagster keeps resource classes alive to the end of the process, with all that their module
-imports, and DuckDB's types complain when they are kept so long.
-"""
+"""The warehouse as Dagster's assets receive it."""
 
 import dagster as dg
 
