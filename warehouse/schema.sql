@@ -35,6 +35,7 @@ create table if not exists raw.event_aliases (
 -- The loader's ledger.
 create table if not exists raw.loaded_files (
     feed varchar not null, path varchar not null, size_bytes bigint not null, checksum varchar not null,
+    reading varchar not null, -- how sources.yml said to read it then
     lines bigint not null, rows_loaded bigint not null, rows_rejected bigint not null, loaded_at timestamp not null,
     primary key (feed, path)
 );

@@ -1,11 +1,12 @@
 """What a shop sends, as its YAML file declares it: files, format, column mapping, time zone, event aliases."""
 
-import codecs
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
+import duckdb
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -39,6 +40,18 @@ def _as_list(value: Any) -> Any:
 
 
 OneOrMany = Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
+
+
+def _format_problem(timestamp_format: str) -> str | None:
+    """What DuckDB has against a timestamp format, if anything."""
+    if timestamp_format in ("iso", "epoch_s", "epoch_ms"):
+        return None
+    quoted = timestamp_format.replace("'", "''")
+    try:
+        duckdb.execute(f"select try_strptime('', '{quoted}')")
+    except duckdb.Error as error:
+        return str(error).splitlines()[0]
+    return None if "%" in timestamp_format else "it is neither iso, epoch_s, epoch_ms nor a strptime format"
 
 
 class Feed(BaseModel):
@@ -80,7 +93,8 @@ class Feed(BaseModel):
     """Our event type: the names it goes by in the files, in any casing. Our own names need no mention."""
 
     carries: tuple[Literal["purchases", "products"], ...] = ()
-    """What else the rows say: `purchases` (events of type purchase are transactions), `products` (product facts)."""
+    """What else the rows say: `purchases` (events of type purchase are transactions; so they are in any shop that
+    declares no feed of purchases), `products` (product facts)."""
 
     cancelled_transaction_prefix: str | None = None
     """A transaction id that starts so is a return."""
@@ -94,12 +108,18 @@ class Feed(BaseModel):
         for column in REQUIRED_COLUMNS[self.kind]:
             if column not in self.columns:
                 raise ValueError(f"columns: '{column}' is not mapped, and a feed of {self.kind} needs it")
+        for pattern in self.files:
+            if not pattern.strip() or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+                raise ValueError(f"files: '{pattern}' is no glob inside the landing folder, such as 'events/*.csv'")
         if self.time_zone not in available_timezones():
             raise ValueError(f"time_zone: '{self.time_zone}' is no IANA time zone, such as {ZoneInfo('Europe/Paris')}")
         try:
-            codecs.lookup(self.encoding)
+            "".encode(self.encoding)
         except LookupError:
-            raise ValueError(f"encoding: Python knows no '{self.encoding}'") from None
+            raise ValueError(f"encoding: Python knows no text encoding '{self.encoding}'") from None
+        for timestamp_format in self.timestamp_formats:
+            if problem := _format_problem(timestamp_format):
+                raise ValueError(f"timestamp_formats: '{timestamp_format}': {problem}")
         if self.records is not None and self.format != "json":
             raise ValueError("records: only a feed of format json has it")
         if self.kind != "events" and (self.event_types or "purchases" in self.carries):
@@ -111,9 +131,15 @@ class Feed(BaseModel):
         return self
 
     @property
-    def record_keys(self) -> list[str]:
-        """The keys that lead to the list of records in a JSON document."""
-        return self.records.split(".") if self.records else []
+    def reading(self) -> str:
+        """Fingerprint of what decides how the files are read; when it changes, they are loaded again."""
+        settings = (self.kind, self.format, self.delimiter, self.encoding, self.records, sorted(self.columns.items()))
+        return hashlib.sha256(repr(settings).encode()).hexdigest()
+
+    @property
+    def records_path(self) -> str:
+        """JSON path of the list of records in a document."""
+        return "$" + "".join(f'."{key}"' for key in self.records.split(".")) if self.records else "$"
 
     @property
     def aliases(self) -> list[tuple[str, EventType]]:
@@ -148,6 +174,24 @@ class Sources(BaseModel):
         }
         return {**data, "feeds": feeds}
 
+    def carries_purchases(self, feed: Feed) -> bool:
+        """Whether the feed's events of type purchase are transactions: said so, or there is no feed of purchases."""
+        has_purchases = any(other.kind == "purchases" for other in self.feeds.values())
+        return feed.kind == "events" and ("purchases" in feed.carries or not has_purchases)
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key that is written twice is an error and not a silent loss of the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.MarkedYAMLError(problem=f"the key '{key}' stands twice", problem_mark=key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
 
 def read_sources(path: Path) -> Sources:
     """Read and check a sources file.
@@ -156,7 +200,7 @@ def read_sources(path: Path) -> Sources:
         RecomartError: The file is missing, is no YAML, or declares something that does not exist.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
     except FileNotFoundError:
         raise RecomartError(f"{path}: no such sources file; name one with --sources") from None
     except (OSError, UnicodeDecodeError) as error:

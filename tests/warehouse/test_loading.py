@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterable
 
 import pytest
@@ -220,24 +219,110 @@ def test_lines_that_span_blocks_stay_whole(shop: Shop, monkeypatch: pytest.Monke
     assert shop.rows("select max(_line) from raw.purchases where _file = 'purchases/a.csv'") == [(100,)]
 
 
-def test_a_load_killed_at_any_instant_is_repaired_by_the_next(shop: Shop) -> None:
-    for number in range(40):
-        shop.put(f"events/{number:02}.jsonl", events(3_000) + "broken\n")
-        shop.put(f"purchases/{number:02}.csv", purchases(f"p{i},2026-01-01,u{i},1" for i in range(3_000)))
-    script = "from warehouse.loading.loader import load; from warehouse.settings import Settings; load(Settings())"
-    started = time.perf_counter()
-    for delay in (0.9, 1.1, 1.3, 1.6):
-        child = subprocess.Popen([sys.executable, "-c", script], env=shop.settings.environment())
-        time.sleep(delay)
-        os.kill(child.pid, signal.SIGKILL)
-        child.wait()
-    assert time.perf_counter() - started > 4
+KILLED_LOAD = """
+import os, signal, sys
+from warehouse.loading import loader
+from warehouse.settings import Settings
+
+loader.BATCH_FILES = 3
+count, point = 0, int(sys.argv[1])
+
+def kill_at(name):
+    step = getattr(loader, name)
+    def counted(*args):
+        global count
+        count += 1
+        if count == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return step(*args)
+    setattr(loader, name, counted)
+
+for name in ("stage", "insert_staged", "note_columns"):
+    kill_at(name)
+loader.load(Settings())
+"""
+
+
+def test_a_load_killed_at_any_step_is_repaired_by_the_next(shop: Shop) -> None:
+    for number in range(12):
+        shop.put(f"events/{number:02}.jsonl", events(300) + "broken\n")
+        shop.put(f"purchases/{number:02}.csv", purchases(f"p{i},2026-01-01,u{i},1" for i in range(300)))
+    loaded_after_kill = []
+    for point in (1, 2, 6, 8):
+        command = [sys.executable, "-c", KILLED_LOAD, str(point)]
+        done = subprocess.run(command, env=shop.settings.environment(), check=False)
+        assert done.returncode == -signal.SIGKILL
+        rows = shop.rows("select (select count(*) from raw.events), (select count(*) from raw.purchases)")[0]
+        ledger = shop.rows("select coalesce(sum(rows_loaded), 0) from raw.loaded_files")[0][0]
+        assert sum(rows) == ledger
+        loaded_after_kill.append(ledger)
+    assert loaded_after_kill[0] == 0
+    assert 0 < loaded_after_kill[-1] < 7_200
     load(shop.settings)
     after_kills = shop.contents()
     shop.settings.database.unlink()
     load(shop.settings)
     assert after_kills == shop.contents()
-    assert len(after_kills["events"]) == 120_000
+    assert len(after_kills["events"]) == 3_600
+
+
+def test_a_changed_mapping_loads_the_files_again(shop: Shop) -> None:
+    shop.put("purchases/a.csv", purchases(["p1,2026-01-01,u1,2,9.5"], header="sku,when,who,qty,cost"))
+    load(shop.settings)
+    assert load(shop.settings).undeclared_columns == {"purchases": ["cost"]}
+    shop.declare(purchases={**PURCHASES_CSV, "columns": {**PURCHASES_CSV["columns"], "price": "cost"}})
+    report = load(shop.settings)
+    assert report.feeds["purchases"].files_replaced == 1
+    assert report.undeclared_columns == {}
+    assert shop.rows("select price, _extra from raw.purchases") == [("9.5", None)]
+
+
+def test_another_shops_feeds_are_not_mixed_into_a_warehouse(shop: Shop) -> None:
+    shop.put("events/a.jsonl", events(2))
+    load(shop.settings)
+    shop.declare(clicks={**EVENTS_JSONL, "kind": "events"})
+    with pytest.raises(RecomartError, match=r"declares no feed events, of which .* holds files"):
+        load(shop.settings)
+    assert shop.rows("select count(*) from raw.events") == [(2,)]
+
+
+def test_a_column_that_appears_in_a_late_file_may_be_mapped(shop: Shop) -> None:
+    shop.declare(purchases={**PURCHASES_CSV, "columns": {**PURCHASES_CSV["columns"], "price": "cost"}})
+    for number in range(30):
+        shop.put(f"purchases/{number:02}.csv", purchases(["p1,2026-01-01,u1,2"]))
+    shop.put("purchases/99.csv", purchases(["p1,2026-01-01,u1,2,9.5"], header="sku,when,who,qty,cost"))
+    load(shop.settings)
+    assert shop.rows("select count(*), count(price) from raw.purchases") == [(31, 1)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b'{"data": {"items": [{"id": "\\ud800"}]}}', '{"data": {"items": []}}'.encode("utf-16"), b"", b'{"data": {"it'],
+    ids=["half a surrogate pair", "UTF-16", "empty", "cut off"],
+)
+def test_a_json_document_that_the_database_cannot_parse_is_unreadable(shop: Shop, content: bytes) -> None:
+    shop.put("catalog/a.json", content)
+    shop.put("catalog/b.json", '{"data": {"items": [{"id": "p1"}], "items": [{"id": "p2"}, {"id": "p3"}]}}')
+    report = load(shop.settings)
+    assert list(report.rejected_files) == ["catalog/a.json"]
+    lines, rows = shop.rows("select lines, rows_loaded from raw.loaded_files")[0]
+    assert lines == rows == report.rows_loaded
+
+
+def test_a_file_whose_name_is_no_utf8_loads(shop: Shop) -> None:
+    shop.put(os.fsdecode(b"events/caf\xe9.jsonl"), events(1))
+    load(shop.settings)
+    assert shop.rows("select path from raw.loaded_files") == [("events/caf\\xe9.jsonl",)]
+
+
+def test_a_bad_version_that_is_taken_back_leaves_the_list_of_unreadable_files(shop: Shop) -> None:
+    shop.put("events/a.jsonl", events(2))
+    load(shop.settings)
+    shop.put("events/a.jsonl", gzip.compress(events(500).encode())[:-20])
+    load(shop.settings)
+    shop.put("events/a.jsonl", events(2))
+    load(shop.settings)
+    assert shop.rows("select count(*) from raw.rejected_files") == [(0,)]
 
 
 def test_a_mapping_to_a_column_that_no_file_has_is_refused_before_anything_is_loaded(shop: Shop) -> None:

@@ -43,7 +43,13 @@ def test_event_aliases_are_lower_case_and_our_own_names_always_stand(tmp_path: P
         ("user_id: u, ", "", "columns: 'user_id' is not mapped, and a feed of events needs it"),
         ("  events:", "  clicks:", "feeds.clicks.kind: Input should be 'events', 'purchases' or 'products'"),
         ("format: csv", "format: xml", "feeds.events.format: Input should be 'csv', 'jsonl' or 'json'"),
-        ("format: csv", "format: csv\n    encoding: utf-9", "encoding: Python knows no 'utf-9'"),
+        ("format: csv", "format: csv\n    encoding: utf-9", "encoding: Python knows no text encoding 'utf-9'"),
+        ("format: csv", "format: csv\n    encoding: rot13", "Python knows no text encoding 'rot13'"),
+        ("format: csv", "format: csv\n    timestamp_formats: '%Q'", "timestamp_formats: '%Q': "),
+        ("format: csv", "format: csv\n    timestamp_formats: ISO8601", "neither iso, epoch_s, epoch_ms nor a strptime"),
+        ('"*.csv"', "/etc/*.csv", "'/etc/*.csv' is no glob inside the landing folder"),
+        ('"*.csv"', "''", "'' is no glob inside the landing folder"),
+        ("format: csv", "format: csv\n    format: json", "the key 'format' stands twice"),
         ("format: csv", "format: csv\n    time_zone: Mars", "time_zone: 'Mars' is no IANA time zone"),
         ("format: csv", "format: csv\n    colour: red", "feeds.events.colour: Extra inputs are not permitted"),
         ("add_to_cart: [Cart", "view: [cart], add_to_cart: [Cart", "'cart' stands for both view and add_to_cart"),
@@ -58,6 +64,14 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, old: str, new: str
         read_sources(path)
     assert str(path) in str(error.value)
     assert message in str(error.value)
+
+
+def test_purchase_events_are_transactions_where_there_is_no_other_feed_of_them(tmp_path: Path) -> None:
+    alone = read_sources(written(tmp_path, GOOD))
+    assert alone.carries_purchases(alone.feeds["events"])
+    tills = "  purchases: {files: p, format: csv, columns: {product_id: p, purchased_at: t}}\n"
+    beside = read_sources(written(tmp_path, GOOD + tills))
+    assert not beside.carries_purchases(beside.feeds["events"])
 
 
 def test_a_missing_sources_file_is_named(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import duckdb
 
 from warehouse.errors import RecomartError
 from warehouse.loading.files import NewFile, UnreadableFileError, read_blocks
-from warehouse.loading.records import csv_header, listed_records
+from warehouse.loading.records import count_records, csv_header
 from warehouse.sources import REQUIRED_COLUMNS, Feed
 
 SAMPLE_FILES = 20
@@ -23,7 +23,8 @@ def check_mapping(connection: duckdb.DuckDBPyConnection, feed: Feed, new_files: 
     Raises:
         RecomartError: A mapped column is in none of the files.
     """
-    sample = new_files[:SAMPLE_FILES]
+    # A header is one line and tells all; of other files, the first ones tell enough.
+    sample = new_files if feed.format == "csv" else new_files[:SAMPLE_FILES]
     present = set(chain.from_iterable(_columns_of(new) for new in sample))
     if not present:
         return
@@ -48,13 +49,25 @@ def _columns_of(new: NewFile) -> set[str]:
             case "csv":
                 return set(csv_header(next(blocks, b"").partition(b"\n")[0], new.file.feed))
             case "json":
-                records = listed_records(b"".join(blocks), new.file.feed)[:SAMPLE_RECORDS]
+                return _keys_of_document(b"".join(blocks), new.file.feed)
             case "jsonl":
                 lines = next(blocks, b"").split(b"\n", SAMPLE_RECORDS)[:SAMPLE_RECORDS]
                 records = [_json_or_none(line) for line in lines]
     except UnreadableFileError:
         return set()
     return {key for record in records if isinstance(record, dict) for key in record}
+
+
+def _keys_of_document(data: bytes, feed: Feed) -> set[str]:
+    count_records(data, feed)
+    keys = """
+        select distinct unnest(json_keys(element))
+        from (select unnest(json_extract($text, $path)) as element)
+        where json_type(element) = 'OBJECT'
+    """
+    with duckdb.connect() as connection:
+        found = connection.execute(keys, {"text": data.decode(), "path": feed.records_path + "[*]"}).fetchall()
+    return {key for (key,) in found}
 
 
 def _json_or_none(line: bytes) -> object:

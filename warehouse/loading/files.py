@@ -61,8 +61,13 @@ def find_files(feed: Feed, landing: Path) -> list[LandingFile]:
         for path in landing.glob(pattern)
         if path.is_file() and not path.name.startswith(".") and path.suffix not in UNFINISHED_SUFFIXES
     }
-    files = [LandingFile(feed, path.relative_to(landing).as_posix(), path, path.stat().st_size) for path in found]
+    files = [LandingFile(feed, _readable(path.relative_to(landing)), path, path.stat().st_size) for path in found]
     return sorted(files, key=lambda file: file.path)
+
+
+def _readable(path: Path) -> str:
+    """A relative path as text that any table can hold, whatever bytes the file's name is made of."""
+    return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def checksum(path: Path) -> str:

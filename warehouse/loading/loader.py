@@ -21,6 +21,9 @@ from warehouse.sources import Feed, Sources, read_sources
 BATCH_BYTES = 64 << 20
 """Bytes of small files that are loaded in one transaction, and of text that is parsed in one statement."""
 
+UNREADABLE = "unreadable"
+"""Stands for the checksum of a file that cannot be opened; reading it then says why."""
+
 BATCH_FILES = 1_000
 """Files that are loaded in one transaction at the most."""
 
@@ -93,6 +96,7 @@ def load(settings: Settings, on_progress: Callable[[Progress], None] = lambda _:
         )
     report = LoadReport()
     with writer(settings) as connection:
+        _refuse_other_shop(connection, sources, settings)
         new = {name: list(_new_files(connection, report, name, found)) for name, found in files.items()}
         for feed in sources.feeds.values():
             check_mapping(connection, feed, new[feed.name], settings.sources)
@@ -108,14 +112,36 @@ def load(settings: Settings, on_progress: Callable[[Progress], None] = lambda _:
 def _new_files(
     connection: duckdb.DuckDBPyConnection, report: LoadReport, feed: str, files: list[LandingFile]
 ) -> Iterator[NewFile]:
-    known = dict(connection.execute("select path, checksum from raw.loaded_files where feed = ?", [feed]).fetchall())
+    ledger = connection.execute(
+        "select path, checksum, reading from raw.loaded_files where feed = ?", [feed]
+    ).fetchall()
+    known = {path: (checksum, reading) for path, checksum, reading in ledger}
     counts = report.feeds[feed] = FeedReport()
     for file in files:
-        current = checksum(file.location)
-        if known.get(file.path) == current:
+        try:
+            current = checksum(file.location)
+        except OSError:
+            current = UNREADABLE
+        if known.get(file.path) == (current, file.feed.reading):
             counts.files_unchanged += 1
+            connection.execute("delete from raw.rejected_files where feed = ? and path = ?", [feed, file.path])
         else:
             yield NewFile(file, current, file.path in known)
+
+
+def _refuse_other_shop(connection: duckdb.DuckDBPyConnection, sources: Sources, settings: Settings) -> None:
+    """One warehouse is one shop: rows of feeds that are not declared would be neither explained nor forgotten.
+
+    Raises:
+        RecomartError: The warehouse holds files of a feed that the sources file does not declare.
+    """
+    held = connection.execute("select distinct feed from raw.loaded_files order by feed").fetchall()
+    strange = [feed for (feed,) in held if feed not in sources.feeds]
+    if strange:
+        raise RecomartError(
+            f"{settings.sources} declares no feed {', '.join(strange)}, of which {settings.database} holds files; name "
+            "another warehouse with --warehouse, declare the feed, or delete the database and load everything anew"
+        )
 
 
 def _declare(connection: duckdb.DuckDBPyConnection, sources: Sources) -> None:
@@ -129,7 +155,7 @@ def _declare(connection: duckdb.DuckDBPyConnection, sources: Sources) -> None:
             [
                 (
                     *(feed.name, feed.kind, feed.time_zone, list(feed.timestamp_formats)),
-                    *("purchases" in feed.carries, "products" in feed.carries, feed.cancelled_transaction_prefix),
+                    *(sources.carries_purchases(feed), "products" in feed.carries, feed.cancelled_transaction_prefix),
                 )
                 for feed in feeds
             ],
@@ -228,9 +254,9 @@ class _Loader:
         for item in loaded:
             file, count = item.file, counts[item.file.path]
             self._connection.execute(
-                "insert into raw.loaded_files values (?, ?, ?, ?, ?, ?, ?, ?)",
+                "insert into raw.loaded_files values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    *(file.feed.name, file.path, file.size_bytes, item.checksum),
+                    *(file.feed.name, file.path, file.size_bytes, item.checksum, file.feed.reading),
                     *(count.lines, count.loaded, count.rejected, now),
                 ],
             )

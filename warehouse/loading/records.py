@@ -1,11 +1,11 @@
 """The records of a file: which lines belong together, their number in the file, and for CSV their fields."""
 
 import csv
-import json
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -130,11 +130,10 @@ def _json_records(lines: _Lines) -> Records:
 def _json_document(blocks: Iterator[bytes], feed: Feed) -> Iterator[Records]:
     """One record with the whole document; the database takes it apart with the same functions as single lines."""
     data = b"".join(blocks)
-    listed = listed_records(data, feed)
     yield Records(
         pa.table(
             {
-                "line": pa.array([len(listed)], pa.int64()),
+                "line": pa.array([count_records(data, feed)], pa.int64()),
                 "text": pa.array([data.decode()], pa.large_string()),
                 "error": pa.nulls(1, pa.string()),
             }
@@ -142,22 +141,26 @@ def _json_document(blocks: Iterator[bytes], feed: Feed) -> Iterator[Records]:
     )
 
 
-def listed_records(data: bytes, feed: Feed) -> list[Any]:
-    """The list of records in a JSON document.
+def count_records(data: bytes, feed: Feed) -> int:
+    """How many records a JSON document holds, as the database counts them, which will take it apart.
 
     Raises:
         UnreadableFileError: It is no JSON, or has no list where the feed says.
     """
     try:
-        found = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise UnreadableFileError(f"the file is no JSON document: {error}") from error
-    for key in feed.record_keys:
-        found = found.get(key) if isinstance(found, dict) else None
-    if not isinstance(found, list):
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise UnreadableFileError(f"the file is not UTF-8 text: {error}; declare its encoding") from error
+    with duckdb.connect() as connection:
+        if not connection.execute("select json_valid(?)", [text]).fetchone() == (True,):
+            raise UnreadableFileError("the file is no JSON document, or breaks off")
+        path = feed.records_path
+        query = "select case when json_type(?, ?) = 'ARRAY' then json_array_length(?, ?) end"
+        found = connection.execute(query, [text, path, text, path]).fetchone()
+    if found is None or found[0] is None:
         where = f"under '{feed.records}'" if feed.records else "at the top"
         raise UnreadableFileError(f"the JSON document has no list of records {where}")
-    return found
+    return int(found[0])
 
 
 # -- CSV --------------------------------------------------------------------------------------------------------------
@@ -212,7 +215,9 @@ class _CsvFile:
             if not lines:
                 return rest
         split = _split_lines(lines, self._next_line)
-        if b'"' in lines or not _is_utf8(split.text):
+        # A quote or a lone carriage return means that a line need not be a record; the standard library's reader knows.
+        is_special = b'"' in lines or lines.count(b"\r") != lines.count(b"\r\n")
+        if is_special or not _is_utf8(split.text):
             table, used = self._quoted(split, final=final)
         else:
             table, used = self._plain(split), len(split.text)

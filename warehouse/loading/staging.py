@@ -67,7 +67,7 @@ def _parse_json(feed: Feed, relation: str) -> str:
 
 def _take_document_apart(feed: Feed) -> str:
     """The list of a JSON document, one record for each element, every value as it was written."""
-    where = _literal("$" + "".join(f'."{key}"' for key in feed.record_keys) + "[*]")
+    where = _literal(feed.records_path + "[*]")
     return f"""(
         select path, generate_subscripts(elements, 1) as line, unnest(elements)::varchar as text, error,
         from (select path, json_extract(text, {where}) as elements, error, from records)
@@ -141,6 +141,10 @@ def note_columns(connection: duckdb.DuckDBPyConnection, feed: Feed, header: tupl
         ).fetchall()
         seen = {**dict.fromkeys(declared, first_path), **dict(rows)}
     connection.executemany(
-        "insert or ignore into raw.seen_columns (feed, column_name, is_declared, first_path) values (?, ?, ?, ?)",
+        """
+        insert into raw.seen_columns (feed, column_name, is_declared, first_path)
+        values (?, ?, ?, ?)
+        on conflict do update set is_declared = excluded.is_declared
+        """,
         [(feed.name, name, name in declared, path) for name, path in sorted(seen.items())],
     )
