@@ -128,7 +128,7 @@ def read_dataset(folder: Path, dataset_hash: str) -> pa.Table:
     """Read the rows of a version; ModelError when they are missing, unreadable or not what the hash says."""
     path = folder / f"{dataset_hash}.parquet"
     if not path.is_file():
-        raise ModelError(f"no dataset {dataset_hash} in {folder}; `recomart status` lists the versions there are")
+        raise ModelError(f"no dataset {dataset_hash} in {folder}; the table ml.dataset_versions lists those there are")
     try:
         rows = training_rows(pq.read_table(path))
     except (pa.ArrowException, OSError, ModelError) as error:

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import duckdb
 import typer
 from pydantic import ValidationError
 
@@ -87,10 +88,7 @@ def load(
         console.print_json(report)
         return
     console.print_table("Loaded", [{"feed": name, **vars(feed)} for name, feed in report.feeds.items()])
-    for path, reason in report.rejected_files.items():
-        console.out.print(f"could not read {path}: {reason}")
-    for feed, columns in report.undeclared_columns.items():
-        console.out.print(f"{feed}: columns nobody declared are kept in _extra: {', '.join(columns)}")
+    console.print_load(report)
 
 
 @app.command()
@@ -107,9 +105,10 @@ def run(
     if as_json:
         console.print_json({"status": status_rows, "metrics": metrics, **vars(report)})
         return
+    console.print_load(report.load)
     console.print_status(status_rows)
     console.print_metrics(metrics)
-    console.out.print(f"{report.seconds['all']:.0f} s in all, {report.peak_memory_mib:,} MiB of memory at the most")
+    console.say(f"{report.seconds['all']:.0f} s in all, {report.peak_memory_mib:,} MiB of memory at the most")
 
 
 @app.command()
@@ -205,7 +204,7 @@ def _print_published(published: Any, as_json: bool) -> None:
     if as_json:
         console.print_json(published)
     else:
-        console.out.print(
+        console.say(
             f"{published.file} is live since {published.published_at:%Y-%m-%d %H:%M:%S} UTC, "
             f"with the recommendations of model run {published.run_id or '(none: popularity)'}"
         )
@@ -222,5 +221,8 @@ def main() -> None:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"])
         console.fail(f"{error.title}: {where}: {problem['msg'].removeprefix('Value error, ')}")
+    except (OSError, duckdb.Error) as error:
+        # A full disk, a folder that may not be written, a memory limit: the message is the system's, one line of it.
+        console.fail(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
     except KeyboardInterrupt:
         sys.exit(130)

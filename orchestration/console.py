@@ -11,13 +11,16 @@ from typing import Any, NoReturn, Self
 import pandas as pd
 from pydantic import BaseModel
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from orchestration.dbt import DbtProgress
 from orchestration.recommending import Recommendations
 from orchestration.status import FeedStatus
 from orchestration.steps import PipelineListener
+from warehouse.loading.loader import LoadReport
 from warehouse.loading.loader import Progress as LoadProgress
 
 PIPED_WIDTH = 200
@@ -31,6 +34,11 @@ def _console(*, stderr: bool) -> Console:
 
 out = _console(stderr=False)
 err = _console(stderr=True)
+
+
+def say(message: str) -> None:
+    """Print a line as it is; square brackets in file names and data are no markup."""
+    out.print(message, markup=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -55,12 +63,15 @@ def _plain(value: Any) -> Any:
 def print_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
     """Print rows under a title; numbers stand right, with thousands separated."""
     columns = list(columns or (rows[0] if rows else []))
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    table = Table(
+        title=Text(title), title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False
+    )
     for column in columns:
         is_number = any(isinstance(row[column], int | float) for row in rows)
         table.add_column(column.replace("_", " "), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(row[column]) for column in columns))
+        # As plain text: a product may well be called "Mug [red]".
+        table.add_row(*(Text(_cell(row[column])) for column in columns))
     out.print(table)
     out.print()
 
@@ -68,6 +79,8 @@ def print_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence
 def _cell(value: Any) -> str:
     if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and pd.isna(value)):
         return "-"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
     if isinstance(value, float):
         return f"{value:,.4f}" if abs(value) < 1 else f"{value:,.2f}"
     if isinstance(value, int) and not isinstance(value, bool):
@@ -75,9 +88,25 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
+def print_load(report: LoadReport) -> None:
+    """Print what a load could not read, and what it read that nobody declared."""
+    for path, reason in report.rejected_files.items():
+        say(f"could not read {path}: {reason}")
+    for feed, columns in report.undeclared_columns.items():
+        say(f"{feed}: columns nobody declared are kept in _extra: {', '.join(columns)}")
+
+
 def print_status(feeds: Sequence[FeedStatus]) -> None:
     """Print the row accounting: lines = loaded + rejected, loaded = clean + duplicates + quarantined."""
-    print_table("What arrived, and what became of it", [feed.model_dump() for feed in feeds])
+    if not feeds:
+        say("nothing was loaded yet; `recomart run` loads a shop, `make demo` makes one")
+        return
+    print_table("What arrived, and what became of it", [feed.model_dump(exclude={"reasons"}) for feed in feeds])
+    for feed in feeds:
+        if feed.reasons:
+            said = ", ".join(f"{reason} {rows:,}" for reason, rows in feed.reasons.items())
+            say(f"{feed.feed}: quarantined for {said}")
+    say("")
     if any(feed.clean is None for feed in feeds):
         out.print("rows were loaded since dbt built last; `recomart run` or `dbt build` classifies them\n")
 
@@ -96,7 +125,7 @@ def print_recommendations(answer: Recommendations) -> None:
     columns = ["rank", "product_id", "product_name", "category", "brand", "price", "score", "reason"]
     print_table(answer.title, _records(answer.products), columns)
     for note in answer.notes:
-        out.print(note)
+        say(note)
 
 
 def print_customers(customers: pd.DataFrame) -> None:
@@ -159,9 +188,9 @@ class StepProgress(PipelineListener, AbstractContextManager["StepProgress"]):
 
     def on_training(self, message: str) -> None:
         """Say what is being learned."""
-        self._progress.update(self._task, detail=message)
+        self._progress.update(self._task, detail=escape(message))
 
     def on_step_done(self, name: str, summary: str, seconds: float) -> None:
         """Leave one line behind."""
         self._progress.update(self._task, visible=False)
-        err.print(f"[green]done[/green] {name:<10} {seconds:6.1f} s  {summary}", soft_wrap=True)
+        err.print(f"[green]done[/green] {name:<10} {seconds:6.1f} s  {escape(summary)}", soft_wrap=True)

@@ -51,11 +51,11 @@ def generate_demo_shop(
 
 def print_demo(settings: Settings, report: PipelineReport) -> None:
     """Print the row accounting, the metrics beside the baselines, a customer's top 10, and what to type next."""
-    console.out.print()
+    console.say("")
     console.print_status(feed_status(settings))
     with ServingCopy(settings) as copy:
         console.print_metrics(copy.metrics())
         customer = str(copy.customers(limit=1)["user_id"].iloc[0])
     console.print_recommendations(recommend_for_customer(settings, customer, 10))
-    console.out.print(f"{report.seconds['all']:.0f} s in all, {report.peak_memory_mib:,} MiB of memory at the most\n")
-    console.out.print(NEXT_STEPS.format(user=customer))
+    console.say(f"{report.seconds['all']:.0f} s in all, {report.peak_memory_mib:,} MiB of memory at the most\n")
+    console.say(NEXT_STEPS.format(user=customer))

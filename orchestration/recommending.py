@@ -32,7 +32,7 @@ def recommend_for_customer(settings: Settings, user_id: str, n: int) -> Recommen
         products = copy.recommendations(user_id, n)
     notes = []
     if len(products) < n:
-        notes.append(f"the warehouse keeps {len(products)} products for a customer (dbt variable top_n)")
+        notes.append(f"there are {len(products)} to show: no more are on sale, or dbt's variable top_n keeps no more")
     return Recommendations(f"Top {len(products)} for customer {user_id}", products, notes)
 
 
@@ -48,11 +48,14 @@ def recommend_for_basket(settings: Settings, basket: list[str], n: int) -> Recom
         if run_id is None:
             raise RecomartError("no model has been trained; run `recomart run` first")
         recommender = Recommender.load(settings.models_dir / run_id)
-        answer = recommender.recommend(basket=basket, n=n)
+        # The model does not know what is on sale: ask for everything, keep the best that is.
+        answer = recommender.recommend(basket=basket, n=len(recommender.products))
         facts = copy.products([item.product_id for item in answer.items] + basket).set_index("product_id")
+    on_sale = set(facts.index[facts["is_available"]])
+    best = [item for item in answer.items if item.product_id in on_sale][:n]
     rows = []
-    for rank, item in enumerate(answer.items, start=1):
-        known = facts.loc[item.product_id].to_dict() if item.product_id in facts.index else {}
+    for rank, item in enumerate(best, start=1):
+        known = facts.loc[item.product_id].to_dict()
         because = facts["product_name"].get(item.reason_product_id, item.reason_product_id)
         rows.append({
             "rank": rank,

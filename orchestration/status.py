@@ -4,6 +4,7 @@ import duckdb
 from pydantic import BaseModel, ConfigDict
 
 from warehouse.database import reader
+from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
 
@@ -21,6 +22,8 @@ class FeedStatus(BaseModel):
     duplicates: int | None
     quarantined: int | None
     rejected_files: int
+    reasons: dict[str, int]
+    """Why rows are in quarantine, the most frequent first; a row may have several."""
 
 
 LEDGER = """
@@ -39,6 +42,8 @@ LEDGER = """
 
 AUDIT = "select feed, loaded, clean, duplicates, quarantined from marts.audit_feeds"
 
+REASONS = "select feed, reason, rows from marts.audit_quarantine_reasons order by rows desc, reason"
+
 
 def feed_status(settings: Settings) -> list[FeedStatus]:
     """The row accounting of every declared feed.
@@ -48,11 +53,18 @@ def feed_status(settings: Settings) -> list[FeedStatus]:
         RecomartError: There is no warehouse yet.
     """
     with reader(settings) as connection:
-        ledger = connection.execute(LEDGER).fetchall()
+        try:
+            ledger = connection.execute(LEDGER).fetchall()
+        except duckdb.CatalogException as error:
+            raise RecomartError(
+                f"{settings.database}: nothing was ever loaded here; load a shop with `recomart run`, or make one with "
+                "`make demo`"
+            ) from error
         try:
             audit = {feed: (loaded, rest) for feed, loaded, *rest in connection.execute(AUDIT).fetchall()}
+            reasons = connection.execute(REASONS).fetchall()
         except duckdb.CatalogException:
-            audit = {}
+            audit, reasons = {}, []
     statuses = []
     for feed, files, lines, loaded, rejected, rejected_files in ledger:
         audited, parts = audit.get(feed, (None, (None, None, None)))
@@ -68,6 +80,7 @@ def feed_status(settings: Settings) -> list[FeedStatus]:
                 duplicates=duplicates,
                 quarantined=quarantined,
                 rejected_files=rejected_files,
+                reasons={reason: rows for of, reason, rows in reasons if of == feed and clean is not None},
             )
         )
     return statuses

@@ -111,7 +111,8 @@ def describe_load(report: LoadReport) -> str:
 
 def describe_dbt(result: DbtResult) -> str:
     """One line about a dbt build."""
-    return ", ".join(f"{count:,} {status}" for status, count in sorted(result.statuses.items()))
+    words = {"success": "tables", "pass": "tests passed", "warn": "tests warned", "no-op": "exposures"}
+    return ", ".join(f"{count:,} {words.get(status, status)}" for status, count in sorted(result.statuses.items()))
 
 
 def describe_training(summary: TrainingSummary) -> str:

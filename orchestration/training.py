@@ -13,6 +13,7 @@ from models_ml.config import TrainConfig
 from models_ml.dataset import write_dataset
 from models_ml.training import SweepRecord, TrainingResult, TrainingTables
 from models_ml.training import train as train_tables
+from orchestration.status import feed_status
 from warehouse.database import reader, transaction, writer
 from warehouse.demo.truth import read_tastes
 from warehouse.errors import RecomartError
@@ -36,7 +37,7 @@ class TrainingSummary:
     """How the number of sweeps was chosen."""
 
     skipped: dict[str, str]
-    """Windows that were not evaluated, and why."""
+    """Windows and baselines that were not evaluated, and why."""
 
     metrics: pd.DataFrame
     """Rows of ml.ranking_metrics of this run."""
@@ -56,10 +57,17 @@ def train(settings: Settings, config: TrainConfig, on_stage: Callable[[str], Non
         ModelError: There is nothing to learn from, or training failed.
     """
     started = time.perf_counter()
+    _require_clean_rows(settings)
     on_stage("reading the marts")
-    tables = _read_tables(settings)
+    tables, event_weights = _read_tables(settings)
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
-    result = train_tables(tables, config, run_id, on_sweep=lambda sweep: on_stage(_describe(sweep)))
+    result = train_tables(
+        tables,
+        config,
+        run_id,
+        dataset_settings={"event_weights": event_weights},
+        on_sweep=lambda sweep: on_stage(_describe(sweep)),
+    )
     on_stage("writing candidates")
     _write_result(settings, result)
     card = result.recommender.card
@@ -83,24 +91,37 @@ def _describe(sweep: SweepRecord) -> str:
     return f"{sweep.as_of_name}: sweep {sweep.report.sweep}, loss {sweep.report.loss:,.4g}{ndcg}"
 
 
-def _read_tables(settings: Settings) -> TrainingTables:
+def _require_clean_rows(settings: Settings) -> None:
+    """A feed of which nothing is clean means a wrong declaration, not a bad day: stop before it shapes a model."""
+    for feed in feed_status(settings):
+        if feed.loaded and feed.clean == 0:
+            why = ", ".join(f"{reason} {rows:,}" for reason, rows in feed.reasons.items())
+            raise RecomartError(
+                f"feed {feed.feed}: not one of {feed.loaded:,} rows is clean ({why}); mend its declaration in "
+                f"{settings.sources} (formats, time zone, event types, columns) and run again"
+            )
+
+
+def _read_tables(settings: Settings) -> tuple[TrainingTables, list[dict[str, object]]]:
+    """What is trained from, and the event weights that made it."""
     with reader(settings) as connection:
 
-        def mart(name: str) -> pa.Table:
+        def table(name: str) -> pa.Table:
             try:
-                return connection.sql(f"select * from marts.{name}").to_arrow_table()
+                return connection.sql(f"select * from {name}").to_arrow_table()
             except duckdb.CatalogException as error:
                 raise RecomartError(
-                    f"{settings.database}: there is no table marts.{name} to train from; build it with `recomart run`, "
+                    f"{settings.database}: there is no table {name} to train from; build it with `recomart run`, "
                     "or `dbt build` in dbt_project/"
                 ) from error
 
-        return TrainingTables(
-            interactions=mart("ml_interactions"),
-            product_features=mart("ml_product_features"),
-            evaluation_pairs=mart("ml_evaluation_pairs"),
+        tables = TrainingTables(
+            interactions=table("marts.ml_interactions"),
+            product_features=table("marts.ml_product_features"),
+            evaluation_pairs=table("marts.ml_evaluation_pairs"),
             oracle=read_tastes(settings.demo_truth_dir),
         )
+        return tables, table("seeds.event_weights").to_pylist()
 
 
 def _write_result(settings: Settings, result: TrainingResult) -> None:

@@ -48,8 +48,12 @@ def publish(settings: Settings, tables: Sequence[str]) -> Published:
         WarehouseBusyError: Another process is writing the warehouse.
         RecomartError: A table is missing, or holds no recommendation at all.
     """
+    if not settings.database.exists():
+        raise RecomartError(f"{settings.database}: there is no warehouse yet; make one with `recomart run`")
     now = datetime.now(UTC)
     settings.serving_dir.mkdir(parents=True, exist_ok=True)
+    for abandoned in settings.serving_dir.glob("recomart-*.duckdb.tmp*"):
+        abandoned.unlink()
     copy = settings.serving_dir / f"recomart-{now:%Y%m%dT%H%M%S%fZ}.duckdb"
     unfinished = copy.with_suffix(".duckdb.tmp")
     try:
@@ -81,8 +85,9 @@ def _write_copy(settings: Settings, tables: Sequence[str], path: Path) -> tuple[
             order = "order by user_id" if "user_id" in columns else ""
             connection.execute(f"create table {table} as select * from warehouse.marts.{table} {order}")
             rows[table] = _count(connection, f"warehouse.marts.{table}")
-        serving = connection.execute("select max(run_id) from warehouse.ml.model_runs where is_serving").fetchone()
-    return rows, serving[0] if serving else None
+        # The run that made the lists, not the newest one: a model may have been trained since they were built.
+        made_by = connection.execute("select max(run_id) from rec_top_n").fetchone() if "rec_top_n" in rows else None
+    return rows, made_by[0] if made_by else None
 
 
 def _attach_warehouse(connection: duckdb.DuckDBPyConnection, database: Path) -> None:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -27,10 +27,10 @@ class Settings(BaseSettings):
     memory_limit: str = "4GB"
     """Memory that DuckDB may use before it spills to disk, as DuckDB writes it (`500MB`, `4GB`)."""
 
-    threads: int = 2
+    threads: int = Field(default=2, ge=1)
     """Threads that DuckDB may use."""
 
-    serving_copies: int = 3
+    serving_copies: int = Field(default=3, ge=1)
     """Published copies to keep, the newest included."""
 
     @model_validator(mode="after")

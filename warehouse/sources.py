@@ -157,9 +157,6 @@ class Sources(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    shop: str = "RecoMart"
-    """What the shop is called, where people read it."""
-
     feeds: dict[str, Feed] = Field(min_length=1)
     """The feeds by name."""
 

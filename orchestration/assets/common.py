@@ -21,7 +21,7 @@ def clear_failures() -> Iterator[None]:
     """Turn what a user can mend into a failure that shows its one message, not a traceback."""
     try:
         yield
-    except (RecomartError, ModelError) as error:
+    except (RecomartError, ModelError, OSError, duckdb.Error) as error:
         raise dg.Failure(description=str(error)) from error
 
 

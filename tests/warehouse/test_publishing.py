@@ -42,7 +42,7 @@ def test_the_pointer_names_a_copy_with_the_rows_of_the_warehouse(settings: Setti
     published = publish(settings, TABLES)
     assert published == current(settings)
     assert published.rows == {"rec_top_n": 1, "rec_popular_products": 0}
-    assert published.run_id is None
+    assert published.run_id == "run"
     with ServingCopy(settings) as copy:
         assert offered(copy) == ["p1"]
 

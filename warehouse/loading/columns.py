@@ -13,6 +13,7 @@ from warehouse.sources import REQUIRED_COLUMNS, Feed
 
 SAMPLE_FILES = 20
 SAMPLE_RECORDS = 200
+MOST_NAMES = 30
 
 
 def check_mapping(connection: duckdb.DuckDBPyConnection, feed: Feed, new_files: list[NewFile], sources: Path) -> None:
@@ -37,8 +38,14 @@ def check_mapping(connection: duckdb.DuckDBPyConnection, feed: Feed, new_files: 
         if is_held and name not in present:
             raise RecomartError(
                 f"{sources}: feeds.{feed.name}.columns.{column}: no column '{name}' in {sample[0].file.path} or the "
-                f"other files of the feed; they have {', '.join(sorted(present))}"
+                f"other files of the feed; they have {_listed(present)}"
             )
+
+
+def _listed(names: set[str]) -> str:
+    """Names for a message: printable, and not more than a line."""
+    shown = [name if name.isprintable() else repr(name) for name in sorted(names)[:MOST_NAMES]]
+    return ", ".join(name[:60] for name in shown) + (" and others" if len(names) > MOST_NAMES else "")
 
 
 def _columns_of(new: NewFile) -> set[str]:

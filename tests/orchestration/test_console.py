@@ -1,0 +1,43 @@
+"""What is printed is what the data says."""
+
+import io
+import json
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from orchestration import console
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What goes to standard output."""
+    text = io.StringIO()
+    monkeypatch.setattr(console, "out", Console(file=text, width=120))
+    return text
+
+
+def test_square_brackets_in_data_are_no_markup(printed: io.StringIO) -> None:
+    console.print_table("A [title]", [{"product_name": "Mug [red] XL [/red] [/nothing]", "price": 9.5}])
+    console.say("could not read events/[b]a.csv")
+    assert "Mug [red] XL [/red] [/nothing]" in printed.getvalue()
+    assert "could not read events/[b]a.csv" in printed.getvalue()
+
+
+def test_missing_values_are_a_dash_in_tables_and_null_in_json(printed: io.StringIO) -> None:
+    frame = pd.DataFrame({"price": [float("nan"), 2.0], "seen_at": pd.to_datetime([None, "2026-01-01 10:20:30"])})
+    console.print_table("Prices", frame.to_dict("records"), ["price", "seen_at"])
+    assert printed.getvalue().splitlines()[2].split() == ["-", "-"]
+    assert printed.getvalue().splitlines()[3].split() == ["2.00", "2026-01-01", "10:20"]
+    printed.truncate(0)
+    printed.seek(0)
+    console.print_json({"rows": frame})
+    assert json.loads(printed.getvalue())["rows"][0] == {"price": None, "seen_at": None}
+
+
+def test_a_failure_is_one_line_whatever_the_message(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        console.fail("it broke:\n  here\n\tand there")
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "recomart: it broke: here and there\n"
