@@ -32,6 +32,25 @@
     json_extract_string({{ column }}, '$.{{ key }}')
 {%- endmacro %}
 
+{#- A JSON object as a text that is the same whatever the order of its keys; what is no object stays as it is. -#}
+{% macro json_in_key_order(column) -%}
+    {{ return(adapter.dispatch('json_in_key_order')(column)) }}
+{%- endmacro %}
+
+{% macro default__json_in_key_order(column) -%}
+    coalesce(
+        cast(array_sort(map_entries(from_json({{ column }}, 'map<string,string>'))) as {{ dbt.type_string() }}),
+        {{ column }}
+    )
+{%- endmacro %}
+
+{% macro duckdb__json_in_key_order(column) -%}
+    coalesce(
+        cast(list_sort(map_entries(try_cast(try_cast({{ column }} as json) as map(varchar, json)))) as varchar),
+        {{ column }}
+    )
+{%- endmacro %}
+
 {#- The say of a hit at this 1-based rank in a discounted cumulative gain. -#}
 {% macro discount(rank) -%}
     ln(2.0) / ln({{ rank }} + 1.0)

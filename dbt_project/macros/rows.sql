@@ -20,6 +20,56 @@
     ))
 {%- endmacro %}
 
+{#- CTEs, the last of them 'numbered': the rows of a CTE with their copy_number, which is 1 for the first row of a feed
+    that says this in these columns and in _extra, in whatever order its file has them, and counts up for its repeats. -#}
+{% macro copies_numbered(rows, columns) -%}
+fingerprinted as (
+
+    select
+        *,
+        {{ fingerprint(['_feed', json_in_key_order('_extra')] + columns) }} as fingerprint
+    from {{ rows }}
+
+),
+
+repeated as (
+
+    select fingerprint from fingerprinted
+    group by fingerprint
+    having count(*) > 1
+
+),
+
+-- Only what is repeated needs sorting, which is little.
+copies as (
+
+    select
+        fingerprinted._feed,
+        fingerprinted._file,
+        fingerprinted._line,
+        row_number() over (
+            partition by fingerprinted.fingerprint
+            order by fingerprinted._file, fingerprinted._line
+        ) as copy_number
+    from fingerprinted
+    inner join repeated on fingerprinted.fingerprint = repeated.fingerprint
+
+),
+
+numbered as (
+
+    select
+        fingerprinted.*,
+        coalesce(copies.copy_number, 1) as copy_number
+    from fingerprinted
+    left join copies
+        on fingerprinted._feed = copies._feed
+        and fingerprinted._file = copies._file
+        and fingerprinted._line = copies._line
+
+)
+{%- endmacro %}
+
 {#- The names of the broken rules, sorted and joined by ';', or null when the row keeps them all. -#}
 {% macro broken_rules(rules) -%}
     nullif(concat_ws(';'

@@ -41,3 +41,24 @@
 {% macro display_name(product_name, brand, product_id) -%}
     coalesce({{ product_name }}, concat_ws(' ', {{ brand }}, {{ product_id }}))
 {%- endmacro %}
+
+{#- A text to order by in which numbers count as numbers: page-2 before page-10. Every run of digits is filled up with
+    zeros, then cut to its last twenty. -#}
+{% macro natural_order(column) -%}
+    {%- set filled_up = replace_all(column, '([0-9]+)', '0' * 20 ~ backreference(1)) -%}
+    {{ replace_all(filled_up, '[0-9]*([0-9]{20})', backreference(1)) }}
+{%- endmacro %}
+
+{#- The text with every match of a regular expression replaced. -#}
+{% macro replace_all(column, pattern, replacement) -%}
+    {{ return(adapter.dispatch('replace_all')(column, pattern, replacement)) }}
+{%- endmacro %}
+
+{% macro default__replace_all(column, pattern, replacement) -%}
+    regexp_replace({{ column }}, '{{ pattern }}', '{{ replacement }}')
+{%- endmacro %}
+
+{#- DuckDB replaces the first match only, unless told otherwise. -#}
+{% macro duckdb__replace_all(column, pattern, replacement) -%}
+    regexp_replace({{ column }}, '{{ pattern }}', '{{ replacement }}', 'g')
+{%- endmacro %}

@@ -22,7 +22,7 @@ compared as (
         *,
         lag(facts) over (
             partition by _feed, product_id
-            order by updated_at nulls first, _file, _line
+            order by updated_at nulls first, {{ natural_order('_file') }}, _file, _line
         ) as facts_before
     from fingerprinted
 

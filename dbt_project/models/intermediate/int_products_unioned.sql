@@ -11,6 +11,7 @@ with catalog as (
         updated_at as seen_at,
         true as is_catalog,
         _feed,
+        {{ natural_order('_file') }} as file_order,
         _file,
         _line
     from {{ ref('int_products_classified') }}
@@ -53,16 +54,19 @@ carried_by_purchases as (
 
 ),
 
--- A shop that sends no product facts at all is taken at its word about what its products are.
 named as (
 
-    select product_id, event_at as seen_at, _feed, _file, _line from {{ ref('stg_shop__events') }}
+    select product_id, event_at as seen_at from {{ ref('stg_shop__events') }}
+    where not carries_product_facts
     union all
-    select product_id, purchased_at as seen_at, _feed, _file, _line from {{ ref('stg_shop__purchases') }}
+    select product_id, purchased_at as seen_at from {{ ref('stg_shop__purchases') }}
+    where not carries_product_facts
 
 ),
 
-named_without_facts as (
+-- Only a catalog can tell that a product does not exist: a shop without one is taken at its word about what its
+-- products are, also where another feed carries facts. The first row that names a product is enough: it says no more.
+named_on_trust as (
 
     select
         product_id,
@@ -70,15 +74,13 @@ named_without_facts as (
         cast(null as {{ dbt.type_string() }}) as category,
         cast(null as {{ dbt.type_string() }}) as brand,
         cast(null as {{ type_double() }}) as price,
-        seen_at,
-        _feed,
-        _file,
-        _line
+        min(seen_at) as seen_at,
+        cast(null as {{ dbt.type_string() }}) as _feed,
+        cast(null as {{ dbt.type_string() }}) as _file,
+        cast(null as {{ dbt.type_bigint() }}) as _line
     from named
-    where
-        not exists (select 1 from catalog)
-        and not exists (select 1 from carried_by_events)
-        and not exists (select 1 from carried_by_purchases)
+    where not exists (select 1 from catalog)
+    group by product_id
 
 ),
 
@@ -88,7 +90,7 @@ carried as (
     union all
     select * from carried_by_purchases
     union all
-    select * from named_without_facts
+    select * from named_on_trust
 
 ),
 
@@ -109,6 +111,7 @@ unioned as (
         seen_at,
         false as is_catalog,
         _feed,
+        _file as file_order,
         _file,
         _line
     from carried
@@ -123,7 +126,7 @@ fingerprinted as (
         *,
         row_number() over (
             partition by product_id
-            order by is_catalog, seen_at nulls first, _feed, _file, _line
+            order by is_catalog, seen_at nulls first, _feed, file_order, _file, _line
         ) as version_number,
         {{ fingerprint([
             'product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available', 'is_catalog',

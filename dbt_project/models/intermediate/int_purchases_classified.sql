@@ -10,56 +10,12 @@ known_products as (
 
 ),
 
--- A repeat is a line that says in every column what an earlier line of the same feed said.
-fingerprinted as (
-
-    select
-        *,
-        {{ fingerprint([
-            '_feed', 'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'purchased_at',
-            'product_name', 'category', 'brand',
-            'unreadable_quantity', 'unreadable_price', 'unreadable_purchased_at',
-        ]) }} as fingerprint
-    from purchases
-
-),
-
-repeated as (
-
-    select fingerprint from fingerprinted
-    group by fingerprint
-    having count(*) > 1
-
-),
-
--- Only what is repeated needs sorting, which is little.
-copies as (
-
-    select
-        fingerprinted._feed,
-        fingerprinted._file,
-        fingerprinted._line,
-        row_number() over (
-            partition by fingerprinted.fingerprint
-            order by fingerprinted._file, fingerprinted._line
-        ) as copy_number
-    from fingerprinted
-    inner join repeated on fingerprinted.fingerprint = repeated.fingerprint
-
-),
-
-numbered as (
-
-    select
-        fingerprinted.*,
-        coalesce(copies.copy_number, 1) as copy_number
-    from fingerprinted
-    left join copies
-        on fingerprinted._feed = copies._feed
-        and fingerprinted._file = copies._file
-        and fingerprinted._line = copies._line
-
-),
+-- A repeat is a line that says in every column, undeclared ones included, what an earlier line of the same feed said.
+{{ copies_numbered('purchases', [
+    'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'purchased_at',
+    'product_name', 'category', 'brand',
+    'unreadable_quantity', 'unreadable_price', 'unreadable_purchased_at',
+]) }},
 
 checked as (
 

@@ -19,6 +19,40 @@ event_weights as (
 
 ),
 
+-- What the customer had bought of the product by then, purchases of the same instant included and later ones not.
+bought as (
+
+    select
+        *,
+        count(case when not is_return then 1 end) over so_far as purchase_count,
+        cast(
+            sum({{ exact('case when not is_return then quantity else 0 end') }}) over so_far as {{ type_double() }}
+        ) as bought_quantity
+    from transactions
+    window so_far as (
+        partition by user_id, product_id
+        order by purchased_at
+        range between unbounded preceding and current row
+    )
+
+),
+
+-- How many purchases a return takes back: of all purchases so far, the part that the returned pieces are of all pieces
+-- bought so far. One when the data have no purchase before it, and when nobody knows who the buyer is.
+counted as (
+
+    select
+        *,
+        case
+            when not is_return then 1.0
+            when user_id is null or purchase_count = 0 then -1.0
+            when -quantity >= bought_quantity then -1.0 * purchase_count
+            else quantity / bought_quantity * purchase_count
+        end as purchases
+    from bought
+
+),
+
 -- A purchase counts once, as a transaction: a click on 'buy' is not yet a sale.
 unioned as (
 
@@ -28,6 +62,7 @@ unioned as (
         event_type as action_type,
         event_type as weighed_as,
         event_at as action_at,
+        1.0 as weight_factor,
         cast(null as {{ type_double() }}) as quantity,
         price,
         device,
@@ -46,6 +81,7 @@ unioned as (
         case when is_return then 'return' else 'purchase' end as action_type,
         'purchase' as weighed_as,
         purchased_at as action_at,
+        purchases as weight_factor,
         quantity,
         price,
         device,
@@ -53,7 +89,7 @@ unioned as (
         _feed,
         _file,
         _line
-    from transactions
+    from counted
 
 ),
 
@@ -64,7 +100,7 @@ final as (
         unioned.product_id,
         unioned.action_type,
         unioned.action_at,
-        case when unioned.action_type = 'return' then -event_weights.weight else event_weights.weight end as weight,
+        event_weights.weight * unioned.weight_factor as weight,
         event_weights.half_life_days,
         unioned.quantity,
         unioned.price,

@@ -4,9 +4,10 @@ with runs as (
 
 ),
 
+-- The trainer's own numbers: the lists that eval_ranking_metrics is computed from are kept for the newest run only.
 metrics as (
 
-    select * from {{ ref('eval_ranking_metrics') }}
+    select * from {{ source('ml', 'ranking_metrics') }}
     where as_of_name = 'test' and k = 10
 
 ),

@@ -5,6 +5,7 @@ with windows as (
 
 ),
 
+-- Returns in parts leave a rest of rounding, which is no liking.
 positive_pairs as (
 
     select
@@ -17,7 +18,7 @@ positive_pairs as (
         and actions.action_at < windows.window_end
     where actions.user_id is not null
     group by windows.as_of_name, actions.user_id, actions.product_id
-    having sum(actions.weight) > 0
+    having sum({{ exact('actions.weight') }}) > 0.000001
 
 ),
 
