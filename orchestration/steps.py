@@ -111,8 +111,11 @@ def describe_load(report: LoadReport) -> str:
 
 def describe_dbt(result: DbtResult) -> str:
     """One line about a dbt build."""
-    words = {"success": "tables", "pass": "tests passed", "warn": "tests warned", "no-op": "exposures"}
-    return ", ".join(f"{count:,} {words.get(status, status)}" for status, count in sorted(result.statuses.items()))
+    words = {"success": "tables", "pass": "tests passed", "warn": "tests warned"}
+    counts = {
+        words.get(status, status): count for status, count in sorted(result.statuses.items()) if status != "no-op"
+    }
+    return ", ".join(f"{count:,} {word}" for word, count in counts.items())
 
 
 def describe_training(summary: TrainingSummary) -> str:
