@@ -106,6 +106,8 @@ def run(
         console.print_json({"status": status_rows, "metrics": metrics, **vars(report)})
         return
     console.print_load(report.load)
+    for warning in report.marts.warnings + report.recommendations.warnings:
+        console.say(f"dbt test warned: {warning}")
     console.print_status(status_rows)
     console.print_metrics(metrics)
     console.say(f"{report.seconds['all']:.0f} s in all, {report.peak_memory_mib:,} MiB of memory at the most")

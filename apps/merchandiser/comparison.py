@@ -5,8 +5,6 @@ import pandas as pd
 MODEL = "als"
 METHODS = {
     MODEL: "This model",
-    "item_item": "Item to item",
-    "recent_popularity": "Recent popularity",
     "popularity": "Popularity",
     "oracle": "Best possible",
 }

@@ -1,6 +1,5 @@
 """A warehouse of its own for each test, and a landing folder that is easy to fill."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +62,6 @@ class Shop:
 
     def contents(self) -> dict[str, list[tuple[Any, ...]]]:
         """Everything the loader owns, but for the time it was loaded."""
-        tables: dict[str, Callable[[], list[tuple[Any, ...]]]] = {
-            table: lambda table=table: self.rows(f"select * from raw.{table} order by all")  # type: ignore[misc]
-            for table in ("events", "purchases", "products", "rejected_rows", "seen_columns", "feeds")
-        }
-        tables["loaded_files"] = lambda: self.rows("select * exclude loaded_at from raw.loaded_files order by all")
-        return {name: ask() for name, ask in tables.items()}
+        tables = ("events", "purchases", "products", "rejected_rows", "seen_columns", "feeds")
+        whole = {table: self.rows(f"select * from raw.{table} order by all") for table in tables}
+        return {**whole, "loaded_files": self.rows("select * exclude loaded_at from raw.loaded_files order by all")}
