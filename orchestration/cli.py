@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from models_ml.config import TrainConfig
 from models_ml.errors import ModelError
 from orchestration import console, steps
-from orchestration.demo import DEMO_SHOP, generate_demo_shop, print_demo
+from orchestration.demo import DEMO_SHOP, generate_demo_shop, look_around, print_demo
 from orchestration.recommending import recommend_for_basket, recommend_for_customer
 from orchestration.status import feed_status
 from orchestration.training import train as train_model
@@ -43,13 +43,17 @@ def _settings(**given: Path | None) -> Settings:
 
 
 @app.command()
-def demo(warehouse: Warehouse = None) -> None:
+def demo(warehouse: Warehouse = None, as_json: Json = False) -> None:
     """Make the demo shop, run the whole pipeline over it, and show what came out."""
     settings = _settings(warehouse=warehouse)
     with console.StepProgress() as progress:
         generate_demo_shop(settings, DEMO_SHOP, progress)
         report = steps.run_pipeline(settings, TrainConfig(), progress)
-    print_demo(settings, report)
+    outcome = look_around(settings, report)
+    if as_json:
+        console.print_json(outcome)
+    else:
+        print_demo(outcome)
 
 
 @app.command("demo-data")

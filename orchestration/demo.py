@@ -1,8 +1,12 @@
 """`recomart demo`: a shop to try everything on, and a guided look at what came out."""
 
+from dataclasses import dataclass
+
+import pandas as pd
+
 from orchestration import console
-from orchestration.recommending import recommend_for_customer
-from orchestration.status import feed_status
+from orchestration.recommending import Recommendations, recommend_for_customer
+from orchestration.status import FeedStatus, feed_status
 from orchestration.steps import PipelineListener, PipelineReport
 from warehouse.demo.config import DemoConfig
 from warehouse.demo.generate import DemoSummary, generate
@@ -49,13 +53,33 @@ def generate_demo_shop(
     return summary
 
 
-def print_demo(settings: Settings, report: PipelineReport) -> None:
-    """Print the row accounting, the metrics beside the baselines, a customer's top 10, and what to type next."""
-    console.say("")
-    console.print_status(feed_status(settings))
+@dataclass(frozen=True)
+class DemoOutcome:
+    """What there is to see after the demo."""
+
+    status: list[FeedStatus]
+    metrics: pd.DataFrame
+    customer: str
+    """The busiest customer, whose list is shown."""
+
+    recommendations: Recommendations
+    report: PipelineReport
+
+
+def look_around(settings: Settings, report: PipelineReport) -> DemoOutcome:
+    """Gather the row accounting, the metrics beside the baselines, and the busiest customer's top 10."""
     with ServingCopy(settings) as copy:
-        console.print_metrics(copy.metrics())
+        metrics = copy.metrics()
         customer = str(copy.customers(limit=1)["user_id"].iloc[0])
-    console.print_recommendations(recommend_for_customer(settings, customer, 10))
-    console.say(f"{report.seconds['all']:.0f} s in all, {report.peak_memory_mib:,} MiB of memory at the most\n")
-    console.say(NEXT_STEPS.format(user=customer))
+    return DemoOutcome(feed_status(settings), metrics, customer, recommend_for_customer(settings, customer, 10), report)
+
+
+def print_demo(outcome: DemoOutcome) -> None:
+    """Print what there is to see, and what to type next."""
+    console.say("")
+    console.print_status(outcome.status)
+    console.print_metrics(outcome.metrics)
+    console.print_recommendations(outcome.recommendations)
+    seconds, memory = outcome.report.seconds["all"], outcome.report.peak_memory_mib
+    console.say(f"{seconds:.0f} s in all, {memory:,} MiB of memory at the most\n")
+    console.say(NEXT_STEPS.format(user=outcome.customer))
