@@ -97,6 +97,18 @@ def test_a_basket_of_somebody_unknown_gets_recommendations(demo_warehouse: Setti
     assert "p999" in answer["notes"][0]
 
 
+def test_the_demo_command_shows_accounting_metrics_and_a_top_ten_with_reasons(
+    recomart: Recomart, tmp_path: Path
+) -> None:
+    done = recomart("demo", "--warehouse", tmp_path)
+    assert done.returncode == 0, done.stderr
+    for words in ("What arrived, and what became of it", "popularity", "oracle", "Top 10 for customer", "make app"):
+        assert words in done.stdout
+    assert done.stdout.count("Because you ") >= 5
+    shown = recomart.json("customers", "-n", "1", "--warehouse", tmp_path)["customers"][0]["user_id"]
+    assert f"Top 10 for customer {shown}" in done.stdout
+
+
 def test_dbt_build_as_an_analyst_types_it_passes_and_adds_nothing(
     demo_warehouse: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

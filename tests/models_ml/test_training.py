@@ -188,7 +188,13 @@ def test_tables_that_cannot_be_used_are_refused(shop: TrainingTables, config: Tr
         train(replace(shop, product_features=shop.product_features.drop_columns("popularity")), config, "run")
     with pytest.raises(ModelError, match="interactions lack the columns as_of_name"):
         train(replace(shop, interactions=shop.interactions.drop_columns("as_of_name")), config, "run")
+
+
+def test_an_oracle_that_does_not_know_everybody_is_left_out_and_said_so(
+    shop: TrainingTables, config: TrainConfig
+) -> None:
     assert shop.oracle is not None
     users, products = shop.oracle
-    with pytest.raises(ModelError, match="unknown product ids"):
-        train(replace(shop, oracle=(users, products.slice(3))), config, "run")
+    result = train(replace(shop, oracle=(users, products.slice(3))), config, "run")
+    assert "unknown product ids" in result.skipped["oracle"]
+    assert set(result.ranking_metrics["method"].to_pylist()) == {"als", "popularity"}
