@@ -1,0 +1,31 @@
+"""The `recomart` command: a module for each group of commands."""
+
+import sys
+
+import duckdb
+from pydantic import ValidationError
+
+from models_ml.errors import ModelError
+from orchestration import console
+from orchestration.cli import data, model, offers, whole
+from orchestration.cli.options import app
+from warehouse.errors import RecomartError
+
+__all__ = ["app", "data", "main", "model", "offers", "whole"]
+
+
+def main() -> None:
+    """Run the command; what a user can mend ends in one line on standard error and exit status 1."""
+    try:
+        app()
+    except (RecomartError, ModelError) as error:
+        console.fail(str(error))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        console.fail(f"{error.title}: {where}: {problem['msg'].removeprefix('Value error, ')}")
+    except (OSError, duckdb.Error) as error:
+        # A full disk, a folder that may not be written, a memory limit: the message is the system's, one line of it.
+        console.fail(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
+    except KeyboardInterrupt:
+        sys.exit(130)

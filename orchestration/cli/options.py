@@ -1,0 +1,28 @@
+"""What the commands share: the application, its common options, and how they become settings."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from warehouse.settings import Settings
+
+app = typer.Typer(
+    name="recomart",
+    help="From a shop's raw files to personal recommendations, in one DuckDB warehouse.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Warehouse = Annotated[
+    Path | None, typer.Option(help="Folder of the database, models and serving copies [RECOMART_WAREHOUSE].")
+]
+Landing = Annotated[Path | None, typer.Option(help="Folder of raw files [RECOMART_LANDING].")]
+SourcesFile = Annotated[Path | None, typer.Option(help="YAML file that declares the feeds [RECOMART_SOURCES].")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+def settings_from(**given: Path | None) -> Settings:
+    """Settings as the environment gives them, with what was named on the command line in their place."""
+    return Settings(**{name: path for name, path in given.items() if path is not None})  # type: ignore[arg-type]
