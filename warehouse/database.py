@@ -67,10 +67,31 @@ def writer(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse for writing, with the tables that dbt does not own in place; closed at the end."""
     connection = connect(settings)
     try:
-        connection.execute(SCHEMA.read_text(encoding="utf-8"))
+        _lay_out(connection, settings.database)
         yield connection
     finally:
         connection.close()
+
+
+def _lay_out(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
+    """Make the tables that are missing.
+
+    Raises:
+        RecomartError: A table that is there has other columns: an earlier version of RecoMart made it.
+    """
+    columns = "select schema_name, table_name, column_name from duckdb_columns() where schema_name in ('raw', 'ml')"
+    schema = SCHEMA.read_text(encoding="utf-8")
+    with duckdb.connect() as empty:
+        empty.execute(schema)
+        declared = set(empty.execute(columns).fetchall())
+    connection.execute(schema)
+    missing = declared - set(connection.execute(columns).fetchall())
+    if missing:
+        table = ".".join(min(missing)[:2])
+        raise RecomartError(
+            f"{database}: an earlier version of RecoMart made this warehouse (its table {table} lacks columns); delete "
+            "the file and run again: the landing folder has all that it holds, models aside"
+        )
 
 
 @contextmanager

@@ -7,19 +7,19 @@ create table if not exists raw.events (
     event_id varchar, user_id varchar, product_id varchar, event_type varchar, event_at varchar, device varchar,
     session_id varchar, transaction_id varchar, quantity varchar, price varchar,
     product_name varchar, category varchar, brand varchar,
-    _extra varchar, _feed varchar not null, _file varchar not null, _line bigint not null
+    _extra varchar, _feed varchar not null, _file varchar not null, _line bigint not null, _load_id bigint not null
 );
 
 create table if not exists raw.purchases (
     transaction_id varchar, user_id varchar, product_id varchar, quantity varchar, price varchar, purchased_at varchar,
     product_name varchar, category varchar, brand varchar,
-    _extra varchar, _feed varchar not null, _file varchar not null, _line bigint not null
+    _extra varchar, _feed varchar not null, _file varchar not null, _line bigint not null, _load_id bigint not null
 );
 
 create table if not exists raw.products (
     product_id varchar, product_name varchar, category varchar, brand varchar, price varchar,
     popularity_score varchar, is_available varchar, updated_at varchar,
-    _extra varchar, _feed varchar not null, _file varchar not null, _line bigint not null
+    _extra varchar, _feed varchar not null, _file varchar not null, _line bigint not null, _load_id bigint not null
 );
 
 -- What sources.yml declares, so that the SQL can type and translate each feed.
@@ -32,9 +32,12 @@ create table if not exists raw.event_aliases (
     feed varchar not null, alias varchar not null, event_type varchar not null, primary key (feed, alias)
 );
 
--- The loader's ledger.
+-- The loader's ledger. Every reading of a file has a number of its own, which its rows carry: what was built from rows
+-- whose number the ledger no longer has is out of date.
+create sequence if not exists raw.load_ids;
+
 create table if not exists raw.loaded_files (
-    feed varchar not null, path varchar not null, size_bytes bigint not null, checksum varchar not null,
+    load_id bigint not null, feed varchar not null, path varchar not null, size_bytes bigint not null, checksum varchar not null,
     reading varchar not null, -- how sources.yml said to read it then
     lines bigint not null, rows_loaded bigint not null, rows_rejected bigint not null, loaded_at timestamp not null,
     primary key (feed, path)

@@ -61,7 +61,12 @@ class Shop:
             return connection.execute(query).fetchall()
 
     def contents(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Everything the loader owns, but for the time it was loaded."""
-        tables = ("events", "purchases", "products", "rejected_rows", "seen_columns", "feeds")
-        whole = {table: self.rows(f"select * from raw.{table} order by all") for table in tables}
-        return {**whole, "loaded_files": self.rows("select * exclude loaded_at from raw.loaded_files order by all")}
+        """Everything the loader owns, but for when, and the how manieth reading of a file, it was loaded."""
+        rows = ("events", "purchases", "products")
+        others = ("rejected_rows", "seen_columns", "feeds")
+        whole = {table: self.rows(f"select * exclude _load_id from raw.{table} order by all") for table in rows}
+        whole |= {table: self.rows(f"select * from raw.{table} order by all") for table in others}
+        return {
+            **whole,
+            "loaded_files": self.rows("select * exclude (loaded_at, load_id) from raw.loaded_files order by all"),
+        }

@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import closing
 
 import pytest
 
 from tests.warehouse.conftest import EVENTS_JSONL, PURCHASES_CSV, Shop
+from warehouse.database import connect
 from warehouse.errors import RecomartError, WarehouseBusyError
 from warehouse.loading.loader import load
 
@@ -364,3 +366,25 @@ def test_a_warehouse_in_use_is_an_error_that_names_the_process(shop: Shop) -> No
     finally:
         holder.kill()
         holder.wait()
+
+
+def test_every_reading_of_a_file_has_a_number_of_its_own_that_its_rows_carry(shop: Shop) -> None:
+    shop.put("events/1.jsonl", events(1))
+    shop.put("events/2.jsonl", events(1))
+    load(shop.settings)
+    first = shop.rows("select path, load_id from raw.loaded_files order by path")
+    shop.put("events/1.jsonl", events(2))
+    load(shop.settings)
+    again = shop.rows("select path, load_id from raw.loaded_files order by path")
+    assert again[1] == first[1]
+    assert again[0][1] > max(number for _, number in first)
+    assert shop.rows("select distinct _file, _load_id from raw.events order by all") == again
+
+
+def test_a_warehouse_of_an_earlier_version_is_refused_with_what_to_do(shop: Shop) -> None:
+    shop.put("events/1.jsonl", events(1))
+    load(shop.settings)
+    with closing(connect(shop.settings)) as connection:
+        connection.execute("alter table raw.purchases drop column _load_id")
+    with pytest.raises(RecomartError, match=r"earlier version.*raw\.purchases.*delete"):
+        load(shop.settings)

@@ -44,6 +44,9 @@ class NewFile(NamedTuple):
     replaces: bool
     """Whether rows of an earlier content of the same path are loaded."""
 
+    load_id: int
+    """Number of this reading of the file."""
+
 
 def find_files(feed: Feed, landing: Path) -> list[LandingFile]:
     """All finished files of a feed in path order; hidden files and those with a temporary suffix are left alone.

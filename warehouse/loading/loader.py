@@ -126,7 +126,8 @@ def _new_files(
             counts.files_unchanged += 1
             connection.execute("delete from raw.rejected_files where feed = ? and path = ?", [feed, file.path])
         else:
-            yield NewFile(file, current, file.path in known)
+            numbers = connection.execute("select nextval('raw.load_ids')").fetchall()
+            yield NewFile(file, current, file.path in known, numbers[0][0])
 
 
 def _refuse_other_shop(connection: duckdb.DuckDBPyConnection, sources: Sources, settings: Settings) -> None:
@@ -254,9 +255,9 @@ class _Loader:
         for item in loaded:
             file, count = item.file, counts[item.file.path]
             self._connection.execute(
-                "insert into raw.loaded_files values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "insert into raw.loaded_files values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    *(file.feed.name, file.path, file.size_bytes, item.checksum, file.feed.reading),
+                    *(item.load_id, file.feed.name, file.path, file.size_bytes, item.checksum, file.feed.reading),
                     *(count.lines, count.loaded, count.rejected, now),
                 ],
             )
@@ -304,7 +305,7 @@ def _batches(new: Iterable[NewFile]) -> Iterator[list[NewFile]]:
 def _pieces(
     batch: list[NewFile], counts: dict[str, _Counts], unreadable: dict[str, str]
 ) -> Iterator[tuple[tuple[str, ...], pa.Table]]:
-    """The records of several files with the path on each, gathered into tables of one header and bounded size."""
+    """The records of several files, each with path and load_id, in tables of one header and of bounded size."""
     waiting: dict[tuple[str, ...], list[pa.Table]] = {}
     waiting_bytes = 0
     for item in batch:
@@ -315,6 +316,7 @@ def _pieces(
                     continue
                 counts[path].lines += _line_count(records, item.file.feed)
                 named = records.table.append_column("path", pa.repeat(pa.scalar(path), len(records.table)))
+                named = named.append_column("load_id", pa.repeat(pa.scalar(item.load_id), len(named)))
                 waiting.setdefault(records.header, []).append(named)
                 waiting_bytes += records.table.nbytes
                 if waiting_bytes > BATCH_BYTES:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from warehouse.sources import COLUMNS, Feed
 
 PARSED = "parsed_records"
-"""Temporary table: path, line, text, error, values_ (the mapped columns in table order), extra."""
+"""Temporary table: path, load_id, line, text, error, values_ (the mapped columns in table order), extra."""
 
 COUNT_ROWS = f"""
     select path, count(*) filter (error is null), count(*) filter (error is not null)
@@ -42,6 +42,7 @@ def _parse_json(feed: Feed, relation: str) -> str:
         with checked as (
             select
                 path,
+                load_id,
                 line,
                 text,
                 case
@@ -60,7 +61,7 @@ def _parse_json(feed: Feed, relation: str) -> str:
             from checked
         )
 
-        select path, line, rtrim(text, chr(13) || chr(10)) as text, error, {values} as values_, extra,
+        select path, load_id, line, rtrim(text, chr(13) || chr(10)) as text, error, {values} as values_, extra,
         from found
     """
 
@@ -69,8 +70,8 @@ def _take_document_apart(feed: Feed) -> str:
     """The list of a JSON document, one record for each element, every value as it was written."""
     where = _literal(feed.records_path + "[*]")
     return f"""(
-        select path, generate_subscripts(elements, 1) as line, unnest(elements)::varchar as text, error,
-        from (select path, json_extract(text, {where}) as elements, error, from records)
+        select path, load_id, generate_subscripts(elements, 1) as line, unnest(elements)::varchar as text, error,
+        from (select path, load_id, json_extract(text, {where}) as elements, error, from records)
     )"""
 
 
@@ -82,13 +83,13 @@ def _parse_csv(feed: Feed, header: tuple[str, ...]) -> str:
     undeclared = [name for name in header if name not in feed.columns.values()]
     pairs = ", ".join(f"{_literal(name)}, nullif({field(name)}, '')" for name in undeclared)
     extra = f"case when error is null then json_object({pairs})::varchar end" if undeclared else "null"
-    return f"select path, line, text, error, {values}::varchar[] as values_, {extra} as extra, from records"
+    return f"select path, load_id, line, text, error, {values}::varchar[] as values_, {extra} as extra, from records"
 
 
 def stage(connection: duckdb.DuckDBPyConnection, feed: Feed, header: tuple[str, ...], records: pa.Table) -> None:
     """Parse records of one feed and header into the temporary table `parsed_records`.
 
-    `records` has path, line, text, error and, for CSV, fields.
+    `records` has path, load_id, line, text, error and, for CSV, fields.
     """
     connection.register("records", records)
     match feed.format:
@@ -108,8 +109,8 @@ def insert_staged(connection: duckdb.DuckDBPyConnection, feed: Feed) -> None:
     values = ", ".join(f"values_[{place}]" for place in range(1, len(columns) + 1))
     connection.execute(
         f"""
-        insert into raw.{feed.kind} ({", ".join(columns)}, _extra, _feed, _file, _line)
-        select {values}, extra, $feed, path, line
+        insert into raw.{feed.kind} ({", ".join(columns)}, _extra, _feed, _file, _line, _load_id)
+        select {values}, extra, $feed, path, line, load_id
         from {PARSED}
         where error is null
         """,
