@@ -176,6 +176,11 @@ class Sources(BaseModel):
         has_purchases = any(other.kind == "purchases" for other in self.feeds.values())
         return feed.kind == "events" and ("purchases" in feed.carries or not has_purchases)
 
+    def declaration(self, feed: Feed) -> str:
+        """Fingerprint of all that decides what the feed's rows mean; when it changes, they are classified again."""
+        said = f"{feed.model_dump_json()} {self.carries_purchases(feed)}"
+        return hashlib.sha256(said.encode()).hexdigest()
+
 
 class _UniqueKeys(yaml.SafeLoader):
     """YAML in which a key that is written twice is an error and not a silent loss of the first."""
