@@ -104,3 +104,25 @@ numbered as (
 {% macro duckdb__latest(column, order_column) -%}
     arg_max({{ column }}, {{ order_column }})
 {%- endmacro %}
+
+{#- The columns of a raw row as one JSON object with their own texts, nulls and undeclared columns included. -#}
+{% macro raw_row(raw, columns) -%}
+    {{ return(adapter.dispatch('raw_row')(raw, columns)) }}
+{%- endmacro %}
+
+{% macro default__raw_row(raw, columns) -%}
+    to_json(named_struct(
+        {%- for column in columns + ['_extra'] %}
+        '{{ column }}', {{ raw }}.{{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    ), map('ignoreNullFields', 'false'))
+{%- endmacro %}
+
+{% macro duckdb__raw_row(raw, columns) -%}
+    cast(json_object(
+        {%- for column in columns %}
+        '{{ column }}', {{ raw }}.{{ column }},
+        {%- endfor %}
+        '_extra', try_cast({{ raw }}._extra as json)
+    ) as varchar)
+{%- endmacro %}
