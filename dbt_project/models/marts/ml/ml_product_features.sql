@@ -17,9 +17,18 @@ known as (
 
 ),
 
+-- Joined with the few instants first: a join of products and versions that compares times as well takes seconds.
 versions as (
 
-    select * from {{ ref('dim_product_history') }}
+    select
+        spine.as_of_name,
+        history.*
+    from {{ ref('dim_product_history') }} as history
+    inner join spine
+        on case
+            when spine.as_of_name = 'now' then history.is_current
+            else {{ known_as_of('history', 'spine.as_of') }}
+        end
 
 ),
 
@@ -43,12 +52,7 @@ final as (
         coalesce(popularity.recent_popularity, 0) as recent_popularity,
         coalesce(versions.is_available, true) as is_available
     from known
-    left join versions
-        on known.product_id = versions.product_id
-        and case
-            when known.as_of_name = 'now' then versions.is_current
-            else {{ known_as_of('versions', 'known.as_of') }}
-        end
+    left join versions on known.as_of_name = versions.as_of_name and known.product_id = versions.product_id
     left join popularity on known.as_of_name = popularity.as_of_name and known.product_id = popularity.product_id
 
 )
