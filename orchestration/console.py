@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from rich.table import Table
 from rich.text import Text
 
+from orchestration.auditing import AuditReport, Quarantine
 from orchestration.dbt import DbtProgress
 from orchestration.recommending import Recommendations
 from orchestration.status import FeedStatus
@@ -109,6 +110,55 @@ def print_status(feeds: Sequence[FeedStatus]) -> None:
     say("")
     if any(feed.clean is None for feed in feeds):
         out.print("rows were loaded since dbt built last; `recomart run` or `dbt build` classifies them\n")
+
+
+def print_audit(report: AuditReport) -> None:
+    """Print the newest days of the feeds, what is unusual first, without those on which nothing came or was missed."""
+    for warning in report.warnings:
+        say(f"unusual: {warning}")
+    say("" if report.warnings else "nothing is unusual about these days\n")
+    rows = [
+        {
+            "day": f"{day.delivery_day:%a %Y-%m-%d}",
+            **day.model_dump(include={"feed", "files", "lines"}),
+            "usual": None if day.usual_lines is None else round(day.usual_lines),
+            **day.model_dump(include={"rejected", "duplicates", "quarantined", "clean"}),
+            "bad": None if day.bad_share is None else f"{day.bad_share:.1%}",
+            "newest_row": day.newest_row_at,
+            "loaded_at": day.last_loaded_at,
+            "why": ", ".join(f"{name} {rows:,}" for name, rows in (day.rejected_for | day.quarantined_for).items()),
+        }
+        for day in report.days
+        if day.files or day.rejected_files or day.warning
+    ]
+    print_table("What came, day by day", rows)
+    if not report.is_up_to_date:
+        say("files were loaded since dbt built last; `recomart run` or `dbt build` audits them\n")
+
+
+def print_quarantine(found: Quarantine) -> None:
+    """Print rows beside their reasons, then what each reason means and what mends it."""
+    if not found.rows:
+        say("no such row is in quarantine")
+        return
+    rows = [
+        {
+            "where": f"{row.file}:{row.line}",
+            "feed": row.feed,
+            "reasons": ", ".join(row.reasons),
+            "row_as_it_arrived": _without_nulls(row.raw_row),
+        }
+        for row in found.rows
+    ]
+    print_table(f"{len(rows):,} of {found.total:,} quarantined rows, the newest delivery first", rows)
+    print_table("What the reasons mean", [{"reason": name, **vars(reason)} for name, reason in found.reasons.items()])
+
+
+def _without_nulls(raw_row: Mapping[str, Any] | None) -> str | None:
+    """A raw row on one line; most feeds fill few of the columns that there are."""
+    if raw_row is None:
+        return None
+    return json.dumps({name: value for name, value in raw_row.items() if value is not None}, ensure_ascii=False)
 
 
 def print_metrics(metrics: pd.DataFrame) -> None:

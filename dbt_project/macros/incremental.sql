@@ -168,7 +168,7 @@ rows_of_days_out_of_date as (
         totals.product_id
     from {{ built }} as totals
     where
-        totals.as_of_name = 'now'
+        totals.position = (select max(position) from {{ ref('int_as_of_spine') }})
         and exists (
             select 1 from changed
             where

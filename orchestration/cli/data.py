@@ -1,6 +1,10 @@
 """Commands about what arrived: load it, and say what became of it."""
 
-from orchestration import console, steps
+from typing import Annotated
+
+import typer
+
+from orchestration import auditing, console, steps
 from orchestration.cli.options import Json, Landing, SourcesFile, Warehouse, app, settings_from
 from orchestration.status import feed_status
 from warehouse.loading.loader import load as load_landing
@@ -31,3 +35,37 @@ def status(warehouse: Warehouse = None, as_json: Json = False) -> None:
         console.print_json({"feeds": rows})
     else:
         console.print_status(rows)
+
+
+FeedName = Annotated[str | None, typer.Option("--feed", help="Only this feed.")]
+
+
+@app.command()
+def audit(
+    days: Annotated[int, typer.Option(help="How many days, up to the newest delivery.", min=1)] = 7,
+    feed: FeedName = None,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Show the newest days of every feed beside what is usual on their weekday, warnings first."""
+    report = auditing.audit(settings_from(warehouse=warehouse), days, feed)
+    if as_json:
+        console.print_json(report)
+    else:
+        console.print_audit(report)
+
+
+@app.command()
+def quarantined(
+    feed: FeedName = None,
+    reason: Annotated[str | None, typer.Option(help="Only rows with this reason.")] = None,
+    n: Annotated[int, typer.Option("-n", help="How many rows.", min=1)] = 20,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Show rows that break a rule as they arrived, with the reasons and what to do about them."""
+    found = auditing.quarantined(settings_from(warehouse=warehouse), n, feed, reason)
+    if as_json:
+        console.print_json(found)
+    else:
+        console.print_quarantine(found)

@@ -42,7 +42,7 @@ weighed as (
 final as (
 
     select
-        spine.as_of_name,
+        spine.position,
         weighed.user_id,
         weighed.product_id,
         {% for event_type in event_types() -%}
@@ -56,7 +56,7 @@ final as (
         max(weighed.action_at) as last_interaction_at
     from weighed
     inner join spine on weighed.seen_from <= spine.position
-    group by spine.as_of_name, weighed.user_id, weighed.product_id
+    group by spine.position, weighed.user_id, weighed.product_id
 
 )
 

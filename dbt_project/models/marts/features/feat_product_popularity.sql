@@ -50,17 +50,17 @@ counted as (
 users as (
 
     select
-        interactions.as_of_name,
-        interactions.product_id,
+        spine.as_of_name,
+        totals.product_id,
         {% for name in windows -%}
-        count(case when interactions.last_interaction_at >= spine.first_day_{{ name }} then 1 end)
+        count(case when totals.last_interaction_at >= spine.first_day_{{ name }} then 1 end)
             as user_count_{{ name }},
         {% endfor -%}
         count(*) as user_count,
-        count(case when interactions.purchase_count > 0 then 1 end) as buyer_count
-    from {{ ref('int_user_product_totals') }} as interactions
-    inner join spine on interactions.as_of_name = spine.as_of_name
-    group by interactions.as_of_name, interactions.product_id
+        count(case when totals.purchase_count > 0 then 1 end) as buyer_count
+    from {{ ref('int_user_product_totals') }} as totals
+    inner join spine on totals.position = spine.position
+    group by spine.as_of_name, totals.product_id
 
 ),
 

@@ -28,6 +28,7 @@ remainders as (
 
     select
         spine.as_of_name,
+        spine.position,
         spine.as_of,
         {% for event_type in event_types() -%}
         {{ decay('spine.weighed_at', 'spine.as_of', 'half_lives.' ~ event_type ~ '_days') }} as {{ event_type }}_left
@@ -41,7 +42,7 @@ remainders as (
 weighed as (
 
     select
-        totals.as_of_name,
+        remainders.as_of_name,
         remainders.as_of,
         totals.user_id,
         totals.product_id,
@@ -57,7 +58,7 @@ weighed as (
         totals.first_interaction_at,
         totals.last_interaction_at
     from totals
-    inner join remainders on totals.as_of_name = remainders.as_of_name
+    inner join remainders on totals.position = remainders.position
 
 ),
 

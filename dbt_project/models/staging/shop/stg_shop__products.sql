@@ -45,10 +45,12 @@ final as (
         is_available,
         {{ plausible_timestamp('typed.updated_at', 'files.loaded_at') }} as updated_at,
         case when price is null then price_text end as unreadable_price,
+        files.loaded_at,
         _extra,
         _feed,
         _file,
-        _line
+        _line,
+        typed._load_id
     from typed
     left join files on typed._load_id = files.load_id
 
