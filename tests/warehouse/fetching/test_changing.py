@@ -1,10 +1,11 @@
 """A catalog that changes while it is paged arrives whole, every product once, or not at all."""
 
+import random
 from typing import Any
 
 import pytest
 
-from tests.warehouse.fetching.conftest import ApiShop, CatalogService, products
+from tests.warehouse.fetching.catalog_service import ApiShop, CatalogService, products
 from warehouse.errors import RecomartError
 
 SHIFTING = ["page", "offset", "next_link", "link_header"]
@@ -121,3 +122,28 @@ def test_an_id_that_always_has_two_contents_is_named(api: ApiShop) -> None:
     api.service.products.insert(15, {"sku": "P0015", "name": "another"})
     with pytest.raises(RecomartError, match="'P0015' came with two different contents"):
         api.fetch()
+
+
+@pytest.mark.parametrize("style", SHIFTING)
+@pytest.mark.parametrize("seed", range(10))
+def test_whatever_changes_when_what_was_there_all_along_arrives_once(api: ApiShop, style: str, seed: int) -> None:
+    rng = random.Random(seed)
+    throughout = {product["sku"] for product in api.service.products}
+
+    def change(asked: int) -> None:
+        if rng.random() < 0.8:
+            return
+        rng.choice([remove_one, insert_one, replace_one, swap, lambda service: rng.shuffle(service.products)])(
+            api.service
+        )
+        for product in api.service.products:
+            if len(product["sku"]) == 1:
+                product["sku"] = f"N{asked}"
+        throughout.intersection_update(product["sku"] for product in api.service.products)
+
+    api.service.on_request = change
+    api.declare(style, readings=50)
+    api.fetch()
+    arrived = [product["sku"] for product in api.fetched()]
+    assert throughout <= set(arrived)
+    assert len(arrived) == len(set(arrived))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.warehouse.fetching.conftest import STYLES, ApiShop, Handler, products
+from tests.warehouse.fetching.catalog_service import STYLES, ApiShop, Handler, products
 from warehouse.errors import RecomartError
 
 

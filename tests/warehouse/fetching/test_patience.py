@@ -8,7 +8,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from tests.warehouse.fetching.conftest import (
+from tests.warehouse.fetching.catalog_service import (
     PATIENCE,
     ApiShop,
     Fault,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.warehouse.fetching.conftest import ApiShop, Handler, products, status
+from tests.warehouse.fetching.catalog_service import ApiShop, Handler, products, status
 from warehouse.errors import RecomartError
 from warehouse.loading.files import find_files
 from warehouse.sources import read_sources

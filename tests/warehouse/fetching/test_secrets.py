@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, quote, quote_plus, urlsplit
 
 import pytest
 
-from tests.warehouse.fetching.conftest import (
+from tests.warehouse.fetching.catalog_service import (
     ApiShop,
     Fault,
     Handler,
