@@ -1,4 +1,4 @@
-"""One settings object says where everything is; no other module reads the environment."""
+"""One settings object says where everything is, and secrets are read by name; no other module reads the environment."""
 
 import os
 from pathlib import Path

@@ -175,7 +175,9 @@ class _Fetch:
                 if not self._api.paging.shifts or ids == before:
                     return records
                 why = "two readings in a row had different ids"
-            self._checkpoint.begin_reading(number + 1, ids)
+                del records  # before the next reading needs the memory
+            if number < self._api.readings:
+                self._checkpoint.begin_reading(number + 1, ids)
         self._checkpoint.forget()
         raise ServiceError(
             f"the catalog changed during each of {self._api.readings} readings (the last time: {why}); fetch again "
@@ -284,10 +286,11 @@ class _FetchedFiles:
         """
         handle = os.open(self.folder, os.O_RDONLY)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RecomartError(f"another process is fetching into {self.folder}; wait for it or stop it") from None
             yield
-        except BlockingIOError:
-            raise RecomartError(f"another process is fetching into {self.folder}; wait for it or stop it") from None
         finally:
             os.close(handle)
 

@@ -145,6 +145,8 @@ class PatientSession(Session):
 
     def __init__(self, api: Api, credentials: Credentials, on_wait: Callable[[str, float], None]) -> None:
         super().__init__()
+        # Or else requests would look for credentials in ~/.netrc, which nobody declared.
+        self.auth = lambda request: request
         self.requests_sent = 0
         self._api = api
         self._credentials = credentials

@@ -188,3 +188,14 @@ def test_a_secret_that_cannot_be_used_is_said_by_its_variable(
     assert message in str(error.value)
     assert "s3cr3t" not in "".join(traceback.format_exception(error.value))
     assert api.service.asked == []
+
+
+def test_no_credentials_are_sent_that_nobody_declared(
+    api: ApiShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login shop password s3cr3t\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    api.service.is_welcome = lambda handler: "Authorization" not in handler.headers
+    assert api.fetch().records == 35
