@@ -7,32 +7,26 @@ read once. In every reading repeats of a record are dropped, and it does not cou
 records or where the number of ids is not the `total` that every page declares.
 """
 
-import fcntl
-import os
-import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 from warehouse.errors import RecomartError
 from warehouse.fetching.checkpoint import Checkpoint, State
+from warehouse.fetching.credentials import Credentials
 from warehouse.fetching.declaration import Api, Offsets, PageNumbers
+from warehouse.fetching.files import FetchedFiles
 from warehouse.fetching.pages import Page, Service
 from warehouse.fetching.records import ContradictionError, Records, as_record
-from warehouse.fetching.session import Credentials, PatientSession, RefusedError, ServiceError
-from warehouse.loading.files import checksum
+from warehouse.fetching.session import PatientSession, RefusedError, ServiceError
 from warehouse.settings import Settings
 from warehouse.sources import Feed, read_sources
 
 MOST_FRUITLESS_PAGES = 20
 """Pages in a row without a new record, after which paging is taken to go on for ever."""
-
-TIME_FORMAT = "%Y-%m-%dT%H%M%SZ"
-TIME_PATTERN = r"(\d{4}-\d\d-\d\dT\d{6}Z)"
 
 
 class FetchProgress(NamedTuple):
@@ -112,7 +106,7 @@ def _fetch_feed(feed: Feed, api: Api, landing: Path, on_progress: Callable[[Fetc
         credentials = Credentials(api.auth)
     except RecomartError as error:
         raise RecomartError(f"{place}: {error}") from None
-    files = _FetchedFiles(feed, landing)
+    files = FetchedFiles(feed, landing)
     try:
         with files.locked(), credentials.kept_out_of_logs():
             return _Fetch(feed, api, files, credentials, on_progress).run()
@@ -128,7 +122,7 @@ class _Fetch:
         self,
         feed: Feed,
         api: Api,
-        files: "_FetchedFiles",
+        files: FetchedFiles,
         credentials: Credentials,
         on_progress: Callable[[FetchProgress], None],
     ) -> None:
@@ -265,58 +259,3 @@ class _Fetch:
     def _announce_wait(self, reason: str, seconds: float) -> None:
         waiting = f"{self._credentials.redact(reason)}; next attempt in {seconds:.1f} s"
         self._on_progress(self._progress._replace(waiting=waiting))
-
-
-class _FetchedFiles:
-    """The files of a feed that fetches have written: the first of its globs with the time in the place of the `*`."""
-
-    def __init__(self, feed: Feed, landing: Path) -> None:
-        pattern = landing / feed.files[0]
-        self.folder = pattern.parent
-        self._landing = landing
-        self._before, _, self._after = pattern.name.partition("*")
-        self.folder.mkdir(parents=True, exist_ok=True)
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other processes from fetching into the folder.
-
-        Raises:
-            RecomartError: One does.
-        """
-        handle = os.open(self.folder, os.O_RDONLY)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RecomartError(f"another process is fetching into {self.folder}; wait for it or stop it") from None
-            yield
-        finally:
-            os.close(handle)
-
-    def publish(self, records: Records, checkpoint: Checkpoint) -> tuple[str, bool]:
-        """Make the records a landing file, unless the newest one equals it; its path, and whether it is new."""
-        records.write_sorted(checkpoint.complete_file)
-        newest = self._newest()
-        is_new = newest is None or checksum(newest[1]) != checksum(checkpoint.complete_file)
-        # Before the file appears: a fetch that is killed in between reads anew, and never takes old pages for new ones.
-        checkpoint.forget()
-        file = newest[1] if newest and not is_new else self._next_file(newest[0] if newest else None)
-        if is_new:
-            checkpoint.complete_file.replace(file)
-        checkpoint.remove()
-        return file.relative_to(self._landing).as_posix(), is_new
-
-    def _newest(self) -> tuple[datetime, Path] | None:
-        name = re.compile(re.escape(self._before) + TIME_PATTERN + re.escape(self._after))
-        found = [(match[1], path) for path in self.folder.iterdir() if (match := name.fullmatch(path.name))]
-        if not found:
-            return None
-        text, path = max(found)
-        return datetime.strptime(text, TIME_FORMAT).replace(tzinfo=UTC), path
-
-    def _next_file(self, newest: datetime | None) -> Path:
-        """A file of now, and in any case of later than the newest: the order of names is the order of catalogs."""
-        now = datetime.now(UTC)
-        moment = max(now, newest + timedelta(seconds=1)) if newest else now
-        return self.folder / f"{self._before}{moment:{TIME_FORMAT}}{self._after}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, unquote_plus, urljoin, urlsplit, urlunsplit
 
 from dlt.common import jsonpath
 from dlt.common.configuration.specs import RuntimeConfiguration
@@ -19,8 +19,9 @@ from dlt.sources.helpers.rest_client.paginators import (
 from pydantic import BaseModel, ValidationError
 from requests import Response
 
+from warehouse.fetching.credentials import Credentials
 from warehouse.fetching.declaration import Api, Cursors, LinkHeaders, NextLinks, Offsets, OnePage, PageNumbers
-from warehouse.fetching.session import Credentials, PatientSession, ServiceError, parse
+from warehouse.fetching.session import PatientSession, ServiceError, parse
 
 
 class Place(BaseModel):
@@ -205,7 +206,7 @@ def _safe_link(link: Any, response: Response, credentials: Credentials) -> str |
     secret_parameter = f"{credentials.query_parameter}="
     kept: list[str] = [part for part in there.query.split("&") if not unquote(part).startswith(secret_parameter)]
     address: str = urlunsplit((there.scheme, there.netloc, there.path, "&".join(kept), ""))
-    if credentials.are_in(address):
+    if credentials.are_in(address) or credentials.are_in(unquote_plus(address)):
         raise ServiceError(f"the address of the next page repeats the value of {credentials.variables}")
     return address
 
