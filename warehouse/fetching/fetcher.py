@@ -240,7 +240,7 @@ class _Fetch:
     def _take(self, page: Page, records: Records) -> int:
         """Add a page's records, and say how many were new."""
         found = [as_record(value, self._id_column) for value in page.records]
-        if found and all(record.id is None for record in found):
+        if found and not records and all(record.id is None for record in found):
             keys = sorted({key for value in page.records if isinstance(value, dict) for key in value})
             raise ServiceError(
                 f"no record has an id under '{self._id_column}'; they have {', '.join(keys) or 'no keys'}"
