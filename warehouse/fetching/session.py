@@ -37,9 +37,9 @@ class _PassingError(ServiceError):
 class PatientSession(Session):
     """A session whose requests keep to the service's rate limit and are repeated while that may help.
 
-    dlt's own session repeats requests, too, but asks again before a long `Retry-After` is over, leaves nothing to chance
-    in its waits, and takes a broken body for an answer. Redirects are not followed: they could carry the secret to
-    another host.
+    dlt's own session repeats requests, too, but asks again before a long `Retry-After` is over, adds nothing random to
+    its waits, and takes a broken body for an answer. Redirects are not followed: they could carry the secret to another
+    host.
 
     Args:
         api: The service.

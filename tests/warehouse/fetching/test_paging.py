@@ -79,7 +79,7 @@ def test_a_service_that_gives_smaller_pages_than_it_was_asked_for_is_followed(ap
 
 
 def test_what_has_no_id_is_kept_for_cleaning_to_judge(api: ApiShop) -> None:
-    api.service.products = products(40) + [{"sku": None, "name": "nobody"}, {"name": "nothing"}, {"name": "nothing"}]
+    api.service.products = [*products(40), {"sku": None, "name": "nobody"}, {"name": "nothing"}, {"name": "nothing"}]
     assert api.fetch().records == 42
     assert {"name": "nothing"} in api.fetched()
 
