@@ -1,4 +1,4 @@
-"""Commands about what arrived: load it, and say what became of it."""
+"""Commands about what arrives: fetch it, load it, and say what became of it."""
 
 from typing import Annotated
 
@@ -7,7 +7,28 @@ import typer
 from orchestration import auditing, console, steps
 from orchestration.cli.options import Json, Landing, SourcesFile, Warehouse, app, settings_from
 from orchestration.status import feed_status
+from warehouse.errors import RecomartError
+from warehouse.fetching.fetcher import fetch as fetch_catalogs
+from warehouse.fetching.fetcher import services
 from warehouse.loading.loader import load as load_landing
+
+
+@app.command()
+def fetch(
+    sources: SourcesFile = None, landing: Landing = None, warehouse: Warehouse = None, as_json: Json = False
+) -> None:
+    """Fetch the feeds that declare a web service, each into one new landing file; a broken-off fetch goes on."""
+    settings = settings_from(sources=sources, landing=landing, warehouse=warehouse)
+    if not services(settings):
+        raise RecomartError(f"no feed of {settings.sources} declares an api to fetch from; see docs/catalog_api.md")
+    with console.StepProgress() as progress:
+        progress.on_step("fetch")
+        report = fetch_catalogs(settings, progress.on_fetch)
+        progress.on_step_done("fetch", steps.describe_fetch(report), report.seconds)
+    if as_json:
+        console.print_json(report)
+    else:
+        console.print_fetch(report)
 
 
 @app.command()
