@@ -55,3 +55,8 @@
 {% macro discount(rank) -%}
     ln(2.0) / ln({{ rank }} + 1.0)
 {%- endmacro %}
+
+{#- The step of a positive number on a scale whose steps double: n for 2^n up to, not including, 2^(n+1). -#}
+{% macro doubling_step(column) -%}
+    cast(floor(log2({{ column }})) as integer)
+{%- endmacro %}

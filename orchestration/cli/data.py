@@ -1,7 +1,13 @@
 """Commands about what arrived: load it, and say what became of it."""
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
 from orchestration import console, steps
 from orchestration.cli.options import Json, Landing, SourcesFile, Warehouse, app, settings_from
+from orchestration.profile.page import write_profile
 from orchestration.status import feed_status
 from warehouse.loading.loader import load as load_landing
 
@@ -31,3 +37,22 @@ def status(warehouse: Warehouse = None, as_json: Json = False) -> None:
         console.print_json({"feeds": rows})
     else:
         console.print_status(rows)
+
+
+@app.command()
+def profile(
+    output: Annotated[
+        Path | None, typer.Option(help="The HTML file to write; `profile.html` in the warehouse folder if not given.")
+    ] = None,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Write a page of pictures that says what the shop's data are like, in one HTML file."""
+    with console.StepProgress() as progress:
+        progress.on_step("profile")
+        page = write_profile(settings_from(warehouse=warehouse), output)
+        progress.on_step_done("profile", str(page.path), page.seconds)
+    if as_json:
+        console.print_json(page)
+    else:
+        console.say(f"{page.path}: {len(page.sentences)} sections; open it in a browser")
