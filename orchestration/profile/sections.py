@@ -58,7 +58,7 @@ def what_became_of_the_rows(rows: pd.DataFrame) -> Finding:
     shown = rows.rename(columns={"duplicates": "repeats", "rejected": "not parsed"})
     parts = ("repeats", "quarantined", "not parsed")
     return Finding(
-        f"{of(total['clean'], total['lines']).capitalize()} of {count(total['lines'], 'line')} in "
+        f"{of(total['clean'], total['lines'])} of {count(total['lines'], 'line')} in "
         f"{count(total['files'], 'file')} are "
         f"in use; {total['duplicates']:,} repeat an earlier line, {total['quarantined']:,} are in quarantine and "
         f"{total['rejected']:,} could not be parsed.",
@@ -91,7 +91,7 @@ def where_values_are_missing(frame: pd.DataFrame) -> Finding:
     share = frame["missing"] / frame["rows"]
     never, partly = frame[share == 1], frame.assign(share=share)[(share > 0) & (share < 1)]
     sentence = (
-        f"Of {count(len(frame), 'column')}, {(share == 0).sum():,} are always filled and {len(partly):,} not always."
+        f"Of {count(len(frame), 'column')}, {(share == 0).sum():,} are always filled and {len(partly):,} have gaps."
     )
     if len(never):
         names = [f"{feed} ({', '.join(sorted(rows['column_name']))})" for feed, rows in never.groupby("feed")]
@@ -109,12 +109,14 @@ def where_values_are_missing(frame: pd.DataFrame) -> Finding:
 
 def how_busy_days_are(frame: pd.DataFrame, windows: pd.DataFrame) -> Finding:
     """Say what a day usually brings, and draw every day with the evaluation windows."""
-    by_day = frame.set_index(pd.DatetimeIndex(frame["action_date"]))[["events", "purchases"]].asfreq("D", fill_value=0)
+    by_day = frame.set_index(pd.DatetimeIndex(frame["day"]))[["events", "purchases"]].asfreq("D", fill_value=0)
     actions = by_day["events"] + by_day["purchases"]
     sentence = (
-        f"The median of {count(len(actions), 'day')} has {count(actions.median(), 'action')}, the busiest, "
-        f"{actions.idxmax():%Y-%m-%d}, {actions.max():,}; {of((actions == 0).sum(), len(actions))} of them had none."
+        f"The median of {count(len(actions), 'day')} has {count(actions.median(), 'action')}; the busiest, "
+        f"{actions.idxmax():%Y-%m-%d}, has {actions.max():,}."
     )
+    if quiet := (actions == 0).sum():
+        sentence += f" {count(quiet, 'day')} had none."
     spans = [(row["as_of_name"], row["as_of"], row["window_end"]) for row in _records(windows)]
     for name, start, end in spans:
         use = "tuned" if name == "validation" else "measured"
@@ -148,7 +150,7 @@ def on_what_devices(frame: pd.DataFrame) -> Finding:
         return Finding(f"None of {count(total, 'event')} names a device that is recognized.")
     first = _records(known)[0]
     return Finding(
-        f"{of(first['events'], total).capitalize()} of {count(total, 'event')} come from {first['device']}, by "
+        f"{of(first['events'], total)} of {count(total, 'event')} come from {first['device']}, by "
         f"{count(first['customers'], 'customer')}.",
         bars(list(frame["device"]), {"events": list(frame["events"] / total)}, share=True),
         "Bars: share of events by device.",
@@ -199,7 +201,7 @@ def who_comes_back(frame: pd.DataFrame) -> Finding:
     compared = active[over] if over.any() else active
     shown = np.where(weeks > last, np.nan, active / active[:, :1])[-MOST_WEEKS:, 1 : MOST_WEEKS + 1]
     return Finding(
-        f"{of(compared[:, 1].sum(), compared[:, 0].sum()).capitalize()} of customers came back in the "
+        f"{of(compared[:, 1].sum(), compared[:, 0].sum())} of customers came back in the "
         "week after their first. Each row's last cell is the week in which the data end, which need not be over."
         + which_are_drawn(len(shown), len(active), "newest weeks"),
         heat(
@@ -231,7 +233,7 @@ def who_is_still_here(frame: pd.DataFrame) -> Finding:
     lately, long_ago = (frame.loc[which, "customers"].sum() for which in (frame["step"] <= 2, frame["step"] >= 5))
     labels = ["<1" if number < 0 else f"{2**number:,}\u2013{2 ** (number + 1):,}" for number in frame["step"]]
     return Finding(
-        f"{of(lately, customers).capitalize()} of {count(customers, 'customer')} were here in the last eight days of "
+        f"{of(lately, customers)} of {count(customers, 'customer')} were here in the last eight days of "
         f"the data; {of(long_ago, customers)} have not been for 32 days or more.",
         columns(labels, list(frame["customers"]), "days since the last action", "customers"),
         "Columns: customers by days since their last action, in steps that double.",
@@ -244,7 +246,7 @@ def how_long_the_tail_is(frame: pd.DataFrame) -> Finding:
     actions = frame["cumulative_share"].to_numpy(dtype=float)
     fifth, half = int((products >= 0.2).argmax()), products[int((actions >= 0.5).argmax())]
     return Finding(
-        f"{percent(products[fifth]).capitalize()} of the products get {percent(actions[fifth])} of all actions, and "
+        f"{percent(products[fifth])} of the products get {percent(actions[fifth])} of all actions, and "
         f"half of the actions fall on {percent(half)} of them; the Gini coefficient is {frame['gini'].iloc[0]:.2f}.",
         lorenz([0, *products], [0, *actions], half),
         "Lorenz curve: cumulative share of actions over that of products.",

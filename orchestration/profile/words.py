@@ -12,10 +12,8 @@ def of(part: float, whole: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share of 1 as a percentage; 'none' and 'all' are those exactly."""
-    if share in (0, 1):
-        return "all" if share else "none"
-    digits = 0 if 0.1 <= share < 0.995 else 1 if 0.0005 <= share < 0.9995 else 2
+    """Return a share of 1 as a percentage, with more digits where it is small or nearly all."""
+    digits = 0 if 0.1 <= share < 0.995 or share in (0, 1) else 1 if 0.0005 <= share < 0.9995 else 2
     return f"{share:.{digits}%}"
 
 
