@@ -25,18 +25,6 @@ from warehouse.settings import Settings
 LATEST_ONLY = ("evaluation_pairs", "evaluation_candidates", "candidates")
 """Tables of schema ml that hold the lists of the newest run alone; its figures are kept for every run."""
 
-VERSION_COLUMNS = {
-    "dataset_hash",
-    "created_at",
-    "as_of",
-    "interactions",
-    "users",
-    "products",
-    "first_interaction_at",
-    "last_interaction_at",
-}
-"""What ml.dataset_versions repeats of a manifest, so that SQL can join it."""
-
 
 @dataclass(frozen=True)
 class TrainingSummary:
@@ -164,5 +152,5 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table, k
 def _version_row(settings: Settings, manifest: DatasetManifest) -> pa.Table:
     """The one row of ml.dataset_versions."""
     path = (settings.datasets_dir / manifest.dataset_hash).relative_to(settings.warehouse)
-    facts = {name: value for name, value in manifest if name in VERSION_COLUMNS}
+    facts = manifest.model_dump(exclude={"format", "format_version", "tables", "provenance"})
     return pa.Table.from_pylist([facts | {"settings": json.dumps(manifest.provenance.settings), "path": str(path)}])

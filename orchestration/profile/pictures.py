@@ -58,7 +58,7 @@ def svg(draw: Draw, height: float = HEIGHT) -> str:
 
 def height_of(bars: int) -> float:
     """Return the height of a picture of horizontal bars."""
-    return 0.75 + 0.26 * max(2, bars)
+    return 0.85 + 0.26 * bars
 
 
 def columns(labels: Sequence[str], values: Sequence[float], xlabel: str, ylabel: str) -> Draw:
@@ -68,6 +68,7 @@ def columns(labels: Sequence[str], values: Sequence[float], xlabel: str, ylabel:
         axes.bar(range(len(values)), values, color=MAIN, width=0.86)
         every = 1 + len(labels) // 9
         axes.set_xticks(range(0, len(labels), every), labels[::every])
+        axes.set_xlim(-0.6, max(6, len(labels)) - 0.4)
         axes.tick_params(axis="x", length=0)
         _counts(axes, "y")
         axes.set(xlabel=xlabel, ylabel=ylabel)
@@ -158,7 +159,10 @@ def days(frame: pd.DataFrame, windows: Sequence[tuple[str, pd.Timestamp, pd.Time
         midnights = _instants(pd.date_range(frame.index[0], periods=len(frame) + 1).to_numpy())
         for column, color in zip(frame, (MAIN, SECOND), strict=False):
             values = frame[column].to_numpy()
-            axes.plot(midnights, [*values, values[-1]], color=color, lw=1.2, drawstyle="steps-post", label=str(column))
+            width = 1.2 if len(frame) < 120 else 0.7
+            axes.plot(
+                midnights, [*values, values[-1]], color=color, lw=width, drawstyle="steps-post", label=str(column)
+            )
         locator = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from orchestration.profile.pictures import HEIGHT, Draw, bars, columns, days, heat, height_of, lorenz
-from orchestration.profile.words import count, of, percent, price_step, step, which_are_drawn
+from orchestration.profile.words import count, days_step, of, percent, period, price_step, which_are_drawn, whole_step
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -91,7 +91,8 @@ def where_values_are_missing(frame: pd.DataFrame) -> Finding:
     share = frame["missing"] / frame["rows"]
     never, partly = frame[share == 1], frame.assign(share=share)[(share > 0) & (share < 1)]
     sentence = (
-        f"Of {count(len(frame), 'column')}, {(share == 0).sum():,} are always filled and {len(partly):,} have gaps."
+        f"Of {count(len(frame), 'column')}, {(share == 0).sum():,} are always filled, and there are gaps in "
+        f"{len(partly):,}."
     )
     if len(never):
         names = [f"{feed} ({', '.join(sorted(rows['column_name']))})" for feed, rows in never.groupby("feed")]
@@ -120,7 +121,7 @@ def how_busy_days_are(frame: pd.DataFrame, windows: pd.DataFrame) -> Finding:
     spans = [(row["as_of_name"], row["as_of"], row["window_end"]) for row in _records(windows)]
     for name, start, end in spans:
         use = "tuned" if name == "validation" else "measured"
-        sentence += f" Models are {use} on {start:%Y-%m-%d} to {end:%Y-%m-%d}."
+        sentence += f" Models are {use} on {period(start, end)}."
     drawn = [column for column in by_day if by_day[column].any()]
     return Finding(
         sentence,
@@ -222,7 +223,7 @@ def how_much_customers_do(frame: pd.DataFrame) -> Finding:
     return Finding(
         f"At least half of {count(frame['customers'].sum(), 'customer')} took no more than {count(half, 'action')}; "
         f"the busiest took {frame['most_actions'].max():,}.",
-        columns([step(number) for number in frame["step"]], list(frame["customers"]), "actions", "customers"),
+        _steps(frame, "customers", whole_step, "actions"),
         "Columns: customers by their number of actions, in steps that double.",
     )
 
@@ -231,11 +232,10 @@ def who_is_still_here(frame: pd.DataFrame) -> Finding:
     """Say how many were here lately, and draw the distribution."""
     customers = frame["customers"].sum()
     lately, long_ago = (frame.loc[which, "customers"].sum() for which in (frame["step"] <= 2, frame["step"] >= 5))
-    labels = ["<1" if number < 0 else f"{2**number:,}\u2013{2 ** (number + 1):,}" for number in frame["step"]]
     return Finding(
         f"{of(lately, customers)} of {count(customers, 'customer')} were here in the last eight days of "
         f"the data; {of(long_ago, customers)} have not been for 32 days or more.",
-        columns(labels, list(frame["customers"]), "days since the last action", "customers"),
+        _steps(frame, "customers", days_step, "days since the last action"),
         "Columns: customers by days since their last action, in steps that double.",
     )
 
@@ -260,7 +260,7 @@ def how_wide_products_reach(frame: pd.DataFrame) -> Finding:
     return Finding(
         f"At least half of {count(frame['products'].sum(), 'product')} reached no more than {count(half, 'customer')}, "
         f"and {nobody:,} reached nobody; the best known reached {frame['most_customers'].max():,}.",
-        columns([step(number) for number in frame["step"]], list(frame["products"]), "customers", "products"),
+        _steps(frame, "products", whole_step, "customers"),
         "Columns: products by the number of customers who had to do with them, in steps that double.",
     )
 
@@ -291,7 +291,7 @@ def what_products_cost(frame: pd.DataFrame) -> Finding:
         f"{count(frame['products'].sum(), 'product')} with a price cost {frame['lowest_price'].min():,.2f} to "
         f"{frame['highest_price'].max():,.2f}, at least half of them no more than "
         f"{_middle(frame, 'products')['highest_price']:,.2f}.",
-        columns([price_step(number) for number in frame["step"]], list(frame["products"]), "price", "products"),
+        _steps(frame, "products", price_step, "price"),
         "Columns: products by price, in steps that double.",
     )
 
@@ -321,6 +321,13 @@ CHAPTERS: dict[str, list[Section]] = {
     ],
 }
 """The page, from top to bottom."""
+
+
+def _steps(frame: pd.DataFrame, counts: str, name: Callable[[int], str], of_what: str) -> Draw:
+    """Draw the counts of every step from the lowest to the highest, those without a row included."""
+    numbers = range(int(frame["step"].min()), int(frame["step"].max()) + 1)
+    values = frame.set_index("step")[counts].reindex(numbers, fill_value=0)
+    return columns([name(number) for number in numbers], list(values), of_what, counts)
 
 
 def _middle(frame: pd.DataFrame, counts: str) -> dict[str, Any]:

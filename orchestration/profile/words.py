@@ -1,5 +1,7 @@
 """Numbers as the profile's sentences and pictures say them."""
 
+from datetime import datetime, timedelta
+
 
 def count(number: float, one: str, many: str = "") -> str:
     """Return '1 row' or '1,234 rows'."""
@@ -25,7 +27,7 @@ def short(number: float) -> str:
     return f"{number:.3g}"
 
 
-def step(number: int) -> str:
+def whole_step(number: int) -> str:
     """Return the whole numbers of a step that doubles: '4-7' for 2; -1 is none."""
     if number < 1:
         return "0" if number < 0 else "1"
@@ -33,9 +35,20 @@ def step(number: int) -> str:
     return f"{low}\u2013{high}" if high < 1000 else f"{short(round(low, -2))}+"
 
 
+def days_step(number: int) -> str:
+    """Return the days of a step that doubles: '4-8' for 2; -1 is less than one."""
+    return "<1" if number < 0 else f"{2**number}\u2013{2 ** (number + 1)}"
+
+
 def price_step(number: int) -> str:
-    """Return the bounds of a step of prices that doubles: '4-8' for 2."""
-    return f"{short(2.0**number)}\u2013{short(2.0 ** (number + 1))}"
+    """Return the lowest price of a step that doubles: '4+' for 2."""
+    return f"{float(f'{2.0**number:.2g}'):g}+" if number < 0 else f"{short(2.0**number)}+"
+
+
+def period(start: datetime, end: datetime) -> str:
+    """Return the days from one instant to another, with the hours where they are few."""
+    form = "%Y-%m-%d" if end - start > timedelta(days=2) else "%Y-%m-%d %H:%M"
+    return f"{start:{form}} to {end:{form}}"
 
 
 def which_are_drawn(drawn: int, there: int, which: str) -> str:
