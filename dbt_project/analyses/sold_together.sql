@@ -18,7 +18,7 @@ baskets as (
         count(*) as product_count
     from lines
     group by transaction_id
-    having count(*) between 2 and 50
+    having count(*) <= 50
 
 ),
 
@@ -50,14 +50,14 @@ orders as (
     select
         product_id,
         count(*) as orders
-    from lines
+    from in_baskets
     group by product_id
 
 ),
 
 all_orders as (
 
-    select count(distinct transaction_id) as all_orders from lines
+    select count(distinct transaction_id) as all_orders from in_baskets
 
 )
 
