@@ -75,6 +75,11 @@ class Settings(BaseSettings):
         return self.warehouse / "datasets"
 
     @property
+    def profile(self) -> Path:
+        """The page of pictures about the shop."""
+        return self.warehouse / "profile.html"
+
+    @property
     def dbt_target_dir(self) -> Path:
         """What dbt compiles and reports for this warehouse."""
         return self.warehouse / "target"

@@ -1,11 +1,13 @@
 """Commands about what arrives: fetch it, load it, and say what became of it."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from orchestration import auditing, console, steps
 from orchestration.cli.options import Json, Landing, SourcesFile, Warehouse, app, settings_from
+from orchestration.profile.page import write_profile
 from orchestration.status import feed_status
 from warehouse.errors import RecomartError
 from warehouse.fetching.fetcher import fetch as fetch_catalogs
@@ -90,3 +92,22 @@ def quarantined(
         console.print_json(found)
     else:
         console.print_quarantine(found)
+
+
+@app.command()
+def profile(
+    output: Annotated[
+        Path | None, typer.Option(help="The HTML file to write; `profile.html` in the warehouse folder if not given.")
+    ] = None,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Write a page of pictures that says what the shop's data are like, in one HTML file."""
+    with console.StepProgress() as progress:
+        progress.on_step("profile")
+        page = write_profile(settings_from(warehouse=warehouse), output)
+        progress.on_step_done("profile", str(page.path), page.seconds)
+    if as_json:
+        console.print_json(page)
+    else:
+        console.say(f"{page.path}: {len(page.sentences)} sections; open it in a browser")
