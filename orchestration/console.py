@@ -20,8 +20,8 @@ from orchestration.dbt import DbtProgress
 from orchestration.recommending import Recommendations
 from orchestration.status import FeedStatus
 from orchestration.steps import PipelineListener
-from warehouse.loading.loader import LoadReport
-from warehouse.loading.loader import Progress as LoadProgress
+from warehouse.loading.reports import LoadReport
+from warehouse.loading.reports import Progress as LoadProgress
 
 PIPED_WIDTH = 200
 """Columns of output that goes to a file or another program, where nobody's window is the measure."""

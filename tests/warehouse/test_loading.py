@@ -73,7 +73,7 @@ def test_changed_content_under_the_same_path_replaces_its_rows_and_rejects(shop:
     [
         (b'{"user":"u1","item":"p1"', "the line is no valid JSON"),
         (b"[1, 2]", "the JSON value is no object"),
-        (b'{"user":"\xff\xfe","item":"p1"}', "the line is not valid UTF-8"),
+        (b'{"user":"\xff\xfe","item":"p1"}', "the line is not valid utf-8"),
         (b"   ", "the line is no valid JSON"),
     ],
 )
@@ -210,7 +210,7 @@ def test_many_small_files_load_in_few_transactions(shop: Shop) -> None:
 
 
 def test_lines_that_span_blocks_stay_whole(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("warehouse.loading.files.BLOCK_BYTES", 37)
+    monkeypatch.setattr("warehouse.loading.text.BLOCK_BYTES", 37)
     shop.put("events/a.jsonl", events(200).rstrip("\n"))
     shop.put("purchases/a.csv", purchases([f'p{i},"2026\n01",u{i},{i}' for i in range(50)]))
     shop.put("purchases/b.csv", purchases([f"p{i},2026,u{i},{i}" for i in range(50)]))
@@ -299,16 +299,28 @@ def test_a_column_that_appears_in_a_late_file_may_be_mapped(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b'{"data": {"items": [{"id": "\\ud800"}]}}', '{"data": {"items": []}}'.encode("utf-16"), b"", b'{"data": {"it'],
-    ids=["half a surrogate pair", "UTF-16", "empty", "cut off"],
+    [b"", b'{"data": {"it', b'{"data": {"items": [1,]}}', b'{"data": {"items": []}} {}', b"[" * 100_000],
+    ids=["empty", "cut off", "a comma too many", "something after it", "nested deep"],
 )
-def test_a_json_document_that_the_database_cannot_parse_is_unreadable(shop: Shop, content: bytes) -> None:
+def test_a_document_that_is_no_json_is_unreadable_as_a_whole(shop: Shop, content: bytes) -> None:
     shop.put("catalog/a.json", content)
     shop.put("catalog/b.json", '{"data": {"items": [{"id": "p1"}], "items": [{"id": "p2"}, {"id": "p3"}]}}')
     report = load(shop.settings)
     assert list(report.rejected_files) == ["catalog/a.json"]
-    lines, rows = shop.rows("select lines, rows_loaded from raw.loaded_files")[0]
-    assert lines == rows == report.rows_loaded
+    assert shop.rows("select lines, rows_loaded from raw.loaded_files") == [(1, 1)]
+
+
+@pytest.mark.parametrize(
+    "element",
+    [b'{"id": "\\ud800"}', b'{"id": "\xff"}', b'{"id": 1, "x": ' + b"[" * 600 + b"]" * 600 + b"}", b'{"id": "a\nb"}'],
+    ids=["half a surrogate pair", "broken UTF-8", "nested deep", "a raw line end in a text"],
+)
+def test_a_broken_element_of_a_document_costs_itself_only(shop: Shop, element: bytes) -> None:
+    shop.put("catalog/a.json", b'{"data": {"items": [{"id": "p1"}, ' + element + b', {"id": "p3"}]}}')
+    report = load(shop.settings).feeds["products"]
+    assert (report.lines, report.rows_loaded, report.rows_rejected) == (3, 2, 1)
+    assert shop.rows("select _line from raw.products order by _line") == [(1,), (3,)]
+    assert shop.rows("select line from raw.rejected_rows") == [(2,)]
 
 
 def test_a_file_whose_name_is_no_utf8_loads(shop: Shop) -> None:
