@@ -6,6 +6,7 @@ import io
 import json
 import random
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 PURCHASE_COLUMNS = ("sku", "when", "who", "qty")
 WORDS = (
@@ -27,62 +28,77 @@ WORDS = (
 )
 
 
-def rows(chance: random.Random, most: int = 40) -> list[list[str]]:
-    """Rows of purchases, some of their values strange."""
+QUOTINGS: tuple[dict[str, Any], ...] = (
+    {"quotechar": '"', "quoting": csv.QUOTE_MINIMAL},
+    {"quotechar": '"', "quoting": csv.QUOTE_ALL},
+    {"quotechar": "'", "quoting": csv.QUOTE_ALL},
+)
+
+UNICODE = ("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-le")
+
+
+class Made(NamedTuple):
+    """A well-formed file, and what the first columns of its raw table are to hold."""
+
+    data: bytes
+    rows: list[tuple[str, ...]]
+
+
+def _rows(chance: random.Random, most: int = 40) -> list[tuple[str, str, str, str]]:
+    """Product, time, customer and quantity; some of them strange."""
     return [
-        [
+        (
             chance.choice(WORDS) if chance.random() < 0.2 else f"p{chance.randrange(100)}",
             f"2026-01-{chance.randrange(1, 29):02}T00:00:00Z",
             chance.choice(WORDS) if chance.random() < 0.2 else f"u{chance.randrange(100)}",
             str(chance.randrange(1, 9)),
-        ]
+        )
         for _ in range(chance.randrange(1, most))
     ]
 
 
-def csv_file(chance: random.Random) -> bytes:
-    """A well-formed CSV file in one of the ways that shops write them, its columns in any order, some of them new."""
-    order = list(range(len(PURCHASE_COLUMNS)))
-    chance.shuffle(order)
+def csv_file(chance: random.Random) -> Made:
+    """Purchases in one of the ways that shops write CSV, the columns in any order, some of them new."""
+    encoding = chance.choice([*UNICODE, "cp1252"])
+    rows = [tuple(value.encode(encoding, "replace").decode(encoding) for value in row) for row in _rows(chance)]
+    order = chance.sample(range(len(PURCHASE_COLUMNS)), len(PURCHASE_COLUMNS))
     more = chance.sample(["note", "colour", "maß", "no 1"], chance.randrange(3))
     text = io.StringIO()
-    writer = csv.writer(
-        text,
-        delimiter=chance.choice(",,,;\t|"),
-        quotechar=chance.choice('"""\''),
-        quoting=chance.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
-        lineterminator=chance.choice(["\n", "\n", "\r\n", "\r"]),
-    )
+    ends = chance.choice(["\n", "\n", "\r\n", "\r"])
+    # The writer does not see that a line feed needs quotes where lines end with something else.
+    quoting = chance.choice(QUOTINGS if "\n" in ends else QUOTINGS[1:])
+    writer = csv.writer(text, delimiter=chance.choice(",,,;\t|"), lineterminator=ends, **quoting)
     writer.writerow([*(PURCHASE_COLUMNS[place] for place in order), *more])
-    writer.writerows([*(row[place] for place in order), *("new" for _ in more)] for row in rows(chance))
-    return encoded(chance, text.getvalue())
+    writer.writerows([*(row[place] for place in order), *("new" for _ in more)] for row in rows)
+    return Made(_packed(chance, text.getvalue().encode(encoding)), rows)
 
 
-def json_lines_file(chance: random.Random) -> bytes:
-    """A well-formed file of JSON lines, keys in any order, some of them new or nested."""
+def json_lines_file(chance: random.Random) -> Made:
+    """Events as JSON lines, keys in any order, some of them new or nested."""
+    rows = _rows(chance)
     lines = []
-    for item, when, user, _ in rows(chance):
+    for item, when, user, _ in rows:
         pairs: list[tuple[str, object]] = [("item", item), ("user", user), ("type", "view"), ("time", when)]
         if chance.random() < 0.3:
             pairs.append(("app", chance.choice([1, None, [1, {"a": "b"}], {"version": {"major": 2}}, 1e300, 10**40])))
         chance.shuffle(pairs)
         lines.append(json.dumps(dict(pairs), ensure_ascii=chance.random() < 0.5))
     end = chance.choice(["\n", "\n", "\r\n"])
-    return encoded(chance, end.join(lines) + chance.choice(["", end]), unicode_only=True)
+    text = end.join(lines) + chance.choice(["", end])
+    data = _packed(chance, text.encode(chance.choice(UNICODE)))
+    return Made(data, [(user, item, "view", when) for item, when, user, _ in rows])
 
 
-def document_file(chance: random.Random) -> bytes:
-    """A well-formed JSON document with its list of records somewhere inside."""
-    items = [{"id": item, "name": user, "price": float(quantity)} for item, _, user, quantity in rows(chance)]
+def document_file(chance: random.Random) -> Made:
+    """Products in a JSON document with their list somewhere inside."""
+    rows = [(item, user, f"{quantity}.0") for item, _, user, quantity in _rows(chance)]
+    items = [{"id": item, "name": user, "price": float(price)} for item, user, price in rows]
     document = {"page": 1, "data": {"of": ["a", {"items": []}], "items": items}, "next": None}
-    indent = chance.choice([None, None, 2])
-    return encoded(chance, json.dumps(document, ensure_ascii=chance.random() < 0.5, indent=indent), unicode_only=True)
+    text = json.dumps(document, ensure_ascii=chance.random() < 0.5, indent=chance.choice([None, None, 2]))
+    return Made(_packed(chance, text.encode(chance.choice(UNICODE))), rows)
 
 
-def encoded(chance: random.Random, text: str, *, unicode_only: bool = False) -> bytes:
-    """The text as bytes: UTF-8 mostly, with a mark or without, sometimes another encoding, sometimes gzip."""
-    encodings = ["utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-le"]
-    data = text.encode(chance.choice([*encodings] if unicode_only else [*encodings, "cp1252"]), errors="replace")
+def _packed(chance: random.Random, data: bytes) -> bytes:
     return gzip.compress(data, 1) if chance.random() < 0.2 else data
 
 

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.loading.dialects import SAMPLE_LINES, Dialect, detect_dialect
+from warehouse.loading.dialects import SAMPLE_BYTES, SAMPLE_LINES, Dialect, detect_dialect
 from warehouse.loading.files import Reading, UnreadableFileError
 from warehouse.loading.lines import MAX_LINE_BYTES, Lines, line_problem, readable, split_lines, whole_lines
 from warehouse.sources import REQUIRED_COLUMNS, Feed
@@ -177,11 +177,11 @@ def read_header(start: bytes, feed: Feed) -> tuple[Dialect, list[str]]:
     Raises:
         UnreadableFileError: The line is no CSV, or no UTF-8.
     """
-    lines = start.split(b"\n", SAMPLE_LINES + 1)[: SAMPLE_LINES + 1]
+    header, _, rest = start.partition(b"\n")
+    lines = [header, *rest[:SAMPLE_BYTES].split(b"\n")[:SAMPLE_LINES]]
     dialect = detect_dialect([readable(line).rstrip("\r") for line in lines], feed)
     try:
-        header = lines[0].decode("utf-8").rstrip("\r")
-        names = next(dialect.reader([header]), [])
+        names = next(dialect.reader([header.decode("utf-8").rstrip("\r")]), [])
     except (UnicodeDecodeError, csv.Error) as error:
         raise UnreadableFileError(f"the header line cannot be read: {error}") from error
     return dialect, [name.strip() for name in names]

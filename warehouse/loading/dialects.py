@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from warehouse.sources import NO_QUOTE, Feed
@@ -9,7 +10,8 @@ from warehouse.sources import NO_QUOTE, Feed
 DELIMITERS = (",", ";", "\t", "|")
 
 SAMPLE_LINES = 200
-"""Lines after the header that are looked at."""
+SAMPLE_BYTES = 64 << 10
+"""How much after the header is looked at, whichever is less."""
 
 UNQUOTED_SHARE = 0.1
 """Share of lines with a quote that never closes from which on quotes are taken for letters (inches, say): fewer are
@@ -39,14 +41,25 @@ def detect_dialect(lines: list[str], feed: Feed) -> Dialect:
     if feed.quote is not None:
         return Dialect(delimiter, None if feed.quote == NO_QUOTE else feed.quote)
     cells = [line.split(delimiter) for line in lines[: SAMPLE_LINES + 1]]
-    if _encloses_a_column(cells, "'") and not _opens_a_cell(cells, '"'):
-        return Dialect(delimiter, "'")
-    return Dialect(delimiter, None if _is_a_letter(cells, '"') else '"')
+    single, double = Dialect(delimiter, "'"), Dialect(delimiter, '"')
+    if not _opens_a_cell(cells, '"') and (
+        _encloses_a_column(cells, "'") or _whole_records(lines, single) > _whole_records(lines, double)
+    ):
+        return single
+    return Dialect(delimiter, None) if _is_a_letter(cells, '"') else double
 
 
 def _known_names(header: str, delimiter: str, feed: Feed) -> int:
     names = {name.strip().strip("\"'").strip() for name in header.split(delimiter)}
     return len(names & set(feed.columns.values()))
+
+
+def _whole_records(lines: list[str], dialect: Dialect) -> int:
+    """How many records have as many fields as the header."""
+    counts: list[int] = []
+    with suppress(csv.Error):
+        counts.extend(len(record) for record in dialect.reader(f"{line}\n" for line in lines))
+    return counts.count(counts[0]) if counts else 0
 
 
 def _is_enclosed(cell: str, quote: str) -> bool:

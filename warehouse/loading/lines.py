@@ -11,8 +11,8 @@ import pyarrow as pa
 MAX_LINE_BYTES = 16 << 20
 """A longer line is rejected, and read no further than this: a file without line ends must not fill the memory."""
 
-SHOWN_OF_LONG_LINE = 1_000
-"""Characters of a line too long that are kept beside the error."""
+SHOWN_OF_BROKEN_LINE = 10_000
+"""Bytes of a line that is too long or cannot be decoded that are kept beside the error."""
 
 BROKEN_BYTE = re.compile(rb"\xed([\xb0-\xb3])([\x80-\xbf])")
 """A byte that the file's encoding does not know, as `text.read_blocks` hands it on."""
@@ -78,7 +78,13 @@ def line_problem(line: bytes, encoding: str) -> str | None:
 
 
 def readable(line: bytes) -> str:
-    """The line as valid text, its broken bytes written out; a line too long is cut."""
-    shown = line if len(line) <= MAX_LINE_BYTES else line[:SHOWN_OF_LONG_LINE]
-    spelled = BROKEN_BYTE.sub(lambda found: b"\\x%02x" % ((found[1][0] & 3) << 6 | found[2][0] & 0x3F), shown)
+    """The line as valid text; of one that is too long or cannot be decoded the start, its broken bytes written out."""
+    if len(line) <= MAX_LINE_BYTES:
+        try:
+            return line.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+    spelled = BROKEN_BYTE.sub(
+        lambda found: b"\\x%02x" % ((found[1][0] & 3) << 6 | found[2][0] & 0x3F), line[:SHOWN_OF_BROKEN_LINE]
+    )
     return spelled.decode("utf-8", errors="backslashreplace")

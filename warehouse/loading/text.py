@@ -93,19 +93,24 @@ def _decode(stream: io.RawIOBase | gzip.GzipFile, file: LandingFile, reading: Re
     block = stream.read(BLOCK_BYTES)
     encoding = reading.encoding = file.feed.encoding or detect_encoding(block, guess=file.feed.format == "csv")
     decoder = None if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii") else _decoder(encoding)
-    has_lone_returns = first = True
+    ends_with_returns = first = True
     while True:
         data = decoder.decode(block, final=not block).encode("utf-8", "surrogatepass") if decoder else block
         if first:
             data = data.removeprefix(codecs.BOM_UTF8)
-            # Files of old Macs end their lines with it.
-            has_lone_returns = b"\n" not in data and b"\r" in data[:-1]
+            ends_with_returns = _ends_with_return(data)
         if data:
-            yield data.replace(b"\r", b"\n") if has_lone_returns else data
+            yield data.replace(b"\r", b"\n") if ends_with_returns else data
             first = False
         if not block:
             return
         block = stream.read(BLOCK_BYTES)
+
+
+def _ends_with_return(start: bytes) -> bool:
+    """Whether the first line of the text ends with a lone carriage return, as the lines of old Macs do."""
+    end = start.find(b"\r")
+    return 0 <= end < len(start) - 1 and start[end + 1 : end + 2] != b"\n" and b"\n" not in start[:end]
 
 
 def _decoder(encoding: str) -> codecs.IncrementalDecoder:
