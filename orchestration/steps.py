@@ -107,7 +107,9 @@ def describe_load(report: LoadReport) -> str:
     same = sum(feed.files_unchanged for feed in report.feeds.values())
     rejected = sum(feed.rows_rejected for feed in report.feeds.values())
     unreadable = f", {len(report.rejected_files):,} files unreadable" if report.rejected_files else ""
-    return f"{files:,} files ({same:,} unchanged), {report.rows_loaded:,} rows, {rejected:,} lines rejected{unreadable}"
+    waiting = f", {len(report.waiting_files):,} files still being written" if report.waiting_files else ""
+    rows = f"{report.rows_loaded:,} rows, {rejected:,} lines rejected"
+    return f"{files:,} files ({same:,} unchanged), {rows}{unreadable}{waiting}"
 
 
 def describe_dbt(result: DbtResult) -> str:

@@ -38,7 +38,8 @@ def load(
     known or not, and no others.
 
     Raises:
-        RecomartError: The sources file or the landing folder is missing or wrong, or the warehouse is in use.
+        RecomartError: The sources file or the landing folder is missing or wrong, a file to load again is not there, or
+            the warehouse is in use.
     """
     started = time.perf_counter()
     sources = read_sources(settings.sources)
@@ -51,6 +52,7 @@ def load(
         )
     if again is not None:
         files = {name: [file for file in found if file.path in again] for name, found in files.items()}
+        _refuse_absent(again, {file.path for found in files.values() for file in found}, settings)
     report = LoadReport()
     with writer(settings) as connection:
         _refuse_other_shop(connection, sources, settings)
@@ -67,6 +69,21 @@ def load(
         report.undeclared_columns = _undeclared_columns(connection)
     report.seconds = time.perf_counter() - started
     return report
+
+
+def _refuse_absent(wanted: Collection[str], found: set[str], settings: Settings) -> None:
+    """What is loaded of a file that has left the landing folder cannot be loaded again.
+
+    Raises:
+        RecomartError: Not all wanted files are found.
+    """
+    absent = sorted(set(wanted) - found)
+    if absent:
+        others = f" and {len(absent) - 1:,} others" if len(absent) > 1 else ""
+        raise RecomartError(
+            f"{settings.landing_dir}: no file {absent[0]}{others} any more, or no glob of {settings.sources} means it; "
+            "its rows stay as they are. Deliver it again, or name other files"
+        )
 
 
 def _refuse_other_shop(connection: duckdb.DuckDBPyConnection, sources: Sources, settings: Settings) -> None:
