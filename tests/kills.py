@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from orchestration.dbt import BEFORE_MODEL, BUILD, PROJECT_DIR, dbt_environment, dbt_executable
 from warehouse.demo.config import DemoConfig
@@ -98,25 +99,33 @@ def _kill(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 def differences(one: Path, other: Path, schemas: Sequence[str]) -> dict[str, int]:
-    """Tables of two databases that do not hold the same rows equally often, and how many rows differ."""
+    """Tables and views of two databases that do not hold the same rows equally often, and how many rows differ."""
+    contents, others = _contents(one, schemas), _contents(other, schemas)
+    assert contents
+    assert contents.keys() == others.keys()
     found: dict[str, int] = {}
     with duckdb.connect() as connection:
-        connection.execute(f"attach '{one}' as one (read_only); attach '{other}' as other (read_only)")
-        columns = """
-            select schema_name || '.' || table_name, list(column_name order by column_name)
-            from duckdb_columns()
-            where database_name = ? and schema_name in (select unnest(?)) and column_name not in (select unnest(?))
-            group by all
-        """
-        tables = dict(connection.execute(columns, ["one", schemas, TOLD_BY_THE_RUN]).fetchall())
-        assert tables == dict(connection.execute(columns, ["other", schemas, TOLD_BY_THE_RUN]).fetchall())
-        assert tables
-        for table, names in tables.items():
-            selected = ", ".join(f'"{name}"' for name in names)
-            rows = [f"select {selected} from {database}.{table}" for database in ("one", "other")]
+        for table, rows in contents.items():
+            connection.register("rows", rows)
+            connection.register("others", others[table])
             query = (
-                f"select count(*) from (({rows[0]} except all {rows[1]}) union all ({rows[1]} except all {rows[0]}))"
+                "select count(*) from ((from rows except all from others) union all (from others except all from rows))"
             )
             if count := connection.execute(query).fetchall()[0][0]:
                 found[table] = count
     return found
+
+
+def _contents(database: Path, schemas: Sequence[str]) -> dict[str, pa.Table]:
+    columns = """
+        select schema_name || '.' || table_name, list('"' || column_name || '"' order by column_name)
+        from duckdb_columns()
+        where schema_name in (select unnest(?)) and column_name not in (select unnest(?))
+        group by all
+    """
+    with duckdb.connect(database, read_only=True) as connection:
+        tables = connection.execute(columns, [schemas, TOLD_BY_THE_RUN]).fetchall()
+        return {
+            table: connection.execute(f"select {', '.join(names)} from {table}").to_arrow_table()
+            for table, names in tables
+        }

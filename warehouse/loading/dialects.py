@@ -40,7 +40,8 @@ def detect_dialect(lines: list[str], feed: Feed) -> Dialect:
     delimiter = feed.delimiter or max(DELIMITERS, key=lambda mark: _known_names(lines[0], mark, feed))
     if feed.quote is not None:
         return Dialect(delimiter, None if feed.quote == NO_QUOTE else feed.quote)
-    cells = [line.split(delimiter) for line in lines if line]
+    header, *rows = lines
+    cells = [header.split(delimiter), *(line.split(delimiter) for line in rows if line)]
     single, double = Dialect(delimiter, "'"), Dialect(delimiter, '"')
     if not _opens_a_cell(cells, '"') and (
         _encloses_a_column(cells, "'") or _whole_records(lines, single) > _whole_records(lines, double)
