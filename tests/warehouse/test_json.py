@@ -1,4 +1,4 @@
-"""A mapping may name a value deep inside a JSON object; the rest of the object is kept."""
+"""JSON documents are taken apart element by element; a mapping may name a value deep inside one, the rest is kept."""
 
 import json
 from typing import Any
@@ -91,3 +91,41 @@ def test_a_large_document_passes_through_a_window(shop: Shop, monkeypatch: pytes
     assert (report.lines, report.rows_loaded) == (600, 600)
     rows = shop.rows("select product_id, product_name, _line from raw.products order by _file, _line")
     assert rows == [(item["id"], item["name"], line) for _ in "ab" for line, item in enumerate(items, start=1)]
+
+
+def test_json_documents_give_a_row_for_each_element(shop: Shop) -> None:
+    items = '[{"id": "p1", "name": "A", "price": 1.1}, 7, {"id": 2, "name": null, "extra": [1]}]'
+    shop.put("catalog/page.json", f'{{"page": 1, "data": {{"items": {items}}}}}')
+    report = load(shop.settings).feeds["products"]
+    assert (report.lines, report.rows_loaded, report.rows_rejected) == (3, 2, 1)
+    assert shop.rows("select product_id, product_name, price, _extra, _line from raw.products order by _line") == [
+        ("p1", "A", "1.1", None, 1),
+        ("2", None, None, '{"extra":[1]}', 3),
+    ]
+    assert shop.rows("select line, text from raw.rejected_rows") == [(2, "7")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b'{"data": {"it', b'{"data": {"items": [1,]}}', b'{"data": {"items": []}} {}', b"[" * 100_000],
+    ids=["empty", "cut off", "a comma too many", "something after it", "nested deep"],
+)
+def test_a_document_that_is_no_json_is_unreadable_as_a_whole(shop: Shop, content: bytes) -> None:
+    shop.put("catalog/a.json", content)
+    shop.put("catalog/b.json", '{"data": {"items": [{"id": "p1"}], "items": [{"id": "p2"}, {"id": "p3"}]}}')
+    report = load(shop.settings)
+    assert list(report.rejected_files) == ["catalog/a.json"]
+    assert shop.rows("select lines, rows_loaded from raw.loaded_files") == [(1, 1)]
+
+
+@pytest.mark.parametrize(
+    "element",
+    [b'{"id": "\\ud800"}', b'{"id": "\xff"}', b'{"id": 1, "x": ' + b"[" * 600 + b"]" * 600 + b"}", b'{"id": "a\nb"}'],
+    ids=["half a surrogate pair", "broken UTF-8", "nested deep", "a raw line end in a text"],
+)
+def test_a_broken_element_of_a_document_costs_itself_only(shop: Shop, element: bytes) -> None:
+    shop.put("catalog/a.json", b'{"data": {"items": [{"id": "p1"}, ' + element + b', {"id": "p3"}]}}')
+    report = load(shop.settings).feeds["products"]
+    assert (report.lines, report.rows_loaded, report.rows_rejected) == (3, 2, 1)
+    assert shop.rows("select _line from raw.products order by _line") == [(1,), (3,)]
+    assert shop.rows("select line from raw.rejected_rows") == [(2,)]
