@@ -36,8 +36,7 @@ def _checked(lines: Lines, encoding: str) -> pa.Table:
     text = lines.text
     error: pa.Array = pa.nulls(len(text), pa.string())
     length = pc.binary_length(text)
-    # Only a long line can be nested deep.
-    if pc.max(length).as_py() > MAX_DEPTH or not lines.is_utf8():
+    if not lines.is_utf8() or _may_be_deep(text.filter(pc.greater(length, MAX_DEPTH))):
         raw = lines.as_bytes()
         error = pa.array([line_problem(line, encoding) or _depth_problem(line) for line in raw], pa.string())
         if error.null_count < len(error):
@@ -48,6 +47,13 @@ def _checked(lines: Lines, encoding: str) -> pa.Table:
         blank = pc.and_(short, pc.equal(pc.utf8_trim(table["text"], "\r\n"), ""))
         table = table.filter(pc.invert(blank))
     return table
+
+
+def _may_be_deep(long_lines: pa.Array) -> bool:
+    """Whether a line has enough brackets to be nested too deep, or is too long altogether."""
+    marks = pc.add(pc.count_substring(long_lines, "["), pc.count_substring(long_lines, "{"))
+    too_long = pc.greater(pc.binary_length(long_lines), MAX_LINE_BYTES)
+    return bool(pc.any(pc.or_(pc.greater(marks, MAX_DEPTH), too_long)).as_py())
 
 
 def _depth_problem(line: bytes) -> str | None:
