@@ -4,7 +4,6 @@ import gzip
 import os
 import re
 import threading
-import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -23,10 +22,9 @@ from warehouse.loading.reports import Progress
 from warehouse.settings import Settings
 
 
-def age(path: Path, seconds: int = 60) -> None:
-    """Make a file's times older, as if the shop's clock had moved on."""
-    then = time.time() - seconds
-    os.utime(path, (then, then))
+def touch(path: Path) -> None:
+    """Give a file another time and no other content."""
+    os.utime(path, (1e9, 1e9))
 
 
 def test_a_file_that_grows_while_it_is_looked_at_waits_for_the_next_load(shop: Shop) -> None:
@@ -87,24 +85,26 @@ def test_known_files_are_not_read_again_unless_their_time_says_so(shop: Shop, mo
     checksum = plan.checksum
     monkeypatch.setattr(plan, "checksum", lambda path: read.append(path.name) or checksum(path))
     file = shop.put("events/a.jsonl", events(2))
-    load(shop.settings)
-    assert load(shop.settings).feeds["events"].files_unchanged == 1
-    assert read == ["a.jsonl"], "a file this young could change and keep its time"
-    with pytest.MonkeyPatch.context() as later:
-        soon = time.time_ns() + 10**10
-        later.setattr("time.time_ns", lambda: soon)
-        load(shop.settings)
+
+    def files_read(seconds_later: int) -> list[str]:
+        """Load so long after the file's last change; the file must turn out to be unchanged."""
         read.clear()
+        monkeypatch.setattr("time.time_ns", lambda: file.stat().st_ctime_ns + seconds_later * 10**9)
         assert load(shop.settings).feeds["events"].files_unchanged == 1
-        assert read == []
-        age(file)
-        assert load(shop.settings).feeds["events"].files_unchanged == 1
-        assert read == ["a.jsonl"]
-        same_size_and_time = events(2).replace("view", "cart")
-        times = file.stat()
-        file.write_text(same_size_and_time)
-        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
-        assert load(shop.settings).feeds["events"].files_replaced == 1
+        return read
+
+    monkeypatch.setattr("time.time_ns", lambda: file.stat().st_ctime_ns + 10**9)
+    load(shop.settings)
+    assert files_read(1) == ["a.jsonl"], "a file this young could change and keep its time"
+    assert files_read(10) == ["a.jsonl"], "its time was not sure yet when it was loaded"
+    assert files_read(10) == []
+    touch(file)
+    assert files_read(10) == ["a.jsonl"]
+    assert files_read(10) == []
+    times = file.stat()
+    file.write_text(events(2).replace("view", "cart"))
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert load(shop.settings).feeds["events"].files_replaced == 1, "same size and modification time, other content"
 
 
 def test_a_changed_mapping_replaces_many_files_in_one_transaction(shop: Shop) -> None:
