@@ -16,11 +16,13 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from rich.table import Table
 from rich.text import Text
 
+from orchestration.auditing import AuditReport, Quarantine
 from orchestration.dbt import DbtProgress
 from orchestration.recommending import Recommendations
 from orchestration.rejects import Rejects
 from orchestration.status import FeedStatus
 from orchestration.steps import PipelineListener
+from warehouse.fetching.fetcher import FetchProgress, FetchReport
 from warehouse.loading.reports import LoadReport
 from warehouse.loading.reports import Progress as LoadProgress
 
@@ -92,6 +94,14 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
+def print_fetch(report: FetchReport) -> None:
+    """Print what a fetch brought, for each feed."""
+    print_table("Fetched", [{"feed": name, **vars(feed)} for name, feed in report.feeds.items()])
+    for name, feed in report.feeds.items():
+        if not feed.is_new:
+            say(f"{name}: nothing changed since {feed.file} was fetched; no other file was written")
+
+
 def print_load(report: LoadReport) -> None:
     """Print what a load could not read, what it left, and what it read that nobody declared."""
     for path, reason in report.rejected_files.items():
@@ -136,6 +146,55 @@ def print_rejects(rejects: Rejects) -> None:
 def _shown(text: str) -> str:
     printable = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text[:SHOWN_OF_LINE])
     return printable + (" ..." if len(text) > SHOWN_OF_LINE else "")
+
+
+def print_audit(report: AuditReport) -> None:
+    """Print the newest days of the feeds, what is unusual first, without those on which nothing came or was missed."""
+    for warning in report.warnings:
+        say(f"unusual: {warning}")
+    say("" if report.warnings else "nothing is unusual about these days\n")
+    rows = [
+        {
+            "day": f"{day.delivery_day:%a %Y-%m-%d}",
+            **day.model_dump(include={"feed", "files", "lines"}),
+            "usual": None if day.usual_lines is None else round(day.usual_lines),
+            **day.model_dump(include={"rejected", "duplicates", "quarantined", "clean"}),
+            "bad": None if day.bad_share is None else f"{day.bad_share:.1%}",
+            "newest_row": day.newest_row_at,
+            "loaded_at": day.last_loaded_at,
+            "why": ", ".join(f"{name} {rows:,}" for name, rows in (day.rejected_for | day.quarantined_for).items()),
+        }
+        for day in report.days
+        if day.files or day.rejected_files or day.warning
+    ]
+    print_table("What came, day by day", rows)
+    if not report.is_up_to_date:
+        say("files were loaded since dbt built last; `recomart run` or `dbt build` audits them\n")
+
+
+def print_quarantine(found: Quarantine) -> None:
+    """Print rows beside their reasons, then what each reason means and what mends it."""
+    if not found.rows:
+        say("no such row is in quarantine")
+        return
+    rows = [
+        {
+            "where": f"{row.file}:{row.line}",
+            "feed": row.feed,
+            "reasons": ", ".join(row.reasons),
+            "row_as_it_arrived": _without_nulls(row.raw_row),
+        }
+        for row in found.rows
+    ]
+    print_table(f"{len(rows):,} of {found.total:,} quarantined rows, the newest delivery first", rows)
+    print_table("What the reasons mean", [{"reason": name, **vars(reason)} for name, reason in found.reasons.items()])
+
+
+def _without_nulls(raw_row: Mapping[str, Any] | None) -> str | None:
+    """A raw row on one line; most feeds fill few of the columns that there are."""
+    if raw_row is None:
+        return None
+    return json.dumps({name: value for name, value in raw_row.items() if value is not None}, ensure_ascii=False)
 
 
 def print_metrics(metrics: pd.DataFrame) -> None:
@@ -201,6 +260,13 @@ class StepProgress(PipelineListener, AbstractContextManager["StepProgress"]):
     def on_days(self, done: int, total: int) -> None:
         """Move the bar by days."""
         self._progress.update(self._task, total=total, completed=done, detail=f"{done} of {total} days")
+
+    def on_fetch(self, progress: FetchProgress) -> None:
+        """Move the bar by records, where the service tells how many there are."""
+        detail = progress.waiting or (
+            f"{progress.feed}: {progress.records:,} records, {progress.pages:,} pages, reading {progress.reading}"
+        )
+        self._progress.update(self._task, total=progress.total, completed=progress.records, detail=escape(detail))
 
     def on_files(self, progress: LoadProgress) -> None:
         """Move the bar by bytes."""

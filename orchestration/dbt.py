@@ -48,7 +48,7 @@ class DbtResult(BaseModel):
     """Nodes by dbt's status: success, pass, warn, skipped, error, fail."""
 
     warnings: list[str]
-    """Tests that warned, with dbt's message."""
+    """What tests and macros warned of in words of their own, then the tests that warned, with dbt's message."""
 
     seconds: float
     """Wall time, start of the dbt process included."""
@@ -77,14 +77,15 @@ def run_dbt(settings: Settings, *args: str, on_progress: Callable[[DbtProgress],
         stderr=subprocess.STDOUT,
         text=True,
     )
-    messages = list(_follow(process, on_progress))
+    warnings: list[str] = []
+    errors = list(_follow(process, on_progress, warnings.append))
     if process.wait() != 0:
-        raise _failure(settings, args, results_file, messages)
+        raise _failure(settings, args, results_file, errors)
     results = _read_results(results_file)
     statuses: dict[str, int] = {}
     for result in results:
         statuses[result["status"]] = statuses.get(result["status"], 0) + 1
-    warnings = [_describe(result) for result in results if result["status"] == "warn"]
+    warnings += [_describe(result) for result in results if result["status"] == "warn"]
     return DbtResult(statuses=statuses, warnings=warnings, seconds=time.perf_counter() - started)
 
 
@@ -96,8 +97,10 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _follow(process: subprocess.Popen[str], on_progress: Callable[[DbtProgress], None]) -> Iterator[str]:
-    """Report each finished node; yield the messages that speak of errors, and whatever is not dbt's own log."""
+def _follow(
+    process: subprocess.Popen[str], on_progress: Callable[[DbtProgress], None], on_warning: Callable[[str], None]
+) -> Iterator[str]:
+    """Report each finished node and warning; yield what speaks of errors, and whatever is not dbt's own log."""
     assert process.stdout is not None
     for line in process.stdout:
         try:
@@ -108,6 +111,8 @@ def _follow(process: subprocess.Popen[str], on_progress: Callable[[DbtProgress],
             continue
         if info["level"] == "error":
             yield info["msg"].strip()
+        if info["name"] == "JinjaLogWarning":
+            on_warning(info["msg"].strip())
         if "index" in data and "total" in data and info["name"].startswith("Log") and info["name"].endswith("Result"):
             on_progress(DbtProgress(data["index"], data["total"], data.get("node_info", {}).get("node_name", "")))
 

@@ -17,6 +17,10 @@ from warehouse.settings import Settings
 POINTER = "current.json"
 
 
+WAREHOUSE = "recomart"
+"""Catalog that the warehouse is attached as: the name it has when dbt opens it, by which its views refer to tables."""
+
+
 class Published(BaseModel):
     """What the pointer says of the copy that is live."""
 
@@ -76,15 +80,15 @@ def _write_copy(settings: Settings, tables: Sequence[str], path: Path) -> tuple[
         rows = {}
         for table in tables:
             try:
-                columns = connection.sql(f"select * from warehouse.marts.{table} limit 0").columns
+                columns = connection.sql(f"select * from {WAREHOUSE}.marts.{table} limit 0").columns
             except duckdb.CatalogException as error:
                 raise RecomartError(
                     f"{settings.database}: there is no table marts.{table} to publish; build it with `recomart run`"
                 ) from error
             # Rows of one customer together: the app's look-ups then read a few blocks instead of the whole table.
             order = "order by user_id" if "user_id" in columns else ""
-            connection.execute(f"create table {table} as select * from warehouse.marts.{table} {order}")
-            rows[table] = _count(connection, f"warehouse.marts.{table}")
+            connection.execute(f"create table {table} as select * from {WAREHOUSE}.marts.{table} {order}")
+            rows[table] = _count(connection, f"{WAREHOUSE}.marts.{table}")
         # The run that made the lists, not the newest one: a model may have been trained since they were built.
         made_by = connection.execute("select max(run_id) from rec_top_n").fetchone() if "rec_top_n" in rows else None
     return rows, made_by[0] if made_by else None
@@ -93,7 +97,7 @@ def _write_copy(settings: Settings, tables: Sequence[str], path: Path) -> tuple[
 def _attach_warehouse(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
     quoted = str(database).replace("'", "''")
     try:
-        connection.execute(f"attach '{quoted}' as warehouse (read_only)")
+        connection.execute(f"attach '{quoted}' as {WAREHOUSE} (read_only)")
     except duckdb.Error as error:
         raise cannot_open(error, database) from error
 

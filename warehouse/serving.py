@@ -73,7 +73,8 @@ class ServingCopy:
 
     def timeline(self, user_id: str) -> pd.DataFrame:
         """What a customer did, newest first; columns of `rec_user_timeline`."""
-        return self._frame("select * from rec_user_timeline where user_id = ? order by action_number", user_id)
+        newest_first = "order by action_at desc, _feed desc, _file desc, _line desc"
+        return self._frame(f"select * from rec_user_timeline where user_id = ? {newest_first}", user_id)
 
     def recommendations(self, user_id: str, n: int = 10) -> pd.DataFrame:
         """A customer's top products, best first; columns of `rec_top_n`."""

@@ -55,3 +55,99 @@
 {% macro discount(rank) -%}
     ln(2.0) / ln({{ rank }} + 1.0)
 {%- endmacro %}
+
+{#- Our event types, as in seed event_weights. -#}
+{% macro event_types() -%}
+    {{ return(['view', 'click', 'add_to_cart', 'remove_from_cart', 'purchase']) }}
+{%- endmacro %}
+
+{#- Columns of a select list: <action_type>_count for every action type, of a relation with action_type. -#}
+{% macro action_counts(relation) -%}
+    {%- for action_type in event_types() + ['return'] -%}
+        count(case when {{ relation }}.action_type = '{{ action_type }}' then 1 end) as {{ action_type }}_count
+        {{- ',\n        ' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{#- One number as a share of another; null when the other is zero or unknown. -#}
+{% macro share(part, whole) -%}
+    (cast({{ part }} as {{ type_double() }}) / nullif({{ whole }}, 0))
+{%- endmacro %}
+
+{#- Day of the week from 0 (Monday) to 6 (Sunday); engines number them differently. -#}
+{% macro weekday(date_column) -%}
+    {#- 2000-01-03 was a Monday; what lies before it counts backwards. -#}
+    (({{ dbt.datediff("date '2000-01-03'", date_column, 'day') }} % 7 + 7) % 7)
+{%- endmacro %}
+
+{#- The query of a mart: how much each customer likes each category (or brand), as of each instant of the spine. The facts
+    of the products are those that the shop had told by then. -#}
+{% macro affinity_to(fact) -%}
+with interactions as (
+
+    select * from {{ ref('feat_user_product_interactions') }}
+
+),
+
+products as (
+
+    select as_of_name, product_id, {{ fact }} from {{ ref('ml_product_features') }}
+    where {{ fact }} is not null
+
+),
+
+liking as (
+
+    select
+        interactions.as_of_name,
+        interactions.as_of,
+        interactions.user_id,
+        products.{{ fact }},
+        {{ exact_sum('interactions.strength') }} as strength,
+        cast(sum(interactions.interaction_count) as {{ dbt.type_bigint() }}) as interaction_count,
+        cast(sum(interactions.purchase_count) as {{ dbt.type_bigint() }}) as purchase_count,
+        count(*) as product_count,
+        max(interactions.last_interaction_at) as last_interaction_at
+    from interactions
+    inner join products
+        on interactions.as_of_name = products.as_of_name
+        and interactions.product_id = products.product_id
+    group by interactions.as_of_name, interactions.as_of, interactions.user_id, products.{{ fact }}
+
+),
+
+final as (
+
+    select
+        as_of_name,
+        as_of,
+        user_id,
+        {{ fact }},
+        strength,
+        case
+            when strength > 0
+                then strength / cast(
+                    sum(case when strength > 0 then {{ exact('strength') }} end) over (
+                        partition by as_of_name, user_id
+                    ) as {{ type_double() }}
+                )
+        end as affinity,
+        interaction_count,
+        purchase_count,
+        product_count,
+        last_interaction_at
+    from liking
+
+)
+
+select * from final
+{%- endmacro %}
+
+{#- The earlier (later) of two instants, of which one may be unknown. -#}
+{% macro earlier(one, other) -%}
+    case when {{ one }} <= {{ other }} then {{ one }} else coalesce({{ other }}, {{ one }}) end
+{%- endmacro %}
+
+{% macro later(one, other) -%}
+    case when {{ one }} >= {{ other }} then {{ one }} else coalesce({{ other }}, {{ one }}) end
+{%- endmacro %}

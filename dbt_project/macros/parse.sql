@@ -79,28 +79,13 @@
 {%- endmacro %}
 
 {#- The timestamp, or null when it can only be a mistake. One row from the future would move 'now' there, where every
-    older action has decayed to nothing; a day is left for clocks that are fast and zones that are declared wrongly. -#}
-{% macro plausible_timestamp(column) -%}
+    older action has decayed to nothing; a day is left for clocks that are fast and zones that are declared wrongly. The
+    measure is when the file was loaded, not the clock of the build: a row means the same in every build. -#}
+{% macro plausible_timestamp(column, loaded_at) -%}
     case
-        when
-            {{ column }} >= timestamp '1990-01-01'
-            and {{ column }} <= {{ dbt.dateadd('day', 1, utc_now()) }}
-            then {{ column }}
+        when {{ column }} < timestamp '1990-01-01' or {{ column }} > {{ dbt.dateadd('day', 1, loaded_at) }} then null
+        else {{ column }}
     end
-{%- endmacro %}
-
-{#- The moment of the build as a UTC timestamp without a zone; a macro of its own: a unit test can set the clock. -#}
-{% macro utc_now() -%}
-    {{ return(adapter.dispatch('utc_now')()) }}
-{%- endmacro %}
-
-{% macro default__utc_now() -%}
-    cast({{ dbt.current_timestamp() }} as {{ dbt.type_timestamp() }})
-{%- endmacro %}
-
-{#- A plain cast would give the time in the zone of whoever reads the view. -#}
-{% macro duckdb__utc_now() -%}
-    ({{ dbt.current_timestamp() }} at time zone 'UTC')
 {%- endmacro %}
 
 {#- Text as a UTC timestamp by one format: 'iso', 'epoch_s', 'epoch_ms' or strptime's letters. A time without an offset

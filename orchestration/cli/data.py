@@ -1,19 +1,39 @@
-"""Commands about what arrived: load it, load it again, and say what became of it."""
+"""Commands about what arrives: fetch it, load it, load it again, and say what became of it."""
 
 from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from orchestration import console, steps
+from orchestration import auditing, console, steps
 from orchestration.cli.options import Json, Landing, SourcesFile, Warehouse, app, settings_from
 from orchestration.rejects import rejects
 from orchestration.status import feed_status
 from warehouse.errors import RecomartError
+from warehouse.fetching.fetcher import fetch as fetch_catalogs
+from warehouse.fetching.fetcher import services
 from warehouse.loading.loader import load as load_landing
 from warehouse.loading.reloading import parse_days
 from warehouse.loading.reloading import reload as reload_files
 from warehouse.loading.reports import LoadReport, Progress
+
+
+@app.command()
+def fetch(
+    sources: SourcesFile = None, landing: Landing = None, warehouse: Warehouse = None, as_json: Json = False
+) -> None:
+    """Fetch the feeds that declare a web service, each into one new landing file; a broken-off fetch goes on."""
+    settings = settings_from(sources=sources, landing=landing, warehouse=warehouse)
+    if not services(settings):
+        raise RecomartError(f"no feed of {settings.sources} declares an api to fetch from; see docs/catalog_api.md")
+    with console.StepProgress() as progress:
+        progress.on_step("fetch")
+        report = fetch_catalogs(settings, progress.on_fetch)
+        progress.on_step_done("fetch", steps.describe_fetch(report), report.seconds)
+    if as_json:
+        console.print_json(report)
+    else:
+        console.print_fetch(report)
 
 
 @app.command()
@@ -78,3 +98,37 @@ def status(warehouse: Warehouse = None, as_json: Json = False) -> None:
         console.print_json({"feeds": rows})
     else:
         console.print_status(rows)
+
+
+FeedName = Annotated[str | None, typer.Option("--feed", help="Only this feed.")]
+
+
+@app.command()
+def audit(
+    days: Annotated[int, typer.Option(help="How many days, up to the newest delivery.", min=1)] = 7,
+    feed: FeedName = None,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Show the newest days of every feed beside what is usual on their weekday, warnings first."""
+    report = auditing.audit(settings_from(warehouse=warehouse), days, feed)
+    if as_json:
+        console.print_json(report)
+    else:
+        console.print_audit(report)
+
+
+@app.command()
+def quarantined(
+    feed: FeedName = None,
+    reason: Annotated[str | None, typer.Option(help="Only rows with this reason.")] = None,
+    n: Annotated[int, typer.Option("-n", help="How many rows.", min=1)] = 20,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Show rows that break a rule as they arrived, with the reasons and what to do about them."""
+    found = auditing.quarantined(settings_from(warehouse=warehouse), n, feed, reason)
+    if as_json:
+        console.print_json(found)
+    else:
+        console.print_quarantine(found)

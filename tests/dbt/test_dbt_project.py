@@ -1,12 +1,14 @@
 """What holds for the dbt project as a whole: every table explains itself, and a missing warehouse is said clearly."""
 
+import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestration.dbt import run_dbt
+from orchestration.dbt import PROJECT_DIR, run_dbt
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
@@ -48,6 +50,20 @@ def test_what_the_app_and_the_trainer_read_is_under_contract(models: list[dict[s
     ]
 
     assert without == []
+
+
+def test_every_quarantine_rule_is_explained_and_nothing_else_is(models: list[dict[str, Any]]) -> None:
+    rules = {
+        name
+        for model in models
+        for call in re.findall(r"broken_rules\(\{(.*?)\}\)", model["raw_code"], re.DOTALL)
+        for name in re.findall(r"^\s*'(\w+)':", call, re.MULTILINE)
+    }
+    with (PROJECT_DIR / "seeds" / "quarantine_reasons.csv").open(encoding="utf-8", newline="") as seed:
+        explained = [row["reason"] for row in csv.DictReader(seed)]
+
+    assert len(rules) > 5
+    assert sorted(explained) == sorted(rules)
 
 
 def test_building_without_raw_tables_says_what_to_do_first(tmp_path: Path) -> None:

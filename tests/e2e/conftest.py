@@ -19,12 +19,12 @@ class Recomart:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __call__(self, *args: str | Path) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *args: str | int | Path) -> subprocess.CompletedProcess[str]:
         """Run it to its end, whatever that is."""
         command = [str(Path(sys.executable).with_name("recomart")), *map(str, args)]
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
 
-    def json(self, *args: str | Path) -> Any:
+    def json(self, *args: str | int | Path) -> Any:
         """Run it with --json; it must succeed."""
         done = self(*args, "--json")
         assert done.returncode == 0, done.stderr

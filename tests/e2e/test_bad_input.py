@@ -84,6 +84,15 @@ def test_a_warehouse_that_is_not_there(recomart: Recomart, tmp_path: Path) -> No
     )
 
 
+def test_an_audit_before_dbt_has_built(recomart: Recomart, tmp_path: Path) -> None:
+    (tmp_path / "catalog/2026-01-01").mkdir(parents=True)
+    (tmp_path / "catalog/2026-01-01/page-1.json").write_text('{"products": [{"product_id": "p1"}]}', encoding="utf-8")
+    loaded = recomart("load", "--landing", tmp_path, "--warehouse", tmp_path / "warehouse")
+    assert loaded.returncode == 0, loaded.stderr
+    for command in ("audit", "quarantined"):
+        expect_one_line(recomart(command, "--warehouse", tmp_path / "warehouse"), "nothing is audited yet", "dbt build")
+
+
 def test_a_setting_in_the_environment_that_is_none(
     recomart: Recomart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,55 @@ def test_the_row_accounting_equals_what_was_planted(
         assert {name: accounted[feed][name] for name in names} == {name: getattr(truth, name) for name in names}
 
 
+def test_every_day_and_reason_of_the_audit_equals_what_was_planted(
+    demo_warehouse: Settings, planted: Planted, recomart: Recomart
+) -> None:
+    report = recomart.json("audit", "--days", planted.config.days, "--warehouse", demo_warehouse.warehouse)
+    names = ("files", "lines", "loaded", "rejected", "clean", "duplicates", "quarantined")
+    found = {(day["feed"], day["delivery_day"]): day for day in report["days"]}
+    expected = {(feed, day.isoformat()): truth for feed, days in planted.days.items() for day, truth in days.items()}
+    assert set(expected) == {key for key, day in found.items() if day["files"]}
+    for key, truth in expected.items():
+        assert {name: found[key][name] for name in names} == {name: getattr(truth, name) for name in names}
+        assert found[key]["quarantined_for"] == {name: n for name, n in truth.quarantined_by_reason.items() if n}
+        assert sum(found[key]["rejected_for"].values()) == truth.rejected
+
+
+def test_days_whose_file_came_twice_are_the_days_of_the_clickstream_that_the_audit_warns_of(
+    demo_warehouse: Settings, planted: Planted, recomart: Recomart
+) -> None:
+    where = ("--feed", "events", "--days", planted.config.days, "--warehouse", demo_warehouse.warehouse)
+    report = recomart.json("audit", *where)
+    compared = {day["delivery_day"] for day in report["days"] if day["usual_lines"]}
+    twice = {day.isoformat() for day, truth in planted.days["events"].items() if truth.files == 2} & compared
+    assert {day["delivery_day"] for day in report["days"] if day["warning"]} == twice != set()
+    printed = recomart("audit", *where).stdout
+    assert [line for line in printed.splitlines() if "lines where" in line] == [
+        f"unusual: {warning}" for warning in report["warnings"]
+    ]
+    assert printed.index("unusual: ") < printed.index("What came, day by day")
+
+
+def test_quarantined_rows_are_shown_as_they_arrived_with_what_to_do(
+    demo_warehouse: Settings, planted: Planted, recomart: Recomart
+) -> None:
+    asked = ("quarantined", "--feed", "purchases", "--reason", "bad_price", "--warehouse", demo_warehouse.warehouse)
+    found = recomart.json(*asked, "-n", "2")
+    assert found["total"] == planted.feeds["purchases"].quarantined_by_reason["bad_price"]
+    assert len(found["rows"]) == 2
+    for row in found["rows"]:
+        line = (demo_warehouse.landing_dir / row["file"]).read_text(encoding="utf-8").splitlines()[row["line"] - 1]
+        assert sorted(value for value in row["raw_row"].values() if value) == sorted(filter(None, line.split(",")))
+        assert row["raw_row"]["price"] in ("n/a", "-1.00")
+    printed = recomart(*asked).stdout
+    assert f"{row['file']}:{row['line']}" in printed
+    assert found["reasons"]["bad_price"]["what_to_do"][:30] in printed
+    for wrong in (("--feed", "nothing"), ("--reason", "nothing")):
+        done = recomart("quarantined", *wrong, "--warehouse", demo_warehouse.warehouse)
+        assert done.returncode == 1
+        assert "'nothing'; there are" in done.stderr
+
+
 def test_every_quarantine_reason_equals_what_was_planted(demo_warehouse: Settings, planted: Planted) -> None:
     found: dict[str, dict[str, int]] = {}
     for feed, reason, rows in ask(demo_warehouse, "select feed, reason, rows from marts.audit_quarantine_reasons"):

@@ -39,7 +39,7 @@ def test_online_retail_gives_recommendations_from_purchases_alone(recomart: Reco
     first = recomart.json("run", *where)
     (feed,) = first["status"]
     assert (feed["files"], feed["lines"], feed["loaded"], feed["rejected"]) == (305, 541_909, 541_909, 0)
-    assert feed["duplicates"] == 5_268
+    assert (feed["duplicates"], feed["reasons"]) == (5_268, {"bad_price": 2})
     assert feed["clean"] + feed["duplicates"] + feed["quarantined"] == feed["loaded"]
     ndcg = {row["method"]: row["ndcg"] for row in first["metrics"] if row["as_of_name"] == "test" and row["k"] == 20}
     assert ndcg["als"] > 1.5 * ndcg["popularity"]
@@ -59,6 +59,12 @@ def test_online_retail_gives_recommendations_from_purchases_alone(recomart: Reco
             connection.execute("select count(*) from marts.dim_products where product_name is null").fetchall()[0][0]
             < 200
         )
+    days = recomart.json("audit", "--days", 400, "--warehouse", tmp_path)["days"]
+    assert [sum(day[name] for day in days) for name in ("lines", "files")] == [541_909, 305]
+    closed = {day["delivery_day"] for day in days if day["warning"] and not day["files"]}
+    # The shop is shut between the years, at Easter and on other bank holidays; on Saturdays it always is.
+    assert {"2010-12-24", "2011-01-03", "2011-04-22", "2011-04-25", "2011-08-29"} <= closed
+    assert "2010-12-25" not in closed
     again = recomart.json("load", *where)
     assert again["feeds"]["purchases"] == {
         **dict.fromkeys(again["feeds"]["purchases"], 0),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import numpy as np
 
 from warehouse.demo.config import DemoConfig, Stream
 from warehouse.demo.dirt import Dirt, plan_dirt
-from warehouse.demo.lines import day_name
 from warehouse.demo.world import CATALOG_EVERY_DAYS, Ints, World
 
 PAGE_SIZE = 300
@@ -21,11 +21,12 @@ MISSING_IDS = (None, "", " ")
 BAD_PRICES = ("n/a", "call us", -1)
 
 
-def write_catalog(config: DemoConfig, world: World, landing: Path) -> tuple[int, Ints]:
-    """Write every delivery of the catalog; files written, and records by kind of dirt: (kinds,)."""
-    pages, tally = 0, np.zeros(len(Dirt), np.int64)
+def write_catalog(config: DemoConfig, world: World, landing: Path) -> dict[date, tuple[int, Ints]]:
+    """Write every delivery of the catalog; by day, the files written and the records by kind of dirt: (kinds,)."""
+    written: dict[date, tuple[int, Ints]] = {}
     for period, (products, dirt) in enumerate(_deliveries(config, world)):
-        folder = landing / "catalog" / day_name(config, period * CATALOG_EVERY_DAYS)
+        day = config.start_date + timedelta(days=period * CATALOG_EVERY_DAYS)
+        folder = landing / "catalog" / day.isoformat()
         folder.mkdir(parents=True)
         records = [_record(world, period, int(p), Dirt(d)) for p, d in zip(products, dirt, strict=True)]
         number = -(-len(records) // PAGE_SIZE) or 1
@@ -33,9 +34,8 @@ def write_catalog(config: DemoConfig, world: World, landing: Path) -> tuple[int,
             shown = records[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
             text = json.dumps({"page": page + 1, "pages": number, "products": shown})
             (folder / f"page-{page + 1:03d}.json").write_text(text + "\n", encoding="utf-8")
-        pages += number
-        tally += np.bincount(dirt, minlength=len(Dirt))
-    return pages, tally
+        written[day] = number, np.bincount(dirt, minlength=len(Dirt))
+    return written
 
 
 def _deliveries(config: DemoConfig, world: World) -> Iterator[tuple[Ints, Ints]]:

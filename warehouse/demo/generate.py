@@ -85,7 +85,7 @@ def generate(
             if on_day:
                 on_day(config.start_date + timedelta(days=tally.day), int(tally.events.sum()))
         world = open_shop(config).world
-        planted = ledger.planted(*write_catalog(config, world, new_landing))
+        planted = ledger.planted(write_catalog(config, world, new_landing))
         write_truth(new_truth, planted, world)
         (new_landing / MARKER).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
         _replace(truth, new_truth)

@@ -1,8 +1,10 @@
 """Writes down what the generator planted: dirt to the row, and the tastes behind every event."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -32,8 +34,8 @@ PURCHASE_REASONS = (
 PRODUCT_REASONS = (Dirt.MISSING_PRODUCT, Dirt.BAD_PRICE)
 
 
-class FeedTruth(BaseModel):
-    """What the files of one feed hold; lines = loaded + rejected, and loaded = clean + duplicates + quarantined."""
+class Accounts(BaseModel):
+    """What files hold; lines = loaded + rejected, and loaded = clean + duplicates + quarantined."""
 
     files: int
     lines: int
@@ -43,18 +45,6 @@ class FeedTruth(BaseModel):
     duplicates: int
     quarantined_by_reason: dict[str, int]
     """Rows that are bad for exactly this reason; their repeats are duplicates."""
-
-    repeated_files: int = 0
-    reordered_headers: int = 0
-    undeclared_columns: int = 0
-    late: int = 0
-    """Clean rows that arrived with a later day's file."""
-    odd_casing: int = 0
-    """Clean rows with an event type in another spelling."""
-    returns: int = 0
-    """Clean purchase lines with a negative quantity."""
-    missing_user_kept: int = 0
-    """Clean purchase lines without a customer."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -75,12 +65,30 @@ class FeedTruth(BaseModel):
         return self.loaded - self.duplicates - self.quarantined
 
 
+class FeedTruth(Accounts):
+    """What all files of one feed hold."""
+
+    repeated_files: int = 0
+    reordered_headers: int = 0
+    undeclared_columns: int = 0
+    late: int = 0
+    """Clean rows that arrived with a later day's file."""
+    odd_casing: int = 0
+    """Clean rows with an event type in another spelling."""
+    returns: int = 0
+    """Clean purchase lines with a negative quantity."""
+    missing_user_kept: int = 0
+    """Clean purchase lines without a customer."""
+
+
 class Planted(BaseModel):
     """Contents of `planted.json`."""
 
     config: DemoConfig
     feeds: dict[str, FeedTruth]
     """By kind of feed: events, purchases, products."""
+    days: dict[str, dict[date, Accounts]]
+    """By kind of feed and day of delivery; days without a file are left out."""
     customers: int
     """Customers with at least one clean row."""
     products: int
@@ -94,8 +102,8 @@ class Ledger:
 
     def __init__(self, config: DemoConfig) -> None:
         self.config = config
-        self.events = _Sums()
-        self.purchases = _Sums()
+        self.events: dict[date, _Sums] = {}
+        self.purchases: dict[date, _Sums] = {}
         self.transactions = 0
         self.seen: Bools = np.zeros(config.customers, np.bool_)
         self.reordered_headers = 0
@@ -103,34 +111,45 @@ class Ledger:
 
     def add(self, tally: DayTally) -> None:
         """Count one more day."""
-        self.events.add(tally.events, repeated=tally.has_repeated_file)
-        self.purchases.add(tally.purchases)
+        day = self.config.start_date + timedelta(days=tally.day)
+        self.events[day] = _Sums.of(tally.events, repeated=tally.has_repeated_file)
+        self.purchases[day] = _Sums.of(tally.purchases)
         self.transactions += tally.transactions
         self.seen[tally.users] = True
         self.reordered_headers += tally.has_reordered_header
         self.has_new_column |= tally.has_new_column
 
-    def planted(self, catalog_files: int, records: Ints) -> Planted:
-        """The truth about all days, and about a catalog with `records` by kind of dirt: (kinds,)."""
-        events, purchases = self.events, self.purchases
-        catalog = _Sums(rows=records, files=catalog_files)
+    def planted(self, deliveries: dict[date, tuple[int, Ints]]) -> Planted:
+        """The truth about all days, and about a catalog with so many pages and records by kind of dirt: (kinds,)."""
+        catalog = {day: _Sums(rows=records, files=pages) for day, (pages, records) in deliveries.items()}
+        events, purchases = _Sums.total(self.events), _Sums.total(self.purchases)
+        by_feed = (
+            ("events", self.events, EVENT_REASONS),
+            ("purchases", self.purchases, PURCHASE_REASONS),
+            ("products", catalog, PRODUCT_REASONS),
+        )
         return Planted(
             config=self.config,
             feeds={
-                "events": events.truth(
-                    EVENT_REASONS,
+                "events": FeedTruth(
+                    **events.accounts(EVENT_REASONS),
+                    repeated_files=events.repeated_files,
                     undeclared_columns=int(self.has_new_column),
                     late=int(events.rows[Dirt.LATE]),
                     odd_casing=int(events.rows[Dirt.ODD_CASING]),
                 ),
-                "purchases": purchases.truth(
-                    PURCHASE_REASONS,
+                "purchases": FeedTruth(
+                    **purchases.accounts(PURCHASE_REASONS),
                     reordered_headers=self.reordered_headers,
                     late=int(purchases.rows[Dirt.LATE]),
                     returns=int(purchases.rows[Dirt.RETURNED]),
                     missing_user_kept=int(purchases.rows[Dirt.MISSING_USER]),
                 ),
-                "products": catalog.truth(PRODUCT_REASONS),
+                "products": FeedTruth(**_Sums.total(catalog).accounts(PRODUCT_REASONS)),
+            },
+            days={
+                feed: {day: Accounts(**sums.accounts(reasons)) for day, sums in days.items()}
+                for feed, days, reasons in by_feed
             },
             customers=int(self.seen.sum()),
             products=self.config.products,
@@ -140,7 +159,7 @@ class Ledger:
 
 @dataclass
 class _Sums:
-    """Files and lines of one feed."""
+    """Files and lines of one feed, on one day or on all."""
 
     rows: Ints = field(default_factory=no_rows)
     """Lines by kind of dirt, repeated files not counted: (kinds,)."""
@@ -149,24 +168,31 @@ class _Sums:
     repeated_lines: int = 0
     repeated_rejected: int = 0
 
-    def add(self, rows: Ints, *, repeated: bool = False) -> None:
-        self.rows += rows
-        self.files += 1 + repeated
-        if repeated:
-            self.repeated_files += 1
-            self.repeated_lines += int(rows.sum())
-            self.repeated_rejected += int(rows[Dirt.BROKEN])
+    @classmethod
+    def of(cls, rows: Ints, *, repeated: bool = False) -> Self:
+        """A file with these lines, which may be there twice."""
+        if not repeated:
+            return cls(rows, files=1)
+        return cls(rows, 2, repeated_files=1, repeated_lines=int(rows.sum()), repeated_rejected=int(rows[Dirt.BROKEN]))
 
-    def truth(self, reasons: Sequence[Dirt], **noted: int) -> FeedTruth:
-        return FeedTruth(
-            files=self.files,
-            lines=int(self.rows.sum()) + self.repeated_lines,
-            rejected=int(self.rows[Dirt.BROKEN]) + self.repeated_rejected,
-            duplicates=int(self.rows[list(COPIES)].sum()) + self.repeated_lines - self.repeated_rejected,
-            quarantined_by_reason={reason.name.lower(): int(self.rows[reason]) for reason in reasons},
-            repeated_files=self.repeated_files,
-            **noted,
-        )
+    @classmethod
+    def total(cls, days: Mapping[date, "_Sums"]) -> Self:
+        """All days together."""
+        total = cls()
+        for sums in days.values():
+            for name, value in vars(sums).items():
+                setattr(total, name, getattr(total, name) + value)
+        return total
+
+    def accounts(self, reasons: Sequence[Dirt]) -> dict[str, Any]:
+        """The fields of `Accounts`."""
+        return {
+            "files": self.files,
+            "lines": int(self.rows.sum()) + self.repeated_lines,
+            "rejected": int(self.rows[Dirt.BROKEN]) + self.repeated_rejected,
+            "duplicates": int(self.rows[list(COPIES)].sum()) + self.repeated_lines - self.repeated_rejected,
+            "quarantined_by_reason": {reason.name.lower(): int(self.rows[reason]) for reason in reasons},
+        }
 
 
 def write_truth(folder: Path, truth: Planted, world: World) -> None:

@@ -108,12 +108,12 @@ def _declare(connection: duckdb.DuckDBPyConnection, sources: Sources) -> None:
         connection.execute("delete from raw.feeds")
         connection.execute("delete from raw.event_aliases")
         connection.executemany(
-            "insert into raw.feeds values (?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert into raw.feeds values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
                     *(feed.name, feed.kind, feed.time_zone, list(feed.timestamp_formats)),
                     *(sources.carries_purchases(feed), "products" in feed.carries, feed.cancelled_transaction_prefix),
-                    feed.decimal,
+                    *(feed.decimal, sources.declaration(feed)),
                 )
                 for feed in feeds
             ],

@@ -1,69 +1,69 @@
-with events as (
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_days_out_of_date',
+    on_schema_change='fail',
+    meta={'staged': 'stg_shop__events', 'instant': 'event_at'},
+) }}
+-- Read by the macros when the table is there already: -- depends_on: {{ ref('int_readings') }}
 
-    select * from {{ ref('stg_shop__events') }}
+{% set facts = [
+    'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id',
+    'transaction_id', 'quantity', 'price', 'product_name', 'category', 'brand',
+    'unreadable_event_type', 'unreadable_event_at', 'unreadable_quantity', 'unreadable_price',
+] %}
+{% set columns = facts + [
+    'is_transaction', 'cancelled_transaction_prefix', '_extra', '_feed', '_file', '_line', '_load_id', '_declaration',
+] %}
+{% set events = 'rows_of_days_out_of_date' if is_incremental() else ref('stg_shop__events') %}
 
-),
-
-known_products as (
+with known_products as (
 
     select distinct product_id from {{ ref('int_products_unioned') }}
 
 ),
 
+{% if is_incremental() -%}
+{{ rows_of_days_out_of_date(this, ref('stg_shop__events'), 'event_at', columns) }},
+
+{% endif -%}
 -- A repeat is a row that says in every column, undeclared ones included, what an earlier row of the same feed said.
-{{ copies_numbered('events', [
-    'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id',
-    'transaction_id', 'quantity', 'price', 'product_name', 'category', 'brand',
-    'unreadable_event_type', 'unreadable_event_at', 'unreadable_quantity', 'unreadable_price',
-]) }},
+{{ copies_found(events, facts) }},
 
 checked as (
 
     select
-        numbered.*,
+        events.*,
+        later_copies._line is not null as is_repeat,
         {{ broken_rules({
             'missing_user': 'user_id is null and not is_transaction',
-            'missing_product': 'numbered.product_id is null',
-            'unknown_product': 'numbered.product_id is not null and known_products.product_id is null',
+            'missing_product': 'events.product_id is null',
+            'unknown_product': 'events.product_id is not null and known_products.product_id is null',
             'unknown_event_type': 'event_type is null',
             'bad_timestamp': 'event_at is null',
             'bad_quantity': 'is_transaction and (quantity = 0 or unreadable_quantity is not null)',
             'bad_price': 'is_transaction and (price < 0 or unreadable_price is not null)',
         }) }} as broken_rules
-    from numbered
-    left join known_products on numbered.product_id = known_products.product_id
+    from {{ events }} as events
+    left join known_products on events.product_id = known_products.product_id
+    left join later_copies
+        on events._load_id = later_copies._load_id
+        and events._line = later_copies._line
 
 ),
 
 final as (
 
     select
-        event_id,
-        user_id,
-        product_id,
-        event_type,
-        event_at,
-        device,
-        session_id,
-        transaction_id,
-        quantity,
-        price,
-        is_transaction,
-        cancelled_transaction_prefix,
-        unreadable_event_type,
-        unreadable_event_at,
-        unreadable_quantity,
-        unreadable_price,
+        {% for column in columns -%}
+        {{ column }},
+        {% endfor -%}
+        {{ day_of('event_at') }} as _day,
         case
-            when copy_number > 1 then 'duplicate'
+            when is_repeat then 'duplicate'
             when broken_rules is not null then 'quarantined'
             else 'clean'
         end as row_status,
-        case when copy_number = 1 then broken_rules end as reasons,
-        _extra,
-        _feed,
-        _file,
-        _line
+        case when not is_repeat then broken_rules end as reasons
     from checked
 
 )

@@ -4,6 +4,28 @@ with products as (
 
 ),
 
+files as (
+
+    select
+        _feed,
+        _file,
+        {{ delivery_day('_file', 'max(updated_at)', 'max(loaded_at)') }} as delivery_day
+    from products
+    group by _feed, _file
+
+),
+
+-- A row without a date of its own says what was true on the day its file is about.
+dated as (
+
+    select
+        products.*,
+        coalesce(products.updated_at, cast(files.delivery_day as {{ dbt.type_timestamp() }})) as stated_at
+    from products
+    inner join files on products._feed = files._feed and products._file = files._file
+
+),
+
 -- A catalog is sent again and again: a version is a row whose facts differ from the product's version before.
 fingerprinted as (
 
@@ -12,7 +34,7 @@ fingerprinted as (
         {{ fingerprint([
             'product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available', 'unreadable_price',
         ]) }} as facts
-    from products
+    from dated
 
 ),
 
@@ -22,7 +44,7 @@ compared as (
         *,
         lag(facts) over (
             partition by _feed, product_id
-            order by updated_at nulls first, {{ natural_order('_file') }}, _file, _line
+            order by stated_at nulls first, {{ natural_order('_file') }}, _file, _line
         ) as facts_before
     from fingerprinted
 
@@ -52,6 +74,7 @@ final as (
         popularity_score,
         is_available,
         updated_at,
+        stated_at,
         unreadable_price,
         case
             when is_repeat then 'duplicate'
@@ -62,7 +85,8 @@ final as (
         _extra,
         _feed,
         _file,
-        _line
+        _line,
+        _load_id
     from checked
 
 )

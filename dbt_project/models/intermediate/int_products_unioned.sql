@@ -8,7 +8,7 @@ with catalog as (
         price,
         popularity_score,
         is_available,
-        updated_at as seen_at,
+        stated_at as seen_at,
         true as is_catalog,
         _feed,
         {{ natural_order('_file') }} as file_order,

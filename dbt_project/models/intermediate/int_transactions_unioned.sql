@@ -10,11 +10,13 @@ with purchases as (
         quantity,
         price,
         purchased_at,
+        _day as purchase_date,
         cast(null as {{ dbt.type_string() }}) as device,
         cancelled_transaction_prefix,
         _feed,
         _file,
-        _line
+        _line,
+        _load_id
     from {{ ref('int_purchases_classified') }}
     where row_status = 'clean'
 
@@ -30,11 +32,13 @@ purchase_events as (
         quantity,
         price,
         event_at as purchased_at,
+        _day as purchase_date,
         device,
         cancelled_transaction_prefix,
         _feed,
         _file,
-        _line
+        _line,
+        _load_id
     from {{ ref('int_events_classified') }}
     where row_status = 'clean' and is_transaction
 
@@ -72,12 +76,14 @@ final as (
         case when is_return then -abs(coalesce(quantity, 1)) else coalesce(quantity, 1) end as quantity,
         price,
         purchased_at,
+        purchase_date,
         is_return,
         session_id,
         device,
         _feed,
         _file,
-        _line
+        _line,
+        _load_id
     from flagged
 
 )

@@ -62,14 +62,17 @@ unioned as (
         event_type as action_type,
         event_type as weighed_as,
         event_at as action_at,
+        _day as action_date,
         1.0 as weight_factor,
         cast(null as {{ type_double() }}) as quantity,
         price,
         device,
         session_id,
+        cast(null as {{ dbt.type_string() }}) as transaction_id,
         _feed,
         _file,
-        _line
+        _line,
+        _load_id
     from events
     where event_type != 'purchase'
 
@@ -81,14 +84,17 @@ unioned as (
         case when is_return then 'return' else 'purchase' end as action_type,
         'purchase' as weighed_as,
         purchased_at as action_at,
+        purchase_date as action_date,
         purchases as weight_factor,
         quantity,
         price,
         device,
         session_id,
+        transaction_id,
         _feed,
         _file,
-        _line
+        _line,
+        _load_id
     from counted
 
 ),
@@ -99,16 +105,20 @@ final as (
         unioned.user_id,
         unioned.product_id,
         unioned.action_type,
+        unioned.weighed_as,
         unioned.action_at,
+        unioned.action_date,
         event_weights.weight * unioned.weight_factor as weight,
         event_weights.half_life_days,
         unioned.quantity,
         unioned.price,
         unioned.device,
         unioned.session_id,
+        unioned.transaction_id,
         unioned._feed,
         unioned._file,
-        unioned._line
+        unioned._line,
+        unioned._load_id
     from unioned
     inner join event_weights on unioned.weighed_as = event_weights.event_type
 

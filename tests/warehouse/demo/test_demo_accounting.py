@@ -31,6 +31,17 @@ def test_planted_products_are_what_the_catalog_holds(shop: Shop) -> None:
     assert +_counts(shop.planted, "products") == +audit_products(shop.landing)
 
 
+def test_the_days_of_each_feed_add_up_to_the_feed(shop: Shop) -> None:
+    for feed, days in shop.planted["days"].items():
+        total: Counter[str] = Counter()
+        for accounts in days.values():
+            total += Counter(accounts | accounts.pop("quarantined_by_reason"))
+        of_feed = _counts(shop.planted, feed)
+        assert +total == +Counter({name: of_feed[name] for name in total})
+        assert sum(total.values()) > 0
+    assert len(shop.planted["days"]["events"]) == shop.config.days
+
+
 def test_customers_products_and_transactions_are_those_of_the_clean_rows(shop: Shop) -> None:
     events, purchases = shop.events[1], shop.purchases[1]
     assert shop.planted["customers"] == len({row["user_id"] for row in (*events, *purchases)} - {None})

@@ -15,7 +15,8 @@ files as (
         sum(clean) as clean,
         sum(duplicates) as duplicates,
         sum(quarantined) as quarantined,
-        max(loaded_at) as last_loaded_at
+        max(loaded_at) as last_loaded_at,
+        max(newest_row_at) as newest_row_at
     from {{ ref('audit_files') }}
     group by feed
 
@@ -26,24 +27,6 @@ rejected_files as (
     select feed, count(*) as rejected_files
     from {{ source('raw', 'rejected_files') }}
     group by feed
-
-),
-
-dated_rows as (
-
-    select _feed, event_at as row_at from {{ ref('int_events_classified') }} where row_status = 'clean'
-    union all
-    select _feed, purchased_at as row_at from {{ ref('int_purchases_classified') }} where row_status = 'clean'
-    union all
-    select _feed, updated_at as row_at from {{ ref('int_products_classified') }} where row_status = 'clean'
-
-),
-
-newest_rows as (
-
-    select _feed, max(row_at) as newest_row_at
-    from dated_rows
-    group by _feed
 
 ),
 
@@ -58,11 +41,10 @@ final as (
         {% endfor -%}
         coalesce(rejected_files.rejected_files, 0) as rejected_files,
         files.last_loaded_at,
-        newest_rows.newest_row_at
+        files.newest_row_at
     from feeds
     left join files on feeds.feed = files.feed
     left join rejected_files on feeds.feed = rejected_files.feed
-    left join newest_rows on feeds.feed = newest_rows._feed
 
 )
 

@@ -4,26 +4,18 @@ with ledger as (
 
 ),
 
-classified as (
-
-    select _feed, _file, row_status from {{ ref('int_events_classified') }}
-    union all
-    select _feed, _file, row_status from {{ ref('int_purchases_classified') }}
-    union all
-    select _feed, _file, row_status from {{ ref('int_products_classified') }}
-
-),
-
 counted as (
 
     select
-        _feed,
-        _file,
-        count(case when row_status = 'clean' then 1 end) as clean,
-        count(case when row_status = 'duplicate' then 1 end) as duplicates,
-        count(case when row_status = 'quarantined' then 1 end) as quarantined
-    from classified
-    group by _feed, _file
+        feed,
+        path,
+        sum(case when row_status = 'clean' then rows end) as clean,
+        sum(case when row_status = 'duplicate' then rows end) as duplicates,
+        sum(case when row_status = 'quarantined' then rows end) as quarantined,
+        max(newest_row_at) as newest_row_at,
+        max(case when row_status = 'clean' then newest_row_at end) as newest_clean_row_at
+    from {{ ref('int_rows_counted') }}
+    group by feed, path
 
 ),
 
@@ -32,15 +24,20 @@ final as (
     select
         ledger.feed,
         ledger.path,
+        coalesce(
+            {{ delivery_day('ledger.path', 'counted.newest_row_at', 'ledger.loaded_at') }},
+            cast(ledger.loaded_at as date)
+        ) as delivery_day,
         ledger.lines,
         ledger.rows_loaded as loaded,
         ledger.rows_rejected as rejected,
-        coalesce(counted.clean, 0) as clean,
-        coalesce(counted.duplicates, 0) as duplicates,
-        coalesce(counted.quarantined, 0) as quarantined,
+        {% for count in ['clean', 'duplicates', 'quarantined'] -%}
+        cast(coalesce(counted.{{ count }}, 0) as {{ dbt.type_bigint() }}) as {{ count }},
+        {% endfor -%}
+        counted.newest_clean_row_at as newest_row_at,
         ledger.loaded_at
     from ledger
-    left join counted on ledger.feed = counted._feed and ledger.path = counted._file
+    left join counted on ledger.feed = counted.feed and ledger.path = counted.path
 
 )
 

@@ -1,31 +1,7 @@
-with quarantined as (
-
-    select _feed, reasons from {{ ref('quarantine_events') }}
-    union all
-    select _feed, reasons from {{ ref('quarantine_purchases') }}
-    union all
-    select _feed, reasons from {{ ref('quarantine_products') }}
-
-),
-
-split as (
-
-    select
-        _feed as feed,
-        {{ split_to_rows('reasons') }} as reason
-    from quarantined
-
-),
-
-final as (
-
-    select
-        feed,
-        reason,
-        count(*) as rows
-    from split
-    group by feed, reason
-
-)
-
-select * from final
+select
+    feed,
+    reason,
+    cast(sum(rows) as {{ dbt.type_bigint() }}) as rows
+from {{ ref('audit_feed_day_reasons') }}
+where outcome = 'quarantined'
+group by feed, reason

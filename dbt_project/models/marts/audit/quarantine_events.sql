@@ -1,23 +1,47 @@
 {{ config(materialized='view') }}
 
-select
-    _feed,
-    _file,
-    _line,
-    reasons,
-    user_id,
-    product_id,
-    event_type,
-    event_at,
-    device,
-    session_id,
-    transaction_id,
-    quantity,
-    price,
-    unreadable_event_type,
-    unreadable_event_at,
-    unreadable_quantity,
-    unreadable_price,
-    _extra
-from {{ ref('int_events_classified') }}
-where row_status = 'quarantined'
+with quarantined as (
+
+    select * from {{ ref('int_events_classified') }}
+    where row_status = 'quarantined'
+
+),
+
+arrived as (
+
+    select * from {{ source('raw', 'events') }}
+
+),
+
+final as (
+
+    select
+        quarantined._feed,
+        quarantined._file,
+        quarantined._line,
+        quarantined.reasons,
+        quarantined.user_id,
+        quarantined.product_id,
+        quarantined.event_type,
+        quarantined.event_at,
+        quarantined.device,
+        quarantined.session_id,
+        quarantined.transaction_id,
+        quarantined.quantity,
+        quarantined.price,
+        quarantined.unreadable_event_type,
+        quarantined.unreadable_event_at,
+        quarantined.unreadable_quantity,
+        quarantined.unreadable_price,
+        {{ raw_row('arrived', [
+            'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id',
+            'transaction_id', 'quantity', 'price', 'product_name', 'category', 'brand',
+        ]) }} as raw_row
+    from quarantined
+    left join arrived
+        on quarantined._load_id = arrived._load_id
+        and quarantined._line = arrived._line
+
+)
+
+select * from final

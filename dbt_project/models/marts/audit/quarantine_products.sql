@@ -1,19 +1,43 @@
 {{ config(materialized='view') }}
 
-select
-    _feed,
-    _file,
-    _line,
-    reasons,
-    product_id,
-    product_name,
-    category,
-    brand,
-    price,
-    popularity_score,
-    is_available,
-    updated_at,
-    unreadable_price,
-    _extra
-from {{ ref('int_products_classified') }}
-where row_status = 'quarantined'
+with quarantined as (
+
+    select * from {{ ref('int_products_classified') }}
+    where row_status = 'quarantined'
+
+),
+
+arrived as (
+
+    select * from {{ source('raw', 'products') }}
+
+),
+
+final as (
+
+    select
+        quarantined._feed,
+        quarantined._file,
+        quarantined._line,
+        quarantined.reasons,
+        quarantined.product_id,
+        quarantined.product_name,
+        quarantined.category,
+        quarantined.brand,
+        quarantined.price,
+        quarantined.popularity_score,
+        quarantined.is_available,
+        quarantined.updated_at,
+        quarantined.unreadable_price,
+        {{ raw_row('arrived', [
+            'product_id', 'product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available',
+            'updated_at',
+        ]) }} as raw_row
+    from quarantined
+    left join arrived
+        on quarantined._load_id = arrived._load_id
+        and quarantined._line = arrived._line
+
+)
+
+select * from final

@@ -1,19 +1,43 @@
 {{ config(materialized='view') }}
 
-select
-    _feed,
-    _file,
-    _line,
-    reasons,
-    transaction_id,
-    user_id,
-    product_id,
-    quantity,
-    price,
-    purchased_at,
-    unreadable_quantity,
-    unreadable_price,
-    unreadable_purchased_at,
-    _extra
-from {{ ref('int_purchases_classified') }}
-where row_status = 'quarantined'
+with quarantined as (
+
+    select * from {{ ref('int_purchases_classified') }}
+    where row_status = 'quarantined'
+
+),
+
+arrived as (
+
+    select * from {{ source('raw', 'purchases') }}
+
+),
+
+final as (
+
+    select
+        quarantined._feed,
+        quarantined._file,
+        quarantined._line,
+        quarantined.reasons,
+        quarantined.transaction_id,
+        quarantined.user_id,
+        quarantined.product_id,
+        quarantined.quantity,
+        quarantined.price,
+        quarantined.purchased_at,
+        quarantined.unreadable_quantity,
+        quarantined.unreadable_price,
+        quarantined.unreadable_purchased_at,
+        {{ raw_row('arrived', [
+            'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'purchased_at', 'product_name',
+            'category', 'brand',
+        ]) }} as raw_row
+    from quarantined
+    left join arrived
+        on quarantined._load_id = arrived._load_id
+        and quarantined._line = arrived._line
+
+)
+
+select * from final

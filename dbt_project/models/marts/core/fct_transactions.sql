@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 select
     transaction_id,
     user_id,
@@ -6,11 +8,12 @@ select
     price,
     quantity * price as amount,
     purchased_at,
-    cast(purchased_at as date) as purchase_date,
+    purchase_date,
     is_return,
     session_id,
     device,
     _feed,
     _file,
-    _line
+    _line,
+    _load_id
 from {{ ref('int_transactions_unioned') }}

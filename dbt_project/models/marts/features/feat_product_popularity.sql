@@ -1,65 +1,66 @@
 {% set windows = {'1d': 1, '7d': 7, '28d': 28} %}
 
-with actions as (
+with days as (
 
     select
         *,
-        action_type not in ('purchase', 'return') as is_event
-    from {{ ref('int_user_product_actions') }}
+        view_count + click_count + add_to_cart_count + remove_from_cart_count as event_count,
+        {{ dbt.dateadd('day', 1, 'action_date') }} as day_end
+    from {{ ref('int_product_days') }}
 
 ),
 
 spine as (
 
     select
-        as_of_name,
-        as_of,
-        {% for name, days in windows.items() %}
-        {{ dbt.dateadd('day', -days, 'as_of') }} as start_{{ name }}{{ ',' if not loop.last }}
+        *,
+        {% for name, length in windows.items() -%}
+        cast({{ dbt.dateadd('day', 1 - length, 'last_day') }} as date) as first_day_{{ name }}{{ ',' if not loop.last }}
         {% endfor %}
     from {{ ref('int_as_of_spine') }}
 
 ),
 
--- Purchases without a customer count here, though they tell nobody's taste.
 counted as (
 
     select
         spine.as_of_name,
         spine.as_of,
-        actions.product_id,
-        {% for name in windows %}
-        count(case when actions.is_event and actions.action_at >= spine.start_{{ name }} then 1 end)
-            as event_count_{{ name }},
-        count(case when actions.action_type = 'purchase' and actions.action_at >= spine.start_{{ name }} then 1 end)
-            as purchase_count_{{ name }},
-        {% endfor %}
-        count(case when actions.is_event then 1 end) as event_count,
-        count(case when actions.action_type = 'purchase' then 1 end) as purchase_count,
-        count(case when actions.action_type = 'return' then 1 end) as return_count,
-        {{ exact_sum('actions.weight * ' ~ decay('actions.action_at', 'spine.as_of', var('recent_days'))) }}
+        days.product_id,
+        {% for measure in ['event_count', 'purchase_count'] -%}
+        {% for name in windows -%}
+        coalesce(sum(case when days.action_date >= spine.first_day_{{ name }} then days.{{ measure }} end), 0)
+            as {{ measure }}_{{ name }},
+        {% endfor -%}
+        sum(days.{{ measure }}) as {{ measure }},
+        {% endfor -%}
+        sum(days.view_count) as view_count,
+        sum(days.return_count) as return_count,
+        {{ exact_sum('days.revenue') }} as revenue,
+        {{ exact_sum('days.popularity_at_day_end * ' ~ decay('days.day_end', 'spine.as_of', var('recent_days'))) }}
             as recent_popularity,
-        min(actions.action_at) as first_action_at,
-        max(actions.action_at) as last_action_at
-    from actions
-    inner join spine on actions.action_at < spine.as_of
-    group by spine.as_of_name, spine.as_of, actions.product_id
+        min(days.first_action_at) as first_action_at,
+        max(days.last_action_at) as last_action_at
+    from days
+    inner join spine on days.seen_from <= spine.position
+    group by spine.as_of_name, spine.as_of, days.product_id
 
 ),
 
 users as (
 
     select
-        interactions.as_of_name,
-        interactions.product_id,
-        {% for name in windows %}
-        count(case when interactions.last_interaction_at >= spine.start_{{ name }} then 1 end) as user_count_{{ name }},
-        {% endfor %}
+        spine.as_of_name,
+        totals.product_id,
+        {% for name in windows -%}
+        count(case when totals.last_interaction_at >= spine.first_day_{{ name }} then 1 end)
+            as user_count_{{ name }},
+        {% endfor -%}
         count(*) as user_count,
-        count(case when interactions.purchase_count > 0 then 1 end) as buyer_count
-    from {{ ref('feat_user_product_interactions') }} as interactions
-    inner join spine on interactions.as_of_name = spine.as_of_name
-    group by interactions.as_of_name, interactions.product_id
+        count(case when totals.purchase_count > 0 then 1 end) as buyer_count
+    from {{ ref('int_user_product_totals') }} as totals
+    inner join spine on totals.position = spine.position
+    group by spine.as_of_name, totals.product_id
 
 ),
 
@@ -69,17 +70,21 @@ final as (
         counted.as_of_name,
         counted.as_of,
         counted.product_id,
-        {% for name in windows %}
-        counted.event_count_{{ name }},
-        counted.purchase_count_{{ name }},
+        {% for name in windows -%}
+        cast(counted.event_count_{{ name }} as {{ dbt.type_bigint() }}) as event_count_{{ name }},
+        cast(counted.purchase_count_{{ name }} as {{ dbt.type_bigint() }}) as purchase_count_{{ name }},
         coalesce(users.user_count_{{ name }}, 0) as user_count_{{ name }},
-        {% endfor %}
-        counted.event_count,
-        counted.purchase_count,
-        counted.return_count,
+        {% endfor -%}
+        {% for measure in ['event_count', 'purchase_count', 'return_count'] -%}
+        cast(counted.{{ measure }} as {{ dbt.type_bigint() }}) as {{ measure }},
+        {% endfor -%}
         coalesce(users.user_count, 0) as user_count,
         coalesce(users.buyer_count, 0) as buyer_count,
-        cast(users.buyer_count as {{ type_double() }}) / users.user_count as conversion,
+        counted.revenue,
+        {{ share('users.buyer_count', 'users.user_count') }} as conversion,
+        {{ share('counted.purchase_count', 'counted.view_count') }} as purchases_per_view,
+        {{ share('counted.event_count_7d * 4', 'counted.event_count_28d') }} as event_trend,
+        {{ share('counted.purchase_count_7d * 4', 'counted.purchase_count_28d') }} as purchase_trend,
         counted.recent_popularity,
         counted.first_action_at,
         counted.last_action_at

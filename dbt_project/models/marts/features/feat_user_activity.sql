@@ -1,13 +1,22 @@
-with actions as (
+{% set windows = {'7d': 7, '28d': 28} %}
 
-    select * from {{ ref('int_user_product_actions') }}
-    where user_id is not null
+with days as (
+
+    select
+        *,
+        {{ weekday('action_date') }} >= 5 as is_weekend
+    from {{ ref('int_user_days') }}
 
 ),
 
 spine as (
 
-    select * from {{ ref('int_as_of_spine') }}
+    select
+        *,
+        {% for name, length in windows.items() -%}
+        cast({{ dbt.dateadd('day', 1 - length, 'last_day') }} as date) as first_day_{{ name }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from {{ ref('int_as_of_spine') }}
 
 ),
 
@@ -16,24 +25,32 @@ counted as (
     select
         spine.as_of_name,
         spine.as_of,
-        actions.user_id,
-        count(*) as action_count,
-        count(case when actions.action_type = 'view' then 1 end) as view_count,
-        count(case when actions.action_type = 'click' then 1 end) as click_count,
-        count(case when actions.action_type = 'add_to_cart' then 1 end) as add_to_cart_count,
-        count(case when actions.action_type = 'remove_from_cart' then 1 end) as remove_from_cart_count,
-        count(case when actions.action_type = 'purchase' then 1 end) as purchase_count,
-        count(case when actions.action_type = 'return' then 1 end) as return_count,
-        count(distinct cast(actions.action_at as date)) as active_days,
-        count(distinct actions.session_id) as session_count,
-        {{ exact_sum('actions.quantity * actions.price') }} as total_spend,
-        count(case when actions.device = 'mobile' then 1 end) as mobile_count,
-        count(case when actions.device in ('mobile', 'web') then 1 end) as known_device_count,
-        min(actions.action_at) as first_action_at,
-        max(actions.action_at) as last_action_at
-    from actions
-    inner join spine on actions.action_at < spine.as_of
-    group by spine.as_of_name, spine.as_of, actions.user_id
+        days.user_id,
+        cast(sum(days.action_count) as {{ dbt.type_bigint() }}) as action_count,
+        {% for name in windows -%}
+        cast(
+            coalesce(sum(case when days.action_date >= spine.first_day_{{ name }} then days.action_count end), 0)
+            as {{ dbt.type_bigint() }}
+        ) as action_count_{{ name }},
+        {% endfor -%}
+        {% for action_type in event_types() + ['return'] -%}
+        cast(sum(days.{{ action_type }}_count) as {{ dbt.type_bigint() }}) as {{ action_type }}_count,
+        {% endfor -%}
+        count(distinct days.action_date) as active_days,
+        cast(sum(days.session_count) as {{ dbt.type_bigint() }}) as session_count,
+        cast(sum(days.order_count) as {{ dbt.type_bigint() }}) as order_count,
+        {{ exact_sum('days.spend') }} as total_spend,
+        sum(days.mobile_count) as mobile_count,
+        sum(days.known_device_count) as known_device_count,
+        sum(days.daytime_count) as daytime_count,
+        sum(case when days.is_weekend then days.action_count else 0 end) as weekend_count,
+        min(days.action_date) as first_day,
+        max(days.action_date) as last_day,
+        min(days.first_action_at) as first_action_at,
+        max(days.last_action_at) as last_action_at
+    from days
+    inner join spine on days.seen_from <= spine.position
+    group by spine.as_of_name, spine.as_of, days.user_id
 
 ),
 
@@ -44,16 +61,25 @@ final as (
         as_of,
         user_id,
         action_count,
-        view_count,
-        click_count,
-        add_to_cart_count,
-        remove_from_cart_count,
-        purchase_count,
-        return_count,
+        {% for name in windows -%}
+        action_count_{{ name }},
+        {% endfor -%}
+        {% for action_type in event_types() + ['return'] -%}
+        {{ action_type }}_count,
+        {% endfor -%}
         active_days,
         session_count,
+        order_count,
         total_spend,
-        cast(mobile_count as {{ type_double() }}) / nullif(known_device_count, 0) as mobile_share,
+        total_spend / nullif(order_count, 0) as average_order_value,
+        {{ share('click_count', 'view_count') }} as click_rate,
+        {{ share('add_to_cart_count', 'view_count') }} as add_to_cart_rate,
+        {{ share('purchase_count', 'view_count') }} as purchase_rate,
+        {{ share('purchase_count', 'add_to_cart_count') }} as cart_purchase_rate,
+        {{ share('mobile_count', 'known_device_count') }} as mobile_share,
+        {{ share('weekend_count', 'action_count') }} as weekend_share,
+        {{ share('daytime_count', 'action_count') }} as daytime_share,
+        {{ share(dbt.datediff('first_day', 'last_day', 'day'), 'active_days - 1') }} as days_between_visits,
         {{ days_between('last_action_at', 'as_of') }} as recency_days,
         {{ days_between('first_action_at', 'as_of') }} as tenure_days,
         first_action_at,

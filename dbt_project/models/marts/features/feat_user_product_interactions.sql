@@ -1,7 +1,8 @@
-with actions as (
+{{ config(materialized='view') }}
 
-    select * from {{ ref('int_user_product_actions') }}
-    where user_id is not null
+with totals as (
+
+    select * from {{ ref('int_user_product_totals') }}
 
 ),
 
@@ -11,16 +12,53 @@ spine as (
 
 ),
 
--- Nothing at or after as_of may be seen.
-seen as (
+half_lives as (
+
+    select
+        {% for event_type in event_types() -%}
+        max(case when event_type = '{{ event_type }}' then half_life_days end) as {{ event_type }}_days
+        {{- ',' if not loop.last }}
+        {% endfor %}
+    from {{ ref('event_weights') }}
+
+),
+
+-- What is left at as_of of a weight of one at weighed_at.
+remainders as (
 
     select
         spine.as_of_name,
+        spine.position,
         spine.as_of,
-        actions.*,
-        actions.weight * {{ decay('actions.action_at', 'spine.as_of', 'actions.half_life_days') }} as decayed_weight
-    from actions
-    inner join spine on actions.action_at < spine.as_of
+        {% for event_type in event_types() -%}
+        {{ decay('spine.weighed_at', 'spine.as_of', 'half_lives.' ~ event_type ~ '_days') }} as {{ event_type }}_left
+        {{- ',' if not loop.last }}
+        {% endfor %}
+    from spine
+    cross join half_lives
+
+),
+
+weighed as (
+
+    select
+        remainders.as_of_name,
+        remainders.as_of,
+        totals.user_id,
+        totals.product_id,
+        {% for event_type in event_types() -%}
+        {{ '+ ' if not loop.first }}totals.{{ event_type }}_weight * remainders.{{ event_type }}_left
+        {% endfor -%}
+            as strength,
+        totals.interaction_count,
+        {% for action_type in event_types() + ['return'] -%}
+        totals.{{ action_type }}_count,
+        {% endfor -%}
+        totals.purchased_quantity,
+        totals.first_interaction_at,
+        totals.last_interaction_at
+    from totals
+    inner join remainders on totals.position = remainders.position
 
 ),
 
@@ -31,20 +69,16 @@ final as (
         as_of,
         user_id,
         product_id,
-        {{ exact_sum('decayed_weight') }} as strength,
-        {{ exact_sum('decayed_weight') }} / count(*) as average_strength,
-        count(*) as interaction_count,
-        count(case when action_type = 'view' then 1 end) as view_count,
-        count(case when action_type = 'click' then 1 end) as click_count,
-        count(case when action_type = 'add_to_cart' then 1 end) as add_to_cart_count,
-        count(case when action_type = 'remove_from_cart' then 1 end) as remove_from_cart_count,
-        count(case when action_type = 'purchase' then 1 end) as purchase_count,
-        count(case when action_type = 'return' then 1 end) as return_count,
-        {{ exact_sum('quantity') }} as purchased_quantity,
-        min(action_at) as first_interaction_at,
-        max(action_at) as last_interaction_at
-    from seen
-    group by as_of_name, as_of, user_id, product_id
+        strength,
+        strength / interaction_count as average_strength,
+        interaction_count,
+        {% for action_type in event_types() + ['return'] -%}
+        {{ action_type }}_count,
+        {% endfor -%}
+        purchased_quantity,
+        first_interaction_at,
+        last_interaction_at
+    from weighed
 
 )
 

@@ -1,13 +1,34 @@
-with actions as (
+{{ config(materialized='view') }}
+
+with days as (
 
     select
-        *,
-        row_number() over (
+        user_id,
+        action_date,
+        sum(action_count) over (
             partition by user_id
-            order by action_at desc, _feed desc, _file desc, _line desc
-        ) as action_number
-    from {{ ref('int_user_product_actions') }}
-    where user_id is not null
+            order by action_date desc, seen_from desc
+            rows between unbounded preceding and current row
+        ) - action_count as newer_actions
+    from {{ ref('int_user_days') }}
+
+),
+
+-- Whole days, as many as are needed: sorting every customer's actions would cost far more than the few more that this keeps.
+shown as (
+
+    select
+        user_id,
+        min(action_date) as first_day
+    from days
+    where newer_actions < {{ var('timeline_length') }}
+    group by user_id
+
+),
+
+actions as (
+
+    select * from {{ ref('int_user_product_actions') }}
 
 ),
 
@@ -21,7 +42,6 @@ final as (
 
     select
         actions.user_id,
-        cast(actions.action_number as integer) as action_number,
         actions.action_at,
         actions.action_type,
         actions.product_id,
@@ -30,10 +50,15 @@ final as (
         products.brand,
         actions.quantity,
         coalesce(actions.price, products.price) as price,
-        actions.device
+        actions.device,
+        actions._feed,
+        actions._file,
+        actions._line
     from actions
+    inner join shown
+        on actions.user_id = shown.user_id
+        and actions.action_date >= shown.first_day
     inner join products on actions.product_id = products.product_id
-    where actions.action_number <= {{ var('timeline_length') }}
 
 )
 

@@ -12,6 +12,12 @@ feeds as (
 
 ),
 
+files as (
+
+    select load_id, loaded_at from {{ source('raw', 'loaded_files') }}
+
+),
+
 aliases as (
 
     select * from {{ source('raw', 'event_aliases') }}
@@ -40,12 +46,16 @@ typed as (
         feeds.carries_purchases,
         feeds.carries_products,
         feeds.cancelled_transaction_prefix,
+        feeds.declaration as _declaration,
+        files.loaded_at,
         source._extra,
         source._feed,
         source._file,
-        source._line
+        source._line,
+        source._load_id
     from source
     left join feeds on source._feed = feeds.feed
+    left join files on source._load_id = files.load_id
 
 ),
 
@@ -54,7 +64,7 @@ translated as (
     select
         typed.*,
         aliases.event_type,
-        {{ plausible_timestamp('typed.event_at') }} as plausible_event_at
+        {{ plausible_timestamp('typed.event_at', 'typed.loaded_at') }} as plausible_event_at
     from typed
     left join aliases
         on typed._feed = aliases.feed
@@ -95,7 +105,9 @@ final as (
         _extra,
         _feed,
         _file,
-        _line
+        _line,
+        _load_id,
+        _declaration
     from translated
 
 )

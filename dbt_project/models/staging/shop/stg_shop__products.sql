@@ -6,6 +6,12 @@ with source as (
 
 ),
 
+files as (
+
+    select load_id, loaded_at from {{ source('raw', 'loaded_files') }}
+
+),
+
 typed as (
 
     select
@@ -21,7 +27,8 @@ typed as (
         _extra,
         _feed,
         _file,
-        _line
+        _line,
+        _load_id
     from source
 
 ),
@@ -36,13 +43,16 @@ final as (
         price,
         popularity_score,
         is_available,
-        {{ plausible_timestamp('updated_at') }} as updated_at,
+        {{ plausible_timestamp('typed.updated_at', 'files.loaded_at') }} as updated_at,
         case when price is null then price_text end as unreadable_price,
+        files.loaded_at,
         _extra,
         _feed,
         _file,
-        _line
+        _line,
+        typed._load_id
     from typed
+    left join files on typed._load_id = files.load_id
 
 )
 

@@ -12,6 +12,12 @@ feeds as (
 
 ),
 
+files as (
+
+    select load_id, loaded_at from {{ source('raw', 'loaded_files') }}
+
+),
+
 typed as (
 
     select
@@ -29,12 +35,16 @@ typed as (
         lower({{ clean_text('source.brand') }}) as brand,
         feeds.carries_products,
         feeds.cancelled_transaction_prefix,
+        feeds.declaration as _declaration,
+        files.loaded_at,
         source._extra,
         source._feed,
         source._file,
-        source._line
+        source._line,
+        source._load_id
     from source
     left join feeds on source._feed = feeds.feed
+    left join files on source._load_id = files.load_id
 
 ),
 
@@ -42,7 +52,7 @@ checked as (
 
     select
         *,
-        {{ plausible_timestamp('purchased_at') }} as plausible_purchased_at
+        {{ plausible_timestamp('purchased_at', 'loaded_at') }} as plausible_purchased_at
     from typed
 
 ),
@@ -67,7 +77,9 @@ final as (
         _extra,
         _feed,
         _file,
-        _line
+        _line,
+        _load_id,
+        _declaration
     from checked
 
 )

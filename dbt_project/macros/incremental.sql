@@ -1,0 +1,187 @@
+{#- Incremental models here replace whole days: a day is out of date when a file that it has rows of was read anew, when a
+    new file brings rows of it, or when the standing of one of its products changed. What is out of date is found by
+    comparing what was built with what it was built from, so a build that was cut off is made good by the next one, and the
+    result equals a full rebuild row for row. -#}
+
+{#- The UTC day of an instant; rows whose instant is unreadable share a day of their own. -#}
+{% macro day_of(instant) -%}
+    coalesce(cast({{ instant }} as date), date '0001-01-01')
+{%- endmacro %}
+
+{#- Readings of files (load_id, declaration) that the ledger has and the built table has not. -#}
+{% macro new_readings(built) -%}
+    select readings.load_id, readings.declaration
+    from {{ ref('int_readings') }} as readings
+    left join (select distinct _load_id, _declaration from {{ built }}) as known
+        on readings.load_id = known._load_id and readings.declaration = known._declaration
+    where known._load_id is null
+{%- endmacro %}
+
+{#- Days (day) of a table of classified rows that are out of date. `staged` is what it is built from. -#}
+{% macro days_out_of_date(built, staged, instant) -%}
+    select distinct built._day as day
+    from {{ built }} as built
+    left join {{ ref('int_readings') }} as readings
+        on built._load_id = readings.load_id and built._declaration = readings.declaration
+    where readings.load_id is null
+
+    union
+
+    select distinct {{ day_of(instant) }} as day
+    from {{ staged }}
+    where _load_id in (select load_id from ({{ new_readings(built) }}) as arriving)
+
+    union
+
+    select distinct built._day as day
+    from {{ built }} as built
+    inner join (select distinct product_id from {{ ref('int_products_unioned') }}) as products
+        on built.product_id = products.product_id
+    where built.reasons like '%unknown_product%'
+
+    union
+
+    select distinct built._day as day
+    from {{ built }} as built
+    left join (select distinct product_id from {{ ref('int_products_unioned') }}) as products
+        on built.product_id = products.product_id
+    where
+        built.row_status = 'clean'
+        and products.product_id is null
+{%- endmacro %}
+
+{#- CTEs, the last of them 'rows_of_days_out_of_date': what is to be classified again. -#}
+{% macro rows_of_days_out_of_date(built, staged, instant, columns) -%}
+days as (
+
+    {{ days_out_of_date(built, staged, instant) | indent(4) }}
+
+),
+
+arriving as (
+
+    select {{ columns | join(', ') }} from {{ staged }}
+    where _load_id in (select load_id from ({{ new_readings(built) }}) as new_readings)
+
+),
+
+staying as (
+
+    select {{ columns | join(', ') }} from {{ built }} as built
+    inner join {{ ref('int_readings') }} as readings
+        on built._load_id = readings.load_id and built._declaration = readings.declaration
+    where built._day in (select day from days)
+
+),
+
+rows_of_days_out_of_date as (
+
+    select * from arriving
+    union all
+    select * from staying
+
+)
+{%- endmacro %}
+
+{#- Incremental strategy 'replace_days_out_of_date' of the models that classify rows. Its query is that of the model's own
+    body, asked before anything is deleted. -#}
+{% macro get_incremental_replace_days_out_of_date_sql(arg_dict) -%}
+    {%- set target = arg_dict['target_relation'] -%}
+    {%- set staged = ref(config.require('meta')['staged']) -%}
+    delete from {{ target }}
+    where _day in ({{ days_out_of_date(target, staged, config.require('meta')['instant']) }});
+
+    {{ insert_all(target, arg_dict['temp_relation'], arg_dict['dest_columns']) }}
+{%- endmacro %}
+
+{% macro insert_all(target, source, columns) -%}
+    {%- set names = columns | map(attribute='quoted') | join(', ') -%}
+    insert into {{ target }} ({{ names }})
+    select {{ names }} from {{ source }};
+{%- endmacro %}
+
+{#- Models below replace the days whose content changed: int_action_days knows each day's version, and the rows of a day
+    carry the version that they were made from. -#}
+
+{#- Days (action_date, version) whose rows in the built table are missing or of another version; all when there is none. -#}
+{% macro changed_days(built) -%}
+    select
+        current_days.action_date,
+        current_days.version
+    from {{ ref('int_action_days') }} as current_days
+    {%- if is_incremental() %}
+    left join (select distinct action_date, day_version from {{ built }}) as built_days
+        on current_days.action_date = built_days.action_date
+        and current_days.version = built_days.day_version
+    where built_days.action_date is null
+    {%- endif %}
+{%- endmacro %}
+
+{#- Incremental strategy 'replace_changed_days'. -#}
+{% macro get_incremental_replace_changed_days_sql(arg_dict) -%}
+    {%- set target = arg_dict['target_relation'] -%}
+    delete from {{ target }}
+    where (action_date, day_version) not in (select action_date, version from {{ ref('int_action_days') }});
+
+    {{ insert_all(target, arg_dict['temp_relation'], arg_dict['dest_columns']) }}
+{%- endmacro %}
+
+{#- Where a table that has no days of its own keeps the versions of the days that it was made from; written in the
+    transaction that brings the table up to date. -#}
+{% macro day_versions_of(built) -%}
+    {{ built.incorporate(path={'identifier': built.identifier ~ '__day_versions'}) }}
+{%- endmacro %}
+
+{% macro record_day_versions(built) -%}
+    create or replace table {{ day_versions_of(built) }} as
+    select action_date, version from {{ ref('int_action_days') }}
+{%- endmacro %}
+
+{#- Pairs (user_id, product_id) with an action on a changed day, now or when the table was built. Of then, only a pair's first
+    and last day are known: one too many does no harm. -#}
+{% macro changed_pairs(built) -%}
+    with changed as (
+
+        select coalesce(current_days.action_date, built_days.action_date) as action_date
+        from {{ ref('int_action_days') }} as current_days
+        full outer join {{ day_versions_of(built) }} as built_days
+            on current_days.action_date = built_days.action_date
+        where
+            current_days.version is null
+            or built_days.version is null
+            or current_days.version != built_days.version
+
+    )
+
+    select
+        user_id,
+        product_id
+    from {{ ref('int_actions_on_spine') }}
+    where
+        user_id is not null
+        and action_date in (select action_date from changed)
+
+    union
+
+    select
+        totals.user_id,
+        totals.product_id
+    from {{ built }} as totals
+    where
+        totals.position = (select max(position) from {{ ref('int_as_of_spine') }})
+        and exists (
+            select 1 from changed
+            where
+                changed.action_date >= cast(totals.first_interaction_at as date)
+                and changed.action_date <= cast(totals.last_interaction_at as date)
+        )
+{%- endmacro %}
+
+{#- Incremental strategy 'replace_changed_pairs'. -#}
+{% macro get_incremental_replace_changed_pairs_sql(arg_dict) -%}
+    {%- set target = arg_dict['target_relation'] -%}
+    delete from {{ target }}
+    where (user_id, product_id) in (select user_id, product_id from ({{ changed_pairs(target) }}) as changed_pairs);
+
+    {{ insert_all(target, arg_dict['temp_relation'], arg_dict['dest_columns']) }}
+{%- endmacro %}

@@ -1,0 +1,20 @@
+with actions as (
+
+    select * from {{ ref('int_actions_on_spine') }}
+
+),
+
+final as (
+
+    select
+        action_date,
+        count(*) as action_count,
+        {{ rows_fingerprint([
+            '_load_id', '_line', 'action_type', 'action_at', 'weight', 'half_life_days', 'seen_from', 'weighed_at',
+        ]) }} as version
+    from actions
+    group by action_date
+
+)
+
+select * from final

@@ -1,0 +1,55 @@
+with files as (
+
+    select feed, path, delivery_day from {{ ref('audit_files') }}
+
+),
+
+quarantined as (
+
+    select
+        feed,
+        path,
+        'quarantined' as outcome,
+        {{ split_to_rows('reasons') }} as reason,
+        rows
+    from {{ ref('int_rows_counted') }}
+    where reasons is not null
+
+),
+
+-- Lines that fail alike are one reason: their errors differ in numbers only, '5 fields where the header has 7'.
+rejected as (
+
+    select
+        feed,
+        path,
+        'rejected' as outcome,
+        {{ replace_all('error', '(^| )[0-9]+', backreference(1) ~ 'N') }} as reason,
+        1 as rows
+    from {{ source('raw', 'rejected_rows') }}
+
+),
+
+reasons as (
+
+    select * from quarantined
+    union all
+    select * from rejected
+
+),
+
+final as (
+
+    select
+        reasons.feed,
+        files.delivery_day,
+        reasons.outcome,
+        reasons.reason,
+        cast(sum(reasons.rows) as {{ dbt.type_bigint() }}) as rows
+    from reasons
+    inner join files on reasons.feed = files.feed and reasons.path = files.path
+    group by reasons.feed, files.delivery_day, reasons.outcome, reasons.reason
+
+)
+
+select * from final

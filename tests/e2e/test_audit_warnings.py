@@ -1,0 +1,45 @@
+"""What is unusual about the newest days is said in words wherever dbt runs, and what is out of date as well."""
+
+import shutil
+from pathlib import Path
+
+import duckdb
+
+from orchestration.dbt import run_dbt
+from tests.e2e.conftest import Recomart
+from warehouse.settings import Settings
+
+TEST = "nothing_is_unusual_about_the_newest_days"
+
+
+def test_an_unusual_day_is_said_with_feed_and_figure_while_it_is_news(demo_warehouse: Settings, tmp_path: Path) -> None:
+    copy = Settings(warehouse=tmp_path)
+    shutil.copyfile(demo_warehouse.database, copy.database)
+    with duckdb.connect(str(copy.database)) as connection:
+        ((newest, old_warnings),) = connection.execute(
+            "select max(delivery_day), count(warning) from marts.audit_feed_days"
+        ).fetchall()
+        assert old_warnings > 0
+        connection.execute(
+            "update marts.audit_feed_days set warning = '3 lines where 900 are usual' "
+            "where feed = 'purchases' and delivery_day = ?",
+            [newest],
+        )
+    assert run_dbt(copy, "test", "--select", TEST).warnings == [
+        f"purchases of {newest}: 3 lines where 900 are usual",
+        f"{TEST}: Got 1 result, configured to warn if != 0",
+    ]
+
+
+def test_an_audit_that_files_were_loaded_after_says_so(
+    demo_warehouse: Settings, recomart: Recomart, tmp_path: Path
+) -> None:
+    copy = Settings(warehouse=tmp_path)
+    shutil.copyfile(demo_warehouse.database, copy.database)
+    assert recomart.json("audit", "--warehouse", tmp_path)["is_up_to_date"] is True
+    with duckdb.connect(str(copy.database)) as connection:
+        connection.execute(
+            "update raw.loaded_files set loaded_at = loaded_at + interval 1 hour where feed = 'products'"
+        )
+    assert recomart.json("audit", "--warehouse", tmp_path)["is_up_to_date"] is False
+    assert "files were loaded since dbt built last" in recomart("audit", "--warehouse", tmp_path).stdout
