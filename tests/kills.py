@@ -19,7 +19,7 @@ from warehouse.settings import Settings
 
 DELIVERED_SHOP = DemoConfig(customers=150, products=80, days=10, events=3_000, dirt=0.03)
 
-TOLD_BY_THE_RUN = ("_load_id", "load_id", "loaded_at", "last_loaded_at", "rejected_at", "changed_ns")
+TOLD_BY_THE_RUN = ("_load_id", "load_id", "loaded_at", "last_loaded_at", "rejected_at", "changed_ns", "hours_to_load")
 """Columns that say when, or as which reading, something was loaded: they differ between runs, and nothing else may."""
 
 Delivery = dict[str, bytes]

@@ -12,7 +12,7 @@ from warehouse.settings import Settings
 
 KILLS = 200
 
-BUILT = ("raw", "seeds", "staging", "intermediate", "marts")
+BUILT = ("raw", "seeds", "snapshots", "staging", "intermediate", "marts")
 
 
 @pytest.mark.slow
