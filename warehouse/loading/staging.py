@@ -1,12 +1,13 @@
 """From records to raw rows, in SQL: parse the text, pick the mapped columns by name, keep the rest as JSON."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from warehouse.sources import COLUMNS, Feed
+from warehouse.sources import COLUMNS, Feed, json_keys
 
 PARSED = "parsed_records"
 """Temporary table: path, load_id, line, text, error, values_ (the mapped columns in table order), extra."""
@@ -26,18 +27,54 @@ def _list(items: Iterable[str]) -> str:
     return "[" + ", ".join(items) + "]"
 
 
-def _json_pointer(key: str) -> str:
-    return _literal("/" + key.replace("~", "~0").replace("/", "~1"))
+def _json_pointer(keys: Sequence[str]) -> str:
+    return _literal("".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys))
 
 
-def _parse_json(feed: Feed, relation: str) -> str:
-    pointers = [
-        _json_pointer(feed.columns[column]) if column in feed.columns else None for column in COLUMNS[feed.kind]
-    ]
-    mapped = [pointer for pointer in pointers if pointer]
-    places = iter(range(1, len(mapped) + 1))
-    values = _list(f"found[{next(places)}]" if pointer else "null" for pointer in pointers)
-    removal = _literal(json.dumps(dict.fromkeys(feed.columns.values())))
+def _nested(keys: Sequence[str], value: Any) -> Any:
+    """The value as the only one inside objects of these keys."""
+    return _nested(keys[:-1], {keys[-1]: value}) if keys else value
+
+
+def _are_objects(keys: Sequence[str]) -> str:
+    """Whether an object lies at every step of the way in JSON `rest`."""
+    steps = (_json_pointer(keys[: depth + 1]) for depth in range(len(keys)))
+    return " and ".join(f"json_type(rest, {step}) = 'OBJECT'" for step in steps) or "true"
+
+
+def _removals(paths: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """Expressions that turn JSON `rest` into the same without the values under the paths, to be applied in turn.
+
+    A merge patch makes an object of whatever it finds on the way, so what lies deeper is removed only where objects are
+    on the way; an object that has lost its last key goes with it.
+    """
+    by_parent: dict[tuple[str, ...], list[str]] = {}
+    for path in paths:
+        by_parent.setdefault(path[:-1], []).append(path[-1])
+    for parent, keys in sorted(by_parent.items(), key=lambda item: -len(item[0])):
+        removal = _literal(json.dumps(_nested(parent, dict.fromkeys(keys))))
+        yield f"case when {_are_objects(parent)} then json_merge_patch(rest, {removal}) else rest end"
+        for depth in range(len(parent), 0, -1):
+            emptied = f"json_extract(rest, {_json_pointer(parent[:depth])})::varchar = '{{}}'"
+            removal = _literal(json.dumps(_nested(parent[: depth - 1], {parent[depth - 1]: None})))
+            condition = f"{_are_objects(parent[: depth - 1])} and {emptied}"
+            yield f"case when {condition} then json_merge_patch(rest, {removal}) else rest end"
+
+
+def _parse_json(feed: Feed) -> str:
+    paths = {column: json_keys(name) for column, name in feed.columns.items()}
+    places = {column: place for place, column in enumerate(paths, start=1)}
+    values = _list(f"found[{places[column]}]" if column in paths else "null" for column in COLUMNS[feed.kind])
+    removals = list(_removals(dict.fromkeys(paths.values())))
+    steps = "".join(
+        f"""
+        rest_{number} as (
+            select * exclude (rest), {removal} as rest,
+            from rest_{number - 1}
+        ),
+        """
+        for number, removal in enumerate(removals, start=1)
+    )
     return f"""
         with checked as (
             select
@@ -50,29 +87,33 @@ def _parse_json(feed: Feed, relation: str) -> str:
                     when not json_valid(text) then 'the line is no valid JSON'
                     when json_type(text) <> 'OBJECT' then 'the JSON value is no object'
                 end as error,
-            from {relation}
+            from records
         ),
 
-        found as (
+        rest_0 as (
             select
                 *,
-                case when error is null then json_extract_string(text, {_list(mapped)}) end as found,
-                case when error is null then nullif(json_merge_patch(text, {removal})::varchar, '{{}}') end as extra,
+                case
+                    when error is null then json_extract_string(text, {_list(map(_json_pointer, paths.values()))})
+                end as found,
+                case when error is null then text end as rest,
             from checked
+        ),
+        {steps}
+        final as (
+            select
+                path,
+                load_id,
+                line,
+                rtrim(text, chr(13) || chr(10)) as text,
+                error,
+                {values} as values_,
+                case when error is null then nullif(rest::varchar, '{{}}') end as extra,
+            from rest_{len(removals)}
         )
 
-        select path, load_id, line, rtrim(text, chr(13) || chr(10)) as text, error, {values} as values_, extra,
-        from found
+        from final
     """
-
-
-def _take_document_apart(feed: Feed) -> str:
-    """The list of a JSON document, one record for each element, every value as it was written."""
-    where = _literal(feed.records_path + "[*]")
-    return f"""(
-        select path, load_id, generate_subscripts(elements, 1) as line, unnest(elements)::varchar as text, error,
-        from (select path, load_id, json_extract(text, {where}) as elements, error, from records)
-    )"""
 
 
 def _parse_csv(feed: Feed, header: tuple[str, ...]) -> str:
@@ -92,13 +133,7 @@ def stage(connection: duckdb.DuckDBPyConnection, feed: Feed, header: tuple[str, 
     `records` has path, load_id, line, text, error and, for CSV, fields.
     """
     connection.register("records", records)
-    match feed.format:
-        case "csv":
-            query = _parse_csv(feed, header)
-        case "jsonl":
-            query = _parse_json(feed, "records")
-        case "json":
-            query = _parse_json(feed, _take_document_apart(feed))
+    query = _parse_csv(feed, header) if feed.format == "csv" else _parse_json(feed)
     connection.execute(f"create or replace temp table {PARSED} as {query}")
     connection.unregister("records")
 
@@ -140,7 +175,7 @@ def note_columns(connection: duckdb.DuckDBPyConnection, feed: Feed, header: tupl
             group by key
             """
         ).fetchall()
-        seen = {**dict.fromkeys(declared, first_path), **dict(rows)}
+        seen = {**dict(rows), **dict.fromkeys(declared, first_path)}
     connection.executemany(
         """
         insert into raw.seen_columns (feed, column_name, is_declared, first_path)
