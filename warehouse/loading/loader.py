@@ -14,7 +14,7 @@ from warehouse.loading.files import ChangingFileError, LandingFile, NewFile, Rea
 from warehouse.loading.plan import Plan, make_plan
 from warehouse.loading.records import read_records
 from warehouse.loading.reports import FeedReport, LoadReport, Progress
-from warehouse.loading.staging import COUNT_ROWS, insert_staged, note_columns, stage
+from warehouse.loading.staging import insert, note_columns
 from warehouse.settings import Settings
 from warehouse.sources import Feed, Sources, read_sources
 
@@ -209,12 +209,10 @@ class _Loader:
         for header, records in self._pieces(batch, readings, failed):
             if failed:
                 continue
-            stage(self._connection, feed, header, records)
-            for path, loaded, rejected in self._connection.execute(COUNT_ROWS).fetchall():
+            for path, (loaded, rejected) in insert(self._connection, feed, header, records).items():
                 readings[path].loaded += loaded
                 readings[path].rejected += rejected
-            insert_staged(self._connection, feed)
-            note_columns(self._connection, feed, header, records["path"][0].as_py())
+            note_columns(self._connection, feed, header, records)
         if failed:
             raise _FailedFilesError(failed)
         ledger.enter(self._connection, feed, batch, readings)
