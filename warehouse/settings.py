@@ -26,7 +26,7 @@ class Settings(BaseSettings):
     sources: Path = PROJECT_ROOT / "warehouse" / "sources.yml"
     """YAML file that declares the feeds of this shop."""
 
-    memory_limit: str = "4GB"
+    memory_limit: str = "2GB"
     """Memory that DuckDB may use before it spills to disk, as DuckDB writes it (`500MB`, `4GB`)."""
 
     threads: int = Field(default=2, ge=1)

@@ -247,10 +247,10 @@ class Sources(BaseModel):
         has_purchases = any(other.kind == "purchases" for other in self.feeds.values())
         return feed.kind == "events" and ("purchases" in feed.carries or not has_purchases)
 
-    def declaration(self, feed: Feed) -> str:
+    def declaration(self, feed: Feed) -> int:
         """Fingerprint of all that decides what the feed's rows mean; when it changes, they are classified again."""
         said = f"{feed.model_dump_json()} {self.carries_purchases(feed)}"
-        return hashlib.sha256(said.encode()).hexdigest()
+        return int.from_bytes(hashlib.sha256(said.encode()).digest()[:7], "big")
 
 
 class _UniqueKeys(yaml.SafeLoader):

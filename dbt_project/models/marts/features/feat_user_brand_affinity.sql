@@ -1,3 +1,1 @@
-{{ config(materialized='view') }}
-
 {{ affinity_to('brand') }}
