@@ -22,7 +22,7 @@ from orchestration.recommending import Recommendations
 from orchestration.rejects import Rejects
 from orchestration.status import FeedStatus
 from orchestration.steps import PipelineListener
-from warehouse.fetching.fetcher import FetchProgress, FetchReport
+from warehouse.fetching.fetch import FetchProgress, FetchReport
 from warehouse.loading.reports import LoadReport
 from warehouse.loading.reports import Progress as LoadProgress
 

@@ -9,7 +9,7 @@ from models_ml.config import TrainConfig
 from orchestration.dbt import AFTER_MODEL, BEFORE_MODEL, BUILD, DbtProgress, DbtResult, published_tables, run_dbt
 from orchestration.resources import peak_memory_mib
 from orchestration.training import TrainingSummary, train
-from warehouse.fetching.fetcher import FetchProgress, FetchReport, fetch, services
+from warehouse.fetching.fetch import FetchProgress, FetchReport, fetch, services
 from warehouse.loading.loader import load
 from warehouse.loading.reports import LoadReport, Progress
 from warehouse.publish import Published, publish

@@ -14,7 +14,7 @@ from orchestration.assets.common import (
 from orchestration.assets.landing import landing_key, observe_landing
 from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.steps import describe_fetch
-from warehouse.fetching.fetcher import fetch
+from warehouse.fetching.fetch import fetch
 from warehouse.loading.loader import load
 from warehouse.sources import COLUMNS
 

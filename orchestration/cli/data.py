@@ -8,12 +8,11 @@ import typer
 
 from orchestration import auditing, console, steps
 from orchestration.cli.options import Json, Landing, SourcesFile, Warehouse, app, settings_from
-from orchestration.profile.page import write_profile
 from orchestration.rejects import rejects
 from orchestration.status import feed_status
 from warehouse.errors import RecomartError
-from warehouse.fetching.fetcher import fetch as fetch_catalogs
-from warehouse.fetching.fetcher import services
+from warehouse.fetching.fetch import fetch as fetch_catalogs
+from warehouse.fetching.fetch import services
 from warehouse.loading.loader import load as load_landing
 from warehouse.loading.reloading import parse_days
 from warehouse.loading.reloading import reload as reload_files
@@ -144,6 +143,9 @@ def profile(
     as_json: Json = False,
 ) -> None:
     """Write a page of pictures that says what the shop's data are like, in one HTML file."""
+    # Here, because matplotlib takes most of a second to import, which every other command would pay.
+    from orchestration.profile.page import write_profile
+
     with console.StepProgress() as progress:
         progress.on_step("profile")
         page = write_profile(settings_from(warehouse=warehouse), output)

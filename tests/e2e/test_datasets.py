@@ -32,6 +32,9 @@ def settings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory,
     copy = Settings(warehouse=tmp_path_factory.mktemp("moved_on") / "warehouse")
     shutil.copytree(demo_warehouse.warehouse, copy.warehouse, ignore=shutil.ignore_patterns("landing", "serving"))
     with writer(copy) as connection:
+        connection.execute("create table marts.moved_on as from marts.feat_user_product_interactions")
+        connection.execute("drop view marts.feat_user_product_interactions")
+        connection.execute("alter table marts.moved_on rename to feat_user_product_interactions")
         connection.execute(f"delete from marts.feat_user_product_interactions where {GONE}")
         connection.execute(
             """

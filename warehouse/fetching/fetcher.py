@@ -1,4 +1,4 @@
-"""Fetch the feeds that a web service hands out: each into one file that is complete when it appears.
+"""Fetch a feed that a web service hands out into one file that is complete when it appears.
 
 A catalog may change while it is paged. Where pages are numbers, offsets or links, a product that moves to an earlier
 page is never seen, and one more that is new makes up for it in the count, so that not even a declared `total` would
@@ -9,98 +9,30 @@ records or where the number of ids is not the `total` that every page declares.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 from warehouse.errors import RecomartError
 from warehouse.fetching.checkpoint import Checkpoint, State
 from warehouse.fetching.credentials import Credentials
 from warehouse.fetching.declaration import Api, Offsets, PageNumbers
+from warehouse.fetching.fetch import FetchedFeed, FetchProgress
 from warehouse.fetching.files import FetchedFiles
 from warehouse.fetching.pages import Page, Service
 from warehouse.fetching.records import ContradictionError, Records, as_record
 from warehouse.fetching.session import PatientSession, RefusedError, ServiceError
-from warehouse.settings import Settings
-from warehouse.sources import Feed, read_sources
+from warehouse.sources import Feed
 
 MOST_FRUITLESS_PAGES = 20
 """Pages in a row without a new record, after which paging is taken to go on for ever."""
-
-
-class FetchProgress(NamedTuple):
-    """How far a fetch is."""
-
-    feed: str
-    reading: int
-    pages: int
-    records: int
-    total: int | None
-    """Records in all, where the service tells."""
-
-    waiting: str = ""
-    """Why the fetch waits, if it does."""
-
-
-@dataclass
-class FetchedFeed:
-    """What one fetch did for one feed."""
-
-    records: int
-    file: str
-    """The file that holds them, relative to the landing folder."""
-
-    is_new: bool
-    """False where the newest fetched file holds the very same records, so that no other was written."""
-
-    readings: int
-    requests: int
-    resumed_pages: int
-    """Pages that an earlier, broken-off fetch had read and that were not asked for again."""
-
-    seconds: float
-
-
-@dataclass
-class FetchReport:
-    """What one fetch did."""
-
-    feeds: dict[str, FetchedFeed] = field(default_factory=dict)
-    seconds: float = 0.0
 
 
 class _ChangedError(Exception):
     """The catalog changed during a reading, which tells nothing then."""
 
 
-def services(settings: Settings) -> list[tuple[Feed, Api]]:
-    """The feeds that declare a web service, each with it.
-
-    Raises:
-        RecomartError: The sources file is missing or wrong.
-    """
-    return [(feed, feed.api) for feed in read_sources(settings.sources).feeds.values() if feed.api]
-
-
-def fetch(settings: Settings, on_progress: Callable[[FetchProgress], None] = lambda _: None) -> FetchReport:
-    """Fetch every feed that declares a web service into a new landing file, unless nothing changed.
-
-    A fetch that fails or is killed shows nothing, keeps the pages it has, and is resumed by the next one.
-
-    Raises:
-        RecomartError: The sources file is wrong, a secret is missing, a service does not answer or never holds still,
-            or another process is fetching; the message names the feed.
-    """
-    started = time.perf_counter()
-    report = FetchReport()
-    for feed, api in services(settings):
-        report.feeds[feed.name] = _fetch_feed(feed, api, settings.landing_dir, on_progress)
-    report.seconds = time.perf_counter() - started
-    return report
-
-
-def _fetch_feed(feed: Feed, api: Api, landing: Path, on_progress: Callable[[FetchProgress], None]) -> FetchedFeed:
+def fetch_feed(feed: Feed, api: Api, landing: Path, on_progress: Callable[[FetchProgress], None]) -> FetchedFeed:
+    """Fetch one feed; see `fetch`."""
     place = f"feeds.{feed.name}.api"
     try:
         credentials = Credentials(api.auth)
