@@ -25,7 +25,7 @@ final as (
     select
         actions.product_id,
         actions.action_date,
-        days.version as day_version,
+        max(days.version) as day_version,
         actions.seen_from,
         {{ action_counts('actions') }},
         sum({{ exact('actions.quantity') }}) as quantity,
@@ -36,7 +36,7 @@ final as (
         max(actions.action_at) as last_action_at
     from actions
     inner join days on actions.action_date = days.action_date
-    group by actions.product_id, actions.action_date, days.version, actions.seen_from
+    group by actions.product_id, actions.action_date, actions.seen_from
 
 )
 

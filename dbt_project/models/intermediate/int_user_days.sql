@@ -22,7 +22,7 @@ final as (
     select
         actions.user_id,
         actions.action_date,
-        days.version as day_version,
+        max(days.version) as day_version,
         actions.seen_from,
         {{ action_counts('actions') }},
         count(*) as action_count,
@@ -36,7 +36,7 @@ final as (
         max(actions.action_at) as last_action_at
     from actions
     inner join days on actions.action_date = days.action_date
-    group by actions.user_id, actions.action_date, days.version, actions.seen_from
+    group by actions.user_id, actions.action_date, actions.seen_from
 
 )
 

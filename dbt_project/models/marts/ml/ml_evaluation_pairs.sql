@@ -1,3 +1,4 @@
+-- An action of a window is first seen by the next instant of the spine, which is the window's end.
 with windows as (
 
     select * from {{ ref('int_as_of_spine') }}
@@ -10,21 +11,20 @@ positive_pairs as (
 
     select
         windows.as_of_name,
+        windows.position,
         actions.user_id,
         actions.product_id
-    from {{ ref('int_user_product_actions') }} as actions
-    inner join windows
-        on actions.action_at >= windows.as_of
-        and actions.action_at < windows.window_end
+    from {{ ref('int_actions_on_spine') }} as actions
+    inner join windows on actions.seen_from = windows.position + 1
     where actions.user_id is not null
-    group by windows.as_of_name, actions.user_id, actions.product_id
+    group by windows.as_of_name, windows.position, actions.user_id, actions.product_id
     having sum({{ exact('actions.weight') }}) > 0.000001
 
 ),
 
 seen_pairs as (
 
-    select as_of_name, user_id, product_id from {{ ref('feat_user_product_interactions') }}
+    select position, user_id, product_id from {{ ref('int_user_product_totals') }}
 
 ),
 
@@ -53,7 +53,7 @@ final as (
         on positive_pairs.as_of_name = known_products.as_of_name
         and positive_pairs.product_id = known_products.product_id
     left join seen_pairs
-        on positive_pairs.as_of_name = seen_pairs.as_of_name
+        on positive_pairs.position = seen_pairs.position
         and positive_pairs.user_id = seen_pairs.user_id
         and positive_pairs.product_id = seen_pairs.product_id
     left join known_users
