@@ -8,6 +8,7 @@ ENVIRONMENT := .venv/.installed
 # Nothing phones home.
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DAGSTER_DISABLE_TELEMETRY := true
+export RUNTIME__DLTHUB_TELEMETRY := false
 export STREAMLIT_BROWSER_GATHER_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
@@ -61,5 +62,5 @@ docs: install  ## dbt's documentation site of every table
 clean:  ## remove the environment and everything that was generated
 	rm -rf .venv .env .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info dbt_project/target dbt_project/logs
 	rm -rf warehouse/landing warehouse/demo_truth warehouse/serving warehouse/models warehouse/datasets
-	rm -rf warehouse/target warehouse/logs warehouse/*.duckdb warehouse/*.duckdb.wal
+	rm -rf warehouse/target warehouse/logs warehouse/profile.html warehouse/*.duckdb warehouse/*.duckdb.wal
 	git clean -fdXq orchestration/dagster_home

@@ -2,8 +2,6 @@
 
 import hashlib
 import platform
-import shutil
-import tempfile
 from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import version
@@ -19,6 +17,7 @@ from torch import Tensor
 
 from models_ml.config import TrainConfig
 from models_ml.errors import ModelError
+from models_ml.folders import whole_folder
 
 CARD, TENSORS, USERS, PRODUCTS = "card.json", "tensors.safetensors", "users.parquet", "products.parquet"
 
@@ -73,22 +72,16 @@ def library_versions() -> dict[str, str]:
 def write_artifact(
     path: Path, card: ModelCard, users: pa.Array, products: pa.Array, tensors: Mapping[str, Tensor]
 ) -> None:
-    """Write the folder `path` beside itself first, then rename it; ModelError when it exists already."""
+    """Write the folder `path`, whole or not at all; ModelError when it exists already."""
     if path.exists():
         raise ModelError(f"{path} exists already; an artifact is never overwritten, save under another run id")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, temporary / TENSORS)
+    with whole_folder(path) as unfinished:
+        save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, unfinished / TENSORS)
         for name, column, ids in ((USERS, "user_id", users), (PRODUCTS, "product_id", products)):
-            pq.write_table(pa.table({column: ids}), temporary / name, compression="zstd")
-        files = {name: _sha256(temporary / name) for name in (TENSORS, USERS, PRODUCTS)}
+            pq.write_table(pa.table({column: ids}), unfinished / name, compression="zstd")
+        files = {name: _sha256(unfinished / name) for name in (TENSORS, USERS, PRODUCTS)}
         complete = card.model_copy(update={"versions": library_versions(), "files": files})
-        (temporary / CARD).write_text(complete.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        temporary.chmod(0o755)
-        temporary.rename(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        (unfinished / CARD).write_text(complete.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def read_artifact(path: Path) -> tuple[ModelCard, pa.Array, pa.Array, dict[str, Tensor]]:

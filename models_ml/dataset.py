@@ -1,94 +1,150 @@
-"""Versions of the training rows: a hash of their content, and the rows themselves as Parquet under that hash."""
+"""What a training run reads, in the one layout whose content is hashed: the same rows give the same hash anywhere."""
 
 import hashlib
-import json
-import os
-import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
+from functools import cached_property
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from models_ml.errors import ModelError
 from models_ml.interactions import require_columns
 
-SCHEMA = pa.schema(
-    [
-        ("as_of", pa.timestamp("us")),
-        ("user_id", pa.large_string()),
-        ("product_id", pa.large_string()),
-        ("strength", pa.float64()),
-        ("interaction_count", pa.int64()),
-        ("has_purchased", pa.bool_()),
-        ("first_interaction_at", pa.timestamp("us")),
-        ("last_interaction_at", pa.timestamp("us")),
-    ]
-)
-"""The columns of a training row."""
+
+class Layout(NamedTuple):
+    """How a table of a dataset looks."""
+
+    schema: pa.Schema
+    keys: tuple[str, ...]
+    """The columns that its rows are ordered by; no two rows share them."""
+
+
+LAYOUTS = {
+    "interactions": Layout(
+        pa.schema(
+            [
+                ("as_of_name", pa.large_string()),
+                ("as_of", pa.timestamp("us")),
+                ("user_id", pa.large_string()),
+                ("product_id", pa.large_string()),
+                ("strength", pa.float64()),
+                ("interaction_count", pa.int64()),
+                ("has_purchased", pa.bool_()),
+                ("first_interaction_at", pa.timestamp("us")),
+                ("last_interaction_at", pa.timestamp("us")),
+            ]
+        ),
+        ("as_of_name", "user_id", "product_id"),
+    ),
+    "product_features": Layout(
+        pa.schema([("as_of_name", pa.large_string()), ("product_id", pa.large_string()), ("popularity", pa.float64())]),
+        ("as_of_name", "product_id"),
+    ),
+    "evaluation_pairs": Layout(
+        pa.schema(
+            [
+                ("as_of_name", pa.large_string()),
+                ("user_id", pa.large_string()),
+                ("product_id", pa.large_string()),
+                ("is_known_user", pa.bool_()),
+            ]
+        ),
+        ("as_of_name", "user_id", "product_id"),
+    ),
+}
+"""The tables of a dataset: what a run reads of the marts ml_interactions, ml_product_features and ml_evaluation_pairs.
+
+All that decides over the factors is in them, the validation window that picks the number of sweeps included, so that a
+whole training can be repeated from a dataset alone.
+"""
 
 
 @dataclass(frozen=True)
-class DatasetVersion:
-    """What a model is trained on, named by its content."""
+class Dataset:
+    """The three tables that a run reads; make one with `Dataset.of`."""
 
-    dataset_hash: str
-    created_at: datetime
-    as_of: datetime
-    interactions: int
-    users: int
-    products: int
-    first_interaction_at: datetime
-    last_interaction_at: datetime
-    settings: str
-    """JSON of whatever the caller says the rows were made with."""
+    interactions: pa.Table
+    product_features: pa.Table
+    evaluation_pairs: pa.Table
 
     @classmethod
-    def of(cls, rows: pa.Table, settings: Mapping[str, object] | None = None) -> "DatasetVersion":
-        """Describe `rows` as `training_rows` returns them."""
-        return cls(
-            dataset_hash=content_hash(rows),
-            created_at=datetime.now(UTC).replace(tzinfo=None),
-            as_of=pc.max(rows["as_of"]).as_py(),
-            interactions=rows.num_rows,
-            users=pc.count_distinct(rows["user_id"]).as_py(),
-            products=pc.count_distinct(rows["product_id"]).as_py(),
-            first_interaction_at=pc.min(rows["first_interaction_at"]).as_py(),
-            last_interaction_at=pc.max(rows["last_interaction_at"]).as_py(),
-            settings=json.dumps(settings or {}, sort_keys=True),
+    def of(cls, interactions: pa.Table, product_features: pa.Table, evaluation_pairs: pa.Table) -> "Dataset":
+        """Take what `LAYOUTS` names of the marts' rows, of every as_of_name; fast when they are in its order already.
+
+        Raises ModelError when a column is missing, holds something else than it should, or is null somewhere; and when
+        there are no interactions as of now.
+        """
+        tables = {
+            "interactions": interactions,
+            "product_features": product_features,
+            "evaluation_pairs": evaluation_pairs,
+        }
+        dataset = cls(**{name: laid_out(table, name) for name, table in tables.items()})
+        if not dataset.now.num_rows:
+            raise ModelError("there are no interactions as of now; load events or purchases with a customer first")
+        return dataset
+
+    @property
+    def tables(self) -> dict[str, pa.Table]:
+        """The tables by name."""
+        return {name: getattr(self, name) for name in LAYOUTS}
+
+    @cached_property
+    def now(self) -> pa.Table:
+        """The interactions that the model which serves is fitted to."""
+        return self.as_of("now").interactions
+
+    def as_of(self, as_of_name: str) -> "Dataset":
+        """Return the rows of one as_of_name."""
+        return Dataset(
+            **{name: table.filter(pc.equal(table["as_of_name"], as_of_name)) for name, table in self.tables.items()}
         )
 
-    def row(self, path: Path) -> pa.Table:
-        """Return the one row of ml.dataset_versions, with where the rows lie."""
-        return pa.Table.from_pylist([{**vars(self), "path": str(path)}])
+    @cached_property
+    def table_hashes(self) -> dict[str, str]:
+        """The sha256 of every value of each table in order, whatever the file format or library version."""
+        return {name: _table_hash(table) for name, table in self.tables.items()}
+
+    @property
+    def dataset_hash(self) -> str:
+        """The name of this content."""
+        return combined_hash(self.table_hashes)
 
 
-def training_rows(interactions: pa.Table) -> pa.Table:
-    """Return the columns of a training row, ordered by user and product, in the one layout that is hashed.
+def combined_hash(table_hashes: dict[str, str]) -> str:
+    """Return the hash of a dataset from those of its tables."""
+    return hashlib.sha256("".join(f"{name}:{table_hashes[name]};" for name in LAYOUTS).encode()).hexdigest()
 
-    Raises ModelError when a column is missing, holds something else than it should, or is null somewhere; and when
-    there are no rows.
-    """
-    require_columns(interactions, tuple(SCHEMA.names), "the interactions")
-    if not interactions.num_rows:
-        raise ModelError("the interactions are empty; load events or purchases with a customer first")
+
+def laid_out(table: pa.Table, name: str) -> pa.Table:
+    """Return the columns of `LAYOUTS[name]`, in its types and order; ModelError when they are not to be had."""
+    what = f"the {name.replace('_', ' ')}"
+    schema, keys = LAYOUTS[name]
+    require_columns(table, tuple(schema.names), what)
     try:
-        rows = interactions.select(SCHEMA.names).cast(SCHEMA)
+        rows = table.select(schema.names).cast(schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ModelError(f"the interactions do not have the types of training rows: {error}") from error
-    nulls = [name for name in SCHEMA.names if rows[name].null_count]
+        raise ModelError(f"{what} do not have the types of a dataset: {error}") from error
+    nulls = [column for column in schema.names if rows[column].null_count]
     if nulls:
-        raise ModelError(f"the interactions hold nulls in {', '.join(nulls)}; every value must be known")
-    return rows.sort_by([("user_id", "ascending"), ("product_id", "ascending")]).combine_chunks()
+        raise ModelError(f"{what} hold nulls in {', '.join(nulls)}; every value must be known")
+    return rows if _is_ordered(rows, keys) else rows.sort_by([(key, "ascending") for key in keys])
 
 
-def content_hash(rows: pa.Table) -> str:
-    """Return the sha256 of every value of `rows` in order, whatever the file format or library version."""
+def _is_ordered(rows: pa.Table, keys: tuple[str, ...]) -> bool:
+    """Whether the rows are in order: sixteen million take Arrow half a minute to sort, and a second to look at."""
+    before, after = rows.slice(0, max(0, rows.num_rows - 1)), rows.slice(1)
+    in_order: pa.ChunkedArray | pa.Scalar = pa.scalar(True)
+    for key in reversed(keys):
+        same = pc.and_(pc.equal(before[key], after[key]), in_order)
+        in_order = pc.or_(pc.less(before[key], after[key]), same)
+    return pc.all(in_order, min_count=0).as_py() is True
+
+
+def _table_hash(rows: pa.Table) -> str:
     digest = hashlib.sha256()
-    for field in SCHEMA:
+    for field in rows.schema:
         column = rows[field.name]
         digest.update(f"{field.name}:{field.type}:{len(column)};".encode())
         if pa.types.is_large_string(field.type):
@@ -104,35 +160,3 @@ def content_hash(rows: pa.Table) -> str:
         else:
             digest.update(column.to_numpy())
     return digest.hexdigest()
-
-
-def write_dataset(rows: pa.Table, folder: Path) -> Path:
-    """Write `rows` to `folder`/<hash>.parquet and return that path; a file already there is checked and kept."""
-    dataset_hash = content_hash(rows)
-    path = folder / f"{dataset_hash}.parquet"
-    if path.exists():
-        read_dataset(folder, dataset_hash)
-        return path
-    folder.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".writing-", suffix=".parquet", dir=folder)
-    os.close(handle)
-    try:
-        pq.write_table(rows, temporary, compression="zstd")
-        Path(temporary).replace(path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-    return path
-
-
-def read_dataset(folder: Path, dataset_hash: str) -> pa.Table:
-    """Read the rows of a version; ModelError when they are missing, unreadable or not what the hash says."""
-    path = folder / f"{dataset_hash}.parquet"
-    if not path.is_file():
-        raise ModelError(f"no dataset {dataset_hash} in {folder}; the table ml.dataset_versions lists those there are")
-    try:
-        rows = training_rows(pq.read_table(path))
-    except (pa.ArrowException, OSError, ModelError) as error:
-        raise ModelError(f"dataset {path} cannot be read: {error}; delete it and train anew") from error
-    if content_hash(rows) != dataset_hash:
-        raise ModelError(f"the content of {path} does not match its hash; delete it and train anew")
-    return rows

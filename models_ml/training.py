@@ -13,10 +13,10 @@ import torch
 from models_ml.als import AlsTrainer, SweepReport, fit
 from models_ml.artifact import ModelCard
 from models_ml.config import TrainConfig
-from models_ml.dataset import DatasetVersion, training_rows
+from models_ml.dataset import Dataset
 from models_ml.errors import ModelError
 from models_ml.evaluation import EvaluationWindow, Ranking
-from models_ml.interactions import Interactions, require_columns
+from models_ml.interactions import Interactions
 from models_ml.metrics import RankingMetrics
 from models_ml.recommender import Recommender, candidate_table
 from models_ml.sparse import Csr
@@ -43,18 +43,8 @@ CANDIDATES_SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True)
-class TrainingTables:
-    """What a run reads, as Arrow tables with the columns of the marts of the same name."""
-
-    interactions: pa.Table
-    """marts.ml_interactions, every as_of_name."""
-    product_features: pa.Table
-    """marts.ml_product_features, every as_of_name."""
-    evaluation_pairs: pa.Table
-    """marts.ml_evaluation_pairs."""
-    oracle: tuple[pa.Table, pa.Table] | None = None
-    """The true tastes behind made-up data: (user_id, factors) and (product_id, factors), factors lists of numbers."""
+Oracle = tuple[pa.Table, pa.Table]
+"""The true tastes behind made-up data: (user_id, factors) and (product_id, factors), factors lists of numbers."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +62,10 @@ OnSweep = Callable[[SweepRecord], None]
 
 @dataclass(frozen=True)
 class FittedRecommender:
-    """A recommender, the version of the rows it was trained on, and how long that took."""
+    """A recommender, the interactions it was fitted to, and how long that took."""
 
     recommender: Recommender
-    dataset: DatasetVersion
     rows: pa.Table
-    """The training rows, as `dataset.write_dataset` takes them."""
-    interactions: Interactions
     fit_seconds: float
 
 
@@ -123,20 +110,22 @@ class TrainingResult:
 
 
 def train(
-    tables: TrainingTables,
+    dataset: Dataset,
     config: TrainConfig,
     run_id: str,
     *,
-    dataset_settings: dict[str, object] | None = None,
+    oracle: Oracle | None = None,
     on_sweep: OnSweep | None = None,
 ) -> TrainingResult:
     """Run the whole flow; `on_sweep` hears of every sweep of every fit.
 
+    The same dataset and config give the same factors bit for bit on the same machine; the oracle, where the truth is
+    known, is one more baseline.
+
     The number of sweeps is picked on the validation window, the metrics are reported on the test window with that
     number, and what serves is trained with it on everything known now. A window without usable pairs is skipped, and
-    the result says so. Raises ModelError when there is nothing to train on now, or a table cannot be used.
+    the result says so. Raises ModelError when a table cannot be used.
     """
-    require_columns(tables.interactions, ("as_of_name",), "the interactions")
     history: list[SweepRecord] = []
 
     def record(entry: SweepRecord) -> None:
@@ -144,10 +133,7 @@ def train(
         if on_sweep is not None:
             on_sweep(entry)
 
-    now_rows = _as_of(tables.interactions, "now")
-    if not now_rows.num_rows:
-        raise ModelError("there are no interactions as of now; load events or purchases with a customer first")
-    report = _Report(run_id, tables, config)
+    report = _Report(run_id, dataset, config, oracle)
     sweeps, reason = config.default_sweeps, "the default, for there is no validation window to pick by"
     validation = report.window("validation", config.selection_users)
     if validation is not None and len(validation.users) < config.min_selection_users:
@@ -165,9 +151,7 @@ def train(
         ranking = test.rank_factors(users, model.product_factors, config)
         report.add(test, "als", test.measure(ranking, config.cutoffs), ranking)
         report.add_baselines(test)
-    fitted = fit_recommender(
-        now_rows, config, sweeps, run_id, report.metrics, dataset_settings=dataset_settings, on_sweep=record
-    )
+    fitted = _fit_recommender(dataset, config, sweeps, run_id, report.metrics, record)
     return TrainingResult(
         fitted=fitted,
         sweeps_reason=reason,
@@ -180,36 +164,25 @@ def train(
     )
 
 
-def fit_recommender(
-    interactions: pa.Table,
+def _fit_recommender(
+    dataset: Dataset,
     config: TrainConfig,
     sweeps: int,
     run_id: str,
-    metrics: list[dict[str, str | int | float]] | None = None,
-    *,
-    dataset_settings: dict[str, object] | None = None,
-    on_sweep: OnSweep | None = None,
+    metrics: list[dict[str, str | int | float]],
+    on_sweep: OnSweep,
 ) -> FittedRecommender:
-    """Train a recommender on training rows of one as_of, such as a dataset version's.
-
-    The same rows, config and number of sweeps give the same factors bit for bit on the same machine.
-    """
-    rows = training_rows(interactions)
-    dataset = DatasetVersion.of(rows, dataset_settings)
+    """Fit the model that serves to the interactions as of now."""
+    rows = dataset.now
     matrix = Interactions.from_table(rows)
     started = time.perf_counter()
-    model = fit(
-        matrix.strength,
-        config,
-        sweeps,
-        None if on_sweep is None else lambda report: on_sweep(SweepRecord("now", report, None)),
-    )
+    model = fit(matrix.strength, config, sweeps, lambda report: on_sweep(SweepRecord("now", report, None)))
     fit_seconds = time.perf_counter() - started
     card = ModelCard(
         run_id=run_id,
         trained_at=datetime.now(UTC).replace(tzinfo=None),
         dataset_hash=dataset.dataset_hash,
-        as_of=dataset.as_of,
+        as_of=pc.max(rows["as_of"]).as_py(),
         config=config,
         sweeps=sweeps,
         users=len(matrix.users),
@@ -218,18 +191,18 @@ def fit_recommender(
         mean_strength=model.confidence.mean_strength,
         unobserved=model.unobserved,
         regularization=model.regularization,
-        metrics=metrics or [],
+        metrics=metrics,
     )
     history = matrix.strength.to(model.product_factors.device)
     recommender = Recommender(card, matrix.users, matrix.products, history, model)
-    return FittedRecommender(recommender, dataset, rows, matrix, fit_seconds)
+    return FittedRecommender(recommender, rows, fit_seconds)
 
 
 class _Report:
     """Collects what the evaluations of a run say."""
 
-    def __init__(self, run_id: str, tables: TrainingTables, config: TrainConfig) -> None:
-        self.run_id, self.tables, self.config = run_id, tables, config
+    def __init__(self, run_id: str, dataset: Dataset, config: TrainConfig, oracle: Oracle | None) -> None:
+        self.run_id, self.dataset, self.config, self.oracle = run_id, dataset, config, oracle
         self.metrics: list[dict[str, str | int | float]] = []
         self.pairs: list[pa.Table] = []
         self.candidates: list[pa.Table] = []
@@ -237,15 +210,15 @@ class _Report:
 
     def window(self, as_of_name: str, most_users: int) -> EvaluationWindow | None:
         """Return the window, or None after noting why it cannot be evaluated."""
-        interactions = _as_of(self.tables.interactions, as_of_name)
-        if not interactions.num_rows:
+        known = self.dataset.as_of(as_of_name)
+        if not known.interactions.num_rows:
             self.skipped[as_of_name] = "no interactions before it"
             return None
         window = EvaluationWindow.of(
             as_of_name,
-            Interactions.from_table(interactions),
-            _as_of(self.tables.product_features, as_of_name),
-            _as_of(self.tables.evaluation_pairs, as_of_name),
+            Interactions.from_table(known.interactions),
+            known.product_features,
+            known.evaluation_pairs,
             most_users,
         )
         if window is None:
@@ -271,9 +244,9 @@ class _Report:
     def add_baselines(self, window: EvaluationWindow) -> None:
         """Add popularity and, where the truth is known, the oracle."""
         rankings = {"popularity": window.rank_popularity(self.config)}
-        if self.tables.oracle is not None:
+        if self.oracle is not None:
             try:
-                rankings["oracle"] = window.rank_oracle(*self.tables.oracle, self.config)
+                rankings["oracle"] = window.rank_oracle(*self.oracle, self.config)
             except ModelError as error:
                 # Real files landed beside the made-up shop's: nobody knows the tastes behind those.
                 self.skipped["oracle"] = str(error)
@@ -307,7 +280,3 @@ def _purchased(fitted: FittedRecommender) -> Csr:
     )
     pairs = Csr.from_pairs(rows, columns, torch.ones(len(rows)), (len(users), len(products)))
     return pairs.to(fitted.recommender.history.values.device)
-
-
-def _as_of(table: pa.Table, as_of_name: str) -> pa.Table:
-    return table.filter(pc.equal(table["as_of_name"], as_of_name))

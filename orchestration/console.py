@@ -21,6 +21,7 @@ from orchestration.dbt import DbtProgress
 from orchestration.recommending import Recommendations
 from orchestration.status import FeedStatus
 from orchestration.steps import PipelineListener
+from warehouse.fetching.fetcher import FetchProgress, FetchReport
 from warehouse.loading.loader import LoadReport
 from warehouse.loading.loader import Progress as LoadProgress
 
@@ -87,6 +88,14 @@ def _cell(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return str(value)
+
+
+def print_fetch(report: FetchReport) -> None:
+    """Print what a fetch brought, for each feed."""
+    print_table("Fetched", [{"feed": name, **vars(feed)} for name, feed in report.feeds.items()])
+    for name, feed in report.feeds.items():
+        if not feed.is_new:
+            say(f"{name}: nothing changed since {feed.file} was fetched; no other file was written")
 
 
 def print_load(report: LoadReport) -> None:
@@ -224,6 +233,13 @@ class StepProgress(PipelineListener, AbstractContextManager["StepProgress"]):
     def on_days(self, done: int, total: int) -> None:
         """Move the bar by days."""
         self._progress.update(self._task, total=total, completed=done, detail=f"{done} of {total} days")
+
+    def on_fetch(self, progress: FetchProgress) -> None:
+        """Move the bar by records, where the service tells how many there are."""
+        detail = progress.waiting or (
+            f"{progress.feed}: {progress.records:,} records, {progress.pages:,} pages, reading {progress.reading}"
+        )
+        self._progress.update(self._task, total=progress.total, completed=progress.records, detail=escape(detail))
 
     def on_files(self, progress: LoadProgress) -> None:
         """Move the bar by bytes."""

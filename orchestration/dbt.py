@@ -163,3 +163,21 @@ def published_tables(settings: Settings) -> list[str]:
     return sorted(
         manifest["nodes"][node]["alias"] for node in manifest["exposures"][APP_EXPOSURE]["depends_on"]["nodes"]
     )
+
+
+def compile_analyses(settings: Settings, folder: str = "") -> dict[str, str]:
+    """The SQL of the analyses in dbt_project/analyses, or in a folder there, by name.
+
+    Raises:
+        RecomartError: One does not compile.
+    """
+    # Nothing is looked up in the warehouse: it may be open for reading elsewhere, and dbt opens it for writing.
+    path = Path("analyses", folder)
+    run_dbt(settings, "compile", "--select", f"path:{path}", "--no-introspect", "--no-populate-cache")
+    manifest = load_manifest(settings)
+    compiled = settings.dbt_target_dir / "compiled" / manifest["metadata"]["project_name"]
+    return {
+        node["name"]: (compiled / node["original_file_path"]).read_text(encoding="utf-8")
+        for node in sorted(manifest["nodes"].values(), key=lambda node: str(node["name"]))
+        if node["resource_type"] == "analysis" and Path(node["original_file_path"]).is_relative_to(path)
+    }

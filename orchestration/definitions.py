@@ -14,7 +14,7 @@ from orchestration.dbt import PROJECT_DIR, dbt_executable
 everything = dg.define_asset_job(
     "everything",
     selection=dg.AssetSelection.all(),
-    description="Load, build, train, score, evaluate and publish: the same steps as `recomart run`.",
+    description="Fetch, load, build, train, score, evaluate and publish: the same steps as `recomart run`.",
 )
 
 defs = dg.Definitions(

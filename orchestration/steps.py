@@ -9,6 +9,7 @@ from models_ml.config import TrainConfig
 from orchestration.dbt import AFTER_MODEL, BEFORE_MODEL, BUILD, DbtProgress, DbtResult, published_tables, run_dbt
 from orchestration.resources import peak_memory_mib
 from orchestration.training import TrainingSummary, train
+from warehouse.fetching.fetcher import FetchProgress, FetchReport, fetch, services
 from warehouse.loading.loader import LoadReport, Progress, load
 from warehouse.publish import Published, publish
 from warehouse.settings import Settings
@@ -24,6 +25,9 @@ class PipelineListener:
 
     def on_days(self, done: int, total: int) -> None:
         """Days of the demo shop were written."""
+
+    def on_fetch(self, progress: FetchProgress) -> None:
+        """A page was fetched, or the fetch waits."""
 
     def on_files(self, progress: Progress) -> None:
         """Files were loaded."""
@@ -42,6 +46,7 @@ class PipelineListener:
 class PipelineReport:
     """What a whole run did."""
 
+    fetch: FetchReport
     load: LoadReport
     marts: DbtResult
     training: TrainingSummary
@@ -70,7 +75,7 @@ def publish_copy(settings: Settings) -> Published:
 
 
 def run_pipeline(settings: Settings, config: TrainConfig, listener: PipelineListener) -> PipelineReport:
-    """Load, build, train, score, evaluate and publish.
+    """Fetch what is declared to come from a web service, load, build, train, score, evaluate and publish.
 
     Raises:
         RecomartError: A step could not be done; what the steps before it did stays.
@@ -88,6 +93,9 @@ def run_pipeline(settings: Settings, config: TrainConfig, listener: PipelineList
 
     started = time.perf_counter()
     report = PipelineReport(
+        fetch=step("fetch", lambda: fetch(settings, listener.on_fetch), describe_fetch)
+        if services(settings)
+        else FetchReport(),
         load=step("load", lambda: load(settings, listener.on_files), describe_load),
         marts=step("build", lambda: build_marts(settings, listener.on_dbt), describe_dbt),
         training=step("train", lambda: train(settings, config, listener.on_training), describe_training),
@@ -98,6 +106,14 @@ def run_pipeline(settings: Settings, config: TrainConfig, listener: PipelineList
     seconds["all"] = time.perf_counter() - started
     report.peak_memory_mib = peak_memory_mib()
     return report
+
+
+def describe_fetch(report: FetchReport) -> str:
+    """One line about a fetch."""
+    return "; ".join(
+        f"{name}: {feed.records:,} records in {feed.file}{'' if feed.is_new else ', nothing new'}"
+        for name, feed in report.feeds.items()
+    )
 
 
 def describe_load(report: LoadReport) -> str:

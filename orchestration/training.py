@@ -1,5 +1,6 @@
 """Train on the marts of a warehouse, and write everything that comes of it back."""
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,11 +11,13 @@ import pandas as pd
 import pyarrow as pa
 
 from models_ml.config import TrainConfig
-from models_ml.dataset import write_dataset
-from models_ml.training import SweepRecord, TrainingResult, TrainingTables
-from models_ml.training import train as train_tables
+from models_ml.dataset import Dataset
+from models_ml.dataset_store import DatasetManifest, read_dataset, read_manifest, write_dataset
+from models_ml.training import SweepRecord, TrainingResult
+from models_ml.training import train as train_on
+from orchestration.datasets import find_version, read_marts
 from orchestration.status import feed_status
-from warehouse.database import reader, transaction, writer
+from warehouse.database import transaction, writer
 from warehouse.demo.truth import read_tastes
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
@@ -49,30 +52,37 @@ class TrainingSummary:
     """Seconds in all: reading, three fits, evaluation, candidates with reasons, writing."""
 
 
-def train(settings: Settings, config: TrainConfig, on_stage: Callable[[str], None] = lambda _: None) -> TrainingSummary:
-    """Train and evaluate on the marts as they are; the new model serves from the next publishing on.
+def train(
+    settings: Settings,
+    config: TrainConfig,
+    on_stage: Callable[[str], None] = lambda _: None,
+    *,
+    dataset: str | None = None,
+) -> TrainingSummary:
+    """Train and evaluate; the new model serves from the next publishing on.
+
+    `dataset` is the beginning of a dataset version's hash: everything is then learned, measured and written as it was
+    from the marts of that time, and the marts of today are not read. Without it a version is made of the marts as they
+    are. Either way the run's tables in schema ml all come from the one version that ml.model_runs names.
 
     Raises:
-        RecomartError: The marts are not built, or the warehouse is in use.
-        ModelError: There is nothing to learn from, or training failed.
+        RecomartError: The marts are not built, there is no such version, or the warehouse is in use.
+        ModelError: There is nothing to learn from, the version's files are damaged, or training failed.
     """
     started = time.perf_counter()
-    _require_clean_rows(settings)
-    on_stage("reading the marts")
-    tables, event_weights = _read_tables(settings)
-    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
-    result = train_tables(
-        tables,
+    rows, manifest = _current(settings, on_stage) if dataset is None else _stored(settings, dataset, on_stage)
+    result = train_on(
+        rows,
         config,
-        run_id,
-        dataset_settings={"event_weights": event_weights},
+        f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}",
+        oracle=read_tastes(settings.demo_truth_dir),
         on_sweep=lambda sweep: on_stage(_describe(sweep)),
     )
     on_stage("writing candidates")
-    _write_result(settings, result)
+    _write_result(settings, manifest, result)
     card = result.recommender.card
     return TrainingSummary(
-        run_id=run_id,
+        run_id=card.run_id,
         dataset_hash=card.dataset_hash,
         users=card.users,
         products=card.products,
@@ -102,39 +112,30 @@ def _require_clean_rows(settings: Settings) -> None:
             )
 
 
-def _read_tables(settings: Settings) -> tuple[TrainingTables, list[dict[str, object]]]:
-    """What is trained from, and the event weights that made it."""
-    with reader(settings) as connection:
-
-        def table(name: str) -> pa.Table:
-            try:
-                return connection.sql(f"select * from {name}").to_arrow_table()
-            except duckdb.CatalogException as error:
-                raise RecomartError(
-                    f"{settings.database}: there is no table {name} to train from; build it with `recomart run`, "
-                    "or `dbt build` in dbt_project/"
-                ) from error
-
-        tables = TrainingTables(
-            interactions=table("marts.ml_interactions"),
-            product_features=table("marts.ml_product_features"),
-            evaluation_pairs=table("marts.ml_evaluation_pairs"),
-            oracle=read_tastes(settings.demo_truth_dir),
-        )
-        return tables, table("seeds.event_weights").to_pylist()
+def _current(settings: Settings, on_stage: Callable[[str], None]) -> tuple[Dataset, DatasetManifest]:
+    """The marts as they are, made a version."""
+    _require_clean_rows(settings)
+    on_stage("reading the marts")
+    rows, provenance = read_marts(settings)
+    on_stage("writing the dataset")
+    return rows, write_dataset(rows, provenance, settings.datasets_dir)
 
 
-def _write_result(settings: Settings, result: TrainingResult) -> None:
-    """Write the dataset and the artifact, then the tables in one transaction: a row never names a missing file."""
-    dataset = write_dataset(result.fitted.rows, settings.datasets_dir)
+def _stored(settings: Settings, prefix: str, on_stage: Callable[[str], None]) -> tuple[Dataset, DatasetManifest]:
+    on_stage("reading the dataset")
+    dataset_hash = find_version(settings, prefix)
+    return read_dataset(settings.datasets_dir, dataset_hash), read_manifest(settings.datasets_dir, dataset_hash)
+
+
+def _write_result(settings: Settings, manifest: DatasetManifest, result: TrainingResult) -> None:
+    """Write the artifact, then the tables in one transaction: a row never names a missing file."""
     artifact = settings.models_dir / result.recommender.card.run_id
     result.recommender.save(artifact)
     with writer(settings) as connection, transaction(connection):
         for table in LATEST_ONLY:
             connection.execute(f"delete from ml.{table}")
         connection.execute("update ml.model_runs set is_serving = false where is_serving")
-        version = result.fitted.dataset.row(dataset.relative_to(settings.warehouse))
-        _insert(connection, "dataset_versions", version, known="or ignore")
+        _insert(connection, "dataset_versions", _version_row(settings, manifest), known="or ignore")
         _insert(connection, "model_runs", result.run_row(artifact.relative_to(settings.warehouse), is_serving=True))
         _insert(connection, "ranking_metrics", result.ranking_metrics)
         _insert(connection, "evaluation_pairs", result.evaluation_pairs)
@@ -146,3 +147,10 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table, k
     connection.register("new_rows", rows)
     connection.execute(f"insert {known} into ml.{table} by name select * from new_rows")
     connection.unregister("new_rows")
+
+
+def _version_row(settings: Settings, manifest: DatasetManifest) -> pa.Table:
+    """The one row of ml.dataset_versions."""
+    path = (settings.datasets_dir / manifest.dataset_hash).relative_to(settings.warehouse)
+    facts = manifest.model_dump(exclude={"format", "format_version", "tables", "provenance"})
+    return pa.Table.from_pylist([facts | {"settings": json.dumps(manifest.provenance.settings), "path": str(path)}])

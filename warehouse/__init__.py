@@ -1,1 +1,1 @@
-"""Where data rests, and its two doors: in (`load`) and out (`publish`)."""
+"""Where data rests, and its doors: in (`loading`, `fetching`) and out (`publish`)."""

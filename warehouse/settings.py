@@ -1,11 +1,13 @@
-"""One settings object says where everything is; no other module reads the environment."""
+"""One settings object says where everything is, and secrets are read by name; no other module reads the environment."""
 
 import os
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from warehouse.errors import RecomartError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
@@ -73,6 +75,11 @@ class Settings(BaseSettings):
         return self.warehouse / "datasets"
 
     @property
+    def profile(self) -> Path:
+        """The page of pictures about the shop."""
+        return self.warehouse / "profile.html"
+
+    @property
     def dbt_target_dir(self) -> Path:
         """What dbt compiles and reports for this warehouse."""
         return self.warehouse / "target"
@@ -81,3 +88,20 @@ class Settings(BaseSettings):
     def demo_truth_dir(self) -> Path:
         """What the demo shop's generator planted: its dirt and its customers' hidden tastes."""
         return self.warehouse / "demo_truth"
+
+
+def read_secret(variable: str) -> SecretStr:
+    """The secret in an environment variable that a shop's sources file names, so that no file has to hold it.
+
+    It is read anew each time, which lets a token be changed between two runs of a long-lived process. White space
+    around it, such as the line end of a mounted file, is not part of it.
+
+    Raises:
+        RecomartError: The variable is not set, or holds what no service could be sent.
+    """
+    secret = os.environ.get(variable, "").strip()
+    if not secret:
+        raise RecomartError(f"the environment variable {variable} is not set; it should hold the secret of a service")
+    if not secret.isprintable():
+        raise RecomartError(f"the environment variable {variable} holds line ends or control characters")
+    return SecretStr(secret)

@@ -1,5 +1,6 @@
 """What a shop sends, as its YAML file declares it: files, format, column mapping, time zone, event aliases."""
 
+import codecs
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from warehouse.errors import RecomartError
+from warehouse.fetching.declaration import Api
 
 Kind = Literal["events", "purchases", "products"]
 EventType = Literal["view", "click", "add_to_cart", "remove_from_cart", "purchase"]
@@ -99,6 +101,10 @@ class Feed(BaseModel):
     cancelled_transaction_prefix: str | None = None
     """A transaction id that starts so is a return."""
 
+    api: Api | None = None
+    """The web service that the records are fetched from, each time into a new file: the first of `files` with the time
+    in the place of its `*`."""
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         known = COLUMNS[self.kind]
@@ -124,11 +130,25 @@ class Feed(BaseModel):
             raise ValueError("records: only a feed of format json has it")
         if self.kind != "events" and (self.event_types or "purchases" in self.carries):
             raise ValueError("event_types and carries: [purchases] belong to a feed of events")
+        if self.api:
+            self._check_api(self.api)
         seen: dict[str, str] = {}
         for alias, event_type in self.aliases:
             if seen.setdefault(alias, event_type) != event_type:
                 raise ValueError(f"event_types: '{alias}' stands for both {seen[alias]} and {event_type}")
         return self
+
+    def _check_api(self, api: Api) -> None:
+        if self.format != "jsonl" or codecs.lookup(self.encoding).name != "utf-8":
+            raise ValueError("format: what is fetched from an api is written as jsonl in utf-8; declare that")
+        folder, _, name = self.files[0].rpartition("/")
+        if name.count("*") != 1 or set(folder + name) & set("?[") or "*" in folder:
+            raise ValueError(
+                f"files: '{self.files[0]}' does not say where a file that is fetched from the api goes; the first glob "
+                "needs one * in the file's name, where the time will stand, such as 'catalog/*.jsonl'"
+            )
+        if api.id_column is None and self.kind != "products":
+            raise ValueError(f"api.id_column: a feed of {self.kind} must name the key that tells its records apart")
 
     @property
     def reading(self) -> str:

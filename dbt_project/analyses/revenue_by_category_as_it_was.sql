@@ -1,3 +1,4 @@
+-- What each category sold when its products were in it: the history of products joined as of the time of each sale.
 with transactions as (
 
     select * from {{ ref('fct_transactions') }}

@@ -151,3 +151,8 @@ select * from final
 {% macro later(one, other) -%}
     case when {{ one }} >= {{ other }} then {{ one }} else coalesce({{ other }}, {{ one }}) end
 {%- endmacro %}
+
+{#- The step of a positive number on a scale whose steps double: n for 2^n up to, not including, 2^(n+1). -#}
+{% macro doubling_step(column) -%}
+    cast(floor(log2({{ column }})) as integer)
+{%- endmacro %}

@@ -13,6 +13,8 @@ from orchestration.assets.common import (
 )
 from orchestration.assets.landing import landing_key, observe_landing
 from orchestration.assets.warehouse_resource import WarehouseResource
+from orchestration.steps import describe_fetch
+from warehouse.fetching.fetcher import fetch
 from warehouse.loading.loader import load
 from warehouse.sources import COLUMNS
 
@@ -51,11 +53,14 @@ SPECS = [
 
 @dg.multi_asset(name="raw_tables", specs=SPECS, pool=WAREHOUSE_POOL)
 def raw_tables(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.MaterializeResult[None]]:
-    """Load every new or changed file of the landing folder."""
+    """Fetch what is declared to come from a web service, and load every new or changed file of the landing folder."""
     with clear_failures():
+        fetched = fetch(warehouse.settings)
         for observation in observe_landing(warehouse.settings):
             context.log_event(observation)
         report = load(warehouse.settings)
+    if fetched.feeds:
+        context.log.info(f"fetched {describe_fetch(fetched)}")
     context.log.info(f"{report.rows_loaded:,} rows loaded in {report.seconds:.1f} s")
     for path, reason in report.rejected_files.items():
         context.log.warning(f"could not read {path}: {reason}")

@@ -1,13 +1,36 @@
-"""Commands about what arrived: load it, and say what became of it."""
+"""Commands about what arrives: fetch it, load it, and say what became of it."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from orchestration import auditing, console, steps
 from orchestration.cli.options import Json, Landing, SourcesFile, Warehouse, app, settings_from
+from orchestration.profile.page import write_profile
 from orchestration.status import feed_status
+from warehouse.errors import RecomartError
+from warehouse.fetching.fetcher import fetch as fetch_catalogs
+from warehouse.fetching.fetcher import services
 from warehouse.loading.loader import load as load_landing
+
+
+@app.command()
+def fetch(
+    sources: SourcesFile = None, landing: Landing = None, warehouse: Warehouse = None, as_json: Json = False
+) -> None:
+    """Fetch the feeds that declare a web service, each into one new landing file; a broken-off fetch goes on."""
+    settings = settings_from(sources=sources, landing=landing, warehouse=warehouse)
+    if not services(settings):
+        raise RecomartError(f"no feed of {settings.sources} declares an api to fetch from; see docs/catalog_api.md")
+    with console.StepProgress() as progress:
+        progress.on_step("fetch")
+        report = fetch_catalogs(settings, progress.on_fetch)
+        progress.on_step_done("fetch", steps.describe_fetch(report), report.seconds)
+    if as_json:
+        console.print_json(report)
+    else:
+        console.print_fetch(report)
 
 
 @app.command()
@@ -69,3 +92,22 @@ def quarantined(
         console.print_json(found)
     else:
         console.print_quarantine(found)
+
+
+@app.command()
+def profile(
+    output: Annotated[
+        Path | None, typer.Option(help="The HTML file to write; `profile.html` in the warehouse folder if not given.")
+    ] = None,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Write a page of pictures that says what the shop's data are like, in one HTML file."""
+    with console.StepProgress() as progress:
+        progress.on_step("profile")
+        page = write_profile(settings_from(warehouse=warehouse), output)
+        progress.on_step_done("profile", str(page.path), page.seconds)
+    if as_json:
+        console.print_json(page)
+    else:
+        console.say(f"{page.path}: {len(page.sentences)} sections; open it in a browser")

@@ -53,7 +53,7 @@ def demo_data(
 def run(
     sources: SourcesFile = None, landing: Landing = None, warehouse: Warehouse = None, as_json: Json = False
 ) -> None:
-    """Load, build, train, score, evaluate and publish: the same steps as Dagster's job."""
+    """Fetch, load, build, train, score, evaluate and publish: the same steps as Dagster's job."""
     settings = settings_from(sources=sources, landing=landing, warehouse=warehouse)
     with console.StepProgress() as progress:
         report = steps.run_pipeline(settings, TrainConfig(), progress)

@@ -5,8 +5,9 @@ import pyarrow as pa
 import pytest
 
 from models_ml.config import TrainConfig
+from models_ml.dataset import Dataset
 from models_ml.sparse import Csr
-from models_ml.training import TrainingResult, TrainingTables, train
+from models_ml.training import Oracle, TrainingResult, train
 from tests.models_ml.made_up import csr, factor_table, feature_rows, interaction_rows, pair_rows
 
 WINDOWS = {"validation": (0.8, 0.9), "test": (0.9, 1.0), "now": (1.0, 1.0)}
@@ -29,8 +30,8 @@ def strength() -> Csr:
 
 
 @pytest.fixture(scope="session")
-def shop() -> TrainingTables:
-    """300 customers and 120 products whose pairs follow planted tastes, in three as_ofs, with the truth as oracle."""
+def shop_and_truth() -> tuple[Dataset, Oracle]:
+    """300 customers and 120 products whose pairs follow planted tastes, in three as_ofs, and the truth."""
     rng = np.random.default_rng(2)
     users, products = 300, 120
     tastes, traits = rng.normal(size=(users, 4)), rng.normal(size=(products, 4))
@@ -54,12 +55,22 @@ def shop() -> TrainingTables:
         factor_table("user_id", "u", np.c_[1.2 * tastes, np.ones(users)]),
         factor_table("product_id", "p", np.c_[traits, appeal]),
     )
-    return TrainingTables(
-        pa.concat_tables(interactions), pa.concat_tables(features), pa.concat_tables(evaluation), oracle
-    )
+    return Dataset.of(pa.concat_tables(interactions), pa.concat_tables(features), pa.concat_tables(evaluation)), oracle
 
 
 @pytest.fixture(scope="session")
-def trained(shop: TrainingTables, config: TrainConfig) -> TrainingResult:
+def shop(shop_and_truth: tuple[Dataset, Oracle]) -> Dataset:
+    """What is known of the shop."""
+    return shop_and_truth[0]
+
+
+@pytest.fixture(scope="session")
+def oracle(shop_and_truth: tuple[Dataset, Oracle]) -> Oracle:
+    """The truth about the shop."""
+    return shop_and_truth[1]
+
+
+@pytest.fixture(scope="session")
+def trained(shop: Dataset, oracle: Oracle, config: TrainConfig) -> TrainingResult:
     """The whole flow on the shop; not to be changed."""
-    return train(shop, config, "run-1")
+    return train(shop, config, "run-1", oracle=oracle)

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
+from models_ml.dataset import Dataset
 from models_ml.sparse import Csr
-from models_ml.training import TrainingTables
 
 START = datetime(2025, 1, 1)
 
@@ -69,9 +69,9 @@ def pair_rows(as_of_name: str, pairs: list[tuple[str, str, bool]]) -> pa.Table:
     )
 
 
-def only_now(pairs: list[tuple[str, str, float, bool]]) -> TrainingTables:
+def only_now(pairs: list[tuple[str, str, float, bool]]) -> Dataset:
     """Return the tables of a shop too young to evaluate."""
-    return TrainingTables(interaction_rows("now", 100, pairs), feature_rows("now", {}), pair_rows("test", []))
+    return Dataset.of(interaction_rows("now", 100, pairs), feature_rows("now", {}), pair_rows("test", []))
 
 
 def factor_table(id_column: str, prefix: str, factors: npt.NDArray[np.float64]) -> pa.Table:

@@ -1,85 +1,61 @@
-"""Versions of the training rows."""
-
-from pathlib import Path
+"""The content of a dataset and its hash."""
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from models_ml.dataset import DatasetVersion, content_hash, read_dataset, training_rows, write_dataset
+from models_ml.dataset import Dataset
 from models_ml.errors import ModelError
-from tests.models_ml.made_up import START, interaction_rows
+from tests.models_ml.made_up import feature_rows, interaction_rows, pair_rows
 
 PAIRS = [("u1", "p1", 1.0, True), ("u1", "p 2", 0.5, False), ("😀", "p1", 2.0, False)]
 
 
-def rows(pairs: list[tuple[str, str, float, bool]] = PAIRS) -> pa.Table:
-    """Return training rows."""
-    return training_rows(interaction_rows("now", 100, pairs))
+def dataset(
+    pairs: list[tuple[str, str, float, bool]] = PAIRS,
+    popularity: float = 1.0,
+    relevant: str = "p1",
+) -> Dataset:
+    """Return a small dataset of two instants."""
+    interactions = pa.concat_tables([interaction_rows("now", 100, pairs), interaction_rows("test", 90, PAIRS[:1])])
+    return Dataset.of(
+        interactions, feature_rows("test", {"p1": popularity}), pair_rows("test", [("u1", relevant, True)])
+    )
 
 
 def test_the_hash_knows_content_and_nothing_else() -> None:
-    table = interaction_rows("now", 100, PAIRS)
-    again = pa.concat_tables([table.slice(2), table.slice(0, 1), table.slice(1, 1)]).cast(
-        table.schema.set(2, pa.field("user_id", pa.large_string()))
-    )
-    assert content_hash(training_rows(again)) == content_hash(rows())
+    table = dataset().interactions
+    again = pa.concat_tables([table.slice(2), table.slice(0, 1), table.slice(1, 1)])
+    again = again.set_column(2, "user_id", again["user_id"].cast(pa.string()))
+    again = again.append_column("more", pa.array(range(again.num_rows)))
+    same = Dataset.of(again, feature_rows("test", {"p1": 1.0}), pair_rows("test", [("u1", "p1", True)]))
+    assert same.dataset_hash == dataset().dataset_hash
 
 
 @pytest.mark.parametrize(
     "changed",
     [
-        [*PAIRS[:2], ("😀", "p1", 2.0000000001, False)],
-        [*PAIRS[:2], ("😀", "p1", 2.0, True)],
-        [("u1p", "1", 1.0, True), *PAIRS[1:]],
-        PAIRS[:2],
+        dataset([*PAIRS[:2], ("😀", "p1", 2.0000000001, False)]),
+        dataset([*PAIRS[:2], ("😀", "p1", 2.0, True)]),
+        dataset([("u1p", "1", 1.0, True), *PAIRS[1:]]),
+        dataset(PAIRS[:2]),
+        dataset(popularity=2.0),
+        dataset(relevant="p 2"),
     ],
+    ids=["strength", "purchase", "ids", "rows", "what evaluation ranks", "what evaluation counts"],
 )
-def test_any_change_gives_another_hash(changed: list[tuple[str, str, float, bool]]) -> None:
-    assert content_hash(rows(changed)) != content_hash(rows())
-
-
-def test_a_version_says_what_it_holds() -> None:
-    version = DatasetVersion.of(rows(), {"half_life_days": 30})
-    assert (version.interactions, version.users, version.products) == (3, 2, 2)
-    assert version.first_interaction_at == START
-    assert version.settings == '{"half_life_days": 30}'
-    assert version.row(Path("rows.parquet")).column_names == [
-        "dataset_hash", "created_at", "as_of", "interactions", "users", "products",
-        "first_interaction_at", "last_interaction_at", "settings", "path",
-    ]  # fmt: skip
-
-
-def test_rows_come_back_as_written_and_are_written_once(tmp_path: Path) -> None:
-    path = write_dataset(rows(), tmp_path / "datasets")
-    written_at = path.stat().st_mtime_ns
-    assert write_dataset(rows(), tmp_path / "datasets") == path
-    assert path.stat().st_mtime_ns == written_at
-    assert list(path.parent.iterdir()) == [path]
-    assert read_dataset(path.parent, path.stem).equals(rows())
-
-
-def test_altered_damaged_and_missing_rows_are_refused(tmp_path: Path) -> None:
-    path = write_dataset(rows(), tmp_path)
-    pq.write_table(rows(PAIRS[:2]), path)
-    with pytest.raises(ModelError, match="does not match its hash"):
-        read_dataset(tmp_path, path.stem)
-    with pytest.raises(ModelError, match="does not match its hash"):
-        write_dataset(rows(), tmp_path)
-    path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(ModelError, match=r"\.parquet cannot be read"):
-        read_dataset(tmp_path, path.stem)
-    with pytest.raises(ModelError, match="no dataset abc"):
-        read_dataset(tmp_path, "abc")
+def test_any_change_gives_another_hash(changed: Dataset) -> None:
+    assert changed.dataset_hash != dataset().dataset_hash
 
 
 def test_rows_that_are_no_training_rows_are_refused() -> None:
-    table = interaction_rows("now", 100, PAIRS)
-    with pytest.raises(ModelError, match="lack the columns has_purchased"):
-        training_rows(table.drop_columns("has_purchased"))
-    with pytest.raises(ModelError, match="empty"):
-        training_rows(table.slice(0, 0))
+    table, features, pairs = interaction_rows("now", 100, PAIRS), feature_rows("now", {}), pair_rows("test", [])
+    with pytest.raises(ModelError, match="interactions lack the columns as_of_name, has_purchased"):
+        Dataset.of(table.drop_columns(["as_of_name", "has_purchased"]), features, pairs)
+    with pytest.raises(ModelError, match="product features lack the columns popularity"):
+        Dataset.of(table, features.drop_columns("popularity"), pairs)
+    with pytest.raises(ModelError, match="no interactions as of now"):
+        Dataset.of(interaction_rows("test", 90, PAIRS), features, pairs)
     with pytest.raises(ModelError, match="nulls in strength"):
-        training_rows(table.set_column(4, "strength", pa.array([1.0, None, 1.0])))
-    with pytest.raises(ModelError, match="do not have the types"):
-        training_rows(table.set_column(4, "strength", pa.array(["much", "1", "1"])))
+        Dataset.of(table.set_column(4, "strength", pa.array([1.0, None, 1.0])), features, pairs)
+    with pytest.raises(ModelError, match="interactions do not have the types"):
+        Dataset.of(table.set_column(4, "strength", pa.array(["much", "1", "1"])), features, pairs)

@@ -81,3 +81,51 @@ def test_a_missing_sources_file_is_named(tmp_path: Path) -> None:
 
 def test_the_projects_own_sources_are_valid() -> None:
     assert set(read_sources(PROJECT_ROOT / "warehouse" / "sources.yml").feeds) == {"events", "purchases", "products"}
+
+
+FETCHED = """
+feeds:
+  products:
+    files: "catalog/*.jsonl"
+    format: jsonl
+    columns: {product_id: sku}
+    api:
+      base_url: https://shop.example/api
+      paging: {style: page}
+      auth: {type: bearer, token_env: TOKEN}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("format: jsonl", "format: json", "format: what is fetched from an api is written as jsonl in utf-8"),
+        ("format: jsonl", "format: jsonl\n    encoding: latin-1", "is written as jsonl in utf-8"),
+        ("catalog/*.jsonl", "catalog.jsonl", "'catalog.jsonl' does not say where a file that is fetched from the api"),
+        ("catalog/*.jsonl", "*/a.jsonl", "needs one * in the file's name"),
+        ("catalog/*.jsonl", "c/*-*.jsonl", "needs one * in the file's name"),
+        (
+            "{product_id: sku}",
+            "{product_id: sku, purchased_at: t}\n    kind: purchases",
+            "api.id_column: a feed of",
+        ),
+        ("https://shop.example/api", "shop.example/api", "base_url: it is no address such as https://"),
+        ("https://shop.example/api", "ftp://shop.example/api", "base_url: it is no address such as https://"),
+        ("https://shop.example/api", "https://shop.example/api?key=1", "parameters go to `params`"),
+        ("https://shop.example/api", "https://shop.example:x/api", "base_url: it is no address such as https://"),
+        ("https://shop.example/api", "https://me:s3cr3t@shop.example", "base_url: a secret stands in the address"),
+        ("paging:", "path: https://other.example/\n      paging:", "is no path below base_url"),
+        ("style: page", "style: pages", "api.paging: Input tag 'pages' found using 'style' does not match"),
+        ("style: page", "style: cursor", "api.paging.cursor.path: Field required"),
+        ("style: page", "style: page, size: 0", "api.paging.page.size: Input should be greater than or equal to 1"),
+        ("token_env: TOKEN", "token: abc", "api.auth.bearer.token_env: Field required"),
+        ("token_env: TOKEN", "token_env: 'abc def'", "api.auth.bearer.token_env: String should match pattern"),
+    ],
+)
+def test_what_is_wrong_about_an_api_is_said_with_its_place(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert read_sources(written(tmp_path, FETCHED)).feeds["products"].api is not None
+    path = written(tmp_path, FETCHED.replace(old, new, 1))
+    with pytest.raises(RecomartError) as error:
+        read_sources(path)
+    assert message in str(error.value)
+    assert "s3cr3t" not in str(error.value)

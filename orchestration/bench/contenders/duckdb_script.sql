@@ -114,7 +114,9 @@ with lines as (
     select *
     from read_csv(
         getvariable('landing') || '/purchases/*.csv',
-        header = true, delim = ',', all_varchar = true, union_by_name = true, ignore_errors = true, filename = true
+        all_varchar = true, union_by_name = true, ignore_errors = true, filename = true,
+        -- Said, because guessing it for each file takes longer than reading it.
+        header = true, delim = ',', quote = '"', escape = '"', new_line = '\n', sample_size = 1
     )
 ),
 

@@ -1,0 +1,37 @@
+-- How tastes move: each category's share of a month's actions and purchases, and the change against the month before.
+with actions as (
+
+    select
+        cast({{ dbt.date_trunc('month', 'actions.action_at') }} as date) as action_month,
+        products.category,
+        count(*) as actions,
+        count(case when actions.action_type = 'purchase' then 1 end) as purchases,
+        count(distinct actions.user_id) as customers
+    from {{ ref('int_user_product_actions') }} as actions
+    inner join {{ ref('dim_products') }} as products on actions.product_id = products.product_id
+    where products.category is not null
+    group by action_month, products.category
+
+),
+
+shares as (
+
+    select
+        *,
+        actions * 1.0 / sum(actions) over (partition by action_month) as share_of_actions,
+        purchases * 1.0 / nullif(sum(purchases) over (partition by action_month), 0) as share_of_purchases
+    from actions
+
+)
+
+select
+    action_month,
+    category,
+    customers,
+    actions,
+    purchases,
+    share_of_actions,
+    share_of_purchases,
+    share_of_actions - lag(share_of_actions) over (partition by category order by action_month) as change_of_share
+from shares
+order by action_month, share_of_actions desc, category

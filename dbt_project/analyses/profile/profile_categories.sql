@@ -1,0 +1,52 @@
+-- What each category has of the products, of the attention and of the sales: the ten with most actions, and the rest
+-- together.
+with products as (
+
+    select
+        products.category,
+        count(*) as products,
+        sum(coalesce(popularity.event_count + popularity.purchase_count, 0)) as actions,
+        sum(coalesce(popularity.purchase_count, 0)) as purchases
+    from {{ ref('dim_products') }} as products
+    left join {{ ref('feat_product_popularity') }} as popularity
+        on products.product_id = popularity.product_id
+        and popularity.as_of_name = 'now'
+    group by products.category
+
+),
+
+ranked as (
+
+    select
+        *,
+        row_number() over (order by case when category is null then 1 else 0 end, actions desc, category) as category_rank
+    from products
+
+),
+
+named as (
+
+    select
+        case
+            when category is null then 'without a category'
+            when category_rank <= 10 then category
+            else 'all others'
+        end as category,
+        case when category is null then 12 when category_rank <= 10 then category_rank else 11 end as place,
+        products,
+        actions,
+        purchases
+    from ranked
+
+)
+
+select
+    place,
+    category,
+    count(*) as categories,
+    sum(products) as products,
+    sum(actions) as actions,
+    sum(purchases) as purchases
+from named
+group by place, category
+order by place

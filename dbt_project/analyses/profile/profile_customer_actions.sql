@@ -1,0 +1,19 @@
+-- How much customers do: customers by their number of actions, in steps that double.
+with customers as (
+
+    select
+        action_count,
+        {{ doubling_step('action_count') }} as step
+    from {{ ref('feat_user_activity') }}
+    where as_of_name = 'now'
+
+)
+
+select
+    step,
+    count(*) as customers,
+    sum(action_count) as actions,
+    max(action_count) as most_actions
+from customers
+group by step
+order by step

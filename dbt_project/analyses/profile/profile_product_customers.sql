@@ -1,0 +1,24 @@
+-- How wide products reach: products by the number of customers who had to do with them, in steps that double. Step -1
+-- is nobody.
+with products as (
+
+    select
+        coalesce(popularity.user_count, 0) as user_count,
+        case
+            when coalesce(popularity.user_count, 0) = 0 then -1
+            else {{ doubling_step('popularity.user_count') }}
+        end as step
+    from {{ ref('dim_products') }} as products
+    left join {{ ref('feat_product_popularity') }} as popularity
+        on products.product_id = popularity.product_id
+        and popularity.as_of_name = 'now'
+
+)
+
+select
+    step,
+    count(*) as products,
+    max(user_count) as most_customers
+from products
+group by step
+order by step

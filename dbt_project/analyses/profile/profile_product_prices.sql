@@ -1,0 +1,20 @@
+-- What products cost: products by their newest price, in steps that double; less than a cent counts as a cent. Products
+-- without a price are left out.
+with products as (
+
+    select
+        price,
+        {{ doubling_step('case when price < 0.01 then 0.01 else price end') }} as step
+    from {{ ref('dim_products') }}
+    where price > 0
+
+)
+
+select
+    step,
+    count(*) as products,
+    min(price) as lowest_price,
+    max(price) as highest_price
+from products
+group by step
+order by step

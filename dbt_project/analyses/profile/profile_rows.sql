@@ -1,0 +1,12 @@
+-- What became of every line that arrived: lines = loaded + rejected, loaded = clean + duplicates + quarantined.
+select
+    feed,
+    files,
+    lines,
+    loaded,
+    rejected,
+    clean,
+    duplicates,
+    quarantined
+from {{ ref('audit_feeds') }}
+order by feed

@@ -1,0 +1,8 @@
+-- When in the week customers act (UTC). Weekday 0 is Monday.
+select
+    {{ dbt.datediff("date '1970-01-05'", 'cast(action_at as date)', 'day') }} % 7 as weekday,
+    extract(hour from action_at) as hour_of_day,
+    count(*) as actions
+from {{ ref('int_user_product_actions') }}
+group by weekday, hour_of_day
+order by weekday, hour_of_day

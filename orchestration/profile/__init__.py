@@ -1,0 +1,1 @@
+"""A page of pictures that says what a shop's data are like."""

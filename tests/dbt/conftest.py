@@ -1,0 +1,13 @@
+"""A warehouse of its own for each test."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.warehouse.conftest import Shop
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    """An empty shop with three feeds."""
+    return Shop(tmp_path)

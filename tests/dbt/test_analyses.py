@@ -1,0 +1,41 @@
+"""What analysts open: every analysis runs as dbt compiles it, and says what its columns are."""
+
+import json
+from typing import Any
+
+import pytest
+
+from orchestration.dbt import compile_analyses
+from warehouse.database import reader
+from warehouse.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def compiled(demo_warehouse: Settings) -> dict[str, str]:
+    """SQL of every analysis by name."""
+    return compile_analyses(demo_warehouse)
+
+
+@pytest.fixture(scope="module")
+def described(demo_warehouse: Settings, compiled: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """The analyses as dbt's manifest tells of them, compiled by now."""
+    manifest = json.loads((demo_warehouse.dbt_target_dir / "manifest.json").read_text(encoding="utf-8"))
+    return {node["name"]: node for node in manifest["nodes"].values() if node["name"] in compiled}
+
+
+def test_every_analysis_runs_and_gives_the_columns_that_are_described(
+    demo_warehouse: Settings, compiled: dict[str, str], described: dict[str, dict[str, Any]]
+) -> None:
+    assert len(compiled) > 20
+    with reader(demo_warehouse) as connection:
+        found = {name: connection.sql(query).columns for name, query in compiled.items()}
+    assert found == {name: list(analysis["columns"]) for name, analysis in described.items()}
+
+
+def test_every_analysis_begins_with_what_it_is_for_and_ends_with_what_a_row_is(
+    described: dict[str, dict[str, Any]],
+) -> None:
+    assert [name for name, analysis in described.items() if not analysis["raw_code"].startswith("-- ")] == []
+    assert [name for name, analysis in described.items() if "One row" not in analysis["description"]] == []
+    columns = [column for analysis in described.values() for column in analysis["columns"].values()]
+    assert [column["name"] for column in columns if not column["description"]] == []

@@ -1,0 +1,211 @@
+"""An incremental build equals a full one, row for row, whatever was delivered in which order."""
+
+import json
+from collections.abc import Callable
+from contextlib import closing
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from orchestration.dbt import BEFORE_MODEL, run_dbt
+from tests.warehouse.conftest import EVENTS_JSONL, PRODUCTS_JSON, PURCHASES_CSV, Shop
+from warehouse.database import connect, reader
+from warehouse.loading.loader import load
+from warehouse.settings import Settings
+
+RUN = ("build", "--resource-type", "seed", "--resource-type", "model", *BEFORE_MODEL)
+DAYS = 24
+Delivery = Callable[[Shop, Random], None]
+
+
+def build(shop: Shop, *args: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Bring every table up to date; returns all of them."""
+    load(shop.settings)
+    run_dbt(shop.settings, *RUN, *args)
+    return contents(shop.settings)
+
+
+def contents(warehouse: Settings) -> dict[str, list[tuple[Any, ...]]]:
+    """Every table and view that dbt makes, as sorted rows."""
+    with reader(warehouse) as connection:
+        names = connection.execute(
+            """
+            select table_schema || '.' || table_name
+            from information_schema.tables
+            where table_schema in ('staging', 'intermediate', 'marts')
+            """
+        ).fetchall()
+        return {name: connection.execute(f"select * from {name} order by all").fetchall() for (name,) in names}
+
+
+def differences(one: dict[str, list[tuple[Any, ...]]], other: dict[str, list[tuple[Any, ...]]]) -> dict[str, Any]:
+    """Tables that are not equal, with the rows that only one side has."""
+    return {
+        name: {"only in one": set(one.get(name, [])) ^ set(other.get(name, []))}
+        for name in sorted(one.keys() | other.keys())
+        if one.get(name) != other.get(name)
+    }
+
+
+def day(number: int) -> str:
+    return f"2026-01-{1 + number:02d}"
+
+
+def moment(rng: Random, around: int) -> str:
+    """A time on the day, seldom on a late or early one, seldom none at all."""
+    if rng.random() < 0.05:
+        return rng.choice(["", "soon", "1970-01-01T00:00:00Z"])
+    number = around if rng.random() < 0.8 else rng.randrange(DAYS)
+    return f"{day(number)}T{rng.randrange(24):02d}:{rng.randrange(60):02d}:00Z"
+
+
+def event(rng: Random, around: int) -> str:
+    row = {
+        "user": rng.choice(["u1", "u2", "u3", ""]),
+        "item": f"p{rng.randrange(8)}",
+        "type": rng.choice(["view", "click", "add_to_cart", "remove_from_cart", "hover"]),
+        "time": moment(rng, around),
+    }
+    return json.dumps(row if rng.random() < 0.9 else row | {"seen_in": "shop window"})
+
+
+def events(shop: Shop, rng: Random) -> None:
+    """A day's clickstream: new, or in place of what it was; with lines of other days, repeats and broken ones."""
+    number = rng.randrange(DAYS)
+    lines = [event(rng, number) for _ in range(rng.randrange(25))]
+    earlier = sorted((shop.landing / "events").glob("*"))
+    if earlier and rng.random() < 0.6:
+        lines += rng.choice(earlier).read_text(encoding="utf-8").splitlines()[:8]
+    lines += ["{broken"] * rng.randrange(2)
+    shop.put(f"events/{day(number)}.jsonl", "".join(line + "\n" for line in lines))
+
+
+def purchases(shop: Shop, rng: Random) -> None:
+    """A day's purchases and returns."""
+    number = rng.randrange(DAYS)
+
+    def purchase() -> str:
+        product, buyer, quantity = (
+            rng.randrange(8),
+            rng.choice(["u1", "u2", "u3", ""]),
+            rng.choice([1, 2, 3, -1, -2, 0]),
+        )
+        return f"p{product},{moment(rng, number)},{buyer},{quantity}"
+
+    rows = [purchase() for _ in range(rng.randrange(12))]
+    shop.put(f"purchases/{day(number)}.csv", "\n".join(["sku,when,who,qty", *rows]) + "\n")
+
+
+def catalog(shop: Shop, rng: Random) -> None:
+    """The catalog: products come, go, and change their price."""
+    items = [
+        {"id": f"p{number}", "name": f"Product {number}", "price": rng.randrange(1, 4)}
+        for number in range(8)
+        if rng.random() < 0.8
+    ]
+    shop.put(f"catalog/{day(rng.choice([0, 0, 9, 18]))}.json", json.dumps({"data": {"items": items}}))
+
+
+def emptied(shop: Shop, rng: Random) -> None:
+    """A file that says nothing any more."""
+    files = sorted((shop.landing / "events").glob("*"))
+    if files:
+        rng.choice(files).write_text("", encoding="utf-8")
+
+
+def declared_anew(shop: Shop, rng: Random) -> None:
+    """The shop says more of what its event types mean, or that its clocks are elsewhere."""
+    said: dict[str, Any] = rng.choice([{"event_types": {"view": ["hover"]}}, {"time_zone": "Asia/Tokyo"}, {}])
+    shop.declare(events=EVENTS_JSONL | said, purchases=PURCHASES_CSV, products=PRODUCTS_JSON)
+
+
+def deliver(shop: Shop, rng: Random, rounds: int) -> dict[str, list[tuple[Any, ...]]]:
+    """Build after every round of deliveries; returns the tables after the last."""
+    events(shop, rng)
+    catalog(shop, rng)
+    built: dict[str, list[tuple[Any, ...]]] = {}
+    kinds: list[Delivery] = [events, events, events, purchases, purchases, catalog, emptied, declared_anew]
+    for _ in range(rounds):
+        for kind in rng.choices(kinds, k=rng.randrange(1, 5)):
+            kind(shop, rng)
+        built = build(shop)
+    return built
+
+
+def test_a_sequence_of_deliveries_ends_where_a_full_rebuild_does(shop: Shop) -> None:
+    incremental = deliver(shop, Random(3), rounds=5)
+    assert differences(incremental, build(shop, "--full-refresh")) == {}
+
+
+@pytest.mark.slow
+@settings(
+    max_examples=25, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(seed=st.integers(min_value=0), rounds=st.integers(min_value=2, max_value=7))
+def test_any_sequence_of_deliveries_ends_where_a_full_rebuild_does(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, rounds: int
+) -> None:
+    shop = Shop(tmp_path_factory.mktemp("shop"))
+    incremental = deliver(shop, Random(seed), rounds)
+    assert differences(incremental, build(shop, "--full-refresh")) == {}
+
+
+@pytest.fixture
+def built_shop(shop: Shop) -> Shop:
+    """A shop of three quiet days, built."""
+    for number in range(3):
+        rows = [
+            {"user": f"u{i}", "item": "p1", "type": "view", "time": f"{day(number)}T0{i}:00:00Z"} for i in range(1, 4)
+        ]
+        shop.put(f"events/{day(number)}.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    shop.put("catalog/2026-01-01.json", json.dumps({"data": {"items": [{"id": "p1", "name": "Mug", "price": 5}]}}))
+    build(shop)
+    return shop
+
+
+def mark(shop: Shop) -> None:
+    """Leave a trace on every classified row that is gone when its day is built again."""
+    with closing(connect(shop.settings)) as connection:
+        connection.execute("update intermediate.int_events_classified set reasons = 'marked'")
+
+
+def days_built_again(shop: Shop) -> set[str]:
+    """Days of which a row has lost its mark, or is new."""
+    query = "select distinct cast(_day as varchar) from intermediate.int_events_classified where reasons is null"
+    return {number for (number,) in shop.rows(query)}
+
+
+def test_a_new_file_touches_only_the_days_it_brings(built_shop: Shop) -> None:
+    mark(built_shop)
+    late = {"user": "u9", "item": "p1", "type": "view", "time": "2026-01-02T09:00:00Z"}
+    new = {"user": "u9", "item": "p1", "type": "view", "time": "2026-01-04T09:00:00Z"}
+    built_shop.put("events/2026-01-04.jsonl", json.dumps(late) + "\n" + json.dumps(new) + "\n")
+    build(built_shop)
+    assert days_built_again(built_shop) == {"2026-01-02", "2026-01-04"}
+
+
+def test_a_product_that_the_catalog_tells_of_later_frees_its_events(built_shop: Shop) -> None:
+    unknown = {"user": "u1", "item": "p2", "type": "view", "time": "2026-01-02T09:00:00Z"}
+    built_shop.put("events/late.jsonl", json.dumps(unknown) + "\n")
+    status = "select reasons from intermediate.int_events_classified where product_id = 'p2'"
+    build(built_shop)
+    assert built_shop.rows(status) == [("unknown_product",)]
+    items = [{"id": "p1", "name": "Mug", "price": 5}, {"id": "p2", "name": "Cup", "price": 4}]
+    built_shop.put("catalog/2026-01-03.json", json.dumps({"data": {"items": items}}))
+    build(built_shop)
+    assert built_shop.rows(status) == [(None,)]
+
+
+def test_a_build_with_nothing_new_writes_no_classified_row(built_shop: Shop) -> None:
+    mark(built_shop)
+    build(built_shop)
+    assert days_built_again(built_shop) == set()
+
+
+def test_a_full_refresh_of_one_model_alone_is_made_good_by_the_next_build(built_shop: Shop) -> None:
+    before = contents(built_shop.settings)
+    run_dbt(built_shop.settings, "run", "--full-refresh", "--select", "int_events_classified", "int_user_days")
+    assert differences(before, build(built_shop)) == {}

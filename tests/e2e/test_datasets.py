@@ -1,0 +1,163 @@
+"""A warehouse whose marts moved on after a training: both versions are listed, compared, and trained on again."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models_ml.artifact import TENSORS
+from models_ml.config import TrainConfig
+from models_ml.dataset import LAYOUTS
+from models_ml.errors import ModelError
+from orchestration.dataset_diff import diff_versions
+from orchestration.datasets import dataset_versions, find_version
+from orchestration.training import train
+from tests.e2e.conftest import Recomart
+from tests.e2e.test_bad_input import expect_one_line
+from warehouse.database import reader, writer
+from warehouse.errors import RecomartError
+from warehouse.settings import Settings
+
+GONE = "hash(user_id) % 10 = 0"
+"""The customers whose pairs the marts lose after the first training."""
+
+A_FILE = "select min(path) from raw.loaded_files"
+"""The file that is loaded anew after it."""
+
+
+@pytest.fixture(scope="module")
+def settings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory, recomart: Recomart) -> Settings:
+    """The demo shop, trained once as it was and once after its marts lost some pairs and an event weight changed."""
+    copy = Settings(warehouse=tmp_path_factory.mktemp("moved_on") / "warehouse")
+    shutil.copytree(demo_warehouse.warehouse, copy.warehouse, ignore=shutil.ignore_patterns("landing", "serving"))
+    with writer(copy) as connection:
+        connection.execute(f"delete from marts.feat_user_product_interactions where {GONE}")
+        connection.execute(
+            """
+            update marts.feat_user_product_interactions set strength = strength * 2
+            where as_of_name = 'now' and strength > 0
+            and product_id = (select min(product_id) from marts.feat_user_product_interactions)
+            """
+        )
+        connection.execute("update seeds.event_weights set weight = 9 where event_type = 'purchase'")
+        connection.execute(
+            "update raw.loaded_files set loaded_at = now() where path = (select min(path) from raw.loaded_files)"
+        )
+    recomart.json("train", "--warehouse", copy.warehouse)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def versions(settings: Settings, recomart: Recomart) -> list[dict[str, Any]]:
+    """What is listed then, the newest first."""
+    listed: list[dict[str, Any]] = recomart.json("datasets", "--warehouse", settings.warehouse)["datasets"]
+    return listed
+
+
+def test_versions_are_listed_with_the_runs_that_used_them(
+    settings: Settings, versions: list[dict[str, Any]], recomart: Recomart
+) -> None:
+    new, old = versions
+    assert new["interactions"] < old["interactions"]
+    assert (len(new["runs"]), new["is_serving"], len(old["runs"]), old["is_serving"]) == (1, True, 1, False)
+    assert new["missing_files"] == old["missing_files"] == []
+    printed = recomart("datasets", "--warehouse", settings.warehouse).stdout
+    assert all(version["dataset_hash"][:12] in printed and version["runs"][0] in printed for version in versions)
+
+
+def test_a_diff_tells_settings_files_customers_and_pairs_apart(
+    settings: Settings, demo_warehouse: Settings, versions: list[dict[str, Any]], recomart: Recomart
+) -> None:
+    new, old = (version["dataset_hash"] for version in versions)
+    diff = recomart.json("datasets", "diff", old[:8], new[:8], "--warehouse", settings.warehouse)
+    with reader(demo_warehouse) as connection:
+        pairs, customers, doubled = connection.execute(
+            f"""
+            select
+                count(*) filter ({GONE}), count(distinct user_id) filter ({GONE}),
+                count(*) filter (not {GONE} and product_id = (select min(product_id) from marts.ml_interactions))
+            from marts.ml_interactions
+            where as_of_name = 'now'
+            """
+        ).fetchall()[0]
+        (changed_file,) = connection.execute(A_FILE).fetchall()[0]
+    assert diff["pairs"] == {
+        "added": 0,
+        "removed": pairs,
+        "kept": versions[0]["interactions"],
+        "strength_changed": doubled,
+        "other_actions": 0,
+    }
+    assert diff["members"][0] == {
+        "of": "customers", "new": 0, "gone": customers, "stayed": versions[0]["users"],
+    }  # fmt: skip
+    assert diff["settings"] == [{"setting": "settings.event_weights.purchase.weight", "before": 8.0, "after": 9.0}]
+    assert (diff["files"]["new"], diff["files"]["gone"]) == ([], [])
+    assert [name.split(" ")[1] for name in diff["files"]["changed"]] == [changed_file]
+    windows = {name: {row["as_of_name"] for row in diff["rows"] if row["table"] == name} for name in LAYOUTS}
+    assert windows == {
+        "interactions": {"validation", "test", "now"},
+        "product_features": {"validation", "test", "now"},
+        "evaluation_pairs": {"validation", "test"},
+    }
+    printed = recomart("datasets", "diff", old, new, "--warehouse", settings.warehouse)
+    assert "settings.event_weights.purchase.weight" in printed.stdout, printed.stderr
+
+
+def test_training_on_an_old_version_repeats_it_bit_for_bit_and_reads_no_mart(
+    settings: Settings, versions: list[dict[str, Any]], recomart: Recomart
+) -> None:
+    _, old = versions
+    with reader(settings) as connection:
+        before = figures(connection, old["runs"][0])
+    summary = recomart.json("train", "--dataset", old["dataset_hash"][:10], "--warehouse", settings.warehouse)
+    assert summary["dataset_hash"] == old["dataset_hash"]
+    first, again = (settings.models_dir / run / TENSORS for run in (old["runs"][0], summary["run_id"]))
+    assert first.read_bytes() == again.read_bytes()
+    listed = recomart.json("datasets", "--warehouse", settings.warehouse)["datasets"]
+    (used,) = (version for version in listed if version["dataset_hash"] == old["dataset_hash"])
+    assert used["runs"] == [*old["runs"], summary["run_id"]]
+    assert used["is_serving"]
+    with reader(settings) as connection:
+        assert figures(connection, summary["run_id"]) == before
+        assert connection.execute("select distinct run_id from ml.candidates").fetchall() == [(summary["run_id"],)]
+
+
+def figures(connection: Any, run_id: str) -> list[tuple[Any, ...]]:
+    """What a run measured."""
+    query = "select * exclude (run_id) from ml.ranking_metrics where run_id = ? order by all"
+    found: list[tuple[Any, ...]] = connection.execute(query, [run_id]).fetchall()
+    assert found
+    return found
+
+
+def test_versions_that_cannot_be_used_are_said_clearly(
+    settings: Settings, versions: list[dict[str, Any]], recomart: Recomart
+) -> None:
+    done = recomart("train", "--dataset", "xyz", "--warehouse", settings.warehouse)
+    expect_one_line(done, "begins with 'xyz'", "recomart datasets")
+    with pytest.raises(RecomartError, match=r"2 dataset versions .* give more of it"):
+        find_version(settings, "")
+    new = versions[0]["dataset_hash"]
+    file = settings.datasets_dir / new / "interactions.parquet"
+    whole = file.read_bytes()
+    try:
+        file.write_bytes(whole[:1000])
+        expect_one_line(recomart("train", "--warehouse", settings.warehouse), file, "cannot be read")
+        with pytest.raises(ModelError, match=r"interactions\.parquet cannot be read"):
+            train(settings, TrainConfig(), dataset=new)
+        with pytest.raises(ModelError, match=r"interactions\.parquet cannot be read"):
+            diff_versions(settings, new, versions[1]["dataset_hash"])
+        file.unlink()
+        (listed,) = (version for version in dataset_versions(settings) if version.dataset_hash == new)
+        assert listed.missing_files == ["interactions.parquet"]
+    finally:
+        file.write_bytes(whole)
+
+
+def test_a_warehouse_without_versions_says_how_to_make_one(recomart: Recomart, tmp_path: Path) -> None:
+    expect_one_line(recomart("datasets", "--warehouse", tmp_path / "none"), "there is no warehouse yet")
+    with writer(Settings(warehouse=tmp_path)):
+        pass
+    assert "`recomart train` makes one" in recomart("datasets", "--warehouse", tmp_path).stdout

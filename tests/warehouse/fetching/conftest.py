@@ -1,0 +1,21 @@
+"""A catalog service that runs, and a shop that fetches from it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.warehouse.conftest import Shop
+from tests.warehouse.fetching.catalog_service import ApiShop, CatalogService, running_service
+
+
+@pytest.fixture
+def service() -> Iterator[CatalogService]:
+    """A catalog service with 35 products."""
+    with running_service() as service:
+        yield service
+
+
+@pytest.fixture
+def api(shop: Shop, service: CatalogService) -> ApiShop:
+    """A shop whose catalog is fetched from `service`, by page number when not declared otherwise."""
+    return ApiShop(shop, service)

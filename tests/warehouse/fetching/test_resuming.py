@@ -1,0 +1,128 @@
+"""A fetch that broke off shows nothing, and the next one goes on where it stopped, or begins anew where it must."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.warehouse.fetching.catalog_service import ApiShop, Handler, products, status
+from warehouse.errors import RecomartError
+from warehouse.loading.files import find_files
+from warehouse.sources import read_sources
+
+
+def break_off(api: ApiShop, request: int) -> None:
+    """Let a fetch fail at a request, and the service be well again."""
+    api.service.faults = dict.fromkeys(range(request, 99), status(500))
+    with pytest.raises(RecomartError):
+        api.fetch()
+    api.service.faults = {}
+    api.service.asked.clear()
+
+
+@pytest.mark.parametrize("style", ["page", "offset", "cursor", "next_link", "link_header"])
+def test_wherever_a_fetch_broke_off_only_the_rest_is_asked_for(api: ApiShop, style: str) -> None:
+    api.declare(style)
+    needed = api.fetch().requests
+    for request in range(2, needed + 1):
+        (api.shop.landing / api.files()[0]).unlink()
+        api.service.asked.clear()
+        break_off(api, request)
+        assert api.files() == []
+        assert api.fetch().requests == len(api.service.asked) == needed - request + 1
+        assert api.fetched() == products(35)
+
+
+def test_a_killed_fetch_is_resumed(api: ApiShop) -> None:
+    arrived = threading.Event()
+
+    def never(handler: Handler) -> None:
+        arrived.set()
+        handler.server.released.wait(30)
+
+    api.declare("page", timeout=60)
+    api.service.faults[3] = never
+    settings = api.shop.settings
+    command = [str(Path(sys.executable).with_name("recomart")), "fetch", "--sources", str(settings.sources)]
+    process = subprocess.Popen([*command, "--landing", str(settings.landing_dir)], stderr=subprocess.DEVNULL)
+    assert arrived.wait(60)
+    with pytest.raises(RecomartError, match=r"another process is fetching into .*catalog"):
+        api.fetch()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert api.files() == []
+    assert list(api.shop.landing.rglob("*.part"))
+    everything = read_sources(settings.sources).feeds["products"].model_copy(update={"files": ("**/*",)})
+    assert find_files(everything, settings.landing_dir) == []
+
+    api.service.faults = {}
+    api.service.asked.clear()
+    fetched = api.fetch()
+    assert fetched.resumed_pages == 2
+    assert len(api.service.asked) == fetched.requests == 8
+    assert api.fetched() == products(35)
+    assert list(api.shop.landing.rglob(".*")) == []
+
+
+def part_files(api: ApiShop) -> dict[str, Path]:
+    return {path.name: path for path in api.shop.landing.rglob("*.part")}
+
+
+def test_what_was_written_after_the_last_checkpoint_does_not_count(api: ApiShop) -> None:
+    api.declare("cursor")
+    break_off(api, 3)
+    with part_files(api)["records.part"].open("a") as file:
+        file.write('{"sku": "P0020", "name": "half a li')
+    api.fetch()
+    assert len(api.service.asked) == 2
+    assert api.fetched() == products(35)
+
+
+@pytest.mark.parametrize("name", ["state.part", "records.part"])
+def test_a_damaged_checkpoint_is_begun_anew(api: ApiShop, name: str) -> None:
+    api.declare("cursor")
+    break_off(api, 3)
+    os.truncate(part_files(api)[name], 20)
+    assert api.fetch().resumed_pages == 0
+    assert api.fetched() == products(35)
+
+
+def test_another_declaration_is_another_catalog(api: ApiShop) -> None:
+    api.declare("cursor")
+    break_off(api, 3)
+    api.declare("cursor", params={"language": "fr"})
+    assert api.fetch().resumed_pages == 0
+
+
+def test_more_patience_is_the_same_catalog(api: ApiShop) -> None:
+    api.declare("cursor")
+    break_off(api, 3)
+    api.declare("cursor", retries={"attempts": 9}, requests_per_second=500)
+    assert api.fetch().resumed_pages == 2
+
+
+def test_an_old_checkpoint_is_begun_anew(api: ApiShop) -> None:
+    api.declare("cursor", resume_hours=0)
+    break_off(api, 3)
+    assert api.fetch().resumed_pages == 0
+    assert api.fetched() == products(35)
+
+
+def test_a_cursor_that_the_service_has_forgotten_is_begun_anew(api: ApiShop) -> None:
+    api.declare("cursor")
+    break_off(api, 3)
+    api.service.faults[1] = status(410)
+    api.fetch()
+    assert api.service.asked[1] == "/cursor"
+    assert api.fetched() == products(35)
+
+
+def test_a_catalog_that_changed_since_it_broke_off_arrives_whole(api: ApiShop) -> None:
+    break_off(api, 3)
+    api.service.products = products(33, first=4)
+    api.fetch()
+    assert api.fetched() == products(33, first=4)
