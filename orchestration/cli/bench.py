@@ -14,6 +14,9 @@ from warehouse.settings import PROJECT_ROOT, Settings
 bench = typer.Typer(help="Measure how fast the house is, beside others on the same files.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 
+COLUMNS = ("contender", "seconds", "times_ours", "cpu_seconds", "memory_mib", "largest_process_mib", "tables", "steps")
+VERDICTS = {None: "not measured", True: "met", False: "not met"}
+
 
 @bench.command()
 def pipeline(
@@ -74,29 +77,26 @@ def _print(result: PipelineBench) -> None:
         ]
         console.print_table("One more day", rows)
     targets = [
-        {
-            **target.model_dump(exclude={"is_met"}),
-            "verdict": {None: "not measured", True: "met", False: "not met"}[target.is_met],
-        }
-        for target in result.targets
+        {**target.model_dump(exclude={"is_met"}), "verdict": VERDICTS[target.is_met]} for target in result.targets
     ]
     console.print_table("Targets", targets)
 
 
 def _row(outcome: Outcome, our_seconds: float | None) -> dict[str, str | int | float | None]:
     measured = outcome.measured
-    same = {None: "not compared", True: "equal", False: "different"}
-    return {
-        "contender": outcome.part,
-        "seconds": measured and round(measured.seconds, 1),
-        "times_ours": measured and our_seconds and round(measured.seconds / our_seconds, 2),
-        "cpu_seconds": measured and round(measured.cpu_seconds, 1),
-        "memory_mib": measured and measured.together_mib,
-        "largest_process_mib": measured and measured.largest_mib,
-        "tables": "failed"
-        if measured is None
-        else same[None if outcome.differences is None else not outcome.differences],
-        "steps": measured and _steps(measured.steps),
+    row: dict[str, str | int | float | None] = dict.fromkeys(COLUMNS)
+    row |= {"contender": outcome.part, "tables": "not compared"}
+    if outcome.differences is not None:
+        row["tables"] = "different" if outcome.differences else "equal"
+    if measured is None:
+        return row | {"tables": "failed"}
+    return row | {
+        "seconds": round(measured.seconds, 1),
+        "times_ours": our_seconds and round(measured.seconds / our_seconds, 2),
+        "cpu_seconds": round(measured.cpu_seconds, 1),
+        "memory_mib": measured.together_mib,
+        "largest_process_mib": measured.largest_mib,
+        "steps": _steps(measured.steps),
     }
 
 

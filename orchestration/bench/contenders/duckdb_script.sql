@@ -45,7 +45,9 @@ select
 from changed;
 
 create view quarantine_products as
-select * from catalog where reasons is not null;
+select * exclude (price_text, stated_at, filename, line), filename as _file
+from catalog
+where reasons is not null;
 
 -- Lines are read as text, because read_json with ignore_errors loses a good line here and there after a broken one.
 create table events as
@@ -104,10 +106,14 @@ select
 from single;
 
 create view fct_events as
-select * from events where reasons is null;
+select user_id, product_id, event_type, event_at, event_date, device, session_id, filename as _file
+from events
+where reasons is null;
 
 create view quarantine_events as
-select * from events where reasons is not null;
+select * exclude (app_version, event_date, filename), filename as _file
+from events
+where reasons is not null;
 
 create table purchases as
 with lines as (
@@ -154,7 +160,9 @@ select
 from single;
 
 create view quarantine_purchases as
-select * from purchases where reasons is not null;
+select * exclude (filename), filename as _file
+from purchases
+where reasons is not null;
 
 create view fct_transactions as
 select
@@ -167,7 +175,7 @@ select
     purchased_at,
     cast(purchased_at as date) as purchase_date,
     coalesce(quantity < 0, false) as is_return,
-    filename,
+    filename as _file,
 from purchases
 where reasons is null;
 

@@ -1,9 +1,13 @@
 """The tables of the demo shop by one pandas script: no tests, no ledger, no rejected lines kept, no increments."""
 
+# The stubs of pandas give Any for what operators and chained calls return.
+# mypy: disable-error-code="no-any-return"
+
 import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,11 +34,11 @@ def run(settings: Settings) -> Iterator[str]:
         return frame
 
     catalog = read_catalog(landing)
-    save("quarantine_products", catalog[catalog["reasons"].notna()])
+    save("quarantine_products", catalog[catalog["reasons"].notna()].drop(columns="stated_at"))
     catalog = catalog[catalog["reasons"].isna()]
-    products = catalog["product_id"].unique()
+    products = pd.Index(catalog["product_id"].unique())
     events = read_events(landing, products)
-    save("quarantine_events", events[events["reasons"].notna()])
+    save("quarantine_events", events[events["reasons"].notna()].drop(columns=["app_version", "event_date"]))
     events = save("fct_events", events[events["reasons"].isna()].drop(columns=["reasons", "app_version"]))
     purchases = read_purchases(landing, products)
     save("quarantine_purchases", purchases[purchases["reasons"].notna()])
@@ -95,7 +99,7 @@ def read_events(landing: Path, products: pd.Index) -> pd.DataFrame:
     table = pa.concat_tables([clickstream_file(path) for path in paths]).unify_dictionaries().combine_chunks()
     events = table.to_pandas()
     del table
-    events = events.drop_duplicates([name for name in events if name != "file"], ignore_index=True)
+    events = events.drop_duplicates([name for name in events if name != "_file"], ignore_index=True)
     texts = events["event_type"].cat.categories
     events["event_type"] = events["event_type"].map({text: EVENT_TYPES.get(text) for text in texts}).astype("category")
     events["event_at"] = pd.to_datetime(
@@ -133,7 +137,7 @@ def clickstream_file(path: Path) -> pa.Table:
             text = pc.utf8_lower(text)
         columns[name] = text if name == "timestamp" else text.dictionary_encode()
     file = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(table), "int32")), [path.name])
-    return pa.table({**columns, "file": file})
+    return pa.table({**columns, "_file": file})
 
 
 def read_purchases(landing: Path, products: pd.Index) -> pd.DataFrame:
@@ -147,7 +151,7 @@ def read_purchases(landing: Path, products: pd.Index) -> pd.DataFrame:
                 column_types=dict.fromkeys(PURCHASE_FIELDS, pa.string()), include_columns=PURCHASE_FIELDS
             ),
         )
-        files.append(table.append_column("file", pa.array([path.name] * len(table))))
+        files.append(table.append_column("_file", pa.array([path.name] * len(table))))
     purchases = pa.concat_tables(files).to_pandas()
     purchases = purchases.drop_duplicates([*PURCHASE_FIELDS], ignore_index=True)
     for name in ("transaction_id", "user_id", "product_id"):
@@ -201,7 +205,7 @@ def weighed_actions(events: pd.DataFrame, transactions: pd.DataFrame, weights: p
     )
     types = pd.CategoricalDtype(list(COUNTED))
     ids = {
-        name: pd.CategoricalDtype(clicks[name].cat.categories.union(bought[name].dropna().unique()))
+        name: pd.CategoricalDtype(clicks[name].cat.categories.union(pd.Index(bought[name].dropna().unique())))
         for name in ("user_id", "product_id")
     }
     actions = pd.concat([frame.astype({"action_type": types, **ids}) for frame in (clicks, bought)], ignore_index=True)
@@ -248,7 +252,7 @@ def as_of_spine(actions: pd.DataFrame) -> pd.DataFrame:
     return spine
 
 
-def for_each_instant(spine: pd.DataFrame) -> Iterator[tuple[pd.Series, dict[str, object]]]:
+def for_each_instant(spine: pd.DataFrame) -> Iterator[tuple[pd.Series, dict[str, Any]]]:
     """The rows of the spine, each with the columns that name it."""
     for _, instant in spine.iterrows():
         yield instant, {"as_of_name": instant["as_of_name"], "as_of": instant["as_of"]}
@@ -314,7 +318,7 @@ def user_activity(user_days: pd.DataFrame, spine: pd.DataFrame) -> pd.DataFrame:
     days = user_days.assign(
         weekend_count=user_days["action_count"].where(user_days["action_date"].dt.dayofweek >= 5, 0)
     )
-    added = [name for name in days if name.endswith("_count")]
+    added = [name for name in map(str, days) if name.endswith("_count")]
     parts = []
     for instant, named_as in for_each_instant(spine):
         seen = days[days["action_date"] < instant["as_of"]]
@@ -496,7 +500,7 @@ def affinity(interactions: pd.DataFrame, features: pd.DataFrame, fact: str) -> p
 def users(user_days: pd.DataFrame, likings: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """The customers."""
     grouped = user_days.groupby("user_id", observed=True)
-    sums = grouped[[name for name in user_days if name.endswith("_count")]].sum()
+    sums = grouped[[name for name in map(str, user_days) if name.endswith("_count")]].sum()
     web_count = sums["known_device_count"] - sums["mobile_count"]
     result = pd.DataFrame(
         {

@@ -46,11 +46,11 @@ def run(settings: Settings) -> Iterator[str]:
         return pl.scan_parquet(out / f"{table}.parquet")
 
     catalog = read_catalog(landing)
-    save("quarantine_products", catalog.filter(col("reasons").is_not_null()))
+    save("quarantine_products", catalog.filter(col("reasons").is_not_null()).drop("stated_at"))
     catalog = catalog.filter(col("reasons").is_null())
     products = catalog.select(col("product_id").unique()).collect().to_series()
     events = read_events(landing, products).collect(engine="streaming").lazy()
-    save("quarantine_events", events.filter(col("reasons").is_not_null()))
+    save("quarantine_events", events.filter(col("reasons").is_not_null()).drop("app_version", "event_date"))
     events = save("fct_events", events.filter(col("reasons").is_null()).drop("reasons", "app_version"))
     purchases = read_purchases(landing, products).collect().lazy()
     save("quarantine_purchases", purchases.filter(col("reasons").is_not_null()))
@@ -163,10 +163,10 @@ def read_events(landing: Path, products: pl.Series) -> pl.LazyFrame:
     """The clickstream typed, without copies, each row with the rules that it breaks."""
     fields = pl.Struct(dict.fromkeys(EVENT_FIELDS, pl.String))
     return (
-        pl.scan_lines(landing / "clickstream" / "*", name="line", include_file_paths="file")
+        pl.scan_lines(landing / "clickstream" / "*", name="line", include_file_paths="_file")
         # A line that was cut off does not end the object it began, and decoding stops at the first that does not.
         .filter(col("line").str.ends_with("}"))
-        .select(col("line").str.json_decode(fields).struct.unnest(), "file")
+        .select(col("line").str.json_decode(fields).struct.unnest(), "_file")
         .with_columns(text("user_id"), text("product_id"), col("event_type").str.strip_chars().str.to_lowercase())
         .unique(EVENT_FIELDS, keep="any")
         .with_columns(col("event_type").replace_strict(EVENT_TYPES, default=None), event_at=instant("timestamp"))
@@ -192,7 +192,7 @@ def read_purchases(landing: Path, products: pl.Series) -> pl.LazyFrame:
         # A line that was cut off has fewer fields, which polars would fill up with nulls.
         whole = b"".join(line for line in lines if line.count(b",") == len(PURCHASE_FIELDS) - 1)
         files.append(
-            pl.read_csv(whole, infer_schema=False).select(PURCHASE_FIELDS).with_columns(file=pl.lit(path.name))
+            pl.read_csv(whole, infer_schema=False).select(PURCHASE_FIELDS).with_columns(_file=pl.lit(path.name))
         )
     quantity, price = (col(name).cast(pl.Float64, strict=False) for name in ("quantity", "price"))
     return (
