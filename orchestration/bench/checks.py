@@ -1,6 +1,5 @@
 """Whether a contender made the tables that ours are, so that nobody is faster by doing less."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -40,20 +39,19 @@ TOLERANCE = 1e-6
 """Relative difference up to which two sums of floating-point numbers are equal."""
 
 
-class Difference(BaseModel):
-    """A figure of a table that a contender has otherwise than we."""
+Figures = dict[str, dict[str, int | float | None]]
+"""Table -> what is counted or summed of it -> the number; null when a column has no value at all."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+class Difference(BaseModel):
+    """A figure that a contender has otherwise than we; null when it has none."""
+
+    model_config = ConfigDict(frozen=True)
 
     table: str
     figure: str
-    """The `table`, its `rows`, a column, or a sum over one."""
     ours: int | float | None
     theirs: int | float | None
-
-
-Columns = dict[str, str]
-"""Name -> type."""
 
 
 def open_tables(place: Path) -> duckdb.DuckDBPyConnection:
@@ -70,63 +68,45 @@ def open_tables(place: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def differences(ours: duckdb.DuckDBPyConnection, theirs: duckdb.DuckDBPyConnection) -> list[Difference]:
-    """What the tables of a contender have otherwise: rows, every column's sum, and the texts of each row together.
-
-    A column in which we have no value at all is not asked for: the shop does not send it.
-    """
-    return [difference for table in TABLES for difference in _differences(table, ours, theirs)]
+def figures_of(tables: duckdb.DuckDBPyConnection) -> Figures:
+    """Of every table that is there: its rows, a sum over each column, and one over the texts of each row together."""
+    there = tables.execute("select distinct table_name from information_schema.tables").fetchall()
+    return {table: _figures(table, tables) for table in TABLES if (table,) in there}
 
 
-def _differences(
-    table: str, ours: duckdb.DuckDBPyConnection, theirs: duckdb.DuckDBPyConnection
-) -> Iterator[Difference]:
-    if not _exists(table, theirs):
-        yield Difference(table=table, figure="table", ours=1, theirs=0)
-        return
-    columns = _columns(table, ours)
-    missing = columns.keys() - _columns(table, theirs).keys()
-    yield from (Difference(table=table, figure=f"column {name}", ours=1, theirs=0) for name in sorted(missing))
-    shared = {name: kind for name, kind in columns.items() if name not in missing}
-    our_figures, their_figures = (_figures(table, shared, connection) for connection in (ours, theirs))
-    for figure, our_value in our_figures.items():
-        their_value = their_figures[figure]
-        if not _equal(our_value, their_value):
-            yield Difference(table=table, figure=figure, ours=our_value, theirs=their_value)
+def differences(ours: Figures, theirs: Figures) -> list[Difference]:
+    """What a contender has otherwise; a column in which we have no value is not asked for, as the shop sends none."""
+    return [
+        Difference(table=table, figure=figure, ours=value, theirs=other)
+        for table, our_figures in ours.items()
+        for figure, value in our_figures.items()
+        if value is not None and not _equal(value, other := theirs.get(table, {}).get(figure))
+    ]
 
 
-def _equal(one: int | float | None, other: int | float | None) -> bool:
+def _equal(one: int | float, other: int | float | None) -> bool:
     """Whole numbers are equal, others nearly."""
-    if one is None or other is None or (isinstance(one, int) and isinstance(other, int)):
+    if other is None or (isinstance(one, int) and isinstance(other, int)):
         return one == other
     return abs(one - other) <= TOLERANCE * max(abs(one), abs(other))
 
 
-def _columns(table: str, connection: duckdb.DuckDBPyConnection) -> Columns:
-    """The columns that say something about the shop: those with a value, without file, line and load number."""
-    found: Columns = {}
-    for name, kind, *_ in connection.execute(f"describe {table}").fetchall():
+def _figures(table: str, tables: duckdb.DuckDBPyConnection) -> dict[str, int | float | None]:
+    """In one pass, because a table may be a view that takes seconds."""
+    sums = {"rows": "count(*)"}
+    texts = []
+    for name, kind, *_ in sorted(tables.execute(f"describe {table}").fetchall()):
+        # File, line and number of the load tell nothing about the shop.
         if name.startswith("_") or name in NOT_COMPARED:
             continue
-        if connection.execute(f"select count({name}) from {table}").fetchall()[0][0]:
-            found[name] = kind
-    return found
-
-
-def _exists(table: str, connection: duckdb.DuckDBPyConnection) -> bool:
-    return bool(connection.execute("select 1 from information_schema.tables where table_name = ?", [table]).fetchall())
-
-
-def _figures(table: str, columns: Columns, connection: duckdb.DuckDBPyConnection) -> dict[str, int | float | None]:
-    sums = {"rows": "count(*)"}
-    for name, kind in columns.items():
         if kind == "VARCHAR":
-            sums[f"texts of {name}"] = f"sum(hash({name}))"
+            texts.append(name)
+            sums[f"texts of {name}"] = f"sum(hash({name})) filter ({name} is not null)"
         elif kind.startswith(("TIMESTAMP", "DATE")):
             sums[f"instants of {name}"] = f"sum(epoch_us(cast({name} as timestamp)))"
         else:
             sums[f"sum of {name}"] = f"sum(cast({name} as double))"
-    if texts := [name for name, kind in columns.items() if kind == "VARCHAR"]:
-        sums["texts of each row"] = f"sum(hash({', '.join(texts)}))"
-    row = connection.execute(f"select {', '.join(sums.values())} from {table}").fetchall()[0]
+    # Nulls leave no trace in the joined text, so a column without a value may as well be missing.
+    sums["texts of each row"] = f"sum(hash(concat_ws(chr(31), {', '.join(texts)})))"
+    row = tables.execute(f"select {', '.join(sums.values())} from {table}").fetchall()[0]
     return dict(zip(sums, row, strict=True))

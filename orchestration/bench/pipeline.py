@@ -8,13 +8,12 @@ from collections.abc import Collection, Sequence
 from contextlib import closing, suppress
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from platform import python_version
 
 import psutil
 from pydantic import BaseModel, ConfigDict
 
-from orchestration.bench.checks import Difference, differences, open_tables
+from orchestration.bench.checks import Difference, Figures, differences, figures_of, open_tables
 from orchestration.bench.increments import Increments, measure_increments
 from orchestration.bench.measuring import Measured, measure
 from orchestration.demo import generate_demo_shop
@@ -124,10 +123,16 @@ def bench_pipeline(
     settings = settings.model_copy(update={"landing": settings.warehouse / "landing"})
     summary = generate_demo_shop(settings, shop, listener, overwrite=True)
     outcomes: list[Outcome] = []
+    ours: Figures | None = None
     for part in CONTENDERS:
         if part in parts:
-            ours = next((outcome for outcome in outcomes if outcome.part is Part.OURS), None)
-            outcomes.append(_run(part, settings, ours, listener))
+            own = _own_folder(settings, part)
+            outcome = _run(part, own, listener)
+            if outcome.measured and part is Part.OURS:
+                ours = _figures(own, listener)
+            elif outcome.measured and ours is not None:
+                outcome = outcome.model_copy(update={"differences": differences(ours, _figures(own, listener))})
+            outcomes.append(outcome)
     increments = None
     if Part.INCREMENTS in parts:
         try:
@@ -145,21 +150,15 @@ def bench_pipeline(
     )
 
 
-def _folder(settings: Settings, part: Part) -> Settings:
-    """Settings of the warehouse of this part."""
-    limit = SMALL_MEMORY if part is Part.SMALL_MEMORY else settings.memory_limit
-    return settings.model_copy(update={"warehouse": settings.warehouse / part, "memory_limit": limit})
-
-
 def _own_folder(settings: Settings, part: Part) -> Settings:
-    """The same, with nothing in it yet."""
-    own = _folder(settings, part)
-    shutil.rmtree(own.warehouse, ignore_errors=True)
-    return own
+    """Settings of an empty warehouse for this part."""
+    warehouse = settings.warehouse / part
+    shutil.rmtree(warehouse, ignore_errors=True)
+    limit = SMALL_MEMORY if part is Part.SMALL_MEMORY else settings.memory_limit
+    return settings.model_copy(update={"warehouse": warehouse, "memory_limit": limit})
 
 
-def _run(part: Part, settings: Settings, ours: Outcome | None, listener: PipelineListener) -> Outcome:
-    own = _own_folder(settings, part)
+def _run(part: Part, own: Settings, listener: PipelineListener) -> Outcome:
     listener.on_step(part)
     started = time.perf_counter()
     try:
@@ -170,18 +169,14 @@ def _run(part: Part, settings: Settings, ours: Outcome | None, listener: Pipelin
         listener.on_step_done(part, f"failed: {error}", time.perf_counter() - started)
         return Outcome(part=part, measured=None, failure=str(error))
     listener.on_step_done(part, describe(measured), measured.seconds)
-    if ours is None or ours.measured is None:
-        return Outcome(part=part, measured=measured)
+    return Outcome(part=part, measured=measured)
+
+
+def _figures(own: Settings, listener: PipelineListener) -> Figures:
+    """Of the tables that a contender left, in a DuckDB file or as Parquet files."""
     listener.on_step("comparing")
-    our_tables = open_tables(_tables_of(_folder(settings, Part.OURS)))
-    with closing(our_tables), closing(open_tables(_tables_of(own))) as their_tables:
-        found = differences(our_tables, their_tables)
-    return Outcome(part=part, measured=measured, differences=found)
-
-
-def _tables_of(settings: Settings) -> Path:
-    """The DuckDB file that a contender left, or the folder of its Parquet files."""
-    return settings.database if settings.database.exists() else settings.warehouse
+    with closing(open_tables(own.database if own.database.exists() else own.warehouse)) as tables:
+        return figures_of(tables)
 
 
 def describe(measured: Measured) -> str:
