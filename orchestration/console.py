@@ -19,14 +19,18 @@ from rich.text import Text
 from orchestration.auditing import AuditReport, Quarantine
 from orchestration.dbt import DbtProgress
 from orchestration.recommending import Recommendations
+from orchestration.rejects import Rejects
 from orchestration.status import FeedStatus
 from orchestration.steps import PipelineListener
 from warehouse.fetching.fetcher import FetchProgress, FetchReport
-from warehouse.loading.loader import LoadReport
-from warehouse.loading.loader import Progress as LoadProgress
+from warehouse.loading.reports import LoadReport
+from warehouse.loading.reports import Progress as LoadProgress
 
 PIPED_WIDTH = 200
 """Columns of output that goes to a file or another program, where nobody's window is the measure."""
+
+SHOWN_OF_LINE = 120
+"""Characters of a rejected line in a table; `--json` has all."""
 
 
 def _console(*, stderr: bool) -> Console:
@@ -99,9 +103,14 @@ def print_fetch(report: FetchReport) -> None:
 
 
 def print_load(report: LoadReport) -> None:
-    """Print what a load could not read, and what it read that nobody declared."""
+    """Print what a load could not read, what it left, and what it read that nobody declared."""
     for path, reason in report.rejected_files.items():
         say(f"could not read {path}: {reason}")
+    for path in report.waiting_files:
+        say(f"still being written, left for the next load: {path}")
+    for feed, ways in report.detected.items():
+        for way, files in ways.items():
+            say(f"{feed}: read as {way} (detected in {files:,} files; declare it in sources.yml if it is wrong)")
     for feed, columns in report.undeclared_columns.items():
         say(f"{feed}: columns nobody declared are kept in _extra: {', '.join(columns)}")
 
@@ -119,6 +128,24 @@ def print_status(feeds: Sequence[FeedStatus]) -> None:
     say("")
     if any(feed.clean is None for feed in feeds):
         out.print("rows were loaded since dbt built last; `recomart run` or `dbt build` classifies them\n")
+
+
+def print_rejects(rejects: Rejects) -> None:
+    """Print rejected lines and files; long lines are cut, and control characters shown as such."""
+    lines = [{**line.model_dump(), "text": _shown(line.text)} for line in rejects.lines]
+    for title, rows, count in (
+        ("Rejected lines", lines, rejects.line_count),
+        ("Rejected files", [file.model_dump() for file in rejects.files], rejects.file_count),
+    ):
+        if rows:
+            print_table(f"{title}: {len(rows):,} of {count:,}", rows)
+    if not rejects.line_count and not rejects.file_count:
+        say("nothing was rejected")
+
+
+def _shown(text: str) -> str:
+    printable = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text[:SHOWN_OF_LINE])
+    return printable + (" ..." if len(text) > SHOWN_OF_LINE else "")
 
 
 def print_audit(report: AuditReport) -> None:

@@ -1,10 +1,11 @@
 """What arrived and what became of it, for each feed."""
 
+from datetime import datetime
+
 import duckdb
 from pydantic import BaseModel, ConfigDict
 
-from warehouse.database import reader
-from warehouse.errors import RecomartError
+from warehouse.database import ledger_reader
 from warehouse.settings import Settings
 
 
@@ -22,6 +23,12 @@ class FeedStatus(BaseModel):
     duplicates: int | None
     quarantined: int | None
     rejected_files: int
+    last_loaded_at: datetime | None
+    """When a file of the feed was loaded last (UTC)."""
+
+    newest_row_at: datetime | None
+    """What the newest clean row says of its time (UTC); None until dbt has built, or where rows have none."""
+
     reasons: dict[str, int]
     """Why rows are in quarantine, the most frequent first; a row may have several."""
 
@@ -34,13 +41,14 @@ LEDGER = """
         coalesce(sum(files.rows_loaded), 0) as loaded,
         coalesce(sum(files.rows_rejected), 0) as rejected,
         (select count(*) from raw.rejected_files as broken where broken.feed = feeds.feed) as rejected_files,
+        max(files.loaded_at) as last_loaded_at,
     from raw.feeds as feeds
     left join raw.loaded_files as files on feeds.feed = files.feed
     group by feeds.feed
     order by feeds.feed
 """
 
-AUDIT = "select feed, loaded, clean, duplicates, quarantined from marts.audit_feeds"
+AUDIT = "select feed, newest_row_at, loaded, clean, duplicates, quarantined from marts.audit_feeds"
 
 REASONS = "select feed, reason, rows from marts.audit_quarantine_reasons order by rows desc, reason"
 
@@ -50,24 +58,18 @@ def feed_status(settings: Settings) -> list[FeedStatus]:
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
-        RecomartError: There is no warehouse yet.
+        RecomartError: There is no warehouse yet, or nothing was loaded into it.
     """
-    with reader(settings) as connection:
+    with ledger_reader(settings) as connection:
+        ledger = connection.execute(LEDGER).fetchall()
         try:
-            ledger = connection.execute(LEDGER).fetchall()
-        except duckdb.CatalogException as error:
-            raise RecomartError(
-                f"{settings.database}: nothing was ever loaded here; load a shop with `recomart run`, or make one with "
-                "`make demo`"
-            ) from error
-        try:
-            audit = {feed: (loaded, rest) for feed, loaded, *rest in connection.execute(AUDIT).fetchall()}
+            audit = {feed: rest for feed, *rest in connection.execute(AUDIT).fetchall()}
             reasons = connection.execute(REASONS).fetchall()
         except duckdb.CatalogException:
             audit, reasons = {}, []
     statuses = []
-    for feed, files, lines, loaded, rejected, rejected_files in ledger:
-        audited, parts = audit.get(feed, (None, (None, None, None)))
+    for feed, files, lines, loaded, rejected, rejected_files, last_loaded_at in ledger:
+        newest_row_at, audited, *parts = audit.get(feed, [None] * 5)
         clean, duplicates, quarantined = parts if audited == loaded else (None, None, None)
         statuses.append(
             FeedStatus(
@@ -80,6 +82,8 @@ def feed_status(settings: Settings) -> list[FeedStatus]:
                 duplicates=duplicates,
                 quarantined=quarantined,
                 rejected_files=rejected_files,
+                last_loaded_at=last_loaded_at,
+                newest_row_at=newest_row_at,
                 reasons={reason: rows for of, reason, rows in reasons if of == feed and clean is not None},
             )
         )

@@ -10,7 +10,8 @@ from orchestration.dbt import AFTER_MODEL, BEFORE_MODEL, BUILD, DbtProgress, Dbt
 from orchestration.resources import peak_memory_mib
 from orchestration.training import TrainingSummary, train
 from warehouse.fetching.fetcher import FetchProgress, FetchReport, fetch, services
-from warehouse.loading.loader import LoadReport, Progress, load
+from warehouse.loading.loader import load
+from warehouse.loading.reports import LoadReport, Progress
 from warehouse.publish import Published, publish
 from warehouse.settings import Settings
 
@@ -122,7 +123,9 @@ def describe_load(report: LoadReport) -> str:
     same = sum(feed.files_unchanged for feed in report.feeds.values())
     rejected = sum(feed.rows_rejected for feed in report.feeds.values())
     unreadable = f", {len(report.rejected_files):,} files unreadable" if report.rejected_files else ""
-    return f"{files:,} files ({same:,} unchanged), {report.rows_loaded:,} rows, {rejected:,} lines rejected{unreadable}"
+    waiting = f", {len(report.waiting_files):,} files still being written" if report.waiting_files else ""
+    rows = f"{report.rows_loaded:,} rows, {rejected:,} lines rejected"
+    return f"{files:,} files ({same:,} unchanged), {rows}{unreadable}{waiting}"
 
 
 def describe_dbt(result: DbtResult) -> str:

@@ -105,6 +105,25 @@ def reader(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @contextmanager
+def ledger_reader(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a warehouse that files were loaded into read-only; closed at the end.
+
+    Raises:
+        WarehouseBusyError: Another process is writing the warehouse.
+        RecomartError: There is no warehouse, or nothing was ever loaded into it.
+    """
+    with reader(settings) as connection:
+        try:
+            connection.execute("from raw.loaded_files limit 0")
+        except duckdb.CatalogException as error:
+            raise RecomartError(
+                f"{settings.database}: nothing was ever loaded here; load a shop with `recomart run`, or make one with "
+                "`make demo`"
+            ) from error
+        yield connection
+
+
+@contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """All statements inside take effect together, or none does."""
     connection.execute("begin transaction")

@@ -26,6 +26,7 @@ create table if not exists raw.products (
 create table if not exists raw.feeds (
     feed varchar primary key, kind varchar not null, time_zone varchar not null, timestamp_formats varchar[] not null,
     carries_purchases boolean not null, carries_products boolean not null, cancelled_transaction_prefix varchar,
+    decimal_mark varchar not null,
     declaration varchar not null -- fingerprint of all that is declared
 );
 
@@ -38,8 +39,11 @@ create table if not exists raw.event_aliases (
 create sequence if not exists raw.load_ids;
 
 create table if not exists raw.loaded_files (
-    load_id bigint not null, feed varchar not null, path varchar not null, size_bytes bigint not null, checksum varchar not null,
+    load_id bigint not null, feed varchar not null, path varchar not null,
+    size_bytes bigint not null, checksum varchar not null,
+    changed_ns bigint, -- the file's time; null where a change could have left it the same
     reading varchar not null, -- how sources.yml said to read it then
+    encoding varchar not null, delimiter varchar, quote varchar, -- as declared or detected
     lines bigint not null, rows_loaded bigint not null, rows_rejected bigint not null, loaded_at timestamp not null,
     primary key (feed, path)
 );
@@ -49,7 +53,7 @@ create table if not exists raw.rejected_rows (
 );
 
 create table if not exists raw.rejected_files (
-    feed varchar not null, path varchar not null, size_bytes bigint not null, checksum varchar not null,
+    feed varchar not null, path varchar not null, size_bytes bigint not null,
     error varchar not null, rejected_at timestamp not null,
     primary key (feed, path)
 );

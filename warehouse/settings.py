@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     threads: int = Field(default=2, ge=1)
     """Threads that DuckDB may use."""
 
+    settle_seconds: float = Field(default=1.0, ge=0)
+    """Landing files younger than this are looked at again after as long: one that changed is still being written."""
+
     serving_copies: int = Field(default=3, ge=1)
     """Published copies to keep, the newest included."""
 

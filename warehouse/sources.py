@@ -2,6 +2,8 @@
 
 import codecs
 import hashlib
+import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -35,6 +37,30 @@ REQUIRED_COLUMNS: Mapping[Kind, tuple[str, ...]] = {
     "products": ("product_id",),
 }
 """The columns without which no row of a feed could mean anything."""
+
+
+NO_QUOTE = "none"
+"""Declares that quotes are letters like others."""
+
+PATH_STEP = re.compile(r"\.(?:(\w+)|(\"(?:[^\"\\]|\\.)*\"))")
+
+
+def json_keys(name: str) -> tuple[str, ...]:
+    """The keys that lead to a value in a JSON object: `$.product.id` and `$."product.v2".id` are paths, others keys.
+
+    Raises:
+        ValueError: It begins with `$.` and is no path.
+    """
+    if not name.startswith("$."):
+        return (name,)
+    keys, at = [], 1
+    while at < len(name):
+        step = PATH_STEP.match(name, at)
+        if not step:
+            raise ValueError(f"'{name}' is no path of keys such as $.product.id or $.\"product.v2\".id")
+        keys.append(step[1] or str(json.loads(step[2])))
+        at = step.end()
+    return tuple(keys)
 
 
 def _as_list(value: Any) -> Any:
@@ -74,16 +100,26 @@ class Feed(BaseModel):
     """`csv`, `jsonl` (one object a line) or `json` (a document that holds a list of objects); each may be gzipped."""
 
     columns: dict[str, str]
-    """Our column name: the name in the files. Columns are matched by name, never by position."""
+    """Our column name: the name in the files. Columns are matched by name, never by position. In JSON, a name that
+    begins with `$.` is a path of keys: `$.product.id`, or `$."product.v2".id`."""
 
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
-    """What separates the fields of a CSV line."""
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    """What separates the fields of a CSV line; when not given, comma, semicolon, tab or bar, as each file's header
+    shows."""
 
-    encoding: str = "utf-8"
-    """Text encoding, by its Python name."""
+    quote: str | None = Field(default=None, min_length=1)
+    """What encloses the fields of a CSV line that need it, or `none`; when not given, as each file's first lines show:
+    double quotes, unless something else is plain."""
+
+    encoding: str | None = None
+    """Text encoding, by its Python name; when not given, it is found out for each file."""
+
+    decimal: Literal[".", ","] = "."
+    """What stands before the decimals of a number; the other one may part its thousands where this is a comma."""
 
     records: str | None = None
-    """For `json`: the key (dotted when nested) of the list of records; the document itself when not given."""
+    """For `json`: the key (dotted when nested, or a path like those of columns) of the list of records; the document
+    itself when not given."""
 
     time_zone: str = "UTC"
     """IANA name of the zone of timestamps that carry no offset."""
@@ -120,7 +156,7 @@ class Feed(BaseModel):
         if self.time_zone not in available_timezones():
             raise ValueError(f"time_zone: '{self.time_zone}' is no IANA time zone, such as {ZoneInfo('Europe/Paris')}")
         try:
-            "".encode(self.encoding)
+            "".encode(self.encoding or "utf-8")
         except LookupError:
             raise ValueError(f"encoding: Python knows no text encoding '{self.encoding}'") from None
         for timestamp_format in self.timestamp_formats:
@@ -128,6 +164,16 @@ class Feed(BaseModel):
                 raise ValueError(f"timestamp_formats: '{timestamp_format}': {problem}")
         if self.records is not None and self.format != "json":
             raise ValueError("records: only a feed of format json has it")
+        if self.format != "csv" and (self.delimiter or self.quote):
+            raise ValueError("delimiter and quote: only a feed of format csv has them")
+        if self.quote and self.quote != NO_QUOTE and (len(self.quote) > 1 or self.quote == self.delimiter):
+            raise ValueError(f"quote: '{self.quote}' is neither one character other than the delimiter nor none")
+        if self.format != "csv":
+            for column, name in self.columns.items():
+                try:
+                    json_keys(name)
+                except ValueError as error:
+                    raise ValueError(f"columns: {column}: {error}") from None
         if self.kind != "events" and (self.event_types or "purchases" in self.carries):
             raise ValueError("event_types and carries: [purchases] belong to a feed of events")
         if self.api:
@@ -139,7 +185,7 @@ class Feed(BaseModel):
         return self
 
     def _check_api(self, api: Api) -> None:
-        if self.format != "jsonl" or codecs.lookup(self.encoding).name != "utf-8":
+        if self.format != "jsonl" or codecs.lookup(self.encoding or "utf-8").name != "utf-8":
             raise ValueError("format: what is fetched from an api is written as jsonl in utf-8; declare that")
         folder, _, name = self.files[0].rpartition("/")
         if name.count("*") != 1 or set(folder + name) & set("?[") or "*" in folder:
@@ -153,13 +199,18 @@ class Feed(BaseModel):
     @property
     def reading(self) -> str:
         """Fingerprint of what decides how the files are read; when it changes, they are loaded again."""
-        settings = (self.kind, self.format, self.delimiter, self.encoding, self.records, sorted(self.columns.items()))
+        settings = (
+            *(self.kind, self.format, self.delimiter, self.quote, self.encoding, self.records),
+            sorted(self.columns.items()),
+        )
         return hashlib.sha256(repr(settings).encode()).hexdigest()
 
     @property
-    def records_path(self) -> str:
-        """JSON path of the list of records in a document."""
-        return "$" + "".join(f'."{key}"' for key in self.records.split(".")) if self.records else "$"
+    def records_keys(self) -> tuple[str, ...]:
+        """The keys that lead to the list of records in a JSON document."""
+        if self.records is None:
+            return ()
+        return json_keys(self.records) if self.records.startswith("$.") else tuple(self.records.split("."))
 
     @property
     def aliases(self) -> list[tuple[str, EventType]]:

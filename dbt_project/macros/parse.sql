@@ -3,13 +3,28 @@
     try_cast({{ field }} as {{ type }})
 {%- endmacro %}
 
-{#- Text as a number that a price or a quantity can be; null when it is none. NaN sorts above every number, so the upper
-    bound catches it too. -#}
-{% macro parse_number(column) -%}
+{#- Text as a number that a price or a quantity can be, written as the feed declares it; null when it is none. NaN sorts
+    above every number, so the upper bound catches it too. -#}
+{% macro parse_number(column, feed_column, feeds) -%}
+    {%- set number = dbt.safe_cast(with_decimal_point(column, feed_column, feeds), type_double()) -%}
+    case when {{ number }} between -1e10 and 1e10 then {{ number }} end
+{%- endmacro %}
+
+{#- The text of a number with a point before its decimals and nothing between its thousands. -#}
+{% macro with_decimal_point(column, feed_column, feeds) -%}
+    {%- set comma_feeds = [] -%}
+    {%- for feed in feeds if feed.decimal_mark == ',' -%}
+        {%- do comma_feeds.append(quote(feed.feed)) -%}
+    {%- endfor -%}
+    {%- if comma_feeds -%}
     case
-        when {{ dbt.safe_cast(column, type_double()) }} between -1e10 and 1e10
-            then {{ dbt.safe_cast(column, type_double()) }}
+        when {{ feed_column }} in ({{ comma_feeds | join(', ') }})
+            then replace(replace({{ column }}, '.', ''), ',', '.')
+        else {{ column }}
     end
+    {%- else -%}
+    {{ column }}
+    {%- endif -%}
 {%- endmacro %}
 
 {#- Text as true or false; null when it says neither. -#}
@@ -28,21 +43,22 @@
     double
 {%- endmacro %}
 
-{#- The feeds of one kind as sources.yml declares them: a list of dicts with feed, time_zone and timestamp_formats. -#}
+{#- The feeds of one kind as sources.yml declares them: a list of dicts with feed, time_zone, timestamp_formats
+    and decimal_mark. -#}
 {% macro declared_feeds(kind) %}
     {% if not execute %}
         {{ return([]) }}
     {% endif %}
     {% set feeds = [] %}
     {% set query %}
-        select feed, time_zone, timestamp_formats
+        select feed, time_zone, timestamp_formats, decimal_mark
         from {{ source('raw', 'feeds') }}
         where kind = {{ quote(kind) }}
         order by feed
     {% endset %}
     {% for row in run_query(query).rows %}
         {#- dbt hands a list over as JSON. -#}
-        {% do feeds.append({'feed': row[0], 'time_zone': row[1], 'timestamp_formats': fromjson(row[2])}) %}
+        {% do feeds.append({'feed': row[0], 'time_zone': row[1], 'timestamp_formats': fromjson(row[2]), 'decimal_mark': row[3]}) %}
     {% endfor %}
     {{ return(feeds) }}
 {% endmacro %}

@@ -64,6 +64,8 @@ def raw_tables(context: dg.AssetExecutionContext, warehouse: WarehouseResource) 
     context.log.info(f"{report.rows_loaded:,} rows loaded in {report.seconds:.1f} s")
     for path, reason in report.rejected_files.items():
         context.log.warning(f"could not read {path}: {reason}")
+    for path in report.waiting_files:
+        context.log.info(f"still being written, left for the next load: {path}")
     counts = row_counts(warehouse.settings, (spec.key for spec in SPECS))
     by_kind = {name: vars(feed) for name, feed in report.feeds.items()}
     for spec in SPECS:

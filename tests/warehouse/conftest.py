@@ -41,7 +41,9 @@ class Shop:
     def __init__(self, root: Path) -> None:
         self.landing = root / "landing"
         self.landing.mkdir()
-        self.settings = Settings(warehouse=root / "warehouse", landing=self.landing, sources=root / "sources.yml")
+        self.settings = Settings(
+            warehouse=root / "warehouse", landing=self.landing, sources=root / "sources.yml", settle_seconds=0
+        )
         self.declare(events=EVENTS_JSONL, purchases=PURCHASES_CSV, products=PRODUCTS_JSON)
 
     def declare(self, **feeds: dict[str, Any]) -> None:
@@ -68,5 +70,7 @@ class Shop:
         whole |= {table: self.rows(f"select * from raw.{table} order by all") for table in others}
         return {
             **whole,
-            "loaded_files": self.rows("select * exclude (loaded_at, load_id) from raw.loaded_files order by all"),
+            "loaded_files": self.rows(
+                "select * exclude (loaded_at, load_id, changed_ns) from raw.loaded_files order by all"
+            ),
         }

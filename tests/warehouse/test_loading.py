@@ -73,7 +73,7 @@ def test_changed_content_under_the_same_path_replaces_its_rows_and_rejects(shop:
     [
         (b'{"user":"u1","item":"p1"', "the line is no valid JSON"),
         (b"[1, 2]", "the JSON value is no object"),
-        (b'{"user":"\xff\xfe","item":"p1"}', "the line is not valid UTF-8"),
+        (b'{"user":"\xff\xfe","item":"p1"}', "the line is not valid utf-8"),
         (b"   ", "the line is no valid JSON"),
     ],
 )
@@ -182,18 +182,6 @@ def test_an_unreadable_new_version_of_a_file_does_not_take_its_old_rows_away(sho
     assert shop.rows("select count(*) from raw.events") == [(5,)]
 
 
-def test_json_documents_give_a_row_for_each_element(shop: Shop) -> None:
-    items = '[{"id": "p1", "name": "A", "price": 1.1}, 7, {"id": 2, "name": null, "extra": [1]}]'
-    shop.put("catalog/page.json", f'{{"page": 1, "data": {{"items": {items}}}}}')
-    report = load(shop.settings).feeds["products"]
-    assert (report.lines, report.rows_loaded, report.rows_rejected) == (3, 2, 1)
-    assert shop.rows("select product_id, product_name, price, _extra, _line from raw.products order by _line") == [
-        ("p1", "A", "1.1", None, 1),
-        ("2", None, None, '{"extra":[1]}', 3),
-    ]
-    assert shop.rows("select line, text from raw.rejected_rows") == [(2, "7")]
-
-
 def test_hidden_and_unfinished_files_are_left_for_the_next_load(shop: Shop) -> None:
     shop.put("events/a.jsonl", events(1))
     shop.put("events/.b.jsonl", events(1))
@@ -210,7 +198,7 @@ def test_many_small_files_load_in_few_transactions(shop: Shop) -> None:
 
 
 def test_lines_that_span_blocks_stay_whole(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("warehouse.loading.files.BLOCK_BYTES", 37)
+    monkeypatch.setattr("warehouse.loading.text.BLOCK_BYTES", 37)
     shop.put("events/a.jsonl", events(200).rstrip("\n"))
     shop.put("purchases/a.csv", purchases([f'p{i},"2026\n01",u{i},{i}' for i in range(50)]))
     shop.put("purchases/b.csv", purchases([f"p{i},2026,u{i},{i}" for i in range(50)]))
@@ -239,7 +227,7 @@ def kill_at(name):
         return step(*args)
     setattr(loader, name, counted)
 
-for name in ("stage", "insert_staged", "note_columns"):
+for name in ("insert", "note_columns"):
     kill_at(name)
 loader.load(Settings())
 """
@@ -250,7 +238,7 @@ def test_a_load_killed_at_any_step_is_repaired_by_the_next(shop: Shop) -> None:
         shop.put(f"events/{number:02}.jsonl", events(300) + "broken\n")
         shop.put(f"purchases/{number:02}.csv", purchases(f"p{i},2026-01-01,u{i},1" for i in range(300)))
     loaded_after_kill = []
-    for point in (1, 2, 6, 8):
+    for point in (1, 2, 4, 6):
         command = [sys.executable, "-c", KILLED_LOAD, str(point)]
         done = subprocess.run(command, env=shop.settings.environment(), check=False)
         assert done.returncode == -signal.SIGKILL
@@ -295,20 +283,6 @@ def test_a_column_that_appears_in_a_late_file_may_be_mapped(shop: Shop) -> None:
     shop.put("purchases/99.csv", purchases(["p1,2026-01-01,u1,2,9.5"], header="sku,when,who,qty,cost"))
     load(shop.settings)
     assert shop.rows("select count(*), count(price) from raw.purchases") == [(31, 1)]
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b'{"data": {"items": [{"id": "\\ud800"}]}}', '{"data": {"items": []}}'.encode("utf-16"), b"", b'{"data": {"it'],
-    ids=["half a surrogate pair", "UTF-16", "empty", "cut off"],
-)
-def test_a_json_document_that_the_database_cannot_parse_is_unreadable(shop: Shop, content: bytes) -> None:
-    shop.put("catalog/a.json", content)
-    shop.put("catalog/b.json", '{"data": {"items": [{"id": "p1"}], "items": [{"id": "p2"}, {"id": "p3"}]}}')
-    report = load(shop.settings)
-    assert list(report.rejected_files) == ["catalog/a.json"]
-    lines, rows = shop.rows("select lines, rows_loaded from raw.loaded_files")[0]
-    assert lines == rows == report.rows_loaded
 
 
 def test_a_file_whose_name_is_no_utf8_loads(shop: Shop) -> None:

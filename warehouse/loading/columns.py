@@ -1,22 +1,28 @@
 """Do the columns that a mapping names exist in the files? A misspelt name must not end as a column of nulls."""
 
 import json
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from warehouse.errors import RecomartError
-from warehouse.loading.files import NewFile, UnreadableFileError, read_blocks
-from warehouse.loading.records import count_records, csv_header
-from warehouse.sources import REQUIRED_COLUMNS, Feed
+from warehouse.loading.csv_records import read_header
+from warehouse.loading.files import ChangingFileError, LandingFile, Reading, UnreadableFileError
+from warehouse.loading.records import read_records
+from warehouse.loading.text import read_blocks
+from warehouse.sources import REQUIRED_COLUMNS, Feed, json_keys
 
 SAMPLE_FILES = 20
 SAMPLE_RECORDS = 200
 MOST_NAMES = 30
 
 
-def check_mapping(connection: duckdb.DuckDBPyConnection, feed: Feed, new_files: list[NewFile], sources: Path) -> None:
+def check_mapping(
+    connection: duckdb.DuckDBPyConnection, feed: Feed, new_files: list[LandingFile], sources: Path
+) -> None:
     """Refuse a mapping that names a column which neither the new files nor those loaded before have.
 
     JSON leaves out what has no value, so there only the required columns are held to this.
@@ -26,7 +32,7 @@ def check_mapping(connection: duckdb.DuckDBPyConnection, feed: Feed, new_files: 
     """
     # A header is one line and tells all; of other files, the first ones tell enough.
     sample = new_files if feed.format == "csv" else new_files[:SAMPLE_FILES]
-    present = set(chain.from_iterable(_columns_of(new) for new in sample))
+    present = set(chain.from_iterable(map(_columns_of, sample)))
     if not present:
         return
     known = connection.execute(
@@ -37,7 +43,7 @@ def check_mapping(connection: duckdb.DuckDBPyConnection, feed: Feed, new_files: 
         is_held = feed.format == "csv" or column in REQUIRED_COLUMNS[feed.kind]
         if is_held and name not in present:
             raise RecomartError(
-                f"{sources}: feeds.{feed.name}.columns.{column}: no column '{name}' in {sample[0].file.path} or the "
+                f"{sources}: feeds.{feed.name}.columns.{column}: no column '{name}' in {sample[0].path} or the "
                 f"other files of the feed; they have {_listed(present)}"
             )
 
@@ -48,38 +54,33 @@ def _listed(names: set[str]) -> str:
     return ", ".join(name[:60] for name in shown) + (" and others" if len(names) > MOST_NAMES else "")
 
 
-def _columns_of(new: NewFile) -> set[str]:
+def _columns_of(file: LandingFile) -> set[str]:
     """The column names at the head of a file; none where it cannot be read, which the load itself will report."""
-    blocks = read_blocks(new)
+    reading = Reading()
     try:
-        match new.file.feed.format:
-            case "csv":
-                return set(csv_header(next(blocks, b"").partition(b"\n")[0], new.file.feed))
-            case "json":
-                return _keys_of_document(b"".join(blocks), new.file.feed)
-            case "jsonl":
-                lines = next(blocks, b"").split(b"\n", SAMPLE_RECORDS)[:SAMPLE_RECORDS]
-                records = [_json_or_none(line) for line in lines]
-    except UnreadableFileError:
+        if file.feed.format == "csv":
+            with closing(read_blocks(file, reading)) as blocks:
+                return set(read_header(next(blocks, b"").lstrip(b"\r\n"), file.feed)[1])
+        with closing(read_records(file, reading)) as pieces:
+            texts = next(pieces).table["text"][:SAMPLE_RECORDS].to_pylist()
+    except (UnreadableFileError, ChangingFileError, StopIteration):
         return set()
-    return {key for record in records if isinstance(record, dict) for key in record}
+    objects = [value for value in map(_json_or_none, texts) if isinstance(value, dict)]
+    mapped = {name for name in file.feed.columns.values() if any(_has(value, json_keys(name)) for value in objects)}
+    return mapped.union(*objects)
 
 
-def _keys_of_document(data: bytes, feed: Feed) -> set[str]:
-    count_records(data, feed)
-    keys = """
-        select distinct unnest(json_keys(element))
-        from (select unnest(json_extract($text, $path)) as element)
-        where json_type(element) = 'OBJECT'
-    """
-    with duckdb.connect() as connection:
-        found = connection.execute(keys, {"text": data.decode(), "path": feed.records_path + "[*]"}).fetchall()
-    return {key for (key,) in found}
+def _has(value: Any, keys: tuple[str, ...]) -> bool:
+    for key in keys:
+        if not isinstance(value, dict) or key not in value:
+            return False
+        value = value[key]
+    return True
 
 
-def _json_or_none(line: bytes) -> object:
+def _json_or_none(text: str) -> object:
     try:
-        value: object = json.loads(line)
-    except ValueError:
+        value: object = json.loads(text)
+    except (ValueError, RecursionError):
         return None
     return value

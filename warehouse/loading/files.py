@@ -1,32 +1,32 @@
-"""Landing files as bytes: which ones a feed means, their checksum, and their text in blocks of bounded size."""
+"""Landing files as they lie on the disk: which ones a feed means, and which of them are still being written."""
 
-import codecs
-import gzip
 import hashlib
-import io
-import zlib
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from warehouse.errors import RecomartError
 from warehouse.sources import Feed
 
-BLOCK_BYTES = 16 << 20
-"""Bytes read at a time; what bounds the loader's memory, whatever the size of a file."""
-
-GZIP_MAGIC = b"\x1f\x8b"
 UNFINISHED_SUFFIXES = (".part", ".tmp", ".partial", ".crdownload")
+
+CLOCK_STEP_NS = 2_000_000_000
+"""File systems note times in steps of up to two seconds."""
 
 
 class UnreadableFileError(Exception):
     """A file that no row can be taken from; the message says why."""
 
 
+class ChangingFileError(Exception):
+    """A file that changed, or went away, between being listed and being read; it is left for the next load."""
+
+
 @dataclass(frozen=True)
 class LandingFile:
-    """A file of a feed, as it lies in the landing folder."""
+    """A file of a feed, as it lay in the landing folder when it was listed."""
 
     feed: Feed
     path: str
@@ -35,17 +35,60 @@ class LandingFile:
     location: Path
     size_bytes: int
 
+    changed_ns: int
+    """When it was last changed: the later of its modification time, which a copy may bring along from elsewhere, and of
+    its change time, which nobody can set. Nanoseconds since 1970."""
+
+    listed_ns: int
+    """When the folder was listed, likewise."""
+
+    @property
+    def sure_change_ns(self) -> int | None:
+        """`changed_ns`, or None when the file was so young that it can change again and keep that time."""
+        return self.changed_ns if self.changed_ns + CLOCK_STEP_NS <= self.listed_ns else None
+
+    def is_as_listed(self) -> bool:
+        """Whether the file still has the size and time it was listed with."""
+        try:
+            return _size_and_change(self.location) == (self.size_bytes, self.changed_ns)
+        except OSError:
+            return False
+
 
 class NewFile(NamedTuple):
     """A file that the ledger does not know as it is now."""
 
     file: LandingFile
-    checksum: str
     replaces: bool
-    """Whether rows of an earlier content of the same path are loaded."""
+    """Whether rows of an earlier reading of the same path are loaded."""
 
     load_id: int
     """Number of this reading of the file."""
+
+
+@dataclass
+class Reading:
+    """What reading a file tells of it; filled while it is read."""
+
+    checksum: str = ""
+    """SHA-256 of the bytes, as hexadecimal text; set when all were read."""
+
+    bytes_read: int = 0
+    encoding: str | None = None
+    delimiter: str | None = None
+    quote: str | None = None
+    lines: int = 0
+    loaded: int = 0
+    rejected: int = 0
+
+    def detected(self, feed: Feed) -> str:
+        """How the file turned out to be written where the feed does not say and it is not the usual; often empty."""
+        found = (
+            self.encoding if feed.encoding is None and self.encoding != "utf-8" else None,
+            f"delimiter {self.delimiter!r}" if feed.delimiter is None and self.delimiter not in (None, ",") else None,
+            f"quote {self.quote}" if feed.quote is None and self.delimiter and self.quote != '"' else None,
+        )
+        return ", ".join(part for part in found if part)
 
 
 def find_files(feed: Feed, landing: Path) -> list[LandingFile]:
@@ -58,14 +101,22 @@ def find_files(feed: Feed, landing: Path) -> list[LandingFile]:
         raise RecomartError(
             f"{landing}: no such landing folder; name one with --landing, or put the shop's files there"
         )
+    now = time.time_ns()
     found = {
         path
         for pattern in feed.files
         for path in landing.glob(pattern)
         if path.is_file() and not path.name.startswith(".") and path.suffix not in UNFINISHED_SUFFIXES
     }
-    files = [LandingFile(feed, _readable(path.relative_to(landing)), path, path.stat().st_size) for path in found]
+    files = [
+        LandingFile(feed, _readable(path.relative_to(landing)), path, *_size_and_change(path), now) for path in found
+    ]
     return sorted(files, key=lambda file: file.path)
+
+
+def _size_and_change(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, max(found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _readable(path: Path) -> str:
@@ -79,64 +130,10 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class _HashedFile(io.RawIOBase):
-    """A binary file that computes the checksum of what is read from it."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._digest = hashlib.sha256()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._file.read(len(buffer))
-        buffer[: len(data)] = data
-        self._digest.update(data)
-        return len(data)
-
-    def hexdigest(self) -> str:
-        return self._digest.hexdigest()
-
-
-def read_blocks(new: NewFile) -> Iterator[bytes]:
-    """A file's text as UTF-8 blocks, decompressed, without a byte order mark; the blocks cut lines anywhere.
-
-    UTF-8 files pass as they are, so that a broken byte costs one line and not the file.
-
-    Raises:
-        UnreadableFileError: The file cannot be opened, decompressed or decoded, or changed since it was listed.
-    """
-    file = new.file
-    try:
-        with file.location.open("rb") as plain:
-            is_gzip = plain.peek(2)[:2] == GZIP_MAGIC
-            hashed = _HashedFile(plain)
-            buffered = io.BufferedReader(hashed, BLOCK_BYTES)
-            yield from _decode(gzip.GzipFile(fileobj=buffered) if is_gzip else buffered, file.feed.encoding)
-            if hashed.hexdigest() != new.checksum:
-                raise UnreadableFileError("the file changed while it was being read; it is left for the next load")
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UnreadableFileError(f"the compressed file is damaged or incomplete: {error}") from error
-    except UnicodeDecodeError as error:
-        raise UnreadableFileError(f"the file is not {file.feed.encoding} text: {error}") from error
-    except OSError as error:
-        raise UnreadableFileError(f"the file cannot be read: {error}") from error
-
-
-def _decode(stream: io.BufferedIOBase, encoding: str) -> Iterator[bytes]:
-    is_utf8 = codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
-    decoder = codecs.getincrementaldecoder(encoding)()
-    first = True
-    while True:
-        block = stream.read(BLOCK_BYTES)
-        if not is_utf8:
-            text = decoder.decode(block, final=not block)
-            data = text.removeprefix("\ufeff").encode() if first else text.encode()
-        else:
-            data = block.removeprefix(codecs.BOM_UTF8) if first else block
-        if data:
-            yield data
-        first = False
-        if not block:
-            return
+def still_changing(files: Iterable[LandingFile], settle_seconds: float) -> set[str]:
+    """Paths of the files that are being written; waits once, and only when there are files younger than that."""
+    oldest = time.time_ns() - settle_seconds * 1e9
+    young = [file for file in files if file.changed_ns > oldest]
+    if young:
+        time.sleep(settle_seconds)
+    return {file.path for file in young if not file.is_as_listed()}

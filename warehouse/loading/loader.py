@@ -1,89 +1,45 @@
 """Load what is new in the landing folder: files in batches, each batch in one transaction with its ledger entries."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import duckdb
 import pyarrow as pa
 
 from warehouse.database import transaction, writer
 from warehouse.errors import RecomartError
+from warehouse.loading import ledger
 from warehouse.loading.columns import check_mapping
-from warehouse.loading.files import LandingFile, NewFile, UnreadableFileError, checksum, find_files
-from warehouse.loading.records import Records, read_records
-from warehouse.loading.staging import COUNT_ROWS, insert_staged, note_columns, stage
+from warehouse.loading.files import ChangingFileError, LandingFile, NewFile, Reading, UnreadableFileError, find_files
+from warehouse.loading.plan import Plan, make_plan
+from warehouse.loading.records import read_records
+from warehouse.loading.reports import FeedReport, LoadReport, Progress
+from warehouse.loading.staging import insert, note_columns
 from warehouse.settings import Settings
 from warehouse.sources import Feed, Sources, read_sources
 
 BATCH_BYTES = 64 << 20
 """Bytes of small files that are loaded in one transaction, and of text that is parsed in one statement."""
 
-UNREADABLE = "unreadable"
-"""Stands for the checksum of a file that cannot be opened; reading it then says why."""
-
 BATCH_FILES = 1_000
 """Files that are loaded in one transaction at the most."""
 
 
-class Progress(NamedTuple):
-    """How far a load is."""
-
-    files_done: int
-    files_total: int
-    bytes_done: int
-    bytes_total: int
-
-
-@dataclass
-class FeedReport:
-    """What one load did for one feed."""
-
-    files_loaded: int = 0
-    files_replaced: int = 0
-    files_unchanged: int = 0
-    files_rejected: int = 0
-    lines: int = 0
-    rows_loaded: int = 0
-    rows_rejected: int = 0
-
-
-@dataclass
-class LoadReport:
-    """What one load did."""
-
-    feeds: dict[str, FeedReport] = field(default_factory=dict)
-    rejected_files: dict[str, str] = field(default_factory=dict)
-    """Path of each file that could not be read, and why."""
-
-    undeclared_columns: dict[str, list[str]] = field(default_factory=dict)
-    """Feed, and the columns its files have that nobody declared; they are kept in `_extra`."""
-
-    seconds: float = 0.0
-
-    @property
-    def rows_loaded(self) -> int:
-        """Rows loaded over all feeds."""
-        return sum(feed.rows_loaded for feed in self.feeds.values())
-
-
-@dataclass
-class _Counts:
-    lines: int = 0
-    loaded: int = 0
-    rejected: int = 0
-
-
-def load(settings: Settings, on_progress: Callable[[Progress], None] = lambda _: None) -> LoadReport:
+def load(
+    settings: Settings,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    again: Collection[str] | None = None,
+) -> LoadReport:
     """Load every new or changed file of the landing folder into the raw tables.
 
     Each file's rows and its ledger entry appear together or not at all, so a load that is killed at any instant is
-    repaired by the next one. A file that cannot be read is noted in `raw.rejected_files` and stops no other.
+    repaired by the next one. A file that cannot be read is noted in `raw.rejected_files` and stops no other; one that
+    is still being written is left for the next load. Where `again` is given, the files of these paths are loaded,
+    known or not, and no others.
 
     Raises:
-        RecomartError: The sources file or the landing folder is missing or wrong, or the warehouse is in use.
+        RecomartError: The sources file or the landing folder is missing or wrong, a file to load again is not there, or
+            the warehouse is in use.
     """
     started = time.perf_counter()
     sources = read_sources(settings.sources)
@@ -94,40 +50,40 @@ def load(settings: Settings, on_progress: Callable[[Progress], None] = lambda _:
             f"{settings.landing_dir}: no file here belongs to a feed of {settings.sources} ({globs}); "
             "put the shop's files there, or mend the globs"
         )
+    if again is not None:
+        files = {name: [file for file in found if file.path in again] for name, found in files.items()}
+        _refuse_absent(again, {file.path for found in files.values() for file in found}, settings)
     report = LoadReport()
     with writer(settings) as connection:
         _refuse_other_shop(connection, sources, settings)
-        new = {name: list(_new_files(connection, report, name, found)) for name, found in files.items()}
+        plan = make_plan(connection, files, settings.settle_seconds, again or ())
         for feed in sources.feeds.values():
-            check_mapping(connection, feed, new[feed.name], settings.sources)
+            check_mapping(connection, feed, [item.file for item in plan.new[feed.name]], settings.sources)
         _declare(connection, sources)
-        loader = _Loader(connection, report, _Meter(new, on_progress))
+        loader = _Loader(connection, report, _Meter(plan, on_progress))
         for feed in sources.feeds.values():
-            loader.load_feed(feed, new[feed.name])
+            report.feeds[feed.name] = FeedReport(files_unchanged=plan.unchanged[feed.name])
+            loader.leave(feed, plan.waiting[feed.name])
+            for batch in _batches(plan.new[feed.name]):
+                loader.load(feed, batch)
         report.undeclared_columns = _undeclared_columns(connection)
     report.seconds = time.perf_counter() - started
     return report
 
 
-def _new_files(
-    connection: duckdb.DuckDBPyConnection, report: LoadReport, feed: str, files: list[LandingFile]
-) -> Iterator[NewFile]:
-    ledger = connection.execute(
-        "select path, checksum, reading from raw.loaded_files where feed = ?", [feed]
-    ).fetchall()
-    known = {path: (checksum, reading) for path, checksum, reading in ledger}
-    counts = report.feeds[feed] = FeedReport()
-    for file in files:
-        try:
-            current = checksum(file.location)
-        except OSError:
-            current = UNREADABLE
-        if known.get(file.path) == (current, file.feed.reading):
-            counts.files_unchanged += 1
-            connection.execute("delete from raw.rejected_files where feed = ? and path = ?", [feed, file.path])
-        else:
-            numbers = connection.execute("select nextval('raw.load_ids')").fetchall()
-            yield NewFile(file, current, file.path in known, numbers[0][0])
+def _refuse_absent(wanted: Collection[str], found: set[str], settings: Settings) -> None:
+    """What is loaded of a file that has left the landing folder cannot be loaded again.
+
+    Raises:
+        RecomartError: Not all wanted files are found.
+    """
+    absent = sorted(set(wanted) - found)
+    if absent:
+        others = f" and {len(absent) - 1:,} others" if len(absent) > 1 else ""
+        raise RecomartError(
+            f"{settings.landing_dir}: no file {absent[0]}{others} any more, or no glob of {settings.sources} means it; "
+            "its rows stay as they are. Deliver it again, or name other files"
+        )
 
 
 def _refuse_other_shop(connection: duckdb.DuckDBPyConnection, sources: Sources, settings: Settings) -> None:
@@ -152,12 +108,12 @@ def _declare(connection: duckdb.DuckDBPyConnection, sources: Sources) -> None:
         connection.execute("delete from raw.feeds")
         connection.execute("delete from raw.event_aliases")
         connection.executemany(
-            "insert into raw.feeds values (?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert into raw.feeds values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
                     *(feed.name, feed.kind, feed.time_zone, list(feed.timestamp_formats)),
                     *(sources.carries_purchases(feed), "products" in feed.carries, feed.cancelled_transaction_prefix),
-                    sources.declaration(feed),
+                    *(feed.decimal, sources.declaration(feed)),
                 )
                 for feed in feeds
             ],
@@ -183,14 +139,23 @@ def _undeclared_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, list
 class _Meter:
     """Adds up what is done and tells whoever listens."""
 
-    def __init__(self, new: dict[str, list[NewFile]], on_progress: Callable[[Progress], None]) -> None:
-        files = [item.file for items in new.values() for item in items]
+    def __init__(self, plan: Plan, on_progress: Callable[[Progress], None]) -> None:
+        files = [item.file for items in plan.new.values() for item in items]
         self._state = Progress(0, len(files), 0, sum(file.size_bytes for file in files))
+        self._bytes_read: dict[str, int] = {}
         self._on_progress = on_progress
 
-    def add(self, file: LandingFile) -> None:
-        state = self._state
-        self._state = state._replace(files_done=state.files_done + 1, bytes_done=state.bytes_done + file.size_bytes)
+    def read(self, file: LandingFile, size: int) -> None:
+        """So much of a file is read; what is read a second time counts once."""
+        more = size - self._bytes_read.get(file.path, 0)
+        if more > 0:
+            self._bytes_read[file.path] = size
+            self._state = self._state._replace(bytes_done=self._state.bytes_done + more)
+            self._on_progress(self._state)
+
+    def finish(self, batch: list[NewFile]) -> None:
+        """These files are done with, whatever became of them."""
+        self._state = self._state._replace(files_done=self._state.files_done + len(batch))
         self._on_progress(self._state)
 
 
@@ -202,92 +167,103 @@ class _Loader:
         self._report = report
         self._meter = meter
 
-    def load_feed(self, feed: Feed, new: list[NewFile]) -> None:
-        # A changed file is loaded by itself: if it cannot be read, rolling back keeps the rows it had.
-        for item in new:
-            if item.replaces:
-                self._load_batch(feed, [item])
-        for batch in _batches(item for item in new if not item.replaces):
-            self._load_batch(feed, batch)
+    def leave(self, feed: Feed, paths: list[str]) -> None:
+        """Report files that are still being written."""
+        self._report.waiting_files += paths
+        self._report.feeds[feed.name].files_waiting += len(paths)
 
-    def _load_batch(self, feed: Feed, batch: list[NewFile]) -> None:
+    def load(self, feed: Feed, batch: list[NewFile]) -> None:
         """Load files in one transaction; those that cannot be read are noted and the others loaded."""
-        unreadable: dict[str, str] = {}
-        counts: dict[str, _Counts] = {}
-        try:
-            with transaction(self._connection):
-                counts = self._write(feed, batch, unreadable)
-        except _KeepOldRowsError:
-            pass
-        report = self._report.feeds[feed.name]
+        failed: dict[str, Exception] = {}
+        good = batch
+        while good:
+            readings = {item.file.path: Reading() for item in good}
+            try:
+                with transaction(self._connection):
+                    self._write(feed, good, readings)
+                break
+            except _FailedFilesError as error:
+                # What was written of them and of the others is rolled back, and with it what a changed file replaces.
+                failed |= error.failed
+                good = [item for item in good if item.file.path not in failed]
+        self._count(feed, good, readings if good else {})
+        unreadable = [
+            (item.file, str(failed[item.file.path]))
+            for item in batch
+            if isinstance(failed.get(item.file.path), UnreadableFileError)
+        ]
+        ledger.reject(self._connection, feed, unreadable)
+        self._report.rejected_files |= {file.path: reason for file, reason in unreadable}
+        self._report.feeds[feed.name].files_rejected += len(unreadable)
+        self.leave(feed, [path for path, error in failed.items() if isinstance(error, ChangingFileError)])
+        self._meter.finish(batch)
+
+    def _write(self, feed: Feed, batch: list[NewFile], readings: dict[str, Reading]) -> None:
+        """Write the rows and the ledger entries of a batch.
+
+        Raises:
+            _FailedFilesError: Not all files of the batch can be read.
+        """
+        failed: dict[str, Exception] = {}
+        ledger.forget(self._connection, feed, [item.file.path for item in batch if item.replaces])
+        for header, records in self._pieces(batch, readings, failed):
+            if failed:
+                continue
+            for path, (loaded, rejected) in insert(self._connection, feed, header, records).items():
+                readings[path].loaded += loaded
+                readings[path].rejected += rejected
+            note_columns(self._connection, feed, header, records)
+        if failed:
+            raise _FailedFilesError(failed)
+        ledger.enter(self._connection, feed, batch, readings)
+
+    def _pieces(
+        self, batch: list[NewFile], readings: dict[str, Reading], failed: dict[str, Exception]
+    ) -> Iterator[tuple[tuple[str, ...], pa.Table]]:
+        """The records of several files, each with path and load_id, in tables of one header and of bounded size.
+
+        Fills `failed` with the files that cannot be read, by path.
+        """
+        waiting: dict[tuple[str, ...], list[pa.Table]] = {}
+        waiting_bytes = 0
         for item in batch:
-            path = item.file.path
-            if path in unreadable:
-                self._note_unreadable(item, unreadable[path])
-                report.files_rejected += 1
-            else:
-                report.files_loaded += 1
-                report.files_replaced += item.replaces
-                report.lines += counts[path].lines
-                report.rows_loaded += counts[path].loaded
-                report.rows_rejected += counts[path].rejected
-            self._meter.add(item.file)
+            path, reading = item.file.path, readings[item.file.path]
+            try:
+                for records in read_records(item.file, reading):
+                    named = records.table.append_column("path", pa.repeat(pa.scalar(path), len(records.table)))
+                    named = named.append_column("load_id", pa.repeat(pa.scalar(item.load_id), len(named)))
+                    waiting.setdefault(records.header, []).append(named)
+                    waiting_bytes += records.table.nbytes
+                    self._meter.read(item.file, reading.bytes_read)
+                    if waiting_bytes > BATCH_BYTES:
+                        yield from ((header, pa.concat_tables(tables)) for header, tables in waiting.items())
+                        waiting, waiting_bytes = {}, 0
+            except (UnreadableFileError, ChangingFileError) as error:
+                failed[path] = error
+            self._meter.read(item.file, item.file.size_bytes)
+        yield from ((header, pa.concat_tables(tables)) for header, tables in waiting.items())
 
-    def _write(self, feed: Feed, batch: list[NewFile], unreadable: dict[str, str]) -> dict[str, _Counts]:
-        """Write the rows and the ledger entries of a batch; fills `unreadable` with path and reason."""
-        counts = {item.file.path: _Counts() for item in batch}
-        self._forget(feed, [item.file.path for item in batch if item.replaces])
-        for header, records in _pieces(batch, counts, unreadable):
-            stage(self._connection, feed, header, records)
-            for path, loaded, rejected in self._connection.execute(COUNT_ROWS).fetchall():
-                counts[path].loaded += loaded
-                counts[path].rejected += rejected
-            insert_staged(self._connection, feed)
-            note_columns(self._connection, feed, header, records["path"][0].as_py())
-        if unreadable and any(item.replaces for item in batch):
-            raise _KeepOldRowsError
-        self._forget(feed, list(unreadable))
-        self._enter([item for item in batch if item.file.path not in unreadable], counts)
-        return counts
-
-    def _enter(self, loaded: list[NewFile], counts: dict[str, _Counts]) -> None:
-        """Write the ledger entries of loaded files."""
-        now = datetime.now(UTC).replace(tzinfo=None)
+    def _count(self, feed: Feed, loaded: list[NewFile], readings: dict[str, Reading]) -> None:
+        """Add loaded files to the report."""
+        report = self._report.feeds[feed.name]
+        ways = self._report.detected.setdefault(feed.name, {})
         for item in loaded:
-            file, count = item.file, counts[item.file.path]
-            self._connection.execute(
-                "insert into raw.loaded_files values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    *(item.load_id, file.feed.name, file.path, file.size_bytes, item.checksum, file.feed.reading),
-                    *(count.lines, count.loaded, count.rejected, now),
-                ],
-            )
-        self._connection.executemany(
-            "delete from raw.rejected_files where feed = ? and path = ?",
-            [(item.file.feed.name, item.file.path) for item in loaded] or [("", "")],
-        )
-
-    def _forget(self, feed: Feed, paths: list[str]) -> None:
-        if not paths:
-            return
-        execute = self._connection.execute
-        execute(f"delete from raw.{feed.kind} where _feed = ? and _file in (select unnest(?))", [feed.name, paths])
-        execute("delete from raw.rejected_rows where feed = ? and path in (select unnest(?))", [feed.name, paths])
-        execute("delete from raw.loaded_files where feed = ? and path in (select unnest(?))", [feed.name, paths])
-
-    def _note_unreadable(self, item: NewFile, reason: str) -> None:
-        self._report.rejected_files[item.file.path] = reason
-        self._connection.execute(
-            "insert or replace into raw.rejected_files values (?, ?, ?, ?, ?, ?)",
-            [
-                *(item.file.feed.name, item.file.path, item.file.size_bytes, item.checksum, reason),
-                datetime.now(UTC).replace(tzinfo=None),
-            ],
-        )
+            reading = readings[item.file.path]
+            report.files_loaded += 1
+            report.files_replaced += item.replaces
+            report.lines += reading.lines
+            report.rows_loaded += reading.loaded
+            report.rows_rejected += reading.rejected
+            if way := reading.detected(feed):
+                ways[way] = ways.get(way, 0) + 1
 
 
-class _KeepOldRowsError(Exception):
-    """Rolls back the transaction of a changed file that cannot be read, so that the rows it had stay."""
+class _FailedFilesError(Exception):
+    """Rolls back the transaction of a batch; carries the files that cannot be read, by path."""
+
+    def __init__(self, failed: dict[str, Exception]) -> None:
+        super().__init__()
+        self.failed = failed
 
 
 def _batches(new: Iterable[NewFile]) -> Iterator[list[NewFile]]:
@@ -301,33 +277,3 @@ def _batches(new: Iterable[NewFile]) -> Iterator[list[NewFile]]:
         size += item.file.size_bytes
     if batch:
         yield batch
-
-
-def _pieces(
-    batch: list[NewFile], counts: dict[str, _Counts], unreadable: dict[str, str]
-) -> Iterator[tuple[tuple[str, ...], pa.Table]]:
-    """The records of several files, each with path and load_id, in tables of one header and of bounded size."""
-    waiting: dict[tuple[str, ...], list[pa.Table]] = {}
-    waiting_bytes = 0
-    for item in batch:
-        path = item.file.path
-        try:
-            for records in read_records(item):
-                if len(records.table) == 0:
-                    continue
-                counts[path].lines += _line_count(records, item.file.feed)
-                named = records.table.append_column("path", pa.repeat(pa.scalar(path), len(records.table)))
-                named = named.append_column("load_id", pa.repeat(pa.scalar(item.load_id), len(named)))
-                waiting.setdefault(records.header, []).append(named)
-                waiting_bytes += records.table.nbytes
-                if waiting_bytes > BATCH_BYTES:
-                    yield from ((header, pa.concat_tables(tables)) for header, tables in waiting.items())
-                    waiting, waiting_bytes = {}, 0
-        except UnreadableFileError as error:
-            unreadable[path] = str(error)
-    yield from ((header, pa.concat_tables(tables)) for header, tables in waiting.items())
-
-
-def _line_count(records: Records, feed: Feed) -> int:
-    # A document is one record here, whose line says how many it holds.
-    return records.table["line"][0].as_py() if feed.format == "json" else len(records.table)

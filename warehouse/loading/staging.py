@@ -1,21 +1,26 @@
 """From records to raw rows, in SQL: parse the text, pick the mapped columns by name, keep the rest as JSON."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from warehouse.sources import COLUMNS, Feed
+from warehouse.sources import COLUMNS, Feed, json_keys
 
-PARSED = "parsed_records"
-"""Temporary table: path, load_id, line, text, error, values_ (the mapped columns in table order), extra."""
+REJECTED = "rejected_records"
+"""Temporary table of the records that cannot be loaded: path, line, text, error."""
 
-COUNT_ROWS = f"""
-    select path, count(*) filter (error is null), count(*) filter (error is not null)
-    from {PARSED}
-    group by path
+JSON_PROBLEM = """
+    case
+        when error is not null then error
+        when not json_valid(text) then 'the line is no valid JSON'
+        when json_type(text) <> 'OBJECT' then 'the JSON value is no object'
+    end
 """
+"""Why a record cannot be loaded, or null."""
 
 
 def _literal(text: str) -> str:
@@ -26,121 +31,138 @@ def _list(items: Iterable[str]) -> str:
     return "[" + ", ".join(items) + "]"
 
 
-def _json_pointer(key: str) -> str:
-    return _literal("/" + key.replace("~", "~0").replace("/", "~1"))
+def _json_pointer(keys: Sequence[str]) -> str:
+    return _literal("".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys))
 
 
-def _parse_json(feed: Feed, relation: str) -> str:
-    pointers = [
-        _json_pointer(feed.columns[column]) if column in feed.columns else None for column in COLUMNS[feed.kind]
-    ]
-    mapped = [pointer for pointer in pointers if pointer]
-    places = iter(range(1, len(mapped) + 1))
-    values = _list(f"found[{next(places)}]" if pointer else "null" for pointer in pointers)
-    removal = _literal(json.dumps(dict.fromkeys(feed.columns.values())))
-    return f"""
-        with checked as (
-            select
-                path,
-                load_id,
-                line,
-                text,
-                case
-                    when error is not null then error
-                    when not json_valid(text) then 'the line is no valid JSON'
-                    when json_type(text) <> 'OBJECT' then 'the JSON value is no object'
-                end as error,
-            from {relation}
+def _nested(keys: Sequence[str], value: Any) -> Any:
+    """The value as the only one inside objects of these keys."""
+    return _nested(keys[:-1], {keys[-1]: value}) if keys else value
+
+
+def _are_objects(keys: Sequence[str]) -> str:
+    """Whether an object lies at every step of the way in JSON `rest`."""
+    steps = (_json_pointer(keys[: depth + 1]) for depth in range(len(keys)))
+    return " and ".join(f"json_type(rest, {step}) = 'OBJECT'" for step in steps) or "true"
+
+
+def _removals(paths: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """Expressions that turn JSON `rest` into the same without the values under the paths, to be applied in turn.
+
+    A merge patch makes an object of whatever it finds on the way, so what lies deeper is removed only where objects are
+    on the way; an object that has lost its last key goes with it.
+    """
+    by_parent: dict[tuple[str, ...], list[str]] = {}
+    for path in paths:
+        by_parent.setdefault(path[:-1], []).append(path[-1])
+    for parent, keys in sorted(by_parent.items(), key=lambda item: -len(item[0])):
+        removal = _literal(json.dumps(_nested(parent, dict.fromkeys(keys))))
+        yield f"case when {_are_objects(parent)} then json_merge_patch(rest, {removal}) else rest end"
+        for depth in range(len(parent), 0, -1):
+            emptied = f"json_extract(rest, {_json_pointer(parent[:depth])})::varchar = '{{}}'"
+            removal = _literal(json.dumps(_nested(parent[: depth - 1], {parent[depth - 1]: None})))
+            condition = f"{_are_objects(parent[: depth - 1])} and {emptied}"
+            yield f"case when {condition} then json_merge_patch(rest, {removal}) else rest end"
+
+
+def _json_rows(feed: Feed) -> str:
+    paths = {column: json_keys(name) for column, name in feed.columns.items()}
+    places = {column: place for place, column in enumerate(paths, start=1)}
+    values = [f"found[{places[column]}]" if column in paths else "null" for column in COLUMNS[feed.kind]]
+    removals = list(_removals(dict.fromkeys(paths.values())))
+    steps = "".join(
+        f"""
+        rest_{number} as (
+            select * exclude (rest), {removal} as rest,
+            from rest_{number - 1}
         ),
-
-        found as (
+        """
+        for number, removal in enumerate(removals, start=1)
+    )
+    return f"""
+        with rest_0 as (
             select
                 *,
-                case when error is null then json_extract_string(text, {_list(mapped)}) end as found,
-                case when error is null then nullif(json_merge_patch(text, {removal})::varchar, '{{}}') end as extra,
-            from checked
+                json_extract_string(text, {_list(map(_json_pointer, paths.values()))}) as found,
+                text as rest,
+            from records
+            where {JSON_PROBLEM} is null
+        ),
+
+        {steps}
+        final as (
+            select {", ".join(values)}, nullif(rest::varchar, '{{}}') as extra, path, line, load_id,
+            from rest_{len(removals)}
         )
 
-        select path, load_id, line, rtrim(text, chr(13) || chr(10)) as text, error, {values} as values_, extra,
-        from found
+        from final
     """
 
 
-def _take_document_apart(feed: Feed) -> str:
-    """The list of a JSON document, one record for each element, every value as it was written."""
-    where = _literal(feed.records_path + "[*]")
-    return f"""(
-        select path, load_id, generate_subscripts(elements, 1) as line, unnest(elements)::varchar as text, error,
-        from (select path, load_id, json_extract(text, {where}) as elements, error, from records)
-    )"""
-
-
-def _parse_csv(feed: Feed, header: tuple[str, ...]) -> str:
+def _csv_rows(feed: Feed, header: tuple[str, ...]) -> str:
     def field(name: str) -> str:
         return f"fields[{header.index(name) + 1}]" if name in header else "null"
 
-    values = _list(field(feed.columns[column]) if column in feed.columns else "null" for column in COLUMNS[feed.kind])
+    values = [field(feed.columns[column]) if column in feed.columns else "null" for column in COLUMNS[feed.kind]]
     undeclared = [name for name in header if name not in feed.columns.values()]
     pairs = ", ".join(f"{_literal(name)}, nullif({field(name)}, '')" for name in undeclared)
-    extra = f"case when error is null then json_object({pairs})::varchar end" if undeclared else "null"
-    return f"select path, load_id, line, text, error, {values}::varchar[] as values_, {extra} as extra, from records"
+    extra = f"json_object({pairs})::varchar" if undeclared else "null"
+    return f"select {', '.join(values)}, {extra}, path, line, load_id from records where error is null"
 
 
-def stage(connection: duckdb.DuckDBPyConnection, feed: Feed, header: tuple[str, ...], records: pa.Table) -> None:
-    """Parse records of one feed and header into the temporary table `parsed_records`.
+def insert(
+    connection: duckdb.DuckDBPyConnection, feed: Feed, header: tuple[str, ...], records: pa.Table
+) -> dict[str, tuple[int, int]]:
+    """Write records of one feed and header to the feed's raw table, and the broken ones to `raw.rejected_rows`.
 
-    `records` has path, load_id, line, text, error and, for CSV, fields.
+    `records` has path, load_id, line, text, error and, for CSV, fields. Returns the rows loaded and rejected by path.
     """
     connection.register("records", records)
-    match feed.format:
-        case "csv":
-            query = _parse_csv(feed, header)
-        case "jsonl":
-            query = _parse_json(feed, "records")
-        case "json":
-            query = _parse_json(feed, _take_document_apart(feed))
-    connection.execute(f"create or replace temp table {PARSED} as {query}")
+    problem = "error" if feed.format == "csv" else JSON_PROBLEM
+    connection.execute(
+        f"""
+        create or replace temp table {REJECTED} as
+        select path, line, rtrim(text, chr(13) || chr(10)) as text, problem as error
+        from (select *, {problem} as problem from records)
+        where problem is not null
+        """
+    )
+    connection.execute(
+        f"""
+        insert into raw.{feed.kind} ({", ".join(COLUMNS[feed.kind])}, _extra, _file, _line, _load_id, _feed)
+        select *, {_literal(feed.name)}
+        from ({_csv_rows(feed, header) if feed.format == "csv" else _json_rows(feed)})
+        """
+    )
+    connection.execute(
+        f"insert into raw.rejected_rows (feed, path, line, text, error) select ?, * from {REJECTED}", [feed.name]
+    )
     connection.unregister("records")
+    rejected = dict(connection.execute(f"select path, count(*) from {REJECTED} group by path").fetchall())
+    totals = {row["values"]: row["counts"] for row in pc.value_counts(records["path"]).to_pylist()}
+    return {path: (total - rejected.get(path, 0), rejected.get(path, 0)) for path, total in totals.items()}
 
 
-def insert_staged(connection: duckdb.DuckDBPyConnection, feed: Feed) -> None:
-    """Move the staged records to the feed's raw table and the broken ones to `raw.rejected_rows`."""
-    columns = COLUMNS[feed.kind]
-    values = ", ".join(f"values_[{place}]" for place in range(1, len(columns) + 1))
-    connection.execute(
-        f"""
-        insert into raw.{feed.kind} ({", ".join(columns)}, _extra, _feed, _file, _line, _load_id)
-        select {values}, extra, $feed, path, line, load_id
-        from {PARSED}
-        where error is null
-        """,
-        {"feed": feed.name},
-    )
-    connection.execute(
-        f"""
-        insert into raw.rejected_rows (feed, path, line, text, error)
-        select $feed, path, line, text, error
-        from {PARSED}
-        where error is not null
-        """,
-        {"feed": feed.name},
-    )
-
-
-def note_columns(connection: duckdb.DuckDBPyConnection, feed: Feed, header: tuple[str, ...], first_path: str) -> None:
-    """Remember every column name that the staged records had, and whether the feed declares it."""
+def note_columns(connection: duckdb.DuckDBPyConnection, feed: Feed, header: tuple[str, ...], records: pa.Table) -> None:
+    """Remember every column name that the inserted records had, and whether the feed declares it."""
     declared = set(feed.columns.values())
+    first_path = records["path"][0].as_py()
     if feed.format == "csv":
         seen = dict.fromkeys(header, first_path)
     else:
         rows = connection.execute(
             f"""
-            select key, min(path)
-            from (select path, unnest(json_keys(extra)) as key from {PARSED} where extra is not null)
+            select key, min(_file)
+            from (
+                select _file, unnest(json_keys(_extra)) as key
+                from raw.{feed.kind}
+                where _load_id between ? and ? and _extra is not null
+            )
             group by key
-            """
+            """,
+            [*pc.min_max(records["load_id"]).as_py().values()],
         ).fetchall()
-        seen = {**dict.fromkeys(declared, first_path), **dict(rows)}
+        seen = {**dict(rows), **dict.fromkeys(declared, first_path)}
     connection.executemany(
         """
         insert into raw.seen_columns (feed, column_name, is_declared, first_path)

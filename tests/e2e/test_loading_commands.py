@@ -1,0 +1,69 @@
+"""The commands about what arrived: load, rejected, reload and status, as a data engineer types them."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Recomart
+from tests.e2e.test_bad_input import expect_one_line
+
+SOURCES = """
+feeds:
+  purchases:
+    files: "*.csv"
+    format: csv
+    columns: {product_id: sku, purchased_at: when, quantity: qty}
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(recomart: Recomart, tmp_path_factory: pytest.TempPathFactory) -> tuple[str | Path, ...]:
+    """Options that name a small shop, which is loaded."""
+    folder = tmp_path_factory.mktemp("small_shop")
+    (folder / "sources.yml").write_text(SOURCES, encoding="utf-8")
+    landing = folder / "landing"
+    landing.mkdir()
+    (landing / "2026-01-01.csv").write_text(
+        "sku;when;qty\np1;2026-01-01;1\n[red]\tx\np2;2026-01-01\n", encoding="utf-16"
+    )
+    (landing / "2026-01-02.csv").write_text("sku,when,qty\np1,2026-01-02,1\n", encoding="utf-8")
+    (landing / "2026-01-03.csv").write_text("", encoding="utf-8")
+    (landing / "2026-01-04.csv.part").write_text("sku,wh", encoding="utf-8")
+    options = ("--sources", folder / "sources.yml", "--landing", landing, "--warehouse", folder / "warehouse")
+    done = recomart("load", *options)
+    assert done.returncode == 0, done.stderr
+    assert "could not read 2026-01-03.csv: the file is empty" in done.stdout
+    assert "purchases: read as utf-16-le, delimiter ';' (detected in 1 files" in done.stdout
+    return options
+
+
+def test_rejected_lists_lines_and_files_with_their_reasons(recomart: Recomart, shop: tuple[str | Path, ...]) -> None:
+    found = recomart.json("rejected", *shop[-2:])
+    assert [(line["file"], line["line"], line["text"], line["error"]) for line in found["lines"]] == [
+        ("2026-01-01.csv", 3, "[red]\tx", "1 fields where the header has 3"),
+        ("2026-01-01.csv", 4, "p2;2026-01-01", "2 fields where the header has 3"),
+    ]
+    assert [(file["file"], file["error"]) for file in found["files"]] == [
+        ("2026-01-03.csv", "the file is empty: it has no header line")
+    ]
+    few = recomart.json("rejected", "--feed", "purchases", "--file", "*-01.csv", "-n", "1", *shop[-2:])
+    assert (len(few["lines"]), few["line_count"], few["files"]) == (1, 2, [])
+    table = recomart("rejected", *shop[-2:]).stdout
+    assert "[red]\\tx" in table
+    assert "the file is empty" in table
+
+
+def test_reload_loads_what_matches_again(recomart: Recomart, shop: tuple[str | Path, ...]) -> None:
+    for options in (("--file", "*-02.csv"), ("--date", "2026-01-02"), ("--date", "2026-01-02..2026-01-09")):
+        report = recomart.json("reload", *options, *shop)
+        assert (report["feeds"]["purchases"]["files_replaced"], report["feeds"]["purchases"]["rows_loaded"]) == (1, 1)
+    expect_one_line(recomart("reload", *shop), "--file GLOB, --date YYYY-MM-DD")
+    expect_one_line(recomart("reload", "--file", "*-09.csv", *shop), "none of its 2 loaded files matches *-09.csv")
+    expect_one_line(recomart("reload", "--date", "tomorrow", *shop), "'tomorrow' is no date")
+
+
+def test_status_says_how_fresh_each_feed_is(recomart: Recomart, shop: tuple[str | Path, ...]) -> None:
+    (feed,) = recomart.json("status", *shop[-2:])["feeds"]
+    assert feed["last_loaded_at"]
+    assert feed["newest_row_at"] is None
+    assert (feed["lines"], feed["loaded"], feed["rejected"], feed["rejected_files"]) == (4, 2, 2, 1)

@@ -1,0 +1,131 @@
+"""JSON documents are taken apart element by element; a mapping may name a value deep inside one, the rest is kept."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.warehouse.conftest import EVENTS_JSONL, PRODUCTS_JSON, Shop
+from warehouse.errors import RecomartError
+from warehouse.loading.loader import load
+
+NESTED: dict[str, Any] = {
+    **EVENTS_JSONL,
+    "columns": {
+        "user_id": "$.visitor.id",
+        "product_id": '$."product.v2"."item/no"',
+        "event_type": "type",
+        "event_at": "$.meta.at.utc",
+        "session_id": "user.session",
+    },
+}
+
+
+CENTRE = {"product.v2": {"item/no": 1}, "meta": {"at": {"utc": "t"}}}
+
+
+def extras(shop: Shop) -> list[Any]:
+    return [
+        json.loads(extra) if extra else None for (extra,) in shop.rows("select _extra from raw.events order by _line")
+    ]
+
+
+def test_mapped_values_are_found_and_leave_the_rest(shop: Shop) -> None:
+    shop.declare(events=NESTED)
+    first = {
+        "visitor": {"id": "u1", "country": "ES"},
+        "product.v2": {"item/no": 7},
+        "type": "view",
+        "meta": {"at": {"utc": "t1"}, "version": None},
+        "user.session": "s1",
+        "other": {"id": "x"},
+    }
+    second = {"visitor": "u2", "product.v2": {"item/no": None, "tags": []}, "meta": {"at": ["utc"]}, "type": "view"}
+    shop.put("events/a.jsonl", "\n".join(map(json.dumps, [first, second, {"type": "view"}])))
+    load(shop.settings)
+    rows = shop.rows("select user_id, product_id, event_type, event_at, session_id from raw.events order by _line")
+    assert rows == [("u1", "7", "view", "t1", "s1"), (None, None, "view", None, None), (None, None, "view", None, None)]
+    assert extras(shop) == [
+        {"visitor": {"country": "ES"}, "meta": {"version": None}, "other": {"id": "x"}},
+        {"visitor": "u2", "product.v2": {"tags": []}, "meta": {"at": ["utc"]}},
+        None,
+    ]
+
+
+def test_paths_hold_in_documents_and_lead_to_their_list(shop: Shop) -> None:
+    columns = {"product_id": "$.ids.sku", "price": "$.price.amount"}
+    shop.declare(products={**PRODUCTS_JSON, "columns": columns, "records": '$."page.1".items'})
+    items = [{"ids": {"sku": "p1"}, "price": {"amount": 1.50, "currency": "EUR"}}, {"ids": {"sku": "p2"}}]
+    shop.put("catalog/a.json", json.dumps({"items": [], "page.1": {"items": items}}))
+    load(shop.settings)
+    assert shop.rows("select product_id, price, _extra from raw.products order by _line") == [
+        ("p1", "1.5", '{"price":{"currency":"EUR"}}'),
+        ("p2", None, None),
+    ]
+
+
+def test_a_path_that_no_record_has_is_refused(shop: Shop) -> None:
+    shop.declare(events=NESTED)
+    shop.put("events/a.jsonl", json.dumps({"visitor": {}, "type": "view"} | CENTRE))
+    with pytest.raises(RecomartError, match=r"columns\.user_id: no column '\$\.visitor\.id'.*they have .*visitor"):
+        load(shop.settings)
+
+
+@pytest.mark.parametrize("path", ["$.", "$.a.", "$.items[0].id", '$."a', "$.a b"])
+def test_a_path_that_is_none_is_refused(shop: Shop, path: str) -> None:
+    shop.declare(events={**EVENTS_JSONL, "columns": {**EVENTS_JSONL["columns"], "user_id": path}})
+    with pytest.raises(RecomartError, match=r"columns: user_id: '.*' is no path of keys such as"):
+        load(shop.settings)
+
+
+def test_a_large_document_passes_through_a_window(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warehouse.loading.text.BLOCK_BYTES", 61)
+    monkeypatch.setattr("warehouse.loading.json_records.PIECE_BYTES", 500)
+    items = [
+        {"id": f"p{number}", "name": '日本"\\' * (number % 7), "n": [number, {"a": None}]} for number in range(300)
+    ]
+    for name, ascii_only in (("a", True), ("b", False)):
+        document = {"before": items[:50], "data": {"items": items}, "after": {"items": [1]}}
+        shop.put(f"catalog/{name}.json", json.dumps(document, ensure_ascii=ascii_only))
+    report = load(shop.settings).feeds["products"]
+    assert (report.lines, report.rows_loaded) == (600, 600)
+    rows = shop.rows("select product_id, product_name, _line from raw.products order by _file, _line")
+    assert rows == [(item["id"], item["name"], line) for _ in "ab" for line, item in enumerate(items, start=1)]
+
+
+def test_json_documents_give_a_row_for_each_element(shop: Shop) -> None:
+    items = '[{"id": "p1", "name": "A", "price": 1.1}, 7, {"id": 2, "name": null, "extra": [1]}]'
+    shop.put("catalog/page.json", f'{{"page": 1, "data": {{"items": {items}}}}}')
+    report = load(shop.settings).feeds["products"]
+    assert (report.lines, report.rows_loaded, report.rows_rejected) == (3, 2, 1)
+    assert shop.rows("select product_id, product_name, price, _extra, _line from raw.products order by _line") == [
+        ("p1", "A", "1.1", None, 1),
+        ("2", None, None, '{"extra":[1]}', 3),
+    ]
+    assert shop.rows("select line, text from raw.rejected_rows") == [(2, "7")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b'{"data": {"it', b'{"data": {"items": [1,]}}', b'{"data": {"items": []}} {}', b"[" * 100_000],
+    ids=["empty", "cut off", "a comma too many", "something after it", "nested deep"],
+)
+def test_a_document_that_is_no_json_is_unreadable_as_a_whole(shop: Shop, content: bytes) -> None:
+    shop.put("catalog/a.json", content)
+    shop.put("catalog/b.json", '{"data": {"items": [{"id": "p1"}], "items": [{"id": "p2"}, {"id": "p3"}]}}')
+    report = load(shop.settings)
+    assert list(report.rejected_files) == ["catalog/a.json"]
+    assert shop.rows("select lines, rows_loaded from raw.loaded_files") == [(1, 1)]
+
+
+@pytest.mark.parametrize(
+    "element",
+    [b'{"id": "\\ud800"}', b'{"id": "\xff"}', b'{"id": 1, "x": ' + b"[" * 600 + b"]" * 600 + b"}", b'{"id": "a\nb"}'],
+    ids=["half a surrogate pair", "broken UTF-8", "nested deep", "a raw line end in a text"],
+)
+def test_a_broken_element_of_a_document_costs_itself_only(shop: Shop, element: bytes) -> None:
+    shop.put("catalog/a.json", b'{"data": {"items": [{"id": "p1"}, ' + element + b', {"id": "p3"}]}}')
+    report = load(shop.settings).feeds["products"]
+    assert (report.lines, report.rows_loaded, report.rows_rejected) == (3, 2, 1)
+    assert shop.rows("select _line from raw.products order by _line") == [(1,), (3,)]
+    assert shop.rows("select line from raw.rejected_rows") == [(2,)]

@@ -1,0 +1,27 @@
+"""The loader is killed at random instants, again and again, and ends where an undisturbed one ends."""
+
+import random
+from pathlib import Path
+
+from tests.kills import deliver, deliveries, differences, kill_load
+from warehouse.loading.loader import load
+from warehouse.settings import Settings
+
+KILLS_OF_EACH_DELIVERY = 2
+
+
+def test_a_loader_killed_at_random_instants_ends_where_an_undisturbed_one_ends(tmp_path: Path) -> None:
+    chance = random.Random(3)
+    calm, killed = (Settings(warehouse=tmp_path / name, settle_seconds=0) for name in ("calm", "killed"))
+    first, second, *others = deliveries(tmp_path / "source", seed=3)
+    last = {path: data for delivery in others for path, data in delivery.items()}
+    kills = 0
+    for delivery in (first, second, last):
+        deliver(delivery, calm)
+        seconds = load(calm).seconds
+        deliver(delivery, killed)
+        for _ in range(KILLS_OF_EACH_DELIVERY):
+            kills += kill_load(killed, chance.uniform(0, seconds))
+        load(killed)
+        assert differences(calm.database, killed.database, ["raw"]) == {}
+    assert kills > 0

@@ -1,0 +1,230 @@
+"""Records of JSON files: the lines of JSON lines, the elements of a document's list, each as it was written."""
+
+import codecs
+import json
+import re
+from collections.abc import Generator, Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from warehouse.loading.files import Reading, UnreadableFileError
+from warehouse.loading.lines import MAX_LINE_BYTES, Lines, line_problem, readable, split_lines, whole_lines
+from warehouse.sources import Feed
+
+MAX_DEPTH = 500
+"""Objects and lists inside each other; DuckDB's JSON functions die of some hundred thousand, Python's of a thousand."""
+
+TOO_DEEP = f"the JSON is nested more than {MAX_DEPTH} deep"
+
+PIECE_BYTES = 16 << 20
+"""Text of a document's elements that is handed on at a time."""
+
+NOT_SPACE = re.compile(r"[^ \t\r\n]")
+
+
+def json_lines(blocks: Iterator[bytes], reading: Reading) -> Iterator[pa.Table]:
+    """Each line that is not empty, with number, text and error; what is no JSON object the database finds itself."""
+    first = 1
+    for data in whole_lines(blocks):
+        lines = split_lines(data, first)
+        first += len(lines.text)
+        yield _checked(lines, reading.encoding or "")
+
+
+def _checked(lines: Lines, encoding: str) -> pa.Table:
+    text = lines.text
+    error: pa.Array = pa.nulls(len(text), pa.string())
+    length = pc.binary_length(text)
+    if not lines.is_utf8() or _may_be_deep(text.filter(pc.greater(length, MAX_DEPTH))):
+        raw = lines.as_bytes()
+        error = pa.array([line_problem(line, encoding) or _depth_problem(line) for line in raw], pa.string())
+        if error.null_count < len(error):
+            text = pa.array([readable(line) for line in raw], pa.large_string())
+    table = pa.table({"line": pa.array(lines.numbers), "text": text, "error": error})
+    short = pc.less_equal(length, 2)
+    if pc.any(short).as_py():
+        blank = pc.and_(short, pc.equal(pc.utf8_trim(table["text"], "\r\n"), ""))
+        table = table.filter(pc.invert(blank))
+    return table
+
+
+def _may_be_deep(long_lines: pa.Array) -> bool:
+    """Whether a line has enough brackets to be nested too deep, or is too long altogether."""
+    marks = pc.add(pc.count_substring(long_lines, "["), pc.count_substring(long_lines, "{"))
+    too_long = pc.greater(pc.binary_length(long_lines), MAX_LINE_BYTES)
+    return bool(pc.any(pc.or_(pc.greater(marks, MAX_DEPTH), too_long)).as_py())
+
+
+def _depth_problem(line: bytes) -> str | None:
+    if len(line) <= MAX_DEPTH or line.count(b"[") + line.count(b"{") <= MAX_DEPTH:
+        return None
+    depth = deepest = 0
+    in_text = False
+    letters = iter(line)
+    for letter in letters:
+        if letter == ord('"'):
+            in_text = not in_text
+        elif in_text:
+            if letter == ord("\\"):
+                next(letters, None)
+        elif letter in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif letter in b"]}":
+            depth -= 1
+    return TOO_DEEP if deepest > MAX_DEPTH else None
+
+
+def document_elements(blocks: Iterator[bytes], feed: Feed) -> Iterator[pa.Table]:
+    """Each element of the document's list of records, with its number in the list.
+
+    The document is read through a window: it may be larger than the memory. One that turns out to be broken after
+    many elements has yielded them; whoever takes them forgets them then.
+
+    Raises:
+        UnreadableFileError: It is no JSON, breaks off, or has no list where the feed says.
+    """
+    number, texts, size = 1, [], 0
+    for text in _Document(blocks).elements(feed.records_keys):
+        texts.append(text)
+        size += len(text)
+        if size > PIECE_BYTES:
+            yield _elements(texts, number)
+            number, texts, size = number + len(texts), [], 0
+    if texts:
+        yield _elements(texts, number)
+
+
+def _elements(texts: list[str], first: int) -> pa.Table:
+    raw = [text.encode("utf-8", "surrogateescape") for text in texts]
+    errors = [line_problem(element, "utf-8") or _depth_problem(element) for element in raw]
+    return pa.table(
+        {
+            "line": pa.array(range(first, first + len(texts)), pa.int64()),
+            "text": pa.array([readable(element) for element in raw], pa.large_string()),
+            "error": pa.array(errors, pa.string()),
+        }
+    )
+
+
+class _Document:
+    """A JSON document behind a window that moves on as it is read; a broken byte stands as a lone surrogate."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._window = ""
+        self._at = 0
+        self._is_whole = False
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        # Values are not wanted, only where they end; Python would not convert a number of five thousand digits.
+        self._scanner = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
+
+    def elements(self, keys: tuple[str, ...]) -> Iterator[str]:
+        """The elements of the list under the keys, as they are written; the document is read to its end."""
+        is_found = yield from self._elements_under(keys)
+        if self._peek():
+            raise self._broken("it goes on after its end")
+        if not is_found:
+            where = f"under '{'.'.join(keys)}'" if keys else "at the top"
+            raise UnreadableFileError(f"the JSON document has no list of records {where}")
+
+    def _elements_under(self, keys: tuple[str, ...]) -> Generator[str, None, bool]:
+        if self._peek() != ("{" if keys else "["):
+            self._skip()
+            return False
+        if not keys:
+            yield from self._list()
+            return True
+        is_found = False
+        for key in self._members():
+            if key == keys[0] and not is_found:
+                is_found = yield from self._elements_under(keys[1:])
+            else:
+                self._skip()
+        return is_found
+
+    def _members(self) -> Iterator[str]:
+        """The keys of the object that comes next; after each, the caller reads its value."""
+        self._take("{")
+        if self._peek() != "}":
+            yield self._key()
+            while self._peek() == ",":
+                self._take(",")
+                yield self._key()
+        self._take("}")
+
+    def _key(self) -> str:
+        if self._peek() != '"':
+            raise self._broken("a key is missing")
+        key: str = json.loads(self._value(), strict=False)
+        self._take(":")
+        return key
+
+    def _list(self) -> Iterator[str]:
+        """The elements of the list that comes next."""
+        self._take("[")
+        if self._peek() != "]":
+            yield self._value()
+            while self._peek() == ",":
+                self._take(",")
+                yield self._value()
+        self._take("]")
+
+    def _skip(self) -> None:
+        """Pass over the value that comes next, which may be larger than a window."""
+        match self._peek():
+            case "[":
+                for _ in self._list():
+                    pass
+            case "{":
+                for _ in self._members():
+                    self._value()
+            case _:
+                self._value()
+
+    def _value(self) -> str:
+        """The text of the value that comes next."""
+        self._peek()
+        while True:
+            problem = ""
+            try:
+                _, end = self._scanner.raw_decode(self._window, self._at)
+            except RecursionError:
+                raise UnreadableFileError(TOO_DEEP) from None
+            except json.JSONDecodeError as error:
+                end, problem = len(self._window), error.msg
+            # What ends with the window may go on after it.
+            if end < len(self._window) or (self._is_whole and not problem):
+                text = self._window[self._at : end]
+                self._at = end
+                return text
+            if self._is_whole or len(self._window) - self._at > MAX_LINE_BYTES:
+                raise self._broken(problem or "a value is too long")
+            self._fill()
+
+    def _take(self, mark: str) -> None:
+        if self._peek() != mark:
+            raise self._broken(f"'{mark}' is missing")
+        self._at += 1
+
+    def _peek(self) -> str:
+        """The next character that is no space; empty at the end."""
+        while True:
+            found = NOT_SPACE.search(self._window, self._at)
+            if found:
+                self._at = found.start()
+                return found[0]
+            self._at = len(self._window)
+            if self._is_whole:
+                return ""
+            self._fill()
+
+    def _fill(self) -> None:
+        block = next(self._blocks, None)
+        self._is_whole = block is None
+        self._window = self._window[self._at :] + self._utf8.decode(block or b"", final=self._is_whole)
+        self._at = 0
+
+    def _broken(self, problem: str) -> UnreadableFileError:
+        return UnreadableFileError(f"the file is no JSON document, or breaks off: {problem}")

@@ -1,0 +1,112 @@
+"""The loader's memory of files: which are loaded and how they were then, and which could not be; many at a time."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from warehouse.loading.files import LandingFile, NewFile, Reading
+from warehouse.sources import Feed
+
+
+class Entry(NamedTuple):
+    """A file as it was when it was loaded."""
+
+    size_bytes: int
+    changed_ns: int | None
+    checksum: str
+    reading: str
+
+
+def loaded_files(connection: duckdb.DuckDBPyConnection, feed: Feed) -> dict[str, Entry]:
+    """The loaded files of a feed by path."""
+    rows = connection.execute(
+        "select path, size_bytes, changed_ns, checksum, reading from raw.loaded_files where feed = ?", [feed.name]
+    ).fetchall()
+    return {path: Entry(*rest) for path, *rest in rows}
+
+
+def new_load_ids(connection: duckdb.DuckDBPyConnection, count: int) -> list[int]:
+    """Numbers for so many readings of files."""
+    return [
+        number for (number,) in connection.execute(f"select nextval('raw.load_ids') from range({count})").fetchall()
+    ]
+
+
+def enter(
+    connection: duckdb.DuckDBPyConnection, feed: Feed, loaded: Sequence[NewFile], readings: Mapping[str, Reading]
+) -> None:
+    """Write the entries of files that were loaded."""
+    found = [readings[item.file.path] for item in loaded]
+    entries = pa.table(
+        {
+            "load_id": pa.array([item.load_id for item in loaded], pa.int64()),
+            "path": pa.array([item.file.path for item in loaded], pa.string()),
+            "size_bytes": pa.array([item.file.size_bytes for item in loaded], pa.int64()),
+            "checksum": pa.array([reading.checksum for reading in found], pa.string()),
+            "changed_ns": pa.array([item.file.sure_change_ns for item in loaded], pa.int64()),
+            "encoding": pa.array([reading.encoding for reading in found], pa.string()),
+            "delimiter": pa.array([reading.delimiter for reading in found], pa.string()),
+            "quote": pa.array([reading.quote for reading in found], pa.string()),
+            "lines": pa.array([reading.lines for reading in found], pa.int64()),
+            "rows_loaded": pa.array([reading.loaded for reading in found], pa.int64()),
+            "rows_rejected": pa.array([reading.rejected for reading in found], pa.int64()),
+        }
+    )
+    columns = ", ".join(entries.column_names)
+    connection.register("entries", entries)
+    connection.execute(
+        f"insert into raw.loaded_files ({columns}, feed, reading, loaded_at) select {columns}, ?, ?, ? from entries",
+        [feed.name, feed.reading, _now()],
+    )
+    connection.unregister("entries")
+    _drop_rejections(connection, feed, [item.file.path for item in loaded])
+
+
+def confirm(connection: duckdb.DuckDBPyConnection, feed: Feed, unchanged: Sequence[LandingFile]) -> None:
+    """Note the present time of loaded files whose content is what was loaded."""
+    if unchanged:
+        connection.execute(
+            """
+            update raw.loaded_files
+            set changed_ns = times.changed_ns
+            from (select unnest(?::varchar[]) as path, unnest(?::bigint[]) as changed_ns) as times
+            where loaded_files.feed = ? and loaded_files.path = times.path
+            """,
+            [[file.path for file in unchanged], [file.sure_change_ns for file in unchanged], feed.name],
+        )
+        _drop_rejections(connection, feed, [file.path for file in unchanged])
+
+
+def forget(connection: duckdb.DuckDBPyConnection, feed: Feed, paths: Sequence[str]) -> None:
+    """Delete the rows, rejects and entries of files."""
+    if paths:
+        chosen = "in (select unnest(?::varchar[]))"
+        connection.execute(f"delete from raw.{feed.kind} where _feed = ? and _file {chosen}", [feed.name, paths])
+        connection.execute(f"delete from raw.rejected_rows where feed = ? and path {chosen}", [feed.name, paths])
+        connection.execute(f"delete from raw.loaded_files where feed = ? and path {chosen}", [feed.name, paths])
+
+
+def reject(connection: duckdb.DuckDBPyConnection, feed: Feed, unreadable: Sequence[tuple[LandingFile, str]]) -> None:
+    """Note files that cannot be read, and why."""
+    if unreadable:
+        files, reasons = zip(*unreadable, strict=True)
+        connection.execute(
+            """
+            insert or replace into raw.rejected_files (feed, path, size_bytes, error, rejected_at)
+            select ?, unnest(?::varchar[]), unnest(?::bigint[]), unnest(?::varchar[]), ?
+            """,
+            [feed.name, [file.path for file in files], [file.size_bytes for file in files], list(reasons), _now()],
+        )
+
+
+def _drop_rejections(connection: duckdb.DuckDBPyConnection, feed: Feed, paths: Sequence[str]) -> None:
+    connection.execute(
+        "delete from raw.rejected_files where feed = ? and path in (select unnest(?::varchar[]))", [feed.name, paths]
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -1,0 +1,110 @@
+"""Load files again that the ledger knows, by their paths or by the dates they are about."""
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import date, timedelta
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+import duckdb
+
+from warehouse.database import ledger_reader
+from warehouse.errors import RecomartError
+from warehouse.loading.loader import load
+from warehouse.loading.reports import LoadReport, Progress
+from warehouse.settings import Settings
+from warehouse.sources import Kind
+
+DATE_IN_PATH = re.compile(r"(?<!\d)(?:[a-z]+=)?(\d{4})([-_/.]?)(?:[a-z]+=)?(\d{2})\2(?:[a-z]+=)?(\d{2})(?!\d)")
+"""2026-01-31, 20260131, 2026/01/31 or year=2026/month=01/day=31."""
+
+DATED_ROWS: dict[Kind, tuple[str, str]] = {
+    "events": ("staging.stg_shop__events", "event_at"),
+    "purchases": ("staging.stg_shop__purchases", "purchased_at"),
+    "products": ("staging.stg_shop__products", "updated_at"),
+}
+"""The table of typed rows of each kind, and its column that says when."""
+
+
+class Days(NamedTuple):
+    """Days from the first to the last, both included."""
+
+    first: date
+    last: date
+
+
+def parse_days(text: str) -> Days:
+    """`2026-01-31` or `2026-01-01..2026-01-31` as days.
+
+    Raises:
+        RecomartError: It is neither.
+    """
+    first, _, last = text.partition("..")
+    try:
+        days = Days(date.fromisoformat(first), date.fromisoformat(last or first))
+    except ValueError as error:
+        raise RecomartError(
+            f"'{text}' is no date such as 2026-01-31, nor dates such as 2026-01-01..2026-01-31"
+        ) from error
+    if days.last < days.first:
+        raise RecomartError(f"'{text}': the last day lies before the first")
+    return days
+
+
+def reload(
+    settings: Settings,
+    files: str | None = None,
+    days: Days | None = None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> LoadReport:
+    """Load the files that match the glob and the days again, whatever the ledger knows of them, and no others.
+
+    What a file had is replaced in the transaction that loads it again, so a kill at any instant leaves it either as it
+    was or as it is now. A day matches the date in a file's path or, where that has none, the
+    dates of the file's rows as dbt built them last.
+
+    Raises:
+        RecomartError: No loaded file matches, or one that does has left the landing folder; nothing is changed then.
+    """
+    with ledger_reader(settings) as connection:
+        paths = {path for (path,) in connection.execute("select path from raw.loaded_files").fetchall()}
+        chosen = {path for path in paths if files is None or fnmatchcase(path, files)}
+        if days:
+            chosen = _about(days, chosen, connection)
+    if not chosen:
+        asked = " and ".join([*([files] if files else []), *([f"{days.first} to {days.last}"] if days else [])])
+        raise RecomartError(
+            f"{settings.database}: none of its {len(paths):,} loaded files matches {asked}; paths are "
+            "relative to the landing folder, and dates are those in the paths or, where a path has none, those of rows "
+            "that `dbt build` has typed"
+        )
+    return load(settings, on_progress, again=chosen)
+
+
+def _about(days: Days, paths: set[str], connection: duckdb.DuckDBPyConnection) -> set[str]:
+    by_rows = _files_with_rows_of(days, connection)
+    dates = {path: _date_in(path) for path in paths}
+    return {path for path, found in dates.items() if (days.first <= found <= days.last if found else path in by_rows)}
+
+
+def _date_in(path: str) -> date | None:
+    """The last date that a path names, if any."""
+    found = None
+    for match in DATE_IN_PATH.finditer(path):
+        with suppress(ValueError):
+            found = date(int(match[1]), int(match[3]), int(match[4]))
+    return found
+
+
+def _files_with_rows_of(days: Days, connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """The files that have rows of these days, as far as dbt has built them."""
+    files: set[str] = set()
+    for table, column in DATED_ROWS.values():
+        with suppress(duckdb.CatalogException):
+            rows = connection.execute(
+                f"select distinct _file from {table} where {column} >= ? and {column} < ?",
+                [days.first, days.last + timedelta(days=1)],
+            ).fetchall()
+            files |= {path for (path,) in rows}
+    return files
