@@ -35,6 +35,10 @@ class DemoConfig(BaseModel):
     events: int = Field(default=250_000, ge=1, le=500_000_000)
     """Views, clicks and add-to-carts of the whole period, to within a few percent."""
 
+    eagerness: float = Field(default=0.0, ge=-5.0, le=5.0)
+    """How readily customers put in the cart and buy what they clicked, as log-odds above the usual: at 0 there are 3
+    purchase lines to 100 events, at 1.45 there are 10."""
+
     dirt: float = Field(default=0.01, ge=0.0, le=0.2)
     """Share of rows with something wrong or unusual about them; 0 plants none."""
 

@@ -77,7 +77,7 @@ def draw_sessions(
     # Nobody looks at the same product twice in one session.
     kept = np.sort(np.unique(session * len(world.product_ids) + product, return_index=True)[1])
     session, product = session[kept], product[kept]
-    clicked, carted, bought = _funnel(world, day, user[session], product, rng)
+    clicked, carted, bought = _funnel(config, world, day, user[session], product, rng)
 
     looked = np.minimum(rng.lognormal(10.0, 0.8, len(product)), 300_000).astype(np.int64) + 1_000
     to_click, to_cart = rng.integers(1_500, 20_000, (2, len(product)))
@@ -119,7 +119,9 @@ def _products(world: World, day: int, user: Ints, session: Ints, rng: np.random.
     return np.asarray(np.clip(position - taste * products, 0, products - 1), np.int32)
 
 
-def _funnel(world: World, day: int, user: Ints, product: Ints, rng: np.random.Generator) -> tuple[Bools, Bools, Bools]:
+def _funnel(
+    config: DemoConfig, world: World, day: int, user: Ints, product: Ints, rng: np.random.Generator
+) -> tuple[Bools, Bools, Bools]:
     """Whether each view led to a click, to the cart and to a purchase; the better the match, the likelier."""
     affinity = np.log(np.einsum("vk,vk->v", world.interest[user], world.lift[product]))
 
@@ -127,8 +129,8 @@ def _funnel(world: World, day: int, user: Ints, product: Ints, rng: np.random.Ge
         return np.asarray(rng.random(len(product)) < 1 / (1 + np.exp(-ease - pull * affinity)))
 
     clicked = goes_on(-1.0, 0.5)
-    carted = clicked & goes_on(-1.5, 0.5) & world.in_stock[day // CATALOG_EVERY_DAYS, product]
-    return clicked, carted, carted & goes_on(-0.5, 0.4)
+    carted = clicked & goes_on(config.eagerness - 1.5, 0.5) & world.in_stock[day // CATALOG_EVERY_DAYS, product]
+    return clicked, carted, carted & goes_on(config.eagerness - 0.5, 0.4)
 
 
 def _time_of_day(share: Floats) -> Ints:

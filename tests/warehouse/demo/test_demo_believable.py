@@ -2,12 +2,14 @@
 
 from collections import Counter, defaultdict
 from datetime import date, datetime
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from tests.warehouse.demo.audit import catalog
 from tests.warehouse.demo.conftest import Shop
+from warehouse.demo import generate
 
 
 def _by_type(shop: Shop) -> Counter[str]:
@@ -18,6 +20,12 @@ def test_funnel_narrows_from_view_to_purchase(shop: Shop) -> None:
     number = _by_type(shop)
     bought = len(shop.purchases[1])
     assert number["view"] > 2 * number["click"] > 4 * number["add-to-cart"] > 4 * bought > 0
+
+
+def test_eager_customers_buy_more_of_what_they_look_at(shop: Shop, tmp_path: Path) -> None:
+    eager = generate(shop.config.model_copy(update={"eagerness": 1.45}), tmp_path / "landing", tmp_path / "truth")
+    assert len(shop.purchases[1]) / len(shop.events[1]) < 0.04
+    assert 0.08 < eager.purchases / eager.events < 0.12
 
 
 def test_every_click_follows_a_view_and_every_purchase_a_cart(shop: Shop) -> None:

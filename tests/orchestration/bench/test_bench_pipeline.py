@@ -1,0 +1,67 @@
+"""`recomart bench pipeline` on a shop so small that its seconds mean nothing; that the tables agree does."""
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from orchestration.bench.checks import TABLES, differences, figures_of, open_tables
+from orchestration.bench.measuring import measure
+from orchestration.bench.pipeline import shop_of
+from orchestration.cli import app
+from tests.e2e.conftest import Recomart
+from warehouse.demo import generate
+from warehouse.errors import RecomartError
+from warehouse.settings import Settings
+
+
+@pytest.fixture
+def recomart(tmp_path: Path) -> Recomart:
+    return Recomart(tmp_path)
+
+
+def test_the_scripts_make_equal_tables(tmp_path: Path) -> None:
+    landing = tmp_path / "landing"
+    generate(shop_of(events=5_000, days=20), landing, tmp_path / "truth")
+    for contender in ("duckdb_script", "pandas_script", "polars_script"):
+        measured = measure(contender, Settings(warehouse=tmp_path / contender, landing=landing))
+        assert list(measured.steps) == ["read", "features", "products and customers"]
+        assert 0 < measured.largest_mib <= measured.together_mib
+    places = (tmp_path / "duckdb_script" / "recomart.duckdb", tmp_path / "pandas_script", tmp_path / "polars_script")
+    figures = []
+    for place in places:
+        with closing(open_tables(place)) as tables:
+            figures.append(figures_of(tables))
+    assert all(figures[0][table]["rows"] for table in TABLES)
+    assert differences(figures[0], figures[1]) == differences(figures[0], figures[2]) == []
+
+
+def test_a_contender_that_fails_is_named_with_its_reason(tmp_path: Path) -> None:
+    nothing = Settings(warehouse=tmp_path / "pandas", landing=tmp_path / "nothing")
+    with pytest.raises(
+        RecomartError, match=r"pandas_script: ValueError: No objects to concatenate; see .*contender\.log"
+    ):
+        measure("pandas_script", nothing)
+
+
+def test_a_part_that_is_none_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["bench", "pipeline", "--work", str(tmp_path / "work"), "--only", "ours,spark"])
+    assert isinstance(done.exception, RecomartError)
+    assert "--only spark: there is no such part; choose among ours, duckdb" in str(done.exception)
+
+
+@pytest.mark.slow
+def test_everyone_makes_our_tables_in_one_run_and_days_are_added(recomart: Recomart, tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    done = recomart("bench", "pipeline", "--work", "work", "--events", 5_000, "--days", 20, "--json", file)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(file.read_text(encoding="utf-8"))
+    assert {outcome["part"]: outcome["differences"] for outcome in figures["outcomes"]} == {
+        "ours": None, "duckdb": [], "pandas": [], "polars": [], "small-memory": [],
+    }  # fmt: skip
+    increments = figures["increments"]
+    assert (increments["early"]["days_before"], increments["late"]["days_before"]) == (6, 19)
+    assert all(target["is_met"] is not None for target in figures["targets"])
+    assert "one more day" in done.stdout
