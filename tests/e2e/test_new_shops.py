@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 
 from orchestration.dbt import BEFORE_MODEL, BUILD, run_dbt
 from tests.e2e.conftest import Recomart
@@ -34,7 +35,7 @@ def accounts(recomart: Recomart, shop: Settings) -> dict[str, Accounts]:
     run_dbt(shop, *BUILD, *BEFORE_MODEL)
     names = ("lines", "rejected", "clean", "duplicates", "quarantined")
     status = recomart.json("status", "--warehouse", shop.warehouse)
-    return {feed["feed"]: tuple(feed[name] for name in names) for feed in status}
+    return {feed["feed"]: tuple(feed[name] for name in names) for feed in status["feeds"]}
 
 
 def rows(shop: Settings, query: str) -> list[tuple[Any, ...]]:
@@ -87,7 +88,7 @@ def test_a_german_shop_has_its_prices_times_and_nested_catalog_right(recomart: R
     assert rows(shop, purchases) == [
         ("B1", 1234.5, 2, datetime(2026, 1, 31, 13, 5), False),
         ("B2", 9.9, 1, datetime(2026, 7, 31, 12, 5), False),
-        ("S3", 9.9, 1, datetime(2026, 7, 31, 13, 0), True),
+        ("S3", 9.9, -1, datetime(2026, 7, 31, 13, 0), True),
     ]
     assert rows(shop, "select event_type, event_at from marts.fct_events order by event_at") == [
         ("view", datetime(2025, 12, 31, 23, 30, 15)),
@@ -101,7 +102,7 @@ def test_a_german_shop_has_its_prices_times_and_nested_catalog_right(recomart: R
 
 
 def test_retailrocket_has_its_times_transactions_and_weekly_properties_right(
-    recomart: Recomart, tmp_path: Path
+    recomart: Recomart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = Settings(warehouse=tmp_path / "warehouse", landing=tmp_path / "landing", sources=RETAILROCKET)
     (shop.landing_dir / "catalog").mkdir(parents=True)
@@ -126,9 +127,8 @@ def test_retailrocket_has_its_times_transactions_and_weekly_properties_right(
         (shop.landing_dir / f"item_properties_part{part + 1}.csv").write_text(
             "timestamp,itemid,property,value\n" + lines, encoding="utf-8"
         )
-    with duckdb.connect() as connection:
-        connection.execute(f"set file_search_path = '{shop.landing_dir}'")
-        connection.execute(from_guide("sql").replace("to 'catalog", f"to '{shop.landing_dir}/catalog"))
+    monkeypatch.chdir(shop.landing_dir)
+    duckdb.execute(from_guide("sql"))
 
     assert accounts(recomart, shop) == {"events": (8, 1, 4, 1, 2), "products": (2, 0, 2, 0, 0)}
     assert rows(shop, "select transaction_id, user_id, purchased_at from marts.fct_transactions order by 1") == [
