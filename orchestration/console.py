@@ -32,6 +32,9 @@ PIPED_WIDTH = 200
 SHOWN_OF_LINE = 120
 """Characters of a rejected line in a table; `--json` has all."""
 
+SHOWN_FILES = 5
+"""Files that are named where any number may be meant; `--json` has all."""
+
 
 def _console(*, stderr: bool) -> Console:
     console = Console(stderr=stderr, highlight=False)
@@ -108,6 +111,10 @@ def print_load(report: LoadReport) -> None:
         say(f"could not read {path}: {reason}")
     for path in report.waiting_files:
         say(f"still being written, left for the next load: {path}")
+    if report.files_of_no_feed:
+        some = ", ".join(report.files_of_no_feed[:SHOWN_FILES])
+        more = ", ..." if len(report.files_of_no_feed) > SHOWN_FILES else ""
+        say(f"{len(report.files_of_no_feed):,} files belong to no feed and are not loaded: {some}{more}")
     for feed, ways in report.detected.items():
         for way, files in ways.items():
             say(f"{feed}: read as {way} (detected in {files:,} files; declare it in sources.yml if it is wrong)")

@@ -29,10 +29,13 @@ def shop(recomart: Recomart, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     (landing / "2026-01-02.csv").write_text("sku,when,qty\np1,2026-01-02,1\n", encoding="utf-8")
     (landing / "2026-01-03.csv").write_text("", encoding="utf-8")
     (landing / "2026-01-04.csv.part").write_text("sku,wh", encoding="utf-8")
+    (landing / "catalog").mkdir()
+    (landing / "catalog" / "products.json").write_text("[]", encoding="utf-8")
     options = ("--sources", folder / "sources.yml", "--landing", landing, "--warehouse", folder / "warehouse")
     done = recomart("load", *options)
     assert done.returncode == 0, done.stderr
     assert "could not read 2026-01-03.csv: the file is empty" in done.stdout
+    assert "1 files belong to no feed and are not loaded: catalog/products.json\n" in done.stdout
     assert "purchases: read as utf-16-le, delimiter ';' (detected in 1 files" in done.stdout
     return options
 

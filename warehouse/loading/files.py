@@ -1,8 +1,9 @@
 """Landing files as they lie on the disk: which ones a feed means, and which of them are still being written."""
 
 import hashlib
+import os
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -106,12 +107,22 @@ def find_files(feed: Feed, landing: Path) -> list[LandingFile]:
         path
         for pattern in feed.files
         for path in landing.glob(pattern)
-        if path.is_file() and not path.name.startswith(".") and path.suffix not in UNFINISHED_SUFFIXES
+        if path.is_file() and _has_finished_name(path.name)
     }
     files = [
         LandingFile(feed, _readable(path.relative_to(landing)), path, *_size_and_change(path), now) for path in found
     ]
     return sorted(files, key=lambda file: file.path)
+
+
+def files_of_no_feed(landing: Path, found: Collection[Path]) -> list[str]:
+    """Paths, relative to the landing folder, of the finished files in it that are not among those found."""
+    there = {Path(folder, name) for folder, _, names in os.walk(landing) for name in names if _has_finished_name(name)}
+    return sorted(_readable(path.relative_to(landing)) for path in there.difference(found))
+
+
+def _has_finished_name(name: str) -> bool:
+    return not name.startswith(".") and not name.endswith(UNFINISHED_SUFFIXES)
 
 
 def _size_and_change(path: Path) -> tuple[int, int]:

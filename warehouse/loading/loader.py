@@ -10,7 +10,15 @@ from warehouse.database import transaction, writer
 from warehouse.errors import RecomartError
 from warehouse.loading import ledger
 from warehouse.loading.columns import check_mapping
-from warehouse.loading.files import ChangingFileError, LandingFile, NewFile, Reading, UnreadableFileError, find_files
+from warehouse.loading.files import (
+    ChangingFileError,
+    LandingFile,
+    NewFile,
+    Reading,
+    UnreadableFileError,
+    files_of_no_feed,
+    find_files,
+)
 from warehouse.loading.plan import Plan, make_plan
 from warehouse.loading.records import read_records
 from warehouse.loading.reports import FeedReport, LoadReport, Progress
@@ -50,10 +58,13 @@ def load(
             f"{settings.landing_dir}: no file here belongs to a feed of {settings.sources} ({globs}); "
             "put the shop's files there, or mend the globs"
         )
+    report = LoadReport()
+    report.files_of_no_feed = files_of_no_feed(
+        settings.landing_dir, {file.location for found in files.values() for file in found}
+    )
     if again is not None:
         files = {name: [file for file in found if file.path in again] for name, found in files.items()}
         _refuse_absent(again, {file.path for found in files.values() for file in found}, settings)
-    report = LoadReport()
     with writer(settings) as connection:
         _refuse_other_shop(connection, sources, settings)
         plan = make_plan(connection, files, settings.settle_seconds, again or ())

@@ -38,6 +38,9 @@ class LoadReport:
     waiting_files: list[str] = field(default_factory=list)
     """Paths of the files that are still being written; the next load takes them."""
 
+    files_of_no_feed: list[str] = field(default_factory=list)
+    """Paths of the files that no feed's globs mean; they are not loaded."""
+
     undeclared_columns: dict[str, list[str]] = field(default_factory=dict)
     """Feed, and the columns its files have that nobody declared; they are kept in `_extra`."""
 
