@@ -24,7 +24,9 @@ def pipeline(
     events: Annotated[int, typer.Option(help="Clickstream events, about; a purchase line to every ten.")] = 10_000_000,
     days: Annotated[int, typer.Option(help="Days of history.", min=12)] = 91,
     only: Annotated[str, typer.Option(help="Parts to run, separated by commas.")] = ",".join(Part),
-    memory_limit: Annotated[str, typer.Option(help="Memory that DuckDB may use, for us and the bare script.")] = "4GB",
+    memory_limit: Annotated[
+        str, typer.Option(help="Memory that DuckDB may use, for us and the bare script.")
+    ] = Settings.model_fields["memory_limit"].default,
     json_file: Annotated[Path | None, typer.Option("--json", help="File to write all figures to.")] = None,
 ) -> None:
     """Load and build beside a bare DuckDB script, pandas and polars: seconds, memory, and whether the tables are equal.
