@@ -147,8 +147,12 @@ rows_of_days_out_of_date as (
 {%- endmacro %}
 
 {#- Pairs (user_id, product_id) with an action on a changed day, now or when the table was built. Of then, only a pair's first
-    and last day are known: one too many does no harm. -#}
-{% macro changed_pairs(built) -%}
+    and last day are known: one too many does no harm. They are looked for once, before the table is built: its query and
+    its strategy both need them. -#}
+{% macro find_changed_pairs(built) -%}
+    {% if is_incremental() -%}
+    create or replace temporary table {{ changed_pairs_of(built) }} as
+
     with changed as (
 
         select coalesce(current_days.action_date, built_days.action_date) as action_date
@@ -176,21 +180,26 @@ rows_of_days_out_of_date as (
         totals.user_id,
         totals.product_id
     from {{ built }} as totals
-    where
-        totals.position = (select max(position) from {{ ref('int_as_of_spine') }})
-        and exists (
-            select 1 from changed
-            where
-                changed.action_date >= cast(totals.first_interaction_at as date)
-                and changed.action_date <= cast(totals.last_interaction_at as date)
-        )
+    where exists (
+        select 1 from changed
+        where
+            changed.action_date >= cast(totals.first_interaction_at as date)
+            and changed.action_date <= cast(totals.last_interaction_at as date)
+    )
+    {%- endif %}
+{%- endmacro %}
+
+{% macro changed_pairs_of(built) -%}
+    {{ built.identifier }}__changed_pairs
 {%- endmacro %}
 
 {#- Incremental strategy 'replace_changed_pairs'. -#}
 {% macro get_incremental_replace_changed_pairs_sql(arg_dict) -%}
     {%- set target = arg_dict['target_relation'] -%}
     delete from {{ target }}
-    where (user_id, product_id) in (select user_id, product_id from ({{ changed_pairs(target) }}) as changed_pairs);
+    where (user_id, product_id) in (select user_id, product_id from {{ changed_pairs_of(target) }});
 
     {{ insert_all(target, arg_dict['temp_relation'], arg_dict['dest_columns']) }}
+
+    drop table {{ changed_pairs_of(target) }};
 {%- endmacro %}

@@ -2,6 +2,7 @@
     materialized='incremental',
     incremental_strategy='replace_changed_pairs',
     on_schema_change='fail',
+    pre_hook="{{ find_changed_pairs(this) }}",
     post_hook="{{ record_day_versions(this) }}",
 ) }}
 
@@ -18,45 +19,73 @@ spine as (
 
 ),
 
-{% if is_incremental() -%}
-pairs as (
-
-    {{ changed_pairs(this) | indent(4) }}
-
-),
-
-{% endif -%}
 weighed as (
 
     select
         *,
         weight * {{ decay('action_at', 'weighed_at', 'half_life_days') }} as weight_then
     from actions
-    {% if is_incremental() -%}
-    where (user_id, product_id) in (select user_id, product_id from pairs)
-    {%- endif %}
+    where
+        seen_from <= (select max(position) from spine)
+        {% if is_incremental() -%}
+        and (user_id, product_id) in (select user_id, product_id from {{ changed_pairs_of(this) }})
+        {%- endif %}
+
+),
+
+newest as (
+
+    select
+        user_id,
+        product_id,
+        min(seen_from) as first_position,
+        max(seen_from) as from_position,
+        (select max(position) + 1 from spine) as until_position,
+        {{ pair_totals() }}
+    from weighed
+    group by user_id, product_id
+
+),
+
+-- Most pairs look the same from every instant that sees them at all; only the few others are summed up once more.
+changing as (
+
+    select
+        user_id,
+        product_id,
+        first_position,
+        from_position
+    from newest
+    where first_position < from_position
 
 ),
 
 -- Nothing at or after as_of may be seen.
-final as (
+older as (
 
     select
-        spine.position,
         weighed.user_id,
         weighed.product_id,
-        {% for event_type in event_types() -%}
-        {{ exact_sum("case when weighed.weighed_as = '" ~ event_type ~ "' then weighed.weight_then end") }}
-            as {{ event_type }}_weight,
-        {% endfor -%}
-        {{ action_counts('weighed') }},
-        count(*) as interaction_count,
-        {{ exact_sum('weighed.quantity') }} as purchased_quantity,
-        min(weighed.action_at) as first_interaction_at,
-        max(weighed.action_at) as last_interaction_at
+        changing.first_position,
+        spine.position as from_position,
+        spine.position + 1 as until_position,
+        {{ pair_totals() }}
     from weighed
-    inner join spine on weighed.seen_from <= spine.position
-    group by spine.position, weighed.user_id, weighed.product_id
+    inner join changing
+        on weighed.user_id = changing.user_id
+        and weighed.product_id = changing.product_id
+    inner join spine
+        on weighed.seen_from <= spine.position
+        and changing.from_position > spine.position
+    group by weighed.user_id, weighed.product_id, changing.first_position, spine.position
+
+),
+
+final as (
+
+    select * from newest
+    union all
+    select * from older
 
 )
 

@@ -59,7 +59,9 @@ users as (
         count(*) as user_count,
         count(case when totals.purchase_count > 0 then 1 end) as buyer_count
     from {{ ref('int_user_product_totals') }} as totals
-    inner join spine on totals.position = spine.position
+    inner join spine
+        on totals.from_position <= spine.position
+        and totals.until_position > spine.position
     group by spine.as_of_name, totals.product_id
 
 ),

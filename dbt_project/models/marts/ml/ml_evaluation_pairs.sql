@@ -6,25 +6,19 @@ with windows as (
 
 ),
 
--- Returns in parts leave a rest of rounding, which is no liking.
-positive_pairs as (
+-- What a customer had already found needs no recommending: their first action on the product lies in the window. Returns
+-- in parts leave a rest of rounding, which is no liking.
+new_pairs as (
 
     select
         windows.as_of_name,
-        windows.position,
-        actions.user_id,
-        actions.product_id
-    from {{ ref('int_actions_on_spine') }} as actions
-    inner join windows on actions.seen_from = windows.position + 1
-    where actions.user_id is not null
-    group by windows.as_of_name, windows.position, actions.user_id, actions.product_id
-    having sum({{ exact('actions.weight') }}) > 0.000001
-
-),
-
-seen_pairs as (
-
-    select position, user_id, product_id from {{ ref('int_user_product_totals') }}
+        totals.user_id,
+        totals.product_id
+    from {{ ref('int_user_product_totals') }} as totals
+    inner join windows on totals.from_position = windows.position + 1
+    where
+        totals.first_position = totals.from_position
+        and totals.unfaded_weight > 0.000001
 
 ),
 
@@ -36,30 +30,27 @@ known_products as (
 
 known_users as (
 
-    select distinct as_of_name, user_id from {{ ref('ml_interactions') }}
+    select distinct interactions.as_of_name, interactions.user_id
+    from {{ ref('ml_interactions') }} as interactions
+    inner join windows on interactions.as_of_name = windows.as_of_name
 
 ),
 
--- Nobody can recommend what did not exist yet, and what a customer had already found needs no recommending.
+-- Nobody can recommend what did not exist yet.
 final as (
 
     select
-        positive_pairs.as_of_name,
-        positive_pairs.user_id,
-        positive_pairs.product_id,
+        new_pairs.as_of_name,
+        new_pairs.user_id,
+        new_pairs.product_id,
         known_users.user_id is not null as is_known_user
-    from positive_pairs
+    from new_pairs
     inner join known_products
-        on positive_pairs.as_of_name = known_products.as_of_name
-        and positive_pairs.product_id = known_products.product_id
-    left join seen_pairs
-        on positive_pairs.position = seen_pairs.position
-        and positive_pairs.user_id = seen_pairs.user_id
-        and positive_pairs.product_id = seen_pairs.product_id
+        on new_pairs.as_of_name = known_products.as_of_name
+        and new_pairs.product_id = known_products.product_id
     left join known_users
-        on positive_pairs.as_of_name = known_users.as_of_name
-        and positive_pairs.user_id = known_users.user_id
-    where seen_pairs.product_id is null
+        on new_pairs.as_of_name = known_users.as_of_name
+        and new_pairs.user_id = known_users.user_id
 
 )
 
