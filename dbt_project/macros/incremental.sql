@@ -8,13 +8,27 @@
     coalesce(cast({{ instant }} as date), date '0001-01-01')
 {%- endmacro %}
 
-{#- Readings of files (load_id, declaration) that the ledger has and the built table has not. -#}
-{% macro new_readings(built) -%}
-    select readings.load_id, readings.declaration
+{#- Ids of the loads that the ledger has and the built table has not, as SQL constants: with constants a view of parsed
+    rows parses the few rows that it must, with a subquery all of them. -#}
+{% macro new_loads(built) -%}
+    {%- set query -%}
+    select readings.load_id
     from {{ ref('int_readings') }} as readings
     left join (select distinct _load_id, _declaration from {{ built }}) as known
         on readings.load_id = known._load_id and readings.declaration = known._declaration
     where known._load_id is null
+    order by readings.load_id
+    {%- endset -%}
+    {%- set loads = [] -%}
+    {%- for row in run_query(query).rows -%}
+        {%- do loads.append(row[0] | int) -%}
+    {%- endfor -%}
+    {{ return(loads) }}
+{%- endmacro %}
+
+{#- Whether a row belongs to one of these loads. -#}
+{% macro is_of_loads(loads) -%}
+    {{ '_load_id in (' ~ loads | join(', ') ~ ')' if loads else 'false' }}
 {%- endmacro %}
 
 {#- Days (day) of a table of classified rows that are out of date. `staged` is what it is built from. Few readings and
@@ -30,7 +44,7 @@
 
     select distinct {{ day_of(instant) }} as day
     from {{ staged }}
-    where _load_id in (select load_id from ({{ new_readings(built) }}) as arriving)
+    where {{ is_of_loads(new_loads(built)) }}
 
     union
 
@@ -70,7 +84,7 @@ days as (
 arriving as (
 
     select {{ columns | join(', ') }} from {{ staged }}
-    where _load_id in (select load_id from ({{ new_readings(built) }}) as new_readings)
+    where {{ is_of_loads(new_loads(built)) }}
 
 ),
 

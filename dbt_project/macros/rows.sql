@@ -24,11 +24,12 @@
 keyed as (
 
     select
-        _file,
-        _line,
-        _load_id,
-        {{ fingerprint(['_feed', json_in_key_order('_extra')] + columns) }} as fingerprint
-    from {{ rows }}
+        rows._line,
+        rows._load_id,
+        readings.path,
+        {{ fingerprint(['readings.feed', json_in_key_order('rows._extra')] + columns) }} as fingerprint
+    from {{ rows }} as rows
+    inner join {{ ref('int_readings') }} as readings on rows._load_id = readings.load_id
 
 ),
 
@@ -48,7 +49,7 @@ copies as (
         keyed._line,
         row_number() over (
             partition by keyed.fingerprint
-            order by keyed._file, keyed._line
+            order by keyed.path, keyed._line
         ) as copy_number
     from keyed
     inner join repeated on keyed.fingerprint = repeated.fingerprint

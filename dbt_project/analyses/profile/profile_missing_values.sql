@@ -16,13 +16,14 @@ with
 {{ model }}_counted as (
 
     select
-        _feed as feed,
+        readings.feed,
         {% for column in columns -%}
         count({{ "nullif(device, 'unknown')" if column == 'device' else column }}) as {{ column }},
         {% endfor -%}
         count(*) as rows
-    from {{ ref(model) }}
-    group by _feed
+    from {{ ref(model) }} as classified
+    inner join {{ ref('int_readings') }} as readings on classified._load_id = readings.load_id
+    group by readings.feed
 
 ),
 

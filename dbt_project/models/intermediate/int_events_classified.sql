@@ -4,15 +4,13 @@
     on_schema_change='fail',
     meta={'staged': 'stg_shop__events', 'instant': 'event_at'},
 ) }}
--- Read by the macros when the table is there already: -- depends_on: {{ ref('int_readings') }}
-
 {% set facts = [
     'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id',
     'transaction_id', 'quantity', 'price', 'product_name', 'category', 'brand',
     'unreadable_event_type', 'unreadable_event_at', 'unreadable_quantity', 'unreadable_price',
 ] %}
 {% set columns = facts + [
-    'is_transaction', 'cancelled_transaction_prefix', '_extra', '_feed', '_file', '_line', '_load_id', '_declaration',
+    'is_transaction', '_extra', '_line', '_load_id', '_declaration',
 ] %}
 {% set events = 'rows_of_days_out_of_date' if is_incremental() else ref('stg_shop__events') %}
 

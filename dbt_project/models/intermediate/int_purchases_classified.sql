@@ -4,15 +4,13 @@
     on_schema_change='fail',
     meta={'staged': 'stg_shop__purchases', 'instant': 'purchased_at'},
 ) }}
--- Read by the macros when the table is there already: -- depends_on: {{ ref('int_readings') }}
-
 {% set facts = [
     'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'purchased_at',
     'product_name', 'category', 'brand',
     'unreadable_quantity', 'unreadable_price', 'unreadable_purchased_at',
 ] %}
 {% set columns = facts + [
-    'cancelled_transaction_prefix', '_extra', '_feed', '_file', '_line', '_load_id', '_declaration',
+    '_extra', '_line', '_load_id', '_declaration',
 ] %}
 {% set purchases = 'rows_of_days_out_of_date' if is_incremental() else ref('stg_shop__purchases') %}
 

@@ -12,9 +12,6 @@ with purchases as (
         purchased_at,
         _day as purchase_date,
         cast(null as {{ dbt.type_string() }}) as device,
-        cancelled_transaction_prefix,
-        _feed,
-        _file,
         _line,
         _load_id
     from {{ ref('int_purchases_classified') }}
@@ -34,9 +31,6 @@ purchase_events as (
         event_at as purchased_at,
         _day as purchase_date,
         device,
-        cancelled_transaction_prefix,
-        _feed,
-        _file,
         _line,
         _load_id
     from {{ ref('int_events_classified') }}
@@ -52,14 +46,23 @@ unioned as (
 
 ),
 
+readings as (
+
+    select
+        load_id,
+        cancelled_transaction_prefix as prefix
+    from {{ ref('int_readings') }}
+
+),
+
 flagged as (
 
     select
-        *,
-        coalesce(quantity < 0, false)
-        or coalesce(left(transaction_id, length(cancelled_transaction_prefix)) = cancelled_transaction_prefix, false)
-            as is_return
+        unioned.*,
+        coalesce(unioned.quantity < 0, false)
+        or coalesce(left(unioned.transaction_id, length(readings.prefix)) = readings.prefix, false) as is_return
     from unioned
+    inner join readings on unioned._load_id = readings.load_id
 
 ),
 
@@ -80,8 +83,6 @@ final as (
         is_return,
         session_id,
         device,
-        _feed,
-        _file,
         _line,
         _load_id
     from flagged

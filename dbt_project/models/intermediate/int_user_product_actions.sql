@@ -69,8 +69,6 @@ unioned as (
         device,
         session_id,
         cast(null as {{ dbt.type_string() }}) as transaction_id,
-        _feed,
-        _file,
         _line,
         _load_id
     from events
@@ -91,8 +89,6 @@ unioned as (
         device,
         session_id,
         transaction_id,
-        _feed,
-        _file,
         _line,
         _load_id
     from counted
@@ -115,8 +111,6 @@ final as (
         unioned.device,
         unioned.session_id,
         unioned.transaction_id,
-        unioned._feed,
-        unioned._file,
         unioned._line,
         unioned._load_id
     from unioned

@@ -7,6 +7,12 @@ with quarantined as (
 
 ),
 
+readings as (
+
+    select * from {{ ref('int_readings') }}
+
+),
+
 arrived as (
 
     select * from {{ source('raw', 'purchases') }}
@@ -16,8 +22,8 @@ arrived as (
 final as (
 
     select
-        quarantined._feed,
-        quarantined._file,
+        readings.feed as _feed,
+        readings.path as _file,
         quarantined._line,
         quarantined.reasons,
         quarantined.transaction_id,
@@ -34,6 +40,7 @@ final as (
             'category', 'brand',
         ]) }} as raw_row
     from quarantined
+    inner join readings on quarantined._load_id = readings.load_id
     left join arrived
         on quarantined._load_id = arrived._load_id
         and quarantined._line = arrived._line

@@ -1,19 +1,20 @@
 {{ config(materialized='view') }}
 
 select
-    transaction_id,
-    user_id,
-    product_id,
-    quantity,
-    price,
-    quantity * price as amount,
-    purchased_at,
-    purchase_date,
-    is_return,
-    session_id,
-    device,
-    _feed,
-    _file,
-    _line,
-    _load_id
-from {{ ref('int_transactions_unioned') }}
+    transactions.transaction_id,
+    transactions.user_id,
+    transactions.product_id,
+    transactions.quantity,
+    transactions.price,
+    transactions.quantity * transactions.price as amount,
+    transactions.purchased_at,
+    transactions.purchase_date,
+    transactions.is_return,
+    transactions.session_id,
+    transactions.device,
+    readings.feed as _feed,
+    readings.path as _file,
+    transactions._line,
+    transactions._load_id
+from {{ ref('int_transactions_unioned') }} as transactions
+inner join {{ ref('int_readings') }} as readings on transactions._load_id = readings.load_id

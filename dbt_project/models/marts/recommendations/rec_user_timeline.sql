@@ -38,6 +38,12 @@ products as (
 
 ),
 
+readings as (
+
+    select * from {{ ref('int_readings') }}
+
+),
+
 final as (
 
     select
@@ -51,14 +57,15 @@ final as (
         actions.quantity,
         coalesce(actions.price, products.price) as price,
         actions.device,
-        actions._feed,
-        actions._file,
+        readings.feed as _feed,
+        readings.path as _file,
         actions._line
     from actions
     inner join shown
         on actions.user_id = shown.user_id
         and actions.action_date >= shown.first_day
     inner join products on actions.product_id = products.product_id
+    inner join readings on actions._load_id = readings.load_id
 
 )
 
