@@ -105,97 +105,36 @@
 {#- The query of a mart: how much each customer likes each category (or brand), as of each instant of the spine. The facts
     of the products are those that the shop had told by then. -#}
 {% macro affinity_to(fact) -%}
-with totals as (
+with interactions as (
 
-    select * from {{ ref('int_user_product_totals') }}
-
-),
-
-remainders as (
-
-    select * from {{ ref('int_weight_remainders') }}
+    select * from {{ ref('feat_user_product_interactions') }}
 
 ),
 
--- What the product was at each instant, side by side: hardly any is ever another.
 products as (
 
-    select
-        product_id,
-        {% for as_of_name in as_of_names() -%}
-        max(case when as_of_name = '{{ as_of_name }}' then {{ fact }} end) as {{ fact }}_{{ as_of_name }}
-        {{- ',' if not loop.last }}
-        {% endfor %}
-    from {{ ref('ml_product_features') }}
+    select as_of_name, product_id, {{ fact }} from {{ ref('ml_product_features') }}
     where {{ fact }} is not null
-    group by product_id
-
-),
-
--- Summed up once for all instants that see the same: there are a third as many groups as pairs, and the instants together
--- see nearly three times the pairs.
-alike as (
-
-    select
-        totals.user_id,
-        {% for as_of_name in as_of_names() -%}
-        products.{{ fact }}_{{ as_of_name }},
-        {% endfor -%}
-        totals.from_position,
-        totals.until_position,
-        {% for event_type in event_types() -%}
-        {{ exact_sum('totals.' ~ event_type ~ '_weight') }} as {{ event_type }}_weight,
-        {% endfor -%}
-        sum(totals.interaction_count) as interaction_count,
-        sum(totals.purchase_count) as purchase_count,
-        count(*) as product_count,
-        max(totals.last_interaction_at) as last_interaction_at
-    from totals
-    inner join products on totals.product_id = products.product_id
-    group by
-        totals.user_id,
-        {% for as_of_name in as_of_names() -%}
-        products.{{ fact }}_{{ as_of_name }},
-        {% endfor -%}
-        totals.from_position,
-        totals.until_position
-
-),
-
-seen as (
-
-    select
-        remainders.as_of_name,
-        remainders.as_of,
-        alike.*,
-        case remainders.as_of_name
-            {% for as_of_name in as_of_names() -%}
-            when '{{ as_of_name }}' then alike.{{ fact }}_{{ as_of_name }}
-            {% endfor %}
-        end as {{ fact }},
-        {{ strength_left('alike', 'remainders') }} as strength
-    from alike
-    inner join remainders
-        on alike.from_position <= remainders.position
-        and alike.until_position > remainders.position
 
 ),
 
 liking as (
 
     select
-        as_of_name,
-        as_of,
-        user_id,
-        {{ fact }},
-        {{ exact_sum('strength') }} as strength,
-        cast(sum(interaction_count) as {{ dbt.type_bigint() }}) as interaction_count,
-        cast(sum(purchase_count) as {{ dbt.type_bigint() }}) as purchase_count,
-        cast(sum(product_count) as {{ dbt.type_bigint() }}) as product_count,
-        max(last_interaction_at) as last_interaction_at
-    from seen
-    where {{ fact }} is not null
-    group by as_of_name, as_of, user_id, {{ fact }}
+        interactions.as_of_name,
+        interactions.as_of,
+        interactions.user_id,
+        products.{{ fact }},
+        {{ exact_sum('interactions.strength') }} as strength,
+        cast(sum(interactions.interaction_count) as {{ dbt.type_bigint() }}) as interaction_count,
+        cast(sum(interactions.purchase_count) as {{ dbt.type_bigint() }}) as purchase_count,
+        count(*) as product_count,
+        max(interactions.last_interaction_at) as last_interaction_at
+    from interactions
+    inner join products
+        on interactions.as_of_name = products.as_of_name
+        and interactions.product_id = products.product_id
+    group by interactions.as_of_name, interactions.as_of, interactions.user_id, products.{{ fact }}
 
 ),
 
@@ -224,11 +163,6 @@ final as (
 )
 
 select * from final
-{%- endmacro %}
-
-{#- Names of the spine's instants, as in int_as_of_spine. -#}
-{% macro as_of_names() -%}
-    {{ return(['validation', 'test', 'now']) }}
 {%- endmacro %}
 
 {#- The earlier (later) of two instants, of which one may be unknown. -#}

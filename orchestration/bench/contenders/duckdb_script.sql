@@ -524,7 +524,7 @@ asof left join dim_product_history as history
 left join feat_product_popularity as popularity
     on spine.as_of_name = popularity.as_of_name and products.product_id = popularity.product_id;
 
-create table feat_user_category_affinity as
+create view feat_user_category_affinity as
 select
     as_of_name,
     interactions.as_of,
@@ -542,7 +542,7 @@ from feat_user_product_interactions as interactions
 inner join ml_product_features using (as_of_name, product_id)
 group by as_of_name, interactions.as_of, user_id, category;
 
-create table feat_user_brand_affinity as
+create view feat_user_brand_affinity as
 select
     as_of_name,
     interactions.as_of,

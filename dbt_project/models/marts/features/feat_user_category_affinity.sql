@@ -1,1 +1,3 @@
+{{ config(materialized='view') }}
+
 {{ affinity_to('category') }}
