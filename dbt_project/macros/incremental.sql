@@ -157,19 +157,22 @@ rows_of_days_out_of_date as (
 
 {% macro record_day_versions(built) -%}
     create or replace table {{ day_versions_of(built) }} as
-    select action_date, version from {{ ref('int_action_days') }}
+    select action_date, content, version from {{ ref('int_action_days') }}
 {%- endmacro %}
 
 {#- Pairs (user_id, product_id) with an action on a changed day, now or when the table was built. Of then, only a pair's first
-    and last day are known: one too many does no harm. They are looked for once, before the table is built: its query and
-    its strategy both need them. -#}
+    and last day are known: one too many does no harm. Where a day's rows are the ones of then, now tells them all. They are
+    looked for once, before the table is built: its query and its strategy both need them. -#}
 {% macro find_changed_pairs(built) -%}
     {% if is_incremental() -%}
     create or replace temporary table {{ changed_pairs_of(built) }} as
 
     with changed as (
 
-        select coalesce(current_days.action_date, built_days.action_date) as action_date
+        select
+            coalesce(current_days.action_date, built_days.action_date) as action_date,
+            built_days.content is not null
+            and (current_days.content is null or current_days.content != built_days.content) as had_other_rows
         from {{ ref('int_action_days') }} as current_days
         full outer join {{ day_versions_of(built) }} as built_days
             on current_days.action_date = built_days.action_date
@@ -197,7 +200,8 @@ rows_of_days_out_of_date as (
     where exists (
         select 1 from changed
         where
-            changed.action_date >= cast(totals.first_interaction_at as date)
+            changed.had_other_rows
+            and changed.action_date >= cast(totals.first_interaction_at as date)
             and changed.action_date <= cast(totals.last_interaction_at as date)
     )
     {%- endif %}

@@ -204,3 +204,15 @@ def test_a_product_that_the_catalog_tells_of_later_frees_its_events_also_after_a
     # A full refresh of some models alone is made good by the next build.
     run_dbt(built_shop.settings, "run", "--full-refresh", "--select", "int_events_classified", "int_user_days")
     assert differences(before, build(built_shop)) == {}
+
+
+def test_prices_that_are_declared_anew_change_what_customers_spent(built_shop: Shop) -> None:
+    priced = PURCHASES_CSV | {"columns": PURCHASES_CSV["columns"] | {"price": "each"}}
+    built_shop.declare(events=EVENTS_JSONL, purchases=priced, products=PRODUCTS_JSON)
+    built_shop.put("purchases/2026-01-02.csv", "sku,when,who,qty,each\np1,2026-01-02T09:00:00Z,u1,1,1.250\n")
+    spent = "select total_spend from marts.dim_users where user_id = 'u1'"
+    build(built_shop)
+    assert built_shop.rows(spent) == [(1.25,)]
+    built_shop.declare(events=EVENTS_JSONL, purchases=priced | {"decimal": ","}, products=PRODUCTS_JSON)
+    build(built_shop)
+    assert built_shop.rows(spent) == [(1250,)]

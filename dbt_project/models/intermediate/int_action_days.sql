@@ -1,3 +1,7 @@
+{% set content = [
+    '_load_id', '_line', 'action_type', 'action_at', 'weight', 'half_life_days', 'quantity', 'price',
+] %}
+
 with actions as (
 
     select * from {{ ref('int_actions_on_spine') }}
@@ -9,9 +13,8 @@ final as (
     select
         action_date,
         count(*) as action_count,
-        {{ rows_fingerprint([
-            '_load_id', '_line', 'action_type', 'action_at', 'weight', 'half_life_days', 'seen_from', 'weighed_at',
-        ]) }} as version
+        {{ rows_fingerprint(content) }} as content,
+        {{ rows_fingerprint(content + ['seen_from', 'weighed_at']) }} as version
     from actions
     group by action_date
 

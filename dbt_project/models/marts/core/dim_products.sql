@@ -20,8 +20,8 @@ first_actions as (
 
     select
         product_id,
-        min(action_at) as first_action_at
-    from {{ ref('int_user_product_actions') }}
+        min(first_action_at) as first_action_at
+    from {{ ref('int_product_days') }}
     group by product_id
 
 ),
