@@ -24,6 +24,7 @@ from torch import Tensor
 from models_ml.closed_form import FactorModel
 from models_ml.confidence import Confidence
 from models_ml.config import TrainConfig
+from models_ml.device import torch_device
 from models_ml.errors import ModelError
 from models_ml.linalg import gramian, row_blocks
 from models_ml.sparse import Csr
@@ -115,7 +116,7 @@ class AlsTrainer:
     def __init__(self, strength: Csr, config: TrainConfig) -> None:
         """Start from seeded product factors for `strength` (customers x products, no empty row or column)."""
         self.config = config
-        self.device = config.torch_device()
+        self.device = torch_device(config.device)
         self.strength = strength.to(self.device)
         self.confidence = Confidence.fit(self.strength, config)
         by_user = self.confidence.of(self.strength)

@@ -2,10 +2,7 @@
 
 from typing import Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
-
-from models_ml.errors import ModelError
 
 
 class TrainConfig(BaseModel):
@@ -63,12 +60,6 @@ class TrainConfig(BaseModel):
 
     block_mib: int = Field(default=128, ge=1)
     """Size of the largest temporary buffers in MiB; rows are solved and scored in blocks that fit."""
-
-    def torch_device(self) -> torch.device:
-        """Return the device to compute on; ModelError when `cuda` is asked for and there is none."""
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise ModelError("device 'cuda' is set but torch finds no GPU; set device to 'auto' or 'cpu'")
-        return torch.device("cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu")
 
     def block_rows(self, cells_per_row: int) -> int:
         """Return how many rows of `cells_per_row` 32-bit numbers fit a temporary buffer, at least one."""

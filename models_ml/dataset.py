@@ -8,8 +8,8 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models_ml.columns import require_columns
 from models_ml.errors import ModelError
-from models_ml.interactions import require_columns
 
 
 class Layout(NamedTuple):

@@ -9,10 +9,11 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
+from models_ml.columns import require_columns
 from models_ml.config import TrainConfig
 from models_ml.errors import ModelError
 from models_ml.identity import IdMap
-from models_ml.interactions import Interactions, require_columns
+from models_ml.interactions import Interactions
 from models_ml.metrics import RankingMetrics, ranking_metrics
 from models_ml.scoring import top_n
 from models_ml.sparse import Csr

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
+from models_ml.columns import require_columns
 from models_ml.errors import ModelError
 from models_ml.identity import IdMap
 from models_ml.sparse import Csr, DuplicatePairError
@@ -43,13 +44,6 @@ class Interactions:
                 f"{error.count:,} rows repeat a pair, such as {pair}; the interactions need one row per pair"
             ) from None
         return cls(users, products, strength)
-
-
-def require_columns(table: pa.Table, columns: tuple[str, ...], what: str) -> None:
-    """Raise ModelError when `table`, called `what` in the message, lacks one of the columns."""
-    missing = [name for name in columns if name not in table.column_names]
-    if missing:
-        raise ModelError(f"{what} lack the columns {', '.join(missing)}; there are {', '.join(table.column_names)}")
 
 
 def _strengths(table: pa.Table) -> npt.NDArray[np.float32]:

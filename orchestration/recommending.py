@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from models_ml.recommender import Recommender
 from warehouse.errors import RecomartError
 from warehouse.serving import ServingCopy
 from warehouse.settings import Settings
@@ -43,6 +42,9 @@ def recommend_for_basket(settings: Settings, basket: list[str], n: int) -> Recom
         RecomartError: Nothing is published, or no model has been trained.
         ModelError: None of the products is known to the model.
     """
+    # torch takes a second to import, and every command imports this module.
+    from models_ml.recommender import Recommender
+
     with ServingCopy(settings) as copy:
         run_id = copy.published.run_id
         if run_id is None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import duckdb
 import pandas as pd
@@ -13,14 +14,15 @@ import pyarrow as pa
 from models_ml.config import TrainConfig
 from models_ml.dataset import Dataset
 from models_ml.dataset_store import DatasetManifest, read_dataset, read_manifest, write_dataset
-from models_ml.training import SweepRecord, TrainingResult
-from models_ml.training import train as train_on
 from orchestration.datasets import find_version, read_marts
 from orchestration.status import feed_status
 from warehouse.database import transaction, writer
 from warehouse.demo.truth import read_tastes
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from models_ml.training import SweepRecord, TrainingResult
 
 LATEST_ONLY = ("evaluation_pairs", "evaluation_candidates", "candidates")
 """Tables of schema ml that hold the lists of the newest run alone; its figures are kept for every run."""
@@ -69,6 +71,9 @@ def train(
         RecomartError: The marts are not built, there is no such version, or the warehouse is in use.
         ModelError: There is nothing to learn from, the version's files are damaged, or training failed.
     """
+    # torch takes a second to import, and every command imports this module.
+    from models_ml.training import train as train_on
+
     started = time.perf_counter()
     rows, manifest = _current(settings, on_stage) if dataset is None else _stored(settings, dataset, on_stage)
     result = train_on(
@@ -96,7 +101,7 @@ def train(
     )
 
 
-def _describe(sweep: SweepRecord) -> str:
+def _describe(sweep: "SweepRecord") -> str:
     ndcg = "" if sweep.validation_ndcg is None else f", validation NDCG {sweep.validation_ndcg:.4f}"
     return f"{sweep.as_of_name}: sweep {sweep.report.sweep}, loss {sweep.report.loss:,.4g}{ndcg}"
 
@@ -127,7 +132,7 @@ def _stored(settings: Settings, prefix: str, on_stage: Callable[[str], None]) ->
     return read_dataset(settings.datasets_dir, dataset_hash), read_manifest(settings.datasets_dir, dataset_hash)
 
 
-def _write_result(settings: Settings, manifest: DatasetManifest, result: TrainingResult) -> None:
+def _write_result(settings: Settings, manifest: DatasetManifest, result: "TrainingResult") -> None:
     """Write the artifact, then the tables in one transaction: a row never names a missing file."""
     artifact = settings.models_dir / result.recommender.card.run_id
     result.recommender.save(artifact)

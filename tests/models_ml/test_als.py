@@ -8,6 +8,7 @@ import torch
 from models_ml.als import AlsTrainer, SweepReport, conjugate_gradient, fit
 from models_ml.closed_form import FactorModel
 from models_ml.config import TrainConfig
+from models_ml.device import torch_device
 from models_ml.errors import ModelError
 from models_ml.sparse import Csr
 from tests.models_ml.made_up import csr, dense
@@ -177,4 +178,4 @@ def test_a_gpu_that_is_not_there_is_named() -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     with pytest.raises(ModelError, match="finds no GPU"):
-        TrainConfig(device="cuda").torch_device()
+        torch_device("cuda")
