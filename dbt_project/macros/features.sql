@@ -178,3 +178,17 @@ select * from final
 {% macro doubling_step(column) -%}
     cast(floor(log2({{ column }})) as integer)
 {%- endmacro %}
+
+{#- Names of the spine's instants, as in int_as_of_spine. -#}
+{% macro as_of_names() -%}
+    {{ return(['validation', 'test', 'now']) }}
+{%- endmacro %}
+
+{#- Of columns <column>_<instant> that stand side by side, the one of the row's instant, told by spine.as_of_name. -#}
+{% macro of_instant(column) -%}
+    case spine.as_of_name
+        {%- for instant in as_of_names() %}
+        when '{{ instant }}' then {{ column }}_{{ instant }}
+        {%- endfor %}
+    end
+{%- endmacro %}

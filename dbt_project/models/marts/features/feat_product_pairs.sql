@@ -1,117 +1,147 @@
-with lines as (
+{% set instants = as_of_names() %}
 
-    select distinct
-        transaction_id,
-        product_id,
-        purchased_at
-    from {{ ref('fct_transactions') }}
-    where not is_return
-
-),
-
-spine as (
+with spine as (
 
     select * from {{ ref('int_as_of_spine') }}
 
 ),
 
-seen as (
+instants as (
 
     select
-        spine.as_of_name,
-        spine.as_of,
-        lines.transaction_id,
-        lines.product_id,
-        max(lines.purchased_at) as bought_at
+        {% for instant in instants -%}
+        max(case when as_of_name = '{{ instant }}' then as_of end) as {{ instant }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from spine
+
+),
+
+-- The instants stand side by side, so that lines meet once and not once for each of them: when the product was bought in
+-- this order for the last time, as each instant sees it.
+lines as (
+
+    select
+        transactions.transaction_id,
+        transactions.product_id,
+        {% for instant in instants -%}
+        max(case when transactions.purchased_at < instants.{{ instant }} then transactions.purchased_at end)
+            as bought_{{ instant }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from {{ ref('fct_transactions') }} as transactions
+    cross join instants
+    where not transactions.is_return
+    group by transactions.transaction_id, transactions.product_id
+
+),
+
+orders as (
+
+    select
+        transaction_id,
+        {% for instant in instants -%}
+        count(bought_{{ instant }}) as products_{{ instant }}{{ ',' if not loop.last }}
+        {% endfor %}
     from lines
-    inner join spine on lines.purchased_at < spine.as_of
-    group by spine.as_of_name, spine.as_of, lines.transaction_id, lines.product_id
+    group by transaction_id
 
 ),
 
 -- A wholesaler's order of hundreds of products says little about any two of them, and has tens of thousands of pairs.
-orders as (
-
-    select
-        as_of_name,
-        transaction_id
-    from seen
-    group by as_of_name, transaction_id
-    having count(*) between 2 and {{ var('longest_order') }}
-
-),
-
 baskets as (
 
-    select seen.* from seen
-    inner join orders
-        on seen.as_of_name = orders.as_of_name
-        and seen.transaction_id = orders.transaction_id
-
-),
-
-order_counts as (
-
     select
-        as_of_name,
-        product_id,
-        count(*) as order_count
-    from seen
-    group by as_of_name, product_id
-
-),
-
-shop as (
-
-    select
-        as_of_name,
-        count(distinct transaction_id) as order_count
-    from seen
-    group by as_of_name
+        lines.transaction_id,
+        lines.product_id,
+        {% for instant in instants -%}
+        case when orders.products_{{ instant }} between 2 and {{ var('longest_order') }} then lines.bought_{{ instant }} end
+            as bought_{{ instant }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from lines
+    inner join orders on lines.transaction_id = orders.transaction_id
+    where
+        {% for instant in instants -%}
+        {{ 'or ' if not loop.first }}orders.products_{{ instant }} between 2 and {{ var('longest_order') }}
+        {% endfor %}
 
 ),
 
 together as (
 
     select
-        left_side.as_of_name,
-        left_side.as_of,
         left_side.product_id,
         right_side.product_id as other_product_id,
-        count(*) as orders_together,
-        max(left_side.bought_at) as last_together_at
+        {% for instant in instants -%}
+        count(case when right_side.bought_{{ instant }} is not null then left_side.bought_{{ instant }} end)
+            as orders_{{ instant }},
+        max(case when right_side.bought_{{ instant }} is not null then left_side.bought_{{ instant }} end)
+            as last_{{ instant }}{{ ',' if not loop.last }}
+        {% endfor %}
     from baskets as left_side
     inner join baskets as right_side
-        on left_side.as_of_name = right_side.as_of_name
-        and left_side.transaction_id = right_side.transaction_id
+        on left_side.transaction_id = right_side.transaction_id
         and left_side.product_id != right_side.product_id
-    group by left_side.as_of_name, left_side.as_of, left_side.product_id, right_side.product_id
+    group by left_side.product_id, right_side.product_id
     having count(*) >= 2
+
+),
+
+products as (
+
+    select
+        product_id,
+        {% for instant in instants -%}
+        count(bought_{{ instant }}) as orders_{{ instant }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from lines
+    group by product_id
+
+),
+
+shop as (
+
+    select
+        {% for instant in instants -%}
+        count(nullif(products_{{ instant }}, 0)) as orders_{{ instant }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from orders
+
+),
+
+pairs as (
+
+    select
+        spine.as_of_name,
+        spine.as_of,
+        together.product_id,
+        together.other_product_id,
+        {{ of_instant('together.orders') }} as orders_together,
+        {{ of_instant('own.orders') }} as order_count,
+        {{ of_instant('other.orders') }} as other_order_count,
+        {{ of_instant('shop.orders') }} as shop_order_count,
+        {{ of_instant('together.last') }} as last_together_at
+    from together
+    inner join products as own on together.product_id = own.product_id
+    inner join products as other on together.other_product_id = other.product_id
+    cross join shop
+    cross join spine
 
 ),
 
 final as (
 
     select
-        together.as_of_name,
-        together.as_of,
-        together.product_id,
-        together.other_product_id,
-        together.orders_together,
-        own.order_count,
-        other.order_count as other_order_count,
-        {{ share('together.orders_together', 'own.order_count') }} as confidence,
-        {{ share('together.orders_together', 'own.order_count') }}
-        / {{ share('other.order_count', 'shop.order_count') }} as lift,
-        together.last_together_at
-    from together
-    inner join order_counts as own
-        on together.as_of_name = own.as_of_name
-        and together.product_id = own.product_id
-    inner join order_counts as other
-        on together.as_of_name = other.as_of_name
-        and together.other_product_id = other.product_id
-    inner join shop on together.as_of_name = shop.as_of_name
+        as_of_name,
+        as_of,
+        product_id,
+        other_product_id,
+        orders_together,
+        order_count,
+        other_order_count,
+        {{ share('orders_together', 'order_count') }} as confidence,
+        {{ share('orders_together', 'order_count') }} / {{ share('other_order_count', 'shop_order_count') }} as lift,
+        last_together_at
+    from pairs
+    where orders_together >= 2
 
 )
 
