@@ -69,18 +69,18 @@
     {%- endfor %}
 {%- endmacro %}
 
-{#- Columns of a select list: what int_user_product_totals sums up of a pair's weighed actions. -#}
-{% macro pair_totals() -%}
+{#- Columns of a select list: what int_user_product_totals sums up of a pair's actions. -#}
+{% macro pair_totals(actions) -%}
     {% for event_type in event_types() -%}
-        {{ exact_sum("case when weighed.weighed_as = '" ~ event_type ~ "' then weighed.weight_then end") }}
+        {{ exact_sum('case when ' ~ actions ~ '.weighed_as = ' ~ quote(event_type) ~ ' then ' ~ actions ~ '.common_weight end') }}
             as {{ event_type }}_weight,
         {% endfor -%}
-        {{ exact_sum('weighed.weight') }} as unfaded_weight,
-        {{ action_counts('weighed') }},
+        {{ exact_sum(actions ~ '.weight') }} as unfaded_weight,
+        {{ action_counts(actions) }},
         count(*) as interaction_count,
-        {{ exact_sum('weighed.quantity') }} as purchased_quantity,
-        min(weighed.action_at) as first_interaction_at,
-        max(weighed.action_at) as last_interaction_at
+        {{ exact_sum(actions ~ '.quantity') }} as purchased_quantity,
+        min({{ actions }}.action_at) as first_interaction_at,
+        max({{ actions }}.action_at) as last_interaction_at
 {%- endmacro %}
 
 {#- One number as a share of another; null when the other is zero or unknown. -#}

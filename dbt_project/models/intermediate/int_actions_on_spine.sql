@@ -25,7 +25,8 @@ final as (
             when actions.action_at < instants.test_at then 1
             else 2
         end as seen_from,
-        instants.weighed_at
+        instants.weighed_at,
+        actions.weight * {{ decay('actions.action_at', 'instants.weighed_at', 'actions.half_life_days') }} as common_weight
     from actions
     cross join instants
 

@@ -6,44 +6,34 @@
     post_hook="{{ record_day_versions(this) }}",
 ) }}
 
-with actions as (
+{#- Actions of the pairs that are summed up here. Written out where it is read: shared, all of them would be kept first. -#}
+{% set actions -%}
+    {{ ref('int_actions_on_spine') }} as actions
+    where
+        actions.user_id is not null
+        and actions.seen_from <= (select max(position) from {{ ref('int_as_of_spine') }})
+        {% if is_incremental() -%}
+        and (actions.user_id, actions.product_id) in (select user_id, product_id from {{ changed_pairs_of(this) }})
+        {%- endif %}
+{%- endset %}
 
-    select * from {{ ref('int_actions_on_spine') }}
-    where user_id is not null
-
-),
-
-spine as (
+with spine as (
 
     select * from {{ ref('int_as_of_spine') }}
-
-),
-
-weighed as (
-
-    select
-        *,
-        weight * {{ decay('action_at', 'weighed_at', 'half_life_days') }} as weight_then
-    from actions
-    where
-        seen_from <= (select max(position) from spine)
-        {% if is_incremental() -%}
-        and (user_id, product_id) in (select user_id, product_id from {{ changed_pairs_of(this) }})
-        {%- endif %}
 
 ),
 
 newest as (
 
     select
-        user_id,
-        product_id,
-        min(seen_from) as first_position,
-        max(seen_from) as from_position,
+        actions.user_id,
+        actions.product_id,
+        min(actions.seen_from) as first_position,
+        max(actions.seen_from) as from_position,
         (select max(position) + 1 from spine) as until_position,
-        {{ pair_totals() }}
-    from weighed
-    group by user_id, product_id
+        {{ pair_totals('actions') }}
+    from {{ actions }}
+    group by actions.user_id, actions.product_id
 
 ),
 
@@ -51,12 +41,26 @@ newest as (
 changing as (
 
     select
-        user_id,
-        product_id,
-        first_position,
-        from_position
-    from newest
-    where first_position < from_position
+        actions.user_id,
+        actions.product_id,
+        min(actions.seen_from) as first_position,
+        max(actions.seen_from) as last_position
+    from {{ actions }}
+    group by actions.user_id, actions.product_id
+    having min(actions.seen_from) < max(actions.seen_from)
+
+),
+
+their_actions as (
+
+    select
+        actions.*,
+        changing.first_position,
+        changing.last_position
+    from {{ ref('int_actions_on_spine') }} as actions
+    inner join changing
+        on actions.user_id = changing.user_id
+        and actions.product_id = changing.product_id
 
 ),
 
@@ -64,20 +68,17 @@ changing as (
 older as (
 
     select
-        weighed.user_id,
-        weighed.product_id,
-        changing.first_position,
+        actions.user_id,
+        actions.product_id,
+        actions.first_position,
         spine.position as from_position,
         spine.position + 1 as until_position,
-        {{ pair_totals() }}
-    from weighed
-    inner join changing
-        on weighed.user_id = changing.user_id
-        and weighed.product_id = changing.product_id
+        {{ pair_totals('actions') }}
+    from their_actions as actions
     inner join spine
-        on weighed.seen_from <= spine.position
-        and changing.from_position > spine.position
-    group by weighed.user_id, weighed.product_id, changing.first_position, spine.position
+        on actions.seen_from <= spine.position
+        and actions.last_position > spine.position
+    group by actions.user_id, actions.product_id, actions.first_position, spine.position
 
 ),
 
