@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from models_ml.dataset import LAYOUTS
 from models_ml.dataset_store import DatasetManifest, Provenance, read_dataset, read_manifest, table_file
 from orchestration.datasets import find_version
-from warehouse.database import limits
+from warehouse.database import configuration
 from warehouse.settings import Settings
 
 ROWS = " union all ".join(
@@ -111,7 +111,7 @@ def diff_versions(settings: Settings, before: str, after: str) -> DatasetDiff:
         ModelError: A file of one is missing or damaged; the message names it.
     """
     manifests = {}
-    with duckdb.connect(config=limits(settings)) as connection:
+    with duckdb.connect(config=configuration(settings)) as connection:
         for side, prefix in (("before", before), ("after", after)):
             dataset_hash = find_version(settings, prefix)
             read_dataset(settings.datasets_dir, dataset_hash)

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 from pydantic import BaseModel, ConfigDict
 
-from warehouse.database import cannot_open, limits
+from warehouse.database import cannot_open, configuration
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
@@ -75,7 +75,7 @@ def publish(settings: Settings, tables: Sequence[str]) -> Published:
 
 def _write_copy(settings: Settings, tables: Sequence[str], path: Path) -> tuple[dict[str, int], str | None]:
     path.unlink(missing_ok=True)
-    with closing(duckdb.connect(str(path), config=limits(settings))) as connection:
+    with closing(duckdb.connect(str(path), config=configuration(settings))) as connection:
         _attach_warehouse(connection, settings.database)
         rows = {}
         for table in tables:

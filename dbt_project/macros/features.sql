@@ -44,11 +44,15 @@
     )
 {%- endmacro %}
 
+{#- Without a comma there is no second key, and nothing to sort. -#}
 {% macro duckdb__json_in_key_order(column) -%}
-    coalesce(
-        cast(list_sort(map_entries(try_cast(try_cast({{ column }} as json) as map(varchar, json)))) as varchar),
-        {{ column }}
-    )
+    case
+        when contains({{ column }}, ',') then coalesce(
+            cast(list_sort(map_entries(try_cast(try_cast({{ column }} as json) as map(varchar, json)))) as varchar),
+            {{ column }}
+        )
+        else {{ column }}
+    end
 {%- endmacro %}
 
 {#- The say of a hit at this 1-based rank in a discounted cumulative gain. -#}

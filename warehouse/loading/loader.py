@@ -9,6 +9,7 @@ import pyarrow as pa
 from warehouse.database import transaction, writer
 from warehouse.errors import RecomartError
 from warehouse.loading import ledger
+from warehouse.loading.ahead import read_ahead
 from warehouse.loading.columns import check_mapping
 from warehouse.loading.files import (
     ChangingFileError,
@@ -26,8 +27,11 @@ from warehouse.loading.staging import insert, note_columns
 from warehouse.settings import Settings
 from warehouse.sources import Feed, Sources, read_sources
 
-BATCH_BYTES = 64 << 20
-"""Bytes of small files that are loaded in one transaction, and of text that is parsed in one statement."""
+BATCH_BYTES = 256 << 20
+"""Bytes of small files that are loaded in one transaction."""
+
+PIECE_BYTES = 64 << 20
+"""Bytes of text that are parsed in one statement; meanwhile the next are read."""
 
 BATCH_FILES = 1_000
 """Files that are loaded in one transaction at the most."""
@@ -217,7 +221,7 @@ class _Loader:
         """
         failed: dict[str, Exception] = {}
         ledger.forget(self._connection, feed, [item.file.path for item in batch if item.replaces])
-        for header, records in self._pieces(batch, readings, failed):
+        for header, records in read_ahead(self._pieces(batch, readings, failed)):
             if failed:
                 continue
             for path, (loaded, rejected) in insert(self._connection, feed, header, records).items():
@@ -246,7 +250,7 @@ class _Loader:
                     waiting.setdefault(records.header, []).append(named)
                     waiting_bytes += records.table.nbytes
                     self._meter.read(item.file, reading.bytes_read)
-                    if waiting_bytes > BATCH_BYTES:
+                    if waiting_bytes > PIECE_BYTES:
                         yield from ((header, pa.concat_tables(tables)) for header, tables in waiting.items())
                         waiting, waiting_bytes = {}, 0
             except (UnreadableFileError, ChangingFileError) as error:

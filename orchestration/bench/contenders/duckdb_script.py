@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 
 from orchestration.bench.contenders import WEIGHTS
-from warehouse.database import limits
+from warehouse.database import configuration
 from warehouse.settings import Settings
 
 SCRIPT = Path(__file__).with_suffix(".sql")
@@ -15,7 +15,7 @@ STEP = "\n-- step: "
 
 def run(settings: Settings) -> Iterator[str]:
     """Make the tables in a database of their own, within our memory and threads."""
-    with duckdb.connect(str(settings.database), config=limits(settings)) as connection:
+    with duckdb.connect(str(settings.database), config=configuration(settings)) as connection:
         connection.execute("set preserve_insertion_order = false")
         connection.execute("set variable landing = ?", [str(settings.landing_dir)])
         connection.execute("set variable weights = ?", [str(WEIGHTS)])
