@@ -3,6 +3,7 @@
 import gzip
 import re
 import shutil
+import time
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -59,6 +60,8 @@ def measure_increments(settings: Settings, shop: DemoConfig, listener: PipelineL
             copy = own.landing_dir / file.relative_to(settings.landing_dir)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copy)
+        # What has just been written is left alone for a moment: no part of the work.
+        time.sleep(own.settle_seconds)
         name = f"day {until}" if len(days) == 1 else f"to day {until}"
         listener.on_step(name)
         measured = measure("ours", own, lambda step, seconds: listener.on_training(f"{step}: {seconds:.1f} s"))

@@ -6,16 +6,8 @@
     post_hook="{{ record_day_versions(this) }}",
 ) }}
 
-{#- Actions of the pairs that are summed up here. Written out where it is read: shared, all of them would be kept first. -#}
-{% set actions -%}
-    {{ ref('int_actions_on_spine') }} as actions
-    where
-        actions.user_id is not null
-        and actions.seen_from <= (select max(position) from {{ ref('int_as_of_spine') }})
-        {% if is_incremental() -%}
-        and (actions.user_id, actions.product_id) in (select user_id, product_id from {{ changed_pairs_of(this) }})
-        {%- endif %}
-{%- endset %}
+{#- A full build reads all actions where it needs them: as a CTE that is read twice, they would be kept first. -#}
+{% set actions = 'actions_of_changed_pairs' if is_incremental() else ref('int_actions_on_spine') %}
 
 with spine as (
 
@@ -23,6 +15,15 @@ with spine as (
 
 ),
 
+{% if is_incremental() -%}
+actions_of_changed_pairs as (
+
+    select * from {{ ref('int_actions_on_spine') }}
+    where (user_id, product_id) in (select user_id, product_id from {{ changed_pairs_of(this) }})
+
+),
+
+{% endif -%}
 newest as (
 
     select
@@ -32,7 +33,10 @@ newest as (
         max(actions.seen_from) as from_position,
         (select max(position) + 1 from spine) as until_position,
         {{ pair_totals('actions') }}
-    from {{ actions }}
+    from {{ actions }} as actions
+    where
+        actions.user_id is not null
+        and actions.seen_from <= (select max(position) from spine)
     group by actions.user_id, actions.product_id
 
 ),
@@ -45,7 +49,10 @@ changing as (
         actions.product_id,
         min(actions.seen_from) as first_position,
         max(actions.seen_from) as last_position
-    from {{ actions }}
+    from {{ actions }} as actions
+    where
+        actions.user_id is not null
+        and actions.seen_from <= (select max(position) from spine)
     group by actions.user_id, actions.product_id
     having min(actions.seen_from) < max(actions.seen_from)
 
@@ -57,7 +64,7 @@ their_actions as (
         actions.*,
         changing.first_position,
         changing.last_position
-    from {{ ref('int_actions_on_spine') }} as actions
+    from {{ actions }} as actions
     inner join changing
         on actions.user_id = changing.user_id
         and actions.product_id = changing.product_id
