@@ -126,18 +126,31 @@ rows_of_days_out_of_date as (
 {#- Models below replace the days whose content changed: int_action_days knows each day's version, and the rows of a day
     carry the version that they were made from. -#}
 
-{#- Days (action_date, version) whose rows in the built table are missing or of another version; all when there is none. -#}
+{#- Days whose rows in the built table are missing or of another version, as SQL constants: with constants the actions of
+    all other days are not even read. -#}
 {% macro changed_days(built) -%}
-    select
-        current_days.action_date,
-        current_days.version
-    from {{ ref('int_action_days') }} as current_days
-    {%- if is_incremental() %}
-    left join (select distinct action_date, day_version from {{ built }}) as built_days
-        on current_days.action_date = built_days.action_date
-        and current_days.version = built_days.day_version
-    where built_days.action_date is null
-    {%- endif %}
+    {{ return(dates_of(
+        "select current_days.action_date
+        from " ~ ref('int_action_days') ~ " as current_days
+        left join (select distinct action_date, day_version from " ~ built ~ ") as built_days
+            on current_days.action_date = built_days.action_date
+            and current_days.version = built_days.day_version
+        where built_days.action_date is null"
+    )) }}
+{%- endmacro %}
+
+{#- The dates that a query of one column finds, as SQL constants. -#}
+{% macro dates_of(query) -%}
+    {%- set dates = [] -%}
+    {%- for row in run_query(query).rows -%}
+        {%- do dates.append("date '" ~ row[0] ~ "'") -%}
+    {%- endfor -%}
+    {{ return(dates) }}
+{%- endmacro %}
+
+{#- Whether an action lies on one of these days. -#}
+{% macro is_on(days) -%}
+    {{ 'action_date in (' ~ days | join(', ') ~ ')' if days else 'false' }}
 {%- endmacro %}
 
 {#- Incremental strategy 'replace_changed_days'. -#}
@@ -165,21 +178,26 @@ rows_of_days_out_of_date as (
     looked for once, before the table is built: its query and its strategy both need them. -#}
 {% macro find_changed_pairs(built) -%}
     {% if is_incremental() -%}
+    {%- set changed -%}
+    select coalesce(current_days.action_date, built_days.action_date) as action_date
+    from {{ ref('int_action_days') }} as current_days
+    full outer join {{ day_versions_of(built) }} as built_days
+        on current_days.action_date = built_days.action_date
+    where
+        current_days.version is null
+        or built_days.version is null
+        or current_days.version != built_days.version
+    {%- endset -%}
     create or replace temporary table {{ changed_pairs_of(built) }} as
 
-    with changed as (
+    with had_other_rows as (
 
-        select
-            coalesce(current_days.action_date, built_days.action_date) as action_date,
-            built_days.content is not null
-            and (current_days.content is null or current_days.content != built_days.content) as had_other_rows
-        from {{ ref('int_action_days') }} as current_days
-        full outer join {{ day_versions_of(built) }} as built_days
-            on current_days.action_date = built_days.action_date
-        where
-            current_days.version is null
-            or built_days.version is null
-            or current_days.version != built_days.version
+        select built_days.action_date
+        from {{ day_versions_of(built) }} as built_days
+        left join {{ ref('int_action_days') }} as current_days
+            on built_days.action_date = current_days.action_date
+            and built_days.content = current_days.content
+        where current_days.action_date is null
 
     )
 
@@ -189,7 +207,7 @@ rows_of_days_out_of_date as (
     from {{ ref('int_actions_on_spine') }}
     where
         user_id is not null
-        and action_date in (select action_date from changed)
+        and {{ is_on(dates_of(changed)) }}
 
     union
 
@@ -198,11 +216,10 @@ rows_of_days_out_of_date as (
         totals.product_id
     from {{ built }} as totals
     where exists (
-        select 1 from changed
+        select 1 from had_other_rows
         where
-            changed.had_other_rows
-            and changed.action_date >= cast(totals.first_interaction_at as date)
-            and changed.action_date <= cast(totals.last_interaction_at as date)
+            had_other_rows.action_date >= cast(totals.first_interaction_at as date)
+            and had_other_rows.action_date <= cast(totals.last_interaction_at as date)
     )
     {%- endif %}
 {%- endmacro %}

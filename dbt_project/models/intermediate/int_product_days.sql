@@ -6,7 +6,7 @@
 
 with days as (
 
-    {{ changed_days(this) }}
+    select * from {{ ref('int_action_days') }}
 
 ),
 
@@ -16,16 +16,18 @@ actions as (
         *,
         {{ dbt.dateadd('day', 1, 'action_date') }} as day_end
     from {{ ref('int_actions_on_spine') }}
+    {% if is_incremental() -%}
+    where {{ is_on(changed_days(this)) }}
+    {%- endif %}
 
 ),
 
 -- Purchases without a customer count here, though they tell nobody's taste.
-final as (
+counted as (
 
     select
         actions.product_id,
         actions.action_date,
-        max(days.version) as day_version,
         actions.seen_from,
         {{ action_counts('actions') }},
         sum({{ exact('actions.quantity') }}) as quantity,
@@ -35,8 +37,17 @@ final as (
         min(actions.action_at) as first_action_at,
         max(actions.action_at) as last_action_at
     from actions
-    inner join days on actions.action_date = days.action_date
     group by actions.product_id, actions.action_date, actions.seen_from
+
+),
+
+final as (
+
+    select
+        counted.*,
+        days.version as day_version
+    from counted
+    inner join days on counted.action_date = days.action_date
 
 )
 

@@ -6,23 +6,26 @@
 
 with days as (
 
-    {{ changed_days(this) }}
+    select * from {{ ref('int_action_days') }}
 
 ),
 
 actions as (
 
     select * from {{ ref('int_actions_on_spine') }}
-    where user_id is not null
+    where
+        user_id is not null
+        {% if is_incremental() -%}
+        and {{ is_on(changed_days(this)) }}
+        {%- endif %}
 
 ),
 
-final as (
+counted as (
 
     select
         actions.user_id,
         actions.action_date,
-        max(days.version) as day_version,
         actions.seen_from,
         {{ action_counts('actions') }},
         count(*) as action_count,
@@ -35,8 +38,17 @@ final as (
         min(actions.action_at) as first_action_at,
         max(actions.action_at) as last_action_at
     from actions
-    inner join days on actions.action_date = days.action_date
     group by actions.user_id, actions.action_date, actions.seen_from
+
+),
+
+final as (
+
+    select
+        counted.*,
+        days.version as day_version
+    from counted
+    inner join days on counted.action_date = days.action_date
 
 )
 
