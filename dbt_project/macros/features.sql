@@ -98,14 +98,6 @@
     (({{ dbt.datediff("date '2000-01-03'", date_column, 'day') }} % 7 + 7) % 7)
 {%- endmacro %}
 
-{#- What is left at an instant of int_weight_remainders of the weights that int_user_product_totals holds. -#}
-{% macro strength_left(totals, remainders) -%}
-    {%- for event_type in event_types() -%}
-        {{ '+ ' if not loop.first }}{{ totals }}.{{ event_type }}_weight * {{ remainders }}.{{ event_type }}_left
-        {{- '\n        ' if not loop.last }}
-    {%- endfor %}
-{%- endmacro %}
-
 {#- The query of a mart: how much each customer likes each category (or brand), as of each instant of the spine. The facts
     of the products are those that the shop had told by then. -#}
 {% macro affinity_to(fact) -%}

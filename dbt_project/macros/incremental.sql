@@ -11,19 +11,21 @@
 {#- Ids of the loads that the ledger has and the built table has not, as SQL constants: with constants a view of parsed
     rows parses the few rows that it must, with a subquery all of them. -#}
 {% macro new_loads(built) -%}
+    {%- set kind = config.require('meta')['kind'] -%}
     {%- set query -%}
     select readings.load_id
     from {{ ref('int_readings') }} as readings
     left join (select distinct _load_id, _declaration from {{ built }}) as known
         on readings.load_id = known._load_id and readings.declaration = known._declaration
-    where known._load_id is null
+    where readings.kind = {{ quote(kind) }} and known._load_id is null
     order by readings.load_id
     {%- endset -%}
-    {%- set loads = [] -%}
-    {%- for row in run_query(query).rows -%}
-        {%- do loads.append(row[0] | int) -%}
-    {%- endfor -%}
-    {{ return(loads) }}
+    {{ return(found_by(query) | map('int') | list) }}
+{%- endmacro %}
+
+{#- The values that a query of one column finds. -#}
+{% macro found_by(query) -%}
+    {{ return(run_query(query).columns[0].values() | list) }}
 {%- endmacro %}
 
 {#- Whether a row belongs to one of these loads. -#}
@@ -142,8 +144,8 @@ rows_of_days_out_of_date as (
 {#- The dates that a query of one column finds, as SQL constants. -#}
 {% macro dates_of(query) -%}
     {%- set dates = [] -%}
-    {%- for row in run_query(query).rows -%}
-        {%- do dates.append("date '" ~ row[0] ~ "'") -%}
+    {%- for date in found_by(query) -%}
+        {%- do dates.append("date '" ~ date ~ "'") -%}
     {%- endfor -%}
     {{ return(dates) }}
 {%- endmacro %}

@@ -35,5 +35,5 @@ def test_who_stops_early_leaves_no_thread_behind() -> None:
     before = threading.active_count()
     reading = read_ahead(iter(range(100)))
     assert next(reading) == 0
-    reading.close()  # type: ignore[attr-defined]
+    reading.close()
     assert threading.active_count() == before

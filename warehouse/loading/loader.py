@@ -47,7 +47,7 @@ def load(
     Each file's rows and its ledger entry appear together or not at all, so a load that is killed at any instant is
     repaired by the next one. A file that cannot be read is noted in `raw.rejected_files` and stops no other; one that
     is still being written is left for the next load. Where `again` is given, the files of these paths are loaded,
-    known or not, and no others.
+    known or not, and no others. `on_progress` is called by one thread at a time, but not always by the caller's.
 
     Raises:
         RecomartError: The sources file or the landing folder is missing or wrong, a file to load again is not there, or

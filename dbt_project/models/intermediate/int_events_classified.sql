@@ -2,7 +2,7 @@
     materialized='incremental',
     incremental_strategy='replace_days_out_of_date',
     on_schema_change='fail',
-    meta={'staged': 'stg_shop__events', 'instant': 'event_at'},
+    meta={'kind': 'events', 'staged': 'stg_shop__events', 'instant': 'event_at'},
 ) }}
 {% set facts = [
     'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id',

@@ -2,7 +2,7 @@
     materialized='incremental',
     incremental_strategy='replace_days_out_of_date',
     on_schema_change='fail',
-    meta={'staged': 'stg_shop__purchases', 'instant': 'purchased_at'},
+    meta={'kind': 'purchases', 'staged': 'stg_shop__purchases', 'instant': 'purchased_at'},
 ) }}
 {% set facts = [
     'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'purchased_at',

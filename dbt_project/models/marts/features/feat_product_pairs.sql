@@ -47,7 +47,7 @@ orders as (
 ),
 
 -- A wholesaler's order of hundreds of products says little about any two of them, and has tens of thousands of pairs.
-baskets as (
+shortened as (
 
     select
         lines.transaction_id,
@@ -58,10 +58,17 @@ baskets as (
         {% endfor %}
     from lines
     inner join orders on lines.transaction_id = orders.transaction_id
-    where
-        {% for instant in instants -%}
-        {{ 'or ' if not loop.first }}orders.products_{{ instant }} between 2 and {{ var('longest_order') }}
-        {% endfor %}
+
+),
+
+baskets as (
+
+    select * from shortened
+    where coalesce(
+        {%- for instant in instants -%}
+        bought_{{ instant }}{{ ', ' if not loop.last }}
+        {%- endfor -%}
+    ) is not null
 
 ),
 

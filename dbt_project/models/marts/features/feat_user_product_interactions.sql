@@ -18,7 +18,10 @@ weighed as (
         remainders.as_of_name,
         remainders.as_of,
         totals.*,
-        {{ strength_left('totals', 'remainders') }} as strength
+        {% for event_type in event_types() -%}
+        {{ '+ ' if not loop.first }}totals.{{ event_type }}_weight * remainders.{{ event_type }}_left
+        {% endfor -%}
+            as strength
     from totals
     inner join remainders
         on totals.from_position <= remainders.position
