@@ -76,8 +76,8 @@
 {#- Columns of a select list: what int_user_product_totals sums up of a pair's actions. -#}
 {% macro pair_totals(actions) -%}
     {% for event_type in event_types() -%}
-        {{ exact_sum('case when ' ~ actions ~ '.weighed_as = ' ~ quote(event_type) ~ ' then ' ~ actions ~ '.common_weight end') }}
-            as {{ event_type }}_weight,
+        {%- set is_of_type = actions ~ '.weighed_as = ' ~ quote(event_type) %}
+        {{ exact_sum('case when ' ~ is_of_type ~ ' then ' ~ actions ~ '.common_weight end') }} as {{ event_type }}_weight,
         {% endfor -%}
         {{ exact_sum(actions ~ '.weight') }} as unfaded_weight,
         {{ action_counts(actions) }},
