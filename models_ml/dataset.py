@@ -18,6 +18,8 @@ class Layout(NamedTuple):
     schema: pa.Schema
     keys: tuple[str, ...]
     """The columns that its rows are ordered by; no two rows share them."""
+    nullable: tuple[str, ...] = ()
+    """The columns whose value may be unknown."""
 
 
 LAYOUTS = {
@@ -38,8 +40,20 @@ LAYOUTS = {
         ("as_of_name", "user_id", "product_id"),
     ),
     "product_features": Layout(
-        pa.schema([("as_of_name", pa.large_string()), ("product_id", pa.large_string()), ("popularity", pa.float64())]),
+        pa.schema(
+            [
+                ("as_of_name", pa.large_string()),
+                ("product_id", pa.large_string()),
+                ("product_name", pa.large_string()),
+                ("category", pa.large_string()),
+                ("brand", pa.large_string()),
+                ("price", pa.float64()),
+                ("popularity", pa.float64()),
+                ("recent_popularity", pa.float64()),
+            ]
+        ),
         ("as_of_name", "product_id"),
+        nullable=("product_name", "category", "brand", "price"),
     ),
     "evaluation_pairs": Layout(
         pa.schema(
@@ -72,8 +86,8 @@ class Dataset:
     def of(cls, interactions: pa.Table, product_features: pa.Table, evaluation_pairs: pa.Table) -> "Dataset":
         """Take what `LAYOUTS` names of the marts' rows, of every as_of_name; fast when they are in its order already.
 
-        Raises ModelError when a column is missing, holds something else than it should, or is null somewhere; and when
-        there are no interactions as of now.
+        Raises ModelError when a column is missing, holds something else than it should, or is null where it must not
+        be; and when there are no interactions as of now.
         """
         tables = {
             "interactions": interactions,
@@ -104,7 +118,7 @@ class Dataset:
     @cached_property
     def table_hashes(self) -> dict[str, str]:
         """The sha256 of every value of each table in order, whatever the file format or library version."""
-        return {name: _table_hash(table) for name, table in self.tables.items()}
+        return {name: _table_hash(table, LAYOUTS[name].nullable) for name, table in self.tables.items()}
 
     @property
     def dataset_hash(self) -> str:
@@ -120,15 +134,15 @@ def combined_hash(table_hashes: dict[str, str]) -> str:
 def laid_out(table: pa.Table, name: str) -> pa.Table:
     """Return the columns of `LAYOUTS[name]`, in its types and order; ModelError when they are not to be had."""
     what = f"the {name.replace('_', ' ')}"
-    schema, keys = LAYOUTS[name]
+    schema, keys, nullable = LAYOUTS[name]
     require_columns(table, tuple(schema.names), what)
     try:
         rows = table.select(schema.names).cast(schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ModelError(f"{what} do not have the types of a dataset: {error}") from error
-    nulls = [column for column in schema.names if rows[column].null_count]
+    nulls = [column for column in schema.names if rows[column].null_count and column not in nullable]
     if nulls:
-        raise ModelError(f"{what} hold nulls in {', '.join(nulls)}; every value must be known")
+        raise ModelError(f"{what} hold nulls in {', '.join(nulls)}; every value there must be known")
     return rows if _is_ordered(rows, keys) else rows.sort_by([(key, "ascending") for key in keys])
 
 
@@ -142,11 +156,15 @@ def _is_ordered(rows: pa.Table, keys: tuple[str, ...]) -> bool:
     return pc.all(in_order, min_count=0).as_py() is True
 
 
-def _table_hash(rows: pa.Table) -> str:
+def _table_hash(rows: pa.Table, nullable: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
     for field in rows.schema:
         column = rows[field.name]
         digest.update(f"{field.name}:{field.type}:{len(column)};".encode())
+        if field.name in nullable:
+            # Where nothing is known comes first; an empty text or a zero in its place is then told from the real ones.
+            digest.update(column.is_null().cast(pa.int8()).to_numpy())
+            column = column.fill_null("" if pa.types.is_large_string(field.type) else 0)
         if pa.types.is_large_string(field.type):
             digest.update(pc.binary_length(column).to_numpy())
             for chunk in column.chunks:

@@ -1,5 +1,6 @@
 """Dataset versions on disk: a folder named by the content's hash, with a Parquet file for each table and a manifest."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from models_ml.dataset import LAYOUTS, Dataset, combined_hash, laid_out
 from models_ml.errors import ModelError
@@ -61,7 +62,8 @@ class DatasetManifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     format: Literal["recomart-dataset"] = "recomart-dataset"
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
+    """2: product_features has names, categories, brands, prices and recent popularity; 1 had the popularity alone."""
     dataset_hash: str
     created_at: datetime
     """When the version was written first, UTC."""
@@ -149,22 +151,37 @@ def read_dataset(folder: Path, dataset_hash: str) -> Dataset:
 
 
 def read_manifest(folder: Path, dataset_hash: str) -> DatasetManifest:
-    """Read the manifest of a version of `folder`; ModelError, naming the file, when it is missing or not its own."""
+    """Read the manifest of a version of `folder`.
+
+    Raises ModelError, naming the file, when it is missing, not its own, or of another format version.
+    """
     file = folder / dataset_hash / MANIFEST
     try:
-        manifest = DatasetManifest.model_validate_json(file.read_bytes())
+        content = json.loads(file.read_bytes())
+        _require_this_format(content, file)
+        manifest = DatasetManifest.model_validate(content)
     except FileNotFoundError:
         raise ModelError(
             f"{file} is missing: the files of dataset {dataset_hash} are not there; `recomart datasets` lists those "
             "that are"
         ) from None
-    except (ValidationError, OSError) as error:
+    except (ValueError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"{file} is not a manifest that this version can read: {reason}; {_REPAIR}") from None
     hashes = {name: facts.content_sha256 for name, facts in manifest.tables.items()}
     if hashes.keys() != LAYOUTS.keys() or combined_hash(hashes) != dataset_hash:
         raise ModelError(f"{file} does not describe the dataset of this hash; {_REPAIR}")
     return manifest
+
+
+def _require_this_format(manifest: Any, file: Path) -> None:
+    ours = DatasetManifest.model_fields["format_version"].default
+    found = manifest.get("format_version", ours) if isinstance(manifest, dict) else ours
+    if found != ours:
+        raise ModelError(
+            f"{file} is of dataset format {found}, and this RecoMart reads format {ours}, which holds other columns; "
+            "train on it with the RecoMart that wrote it, or train anew from the marts"
+        )
 
 
 def stored_versions(folder: Path) -> Iterator[str]:

@@ -79,6 +79,16 @@ MEMBERS = " union all ".join(
     for name, column in (("customers", "user_id"), ("products", "product_id"))
 )
 
+FACTS = ("product_name", "category", "brand", "price", "popularity", "recent_popularity")
+
+FACT_CHANGES = f"""
+    unpivot (
+        select {", ".join(f"count(*) filter (before.{fact} is distinct from after.{fact}) as {fact}" for fact in FACTS)}
+        from (from before_product_features where as_of_name = 'now') as before
+        inner join (from after_product_features where as_of_name = 'now') as after using (product_id)
+    ) on columns(*) into name fact value changed
+"""
+
 
 class DatasetDiff(BaseModel):
     """How the second version differs from the first."""
@@ -95,6 +105,8 @@ class DatasetDiff(BaseModel):
     as time passes), and with other actions behind it."""
     members: list[dict[str, Any]]
     """Customers and products that are new, gone, or stayed."""
+    product_facts: list[dict[str, Any]]
+    """For each fact about products (category, price, ...), the products known to both of which it changed."""
     settings: list[dict[str, Any]]
     """Settings and versions that differ: before and after, None where there is none."""
     files: dict[str, list[str]]
@@ -132,6 +144,7 @@ def diff_versions(settings: Settings, before: str, after: str) -> DatasetDiff:
             rows=rows(f"from ({ROWS}) order by all"),
             pairs=rows(PAIR_COUNTS)[0],
             members=rows(MEMBERS),
+            product_facts=rows(FACT_CHANGES),
             settings=_differing(_settings(one.provenance), _settings(other.provenance)),
             files=_file_changes(one.provenance, other.provenance),
             largest_changes=rows(LARGEST_CHANGES),

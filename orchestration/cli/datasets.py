@@ -38,7 +38,7 @@ def diff(
     warehouse: Warehouse = None,
     as_json: Json = False,
 ) -> None:
-    """Say what differs between two versions: settings, files, customers, products, pairs."""
+    """Say what differs between two versions: settings, files, customers, products and their facts, pairs."""
     difference = diff_versions(settings_from(warehouse=warehouse), before, after)
     if as_json:
         console.print_json(difference)
@@ -65,6 +65,7 @@ def _print_diff(difference: DatasetDiff) -> None:
     console.print_table("Rows", difference.rows)
     console.print_table("Pairs of customer and product, as of now", [difference.pairs])
     console.print_table("Customers and products, as of now", difference.members)
+    console.print_table("Products known to both whose facts changed, as of now", difference.product_facts)
     console.print_table("Largest changes of strength", difference.largest_changes)
     console.print_table("Settings that differ", difference.settings)
     for change, files in difference.files.items():

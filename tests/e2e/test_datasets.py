@@ -95,6 +95,9 @@ def test_a_diff_tells_settings_files_customers_and_pairs_apart(
     assert diff["members"][0] == {
         "of": "customers", "new": 0, "gone": customers, "stayed": versions[0]["users"],
     }  # fmt: skip
+    changed_facts = {row["fact"]: row["changed"] for row in diff["product_facts"]}
+    assert changed_facts == dict.fromkeys(changed_facts, 0)
+    assert {"category", "price", "recent_popularity"} < changed_facts.keys()
     assert diff["settings"] == [{"setting": "settings.event_weights.purchase.weight", "before": 8.0, "after": 9.0}]
     assert (diff["files"]["new"], diff["files"]["gone"]) == ([], [])
     assert [name.split(" ")[1] for name in diff["files"]["changed"]] == [changed_file]

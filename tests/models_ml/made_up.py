@@ -45,13 +45,34 @@ def interaction_rows(as_of_name: str, days: int, pairs: list[tuple[str, str, flo
     )
 
 
-def feature_rows(as_of_name: str, popularity: dict[str, float]) -> pa.Table:
-    """Return the columns of marts.ml_product_features that training reads."""
+def feature_rows(
+    as_of_name: str,
+    popularity: dict[str, float],
+    *,
+    recent_popularity: dict[str, float] | None = None,
+    product_name: dict[str, str] | None = None,
+    category: dict[str, str] | None = None,
+    brand: dict[str, str] | None = None,
+    price: dict[str, float] | None = None,
+) -> pa.Table:
+    """Return the columns of marts.ml_product_features that training reads; facts that are not given are unknown."""
+    facts = {
+        "product_name": (product_name, pa.string()),
+        "category": (category, pa.string()),
+        "brand": (brand, pa.string()),
+        "price": (price, pa.float64()),
+    }
+    recent = recent_popularity or {}
     return pa.table(
         {
             "as_of_name": pa.array([as_of_name] * len(popularity), pa.string()),
             "product_id": pa.array(popularity, pa.string()),
+            **{
+                name: pa.array([(known or {}).get(product) for product in popularity], type_)
+                for name, (known, type_) in facts.items()
+            },
             "popularity": pa.array(popularity.values(), pa.float64()),
+            "recent_popularity": pa.array([recent.get(product, 0.0) for product in popularity], pa.float64()),
         }
     )
 

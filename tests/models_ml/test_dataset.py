@@ -1,5 +1,7 @@
 """The content of a dataset and its hash."""
 
+from typing import Any
+
 import pyarrow as pa
 import pytest
 
@@ -47,6 +49,38 @@ def test_any_change_gives_another_hash(changed: Dataset) -> None:
     assert changed.dataset_hash != dataset().dataset_hash
 
 
+def featured(**facts: Any) -> str:
+    """Return the hash of a dataset whose three products have these facts."""
+    counts = {"p1": 1.0, "p2": 1.0, "p3": 1.0}
+    pairs = pair_rows("test", [("u1", "p1", True)])
+    return Dataset.of(interaction_rows("now", 100, PAIRS), feature_rows("now", counts, **facts), pairs).dataset_hash
+
+
+def test_the_hash_tells_unknown_facts_from_empty_ones_and_from_those_of_other_products() -> None:
+    hashes = [
+        featured(),
+        featured(category={"p2": ""}),
+        featured(category={"p2": "mugs"}),
+        featured(category={"p3": "mugs"}),
+        featured(brand={"p2": "mugs"}),
+        featured(product_name={"p2": "mugs"}),
+        featured(price={"p2": 0.0}),
+        featured(price={"p3": 0.0}),
+        featured(price={"p2": 1.5}),
+        featured(recent_popularity={"p2": 1.5}),
+    ]
+    assert len(set(hashes)) == len(hashes)
+
+
+def test_unknown_facts_are_hashed_alike_however_their_rows_are_chunked() -> None:
+    rows = feature_rows("now", {"p1": 1.0, "p2": 1.0, "p3": 1.0}, category={"p1": "mugs", "p3": "pans"})
+    interactions, pairs = interaction_rows("now", 100, PAIRS), pair_rows("test", [])
+    chunked = pa.concat_tables([rows.slice(1), rows.slice(0, 1)])
+    one, other = (Dataset.of(interactions, table, pairs) for table in (rows, chunked))
+    assert other.dataset_hash == one.dataset_hash
+    assert one.product_features["category"].to_pylist() == ["mugs", None, "pans"]
+
+
 def test_rows_that_are_no_training_rows_are_refused() -> None:
     table, features, pairs = interaction_rows("now", 100, PAIRS), feature_rows("now", {}), pair_rows("test", [])
     with pytest.raises(ModelError, match="interactions lack the columns as_of_name, has_purchased"):
@@ -57,5 +91,8 @@ def test_rows_that_are_no_training_rows_are_refused() -> None:
         Dataset.of(interaction_rows("test", 90, PAIRS), features, pairs)
     with pytest.raises(ModelError, match="nulls in strength"):
         Dataset.of(table.set_column(4, "strength", pa.array([1.0, None, 1.0])), features, pairs)
+    unknown = feature_rows("now", {"p1": 1.0}).set_column(6, "popularity", pa.array([None], pa.float64()))
+    with pytest.raises(ModelError, match="product features hold nulls in popularity; every value there must be known"):
+        Dataset.of(table, unknown, pairs)
     with pytest.raises(ModelError, match="interactions do not have the types"):
         Dataset.of(table.set_column(4, "strength", pa.array(["much", "1", "1"])), features, pairs)

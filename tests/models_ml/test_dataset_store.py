@@ -1,5 +1,6 @@
 """Dataset versions on disk."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -92,6 +93,13 @@ def test_a_manifest_of_another_version_is_refused(version: Dataset, tmp_path: Pa
         read_dataset(tmp_path, version.dataset_hash)
     manifest.unlink()
     with pytest.raises(ModelError, match=f"{MANIFEST} is missing"):
+        read_dataset(tmp_path, version.dataset_hash)
+
+
+def test_a_version_of_an_older_format_is_refused_with_what_to_do(version: Dataset, tmp_path: Path) -> None:
+    file = tmp_path / version.dataset_hash / MANIFEST
+    file.write_text(json.dumps(json.loads(file.read_bytes()) | {"format_version": 1}), encoding="utf-8")
+    with pytest.raises(ModelError, match=f"{MANIFEST} is of dataset format 1, and this RecoMart reads format 2.*anew"):
         read_dataset(tmp_path, version.dataset_hash)
 
 
