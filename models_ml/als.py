@@ -7,7 +7,9 @@ observed pairs, customer factors x and product factors y, it minimizes
     sum over observed (u, i) of c_ui (1 - x_u.y_i)^2  +  w * sum over all (u, i) of (x_u.y_i)^2
     + r * (sum over u of t_u |x_u|^2  +  sum over i of t_i |y_i|^2)
 
-where t is the row's total confidence: its observed ones plus w for every column. A half sweep improves all rows of
+where t is the row's total confidence: its observed ones plus w for every column that is not empty. Where content is
+known, a product's penalty is r t_i ((1 - l_i) |y_i|^2 + l_i |y_i - p_i|^2): it leans, the more the fewer customers it
+has, on the factors p_i that its content tells (models_ml.content). A half sweep improves all rows of
 one side with a few conjugate gradient steps (Takacs, Pilaszy, Tikk, "Applications of the conjugate gradient method
 for implicit feedback collaborative filtering", RecSys 2011). Before it, both sides are rotated into the eigenbasis of
 the fixed side's Gramian, which changes no score: there the all-pairs part of every row's matrix is diagonal, so it
@@ -24,8 +26,10 @@ from torch import Tensor
 from models_ml.closed_form import FactorModel
 from models_ml.confidence import Confidence
 from models_ml.config import TrainConfig
+from models_ml.content import ContentPrior
 from models_ml.device import torch_device
 from models_ml.errors import ModelError
+from models_ml.facts import ProductFacts
 from models_ml.linalg import gramian, row_blocks
 from models_ml.sparse import Csr
 
@@ -51,11 +55,13 @@ class SweepReport:
 class Side:
     """The rows of one side of the matrix, cut into blocks, with what their penalties need."""
 
-    def __init__(self, confidence: Csr, unobserved: float, regularization: float, block_rows: int) -> None:
-        """Take the `confidence` of the side's rows, and the objective's w and r."""
+    def __init__(
+        self, confidence: Csr, columns: int, unobserved: float, regularization: float, block_rows: int
+    ) -> None:
+        """Take the rows' `confidence`, how many of its `columns` are not empty, and the objective's w and r."""
         self.confidence = confidence
         self.unobserved = unobserved
-        self.penalty = regularization * (confidence.row_sums() + unobserved * confidence.n_columns)
+        self.penalty = regularization * (confidence.row_sums() + unobserved * columns)
         self.block_rows = block_rows
 
     def blocks(self) -> Iterator[tuple[slice, Csr]]:
@@ -63,11 +69,17 @@ class Side:
         for start, stop in row_blocks(self.confidence.n_rows, self.block_rows):
             yield slice(start, stop), self.confidence.slice_rows(start, stop)
 
-    def solve(self, factors: Tensor, fixed: Tensor, eigenvalues: Tensor, steps: int) -> None:
-        """Improve `factors` (rows x factors) in place, given `fixed` with a diagonal Gramian of `eigenvalues`."""
+    def solve(
+        self, factors: Tensor, fixed: Tensor, eigenvalues: Tensor, steps: int, pull: Tensor | None = None
+    ) -> None:
+        """Improve `factors` (rows x factors) in place, given `fixed` with a diagonal Gramian of `eigenvalues`.
+
+        `pull` (rows x factors) is added to the right-hand side of every row's normal equations.
+        """
         for rows, confidence in self.blocks():
             diagonal = self.unobserved * eigenvalues + self.penalty[rows, None]
-            conjugate_gradient(factors[rows], fixed, confidence, diagonal, steps)
+            towards = None if pull is None else pull[rows]
+            conjugate_gradient(factors[rows], fixed, confidence, diagonal, steps, towards)
 
     def squared_error(self, factors: Tensor, fixed: Tensor) -> tuple[float, float]:
         """Return the observed pairs' confidence-weighted squared error and mean score."""
@@ -79,8 +91,10 @@ class Side:
         return error, score / float(self.confidence.values.sum(dtype=torch.float64))
 
 
-def conjugate_gradient(factors: Tensor, fixed: Tensor, confidence: Csr, diagonal: Tensor, steps: int) -> None:
-    """Solve (F'CF + diagonal) x = F'C1 for every row of `factors` at once, from its present value, in place.
+def conjugate_gradient(
+    factors: Tensor, fixed: Tensor, confidence: Csr, diagonal: Tensor, steps: int, pull: Tensor | None = None
+) -> None:
+    """Solve (F'CF + diagonal) x = F'C1 + pull for every row of `factors` at once, from its present value, in place.
 
     F is `fixed` (columns x factors), C the row's `confidence`, `diagonal` (rows x factors) also the preconditioner.
     """
@@ -88,6 +102,8 @@ def conjugate_gradient(factors: Tensor, fixed: Tensor, confidence: Csr, diagonal
     scores = _pair_scores(pattern, factors, fixed)
     scores.values().neg_().add_(1).mul_(confidence.values)
     residual = (scores @ fixed).sub_(factors * diagonal)
+    if pull is not None:
+        residual.add_(pull)
     scaled = residual / diagonal
     direction = scaled.clone()
     energy = (residual * scaled).sum(1)
@@ -113,27 +129,36 @@ def _pair_scores(pattern: Tensor, factors: Tensor, fixed: Tensor, out: Tensor | 
 class AlsTrainer:
     """Training state: `sweep` improves it, `finish` turns it into a model."""
 
-    def __init__(self, strength: Csr, config: TrainConfig) -> None:
-        """Start from seeded product factors for `strength` (customers x products, no empty row or column)."""
+    def __init__(
+        self, strength: Csr, config: TrainConfig, facts: ProductFacts | None = None, start: Tensor | None = None
+    ) -> None:
+        """Start on `strength` (customers x products, no empty row; a product without customers is known by its facts).
+
+        The first product factors are random, seeded; where `start` (products x factors) has a row that is not zero,
+        that row.
+        """
         self.config = config
         self.device = torch_device(config.device)
+        self.facts = (facts or ProductFacts.unknown(strength.n_columns)).to(self.device)
         self.strength = strength.to(self.device)
         self.confidence = Confidence.fit(self.strength, config)
         by_user = self.confidence.of(self.strength)
-        users, products = by_user.n_rows, by_user.n_columns
+        by_product = by_user.transposed()
+        self.is_trained = by_product.lengths > 0
+        users, products = by_user.n_rows, int(self.is_trained.sum())
         self.total_confidence = float(by_user.values.sum(dtype=torch.float64))
         self.unobserved = config.unobserved_weight * self.total_confidence / (users * products)
         # The setting is per observed confidence, so that it keeps its meaning whatever the unobserved weight is.
         self.regularization = config.regularization / (1 + config.unobserved_weight)
         block_rows = config.block_rows(config.factors)
-        self.user_side = Side(by_user, self.unobserved, self.regularization, block_rows)
-        self.product_side = Side(by_user.transposed(), self.unobserved, self.regularization, block_rows)
-        generator = torch.Generator().manual_seed(config.seed)
-        products_start = torch.randn((products, config.factors), generator=generator) / config.factors**0.5
-        self.product_factors = products_start.to(self.device)
+        self.user_side = Side(by_user, products, self.unobserved, self.regularization, block_rows)
+        self.product_side = Side(by_product, users, self.unobserved, self.regularization, block_rows)
+        self.prior = ContentPrior.of(self.facts.content, by_product.lengths.float(), config)
+        self.product_factors = self._first_factors(start)
         self.user_factors = torch.zeros((users, config.factors), device=self.device)
         self.sweeps = 0
         self.observed_score = 0.0
+        self.lean_penalty = 0.0
         self._improve_users()
 
     def sweep(self) -> SweepReport:
@@ -143,7 +168,7 @@ class AlsTrainer:
         """
         started = time.perf_counter()
         eigenvalues = self._rotate(self.user_factors)
-        self.product_side.solve(self.product_factors, self.user_factors, eigenvalues, self.config.cg_steps)
+        self._improve_products(eigenvalues)
         eigenvalues = self._improve_users()
         self.sweeps += 1
         report = self._report(eigenvalues, started)
@@ -151,17 +176,47 @@ class AlsTrainer:
         self.observed_score = report.observed_score
         return report
 
-    def finish(self) -> FactorModel:
+    def finish(self, trend_power: float = 0.0) -> FactorModel:
         """Return the model of the present product factors; its customer factors are the exact solution."""
         eigenvalues = self._rotate(self.product_factors)
         return FactorModel(
-            product_factors=self.product_factors.clone(),
+            product_factors=self.complete_product_factors(),
+            trends=self.facts.trends.pow(trend_power),
             eigenvalues=eigenvalues,
+            trained_products=int(self.is_trained.sum()),
             confidence=self.confidence,
             unobserved=self.unobserved,
             regularization=self.regularization,
             block_mib=self.config.block_mib,
         )
+
+    def complete_product_factors(self) -> Tensor:
+        """Return the product factors, those of products without customers as their content tells them; a copy."""
+        if self.prior is None:
+            return self.product_factors.clone()
+        return torch.where(self.is_trained[:, None], self.product_factors, self.prior.expected(self.product_factors))
+
+    def _first_factors(self, start: Tensor | None) -> Tensor:
+        """Return random factors, or those of `start`; products without customers stay zero while training."""
+        shape = (self.strength.n_columns, self.config.factors)
+        generator = torch.Generator().manual_seed(self.config.seed)
+        factors: Tensor = (torch.randn(shape, generator=generator) / self.config.factors**0.5).to(self.device)
+        if start is not None:
+            start = start.to(self.device)
+            factors = torch.where(start.any(1, keepdim=True), start, factors)
+        factors[~self.is_trained] = 0
+        return factors
+
+    def _improve_products(self, eigenvalues: Tensor) -> None:
+        pull = None
+        if self.prior is not None and self.sweeps > 0:
+            expected = self.prior.expected(self.product_factors)
+            weight = self.product_side.penalty * self.prior.lean * self.is_trained
+            pull = expected * weight[:, None]
+        self.product_side.solve(self.product_factors, self.user_factors, eigenvalues, self.config.cg_steps, pull)
+        if pull is not None:
+            # What the penalty for straying from the content differs by from that for being long.
+            self.lean_penalty = float((pull * (expected - 2 * self.product_factors)).sum(dtype=torch.float64))
 
     def _improve_users(self) -> Tensor:
         eigenvalues = self._rotate(self.product_factors)
@@ -187,23 +242,31 @@ class AlsTrainer:
             float((side.penalty * factors.square().sum(1)).sum(dtype=torch.float64))
             for side, factors in ((self.user_side, self.user_factors), (self.product_side, self.product_factors))
         )
-        loss = (error + self.unobserved * all_pairs + penalties) / self.total_confidence
+        loss = (error + self.unobserved * all_pairs + penalties + self.lean_penalty) / self.total_confidence
         return SweepReport(self.sweeps, loss, score, time.perf_counter() - started)
 
 
 def fit(
-    strength: Csr, config: TrainConfig, sweeps: int, on_sweep: Callable[[SweepReport], None] | None = None
+    strength: Csr,
+    config: TrainConfig,
+    sweeps: int,
+    on_sweep: Callable[[SweepReport], None] | None = None,
+    *,
+    facts: ProductFacts | None = None,
+    trend_power: float = 0.0,
+    start: Tensor | None = None,
 ) -> FactorModel:
     """Train `sweeps` sweeps on `strength` (customers x products); same input, same machine, same bits.
 
-    Raises ModelError when the factors diverge or collapse to zero.
+    `facts` are those of the products, `start` the first product factors (see AlsTrainer); scores are multiplied by the
+    products' trends to the `trend_power`. Raises ModelError when the factors diverge or collapse to zero.
     """
-    trainer = AlsTrainer(strength, config)
+    trainer = AlsTrainer(strength, config, facts, start)
     for _ in range(sweeps):
         report = trainer.sweep()
         if on_sweep is not None:
             on_sweep(report)
-    return trainer.finish()
+    return trainer.finish(trend_power)
 
 
 def _check(report: SweepReport, previous_score: float, config: TrainConfig) -> None:

@@ -29,7 +29,7 @@ class ModelCard(BaseModel):
 
     format: Literal["recomart-recommender"] = "recomart-recommender"
     """Tells our artifacts from others."""
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     """Version of the folder's layout."""
     run_id: str
     """The training run."""
@@ -43,10 +43,14 @@ class ModelCard(BaseModel):
     """Settings of the run."""
     sweeps: int
     """Passes trained."""
+    trend_power: float
+    """How far scores follow the products' trends."""
     users: int
     """Known customers."""
     products: int
     """Known products."""
+    trained_products: int
+    """Those with customers in the training rows; the others have the factors that their content tells."""
     interactions: int
     """Training pairs."""
     mean_strength: float
@@ -109,6 +113,7 @@ def read_artifact(path: Path) -> tuple[ModelCard, pa.Array, pa.Array, dict[str, 
         "product_factors": factors,
         "eigenvalues": factors[1:],
         "product_weight": factors[:1],
+        "trends": factors[:1],
         "row_starts": (card.users + 1,),
         "columns": (card.interactions,),
         "strengths": (card.interactions,),

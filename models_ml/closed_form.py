@@ -5,13 +5,14 @@ because the product factors stand in their Gramian's eigenbasis), the row's solu
 
     x = sum over j of t_j     with    T = C H (H'CH + D)^-1      (one row of T per past interaction)
 
-so the score of product i is exactly the sum over j of t_j.y_i: each past interaction's contribution (Hu, Koren,
-Volinsky 2008, section 5). Histories shorter than the factors use the equal form with a small matrix,
-T = C^1/2 (I + C^1/2 H D^-1 H' C^1/2)^-1 C^1/2 H D^-1.
+so the score x.y_i, times the product's trend, is exactly the sum over j of t_j.y_i times the trend: each past
+interaction's contribution (Hu, Koren, Volinsky 2008, section 5). Histories shorter than the factors use the equal
+form with a small matrix, T = C^1/2 (I + C^1/2 H D^-1 H' C^1/2)^-1 C^1/2 H D^-1.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -26,14 +27,23 @@ class FactorModel:
     """What training learned; customers are solved from their histories whenever they are needed."""
 
     product_factors: Tensor
-    """float32 of shape (products, factors), with a diagonal Gramian."""
+    """float32 of shape (products, factors); those of trained products have a diagonal Gramian."""
+    trends: Tensor
+    """float32 of shape (products): what a product's scores are multiplied by."""
     eigenvalues: Tensor
     """float32 of shape (factors): that diagonal."""
+    trained_products: int
+    """Products with customers; the others have the factors that their content tells, and count in no penalty."""
     confidence: Confidence
     unobserved: float
     """Weight of all pairs' pull to zero (w of the objective)."""
     regularization: float
     block_mib: int
+
+    @cached_property
+    def offered_factors(self) -> Tensor:
+        """What customers' factors are multiplied with for scores: product factors times trends, (products, factors)."""
+        return self.product_factors * self.trends[:, None]
 
     def fold_in(self, strength: Tensor, products: Tensor) -> Tensor:
         """Return the vector (factors) of a basket: `strength` of the distinct product positions `products`."""
@@ -56,7 +66,7 @@ class FactorModel:
         `block_mib` each.
         """
         confidence = self.confidence.of(strength)
-        penalty = self.regularization * (confidence.row_sums() + self.unobserved * confidence.n_columns)
+        penalty = self.regularization * (confidence.row_sums() + self.unobserved * self.trained_products)
         lengths = strength.lengths.long()
         order = torch.argsort(lengths, descending=True, stable=True)
         order = order[lengths[order] > 0]

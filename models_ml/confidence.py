@@ -21,12 +21,12 @@ class Confidence:
     strength_scale: float
     user_damping: float
     product_weight: Tensor
-    """float32 of shape (products): (customers of the product)^-product_damping * scale."""
+    """float32 of shape (products): (customers of the product, at least 1)^-product_damping * scale."""
 
     @classmethod
     def fit(cls, strength: Csr, config: TrainConfig) -> "Confidence":
-        """Learn the means from training `strength` (customers x products, no empty column)."""
-        popularity = torch.bincount(strength.columns, minlength=strength.n_columns)
+        """Learn the means from training `strength` (customers x products)."""
+        popularity = torch.bincount(strength.columns, minlength=strength.n_columns).clamp(min=1)
         weight = popularity.double().pow(-config.product_damping)
         mean_strength = float(strength.values.mean(dtype=torch.float64))
         unscaled = cls(mean_strength, config.strength_scale, config.user_damping, weight.float())

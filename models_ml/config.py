@@ -37,6 +37,27 @@ class TrainConfig(BaseModel):
     product_damping: float = Field(default=0.25, ge=0, le=1)
     """Confidence falls with the product's number of customers to this power, so that bestsellers do not rule."""
 
+    content_customers: float = Field(default=10.0, ge=0, allow_inf_nan=False)
+    """Customers with whom a product leans half on its content (category, brand, price band, name); 0: it never does."""
+
+    content_ridge: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """Penalty on the squared coefficients that turn content into factors."""
+
+    content_words: int = Field(default=1000, ge=0)
+    """Most words of product names that count as content, the most frequent ones."""
+
+    content_price_bands: int = Field(default=8, ge=1)
+    """Equal parts that the products are cut into by price."""
+
+    trend_powers: tuple[float, ...] = Field(default=(0.0, 0.25, 0.5, 0.75, 1.0), min_length=1)
+    """Scores are multiplied by a product's trend (how many of its customers came lately) to one of these powers."""
+
+    trend_customers: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    """Customers with the usual share of late ones that are added to every product's, so that a handful is no trend."""
+
+    default_trend_power: float = Field(default=0.5, ge=0, le=2)
+    """The power when the validation window is empty or too small to pick by."""
+
     cg_steps: int = Field(default=2, ge=1, le=100)
     """Conjugate gradient steps of every half pass."""
 

@@ -49,6 +49,7 @@ LAYOUTS = {
                 ("brand", pa.large_string()),
                 ("price", pa.float64()),
                 ("popularity", pa.float64()),
+                ("lately_active_users", pa.float64()),
                 ("recent_popularity", pa.float64()),
             ]
         ),

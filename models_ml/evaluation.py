@@ -12,6 +12,7 @@ from torch import Tensor
 from models_ml.columns import require_columns
 from models_ml.config import TrainConfig
 from models_ml.errors import ModelError
+from models_ml.facts import ProductFacts
 from models_ml.identity import IdMap
 from models_ml.interactions import Interactions
 from models_ml.metrics import RankingMetrics, ranking_metrics
@@ -40,6 +41,8 @@ class EvaluationWindow:
     interactions: Interactions
     catalog: IdMap
     """All products known before the window; baselines may rank those nobody known has dealt with yet."""
+    product_features: pa.Table
+    """Rows of marts.ml_product_features of the window."""
     popularity: Tensor
     """float32 of shape (catalog)."""
     users: Tensor
@@ -76,7 +79,11 @@ class EvaluationWindow:
         popularity[torch.from_numpy(catalog.positions(featured))] = torch.from_numpy(
             product_features["popularity"].to_numpy().astype(np.float32)
         )
-        return cls(as_of_name, interactions, catalog, popularity, torch.from_numpy(users), relevant)
+        return cls(as_of_name, interactions, catalog, product_features, popularity, torch.from_numpy(users), relevant)
+
+    def facts(self, config: TrainConfig) -> ProductFacts:
+        """Return what was known before the window of the products of `interactions`."""
+        return ProductFacts.of(self.product_features, self.interactions.products, config)
 
     @cached_property
     def seen(self) -> Csr:

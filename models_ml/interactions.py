@@ -15,7 +15,7 @@ from models_ml.sparse import Csr, DuplicatePairError
 
 @dataclass(frozen=True)
 class Interactions:
-    """Who dealt with what, and how strongly; only customers and products with at least one row."""
+    """Who dealt with what, and how strongly; customers with at least one row, and products."""
 
     users: IdMap
     products: IdMap
@@ -23,16 +23,18 @@ class Interactions:
     """users x products, every value finite and above zero."""
 
     @classmethod
-    def from_table(cls, table: pa.Table) -> "Interactions":
+    def from_table(cls, table: pa.Table, catalog: pa.ChunkedArray | None = None) -> "Interactions":
         """Build from columns user_id, product_id (text) and strength (number), one row per pair.
 
-        Raises ModelError when the table is empty, a column is missing, an id is null, a pair occurs twice, or a
-        strength is null, not a number, not finite or not above zero (in 32-bit precision).
+        The products are those of the rows and of the `catalog`. Raises ModelError when the table is empty, a column is
+        missing, an id is null, a pair occurs twice, or a strength is null, not a number, not finite or not above zero
+        (in 32-bit precision).
         """
         require_columns(table, ("user_id", "product_id", "strength"), "the interactions")
         if not table.num_rows:
             raise ModelError("the interactions are empty; load events or purchases with a customer first")
-        users, products = IdMap(table["user_id"], "customer"), IdMap(table["product_id"], "product")
+        users = IdMap(table["user_id"], "customer")
+        products = IdMap(_united(table["product_id"], catalog), "product")
         values = _strengths(table)
         rows = torch.from_numpy(users.positions(table["user_id"]))
         columns = torch.from_numpy(products.positions(table["product_id"]))
@@ -44,6 +46,13 @@ class Interactions:
                 f"{error.count:,} rows repeat a pair, such as {pair}; the interactions need one row per pair"
             ) from None
         return cls(users, products, strength)
+
+
+def _united(product_ids: pa.ChunkedArray, catalog: pa.ChunkedArray | None) -> pa.ChunkedArray:
+    parts = [product_ids] if catalog is None else [product_ids, catalog]
+    return pa.chunked_array(
+        [chunk for part in parts for chunk in part.cast(pa.large_string()).chunks], pa.large_string()
+    )
 
 
 def _strengths(table: pa.Table) -> npt.NDArray[np.float32]:

@@ -16,7 +16,7 @@ def contributions(model: FactorModel, strength: Csr, candidates: Tensor) -> Iter
     add up to its score; those of padding are zero.
     """
     for block in model.histories(strength, candidates.shape[1]):
-        products = model.product_factors[candidates[block.rows].clamp(min=0)]
+        products = model.offered_factors[candidates[block.rows].clamp(min=0)]
         yield block, products @ block.influence().mT
 
 

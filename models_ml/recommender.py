@@ -63,12 +63,14 @@ class Recommender:
             card.mean_strength, card.config.strength_scale, card.config.user_damping, tensors["product_weight"]
         )
         model = FactorModel(
-            tensors["product_factors"],
-            tensors["eigenvalues"],
-            confidence,
-            card.unobserved,
-            card.regularization,
-            card.config.block_mib,
+            product_factors=tensors["product_factors"],
+            trends=tensors["trends"],
+            eigenvalues=tensors["eigenvalues"],
+            trained_products=card.trained_products,
+            confidence=confidence,
+            unobserved=card.unobserved,
+            regularization=card.regularization,
+            block_mib=card.config.block_mib,
         )
         return cls(card, IdMap(users, "customer"), IdMap(products, "product"), history, model)
 
@@ -76,6 +78,7 @@ class Recommender:
         """Write the artifact folder `path`, whole or not at all; ModelError when it exists already."""
         tensors = {
             "product_factors": self.model.product_factors,
+            "trends": self.model.trends,
             "eigenvalues": self.model.eigenvalues,
             "product_weight": self.model.confidence.product_weight,
             "row_starts": self.history.row_starts,
@@ -142,7 +145,7 @@ class Recommender:
 
     def _best(self, row: Csr, n: int, exclude_seen: bool) -> list[Recommendation]:
         vector = self.model.user_factors(row)
-        positions, scores = top_n(vector, self.model.product_factors, n, row if exclude_seen else None)
+        positions, scores = top_n(vector, self.model.offered_factors, n, row if exclude_seen else None)
         reasons, shares = strongest_reasons(self.model, row, positions)
         ranked = zip(positions[0].tolist(), scores[0].tolist(), reasons[0].tolist(), shares[0].tolist(), strict=True)
         return [
@@ -173,8 +176,8 @@ def candidate_table(recommender: Recommender, n: int, purchased: Csr) -> pa.Tabl
     model, history = recommender.model, recommender.history
     factors = model.user_factors(history)
     block_rows = recommender.card.config.block_rows(len(recommender.products))
-    new = top_n(factors, model.product_factors, n, purchased, block_rows)
-    best = top_n(factors, model.product_factors, n, None, block_rows)
+    new = top_n(factors, model.offered_factors, n, purchased, block_rows)
+    best = top_n(factors, model.offered_factors, n, None, block_rows)
     positions, scores = _merged(new, best, len(recommender.products))
     reasons, shares = strongest_reasons(model, history, positions)
     found = positions >= 0

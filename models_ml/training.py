@@ -1,7 +1,6 @@
 """The one flow of a training run: pick the number of sweeps, report on the last window, train what serves."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,19 +9,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from models_ml.als import AlsTrainer, SweepReport, fit
+from models_ml.als import fit
 from models_ml.artifact import ModelCard
 from models_ml.config import TrainConfig
 from models_ml.dataset import Dataset
 from models_ml.errors import ModelError
 from models_ml.evaluation import EvaluationWindow, Ranking
+from models_ml.facts import ProductFacts
 from models_ml.interactions import Interactions
 from models_ml.metrics import RankingMetrics
 from models_ml.recommender import Recommender, candidate_table
+from models_ml.selection import SELECTION_CUTOFF, OnSweep, Picked, SweepRecord, pick
 from models_ml.sparse import Csr
-
-SELECTION_CUTOFF = 10
-"""The number of sweeps is the one with the best validation NDCG at this list length."""
 
 METRICS_SCHEMA = pa.schema(
     [
@@ -45,19 +43,6 @@ CANDIDATES_SCHEMA = pa.schema(
 
 Oracle = tuple[pa.Table, pa.Table]
 """The true tastes behind made-up data: (user_id, factors) and (product_id, factors), factors lists of numbers."""
-
-
-@dataclass(frozen=True)
-class SweepRecord:
-    """One sweep of one of the run's fits."""
-
-    as_of_name: str
-    report: SweepReport
-    validation_ndcg: float | None
-    """NDCG at `SELECTION_CUTOFF`, in the fit that picks the number of sweeps."""
-
-
-OnSweep = Callable[[SweepRecord], None]
 
 
 @dataclass(frozen=True)
@@ -134,24 +119,30 @@ def train(
             on_sweep(entry)
 
     report = _Report(run_id, dataset, config, oracle)
-    sweeps, reason = config.default_sweeps, "the default, for there is no validation window to pick by"
+    picked, reason = Picked.default(config), "the default, for there is no validation window to pick by"
     validation = report.window("validation", config.selection_users)
     if validation is not None and len(validation.users) < config.min_selection_users:
         reason = f"the default, for the validation window has only {len(validation.users)} customers to pick by"
     elif validation is not None:
-        sweeps, metrics = _pick_sweeps(validation, config, record)
+        picked, metrics = pick(validation, config, record)
         reason = f"best validation NDCG@{SELECTION_CUTOFF} of up to {config.max_sweeps} sweeps"
         report.add(validation, "als", metrics)
         report.add_baselines(validation)
     test = report.window("test", torch.iinfo(torch.int64).max)
     if test is not None:
-        strength = test.interactions.strength
-        model = fit(strength, config, sweeps, lambda sweep: record(SweepRecord("test", sweep, None)))
+        model = fit(
+            test.interactions.strength,
+            config,
+            picked.sweeps,
+            lambda sweep: record(SweepRecord("test", sweep, None)),
+            facts=test.facts(config),
+            trend_power=picked.trend_power,
+        )
         users = model.user_factors(test.seen.to(model.product_factors.device))
-        ranking = test.rank_factors(users, model.product_factors, config)
+        ranking = test.rank_factors(users, model.offered_factors, config)
         report.add(test, "als", test.measure(ranking, config.cutoffs), ranking)
         report.add_baselines(test)
-    fitted = _fit_recommender(dataset, config, sweeps, run_id, report.metrics, record)
+    fitted = _fit_recommender(dataset, config, picked, run_id, report.metrics, record)
     return TrainingResult(
         fitted=fitted,
         sweeps_reason=reason,
@@ -167,16 +158,23 @@ def train(
 def _fit_recommender(
     dataset: Dataset,
     config: TrainConfig,
-    sweeps: int,
+    picked: Picked,
     run_id: str,
     metrics: list[dict[str, str | int | float]],
     on_sweep: OnSweep,
 ) -> FittedRecommender:
     """Fit the model that serves to the interactions as of now."""
-    rows = dataset.now
-    matrix = Interactions.from_table(rows)
+    rows, features = dataset.now, dataset.as_of("now").product_features
+    matrix = Interactions.from_table(rows, features["product_id"])
     started = time.perf_counter()
-    model = fit(matrix.strength, config, sweeps, lambda report: on_sweep(SweepRecord("now", report, None)))
+    model = fit(
+        matrix.strength,
+        config,
+        picked.sweeps,
+        lambda report: on_sweep(SweepRecord("now", report, None)),
+        facts=ProductFacts.of(features, matrix.products, config),
+        trend_power=picked.trend_power,
+    )
     fit_seconds = time.perf_counter() - started
     card = ModelCard(
         run_id=run_id,
@@ -184,9 +182,11 @@ def _fit_recommender(
         dataset_hash=dataset.dataset_hash,
         as_of=pc.max(rows["as_of"]).as_py(),
         config=config,
-        sweeps=sweeps,
+        sweeps=picked.sweeps,
+        trend_power=picked.trend_power,
         users=len(matrix.users),
         products=len(matrix.products),
+        trained_products=model.trained_products,
         interactions=rows.num_rows,
         mean_strength=model.confidence.mean_strength,
         unobserved=model.unobserved,
@@ -216,7 +216,7 @@ class _Report:
             return None
         window = EvaluationWindow.of(
             as_of_name,
-            Interactions.from_table(known.interactions),
+            Interactions.from_table(known.interactions, known.product_features["product_id"]),
             known.product_features,
             known.evaluation_pairs,
             most_users,
@@ -253,22 +253,6 @@ class _Report:
         for method, ranking in rankings.items():
             keep = ranking if window.as_of_name == "test" else None
             self.add(window, method, window.measure(ranking, self.config.cutoffs), keep)
-
-
-def _pick_sweeps(window: EvaluationWindow, config: TrainConfig, record: OnSweep) -> tuple[int, list[RankingMetrics]]:
-    """Return the number of sweeps with the best NDCG in `window`, and the metrics at that number."""
-    trainer = AlsTrainer(window.interactions.strength, config)
-    best_ndcg, best_sweep, best_metrics = -1.0, 0, list[RankingMetrics]()
-    while trainer.sweeps < config.max_sweeps and trainer.sweeps - best_sweep < config.patience:
-        report = trainer.sweep()
-        users = trainer.user_factors[window.users.to(trainer.device)]
-        ranking = window.rank_factors(users, trainer.product_factors, config)
-        ndcg = window.measure(ranking, (SELECTION_CUTOFF,))[0].ndcg
-        record(SweepRecord(window.as_of_name, report, ndcg))
-        if ndcg > best_ndcg:
-            best_ndcg, best_sweep = ndcg, report.sweep
-            best_metrics = window.measure(ranking, config.cutoffs)
-    return best_sweep, best_metrics
 
 
 def _purchased(fitted: FittedRecommender) -> Csr:

@@ -79,7 +79,7 @@ MEMBERS = " union all ".join(
     for name, column in (("customers", "user_id"), ("products", "product_id"))
 )
 
-FACTS = ("product_name", "category", "brand", "price", "popularity", "recent_popularity")
+FACTS = ("product_name", "category", "brand", "price", "popularity", "lately_active_users", "recent_popularity")
 
 FACT_CHANGES = f"""
     unpivot (

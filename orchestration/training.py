@@ -22,7 +22,8 @@ from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from models_ml.training import SweepRecord, TrainingResult
+    from models_ml.selection import SweepRecord
+    from models_ml.training import TrainingResult
 
 LATEST_ONLY = ("evaluation_pairs", "evaluation_candidates", "candidates")
 """Tables of schema ml that hold the lists of the newest run alone; its figures are kept for every run."""

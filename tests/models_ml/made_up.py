@@ -50,6 +50,7 @@ def feature_rows(
     popularity: dict[str, float],
     *,
     recent_popularity: dict[str, float] | None = None,
+    lately_active_users: dict[str, float] | None = None,
     product_name: dict[str, str] | None = None,
     category: dict[str, str] | None = None,
     brand: dict[str, str] | None = None,
@@ -62,7 +63,7 @@ def feature_rows(
         "brand": (brand, pa.string()),
         "price": (price, pa.float64()),
     }
-    recent = recent_popularity or {}
+    counted = {"lately_active_users": lately_active_users, "recent_popularity": recent_popularity}
     return pa.table(
         {
             "as_of_name": pa.array([as_of_name] * len(popularity), pa.string()),
@@ -72,7 +73,10 @@ def feature_rows(
                 for name, (known, type_) in facts.items()
             },
             "popularity": pa.array(popularity.values(), pa.float64()),
-            "recent_popularity": pa.array([recent.get(product, 0.0) for product in popularity], pa.float64()),
+            **{
+                name: pa.array([(known or {}).get(product, 0.0) for product in popularity], pa.float64())
+                for name, known in counted.items()
+            },
         }
     )
 

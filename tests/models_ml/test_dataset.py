@@ -68,6 +68,7 @@ def test_the_hash_tells_unknown_facts_from_empty_ones_and_from_those_of_other_pr
         featured(price={"p3": 0.0}),
         featured(price={"p2": 1.5}),
         featured(recent_popularity={"p2": 1.5}),
+        featured(lately_active_users={"p2": 1.5}),
     ]
     assert len(set(hashes)) == len(hashes)
 

@@ -108,7 +108,7 @@ def test_truncated_missing_and_exchanged_files_are_named(artifact: Path, name: s
     "change",
     [
         {"format": "something-else"},
-        {"format_version": 2},
+        {"format_version": 1},
         {"surprise": 1},
         {"config": {"factors": -1}},
     ],

@@ -515,6 +515,7 @@ select
     history.brand,
     history.price,
     cast(coalesce(popularity.user_count, 0) as double) as popularity,
+    cast(coalesce(popularity.user_count_28d, 0) as double) as lately_active_users,
     coalesce(popularity.recent_popularity, 0) as recent_popularity,
     coalesce(history.is_available, true) as is_available,
 from dim_products as products

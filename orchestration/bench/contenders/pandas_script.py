@@ -461,16 +461,21 @@ def product_features(
         ]
         versions = history[history["valid_from"] < instant["as_of"]].groupby("product_id").tail(1)
         of_now = popularity.loc[
-            popularity["as_of_name"] == instant["as_of_name"], ["product_id", "user_count", "recent_popularity"]
+            popularity["as_of_name"] == instant["as_of_name"],
+            ["product_id", "user_count", "user_count_28d", "recent_popularity"],
         ].astype({"product_id": "str"})
         facts = known.merge(versions, on="product_id", how="left").merge(of_now, on="product_id", how="left")
         parts.append(facts.assign(**named_as))
-    features = pd.concat(parts, ignore_index=True).rename(columns={"user_count": "popularity"})
+    features = pd.concat(parts, ignore_index=True).rename(
+        columns={"user_count": "popularity", "user_count_28d": "lately_active_users"}
+    )
     features["product_name"] = features["product_name"].fillna(features["product_id"])
-    features = features.fillna({"popularity": 0.0, "recent_popularity": 0.0, "is_available": True})
+    features = features.fillna(
+        {"popularity": 0.0, "lately_active_users": 0.0, "recent_popularity": 0.0, "is_available": True}
+    )
     return features[
         ["as_of_name", "as_of", "product_id", "product_name", "category", "brand", "price", "popularity",
-         "recent_popularity", "is_available"]
+         "lately_active_users", "recent_popularity", "is_available"]
     ]  # fmt: skip
 
 

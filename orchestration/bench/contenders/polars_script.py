@@ -490,7 +490,13 @@ def product_features(
     popular = popularity.filter(col("as_of_name") == at.as_of_name)
     return (
         known.join(versions, on="product_id", how="left")
-        .join(popular.select("product_id", "recent_popularity", popularity="user_count"), on="product_id", how="left")
+        .join(
+            popular.select(
+                "product_id", "recent_popularity", popularity="user_count", lately_active_users="user_count_28d"
+            ),
+            on="product_id",
+            how="left",
+        )
         .select(
             *at.names,
             "product_id",
@@ -498,7 +504,7 @@ def product_features(
             "category",
             "brand",
             "price",
-            col("popularity").cast(pl.Float64).fill_null(0.0),
+            col("popularity", "lately_active_users").cast(pl.Float64).fill_null(0.0),
             col("recent_popularity").fill_null(0.0),
             col("is_available").fill_null(value=True),
         )

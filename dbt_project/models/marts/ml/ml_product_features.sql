@@ -49,6 +49,7 @@ final as (
         versions.brand,
         versions.price,
         cast(coalesce(popularity.user_count, 0) as {{ type_double() }}) as popularity,
+        cast(coalesce(popularity.user_count_28d, 0) as {{ type_double() }}) as lately_active_users,
         coalesce(popularity.recent_popularity, 0) as recent_popularity,
         coalesce(versions.is_available, true) as is_available
     from known
