@@ -73,6 +73,9 @@ class TrainConfig(BaseModel):
     cutoffs: tuple[int, ...] = Field(default=(5, 10, 20), min_length=1)
     """Lengths of the top lists that Precision, Recall and NDCG are measured at."""
 
+    selection_cutoff: int = Field(default=10, ge=1)
+    """Length of the lists whose validation NDCG the settings are chosen by."""
+
     selection_users: int = Field(default=20_000, ge=1)
     """Most customers of the validation window that the number of passes is picked by, evenly spaced by id."""
 

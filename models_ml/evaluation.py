@@ -11,6 +11,7 @@ from torch import Tensor
 
 from models_ml.columns import require_columns
 from models_ml.config import TrainConfig
+from models_ml.dataset import Dataset
 from models_ml.errors import ModelError
 from models_ml.facts import ProductFacts
 from models_ml.identity import IdMap
@@ -80,6 +81,15 @@ class EvaluationWindow:
             product_features["popularity"].to_numpy().astype(np.float32)
         )
         return cls(as_of_name, interactions, catalog, product_features, popularity, torch.from_numpy(users), relevant)
+
+    @classmethod
+    def of_dataset(cls, dataset: Dataset, as_of_name: str, most_users: int) -> "EvaluationWindow | None":
+        """Return the window of that name, or None when there are no interactions before it or nobody to measure."""
+        known = dataset.as_of(as_of_name)
+        if not known.interactions.num_rows:
+            return None
+        interactions = Interactions.from_table(known.interactions, known.product_features["product_id"])
+        return cls.of(as_of_name, interactions, known.product_features, known.evaluation_pairs, most_users)
 
     def facts(self, config: TrainConfig) -> ProductFacts:
         """Return what was known before the window of the products of `interactions`."""

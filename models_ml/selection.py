@@ -10,9 +10,6 @@ from models_ml.config import TrainConfig
 from models_ml.evaluation import EvaluationWindow
 from models_ml.metrics import RankingMetrics
 
-SELECTION_CUTOFF = 10
-"""Settings are chosen by the validation NDCG at this list length."""
-
 
 @dataclass(frozen=True)
 class SweepRecord:
@@ -21,7 +18,7 @@ class SweepRecord:
     as_of_name: str
     report: SweepReport
     validation_ndcg: float | None
-    """NDCG at `SELECTION_CUTOFF`, in the fit that picks the number of sweeps."""
+    """NDCG at the config's `selection_cutoff`, in the fit that picks the number of sweeps."""
 
 
 OnSweep = Callable[[SweepRecord], None]
@@ -33,6 +30,8 @@ class Picked:
 
     sweeps: int
     trend_power: float
+    validation_ndcg: float | None = None
+    """NDCG at the config's `selection_cutoff` in the validation window; None when nothing was picked."""
 
     @classmethod
     def default(cls, config: TrainConfig) -> "Picked":
@@ -47,7 +46,7 @@ def pick(window: EvaluationWindow, config: TrainConfig, record: OnSweep) -> tupl
     evaluated = window.users.to(trainer.device)
 
     def ndcg(users: Tensor, products: Tensor) -> float:
-        return window.measure(window.rank_factors(users, products, config), (SELECTION_CUTOFF,))[0].ndcg
+        return window.measure(window.rank_factors(users, products, config), (config.selection_cutoff,))[0].ndcg
 
     best_ndcg, best_sweep = -1.0, 0
     users = products = trainer.product_factors
@@ -63,4 +62,4 @@ def pick(window: EvaluationWindow, config: TrainConfig, record: OnSweep) -> tupl
     by_power = {power: ndcg(users, products * trends**power) for power in sorted(config.trend_powers)}
     power = max(by_power, key=lambda power: by_power[power])
     ranking = window.rank_factors(users, products * trends**power, config)
-    return Picked(best_sweep, power), window.measure(ranking, config.cutoffs)
+    return Picked(best_sweep, power, by_power[power]), window.measure(ranking, config.cutoffs)

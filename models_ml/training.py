@@ -19,7 +19,7 @@ from models_ml.facts import ProductFacts
 from models_ml.interactions import Interactions
 from models_ml.metrics import RankingMetrics
 from models_ml.recommender import Recommender, candidate_table
-from models_ml.selection import SELECTION_CUTOFF, OnSweep, Picked, SweepRecord, pick
+from models_ml.selection import OnSweep, Picked, SweepRecord, pick
 from models_ml.sparse import Csr
 
 METRICS_SCHEMA = pa.schema(
@@ -125,7 +125,7 @@ def train(
         reason = f"the default, for the validation window has only {len(validation.users)} customers to pick by"
     elif validation is not None:
         picked, metrics = pick(validation, config, record)
-        reason = f"best validation NDCG@{SELECTION_CUTOFF} of up to {config.max_sweeps} sweeps"
+        reason = f"best validation NDCG@{config.selection_cutoff} of up to {config.max_sweeps} sweeps"
         report.add(validation, "als", metrics)
         report.add_baselines(validation)
     test = report.window("test", torch.iinfo(torch.int64).max)

@@ -1,0 +1,127 @@
+"""Interaction files of other houses: CSV, Parquet, and the two text forms of public splits."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from models_ml.errors import ModelError
+
+SCHEMA = pa.schema(
+    [
+        ("user_id", pa.large_string()),
+        ("item_id", pa.large_string()),
+        ("weight", pa.float64()),
+        ("timestamp", pa.float64()),
+    ]
+)
+FORMS = "a .csv or .parquet with user_id, item_id[, weight][, timestamp], or a .txt with `user item item ...` a line"
+
+
+def read_interactions(file: Path) -> pa.Table:
+    """Return one row per pair: user_id, item_id (text), weight (1 where the file has none), timestamp (null likewise).
+
+    Of a pair that occurs more than once, the weights are added and the last timestamp is taken; a weight of zero is no
+    interaction. A `.txt` holds `user item item ...` a line, or, when every line has three words of which the last is 1,
+    `user item 1`. Timestamps are numbers, in whatever unit, or dates and times.
+
+    Raises:
+        ModelError: The file cannot be read, lacks a column, has no interaction, or a value that means nothing; the
+            message names it.
+    """
+    if not file.is_file():
+        raise ModelError(f"{file} is no file; give {FORMS}")
+    try:
+        rows = READERS[file.suffix](file)
+    except KeyError:
+        raise ModelError(f"{file}: {file.suffix or 'no ending'} is not a form that is read; give {FORMS}") from None
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        raise ModelError(f"{file} cannot be read: {error}") from error
+    missing = [name for name in ("user_id", "item_id") if name not in rows.column_names]
+    if missing:
+        raise ModelError(f"{file} lacks the columns {', '.join(missing)}; there are {', '.join(rows.column_names)}")
+    table = pa.table(
+        {
+            "user_id": _ids(file, rows, "user_id"),
+            "item_id": _ids(file, rows, "item_id"),
+            "weight": _weights(file, rows),
+            "timestamp": _timestamps(file, rows),
+        },
+        schema=SCHEMA,
+    )
+    pairs = (
+        table.filter(pc.greater(table["weight"], 0))
+        .group_by(["user_id", "item_id"], use_threads=False)
+        .aggregate([("weight", "sum"), ("timestamp", "max")])
+        .rename_columns(SCHEMA.names)
+    )
+    if not pairs.num_rows:
+        raise ModelError(f"{file} holds no interaction: it is empty, or every weight is zero")
+    return pairs
+
+
+def _read_csv(file: Path) -> pa.Table:
+    ids = dict.fromkeys(("user_id", "item_id"), pa.string())
+    return pacsv.read_csv(file, convert_options=pacsv.ConvertOptions(column_types=ids))
+
+
+def _read_parquet(file: Path) -> pa.Table:
+    return pq.read_table(file)
+
+
+def _read_text(file: Path) -> pa.Table:
+    lines = [line.split() for line in file.read_text(encoding="utf-8").splitlines()]
+    if lines and all(len(line) == 3 and line[2] == "1" for line in lines):
+        pairs = [(line[0], line[1]) for line in lines]
+    else:
+        pairs = [(line[0], item) for line in lines if line for item in line[1:]]
+    users, items = zip(*pairs, strict=True) if pairs else ((), ())
+    return pa.table({"user_id": pa.array(users, pa.string()), "item_id": pa.array(items, pa.string())})
+
+
+READERS = {".csv": _read_csv, ".parquet": _read_parquet, ".txt": _read_text}
+
+
+def _ids(file: Path, rows: pa.Table, column: str) -> pa.ChunkedArray:
+    ids = rows[column].cast(pa.large_string())
+    _require(file, rows, column, pc.fill_null(pc.not_equal(ids, ""), False).to_numpy())
+    return ids
+
+
+def _weights(file: Path, rows: pa.Table) -> pa.ChunkedArray | pa.Array:
+    if "weight" not in rows.column_names:
+        return pa.repeat(1.0, rows.num_rows)
+    weights = _numbers(file, rows, "weight")
+    _require(file, rows, "weight", np.isfinite(weights) & (weights >= 0))
+    return pa.array(weights)
+
+
+def _timestamps(file: Path, rows: pa.Table) -> pa.ChunkedArray | pa.Array:
+    if "timestamp" not in rows.column_names:
+        return pa.nulls(rows.num_rows, pa.float64())
+    column = rows["timestamp"]
+    if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
+        instants = column.cast(pa.timestamp("us")).cast(pa.int64()).cast(pa.float64())
+        rows = rows.set_column(rows.column_names.index("timestamp"), "timestamp", instants)
+    timestamps = _numbers(file, rows, "timestamp")
+    _require(file, rows, "timestamp", np.isfinite(timestamps))
+    return pa.array(timestamps)
+
+
+def _numbers(file: Path, rows: pa.Table, column: str) -> npt.NDArray[np.float64]:
+    values = rows[column]
+    if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type) or pa.types.is_null(values.type)):
+        raise ModelError(f"{file}: {column} holds {values.type}, not numbers")
+    numbers: npt.NDArray[np.float64] = values.to_numpy().astype(np.float64)
+    return numbers
+
+
+def _require(file: Path, rows: pa.Table, column: str, is_right: npt.NDArray[np.bool_]) -> None:
+    wrong = np.flatnonzero(~is_right)
+    if len(wrong):
+        value = rows[column][int(wrong[0])].as_py()
+        raise ModelError(f"{file}: {column} of row {wrong[0] + 1:,} is {value!r}; {len(wrong):,} rows are like it")

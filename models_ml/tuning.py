@@ -1,0 +1,178 @@
+"""A search for the settings that rank best in the validation window."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+import pandas as pd
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import Trial, TrialState
+from pydantic import BaseModel, ConfigDict, Field
+
+from models_ml.config import TrainConfig
+from models_ml.errors import ModelError
+from models_ml.evaluation import EvaluationWindow
+from models_ml.selection import Picked, SweepRecord, pick
+
+
+class SearchSpace(BaseModel):
+    """Where to look; (lowest, highest) each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    factors: tuple[int, ...] = (64, 128, 256, 512)
+    """Lengths of the vectors to try."""
+
+    regularization: tuple[float, float] = (0.03, 0.8)
+    """Searched by its logarithm; near 1 the factors collapse to zero, and such a trial counts as a failure."""
+
+    unobserved_weight: tuple[float, float] = (1.0, 300.0)
+    """Searched by its logarithm."""
+
+    strength_scale: tuple[float, float] = (0.0, 20.0)
+    """Left as it is where all strengths are equal."""
+
+    user_damping: tuple[float, float] = (0.0, 1.0)
+
+    product_damping: tuple[float, float] = (0.0, 0.8)
+
+    startup_trials: int = Field(default=8, ge=1)
+    """Trials at random places before the search goes by what it has seen."""
+
+
+@dataclass(frozen=True)
+class TrialReport:
+    """How one trial went."""
+
+    number: int
+    ndcg: float | None
+    """Validation NDCG; None when the trial was broken off."""
+    best: float | None
+    """The best so far."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The best settings found."""
+
+    config: TrainConfig
+    picked: Picked
+    default_ndcg: float | None
+    """What the settings that the search began with reach."""
+    trials: pd.DataFrame
+    """One row per trial: number, state, ndcg, sweeps, trend_power, seconds and the settings tried."""
+    seconds: float
+
+
+def tune(
+    window: EvaluationWindow,
+    config: TrainConfig,
+    *,
+    seconds: float,
+    most_trials: int | None = None,
+    space: SearchSpace | None = None,
+    journal: Path | None = None,
+    on_trial: Callable[[TrialReport], None] = lambda _: None,
+) -> Tuned:
+    """Search for `seconds` (or `most_trials` in all), beginning with `config`; at least that is tried.
+
+    Tree-structured Parzen estimator (Bergstra et al., "Algorithms for hyper-parameter optimization", NIPS 2011), seeded
+    by the config; trials that fall behind are broken off. With a `journal` file, the search goes on where it stopped.
+
+    Raises:
+        ModelError: Every trial failed.
+    """
+    space = space or SearchSpace()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        study_name="recomart",
+        storage=_storage(journal),
+        direction="maximize",
+        load_if_exists=True,
+        sampler=optuna.samplers.TPESampler(seed=config.seed, multivariate=True, n_startup_trials=space.startup_trials),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=space.startup_trials, n_warmup_steps=2),
+    )
+    varies = bool(window.interactions.strength.values.std(correction=0) > 0)
+    started = time.perf_counter()
+    study.enqueue_trial({name: getattr(config, name) for name in _searched(space, varies)}, skip_if_exists=True)
+
+    def attempt(trial: Trial) -> float:
+        trial_config = config.model_copy(update=_suggest(trial, space, varies))
+
+        def record(sweep: SweepRecord) -> None:
+            assert sweep.validation_ndcg is not None
+            trial.report(sweep.validation_ndcg, sweep.report.sweep)
+            late = trial.number > 0 and time.perf_counter() - started > seconds
+            if late or trial.should_prune():
+                raise optuna.TrialPruned
+
+        try:
+            picked, _ = pick(window, trial_config, record)
+        except ModelError as error:
+            trial.set_user_attr("failure", str(error))
+            raise optuna.TrialPruned from error
+        trial.set_user_attr("sweeps", picked.sweeps)
+        trial.set_user_attr("trend_power", picked.trend_power)
+        assert picked.validation_ndcg is not None
+        return picked.validation_ndcg
+
+    def report(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        best = study.best_value if done else None
+        took = trial.duration.total_seconds() if trial.duration else 0.0
+        on_trial(TrialReport(trial.number, trial.value if trial.state == TrialState.COMPLETE else None, best, took))
+
+    left = None if most_trials is None else max(0, most_trials - len(study.get_trials(deepcopy=False)))
+    if left is None or left > 0:
+        study.optimize(attempt, n_trials=left, timeout=seconds, callbacks=[report])
+    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if not done:
+        failures = {trial.user_attrs.get("failure", "broken off") for trial in study.get_trials(deepcopy=False)}
+        raise ModelError(f"no setting could be tried to the end: {'; '.join(sorted(failures)) or 'no trial was left'}")
+    best = study.best_trial
+    return Tuned(
+        config=config.model_copy(update=best.params),
+        picked=Picked(best.user_attrs["sweeps"], best.user_attrs["trend_power"], best.value),
+        default_ndcg=next((trial.value for trial in done if trial.number == 0), None),
+        trials=_table(study),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _storage(journal: Path | None) -> BaseStorage:
+    if journal is None:
+        return InMemoryStorage()
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    return JournalStorage(JournalFileBackend(str(journal)))
+
+
+def _searched(space: SearchSpace, varies: bool) -> list[str]:
+    left_out = {"startup_trials"} if varies else {"startup_trials", "strength_scale"}
+    return [name for name in type(space).model_fields if name not in left_out]
+
+
+def _suggest(trial: Trial, space: SearchSpace, varies: bool) -> dict[str, float | int]:
+    tried: dict[str, float | int] = {"factors": trial.suggest_categorical("factors", space.factors)}
+    for name in _searched(space, varies)[1:]:
+        low, high = getattr(space, name)
+        tried[name] = trial.suggest_float(name, low, high, log=name in ("regularization", "unobserved_weight"))
+    return tried
+
+
+def _table(study: optuna.Study) -> pd.DataFrame:
+    rows = [
+        {
+            "number": trial.number,
+            "state": trial.state.name.lower(),
+            "ndcg": trial.value,
+            **{name: trial.user_attrs.get(name) for name in ("sweeps", "trend_power", "failure")},
+            "seconds": trial.duration.total_seconds() if trial.duration else None,
+            **trial.params,
+        }
+        for trial in study.get_trials(deepcopy=False)
+    ]
+    return pd.DataFrame(rows)
