@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from models_ml.columns import require_columns
 from models_ml.config import TrainConfig
@@ -38,10 +39,11 @@ class Ranking:
         return Ranking(self.positions.expand(customers, -1), self.scores.expand(customers, -1))
 
     def followed_by(self, others: "Ranking") -> "Ranking":
-        """Return the lists of these customers, then those of others, cut to what both have."""
-        ranks = min(self.positions.shape[1], others.positions.shape[1])
-        pairs = ((self.positions, others.positions), (self.scores, others.scores))
-        return Ranking(*(torch.cat([one[:, :ranks], other[:, :ranks]]) for one, other in pairs))
+        """Return the lists of these customers, then those of others; the shorter ones end with places for none."""
+        ranks = max(self.positions.shape[1], others.positions.shape[1])
+        positions = [pad(one.positions, (0, ranks - one.positions.shape[1]), value=-1) for one in (self, others)]
+        scores = [pad(one.scores, (0, ranks - one.scores.shape[1]), value=-torch.inf) for one in (self, others)]
+        return Ranking(torch.cat(positions), torch.cat(scores))
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,12 @@ TABLES = {
     "dataset_versions": "What a model was trained on, by content hash. One row per dataset version.",
     "model_runs": "Every training run with its settings and artifact. One row per run.",
     "ranking_metrics": (
-        "Ranking metrics as the trainer computed them. One row per run, window, method, segment and its value, and cut-off."
+        "Ranking metrics as the trainer computed them. "
+        "One row per run, window, method, segment, segment value and cut-off."
     ),
     "metric_differences": (
-        "How much better the model is than each baseline, with 95 % intervals. One row per run, window, method, segment "
-        "and its value, metric and cut-off."
+        "How much better the model is than each baseline, with 95 % intervals. "
+        "One row per run, window, method, segment, segment value, metric and cut-off."
     ),
     "evaluation_pairs": "What was relevant in the newest run's evaluation. One row per window, customer and product.",
     "evaluation_products": "What the newest run could have listed. One row per window and product.",
