@@ -60,7 +60,7 @@ class ModelCard(BaseModel):
     regularization: float
     """Penalty on squared factors per unit of a row's total confidence, observed and unobserved."""
     metrics: list[dict[str, str | int | float]] = []
-    """The run's rows of ml.ranking_metrics."""
+    """The run's rows of ml.ranking_metrics about all known customers and products."""
     versions: dict[str, str] = {}
     """Versions of Python and of the libraries that trained it."""
     files: dict[str, str] = {}

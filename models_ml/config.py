@@ -1,8 +1,9 @@
 """What can be set about training, with defaults that suit shops of thousands to hundreds of thousands of customers."""
 
+from itertools import pairwise
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class TrainConfig(BaseModel):
@@ -71,7 +72,25 @@ class TrainConfig(BaseModel):
     """Products not bought yet that are kept for every known customer, for SQL to apply the shop's rules to."""
 
     cutoffs: tuple[int, ...] = Field(default=(5, 10, 20), min_length=1)
-    """Lengths of the top lists that Precision, Recall and NDCG are measured at."""
+    """Lengths of the top lists that every ranking metric is measured at."""
+
+    evaluation_users: int = Field(default=100_000, ge=1)
+    """Most customers of the test window that are measured, known and new ones each, evenly spaced by id."""
+
+    bootstrap_resamples: int = Field(default=1_000, ge=1)
+    """Times that the measured customers are drawn anew for the intervals of differences between methods."""
+
+    activity_cuts: tuple[int, ...] = (5, 20)
+    """Numbers of products in a history at which the next segment of customers by activity begins, ascending."""
+
+    largest_categories: int = Field(default=20, ge=1)
+    """Categories with the most relevant pairs that are measured on their own; the others are one segment."""
+
+    head_share: float = Field(default=0.8, gt=0, le=1)
+    """Share of all pairs that the most popular products, the head, have together; the others are the long tail."""
+
+    neighbours: int = Field(default=200, ge=1)
+    """Most similar products of each that the item-item baseline goes by."""
 
     selection_cutoff: int = Field(default=10, ge=1)
     """Length of the lists whose validation NDCG the settings are chosen by."""
@@ -84,6 +103,13 @@ class TrainConfig(BaseModel):
 
     block_mib: int = Field(default=128, ge=1)
     """Size of the largest temporary buffers in MiB; rows are solved and scored in blocks that fit."""
+
+    @field_validator("activity_cuts")
+    @classmethod
+    def _ascend(cls, cuts: tuple[int, ...]) -> tuple[int, ...]:
+        if any(later <= earlier for earlier, later in pairwise((1, *cuts))):
+            raise ValueError("must be numbers above 1, each above the one before")
+        return cuts
 
     def block_rows(self, cells_per_row: int) -> int:
         """Return how many rows of `cells_per_row` 32-bit numbers fit a temporary buffer, at least one."""

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from models_ml.columns import require_columns
 from models_ml.config import TrainConfig
@@ -23,19 +24,36 @@ from models_ml.sparse import Csr
 
 @dataclass(frozen=True)
 class Ranking:
-    """A method's top lists for a window's users."""
+    """A method's top lists for a window's customers."""
 
     positions: Tensor
-    """int64 of shape (users, ranks): positions in the window's catalog, -1 for none."""
+    """int64 of shape (customers, ranks): positions in the window's catalog, -1 for none."""
     scores: Tensor
+
+    @classmethod
+    def of(cls, top: tuple[Tensor, Tensor]) -> "Ranking":
+        """Take what `top_n` returns."""
+        positions, scores = top
+        return cls(positions.cpu(), scores.cpu())
+
+    def repeated(self, customers: int) -> "Ranking":
+        """Return the one list of this ranking for that many customers."""
+        return Ranking(self.positions.expand(customers, -1), self.scores.expand(customers, -1))
+
+    def followed_by(self, others: "Ranking") -> "Ranking":
+        """Return the lists of these customers, then those of others; the shorter ones end with places for none."""
+        ranks = max(self.positions.shape[1], others.positions.shape[1])
+        positions = [pad(one.positions, (0, ranks - one.positions.shape[1]), value=-1) for one in (self, others)]
+        scores = [pad(one.scores, (0, ranks - one.scores.shape[1]), value=-torch.inf) for one in (self, others)]
+        return Ranking(torch.cat(positions), torch.cat(scores))
 
 
 @dataclass(frozen=True)
 class EvaluationWindow:
-    """The known customers of one window, what they had dealt with before it, and what they newly took in it.
+    """The customers of one window, what they had dealt with before it, and what they newly took in it.
 
-    Relevant are all of a customer's new products, those that first appear within the window included. Every method
-    ranks without the pairs of before.
+    Relevant are all of a customer's new products. Every method ranks without the pairs of before. Customers stand in
+    this order wherever there is one row each: the known ones, who had a history, by id, then the new ones, by id.
     """
 
     as_of_name: str
@@ -43,13 +61,13 @@ class EvaluationWindow:
     catalog: IdMap
     """All products known before the window; baselines may rank those nobody known has dealt with yet."""
     product_features: pa.Table
-    """Rows of marts.ml_product_features of the window."""
-    popularity: Tensor
-    """float32 of shape (catalog)."""
+    """Rows of ml_product_features, one for each product of the catalog in its order, nulls where it has none."""
     users: Tensor
-    """int64 positions in `interactions.users` of the evaluated customers, ascending."""
+    """int64 positions in `interactions.users` of the known customers, ascending."""
+    customers: pa.Array
+    """Ids of all customers."""
     pairs: pa.Table
-    """user_id, product_id: everything relevant to the evaluated customers."""
+    """user_id, product_id: everything relevant to the customers, in their order, then by product."""
 
     @classmethod
     def of(
@@ -58,29 +76,31 @@ class EvaluationWindow:
         """Return the window, or None when no known customer with a history takes anything new in it.
 
         `interactions`, `product_features` and `pairs` (marts.ml_evaluation_pairs) are those of `as_of_name`. Of more
-        than `most_users` customers, evenly spaced ones are taken.
+        than `most_users` known or new customers, evenly spaced ones are taken.
         """
         require_columns(product_features, ("product_id", "popularity"), "the product features")
         require_columns(pairs, ("user_id", "product_id", "is_known_user"), "the evaluation pairs")
-        known = pairs.filter(pc.and_(pairs["is_known_user"], pc.is_in(pairs["user_id"], interactions.users.ids)))
-        if not known.num_rows:
+        has_history = pc.is_in(pairs["user_id"], interactions.users.ids)
+        of_known = _of_customers(pairs.filter(pc.and_(pairs["is_known_user"], has_history)), most_users)
+        of_new = _of_customers(pairs.filter(pc.invert(pc.or_(pairs["is_known_user"], has_history))), most_users)
+        if not of_known.num_rows:
             return None
-        users = np.unique(interactions.users.positions(known["user_id"]))
-        if len(users) > most_users:
-            users = users[np.linspace(0, len(users) - 1, most_users).round().astype(np.int64)]
-            known = known.filter(pc.is_in(known["user_id"], interactions.users.take(users)))
-        relevant = known.select(["user_id", "product_id"]).sort_by(
-            [("user_id", "ascending"), ("product_id", "ascending")]
-        )
+        relevant = pa.concat_tables([of_known, of_new])
         if relevant.group_by(["user_id", "product_id"]).aggregate([]).num_rows < relevant.num_rows:
             raise ModelError(f"the evaluation pairs of {as_of_name!r} repeat a pair; they need one row per pair")
         featured = product_features["product_id"].cast(pa.large_string()).combine_chunks()
         catalog = IdMap(pa.concat_arrays([featured, interactions.products.ids]), "product")
-        popularity = torch.zeros(len(catalog))
-        popularity[torch.from_numpy(catalog.positions(featured))] = torch.from_numpy(
-            product_features["popularity"].to_numpy().astype(np.float32)
+        row_of_product = pc.index_in(catalog.ids, value_set=featured)
+        users = np.unique(interactions.users.positions(of_known["user_id"]))
+        return cls(
+            as_of_name,
+            interactions,
+            catalog,
+            product_features.take(row_of_product),
+            torch.from_numpy(users),
+            pc.unique(relevant["user_id"].cast(pa.large_string())),
+            relevant,
         )
-        return cls(as_of_name, interactions, catalog, product_features, popularity, torch.from_numpy(users), relevant)
 
     @classmethod
     def of_dataset(cls, dataset: Dataset, as_of_name: str, most_users: int) -> "EvaluationWindow | None":
@@ -95,59 +115,104 @@ class EvaluationWindow:
         """Return what was known before the window of the products of `interactions`."""
         return ProductFacts.of(self.product_features, self.interactions.products, config)
 
+    def feature(self, column: str) -> Tensor:
+        """Return a number of the product features, float32 of shape (catalog), 0 where it is unknown."""
+        return torch.from_numpy(self.product_features[column].fill_null(0).to_numpy().astype(np.float32))
+
+    @property
+    def new_customers(self) -> int:
+        """How many customers have no history."""
+        return len(self.customers) - len(self.users)
+
     @cached_property
     def seen(self) -> Csr:
-        """The evaluated users' rows of the interactions."""
+        """The known customers' rows of the interactions."""
         return self.interactions.strength.select_rows(self.users)
 
     @cached_property
-    def _in_catalog(self) -> Tensor:
+    def in_catalog(self) -> Tensor:
+        """int64 positions in the catalog of the interactions' products."""
         return torch.from_numpy(self.catalog.positions(self.interactions.products.ids))
 
     @cached_property
-    def _relevant(self) -> tuple[Tensor, Tensor]:
-        """Return the sorted keys of the pairs that can be hit, and each user's number of relevant products."""
-        of_user = self.interactions.users.positions(self.pairs["user_id"])
-        rows = torch.searchsorted(self.users, torch.from_numpy(of_user))
-        products = torch.from_numpy(self.catalog.find(self.pairs["product_id"]))
-        keys = (rows * len(self.catalog) + products)[products >= 0]
-        return keys.sort().values, torch.bincount(rows, minlength=len(self.users))
+    def pair_rows(self) -> Tensor:
+        """int64 of shape (pairs): which customer each pair is of, ascending."""
+        rows = pc.index_in(self.pairs["user_id"].cast(pa.large_string()), value_set=self.customers)
+        return torch.from_numpy(rows.to_numpy().astype(np.int64))
+
+    @cached_property
+    def pair_products(self) -> Tensor:
+        """int64 of shape (pairs): each pair's position in the catalog, -1 where it is not in it."""
+        return torch.from_numpy(self.catalog.find(self.pairs["product_id"]))
+
+    @cached_property
+    def product_customers(self) -> Tensor:
+        """int64 of shape (catalog): how many customers had dealt with each product."""
+        customers = torch.zeros(len(self.catalog), dtype=torch.int64)
+        customers[self.in_catalog] = torch.bincount(self.interactions.strength.columns, minlength=len(self.in_catalog))
+        return customers
 
     def rank_factors(self, users: Tensor, products: Tensor, config: TrainConfig) -> Ranking:
-        """Rank by the dot products of `users` (evaluated users) and `products` (of the interactions) factors."""
+        """Rank for the known customers by the dot products of factors: theirs, and the interactions' products'."""
         seen = self.seen.to(users.device)
-        positions, scores = top_n(users, products, depth(config), seen, config.block_rows(len(products)))
-        positions, scores = positions.cpu(), scores.cpu()
-        return Ranking(torch.where(positions < 0, -1, self._in_catalog[positions.clamp(min=0)]), scores)
+        ranking = Ranking.of(top_n(users, products, depth(config), seen, config.block_rows(len(products))))
+        return Ranking(self.places(ranking.positions), ranking.scores)
 
-    def rank_catalog(self, users: Tensor, products: Tensor, config: TrainConfig) -> Ranking:
-        """Rank by the dot products of `users` (evaluated users) and `products` (whole catalog) factors."""
-        columns = self._in_catalog[self.seen.columns.long()].int()
+    def rank_catalog(self, customers: Tensor, products: Tensor, config: TrainConfig) -> Ranking:
+        """Rank for all customers by the dot products of factors: theirs, and the whole catalog's."""
+        known, new = customers[: len(self.users)], customers[len(self.users) :]
+        columns = self.in_catalog[self.seen.columns.long()].int()
         seen = Csr(self.seen.row_starts, columns, self.seen.values, len(self.catalog))
-        return Ranking(*top_n(users, products, depth(config), seen, config.block_rows(len(products))))
+        block_rows = config.block_rows(len(products))
+        ranking = Ranking.of(top_n(known, products, depth(config), seen, block_rows))
+        return ranking.followed_by(Ranking.of(top_n(new, products, depth(config), None, block_rows)))
 
-    def rank_popularity(self, config: TrainConfig) -> Ranking:
-        """Rank by popularity."""
-        return self.rank_catalog(torch.ones((len(self.users), 1)), self.popularity[:, None], config)
+    def rank_alike(self, worth: Tensor, config: TrainConfig) -> Ranking:
+        """Rank for all customers by what a product is worth to anybody, float32 of shape (catalog)."""
+        longest = int(self.seen.lengths.max())
+        # Nobody's list reaches further down than this, and in a large catalog it is little.
+        pool = worth.sort(descending=True, stable=True).indices[: depth(config) + longest].sort().values
+        place = torch.full((len(self.catalog),), -1)
+        place[pool] = torch.arange(len(pool))
+        columns = place[self.in_catalog[self.seen.columns.long()]]
+        rows, columns = self.seen.row_of_entry[columns >= 0], columns[columns >= 0]
+        seen = Csr.from_pairs(rows, columns, torch.ones(len(rows)), (len(self.users), len(pool)))
+        everybody, of_pool = torch.ones((len(self.users), 1)), worth[pool][:, None]
+        ranking = Ranking.of(top_n(everybody, of_pool, depth(config), seen, config.block_rows(len(pool))))
+        positions = torch.where(ranking.positions < 0, -1, pool[ranking.positions.clamp(min=0)])
+        return self._with_new(Ranking(positions, ranking.scores), worth, config)
 
-    def rank_oracle(self, user_factors: pa.Table, product_factors: pa.Table, config: TrainConfig) -> Ranking:
-        """Rank by factors given as tables (user_id, factors) and (product_id, factors), factors a list of numbers."""
-        users = _oracle_factors(user_factors, "user_id", self.interactions.users.take(self.users.numpy()), "customer")
-        products = _oracle_factors(product_factors, "product_id", self.catalog.ids, "product")
-        if users.shape[1] != products.shape[1]:
-            raise ModelError(f"oracle factors differ in length: {users.shape[1]} and {products.shape[1]}")
-        return self.rank_catalog(users, products, config)
+    def with_new_customers(self, ranking: Ranking, config: TrainConfig) -> Ranking:
+        """Return the ranking for known customers, followed by what new ones are shown: what is popular of late."""
+        return self._with_new(ranking, self.feature("recent_popularity"), config)
+
+    def _with_new(self, ranking: Ranking, worth: Tensor, config: TrainConfig) -> Ranking:
+        shown = Ranking.of(top_n(torch.ones((1, 1)), worth[:, None], depth(config)))
+        return ranking.followed_by(shown.repeated(self.new_customers))
+
+    def places(self, positions: Tensor) -> Tensor:
+        """Return positions among the interactions' products (-1 for none) as positions in the catalog."""
+        return torch.where(positions < 0, -1, self.in_catalog[positions.clamp(min=0)])
+
+    def hit_pairs(self, ranking: Ranking) -> Tensor:
+        """Return which of `pairs` each place of the lists hits, int64 of shape (customers, ranks), -1 for none.
+
+        A ranking for the known customers alone will do.
+        """
+        can_be_hit = torch.nonzero(self.pair_products >= 0).flatten()
+        keys = (self.pair_rows * len(self.catalog) + self.pair_products)[can_be_hit]
+        wanted = torch.arange(len(ranking.positions))[:, None] * len(self.catalog) + ranking.positions
+        if not len(keys):
+            return torch.full_like(wanted, -1)
+        place = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
+        is_hit = (keys[place] == wanted) & (ranking.positions >= 0)
+        return torch.where(is_hit, can_be_hit[place], -1)
 
     def measure(self, ranking: Ranking, cutoffs: tuple[int, ...]) -> list[RankingMetrics]:
-        """Return the ranking's metrics at every cut-off."""
-        keys, relevant = self._relevant
-        wanted = torch.arange(len(self.users))[:, None] * len(self.catalog) + ranking.positions
-        if len(keys):
-            place = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
-            hits = (keys[place] == wanted) & (ranking.positions >= 0)
-        else:
-            hits = torch.zeros_like(wanted, dtype=torch.bool)
-        return ranking_metrics(hits, relevant, cutoffs)
+        """Return the ranking's metrics for the known customers at every cut-off."""
+        known = len(self.users)
+        hits = self.hit_pairs(ranking)[:known] >= 0
+        return ranking_metrics(hits, torch.bincount(self.pair_rows, minlength=known)[:known], cutoffs)
 
     def candidate_table(self, run_id: str, method: str, ranking: Ranking) -> pa.Table:
         """Return the ranking as rows of ml.evaluation_candidates."""
@@ -158,7 +223,7 @@ class EvaluationWindow:
                 "run_id": pa.repeat(run_id, len(user)),
                 "as_of_name": pa.repeat(self.as_of_name, len(user)),
                 "method": pa.repeat(method, len(user)),
-                "user_id": self.interactions.users.take(self.users[user].numpy()),
+                "user_id": self.customers.take(pa.array(user.numpy())).cast(pa.string()),
                 "product_id": self.catalog.take(ranking.positions[found].numpy()),
                 "rank": pa.array((rank + 1).int().numpy()),
                 "score": pa.array(ranking.scores[found].double().numpy()),
@@ -171,9 +236,11 @@ def depth(config: TrainConfig) -> int:
     return max(config.cutoffs)
 
 
-def _oracle_factors(table: pa.Table, id_column: str, ids: pa.Array, kind: str) -> Tensor:
-    require_columns(table, (id_column, "factors"), f"the oracle's {kind} factors")
-    oracle_ids = IdMap(table[id_column], kind)
-    rows = table.sort_by(id_column)["factors"].combine_chunks()
-    matrix = np.asarray(rows.flatten(), dtype=np.float32).reshape(len(rows), -1)
-    return torch.from_numpy(matrix[oracle_ids.positions(ids)])
+def _of_customers(pairs: pa.Table, most: int) -> pa.Table:
+    """Return the pairs in order, of at most that many customers."""
+    ordered = pairs.select(["user_id", "product_id"]).sort_by([("user_id", "ascending"), ("product_id", "ascending")])
+    customers = pc.unique(ordered["user_id"])
+    if len(customers) <= most:
+        return ordered
+    chosen = np.linspace(0, len(customers) - 1, most).round().astype(np.int64)
+    return ordered.filter(pc.is_in(ordered["user_id"], customers.take(pa.array(chosen))))

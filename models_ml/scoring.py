@@ -20,13 +20,21 @@ def top_n(
     positions = torch.empty((len(users), n), dtype=torch.int64, device=users.device)
     scores = torch.empty((len(users), n), dtype=users.dtype, device=users.device)
     for start, stop in row_blocks(len(users), block_rows):
-        block = users[start:stop] @ products.T
-        if exclude is not None:
-            seen = exclude.slice_rows(start, stop)
-            block[seen.row_of_entry, seen.columns.long()] = -torch.inf
-        positions[start:stop], scores[start:stop] = _top(block, n)
-    positions[scores == -torch.inf] = -1
+        seen = None if exclude is None else exclude.slice_rows(start, stop)
+        positions[start:stop], scores[start:stop] = top_of(users[start:stop] @ products.T, n, seen)
     return positions, scores
+
+
+def top_of(scores: Tensor, n: int, exclude: Csr | None = None) -> tuple[Tensor, Tensor]:
+    """Return positions and scores of the `n` best of each row of `scores` (users, products), as `top_n` does.
+
+    `scores` is overwritten where `exclude` has a pair.
+    """
+    if exclude is not None:
+        scores[exclude.row_of_entry, exclude.columns.long()] = -torch.inf
+    positions, best = _top(scores, n)
+    positions[best == -torch.inf] = -1
+    return positions, best
 
 
 def _top(scores: Tensor, n: int) -> tuple[Tensor, Tensor]:

@@ -7,8 +7,7 @@ from torch import Tensor
 
 from models_ml.als import AlsTrainer, SweepReport
 from models_ml.config import TrainConfig
-from models_ml.evaluation import EvaluationWindow
-from models_ml.metrics import RankingMetrics
+from models_ml.evaluation import EvaluationWindow, Ranking
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,8 @@ class Picked:
         return cls(config.default_sweeps, config.default_trend_power)
 
 
-def pick(window: EvaluationWindow, config: TrainConfig, record: OnSweep) -> tuple[Picked, list[RankingMetrics]]:
-    """Return the number of sweeps with the best NDCG in `window`, the best trend power then, and the metrics."""
+def pick(window: EvaluationWindow, config: TrainConfig, record: OnSweep) -> tuple[Picked, Ranking]:
+    """Return the number of sweeps with the best NDCG in `window`, the best trend power then, and the lists."""
     facts = window.facts(config)
     trainer = AlsTrainer(window.interactions.strength, config, facts)
     evaluated = window.users.to(trainer.device)
@@ -62,4 +61,4 @@ def pick(window: EvaluationWindow, config: TrainConfig, record: OnSweep) -> tupl
     by_power = {power: ndcg(users, products * trends**power) for power in sorted(config.trend_powers)}
     power = max(by_power, key=lambda power: by_power[power])
     ranking = window.rank_factors(users, products * trends**power, config)
-    return Picked(best_sweep, power, by_power[power]), window.measure(ranking, config.cutoffs)
+    return Picked(best_sweep, power, by_power[power]), ranking

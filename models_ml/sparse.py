@@ -104,6 +104,12 @@ class Csr:
                 self.row_starts, self.columns, self.values, (self.n_rows, self.n_columns), check_invariants=False
             )
 
+    def as_coordinates(self) -> Tensor:
+        """Return a torch COO tensor of the same entries."""
+        places = torch.stack([self.row_of_entry, self.columns.long()])
+        shape = (self.n_rows, self.n_columns)
+        return torch.sparse_coo_tensor(places, self.values, shape, check_invariants=False, is_coalesced=True)
+
 
 class DuplicatePairError(ModelError):
     """A pair occurs more than once."""

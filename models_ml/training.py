@@ -11,38 +11,15 @@ import torch
 
 from models_ml.als import fit
 from models_ml.artifact import ModelCard
+from models_ml.baselines import Oracle
 from models_ml.config import TrainConfig
 from models_ml.dataset import Dataset
-from models_ml.errors import ModelError
-from models_ml.evaluation import EvaluationWindow, Ranking
+from models_ml.evaluation_report import EvaluationReport, MetricRow
 from models_ml.facts import ProductFacts
 from models_ml.interactions import Interactions
-from models_ml.metrics import RankingMetrics
 from models_ml.recommender import Recommender, candidate_table
 from models_ml.selection import OnSweep, Picked, SweepRecord, pick
 from models_ml.sparse import Csr
-
-METRICS_SCHEMA = pa.schema(
-    [
-        ("run_id", pa.string()),
-        ("as_of_name", pa.string()),
-        ("method", pa.string()),
-        ("k", pa.int32()),
-        ("users", pa.int64()),
-        ("precision", pa.float64()),
-        ("recall", pa.float64()),
-        ("ndcg", pa.float64()),
-    ]
-)
-PAIRS_SCHEMA = pa.schema([(name, pa.string()) for name in ("run_id", "as_of_name", "user_id", "product_id")])
-CANDIDATES_SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("run_id", "as_of_name", "method", "user_id", "product_id")]
-    + [("rank", pa.int32()), ("score", pa.float64())]
-)
-
-
-Oracle = tuple[pa.Table, pa.Table]
-"""The true tastes behind made-up data: (user_id, factors) and (product_id, factors), factors lists of numbers."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +42,9 @@ class TrainingResult:
     """Windows and baselines that were not evaluated, and why."""
     sweeps: list[SweepRecord]
     ranking_metrics: pa.Table
+    metric_differences: pa.Table
     evaluation_pairs: pa.Table
+    evaluation_products: pa.Table
     evaluation_candidates: pa.Table
     candidates: pa.Table
 
@@ -118,17 +97,16 @@ def train(
         if on_sweep is not None:
             on_sweep(entry)
 
-    report = _Report(run_id, dataset, config, oracle)
+    report = EvaluationReport(run_id, dataset, config, oracle)
     picked, reason = Picked.default(config), "the default, for there is no validation window to pick by"
     validation = report.window("validation", config.selection_users)
     if validation is not None and len(validation.users) < config.min_selection_users:
         reason = f"the default, for the validation window has only {len(validation.users)} customers to pick by"
     elif validation is not None:
-        picked, metrics = pick(validation, config, record)
+        picked, ranking = pick(validation, config, record)
         reason = f"best validation NDCG@{config.selection_cutoff} of up to {config.max_sweeps} sweeps"
-        report.add(validation, "als", metrics)
-        report.add_baselines(validation)
-    test = report.window("test", torch.iinfo(torch.int64).max)
+        report.add_overall(validation, ranking)
+    test = report.window("test", config.evaluation_users)
     if test is not None:
         model = fit(
             test.interactions.strength,
@@ -139,18 +117,14 @@ def train(
             trend_power=picked.trend_power,
         )
         users = model.user_factors(test.seen.to(model.product_factors.device))
-        ranking = test.rank_factors(users, model.offered_factors, config)
-        report.add(test, "als", test.measure(ranking, config.cutoffs), ranking)
-        report.add_baselines(test)
-    fitted = _fit_recommender(dataset, config, picked, run_id, report.metrics, record)
+        report.add(test, test.rank_factors(users, model.offered_factors, config))
+    fitted = _fit_recommender(dataset, config, picked, run_id, report.overall_metrics, record)
     return TrainingResult(
         fitted=fitted,
         sweeps_reason=reason,
         skipped=report.skipped,
         sweeps=history,
-        ranking_metrics=pa.Table.from_pylist(report.metrics, METRICS_SCHEMA),
-        evaluation_pairs=pa.concat_tables([PAIRS_SCHEMA.empty_table(), *report.pairs]),
-        evaluation_candidates=pa.concat_tables([CANDIDATES_SCHEMA.empty_table(), *report.candidates]),
+        **report.tables,
         candidates=candidate_table(fitted.recommender, config.candidates, _purchased(fitted)),
     )
 
@@ -160,7 +134,7 @@ def _fit_recommender(
     config: TrainConfig,
     picked: Picked,
     run_id: str,
-    metrics: list[dict[str, str | int | float]],
+    metrics: list[MetricRow],
     on_sweep: OnSweep,
 ) -> FittedRecommender:
     """Fit the model that serves to the interactions as of now."""
@@ -196,63 +170,6 @@ def _fit_recommender(
     history = matrix.strength.to(model.product_factors.device)
     recommender = Recommender(card, matrix.users, matrix.products, history, model)
     return FittedRecommender(recommender, rows, fit_seconds)
-
-
-class _Report:
-    """Collects what the evaluations of a run say."""
-
-    def __init__(self, run_id: str, dataset: Dataset, config: TrainConfig, oracle: Oracle | None) -> None:
-        self.run_id, self.dataset, self.config, self.oracle = run_id, dataset, config, oracle
-        self.metrics: list[dict[str, str | int | float]] = []
-        self.pairs: list[pa.Table] = []
-        self.candidates: list[pa.Table] = []
-        self.skipped: dict[str, str] = {}
-
-    def window(self, as_of_name: str, most_users: int) -> EvaluationWindow | None:
-        """Return the window, or None after noting why it cannot be evaluated."""
-        known = self.dataset.as_of(as_of_name)
-        if not known.interactions.num_rows:
-            self.skipped[as_of_name] = "no interactions before it"
-            return None
-        window = EvaluationWindow.of(
-            as_of_name,
-            Interactions.from_table(known.interactions, known.product_features["product_id"]),
-            known.product_features,
-            known.evaluation_pairs,
-            most_users,
-        )
-        if window is None:
-            self.skipped[as_of_name] = "no customer with a history takes anything new in it"
-            return None
-        labels = {"run_id": self.run_id, "as_of_name": as_of_name}
-        columns = [pa.repeat(label, window.pairs.num_rows) for label in labels.values()]
-        ids = [window.pairs[name].cast(pa.string()) for name in ("user_id", "product_id")]
-        self.pairs.append(pa.table([*columns, *ids], schema=PAIRS_SCHEMA))
-        return window
-
-    def add(
-        self, window: EvaluationWindow, method: str, metrics: list[RankingMetrics], ranking: Ranking | None = None
-    ) -> None:
-        """Add a method's metrics and, where given, its top lists."""
-        for at_k in metrics:
-            means = {"precision": at_k.precision, "recall": at_k.recall, "ndcg": at_k.ndcg}
-            labels = {"run_id": self.run_id, "as_of_name": window.as_of_name, "method": method}
-            self.metrics.append({**labels, "k": at_k.k, "users": at_k.users, **means})
-        if ranking is not None:
-            self.candidates.append(window.candidate_table(self.run_id, method, ranking))
-
-    def add_baselines(self, window: EvaluationWindow) -> None:
-        """Add popularity and, where the truth is known, the oracle."""
-        rankings = {"popularity": window.rank_popularity(self.config)}
-        if self.oracle is not None:
-            try:
-                rankings["oracle"] = window.rank_oracle(*self.oracle, self.config)
-            except ModelError as error:
-                # Real files landed beside the made-up shop's: nobody knows the tastes behind those.
-                self.skipped["oracle"] = str(error)
-        for method, ranking in rankings.items():
-            keep = ranking if window.as_of_name == "test" else None
-            self.add(window, method, window.measure(ranking, self.config.cutoffs), keep)
 
 
 def _purchased(fitted: FittedRecommender) -> Csr:

@@ -32,6 +32,10 @@ PIPED_WIDTH = 200
 SHOWN_OF_LINE = 120
 """Characters of a rejected line in a table; `--json` has all."""
 
+ACCURACY = ("precision", "recall", "ndcg", "map", "hit_rate")
+EXPOSURE = ("coverage", "novelty", "long_tail_share")
+"""What ranking is measured by, in the order of tables."""
+
 SHOWN_FILES = 5
 """Files that are named where any number may be meant; `--json` has all."""
 
@@ -205,12 +209,33 @@ def _without_nulls(raw_row: Mapping[str, Any] | None) -> str | None:
 
 
 def print_metrics(metrics: pd.DataFrame) -> None:
-    """Print ranking metrics, the model beside its baselines."""
-    columns = ["as_of_name", "k", "method", "users", "precision", "recall", "ndcg"]
+    """Print ranking metrics over all known customers, the model beside its baselines."""
+    columns = ["as_of_name", "k", "method", "users", *ACCURACY, *EXPOSURE]
     if metrics.empty:
         out.print("no ranking metrics: there was nothing to evaluate on\n")
     else:
         print_table("How well the top K would have met what customers did next", _records(metrics), columns)
+
+
+def print_comparison(metrics: pd.DataFrame, differences: pd.DataFrame, *, by_segment: bool) -> None:
+    """Print what `ServingCopy.metrics` and `metric_differences` say at one list length, for each value of a segment."""
+    (k,) = set(metrics["k"])
+    parts = ["segment_value"] if by_segment else []
+    measured = [metric for metric in (*ACCURACY, *EXPOSURE) if metrics[metric].notna().any()]
+    print_table(
+        f"How well the top {k} met what customers did next", _records(metrics), [*parts, "method", "users", *measured]
+    )
+    stated = differences.assign(
+        value=[
+            f"{difference:+.4f} ({lower:+.4f} to {upper:+.4f})"
+            for difference, lower, upper in differences[["difference", "lower_bound", "upper_bound"]].to_numpy()
+        ]
+    ).pivot(index=[*parts, "method"], columns="metric", values="value")
+    shown = [metric for metric in ACCURACY if metric in stated]
+    print_table(
+        f"How much more the model's top {k} has than each baseline's (95 % intervals)",
+        _records(stated[shown].reset_index()),
+    )
 
 
 def print_recommendations(answer: Recommendations) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from models_ml.selection import SweepRecord
     from models_ml.training import TrainingResult
 
-LATEST_ONLY = ("evaluation_pairs", "evaluation_candidates", "candidates")
+LATEST_ONLY = ("evaluation_pairs", "evaluation_products", "evaluation_candidates", "candidates")
 """Tables of schema ml that hold the lists of the newest run alone; its figures are kept for every run."""
 
 
@@ -46,7 +46,7 @@ class TrainingSummary:
     """Windows and baselines that were not evaluated, and why."""
 
     metrics: pd.DataFrame
-    """Rows of ml.ranking_metrics of this run."""
+    """Rows of ml.ranking_metrics of this run about all known customers and products."""
 
     fit_seconds: float
     """Seconds that fitting the serving model took."""
@@ -96,7 +96,7 @@ def train(
         sweeps=card.sweeps,
         sweeps_reason=result.sweeps_reason,
         skipped=result.skipped,
-        metrics=result.ranking_metrics.to_pandas(),
+        metrics=pd.DataFrame(card.metrics, columns=result.ranking_metrics.schema.names),
         fit_seconds=result.fitted.fit_seconds,
         seconds=time.perf_counter() - started,
     )
@@ -144,7 +144,9 @@ def _write_result(settings: Settings, manifest: DatasetManifest, result: "Traini
         _insert(connection, "dataset_versions", _version_row(settings, manifest), known="or ignore")
         _insert(connection, "model_runs", result.run_row(artifact.relative_to(settings.warehouse), is_serving=True))
         _insert(connection, "ranking_metrics", result.ranking_metrics)
+        _insert(connection, "metric_differences", result.metric_differences)
         _insert(connection, "evaluation_pairs", result.evaluation_pairs)
+        _insert(connection, "evaluation_products", result.evaluation_products)
         _insert(connection, "evaluation_candidates", result.evaluation_candidates)
         _insert(connection, "candidates", result.candidates)
 

@@ -78,12 +78,26 @@ create table if not exists ml.model_runs (
 );
 
 create table if not exists ml.ranking_metrics (
-    run_id varchar not null, as_of_name varchar not null, method varchar not null, k integer not null,
-    users bigint not null, precision double, recall double, ndcg double
+    run_id varchar not null, as_of_name varchar not null, method varchar not null,
+    segment varchar not null, segment_value varchar not null, k integer not null, users bigint not null,
+    precision double, recall double, ndcg double, map double, hit_rate double,
+    coverage double, novelty double, long_tail_share double
+);
+
+create table if not exists ml.metric_differences (
+    run_id varchar not null, as_of_name varchar not null, method varchar not null,
+    segment varchar not null, segment_value varchar not null, metric varchar not null, k integer not null,
+    users bigint not null, difference double not null, lower_bound double not null, upper_bound double not null
 );
 
 create table if not exists ml.evaluation_pairs (
-    run_id varchar not null, as_of_name varchar not null, user_id varchar not null, product_id varchar not null
+    run_id varchar not null, as_of_name varchar not null, user_id varchar not null, product_id varchar not null,
+    activity varchar, customer varchar not null, product varchar not null, category varchar not null
+);
+
+create table if not exists ml.evaluation_products (
+    run_id varchar not null, as_of_name varchar not null, product_id varchar not null,
+    customer_share double not null, is_long_tail boolean not null
 );
 
 create table if not exists ml.evaluation_candidates (

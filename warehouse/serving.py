@@ -92,15 +92,28 @@ class ServingCopy:
         """Rows of `dim_products` for the given ids; ids that do not exist are left out."""
         return self._frame("select * from dim_products where product_id in (select unnest(?))", product_ids)
 
-    def metrics(self) -> pd.DataFrame:
-        """Ranking metrics of the serving model beside its baselines; columns of `eval_ranking_metrics`."""
+    def metrics(self, segment: str = "all") -> pd.DataFrame:
+        """Ranking metrics of the serving model beside its baselines; columns of `eval_ranking_metrics`.
+
+        Args:
+            segment: By what customers or products are told apart: all (by nothing), activity, customer, product or
+                category.
+        """
+        return self._of_serving_run("eval_ranking_metrics", segment)
+
+    def metric_differences(self, segment: str = "all") -> pd.DataFrame:
+        """How much better the serving model is than its baselines; columns of `eval_metric_differences`."""
+        return self._of_serving_run("eval_metric_differences", segment)
+
+    def _of_serving_run(self, table: str, segment: str) -> pd.DataFrame:
         return self._frame(
-            """
+            f"""
             select *
-            from eval_ranking_metrics
-            where run_id = (select max(run_id) from eval_model_runs where is_serving)
-            order by as_of_name, k, method
-            """
+            from {table}
+            where run_id = (select max(run_id) from eval_model_runs where is_serving) and segment = ?
+            order by as_of_name, segment_value, k, method
+            """,
+            segment,
         )
 
     def model_runs(self) -> pd.DataFrame:

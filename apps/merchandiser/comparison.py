@@ -5,6 +5,8 @@ import pandas as pd
 MODEL = "als"
 METHODS = {
     MODEL: "This model",
+    "item_item": "Item-item",
+    "recent_popularity": "Recent popularity",
     "popularity": "Popularity",
     "oracle": "Best possible",
 }
@@ -39,3 +41,18 @@ def lift(compared: pd.DataFrame, metric: str, k: int) -> tuple[float, float]:
     at_k = compared[(compared["metric"] == metric) & (compared["k"] == k)].set_index("method")["value"]
     model, baseline = at_k.get(METHODS[MODEL], float("nan")), at_k.get(METHODS["popularity"], float("nan"))
     return float(model), float(model / baseline - 1) if baseline else float("nan")
+
+
+def certainty(differences: pd.DataFrame, k: int) -> pd.DataFrame:
+    """How sure it is that the model is better at one cut-off, a row for each baseline (columns `method`, `METRICS`).
+
+    `differences` are rows of `eval_metric_differences`; a metric reads like `+0.0301 (+0.0212 to +0.0390)`.
+    """
+    at_k = differences[(differences["k"] == k) & differences["metric"].isin(METRICS)]
+    texts = [
+        f"{difference:+.4f} ({lower:+.4f} to {upper:+.4f})"
+        for difference, lower, upper in at_k[["difference", "lower_bound", "upper_bound"]].to_numpy()
+    ]
+    named = at_k.assign(method=at_k["method"].map(lambda method: METHODS.get(method, method)), text=texts)
+    wide = named.pivot(index="method", columns="metric", values="text").rename(columns=METRICS)
+    return wide.reindex(columns=list(METRICS.values())).reset_index()

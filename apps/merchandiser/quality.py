@@ -4,14 +4,20 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from apps.merchandiser.comparison import METRICS, as_table, compare, lift
+from apps.merchandiser.comparison import METRICS, as_table, certainty, compare, lift
 from apps.merchandiser.live import live_copy
 from apps.merchandiser.tables import count_column, instant_column, metric_column
 from warehouse.serving import ServingCopy
 
 CUT_OFF = 10
 CHART_HEIGHT = 300
-COLORS = {"This model": "#0f766e", "Popularity": "#94a3b8", "Best possible": "#e2e8f0"}
+COLORS = {
+    "This model": "#0f766e",
+    "Item-item": "#64748b",
+    "Recent popularity": "#7dd3fc",
+    "Popularity": "#94a3b8",
+    "Best possible": "#e2e8f0",
+}
 OTHER_COLOR = "#d97706"
 
 
@@ -55,6 +61,22 @@ def show_ranking(compared: pd.DataFrame) -> None:
         hide_index=True,
         alt="Ranking metrics of each method",
         column_config={name: metric_column(name) for name in table.columns if name != "method"} | {"method": "Method"},
+    )
+
+
+def show_certainty(differences: pd.DataFrame) -> None:
+    """Show by how much the live model is better than each baseline, and how sure that is."""
+    if differences.empty:
+        return
+    st.caption(
+        f"How much more the model has than each of the others at {CUT_OFF} products shown. In brackets between what it "
+        "may lie with other customers of the kind (95 %): without zero in there, the difference is more than chance."
+    )
+    st.dataframe(
+        certainty(differences, CUT_OFF),
+        hide_index=True,
+        alt="How sure the differences are",
+        column_config={"method": "Compared with"},
     )
 
 
@@ -129,5 +151,6 @@ live = live_copy()
 ranking = compare(live.metrics())
 show_live(live, ranking)
 show_ranking(ranking)
+show_certainty(live.metric_differences())
 show_runs(live.model_runs())
 show_accounting(live.accounting())

@@ -18,8 +18,16 @@ from orchestration.training import TrainingSummary, train
 TABLES = {
     "dataset_versions": "What a model was trained on, by content hash. One row per dataset version.",
     "model_runs": "Every training run with its settings and artifact. One row per run.",
-    "ranking_metrics": "Ranking metrics as the trainer computed them. One row per run, window, method and cut-off.",
+    "ranking_metrics": (
+        "Ranking metrics as the trainer computed them. "
+        "One row per run, window, method, segment, segment value and cut-off."
+    ),
+    "metric_differences": (
+        "How much better the model is than each baseline, with 95 % intervals. "
+        "One row per run, window, method, segment, segment value, metric and cut-off."
+    ),
     "evaluation_pairs": "What was relevant in the newest run's evaluation. One row per window, customer and product.",
+    "evaluation_products": "What the newest run could have listed. One row per window and product.",
     "evaluation_candidates": "The newest run's test lists. One row per window, method, customer and rank.",
     "candidates": "Products worth recommending, with reasons. One row per customer and rank.",
 }
@@ -53,7 +61,7 @@ def _metadata(summary: TrainingSummary) -> dict[str, dg.MetadataValue | str | in
     plotted = {
         f"{row['method']}_{name}_at_{row['k']}": float(row[name])
         for row in test.to_dict("records")
-        for name in ("precision", "recall", "ndcg")
+        for name in ("precision", "recall", "ndcg", "map", "hit_rate", "coverage", "novelty", "long_tail_share")
     }
     return {
         "run_id": summary.run_id,

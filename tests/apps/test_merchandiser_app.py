@@ -199,7 +199,7 @@ def test_quality_shows_the_live_model_beside_its_baselines(open_app: OpenApp, co
     app = open_app()
     app.switch_page("quality.py").run()
     assert not app.exception
-    ranking, runs, feeds = (table.value for table in app.dataframe)
+    ranking, certainty, runs, feeds = (table.value for table in app.dataframe)
     published = copy.metrics()
     model = published[(published["method"] == "als") & (published["as_of_name"] == "test")].set_index("k")
     shown = ranking.set_index("method").loc["This model"]
@@ -207,7 +207,11 @@ def test_quality_shows_the_live_model_beside_its_baselines(open_app: OpenApp, co
         assert shown[f"Precision@{k}"] == pytest.approx(model.loc[k, "precision"])
         assert shown[f"Recall@{k}"] == pytest.approx(model.loc[k, "recall"])
         assert shown[f"NDCG@{k}"] == pytest.approx(model.loc[k, "ndcg"])
-    assert {"Popularity", "This model"} <= set(ranking["method"])
+    assert {"Popularity", "Item-item", "This model"} <= set(ranking["method"])
+    differences = copy.metric_differences()
+    rows = differences[(differences["metric"] == "ndcg") & (differences["k"] == 10)].set_index("method")
+    shown_difference = certainty.set_index("method").loc["Popularity", "NDCG"]
+    assert shown_difference.startswith(f"{rows.loc['popularity', 'difference']:+.4f} (")
     assert runs["run_id"].iloc[0] == copy.published.run_id
     assert list(feeds["feed"]) == list(copy.accounting()["feed"])
     assert (feeds["lines"] == feeds["loaded"] + feeds["rejected"]).all()

@@ -9,6 +9,7 @@ import pytest
 
 from orchestration.dbt import PROJECT_DIR, dbt_executable
 from tests.e2e.conftest import Recomart
+from tests.e2e.test_bad_input import expect_one_line
 from warehouse.database import reader
 from warehouse.demo.truth import Planted
 from warehouse.settings import Settings
@@ -108,10 +109,26 @@ def test_the_model_beats_popularity_and_the_truth_beats_the_model(demo_warehouse
     ndcg = dict(
         ask(
             demo_warehouse,
-            "select method, ndcg from marts.eval_ranking_metrics where as_of_name = 'test' and k = 20",
+            "select method, ndcg from marts.eval_ranking_metrics "
+            "where as_of_name = 'test' and segment = 'all' and k = 20",
         )
     )
     assert ndcg["popularity"] * 1.05 < ndcg["als"] < ndcg["oracle"]
+    assert {"recent_popularity", "item_item"} < ndcg.keys()
+
+
+def test_evaluate_tells_segments_and_intervals(demo_warehouse: Settings, recomart: Recomart) -> None:
+    everything = recomart.json("evaluate", "--warehouse", demo_warehouse.warehouse)
+    assert {row["k"] for row in everything["metrics"]} == {5, 10, 20}
+    assert {row["segment_value"] for row in everything["segments"]["customer"]["metrics"]} == {"known", "new"}
+    assert everything["segments"].keys() == {"activity", "customer", "product", "category"}
+    for row in everything["differences"]:
+        assert row["lower_bound"] <= row["difference"] <= row["upper_bound"], row
+    printed = recomart("evaluate", "-k", "5", "--by", "customer", "--warehouse", demo_warehouse.warehouse).stdout
+    assert "top 5" in printed
+    assert {"als", "popularity", "recent_popularity", "item_item", "oracle", "new"} <= set(printed.split())
+    refused = recomart("evaluate", "-k", "7", "--warehouse", demo_warehouse.warehouse)
+    expect_one_line(refused, "nothing is measured at --k 7", "5, 10, 20")
 
 
 def test_every_customer_is_offered_a_full_list_of_products_they_have_not_bought(demo_warehouse: Settings) -> None:

@@ -4,10 +4,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from models_ml.baselines import Oracle
 from models_ml.config import TrainConfig
 from models_ml.dataset import Dataset
 from models_ml.sparse import Csr
-from models_ml.training import Oracle, TrainingResult, train
+from models_ml.training import TrainingResult, train
 from tests.models_ml.made_up import csr, factor_table, feature_rows, interaction_rows, pair_rows
 
 WINDOWS = {"validation": (0.8, 0.9), "test": (0.9, 1.0), "now": (1.0, 1.0)}

@@ -1,11 +1,22 @@
-"""Metrics against numbers worked out by hand and a plain second implementation."""
+"""Metrics against numbers worked out by hand, a plain second implementation, and an independent library."""
 
 import math
 
+import ir_measures
+import numpy as np
 import pytest
 import torch
+from ir_measures import AP, P, R, ScoredDoc, Success, nDCG
 
-from models_ml.metrics import ranking_metrics
+from models_ml.metrics import (
+    ACCURACY,
+    accuracy,
+    coverage,
+    exposure,
+    long_tail,
+    ranking_metrics,
+    self_information,
+)
 
 
 def test_numbers_worked_out_by_hand() -> None:
@@ -16,9 +27,12 @@ def test_numbers_worked_out_by_hand() -> None:
     assert at_2.recall == pytest.approx((1 / 2 + 1 / 5) / 2)
     second, third = 1 / math.log2(3), 1 / math.log2(4)
     assert at_2.ndcg == pytest.approx((1 / (1 + second) + second / (1 + second)) / 2)
+    assert at_2.map == pytest.approx((1 / 2 + (1 / 2) / 2) / 2)
+    assert at_2.hit_rate == 1
     assert at_3.precision == pytest.approx((2 / 3 + 1 / 3) / 2)
     assert at_3.recall == pytest.approx((1 + 1 / 5) / 2)
     assert at_3.ndcg == pytest.approx(((1 + third) / (1 + second) + second / (1 + second + third)) / 2)
+    assert at_3.map == pytest.approx(((1 + 2 / 3) / 2 + (1 / 2) / 3) / 2)
 
 
 def test_a_plain_second_implementation_agrees() -> None:
@@ -27,7 +41,7 @@ def test_a_plain_second_implementation_agrees() -> None:
     wanted = torch.rand((200, 50), generator=generator) < 0.08
     hits = wanted.gather(1, ranked)
     for metrics in ranking_metrics(hits, wanted.sum(1), (1, 5, 10, 20)):
-        k, precision, recall, ndcg = metrics.k, [], [], []
+        k, precision, recall, ndcg, average, hit = metrics.k, [], [], [], [], []
         for products, row in zip(ranked.tolist(), wanted, strict=True):
             relevant = set(torch.nonzero(row).flatten().tolist())
             if relevant:
@@ -37,18 +51,74 @@ def test_a_plain_second_implementation_agrees() -> None:
                 precision.append(sum(found) / k)
                 recall.append(sum(found) / len(relevant))
                 ndcg.append(gain / ideal)
+                precisions = [sum(found[: rank + 1]) / (rank + 1) for rank, is_hit in enumerate(found) if is_hit]
+                average.append(sum(precisions) / min(k, len(relevant)))
+                hit.append(any(found))
         assert metrics.users == len(ndcg)
         assert metrics.left_out == 200 - len(ndcg)
         assert metrics.precision == pytest.approx(sum(precision) / len(ndcg))
         assert metrics.recall == pytest.approx(sum(recall) / len(ndcg))
         assert metrics.ndcg == pytest.approx(sum(ndcg) / len(ndcg))
+        assert metrics.map == pytest.approx(sum(average) / len(ndcg))
+        assert metrics.hit_rate == pytest.approx(sum(hit) / len(ndcg))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_customers_metrics_are_those_of_an_independent_library(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    users, products, depth = int(rng.integers(1, 40)), int(rng.integers(20, 80)), int(rng.integers(1, 25))
+    ranked = rng.random((users, products)).argsort(1)[:, :depth]
+    wanted = rng.random((users, products)) < rng.uniform(0.02, 0.6)
+    wanted[np.arange(users), rng.integers(0, products, users)] = True
+    relevant = torch.from_numpy(wanted.sum(1))
+    cutoffs = (1, 5, 10, 20)
+    rows, ranks = torch.nonzero(torch.from_numpy(np.take_along_axis(wanted, ranked, 1)), as_tuple=True)
+    ours = accuracy(rows, ranks, relevant, cutoffs)
+    # The library divides average precision by all that is relevant, also where the list has no room for it.
+    room = torch.minimum(relevant[:, None], torch.tensor(cutoffs)).double() / relevant[:, None]
+    ours[:, :, ACCURACY.index("map")] *= room
+    truth = [ir_measures.Qrel(f"u{user}", f"p{product}", 1) for user, product in zip(*np.nonzero(wanted), strict=True)]
+    run = [
+        ScoredDoc(f"u{user}", f"p{product}", float(depth - rank))
+        for user, row in enumerate(ranked)
+        for rank, product in enumerate(row)
+    ]
+    measures = {
+        measure @ k: (place, column)
+        for place, k in enumerate(cutoffs)
+        for column, measure in enumerate((P, R, nDCG, AP, Success))
+    }
+    theirs = torch.full_like(ours, torch.nan)
+    for value in ir_measures.iter_calc(list(measures), truth, run):
+        theirs[(int(value.query_id[1:]), *measures[value.measure])] = value.value
+    torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
 def test_lists_shorter_than_the_cutoff_count_what_they_hold() -> None:
     (metrics,) = ranking_metrics(torch.tensor([[True, True]]), torch.tensor([2]), [10])
     assert (metrics.precision, metrics.recall, metrics.ndcg) == pytest.approx((0.2, 1.0, 1.0))
+    assert (metrics.map, metrics.hit_rate) == (1.0, 1.0)
 
 
 def test_without_anything_relevant_the_means_are_zero() -> None:
     (metrics,) = ranking_metrics(torch.zeros((3, 5), dtype=torch.bool), torch.zeros(3, dtype=torch.int64), [5])
-    assert (metrics.users, metrics.left_out, metrics.precision, metrics.recall, metrics.ndcg) == (0, 3, 0, 0, 0)
+    assert (metrics.users, metrics.left_out) == (0, 3)
+    assert {getattr(metrics, name) for name in ACCURACY} == {0.0}
+
+
+def test_exposure_is_what_lists_show_whatever_is_relevant() -> None:
+    positions = torch.tensor([[0, 1, 2], [0, -1, -1], [-1, -1, -1]])
+    information, is_long_tail = self_information(torch.tensor([4, 2, 0]), 8), torch.tensor([False, False, True])
+    assert information.tolist() == [1, 2, 3]
+    at_2, at_3 = (exposure(positions, information, is_long_tail, k).tolist() for k in (2, 3))
+    assert at_2 == [[1.5, 0], [1, 0], [0, 0]]
+    assert at_3 == [[2, pytest.approx(1 / 3)], [1, 0], [0, 0]]
+    assert [coverage(positions, 4, k) for k in (1, 2, 3)] == [0.25, 0.5, 0.75]
+
+
+def test_the_head_is_the_fewest_products_with_the_share() -> None:
+    customers = torch.tensor([1, 5, 0, 3, 1])
+    assert long_tail(customers, 0.8).tolist() == [True, False, True, False, True]
+    assert long_tail(customers, 0.81).tolist() == [False, False, True, False, True]
+    assert long_tail(customers, 1.0).tolist() == [False, False, True, False, False]
+    assert long_tail(torch.tensor([7]), 0.8).tolist() == [False]

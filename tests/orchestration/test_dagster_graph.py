@@ -70,7 +70,8 @@ def test_the_second_run_adds_no_row(runs: list[dg.ExecuteInProcessResult]) -> No
         }
 
     first, second = (rows(run) for run in runs)
-    grows_with_every_run = {"ml/model_runs", "ml/ranking_metrics", "marts/eval_model_runs", "serving/published_copy"}
+    figures = {"ml/ranking_metrics", "ml/metric_differences", "marts/eval_metric_differences"}
+    grows_with_every_run = {"ml/model_runs", *figures, "marts/eval_model_runs", "serving/published_copy"}
     assert {name for name in first if first[name] != second[name]} <= grows_with_every_run
 
 
@@ -106,10 +107,8 @@ def test_the_job_publishes_what_the_command_line_would(
 ) -> None:
     assert runs[1].success
     by_dagster, by_command = current(settings), current(demo_warehouse)
-    assert by_dagster.rows | {"eval_model_runs": 0, "eval_ranking_metrics": 0} == by_command.rows | {
-        "eval_model_runs": 0,
-        "eval_ranking_metrics": 0,
-    }
+    of_each_run = dict.fromkeys(("eval_model_runs", "eval_ranking_metrics", "eval_metric_differences"), 0)
+    assert by_dagster.rows | of_each_run == by_command.rows | of_each_run
     hashes = []
     for warehouse in (settings, demo_warehouse):
         with reader(warehouse) as connection:

@@ -1,18 +1,31 @@
+{%- set of_customers = "segment in ('all', 'activity', 'customer')" -%}
 with runs as (
 
     select run_id, trained_at from {{ source('ml', 'model_runs') }}
 
 ),
 
-relevant_pairs as (
+pairs as (
 
-    select run_id, as_of_name, user_id, product_id from {{ source('ml', 'evaluation_pairs') }}
+    select * from {{ source('ml', 'evaluation_pairs') }}
 
 ),
 
 candidates as (
 
     select * from {{ source('ml', 'evaluation_candidates') }}
+
+),
+
+products as (
+
+    select
+        run_id,
+        as_of_name,
+        product_id,
+        -ln(customer_share) / ln(2.0) as self_information,
+        case when is_long_tail then 1.0 else 0.0 end as is_long_tail
+    from {{ source('ml', 'evaluation_products') }}
 
 ),
 
@@ -36,15 +49,46 @@ ideal_gains as (
 
 ),
 
-users as (
+-- Relevant pairs once for every segment that they are in. New customers stand by themselves.
+relevant_pairs as (
 
     select
         run_id,
         as_of_name,
         user_id,
+        product_id,
+        'all' as segment,
+        'all' as segment_value
+    from pairs
+    where customer = 'known'
+    {%- for segment in ['activity', 'customer', 'product', 'category'] %}
+    union all
+    select
+        run_id,
+        as_of_name,
+        user_id,
+        product_id,
+        '{{ segment }}' as segment,
+        {{ segment }} as segment_value
+    from pairs
+    {%- if segment != 'customer' %}
+    where customer = 'known'
+    {%- endif %}
+    {%- endfor %}
+
+),
+
+users as (
+
+    select
+        run_id,
+        as_of_name,
+        segment,
+        segment_value,
+        user_id,
         count(*) as relevant_count
     from relevant_pairs
-    group by run_id, as_of_name, user_id
+    group by run_id, as_of_name, segment, segment_value, user_id
 
 ),
 
@@ -54,8 +98,20 @@ hits as (
         candidates.run_id,
         candidates.as_of_name,
         candidates.method,
+        relevant_pairs.segment,
+        relevant_pairs.segment_value,
         candidates.user_id,
-        candidates.rank
+        candidates.rank,
+        row_number() over (
+            partition by
+                candidates.run_id,
+                candidates.as_of_name,
+                candidates.method,
+                relevant_pairs.segment,
+                relevant_pairs.segment_value,
+                candidates.user_id
+            order by candidates.rank
+        ) * 1.0 / candidates.rank as precision_at_hit
     from candidates
     inner join relevant_pairs
         on candidates.run_id = relevant_pairs.run_id
@@ -71,19 +127,44 @@ gains as (
         hits.run_id,
         hits.as_of_name,
         hits.method,
+        hits.segment,
+        hits.segment_value,
         hits.user_id,
         cut_offs.k,
         count(*) as hit_count,
-        {{ exact_sum(discount('hits.rank')) }} as gain
+        {{ exact_sum(discount('hits.rank')) }} as gain,
+        {{ exact_sum('hits.precision_at_hit') }} as precisions
     from hits
     inner join cut_offs on hits.rank <= cut_offs.k
-    group by hits.run_id, hits.as_of_name, hits.method, hits.user_id, cut_offs.k
+    group by
+        hits.run_id, hits.as_of_name, hits.method, hits.segment, hits.segment_value, hits.user_id, cut_offs.k
 
 ),
 
 methods as (
 
     select distinct run_id, as_of_name, method from candidates
+
+),
+
+-- What each list shows, whatever is relevant.
+shown as (
+
+    select
+        candidates.run_id,
+        candidates.as_of_name,
+        candidates.method,
+        candidates.user_id,
+        cut_offs.k,
+        {{ exact_sum('products.self_information') }} / count(*) as novelty,
+        {{ exact_sum('products.is_long_tail') }} / count(*) as long_tail_share
+    from candidates
+    inner join cut_offs on candidates.rank <= cut_offs.k
+    inner join products
+        on candidates.run_id = products.run_id
+        and candidates.as_of_name = products.as_of_name
+        and candidates.product_id = products.product_id
+    group by candidates.run_id, candidates.as_of_name, candidates.method, candidates.user_id, cut_offs.k
 
 ),
 
@@ -94,10 +175,16 @@ per_user as (
         methods.run_id,
         methods.as_of_name,
         methods.method,
+        users.segment,
+        users.segment_value,
         cut_offs.k,
         coalesce(gains.hit_count, 0) * 1.0 / cut_offs.k as precision,
         coalesce(gains.hit_count, 0) * 1.0 / users.relevant_count as recall,
-        coalesce(gains.gain, 0) / ideal_gains.ideal_gain as ndcg
+        coalesce(gains.gain, 0) / ideal_gains.ideal_gain as ndcg,
+        coalesce(gains.precisions, 0) / ideal_gains.hits as map,
+        case when gains.hit_count > 0 then 1.0 else 0.0 end as hit_rate,
+        coalesce(shown.novelty, 0) as novelty,
+        coalesce(shown.long_tail_share, 0) as long_tail_share
     from methods
     inner join users on methods.run_id = users.run_id and methods.as_of_name = users.as_of_name
     cross join cut_offs
@@ -107,26 +194,122 @@ per_user as (
         on methods.run_id = gains.run_id
         and methods.as_of_name = gains.as_of_name
         and methods.method = gains.method
+        and users.segment = gains.segment
+        and users.segment_value = gains.segment_value
         and users.user_id = gains.user_id
         and cut_offs.k = gains.k
+    left join shown
+        on methods.run_id = shown.run_id
+        and methods.as_of_name = shown.as_of_name
+        and methods.method = shown.method
+        and users.user_id = shown.user_id
+        and cut_offs.k = shown.k
 
 ),
 
+means as (
+
+    select
+        run_id,
+        as_of_name,
+        method,
+        segment,
+        segment_value,
+        k,
+        count(*) as users
+        {%- for metric in ['precision', 'recall', 'ndcg', 'map', 'hit_rate', 'novelty', 'long_tail_share'] %},
+        {{ exact_sum(metric) }} / count(*) as {{ metric }}
+        {%- endfor %}
+    from per_user
+    group by run_id, as_of_name, method, segment, segment_value, k
+
+),
+
+catalog_sizes as (
+
+    select
+        run_id,
+        as_of_name,
+        count(*) as product_count
+    from products
+    group by run_id, as_of_name
+
+),
+
+-- The best place that each product has in anybody's list: it is covered from that length on.
+best_places as (
+
+    select
+        candidates.run_id,
+        candidates.as_of_name,
+        candidates.method,
+        users.segment,
+        users.segment_value,
+        candidates.product_id,
+        min(candidates.rank) as rank
+    from candidates
+    inner join users
+        on candidates.run_id = users.run_id
+        and candidates.as_of_name = users.as_of_name
+        and candidates.user_id = users.user_id
+    where users.{{ of_customers }}
+    group by
+        candidates.run_id, candidates.as_of_name, candidates.method, users.segment, users.segment_value,
+        candidates.product_id
+
+),
+
+covered as (
+
+    select
+        best_places.run_id,
+        best_places.as_of_name,
+        best_places.method,
+        best_places.segment,
+        best_places.segment_value,
+        cut_offs.k,
+        count(*) as product_count
+    from best_places
+    inner join cut_offs on best_places.rank <= cut_offs.k
+    group by
+        best_places.run_id, best_places.as_of_name, best_places.method, best_places.segment, best_places.segment_value,
+        cut_offs.k
+
+),
+
+-- A list as a whole shows nothing about some products of it: segments of products have no exposure.
 final as (
 
     select
-        per_user.run_id,
+        means.run_id,
         runs.trained_at,
-        per_user.as_of_name,
-        per_user.method,
-        per_user.k,
-        count(*) as users,
-        {{ exact_sum('per_user.precision') }} / count(*) as precision,
-        {{ exact_sum('per_user.recall') }} / count(*) as recall,
-        {{ exact_sum('per_user.ndcg') }} / count(*) as ndcg
-    from per_user
-    inner join runs on per_user.run_id = runs.run_id
-    group by per_user.run_id, runs.trained_at, per_user.as_of_name, per_user.method, per_user.k
+        means.as_of_name,
+        means.method,
+        means.segment,
+        means.segment_value,
+        means.k,
+        means.users,
+        means.precision,
+        means.recall,
+        means.ndcg,
+        means.map,
+        means.hit_rate,
+        case
+            when means.{{ of_customers }}
+                then coalesce(covered.product_count, 0) * 1.0 / catalog_sizes.product_count
+        end as coverage,
+        case when means.{{ of_customers }} then means.novelty end as novelty,
+        case when means.{{ of_customers }} then means.long_tail_share end as long_tail_share
+    from means
+    inner join runs on means.run_id = runs.run_id
+    inner join catalog_sizes on means.run_id = catalog_sizes.run_id and means.as_of_name = catalog_sizes.as_of_name
+    left join covered
+        on means.run_id = covered.run_id
+        and means.as_of_name = covered.as_of_name
+        and means.method = covered.method
+        and means.segment = covered.segment
+        and means.segment_value = covered.segment_value
+        and means.k = covered.k
 
 )
 

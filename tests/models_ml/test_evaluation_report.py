@@ -1,0 +1,157 @@
+"""What an evaluation says of each part of the customers and products, and how sure the differences are."""
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from models_ml.baselines import Oracle
+from models_ml.config import TrainConfig
+from models_ml.dataset import Dataset
+from models_ml.evaluation_report import EvaluationReport
+from models_ml.segments import SEGMENTS
+from models_ml.training import TrainingResult, train
+from tests.models_ml.made_up import feature_rows, interaction_rows, pair_rows
+
+HISTORIES = [
+    *[("busy", f"p{product}", 1.0, True) for product in range(6)],
+    ("calm", "p0", 1.0, True),
+    ("calm", "p1", 1.0, False),
+]
+RELEVANT = [
+    ("busy", "fresh", True),
+    ("calm", "p2", True),
+    ("calm", "p3", True),
+    ("calm", "p4", True),
+    ("new", "p0", False),
+    ("new", "unheard", False),
+]
+CATEGORIES = {"fresh": "mugs", "p0": "mugs", "p2": "pans", "p3": "pans", "p4": "zips"}
+
+
+@pytest.fixture(scope="module")
+def result(config: TrainConfig) -> TrainingResult:
+    """Two known customers, of whom one has many products, and a new one."""
+    catalog = {**{f"p{product}": 2.0 for product in range(6)}, "fresh": 0.0}
+    dataset = Dataset.of(
+        pa.concat_tables([interaction_rows("test", 90, HISTORIES), interaction_rows("now", 100, HISTORIES)]),
+        feature_rows("test", catalog, recent_popularity=catalog, category=CATEGORIES),
+        pair_rows("test", RELEVANT),
+    )
+    settings = {"activity_cuts": (5,), "largest_categories": 2, "bootstrap_resamples": 200}
+    return train(dataset, config.model_copy(update=settings), "run")
+
+
+def rows(result: TrainingResult, method: str, k: int) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return a method's metrics at `k` by segment and value."""
+    return {
+        (row["segment"], row["segment_value"]): row
+        for row in result.ranking_metrics.to_pylist()
+        if (row["method"], row["k"]) == (method, k)
+    }
+
+
+def test_every_pair_says_which_segments_it_is_in(result: TrainingResult) -> None:
+    labels = {(row["user_id"], row["product_id"]): row for row in result.evaluation_pairs.to_pylist()}
+    assert labels.keys() == {(user, product) for user, product, _ in RELEVANT}
+    assert {pair: tuple(row[name] for name in SEGMENTS) for pair, row in labels.items()} == {
+        ("busy", "fresh"): ("5+", "known", "new", "mugs"),
+        ("calm", "p2"): ("1-4", "known", "known", "pans"),
+        ("calm", "p3"): ("1-4", "known", "known", "pans"),
+        ("calm", "p4"): ("1-4", "known", "known", "(other)"),
+        ("new", "p0"): (None, "new", "known", "mugs"),
+        ("new", "unheard"): (None, "new", "new", "(unknown)"),
+    }
+
+
+def test_a_segment_counts_its_own_pairs_in_whole_lists(result: TrainingResult) -> None:
+    # Popularity offers busy nothing but fresh, calm the other four in order, and new p0 to p5 and fresh.
+    found = rows(result, "popularity", 5)
+    assert {key: row["users"] for key, row in found.items()} == {
+        ("all", "all"): 2,
+        ("activity", "1-4"): 1,
+        ("activity", "5+"): 1,
+        ("customer", "known"): 2,
+        ("customer", "new"): 1,
+        ("product", "known"): 1,
+        ("product", "new"): 1,
+        ("category", "mugs"): 1,
+        ("category", "pans"): 1,
+        ("category", "(other)"): 1,
+    }
+    assert found["all", "all"]["recall"] == 1
+    assert found["all", "all"]["precision"] == pytest.approx((1 / 5 + 3 / 5) / 2)
+    assert found["customer", "new"]["recall"] == 1 / 2
+    assert (found["category", "pans"]["precision"], found["category", "pans"]["map"]) == (2 / 5, 1)
+    assert found["category", "(other)"]["map"] == pytest.approx(1 / 3)
+    assert found["product", "new"]["ndcg"] == 1
+
+
+def test_only_segments_of_customers_have_exposure(result: TrainingResult) -> None:
+    for (segment, _), row in rows(result, "popularity", 5).items():
+        measured = [row[name] is not None for name in ("coverage", "novelty", "long_tail_share")]
+        assert measured == [segment in ("all", "activity", "customer")] * 3
+    found = rows(result, "popularity", 5)
+    # Of seven products p2 to p5 and fresh are offered, which one customer of two had or none; p5 ends the head.
+    assert found["all", "all"]["coverage"] == 5 / 7
+    assert found["all", "all"]["novelty"] == pytest.approx(1)
+    assert found["all", "all"]["long_tail_share"] == pytest.approx((1 + 2 / 5) / 2)
+
+
+def test_differences_are_between_the_means_and_inside_their_intervals(trained: TrainingResult) -> None:
+    metrics = {
+        (row["as_of_name"], row["method"], row["segment"], row["segment_value"], row["k"]): row
+        for row in trained.ranking_metrics.to_pylist()
+    }
+    differences = trained.metric_differences.to_pylist()
+    assert {row["method"] for row in differences} == {"popularity", "recent_popularity", "item_item", "oracle"}
+    for row in differences:
+        key = (row["segment"], row["segment_value"], row["k"])
+        model, other = (metrics["test", method, *key][row["metric"]] for method in ("als", row["method"]))
+        assert row["difference"] == pytest.approx(model - other)
+        assert row["lower_bound"] - 1e-9 <= row["difference"] <= row["upper_bound"] + 1e-9
+    by_popularity = {
+        (row["metric"], row["k"]): row
+        for row in differences
+        if (row["method"], row["segment"]) == ("popularity", "all")
+    }
+    assert by_popularity.keys() == {
+        (metric, k)
+        for metric in ("precision", "recall", "ndcg", "map", "hit_rate", "novelty", "long_tail_share")
+        for k in (5, 10, 20)
+    }
+    assert by_popularity["ndcg", 10]["lower_bound"] > 0
+
+
+def test_the_same_run_measures_the_same(
+    trained: TrainingResult, shop: Dataset, oracle: Oracle, config: TrainConfig
+) -> None:
+    again = train(shop, config, "run-1", oracle=oracle)
+    assert again.ranking_metrics == trained.ranking_metrics
+    assert again.metric_differences == trained.metric_differences
+
+
+def test_one_customer_with_one_product_is_measured(config: TrainConfig) -> None:
+    one = [("u", "p", 1.0, True)]
+    dataset = Dataset.of(
+        pa.concat_tables([interaction_rows("test", 90, one), interaction_rows("now", 100, one)]),
+        feature_rows("test", {"p": 1.0}),
+        pair_rows("test", [("u", "q", True)]),
+    )
+    result = train(dataset, config, "run")
+    assert {row["recall"] for row in result.ranking_metrics.to_pylist()} == {0.0}
+    assert {(row["lower_bound"], row["upper_bound"]) for row in result.metric_differences.to_pylist()} == {(0.0, 0.0)}
+
+
+def test_without_a_window_the_tables_are_empty_and_have_their_columns(config: TrainConfig) -> None:
+    now = interaction_rows("now", 100, HISTORIES)
+    report = EvaluationReport("run", Dataset.of(now, feature_rows("now", {}), pair_rows("test", [])), config, None)
+    assert report.window("test", 10) is None
+    assert all(table.num_rows == 0 and table.num_columns > 4 for table in report.tables.values())
+
+
+def test_no_more_customers_are_measured_than_set(shop: Dataset, config: TrainConfig) -> None:
+    few = config.model_copy(update={"evaluation_users": 25, "bootstrap_resamples": 10})
+    result = train(shop, few, "run")
+    users = {row["users"] for row in result.ranking_metrics.to_pylist() if row["as_of_name"] == "test"}
+    assert max(users) == 25
