@@ -7,11 +7,11 @@ from pydantic import ValidationError
 
 from models_ml.errors import ModelError
 from orchestration import console
-from orchestration.cli import bench, data, datasets, model, offers, whole
+from orchestration.cli import bench, benchmark, data, datasets, model, offers, whole
 from orchestration.cli.options import app
 from warehouse.errors import RecomartError
 
-__all__ = ["app", "bench", "data", "datasets", "main", "model", "offers", "whole"]
+__all__ = ["app", "bench", "benchmark", "data", "datasets", "main", "model", "offers", "whole"]
 
 
 def main() -> None:

@@ -1,0 +1,108 @@
+"""The `implicit` library's weighted ALS, with the best settings of a grid of its own.
+
+Its BLAS runs on one thread, as its documentation asks: it has threads of its own over rows.
+"""
+
+import os
+import time
+import warnings
+from itertools import product
+
+import numpy as np
+import scipy.sparse
+import torch
+from implicit.cpu.als import AlternatingLeastSquares
+from threadpoolctl import threadpool_limits
+
+from models_ml.config import TrainConfig
+from models_ml.evaluation import EvaluationWindow, Ranking
+from models_ml.sparse import Csr
+from orchestration.bench.ranking_figures import CurvePoint, RankingFigures, SplitFiles, measured, say
+from orchestration.resources import peak_memory_mib
+
+METHOD = "implicit"
+
+FACTORS = (64, 128, 256, 512)
+ALPHAS = (1.0, 3.0, 10.0, 30.0, 100.0)
+REGULARIZATIONS = (0.1, 1.0, 10.0, 30.0, 100.0, 300.0)
+ITERATIONS = 15
+MEASURED_EVERY = 3
+KEPT = 4
+"""Pairs of alpha and regularization, the best ones at the fewest factors, that are tried with more."""
+
+
+class _Fit:
+    """One training, measured every few iterations; measuring does not count as training."""
+
+    def __init__(
+        self, window: EvaluationWindow, config: TrainConfig, setting: dict[str, float], iterations: int
+    ) -> None:
+        self.window, self.config, self.every = window, config, MEASURED_EVERY if iterations == ITERATIONS else 1
+        self.curve: list[CurvePoint] = []
+        self.iterations: list[int] = []
+        self.spent = 0.0
+        self.model = AlternatingLeastSquares(
+            factors=int(setting["factors"]),
+            alpha=setting["alpha"],
+            regularization=setting["regularization"],
+            iterations=iterations,
+            num_threads=os.cpu_count(),
+            random_state=config.seed,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.model.fit(_matrix(window.interactions.strength), show_progress=False, callback=self._on_iteration)
+
+    def _on_iteration(self, iteration: int, seconds: float, _: object) -> None:
+        self.spent += seconds
+        if (iteration + 1) % self.every == 0:
+            ndcg = measured(METHOD, self.window, self.rank(), self.config).ndcg
+            self.curve.append(CurvePoint(seconds=self.spent, ndcg=ndcg))
+            self.iterations.append(iteration + 1)
+
+    def rank(self) -> Ranking:
+        """Return the lists of the window's customers."""
+        users = torch.from_numpy(np.asarray(self.model.user_factors)[self.window.users.numpy()])
+        return self.window.rank_factors(users, torch.from_numpy(np.asarray(self.model.item_factors)), self.config)
+
+
+def figures(files: SplitFiles, config: TrainConfig) -> RankingFigures:
+    """Pick the grid's best setting and number of iterations on the validation window; measure on the test window."""
+    threadpool_limits(1, "blas")
+    split = files.read(config)
+    started = time.perf_counter()
+    tried: list[tuple[float, int, dict[str, float]]] = []
+    pairs = list(product(ALPHAS, REGULARIZATIONS))
+    for factors in FACTORS:
+        for alpha, regularization in pairs:
+            setting = {"factors": factors, "alpha": alpha, "regularization": regularization}
+            fit = _Fit(split.validation, config, setting, ITERATIONS)
+            ndcg, iterations = max((point.ndcg, at) for point, at in zip(fit.curve, fit.iterations, strict=True))
+            tried.append((ndcg, iterations, setting))
+        tried.sort(key=lambda trial: -trial[0])
+        best = [trial[2] for trial in tried[:KEPT]]
+        pairs = list(dict.fromkeys((setting["alpha"], setting["regularization"]) for setting in best))
+        say(f"implicit: up to {factors} factors, best validation NDCG {tried[0][0]:.5f} with {tried[0][2]}")
+    tune_seconds = time.perf_counter() - started
+    _, iterations, setting = tried[0]
+    fit = _Fit(split.test, config, setting, iterations)
+    started = time.perf_counter()
+    ranking = fit.rank()
+    recommending = time.perf_counter() - started
+    return measured(METHOD, split.test, ranking, config).model_copy(
+        update={
+            "tune_seconds": tune_seconds,
+            "fit_seconds": fit.spent,
+            "recommend_seconds": recommending,
+            "peak_memory_mib": peak_memory_mib(),
+            "config": {**setting, "iterations": iterations},
+            "curve": fit.curve,
+        }
+    )
+
+
+def _matrix(strength: Csr) -> scipy.sparse.csr_matrix:
+    """Return the strengths as multiples of their mean, so that one grid suits all data."""
+    values = strength.values / strength.values.mean()
+    parts = (values.numpy(), strength.columns.numpy(), strength.row_starts.numpy())
+    return scipy.sparse.csr_matrix(parts, shape=(strength.n_rows, strength.n_columns))

@@ -1,0 +1,89 @@
+"""Our model, its ablations, and the baselines that every model is measured against."""
+
+import time
+
+from models_ml.als import AlsTrainer, fit
+from models_ml.baselines import BASELINES
+from models_ml.config import TrainConfig
+from models_ml.selection import pick
+from models_ml.tuning import tune
+from orchestration.bench.ranking_figures import CurvePoint, RankingFigures, SplitFiles, measured, say
+from orchestration.resources import peak_memory_mib
+
+
+def figures(files: SplitFiles, config: TrainConfig, tune_seconds: float) -> RankingFigures:
+    """Tune on the validation window, train on everything before the test window, and measure on it."""
+    split = files.read(config)
+    started = time.perf_counter()
+    if tune_seconds > 0:
+        tuned = tune(
+            split.validation,
+            config,
+            seconds=tune_seconds,
+            on_trial=lambda trial: say(f"als: trial {trial.number}, best validation NDCG {trial.best or 0:.5f}"),
+        )
+        config, picked = tuned.config, tuned.picked
+    else:
+        picked, _ = pick(split.validation, config, lambda _: None)
+    spent_tuning = time.perf_counter() - started
+    test, curve = split.test, list[CurvePoint]()
+    started = time.perf_counter()
+    trainer = AlsTrainer(test.interactions.strength, config, test.facts(config))
+    spent = time.perf_counter() - started
+    trends = trainer.facts.trends[:, None] ** picked.trend_power
+    evaluated = test.users.to(trainer.device)
+    for _ in range(picked.sweeps):
+        report = trainer.sweep()
+        spent += report.seconds
+        products = trainer.complete_product_factors() * trends
+        ranking = test.rank_factors(trainer.user_factors[evaluated], products, config)
+        curve.append(CurvePoint(seconds=spent, ndcg=test.measure(ranking, config.cutoffs)[0].ndcg))
+        say(f"als: sweep {report.sweep}, loss {report.loss:.4f}, test NDCG {curve[-1].ndcg:.5f}")
+    started = time.perf_counter()
+    model = trainer.finish(picked.trend_power)
+    users = model.user_factors(test.seen.to(trainer.device))
+    spent += time.perf_counter() - started
+    started = time.perf_counter()
+    ranking = test.rank_factors(users, model.offered_factors, config)
+    recommending = time.perf_counter() - started
+    return measured("als", test, ranking, config).model_copy(
+        update={
+            "tune_seconds": spent_tuning,
+            "fit_seconds": spent,
+            "recommend_seconds": recommending,
+            "peak_memory_mib": peak_memory_mib(),
+            "config": {"train": config.model_dump(), "sweeps": picked.sweeps, "trend_power": picked.trend_power},
+            "curve": curve,
+        }
+    )
+
+
+def baseline_figures(files: SplitFiles, config: TrainConfig) -> list[RankingFigures]:
+    """Measure the baselines."""
+    test = files.read(config).test
+    return [measured(name, test, rank(test, config), config) for name, rank in BASELINES.items()]
+
+
+def ablation_figures(files: SplitFiles, config: TrainConfig) -> list[RankingFigures]:
+    """Measure our model with tuned settings, but without content, without trends, and without both."""
+    split = files.read(config)
+    found = []
+    for method, change in (
+        ("als without content", {"content_customers": 0.0}),
+        ("als without trends", {"trend_powers": (0.0,)}),
+        ("als without both", {"content_customers": 0.0, "trend_powers": (0.0,)}),
+    ):
+        without = config.model_copy(update=change)
+        picked, _ = pick(split.validation, without, lambda _: None)
+        test = split.test
+        model = fit(
+            test.interactions.strength,
+            without,
+            picked.sweeps,
+            facts=test.facts(without),
+            trend_power=picked.trend_power,
+        )
+        users = model.user_factors(test.seen.to(model.product_factors.device))
+        found.append(measured(method, test, test.rank_factors(users, model.offered_factors, without), without))
+        say(f"{method}: test NDCG {found[-1].ndcg:.5f}")
+    return found

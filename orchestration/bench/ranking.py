@@ -1,0 +1,89 @@
+"""The benchmark of rankings: our model and others on one split, each in a process of its own."""
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import ParamSpec, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from models_ml.config import TrainConfig
+from orchestration.bench.contenders import implicit_als, our_als
+from orchestration.bench.ranking_figures import RankingFigures, SplitFiles
+from warehouse.errors import RecomartError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LIBRARIES = {"implicit": implicit_als.figures}
+"""What our model can be compared with."""
+
+
+class Comparison(BaseModel):
+    """Our model beside another one."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    against: str
+    ndcg_gain: float
+    """How much higher our NDCG is, as a share of the other's."""
+
+    seconds_to_its_ndcg: float | None
+    """Training that our model needs for the other's NDCG; None when it does not get there."""
+
+    share_of_its_seconds: float | None
+    """That, as a share of the training that the other needs."""
+
+
+class RankingBench(BaseModel):
+    """Everybody's figures."""
+
+    model_config = ConfigDict(frozen=True)
+
+    figures: list[RankingFigures]
+    comparisons: list[Comparison]
+
+
+def bench_ranking(
+    files: SplitFiles, config: TrainConfig, tune_seconds: float, against: Sequence[str], *, ablate: bool = False
+) -> RankingBench:
+    """Measure our model, the baselines, and the libraries named in `against`; progress goes to standard error.
+
+    With `ablate`, our model without content, without trends and without both stands in the table as well.
+
+    Raises:
+        RecomartError: A process was killed, or there is no such library.
+        ModelError: The split cannot be used.
+    """
+    for library in against:
+        if library not in LIBRARIES:
+            raise RecomartError(f"--against {library}: there is no such library; choose {', '.join(LIBRARIES)}")
+    ours = _in_process(our_als.figures, files, config, tune_seconds)
+    found = [ours, *_in_process(our_als.baseline_figures, files, config)]
+    if ablate:
+        found += _in_process(our_als.ablation_figures, files, TrainConfig.model_validate(ours.config["train"]))
+    for library in against:
+        found.append(_in_process(LIBRARIES[library], files, config))
+    comparisons = [_compare(ours, figures) for figures in found if figures.method in against]
+    return RankingBench(figures=found, comparisons=comparisons)
+
+
+def _in_process(action: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """Run it in a fresh process, so that its peak memory is its own; errors come back as they are."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            return pool.submit(action, *arguments, **named).result()
+        except BrokenProcessPool as error:
+            raise RecomartError(f"{action.__name__} was killed, which is what happens when memory runs out") from error
+
+
+def _compare(ours: RankingFigures, other: RankingFigures) -> Comparison:
+    reached = next((point.seconds for point in ours.curve if point.ndcg >= other.ndcg), None)
+    its_seconds = other.fit_seconds
+    return Comparison(
+        against=other.method,
+        ndcg_gain=ours.ndcg / other.ndcg - 1,
+        seconds_to_its_ndcg=reached,
+        share_of_its_seconds=reached / its_seconds if reached is not None and its_seconds else None,
+    )

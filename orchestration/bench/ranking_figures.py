@@ -1,0 +1,90 @@
+"""What the contenders of the ranking benchmark are given, and what they say of themselves."""
+
+import sys
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from models_ml.config import TrainConfig
+from models_ml.dataset_store import read_dataset
+from models_ml.evaluation import EvaluationWindow, Ranking
+from models_ml.split import Split
+
+
+class SplitFiles(BaseModel):
+    """Where a split comes from: interaction files, or a stored dataset version."""
+
+    model_config = ConfigDict(frozen=True)
+
+    train: Path | None = None
+    valid: Path | None = None
+    test: Path | None = None
+    datasets_dir: Path | None = None
+    dataset_hash: str | None = None
+
+    def read(self, config: TrainConfig) -> Split:
+        """Return the split; ModelError when it cannot be used."""
+        if self.dataset_hash is not None and self.datasets_dir is not None:
+            return Split.of_dataset(read_dataset(self.datasets_dir, self.dataset_hash), config)
+        assert self.train is not None
+        assert self.test is not None
+        return Split.of_files(self.train, self.valid, self.test, config)
+
+
+class CurvePoint(BaseModel):
+    """How far a method was after some training."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    seconds: float
+    """Spent training so far, measuring left out."""
+
+    ndcg: float
+    """On the test window."""
+
+
+class RankingFigures(BaseModel):
+    """What a method reaches on the test window, and what that took."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    method: str
+    k: int
+    users: int
+    """Customers measured."""
+
+    recall: float
+    precision: float
+    ndcg: float
+    hit_rate: float
+    tune_seconds: float | None = None
+    fit_seconds: float | None = None
+    """Training on train and validation with the settings that were picked."""
+
+    recommend_seconds: float | None = None
+    """Top k for every measured customer."""
+
+    peak_memory_mib: int | None = None
+    """Largest resident memory of the process, tuning and measuring included."""
+
+    config: dict[str, object] = {}
+    curve: list[CurvePoint] = []
+
+
+def measured(method: str, window: EvaluationWindow, ranking: Ranking, config: TrainConfig) -> RankingFigures:
+    """Return what a method's lists reach in a window."""
+    found = window.measure(ranking, config.cutoffs)[0]
+    return RankingFigures(
+        method=method,
+        k=found.k,
+        users=found.users,
+        recall=found.recall,
+        precision=found.precision,
+        ndcg=found.ndcg,
+        hit_rate=found.hit_rate,
+    )
+
+
+def say(message: str) -> None:
+    """Tell what is going on; it is a process of its own, so standard error is where progress can go."""
+    sys.stderr.write(message + "\n")

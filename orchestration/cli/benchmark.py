@@ -1,0 +1,81 @@
+"""The door of the ranking benchmark."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models_ml.config import TrainConfig
+from orchestration import console
+from orchestration.cli.options import Warehouse, app, settings_from
+from warehouse.errors import RecomartError
+
+COLUMNS = (
+    "method",
+    "users",
+    "recall",
+    "precision",
+    "ndcg",
+    "hit_rate",
+    "tune_seconds",
+    "fit_seconds",
+    "peak_memory_mib",
+)
+
+
+@app.command()
+def benchmark(
+    train: Annotated[Path | None, typer.Option(help="Interactions to learn from: .csv, .parquet or .txt.")] = None,
+    valid: Annotated[
+        Path | None, typer.Option(help="Interactions to tune on; a tenth of train when not given.")
+    ] = None,
+    test: Annotated[Path | None, typer.Option(help="Interactions to be measured on; nothing is tuned on them.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="In place of files, the windows of a dataset version, by the start of its hash.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", help="Length of the lists.", min=1)] = 20,
+    tune: Annotated[float, typer.Option(help="Seconds to search for settings; 0 takes the defaults.", min=0)] = 0,
+    against: Annotated[list[str] | None, typer.Option(help="A library to compare with: implicit.")] = None,
+    ablate: Annotated[bool, typer.Option(help="Measure our model without content and without trends, too.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File to write all figures to.")] = None,
+    warehouse: Warehouse = None,
+) -> None:
+    """Tune on validation, train on train and validation, and measure the top K of everybody in test.
+
+    Files hold user_id, item_id[, weight][, timestamp]; a .txt holds `user item item ...` or `user item 1` a line. Pairs
+    that are known already are neither listed nor relevant.
+    """
+    # torch takes a second to import, and every command imports this module.
+    from orchestration.bench.ranking import bench_ranking
+    from orchestration.bench.ranking_figures import SplitFiles
+    from orchestration.datasets import find_version
+
+    if (dataset is None) == (train is None or test is None):
+        raise RecomartError("give --train and --test (and --valid), or --dataset")
+    settings = settings_from(warehouse=warehouse)
+    files = SplitFiles(
+        train=train,
+        valid=valid,
+        test=test,
+        datasets_dir=settings.datasets_dir,
+        dataset_hash=None if dataset is None else find_version(settings, dataset),
+    )
+    config = TrainConfig(cutoffs=(k,), selection_cutoff=k, seed=seed)
+    result = bench_ranking(files, config, tune, tuple(against or ()), ablate=ablate)
+    if json_file:
+        json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    rows = [figures.model_dump(include=set(COLUMNS)) for figures in result.figures]
+    console.print_table(f"Top {k}", [{name: _short(row[name]) for name in COLUMNS} for row in rows])
+    for figures in result.figures:
+        if figures.config:
+            console.say(f"{figures.method}: {figures.config}")
+    for comparison in result.comparisons:
+        console.print_table(
+            f"Beside {comparison.against}",
+            [{name: _short(value) for name, value in comparison.model_dump(exclude={"against"}).items()}],
+        )
+
+
+def _short(value: object) -> object:
+    return round(value, 5 if abs(value) < 1 else 1) if isinstance(value, float) else value
