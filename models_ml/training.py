@@ -12,13 +12,14 @@ import torch
 
 from models_ml.als import AlsTrainer, SweepReport, fit
 from models_ml.artifact import ModelCard
+from models_ml.candidates import candidate_table
 from models_ml.config import TrainConfig
 from models_ml.dataset import Dataset
 from models_ml.errors import ModelError
 from models_ml.evaluation import EvaluationWindow, Ranking
 from models_ml.interactions import Interactions
 from models_ml.metrics import RankingMetrics
-from models_ml.recommender import Recommender, candidate_table
+from models_ml.recommender import Recommender
 from models_ml.sparse import Csr
 
 SELECTION_CUTOFF = 10
