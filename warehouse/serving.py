@@ -98,12 +98,23 @@ class ServingCopy:
         """
         return self._frame(
             """
-            select * replace (cast(row_number() over (order by rank) as integer) as rank)
-            from rec_popular_products
-            where (? or product_id in (select unnest(?))) and product_id not in (select unnest(?))
+            with best as (
+
+                select * from rec_popular_products
+                where
+                    rank <= ?
+                    and (? or product_id in (select unnest(?)))
+                    and product_id not in (select unnest(?))
+                order by rank
+                limit ?
+
+            )
+
+            select * replace (cast(row_number() over (order by rank) as integer) as rank) from best
             order by rank
-            limit ?
             """,
+            # Ranks have no gaps, so what is left out tells how far to look: a tenth of the time of reading all.
+            n + len(without) if only is None else self.published.rows["rec_popular_products"],
             only is None,
             list(only or ()),
             list(without),
