@@ -25,7 +25,7 @@ CARD, TENSORS, USERS, PRODUCTS = "card.json", "tensors.safetensors", "users.parq
 class ModelCard(BaseModel):
     """What a model is, in words and numbers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     format: Literal["recomart-recommender"] = "recomart-recommender"
     """Tells our artifacts from others."""

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, Path, Query, Request
 
 from apps.service.live import LiveStorefront
-from apps.service.problems import FAILED, INVALID, NOT_FOUND, NOT_READY, answer_with_problems
+from apps.service.problems import FAILED, INVALID, NOT_FOUND, NOT_READY, ProblemApi, answer_with_problems
 from apps.service.schemas import (
     LONGEST_ID,
     BasketRequest,
@@ -55,7 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         live.stop()
 
-    app = FastAPI(
+    app = ProblemApi(
         title="RecoMart",
         description=DESCRIPTION,
         version=version("recomart"),

@@ -58,8 +58,7 @@ class Problem(BaseModel):
 
 
 def _documented(status: int, description: str) -> dict[int | str, dict[str, Any]]:
-    schema = {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}
-    return {status: {"description": description, "model": Problem, "content": {MEDIA_TYPE: schema}}}
+    return {status: {"description": description, "model": Problem}}
 
 
 INVALID = _documented(422, "A value of the request cannot be taken; `invalid` says which and why.")
@@ -71,6 +70,20 @@ FAILED = _documented(500, "An error of the service; its log has more.")
 def _problem(status: int, detail: str, invalid: list[InvalidValue] | None = None) -> JSONResponse:
     problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, invalid=invalid or [])
     return JSONResponse(problem.model_dump(), status_code=status, media_type=MEDIA_TYPE)
+
+
+class ProblemApi(FastAPI):
+    """An app whose description tells the media type that its errors have."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI description; FastAPI itself describes every answer as plain JSON."""
+        description = super().openapi()
+        for methods in description["paths"].values():
+            for operation in methods.values():
+                for status, response in operation["responses"].items():
+                    if status >= "400" and "application/json" in response["content"]:
+                        response["content"] = {MEDIA_TYPE: response["content"]["application/json"]}
+        return description
 
 
 def answer_with_problems(app: FastAPI) -> None:
