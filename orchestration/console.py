@@ -225,8 +225,8 @@ def print_explanation(explanation: Explanation) -> None:
     """Print what a score is the sum of."""
     product = f"{explanation.product_name or ''} ({explanation.product_id})".strip()
     if explanation.score is not None:
-        print_table(f"What {product} scores, and why", _records(explanation.contributions))
-        say(f"in all {explanation.score:.4f}")
+        say(f"{product} scores {explanation.score:.4f}, the sum of these:\n")
+        print_table("Past products", _records(explanation.contributions))
     for note in explanation.notes:
         say(note)
 

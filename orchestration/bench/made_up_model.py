@@ -49,19 +49,28 @@ from marts.dim_products
 where is_available;
 
 create or replace table marts.rec_top_n as
+with places as materialized (
+
+    select
+        users.user_id,
+        ranks.rank,
+        format('P{:07d}', cast(hash(users.user_id, ranks.rank) % $products as bigint)) as product_id
+    from marts.dim_users as users
+    cross join range(1, $list_length + 1) as ranks(rank)
+
+)
+
 select
     $run_id as run_id,
-    users.user_id,
-    cast(ranks.rank as integer) as rank,
+    places.user_id,
+    cast(places.rank as integer) as rank,
     products.product_id, products.product_name, products.category, products.brand, products.price,
-    1.0 / ranks.rank as score,
+    1.0 / places.rank as score,
     'model' as source,
     products.product_id as reason_product_id,
     'Because you viewed ' || products.product_name as reason
-from marts.dim_users as users
-cross join range(1, $list_length + 1) as ranks(rank)
-inner join marts.dim_products as products
-    on products.product_id = format('P{:07d}', cast(hash(users.user_id, ranks.rank) % $products as bigint));
+from places
+inner join marts.dim_products as products on places.product_id = products.product_id;
 """
 
 

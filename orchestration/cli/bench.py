@@ -69,7 +69,7 @@ def serve(
     with console.StepProgress() as progress:
         if work is not None:
             progress.on_step("making up")
-            make_up(settings, MadeUpShop(products=products, factors=factors))
+            make_up(settings, MadeUpShop(products=products, customers=products // 10, factors=factors))
         progress.on_step("asking")
         result = bench_serving(settings, clients, seconds, progress.on_training)
     if json_file:

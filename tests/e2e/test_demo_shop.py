@@ -180,8 +180,7 @@ def test_similar_products_and_explanations_name_products(demo_warehouse: Setting
     assert {number: part["product_name"] for number, part in parts.items()} == {product: name, past: past_name}
     assert sum(part["contribution"] for part in parts.values()) == pytest.approx(explained["score"], rel=1e-4)
     printed = recomart(*asked).stdout
-    assert f"What {name} ({product}) scores, and why" in printed
-    assert f"in all {explained['score']:.4f}" in printed
+    assert f"{name} ({product}) scores {explained['score']:.4f}, the sum of these:" in printed
     assert "left out: x1" in printed
 
 

@@ -10,7 +10,6 @@ import requests
 
 from apps.storefront import Storefront
 from tests.apps.service.conftest import Service
-from warehouse.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("own_torch_threads")
 
@@ -256,8 +255,3 @@ def assert_problem(response: requests.Response, status: int, where: str | None =
     assert problem["detail"]
     if where is not None:
         assert any(one["where"].startswith(where) and one["message"] for one in problem["invalid"]), problem
-
-
-def test_nothing_that_the_tests_did_was_an_error_of_the_service(service: Service, demo_warehouse: Settings) -> None:
-    assert service.get("/health").json()["status"] == "ok"
-    assert demo_warehouse.serving_dir.exists()
