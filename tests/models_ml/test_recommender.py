@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from models_ml.artifact import card_checksum
 from models_ml.basket import Basket
 from models_ml.errors import ModelError
 from models_ml.recommender import Recommender
@@ -137,9 +138,29 @@ def test_foreign_cards_are_refused(artifact: Path, change: dict[str, object]) ->
         Recommender.load(artifact)
 
 
-def test_a_card_that_describes_other_files_is_refused(artifact: Path) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"regularization": 0.5},
+        {"dataset_hash": "of other data"},
+        {"metrics": []},
+        {"checksum": "0" * 64},
+        {"checksum": ""},
+    ],
+)
+def test_a_card_that_was_changed_is_refused(artifact: Path, change: dict[str, object]) -> None:
     card = json.loads((artifact / "card.json").read_text())
-    (artifact / "card.json").write_text(json.dumps(card | {"users": 5}))
+    (artifact / "card.json").write_text(json.dumps(card, indent=4))
+    assert Recommender.load(artifact).card.run_id == "run-1"
+    (artifact / "card.json").write_text(json.dumps(card | change))
+    with pytest.raises(ModelError, match=r"card\.json does not match its own checksum"):
+        Recommender.load(artifact)
+
+
+def test_a_card_that_describes_other_files_is_refused(artifact: Path) -> None:
+    card = json.loads((artifact / "card.json").read_text()) | {"users": 5}
+    card["checksum"] = card_checksum(json.dumps(card))
+    (artifact / "card.json").write_text(json.dumps(card))
     with pytest.raises(ModelError, match=r"card\.json does not describe the files beside it"):
         Recommender.load(artifact)
 
