@@ -12,7 +12,7 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 export STREAMLIT_BROWSER_GATHER_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format dev app docs clean
+.PHONY: help install demo test test-slow lint format dev app serve docs clean
 
 help:  ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -55,6 +55,9 @@ dev: install  ## Dagster: the graph from landing files to the published copy
 
 app: install  ## Streamlit: customers and their recommendations
 	@$(BIN)/streamlit run apps/merchandiser/app.py
+
+serve: install  ## the HTTP service: recommendations over the published copy
+	@$(BIN)/recomart serve
 
 docs: install  ## dbt's documentation site of every table
 	@cd dbt_project && ../$(BIN)/dbt docs generate && ../$(BIN)/dbt docs serve

@@ -1,6 +1,7 @@
 """Artifacts on disk: a folder of tensors (safetensors), ids (Parquet) and a card (JSON); nothing is unpickled."""
 
 import hashlib
+import json
 import platform
 from collections.abc import Mapping
 from datetime import datetime
@@ -25,7 +26,7 @@ CARD, TENSORS, USERS, PRODUCTS = "card.json", "tensors.safetensors", "users.parq
 class ModelCard(BaseModel):
     """What a model is, in words and numbers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     format: Literal["recomart-recommender"] = "recomart-recommender"
     """Tells our artifacts from others."""
@@ -65,6 +66,8 @@ class ModelCard(BaseModel):
     """Versions of Python and of the libraries that trained it."""
     files: dict[str, str] = {}
     """sha256 of each of the folder's other files."""
+    checksum: str = ""
+    """sha256 of all of the card's other fields: settings of inference stand here, and nobody may change them unseen."""
 
 
 def library_versions() -> dict[str, str]:
@@ -84,7 +87,8 @@ def write_artifact(
         for name, column, ids in ((USERS, "user_id", users), (PRODUCTS, "product_id", products)):
             pq.write_table(pa.table({column: ids}), unfinished / name, compression="zstd")
         files = {name: _sha256(unfinished / name) for name in (TENSORS, USERS, PRODUCTS)}
-        complete = card.model_copy(update={"versions": library_versions(), "files": files})
+        unsigned = card.model_copy(update={"versions": library_versions(), "files": files})
+        complete = unsigned.model_copy(update={"checksum": card_checksum(unsigned.model_dump_json())})
         (unfinished / CARD).write_text(complete.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
@@ -124,14 +128,25 @@ def read_artifact(path: Path) -> tuple[ModelCard, pa.Array, pa.Array, dict[str, 
     return card, users, products, tensors
 
 
+def card_checksum(card: str | bytes) -> str:
+    """Return the checksum that belongs to a card, given as JSON."""
+    fields = json.loads(card)
+    fields.pop("checksum", None)
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
 def _read_card(file: Path) -> ModelCard:
     try:
-        return ModelCard.model_validate_json(file.read_bytes())
+        text = file.read_bytes()
+        card = ModelCard.model_validate_json(text)
     except FileNotFoundError:
         raise ModelError(f"{file} is missing; {file.parent} is no model artifact") from None
     except (ValidationError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"{file} is not the card of a model that this version can read: {reason}") from None
+    if card.checksum != card_checksum(text):
+        raise ModelError(f"{file} does not match its own checksum: it was changed; restore it or train anew")
+    return card
 
 
 def _sha256(file: Path) -> str:

@@ -14,7 +14,7 @@ from models_ml.evaluation import EvaluationWindow, Ranking, depth
 from models_ml.identity import IdMap
 from models_ml.item_item import dense_product, nearest_products
 from models_ml.linalg import row_blocks
-from models_ml.scoring import top_of
+from models_ml.scoring import best_of
 
 Method = Callable[[EvaluationWindow, TrainConfig], Ranking]
 """Ranks for all of a window's customers with what was known before it."""
@@ -48,7 +48,7 @@ def item_item(window: EvaluationWindow, config: TrainConfig) -> Ranking:
         seen = weights.select_rows(window.users[start:stop])
         scores = dense_product(seen, alike)
         scores[scores <= 0] = -torch.inf
-        blocks.append(top_of(scores, depth(config), seen))
+        blocks.append(best_of(scores, depth(config), seen))
     positions, best = (torch.cat(parts) for parts in zip(*blocks, strict=True))
     return window.with_new_customers(Ranking(window.places(positions), best), config)
 

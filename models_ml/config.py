@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 class TrainConfig(BaseModel):
     """Settings of one training run; the defaults were chosen on Last.fm, Amazon Beauty and Online Retail together."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     factors: int = Field(default=256, ge=1, le=4096)
     """Length of every customer's and product's vector."""

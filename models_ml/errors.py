@@ -3,3 +3,7 @@
 
 class ModelError(Exception):
     """Data, settings or an artifact that cannot be used; the message says which, and what to do."""
+
+
+class UnknownIdError(ModelError):
+    """A customer or product that the model does not know."""

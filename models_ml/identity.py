@@ -1,6 +1,6 @@
 """Text ids and their positions in a matrix."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models_ml.errors import ModelError
+from models_ml.errors import ModelError, UnknownIdError
 
 
 class IdMap:
@@ -34,10 +34,14 @@ class IdMap:
         return {an_id: position for position, an_id in enumerate(self.ids.to_pylist())}
 
     def position(self, an_id: str) -> int:
-        """Return the position of one id; ModelError when it is unknown."""
+        """Return the position of one id; UnknownIdError when it is unknown."""
         if an_id not in self._position:
-            raise ModelError(f"unknown {self.kind} {an_id!r}; the model knows {len(self):,} of them")
+            raise UnknownIdError(f"unknown {self.kind} {an_id!r}; the model knows {len(self):,} of them")
         return self._position[an_id]
+
+    def known(self, ids: Iterable[str]) -> list[int]:
+        """Return the positions of those of `ids` that are known, in their order."""
+        return [self._position[an_id] for an_id in ids if an_id in self._position]
 
     def find(self, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
         """Return the position of every id of a column, -1 where it is unknown."""

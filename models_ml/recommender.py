@@ -1,46 +1,23 @@
 """Inference: recommendations for a known customer or any basket, from a model in memory or on disk."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
-import pyarrow as pa
 import torch
 from torch import Tensor
 
+from models_ml.answers import Contribution, Explanation, Recommendation, Recommendations
 from models_ml.artifact import ModelCard, read_artifact, write_artifact
+from models_ml.basket import Basket, basket_row
 from models_ml.closed_form import FactorModel
 from models_ml.confidence import Confidence
 from models_ml.errors import ModelError
 from models_ml.identity import IdMap
-from models_ml.reasons import strongest_reasons
-from models_ml.scoring import top_n
+from models_ml.reasons import contributions, strongest_reasons
+from models_ml.screening import Screen
 from models_ml.sparse import Csr
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """One recommended product."""
-
-    product_id: str
-    score: float
-    """Model score (the aim for past products is 1); for `popularity`, the number of customers."""
-    reason_product_id: str | None
-    """The past product that speaks for it most."""
-    reason_share: float | None
-    """That product's share of everything that speaks for it, in (0, 1]."""
-
-
-@dataclass(frozen=True)
-class Recommendations:
-    """Products, best first, and what they rest on."""
-
-    items: list[Recommendation]
-    source: Literal["model", "popularity"]
-    """`popularity` when the customer is unknown: the products with most customers."""
-    unknown_products: list[str]
-    """Products of the basket that the model does not know, which were ignored."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +30,8 @@ class Recommender:
     history: Csr
     """Training strengths, users x products."""
     model: FactorModel
+    offered: Tensor | None = None
+    """bool of shape (products): which products may be in an answer; all when None."""
 
     @classmethod
     def load(cls, path: Path) -> "Recommender":
@@ -87,10 +66,14 @@ class Recommender:
         }
         write_artifact(path, self.card, self.users.ids, self.products.ids, tensors)
 
-    @property
-    def popularity(self) -> Tensor:
-        """Number of customers of each product in the training rows, float32 of shape (products)."""
-        return torch.bincount(self.history.columns, minlength=len(self.products)).float()
+    def offering(self, product_ids: Collection[str]) -> "Recommender":
+        """Return the same model with none but these products in its answers; ids that it does not know do not matter.
+
+        The others still count in a history or a basket, and can be asked about.
+        """
+        offered = torch.zeros(len(self.products), dtype=torch.bool, device=self.history.values.device)
+        offered[self.products.known(product_ids)] = True
+        return replace(self, offered=offered)
 
     def knows(self, user_id: str) -> bool:
         """Whether the customer was in the training rows."""
@@ -100,55 +83,28 @@ class Recommender:
         self,
         *,
         user_id: str | None = None,
-        basket: Sequence[str] | Mapping[str, float] | None = None,
+        basket: Basket | None = None,
         n: int = 10,
         exclude_seen: bool = True,
+        only: Collection[str] | None = None,
+        without: Collection[str] = (),
     ) -> Recommendations:
         """Return the `n` best products for a customer or for a basket (exactly one of the two).
 
-        A basket's products may carry strengths; without, each counts as the mean training strength. With
-        `exclude_seen`, what the customer dealt with or the basket holds is left out. An unknown customer gets the
-        most popular products. Raises ModelError when the request is malformed or no product of the basket is known.
+        With `exclude_seen`, what the customer dealt with or the basket holds is left out, and so is what is not among
+        `only` (when given) or is among `without`. An unknown customer, and a basket of which no product is known, get
+        the most popular products. Raises ModelError when the request is malformed.
         """
-        if n < 1 or (user_id is None) == (basket is None):
-            raise ModelError(f"ask for n >= 1 products for either a customer or a basket (n is {n})")
-        if basket is not None:
-            row, unknown = self._basket_row(basket)
-            return Recommendations(self._best(row, n, exclude_seen), "model", unknown)
-        assert user_id is not None
-        if not self.knows(user_id):
-            return Recommendations(self._popular(n), "popularity", [])
-        position = self.users.position(user_id)
-        return Recommendations(
-            self._best(self.history.slice_rows(position, position + 1), n, exclude_seen), "model", []
-        )
-
-    def _basket_row(self, basket: Sequence[str] | Mapping[str, float]) -> tuple[Csr, list[str]]:
-        mean = self.model.confidence.mean_strength
-        strengths = dict(basket) if isinstance(basket, Mapping) else dict.fromkeys(basket, mean)
-        wrong = {product: value for product, value in strengths.items() if not 0 < value < float("inf")}
-        if wrong:
-            raise ModelError(f"basket strengths must be finite numbers above zero: {wrong}")
-        unknown = [product for product in strengths if product not in self.products]
-        known = sorted(
-            (self.products.position(product), value) for product, value in strengths.items() if product not in unknown
-        )
-        if not known:
-            raise ModelError(f"the model knows no product of the basket: {', '.join(unknown) or 'it is empty'}")
-        device = self.history.values.device
-        return Csr(
-            torch.tensor([0, len(known)], dtype=torch.int32, device=device),
-            torch.tensor([position for position, _ in known], dtype=torch.int32, device=device),
-            torch.tensor([value for _, value in known], dtype=torch.float32, device=device),
-            len(self.products),
-        ), unknown
-
-    def _best(self, row: Csr, n: int, exclude_seen: bool) -> list[Recommendation]:
-        vector = self.model.user_factors(row)
-        positions, scores = top_n(vector, self.model.offered_factors, n, row if exclude_seen else None)
-        reasons, shares = strongest_reasons(self.model, row, positions)
-        ranked = zip(positions[0].tolist(), scores[0].tolist(), reasons[0].tolist(), shares[0].tolist(), strict=True)
-        return [
+        row, unknown = self._past(user_id, basket)
+        allowed = self._allowed(n, only, without)
+        if row is None:
+            return self._popular(n, allowed, unknown)
+        if exclude_seen:
+            allowed[row.columns.long()] = False
+        positions, scores = self._screen.best(self.model.user_factors(row)[0], n, allowed)
+        reasons, shares = strongest_reasons(self.model, row, positions[None])
+        ranked = zip(positions.tolist(), scores.tolist(), reasons[0].tolist(), shares[0].tolist(), strict=True)
+        items = [
             Recommendation(
                 self.products.at(position),
                 score,
@@ -156,54 +112,92 @@ class Recommender:
                 share if reason >= 0 else None,
             )
             for position, score, reason, share in ranked
-            if position >= 0
         ]
+        return Recommendations(items, "model", unknown)
 
-    def _popular(self, n: int) -> list[Recommendation]:
-        one = torch.ones((1, 1), device=self.history.values.device)
-        positions, scores = top_n(one, self.popularity[:, None], n)
-        ranked = zip(positions[0].tolist(), scores[0].tolist(), strict=True)
-        return [Recommendation(self.products.at(position), score, None, None) for position, score in ranked]
+    def similar_items(
+        self, product_id: str, n: int = 10, *, only: Collection[str] | None = None, without: Collection[str] = ()
+    ) -> Recommendations:
+        """Return the `n` products most like a product: those whose factors have the largest cosine with its own.
 
+        The cosine, not the dot product, because a factor's length grows with what is known of a product: by dot product
+        the best-known products are like everything. Filters are those of `recommend`. A product that is unknown, or of
+        which training learned nothing, gets the most popular products. Raises ModelError when n is below 1.
+        """
+        allowed = self._allowed(n, only, without)
+        position = self.products.position(product_id) if product_id in self.products else None
+        if position is None or not self._screen.lengths[position]:
+            return self._popular(n, allowed, [product_id])
+        allowed[position] = False
+        allowed &= self._screen.lengths > 0
+        positions, scores = self._screen.best(self.model.product_factors[position], n, allowed, by_cosine=True)
+        ranked = zip(positions.tolist(), scores.tolist(), strict=True)
+        items = [Recommendation(self.products.at(other), score, None, None) for other, score in ranked]
+        return Recommendations(items, "model", [])
 
-def candidate_table(recommender: Recommender, n: int, purchased: Csr) -> pa.Table:
-    """Return ml.candidates for every known customer, best first, with reasons.
+    def explain(self, product_id: str, *, user_id: str | None = None, basket: Basket | None = None) -> Explanation:
+        """Return what every past interaction of a customer, or product of a basket, adds to the score of a product.
 
-    A customer has the `n` best of the products they have not bought, and of those in `purchased` (users x products)
-    the ones among their `n` best of all: SQL decides whether bought products may be offered, and has enough either
-    way. Columns run_id, user_id, product_id, rank (from 1), score, reason_product_id, reason_share.
-    """
-    model, history = recommender.model, recommender.history
-    factors = model.user_factors(history)
-    block_rows = recommender.card.config.block_rows(len(recommender.products))
-    new = top_n(factors, model.offered_factors, n, purchased, block_rows)
-    best = top_n(factors, model.offered_factors, n, None, block_rows)
-    positions, scores = _merged(new, best, len(recommender.products))
-    reasons, shares = strongest_reasons(model, history, positions)
-    found = positions >= 0
-    user, rank = torch.nonzero(found, as_tuple=True)
-    reason = reasons[found].cpu().numpy()
-    return pa.table(
-        {
-            "run_id": pa.repeat(recommender.card.run_id, len(user)),
-            "user_id": recommender.users.take(user.cpu().numpy()),
-            "product_id": recommender.products.take(positions[found].cpu().numpy()),
-            "rank": pa.array((rank + 1).int().cpu().numpy()),
-            "score": pa.array(scores[found].double().cpu().numpy()),
-            "reason_product_id": recommender.products.take(reason),
-            "reason_share": pa.array(shares[found].double().cpu().numpy(), mask=reason < 0),
-        }
-    )
+        Exact, by the closed form of the customer's factors (Hu, Koren, Volinsky 2008, section 5). Raises UnknownIdError
+        when the product is unknown, ModelError when the request is malformed.
+        """
+        row, unknown = self._past(user_id, basket)
+        position = self.products.position(product_id)
+        if row is None:
+            return Explanation(product_id, None, [], "popularity", unknown)
+        score = self.model.user_factors(row)[0] @ self.model.offered_factors[position]
+        candidate = torch.tensor([[position]], device=row.columns.device)
+        ((block, parts),) = contributions(self.model, row, candidate)
+        ranked = sorted(
+            zip(parts[0, 0].tolist(), block.products[0].tolist(), strict=True), key=lambda it: (-it[0], it[1])
+        )
+        return Explanation(
+            product_id,
+            float(score),
+            [Contribution(self.products.at(past), part) for part, past in ranked],
+            "model",
+            unknown,
+        )
 
+    @cached_property
+    def _popularity(self) -> tuple[Tensor, Tensor]:
+        """Positions (int64) of all products, most customers first, and those numbers of customers."""
+        customers = torch.bincount(self.history.columns, minlength=len(self.products))
+        counts, order = torch.sort(customers, descending=True, stable=True)
+        return order, counts
 
-def _merged(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor], products: int) -> tuple[Tensor, Tensor]:
-    """Return positions and scores of both top lists as one, best first, every product once; -1 where none is left."""
-    row = torch.arange(len(one[0]), device=one[0].device)[:, None] * products
-    is_new = ~torch.isin(row + other[0], row + one[0]) & (other[0] >= 0)
-    positions = torch.cat((one[0], other[0].where(is_new, -1)), dim=1)
-    scores = torch.cat((one[1], other[1].where(is_new, -torch.inf)), dim=1)
-    # Two stable sorts: by score, and by position where scores are equal.
-    by_position = positions.argsort(dim=1, stable=True)
-    by_score = scores.gather(1, by_position).argsort(dim=1, descending=True, stable=True)
-    order = by_position.gather(1, by_score)
-    return positions.gather(1, order), scores.gather(1, order)
+    @cached_property
+    def _screen(self) -> Screen:
+        return Screen.of(self.model.offered_factors)
+
+    def _past(self, user_id: str | None, basket: Basket | None) -> tuple[Csr | None, list[str]]:
+        """Return the one row of strengths to go by, None when nothing is known, and the unknown products."""
+        if (user_id is None) == (basket is None):
+            raise ModelError("ask for either a customer or a basket")
+        if basket is not None:
+            return basket_row(basket, self.products, self.model.confidence.mean_strength, self.history.values.device)
+        assert user_id is not None
+        if not self.knows(user_id):
+            return None, []
+        position = self.users.position(user_id)
+        return self.history.slice_rows(position, position + 1), []
+
+    def _allowed(self, n: int, only: Collection[str] | None, without: Collection[str]) -> Tensor:
+        """Return which products the filters leave, bool of shape (products)."""
+        if n < 1:
+            raise ModelError(f"ask for n >= 1 products (n is {n})")
+        everything = torch.ones(len(self.products), dtype=torch.bool, device=self.history.values.device)
+        allowed = everything if self.offered is None else self.offered.clone()
+        if only is not None:
+            named = torch.zeros_like(allowed)
+            named[self.products.known(only)] = True
+            allowed &= named
+        allowed[self.products.known(without)] = False
+        return allowed
+
+    def _popular(self, n: int, allowed: Tensor, unknown: list[str]) -> Recommendations:
+        order, customers = self._popularity
+        best = torch.nonzero(allowed[order]).flatten()[:n]
+        ranked = zip(order[best].tolist(), customers[best].tolist(), strict=True)
+        items = [Recommendation(self.products.at(position), float(score), None, None) for position, score in ranked]
+        return Recommendations(items, "popularity", unknown)

@@ -21,30 +21,27 @@ def top_n(
     scores = torch.empty((len(users), n), dtype=users.dtype, device=users.device)
     for start, stop in row_blocks(len(users), block_rows):
         seen = None if exclude is None else exclude.slice_rows(start, stop)
-        positions[start:stop], scores[start:stop] = top_of(users[start:stop] @ products.T, n, seen)
+        positions[start:stop], scores[start:stop] = best_of(users[start:stop] @ products.T, n, seen)
     return positions, scores
 
 
-def top_of(scores: Tensor, n: int, exclude: Csr | None = None) -> tuple[Tensor, Tensor]:
-    """Return positions and scores of the `n` best of each row of `scores` (users, products), as `top_n` does.
+def best_of(scores: Tensor, n: int, exclude: Csr | None = None) -> tuple[Tensor, Tensor]:
+    """Return the positions (int64) and scores of the `n` best of each row of `scores` (rows, products).
 
-    `scores` is overwritten where `exclude` has a pair.
+    Ordered and filled up as by `top_n`; a product with score -inf is left out. `scores` is overwritten where `exclude`
+    has a pair.
     """
     if exclude is not None:
         scores[exclude.row_of_entry, exclude.columns.long()] = -torch.inf
-    positions, best = _top(scores, n)
-    positions[best == -torch.inf] = -1
-    return positions, best
-
-
-def _top(scores: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """Return the `n` best of each row, ties by position; torch.topk leaves the order of ties open."""
+    n = min(n, scores.shape[1])
+    # One more than wanted shows whether the cut goes through a tie, whose order torch.topk leaves open.
     best, positions = torch.topk(scores, min(n + 1, scores.shape[1]), dim=1)
-    cut_tie = torch.nonzero(best[:, n - 1] == best[:, -1]).flatten() if best.shape[1] > n else best.new_empty(0).long()
+    is_tie = (best[:, n - 1] == best[:, -1]) & (best[:, -1] > -torch.inf) & (best.shape[1] > n)
+    cut_tie = torch.nonzero(is_tie).flatten()
     best, positions = best[:, :n], positions[:, :n]
     if len(cut_tie):
         ordered, order = torch.sort(scores[cut_tie], dim=1, descending=True, stable=True)
         best[cut_tie], positions[cut_tie] = ordered[:, :n], order[:, :n]
     positions, order = torch.sort(positions, dim=1)
     best, by_score = torch.sort(best.gather(1, order), dim=1, descending=True, stable=True)
-    return positions.gather(1, by_score), best
+    return positions.gather(1, by_score).masked_fill_(best == -torch.inf, -1), best

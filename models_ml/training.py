@@ -12,12 +12,13 @@ import torch
 from models_ml.als import fit
 from models_ml.artifact import ModelCard
 from models_ml.baselines import Oracle
+from models_ml.candidates import candidate_table
 from models_ml.config import TrainConfig
 from models_ml.dataset import Dataset
 from models_ml.evaluation_report import EvaluationReport, MetricRow
 from models_ml.facts import ProductFacts
 from models_ml.interactions import Interactions
-from models_ml.recommender import Recommender, candidate_table
+from models_ml.recommender import Recommender
 from models_ml.selection import OnSweep, Picked, SweepRecord, pick
 from models_ml.sparse import Csr
 

@@ -16,9 +16,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from rich.table import Table
 from rich.text import Text
 
+from apps.storefront import Explanation, Offers
 from orchestration.auditing import AuditReport, Quarantine
 from orchestration.dbt import DbtProgress
-from orchestration.recommending import Recommendations
 from orchestration.rejects import Rejects
 from orchestration.status import FeedStatus
 from orchestration.steps import PipelineListener
@@ -238,11 +238,21 @@ def print_comparison(metrics: pd.DataFrame, differences: pd.DataFrame, *, by_seg
     )
 
 
-def print_recommendations(answer: Recommendations) -> None:
+def print_offers(title: str, offers: Offers) -> None:
     """Print a top list with its reasons."""
     columns = ["rank", "product_id", "product_name", "category", "brand", "price", "score", "reason"]
-    print_table(answer.title, _records(answer.products), columns)
-    for note in answer.notes:
+    print_table(title, _records(offers.products), columns)
+    for note in offers.notes:
+        say(note)
+
+
+def print_explanation(explanation: Explanation) -> None:
+    """Print what a score is the sum of."""
+    product = f"{explanation.product_name or ''} ({explanation.product_id})".strip()
+    if explanation.score is not None:
+        say(f"{product} scores {explanation.score:.4f}, the sum of these:\n")
+        print_table("Past products", _records(explanation.contributions))
+    for note in explanation.notes:
         say(note)
 
 

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from apps.storefront import Offers, Storefront
 from orchestration import console
-from orchestration.recommending import Recommendations, recommend_for_customer
 from orchestration.status import FeedStatus, feed_status
 from orchestration.steps import PipelineListener, PipelineReport
 from warehouse.demo.config import DemoConfig
 from warehouse.demo.generate import DemoSummary, generate
-from warehouse.serving import ServingCopy
 from warehouse.settings import Settings
 
 DEMO_SHOP = DemoConfig()
@@ -62,16 +61,16 @@ class DemoOutcome:
     customer: str
     """The busiest customer, whose list is shown."""
 
-    recommendations: Recommendations
+    recommendations: Offers
     report: PipelineReport
 
 
 def look_around(settings: Settings, report: PipelineReport) -> DemoOutcome:
     """Gather the row accounting, the metrics beside the baselines, and the busiest customer's top 10."""
-    with ServingCopy(settings) as copy:
-        metrics = copy.metrics()
-        customer = str(copy.customers(limit=1)["user_id"].iloc[0])
-    return DemoOutcome(feed_status(settings), metrics, customer, recommend_for_customer(settings, customer, 10), report)
+    with Storefront(settings) as storefront:
+        metrics = storefront.copy.metrics()
+        customer = str(storefront.copy.customers(limit=1)["user_id"].iloc[0])
+        return DemoOutcome(feed_status(settings), metrics, customer, storefront.for_customer(customer, 10), report)
 
 
 def print_demo(outcome: DemoOutcome) -> None:
@@ -79,7 +78,7 @@ def print_demo(outcome: DemoOutcome) -> None:
     console.say("")
     console.print_status(outcome.status)
     console.print_metrics(outcome.metrics)
-    console.print_recommendations(outcome.recommendations)
+    console.print_offers(f"Top 10 for customer {outcome.customer}", outcome.recommendations)
     seconds, memory = outcome.report.seconds["all"], outcome.report.peak_memory_mib
     console.say(f"{seconds:.0f} s in all, {memory:,} MiB of memory at the most\n")
     console.say(NEXT_STEPS.format(user=outcome.customer))

@@ -1,6 +1,9 @@
 """A demo shop that ran through the whole pipeline once, for every test that only reads."""
 
+from collections.abc import Iterator
+
 import pytest
+import torch
 
 from models_ml.config import TrainConfig
 from orchestration.steps import PipelineListener, run_pipeline
@@ -18,3 +21,11 @@ def demo_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     generate(SMALL_SHOP, settings.landing_dir, settings.demo_truth_dir)
     run_pipeline(settings, TrainConfig(), PipelineListener())
     return settings
+
+
+@pytest.fixture(scope="module")
+def own_torch_threads() -> Iterator[None]:
+    """For tests of what sets the number of torch's threads: the others get back what they had."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)

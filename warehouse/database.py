@@ -31,13 +31,17 @@ def busy_message(error_text: str, database: Path) -> str | None:
     return f"{database}: {who} is using the warehouse; wait until it has finished, or stop it, and try again"
 
 
-def configuration(settings: Settings) -> dict[str, str | bool | int | float | list[str]]:
-    """DuckDB's configuration: connections keep to the memory and threads of the settings, new files get our format."""
-    return {
-        "memory_limit": settings.memory_limit,
-        "threads": settings.threads,
-        "storage_compatibility_version": STORAGE,
-    }
+Configuration = dict[str, str | bool | int | float | list[str]]
+
+
+def limits(settings: Settings) -> Configuration:
+    """DuckDB's configuration: connections keep to the memory and threads of the settings."""
+    return {"memory_limit": settings.memory_limit, "threads": settings.threads}
+
+
+def configuration(settings: Settings) -> Configuration:
+    """The limits, and that new files get our format."""
+    return {**limits(settings), "storage_compatibility_version": STORAGE}
 
 
 def connect(settings: Settings, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:

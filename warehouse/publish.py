@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 from pydantic import BaseModel, ConfigDict
 
-from warehouse.database import cannot_open, configuration
+from warehouse.database import cannot_open, limits
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
@@ -75,7 +75,8 @@ def publish(settings: Settings, tables: Sequence[str]) -> Published:
 
 def _write_copy(settings: Settings, tables: Sequence[str], path: Path) -> tuple[dict[str, int], str | None]:
     path.unlink(missing_ok=True)
-    with closing(duckdb.connect(str(path), config=configuration(settings))) as connection:
+    # Not in the warehouse's storage format: looking up one customer's list in that takes three times as long.
+    with closing(duckdb.connect(str(path), config=limits(settings))) as connection:
         _attach_warehouse(connection, settings.database)
         rows = {}
         for table in tables:
@@ -88,6 +89,9 @@ def _write_copy(settings: Settings, tables: Sequence[str], path: Path) -> tuple[
             # Rows of one customer together: the app's look-ups then read a few blocks instead of the whole table.
             order = "order by user_id" if "user_id" in columns else ""
             connection.execute(f"create table {table} as select * from {WAREHOUSE}.marts.{table} {order}")
+            if "product_id" in columns and not order:
+                # Few products are looked up at a time: a tenth of the time that reading 200,000 of them takes.
+                connection.execute(f"create index {table}_by_product on {table} (product_id)")
             rows[table] = _count(connection, f"{WAREHOUSE}.marts.{table}")
         # The run that made the lists, not the newest one: a model may have been trained since they were built.
         made_by = connection.execute("select max(run_id) from rec_top_n").fetchone() if "rec_top_n" in rows else None

@@ -1,5 +1,6 @@
 """Questions that people ask the published copy; the app and the command line ask them here."""
 
+from collections.abc import Collection, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -56,6 +57,10 @@ class ServingCopy:
             limit,
         )
 
+    def has_customer(self, user_id: str) -> bool:
+        """Whether there is such a customer."""
+        return not self._frame("select 1 from dim_users where user_id = ?", user_id).empty
+
     def customer(self, user_id: str) -> dict[str, Any]:
         """One customer's row of `dim_users`.
 
@@ -84,13 +89,101 @@ class ServingCopy:
         """Number of products in the longest list that any customer has."""
         return int(self._frame("select coalesce(max(rank), 0) as longest from rec_top_n")["longest"].iloc[0])
 
-    def popular_products(self, n: int = 10) -> pd.DataFrame:
-        """What a stranger is offered, best first; columns of `rec_popular_products`."""
-        return self._frame("select * from rec_popular_products where rank <= ? order by rank", n)
+    def popular_products(
+        self, n: int = 10, *, only: Collection[str] | None = None, without: Collection[str] = ()
+    ) -> pd.DataFrame:
+        """What a stranger is offered, best first; columns of `rec_popular_products`, ranks among what is left.
 
-    def products(self, product_ids: list[str]) -> pd.DataFrame:
+        Left is what is among `only`, when given, and not among `without`.
+        """
+        return self._frame(
+            """
+            with best as (
+
+                select * from rec_popular_products
+                where
+                    rank <= ?
+                    and (? or product_id in (select unnest(?)))
+                    and product_id not in (select unnest(?))
+                order by rank
+                limit ?
+
+            )
+
+            select * replace (cast(row_number() over (order by rank) as integer) as rank) from best
+            order by rank
+            """,
+            # Ranks have no gaps, so what is left out tells how far to look: a tenth of the time of reading all.
+            n + len(without) if only is None else self.published.rows["rec_popular_products"],
+            only is None,
+            list(only or ()),
+            list(without),
+            n,
+        )
+
+    def offerable_products(self) -> list[str]:
+        """Ids of the products that anybody may be offered; whoever ranks products asks here and nowhere else."""
+        return list(
+            self._frame("select product_id from dim_products where is_available order by product_id")["product_id"]
+        )
+
+    def offers(
+        self, product_ids: Sequence[str], scores: Sequence[float], reason_product_ids: Sequence[str | None], reason: str
+    ) -> pd.DataFrame:
+        """A list that was ranked elsewhere, best first, with the facts of its products: columns as in `rec_top_n`.
+
+        `reason` are the words before the name of an offer's reason product, such as 'Goes with'.
+        """
+        return self._frame(
+            """
+            with offers as (
+
+                select
+                    unnest(?::varchar[]) as product_id,
+                    unnest(?::double[]) as score,
+                    unnest(?::varchar[]) as reason_product_id,
+                    unnest(range(1, ? + 1)) as rank
+
+            ),
+
+            named as (
+
+                select product_id, product_name, category, brand, price
+                from dim_products
+                where product_id in (select product_id from offers union all select reason_product_id from offers)
+
+            )
+
+            select
+                cast(offers.rank as integer) as rank,
+                offers.product_id,
+                products.product_name,
+                products.category,
+                products.brand,
+                products.price,
+                offers.score,
+                'model' as source,
+                offers.reason_product_id,
+                coalesce(
+                    ? || ' ' || coalesce(reasons.product_name, offers.reason_product_id),
+                    'Popular in ' || products.category,
+                    'Popular in the shop'
+                ) as reason
+            from offers
+            left join named as products on offers.product_id = products.product_id
+            left join named as reasons on offers.reason_product_id = reasons.product_id
+            order by offers.rank
+            """,
+            list(product_ids),
+            list(scores),
+            list(reason_product_ids),
+            len(product_ids),
+            reason,
+        )
+
+    def products(self, product_ids: Sequence[str]) -> pd.DataFrame:
         """Rows of `dim_products` for the given ids; ids that do not exist are left out."""
-        return self._frame("select * from dim_products where product_id in (select unnest(?))", product_ids)
+        return self._frame("select * from dim_products where product_id in (select unnest(?))", list(product_ids))
 
     def metrics(self, segment: str = "all") -> pd.DataFrame:
         """Ranking metrics of the serving model beside its baselines; columns of `eval_ranking_metrics`.

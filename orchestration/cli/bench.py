@@ -11,7 +11,7 @@ from orchestration.cli.options import app
 from warehouse.errors import RecomartError
 from warehouse.settings import PROJECT_ROOT, Settings
 
-bench = typer.Typer(help="Measure how fast the house is, beside others on the same files.", no_args_is_help=True)
+bench = typer.Typer(help="Measure how fast the house is.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 
 COLUMNS = ("contender", "seconds", "times_ours", "cpu_seconds", "memory_mib", "largest_process_mib", "tables", "steps")
@@ -45,6 +45,53 @@ def pipeline(
         console.fail("not everyone got to the end with the same tables; the figures above are no comparison")
 
 
+@bench.command()
+def serve(
+    work: Annotated[
+        Path | None, typer.Option(help="Folder for a shop of random factors (1 GB at the full size).")
+    ] = None,
+    warehouse: Annotated[Path | None, typer.Option(help="A warehouse of one's own, instead of a made-up shop.")] = None,
+    products: Annotated[int, typer.Option(help="Products of the made-up shop.", min=100)] = 200_000,
+    factors: Annotated[int, typer.Option(help="Length of its vectors.", min=1)] = 256,
+    clients: Annotated[int, typer.Option(help="Clients that ask the service at once.", min=1)] = 8,
+    seconds: Annotated[float, typer.Option(help="How long they ask, for each kind of question.", min=0.1)] = 10,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File to write all figures to.")] = None,
+) -> None:
+    """Fold in baskets of 20 products and rank the catalog for each; then ask the real service over HTTP."""
+    folder = work or warehouse
+    if folder is None or (work and warehouse):
+        raise typer.BadParameter("name either a folder for a made-up shop with --work or a shop's own --warehouse")
+    # torch takes a second to import.
+    from orchestration.bench.made_up_model import MadeUpShop, make_up
+    from orchestration.bench.serving import bench_serving
+
+    settings = Settings(warehouse=folder)
+    with console.StepProgress() as progress:
+        if work is not None:
+            progress.on_step("making up")
+            make_up(settings, MadeUpShop(products=products, customers=products // 10, factors=factors))
+        progress.on_step("asking")
+        result = bench_serving(settings, clients, seconds, progress.on_training)
+    if json_file:
+        json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    factors_from = "random factors" if work is not None else "trained factors"
+    console.say(f"\n{_facts(result.machine)}")
+    console.say(
+        f"{result.products:,} products with {result.factors} {factors_from}; loaded in {result.load_seconds:.2f} s\n"
+    )
+    console.print_table("One after the other, in this process, on one thread", [result.in_process.model_dump()])
+    console.print_table(
+        f"{result.clients} clients at once over HTTP", [latency.model_dump() for latency in result.over_http]
+    )
+    console.say(f"the service answered {result.start_seconds:.1f} s after it was started")
+    if not result.is_met:
+        console.fail(result.first_error or "a basket took longer than it may at the median")
+
+
+def _facts(machine: dict[str, str | int | float]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in machine.items())
+
+
 def _part(name: str) -> Part:
     try:
         return Part(name)
@@ -53,8 +100,7 @@ def _part(name: str) -> Part:
 
 
 def _print(result: PipelineBench) -> None:
-    facts = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in result.machine.items())
-    console.say(f"\n{facts}, DuckDB's memory limit {result.memory_limit}")
+    console.say(f"\n{_facts(result.machine)}, DuckDB's memory limit {result.memory_limit}")
     console.say(
         f"{result.shop.events:,} events, {result.shop.purchases:,} purchase lines, {result.shop.files:,} files\n"
     )

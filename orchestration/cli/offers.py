@@ -1,36 +1,83 @@
-"""Commands about what customers are offered: show it, and publish it."""
+"""Commands about what customers are offered: show it, explain it, publish it, and serve it over HTTP."""
 
 from typing import Annotated, Any
 
 import typer
 
+from apps.storefront import Offers, Storefront
 from orchestration import console, steps
 from orchestration.cli.options import Json, Warehouse, app, settings_from
-from orchestration.recommending import recommend_for_basket, recommend_for_customer
 from warehouse.publish import current
 from warehouse.serving import ServingCopy
+
+User = Annotated[str | None, typer.Option(help="A customer's id.")]
+Basket = Annotated[str | None, typer.Option(help="Product ids with commas between, for somebody unknown.")]
+HowMany = Annotated[int, typer.Option("-n", min=1, max=1000, help="How many products.")]
 
 
 @app.command()
 def recommend(
-    user: Annotated[str | None, typer.Option(help="A customer's id.")] = None,
-    basket: Annotated[str | None, typer.Option(help="Product ids with commas between, for somebody unknown.")] = None,
-    n: Annotated[int, typer.Option("-n", min=1, max=1000, help="How many products.")] = 10,
+    user: User = None,
+    basket: Basket = None,
+    n: HowMany = 10,
     warehouse: Warehouse = None,
     as_json: Json = False,
 ) -> None:
-    """Show the top products of a customer, or of whoever holds a basket."""
-    if (user is None) == (basket is None):
-        raise typer.BadParameter("name either a customer with --user or a basket with --basket")
-    settings = settings_from(warehouse=warehouse)
-    if user is not None:
-        answer = recommend_for_customer(settings, user, n)
-    else:
-        answer = recommend_for_basket(settings, [item.strip() for item in (basket or "").split(",")], n)
+    """Show the top products of a customer, or of whoever holds a basket; of somebody unknown, what is popular."""
+    _require_one(user, basket)
+    with Storefront(settings_from(warehouse=warehouse)) as storefront:
+        if user is not None:
+            whose, offers = f"customer {user}", storefront.for_customer(user, n)
+        else:
+            products = _split(basket)
+            whose, offers = f"the basket {', '.join(products)}", storefront.for_basket(products, n)
+    _print_offers(f"Top {len(offers.products)} for {whose}", offers, as_json)
+
+
+@app.command()
+def similar(
+    product: Annotated[str, typer.Argument(help="A product's id.")],
+    n: HowMany = 10,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Show the products that the model finds most like a product."""
+    with Storefront(settings_from(warehouse=warehouse)) as storefront:
+        offers = storefront.similar(product, n)
+    _print_offers(f"{len(offers.products)} products like {product}", offers, as_json)
+
+
+@app.command()
+def explain(
+    product: Annotated[str, typer.Option(help="The id of the product whose score is to be explained.")],
+    user: User = None,
+    basket: Basket = None,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Show what every past product of a customer, or of a basket, adds to the model's score of a product."""
+    _require_one(user, basket)
+    with Storefront(settings_from(warehouse=warehouse)) as storefront:
+        explanation = storefront.explain(product, user_id=user, basket=None if user is not None else _split(basket))
     if as_json:
-        console.print_json(answer)
+        console.print_json(explanation)
     else:
-        console.print_recommendations(answer)
+        console.print_explanation(explanation)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is every one of the machine.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8000,
+    warehouse: Warehouse = None,
+) -> None:
+    """Answer over HTTP: recommendations, similar products, explanations; see docs/serving.md."""
+    # Half a second of imports that no other command needs.
+    import uvicorn
+
+    from apps.service.app import create_app
+
+    uvicorn.run(create_app(settings_from(warehouse=warehouse)), host=host, port=port)
 
 
 @app.command()
@@ -60,6 +107,22 @@ def publish(warehouse: Warehouse = None, as_json: Json = False) -> None:
 def published(warehouse: Warehouse = None, as_json: Json = False) -> None:
     """Say which copy is live, since when, and from which model."""
     _print_published(current(settings_from(warehouse=warehouse)), as_json)
+
+
+def _require_one(user: str | None, basket: str | None) -> None:
+    if (user is None) == (basket is None):
+        raise typer.BadParameter("name either a customer with --user or a basket with --basket")
+
+
+def _split(basket: str | None) -> list[str]:
+    return [product.strip() for product in (basket or "").split(",") if product.strip()]
+
+
+def _print_offers(title: str, offers: Offers, as_json: bool) -> None:
+    if as_json:
+        console.print_json(offers)
+    else:
+        console.print_offers(title, offers)
 
 
 def _print_published(published: Any, as_json: bool) -> None:

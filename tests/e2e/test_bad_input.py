@@ -49,14 +49,9 @@ def test_a_wrong_sources_file(recomart: Recomart, tmp_path: Path, text: str, par
     expect_one_line(done, sources, *parts)
 
 
-def test_a_customer_who_does_not_exist(recomart: Recomart, demo_warehouse: Settings) -> None:
-    done = recomart("recommend", "--user", "nobody", "--warehouse", demo_warehouse.warehouse)
-    expect_one_line(done, "customer 'nobody' does not exist", "recomart customers")
-
-
-def test_a_basket_of_products_that_do_not_exist(recomart: Recomart, demo_warehouse: Settings) -> None:
-    done = recomart("recommend", "--basket", "x1,x2", "--warehouse", demo_warehouse.warehouse)
-    expect_one_line(done, "x1, x2")
+def test_an_explanation_of_a_product_that_does_not_exist(recomart: Recomart, demo_warehouse: Settings) -> None:
+    done = recomart("explain", "--user", "nobody", "--product", "x1", "--warehouse", demo_warehouse.warehouse)
+    expect_one_line(done, "unknown product 'x1'")
 
 
 def test_a_warehouse_that_another_process_is_writing(recomart: Recomart, demo_warehouse: Settings) -> None:

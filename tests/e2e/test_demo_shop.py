@@ -163,6 +163,44 @@ def test_a_basket_of_somebody_unknown_gets_recommendations(demo_warehouse: Setti
     assert "p999" in answer["notes"][0]
 
 
+@pytest.mark.parametrize(
+    ("asked", "note"),
+    [
+        (("recommend", "--user", "no body 🙂"), "customer 'no body 🙂' is not known"),
+        (("recommend", "--basket", "x1, x 2"), "not known to the model, left out: x1, x 2"),
+        (("similar", "x1"), "product 'x1' is not known"),
+    ],
+)
+def test_whoever_or_whatever_is_unknown_gets_what_is_popular_and_is_told_so(
+    demo_warehouse: Settings, recomart: Recomart, asked: tuple[str, ...], note: str
+) -> None:
+    answer = recomart.json(*asked, "-n", "3", "--warehouse", demo_warehouse.warehouse)
+    popular = ask(demo_warehouse, "select product_id from marts.rec_popular_products order by rank limit 3")
+    assert [product["product_id"] for product in answer["products"]] == [product for (product,) in popular]
+    assert answer["is_fallback"]
+    assert note in answer["notes"][0]
+
+
+def test_similar_products_and_explanations_name_products(demo_warehouse: Settings, recomart: Recomart) -> None:
+    where = ("--warehouse", demo_warehouse.warehouse)
+    (product, name), (past, past_name) = ask(
+        demo_warehouse,
+        "select product_id, product_name from marts.dim_products where is_available and product_id in "
+        "(select product_id from marts.ml_interactions where as_of_name = 'now') order by product_id limit 2",
+    )
+    similar = recomart("similar", product, "-n", "4", *where).stdout
+    assert f"4 products like {product}" in similar
+    assert f"Like {name}" in similar
+    asked = ("explain", "--basket", f"{past},{product},x1", "--product", product, *where)
+    explained = recomart.json(*asked)
+    parts = {part["product_id"]: part for part in explained["contributions"]}
+    assert {number: part["product_name"] for number, part in parts.items()} == {product: name, past: past_name}
+    assert sum(part["contribution"] for part in parts.values()) == pytest.approx(explained["score"], rel=1e-4)
+    printed = recomart(*asked).stdout
+    assert f"{name} ({product}) scores {explained['score']:.4f}, the sum of these:" in printed
+    assert "left out: x1" in printed
+
+
 def test_the_demo_command_shows_accounting_metrics_and_a_top_ten_with_reasons(
     recomart: Recomart, tmp_path: Path
 ) -> None:

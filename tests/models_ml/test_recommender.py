@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from models_ml.artifact import card_checksum
+from models_ml.basket import Basket
 from models_ml.errors import ModelError
 from models_ml.recommender import Recommender
 from models_ml.training import TrainingResult
@@ -49,6 +51,22 @@ def test_an_unknown_customer_gets_the_most_popular_products_and_is_told_so(train
     assert [(item.product_id, item.score) for item in answer.items] == best
 
 
+@pytest.mark.parametrize("basket", [["no such", "🛒 nor this"], [], {}])
+def test_a_basket_of_which_nothing_is_known_gets_the_most_popular_products_and_is_told_so(
+    trained: TrainingResult, basket: Basket
+) -> None:
+    answer = trained.recommender.recommend(basket=basket, n=3)
+    assert answer.items == trained.recommender.recommend(user_id="nobody", n=3).items
+    assert (answer.source, answer.unknown_products) == ("popularity", list(basket))
+
+
+def test_a_product_that_a_basket_names_twice_counts_twice(trained: TrainingResult) -> None:
+    mean = trained.recommender.card.mean_strength
+    assert trained.recommender.recommend(basket=["p1", "p2", "p1"]) == trained.recommender.recommend(
+        basket={"p1": 2 * mean, "p2": mean}
+    )
+
+
 def test_unknown_products_of_a_basket_are_ignored_and_named(trained: TrainingResult) -> None:
     answer = trained.recommender.recommend(basket=["p1", "no such", "p2"])
     assert answer.unknown_products == ["no such"]
@@ -60,10 +78,10 @@ def test_unknown_products_of_a_basket_are_ignored_and_named(trained: TrainingRes
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        ({"basket": ["x", "y"]}, "knows no product of the basket: x, y"),
-        ({"basket": []}, "it is empty"),
+        ({"basket": "p1"}, "a list of product ids, not a text"),
         ({"basket": {"p1": float("nan")}}, "finite numbers above zero"),
         ({"basket": {"p1": 0.0}}, "finite numbers above zero"),
+        ({"basket": {"p1": 1e39}}, "that of 'p1' is 1e[+]39"),
         ({"user_id": "u1", "n": 0}, "n >= 1"),
         ({}, "either a customer or a basket"),
         ({"user_id": "u1", "basket": ["p1"]}, "either a customer or a basket"),
@@ -120,9 +138,29 @@ def test_foreign_cards_are_refused(artifact: Path, change: dict[str, object]) ->
         Recommender.load(artifact)
 
 
-def test_a_card_that_describes_other_files_is_refused(artifact: Path) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"regularization": 0.5},
+        {"dataset_hash": "of other data"},
+        {"metrics": []},
+        {"checksum": "0" * 64},
+        {"checksum": ""},
+    ],
+)
+def test_a_card_that_was_changed_is_refused(artifact: Path, change: dict[str, object]) -> None:
     card = json.loads((artifact / "card.json").read_text())
-    (artifact / "card.json").write_text(json.dumps(card | {"users": 5}))
+    (artifact / "card.json").write_text(json.dumps(card, indent=4))
+    assert Recommender.load(artifact).card.run_id == "run-1"
+    (artifact / "card.json").write_text(json.dumps(card | change))
+    with pytest.raises(ModelError, match=r"card\.json does not match its own checksum"):
+        Recommender.load(artifact)
+
+
+def test_a_card_that_describes_other_files_is_refused(artifact: Path) -> None:
+    card = json.loads((artifact / "card.json").read_text()) | {"users": 5}
+    card["checksum"] = card_checksum(json.dumps(card))
+    (artifact / "card.json").write_text(json.dumps(card))
     with pytest.raises(ModelError, match=r"card\.json does not describe the files beside it"):
         Recommender.load(artifact)
 

@@ -1,0 +1,1 @@
+"""The HTTP service; `recomart serve` starts it."""

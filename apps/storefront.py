@@ -1,0 +1,163 @@
+"""What one published copy and the model that it names answer; the service and the command line ask here."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+import pandas as pd
+
+from models_ml.errors import ModelError
+from warehouse.errors import RecomartError
+from warehouse.publish import Published
+from warehouse.serving import ServingCopy
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from models_ml.answers import Recommendations
+    from models_ml.basket import Basket
+    from models_ml.recommender import Recommender
+
+FALLBACK = "what is popular is offered instead"
+
+
+@dataclass(frozen=True)
+class Offers:
+    """Products for somebody, or beside a product, and what there is to say about them."""
+
+    products: pd.DataFrame
+    """rank, product_id, product_name, category, brand, price, score, source, reason; best first."""
+
+    is_fallback: bool
+    """Whether nothing is known of whom or what was asked about: then it is what is popular."""
+
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A score taken apart."""
+
+    product_id: str
+    product_name: str | None
+    score: float | None
+    """The model's score; None for a fallback."""
+
+    contributions: pd.DataFrame
+    """product_id, product_name, contribution of every past product, the largest first; they add up to the score."""
+
+    is_fallback: bool
+    notes: list[str]
+
+
+class Storefront:
+    """One version of what the shop offers: a published copy, and its model when a question needs it."""
+
+    def __init__(self, settings: Settings, published: Published | None = None) -> None:
+        """Open the copy that is live, or a given one; RecomartError when there is none or it is damaged."""
+        self.copy = ServingCopy(settings, published)
+        self._models_dir = settings.models_dir
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.copy.close()
+
+    @cached_property
+    def recommender(self) -> "Recommender":
+        """The model that made the copy's lists; it offers what the shop may offer.
+
+        Raises:
+            RecomartError: No model has been trained.
+            ModelError: Its artifact is missing, damaged, or that of another run.
+        """
+        # torch takes a second to import, and not every command needs it.
+        from models_ml.recommender import Recommender
+
+        run_id = self.copy.published.run_id
+        if run_id is None:
+            raise RecomartError("no model has been trained; run `recomart run` first")
+        recommender = Recommender.load(self._models_dir / run_id)
+        if recommender.card.run_id != run_id:
+            raise ModelError(
+                f"{self._models_dir / run_id} holds the model of run {recommender.card.run_id}; restore the right one, "
+                "or train anew"
+            )
+        return recommender.offering(self.copy.offerable_products())
+
+    def for_customer(self, user_id: str, n: int) -> Offers:
+        """The published list of a customer, the shop's rules applied."""
+        listed = self.copy.recommendations(user_id, n)
+        if listed.empty and not self.copy.has_customer(user_id):
+            return self._popular(n, [f"customer '{user_id}' is not known to the published copy; {FALLBACK}"])
+        notes = []
+        if len(listed) < n:
+            notes.append(f"there are {len(listed)} to show: no more are on sale, or dbt's variable top_n keeps no more")
+        return Offers(listed, is_fallback=False, notes=notes)
+
+    def for_basket(
+        self, basket: "Basket", n: int, only: Collection[str] | None = None, without: Collection[str] = ()
+    ) -> Offers:
+        """A fresh list for somebody unknown, from the products at hand; what they hold is left out."""
+        answer = self.recommender.recommend(basket=basket, n=n, only=only, without=without)
+        notes = []
+        if answer.unknown_products:
+            notes.append(f"not known to the model, left out: {', '.join(answer.unknown_products)}")
+        if answer.source == "popularity":
+            notes.append(f"nothing in the basket is known to the model; {FALLBACK}")
+            return self._popular(n, notes, only, [*without, *basket])
+        return self._offers(answer, [item.reason_product_id for item in answer.items], "Goes with", notes)
+
+    def similar(self, product_id: str, n: int) -> Offers:
+        """The products most like a product."""
+        answer = self.recommender.similar_items(product_id, n)
+        if answer.source == "popularity":
+            return self._popular(
+                n, [f"product '{product_id}' is not known to the model; {FALLBACK}"], without=[product_id]
+            )
+        return self._offers(answer, [product_id] * len(answer.items), "Like", [])
+
+    def explain(self, product_id: str, *, user_id: str | None = None, basket: "Basket | None" = None) -> Explanation:
+        """What every past product of a customer, or of a basket, adds to the model's score of a product.
+
+        Raises:
+            UnknownIdError: The model does not know the product.
+        """
+        answer = self.recommender.explain(product_id, user_id=user_id, basket=basket)
+        notes = []
+        if answer.unknown_products:
+            notes.append(f"not known to the model, left out: {', '.join(answer.unknown_products)}")
+        if answer.source == "popularity":
+            who = "nothing in the basket" if user_id is None else f"no past of customer '{user_id}'"
+            notes.append(f"{who} is known to the model: there is no score to explain")
+        past = [part.product_id for part in answer.contributions]
+        names = self.copy.products([product_id, *past]).set_index("product_id")["product_name"]
+        contributions = pd.DataFrame(
+            {
+                "product_id": past,
+                "product_name": [names.get(product) for product in past],
+                "contribution": [part.contribution for part in answer.contributions],
+            }
+        )
+        return Explanation(
+            product_id,
+            names.get(product_id),
+            answer.score,
+            contributions,
+            is_fallback=answer.source == "popularity",
+            notes=notes,
+        )
+
+    def _offers(
+        self, answer: "Recommendations", reasons: Sequence[str | None], wording: str, notes: list[str]
+    ) -> Offers:
+        products = [item.product_id for item in answer.items]
+        scores = [item.score for item in answer.items]
+        return Offers(self.copy.offers(products, scores, reasons, wording), is_fallback=False, notes=notes)
+
+    def _popular(
+        self, n: int, notes: list[str], only: Collection[str] | None = None, without: Collection[str] = ()
+    ) -> Offers:
+        popular = self.copy.popular_products(n, only=only, without=without)
+        return Offers(popular.assign(source="popularity"), is_fallback=True, notes=notes)

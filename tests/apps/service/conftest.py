@@ -1,0 +1,103 @@
+"""The service as a real server on a free port of this machine."""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import uvicorn
+
+from apps.service.app import create_app
+from apps.storefront import Storefront
+from warehouse.publish import Published, publish
+from warehouse.serving import ServingCopy
+from warehouse.settings import Settings
+
+PATIENCE = 30.0
+
+
+class Service:
+    """Asks a running service."""
+
+    def __init__(self, base: str) -> None:
+        self._base = base
+        self._session = requests.Session()
+
+    def get(self, path: str, **query: Any) -> requests.Response:
+        """GET a path, which is quoted already."""
+        return self._session.get(self._base + path, params=query, timeout=PATIENCE)
+
+    def post(self, path: str, body: Any) -> requests.Response:
+        """POST a body as JSON."""
+        return self._session.post(self._base + path, json=body, timeout=PATIENCE)
+
+    def send(self, path: str, text: bytes) -> requests.Response:
+        """POST these very bytes as JSON."""
+        return self._session.post(
+            self._base + path, data=text, headers={"content-type": "application/json"}, timeout=PATIENCE
+        )
+
+    def delete(self, path: str) -> requests.Response:
+        """DELETE a path."""
+        return self._session.delete(self._base + path, timeout=PATIENCE)
+
+    def another(self) -> "Service":
+        """Another client."""
+        return Service(self._base)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds; it must within the time that a slow machine needs."""
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end, "it never held"
+        time.sleep(0.05)
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[Service]:
+    """Run the server over a warehouse."""
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_level="critical"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_until(lambda: server.started)
+        yield Service(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}")
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def service(demo_warehouse: Settings) -> Iterator[Service]:
+    """The service over the demo shop."""
+    with serving(demo_warehouse) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def storefront(demo_warehouse: Settings) -> Iterator[Storefront]:
+    """What the service should answer from."""
+    with Storefront(demo_warehouse) as opened:
+        yield opened
+
+
+@pytest.fixture
+def own_shop(demo_warehouse: Settings, tmp_path: Path) -> Settings:
+    """A copy of the demo shop with its model, that a test may change and publish from; nothing is published yet."""
+    shutil.copy(demo_warehouse.database, tmp_path)
+    shutil.copytree(demo_warehouse.models_dir, tmp_path / "models")
+    return Settings(warehouse=tmp_path)
+
+
+@pytest.fixture
+def publish_again(demo_warehouse: Settings, own_shop: Settings) -> Callable[[], Published]:
+    """Publishes the changed copy of the shop."""
+    with ServingCopy(demo_warehouse) as copy:
+        tables = list(copy.published.rows)
+    return lambda: publish(own_shop, tables)

@@ -1,0 +1,68 @@
+"""The service's description of itself is complete."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from apps.service.app import create_app
+from tests.apps.service.conftest import Service
+from warehouse.settings import Settings
+
+pytestmark = pytest.mark.usefixtures("own_torch_threads")
+
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
+
+
+@pytest.fixture(scope="module")
+def description(demo_warehouse: Settings) -> dict[str, Any]:
+    return create_app(demo_warehouse).openapi()
+
+
+def operations(description: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method} {path}", operation
+
+
+def test_it_lists_every_question(description: dict[str, Any]) -> None:
+    assert {name: operation["operationId"] for name, operation in operations(description)} == {
+        "get /health": "health",
+        "get /model": "model",
+        "get /customers/{user_id}/recommendations": "recommendations_for_customer",
+        "post /recommendations": "recommendations_for_basket",
+        "get /products/{product_id}/similar": "similar_products",
+        "get /customers/{user_id}/explanations/{product_id}": "explanation_for_customer",
+        "post /explanations": "explanation_for_basket",
+    }
+
+
+def test_every_question_has_words_parameters_with_limits_and_all_its_answers(description: dict[str, Any]) -> None:
+    for name, operation in operations(description):
+        assert operation["description"], name
+        assert operation["tags"], name
+        answers = operation["responses"]
+        expected = {"200", "422", "500", "503"} | ({"404"} if "explanations" in name else set())
+        assert set(answers) == expected, name
+        assert "$ref" in answers["200"]["content"]["application/json"]["schema"], name
+        for status in expected - {"200"}:
+            assert answers[status]["content"] == {"application/problem+json": {"schema": PROBLEM}}, (name, status)
+            assert answers[status]["description"], name
+        for parameter in operation.get("parameters", []):
+            assert parameter["description"], name
+            schema = parameter["schema"]
+            assert {"minimum", "maximum"} <= set(schema) or {"minLength", "maxLength"} <= set(schema), parameter
+
+
+def test_every_field_of_every_schema_is_described(description: dict[str, Any]) -> None:
+    schemas = description["components"]["schemas"]
+    assert "HTTPValidationError" not in schemas
+    for schema_name, schema in schemas.items():
+        assert schema["description"], schema_name
+        for field, facts in schema["properties"].items():
+            assert facts.get("description") or "$ref" in facts, f"{schema_name}.{field}"
+
+
+def test_it_is_served_and_nothing_is_fetched_from_elsewhere(service: Service, description: dict[str, Any]) -> None:
+    assert service.get("/openapi.json").json() == description
+    assert service.get("/docs").status_code == 404
