@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from warehouse.errors import RecomartError
+from warehouse.offer_rules import PINNED_REASON
 from warehouse.serving import ServingCopy
 from warehouse.settings import Settings
 
@@ -31,7 +32,9 @@ def recommend_for_customer(settings: Settings, user_id: str, n: int) -> Recommen
         products = copy.recommendations(user_id, n)
     notes = []
     if len(products) < n:
-        notes.append(f"there are {len(products)} to show: no more are on sale, or dbt's variable top_n keeps no more")
+        notes.append(
+            f"there are {len(products)} to show: the shop's rules leave no more, or dbt's variable top_n keeps no more"
+        )
     return Recommendations(f"Top {len(products)} for customer {user_id}", products, notes)
 
 
@@ -50,21 +53,23 @@ def recommend_for_basket(settings: Settings, basket: list[str], n: int) -> Recom
         if run_id is None:
             raise RecomartError("no model has been trained; run `recomart run` first")
         recommender = Recommender.load(settings.models_dir / run_id)
-        # The model does not know what is on sale: ask for everything, keep the best that is.
+        # The model does not know the shop's rules: ask for everything, keep the best that they leave.
         answer = recommender.recommend(basket=basket, n=len(recommender.products))
-        facts = copy.products([item.product_id for item in answer.items] + basket).set_index("product_id")
-    on_sale = set(facts.index[facts["is_available"]])
-    best = [item for item in answer.items if item.product_id in on_sale][:n]
+        ranked = {item.product_id: item for item in answer.items}
+        rules = copy.offer_rules()
+        best = rules.best(ranked, n, without=basket)
+        facts = copy.products([*ranked, *best, *basket]).set_index("product_id")
     rows = []
-    for rank, item in enumerate(best, start=1):
-        known = facts.loc[item.product_id].to_dict()
-        because = facts["product_name"].get(item.reason_product_id, item.reason_product_id)
+    for rank, product_id in enumerate(best, start=1):
+        item = ranked.get(product_id)
+        because = item and facts["product_name"].get(item.reason_product_id, item.reason_product_id)
+        reason = f"Goes with {because}" if because else "Popular"
         rows.append({
             "rank": rank,
-            "product_id": item.product_id,
-            **{name: known.get(name) for name in ("product_name", "category", "brand", "price")},
-            "score": item.score,
-            "reason": f"Goes with {because}" if because else "Popular",
+            "product_id": product_id,
+            **facts.loc[product_id, ["product_name", "category", "brand", "price"]].to_dict(),
+            "score": item and item.score,
+            "reason": PINNED_REASON if rules.is_pinned(product_id) else reason,
         })  # fmt: skip
     notes = (
         [f"not known to the model, left out: {', '.join(answer.unknown_products)}"] if answer.unknown_products else []

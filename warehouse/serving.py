@@ -7,6 +7,7 @@ import duckdb
 import pandas as pd
 
 from warehouse.errors import RecomartError
+from warehouse.offer_rules import OfferRules
 from warehouse.publish import Published, current, open_published
 from warehouse.settings import Settings
 
@@ -87,6 +88,10 @@ class ServingCopy:
     def popular_products(self, n: int = 10) -> pd.DataFrame:
         """What a stranger is offered, best first; columns of `rec_popular_products`."""
         return self._frame("select * from rec_popular_products where rank <= ? order by rank", n)
+
+    def offer_rules(self) -> OfferRules:
+        """The shop's rules, for a list that is made elsewhere; rows of `rec_product_rules`."""
+        return OfferRules(self._frame("select * from rec_product_rules"))
 
     def products(self, product_ids: list[str]) -> pd.DataFrame:
         """Rows of `dim_products` for the given ids; ids that do not exist are left out."""
