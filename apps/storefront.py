@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Self
 
 import pandas as pd
 
+from models_ml.answers import Recommendation
 from models_ml.errors import ModelError
 from warehouse.errors import RecomartError
+from warehouse.offer_rules import PINNED_REASON, OfferRules
 from warehouse.publish import Published
 from warehouse.serving import ServingCopy
 from warehouse.settings import Settings
@@ -84,7 +86,12 @@ class Storefront:
                 f"{self._models_dir / run_id} holds the model of run {recommender.card.run_id}; restore the right one, "
                 "or train anew"
             )
-        return recommender.offering(self.copy.offerable_products())
+        return recommender.offering(self.rules.offered)
+
+    @cached_property
+    def rules(self) -> OfferRules:
+        """What the shop's analysts decided about its products."""
+        return self.copy.offer_rules()
 
     def for_customer(self, user_id: str, n: int) -> Offers:
         """The published list of a customer, the shop's rules applied."""
@@ -93,21 +100,24 @@ class Storefront:
             return self._popular(n, [f"customer '{user_id}' is not known to the published copy; {FALLBACK}"])
         notes = []
         if len(listed) < n:
-            notes.append(f"there are {len(listed)} to show: no more are on sale, or dbt's variable top_n keeps no more")
+            notes.append(f"there are {len(listed)} to show: the shop's rules or dbt's variable top_n leave no more")
         return Offers(listed, is_fallback=False, notes=notes)
 
     def for_basket(
         self, basket: "Basket", n: int, only: Collection[str] | None = None, without: Collection[str] = ()
     ) -> Offers:
         """A fresh list for somebody unknown, from the products at hand; what they hold is left out."""
-        answer = self.recommender.recommend(basket=basket, n=n, only=only, without=without)
+        answer, best = self._picked(basket, n, only, without)
         notes = []
         if answer.unknown_products:
             notes.append(f"not known to the model, left out: {', '.join(answer.unknown_products)}")
         if answer.source == "popularity":
             notes.append(f"nothing in the basket is known to the model; {FALLBACK}")
             return self._popular(n, notes, only, [*without, *basket])
-        return self._offers(answer, [item.reason_product_id for item in answer.items], "Goes with", notes)
+        offers = self._offers(best, [item.reason_product_id for item in best], "Goes with", notes)
+        is_pinned = offers.products["product_id"].map(self.rules.is_pinned).astype(bool)
+        offers.products.loc[is_pinned, ["source", "reason"]] = "pinned", PINNED_REASON
+        return offers
 
     def similar(self, product_id: str, n: int) -> Offers:
         """The products most like a product."""
@@ -116,7 +126,7 @@ class Storefront:
             return self._popular(
                 n, [f"product '{product_id}' is not known to the model; {FALLBACK}"], without=[product_id]
             )
-        return self._offers(answer, [product_id] * len(answer.items), "Like", [])
+        return self._offers(answer.items, [product_id] * len(answer.items), "Like", [])
 
     def explain(self, product_id: str, *, user_id: str | None = None, basket: "Basket | None" = None) -> Explanation:
         """What every past product of a customer, or of a basket, adds to the model's score of a product.
@@ -149,11 +159,31 @@ class Storefront:
             notes=notes,
         )
 
+    def _picked(
+        self, basket: "Basket", n: int, only: Collection[str] | None, without: Collection[str]
+    ) -> "tuple[Recommendations, list[Recommendation]]":
+        """The model's answer, and the list that the shop's rules make of it."""
+        recommend = self.recommender.recommend
+        pins = (self.rules.pinned if only is None else self.rules.pinned & set(only)) - {*without, *basket}
+        # What the model does not know yet is pinned all the same.
+        ranked = {product_id: Recommendation(product_id, 0.0, None, None) for product_id in pins}
+        if pins:
+            ranked |= {item.product_id: item for item in recommend(basket=basket, n=len(pins), only=pins).items}
+        asked = n
+        while True:
+            answer = recommend(basket=basket, n=asked, only=only, without=without)
+            ranked |= {item.product_id: item for item in answer.items}
+            best = self.rules.best((item.product_id for item in answer.items), n, only=ranked)
+            if len(best) == n or len(answer.items) < asked:
+                return answer, [ranked[product_id] for product_id in best]
+            # Caps passed over some: how far down the list goes on, only a longer one tells.
+            asked *= 8
+
     def _offers(
-        self, answer: "Recommendations", reasons: Sequence[str | None], wording: str, notes: list[str]
+        self, items: "Sequence[Recommendation]", reasons: Sequence[str | None], wording: str, notes: list[str]
     ) -> Offers:
-        products = [item.product_id for item in answer.items]
-        scores = [item.score for item in answer.items]
+        products = [item.product_id for item in items]
+        scores = [item.score for item in items]
         return Offers(self.copy.offers(products, scores, reasons, wording), is_fallback=False, notes=notes)
 
     def _popular(

@@ -68,8 +68,9 @@ class TrainConfig(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; `auto` takes a GPU when there is one."""
 
-    candidates: int = Field(default=100, ge=1)
-    """Products not bought yet that are kept for every known customer, for SQL to apply the shop's rules to."""
+    candidates: int = Field(default=300, ge=1)
+    """Products not bought yet that are kept for every known customer, for SQL to apply the shop's rules to: with 10 at
+    most of each of 12 categories, 100 fill 43 % of lists of 50, 200 fill 85 % and 300 fill 97 %."""
 
     cutoffs: tuple[int, ...] = Field(default=(5, 10, 20), min_length=1)
     """Lengths of the top lists that every ranking metric is measured at."""

@@ -8,6 +8,7 @@ import duckdb
 import pandas as pd
 
 from warehouse.errors import RecomartError
+from warehouse.offer_rules import OfferRules
 from warehouse.publish import Published, current, open_published
 from warehouse.settings import Settings
 
@@ -121,11 +122,9 @@ class ServingCopy:
             n,
         )
 
-    def offerable_products(self) -> list[str]:
-        """Ids of the products that anybody may be offered; whoever ranks products asks here and nowhere else."""
-        return list(
-            self._frame("select product_id from dim_products where is_available order by product_id")["product_id"]
-        )
+    def offer_rules(self) -> OfferRules:
+        """The shop's rules, for a list that is made elsewhere; whoever ranks products goes by them."""
+        return OfferRules(self._frame("select * from rec_product_rules"))
 
     def offers(
         self, product_ids: Sequence[str], scores: Sequence[float], reason_product_ids: Sequence[str | None], reason: str

@@ -18,5 +18,5 @@ show_offers(
 )
 st.caption(
     f"Until a customer has done something, they see what is popular now: recent actions count more than old ones. "
-    f"The filters look among the {len(popular):,} most popular products that are available."
+    f"The filters look among the {len(popular):,} most popular products that the shop's rules allow."
 )

@@ -9,7 +9,7 @@ from apps.merchandiser.offers import OfferFilter, describe, to_csv
 from apps.merchandiser.tables import TABLE_HEIGHT, filled_columns, price_column
 
 SHOWN = ["rank", "product_name", "category", "brand", "price", "relative_score", "source", "reason"]
-SOURCE_HELP = "Personal: from what this customer did. Popular: from what everybody did."
+SOURCE_HELP = "Personal: from what this customer did. Popular: from what everybody did. Pinned: put there by the shop."
 # The lowest rows in which Streamlit breaks a text into lines.
 WRAPPING_ROW_HEIGHT = 57
 

@@ -16,7 +16,7 @@ COLUMNS = [
     "source",
     "reason",
 ]
-SOURCES = {"model": "Personal", "popularity": "Popular"}
+SOURCES = {"model": "Personal", "popularity": "Popular", "pinned": "Pinned"}
 
 
 @dataclass(frozen=True)

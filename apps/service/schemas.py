@@ -77,8 +77,8 @@ class Offer(Schema):
     """The model's score; the cosine for similar products; recent popularity where `source` says so. Compare it within
     one source of one answer only."""
 
-    source: Literal["model", "popularity"] = Field(examples=["model"])
-    """What the score is: the model's, or popularity where the model has nothing (more) to offer."""
+    source: Literal["model", "popularity", "pinned"] = Field(examples=["model"])
+    """What put it there: the model, popularity where the model has nothing (more) to offer, or the shop's analysts."""
 
     reason: str = Field(examples=["Because you clicked on Galdra Slim Lantern"])
     """Why it is offered, in words for people."""

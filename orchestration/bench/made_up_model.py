@@ -18,7 +18,7 @@ from warehouse.database import writer
 from warehouse.publish import publish
 from warehouse.settings import Settings
 
-TABLES = ("dim_products", "dim_users", "rec_popular_products", "rec_top_n")
+TABLES = ("dim_products", "dim_users", "rec_popular_products", "rec_product_rules", "rec_top_n")
 LIST_LENGTH = 50
 HISTORY = 20
 """Products of every customer."""
@@ -38,6 +38,17 @@ from range($products) as products(i);
 
 create or replace table marts.dim_users as
 select format('U{:07d}', i) as user_id from range($customers) as customers(i);
+
+create or replace table marts.rec_product_rules as
+select
+    product_id,
+    is_available as is_offered,
+    category,
+    brand,
+    cast(null as integer) as category_cap,
+    cast(null as integer) as brand_cap,
+    cast(null as integer) as pinned_position
+from marts.dim_products;
 
 create or replace table marts.rec_popular_products as
 select

@@ -1,76 +1,32 @@
-with serving_run as (
-
-    select run_id from {{ source('ml', 'model_runs') }}
-    where is_serving
-
-),
-
-candidates as (
-
-    select candidates.*
-    from {{ source('ml', 'candidates') }} as candidates
-    inner join serving_run on candidates.run_id = serving_run.run_id
-
-),
-
-users as (
+with recursive users as (
 
     select user_id from {{ ref('dim_users') }}
+    union all
+    select {{ stranger() }} as user_id
 
 ),
 
-available_products as (
+picked as (
 
-    select product_id from {{ ref('dim_products') }}
-    where is_available
+    select * from {{ ref('int_offers_picked') }}
 
 ),
 
 popular_products as (
 
-    select product_id, rank, score from {{ ref('rec_popular_products') }}
+    select * from {{ ref('int_popular_products_ranked') }}
 
 ),
 
--- Bought and kept: what went back may be offered again.
 withheld as (
 
-    select user_id, product_id from {{ ref('feat_user_product_interactions') }}
-    where
-        as_of_name = 'now'
-        and purchased_quantity > 0
-        and {{ 'true' if var('exclude_purchased') else 'false' }}
+    select user_id, product_id from {{ ref('int_products_withheld') }}
 
 ),
 
-model_ranked as (
+picked_counts as (
 
-    select
-        candidates.user_id,
-        candidates.product_id,
-        candidates.score,
-        candidates.reason_product_id,
-        row_number() over (partition by candidates.user_id order by candidates.rank) as rank
-    from candidates
-    inner join users on candidates.user_id = users.user_id
-    inner join available_products on candidates.product_id = available_products.product_id
-    left join withheld
-        on candidates.user_id = withheld.user_id
-        and candidates.product_id = withheld.product_id
-    where withheld.product_id is null
-
-),
-
-model_picks as (
-
-    select * from model_ranked
-    where rank <= {{ var('top_n') }}
-
-),
-
-listed_counts as (
-
-    select user_id, count(*) as listed_count from model_picks
+    select user_id, count(*) as picked_count from picked
     group by user_id
 
 ),
@@ -82,63 +38,202 @@ withheld_counts as (
 
 ),
 
--- A list that the model leaves short is filled from what is popular. At most the listed and the withheld products are
--- passed over, so nobody needs to look further than this down the popularity ranking.
+-- A list that pins and candidates leave short is filled up from what is popular. Of the products that the caps let through
+-- whatever the list, a withheld one is passed over, and a picked one may crowd out two, of its category and of its brand,
+-- but fills a place itself. So nobody needs to look further down than this.
 short_lists as (
 
     select
         users.user_id,
-        coalesce(listed_counts.listed_count, 0) as listed_count,
-        {{ var('top_n') }} + coalesce(withheld_counts.withheld_count, 0) as lowest_rank
+        {{ var('top_n') }} + coalesce(withheld_counts.withheld_count, 0) + coalesce(picked_counts.picked_count, 0)
+            as lowest_depth
     from users
-    left join listed_counts on users.user_id = listed_counts.user_id
+    left join picked_counts on users.user_id = picked_counts.user_id
     left join withheld_counts on users.user_id = withheld_counts.user_id
-    where coalesce(listed_counts.listed_count, 0) < {{ var('top_n') }}
+    where coalesce(picked_counts.picked_count, 0) < {{ var('top_n') }}
 
 ),
 
-popular_ranked as (
+fillers as (
 
     select
         short_lists.user_id,
-        popular_products.rank as popularity_rank,
-        short_lists.listed_count
-        + row_number() over (partition by short_lists.user_id order by popular_products.rank) as rank
+        popular_products.product_id,
+        popular_products.rank,
+        popular_products.category,
+        popular_products.brand,
+        popular_products.category_cap,
+        popular_products.brand_cap
     from short_lists
-    inner join popular_products on popular_products.rank <= short_lists.lowest_rank
+    inner join popular_products
+        on short_lists.lowest_depth >= popular_products.depth
+        and popular_products.is_within_reach
     left join withheld
         on short_lists.user_id = withheld.user_id
         and popular_products.product_id = withheld.product_id
-    left join model_picks
-        on short_lists.user_id = model_picks.user_id
-        and popular_products.product_id = model_picks.product_id
-    where withheld.product_id is null and model_picks.product_id is null
+    left join picked
+        on short_lists.user_id = picked.user_id
+        and popular_products.product_id = picked.product_id
+    where withheld.product_id is null and picked.product_id is null
+
+),
+
+-- The caps left what was picked, and leave it again: it comes first.
+filled_up as (
+
+    select
+        picked.user_id,
+        picked.pick_number as place,
+        picked.product_id,
+        picked.category,
+        picked.brand,
+        picked.category_cap,
+        picked.brand_cap,
+        picked.pinned_position,
+        picked.score,
+        picked.reason_product_id
+    from picked
+    inner join short_lists on picked.user_id = short_lists.user_id
+
+    union all
+
+    select
+        user_id,
+        {{ var('top_n') }} + rank as place,
+        product_id,
+        category,
+        brand,
+        category_cap,
+        brand_cap,
+        cast(null as {{ dbt.type_int() }}) as pinned_position,
+        cast(null as {{ type_double() }}) as score,
+        cast(null as {{ dbt.type_string() }}) as reason_product_id
+    from fillers
+
+),
+
+{{ kept_by_caps('filled_up') }},
+
+filled as (
+
+    select
+        user_id,
+        row_number() over (partition by user_id order by place) as pick_number,
+        product_id,
+        pinned_position,
+        score,
+        reason_product_id
+    from kept
+
+),
+
+offers as (
+
+    select
+        picked.user_id,
+        picked.pick_number,
+        picked.product_id,
+        picked.pinned_position,
+        picked.score,
+        picked.reason_product_id
+    from picked
+    left join short_lists on picked.user_id = short_lists.user_id
+    where short_lists.user_id is null
+
+    union all
+
+    select
+        user_id,
+        pick_number,
+        product_id,
+        pinned_position,
+        score,
+        reason_product_id
+    from filled
+    where pick_number <= {{ var('top_n') }}
+
+),
+
+lists_with_pins as (
+
+    select distinct user_id from offers
+    where pinned_position is not null
+
+),
+
+-- In a list with pins: the how-manieth of the pinned, or of the others.
+numbered as (
+
+    select
+        offers.*,
+        offers.pinned_position is not null as is_pinned,
+        row_number() over (
+            partition by offers.user_id, offers.pinned_position is not null
+            order by offers.pick_number
+        ) as number
+    from offers
+    inner join lists_with_pins on offers.user_id = lists_with_pins.user_id
+
+),
+
+-- The third pin at position 5 has two pins and two others before it; one whose position is taken already comes right after.
+spaced as (
+
+    select
+        *,
+        case
+            when is_pinned then max(pinned_position - number) over (
+                partition by user_id, is_pinned
+                order by number
+                rows between unbounded preceding and current row
+            )
+            else number
+        end as others_up_to_here
+    from numbered
+
+),
+
+placed as (
+
+    select
+        user_id,
+        row_number() over (partition by user_id order by others_up_to_here, is_pinned, number) as rank,
+        product_id,
+        pinned_position,
+        score,
+        reason_product_id
+    from spaced
+
+    union all
+
+    select
+        offers.user_id,
+        offers.pick_number as rank,
+        offers.product_id,
+        offers.pinned_position,
+        offers.score,
+        offers.reason_product_id
+    from offers
+    left join lists_with_pins on offers.user_id = lists_with_pins.user_id
+    where lists_with_pins.user_id is null
 
 ),
 
 final as (
 
     select
-        user_id,
-        cast(rank as integer) as rank,
-        product_id,
-        score,
-        'model' as source,
-        reason_product_id
-    from model_picks
-
-    union all
-
-    select
-        popular_ranked.user_id,
-        cast(popular_ranked.rank as integer) as rank,
-        popular_products.product_id,
-        popular_products.score,
-        'popularity' as source,
-        cast(null as {{ dbt.type_string() }}) as reason_product_id
-    from popular_ranked
-    inner join popular_products on popular_ranked.popularity_rank = popular_products.rank
-    where popular_ranked.rank <= {{ var('top_n') }}
+        placed.user_id,
+        cast(placed.rank as integer) as rank,
+        placed.product_id,
+        coalesce(placed.score, popular_products.score, 0) as score,
+        case
+            when placed.pinned_position is not null then 'pinned'
+            when placed.score is not null then 'model'
+            else 'popularity'
+        end as source,
+        placed.reason_product_id
+    from placed
+    left join popular_products on placed.product_id = popular_products.product_id
 
 )
 

@@ -84,7 +84,7 @@ def test_a_basket_gets_what_python_answers_among_what_may_be_offered(service: Se
     expected = storefront.recommender.recommend(basket=NAMES, n=1000).items
     assert ids(answer["offers"]) == [item.product_id for item in expected]
     assert [offer["score"] for offer in answer["offers"]] == pytest.approx([item.score for item in expected])
-    offerable = set(storefront.copy.offerable_products())
+    offerable = storefront.rules.offered
     known = set(storefront.recommender.products.ids.to_pylist())
     assert set(ids(answer["offers"])) == (offerable & known) - set(NAMES)
     assert known - offerable, "the shop has nothing that it may not offer, so this shows nothing"

@@ -25,7 +25,7 @@ products as (
 
 popular_products as (
 
-    select product_id, reason from {{ ref('rec_popular_products') }}
+    select product_id, reason from {{ ref('int_popular_products_ranked') }}
 
 ),
 
@@ -62,6 +62,7 @@ final as (
         offers.source,
         offers.reason_product_id,
         coalesce(
+            case when offers.source = 'pinned' then {{ pinned_reason() }} end,
             reasons.reason,
             case when products.category = users.favourite_category then 'Popular in ' || products.category end,
             popular_products.reason,

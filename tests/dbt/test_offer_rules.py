@@ -1,0 +1,273 @@
+"""What an analyst writes into the seeds of offer rules is what the lists obey, in a shop that was trained already."""
+
+import csv
+import os
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from apps.storefront import Storefront
+from orchestration.dbt import PROJECT_DIR, dbt_environment, dbt_executable
+from orchestration.steps import publish_copy
+from warehouse.database import reader, writer
+from warehouse.settings import Settings
+
+TOP_N = 50
+STRANGER = ""
+
+
+class Analyst:
+    """Has a warehouse and a dbt project of their own, and edits the seeds."""
+
+    columns: ClassVar = {
+        "offer_blocks": ("scope", "value", "reason", "valid_from", "valid_until"),
+        "offer_pins": ("position", "product_id", "favourite_category", "valid_from", "valid_until"),
+        "offer_caps": ("scope", "value", "most"),
+        "offer_repeats": ("category", "after_days"),
+    }
+
+    def __init__(self, finished: Settings, folder: Path) -> None:
+        self.settings = Settings(warehouse=folder / "warehouse")
+        leave = shutil.ignore_patterns("landing", "logs", "serving")
+        shutil.copytree(finished.warehouse, self.settings.warehouse, ignore=leave)
+        self.project = folder / "dbt_project"
+        shutil.copytree(PROJECT_DIR, self.project, ignore=shutil.ignore_patterns("target", "logs"))
+
+    def write(self, seed: str, *rows: Sequence[object]) -> None:
+        """Write a seed as a spreadsheet may: a byte order mark, Windows' line ends, the columns in another order."""
+        path = self.project / "seeds" / "offer_rules" / f"{seed}.csv"
+        with path.open("w", encoding="utf-8-sig", newline="") as file:
+            table = csv.DictWriter(file, sorted(self.columns[seed]))
+            table.writeheader()
+            table.writerows(dict(zip(self.columns[seed], row, strict=True)) for row in rows)
+
+    def build(self, select: str = "offer_rules+") -> subprocess.CompletedProcess[str]:
+        """Type what the page about rules says, or build less."""
+        return subprocess.run(
+            [dbt_executable(), "build", "--select", select, "--exclude-resource-type", "unit_test"],
+            cwd=self.project,
+            env=os.environ | self.settings.environment() | dbt_environment(self.settings),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        with reader(self.settings) as connection:
+            return connection.execute(query).fetchall()
+
+    def lists(self) -> dict[str, list[tuple[str, str]]]:
+        """Product and source of every customer's offers, best first; the stranger's too."""
+        lists: dict[str, list[tuple[str, str]]] = {}
+        offers = self.ask(
+            "select user_id, product_id, source from intermediate.int_offers_ranked order by user_id, rank"
+        )
+        for user, product, source in offers:
+            lists.setdefault(user, []).append((product, source))
+        return lists
+
+
+@pytest.fixture(scope="module")
+def analyst(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Analyst:
+    """An analyst whose shop has rules of every kind, and a model too sparing to fill the lists under them."""
+    analyst = Analyst(demo_warehouse, tmp_path_factory.mktemp("analyst"))
+    with writer(analyst.settings) as connection:
+        connection.execute("delete from ml.candidates where rank > 80")
+    ((now,),) = analyst.ask("select cast(as_of as date) from intermediate.int_as_of_spine where as_of_name = 'now'")
+    (recalled,), (late,), (pinned,), (other,), (blocked_pin,) = analyst.ask(
+        "select product_id from marts.rec_popular_products order by rank limit 5"
+    )
+    ((gone,),) = analyst.ask("select min(product_id) from marts.dim_products where not is_available")
+    brand, *_ = analyst.ask("select brand from marts.dim_products group by brand order by count(*), brand")[0]
+    analyst.write(
+        "offer_blocks",
+        ("product", f" {recalled}", "recalled, again", "", ""),
+        ("product", late, "not yet", f"{now:%Y}-12-31", ""),
+        ("product", blocked_pin, "", now, ""),
+        ("brand", str(brand).upper(), "dispute", "", ""),
+        ("category", "Garden", "out of season", "2020-01-01", f"{now.year + 1}-01-01"),
+    )
+    analyst.write(
+        "offer_pins",
+        (3, pinned, "", "", ""),
+        (1, blocked_pin, "", "", ""),
+        (1, gone, "", "", ""),
+        (3, other, "Toys", now, ""),
+        (2, late, "books", "", now),
+    )
+    analyst.write(
+        "offer_caps", ("category", "", 6), ("category", "Shoes", 1), ("category", "audio", ""), ("brand", "", 4)
+    )
+    analyst.write("offer_repeats", ("groceries", 7), ("Toys", 0))
+    done = analyst.build()
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "WARN=0" in done.stdout
+    return analyst
+
+
+def walked(analyst: Analyst) -> dict[str, list[str]]:
+    """The lists as somebody makes them who walks down each, product by product."""
+    facts = {
+        product: (category, brand)
+        for product, category, brand in analyst.ask("select product_id, category, brand from marts.dim_products")
+    }
+    read_rules = "select product_id, category_cap, brand_cap from marts.rec_product_rules where is_offered"
+    caps = {product: caps for product, *caps in analyst.ask(read_rules)}
+    withheld = set(analyst.ask("select user_id, product_id from intermediate.int_products_withheld"))
+    pins = analyst.ask("select product_id, favourite_category, position from intermediate.int_pins_in_force")
+    popular = [
+        product
+        for (product,) in analyst.ask(
+            "select product_id from marts.feat_product_popularity where as_of_name = 'now' and recent_popularity > 0 "
+            "order by recent_popularity desc, product_id"
+        )
+    ]
+    candidates: dict[str, list[str]] = {}
+    for user, product in analyst.ask("select user_id, product_id from ml.candidates order by user_id, rank"):
+        candidates.setdefault(user, []).append(product)
+    users = dict(analyst.ask("select user_id, favourite_category from marts.dim_users"))
+
+    def walk(user: str, favourite: str | None) -> list[str]:
+        mine = sorted(
+            (position, audience is None, product)
+            for product, audience, position in pins
+            if audience is None or audience == favourite
+        )
+        positions = {product: position for position, _, product in mine}
+        taken: Counter[object] = Counter()
+        picked: list[str] = []
+        for product in chain(positions, candidates.get(user, []), popular):
+            names = [
+                named for named in zip(facts[product], caps.get(product, ()), strict=False) if named[1] is not None
+            ]
+            full = any(taken[name] >= cap for name, cap in names)
+            if product in picked or product not in caps or (user, product) in withheld or full:
+                continue
+            picked.append(product)
+            taken.update(name for name, _ in names)
+            if len(picked) == TOP_N:
+                break
+        waiting = [product for product in picked if product in positions]
+        others = [product for product in picked if product not in positions]
+        result: list[str] = []
+        while waiting or others:
+            due = waiting and (positions[waiting[0]] <= len(result) + 1 or not others)
+            result.append((waiting if due else others).pop(0))
+        return result
+
+    return {user: walk(user, favourite) for user, favourite in {**users, STRANGER: None}.items()}
+
+
+def test_every_list_is_what_walking_down_it_product_by_product_gives(analyst: Analyst) -> None:
+    lists = analyst.lists()
+    sources = Counter(source for offers in lists.values() for _, source in offers)
+    assert {user: [product for product, _ in offers] for user, offers in lists.items()} == walked(analyst)
+    assert min(sources[source] for source in ("model", "popularity", "pinned")) > len(lists) / 2
+
+
+def test_what_is_blocked_appears_nowhere_not_even_pinned(analyst: Analyst) -> None:
+    reasons = dict(
+        analyst.ask("select product_id, not_offered_because from marts.rec_product_rules where not is_offered")
+    )
+    assert set(reasons.values()) == {
+        "not available", "blocked product", "blocked product: recalled, again", "blocked brand: dispute",
+        "blocked category: out of season",
+    }  # fmt: skip
+    shown = analyst.ask(
+        "select product_id from marts.rec_top_n union select product_id from marts.rec_popular_products"
+    )
+    assert reasons.keys().isdisjoint(product for (product,) in shown)
+    ((pinned,),) = analyst.ask("select product_id from marts.rec_product_rules where pinned_position = 3")
+    third = analyst.ask("select product_id, source, reason from marts.rec_top_n where rank = 3 and source = 'pinned'")
+    assert (pinned, "pinned", "Chosen by the shop") in third
+    assert analyst.ask("select product_id, reason from marts.rec_popular_products where rank = 3") == [
+        (pinned, "Chosen by the shop")
+    ]
+
+
+def test_bought_products_are_offered_again_where_the_rules_say_so(analyst: Analyst) -> None:
+    again = analyst.ask(
+        "select distinct products.category from marts.rec_top_n as offers "
+        "inner join marts.feat_user_product_interactions as pairs using (user_id, product_id) "
+        "inner join marts.dim_products as products using (product_id) "
+        "where pairs.as_of_name = 'now' and pairs.purchased_quantity > 0 order by all"
+    )
+    assert again == [("groceries",), ("toys",)]
+
+
+def test_the_audit_says_of_every_candidate_what_became_of_it(analyst: Analyst) -> None:
+    counted = dict(analyst.ask("select verdict, count(*) from marts.audit_candidates group by verdict"))
+    assert counted.keys() >= {"offered", "bought already", "enough of its category", "enough of its brand"}
+    assert sum(counted.values()) == analyst.ask("select count(*) from ml.candidates")[0][0]
+    user, products = max(walked(analyst).items())
+    verdicts = analyst.ask(f"select product_id, verdict from marts.audit_candidates where user_id = '{user}'")
+    assert {product for product, verdict in verdicts if verdict == "offered"} <= set(products)
+    assert {product for product, verdict in verdicts if verdict != "offered"}.isdisjoint(products)
+
+
+def test_a_basket_is_answered_under_the_same_rules(analyst: Analyst) -> None:
+    publish_copy(analyst.settings)
+    ((held,),) = analyst.ask("select min(product_id) from ml.candidates")
+    with Storefront(analyst.settings) as storefront:
+        offered = storefront.for_basket([held], TOP_N).products
+    rules = {product: rest for product, *rest in analyst.ask("select * from marts.rec_product_rules where is_offered")}
+    assert set(offered["product_id"]) <= rules.keys() - {held}
+    assert offered["rank"].tolist() == list(range(1, len(offered) + 1))
+    assert (offered["category"] == "shoes").sum() == 1
+    assert (offered["category"] == "audio").sum() > 4
+    assert offered["brand"].value_counts().max() == 4
+    assert offered["reason"].tolist()[2] == "Chosen by the shop"
+
+
+@pytest.fixture
+def undecided(analyst: Analyst) -> Iterator[Analyst]:
+    """The analyst, who takes back whatever they write."""
+    seeds = analyst.project / "seeds" / "offer_rules"
+    kept = {path: path.read_bytes() for path in seeds.glob("*.csv")}
+    yield analyst
+    for path, text in kept.items():
+        path.write_bytes(text)
+
+
+def test_names_that_the_shop_does_not_have_are_warned_of_and_stop_nothing(undecided: Analyst) -> None:
+    undecided.write("offer_blocks", ("brand", "Acmee", "", "", ""), ("product", "p-1", "", "", ""))
+    undecided.write("offer_pins", (1, "p-2", "Toyz", "", ""))
+    done = undecided.build("offer_rules+1")
+    assert done.returncode == 0, done.stdout[-3000:]
+    for words in (
+        "offer_blocks.csv: the shop has no brand 'acmee'",
+        "offer_blocks.csv: the shop has no product 'p-1'",
+        "offer_pins.csv: the shop has no product 'p-2'",
+        "offer_pins.csv: the shop has no category 'toyz'",
+    ):
+        assert words in done.stdout
+
+
+def test_rules_that_make_no_sense_stop_the_build_before_the_lists_with_the_line_and_what_is_wrong(
+    undecided: Analyst,
+) -> None:
+    before = undecided.lists()
+    undecided.write("offer_blocks", ("shop", "mine", "", "2026-02-01", "2026-02-01"))
+    undecided.write("offer_pins", (0, "", "", "", ""))
+    undecided.write("offer_caps", ("category", "Toys", -1), ("category", "toys ", 2), ("brand", "", ""))
+    undecided.write("offer_repeats", ("toys", -7), ("books", ""))
+    done = undecided.build()
+    assert done.returncode == 1
+    for words in (
+        "offer_blocks.csv, line 'shop,mine,,2026-02-01,2026-02-01': scope must be product, category or brand; "
+        "valid_until must be later than valid_from",
+        "offer_pins.csv, line '0,,,,': position must be between 1 and the length of a list (variable top_n); "
+        "product_id must name what is pinned",
+        "line 'category,Toys,-1': most must be at least 1 (to offer none, block it); there is more than one cap for it",
+        "offer_caps.csv, line 'brand,,': most is missing, and there is no cap for all others that this could lift",
+        "offer_repeats.csv, line 'books,': after_days is missing, and there is no rule for all others",
+        "line 'toys,-7': after_days must be 0 or more",
+    ):
+        assert words in done.stdout
+    assert undecided.lists() == before

@@ -1,0 +1,39 @@
+"""The shop's rules over a list that is made outside SQL."""
+
+import pandas as pd
+import pytest
+
+from warehouse.offer_rules import OfferRules
+
+COLUMNS = ["product_id", "is_offered", "category", "brand", "category_cap", "brand_cap", "pinned_position"]
+
+
+@pytest.fixture
+def rules() -> OfferRules:
+    rows = [
+        ("mug", True, "pans", "acme", 1, 1, None),
+        ("pan", True, "pans", "best", 1, None, None),
+        ("ball", True, "toys", "acme", None, 1, None),
+        ("gone", False, "toys", "cosy", None, None, 1),
+        ("kite", True, "toys", None, None, None, None),
+        ("tea", True, None, None, None, None, 3),
+        ("cup", True, None, None, None, None, 3),
+        ("rug", True, None, None, None, None, 9),
+    ]
+    return OfferRules(pd.DataFrame(rows, columns=COLUMNS))
+
+
+def test_what_is_not_offered_or_finds_no_room_is_passed_over_and_pins_stand_in_their_places(rules: OfferRules) -> None:
+    assert rules.best(["gone", "mug", "ball", "pan", "kite", "unknown"], 5) == ["mug", "kite", "cup", "tea"]
+    assert rules.best(["ball", "mug", "pan", "kite"], 5) == ["ball", "pan", "cup", "tea", "kite"]
+
+
+def test_a_short_list_ends_with_its_pins_and_holds_nothing_that_was_ruled_out(rules: OfferRules) -> None:
+    assert rules.best(["kite"], 9) == ["kite", "cup", "tea", "rug"]
+    assert rules.best(["kite", "pan"], 3, without=["kite", "cup"]) == ["pan", "tea"]
+    assert rules.best(["kite", "mug", "pan"], 2) == ["kite", "mug"]
+
+
+def test_a_shop_without_rules_keeps_the_ranking() -> None:
+    nothing = pd.DataFrame({"product_id": ["a", "b"], "is_offered": True}).reindex(columns=COLUMNS)
+    assert OfferRules(nothing).best(["b", "a"], 2) == ["b", "a"]

@@ -1,0 +1,66 @@
+"""The shop's rules over a list that is made outside SQL, for somebody with a basket."""
+
+from collections import Counter
+from collections.abc import Collection, Container, Iterable
+from itertools import chain
+
+import pandas as pd
+
+PINNED_REASON = "Chosen by the shop"
+"""Why a pinned product is offered, as in `rec_top_n`."""
+
+
+class OfferRules:
+    """What may be offered, what is pinned for everybody, and how much of a category or brand a list holds."""
+
+    def __init__(self, rules: pd.DataFrame) -> None:
+        """Take the rows of `rec_product_rules`."""
+        offered = rules[rules["is_offered"]]
+        self.offered = frozenset(offered["product_id"])
+        pinned = offered[offered["pinned_position"].notna()].sort_values(["pinned_position", "product_id"])
+        self._pins = dict(zip(pinned["product_id"], pinned["pinned_position"].astype(int), strict=True))
+        self._caps: dict[str, list[tuple[tuple[str, str], int]]] = {}
+        for facet in ("category", "brand"):
+            capped = offered[offered[f"{facet}_cap"].notna()]
+            for product, value, cap in zip(
+                capped["product_id"], capped[facet], capped[f"{facet}_cap"].astype(int), strict=True
+            ):
+                self._caps.setdefault(product, []).append(((facet, value), cap))
+
+    @property
+    def pinned(self) -> frozenset[str]:
+        """Products that have a place of their own in everybody's list."""
+        return frozenset(self._pins)
+
+    def best(
+        self, ranked: Iterable[str], n: int, *, only: Container[str] | None = None, without: Collection[str] = ()
+    ) -> list[str]:
+        """The list of at most `n` products that the rules make of a ranking, best first.
+
+        As int_offers_picked and int_offers_ranked do it: pins first, then down the ranking, passing over what may not
+        be offered and what finds its category or brand full; then the pins go to their places. Listed is what is among
+        `only`, when given, and not among `without`.
+        """
+        pins = {product: position for product, position in self._pins.items() if position <= n}
+        taken: Counter[tuple[str, str]] = Counter()
+        picked: list[str] = []
+        for product in chain(pins, (product for product in ranked if product not in pins)):
+            caps = self._caps.get(product, [])
+            if product not in self.offered or product in without or (only is not None and product not in only):
+                continue
+            if any(taken[facet] >= cap for facet, cap in caps):
+                continue
+            taken.update(facet for facet, _ in caps)
+            picked.append(product)
+            if len(picked) == n:
+                break
+        listed = [product for product in picked if product not in pins]
+        index = -1
+        for product in filter(pins.__contains__, picked):
+            index = max(index + 1, pins[product] - 1)
+            listed.insert(index, product)
+        return listed
+
+    def is_pinned(self, product_id: str) -> bool:
+        """Whether the product has a place of its own in everybody's list."""
+        return product_id in self._pins
