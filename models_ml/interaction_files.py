@@ -124,4 +124,5 @@ def _require(file: Path, rows: pa.Table, column: str, is_right: npt.NDArray[np.b
     wrong = np.flatnonzero(~is_right)
     if len(wrong):
         value = rows[column][int(wrong[0])].as_py()
-        raise ModelError(f"{file}: {column} of row {wrong[0] + 1:,} is {value!r}; {len(wrong):,} rows are like it")
+        like_it = f", and {len(wrong) - 1:,} more are like it" if len(wrong) > 1 else ""
+        raise ModelError(f"{file}: {column} of row {wrong[0] + 1:,} is {value!r}{like_it}")

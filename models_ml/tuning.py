@@ -26,18 +26,18 @@ class SearchSpace(BaseModel):
     factors: tuple[int, ...] = (64, 128, 256, 512)
     """Lengths of the vectors to try."""
 
-    regularization: tuple[float, float] = (0.03, 0.8)
+    regularization: tuple[float, float] = (0.08, 0.5)
     """Searched by its logarithm; near 1 the factors collapse to zero, and such a trial counts as a failure."""
 
-    unobserved_weight: tuple[float, float] = (1.0, 300.0)
+    unobserved_weight: tuple[float, float] = (5.0, 150.0)
     """Searched by its logarithm."""
 
-    strength_scale: tuple[float, float] = (0.0, 20.0)
+    strength_scale: tuple[float, float] = (0.0, 12.0)
     """Left as it is where all strengths are equal."""
 
-    user_damping: tuple[float, float] = (0.0, 1.0)
+    user_damping: tuple[float, float] = (0.0, 0.7)
 
-    product_damping: tuple[float, float] = (0.0, 0.8)
+    product_damping: tuple[float, float] = (0.0, 0.5)
 
     startup_trials: int = Field(default=8, ge=1)
     """Trials at random places before the search goes by what it has seen."""
@@ -78,10 +78,11 @@ def tune(
     journal: Path | None = None,
     on_trial: Callable[[TrialReport], None] = lambda _: None,
 ) -> Tuned:
-    """Search for `seconds` (or `most_trials` in all), beginning with `config`; at least that is tried.
+    """Search for `seconds` (or `most_trials` in all), beginning with `config`, then with vectors of other lengths.
 
     Tree-structured Parzen estimator (Bergstra et al., "Algorithms for hyper-parameter optimization", NIPS 2011), seeded
-    by the config; trials that fall behind are broken off. With a `journal` file, the search goes on where it stopped.
+    by the config; trials that fall behind are broken off, the first never. With a `journal` file, the search goes on
+    where it stopped.
 
     Raises:
         ModelError: Every trial failed.
@@ -98,10 +99,13 @@ def tune(
     )
     varies = bool(window.interactions.strength.values.std(correction=0) > 0)
     started = time.perf_counter()
-    study.enqueue_trial({name: getattr(config, name) for name in _searched(space, varies)}, skip_if_exists=True)
+    begin = {name: getattr(config, name) for name in _searched(space, varies)}
+    lengths = [config.factors, *(factors for factors in space.factors if factors != config.factors)]
+    for factors in lengths:
+        study.enqueue_trial(begin | {"factors": factors}, skip_if_exists=True)
 
     def attempt(trial: Trial) -> float:
-        trial_config = config.model_copy(update=_suggest(trial, space, varies))
+        trial_config = config.model_copy(update=_suggest(trial, space, varies, lengths))
 
         def record(sweep: SweepRecord) -> None:
             assert sweep.validation_ndcg is not None
@@ -126,12 +130,12 @@ def tune(
         took = trial.duration.total_seconds() if trial.duration else 0.0
         on_trial(TrialReport(trial.number, trial.value if trial.state == TrialState.COMPLETE else None, best, took))
 
-    left = None if most_trials is None else max(0, most_trials - len(study.get_trials(deepcopy=False)))
+    left = None if most_trials is None else max(0, most_trials - len(_begun(study)))
     if left is None or left > 0:
         study.optimize(attempt, n_trials=left, timeout=seconds, callbacks=[report])
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if not done:
-        failures = {trial.user_attrs.get("failure", "broken off") for trial in study.get_trials(deepcopy=False)}
+        failures = {trial.user_attrs.get("failure", "broken off") for trial in _begun(study)}
         raise ModelError(f"no setting could be tried to the end: {'; '.join(sorted(failures)) or 'no trial was left'}")
     best = study.best_trial
     return Tuned(
@@ -155,8 +159,12 @@ def _searched(space: SearchSpace, varies: bool) -> list[str]:
     return [name for name in type(space).model_fields if name not in left_out]
 
 
-def _suggest(trial: Trial, space: SearchSpace, varies: bool) -> dict[str, float | int]:
-    tried: dict[str, float | int] = {"factors": trial.suggest_categorical("factors", space.factors)}
+def _begun(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING]
+
+
+def _suggest(trial: Trial, space: SearchSpace, varies: bool, lengths: list[int]) -> dict[str, float | int]:
+    tried: dict[str, float | int] = {"factors": trial.suggest_categorical("factors", sorted(lengths))}
     for name in _searched(space, varies)[1:]:
         low, high = getattr(space, name)
         tried[name] = trial.suggest_float(name, low, high, log=name in ("regularization", "unobserved_weight"))
@@ -173,6 +181,6 @@ def _table(study: optuna.Study) -> pd.DataFrame:
             "seconds": trial.duration.total_seconds() if trial.duration else None,
             **trial.params,
         }
-        for trial in study.get_trials(deepcopy=False)
+        for trial in _begun(study)
     ]
     return pd.DataFrame(rows)

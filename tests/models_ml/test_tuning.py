@@ -1,0 +1,76 @@
+"""The search for settings."""
+
+from pathlib import Path
+
+import pytest
+
+from models_ml.config import TrainConfig
+from models_ml.dataset import Dataset
+from models_ml.errors import ModelError
+from models_ml.evaluation import EvaluationWindow
+from models_ml.selection import pick
+from models_ml.tuning import SearchSpace, TrialReport, tune
+
+SPACE = SearchSpace(factors=(8, 16), startup_trials=3)
+
+
+@pytest.fixture(scope="module")
+def window(shop: Dataset) -> EvaluationWindow:
+    window = EvaluationWindow.of_dataset(shop, "validation", 10_000)
+    assert window is not None
+    return window
+
+
+def test_the_best_trial_is_what_a_training_with_its_settings_reaches(
+    window: EvaluationWindow, config: TrainConfig
+) -> None:
+    reports: list[TrialReport] = []
+    tuned = tune(window, config, seconds=600, most_trials=6, space=SPACE, on_trial=reports.append)
+    picked, _ = pick(window, tuned.config, lambda _: None)
+    assert picked == tuned.picked
+    assert [report.number for report in reports] == list(range(6))
+    assert tuned.picked.validation_ndcg == reports[-1].best == tuned.trials["ndcg"].max()
+    assert tuned.default_ndcg == pick(window, config, lambda _: None)[0].validation_ndcg
+    assert tuned.picked.validation_ndcg >= tuned.default_ndcg
+
+
+def test_the_same_seed_tries_the_same_settings(window: EvaluationWindow, config: TrainConfig) -> None:
+    tried = [
+        tune(window, config.model_copy(update={"seed": seed}), seconds=600, most_trials=4, space=SPACE).trials
+        for seed in (1, 1, 2)
+    ]
+    assert tried[0]["regularization"].tolist() == tried[1]["regularization"].tolist()
+    assert tried[0]["regularization"].tolist() != tried[2]["regularization"].tolist()
+
+
+def test_a_search_goes_on_where_it_stopped(window: EvaluationWindow, config: TrainConfig, tmp_path: Path) -> None:
+    journal = tmp_path / "study" / "journal.log"
+    first = tune(window, config, seconds=600, most_trials=2, space=SPACE, journal=journal)
+    again = tune(window, config, seconds=600, most_trials=4, space=SPACE, journal=journal)
+    assert first.trials["number"].tolist() == [0, 1]
+    assert again.trials["number"].tolist() == [0, 1, 2, 3]
+    assert again.trials["ndcg"].tolist()[:2] == first.trials["ndcg"].tolist()
+    same = tune(window, config, seconds=600, most_trials=4, space=SPACE, journal=journal)
+    assert same.config == again.config
+    assert len(same.trials) == 4
+
+
+def test_settings_that_collapse_are_failures_and_not_the_end(window: EvaluationWindow, config: TrainConfig) -> None:
+    collapsing = config.model_copy(update={"regularization": 5.0})
+    space = SPACE.model_copy(update={"regularization": (0.03, 10.0)})
+    tuned = tune(window, collapsing, seconds=600, most_trials=6, space=space)
+    assert "collapsed to zero" in tuned.trials["failure"][0]
+    assert tuned.default_ndcg is None
+    assert tuned.config.regularization < 5
+
+
+def test_a_search_in_which_everything_fails_says_why(window: EvaluationWindow, config: TrainConfig) -> None:
+    collapsing = config.model_copy(update={"regularization": 5.0})
+    with pytest.raises(ModelError, match=r"no setting could be tried to the end: all factors collapsed to zero"):
+        tune(window, collapsing, seconds=600, most_trials=1, space=SPACE.model_copy(update={"regularization": (4, 6)}))
+
+
+def test_the_time_is_kept_and_the_first_trial_is_always_finished(window: EvaluationWindow, config: TrainConfig) -> None:
+    tuned = tune(window, config, seconds=0.001, space=SPACE)
+    assert len(tuned.trials) == 1
+    assert tuned.picked.validation_ndcg == tuned.default_ndcg
