@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from models_ml.scoring import top_n
+from models_ml.scoring import best_of, top_n
 from tests.models_ml.made_up import csr
 
 
@@ -25,6 +27,34 @@ def test_top_n_equals_a_stable_sort_even_with_many_ties(n: int, block_rows: int)
         assert found == expected
         assert scores[user][: len(found)].tolist() == [all_scores[product] for product in expected]
         assert (scores[user][len(found) :] == -torch.inf).all()
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    rows=st.integers(1, 5),
+    products=st.integers(1, 3000),
+    n=st.integers(1, 120),
+    values=st.sampled_from([1, 2, 10, 1000, None]),
+    left_out=st.sampled_from([0.0, 0.5, 0.99, 1.0]),
+    clustered=st.booleans(),
+    seed=st.integers(0, 2**31),
+)
+def test_best_of_equals_a_stable_sort(
+    rows: int, products: int, n: int, values: int | None, left_out: float, clustered: bool, seed: int
+) -> None:
+    """Scores of few different `values` tie; `clustered` ones have the best products side by side."""
+    generator = torch.Generator().manual_seed(seed)
+    scores = torch.randn((rows, products), generator=generator)
+    if values is not None:
+        scores = torch.randint(values, (rows, products), generator=generator).float()
+    if clustered:
+        scores = scores.sort(dim=1, descending=True).values
+    excluded = torch.rand((rows, products), generator=generator) < left_out
+    expected, order = scores.masked_fill(excluded, -torch.inf).sort(dim=1, descending=True, stable=True)
+    expected, order = expected[:, :n], order[:, :n].masked_fill(expected[:, :n] == -torch.inf, -1)
+    positions, found = best_of(scores, n, csr(excluded.double().numpy()))
+    assert torch.equal(positions, order)
+    assert torch.equal(found, expected)
 
 
 def test_nothing_is_offered_to_who_has_seen_everything() -> None:
