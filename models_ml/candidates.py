@@ -1,43 +1,68 @@
 """The products that SQL chooses from: every known customer's best, with reasons, before the shop's rules."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import pyarrow as pa
 import torch
 from torch import Tensor
 
+from models_ml.linalg import row_blocks
 from models_ml.reasons import strongest_reasons
 from models_ml.recommender import Recommender
-from models_ml.scoring import top_n
+from models_ml.scoring import BlockScorer, best_of
 from models_ml.sparse import Csr
 
+CELLS = 64
+"""Size of a candidate in 32-bit numbers, with its ids as text, its reason, and what finding them takes for a moment."""
 
-def candidate_table(recommender: Recommender, n: int, purchased: Csr) -> pa.Table:
-    """Return ml.candidates for every known customer, best first, with reasons.
+
+@dataclass(frozen=True)
+class Candidates:
+    """ml.candidates for every known customer, best first, with reasons, computed while they are read.
 
     A customer has the `n` best of the products they have not bought, and of those in `purchased` (users x products)
     the ones among their `n` best of all: SQL decides whether bought products may be offered, and has enough either
     way. Columns run_id, user_id, product_id, rank (from 1), score, reason_product_id, reason_share.
     """
-    model, history = recommender.model, recommender.history
-    factors = model.user_factors(history)
-    block_rows = recommender.card.config.block_rows(len(recommender.products))
-    new = top_n(factors, model.offered_factors, n, purchased, block_rows)
-    best = top_n(factors, model.offered_factors, n, None, block_rows)
-    positions, scores = _merged(new, best, len(recommender.products))
-    reasons, shares = strongest_reasons(model, history, positions)
-    found = positions >= 0
-    user, rank = torch.nonzero(found, as_tuple=True)
-    reason = reasons[found].cpu().numpy()
-    return pa.table(
-        {
-            "run_id": pa.repeat(recommender.card.run_id, len(user)),
-            "user_id": recommender.users.take(user.cpu().numpy()),
-            "product_id": recommender.products.take(positions[found].cpu().numpy()),
-            "rank": pa.array((rank + 1).int().cpu().numpy()),
-            "score": pa.array(scores[found].double().cpu().numpy()),
-            "reason_product_id": recommender.products.take(reason),
-            "reason_share": pa.array(shares[found].double().cpu().numpy(), mask=reason < 0),
-        }
-    )
+
+    recommender: Recommender
+    n: int
+    purchased: Csr
+
+    def blocks(self) -> Iterator[pa.Table]:
+        """Yield the table in blocks of customers that fit the config's `block_mib`."""
+        model, history, products = self.recommender.model, self.recommender.history, len(self.recommender.products)
+        block_rows = self.recommender.card.config.block_rows(max(products, CELLS * self.n))
+        scorer = BlockScorer(model.offered_factors, min(block_rows, history.n_rows))
+        for start, stop in row_blocks(history.n_rows, block_rows):
+            past = history.slice_rows(start, stop)
+            scores = scorer.scores(model.user_factors(past))
+            best = best_of(scores, self.n)
+            new = best_of(scores, self.n, self.purchased.slice_rows(start, stop))
+            positions, merged = _merged(new, best, products)
+            yield self._table(start, positions, merged, *strongest_reasons(model, past, positions))
+
+    def table(self) -> pa.Table:
+        """Return all of it at once."""
+        return pa.concat_tables(self.blocks())
+
+    def _table(self, first_user: int, positions: Tensor, scores: Tensor, reasons: Tensor, shares: Tensor) -> pa.Table:
+        users, products = self.recommender.users, self.recommender.products
+        found = positions >= 0
+        user, rank = torch.nonzero(found, as_tuple=True)
+        reason = reasons[found].cpu().numpy()
+        return pa.table(
+            {
+                "run_id": pa.repeat(self.recommender.card.run_id, len(user)),
+                "user_id": users.take((first_user + user).cpu().numpy()),
+                "product_id": products.take(positions[found].cpu().numpy()),
+                "rank": pa.array((rank + 1).int().cpu().numpy()),
+                "score": pa.array(scores[found].double().cpu().numpy()),
+                "reason_product_id": products.take(reason),
+                "reason_share": pa.array(shares[found].double().cpu().numpy(), mask=reason < 0),
+            }
+        )
 
 
 def _merged(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor], products: int) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ import torch
 from models_ml.als import fit
 from models_ml.artifact import ModelCard
 from models_ml.baselines import Oracle
-from models_ml.candidates import candidate_table
+from models_ml.candidates import Candidates
 from models_ml.config import TrainConfig
 from models_ml.dataset import Dataset
 from models_ml.evaluation_report import EvaluationReport, MetricRow
@@ -34,7 +34,7 @@ class FittedRecommender:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """All that a run leaves; tables have the columns of the ml.* tables of the same name."""
+    """All that a run leaves; tables, and the blocks of candidates, have the columns of the ml.* tables of that name."""
 
     fitted: FittedRecommender
     sweeps_reason: str
@@ -47,7 +47,7 @@ class TrainingResult:
     evaluation_pairs: pa.Table
     evaluation_products: pa.Table
     evaluation_candidates: pa.Table
-    candidates: pa.Table
+    candidates: Candidates
 
     @property
     def recommender(self) -> Recommender:
@@ -126,7 +126,7 @@ def train(
         skipped=report.skipped,
         sweeps=history,
         **report.tables,
-        candidates=candidate_table(fitted.recommender, config.candidates, _purchased(fitted)),
+        candidates=Candidates(fitted.recommender, config.candidates, _purchased(fitted)),
     )
 
 

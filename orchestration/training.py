@@ -148,7 +148,8 @@ def _write_result(settings: Settings, manifest: DatasetManifest, result: "Traini
         _insert(connection, "evaluation_pairs", result.evaluation_pairs)
         _insert(connection, "evaluation_products", result.evaluation_products)
         _insert(connection, "evaluation_candidates", result.evaluation_candidates)
-        _insert(connection, "candidates", result.candidates)
+        for block in result.candidates.blocks():
+            _insert(connection, "candidates", block)
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table, known: str = "") -> None:

@@ -23,7 +23,7 @@ def artifact(trained: TrainingResult, tmp_path: Path) -> Path:
 def test_a_known_customer_gets_what_the_candidates_say_less_what_was_seen(trained: TrainingResult) -> None:
     recommender = trained.recommender
     seen = {row["product_id"] for row in trained.fitted.rows.to_pylist() if row["user_id"] == "u7"}
-    rows = [row for row in trained.candidates.to_pylist() if row["user_id"] == "u7"]
+    rows = [row for row in trained.candidates.table().to_pylist() if row["user_id"] == "u7"]
     answer = recommender.recommend(user_id="u7", n=5)
     expected = [row for row in rows if row["product_id"] not in seen][:5]
     assert answer.source == "model"

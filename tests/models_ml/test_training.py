@@ -75,8 +75,8 @@ def test_evaluation_ranks_nothing_that_was_dealt_with_before(trained: TrainingRe
 
 
 def test_candidates_rank_every_known_customers_products_with_reasons(trained: TrainingResult) -> None:
-    candidates = trained.candidates.to_pylist()
-    assert trained.candidates.schema.names == [
+    candidates = trained.candidates.table().to_pylist()
+    assert trained.candidates.table().schema.names == [
         "run_id", "user_id", "product_id", "rank", "score", "reason_product_id", "reason_share",
     ]  # fmt: skip
     assert len({row["user_id"] for row in candidates}) == 300
@@ -95,7 +95,7 @@ def test_bought_products_take_no_candidates_place_from_new_ones(shop: Dataset, c
     result = train(shop, quick, "run")
     bought = {(r["user_id"], r["product_id"]) for r in result.fitted.rows.to_pylist() if r["has_purchased"]}
     lists: dict[str, list[str]] = {}
-    for row in result.candidates.to_pylist():
+    for row in result.candidates.table().to_pylist():
         lists.setdefault(row["user_id"], []).append(row["product_id"])
     assert len(lists) == 300
     for user, products in lists.items():
@@ -140,11 +140,11 @@ def test_a_shop_too_young_to_evaluate_is_trained_with_the_default(config: TrainC
     assert result.skipped == dict.fromkeys(("validation", "test"), "no interactions before it")
     assert (result.ranking_metrics.num_rows, result.evaluation_candidates.num_rows) == (0, 0)
     assert result.evaluation_pairs.schema.names[:4] == ["run_id", "as_of_name", "user_id", "product_id"]
-    assert result.candidates.num_rows == 6
+    assert result.candidates.table().num_rows == 6
 
 
 def test_one_customer_with_one_product_gets_it_without_a_reason(config: TrainConfig) -> None:
-    (row,) = train(only_now(YOUNG[:1]), config, "run").candidates.to_pylist()
+    (row,) = train(only_now(YOUNG[:1]), config, "run").candidates.table().to_pylist()
     assert (row["product_id"], row["rank"], row["reason_product_id"], row["reason_share"]) == ("p1", 1, None, None)
 
 
@@ -204,3 +204,15 @@ def test_an_oracle_that_does_not_know_everybody_is_left_out_and_said_so(
     result = train(shop, config, "run", oracle=(users, products.slice(3)))
     assert "unknown product ids" in result.skipped["oracle"]
     assert set(result.ranking_metrics["method"].to_pylist()) == {"als", *BASELINES}
+
+
+def test_candidates_are_the_same_in_blocks_of_any_size(trained: TrainingResult) -> None:
+    card = trained.recommender.card
+    small = card.model_copy(update={"config": card.config.model_copy(update={"block_mib": 1})})
+    candidates = replace(trained.candidates, recommender=replace(trained.recommender, card=small))
+    blocks = list(candidates.blocks())
+    whole = trained.candidates.table()
+    assert len(blocks) > 1
+    apart = pa.concat_tables(blocks)
+    assert apart.drop_columns(["score", "reason_share"]).equals(whole.drop_columns(["score", "reason_share"]))
+    assert apart["score"].to_pylist() == pytest.approx(whole["score"].to_pylist(), abs=1e-6)
