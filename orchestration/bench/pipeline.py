@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from orchestration.bench.checks import Difference, Figures, differences, figures_of, open_tables
 from orchestration.bench.increments import Increments, measure_increments
 from orchestration.bench.measuring import Measured, measure
+from orchestration.bench.targets import Target
 from orchestration.demo import generate_demo_shop
 from orchestration.steps import PipelineListener
 from warehouse.demo.config import DemoConfig
@@ -63,19 +64,6 @@ class Outcome(BaseModel):
 
     differences: list[Difference] | None = None
     """None when there was nothing to compare with."""
-
-
-class Target(BaseModel):
-    """Something that is asked of the pipeline."""
-
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
-
-    target: str
-    measured: float | None
-    """None when this run does not tell."""
-
-    limit: float
-    is_met: bool | None
 
 
 class PipelineBench(BaseModel):
@@ -206,18 +194,14 @@ def check_targets(outcomes: Sequence[Outcome], increments: Increments | None) ->
     early, late = (increments.early.measured.seconds, increments.late.measured.seconds) if increments else (None, None)
     small = next((outcome for outcome in outcomes if outcome.part is Part.SMALL_MEMORY), None)
     return [
-        _target("ours, times the bare DuckDB script", _ratio(seconds.get(Part.OURS), seconds.get(Part.DUCKDB)), 1.5),
-        _target("ours, times pandas", _ratio(seconds.get(Part.OURS), seconds.get(Part.PANDAS)), 0.5),
-        _target("memory of ours, GiB", memory.get(Part.OURS), 3.0),
-        _target(f"failures within {SMALL_MEMORY}", None if small is None else float(small.measured is None), 0.0),
-        _target("one more day, times the whole", _ratio(late, seconds.get(Part.OURS)), 0.2),
-        _target("one more day late, times early", _ratio(late, early), 1.2),
+        Target.of("ours, times the bare DuckDB script", _ratio(seconds.get(Part.OURS), seconds.get(Part.DUCKDB)), 1.5),
+        Target.of("ours, times pandas", _ratio(seconds.get(Part.OURS), seconds.get(Part.PANDAS)), 0.5),
+        Target.of("memory of ours, GiB", memory.get(Part.OURS), 3.0),
+        Target.of(f"failures within {SMALL_MEMORY}", None if small is None else float(small.measured is None), 0.0),
+        Target.of("one more day, times the whole", _ratio(late, seconds.get(Part.OURS)), 0.2),
+        Target.of("one more day late, times early", _ratio(late, early), 1.2),
     ]
 
 
 def _ratio(one: float | None, other: float | None) -> float | None:
     return one / other if one is not None and other else None
-
-
-def _target(target: str, measured: float | None, limit: float) -> Target:
-    return Target(target=target, measured=measured, limit=limit, is_met=None if measured is None else measured <= limit)

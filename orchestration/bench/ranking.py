@@ -1,20 +1,14 @@
 """The benchmark of rankings: our model and others on one split, each in a process of its own."""
 
-import multiprocessing
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from typing import ParamSpec, TypeVar
+from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
 from models_ml.config import TrainConfig
 from orchestration.bench.contenders import implicit_als, our_als
+from orchestration.bench.fresh_process import in_fresh_process
 from orchestration.bench.ranking_figures import RankingFigures, SplitFiles
 from warehouse.errors import RecomartError
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 LIBRARIES = {"implicit": implicit_als.figures}
 """What our model can be compared with."""
@@ -59,23 +53,14 @@ def bench_ranking(
     for library in against:
         if library not in LIBRARIES:
             raise RecomartError(f"--against {library}: there is no such library; choose {', '.join(LIBRARIES)}")
-    ours = _in_process(our_als.figures, files, config, tune_seconds)
-    found = [ours, *_in_process(our_als.baseline_figures, files, config)]
+    ours = in_fresh_process(our_als.figures, files, config, tune_seconds)
+    found = [ours, *in_fresh_process(our_als.baseline_figures, files, config)]
     if ablate:
-        found += _in_process(our_als.ablation_figures, files, TrainConfig.model_validate(ours.config["train"]))
+        found += in_fresh_process(our_als.ablation_figures, files, TrainConfig.model_validate(ours.config["train"]))
     for library in against:
-        found.append(_in_process(LIBRARIES[library], files, config))
+        found.append(in_fresh_process(LIBRARIES[library], files, config))
     comparisons = [_compare(ours, figures) for figures in found if figures.method in against]
     return RankingBench(figures=found, comparisons=comparisons)
-
-
-def _in_process(action: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-    """Run it in a fresh process, so that its peak memory is its own; errors come back as they are."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            return pool.submit(action, *arguments, **named).result()
-        except BrokenProcessPool as error:
-            raise RecomartError(f"{action.__name__} was killed, which is what happens when memory runs out") from error
 
 
 def _compare(ours: RankingFigures, other: RankingFigures) -> Comparison:

@@ -1,5 +1,6 @@
 """Commands that measure how fast the house is."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from orchestration import console
 from orchestration.bench.pipeline import Outcome, Part, PipelineBench, bench_pipeline, shop_of
+from orchestration.bench.targets import Target
 from orchestration.cli.options import app
 from warehouse.errors import RecomartError
 from warehouse.settings import PROJECT_ROOT, Settings
@@ -88,6 +90,40 @@ def serve(
         console.fail(result.first_error or "a basket took longer than it may at the median")
 
 
+@bench.command()
+def recommend(
+    customers: Annotated[int, typer.Option(help="Customers who get a list.", min=1)] = 50_000,
+    products: Annotated[int, typer.Option(help="Products to choose from.", min=1)] = 50_000,
+    factors: Annotated[int, typer.Option(help="Length of their vectors.", min=1)] = 128,
+    seen: Annotated[int, typer.Option(help="Products of every customer that are left out.", min=1)] = 20,
+    n: Annotated[int, typer.Option("-n", help="Length of the lists.", min=1)] = 100,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File to write all figures to.")] = None,
+) -> None:
+    """Rank the catalog for all customers beside the bare matrix product and the implicit library's batch."""
+    # torch takes a second to import.
+    from orchestration.bench.recommending import RankedShop, bench_recommending
+
+    if products < seen + n:
+        raise typer.BadParameter(f"{products:,} products are fewer than {seen} seen and {n} to list")
+    shop = RankedShop(customers=customers, products=products, factors=factors, seen=seen, n=n, seed=seed)
+    with console.StepProgress() as progress:
+        progress.on_step("ranking")
+        result = bench_recommending(shop, progress.on_training)
+    if json_file:
+        json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    console.say(f"\n{_facts(result.machine)}")
+    console.say(f"top {n} of {products:,} products for {customers:,} customers, {factors} random factors\n")
+    console.print_table("The same customers in turns", [row.model_dump() for row in result.contenders])
+    console.print_table(
+        "Memory of ours", [{"customers": of, "memory_mib": mib} for of, mib in result.memory_mib.items()]
+    )
+    console.say(f"ours and implicit list the same product at {result.same_product:.4%} of all places")
+    _print_targets(result.targets)
+    if not result.is_fair:
+        console.fail(f"the scores of ours and implicit differ at {result.other_score:,} places")
+
+
 def _facts(machine: dict[str, str | int | float]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in machine.items())
 
@@ -125,10 +161,12 @@ def _print(result: PipelineBench) -> None:
             for day in days
         ]
         console.print_table("One more day", rows)
-    targets = [
-        {**target.model_dump(exclude={"is_met"}), "verdict": VERDICTS[target.is_met]} for target in result.targets
-    ]
-    console.print_table("Targets", targets)
+    _print_targets(result.targets)
+
+
+def _print_targets(targets: Sequence[Target]) -> None:
+    rows = [{**target.model_dump(exclude={"is_met"}), "verdict": VERDICTS[target.is_met]} for target in targets]
+    console.print_table("Targets", rows)
 
 
 def _row(outcome: Outcome, our_seconds: float | None) -> dict[str, str | int | float | None]:

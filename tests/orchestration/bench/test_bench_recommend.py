@@ -1,0 +1,29 @@
+"""`recomart bench recommend` on a shop so small that its seconds mean nothing; that the lists agree does."""
+
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from orchestration.cli import app
+
+
+def test_ours_and_implicit_rank_alike_and_all_figures_are_written(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    sizes = {"--customers": 900, "--products": 700, "--factors": 16, "--seen": 5, "-n": 30, "--json": file}
+    arguments = [str(word) for option in sizes.items() for word in option]
+    done = CliRunner().invoke(app, ["bench", "recommend", *arguments])
+    assert done.exit_code == 0, done.output
+    figures = json.loads(file.read_text(encoding="utf-8"))
+    assert (figures["shop"]["customers"], figures["other_score"]) == (900, 0)
+    assert figures["same_product"] > 0.999
+    assert [row["contender"] for row in figures["contenders"]] == ["bare matrix product", "ours", "implicit"]
+    assert all(row["seconds"] > 0 for row in figures["contenders"])
+    assert list(figures["memory_mib"]) == ["225", "900"]
+    assert [target["limit"] for target in figures["targets"]] == [1.0, 1.7, 1.05]
+    assert "times the bare matrix product" in done.output
+
+
+def test_a_catalog_too_small_for_the_lists_is_refused() -> None:
+    done = CliRunner().invoke(app, ["bench", "recommend", "--products", "100", "-n", "90"])
+    assert done.exit_code == 2
