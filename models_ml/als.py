@@ -17,8 +17,10 @@ costs nothing to apply and preconditions the rest.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -31,13 +33,20 @@ from models_ml.device import torch_device
 from models_ml.errors import ModelError
 from models_ml.facts import ProductFacts
 from models_ml.linalg import gramian, row_blocks
+from models_ml.parallel import on_one_core_each
 from models_ml.sparse import Csr
+
+T = TypeVar("T")
 
 COLLAPSED_SCORE = 1e-4
 """Mean score of the observed pairs (target 1) at which factors that still shrink have been regularized away."""
 
 DIVERGED_LOSS = 1.01
 """Solving either side beats leaving it all zero, which has loss 1; above this, numbers have lost their meaning."""
+
+CACHED_CELLS = 2**20
+"""Numbers of the fixed side's factors that a block's entries refer to, on the CPU: each of the six passes over a block
+then finds them in the cache, where with blocks of any size a sweep takes twice as long."""
 
 
 @dataclass(frozen=True)
@@ -56,18 +65,27 @@ class Side:
     """The rows of one side of the matrix, cut into blocks, with what their penalties need."""
 
     def __init__(
-        self, confidence: Csr, columns: int, unobserved: float, regularization: float, block_rows: int
+        self,
+        confidence: Csr,
+        columns: int,
+        unobserved: float,
+        regularization: float,
+        block_rows: int,
+        block_entries: int,
     ) -> None:
         """Take the rows' `confidence`, how many of its `columns` are not empty, and the objective's w and r."""
         self.confidence = confidence
         self.unobserved = unobserved
         self.penalty = regularization * (confidence.row_sums() + unobserved * columns)
-        self.block_rows = block_rows
+        self.bounds = confidence.block_bounds(block_rows, block_entries)
 
-    def blocks(self) -> Iterator[tuple[slice, Csr]]:
-        """Yield each block's rows and confidences."""
-        for start, stop in row_blocks(self.confidence.n_rows, self.block_rows):
-            yield slice(start, stop), self.confidence.slice_rows(start, stop)
+    def each_block(self, work: Callable[[tuple[slice, Tensor]], T]) -> list[T]:
+        """Return what `work` makes of each block's rows and their confidences, a torch CSR tensor."""
+        blocks = (
+            (slice(start, stop), self.confidence.slice_rows(start, stop).as_torch())
+            for start, stop in pairwise(self.bounds)
+        )
+        return on_one_core_each(work, blocks) if self.penalty.device.type == "cpu" else list(map(work, blocks))
 
     def solve(
         self, factors: Tensor, fixed: Tensor, eigenvalues: Tensor, steps: int, pull: Tensor | None = None
@@ -76,31 +94,39 @@ class Side:
 
         `pull` (rows x factors) is added to the right-hand side of every row's normal equations.
         """
-        for rows, confidence in self.blocks():
+
+        def solve_block(block: tuple[slice, Tensor]) -> None:
+            rows, confidence = block
             diagonal = self.unobserved * eigenvalues + self.penalty[rows, None]
             towards = None if pull is None else pull[rows]
             conjugate_gradient(factors[rows], fixed, confidence, diagonal, steps, towards)
 
+        self.each_block(solve_block)
+
     def squared_error(self, factors: Tensor, fixed: Tensor) -> tuple[float, float]:
         """Return the observed pairs' confidence-weighted squared error and mean score."""
-        error = score = 0.0
-        for rows, confidence in self.blocks():
-            scores = _pair_scores(confidence.as_torch(), factors[rows], fixed).values()
-            error += float((confidence.values * (1 - scores).square()).sum(dtype=torch.float64))
-            score += float((confidence.values * scores).sum(dtype=torch.float64))
-        return error, score / float(self.confidence.values.sum(dtype=torch.float64))
+
+        def sums(block: tuple[slice, Tensor]) -> tuple[float, float]:
+            rows, confidence = block
+            scores = _pair_scores(confidence, factors[rows], fixed).values()
+            weight = confidence.values()
+            error = float((weight * (1 - scores).square()).sum(dtype=torch.float64))
+            return error, float((weight * scores).sum(dtype=torch.float64))
+
+        errors, scores = zip(*self.each_block(sums), strict=True)
+        return sum(errors), sum(scores) / float(self.confidence.values.sum(dtype=torch.float64))
 
 
 def conjugate_gradient(
-    factors: Tensor, fixed: Tensor, confidence: Csr, diagonal: Tensor, steps: int, pull: Tensor | None = None
+    factors: Tensor, fixed: Tensor, confidence: Tensor, diagonal: Tensor, steps: int, pull: Tensor | None = None
 ) -> None:
     """Solve (F'CF + diagonal) x = F'C1 + pull for every row of `factors` at once, from its present value, in place.
 
-    F is `fixed` (columns x factors), C the row's `confidence`, `diagonal` (rows x factors) also the preconditioner.
+    F is `fixed` (columns x factors), C the row's `confidence` (a torch CSR tensor, rows x columns), `diagonal` (rows x
+    factors) also the preconditioner.
     """
-    pattern = confidence.as_torch()
-    scores = _pair_scores(pattern, factors, fixed)
-    scores.values().neg_().add_(1).mul_(confidence.values)
+    scores = _pair_scores(confidence, factors, fixed)
+    scores.values().neg_().add_(1).mul_(confidence.values())
     residual = (scores @ fixed).sub_(factors * diagonal)
     if pull is not None:
         residual.add_(pull)
@@ -108,8 +134,8 @@ def conjugate_gradient(
     direction = scaled.clone()
     energy = (residual * scaled).sum(1)
     for step in range(steps):
-        _pair_scores(pattern, direction, fixed, out=scores)
-        scores.values().mul_(confidence.values)
+        _pair_scores(confidence, direction, fixed, out=scores)
+        scores.values().mul_(confidence.values())
         image = (scores @ fixed).addcmul_(direction, diagonal)
         length = (energy / (direction * image).sum(1).clamp_(min=torch.finfo(torch.float32).tiny))[:, None]
         factors.addcmul_(direction, length)
@@ -150,9 +176,11 @@ class AlsTrainer:
         self.unobserved = config.unobserved_weight * self.total_confidence / (users * products)
         # The setting is per observed confidence, so that it keeps its meaning whatever the unobserved weight is.
         self.regularization = config.regularization / (1 + config.unobserved_weight)
-        block_rows = config.block_rows(config.factors)
-        self.user_side = Side(by_user, products, self.unobserved, self.regularization, block_rows)
-        self.product_side = Side(by_product, users, self.unobserved, self.regularization, block_rows)
+        self.block_rows = config.block_rows(config.factors)
+        in_cache = CACHED_CELLS // config.factors if self.device.type == "cpu" else by_user.n_entries
+        blocks = (self.block_rows, in_cache)
+        self.user_side = Side(by_user, products, self.unobserved, self.regularization, *blocks)
+        self.product_side = Side(by_product, users, self.unobserved, self.regularization, *blocks)
         self.prior = ContentPrior.of(self.facts.content, by_product.lengths.float(), config)
         self.product_factors = self._first_factors(start)
         self.user_factors = torch.zeros((users, config.factors), device=self.device)
@@ -224,13 +252,14 @@ class AlsTrainer:
         return eigenvalues
 
     def _rotate(self, fixed: Tensor) -> Tensor:
-        matrix = gramian(fixed, self.user_side.block_rows)
+        matrix = gramian(fixed, self.block_rows)
         if not torch.isfinite(matrix).all():
             raise _diverged(self.sweeps + 1, "factors are not finite", self.config)
-        eigenvalues, basis = torch.linalg.eigh(matrix)
+        # Its many short steps are what torch's threads wait longest for.
+        ((eigenvalues, basis),) = on_one_core_each(torch.linalg.eigh, [matrix])
         basis = basis.float()
         for factors in (self.user_factors, self.product_factors):
-            for start, stop in row_blocks(len(factors), self.user_side.block_rows):
+            for start, stop in row_blocks(len(factors), self.block_rows):
                 factors[start:stop] = factors[start:stop] @ basis
         diagonal: Tensor = eigenvalues.clamp(min=0).float()
         return diagonal

@@ -40,6 +40,11 @@ class Csr:
         return len(self.row_starts) - 1
 
     @property
+    def n_entries(self) -> int:
+        """Number of entries."""
+        return len(self.columns)
+
+    @property
     def lengths(self) -> Tensor:
         """Number of entries of each row, int32 of shape (rows)."""
         return self.row_starts[1:] - self.row_starts[:-1]
@@ -73,6 +78,16 @@ class Csr:
         first, last = int(self.row_starts[start]), int(self.row_starts[stop])
         starts = self.row_starts[start : stop + 1] - first
         return Csr(starts, self.columns[first:last], self.values[first:last], self.n_columns)
+
+    def block_bounds(self, rows: int, entries: int) -> list[int]:
+        """Return where blocks of rows start, and the end: of at most `rows` rows and `entries` entries, or one row."""
+        starts = self.row_starts.cpu().numpy()
+        bounds = [0]
+        while bounds[-1] < self.n_rows:
+            start = bounds[-1]
+            full = int(starts.searchsorted(int(starts[start]) + entries, side="right")) - 1
+            bounds.append(min(max(full, start + 1), start + rows, self.n_rows))
+        return bounds
 
     def select_rows(self, rows: Tensor) -> "Csr":
         """Return the given rows (int64), in that order."""

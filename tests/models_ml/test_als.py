@@ -66,7 +66,8 @@ def test_customers_are_the_exact_solution_of_the_normal_equations(strength: Csr,
 @pytest.mark.parametrize("block_mib", [1, 128])
 def test_conjugate_gradient_reaches_the_dense_solution_of_both_sides(strength: Csr, block_mib: int) -> None:
     trainer = AlsTrainer(strength, TrainConfig(factors=8, cg_steps=40, block_mib=block_mib, device="cpu"))
-    trainer.user_side.block_rows = trainer.product_side.block_rows = 7
+    for side in (trainer.user_side, trainer.product_side):
+        side.bounds = side.confidence.block_bounds(rows=7, entries=30)
     report = trainer.sweep()
     users, products = trainer.user_factors.double().numpy(), trainer.product_factors.double().numpy()
     confidence = dense(trainer.user_side.confidence)
@@ -87,11 +88,28 @@ def test_a_row_shorter_than_the_steps_is_solved_exactly() -> None:
     fixed = fixed @ torch.linalg.eigh(fixed.T @ fixed).eigenvectors
     eigenvalues = (fixed.T @ fixed).diagonal()
     factors = torch.zeros((5, 3))
-    conjugate_gradient(factors, fixed, strength, 0.1 * eigenvalues + torch.full((5, 1), 0.3), steps=3)
+    conjugate_gradient(factors, fixed, strength.as_torch(), 0.1 * eigenvalues + torch.full((5, 1), 0.3), steps=3)
     both = fixed.double().numpy()
     for row, values in enumerate(dense(strength)):
         matrix = both.T @ (values[:, None] * both) + 0.1 * both.T @ both + 0.3 * np.eye(3)
         np.testing.assert_allclose(factors[row], np.linalg.solve(matrix, both.T @ values), rtol=1e-4)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_the_number_of_threads_changes_no_bit_and_stays_what_it_was(
+    strength: Csr, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models_ml.als.CACHED_CELLS", 240)
+    config = TrainConfig(factors=8, device="cpu")
+    expected = fit(strength, config, 3).product_factors
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        found = fit(strength, config, 3).product_factors
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found, expected)
 
 
 def test_the_reported_loss_is_the_objective_and_goes_down(strength: Csr, config: TrainConfig) -> None:
