@@ -30,9 +30,7 @@ class Csr:
         repeated = torch.nonzero(key[1:] == key[:-1])
         if len(repeated):
             raise DuplicatePairError(int(order[repeated[0, 0]]), len(repeated))
-        starts = torch.zeros(shape[0] + 1, dtype=torch.int64, device=rows.device)
-        torch.cumsum(torch.bincount(rows, minlength=shape[0]), 0, out=starts[1:])
-        return cls(starts.int(), columns[order].int(), values[order].float(), shape[1])
+        return cls(_starts(rows, shape[0]), columns[order].int(), values[order].float(), shape[1])
 
     @property
     def n_rows(self) -> int:
@@ -64,8 +62,10 @@ class Csr:
 
     def transposed(self) -> "Csr":
         """Return the transposed matrix."""
-        shape = (self.n_columns, self.n_rows)
-        return Csr.from_pairs(self.columns.long(), self.row_of_entry, self.values, shape)
+        # Stable, so that entries of one column stay in the order of their rows.
+        columns, order = torch.sort(self.columns, stable=True)
+        rows = torch.arange(self.n_rows, dtype=torch.int32, device=columns.device).repeat_interleave(self.lengths)
+        return Csr(_starts(columns, self.n_columns), rows[order], self.values[order], self.n_rows)
 
     def row_sums(self) -> Tensor:
         """Sum of each row's values, added in float64, float32 of shape (rows)."""
@@ -124,6 +124,13 @@ class Csr:
         places = torch.stack([self.row_of_entry, self.columns.long()])
         shape = (self.n_rows, self.n_columns)
         return torch.sparse_coo_tensor(places, self.values, shape, check_invariants=False, is_coalesced=True)
+
+
+def _starts(rows: Tensor, n_rows: int) -> Tensor:
+    """Return where each row's entries start, given the row of every entry in any order; int32 of shape (n_rows + 1)."""
+    starts = torch.zeros(n_rows + 1, dtype=torch.int64, device=rows.device)
+    torch.cumsum(torch.bincount(rows, minlength=n_rows), 0, out=starts[1:])
+    return starts.int()
 
 
 class DuplicatePairError(ModelError):
