@@ -20,6 +20,9 @@ class TrainConfig(BaseModel):
     default_sweeps: int = Field(default=8, ge=1, le=200)
     """Passes when the validation window is empty or too small to pick by."""
 
+    warm_sweeps: int = Field(default=2, ge=1, le=200)
+    """Passes of a training that starts from the serving model's factors."""
+
     patience: int = Field(default=2, ge=1)
     """Passes without a better validation NDCG after which the search for the number of passes ends."""
 
