@@ -147,9 +147,10 @@ class AlsTrainer:
         self.is_trained = by_product.lengths > 0
         users, products = by_user.n_rows, int(self.is_trained.sum())
         self.total_confidence = float(by_user.values.sum(dtype=torch.float64))
-        self.unobserved = config.unobserved_weight * self.total_confidence / (users * products)
+        all_pairs = config.all_pairs_weight(len(by_user.values) / (users * products))
+        self.unobserved = all_pairs * self.total_confidence / (users * products)
         # The setting is per observed confidence, so that it keeps its meaning whatever the unobserved weight is.
-        self.regularization = config.regularization / (1 + config.unobserved_weight)
+        self.regularization = config.regularization / (1 + all_pairs)
         block_rows = config.block_rows(config.factors)
         self.user_side = Side(by_user, products, self.unobserved, self.regularization, block_rows)
         self.product_side = Side(by_product, users, self.unobserved, self.regularization, block_rows)
