@@ -7,6 +7,7 @@ from pathlib import Path
 
 import optuna
 import pandas as pd
+import torch
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import Trial, TrialState
@@ -99,7 +100,7 @@ def tune(
     )
     strength = window.interactions.strength
     varies = bool(strength.values.std(correction=0) > 0)
-    density = len(strength.values) / (strength.n_rows * len(strength.columns.unique()))
+    density = len(strength.values) / (strength.n_rows * int((torch.bincount(strength.columns) > 0).sum()))
     # The search decides over the weight of unobserved pairs itself; sparseness only says where it begins.
     config = config.model_copy(
         update={"unobserved_weight": config.all_pairs_weight(density), "unobserved_pair_weight": 0.0}

@@ -70,6 +70,13 @@ def benchmark(
         json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
     rows = [figures.model_dump(include=set(COLUMNS)) for figures in result.figures]
     console.print_table(f"Top {k}", [{name: _short(row[name]) for name in COLUMNS} for row in rows])
+    console.print_table(
+        "Recall by how many customers a product had before: none, fewer than 10, more",
+        [
+            {"method": figures.method, **{kind: _short(part) for kind, part in figures.recall_by_product.items()}}
+            for figures in result.figures
+        ],
+    )
     for figures in result.figures:
         if figures.config:
             console.say(f"{figures.method}: {figures.config}")

@@ -53,7 +53,10 @@ def test_a_dataset_version_is_measured_with_its_trends_and_content(
     where = ("--warehouse", demo_warehouse.warehouse)
     done = recomart("benchmark", "--dataset", version[:12], "--ablate", "--json", file, *where)
     assert done.returncode == 0, done.stderr
-    methods = [row["method"] for row in json.loads(file.read_text())["figures"]]
+    figures = json.loads(file.read_text())["figures"]
+    methods = [row["method"] for row in figures]
+    rare = {row["method"]: row["recall_by_product"]["rare"] for row in figures}
+    assert rare["als"] > rare["popularity"]
     assert methods[-3:] == ["als without content", "als without trends", "als without both"]
 
 
