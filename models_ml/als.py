@@ -173,9 +173,10 @@ class AlsTrainer:
         self.is_trained = by_product.lengths > 0
         users, products = by_user.n_rows, int(self.is_trained.sum())
         self.total_confidence = float(by_user.values.sum(dtype=torch.float64))
-        self.unobserved = config.unobserved_weight * self.total_confidence / (users * products)
+        all_pairs = config.all_pairs_weight(len(by_user.values) / (users * products))
+        self.unobserved = all_pairs * self.total_confidence / (users * products)
         # The setting is per observed confidence, so that it keeps its meaning whatever the unobserved weight is.
-        self.regularization = config.regularization / (1 + config.unobserved_weight)
+        self.regularization = config.regularization / (1 + all_pairs)
         self.block_rows = config.block_rows(config.factors)
         in_cache = CACHED_CELLS // config.factors if self.device.type == "cpu" else by_user.n_entries
         blocks = (self.block_rows, in_cache)

@@ -43,9 +43,11 @@ class ModelCard(BaseModel):
     config: TrainConfig
     """Settings of the run."""
     sweeps: int
-    """Passes trained."""
+    """Passes that the validation window picked; a model that started from another had the config's `warm_sweeps`."""
     trend_power: float
     """How far scores follow the products' trends."""
+    warm_from: str | None = None
+    """The run whose product factors training started from."""
     users: int
     """Known customers."""
     products: int

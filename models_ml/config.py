@@ -14,11 +14,14 @@ class TrainConfig(BaseModel):
     factors: int = Field(default=256, ge=1, le=4096)
     """Length of every customer's and product's vector."""
 
-    max_sweeps: int = Field(default=12, ge=1, le=200)
+    max_sweeps: int = Field(default=20, ge=1, le=200)
     """Most passes over all products and all customers; the validation window picks the number within it."""
 
     default_sweeps: int = Field(default=8, ge=1, le=200)
     """Passes when the validation window is empty or too small to pick by."""
+
+    warm_sweeps: int = Field(default=2, ge=1, le=200)
+    """Passes of a training that starts from the serving model's factors."""
 
     patience: int = Field(default=2, ge=1)
     """Passes without a better validation NDCG after which the search for the number of passes ends."""
@@ -27,7 +30,10 @@ class TrainConfig(BaseModel):
     """Penalty on squared factors, multiplied by the row's total confidence; near 1 it leaves nothing but zeros."""
 
     unobserved_weight: float = Field(default=20.0, gt=0, allow_inf_nan=False)
-    """Weight of all pairs' pull towards zero, as a multiple of the observed pairs' total confidence."""
+    """Weight of all pairs' pull towards zero, as a multiple of the observed pairs' total confidence; at least this."""
+
+    unobserved_pair_weight: float = Field(default=0.03, ge=0, allow_inf_nan=False)
+    """Least weight of one pair's pull, as a multiple of an observed pair's mean confidence: more in sparse matrices."""
 
     strength_scale: float = Field(default=3.0, ge=0, allow_inf_nan=False)
     """How much confidence grows with strength: 1 + scale * log(1 + strength / mean strength); 0 counts pairs alike."""
@@ -111,6 +117,10 @@ class TrainConfig(BaseModel):
         if any(later <= earlier for earlier, later in pairwise((1, *cuts))):
             raise ValueError("must be numbers above 1, each above the one before")
         return cuts
+
+    def all_pairs_weight(self, density: float) -> float:
+        """Return the weight of all pairs' pull where `density` of them are observed, as `unobserved_weight` is."""
+        return max(self.unobserved_weight, self.unobserved_pair_weight / density)
 
     def block_rows(self, cells_per_row: int) -> int:
         """Return how many rows of `cells_per_row` 32-bit numbers fit a temporary buffer, at least one."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
+from torch import Tensor
 
 from models_ml.als import fit
 from models_ml.artifact import ModelCard
@@ -15,8 +16,10 @@ from models_ml.baselines import Oracle
 from models_ml.candidates import Candidates
 from models_ml.config import TrainConfig
 from models_ml.dataset import Dataset
+from models_ml.errors import ModelError
 from models_ml.evaluation_report import EvaluationReport, MetricRow
 from models_ml.facts import ProductFacts
+from models_ml.identity import IdMap
 from models_ml.interactions import Interactions
 from models_ml.recommender import Recommender
 from models_ml.selection import OnSweep, Picked, SweepRecord, pick
@@ -80,16 +83,19 @@ def train(
     run_id: str,
     *,
     oracle: Oracle | None = None,
+    warm_from: Recommender | None = None,
     on_sweep: OnSweep | None = None,
 ) -> TrainingResult:
     """Run the whole flow; `on_sweep` hears of every sweep of every fit.
 
-    The same dataset and config give the same factors bit for bit on the same machine; the oracle, where the truth is
-    known, is one more baseline.
+    The same dataset and config, and the same model in `warm_from`, give the same factors bit for bit on the same
+    machine; the oracle, where the truth is known, is one more baseline.
 
     The number of sweeps is picked on the validation window, the metrics are reported on the test window with that
-    number, and what serves is trained with it on everything known now. A window without usable pairs is skipped, and
-    the result says so. Raises ModelError when a table cannot be used.
+    number, and what serves is trained with it on everything known now. With `warm_from` nothing is picked again: what
+    that model went by holds, and what serves starts from its product factors and takes few sweeps.
+
+    A window without usable pairs is skipped, and the result says so. Raises ModelError when a table cannot be used.
     """
     history: list[SweepRecord] = []
 
@@ -101,7 +107,10 @@ def train(
     report = EvaluationReport(run_id, dataset, config, oracle)
     picked, reason = Picked.default(config), "the default, for there is no validation window to pick by"
     validation = report.window("validation", config.selection_users)
-    if validation is not None and len(validation.users) < config.min_selection_users:
+    if warm_from is not None:
+        picked = Picked(warm_from.card.sweeps, warm_from.card.trend_power)
+        reason = f"that of run {warm_from.card.run_id}, which this one starts from"
+    elif validation is not None and len(validation.users) < config.min_selection_users:
         reason = f"the default, for the validation window has only {len(validation.users)} customers to pick by"
     elif validation is not None:
         picked, ranking = pick(validation, config, record)
@@ -119,7 +128,7 @@ def train(
         )
         users = model.user_factors(test.seen.to(model.product_factors.device))
         report.add(test, test.rank_factors(users, model.offered_factors, config))
-    fitted = _fit_recommender(dataset, config, picked, run_id, report.overall_metrics, record)
+    fitted = _fit_recommender(dataset, config, picked, run_id, report.overall_metrics, record, warm_from)
     return TrainingResult(
         fitted=fitted,
         sweeps_reason=reason,
@@ -137,6 +146,7 @@ def _fit_recommender(
     run_id: str,
     metrics: list[MetricRow],
     on_sweep: OnSweep,
+    warm_from: Recommender | None,
 ) -> FittedRecommender:
     """Fit the model that serves to the interactions as of now."""
     rows, features = dataset.now, dataset.as_of("now").product_features
@@ -145,10 +155,11 @@ def _fit_recommender(
     model = fit(
         matrix.strength,
         config,
-        picked.sweeps,
+        picked.sweeps if warm_from is None else config.warm_sweeps,
         lambda report: on_sweep(SweepRecord("now", report, None)),
         facts=ProductFacts.of(features, matrix.products, config),
         trend_power=picked.trend_power,
+        start=None if warm_from is None else _start(warm_from, matrix.products, config),
     )
     fit_seconds = time.perf_counter() - started
     card = ModelCard(
@@ -159,6 +170,7 @@ def _fit_recommender(
         config=config,
         sweeps=picked.sweeps,
         trend_power=picked.trend_power,
+        warm_from=None if warm_from is None else warm_from.card.run_id,
         users=len(matrix.users),
         products=len(matrix.products),
         trained_products=model.trained_products,
@@ -171,6 +183,18 @@ def _fit_recommender(
     history = matrix.strength.to(model.product_factors.device)
     recommender = Recommender(card, matrix.users, matrix.products, history, model)
     return FittedRecommender(recommender, rows, fit_seconds)
+
+
+def _start(model: Recommender, products: IdMap, config: TrainConfig) -> Tensor:
+    """Return the model's product factors at the positions of `products`, zero where it has none."""
+    factors = model.model.product_factors
+    if factors.shape[1] != config.factors:
+        raise ModelError(
+            f"the serving model has {factors.shape[1]} factors and the settings ask for {config.factors}; a training "
+            "cannot go on from it, train without --warm"
+        )
+    position = torch.from_numpy(model.products.find(products.ids)).to(factors.device)
+    return torch.where((position >= 0)[:, None], factors[position.clamp(min=0)], 0)
 
 
 def _purchased(fitted: FittedRecommender) -> Csr:

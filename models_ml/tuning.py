@@ -7,6 +7,7 @@ from pathlib import Path
 
 import optuna
 import pandas as pd
+import torch
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import Trial, TrialState
@@ -29,7 +30,7 @@ class SearchSpace(BaseModel):
     regularization: tuple[float, float] = (0.08, 0.5)
     """Searched by its logarithm; near 1 the factors collapse to zero, and such a trial counts as a failure."""
 
-    unobserved_weight: tuple[float, float] = (5.0, 150.0)
+    unobserved_weight: tuple[float, float] = (5.0, 600.0)
     """Searched by its logarithm."""
 
     strength_scale: tuple[float, float] = (0.0, 12.0)
@@ -97,7 +98,13 @@ def tune(
         sampler=optuna.samplers.TPESampler(seed=config.seed, multivariate=True, n_startup_trials=space.startup_trials),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=space.startup_trials, n_warmup_steps=2),
     )
-    varies = bool(window.interactions.strength.values.std(correction=0) > 0)
+    strength = window.interactions.strength
+    varies = bool(strength.values.std(correction=0) > 0)
+    density = len(strength.values) / (strength.n_rows * int((torch.bincount(strength.columns) > 0).sum()))
+    # The search decides over the weight of unobserved pairs itself; sparseness only says where it begins.
+    config = config.model_copy(
+        update={"unobserved_weight": config.all_pairs_weight(density), "unobserved_pair_weight": 0.0}
+    )
     started = time.perf_counter()
     begin = {name: getattr(config, name) for name in _searched(space, varies)}
     lengths = [config.factors, *(factors for factors in space.factors if factors != config.factors)]

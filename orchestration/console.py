@@ -22,6 +22,7 @@ from orchestration.dbt import DbtProgress
 from orchestration.rejects import Rejects
 from orchestration.status import FeedStatus
 from orchestration.steps import PipelineListener
+from orchestration.tuning import TuningSummary
 from warehouse.fetching.fetch import FetchProgress, FetchReport
 from warehouse.loading.reports import LoadReport
 from warehouse.loading.reports import Progress as LoadProgress
@@ -236,6 +237,19 @@ def print_comparison(metrics: pd.DataFrame, differences: pd.DataFrame, *, by_seg
         f"How much more the model's top {k} has than each baseline's (95 % intervals)",
         _records(stated[shown].reset_index()),
     )
+
+
+def print_tuning(summary: TuningSummary) -> None:
+    """Print the best trials of a search, and what to do with them."""
+    shown = summary.trials.drop(columns=["failure"]).head(10)
+    print_table("Best trials", _records(shown))
+    begun = "failed" if summary.default_ndcg is None else f"{summary.default_ndcg:.4f}"
+    say(f"validation NDCG {summary.ndcg:.4f}; the settings that the search began with: {begun}")
+    say(f"table, picture and settings: {summary.folder}")
+    if summary.is_adopted:
+        say("every training of this warehouse goes by the best settings from now on")
+    else:
+        say(f"to train with them: recomart train --config {summary.folder / 'config.json'}, or tune again with --adopt")
 
 
 def print_offers(title: str, offers: Offers) -> None:

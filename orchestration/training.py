@@ -16,12 +16,13 @@ from models_ml.dataset import Dataset
 from models_ml.dataset_store import DatasetManifest, read_dataset, read_manifest, write_dataset
 from orchestration.datasets import find_version, read_marts
 from orchestration.status import feed_status
-from warehouse.database import transaction, writer
+from warehouse.database import reader, transaction, writer
 from warehouse.demo.truth import read_tastes
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
+    from models_ml.recommender import Recommender
     from models_ml.selection import SweepRecord
     from models_ml.training import TrainingResult
 
@@ -61,6 +62,7 @@ def train(
     on_stage: Callable[[str], None] = lambda _: None,
     *,
     dataset: str | None = None,
+    warm: bool = False,
 ) -> TrainingSummary:
     """Train and evaluate; the new model serves from the next publishing on.
 
@@ -68,20 +70,25 @@ def train(
     from the marts of that time, and the marts of today are not read. Without it a version is made of the marts as they
     are. Either way the run's tables in schema ml all come from the one version that ml.model_runs names.
 
+    A `warm` training goes on from the serving model: its product factors, and what it picked on its validation window.
+
     Raises:
-        RecomartError: The marts are not built, there is no such version, or the warehouse is in use.
+        RecomartError: The marts are not built, there is no such version, no model serves to go on from, or the
+            warehouse is in use.
         ModelError: There is nothing to learn from, the version's files are damaged, or training failed.
     """
     # torch takes a second to import, and every command imports this module.
     from models_ml.training import train as train_on
 
     started = time.perf_counter()
-    rows, manifest = _current(settings, on_stage) if dataset is None else _stored(settings, dataset, on_stage)
+    serving = _serving_model(settings) if warm else None
+    rows, manifest = dataset_to_train_on(settings, dataset, on_stage)
     result = train_on(
         rows,
         config,
         f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}",
         oracle=read_tastes(settings.demo_truth_dir),
+        warm_from=serving,
         on_sweep=lambda sweep: on_stage(_describe(sweep)),
     )
     on_stage("writing candidates")
@@ -116,6 +123,28 @@ def _require_clean_rows(settings: Settings) -> None:
                 f"feed {feed.feed}: not one of {feed.loaded:,} rows is clean ({why}); mend its declaration in "
                 f"{settings.sources} (formats, time zone, event types, columns) and run again"
             )
+
+
+def _serving_model(settings: Settings) -> "Recommender":
+    from models_ml.recommender import Recommender
+
+    with reader(settings) as connection:
+        found = connection.execute("select artifact_path from ml.model_runs where is_serving").fetchone()
+    if found is None:
+        raise RecomartError("no model serves yet to go on from; train without --warm first")
+    return Recommender.load(settings.warehouse / found[0])
+
+
+def dataset_to_train_on(
+    settings: Settings, prefix: str | None, on_stage: Callable[[str], None]
+) -> tuple[Dataset, DatasetManifest]:
+    """Return the stored version whose hash begins with `prefix`, or a new one of the marts as they are.
+
+    Raises:
+        RecomartError: The marts are not built, or there is no such version.
+        ModelError: The version's files are damaged, or there is nothing to learn from.
+    """
+    return _current(settings, on_stage) if prefix is None else _stored(settings, prefix, on_stage)
 
 
 def _current(settings: Settings, on_stage: Callable[[str], None]) -> tuple[Dataset, DatasetManifest]:

@@ -78,6 +78,16 @@ class Settings(BaseSettings):
         return self.warehouse / "datasets"
 
     @property
+    def tuning_dir(self) -> Path:
+        """Searches for settings, a folder for each dataset version."""
+        return self.warehouse / "tuning"
+
+    @property
+    def train_config(self) -> Path:
+        """Settings that trainings go by in place of the defaults, when it is there."""
+        return self.warehouse / "train_config.json"
+
+    @property
     def profile(self) -> Path:
         """The page of pictures about the shop."""
         return self.warehouse / "profile.html"

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from models_ml.config import TrainConfig
 from orchestration.assets.common import (
     WAREHOUSE_POOL,
     clear_failures,
@@ -13,6 +12,7 @@ from orchestration.assets.common import (
     table_key,
 )
 from orchestration.assets.warehouse_resource import WarehouseResource
+from orchestration.train_config import train_config
 from orchestration.training import TrainingSummary, train
 
 TABLES = {
@@ -47,7 +47,7 @@ def model(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> It
     """Train the matrix factorization, evaluate it beside its baselines, and score every customer."""
     settings = warehouse.settings
     with clear_failures():
-        summary = train(settings, TrainConfig(), context.log.info)
+        summary = train(settings, train_config(settings), context.log.info)
     counts = row_counts(settings, (spec.key for spec in SPECS))
     for spec in SPECS:
         yield dg.MaterializeResult(

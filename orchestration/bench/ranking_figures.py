@@ -3,12 +3,16 @@
 import sys
 from pathlib import Path
 
+import torch
 from pydantic import BaseModel, ConfigDict
 
 from models_ml.config import TrainConfig
 from models_ml.dataset_store import read_dataset
 from models_ml.evaluation import EvaluationWindow, Ranking
 from models_ml.split import Split
+
+RARE = 10
+"""A product with fewer customers than this is rare."""
 
 
 class SplitFiles(BaseModel):
@@ -57,6 +61,9 @@ class RankingFigures(BaseModel):
     precision: float
     ndcg: float
     hit_rate: float
+    recall_by_product: dict[str, float | None]
+    """Share of the relevant pairs in the lists, by how many customers the product had: none, fewer than 10, more."""
+
     tune_seconds: float | None = None
     fit_seconds: float | None = None
     """Training on train and validation with the settings that were picked."""
@@ -74,6 +81,12 @@ class RankingFigures(BaseModel):
 def measured(method: str, window: EvaluationWindow, ranking: Ranking, config: TrainConfig) -> RankingFigures:
     """Return what a method's lists reach in a window."""
     found = window.measure(ranking, config.cutoffs)[0]
+    pairs = window.pair_products[: int((window.pair_rows < len(window.users)).sum())]
+    customers = window.product_customers[pairs.clamp(min=0)].where(pairs >= 0, 0)
+    is_hit = torch.zeros(len(pairs), dtype=torch.bool)
+    hits = window.hit_pairs(ranking)[: len(window.users)]
+    is_hit[hits[hits >= 0]] = True
+    kinds = {"new": customers == 0, "rare": (customers > 0) & (customers < RARE), "warm": customers >= RARE}
     return RankingFigures(
         method=method,
         k=found.k,
@@ -82,6 +95,9 @@ def measured(method: str, window: EvaluationWindow, ranking: Ranking, config: Tr
         precision=found.precision,
         ndcg=found.ndcg,
         hit_rate=found.hit_rate,
+        recall_by_product={
+            kind: float(is_hit[chosen].float().mean()) if chosen.any() else None for kind, chosen in kinds.items()
+        },
     )
 
 

@@ -37,6 +37,9 @@ def benchmark(
     tune: Annotated[float, typer.Option(help="Seconds to search for settings; 0 takes the defaults.", min=0)] = 0,
     against: Annotated[list[str] | None, typer.Option(help="A library to compare with: implicit.")] = None,
     ablate: Annotated[bool, typer.Option(help="Measure our model without content and without trends, too.")] = False,
+    tuning_users: Annotated[
+        int, typer.Option(help="Most customers of validation that settings are chosen by, evenly spaced.", min=1)
+    ] = 5_000,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="File to write all figures to.")] = None,
     warehouse: Warehouse = None,
@@ -61,12 +64,19 @@ def benchmark(
         datasets_dir=settings.datasets_dir,
         dataset_hash=None if dataset is None else find_version(settings, dataset),
     )
-    config = TrainConfig(cutoffs=(k,), selection_cutoff=k, seed=seed)
+    config = TrainConfig(cutoffs=(k,), selection_cutoff=k, selection_users=tuning_users, seed=seed)
     result = bench_ranking(files, config, tune, tuple(against or ()), ablate=ablate)
     if json_file:
         json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
     rows = [figures.model_dump(include=set(COLUMNS)) for figures in result.figures]
     console.print_table(f"Top {k}", [{name: _short(row[name]) for name in COLUMNS} for row in rows])
+    console.print_table(
+        "Recall by how many customers a product had before: none, fewer than 10, more",
+        [
+            {"method": figures.method, **{kind: _short(part) for kind, part in figures.recall_by_product.items()}}
+            for figures in result.figures
+        ],
+    )
     for figures in result.figures:
         if figures.config:
             console.say(f"{figures.method}: {figures.config}")

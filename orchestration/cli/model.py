@@ -1,14 +1,16 @@
 """Commands about what is learned: train, and measure."""
 
+import time
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from models_ml.config import TrainConfig
 from orchestration import console, steps
-from orchestration.cli.options import Json, Warehouse, app, settings_from
+from orchestration.cli.options import ConfigFile, Json, Warehouse, app, settings_from
+from orchestration.train_config import train_config
 from orchestration.training import train as train_model
+from orchestration.tuning import tune_settings
 from warehouse.errors import RecomartError
 from warehouse.serving import ServingCopy
 
@@ -21,14 +23,19 @@ def train(
             help="A dataset version to train on, by its hash or the beginning of it; see `recomart datasets`."
         ),
     ] = None,
+    warm: Annotated[
+        bool, typer.Option(help="Start from the serving model's factors and go by what it picked; quicker.")
+    ] = False,
+    config: ConfigFile = None,
     warehouse: Warehouse = None,
     as_json: Json = False,
 ) -> None:
     """Train on the feature marts as they are, evaluate, and write candidates; `recomart publish` then shows them."""
     settings = settings_from(warehouse=warehouse)
+    by = train_config(settings, config)
     with console.StepProgress() as progress:
         progress.on_step("train")
-        summary = train_model(settings, TrainConfig(), progress.on_training, dataset=dataset)
+        summary = train_model(settings, by, progress.on_training, dataset=dataset, warm=warm)
         progress.on_step_done("train", steps.describe_training(summary), summary.seconds)
         progress.on_step("recommend")
         built = steps.build_recommendations(settings, progress.on_dbt)
@@ -46,6 +53,41 @@ class Segment(StrEnum):
     CUSTOMER = "customer"
     PRODUCT = "product"
     CATEGORY = "category"
+
+
+@app.command()
+def tune(
+    seconds: Annotated[
+        float, typer.Option(help="How long to search; the first trial is always finished.", min=0)
+    ] = 600,
+    trials: Annotated[
+        int | None, typer.Option(help="Trials in all, those of earlier searches included.", min=1)
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="A dataset version to tune on, by the start of its hash; else the marts as they are."),
+    ] = None,
+    adopt: Annotated[
+        bool, typer.Option(help="Train this warehouse's models with the best settings from now on.")
+    ] = False,
+    config: ConfigFile = None,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Search for the settings that rank best in the validation window; a search goes on where the last one stopped."""
+    settings = settings_from(warehouse=warehouse)
+    by = train_config(settings, config)
+    with console.StepProgress() as progress:
+        progress.on_step("tune")
+        started = time.perf_counter()
+        summary = tune_settings(
+            settings, by, progress.on_training, seconds=seconds, most_trials=trials, dataset=dataset, adopt=adopt
+        )
+        progress.on_step_done("tune", f"{len(summary.trials)} trials", time.perf_counter() - started)
+    if as_json:
+        console.print_json(summary)
+    else:
+        console.print_tuning(summary)
 
 
 @app.command()

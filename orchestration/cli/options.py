@@ -20,6 +20,10 @@ Warehouse = Annotated[
 ]
 Landing = Annotated[Path | None, typer.Option(help="Folder of raw files [RECOMART_LANDING].")]
 SourcesFile = Annotated[Path | None, typer.Option(help="YAML file that declares the feeds [RECOMART_SOURCES].")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", help="JSON file of training settings; else the adopted ones, or the defaults."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 

@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from models_ml.config import TrainConfig
 from orchestration import console, steps
 from orchestration.cli.options import Json, Landing, SourcesFile, Warehouse, app, settings_from
 from orchestration.demo import DEMO_SHOP, generate_demo_shop, look_around, print_demo
 from orchestration.status import feed_status
+from orchestration.train_config import train_config
 from warehouse.demo.config import DemoConfig
 from warehouse.serving import ServingCopy
 
@@ -19,7 +19,7 @@ def demo(warehouse: Warehouse = None, as_json: Json = False) -> None:
     settings = settings_from(warehouse=warehouse)
     with console.StepProgress() as progress:
         generate_demo_shop(settings, DEMO_SHOP, progress)
-        report = steps.run_pipeline(settings, TrainConfig(), progress)
+        report = steps.run_pipeline(settings, train_config(settings), progress)
     outcome = look_around(settings, report)
     if as_json:
         console.print_json(outcome)
@@ -56,7 +56,7 @@ def run(
     """Fetch, load, build, train, score, evaluate and publish: the same steps as Dagster's job."""
     settings = settings_from(sources=sources, landing=landing, warehouse=warehouse)
     with console.StepProgress() as progress:
-        report = steps.run_pipeline(settings, TrainConfig(), progress)
+        report = steps.run_pipeline(settings, train_config(settings), progress)
     status_rows = feed_status(settings)
     with ServingCopy(settings) as copy:
         metrics = copy.metrics()

@@ -26,7 +26,7 @@ FACTORS = (64, 128, 256, 512)
 ALPHAS = (1.0, 3.0, 10.0, 30.0, 100.0)
 REGULARIZATIONS = (0.1, 1.0, 10.0, 30.0, 100.0, 300.0)
 ITERATIONS = 15
-MEASURED_EVERY = 3
+MEASURED_EVERY = 5
 KEPT = 4
 """Pairs of alpha and regularization, the best ones at the fewest factors, that are tried with more."""
 

@@ -1,0 +1,83 @@
+"""The door of the ranking benchmark, on files and on a dataset version."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.e2e.conftest import Recomart
+from warehouse.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Customers who take either even or odd items, popular ones more often; train, valid and test."""
+    folder = tmp_path_factory.mktemp("split")
+    rng = np.random.default_rng(0)
+    rows: dict[str, list[str]] = {"train": [], "valid": [], "test": []}
+    for user in range(120):
+        liked = np.arange(user % 2, 60, 2)
+        chosen = rng.choice(liked, 14, replace=False, p=(odds := 1 / (1 + np.arange(30))) / odds.sum())
+        for name, items in (("train", chosen[:8]), ("valid", chosen[8:11]), ("test", chosen[11:])):
+            rows[name] += [f"u {user},item {item} 🍵" for item in items]
+    paths = {name: folder / f"{name}.csv" for name in rows}
+    for name, lines in rows.items():
+        paths[name].write_text("\n".join(["user_id,item_id", *lines]) + "\n", encoding="utf-8")
+    return paths
+
+
+def test_files_are_tuned_on_trained_on_and_measured_beside_the_baselines(
+    files: dict[str, Path], recomart: Recomart, tmp_path: Path
+) -> None:
+    options = [word for name, file in files.items() for word in (f"--{name}", file)]
+    done = recomart("benchmark", *options, "-k", 10, "--tune", 5, "--json", tmp_path / "figures.json")
+    assert done.returncode == 0, done.stderr
+    assert "Top 10" in done.stdout
+    ours, *baselines = json.loads((tmp_path / "figures.json").read_text())["figures"]
+    assert (ours["method"], ours["k"], ours["users"]) == ("als", 10, 120)
+    assert [row["method"] for row in baselines] == ["popularity", "recent_popularity", "item_item"]
+    assert ours["ndcg"] > baselines[0]["ndcg"]
+    assert 0 < ours["precision"] < ours["recall"] < ours["hit_rate"] <= 1
+    assert ours["fit_seconds"] > 0
+    assert ours["tune_seconds"] > 0
+    assert ours["peak_memory_mib"] > 100
+    assert ours["config"]["train"]["cutoffs"] == [10]
+
+
+def test_a_dataset_version_is_measured_with_its_trends_and_content(
+    demo_warehouse: Settings, recomart: Recomart, tmp_path: Path
+) -> None:
+    (version,) = [folder.name for folder in demo_warehouse.datasets_dir.iterdir()]
+    file = tmp_path / "figures.json"
+    where = ("--warehouse", demo_warehouse.warehouse)
+    done = recomart("benchmark", "--dataset", version[:12], "--ablate", "--json", file, *where)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(file.read_text())["figures"]
+    methods = [row["method"] for row in figures]
+    rare = {row["method"]: row["recall_by_product"]["rare"] for row in figures}
+    assert rare["als"] > rare["popularity"]
+    assert methods[-3:] == ["als without content", "als without trends", "als without both"]
+
+
+def test_what_is_asked_wrongly_is_said(files: dict[str, Path], recomart: Recomart, tmp_path: Path) -> None:
+    for arguments, message in (
+        (["--train", files["train"]], "give --train and --test (and --valid), or --dataset"),
+        (["--train", tmp_path / "none.csv", "--test", files["test"]], "none.csv is no file; give a .csv"),
+        (["--train", files["train"], "--test", files["train"]], "takes anything new in it"),
+        (["--train", files["train"], "--test", files["test"], "--against", "magic"], "there is no such library"),
+    ):
+        done = recomart("benchmark", *arguments)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_the_implicit_library_stands_beside_ours(files: dict[str, Path], recomart: Recomart, tmp_path: Path) -> None:
+    options = [word for name, file in files.items() for word in (f"--{name}", file)]
+    done = recomart("benchmark", *options, "--against", "implicit", "--json", tmp_path / "figures.json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "figures.json").read_text())
+    assert result["figures"][-1]["method"] == result["comparisons"][0]["against"] == "implicit"
+    assert result["figures"][-1]["config"]["factors"] in (64, 128, 256, 512)

@@ -1,0 +1,70 @@
+"""Searching for settings, training by them, and going on from the serving model: the commands as a user types them."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from models_ml.recommender import Recommender
+from tests.e2e.conftest import Recomart
+from warehouse.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def settings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A copy of the demo shop's warehouse, to be written to."""
+    copied = tmp_path_factory.mktemp("tuned") / "warehouse"
+    shutil.copytree(demo_warehouse.warehouse, copied)
+    return Settings(warehouse=copied)
+
+
+def test_a_search_is_kept_and_what_it_found_is_trained_by_when_adopted(settings: Settings, recomart: Recomart) -> None:
+    where = ("--warehouse", settings.warehouse)
+    found = recomart.json("tune", "--seconds", 60, "--trials", 6, *where)
+    folder = Path(found["folder"])
+    assert {file.name for file in folder.iterdir()} == {"journal.log", "trials.csv", "trials.png", "config.json"}
+    assert (len(found["trials"]), found["is_adopted"], settings.train_config.exists()) == (6, False, False)
+    assert found["ndcg"] >= found["default_ndcg"] > 0
+
+    printed = recomart("tune", "--seconds", 60, "--trials", 7, "--adopt", *where)
+    assert printed.returncode == 0, printed.stderr
+    assert "goes by the best settings from now on" in printed.stdout
+    assert len((folder / "trials.csv").read_text().splitlines()) == 1 + 7
+    adopted = json.loads(settings.train_config.read_text())
+    trained = recomart.json("train", *where)
+    card = Recommender.load(settings.models_dir / trained["run_id"]).card
+    assert card.config.model_dump(mode="json", include=adopted.keys()) == adopted
+
+
+def test_a_warm_training_goes_on_from_the_serving_model(settings: Settings, recomart: Recomart) -> None:
+    where = ("--warehouse", settings.warehouse)
+    cold = recomart.json("train", *where)
+    warm = recomart.json("train", "--warm", *where)
+    first, then = (Recommender.load(settings.models_dir / run["run_id"]) for run in (cold, warm))
+    assert then.card.warm_from == first.card.run_id
+    assert (then.card.sweeps, then.card.trend_power) == (first.card.sweeps, first.card.trend_power)
+    assert warm["sweeps_reason"] == f"that of run {cold['run_id']}, which this one starts from"
+    # The same rows a little further trained: nearly the same lists.
+    users = first.users.ids.to_pylist()[:50]
+    lists = [
+        [{item.product_id for item in model.recommend(user_id=user).items} for user in users] for model in (first, then)
+    ]
+    shared = [len(one & other) for one, other in zip(*lists, strict=True)]
+    assert sum(shared) / len(shared) > 7
+
+
+def test_settings_that_do_not_fit_are_named(settings: Settings, recomart: Recomart, tmp_path: Path) -> None:
+    where = ("--warehouse", settings.warehouse)
+    file = tmp_path / "mine.json"
+    file.write_text('{"factors": 0}')
+    done = recomart("train", "--config", file, *where)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{file}: factors: Input should be greater than or equal to 1" in done.stderr
+    file.write_text('{"factor": 8}')
+    assert "factor: Extra inputs are not permitted" in recomart("tune", "--config", file, *where).stderr
+    assert "cannot be read" in recomart("train", "--config", tmp_path / "none.json", *where).stderr
+    file.write_text('{"factors": 8}')
+    done = recomart("train", "--warm", "--config", file, *where)
+    assert done.returncode == 1
+    assert "and the settings ask for 8; a training cannot go on from it, train without --warm" in done.stderr
