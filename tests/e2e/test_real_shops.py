@@ -28,9 +28,8 @@ def test_rees46_gives_recommendations_from_one_file_that_is_everything_at_once(
         assert connection.execute("select count(*) > 200 from marts.fct_transactions").fetchall() == [(True,)]
     ndcg = {row["method"]: row["ndcg"] for row in first["metrics"] if row["as_of_name"] == "test" and row["k"] == 20}
     assert ndcg["als"] > ndcg["popularity"]
-    second = recomart.json("run", *where)
-    assert second["load"]["feeds"]["events"]["rows_loaded"] == 0
-    assert second["status"] == first["status"]
+    again = recomart.json("load", *where)
+    assert again["feeds"]["events"]["rows_loaded"] == 0
 
 
 def test_online_retail_gives_recommendations_from_purchases_alone(recomart: Recomart, tmp_path: Path) -> None:

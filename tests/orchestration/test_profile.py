@@ -121,6 +121,7 @@ def test_sentences_are_computed_from_the_data(profile: Profile, demo_warehouse: 
     assert f"20% of the products get {top_fifth:.0%} of all actions" in said["The long tail"]
 
 
+@pytest.mark.slow
 def test_a_shop_with_purchases_alone_has_a_page(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     shop.declare(purchases=PURCHASES_CSV)
