@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from models_ml.config import TrainConfig
 from orchestration.bench.contenders import implicit_als, our_als
 from orchestration.bench.fresh_process import in_fresh_process
-from orchestration.bench.ranking_figures import RankingFigures, SplitFiles
+from orchestration.bench.ranking_figures import CurvePoint, RankingFigures, SplitFiles
 from warehouse.errors import RecomartError
 
 LIBRARIES = {"implicit": implicit_als.figures}
@@ -24,7 +24,11 @@ class Comparison(BaseModel):
     """How much higher our NDCG is, as a share of the other's."""
 
     seconds_to_its_ndcg: float | None
-    """Training that our model needs for the other's NDCG; None when it does not get there."""
+    """Training that our model needs for the other's NDCG, with vectors of the quickest length; None when none gets
+    there."""
+
+    factors_to_its_ndcg: int | None
+    """That length."""
 
     share_of_its_seconds: float | None
     """That, as a share of the training that the other needs."""
@@ -57,18 +61,23 @@ def bench_ranking(
     found = [ours, *in_fresh_process(our_als.baseline_figures, files, config)]
     if ablate:
         found += in_fresh_process(our_als.ablation_figures, files, TrainConfig.model_validate(ours.config["train"]))
+    curves = ours.curves | (in_fresh_process(our_als.shorter_curves, files, ours) if against else {})
     for library in against:
         found.append(in_fresh_process(LIBRARIES[library], files, config))
-    comparisons = [_compare(ours, figures) for figures in found if figures.method in against]
+    comparisons = [_compare(ours, curves, figures) for figures in found if figures.method in against]
     return RankingBench(figures=found, comparisons=comparisons)
 
 
-def _compare(ours: RankingFigures, other: RankingFigures) -> Comparison:
-    reached = next((point.seconds for point in ours.curve if point.ndcg >= other.ndcg), None)
+def _compare(ours: RankingFigures, curves: dict[int, list[CurvePoint]], other: RankingFigures) -> Comparison:
+    reaching = (
+        (point.seconds, factors) for factors, curve in curves.items() for point in curve if point.ndcg >= other.ndcg
+    )
+    reached, factors = min(reaching, default=(None, None))
     its_seconds = other.fit_seconds
     return Comparison(
         against=other.method,
         ndcg_gain=ours.ndcg / other.ndcg - 1,
         seconds_to_its_ndcg=reached,
+        factors_to_its_ndcg=factors,
         share_of_its_seconds=reached / its_seconds if reached is not None and its_seconds else None,
     )

@@ -75,7 +75,8 @@ class RankingFigures(BaseModel):
     """Largest resident memory of the process, tuning and measuring included."""
 
     config: dict[str, object] = {}
-    curve: list[CurvePoint] = []
+    curves: dict[int, list[CurvePoint]] = {}
+    """How far it was after each pass of that training, by the length of its vectors."""
 
 
 def measured(method: str, window: EvaluationWindow, ranking: Ranking, config: TrainConfig) -> RankingFigures:

@@ -96,7 +96,7 @@ def figures(files: SplitFiles, config: TrainConfig) -> RankingFigures:
             "recommend_seconds": recommending,
             "peak_memory_mib": peak_memory_mib(),
             "config": {**setting, "iterations": iterations},
-            "curve": fit.curve,
+            "curves": {int(setting["factors"]): fit.curve},
         }
     )
 

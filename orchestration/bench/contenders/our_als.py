@@ -1,12 +1,16 @@
 """Our model, its ablations, and the baselines that every model is measured against."""
 
 import time
+from dataclasses import asdict
+
+from pydantic import TypeAdapter
 
 from models_ml.als import AlsTrainer, fit
 from models_ml.baselines import BASELINES
 from models_ml.config import TrainConfig
-from models_ml.selection import pick
-from models_ml.tuning import tune
+from models_ml.evaluation import EvaluationWindow
+from models_ml.selection import Picked, pick
+from models_ml.tuning import SearchSpace, tune
 from orchestration.bench.ranking_figures import CurvePoint, RankingFigures, SplitFiles, measured, say
 from orchestration.resources import peak_memory_mib
 
@@ -26,23 +30,12 @@ def figures(files: SplitFiles, config: TrainConfig, tune_seconds: float) -> Rank
     else:
         picked, _ = pick(split.validation, config, lambda _: None)
     spent_tuning = time.perf_counter() - started
-    test, curve = split.test, list[CurvePoint]()
-    started = time.perf_counter()
-    trainer = AlsTrainer(test.interactions.strength, config, test.facts(config))
-    spent = time.perf_counter() - started
-    trends = trainer.facts.trends[:, None] ** picked.trend_power
-    evaluated = test.users.to(trainer.device)
-    for _ in range(picked.sweeps):
-        report = trainer.sweep()
-        spent += report.seconds
-        products = trainer.complete_product_factors() * trends
-        ranking = test.rank_factors(trainer.user_factors[evaluated], products, config)
-        curve.append(CurvePoint(seconds=spent, ndcg=test.measure(ranking, config.cutoffs)[0].ndcg))
-        say(f"als: sweep {report.sweep}, loss {report.loss:.4f}, test NDCG {curve[-1].ndcg:.5f}")
+    test = split.test
+    trainer, curve = _trained(test, config, picked)
     started = time.perf_counter()
     model = trainer.finish(picked.trend_power)
     users = model.user_factors(test.seen.to(trainer.device))
-    spent += time.perf_counter() - started
+    spent = curve[-1].seconds + time.perf_counter() - started
     started = time.perf_counter()
     ranking = test.rank_factors(users, model.offered_factors, config)
     recommending = time.perf_counter() - started
@@ -52,10 +45,37 @@ def figures(files: SplitFiles, config: TrainConfig, tune_seconds: float) -> Rank
             "fit_seconds": spent,
             "recommend_seconds": recommending,
             "peak_memory_mib": peak_memory_mib(),
-            "config": {"train": config.model_dump(), "sweeps": picked.sweeps, "trend_power": picked.trend_power},
-            "curve": curve,
+            "config": {"train": config.model_dump(), "picked": asdict(picked)},
+            "curves": {config.factors: curve},
         }
     )
+
+
+def shorter_curves(files: SplitFiles, ours: RankingFigures) -> dict[int, list[CurvePoint]]:
+    """Return how far shorter vectors are after each sweep, everything else as it was picked; by their length."""
+    config = TrainConfig.model_validate(ours.config["train"])
+    test, picked = files.read(config).test, TypeAdapter(Picked).validate_python(ours.config["picked"])
+    return {
+        factors: _trained(test, config.model_copy(update={"factors": factors}), picked)[1]
+        for factors in SearchSpace().factors
+        if factors < config.factors
+    }
+
+
+def _trained(window: EvaluationWindow, config: TrainConfig, picked: Picked) -> tuple[AlsTrainer, list[CurvePoint]]:
+    started = time.perf_counter()
+    trainer = AlsTrainer(window.interactions.strength, config, window.facts(config))
+    spent, curve = time.perf_counter() - started, list[CurvePoint]()
+    trends = trainer.facts.trends[:, None] ** picked.trend_power
+    evaluated = window.users.to(trainer.device)
+    for _ in range(picked.sweeps):
+        report = trainer.sweep()
+        spent += report.seconds
+        products = trainer.complete_product_factors() * trends
+        ranking = window.rank_factors(trainer.user_factors[evaluated], products, config)
+        curve.append(CurvePoint(seconds=spent, ndcg=window.measure(ranking, config.cutoffs)[0].ndcg))
+        say(f"als, {config.factors} factors: sweep {report.sweep}, loss {report.loss:.4f}, NDCG {curve[-1].ndcg:.5f}")
+    return trainer, curve
 
 
 def baseline_figures(files: SplitFiles, config: TrainConfig) -> list[RankingFigures]:
