@@ -163,7 +163,7 @@ class AlsTrainer:
         The first product factors are random, seeded; where `start` (products x factors) has a row that is not zero,
         that row.
         """
-        self.config = config
+        self.config = config = config.at_density(strength.density)
         self.device = torch_device(config.device)
         self.facts = (facts or ProductFacts.unknown(strength.n_columns)).to(self.device)
         self.strength = strength.to(self.device)
@@ -173,10 +173,9 @@ class AlsTrainer:
         self.is_trained = by_product.lengths > 0
         users, products = by_user.n_rows, int(self.is_trained.sum())
         self.total_confidence = float(by_user.values.sum(dtype=torch.float64))
-        all_pairs = config.all_pairs_weight(len(by_user.values) / (users * products))
-        self.unobserved = all_pairs * self.total_confidence / (users * products)
+        self.unobserved = config.unobserved_weight * self.total_confidence / (users * products)
         # The setting is per observed confidence, so that it keeps its meaning whatever the unobserved weight is.
-        self.regularization = config.regularization / (1 + all_pairs)
+        self.regularization = config.regularization / (1 + config.unobserved_weight)
         self.block_rows = config.block_rows(config.factors)
         in_cache = CACHED_CELLS // config.factors if self.device.type == "cpu" else by_user.n_entries
         blocks = (self.block_rows, in_cache)

@@ -30,10 +30,19 @@ class TrainConfig(BaseModel):
     """Penalty on squared factors, multiplied by the row's total confidence; near 1 it leaves nothing but zeros."""
 
     unobserved_weight: float = Field(default=20.0, gt=0, allow_inf_nan=False)
-    """Weight of all pairs' pull towards zero, as a multiple of the observed pairs' total confidence; at least this."""
+    """Weight of all pairs' pull towards zero, as a multiple of the observed pairs' total confidence."""
 
-    unobserved_pair_weight: float = Field(default=0.03, ge=0, allow_inf_nan=False)
-    """Least weight of one pair's pull, as a multiple of an observed pair's mean confidence: more in sparse matrices."""
+    sparse_density: float = Field(default=0.01, gt=0, le=1)
+    """Share of all pairs observed below which a matrix is sparse, and the two settings above grow."""
+
+    most_sparsity: float = Field(default=10.0, ge=1, allow_inf_nan=False)
+    """How many times sparser than that, at the most, a matrix counts as."""
+
+    regularization_growth: float = Field(default=1 / 3, ge=0, le=2)
+    """`regularization` is multiplied by that sparsity to this power."""
+
+    unobserved_growth: float = Field(default=0.75, ge=0, le=2)
+    """`unobserved_weight` is multiplied by that sparsity to this power."""
 
     strength_scale: float = Field(default=3.0, ge=0, allow_inf_nan=False)
     """How much confidence grows with strength: 1 + scale * log(1 + strength / mean strength); 0 counts pairs alike."""
@@ -118,9 +127,17 @@ class TrainConfig(BaseModel):
             raise ValueError("must be numbers above 1, each above the one before")
         return cuts
 
-    def all_pairs_weight(self, density: float) -> float:
-        """Return the weight of all pairs' pull where `density` of them are observed, as `unobserved_weight` is."""
-        return max(self.unobserved_weight, self.unobserved_pair_weight / density)
+    def at_density(self, density: float) -> "TrainConfig":
+        """Return the settings as they hold where `density` of all pairs are observed: nothing is left to grow."""
+        sparsity = min(max(1.0, self.sparse_density / density), self.most_sparsity)
+        return self.model_copy(
+            update={
+                "regularization": self.regularization * sparsity**self.regularization_growth,
+                "unobserved_weight": self.unobserved_weight * sparsity**self.unobserved_growth,
+                "regularization_growth": 0.0,
+                "unobserved_growth": 0.0,
+            }
+        )
 
     def block_rows(self, cells_per_row: int) -> int:
         """Return how many rows of `cells_per_row` 32-bit numbers fit a temporary buffer, at least one."""

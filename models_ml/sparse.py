@@ -48,6 +48,12 @@ class Csr:
         return self.row_starts[1:] - self.row_starts[:-1]
 
     @property
+    def density(self) -> float:
+        """Share of entries among all pairs of a row and a column that is not empty."""
+        columns = int((torch.bincount(self.columns) > 0).sum())
+        return self.n_entries / (self.n_rows * columns)
+
+    @property
     def row_of_entry(self) -> Tensor:
         """Row of each entry, int64 of shape (entries)."""
         return torch.repeat_interleave(torch.arange(self.n_rows, device=self.columns.device), self.lengths)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import optuna
 import pandas as pd
-import torch
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import Trial, TrialState
@@ -27,7 +26,7 @@ class SearchSpace(BaseModel):
     factors: tuple[int, ...] = (64, 128, 256, 512)
     """Lengths of the vectors to try."""
 
-    regularization: tuple[float, float] = (0.08, 0.5)
+    regularization: tuple[float, float] = (0.08, 0.8)
     """Searched by its logarithm; near 1 the factors collapse to zero, and such a trial counts as a failure."""
 
     unobserved_weight: tuple[float, float] = (5.0, 600.0)
@@ -100,11 +99,8 @@ def tune(
     )
     strength = window.interactions.strength
     varies = bool(strength.values.std(correction=0) > 0)
-    density = len(strength.values) / (strength.n_rows * int((torch.bincount(strength.columns) > 0).sum()))
-    # The search decides over the weight of unobserved pairs itself; sparseness only says where it begins.
-    config = config.model_copy(
-        update={"unobserved_weight": config.all_pairs_weight(density), "unobserved_pair_weight": 0.0}
-    )
+    # The search decides over the two itself; sparseness only says where it begins.
+    config = config.at_density(strength.density)
     started = time.perf_counter()
     begin = {name: getattr(config, name) for name in _searched(space, varies)}
     lengths = [config.factors, *(factors for factors in space.factors if factors != config.factors)]

@@ -30,3 +30,7 @@ def test_a_transposed_matrix_has_its_entries_in_order() -> None:
     columns = turned.columns.tolist()
     starts = turned.row_starts.tolist()
     assert all(columns[start:stop] == sorted(columns[start:stop]) for start, stop in pairwise(starts))
+
+
+def test_density_leaves_out_columns_that_are_empty() -> None:
+    assert csr(np.array([[1.0, 0.0, 2.0], [0.0, 0.0, 3.0]])).density == 3 / 4
