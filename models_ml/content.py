@@ -44,14 +44,13 @@ def content_features(product_features: pa.Table, products: IdMap, config: TrainC
     ]
     rows, columns, start = list[Positions](), list[Positions](), 0
     for row, values in parts:
-        codes, width = _codes(values)
+        codes, several = _codes(values)
         rows.append(position[row[codes >= 0]])
         columns.append(start + codes[codes >= 0])
-        start += width
-    pairs = np.unique(np.stack([np.concatenate(rows), np.concatenate(columns)]), axis=1)
-    of_product, of_feature = (torch.from_numpy(part) for part in pairs)
-    ones = torch.ones(len(of_product))
-    features = Csr.from_pairs(of_product, of_feature, ones, (len(products), max(start, 1)))
+        start += several
+    width = max(start, 1)
+    pairs = torch.from_numpy(np.unique(np.concatenate(rows) * width + np.concatenate(columns)))
+    features = Csr.from_pairs(pairs // width, pairs % width, torch.ones(len(pairs)), (len(products), width))
     norms = features.lengths.clamp(min=1).float().rsqrt()
     return features.with_values(torch.repeat_interleave(norms, features.lengths))
 

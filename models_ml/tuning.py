@@ -23,7 +23,7 @@ class SearchSpace(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    factors: tuple[int, ...] = (64, 128, 256, 512)
+    factors: tuple[int, ...] = (32, 64, 128, 256, 512)
     """Lengths of the vectors to try."""
 
     regularization: tuple[float, float] = (0.08, 0.8)

@@ -40,7 +40,7 @@ class _Fit:
         self.window, self.config, self.every = window, config, MEASURED_EVERY if iterations == ITERATIONS else 1
         self.curve: list[CurvePoint] = []
         self.iterations: list[int] = []
-        self.spent = 0.0
+        self.measuring = 0.0
         self.model = AlternatingLeastSquares(
             factors=int(setting["factors"]),
             alpha=setting["alpha"],
@@ -49,16 +49,19 @@ class _Fit:
             num_threads=os.cpu_count(),
             random_state=config.seed,
         )
+        matrix = _matrix(window.interactions.strength)
+        self.started = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self.model.fit(_matrix(window.interactions.strength), show_progress=False, callback=self._on_iteration)
+            self.model.fit(matrix, show_progress=False, callback=self._on_iteration)
 
-    def _on_iteration(self, iteration: int, seconds: float, _: object) -> None:
-        self.spent += seconds
+    def _on_iteration(self, iteration: int, *_: object) -> None:
         if (iteration + 1) % self.every == 0:
+            now = time.perf_counter()
             ndcg = measured(METHOD, self.window, self.rank(), self.config).ndcg
-            self.curve.append(CurvePoint(seconds=self.spent, ndcg=ndcg))
+            self.curve.append(CurvePoint(seconds=now - self.started - self.measuring, ndcg=ndcg))
             self.iterations.append(iteration + 1)
+            self.measuring += time.perf_counter() - now
 
     def rank(self) -> Ranking:
         """Return the lists of the window's customers."""
@@ -92,7 +95,7 @@ def figures(files: SplitFiles, config: TrainConfig) -> RankingFigures:
     return measured(METHOD, split.test, ranking, config).model_copy(
         update={
             "tune_seconds": tune_seconds,
-            "fit_seconds": fit.spent,
+            "fit_seconds": fit.curve[-1].seconds,
             "recommend_seconds": recommending,
             "peak_memory_mib": peak_memory_mib(),
             "config": {**setting, "iterations": iterations},
