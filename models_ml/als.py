@@ -163,7 +163,7 @@ class AlsTrainer:
         The first product factors are random, seeded; where `start` (products x factors) has a row that is not zero,
         that row.
         """
-        self.config = config = config.at_density(strength.density)
+        self.config = config
         self.device = torch_device(config.device)
         self.facts = (facts or ProductFacts.unknown(strength.n_columns)).to(self.device)
         self.strength = strength.to(self.device)
@@ -173,15 +173,17 @@ class AlsTrainer:
         self.is_trained = by_product.lengths > 0
         users, products = by_user.n_rows, int(self.is_trained.sum())
         self.total_confidence = float(by_user.values.sum(dtype=torch.float64))
-        self.unobserved = config.unobserved_weight * self.total_confidence / (users * products)
+        here = config.at_density(strength.density)
+        self.unobserved = here.unobserved_weight * self.total_confidence / (users * products)
         # The setting is per observed confidence, so that it keeps its meaning whatever the unobserved weight is.
-        self.regularization = config.regularization / (1 + config.unobserved_weight)
+        self.regularization = here.regularization / (1 + here.unobserved_weight)
         self.block_rows = config.block_rows(config.factors)
         in_cache = CACHED_CELLS // config.factors if self.device.type == "cpu" else by_user.n_entries
         blocks = (self.block_rows, in_cache)
         self.user_side = Side(by_user, products, self.unobserved, self.regularization, *blocks)
         self.product_side = Side(by_product, users, self.unobserved, self.regularization, *blocks)
         self.prior = ContentPrior.of(self.facts.content, by_product.lengths.float(), config)
+        self.is_started = start is not None
         self.product_factors = self._first_factors(start)
         self.user_factors = torch.zeros((users, config.factors), device=self.device)
         self.sweeps = 0
@@ -237,7 +239,8 @@ class AlsTrainer:
 
     def _improve_products(self, eigenvalues: Tensor) -> None:
         pull = None
-        if self.prior is not None and self.sweeps > 0:
+        # What random factors have in common with their content is nothing to lean on.
+        if self.prior is not None and (self.is_started or self.sweeps > 0):
             expected = self.prior.expected(self.product_factors)
             weight = self.product_side.penalty * self.prior.lean * self.is_trained
             pull = expected * weight[:, None]
@@ -304,7 +307,8 @@ def _check(report: SweepReport, previous_score: float, config: TrainConfig) -> N
     if report.sweep > 1 and report.observed_score < COLLAPSED_SCORE and report.observed_score <= previous_score:
         raise ModelError(
             f"all factors collapsed to zero in sweep {report.sweep} (mean score {report.observed_score:.1e} of the "
-            f"observed pairs, whose target is 1); lower regularization ({config.regularization:g})"
+            f"observed pairs, whose target is 1); lower regularization ({config.regularization:g}, before "
+            "what sparseness adds)"
         )
 
 

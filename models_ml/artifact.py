@@ -30,7 +30,7 @@ class ModelCard(BaseModel):
 
     format: Literal["recomart-recommender"] = "recomart-recommender"
     """Tells our artifacts from others."""
-    format_version: Literal[2] = 2
+    format_version: Literal[3] = 3
     """Version of the folder's layout."""
     run_id: str
     """The training run."""
@@ -143,9 +143,14 @@ def _read_card(file: Path) -> ModelCard:
         card = ModelCard.model_validate_json(text)
     except FileNotFoundError:
         raise ModelError(f"{file} is missing; {file.parent} is no model artifact") from None
-    except (ValidationError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{file} is not the card of a model that this version can read: {reason}") from None
+    except OSError as error:
+        raise ModelError(f"{file} cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"]) or "the file"
+        raise ModelError(
+            f"{file} is not the card of a model that this version can read ({where}: {problem['msg']}); train anew"
+        ) from None
     if card.checksum != card_checksum(text):
         raise ModelError(f"{file} does not match its own checksum: it was changed; restore it or train anew")
     return card

@@ -45,13 +45,6 @@ class FactorModel:
         """What customers' factors are multiplied with for scores: product factors times trends, (products, factors)."""
         return self.product_factors * self.trends[:, None]
 
-    def fold_in(self, strength: Tensor, products: Tensor) -> Tensor:
-        """Return the vector (factors) of a basket: `strength` of the distinct product positions `products`."""
-        order = products.argsort()
-        starts = torch.tensor([0, len(products)], dtype=torch.int32, device=products.device)
-        basket = Csr(starts, products[order].int(), strength[order].float(), len(self.product_factors))
-        return self.user_factors(basket)[0]
-
     def user_factors(self, strength: Csr) -> Tensor:
         """Return the exact factors (rows, factors) of every row of `strength`, zero for an empty row."""
         factors = torch.zeros((strength.n_rows, self.product_factors.shape[1]), device=self.product_factors.device)

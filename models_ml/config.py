@@ -1,9 +1,19 @@
 """What can be set about training, with defaults that suit shops of thousands to hundreds of thousands of customers."""
 
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+SHAPING = frozenset(
+    {
+        *("factors", "regularization", "unobserved_weight", "strength_scale", "user_damping", "product_damping"),
+        *("sparse_density", "most_sparsity", "regularization_growth", "unobserved_growth"),
+        *("content_customers", "content_ridge", "content_words", "content_price_bands"),
+        *("trend_powers", "trend_customers"),
+    }
+)
+"""Settings that decide which model a training looks for; the others say how far it gets, or how it is measured."""
 
 
 class TrainConfig(BaseModel):
@@ -27,7 +37,8 @@ class TrainConfig(BaseModel):
     """Passes without a better validation NDCG after which the search for the number of passes ends."""
 
     regularization: float = Field(default=0.25, gt=0, allow_inf_nan=False)
-    """Penalty on squared factors, multiplied by the row's total confidence; near 1 it leaves nothing but zeros."""
+    """Penalty on squared factors, multiplied by the row's total confidence; near 1 (what sparseness makes of it
+    included) it leaves nothing but zeros."""
 
     unobserved_weight: float = Field(default=20.0, gt=0, allow_inf_nan=False)
     """Weight of all pairs' pull towards zero, as a multiple of the observed pairs' total confidence."""
@@ -65,7 +76,9 @@ class TrainConfig(BaseModel):
     content_price_bands: int = Field(default=8, ge=1)
     """Equal parts that the products are cut into by price."""
 
-    trend_powers: tuple[float, ...] = Field(default=(0.0, 0.25, 0.5, 0.75, 1.0), min_length=1)
+    trend_powers: tuple[Annotated[float, Field(ge=0, le=2)], ...] = Field(
+        default=(0.0, 0.25, 0.5, 0.75, 1.0), min_length=1
+    )
     """Scores are multiplied by a product's trend (how many of its customers came lately) to one of these powers."""
 
     trend_customers: float = Field(default=10.0, gt=0, allow_inf_nan=False)
@@ -88,8 +101,8 @@ class TrainConfig(BaseModel):
     """Products not bought yet that are kept for every known customer, for SQL to apply the shop's rules to: with 10 at
     most of each of 12 categories, 100 fill 43 % of lists of 50, 200 fill 85 % and 300 fill 97 %."""
 
-    cutoffs: tuple[int, ...] = Field(default=(5, 10, 20), min_length=1)
-    """Lengths of the top lists that every ranking metric is measured at."""
+    cutoffs: tuple[Annotated[int, Field(le=1000)], ...] = Field(default=(5, 10, 20), min_length=1)
+    """Lengths of the top lists that every ranking metric is measured at, ascending."""
 
     evaluation_users: int = Field(default=100_000, ge=1)
     """Most customers of the test window that are measured, known and new ones each, evenly spaced by id."""
@@ -121,12 +134,29 @@ class TrainConfig(BaseModel):
     block_mib: int = Field(default=128, ge=1)
     """Size of the largest temporary buffers in MiB; rows are solved and scored in blocks that fit."""
 
-    @field_validator("activity_cuts")
+    @field_validator("activity_cuts", "cutoffs")
     @classmethod
-    def _ascend(cls, cuts: tuple[int, ...]) -> tuple[int, ...]:
-        if any(later <= earlier for earlier, later in pairwise((1, *cuts))):
-            raise ValueError("must be numbers above 1, each above the one before")
-        return cuts
+    def _ascend(cls, numbers: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        least = 1 if info.field_name == "activity_cuts" else 0
+        if any(later <= earlier for earlier, later in pairwise((least, *numbers))):
+            raise ValueError(f"must be numbers above {least}, each above the one before")
+        return numbers
+
+    @model_validator(mode="after")
+    def _lists_are_long_enough(self) -> Self:
+        if self.selection_cutoff > self.cutoffs[-1]:
+            raise ValueError(
+                f"selection_cutoff {self.selection_cutoff} is above the last of cutoffs, {self.cutoffs[-1]}"
+            )
+        return self
+
+    def differences(self, other: "TrainConfig") -> str:
+        """Return, in words, how `other` would train another model; empty when only what does not shape one differs."""
+        return ", ".join(
+            f"{name} {mine:g} there, {getattr(other, name):g} now" if isinstance(mine, float | int) else name
+            for name, mine in self
+            if name in SHAPING and mine != getattr(other, name)
+        )
 
     def at_density(self, density: float) -> "TrainConfig":
         """Return the settings as they hold where `density` of all pairs are observed: nothing is left to grow."""

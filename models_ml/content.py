@@ -102,10 +102,7 @@ class ContentPrior:
 
     @classmethod
     def of(cls, features: Csr, customers: Tensor, config: TrainConfig) -> "ContentPrior | None":
-        """Take `features` and each product's number of `customers`; None when content is left out or nothing is known.
-
-        Raises ModelError when the features are not those of the products.
-        """
+        """Take `features` and each product's number of `customers`; None when content is left out or unknown."""
         if not config.content_customers or not len(features.values):
             return None
         lean = config.content_customers / (customers + config.content_customers)

@@ -188,10 +188,10 @@ def _fit_recommender(
 def _start(model: Recommender, products: IdMap, config: TrainConfig) -> Tensor:
     """Return the model's product factors at the positions of `products`, zero where it has none."""
     factors = model.model.product_factors
-    if factors.shape[1] != config.factors:
+    if changed := model.card.config.differences(config):
         raise ModelError(
-            f"the serving model has {factors.shape[1]} factors and the settings ask for {config.factors}; a training "
-            "cannot go on from it, train without --warm"
+            f"the serving model was trained with other settings ({changed}); a training cannot go on from it, train "
+            "without --warm"
         )
     position = torch.from_numpy(model.products.find(products.ids)).to(factors.device)
     return torch.where((position >= 0)[:, None], factors[position.clamp(min=0)], 0)

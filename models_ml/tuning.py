@@ -1,5 +1,6 @@
 """A search for the settings that rank best in the validation window."""
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,28 +83,34 @@ def tune(
 
     Tree-structured Parzen estimator (Bergstra et al., "Algorithms for hyper-parameter optimization", NIPS 2011), seeded
     by the config; trials that fall behind are broken off, the first never. With a `journal` file, the search goes on
-    where it stopped.
+    where one from settings that differ in nothing but what is searched has stopped.
 
     Raises:
         ModelError: Every trial failed.
     """
     space = space or SearchSpace()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        study_name="recomart",
-        storage=_storage(journal),
-        direction="maximize",
-        load_if_exists=True,
-        sampler=optuna.samplers.TPESampler(seed=config.seed, multivariate=True, n_startup_trials=space.startup_trials),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=space.startup_trials, n_warmup_steps=2),
-    )
     strength = window.interactions.strength
     varies = bool(strength.values.std(correction=0) > 0)
     # The search decides over the two itself; sparseness only says where it begins.
     config = config.at_density(strength.density)
-    started = time.perf_counter()
     begin = {name: getattr(config, name) for name in _searched(space, varies)}
     lengths = [config.factors, *(factors for factors in space.factors if factors != config.factors)]
+    study = optuna.create_study(
+        study_name=_study_name(config, space, varies, lengths),
+        storage=_storage(journal),
+        direction="maximize",
+        load_if_exists=True,
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=space.startup_trials, n_warmup_steps=2),
+    )
+    earlier = len(_begun(study))
+    study.sampler = optuna.samplers.TPESampler(
+        # A search that goes on must not draw again what it drew before.
+        seed=(config.seed + earlier) % 2**32,
+        multivariate=True,
+        n_startup_trials=space.startup_trials,
+    )
+    started = time.perf_counter()
     for factors in lengths:
         study.enqueue_trial(begin | {"factors": factors}, skip_if_exists=True)
 
@@ -113,7 +120,7 @@ def tune(
         def record(sweep: SweepRecord) -> None:
             assert sweep.validation_ndcg is not None
             trial.report(sweep.validation_ndcg, sweep.report.sweep)
-            late = trial.number > 0 and time.perf_counter() - started > seconds
+            late = trial.number > earlier and time.perf_counter() - started > seconds
             if late or trial.should_prune():
                 raise optuna.TrialPruned
 
@@ -133,7 +140,7 @@ def tune(
         took = trial.duration.total_seconds() if trial.duration else 0.0
         on_trial(TrialReport(trial.number, trial.value if trial.state == TrialState.COMPLETE else None, best, took))
 
-    left = None if most_trials is None else max(0, most_trials - len(_begun(study)))
+    left = None if most_trials is None else max(0, most_trials - earlier)
     if left is None or left > 0:
         study.optimize(attempt, n_trials=left, timeout=seconds, callbacks=[report])
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
@@ -144,10 +151,17 @@ def tune(
     return Tuned(
         config=config.model_copy(update=best.params),
         picked=Picked(best.user_attrs["sweeps"], best.user_attrs["trend_power"], best.value),
-        default_ndcg=next((trial.value for trial in done if trial.number == 0), None),
+        default_ndcg=next((trial.value for trial in done if trial.params == begin), None),
         trials=_table(study),
         seconds=time.perf_counter() - started,
     )
+
+
+def _study_name(config: TrainConfig, space: SearchSpace, varies: bool, lengths: list[int]) -> str:
+    """Return a name for all that decides what a trial's NDCG means, so that no other trials are held against it."""
+    fixed = config.model_dump_json(exclude=set(_searched(space, varies)))
+    said = f"{fixed} {space.model_dump_json()} {sorted(lengths)}"
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 def _storage(journal: Path | None) -> BaseStorage:
@@ -179,7 +193,8 @@ def _table(study: optuna.Study) -> pd.DataFrame:
         {
             "number": trial.number,
             "state": trial.state.name.lower(),
-            "ndcg": trial.value,
+            # Optuna gives a trial that was broken off the value it had last.
+            "ndcg": trial.value if trial.state == TrialState.COMPLETE else None,
             **{name: trial.user_attrs.get(name) for name in ("sweeps", "trend_power", "failure")},
             "seconds": trial.duration.total_seconds() if trial.duration else None,
             **trial.params,

@@ -17,7 +17,7 @@ by_trainer as (
         select distinct run_id, method from {{ source('ml', 'evaluation_candidates') }}
         where as_of_name = 'test'
     ) as listed on metrics.run_id = listed.run_id and metrics.method = listed.method
-    where metrics.as_of_name = 'test' and metrics.k in (5, 10, 20)
+    where metrics.as_of_name = 'test'
 
 )
 

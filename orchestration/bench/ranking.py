@@ -1,16 +1,17 @@
 """The benchmark of rankings: our model and others on one split, each in a process of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 
 from pydantic import BaseModel, ConfigDict
 
 from models_ml.config import TrainConfig
-from orchestration.bench.contenders import implicit_als, our_als
+from orchestration.bench.contenders import our_als
 from orchestration.bench.fresh_process import in_fresh_process
 from orchestration.bench.ranking_figures import CurvePoint, RankingFigures, SplitFiles
 from warehouse.errors import RecomartError
 
-LIBRARIES = {"implicit": implicit_als.figures}
+LIBRARIES = ("implicit",)
 """What our model can be compared with."""
 
 
@@ -21,7 +22,7 @@ class Comparison(BaseModel):
 
     against: str
     ndcg_gain: float
-    """How much higher our NDCG is, as a share of the other's."""
+    """How much higher our NDCG is, as a share of the other's; infinite when that is zero."""
 
     seconds_to_its_ndcg: float | None
     """Training that our model needs for the other's NDCG, with vectors of the quickest length; None when none gets
@@ -54,30 +55,41 @@ def bench_ranking(
         RecomartError: A process was killed, or there is no such library.
         ModelError: The split cannot be used.
     """
-    for library in against:
-        if library not in LIBRARIES:
-            raise RecomartError(f"--against {library}: there is no such library; choose {', '.join(LIBRARIES)}")
+    libraries = {library: _library(library) for library in against}
     ours = in_fresh_process(our_als.figures, files, config, tune_seconds)
     found = [ours, *in_fresh_process(our_als.baseline_figures, files, config)]
     if ablate:
         found += in_fresh_process(our_als.ablation_figures, files, TrainConfig.model_validate(ours.config["train"]))
     curves = ours.curves | (in_fresh_process(our_als.shorter_curves, files, ours) if against else {})
-    for library in against:
-        found.append(in_fresh_process(LIBRARIES[library], files, config))
-    comparisons = [_compare(ours, curves, figures) for figures in found if figures.method in against]
+    found += [in_fresh_process(figures, files, config) for figures in libraries.values()]
+    comparisons = [compare(ours, curves, figures) for figures in found if figures.method in against]
     return RankingBench(figures=found, comparisons=comparisons)
 
 
-def _compare(ours: RankingFigures, curves: dict[int, list[CurvePoint]], other: RankingFigures) -> Comparison:
-    reaching = (
-        (point.seconds, factors) for factors, curve in curves.items() for point in curve if point.ndcg >= other.ndcg
-    )
-    reached, factors = min(reaching, default=(None, None))
-    its_seconds = other.fit_seconds
+def _library(name: str) -> Callable[[SplitFiles, TrainConfig], RankingFigures]:
+    if name not in LIBRARIES:
+        raise RecomartError(f"--against {name}: there is no such library; choose {', '.join(LIBRARIES)}")
+    if find_spec(name) is None:
+        raise RecomartError(f"--against {name}: it is not installed; pip install -c constraints.txt -e '.[bench]'")
+    from orchestration.bench.contenders import implicit_als
+
+    return implicit_als.figures
+
+
+def compare(ours: RankingFigures, curves: dict[int, list[CurvePoint]], other: RankingFigures) -> Comparison:
+    """Return how we stand beside another; `curves` are ours by the length of the vectors."""
+    reached, factors = _first(curves, other.ndcg)
+    its_seconds, _ = _first(other.curves, other.ndcg)
     return Comparison(
         against=other.method,
-        ndcg_gain=ours.ndcg / other.ndcg - 1,
+        ndcg_gain=ours.ndcg / other.ndcg - 1 if other.ndcg else float("inf"),
         seconds_to_its_ndcg=reached,
         factors_to_its_ndcg=factors,
         share_of_its_seconds=reached / its_seconds if reached is not None and its_seconds else None,
     )
+
+
+def _first(curves: dict[int, list[CurvePoint]], ndcg: float) -> tuple[float | None, int | None]:
+    """Return the seconds after which one of the curves is at `ndcg` first, and which one."""
+    points = ((point.seconds, factors) for factors, curve in curves.items() for point in curve if point.ndcg >= ndcg)
+    return min(points, default=(None, None))

@@ -64,7 +64,16 @@ def benchmark(
         datasets_dir=settings.datasets_dir,
         dataset_hash=None if dataset is None else find_version(settings, dataset),
     )
-    config = TrainConfig(cutoffs=(k,), selection_cutoff=k, selection_users=tuning_users, seed=seed)
+    if json_file and not json_file.absolute().parent.is_dir():
+        raise RecomartError(f"--json {json_file}: there is no folder {json_file.absolute().parent}")
+    config = TrainConfig(
+        cutoffs=(k,),
+        selection_cutoff=k,
+        selection_users=tuning_users,
+        seed=seed,
+        # The libraries that we stand beside have the CPU alone.
+        device="cpu" if against else "auto",
+    )
     result = bench_ranking(files, config, tune, tuple(against or ()), ablate=ablate)
     if json_file:
         json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -58,7 +58,7 @@ class Segment(StrEnum):
 @app.command()
 def tune(
     seconds: Annotated[
-        float, typer.Option(help="How long to search; the first trial is always finished.", min=0)
+        float, typer.Option(help="How long to search; the first trial is always finished.", min=1)
     ] = 600,
     trials: Annotated[
         int | None, typer.Option(help="Trials in all, those of earlier searches included.", min=1)

@@ -8,11 +8,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+import torch
 
 from models_ml.baselines import BASELINES, Oracle
 from models_ml.config import TrainConfig
 from models_ml.dataset import Dataset
 from models_ml.errors import ModelError
+from models_ml.recommender import Recommender
 from models_ml.training import SweepRecord, TrainingResult, train
 from tests.models_ml.made_up import feature_rows, interaction_rows, only_now, pair_rows
 
@@ -34,6 +36,45 @@ def ndcg(result: TrainingResult, method: str, as_of_name: str = "test", k: int =
 def test_the_model_clearly_beats_popularity_and_not_the_truth(trained: TrainingResult) -> None:
     assert ndcg(trained, "als") > 1.5 * ndcg(trained, "popularity")
     assert ndcg(trained, "oracle") > ndcg(trained, "als")
+
+
+def test_a_warm_training_takes_few_sweeps_from_the_factors_of_before(
+    shop: Dataset, trained: TrainingResult, config: TrainConfig
+) -> None:
+    gone = pa.array(["p0", "p50"])
+    rows, features, pairs = (
+        table.filter(pc.invert(pc.is_in(table["product_id"].cast(pa.string()), value_set=gone)))
+        for table in shop.tables.values()
+    )
+    changed = Dataset.of(rows, features, pairs)
+    before = trained.recommender
+
+    def likeness(settings: TrainConfig, warm_from: Recommender | None) -> float:
+        """Return how alike scores are to those of before, where both know the product."""
+        result = train(changed, settings, "run-2", warm_from=warm_from)
+        model = result.recommender
+        if warm_from is not None:
+            assert [entry.as_of_name for entry in result.sweeps].count("now") == settings.warm_sweeps
+            assert (model.card.warm_from, model.card.sweeps) == (before.card.run_id, before.card.sweeps)
+        place = torch.from_numpy(before.products.find(model.products.ids))
+        scores = [
+            one.model.user_factors(one.history) @ products.T
+            for one, products in ((before, before.model.product_factors[place]), (model, model.model.product_factors))
+        ]
+        return float(torch.corrcoef(torch.stack([part.flatten() for part in scores]))[0, 1])
+
+    one_sweep = config.model_copy(update={"warm_sweeps": 1, "max_sweeps": 1})
+    assert likeness(one_sweep, before) > 0.99 > likeness(one_sweep, None)
+
+
+def test_a_warm_training_with_other_settings_is_refused(
+    shop: Dataset, trained: TrainingResult, config: TrainConfig
+) -> None:
+    other = config.model_copy(update={"regularization": 0.5, "factors": 8})
+    with pytest.raises(
+        ModelError, match=r"other settings \(factors 16 there, 8 now, regularization 0.25 there, 0.5 now"
+    ):
+        train(shop, other, "run-2", warm_from=trained.recommender)
 
 
 def test_sweeps_are_those_of_the_best_validation_ndcg(trained: TrainingResult, config: TrainConfig) -> None:

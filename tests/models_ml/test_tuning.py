@@ -55,6 +55,28 @@ def test_a_search_goes_on_where_it_stopped(window: EvaluationWindow, config: Tra
     assert len(same.trials) == 4
 
 
+def test_a_search_from_other_settings_does_not_go_by_the_trials_of_before(
+    window: EvaluationWindow, config: TrainConfig, tmp_path: Path
+) -> None:
+    journal = tmp_path / "journal.log"
+    tune(window, config, seconds=600, most_trials=2, space=SPACE, journal=journal)
+    for change in ({"selection_cutoff": 5}, {"factors": 24}, {"content_customers": 0.0}):
+        other = tune(window, config.model_copy(update=change), seconds=600, most_trials=2, space=SPACE, journal=journal)
+        assert other.trials["number"].tolist() == [0, 1]
+    # What is searched may begin elsewhere: its own trial says how good the beginning is.
+    elsewhere = config.model_copy(update={"regularization": 0.2})
+    tuned = tune(window, elsewhere, seconds=600, most_trials=6, space=SPACE, journal=journal)
+    assert tuned.default_ndcg == pick(window, elsewhere, lambda _: None)[0].validation_ndcg
+
+
+def test_a_trial_that_was_broken_off_has_no_ndcg(window: EvaluationWindow, config: TrainConfig) -> None:
+    space = SPACE.model_copy(update={"startup_trials": 1, "regularization": (0.02, 0.9)})
+    tuned = tune(window, config, seconds=600, most_trials=12, space=space)
+    broken_off = tuned.trials[tuned.trials["state"] == "pruned"]
+    assert len(broken_off)
+    assert broken_off["ndcg"].isna().all()
+
+
 def test_settings_that_collapse_are_failures_and_not_the_end(window: EvaluationWindow, config: TrainConfig) -> None:
     collapsing = config.model_copy(update={"regularization": 5.0})
     space = SPACE.model_copy(update={"regularization": (0.03, 10.0)})

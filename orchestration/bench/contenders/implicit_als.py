@@ -35,9 +35,9 @@ class _Fit:
     """One training, measured every few iterations; measuring does not count as training."""
 
     def __init__(
-        self, window: EvaluationWindow, config: TrainConfig, setting: dict[str, float], iterations: int
+        self, window: EvaluationWindow, config: TrainConfig, setting: dict[str, float], iterations: int, every: int
     ) -> None:
-        self.window, self.config, self.every = window, config, MEASURED_EVERY if iterations == ITERATIONS else 1
+        self.window, self.config, self.every = window, config, every
         self.curve: list[CurvePoint] = []
         self.iterations: list[int] = []
         self.measuring = 0.0
@@ -79,7 +79,7 @@ def figures(files: SplitFiles, config: TrainConfig) -> RankingFigures:
     for factors in FACTORS:
         for alpha, regularization in pairs:
             setting = {"factors": factors, "alpha": alpha, "regularization": regularization}
-            fit = _Fit(split.validation, config, setting, ITERATIONS)
+            fit = _Fit(split.validation, config, setting, ITERATIONS, MEASURED_EVERY)
             ndcg, iterations = max((point.ndcg, at) for point, at in zip(fit.curve, fit.iterations, strict=True))
             tried.append((ndcg, iterations, setting))
         tried.sort(key=lambda trial: -trial[0])
@@ -88,7 +88,7 @@ def figures(files: SplitFiles, config: TrainConfig) -> RankingFigures:
         say(f"implicit: up to {factors} factors, best validation NDCG {tried[0][0]:.5f} with {tried[0][2]}")
     tune_seconds = time.perf_counter() - started
     _, iterations, setting = tried[0]
-    fit = _Fit(split.test, config, setting, iterations)
+    fit = _Fit(split.test, config, setting, iterations, every=1)
     started = time.perf_counter()
     ranking = fit.rank()
     recommending = time.perf_counter() - started

@@ -79,9 +79,11 @@ def _trained(window: EvaluationWindow, config: TrainConfig, picked: Picked) -> t
 
 
 def baseline_figures(files: SplitFiles, config: TrainConfig) -> list[RankingFigures]:
-    """Measure the baselines."""
+    """Measure the baselines, those that go by time only where there are times."""
     test = files.read(config).test
-    return [measured(name, test, rank(test, config), config) for name, rank in BASELINES.items()]
+    is_dated = bool(test.feature("recent_popularity").any())
+    methods = {name: rank for name, rank in BASELINES.items() if is_dated or name != "recent_popularity"}
+    return [measured(name, test, rank(test, config), config) for name, rank in methods.items()]
 
 
 def ablation_figures(files: SplitFiles, config: TrainConfig) -> list[RankingFigures]:

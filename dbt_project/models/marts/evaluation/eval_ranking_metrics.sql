@@ -29,13 +29,12 @@ products as (
 
 ),
 
+-- Those that the trainer measured the same lists at.
 cut_offs as (
 
-    select 5 as k
-    union all
-    select 10 as k
-    union all
-    select 20 as k
+    select distinct metrics.k
+    from {{ source('ml', 'ranking_metrics') }} as metrics
+    inner join (select distinct run_id from candidates) as listed on metrics.run_id = listed.run_id
 
 ),
 
@@ -45,7 +44,7 @@ ideal_gains as (
     select
         generated_number as hits,
         sum({{ discount('generated_number') }}) over (order by generated_number) as ideal_gain
-    from ({{ dbt.generate_series(20) }}) as numbers
+    from ({{ dbt.generate_series(1000) }}) as numbers
 
 ),
 
