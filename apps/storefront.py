@@ -190,4 +190,4 @@ class Storefront:
         self, n: int, notes: list[str], only: Collection[str] | None = None, without: Collection[str] = ()
     ) -> Offers:
         popular = self.copy.popular_products(n, only=only, without=without)
-        return Offers(popular.assign(source="popularity"), is_fallback=True, notes=notes)
+        return Offers(popular, is_fallback=True, notes=notes)
