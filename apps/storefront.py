@@ -162,22 +162,14 @@ class Storefront:
     def _picked(
         self, basket: "Basket", n: int, only: Collection[str] | None, without: Collection[str]
     ) -> "tuple[Recommendations, list[Recommendation]]":
-        """The model's answer, and the list that the shop's rules make of it."""
-        recommend = self.recommender.recommend
-        pins = (self.rules.pinned if only is None else self.rules.pinned & set(only)) - {*without, *basket}
+        """The list that the shop's rules make of the model's ranking, and what the model says of its products."""
+        ranking = self.recommender.ranking(basket, n, only=only, without=[*without, *self.rules.pinned])
+        allowed = None if only is None else frozenset(only)
+        best = self.rules.best(ranking, n, only=allowed, without=[*without, *basket])
+        answer = self.recommender.recommend(basket=basket, n=n, only=best)
+        known = {item.product_id: item for item in answer.items}
         # What the model does not know yet is pinned all the same.
-        ranked = {product_id: Recommendation(product_id, 0.0, None, None) for product_id in pins}
-        if pins:
-            ranked |= {item.product_id: item for item in recommend(basket=basket, n=len(pins), only=pins).items}
-        asked = n
-        while True:
-            answer = recommend(basket=basket, n=asked, only=only, without=without)
-            ranked |= {item.product_id: item for item in answer.items}
-            best = self.rules.best((item.product_id for item in answer.items), n, only=ranked)
-            if len(best) == n or len(answer.items) < asked:
-                return answer, [ranked[product_id] for product_id in best]
-            # Caps passed over some: how far down the list goes on, only a longer one tells.
-            asked *= 8
+        return answer, [known.get(product, Recommendation(product, 0.0, None, None)) for product in best]
 
     def _offers(
         self, items: "Sequence[Recommendation]", reasons: Sequence[str | None], wording: str, notes: list[str]
