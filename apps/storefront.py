@@ -116,7 +116,7 @@ class Storefront:
             return self._popular(n, notes, only, [*without, *basket])
         offers = self._offers(best, [item.reason_product_id for item in best], "Goes with", notes)
         is_pinned = offers.products["product_id"].map(self.rules.is_pinned).astype(bool)
-        offers.products.loc[is_pinned, ["source", "reason"]] = "pinned", PINNED_REASON
+        offers.products.loc[is_pinned, ["source", "reason", "reason_product_id"]] = "pinned", PINNED_REASON, None
         return offers
 
     def similar(self, product_id: str, n: int) -> Offers:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from apps.storefront import Storefront
@@ -30,6 +31,19 @@ def ruled(shop: Settings, *rules: str) -> Storefront:
             connection.execute(f"update marts.rec_product_rules set {rule}")
     publish(shop, TABLES)
     return Storefront(shop)
+
+
+def test_a_list_for_a_basket_is_the_beginning_of_a_longer_one(shop: Settings) -> None:
+    with Storefront(shop) as storefront:
+        best = storefront.for_basket(BASKET, 1).products["product_id"][0]
+    with ruled(shop, f"pinned_position = 9 where product_id = '{best}'") as storefront:
+        longer = storefront.for_basket(BASKET, 30).products
+        for n in (1, 8, 9, 12):
+            pd.testing.assert_frame_equal(storefront.for_basket(BASKET, n).products, longer.head(n))
+    pinned = longer[longer["source"] == "pinned"]
+    assert pinned[["rank", "product_id", "reason"]].to_numpy().tolist() == [[9, best, "Chosen by the shop"]]
+    assert pinned["reason_product_id"].isna().all()
+    assert longer["reason_product_id"].drop(8).isin(BASKET).all()
 
 
 def test_what_the_model_does_not_know_is_pinned_all_the_same(shop: Settings) -> None:
