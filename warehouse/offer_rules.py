@@ -20,8 +20,11 @@ class OfferRules:
         pinned = offered[offered["pinned_position"].notna()].sort_values(["pinned_position", "product_id"])
         self._pins = dict(zip(pinned["product_id"], pinned["pinned_position"].astype(int), strict=True))
         self._caps: dict[str, list[tuple[tuple[str, str], int]]] = {}
+        self._longest = len(offered)
         for facet in ("category", "brand"):
             capped = offered[offered[f"{facet}_cap"].notna()]
+            room = capped.groupby(facet)[f"{facet}_cap"].agg(["size", "max"]).min(axis=1).sum()
+            self._longest = min(self._longest, len(offered) - len(capped) + int(room))
             for product, value, cap in zip(
                 capped["product_id"], capped[facet], capped[f"{facet}_cap"].astype(int), strict=True
             ):
@@ -55,7 +58,9 @@ class OfferRules:
                     yield product
 
         pinned = list(find_room(self._pins))
-        listed = list(islice(find_room(product for product in ranked if product not in self._pins), n))
+        others = find_room(product for product in ranked if product not in self._pins)
+        # Where caps leave less than n, the whole ranking would be read in vain.
+        listed = list(islice(others, min(n, self._longest - len(pinned))))
         index = -1
         for product in pinned:
             index = max(index + 1, self._pins[product] - 1)

@@ -47,6 +47,13 @@ def test_no_more_of_a_ranking_is_read_than_is_needed(rules: OfferRules) -> None:
     assert list(ranking) == ["mug", "pan"]
 
 
+def test_a_ranking_is_read_no_further_once_all_caps_are_reached() -> None:
+    rows = [(product, True, "pans", "acme", 2, None, None) for product in "abcd"]
+    ranking = iter("abcd")
+    assert OfferRules(pd.DataFrame(rows, columns=COLUMNS)).best(ranking, 9) == ["a", "b"]
+    assert list(ranking) == ["c", "d"]
+
+
 def test_a_shop_without_rules_keeps_the_ranking() -> None:
     nothing = pd.DataFrame({"product_id": ["a", "b"], "is_offered": True}).reindex(columns=COLUMNS)
     assert OfferRules(nothing).best(["b", "a"], 2) == ["b", "a"]
