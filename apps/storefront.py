@@ -93,6 +93,11 @@ class Storefront:
         """What the shop's analysts decided about its products."""
         return self.copy.offer_rules()
 
+    @cached_property
+    def _popularity(self) -> dict[str, int]:
+        """The place of every product in the ranking by popularity, best first."""
+        return {product_id: place for place, product_id in enumerate(self.copy.popularity())}
+
     def for_customer(self, user_id: str, n: int) -> Offers:
         """The published list of a customer, the shop's rules applied."""
         listed = self.copy.recommendations(user_id, n)
@@ -181,5 +186,9 @@ class Storefront:
     def _popular(
         self, n: int, notes: list[str], only: Collection[str] | None = None, without: Collection[str] = ()
     ) -> Offers:
-        popular = self.copy.popular_products(n, only=only, without=without)
-        return Offers(popular, is_fallback=True, notes=notes)
+        ranking = self._popularity
+        if only is not None:
+            named = sorted(ranking.keys() & only, key=ranking.__getitem__)
+            ranking = {product_id: ranking[product_id] for product_id in named}
+        best = self.rules.best(ranking, n, only=ranking, without=without)
+        return Offers(self.copy.popular_offers(best), is_fallback=True, notes=notes)

@@ -33,6 +33,27 @@ def ruled(shop: Settings, *rules: str) -> Storefront:
     return Storefront(shop)
 
 
+def test_whoever_is_unknown_has_what_is_popular_under_the_rules(shop: Settings) -> None:
+    with Storefront(shop) as storefront:
+        popular = storefront.copy.popularity()
+    last = popular[-1]
+    with ruled(shop, "category_cap = 1", f"pinned_position = 3 where product_id = '{last}'") as storefront:
+        listed = storefront.for_customer("nobody", 400)
+        assert len(listed.products) == CATEGORIES
+        assert listed.products["category"].is_unique
+        assert listed.products["rank"].tolist() == list(range(1, CATEGORIES + 1))
+        assert listed.products["product_id"].tolist()[:3] == [popular[0], popular[1], last]
+        others = listed.products["product_id"].drop(2).map(popular.index)
+        assert others.is_monotonic_increasing
+        for short in (storefront.for_customer("nobody", 5), storefront.for_basket(["no such"], 5)):
+            pd.testing.assert_frame_equal(short.products, listed.products.head(5))
+        filtered = storefront.for_basket(["no such"], 400, only=popular[:200], without=popular[:3])
+        assert filtered.products["category"].is_unique
+        assert filtered.products["product_id"][0] == popular[3]
+        assert last not in set(filtered.products["product_id"])
+        assert storefront.similar("no such", 400).products["category"].is_unique
+
+
 def test_a_list_for_a_basket_is_the_beginning_of_a_longer_one(shop: Settings) -> None:
     with Storefront(shop) as storefront:
         best = storefront.for_basket(BASKET, 1).products["product_id"][0]

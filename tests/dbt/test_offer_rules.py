@@ -211,11 +211,17 @@ def test_the_audit_says_of_every_candidate_what_became_of_it(analyst: Analyst) -
     assert {product for product, verdict in verdicts if verdict != "offered"}.isdisjoint(products)
 
 
-def test_a_basket_is_answered_under_the_same_rules(analyst: Analyst) -> None:
+@pytest.fixture(scope="module")
+def storefront(analyst: Analyst) -> Iterator[Storefront]:
+    """What is published of the shop."""
     publish_copy(analyst.settings)
+    with Storefront(analyst.settings) as opened:
+        yield opened
+
+
+def test_a_basket_is_answered_under_the_same_rules(analyst: Analyst, storefront: Storefront) -> None:
     ((held,),) = analyst.ask("select min(product_id) from ml.candidates")
-    with Storefront(analyst.settings) as storefront:
-        offered = storefront.for_basket([held], TOP_N).products
+    offered = storefront.for_basket([held], TOP_N).products
     rules = {product: rest for product, *rest in analyst.ask("select * from marts.rec_product_rules where is_offered")}
     assert set(offered["product_id"]) <= rules.keys() - {held}
     assert offered["rank"].tolist() == list(range(1, len(offered) + 1))
@@ -223,6 +229,18 @@ def test_a_basket_is_answered_under_the_same_rules(analyst: Analyst) -> None:
     assert (offered["category"] == "audio").sum() > 4
     assert offered["brand"].value_counts().max() == 4
     assert offered["reason"].tolist()[2] == "Chosen by the shop"
+
+
+def test_whoever_is_unknown_is_answered_under_the_same_rules(analyst: Analyst, storefront: Storefront) -> None:
+    listed = analyst.lists()[STRANGER]
+    offered = storefront.for_customer("nobody", 500).products
+    assert list(zip(offered["product_id"], offered["source"], strict=True))[: len(listed)] == listed
+    assert storefront.copy.published.rows["rec_popular_products"] > len(offered)
+    fewer = storefront.for_basket(["no such"], 500, without=offered["product_id"].head(10).tolist()).products
+    for products in (offered, fewer):
+        assert (products["category"] == "shoes").sum() == 1
+        assert products["category"].value_counts().drop("audio").max() == 6
+        assert products["brand"].value_counts().max() == 4
 
 
 @pytest.fixture
