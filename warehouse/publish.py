@@ -1,9 +1,11 @@
 """The door out: versioned read-only copies of what people look at, and the pointer to the newest."""
 
+import fcntl
 import json
 import os
-from collections.abc import Sequence
-from contextlib import closing
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +17,10 @@ from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
 POINTER = "current.json"
+LOCK = "publishing.lock"
+
+PATIENCE_SECONDS = 60.0
+"""How long a publishing waits for another one to end."""
 
 
 WAREHOUSE = "recomart"
@@ -39,7 +45,7 @@ class Published(BaseModel):
     """Rows of each table."""
 
 
-def publish(settings: Settings, tables: Sequence[str]) -> Published:
+def publish(settings: Settings, tables: Sequence[str], patience: float = PATIENCE_SECONDS) -> Published:
     """Copy marts into a new serving copy, verify it, and move the pointer to it.
 
     Readers of the copy before are not disturbed: its file stays until newer ones have pushed it out.
@@ -47,15 +53,40 @@ def publish(settings: Settings, tables: Sequence[str]) -> Published:
     Args:
         settings: Where the warehouse is, and how many copies to keep.
         tables: Names of the tables of schema `marts` to publish.
+        patience: Seconds to wait for another publishing of this warehouse to end.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
-        RecomartError: A table is missing, or holds no recommendation at all.
+        RecomartError: A table is missing, or holds no recommendation at all; or another publishing does not end.
     """
     if not settings.database.exists():
         raise RecomartError(f"{settings.database}: there is no warehouse yet; make one with `recomart run`")
-    now = datetime.now(UTC)
     settings.serving_dir.mkdir(parents=True, exist_ok=True)
+    with _alone(settings.serving_dir, patience):
+        return _publish(settings, tables)
+
+
+@contextmanager
+def _alone(folder: Path, patience: float) -> Iterator[None]:
+    """Keep other publishings out of the folder: each takes unfinished copies for those of one that was killed."""
+    end = time.monotonic() + patience
+    # The lock goes with the process, however that ends.
+    with (folder / LOCK).open("w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise RecomartError(
+                        f"another publishing into {folder} is going on; wait until it has ended, or stop it"
+                    ) from None
+            time.sleep(0.1)
+        yield
+
+
+def _publish(settings: Settings, tables: Sequence[str]) -> Published:
+    now = datetime.now(UTC)
     for abandoned in settings.serving_dir.glob("recomart-*.duckdb.tmp*"):
         abandoned.unlink()
     copy = settings.serving_dir / f"recomart-{now:%Y%m%dT%H%M%S%fZ}.duckdb"
