@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -87,13 +88,12 @@ def _alone(folder: Path, patience: float) -> Iterator[None]:
 
 def _publish(settings: Settings, tables: Sequence[str]) -> Published:
     now = datetime.now(UTC)
-    for abandoned in settings.serving_dir.glob("recomart-*.duckdb.tmp*"):
-        abandoned.unlink()
+    _drop_unfinished(settings.serving_dir)
     copy = settings.serving_dir / f"recomart-{now:%Y%m%dT%H%M%S%fZ}.duckdb"
     unfinished = copy.with_suffix(".duckdb.tmp")
     try:
         rows, run_id = _write_copy(settings, tables, unfinished)
-        _verify(unfinished, rows)
+        _verify(settings, unfinished, rows)
         unfinished.rename(copy)
     except BaseException:
         unfinished.unlink(missing_ok=True)
@@ -102,6 +102,15 @@ def _publish(settings: Settings, tables: Sequence[str]) -> Published:
     _move_pointer(settings, published)
     _drop_old_copies(settings, keep=copy)
     return published
+
+
+def _drop_unfinished(folder: Path) -> None:
+    for left in folder.glob("recomart-*.duckdb.tmp*"):
+        if left.is_file():
+            left.unlink()
+        # Where its writing spilled what memory could not hold; a reader spills into the name of a copy and one .tmp.
+        elif left.name.endswith(".tmp.tmp"):
+            shutil.rmtree(left)
 
 
 def _write_copy(settings: Settings, tables: Sequence[str], path: Path) -> tuple[dict[str, int], str | None]:
@@ -142,9 +151,9 @@ def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
     return int(count[0]) if count else 0
 
 
-def _verify(path: Path, rows: dict[str, int]) -> None:
+def _verify(settings: Settings, path: Path, rows: dict[str, int]) -> None:
     """Open the copy as its readers will, and count again."""
-    with closing(duckdb.connect(str(path), read_only=True)) as connection:
+    with closing(duckdb.connect(str(path), read_only=True, config=limits(settings))) as connection:
         for table, expected in rows.items():
             if _count(connection, table) != expected:
                 raise RecomartError(f"{path}: {table} has not the {expected} rows of the warehouse; not published")
@@ -187,14 +196,14 @@ def current(settings: Settings) -> Published:
 
 
 def open_published(settings: Settings, published: Published) -> duckdb.DuckDBPyConnection:
-    """A read-only connection to a published copy.
+    """A read-only connection to a published copy, within the memory and threads of the settings.
 
     Raises:
         RecomartError: The copy is gone or damaged.
     """
     path = settings.serving_dir / published.file
     try:
-        return duckdb.connect(str(path), read_only=True)
+        return duckdb.connect(str(path), read_only=True, config=limits(settings))
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         raise RecomartError(
