@@ -175,26 +175,28 @@ class ServingCopy:
         return self._frame("select * from dim_products where product_id in (select unnest(?))", list(product_ids))
 
     def metrics(self, segment: str = "all") -> pd.DataFrame:
-        """Ranking metrics of the serving model beside its baselines; columns of `eval_ranking_metrics`.
+        """Ranking metrics of the model that made the lists beside its baselines; columns of `eval_ranking_metrics`.
 
         Args:
             segment: By what customers or products are told apart: all (by nothing), activity, customer, product or
                 category.
         """
-        return self._of_serving_run("eval_ranking_metrics", segment)
+        return self._of_its_run("eval_ranking_metrics", segment)
 
     def metric_differences(self, segment: str = "all") -> pd.DataFrame:
-        """How much better the serving model is than its baselines; columns of `eval_metric_differences`."""
-        return self._of_serving_run("eval_metric_differences", segment)
+        """How much better that model is than its baselines; columns of `eval_metric_differences`."""
+        return self._of_its_run("eval_metric_differences", segment)
 
-    def _of_serving_run(self, table: str, segment: str) -> pd.DataFrame:
+    def _of_its_run(self, table: str, segment: str) -> pd.DataFrame:
+        # Lists that no model made have no run: nothing equals null, and there is nothing to say of how good they are.
         return self._frame(
             f"""
             select *
             from {table}
-            where run_id = (select max(run_id) from eval_model_runs where is_serving) and segment = ?
+            where run_id = ? and segment = ?
             order by as_of_name, segment_value, k, method
             """,
+            self.published.run_id,
             segment,
         )
 

@@ -223,7 +223,7 @@ def test_quality_shows_the_live_model_beside_its_baselines(open_app: OpenApp, co
     rows = differences[(differences["metric"] == "ndcg") & (differences["k"] == 10)].set_index("method")
     shown_difference = certainty.set_index("method").loc["Popularity", "NDCG"]
     assert shown_difference.startswith(f"{rows.loc['popularity', 'difference']:+.4f} (")
-    assert runs["run_id"].iloc[0] == copy.published.run_id
+    assert list(runs["run_id"][runs["is_live"]]) == [copy.published.run_id]
     assert list(feeds["feed"]) == list(copy.accounting()["feed"])
     assert (feeds["lines"] == feeds["loaded"] + feeds["rejected"]).all()
     assert (feeds["loaded"] == feeds["clean"] + feeds["duplicates"] + feeds["quarantined"]).all()
