@@ -47,10 +47,11 @@ class Analyst:
             table.writeheader()
             table.writerows(dict(zip(self.columns[seed], row, strict=True)) for row in rows)
 
-    def build(self, select: str = "offer_rules+") -> subprocess.CompletedProcess[str]:
+    def build(self, select: str = "offer_rules+", top_n: int = TOP_N) -> subprocess.CompletedProcess[str]:
         """Type what the page about rules says, or build less."""
+        variables = ("--vars", f"top_n: {top_n}")
         return subprocess.run(
-            [dbt_executable(), "build", "--select", select, "--exclude-resource-type", "unit_test"],
+            [dbt_executable(), "build", "--select", select, "--exclude-resource-type", "unit_test", *variables],
             cwd=self.project,
             env=os.environ | self.settings.environment() | dbt_environment(self.settings),
             capture_output=True,
@@ -241,6 +242,38 @@ def test_whoever_is_unknown_is_answered_under_the_same_rules(analyst: Analyst, s
         assert (products["category"] == "shoes").sum() == 1
         assert products["category"].value_counts().drop("audio").max() == 6
         assert products["brand"].value_counts().max() == 4
+
+
+def test_a_list_looks_past_all_that_its_customer_may_not_have(demo_warehouse: Settings, tmp_path: Path) -> None:
+    analyst = Analyst(demo_warehouse, tmp_path)
+    books = [
+        product
+        for (product,) in analyst.ask(
+            "select product_id from marts.rec_popular_products where category = 'books' order by rank"
+        )
+    ]
+    reader, bought = "u00054", books[:14]
+    totals = "intermediate.int_user_product_totals"
+    newest = f"from {totals} where until_position = (select max(until_position) from {totals}) limit 1"
+    with writer(analyst.settings) as connection:
+        connection.execute("delete from ml.candidates")
+        connection.execute(f"delete from {totals} where user_id = ?", [reader])
+        connection.execute(
+            f"insert into {totals} select pair.* replace (? as user_id, book as product_id, 1 as purchased_quantity) "
+            f"from ({newest}) as pair cross join unnest(?) as books(book)",
+            [reader, bought],
+        )
+    others = analyst.ask(
+        "select distinct 'category', category, '', '', '' from marts.dim_products where category <> 'books' union "
+        "select 'product', product_id, '', '', '' from marts.dim_products where category is null"
+    )
+    analyst.write("offer_blocks", *others)
+    analyst.write("offer_caps", ("category", "books", 2))
+    done = analyst.build(top_n=5)
+    assert done.returncode == 0, done.stdout[-3000:]
+    lists = analyst.lists()
+    assert lists[STRANGER] == [(book, "popularity") for book in books[:2]]
+    assert lists[reader] == [(book, "popularity") for book in books[14:16]]
 
 
 @pytest.fixture
