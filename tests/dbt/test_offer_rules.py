@@ -244,6 +244,20 @@ def test_whoever_is_unknown_is_answered_under_the_same_rules(analyst: Analyst, s
         assert products["brand"].value_counts().max() == 4
 
 
+def test_the_strangers_list_is_held_against_the_rules_as_well(analyst: Analyst) -> None:
+    blocked = "(select min(product_id) from marts.rec_product_rules where not is_offered)"
+    ((offered,),) = analyst.ask("select product_id from intermediate.int_offers_ranked where user_id = '' and rank = 1")
+    change = "update intermediate.int_offers_ranked set product_id = {} where user_id = '' and rank = 1"
+    with writer(analyst.settings) as connection:
+        connection.execute(change.format(blocked))
+    done = analyst.build("every_list_keeps_the_rules")
+    with writer(analyst.settings) as connection:
+        connection.execute(change.format(f"'{offered}'"))
+    assert done.returncode == 1
+    assert "every_list_keeps_the_rules" in done.stdout
+    assert analyst.build("every_list_keeps_the_rules").returncode == 0
+
+
 def test_a_list_looks_past_all_that_its_customer_may_not_have(demo_warehouse: Settings, tmp_path: Path) -> None:
     analyst = Analyst(demo_warehouse, tmp_path)
     books = [
