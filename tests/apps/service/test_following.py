@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from apps.service.live import LiveStorefront
 from tests.apps.service.conftest import Service, serving, wait_until
 from warehouse.database import writer
 from warehouse.publish import Published
@@ -118,7 +119,7 @@ def test_a_damaged_model_is_named_and_a_mended_one_is_taken(own_shop: Settings, 
     tensors = own_shop.models_dir / run_id / "tensors.safetensors"
     whole = tensors.read_bytes()
     tensors.write_bytes(whole[:-100])
-    with serving(own_shop) as service:
+    with serving(own_shop, tried_again_after=0) as service:
         broken = service.get("/health")
         assert broken.status_code == 503
         assert f"{tensors} does not match the checksum in card.json" in broken.json()["detail"]
@@ -126,12 +127,31 @@ def test_a_damaged_model_is_named_and_a_mended_one_is_taken(own_shop: Settings, 
         wait_until(lambda: service.get("/health").status_code == 200)
 
 
+def test_what_cannot_be_opened_is_not_read_again_at_every_look(own_shop: Settings, publish_again: Publish) -> None:
+    published = publish_again()
+    card = own_shop.models_dir / str(published.run_id) / "card.json"
+    whole = card.read_bytes()
+    card.unlink()
+    patient, restless = LiveStorefront(own_shop, tried_again_after=3600), LiveStorefront(own_shop, tried_again_after=0)
+    for live in (patient, restless):
+        live.look()
+        assert "card.json is missing" in str(live.problem)
+    card.write_bytes(whole)
+    for live in (patient, restless):
+        live.look()
+    assert "card.json is missing" in str(patient.problem)
+    assert restless.storefront.copy.published == published
+    newer = publish_again()
+    patient.look()
+    assert (patient.storefront.copy.published, patient.problem) == (newer, None)
+
+
 def test_a_newer_version_that_cannot_be_opened_leaves_the_one_before_answering(
     own_shop: Settings, publish_again: Publish
 ) -> None:
     published = publish_again()
     assert published.run_id is not None
-    with serving(own_shop) as service:
+    with serving(own_shop, tried_again_after=0) as service:
         change(own_shop, "update marts.rec_top_n set run_id = 'run-of-another-machine'")
         publish_again()
         wait_until(lambda: service.get("/health").json()["status"] == "degraded")
