@@ -93,6 +93,11 @@ class Storefront:
         """What the shop's analysts decided about its products."""
         return self.copy.offer_rules()
 
+    @cached_property
+    def _popularity(self) -> dict[str, int]:
+        """The place of every product in the ranking by popularity, best first."""
+        return {product_id: place for place, product_id in enumerate(self.copy.popularity())}
+
     def for_customer(self, user_id: str, n: int) -> Offers:
         """The published list of a customer, the shop's rules applied."""
         listed = self.copy.recommendations(user_id, n)
@@ -116,7 +121,7 @@ class Storefront:
             return self._popular(n, notes, only, [*without, *basket])
         offers = self._offers(best, [item.reason_product_id for item in best], "Goes with", notes)
         is_pinned = offers.products["product_id"].map(self.rules.is_pinned).astype(bool)
-        offers.products.loc[is_pinned, ["source", "reason"]] = "pinned", PINNED_REASON
+        offers.products.loc[is_pinned, ["source", "reason", "reason_product_id"]] = "pinned", PINNED_REASON, None
         return offers
 
     def similar(self, product_id: str, n: int) -> Offers:
@@ -162,22 +167,14 @@ class Storefront:
     def _picked(
         self, basket: "Basket", n: int, only: Collection[str] | None, without: Collection[str]
     ) -> "tuple[Recommendations, list[Recommendation]]":
-        """The model's answer, and the list that the shop's rules make of it."""
-        recommend = self.recommender.recommend
-        pins = (self.rules.pinned if only is None else self.rules.pinned & set(only)) - {*without, *basket}
+        """The list that the shop's rules make of the model's ranking, and what the model says of its products."""
+        ranking = self.recommender.ranking(basket, n, only=only, without=[*without, *self.rules.pinned])
+        allowed = None if only is None else frozenset(only)
+        best = self.rules.best(ranking, n, only=allowed, without=[*without, *basket])
+        answer = self.recommender.recommend(basket=basket, n=n, only=best)
+        known = {item.product_id: item for item in answer.items}
         # What the model does not know yet is pinned all the same.
-        ranked = {product_id: Recommendation(product_id, 0.0, None, None) for product_id in pins}
-        if pins:
-            ranked |= {item.product_id: item for item in recommend(basket=basket, n=len(pins), only=pins).items}
-        asked = n
-        while True:
-            answer = recommend(basket=basket, n=asked, only=only, without=without)
-            ranked |= {item.product_id: item for item in answer.items}
-            best = self.rules.best((item.product_id for item in answer.items), n, only=ranked)
-            if len(best) == n or len(answer.items) < asked:
-                return answer, [ranked[product_id] for product_id in best]
-            # Caps passed over some: how far down the list goes on, only a longer one tells.
-            asked *= 8
+        return answer, [known.get(product, Recommendation(product, 0.0, None, None)) for product in best]
 
     def _offers(
         self, items: "Sequence[Recommendation]", reasons: Sequence[str | None], wording: str, notes: list[str]
@@ -189,5 +186,9 @@ class Storefront:
     def _popular(
         self, n: int, notes: list[str], only: Collection[str] | None = None, without: Collection[str] = ()
     ) -> Offers:
-        popular = self.copy.popular_products(n, only=only, without=without)
-        return Offers(popular.assign(source="popularity"), is_fallback=True, notes=notes)
+        ranking = self._popularity
+        if only is not None:
+            named = sorted(ranking.keys() & only, key=ranking.__getitem__)
+            ranking = {product_id: ranking[product_id] for product_id in named}
+        best = self.rules.best(ranking, n, only=ranking, without=without)
+        return Offers(self.copy.popular_offers(best), is_fallback=True, notes=notes)

@@ -1,6 +1,6 @@
 """Inference: recommendations for a known customer or any basket, from a model in memory or on disk."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -114,6 +114,26 @@ class Recommender:
             for position, score, reason, share in ranked
         ]
         return Recommendations(items, "model", unknown)
+
+    def ranking(
+        self, basket: Basket, portion: int, *, only: Collection[str] | None = None, without: Collection[str] = ()
+    ) -> Iterator[str]:
+        """Yield what `recommend` has for a basket, best first, as long as somebody goes on: ids, without any reasons.
+
+        `portion` of them are found at first, and eight times as many whenever that was not enough. Nothing when no
+        product of the basket is known.
+        """
+        row, _ = self._past(None, basket)
+        left = self._allowed(portion, only, without)
+        if row is None:
+            return
+        left[row.columns.long()] = False
+        vector = self.model.user_factors(row)[0]
+        while left.any():
+            positions, _ = self._screen.best(vector, portion, left)
+            yield from self.products.take(positions.numpy(force=True)).to_pylist()
+            left[positions] = False
+            portion *= 8
 
     def similar_items(
         self, product_id: str, n: int = 10, *, only: Collection[str] | None = None, without: Collection[str] = ()

@@ -42,19 +42,29 @@ class Screen:
         A score is the dot product of `vector` (factors) and the product's factors, or the cosine between them, which is
         0 where either has no length. Equal scores are ordered by position.
         """
-        n = min(n, int(allowed.sum()))
+        shortlist = torch.nonzero(allowed).flatten()
+        n = min(n, len(shortlist))
         if not n:
-            return torch.nonzero(allowed).flatten(), vector.new_empty(0)
+            return shortlist, vector.new_empty(0)
         direction = torch.nn.functional.normalize(vector, dim=0, eps=SHORTEST)
         target, weights = (direction, None) if by_cosine else (vector, self.lengths * torch.linalg.vector_norm(vector))
-        cosines = (self.directions @ direction.half()).float()
-        least, most = cosines - SLACK, cosines + SLACK
-        if weights is not None:
-            least, most = least * weights, most * weights
-        floor = torch.topk(least.masked_fill_(~allowed, -torch.inf), n).values[-1]
-        shortlist = torch.nonzero((most >= floor) & allowed).flatten()
-        scores = self.factors[shortlist] @ target
+        # Where all are wanted, there is nothing to choose.
+        if n < len(shortlist):
+            cosines = (self.directions @ direction.half()).float()
+            least, most = cosines - SLACK, cosines + SLACK
+            if weights is not None:
+                least, most = least * weights, most * weights
+            floor = torch.topk(least.masked_fill_(~allowed, -torch.inf), n).values[-1]
+            shortlist = torch.nonzero((most >= floor) & allowed).flatten()
+        scores = self._products(shortlist, target)
         if by_cosine:
             scores /= self.lengths[shortlist].clamp(min=SHORTEST)
         positions, best = best_of(scores[None], n)
         return shortlist[positions[0]], best[0]
+
+    def _products(self, shortlist: Tensor, target: Tensor) -> Tensor:
+        """Return the dot products of the vector `target` with the factors of a shortlist."""
+        # Of many, reading all takes less time and no memory to speak of; a copy of theirs has the model's size.
+        if len(shortlist) > len(self.factors) // 8:
+            return (self.factors @ target)[shortlist]
+        return self.factors[shortlist] @ target

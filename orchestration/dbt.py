@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, NamedTuple
@@ -28,7 +28,8 @@ BUILD = ("build", "--exclude-resource-type", "unit_test")
 """Unit tests check the SQL and not the data: a plain `dbt build` and CI run them, the pipeline need not (a quarter of
 its time)."""
 
-APP_EXPOSURE = "exposure.recomart.streamlit_app"
+READERS = ("exposure.recomart.streamlit_app", "exposure.recomart.http_service")
+"""The exposures that read the published copy."""
 
 
 class DbtProgress(NamedTuple):
@@ -157,12 +158,15 @@ def load_manifest(settings: Settings) -> dict[str, Any]:
     return manifest
 
 
+def published_models(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The marts that the published copy's readers depend on, by name."""
+    names = {name for reader in READERS for name in manifest["exposures"][reader]["depends_on"]["nodes"]}
+    return [manifest["nodes"][name] for name in sorted(names)]
+
+
 def published_tables(settings: Settings) -> list[str]:
-    """The marts that the app reads: what its exposure depends on."""
-    manifest = load_manifest(settings)
-    return sorted(
-        manifest["nodes"][node]["alias"] for node in manifest["exposures"][APP_EXPOSURE]["depends_on"]["nodes"]
-    )
+    """Names of the tables to publish."""
+    return [model["alias"] for model in published_models(load_manifest(settings))]
 
 
 def compile_analyses(settings: Settings, folder: str = "") -> dict[str, str]:

@@ -71,7 +71,7 @@ def build_recommendations(settings: Settings, on_progress: Callable[[DbtProgress
 
 
 def publish_copy(settings: Settings) -> Published:
-    """Publish the tables that the app's exposure names."""
+    """Publish the tables that the app's and the service's exposures name."""
     return publish(settings, published_tables(settings))
 
 

@@ -1,8 +1,8 @@
 """The shop's rules over a list that is made outside SQL, for somebody with a basket."""
 
 from collections import Counter
-from collections.abc import Collection, Container, Iterable
-from itertools import chain
+from collections.abc import Collection, Container, Iterable, Iterator
+from itertools import islice
 
 import pandas as pd
 
@@ -20,8 +20,11 @@ class OfferRules:
         pinned = offered[offered["pinned_position"].notna()].sort_values(["pinned_position", "product_id"])
         self._pins = dict(zip(pinned["product_id"], pinned["pinned_position"].astype(int), strict=True))
         self._caps: dict[str, list[tuple[tuple[str, str], int]]] = {}
+        self._longest = len(offered)
         for facet in ("category", "brand"):
             capped = offered[offered[f"{facet}_cap"].notna()]
+            room = capped.groupby(facet)[f"{facet}_cap"].agg(["size", "max"]).min(axis=1).sum()
+            self._longest = min(self._longest, len(offered) - len(capped) + int(room))
             for product, value, cap in zip(
                 capped["product_id"], capped[facet], capped[f"{facet}_cap"].astype(int), strict=True
             ):
@@ -38,28 +41,31 @@ class OfferRules:
         """The list of at most `n` products that the rules make of a ranking, best first.
 
         As int_offers_picked and int_offers_ranked do it: pins first, then down the ranking, passing over what may not
-        be offered and what finds its category or brand full; then the pins go to their places. Listed is what is among
-        `only`, when given, and not among `without`.
+        be offered and what finds its category or brand full; then the pins go to their places. All pins take part, so
+        that a list is the beginning of every longer one. Listed is what is among `only`, when given, and not among
+        `without`. No more of the ranking is read than is needed.
         """
-        pins = {product: position for product, position in self._pins.items() if position <= n}
+        excluded = frozenset(without)
         taken: Counter[tuple[str, str]] = Counter()
-        picked: list[str] = []
-        for product in chain(pins, (product for product in ranked if product not in pins)):
-            caps = self._caps.get(product, [])
-            if product not in self.offered or product in without or (only is not None and product not in only):
-                continue
-            if any(taken[facet] >= cap for facet, cap in caps):
-                continue
-            taken.update(facet for facet, _ in caps)
-            picked.append(product)
-            if len(picked) == n:
-                break
-        listed = [product for product in picked if product not in pins]
+
+        def find_room(products: Iterable[str]) -> Iterator[str]:
+            for product in products:
+                if product not in self.offered or product in excluded or (only is not None and product not in only):
+                    continue
+                caps = self._caps.get(product, [])
+                if all(taken[facet] < cap for facet, cap in caps):
+                    taken.update(facet for facet, _ in caps)
+                    yield product
+
+        pinned = list(find_room(self._pins))
+        others = find_room(product for product in ranked if product not in self._pins)
+        # Where caps leave less than n, the whole ranking would be read in vain.
+        listed = list(islice(others, min(n, self._longest - len(pinned))))
         index = -1
-        for product in filter(pins.__contains__, picked):
-            index = max(index + 1, pins[product] - 1)
+        for product in pinned:
+            index = max(index + 1, self._pins[product] - 1)
             listed.insert(index, product)
-        return listed
+        return listed[:n]
 
     def is_pinned(self, product_id: str) -> bool:
         """Whether the product has a place of its own in everybody's list."""

@@ -1,9 +1,12 @@
 """The door out: versioned read-only copies of what people look at, and the pointer to the newest."""
 
+import fcntl
 import json
 import os
-from collections.abc import Sequence
-from contextlib import closing
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +18,10 @@ from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
 POINTER = "current.json"
+LOCK = "publishing.lock"
+
+PATIENCE_SECONDS = 60.0
+"""How long a publishing waits for another one to end."""
 
 
 WAREHOUSE = "recomart"
@@ -39,7 +46,7 @@ class Published(BaseModel):
     """Rows of each table."""
 
 
-def publish(settings: Settings, tables: Sequence[str]) -> Published:
+def publish(settings: Settings, tables: Sequence[str], patience: float = PATIENCE_SECONDS) -> Published:
     """Copy marts into a new serving copy, verify it, and move the pointer to it.
 
     Readers of the copy before are not disturbed: its file stays until newer ones have pushed it out.
@@ -47,22 +54,46 @@ def publish(settings: Settings, tables: Sequence[str]) -> Published:
     Args:
         settings: Where the warehouse is, and how many copies to keep.
         tables: Names of the tables of schema `marts` to publish.
+        patience: Seconds to wait for another publishing of this warehouse to end.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
-        RecomartError: A table is missing, or holds no recommendation at all.
+        RecomartError: A table is missing, or holds no recommendation at all; or another publishing does not end.
     """
     if not settings.database.exists():
         raise RecomartError(f"{settings.database}: there is no warehouse yet; make one with `recomart run`")
-    now = datetime.now(UTC)
     settings.serving_dir.mkdir(parents=True, exist_ok=True)
-    for abandoned in settings.serving_dir.glob("recomart-*.duckdb.tmp*"):
-        abandoned.unlink()
+    with _alone(settings.serving_dir, patience):
+        return _publish(settings, tables)
+
+
+@contextmanager
+def _alone(folder: Path, patience: float) -> Iterator[None]:
+    """Keep other publishings out of the folder: each takes unfinished copies for those of one that was killed."""
+    end = time.monotonic() + patience
+    # The lock goes with the process, however that ends.
+    with (folder / LOCK).open("w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise RecomartError(
+                        f"another publishing into {folder} is going on; wait until it has ended, or stop it"
+                    ) from None
+            time.sleep(0.1)
+        yield
+
+
+def _publish(settings: Settings, tables: Sequence[str]) -> Published:
+    now = datetime.now(UTC)
+    _drop_unfinished(settings.serving_dir)
     copy = settings.serving_dir / f"recomart-{now:%Y%m%dT%H%M%S%fZ}.duckdb"
     unfinished = copy.with_suffix(".duckdb.tmp")
     try:
         rows, run_id = _write_copy(settings, tables, unfinished)
-        _verify(unfinished, rows)
+        _verify(settings, unfinished, rows)
         unfinished.rename(copy)
     except BaseException:
         unfinished.unlink(missing_ok=True)
@@ -71,6 +102,15 @@ def publish(settings: Settings, tables: Sequence[str]) -> Published:
     _move_pointer(settings, published)
     _drop_old_copies(settings, keep=copy)
     return published
+
+
+def _drop_unfinished(folder: Path) -> None:
+    for left in folder.glob("recomart-*.duckdb.tmp*"):
+        if left.is_file():
+            left.unlink()
+        # Where its writing spilled what memory could not hold; a reader spills into the name of a copy and one .tmp.
+        elif left.name.endswith(".tmp.tmp"):
+            shutil.rmtree(left)
 
 
 def _write_copy(settings: Settings, tables: Sequence[str], path: Path) -> tuple[dict[str, int], str | None]:
@@ -111,9 +151,9 @@ def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
     return int(count[0]) if count else 0
 
 
-def _verify(path: Path, rows: dict[str, int]) -> None:
+def _verify(settings: Settings, path: Path, rows: dict[str, int]) -> None:
     """Open the copy as its readers will, and count again."""
-    with closing(duckdb.connect(str(path), read_only=True)) as connection:
+    with closing(duckdb.connect(str(path), read_only=True, config=limits(settings))) as connection:
         for table, expected in rows.items():
             if _count(connection, table) != expected:
                 raise RecomartError(f"{path}: {table} has not the {expected} rows of the warehouse; not published")
@@ -156,14 +196,14 @@ def current(settings: Settings) -> Published:
 
 
 def open_published(settings: Settings, published: Published) -> duckdb.DuckDBPyConnection:
-    """A read-only connection to a published copy.
+    """A read-only connection to a published copy, within the memory and threads of the settings.
 
     Raises:
         RecomartError: The copy is gone or damaged.
     """
     path = settings.serving_dir / published.file
     try:
-        return duckdb.connect(str(path), read_only=True)
+        return duckdb.connect(str(path), read_only=True, config=limits(settings))
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         raise RecomartError(

@@ -1,6 +1,6 @@
 """Questions that people ask the published copy; the app and the command line ask them here."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -90,36 +90,26 @@ class ServingCopy:
         """Number of products in the longest list that any customer has."""
         return int(self._frame("select coalesce(max(rank), 0) as longest from rec_top_n")["longest"].iloc[0])
 
-    def popular_products(
-        self, n: int = 10, *, only: Collection[str] | None = None, without: Collection[str] = ()
-    ) -> pd.DataFrame:
-        """What a stranger is offered, best first; columns of `rec_popular_products`, ranks among what is left.
+    def popular_products(self, n: int = 10) -> pd.DataFrame:
+        """What is popular, best first, the list of a stranger at the head of it; columns of `rec_popular_products`."""
+        return self._frame("select * from rec_popular_products where rank <= ? order by rank", n)
 
-        Left is what is among `only`, when given, and not among `without`.
-        """
+    def popularity(self) -> list[str]:
+        """All products of `rec_popular_products`, best first."""
+        ranked = self._frame("select product_id from rec_popular_products order by rank")
+        return list(ranked["product_id"])
+
+    def popular_offers(self, product_ids: Sequence[str]) -> pd.DataFrame:
+        """Rows of `rec_popular_products` for a list that was made elsewhere, in its order and ranked by it."""
         return self._frame(
             """
-            with best as (
-
-                select * from rec_popular_products
-                where
-                    rank <= ?
-                    and (? or product_id in (select unnest(?)))
-                    and product_id not in (select unnest(?))
-                order by rank
-                limit ?
-
-            )
-
-            select * replace (cast(row_number() over (order by rank) as integer) as rank) from best
+            select * replace (cast(list_position(?::varchar[], product_id) as integer) as rank)
+            from rec_popular_products
+            where product_id in (select unnest(?::varchar[]))
             order by rank
             """,
-            # Ranks have no gaps, so what is left out tells how far to look: a tenth of the time of reading all.
-            n + len(without) if only is None else self.published.rows["rec_popular_products"],
-            only is None,
-            list(only or ()),
-            list(without),
-            n,
+            list(product_ids),
+            list(product_ids),
         )
 
     def offer_rules(self) -> OfferRules:
@@ -185,26 +175,28 @@ class ServingCopy:
         return self._frame("select * from dim_products where product_id in (select unnest(?))", list(product_ids))
 
     def metrics(self, segment: str = "all") -> pd.DataFrame:
-        """Ranking metrics of the serving model beside its baselines; columns of `eval_ranking_metrics`.
+        """Ranking metrics of the model that made the lists beside its baselines; columns of `eval_ranking_metrics`.
 
         Args:
             segment: By what customers or products are told apart: all (by nothing), activity, customer, product or
                 category.
         """
-        return self._of_serving_run("eval_ranking_metrics", segment)
+        return self._of_its_run("eval_ranking_metrics", segment)
 
     def metric_differences(self, segment: str = "all") -> pd.DataFrame:
-        """How much better the serving model is than its baselines; columns of `eval_metric_differences`."""
-        return self._of_serving_run("eval_metric_differences", segment)
+        """How much better that model is than its baselines; columns of `eval_metric_differences`."""
+        return self._of_its_run("eval_metric_differences", segment)
 
-    def _of_serving_run(self, table: str, segment: str) -> pd.DataFrame:
+    def _of_its_run(self, table: str, segment: str) -> pd.DataFrame:
+        # Lists that no model made have no run: nothing equals null, and there is nothing to say of how good they are.
         return self._frame(
             f"""
             select *
             from {table}
-            where run_id = (select max(run_id) from eval_model_runs where is_serving) and segment = ?
+            where run_id = ? and segment = ?
             order by as_of_name, segment_value, k, method
             """,
+            self.published.run_id,
             segment,
         )
 

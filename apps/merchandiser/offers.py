@@ -48,7 +48,7 @@ def describe(offers: pd.DataFrame) -> pd.DataFrame:
     `relative_score` is the score in percent of the list's best score of the same source, from 0 to 100: scores of
     different sources have different scales.
     """
-    source = offers["source"] if "source" in offers else pd.Series("popularity", index=offers.index)
+    source = offers["source"]
     score = offers["score"].clip(lower=0)
     best = score.groupby(source).transform("max")
     described = offers.assign(

@@ -46,7 +46,8 @@ def show_ranking(compared: pd.DataFrame) -> None:
     st.subheader("How well it ranks", anchor=False)
     if compared.empty:
         st.info(
-            "No model was evaluated yet; `recomart run` trains one and evaluates it.", icon=":material/hourglass_empty:"
+            "There are no figures of what is live; `recomart run` trains a model and evaluates it.",
+            icon=":material/hourglass_empty:",
         )
         return
     st.caption(
@@ -98,11 +99,11 @@ def _chart(compared: pd.DataFrame, metric: str) -> alt.Chart:
     return chart
 
 
-def show_runs(runs: pd.DataFrame) -> None:
-    """Show every training run, newest first."""
+def show_runs(runs: pd.DataFrame, live_run: str | None) -> None:
+    """Show every training run, newest first, and which of them made what is offered."""
     st.subheader("Model runs", anchor=False)
     columns = {
-        "is_serving": st.column_config.CheckboxColumn("Live"),
+        "is_live": st.column_config.CheckboxColumn("Live"),
         "trained_at": instant_column("Trained"),
         "ndcg_at_10": metric_column("NDCG@10"),
         "popularity_ndcg_at_10": metric_column("NDCG@10 of popularity"),
@@ -115,7 +116,12 @@ def show_runs(runs: pd.DataFrame) -> None:
         "run_id": st.column_config.TextColumn("Run"),
     }
     st.dataframe(
-        runs, hide_index=True, alt="Model runs", placeholder="", column_order=list(columns), column_config=columns
+        runs.assign(is_live=runs["run_id"] == live_run),
+        hide_index=True,
+        alt="Model runs",
+        placeholder="",
+        column_order=list(columns),
+        column_config=columns,
     )
 
 
@@ -152,5 +158,5 @@ ranking = compare(live.metrics())
 show_live(live, ranking)
 show_ranking(ranking)
 show_certainty(live.metric_differences())
-show_runs(live.model_runs())
+show_runs(live.model_runs(), live.published.run_id)
 show_accounting(live.accounting())

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI, Path, Query, Request
 
-from apps.service.live import LiveStorefront
+from apps.service.live import TRIED_AGAIN_AFTER_SECONDS, LiveStorefront
 from apps.service.problems import FAILED, INVALID, NOT_FOUND, NOT_READY, ProblemApi, answer_with_problems
 from apps.service.schemas import (
     LONGEST_ID,
@@ -45,12 +45,15 @@ ProductId = Annotated[
 QueryN = Annotated[HowMany, Query()]
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The service over one warehouse; what is published is opened when the server starts."""
+def create_app(settings: Settings, tried_again_after: float = TRIED_AGAIN_AFTER_SECONDS) -> FastAPI:
+    """The service over one warehouse; what is published is opened when the server starts.
+
+    What cannot be opened is tried again after so many seconds.
+    """
 
     @asynccontextmanager
     async def following(app: FastAPI) -> AsyncIterator[None]:
-        app.state.live = live = LiveStorefront(settings)
+        app.state.live = live = LiveStorefront(settings, tried_again_after)
         live.start()
         yield
         live.stop()

@@ -2,19 +2,30 @@
 
 import logging
 import threading
+import time
+from typing import NamedTuple
 
 import torch
 
 from apps.storefront import Storefront
 from models_ml.errors import ModelError
 from warehouse.errors import RecomartError
-from warehouse.publish import current
+from warehouse.publish import Published, current
 from warehouse.settings import Settings
 
 LOOKED_EVERY_SECONDS = 1.0
+TRIED_AGAIN_AFTER_SECONDS = 30.0
 
 # The server's own log, so that its settings rule what is said here too.
 log = logging.getLogger("uvicorn.error")
+
+
+class Failure(NamedTuple):
+    """A version that could not be opened."""
+
+    published: Published
+    problem: str
+    at: float
 
 
 class LiveStorefront:
@@ -24,10 +35,16 @@ class LiveStorefront:
     copy and the model before are let go of when the last request that holds them ends.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        """Open nothing yet."""
+    def __init__(self, settings: Settings, tried_again_after: float = TRIED_AGAIN_AFTER_SECONDS) -> None:
+        """Open nothing yet.
+
+        A version that could not be opened is tried again after so many seconds, because that may mean reading and
+        checking all of a large model; another one is tried when it is seen.
+        """
         self._settings = settings
+        self._tried_again_after = tried_again_after
         self._storefront: Storefront | None = None
+        self._failure: Failure | None = None
         self.problem: str | None = None
         """Why the newest version cannot be opened, if so."""
         self._stopping = threading.Event()
@@ -60,17 +77,26 @@ class LiveStorefront:
         try:
             published = current(self._settings)
             if self._storefront is None or self._storefront.copy.published != published:
-                storefront = Storefront(self._settings, published)
-                _warm_up(storefront)
-                self._storefront = storefront
-                log.info("answering from %s, model run %s", published.file, published.run_id)
+                self._move_to(published)
             self.problem = None
-        except (RecomartError, ModelError) as error:
-            self._note(str(error))
         except Exception as error:
             # Whatever it is, requests go on and so does the looking.
-            log.exception("looking for a newer version failed")
-            self._note(f"{type(error).__name__}: {error}")
+            if not isinstance(error, RecomartError | ModelError):
+                log.exception("looking for a newer version failed")
+            self._note(_in_words(error))
+
+    def _move_to(self, published: Published) -> None:
+        failure = self._failure
+        if failure and failure.published == published and time.monotonic() < failure.at + self._tried_again_after:
+            raise RecomartError(failure.problem)
+        try:
+            storefront = Storefront(self._settings, published)
+            _warm_up(storefront)
+        except Exception as error:
+            self._failure = Failure(published, _in_words(error), time.monotonic())
+            raise
+        self._storefront = storefront
+        log.info("answering from %s, model run %s", published.file, published.run_id)
 
     def _note(self, problem: str) -> None:
         if problem != self.problem:
@@ -82,8 +108,14 @@ class LiveStorefront:
             self.look()
 
 
+def _in_words(error: Exception) -> str:
+    return str(error) if isinstance(error, RecomartError | ModelError) else f"{type(error).__name__}: {error}"
+
+
 def _warm_up(storefront: Storefront) -> None:
     """Load the model and make what its first answer would have to, so that no client waits for that."""
+    # Whose id is empty is unknown to every shop.
+    storefront.for_customer("", 1)
     if storefront.copy.published.run_id is None:
         return
     # Requests come side by side, so a second thread for each gains nothing; on a busy machine the two wait for each

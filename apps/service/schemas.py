@@ -84,7 +84,7 @@ class Offer(Schema):
     """Why it is offered, in words for people."""
 
     reason_product_id: str | None = Field(default=None, examples=["p00213"])
-    """The past product that the reason names; null when popularity speaks."""
+    """The past product that the reason names; null when popularity or the shop speaks."""
 
 
 class Offers(Schema):

@@ -1,6 +1,6 @@
-{{ config(meta={'dagster': {'ref': {'name': 'rec_top_n'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'int_offers_ranked'}}}) }}
 
--- The other way round than the lists are made: from what was offered to the rules.
+-- The other way round than the lists are made: from what is offered, the stranger's list included, to the rules.
 with offers as (
 
     select
@@ -13,7 +13,7 @@ with offers as (
         count(*) over (partition by offers.user_id, rules.category) as offered_of_category,
         count(*) over (partition by offers.user_id, rules.brand) as offered_of_brand,
         count(*) over (partition by offers.user_id) as offered
-    from {{ ref('rec_top_n') }} as offers
+    from {{ ref('int_offers_ranked') }} as offers
     inner join {{ ref('rec_product_rules') }} as rules on offers.product_id = rules.product_id
 
 )

@@ -55,6 +55,7 @@ select
     cast(row_number() over (order by hash(product_id)) as integer) as rank,
     product_id, product_name, category, brand, price,
     1e6 / rank as score,
+    'popularity' as source,
     'Popular this month' as reason
 from marts.dim_products
 where is_available;

@@ -195,6 +195,17 @@ def test_new_customers_are_offered_what_is_popular(open_app: OpenApp, copy: Serv
     assert list(offers(app)["rank"]) == list(everything[everything["category"] == "books"]["rank"].head(10))
 
 
+def test_new_customers_are_shown_what_is_pinned_as_pinned(
+    open_app: OpenApp, own_warehouse: Settings, tables: list[str]
+) -> None:
+    with duckdb.connect(str(own_warehouse.database)) as connection:
+        connection.execute("update marts.rec_popular_products set source = 'pinned' where rank = 2")
+    publish(own_warehouse, tables)
+    app = open_app(own_warehouse)
+    app.switch_page("new_customers.py").run()
+    assert list(offers(app)["source"])[:3] == ["Popular", "Pinned", "Popular"]
+
+
 def test_quality_shows_the_live_model_beside_its_baselines(open_app: OpenApp, copy: ServingCopy) -> None:
     app = open_app()
     app.switch_page("quality.py").run()
@@ -212,7 +223,7 @@ def test_quality_shows_the_live_model_beside_its_baselines(open_app: OpenApp, co
     rows = differences[(differences["metric"] == "ndcg") & (differences["k"] == 10)].set_index("method")
     shown_difference = certainty.set_index("method").loc["Popularity", "NDCG"]
     assert shown_difference.startswith(f"{rows.loc['popularity', 'difference']:+.4f} (")
-    assert runs["run_id"].iloc[0] == copy.published.run_id
+    assert list(runs["run_id"][runs["is_live"]]) == [copy.published.run_id]
     assert list(feeds["feed"]) == list(copy.accounting()["feed"])
     assert (feeds["lines"] == feeds["loaded"] + feeds["rejected"]).all()
     assert (feeds["loaded"] == feeds["clean"] + feeds["duplicates"] + feeds["quarantined"]).all()

@@ -8,17 +8,24 @@ from typing import Any
 
 import pytest
 
-from orchestration.dbt import PROJECT_DIR, run_dbt
+from orchestration.dbt import PROJECT_DIR, published_tables, run_dbt
+from warehouse import serving
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """The models as dbt's manifest tells of them."""
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A warehouse that holds dbt's manifest and nothing else."""
     settings = Settings(warehouse=tmp_path_factory.mktemp("parsed"))
     run_dbt(settings, "parse")
-    manifest = json.loads((settings.dbt_target_dir / "manifest.json").read_text(encoding="utf-8"))
+    return settings
+
+
+@pytest.fixture(scope="module")
+def models(parsed: Settings) -> list[dict[str, Any]]:
+    """The models as dbt's manifest tells of them."""
+    manifest = json.loads((parsed.dbt_target_dir / "manifest.json").read_text(encoding="utf-8"))
     return [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
 
 
@@ -50,6 +57,13 @@ def test_what_the_app_and_the_trainer_read_is_under_contract(models: list[dict[s
     ]
 
     assert without == []
+
+
+def test_what_is_published_is_what_is_read_of_the_copy(parsed: Settings) -> None:
+    questions = Path(serving.__file__).read_text(encoding="utf-8")
+    read = set(re.findall(r"\b(?:audit|dim|eval|fct|feat|ml|rec)_\w+", questions))
+
+    assert set(published_tables(parsed)) == read
 
 
 def test_every_quarantine_rule_is_explained_and_nothing_else_is(models: list[dict[str, Any]]) -> None:

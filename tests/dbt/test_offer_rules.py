@@ -47,10 +47,11 @@ class Analyst:
             table.writeheader()
             table.writerows(dict(zip(self.columns[seed], row, strict=True)) for row in rows)
 
-    def build(self, select: str = "offer_rules+") -> subprocess.CompletedProcess[str]:
+    def build(self, select: str = "offer_rules+", top_n: int = TOP_N) -> subprocess.CompletedProcess[str]:
         """Type what the page about rules says, or build less."""
+        variables = ("--vars", f"top_n: {top_n}")
         return subprocess.run(
-            [dbt_executable(), "build", "--select", select, "--exclude-resource-type", "unit_test"],
+            [dbt_executable(), "build", "--select", select, "--exclude-resource-type", "unit_test", *variables],
             cwd=self.project,
             env=os.environ | self.settings.environment() | dbt_environment(self.settings),
             capture_output=True,
@@ -211,11 +212,17 @@ def test_the_audit_says_of_every_candidate_what_became_of_it(analyst: Analyst) -
     assert {product for product, verdict in verdicts if verdict != "offered"}.isdisjoint(products)
 
 
-def test_a_basket_is_answered_under_the_same_rules(analyst: Analyst) -> None:
+@pytest.fixture(scope="module")
+def storefront(analyst: Analyst) -> Iterator[Storefront]:
+    """What is published of the shop."""
     publish_copy(analyst.settings)
+    with Storefront(analyst.settings) as opened:
+        yield opened
+
+
+def test_a_basket_is_answered_under_the_same_rules(analyst: Analyst, storefront: Storefront) -> None:
     ((held,),) = analyst.ask("select min(product_id) from ml.candidates")
-    with Storefront(analyst.settings) as storefront:
-        offered = storefront.for_basket([held], TOP_N).products
+    offered = storefront.for_basket([held], TOP_N).products
     rules = {product: rest for product, *rest in analyst.ask("select * from marts.rec_product_rules where is_offered")}
     assert set(offered["product_id"]) <= rules.keys() - {held}
     assert offered["rank"].tolist() == list(range(1, len(offered) + 1))
@@ -223,6 +230,64 @@ def test_a_basket_is_answered_under_the_same_rules(analyst: Analyst) -> None:
     assert (offered["category"] == "audio").sum() > 4
     assert offered["brand"].value_counts().max() == 4
     assert offered["reason"].tolist()[2] == "Chosen by the shop"
+
+
+def test_whoever_is_unknown_is_answered_under_the_same_rules(analyst: Analyst, storefront: Storefront) -> None:
+    listed = analyst.lists()[STRANGER]
+    offered = storefront.for_customer("nobody", 500).products
+    assert list(zip(offered["product_id"], offered["source"], strict=True))[: len(listed)] == listed
+    assert storefront.copy.published.rows["rec_popular_products"] > len(offered)
+    fewer = storefront.for_basket(["no such"], 500, without=offered["product_id"].head(10).tolist()).products
+    for products in (offered, fewer):
+        assert (products["category"] == "shoes").sum() == 1
+        assert products["category"].value_counts().drop("audio").max() == 6
+        assert products["brand"].value_counts().max() == 4
+
+
+def test_the_strangers_list_is_held_against_the_rules_as_well(analyst: Analyst) -> None:
+    blocked = "(select min(product_id) from marts.rec_product_rules where not is_offered)"
+    ((offered,),) = analyst.ask("select product_id from intermediate.int_offers_ranked where user_id = '' and rank = 1")
+    change = "update intermediate.int_offers_ranked set product_id = {} where user_id = '' and rank = 1"
+    with writer(analyst.settings) as connection:
+        connection.execute(change.format(blocked))
+    done = analyst.build("every_list_keeps_the_rules")
+    with writer(analyst.settings) as connection:
+        connection.execute(change.format(f"'{offered}'"))
+    assert done.returncode == 1
+    assert "every_list_keeps_the_rules" in done.stdout
+    assert analyst.build("every_list_keeps_the_rules").returncode == 0
+
+
+def test_a_list_looks_past_all_that_its_customer_may_not_have(demo_warehouse: Settings, tmp_path: Path) -> None:
+    analyst = Analyst(demo_warehouse, tmp_path)
+    books = [
+        product
+        for (product,) in analyst.ask(
+            "select product_id from marts.rec_popular_products where category = 'books' order by rank"
+        )
+    ]
+    reader, bought = "u00054", books[:14]
+    totals = "intermediate.int_user_product_totals"
+    newest = f"from {totals} where until_position = (select max(until_position) from {totals}) limit 1"
+    with writer(analyst.settings) as connection:
+        connection.execute("delete from ml.candidates")
+        connection.execute(f"delete from {totals} where user_id = ?", [reader])
+        connection.execute(
+            f"insert into {totals} select pair.* replace (? as user_id, book as product_id, 1 as purchased_quantity) "
+            f"from ({newest}) as pair cross join unnest(?) as books(book)",
+            [reader, bought],
+        )
+    others = analyst.ask(
+        "select distinct 'category', category, '', '', '' from marts.dim_products where category <> 'books' union "
+        "select 'product', product_id, '', '', '' from marts.dim_products where category is null"
+    )
+    analyst.write("offer_blocks", *others)
+    analyst.write("offer_caps", ("category", "books", 2))
+    done = analyst.build(top_n=5)
+    assert done.returncode == 0, done.stdout[-3000:]
+    lists = analyst.lists()
+    assert lists[STRANGER] == [(book, "popularity") for book in books[:2]]
+    assert lists[reader] == [(book, "popularity") for book in books[14:16]]
 
 
 @pytest.fixture

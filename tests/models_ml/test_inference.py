@@ -1,6 +1,7 @@
 """Filters, similar products and explanations of a trained model."""
 
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,14 @@ def test_filters_leave_the_order_of_what_they_keep(recommender: Recommender) -> 
     both = recommender.recommend(user_id="u7", n=1000, only=ranked[:9], without=ranked[:3])
     assert products_of(both) == ranked[3:9]
     assert products_of(recommender.recommend(basket=["p1"], only=[])) == []
+
+
+def test_a_ranking_is_what_would_be_recommended_as_far_as_it_is_read(recommender: Recommender) -> None:
+    everything = products_of(recommender.recommend(basket=["p1", "p2"], n=1000))
+    assert list(recommender.ranking(["p1", "p2"], 2)) == everything
+    assert list(islice(recommender.ranking(["p1", "p2"], 5, without=everything[:3]), 9)) == everything[3:12]
+    assert list(recommender.ranking(["p1", "p2"], 5, only=[*everything[::4], "no such"])) == everything[::4]
+    assert list(recommender.ranking(["no such"], 5)) == []
 
 
 def test_filters_hold_for_the_fallback_and_for_similar_products(recommender: Recommender) -> None:

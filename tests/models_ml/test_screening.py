@@ -7,7 +7,7 @@ from models_ml.scoring import top_n
 from models_ml.screening import SLACK, Screen
 
 
-@pytest.mark.parametrize("n", [1, 10, 300, 5000])
+@pytest.mark.parametrize("n", [1, 10, 300, 1500, 5000])
 @pytest.mark.parametrize("spread", [0, 3])
 def test_the_best_are_those_of_scoring_everything_exactly(n: int, spread: int) -> None:
     generator = torch.Generator().manual_seed(n)

@@ -24,14 +24,34 @@ def rules() -> OfferRules:
 
 
 def test_what_is_not_offered_or_finds_no_room_is_passed_over_and_pins_stand_in_their_places(rules: OfferRules) -> None:
-    assert rules.best(["gone", "mug", "ball", "pan", "kite", "unknown"], 5) == ["mug", "kite", "cup", "tea"]
+    assert rules.best(["gone", "mug", "ball", "pan", "kite", "unknown"], 5) == ["mug", "kite", "cup", "tea", "rug"]
     assert rules.best(["ball", "mug", "pan", "kite"], 5) == ["ball", "pan", "cup", "tea", "kite"]
 
 
 def test_a_short_list_ends_with_its_pins_and_holds_nothing_that_was_ruled_out(rules: OfferRules) -> None:
     assert rules.best(["kite"], 9) == ["kite", "cup", "tea", "rug"]
-    assert rules.best(["kite", "pan"], 3, without=["kite", "cup"]) == ["pan", "tea"]
+    assert rules.best(["kite", "pan"], 3, without=["kite", "cup"]) == ["pan", "tea", "rug"]
     assert rules.best(["kite", "mug", "pan"], 2) == ["kite", "mug"]
+
+
+def test_a_list_is_the_beginning_of_every_longer_one(rules: OfferRules) -> None:
+    longest = rules.best(["rug", "kite", "mug", "cup", "pan"], 9)
+    assert longest == ["kite", "mug", "cup", "tea", "rug"]
+    for n in range(1, 9):
+        assert rules.best(["rug", "kite", "mug", "cup", "pan"], n) == longest[:n]
+
+
+def test_no_more_of_a_ranking_is_read_than_is_needed(rules: OfferRules) -> None:
+    ranking = iter(["gone", "kite", "mug", "pan"])
+    assert rules.best(ranking, 1) == ["kite"]
+    assert list(ranking) == ["mug", "pan"]
+
+
+def test_a_ranking_is_read_no_further_once_all_caps_are_reached() -> None:
+    rows = [(product, True, "pans", "acme", 2, None, None) for product in "abcd"]
+    ranking = iter("abcd")
+    assert OfferRules(pd.DataFrame(rows, columns=COLUMNS)).best(ranking, 9) == ["a", "b"]
+    assert list(ranking) == ["c", "d"]
 
 
 def test_a_shop_without_rules_keeps_the_ranking() -> None:

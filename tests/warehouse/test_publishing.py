@@ -1,5 +1,9 @@
 """A published copy is complete, verified, and never changes under its readers."""
 
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -7,7 +11,7 @@ import pytest
 
 from warehouse.database import writer
 from warehouse.errors import RecomartError
-from warehouse.publish import POINTER, current, publish
+from warehouse.publish import LOCK, POINTER, current, open_published, publish
 from warehouse.serving import ServingCopy
 from warehouse.settings import Settings
 
@@ -72,7 +76,54 @@ def test_what_cannot_be_published_leaves_the_old_copy_live_and_nothing_half_writ
     with pytest.raises(RecomartError, match=r"no table marts\.no_such_table|not one recommendation"):
         publish(settings, tables)
     assert current(settings) == before
-    assert {path.name for path in settings.serving_dir.iterdir()} == {before.file, POINTER}
+    assert {path.name for path in settings.serving_dir.iterdir()} == {before.file, POINTER, LOCK}
+
+
+def test_publishings_at_once_wait_for_each_other(settings: Settings) -> None:
+    with ThreadPoolExecutor(4) as at_once:
+        published = list(at_once.map(lambda _: publish(settings, TABLES), range(8)))
+    files = sorted(one.file for one in published)
+    assert len(set(files)) == 8
+    assert current(settings).file == files[-1]
+    assert sorted(path.name for path in settings.serving_dir.glob("*.duckdb")) == files[-settings.serving_copies :]
+
+
+def test_a_publishing_does_not_wait_forever_for_another_process(settings: Settings) -> None:
+    before = publish(settings, TABLES)
+    hold = (
+        "import fcntl, sys; file = open(sys.argv[1], 'w'); fcntl.flock(file, fcntl.LOCK_EX); print(flush=True); input()"
+    )
+    command = [sys.executable, "-c", hold, str(settings.serving_dir / LOCK)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(RecomartError, match=r"another publishing into .* is going on"):
+            publish(settings, TABLES, patience=0.2)
+        assert current(settings) == before
+        holder.communicate(b"\n")
+    assert publish(settings, TABLES) == current(settings)
+
+
+def test_what_a_killed_publishing_left_goes_and_where_readers_spill_stays(settings: Settings) -> None:
+    before = publish(settings, TABLES)
+    unfinished = settings.serving_dir / "recomart-20260101T000000000000Z.duckdb.tmp"
+    unfinished.touch()
+    for spilled in (f"{unfinished.name}.tmp", f"{before.file}.tmp"):
+        (settings.serving_dir / spilled).mkdir()
+        (settings.serving_dir / spilled / "duckdb_temp_storage_DEFAULT-0.tmp").touch()
+    published = publish(settings, TABLES)
+    expected = {before.file, f"{before.file}.tmp", published.file, POINTER, LOCK}
+    assert {path.name for path in settings.serving_dir.iterdir()} == expected
+
+
+def test_readers_keep_to_the_memory_and_threads_of_the_settings(settings: Settings) -> None:
+    published = publish(settings, TABLES)
+    modest = Settings(warehouse=settings.warehouse, memory_limit="123MiB", threads=1)
+    with closing(open_published(modest, published)) as connection:
+        assert connection.execute("select current_setting('memory_limit'), current_setting('threads')").fetchone() == (
+            "123.0 MiB",
+            1,
+        )
 
 
 def test_a_warehouse_that_was_never_published_and_a_damaged_pointer_say_what_to_run(settings: Settings) -> None:

@@ -40,17 +40,36 @@ withheld_counts as (
 
 -- A list that pins and candidates leave short is filled up from what is popular. Of the products that the caps let through
 -- whatever the list, a withheld one is passed over, and a picked one may crowd out two, of its category and of its brand,
--- but fills a place itself. So nobody needs to look further down than this.
+-- but fills a place itself. So nobody needs to look more than so much deeper than a list is long, nor at a product that at
+-- least so many crowd.
 short_lists as (
 
     select
         users.user_id,
-        {{ var('top_n') }} + coalesce(withheld_counts.withheld_count, 0) + coalesce(picked_counts.picked_count, 0)
-            as lowest_depth
+        coalesce(withheld_counts.withheld_count, 0) + coalesce(picked_counts.picked_count, 0) as passed_over
     from users
     left join picked_counts on users.user_id = picked_counts.user_id
     left join withheld_counts on users.user_id = withheld_counts.user_id
     where coalesce(picked_counts.picked_count, 0) < {{ var('top_n') }}
+
+),
+
+-- Nor at one that has no room from the start.
+full_categories as (
+
+    select user_id, category from picked
+    where category_cap is not null
+    group by user_id, category
+    having count(*) >= min(category_cap)
+
+),
+
+full_brands as (
+
+    select user_id, brand from picked
+    where brand_cap is not null
+    group by user_id, brand
+    having count(*) >= min(brand_cap)
 
 ),
 
@@ -66,15 +85,25 @@ fillers as (
         popular_products.brand_cap
     from short_lists
     inner join popular_products
-        on short_lists.lowest_depth >= popular_products.depth
-        and popular_products.is_within_reach
+        on {{ var('top_n') }} + short_lists.passed_over >= popular_products.depth
+        and short_lists.passed_over > popular_products.crowding
     left join withheld
         on short_lists.user_id = withheld.user_id
         and popular_products.product_id = withheld.product_id
     left join picked
         on short_lists.user_id = picked.user_id
         and popular_products.product_id = picked.product_id
-    where withheld.product_id is null and picked.product_id is null
+    left join full_categories
+        on short_lists.user_id = full_categories.user_id
+        and popular_products.category = full_categories.category
+    left join full_brands
+        on short_lists.user_id = full_brands.user_id
+        and popular_products.brand = full_brands.brand
+    where
+        withheld.product_id is null
+        and picked.product_id is null
+        and full_categories.category is null
+        and full_brands.brand is null
 
 ),
 

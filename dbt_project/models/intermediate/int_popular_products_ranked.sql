@@ -1,3 +1,4 @@
+{%- set above = 'order by rank rows between unbounded preceding and 1 preceding' -%}
 with popularity as (
 
     select * from {{ ref('feat_product_popularity') }}
@@ -31,15 +32,12 @@ ranked as (
 
 ),
 
-crowded as (
+capped as (
 
     select
         *,
-        greatest(
-            coalesce(row_number() over (partition by category order by rank) - category_cap, 0),
-            coalesce(row_number() over (partition by brand order by rank) - brand_cap, 0),
-            0
-        ) as beyond_cap
+        coalesce(row_number() over (partition by category order by rank) <= category_cap, true) as is_within_category_cap,
+        coalesce(row_number() over (partition by brand order by rank) <= brand_cap, true) as is_within_brand_cap
     from ranked
 
 ),
@@ -55,11 +53,21 @@ final as (
         brand_cap,
         score,
         reason,
-        count(case when beyond_cap = 0 then 1 end) over (
+        count(case when is_within_category_cap and is_within_brand_cap then 1 end) over (
             order by rank rows between unbounded preceding and current row
         ) as depth,
-        beyond_cap <= {{ var('top_n') }} as is_within_reach
-    from crowded
+        greatest(
+            coalesce(
+                count(case when is_within_brand_cap then 1 end) over (partition by category {{ above }}) - category_cap,
+                -1
+            ),
+            coalesce(
+                count(case when is_within_category_cap then 1 end) over (partition by brand {{ above }}) - brand_cap,
+                -1
+            ),
+            coalesce(count(*) over (partition by category, brand {{ above }}) - least(category_cap, brand_cap), -1)
+        ) as crowding
+    from capped
 
 )
 

@@ -60,9 +60,9 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[Service]:
+def serving(settings: Settings, **options: float) -> Iterator[Service]:
     """Run the server over a warehouse."""
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_level="critical"))
+    server = uvicorn.Server(uvicorn.Config(create_app(settings, **options), port=0, log_level="critical"))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

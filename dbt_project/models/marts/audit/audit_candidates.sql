@@ -33,11 +33,15 @@ offers as (
 
 ),
 
+-- A list that is short, or had to be filled up, had room for every candidate that no cap refused.
 lists as (
 
     select
         user_id,
-        max(case when source = 'popularity' then 1 else 0 end) as has_fillers
+        case
+            when count(*) < {{ var('top_n') }} or max(case when source = 'popularity' then 1 else 0 end) = 1 then 1
+            else 0
+        end as has_room
     from offers
     group by user_id
 
@@ -67,7 +71,7 @@ compared as (
         withheld.product_id is not null as is_withheld,
         products.category_cap,
         offered_categories.offered_of_category,
-        lists.has_fillers,
+        lists.has_room,
         max(case when offers.source = 'model' then candidates.rank end) over (partition by candidates.user_id)
             as last_offered_rank
     from candidates
@@ -97,8 +101,7 @@ final as (
             when offered_at is not null then 'offered'
             when not_offered_because is not null then not_offered_because
             when is_withheld then 'bought already'
-            -- A list that had to be filled up had room for every candidate that no cap refused.
-            when has_fillers = 0 and coalesce(candidate_rank > last_offered_rank, true) then 'the list is full'
+            when has_room = 0 and coalesce(candidate_rank > last_offered_rank, true) then 'the list is full'
             when offered_of_category >= category_cap then 'enough of its category'
             else 'enough of its brand'
         end as verdict

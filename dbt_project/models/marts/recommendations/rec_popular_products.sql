@@ -48,6 +48,7 @@ final as (
         products.brand,
         products.price,
         ranked.score,
+        ranked.source,
         case when ranked.source = 'pinned' then {{ pinned_reason() }} else popular_products.reason end as reason
     from ranked
     inner join products on ranked.product_id = products.product_id
