@@ -67,4 +67,4 @@ def test_settings_that_do_not_fit_are_named(settings: Settings, recomart: Recoma
     file.write_text('{"factors": 8}')
     done = recomart("train", "--warm", "--config", file, *where)
     assert done.returncode == 1
-    assert "and the settings ask for 8; a training cannot go on from it, train without --warm" in done.stderr
+    assert "(factors 256 there, 8 now); a training cannot go on from it, train without --warm" in done.stderr
