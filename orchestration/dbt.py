@@ -11,7 +11,9 @@ from textwrap import shorten
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from warehouse.alone import alone
 from warehouse.database import busy_message
 from warehouse.errors import RecomartError, WarehouseBusyError
 from warehouse.settings import PROJECT_ROOT, Settings
@@ -30,6 +32,10 @@ its time)."""
 
 READERS = ("exposure.recomart.streamlit_app", "exposure.recomart.http_service")
 """The exposures that read the published copy."""
+
+
+PARSE_PATIENCE_SECONDS = 120.0
+"""How long to wait while another process parses the project."""
 
 
 class DbtProgress(NamedTuple):
@@ -148,12 +154,24 @@ def _failure(settings: Settings, args: Sequence[str], results_file: Path, messag
 
 
 def load_manifest(settings: Settings) -> dict[str, Any]:
-    """dbt's manifest of the project as it is now; parsed anew when a project file is younger."""
+    """dbt's manifest of the project as it is now; parsed anew when a project file is younger.
+
+    Raises:
+        RecomartError: The project does not parse, or another process does not stop parsing it.
+    """
     path = settings.dbt_target_dir / "manifest.json"
     sources = (file for file in PROJECT_DIR.rglob("*") if file.suffix in (".sql", ".yml", ".csv", ".md"))
     newest = max(file.stat().st_mtime for file in sources if "target" not in file.parts)
-    if not path.exists() or path.stat().st_mtime < newest:
-        run_dbt(settings, "parse")
+    # Dagster's processes all load the definitions when they start, at the same time; dbt writes the file in place.
+    with alone(settings.dbt_target_dir / "parsing.lock", "parsing of the dbt project", PARSE_PATIENCE_SECONDS):
+        if not path.exists() or path.stat().st_mtime < newest:
+            run_dbt(settings, "parse")
+        return _read_manifest(path)
+
+
+@retry(retry=retry_if_exception_type(ValueError), stop=stop_after_delay(10), wait=wait_fixed(0.2), reraise=True)
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """Read a manifest that a build may be writing."""
     manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return manifest
 
