@@ -1,12 +1,17 @@
 """Connections to the warehouse database: one writer at a time, and a clear word when somebody else holds it."""
 
+import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 import psutil
+import pyarrow as pa
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from warehouse.errors import RecomartError, WarehouseBusyError
 from warehouse.settings import Settings
@@ -14,6 +19,13 @@ from warehouse.settings import Settings
 STORAGE = "v1.3.0"
 """Oldest DuckDB that can read a file that is made here. From it on texts are packed in another way: ten million raw
 events take two thirds of the time to write, and three quarters to read."""
+
+LOOK_AGAIN_SECONDS = 0.25
+"""Between two attempts to open a warehouse that somebody else holds."""
+
+LOG = logging.getLogger(__name__)
+
+Opened = TypeVar("Opened")
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 
@@ -27,7 +39,9 @@ def busy_message(error_text: str, database: Path) -> str | None:
     if holder:
         who = f"process {holder[1]}"
         with suppress(psutil.Error):
-            who += f" ({' '.join(psutil.Process(int(holder[1])).cmdline())[:80]})"
+            process = psutil.Process(int(holder[1]))
+            since = datetime.fromtimestamp(process.create_time(), UTC)
+            who += f" ({' '.join(process.cmdline())[:80]}, running since {since:%Y-%m-%d %H:%M:%S} UTC)"
     return f"{database}: {who} is using the warehouse; wait until it has finished, or stop it, and try again"
 
 
@@ -44,24 +58,48 @@ def configuration(settings: Settings) -> Configuration:
     return {**limits(settings), "storage_compatibility_version": STORAGE}
 
 
-def connect(settings: Settings, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
-    """Open the warehouse database within the memory and threads of the settings.
+def when_free(settings: Settings, action: Callable[[], Opened]) -> Opened:
+    """Return what `action` opens, waiting for a while when another process holds the warehouse.
 
     Raises:
-        WarehouseBusyError: Another process holds it.
+        WarehouseBusyError: It still does after the settings' `wait_seconds`.
+        RecomartError: The warehouse cannot be opened for another reason.
+    """
+
+    def attempt() -> Opened:
+        try:
+            return action()
+        except duckdb.Error as error:
+            raise cannot_open(error, settings.database) from error
+
+    def say_so(state: RetryCallState) -> None:
+        if state.attempt_number == 1 and state.outcome:
+            LOG.warning("%s (waiting up to %g s for it)", state.outcome.exception(), settings.wait_seconds)
+
+    waiting = Retrying(
+        retry=retry_if_exception_type(WarehouseBusyError),
+        stop=stop_after_delay(settings.wait_seconds),
+        wait=wait_fixed(LOOK_AGAIN_SECONDS),
+        before_sleep=say_so,
+        reraise=True,
+    )
+    return waiting(attempt)
+
+
+def connect(settings: Settings, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """Open the warehouse database within the memory and threads of the settings, waiting while another process writes.
+
+    Raises:
+        WarehouseBusyError: Another process holds it, and did so for as long as the settings allow to wait.
         RecomartError: It does not exist (read-only), or is no DuckDB file of this version.
     """
     if read_only and not settings.database.exists():
         raise RecomartError(f"{settings.database}: there is no warehouse yet; make one with `recomart run`")
     settings.warehouse.mkdir(parents=True, exist_ok=True)
-    try:
-        connection = duckdb.connect(
-            str(settings.database),
-            read_only=read_only,
-            config=configuration(settings),
-        )
-    except duckdb.Error as error:
-        raise cannot_open(error, settings.database) from error
+    connection = when_free(
+        settings,
+        lambda: duckdb.connect(str(settings.database), read_only=read_only, config=configuration(settings)),
+    )
     connection.execute("set TimeZone = 'UTC'")
     return connection
 
@@ -145,3 +183,10 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         connection.execute("rollback")
         raise
     connection.execute("commit")
+
+
+def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table, known: str = "") -> None:
+    """Insert rows into a table of schema ml, columns by name; `or ignore` as `known` leaves rows that are there."""
+    connection.register("new_rows", rows)
+    connection.execute(f"insert {known} into ml.{table} by name select * from new_rows")
+    connection.unregister("new_rows")

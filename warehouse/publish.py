@@ -1,19 +1,19 @@
 """The door out: versioned read-only copies of what people look at, and the pointer to the newest."""
 
-import fcntl
 import json
 import os
 import shutil
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import duckdb
 from pydantic import BaseModel, ConfigDict
 
-from warehouse.database import cannot_open, limits
+from warehouse.alone import alone
+from warehouse.database import limits, when_free
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
@@ -28,6 +28,25 @@ WAREHOUSE = "recomart"
 """Catalog that the warehouse is attached as: the name it has when dbt opens it, by which its views refer to tables."""
 
 
+class Query(NamedTuple):
+    """A question to a copy, and the table without which it cannot be asked."""
+
+    table: str
+    text: str
+
+
+# The run that made the lists, not the newest one: a model may have been trained since they were built.
+MADE_BY = "select max(run_id) from rec_top_n"
+
+PROVENANCE = {
+    "run_id": Query("rec_top_n", MADE_BY),
+    "trained_at": Query("eval_model_runs", f"select trained_at from eval_model_runs where run_id = ({MADE_BY})"),
+    "dataset_hash": Query("eval_model_runs", f"select dataset_hash from eval_model_runs where run_id = ({MADE_BY})"),
+    "data_until": Query("audit_feeds", "select max(newest_row_at) from audit_feeds"),
+}
+"""What is asked of a copy to fill the fields of `Published`."""
+
+
 class Published(BaseModel):
     """What the pointer says of the copy that is live."""
 
@@ -39,8 +58,17 @@ class Published(BaseModel):
     published_at: datetime
     """When the pointer moved to it (UTC)."""
 
-    run_id: str | None
+    run_id: str | None = None
     """The model run whose recommendations it holds; None before the first training."""
+
+    trained_at: datetime | None = None
+    """When that model was trained (UTC)."""
+
+    dataset_hash: str | None = None
+    """The version of the data that it was trained on."""
+
+    data_until: datetime | None = None
+    """Time of the newest row of any feed (UTC)."""
 
     rows: dict[str, int]
     """Rows of each table."""
@@ -63,27 +91,9 @@ def publish(settings: Settings, tables: Sequence[str], patience: float = PATIENC
     if not settings.database.exists():
         raise RecomartError(f"{settings.database}: there is no warehouse yet; make one with `recomart run`")
     settings.serving_dir.mkdir(parents=True, exist_ok=True)
-    with _alone(settings.serving_dir, patience):
+    # Each takes unfinished copies for those of one that was killed.
+    with alone(settings.serving_dir / LOCK, "publishing", patience):
         return _publish(settings, tables)
-
-
-@contextmanager
-def _alone(folder: Path, patience: float) -> Iterator[None]:
-    """Keep other publishings out of the folder: each takes unfinished copies for those of one that was killed."""
-    end = time.monotonic() + patience
-    # The lock goes with the process, however that ends.
-    with (folder / LOCK).open("w") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise RecomartError(
-                        f"another publishing into {folder} is going on; wait until it has ended, or stop it"
-                    ) from None
-            time.sleep(0.1)
-        yield
 
 
 def _publish(settings: Settings, tables: Sequence[str]) -> Published:
@@ -92,13 +102,13 @@ def _publish(settings: Settings, tables: Sequence[str]) -> Published:
     copy = settings.serving_dir / f"recomart-{now:%Y%m%dT%H%M%S%fZ}.duckdb"
     unfinished = copy.with_suffix(".duckdb.tmp")
     try:
-        rows, run_id = _write_copy(settings, tables, unfinished)
+        rows, provenance = _write_copy(settings, tables, unfinished)
         _verify(settings, unfinished, rows)
         unfinished.rename(copy)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
-    published = Published(file=copy.name, published_at=now, run_id=run_id, rows=rows)
+    published = Published(file=copy.name, published_at=now, rows=rows, **provenance)
     _move_pointer(settings, published)
     _drop_old_copies(settings, keep=copy)
     return published
@@ -113,11 +123,12 @@ def _drop_unfinished(folder: Path) -> None:
             shutil.rmtree(left)
 
 
-def _write_copy(settings: Settings, tables: Sequence[str], path: Path) -> tuple[dict[str, int], str | None]:
+def _write_copy(settings: Settings, tables: Sequence[str], path: Path) -> tuple[dict[str, int], dict[str, Any]]:
+    """Return the rows of each table, and the fields of `Published` that say what they were made from."""
     path.unlink(missing_ok=True)
     # Not in the warehouse's storage format: looking up one customer's list in that takes three times as long.
     with closing(duckdb.connect(str(path), config=limits(settings))) as connection:
-        _attach_warehouse(connection, settings.database)
+        _attach_warehouse(connection, settings)
         rows = {}
         for table in tables:
             try:
@@ -133,17 +144,17 @@ def _write_copy(settings: Settings, tables: Sequence[str], path: Path) -> tuple[
                 # Few products are looked up at a time: a tenth of the time that reading 200,000 of them takes.
                 connection.execute(f"create index {table}_by_product on {table} (product_id)")
             rows[table] = _count(connection, f"{WAREHOUSE}.marts.{table}")
-        # The run that made the lists, not the newest one: a model may have been trained since they were built.
-        made_by = connection.execute("select max(run_id) from rec_top_n").fetchone() if "rec_top_n" in rows else None
-    return rows, made_by[0] if made_by else None
+        return rows, {field: _one(connection, query) for field, query in PROVENANCE.items() if query.table in rows}
 
 
-def _attach_warehouse(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
-    quoted = str(database).replace("'", "''")
-    try:
-        connection.execute(f"attach '{quoted}' as {WAREHOUSE} (read_only)")
-    except duckdb.Error as error:
-        raise cannot_open(error, database) from error
+def _attach_warehouse(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    quoted = str(settings.database).replace("'", "''")
+    when_free(settings, lambda: connection.execute(f"attach '{quoted}' as {WAREHOUSE} (read_only)"))
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: Query) -> Any:
+    found = connection.execute(query.text).fetchone()
+    return found[0] if found else None
 
 
 def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:

@@ -74,9 +74,12 @@ create table if not exists ml.model_runs (
     run_id varchar primary key, trained_at timestamp not null, dataset_hash varchar not null, as_of timestamp not null,
     config varchar not null, sweeps integer not null, users bigint not null, products bigint not null,
     interactions bigint not null, fit_seconds double not null, artifact_path varchar not null,
-    is_serving boolean not null
+    warm_from varchar, is_serving boolean not null, promoted_at timestamp, held_back_because varchar
 );
 
+create table if not exists ml.gate_results (
+    run_id varchar not null, gate varchar not null, is_passed boolean not null, finding varchar not null
+);
 create table if not exists ml.ranking_metrics (
     run_id varchar not null, as_of_name varchar not null, method varchar not null,
     segment varchar not null, segment_value varchar not null, k integer not null, users bigint not null,

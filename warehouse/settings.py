@@ -32,8 +32,15 @@ class Settings(BaseSettings):
     threads: int = Field(default=2, ge=1)
     """Threads that DuckDB may use."""
 
+    wait_seconds: float = Field(default=60.0, ge=0)
+    """How long to wait while another process holds the warehouse before giving up; dbt waits for a minute, or not at
+    all when this is 0."""
+
     settle_seconds: float = Field(default=1.0, ge=0)
     """Landing files younger than this are looked at again after as long: one that changed is still being written."""
+
+    alert_url: SecretStr | None = None
+    """Web hook that is told, as JSON, of runs that fail and checks that do not pass."""
 
     serving_copies: int = Field(default=3, ge=1)
     """Published copies to keep, the newest included."""
@@ -49,7 +56,11 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """Environment for child processes, so that they work on the same warehouse with the same limits."""
-        own = {f"RECOMART_{name.upper()}": str(value) for name, value in self if value is not None}
+        own = {
+            f"RECOMART_{name.upper()}": value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            for name, value in self
+            if value is not None
+        }
         return {**os.environ, **own}
 
     @property
@@ -86,6 +97,11 @@ class Settings(BaseSettings):
     def train_config(self) -> Path:
         """Settings that trainings go by in place of the defaults, when it is there."""
         return self.warehouse / "train_config.json"
+
+    @property
+    def policy(self) -> Path:
+        """When to train anew and what a new model must reach, in place of the defaults, when it is there."""
+        return self.warehouse / "policy.json"
 
     @property
     def profile(self) -> Path:

@@ -1,13 +1,13 @@
 """Commands about what customers are offered: show it, explain it, publish it, and serve it over HTTP."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from apps.storefront import Offers, Storefront
 from orchestration import console, steps
 from orchestration.cli.options import Json, Warehouse, app, settings_from
-from warehouse.publish import current
+from warehouse.publish import Published, current
 from warehouse.serving import ServingCopy
 
 User = Annotated[str | None, typer.Option(help="A customer's id.")]
@@ -105,7 +105,7 @@ def publish(warehouse: Warehouse = None, as_json: Json = False) -> None:
 
 @app.command()
 def published(warehouse: Warehouse = None, as_json: Json = False) -> None:
-    """Say which copy is live, since when, and from which model."""
+    """Say which copy is live, since when, and from which data and model."""
     _print_published(current(settings_from(warehouse=warehouse)), as_json)
 
 
@@ -125,12 +125,17 @@ def _print_offers(title: str, offers: Offers, as_json: bool) -> None:
         console.print_offers(title, offers)
 
 
-def _print_published(published: Any, as_json: bool) -> None:
+def _print_published(published: Published, as_json: bool) -> None:
     if as_json:
         console.print_json(published)
     else:
-        console.say(
-            f"{published.file} is live since {published.published_at:%Y-%m-%d %H:%M:%S} UTC, "
-            f"with the recommendations of model run {published.run_id or '(none: popularity)'}"
-        )
+        console.say(f"{published.file} is live since {published.published_at:%Y-%m-%d %H:%M:%S} UTC")
+        if published.data_until:
+            console.say(f"data: until {published.data_until:%Y-%m-%d %H:%M:%S} UTC")
+        if published.run_id is None:
+            console.say("model: none; everybody is offered what is popular")
+        else:
+            trained = f" trained {published.trained_at:%Y-%m-%d %H:%M:%S} UTC" if published.trained_at else ""
+            dataset = f" on dataset {published.dataset_hash[:16]}" if published.dataset_hash else ""
+            console.say(f"model: {published.run_id},{trained}{dataset}")
         console.print_table("Tables", [{"table": name, "rows": rows} for name, rows in published.rows.items()])

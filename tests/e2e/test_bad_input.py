@@ -54,7 +54,10 @@ def test_an_explanation_of_a_product_that_does_not_exist(recomart: Recomart, dem
     expect_one_line(done, "unknown product 'x1'")
 
 
-def test_a_warehouse_that_another_process_is_writing(recomart: Recomart, demo_warehouse: Settings) -> None:
+def test_a_warehouse_that_another_process_is_writing(
+    recomart: Recomart, demo_warehouse: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECOMART_WAIT_SECONDS", "0")
     script = (
         "import duckdb, sys, time; connection = duckdb.connect(sys.argv[1]); print('open', flush=True); time.sleep(90)"
     )
@@ -62,7 +65,8 @@ def test_a_warehouse_that_another_process_is_writing(recomart: Recomart, demo_wa
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"open\n"
-        parts = (demo_warehouse.database, f"process {holder.pid}", "is using the warehouse", "try again")
+        who = f"process {holder.pid}"
+        parts = (demo_warehouse.database, who, "running since", "is using the warehouse", "try again")
         for command in ("run", "status", "train", "publish"):
             expect_one_line(recomart(command, "--warehouse", demo_warehouse.warehouse), *parts)
     finally:

@@ -97,7 +97,7 @@ def test_a_publishing_does_not_wait_forever_for_another_process(settings: Settin
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        with pytest.raises(RecomartError, match=r"another publishing into .* is going on"):
+        with pytest.raises(RecomartError, match=r"another publishing in .* is going on"):
             publish(settings, TABLES, patience=0.2)
         assert current(settings) == before
         holder.communicate(b"\n")

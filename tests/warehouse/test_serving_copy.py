@@ -18,8 +18,8 @@ def test_the_figures_are_those_of_the_model_that_made_the_lists(tmp_path: Path, 
     with writer(settings) as connection:
         connection.execute("create schema marts")
         connection.execute("create table marts.rec_top_n as select ?::text as run_id, 'u' as user_id", [made_by])
-        connection.execute("create table marts.eval_model_runs (run_id text, is_serving boolean)")
-        connection.execute("insert into marts.eval_model_runs values ('old', false), ('trained since', true)")
+        connection.execute("create table marts.eval_model_runs (run_id text, trained_at timestamp, dataset_hash text)")
+        connection.execute("insert into marts.eval_model_runs (run_id) values ('old'), ('trained since')")
         for table in ("eval_ranking_metrics", "eval_metric_differences"):
             connection.execute(
                 f"create table marts.{table} as select run_id, 'all' as segment, 'all' as segment_value, "
