@@ -30,6 +30,22 @@ class Candidates:
     n: int
     purchased: Csr
 
+    @classmethod
+    def of(cls, model: Recommender, rows: pa.Table) -> "Candidates":
+        """Score for the customers of `rows`, a dataset's interactions as of now; the model may be older than they are.
+
+        Raises ModelError when the model knows none of their products.
+        """
+        recommender = model.with_histories(rows)
+        bought = model.known(rows.filter(rows["has_purchased"]))
+        users, products = (
+            torch.from_numpy(ids.positions(bought[name]))
+            for ids, name in ((recommender.users, "user_id"), (recommender.products, "product_id"))
+        )
+        shape = (len(recommender.users), len(recommender.products))
+        purchased = Csr.from_pairs(users, products, torch.ones(len(users)), shape)
+        return cls(recommender, recommender.card.config.candidates, purchased.to(recommender.history.values.device))
+
     def blocks(self) -> Iterator[pa.Table]:
         """Yield the table in blocks of customers that fit the config's `block_mib`."""
         model, history, products = self.recommender.model, self.recommender.history, len(self.recommender.products)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
@@ -15,6 +17,7 @@ from models_ml.closed_form import FactorModel
 from models_ml.confidence import Confidence
 from models_ml.errors import ModelError
 from models_ml.identity import IdMap
+from models_ml.interactions import Interactions
 from models_ml.reasons import contributions, strongest_reasons
 from models_ml.screening import Screen
 from models_ml.sparse import Csr
@@ -74,6 +77,22 @@ class Recommender:
         offered = torch.zeros(len(self.products), dtype=torch.bool, device=self.history.values.device)
         offered[self.products.known(product_ids)] = True
         return replace(self, offered=offered)
+
+    def known(self, rows: pa.Table) -> pa.Table:
+        """Return those of `rows` (product_id, ...) whose product the model knows."""
+        return rows.filter(pc.is_in(rows["product_id"].cast(pa.large_string()), value_set=self.products.ids))
+
+    def with_histories(self, rows: pa.Table) -> "Recommender":
+        """Return the same model for the customers and histories of `rows` (user_id, product_id, strength).
+
+        Products that the model does not know count in no history, and customers who dealt with no other are left out.
+        Raises ModelError when nobody is left.
+        """
+        known = self.known(rows)
+        if not known.num_rows:
+            raise ModelError("the model knows none of the products that anybody has dealt with; train anew")
+        histories = Interactions.from_table(known, pa.chunked_array([self.products.ids]))
+        return replace(self, users=histories.users, history=histories.strength.to(self.history.values.device))
 
     def knows(self, user_id: str) -> bool:
         """Whether the customer was in the training rows."""

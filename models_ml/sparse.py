@@ -104,6 +104,12 @@ class Csr:
         entries = torch.arange(len(shift), device=rows.device) + shift
         return Csr(starts.int(), self.columns[entries], self.values[entries], self.n_columns)
 
+    def with_columns(self, position: Tensor, n_columns: int) -> "Csr":
+        """Return the entries in other columns: at `position` (int64, one a column), left out where that is below 0."""
+        columns = position.to(self.columns.device)[self.columns.long()]
+        kept = columns >= 0
+        return Csr.from_pairs(self.row_of_entry[kept], columns[kept], self.values[kept], (self.n_rows, n_columns))
+
     def padded(self) -> tuple[Tensor, Tensor]:
         """Return columns (int64) and values as dense (rows, longest row); padding has column 0 and value 0."""
         lengths = self.lengths.long()

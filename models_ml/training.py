@@ -1,4 +1,4 @@
-"""The one flow of a training run: pick the number of sweeps, report on the last window, train what serves."""
+"""The one flow of a training run: pick the number of sweeps, report on the last window, train what may serve."""
 
 import time
 from dataclasses import dataclass
@@ -13,7 +13,6 @@ from torch import Tensor
 from models_ml.als import fit
 from models_ml.artifact import ModelCard
 from models_ml.baselines import Oracle
-from models_ml.candidates import Candidates
 from models_ml.config import TrainConfig
 from models_ml.dataset import Dataset
 from models_ml.errors import ModelError
@@ -23,23 +22,16 @@ from models_ml.identity import IdMap
 from models_ml.interactions import Interactions
 from models_ml.recommender import Recommender
 from models_ml.selection import OnSweep, Picked, SweepRecord, pick
-from models_ml.sparse import Csr
-
-
-@dataclass(frozen=True)
-class FittedRecommender:
-    """A recommender, the interactions it was fitted to, and how long that took."""
-
-    recommender: Recommender
-    rows: pa.Table
-    fit_seconds: float
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """All that a run leaves; tables, and the blocks of candidates, have the columns of the ml.* tables of that name."""
+    """All that a run leaves; tables have the columns of the ml.* tables of that name."""
 
-    fitted: FittedRecommender
+    recommender: Recommender
+    """The model, fitted to everything as of now."""
+    fit_seconds: float
+    """What fitting it took."""
     sweeps_reason: str
     """How the number of sweeps was chosen."""
     skipped: dict[str, str]
@@ -50,15 +42,9 @@ class TrainingResult:
     evaluation_pairs: pa.Table
     evaluation_products: pa.Table
     evaluation_candidates: pa.Table
-    candidates: Candidates
 
-    @property
-    def recommender(self) -> Recommender:
-        """The model that serves."""
-        return self.fitted.recommender
-
-    def run_row(self, artifact_path: Path, *, is_serving: bool) -> pa.Table:
-        """Return the one row of ml.model_runs."""
+    def run_row(self, artifact_path: Path, held_back_because: str | None) -> pa.Table:
+        """Return the one row of ml.model_runs, of a model that does not serve yet."""
         card = self.recommender.card
         row = {
             "run_id": card.run_id,
@@ -70,9 +56,11 @@ class TrainingResult:
             "users": card.users,
             "products": card.products,
             "interactions": card.interactions,
-            "fit_seconds": self.fitted.fit_seconds,
+            "fit_seconds": self.fit_seconds,
             "artifact_path": str(artifact_path),
-            "is_serving": is_serving,
+            "warm_from": card.warm_from,
+            "is_serving": False,
+            "held_back_because": held_back_because,
         }
         return pa.Table.from_pylist([row])
 
@@ -128,14 +116,16 @@ def train(
         )
         users = model.user_factors(test.seen.to(model.product_factors.device))
         report.add(test, test.rank_factors(users, model.offered_factors, config))
-    fitted = _fit_recommender(dataset, config, picked, run_id, report.overall_metrics, record, warm_from)
+    recommender, fit_seconds = _fit_recommender(
+        dataset, config, picked, run_id, report.overall_metrics, record, warm_from
+    )
     return TrainingResult(
-        fitted=fitted,
+        recommender=recommender,
+        fit_seconds=fit_seconds,
         sweeps_reason=reason,
         skipped=report.skipped,
         sweeps=history,
         **report.tables,
-        candidates=Candidates(fitted.recommender, config.candidates, _purchased(fitted)),
     )
 
 
@@ -147,8 +137,8 @@ def _fit_recommender(
     metrics: list[MetricRow],
     on_sweep: OnSweep,
     warm_from: Recommender | None,
-) -> FittedRecommender:
-    """Fit the model that serves to the interactions as of now."""
+) -> tuple[Recommender, float]:
+    """Fit the model that may serve to the interactions as of now; also the seconds that this took."""
     rows, features = dataset.now, dataset.as_of("now").product_features
     matrix = Interactions.from_table(rows, features["product_id"])
     started = time.perf_counter()
@@ -181,8 +171,7 @@ def _fit_recommender(
         metrics=metrics,
     )
     history = matrix.strength.to(model.product_factors.device)
-    recommender = Recommender(card, matrix.users, matrix.products, history, model)
-    return FittedRecommender(recommender, rows, fit_seconds)
+    return Recommender(card, matrix.users, matrix.products, history, model), fit_seconds
 
 
 def _start(model: Recommender, products: IdMap, config: TrainConfig) -> Tensor:
@@ -195,14 +184,3 @@ def _start(model: Recommender, products: IdMap, config: TrainConfig) -> Tensor:
         )
     position = torch.from_numpy(model.products.find(products.ids)).to(factors.device)
     return torch.where((position >= 0)[:, None], factors[position.clamp(min=0)], 0)
-
-
-def _purchased(fitted: FittedRecommender) -> Csr:
-    """Return the pairs with a purchase, users x products."""
-    bought = fitted.rows.filter(fitted.rows["has_purchased"])
-    users, products = fitted.recommender.users, fitted.recommender.products
-    rows, columns = (
-        torch.from_numpy(ids.positions(bought[name])) for ids, name in ((users, "user_id"), (products, "product_id"))
-    )
-    pairs = Csr.from_pairs(rows, columns, torch.ones(len(rows)), (len(users), len(products)))
-    return pairs.to(fitted.recommender.history.values.device)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from models_ml.config import TrainConfig
+from models_ml.dataset import Dataset
 from models_ml.errors import ModelError, UnknownIdError
 from models_ml.recommender import Recommender
 from models_ml.training import TrainingResult, train
@@ -96,10 +97,10 @@ def test_a_product_that_nothing_is_known_of_is_like_the_popular_ones(recommender
 
 @pytest.mark.parametrize("who", [{"user_id": "u7"}, {"basket": ["p1", "p2", "p5"]}, {"basket": {"p1": 9.0, "p7": 0.1}}])
 def test_the_contributions_of_all_past_products_add_up_to_the_score(
-    recommender: Recommender, trained: TrainingResult, who: dict[str, Any]
+    recommender: Recommender, shop: Dataset, who: dict[str, Any]
 ) -> None:
     past = (
-        {row["product_id"] for row in trained.fitted.rows.to_pylist() if row["user_id"] == "u7"}
+        {row["product_id"] for row in shop.now.to_pylist() if row["user_id"] == "u7"}
         if "user_id" in who
         else set(who["basket"])
     )

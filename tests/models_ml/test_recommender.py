@@ -7,6 +7,8 @@ import pytest
 
 from models_ml.artifact import card_checksum
 from models_ml.basket import Basket
+from models_ml.candidates import Candidates
+from models_ml.dataset import Dataset
 from models_ml.errors import ModelError
 from models_ml.recommender import Recommender
 from models_ml.training import TrainingResult
@@ -20,10 +22,12 @@ def artifact(trained: TrainingResult, tmp_path: Path) -> Path:
     return path
 
 
-def test_a_known_customer_gets_what_the_candidates_say_less_what_was_seen(trained: TrainingResult) -> None:
+def test_a_known_customer_gets_what_the_candidates_say_less_what_was_seen(
+    trained: TrainingResult, shop: Dataset
+) -> None:
     recommender = trained.recommender
-    seen = {row["product_id"] for row in trained.fitted.rows.to_pylist() if row["user_id"] == "u7"}
-    rows = [row for row in trained.candidates.table().to_pylist() if row["user_id"] == "u7"]
+    seen = {row["product_id"] for row in shop.now.to_pylist() if row["user_id"] == "u7"}
+    rows = [row for row in Candidates.of(trained.recommender, shop.now).table().to_pylist() if row["user_id"] == "u7"]
     answer = recommender.recommend(user_id="u7", n=5)
     expected = [row for row in rows if row["product_id"] not in seen][:5]
     assert answer.source == "model"
@@ -34,17 +38,19 @@ def test_a_known_customer_gets_what_the_candidates_say_less_what_was_seen(traine
     assert [item.product_id for item in everything.items] == [row["product_id"] for row in rows[:5]]
 
 
-def test_a_basket_equal_to_a_history_gets_the_same_answer(trained: TrainingResult) -> None:
-    rows = [row for row in trained.fitted.rows.to_pylist() if row["user_id"] == "u3"]
+def test_a_basket_equal_to_a_history_gets_the_same_answer(trained: TrainingResult, shop: Dataset) -> None:
+    rows = [row for row in shop.now.to_pylist() if row["user_id"] == "u3"]
     basket = {row["product_id"]: row["strength"] for row in reversed(rows)}
     assert trained.recommender.recommend(basket=basket) == trained.recommender.recommend(user_id="u3")
 
 
-def test_an_unknown_customer_gets_the_most_popular_products_and_is_told_so(trained: TrainingResult) -> None:
+def test_an_unknown_customer_gets_the_most_popular_products_and_is_told_so(
+    trained: TrainingResult, shop: Dataset
+) -> None:
     assert not trained.recommender.knows("nobody")
     answer = trained.recommender.recommend(user_id="nobody", n=3)
     counts: dict[str, int] = {}
-    for product in trained.fitted.rows["product_id"].to_pylist():
+    for product in shop.now["product_id"].to_pylist():
         counts[product] = counts.get(product, 0) + 1
     best = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:3]
     assert answer.source == "popularity"

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from models_ml.baselines import BASELINES, Oracle
+from models_ml.candidates import Candidates
 from models_ml.config import TrainConfig
 from models_ml.dataset import Dataset
 from models_ml.errors import ModelError
@@ -115,13 +116,13 @@ def test_evaluation_ranks_nothing_that_was_dealt_with_before(trained: TrainingRe
     assert not seen & {(row["user_id"], row["product_id"]) for row in ranked}
 
 
-def test_candidates_rank_every_known_customers_products_with_reasons(trained: TrainingResult) -> None:
-    candidates = trained.candidates.table().to_pylist()
-    assert trained.candidates.table().schema.names == [
+def test_candidates_rank_every_known_customers_products_with_reasons(trained: TrainingResult, shop: Dataset) -> None:
+    candidates = Candidates.of(trained.recommender, shop.now).table().to_pylist()
+    assert Candidates.of(trained.recommender, shop.now).table().schema.names == [
         "run_id", "user_id", "product_id", "rank", "score", "reason_product_id", "reason_share",
     ]  # fmt: skip
     assert len({row["user_id"] for row in candidates}) == 300
-    history = {(row["user_id"], row["product_id"]) for row in trained.fitted.rows.to_pylist()}
+    history = {(row["user_id"], row["product_id"]) for row in shop.now.to_pylist()}
     for one, other in pairwise(candidates):
         assert other["rank"] == 1 if one["user_id"] != other["user_id"] else other["rank"] == one["rank"] + 1
         assert one["user_id"] != other["user_id"] or one["score"] >= other["score"]
@@ -134,9 +135,9 @@ def test_candidates_rank_every_known_customers_products_with_reasons(trained: Tr
 def test_bought_products_take_no_candidates_place_from_new_ones(shop: Dataset, config: TrainConfig) -> None:
     quick = config.model_copy(update={"max_sweeps": 1, "candidates": 10})
     result = train(shop, quick, "run")
-    bought = {(r["user_id"], r["product_id"]) for r in result.fitted.rows.to_pylist() if r["has_purchased"]}
+    bought = {(r["user_id"], r["product_id"]) for r in shop.now.to_pylist() if r["has_purchased"]}
     lists: dict[str, list[str]] = {}
-    for row in result.candidates.table().to_pylist():
+    for row in Candidates.of(result.recommender, shop.now).table().to_pylist():
         lists.setdefault(row["user_id"], []).append(row["product_id"])
     assert len(lists) == 300
     for user, products in lists.items():
@@ -157,11 +158,11 @@ def test_the_order_of_the_rows_does_not_change_a_bit(
 
 
 def test_a_run_describes_itself(trained: TrainingResult, shop: Dataset, config: TrainConfig) -> None:
-    (row,) = trained.run_row(Path("models/run-1"), is_serving=True).to_pylist()
+    (row,) = trained.run_row(Path("models/run-1"), "too bad").to_pylist()
     assert row["run_id"] == "run-1"
     assert TrainConfig.model_validate_json(row["config"]) == config
     assert row["dataset_hash"] == shop.dataset_hash
-    assert row["interactions"] == trained.fitted.rows.num_rows
+    assert row["interactions"] == shop.now.num_rows
     assert trained.recommender.card.metrics == overall(trained)
 
 
@@ -181,11 +182,12 @@ def test_a_shop_too_young_to_evaluate_is_trained_with_the_default(config: TrainC
     assert result.skipped == dict.fromkeys(("validation", "test"), "no interactions before it")
     assert (result.ranking_metrics.num_rows, result.evaluation_candidates.num_rows) == (0, 0)
     assert result.evaluation_pairs.schema.names[:4] == ["run_id", "as_of_name", "user_id", "product_id"]
-    assert result.candidates.table().num_rows == 6
+    assert Candidates.of(result.recommender, only_now(YOUNG).now).table().num_rows == 6
 
 
 def test_one_customer_with_one_product_gets_it_without_a_reason(config: TrainConfig) -> None:
-    (row,) = train(only_now(YOUNG[:1]), config, "run").candidates.table().to_pylist()
+    alone = only_now(YOUNG[:1])
+    (row,) = Candidates.of(train(alone, config, "run").recommender, alone.now).table().to_pylist()
     assert (row["product_id"], row["rank"], row["reason_product_id"], row["reason_share"]) == ("p1", 1, None, None)
 
 
@@ -247,12 +249,11 @@ def test_an_oracle_that_does_not_know_everybody_is_left_out_and_said_so(
     assert set(result.ranking_metrics["method"].to_pylist()) == {"als", *BASELINES}
 
 
-def test_candidates_are_the_same_in_blocks_of_any_size(trained: TrainingResult) -> None:
+def test_candidates_are_the_same_in_blocks_of_any_size(trained: TrainingResult, shop: Dataset) -> None:
     card = trained.recommender.card
     small = card.model_copy(update={"config": card.config.model_copy(update={"block_mib": 1})})
-    candidates = replace(trained.candidates, recommender=replace(trained.recommender, card=small))
-    blocks = list(candidates.blocks())
-    whole = trained.candidates.table()
+    blocks = list(Candidates.of(replace(trained.recommender, card=small), shop.now).blocks())
+    whole = Candidates.of(trained.recommender, shop.now).table()
     assert len(blocks) > 1
     apart = pa.concat_tables(blocks)
     assert apart.drop_columns(["score", "reason_share"]).equals(whole.drop_columns(["score", "reason_share"]))
