@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import pandas as pd
 from pydantic import BaseModel
@@ -19,6 +19,7 @@ from rich.text import Text
 from apps.storefront import Explanation, Offers
 from orchestration.auditing import AuditReport, Quarantine
 from orchestration.dbt import DbtProgress
+from orchestration.model_runs import ModelRun
 from orchestration.rejects import Rejects
 from orchestration.status import FeedStatus
 from orchestration.steps import PipelineListener
@@ -26,6 +27,9 @@ from orchestration.tuning import TuningSummary
 from warehouse.fetching.fetch import FetchProgress, FetchReport
 from warehouse.loading.reports import LoadReport
 from warehouse.loading.reports import Progress as LoadProgress
+
+if TYPE_CHECKING:
+    from models_ml.gates import GateResult
 
 PIPED_WIDTH = 200
 """Columns of output that goes to a file or another program, where nobody's window is the measure."""
@@ -216,6 +220,42 @@ def print_metrics(metrics: pd.DataFrame) -> None:
         out.print("no ranking metrics: there was nothing to evaluate on\n")
     else:
         print_table("How well the top K would have met what customers did next", _records(metrics), columns)
+
+
+def print_gates(gates: "Sequence[GateResult]") -> None:
+    """Print how a new model stood before every gate, and whether it may serve."""
+    print_table(
+        "May it serve?", [{"gate": gate.gate, "passed": gate.is_passed, "finding": gate.finding} for gate in gates]
+    )
+    if held_back := [gate for gate in gates if not gate.is_passed]:
+        say(f"It was held back by {len(held_back)} of {len(gates)} gates; the model before it goes on serving.")
+
+
+def print_models(runs: Sequence[ModelRun]) -> None:
+    """Print the register of models, the newest first."""
+    print_table(
+        "Models",
+        [
+            {
+                "run_id": run.run_id,
+                "as_of": f"{run.as_of:%Y-%m-%d %H:%M}",
+                "data": run.dataset_hash[:12],
+                "start": "warm" if run.warm_from else "cold",
+                "ndcg_at_10": run.ndcg_at_10,
+                "popularity": run.popularity_ndcg_at_10,
+                "state": _state(run),
+            }
+            for run in runs
+        ],
+    )
+
+
+def _state(run: ModelRun) -> str:
+    if run.is_serving:
+        return f"serves since {run.promoted_at:%Y-%m-%d %H:%M}"
+    if run.promoted_at:
+        return f"served from {run.promoted_at:%Y-%m-%d %H:%M}"
+    return f"held back: {run.held_back_because}" if run.held_back_because else "passed, serves from the next scoring"
 
 
 def print_comparison(metrics: pd.DataFrame, differences: pd.DataFrame, *, by_segment: bool) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from models_ml.dataset import LAYOUTS, Dataset
+from models_ml.dataset import LAYOUTS, Dataset, laid_out
 from models_ml.dataset_store import (
     MANIFEST,
     DatasetManifest,
@@ -89,10 +89,23 @@ def read_marts(settings: Settings) -> tuple[Dataset, Provenance]:
     )
 
 
-def _ordered_rows(connection: duckdb.DuckDBPyConnection, settings: Settings, name: str) -> pa.Table:
+def read_interactions(settings: Settings) -> pa.Table:
+    """The interactions as of now, in a dataset's layout.
+
+    Raises:
+        RecomartError: The marts are not built, or the warehouse is in use.
+    """
+    with reader(settings) as connection:
+        rows = _ordered_rows(connection, settings, "interactions", "where as_of_name = 'now'")
+    return laid_out(rows, "interactions")
+
+
+def _ordered_rows(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, name: str, condition: str = ""
+) -> pa.Table:
     columns, keys = ", ".join(LAYOUTS[name].schema.names), ", ".join(LAYOUTS[name].keys)
     try:
-        instants = connection.sql(f"select distinct as_of_name from {MARTS[name]} order by as_of_name").fetchall()
+        instants = connection.sql(f"select distinct as_of_name from {MARTS[name]} {condition} order by 1").fetchall()
         # One instant after the other: sorting all at once takes three times the memory.
         query = f"select {columns} from {MARTS[name]} where as_of_name = ? order by {keys}"
         parts = [connection.execute(query, instant).to_arrow_table() for instant in instants]

@@ -8,6 +8,8 @@ from typing import TypeVar
 from models_ml.config import TrainConfig
 from orchestration.dbt import AFTER_MODEL, BEFORE_MODEL, BUILD, DbtProgress, DbtResult, published_tables, run_dbt
 from orchestration.resources import peak_memory_mib
+from orchestration.retraining import Training, training_due
+from orchestration.scoring import ScoringSummary, score
 from orchestration.training import TrainingSummary, train
 from warehouse.fetching.fetch import FetchProgress, FetchReport, fetch, services
 from warehouse.loading.loader import load
@@ -50,7 +52,12 @@ class PipelineReport:
     fetch: FetchReport
     load: LoadReport
     marts: DbtResult
-    training: TrainingSummary
+    training: TrainingSummary | None
+    """None when the policy asked for none."""
+
+    scoring: ScoringSummary | None
+    """None when no model may serve: everybody is then offered what is popular."""
+
     recommendations: DbtResult
     published: Published
     seconds: dict[str, float] = field(default_factory=dict)
@@ -65,6 +72,23 @@ def build_marts(settings: Settings, on_progress: Callable[[DbtProgress], None] =
     return run_dbt(settings, *BUILD, *BEFORE_MODEL, on_progress=on_progress)
 
 
+def learn(
+    settings: Settings,
+    config: TrainConfig,
+    on_stage: Callable[[str], None] = lambda _: None,
+    *,
+    is_asked: bool | None = None,
+) -> TrainingSummary | None:
+    """Train when the warehouse's policy asks for it, or as `is_asked` says; None when the model stays as it is."""
+    if is_asked is False:
+        return None
+    due = Training("asked for", warm=False) if is_asked else training_due(settings, config)
+    if due is None:
+        return None
+    on_stage(f"training {'from the serving model' if due.warm else 'anew'}: {due.reason}")
+    return train(settings, config, on_stage, warm=due.warm)
+
+
 def build_recommendations(settings: Settings, on_progress: Callable[[DbtProgress], None] = lambda _: None) -> DbtResult:
     """Build and test everything that is made from the model's output."""
     return run_dbt(settings, *BUILD, *AFTER_MODEL, on_progress=on_progress)
@@ -75,8 +99,12 @@ def publish_copy(settings: Settings) -> Published:
     return publish(settings, published_tables(settings))
 
 
-def run_pipeline(settings: Settings, config: TrainConfig, listener: PipelineListener) -> PipelineReport:
+def run_pipeline(
+    settings: Settings, config: TrainConfig, listener: PipelineListener, *, train_anew: bool | None = None
+) -> PipelineReport:
     """Fetch what is declared to come from a web service, load, build, train, score, evaluate and publish.
+
+    Whether it trains the policy decides, unless `train_anew` does.
 
     Raises:
         RecomartError: A step could not be done; what the steps before it did stays.
@@ -99,7 +127,12 @@ def run_pipeline(settings: Settings, config: TrainConfig, listener: PipelineList
         else FetchReport(),
         load=step("load", lambda: load(settings, listener.on_files), describe_load),
         marts=step("build", lambda: build_marts(settings, listener.on_dbt), describe_dbt),
-        training=step("train", lambda: train(settings, config, listener.on_training), describe_training),
+        training=step(
+            "train",
+            lambda: learn(settings, config, listener.on_training, is_asked=train_anew),
+            describe_training,
+        ),
+        scoring=step("score", lambda: score(settings, listener.on_training), describe_scoring),
         recommendations=step("recommend", lambda: build_recommendations(settings, listener.on_dbt), describe_dbt),
         published=step("publish", lambda: publish_copy(settings), lambda published: published.file),
         seconds=seconds,
@@ -137,9 +170,20 @@ def describe_dbt(result: DbtResult) -> str:
     return ", ".join(f"{count:,} {word}" for word, count in counts.items())
 
 
-def describe_training(summary: TrainingSummary) -> str:
-    """One line about a training run."""
+def describe_training(summary: TrainingSummary | None) -> str:
+    """One line about a training run, or about there being none."""
+    if summary is None:
+        return "the policy asks for no new model"
+    held_back = f"; held back: {summary.held_back_because}" if summary.held_back_because else ""
     return (
         f"{summary.interactions:,} interactions of {summary.users:,} customers and {summary.products:,} products, "
-        f"{summary.sweeps} sweeps"
+        f"{summary.sweeps} sweeps{held_back}"
     )
+
+
+def describe_scoring(summary: ScoringSummary | None) -> str:
+    """One line about a scoring."""
+    if summary is None:
+        return "no model may serve yet; everybody is offered what is popular"
+    serves = "serves from now on" if summary.began_to_serve else "goes on serving"
+    return f"{summary.candidates:,} candidates for {summary.customers:,} customers; model {summary.run_id} {serves}"

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from models_ml.config import TrainConfig
-from warehouse.errors import RecomartError
+from orchestration.declared import read_declared
 from warehouse.settings import Settings
 
 
@@ -18,14 +16,7 @@ def train_config(settings: Settings, file: Path | None = None) -> TrainConfig:
     file = file or settings.train_config
     if file == settings.train_config and not file.is_file():
         return TrainConfig()
-    try:
-        return TrainConfig.model_validate_json(file.read_bytes())
-    except OSError as error:
-        raise RecomartError(f"{file} cannot be read: {error.strerror}") from error
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"]) or "the file"
-        raise RecomartError(f"{file}: {where}: {problem['msg']}; every setting: models_ml/config.py") from error
+    return read_declared(TrainConfig, file, "models_ml/config.py")
 
 
 def write_train_config(config: TrainConfig, file: Path) -> None:

@@ -1,4 +1,4 @@
-"""Train on the marts of a warehouse, and write everything that comes of it back."""
+"""Train on the marts of a warehouse, judge what came of it, and write everything back; scoring lets it serve."""
 
 import json
 import time
@@ -7,27 +7,32 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import duckdb
 import pandas as pd
 import pyarrow as pa
 
 from models_ml.config import TrainConfig
 from models_ml.dataset import Dataset
-from models_ml.dataset_store import DatasetManifest, read_dataset, read_manifest, write_dataset
+from models_ml.dataset_store import DatasetManifest, read_dataset, read_manifest, stored_versions, write_dataset
+from models_ml.errors import ModelError
 from orchestration.datasets import find_version, read_marts
+from orchestration.model_runs import model_runs, serving_run
+from orchestration.policy import policy
 from orchestration.status import feed_status
-from warehouse.database import reader, transaction, writer
+from warehouse.database import insert, transaction, writer
 from warehouse.demo.truth import read_tastes
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
+    from models_ml.artifact import ModelCard
+    from models_ml.gates import GateResult
+    from models_ml.head_to_head import HeadToHead
     from models_ml.recommender import Recommender
     from models_ml.selection import SweepRecord
     from models_ml.training import TrainingResult
 
-LATEST_ONLY = ("evaluation_pairs", "evaluation_products", "evaluation_candidates", "candidates")
-"""Tables of schema ml that hold the lists of the newest run alone; its figures are kept for every run."""
+LISTS = ("evaluation_pairs", "evaluation_products", "evaluation_candidates")
+"""Tables of schema ml that hold the lists of the newest run and of the serving one; figures are kept for every run."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,12 @@ class TrainingSummary:
     skipped: dict[str, str]
     """Windows and baselines that were not evaluated, and why."""
 
+    gates: list["GateResult"]
+    """How the model stood before every gate."""
+
+    held_back_because: str | None
+    """The gates that it did not pass; None when it may serve, from the next scoring on."""
+
     metrics: pd.DataFrame
     """Rows of ml.ranking_metrics of this run about all known customers and products."""
 
@@ -53,7 +64,7 @@ class TrainingSummary:
     """Seconds that fitting the serving model took."""
 
     seconds: float
-    """Seconds in all: reading, three fits, evaluation, candidates with reasons, writing."""
+    """Seconds in all: reading, three fits, evaluation, gates, writing."""
 
 
 def train(
@@ -64,13 +75,14 @@ def train(
     dataset: str | None = None,
     warm: bool = False,
 ) -> TrainingSummary:
-    """Train and evaluate; the new model serves from the next publishing on.
+    """Train, evaluate and judge; a model that passes the gates serves from the next scoring on.
 
     `dataset` is the beginning of a dataset version's hash: everything is then learned, measured and written as it was
     from the marts of that time, and the marts of today are not read. Without it a version is made of the marts as they
     are. Either way the run's tables in schema ml all come from the one version that ml.model_runs names.
 
     A `warm` training goes on from the serving model: its product factors, and what it picked on its validation window.
+    A model that fails a gate stays in the register with the reasons, and the one before it goes on serving.
 
     Raises:
         RecomartError: The marts are not built, there is no such version, no model serves to go on from, or the
@@ -78,22 +90,33 @@ def train(
         ModelError: There is nothing to learn from, the version's files are damaged, or training failed.
     """
     # torch takes a second to import, and every command imports this module.
+    from models_ml.gates import judge, reasons
     from models_ml.training import train as train_on
 
     started = time.perf_counter()
-    serving = _serving_model(settings) if warm else None
+    judged_by = policy(settings).gates
+    serving = _serving_model(settings, on_stage)
+    if warm and serving is None:
+        raise RecomartError("no model serves yet to go on from, or it cannot be read; train without --warm")
     rows, manifest = dataset_to_train_on(settings, dataset, on_stage)
     result = train_on(
         rows,
         config,
         f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}",
         oracle=read_tastes(settings.demo_truth_dir),
-        warm_from=serving,
+        warm_from=serving if warm else None,
         on_sweep=lambda sweep: on_stage(_describe(sweep)),
     )
-    on_stage("writing candidates")
-    _write_result(settings, manifest, result)
     card = result.recommender.card
+    on_stage("judging")
+    gates = judge(
+        card,
+        result.metric_differences,
+        judged_by,
+        None if serving is None else serving.card,
+        None if serving is None else _beside(settings, card, rows, serving.card, judged_by.cutoff),
+    )
+    _write_result(settings, manifest, result, gates)
     return TrainingSummary(
         run_id=card.run_id,
         dataset_hash=card.dataset_hash,
@@ -103,8 +126,10 @@ def train(
         sweeps=card.sweeps,
         sweeps_reason=result.sweeps_reason,
         skipped=result.skipped,
+        gates=gates,
+        held_back_because=reasons(gates),
         metrics=pd.DataFrame(card.metrics, columns=result.ranking_metrics.schema.names),
-        fit_seconds=result.fitted.fit_seconds,
+        fit_seconds=result.fit_seconds,
         seconds=time.perf_counter() - started,
     )
 
@@ -125,14 +150,30 @@ def _require_clean_rows(settings: Settings) -> None:
             )
 
 
-def _serving_model(settings: Settings) -> "Recommender":
+def _serving_model(settings: Settings, on_stage: Callable[[str], None]) -> "Recommender | None":
+    """The model that serves; None when there is none, or it cannot be read and so serves nobody."""
     from models_ml.recommender import Recommender
 
-    with reader(settings) as connection:
-        found = connection.execute("select artifact_path from ml.model_runs where is_serving").fetchone()
-    if found is None:
-        raise RecomartError("no model serves yet to go on from; train without --warm first")
-    return Recommender.load(settings.warehouse / found[0])
+    run = serving_run(model_runs(settings))
+    if run is None:
+        return None
+    try:
+        return Recommender.load(settings.warehouse / run.artifact_path)
+    except ModelError as error:
+        on_stage(f"nothing to compare with: {error}")
+        return None
+
+
+def _beside(settings: Settings, new: "ModelCard", rows: Dataset, serving: "ModelCard", k: int) -> "HeadToHead | None":
+    """Both models in the test window of the version that the serving one was trained on; None when that is gone."""
+    from models_ml.evaluation import EvaluationWindow
+    from models_ml.head_to_head import head_to_head
+
+    if serving.dataset_hash not in stored_versions(settings.datasets_dir):
+        return None
+    before = read_dataset(settings.datasets_dir, serving.dataset_hash)
+    window = EvaluationWindow.of_dataset(before, "test", new.config.selection_users)
+    return None if window is None else head_to_head(new, rows, serving, window, k)
 
 
 def dataset_to_train_on(
@@ -162,29 +203,27 @@ def _stored(settings: Settings, prefix: str, on_stage: Callable[[str], None]) ->
     return read_dataset(settings.datasets_dir, dataset_hash), read_manifest(settings.datasets_dir, dataset_hash)
 
 
-def _write_result(settings: Settings, manifest: DatasetManifest, result: "TrainingResult") -> None:
+def _write_result(
+    settings: Settings, manifest: DatasetManifest, result: "TrainingResult", gates: list["GateResult"]
+) -> None:
     """Write the artifact, then the tables in one transaction: a row never names a missing file."""
-    artifact = settings.models_dir / result.recommender.card.run_id
+    from models_ml.gates import reasons
+
+    run_id = result.recommender.card.run_id
+    artifact = settings.models_dir / run_id
     result.recommender.save(artifact)
+    run = result.run_row(artifact.relative_to(settings.warehouse), reasons(gates))
     with writer(settings) as connection, transaction(connection):
-        for table in LATEST_ONLY:
-            connection.execute(f"delete from ml.{table}")
-        connection.execute("update ml.model_runs set is_serving = false where is_serving")
-        _insert(connection, "dataset_versions", _version_row(settings, manifest), known="or ignore")
-        _insert(connection, "model_runs", result.run_row(artifact.relative_to(settings.warehouse), is_serving=True))
-        _insert(connection, "ranking_metrics", result.ranking_metrics)
-        _insert(connection, "metric_differences", result.metric_differences)
-        _insert(connection, "evaluation_pairs", result.evaluation_pairs)
-        _insert(connection, "evaluation_products", result.evaluation_products)
-        _insert(connection, "evaluation_candidates", result.evaluation_candidates)
-        for block in result.candidates.blocks():
-            _insert(connection, "candidates", block)
-
-
-def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table, known: str = "") -> None:
-    connection.register("new_rows", rows)
-    connection.execute(f"insert {known} into ml.{table} by name select * from new_rows")
-    connection.unregister("new_rows")
+        for table in LISTS:
+            connection.execute(
+                f"delete from ml.{table} where run_id not in (select run_id from ml.model_runs where is_serving)"
+            )
+        insert(connection, "dataset_versions", _version_row(settings, manifest), known="or ignore")
+        insert(connection, "model_runs", run)
+        if gates:
+            insert(connection, "gate_results", pa.Table.from_pylist([{"run_id": run_id, **vars(one)} for one in gates]))
+        for table in ("ranking_metrics", "metric_differences", *LISTS):
+            insert(connection, table, getattr(result, table))
 
 
 def _version_row(settings: Settings, manifest: DatasetManifest) -> pa.Table:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import dagster as dg
+from pydantic import Field
 
 from orchestration.assets.common import (
     WAREHOUSE_POOL,
@@ -16,6 +17,7 @@ from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.steps import describe_fetch
 from warehouse.fetching.fetch import fetch
 from warehouse.loading.loader import load
+from warehouse.loading.reloading import parse_days, reload
 from warehouse.sources import COLUMNS
 
 LEDGER = {
@@ -51,13 +53,25 @@ SPECS = [
 ]
 
 
+class LoadAgain(dg.Config):
+    """Files to load again although they are loaded already; none when neither is given."""
+
+    files: str | None = Field(default=None, description="Glob of paths in the landing folder; * also stands for /.")
+    dates: str | None = Field(default=None, description="YYYY-MM-DD, or YYYY-MM-DD..YYYY-MM-DD.")
+
+
 @dg.multi_asset(name="raw_tables", specs=SPECS, pool=WAREHOUSE_POOL)
-def raw_tables(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.MaterializeResult[None]]:
+def raw_tables(
+    context: dg.AssetExecutionContext, config: LoadAgain, warehouse: WarehouseResource
+) -> Iterator[dg.MaterializeResult[None]]:
     """Fetch what is declared to come from a web service, and load every new or changed file of the landing folder."""
     with clear_failures():
         fetched = fetch(warehouse.settings)
         for observation in observe_landing(warehouse.settings):
             context.log_event(observation)
+        if config.files or config.dates:
+            again = reload(warehouse.settings, config.files, parse_days(config.dates) if config.dates else None)
+            context.log.info(f"{again.rows_loaded:,} rows loaded again in {again.seconds:.1f} s")
         report = load(warehouse.settings)
     if fetched.feeds:
         context.log.info(f"fetched {describe_fetch(fetched)}")

@@ -8,6 +8,8 @@ import typer
 
 from orchestration import console, steps
 from orchestration.cli.options import ConfigFile, Json, Warehouse, app, settings_from
+from orchestration.model_runs import model_runs
+from orchestration.scoring import score
 from orchestration.train_config import train_config
 from orchestration.training import train as train_model
 from orchestration.tuning import tune_settings
@@ -30,13 +32,19 @@ def train(
     warehouse: Warehouse = None,
     as_json: Json = False,
 ) -> None:
-    """Train on the feature marts as they are, evaluate, and write candidates; `recomart publish` then shows them."""
+    """Train on the feature marts as they are, evaluate, and judge; a model that passes the gates writes candidates.
+
+    `recomart publish` then shows them. One that does not is listed with the reasons by `recomart models`.
+    """
     settings = settings_from(warehouse=warehouse)
     by = train_config(settings, config)
     with console.StepProgress() as progress:
         progress.on_step("train")
         summary = train_model(settings, by, progress.on_training, dataset=dataset, warm=warm)
         progress.on_step_done("train", steps.describe_training(summary), summary.seconds)
+        progress.on_step("score")
+        scoring = score(settings, progress.on_training)
+        progress.on_step_done("score", steps.describe_scoring(scoring), scoring.seconds if scoring else 0.0)
         progress.on_step("recommend")
         built = steps.build_recommendations(settings, progress.on_dbt)
         progress.on_step_done("recommend", steps.describe_dbt(built), built.seconds)
@@ -44,6 +52,47 @@ def train(
         console.print_json(summary)
     else:
         console.print_metrics(summary.metrics)
+        console.print_gates(summary.gates)
+
+
+@app.command()
+def models(
+    n: Annotated[int, typer.Option("-n", min=1, help="How many, the newest ones.")] = 20,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """List the models: which one serves, which ones did, and which ones were held back, and why."""
+    settings = settings_from(warehouse=warehouse)
+    runs = model_runs(settings)[:n]
+    if as_json:
+        console.print_json({"models": [run.model_dump(mode="json") for run in runs]})
+    elif not runs:
+        console.say(f"there are no models in {settings.warehouse} yet; `recomart train` makes one")
+    else:
+        console.print_models(runs)
+
+
+@app.command()
+def promote(
+    run_id: Annotated[str, typer.Argument(help="The model's run id, or the beginning of it; `recomart models`.")],
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Let a model serve, an older one or one that was held back: score with it, build the lists and publish them."""
+    settings = settings_from(warehouse=warehouse)
+    with console.StepProgress() as progress:
+        progress.on_step("score")
+        scoring = score(settings, progress.on_training, run=run_id)
+        assert scoring is not None
+        progress.on_step_done("score", steps.describe_scoring(scoring), scoring.seconds)
+        progress.on_step("recommend")
+        built = steps.build_recommendations(settings, progress.on_dbt)
+        progress.on_step_done("recommend", steps.describe_dbt(built), built.seconds)
+        published = steps.publish_copy(settings)
+    if as_json:
+        console.print_json({"scoring": scoring, "published": published})
+    else:
+        console.say(f"{published.file} is live with model {published.run_id}")
 
 
 class Segment(StrEnum):

@@ -51,12 +51,18 @@ def demo_data(
 
 @app.command()
 def run(
-    sources: SourcesFile = None, landing: Landing = None, warehouse: Warehouse = None, as_json: Json = False
+    train: Annotated[
+        bool | None, typer.Option("--train/--no-train", help="Train a new model, or none; else the policy decides.")
+    ] = None,
+    sources: SourcesFile = None,
+    landing: Landing = None,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
 ) -> None:
     """Fetch, load, build, train, score, evaluate and publish: the same steps as Dagster's job."""
     settings = settings_from(sources=sources, landing=landing, warehouse=warehouse)
     with console.StepProgress() as progress:
-        report = steps.run_pipeline(settings, train_config(settings), progress)
+        report = steps.run_pipeline(settings, train_config(settings), progress, train_anew=train)
     status_rows = feed_status(settings)
     with ServingCopy(settings) as copy:
         metrics = copy.metrics()

@@ -47,6 +47,8 @@ def settings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory,
         connection.execute(
             "update raw.loaded_files set loaded_at = now() where path = (select min(path) from raw.loaded_files)"
         )
+    # A tenth of the customers is gone on purpose.
+    copy.policy.write_text('{"gates": {"most_customers_lost": 0.5}}')
     recomart.json("train", "--warehouse", copy.warehouse)
     return copy
 

@@ -4,7 +4,7 @@ with runs as (
 
 ),
 
--- The trainer's own numbers: the lists that eval_ranking_metrics is computed from are kept for the newest run only.
+-- The trainer's own numbers: the lists that eval_ranking_metrics is computed from are kept for few runs only.
 metrics as (
 
     select * from {{ source('ml', 'ranking_metrics') }}
@@ -18,6 +18,9 @@ final as (
         runs.run_id,
         runs.trained_at,
         runs.is_serving,
+        runs.promoted_at,
+        runs.held_back_because,
+        runs.warm_from,
         runs.dataset_hash,
         runs.as_of,
         runs.users,

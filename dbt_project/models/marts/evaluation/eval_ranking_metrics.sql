@@ -32,7 +32,9 @@ products as (
 -- Those that the trainer measured the same lists at.
 cut_offs as (
 
-    select distinct metrics.k
+    select distinct
+        metrics.run_id,
+        metrics.k
     from {{ source('ml', 'ranking_metrics') }} as metrics
     inner join (select distinct run_id from candidates) as listed on metrics.run_id = listed.run_id
 
@@ -134,7 +136,7 @@ gains as (
         {{ exact_sum(discount('hits.rank')) }} as gain,
         {{ exact_sum('hits.precision_at_hit') }} as precisions
     from hits
-    inner join cut_offs on hits.rank <= cut_offs.k
+    inner join cut_offs on hits.run_id = cut_offs.run_id and hits.rank <= cut_offs.k
     group by
         hits.run_id, hits.as_of_name, hits.method, hits.segment, hits.segment_value, hits.user_id, cut_offs.k
 
@@ -158,7 +160,7 @@ shown as (
         {{ exact_sum('products.self_information') }} / count(*) as novelty,
         {{ exact_sum('products.is_long_tail') }} / count(*) as long_tail_share
     from candidates
-    inner join cut_offs on candidates.rank <= cut_offs.k
+    inner join cut_offs on candidates.run_id = cut_offs.run_id and candidates.rank <= cut_offs.k
     inner join products
         on candidates.run_id = products.run_id
         and candidates.as_of_name = products.as_of_name
@@ -186,7 +188,7 @@ per_user as (
         coalesce(shown.long_tail_share, 0) as long_tail_share
     from methods
     inner join users on methods.run_id = users.run_id and methods.as_of_name = users.as_of_name
-    cross join cut_offs
+    inner join cut_offs on methods.run_id = cut_offs.run_id
     inner join ideal_gains
         on ideal_gains.hits = case when users.relevant_count < cut_offs.k then users.relevant_count else cut_offs.k end
     left join gains
@@ -269,7 +271,7 @@ covered as (
         cut_offs.k,
         count(*) as product_count
     from best_places
-    inner join cut_offs on best_places.rank <= cut_offs.k
+    inner join cut_offs on best_places.run_id = cut_offs.run_id and best_places.rank <= cut_offs.k
     group by
         best_places.run_id, best_places.as_of_name, best_places.method, best_places.segment, best_places.segment_value,
         cut_offs.k

@@ -1,0 +1,99 @@
+"""Whether the warehouse's policy asks for a new model now, and for which kind."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pydantic import ValidationError
+
+from models_ml.config import TrainConfig
+from models_ml.errors import ModelError
+from orchestration.datasets import read_interactions
+from orchestration.model_runs import ModelRun, model_runs, next_to_serve
+from orchestration.policy import RetrainPolicy, policy
+from warehouse.database import reader
+from warehouse.settings import Settings
+
+PAIRS = """
+    select count(*), count(*) filter (last_interaction_at >= $since), max(as_of)
+    from marts.ml_interactions
+    where as_of_name = 'now'
+"""
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training that the policy asks for."""
+
+    reason: str
+    warm: bool
+    """Whether it starts from the serving model's factors."""
+
+
+def training_due(settings: Settings, config: TrainConfig) -> Training | None:
+    """What the policy asks for, given the marts and the settings as they are; None when the model may stay.
+
+    Raises:
+        RecomartError: The policy is wrong, the marts are not built, or the warehouse is in use.
+    """
+    asked = policy(settings).retrain
+    runs = model_runs(settings)
+    latest = next_to_serve(runs)
+    if not asked.is_automatic:
+        return None
+    if latest is None:
+        return Training("no model serves yet", warm=False)
+    if changed := _changed(latest, config):
+        return Training(f"the settings have changed since the model was trained: {changed}", warm=False)
+    with reader(settings) as connection:
+        found = connection.execute(PAIRS, {"since": latest.as_of}).fetchone()
+    assert found is not None
+    pairs, new, as_of = found
+    age = as_of - latest.as_of if as_of else timedelta(0)
+    since_cold = as_of - _last_cold(runs, latest).as_of if as_of else timedelta(0)
+    warm = since_cold < asked.cold_after_days * DAY
+    reason = _by_the_figures(asked, new, pairs, age) or (_by_its_lists(settings, asked, latest) if new else None)
+    return Training(reason, warm) if reason else None
+
+
+def _changed(latest: ModelRun, config: TrainConfig) -> str:
+    try:
+        return TrainConfig.model_validate_json(latest.config).differences(config)
+    except ValidationError:
+        return "an earlier version trained it"
+
+
+def _by_the_figures(asked: RetrainPolicy, new: int, pairs: int, age: timedelta) -> str | None:
+    if pairs and new / pairs > asked.new_interactions:
+        return f"{new / pairs:.1%} of all pairs are new or changed (policy: {asked.new_interactions:.1%})"
+    if age >= asked.age_days * DAY:
+        return f"the model is {age / DAY:.1f} days of data old (policy: {asked.age_days:g})"
+    return None
+
+
+def _by_its_lists(settings: Settings, asked: RetrainPolicy, latest: ModelRun) -> str | None:
+    # torch takes a second to import, and every command imports this module.
+    from models_ml.forecast import forecast
+    from models_ml.recommender import Recommender
+
+    try:
+        model = Recommender.load(settings.warehouse / latest.artifact_path)
+    except ModelError as error:
+        return str(error)
+    found = forecast(model, read_interactions(settings), policy(settings).gates.cutoff)
+    if found is None or found.users < asked.lift_customers or found.ndcg >= asked.least_lift * found.popularity_ndcg:
+        return None
+    return (
+        f"what {found.users:,} customers newly took since it was trained it foretold with an NDCG@{found.k} of "
+        f"{found.ndcg:.4f}, popularity with {found.popularity_ndcg:.4f} (policy: {asked.least_lift:g} times that)"
+    )
+
+
+def _last_cold(runs: list[ModelRun], latest: ModelRun) -> ModelRun:
+    """The run at the beginning of the chain of trainings that started from one another."""
+    by_id = {run.run_id: run for run in runs}
+    run = latest
+    while run.warm_from is not None and run.warm_from in by_id:
+        run = by_id[run.warm_from]
+    return run

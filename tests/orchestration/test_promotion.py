@@ -1,0 +1,154 @@
+"""Which model serves: new ones that pass the gates, old ones that are called back, and none that is worse."""
+
+import json
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from models_ml.config import TrainConfig
+from orchestration.model_runs import model_runs, next_to_serve, serving_run
+from orchestration.policy import policy
+from orchestration.retraining import training_due
+from orchestration.scoring import score
+from orchestration.steps import PipelineListener, run_pipeline
+from orchestration.training import train
+from warehouse.database import reader, writer
+from warehouse.errors import RecomartError
+from warehouse.publish import current
+from warehouse.settings import Settings
+
+POOR = TrainConfig(factors=1, max_sweeps=1)
+
+
+@pytest.fixture
+def shop(demo_warehouse: Settings, tmp_path: Path) -> Settings:
+    """A copy of the demo shop to change."""
+    shutil.copytree(demo_warehouse.warehouse, tmp_path / "shop")
+    return Settings(warehouse=tmp_path / "shop")
+
+
+def candidates(settings: Settings) -> list[tuple[object, ...]]:
+    with reader(settings) as connection:
+        return connection.execute("from ml.candidates order by all").fetchall()
+
+
+def serving(settings: Settings) -> str | None:
+    run = serving_run(model_runs(settings))
+    return run.run_id if run else None
+
+
+def test_a_run_with_nothing_new_trains_nothing_and_publishes_the_same_lists(shop: Settings) -> None:
+    before, lists = serving(shop), candidates(shop)
+    report = run_pipeline(shop, TrainConfig(), PipelineListener())
+    assert report.training is None
+    assert report.scoring is not None
+    assert (report.scoring.run_id, report.scoring.began_to_serve) == (before, False)
+    assert candidates(shop) == lists
+    assert current(shop).run_id == before
+
+
+def test_a_worse_model_is_held_back_with_the_reasons_and_the_old_one_goes_on(shop: Settings) -> None:
+    before, lists = serving(shop), candidates(shop)
+    summary = train(shop, POOR)
+    assert summary.held_back_because is not None
+    assert "in the serving model's test window" in summary.held_back_because
+    held_back = model_runs(shop)[0]
+    assert (held_back.run_id, held_back.held_back_because) == (summary.run_id, summary.held_back_because)
+    with reader(shop) as connection:
+        gates = connection.execute("select gate, is_passed from ml.gate_results where run_id = ?", [summary.run_id])
+        assert ("beside_serving_model", False) in gates.fetchall()
+    scoring = score(shop)
+    assert scoring is not None
+    assert (scoring.run_id, scoring.began_to_serve) == (before, False)
+    assert candidates(shop) == lists
+
+
+def test_a_model_that_passed_serves_from_the_next_scoring_on_whenever_that_is(shop: Settings) -> None:
+    before = serving(shop)
+    passed = train(shop, TrainConfig(seed=1))
+    assert passed.held_back_because is None
+    # A process that is killed here leaves a model that waits.
+    assert serving(shop) == before
+    assert next_to_serve(model_runs(shop)) == model_runs(shop)[0]
+    assert training_due(shop, TrainConfig()) is None
+    scoring = score(shop)
+    assert scoring is not None
+    assert (scoring.run_id, scoring.began_to_serve) == (passed.run_id, True)
+    assert serving(shop) == passed.run_id
+    assert [run.promoted_at is not None for run in model_runs(shop)] == [True, True]
+
+
+def test_any_model_can_be_called_back_and_stays_until_a_newer_one_passes(shop: Settings) -> None:
+    before, lists = serving(shop), candidates(shop)
+    assert before is not None
+    poor = train(shop, POOR)
+    for run, is_new in ((poor.run_id, True), (before, True), (before, False)):
+        scoring = score(shop, run=run)
+        assert scoring is not None
+        assert (scoring.run_id, scoring.began_to_serve, serving(shop)) == (run, is_new, run)
+    assert candidates(shop) == lists
+    for prefix, message in (("nothing", "no model has a run id"), ("2", "2 models have a run id that begins with '2'")):
+        with pytest.raises(RecomartError, match=message):
+            score(shop, run=prefix)
+
+
+def test_a_damaged_model_cannot_serve_and_does_not_stop_a_new_one(shop: Settings) -> None:
+    (artifact,) = shop.models_dir.iterdir()
+    (artifact / "card.json").write_text("{}")
+    said: list[str] = []
+    summary = train(shop, TrainConfig(), said.append)
+    assert any("nothing to compare with" in message for message in said)
+    assert summary.held_back_because is None
+    assert {gate.gate for gate in summary.gates} == {
+        "beside_popularity",
+        "beside_recent_popularity",
+        "beside_item_item",
+    }
+
+
+def older(settings: Settings, days: int) -> None:
+    """Make the serving model older than it is."""
+    with writer(settings) as connection:
+        connection.execute(f"update ml.model_runs set as_of = as_of - interval {days} day")
+
+
+def test_the_policy_asks_for_a_model_by_its_age_and_by_what_is_new(shop: Settings) -> None:
+    assert training_due(shop, TrainConfig()) is None
+    shop.policy.write_text(json.dumps({"retrain": {"new_interactions": 1, "least_lift": 0}}))
+    older(shop, 6)
+    assert training_due(shop, TrainConfig()) is None
+    older(shop, 1)
+    due = training_due(shop, TrainConfig())
+    assert due is not None
+    assert (due.reason, due.warm) == ("the model is 7.0 days of data old (policy: 7)", False)
+    shop.policy.write_text(json.dumps({"retrain": {"cold_after_days": 30}}))
+    due = training_due(shop, TrainConfig())
+    assert due is not None
+    assert due.warm
+    assert "of all pairs are new or changed (policy: 1.0%)" in due.reason
+    shop.policy.write_text(json.dumps({"retrain": {"is_automatic": False}}))
+    assert training_due(shop, TrainConfig()) is None
+
+
+def test_other_settings_ask_for_a_model_that_starts_from_nothing(shop: Settings) -> None:
+    due = training_due(shop, TrainConfig(factors=32))
+    assert due is not None
+    assert "factors 256 there, 32 now" in due.reason
+    assert not due.warm
+    assert training_due(shop, TrainConfig(cutoffs=(5, 10))) is None
+
+
+def test_without_a_model_the_policy_asks_for_one(shop: Settings) -> None:
+    with duckdb.connect(str(shop.database)) as connection:
+        connection.execute("delete from ml.model_runs")
+    due = training_due(shop, TrainConfig())
+    assert due is not None
+    assert (due.reason, due.warm) == ("no model serves yet", False)
+
+
+def test_a_policy_that_means_nothing_is_named(shop: Settings) -> None:
+    shop.policy.write_text('{"gates": {"most_los": 1}}')
+    with pytest.raises(RecomartError, match=r"policy.json: gates.most_los: .*; every setting: docs/operations.md"):
+        policy(shop)
