@@ -1,25 +1,24 @@
-"""What Dagster loads: the graph from landing files to the published copy, and the job that makes all of it."""
+"""What Dagster loads: the graph from landing files to the published copy, its jobs, and what starts them."""
 
 import dagster as dg
 from dagster_dbt import DbtCliResource
 
+from orchestration.alerts import tell_of_failed_checks, tell_of_failed_runs
 from orchestration.assets.landing import LANDING_SPECS
 from orchestration.assets.model import model
 from orchestration.assets.raw import raw_tables
 from orchestration.assets.serving import published_copy
 from orchestration.assets.transformed import marts, recommendations
 from orchestration.assets.warehouse_resource import WarehouseResource
+from orchestration.automation import landing_files, nightly
 from orchestration.dbt import PROJECT_DIR, dbt_executable
-
-everything = dg.define_asset_job(
-    "everything",
-    selection=dg.AssetSelection.all(),
-    description="Fetch, load, build, train, score, evaluate and publish: the same steps as `recomart run`.",
-)
+from orchestration.jobs import JOBS
 
 defs = dg.Definitions(
     assets=[*LANDING_SPECS, raw_tables, marts, model, recommendations, published_copy],
-    jobs=[everything],
+    jobs=JOBS,
+    sensors=[landing_files, tell_of_failed_runs, tell_of_failed_checks],
+    schedules=[nightly],
     resources={
         "warehouse": WarehouseResource(),
         "dbt": DbtCliResource(

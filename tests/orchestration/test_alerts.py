@@ -1,0 +1,123 @@
+"""A failed run and a failed check are told to a real web hook; all that goes well is not."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import dagster as dg
+import pytest
+from pydantic import SecretStr
+
+from orchestration.alerts import alert, send
+from warehouse.settings import Settings
+
+
+class Hook:
+    """A web hook that remembers what it was told."""
+
+    def __init__(self, status: int) -> None:
+        told: list[dict[str, Any]] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(status)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self.told = told
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/secret"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        """Answer nobody any more."""
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    """A web hook that takes what it is told."""
+    hook = Hook(200)
+    yield hook
+    hook.close()
+
+
+@dg.asset
+def lists() -> None:
+    """Succeeds."""
+
+
+@dg.asset
+def broken() -> None:
+    """Fails."""
+    raise dg.Failure("the disk is full")
+
+
+@dg.asset_check(asset=lists)
+def nobody_is_left_out() -> dg.AssetCheckResult:
+    """Warns."""
+    return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN, description="3 customers have none")
+
+
+@dg.asset_check(asset=lists)
+def lists_are_lists() -> dg.AssetCheckResult:
+    """Passes."""
+    return dg.AssetCheckResult(passed=True)
+
+
+def told_of(instance: dg.DagsterInstance, assets: list[Any], checks: list[Any]) -> dict[str, Any] | None:
+    """Return what there is to tell of a run over the assets."""
+    defs = dg.Definitions(assets=assets, asset_checks=checks, jobs=[dg.define_asset_job("all", "*")])
+    result = defs.resolve_job_def("all").execute_in_process(instance=instance, raise_on_error=False)
+    kind = dg.DagsterEventType.RUN_SUCCESS if result.success else dg.DagsterEventType.RUN_FAILURE
+    (event,) = [event for event in result.all_events if event.event_type == kind]
+    run = instance.get_run_by_id(result.run_id)
+    assert run is not None
+    context = dg.build_run_status_sensor_context("tell", event, instance, run)
+    return alert(context)
+
+
+def test_all_that_goes_well_is_not_told() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert told_of(instance, [lists], [lists_are_lists]) is None
+
+
+def test_checks_that_did_not_pass_are_told(hook: Hook) -> None:
+    settings = Settings(alert_url=SecretStr(hook.url))
+    with dg.DagsterInstance.ephemeral() as instance:
+        told = told_of(instance, [lists], [lists_are_lists, nobody_is_left_out])
+    assert told is not None
+    assert send(settings, told) == "told to the web hook"
+    assert hook.told == [told]
+    assert (told["job"], told["status"], told["message"]) == ("all", "SUCCESS", "1 checks did not pass")
+    assert told["checks"] == [
+        {
+            "asset": "lists",
+            "check": "nobody_is_left_out",
+            "severity": "WARN",
+            "description": "3 customers have none",
+        }
+    ]
+
+
+def test_a_run_that_failed_is_told(hook: Hook) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        told = told_of(instance, [broken], [])
+    assert told is not None
+    send(Settings(alert_url=SecretStr(hook.url)), told)
+    assert (hook.told[0]["status"], hook.told[0]["checks"]) == ("FAILURE", [])
+
+
+def test_a_hook_that_does_not_take_it_is_said_without_its_address() -> None:
+    refusing = Hook(500)
+    said = send(Settings(alert_url=SecretStr(refusing.url)), {})
+    refusing.close()
+    assert said == "the web hook did not take it: HTTPError"
+    assert send(Settings(alert_url=SecretStr(refusing.url)), {}) == "the web hook did not take it: ConnectionError"
+    assert "not told to anybody" in send(Settings(), {})

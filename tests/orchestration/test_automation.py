@@ -1,0 +1,99 @@
+"""Files that land start one run, and never two."""
+
+import os
+import time
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from orchestration.automation import landed_after, landing_files
+from orchestration.jobs import everything
+from warehouse.settings import Settings
+
+EVENT = '{"user_id": "u", "product_id": "p", "event_type": "view", "timestamp": "2026-01-01T00:00:00Z"}\n'
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """An empty shop, which the environment names."""
+    monkeypatch.setenv("RECOMART_WAREHOUSE", str(tmp_path))
+    monkeypatch.setenv("RECOMART_SETTLE_SECONDS", "0")
+    (tmp_path / "landing" / "clickstream").mkdir(parents=True)
+    return Settings()
+
+
+def land(settings: Settings, name: str) -> Path:
+    file = settings.landing_dir / "clickstream" / name
+    file.write_text(EVENT)
+    return file
+
+
+def look(instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult | dg.SkipReason:
+    result = landing_files(dg.build_sensor_context(instance=instance, cursor=cursor))
+    assert isinstance(result, dg.SensorResult | dg.SkipReason)
+    return result
+
+
+def requested(result: dg.SensorResult | dg.SkipReason) -> list[dict[str, str]]:
+    """Return the tags of the runs that are asked for, without Dagster's own."""
+    assert isinstance(result, dg.SensorResult)
+    return [
+        {name: tag for name, tag in request.tags.items() if "recomart" in name} for request in result.run_requests or []
+    ]
+
+
+def test_files_that_land_together_start_one_run_and_none_when_nothing_is_new(settings: Settings) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert isinstance(look(instance, None), dg.SkipReason)
+        land(settings, "a.jsonl")
+        land(settings, "b.jsonl")
+        first = look(instance, None)
+        assert requested(first) == [{"recomart/new_files": "2", "recomart/newest_file": "clickstream/b.jsonl"}]
+        assert isinstance(first, dg.SensorResult)
+        assert isinstance(look(instance, first.cursor), dg.SkipReason)
+        time.sleep(0.01)
+        land(settings, "a.jsonl")
+        again = look(instance, first.cursor)
+        assert requested(again) == [{"recomart/new_files": "1", "recomart/newest_file": "clickstream/a.jsonl"}]
+
+
+def test_while_a_run_is_on_new_files_wait(settings: Settings) -> None:
+    land(settings, "a.jsonl")
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = instance.create_run_for_job(
+            dg.Definitions(jobs=[noop]).resolve_job_def("noop"), status=dg.DagsterRunStatus.STARTED
+        )
+        waiting = look(instance, None)
+        assert isinstance(waiting, dg.SkipReason)
+        assert "1 files are new or changed and wait" in (waiting.skip_message or "")
+        instance.report_run_canceled(run)
+        assert len(requested(look(instance, None))) == 1
+
+
+def test_a_file_that_is_being_written_is_left_for_another_look(settings: Settings) -> None:
+    land(settings, "a.jsonl")
+    land(settings, "b.jsonl.part")
+    slow = settings.model_copy(update={"settle_seconds": 60})
+    assert landed_after(slow, 0) == []
+    assert [file.path for file in landed_after(settings, 0)] == ["clickstream/a.jsonl"]
+
+
+def test_a_file_with_an_old_time_is_new_when_it_lands(settings: Settings) -> None:
+    before = time.time_ns() - 1
+    os.utime(land(settings, "a.jsonl"), (0, 0))
+    assert [file.path for file in landed_after(settings, before)] == ["clickstream/a.jsonl"]
+
+
+def test_a_landing_folder_that_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECOMART_WAREHOUSE", str(tmp_path / "none"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        skipped = look(instance, None)
+    assert isinstance(skipped, dg.SkipReason)
+    assert "no such landing folder" in (skipped.skip_message or "")
+    assert everything.name == "everything"
+
+
+@dg.job
+def noop() -> None:
+    """Does nothing."""
