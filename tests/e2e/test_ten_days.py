@@ -77,11 +77,12 @@ class UnattendedShop:
             time.sleep(1)
         raise AssertionError(f"run {number} has not ended: {self.instance.get_runs()}")
 
-    def poison(self) -> bytes:
-        """Return clicks of all past days, each on somebody else's product, as a broken exporter might send them."""
+    def poison(self, day: str) -> bytes:
+        """Return clicks of all days before, each on somebody else's product, as a broken exporter might send them."""
         chance = random.Random(5)
         events: list[dict[str, Any]] = []
-        for file in self.settings.landing_dir.glob("clickstream/*.gz"):
+        past = (file for file, its_day in self.files.items() if its_day < day and file.suffix == ".gz")
+        for file in past:
             for line in gzip.decompress(file.read_bytes()).decode(errors="replace").splitlines():
                 try:
                     events.append(json.loads(line))
@@ -122,7 +123,7 @@ def test_a_shop_that_nobody_looks_after(shop: UnattendedShop) -> None:
     published: list[Published] = [current(shop.settings)]
     runs: list[ModelRun] = []
     for number, day in enumerate(shop.days[FIRST_DAYS:], start=1):
-        poison = shop.poison() if number == POISONED_DAY else None
+        poison = shop.poison(day) if number == POISONED_DAY else None
         shop.deliver([day])
         if number == BROKEN_DAY:
             shop.land(f"clickstream/{day}-late.jsonl.gz", b"this was never a gzip file")
