@@ -101,8 +101,12 @@ def shop(tmp_path: Path) -> Iterator[UnattendedShop]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     dagster = subprocess.Popen(
-        [str(Path(sys.executable).with_name("dagster")), "dev", "--host", "127.0.0.1", "--port", str(port)],
-        cwd=PROJECT_ROOT,
+        [
+            *(str(Path(sys.executable).with_name("dagster")), "dev", "--module-name", "orchestration.definitions"),
+            *("--host", "127.0.0.1", "--port", str(port)),
+        ],
+        # In the project's folder Dagster would take the home that the project's .env names.
+        cwd=tmp_path,
         env={**os.environ, **shop.environment},
         stdout=(tmp_path / "dagster.log").open("wb"),
         stderr=subprocess.STDOUT,
