@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -33,10 +32,8 @@ from models_ml.device import torch_device
 from models_ml.errors import ModelError
 from models_ml.facts import ProductFacts
 from models_ml.linalg import gramian, row_blocks
-from models_ml.parallel import on_one_core_each
+from models_ml.parallel import Cores
 from models_ml.sparse import Csr
-
-T = TypeVar("T")
 
 COLLAPSED_SCORE = 1e-4
 """Mean score of the observed pairs (target 1) at which factors that still shrink have been regularized away."""
@@ -45,7 +42,7 @@ DIVERGED_LOSS = 1.01
 """Solving either side beats leaving it all zero, which has loss 1; above this, numbers have lost their meaning."""
 
 CACHED_CELLS = 2**20
-"""Numbers of the fixed side's factors that a block's entries refer to, on the CPU: each of the six passes over a block
+"""Numbers of the fixed side's factors that a block's entries refer to, on the CPU: each of the four passes over a block
 then finds them in the cache, where with blocks of any size a sweep takes twice as long."""
 
 
@@ -72,79 +69,69 @@ class Side:
         regularization: float,
         block_rows: int,
         block_entries: int,
+        cores: Cores,
     ) -> None:
         """Take the rows' `confidence`, how many of its `columns` are not empty, and the objective's w and r."""
+        self.cores = cores
         self.confidence = confidence
         self.unobserved = unobserved
         self.penalty = regularization * (confidence.row_sums() + unobserved * columns)
         self.bounds = confidence.block_bounds(block_rows, block_entries)
 
-    def each_block(self, work: Callable[[tuple[slice, Tensor]], T]) -> list[T]:
-        """Return what `work` makes of each block's rows and their confidences, a torch CSR tensor."""
-        blocks = (
-            (slice(start, stop), self.confidence.slice_rows(start, stop).as_torch())
-            for start, stop in pairwise(self.bounds)
-        )
-        return on_one_core_each(work, blocks) if self.penalty.device.type == "cpu" else list(map(work, blocks))
-
     def solve(
         self, factors: Tensor, fixed: Tensor, eigenvalues: Tensor, steps: int, pull: Tensor | None = None
-    ) -> None:
+    ) -> tuple[float, float]:
         """Improve `factors` (rows x factors) in place, given `fixed` with a diagonal Gramian of `eigenvalues`.
 
-        `pull` (rows x factors) is added to the right-hand side of every row's normal equations.
+        `pull` (rows x factors) is added to the right-hand side of every row's normal equations. Returns the observed
+        pairs' confidence-weighted squared error and mean score.
         """
 
-        def solve_block(block: tuple[slice, Tensor]) -> None:
-            rows, confidence = block
+        def solve_block(block: tuple[int, int]) -> tuple[float, float]:
+            rows, confidence = slice(*block), self.confidence.slice_rows(*block).as_torch()
             diagonal = self.unobserved * eigenvalues + self.penalty[rows, None]
             towards = None if pull is None else pull[rows]
-            conjugate_gradient(factors[rows], fixed, confidence, diagonal, steps, towards)
-
-        self.each_block(solve_block)
-
-    def squared_error(self, factors: Tensor, fixed: Tensor) -> tuple[float, float]:
-        """Return the observed pairs' confidence-weighted squared error and mean score."""
-
-        def sums(block: tuple[slice, Tensor]) -> tuple[float, float]:
-            rows, confidence = block
-            scores = _pair_scores(confidence, factors[rows], fixed).values()
+            missing = conjugate_gradient(factors[rows], fixed, confidence, diagonal, steps, towards)
             weight = confidence.values()
-            error = float((weight * (1 - scores).square()).sum(dtype=torch.float64))
-            return error, float((weight * scores).sum(dtype=torch.float64))
+            error = float((missing.square() / weight).sum(dtype=torch.float64))
+            return error, float((weight - missing).sum(dtype=torch.float64))
 
-        errors, scores = zip(*self.each_block(sums), strict=True)
+        errors, scores = zip(*self.cores.each(solve_block, pairwise(self.bounds)), strict=True)
         return sum(errors), sum(scores) / float(self.confidence.values.sum(dtype=torch.float64))
 
 
 def conjugate_gradient(
     factors: Tensor, fixed: Tensor, confidence: Tensor, diagonal: Tensor, steps: int, pull: Tensor | None = None
-) -> None:
+) -> Tensor:
     """Solve (F'CF + diagonal) x = F'C1 + pull for every row of `factors` at once, from its present value, in place.
 
     F is `fixed` (columns x factors), C the row's `confidence` (a torch CSR tensor, rows x columns), `diagonal` (rows x
-    factors) also the preconditioner.
+    factors) also the preconditioner. Returns C(1 - Fx): float32 of shape (entries), what every observed pair's score
+    misses of its target, times its confidence.
     """
     scores = _pair_scores(confidence, factors, fixed)
-    scores.values().neg_().add_(1).mul_(confidence.values())
+    missing = scores.values().neg_().add_(1).mul_(confidence.values()).clone()
     residual = (scores @ fixed).sub_(factors * diagonal)
     if pull is not None:
         residual.add_(pull)
     scaled = residual / diagonal
     direction = scaled.clone()
     energy = (residual * scaled).sum(1)
+    entries = confidence.crow_indices().diff()
     for step in range(steps):
         _pair_scores(confidence, direction, fixed, out=scores)
         scores.values().mul_(confidence.values())
         image = (scores @ fixed).addcmul_(direction, diagonal)
-        length = (energy / (direction * image).sum(1).clamp_(min=torch.finfo(torch.float32).tiny))[:, None]
-        factors.addcmul_(direction, length)
+        length = energy / (direction * image).sum(1).clamp_(min=torch.finfo(torch.float32).tiny)
+        missing.addcmul_(scores.values(), length.repeat_interleave(entries), value=-1)
+        factors.addcmul_(direction, length[:, None])
         if step + 1 < steps:
-            residual.addcmul_(image, length, value=-1)
+            residual.addcmul_(image, length[:, None], value=-1)
             torch.div(residual, diagonal, out=scaled)
             previous, energy = energy, (residual * scaled).sum(1)
             ratio = energy / previous.clamp_(min=torch.finfo(torch.float32).tiny)
             direction.mul_(ratio[:, None]).add_(scaled)
+    return missing
 
 
 def _pair_scores(pattern: Tensor, factors: Tensor, fixed: Tensor, out: Tensor | None = None) -> Tensor:
@@ -179,7 +166,8 @@ class AlsTrainer:
         self.regularization = here.regularization / (1 + here.unobserved_weight)
         self.block_rows = config.block_rows(config.factors)
         in_cache = CACHED_CELLS // config.factors if self.device.type == "cpu" else by_user.n_entries
-        blocks = (self.block_rows, in_cache)
+        self.cores = Cores(self.device)
+        blocks = (self.block_rows, in_cache, self.cores)
         self.user_side = Side(by_user, products, self.unobserved, self.regularization, *blocks)
         self.product_side = Side(by_product, users, self.unobserved, self.regularization, *blocks)
         self.prior = ContentPrior.of(self.facts.content, by_product.lengths.float(), config)
@@ -189,7 +177,8 @@ class AlsTrainer:
         self.sweeps = 0
         self.observed_score = 0.0
         self.lean_penalty = 0.0
-        self._improve_users()
+        with self.cores:
+            self._improve_users()
 
     def sweep(self) -> SweepReport:
         """Improve the product factors, then the customer factors.
@@ -197,11 +186,11 @@ class AlsTrainer:
         Raises ModelError when the factors are no longer finite, or have collapsed to zero.
         """
         started = time.perf_counter()
-        eigenvalues = self._rotate(self.user_factors)
-        self._improve_products(eigenvalues)
-        eigenvalues = self._improve_users()
-        self.sweeps += 1
-        report = self._report(eigenvalues, started)
+        with self.cores:
+            self._improve_products(self._rotate(self.user_factors))
+            eigenvalues, error, score = self._improve_users()
+            self.sweeps += 1
+            report = self._report(eigenvalues, error, score, started)
         _check(report, self.observed_score, self.config)
         self.observed_score = report.observed_score
         return report
@@ -249,26 +238,30 @@ class AlsTrainer:
             # What the penalty for straying from the content differs by from that for being long.
             self.lean_penalty = float((pull * (expected - 2 * self.product_factors)).sum(dtype=torch.float64))
 
-    def _improve_users(self) -> Tensor:
+    def _improve_users(self) -> tuple[Tensor, float, float]:
+        """Return the products' Gramian's diagonal, and the squared error and mean score of the observed pairs."""
         eigenvalues = self._rotate(self.product_factors)
-        self.user_side.solve(self.user_factors, self.product_factors, eigenvalues, self.config.cg_steps)
-        return eigenvalues
+        return eigenvalues, *self.user_side.solve(
+            self.user_factors, self.product_factors, eigenvalues, self.config.cg_steps
+        )
 
     def _rotate(self, fixed: Tensor) -> Tensor:
-        matrix = gramian(fixed, self.block_rows)
+        matrix = gramian(fixed, self.block_rows, self.cores.each)
         if not torch.isfinite(matrix).all():
             raise _diverged(self.sweeps + 1, "factors are not finite", self.config)
-        # Its many short steps are what torch's threads wait longest for.
-        ((eigenvalues, basis),) = on_one_core_each(torch.linalg.eigh, [matrix])
+        eigenvalues, basis = torch.linalg.eigh(matrix)
         basis = basis.float()
-        for factors in (self.user_factors, self.product_factors):
-            for start, stop in row_blocks(len(factors), self.block_rows):
-                factors[start:stop] = factors[start:stop] @ basis
+
+        def rotate(block: tuple[Tensor, int, int]) -> None:
+            factors, start, stop = block
+            factors[start:stop] = factors[start:stop] @ basis
+
+        sides = (self.user_factors, self.product_factors)
+        self.cores.each(rotate, ((side, *rows) for side in sides for rows in row_blocks(len(side), self.block_rows)))
         diagonal: Tensor = eigenvalues.clamp(min=0).float()
         return diagonal
 
-    def _report(self, eigenvalues: Tensor, started: float) -> SweepReport:
-        error, score = self.user_side.squared_error(self.user_factors, self.product_factors)
+    def _report(self, eigenvalues: Tensor, error: float, score: float, started: float) -> SweepReport:
         all_pairs = float((self.user_factors.square().sum(0, dtype=torch.float64) * eigenvalues).sum())
         penalties = sum(
             float((side.penalty * factors.square().sum(1)).sum(dtype=torch.float64))

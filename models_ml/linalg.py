@@ -1,6 +1,6 @@
 """Small helpers over blocks of rows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -15,12 +15,19 @@ def row_blocks(rows: int, block_rows: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + block_rows, rows)
 
 
-def gramian(factors: Tensor, block_rows: int) -> Tensor:
-    """Return factors' factors in float64, shape (columns, columns), adding the blocks in float64."""
+def gramian(factors: Tensor, block_rows: int, each: Callable[..., Iterable[Tensor]] = map) -> Tensor:
+    """Return factors' factors in float64, shape (columns, columns), adding the blocks in float64.
+
+    `each` makes the blocks' products, in their order.
+    """
     total = torch.zeros((factors.shape[1],) * 2, dtype=torch.float64, device=factors.device)
-    for start, stop in row_blocks(len(factors), block_rows):
-        block = factors[start:stop]
-        total += (block.T @ block).double()
+
+    def product(rows: tuple[int, int]) -> Tensor:
+        block = factors[slice(*rows)]
+        return block.T @ block
+
+    for part in each(product, row_blocks(len(factors), block_rows)):
+        total += part.double()
     return total
 
 

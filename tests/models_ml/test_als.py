@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from torch import Tensor
 
 from models_ml.als import AlsTrainer, SweepReport, conjugate_gradient, fit
 from models_ml.closed_form import FactorModel
@@ -185,8 +186,12 @@ def test_tiny_shops_train(shape: tuple[int, int], config: TrainConfig) -> None:
 
 
 def test_a_loss_above_that_of_zero_factors_is_reported(strength: Csr, config: TrainConfig) -> None:
+    def stray(factors: Tensor, *_: object) -> tuple[float, float]:
+        factors.fill_(1e3)
+        return 0.0, 1.0
+
     trainer = AlsTrainer(strength, config)
-    trainer.user_side.solve = lambda factors, *_: factors.fill_(1e3)  # type: ignore[method-assign]
+    trainer.user_side.solve = stray  # type: ignore[method-assign]
     with pytest.raises(ModelError, match=r"diverged in sweep 1 \(loss .*, where all-zero factors have 1"):
         trainer.sweep()
 
