@@ -37,7 +37,7 @@ def judge(
     gates = [*_beside_baselines(differences, policy.cutoff)]
     if serving is None:
         return gates
-    return [*gates, _beside_serving(beside, policy), *_reach(card, serving, policy)]
+    return [*gates, *_beside_serving(beside, policy), *_reach(card, serving, policy)]
 
 
 def reasons(gates: list[GateResult]) -> str | None:
@@ -60,15 +60,23 @@ def _beside_baselines(differences: pa.Table, k: int) -> Iterator[GateResult]:
         )
 
 
-def _beside_serving(beside: HeadToHead | None, policy: GatePolicy) -> GateResult:
+def _beside_serving(beside: HeadToHead | None, policy: GatePolicy) -> Iterator[GateResult]:
     if beside is None:
-        return GateResult("beside_serving_model", True, "nobody was left to measure the serving model on")
-    return GateResult(
+        yield GateResult("beside_serving_model", True, "nobody was left to measure the serving model on")
+        return
+    yield GateResult(
         "beside_serving_model",
         beside.upper_bound >= -policy.most_loss * beside.serving_ndcg,
         f"NDCG@{beside.k} in the serving model's test window is {beside.new_ndcg:.4f}, the serving model's is "
         f"{beside.serving_ndcg:.4f} ({beside.lower_bound:+.4f} to {beside.upper_bound:+.4f})",
     )
+    if beside.users >= policy.believed_customers:
+        possible = max(0.0, -beside.lower_bound) / beside.serving_ndcg if beside.serving_ndcg else 0.0
+        yield GateResult(
+            "possible_loss",
+            possible <= policy.most_possible_loss,
+            f"in the serving model's test window its NDCG@{beside.k} is possibly {possible:.1%} below that one's",
+        )
 
 
 def _reach(card: ModelCard, serving: ModelCard, policy: GatePolicy) -> Iterator[GateResult]:

@@ -1,4 +1,4 @@
-"""A new model beside the serving one, on ground that neither has seen."""
+"""A new model beside the serving one, on ground that both are kept from seeing."""
 
 from dataclasses import dataclass
 
@@ -33,34 +33,46 @@ class HeadToHead:
     upper_bound: float
 
 
-def head_to_head(new: ModelCard, dataset: Dataset, serving: ModelCard, window: EvaluationWindow, k: int) -> HeadToHead:
-    """Measure both in `window`, the test window of the data that the *serving* model was trained on.
+@dataclass(frozen=True)
+class Contender:
+    """A model, and what it was trained on."""
 
-    Of each a fit is made that does not know what is relevant there: of the serving one, from its settings and from the
-    rows before the window, as when it was evaluated; of the new one, from its settings and all rows of `dataset` as of
-    now but the pairs that are relevant. Both then list for the same customers with the same histories, by their factors
-    alone, for trends are of a model's own day. More rows make the new one better, and settings that are worse, or rows
-    that were added since and are nonsense, make it worse; these cannot flatter it, because they are not asked for.
+    card: ModelCard
+    dataset: Dataset
+
+
+def head_to_head(new: Contender, serving: Contender, k: int) -> HeadToHead | None:
+    """Measure both in the test window of the *serving* model's dataset; None when that has nobody to measure.
+
+    Of each a fit is made from its settings and all its rows as of now but the pairs that are relevant there. Both then
+    list for the same customers with the same histories, by their factors alone, for trends are of a model's own day:
+    what differs comes of the settings and of the rows that were added or mended since. More rows make the new one
+    better, and settings that are worse, or rows that are nonsense, make it worse; these cannot flatter it, because they
+    are not asked for. Equal settings and rows stand equal: what luck there was, of the seed and of the sweeps that it
+    picked, is the serving one's for both.
     """
-    config = new.config.model_copy(update={"cutoffs": (k,)})
-    fits = (_of_serving(serving, window), _of_new(new, dataset, window))
-    before, after = (_ndcg(window, products, model, config) for products, model in fits)
+    config = new.card.config.model_copy(update={"cutoffs": (k,)})
+    window = EvaluationWindow.of_dataset(serving.dataset, "test", config.selection_users)
+    if window is None:
+        return None
+    before, after = (_ndcg(window, *_fit(one, window), config) for one in (serving, _without_luck(new, serving)))
     block_rows = config.block_rows(6 * len(before))
     lower, upper = mean_bounds((after - before)[:, None], config.bootstrap_resamples, config.seed, block_rows).flatten()
     return HeadToHead(k, len(before), float(before.mean()), float(after.mean()), float(lower), float(upper))
 
 
-def _of_serving(card: ModelCard, window: EvaluationWindow) -> tuple[IdMap, FactorModel]:
-    config = card.config
-    model = fit(window.interactions.strength, config, card.sweeps, facts=window.facts(config))
-    return window.interactions.products, model
+def _without_luck(new: Contender, serving: Contender) -> Contender:
+    """Take the serving model's seed and, where all settings are equal, the number of sweeps that it picked."""
+    settings = new.card.config.model_copy(update={"seed": serving.card.config.seed})
+    sweeps = serving.card.sweeps if settings == serving.card.config else new.card.sweeps
+    return Contender(new.card.model_copy(update={"config": settings, "sweeps": sweeps}), new.dataset)
 
 
-def _of_new(card: ModelCard, dataset: Dataset, window: EvaluationWindow) -> tuple[IdMap, FactorModel]:
-    features = dataset.as_of("now").product_features
-    matrix = Interactions.from_table(_without(dataset.now, window.pairs), features["product_id"])
-    facts = ProductFacts.of(features, matrix.products, card.config)
-    return matrix.products, fit(matrix.strength, card.config, card.sweeps, facts=facts)
+def _fit(one: Contender, window: EvaluationWindow) -> tuple[IdMap, FactorModel]:
+    features = one.dataset.as_of("now").product_features
+    matrix = Interactions.from_table(_without(one.dataset.now, window.pairs), features["product_id"])
+    facts = ProductFacts.of(features, matrix.products, one.card.config)
+    return matrix.products, fit(matrix.strength, one.card.config, one.card.sweeps, facts=facts)
 
 
 def _without(rows: pa.Table, pairs: pa.Table) -> pa.Table:

@@ -166,14 +166,12 @@ def _serving_model(settings: Settings, on_stage: Callable[[str], None]) -> "Reco
 
 def _beside(settings: Settings, new: "ModelCard", rows: Dataset, serving: "ModelCard", k: int) -> "HeadToHead | None":
     """Both models in the test window of the version that the serving one was trained on; None when that is gone."""
-    from models_ml.evaluation import EvaluationWindow
-    from models_ml.head_to_head import head_to_head
+    from models_ml.head_to_head import Contender, head_to_head
 
     if serving.dataset_hash not in stored_versions(settings.datasets_dir):
         return None
     before = read_dataset(settings.datasets_dir, serving.dataset_hash)
-    window = EvaluationWindow.of_dataset(before, "test", new.config.selection_users)
-    return None if window is None else head_to_head(new, rows, serving, window, k)
+    return head_to_head(Contender(new, rows), Contender(serving, before), k)
 
 
 def dataset_to_train_on(
