@@ -41,12 +41,14 @@ def show_live(copy: ServingCopy, compared: pd.DataFrame) -> None:
                 )
 
 
-def show_ranking(compared: pd.DataFrame) -> None:
+def show_ranking(compared: pd.DataFrame, live_run: str | None) -> None:
     """Show the live model beside its baselines, as charts and as a table."""
     st.subheader("How well it ranks", anchor=False)
     if compared.empty:
         st.info(
-            "There are no figures of what is live; `recomart run` trains a model and evaluates it.",
+            "No model serves yet, everybody is offered what is popular; `recomart run` trains one and evaluates it."
+            if live_run is None
+            else "There was nothing to evaluate the live model on: in its test window no customer newly took anything.",
             icon=":material/hourglass_empty:",
         )
         return
@@ -156,7 +158,7 @@ def show_accounting(feeds: pd.DataFrame) -> None:
 live = live_copy()
 ranking = compare(live.metrics())
 show_live(live, ranking)
-show_ranking(ranking)
+show_ranking(ranking, live.published.run_id)
 show_certainty(live.metric_differences())
 show_runs(live.model_runs(), live.published.run_id)
 show_accounting(live.accounting())
