@@ -48,7 +48,9 @@ periods as (
 -- What is only half there seems to change as the rest of it comes.
 enough as (
 
-    select periods.kind
+    select
+        periods.kind,
+        {{ dbt.datediff('min(shop.first_action_day)', 'min(periods.first_day)', 'day') }} as days_before
     from periods
     cross join shop
     group by periods.kind
@@ -63,7 +65,8 @@ final as (
         periods.period,
         periods.as_of_name,
         cast(periods.first_day as date) as first_day,
-        cast(periods.last_day as date) as last_day
+        cast(periods.last_day as date) as last_day,
+        enough.days_before
     from periods
     inner join enough on periods.kind = enough.kind
 

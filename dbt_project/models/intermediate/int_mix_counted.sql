@@ -117,13 +117,16 @@ summed as (
 
 ),
 
+-- At a shop's beginning everybody is new: who is, shows once there is as much of its past as a reference is long.
 ranked as (
 
     select
         *,
         row_number() over (partition by name order by reference_rows desc, bin) as size_rank
     from summed
-    where reference_rows + present_rows > 0
+    where
+        reference_rows + present_rows > 0
+        and (name != 'customer' or (select min(days_before) from periods) >= {{ var('drift_reference_days') }})
 
 ),
 
