@@ -50,7 +50,7 @@ whole_catalogs as (
     from named
     where deliveries_since > 0
     group by _feed
-    having avg(case when is_named_again then 1.0 else 0.0 end) >= 0.8
+    having avg(case when is_named_again then 1.0 else 0.0 end) >= {{ var('whole_catalog_share') }}
 
 ),
 

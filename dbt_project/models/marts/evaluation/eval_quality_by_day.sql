@@ -81,9 +81,9 @@ final as (
         baselines.ndcg as best_baseline_ndcg_at_{{ k }},
         baselines.recall as best_baseline_recall_at_{{ k }},
         baselines.coverage as best_baseline_coverage_at_{{ k }},
-        differences.difference as lead,
-        differences.lower_bound as lead_lower_bound,
-        differences.upper_bound as lead_upper_bound,
+        differences.difference as ndcg_lead,
+        differences.lower_bound as ndcg_lead_lower_bound,
+        differences.upper_bound as ndcg_lead_upper_bound,
         served.coverage_before
     from runs
     left join metrics as model on runs.run_id = model.run_id and model.method = 'als'
