@@ -1,0 +1,22 @@
+{#- What a bin adds to the population stability index, the sum of (p - q) * ln(p / q) over all bins, given the shares of the
+    present and of the reference in it. A share below the floor counts as the floor: of an empty bin there is no logarithm. -#}
+{% macro psi_part(present_share, reference_share) -%}
+    {%- set present = 'greatest(' ~ present_share ~ ', ' ~ var('drift_least_share') ~ ')' -%}
+    {%- set reference = 'greatest(' ~ reference_share ~ ', ' ~ var('drift_least_share') ~ ')' -%}
+    ({{ present }} - {{ reference }}) * ln({{ present }} / {{ reference }})
+{%- endmacro %}
+
+{#- The population stability index that two samples of the same population exceed one time in a thousand. It is distributed
+    as (1 / one sample's rows + 1 / the other's) times a chi-squared with a degree of freedom less than there are bins
+    (Yurdakul and Naranjo, Statistical properties of the population stability index, 2020), of which this is Wilson's and
+    Hilferty's approximation. -#}
+{% macro psi_by_chance(bins, rows, other_rows) -%}
+    {%- set freedom = 'greatest(' ~ bins ~ ' - 1, 1.0)' -%}
+    {{ freedom }} * power(1 - 2 / (9 * {{ freedom }}) + 3.0902 * sqrt(2 / (9 * {{ freedom }})), 3)
+        * (1.0 / {{ rows }} + 1.0 / {{ other_rows }})
+{%- endmacro %}
+
+{#- A share in words: 12.5 %. -#}
+{% macro in_percent(share) -%}
+    concat(cast(100 * {{ share }} as decimal(5, 1)), ' %')
+{%- endmacro %}

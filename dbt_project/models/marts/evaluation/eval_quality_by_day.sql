@@ -1,0 +1,97 @@
+{%- set k = 10 -%}
+with runs as (
+
+    select * from {{ ref('eval_model_runs') }}
+
+),
+
+metrics as (
+
+    select * from {{ source('ml', 'ranking_metrics') }}
+    where as_of_name = 'test' and segment = 'all' and k = {{ k }}
+
+),
+
+-- The oracle is no baseline: it knows what no shop can.
+baselines as (
+
+    select
+        *,
+        row_number() over (partition by run_id order by ndcg desc, method) as place
+    from metrics
+    where method not in ('als', 'oracle')
+
+),
+
+differences as (
+
+    select * from {{ ref('eval_metric_differences') }}
+    where as_of_name = 'test' and segment = 'all' and metric = 'ndcg' and k = {{ k }}
+
+),
+
+gates as (
+
+    select
+        run_id,
+        count(*) as gates,
+        sum(case when is_passed then 1 else 0 end) as gates_passed,
+        {{ dbt.listagg(
+            "concat(gate, case when is_passed then ' (passed): ' else ' (failed): ' end, finding)", "'; '",
+            'order by is_passed, gate'
+        ) }} as findings
+    from {{ source('ml', 'gate_results') }}
+    group by run_id
+
+),
+
+-- One model serves at a time: until the next one began to.
+served as (
+
+    select
+        runs.run_id,
+        lead(runs.promoted_at) over (order by runs.promoted_at) as served_until,
+        lag(metrics.coverage) over (order by runs.promoted_at) as coverage_before
+    from runs
+    left join metrics on runs.run_id = metrics.run_id and metrics.method = 'als'
+    where runs.promoted_at is not null
+
+),
+
+final as (
+
+    select
+        cast({{ dbt.dateadd('second', -1, 'runs.as_of') }} as date) as data_day,
+        runs.run_id,
+        runs.trained_at,
+        runs.is_serving,
+        runs.promoted_at as served_from,
+        served.served_until,
+        runs.held_back_because,
+        gates.gates,
+        cast(gates.gates_passed as {{ dbt.type_bigint() }}) as gates_passed,
+        gates.findings,
+        model.users,
+        model.ndcg as ndcg_at_{{ k }},
+        model.recall as recall_at_{{ k }},
+        model.coverage as coverage_at_{{ k }},
+        runs.popularity_ndcg_at_{{ k }},
+        {{ share('model.ndcg', 'runs.popularity_ndcg_at_' ~ k) }} as lift_over_popularity,
+        baselines.method as best_baseline,
+        baselines.ndcg as best_baseline_ndcg_at_{{ k }},
+        baselines.recall as best_baseline_recall_at_{{ k }},
+        baselines.coverage as best_baseline_coverage_at_{{ k }},
+        differences.difference as ndcg_lead,
+        differences.lower_bound as ndcg_lead_lower_bound,
+        differences.upper_bound as ndcg_lead_upper_bound,
+        served.coverage_before
+    from runs
+    left join metrics as model on runs.run_id = model.run_id and model.method = 'als'
+    left join baselines on runs.run_id = baselines.run_id and baselines.place = 1
+    left join differences on runs.run_id = differences.run_id and baselines.method = differences.method
+    left join gates on runs.run_id = gates.run_id
+    left join served on runs.run_id = served.run_id
+
+)
+
+select * from final

@@ -1,0 +1,60 @@
+"""A shop that is no longer the same is told of in words, and nothing stops for it."""
+
+import shutil
+
+import duckdb
+import pytest
+
+from orchestration.dbt import BUILD, run_dbt
+from warehouse.settings import Settings
+
+PLANTED = {
+    "the newest days come from the web": """
+        update intermediate.int_user_days set mobile_count = 0
+        where action_date > (select max(action_date) - 7 from intermediate.int_action_days)
+    """,
+    "prices are in cents now": "update marts.ml_product_features set price = 100 * price where as_of_name = 'now'",
+    "the catalog leaves half of the products out": """
+        update intermediate.int_products_delivered set catalogs_missed = 3
+        where right(product_id, 1) in ('0', '2', '4', '6', '8')
+    """,
+    "a model served before": """
+        insert into ml.model_runs
+        select * replace ('before' as run_id, false as is_serving, promoted_at - interval 1 day as promoted_at)
+        from ml.model_runs
+    """,
+    "its lists showed more": """
+        insert into ml.ranking_metrics
+        select * replace ('before' as run_id, least(2 * coverage, 1) as coverage) from ml.ranking_metrics
+    """,
+}
+
+
+@pytest.fixture(scope="module")
+def warnings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What a build warns of when all that is planted in the demo shop."""
+    changed = Settings(warehouse=tmp_path_factory.mktemp("changed_shop"))
+    shutil.copyfile(demo_warehouse.database, changed.database)
+    with duckdb.connect(str(changed.database)) as connection:
+        for statement in PLANTED.values():
+            connection.execute(statement)
+    selected = ("int_mix_counted+", "int_features_counted+", "audit_product_freshness+", "eval_model_runs+")
+    return run_dbt(changed, *BUILD, "--select", *selected).warnings
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "drift of mix device: PSI ",
+        "drift of feature ml_product_features.price: PSI ",
+        "% of the offered products are stale",
+        "% of the places in lists are stale",
+        "% of the catalog in its lists, the one before it ",
+    ],
+)
+def test_what_was_planted_is_told(warnings: list[str], told: str) -> None:
+    assert sum(told in warning for warning in warnings) == 1
+
+
+def test_what_did_not_move_is_not_told(warnings: list[str]) -> None:
+    assert sum(warning.startswith("drift of ") for warning in warnings) == 2
