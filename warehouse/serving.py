@@ -204,6 +204,18 @@ class ServingCopy:
         """All model runs, newest first; columns of `eval_model_runs`."""
         return self._frame("select * from eval_model_runs order by trained_at desc")
 
+    def quality_by_day(self) -> pd.DataFrame:
+        """How good every model was, by the day of its data; columns of `eval_quality_by_day`."""
+        return self._frame("select * from eval_quality_by_day order by data_day, trained_at")
+
+    def coverage(self) -> pd.DataFrame:
+        """How much of the catalog the lists show, the largest category first; columns of `eval_catalog_coverage`."""
+        return self._frame("select * from eval_catalog_coverage order by segment, offered_products desc, segment_value")
+
+    def drift(self) -> pd.DataFrame:
+        """How far the shop has moved from what was usual, what moved most first; columns of `audit_drift`."""
+        return self._frame("select * from audit_drift order by psi desc, kind, name")
+
     def accounting(self) -> pd.DataFrame:
         """What became of every line that arrived, for each feed; columns of `audit_feeds`."""
         return self._frame("select * from audit_feeds order by feed")

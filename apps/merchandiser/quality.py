@@ -6,6 +6,7 @@ import streamlit as st
 
 from apps.merchandiser.comparison import METRICS, as_table, certainty, compare, lift
 from apps.merchandiser.live import live_copy
+from apps.merchandiser.over_time import show_coverage, show_drift, show_quality
 from apps.merchandiser.tables import count_column, instant_column, metric_column
 from warehouse.serving import ServingCopy
 
@@ -116,6 +117,7 @@ def show_runs(runs: pd.DataFrame, live_run: str | None) -> None:
         "sweeps": count_column("Sweeps"),
         "fit_seconds": st.column_config.NumberColumn("Fitting (s)", format="%.1f"),
         "run_id": st.column_config.TextColumn("Run"),
+        "held_back_because": st.column_config.TextColumn("Held back because", width="large"),
     }
     st.dataframe(
         runs.assign(is_live=runs["run_id"] == live_run),
@@ -160,5 +162,8 @@ ranking = compare(live.metrics())
 show_live(live, ranking)
 show_ranking(ranking, live.published.run_id)
 show_certainty(live.metric_differences())
+show_quality(live.quality_by_day())
 show_runs(live.model_runs(), live.published.run_id)
+show_coverage(live.coverage())
+show_drift(live.drift())
 show_accounting(live.accounting())

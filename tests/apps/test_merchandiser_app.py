@@ -210,7 +210,7 @@ def test_quality_shows_the_live_model_beside_its_baselines(open_app: OpenApp, co
     app = open_app()
     app.switch_page("quality.py").run()
     assert not app.exception
-    ranking, certainty, runs, feeds = (table.value for table in app.dataframe)
+    ranking, certainty, runs, coverage, feeds = (table.value for table in app.dataframe)
     published = copy.metrics()
     model = published[(published["method"] == "als") & (published["as_of_name"] == "test")].set_index("k")
     shown = ranking.set_index("method").loc["This model"]
@@ -224,6 +224,8 @@ def test_quality_shows_the_live_model_beside_its_baselines(open_app: OpenApp, co
     shown_difference = certainty.set_index("method").loc["Popularity", "NDCG"]
     assert shown_difference.startswith(f"{rows.loc['popularity', 'difference']:+.4f} (")
     assert list(runs["run_id"][runs["is_live"]]) == [copy.published.run_id]
+    by_category = copy.coverage().query("segment == 'category'")
+    assert list(coverage["coverage"]) == pytest.approx(list(100 * by_category["coverage"]))
     assert list(feeds["feed"]) == list(copy.accounting()["feed"])
     assert (feeds["lines"] == feeds["loaded"] + feeds["rejected"]).all()
     assert (feeds["loaded"] == feeds["clean"] + feeds["duplicates"] + feeds["quarantined"]).all()
@@ -287,3 +289,27 @@ def test_copies_from_before_the_last_publications_are_closed(
     assert copies[1].longest_list() == copies[2].longest_list()
     with pytest.raises(RecomartError, match="cannot be read"):
         copies[0].longest_list()
+
+
+def test_quality_shows_what_has_changed_over_the_days(
+    open_app: OpenApp, own_warehouse: Settings, tables: list[str]
+) -> None:
+    with duckdb.connect(str(own_warehouse.database)) as connection:
+        connection.execute(
+            "insert into marts.eval_quality_by_day select * replace (data_day - 1 as data_day, 'earlier' as run_id, "
+            "false as is_serving, null as served_from) from marts.eval_quality_by_day"
+        )
+        connection.execute("delete from marts.audit_drift")
+        connection.execute(
+            "insert into marts.audit_drift by name select 'mix' as kind, 'device' as name, 9 as bins, "
+            "100 as reference_rows, 100 as present_rows, 0.4 as psi, 0.1 as psi_by_chance, 'shifted' as reading, 'web: all' as moved_most, "
+            "date '2026-01-01' as reference_first_day, date '2026-01-28' as reference_last_day, "
+            "date '2026-01-29' as present_first_day, date '2026-02-04' as present_last_day"
+        )
+    publish(own_warehouse, tables)
+    app = open_app(own_warehouse)
+    app.switch_page("quality.py").run()
+    assert not app.exception
+    assert "Quality over the days" in [heading.value for heading in app.subheader]
+    (drift,) = (table.value for table in app.dataframe if "moved_most" in table.value)
+    assert drift[["name", "reading", "moved_most"]].to_numpy().tolist() == [["device", "has shifted", "web: all"]]

@@ -1,0 +1,104 @@
+"""What changes from day to day: the models' quality, the shop itself, and how much of it is shown."""
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from apps.merchandiser.tables import count_column
+
+QUALITY = {
+    "ndcg_at_10": ("Models", "#0f766e"),
+    "best_baseline_ndcg_at_10": ("Best of what needs no model", "#64748b"),
+    "popularity_ndcg_at_10": ("Popularity", "#94a3b8"),
+}
+"""Columns of `eval_quality_by_day` that are drawn, with their names and colors."""
+
+READINGS = {"shifted": "has shifted", "look": "worth a look", "stable": "stable"}
+CHART_HEIGHT = 260
+SHARE_FORMAT = "%.1f%%"
+
+
+def show_quality(quality: pd.DataFrame) -> None:
+    """Show how good each day's model was, and which of them served."""
+    if quality["ndcg_at_10"].notna().sum() < 2:
+        return
+    st.subheader("Quality over the days", anchor=False)
+    st.caption("NDCG@10 of every model, by the last day of the data that it knew; those that never served are hollow.")
+    names = {column: name for column, (name, _) in QUALITY.items()}
+    rows = quality.assign(served=quality["served_from"].notna().map({True: "served", False: "never served"})).melt(
+        ["data_day", "run_id", "served"], list(QUALITY), var_name="series"
+    )
+    drawn = rows.dropna(subset="value").assign(series=lambda table: table["series"].map(names))
+    chart = alt.Chart(drawn, height=CHART_HEIGHT).encode(
+        x=alt.X("data_day:T", title=None),
+        y=alt.Y("value:Q", title="NDCG@10", scale=alt.Scale(zero=False)),
+        color=alt.Color(
+            "series:N",
+            title=None,
+            scale=alt.Scale(domain=list(names.values()), range=[color for _, color in QUALITY.values()]),
+            legend=alt.Legend(orient="bottom"),
+        ),
+        tooltip=["data_day:T", "series", alt.Tooltip("value", format=".4f"), "run_id", "served"],
+    )
+    points = (
+        chart.transform_filter(alt.datum.series == names["ndcg_at_10"])
+        .mark_point(size=70)
+        .encode(
+            fillOpacity=alt.condition(alt.datum.served == "served", alt.value(1), alt.value(0)),
+            fill=alt.Fill("series:N", legend=None),
+        )
+    )
+    st.altair_chart(chart.mark_line() + points, alt="Quality of the models over the days")
+
+
+def show_drift(drift: pd.DataFrame) -> None:
+    """Show what customers do and buy differently than they used to."""
+    st.subheader("Is it still the same shop?", anchor=False)
+    if drift.empty:
+        st.info("The shop is too young to be compared with its past.", icon=":material/hourglass_empty:")
+        return
+    moved = drift[drift["reading"] != "stable"].assign(reading=lambda table: table["reading"].map(READINGS))
+    if moved.empty:
+        st.caption(f"Yes: of {len(drift)} things that are compared with what was usual, none has moved.")
+        return
+    st.dataframe(
+        moved,
+        hide_index=True,
+        alt="What has moved",
+        column_order=["name", "reading", "psi", "moved_most"],
+        column_config={
+            "name": st.column_config.TextColumn("What"),
+            "reading": st.column_config.TextColumn("Reading"),
+            "psi": st.column_config.NumberColumn("Stability index", format="%.2f"),
+            "moved_most": st.column_config.TextColumn("What moved most", width="large"),
+        },
+    )
+    st.caption(
+        f"{len(drift) - len(moved)} other things are as usual. Below 0.1 the index is stable, above 0.25 shifted."
+    )
+
+
+def show_coverage(coverage: pd.DataFrame) -> None:
+    """Show how much of what is offered the lists show, by category."""
+    st.subheader("How much of the catalog is shown", anchor=False)
+    overall, categories = (coverage[coverage["segment"] == segment] for segment in ("all", "category"))
+    if overall.empty:
+        return
+    whole = overall.iloc[0]
+    st.caption(f"{whole.shown_products:,} of the {whole.offered_products:,} products on offer are in somebody's list.")
+    shares = ["coverage", "catalog_share", "place_share"]
+    st.dataframe(
+        categories.assign(**{share: 100 * categories[share] for share in shares}),
+        hide_index=True,
+        alt="Catalog coverage of each category",
+        column_order=["segment_value", "offered_products", *shares],
+        column_config={
+            "segment_value": st.column_config.TextColumn("Category"),
+            "offered_products": count_column("Offered products"),
+            "coverage": st.column_config.ProgressColumn(
+                "Of them shown", format=SHARE_FORMAT, min_value=0, max_value=100
+            ),
+            "catalog_share": st.column_config.NumberColumn("Share of the catalog", format=SHARE_FORMAT),
+            "place_share": st.column_config.NumberColumn("Share of the lists", format=SHARE_FORMAT),
+        },
+    )
