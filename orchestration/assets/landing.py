@@ -19,6 +19,7 @@ LANDING_SPECS = [
         landing_key(kind),
         group_name="landing",
         kinds={"file"},
+        owners=["team:data_engineering"],
         description=f"Files of the feeds of {kind}, as the shop delivered them; sources.yml declares which they are.",
     )
     for kind in COLUMNS
