@@ -50,6 +50,13 @@ def _age_seconds(file: LandingFile) -> float:
     return (file.listed_ns - file.changed_ns) / 1e9
 
 
+def _is_a_run_on(instance: dg.DagsterInstance) -> bool:
+    """Whether a run is on or waits for its turn, or the newest one failed and will be started again."""
+    return bool(instance.get_runs(dg.RunsFilter(statuses=UNFINISHED), limit=1)) or any(
+        run.is_complete_and_waiting_to_retry for run in instance.get_runs(limit=1)
+    )
+
+
 @dg.sensor(job=everything, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
 def landing_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Start one run over everything when a delivery of files has ended; while a run is on, it waits."""
@@ -62,7 +69,7 @@ def landing_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.S
         return dg.SkipReason("no file is new or changed")
     if not delivery.has_ended:
         return dg.SkipReason(f"{len(new):,} files are new or changed; more may be on their way")
-    if context.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED), limit=1):
+    if _is_a_run_on(context.instance):
         return dg.SkipReason(f"{len(new):,} files are new or changed and wait for the end of the run that is on")
     tags = {"recomart/new_files": f"{len(new):,}", "recomart/newest_file": new[-1].path[-200:]}
     return dg.SensorResult(run_requests=[dg.RunRequest(tags=tags)], cursor=str(new[-1].changed_ns))

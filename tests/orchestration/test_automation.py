@@ -62,7 +62,7 @@ def test_files_that_land_together_start_one_run_and_none_when_nothing_is_new(set
         assert requested(again) == [{"recomart/new_files": "1", "recomart/newest_file": "clickstream/a.jsonl"}]
 
 
-def test_while_a_run_is_on_new_files_wait(settings: Settings) -> None:
+def test_while_a_run_is_on_or_will_be_started_again_new_files_wait(settings: Settings) -> None:
     land(settings, "a.jsonl")
     with dg.DagsterInstance.ephemeral() as instance:
         run = instance.create_run_for_job(
@@ -71,7 +71,10 @@ def test_while_a_run_is_on_new_files_wait(settings: Settings) -> None:
         waiting = look(instance, None)
         assert isinstance(waiting, dg.SkipReason)
         assert "1 files are new or changed and wait" in (waiting.skip_message or "")
-        instance.report_run_canceled(run)
+        instance.report_run_failed(run)
+        instance.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
+        assert isinstance(look(instance, None), dg.SkipReason)
+        instance.add_run_tags(run.run_id, {"dagster/auto_retry_run_id": "the next one"})
         assert len(requested(look(instance, None))) == 1
 
 
