@@ -56,6 +56,17 @@ def test_a_query_is_read_again_only_when_it_or_a_table_of_it_is_another(
     assert later.lineage("select 1 as one", TABLES) == {"read": []}
 
 
+def test_the_days_that_a_query_was_compiled_for_make_no_other_query_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = "select price as price_2 from marts.sales where day in ({}) or load_id in ({})"
+    memory = LineageMemory(tmp_path / "lineage.json")
+    first = memory.lineage(query.format("date '2026-01-01'", "1, 2"), TABLES)
+    monkeypatch.setattr(module, "column_lineage", lambda *_: {"read": []})
+    assert memory.lineage(query.format("date '2026-01-02', date '2026-01-03'", "3"), TABLES) == first
+    assert memory.lineage(query.replace("price_2", "price_3"), TABLES) == {"read": []}
+
+
 def test_a_damaged_memory_is_an_empty_one(tmp_path: Path) -> None:
     path = tmp_path / "lineage.json"
     path.write_text('{"a": [')
