@@ -23,9 +23,14 @@ STOP_SECONDS = 60
 class DagsterDev:
     """What tests ask of a running Dagster."""
 
-    def __init__(self, instance: dg.DagsterInstance, port: int) -> None:
+    def __init__(self, instance: dg.DagsterInstance, port: int, log: Path) -> None:
         self.instance = instance
+        self._log = log
         self._client = DagsterGraphQLClient("127.0.0.1", port_number=port)
+
+    def output(self) -> list[str]:
+        """Return the lines that it has printed."""
+        return self._log.read_text(encoding="utf-8").splitlines()
 
     def launch(self, job: str, run_config: dict[str, Any]) -> str:
         """Launch a job as the Launchpad does; return the run's id."""
@@ -70,7 +75,8 @@ def dagster_dev(settings: Settings, folder: Path) -> Iterator[DagsterDev]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with (folder / "dagster.log").open("wb") as log:
+    output = folder / "dagster.log"
+    with output.open("wb") as log:
         process = subprocess.Popen(
             [
                 *(str(Path(sys.executable).with_name("dagster")), "dev", "--module-name", "orchestration.definitions"),
@@ -86,7 +92,7 @@ def dagster_dev(settings: Settings, folder: Path) -> Iterator[DagsterDev]:
     try:
         _wait_for(port, process)
         with dg.DagsterInstance.from_config(str(home)) as instance:
-            yield DagsterDev(instance, port)
+            yield DagsterDev(instance, port, output)
     finally:
         os.killpg(process.pid, signal.SIGINT)
         try:

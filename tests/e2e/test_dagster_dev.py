@@ -1,4 +1,4 @@
-"""A real Dagster starts a run again whose process is gone, and loads again what a backfill names."""
+"""A real Dagster starts quietly, starts a run again whose process is gone, and loads again what a backfill names."""
 
 import os
 import re
@@ -39,6 +39,13 @@ def loaded_at(settings: Settings) -> dict[str, datetime]:
     """When each file was loaded."""
     with reader(settings) as connection:
         return dict(connection.execute("select path, loaded_at from raw.loaded_files").fetchall())
+
+
+@pytest.mark.slow
+def test_it_starts_with_no_warning_but_dagsters_own(dagster: DagsterDev) -> None:
+    dagster.wait("a look at landing", lambda: any("landing_files" in line for line in dagster.output()), 120)
+    warnings = [line for line in dagster.output() if re.search("warning", line, re.IGNORECASE)]
+    assert [line for line in warnings if not re.search("SupersessionWarning|No cursor for event type", line)] == []
 
 
 @pytest.mark.slow
