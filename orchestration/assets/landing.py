@@ -35,8 +35,11 @@ def observe_landing(settings: Settings) -> list[dg.AssetObservation]:
         metadata: dict[str, dg.MetadataValue[Any] | str | int] = {
             "files": len(files),
             "bytes": sum(file.size_bytes for file in files),
-            "newest_file": files[-1].path if files else "none",
             "folder": dg.MetadataValue.path(str(settings.landing_dir)),
         }
+        if files:
+            newest = max(files, key=lambda file: (file.changed_ns, file.path))
+            metadata["newest_file"] = newest.path
+            metadata["newest_change"] = dg.MetadataValue.timestamp(newest.changed_ns / 1e9)
         observations.append(dg.AssetObservation(landing_key(kind), metadata=metadata))
     return observations

@@ -106,6 +106,18 @@ def test_the_app_and_the_service_read_the_published_copy(definitions: ModuleType
         assert "url" in graph.get(key).metadata
 
 
+def test_landing_files_are_observed_at_every_load(runs: list[dg.ExecuteInProcessResult], settings: Settings) -> None:
+    landed = [path for path in (settings.landing_dir / "clickstream").iterdir() if path.is_file()]
+    for run in runs:
+        observed = [event.asset_observation_data.asset_observation for event in run.get_asset_observation_events()]
+        metadata = {seen.asset_key.path[1]: seen.metadata for seen in observed if seen.asset_key.path[0] == "landing"}
+        assert set(metadata) == {"events", "purchases", "products"}
+        events = metadata["events"]
+        assert events["files"].value == len(landed)
+        assert events["bytes"].value == sum(path.stat().st_size for path in landed)
+        assert settings.landing_dir / str(events["newest_file"].value) in landed
+
+
 def test_every_asset_has_an_owner_a_kind_and_a_description(definitions: ModuleType) -> None:
     graph = definitions.defs.resolve_asset_graph()
     nodes = [graph.get(key) for key in graph.get_all_asset_keys()]
