@@ -10,7 +10,7 @@ import duckdb
 from models_ml.errors import ModelError
 from warehouse.database import connect
 from warehouse.errors import RecomartError
-from warehouse.settings import Settings
+from warehouse.settings import PROJECT_ROOT, Settings
 
 WAREHOUSE_POOL = "warehouse"
 """Every step that opens the warehouse takes a place in this pool, which has one: DuckDB has one writer."""
@@ -61,6 +61,11 @@ def table_facts(settings: Settings, keys: Iterable[dg.AssetKey]) -> dict[dg.Asse
                 continue
             facts[key] = TableFacts(int(found[0]) if found else 0, types[key])
     return facts
+
+
+def docs_metadata(page: str) -> dict[str, Any]:
+    """Metadata entry that links to a page of docs, named from the project's folder."""
+    return {"docs": dg.MetadataValue.path(str(PROJECT_ROOT / page))}
 
 
 def row_count_metadata(count: int) -> dict[str, Any]:

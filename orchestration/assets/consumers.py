@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from orchestration.assets.dbt_graph import MANIFEST, docs_metadata
+from orchestration.assets.common import docs_metadata
+from orchestration.assets.dbt_graph import MANIFEST
 from orchestration.assets.serving import published_copy
 from orchestration.dbt import READERS
 
@@ -14,7 +15,7 @@ CONSUMER_SPECS = [
         kinds=set(exposure["tags"]),
         owners=[f"team:{exposure['owner']['name'].lower().replace(' ', '_')}"],
         description=exposure["description"],
-        metadata={"url": dg.MetadataValue.url(exposure["url"]), **docs_metadata(exposure["meta"])},
+        metadata={"url": dg.MetadataValue.url(exposure["url"]), **docs_metadata(exposure["meta"]["docs"])},
     )
     for exposure in (MANIFEST["exposures"][reader] for reader in READERS)
 ]

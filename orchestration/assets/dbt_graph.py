@@ -7,8 +7,9 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
+from orchestration.assets.common import docs_metadata
 from orchestration.dbt import PROJECT_DIR, load_manifest
-from warehouse.settings import PROJECT_ROOT, Settings
+from warehouse.settings import Settings
 
 MANIFEST = load_manifest(Settings())
 
@@ -29,17 +30,12 @@ class LayerTranslator(DagsterDbtTranslator):
         """What dagster-dbt tells, the page of docs that `meta` names, and the file that declares it."""
         return {
             **super().get_metadata(dbt_resource_props),
-            **docs_metadata(dbt_resource_props["meta"]),
+            **docs_metadata(dbt_resource_props["meta"]["docs"]),
             "file": dg.MetadataValue.path(str(PROJECT_DIR / dbt_resource_props["original_file_path"])),
         }
 
 
 TRANSLATOR = LayerTranslator(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
-
-
-def docs_metadata(meta: Mapping[str, Any]) -> dict[str, dg.MetadataValue[Any]]:
-    """Link to the page of docs that a dbt resource's `meta` names."""
-    return {"docs": dg.MetadataValue.path(str(PROJECT_ROOT / meta["docs"]))} if "docs" in meta else {}
 
 
 def source_specs(

@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from orchestration.assets.common import docs_metadata
 from warehouse.loading.files import find_files
 from warehouse.settings import Settings
 from warehouse.sources import COLUMNS, Kind, read_sources
@@ -20,6 +21,7 @@ LANDING_SPECS = [
         group_name="landing",
         kinds={"file"},
         owners=["team:data_engineering"],
+        metadata=docs_metadata("docs/loading.md"),
         description=f"Files of the feeds of {kind}, as the shop delivered them; sources.yml declares which they are.",
     )
     for kind in COLUMNS

@@ -4,7 +4,7 @@ import time
 
 import dagster as dg
 
-from orchestration.assets.common import WAREHOUSE_POOL, clear_failures, row_count_metadata
+from orchestration.assets.common import WAREHOUSE_POOL, clear_failures, docs_metadata, row_count_metadata
 from orchestration.assets.dbt_graph import MANIFEST
 from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.dbt import published_models
@@ -18,6 +18,7 @@ from orchestration.steps import publish_copy
     group_name="serving",
     kinds={"duckdb"},
     owners=["team:data_engineering"],
+    metadata=docs_metadata("docs/serving.md"),
     pool=WAREHOUSE_POOL,
 )
 def published_copy(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:

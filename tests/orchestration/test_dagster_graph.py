@@ -118,10 +118,11 @@ def test_landing_files_are_observed_at_every_load(runs: list[dg.ExecuteInProcess
         assert settings.landing_dir / str(events["newest_file"].value) in landed
 
 
-def test_every_asset_has_an_owner_a_kind_and_a_description(definitions: ModuleType) -> None:
+def test_every_asset_has_an_owner_a_kind_a_description_and_a_page_of_docs(definitions: ModuleType) -> None:
     graph = definitions.defs.resolve_asset_graph()
     nodes = [graph.get(key) for key in graph.get_all_asset_keys()]
     assert [node.key for node in nodes if not (node.owners and node.kinds and node.description)] == []
+    assert [node.key for node in nodes if not Path(node.metadata["docs"].value).is_file()] == []
 
 
 def test_dbt_runs_once_before_the_model_and_once_after_it(runs: list[dg.ExecuteInProcessResult]) -> None:
