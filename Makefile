@@ -41,10 +41,11 @@ test: install  ## all tests but the slow ones
 test-slow: install  ## the slow tests
 	@$(BIN)/pytest -m slow
 
-lint: install  ## style and types
+lint: install  ## style, types, and whether Dagster takes the definitions
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/dagster definitions validate --log-level warning
 
 format: install  ## put the style right
 	@$(BIN)/ruff check --fix .

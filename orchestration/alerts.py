@@ -10,6 +10,9 @@ from warehouse.settings import Settings
 
 TIMEOUT_SECONDS = 10
 
+WILL_RETRY_TAG = "dagster/will_retry"
+"""Dagster's mark on a failed run that it will start again."""
+
 
 def failed_checks(events: Iterable[dg.EventLogEntry]) -> list[dict[str, Any]]:
     """Return the checks of a run that did not pass, worst first."""
@@ -28,8 +31,10 @@ def failed_checks(events: Iterable[dg.EventLogEntry]) -> list[dict[str, Any]]:
 
 
 def alert(context: dg.RunStatusSensorContext) -> dict[str, Any] | None:
-    """Return what there is to tell about a run that ended; None when all went well."""
+    """Return what there is to tell about a run that ended; None when all went well, or is tried again."""
     run = context.dagster_run
+    if run.tags.get(WILL_RETRY_TAG) == "true":
+        return None
     logs = context.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     checks = failed_checks(logs)
     has_failed = run.status == dg.DagsterRunStatus.FAILURE
@@ -67,7 +72,7 @@ def _tell(context: dg.RunStatusSensorContext) -> dg.SkipReason:
 
 @dg.run_status_sensor(run_status=dg.DagsterRunStatus.FAILURE, default_status=dg.DefaultSensorStatus.RUNNING)
 def tell_of_failed_runs(context: dg.RunStatusSensorContext) -> dg.SkipReason:
-    """Tell the web hook of a run that failed, with the checks that did not pass."""
+    """Tell the web hook of a run that failed for good, with the checks that did not pass."""
     return _tell(context)
 
 

@@ -1,5 +1,7 @@
 """What starts runs without a human: files that land, and the clock."""
 
+from typing import NamedTuple
+
 import dagster as dg
 
 from orchestration.jobs import everything
@@ -17,30 +19,57 @@ UNFINISHED = [
 ]
 
 
-def landed_after(settings: Settings, instant_ns: int) -> list[LandingFile]:
-    """Return the finished landing files that changed after `instant_ns` (since 1970), the earliest first.
+class Delivery(NamedTuple):
+    """Landing files that no run was started for."""
 
-    One that is younger than the settle time may still be written, and is left for another look.
+    files: list[LandingFile]
+    """Those that have lain still for the settle time, the earliest first."""
+
+    has_ended: bool
+    """Whether nothing has changed for a while, or the first file has waited long enough for that."""
+
+
+def delivery_after(settings: Settings, instant_ns: int) -> Delivery:
+    """Return what landed or changed after `instant_ns` (since 1970).
 
     Raises:
         RecomartError: The sources file or the landing folder is missing or wrong.
     """
     feeds = read_sources(settings.sources).feeds.values()
-    files = [file for feed in feeds for file in find_files(feed, settings.landing_dir)]
-    settled = [file for file in files if file.changed_ns + settings.settle_seconds * 1e9 <= file.listed_ns]
-    return sorted((file for file in settled if file.changed_ns > instant_ns), key=lambda file: file.changed_ns)
+    found = [file for feed in feeds for file in find_files(feed, settings.landing_dir)]
+    new = sorted((file for file in found if file.changed_ns > instant_ns), key=lambda file: file.changed_ns)
+    settled = [file for file in new if _age_seconds(file) >= settings.settle_seconds]
+    has_ended = bool(settled) and (
+        _age_seconds(new[-1]) >= max(settings.delivery_gap_seconds, settings.settle_seconds)
+        or _age_seconds(new[0]) >= settings.delivery_wait_seconds
+    )
+    return Delivery(settled, has_ended)
+
+
+def _age_seconds(file: LandingFile) -> float:
+    return (file.listed_ns - file.changed_ns) / 1e9
+
+
+def _is_a_run_on(instance: dg.DagsterInstance) -> bool:
+    """Whether a run is on or waits for its turn, or the newest one failed and will be started again."""
+    return bool(instance.get_runs(dg.RunsFilter(statuses=UNFINISHED), limit=1)) or any(
+        run.is_complete_and_waiting_to_retry for run in instance.get_runs(limit=1)
+    )
 
 
 @dg.sensor(job=everything, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
 def landing_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    """Start one run over everything when files are new or changed, however many; while a run is on, they wait."""
+    """Start one run over everything when a delivery of files has ended; while a run is on, it waits."""
     try:
-        new = landed_after(Settings(), int(context.cursor or 0))
+        delivery = delivery_after(Settings(), int(context.cursor or 0))
     except RecomartError as error:
         return dg.SkipReason(str(error))
+    new = delivery.files
     if not new:
         return dg.SkipReason("no file is new or changed")
-    if context.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED), limit=1):
+    if not delivery.has_ended:
+        return dg.SkipReason(f"{len(new):,} files are new or changed; more may be on their way")
+    if _is_a_run_on(context.instance):
         return dg.SkipReason(f"{len(new):,} files are new or changed and wait for the end of the run that is on")
     tags = {"recomart/new_files": f"{len(new):,}", "recomart/newest_file": new[-1].path[-200:]}
     return dg.SensorResult(run_requests=[dg.RunRequest(tags=tags)], cursor=str(new[-1].changed_ns))

@@ -197,9 +197,14 @@ def compile_analyses(settings: Settings, folder: str = "") -> dict[str, str]:
     path = Path("analyses", folder)
     run_dbt(settings, "compile", "--select", f"path:{path}", "--no-introspect", "--no-populate-cache")
     manifest = load_manifest(settings)
-    compiled = settings.dbt_target_dir / "compiled" / manifest["metadata"]["project_name"]
     return {
-        node["name"]: (compiled / node["original_file_path"]).read_text(encoding="utf-8")
+        node["name"]: compiled_sql(settings, manifest, node)
         for node in sorted(manifest["nodes"].values(), key=lambda node: str(node["name"]))
         if node["resource_type"] == "analysis" and Path(node["original_file_path"]).is_relative_to(path)
     }
+
+
+def compiled_sql(settings: Settings, manifest: Mapping[str, Any], node: Mapping[str, Any]) -> str:
+    """The SQL of a node of the manifest as dbt compiled it last."""
+    folder = settings.dbt_target_dir / "compiled" / manifest["metadata"]["project_name"]
+    return Path(folder, node["original_file_path"]).read_text(encoding="utf-8")

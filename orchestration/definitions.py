@@ -1,9 +1,10 @@
-"""What Dagster loads: the graph from landing files to the published copy, its jobs, and what starts them."""
+"""What Dagster loads: the graph from landing files to those who read the published copy, its jobs, what starts them."""
 
 import dagster as dg
 from dagster_dbt import DbtCliResource
 
 from orchestration.alerts import tell_of_failed_checks, tell_of_failed_runs
+from orchestration.assets.consumers import CONSUMER_SPECS
 from orchestration.assets.landing import LANDING_SPECS
 from orchestration.assets.model import model
 from orchestration.assets.raw import raw_tables
@@ -15,7 +16,7 @@ from orchestration.dbt import PROJECT_DIR, dbt_executable
 from orchestration.jobs import JOBS
 
 defs = dg.Definitions(
-    assets=[*LANDING_SPECS, raw_tables, marts, model, recommendations, published_copy],
+    assets=[*LANDING_SPECS, raw_tables, marts, model, recommendations, published_copy, *CONSUMER_SPECS],
     jobs=JOBS,
     sensors=[landing_files, tell_of_failed_runs, tell_of_failed_checks],
     schedules=[nightly],

@@ -39,6 +39,12 @@ class Settings(BaseSettings):
     settle_seconds: float = Field(default=1.0, ge=0)
     """Landing files younger than this are looked at again after as long: one that changed is still being written."""
 
+    delivery_gap_seconds: float = Field(default=10.0, ge=0)
+    """A delivery has ended, and a run may start for it, when no landing file has changed for as long."""
+
+    delivery_wait_seconds: float = Field(default=300.0, ge=0)
+    """How long a delivery's first file waits for its end at most: files that never cease to come hold up no run."""
+
     alert_url: SecretStr | None = None
     """Web hook that is told, as JSON, of runs that fail and checks that do not pass."""
 

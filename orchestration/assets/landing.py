@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from orchestration.assets.common import docs_metadata
 from warehouse.loading.files import find_files
 from warehouse.settings import Settings
 from warehouse.sources import COLUMNS, Kind, read_sources
@@ -19,6 +20,8 @@ LANDING_SPECS = [
         landing_key(kind),
         group_name="landing",
         kinds={"file"},
+        owners=["team:data_engineering"],
+        metadata=docs_metadata("docs/loading.md"),
         description=f"Files of the feeds of {kind}, as the shop delivered them; sources.yml declares which they are.",
     )
     for kind in COLUMNS
@@ -34,8 +37,11 @@ def observe_landing(settings: Settings) -> list[dg.AssetObservation]:
         metadata: dict[str, dg.MetadataValue[Any] | str | int] = {
             "files": len(files),
             "bytes": sum(file.size_bytes for file in files),
-            "newest_file": files[-1].path if files else "none",
             "folder": dg.MetadataValue.path(str(settings.landing_dir)),
         }
+        if files:
+            newest = max(files, key=lambda file: (file.changed_ns, file.path))
+            metadata["newest_file"] = newest.path
+            metadata["newest_change"] = dg.MetadataValue.timestamp(newest.changed_ns / 1e9)
         observations.append(dg.AssetObservation(landing_key(kind), metadata=metadata))
     return observations

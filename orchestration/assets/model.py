@@ -2,48 +2,33 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
-from orchestration.assets.common import (
-    WAREHOUSE_POOL,
-    clear_failures,
-    row_count_metadata,
-    row_counts,
-    table_key,
-)
+from orchestration.assets.common import WAREHOUSE_POOL, clear_failures, table_facts, table_key, table_metadata
+from orchestration.assets.dbt_graph import source_specs
 from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.scoring import score
 from orchestration.steps import describe_scoring, describe_training, learn
 from orchestration.train_config import train_config
 from orchestration.training import TrainingSummary
+from warehouse.settings import Settings
 
-TABLES = {
-    "dataset_versions": "What a model was trained on, by content hash. One row per dataset version.",
-    "model_runs": "Every model with its settings, its artifact, and whether and why it serves or not. One row per run.",
-    "gate_results": "How a new model stood before every gate on its way to serve. One row per run and gate.",
-    "ranking_metrics": (
-        "Ranking metrics as the trainer computed them. "
-        "One row per run, window, method, segment, segment value and cut-off."
-    ),
-    "metric_differences": (
-        "How much better the model is than each baseline, with 95 % intervals. "
-        "One row per run, window, method, segment, segment value, metric and cut-off."
-    ),
-    "evaluation_pairs": "What was relevant in evaluations. One row per run, window, customer and product.",
-    "evaluation_products": "What evaluations could have listed. One row per run, window and product.",
-    "candidates": "What the serving model suggests, with reasons. One row per customer and rank.",
-    "evaluation_candidates": "Test lists of evaluations. One row per run, window, method, customer and rank.",
-}
+DATASET, RUNS, METRICS = (table_key("ml", name) for name in ("dataset_versions", "model_runs", "ranking_metrics"))
 
-TRAINED_FROM = [table_key("marts", name) for name in ("ml_interactions", "ml_product_features", "ml_evaluation_pairs")]
-
-SPECS = [
-    dg.AssetSpec(
-        table_key("ml", name), deps=TRAINED_FROM, group_name="model", kinds={"torch", "duckdb"}, description=text
-    )
-    for name, text in TABLES.items()
-]
+SPECS = source_specs(
+    "ml",
+    {"torch", "duckdb"},
+    deps={
+        "dataset_versions": [
+            table_key("marts", name) for name in ("ml_interactions", "ml_product_features", "ml_evaluation_pairs")
+        ],
+        "model_runs": [DATASET],
+        "candidates": [RUNS, table_key("marts", "ml_interactions")],
+    },
+    others=[RUNS],
+)
 
 
 @dg.multi_asset(name="model", specs=SPECS, pool=WAREHOUSE_POOL)
@@ -58,35 +43,43 @@ def model(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> It
         training = learn(settings, train_config(settings), context.log.info)
         scoring = score(settings, context.log.info)
     outcome = {"training": describe_training(training), "scoring": describe_scoring(scoring)}
-    counts = row_counts(settings, (spec.key for spec in SPECS))
+    facts = table_facts(settings, (spec.key for spec in SPECS))
+    told = {} if training is None else _told(settings, training)
     for spec in SPECS:
         yield dg.MaterializeResult(
             asset_key=spec.key,
             metadata={
-                **row_count_metadata(counts.get(spec.key)),
+                **table_metadata(facts.get(spec.key), spec.metadata),
                 **outcome,
                 "seconds": time.perf_counter() - started,
-                **({} if training is None else _metadata(training)),
+                **told.get(spec.key, {}),
             },
         )
 
 
-def _metadata(summary: TrainingSummary) -> dict[str, dg.MetadataValue | str | int | float]:
-    test = summary.metrics[summary.metrics["as_of_name"] == "test"]
-    plotted = {
+def _told(settings: Settings, training: TrainingSummary) -> dict[dg.AssetKey, dict[str, Any]]:
+    """What a training tells of its tables; numbers are plotted over the runs."""
+    test = training.metrics[training.metrics["as_of_name"] == "test"]
+    ranking = {
         f"{row['method']}_{name}_at_{row['k']}": float(row[name])
         for row in test.to_dict("records")
         for name in ("precision", "recall", "ndcg", "map", "hit_rate", "coverage", "novelty", "long_tail_share")
     }
     return {
-        "run_id": summary.run_id,
-        "held_back_because": summary.held_back_because or "nothing: it passed every gate",
-        "dataset_hash": summary.dataset_hash,
-        "users": summary.users,
-        "products": summary.products,
-        "interactions": summary.interactions,
-        "sweeps": summary.sweeps,
-        "fit_seconds": summary.fit_seconds,
-        "training_seconds": summary.seconds,
-        **plotted,
+        DATASET: {
+            "dataset_hash": training.dataset_hash,
+            "users": training.users,
+            "products": training.products,
+            "interactions": training.interactions,
+        },
+        RUNS: {
+            "run_id": training.run_id,
+            "held_back_because": training.held_back_because or "nothing: it passed every gate",
+            "model_card": dg.MetadataValue.path(str(settings.models_dir / training.run_id / "card.json")),
+            "sweeps": training.sweeps,
+            "fit_seconds": training.fit_seconds,
+            "training_seconds": training.seconds,
+            **ranking,
+        },
+        METRICS: ranking,
     }

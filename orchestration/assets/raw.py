@@ -5,13 +5,8 @@ from collections.abc import Iterator
 import dagster as dg
 from pydantic import Field
 
-from orchestration.assets.common import (
-    WAREHOUSE_POOL,
-    clear_failures,
-    row_count_metadata,
-    row_counts,
-    table_key,
-)
+from orchestration.assets.common import WAREHOUSE_POOL, clear_failures, table_facts, table_metadata
+from orchestration.assets.dbt_graph import source_specs
 from orchestration.assets.landing import landing_key, observe_landing
 from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.steps import describe_fetch
@@ -20,37 +15,13 @@ from warehouse.loading.loader import load
 from warehouse.loading.reloading import parse_days, reload
 from warehouse.sources import COLUMNS
 
-LEDGER = {
-    "loaded_files": "Every loaded file with its checksum, lines and rows. One row per feed and path.",
-    "rejected_rows": "Lines that could not be parsed, with the error. One row per feed, path and line.",
-    "rejected_files": "Files that could not be read, with the error. One row per feed and path.",
-    "seen_columns": "Every column name the files had, declared or not. One row per feed and column.",
-    "feeds": "What sources.yml declares of each feed. One row per feed.",
-    "event_aliases": "The names event types go by. One row per feed and alias.",
-}
-
-SPECS = [
-    *(
-        dg.AssetSpec(
-            table_key("raw", kind),
-            deps=[landing_key(kind)],
-            group_name="raw",
-            kinds={"duckdb"},
-            description=f"Rows of the feeds of {kind}: text as it arrived, with file and line.",
-        )
-        for kind in COLUMNS
-    ),
-    *(
-        dg.AssetSpec(
-            table_key("raw", name),
-            deps=[landing_key(kind) for kind in COLUMNS],
-            group_name="raw",
-            kinds={"duckdb"},
-            description=description,
-        )
-        for name, description in LEDGER.items()
-    ),
-]
+SPECS = source_specs(
+    "raw",
+    {"duckdb"},
+    # The rows of a kind, and the loader's ledger of all.
+    deps={kind: [landing_key(kind)] for kind in COLUMNS},
+    others=[landing_key(kind) for kind in COLUMNS],
+)
 
 
 class LoadAgain(dg.Config):
@@ -80,13 +51,13 @@ def raw_tables(
         context.log.warning(f"could not read {path}: {reason}")
     for path in report.waiting_files:
         context.log.info(f"still being written, left for the next load: {path}")
-    counts = row_counts(warehouse.settings, (spec.key for spec in SPECS))
+    facts = table_facts(warehouse.settings, (spec.key for spec in SPECS))
     by_kind = {name: vars(feed) for name, feed in report.feeds.items()}
     for spec in SPECS:
         yield dg.MaterializeResult(
             asset_key=spec.key,
             metadata={
-                **row_count_metadata(counts.get(spec.key)),
+                **table_metadata(facts.get(spec.key), spec.metadata),
                 "seconds": report.seconds,
                 "loaded_now": dg.MetadataValue.json(by_kind),
             },

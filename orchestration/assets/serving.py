@@ -4,8 +4,8 @@ import time
 
 import dagster as dg
 
-from orchestration.assets.common import WAREHOUSE_POOL, clear_failures, row_count_metadata
-from orchestration.assets.transformed import MANIFEST
+from orchestration.assets.common import WAREHOUSE_POOL, clear_failures, docs_metadata, row_count_metadata
+from orchestration.assets.dbt_graph import MANIFEST
 from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.dbt import published_models
 from orchestration.steps import publish_copy
@@ -17,6 +17,8 @@ from orchestration.steps import publish_copy
     deps=[dg.AssetKey([model["schema"], model["alias"]]) for model in published_models(MANIFEST)],
     group_name="serving",
     kinds={"duckdb"},
+    owners=["team:data_engineering"],
+    metadata=docs_metadata("docs/serving.md"),
     pool=WAREHOUSE_POOL,
 )
 def published_copy(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:

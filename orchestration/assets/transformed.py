@@ -1,56 +1,40 @@
 """The dbt models, before and after the model is trained; their tests are asset checks."""
 
-from collections.abc import Iterator, Mapping
-from pathlib import PurePosixPath
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
+from dagster_dbt import DbtCliResource, dbt_assets
 
-from orchestration.assets.common import WAREHOUSE_POOL, row_count_metadata, row_counts
+from orchestration.assets.common import WAREHOUSE_POOL, table_facts, table_metadata
+from orchestration.assets.dbt_graph import MANIFEST, TRANSLATOR
+from orchestration.assets.lineage import lineage_metadata
 from orchestration.assets.warehouse_resource import WarehouseResource
-from orchestration.dbt import AFTER_MODEL, BEFORE_MODEL, BUILD, load_manifest
-from warehouse.settings import Settings
-
-MANIFEST = load_manifest(Settings())
-
-
-class LayerTranslator(DagsterDbtTranslator):
-    """Groups dbt's models by the folder they stand in."""
-
-    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-        """The innermost layer folder: staging, intermediate, core, features, ml, ..."""
-        if dbt_resource_props["resource_type"] == "source":
-            return {"raw": "raw", "ml": "model"}[dbt_resource_props["schema"]]
-        if dbt_resource_props["resource_type"] == "seed":
-            return "seeds"
-        folders = PurePosixPath(dbt_resource_props["original_file_path"]).parts[1:-1]
-        return folders[1] if folders[0] == "marts" else folders[0]
-
-
-TRANSLATOR = LayerTranslator(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
+from orchestration.dbt import AFTER_MODEL, BEFORE_MODEL, BUILD
 
 
 def _build(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseResource) -> Iterator[Any]:
-    """Pass dbt's events on, tables last: their rows are counted when dbt has ended and given the warehouse back.
+    """Pass dbt's events on, tables last: they are looked at when dbt has ended and given the warehouse back.
 
     What was built before a failure is reported all the same.
     """
     settings = warehouse.settings
-    built: list[dg.Output[Any]] = []
+    built: dict[dg.AssetKey, dg.Output[Any]] = {}
     failure: Exception | None = None
     try:
         for event in dbt.cli(BUILD, context=context, target_path=settings.dbt_target_dir).stream():
             if isinstance(event, dg.Output):
-                built.append(event)
+                built[context.asset_key_for_output(event.output_name)] = event
             else:
                 yield event
     except Exception as error:
         failure = error
-    counts = row_counts(settings, (context.asset_key_for_output(output.output_name) for output in built))
-    for output in built:
-        count = counts.get(context.asset_key_for_output(output.output_name))
-        yield output.with_metadata({**output.metadata, **row_count_metadata(count)})
+    facts = table_facts(settings, built)
+    lineage = lineage_metadata(settings, built)
+    for key, output in built.items():
+        declared = context.assets_def.metadata_by_key[key]
+        table = {**table_metadata(facts.get(key), declared), **lineage.get(key, {})}
+        yield output.with_metadata({**output.metadata, **table})
     if failure:
         raise failure
 

@@ -71,12 +71,15 @@ def lists_are_lists() -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=True)
 
 
-def told_of(instance: dg.DagsterInstance, assets: list[Any], checks: list[Any]) -> dict[str, Any] | None:
+def told_of(
+    instance: dg.DagsterInstance, assets: list[Any], checks: list[Any], tags: dict[str, str] | None = None
+) -> dict[str, Any] | None:
     """Return what there is to tell of a run over the assets."""
     defs = dg.Definitions(assets=assets, asset_checks=checks, jobs=[dg.define_asset_job("all", "*")])
     result = defs.resolve_job_def("all").execute_in_process(instance=instance, raise_on_error=False)
     kind = dg.DagsterEventType.RUN_SUCCESS if result.success else dg.DagsterEventType.RUN_FAILURE
     (event,) = [event for event in result.all_events if event.event_type == kind]
+    instance.add_run_tags(result.run_id, tags or {})
     run = instance.get_run_by_id(result.run_id)
     assert run is not None
     context = dg.build_run_status_sensor_context("tell", event, instance, run)
@@ -112,6 +115,12 @@ def test_a_run_that_failed_is_told(hook: Hook) -> None:
     assert told is not None
     send(Settings(alert_url=SecretStr(hook.url)), told)
     assert (hook.told[0]["status"], hook.told[0]["checks"]) == ("FAILURE", [])
+
+
+def test_a_run_that_is_started_again_is_told_only_when_that_fails_too() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert told_of(instance, [broken], [], {"dagster/will_retry": "true"}) is None
+        assert told_of(instance, [broken], [], {"dagster/will_retry": "false"}) is not None
 
 
 def test_a_hook_that_does_not_take_it_is_said_without_its_address() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration.automation import landed_after, landing_files
+from orchestration.automation import delivery_after, landing_files
 from warehouse.settings import Settings
 
 EVENT = '{"user_id": "u", "product_id": "p", "event_type": "view", "timestamp": "2026-01-01T00:00:00Z"}\n'
@@ -18,6 +18,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """An empty shop, which the environment names."""
     monkeypatch.setenv("RECOMART_WAREHOUSE", str(tmp_path))
     monkeypatch.setenv("RECOMART_SETTLE_SECONDS", "0")
+    monkeypatch.setenv("RECOMART_DELIVERY_GAP_SECONDS", "0")
     (tmp_path / "landing" / "clickstream").mkdir(parents=True)
     return Settings()
 
@@ -26,6 +27,10 @@ def land(settings: Settings, name: str) -> Path:
     file = settings.landing_dir / "clickstream" / name
     file.write_text(EVENT)
     return file
+
+
+def paths(settings: Settings, instant_ns: int) -> list[str]:
+    return [file.path for file in delivery_after(settings, instant_ns).files]
 
 
 def look(instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult | dg.SkipReason:
@@ -57,7 +62,7 @@ def test_files_that_land_together_start_one_run_and_none_when_nothing_is_new(set
         assert requested(again) == [{"recomart/new_files": "1", "recomart/newest_file": "clickstream/a.jsonl"}]
 
 
-def test_while_a_run_is_on_new_files_wait(settings: Settings) -> None:
+def test_while_a_run_is_on_or_will_be_started_again_new_files_wait(settings: Settings) -> None:
     land(settings, "a.jsonl")
     with dg.DagsterInstance.ephemeral() as instance:
         run = instance.create_run_for_job(
@@ -66,7 +71,10 @@ def test_while_a_run_is_on_new_files_wait(settings: Settings) -> None:
         waiting = look(instance, None)
         assert isinstance(waiting, dg.SkipReason)
         assert "1 files are new or changed and wait" in (waiting.skip_message or "")
-        instance.report_run_canceled(run)
+        instance.report_run_failed(run)
+        instance.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
+        assert isinstance(look(instance, None), dg.SkipReason)
+        instance.add_run_tags(run.run_id, {"dagster/auto_retry_run_id": "the next one"})
         assert len(requested(look(instance, None))) == 1
 
 
@@ -74,14 +82,39 @@ def test_a_file_that_is_being_written_is_left_for_another_look(settings: Setting
     land(settings, "a.jsonl")
     land(settings, "b.jsonl.part")
     slow = settings.model_copy(update={"settle_seconds": 60})
-    assert landed_after(slow, 0) == []
-    assert [file.path for file in landed_after(settings, 0)] == ["clickstream/a.jsonl"]
+    assert paths(slow, 0) == []
+    assert paths(settings, 0) == ["clickstream/a.jsonl"]
 
 
 def test_a_file_with_an_old_time_is_new_when_it_lands(settings: Settings) -> None:
     before = time.time_ns() - 1
     os.utime(land(settings, "a.jsonl"), (0, 0))
-    assert [file.path for file in landed_after(settings, before)] == ["clickstream/a.jsonl"]
+    assert paths(settings, before) == ["clickstream/a.jsonl"]
+
+
+def test_files_that_land_over_some_seconds_start_one_run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECOMART_DELIVERY_GAP_SECONDS", "0.5")
+    with dg.DagsterInstance.ephemeral() as instance:
+        for name in ("a.jsonl", "b.jsonl", "c.jsonl"):
+            land(settings, name)
+            waiting = look(instance, None)
+            assert isinstance(waiting, dg.SkipReason)
+            assert "more may be on their way" in (waiting.skip_message or "")
+            time.sleep(0.2)
+        time.sleep(0.5)
+        whole = look(instance, None)
+        assert requested(whole) == [{"recomart/new_files": "3", "recomart/newest_file": "clickstream/c.jsonl"}]
+        assert isinstance(whole, dg.SensorResult)
+        assert isinstance(look(instance, whole.cursor), dg.SkipReason)
+
+
+def test_files_that_never_cease_to_come_hold_up_no_run(settings: Settings) -> None:
+    endless = settings.model_copy(update={"delivery_gap_seconds": 60, "delivery_wait_seconds": 0.3})
+    land(settings, "a.jsonl")
+    assert not delivery_after(endless, 0).has_ended
+    time.sleep(0.4)
+    land(settings, "b.jsonl")
+    assert delivery_after(endless, 0).has_ended
 
 
 def test_a_landing_folder_that_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,7 +89,7 @@ def test_assets_are_grouped_by_layer(definitions: ModuleType) -> None:
     groups = {graph.get(key).group_name for key in graph.get_all_asset_keys()}
     assert groups == {
         *("landing", "raw", "seeds", "staging", "intermediate", "core", "features", "ml", "model"),
-        *("recommendations", "evaluation", "audit", "serving"),
+        *("recommendations", "evaluation", "audit", "serving", "apps"),
     }
 
 
@@ -97,6 +97,54 @@ def test_the_published_copy_is_downstream_of_every_landing_file(definitions: Mod
     graph = definitions.defs.resolve_asset_graph()
     upstream = graph.get_ancestor_asset_keys(dg.AssetKey(["serving", "published_copy"]))
     assert {dg.AssetKey(["landing", kind]) for kind in ("events", "purchases", "products")} <= upstream
+
+
+def test_the_app_and_the_service_read_the_published_copy(definitions: ModuleType) -> None:
+    graph = definitions.defs.resolve_asset_graph()
+    published = graph.get(dg.AssetKey(["serving", "published_copy"]))
+    assert {key.path[-1] for key in published.child_keys} == {"streamlit_app", "http_service"}
+    for key in published.child_keys:
+        assert not graph.get(key).is_materializable
+        assert "url" in graph.get(key).metadata
+
+
+def test_landing_files_are_observed_at_every_load(runs: list[dg.ExecuteInProcessResult], settings: Settings) -> None:
+    landed = [path for path in (settings.landing_dir / "clickstream").iterdir() if path.is_file()]
+    for run in runs:
+        observed = [event.asset_observation_data.asset_observation for event in run.get_asset_observation_events()]
+        metadata = {seen.asset_key.path[1]: seen.metadata for seen in observed if seen.asset_key.path[0] == "landing"}
+        assert set(metadata) == {"events", "purchases", "products"}
+        events = metadata["events"]
+        assert events["files"].value == len(landed)
+        assert events["bytes"].value == sum(path.stat().st_size for path in landed)
+        assert settings.landing_dir / str(events["newest_file"].value) in landed
+
+
+def test_every_asset_has_an_owner_a_kind_a_description_and_a_page_of_docs(definitions: ModuleType) -> None:
+    graph = definitions.defs.resolve_asset_graph()
+    nodes = [graph.get(key) for key in graph.get_all_asset_keys()]
+    assert [node.key for node in nodes if not (node.owners and node.kinds and node.description)] == []
+    assert [node.key for node in nodes if not Path(node.metadata["docs"].value).is_file()] == []
+
+
+def test_dbt_runs_once_before_the_model_and_once_after_it(runs: list[dg.ExecuteInProcessResult]) -> None:
+    for run in runs:
+        steps = [event.step_key for event in run.all_events if event.is_step_success]
+        assert steps == ["raw_tables", "marts", "model", "recommendations", "serving__published_copy"]
+
+
+def test_columns_are_shown_with_type_and_description_and_with_what_they_are_made_from(
+    runs: list[dg.ExecuteInProcessResult],
+) -> None:
+    metadata = materialized(runs[0])[dg.AssetKey(["marts", "rec_top_n"])].metadata
+    schema, lineage = metadata["dagster/column_schema"], metadata["dagster/column_lineage"]
+    assert isinstance(schema, dg.TableSchemaMetadataValue)
+    assert isinstance(lineage, dg.TableColumnLineageMetadataValue)
+    columns = {column.name: column for column in schema.schema.columns}
+    assert (columns["rank"].type, columns["rank"].description) == ("integer", "Place in the list; 1 is the best.")
+    assert lineage.lineage.deps_by_column["brand"] == [
+        dg.TableColumnDep(dg.AssetKey(["marts", "dim_products"]), "brand")
+    ]
 
 
 def test_the_model_reports_its_metrics_to_plot(runs: list[dg.ExecuteInProcessResult]) -> None:

@@ -1,0 +1,31 @@
+{{ config(meta={'dagster': {'ref': {'name': 'rec_top_n'}}}) }}
+
+-- Stops a run before it publishes lists that leave out too many customers. Dagster shows a test at an asset that it depends
+-- on: -- depends_on: {{ ref('rec_top_n') }}
+{% set too_few %}
+    with customers as (
+
+        select
+            count(*) as customers,
+            count(lists.user_id) as served
+        from {{ ref('dim_users') }} as users
+        left join (select distinct user_id from {{ ref('rec_top_n') }}) as lists on users.user_id = lists.user_id
+
+    )
+
+    select *
+    from customers
+    where served < {{ var('least_customers_served') }} * customers
+{% endset %}
+
+{% if execute and flags.WHICH in ('build', 'test') %}
+    {% for count in run_query(too_few).rows %}
+        {% do exceptions.raise_compiler_error(
+            count['served'] ~ ' of ' ~ count['customers'] ~ ' customers have a list, and a share of '
+            ~ var('least_customers_served') ~ ' must; see what the rules in dbt_project/seeds/offer_rules leave, or change '
+            ~ 'least_customers_served in dbt_project/dbt_project.yml'
+        ) %}
+    {% endfor %}
+{% endif %}
+
+{{ too_few }}

@@ -1,0 +1,21 @@
+"""Who reads the published copy: dbt's exposures, which nothing here makes."""
+
+import dagster as dg
+
+from orchestration.assets.common import docs_metadata
+from orchestration.assets.dbt_graph import MANIFEST
+from orchestration.assets.serving import published_copy
+from orchestration.dbt import READERS
+
+CONSUMER_SPECS = [
+    dg.AssetSpec(
+        dg.AssetKey(["apps", exposure["name"]]),
+        deps=[published_copy],
+        group_name="apps",
+        kinds=set(exposure["tags"]),
+        owners=[f"team:{exposure['owner']['name'].lower().replace(' ', '_')}"],
+        description=exposure["description"],
+        metadata={"url": dg.MetadataValue.url(exposure["url"]), **docs_metadata(exposure["meta"]["docs"])},
+    )
+    for exposure in (MANIFEST["exposures"][reader] for reader in READERS)
+]

@@ -1,0 +1,114 @@
+"""A real `dagster dev` over a warehouse, in a new Dagster home: webserver and daemon, as `make dev` starts them."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_graphql import DagsterGraphQLClient
+
+from warehouse.settings import PROJECT_ROOT, Settings
+
+STOP_SECONDS = 60
+
+
+class DagsterDev:
+    """What tests ask of a running Dagster."""
+
+    def __init__(self, instance: dg.DagsterInstance, port: int, log: Path) -> None:
+        self.instance = instance
+        self._log = log
+        self._client = DagsterGraphQLClient("127.0.0.1", port_number=port)
+
+    def output(self) -> list[str]:
+        """Return the lines that it has printed."""
+        return self._log.read_text(encoding="utf-8").splitlines()
+
+    def launch(self, job: str, run_config: dict[str, Any]) -> str:
+        """Launch a job as the Launchpad does; return the run's id."""
+        return self._client.submit_job_execution(job, run_config=run_config)
+
+    def wait(self, what: str, is_so: Callable[[], bool], patience_seconds: float) -> None:
+        """Return as soon as something is so."""
+        deadline = time.monotonic() + patience_seconds
+        while not is_so():
+            assert time.monotonic() < deadline, f"not within {patience_seconds:.0f} s: {what}"
+            time.sleep(0.5)
+
+    def finished(self, run_id: str, patience_seconds: float = 180) -> dg.DagsterRun:
+        """Return a run when it has ended, however."""
+        self.wait(f"the end of run {run_id}", lambda: self.run(run_id).is_finished, patience_seconds)
+        return self.run(run_id)
+
+    def run(self, run_id: str) -> dg.DagsterRun:
+        """Return a run as it stands."""
+        run = self.instance.get_run_by_id(run_id)
+        assert run is not None
+        return run
+
+    def steps(self, run_id: str, kind: dg.DagsterEventType) -> list[str]:
+        """Return the steps of a run that had an event of a kind, in order."""
+        entries = self.instance.all_logs(run_id, of_type=kind)
+        return [entry.step_key for entry in entries if entry.step_key]
+
+    def process(self, run_id: str) -> int:
+        """Return the id of the process that executes a run."""
+        entries = self.instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+        metadata = [entry.get_dagster_event().engine_event_data.metadata for entry in entries]
+        return next(int(str(found["pid"].value)) for found in metadata if "pid" in found)
+
+
+@contextmanager
+def dagster_dev(settings: Settings, folder: Path) -> Iterator[DagsterDev]:
+    """Start Dagster with the project's dagster.yaml in a new home, and stop it."""
+    home = folder / "dagster_home"
+    home.mkdir()
+    shutil.copy(PROJECT_ROOT / "orchestration" / "dagster_home" / "dagster.yaml", home)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    output = folder / "dagster.log"
+    with output.open("wb") as log:
+        process = subprocess.Popen(
+            [
+                *(str(Path(sys.executable).with_name("dagster")), "dev", "--module-name", "orchestration.definitions"),
+                *("--host", "127.0.0.1", "--port", str(port)),
+            ],
+            # In the project's folder Dagster would take the home that the project's .env names.
+            cwd=folder,
+            env={**os.environ, **settings.environment(), "DAGSTER_HOME": str(home)},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait_for(port, process)
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            yield DagsterDev(instance, port, output)
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], patience_seconds: float = 120) -> None:
+    """Return when the webserver answers."""
+    deadline = time.monotonic() + patience_seconds
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "dagster dev has ended"
+        with socket.socket() as door:
+            door.settimeout(1)
+            if door.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.5)
+    raise AssertionError("dagster dev does not serve")

@@ -1,0 +1,102 @@
+"""Data beyond belief stop a run before a model learns from them, and lists beyond belief before anybody sees them."""
+
+import importlib
+import json
+import shutil
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from orchestration.dbt import run_dbt
+from orchestration.model_runs import model_runs
+from warehouse.errors import RecomartError
+from warehouse.publish import current
+from warehouse.settings import Settings
+
+FLOOD_LINES = 20_000
+
+
+@pytest.fixture
+def shop(demo_warehouse: Settings, tmp_path: Path) -> Settings:
+    """The demo shop after a finished run, to write to."""
+    settings = Settings(warehouse=tmp_path / "shop", settle_seconds=0)
+    shutil.copytree(demo_warehouse.warehouse, settings.warehouse)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def tables(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The demo shop's database alone; each test spoils another table of it."""
+    settings = Settings(warehouse=tmp_path_factory.mktemp("tables"))
+    shutil.copyfile(demo_warehouse.database, settings.database)
+    return settings
+
+
+def change(settings: Settings, *statements: str) -> None:
+    """Change what dbt built."""
+    with duckdb.connect(str(settings.database)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def flood(settings: Settings) -> str:
+    """Let a file of many times the usual lines land for the newest day; return the day."""
+    newest = max((settings.landing_dir / "clickstream").glob("*.jsonl*"))
+    day = newest.name[:10]
+    events = (
+        {"user_id": f"u{number}", "product_id": "p00001", "event_type": "view", "timestamp": f"{day}T12:00:00Z"}
+        for number in range(FLOOD_LINES)
+    )
+    (newest.parent / f"{day}-flood.jsonl").write_text("\n".join(map(json.dumps, events)) + "\n", encoding="utf-8")
+    return day
+
+
+def test_a_day_of_many_times_the_usual_lines_trains_nothing_and_what_is_published_goes_on_serving(
+    shop: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published, trained = current(shop), model_runs(shop)
+    day = flood(shop)
+    monkeypatch.setenv("RECOMART_WAREHOUSE", str(shop.warehouse))
+    job = importlib.import_module("orchestration.definitions").defs.resolve_job_def("everything")
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = job.execute_in_process(instance=instance, raise_on_error=False)
+    stopped_by = [
+        check.check_name
+        for check in run.get_asset_check_evaluations()
+        if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
+    ]
+    assert stopped_by == ["no_day_is_beyond_belief"]
+    assert [event.step_key for event in run.all_events if event.is_step_start] == ["raw_tables", "marts"]
+    assert (current(shop), model_runs(shop)) == (published, trained)
+    with pytest.raises(RecomartError, match=rf"events of {day}: \d+ lines where \d+ are usual.*expected_jumps.csv"):
+        run_dbt(shop, "test", "--select", "no_day_is_beyond_belief")
+    change(shop, f"insert into seeds.expected_jumps values ('events', date '{day}', 'a sale')")
+    assert run_dbt(shop, "test", "--select", "no_day_is_beyond_belief").statuses["pass"] == 1
+
+
+def test_a_feed_that_has_fallen_silent_is_said_and_stops_nothing(tables: Settings) -> None:
+    change(
+        tables,
+        "update marts.audit_feed_days set files = 0 where feed = 'purchases' "
+        "and delivery_day > (select max(delivery_day) - 9 from marts.audit_feed_days)",
+    )
+    (words, _) = run_dbt(tables, "test", "--select", "no_feed_has_fallen_silent").warnings
+    assert words.startswith("purchases: nothing for 9 days")
+
+
+def test_lists_that_leave_out_many_customers_are_not_published(tables: Settings) -> None:
+    change(tables, "delete from marts.rec_top_n where hash(user_id) % 5 = 0")
+    with pytest.raises(RecomartError, match=r"\d+ of \d+ customers have a list, and a share of 0.9 must"):
+        run_dbt(tables, "test", "--select", "customers_have_lists")
+
+
+def test_a_list_with_a_product_that_cannot_be_bought_is_not_published(tables: Settings) -> None:
+    change(
+        tables,
+        "update marts.rec_product_rules set is_offered = false "
+        "where product_id = (select any_value(product_id) from intermediate.int_offers_ranked)",
+    )
+    with pytest.raises(RecomartError, match="every_list_keeps_the_rules"):
+        run_dbt(tables, "test", "--select", "every_list_keeps_the_rules")
