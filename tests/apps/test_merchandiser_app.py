@@ -301,10 +301,14 @@ def test_quality_shows_what_has_changed_over_the_days(
         )
         connection.execute("delete from marts.audit_drift")
         connection.execute(
-            "insert into marts.audit_drift by name select 'mix' as kind, 'device' as name, 9 as bins, "
-            "100 as reference_rows, 100 as present_rows, 0.4 as psi, 0.1 as psi_by_chance, 'shifted' as reading, 'web: all' as moved_most, "
-            "date '2026-01-01' as reference_first_day, date '2026-01-28' as reference_last_day, "
-            "date '2026-01-29' as present_first_day, date '2026-02-04' as present_last_day"
+            """
+            insert into marts.audit_drift by name
+            select
+                'mix' as kind, 'device' as name, 9 as bins, 100 as reference_rows, 100 as present_rows, 0.4 as psi,
+                0.1 as psi_by_chance, 'shifted' as reading, 'web: all' as moved_most,
+                date '2026-01-01' as reference_first_day, date '2026-01-28' as reference_last_day,
+                date '2026-01-29' as present_first_day, date '2026-02-04' as present_last_day
+            """
         )
     publish(own_warehouse, tables)
     app = open_app(own_warehouse)
