@@ -78,17 +78,19 @@ def run_dbt(settings: Settings, *args: str, on_progress: Callable[[DbtProgress],
     started = time.perf_counter()
     results_file = settings.dbt_target_dir / "run_results.json"
     results_file.unlink(missing_ok=True)
-    process = subprocess.Popen(
-        [dbt_executable(), "--log-format", "json", "--log-level", "info", *args],
+    warnings: list[str] = []
+    with subprocess.Popen(
+        [sys.executable, "-m", "orchestration.dbt_process", "--log-format", "json", "--log-level", "info", *args],
         cwd=PROJECT_DIR,
         env=settings.environment() | dbt_environment(settings),
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
-    warnings: list[str] = []
-    errors = list(_follow(process, on_progress, warnings.append))
-    if process.wait() != 0:
+    ) as process:
+        errors = list(_follow(process, on_progress, warnings.append))
+        status = process.wait()
+    if status != 0:
         raise _failure(settings, args, results_file, errors)
     results = _read_results(results_file)
     statuses: dict[str, int] = {}
