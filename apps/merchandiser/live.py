@@ -14,7 +14,8 @@ def live_copy() -> ServingCopy:
         RecomartError: Nothing is published, or the pointer or the copy is damaged.
     """
     settings = Settings()
-    return of_live_copy(settings, lambda published: _open(settings, published))
+    copy: ServingCopy = of_live_copy(settings, lambda published: _open(settings, published))
+    return copy
 
 
 # Two, so that a page which began on the copy before a publication can finish on it; older ones are closed.

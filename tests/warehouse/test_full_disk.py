@@ -17,7 +17,7 @@ from warehouse.publish import LOCK, POINTER, current, publish
 from warehouse.serving import ServingCopy
 from warehouse.settings import Settings
 
-PURCHASES = "transaction_id,user_id,product_id,quantity,price,timestamp,note\n"
+PURCHASES = "transaction_id,user_id,product_id,quantity,price,timestamp,note"
 
 LOAD = "from warehouse.loading.loader import load; load(Settings())"
 PUBLISH = f"from warehouse.publish import publish; publish(Settings(), {TABLES})"
@@ -39,10 +39,8 @@ def test_a_load_that_meets_the_end_of_the_disk_says_so_and_is_made_good(tmp_path
     settings = Settings(warehouse=tmp_path, settle_seconds=0)
     file = settings.landing_dir / "purchases" / "2026-01-01.csv"
     file.parent.mkdir(parents=True)
-    rows = [
-        f"t{row},u{row % 7},p{row % 5},1,9.90,2026-01-01T10:00:00Z,{os.urandom(20).hex()}\n" for row in range(20_000)
-    ]
-    file.write_text(PURCHASES + "".join(rows))
+    rows = (f"t{row},u{row % 7},p{row % 5},1,9.90,2026-01-01T10:00:00Z,{os.urandom(20).hex()}" for row in range(20_000))
+    file.write_text("\n".join([PURCHASES, *rows]))
     done = run(settings, LOAD, largest_file=400_000)
     assert done.returncode != 0
     assert f"DiskFullError: {tmp_path}: no more can be written there: File too large" in done.stderr

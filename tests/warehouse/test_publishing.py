@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from tests.readers import STAMPED, publish_stamped, readers
 from warehouse.database import writer
 from warehouse.errors import RecomartError
 from warehouse.publish import LOCK, POINTER, Published, current, of_live_copy, open_published, publish
@@ -130,6 +131,23 @@ def test_a_reader_whose_copy_is_pushed_out_before_it_is_open_gets_the_next_one(s
     (settings.serving_dir / current(settings).file).unlink()
     with pytest.raises(RecomartError, match="the published copy cannot be opened"):
         ServingCopy(settings)
+
+
+def test_processes_that_read_without_pause_never_see_two_versions_in_one(tmp_path: Path) -> None:
+    settings = Settings(warehouse=tmp_path, serving_copies=1)
+    with writer(settings) as connection:
+        connection.execute("create schema marts")
+        for table, column in STAMPED.items():
+            connection.execute(f"create table marts.{table} (user_id text, rank int, run_id text, {column} text)")
+            connection.execute(f"insert into marts.{table} values ('u1', 1, 'run', null)")
+    published = {publish_stamped(settings, "first").file: "first"}
+    with readers(settings, 2, "u1", tmp_path / "stop") as readings:
+        for number in range(10):
+            published[publish_stamped(settings, str(number)).file] = str(number)
+    for reading in readings:
+        assert reading.seen <= published.items()
+        assert (max(published), "9") in reading.seen
+        assert len(reading.seen) > 2
 
 
 def test_readers_keep_to_the_memory_and_threads_of_the_settings(settings: Settings) -> None:
