@@ -68,7 +68,7 @@ def test_with_the_dataset_versions_the_models_are_as_they_were_bit_for_bit(lost:
     again = restored(lost, tmp_path / "again", "landing", "datasets")
     run_pipeline(again, TrainConfig(), PipelineListener(), train_anew=False)
     runs = sorted(model_runs(lost), key=lambda run: run.trained_at)
-    assert [run.warm_from is not None for run in runs] == [False, True, True]
+    assert runs[-1].warm_from is not None
     for run in runs:
         train(again, TrainConfig(), dataset=run.dataset_hash[:12], warm=run.warm_from is not None)
         score(again)
