@@ -11,6 +11,7 @@ from orchestration.resources import peak_memory_mib
 from orchestration.retraining import Training, training_due
 from orchestration.scoring import ScoringSummary, score
 from orchestration.training import TrainingSummary, train
+from warehouse.alone import alone
 from warehouse.database import connect
 from warehouse.fetching.fetch import FetchProgress, FetchReport, fetch, services
 from warehouse.loading.loader import load
@@ -96,9 +97,10 @@ def build_recommendations(settings: Settings, on_progress: Callable[[DbtProgress
 
 
 def _build(settings: Settings, selected: tuple[str, str], on_progress: Callable[[DbtProgress], None]) -> DbtResult:
-    # Wait for whoever holds the warehouse as the settings say; dbt itself gives up after a minute.
-    connect(settings).close()
-    return run_dbt(settings, *BUILD, *selected, on_progress=on_progress)
+    # dbt itself gives up after a minute, and of two that start at once one holds the warehouse until it has built.
+    with alone(settings.dbt_target_dir / "building.lock", "dbt build", settings.wait_seconds):
+        connect(settings).close()
+        return run_dbt(settings, *BUILD, *selected, on_progress=on_progress)
 
 
 def publish_copy(settings: Settings) -> Published:
