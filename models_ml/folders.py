@@ -18,3 +18,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
         temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def drop_unfinished(folder: Path) -> None:
+    """Remove what writers that were killed left of a whole folder in `folder`; nobody may be writing there."""
+    for left in folder.glob(".*-*"):
+        if left.is_dir():
+            shutil.rmtree(left)

@@ -15,7 +15,8 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from warehouse.alone import alone
 from warehouse.database import busy_message
-from warehouse.errors import RecomartError, WarehouseBusyError
+from warehouse.errors import DiskFullError, RecomartError, WarehouseBusyError
+from warehouse.full_disk import full_disk_message
 from warehouse.settings import PROJECT_ROOT, Settings
 
 PROJECT_DIR = PROJECT_ROOT / "dbt_project"
@@ -71,22 +72,25 @@ def run_dbt(settings: Settings, *args: str, on_progress: Callable[[DbtProgress],
 
     Raises:
         WarehouseBusyError: Another process holds the warehouse.
+        DiskFullError: No more can be written.
         RecomartError: A node failed, or dbt could not start; names the nodes and where to read more.
     """
     started = time.perf_counter()
     results_file = settings.dbt_target_dir / "run_results.json"
     results_file.unlink(missing_ok=True)
-    process = subprocess.Popen(
-        [dbt_executable(), "--log-format", "json", "--log-level", "info", *args],
+    warnings: list[str] = []
+    with subprocess.Popen(
+        [sys.executable, "-m", "orchestration.dbt_process", "--log-format", "json", "--log-level", "info", *args],
         cwd=PROJECT_DIR,
         env=settings.environment() | dbt_environment(settings),
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
-    warnings: list[str] = []
-    errors = list(_follow(process, on_progress, warnings.append))
-    if process.wait() != 0:
+    ) as process:
+        errors = list(_follow(process, on_progress, warnings.append))
+        status = process.wait()
+    if status != 0:
         raise _failure(settings, args, results_file, errors)
     results = _read_results(results_file)
     statuses: dict[str, int] = {}
@@ -127,7 +131,8 @@ def _follow(
 def _read_results(path: Path) -> list[dict[str, Any]]:
     try:
         results: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["results"]
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
+        # dbt ended before it wrote it, or could not write all of it.
         return []
     return results
 
@@ -147,8 +152,11 @@ def _failure(settings: Settings, args: Sequence[str], results_file: Path, messag
         result for result in _read_results(results_file) if result["status"] in ("error", "fail", "runtime error")
     ]
     reasons = [_describe(result) for result in failed] or [_one_line(" ".join(messages)) or "no message"]
-    if busy := busy_message(" ".join([*reasons, *messages]), settings.database):
+    said = " ".join([*(str(result["message"]) for result in failed), *messages])
+    if busy := busy_message(said, settings.database):
         return WarehouseBusyError(busy)
+    if full := full_disk_message(said, settings.warehouse):
+        return DiskFullError(full)
     more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
     return RecomartError(f"dbt {args[0]} failed: {'; '.join(reasons[:3])}{more}; see {settings.warehouse}/logs/dbt.log")
 
@@ -166,7 +174,12 @@ def load_manifest(settings: Settings) -> dict[str, Any]:
     with alone(settings.dbt_target_dir / "parsing.lock", "parsing of the dbt project", PARSE_PATIENCE_SECONDS):
         if not path.exists() or path.stat().st_mtime < newest:
             run_dbt(settings, "parse")
-        return _read_manifest(path)
+        try:
+            return _read_manifest(path)
+        except ValueError:
+            # A dbt that was killed, or whose disk was full, left a piece of it.
+            run_dbt(settings, "parse")
+            return _read_manifest(path)
 
 
 @retry(retry=retry_if_exception_type(ValueError), stop=stop_after_delay(10), wait=wait_fixed(0.2), reraise=True)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from orchestration.datasets import read_interactions
 from orchestration.model_runs import find_run, model_runs, next_to_serve
 from warehouse.database import insert, transaction, writer
+from warehouse.full_disk import tell_full_disk
 from warehouse.settings import Settings
 
 
@@ -24,6 +25,7 @@ class ScoringSummary:
     seconds: float
 
 
+@tell_full_disk
 def score(
     settings: Settings, on_stage: Callable[[str], None] = lambda _: None, *, run: str | None = None
 ) -> ScoringSummary | None:
@@ -35,6 +37,7 @@ def score(
     Raises:
         RecomartError: The marts are not built, there is no such run, or the warehouse is in use.
         ModelError: The model's artifact is gone or damaged, or it knows nothing of today's products.
+        DiskFullError: No more can be written.
     """
     # torch takes a second to import, and every command imports this module.
     from models_ml.candidates import Candidates

@@ -11,6 +11,8 @@ from orchestration.resources import peak_memory_mib
 from orchestration.retraining import Training, training_due
 from orchestration.scoring import ScoringSummary, score
 from orchestration.training import TrainingSummary, train
+from warehouse.alone import alone
+from warehouse.database import connect
 from warehouse.fetching.fetch import FetchProgress, FetchReport, fetch, services
 from warehouse.loading.loader import load
 from warehouse.loading.reports import LoadReport, Progress
@@ -69,7 +71,7 @@ class PipelineReport:
 
 def build_marts(settings: Settings, on_progress: Callable[[DbtProgress], None] = lambda _: None) -> DbtResult:
     """Build and test everything that the model is trained from."""
-    return run_dbt(settings, *BUILD, *BEFORE_MODEL, on_progress=on_progress)
+    return _build(settings, BEFORE_MODEL, on_progress)
 
 
 def learn(
@@ -91,7 +93,14 @@ def learn(
 
 def build_recommendations(settings: Settings, on_progress: Callable[[DbtProgress], None] = lambda _: None) -> DbtResult:
     """Build and test everything that is made from the model's output."""
-    return run_dbt(settings, *BUILD, *AFTER_MODEL, on_progress=on_progress)
+    return _build(settings, AFTER_MODEL, on_progress)
+
+
+def _build(settings: Settings, selected: tuple[str, str], on_progress: Callable[[DbtProgress], None]) -> DbtResult:
+    # dbt itself gives up after a minute, and of two that start at once one holds the warehouse until it has built.
+    with alone(settings.dbt_target_dir / "building.lock", "dbt build", settings.wait_seconds):
+        connect(settings).close()
+        return run_dbt(settings, *BUILD, *selected, on_progress=on_progress)
 
 
 def publish_copy(settings: Settings) -> Published:

@@ -1,12 +1,16 @@
 """Train on the marts of a warehouse, judge what came of it, and write everything back; scoring lets it serve."""
 
 import json
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
 import pandas as pd
 import pyarrow as pa
 
@@ -14,13 +18,16 @@ from models_ml.config import TrainConfig
 from models_ml.dataset import Dataset
 from models_ml.dataset_store import DatasetManifest, read_dataset, read_manifest, stored_versions, write_dataset
 from models_ml.errors import ModelError
+from models_ml.folders import drop_unfinished
 from orchestration.datasets import find_version, read_marts
 from orchestration.model_runs import model_runs, serving_run
 from orchestration.policy import policy
 from orchestration.status import feed_status
+from warehouse.alone import alone
 from warehouse.database import insert, transaction, writer
 from warehouse.demo.truth import read_tastes
 from warehouse.errors import RecomartError
+from warehouse.full_disk import tell_full_disk
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,6 +40,14 @@ if TYPE_CHECKING:
 
 LISTS = ("evaluation_pairs", "evaluation_products", "evaluation_candidates")
 """Tables of schema ml that hold the lists of the newest run and of the serving one; figures are kept for every run."""
+
+DATASETS_LOCK = "writing.lock"
+
+PATIENCE_SECONDS = 60.0
+"""How long to wait while another process writes a dataset version."""
+
+UNREGISTERED = ".unregistered"
+"""Ending of the file that marks an artifact until its row is in ml.model_runs."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +82,7 @@ class TrainingSummary:
     """Seconds in all: reading, three fits, evaluation, gates, writing."""
 
 
+@tell_full_disk
 def train(
     settings: Settings,
     config: TrainConfig,
@@ -88,6 +104,7 @@ def train(
         RecomartError: The marts are not built, there is no such version, no model serves to go on from, or the
             warehouse is in use.
         ModelError: There is nothing to learn from, the version's files are damaged, or training failed.
+        DiskFullError: No more can be written.
     """
     # torch takes a second to import, and every command imports this module.
     from models_ml.gates import judge, reasons
@@ -192,7 +209,10 @@ def _current(settings: Settings, on_stage: Callable[[str], None]) -> tuple[Datas
     on_stage("reading the marts")
     rows, provenance = read_marts(settings)
     on_stage("writing the dataset")
-    return rows, write_dataset(rows, provenance, settings.datasets_dir)
+    # Each takes unfinished versions for those of one that was killed.
+    with alone(settings.datasets_dir / DATASETS_LOCK, "writing of a dataset", PATIENCE_SECONDS):
+        drop_unfinished(settings.datasets_dir)
+        return rows, write_dataset(rows, provenance, settings.datasets_dir)
 
 
 def _stored(settings: Settings, prefix: str, on_stage: Callable[[str], None]) -> tuple[Dataset, DatasetManifest]:
@@ -209,9 +229,10 @@ def _write_result(
 
     run_id = result.recommender.card.run_id
     artifact = settings.models_dir / run_id
-    result.recommender.save(artifact)
     run = result.run_row(artifact.relative_to(settings.warehouse), reasons(gates))
-    with writer(settings) as connection, transaction(connection):
+    # Whoever holds the warehouse is the only one that writes models.
+    with writer(settings) as connection, _registered(connection, artifact), transaction(connection):
+        result.recommender.save(artifact)
         for table in LISTS:
             connection.execute(
                 f"delete from ml.{table} where run_id not in (select run_id from ml.model_runs where is_serving)"
@@ -222,6 +243,23 @@ def _write_result(
             insert(connection, "gate_results", pa.Table.from_pylist([{"run_id": run_id, **vars(one)} for one in gates]))
         for table in ("ranking_metrics", "metric_differences", *LISTS):
             insert(connection, table, getattr(result, table))
+
+
+@contextmanager
+def _registered(connection: duckdb.DuckDBPyConnection, artifact: Path) -> Iterator[None]:
+    """Guard the writing of an artifact and of its row; what one that broke off in between left goes with the next."""
+    folder = artifact.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    drop_unfinished(folder)
+    known = {run_id for (run_id,) in connection.execute("select run_id from ml.model_runs").fetchall()}
+    for left in folder.glob(f"*{UNREGISTERED}"):
+        if left.stem not in known:
+            shutil.rmtree(folder / left.stem, ignore_errors=True)
+        left.unlink()
+    mark = folder / f"{artifact.name}{UNREGISTERED}"
+    mark.touch()
+    yield
+    mark.unlink()
 
 
 def _version_row(settings: Settings, manifest: DatasetManifest) -> pa.Table:

@@ -27,14 +27,19 @@ TOLD_BY_THE_RUN = (
 """Columns, of all tables or of one, that say when or as which reading something was loaded, or are made of that: they
 differ between runs, and nothing else may."""
 
+TOLD_BY_THE_TRAINING = (
+    *("run_id", "warm_from", "artifact_path", "trained_at", "promoted_at", "created_at", "fit_seconds"),
+)
+"""Columns that say which training something comes from and when that was, likewise."""
+
 Delivery = dict[str, bytes]
 """Path and content."""
 
 
-def deliveries(folder: Path, seed: int) -> list[Delivery]:
+def deliveries(folder: Path, seed: int, shop: DemoConfig = DELIVERED_SHOP) -> list[Delivery]:
     """What arrives one time after the other: new files, files that are late, and files that changed."""
     chance = random.Random(seed)
-    generate(DELIVERED_SHOP, folder / "landing", folder / "truth")
+    generate(shop, folder / "landing", folder / "truth")
     landing = folder / "landing"
     files = sorted(path for path in landing.rglob("*") if path.is_file() and not path.name.startswith("."))
     contents = {path.relative_to(landing).as_posix(): path.read_bytes() for path in files}
@@ -103,9 +108,11 @@ def _kill(process: subprocess.Popen[bytes], seconds: float) -> bool:
     return process.wait() == -signal.SIGKILL
 
 
-def differences(one: Path, other: Path, schemas: Sequence[str]) -> dict[str, int]:
+def differences(
+    one: Path, other: Path, schemas: Sequence[str], excluded: Sequence[str] = TOLD_BY_THE_RUN
+) -> dict[str, int]:
     """Tables and views of two databases that do not hold the same rows equally often, and how many rows differ."""
-    contents, others = _contents(one, schemas), _contents(other, schemas)
+    contents, others = _contents(one, schemas, excluded), _contents(other, schemas, excluded)
     assert contents
     assert contents.keys() == others.keys()
     found: dict[str, int] = {}
@@ -121,18 +128,19 @@ def differences(one: Path, other: Path, schemas: Sequence[str]) -> dict[str, int
     return found
 
 
-def _contents(database: Path, schemas: Sequence[str]) -> dict[str, pa.Table]:
+def _contents(database: Path, schemas: Sequence[str], excluded: Sequence[str]) -> dict[str, pa.Table]:
     columns = """
         select schema_name || '.' || table_name, list('"' || column_name || '"' order by column_name)
         from duckdb_columns()
         where
-            schema_name in (select unnest($schemas))
+            not internal
+            and schema_name in (select unnest($schemas))
             and column_name not in (select unnest($excluded))
             and table_name || '.' || column_name not in (select unnest($excluded))
         group by all
     """
     with duckdb.connect(database, read_only=True) as connection:
-        tables = connection.execute(columns, {"schemas": schemas, "excluded": TOLD_BY_THE_RUN}).fetchall()
+        tables = connection.execute(columns, {"schemas": schemas, "excluded": excluded}).fetchall()
         return {
             table: connection.execute(f"select {', '.join(names)} from {table}").to_arrow_table()
             for table, names in tables

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -100,8 +101,15 @@ def connect(settings: Settings, *, read_only: bool = False) -> duckdb.DuckDBPyCo
         settings,
         lambda: duckdb.connect(str(settings.database), read_only=read_only, config=configuration(settings)),
     )
+    if not read_only:
+        _drop_spilled(settings.database)
     connection.execute("set TimeZone = 'UTC'")
     return connection
+
+
+def _drop_spilled(database: Path) -> None:
+    """Remove what a killed process spilled, which DuckDB leaves; whoever holds the warehouse is alone with it."""
+    shutil.rmtree(database.with_name(f"{database.name}.tmp"), ignore_errors=True)
 
 
 def cannot_open(error: duckdb.Error, database: Path) -> RecomartError:

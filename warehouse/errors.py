@@ -7,3 +7,7 @@ class RecomartError(Exception):
 
 class WarehouseBusyError(RecomartError):
     """Another process is writing the warehouse."""
+
+
+class DiskFullError(RecomartError):
+    """No more can be written where the warehouse is."""

@@ -3,11 +3,11 @@
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import duckdb
 from pydantic import BaseModel, ConfigDict
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from warehouse.alone import alone
 from warehouse.database import limits, when_free
 from warehouse.errors import RecomartError
+from warehouse.full_disk import tell_full_disk
 from warehouse.settings import Settings
 
 POINTER = "current.json"
@@ -26,6 +27,9 @@ PATIENCE_SECONDS = 60.0
 
 WAREHOUSE = "recomart"
 """Catalog that the warehouse is attached as: the name it has when dbt opens it, by which its views refer to tables."""
+
+
+Opened = TypeVar("Opened")
 
 
 class Query(NamedTuple):
@@ -74,6 +78,7 @@ class Published(BaseModel):
     """Rows of each table."""
 
 
+@tell_full_disk
 def publish(settings: Settings, tables: Sequence[str], patience: float = PATIENCE_SECONDS) -> Published:
     """Copy marts into a new serving copy, verify it, and move the pointer to it.
 
@@ -87,6 +92,7 @@ def publish(settings: Settings, tables: Sequence[str], patience: float = PATIENC
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
         RecomartError: A table is missing, or holds no recommendation at all; or another publishing does not end.
+        DiskFullError: No more can be written.
     """
     if not settings.database.exists():
         raise RecomartError(f"{settings.database}: there is no warehouse yet; make one with `recomart run`")
@@ -106,7 +112,7 @@ def _publish(settings: Settings, tables: Sequence[str]) -> Published:
         _verify(settings, unfinished, rows)
         unfinished.rename(copy)
     except BaseException:
-        unfinished.unlink(missing_ok=True)
+        _drop_unfinished(settings.serving_dir)
         raise
     published = Published(file=copy.name, published_at=now, rows=rows, **provenance)
     _move_pointer(settings, published)
@@ -125,7 +131,6 @@ def _drop_unfinished(folder: Path) -> None:
 
 def _write_copy(settings: Settings, tables: Sequence[str], path: Path) -> tuple[dict[str, int], dict[str, Any]]:
     """Return the rows of each table, and the fields of `Published` that say what they were made from."""
-    path.unlink(missing_ok=True)
     # Not in the warehouse's storage format: looking up one customer's list in that takes three times as long.
     with closing(duckdb.connect(str(path), config=limits(settings))) as connection:
         _attach_warehouse(connection, settings)
@@ -204,6 +209,23 @@ def current(settings: Settings) -> Published:
         ) from None
     except ValueError as error:
         raise RecomartError(f"{pointer}: the pointer is damaged; publish again with `recomart publish`") from error
+
+
+def of_live_copy(settings: Settings, opened: Callable[[Published], Opened]) -> Opened:
+    """What `opened` makes of the copy that is live, or of the next one when newer ones push it out before it is open.
+
+    Raises:
+        RecomartError: Nothing was published yet, or what is live cannot be opened.
+    """
+    published = current(settings)
+    while True:
+        try:
+            return opened(published)
+        except RecomartError:
+            newer = current(settings)
+            if newer == published:
+                raise
+            published = newer
 
 
 def open_published(settings: Settings, published: Published) -> duckdb.DuckDBPyConnection:

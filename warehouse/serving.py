@@ -9,7 +9,7 @@ import pandas as pd
 
 from warehouse.errors import RecomartError
 from warehouse.offer_rules import OfferRules
-from warehouse.publish import Published, current, open_published
+from warehouse.publish import Published, of_live_copy, open_published
 from warehouse.settings import Settings
 
 
@@ -17,8 +17,10 @@ class ServingCopy:
     """The published copy that is live when it is opened, or a given one; it stays the same one until closed."""
 
     def __init__(self, settings: Settings, published: Published | None = None) -> None:
-        self.published = published or current(settings)
-        self._connection = open_published(settings, self.published)
+        def opened(found: Published) -> tuple[Published, duckdb.DuckDBPyConnection]:
+            return found, open_published(settings, found)
+
+        self.published, self._connection = opened(published) if published else of_live_copy(settings, opened)
 
     def __enter__(self) -> Self:
         return self

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from warehouse.publish import Published, current
+from warehouse.publish import Published, of_live_copy
 from warehouse.serving import ServingCopy
 from warehouse.settings import Settings
 
@@ -14,7 +14,8 @@ def live_copy() -> ServingCopy:
         RecomartError: Nothing is published, or the pointer or the copy is damaged.
     """
     settings = Settings()
-    return _open(settings, current(settings))
+    copy: ServingCopy = of_live_copy(settings, lambda published: _open(settings, published))
+    return copy
 
 
 # Two, so that a page which began on the copy before a publication can finish on it; older ones are closed.

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tenacity import stop_after_attempt
 
-from orchestration.dbt import PROJECT_DIR, published_tables, run_dbt
+from orchestration import dbt
+from orchestration.dbt import PROJECT_DIR, load_manifest, published_tables, run_dbt
 from warehouse import serving
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
@@ -83,3 +85,12 @@ def test_every_quarantine_rule_is_explained_and_nothing_else_is(models: list[dic
 def test_building_without_raw_tables_says_what_to_do_first(tmp_path: Path) -> None:
     with pytest.raises(RecomartError, match="recomart load"):
         run_dbt(Settings(warehouse=tmp_path), "build")
+
+
+def test_half_a_manifest_is_made_anew(parsed: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dbt._read_manifest.retry, "stop", stop_after_attempt(1))  # type: ignore[attr-defined]
+    whole = load_manifest(parsed)
+    for name in ("manifest.json", "partial_parse.msgpack"):
+        file = parsed.dbt_target_dir / name
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    assert load_manifest(parsed)["nodes"].keys() == whole["nodes"].keys()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.two_days_later import TwoDaysLater
 from warehouse.settings import PROJECT_ROOT
 
 SHARED_DATA = PROJECT_ROOT.parent / "shared" / "data"
@@ -35,6 +36,12 @@ class Recomart:
 def recomart(tmp_path_factory: pytest.TempPathFactory) -> Recomart:
     """The command line."""
     return Recomart(tmp_path_factory.mktemp("somewhere_else"))
+
+
+@pytest.fixture(scope="session")
+def two_days_later(tmp_path_factory: pytest.TempPathFactory) -> TwoDaysLater:
+    """A shop before two more days are run, to be copied, and after."""
+    return TwoDaysLater(tmp_path_factory.mktemp("two_days_later"))
 
 
 def public_data(name: str) -> Path:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from models_ml.dataset_store import stored_versions
 from models_ml.errors import ModelError
 from orchestration.cli import app
 from tests.e2e.conftest import Recomart
@@ -52,7 +53,7 @@ def test_files_are_tuned_on_trained_on_and_measured_beside_the_baselines(
 def test_a_dataset_version_is_measured_with_its_trends_and_content(
     demo_warehouse: Settings, recomart: Recomart, tmp_path: Path
 ) -> None:
-    (version,) = [folder.name for folder in demo_warehouse.datasets_dir.iterdir()]
+    (version,) = stored_versions(demo_warehouse.datasets_dir)
     file = tmp_path / "figures.json"
     where = ("--warehouse", demo_warehouse.warehouse)
     done = recomart("benchmark", "--dataset", version[:12], "--ablate", "--json", file, *where)

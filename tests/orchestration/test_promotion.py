@@ -8,12 +8,13 @@ import duckdb
 import pytest
 
 from models_ml.config import TrainConfig
+from models_ml.dataset_store import stored_versions
 from orchestration.model_runs import model_runs, next_to_serve, serving_run
 from orchestration.policy import policy
 from orchestration.retraining import training_due
 from orchestration.scoring import score
 from orchestration.steps import PipelineListener, run_pipeline
-from orchestration.training import train
+from orchestration.training import DATASETS_LOCK, train
 from warehouse.database import reader, writer
 from warehouse.errors import RecomartError
 from warehouse.publish import current
@@ -152,3 +153,17 @@ def test_a_policy_that_means_nothing_is_named(shop: Settings) -> None:
     shop.policy.write_text('{"gates": {"most_los": 1}}')
     with pytest.raises(RecomartError, match=r"policy.json: gates.most_los: .*; every setting: docs/operations.md"):
         policy(shop)
+
+
+def test_what_a_killed_training_left_goes_with_the_next_and_what_is_no_training_s_stays(shop: Settings) -> None:
+    (kept,) = shop.models_dir.iterdir()
+    registered, unregistered, of_another_warehouse = (shop.models_dir / name for name in (kept.name, "b", "c"))
+    for folder in (unregistered, of_another_warehouse, shop.models_dir / ".a-x1", shop.datasets_dir / ".hash-x1"):
+        folder.mkdir()
+        (folder / "tensors.safetensors").touch()
+    for name in (registered.name, unregistered.name):
+        (shop.models_dir / f"{name}.unregistered").touch()
+    (version,) = stored_versions(shop.datasets_dir)
+    new = train(shop, POOR).run_id
+    assert {path.name for path in shop.models_dir.iterdir()} == {registered.name, of_another_warehouse.name, new}
+    assert {path.name for path in shop.datasets_dir.iterdir()} == {version, DATASETS_LOCK}

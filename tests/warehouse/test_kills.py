@@ -1,9 +1,10 @@
-"""The loader is killed at random instants, again and again, and ends where an undisturbed one ends."""
+"""The loader is killed at random instants, again and again, and ends where an undisturbed one ends; nothing is left."""
 
 import random
 from pathlib import Path
 
 from tests.kills import deliver, deliveries, differences, kill_load
+from warehouse.database import reader, writer
 from warehouse.loading.loader import load
 from warehouse.settings import Settings
 
@@ -25,3 +26,16 @@ def test_a_loader_killed_at_random_instants_ends_where_an_undisturbed_one_ends(t
         load(killed)
         assert differences(calm.database, killed.database, ["raw"]) == {}
     assert kills > 0
+
+
+def test_what_a_killed_process_spilled_goes_with_the_next_one_that_writes(tmp_path: Path) -> None:
+    settings = Settings(warehouse=tmp_path)
+    with writer(settings):
+        pass
+    spilled = tmp_path / "recomart.duckdb.tmp"
+    spilled.mkdir()
+    (spilled / "duckdb_temp_storage_DEFAULT-0.tmp").touch()
+    with reader(settings):
+        assert spilled.exists()
+    with writer(settings):
+        assert not spilled.exists()

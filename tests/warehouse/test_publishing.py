@@ -9,9 +9,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from tests.readers import STAMPED, publish_stamped, readers
 from warehouse.database import writer
 from warehouse.errors import RecomartError
-from warehouse.publish import LOCK, POINTER, current, open_published, publish
+from warehouse.publish import LOCK, POINTER, Published, current, of_live_copy, open_published, publish
 from warehouse.serving import ServingCopy
 from warehouse.settings import Settings
 
@@ -114,6 +115,39 @@ def test_what_a_killed_publishing_left_goes_and_where_readers_spill_stays(settin
     published = publish(settings, TABLES)
     expected = {before.file, f"{before.file}.tmp", published.file, POINTER, LOCK}
     assert {path.name for path in settings.serving_dir.iterdir()} == expected
+
+
+def test_a_reader_whose_copy_is_pushed_out_before_it_is_open_gets_the_next_one(settings: Settings) -> None:
+    first = publish(settings, TABLES)
+
+    def opened_late(published: Published) -> duckdb.DuckDBPyConnection:
+        if published == first:
+            for _ in range(settings.serving_copies):
+                publish(settings, TABLES)
+        return open_published(settings, published)
+
+    with closing(of_live_copy(settings, opened_late)) as connection:
+        assert connection.execute("select product_id from rec_top_n").fetchall() == [("p1",)]
+    (settings.serving_dir / current(settings).file).unlink()
+    with pytest.raises(RecomartError, match="the published copy cannot be opened"):
+        ServingCopy(settings)
+
+
+def test_processes_that_read_without_pause_never_see_two_versions_in_one(tmp_path: Path) -> None:
+    settings = Settings(warehouse=tmp_path, serving_copies=1)
+    with writer(settings) as connection:
+        connection.execute("create schema marts")
+        for table, column in STAMPED.items():
+            connection.execute(f"create table marts.{table} (user_id text, rank int, run_id text, {column} text)")
+            connection.execute(f"insert into marts.{table} values ('u1', 1, 'run', null)")
+    published = {publish_stamped(settings, "first").file: "first"}
+    with readers(settings, 2, "u1", tmp_path / "stop") as readings:
+        for number in range(10):
+            published[publish_stamped(settings, str(number)).file] = str(number)
+    for reading in readings:
+        assert reading.seen <= published.items()
+        assert (max(published), "9") in reading.seen
+        assert len(reading.seen) > 2
 
 
 def test_readers_keep_to_the_memory_and_threads_of_the_settings(settings: Settings) -> None:

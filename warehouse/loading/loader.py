@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from warehouse.database import transaction, writer
 from warehouse.errors import RecomartError
+from warehouse.full_disk import tell_full_disk
 from warehouse.loading import ledger
 from warehouse.loading.ahead import read_ahead
 from warehouse.loading.columns import check_mapping
@@ -37,6 +38,7 @@ BATCH_FILES = 1_000
 """Files that are loaded in one transaction at the most."""
 
 
+@tell_full_disk
 def load(
     settings: Settings,
     on_progress: Callable[[Progress], None] = lambda _: None,
@@ -52,6 +54,7 @@ def load(
     Raises:
         RecomartError: The sources file or the landing folder is missing or wrong, a file to load again is not there, or
             the warehouse is in use.
+        DiskFullError: No more can be written.
     """
     started = time.perf_counter()
     sources = read_sources(settings.sources)

@@ -1,0 +1,78 @@
+"""A run is killed in each of its steps; the next one repairs it, and ends where an undisturbed one ends."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from models_ml.config import TrainConfig
+from orchestration.steps import PipelineListener, run_pipeline
+from tests.e2e.two_days_later import TwoDaysLater, unexpected, what_differs
+from warehouse.publish import current
+from warehouse.serving import ServingCopy
+from warehouse.settings import Settings
+
+KILLS = 3
+"""In each step."""
+
+STEPS = ("load", "build", "train", "score", "recommend", "publish")
+
+KILLED_RUN = """
+from models_ml.config import TrainConfig
+from orchestration.steps import PipelineListener, run_pipeline
+from warehouse.settings import Settings
+
+class Announcing(PipelineListener):
+    def on_step(self, name):
+        print(name, flush=True)
+
+run_pipeline(Settings(), TrainConfig(), Announcing())
+"""
+
+
+def kill_run(settings: Settings, step: str, seconds: float, *, alone: bool) -> bool:
+    """Kill a run so long after it began a step, `alone` or with its dbt; whether it was still in the step."""
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED_RUN],
+        env=settings.environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as run:
+        assert run.stdout is not None
+        assert step in map(str.strip, run.stdout)
+        time.sleep(seconds)
+        if alone:
+            run.kill()
+        else:
+            os.killpg(run.pid, signal.SIGKILL)
+        later = run.stdout.read()
+        return run.wait() == -signal.SIGKILL and not later
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", STEPS)
+def test_a_run_killed_in_a_step_is_repaired_by_the_next(
+    two_days_later: TwoDaysLater, step: str, tmp_path: Path
+) -> None:
+    chance = random.Random(step)
+    shop = two_days_later.copy(tmp_path / "killed")
+    # Whatever a run had started ends with it: nobody who comes next has to wait for long.
+    killed = Settings(warehouse=shop.warehouse, settle_seconds=0, wait_seconds=5)
+    before = current(killed)
+    kills = 0
+    for kill in range(KILLS):
+        in_time = kill_run(killed, step, chance.uniform(0, two_days_later.seconds[step]), alone=kill % 2 == 0)
+        kills += in_time
+        with ServingCopy(killed) as copy:
+            assert copy.published == before or step == "publish" or not in_time
+            assert not copy.popular_products().empty
+    assert kills > 0
+    run_pipeline(killed, TrainConfig(), PipelineListener())
+    assert what_differs(two_days_later.calm, killed) == {}
+    assert unexpected(killed) == []
