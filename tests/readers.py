@@ -30,7 +30,7 @@ while not is_last:
     is_last = stop.exists()
     with ServingCopy(settings) as copy:
         # Some look once and some stay for long, while their copy is pushed out.
-        for _ in range(chance.choice([1, 1, 10, 100])):
+        for _ in range(chance.choice([1, 1, 5, 20])):
             (version,) = {
                 *copy.recommendations(user)["reason"],
                 *copy.popular_products()["product_name"],
