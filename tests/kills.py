@@ -29,6 +29,7 @@ differ between runs, and nothing else may."""
 
 TOLD_BY_THE_TRAINING = (
     *("run_id", "warm_from", "artifact_path", "trained_at", "promoted_at", "created_at", "fit_seconds"),
+    *("served_from", "served_until"),
 )
 """Columns that say which training something comes from and when that was, likewise."""
 
