@@ -87,6 +87,7 @@ def test_building_without_raw_tables_says_what_to_do_first(tmp_path: Path) -> No
         run_dbt(Settings(warehouse=tmp_path), "build")
 
 
+@pytest.mark.slow
 def test_half_a_manifest_is_made_anew(parsed: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dbt._read_manifest.retry, "stop", stop_after_attempt(1))  # type: ignore[attr-defined]
     whole = load_manifest(parsed)

@@ -189,6 +189,7 @@ def test_a_build_works_on_the_days_that_a_new_file_brings_and_on_none_without_on
     assert days_built_again(built_shop) == {"2026-01-02", "2026-01-04"}
 
 
+@pytest.mark.slow
 def test_a_product_that_the_catalog_tells_of_later_frees_its_events_also_after_a_refresh_of_some_models(
     built_shop: Shop,
 ) -> None:
