@@ -63,8 +63,10 @@ def shorter_curves(files: SplitFiles, ours: RankingFigures) -> dict[int, list[Cu
 
 
 def _trained(window: EvaluationWindow, config: TrainConfig, picked: Picked) -> tuple[AlsTrainer, list[CurvePoint]]:
+    # As with the other contender, the clock starts when what the trainer takes is there.
+    facts = window.facts(config)
     started = time.perf_counter()
-    trainer = AlsTrainer(window.interactions.strength, config, window.facts(config))
+    trainer = AlsTrainer(window.interactions.strength, config, facts)
     spent, curve = time.perf_counter() - started, list[CurvePoint]()
     trends = trainer.facts.trends[:, None] ** picked.trend_power
     evaluated = window.users.to(trainer.device)
