@@ -73,9 +73,7 @@ def show_drift(drift: pd.DataFrame) -> None:
             "moved_most": st.column_config.TextColumn("What moved most", width="large"),
         },
     )
-    st.caption(
-        f"{len(drift) - len(moved)} other things are as usual. Below 0.1 the index is stable, above 0.25 shifted."
-    )
+    st.caption(f"{len(drift) - len(moved)} other things are as usual. The index is the population stability index.")
 
 
 def show_coverage(coverage: pd.DataFrame) -> None:
