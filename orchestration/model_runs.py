@@ -75,7 +75,13 @@ def model_runs(settings: Settings) -> list[ModelRun]:
         WarehouseBusyError: Another process is writing the warehouse.
         RecomartError: There is no warehouse yet.
     """
-    with reader(settings) as connection, suppress(duckdb.CatalogException):
+    with reader(settings) as connection:
+        return registered(connection)
+
+
+def registered(connection: duckdb.DuckDBPyConnection) -> list[ModelRun]:
+    """Every model of an open warehouse, the newest first."""
+    with suppress(duckdb.CatalogException):
         return [ModelRun(**row) for row in connection.sql(RUNS).to_arrow_table().to_pylist()]
     return []
 

@@ -4,12 +4,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import duckdb
 
 from orchestration.datasets import read_interactions
-from orchestration.model_runs import find_run, model_runs, next_to_serve
+from orchestration.model_runs import ModelRun, find_run, model_runs, next_to_serve, registered
 from warehouse.database import insert, transaction, writer
 from warehouse.full_disk import tell_full_disk
 from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from models_ml.candidates import Candidates
 
 
 @dataclass(frozen=True)
@@ -44,29 +50,45 @@ def score(
     from models_ml.recommender import Recommender
 
     started = time.perf_counter()
-    runs = model_runs(settings)
-    chosen = next_to_serve(runs) if run is None else find_run(runs, run)
-    if chosen is None:
-        return None
-    on_stage(f"scoring with model {chosen.run_id}")
-    model = Recommender.load(settings.warehouse / chosen.artifact_path)
-    candidates = Candidates.of(model, read_interactions(settings))
+    while (chosen := _chosen(model_runs(settings), run)) is not None:
+        on_stage(f"scoring with model {chosen.run_id}")
+        model = Recommender.load(settings.warehouse / chosen.artifact_path)
+        candidates = Candidates.of(model, read_interactions(settings))
+        with writer(settings) as connection, transaction(connection):
+            now = _chosen(registered(connection), run)
+            if now is None or now.run_id != chosen.run_id:
+                # Somebody let another one serve since.
+                continue
+            rows = _write(connection, candidates)
+            if not now.is_serving:
+                _let_serve(connection, now.run_id)
+        return ScoringSummary(
+            run_id=now.run_id,
+            began_to_serve=not now.is_serving,
+            customers=len(candidates.recommender.users),
+            candidates=rows,
+            seconds=time.perf_counter() - started,
+        )
+    return None
+
+
+def _chosen(runs: list[ModelRun], prefix: str | None) -> ModelRun | None:
+    return next_to_serve(runs) if prefix is None else find_run(runs, prefix)
+
+
+def _write(connection: duckdb.DuckDBPyConnection, candidates: "Candidates") -> int:
+    """Put them in the place of those before; return how many there are."""
+    connection.execute("delete from ml.candidates")
     rows = 0
-    with writer(settings) as connection, transaction(connection):
-        connection.execute("delete from ml.candidates")
-        for block in candidates.blocks():
-            rows += block.num_rows
-            insert(connection, "candidates", block)
-        if not chosen.is_serving:
-            connection.execute("update ml.model_runs set is_serving = false where is_serving")
-            connection.execute(
-                "update ml.model_runs set is_serving = true, promoted_at = ? where run_id = ?",
-                [datetime.now(UTC).replace(tzinfo=None), chosen.run_id],
-            )
-    return ScoringSummary(
-        run_id=chosen.run_id,
-        began_to_serve=not chosen.is_serving,
-        customers=len(candidates.recommender.users),
-        candidates=rows,
-        seconds=time.perf_counter() - started,
+    for block in candidates.blocks():
+        rows += block.num_rows
+        insert(connection, "candidates", block)
+    return rows
+
+
+def _let_serve(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
+    connection.execute("update ml.model_runs set is_serving = false where is_serving")
+    connection.execute(
+        "update ml.model_runs set is_serving = true, promoted_at = ? where run_id = ?",
+        [datetime.now(UTC).replace(tzinfo=None), run_id],
     )

@@ -95,6 +95,23 @@ def test_any_model_can_be_called_back_and_stays_until_a_newer_one_passes(shop: S
             score(shop, run=prefix)
 
 
+def test_a_model_that_is_called_back_while_another_is_scoring_serves_with_candidates_of_its_own(shop: Settings) -> None:
+    before = serving(shop)
+    poor = train(shop, POOR)
+    stages: list[str] = []
+
+    def call_back(stage: str) -> None:
+        stages.append(stage)
+        if len(stages) == 1:
+            score(shop, run=poor.run_id)
+
+    scoring = score(shop, call_back)
+    assert stages == [f"scoring with model {before}", f"scoring with model {poor.run_id}"]
+    assert scoring is not None
+    assert (scoring.run_id, scoring.began_to_serve, serving(shop)) == (poor.run_id, False, poor.run_id)
+    assert {row[0] for row in candidates(shop)} == {poor.run_id}
+
+
 def test_a_damaged_model_cannot_serve_and_does_not_stop_a_new_one(shop: Settings) -> None:
     (artifact,) = shop.models_dir.iterdir()
     (artifact / "card.json").write_text("{}")
