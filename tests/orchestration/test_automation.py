@@ -92,6 +92,13 @@ def test_a_file_with_an_old_time_is_new_when_it_lands(settings: Settings) -> Non
     assert paths(settings, before) == ["clickstream/a.jsonl"]
 
 
+def test_a_file_with_a_time_to_come_holds_up_nothing(settings: Settings) -> None:
+    file = land(settings, "a.jsonl")
+    os.utime(file, (time.time() + 7200, time.time() + 7200))
+    time.sleep(0.02)
+    assert paths(settings.model_copy(update={"settle_seconds": 0.01}), 0) == ["clickstream/a.jsonl"]
+
+
 def test_files_that_land_over_some_seconds_start_one_run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECOMART_DELIVERY_GAP_SECONDS", "0.5")
     with dg.DagsterInstance.ephemeral() as instance:

@@ -37,8 +37,8 @@ class LandingFile:
     size_bytes: int
 
     changed_ns: int
-    """When it was last changed: the later of its modification time, which a copy may bring along from elsewhere, and of
-    its change time, which nobody can set. Nanoseconds since 1970."""
+    """When its content or its name was last changed, which nobody can set, unlike the modification time, which a copy
+    may bring along from elsewhere. Nanoseconds since 1970."""
 
     listed_ns: int
     """When the folder was listed, likewise."""
@@ -127,7 +127,7 @@ def _has_finished_name(name: str) -> bool:
 
 def _size_and_change(path: Path) -> tuple[int, int]:
     found = path.stat()
-    return found.st_size, max(found.st_mtime_ns, found.st_ctime_ns)
+    return found.st_size, found.st_ctime_ns
 
 
 def _readable(path: Path) -> str:
