@@ -5,18 +5,25 @@ from typing import Any
 
 import dagster as dg
 import requests
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
 
 from warehouse.settings import Settings
 
 TIMEOUT_SECONDS = 10
 
+ATTEMPTS = 3
+"""How often an alert is sent to a web hook that does not answer, or answers that it cannot take it now."""
+
+ATTEMPT_PAUSE_SECONDS = 0.5
+"""Before the second attempt; twice as long before the third."""
+
 WILL_RETRY_TAG = "dagster/will_retry"
 """Dagster's mark on a failed run that it will start again."""
 
 
-def failed_checks(events: Iterable[dg.EventLogEntry]) -> list[dict[str, Any]]:
-    """Return the checks of a run that did not pass, worst first."""
-    checks = [entry.dagster_event.asset_check_evaluation_data for entry in events if entry.dagster_event]
+def failed_checks(evaluations: Iterable[dg.AssetCheckEvaluation]) -> list[dict[str, Any]]:
+    """Return the checks that did not pass the last time, worst first; evaluations come in the order of time."""
+    newest = {(check.asset_key, check.check_name): check for check in evaluations}
     failed = [
         {
             "asset": check.asset_key.to_user_string(),
@@ -24,7 +31,7 @@ def failed_checks(events: Iterable[dg.EventLogEntry]) -> list[dict[str, Any]]:
             "severity": check.severity.value,
             "description": check.description,
         }
-        for check in checks
+        for check in newest.values()
         if not check.passed
     ]
     return sorted(failed, key=lambda check: str(check["severity"]))
@@ -35,8 +42,7 @@ def alert(context: dg.RunStatusSensorContext) -> dict[str, Any] | None:
     run = context.dagster_run
     if run.tags.get(WILL_RETRY_TAG) == "true":
         return None
-    logs = context.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
-    checks = failed_checks(logs)
+    checks = failed_checks(_evaluations(context.instance, run))
     has_failed = run.status == dg.DagsterRunStatus.FAILURE
     if not has_failed and not checks:
         return None
@@ -49,6 +55,31 @@ def alert(context: dg.RunStatusSensorContext) -> dict[str, Any] | None:
     }
 
 
+def _evaluations(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dg.AssetCheckEvaluation]:
+    """The check evaluations of a run, after those of the attempts before it: it did only what they had left."""
+    found = instance.get_run_group(run.run_id)
+    others = [one.run_id for one in found[1] if one.tags.get(WILL_RETRY_TAG) == "true"] if found else []
+    entries = [
+        entry
+        for run_id in dict.fromkeys([*others, run.run_id])
+        for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    ]
+    entries.sort(key=lambda entry: entry.timestamp)
+    return [entry.dagster_event.asset_check_evaluation_data for entry in entries if entry.dagster_event]
+
+
+@retry(
+    retry=retry_if_exception(
+        lambda error: not isinstance(error, requests.HTTPError) or error.response.status_code >= 500
+    ),
+    stop=stop_after_attempt(ATTEMPTS),
+    wait=wait_exponential(multiplier=ATTEMPT_PAUSE_SECONDS),
+    reraise=True,
+)
+def _post(url: str, told: dict[str, Any]) -> None:
+    requests.post(url, json=told, timeout=TIMEOUT_SECONDS).raise_for_status()
+
+
 def send(settings: Settings, told: dict[str, Any]) -> str:
     """Post an alert to the web hook; return what became of it.
 
@@ -57,8 +88,7 @@ def send(settings: Settings, told: dict[str, Any]) -> str:
     if settings.alert_url is None:
         return "no web hook is set (RECOMART_ALERT_URL); not told to anybody"
     try:
-        answer = requests.post(settings.alert_url.get_secret_value(), json=told, timeout=TIMEOUT_SECONDS)
-        answer.raise_for_status()
+        _post(settings.alert_url.get_secret_value(), told)
     except requests.RequestException as error:
         # The error's own text names the address, which may hold a secret.
         return f"the web hook did not take it: {type(error).__name__}"

@@ -1,9 +1,11 @@
 """A failed run and a failed check are told to a real web hook; all that goes well is not."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -15,15 +17,15 @@ from warehouse.settings import Settings
 
 
 class Hook:
-    """A web hook that remembers what it was told."""
+    """A web hook that remembers what it was told, and answers with one status after the other, then with the last."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, *statuses: int) -> None:
         told: list[dict[str, Any]] = []
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(status)
+                self.send_response(statuses[min(len(told), len(statuses)) - 1])
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
@@ -71,6 +73,20 @@ def lists_are_lists() -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=True)
 
 
+@dg.asset(deps=[lists])
+def at_first_broken() -> None:
+    """Fails until the environment says that this is the second attempt."""
+    if not os.environ["SECOND_ATTEMPT"]:
+        raise dg.Failure("the warehouse is in use")
+
+
+def at_first_broken_job() -> dg.JobDefinition:
+    """Job over an asset whose check warns, and one that fails at first."""
+    job = dg.define_asset_job("all", "*", executor_def=dg.in_process_executor)
+    assets = [lists, at_first_broken]
+    return dg.Definitions(assets=assets, asset_checks=[nobody_is_left_out], jobs=[job]).resolve_job_def("all")
+
+
 def told_of(
     instance: dg.DagsterInstance, assets: list[Any], checks: list[Any], tags: dict[str, str] | None = None
 ) -> dict[str, Any] | None:
@@ -80,10 +96,14 @@ def told_of(
     kind = dg.DagsterEventType.RUN_SUCCESS if result.success else dg.DagsterEventType.RUN_FAILURE
     (event,) = [event for event in result.all_events if event.event_type == kind]
     instance.add_run_tags(result.run_id, tags or {})
-    run = instance.get_run_by_id(result.run_id)
+    return told_at(instance, event, result.run_id)
+
+
+def told_at(instance: dg.DagsterInstance, event: dg.DagsterEvent, run_id: str) -> dict[str, Any] | None:
+    """Return what there is to tell when an event ends a run."""
+    run = instance.get_run_by_id(run_id)
     assert run is not None
-    context = dg.build_run_status_sensor_context("tell", event, instance, run)
-    return alert(context)
+    return alert(dg.build_run_status_sensor_context("tell", event, instance, run))
 
 
 def test_all_that_goes_well_is_not_told() -> None:
@@ -123,10 +143,36 @@ def test_a_run_that_is_started_again_is_told_only_when_that_fails_too() -> None:
         assert told_of(instance, [broken], [], {"dagster/will_retry": "false"}) is not None
 
 
+def test_what_warned_before_a_step_failed_is_told_when_the_second_attempt_succeeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECOND_ATTEMPT", "")
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        first = dg.execute_job(dg.reconstructable(at_first_broken_job), instance)
+        instance.add_run_tags(first.run_id, {"dagster/will_retry": "true"})
+        monkeypatch.setenv("SECOND_ATTEMPT", "yes")
+        again = dg.ReexecutionOptions.from_failure(first.run_id, instance)
+        second = dg.execute_job(dg.reconstructable(at_first_broken_job), instance, reexecution_options=again)
+        (failed,) = first.filter_events(lambda event: event.event_type == dg.DagsterEventType.RUN_FAILURE)
+        (succeeded,) = second.filter_events(lambda event: event.event_type == dg.DagsterEventType.RUN_SUCCESS)
+        assert told_at(instance, failed, first.run_id) is None
+        told = told_at(instance, succeeded, second.run_id)
+    assert told is not None
+    assert [check["check"] for check in told["checks"]] == ["nobody_is_left_out"]
+
+
+def test_a_hook_that_cannot_take_it_now_is_told_again() -> None:
+    busy = Hook(503, 200)
+    assert send(Settings(alert_url=SecretStr(busy.url)), {"run_id": "a"}) == "told to the web hook"
+    busy.close()
+    assert busy.told == [{"run_id": "a"}] * 2
+
+
 def test_a_hook_that_does_not_take_it_is_said_without_its_address() -> None:
-    refusing = Hook(500)
+    refusing = Hook(403)
     said = send(Settings(alert_url=SecretStr(refusing.url)), {})
     refusing.close()
+    assert len(refusing.told) == 1
     assert said == "the web hook did not take it: HTTPError"
     assert send(Settings(alert_url=SecretStr(refusing.url)), {}) == "the web hook did not take it: ConnectionError"
     assert "not told to anybody" in send(Settings(), {})
