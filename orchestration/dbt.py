@@ -1,11 +1,13 @@
 """Run dbt as a process of its own (so that it gives the warehouse back), follow it, and say what failed."""
 
 import json
+import logging
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, NamedTuple
@@ -14,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from warehouse.alone import alone
-from warehouse.database import busy_message
+from warehouse.database import busy_message, connect
 from warehouse.errors import DiskFullError, RecomartError, WarehouseBusyError
 from warehouse.full_disk import full_disk_message
 from warehouse.settings import PROJECT_ROOT, Settings
@@ -34,9 +36,10 @@ its time)."""
 READERS = ("exposure.recomart.streamlit_app", "exposure.recomart.http_service")
 """The exposures that read the published copy."""
 
-
 PARSE_PATIENCE_SECONDS = 120.0
 """How long to wait while another process parses the project."""
+
+LOG = logging.getLogger(__name__)
 
 
 class DbtProgress(NamedTuple):
@@ -76,8 +79,7 @@ def run_dbt(settings: Settings, *args: str, on_progress: Callable[[DbtProgress],
         RecomartError: A node failed, or dbt could not start; names the nodes and where to read more.
     """
     started = time.perf_counter()
-    results_file = settings.dbt_target_dir / "run_results.json"
-    results_file.unlink(missing_ok=True)
+    forget_results(settings)
     warnings: list[str] = []
     with subprocess.Popen(
         [sys.executable, "-m", "orchestration.dbt_process", "--log-format", "json", "--log-level", "info", *args],
@@ -91,8 +93,8 @@ def run_dbt(settings: Settings, *args: str, on_progress: Callable[[DbtProgress],
         errors = list(_follow(process, on_progress, warnings.append))
         status = process.wait()
     if status != 0:
-        raise _failure(settings, args, results_file, errors)
-    results = _read_results(results_file)
+        raise dbt_failure(settings, args[0], errors, settings.warehouse / "logs")
+    results = _read_results(settings)
     statuses: dict[str, int] = {}
     for result in results:
         statuses[result["status"]] = statuses.get(result["status"], 0) + 1
@@ -128,9 +130,18 @@ def _follow(
             on_progress(DbtProgress(data["index"], data["total"], data.get("node_info", {}).get("node_name", "")))
 
 
-def _read_results(path: Path) -> list[dict[str, Any]]:
+def _results_file(settings: Settings) -> Path:
+    return settings.dbt_target_dir / "run_results.json"
+
+
+def forget_results(settings: Settings) -> None:
+    """Remove what the dbt command before told of its nodes: one that does not start leaves it as it is."""
+    _results_file(settings).unlink(missing_ok=True)
+
+
+def _read_results(settings: Settings) -> list[dict[str, Any]]:
     try:
-        results: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["results"]
+        results: list[dict[str, Any]] = json.loads(_results_file(settings).read_text(encoding="utf-8"))["results"]
     except (FileNotFoundError, ValueError):
         # dbt ended before it wrote it, or could not write all of it.
         return []
@@ -147,10 +158,9 @@ def _one_line(message: str) -> str:
     return shorten(re.sub(r"\x1b\[[0-9;]*m", "", message), width=400, placeholder=" ...")
 
 
-def _failure(settings: Settings, args: Sequence[str], results_file: Path, messages: list[str]) -> RecomartError:
-    failed = [
-        result for result in _read_results(results_file) if result["status"] in ("error", "fail", "runtime error")
-    ]
+def dbt_failure(settings: Settings, command: str, messages: Sequence[str], logs: Path) -> RecomartError:
+    """What to say of a dbt command that failed with these messages and logged to a folder."""
+    failed = [result for result in _read_results(settings) if result["status"] in ("error", "fail", "runtime error")]
     reasons = [_describe(result) for result in failed] or [_one_line(" ".join(messages)) or "no message"]
     said = " ".join([*(str(result["message"]) for result in failed), *messages])
     if busy := busy_message(said, settings.database):
@@ -158,7 +168,24 @@ def _failure(settings: Settings, args: Sequence[str], results_file: Path, messag
     if full := full_disk_message(said, settings.warehouse):
         return DiskFullError(full)
     more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
-    return RecomartError(f"dbt {args[0]} failed: {'; '.join(reasons[:3])}{more}; see {settings.warehouse}/logs/dbt.log")
+    return RecomartError(f"dbt {command} failed: {'; '.join(reasons[:3])}{more}; see {logs}/dbt.log")
+
+
+@contextmanager
+def turn_to_build(settings: Settings) -> Iterator[None]:
+    """Be the only one that builds; waits, as long as the settings say in all, for who builds and for who writes.
+
+    dbt itself waits for a minute whatever they say, and of two that start at once one holds the warehouse until it has
+    built.
+
+    Raises:
+        WarehouseBusyError: Another process still holds it.
+    """
+    end = time.monotonic() + settings.wait_seconds
+    with alone(settings.dbt_target_dir / "building.lock", "dbt build", settings.wait_seconds, LOG.warning):
+        left = max(0.0, end - time.monotonic())
+        connect(settings.model_copy(update={"wait_seconds": left})).close()
+        yield
 
 
 def load_manifest(settings: Settings) -> dict[str, Any]:

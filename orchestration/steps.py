@@ -6,13 +6,20 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from models_ml.config import TrainConfig
-from orchestration.dbt import AFTER_MODEL, BEFORE_MODEL, BUILD, DbtProgress, DbtResult, published_tables, run_dbt
+from orchestration.dbt import (
+    AFTER_MODEL,
+    BEFORE_MODEL,
+    BUILD,
+    DbtProgress,
+    DbtResult,
+    published_tables,
+    run_dbt,
+    turn_to_build,
+)
 from orchestration.resources import peak_memory_mib
 from orchestration.retraining import Training, training_due
 from orchestration.scoring import ScoringSummary, score
 from orchestration.training import TrainingSummary, train
-from warehouse.alone import alone
-from warehouse.database import connect
 from warehouse.fetching.fetch import FetchProgress, FetchReport, fetch, services
 from warehouse.loading.loader import load
 from warehouse.loading.reports import LoadReport, Progress
@@ -97,9 +104,7 @@ def build_recommendations(settings: Settings, on_progress: Callable[[DbtProgress
 
 
 def _build(settings: Settings, selected: tuple[str, str], on_progress: Callable[[DbtProgress], None]) -> DbtResult:
-    # dbt itself gives up after a minute, and of two that start at once one holds the warehouse until it has built.
-    with alone(settings.dbt_target_dir / "building.lock", "dbt build", settings.wait_seconds):
-        connect(settings).close()
+    with turn_to_build(settings):
         return run_dbt(settings, *BUILD, *selected, on_progress=on_progress)
 
 

@@ -1,34 +1,61 @@
 """One process at a time: a lock on a file, which goes with the process however that ends."""
 
 import fcntl
+import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
-from warehouse.errors import RecomartError
+from warehouse.errors import WarehouseBusyError
+from warehouse.holder import describe_process
 
 LOOK_AGAIN_SECONDS = 0.1
 
 
 @contextmanager
-def alone(lock: Path, what: str, patience: float) -> Iterator[None]:
+def alone(lock: Path, what: str, patience: float, on_wait: Callable[[str], None] = lambda _: None) -> Iterator[None]:
     """Hold the file `lock`, made when it is missing; `what` is what messages call the work that it guards.
 
+    `on_wait` hears who holds it when that is another process.
+
     Raises:
-        RecomartError: Another process still held it after `patience` seconds.
+        WarehouseBusyError: Another process still held it after `patience` seconds; names it.
     """
     end = time.monotonic() + patience
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise RecomartError(
-                        f"another {what} in {lock.parent} is going on; wait until it has ended, or stop it"
-                    ) from None
+    with lock.open("a+") as file:
+        waits = False
+        while not _is_taken(file):
+            busy = (
+                f"{lock.parent}: {_holder(file)} is at another {what}; wait until it has finished, or stop it, and try "
+                "again"
+            )
+            if time.monotonic() > end:
+                raise WarehouseBusyError(busy)
+            if not waits:
+                waits = True
+                on_wait(f"{busy} (waiting up to {patience:g} s for it)")
             time.sleep(LOOK_AGAIN_SECONDS)
+        # The number is for the message alone: that it cannot be written stops nothing.
+        with suppress(OSError):
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
         yield
+
+
+def _is_taken(file: TextIO) -> bool:
+    """Whether the lock is ours now."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(file: TextIO) -> str:
+    file.seek(0)
+    process_id = file.read()
+    return describe_process(int(process_id)) if process_id.isdecimal() else "another process"

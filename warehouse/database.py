@@ -4,17 +4,16 @@ import logging
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import duckdb
-import psutil
 import pyarrow as pa
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from warehouse.errors import RecomartError, WarehouseBusyError
+from warehouse.holder import describe_process
 from warehouse.settings import Settings
 
 STORAGE = "v1.3.0"
@@ -36,13 +35,7 @@ def busy_message(error_text: str, database: Path) -> str | None:
     if "Could not set lock on file" not in error_text:
         return None
     holder = re.search(r"PID (\d+)", error_text)
-    who = "another process"
-    if holder:
-        who = f"process {holder[1]}"
-        with suppress(psutil.Error):
-            process = psutil.Process(int(holder[1]))
-            since = datetime.fromtimestamp(process.create_time(), UTC)
-            who += f" ({' '.join(process.cmdline())[:80]}, running since {since:%Y-%m-%d %H:%M:%S} UTC)"
+    who = describe_process(int(holder[1])) if holder else "another process"
     return f"{database}: {who} is using the warehouse; wait until it has finished, or stop it, and try again"
 
 

@@ -1,6 +1,6 @@
 """What the layers share."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 
@@ -19,9 +19,15 @@ WAREHOUSE_POOL = "warehouse"
 class TableFacts(NamedTuple):
     """What a table is like now."""
 
-    rows: int
+    rows: int | None
+    """None when nobody asked, or they could not be counted."""
+
     types: dict[str, str]
     """Types of its columns, by name, in order."""
+
+
+MENDABLE = (RecomartError, ModelError, OSError, duckdb.Error)
+"""Errors whose message says it all to a user."""
 
 
 @contextmanager
@@ -29,7 +35,7 @@ def clear_failures() -> Iterator[None]:
     """Turn what a user can mend into a failure that shows its one message, not a traceback."""
     try:
         yield
-    except (RecomartError, ModelError, OSError, duckdb.Error) as error:
+    except MENDABLE as error:
         raise dg.Failure(description=str(error)) from error
 
 
@@ -38,8 +44,30 @@ def table_key(schema: str, table: str) -> dg.AssetKey:
     return dg.AssetKey([schema, table])
 
 
-def column_types(connection: duckdb.DuckDBPyConnection) -> dict[dg.AssetKey, dict[str, str]]:
-    """Types of the columns of every table of the warehouse."""
+def table_facts(
+    context: dg.AssetExecutionContext, settings: Settings, counted: Collection[dg.AssetKey]
+) -> dict[dg.AssetKey, TableFacts]:
+    """What every table of the warehouse is like, with the rows of those behind some asset keys.
+
+    Nothing, and a warning, when the warehouse cannot be looked into: the tables stand all the same.
+    """
+    facts: dict[dg.AssetKey, TableFacts] = {}
+    with described_or_warned(context), closing(connect(settings, read_only=True)) as connection:
+        for key, types in _column_types(connection).items():
+            facts[key] = TableFacts(_rows(connection, key) if key in counted else None, types)
+    return facts
+
+
+@contextmanager
+def described_or_warned(context: dg.AssetExecutionContext) -> Iterator[None]:
+    """Let a step whose tables stand succeed, with a warning, though they cannot be described."""
+    try:
+        yield
+    except MENDABLE as error:
+        context.log.warning(f"the tables stand, but could not be described: {error}")
+
+
+def _column_types(connection: duckdb.DuckDBPyConnection) -> dict[dg.AssetKey, dict[str, str]]:
     types: dict[dg.AssetKey, dict[str, str]] = {}
     for schema, table, column, data_type in connection.execute(
         "select table_schema, table_name, column_name, lower(data_type) from information_schema.columns "
@@ -49,18 +77,12 @@ def column_types(connection: duckdb.DuckDBPyConnection) -> dict[dg.AssetKey, dic
     return types
 
 
-def table_facts(settings: Settings, keys: Iterable[dg.AssetKey]) -> dict[dg.AssetKey, TableFacts]:
-    """What the warehouse tables behind asset keys are like; keys without one that can be read are left out."""
-    facts: dict[dg.AssetKey, TableFacts] = {}
-    with closing(connect(settings, read_only=True)) as connection:
-        types = column_types(connection)
-        for key in keys:
-            try:
-                found = connection.execute(f"select count(*) from {'.'.join(key.path)}").fetchone()
-            except duckdb.Error:
-                continue
-            facts[key] = TableFacts(int(found[0]) if found else 0, types[key])
-    return facts
+def _rows(connection: duckdb.DuckDBPyConnection, key: dg.AssetKey) -> int | None:
+    try:
+        found = connection.execute(f"select count(*) from {'.'.join(key.path)}").fetchone()
+    except duckdb.Error:
+        return None
+    return int(found[0]) if found else None
 
 
 def docs_metadata(page: str) -> dict[str, Any]:
@@ -76,9 +98,9 @@ def row_count_metadata(count: int) -> dict[str, Any]:
 def table_metadata(facts: TableFacts | None, declared: Mapping[str, Any]) -> dict[str, Any]:
     """Metadata of a table: its rows, and its columns with the descriptions that its definition's metadata has.
 
-    None where there is no table.
+    None where there is no table, or one whose rows are not known.
     """
-    if facts is None:
+    if facts is None or facts.rows is None:
         return {}
     schema = declared.get("dagster/column_schema", dg.TableSchema([]))
     described = {column.name: column.description for column in schema.columns}

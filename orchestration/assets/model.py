@@ -43,7 +43,7 @@ def model(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> It
         training = learn(settings, train_config(settings), context.log.info)
         scoring = score(settings, context.log.info)
     outcome = {"training": describe_training(training), "scoring": describe_scoring(scoring)}
-    facts = table_facts(settings, (spec.key for spec in SPECS))
+    facts = table_facts(context, settings, {spec.key for spec in SPECS})
     told = {} if training is None else _told(settings, training)
     for spec in SPECS:
         yield dg.MaterializeResult(

@@ -51,7 +51,7 @@ def raw_tables(
         context.log.warning(f"could not read {path}: {reason}")
     for path in report.waiting_files:
         context.log.info(f"still being written, left for the next load: {path}")
-    facts = table_facts(warehouse.settings, (spec.key for spec in SPECS))
+    facts = table_facts(context, warehouse.settings, {spec.key for spec in SPECS})
     by_kind = {name: vars(feed) for name, feed in report.feeds.items()}
     for spec in SPECS:
         yield dg.MaterializeResult(

@@ -5,12 +5,13 @@ from typing import Any
 
 import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
-from orchestration.assets.common import WAREHOUSE_POOL, table_facts, table_metadata
+from orchestration.assets.common import WAREHOUSE_POOL, clear_failures, table_facts, table_metadata
 from orchestration.assets.dbt_graph import MANIFEST, TRANSLATOR
 from orchestration.assets.lineage import lineage_metadata
 from orchestration.assets.warehouse_resource import WarehouseResource
-from orchestration.dbt import AFTER_MODEL, BEFORE_MODEL, BUILD
+from orchestration.dbt import AFTER_MODEL, BEFORE_MODEL, BUILD, dbt_failure, forget_results, turn_to_build
 
 
 def _build(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseResource) -> Iterator[Any]:
@@ -22,21 +23,27 @@ def _build(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: Wa
     built: dict[dg.AssetKey, dg.Output[Any]] = {}
     failure: Exception | None = None
     try:
-        for event in dbt.cli(BUILD, context=context, target_path=settings.dbt_target_dir).stream():
-            if isinstance(event, dg.Output):
-                built[context.asset_key_for_output(event.output_name)] = event
-            else:
-                yield event
+        with turn_to_build(settings):
+            forget_results(settings)
+            for event in dbt.cli(BUILD, context=context, target_path=settings.dbt_target_dir).stream():
+                if isinstance(event, dg.Output):
+                    built[context.asset_key_for_output(event.output_name)] = event
+                else:
+                    yield event
+    except DagsterDbtCliRuntimeError as error:
+        failure = dbt_failure(settings, BUILD[0], [str(error)], settings.dbt_target_dir)
+        failure.__cause__ = error
     except Exception as error:
         failure = error
-    facts = table_facts(settings, built)
-    lineage = lineage_metadata(settings, built)
+    facts = table_facts(context, settings, built)
+    lineage = lineage_metadata(context, settings, built, facts)
     for key, output in built.items():
         declared = context.assets_def.metadata_by_key[key]
         table = {**table_metadata(facts.get(key), declared), **lineage.get(key, {})}
         yield output.with_metadata({**output.metadata, **table})
-    if failure:
-        raise failure
+    with clear_failures():
+        if failure:
+            raise failure
 
 
 @dbt_assets(

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -70,6 +71,11 @@ def test_a_day_of_many_times_the_usual_lines_trains_nothing_and_what_is_publishe
     assert stopped_by == ["no_day_is_beyond_belief"]
     assert [event.step_key for event in run.all_events if event.is_step_start] == ["raw_tables", "marts"]
     assert (current(shop), model_runs(shop)) == (published, trained)
+    (failure,) = run.get_step_failure_events()
+    assert failure.step_failure_data.user_failure_data is not None
+    said = failure.step_failure_data.user_failure_data.description or ""
+    assert re.fullmatch(rf"dbt build failed: no_day_is_beyond_belief: .*; see {shop.dbt_target_dir}/dbt.log", said)
+    assert (shop.dbt_target_dir / "dbt.log").exists()
     with pytest.raises(RecomartError, match=rf"events of {day}: \d+ lines where \d+ are usual.*expected_jumps.csv"):
         run_dbt(shop, "test", "--select", "no_day_is_beyond_belief")
     change(shop, f"insert into seeds.expected_jumps values ('events', date '{day}', 'a sale')")

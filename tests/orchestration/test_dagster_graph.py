@@ -10,7 +10,9 @@ from types import ModuleType
 import dagster as dg
 import pytest
 
+from orchestration.assets.common import table_facts
 from tests.conftest import SMALL_SHOP
+from tests.holding import held
 from warehouse.database import reader
 from warehouse.demo.generate import generate
 from warehouse.publish import current
@@ -175,6 +177,28 @@ def test_what_a_user_can_mend_fails_the_step_with_one_clear_message(
     (failure,) = run.get_step_failure_events()
     assert failure.step_failure_data.user_failure_data is not None
     assert "no such landing folder" in (failure.step_failure_data.user_failure_data.description or "")
+
+
+def test_a_warehouse_that_another_process_holds_fails_a_dbt_step_with_its_name(
+    runs: list[dg.ExecuteInProcessResult], definitions: ModuleType, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert runs[-1].success, "there is no warehouse to hold"
+    monkeypatch.setenv("RECOMART_WAIT_SECONDS", "0")
+    with dg.DagsterInstance.ephemeral() as instance, held(settings.database) as holder:
+        job = definitions.defs.resolve_job_def("everything")
+        marts = dg.AssetKey(["marts", "dim_users"])
+        run = job.execute_in_process(instance=instance, raise_on_error=False, asset_selection=[marts])
+    (failure,) = run.get_step_failure_events()
+    assert failure.step_failure_data.user_failure_data is not None
+    assert f"process {holder} (" in (failure.step_failure_data.user_failure_data.description or "")
+
+
+def test_tables_that_cannot_be_looked_at_fail_nothing(settings: Settings, capfd: pytest.CaptureFixture[str]) -> None:
+    impatient = settings.model_copy(update={"wait_seconds": 0})
+    context = dg.build_asset_context()
+    with held(settings.database):
+        assert table_facts(context, impatient, {dg.AssetKey(["marts", "dim_users"])}) == {}
+    assert "the tables stand, but could not be described" in capfd.readouterr().err
 
 
 def test_the_definitions_load_as_dagster_dev_loads_them(settings: Settings) -> None:

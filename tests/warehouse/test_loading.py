@@ -11,6 +11,7 @@ from contextlib import closing
 
 import pytest
 
+from tests.holding import held
 from tests.warehouse.conftest import EVENTS_JSONL, PURCHASES_CSV, Shop
 from warehouse.database import connect
 from warehouse.errors import RecomartError, WarehouseBusyError
@@ -325,42 +326,23 @@ def test_a_missing_landing_folder_is_named(shop: Shop) -> None:
         load(shop.settings)
 
 
-def held(shop: Shop, seconds: float) -> "subprocess.Popen[bytes]":
-    """Start a process that has the warehouse open for so long."""
-    script = (
-        "import duckdb, sys, time; connection = duckdb.connect(sys.argv[1]); print('open', flush=True); "
-        "time.sleep(float(sys.argv[2]))"
-    )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", script, str(shop.settings.database), str(seconds)], stdout=subprocess.PIPE
-    )
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == b"open\n"
-    return holder
-
-
 def test_a_warehouse_in_use_is_an_error_that_names_the_process(shop: Shop) -> None:
     shop.put("events/a.jsonl", events(1))
     load(shop.settings)
-    holder = held(shop, 60)
-    try:
-        impatient = shop.settings.model_copy(update={"wait_seconds": 0.6})
-        match = f"process {holder.pid} .*, running since .* UTC\\) is using the warehouse"
+    impatient = shop.settings.model_copy(update={"wait_seconds": 0.6})
+    with held(shop.settings.database) as holder:
+        match = f"process {holder} .*, running since .* UTC\\) is using the warehouse"
         with pytest.raises(WarehouseBusyError, match=match):
             load(impatient)
-    finally:
-        holder.kill()
-        holder.wait()
 
 
 def test_who_comes_second_waits_and_then_writes(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
     shop.put("events/a.jsonl", events(1))
     load(shop.settings)
     shop.put("events/b.jsonl", events(2, "v"))
-    holder = held(shop, 1.5)
-    assert load(shop.settings).rows_loaded == 2
-    assert f"process {holder.pid}" in caplog.text
-    assert holder.wait() == 0
+    with held(shop.settings.database, seconds=1.5) as holder:
+        assert load(shop.settings).rows_loaded == 2
+    assert f"process {holder}" in caplog.text
 
 
 def test_every_reading_of_a_file_has_a_number_of_its_own_that_its_rows_carry(shop: Shop) -> None:

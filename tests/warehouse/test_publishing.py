@@ -11,7 +11,7 @@ import pytest
 
 from tests.readers import STAMPED, publish_stamped, readers
 from warehouse.database import writer
-from warehouse.errors import RecomartError
+from warehouse.errors import RecomartError, WarehouseBusyError
 from warehouse.publish import LOCK, POINTER, Published, current, of_live_copy, open_published, publish
 from warehouse.serving import ServingCopy
 from warehouse.settings import Settings
@@ -92,13 +92,15 @@ def test_publishings_at_once_wait_for_each_other(settings: Settings) -> None:
 def test_a_publishing_does_not_wait_forever_for_another_process(settings: Settings) -> None:
     before = publish(settings, TABLES)
     hold = (
-        "import fcntl, sys; file = open(sys.argv[1], 'w'); fcntl.flock(file, fcntl.LOCK_EX); print(flush=True); input()"
+        "import sys, pathlib; from warehouse.alone import alone\n"
+        "with alone(pathlib.Path(sys.argv[1]), 'publishing', 0): print(flush=True); input()"
     )
     command = [sys.executable, "-c", hold, str(settings.serving_dir / LOCK)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        with pytest.raises(RecomartError, match=r"another publishing in .* is going on"):
+        match = f"process {holder.pid} \\(.*, running since .* UTC\\) is at another publishing; wait until"
+        with pytest.raises(WarehouseBusyError, match=match):
             publish(settings, TABLES, patience=0.2)
         assert current(settings) == before
         holder.communicate(b"\n")

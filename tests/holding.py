@@ -1,0 +1,28 @@
+"""Another process that holds the warehouse."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SCRIPT = """
+import sys, time, duckdb
+connection = duckdb.connect(sys.argv[1])
+print("open", flush=True)
+time.sleep(float(sys.argv[2]))
+"""
+
+
+@contextmanager
+def held(database: Path, seconds: float = 600) -> Iterator[int]:
+    """Let a process have the database open for so long, and no longer than the block; yields its number."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(database), str(seconds)], stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"open\n"
+        try:
+            yield holder.pid
+        finally:
+            holder.kill()
