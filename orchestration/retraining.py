@@ -2,22 +2,28 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from models_ml.config import TrainConfig
 from models_ml.errors import ModelError
-from orchestration.datasets import read_interactions
-from orchestration.model_runs import ModelRun, model_runs, next_to_serve
+from orchestration.datasets import read_interactions, read_marts
+from orchestration.model_runs import ModelRun, model_runs, next_to_serve, serving_run
 from orchestration.policy import RetrainPolicy, policy
 from warehouse.database import reader
 from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from models_ml.recommender import Recommender
 
 PAIRS = """
     select count(*), count(*) filter (last_interaction_at >= $since), max(as_of)
     from marts.ml_interactions
     where as_of_name = 'now'
 """
+
+NOW = "select max(as_of) from marts.ml_interactions where as_of_name = 'now'"
 
 DAY = timedelta(days=1)
 
@@ -34,27 +40,56 @@ class Training:
 def training_due(settings: Settings, config: TrainConfig) -> Training | None:
     """What the policy asks for, given the marts and the settings as they are; None when the model may stay.
 
+    Nothing, too, when the same training ended in a model that was held back: it would end in it again.
+
     Raises:
         RecomartError: The policy is wrong, the marts are not built, or the warehouse is in use.
     """
     asked = policy(settings).retrain
-    runs = model_runs(settings)
-    latest = next_to_serve(runs)
     if not asked.is_automatic:
         return None
+    runs = model_runs(settings)
+    due = _asked_for(settings, asked, runs, config)
+    return None if due is None or _ended_held_back(settings, runs, config, due) else due
+
+
+def _asked_for(settings: Settings, asked: RetrainPolicy, runs: list[ModelRun], config: TrainConfig) -> Training | None:
+    # torch takes a second to import, and every command imports this module.
+    from models_ml.recommender import Recommender
+
+    latest = next_to_serve(runs)
     if latest is None:
         return Training("no model serves yet", warm=False)
     if changed := _changed(latest, config):
         return Training(f"the settings have changed since the model was trained: {changed}", warm=False)
+    try:
+        model = Recommender.load(settings.warehouse / latest.artifact_path)
+    except ModelError as error:
+        return Training(str(error), warm=False)
     with reader(settings) as connection:
         found = connection.execute(PAIRS, {"since": latest.as_of}).fetchone()
     assert found is not None
     pairs, new, as_of = found
     age = as_of - latest.as_of if as_of else timedelta(0)
     since_cold = as_of - _last_cold(runs, latest).as_of if as_of else timedelta(0)
-    warm = since_cold < asked.cold_after_days * DAY
-    reason = _by_the_figures(asked, new, pairs, age) or (_by_its_lists(settings, asked, latest) if new else None)
+    # What a training goes on from is the model that serves, not one that waits for its first scoring.
+    warm = latest.is_serving and since_cold < asked.cold_after_days * DAY
+    reason = _by_the_figures(asked, new, pairs, age) or (_by_its_lists(settings, asked, model) if new else None)
     return Training(reason, warm) if reason else None
+
+
+def _ended_held_back(settings: Settings, runs: list[ModelRun], config: TrainConfig, due: Training) -> bool:
+    """Whether it was done already, on the marts and from the model that there are now, and in vain."""
+    serving = serving_run(runs)
+    start = serving.run_id if serving and due.warm else None
+    in_vain = [run for run in runs if run.held_back_because and run.warm_from == start and not _changed(run, config)]
+    if not in_vain:
+        return False
+    with reader(settings) as connection:
+        (as_of,) = connection.execute(NOW).fetchone() or (None,)
+    versions = {run.dataset_hash for run in in_vain if run.as_of == as_of}
+    # To read all rows for their hash takes a fraction of a training.
+    return bool(versions) and read_marts(settings)[0].dataset_hash in versions
 
 
 def _changed(latest: ModelRun, config: TrainConfig) -> str:
@@ -72,15 +107,9 @@ def _by_the_figures(asked: RetrainPolicy, new: int, pairs: int, age: timedelta) 
     return None
 
 
-def _by_its_lists(settings: Settings, asked: RetrainPolicy, latest: ModelRun) -> str | None:
-    # torch takes a second to import, and every command imports this module.
+def _by_its_lists(settings: Settings, asked: RetrainPolicy, model: "Recommender") -> str | None:
     from models_ml.forecast import forecast
-    from models_ml.recommender import Recommender
 
-    try:
-        model = Recommender.load(settings.warehouse / latest.artifact_path)
-    except ModelError as error:
-        return str(error)
     found = forecast(model, read_interactions(settings), policy(settings).gates.cutoff)
     if found is None or found.users < asked.lift_customers or found.ndcg >= asked.least_lift * found.popularity_ndcg:
         return None

@@ -126,6 +126,33 @@ def test_a_damaged_model_cannot_serve_and_does_not_stop_a_new_one(shop: Settings
     }
 
 
+def test_a_damaged_model_is_made_anew_by_the_next_run(shop: Settings) -> None:
+    (artifact,) = shop.models_dir.iterdir()
+    (artifact / "card.json").write_text("{}")
+    due = training_due(shop, TrainConfig())
+    assert due is not None
+    assert "card.json" in due.reason
+    assert not due.warm
+    report = run_pipeline(shop, TrainConfig(), PipelineListener())
+    assert report.scoring is not None
+    assert report.scoring.began_to_serve
+    assert training_due(shop, TrainConfig()) is None
+
+
+def test_a_training_that_ended_in_a_model_held_back_is_not_done_again_on_the_same_data(shop: Settings) -> None:
+    assert training_due(shop, POOR) is not None
+    assert train(shop, POOR).held_back_because is not None
+    assert training_due(shop, POOR) is None
+    with duckdb.connect(str(shop.database)) as connection:
+        connection.execute("delete from ml.model_runs where is_serving")
+    assert training_due(shop, POOR) is None
+    with duckdb.connect(str(shop.database)) as connection:
+        connection.execute("update ml.model_runs set dataset_hash = 'of other rows'")
+    due = training_due(shop, POOR)
+    assert due is not None
+    assert due.reason == "no model serves yet"
+
+
 def older(settings: Settings, days: int) -> None:
     """Make the serving model older than it is."""
     with writer(settings) as connection:
