@@ -66,5 +66,5 @@ docs: install  ## dbt's documentation site of every table
 clean:  ## remove the environment and everything that was generated
 	rm -rf .venv .env .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info dbt_project/target dbt_project/logs
 	rm -rf warehouse/landing warehouse/demo_truth warehouse/serving warehouse/models warehouse/datasets warehouse/tuning
-	rm -rf warehouse/target warehouse/logs warehouse/profile.html warehouse/*.duckdb warehouse/*.duckdb.wal
+	rm -rf warehouse/target warehouse/logs warehouse/profile.html warehouse/train_config.json warehouse/*.duckdb*
 	git clean -fdXq orchestration/dagster_home
