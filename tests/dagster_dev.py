@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,10 @@ class DagsterDev:
         entries = self.instance.all_logs(run_id, of_type=kind)
         return [entry.step_key for entry in entries if entry.step_key]
 
+    def runs_for_landing(self) -> list[dg.DagsterRun]:
+        """Return the runs that the sensor started, and those that began them again; not the one of the night."""
+        return list(self.instance.get_runs(dg.RunsFilter(tags={"dagster/sensor_name": "landing_files"})))
+
     def process(self, run_id: str) -> int:
         """Return the id of the process that executes a run."""
         entries = self.instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
@@ -67,48 +71,57 @@ class DagsterDev:
 
 
 @contextmanager
-def dagster_dev(settings: Settings, folder: Path) -> Iterator[DagsterDev]:
-    """Start Dagster with the project's dagster.yaml in a new home, and stop it."""
+def dagster_dev(settings: Settings, folder: Path, command: str = "dagster") -> Iterator[DagsterDev]:
+    """Start `dagster dev`, or `dg dev`, as in the project's folder after `make install`, and stop it.
+
+    The folder's .env names a new home with the project's dagster.yaml, and nothing else does.
+    """
     home = folder / "dagster_home"
     home.mkdir()
     shutil.copy(PROJECT_ROOT / "orchestration" / "dagster_home" / "dagster.yaml", home)
+    (folder / ".env").write_text(f"DAGSTER_HOME={home}\n", encoding="utf-8")
+    shutil.copy(PROJECT_ROOT / "pyproject.toml", folder)
+    (folder / "orchestration").symlink_to(PROJECT_ROOT / "orchestration")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    executable = str(Path(sys.executable).with_name(command))
     output = folder / "dagster.log"
     with output.open("wb") as log:
         process = subprocess.Popen(
-            [
-                *(str(Path(sys.executable).with_name("dagster")), "dev", "--module-name", "orchestration.definitions"),
-                *("--host", "127.0.0.1", "--port", str(port)),
-            ],
-            # In the project's folder Dagster would take the home that the project's .env names.
+            [executable, "dev", "--host", "127.0.0.1", "--port", str(port)],
             cwd=folder,
-            env={**os.environ, **settings.environment(), "DAGSTER_HOME": str(home)},
+            env={name: value for name, value in settings.environment().items() if name != "DAGSTER_HOME"},
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
     try:
-        _wait_for(port, process)
+        _wait_for(port, process, output)
         with dg.DagsterInstance.from_config(str(home)) as instance:
             yield DagsterDev(instance, port, output)
     finally:
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGINT)
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], patience_seconds: float = 120) -> None:
+def _wait_for(port: int, process: subprocess.Popen[bytes], output: Path, patience_seconds: float = 120) -> None:
     """Return when the webserver answers."""
     deadline = time.monotonic() + patience_seconds
     while time.monotonic() < deadline:
-        assert process.poll() is None, "dagster dev has ended"
+        assert process.poll() is None, f"it has ended:\n{output.read_text(encoding='utf-8')[-3000:]}"
         with socket.socket() as door:
             door.settimeout(1)
             if door.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.5)
-    raise AssertionError("dagster dev does not serve")
+    raise AssertionError(f"it does not serve:\n{output.read_text(encoding='utf-8')[-3000:]}")

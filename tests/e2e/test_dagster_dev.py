@@ -5,6 +5,7 @@ import re
 import signal
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -41,29 +42,42 @@ def loaded_at(settings: Settings) -> dict[str, datetime]:
         return dict(connection.execute("select path, loaded_at from raw.loaded_files").fetchall())
 
 
-@pytest.mark.slow
-def test_it_starts_with_no_warning_but_dagsters_own(dagster: DagsterDev) -> None:
+def warnings(dagster: DagsterDev) -> list[str]:
+    """What it warns of until it has looked at landing, without what Dagster always says."""
     dagster.wait("a look at landing", lambda: any("landing_files" in line for line in dagster.output()), 120)
-    warnings = [line for line in dagster.output() if re.search("warning", line, re.IGNORECASE)]
-    assert [line for line in warnings if not re.search("SupersessionWarning|No cursor for event type", line)] == []
+    lines = [line for line in dagster.output() if re.search("warning", line, re.IGNORECASE)]
+    return [line for line in lines if not re.search("SupersessionWarning|No cursor for event type", line)]
+
+
+@pytest.mark.slow
+def test_dagster_dev_starts_with_no_warning_but_dagsters_own(dagster: DagsterDev) -> None:
+    assert warnings(dagster) == []
+
+
+@pytest.mark.slow
+def test_dg_dev_does_too(tmp_path: Path) -> None:
+    settings = Settings(warehouse=tmp_path / "shop")
+    settings.landing_dir.mkdir(parents=True)
+    with dagster_dev(settings, tmp_path, command="dg") as dagster:
+        assert warnings(dagster) == []
 
 
 @pytest.mark.slow
 def test_a_run_whose_process_is_killed_is_started_again_from_the_step_that_it_was_in(
     dagster: DagsterDev, settings: Settings
 ) -> None:
-    dagster.wait("a run for what has landed", lambda: len(dagster.instance.get_runs()) == 1, 120)
-    (killed,) = dagster.instance.get_runs()
+    dagster.wait("a run for what has landed", lambda: len(dagster.runs_for_landing()) == 1, 120)
+    (killed,) = dagster.runs_for_landing()
     dagster.wait("dbt at work", lambda: "marts" in dagster.steps(killed.run_id, dg.DagsterEventType.STEP_START), 120)
     os.kill(dagster.process(killed.run_id), signal.SIGKILL)
     assert dagster.finished(killed.run_id).status == dg.DagsterRunStatus.FAILURE
-    dagster.wait("a second run", lambda: len(dagster.instance.get_runs()) > 1, STARTED_AGAIN_SECONDS)
-    again, *_ = dagster.instance.get_runs()
+    dagster.wait("a second run", lambda: len(dagster.runs_for_landing()) > 1, STARTED_AGAIN_SECONDS)
+    again, *_ = dagster.runs_for_landing()
     assert again.parent_run_id == killed.run_id
     assert dagster.finished(again.run_id, STARTED_AGAIN_SECONDS).status == dg.DagsterRunStatus.SUCCESS
     assert dagster.steps(again.run_id, dg.DagsterEventType.STEP_START)[0] == "marts"
     assert current(settings).run_id is not None
-    assert len(dagster.instance.get_runs()) == 2
+    assert len(dagster.runs_for_landing()) == 2
 
 
 @pytest.mark.slow

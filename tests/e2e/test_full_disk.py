@@ -1,12 +1,15 @@
 """The disk fills up in each step of a run: a clear error, the old copy goes on, and the next run makes it good."""
 
+import importlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from models_ml.config import TrainConfig
@@ -82,3 +85,21 @@ def test_a_disk_that_fills_up_in_a_step_is_named_and_harms_nobody(
     run_pipeline(shop, TrainConfig(), PipelineListener())
     assert what_differs(two_days_later.calm, shop) == {}
     assert unexpected(shop) == []
+
+
+@pytest.mark.slow
+def test_a_step_of_dagster_says_so_in_the_same_line(
+    two_days_later: TwoDaysLater, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = two_days_later.copy(disk / "shop")
+    monkeypatch.setenv("RECOMART_WAREHOUSE", str(shop.warehouse))
+    job = importlib.import_module("orchestration.definitions").defs.resolve_job_def("everything")
+    load(shop)
+    fill(disk)
+    with dg.DagsterInstance.ephemeral() as instance:
+        events = [dg.AssetKey(["intermediate", "int_events_classified"])]
+        run = job.execute_in_process(instance=instance, raise_on_error=False, asset_selection=events)
+    (failure,) = run.get_step_failure_events()
+    assert failure.step_failure_data.user_failure_data is not None
+    said = failure.step_failure_data.user_failure_data.description or ""
+    assert re.match(rf"{shop.warehouse}: no more can be written there: No space left on device .*Make room", said)

@@ -92,10 +92,10 @@ def dagster(shop: Shop, tmp_path: Path) -> Iterator[DagsterDev]:
 
 def end_of_run(dagster: DagsterDev, number: int) -> dg.DagsterRun:
     """Return the run of that number, from 1, when it has ended; there is no other after it."""
-    runs = dagster.instance.get_runs
+    runs = dagster.runs_for_landing
     dagster.wait(
         f"the end of run {number}",
-        lambda: len(runs()) >= number and not runs(dg.RunsFilter(statuses=UNFINISHED)),
+        lambda: len(runs()) >= number and not dagster.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)),
         PATIENCE_SECONDS,
     )
     assert len(runs()) == number, "one delivery started two runs"

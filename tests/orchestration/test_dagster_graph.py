@@ -21,11 +21,12 @@ from warehouse.settings import PROJECT_ROOT, Settings
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A demo shop that has landed and gone no further; the environment names its warehouse, as for `dagster dev`."""
+    """A demo shop that has landed and gone no further; the environment names its warehouse, from where we are."""
     settings = Settings(warehouse=tmp_path_factory.mktemp("dagster_shop"))
     generate(SMALL_SHOP, settings.landing_dir, settings.demo_truth_dir)
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("RECOMART_WAREHOUSE", str(settings.warehouse))
+        environment.chdir(settings.warehouse.parent)
+        environment.setenv("RECOMART_WAREHOUSE", settings.warehouse.name)
         yield settings
 
 
