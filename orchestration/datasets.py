@@ -79,14 +79,20 @@ def read_marts(settings: Settings) -> tuple[Dataset, Provenance]:
     """
     with reader(settings) as connection:
         tables = {name: _ordered_rows(connection, settings, name) for name in LAYOUTS}
-        weights = connection.sql("select * from seeds.event_weights order by event_type").to_arrow_table().to_pylist()
+        weights = event_weights(connection)
         files = connection.sql(FILES).to_arrow_table().to_pylist()
     project = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))
     return Dataset.of(**tables), Provenance(
-        settings={"event_weights": {row.pop("event_type"): row for row in weights}, "dbt_vars": project["vars"]},
+        settings={"event_weights": weights, "dbt_vars": project["vars"]},
         versions={"dbt_project": project["version"], **{library: version(library) for library in LIBRARIES}},
         files=[SourceFile(**file) for file in files],
     )
+
+
+def event_weights(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
+    """How much each type of action says, as an open warehouse has it."""
+    rows = connection.sql("select * from seeds.event_weights order by event_type").to_arrow_table().to_pylist()
+    return {row.pop("event_type"): row for row in rows}
 
 
 def read_interactions(settings: Settings) -> pa.Table:

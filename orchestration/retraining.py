@@ -1,14 +1,16 @@
 """Whether the warehouse's policy asks for a new model now, and for which kind."""
 
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import duckdb
 from pydantic import ValidationError
 
 from models_ml.config import TrainConfig
 from models_ml.errors import ModelError
-from orchestration.datasets import read_interactions, read_marts
+from orchestration.datasets import event_weights, read_interactions, read_marts
 from orchestration.model_runs import ModelRun, model_runs, next_to_serve, serving_run
 from orchestration.policy import RetrainPolicy, policy
 from warehouse.database import reader
@@ -67,7 +69,10 @@ def _asked_for(settings: Settings, asked: RetrainPolicy, runs: list[ModelRun], c
     except ModelError as error:
         return Training(str(error), warm=False)
     with reader(settings) as connection:
+        weighted = _weighted_otherwise(connection, latest)
         found = connection.execute(PAIRS, {"since": latest.as_of}).fetchone()
+    if weighted:
+        return Training(f"actions have other weights than when the model was trained: {weighted}", warm=False)
     assert found is not None
     pairs, new, as_of = found
     age = as_of - latest.as_of if as_of else timedelta(0)
@@ -97,6 +102,15 @@ def _changed(latest: ModelRun, config: TrainConfig) -> str:
         return TrainConfig.model_validate_json(latest.config).differences(config)
     except ValidationError:
         return "an earlier version trained it"
+
+
+def _weighted_otherwise(connection: duckdb.DuckDBPyConnection, latest: ModelRun) -> str:
+    """The types of actions whose weight is not what it was when a model was trained, in words."""
+    (before,) = connection.execute(
+        "select settings from ml.dataset_versions where dataset_hash = ?", [latest.dataset_hash]
+    ).fetchone() or ("{}",)
+    then, now = json.loads(before).get("event_weights", {}), event_weights(connection)
+    return ", ".join(name for name in sorted({*then, *now}) if then.get(name) != now.get(name)) if then else ""
 
 
 def _by_the_figures(asked: RetrainPolicy, new: int, pairs: int, age: timedelta) -> str | None:

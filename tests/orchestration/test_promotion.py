@@ -185,6 +185,15 @@ def test_other_settings_ask_for_a_model_that_starts_from_nothing(shop: Settings)
     assert training_due(shop, TrainConfig(cutoffs=(5, 10))) is None
 
 
+def test_other_weights_of_actions_ask_for_a_model_that_starts_from_nothing(shop: Settings) -> None:
+    with duckdb.connect(str(shop.database)) as connection:
+        connection.execute("update seeds.event_weights set weight = 5 where event_type = 'purchase'")
+    due = training_due(shop, TrainConfig())
+    assert due is not None
+    assert due.reason == "actions have other weights than when the model was trained: purchase"
+    assert not due.warm
+
+
 def test_without_a_model_the_policy_asks_for_one(shop: Settings) -> None:
     with duckdb.connect(str(shop.database)) as connection:
         connection.execute("delete from ml.model_runs")
