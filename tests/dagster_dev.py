@@ -106,7 +106,7 @@ def dagster_dev(settings: Settings, folder: Path, command: str = "dagster") -> I
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

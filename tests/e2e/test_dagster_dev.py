@@ -55,14 +55,6 @@ def test_dagster_dev_starts_with_no_warning_but_dagsters_own(dagster: DagsterDev
 
 
 @pytest.mark.slow
-def test_dg_dev_does_too(tmp_path: Path) -> None:
-    settings = Settings(warehouse=tmp_path / "shop")
-    settings.landing_dir.mkdir(parents=True)
-    with dagster_dev(settings, tmp_path, command="dg") as dagster:
-        assert warnings(dagster) == []
-
-
-@pytest.mark.slow
 def test_a_run_whose_process_is_killed_is_started_again_from_the_step_that_it_was_in(
     dagster: DagsterDev, settings: Settings
 ) -> None:
@@ -99,3 +91,11 @@ def test_a_backfill_loads_again_what_it_names_and_nothing_else(
     again = {path for path in after if after[path] != before[path]}
     assert again == {path for path in before if re.fullmatch(meant, path)} != set()
     assert current(settings).file != published.file
+
+
+@pytest.mark.slow
+def test_dg_dev_starts_as_quietly(tmp_path: Path) -> None:
+    settings = Settings(warehouse=tmp_path / "shop")
+    settings.landing_dir.mkdir(parents=True)
+    with dagster_dev(settings, tmp_path, command="dg") as dagster:
+        assert warnings(dagster) == []
