@@ -1,3 +1,4 @@
+-- A row that names no product and is delivered again repeats a quarantined one, so that it is not quarantined itself.
 with catalog_days as (
 
     select distinct
@@ -6,7 +7,7 @@ with catalog_days as (
         files.delivery_day
     from {{ ref('int_products_classified') }} as rows
     inner join {{ ref('audit_files') }} as files on rows._feed = files.feed and rows._file = files.path
-    where rows.row_status != 'quarantined'
+    where rows.row_status != 'quarantined' and rows.product_id is not null
 
 ),
 

@@ -1,0 +1,18 @@
+"""What catalogs may look like and still tell which products the shop has."""
+
+import json
+
+from orchestration.dbt import BEFORE_MODEL, BUILD, run_dbt
+from tests.warehouse.conftest import Shop
+from warehouse.loading.loader import load
+
+
+def test_a_line_without_a_product_that_stands_in_every_catalog_stops_no_build(shop: Shop) -> None:
+    lines = [{"id": "mug", "name": "Mug", "price": 5}, {"id": None, "name": "Total", "price": 5}]
+    for day in ("2026-01-01", "2026-01-02"):
+        shop.put(f"catalog/{day}.json", json.dumps({"data": {"items": lines}}))
+    load(shop.settings)
+
+    run_dbt(shop.settings, *BUILD, *BEFORE_MODEL)
+
+    assert shop.rows("select product_id, catalogs_missed from intermediate.int_products_delivered") == [("mug", 0)]
