@@ -1,11 +1,13 @@
 """A shop that is no longer the same is told of in words, and nothing stops for it."""
 
 import shutil
+from pathlib import Path
 
 import duckdb
 import pytest
 
-from orchestration.dbt import BUILD, run_dbt
+from orchestration.dbt import BEFORE_MODEL, BUILD, run_dbt
+from warehouse.database import reader
 from warehouse.settings import Settings
 
 PLANTED = {
@@ -54,6 +56,26 @@ def warnings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory)
 )
 def test_what_was_planted_is_told(warnings: list[str], told: str) -> None:
     assert sum(told in warning for warning in warnings) == 1
+
+
+def test_a_newest_day_that_ends_at_noon_moves_no_feature(demo_warehouse: Settings, tmp_path: Path) -> None:
+    at_noon = Settings(warehouse=tmp_path)
+    shutil.copyfile(demo_warehouse.database, at_noon.database)
+    with duckdb.connect(str(at_noon.database)) as connection:
+        for table, instant in (("int_events_classified", "event_at"), ("int_purchases_classified", "purchased_at")):
+            connection.execute(
+                f"""
+                delete from intermediate.{table} where {instant} > (
+                    select date_trunc('day', as_of) + interval 12 hours
+                    from intermediate.int_as_of_spine
+                    where as_of_name = 'now'
+                )
+                """
+            )
+    run_dbt(at_noon, "run", "--full-refresh", "--select", "int_user_product_actions+", *BEFORE_MODEL)
+    with reader(at_noon) as connection:
+        moved = connection.execute("select name, psi from marts.audit_drift where kind = 'feature' and psi >= 0.1")
+        assert moved.fetchall() == []
 
 
 def test_what_did_not_move_is_not_told(warnings: list[str]) -> None:
