@@ -304,8 +304,8 @@ def test_quality_shows_what_has_changed_over_the_days(
             """
             insert into marts.audit_drift by name
             select
-                'mix' as kind, 'device' as name, 9 as bins, 100 as reference_rows, 100 as present_rows, 0.4 as psi,
-                0.1 as psi_by_chance, 'shifted' as reading, 'web: all' as moved_most,
+                'mix' as kind, 'device' as name, 9 as bins, 100 as reference_rows, 100 as present_rows,
+                1 as rows_per_draw, 0.4 as psi, 0.1 as psi_by_chance, 'shifted' as reading, 'web: all' as moved_most,
                 date '2026-01-01' as reference_first_day, date '2026-01-28' as reference_last_day,
                 date '2026-01-29' as present_first_day, date '2026-02-04' as present_last_day
             """
