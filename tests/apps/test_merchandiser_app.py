@@ -9,6 +9,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from apps.merchandiser.live import live_copy
+from orchestration.dbt import run_dbt
+from orchestration.training import LISTS
 from tests.apps.conftest import OpenApp
 from warehouse.errors import RecomartError
 from warehouse.publish import POINTER, publish
@@ -289,6 +291,28 @@ def test_copies_from_before_the_last_publications_are_closed(
     assert copies[1].longest_list() == copies[2].longest_list()
     with pytest.raises(RecomartError, match="cannot be read"):
         copies[0].longest_list()
+
+
+@pytest.mark.parametrize(
+    ("dropped", "told"),
+    [
+        (LISTS, "The lists that the live model was evaluated by are no longer kept; its figures stand below."),
+        ((*LISTS, "ranking_metrics"), "There was nothing to evaluate the live model on: "),
+    ],
+    ids=["an older run that was promoted", "a run that had nobody to be measured on"],
+)
+def test_quality_says_why_the_live_model_is_not_compared(
+    open_app: OpenApp, own_warehouse: Settings, tables: list[str], dropped: tuple[str, ...], told: str
+) -> None:
+    with duckdb.connect(str(own_warehouse.database)) as connection:
+        for table in dropped:
+            connection.execute(f"delete from ml.{table}")
+    run_dbt(own_warehouse, "run", "--select", "eval_ranking_metrics", "eval_quality_by_day")
+    publish(own_warehouse, tables)
+    app = open_app(own_warehouse)
+    app.switch_page("quality.py").run()
+    assert not app.exception
+    assert [info.value for info in app.info if info.value.startswith(told)]
 
 
 def test_quality_shows_what_has_changed_over_the_days(
