@@ -23,21 +23,31 @@ def show_quality(quality: pd.DataFrame) -> None:
     if quality["ndcg_at_10"].notna().sum() < 2:
         return
     st.subheader("Quality over the days", anchor=False)
-    st.caption("NDCG@10 of every model, by the last day of the data that it knew; those that never served are hollow.")
-    names = {column: name for column, (name, _) in QUALITY.items()}
-    rows = quality.assign(served=quality["served_from"].notna().map({True: "served", False: "never served"})).melt(
-        ["data_day", "run_id", "served"], list(QUALITY), var_name="series"
+    st.caption(
+        "NDCG@10 of every model, by the last day of the data that it knew; those that never served are hollow. "
+        "The lines go through one model a day, the last that served."
     )
-    drawn = rows.dropna(subset="value").assign(series=lambda table: table["series"].map(names))
+    st.altair_chart(quality_chart(quality), alt="Quality of the models over the days")
+
+
+def quality_chart(quality: pd.DataFrame) -> alt.LayerChart:
+    """Points for all models that were measured, lines through one of each day, so that none goes straight up."""
+    measured = quality[quality["ndcg_at_10"].notna()].sort_values(["served_from", "trained_at"], na_position="first")
+    names = {column: name for column, (name, _) in QUALITY.items()}
+    drawn = (
+        measured.assign(
+            served=measured["served_from"].notna().map({True: "served", False: "never served"}),
+            on_line=~measured.duplicated("data_day", keep="last"),
+        )
+        .melt(["data_day", "run_id", "served", "on_line"], list(QUALITY), var_name="series")
+        .dropna(subset="value")
+        .assign(series=lambda table: table["series"].map(names))
+    )
+    scale = alt.Scale(domain=list(names.values()), range=[color for _, color in QUALITY.values()])
     chart = alt.Chart(drawn, height=CHART_HEIGHT).encode(
         x=alt.X("data_day:T", title=None),
         y=alt.Y("value:Q", title="NDCG@10", scale=alt.Scale(zero=False)),
-        color=alt.Color(
-            "series:N",
-            title=None,
-            scale=alt.Scale(domain=list(names.values()), range=[color for _, color in QUALITY.values()]),
-            legend=alt.Legend(orient="bottom"),
-        ),
+        color=alt.Color("series:N", title=None, scale=scale, legend=alt.Legend(orient="bottom")),
         tooltip=["data_day:T", "series", alt.Tooltip("value", format=".4f"), "run_id", "served"],
     )
     points = (
@@ -45,10 +55,10 @@ def show_quality(quality: pd.DataFrame) -> None:
         .mark_point(size=70)
         .encode(
             fillOpacity=alt.condition(alt.datum.served == "served", alt.value(1), alt.value(0)),
-            fill=alt.Fill("series:N", legend=None),
+            fill=alt.Fill("series:N", scale=scale, legend=None),
         )
     )
-    st.altair_chart(chart.mark_line() + points, alt="Quality of the models over the days")
+    return alt.LayerChart(layer=[chart.transform_filter(alt.datum.on_line).mark_line(), points])
 
 
 def show_drift(drift: pd.DataFrame) -> None:
