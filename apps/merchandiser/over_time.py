@@ -14,6 +14,29 @@ QUALITY = {
 """Columns of `eval_quality_by_day` that are drawn, with their names and colors."""
 
 READINGS = {"shifted": "has shifted", "look": "worth a look", "stable": "stable"}
+COMPARED = {
+    "action_type": "What customers do",
+    "device": "Devices",
+    "category": "Categories that customers deal with",
+    "price": "Prices that customers deal with",
+    "customer": "New and known customers",
+    "feat_user_activity.action_count_28d": "Actions of a customer in 28 days",
+    "feat_user_activity.average_order_value": "Value of a customer's orders",
+    "feat_user_activity.add_to_cart_rate": "How often a customer puts in the cart what they see",
+    "feat_user_activity.purchase_rate": "How often a customer buys what they see",
+    "feat_user_activity.mobile_share": "How much a customer does on a mobile",
+    "feat_product_popularity.event_count_28d": "Events of a product in 28 days",
+    "feat_product_popularity.purchase_count_28d": "Purchases of a product in 28 days",
+    "feat_product_popularity.user_count_28d": "Customers of a product in 28 days",
+    "feat_product_popularity.recent_popularity": "Recent popularity of a product",
+    "feat_product_popularity.conversion": "How many of a product's customers buy it",
+    "ml_product_features.price": "Prices of the catalog",
+}
+"""What `audit_drift` compares, in words."""
+
+KINDS = {"mix": "Actions", "feature": "Customers and products"}
+"""What its days are days of."""
+
 CHART_HEIGHT = 260
 SHARE_FORMAT = "%.1f%%"
 
@@ -67,9 +90,13 @@ def show_drift(drift: pd.DataFrame) -> None:
     if drift.empty:
         st.info("The shop is too young to be compared with its past.", icon=":material/hourglass_empty:")
         return
-    moved = drift[drift["reading"] != "stable"].assign(reading=lambda table: table["reading"].map(READINGS))
+    moved = drift[drift["reading"] != "stable"].assign(
+        name=lambda table: table["name"].map(lambda name: COMPARED.get(name, name)),
+        reading=lambda table: table["reading"].map(READINGS),
+    )
+    days = compared_days(drift)
     if moved.empty:
-        st.caption(f"Yes: of {len(drift)} things that are compared with what was usual, none has moved.")
+        st.caption(f"Yes: of {len(drift)} things that are compared with what was usual, none has moved. {days}")
         return
     st.dataframe(
         moved,
@@ -83,7 +110,19 @@ def show_drift(drift: pd.DataFrame) -> None:
             "moved_most": st.column_config.TextColumn("What moved most", width="large"),
         },
     )
-    st.caption(f"{len(drift) - len(moved)} other things are as usual. The index is the population stability index.")
+    st.caption(
+        f"{len(drift) - len(moved)} other things are as usual. The index is the population stability index. {days}"
+    )
+
+
+def compared_days(drift: pd.DataFrame) -> str:
+    """Say which days are held against which."""
+    return " ".join(
+        f"{what}: {days.present_first_day:%d %b} to {days.present_last_day:%d %b %Y} beside "
+        f"{days.reference_first_day:%d %b} to {days.reference_last_day:%d %b %Y}."
+        for kind, what in KINDS.items()
+        for days in drift[drift["kind"] == kind].head(1).itertuples()
+    )
 
 
 def show_coverage(coverage: pd.DataFrame) -> None:

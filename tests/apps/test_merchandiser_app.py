@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from apps.merchandiser.live import live_copy
+from apps.merchandiser.over_time import COMPARED
 from orchestration.dbt import run_dbt
 from orchestration.training import LISTS
 from tests.apps.conftest import OpenApp
@@ -340,4 +341,11 @@ def test_quality_shows_what_has_changed_over_the_days(
     assert not app.exception
     assert "Quality over the days" in [heading.value for heading in app.subheader]
     (drift,) = (table.value for table in app.dataframe if "moved_most" in table.value)
-    assert drift[["name", "reading", "moved_most"]].to_numpy().tolist() == [["device", "has shifted", "web: all"]]
+    assert drift[["name", "reading", "moved_most"]].to_numpy().tolist() == [["Devices", "has shifted", "web: all"]]
+    days = "Actions: 29 Jan to 04 Feb 2026 beside 01 Jan to 28 Jan 2026."
+    assert [caption.value for caption in app.caption if caption.value.endswith(days)]
+
+
+def test_all_that_is_compared_with_what_was_usual_has_a_name_in_words(copy: ServingCopy) -> None:
+    # Who is new is compared in an older shop only.
+    assert set(copy.drift()["name"]) == set(COMPARED) - {"customer"}
