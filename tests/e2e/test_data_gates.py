@@ -110,6 +110,17 @@ def test_a_feed_that_has_fallen_silent_is_said_and_stops_nothing(tables: Setting
     assert words.startswith("purchases: nothing for 9 days")
 
 
+def test_a_shop_in_which_no_model_or_more_than_one_serves_publishes_nothing(tables: Settings) -> None:
+    assert run_dbt(tables, "test", "--select", "one_model_serves").statuses["pass"] == 1
+    for spoiled in (
+        "insert into marts.eval_quality_by_day select * replace ('another' as run_id) from marts.eval_quality_by_day",
+        "update marts.eval_quality_by_day set is_serving = false",
+    ):
+        change(tables, spoiled)
+        with pytest.raises(RecomartError, match="one_model_serves"):
+            run_dbt(tables, "test", "--select", "one_model_serves")
+
+
 def test_lists_that_leave_out_many_customers_are_not_published(tables: Settings) -> None:
     change(tables, "delete from marts.rec_top_n where hash(user_id) % 5 = 0")
     with pytest.raises(RecomartError, match=r"\d+ of \d+ customers have a list, and a share of 0.9 must"):
