@@ -19,6 +19,7 @@ from models_ml.dataset import Dataset
 from models_ml.dataset_store import DatasetManifest, read_dataset, read_manifest, stored_versions, write_dataset
 from models_ml.errors import ModelError
 from models_ml.folders import drop_unfinished
+from models_ml.gate_policy import GatePolicy
 from orchestration.datasets import find_version, read_marts
 from orchestration.model_runs import model_runs, serving_run
 from orchestration.policy import policy
@@ -101,8 +102,8 @@ def train(
     A model that fails a gate stays in the register with the reasons, and the one before it goes on serving.
 
     Raises:
-        RecomartError: The marts are not built, there is no such version, no model serves to go on from, or the
-            warehouse is in use.
+        RecomartError: The policy is wrong, the marts are not built, there is no such version, no model serves to go on
+            from, or the warehouse is in use.
         ModelError: There is nothing to learn from, the version's files are damaged, or training failed.
         DiskFullError: No more can be written.
     """
@@ -111,7 +112,7 @@ def train(
     from models_ml.training import train as train_on
 
     started = time.perf_counter()
-    judged_by = policy(settings).gates
+    judged_by = _gate_policy(settings, config)
     serving = _serving_model(settings, on_stage)
     if warm and serving is None:
         raise RecomartError("no model serves yet to go on from, or it cannot be read; train without --warm")
@@ -149,6 +150,18 @@ def train(
         fit_seconds=result.fit_seconds,
         seconds=time.perf_counter() - started,
     )
+
+
+def _gate_policy(settings: Settings, config: TrainConfig) -> GatePolicy:
+    """The policy's gates, if they can be judged: where nothing is measured, every gate would be passed."""
+    gates = policy(settings).gates
+    if gates.cutoff not in config.cutoffs:
+        measured = ", ".join(map(str, config.cutoffs))
+        raise RecomartError(
+            f"{settings.policy}: gates.cutoff: the training does not measure lists of {gates.cutoff}; set one of its "
+            f"cutoffs ({measured}), or add it to them in {settings.train_config}"
+        )
+    return gates
 
 
 def _describe(sweep: "SweepRecord") -> str:

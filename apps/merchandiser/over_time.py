@@ -14,6 +14,29 @@ QUALITY = {
 """Columns of `eval_quality_by_day` that are drawn, with their names and colors."""
 
 READINGS = {"shifted": "has shifted", "look": "worth a look", "stable": "stable"}
+COMPARED = {
+    "action_type": "What customers do",
+    "device": "Devices",
+    "category": "Categories that customers deal with",
+    "price": "Prices that customers deal with",
+    "customer": "New and known customers",
+    "feat_user_activity.action_count_28d": "Actions of a customer in 28 days",
+    "feat_user_activity.average_order_value": "Value of a customer's orders",
+    "feat_user_activity.add_to_cart_rate": "How often a customer puts in the cart what they see",
+    "feat_user_activity.purchase_rate": "How often a customer buys what they see",
+    "feat_user_activity.mobile_share": "How much a customer does on a mobile",
+    "feat_product_popularity.event_count_28d": "Events of a product in 28 days",
+    "feat_product_popularity.purchase_count_28d": "Purchases of a product in 28 days",
+    "feat_product_popularity.user_count_28d": "Customers of a product in 28 days",
+    "feat_product_popularity.recent_popularity": "Recent popularity of a product",
+    "feat_product_popularity.conversion": "How many of a product's customers buy it",
+    "ml_product_features.price": "Prices of the catalog",
+}
+"""What `audit_drift` compares, in words."""
+
+KINDS = {"mix": "Actions", "feature": "Customers and products"}
+"""What its days are days of."""
+
 CHART_HEIGHT = 260
 SHARE_FORMAT = "%.1f%%"
 
@@ -23,21 +46,31 @@ def show_quality(quality: pd.DataFrame) -> None:
     if quality["ndcg_at_10"].notna().sum() < 2:
         return
     st.subheader("Quality over the days", anchor=False)
-    st.caption("NDCG@10 of every model, by the last day of the data that it knew; those that never served are hollow.")
-    names = {column: name for column, (name, _) in QUALITY.items()}
-    rows = quality.assign(served=quality["served_from"].notna().map({True: "served", False: "never served"})).melt(
-        ["data_day", "run_id", "served"], list(QUALITY), var_name="series"
+    st.caption(
+        "NDCG@10 of every model, by the last day of the data that it knew; those that never served are hollow. "
+        "The lines go through one model a day, the last that served."
     )
-    drawn = rows.dropna(subset="value").assign(series=lambda table: table["series"].map(names))
+    st.altair_chart(quality_chart(quality), alt="Quality of the models over the days")
+
+
+def quality_chart(quality: pd.DataFrame) -> alt.LayerChart:
+    """Points for all models that were measured, lines through one of each day, so that none goes straight up."""
+    measured = quality[quality["ndcg_at_10"].notna()].sort_values(["served_from", "trained_at"], na_position="first")
+    names = {column: name for column, (name, _) in QUALITY.items()}
+    drawn = (
+        measured.assign(
+            served=measured["served_from"].notna().map({True: "served", False: "never served"}),
+            on_line=~measured.duplicated("data_day", keep="last"),
+        )
+        .melt(["data_day", "run_id", "served", "on_line"], list(QUALITY), var_name="series")
+        .dropna(subset="value")
+        .assign(series=lambda table: table["series"].map(names))
+    )
+    scale = alt.Scale(domain=list(names.values()), range=[color for _, color in QUALITY.values()])
     chart = alt.Chart(drawn, height=CHART_HEIGHT).encode(
         x=alt.X("data_day:T", title=None),
         y=alt.Y("value:Q", title="NDCG@10", scale=alt.Scale(zero=False)),
-        color=alt.Color(
-            "series:N",
-            title=None,
-            scale=alt.Scale(domain=list(names.values()), range=[color for _, color in QUALITY.values()]),
-            legend=alt.Legend(orient="bottom"),
-        ),
+        color=alt.Color("series:N", title=None, scale=scale, legend=alt.Legend(orient="bottom")),
         tooltip=["data_day:T", "series", alt.Tooltip("value", format=".4f"), "run_id", "served"],
     )
     points = (
@@ -45,10 +78,10 @@ def show_quality(quality: pd.DataFrame) -> None:
         .mark_point(size=70)
         .encode(
             fillOpacity=alt.condition(alt.datum.served == "served", alt.value(1), alt.value(0)),
-            fill=alt.Fill("series:N", legend=None),
+            fill=alt.Fill("series:N", scale=scale, legend=None),
         )
     )
-    st.altair_chart(chart.mark_line() + points, alt="Quality of the models over the days")
+    return alt.LayerChart(layer=[chart.transform_filter(alt.datum.on_line).mark_line(), points])
 
 
 def show_drift(drift: pd.DataFrame) -> None:
@@ -57,9 +90,13 @@ def show_drift(drift: pd.DataFrame) -> None:
     if drift.empty:
         st.info("The shop is too young to be compared with its past.", icon=":material/hourglass_empty:")
         return
-    moved = drift[drift["reading"] != "stable"].assign(reading=lambda table: table["reading"].map(READINGS))
+    moved = drift[drift["reading"] != "stable"].assign(
+        name=lambda table: table["name"].map(lambda name: COMPARED.get(name, name)),
+        reading=lambda table: table["reading"].map(READINGS),
+    )
+    days = compared_days(drift)
     if moved.empty:
-        st.caption(f"Yes: of {len(drift)} things that are compared with what was usual, none has moved.")
+        st.caption(f"Yes: of {len(drift)} things that are compared with what was usual, none has moved. {days}")
         return
     st.dataframe(
         moved,
@@ -73,7 +110,19 @@ def show_drift(drift: pd.DataFrame) -> None:
             "moved_most": st.column_config.TextColumn("What moved most", width="large"),
         },
     )
-    st.caption(f"{len(drift) - len(moved)} other things are as usual. The index is the population stability index.")
+    st.caption(
+        f"{len(drift) - len(moved)} other things are as usual. The index is the population stability index. {days}"
+    )
+
+
+def compared_days(drift: pd.DataFrame) -> str:
+    """Say which days are held against which."""
+    return " ".join(
+        f"{what}: {days.present_first_day:%d %b} to {days.present_last_day:%d %b %Y} beside "
+        f"{days.reference_first_day:%d %b} to {days.reference_last_day:%d %b %Y}."
+        for kind, what in KINDS.items()
+        for days in drift[drift["kind"] == kind].head(1).itertuples()
+    )
 
 
 def show_coverage(coverage: pd.DataFrame) -> None:

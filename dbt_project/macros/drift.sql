@@ -7,13 +7,14 @@
 {%- endmacro %}
 
 {#- The population stability index that two samples of the same population exceed one time in a thousand. It is distributed
-    as (1 / one sample's rows + 1 / the other's) times a chi-squared with a degree of freedom less than there are bins
+    as (1 / one sample's draws + 1 / the other's) times a chi-squared with a degree of freedom less than there are bins
     (Yurdakul and Naranjo, Statistical properties of the population stability index, 2020), of which this is Wilson's and
-    Hilferty's approximation. -#}
-{% macro psi_by_chance(bins, rows, other_rows) -%}
+    Hilferty's approximation. Of rows that are drawn together and alike, rows_per_draw are one draw (Kish, Survey Sampling,
+    1965: the sum of the squares of the draws' rows over the sum of their rows). -#}
+{% macro psi_by_chance(bins, rows, other_rows, rows_per_draw) -%}
     {%- set freedom = 'greatest(' ~ bins ~ ' - 1, 1.0)' -%}
     {{ freedom }} * power(1 - 2 / (9 * {{ freedom }}) + 3.0902 * sqrt(2 / (9 * {{ freedom }})), 3)
-        * (1.0 / {{ rows }} + 1.0 / {{ other_rows }})
+        * {{ rows_per_draw }} * (1.0 / {{ rows }} + 1.0 / {{ other_rows }})
 {%- endmacro %}
 
 {#- A share in words: 12.5 %. -#}

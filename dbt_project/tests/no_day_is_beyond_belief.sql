@@ -10,7 +10,7 @@
         cast(days.usual_lines as {{ dbt.type_bigint() }}) as usual_lines
     from {{ ref('audit_feed_days') }} as days
     left join {{ ref('expected_jumps') }} as expected
-        on days.feed = expected.feed and days.delivery_day = expected.delivery_day
+        on lower(days.feed) = lower({{ clean_text('expected.feed') }}) and days.delivery_day = expected.delivery_day
     where
         days.is_volume_jump
         and days.volume_to_usual >= {{ var('audit_volume_limit') }}

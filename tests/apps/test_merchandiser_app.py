@@ -9,6 +9,9 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from apps.merchandiser.live import live_copy
+from apps.merchandiser.over_time import COMPARED
+from orchestration.dbt import run_dbt
+from orchestration.training import LISTS
 from tests.apps.conftest import OpenApp
 from warehouse.errors import RecomartError
 from warehouse.publish import POINTER, publish
@@ -291,6 +294,28 @@ def test_copies_from_before_the_last_publications_are_closed(
         copies[0].longest_list()
 
 
+@pytest.mark.parametrize(
+    ("dropped", "told"),
+    [
+        (LISTS, "The lists that the live model was evaluated by are no longer kept; its figures stand below."),
+        ((*LISTS, "ranking_metrics"), "There was nothing to evaluate the live model on: "),
+    ],
+    ids=["an older run that was promoted", "a run that had nobody to be measured on"],
+)
+def test_quality_says_why_the_live_model_is_not_compared(
+    open_app: OpenApp, own_warehouse: Settings, tables: list[str], dropped: tuple[str, ...], told: str
+) -> None:
+    with duckdb.connect(str(own_warehouse.database)) as connection:
+        for table in dropped:
+            connection.execute(f"delete from ml.{table}")
+    run_dbt(own_warehouse, "run", "--select", "eval_ranking_metrics", "eval_quality_by_day")
+    publish(own_warehouse, tables)
+    app = open_app(own_warehouse)
+    app.switch_page("quality.py").run()
+    assert not app.exception
+    assert [info.value for info in app.info if info.value.startswith(told)]
+
+
 def test_quality_shows_what_has_changed_over_the_days(
     open_app: OpenApp, own_warehouse: Settings, tables: list[str]
 ) -> None:
@@ -304,8 +329,8 @@ def test_quality_shows_what_has_changed_over_the_days(
             """
             insert into marts.audit_drift by name
             select
-                'mix' as kind, 'device' as name, 9 as bins, 100 as reference_rows, 100 as present_rows, 0.4 as psi,
-                0.1 as psi_by_chance, 'shifted' as reading, 'web: all' as moved_most,
+                'mix' as kind, 'device' as name, 9 as bins, 100 as reference_rows, 100 as present_rows,
+                1 as rows_per_draw, 0.4 as psi, 0.1 as psi_by_chance, 'shifted' as reading, 'web: all' as moved_most,
                 date '2026-01-01' as reference_first_day, date '2026-01-28' as reference_last_day,
                 date '2026-01-29' as present_first_day, date '2026-02-04' as present_last_day
             """
@@ -316,4 +341,11 @@ def test_quality_shows_what_has_changed_over_the_days(
     assert not app.exception
     assert "Quality over the days" in [heading.value for heading in app.subheader]
     (drift,) = (table.value for table in app.dataframe if "moved_most" in table.value)
-    assert drift[["name", "reading", "moved_most"]].to_numpy().tolist() == [["device", "has shifted", "web: all"]]
+    assert drift[["name", "reading", "moved_most"]].to_numpy().tolist() == [["Devices", "has shifted", "web: all"]]
+    days = "Actions: 29 Jan to 04 Feb 2026 beside 01 Jan to 28 Jan 2026."
+    assert [caption.value for caption in app.caption if caption.value.endswith(days)]
+
+
+def test_all_that_is_compared_with_what_was_usual_has_a_name_in_words(copy: ServingCopy) -> None:
+    # Who is new is compared in an older shop only.
+    assert set(copy.drift()["name"]) == set(COMPARED) - {"customer"}

@@ -5,6 +5,7 @@ import pytest
 
 from apps.merchandiser.comparison import as_table, compare, lift
 from apps.merchandiser.offers import OfferFilter, describe, to_csv
+from apps.merchandiser.over_time import quality_chart
 from apps.merchandiser.people import facts
 from apps.merchandiser.tables import filled_columns
 
@@ -109,3 +110,27 @@ def test_a_shop_without_an_evaluated_model_has_nothing_to_compare() -> None:
     compared = compare(metrics([]))
     assert compared.empty
     assert all(pd.isna(value) for value in lift(compared, "NDCG", 10))
+
+
+def test_models_are_points_of_their_color_and_the_line_goes_through_one_of_a_day() -> None:
+    quality = pd.DataFrame(
+        {
+            "data_day": pd.to_datetime(
+                ["2026-03-01", "2026-03-02", "2026-03-02", "2026-03-02", "2026-03-03", "2026-03-03"]
+            ),
+            "run_id": ["a", "b", "c", "held back", "d", "not measured"],
+            "trained_at": pd.date_range("2026-03-04", periods=6),
+            "served_from": pd.to_datetime(["2026-03-04", "2026-03-06", "2026-03-05", None, None, None]),
+            "ndcg_at_10": [0.1, 0.2, 0.3, 0.4, 0.5, None],
+            "best_baseline_ndcg_at_10": [0.1, 0.1, 0.1, 0.1, 0.1, None],
+            "popularity_ndcg_at_10": [0.05, 0.05, 0.05, 0.05, 0.05, None],
+        }
+    )
+    chart = quality_chart(quality).to_dict()
+    (rows,) = chart["datasets"].values()
+    models = [row for row in rows if row["series"] == "Models"]
+    assert [row["run_id"] for row in models if row["on_line"]] == ["d", "a", "b"]
+    assert {row["run_id"] for row in models} == {"a", "b", "c", "held back", "d"}
+    lines, points = chart["layer"]
+    assert lines["transform"] == [{"filter": "datum.on_line"}]
+    assert points["encoding"]["fill"]["scale"] == points["encoding"]["color"]["scale"]

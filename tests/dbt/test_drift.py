@@ -1,11 +1,13 @@
 """A shop that is no longer the same is told of in words, and nothing stops for it."""
 
 import shutil
+from pathlib import Path
 
 import duckdb
 import pytest
 
-from orchestration.dbt import BUILD, run_dbt
+from orchestration.dbt import BEFORE_MODEL, BUILD, run_dbt
+from warehouse.database import reader
 from warehouse.settings import Settings
 
 PLANTED = {
@@ -28,6 +30,48 @@ PLANTED = {
         select * replace ('before' as run_id, least(2 * coverage, 1) as coverage) from ml.ranking_metrics
     """,
 }
+
+
+DRAWS = 500
+
+DEALT_OUT = f"""
+    with visits as (
+        select distinct days.user_id, days.action_date
+        from intermediate.int_user_days as days
+        inner join intermediate.int_drift_periods as periods
+            on days.action_date between periods.first_day and periods.last_day
+        where periods.kind = 'mix'
+    ),
+    dealt as (
+        select *, row_number() over (partition by draw order by hash(user_id, action_date, draw)) as place
+        from visits cross join range({DRAWS}) as draws (draw)
+    ),
+    sized as (
+        select user_id, action_date, draw, present_visits, place <= present_visits as is_present
+        from dealt cross join (values (20), (100), (500)) as sizes (present_visits)
+        where place <= 5 * present_visits
+    ),
+    actions as (
+        select
+            sized.*,
+            products.category,
+            actions.device,
+            case when sized.action_date = cast(users.first_seen_at as date) then 'new' else 'known' end as customer
+        from sized
+        inner join intermediate.int_user_product_actions as actions using (user_id, action_date)
+        inner join marts.dim_products as products using (product_id)
+        inner join marts.dim_users as users using (user_id)
+    )
+    select
+        concat(mix, ' of ', present_visits, ' visits, draw ', draw) as name,
+        bin,
+        0 as place,
+        count(case when not is_present then 1 end) as reference_rows,
+        count(case when is_present then 1 end) as present_rows
+    from (unpivot actions on category, device, customer into name mix value bin) as unpivoted
+    group by name, bin
+"""
+"""What int_mix_counted is when visits of the demo shop's 35 days are dealt out to present and reference by chance."""
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +98,47 @@ def warnings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory)
 )
 def test_what_was_planted_is_told(warnings: list[str], told: str) -> None:
     assert sum(told in warning for warning in warnings) == 1
+
+
+def test_visits_that_chance_deals_out_are_no_drift(demo_warehouse: Settings, tmp_path: Path) -> None:
+    dealt = Settings(warehouse=tmp_path)
+    shutil.copyfile(demo_warehouse.database, dealt.database)
+    with duckdb.connect(str(dealt.database)) as connection:
+        connection.execute(f"create or replace table intermediate.int_mix_counted as {DEALT_OUT}")
+    run_dbt(dealt, "run", "--select", "audit_drift_bins", "audit_drift")
+    with reader(dealt) as connection:
+        beyond_chance = dict(
+            connection.execute(
+                """
+                select split_part(name, ',', 1), avg(case when psi > psi_by_chance then 1 else 0 end)
+                from marts.audit_drift
+                where kind = 'mix'
+                group by all
+                """
+            ).fetchall()
+        )
+    assert len(beyond_chance) == 9
+    assert max(beyond_chance.values()) <= 0.01, beyond_chance
+
+
+def test_a_newest_day_that_ends_at_noon_moves_no_feature(demo_warehouse: Settings, tmp_path: Path) -> None:
+    at_noon = Settings(warehouse=tmp_path)
+    shutil.copyfile(demo_warehouse.database, at_noon.database)
+    with duckdb.connect(str(at_noon.database)) as connection:
+        for table, instant in (("int_events_classified", "event_at"), ("int_purchases_classified", "purchased_at")):
+            connection.execute(
+                f"""
+                delete from intermediate.{table} where {instant} > (
+                    select date_trunc('day', as_of) + interval 12 hours
+                    from intermediate.int_as_of_spine
+                    where as_of_name = 'now'
+                )
+                """
+            )
+    run_dbt(at_noon, "run", "--full-refresh", "--select", "int_user_product_actions+", *BEFORE_MODEL)
+    with reader(at_noon) as connection:
+        moved = connection.execute("select name, psi from marts.audit_drift where kind = 'feature' and psi >= 0.1")
+        assert moved.fetchall() == []
 
 
 def test_what_did_not_move_is_not_told(warnings: list[str]) -> None:

@@ -42,6 +42,11 @@ def change(settings: Settings, *statements: str) -> None:
             connection.execute(statement)
 
 
+def expect_jumps(settings: Settings, *rows: str) -> None:
+    """Let the seed of expected jumps have these rows."""
+    change(settings, "delete from seeds.expected_jumps", f"insert into seeds.expected_jumps values {', '.join(rows)}")
+
+
 def flood(settings: Settings) -> str:
     """Let a file of many times the usual lines land for the newest day; return the day."""
     newest = max((settings.landing_dir / "clickstream").glob("*.jsonl*"))
@@ -78,8 +83,27 @@ def test_a_day_of_many_times_the_usual_lines_trains_nothing_and_what_is_publishe
     assert (shop.dbt_target_dir / "dbt.log").exists()
     with pytest.raises(RecomartError, match=rf"events of {day}: \d+ lines where \d+ are usual.*expected_jumps.csv"):
         run_dbt(shop, "test", "--select", "no_day_is_beyond_belief")
-    change(shop, f"insert into seeds.expected_jumps values ('events', date '{day}', 'a sale')")
+    expect_jumps(shop, f"(' Events', date '{day}', 'a sale')")
     assert run_dbt(shop, "test", "--select", "no_day_is_beyond_belief").statuses["pass"] == 1
+
+
+def test_a_jump_that_is_expected_of_no_feed_is_said_and_stops_nothing(tables: Settings) -> None:
+    expect_jumps(tables, "('EVENTS ', date '2026-01-31', 'a sale')", "('evnts', date '2026-01-31', 'a sale')")
+    (words, _) = run_dbt(tables, "test", "--select", "expected_jumps").warnings
+    assert words == "expected_jumps.csv: the shop has no feed 'evnts'"
+
+
+def test_expected_jumps_that_make_no_sense_stop_a_run_with_the_line_and_what_is_wrong(tables: Settings) -> None:
+    same_day = ("('events', date '2026-01-31', 'a sale')", "('Events ', date '2026-01-31', 'late')")
+    expect_jumps(tables, *same_day, "(' ', null, 'a guess')")
+    with pytest.raises(RecomartError) as stopped:
+        run_dbt(tables, "test", "--select", "expected_jumps")
+    for said in (
+        "line ' ,,a guess': feed must name who brings the lines; delivery_day must be a day",
+        "line 'Events ,2026-01-31,late': there is more than one line for it",
+        "line 'events,2026-01-31,a sale': there is more than one line for it",
+    ):
+        assert said in str(stopped.value)
 
 
 def test_a_feed_that_has_fallen_silent_is_said_and_stops_nothing(tables: Settings) -> None:
@@ -90,6 +114,17 @@ def test_a_feed_that_has_fallen_silent_is_said_and_stops_nothing(tables: Setting
     )
     (words, _) = run_dbt(tables, "test", "--select", "no_feed_has_fallen_silent").warnings
     assert words.startswith("purchases: nothing for 9 days")
+
+
+def test_a_shop_in_which_no_model_or_more_than_one_serves_publishes_nothing(tables: Settings) -> None:
+    assert run_dbt(tables, "test", "--select", "one_model_serves").statuses["pass"] == 1
+    for spoiled in (
+        "insert into marts.eval_quality_by_day select * replace ('another' as run_id) from marts.eval_quality_by_day",
+        "update marts.eval_quality_by_day set is_serving = false",
+    ):
+        change(tables, spoiled)
+        with pytest.raises(RecomartError, match="one_model_serves"):
+            run_dbt(tables, "test", "--select", "one_model_serves")
 
 
 def test_lists_that_leave_out_many_customers_are_not_published(tables: Settings) -> None:

@@ -208,6 +208,14 @@ def test_a_policy_that_means_nothing_is_named(shop: Settings) -> None:
         policy(shop)
 
 
+def test_lists_of_a_length_that_is_not_measured_are_said_before_anything_is_trained(shop: Settings) -> None:
+    shop.policy.write_text('{"gates": {"cutoff": 15}}')
+    stages: list[str] = []
+    with pytest.raises(RecomartError, match=r"policy.json: gates.cutoff: .* lists of 15; .* \(5, 10, 20\)"):
+        train(shop, TrainConfig(), stages.append)
+    assert stages == []
+
+
 def test_what_a_killed_training_left_goes_with_the_next_and_what_is_no_training_s_stays(shop: Settings) -> None:
     (kept,) = shop.models_dir.iterdir()
     registered, unregistered, of_another_warehouse = (shop.models_dir / name for name in (kept.name, "b", "c"))

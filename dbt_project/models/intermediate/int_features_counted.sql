@@ -1,22 +1,17 @@
 {#- Of whom each feature is compared: whoever was active of late and what is sold, so that a shop does not seem to change
-    because its past grows longer. For the same reason no feature is here that only ever grows. -#}
+    because its past grows longer. For the same reason no feature is here that only ever grows, nor one that tells the hour or
+    the weekday of the instant: between instants a week apart or less, days since the last action have an index of up to 0.31
+    in the demo shop and 1.5 in Online Retail, strengths, which fade by the hour, 0.14 there. What is here has 0.02 at most. -#}
 {%- set features = [
     {
         'table': 'feat_user_activity',
-        'columns': [
-            'action_count_28d', 'recency_days', 'average_order_value', 'add_to_cart_rate', 'purchase_rate', 'mobile_share',
-        ],
+        'columns': ['action_count_28d', 'average_order_value', 'add_to_cart_rate', 'purchase_rate', 'mobile_share'],
         'of': 'features.action_count_28d > 0',
     },
     {
         'table': 'feat_product_popularity',
         'columns': ['event_count_28d', 'purchase_count_28d', 'user_count_28d', 'recent_popularity', 'conversion'],
         'of': 'features.event_count_28d + features.purchase_count_28d > 0',
-    },
-    {
-        'table': 'feat_user_product_interactions',
-        'columns': ['strength'],
-        'of': 'features.last_interaction_at >= ' ~ dbt.dateadd('day', -28, 'features.as_of'),
     },
     {
         'table': 'ml_product_features',

@@ -20,6 +20,7 @@ dated as (
 
     select
         products.*,
+        files.delivery_day,
         coalesce(products.updated_at, cast(files.delivery_day as {{ dbt.type_timestamp() }})) as stated_at
     from products
     inner join files on products._feed = files._feed and products._file = files._file
@@ -74,6 +75,7 @@ final as (
         popularity_score,
         is_available,
         updated_at,
+        delivery_day,
         stated_at,
         unreadable_price,
         case

@@ -1,12 +1,13 @@
+-- A row that names no product and is delivered again repeats a quarantined one, so that it is not quarantined itself. A file
+-- without a date cannot be put in an order.
 with catalog_days as (
 
     select distinct
-        rows._feed,
-        rows.product_id,
-        files.delivery_day
-    from {{ ref('int_products_classified') }} as rows
-    inner join {{ ref('audit_files') }} as files on rows._feed = files.feed and rows._file = files.path
-    where rows.row_status != 'quarantined'
+        _feed,
+        product_id,
+        delivery_day
+    from {{ ref('int_products_classified') }}
+    where row_status != 'quarantined' and product_id is not null and delivery_day is not null
 
 ),
 

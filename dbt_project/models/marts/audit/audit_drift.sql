@@ -38,14 +38,38 @@ summed as (
 
 ),
 
+-- The actions of one customer's day are of one device and much alike: a shop's mix has as much chance in it as it has such
+-- days. A feature has one value for each customer or product.
+draws as (
+
+    select
+        'mix' as kind,
+        {{ share('sum(days.action_count * days.action_count)', 'sum(days.action_count)') }} as rows_per_draw
+    from {{ ref('int_user_days') }} as days
+    inner join {{ ref('int_drift_periods') }} as periods on days.action_date between periods.first_day and periods.last_day
+    where periods.kind = 'mix'
+
+),
+
+drawn as (
+
+    select
+        summed.*,
+        coalesce(draws.rows_per_draw, 1) as rows_per_draw
+    from summed
+    left join draws on summed.kind = draws.kind
+
+),
+
 measured as (
 
     select
         *,
         cast(
-            {{ exact(psi_by_chance('bins', 'nullif(reference_rows, 0)', 'nullif(present_rows, 0)')) }} as {{ type_double() }}
+            {{ exact(psi_by_chance('bins', 'nullif(reference_rows, 0)', 'nullif(present_rows, 0)', 'rows_per_draw')) }}
+            as {{ type_double() }}
         ) as psi_by_chance
-    from summed
+    from drawn
 
 ),
 
@@ -61,6 +85,7 @@ final as (
         cast(measured.bins as integer) as bins,
         cast(measured.reference_rows as {{ dbt.type_bigint() }}) as reference_rows,
         cast(measured.present_rows as {{ dbt.type_bigint() }}) as present_rows,
+        measured.rows_per_draw,
         measured.psi,
         measured.psi_by_chance,
         case

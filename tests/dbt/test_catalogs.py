@@ -1,0 +1,34 @@
+"""What catalogs may look like and still tell which products the shop has."""
+
+import json
+
+from orchestration.dbt import BEFORE_MODEL, BUILD, run_dbt
+from tests.warehouse.conftest import Shop
+from warehouse.loading.loader import load
+
+
+def test_a_line_without_a_product_that_stands_in_every_catalog_stops_no_build(shop: Shop) -> None:
+    lines = [{"id": "mug", "name": "Mug", "price": 5}, {"id": None, "name": "Total", "price": 5}]
+    for day in ("2026-01-01", "2026-01-02"):
+        shop.put(f"catalog/{day}.json", json.dumps({"data": {"items": lines}}))
+    load(shop.settings)
+
+    run_dbt(shop.settings, *BUILD, *BEFORE_MODEL)
+
+    assert shop.rows("select product_id, catalogs_missed from intermediate.int_products_delivered") == [("mug", 0)]
+
+
+def test_catalogs_without_dates_leave_nothing_out_whenever_they_were_loaded(shop: Shop) -> None:
+    for file, products in (("first", ("mug", "pan")), ("second", ("mug",))):
+        lines = [{"id": product, "name": product, "price": 5} for product in products]
+        shop.put(f"catalog/{file}.json", json.dumps({"data": {"items": lines}}))
+        load(shop.settings)
+
+    run_dbt(shop.settings, "run", "--select", "+int_products_delivered")
+
+    assert shop.rows("select product_id, row_status from intermediate.int_products_classified order by all") == [
+        ("mug", "clean"),
+        ("mug", "duplicate"),
+        ("pan", "clean"),
+    ]
+    assert shop.rows("from intermediate.int_products_delivered") == []
