@@ -144,12 +144,13 @@ def test_processes_that_read_without_pause_never_see_two_versions_in_one(tmp_pat
             connection.execute(f"insert into marts.{table} values ('u1', 1, 'run', null)")
     published = {publish_stamped(settings, "first").file: "first"}
     with readers(settings, 2, "u1", tmp_path / "stop") as readings:
-        for number in range(10):
+        for number in range(20):
             published[publish_stamped(settings, str(number)).file] = str(number)
     for reading in readings:
         assert reading.seen <= published.items()
-        assert (max(published), "9") in reading.seen
-        assert len(reading.seen) > 2
+        assert (max(published), "19") in reading.seen
+    # One that stays for long at a copy may miss many.
+    assert len(set.union(*(reading.seen for reading in readings))) > 3
 
 
 def test_readers_keep_to_the_memory_and_threads_of_the_settings(settings: Settings) -> None:
