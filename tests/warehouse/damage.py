@@ -99,7 +99,7 @@ def document_file(chance: random.Random) -> Made:
 
 
 def _packed(chance: random.Random, data: bytes) -> bytes:
-    return gzip.compress(data, 1) if chance.random() < 0.2 else data
+    return gzip.compress(data, 1, mtime=0) if chance.random() < 0.2 else data
 
 
 def _flip(chance: random.Random, data: bytes) -> bytes:
@@ -164,9 +164,9 @@ def _other_line_ends(chance: random.Random, data: bytes) -> bytes:
 
 def _zip_badly(chance: random.Random, data: bytes) -> bytes:
     return (
-        _flip(chance, gzip.compress(data, 1))
+        _flip(chance, gzip.compress(data, 1, mtime=0))
         if chance.random() < 0.5
-        else gzip.compress(data, 1)[: -chance.randrange(1, 12)]
+        else gzip.compress(data, 1, mtime=0)[: -chance.randrange(1, 12)]
     )
 
 
