@@ -2,7 +2,8 @@
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -42,36 +43,45 @@ class Training:
 def training_due(settings: Settings, config: TrainConfig) -> Training | None:
     """What the policy asks for, given the marts and the settings as they are; None when the model may stay.
 
-    Nothing, too, when the same training ended in a model that was held back: it would end in it again.
+    None, too, when the same training ended in a model that was held back: it would end in it again.
 
     Raises:
         RecomartError: The policy is wrong, the marts are not built, or the warehouse is in use.
     """
+    # torch takes a second to import, and every command imports this module.
+    from models_ml.recommender import Recommender
+
     asked = policy(settings).retrain
     if not asked.is_automatic:
         return None
     runs = model_runs(settings)
-    due = _asked_for(settings, asked, runs, config)
-    return None if due is None or _ended_held_back(settings, runs, config, due) else due
-
-
-def _asked_for(settings: Settings, asked: RetrainPolicy, runs: list[ModelRun], config: TrainConfig) -> Training | None:
-    # torch takes a second to import, and every command imports this module.
-    from models_ml.recommender import Recommender
-
     latest = next_to_serve(runs)
     if latest is None:
-        return Training("no model serves yet", warm=False)
+        due: Training | None = Training("no model serves yet", warm=False)
+    else:
+        try:
+            model = Recommender.load(settings.warehouse / latest.artifact_path)
+        except ModelError as error:
+            return Training(str(error), warm=False)
+        due = _asked_for(settings, asked, runs, latest, model, config)
+    return None if due is None or _was_in_vain(settings, runs, config, due) else due
+
+
+def _asked_for(
+    settings: Settings,
+    asked: RetrainPolicy,
+    runs: list[ModelRun],
+    latest: ModelRun,
+    model: "Recommender",
+    config: TrainConfig,
+) -> Training | None:
     if changed := _changed(latest, config):
         return Training(f"the settings have changed since the model was trained: {changed}", warm=False)
-    try:
-        model = Recommender.load(settings.warehouse / latest.artifact_path)
-    except ModelError as error:
-        return Training(str(error), warm=False)
     with reader(settings) as connection:
         weighted = _weighted_otherwise(connection, latest)
         found = connection.execute(PAIRS, {"since": latest.as_of}).fetchone()
-    if weighted:
+    # Another weight of what nobody does changes no row.
+    if weighted and read_marts(settings)[0].dataset_hash != latest.dataset_hash:
         return Training(f"actions have other weights than when the model was trained: {weighted}", warm=False)
     assert found is not None
     pairs, new, as_of = found
@@ -83,18 +93,32 @@ def _asked_for(settings: Settings, asked: RetrainPolicy, runs: list[ModelRun], c
     return Training(reason, warm) if reason else None
 
 
-def _ended_held_back(settings: Settings, runs: list[ModelRun], config: TrainConfig, due: Training) -> bool:
-    """Whether it was done already, on the marts and from the model that there are now, and in vain."""
+def _was_in_vain(settings: Settings, runs: list[ModelRun], config: TrainConfig, due: Training) -> bool:
+    """Whether the same training ended in a model held back: same rows, same model beside it, same gates."""
     serving = serving_run(runs)
     start = serving.run_id if serving and due.warm else None
-    in_vain = [run for run in runs if run.held_back_because and run.warm_from == start and not _changed(run, config)]
-    if not in_vain:
-        return False
     with reader(settings) as connection:
         (as_of,) = connection.execute(NOW).fetchone() or (None,)
-    versions = {run.dataset_hash for run in in_vain if run.as_of == as_of}
+    versions = {
+        run.dataset_hash
+        for run in runs
+        if run.held_back_because is not None
+        and run.promoted_at is None
+        and (run.as_of, run.warm_from) == (as_of, start)
+        and (serving is None or (serving.promoted_at or serving.trained_at) < run.trained_at)
+        and _changed_at(settings.policy) < run.trained_at
+        and not _changed(run, config)
+    }
     # To read all rows for their hash takes a fraction of a training.
     return bool(versions) and read_marts(settings)[0].dataset_hash in versions
+
+
+def _changed_at(file: Path) -> datetime:
+    """When a file was last changed (UTC); long ago when it is not there."""
+    try:
+        return datetime.fromtimestamp(file.stat().st_ctime, UTC).replace(tzinfo=None)
+    except FileNotFoundError:
+        return datetime.min
 
 
 def _changed(latest: ModelRun, config: TrainConfig) -> str:

@@ -139,18 +139,24 @@ def test_a_damaged_model_is_made_anew_by_the_next_run(shop: Settings) -> None:
     assert training_due(shop, TrainConfig()) is None
 
 
-def test_a_training_that_ended_in_a_model_held_back_is_not_done_again_on_the_same_data(shop: Settings) -> None:
+def test_a_training_that_ended_in_a_model_held_back_is_not_done_again_while_all_is_the_same(shop: Settings) -> None:
+    before = serving(shop)
     assert training_due(shop, POOR) is not None
-    assert train(shop, POOR).held_back_because is not None
+    poor = train(shop, POOR)
+    assert poor.held_back_because is not None
     assert training_due(shop, POOR) is None
     with duckdb.connect(str(shop.database)) as connection:
-        connection.execute("delete from ml.model_runs where is_serving")
-    assert training_due(shop, POOR) is None
+        connection.execute("update ml.model_runs set dataset_hash = 'of other rows' where not is_serving")
+    assert training_due(shop, POOR) is not None
     with duckdb.connect(str(shop.database)) as connection:
-        connection.execute("update ml.model_runs set dataset_hash = 'of other rows'")
-    due = training_due(shop, POOR)
-    assert due is not None
-    assert due.reason == "no model serves yet"
+        connection.execute("update ml.model_runs set dataset_hash = ? where not is_serving", [poor.dataset_hash])
+    assert training_due(shop, POOR) is None
+    shop.policy.write_text("{}")
+    assert training_due(shop, POOR) is not None
+    shop.policy.unlink()
+    score(shop, run=poor.run_id)
+    score(shop, run=before)
+    assert training_due(shop, POOR) is not None
 
 
 def older(settings: Settings, days: int) -> None:
@@ -185,12 +191,22 @@ def test_other_settings_ask_for_a_model_that_starts_from_nothing(shop: Settings)
     assert training_due(shop, TrainConfig(cutoffs=(5, 10))) is None
 
 
+def weigh(settings: Settings, action: str, weight: float) -> None:
+    """Change what an action counts, as an analyst does."""
+    with duckdb.connect(str(settings.database)) as connection:
+        connection.execute("update seeds.event_weights set weight = ? where event_type = ?", [weight, action])
+
+
 def test_other_weights_of_actions_ask_for_a_model_that_starts_from_nothing(shop: Settings) -> None:
+    weigh(shop, "remove_from_cart", -1)
+    assert training_due(shop, TrainConfig()) is None, "nobody in this shop does that"
+    weigh(shop, "purchase", 5)
     with duckdb.connect(str(shop.database)) as connection:
-        connection.execute("update seeds.event_weights set weight = 5 where event_type = 'purchase'")
+        connection.execute("update ml.model_runs set dataset_hash = 'of other rows'")
+        connection.execute("update ml.dataset_versions set dataset_hash = 'of other rows'")
     due = training_due(shop, TrainConfig())
     assert due is not None
-    assert due.reason == "actions have other weights than when the model was trained: purchase"
+    assert due.reason == "actions have other weights than when the model was trained: purchase, remove_from_cart"
     assert not due.warm
 
 
