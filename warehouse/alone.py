@@ -28,21 +28,19 @@ def alone(lock: Path, what: str, patience: float, on_wait: Callable[[str], None]
     with lock.open("a+") as file:
         waits = False
         while not _is_taken(file):
-            busy = (
-                f"{lock.parent}: {_holder(file)} is at another {what}; wait until it has finished, or stop it, and try "
-                "again"
-            )
-            if time.monotonic() > end:
-                raise WarehouseBusyError(busy)
+            is_over = time.monotonic() > end
+            if is_over or not waits:
+                busy = f"{lock.parent}: {_holder(file)} is at another {what}"
+            if is_over:
+                raise WarehouseBusyError(f"{busy}; wait until it has finished, or stop it, and try again")
             if not waits:
                 waits = True
                 on_wait(f"{busy} (waiting up to {patience:g} s for it)")
             time.sleep(LOOK_AGAIN_SECONDS)
-        # The number is for the message alone: that it cannot be written stops nothing.
+        # The number is for the message alone: a disk too full for it stops nothing.
         with suppress(OSError):
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), str(os.getpid()).encode())
         yield
 
 

@@ -23,6 +23,7 @@ from orchestration.steps import (
     run_pipeline,
 )
 from tests.e2e.two_days_later import TwoDaysLater, unexpected, what_differs
+from warehouse.alone import alone
 from warehouse.errors import DiskFullError
 from warehouse.loading.loader import load
 from warehouse.publish import current
@@ -85,6 +86,15 @@ def test_a_disk_that_fills_up_in_a_step_is_named_and_harms_nobody(
     run_pipeline(shop, TrainConfig(), PipelineListener())
     assert what_differs(two_days_later.calm, shop) == {}
     assert unexpected(shop) == []
+
+
+def test_whose_turn_it_is_needs_no_room(disk: Path) -> None:
+    lock = disk / "building.lock"
+    lock.touch()
+    with (disk / "ballast").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free)
+    with pytest.raises(DiskFullError, match="the work's own"), alone(lock, "build", 0):
+        raise DiskFullError("the work's own")
 
 
 @pytest.mark.slow
