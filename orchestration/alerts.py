@@ -1,10 +1,12 @@
 """Who is told when a run fails or a check does: a web hook, if one is set."""
 
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any
 
 import dagster as dg
 import requests
+from dagster import DagsterRunNotFoundError
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
 
 from warehouse.settings import Settings
@@ -57,8 +59,12 @@ def alert(context: dg.RunStatusSensorContext) -> dict[str, Any] | None:
 
 def _evaluations(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dg.AssetCheckEvaluation]:
     """The check evaluations of a run, after those of the attempts before it: it did only what they had left."""
-    found = instance.get_run_group(run.run_id)
-    others = [one.run_id for one in found[1] if one.tags.get(WILL_RETRY_TAG) == "true"] if found else []
+    try:
+        _, attempts = instance.get_run_group(run.run_id) or (None, [])
+    except DagsterRunNotFoundError:
+        # Somebody has deleted the first one.
+        attempts = []
+    others = [one.run_id for one in attempts if one.tags.get(WILL_RETRY_TAG) == "true"]
     entries = [
         entry
         for run_id in dict.fromkeys([*others, run.run_id])
@@ -68,10 +74,14 @@ def _evaluations(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dg.As
     return [entry.dagster_event.asset_check_evaluation_data for entry in entries if entry.dagster_event]
 
 
+def _may_take_it_later(error: BaseException) -> bool:
+    if isinstance(error, requests.HTTPError):
+        return error.response.status_code == HTTPStatus.TOO_MANY_REQUESTS or error.response.status_code >= 500
+    return isinstance(error, requests.ConnectionError | requests.Timeout)
+
+
 @retry(
-    retry=retry_if_exception(
-        lambda error: not isinstance(error, requests.HTTPError) or error.response.status_code >= 500
-    ),
+    retry=retry_if_exception(_may_take_it_later),
     stop=stop_after_attempt(ATTEMPTS),
     wait=wait_exponential(multiplier=ATTEMPT_PAUSE_SECONDS),
     reraise=True,

@@ -22,7 +22,7 @@ def _build(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: Wa
     """
     settings = warehouse.settings
     # dbt is handed this environment and runs in another folder, where a relative path would mean another place.
-    os.environ.update(settings.environment())
+    os.environ["RECOMART_WAREHOUSE"] = str(settings.warehouse)
     built: dict[dg.AssetKey, dg.Output[Any]] = {}
     failure: Exception | None = None
     try:
@@ -34,11 +34,13 @@ def _build(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: Wa
                 else:
                     yield event
     except DagsterDbtCliRuntimeError as error:
-        failure = dbt_failure(settings, BUILD[0], [str(error)], settings.dbt_target_dir)
+        # Before what dbt said stand the command and where dagster-dbt ran it.
+        said = str(error).rpartition("Errors parsed from dbt logs:")[2]
+        failure = dbt_failure(settings, BUILD[0], [said.strip()], settings.dbt_target_dir)
         failure.__cause__ = error
     except Exception as error:
         failure = error
-    facts = table_facts(context, settings, built)
+    facts = table_facts(context, settings, built) if built else {}
     lineage = lineage_metadata(context, settings, built, facts)
     for key, output in built.items():
         declared = context.assets_def.metadata_by_key[key]

@@ -37,8 +37,8 @@ class LandingFile:
     size_bytes: int
 
     changed_ns: int
-    """When its content or its name was last changed, which nobody can set, unlike the modification time, which a copy
-    may bring along from elsewhere. Nanoseconds since 1970."""
+    """When its content, name or rights were last changed, which nobody can set, unlike the modification time, which a
+    copy may bring along from elsewhere. Nanoseconds since 1970."""
 
     listed_ns: int
     """When the folder was listed, likewise."""
