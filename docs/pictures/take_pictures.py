@@ -47,7 +47,7 @@ def running(command: list[str], port_option: str) -> Iterator[str]:
 
 
 @contextmanager
-def browser() -> Iterator[webdriver.Chrome]:
+def browser(pixels_per_point: int = 1) -> Iterator[webdriver.Chrome]:
     """A fresh headless Chromium that talks to nobody but the app."""
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or "chromium"
@@ -61,7 +61,7 @@ def browser() -> Iterator[webdriver.Chrome]:
         # The viewport, not the window: a headless window has a title bar's height too.
         driver.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
-            {"width": SIZE[0], "height": SIZE[1], "deviceScaleFactor": 1, "mobile": False},
+            {"width": SIZE[0], "height": SIZE[1], "deviceScaleFactor": pixels_per_point, "mobile": False},
         )
         try:
             yield driver
@@ -77,7 +77,7 @@ def main() -> None:
         finished = "[data-testid=stApp][data-test-script-state=notRunning] [data-testid=stDataFrame] canvas"
         _wait_for(driver, By.CSS_SELECTOR, finished)
         driver.save_screenshot(str(PICTURES / "app.png"))
-    with running(DAGSTER, "--port") as address, browser() as driver:
+    with running(DAGSTER, "--port") as address, browser(pixels_per_point=2) as driver:
         _open(driver, address + "/asset-groups")
         _wait_for(driver, By.XPATH, "//*[text()='Hide navigation']").click()
         _wait_for(driver, By.XPATH, "//*[text()='Global asset lineage']")
