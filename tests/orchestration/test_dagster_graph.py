@@ -150,6 +150,20 @@ def test_columns_are_shown_with_type_and_description_and_with_what_they_are_made
     ]
 
 
+def test_what_the_columns_of_every_dbt_model_are_made_from_is_known(
+    runs: list[dg.ExecuteInProcessResult], definitions: ModuleType
+) -> None:
+    graph = definitions.defs.resolve_asset_graph()
+    nodes = (graph.get(key) for key in graph.materializable_asset_keys)
+    models = {node.key for node in nodes if "dbt" in node.kinds and node.group_name != "seeds"}
+    for run in runs:
+        shown = {
+            key: found.metadata["dagster/column_lineage"] for key, found in materialized(run).items() if key in models
+        }
+        assert set(shown) == models
+        assert [key for key, lineage in shown.items() if not lineage.value.deps_by_column] == []
+
+
 def test_the_model_reports_its_metrics_to_plot(runs: list[dg.ExecuteInProcessResult]) -> None:
     metadata = materialized(runs[0])[dg.AssetKey(["ml", "model_runs"])].metadata
     assert 0 < float(metadata["als_ndcg_at_20"].value) <= float(metadata["oracle_ndcg_at_20"].value)  # type: ignore[arg-type]

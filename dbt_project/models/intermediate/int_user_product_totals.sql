@@ -20,7 +20,9 @@ with spine as (
 actions_of_changed_pairs as (
 
     select * from {{ ref('int_actions_on_spine') }}
-    where (user_id, product_id) in (select user_id, product_id from {{ changed_pairs_of(this) }})
+    where (user_id, product_id) in (
+        select changed.user_id, changed.product_id from {{ changed_pairs_of(this) }} as changed
+    )
 
 ),
 

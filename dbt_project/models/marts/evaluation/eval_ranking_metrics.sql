@@ -219,7 +219,7 @@ means as (
         k,
         count(*) as users
         {%- for metric in ['precision', 'recall', 'ndcg', 'map', 'hit_rate', 'novelty', 'long_tail_share'] %},
-        {{ exact_sum(metric) }} / count(*) as {{ metric }}
+        {{ exact_sum('per_user.' ~ metric) }} / count(*) as {{ metric }}
         {%- endfor %}
     from per_user
     group by run_id, as_of_name, method, segment, segment_value, k
