@@ -17,7 +17,8 @@ from dagster_graphql import DagsterGraphQLClient
 
 from warehouse.settings import PROJECT_ROOT, Settings
 
-STOP_SECONDS = 60
+STOP_SECONDS = 15
+"""After a minute Dagster kills what does not end; what has run may as well be killed sooner."""
 
 
 class DagsterDev:
