@@ -68,7 +68,7 @@ def quality_chart(quality: pd.DataFrame) -> alt.LayerChart:
     )
     scale = alt.Scale(domain=list(names.values()), range=[color for _, color in QUALITY.values()])
     chart = alt.Chart(drawn, height=CHART_HEIGHT).encode(
-        x=alt.X("data_day:T", title=None),
+        x=alt.X("data_day:T", title=None, axis=alt.Axis(format="%-d %b", tickCount="day", labelOverlap=True)),
         y=alt.Y("value:Q", title="NDCG@10", scale=alt.Scale(zero=False)),
         color=alt.Color("series:N", title=None, scale=scale, legend=alt.Legend(orient="bottom")),
         tooltip=["data_day:T", "series", alt.Tooltip("value", format=".4f"), "run_id", "served"],
