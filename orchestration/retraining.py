@@ -10,6 +10,7 @@ import duckdb
 from pydantic import ValidationError
 
 from models_ml.config import TrainConfig
+from models_ml.dataset_store import table_file
 from models_ml.errors import ModelError
 from orchestration.datasets import event_weights, read_interactions, read_marts
 from orchestration.model_runs import ModelRun, model_runs, next_to_serve, serving_run
@@ -21,10 +22,40 @@ if TYPE_CHECKING:
     from models_ml.recommender import Recommender
 
 PAIRS = """
-    select count(*), count(*) filter (last_interaction_at >= $since), max(as_of)
-    from marts.ml_interactions
-    where as_of_name = 'now'
+    with now as (
+
+        select user_id, product_id, interaction_count, last_interaction_at
+        from marts.ml_interactions
+        where as_of_name = 'now'
+
+    ),
+
+    trained_on as (
+
+        {trained_on}
+
+    )
+
+    select
+        (select count(*) from now),
+        count(*) filter (
+            now.interaction_count is distinct from trained_on.interaction_count
+            or now.last_interaction_at is distinct from trained_on.last_interaction_at
+        )
+    from now
+    full join trained_on
+        on now.user_id = trained_on.user_id
+        and now.product_id = trained_on.product_id
 """
+
+TRAINED_ON = """
+        select user_id, product_id, interaction_count, last_interaction_at
+        from read_parquet($file)
+        where as_of_name = 'now'
+"""
+
+BEFORE = "from now where last_interaction_at < $since"
+"""Stands for what was trained on when its files are gone: of what came late or was taken back it tells nothing."""
 
 NOW = "select max(as_of) from marts.ml_interactions where as_of_name = 'now'"
 
@@ -79,17 +110,18 @@ def _asked_for(
         return Training(f"the settings have changed since the model was trained: {changed}", warm=False)
     with reader(settings) as connection:
         weighted = _weighted_otherwise(connection, latest)
-        found = connection.execute(PAIRS, {"since": latest.as_of}).fetchone()
+        pairs, changed_pairs = _pairs(connection, settings, latest)
+        (as_of,) = connection.execute(NOW).fetchone() or (None,)
     # Another weight of what nobody does changes no row.
     if weighted and read_marts(settings)[0].dataset_hash != latest.dataset_hash:
         return Training(f"actions have other weights than when the model was trained: {weighted}", warm=False)
-    assert found is not None
-    pairs, new, as_of = found
     age = as_of - latest.as_of if as_of else timedelta(0)
     since_cold = as_of - _last_cold(runs, latest).as_of if as_of else timedelta(0)
     # What a training goes on from is the model that serves, not one that waits for its first scoring.
     warm = latest.is_serving and since_cold < asked.cold_after_days * DAY
-    reason = _by_the_figures(asked, new, pairs, age) or (_by_its_lists(settings, asked, model) if new else None)
+    reason = _by_the_figures(asked, changed_pairs, pairs, age) or (
+        _by_its_lists(settings, asked, model) if changed_pairs else None
+    )
     return Training(reason, warm) if reason else None
 
 
@@ -137,9 +169,19 @@ def _weighted_otherwise(connection: duckdb.DuckDBPyConnection, latest: ModelRun)
     return ", ".join(name for name in sorted({*then, *now}) if then.get(name) != now.get(name)) if then else ""
 
 
-def _by_the_figures(asked: RetrainPolicy, new: int, pairs: int, age: timedelta) -> str | None:
-    if pairs and new / pairs > asked.new_interactions:
-        return f"{new / pairs:.1%} of all pairs are new or changed (policy: {asked.new_interactions:.1%})"
+def _pairs(connection: duckdb.DuckDBPyConnection, settings: Settings, latest: ModelRun) -> tuple[int, int]:
+    """How many pairs there are, and how many are new, gone or otherwise than when a model was trained."""
+    file = table_file(settings.datasets_dir, latest.dataset_hash, "interactions")
+    is_there = file.is_file()
+    query = PAIRS.format(trained_on=TRAINED_ON if is_there else BEFORE)
+    found = connection.execute(query, {"file": str(file)} if is_there else {"since": latest.as_of}).fetchone()
+    assert found is not None
+    return int(found[0]), int(found[1])
+
+
+def _by_the_figures(asked: RetrainPolicy, changed: int, pairs: int, age: timedelta) -> str | None:
+    if pairs and changed / pairs > asked.new_interactions:
+        return f"{changed / pairs:.1%} of all pairs are new or changed (policy: {asked.new_interactions:.1%})"
     if age >= asked.age_days * DAY:
         return f"the model is {age / DAY:.1f} days of data old (policy: {asked.age_days:g})"
     return None

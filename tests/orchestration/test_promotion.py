@@ -1,5 +1,6 @@
 """Which model serves: new ones that pass the gates, old ones that are called back, and none that is worse."""
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -13,10 +14,11 @@ from orchestration.model_runs import model_runs, next_to_serve, serving_run
 from orchestration.policy import policy
 from orchestration.retraining import training_due
 from orchestration.scoring import score
-from orchestration.steps import PipelineListener, run_pipeline
+from orchestration.steps import PipelineListener, build_marts, run_pipeline
 from orchestration.training import DATASETS_LOCK, train
 from warehouse.database import reader, writer
 from warehouse.errors import RecomartError
+from warehouse.loading.loader import load
 from warehouse.publish import current
 from warehouse.settings import Settings
 
@@ -175,11 +177,30 @@ def test_the_policy_asks_for_a_model_by_its_age_and_by_what_is_new(shop: Setting
     assert due is not None
     assert (due.reason, due.warm) == ("the model is 7.0 days of data old (policy: 7)", False)
     shop.policy.write_text(json.dumps({"retrain": {"cold_after_days": 30}}))
+    (version,) = stored_versions(shop.datasets_dir)
+    shutil.rmtree(shop.datasets_dir / version)
     due = training_due(shop, TrainConfig())
     assert due is not None
     assert due.warm
     assert "of all pairs are new or changed (policy: 1.0%)" in due.reason
     shop.policy.write_text(json.dumps({"retrain": {"is_automatic": False}}))
+    assert training_due(shop, TrainConfig()) is None
+
+
+def test_days_that_are_delivered_late_or_taken_back_ask_for_a_model(shop: Settings) -> None:
+    first, *_ = sorted((shop.landing_dir / "clickstream").iterdir())
+    taken_back = first.read_bytes()
+    first.write_bytes(gzip.compress(b"") if first.suffix == ".gz" else b"")
+    settled = shop.model_copy(update={"settle_seconds": 0})
+    load(settled)
+    build_marts(settled)
+    due = training_due(shop, TrainConfig())
+    assert due is not None
+    assert "of all pairs are new or changed (policy: 1.0%)" in due.reason
+    assert due.warm
+    first.write_bytes(taken_back)
+    load(settled)
+    build_marts(settled)
     assert training_due(shop, TrainConfig()) is None
 
 
