@@ -52,9 +52,20 @@ def alert(context: dg.RunStatusSensorContext) -> dict[str, Any] | None:
         "run_id": run.run_id,
         "job": run.job_name,
         "status": run.status.value,
-        "message": context.dagster_event.message if has_failed else f"{len(checks)} checks did not pass",
+        "message": _why(context) if has_failed else f"{len(checks)} checks did not pass",
         "checks": checks,
     }
+
+
+def _why(context: dg.RunStatusSensorContext) -> str:
+    """What the steps that failed say, or else Dagster's own words."""
+    entries = context.instance.all_logs(context.dagster_run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    said = []
+    for entry in entries:
+        failure = entry.get_dagster_event().step_failure_data
+        ours = failure.user_failure_data.description if failure.user_failure_data else None
+        said.append(f"{entry.step_key}: {ours or (failure.error.message.strip() if failure.error else 'no message')}")
+    return "; ".join(said) or context.dagster_event.message or "no message"
 
 
 def _evaluations(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dg.AssetCheckEvaluation]:

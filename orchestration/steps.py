@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from models_ml.config import TrainConfig
@@ -19,7 +19,7 @@ from orchestration.dbt import (
 from orchestration.resources import peak_memory_mib
 from orchestration.retraining import Training, training_due
 from orchestration.scoring import ScoringSummary, score
-from orchestration.training import TrainingSummary, train
+from orchestration.training import TrainingSummary, gate_policy, train
 from warehouse.fetching.fetch import FetchProgress, FetchReport, fetch, services
 from warehouse.loading.loader import load
 from warehouse.loading.reports import LoadReport, Progress
@@ -88,14 +88,20 @@ def learn(
     *,
     is_asked: bool | None = None,
 ) -> TrainingSummary | None:
-    """Train when the warehouse's policy asks for it, or as `is_asked` says; None when the model stays as it is."""
+    """Train when the warehouse's policy asks for it, or as `is_asked` says; None when the model stays as it is.
+
+    Raises:
+        RecomartError: The policy is wrong, or what `train` raises.
+    """
+    # A wrong policy is said by every run, not by the one that trains in a week.
+    gate_policy(settings, config)
     if is_asked is False:
         return None
     due = Training("asked for", warm=False) if is_asked else training_due(settings, config)
     if due is None:
         return None
     on_stage(f"training {'from the serving model' if due.warm else 'anew'}: {due.reason}")
-    return train(settings, config, on_stage, warm=due.warm)
+    return replace(train(settings, config, on_stage, warm=due.warm), reason=due.reason)
 
 
 def build_recommendations(settings: Settings, on_progress: Callable[[DbtProgress], None] = lambda _: None) -> DbtResult:
@@ -135,6 +141,7 @@ def run_pipeline(
         return result
 
     started = time.perf_counter()
+    gate_policy(settings, config)
     report = PipelineReport(
         fetch=step("fetch", lambda: fetch(settings, listener.on_fetch), describe_fetch)
         if services(settings)
@@ -144,7 +151,7 @@ def run_pipeline(
         training=step(
             "train",
             lambda: learn(settings, config, listener.on_training, is_asked=train_anew),
-            describe_training,
+            lambda summary: describe_training(summary) if train_anew is not False else "none, as asked",
         ),
         scoring=step("score", lambda: score(settings, listener.on_training), describe_scoring),
         recommendations=step("recommend", lambda: build_recommendations(settings, listener.on_dbt), describe_dbt),
@@ -190,8 +197,8 @@ def describe_training(summary: TrainingSummary | None) -> str:
         return "the policy asks for no new model"
     held_back = f"; held back: {summary.held_back_because}" if summary.held_back_because else ""
     return (
-        f"{summary.interactions:,} interactions of {summary.users:,} customers and {summary.products:,} products, "
-        f"{summary.sweeps} sweeps{held_back}"
+        f"{summary.reason}: {summary.interactions:,} interactions of {summary.users:,} customers and "
+        f"{summary.products:,} products, {summary.sweeps} sweeps{held_back}"
     )
 
 

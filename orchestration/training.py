@@ -82,6 +82,9 @@ class TrainingSummary:
     seconds: float
     """Seconds in all: reading, three fits, evaluation, gates, writing."""
 
+    reason: str = "asked for"
+    """Why it trained."""
+
 
 @tell_full_disk
 def train(
@@ -112,7 +115,7 @@ def train(
     from models_ml.training import train as train_on
 
     started = time.perf_counter()
-    judged_by = _gate_policy(settings, config)
+    judged_by = gate_policy(settings, config)
     serving = _serving_model(settings, on_stage)
     if warm and serving is None:
         raise RecomartError("no model serves yet to go on from, or it cannot be read; train without --warm")
@@ -152,8 +155,12 @@ def train(
     )
 
 
-def _gate_policy(settings: Settings, config: TrainConfig) -> GatePolicy:
-    """The policy's gates, if they can be judged: where nothing is measured, every gate would be passed."""
+def gate_policy(settings: Settings, config: TrainConfig) -> GatePolicy:
+    """The policy's gates, if they can be judged: where nothing is measured, every gate would be passed.
+
+    Raises:
+        RecomartError: The policy is wrong, or asks for a length of lists that the training does not measure.
+    """
     gates = policy(settings).gates
     if gates.cutoff not in config.cutoffs:
         measured = ", ".join(map(str, config.cutoffs))

@@ -35,7 +35,7 @@ def alone(lock: Path, what: str, patience: float, on_wait: Callable[[str], None]
                 raise WarehouseBusyError(f"{busy}; wait until it has finished, or stop it, and try again")
             if not waits:
                 waits = True
-                on_wait(f"{busy} (waiting up to {patience:g} s for it)")
+                on_wait(f"{busy} (waiting up to {patience:.3g} s for it)")
             time.sleep(LOOK_AGAIN_SECONDS)
         # The number is for the message alone: a disk too full for it stops nothing.
         with suppress(OSError):

@@ -68,7 +68,7 @@ def when_free(settings: Settings, action: Callable[[], Opened]) -> Opened:
 
     def say_so(state: RetryCallState) -> None:
         if state.attempt_number == 1 and state.outcome:
-            LOG.warning("%s (waiting up to %g s for it)", state.outcome.exception(), settings.wait_seconds)
+            LOG.warning("%s (waiting up to %.3g s for it)", state.outcome.exception(), settings.wait_seconds)
 
     waiting = Retrying(
         retry=retry_if_exception_type(WarehouseBusyError),

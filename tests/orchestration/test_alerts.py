@@ -135,6 +135,7 @@ def test_a_run_that_failed_is_told(hook: Hook) -> None:
     assert told is not None
     send(Settings(alert_url=SecretStr(hook.url)), told)
     assert (hook.told[0]["status"], hook.told[0]["checks"]) == ("FAILURE", [])
+    assert hook.told[0]["message"] == "broken: the disk is full"
 
 
 def test_a_run_that_is_started_again_is_told_only_when_that_fails_too() -> None:

@@ -253,6 +253,16 @@ def test_lists_of_a_length_that_is_not_measured_are_said_before_anything_is_trai
     assert stages == []
 
 
+def test_a_policy_that_cannot_be_judged_by_stops_a_run_before_it_begins_though_it_would_train_nothing(
+    shop: Settings,
+) -> None:
+    shop.policy.write_text('{"gates": {"cutoff": 15}}')
+    loaded = shop.database.stat().st_mtime_ns
+    with pytest.raises(RecomartError, match=r"policy.json: gates.cutoff: "):
+        run_pipeline(shop, TrainConfig(), PipelineListener())
+    assert shop.database.stat().st_mtime_ns == loaded
+
+
 def test_what_a_killed_training_left_goes_with_the_next_and_what_is_no_training_s_stays(shop: Settings) -> None:
     (kept,) = shop.models_dir.iterdir()
     registered, unregistered, of_another_warehouse = (shop.models_dir / name for name in (kept.name, "b", "c"))
