@@ -54,8 +54,8 @@ TRAINED_ON = """
         where as_of_name = 'now'
 """
 
-BEFORE = "from now where last_interaction_at < $since::timestamp"
-"""Stands for what was trained on when its files are gone: of what came late or was taken back it tells nothing."""
+BEFORE = "from now where last_interaction_at < $since"
+"""Stands for what was trained on when that cannot be read: of what came late or was taken back it tells nothing."""
 
 NOW = "select max(as_of) from marts.ml_interactions where as_of_name = 'now'"
 
@@ -172,8 +172,10 @@ def _weighted_otherwise(connection: duckdb.DuckDBPyConnection, latest: ModelRun)
 def _pairs(connection: duckdb.DuckDBPyConnection, settings: Settings, latest: ModelRun) -> tuple[int, int]:
     """How many pairs there are, and how many are new, gone or otherwise than when a model was trained."""
     file = table_file(settings.datasets_dir, latest.dataset_hash, "interactions")
-    trained_on, value = (TRAINED_ON, {"file": str(file)}) if file.is_file() else (BEFORE, {"since": str(latest.as_of)})
-    found = connection.execute(PAIRS.format(trained_on=trained_on), value).fetchone()
+    try:
+        found = connection.execute(PAIRS.format(trained_on=TRAINED_ON), {"file": str(file)}).fetchone()
+    except duckdb.Error:
+        found = connection.execute(PAIRS.format(trained_on=BEFORE), {"since": latest.as_of}).fetchone()
     assert found is not None
     return int(found[0]), int(found[1])
 

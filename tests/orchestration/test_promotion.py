@@ -178,11 +178,13 @@ def test_the_policy_asks_for_a_model_by_its_age_and_by_what_is_new(shop: Setting
     assert (due.reason, due.warm) == ("the model is 7.0 days of data old (policy: 7)", False)
     shop.policy.write_text(json.dumps({"retrain": {"cold_after_days": 30}}))
     (version,) = stored_versions(shop.datasets_dir)
-    shutil.rmtree(shop.datasets_dir / version)
-    due = training_due(shop, TrainConfig())
-    assert due is not None
-    assert due.warm
-    assert "of all pairs are new or changed (policy: 1.0%)" in due.reason
+    file = shop.datasets_dir / version / "interactions.parquet"
+    for spoil in (lambda: file.write_bytes(b"damaged"), file.unlink):
+        spoil()
+        due = training_due(shop, TrainConfig())
+        assert due is not None
+        assert due.warm
+        assert "of all pairs are new or changed (policy: 1.0%)" in due.reason
     shop.policy.write_text(json.dumps({"retrain": {"is_automatic": False}}))
     assert training_due(shop, TrainConfig()) is None
 
