@@ -6,7 +6,6 @@ from typing import Any
 
 import dagster as dg
 import requests
-from dagster import DagsterRunNotFoundError
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
 
 from warehouse.settings import Settings
@@ -72,7 +71,7 @@ def _evaluations(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dg.As
     """The check evaluations of a run, after those of the attempts before it: it did only what they had left."""
     try:
         _, attempts = instance.get_run_group(run.run_id) or (None, [])
-    except DagsterRunNotFoundError:
+    except dg.DagsterRunNotFoundError:
         # Somebody has deleted the first one.
         attempts = []
     others = [one.run_id for one in attempts if one.tags.get(WILL_RETRY_TAG) == "true"]

@@ -16,7 +16,7 @@ class RetrainPolicy(BaseModel):
     """Whether runs train without being asked; if not, the model that serves stays until somebody chooses another."""
 
     new_interactions: float = Field(default=0.01, ge=0, le=1)
-    """Share of all pairs of customer and product in which something happened since the serving model was trained."""
+    """Share of all pairs of customer and product that are new, gone or otherwise than the serving model knew them."""
 
     age_days: float = Field(default=7.0, gt=0)
     """Days of data since the serving model was trained."""

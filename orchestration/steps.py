@@ -141,6 +141,7 @@ def run_pipeline(
         return result
 
     started = time.perf_counter()
+    # Loading and building may take long, and `learn` would say it only then.
     gate_policy(settings, config)
     report = PipelineReport(
         fetch=step("fetch", lambda: fetch(settings, listener.on_fetch), describe_fetch)

@@ -14,6 +14,7 @@ QUALITY = {
 """Columns of `eval_quality_by_day` that are drawn, with their names and colors."""
 
 READINGS = {"shifted": "has shifted", "look": "worth a look", "stable": "stable"}
+
 COMPARED = {
     "action_type": "What customers do",
     "device": "Devices",

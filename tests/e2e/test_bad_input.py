@@ -1,12 +1,12 @@
 """Whatever a user gets wrong ends in one line that says what, where and what to do, and in exit status 1."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import Recomart
+from tests.holding import held
 from warehouse.settings import Settings
 
 
@@ -58,20 +58,10 @@ def test_a_warehouse_that_another_process_is_writing(
     recomart: Recomart, demo_warehouse: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RECOMART_WAIT_SECONDS", "0")
-    script = (
-        "import duckdb, sys, time; connection = duckdb.connect(sys.argv[1]); print('open', flush=True); time.sleep(90)"
-    )
-    holder = subprocess.Popen([sys.executable, "-c", script, str(demo_warehouse.database)], stdout=subprocess.PIPE)
-    try:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"open\n"
-        who = f"process {holder.pid}"
-        parts = (demo_warehouse.database, who, "running since", "is using the warehouse", "try again")
+    with held(demo_warehouse.database) as holder:
+        parts = (demo_warehouse.database, f"process {holder}", "running since", "is using the warehouse", "try again")
         for command in ("run", "status", "train", "publish"):
             expect_one_line(recomart(command, "--warehouse", demo_warehouse.warehouse), *parts)
-    finally:
-        holder.kill()
-        holder.wait()
 
 
 def test_a_warehouse_that_is_not_there(recomart: Recomart, tmp_path: Path) -> None:
