@@ -31,8 +31,9 @@ from warehouse.sources import Feed, Sources, read_sources
 BATCH_BYTES = 256 << 20
 """Bytes of small files that are loaded in one transaction."""
 
-PIECE_BYTES = 64 << 20
-"""Bytes of text that are parsed in one statement; meanwhile the next are read."""
+PIECE_BYTES = 256 << 20
+"""Bytes of text that are parsed in one statement; meanwhile the next are read. Each statement leaves the database a piece
+of a row group that is written once more: with a quarter of this a load takes a third longer, and more memory."""
 
 BATCH_FILES = 1_000
 """Files that are loaded in one transaction at the most."""
@@ -73,6 +74,8 @@ def load(
         files = {name: [file for file in found if file.path in again] for name, found in files.items()}
         _refuse_absent(again, {file.path for found in files.values() for file in found}, settings)
     with writer(settings) as connection:
+        # Raw rows know their lines: to keep them in the order of the file as well takes a third of the time.
+        connection.execute("set preserve_insertion_order = false")
         _refuse_other_shop(connection, sources, settings)
         plan = make_plan(connection, files, settings.settle_seconds, again or ())
         for feed in sources.feeds.values():

@@ -17,7 +17,7 @@ JSON_PROBLEM = """
     case
         when error is not null then error
         when not json_valid(text) then 'the line is no valid JSON'
-        when json_type(text) <> 'OBJECT' then 'the JSON value is no object'
+        when not starts_with(text, '{') and json_type(text) <> 'OBJECT' then 'the JSON value is no object'
     end
 """
 """Why a record cannot be loaded, or null."""
@@ -43,7 +43,7 @@ def _nested(keys: Sequence[str], value: Any) -> Any:
 def _are_objects(keys: Sequence[str]) -> str:
     """Whether an object lies at every step of the way in JSON `rest`."""
     steps = (_json_pointer(keys[: depth + 1]) for depth in range(len(keys)))
-    return " and ".join(f"json_type(rest, {step}) = 'OBJECT'" for step in steps) or "true"
+    return " and ".join(f"json_type(rest, {step}) = 'OBJECT'" for step in steps) or "rest is not null"
 
 
 def _removals(paths: Iterable[tuple[str, ...]]) -> Iterator[str]:
@@ -65,7 +65,8 @@ def _removals(paths: Iterable[tuple[str, ...]]) -> Iterator[str]:
             yield f"case when {condition} then json_merge_patch(rest, {removal}) else rest end"
 
 
-def _json_rows(feed: Feed) -> str:
+def _json_rows(feed: Feed, usual_keys: Sequence[str]) -> str:
+    """`usual_keys`: of a record with just these, in this order, nothing is left beside the declared columns."""
     paths = {column: json_keys(name) for column, name in feed.columns.items()}
     places = {column: place for place, column in enumerate(paths, start=1)}
     values = [f"found[{places[column]}]" if column in paths else "null" for column in COLUMNS[feed.kind]]
@@ -84,7 +85,7 @@ def _json_rows(feed: Feed) -> str:
             select
                 *,
                 json_extract_string(text, {_list(map(_json_pointer, paths.values()))}) as found,
-                text as rest,
+                case when json_keys(text) is distinct from {_list(map(_literal, usual_keys))} then text end as rest,
             from records
             where {JSON_PROBLEM} is null
         ),
@@ -97,6 +98,13 @@ def _json_rows(feed: Feed) -> str:
 
         from final
     """
+
+
+def _usual_keys(connection: duckdb.DuckDBPyConnection, feed: Feed) -> list[str]:
+    """The keys of one of `records`, where all of them are declared: to compare them costs half of removing them."""
+    found = connection.execute(f"select json_keys(text) from records where {JSON_PROBLEM} is null limit 1").fetchone()
+    declared = {keys[0] for keys in map(json_keys, feed.columns.values()) if len(keys) == 1}
+    return found[0] if found and declared.issuperset(found[0]) else []
 
 
 def _csv_rows(feed: Feed, header: tuple[str, ...]) -> str:
@@ -118,7 +126,10 @@ def insert(
     `records` has path, load_id, line, text, error and, for CSV, fields. Returns the rows loaded and rejected by path.
     """
     connection.register("records", records)
-    problem = "error" if feed.format == "csv" else JSON_PROBLEM
+    if feed.format == "csv":
+        problem, rows = "error", _csv_rows(feed, header)
+    else:
+        problem, rows = JSON_PROBLEM, _json_rows(feed, _usual_keys(connection, feed))
     connection.execute(
         f"""
         create or replace temp table {REJECTED} as
@@ -131,7 +142,7 @@ def insert(
         f"""
         insert into raw.{feed.kind} ({", ".join(COLUMNS[feed.kind])}, _extra, _file, _line, _load_id, _feed)
         select *, {_literal(feed.name)}
-        from ({_csv_rows(feed, header) if feed.format == "csv" else _json_rows(feed)})
+        from ({rows})
         """
     )
     connection.execute(
