@@ -27,11 +27,11 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Text as true or false; null when it says neither. -#}
+{#- A clean text as true or false; null when it says neither. -#}
 {% macro parse_boolean(column) -%}
     case
-        when lower({{ clean_text(column) }}) in ('true', 't', 'yes', 'y', '1', 'available', 'in_stock') then true
-        when lower({{ clean_text(column) }}) in ('false', 'f', 'no', 'n', '0', 'unavailable', 'out_of_stock') then false
+        when lower({{ column }}) in ('true', 't', 'yes', 'y', '1', 'available', 'in_stock') then true
+        when lower({{ column }}) in ('false', 'f', 'no', 'n', '0', 'unavailable', 'out_of_stock') then false
     end
 {%- endmacro %}
 
@@ -63,7 +63,7 @@
     {{ return(feeds) }}
 {% endmacro %}
 
-{#- Text as a UTC timestamp by the formats of the feed that the row came from, tried in order; null when none fits.
+{#- A clean text as a UTC timestamp by the formats of the feed that the row came from, tried in order; null when none fits.
     Engines want the formats as constants, hence one branch for each feed. -#}
 {% macro parse_timestamp(column, feed_column, feeds) -%}
     case
@@ -71,7 +71,7 @@
         {%- for feed in feeds %}
         when {{ feed_column }} = {{ quote(feed.feed) }} then coalesce(
             {%- for format in feed.timestamp_formats %}
-            {{ parse_timestamp_as(clean_text(column), format, feed.time_zone) }}{{ ',' if not loop.last }}
+            {{ parse_timestamp_as(column, format, feed.time_zone) }}{{ ',' if not loop.last }}
             {%- endfor %}
         )
         {%- endfor %}

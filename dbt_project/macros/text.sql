@@ -7,20 +7,24 @@
     nullif(trim({{ column }}), '')
 {%- endmacro %}
 
-{#- Every blank sorts before '!', and looking at both ends costs a fifth of trimming. -#}
+{#- Every blank sorts before '!', and looking at both ends costs a seventh of trimming. -#}
 {% macro duckdb__clean_text(column) -%}
     case
-        when {{ column }} < '!' or right({{ column }}, 1) < '!' then nullif(trim({{ column }}, e' \t\r\n'), '')
+        when
+            {{ column }} < '!'
+            {%- for blank in [' ', '\\t', '\\r', '\\n'] %}
+            or suffix({{ column }}, e'{{ blank }}')
+            {%- endfor %}
+            then nullif(trim({{ column }}, e' \t\r\n'), '')
         else {{ column }}
     end
 {%- endmacro %}
 
-{#- A customer's id; spreadsheets export 17850 as 17850.0. -#}
+{#- A customer's id from a clean text; spreadsheets export 17850 as 17850.0. -#}
 {% macro clean_user_id(column) -%}
     case
-        when {{ clean_text(column) }} like '%.0'
-            then regexp_replace({{ clean_text(column) }}, '^([0-9]+)[.]0$', '{{ backreference(1) }}')
-        else {{ clean_text(column) }}
+        when {{ column }} like '%.0' then regexp_replace({{ column }}, '^([0-9]+)[.]0$', '{{ backreference(1) }}')
+        else {{ column }}
     end
 {%- endmacro %}
 

@@ -24,37 +24,55 @@ aliases as (
 
 ),
 
+cleaned as (
+
+    select
+        {% for column in [
+            'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id', 'transaction_id',
+            'quantity', 'price', 'product_name', 'category', 'brand',
+        ] -%}
+        {{ clean_text(column) }} as {{ column }},
+        {% endfor -%}
+        _extra,
+        _feed,
+        _file,
+        _line,
+        _load_id
+    from source
+
+),
+
 typed as (
 
     select
-        {{ clean_text('source.event_id') }} as event_id,
-        {{ clean_user_id('source.user_id') }} as user_id,
-        {{ clean_text('source.product_id') }} as product_id,
-        lower({{ clean_text('source.event_type') }}) as event_type_text,
-        {{ clean_text('source.event_at') }} as event_at_text,
-        {{ parse_timestamp('source.event_at', 'source._feed', feeds) }} as event_at,
-        lower({{ clean_text('source.device') }}) as device_text,
-        {{ clean_text('source.session_id') }} as session_id,
-        {{ clean_text('source.transaction_id') }} as transaction_id,
-        {{ clean_text('source.quantity') }} as quantity_text,
-        {{ parse_number('source.quantity', 'source._feed', feeds) }} as quantity,
-        {{ clean_text('source.price') }} as price_text,
-        {{ parse_number('source.price', 'source._feed', feeds) }} as price,
-        {{ clean_text('source.product_name') }} as product_name,
-        lower({{ clean_text('source.category') }}) as category,
-        lower({{ clean_text('source.brand') }}) as brand,
+        cleaned.event_id,
+        {{ clean_user_id('cleaned.user_id') }} as user_id,
+        cleaned.product_id,
+        lower(cleaned.event_type) as event_type_text,
+        cleaned.event_at as event_at_text,
+        {{ parse_timestamp('cleaned.event_at', 'cleaned._feed', feeds) }} as event_at,
+        lower(cleaned.device) as device_text,
+        cleaned.session_id,
+        cleaned.transaction_id,
+        cleaned.quantity as quantity_text,
+        {{ parse_number('cleaned.quantity', 'cleaned._feed', feeds) }} as quantity,
+        cleaned.price as price_text,
+        {{ parse_number('cleaned.price', 'cleaned._feed', feeds) }} as price,
+        cleaned.product_name,
+        lower(cleaned.category) as category,
+        lower(cleaned.brand) as brand,
         feeds.carries_purchases,
         feeds.carries_products,
         feeds.declaration as _declaration,
         files.loaded_at,
-        source._extra,
-        source._feed,
-        source._file,
-        source._line,
-        source._load_id
-    from source
-    left join feeds on source._feed = feeds.feed
-    left join files on source._load_id = files.load_id
+        cleaned._extra,
+        cleaned._feed,
+        cleaned._file,
+        cleaned._line,
+        cleaned._load_id
+    from cleaned
+    left join feeds on cleaned._feed = feeds.feed
+    left join files on cleaned._load_id = files.load_id
 
 ),
 

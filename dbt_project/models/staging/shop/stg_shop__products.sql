@@ -12,14 +12,31 @@ files as (
 
 ),
 
+cleaned as (
+
+    select
+        {% for column in [
+            'product_id', 'product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available', 'updated_at',
+        ] -%}
+        {{ clean_text(column) }} as {{ column }},
+        {% endfor -%}
+        _extra,
+        _feed,
+        _file,
+        _line,
+        _load_id
+    from source
+
+),
+
 typed as (
 
     select
-        {{ clean_text('product_id') }} as product_id,
-        {{ clean_text('product_name') }} as product_name,
-        lower({{ clean_text('category') }}) as category,
-        lower({{ clean_text('brand') }}) as brand,
-        {{ clean_text('price') }} as price_text,
+        product_id,
+        product_name,
+        lower(category) as category,
+        lower(brand) as brand,
+        price as price_text,
         {{ parse_number('price', '_feed', feeds) }} as price,
         {{ parse_number('popularity_score', '_feed', feeds) }} as popularity_score,
         {{ parse_boolean('is_available') }} as is_available,
@@ -29,7 +46,7 @@ typed as (
         _file,
         _line,
         _load_id
-    from source
+    from cleaned
 
 ),
 
