@@ -19,37 +19,9 @@ event_weights as (
 
 ),
 
--- What the customer had bought of the product by then, purchases of the same instant included and later ones not.
-bought as (
+returns as (
 
-    select
-        *,
-        count(case when not is_return then 1 end) over so_far as purchase_count,
-        cast(
-            sum({{ exact('case when not is_return then quantity else 0 end') }}) over so_far as {{ type_double() }}
-        ) as bought_quantity
-    from transactions
-    window so_far as (
-        partition by user_id, product_id
-        order by purchased_at
-        range between unbounded preceding and current row
-    )
-
-),
-
--- How many purchases a return takes back: of all purchases so far, the part that the returned pieces are of all pieces
--- bought so far. One when the data have no purchase before it, and when nobody knows who the buyer is.
-counted as (
-
-    select
-        *,
-        case
-            when not is_return then 1.0
-            when user_id is null or purchase_count = 0 then -1.0
-            when -quantity >= bought_quantity then -1.0 * purchase_count
-            else quantity / bought_quantity * purchase_count
-        end as purchases
-    from bought
+    select * from {{ ref('int_returns_counted') }}
 
 ),
 
@@ -77,21 +49,24 @@ unioned as (
     union all
 
     select
-        user_id,
-        product_id,
-        case when is_return then 'return' else 'purchase' end as action_type,
+        transactions.user_id,
+        transactions.product_id,
+        case when transactions.is_return then 'return' else 'purchase' end as action_type,
         'purchase' as weighed_as,
-        purchased_at as action_at,
-        purchase_date as action_date,
-        purchases as weight_factor,
-        quantity,
-        price,
-        device,
-        session_id,
-        transaction_id,
-        _line,
-        _load_id
-    from counted
+        transactions.purchased_at as action_at,
+        transactions.purchase_date as action_date,
+        case when transactions.is_return then -returns.purchases else 1.0 end as weight_factor,
+        transactions.quantity,
+        transactions.price,
+        transactions.device,
+        transactions.session_id,
+        transactions.transaction_id,
+        transactions._line,
+        transactions._load_id
+    from transactions
+    left join returns
+        on transactions._load_id = returns._load_id
+        and transactions._line = returns._line
 
 ),
 
