@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, NamedTuple
@@ -62,7 +62,7 @@ class DbtResult(BaseModel):
     """What tests and macros warned of in words of their own, then the tests that warned, with dbt's message."""
 
     seconds: float
-    """Wall time, start of the dbt process included."""
+    """Wall time; the start of the dbt process included, unless it was started ahead."""
 
 
 def dbt_executable() -> str:
@@ -70,19 +70,11 @@ def dbt_executable() -> str:
     return str(Path(sys.executable).with_name("dbt"))
 
 
-def run_dbt(settings: Settings, *args: str, on_progress: Callable[[DbtProgress], None] = lambda _: None) -> DbtResult:
-    """Run a dbt command on the warehouse.
-
-    Raises:
-        WarehouseBusyError: Another process holds the warehouse.
-        DiskFullError: No more can be written.
-        RecomartError: A node failed, or dbt could not start; names the nodes and where to read more.
-    """
-    started = time.perf_counter()
-    forget_results(settings)
-    warnings: list[str] = []
+@contextmanager
+def dbt_started(settings: Settings) -> Iterator[subprocess.Popen[str]]:
+    """A process that imports dbt while something else is done, until `run_dbt` tells it what to do."""
     with subprocess.Popen(
-        [sys.executable, "-m", "orchestration.dbt_process", "--log-format", "json", "--log-level", "info", *args],
+        [sys.executable, "-m", "orchestration.dbt_process"],
         cwd=PROJECT_DIR,
         env=settings.environment() | dbt_environment(settings),
         stdin=subprocess.PIPE,
@@ -90,6 +82,36 @@ def run_dbt(settings: Settings, *args: str, on_progress: Callable[[DbtProgress],
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
+        assert process.stdin is not None
+        try:
+            yield process
+        finally:
+            process.kill()
+            # What a dbt that had ended before could not be told is still in the buffer.
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+
+
+def run_dbt(
+    settings: Settings,
+    *args: str,
+    on_progress: Callable[[DbtProgress], None] = lambda _: None,
+    started: subprocess.Popen[str] | None = None,
+) -> DbtResult:
+    """Run a dbt command on the warehouse, in a process of `dbt_started` or in a new one.
+
+    Raises:
+        WarehouseBusyError: Another process holds the warehouse.
+        DiskFullError: No more can be written.
+        RecomartError: A node failed, or dbt could not start; names the nodes and where to read more.
+    """
+    begun = time.perf_counter()
+    forget_results(settings)
+    warnings: list[str] = []
+    with dbt_started(settings) if started is None else nullcontext(started) as process:
+        # A dbt that cannot even be imported has ended, and has said why.
+        with suppress(BrokenPipeError):
+            _tell(process, ["--log-format", "json", "--log-level", "info", *args])
         errors = list(_follow(process, on_progress, warnings.append))
         status = process.wait()
     if status != 0:
@@ -99,7 +121,7 @@ def run_dbt(settings: Settings, *args: str, on_progress: Callable[[DbtProgress],
     for result in results:
         statuses[result["status"]] = statuses.get(result["status"], 0) + 1
     warnings += [_describe(result) for result in results if result["status"] == "warn"]
-    return DbtResult(statuses=statuses, warnings=warnings, seconds=time.perf_counter() - started)
+    return DbtResult(statuses=statuses, warnings=warnings, seconds=time.perf_counter() - begun)
 
 
 def dbt_environment(settings: Settings) -> dict[str, str]:
@@ -108,6 +130,12 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         "DBT_TARGET_PATH": str(settings.dbt_target_dir),
         "DBT_LOG_PATH": str(settings.warehouse / "logs"),
     }
+
+
+def _tell(process: subprocess.Popen[str], args: list[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(args) + "\n")
+    process.stdin.flush()
 
 
 def _follow(

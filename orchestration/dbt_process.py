@@ -1,9 +1,17 @@
-"""dbt, as a process that ends with the one that started it: a run that is killed leaves nobody in the warehouse."""
+"""dbt, as a process that ends with the one that started it: a run that is killed leaves nobody in the warehouse.
 
+Its arguments are the first line of its input, a JSON list, so that it can be started before they are needed: what dbt
+imports takes longer than many a step of a run.
+"""
+
+import json
 import os
 import sys
 import threading
 
+# dbt imports the adapter once it knows the profile, and DuckDB pandas for the first value that is handed to it.
+import dbt.adapters.duckdb  # noqa: F401
+import pandas  # noqa: F401
 from dbt.cli.main import cli
 
 
@@ -15,5 +23,8 @@ def _end_with_whoever_holds_the_other_end() -> None:
 
 
 if __name__ == "__main__":
+    told = sys.stdin.readline()
+    if not told:
+        sys.exit("nobody said what to do")
     threading.Thread(target=_end_with_whoever_holds_the_other_end, daemon=True).start()
-    sys.exit(cli())
+    sys.exit(cli(json.loads(told)))

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from subprocess import Popen
 from typing import TypeVar
 
 from models_ml.config import TrainConfig
@@ -12,6 +14,7 @@ from orchestration.dbt import (
     BUILD,
     DbtProgress,
     DbtResult,
+    dbt_started,
     published_tables,
     run_dbt,
     turn_to_build,
@@ -76,9 +79,13 @@ class PipelineReport:
     """Largest resident memory of any of the run's processes."""
 
 
-def build_marts(settings: Settings, on_progress: Callable[[DbtProgress], None] = lambda _: None) -> DbtResult:
-    """Build and test everything that the model is trained from."""
-    return _build(settings, BEFORE_MODEL, on_progress)
+def build_marts(
+    settings: Settings,
+    on_progress: Callable[[DbtProgress], None] = lambda _: None,
+    started: Popen[str] | None = None,
+) -> DbtResult:
+    """Build and test everything that the model is trained from, by a dbt that was `started` or a new one."""
+    return _build(settings, BEFORE_MODEL, on_progress, started)
 
 
 def learn(
@@ -104,14 +111,23 @@ def learn(
     return replace(train(settings, config, on_stage, warm=due.warm), reason=due.reason)
 
 
-def build_recommendations(settings: Settings, on_progress: Callable[[DbtProgress], None] = lambda _: None) -> DbtResult:
-    """Build and test everything that is made from the model's output."""
-    return _build(settings, AFTER_MODEL, on_progress)
+def build_recommendations(
+    settings: Settings,
+    on_progress: Callable[[DbtProgress], None] = lambda _: None,
+    started: Popen[str] | None = None,
+) -> DbtResult:
+    """Build and test everything that is made from the model's output, by a dbt that was `started` or a new one."""
+    return _build(settings, AFTER_MODEL, on_progress, started)
 
 
-def _build(settings: Settings, selected: tuple[str, str], on_progress: Callable[[DbtProgress], None]) -> DbtResult:
+def _build(
+    settings: Settings,
+    selected: tuple[str, str],
+    on_progress: Callable[[DbtProgress], None],
+    started: Popen[str] | None,
+) -> DbtResult:
     with turn_to_build(settings):
-        return run_dbt(settings, *BUILD, *selected, on_progress=on_progress)
+        return run_dbt(settings, *BUILD, *selected, on_progress=on_progress, started=started)
 
 
 def publish_copy(settings: Settings) -> Published:
@@ -143,22 +159,32 @@ def run_pipeline(
     started = time.perf_counter()
     # Loading and building may take long, and `learn` would say it only then.
     gate_policy(settings, config)
-    report = PipelineReport(
-        fetch=step("fetch", lambda: fetch(settings, listener.on_fetch), describe_fetch)
-        if services(settings)
-        else FetchReport(),
-        load=step("load", lambda: load(settings, listener.on_files), describe_load),
-        marts=step("build", lambda: build_marts(settings, listener.on_dbt), describe_dbt),
-        training=step(
-            "train",
-            lambda: learn(settings, config, listener.on_training, is_asked=train_anew),
-            lambda summary: describe_training(summary) if train_anew is not False else "none, as asked",
-        ),
-        scoring=step("score", lambda: score(settings, listener.on_training), describe_scoring),
-        recommendations=step("recommend", lambda: build_recommendations(settings, listener.on_dbt), describe_dbt),
-        published=step("publish", lambda: publish_copy(settings), lambda published: published.file),
-        seconds=seconds,
-    )
+    # Each dbt is started a step ahead of its own: it has then imported what it needs.
+    with ExitStack() as stack:
+        to_build = stack.enter_context(dbt_started(settings))
+        fetched = (
+            step("fetch", lambda: fetch(settings, listener.on_fetch), describe_fetch)
+            if services(settings)
+            else FetchReport()
+        )
+        loaded = step("load", lambda: load(settings, listener.on_files), describe_load)
+        to_recommend = stack.enter_context(dbt_started(settings))
+        report = PipelineReport(
+            fetch=fetched,
+            load=loaded,
+            marts=step("build", lambda: build_marts(settings, listener.on_dbt, to_build), describe_dbt),
+            training=step(
+                "train",
+                lambda: learn(settings, config, listener.on_training, is_asked=train_anew),
+                lambda summary: describe_training(summary) if train_anew is not False else "none, as asked",
+            ),
+            scoring=step("score", lambda: score(settings, listener.on_training), describe_scoring),
+            recommendations=step(
+                "recommend", lambda: build_recommendations(settings, listener.on_dbt, to_recommend), describe_dbt
+            ),
+            published=step("publish", lambda: publish_copy(settings), lambda published: published.file),
+            seconds=seconds,
+        )
     seconds["all"] = time.perf_counter() - started
     report.peak_memory_mib = peak_memory_mib()
     return report

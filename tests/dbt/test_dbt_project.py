@@ -10,7 +10,7 @@ import pytest
 from tenacity import stop_after_attempt
 
 from orchestration import dbt
-from orchestration.dbt import PROJECT_DIR, load_manifest, published_tables, run_dbt
+from orchestration.dbt import PROJECT_DIR, dbt_started, load_manifest, published_tables, run_dbt
 from warehouse import serving
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
@@ -85,6 +85,30 @@ def test_every_quarantine_rule_is_explained_and_nothing_else_is(models: list[dic
 def test_building_without_raw_tables_says_what_to_do_first(tmp_path: Path) -> None:
     with pytest.raises(RecomartError, match="recomart load"):
         run_dbt(Settings(warehouse=tmp_path), "build")
+
+
+def test_a_dbt_that_was_started_ahead_does_what_it_is_told(parsed: Settings) -> None:
+    with dbt_started(parsed) as process:
+        result = run_dbt(parsed, "ls", "--select", "dim_users", started=process)
+
+    assert process.returncode == 0
+    assert result.statuses == {}
+
+
+def test_a_dbt_that_nobody_needs_ends_with_its_context(parsed: Settings) -> None:
+    with dbt_started(parsed) as process:
+        assert process.poll() is None
+
+    assert process.returncode is not None
+
+
+def test_a_dbt_that_ended_before_it_was_told_what_to_do_is_said(parsed: Settings) -> None:
+    with dbt_started(parsed) as process:
+        process.kill()
+        process.wait()
+
+        with pytest.raises(RecomartError, match="dbt build failed"):
+            run_dbt(parsed, "build", started=process)
 
 
 @pytest.mark.slow

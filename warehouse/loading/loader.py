@@ -32,8 +32,8 @@ BATCH_BYTES = 256 << 20
 """Bytes of small files that are loaded in one transaction."""
 
 PIECE_BYTES = 256 << 20
-"""Bytes of text that are parsed in one statement; meanwhile the next are read. Each statement leaves the database a piece
-of a row group that is written once more: with a quarter of this a load takes a third longer, and more memory."""
+"""Bytes of text that are parsed in one statement; meanwhile the next are read. Each statement leaves the database a
+piece of a row group that is written once more: with a quarter of this a load takes a third longer, and more memory."""
 
 BATCH_FILES = 1_000
 """Files that are loaded in one transaction at the most."""

@@ -1,7 +1,8 @@
-"""What `recomart load` and `dbt build` do, tests included."""
+"""The first steps of `recomart run`: load, build and test."""
 
 from collections.abc import Iterator
 
+from orchestration.dbt import dbt_started
 from orchestration.steps import build_marts
 from warehouse.loading.loader import load
 from warehouse.settings import Settings
@@ -9,7 +10,8 @@ from warehouse.settings import Settings
 
 def run(settings: Settings) -> Iterator[str]:
     """Bring the warehouse up to date with its landing folder."""
-    load(settings)
-    yield "load"
-    build_marts(settings)
-    yield "build and test"
+    with dbt_started(settings) as dbt:
+        load(settings)
+        yield "load"
+        build_marts(settings, started=dbt)
+        yield "build and test"
