@@ -190,18 +190,15 @@ rows_of_days_out_of_date as (
         or built_days.version is null
         or current_days.version != built_days.version
     {%- endset -%}
+    {%- set had_other_rows -%}
+    select built_days.action_date
+    from {{ day_versions_of(built) }} as built_days
+    left join {{ ref('int_action_days') }} as current_days
+        on built_days.action_date = current_days.action_date
+        and built_days.content = current_days.content
+    where current_days.action_date is null
+    {%- endset -%}
     create or replace temporary table {{ changed_pairs_of(built) }} as
-
-    with had_other_rows as (
-
-        select built_days.action_date
-        from {{ day_versions_of(built) }} as built_days
-        left join {{ ref('int_action_days') }} as current_days
-            on built_days.action_date = current_days.action_date
-            and built_days.content = current_days.content
-        where current_days.action_date is null
-
-    )
 
     select
         user_id,
@@ -214,16 +211,21 @@ rows_of_days_out_of_date as (
     union
 
     select
-        totals.user_id,
-        totals.product_id
-    from {{ built }} as totals
-    where exists (
-        select 1 from had_other_rows
-        where
-            had_other_rows.action_date >= cast(totals.first_interaction_at as date)
-            and had_other_rows.action_date <= cast(totals.last_interaction_at as date)
-    )
+        user_id,
+        product_id
+    from {{ built }}
+    where {{ spans_one_of(dates_of(had_other_rows)) }}
     {%- endif %}
+{%- endmacro %}
+
+{#- Whether one of these days lies between a pair's first and last day, those included. -#}
+{% macro spans_one_of(days) -%}
+    {%- for day in days -%}
+    {{ '\n        or ' if not loop.first -}}
+    {{ day }} between cast(first_interaction_at as date) and cast(last_interaction_at as date)
+    {%- else -%}
+    false
+    {%- endfor -%}
 {%- endmacro %}
 
 {% macro changed_pairs_of(built) -%}
