@@ -2,6 +2,10 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import closing
+from itertools import groupby
+from threading import Lock
+from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -85,9 +89,10 @@ def load(
         for feed in sources.feeds.values():
             report.feeds[feed.name] = FeedReport(files_unchanged=plan.unchanged[feed.name])
             loader.leave(feed, plan.waiting[feed.name])
-            for batch in _batches(plan.new[feed.name]):
-                loader.load(feed, batch)
+            loader.load(feed, plan.new[feed.name])
         report.undeclared_columns = _undeclared_columns(connection)
+    # Arrow keeps what it was given for the next reading; whoever goes on in this process may want it.
+    pa.default_memory_pool().release_unused()
     report.seconds = time.perf_counter() - started
     return report
 
@@ -158,26 +163,47 @@ def _undeclared_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, list
 
 
 class _Meter:
-    """Adds up what is done and tells whoever listens."""
+    """Adds up what is done and tells whoever listens, one at a time: files are read by a thread of their own."""
 
     def __init__(self, plan: Plan, on_progress: Callable[[Progress], None]) -> None:
         files = [item.file for items in plan.new.values() for item in items]
         self._state = Progress(0, len(files), 0, sum(file.size_bytes for file in files))
         self._bytes_read: dict[str, int] = {}
         self._on_progress = on_progress
+        self._one_at_a_time = Lock()
 
     def read(self, file: LandingFile, size: int) -> None:
         """So much of a file is read; what is read a second time counts once."""
-        more = size - self._bytes_read.get(file.path, 0)
-        if more > 0:
-            self._bytes_read[file.path] = size
-            self._state = self._state._replace(bytes_done=self._state.bytes_done + more)
-            self._on_progress(self._state)
+        with self._one_at_a_time:
+            more = size - self._bytes_read.get(file.path, 0)
+            if more > 0:
+                self._bytes_read[file.path] = size
+                self._state = self._state._replace(bytes_done=self._state.bytes_done + more)
+                self._on_progress(self._state)
 
     def finish(self, batch: list[NewFile]) -> None:
         """These files are done with, whatever became of them."""
-        self._state = self._state._replace(files_done=self._state.files_done + len(batch))
-        self._on_progress(self._state)
+        with self._one_at_a_time:
+            self._state = self._state._replace(files_done=self._state.files_done + len(batch))
+            self._on_progress(self._state)
+
+
+class _Attempt:
+    """One reading of the files of a batch."""
+
+    def __init__(self, batch: list[NewFile]) -> None:
+        self.batch = batch
+        self.readings = {item.file.path: Reading() for item in batch}
+        self.failed: dict[str, Exception] = {}
+        """Why files cannot be read, by path."""
+
+
+class _Piece(NamedTuple):
+    """Records of files that have the same header: path, load_id and what `records` gives."""
+
+    attempt: _Attempt
+    header: tuple[str, ...]
+    records: pa.Table
 
 
 class _Loader:
@@ -193,21 +219,28 @@ class _Loader:
         self._report.waiting_files += paths
         self._report.feeds[feed.name].files_waiting += len(paths)
 
-    def load(self, feed: Feed, batch: list[NewFile]) -> None:
-        """Load files in one transaction; those that cannot be read are noted and the others loaded."""
+    def load(self, feed: Feed, files: list[NewFile]) -> None:
+        """Load files batch by batch, each in one transaction; while one is written, the next is read."""
+        attempts = [_Attempt(batch) for batch in _batches(files)]
+        with closing(read_ahead(self._pieces(attempts))) as pieces:
+            for attempt, its_pieces in groupby(pieces, lambda piece: piece.attempt):
+                self._load_batch(feed, attempt, its_pieces)
+
+    def _load_batch(self, feed: Feed, attempt: _Attempt, pieces: Iterator[_Piece]) -> None:
+        """Load files in one transaction; those that cannot be read are noted, and the others read again and loaded."""
+        batch = attempt.batch
         failed: dict[str, Exception] = {}
-        good = batch
-        while good:
-            readings = {item.file.path: Reading() for item in good}
+        while attempt.batch:
             try:
                 with transaction(self._connection):
-                    self._write(feed, good, readings)
+                    self._write(feed, attempt, pieces)
                 break
-            except _FailedFilesError as error:
+            except _FailedFilesError:
                 # What was written of them and of the others is rolled back, and with it what a changed file replaces.
-                failed |= error.failed
-                good = [item for item in good if item.file.path not in failed]
-        self._count(feed, good, readings if good else {})
+                failed |= attempt.failed
+                attempt = _Attempt([item for item in attempt.batch if item.file.path not in failed])
+                pieces = self._pieces([attempt])
+        self._count(feed, attempt)
         unreadable = [
             (item.file, str(failed[item.file.path]))
             for item in batch
@@ -219,57 +252,56 @@ class _Loader:
         self.leave(feed, [path for path, error in failed.items() if isinstance(error, ChangingFileError)])
         self._meter.finish(batch)
 
-    def _write(self, feed: Feed, batch: list[NewFile], readings: dict[str, Reading]) -> None:
-        """Write the rows and the ledger entries of a batch.
+    def _write(self, feed: Feed, attempt: _Attempt, pieces: Iterator[_Piece]) -> None:
+        """Write the rows and the ledger entries of a batch, whose pieces these are.
 
         Raises:
             _FailedFilesError: Not all files of the batch can be read.
         """
-        failed: dict[str, Exception] = {}
-        ledger.forget(self._connection, feed, [item.file.path for item in batch if item.replaces])
-        for header, records in read_ahead(self._pieces(batch, readings, failed)):
-            if failed:
+        readings = attempt.readings
+        ledger.forget(self._connection, feed, [item.file.path for item in attempt.batch if item.replaces])
+        for _, header, records in pieces:
+            if attempt.failed or not len(records):
                 continue
             for path, (loaded, rejected) in insert(self._connection, feed, header, records).items():
                 readings[path].loaded += loaded
                 readings[path].rejected += rejected
             note_columns(self._connection, feed, header, records)
-        if failed:
-            raise _FailedFilesError(failed)
-        ledger.enter(self._connection, feed, batch, readings)
+        if attempt.failed:
+            raise _FailedFilesError
+        ledger.enter(self._connection, feed, attempt.batch, readings)
 
-    def _pieces(
-        self, batch: list[NewFile], readings: dict[str, Reading], failed: dict[str, Exception]
-    ) -> Iterator[tuple[tuple[str, ...], pa.Table]]:
-        """The records of several files, each with path and load_id, in tables of one header and of bounded size.
+    def _pieces(self, attempts: Iterable[_Attempt]) -> Iterator[_Piece]:
+        """The records of the files in pieces of bounded size; the last of an attempt may be empty.
 
-        Fills `failed` with the files that cannot be read, by path.
+        Fills the readings of the attempts, and why files failed.
         """
-        waiting: dict[tuple[str, ...], list[pa.Table]] = {}
-        waiting_bytes = 0
-        for item in batch:
-            path, reading = item.file.path, readings[item.file.path]
-            try:
-                for records in read_records(item.file, reading):
-                    named = records.table.append_column("path", pa.repeat(pa.scalar(path), len(records.table)))
-                    named = named.append_column("load_id", pa.repeat(pa.scalar(item.load_id), len(named)))
-                    waiting.setdefault(records.header, []).append(named)
-                    waiting_bytes += records.table.nbytes
-                    self._meter.read(item.file, reading.bytes_read)
-                    if waiting_bytes > PIECE_BYTES:
-                        yield from ((header, pa.concat_tables(tables)) for header, tables in waiting.items())
-                        waiting, waiting_bytes = {}, 0
-            except (UnreadableFileError, ChangingFileError) as error:
-                failed[path] = error
-            self._meter.read(item.file, item.file.size_bytes)
-        yield from ((header, pa.concat_tables(tables)) for header, tables in waiting.items())
+        for attempt in attempts:
+            waiting: dict[tuple[str, ...], list[pa.Table]] = {}
+            waiting_bytes = 0
+            for item in attempt.batch:
+                path, reading = item.file.path, attempt.readings[item.file.path]
+                try:
+                    for records in read_records(item.file, reading):
+                        named = records.table.append_column("path", pa.repeat(pa.scalar(path), len(records.table)))
+                        named = named.append_column("load_id", pa.repeat(pa.scalar(item.load_id), len(named)))
+                        waiting.setdefault(records.header, []).append(named)
+                        waiting_bytes += records.table.nbytes
+                        self._meter.read(item.file, reading.bytes_read)
+                        if waiting_bytes > PIECE_BYTES:
+                            yield from _joined(attempt, waiting)
+                            waiting, waiting_bytes = {}, 0
+                except (UnreadableFileError, ChangingFileError) as error:
+                    attempt.failed[path] = error
+                self._meter.read(item.file, item.file.size_bytes)
+            yield from _joined(attempt, waiting or {(): [pa.table({})]})
 
-    def _count(self, feed: Feed, loaded: list[NewFile], readings: dict[str, Reading]) -> None:
+    def _count(self, feed: Feed, attempt: _Attempt) -> None:
         """Add loaded files to the report."""
         report = self._report.feeds[feed.name]
         ways = self._report.detected.setdefault(feed.name, {})
-        for item in loaded:
-            reading = readings[item.file.path]
+        for item in attempt.batch:
+            reading = attempt.readings[item.file.path]
             report.files_loaded += 1
             report.files_replaced += item.replaces
             report.lines += reading.lines
@@ -279,12 +311,13 @@ class _Loader:
                 ways[way] = ways.get(way, 0) + 1
 
 
-class _FailedFilesError(Exception):
-    """Rolls back the transaction of a batch; carries the files that cannot be read, by path."""
+def _joined(attempt: _Attempt, tables_by_header: dict[tuple[str, ...], list[pa.Table]]) -> Iterator[_Piece]:
+    for header, tables in tables_by_header.items():
+        yield _Piece(attempt, header, pa.concat_tables(tables))
 
-    def __init__(self, failed: dict[str, Exception]) -> None:
-        super().__init__()
-        self.failed = failed
+
+class _FailedFilesError(Exception):
+    """Rolls back the transaction of a batch whose files cannot all be read."""
 
 
 def _batches(new: Iterable[NewFile]) -> Iterator[list[NewFile]]:
