@@ -52,7 +52,7 @@ WHERE = "where ($feed is null or feed = $feed) and ($file is null or path glob $
 
 
 def rejects(settings: Settings, feed: str | None, file: str | None, most: int) -> Rejects:
-    """The rejected lines and files of a feed and of paths that match a glob, so many of each at the most.
+    """The rejected lines and files of a feed and of paths that match a glob, so many of each at the most; newest first.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
@@ -64,8 +64,10 @@ def rejects(settings: Settings, feed: str | None, file: str | None, most: int) -
         lines = connection.execute(
             f"""
             select feed, path, line, text, error
-            from raw.rejected_rows {WHERE}
-            order by feed, path, line
+            from raw.rejected_rows
+            left join raw.loaded_files using (feed, path)
+            {WHERE}
+            order by load_id desc, feed, path, line
             limit $most
             """,
             limits,
@@ -74,7 +76,7 @@ def rejects(settings: Settings, feed: str | None, file: str | None, most: int) -
             f"""
             select feed, path, size_bytes, error, rejected_at
             from raw.rejected_files {WHERE}
-            order by feed, path
+            order by rejected_at desc, feed, path
             limit $most
             """,
             limits,

@@ -56,6 +56,17 @@ def test_rejected_lists_lines_and_files_with_their_reasons(recomart: Recomart, s
     assert "the file is empty" in table
 
 
+def test_rejected_begins_with_what_came_last(recomart: Recomart, tmp_path: Path) -> None:
+    (tmp_path / "sources.yml").write_text(SOURCES, encoding="utf-8")
+    (tmp_path / "landing").mkdir()
+    options = ("--warehouse", tmp_path / "warehouse")
+    for name in ("2026-01-02", "2026-01-01"):
+        (tmp_path / "landing" / f"{name}.csv").write_text("sku;when;qty\np1;2026-01-01;1\nbroken\n", encoding="utf-8")
+        recomart.json("load", *("--sources", tmp_path / "sources.yml"), *("--landing", tmp_path / "landing"), *options)
+    found = recomart.json("rejected", "-n", "1", *options)
+    assert ([line["file"] for line in found["lines"]], found["line_count"]) == (["2026-01-01.csv"], 2)
+
+
 def test_reload_loads_what_matches_again(recomart: Recomart, shop: tuple[str | Path, ...]) -> None:
     for options in (("--file", "*-02.csv"), ("--date", "2026-01-02"), ("--date", "2026-01-02..2026-01-09")):
         report = recomart.json("reload", *options, *shop)
