@@ -98,7 +98,7 @@ def run_dbt(
     on_progress: Callable[[DbtProgress], None] = lambda _: None,
     started: subprocess.Popen[str] | None = None,
 ) -> DbtResult:
-    """Run a dbt command on the warehouse, in a process of `dbt_started` or in a new one.
+    """Run a dbt command on the warehouse, in a process of `dbt_started` that still waits, or in a new one.
 
     Raises:
         WarehouseBusyError: Another process holds the warehouse.
@@ -108,7 +108,8 @@ def run_dbt(
     begun = time.perf_counter()
     forget_results(settings)
     warnings: list[str] = []
-    with dbt_started(settings) if started is None else nullcontext(started) as process:
+    is_waiting = started is not None and started.poll() is None
+    with nullcontext(started) if started and is_waiting else dbt_started(settings) as process:
         # A dbt that cannot even be imported has ended, and has said why.
         with suppress(BrokenPipeError):
             _tell(process, ["--log-format", "json", "--log-level", "info", *args])

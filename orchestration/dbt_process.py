@@ -27,4 +27,6 @@ if __name__ == "__main__":
     if not told:
         sys.exit("nobody said what to do")
     threading.Thread(target=_end_with_whoever_holds_the_other_end, daemon=True).start()
-    sys.exit(cli(json.loads(told)))
+    # dbt keeps in its artifacts what it was told.
+    sys.argv[1:] = json.loads(told)
+    sys.exit(cli())

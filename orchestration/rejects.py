@@ -52,7 +52,9 @@ WHERE = "where ($feed is null or feed = $feed) and ($file is null or path glob $
 
 
 def rejects(settings: Settings, feed: str | None, file: str | None, most: int) -> Rejects:
-    """The rejected lines and files of a feed and of paths that match a glob, so many of each at the most; newest first.
+    """The rejected lines and files of a feed and of paths that match a glob, so many of each at the most.
+
+    The lines of the newest files come first.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
@@ -76,7 +78,7 @@ def rejects(settings: Settings, feed: str | None, file: str | None, most: int) -
             f"""
             select feed, path, size_bytes, error, rejected_at
             from raw.rejected_files {WHERE}
-            order by rejected_at desc, feed, path
+            order by feed, path
             limit $most
             """,
             limits,

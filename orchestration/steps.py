@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from subprocess import Popen
 from typing import TypeVar
@@ -159,32 +158,33 @@ def run_pipeline(
     started = time.perf_counter()
     # Loading and building may take long, and `learn` would say it only then.
     gate_policy(settings, config)
-    # Each dbt is started a step ahead of its own: it has then imported what it needs.
-    with ExitStack() as stack:
-        to_build = stack.enter_context(dbt_started(settings))
-        fetched = (
-            step("fetch", lambda: fetch(settings, listener.on_fetch), describe_fetch)
-            if services(settings)
-            else FetchReport()
-        )
+    fetched = (
+        step("fetch", lambda: fetch(settings, listener.on_fetch), describe_fetch)
+        if services(settings)
+        else FetchReport()
+    )
+    # Each dbt is started ahead of its step: it has then imported what it needs.
+    with dbt_started(settings) as dbt:
         loaded = step("load", lambda: load(settings, listener.on_files), describe_load)
-        to_recommend = stack.enter_context(dbt_started(settings))
-        report = PipelineReport(
-            fetch=fetched,
-            load=loaded,
-            marts=step("build", lambda: build_marts(settings, listener.on_dbt, to_build), describe_dbt),
-            training=step(
-                "train",
-                lambda: learn(settings, config, listener.on_training, is_asked=train_anew),
-                lambda summary: describe_training(summary) if train_anew is not False else "none, as asked",
-            ),
-            scoring=step("score", lambda: score(settings, listener.on_training), describe_scoring),
-            recommendations=step(
-                "recommend", lambda: build_recommendations(settings, listener.on_dbt, to_recommend), describe_dbt
-            ),
-            published=step("publish", lambda: publish_copy(settings), lambda published: published.file),
-            seconds=seconds,
+        marts = step("build", lambda: build_marts(settings, listener.on_dbt, dbt), describe_dbt)
+    with dbt_started(settings) as dbt:
+        trained = step(
+            "train",
+            lambda: learn(settings, config, listener.on_training, is_asked=train_anew),
+            lambda summary: describe_training(summary) if train_anew is not False else "none, as asked",
         )
+        scored = step("score", lambda: score(settings, listener.on_training), describe_scoring)
+        recommended = step("recommend", lambda: build_recommendations(settings, listener.on_dbt, dbt), describe_dbt)
+    report = PipelineReport(
+        fetch=fetched,
+        load=loaded,
+        marts=marts,
+        training=trained,
+        scoring=scored,
+        recommendations=recommended,
+        published=step("publish", lambda: publish_copy(settings), lambda published: published.file),
+        seconds=seconds,
+    )
     seconds["all"] = time.perf_counter() - started
     report.peak_memory_mib = peak_memory_mib()
     return report

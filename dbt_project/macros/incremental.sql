@@ -197,7 +197,7 @@ rows_of_days_out_of_date as (
         on built_days.action_date = current_days.action_date
         and built_days.content = current_days.content
     where current_days.action_date is null
-    {%- endset -%}
+    {%- endset %}
     create or replace temporary table {{ changed_pairs_of(built) }} as
 
     select
@@ -214,15 +214,38 @@ rows_of_days_out_of_date as (
         user_id,
         product_id
     from {{ built }}
-    where {{ spans_one_of(dates_of(had_other_rows)) }}
+    where {{ overlaps(ranges_of(had_other_rows)) }}
     {%- endif %}
 {%- endmacro %}
 
-{#- Whether one of these days lies between a pair's first and last day, those included. -#}
-{% macro spans_one_of(days) -%}
-    {%- for day in days -%}
+{#- The dates that a query of action_date finds, as ranges of days that follow each other: [first, last] as SQL constants. -#}
+{% macro ranges_of(query) -%}
+    {%- set ranges -%}
+    select
+        cast(min(action_date) as {{ dbt.type_string() }}) as first_date,
+        cast(max(action_date) as {{ dbt.type_string() }}) as last_date
+    from (
+        select
+            action_date,
+            {{ dbt.datediff("date '2000-01-01'", 'action_date', 'day') }} - row_number() over (order by action_date)
+                as range_number
+        from ({{ query }}) as dates
+    ) as numbered
+    group by range_number
+    {%- endset -%}
+    {%- set found = [] -%}
+    {%- for row in run_query(ranges).rows -%}
+        {%- do found.append(["date '" ~ row[0] ~ "'", "date '" ~ row[1] ~ "'"]) -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{%- endmacro %}
+
+{#- Whether the days from a pair's first to its last share one with these ranges. A change of all days is one range; a join of
+    the pairs with many ranges would take less time than a condition for each. -#}
+{% macro overlaps(ranges) -%}
+    {%- for first, last in ranges -%}
     {{ '\n        or ' if not loop.first -}}
-    {{ day }} between cast(first_interaction_at as date) and cast(last_interaction_at as date)
+    (cast(first_interaction_at as date) <= {{ last }} and cast(last_interaction_at as date) >= {{ first }})
     {%- else -%}
     false
     {%- endfor -%}

@@ -85,7 +85,7 @@ def rejected(
     warehouse: Warehouse = None,
     as_json: Json = False,
 ) -> None:
-    """Show the lines and the files that could not be loaded, and why; what came last first."""
+    """Show the lines and the files that could not be loaded, and why; lines of the newest files first."""
     found = rejects(settings_from(warehouse=warehouse), feed, file, n)
     if as_json:
         console.print_json(found)

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
-from itertools import groupby
 from threading import Lock
 from typing import NamedTuple
 
@@ -199,11 +198,12 @@ class _Attempt:
 
 
 class _Piece(NamedTuple):
-    """Records of files that have the same header: path, load_id and what `records` gives."""
+    """Records of files that have the same header: path, load_id and what `records` gives; perhaps none."""
 
-    attempt: _Attempt
     header: tuple[str, ...]
     records: pa.Table
+    is_last: bool
+    """Whether it is the last of its attempt."""
 
 
 class _Loader:
@@ -223,24 +223,14 @@ class _Loader:
         """Load files batch by batch, each in one transaction; while one is written, the next is read."""
         attempts = [_Attempt(batch) for batch in _batches(files)]
         with closing(read_ahead(self._pieces(attempts))) as pieces:
-            for attempt, its_pieces in groupby(pieces, lambda piece: piece.attempt):
-                self._load_batch(feed, attempt, its_pieces)
+            for attempt in attempts:
+                self._load_batch(feed, attempt, pieces)
 
     def _load_batch(self, feed: Feed, attempt: _Attempt, pieces: Iterator[_Piece]) -> None:
-        """Load files in one transaction; those that cannot be read are noted, and the others read again and loaded."""
+        """Load the files of a batch and report what became of each."""
         batch = attempt.batch
-        failed: dict[str, Exception] = {}
-        while attempt.batch:
-            try:
-                with transaction(self._connection):
-                    self._write(feed, attempt, pieces)
-                break
-            except _FailedFilesError:
-                # What was written of them and of the others is rolled back, and with it what a changed file replaces.
-                failed |= attempt.failed
-                attempt = _Attempt([item for item in attempt.batch if item.file.path not in failed])
-                pieces = self._pieces([attempt])
-        self._count(feed, attempt)
+        written, failed = self._write_good(feed, attempt, pieces)
+        self._count(feed, written)
         unreadable = [
             (item.file, str(failed[item.file.path]))
             for item in batch
@@ -252,30 +242,49 @@ class _Loader:
         self.leave(feed, [path for path, error in failed.items() if isinstance(error, ChangingFileError)])
         self._meter.finish(batch)
 
+    def _write_good(
+        self, feed: Feed, attempt: _Attempt, pieces: Iterator[_Piece]
+    ) -> tuple[_Attempt, dict[str, Exception]]:
+        """Write files in one transaction; where some cannot be read, read the others again and write those.
+
+        Returns the attempt that was written and, by path, why the other files failed.
+        """
+        try:
+            with transaction(self._connection):
+                self._write(feed, attempt, pieces)
+        except _FailedFilesError:
+            # What was written of them and of the others is rolled back, and with it what a changed file replaces.
+            good = _Attempt([item for item in attempt.batch if item.file.path not in attempt.failed])
+            if not good.batch:
+                return good, attempt.failed
+            with closing(read_ahead(self._pieces([good]))) as again:
+                written, failed = self._write_good(feed, good, again)
+            return written, attempt.failed | failed
+        return attempt, {}
+
     def _write(self, feed: Feed, attempt: _Attempt, pieces: Iterator[_Piece]) -> None:
-        """Write the rows and the ledger entries of a batch, whose pieces these are.
+        """Write the rows and the ledger entries of a batch; takes its pieces and no more.
 
         Raises:
             _FailedFilesError: Not all files of the batch can be read.
         """
         readings = attempt.readings
         ledger.forget(self._connection, feed, [item.file.path for item in attempt.batch if item.replaces])
-        for _, header, records in pieces:
-            if attempt.failed or not len(records):
-                continue
-            for path, (loaded, rejected) in insert(self._connection, feed, header, records).items():
-                readings[path].loaded += loaded
-                readings[path].rejected += rejected
-            note_columns(self._connection, feed, header, records)
+        for header, records, is_last in pieces:
+            if len(records) and not attempt.failed:
+                for path, (loaded, rejected) in insert(self._connection, feed, header, records).items():
+                    readings[path].loaded += loaded
+                    readings[path].rejected += rejected
+                note_columns(self._connection, feed, header, records)
+            # The next is being read already, for another batch: what goes wrong with it is no matter of this one.
+            if is_last:
+                break
         if attempt.failed:
             raise _FailedFilesError
         ledger.enter(self._connection, feed, attempt.batch, readings)
 
     def _pieces(self, attempts: Iterable[_Attempt]) -> Iterator[_Piece]:
-        """The records of the files in pieces of bounded size; the last of an attempt may be empty.
-
-        Fills the readings of the attempts, and why files failed.
-        """
+        """The records of the files in pieces of bounded size; fills the attempts' readings, and why files failed."""
         for attempt in attempts:
             waiting: dict[tuple[str, ...], list[pa.Table]] = {}
             waiting_bytes = 0
@@ -283,18 +292,18 @@ class _Loader:
                 path, reading = item.file.path, attempt.readings[item.file.path]
                 try:
                     for records in read_records(item.file, reading):
+                        if waiting and waiting_bytes + records.table.nbytes > PIECE_BYTES:
+                            yield from _joined(waiting, is_end=False)
+                            waiting, waiting_bytes = {}, 0
                         named = records.table.append_column("path", pa.repeat(pa.scalar(path), len(records.table)))
                         named = named.append_column("load_id", pa.repeat(pa.scalar(item.load_id), len(named)))
                         waiting.setdefault(records.header, []).append(named)
                         waiting_bytes += records.table.nbytes
                         self._meter.read(item.file, reading.bytes_read)
-                        if waiting_bytes > PIECE_BYTES:
-                            yield from _joined(attempt, waiting)
-                            waiting, waiting_bytes = {}, 0
                 except (UnreadableFileError, ChangingFileError) as error:
                     attempt.failed[path] = error
                 self._meter.read(item.file, item.file.size_bytes)
-            yield from _joined(attempt, waiting or {(): [pa.table({})]})
+            yield from _joined(waiting or {(): [pa.table({})]}, is_end=True)
 
     def _count(self, feed: Feed, attempt: _Attempt) -> None:
         """Add loaded files to the report."""
@@ -311,9 +320,12 @@ class _Loader:
                 ways[way] = ways.get(way, 0) + 1
 
 
-def _joined(attempt: _Attempt, tables_by_header: dict[tuple[str, ...], list[pa.Table]]) -> Iterator[_Piece]:
+def _joined(tables_by_header: dict[tuple[str, ...], list[pa.Table]], *, is_end: bool) -> Iterator[_Piece]:
+    """One piece for each header; `is_end` when nothing comes after them."""
+    left = len(tables_by_header)
     for header, tables in tables_by_header.items():
-        yield _Piece(attempt, header, pa.concat_tables(tables))
+        left -= 1
+        yield _Piece(header, pa.concat_tables(tables), is_end and left == 0)
 
 
 class _FailedFilesError(Exception):
