@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 
 import pytest
@@ -15,7 +15,9 @@ from tests.holding import held
 from tests.warehouse.conftest import EVENTS_JSONL, PURCHASES_CSV, Shop
 from warehouse.database import connect
 from warehouse.errors import RecomartError, WarehouseBusyError
+from warehouse.loading.files import LandingFile, Reading
 from warehouse.loading.loader import load
+from warehouse.loading.records import Records, read_records
 
 
 def events(count: int, user: str = "u") -> str:
@@ -196,6 +198,35 @@ def test_many_small_files_load_in_few_transactions(shop: Shop) -> None:
     report = load(shop.settings)
     assert report.feeds["events"].files_loaded == 1_500
     assert shop.rows("select count(*), sum(lines), sum(rows_loaded) from raw.loaded_files") == [(1_500, 3_000, 3_000)]
+
+
+def test_what_breaks_while_the_next_batch_is_read_leaves_the_batch_before_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_but_for_c(file: LandingFile, reading: Reading) -> Iterator[Records]:
+        if file.path == "events/c.jsonl":
+            raise MemoryError
+        return read_records(file, reading)
+
+    monkeypatch.setattr("warehouse.loading.loader.BATCH_FILES", 2)
+    monkeypatch.setattr("warehouse.loading.loader.read_records", read_but_for_c)
+    for name in "abcd":
+        shop.put(f"events/{name}.jsonl", events(3))
+    with pytest.raises(MemoryError):
+        load(shop.settings)
+    assert shop.rows("select path from raw.loaded_files order by path") == [("events/a.jsonl",), ("events/b.jsonl",)]
+
+
+def test_pieces_smaller_than_a_file_lose_and_repeat_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warehouse.loading.text.BLOCK_BYTES", 100)
+    monkeypatch.setattr("warehouse.loading.loader.PIECE_BYTES", 1_000)
+    monkeypatch.setattr("warehouse.loading.loader.BATCH_FILES", 2)
+    for number in range(5):
+        shop.put(f"events/{number}.jsonl", events(50, user=f"u{number}_") + "broken\n")
+        shop.put(f"events/{number}_empty.jsonl", "")
+    report = load(shop.settings)
+    assert (report.feeds["events"].files_loaded, report.feeds["events"].rows_rejected) == (10, 5)
+    assert shop.rows("select count(*), count(distinct user_id), max(_line) from raw.events") == [(250, 250, 50)]
 
 
 def test_lines_that_span_blocks_stay_whole(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
