@@ -20,6 +20,20 @@
     end
 {%- endmacro %}
 
+{#- Query: raw rows with these columns as clean texts, and where each row came from. -#}
+{% macro cleaned_rows(raw, columns) -%}
+    select
+        {% for column in columns -%}
+        {{ clean_text(column) }} as {{ column }},
+        {% endfor -%}
+        _extra,
+        _feed,
+        _file,
+        _line,
+        _load_id
+    from {{ raw }}
+{%- endmacro %}
+
 {#- A customer's id from a clean text; spreadsheets export 17850 as 17850.0. -#}
 {% macro clean_user_id(column) -%}
     case

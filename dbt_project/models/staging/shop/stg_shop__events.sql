@@ -26,19 +26,10 @@ aliases as (
 
 cleaned as (
 
-    select
-        {% for column in [
-            'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id', 'transaction_id',
-            'quantity', 'price', 'product_name', 'category', 'brand',
-        ] -%}
-        {{ clean_text(column) }} as {{ column }},
-        {% endfor -%}
-        _extra,
-        _feed,
-        _file,
-        _line,
-        _load_id
-    from source
+    {{ cleaned_rows('source', [
+        'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id', 'transaction_id',
+        'quantity', 'price', 'product_name', 'category', 'brand',
+    ]) }}
 
 ),
 

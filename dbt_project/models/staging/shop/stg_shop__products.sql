@@ -14,18 +14,9 @@ files as (
 
 cleaned as (
 
-    select
-        {% for column in [
-            'product_id', 'product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available', 'updated_at',
-        ] -%}
-        {{ clean_text(column) }} as {{ column }},
-        {% endfor -%}
-        _extra,
-        _feed,
-        _file,
-        _line,
-        _load_id
-    from source
+    {{ cleaned_rows('source', [
+        'product_id', 'product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available', 'updated_at',
+    ]) }}
 
 ),
 

@@ -20,19 +20,10 @@ files as (
 
 cleaned as (
 
-    select
-        {% for column in [
-            'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'purchased_at',
-            'product_name', 'category', 'brand',
-        ] -%}
-        {{ clean_text(column) }} as {{ column }},
-        {% endfor -%}
-        _extra,
-        _feed,
-        _file,
-        _line,
-        _load_id
-    from source
+    {{ cleaned_rows('source', [
+        'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'purchased_at',
+        'product_name', 'category', 'brand',
+    ]) }}
 
 ),
 
