@@ -163,16 +163,16 @@ def run_pipeline(
         if services(settings)
         else FetchReport()
     )
-    # Each dbt is started ahead of its step: it has then imported what it needs.
+    # Each dbt is started a step ahead: it has then imported what it needs, and kept its memory no longer than that.
     with dbt_started(settings) as dbt:
         loaded = step("load", lambda: load(settings, listener.on_files), describe_load)
         marts = step("build", lambda: build_marts(settings, listener.on_dbt, dbt), describe_dbt)
+    trained = step(
+        "train",
+        lambda: learn(settings, config, listener.on_training, is_asked=train_anew),
+        lambda summary: describe_training(summary) if train_anew is not False else "none, as asked",
+    )
     with dbt_started(settings) as dbt:
-        trained = step(
-            "train",
-            lambda: learn(settings, config, listener.on_training, is_asked=train_anew),
-            lambda summary: describe_training(summary) if train_anew is not False else "none, as asked",
-        )
         scored = step("score", lambda: score(settings, listener.on_training), describe_scoring)
         recommended = step("recommend", lambda: build_recommendations(settings, listener.on_dbt, dbt), describe_dbt)
     report = PipelineReport(
