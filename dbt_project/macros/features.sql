@@ -188,3 +188,18 @@ select * from final
         {%- endfor %}
     end
 {%- endmacro %}
+
+{#- A query of one row: the first day of windows that end with the last day of an instant, for every instant of the spine side
+    by side. `windows` says how many days each one has, by name. -#}
+{% macro window_starts(windows) -%}
+select
+    {% for name, length in windows.items() -%}
+    {%- set outer_loop = loop -%}
+    {% for instant in as_of_names() -%}
+    max(
+        case when as_of_name = '{{ instant }}' then cast({{ dbt.dateadd('day', 1 - length, 'last_day') }} as date) end
+    ) as first_day_{{ name }}_{{ instant }}{{ ',' if not (loop.last and outer_loop.last) }}
+    {% endfor -%}
+    {% endfor %}
+from {{ ref('int_as_of_spine') }}
+{%- endmacro %}

@@ -47,22 +47,48 @@ counted as (
 
 ),
 
-users as (
+ends as (
+
+    {{ window_starts(windows) | indent(4) }}
+
+),
+
+-- Pairs that the same instants see are counted once for all of these.
+pairs as (
 
     select
-        spine.as_of_name,
         totals.product_id,
+        totals.from_position,
+        totals.until_position,
         {% for name in windows -%}
-        count(case when totals.last_interaction_at >= spine.first_day_{{ name }} then 1 end)
-            as user_count_{{ name }},
+        {% for instant in as_of_names() -%}
+        count(case when totals.last_interaction_at >= ends.first_day_{{ name }}_{{ instant }} then 1 end)
+            as user_count_{{ name }}_{{ instant }},
+        {% endfor -%}
         {% endfor -%}
         count(*) as user_count,
         count(case when totals.purchase_count > 0 then 1 end) as buyer_count
     from {{ ref('int_user_product_totals') }} as totals
+    cross join ends
+    group by totals.product_id, totals.from_position, totals.until_position
+
+),
+
+users as (
+
+    select
+        spine.as_of_name,
+        pairs.product_id,
+        {% for name in windows -%}
+        cast(sum({{ of_instant('pairs.user_count_' ~ name) }}) as {{ dbt.type_bigint() }}) as user_count_{{ name }},
+        {% endfor -%}
+        cast(sum(pairs.user_count) as {{ dbt.type_bigint() }}) as user_count,
+        cast(sum(pairs.buyer_count) as {{ dbt.type_bigint() }}) as buyer_count
+    from pairs
     inner join spine
-        on totals.from_position <= spine.position
-        and totals.until_position > spine.position
-    group by spine.as_of_name, totals.product_id
+        on pairs.from_position <= spine.position
+        and pairs.until_position > spine.position
+    group by spine.as_of_name, pairs.product_id
 
 ),
 

@@ -11,35 +11,36 @@ with days as (
 
 spine as (
 
-    select
-        *,
-        {% for name, length in windows.items() -%}
-        cast({{ dbt.dateadd('day', 1 - length, 'last_day') }} as date) as first_day_{{ name }}{{ ',' if not loop.last }}
-        {% endfor %}
-    from {{ ref('int_as_of_spine') }}
+    select * from {{ ref('int_as_of_spine') }}
 
 ),
 
-counted as (
+ends as (
+
+    {{ window_starts(windows) | indent(4) }}
+
+),
+
+-- Days that the same instants see are summed up once for all of these.
+parts as (
 
     select
-        spine.as_of_name,
-        spine.as_of,
         days.user_id,
-        cast(sum(days.action_count) as {{ dbt.type_bigint() }}) as action_count,
+        days.seen_from,
+        sum(days.action_count) as action_count,
         {% for name in windows -%}
-        cast(
-            coalesce(sum(case when days.action_date >= spine.first_day_{{ name }} then days.action_count end), 0)
-            as {{ dbt.type_bigint() }}
-        ) as action_count_{{ name }},
+        {% for instant in as_of_names() -%}
+        sum(case when days.action_date >= ends.first_day_{{ name }}_{{ instant }} then days.action_count else 0 end)
+            as action_count_{{ name }}_{{ instant }},
+        {% endfor -%}
         {% endfor -%}
         {% for action_type in event_types() + ['return'] -%}
-        cast(sum(days.{{ action_type }}_count) as {{ dbt.type_bigint() }}) as {{ action_type }}_count,
+        sum(days.{{ action_type }}_count) as {{ action_type }}_count,
         {% endfor -%}
-        count(distinct days.action_date) as active_days,
-        cast(sum(days.session_count) as {{ dbt.type_bigint() }}) as session_count,
-        cast(sum(days.order_count) as {{ dbt.type_bigint() }}) as order_count,
-        {{ exact_sum('days.spend') }} as total_spend,
+        count(*) as active_days,
+        sum(days.session_count) as session_count,
+        sum(days.order_count) as order_count,
+        sum({{ exact('days.spend') }}) as total_spend,
         sum(days.mobile_count) as mobile_count,
         sum(days.known_device_count) as known_device_count,
         sum(days.daytime_count) as daytime_count,
@@ -49,8 +50,52 @@ counted as (
         min(days.first_action_at) as first_action_at,
         max(days.last_action_at) as last_action_at
     from days
-    inner join spine on days.seen_from <= spine.position
-    group by spine.as_of_name, spine.as_of, days.user_id
+    cross join ends
+    group by days.user_id, days.seen_from
+
+),
+
+-- Of a day that an instant cuts in two, each part has one.
+joined_parts as (
+
+    select
+        *,
+        case
+            when first_day = lag(last_day) over (partition by user_id order by seen_from) then active_days - 1
+            else active_days
+        end as new_active_days
+    from parts
+
+),
+
+counted as (
+
+    select
+        spine.as_of_name,
+        spine.as_of,
+        parts.user_id,
+        cast(sum(parts.action_count) as {{ dbt.type_bigint() }}) as action_count,
+        {% for name in windows -%}
+        cast(sum({{ of_instant('parts.action_count_' ~ name) }}) as {{ dbt.type_bigint() }}) as action_count_{{ name }},
+        {% endfor -%}
+        {% for action_type in event_types() + ['return'] -%}
+        cast(sum(parts.{{ action_type }}_count) as {{ dbt.type_bigint() }}) as {{ action_type }}_count,
+        {% endfor -%}
+        cast(sum(parts.new_active_days) as {{ dbt.type_bigint() }}) as active_days,
+        cast(sum(parts.session_count) as {{ dbt.type_bigint() }}) as session_count,
+        cast(sum(parts.order_count) as {{ dbt.type_bigint() }}) as order_count,
+        {{ exact_sum('parts.total_spend') }} as total_spend,
+        sum(parts.mobile_count) as mobile_count,
+        sum(parts.known_device_count) as known_device_count,
+        sum(parts.daytime_count) as daytime_count,
+        sum(parts.weekend_count) as weekend_count,
+        min(parts.first_day) as first_day,
+        max(parts.last_day) as last_day,
+        min(parts.first_action_at) as first_action_at,
+        max(parts.last_action_at) as last_action_at
+    from joined_parts as parts
+    inner join spine on parts.seen_from <= spine.position
+    group by spine.as_of_name, spine.as_of, parts.user_id
 
 ),
 

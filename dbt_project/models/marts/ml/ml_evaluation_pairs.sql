@@ -28,11 +28,12 @@ known_products as (
 
 ),
 
+-- A constant, where a join with the windows would weigh the interactions of all instants.
 known_users as (
 
-    select distinct interactions.as_of_name, interactions.user_id
-    from {{ ref('ml_interactions') }} as interactions
-    inner join windows on interactions.as_of_name = windows.as_of_name
+    select distinct as_of_name, user_id
+    from {{ ref('ml_interactions') }}
+    where as_of_name != 'now'
 
 ),
 
