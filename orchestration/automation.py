@@ -9,6 +9,7 @@ from warehouse.errors import RecomartError
 from warehouse.loading.files import LandingFile, find_files
 from warehouse.settings import Settings
 from warehouse.sources import read_sources
+from warehouse.wording import counted
 
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -68,9 +69,9 @@ def landing_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.S
     if not new:
         return dg.SkipReason("no file is new or changed")
     if not delivery.has_ended:
-        return dg.SkipReason(f"{len(new):,} files are new or changed; more may be on their way")
+        return dg.SkipReason(f"{counted(len(new), 'new or changed file')}; more may be on their way")
     if _is_a_run_on(context.instance):
-        return dg.SkipReason(f"{len(new):,} files are new or changed and wait for the end of the run that is on")
+        return dg.SkipReason(f"until the run that is on has ended: {counted(len(new), 'new or changed file')}")
     tags = {"recomart/new_files": f"{len(new):,}", "recomart/newest_file": new[-1].path[-200:]}
     return dg.SensorResult(run_requests=[dg.RunRequest(tags=tags)], cursor=str(new[-1].changed_ns))
 

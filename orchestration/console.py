@@ -27,6 +27,7 @@ from orchestration.tuning import TuningSummary
 from warehouse.fetching.fetch import FetchProgress, FetchReport
 from warehouse.loading.reports import LoadReport
 from warehouse.loading.reports import Progress as LoadProgress
+from warehouse.wording import counted
 
 if TYPE_CHECKING:
     from models_ml.gates import GateResult
@@ -123,10 +124,11 @@ def print_load(report: LoadReport) -> None:
     if report.files_of_no_feed:
         some = ", ".join(report.files_of_no_feed[:SHOWN_FILES])
         more = ", ..." if len(report.files_of_no_feed) > SHOWN_FILES else ""
-        say(f"{len(report.files_of_no_feed):,} files belong to no feed and are not loaded: {some}{more}")
+        say(f"not loaded, {counted(len(report.files_of_no_feed), 'file')} of no feed: {some}{more}")
     for feed, ways in report.detected.items():
         for way, files in ways.items():
-            say(f"{feed}: read as {way} (detected in {files:,} files; declare it in sources.yml if it is wrong)")
+            detected = f"detected in {counted(files, 'file')}"
+            say(f"{feed}: read as {way} ({detected}; declare it in sources.yml if it is wrong)")
     for feed, columns in report.undeclared_columns.items():
         say(f"{feed}: columns nobody declared are kept in _extra: {', '.join(columns)}")
 
@@ -359,9 +361,8 @@ class StepProgress(PipelineListener, AbstractContextManager["StepProgress"]):
 
     def on_fetch(self, progress: FetchProgress) -> None:
         """Move the bar by records, where the service tells how many there are."""
-        detail = progress.waiting or (
-            f"{progress.feed}: {progress.records:,} records, {progress.pages:,} pages, reading {progress.reading}"
-        )
+        brought = f"{counted(progress.records, 'record')}, {counted(progress.pages, 'page')}"
+        detail = progress.waiting or f"{progress.feed}: {brought}, reading {progress.reading}"
         self._progress.update(self._task, total=progress.total, completed=progress.records, detail=escape(detail))
 
     def on_files(self, progress: LoadProgress) -> None:

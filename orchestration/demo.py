@@ -11,6 +11,7 @@ from orchestration.steps import PipelineListener, PipelineReport
 from warehouse.demo.config import DemoConfig
 from warehouse.demo.generate import DemoSummary, generate
 from warehouse.settings import Settings
+from warehouse.wording import counted
 
 DEMO_SHOP = DemoConfig()
 """The shop that `make demo` makes."""
@@ -45,8 +46,8 @@ def generate_demo_shop(
     how = "written" if summary.is_new else "there already"
     listener.on_step_done(
         "demo data",
-        f"{summary.files:,} files {how}: {summary.events:,} events, {summary.purchases:,} purchases, "
-        f"{summary.products:,} product records",
+        f"{counted(summary.files, 'file')} {how} in {settings.landing_dir}: {counted(summary.events, 'event')}, "
+        f"{counted(summary.purchases, 'purchase')}, {counted(summary.products, 'product record')}",
         summary.seconds,
     )
     return summary

@@ -17,6 +17,7 @@ from orchestration.model_runs import ModelRun, model_runs, next_to_serve, servin
 from orchestration.policy import RetrainPolicy, policy
 from warehouse.database import reader
 from warehouse.settings import Settings
+from warehouse.wording import counted
 
 if TYPE_CHECKING:
     from models_ml.recommender import Recommender
@@ -195,8 +196,9 @@ def _by_its_lists(settings: Settings, asked: RetrainPolicy, model: "Recommender"
     if found is None or found.users < asked.lift_customers or found.ndcg >= asked.least_lift * found.popularity_ndcg:
         return None
     return (
-        f"what {found.users:,} customers newly took since it was trained it foretold with an NDCG@{found.k} of "
-        f"{found.ndcg:.4f}, popularity with {found.popularity_ndcg:.4f} (policy: {asked.least_lift:g} times that)"
+        f"what {counted(found.users, 'customer')} newly took since it was trained it foretold with an "
+        f"NDCG@{found.k} of {found.ndcg:.4f}, popularity with {found.popularity_ndcg:.4f} "
+        f"(policy: {asked.least_lift:g} times that)"
     )
 
 

@@ -27,6 +27,7 @@ from warehouse.loading.loader import load
 from warehouse.loading.reports import LoadReport, Progress
 from warehouse.publish import Published, publish
 from warehouse.settings import Settings
+from warehouse.wording import counted
 
 T = TypeVar("T")
 
@@ -193,7 +194,7 @@ def run_pipeline(
 def describe_fetch(report: FetchReport) -> str:
     """One line about a fetch."""
     return "; ".join(
-        f"{name}: {feed.records:,} records in {feed.file}{'' if feed.is_new else ', nothing new'}"
+        f"{name}: {counted(feed.records, 'record')} in {feed.file}{'' if feed.is_new else ', nothing new'}"
         for name, feed in report.feeds.items()
     )
 
@@ -203,19 +204,20 @@ def describe_load(report: LoadReport) -> str:
     files = sum(feed.files_loaded for feed in report.feeds.values())
     same = sum(feed.files_unchanged for feed in report.feeds.values())
     rejected = sum(feed.rows_rejected for feed in report.feeds.values())
-    unreadable = f", {len(report.rejected_files):,} files unreadable" if report.rejected_files else ""
-    waiting = f", {len(report.waiting_files):,} files still being written" if report.waiting_files else ""
-    rows = f"{report.rows_loaded:,} rows, {rejected:,} lines rejected"
-    return f"{files:,} files ({same:,} unchanged), {rows}{unreadable}{waiting}"
+    unreadable = f", {counted(len(report.rejected_files), 'file')} unreadable" if report.rejected_files else ""
+    waiting = f", {counted(len(report.waiting_files), 'file')} still being written" if report.waiting_files else ""
+    rows = f"{counted(report.rows_loaded, 'row')}, {counted(rejected, 'line')} rejected"
+    return f"{counted(files, 'file')} ({same:,} unchanged), {rows}{unreadable}{waiting}"
 
 
 def describe_dbt(result: DbtResult) -> str:
     """One line about a dbt build."""
-    words = {"success": "tables", "pass": "tests passed", "warn": "tests warned"}
-    counts = {
-        words.get(status, status): count for status, count in sorted(result.statuses.items()) if status != "no-op"
-    }
-    return ", ".join(f"{count:,} {word}" for word, count in counts.items())
+    words = {"success": ("table", ""), "pass": ("test", " passed"), "warn": ("test", " warned")}
+    counts = {status: count for status, count in sorted(result.statuses.items()) if status != "no-op"}
+    return ", ".join(
+        f"{counted(count, words[status][0])}{words[status][1]}" if status in words else f"{count:,} {status}"
+        for status, count in counts.items()
+    )
 
 
 def describe_training(summary: TrainingSummary | None) -> str:
@@ -224,8 +226,8 @@ def describe_training(summary: TrainingSummary | None) -> str:
         return "the policy asks for no new model"
     held_back = f"; held back: {summary.held_back_because}" if summary.held_back_because else ""
     return (
-        f"{summary.reason}: {summary.interactions:,} interactions of {summary.users:,} customers and "
-        f"{summary.products:,} products, {summary.sweeps} sweeps{held_back}"
+        f"{summary.reason}: {counted(summary.interactions, 'interaction')} of {counted(summary.users, 'customer')} and "
+        f"{counted(summary.products, 'product')}, {counted(summary.sweeps, 'sweep')}{held_back}"
     )
 
 
@@ -234,4 +236,5 @@ def describe_scoring(summary: ScoringSummary | None) -> str:
     if summary is None:
         return "no model may serve yet; everybody is offered what is popular"
     serves = "serves from now on" if summary.began_to_serve else "goes on serving"
-    return f"{summary.candidates:,} candidates for {summary.customers:,} customers; model {summary.run_id} {serves}"
+    lists = f"{counted(summary.candidates, 'candidate')} for {counted(summary.customers, 'customer')}"
+    return f"{lists}; model {summary.run_id} {serves}"

@@ -4,6 +4,8 @@ from typing import Any
 
 import pandas as pd
 
+from warehouse.wording import counted
+
 ACTIONS = {
     "purchase": "Bought",
     "return": "Returned",
@@ -33,7 +35,10 @@ def facts(customer: dict[str, Any]) -> dict[str, str]:
 def labels(customers: pd.DataFrame) -> dict[str, str]:
     """Rows of `dim_users` as one line each, by the customer's id, in their order."""
     rows = zip(customers["user_id"], customers["event_count"], customers["purchase_count"], strict=True)
-    return {user_id: f"{user_id} · {events:,} events · {purchases:,} purchases" for user_id, events, purchases in rows}
+    return {
+        user_id: f"{user_id} · {counted(events, 'event')} · {counted(purchases, 'purchase')}"
+        for user_id, events, purchases in rows
+    }
 
 
 def describe_timeline(timeline: pd.DataFrame) -> pd.DataFrame:

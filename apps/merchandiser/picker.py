@@ -6,6 +6,7 @@ import streamlit as st
 from apps.merchandiser.people import labels
 from warehouse.errors import RecomartError
 from warehouse.serving import ServingCopy
+from warehouse.wording import counted
 
 LIMIT = 100
 """Customers to choose from at once: a list of all would travel to the browser on every click."""
@@ -54,7 +55,7 @@ def pick_customer(copy: ServingCopy) -> str | None:
 
 def _how_many(copy: ServingCopy, search: str, found: int) -> str:
     if search:
-        count = f"{found:,} {'or more ' if found == LIMIT else ''}customers match"
+        count = f"{found:,} or more customers match" if found == LIMIT else f"{counted(found, 'customer')} found"
     else:
-        count = f"{copy.published.rows.get('dim_users', 0):,} customers"
+        count = counted(copy.published.rows.get("dim_users", 0), "customer")
     return f"{count}, the busiest first. Published {copy.published.published_at:%d %b %Y, %H:%M} UTC."

@@ -14,6 +14,7 @@ from warehouse.fetching.fetch import fetch
 from warehouse.loading.loader import load
 from warehouse.loading.reloading import parse_days, reload
 from warehouse.sources import COLUMNS
+from warehouse.wording import counted
 
 SPECS = source_specs(
     "raw",
@@ -42,11 +43,11 @@ def raw_tables(
             context.log_event(observation)
         if config.files or config.dates:
             again = reload(warehouse.settings, config.files, parse_days(config.dates) if config.dates else None)
-            context.log.info(f"{again.rows_loaded:,} rows loaded again in {again.seconds:.1f} s")
+            context.log.info(f"{counted(again.rows_loaded, 'row')} loaded again in {again.seconds:.1f} s")
         report = load(warehouse.settings)
     if fetched.feeds:
         context.log.info(f"fetched {describe_fetch(fetched)}")
-    context.log.info(f"{report.rows_loaded:,} rows loaded in {report.seconds:.1f} s")
+    context.log.info(f"{counted(report.rows_loaded, 'row')} loaded in {report.seconds:.1f} s")
     for path, reason in report.rejected_files.items():
         context.log.warning(f"could not read {path}: {reason}")
     for path in report.waiting_files:

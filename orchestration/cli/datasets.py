@@ -8,6 +8,7 @@ from orchestration import console
 from orchestration.cli.options import Json, Warehouse, app, settings_from
 from orchestration.dataset_diff import DatasetDiff, diff_versions
 from orchestration.datasets import DatasetVersion, dataset_versions
+from warehouse.wording import counted
 
 datasets = typer.Typer(invoke_without_command=True, help="Versions of the training data: list them, or compare two.")
 app.add_typer(datasets, name="datasets")
@@ -50,7 +51,7 @@ def _row(version: DatasetVersion) -> dict[str, object]:
     return {
         "hash": version.dataset_hash[:SHORT_HASH],
         **version.model_dump(include={"created_at", "as_of", "interactions", "users", "products"}),
-        "trained": f"{len(version.runs)} runs, the last {version.runs[-1]}" if version.runs else "nothing",
+        "trained": f"{counted(len(version.runs), 'run')}, the last {version.runs[-1]}" if version.runs else "nothing",
         "serves": "yes" if version.is_serving else "",
         "files": f"missing: {', '.join(version.missing_files)}" if version.missing_files else "there",
     }
@@ -71,4 +72,4 @@ def _print_diff(difference: DatasetDiff) -> None:
     for change, files in difference.files.items():
         if files:
             more = f" and {len(files) - 5:,} more" if len(files) > 5 else ""
-            console.say(f"{len(files):,} files {change}: {', '.join(files[:5])}{more}")
+            console.say(f"{counted(len(files), 'file')} {change}: {', '.join(files[:5])}{more}")

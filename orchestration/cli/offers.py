@@ -9,6 +9,7 @@ from orchestration import console, steps
 from orchestration.cli.options import Json, Warehouse, app, settings_from
 from warehouse.publish import Published, current
 from warehouse.serving import ServingCopy
+from warehouse.wording import counted
 
 User = Annotated[str | None, typer.Option(help="A customer's id.")]
 Basket = Annotated[str | None, typer.Option(help="Product ids with commas between, for somebody unknown.")]
@@ -44,7 +45,7 @@ def similar(
     """Show the products that the model finds most like a product."""
     with Storefront(settings_from(warehouse=warehouse)) as storefront:
         offers = storefront.similar(product, n)
-    _print_offers(f"{len(offers.products)} products like {product}", offers, as_json)
+    _print_offers(f"{counted(len(offers.products), 'product')} like {product}", offers, as_json)
 
 
 @app.command()

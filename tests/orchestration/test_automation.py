@@ -70,7 +70,7 @@ def test_while_a_run_is_on_or_will_be_started_again_new_files_wait(settings: Set
         )
         waiting = look(instance, None)
         assert isinstance(waiting, dg.SkipReason)
-        assert "1 files are new or changed and wait" in (waiting.skip_message or "")
+        assert "until the run that is on has ended: 1 new or changed file" in (waiting.skip_message or "")
         instance.report_run_failed(run)
         instance.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
         assert isinstance(look(instance, None), dg.SkipReason)
