@@ -36,7 +36,7 @@ def shop(recomart: Recomart, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     assert done.returncode == 0, done.stderr
     assert "could not read 2026-01-03.csv: the file is empty" in done.stdout
     assert "not loaded, 1 file of no feed: catalog/products.json\n" in done.stdout
-    assert "purchases: read as utf-16-le, delimiter ';' (detected in 1 files" in done.stdout
+    assert "purchases: read as utf-16-le, delimiter ';' (detected in 1 file;" in done.stdout
     return options
 
 
