@@ -139,7 +139,9 @@ class Storefront:
         Raises:
             UnknownIdError: The model does not know the product.
         """
-        answer = self.recommender.explain(product_id, user_id=user_id, basket=basket)
+        # Not the past that the model was trained on: lists are made anew every day, a model is not.
+        past_of_customer = None if user_id is None else self.copy.interactions(user_id)
+        answer = self.recommender.explain(product_id, basket=basket if past_of_customer is None else past_of_customer)
         notes = []
         if answer.unknown_products:
             notes.append(f"not known to the model, left out: {', '.join(answer.unknown_products)}")

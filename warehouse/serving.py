@@ -84,6 +84,11 @@ class ServingCopy:
         newest_first = "order by action_at desc, _feed desc, _file desc, _line desc"
         return self._frame(f"select * from rec_user_timeline where user_id = ? {newest_first}", user_id)
 
+    def interactions(self, user_id: str) -> dict[str, float]:
+        """The products that a customer's list goes by, and how strongly: `rec_user_interactions`."""
+        found = self._frame("select product_id, strength from rec_user_interactions where user_id = ?", user_id)
+        return dict(zip(found["product_id"], found["strength"], strict=True))
+
     def recommendations(self, user_id: str, n: int = 10) -> pd.DataFrame:
         """A customer's top products, best first; columns of `rec_top_n`."""
         return self._frame("select * from rec_top_n where user_id = ? and rank <= ? order by rank", user_id, n)

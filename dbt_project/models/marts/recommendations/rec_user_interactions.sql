@@ -1,0 +1,8 @@
+{{ config(materialized='view') }}
+
+select
+    user_id,
+    product_id,
+    strength
+from {{ ref('ml_interactions') }}
+where as_of_name = 'now'
