@@ -3,6 +3,8 @@
 import csv
 import json
 import re
+import subprocess
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from orchestration import dbt
 from orchestration.dbt import PROJECT_DIR, dbt_started, load_manifest, published_tables, run_dbt
 from warehouse import serving
 from warehouse.errors import RecomartError
+from warehouse.loading.reloading import date_in_path
 from warehouse.settings import Settings
 
 
@@ -117,3 +120,39 @@ def test_half_a_manifest_is_made_anew(parsed: Settings, monkeypatch: pytest.Monk
         file = parsed.dbt_target_dir / name
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     assert load_manifest(parsed)["nodes"].keys() == whole["nodes"].keys()
+
+
+def test_sql_and_reload_find_the_same_date_in_a_path(parsed: Settings) -> None:
+    dates = {
+        "2026-01-31/page-1.json": date(2026, 1, 31),
+        "20260131T1200.jsonl": date(2026, 1, 31),
+        "2026/01/31.csv": date(2026, 1, 31),
+        "a_2026_01_31_v2": date(2026, 1, 31),
+        "events.2026.01.31.csv": date(2026, 1, 31),
+        "year=2026/month=01/day=31/part-0.csv": date(2026, 1, 31),
+        "2026_01-31.csv": date(2026, 1, 31),
+        "2025-12-01/2026-01-31.csv": date(2026, 1, 31),
+        "2026-01-31/batch-20261399.csv": date(2026, 1, 31),
+        "2026-02-30.csv": None,
+        "120260131.csv": None,
+        "202601312359.csv": None,
+        "2626-01-31.csv": None,
+        "2026-1-31.csv": None,
+        "all.csv": None,
+    }
+    values = ", ".join(f"('{path}')" for path in dates)
+    query = f"select path, {{{{ date_in_path('path') }}}} as day from (values {values}) as paths(path)"
+    shown = subprocess.run(
+        [dbt.dbt_executable(), "-q", "show", "--inline", query, "--output", "json", "--limit", "-1"],
+        cwd=PROJECT_DIR,
+        env=parsed.environment() | dbt.dbt_environment(parsed),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = {
+        row["path"]: row["day"] and date.fromisoformat(row["day"][:10]) for row in json.loads(shown.stdout)["show"]
+    }
+
+    assert found == dates
+    assert {path: date_in_path(path) for path in dates} == dates

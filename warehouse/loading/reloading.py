@@ -16,8 +16,14 @@ from warehouse.loading.reports import LoadReport, Progress
 from warehouse.settings import Settings
 from warehouse.sources import Kind
 
-DATE_IN_PATH = re.compile(r"(?<!\d)(?:[a-z]+=)?(\d{4})([-_/.]?)(?:[a-z]+=)?(\d{2})\2(?:[a-z]+=)?(\d{2})(?!\d)")
-"""2026-01-31, 20260131, 2026/01/31 or year=2026/month=01/day=31."""
+GAP = r"[-/_.]?(?:[A-Za-z]+=)?"
+DATE_IN_PATH = re.compile(
+    rf"(?:.*[^0-9])?((?:19|20)[0-9]{{2}}){GAP}(0[1-9]|1[0-2]){GAP}(0[1-9]|[12][0-9]|3[01])(?:[^0-9].*)?"
+)
+"""2026-01-31, 20260131, 2026/01/31, 2026_01_31, 2026.01.31 or year=2026/month=01/day=31; the last one of a path.
+
+The same pattern is dbt's macro date_in_path, which says what day a file is about.
+"""
 
 DATED_ROWS: dict[Kind, tuple[str, str]] = {
     "events": ("staging.stg_shop__events", "event_at"),
@@ -84,17 +90,18 @@ def reload(
 
 def _about(days: Days, paths: set[str], connection: duckdb.DuckDBPyConnection) -> set[str]:
     by_rows = _files_with_rows_of(days, connection)
-    dates = {path: _date_in(path) for path in paths}
+    dates = {path: date_in_path(path) for path in paths}
     return {path for path, found in dates.items() if (days.first <= found <= days.last if found else path in by_rows)}
 
 
-def _date_in(path: str) -> date | None:
+def date_in_path(path: str) -> date | None:
     """The last date that a path names, if any."""
-    found = None
-    for match in DATE_IN_PATH.finditer(path):
-        with suppress(ValueError):
-            found = date(int(match[1]), int(match[3]), int(match[4]))
-    return found
+    match = DATE_IN_PATH.fullmatch(path)
+    try:
+        return date(int(match[1]), int(match[2]), int(match[3])) if match else None
+    except ValueError:
+        # The 31st of a month that has 30 days.
+        return None
 
 
 def _files_with_rows_of(days: Days, connection: duckdb.DuckDBPyConnection) -> set[str]:
