@@ -10,17 +10,23 @@
     case when {{ number }} between -1e10 and 1e10 then {{ number }} end
 {%- endmacro %}
 
-{#- The text of a number with a point before its decimals and nothing between its thousands. -#}
+{#- The text of a number with a point before its decimals and nothing between its thousands. Where a feed declares a decimal
+    comma, points part thousands if they can, which is groups of three digits after a first one that does not begin with zero.
+    A point that cannot stands before decimals in a text without a comma, as JSON writes them, and makes no number of one with a
+    comma. -#}
 {% macro with_decimal_point(column, feed_column, feeds) -%}
     {%- set comma_feeds = [] -%}
     {%- for feed in feeds if feed.decimal_mark == ',' -%}
         {%- do comma_feeds.append(quote(feed.feed)) -%}
     {%- endfor -%}
     {%- if comma_feeds -%}
+    {%- set with_parted_thousands = '^[-+]?[1-9][0-9]{0,2}([.][0-9]{3})+(,[0-9]*)?$' -%}
     case
-        when {{ feed_column }} in ({{ comma_feeds | join(', ') }})
+        when {{ feed_column }} not in ({{ comma_feeds | join(', ') }}) then {{ column }}
+        when regexp_replace({{ column }}, '{{ with_parted_thousands }}', '') = ''
             then replace(replace({{ column }}, '.', ''), ',', '.')
-        else {{ column }}
+        when {{ column }} not like '%.%' then replace({{ column }}, ',', '.')
+        when {{ column }} not like '%,%' then {{ column }}
     end
     {%- else -%}
     {{ column }}
