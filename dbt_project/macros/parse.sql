@@ -103,9 +103,13 @@
 {% macro duckdb__parse_timestamp_as(text, format, time_zone) -%}
     {%- set local_to_utc = "at time zone " ~ quote(time_zone) ~ " at time zone 'UTC'" -%}
     {%- if format == 'iso' -%}
-        {#- Years of five digits and more come to nothing anyway, and in the last of them DuckDB's cast fails. By way of the
-            number of microseconds: `at time zone` asks a calendar and takes four times as long. #}
-        {%- set text = "case when substring(" ~ text ~ ", 5, 1) not between '0' and '9' then " ~ text ~ " end" -%}
+        {#- A year has four digits: in the last of more than that DuckDB's cast fails, and of fewer it takes 10/1/26 for the
+            year 10. By way of the number of microseconds: `at time zone` asks a calendar and takes four times as long. #}
+        {%- set is_year = "substring(" ~ text ~ ", 3, 2) between '00' and '99'
+            and substring(" ~ text ~ ", 5, 1) not between '0' and '9'" -%}
+        {%- set named_zone = "right(" ~ text ~ ", 1) between 'A' and 'Y' or right(" ~ text ~ ", 1) between 'a' and 'y'
+            or substring(" ~ text ~ ", 12) like '%/%'" -%}
+        {%- set text = "case when " ~ is_year ~ " then " ~ text ~ " end" -%}
         {%- set instant -%}
         make_timestamp(epoch_us(coalesce(
             try_cast({{ text }} as timestamptz),
@@ -113,7 +117,8 @@
         )))
         {%- endset -%}
         {%- if time_zone == 'UTC' -%}
-            {{ instant }}
+        {#- Apart: DuckDB's cast takes a text without a zone to be in the one that the text before it named. #}
+        case when {{ named_zone }} then {{ instant }} else {{ instant }} end
         {%- else -%}
         {#- DuckDB's cast to a plain timestamp drops an offset silently, so what names one goes the other way. -#}
         case

@@ -17,10 +17,12 @@ from warehouse.settings import Settings
 from warehouse.sources import Kind
 
 GAP = r"[-/_.]?(?:[A-Za-z]+=)?"
+TIME = r"(?:(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?)?"
 DATE_IN_PATH = re.compile(
-    rf"(?:.*[^0-9])?((?:19|20)[0-9]{{2}}){GAP}(0[1-9]|1[0-2]){GAP}(0[1-9]|[12][0-9]|3[01])(?:[^0-9].*)?"
+    rf"(?:.*[^0-9])?((?:19|20)[0-9]{{2}}){GAP}(0[1-9]|1[0-2]){GAP}(0[1-9]|[12][0-9]|3[01]){TIME}(?:[^0-9].*)?"
 )
-"""2026-01-31, 20260131, 2026/01/31, 2026_01_31, 2026.01.31 or year=2026/month=01/day=31; the last one of a path.
+"""2026-01-31, 20260131, 2026/01/31, 2026_01_31, 2026.01.31 or year=2026/month=01/day=31, a time after it or not; of
+several the last.
 
 The same pattern is dbt's macro date_in_path, which says what day a file is about.
 """

@@ -1,0 +1,36 @@
+"""How texts become instants, in rows that stand together as they do in files: unit tests of dbt take each row alone."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from orchestration.dbt import run_dbt
+from tests.warehouse.conftest import EVENTS_JSONL, Shop
+from warehouse.loading.loader import load
+
+ZONED = {
+    "2026-01-05 10:00:00 America/New_York": datetime(2026, 1, 5, 15),
+    "2026-01-05 10:00:00 PST": datetime(2026, 1, 5, 18),
+    "2026-01-05T10:00:00+02:00": datetime(2026, 1, 5, 8),
+}
+LOCAL = {
+    "2026-01-05T10:00:00": datetime(2026, 1, 5, 10),
+    "2026-01-05 10:00": datetime(2026, 1, 5, 10),
+    "2026/01/05 10:00:00": datetime(2026, 1, 5, 10),
+    "2026-01-05": datetime(2026, 1, 5),
+}
+
+
+@pytest.mark.parametrize(("zone", "hours"), [("UTC", 0), ("Europe/Berlin", 1)])
+def test_a_time_that_names_its_zone_moves_no_other(shop: Shop, zone: str, hours: int) -> None:
+    shop.declare(events=EVENTS_JSONL | {"time_zone": zone})
+    texts = [text for zoned in ZONED for text in (zoned, *LOCAL)]
+    lines = [f'{{"user": "u", "item": "p", "type": "view", "time": "{text}"}}\n' for text in texts]
+    shop.put("events/a.jsonl", "".join(lines))
+    load(shop.settings)
+
+    run_dbt(shop.settings, "run", "--select", "+stg_shop__events")
+
+    expected = ZONED | {text: at - timedelta(hours=hours) for text, at in LOCAL.items()}
+    found = shop.rows("select event_at from staging.stg_shop__events order by _line")
+    assert [at for (at,) in found] == [expected[text] for text in texts]
