@@ -19,7 +19,7 @@ from rich.text import Text
 from apps.storefront import Explanation, Offers
 from orchestration.auditing import AuditReport, Quarantine
 from orchestration.dbt import DbtProgress
-from orchestration.model_runs import ModelRun
+from orchestration.model_runs import ModelRun, is_waiting, serving_run
 from orchestration.rejects import Rejects
 from orchestration.status import FeedStatus
 from orchestration.steps import PipelineListener
@@ -245,19 +245,21 @@ def print_models(runs: Sequence[ModelRun]) -> None:
                 "start": "warm" if run.warm_from else "cold",
                 "ndcg_at_10": run.ndcg_at_10,
                 "popularity": run.popularity_ndcg_at_10,
-                "state": _state(run),
+                "state": _state(run, serving_run(runs)),
             }
             for run in runs
         ],
     )
 
 
-def _state(run: ModelRun) -> str:
+def _state(run: ModelRun, serving: ModelRun | None) -> str:
     if run.is_serving:
         return f"serves since {run.promoted_at:%Y-%m-%d %H:%M}"
     if run.promoted_at:
         return f"served from {run.promoted_at:%Y-%m-%d %H:%M}"
-    return f"held back: {run.held_back_because}" if run.held_back_because else "passed, serves from the next scoring"
+    if run.held_back_because:
+        return f"held back: {run.held_back_because}"
+    return "passed, serves from the next scoring" if is_waiting(run, serving) else "passed, and was passed over"
 
 
 def print_comparison(metrics: pd.DataFrame, differences: pd.DataFrame, *, by_segment: bool) -> None:

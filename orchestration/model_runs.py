@@ -91,12 +91,19 @@ def serving_run(runs: list[ModelRun]) -> ModelRun | None:
     return next((run for run in runs if run.is_serving), None)
 
 
+def is_waiting(run: ModelRun, serving: ModelRun | None) -> bool:
+    """Whether a model passed the gates, never served, and was trained since the one that serves began to.
+
+    What was trained before that was passed over when somebody called an older one back.
+    """
+    since = (serving.promoted_at or serving.trained_at) if serving else datetime.min
+    return run.held_back_because is None and run.promoted_at is None and run.trained_at > since
+
+
 def next_to_serve(runs: list[ModelRun]) -> ModelRun | None:
-    """The newest model that passed the gates and never served, if it is newer than the one that does; else that one."""
+    """The newest model that waits to serve, else the one that does."""
     serving = serving_run(runs)
-    since = serving.trained_at if serving else datetime.min
-    passed = (run for run in runs if run.held_back_because is None and run.promoted_at is None)
-    return next((run for run in passed if run.trained_at > since), serving)
+    return next((run for run in runs if is_waiting(run, serving)), serving)
 
 
 def find_run(runs: list[ModelRun], prefix: str) -> ModelRun:

@@ -10,7 +10,7 @@ import pytest
 
 from models_ml.config import TrainConfig
 from models_ml.dataset_store import stored_versions
-from orchestration.model_runs import model_runs, next_to_serve, serving_run
+from orchestration.model_runs import is_waiting, model_runs, next_to_serve, serving_run
 from orchestration.policy import policy
 from orchestration.retraining import training_due
 from orchestration.scoring import score
@@ -95,6 +95,21 @@ def test_any_model_can_be_called_back_and_stays_until_a_newer_one_passes(shop: S
     for prefix, message in (("nothing", "no model has a run id"), ("2", "2 models have a run id that begins with '2'")):
         with pytest.raises(RecomartError, match=message):
             score(shop, run=prefix)
+
+
+def test_a_model_that_waited_when_an_older_one_was_called_back_serves_no_more(shop: Settings) -> None:
+    before = serving(shop)
+    waiting = train(shop, TrainConfig(seed=1))
+    newest = train(shop, TrainConfig(seed=2))
+    assert (waiting.held_back_because, newest.held_back_because) == (None, None)
+    for run in (None, before):
+        assert score(shop, run=run) is not None
+    assert serving(shop) == before
+    scoring = score(shop)
+    assert scoring is not None
+    assert (scoring.run_id, serving(shop)) == (before, before)
+    states = {run.run_id: is_waiting(run, serving_run(model_runs(shop))) for run in model_runs(shop)}
+    assert not any(states.values())
 
 
 def test_a_model_that_is_called_back_while_another_is_scoring_serves_with_candidates_of_its_own(shop: Settings) -> None:
