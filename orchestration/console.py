@@ -235,6 +235,7 @@ def print_gates(gates: "Sequence[GateResult]") -> None:
 
 def print_models(runs: Sequence[ModelRun]) -> None:
     """Print the register of models, the newest first."""
+    serving = serving_run(runs)
     print_table(
         "Models",
         [
@@ -245,7 +246,7 @@ def print_models(runs: Sequence[ModelRun]) -> None:
                 "start": "warm" if run.warm_from else "cold",
                 "ndcg_at_10": run.ndcg_at_10,
                 "popularity": run.popularity_ndcg_at_10,
-                "state": _state(run, serving_run(runs)),
+                "state": _state(run, serving),
             }
             for run in runs
         ],

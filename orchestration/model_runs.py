@@ -1,5 +1,6 @@
 """The register of models: which one serves, which were held back and why, and which is next."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -86,7 +87,7 @@ def registered(connection: duckdb.DuckDBPyConnection) -> list[ModelRun]:
     return []
 
 
-def serving_run(runs: list[ModelRun]) -> ModelRun | None:
+def serving_run(runs: Sequence[ModelRun]) -> ModelRun | None:
     """The model that serves."""
     return next((run for run in runs if run.is_serving), None)
 
