@@ -162,8 +162,8 @@ class ServingCopy:
                 offers.reason_product_id,
                 coalesce(
                     ? || ' ' || coalesce(reasons.product_name, offers.reason_product_id),
-                    'Popular in ' || products.category,
-                    'Popular in the shop'
+                    'More from ' || products.category,
+                    'More from the shop'
                 ) as reason
             from offers
             left join named as products on offers.product_id = products.product_id

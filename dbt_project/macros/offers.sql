@@ -19,6 +19,11 @@
     'Chosen by the shop'
 {%- endmacro %}
 
+{#- The reason of an offer for which nothing speaks. -#}
+{% macro plain_reason(category) -%}
+    'More from ' || coalesce({{ category }}, 'the shop')
+{%- endmacro %}
+
 {#- CTEs, the last of them 'kept', for a query that begins with `with recursive`: the rows of lists (user_id, place, category,
     brand, category_cap, brand_cap) that the caps leave when each list is walked from its first place down.
 

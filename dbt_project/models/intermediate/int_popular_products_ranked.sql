@@ -23,12 +23,25 @@ ranked as (
         rules.category_cap,
         rules.brand_cap,
         popularity.recent_popularity as score,
-        case
-            when popularity.event_count_28d + popularity.purchase_count_28d > 0 then 'Popular this month'
-            else 'Popular in ' || coalesce(rules.category, 'the shop')
-        end as reason
+        popularity.event_count + popularity.purchase_count as action_count,
+        popularity.event_count_28d + popularity.purchase_count_28d as action_count_28d
     from popularity
     inner join rules on popularity.product_id = rules.product_id
+
+),
+
+-- Popular is what no less happens with than with the average product that is offered.
+explained as (
+
+    select
+        *,
+        case
+            when action_count_28d > 0 and action_count_28d >= avg(action_count_28d) over () then 'Popular this month'
+            when action_count >= avg(action_count) over (partition by category)
+                then 'Popular in ' || coalesce(category, 'the shop')
+            else {{ plain_reason('category') }}
+        end as reason
+    from ranked
 
 ),
 
@@ -38,7 +51,7 @@ capped as (
         *,
         coalesce(row_number() over (partition by category order by rank) <= category_cap, true) as is_within_category_cap,
         coalesce(row_number() over (partition by brand order by rank) <= brand_cap, true) as is_within_brand_cap
-    from ranked
+    from explained
 
 ),
 

@@ -29,18 +29,18 @@ popular_products as (
 
 ),
 
--- What the customer did with the product that speaks most for the offer; the strongest action gives the words.
-reasons as (
+-- What the customer did with a product; the strongest action gives the words.
+deeds as (
 
     select
         interactions.user_id,
         interactions.product_id,
         case
-            when interactions.purchased_quantity > 0 then 'Because you bought ' || products.product_name
-            when interactions.add_to_cart_count > 0 then 'Because you put ' || products.product_name || ' in your cart'
-            when interactions.click_count > 0 then 'Because you clicked on ' || products.product_name
-            when interactions.view_count > 0 then 'Because you viewed ' || products.product_name
-        end as reason
+            when interactions.purchased_quantity > 0 then 'you bought ' || products.product_name
+            when interactions.add_to_cart_count > 0 then 'you put ' || products.product_name || ' in your cart'
+            when interactions.click_count > 0 then 'you clicked on ' || products.product_name
+            when interactions.view_count > 0 then 'you viewed ' || products.product_name
+        end as deed
     from {{ ref('feat_user_product_interactions') }} as interactions
     inner join products on interactions.product_id = products.product_id
     where interactions.as_of_name = 'now'
@@ -63,18 +63,25 @@ final as (
         offers.reason_product_id,
         coalesce(
             case when offers.source = 'pinned' then {{ pinned_reason() }} end,
-            reasons.reason,
-            case when products.category = users.favourite_category then 'Popular in ' || products.category end,
+            case
+                when offers.reason_product_id is not null then 'Because ' || deeds.deed
+                when offers.source = 'model' then 'Because ' || deeds.deed || ' before'
+            end,
+            case
+                when products.category = users.favourite_category then 'From ' || products.category || ', which you like'
+            end,
             popular_products.reason,
-            'Popular in ' || products.category,
-            'Popular in the shop'
+            {{ plain_reason('products.category') }}
         ) as reason
     from offers
     inner join users on offers.user_id = users.user_id
     inner join products on offers.product_id = products.product_id
     left join serving_run on true
     left join popular_products on offers.product_id = popular_products.product_id
-    left join reasons on offers.user_id = reasons.user_id and offers.reason_product_id = reasons.product_id
+    -- The product that speaks most for the offer, or where none does, the offered product itself.
+    left join deeds
+        on offers.user_id = deeds.user_id
+        and coalesce(offers.reason_product_id, offers.product_id) = deeds.product_id
 
 )
 
