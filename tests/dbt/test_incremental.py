@@ -207,6 +207,13 @@ def test_a_product_that_the_catalog_tells_of_later_frees_its_events_also_after_a
     assert differences(before, build(built_shop)) == {}
 
 
+def test_recent_days_that_are_changed_reach_every_day(built_shop: Shop) -> None:
+    changed = ("--vars", "{recent_days: 1}")
+    before, after = build(built_shop), build(built_shop, *changed)
+    assert differences(before, after) != {}
+    assert differences(after, build(built_shop, *changed, "--full-refresh")) == {}
+
+
 def test_prices_that_are_declared_anew_change_what_customers_spent(built_shop: Shop) -> None:
     priced = PURCHASES_CSV | {"columns": PURCHASES_CSV["columns"] | {"price": "each"}}
     built_shop.declare(events=EVENTS_JSONL, purchases=priced, products=PRODUCTS_JSON)

@@ -14,7 +14,7 @@ final as (
         action_date,
         count(*) as action_count,
         {{ rows_fingerprint(content) }} as content,
-        {{ rows_fingerprint(content + ['seen_from', 'weighed_at']) }} as version
+        {{ dbt.concat([rows_fingerprint(content + ['seen_from', 'weighed_at']), "'/" ~ var('recent_days') ~ "'"]) }} as version
     from actions
     group by action_date
 
