@@ -30,7 +30,7 @@ quiet as (
 
     select
         buyers.*,
-        {{ dbt.datediff('buyers.last_purchase_date', 'cast(spine.as_of as date)', 'day') }} as quiet_days
+        {{ dbt.datediff('buyers.last_purchase_date', 'spine.last_day', 'day') }} as quiet_days
     from buyers
     cross join {{ ref('int_as_of_spine') }} as spine
     where spine.as_of_name = 'now'

@@ -1,7 +1,7 @@
-{#- Whether a rule with valid_from and valid_until, days (UTC) of which the second is not included, holds at an instant. -#}
-{% macro is_in_force(rules, instant) -%}
-    ({{ rules }}.valid_from is null or {{ rules }}.valid_from <= {{ instant }})
-    and ({{ rules }}.valid_until is null or {{ rules }}.valid_until > {{ instant }})
+{#- Whether a rule with valid_from and valid_until, days (UTC) of which the second is not included, holds on a day. -#}
+{% macro is_in_force(rules, day) -%}
+    ({{ rules }}.valid_from is null or {{ rules }}.valid_from <= {{ day }})
+    and ({{ rules }}.valid_until is null or {{ rules }}.valid_until > {{ day }})
 {%- endmacro %}
 
 {#- What a rule names, as the products have it: ids as they are, categories and brands in lower case. -#}

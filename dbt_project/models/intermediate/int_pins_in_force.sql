@@ -2,7 +2,7 @@
 
 with now_instant as (
 
-    select as_of from {{ ref('int_as_of_spine') }}
+    select last_day from {{ ref('int_as_of_spine') }}
     where as_of_name = 'now'
 
 ),
@@ -27,7 +27,7 @@ final as (
         min(pins.position) as position
     from pins
     left join now_instant on true
-    where {{ is_in_force('pins', 'now_instant.as_of') }}
+    where {{ is_in_force('pins', 'now_instant.last_day') }}
     group by pins.product_id, pins.favourite_category
 
 )

@@ -1,6 +1,6 @@
 with now_instant as (
 
-    select as_of from {{ ref('int_as_of_spine') }}
+    select last_day from {{ ref('int_as_of_spine') }}
     where as_of_name = 'now'
 
 ),
@@ -32,7 +32,7 @@ blocks as (
         {{ clean_text('seed.reason') }} as reason
     from {{ ref('offer_blocks') }} as seed
     left join now_instant on true
-    where {{ is_in_force('seed', 'now_instant.as_of') }}
+    where {{ is_in_force('seed', 'now_instant.last_day') }}
 
 ),
 
