@@ -30,7 +30,6 @@ counted as (
         {{ action_counts('actions') }},
         count(*) as action_count,
         count(distinct actions.session_id) as session_count,
-        count(distinct case when actions.action_type = 'purchase' then actions.transaction_id end) as order_count,
         sum({{ exact('actions.quantity * actions.price') }}) as spend,
         count(case when actions.device = 'mobile' then 1 end) as mobile_count,
         count(case when actions.device in ('mobile', 'web') then 1 end) as known_device_count,

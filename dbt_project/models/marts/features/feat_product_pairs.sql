@@ -21,6 +21,7 @@ instants as (
 lines as (
 
     select
+        transactions._feed,
         transactions.transaction_id,
         transactions.product_id,
         {% for instant in instants -%}
@@ -30,41 +31,48 @@ lines as (
     from {{ ref('fct_transactions') }} as transactions
     cross join instants
     where not transactions.is_return
-    group by transactions.transaction_id, transactions.product_id
+    group by transactions._feed, transactions.transaction_id, transactions.product_id
 
 ),
 
+-- Two feeds may both number their orders from one.
 orders as (
 
     select
+        _feed,
         transaction_id,
         {% for instant in instants -%}
         count(bought_{{ instant }}) as products_{{ instant }}{{ ',' if not loop.last }}
         {% endfor %}
     from lines
-    group by transaction_id
+    group by _feed, transaction_id
 
 ),
 
--- A wholesaler's order of hundreds of products says little about any two of them, and has tens of thousands of pairs.
+-- A wholesaler's order of hundreds of products says little about any two of them, and has tens of thousands of pairs: it
+-- counts nowhere.
 shortened as (
 
     select
+        lines._feed,
         lines.transaction_id,
         lines.product_id,
         {% for instant in instants -%}
-        case when orders.products_{{ instant }} between 2 and {{ var('longest_order') }} then lines.bought_{{ instant }} end
-            as bought_{{ instant }}{{ ',' if not loop.last }}
-        {% endfor %}
+        case when orders.products_{{ instant }} <= {{ var('longest_order') }} then lines.bought_{{ instant }} end
+            as bought_{{ instant }},
+        {% endfor -%}
+        orders.products_now > 1 as has_others
     from lines
-    inner join orders on lines.transaction_id = orders.transaction_id
+    inner join orders
+        on lines._feed = orders._feed
+        and lines.transaction_id = orders.transaction_id
 
 ),
 
 baskets as (
 
     select * from shortened
-    where coalesce(
+    where has_others and coalesce(
         {%- for instant in instants -%}
         bought_{{ instant }}{{ ', ' if not loop.last }}
         {%- endfor -%}
@@ -85,7 +93,8 @@ together as (
         {% endfor %}
     from baskets as left_side
     inner join baskets as right_side
-        on left_side.transaction_id = right_side.transaction_id
+        on left_side._feed = right_side._feed
+        and left_side.transaction_id = right_side.transaction_id
         and left_side.product_id != right_side.product_id
     group by left_side.product_id, right_side.product_id
     having count(*) >= 2
@@ -99,7 +108,7 @@ products as (
         {% for instant in instants -%}
         count(bought_{{ instant }}) as orders_{{ instant }}{{ ',' if not loop.last }}
         {% endfor %}
-    from lines
+    from shortened
     group by product_id
 
 ),
@@ -108,7 +117,8 @@ shop as (
 
     select
         {% for instant in instants -%}
-        count(nullif(products_{{ instant }}, 0)) as orders_{{ instant }}{{ ',' if not loop.last }}
+        count(case when products_{{ instant }} between 1 and {{ var('longest_order') }} then 1 end)
+            as orders_{{ instant }}{{ ',' if not loop.last }}
         {% endfor %}
     from orders
 

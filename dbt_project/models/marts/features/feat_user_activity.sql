@@ -39,7 +39,6 @@ parts as (
         {% endfor -%}
         count(*) as active_days,
         sum(days.session_count) as session_count,
-        sum(days.order_count) as order_count,
         sum({{ exact('days.spend') }}) as total_spend,
         sum(days.mobile_count) as mobile_count,
         sum(days.known_device_count) as known_device_count,
@@ -68,6 +67,32 @@ joined_parts as (
 
 ),
 
+-- An order counts once, wherever midnight or an instant falls between its lines.
+orders as (
+
+    select
+        user_id,
+        _feed,
+        transaction_id,
+        min(purchased_at) as ordered_at
+    from {{ ref('fct_transactions') }}
+    where user_id is not null and not is_return
+    group by user_id, _feed, transaction_id
+
+),
+
+orders_counted as (
+
+    select
+        spine.as_of_name,
+        orders.user_id,
+        count(*) as order_count
+    from orders
+    inner join spine on orders.ordered_at < spine.as_of
+    group by spine.as_of_name, orders.user_id
+
+),
+
 counted as (
 
     select
@@ -83,7 +108,6 @@ counted as (
         {% endfor -%}
         cast(sum(parts.new_active_days) as {{ dbt.type_bigint() }}) as active_days,
         cast(sum(parts.session_count) as {{ dbt.type_bigint() }}) as session_count,
-        cast(sum(parts.order_count) as {{ dbt.type_bigint() }}) as order_count,
         {{ exact_sum('parts.total_spend') }} as total_spend,
         sum(parts.mobile_count) as mobile_count,
         sum(parts.known_device_count) as known_device_count,
@@ -96,6 +120,18 @@ counted as (
     from joined_parts as parts
     inner join spine on parts.seen_from <= spine.position
     group by spine.as_of_name, spine.as_of, parts.user_id
+
+),
+
+with_orders as (
+
+    select
+        counted.*,
+        coalesce(orders_counted.order_count, 0) as order_count
+    from counted
+    left join orders_counted
+        on counted.as_of_name = orders_counted.as_of_name
+        and counted.user_id = orders_counted.user_id
 
 ),
 
@@ -129,7 +165,7 @@ final as (
         {{ days_between('first_action_at', 'as_of') }} as tenure_days,
         first_action_at,
         last_action_at
-    from counted
+    from with_orders
 
 )
 
