@@ -89,7 +89,7 @@ class Recommender:
         Raises ModelError when nobody is left.
         """
         known = self.known(rows)
-        if not known.num_rows:
+        if rows.num_rows and not known.num_rows:
             raise ModelError("the model knows none of the products that anybody has dealt with; train anew")
         histories = Interactions.from_table(known, pa.chunked_array([self.products.ids]))
         return replace(self, users=histories.users, history=histories.strength.to(self.history.values.device))

@@ -77,7 +77,8 @@
         {%- for feed in feeds %}
         when {{ feed_column }} = {{ quote(feed.feed) }} then coalesce(
             {%- for format in feed.timestamp_formats %}
-            {{ parse_timestamp_as(column, format, feed.time_zone) }}{{ ',' if not loop.last }}
+            {%- set instant = parse_timestamp_as(column, format, feed.time_zone) %}
+            {{ instant if loop.last else of_our_era(instant) }}{{ ',' if not loop.last }}
             {%- endfor %}
         )
         {%- endfor %}
@@ -94,6 +95,12 @@
     end
 {%- endmacro %}
 
+{#- The timestamp, or null where the year is one of the first thousand, which is how 10/1/26 is read by a format that it does not
+    have: the next one may fit. -#}
+{% macro of_our_era(column) -%}
+    case when {{ column }} >= timestamp '1000-01-01' then {{ column }} end
+{%- endmacro %}
+
 {#- Text as a UTC timestamp by one format: 'iso', 'epoch_s', 'epoch_ms' or strptime's letters. A time without an offset
     is local to the time zone. -#}
 {% macro parse_timestamp_as(text, format, time_zone) -%}
@@ -103,13 +110,12 @@
 {% macro duckdb__parse_timestamp_as(text, format, time_zone) -%}
     {%- set local_to_utc = "at time zone " ~ quote(time_zone) ~ " at time zone 'UTC'" -%}
     {%- if format == 'iso' -%}
-        {#- A year has four digits: in the last of more than that DuckDB's cast fails, and of fewer it takes 10/1/26 for the
-            year 10. By way of the number of microseconds: `at time zone` asks a calendar and takes four times as long. #}
-        {%- set is_year = "substring(" ~ text ~ ", 3, 2) between '00' and '99'
-            and substring(" ~ text ~ ", 5, 1) not between '0' and '9'" -%}
+        {#- Years of five digits and more come to nothing anyway, and in the last of them DuckDB's cast fails. By way of the
+            number of microseconds: `at time zone` asks a calendar and takes four times as long. #}
         {%- set named_zone = "right(" ~ text ~ ", 1) between 'A' and 'Y' or right(" ~ text ~ ", 1) between 'a' and 'y'
             or substring(" ~ text ~ ", 12) like '%/%'" -%}
-        {%- set text = "case when " ~ is_year ~ " then " ~ text ~ " end" -%}
+        {%- set ends_with_z = "suffix(" ~ text ~ ", 'Z')" -%}
+        {%- set text = "case when substring(" ~ text ~ ", 5, 1) not between '0' and '9' then " ~ text ~ " end" -%}
         {%- set instant -%}
         make_timestamp(epoch_us(coalesce(
             try_cast({{ text }} as timestamptz),
@@ -118,7 +124,11 @@
         {%- endset -%}
         {%- if time_zone == 'UTC' -%}
         {#- Apart: DuckDB's cast takes a text without a zone to be in the one that the text before it named. #}
-        case when {{ named_zone }} then {{ instant }} else {{ instant }} end
+        case
+            when {{ ends_with_z }} then {{ instant }}
+            when {{ named_zone }} then {{ instant }}
+            else {{ instant }}
+        end
         {%- else -%}
         {#- DuckDB's cast to a plain timestamp drops an offset silently, so what names one goes the other way. -#}
         case
