@@ -118,12 +118,13 @@ DAYS = """
     order by days.delivery_day desc, days.feed
 """
 
-IS_UP_TO_DATE = """
-    select not exists (
-        select feed, path, loaded_at from raw.loaded_files
-        except
-        select feed, path, loaded_at from marts.audit_files
-    ) as is_up_to_date
+OUT_OF_DATE = """
+    select distinct feed
+    from (
+        (select feed, path, loaded_at from raw.loaded_files except select feed, path, loaded_at from marts.audit_files)
+        union all
+        (select feed, path, loaded_at from marts.audit_files except select feed, path, loaded_at from raw.loaded_files)
+    )
 """
 
 QUARANTINED = """
@@ -159,9 +160,9 @@ def audit(settings: Settings, days: int, feed: str | None = None) -> AuditReport
     with _marts(settings) as connection:
         _check(connection, "feed", feed, "select feed from raw.feeds order by feed")
         found = [FeedDay.model_validate(row) for row in _rows(connection, DAYS, {"days": days, "feed": feed})]
-        (current,) = _rows(connection, IS_UP_TO_DATE, {})
+        is_up_to_date = not feeds_out_of_date(connection)
     warnings = [f"{day.feed}, {day.delivery_day:%a %Y-%m-%d}: {day.warning}" for day in found if day.warning]
-    return AuditReport(warnings=warnings, days=found, **current)
+    return AuditReport(is_up_to_date=is_up_to_date, warnings=warnings, days=found)
 
 
 def quarantined(settings: Settings, n: int, feed: str | None = None, reason: str | None = None) -> Quarantine:
@@ -183,6 +184,11 @@ def quarantined(settings: Settings, n: int, feed: str | None = None, reason: str
     ]
     named = {name for row in shown for name in row.reasons}
     return Quarantine(total=total, rows=shown, reasons={name: explained[name] for name in sorted(named)})
+
+
+def feeds_out_of_date(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """The feeds of which files were loaded, or forgotten, since dbt built the audit marts."""
+    return {feed for (feed,) in connection.execute(OUT_OF_DATE).fetchall()}
 
 
 @contextmanager
