@@ -122,6 +122,24 @@ def test_half_a_manifest_is_made_anew(parsed: Settings, monkeypatch: pytest.Monk
     assert load_manifest(parsed)["nodes"].keys() == whole["nodes"].keys()
 
 
+def test_a_model_that_is_gone_leaves_the_manifest_wherever_the_checkout_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "target" / "dbt_project"
+    (project / "models").mkdir(parents=True)
+    (project / "dbt_project.yml").write_text("{name: small, profile: small}", encoding="utf-8")
+    (project / "profiles.yml").write_text(
+        "small: {target: t, outputs: {t: {type: duckdb, path: none.duckdb}}}", encoding="utf-8"
+    )
+    for name in ("kept", "gone"):
+        (project / "models" / f"{name}.sql").write_text("select 1 as one", encoding="utf-8")
+    monkeypatch.setattr(dbt, "PROJECT_DIR", project)
+    settings = Settings(warehouse=tmp_path / "warehouse")
+    assert load_manifest(settings)["nodes"].keys() == {"model.small.kept", "model.small.gone"}
+    (project / "models" / "gone.sql").unlink()
+    assert load_manifest(settings)["nodes"].keys() == {"model.small.kept"}
+
+
 def test_sql_and_reload_find_the_same_date_in_a_path(parsed: Settings) -> None:
     dates = {
         "2026-01-31/page-1.json": date(2026, 1, 31),
