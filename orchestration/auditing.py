@@ -158,7 +158,7 @@ def audit(settings: Settings, days: int, feed: str | None = None) -> AuditReport
         RecomartError: There is no warehouse yet, dbt has not built, or there is no such feed.
     """
     with _marts(settings) as connection:
-        _check(connection, "feed", feed, "select feed from raw.feeds order by feed")
+        require_feed(connection, feed)
         found = [FeedDay.model_validate(row) for row in _rows(connection, DAYS, {"days": days, "feed": feed})]
         is_up_to_date = not feeds_out_of_date(connection)
     warnings = [f"{day.feed}, {day.delivery_day:%a %Y-%m-%d}: {day.warning}" for day in found if day.warning]
@@ -173,7 +173,7 @@ def quarantined(settings: Settings, n: int, feed: str | None = None, reason: str
         RecomartError: There is no warehouse yet, dbt has not built, or there is no such feed or reason.
     """
     with _marts(settings) as connection:
-        _check(connection, "feed", feed, "select feed from raw.feeds order by feed")
+        require_feed(connection, feed)
         _check(connection, "reason", reason, "select reason from seeds.quarantine_reasons order by reason")
         rows = list(_rows(connection, QUARANTINED, {"feed": feed, "reason": reason, "n": n}))
         explained = {row.pop("reason"): Reason(**row) for row in _rows(connection, "from seeds.quarantine_reasons", {})}
@@ -184,6 +184,15 @@ def quarantined(settings: Settings, n: int, feed: str | None = None, reason: str
     ]
     named = {name for row in shown for name in row.reasons}
     return Quarantine(total=total, rows=shown, reasons={name: explained[name] for name in sorted(named)})
+
+
+def require_feed(connection: duckdb.DuckDBPyConnection, feed: str | None) -> None:
+    """Let None, which asks for every feed, and the name of a feed pass.
+
+    Raises:
+        RecomartError: There is no such feed.
+    """
+    _check(connection, "feed", feed, "select feed from raw.feeds order by feed")
 
 
 def feeds_out_of_date(connection: duckdb.DuckDBPyConnection) -> set[str]:
