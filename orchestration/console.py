@@ -215,11 +215,11 @@ def _without_nulls(raw_row: Mapping[str, Any] | None) -> str | None:
     return json.dumps({name: value for name, value in raw_row.items() if value is not None}, ensure_ascii=False)
 
 
-def print_metrics(metrics: pd.DataFrame) -> None:
-    """Print ranking metrics over all known customers, the model beside its baselines."""
+def print_metrics(metrics: pd.DataFrame, why_none: str | None = None) -> None:
+    """Print ranking metrics over all known customers, the model beside its baselines; or why there are none."""
     columns = ["as_of_name", "k", "method", "users", *ACCURACY, *EXPOSURE]
     if metrics.empty:
-        out.print("no ranking metrics: there was nothing to evaluate on\n")
+        say(f"{why_none or 'There was nothing to evaluate on.'}\n")
     else:
         print_table("How well the top K would have met what customers did next", _records(metrics), columns)
 

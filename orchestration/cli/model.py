@@ -170,8 +170,9 @@ def evaluate(
             return
         segment = "all" if by is None else by.value
         metrics, differences = copy.metrics(segment), copy.metric_differences(segment)
+        why_none = copy.why_no_metrics()
     if metrics.empty:
-        console.print_metrics(metrics)
+        console.say(why_none)
         return
     if k not in set(metrics["k"]):
         lengths = ", ".join(str(length) for length in sorted(set(metrics["k"])))
