@@ -122,6 +122,17 @@ def test_half_a_manifest_is_made_anew(parsed: Settings, monkeypatch: pytest.Monk
     assert load_manifest(parsed)["nodes"].keys() == whole["nodes"].keys()
 
 
+def test_a_dbt_by_hand_goes_by_the_defaults_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT_DIR)
+    profile = Path("profiles.yml").read_text(encoding="utf-8")
+    written = {name.lower(): value for name, value in re.findall(r"env_var\('RECOMART_(\w+)', '(.*?)'\)", profile)}
+
+    assert {"warehouse", "threads", "memory_limit", "wait_seconds"} == written.keys()
+    assert Settings(**written).model_dump(include=set(written)) == {
+        name: Settings.model_fields[name].default for name in written
+    }
+
+
 def test_a_model_that_is_gone_leaves_the_manifest_wherever_the_checkout_lies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
