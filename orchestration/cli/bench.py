@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from orchestration import console
+from orchestration.bench.extra import require
 from orchestration.bench.pipeline import Outcome, Part, PipelineBench, bench_pipeline, shop_of
 from orchestration.bench.targets import Target
 from orchestration.cli.options import app
@@ -101,6 +102,7 @@ def recommend(
     json_file: Annotated[Path | None, typer.Option("--json", help="File to write all figures to.")] = None,
 ) -> None:
     """Rank the catalog for all customers beside the bare matrix product and the implicit library's batch."""
+    require("implicit")
     # torch takes a second to import.
     from orchestration.bench.recommending import RankedShop, bench_recommending
 
