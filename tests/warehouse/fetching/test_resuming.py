@@ -105,6 +105,19 @@ def test_more_patience_is_the_same_catalog(api: ApiShop) -> None:
     assert api.fetch().resumed_pages == 2
 
 
+def test_fewer_readings_than_a_broken_off_fetch_has_begun_let_it_end_the_one_it_is_at(api: ApiShop) -> None:
+    def change_in_the_second_reading(request: int) -> None:
+        if request == 6:
+            api.service.products = products(34)
+
+    api.service.on_request = change_in_the_second_reading
+    break_off(api, 12)
+    api.service.on_request = lambda _: None
+    api.declare("page", readings=2)
+    assert api.fetch().resumed_pages == 1
+    assert api.fetched() == products(34)
+
+
 def test_an_old_checkpoint_is_begun_anew(api: ApiShop) -> None:
     api.declare("cursor", resume_hours=0)
     break_off(api, 3)
