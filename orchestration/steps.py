@@ -1,4 +1,7 @@
-"""The pipeline's steps over one warehouse; Dagster's assets and the command line both run these, in this order."""
+"""The pipeline's steps over one warehouse, in the order that the command line runs them in.
+
+Dagster's assets run the same, but have dagster-dbt build, which tells of each table and test (assets/transformed.py).
+"""
 
 import time
 from collections.abc import Callable

@@ -97,9 +97,9 @@ def train(
 ) -> TrainingSummary:
     """Train, evaluate and judge; a model that passes the gates serves from the next scoring on.
 
-    `dataset` is the beginning of a dataset version's hash: everything is then learned, measured and written as it was
-    from the marts of that time, and the marts of today are not read. Without it a version is made of the marts as they
-    are. Either way the run's tables in schema ml all come from the one version that ml.model_runs names.
+    `dataset` is the beginning of a dataset version's hash: everything is then learned and measured as it was from the
+    marts of that time, and the marts of today are not read. Without it a version is made of the marts as they are. All
+    that is written here comes from the one version that ml.model_runs names; scoring goes by today's histories.
 
     A `warm` training goes on from the serving model: its product factors, and what it picked on its validation window.
     A model that fails a gate stays in the register with the reasons, and the one before it goes on serving.
