@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.warehouse.fetching.catalog_service import ApiShop, Handler, products, status
+from tests.warehouse.test_full_disk import run
 from warehouse.errors import RecomartError
 from warehouse.loading.files import find_files
 from warehouse.sources import read_sources
@@ -66,6 +67,15 @@ def test_a_killed_fetch_is_resumed(api: ApiShop) -> None:
     assert len(api.service.asked) == fetched.requests == 8
     assert api.fetched() == products(35)
     assert list(api.shop.landing.rglob(".*")) == []
+
+
+def test_a_fetch_that_meets_the_end_of_the_disk_says_so_and_is_resumed(api: ApiShop) -> None:
+    settings = api.shop.settings
+    done = run(settings, "from warehouse.fetching.fetch import fetch; fetch(Settings())", largest_file=1_000)
+    assert f"DiskFullError: {settings.landing_dir}: no more can be written there: File too large" in done.stderr
+    assert api.files() == []
+    assert api.fetch().resumed_pages > 0
+    assert api.fetched() == products(35)
 
 
 def part_files(api: ApiShop) -> dict[str, Path]:
