@@ -34,8 +34,9 @@ def models(parsed: Settings) -> list[dict[str, Any]]:
     return [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
 
 
-def test_every_model_says_what_it_is_and_what_one_row_is(models: list[dict[str, Any]]) -> None:
-    silent = [model["name"] for model in models if ". One row per " not in model["description"]]
+def test_every_model_says_what_it_is_and_last_what_one_row_is(models: list[dict[str, Any]]) -> None:
+    last_sentence = re.compile(r"\. One row per ((?!\. ).)*\.$", re.DOTALL)
+    silent = [model["name"] for model in models if not last_sentence.search(model["description"].strip())]
 
     assert models
     assert silent == []
