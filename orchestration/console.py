@@ -376,8 +376,8 @@ class StepProgress(PipelineListener, AbstractContextManager["StepProgress"]):
         """Move the bar by nodes."""
         self._progress.update(self._task, total=progress.total, completed=progress.done, detail=progress.node[:50])
 
-    def on_training(self, message: str) -> None:
-        """Say what is being learned."""
+    def on_stage(self, message: str) -> None:
+        """Say what the step is at."""
         self._progress.update(self._task, detail=escape(message))
 
     def on_step_done(self, name: str, summary: str, seconds: float) -> None:

@@ -148,9 +148,7 @@ def _run(part: Part, own: Settings, listener: PipelineListener) -> Outcome:
     listener.on_step(part)
     started = time.perf_counter()
     try:
-        measured = measure(
-            CONTENDERS[part], own, lambda step, seconds: listener.on_training(f"{step}: {seconds:.1f} s")
-        )
+        measured = measure(CONTENDERS[part], own, lambda step, seconds: listener.on_stage(f"{step}: {seconds:.1f} s"))
     except RecomartError as error:
         listener.on_step_done(part, f"failed: {error}", time.perf_counter() - started)
         return Outcome(part=part, measured=None, failure=str(error))

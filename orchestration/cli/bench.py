@@ -74,7 +74,7 @@ def serve(
             progress.on_step("making up")
             make_up(settings, MadeUpShop(products=products, customers=products // 10, factors=factors))
         progress.on_step("asking")
-        result = bench_serving(settings, clients, seconds, progress.on_training)
+        result = bench_serving(settings, clients, seconds, progress.on_stage)
     if json_file:
         json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
     factors_from = "random factors" if work is not None else "trained factors"
@@ -111,7 +111,7 @@ def recommend(
     shop = RankedShop(customers=customers, products=products, factors=factors, seen=seen, n=n, seed=seed)
     with console.StepProgress() as progress:
         progress.on_step("ranking")
-        result = bench_recommending(shop, progress.on_training)
+        result = bench_recommending(shop, progress.on_stage)
     if json_file:
         json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
     console.say(f"\n{_facts(result.machine)}")
