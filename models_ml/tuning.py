@@ -22,7 +22,7 @@ from models_ml.selection import Picked, SweepRecord, pick
 class SearchSpace(BaseModel):
     """Where to look; (lowest, highest) each."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     factors: tuple[int, ...] = (32, 64, 128, 256, 512)
     """Lengths of the vectors to try."""
@@ -37,8 +37,10 @@ class SearchSpace(BaseModel):
     """Left as it is where all strengths are equal."""
 
     user_damping: tuple[float, float] = (0.0, 0.7)
+    """At 0 the busiest customers count by all that they did."""
 
     product_damping: tuple[float, float] = (0.0, 0.5)
+    """At 0 bestsellers count by all that was done with them."""
 
     startup_trials: int = Field(default=8, ge=1)
     """Trials at random places before the search goes by what it has seen."""

@@ -118,12 +118,13 @@ DAYS = """
     order by days.delivery_day desc, days.feed
 """
 
-IS_UP_TO_DATE = """
-    select not exists (
-        select feed, path, loaded_at from raw.loaded_files
-        except
-        select feed, path, loaded_at from marts.audit_files
-    ) as is_up_to_date
+OUT_OF_DATE = """
+    select distinct feed
+    from (
+        (select feed, path, loaded_at from raw.loaded_files except select feed, path, loaded_at from marts.audit_files)
+        union all
+        (select feed, path, loaded_at from marts.audit_files except select feed, path, loaded_at from raw.loaded_files)
+    )
 """
 
 QUARANTINED = """
@@ -157,11 +158,11 @@ def audit(settings: Settings, days: int, feed: str | None = None) -> AuditReport
         RecomartError: There is no warehouse yet, dbt has not built, or there is no such feed.
     """
     with _marts(settings) as connection:
-        _check(connection, "feed", feed, "select feed from raw.feeds order by feed")
+        require_feed(connection, feed)
         found = [FeedDay.model_validate(row) for row in _rows(connection, DAYS, {"days": days, "feed": feed})]
-        (current,) = _rows(connection, IS_UP_TO_DATE, {})
+        is_up_to_date = not feeds_out_of_date(connection)
     warnings = [f"{day.feed}, {day.delivery_day:%a %Y-%m-%d}: {day.warning}" for day in found if day.warning]
-    return AuditReport(warnings=warnings, days=found, **current)
+    return AuditReport(is_up_to_date=is_up_to_date, warnings=warnings, days=found)
 
 
 def quarantined(settings: Settings, n: int, feed: str | None = None, reason: str | None = None) -> Quarantine:
@@ -172,7 +173,7 @@ def quarantined(settings: Settings, n: int, feed: str | None = None, reason: str
         RecomartError: There is no warehouse yet, dbt has not built, or there is no such feed or reason.
     """
     with _marts(settings) as connection:
-        _check(connection, "feed", feed, "select feed from raw.feeds order by feed")
+        require_feed(connection, feed)
         _check(connection, "reason", reason, "select reason from seeds.quarantine_reasons order by reason")
         rows = list(_rows(connection, QUARANTINED, {"feed": feed, "reason": reason, "n": n}))
         explained = {row.pop("reason"): Reason(**row) for row in _rows(connection, "from seeds.quarantine_reasons", {})}
@@ -183,6 +184,20 @@ def quarantined(settings: Settings, n: int, feed: str | None = None, reason: str
     ]
     named = {name for row in shown for name in row.reasons}
     return Quarantine(total=total, rows=shown, reasons={name: explained[name] for name in sorted(named)})
+
+
+def require_feed(connection: duckdb.DuckDBPyConnection, feed: str | None) -> None:
+    """Let None, which asks for every feed, and the name of a feed pass.
+
+    Raises:
+        RecomartError: There is no such feed.
+    """
+    _check(connection, "feed", feed, "select feed from raw.feeds order by feed")
+
+
+def feeds_out_of_date(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """The feeds of which files were loaded, or forgotten, since dbt built the audit marts."""
+    return {feed for (feed,) in connection.execute(OUT_OF_DATE).fetchall()}
 
 
 @contextmanager

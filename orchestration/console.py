@@ -215,11 +215,11 @@ def _without_nulls(raw_row: Mapping[str, Any] | None) -> str | None:
     return json.dumps({name: value for name, value in raw_row.items() if value is not None}, ensure_ascii=False)
 
 
-def print_metrics(metrics: pd.DataFrame) -> None:
-    """Print ranking metrics over all known customers, the model beside its baselines."""
+def print_metrics(metrics: pd.DataFrame, why_none: str | None = None) -> None:
+    """Print ranking metrics over all known customers, the model beside its baselines; or why there are none."""
     columns = ["as_of_name", "k", "method", "users", *ACCURACY, *EXPOSURE]
     if metrics.empty:
-        out.print("no ranking metrics: there was nothing to evaluate on\n")
+        say(f"{why_none or 'There was nothing to evaluate on.'}\n")
     else:
         print_table("How well the top K would have met what customers did next", _records(metrics), columns)
 
@@ -379,8 +379,8 @@ class StepProgress(PipelineListener, AbstractContextManager["StepProgress"]):
         """Move the bar by nodes."""
         self._progress.update(self._task, total=progress.total, completed=progress.done, detail=progress.node[:50])
 
-    def on_training(self, message: str) -> None:
-        """Say what is being learned."""
+    def on_stage(self, message: str) -> None:
+        """Say what the step is at."""
         self._progress.update(self._task, detail=escape(message))
 
     def on_step_done(self, name: str, summary: str, seconds: float) -> None:

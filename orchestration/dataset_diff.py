@@ -1,6 +1,7 @@
 """What differs between two versions of the training data."""
 
 from collections.abc import Mapping
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from models_ml.dataset import LAYOUTS
 from models_ml.dataset_store import DatasetManifest, Provenance, read_dataset, read_manifest, table_file
 from orchestration.datasets import find_version
-from warehouse.database import configuration
+from warehouse.database import limits
 from warehouse.settings import Settings
 
 ROWS = " union all ".join(
@@ -122,10 +123,14 @@ def diff_versions(settings: Settings, before: str, after: str) -> DatasetDiff:
         RecomartError: A version is not there, or several begin so.
         ModelError: A file of one is missing or damaged; the message names it.
     """
+    versions = {"before": find_version(settings, before), "after": find_version(settings, after)}
     manifests = {}
-    with duckdb.connect(config=configuration(settings)) as connection:
-        for side, prefix in (("before", before), ("after", after)):
-            dataset_hash = find_version(settings, prefix)
+    with (
+        # DuckDB would spill what memory cannot hold into the folder that the command was given in.
+        TemporaryDirectory(prefix=".diff-", suffix=".writing", dir=settings.warehouse) as spilled,
+        duckdb.connect(config={**limits(settings), "temp_directory": spilled}) as connection,
+    ):
+        for side, dataset_hash in versions.items():
             read_dataset(settings.datasets_dir, dataset_hash)
             manifests[side] = read_manifest(settings.datasets_dir, dataset_hash)
             for table in LAYOUTS:

@@ -36,6 +36,12 @@ its time)."""
 READERS = ("exposure.recomart.streamlit_app", "exposure.recomart.http_service")
 """The exposures that read the published copy."""
 
+WRITTEN_BY_DBT = {"target", "logs", "dbt_packages"}
+"""Folders of the project that dbt writes when it is run by hand."""
+
+PARSED = {".sql", ".yml", ".csv", ".md"}
+"""Endings of the files that dbt parses."""
+
 PARSE_PATIENCE_SECONDS = 120.0
 """How long to wait while another process parses the project."""
 
@@ -218,14 +224,13 @@ def turn_to_build(settings: Settings) -> Iterator[None]:
 
 
 def load_manifest(settings: Settings) -> dict[str, Any]:
-    """dbt's manifest of the project as it is now; parsed anew when a project file is younger.
+    """dbt's manifest of the project as it is now; parsed anew when a project file changed, came or went since.
 
     Raises:
         RecomartError: The project does not parse, or another process does not stop parsing it.
     """
     path = settings.dbt_target_dir / "manifest.json"
-    sources = (file for file in PROJECT_DIR.rglob("*") if file.suffix in (".sql", ".yml", ".csv", ".md"))
-    newest = max(file.stat().st_mtime for file in sources if "target" not in file.parts)
+    newest = _last_change()
     # Dagster's processes all load the definitions when they start, at the same time; dbt writes the file in place.
     with alone(settings.dbt_target_dir / "parsing.lock", "parsing of the dbt project", PARSE_PATIENCE_SECONDS):
         if not path.exists() or path.stat().st_mtime < newest:
@@ -236,6 +241,12 @@ def load_manifest(settings: Settings) -> dict[str, Any]:
             # A dbt that was killed, or whose disk was full, left a piece of it.
             run_dbt(settings, "parse")
             return _read_manifest(path)
+
+
+def _last_change() -> float:
+    """When a file of the project changed last, came or went: of those that went, the time of their folder tells."""
+    paths = (path for path in PROJECT_DIR.rglob("*") if path.relative_to(PROJECT_DIR).parts[0] not in WRITTEN_BY_DBT)
+    return max(path.stat().st_mtime for path in paths if path.suffix in PARSED or path.is_dir())
 
 
 @retry(retry=retry_if_exception_type(ValueError), stop=stop_after_delay(10), wait=wait_fixed(0.2), reraise=True)

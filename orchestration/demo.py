@@ -59,6 +59,9 @@ class DemoOutcome:
 
     status: list[FeedStatus]
     metrics: pd.DataFrame
+    why_no_metrics: str | None
+    """None when there are some."""
+
     customer: str
     """The busiest customer, whose list is shown."""
 
@@ -69,16 +72,24 @@ class DemoOutcome:
 def look_around(settings: Settings, report: PipelineReport) -> DemoOutcome:
     """Gather the row accounting, the metrics beside the baselines, and the busiest customer's top 10."""
     with Storefront(settings) as storefront:
-        metrics = storefront.copy.metrics()
-        customer = str(storefront.copy.customers(limit=1)["user_id"].iloc[0])
-        return DemoOutcome(feed_status(settings), metrics, customer, storefront.for_customer(customer, 10), report)
+        copy = storefront.copy
+        metrics = copy.metrics()
+        customer = str(copy.customers(limit=1)["user_id"].iloc[0])
+        return DemoOutcome(
+            status=feed_status(settings),
+            metrics=metrics,
+            why_no_metrics=copy.why_no_metrics() if metrics.empty else None,
+            customer=customer,
+            recommendations=storefront.for_customer(customer, 10),
+            report=report,
+        )
 
 
 def print_demo(outcome: DemoOutcome) -> None:
     """Print what there is to see, and what to type next."""
     console.say("")
     console.print_status(outcome.status)
-    console.print_metrics(outcome.metrics)
+    console.print_metrics(outcome.metrics, outcome.why_no_metrics)
     console.print_offers(f"Top 10 for customer {outcome.customer}", outcome.recommendations)
     seconds, memory = outcome.report.seconds["all"], outcome.report.peak_memory_mib
     console.say(f"{seconds:.0f} s in all, {memory:,} MiB of memory at the most\n")

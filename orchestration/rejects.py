@@ -4,6 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from orchestration.auditing import require_feed
 from warehouse.database import ledger_reader
 from warehouse.settings import Settings
 
@@ -58,11 +59,12 @@ def rejects(settings: Settings, feed: str | None, file: str | None, most: int) -
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
-        RecomartError: There is no warehouse yet, or nothing was loaded into it.
+        RecomartError: There is no warehouse yet, nothing was loaded into it, or there is no such feed.
     """
     asked = {"feed": feed, "file": file}
     limits = {**asked, "most": most}
     with ledger_reader(settings) as connection:
+        require_feed(connection, feed)
         lines = connection.execute(
             f"""
             select feed, path, line, text, error

@@ -5,12 +5,16 @@ from datetime import datetime
 import duckdb
 from pydantic import BaseModel, ConfigDict
 
+from orchestration.auditing import feeds_out_of_date
 from warehouse.database import ledger_reader
 from warehouse.settings import Settings
 
 
 class FeedStatus(BaseModel):
-    """A feed's row accounting; the last three are None until dbt has built, or when rows were loaded since."""
+    """A feed's row accounting.
+
+    `clean`, `duplicates` and `quarantined` are None until dbt has built, and when files of the feed were loaded since.
+    """
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -48,7 +52,7 @@ LEDGER = """
     order by feeds.feed
 """
 
-AUDIT = "select feed, newest_row_at, loaded, clean, duplicates, quarantined from marts.audit_feeds"
+AUDIT = "select feed, newest_row_at, clean, duplicates, quarantined from marts.audit_feeds"
 
 REASONS = "select feed, reason, rows from marts.audit_quarantine_reasons order by rows desc, reason"
 
@@ -65,12 +69,13 @@ def feed_status(settings: Settings) -> list[FeedStatus]:
         try:
             audit = {feed: rest for feed, *rest in connection.execute(AUDIT).fetchall()}
             reasons = connection.execute(REASONS).fetchall()
+            out_of_date = feeds_out_of_date(connection)
         except duckdb.CatalogException:
-            audit, reasons = {}, []
+            audit, reasons, out_of_date = {}, [], set()
     statuses = []
     for feed, files, lines, loaded, rejected, rejected_files, last_loaded_at in ledger:
-        newest_row_at, audited, *parts = audit.get(feed, [None] * 5)
-        clean, duplicates, quarantined = parts if audited == loaded else (None, None, None)
+        newest_row_at, *parts = audit.get(feed, [None] * 4)
+        clean, duplicates, quarantined = [None] * 3 if feed in out_of_date else parts
         statuses.append(
             FeedStatus(
                 feed=feed,

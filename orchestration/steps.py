@@ -1,4 +1,7 @@
-"""The pipeline's steps over one warehouse; Dagster's assets and the command line both run these, in this order."""
+"""The pipeline's steps over one warehouse, in the order that the command line runs them in.
+
+Dagster's assets run the same, but have dagster-dbt build, which tells of each table and test (assets/transformed.py).
+"""
 
 import time
 from collections.abc import Callable
@@ -50,8 +53,8 @@ class PipelineListener:
     def on_dbt(self, progress: DbtProgress) -> None:
         """dbt finished a model or test."""
 
-    def on_training(self, message: str) -> None:
-        """Training reached a new stage."""
+    def on_stage(self, message: str) -> None:
+        """A step reached a new stage."""
 
     def on_step_done(self, name: str, summary: str, seconds: float) -> None:
         """A step ended."""
@@ -170,11 +173,11 @@ def run_pipeline(
         marts = step("build", lambda: build_marts(settings, listener.on_dbt, dbt), describe_dbt)
     trained = step(
         "train",
-        lambda: learn(settings, config, listener.on_training, is_asked=train_anew),
+        lambda: learn(settings, config, listener.on_stage, is_asked=train_anew),
         lambda summary: describe_training(summary) if train_anew is not False else "none, as asked",
     )
     with dbt_started(settings) as dbt:
-        scored = step("score", lambda: score(settings, listener.on_training), describe_scoring)
+        scored = step("score", lambda: score(settings, listener.on_stage), describe_scoring)
         recommended = step("recommend", lambda: build_recommendations(settings, listener.on_dbt, dbt), describe_dbt)
     report = PipelineReport(
         fetch=fetched,

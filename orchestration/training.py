@@ -1,6 +1,7 @@
 """Train on the marts of a warehouse, judge what came of it, and write everything back; scoring lets it serve."""
 
 import json
+import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -44,11 +45,10 @@ LISTS = ("evaluation_pairs", "evaluation_products", "evaluation_candidates")
 
 DATASETS_LOCK = "writing.lock"
 
-PATIENCE_SECONDS = 60.0
-"""How long to wait while another process writes a dataset version."""
-
 UNREGISTERED = ".unregistered"
 """Ending of the file that marks an artifact until its row is in ml.model_runs."""
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,9 @@ def train(
 ) -> TrainingSummary:
     """Train, evaluate and judge; a model that passes the gates serves from the next scoring on.
 
-    `dataset` is the beginning of a dataset version's hash: everything is then learned, measured and written as it was
-    from the marts of that time, and the marts of today are not read. Without it a version is made of the marts as they
-    are. Either way the run's tables in schema ml all come from the one version that ml.model_runs names.
+    `dataset` is the beginning of a dataset version's hash: everything is then learned and measured as it was from the
+    marts of that time, and the marts of today are not read. Without it a version is made of the marts as they are. All
+    that is written here comes from the one version that ml.model_runs names; scoring goes by today's histories.
 
     A `warm` training goes on from the serving model: its product factors, and what it picked on its validation window.
     A model that fails a gate stays in the register with the reasons, and the one before it goes on serving.
@@ -230,7 +230,8 @@ def _current(settings: Settings, on_stage: Callable[[str], None]) -> tuple[Datas
     rows, provenance = read_marts(settings)
     on_stage("writing the dataset")
     # Each takes unfinished versions for those of one that was killed.
-    with alone(settings.datasets_dir / DATASETS_LOCK, "writing of a dataset", PATIENCE_SECONDS):
+    lock = settings.datasets_dir / DATASETS_LOCK
+    with alone(lock, "writing of a dataset", settings.wait_seconds, LOG.warning):
         drop_unfinished(settings.datasets_dir)
         return rows, write_dataset(rows, provenance, settings.datasets_dir)
 

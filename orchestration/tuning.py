@@ -11,6 +11,7 @@ from models_ml.config import TrainConfig
 from orchestration.train_config import write_train_config
 from orchestration.training import dataset_to_train_on
 from warehouse.errors import RecomartError
+from warehouse.full_disk import tell_full_disk
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class TuningSummary:
     is_adopted: bool
 
 
+@tell_full_disk
 def tune_settings(
     settings: Settings,
     config: TrainConfig,
@@ -57,6 +59,7 @@ def tune_settings(
     Raises:
         RecomartError: The marts are not built, there is no such version, or nobody is in the validation window.
         ModelError: Every trial failed.
+        DiskFullError: No more can be written.
     """
     # torch takes a second to import, and every command imports this module.
     from models_ml.evaluation import EvaluationWindow

@@ -27,7 +27,7 @@ def alone(lock: Path, what: str, patience: float, on_wait: Callable[[str], None]
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("a+") as file:
         waits = False
-        while not _is_taken(file):
+        while not _take(file):
             is_over = time.monotonic() > end
             if is_over or not waits:
                 busy = f"{lock.parent}: {_holder(file)} is at another {what}"
@@ -44,8 +44,8 @@ def alone(lock: Path, what: str, patience: float, on_wait: Callable[[str], None]
         yield
 
 
-def _is_taken(file: TextIO) -> bool:
-    """Whether the lock is ours now."""
+def _take(file: TextIO) -> bool:
+    """Lock the file, unless somebody else has; whether it is ours now."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

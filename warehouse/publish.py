@@ -1,6 +1,7 @@
 """The door out: versioned read-only copies of what people look at, and the pointer to the newest."""
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -21,13 +22,10 @@ from warehouse.settings import Settings
 POINTER = "current.json"
 LOCK = "publishing.lock"
 
-PATIENCE_SECONDS = 60.0
-"""How long a publishing waits for another one to end."""
-
-
 WAREHOUSE = "recomart"
 """Catalog that the warehouse is attached as: the name it has when dbt opens it, by which its views refer to tables."""
 
+LOG = logging.getLogger(__name__)
 
 Opened = TypeVar("Opened")
 
@@ -79,15 +77,14 @@ class Published(BaseModel):
 
 
 @tell_full_disk
-def publish(settings: Settings, tables: Sequence[str], patience: float = PATIENCE_SECONDS) -> Published:
+def publish(settings: Settings, tables: Sequence[str]) -> Published:
     """Copy marts into a new serving copy, verify it, and move the pointer to it.
 
     Readers of the copy before are not disturbed: its file stays until newer ones have pushed it out.
 
     Args:
-        settings: Where the warehouse is, and how many copies to keep.
+        settings: Where the warehouse is, how many copies to keep, and how long to wait for another publishing to end.
         tables: Names of the tables of schema `marts` to publish.
-        patience: Seconds to wait for another publishing of this warehouse to end.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
@@ -98,14 +95,13 @@ def publish(settings: Settings, tables: Sequence[str], patience: float = PATIENC
         raise RecomartError(f"{settings.database}: there is no warehouse yet; make one with `recomart run`")
     settings.serving_dir.mkdir(parents=True, exist_ok=True)
     # Each takes unfinished copies for those of one that was killed.
-    with alone(settings.serving_dir / LOCK, "publishing", patience):
+    with alone(settings.serving_dir / LOCK, "publishing", settings.wait_seconds, LOG.warning):
         return _publish(settings, tables)
 
 
 def _publish(settings: Settings, tables: Sequence[str]) -> Published:
-    now = datetime.now(UTC)
     _drop_unfinished(settings.serving_dir)
-    copy = settings.serving_dir / f"recomart-{now:%Y%m%dT%H%M%S%fZ}.duckdb"
+    copy = settings.serving_dir / f"recomart-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.duckdb"
     unfinished = copy.with_suffix(".duckdb.tmp")
     try:
         rows, provenance = _write_copy(settings, tables, unfinished)
@@ -114,7 +110,7 @@ def _publish(settings: Settings, tables: Sequence[str]) -> Published:
     except BaseException:
         _drop_unfinished(settings.serving_dir)
         raise
-    published = Published(file=copy.name, published_at=now, rows=rows, **provenance)
+    published = Published(file=copy.name, published_at=datetime.now(UTC), rows=rows, **provenance)
     _move_pointer(settings, published)
     _drop_old_copies(settings, keep=copy)
     return published

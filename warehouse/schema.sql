@@ -27,7 +27,7 @@ create table if not exists raw.feeds (
     feed varchar primary key, kind varchar not null, time_zone varchar not null, timestamp_formats varchar[] not null,
     carries_purchases boolean not null, carries_products boolean not null, cancelled_transaction_prefix varchar,
     decimal_mark varchar not null,
-    declaration bigint not null -- fingerprint of all that is declared
+    declaration bigint not null -- fingerprint of these columns and of the feed's aliases
 );
 
 create table if not exists raw.event_aliases (

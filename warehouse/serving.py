@@ -194,6 +194,23 @@ class ServingCopy:
         """How much better that model is than its baselines; columns of `eval_metric_differences`."""
         return self._of_its_run("eval_metric_differences", segment)
 
+    def why_no_metrics(self) -> str:
+        """Why there are no ranking metrics of the model that made the lists, where there are none."""
+        runs, live_run = self.model_runs(), self.published.run_id
+        if live_run is None and runs.empty:
+            return (
+                "No model serves yet, everybody is offered what is popular; `recomart run` trains one and evaluates it."
+            )
+        if live_run is None:
+            return "No model serves, everybody is offered what is popular; `recomart models` shows why."
+        # Trainings drop the lists of runs that do not serve; one of those may have been promoted since.
+        if runs.loc[runs["run_id"] == live_run, "ndcg_at_10"].notna().any():
+            return (
+                "The lists that the live model was evaluated by are no longer kept; its figures of then stand with its "
+                "run (`recomart models`)."
+            )
+        return "There was nothing to evaluate the live model on: in its test window no customer newly took anything."
+
     def _of_its_run(self, table: str, segment: str) -> pd.DataFrame:
         # Lists that no model made have no run: nothing equals null, and there is nothing to say of how good they are.
         return self._frame(

@@ -247,9 +247,20 @@ class Sources(BaseModel):
         has_purchases = any(other.kind == "purchases" for other in self.feeds.values())
         return feed.kind == "events" and ("purchases" in feed.carries or not has_purchases)
 
+    def meaning(self, feed: Feed) -> tuple[object, ...]:
+        """What the SQL goes by to type the feed's rows: the columns of raw.feeds in order, but for the fingerprint."""
+        return (
+            *(feed.name, feed.kind, feed.time_zone, list(feed.timestamp_formats)),
+            *(self.carries_purchases(feed), "products" in feed.carries, feed.cancelled_transaction_prefix),
+            feed.decimal,
+        )
+
     def declaration(self, feed: Feed) -> int:
-        """Fingerprint of all that decides what the feed's rows mean; when it changes, they are classified again."""
-        said = f"{feed.model_dump_json()} {self.carries_purchases(feed)}"
+        """Fingerprint of all that decides what the feed's rows mean once they are read.
+
+        When it changes, they are classified again.
+        """
+        said = repr((self.meaning(feed), sorted(feed.aliases)))
         return int.from_bytes(hashlib.sha256(said.encode()).digest()[:7], "big")
 
 

@@ -42,11 +42,11 @@ def show_live(copy: ServingCopy, compared: pd.DataFrame) -> None:
                 )
 
 
-def show_ranking(compared: pd.DataFrame, quality: pd.DataFrame, live_run: str | None) -> None:
+def show_ranking(copy: ServingCopy, compared: pd.DataFrame) -> None:
     """Show the live model beside its baselines, as charts and as a table."""
     st.subheader("How well it ranks", anchor=False)
     if compared.empty:
-        st.info(_why_nothing_is_compared(quality, live_run), icon=":material/hourglass_empty:")
+        st.info(copy.why_no_metrics(), icon=":material/hourglass_empty:")
         return
     st.caption(
         f"Every method ranked the products as of an earlier day; what {compared['users'].max():,} customers newly took "
@@ -61,15 +61,6 @@ def show_ranking(compared: pd.DataFrame, quality: pd.DataFrame, live_run: str | 
         alt="Ranking metrics of each method",
         column_config={name: metric_column(name) for name in table.columns if name != "method"} | {"method": "Method"},
     )
-
-
-def _why_nothing_is_compared(quality: pd.DataFrame, live_run: str | None) -> str:
-    if live_run is None:
-        return "No model serves yet, everybody is offered what is popular; `recomart run` trains one and evaluates it."
-    # Trainings drop the lists of runs that do not serve; one of those may have been promoted since.
-    if quality.loc[quality["run_id"] == live_run, "ndcg_at_10"].notna().any():
-        return "The lists that the live model was evaluated by are no longer kept; its figures stand below."
-    return "There was nothing to evaluate the live model on: in its test window no customer newly took anything."
 
 
 def show_certainty(differences: pd.DataFrame) -> None:
@@ -163,11 +154,10 @@ def show_accounting(feeds: pd.DataFrame) -> None:
 
 live = live_copy()
 ranking = compare(live.metrics())
-quality_by_day = live.quality_by_day()
 show_live(live, ranking)
-show_ranking(ranking, quality_by_day, live.published.run_id)
+show_ranking(live, ranking)
 show_certainty(live.metric_differences())
-show_quality(quality_by_day)
+show_quality(live.quality_by_day())
 show_runs(live.model_runs(), live.published.run_id)
 show_coverage(live.coverage())
 show_drift(live.drift())

@@ -53,13 +53,13 @@ def raw_tables(
     for path in report.waiting_files:
         context.log.info(f"still being written, left for the next load: {path}")
     facts = table_facts(context, warehouse.settings, {spec.key for spec in SPECS})
-    by_kind = {name: vars(feed) for name, feed in report.feeds.items()}
+    by_feed = {name: vars(feed) for name, feed in report.feeds.items()}
     for spec in SPECS:
         yield dg.MaterializeResult(
             asset_key=spec.key,
             metadata={
                 **table_metadata(facts.get(spec.key), spec.metadata),
                 "seconds": report.seconds,
-                "loaded_now": dg.MetadataValue.json(by_kind),
+                "loaded_now": dg.MetadataValue.json(by_feed),
             },
         )

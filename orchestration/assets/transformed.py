@@ -21,8 +21,8 @@ def _build(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: Wa
     What was built before a failure is reported all the same.
     """
     settings = warehouse.settings
-    # dbt is handed this environment and runs in another folder, where a relative path would mean another place.
-    os.environ["RECOMART_WAREHOUSE"] = str(settings.warehouse)
+    # dbt is handed this environment, and runs in another folder, where a relative path would mean another place.
+    os.environ.update(settings.environment())
     built: dict[dg.AssetKey, dg.Output[Any]] = {}
     failure: Exception | None = None
     try:

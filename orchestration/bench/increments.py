@@ -64,7 +64,7 @@ def measure_increments(settings: Settings, shop: DemoConfig, listener: PipelineL
         time.sleep(own.settle_seconds)
         name = f"day {until}" if len(days) == 1 else f"to day {until}"
         listener.on_step(name)
-        measured = measure("ours", own, lambda step, seconds: listener.on_training(f"{step}: {seconds:.1f} s"))
+        measured = measure("ours", own, lambda step, seconds: listener.on_stage(f"{step}: {seconds:.1f} s"))
         listener.on_step_done(name, f"{before} days were there", measured.seconds)
         delivered = until
         return OneMoreDay(days_before=before, lines=sum(map(_lines, files)), measured=measured)

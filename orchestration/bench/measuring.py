@@ -78,25 +78,30 @@ def measure(contender: str, settings: Settings, on_step: Callable[[str, float], 
     log = settings.warehouse / "contender.log"
     steps: dict[str, float] = {}
     started = time.perf_counter()
-    with log.open("wb") as errors:
-        process = subprocess.Popen(
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(
             [sys.executable, "-m", "orchestration.bench.contender", contender],
             cwd=PROJECT_ROOT,
             env=settings.environment() | {"POLARS_MAX_THREADS": str(settings.threads)},
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-        )
+        ) as process,
+    ):
         watch = _MemoryWatch(process.pid)
         watch.start()
         assert process.stdout is not None
-        for line in process.stdout:
-            step, seconds = json.loads(line)
-            steps[step] = seconds
-            on_step(step, seconds)
-        _, status, usage = os.wait4(process.pid, 0)
-        watch.stop()
-    process.returncode = os.waitstatus_to_exitcode(status)
+        try:
+            for line in process.stdout:
+                step, seconds = json.loads(line)
+                steps[step] = seconds
+                on_step(step, seconds)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        finally:
+            watch.stop()
+            process.kill()
     if process.returncode:
         raise RecomartError(f"{contender}: {_reason(process.returncode, log)}")
     return Measured(

@@ -1,6 +1,5 @@
 """The benchmark of loading and building: contenders side by side, ours in little memory, and one more day."""
 
-import importlib.util
 import os
 import shutil
 import time
@@ -14,6 +13,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict
 
 from orchestration.bench.checks import Difference, Figures, differences, figures_of, open_tables
+from orchestration.bench.extra import require
 from orchestration.bench.increments import Increments, measure_increments
 from orchestration.bench.measuring import Measured, measure
 from orchestration.bench.targets import Target
@@ -103,10 +103,8 @@ def bench_pipeline(
     Raises:
         RecomartError: Polars was asked for and is not installed, or the folder holds something else.
     """
-    if Part.POLARS in parts and importlib.util.find_spec("polars") is None:
-        raise RecomartError(
-            "polars is not installed; `pip install -c constraints.txt -e '.[bench]'` brings it, --only leaves it out"
-        )
+    if Part.POLARS in parts:
+        require("polars", ", --only leaves it out")
     machine = machine_facts()
     settings = settings.model_copy(update={"landing": settings.warehouse / "landing"})
     summary = generate_demo_shop(settings, shop, listener, overwrite=True)
@@ -150,9 +148,7 @@ def _run(part: Part, own: Settings, listener: PipelineListener) -> Outcome:
     listener.on_step(part)
     started = time.perf_counter()
     try:
-        measured = measure(
-            CONTENDERS[part], own, lambda step, seconds: listener.on_training(f"{step}: {seconds:.1f} s")
-        )
+        measured = measure(CONTENDERS[part], own, lambda step, seconds: listener.on_stage(f"{step}: {seconds:.1f} s"))
     except RecomartError as error:
         listener.on_step_done(part, f"failed: {error}", time.perf_counter() - started)
         return Outcome(part=part, measured=None, failure=str(error))

@@ -1,12 +1,12 @@
 """The benchmark of rankings: our model and others on one split, each in a process of its own."""
 
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 
 from pydantic import BaseModel, ConfigDict
 
 from models_ml.config import TrainConfig
 from orchestration.bench.contenders import our_als
+from orchestration.bench.extra import require
 from orchestration.bench.fresh_process import in_fresh_process
 from orchestration.bench.ranking_figures import CurvePoint, RankingFigures, SplitFiles
 from warehouse.errors import RecomartError
@@ -52,7 +52,7 @@ def bench_ranking(
     With `ablate`, our model without content, without trends and without both stands in the table as well.
 
     Raises:
-        RecomartError: A process was killed, or there is no such library.
+        RecomartError: A process was killed, or there is no such library, or it is not installed.
         ModelError: The split cannot be used.
     """
     libraries = {library: _library(library) for library in against}
@@ -69,8 +69,7 @@ def bench_ranking(
 def _library(name: str) -> Callable[[SplitFiles, TrainConfig], RankingFigures]:
     if name not in LIBRARIES:
         raise RecomartError(f"--against {name}: there is no such library; choose {', '.join(LIBRARIES)}")
-    if find_spec(name) is None:
-        raise RecomartError(f"--against {name}: it is not installed; pip install -c constraints.txt -e '.[bench]'")
+    require(name)
     from orchestration.bench.contenders import implicit_als
 
     return implicit_als.figures

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from orchestration import console
+from orchestration.bench.extra import require
 from orchestration.bench.pipeline import Outcome, Part, PipelineBench, bench_pipeline, shop_of
 from orchestration.bench.targets import Target
 from orchestration.cli.options import app
@@ -73,7 +74,7 @@ def serve(
             progress.on_step("making up")
             make_up(settings, MadeUpShop(products=products, customers=products // 10, factors=factors))
         progress.on_step("asking")
-        result = bench_serving(settings, clients, seconds, progress.on_training)
+        result = bench_serving(settings, clients, seconds, progress.on_stage)
     if json_file:
         json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
     factors_from = "random factors" if work is not None else "trained factors"
@@ -101,6 +102,7 @@ def recommend(
     json_file: Annotated[Path | None, typer.Option("--json", help="File to write all figures to.")] = None,
 ) -> None:
     """Rank the catalog for all customers beside the bare matrix product and the implicit library's batch."""
+    require("implicit")
     # torch takes a second to import.
     from orchestration.bench.recommending import RankedShop, bench_recommending
 
@@ -109,7 +111,7 @@ def recommend(
     shop = RankedShop(customers=customers, products=products, factors=factors, seen=seen, n=n, seed=seed)
     with console.StepProgress() as progress:
         progress.on_step("ranking")
-        result = bench_recommending(shop, progress.on_training)
+        result = bench_recommending(shop, progress.on_stage)
     if json_file:
         json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
     console.say(f"\n{_facts(result.machine)}")

@@ -40,10 +40,10 @@ def train(
     by = train_config(settings, config)
     with console.StepProgress() as progress:
         progress.on_step("train")
-        summary = train_model(settings, by, progress.on_training, dataset=dataset, warm=warm)
+        summary = train_model(settings, by, progress.on_stage, dataset=dataset, warm=warm)
         progress.on_step_done("train", steps.describe_training(summary), summary.seconds)
         progress.on_step("score")
-        scoring = score(settings, progress.on_training)
+        scoring = score(settings, progress.on_stage)
         progress.on_step_done("score", steps.describe_scoring(scoring), scoring.seconds if scoring else 0.0)
         progress.on_step("recommend")
         built = steps.build_recommendations(settings, progress.on_dbt)
@@ -82,7 +82,7 @@ def promote(
     settings = settings_from(warehouse=warehouse)
     with console.StepProgress() as progress:
         progress.on_step("score")
-        scoring = score(settings, progress.on_training, run=run_id)
+        scoring = score(settings, progress.on_stage, run=run_id)
         assert scoring is not None
         progress.on_step_done("score", steps.describe_scoring(scoring), scoring.seconds)
         progress.on_step("recommend")
@@ -130,7 +130,7 @@ def tune(
         progress.on_step("tune")
         started = time.perf_counter()
         summary = tune_settings(
-            settings, by, progress.on_training, seconds=seconds, most_trials=trials, dataset=dataset, adopt=adopt
+            settings, by, progress.on_stage, seconds=seconds, most_trials=trials, dataset=dataset, adopt=adopt
         )
         progress.on_step_done("tune", f"{len(summary.trials)} trials", time.perf_counter() - started)
     if as_json:
@@ -170,8 +170,9 @@ def evaluate(
             return
         segment = "all" if by is None else by.value
         metrics, differences = copy.metrics(segment), copy.metric_differences(segment)
+        why_none = copy.why_no_metrics()
     if metrics.empty:
-        console.print_metrics(metrics)
+        console.say(why_none)
         return
     if k not in set(metrics["k"]):
         lengths = ", ".join(str(length) for length in sorted(set(metrics["k"])))

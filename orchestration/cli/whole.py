@@ -65,7 +65,7 @@ def run(
         report = steps.run_pipeline(settings, train_config(settings), progress, train_anew=train)
     status_rows = feed_status(settings)
     with ServingCopy(settings) as copy:
-        metrics = copy.metrics()
+        metrics, why_none = copy.metrics(), copy.why_no_metrics()
     if as_json:
         console.print_json({"status": status_rows, "metrics": metrics, **vars(report)})
         return
@@ -73,5 +73,5 @@ def run(
     for warning in report.marts.warnings + report.recommendations.warnings:
         console.say(f"dbt test warned: {warning}")
     console.print_status(status_rows)
-    console.print_metrics(metrics)
+    console.print_metrics(metrics, why_none)
     console.say(f"{report.seconds['all']:.0f} s in all, {report.peak_memory_mib:,} MiB of memory at the most")

@@ -34,8 +34,9 @@ def models(parsed: Settings) -> list[dict[str, Any]]:
     return [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
 
 
-def test_every_model_says_what_it_is_and_what_one_row_is(models: list[dict[str, Any]]) -> None:
-    silent = [model["name"] for model in models if ". One row per " not in model["description"]]
+def test_every_model_says_what_it_is_and_last_what_one_row_is(models: list[dict[str, Any]]) -> None:
+    last_sentence = re.compile(r"\. One row per ((?!\. ).)*\.$", re.DOTALL)
+    silent = [model["name"] for model in models if not last_sentence.search(model["description"].strip())]
 
     assert models
     assert silent == []
@@ -120,6 +121,35 @@ def test_half_a_manifest_is_made_anew(parsed: Settings, monkeypatch: pytest.Monk
         file = parsed.dbt_target_dir / name
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     assert load_manifest(parsed)["nodes"].keys() == whole["nodes"].keys()
+
+
+def test_a_dbt_by_hand_goes_by_the_defaults_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT_DIR)
+    profile = Path("profiles.yml").read_text(encoding="utf-8")
+    written = {name.lower(): value for name, value in re.findall(r"env_var\('RECOMART_(\w+)', '(.*?)'\)", profile)}
+
+    assert {"warehouse", "threads", "memory_limit", "wait_seconds"} == written.keys()
+    assert Settings(**written).model_dump(include=set(written)) == {
+        name: Settings.model_fields[name].default for name in written
+    }
+
+
+def test_a_model_that_is_gone_leaves_the_manifest_wherever_the_checkout_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "target" / "dbt_project"
+    (project / "models").mkdir(parents=True)
+    (project / "dbt_project.yml").write_text("{name: small, profile: small}", encoding="utf-8")
+    (project / "profiles.yml").write_text(
+        "small: {target: t, outputs: {t: {type: duckdb, path: none.duckdb}}}", encoding="utf-8"
+    )
+    for name in ("kept", "gone"):
+        (project / "models" / f"{name}.sql").write_text("select 1 as one", encoding="utf-8")
+    monkeypatch.setattr(dbt, "PROJECT_DIR", project)
+    settings = Settings(warehouse=tmp_path / "warehouse")
+    assert load_manifest(settings)["nodes"].keys() == {"model.small.kept", "model.small.gone"}
+    (project / "models" / "gone.sql").unlink()
+    assert load_manifest(settings)["nodes"].keys() == {"model.small.kept"}
 
 
 def test_sql_and_reload_find_the_same_date_in_a_path(parsed: Settings) -> None:

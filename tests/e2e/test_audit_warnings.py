@@ -5,7 +5,9 @@ from pathlib import Path
 
 import duckdb
 
+from orchestration.auditing import audit
 from orchestration.dbt import run_dbt
+from orchestration.status import feed_status
 from tests.e2e.conftest import Recomart
 from warehouse.settings import Settings
 
@@ -43,3 +45,28 @@ def test_an_audit_that_files_were_loaded_after_says_so(
         )
     assert recomart.json("audit", "--warehouse", tmp_path)["is_up_to_date"] is False
     assert "files were loaded since dbt built last" in recomart("audit", "--warehouse", tmp_path).stdout
+
+
+def test_status_counts_nothing_of_a_feed_whose_files_were_replaced_by_as_many_rows(
+    demo_warehouse: Settings, tmp_path: Path
+) -> None:
+    copy = Settings(warehouse=tmp_path)
+    shutil.copyfile(demo_warehouse.database, copy.database)
+    assert all(feed.clean is not None for feed in feed_status(copy))
+    with duckdb.connect(str(copy.database)) as connection:
+        connection.execute(
+            "update raw.loaded_files set loaded_at = loaded_at + interval 1 hour where feed = 'products'"
+        )
+    feeds = {feed.feed: feed for feed in feed_status(copy)}
+    assert (feeds["products"].clean, feeds["products"].duplicates, feeds["products"].quarantined) == (None, None, None)
+    assert feeds["products"].reasons == {}
+    assert feeds["events"].clean
+
+
+def test_what_the_ledger_forgot_since_dbt_built_is_out_of_date_too(demo_warehouse: Settings, tmp_path: Path) -> None:
+    copy = Settings(warehouse=tmp_path)
+    shutil.copyfile(demo_warehouse.database, copy.database)
+    with duckdb.connect(str(copy.database)) as connection:
+        connection.execute("delete from raw.loaded_files where feed = 'purchases' and path ilike '%1%'")
+    assert {feed.feed for feed in feed_status(copy) if feed.clean is None} == {"purchases"}
+    assert not audit(copy, days=7).is_up_to_date

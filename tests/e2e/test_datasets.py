@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from models_ml.artifact import TENSORS
@@ -138,6 +139,23 @@ def figures(connection: Any, run_id: str) -> list[tuple[Any, ...]]:
     found: list[tuple[Any, ...]] = connection.execute(query, [run_id]).fetchall()
     assert found
     return found
+
+
+def test_a_diff_spills_into_the_warehouse_folder_and_leaves_nothing_there(
+    settings: Settings, versions: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = set(settings.warehouse.iterdir())
+    connect, spilled = duckdb.connect, []
+
+    def watched(**options: Any) -> duckdb.DuckDBPyConnection:
+        connection = connect(**options)
+        spilled.extend(connection.execute("select current_setting('temp_directory')").fetchone() or ())
+        return connection
+
+    monkeypatch.setattr(duckdb, "connect", watched)
+    diff_versions(settings, versions[1]["dataset_hash"], versions[0]["dataset_hash"])
+    assert [Path(folder).parent for folder in spilled] == [settings.warehouse]
+    assert set(settings.warehouse.iterdir()) == before
 
 
 def test_versions_that_cannot_be_used_are_said_clearly(

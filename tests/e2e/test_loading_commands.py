@@ -56,6 +56,12 @@ def test_rejected_lists_lines_and_files_with_their_reasons(recomart: Recomart, s
     assert "the file is empty" in table
 
 
+def test_rejected_refuses_a_feed_that_nobody_declared(recomart: Recomart, shop: tuple[str | Path, ...]) -> None:
+    expect_one_line(
+        recomart("rejected", "--feed", "evnts", *shop[-2:]), "there is no feed 'evnts'; there are purchases"
+    )
+
+
 def test_rejected_begins_with_what_came_last(recomart: Recomart, tmp_path: Path) -> None:
     (tmp_path / "sources.yml").write_text(SOURCES, encoding="utf-8")
     (tmp_path / "landing").mkdir()

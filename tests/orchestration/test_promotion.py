@@ -16,8 +16,9 @@ from orchestration.retraining import training_due
 from orchestration.scoring import score
 from orchestration.steps import PipelineListener, build_marts, run_pipeline
 from orchestration.training import DATASETS_LOCK, train
+from warehouse.alone import alone
 from warehouse.database import reader, writer
-from warehouse.errors import RecomartError
+from warehouse.errors import RecomartError, WarehouseBusyError
 from warehouse.loading.loader import load
 from warehouse.publish import current
 from warehouse.settings import Settings
@@ -278,6 +279,17 @@ def test_a_policy_that_cannot_be_judged_by_stops_a_run_before_it_begins_though_i
     with pytest.raises(RecomartError, match=r"policy.json: gates.cutoff: "):
         run_pipeline(shop, TrainConfig(), PipelineListener())
     assert shop.database.stat().st_mtime_ns == loaded
+
+
+def test_a_training_says_for_whom_it_waits_and_no_longer_than_the_settings_allow(
+    shop: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        alone(shop.datasets_dir / DATASETS_LOCK, "writing of a dataset", patience=0),
+        pytest.raises(WarehouseBusyError, match="is at another writing of a dataset; wait until"),
+    ):
+        train(shop.model_copy(update={"wait_seconds": 0.2}), POOR)
+    assert "(waiting up to 0.2 s for it)" in caplog.text
 
 
 def test_what_a_killed_training_left_goes_with_the_next_and_what_is_no_training_s_stays(shop: Settings) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +16,10 @@ from tests.holding import held
 from tests.warehouse.conftest import EVENTS_JSONL, PURCHASES_CSV, Shop
 from warehouse.database import connect
 from warehouse.errors import RecomartError, WarehouseBusyError
-from warehouse.loading.files import LandingFile, Reading
+from warehouse.loading.files import LandingFile, Reading, find_files
 from warehouse.loading.loader import load
 from warehouse.loading.records import Records, read_records
+from warehouse.sources import read_sources
 
 
 def events(count: int, user: str = "u") -> str:
@@ -190,6 +192,27 @@ def test_hidden_and_unfinished_files_are_left_for_the_next_load(shop: Shop) -> N
     shop.put("events/.b.jsonl", events(1))
     shop.put("events/c.jsonl.part", events(1))
     assert load(shop.settings).feeds["events"].files_loaded == 1
+
+
+def test_a_file_that_goes_while_the_folder_is_listed_stops_no_other(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.put("events/a.jsonl", events(1))
+    going = shop.put("events/b.jsonl", events(1))
+    (shop.landing / "events" / "folder").mkdir()
+    look = Path.stat
+
+    def look_too_late(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        found = look(path, follow_symlinks=follow_symlinks)
+        if path == going:
+            going.unlink()
+        return found
+
+    monkeypatch.setattr(Path, "stat", look_too_late)
+    listed = find_files(read_sources(shop.settings.sources).feeds["events"], shop.landing)
+    assert not going.exists()
+    assert "events/a.jsonl" in {file.path for file in listed}
+    assert load(shop.settings).rows_loaded == 1
 
 
 def test_many_small_files_load_in_few_transactions(shop: Shop) -> None:

@@ -89,7 +89,9 @@ def test_publishings_at_once_wait_for_each_other(settings: Settings) -> None:
     assert sorted(path.name for path in settings.serving_dir.glob("*.duckdb")) == files[-settings.serving_copies :]
 
 
-def test_a_publishing_does_not_wait_forever_for_another_process(settings: Settings) -> None:
+def test_a_publishing_says_for_whom_it_waits_and_no_longer_than_the_settings_allow(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     before = publish(settings, TABLES)
     hold = (
         "import sys, pathlib; from warehouse.alone import alone\n"
@@ -101,10 +103,17 @@ def test_a_publishing_does_not_wait_forever_for_another_process(settings: Settin
         holder.stdout.readline()
         match = f"process {holder.pid} \\(.*, running since .* UTC\\) is at another publishing; wait until"
         with pytest.raises(WarehouseBusyError, match=match):
-            publish(settings, TABLES, patience=0.2)
+            publish(settings.model_copy(update={"wait_seconds": 0.2}), TABLES)
+        assert "is at another publishing (waiting up to 0.2 s for it)" in caplog.text
         assert current(settings) == before
         holder.communicate(b"\n")
     assert publish(settings, TABLES) == current(settings)
+
+
+def test_a_copy_is_published_when_the_pointer_moves_not_when_its_writing_began(settings: Settings) -> None:
+    published = publish(settings, TABLES)
+    written_at = (settings.serving_dir / published.file).stat().st_mtime
+    assert published.published_at.timestamp() >= written_at
 
 
 def test_what_a_killed_publishing_left_goes_and_where_readers_spill_stays(settings: Settings) -> None:

@@ -29,3 +29,31 @@ def test_the_figures_are_those_of_the_model_that_made_the_lists(tmp_path: Path, 
     with ServingCopy(settings) as copy:
         for figures in (copy.metrics(), copy.metric_differences()):
             assert list(figures["run_id"]) == ([made_by] if made_by else [])
+
+
+@pytest.mark.parametrize(
+    ("made_by", "runs", "why"),
+    [
+        (None, [], "No model serves yet, everybody is offered what is popular; `recomart run` trains one"),
+        (None, [("held back", 0.1)], "No model serves, everybody is offered what is popular; `recomart models` shows"),
+        ("old", [("old", 0.1), ("new", 0.2)], "The lists that the live model was evaluated by are no longer kept;"),
+        ("old", [("old", None), ("new", 0.2)], "There was nothing to evaluate the live model on:"),
+    ],
+    ids=["never trained", "held back", "an older run that was promoted", "nobody to be measured on"],
+)
+def test_why_the_lists_have_no_figures_is_told_apart(
+    tmp_path: Path, made_by: str | None, runs: list[tuple[str, float | None]], why: str
+) -> None:
+    settings = Settings(warehouse=tmp_path)
+    with writer(settings) as connection:
+        connection.execute("create schema marts")
+        connection.execute("create table marts.rec_top_n as select ?::text as run_id, 'u' as user_id", [made_by])
+        connection.execute(
+            "create table marts.eval_model_runs "
+            "(run_id text, trained_at timestamp, dataset_hash text, ndcg_at_10 double)"
+        )
+        for run in runs:
+            connection.execute("insert into marts.eval_model_runs (run_id, ndcg_at_10) values (?, ?)", run)
+    publish(settings, ["rec_top_n", "eval_model_runs"])
+    with ServingCopy(settings) as copy:
+        assert copy.why_no_metrics().startswith(why)

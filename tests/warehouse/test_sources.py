@@ -74,6 +74,42 @@ def test_purchase_events_are_transactions_where_there_is_no_other_feed_of_them(t
     assert not beside.carries_purchases(beside.feeds["events"])
 
 
+def declaration(tmp_path: Path, text: str) -> int:
+    sources = read_sources(written(tmp_path, text))
+    (feed,) = sources.feeds.values()
+    return sources.declaration(feed)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"*.csv"', '["*.csv", "new/*.csv"]'),
+        ("format: csv", "format: csv\n    delimiter: ';'"),
+        ("{user_id: u, product_id: p", "{product_id: p, user_id: u"),
+        ("[Cart, ' basket ']", "[basket, cart]"),
+    ],
+)
+def test_rows_mean_the_same_wherever_their_files_lie_and_in_whatever_order_things_are_declared(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    assert declaration(tmp_path, GOOD.replace(old, new)) == declaration(tmp_path, GOOD)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("add_to_cart: [", "view: ["),
+        ("format: csv", "format: csv\n    time_zone: Asia/Tokyo"),
+        ("format: csv", "format: csv\n    timestamp_formats: [iso, epoch_s]"),
+        ("format: csv", "format: csv\n    decimal: ','"),
+        ("format: csv", "format: csv\n    carries: [products]"),
+        ("format: csv", "format: csv\n    cancelled_transaction_prefix: C"),
+    ],
+)
+def test_what_changes_the_meaning_of_rows_changes_the_declaration(tmp_path: Path, old: str, new: str) -> None:
+    assert declaration(tmp_path, GOOD.replace(old, new)) != declaration(tmp_path, GOOD)
+
+
 def test_a_missing_sources_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecomartError, match=r"nowhere\.yml: no such sources file"):
         read_sources(tmp_path / "nowhere.yml")

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from warehouse.errors import DiskFullError
 from warehouse.fetching.declaration import Api
+from warehouse.full_disk import full_disk_message
 from warehouse.settings import Settings
 from warehouse.sources import Feed, read_sources
 
@@ -68,6 +70,7 @@ def fetch(settings: Settings, on_progress: Callable[[FetchProgress], None] = lam
     Raises:
         RecomartError: The sources file is wrong, a secret is missing, a service does not answer or never holds still,
             or another process is fetching; the message names the feed.
+        DiskFullError: No more can be written into the landing folder.
     """
     started = time.perf_counter()
     report = FetchReport()
@@ -75,6 +78,11 @@ def fetch(settings: Settings, on_progress: Callable[[FetchProgress], None] = lam
         # Here, because dlt takes a second to import, which every command would pay and few shops need.
         from warehouse.fetching.fetcher import fetch_feed
 
-        report.feeds[feed.name] = fetch_feed(feed, api, settings.landing_dir, on_progress)
+        try:
+            report.feeds[feed.name] = fetch_feed(feed, api, settings.landing_dir, on_progress)
+        except OSError as error:
+            if message := full_disk_message(str(error), settings.landing_dir):
+                raise DiskFullError(message) from None
+            raise
     report.seconds = time.perf_counter() - started
     return report

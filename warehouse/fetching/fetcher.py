@@ -90,7 +90,8 @@ class _Fetch:
     def _read_until_sure(self) -> Records:
         """Readings of the whole catalog, until one counts and, where products can shift, the next one agrees."""
         why = ""
-        for number in range(self._checkpoint.state.reading, self._api.readings + 1):
+        # Fewer may be allowed than when the reading that goes on began: it is the last one then.
+        for number in range(min(self._checkpoint.state.reading, self._api.readings), self._api.readings + 1):
             before = self._checkpoint.state.ids_before
             try:
                 records = self._read()

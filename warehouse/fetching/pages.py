@@ -203,9 +203,10 @@ def _safe_link(link: Any, response: Response, credentials: Credentials) -> str |
             f"the next page is said to be at {there.scheme}://{there.hostname}, and this one is at "
             f"{here.scheme}://{here.hostname}; a fetch stays where it began"
         )
-    secret_parameter = f"{credentials.query_parameter}="
-    kept: list[str] = [part for part in there.query.split("&") if not unquote(part).startswith(secret_parameter)]
-    address: str = urlunsplit((there.scheme, there.netloc, there.path, "&".join(kept), ""))
+    query: str = there.query
+    if secret := credentials.query_parameter:
+        query = "&".join(part for part in query.split("&") if not unquote(part).startswith(f"{secret}="))
+    address: str = urlunsplit((there.scheme, there.netloc, there.path, query, ""))
     if credentials.are_in(address) or credentials.are_in(unquote_plus(address)):
         raise ServiceError(f"the address of the next page repeats the value of {credentials.variables}")
     return address

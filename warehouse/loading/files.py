@@ -2,8 +2,10 @@
 
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -51,7 +53,7 @@ class LandingFile:
     def is_as_listed(self) -> bool:
         """Whether the file still has the size and time it was listed with."""
         try:
-            return _size_and_change(self.location) == (self.size_bytes, self.changed_ns)
+            return _size_and_change(self.location.stat()) == (self.size_bytes, self.changed_ns)
         except OSError:
             return False
 
@@ -103,15 +105,16 @@ def find_files(feed: Feed, landing: Path) -> list[LandingFile]:
             f"{landing}: no such landing folder; name one with --landing, or put the shop's files there"
         )
     now = time.time_ns()
-    found = {
-        path
-        for pattern in feed.files
-        for path in landing.glob(pattern)
-        if path.is_file() and _has_finished_name(path.name)
-    }
-    files = [
-        LandingFile(feed, _readable(path.relative_to(landing)), path, *_size_and_change(path), now) for path in found
-    ]
+    paths = {path for pattern in feed.files for path in landing.glob(pattern) if _has_finished_name(path.name)}
+    files = []
+    for path in paths:
+        # One may go while the folder is listed.
+        with suppress(OSError):
+            found = path.stat()
+            if stat.S_ISREG(found.st_mode):
+                files.append(
+                    LandingFile(feed, _readable(path.relative_to(landing)), path, *_size_and_change(found), now)
+                )
     return sorted(files, key=lambda file: file.path)
 
 
@@ -125,8 +128,7 @@ def _has_finished_name(name: str) -> bool:
     return not name.startswith(".") and not name.endswith(UNFINISHED_SUFFIXES)
 
 
-def _size_and_change(path: Path) -> tuple[int, int]:
-    found = path.stat()
+def _size_and_change(found: os.stat_result) -> tuple[int, int]:
     return found.st_size, found.st_ctime_ns
 
 

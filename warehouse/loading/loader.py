@@ -134,14 +134,7 @@ def _declare(connection: duckdb.DuckDBPyConnection, sources: Sources) -> None:
         connection.execute("delete from raw.event_aliases")
         connection.executemany(
             "insert into raw.feeds values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    *(feed.name, feed.kind, feed.time_zone, list(feed.timestamp_formats)),
-                    *(sources.carries_purchases(feed), "products" in feed.carries, feed.cancelled_transaction_prefix),
-                    *(feed.decimal, sources.declaration(feed)),
-                )
-                for feed in feeds
-            ],
+            [(*sources.meaning(feed), sources.declaration(feed)) for feed in feeds],
         )
         aliases = [(feed.name, alias, event_type) for feed in feeds for alias, event_type in feed.aliases]
         if aliases:

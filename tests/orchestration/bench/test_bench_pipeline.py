@@ -1,9 +1,11 @@
 """`recomart bench pipeline` on a shop so small that its seconds mean nothing; that the tables agree does."""
 
 import json
+import sys
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -44,6 +46,18 @@ def test_a_contender_that_fails_is_named_with_its_reason(tmp_path: Path) -> None
         RecomartError, match=r"pandas_script: ValueError: No objects to concatenate; see .*contender\.log"
     ):
         measure("pandas_script", nothing)
+
+
+def test_a_contender_that_says_what_is_no_step_leaves_no_process_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talker = tmp_path / "talker"
+    talker.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/number\necho no step\nexec sleep 600\n", encoding="utf-8")
+    talker.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(talker))
+    with pytest.raises(ValueError, match="Expecting value"):
+        measure("ours", Settings(warehouse=tmp_path / "warehouse"))
+    assert not psutil.pid_exists(int((tmp_path / "number").read_text(encoding="utf-8")))
 
 
 def test_a_part_that_is_none_is_refused_with_those_that_are(tmp_path: Path) -> None:

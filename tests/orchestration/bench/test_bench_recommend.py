@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
+from orchestration.bench import extra
 from orchestration.cli import app
+from warehouse.errors import RecomartError
 
 
 def test_ours_and_implicit_rank_alike_and_all_figures_are_written(tmp_path: Path) -> None:
@@ -27,3 +30,10 @@ def test_ours_and_implicit_rank_alike_and_all_figures_are_written(tmp_path: Path
 def test_a_catalog_too_small_for_the_lists_is_refused() -> None:
     done = CliRunner().invoke(app, ["bench", "recommend", "--products", "100", "-n", "90"])
     assert done.exit_code == 2
+
+
+def test_without_the_library_the_benchmark_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extra, "find_spec", lambda _: None)
+    done = CliRunner().invoke(app, ["bench", "recommend"])
+    assert isinstance(done.exception, RecomartError)
+    assert "implicit is not installed; `pip install -c constraints.txt -e '.[bench]'` brings it" in str(done.exception)

@@ -66,6 +66,14 @@ def test_parameters_go_with_every_request_and_numbers_stay_as_they_are_written(a
     assert text == '{"sku": 7, "price": 9.90, "big": 12345678901234567890.10}\n'
 
 
+@pytest.mark.parametrize("style", ["next_link", "link_header"])
+def test_a_link_is_followed_with_all_its_parameters_where_no_secret_can_be_among_them(api: ApiShop, style: str) -> None:
+    api.service.link_suffix = "&None=1"
+    api.declare(style)
+    api.fetch()
+    assert [address for address in api.service.asked if "page=" in address and "None=1" not in address] == []
+
+
 def test_a_service_that_gives_smaller_pages_than_it_was_asked_for_is_followed(api: ApiShop) -> None:
     api.declare("offset", paging={"style": "offset", "size": 500, "size_param": "most"}, path="small")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.warehouse.fetching.catalog_service import ApiShop, Handler, products, status
+from tests.warehouse.test_full_disk import run
 from warehouse.errors import RecomartError
 from warehouse.loading.files import find_files
 from warehouse.sources import read_sources
@@ -68,6 +69,15 @@ def test_a_killed_fetch_is_resumed(api: ApiShop) -> None:
     assert list(api.shop.landing.rglob(".*")) == []
 
 
+def test_a_fetch_that_meets_the_end_of_the_disk_says_so_and_is_resumed(api: ApiShop) -> None:
+    settings = api.shop.settings
+    done = run(settings, "from warehouse.fetching.fetch import fetch; fetch(Settings())", largest_file=1_000)
+    assert f"DiskFullError: {settings.landing_dir}: no more can be written there: File too large" in done.stderr
+    assert api.files() == []
+    assert api.fetch().resumed_pages > 0
+    assert api.fetched() == products(35)
+
+
 def part_files(api: ApiShop) -> dict[str, Path]:
     return {path.name: path for path in api.shop.landing.rglob("*.part")}
 
@@ -103,6 +113,19 @@ def test_more_patience_is_the_same_catalog(api: ApiShop) -> None:
     break_off(api, 3)
     api.declare("cursor", retries={"attempts": 9}, requests_per_second=500)
     assert api.fetch().resumed_pages == 2
+
+
+def test_fewer_readings_than_a_broken_off_fetch_has_begun_let_it_end_the_one_it_is_at(api: ApiShop) -> None:
+    def change_in_the_second_reading(request: int) -> None:
+        if request == 6:
+            api.service.products = products(34)
+
+    api.service.on_request = change_in_the_second_reading
+    break_off(api, 12)
+    api.service.on_request = lambda _: None
+    api.declare("page", readings=2)
+    assert api.fetch().resumed_pages == 1
+    assert api.fetched() == products(34)
 
 
 def test_an_old_checkpoint_is_begun_anew(api: ApiShop) -> None:
