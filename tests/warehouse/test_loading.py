@@ -299,6 +299,19 @@ def test_a_changed_mapping_loads_the_files_again(shop: Shop) -> None:
     assert shop.rows("select price, _extra from raw.purchases") == [("9.5", None)]
 
 
+def test_a_feed_whose_kind_is_corrected_leaves_no_rows_where_they_were(shop: Shop) -> None:
+    columns = {"product_id": "sku", "user_id": "who", "event_type": "qty", "event_at": "when"}
+    shop.declare(sales={**PURCHASES_CSV, "kind": "events", "columns": columns})
+    shop.put("purchases/a.csv", purchases(["p1,2026-01-01,u1,2", "broken"]))
+    load(shop.settings)
+    shop.declare(sales={**PURCHASES_CSV, "kind": "purchases"})
+    load(shop.settings)
+    rows = "select (select count(*) from raw.events), (select count(*) from raw.purchases)"
+    assert shop.rows(rows) == [(0, 1)]
+    assert shop.rows("select lines, rows_loaded, rows_rejected from raw.loaded_files") == [(2, 1, 1)]
+    assert shop.rows("select count(*) from raw.rejected_rows") == [(1,)]
+
+
 def test_another_shops_feeds_are_not_mixed_into_a_warehouse(shop: Shop) -> None:
     shop.put("events/a.jsonl", events(2))
     load(shop.settings)
