@@ -82,6 +82,12 @@ def _format_problem(timestamp_format: str) -> str | None:
     return None if "%" in timestamp_format else "it is neither iso, epoch_s, epoch_ms nor a strptime format"
 
 
+def _as_staged(event_type: str) -> str:
+    """An event type's name as staging makes it of what a row says; Python has other small letters for İ, say, and Σ."""
+    staged: tuple[str] | None = duckdb.execute(r"select lower(trim(?, e' \t\r\n'))", [event_type]).fetchone()
+    return staged[0] if staged else event_type
+
+
 class Feed(BaseModel):
     """One feed: a set of files of one shape that land in one raw table."""
 
@@ -218,7 +224,7 @@ class Feed(BaseModel):
         if self.kind != "events":
             return []
         own: tuple[EventType, ...] = ("view", "click", "add_to_cart", "remove_from_cart", "purchase")
-        declared = [(alias.strip().lower(), ours) for ours, aliases in self.event_types.items() for alias in aliases]
+        declared = [(_as_staged(alias), ours) for ours, aliases in self.event_types.items() for alias in aliases]
         taken = {alias for alias, _ in declared}
         return [*dict.fromkeys(declared), *((ours, ours) for ours in own if ours not in taken)]
 

@@ -1,7 +1,9 @@
 """A wrong sources file ends in one message that says where and what."""
 
+import json
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from warehouse.errors import RecomartError
@@ -34,6 +36,18 @@ def test_event_aliases_are_lower_case_and_our_own_names_always_stand(tmp_path: P
     aliases = dict(read_sources(written(tmp_path, GOOD)).feeds["events"].aliases)
     assert aliases["cart"] == aliases["basket"] == aliases["add_to_cart"] == "add_to_cart"
     assert aliases["purchase"] == "purchase"
+
+
+@pytest.mark.parametrize(
+    ("said", "alias"),
+    [("ΟΔΟΣ", "οδοσ"), ("ANSİCHT", "ansicht"), ("\t Straße\r\n", "straße"), ("\u00a0Klick", "\u00a0klick")],
+)
+def test_an_event_alias_is_what_duckdb_makes_of_a_value_that_is_written_so(
+    tmp_path: Path, said: str, alias: str
+) -> None:
+    path = written(tmp_path, GOOD.replace("' basket '", json.dumps(said)))
+    assert duckdb.execute("select lower(?)", [said.strip(" \t\r\n")]).fetchone() == (alias,)
+    assert dict(read_sources(path).feeds["events"].aliases)[alias] == "add_to_cart"
 
 
 @pytest.mark.parametrize(
