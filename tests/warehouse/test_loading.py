@@ -364,6 +364,15 @@ def test_a_landing_folder_without_a_file_of_any_feed_is_an_error_that_names_the_
         load(shop.settings)
 
 
+def test_a_file_of_several_feeds_is_told_with_its_feeds(shop: Shop) -> None:
+    shop.declare(purchases=PURCHASES_CSV, returns={**PURCHASES_CSV, "kind": "purchases", "files": "*/b*"})
+    shop.put("purchases/a.csv", purchases(["p1,2026-01-01,u1,2"]))
+    shop.put("purchases/b.csv", purchases(["p1,2026-01-01,u1,2"]))
+    report = load(shop.settings)
+    assert report.files_of_several_feeds == {"purchases/b.csv": ["purchases", "returns"]}
+    assert report.rows_loaded == 3
+
+
 def test_a_missing_landing_folder_is_named(shop: Shop) -> None:
     shop.landing.rmdir()
     with pytest.raises(RecomartError, match="landing: no such landing folder"):

@@ -22,6 +22,7 @@ from warehouse.loading.files import (
     Reading,
     UnreadableFileError,
     files_of_no_feed,
+    files_of_several_feeds,
     find_files,
 )
 from warehouse.loading.plan import Plan, make_plan
@@ -70,9 +71,9 @@ def load(
             "put the shop's files there, or mend the globs"
         )
     report = LoadReport()
-    report.files_of_no_feed = files_of_no_feed(
-        settings.landing_dir, {file.location for found in files.values() for file in found}
-    )
+    every_file = [file for found in files.values() for file in found]
+    report.files_of_no_feed = files_of_no_feed(settings.landing_dir, {file.location for file in every_file})
+    report.files_of_several_feeds = files_of_several_feeds(every_file)
     if again is not None:
         files = {name: [file for file in found if file.path in again] for name, found in files.items()}
         _refuse_absent(again, {file.path for found in files.values() for file in found}, settings)
