@@ -1,12 +1,16 @@
 """What the loader promises: every line accounted for, nothing twice, nothing half."""
 
+import bz2
 import gzip
+import io
 import json
+import lzma
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 
 import pytest
@@ -149,6 +153,25 @@ def test_gzip_is_known_by_its_content_whatever_the_name(shop: Shop) -> None:
     shop.put("events/a.jsonl.gz", gzip.compress(events(3).encode()))
     shop.put("events/b.jsonl", gzip.compress(events(2).encode()))
     assert load(shop.settings).rows_loaded == 5
+
+
+def zipped(data: bytes) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("a.csv", data)
+    return archive.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("pack", "packing"),
+    [(zipped, "a zip archive"), (bz2.compress, "compressed with bzip2"), (lzma.compress, "compressed with xz")],
+)
+def test_a_file_that_is_packed_with_something_else_is_said_to_be(
+    shop: Shop, pack: Callable[[bytes], bytes], packing: str
+) -> None:
+    shop.put("purchases/a.csv", pack(purchases(["p1,2026-01-01,u1,2"]).encode()))
+    (reason,) = load(shop.settings).rejected_files.values()
+    assert reason.startswith(f"the file is {packing}")
 
 
 def test_a_file_that_cannot_be_read_is_noted_and_stops_no_other(shop: Shop) -> None:
