@@ -23,6 +23,8 @@ from warehouse.loading.files import LandingFile, Reading
 from warehouse.loading.loader import load
 from warehouse.loading.records import Records, read_records
 
+OF_FORMAT_JSON = "; a list, or a document that goes over several lines, is of format json"
+
 
 def events(count: int, user: str = "u") -> str:
     lines = (
@@ -79,7 +81,9 @@ def test_changed_content_under_the_same_path_replaces_its_rows_and_rejects(shop:
     ("line", "error"),
     [
         (b'{"user":"u1","item":"p1"', "the line is no valid JSON"),
-        (b"[1, 2]", "the JSON value is no object"),
+        (b"7", "the JSON value is no object"),
+        (b'[{"user":"u1"}]', f"the JSON value is no object{OF_FORMAT_JSON}"),
+        (b"{", f"the line is no valid JSON{OF_FORMAT_JSON}"),
         (b'{"user":"\xff\xfe","item":"p1"}', "the line is not valid utf-8"),
         (b"   ", "the line is no valid JSON"),
     ],

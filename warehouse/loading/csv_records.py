@@ -10,6 +10,7 @@ from warehouse.loading.dialects import SAMPLE_BYTES, SAMPLE_LINES, Dialect, dete
 from warehouse.loading.files import Reading, UnreadableFileError
 from warehouse.loading.lines import MAX_LINE_BYTES, Lines, line_problem, readable, split_lines, whole_lines
 from warehouse.sources import REQUIRED_COLUMNS, Feed
+from warehouse.wording import listed
 
 MAX_RECORD_LINES = 1_000
 """Lines that one quoted record may span; a quote left open longer is taken for a broken line."""
@@ -194,7 +195,7 @@ def header_problem(header: list[str], feed: Feed) -> str | None:
         return f"the header names '{repeated[0]}' twice"
     for column in REQUIRED_COLUMNS[feed.kind]:
         if feed.columns[column] not in header:
-            return f"the header has no '{feed.columns[column]}' (for {column}); it has {', '.join(header)}"
+            return f"the header has no '{feed.columns[column]}' (for {column}); it has {listed(header)}"
     if any("\0" in name for name in header):
         return "the header has a name with a zero byte in it"
     return None
