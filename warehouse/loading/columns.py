@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from warehouse.errors import RecomartError
-from warehouse.loading.csv_records import read_header
+from warehouse.loading.csv_records import read_header, skip_to_header
 from warehouse.loading.files import ChangingFileError, LandingFile, Reading, UnreadableFileError
 from warehouse.loading.records import read_records
 from warehouse.loading.text import read_blocks
@@ -54,7 +54,8 @@ def _columns_of(file: LandingFile) -> set[str]:
     try:
         if file.feed.format == "csv":
             with closing(read_blocks(file, reading)) as blocks:
-                return set(read_header(next(blocks, b"").lstrip(b"\r\n"), file.feed)[1])
+                start, delimiter = skip_to_header(next(blocks, b""))
+                return set(read_header(start, file.feed, delimiter)[1])
         with closing(read_records(file, reading)) as pieces:
             texts = next(pieces).table["text"][:SAMPLE_RECORDS].to_pylist()
     except (UnreadableFileError, ChangingFileError, StopIteration):
