@@ -122,15 +122,20 @@ def print_load(report: LoadReport) -> None:
     for path in report.waiting_files:
         say(f"still being written, left for the next load: {path}")
     if report.files_of_no_feed:
-        some = ", ".join(report.files_of_no_feed[:SHOWN_FILES])
-        more = ", ..." if len(report.files_of_no_feed) > SHOWN_FILES else ""
-        say(f"not loaded, {counted(len(report.files_of_no_feed), 'file')} of no feed: {some}{more}")
+        say(f"not loaded, {counted(len(report.files_of_no_feed), 'file')} of no feed: {_some(report.files_of_no_feed)}")
+    if report.files_of_several_feeds:
+        shared = [f"{path} ({', '.join(feeds)})" for path, feeds in report.files_of_several_feeds.items()]
+        say(f"loaded into each of several feeds, {counted(len(shared), 'file')}: {_some(shared)}")
     for feed, ways in report.detected.items():
         for way, files in ways.items():
             detected = f"detected in {counted(files, 'file')}"
             say(f"{feed}: read as {way} ({detected}; declare it in sources.yml if it is wrong)")
     for feed, columns in report.undeclared_columns.items():
         say(f"{feed}: columns nobody declared are kept in _extra: {', '.join(columns)}")
+
+
+def _some(files: Sequence[str]) -> str:
+    return ", ".join(files[:SHOWN_FILES]) + (", ..." if len(files) > SHOWN_FILES else "")
 
 
 def print_status(feeds: Sequence[FeedStatus]) -> None:

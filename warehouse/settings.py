@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from warehouse.errors import RecomartError
@@ -13,9 +13,14 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
 class Settings(BaseSettings):
-    """Where a warehouse is and how much of the machine it may use; every field can be set as `RECOMART_<FIELD>`."""
+    """Where a warehouse is and how much of the machine it may use.
 
-    model_config = SettingsConfigDict(env_prefix="RECOMART_", frozen=True, use_attribute_docstrings=True)
+    Every field can be set as `RECOMART_<FIELD>`; an empty variable sets nothing.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="RECOMART_", env_ignore_empty=True, frozen=True, use_attribute_docstrings=True
+    )
 
     warehouse: Path = PROJECT_ROOT / "warehouse"
     """Folder that holds the database, the serving copies, the model artifacts and the dataset versions."""
@@ -50,6 +55,14 @@ class Settings(BaseSettings):
 
     serving_copies: int = Field(default=3, ge=1)
     """Published copies to keep, the newest included."""
+
+    @field_validator("memory_limit")
+    @classmethod
+    def _is_limit(cls, value: str) -> str:
+        # DuckDB takes what is below zero for no limit, and says itself what it makes of the rest.
+        if not value[:1].isdigit():
+            raise ValueError(f"'{value}' is no amount of memory such as 500MB or 4GB")
+        return value
 
     @model_validator(mode="after")
     def _absolute(self) -> Self:

@@ -4,17 +4,18 @@ import codecs
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 import duckdb
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from warehouse.errors import RecomartError
-from warehouse.fetching.declaration import Api
+from warehouse.fetching.declaration import Api, Declared
 
 Kind = Literal["events", "purchases", "products"]
 EventType = Literal["view", "click", "add_to_cart", "remove_from_cart", "purchase"]
@@ -42,6 +43,8 @@ REQUIRED_COLUMNS: Mapping[Kind, tuple[str, ...]] = {
 NO_QUOTE = "none"
 """Declares that quotes are letters like others."""
 
+LINE_ENDS = "\r\n"
+
 PATH_STEP = re.compile(r"\.(?:(\w+)|(\"(?:[^\"\\]|\\.)*\"))")
 
 
@@ -64,7 +67,7 @@ def json_keys(name: str) -> tuple[str, ...]:
 
 
 def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+    return value if isinstance(value, list | tuple) else [value]
 
 
 OneOrMany = Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
@@ -82,10 +85,35 @@ def _format_problem(timestamp_format: str) -> str | None:
     return None if "%" in timestamp_format else "it is neither iso, epoch_s, epoch_ms nor a strptime format"
 
 
-class Feed(BaseModel):
+def _is_known_to_duckdb(time_zone: str) -> bool:
+    try:
+        duckdb.execute("select timezone(?, timestamp '2000-01-01')", [time_zone])
+    except duckdb.Error:
+        return False
+    return True
+
+
+def _can_be_read_in(encoding: str) -> bool:
+    """Whether it is an encoding of text, and one whose broken bytes can be passed over."""
+    try:
+        "".encode(encoding)
+        codecs.getincrementaldecoder(encoding)("surrogateescape").decode(b"", final=True)
+    except (LookupError, UnicodeError):
+        return False
+    return True
+
+
+def _as_staged(event_type: str) -> str:
+    """An event type's name as staging makes it of what a row says; Python has other small letters for İ, say, and Σ."""
+    # A cursor, because threads that share a connection take each other's results.
+    staged: str = duckdb.cursor().execute(r"select lower(trim(?, e' \t\r\n'))", [event_type]).fetchall()[0][0]
+    return staged
+
+
+class Feed(Declared):
     """One feed: a set of files of one shape that land in one raw table."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    derived: ClassVar = frozenset({"name"})
 
     name: str
     """Name of the feed; the key it is declared under."""
@@ -103,11 +131,11 @@ class Feed(BaseModel):
     """Our column name: the name in the files. Columns are matched by name, never by position. In JSON, a name that
     begins with `$.` is a path of keys: `$.product.id`, or `$."product.v2".id`."""
 
-    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    delimiter: str | None = None
     """What separates the fields of a CSV line; when not given, comma, semicolon, tab or bar, as each file's header
     shows."""
 
-    quote: str | None = Field(default=None, min_length=1)
+    quote: str | None = None
     """What encloses the fields of a CSV line that need it, or `none`; when not given, as each file's first lines show:
     double quotes, unless something else is plain."""
 
@@ -130,7 +158,7 @@ class Feed(BaseModel):
     event_types: dict[EventType, OneOrMany] = Field(default_factory=dict)
     """Our event type: the names it goes by in the files, in any casing. Our own names need no mention."""
 
-    carries: tuple[Literal["purchases", "products"], ...] = ()
+    carries: Annotated[tuple[Literal["purchases", "products"], ...], BeforeValidator(_as_list)] = ()
     """What else the rows say: `purchases` (events of type purchase are transactions; so they are in any shop that
     declares no feed of purchases), `products` (product facts)."""
 
@@ -151,23 +179,25 @@ class Feed(BaseModel):
             if column not in self.columns:
                 raise ValueError(f"columns: '{column}' is not mapped, and a feed of {self.kind} needs it")
         for pattern in self.files:
-            if not pattern.strip() or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+            parts = Path(pattern).parts
+            if not "".join(parts).strip() or Path(pattern).is_absolute() or ".." in parts:
                 raise ValueError(f"files: '{pattern}' is no glob inside the landing folder, such as 'events/*.csv'")
-        if self.time_zone not in available_timezones():
+            if any("**" in part and part != "**" for part in parts):
+                raise ValueError(f"files: '{pattern}': ** stands for folders, and by itself, as in 'events/**/*.csv'")
+        if self.time_zone not in available_timezones() or not _is_known_to_duckdb(self.time_zone):
             raise ValueError(f"time_zone: '{self.time_zone}' is no IANA time zone, such as {ZoneInfo('Europe/Paris')}")
-        try:
-            "".encode(self.encoding or "utf-8")
-        except LookupError:
-            raise ValueError(f"encoding: Python knows no text encoding '{self.encoding}'") from None
+        if self.encoding and not _can_be_read_in(self.encoding):
+            raise ValueError(f"encoding: Python knows no text encoding '{self.encoding}'")
         for timestamp_format in self.timestamp_formats:
             if problem := _format_problem(timestamp_format):
                 raise ValueError(f"timestamp_formats: '{timestamp_format}': {problem}")
         if self.records is not None and self.format != "json":
             raise ValueError("records: only a feed of format json has it")
-        if self.format != "csv" and (self.delimiter or self.quote):
-            raise ValueError("delimiter and quote: only a feed of format csv has them")
-        if self.quote and self.quote != NO_QUOTE and (len(self.quote) > 1 or self.quote == self.delimiter):
-            raise ValueError(f"quote: '{self.quote}' is neither one character other than the delimiter nor none")
+        try:
+            _ = self.records_keys
+        except ValueError as error:
+            raise ValueError(f"records: {error}") from None
+        self._check_dialect()
         if self.format != "csv":
             for column, name in self.columns.items():
                 try:
@@ -183,6 +213,17 @@ class Feed(BaseModel):
             if seen.setdefault(alias, event_type) != event_type:
                 raise ValueError(f"event_types: '{alias}' stands for both {seen[alias]} and {event_type}")
         return self
+
+    def _check_dialect(self) -> None:
+        if self.format != "csv" and (self.delimiter, self.quote) != (None, None):
+            raise ValueError("delimiter and quote: only a feed of format csv has them")
+        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in LINE_ENDS + '"'):
+            raise ValueError(
+                'delimiter: it is one character, and no quote or line end; a tab is written "\\t", in double quotes'
+            )
+        quote = None if self.quote == NO_QUOTE else self.quote
+        if quote is not None and (len(quote) != 1 or quote in LINE_ENDS or quote == self.delimiter):
+            raise ValueError(f"quote: {quote!r} is neither one character other than the delimiter nor none")
 
     def _check_api(self, api: Api) -> None:
         if self.format != "jsonl" or codecs.lookup(self.encoding or "utf-8").name != "utf-8":
@@ -218,15 +259,13 @@ class Feed(BaseModel):
         if self.kind != "events":
             return []
         own: tuple[EventType, ...] = ("view", "click", "add_to_cart", "remove_from_cart", "purchase")
-        declared = [(alias.strip().lower(), ours) for ours, aliases in self.event_types.items() for alias in aliases]
+        declared = [(_as_staged(alias), ours) for ours, aliases in self.event_types.items() for alias in aliases]
         taken = {alias for alias, _ in declared}
         return [*dict.fromkeys(declared), *((ours, ours) for ours in own if ours not in taken)]
 
 
-class Sources(BaseModel):
+class Sources(Declared):
     """All feeds of one shop."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     feeds: dict[str, Feed] = Field(min_length=1)
     """The feeds by name."""
@@ -234,10 +273,14 @@ class Sources(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _name_feeds(cls, data: Any) -> Any:
+        if data is None:
+            raise ValueError("the sources file is empty; it declares `feeds`")
         if not isinstance(data, dict) or not isinstance(data.get("feeds"), dict):
             return data
         feeds = {
-            name: {"kind": name, **feed, "name": str(name)} if isinstance(feed, dict) else feed
+            name: {**({"kind": name} if name in COLUMNS else {}), **feed, "name": str(name)}
+            if isinstance(feed, dict)
+            else feed
             for name, feed in data["feeds"].items()
         }
         return {**data, "feeds": feeds}
@@ -271,6 +314,11 @@ class _UniqueKeys(yaml.SafeLoader):
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.MarkedYAMLError(
+                    problem="a list or a mapping stands where a name should be; put it in quotes if it is one",
+                    problem_mark=key_node.start_mark,
+                )
             if key in seen:
                 raise yaml.MarkedYAMLError(problem=f"the key '{key}' stands twice", problem_mark=key_node.start_mark)
             seen.add(key)
@@ -298,7 +346,34 @@ def read_sources(path: Path) -> Sources:
         return Sources.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        problem = first["msg"].removeprefix("Value error, ")
+        where = ".".join(str(part) for part in first["loc"] if part != "[key]")
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise RecomartError(f"{path}: {where + ': ' if where else ''}{problem}{more}") from error
+        raise RecomartError(f"{path}: {where + ': ' if where else ''}{_problem(first)}{more}") from error
+
+
+def _problem(error: ErrorDetails) -> str:
+    """What is wrong, in words for whoever wrote the YAML."""
+    value = error["input"]
+    match error["type"]:
+        case "missing" if error["loc"][-1] == "kind":
+            return f"it must be given where the feed's name is none of {', '.join(COLUMNS)}"
+        case "missing":
+            return "it must be given"
+        case "string_type" if value is None:
+            return "nothing stands here; give it a text, or leave it out"
+        case "string_type" if isinstance(value, list | dict):
+            return "a text belongs here, and no list or mapping"
+        case "string_type":
+            return f"YAML reads this as {_as_yaml(value)}, which is no text; put it in quotes"
+        case "too_short":
+            return "it is empty"
+        case "union_tag_not_found":
+            return f"{error['ctx']['discriminator']} must be given in it"
+        case "dict_type" | "model_type" | "model_attributes_type":
+            return "names with their values belong here"
+        case _:
+            return error["msg"].removeprefix("Value error, ")
+
+
+def _as_yaml(value: Any) -> str:
+    return yaml.safe_dump(value).splitlines()[0]

@@ -55,6 +55,35 @@
     end
 {%- endmacro %}
 
+{#- A JSON object as a text without the keys whose value is null, or null when no other is left. -#}
+{% macro json_without_nulls(column) -%}
+    {{ return(adapter.dispatch('json_without_nulls')(column)) }}
+{%- endmacro %}
+
+{% macro default__json_without_nulls(column) -%}
+    case
+        when {{ column }} like '%null%' then nullif(
+            coalesce(
+                to_json(map_filter(from_json({{ column }}, 'map<string,string>'), (key, value) -> value is not null)),
+                {{ column }}
+            ),
+            '{}'
+        )
+        else {{ column }}
+    end
+{%- endmacro %}
+
+{#- A merge patch drops the keys that it gives no value. -#}
+{% macro duckdb__json_without_nulls(column) -%}
+    case
+        when contains({{ column }}, 'null') then nullif(
+            coalesce(cast(json_merge_patch('{}', try_cast({{ column }} as json)) as varchar), {{ column }}),
+            '{}'
+        )
+        else {{ column }}
+    end
+{%- endmacro %}
+
 {#- The say of a hit at this 1-based rank in a discounted cumulative gain. -#}
 {% macro discount(rank) -%}
     ln(2.0) / ln({{ rank }} + 1.0)

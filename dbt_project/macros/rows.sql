@@ -18,8 +18,8 @@
 {%- endmacro %}
 
 {#- CTEs, the last of them 'later_copies': the rows (_load_id, _line) of a relation that say in these columns and in _extra,
-    in whatever order the file has them, what an earlier row of the same feed says. The relation is read twice, as cheap
-    as that is for a view, so that no wide rows need to be kept. -#}
+    in whatever order the file has them, what an earlier row of the same feed says; an undeclared column without a value
+    says nothing. The relation is read twice, as cheap as that is for a view, so that no wide rows need to be kept. -#}
 {% macro copies_found(rows, columns) -%}
 keyed as (
 
@@ -27,7 +27,9 @@ keyed as (
         rows._line,
         rows._load_id,
         readings.path,
-        {{ fingerprint(['readings.feed', json_in_key_order('rows._extra')] + columns) }} as fingerprint
+        {{ fingerprint(
+            ['readings.feed', json_in_key_order(json_without_nulls('rows._extra'))] + columns
+        ) }} as fingerprint
     from {{ rows }} as rows
     inner join {{ ref('int_readings') }} as readings on rows._load_id = readings.load_id
 

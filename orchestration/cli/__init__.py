@@ -10,6 +10,7 @@ from orchestration import console
 from orchestration.cli import bench, benchmark, data, datasets, model, offers, whole
 from orchestration.cli.options import app
 from warehouse.errors import RecomartError
+from warehouse.settings import Settings
 
 __all__ = ["app", "bench", "benchmark", "data", "datasets", "main", "model", "offers", "whole"]
 
@@ -22,8 +23,9 @@ def main() -> None:
         console.fail(str(error))
     except ValidationError as error:
         problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        console.fail(f"{error.title}: {where}: {problem['msg'].removeprefix('Value error, ')}")
+        name = ".".join(str(part) for part in problem["loc"])
+        where = f"RECOMART_{name.upper()}" if error.title == Settings.__name__ else f"{error.title}: {name}"
+        console.fail(f"{where}: {problem['msg'].removeprefix('Value error, ')}")
     except (OSError, duckdb.Error) as error:
         # A full disk, a folder that may not be written, a memory limit: the message is the system's, one line of it.
         console.fail(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")

@@ -82,11 +82,19 @@ def test_an_audit_before_dbt_has_built(recomart: Recomart, tmp_path: Path) -> No
         expect_one_line(recomart(command, "--warehouse", tmp_path / "warehouse"), "nothing is audited yet", "dbt build")
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("RECOMART_THREADS", "many", "valid integer"),
+        ("RECOMART_SETTLE_SECONDS", "-1", "greater than or equal to 0"),
+        ("RECOMART_MEMORY_LIMIT", "-1GB", "'-1GB' is no amount of memory such as 500MB or 4GB"),
+    ],
+)
 def test_a_setting_in_the_environment_that_is_none(
-    recomart: Recomart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recomart: Recomart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, problem: str
 ) -> None:
-    monkeypatch.setenv("RECOMART_THREADS", "many")
-    expect_one_line(recomart("status", "--warehouse", tmp_path), "threads", "valid integer")
+    monkeypatch.setenv(variable, value)
+    expect_one_line(recomart("status", "--warehouse", tmp_path), f"recomart: {variable}: ", problem)
 
 
 def test_a_database_that_is_none(recomart: Recomart, tmp_path: Path) -> None:

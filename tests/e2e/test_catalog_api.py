@@ -74,7 +74,7 @@ def test_a_fetch_that_fails_says_so_in_one_line_without_the_secret(
         done = recomart(command)
         assert done.returncode == 1
         (line,) = [line for line in done.stderr.splitlines() if line.startswith("recomart: ")]
-        assert f"feeds.products.api: {api.service.url} answered 401" in line
+        assert f"feeds.products.api: {api.service.url}/numbered answered 401" in line
         assert "Traceback" not in done.stderr
         assert "s3cr3t" not in done.stdout + done.stderr
     assert [file for file in api.files() if file.startswith("catalog")] == []

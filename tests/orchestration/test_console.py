@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from orchestration import console
+from warehouse.loading.reports import LoadReport
 
 
 @pytest.fixture
@@ -23,6 +24,12 @@ def test_square_brackets_in_data_are_no_markup(printed: io.StringIO) -> None:
     console.say("could not read events/[b]a.csv")
     assert "Mug [red] XL [/red] [/nothing]" in printed.getvalue()
     assert "could not read events/[b]a.csv" in printed.getvalue()
+
+
+def test_files_of_several_feeds_are_named_with_them(printed: io.StringIO) -> None:
+    console.print_load(LoadReport(files_of_several_feeds={f"{number}.csv": ["a", "b"] for number in range(6)}))
+    assert "several feeds, 6 files: 0.csv (a, b), 1.csv (a, b)," in printed.getvalue()
+    assert printed.getvalue().endswith("4.csv (a, b), ...\n")
 
 
 def test_missing_values_are_a_dash_in_tables_and_null_in_json(printed: io.StringIO) -> None:

@@ -58,18 +58,22 @@ def _rows(chance: random.Random, most: int = 40) -> list[tuple[str, str, str, st
 
 
 def csv_file(chance: random.Random) -> Made:
-    """Purchases in one of the ways that shops write CSV, the columns in any order, some of them new."""
+    """Purchases in one of the ways that shops write CSV, the columns in any order, some of them new or unnamed."""
     encoding = chance.choice([*UNICODE, "cp1252"])
     rows = [tuple(value.encode(encoding, "replace").decode(encoding) for value in row) for row in _rows(chance)]
     order = chance.sample(range(len(PURCHASE_COLUMNS)), len(PURCHASE_COLUMNS))
     more = chance.sample(["note", "colour", "maß", "no 1"], chance.randrange(3))
+    unnamed = chance.choice([[], [], [], [""], ["", ""]])
     text = io.StringIO()
     ends = chance.choice(["\n", "\n", "\r\n", "\r"])
     # The writer does not see that a line feed needs quotes where lines end with something else.
     quoting = chance.choice(QUOTINGS if "\n" in ends else QUOTINGS[1:])
-    writer = csv.writer(text, delimiter=chance.choice(",,,;\t|"), lineterminator=ends, **quoting)
-    writer.writerow([*(PURCHASE_COLUMNS[place] for place in order), *more])
-    writer.writerows([*(row[place] for place in order), *("new" for _ in more)] for row in rows)
+    delimiter = chance.choice(",,,;\t|")
+    if chance.random() < 0.2:
+        text.write(f"sep={delimiter}{ends}")
+    writer = csv.writer(text, delimiter=delimiter, lineterminator=ends, **quoting)
+    writer.writerow([*(PURCHASE_COLUMNS[place] for place in order), *more, *unnamed])
+    writer.writerows([*(row[place] for place in order), *("new" for _ in more), *unnamed] for row in rows)
     return Made(_packed(chance, text.getvalue().encode(encoding)), rows)
 
 

@@ -2,6 +2,7 @@
 
 import codecs
 import gzip
+import json
 from typing import Any
 
 import pytest
@@ -125,6 +126,25 @@ def test_empty_lines_may_precede_the_header(shop: Shop) -> None:
     shop.put("purchases/a.csv", "\n\r\nsku,when,who,qty\np1,d,u,1\n")
     load(shop.settings)
     assert shop.rows("select product_id, _line from raw.purchases") == [("p1", 4)]
+
+
+def test_a_line_before_the_header_may_name_the_delimiter(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.declare(purchases=PURCHASES_CSV)
+    shop.put("purchases/a.csv", "sep=^\r\nsku^when^who^qty\r\np,1^d^u^1\r\n")
+    load(shop.settings)
+    monkeypatch.setattr("warehouse.loading.text.BLOCK_BYTES", 5)
+    shop.put("purchases/b.csv", '"sep=^"\nsku^when^who^qty\np,1^d^u^1\n')
+    load(shop.settings)
+    assert shop.rows("select product_id, quantity, _line from raw.purchases") == [("p,1", "1", 3)] * 2
+
+
+def test_columns_at_the_end_of_the_header_need_no_name(shop: Shop) -> None:
+    shop.put("purchases/a.csv", "sku;when;who;qty;;\np1;d;u;1;;\np2;d;u;1;x;\n")
+    load(shop.settings)
+    assert [json.loads(extra) for (extra,) in shop.rows("select _extra from raw.purchases order by _line")] == [
+        {"column 5": None, "column 6": None},
+        {"column 5": "x", "column 6": None},
+    ]
 
 
 @pytest.mark.parametrize(

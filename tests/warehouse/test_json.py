@@ -119,6 +119,23 @@ def test_a_document_that_is_no_json_is_unreadable_as_a_whole(shop: Shop, content
 
 
 @pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ('{"data": {"item": [], "page": 1}}', "no list of records under 'data.items'; 'data' has item, page"),
+        ('{"date": {"items": []}}', "no list of records under 'data.items'; it has date"),
+        ('{"data": [{"items": 1}]}', "no list of records under 'data.items'; 'data' is a list"),
+        ('{"data": {"items": 5}}', "no list of records under 'data.items'; 'data.items' is a plain value"),
+        ('[{"id": "p1"}]', "no list of records under 'data.items'; it is a list"),
+        ('{"id": "p1"}\n{"id": "p2"}\n', "those are of format jsonl"),
+    ],
+)
+def test_a_document_that_is_made_otherwise_is_said_to_be(shop: Shop, content: str, problem: str) -> None:
+    shop.put("catalog/a.json", content)
+    (reason,) = load(shop.settings).rejected_files.values()
+    assert reason.endswith(problem)
+
+
+@pytest.mark.parametrize(
     "element",
     [b'{"id": "\\ud800"}', b'{"id": "\xff"}', b'{"id": 1, "x": ' + b"[" * 600 + b"]" * 600 + b"}", b'{"id": "a\nb"}'],
     ids=["half a surrogate pair", "broken UTF-8", "nested deep", "a raw line end in a text"],

@@ -1,12 +1,16 @@
 """What the loader promises: every line accounted for, nothing twice, nothing half."""
 
+import bz2
 import gzip
+import io
 import json
+import lzma
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -20,6 +24,8 @@ from warehouse.loading.files import LandingFile, Reading, find_files
 from warehouse.loading.loader import load
 from warehouse.loading.records import Records, read_records
 from warehouse.sources import read_sources
+
+OF_FORMAT_JSON = "; a list, or a document that goes over several lines, is of format json"
 
 
 def events(count: int, user: str = "u") -> str:
@@ -77,7 +83,9 @@ def test_changed_content_under_the_same_path_replaces_its_rows_and_rejects(shop:
     ("line", "error"),
     [
         (b'{"user":"u1","item":"p1"', "the line is no valid JSON"),
-        (b"[1, 2]", "the JSON value is no object"),
+        (b"7", "the JSON value is no object"),
+        (b'[{"user":"u1"}]', f"the JSON value is no object{OF_FORMAT_JSON}"),
+        (b"{", f"the line is no valid JSON{OF_FORMAT_JSON}"),
         (b'{"user":"\xff\xfe","item":"p1"}', "the line is not valid utf-8"),
         (b"   ", "the line is no valid JSON"),
     ],
@@ -151,6 +159,25 @@ def test_gzip_is_known_by_its_content_whatever_the_name(shop: Shop) -> None:
     shop.put("events/a.jsonl.gz", gzip.compress(events(3).encode()))
     shop.put("events/b.jsonl", gzip.compress(events(2).encode()))
     assert load(shop.settings).rows_loaded == 5
+
+
+def zipped(data: bytes) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("a.csv", data)
+    return archive.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("pack", "packing"),
+    [(zipped, "a zip archive"), (bz2.compress, "compressed with bzip2"), (lzma.compress, "compressed with xz")],
+)
+def test_a_file_that_is_packed_with_something_else_is_said_to_be(
+    shop: Shop, pack: Callable[[bytes], bytes], packing: str
+) -> None:
+    shop.put("purchases/a.csv", pack(purchases(["p1,2026-01-01,u1,2"]).encode()))
+    (reason,) = load(shop.settings).rejected_files.values()
+    assert reason.startswith(f"the file is {packing}")
 
 
 def test_a_file_that_cannot_be_read_is_noted_and_stops_no_other(shop: Shop) -> None:
@@ -322,6 +349,37 @@ def test_a_changed_mapping_loads_the_files_again(shop: Shop) -> None:
     assert shop.rows("select price, _extra from raw.purchases") == [("9.5", None)]
 
 
+AS_EVENTS = {
+    **PURCHASES_CSV,
+    "kind": "events",
+    "columns": {"product_id": "sku", "user_id": "who", "event_type": "qty", "event_at": "at"},
+}
+
+
+def test_a_feed_whose_kind_is_corrected_leaves_no_rows_where_they_were(shop: Shop) -> None:
+    shop.declare(sales=AS_EVENTS)
+    shop.put("purchases/a.csv", purchases(["p1,2026-01-01,u1,2,t", "broken"], header="sku,when,who,qty,at"))
+    shop.put("purchases/b.csv", purchases(["p1,u1,2,t"], header="sku,who,qty,at"))
+    load(shop.settings)
+    shop.declare(sales={**PURCHASES_CSV, "kind": "purchases"})
+    assert list(load(shop.settings).rejected_files) == ["purchases/b.csv"]
+    assert shop.rows("select (select count(*) from raw.events), (select count(*) from raw.purchases)") == [(0, 1)]
+    assert shop.rows("select path, rows_loaded, rows_rejected from raw.loaded_files") == [("purchases/a.csv", 1, 1)]
+    assert shop.rows("select count(*) from raw.rejected_rows") == [(1,)]
+
+
+def test_a_kind_is_not_corrected_where_loaded_files_are_gone(shop: Shop) -> None:
+    shop.declare(sales=AS_EVENTS)
+    for name in "ab":
+        shop.put(f"purchases/{name}.csv", purchases(["p1,2026-01-01,u1,2,t"], header="sku,when,who,qty,at"))
+    load(shop.settings)
+    (shop.landing / "purchases/b.csv").unlink()
+    shop.declare(sales={**PURCHASES_CSV, "kind": "purchases"})
+    with pytest.raises(RecomartError, match=r"feeds\.sales\.kind: it was another one when purchases/b\.csv was loaded"):
+        load(shop.settings)
+    assert shop.rows("select count(*) from raw.events") == [(2,)]
+
+
 def test_another_shops_feeds_are_not_mixed_into_a_warehouse(shop: Shop) -> None:
     shop.put("events/a.jsonl", events(2))
     load(shop.settings)
@@ -372,6 +430,15 @@ def test_a_landing_folder_without_a_file_of_any_feed_is_an_error_that_names_the_
     shop.put("readme.txt", "hello")
     with pytest.raises(RecomartError, match=r"no file here belongs to a feed .*events: events/\*"):
         load(shop.settings)
+
+
+def test_a_file_of_several_feeds_is_told_with_its_feeds(shop: Shop) -> None:
+    shop.declare(purchases=PURCHASES_CSV, returns={**PURCHASES_CSV, "kind": "purchases", "files": "*/b*"})
+    shop.put("purchases/a.csv", purchases(["p1,2026-01-01,u1,2"]))
+    shop.put("purchases/b.csv", purchases(["p1,2026-01-01,u1,2"]))
+    report = load(shop.settings)
+    assert report.files_of_several_feeds == {"purchases/b.csv": ["purchases", "returns"]}
+    assert report.rows_loaded == 3
 
 
 def test_a_missing_landing_folder_is_named(shop: Shop) -> None:

@@ -1,7 +1,9 @@
 """A wrong sources file ends in one message that says where and what."""
 
+import json
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from warehouse.errors import RecomartError
@@ -37,11 +39,24 @@ def test_event_aliases_are_lower_case_and_our_own_names_always_stand(tmp_path: P
 
 
 @pytest.mark.parametrize(
+    ("said", "alias"),
+    [("ΟΔΟΣ", "οδοσ"), ("ANSİCHT", "ansicht"), ("\t Straße\r\n", "straße"), ("\u00a0Klick", "\u00a0klick")],
+)
+def test_an_event_alias_is_what_duckdb_makes_of_a_value_that_is_written_so(
+    tmp_path: Path, said: str, alias: str
+) -> None:
+    path = written(tmp_path, GOOD.replace("' basket '", json.dumps(said)))
+    assert duckdb.execute("select lower(?)", [said.strip(" \t\r\n")]).fetchone() == (alias,)
+    assert dict(read_sources(path).feeds["events"].aliases)[alias] == "add_to_cart"
+
+
+@pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("user_id: u", "usr_id: u", "feeds.events: columns: unknown column 'usr_id'; a feed of events knows event_id"),
         ("user_id: u, ", "", "columns: 'user_id' is not mapped, and a feed of events needs it"),
-        ("  events:", "  clicks:", "feeds.clicks.kind: Input should be 'events', 'purchases' or 'products'"),
+        ("  events:", "  clicks:", "feeds.clicks.kind: it must be given where the feed's name is none of events, "),
+        ("format: csv", "format: csv\n    kind: x", "kind: Input should be 'events', 'purchases' or 'products'"),
         ("format: csv", "format: xml", "feeds.events.format: Input should be 'csv', 'jsonl' or 'json'"),
         ("format: csv", "format: csv\n    encoding: utf-9", "encoding: Python knows no text encoding 'utf-9'"),
         ("format: csv", "format: csv\n    encoding: rot13", "Python knows no text encoding 'rot13'"),
@@ -51,10 +66,38 @@ def test_event_aliases_are_lower_case_and_our_own_names_always_stand(tmp_path: P
         ('"*.csv"', "''", "'' is no glob inside the landing folder"),
         ("format: csv", "format: csv\n    format: json", "the key 'format' stands twice"),
         ("format: csv", "format: csv\n    time_zone: Mars", "time_zone: 'Mars' is no IANA time zone"),
-        ("format: csv", "format: csv\n    colour: red", "feeds.events.colour: Extra inputs are not permitted"),
+        (
+            "format: csv",
+            "format: csv\n    colour: red",
+            "feeds.events: there is no setting 'colour' here; there are kind, files, ",
+        ),
         ("add_to_cart: [Cart", "view: [cart], add_to_cart: [Cart", "'cart' stands for both view and add_to_cart"),
         ("{add_to_cart", "{add_to_basket", "event_types.add_to_basket"),
-        ("feeds:", "feeds: []\nother:", "feeds"),
+        ("feeds:", "other: []\nfeeds:", "there is no setting 'other' here; there are feeds"),
+        (GOOD, "", "the sources file is empty"),
+        (GOOD, "feeds: []", "feeds: names with their values belong here"),
+        (GOOD, "feeds: {}", "feeds: it is empty"),
+        ("user_id: u", "user_id: 5", "feeds.events.columns.user_id: YAML reads this as 5, which is no text; put it in"),
+        ("user_id: u", "user_id: on", "feeds.events.columns.user_id: YAML reads this as true, which is no text"),
+        ("user_id: u", "user_id:", "feeds.events.columns.user_id: nothing stands here"),
+        ("user_id: u", "user_id: [u]", "feeds.events.columns.user_id: a text belongs here"),
+        ("[Cart, ' basket ']", "1", "feeds.events.event_types.add_to_cart.0: YAML reads this as 1"),
+        ("  events:", "  2024:", "feeds.2024: YAML reads this as 2024"),
+        ("    format: csv\n", "", "feeds.events.format: it must be given"),
+        (
+            "format: csv",
+            "format: csv\n    ? [a, b]\n    : c",
+            "line 6, column 7: the sources file is no valid YAML: a list",
+        ),
+        ('"*.csv"', "clicks/**.csv", "files: 'clicks/**.csv': ** stands for folders, and by itself"),
+        ('"*.csv"', "./", "files: './' is no glob inside the landing folder"),
+        ("format: csv", "format: json\n    records: $.a[0]", "records: '$.a[0]' is no path of keys"),
+        ("format: csv", "format: csv\n    encoding: idna", "encoding: Python knows no text encoding 'idna'"),
+        ("format: csv", "format: csv\n    time_zone: localtime", "time_zone: 'localtime' is no IANA time zone"),
+        *(
+            ("format: csv", f"format: csv\n    delimiter: {delimiter}", 'a tab is written "\\t", in double quotes')
+            for delimiter in ("tab", r"\t", r'"\n"', "'\"'", "''")
+        ),
         ("{user_id: u", "{user_id: [u", "line 6, column 70: the sources file is no valid YAML"),
     ],
 )
@@ -64,6 +107,11 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, old: str, new: str
         read_sources(path)
     assert str(path) in str(error.value)
     assert message in str(error.value)
+
+
+def test_what_else_a_feed_carries_need_be_no_list(tmp_path: Path) -> None:
+    path = written(tmp_path, GOOD.replace("format: csv", "format: csv\n    carries: products"))
+    assert read_sources(path).feeds["events"].carries == ("products",)
 
 
 def test_purchase_events_are_transactions_where_there_is_no_other_feed_of_them(tmp_path: Path) -> None:
@@ -152,9 +200,19 @@ feeds:
         ("https://shop.example/api", "https://me:s3cr3t@shop.example", "base_url: a secret stands in the address"),
         ("paging:", "path: https://other.example/\n      paging:", "is no path below base_url"),
         ("style: page", "style: pages", "api.paging: Input tag 'pages' found using 'style' does not match"),
-        ("style: page", "style: cursor", "api.paging.cursor.path: Field required"),
+        ("style: page", "style: cursor", "api.paging.cursor.path: it must be given"),
+        ("{style: page}", "{}", "api.paging: 'style' must be given in it"),
+        (
+            "{style: page}",
+            "{style: page, total: t}",
+            "api.paging.page: there is no setting 'total' here; there are size",
+        ),
         ("style: page", "style: page, size: 0", "api.paging.page.size: Input should be greater than or equal to 1"),
-        ("token_env: TOKEN", "token: abc", "api.auth.bearer.token_env: Field required"),
+        (
+            "token_env: TOKEN",
+            "token: abc",
+            "api.auth.bearer: there is no setting 'token' here; there are type, token_env",
+        ),
         ("token_env: TOKEN", "token_env: 'abc def'", "api.auth.bearer.token_env: String should match pattern"),
     ],
 )

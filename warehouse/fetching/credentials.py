@@ -40,9 +40,8 @@ class Credentials:
 
     @property
     def variables(self) -> str:
-        """The environment variables, for messages."""
-        names = [value for field, value in self._auth or () if field.endswith("_env")]
-        return " and ".join(names) or "no environment variable (no auth is declared)"
+        """The environment variables, for messages; empty where no auth is declared."""
+        return " and ".join(value for field, value in self._auth or () if field.endswith("_env"))
 
     def are_in(self, text: str) -> bool:
         """Whether a text gives a secret away, as it is or as a URL or JSON would write it."""
@@ -77,6 +76,11 @@ def _signer(auth: Auth | None) -> tuple[AuthConfigBase | None, list[str]]:
             return None, []
         case Bearer(token_env=variable):
             secret = _for_header(variable)
+            if secret.lower().startswith("bearer "):
+                raise RecomartError(
+                    f"the environment variable {variable} begins with the word Bearer, which is sent before it anyway; "
+                    "it should hold the token alone"
+                )
             signer: AuthConfigBase = BearerTokenAuth(token=secret)
             secrets = [secret]
         case KeyInHeader(name=name, key_env=variable):

@@ -1,6 +1,6 @@
 """What sources.yml says about a web service: where it is, how it pages, how to sign in, how patient to be."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -15,14 +15,28 @@ KeyPath = Annotated[str, Field(min_length=1)]
 """Key in a page, dotted when nested: `data.items`."""
 
 
-class _Declared(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+class Declared(BaseModel):
+    """Settings of the sources file."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    derived: ClassVar[frozenset[str]] = frozenset()
+    """Fields that the file does not set."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_others(cls, data: Any) -> Any:
+        known = [name for name in cls.model_fields if name not in cls.derived]
+        for name in data if isinstance(data, dict) else ():
+            if name not in cls.model_fields:
+                raise ValueError(f"there is no setting '{name}' here; there are {', '.join(known)}")
+        return data
 
 
 # -- paging -----------------------------------------------------------------------------------------------------------
 
 
-class _Paging(_Declared):
+class _Paging(Declared):
     shifts: ClassVar[bool] = True
     """Whether a product can move to a page that was read already when others come or go."""
 
@@ -104,7 +118,7 @@ Paging = PageNumbers | Offsets | Cursors | NextLinks | LinkHeaders | OnePage
 # -- signing in -------------------------------------------------------------------------------------------------------
 
 
-class Bearer(_Declared):
+class Bearer(Declared):
     """A token in the header `Authorization`."""
 
     type: Literal["bearer"]
@@ -112,7 +126,7 @@ class Bearer(_Declared):
     """Environment variable of the token."""
 
 
-class KeyInHeader(_Declared):
+class KeyInHeader(Declared):
     """A key in a header of its own."""
 
     type: Literal["header"]
@@ -123,7 +137,7 @@ class KeyInHeader(_Declared):
     """Environment variable of the key."""
 
 
-class KeyInQuery(_Declared):
+class KeyInQuery(Declared):
     """A key among the query parameters."""
 
     type: Literal["query"]
@@ -134,7 +148,7 @@ class KeyInQuery(_Declared):
     """Environment variable of the key."""
 
 
-class Basic(_Declared):
+class Basic(Declared):
     """A name and a password."""
 
     type: Literal["basic"]
@@ -151,7 +165,7 @@ Auth = Bearer | KeyInHeader | KeyInQuery | Basic
 # -- the service ------------------------------------------------------------------------------------------------------
 
 
-class Retries(_Declared):
+class Retries(Declared):
     """What is done about answers that may be better next time: 429, 5xx, time-outs, broken connections and bodies."""
 
     attempts: int = Field(default=6, ge=1)
@@ -165,7 +179,7 @@ class Retries(_Declared):
     """Seconds that a wait may take. A service that asks for more is taken at its word: the fetch ends there."""
 
 
-class Api(_Declared):
+class Api(Declared):
     """A web service that hands out a feed's records, page by page, as JSON."""
 
     base_url: str

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 import simplejson
 from requests import PreparedRequest, Response, Session
@@ -110,11 +111,14 @@ class PatientSession(Session):
     def _check(self, response: Response) -> None:
         """Refuse an answer that is no page; raises ServiceError."""
         status = response.status_code
-        said = f"{self._api.base_url} answered {status} {_phrase(status)}".rstrip()
+        address = urlsplit(response.url)._replace(query="").geturl()
+        said = f"{address} answered {status} {_phrase(status)}".rstrip()
         if status == HTTPStatus.TOO_MANY_REQUESTS or status >= 500:
             raise self._asked_to_wait(said, response.headers.get("Retry-After"))
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            raise ServiceError(f"{said}: look at what {self._credentials.variables} should hold, and at `auth`")
+            variables = self._credentials.variables
+            hint = f"look at what {variables} should hold, and at `auth`" if variables else "it may want an `auth`"
+            raise ServiceError(f"{said}: {hint}")
         if 300 <= status < 400:
             raise ServiceError(f"{said}: redirects are not followed; declare the address that it leads to")
         if status >= 400:
@@ -122,7 +126,7 @@ class PatientSession(Session):
         try:
             parse(response)
         except ValueError as error:
-            raise _PassingError(f"{self._api.base_url} answered with {error}") from None
+            raise _PassingError(f"{address} answered with {error}") from None
 
     def _asked_to_wait(self, said: str, header: str | None) -> ServiceError:
         try:

@@ -9,15 +9,15 @@ from typing import Any
 import duckdb
 
 from warehouse.errors import RecomartError
-from warehouse.loading.csv_records import read_header
+from warehouse.loading.csv_records import read_header, skip_to_header
 from warehouse.loading.files import ChangingFileError, LandingFile, Reading, UnreadableFileError
 from warehouse.loading.records import read_records
 from warehouse.loading.text import read_blocks
 from warehouse.sources import REQUIRED_COLUMNS, Feed, json_keys
+from warehouse.wording import listed
 
 SAMPLE_FILES = 20
 SAMPLE_RECORDS = 200
-MOST_NAMES = 30
 
 
 def check_mapping(
@@ -44,14 +44,8 @@ def check_mapping(
         if is_held and name not in present:
             raise RecomartError(
                 f"{sources}: feeds.{feed.name}.columns.{column}: no column '{name}' in {sample[0].path} or the "
-                f"other files of the feed; they have {_listed(present)}"
+                f"other files of the feed; they have {listed(sorted(present))}"
             )
-
-
-def _listed(names: set[str]) -> str:
-    """Names for a message: printable, and not more than a line."""
-    shown = [name if name.isprintable() else repr(name) for name in sorted(names)[:MOST_NAMES]]
-    return ", ".join(name[:60] for name in shown) + (" and others" if len(names) > MOST_NAMES else "")
 
 
 def _columns_of(file: LandingFile) -> set[str]:
@@ -60,7 +54,8 @@ def _columns_of(file: LandingFile) -> set[str]:
     try:
         if file.feed.format == "csv":
             with closing(read_blocks(file, reading)) as blocks:
-                return set(read_header(next(blocks, b"").lstrip(b"\r\n"), file.feed)[1])
+                start, delimiter = skip_to_header(next(blocks, b""))
+                return set(read_header(start, file.feed, delimiter)[1])
         with closing(read_records(file, reading)) as pieces:
             texts = next(pieces).table["text"][:SAMPLE_RECORDS].to_pylist()
     except (UnreadableFileError, ChangingFileError, StopIteration):

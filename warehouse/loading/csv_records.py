@@ -1,6 +1,7 @@
 """Records of CSV files: fields matched to the header, quoted ones by the standard library's reader."""
 
 import csv
+import re
 from collections.abc import Generator, Iterator
 
 import pyarrow as pa
@@ -10,11 +11,15 @@ from warehouse.loading.dialects import SAMPLE_BYTES, SAMPLE_LINES, Dialect, dete
 from warehouse.loading.files import Reading, UnreadableFileError
 from warehouse.loading.lines import MAX_LINE_BYTES, Lines, line_problem, readable, split_lines, whole_lines
 from warehouse.sources import REQUIRED_COLUMNS, Feed
+from warehouse.wording import listed
 
 MAX_RECORD_LINES = 1_000
 """Lines that one quoted record may span; a quote left open longer is taken for a broken line."""
 
 LINE_END = "\r\n"
+
+DELIMITER_LINES = re.compile(rb"""(?:[\r\n]*"?sep=([^\w\s"]|\t)"?\r?(?:\n|\Z))+""", re.IGNORECASE)
+"""What may stand before the header and names the delimiter, as Excel understands it."""
 
 # The standard library's own limit is 128 KiB; the length of a line is limited here.
 csv.field_size_limit(MAX_LINE_BYTES)
@@ -26,6 +31,7 @@ class CsvRecords:
     def __init__(self, feed: Feed, reading: Reading) -> None:
         self._feed = feed
         self._reading = reading
+        self._named_delimiter: str | None = None
         self._dialect = Dialect(",", '"')
         self._next_line = 1
         self.header: tuple[str, ...] = ()
@@ -66,12 +72,13 @@ class CsvRecords:
         return b"".join(split.as_bytes(used))
 
     def _take_header(self, lines: bytes) -> bytes:
-        """Read the header and what it tells of the dialect; returns the lines after it. Empty lines may precede it."""
-        start = lines.lstrip(b"\r\n")
+        """Read the header and what it tells of the dialect; returns the lines after it."""
+        start, delimiter = skip_to_header(lines)
+        self._named_delimiter = delimiter or self._named_delimiter
         self._next_line += lines[: len(lines) - len(start)].count(b"\n")
         if not start:
             return b""
-        self._dialect, header = read_header(start, self._feed)
+        self._dialect, header = read_header(start, self._feed, self._named_delimiter)
         self._reading.delimiter, self._reading.quote = self._dialect
         self._next_line += 1
         if problem := header_problem(header, self._feed):
@@ -171,20 +178,30 @@ class _Feeder:
         return line
 
 
-def read_header(start: bytes, feed: Feed) -> tuple[Dialect, list[str]]:
-    """The dialect of a file that starts so, and the column names of its header line.
+def skip_to_header(start: bytes) -> tuple[bytes, str | None]:
+    """A file's start without what may precede its header: empty lines, and one that names the delimiter; and that."""
+    named = DELIMITER_LINES.match(start)
+    header = start[named.end() if named else 0 :].lstrip(b"\r\n")
+    return header, named[1].decode("ascii") if named else None
+
+
+def read_header(start: bytes, feed: Feed, named_delimiter: str | None) -> tuple[Dialect, list[str]]:
+    """The dialect of a file whose header and lines after it are these, and the column names of the header.
+
+    Columns at its end that have no name, as spreadsheets leave them, are named by their places.
 
     Raises:
         UnreadableFileError: The line is no CSV, or no UTF-8.
     """
     header, _, rest = start.partition(b"\n")
     lines = [header, *rest[:SAMPLE_BYTES].split(b"\n")[:SAMPLE_LINES]]
-    dialect = detect_dialect([readable(line).rstrip("\r") for line in lines], feed)
+    dialect = detect_dialect([readable(line).rstrip("\r") for line in lines], feed, named_delimiter)
     try:
-        names = next(dialect.reader([header.decode("utf-8").rstrip("\r")]), [])
+        names = [name.strip() for name in next(dialect.reader([header.decode("utf-8").rstrip("\r")]), [])]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UnreadableFileError(f"the header line cannot be read: {error}") from error
-    return dialect, [name.strip() for name in names]
+    named = max((place for place, name in enumerate(names, start=1) if name), default=0)
+    return dialect, [*names[:named], *(f"column {place}" for place in range(named + 1, len(names) + 1))]
 
 
 def header_problem(header: list[str], feed: Feed) -> str | None:
@@ -194,7 +211,7 @@ def header_problem(header: list[str], feed: Feed) -> str | None:
         return f"the header names '{repeated[0]}' twice"
     for column in REQUIRED_COLUMNS[feed.kind]:
         if feed.columns[column] not in header:
-            return f"the header has no '{feed.columns[column]}' (for {column}); it has {', '.join(header)}"
+            return f"the header has no '{feed.columns[column]}' (for {column}); it has {listed(header)}"
     if any("\0" in name for name in header):
         return "the header has a name with a zero byte in it"
     return None

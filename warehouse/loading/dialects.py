@@ -32,12 +32,15 @@ class Dialect(NamedTuple):
         return csv.reader(lines, delimiter=self.delimiter, quotechar=self.quote, strict=True)
 
 
-def detect_dialect(lines: list[str], feed: Feed) -> Dialect:
+def detect_dialect(lines: list[str], feed: Feed, named_delimiter: str | None) -> Dialect:
     """The dialect of a file whose first lines these are, the header before all; what the feed declares is so.
 
-    The delimiter is the one by which the header has most of the names that the feed maps.
+    The delimiter, where neither the feed nor the file names it, is the one by which the header has most of the names
+    that the feed maps.
     """
-    delimiter = feed.delimiter or max(DELIMITERS, key=lambda mark: _known_names(lines[0], mark, feed))
+    delimiter = (
+        feed.delimiter or named_delimiter or max(DELIMITERS, key=lambda mark: _known_names(lines[0], mark, feed))
+    )
     if feed.quote is not None:
         return Dialect(delimiter, None if feed.quote == NO_QUOTE else feed.quote)
     header, *rows = lines

@@ -124,6 +124,14 @@ def files_of_no_feed(landing: Path, found: Collection[Path]) -> list[str]:
     return sorted(_readable(path.relative_to(landing)) for path in there.difference(found))
 
 
+def files_of_several_feeds(files: Iterable[LandingFile]) -> dict[str, list[str]]:
+    """Path of each file that was found for more than one feed, and the feeds."""
+    feeds: dict[str, list[str]] = {}
+    for file in files:
+        feeds.setdefault(file.path, []).append(file.feed.name)
+    return {path: names for path, names in sorted(feeds.items()) if len(names) > 1}
+
+
 def _has_finished_name(name: str) -> bool:
     return not name.startswith(".") and not name.endswith(UNFINISHED_SUFFIXES)
 

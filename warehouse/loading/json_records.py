@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from warehouse.loading.files import Reading, UnreadableFileError
 from warehouse.loading.lines import MAX_LINE_BYTES, Lines, line_problem, readable, split_lines, whole_lines
 from warehouse.sources import Feed
+from warehouse.wording import MOST_NAMES, listed
 
 MAX_DEPTH = 500
 """Objects and lists inside each other; DuckDB's JSON functions die of some hundred thousand, Python's of a thousand."""
@@ -116,6 +117,7 @@ class _Document:
         self._window = ""
         self._at = 0
         self._is_whole = False
+        self._instead = ""
         self._utf8 = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         # Values are not wanted, only where they end; Python would not convert a number of five thousand digits.
         self._scanner = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
@@ -124,24 +126,31 @@ class _Document:
         """The elements of the list under the keys, as they are written; the document is read to its end."""
         is_found = yield from self._elements_under(keys)
         if self._peek():
-            raise self._broken("it goes on after its end")
+            raise self._broken("it goes on after its end, as objects line by line do: those are of format jsonl")
         if not is_found:
             where = f"under '{'.'.join(keys)}'" if keys else "at the top"
-            raise UnreadableFileError(f"the JSON document has no list of records {where}")
+            raise UnreadableFileError(f"the JSON document has no list of records {where}; {self._instead}")
 
-    def _elements_under(self, keys: tuple[str, ...]) -> Generator[str, None, bool]:
-        if self._peek() != ("{" if keys else "["):
-            self._skip()
-            return False
-        if not keys:
-            yield from self._list()
-            return True
+    def _elements_under(self, keys: tuple[str, ...], path: tuple[str, ...] = ()) -> Generator[str, None, bool]:
+        """The elements of the list under the keys of the value that comes next, which itself lies under the path."""
+        where = f"'{'.'.join(path)}'" if path else "it"
         is_found = False
-        for key in self._members():
-            if key == keys[0] and not is_found:
-                is_found = yield from self._elements_under(keys[1:])
-            else:
+        match self._peek():
+            case "[" if not keys:
+                is_found = True
+                yield from self._list()
+            case "{":
+                names: list[str] = []
+                for key in self._members():
+                    names += [key] if len(names) <= MOST_NAMES else []
+                    if key in keys[:1] and not is_found:
+                        is_found = yield from self._elements_under(keys[1:], (*path, key))
+                    else:
+                        self._skip()
+                self._instead = self._instead or f"{where} has {listed(names) or 'nothing in it'}"
+            case mark:
                 self._skip()
+                self._instead = self._instead or f"{where} is {'a list' if mark == '[' else 'a plain value'}"
         return is_found
 
     def _members(self) -> Iterator[str]:

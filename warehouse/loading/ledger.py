@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.loading.files import LandingFile, NewFile, Reading
-from warehouse.sources import Feed
+from warehouse.sources import COLUMNS, Feed
 
 
 class Entry(NamedTuple):
@@ -84,7 +84,9 @@ def forget(connection: duckdb.DuckDBPyConnection, feed: Feed, paths: Sequence[st
     """Delete the rows, rejects and entries of files."""
     if paths:
         chosen = "in (select unnest(?::varchar[]))"
-        connection.execute(f"delete from raw.{feed.kind} where _feed = ? and _file {chosen}", [feed.name, paths])
+        # The feed may have been of another kind when they were loaded.
+        for kind in COLUMNS:
+            connection.execute(f"delete from raw.{kind} where _feed = ? and _file {chosen}", [feed.name, paths])
         connection.execute(f"delete from raw.rejected_rows where feed = ? and path {chosen}", [feed.name, paths])
         connection.execute(f"delete from raw.loaded_files where feed = ? and path {chosen}", [feed.name, paths])
 

@@ -22,6 +22,7 @@ from warehouse.loading.files import (
     Reading,
     UnreadableFileError,
     files_of_no_feed,
+    files_of_several_feeds,
     find_files,
 )
 from warehouse.loading.plan import Plan, make_plan
@@ -30,6 +31,7 @@ from warehouse.loading.reports import FeedReport, LoadReport, Progress
 from warehouse.loading.staging import insert, note_columns
 from warehouse.settings import Settings
 from warehouse.sources import Feed, Sources, read_sources
+from warehouse.wording import counted
 
 BATCH_BYTES = 256 << 20
 """Bytes of small files that are loaded in one transaction."""
@@ -70,9 +72,9 @@ def load(
             "put the shop's files there, or mend the globs"
         )
     report = LoadReport()
-    report.files_of_no_feed = files_of_no_feed(
-        settings.landing_dir, {file.location for found in files.values() for file in found}
-    )
+    every_file = [file for found in files.values() for file in found]
+    report.files_of_no_feed = files_of_no_feed(settings.landing_dir, {file.location for file in every_file})
+    report.files_of_several_feeds = files_of_several_feeds(every_file)
     if again is not None:
         files = {name: [file for file in found if file.path in again] for name, found in files.items()}
         _refuse_absent(again, {file.path for found in files.values() for file in found}, settings)
@@ -80,10 +82,12 @@ def load(
         # Raw rows know their lines: to keep them in the order of the file as well takes a third of the time.
         connection.execute("set preserve_insertion_order = false")
         _refuse_other_shop(connection, sources, settings)
+        corrected = _of_corrected_kind(connection, sources)
+        _refuse_to_lose(connection, corrected, {file.path for file in every_file}, settings)
         plan = make_plan(connection, files, settings.settle_seconds, again or ())
         for feed in sources.feeds.values():
             check_mapping(connection, feed, [item.file for item in plan.new[feed.name]], settings.sources)
-        _declare(connection, sources)
+        _declare(connection, sources, corrected)
         loader = _Loader(connection, report, _Meter(plan, on_progress))
         for feed in sources.feeds.values():
             report.feeds[feed.name] = FeedReport(files_unchanged=plan.unchanged[feed.name])
@@ -126,10 +130,36 @@ def _refuse_other_shop(connection: duckdb.DuckDBPyConnection, sources: Sources, 
         )
 
 
-def _declare(connection: duckdb.DuckDBPyConnection, sources: Sources) -> None:
-    """Write the declarations where the SQL reads them."""
+def _of_corrected_kind(connection: duckdb.DuckDBPyConnection, sources: Sources) -> list[Feed]:
+    """The feeds that were of another kind when they were loaded."""
+    kinds = dict(connection.execute("select feed, kind from raw.feeds").fetchall())
+    return [feed for feed in sources.feeds.values() if kinds.get(feed.name, feed.kind) != feed.kind]
+
+
+def _refuse_to_lose(
+    connection: duckdb.DuckDBPyConnection, corrected: list[Feed], found: set[str], settings: Settings
+) -> None:
+    """Rows of another kind than their feed's mean nothing, so every file of a corrected feed must be there to be read.
+
+    Raises:
+        RecomartError: One is not.
+    """
+    for feed in corrected:
+        absent = sorted(set(ledger.loaded_files(connection, feed)) - found)
+        if absent:
+            raise RecomartError(
+                f"{settings.sources}: feeds.{feed.name}.kind: it was another one when {absent[0]} was loaded, which "
+                f"is not in {settings.landing_dir} any more; put {counted(len(absent), 'such file')} back, or delete "
+                f"{settings.database} and load everything anew"
+            )
+
+
+def _declare(connection: duckdb.DuckDBPyConnection, sources: Sources, corrected: list[Feed]) -> None:
+    """Write the declarations where the SQL reads them, and forget what feeds of a corrected kind have loaded."""
     feeds = list(sources.feeds.values())
     with transaction(connection):
+        for feed in corrected:
+            ledger.forget(connection, feed, list(ledger.loaded_files(connection, feed)))
         connection.execute("delete from raw.feeds")
         connection.execute("delete from raw.event_aliases")
         connection.executemany(

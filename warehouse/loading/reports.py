@@ -41,6 +41,9 @@ class LoadReport:
     files_of_no_feed: list[str] = field(default_factory=list)
     """Paths of the files that no feed's globs mean; they are not loaded."""
 
+    files_of_several_feeds: dict[str, list[str]] = field(default_factory=dict)
+    """Path of each file that the globs of several feeds mean, and those feeds; it is loaded into each."""
+
     undeclared_columns: dict[str, list[str]] = field(default_factory=dict)
     """Feed, and the columns its files have that nobody declared; they are kept in `_extra`."""
 

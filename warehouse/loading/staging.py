@@ -22,6 +22,15 @@ JSON_PROBLEM = """
 """
 """Why a record cannot be loaded, or null."""
 
+DOCUMENT_HINT = r"""
+    case
+        when error is null and (starts_with(text, '[') or trim(text, e' \t\r\n') = '{')
+            then '; a list, or a document that goes over several lines, is of format json'
+        else ''
+    end
+"""
+"""What to add where a line shows that the file has no object a line."""
+
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
@@ -130,10 +139,11 @@ def insert(
         problem, rows = "error", _csv_rows(feed, header)
     else:
         problem, rows = JSON_PROBLEM, _json_rows(feed, _usual_keys(connection, feed))
+    hint = DOCUMENT_HINT if feed.format == "jsonl" else "''"
     connection.execute(
         f"""
         create or replace temp table {REJECTED} as
-        select path, line, rtrim(text, chr(13) || chr(10)) as text, problem as error
+        select path, line, rtrim(text, chr(13) || chr(10)) as text, problem || {hint} as error
         from (select *, {problem} as problem from records)
         where problem is not null
         """

@@ -4,6 +4,7 @@ import codecs
 import gzip
 import hashlib
 import io
+import re
 import zlib
 from collections.abc import Generator, Iterator
 from typing import BinaryIO
@@ -17,6 +18,14 @@ BLOCK_BYTES = 16 << 20
 """Bytes read at a time; what bounds the loader's memory, whatever the size of a file."""
 
 GZIP_MAGIC = b"\x1f\x8b"
+
+OTHER_PACKINGS = {
+    rb"PK\x03\x04": "a zip archive, as spreadsheets such as .xlsx are, too",
+    rb"BZh[1-9]1AY&SY": "compressed with bzip2",
+    rb"\xfd7zXZ\x00": "compressed with xz",
+    rb"\x28\xb5\x2f\xfd": "compressed with zstd",
+}
+"""What the packed files begin with that are not read, as regular expressions."""
 
 # The longer ones first: UTF-32's little-endian mark begins with UTF-16's.
 BYTE_ORDER_MARKS = {
@@ -52,7 +61,9 @@ def read_blocks(file: LandingFile, reading: Reading) -> Generator[bytes, None, N
     """
     try:
         with file.location.open("rb") as plain:
-            is_gzip = plain.peek(2)[:2] == GZIP_MAGIC
+            start = plain.peek(16)
+            _refuse_packed(start)
+            is_gzip = start.startswith(GZIP_MAGIC)
             hashed = _HashedFile(plain, reading)
             yield from _decode(gzip.GzipFile(fileobj=hashed) if is_gzip else hashed, file, reading)
             reading.checksum = hashed.hexdigest()
@@ -64,6 +75,12 @@ def read_blocks(file: LandingFile, reading: Reading) -> Generator[bytes, None, N
     except OSError as error:
         raise UnreadableFileError(f"the file cannot be read: {error}") from error
     _refuse_changed(file)
+
+
+def _refuse_packed(start: bytes) -> None:
+    for magic, packing in OTHER_PACKINGS.items():
+        if re.match(magic, start):
+            raise UnreadableFileError(f"the file is {packing}; unpack it, or compress it with gzip")
 
 
 def _refuse_changed(file: LandingFile) -> None:

@@ -112,8 +112,8 @@ def test_a_retry_after_that_cannot_be_read_is_no_reason_to_fail(api: ApiShop) ->
         (status(404), "answered 404 Not Found: look at `base_url`"),
         (status(410), "answered 410 Gone"),
         (status(302, Location="/all"), "answered 302 Found: redirects are not followed"),
-        (status(401), "401 Unauthorized: look at what no environment variable (no auth is declared) should hold"),
-        (status(403), "403 Forbidden: look at what"),
+        (status(401), "/numbered answered 401 Unauthorized: it may want an `auth`"),
+        (status(403), "403 Forbidden: it may want an `auth`"),
     ],
 )
 def test_what_will_not_be_better_fails_at_once(api: ApiShop, fault: Fault, message: str) -> None:
