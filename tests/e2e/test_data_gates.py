@@ -87,6 +87,20 @@ def test_a_day_of_many_times_the_usual_lines_trains_nothing_and_what_is_publishe
     assert run_dbt(shop, "test", "--select", "no_day_is_beyond_belief").statuses["pass"] == 1
 
 
+def test_a_day_on_which_nothing_is_usual_is_held_against_the_least_lines_that_tell_a_jump(tables: Settings) -> None:
+    with duckdb.connect(str(tables.database)) as connection:
+        ((newest,),) = connection.execute("select max(delivery_day) from marts.audit_feed_days").fetchall()
+    bring = (
+        "update marts.audit_feed_days set usual_lines = 0, volume_to_usual = null, is_volume_jump = true, lines = {} "
+        f"where feed = 'events' and delivery_day = date '{newest}'"
+    )
+    change(tables, bring.format(1000))
+    with pytest.raises(RecomartError, match=f"events of {newest}: 1000 lines where 0 are usual"):
+        run_dbt(tables, "test", "--select", "no_day_is_beyond_belief")
+    change(tables, bring.format(999))
+    assert run_dbt(tables, "test", "--select", "no_day_is_beyond_belief").statuses["pass"] == 1
+
+
 def test_a_jump_that_is_expected_of_no_feed_is_said_and_stops_nothing(tables: Settings) -> None:
     expect_jumps(tables, "('EVENTS ', date '2026-01-31', 'a sale')", "('evnts', date '2026-01-31', 'a sale')")
     (words, _) = run_dbt(tables, "test", "--select", "expected_jumps").warnings
