@@ -120,6 +120,46 @@ def test_expected_jumps_that_make_no_sense_stop_a_run_with_the_line_and_what_is_
         assert said in str(stopped.value)
 
 
+def weigh(settings: Settings, *rows: str) -> None:
+    """Let the seed of weights have these rows."""
+    change(settings, "delete from seeds.event_weights", f"insert into seeds.event_weights values {', '.join(rows)}")
+
+
+def test_weights_that_make_no_sense_stop_a_run_with_the_line_and_what_is_wrong(tables: Settings) -> None:
+    weigh(
+        tables,
+        "('view', cast('nan' as double), 60), ('view', 1, cast('inf' as double))",
+        "('look', 2.5, 60), ('click', null, 0), ('remove_from_cart', -3, 90)",
+    )
+    with pytest.raises(RecomartError, match="event_weights_make_sense"):
+        run_dbt(tables, "test", "--select", "event_weights")
+    logged = (tables.warehouse / "logs" / "dbt.log").read_text(encoding="utf-8")
+    for said in (
+        "event_weights.csv, line 'click,,0': weight must be a number between -1000000 and 1000000 (0 if the action is "
+        "to say nothing); half_life_days must be a number between 0.001 and 1000000 (large if the action is not to "
+        "fade)",
+        "line 'look,2.5,60': event_type must be view, click, add_to_cart, remove_from_cart or purchase",
+        "line 'view,1,inf': there is more than one line for it; half_life_days must",
+        "line 'view,nan,60': there is more than one line for it; weight must",
+        "; there is no line for add_to_cart; there is no line for purchase",
+    ):
+        assert said in logged
+
+
+def test_weights_of_another_sign_than_usual_are_said_and_stop_nothing(tables: Settings) -> None:
+    weigh(
+        tables,
+        "('view', 1, 60), ('click', -2, 60), ('add_to_cart', 0, 90)",
+        "('remove_from_cart', 3, 90), ('purchase', 0, 180)",
+    )
+    (words, _) = run_dbt(tables, "test", "--select", "event_weights").warnings
+    assert words == (
+        "event_weights.csv, line 'click,-2,60': with a weight below 0 the action speaks against the product; "
+        "line 'purchase,0,180': with a weight of 0 purchases say nothing, and returns neither; "
+        "line 'remove_from_cart,3,90': a weight above 0 makes what was taken out of the cart a sign of interest"
+    )
+
+
 def test_a_feed_that_has_fallen_silent_is_said_and_stops_nothing(tables: Settings) -> None:
     change(
         tables,
