@@ -183,8 +183,10 @@ def test_a_shop_in_which_no_model_or_more_than_one_serves_publishes_nothing(tabl
 
 def test_lists_that_leave_out_many_customers_are_not_published(tables: Settings) -> None:
     change(tables, "delete from marts.rec_top_n where hash(user_id) % 5 = 0")
-    with pytest.raises(RecomartError, match=r"\d+ of \d+ customers have a list, and a share of 0.9 must"):
+    with pytest.raises(RecomartError, match=r"\d+ of \d+ customers have a list, and a share of 0.9 must") as stopped:
         run_dbt(tables, "test", "--select", "customers_have_lists")
+    for named in ("least_customers_served", "blocks and caps leave too", "bought everything", "offer_repeats.csv"):
+        assert named in str(stopped.value)
 
 
 def test_a_list_with_a_product_that_cannot_be_bought_is_not_published(tables: Settings) -> None:
