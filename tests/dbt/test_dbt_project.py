@@ -103,6 +103,21 @@ def test_a_variable_that_is_none_of_what_it_may_be_stops_a_run_and_none_is_forgo
     assert [name for name, value in wrong.items() if f"{name} is {value} and must be a " not in logged] == []
 
 
+def test_a_seed_that_does_not_fit_its_columns_is_said_with_how_to_write_it(tmp_path: Path) -> None:
+    settings = Settings(warehouse=tmp_path)
+    settings.dbt_target_dir.mkdir(parents=True)
+    failed = {
+        "unique_id": "seed.recomart.offer_repeats",
+        "status": "error",
+        "message": "Runtime Error in seed offer_repeats (seeds/offer_rules/offer_repeats.csv)\n"
+        "  Conversion Error: Could not convert string 'first' to DOUBLE",
+    }
+    (settings.dbt_target_dir / "run_results.json").write_text(json.dumps({"results": [failed]}), encoding="utf-8")
+    said = str(dbt.dbt_failure(settings, "build", [], tmp_path))
+    assert "(seeds/offer_rules/offer_repeats.csv) Conversion Error: Could not convert string 'first' to" in said
+    assert "numbers are written 2.5, dates 2026-01-31, and columns are parted by commas" in said
+
+
 def test_a_dbt_that_was_started_ahead_does_what_it_is_told(parsed: Settings) -> None:
     with dbt_started(parsed) as process:
         result = run_dbt(parsed, "ls", "--select", "dim_users", started=process)

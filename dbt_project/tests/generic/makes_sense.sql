@@ -45,6 +45,14 @@
     order by line, mistakes
 {% endset %}
 {% if execute and flags.WHICH in ('build', 'test') %}
+    {% set found = adapter.get_columns_in_relation(model) | map(attribute='name') | map('lower') | list %}
+    {% set missing = columns | reject('in', found) | join(', ') %}
+    {% if missing %}
+        {% do exceptions.raise_compiler_error(
+            model.identifier ~ '.csv has no column ' ~ missing ~ "; parted by commas, its columns are '"
+            ~ found | join("', '") ~ "'"
+        ) %}
+    {% endif %}
     {% set words = [] %}
     {% for row in run_query(rows_with_mistakes).rows %}
         {% do words.append(("line '" ~ row['line'] ~ "': " if row['line'] is not none) ~ row['mistakes']) %}
