@@ -86,9 +86,12 @@ def test_every_quarantine_rule_is_explained_and_nothing_else_is(models: list[dic
     assert sorted(explained) == sorted(rules)
 
 
-def test_building_without_raw_tables_says_what_to_do_first(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [("build",), ("compile",), ("docs", "generate")])
+def test_whatever_reads_raw_tables_that_are_not_there_says_what_to_do_first(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
     with pytest.raises(RecomartError, match="recomart load"):
-        run_dbt(Settings(warehouse=tmp_path), "build")
+        run_dbt(Settings(warehouse=tmp_path), *command)
 
 
 def test_a_variable_that_is_none_of_what_it_may_be_stops_a_run_and_none_is_forgotten(tmp_path: Path) -> None:
