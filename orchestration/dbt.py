@@ -45,6 +45,9 @@ PARSED = {".sql", ".yml", ".csv", ".md"}
 PARSE_PATIENCE_SECONDS = 120.0
 """How long to wait while another process parses the project."""
 
+SEED_HINT = "in dbt_project/seeds numbers are written 2.5, dates 2026-01-31, and columns are parted by commas"
+"""What dbt does not say of a seed that does not fit its columns."""
+
 LOG = logging.getLogger(__name__)
 
 
@@ -184,8 +187,9 @@ def _read_results(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _describe(result: dict[str, Any]) -> str:
-    name = result["unique_id"].split(".")[2]
-    return f"{name}: {_one_line(result['message'] or '')}"
+    kind, _, name = result["unique_id"].split(".")[:3]
+    hint = f" ({SEED_HINT})" if kind == "seed" else ""
+    return f"{name}: {_one_line(result['message'] or '')}{hint}"
 
 
 def _one_line(message: str) -> str:

@@ -1,9 +1,9 @@
--- What sells together now: pairs of products that five orders or more had in common, the least like chance first. Lift 1
+-- What sells together now: pairs of products that three orders or more had in common, the least like chance first. Lift 1
 -- is chance; the share is of the orders with the first product that hold the second, too.
 with pairs as (
 
     select * from {{ ref('feat_product_pairs') }}
-    where as_of_name = 'now' and orders_together >= 5
+    where as_of_name = 'now' and orders_together >= 3
 
 ),
 

@@ -1,8 +1,10 @@
-{#- Stops a run with one clear sentence when the loader has not made its tables yet. -#}
+{#- Stops with one clear sentence when the loader has not made its tables yet: at the start of a run, and for the commands that
+    have no start (compile, show, docs generate), where a model reads these tables to be compiled. -#}
 {% macro require_raw_tables() %}
-    {% if execute and flags.WHICH in ['build', 'run', 'test', 'seed', 'snapshot'] %}
+    {% if execute %}
         {% set missing = [] %}
-        {% for source in graph.sources.values() %}
+        {#- While a unit test is compiled there are no sources, which it does not read. -#}
+        {% for source in graph.get('sources', {}).values() %}
             {% if not adapter.get_relation(source.database, source.schema, source.identifier) %}
                 {% do missing.append(source.schema ~ '.' ~ source.identifier) %}
             {% endif %}

@@ -22,8 +22,9 @@
     {% for count in run_query(too_few).rows %}
         {% do exceptions.raise_compiler_error(
             count['served'] ~ ' of ' ~ count['customers'] ~ ' customers have a list, and a share of '
-            ~ var('least_customers_served') ~ ' must; see what the rules in dbt_project/seeds/offer_rules leave, or change '
-            ~ 'least_customers_served in dbt_project/dbt_project.yml'
+            ~ var('least_customers_served') ~ ' must (least_customers_served in dbt_project/dbt_project.yml). Either blocks '
+            ~ 'and caps leave too little, or the others have bought everything, and offer_repeats.csv lets nothing be offered '
+            ~ 'again: see dbt_project/seeds/offer_rules'
         ) %}
     {% endfor %}
 {% endif %}

@@ -1,7 +1,8 @@
 {{ config(meta={'dagster': {'ref': {'name': 'audit_feed_days'}}}) }}
 
--- Stops a run before a model is trained on a newest day of many times the usual lines that nobody expected. Dagster shows a
--- test at an asset that it depends on: -- depends_on: {{ ref('audit_feed_days') }}
+-- Stops a run before a model is trained on a newest day of many times the usual lines that nobody expected. Many times few
+-- or none may be a good day: less than audit_least_lines count as so many. Dagster shows a test at an asset that it depends
+-- on: -- depends_on: {{ ref('audit_feed_days') }}
 {% set unexpected %}
     select
         days.feed,
@@ -13,7 +14,7 @@
         on lower(days.feed) = lower({{ clean_text('expected.feed') }}) and days.delivery_day = expected.delivery_day
     where
         days.is_volume_jump
-        and days.volume_to_usual >= {{ var('audit_volume_limit') }}
+        and days.lines >= {{ var('audit_volume_limit') }} * greatest(days.usual_lines, {{ var('audit_least_lines') }})
         and expected.feed is null
         and days.delivery_day > (
             select {{ dbt.dateadd('day', -var('audit_warned_days'), 'max(delivery_day)') }}

@@ -273,7 +273,7 @@ def what_categories_have(frame: pd.DataFrame) -> Finding:
     parts = ["products", "actions", "purchases"]
     totals = {name: frame[name].sum() for name in parts}
     # Where purchases are all that is known, they are the actions.
-    drawn = [name for name in parts if totals[name] and not (name == "actions" and totals[name] == totals["purchases"])]
+    drawn = [name for name in parts if totals[name] and (name != "actions" or frame["events"].any())]
     first = max(named, key=lambda row: row["actions"])
     return Finding(
         f"{first['category']} draws {of(first['actions'], totals['actions'])} of all actions with "

@@ -32,6 +32,19 @@ def test_every_analysis_runs_and_gives_the_columns_that_are_described(
     assert found == {name: list(analysis["columns"]) for name, analysis in described.items()}
 
 
+def test_the_profile_tells_of_the_same_actions_by_hour_by_product_and_by_category(
+    demo_warehouse: Settings, compiled: dict[str, str]
+) -> None:
+    with reader(demo_warehouse) as connection:
+        totals = [
+            connection.execute(f"select sum(actions) from ({compiled[name]})").fetchall()
+            for name in ("profile_week", "profile_long_tail", "profile_categories")
+        ]
+        returns = connection.execute("select count(*) from marts.fct_transactions where is_return").fetchall()
+    assert totals == totals[:1] * 3
+    assert returns > [(0,)]
+
+
 def test_every_analysis_begins_with_what_it_is_for_and_ends_with_what_a_row_is(
     described: dict[str, dict[str, Any]],
 ) -> None:

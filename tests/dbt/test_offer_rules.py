@@ -314,14 +314,32 @@ def test_names_that_the_shop_does_not_have_are_warned_of_and_stop_nothing(undeci
         assert words in done.stdout
 
 
+def test_files_that_cannot_be_read_stop_the_build_and_once_put_right_are_read(undecided: Analyst) -> None:
+    seeds = undecided.project / "seeds" / "offer_rules"
+    kept = {name: (seeds / f"{name}.csv").read_bytes() for name in ("offer_caps", "offer_repeats")}
+    before = undecided.ask("from seeds.offer_repeats")
+    (seeds / "offer_caps.csv").write_text("scope;value;most\ncategory;toys;3\n", encoding="utf-8")
+    undecided.write("offer_repeats", ("toys", "first"))
+    done = undecided.build("offer_rules")
+    assert done.returncode == 1
+    assert "offer_caps.csv has no column scope, value, most; parted by commas, its columns are 'scope;" in done.stdout
+    assert "Could not convert string 'first'" in done.stdout
+    assert undecided.ask("from seeds.offer_repeats") == before
+    for name, text in kept.items():
+        (seeds / f"{name}.csv").write_bytes(text)
+    assert undecided.build("offer_rules").returncode == 0
+
+
 def test_rules_that_make_no_sense_stop_the_build_before_the_lists_with_the_line_and_what_is_wrong(
     undecided: Analyst,
 ) -> None:
     before = undecided.lists()
     undecided.write("offer_blocks", ("shop", "mine", "", "2026-02-01", "2026-02-01"))
-    undecided.write("offer_pins", (0, "", "", "", ""))
-    undecided.write("offer_caps", ("category", "Toys", -1), ("category", "toys ", 2), ("brand", "", ""))
-    undecided.write("offer_repeats", ("toys", -7), ("books", ""))
+    undecided.write("offer_pins", (0, "", "", "", ""), (1.5, "p", "", "", ""))
+    undecided.write(
+        "offer_caps", ("category", "Toys", -1), ("category", "toys ", 2.5), ("brand", "", ""), ("brand", "Acme", "inf")
+    )
+    undecided.write("offer_repeats", ("toys", -7), ("books", ""), ("shoes", 0.4))
     done = undecided.build()
     assert done.returncode == 1
     for words in (
@@ -331,8 +349,12 @@ def test_rules_that_make_no_sense_stop_the_build_before_the_lists_with_the_line_
         "product_id must name what is pinned",
         "line 'category,Toys,-1': most must be at least 1 (to offer none, block it); there is more than one cap for it",
         "offer_caps.csv, line 'brand,,': most is missing, and there is no cap for all others that this could lift",
+        "line '1.5,p,,,': position must be a whole number",
+        "line 'category,toys ,2.5': most must be a whole number, and 1000000 at most; there is more than one cap",
+        "line 'brand,Acme,inf': most must be a whole number, and 1000000 at most",
         "offer_repeats.csv, line 'books,': after_days is missing, and there is no rule for all others",
         "line 'toys,-7': after_days must be 0 or more",
+        "line 'shoes,0.4': after_days must be a whole number, and 1000000 at most",
     ):
         assert words in done.stdout
     assert undecided.lists() == before

@@ -87,6 +87,20 @@ def test_a_day_of_many_times_the_usual_lines_trains_nothing_and_what_is_publishe
     assert run_dbt(shop, "test", "--select", "no_day_is_beyond_belief").statuses["pass"] == 1
 
 
+def test_a_day_on_which_nothing_is_usual_is_held_against_the_least_lines_that_tell_a_jump(tables: Settings) -> None:
+    with duckdb.connect(str(tables.database)) as connection:
+        ((newest,),) = connection.execute("select max(delivery_day) from marts.audit_feed_days").fetchall()
+    bring = (
+        "update marts.audit_feed_days set usual_lines = 0, volume_to_usual = null, is_volume_jump = true, lines = {} "
+        f"where feed = 'events' and delivery_day = date '{newest}'"
+    )
+    change(tables, bring.format(1000))
+    with pytest.raises(RecomartError, match=f"events of {newest}: 1000 lines where 0 are usual"):
+        run_dbt(tables, "test", "--select", "no_day_is_beyond_belief")
+    change(tables, bring.format(999))
+    assert run_dbt(tables, "test", "--select", "no_day_is_beyond_belief").statuses["pass"] == 1
+
+
 def test_a_jump_that_is_expected_of_no_feed_is_said_and_stops_nothing(tables: Settings) -> None:
     expect_jumps(tables, "('EVENTS ', date '2026-01-31', 'a sale')", "('evnts', date '2026-01-31', 'a sale')")
     (words, _) = run_dbt(tables, "test", "--select", "expected_jumps").warnings
@@ -104,6 +118,46 @@ def test_expected_jumps_that_make_no_sense_stop_a_run_with_the_line_and_what_is_
         "line 'events,2026-01-31,a sale': there is more than one line for it",
     ):
         assert said in str(stopped.value)
+
+
+def weigh(settings: Settings, *rows: str) -> None:
+    """Let the seed of weights have these rows."""
+    change(settings, "delete from seeds.event_weights", f"insert into seeds.event_weights values {', '.join(rows)}")
+
+
+def test_weights_that_make_no_sense_stop_a_run_with_the_line_and_what_is_wrong(tables: Settings) -> None:
+    weigh(
+        tables,
+        "('view', cast('nan' as double), 60), ('view', 1, cast('inf' as double))",
+        "('look', 2.5, 60), ('click', null, 0), ('remove_from_cart', -3, 90)",
+    )
+    with pytest.raises(RecomartError, match="event_weights_make_sense"):
+        run_dbt(tables, "test", "--select", "event_weights")
+    logged = (tables.warehouse / "logs" / "dbt.log").read_text(encoding="utf-8")
+    for said in (
+        "event_weights.csv, line 'click,,0': weight must be a number between -1000000 and 1000000 (0 if the action is "
+        "to say nothing); half_life_days must be a number between 0.001 and 1000000 (large if the action is not to "
+        "fade)",
+        "line 'look,2.5,60': event_type must be view, click, add_to_cart, remove_from_cart or purchase",
+        "line 'view,1,inf': there is more than one line for it; half_life_days must",
+        "line 'view,nan,60': there is more than one line for it; weight must",
+        "; there is no line for add_to_cart; there is no line for purchase",
+    ):
+        assert said in logged
+
+
+def test_weights_of_another_sign_than_usual_are_said_and_stop_nothing(tables: Settings) -> None:
+    weigh(
+        tables,
+        "('view', 1, 60), ('click', -2, 60), ('add_to_cart', 0, 90)",
+        "('remove_from_cart', 3, 90), ('purchase', 0, 180)",
+    )
+    (words, _) = run_dbt(tables, "test", "--select", "event_weights").warnings
+    assert words == (
+        "event_weights.csv, line 'click,-2,60': with a weight below 0 the action speaks against the product; "
+        "line 'purchase,0,180': with a weight of 0 purchases say nothing, and returns neither; "
+        "line 'remove_from_cart,3,90': a weight above 0 makes what was taken out of the cart a sign of interest"
+    )
 
 
 def test_a_feed_that_has_fallen_silent_is_said_and_stops_nothing(tables: Settings) -> None:
@@ -129,8 +183,10 @@ def test_a_shop_in_which_no_model_or_more_than_one_serves_publishes_nothing(tabl
 
 def test_lists_that_leave_out_many_customers_are_not_published(tables: Settings) -> None:
     change(tables, "delete from marts.rec_top_n where hash(user_id) % 5 = 0")
-    with pytest.raises(RecomartError, match=r"\d+ of \d+ customers have a list, and a share of 0.9 must"):
+    with pytest.raises(RecomartError, match=r"\d+ of \d+ customers have a list, and a share of 0.9 must") as stopped:
         run_dbt(tables, "test", "--select", "customers_have_lists")
+    for named in ("least_customers_served", "blocks and caps leave too", "bought everything", "offer_repeats.csv"):
+        assert named in str(stopped.value)
 
 
 def test_a_list_with_a_product_that_cannot_be_bought_is_not_published(tables: Settings) -> None:

@@ -5,7 +5,8 @@ with products as (
     select
         products.category,
         count(*) as products,
-        sum(coalesce(popularity.event_count + popularity.purchase_count, 0)) as actions,
+        sum(coalesce(popularity.event_count, 0)) as events,
+        sum(coalesce(popularity.event_count + popularity.purchase_count + popularity.return_count, 0)) as actions,
         sum(coalesce(popularity.purchase_count, 0)) as purchases
     from {{ ref('dim_products') }} as products
     left join {{ ref('feat_product_popularity') }} as popularity
@@ -34,6 +35,7 @@ named as (
         end as category,
         case when category is null then 12 when category_rank <= 10 then category_rank else 11 end as place,
         products,
+        events,
         actions,
         purchases
     from ranked
@@ -45,6 +47,7 @@ select
     category,
     count(*) as categories,
     sum(products) as products,
+    sum(events) as events,
     sum(actions) as actions,
     sum(purchases) as purchases
 from named

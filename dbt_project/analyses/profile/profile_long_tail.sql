@@ -4,7 +4,7 @@ with products as (
 
     select
         products.product_id,
-        coalesce(popularity.event_count + popularity.purchase_count, 0) as actions
+        coalesce(popularity.event_count + popularity.purchase_count + popularity.return_count, 0) as actions
     from {{ ref('dim_products') }} as products
     left join {{ ref('feat_product_popularity') }} as popularity
         on products.product_id = popularity.product_id

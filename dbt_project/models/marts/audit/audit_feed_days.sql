@@ -2,7 +2,12 @@ with counted as (
 
     select
         *,
-        (rejected + quarantined) / nullif(cast(lines as {{ type_double() }}), 0) as bad_share
+        (rejected + quarantined) / nullif(cast(lines as {{ type_double() }}), 0) as bad_share,
+        -- Each day of a feed has a row.
+        count(case when lines > 0 then 1 end) over (
+            partition by feed
+            order by delivery_day rows between 28 preceding and 1 preceding
+        ) as busy_days_before
     from {{ ref('int_feed_days_counted') }}
 
 ),
@@ -62,6 +67,9 @@ judged as (
             and (
                 volume_to_usual >= {{ var('audit_volume_jump') }}
                 or volume_to_usual <= 1.0 / {{ var('audit_volume_jump') }}
+                -- Of a feed that comes once in a while nothing is usual on every day but one: when it is late, or early, it
+                -- has not jumped.
+                or (usual_lines = 0 and lines > 0 and busy_days_before >= 14)
             ),
             false
         ) as is_volume_jump,

@@ -49,7 +49,11 @@ blocked as (
 
 caps as (
 
-    select scope, lower({{ clean_text('value') }}) as value, most from {{ ref('offer_caps') }}
+    select
+        scope,
+        lower({{ clean_text('value') }}) as value,
+        cast(most as {{ dbt.type_int() }}) as most
+    from {{ ref('offer_caps') }}
 
 ),
 
@@ -78,13 +82,17 @@ product_caps as (
 
 repeats as (
 
-    select lower({{ clean_text('category') }}) as category, after_days, true as is_rule from {{ ref('offer_repeats') }}
+    select
+        lower({{ clean_text('category') }}) as category,
+        cast(after_days as {{ dbt.type_int() }}) as after_days,
+        true as is_rule
+    from {{ ref('offer_repeats') }}
 
 ),
 
 pins as (
 
-    select product_id, position from {{ ref('int_pins_in_force') }}
+    select product_id, cast(position as {{ dbt.type_int() }}) as position from {{ ref('int_pins_in_force') }}
     where favourite_category is null
 
 ),

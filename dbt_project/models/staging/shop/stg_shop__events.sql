@@ -1,3 +1,4 @@
+{% do require_raw_tables() %}
 {% set feeds = declared_feeds('events') %}
 
 with source as (

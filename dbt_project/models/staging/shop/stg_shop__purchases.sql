@@ -1,3 +1,4 @@
+{% do require_raw_tables() %}
 {% set feeds = declared_feeds('purchases') %}
 
 with source as (

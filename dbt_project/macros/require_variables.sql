@@ -1,0 +1,59 @@
+{#- Stops a run with one clear sentence when a variable of dbt_project.yml, or of --vars, is none of what it may be: most
+    would end as an error of the database far from here, or as lists that look right. -#}
+{% macro require_variables() %}
+    {% set whole_number = {'whole': true, 'at least': 1} %}
+    {% set positive = {'above': 0} %}
+    {% set factor = {'above': 1} %}
+    {% set share = {'at least': 0, 'at most': 1} %}
+    {% set positive_share = {'above': 0, 'at most': 1} %}
+    {% set allowed = {
+        'evaluation_share': {'above': 0, 'below': 0.5},
+        'top_n': whole_number,
+        'least_customers_served': share,
+        'timeline_length': whole_number,
+        'longest_order': {'whole': true, 'at least': 2},
+        'recent_days': positive,
+        'audit_volume_jump': factor,
+        'audit_volume_limit': factor,
+        'audit_silence': positive,
+        'audit_bad_share_jump': positive_share,
+        'audit_least_lines': whole_number,
+        'audit_warned_days': whole_number,
+        'drift_days': whole_number,
+        'drift_reference_days': whole_number,
+        'drift_most_bins': whole_number,
+        'drift_least_share': positive_share,
+        'drift_look': positive,
+        'drift_shifted': positive,
+        'stale_paces': positive,
+        'stale_least_days': positive,
+        'whole_catalog_share': positive_share,
+        'stale_share': share,
+        'coverage_drop': share,
+    } %}
+    {% set mistakes = [] %}
+    {% for name, range in allowed.items() %}
+        {% set value = var(name) %}
+        {% set is_number = (value is integer) if range.whole else (value is number and value is not boolean) %}
+        {#- Neither nan nor an infinite number less itself is 0. -#}
+        {% if not (
+            is_number
+            and value - value == 0
+            and value >= range.get('at least', value)
+            and value <= range.get('at most', value)
+            and ('above' not in range or value > range['above'])
+            and ('below' not in range or value < range['below'])
+        ) %}
+            {% set bounds = [] %}
+            {% for bound, limit in range.items() if bound != 'whole' %}
+                {% do bounds.append(bound ~ ' ' ~ limit) %}
+            {% endfor %}
+            {% do mistakes.append(
+                name ~ ' is ' ~ value ~ ' and must be a ' ~ ('whole ' if range.whole) ~ 'number, ' ~ bounds | join(' and ')
+            ) %}
+        {% endif %}
+    {% endfor %}
+    {% if execute and mistakes %}
+        {% do exceptions.raise_compiler_error('variables of dbt_project/dbt_project.yml: ' ~ mistakes | join('; ')) %}
+    {% endif %}
+{% endmacro %}
