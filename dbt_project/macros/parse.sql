@@ -55,6 +55,7 @@
     {% if not execute %}
         {{ return([]) }}
     {% endif %}
+    {% do require_raw_tables() %}
     {% set feeds = [] %}
     {% set query %}
         select feed, time_zone, timestamp_formats, decimal_mark

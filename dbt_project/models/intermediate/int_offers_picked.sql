@@ -42,7 +42,7 @@ pinned as (
     select
         users.user_id,
         pins.product_id,
-        cast(min(pins.position) as {{ dbt.type_int() }}) as pinned_position,
+        min(pins.position) as pinned_position,
         min(case when pins.favourite_category is null then 1 else 0 end) as is_for_everybody
     from {{ ref('int_pins_in_force') }} as pins
     inner join users

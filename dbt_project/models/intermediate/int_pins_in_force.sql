@@ -12,7 +12,7 @@ pins as (
     select
         {{ clean_text('product_id') }} as product_id,
         lower({{ clean_text('favourite_category') }}) as favourite_category,
-        position,
+        cast(position as {{ dbt.type_int() }}) as position,
         valid_from,
         valid_until
     from {{ ref('offer_pins') }}

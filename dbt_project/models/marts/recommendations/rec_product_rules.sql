@@ -92,7 +92,7 @@ repeats as (
 
 pins as (
 
-    select product_id, cast(position as {{ dbt.type_int() }}) as position from {{ ref('int_pins_in_force') }}
+    select product_id, position from {{ ref('int_pins_in_force') }}
     where favourite_category is null
 
 ),

@@ -1,4 +1,3 @@
-{% do require_raw_tables() %}
 {% set feeds = declared_feeds('products') %}
 
 with source as (
