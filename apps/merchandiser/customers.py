@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from apps.merchandiser.live import live_copy
+from apps.merchandiser.markdown import literal
 from apps.merchandiser.offer_panel import show_offers
 from apps.merchandiser.people import ACTIONS, action_counts, describe_timeline, facts
 from apps.merchandiser.picker import pick_customer
@@ -41,7 +42,7 @@ def show_history(timeline: pd.DataFrame) -> None:
             f"The newest {len(timeline):,} actions",
             [*counts, *(action for action in st.session_state.get("actions", []) if action not in counts)],
             selection_mode="multi",
-            format_func=lambda action: f"{action} {counts.get(action, 0)}",
+            format_func=lambda action: f"{literal(action)} {counts.get(action, 0)}",
             key="actions",
         )
         # The filters of the offers are higher by this; now both tables begin on one line.

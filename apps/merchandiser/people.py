@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from apps.merchandiser.markdown import literal
 from warehouse.wording import counted
 
 ACTIONS = {
@@ -18,7 +19,7 @@ UNKNOWN = "—"
 
 
 def facts(customer: dict[str, Any]) -> dict[str, str]:
-    """A row of `dim_users` as labels and values for people."""
+    """A row of `dim_users` as labels and values for people, in Markdown."""
     return {
         "First seen": _day(customer["first_seen_at"]),
         "Last seen": _day(customer["last_seen_at"]),
@@ -58,4 +59,4 @@ def _day(instant: pd.Timestamp) -> str:
 
 
 def _word(text: str | None) -> str:
-    return UNKNOWN if pd.isna(text) or text == "unknown" else str(text).capitalize()
+    return UNKNOWN if pd.isna(text) or text == "unknown" else literal(str(text).capitalize())

@@ -6,6 +6,7 @@ import streamlit as st
 
 from apps.merchandiser.comparison import METRICS, as_table, certainty, compare, lift
 from apps.merchandiser.live import live_copy
+from apps.merchandiser.markdown import literal
 from apps.merchandiser.over_time import show_coverage, show_drift, show_quality
 from apps.merchandiser.tables import count_column, instant_column, metric_column
 from warehouse.serving import ServingCopy
@@ -26,8 +27,13 @@ def show_live(copy: ServingCopy, compared: pd.DataFrame) -> None:
     """Show which copy is live, and how much better than popularity its model is."""
     published = copy.published
     with st.container(border=True, horizontal=True, horizontal_alignment="distribute"):
-        st.metric("Live since (UTC)", f"{published.published_at:%d %b %Y, %H:%M}", width="content", help=published.file)
-        st.metric("Model run", published.run_id or "none: popularity", width="content")
+        st.metric(
+            "Live since (UTC)",
+            f"{published.published_at:%d %b %Y, %H:%M}",
+            width="content",
+            help=literal(published.file),
+        )
+        st.metric("Model run", literal(published.run_id or "none: popularity"), width="content")
         st.metric("Customers", f"{published.rows.get('dim_users', 0):,}", width="content")
         st.metric("Products", f"{published.rows.get('dim_products', 0):,}", width="content")
         for metric in METRICS.values():

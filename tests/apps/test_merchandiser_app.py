@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from apps.merchandiser.live import live_copy
+from apps.merchandiser.markdown import literal
 from apps.merchandiser.over_time import COMPARED
 from orchestration.dbt import run_dbt
 from orchestration.training import LISTS
@@ -181,7 +182,8 @@ def test_an_unknown_customer_in_the_link_is_named_and_another_can_be_chosen(
 ) -> None:
     app = open_app(customer="who-is-this")
     assert not app.exception
-    assert "who-is-this" in app.warning[0].value
+    assert literal("who-is-this") in app.warning[0].value
+    assert "recomart" not in app.warning[0].value
     assert not app.dataframe
     app.selectbox(key="picked").select(some_customers(copy)[1]).run()
     assert not app.warning
@@ -264,7 +266,7 @@ def test_a_copy_without_a_table_says_what_to_run(open_app: OpenApp, own_warehous
         connection.execute("drop table rec_user_timeline")
     app = open_app(own_warehouse)
     assert not app.exception
-    assert "rec_user_timeline" in app.warning[0].value
+    assert literal("rec_user_timeline") in app.warning[0].value
 
 
 def test_a_newer_publication_shows_on_the_next_interaction(

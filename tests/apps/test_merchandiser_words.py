@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from apps.merchandiser.comparison import as_table, compare, lift
+from apps.merchandiser.markdown import WORD_JOINER, literal
 from apps.merchandiser.offers import OfferFilter, describe, to_csv
 from apps.merchandiser.over_time import quality_chart
 from apps.merchandiser.people import facts
@@ -60,6 +61,12 @@ def test_spreadsheets_can_tell_the_encoding_of_an_export() -> None:
     exported = to_csv(offers(product_name=["Crème brûlée, large"]))
     assert exported.startswith(b"\xef\xbb\xbf")
     assert "Crème brûlée, large" in exported.decode("utf-8-sig")
+
+
+def test_texts_from_elsewhere_are_no_markdown() -> None:
+    assert literal("[a](b) $x$ <i> `c`\n# d") == r"\[a\]\(b\) \$x\$ \<i\> \`c\` \# d"
+    assert literal("http://a, www.a and b@a").count(WORD_JOINER) == 3
+    assert literal("Crème brûlée 2") == "Crème brûlée 2"
 
 
 def test_what_is_not_known_of_a_customer_is_a_dash() -> None:
