@@ -27,5 +27,10 @@ def main() -> None:
     except (OSError, duckdb.Error) as error:
         # A full disk, a folder that may not be written, a memory limit: the message is the system's, one line of it.
         console.fail(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
+    except RuntimeError as error:
+        # What DuckDB makes of Ctrl-C while it is at a query.
+        if not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
+        sys.exit(130)
     except KeyboardInterrupt:
         sys.exit(130)
