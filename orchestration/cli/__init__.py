@@ -9,6 +9,7 @@ from models_ml.errors import ModelError
 from orchestration import console
 from orchestration.cli import bench, benchmark, data, datasets, model, offers, whole
 from orchestration.cli.options import app
+from warehouse.database import memory_message
 from warehouse.errors import RecomartError
 
 __all__ = ["app", "bench", "benchmark", "data", "datasets", "main", "model", "offers", "whole"]
@@ -24,9 +25,13 @@ def main() -> None:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"])
         console.fail(f"{error.title}: {where}: {problem['msg'].removeprefix('Value error, ')}")
-    except (OSError, duckdb.Error) as error:
-        # A full disk, a folder that may not be written, a memory limit: the message is the system's, one line of it.
-        console.fail(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
+    except OSError as error:
+        # A folder that may not be written, a file that may not be read: the words are the system's.
+        console.fail(
+            f"{error.filename}: {error.strerror}; name another, or mend this one" if error.filename else _said(error)
+        )
+    except duckdb.Error as error:
+        console.fail(memory_message(str(error)) or _said(error))
     except RuntimeError as error:
         # What DuckDB makes of Ctrl-C while it is at a query.
         if not isinstance(error.__cause__, KeyboardInterrupt):
@@ -34,3 +39,7 @@ def main() -> None:
         sys.exit(130)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
