@@ -66,26 +66,34 @@ class Storefront:
     def __exit__(self, *_: object) -> None:
         self.copy.close()
 
-    @cached_property
+    @property
     def recommender(self) -> "Recommender":
         """The model that made the copy's lists; it offers what the shop may offer.
 
         Raises:
-            RecomartError: No model has been trained.
-            ModelError: Its artifact is missing, damaged, or that of another run.
+            RecomartError: No model has been trained, or its artifact is missing, damaged, or that of another run.
         """
+        if isinstance(self._model, str):
+            raise RecomartError(self._model)
+        return self._model
+
+    @cached_property
+    def _model(self) -> "Recommender | str":
+        """The model, or why there is none: one that is damaged is not read again for every question."""
         # torch takes a second to import, and not every command needs it.
         from models_ml.recommender import Recommender
 
         run_id = self.copy.published.run_id
         if run_id is None:
-            raise RecomartError("no model has been trained; run `recomart run` first")
-        recommender = Recommender.load(self._models_dir / run_id)
+            return "no model has been trained; run `recomart run` first"
+        folder = self._models_dir / run_id
+        mend = f"restore {folder}, or run `recomart run`, which trains another one and publishes its lists"
+        try:
+            recommender = Recommender.load(folder)
+        except ModelError as error:
+            return f"{error}; {mend}"
         if recommender.card.run_id != run_id:
-            raise ModelError(
-                f"{self._models_dir / run_id} holds the model of run {recommender.card.run_id}; restore the right one, "
-                "or train anew"
-            )
+            return f"{folder} holds the model of run {recommender.card.run_id}; {mend}"
         return recommender.offering(self.rules.offered)
 
     @cached_property
