@@ -7,7 +7,7 @@ import typer
 from apps.storefront import Offers, Storefront
 from orchestration import console, steps
 from orchestration.cli.options import Json, Warehouse, app, settings_from
-from warehouse.publish import Published, current
+from warehouse.publish import Published
 from warehouse.serving import ServingCopy
 from warehouse.wording import counted
 
@@ -107,7 +107,9 @@ def publish(warehouse: Warehouse = None, as_json: Json = False) -> None:
 @app.command()
 def published(warehouse: Warehouse = None, as_json: Json = False) -> None:
     """Say which copy is live, since when, and from which data and model."""
-    _print_published(current(settings_from(warehouse=warehouse)), as_json)
+    # Opened, as its readers would: the pointer may outlive its file.
+    with ServingCopy(settings_from(warehouse=warehouse)) as copy:
+        _print_published(copy.published, as_json)
 
 
 def _require_one(user: str | None, basket: str | None) -> None:

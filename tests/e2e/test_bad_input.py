@@ -1,5 +1,7 @@
 """Whatever a user gets wrong ends in one line that says what, where and what to do, and in exit status 1."""
 
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -113,3 +115,12 @@ def test_a_memory_limit_that_is_too_small(
     for command in ("status", "customers", "publish"):
         done = recomart(command, "--warehouse", demo_warehouse.warehouse)
         expect_one_line(done, "memory limit is too small", "KiB used", "raise RECOMART_MEMORY_LIMIT")
+
+
+def test_a_published_copy_that_is_cut_off_or_gone(recomart: Recomart, demo_warehouse: Settings, tmp_path: Path) -> None:
+    shutil.copytree(demo_warehouse.serving_dir, tmp_path / "serving")
+    (copy,) = (tmp_path / "serving").glob("recomart-*.duckdb")
+    os.truncate(copy, copy.stat().st_size // 2)
+    expect_one_line(recomart("published", "--warehouse", tmp_path), copy, "cannot be opened", "`recomart publish`")
+    copy.unlink()
+    expect_one_line(recomart("published", "--warehouse", tmp_path), copy, "cannot be opened", "`recomart publish`")
