@@ -11,7 +11,14 @@ from warehouse.publish import Published
 from warehouse.serving import ServingCopy
 from warehouse.wording import counted
 
-User = Annotated[str | None, typer.Option(help="A customer's id.")]
+
+def _id(value: str | None) -> str | None:
+    if value == "":
+        raise typer.BadParameter("an id has one character at least")
+    return value
+
+
+User = Annotated[str | None, typer.Option(help="A customer's id.", callback=_id)]
 Basket = Annotated[str | None, typer.Option(help="Product ids with commas between, for somebody unknown.")]
 HowMany = Annotated[int, typer.Option("-n", min=1, max=1000, help="How many products.")]
 
@@ -37,7 +44,7 @@ def recommend(
 
 @app.command()
 def similar(
-    product: Annotated[str, typer.Argument(help="A product's id.")],
+    product: Annotated[str, typer.Argument(help="A product's id.", callback=_id)],
     n: HowMany = 10,
     warehouse: Warehouse = None,
     as_json: Json = False,
@@ -50,7 +57,7 @@ def similar(
 
 @app.command()
 def explain(
-    product: Annotated[str, typer.Option(help="The id of the product whose score is to be explained.")],
+    product: Annotated[str, typer.Option(help="The id of the product whose score is to be explained.", callback=_id)],
     user: User = None,
     basket: Basket = None,
     warehouse: Warehouse = None,

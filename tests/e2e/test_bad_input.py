@@ -124,3 +124,12 @@ def test_a_published_copy_that_is_cut_off_or_gone(recomart: Recomart, demo_wareh
     expect_one_line(recomart("published", "--warehouse", tmp_path), copy, "cannot be opened", "`recomart publish`")
     copy.unlink()
     expect_one_line(recomart("published", "--warehouse", tmp_path), copy, "cannot be opened", "`recomart publish`")
+
+
+@pytest.mark.parametrize(
+    "command", [("recommend", "--user", ""), ("similar", ""), ("explain", "--user", "u", "--product", "")]
+)
+def test_an_empty_id(recomart: Recomart, command: tuple[str, ...]) -> None:
+    done = recomart(*command)
+    assert done.returncode == 2
+    assert "an id has one character at least" in done.stderr
