@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 FALLBACK = "what is popular is offered instead"
 
+LEFT_OUT = "the shop's rules or what was asked for"
+"""Why a list that is made afresh may be shorter than was asked for."""
+
 
 @dataclass(frozen=True)
 class Offers:
@@ -111,9 +114,7 @@ class Storefront:
         listed = self.copy.recommendations(user_id, n)
         if listed.empty and not self.copy.has_customer(user_id):
             return self._popular(n, [f"customer '{user_id}' is not known to the published copy; {FALLBACK}"])
-        notes = []
-        if len(listed) < n:
-            notes.append(f"there are {len(listed)} to show: the shop's rules or dbt's variable top_n leave no more")
+        notes = _fewer(listed, n, "the shop's rules or dbt's variable top_n")
         return Offers(listed, is_fallback=False, notes=notes)
 
     def for_basket(
@@ -127,7 +128,7 @@ class Storefront:
         if answer.source == "popularity":
             notes.append(f"nothing in the basket is known to the model; {FALLBACK}")
             return self._popular(n, notes, only, [*without, *basket])
-        offers = self._offers(best, [item.reason_product_id for item in best], "Goes with", notes)
+        offers = self._offers(n, best, [item.reason_product_id for item in best], "Goes with", notes)
         is_pinned = offers.products["product_id"].map(self.rules.is_pinned).astype(bool)
         offers.products.loc[is_pinned, ["source", "reason", "reason_product_id"]] = "pinned", PINNED_REASON, None
         return offers
@@ -139,7 +140,7 @@ class Storefront:
             return self._popular(
                 n, [f"product '{product_id}' is not known to the model; {FALLBACK}"], without=[product_id]
             )
-        return self._offers(answer.items, [product_id] * len(answer.items), "Like", [])
+        return self._offers(n, answer.items, [product_id] * len(answer.items), "Like", [])
 
     def explain(self, product_id: str, *, user_id: str | None = None, basket: "Basket | None" = None) -> Explanation:
         """What every past product of a customer, or of a basket, adds to the model's score of a product.
@@ -187,11 +188,12 @@ class Storefront:
         return answer, [known.get(product, Recommendation(product, 0.0, None, None)) for product in best]
 
     def _offers(
-        self, items: "Sequence[Recommendation]", reasons: Sequence[str | None], wording: str, notes: list[str]
+        self, n: int, items: "Sequence[Recommendation]", reasons: Sequence[str | None], wording: str, notes: list[str]
     ) -> Offers:
         products = [item.product_id for item in items]
         scores = [item.score for item in items]
-        return Offers(self.copy.offers(products, scores, reasons, wording), is_fallback=False, notes=notes)
+        found = self.copy.offers(products, scores, reasons, wording)
+        return Offers(found, is_fallback=False, notes=[*notes, *_fewer(found, n, LEFT_OUT)])
 
     def _popular(
         self, n: int, notes: list[str], only: Collection[str] | None = None, without: Collection[str] = ()
@@ -201,4 +203,10 @@ class Storefront:
             named = sorted(ranking.keys() & only, key=ranking.__getitem__)
             ranking = {product_id: ranking[product_id] for product_id in named}
         best = self.rules.best(ranking, n, only=ranking, without=without)
-        return Offers(self.copy.popular_offers(best), is_fallback=True, notes=notes)
+        found = self.copy.popular_offers(best)
+        return Offers(found, is_fallback=True, notes=[*notes, *_fewer(found, n, LEFT_OUT)])
+
+
+def _fewer(found: pd.DataFrame, n: int, because: str) -> list[str]:
+    """A note when there are fewer than were asked for."""
+    return [f"there are {len(found)} to show: {because} leave no more"] if len(found) < n else []
