@@ -43,8 +43,8 @@ def memory_message(error_text: str) -> str | None:
     """Say which setting to raise, if DuckDB's error is about its memory limit; None otherwise."""
     if "Out of Memory Error" not in error_text:
         return None
-    used = re.search(r"\([^()]* used\)", error_text)
-    return f"DuckDB's memory limit is too small for this {used[0] if used else ''}; raise RECOMART_MEMORY_LIMIT"
+    used = re.search(r" \([^()]* used\)", error_text)
+    return f"DuckDB's memory limit is too small for this{used[0] if used else ''}; raise RECOMART_MEMORY_LIMIT"
 
 
 Configuration = dict[str, str | bool | int | float | list[str]]
