@@ -301,7 +301,9 @@ def print_tuning(summary: TuningSummary, warehouse: Path | None) -> None:
 def print_offers(title: str, offers: Offers) -> None:
     """Print a top list with its reasons."""
     columns = ["rank", "product_id", "product_name", "category", "brand", "price", "score", "reason"]
-    print_table(title, _records(offers.products), columns)
+    # No score put there what is pinned.
+    products = offers.products.assign(score=lambda rows: rows["score"].mask(rows["source"] == "pinned"))
+    print_table(title, _records(products), columns)
     for note in offers.notes:
         say(note)
 

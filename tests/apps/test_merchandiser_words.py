@@ -35,6 +35,12 @@ def test_scores_are_compared_within_their_source_only() -> None:
     assert list(described["source"]) == ["Personal", "Personal", "Popular", "Popular"]
 
 
+def test_what_is_pinned_has_no_score_and_leaves_the_others_theirs() -> None:
+    described = describe(offers(score=[9.0, 0.8, 0.4], source=["pinned", "model", "model"]))
+    assert described["relative_score"].fillna(-1).tolist() == [-1, 100, 50]
+    assert described["score"].fillna(-1).tolist() == [-1, 0.8, 0.4]
+
+
 def test_scores_without_anything_positive_have_empty_bars() -> None:
     assert list(describe(offers(score=[-0.1, 0.0]))["relative_score"]) == [0, 0]
 
