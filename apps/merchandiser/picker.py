@@ -66,4 +66,5 @@ def _how_many(copy: ServingCopy, search: str, found: int) -> str:
         count = f"{found:,} or more customers match" if found == LIMIT else f"{counted(found, 'customer')} found"
     else:
         count = counted(copy.published.rows.get("dim_users", 0), "customer")
-    return f"{count}, the busiest first. Published {copy.published.published_at:%d %b %Y, %H:%M} UTC."
+    order = ", the busiest first" if found > 1 else ""
+    return f"{count}{order}. Published {copy.published.published_at:%d %b %Y, %H:%M} UTC."

@@ -54,7 +54,7 @@ def test_home_opens_with_the_busiest_customer(open_app: OpenApp, copy: ServingCo
     facts = {metric.label: metric.value for metric in app.metric}
     customer = copy.customer(some_customers(copy)[0])
     assert facts["Events"] == f"{customer['event_count']:,}"
-    assert facts["Purchases"] == f"{customer['purchase_count']:,}"
+    assert facts["Purchase lines"] == f"{customer['purchase_count']:,}"
     assert facts["Spent"] == f"{customer['total_spend']:,.2f}"
     assert facts["Favourite brand"] == customer["favourite_brand"].capitalize()
 
@@ -95,6 +95,7 @@ def test_a_search_that_nobody_matches_says_so(open_app: OpenApp) -> None:
     app.text_input(key="search").set_value("nobody is called this").run()
     assert not app.exception
     assert "nobody is called this" in app.info[0].value
+    assert app.caption[0].value.startswith("0 customers found. Published ")
     assert not app.dataframe
 
 

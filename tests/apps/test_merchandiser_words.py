@@ -90,7 +90,7 @@ def test_what_is_not_known_of_a_customer_is_a_dash() -> None:
         }
     )
     assert known["First seen"] == "3 Jan 2026"
-    assert known["Purchases"] == "1,234"
+    assert known["Purchase lines"] == "1,234"
     assert known["Spent"] == "98,765.43"
     unknown = {known[name] for name in ("Last seen", "Favourite category", "Favourite brand", "Device")}
     assert unknown == {"—"}
