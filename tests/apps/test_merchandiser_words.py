@@ -144,6 +144,8 @@ def test_models_are_points_of_their_color_and_the_line_goes_through_one_of_a_day
     models = [row for row in rows if row["series"] == "Models"]
     assert [row["run_id"] for row in models if row["on_line"]] == ["d", "a", "b"]
     assert {row["run_id"] for row in models} == {"a", "b", "c", "held back", "d"}
-    lines, points = chart["layer"]
+    assert len({row["drawn_at"] for row in models}) == len(models)
+    lines, dots, points = chart["layer"]
     assert lines["transform"] == [{"filter": "datum.on_line"}]
+    assert dots["transform"] == [{"filter": "datum.on_line"}, {"filter": "(datum.series !== 'Models')"}]
     assert points["encoding"]["fill"]["scale"] == points["encoding"]["color"]["scale"]
