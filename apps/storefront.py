@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 FALLBACK = "what is popular is offered instead"
 
+LEFT_OUT = "the shop's rules or what was asked for"
+"""Why a list that is made afresh may be shorter than was asked for."""
+
 
 @dataclass(frozen=True)
 class Offers:
@@ -66,26 +69,34 @@ class Storefront:
     def __exit__(self, *_: object) -> None:
         self.copy.close()
 
-    @cached_property
+    @property
     def recommender(self) -> "Recommender":
         """The model that made the copy's lists; it offers what the shop may offer.
 
         Raises:
-            RecomartError: No model has been trained.
-            ModelError: Its artifact is missing, damaged, or that of another run.
+            RecomartError: No model has been trained, or its artifact is missing, damaged, or that of another run.
         """
+        if isinstance(self._model, str):
+            raise RecomartError(self._model)
+        return self._model
+
+    @cached_property
+    def _model(self) -> "Recommender | str":
+        """The model, or why there is none: one that is damaged is not read again for every question."""
         # torch takes a second to import, and not every command needs it.
         from models_ml.recommender import Recommender
 
         run_id = self.copy.published.run_id
         if run_id is None:
-            raise RecomartError("no model has been trained; run `recomart run` first")
-        recommender = Recommender.load(self._models_dir / run_id)
+            return "no model has been trained; run `recomart run` first"
+        folder = self._models_dir / run_id
+        mend = f"restore {folder}, or run `recomart run`, which trains another one and publishes its lists"
+        try:
+            recommender = Recommender.load(folder)
+        except ModelError as error:
+            return f"{error}; {mend}"
         if recommender.card.run_id != run_id:
-            raise ModelError(
-                f"{self._models_dir / run_id} holds the model of run {recommender.card.run_id}; restore the right one, "
-                "or train anew"
-            )
+            return f"{folder} holds the model of run {recommender.card.run_id}; {mend}"
         return recommender.offering(self.rules.offered)
 
     @cached_property
@@ -103,9 +114,7 @@ class Storefront:
         listed = self.copy.recommendations(user_id, n)
         if listed.empty and not self.copy.has_customer(user_id):
             return self._popular(n, [f"customer '{user_id}' is not known to the published copy; {FALLBACK}"])
-        notes = []
-        if len(listed) < n:
-            notes.append(f"there are {len(listed)} to show: the shop's rules or dbt's variable top_n leave no more")
+        notes = _fewer(listed, n, "the shop's rules or dbt's variable top_n")
         return Offers(listed, is_fallback=False, notes=notes)
 
     def for_basket(
@@ -119,7 +128,7 @@ class Storefront:
         if answer.source == "popularity":
             notes.append(f"nothing in the basket is known to the model; {FALLBACK}")
             return self._popular(n, notes, only, [*without, *basket])
-        offers = self._offers(best, [item.reason_product_id for item in best], "Goes with", notes)
+        offers = self._offers(n, best, [item.reason_product_id for item in best], "Goes with", notes)
         is_pinned = offers.products["product_id"].map(self.rules.is_pinned).astype(bool)
         offers.products.loc[is_pinned, ["source", "reason", "reason_product_id"]] = "pinned", PINNED_REASON, None
         return offers
@@ -131,7 +140,7 @@ class Storefront:
             return self._popular(
                 n, [f"product '{product_id}' is not known to the model; {FALLBACK}"], without=[product_id]
             )
-        return self._offers(answer.items, [product_id] * len(answer.items), "Like", [])
+        return self._offers(n, answer.items, [product_id] * len(answer.items), "Like", [])
 
     def explain(self, product_id: str, *, user_id: str | None = None, basket: "Basket | None" = None) -> Explanation:
         """What every past product of a customer, or of a basket, adds to the model's score of a product.
@@ -179,11 +188,12 @@ class Storefront:
         return answer, [known.get(product, Recommendation(product, 0.0, None, None)) for product in best]
 
     def _offers(
-        self, items: "Sequence[Recommendation]", reasons: Sequence[str | None], wording: str, notes: list[str]
+        self, n: int, items: "Sequence[Recommendation]", reasons: Sequence[str | None], wording: str, notes: list[str]
     ) -> Offers:
         products = [item.product_id for item in items]
         scores = [item.score for item in items]
-        return Offers(self.copy.offers(products, scores, reasons, wording), is_fallback=False, notes=notes)
+        found = self.copy.offers(products, scores, reasons, wording)
+        return Offers(found, is_fallback=False, notes=[*notes, *_fewer(found, n, LEFT_OUT)])
 
     def _popular(
         self, n: int, notes: list[str], only: Collection[str] | None = None, without: Collection[str] = ()
@@ -193,4 +203,10 @@ class Storefront:
             named = sorted(ranking.keys() & only, key=ranking.__getitem__)
             ranking = {product_id: ranking[product_id] for product_id in named}
         best = self.rules.best(ranking, n, only=ranking, without=without)
-        return Offers(self.copy.popular_offers(best), is_fallback=True, notes=notes)
+        found = self.copy.popular_offers(best)
+        return Offers(found, is_fallback=True, notes=[*notes, *_fewer(found, n, LEFT_OUT)])
+
+
+def _fewer(found: pd.DataFrame, n: int, because: str) -> list[str]:
+    """A note when there are fewer than were asked for."""
+    return [f"there are {len(found)} to show: {because} leave no more"] if len(found) < n else []

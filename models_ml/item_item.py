@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from models_ml.linalg import row_blocks
-from models_ml.sparse import Csr
+from models_ml.sparse import Csr, without_beta_warning
 
 
 def nearest_products(weights: Csr, neighbours: int, block_rows: int) -> Csr:
@@ -37,7 +37,8 @@ def nearest_products(weights: Csr, neighbours: int, block_rows: int) -> Csr:
 def dense_product(one: Csr, other: Tensor) -> Tensor:
     """Return the product of two sparse matrices, the second in coordinates, as a dense one."""
     # Torch multiplies two CSR matrices as fast, and loses some of the memory of each such product for good.
-    product = torch.sparse.mm(one.as_coordinates(), other)
+    with without_beta_warning():
+        product = torch.sparse.mm(one.as_coordinates(), other)
     dense = torch.zeros((one.n_rows, other.shape[1]))
     rows, columns = product.indices()
     dense[rows, columns] = product.values()

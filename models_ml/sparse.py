@@ -1,12 +1,22 @@
 """Compressed sparse rows with 32-bit indices, the form that torch multiplies fastest."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from models_ml.errors import ModelError
+
+
+@contextmanager
+def without_beta_warning() -> Iterator[None]:
+    """Leave out that torch calls sparse rows new, which it does the first time that a process makes some."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+        yield
 
 
 @dataclass(frozen=True)
@@ -125,8 +135,7 @@ class Csr:
 
     def as_torch(self) -> Tensor:
         """Return a torch CSR tensor that shares this memory."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+        with without_beta_warning():
             return torch.sparse_csr_tensor(
                 self.row_starts, self.columns, self.values, (self.n_rows, self.n_columns), check_invariants=False
             )

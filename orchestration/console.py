@@ -1,11 +1,13 @@
 """How the command line looks: tables and JSON on standard output, progress on standard error."""
 
 import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import pandas as pd
@@ -289,8 +291,8 @@ def print_comparison(metrics: pd.DataFrame, differences: pd.DataFrame, *, by_seg
     )
 
 
-def print_tuning(summary: TuningSummary) -> None:
-    """Print the best trials of a search, and what to do with them."""
+def print_tuning(summary: TuningSummary, warehouse: Path | None) -> None:
+    """Print the best trials of a search, and what to do with them in the warehouse that was named, if one was."""
     shown = summary.trials.drop(columns=["failure"]).head(10)
     print_table("Best trials", _records(shown))
     begun = "failed" if summary.default_ndcg is None else f"{summary.default_ndcg:.4f}"
@@ -299,13 +301,17 @@ def print_tuning(summary: TuningSummary) -> None:
     if summary.is_adopted:
         say("every training of this warehouse goes by the best settings from now on")
     else:
-        say(f"to train with them: recomart train --config {summary.folder / 'config.json'}, or tune again with --adopt")
+        where = [] if warehouse is None else ["--warehouse", str(warehouse)]
+        command = shlex.join(["recomart", "train", "--config", str(summary.folder / "config.json"), *where])
+        say(f"to train with them: {command}, or tune again with --adopt")
 
 
 def print_offers(title: str, offers: Offers) -> None:
     """Print a top list with its reasons."""
     columns = ["rank", "product_id", "product_name", "category", "brand", "price", "score", "reason"]
-    print_table(title, _records(offers.products), columns)
+    # No score put there what is pinned.
+    products = offers.products.assign(score=lambda rows: rows["score"].mask(rows["source"] == "pinned"))
+    print_table(title, _records(products), columns)
     for note in offers.notes:
         say(note)
 

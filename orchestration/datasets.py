@@ -130,6 +130,8 @@ def find_version(settings: Settings, prefix: str) -> str:
     Raises:
         RecomartError: None does, or several do.
     """
+    if not prefix:
+        raise RecomartError("an empty hash names no dataset version; `recomart datasets` lists them")
     found = [name for name in stored_versions(settings.datasets_dir) if name.startswith(prefix.lower())]
     if len(found) == 1:
         return found[0]

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from warehouse.alone import alone
-from warehouse.database import busy_message, connect
+from warehouse.database import busy_message, connect, memory_message
 from warehouse.errors import DiskFullError, RecomartError, WarehouseBusyError
 from warehouse.full_disk import full_disk_message
 from warehouse.settings import PROJECT_ROOT, Settings
@@ -206,6 +206,8 @@ def dbt_failure(settings: Settings, command: str, messages: Sequence[str], logs:
         return WarehouseBusyError(busy)
     if full := full_disk_message(said, settings.warehouse):
         return DiskFullError(full)
+    if memory := memory_message(said):
+        return RecomartError(f"dbt {command} failed: {memory}")
     more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
     return RecomartError(f"dbt {command} failed: {'; '.join(reasons[:3])}{more}; see {logs}/dbt.log")
 

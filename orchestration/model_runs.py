@@ -113,6 +113,8 @@ def find_run(runs: list[ModelRun], prefix: str) -> ModelRun:
     Raises:
         RecomartError: None does, or several do.
     """
+    if not prefix:
+        raise RecomartError("an empty run id names no model; `recomart models` lists them")
     found = [run for run in runs if run.run_id.startswith(prefix)]
     if len(found) == 1:
         return found[0]

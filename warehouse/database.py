@@ -39,6 +39,14 @@ def busy_message(error_text: str, database: Path) -> str | None:
     return f"{database}: {who} is using the warehouse; wait until it has finished, or stop it, and try again"
 
 
+def memory_message(error_text: str) -> str | None:
+    """Say which setting to raise, if DuckDB's error is about its memory limit; None otherwise."""
+    if "Out of Memory Error" not in error_text:
+        return None
+    used = re.search(r" \([^()]* used\)", error_text)
+    return f"DuckDB's memory limit is too small for this{used[0] if used else ''}; raise RECOMART_MEMORY_LIMIT"
+
+
 Configuration = dict[str, str | bool | int | float | list[str]]
 
 
@@ -109,6 +117,8 @@ def cannot_open(error: duckdb.Error, database: Path) -> RecomartError:
     """The error to raise when DuckDB cannot open the warehouse; it says who holds it if that is why."""
     if busy := busy_message(str(error), database):
         return WarehouseBusyError(busy)
+    if full := memory_message(str(error)):
+        return RecomartError(full)
     reason = str(error).splitlines()[0]
     return RecomartError(f"{database}: the warehouse cannot be opened: {reason}")
 

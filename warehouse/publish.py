@@ -14,7 +14,7 @@ import duckdb
 from pydantic import BaseModel, ConfigDict
 
 from warehouse.alone import alone
-from warehouse.database import limits, when_free
+from warehouse.database import limits, memory_message, when_free
 from warehouse.errors import RecomartError
 from warehouse.full_disk import tell_full_disk
 from warehouse.settings import Settings
@@ -234,7 +234,11 @@ def open_published(settings: Settings, published: Published) -> duckdb.DuckDBPyC
     try:
         return duckdb.connect(str(path), read_only=True, config=limits(settings))
     except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        raise RecomartError(
-            f"{path}: the published copy cannot be opened ({reason}); publish again with `recomart publish`"
-        ) from error
+        raise unusable_copy(error, f"{path}: the published copy cannot be opened") from error
+
+
+def unusable_copy(error: duckdb.Error, what: str) -> RecomartError:
+    """The error to raise when DuckDB cannot do with a published copy what is asked of it."""
+    if full := memory_message(str(error)):
+        return RecomartError(full)
+    return RecomartError(f"{what} ({str(error).splitlines()[0]}); publish again with `recomart publish`")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from warehouse.errors import RecomartError
 from warehouse.offer_rules import OfferRules
-from warehouse.publish import Published, of_live_copy, open_published
+from warehouse.publish import Published, of_live_copy, open_published, unusable_copy
 from warehouse.settings import Settings
 
 
@@ -39,11 +39,7 @@ class ServingCopy:
         try:
             return self._connection.cursor().execute(query, list(parameters)).df()
         except duckdb.Error as error:
-            reason = str(error).splitlines()[0]
-            raise RecomartError(
-                f"{self.published.file}: the published copy cannot be read ({reason}); "
-                "publish again with `recomart publish`"
-            ) from error
+            raise unusable_copy(error, f"{self.published.file}: the published copy cannot be read") from error
 
     def customers(self, search: str = "", limit: int = 100) -> pd.DataFrame:
         """Customers whose id contains the search text: that very id first, then the busiest; columns of `dim_users`."""

@@ -73,6 +73,14 @@ class Settings(BaseSettings):
                 object.__setattr__(self, field, path.expanduser().resolve())
         return self
 
+    @model_validator(mode="after")
+    def _folders(self) -> Self:
+        for field, folder in (("warehouse", self.warehouse), ("landing", self.landing_dir)):
+            file = next((str(part) for part in (folder, *folder.parents) if part.is_file()), None)
+            if file is not None:
+                raise RecomartError(f"{file} is a file; name a folder with --{field} or RECOMART_{field.upper()}")
+        return self
+
     def environment(self) -> dict[str, str]:
         """Environment for child processes, so that they work on the same warehouse with the same limits."""
         own = {

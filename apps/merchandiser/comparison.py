@@ -10,7 +10,17 @@ METHODS = {
     "popularity": "Popularity",
     "oracle": "Best possible",
 }
+METHODS_HELP = (
+    "Item-item: what the same customers dealt with as with each product that a customer knows. Recent popularity: what "
+    "everybody does, newer actions more. Best possible: what a demo shop's customers truly like."
+)
 METRICS = {"precision": "Precision", "recall": "Recall", "ndcg": "NDCG"}
+MEANINGS = {
+    "Precision": "The share of the products shown that the customer took an interest in.",
+    "Recall": "The share of what the customer took an interest in that was shown.",
+    "NDCG": "How high in the list it stands what the customer took an interest in: 1 if all of it is at the top.",
+}
+"""What the metrics mean, each from 0 to 1."""
 
 
 def compare(metrics: pd.DataFrame) -> pd.DataFrame:

@@ -4,11 +4,13 @@ import pandas as pd
 import streamlit as st
 
 from apps.merchandiser.live import live_copy
+from apps.merchandiser.markdown import literal
 from apps.merchandiser.offer_panel import show_offers
-from apps.merchandiser.people import ACTIONS, action_counts, describe_timeline, facts
+from apps.merchandiser.people import ACTIONS, MEANINGS, action_counts, describe_timeline, facts
 from apps.merchandiser.picker import pick_customer
 from apps.merchandiser.tables import TABLE_HEIGHT, filled_columns, instant_column, price_column
 from warehouse.serving import ServingCopy
+from warehouse.wording import counted
 
 ACTION_COLORS = ["#86efac", "#fca5a5", "#fde68a", "#fed7aa", "#bfdbfe", "#e2e8f0"]
 
@@ -17,7 +19,7 @@ def show_customer(copy: ServingCopy, user_id: str) -> None:
     """Show a customer's facts above their history and their offers."""
     with st.container(border=True, horizontal=True, horizontal_alignment="distribute"):
         for name, value in facts(copy.customer(user_id)).items():
-            st.metric(name, value, width="content")
+            st.metric(name, value, width="content", help=MEANINGS.get(name))
     history, offers = st.columns([5, 7], gap="medium")
     with history:
         show_history(copy.timeline(user_id))
@@ -38,10 +40,10 @@ def show_history(timeline: pd.DataFrame) -> None:
     counts = action_counts(timeline)
     with st.container(gap=None):
         chosen = st.segmented_control(
-            f"The newest {len(timeline):,} actions",
+            f"The newest {counted(len(timeline), 'action')}",
             [*counts, *(action for action in st.session_state.get("actions", []) if action not in counts)],
             selection_mode="multi",
-            format_func=lambda action: f"{action} {counts.get(action, 0)}",
+            format_func=lambda action: f"{literal(action)} {counts.get(action, 0)}",
             key="actions",
         )
         # The filters of the offers are higher by this; now both tables begin on one line.

@@ -10,6 +10,7 @@ from apps.merchandiser.tables import TABLE_HEIGHT, filled_columns, price_column
 
 SHOWN = ["rank", "product_name", "category", "brand", "price", "relative_score", "source", "reason"]
 SOURCE_HELP = "Personal: from what this customer did. Popular: from what everybody did. Pinned: put there by the shop."
+SCORE_HELP = "100 is the best of the list with the same source; what is pinned has none."
 # The lowest rows in which Streamlit breaks a text into lines.
 WRAPPING_ROW_HEIGHT = 57
 
@@ -72,14 +73,14 @@ def _show_table(shown: pd.DataFrame, title: str) -> None:
         column_order=filled_columns(shown, SHOWN),
         column_config={
             "rank": st.column_config.NumberColumn("#", width=30),
-            "product_name": st.column_config.TextColumn("Product", width=140),
-            "category": st.column_config.TextColumn("Category", width=75),
-            "brand": st.column_config.TextColumn("Brand", width=75),
-            "price": price_column(55),
+            "product_name": st.column_config.TextColumn("Product", width=124),
+            "category": st.column_config.TextColumn("Category", width=72),
+            "brand": st.column_config.TextColumn("Brand", width=66),
+            "price": price_column(52),
             "relative_score": st.column_config.ProgressColumn(
-                "Score", min_value=0, max_value=100, format="%d", width=75, help="100 is the best of the list."
+                "Score", min_value=0, max_value=100, format="%d", width=66, help=SCORE_HELP
             ),
-            "source": st.column_config.TextColumn("Source", width=65, help=SOURCE_HELP),
-            "reason": st.column_config.TextColumn("Why", width=180),
+            "source": st.column_config.TextColumn("Source", width=60, help=SOURCE_HELP),
+            "reason": st.column_config.TextColumn("Why", width=160),
         },
     )

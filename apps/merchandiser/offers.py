@@ -46,13 +46,15 @@ def describe(offers: pd.DataFrame) -> pd.DataFrame:
     """Rows of `rec_top_n` or `rec_popular_products` with a relative score and words for the source.
 
     `relative_score` is the score in percent of the list's best score of the same source, from 0 to 100: scores of
-    different sources have different scales.
+    different sources have different scales. What is pinned has no score: none put it where it is.
     """
     source = offers["source"]
+    is_pinned = source == "pinned"
     score = offers["score"].clip(lower=0)
     best = score.groupby(source).transform("max")
     described = offers.assign(
-        relative_score=(100 * score / best.where(best > 0)).fillna(0).round().astype(int),
+        score=offers["score"].mask(is_pinned),
+        relative_score=(100 * score / best.where(best > 0)).fillna(0).round().astype("Int64").mask(is_pinned),
         source=source.map(SOURCES).fillna(source),
     )
     return described[COLUMNS]

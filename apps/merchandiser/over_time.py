@@ -4,7 +4,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from apps.merchandiser.tables import count_column
+from apps.merchandiser.tables import count_column, height_of
 
 QUALITY = {
     "ndcg_at_10": ("Models", "#0f766e"),
@@ -27,7 +27,7 @@ COMPARED = {
     "feat_user_activity.purchase_rate": "How often a customer buys what they see",
     "feat_user_activity.mobile_share": "How much a customer does on a mobile",
     "feat_product_popularity.event_count_28d": "Events of a product in 28 days",
-    "feat_product_popularity.purchase_count_28d": "Purchases of a product in 28 days",
+    "feat_product_popularity.purchase_count_28d": "Purchase lines of a product in 28 days",
     "feat_product_popularity.user_count_28d": "Customers of a product in 28 days",
     "feat_product_popularity.recent_popularity": "Recent popularity of a product",
     "feat_product_popularity.conversion": "How many of a product's customers buy it",
@@ -48,28 +48,39 @@ def show_quality(quality: pd.DataFrame) -> None:
         return
     st.subheader("Quality over the days", anchor=False)
     st.caption(
-        "NDCG@10 of every model, by the last day of the data that it knew; those that never served are hollow. "
-        "The lines go through one model a day, the last that served."
+        "NDCG@10 of every model, by the last day of the data that it knew; those that never served are hollow, and "
+        "those of one day stand side by side. The lines go through one model a day, the last that served."
     )
     st.altair_chart(quality_chart(quality), alt="Quality of the models over the days")
 
 
 def quality_chart(quality: pd.DataFrame) -> alt.LayerChart:
-    """Points for all models that were measured, lines through one of each day, so that none goes straight up."""
+    """Points for all models that were measured, lines through one of each day, so that none goes straight up.
+
+    The models of a day stand side by side around it, lest those that are as good lie on one another.
+    """
     measured = quality[quality["ndcg_at_10"].notna()].sort_values(["served_from", "trained_at"], na_position="first")
+    of_day = measured.groupby("data_day")["run_id"]
+    place = (of_day.cumcount() + 0.5) / of_day.transform("size") - 0.5
     names = {column: name for column, (name, _) in QUALITY.items()}
     drawn = (
         measured.assign(
             served=measured["served_from"].notna().map({True: "served", False: "never served"}),
+            drawn_at=measured["data_day"] + place * pd.Timedelta(hours=12),
             on_line=~measured.duplicated("data_day", keep="last"),
         )
-        .melt(["data_day", "run_id", "served", "on_line"], list(QUALITY), var_name="series")
+        .melt(["data_day", "drawn_at", "run_id", "served", "on_line"], list(QUALITY), var_name="series")
         .dropna(subset="value")
         .assign(series=lambda table: table["series"].map(names))
     )
     scale = alt.Scale(domain=list(names.values()), range=[color for _, color in QUALITY.values()])
     chart = alt.Chart(drawn, height=CHART_HEIGHT).encode(
-        x=alt.X("data_day:T", title=None, axis=alt.Axis(format="%-d %b", tickCount="day", labelOverlap=True)),
+        x=alt.X(
+            "drawn_at:T",
+            title=None,
+            scale=alt.Scale(nice="day"),
+            axis=alt.Axis(format="%-d %b", tickCount="day", labelOverlap=True),
+        ),
         y=alt.Y("value:Q", title="NDCG@10", scale=alt.Scale(zero=False)),
         color=alt.Color("series:N", title=None, scale=scale, legend=alt.Legend(orient="bottom")),
         tooltip=["data_day:T", "series", alt.Tooltip("value", format=".4f"), "run_id", "served"],
@@ -82,7 +93,10 @@ def quality_chart(quality: pd.DataFrame) -> alt.LayerChart:
             fill=alt.Fill("series:N", scale=scale, legend=None),
         )
     )
-    return alt.LayerChart(layer=[chart.transform_filter(alt.datum.on_line).mark_line(), points])
+    on_line = chart.transform_filter(alt.datum.on_line)
+    # A line through a single day is none.
+    dots = on_line.transform_filter(alt.datum.series != names["ndcg_at_10"]).mark_circle(size=40)
+    return alt.LayerChart(layer=[on_line.mark_line(), dots, points])
 
 
 def show_drift(drift: pd.DataFrame) -> None:
@@ -101,6 +115,7 @@ def show_drift(drift: pd.DataFrame) -> None:
         return
     st.dataframe(
         moved,
+        height=height_of(moved),
         hide_index=True,
         alt="What has moved",
         column_order=["name", "reading", "psi", "moved_most"],
@@ -137,6 +152,7 @@ def show_coverage(coverage: pd.DataFrame) -> None:
     shares = ["coverage", "catalog_share", "place_share"]
     st.dataframe(
         categories.assign(**{share: 100 * categories[share] for share in shares}),
+        height=height_of(categories),
         hide_index=True,
         alt="Catalog coverage of each category",
         column_order=["segment_value", "offered_products", *shares],

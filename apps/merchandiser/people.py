@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from apps.merchandiser.markdown import literal
 from warehouse.wording import counted
 
 ACTIONS = {
@@ -16,15 +17,22 @@ ACTIONS = {
 }
 UNKNOWN = "—"
 
+MEANINGS = {
+    "Events": "Views, clicks, and what went into a cart or out of it.",
+    "Purchase lines": "Products on their orders: an order of three products has three lines.",
+    "Return lines": "Products on their orders that they sent back.",
+}
+"""What facts mean whose names do not say it."""
+
 
 def facts(customer: dict[str, Any]) -> dict[str, str]:
-    """A row of `dim_users` as labels and values for people."""
+    """A row of `dim_users` as labels and values for people, in Markdown."""
     return {
         "First seen": _day(customer["first_seen_at"]),
         "Last seen": _day(customer["last_seen_at"]),
         "Events": f"{customer['event_count']:,}",
-        "Purchases": f"{customer['purchase_count']:,}",
-        "Returns": f"{customer['return_count']:,}",
+        "Purchase lines": f"{customer['purchase_count']:,}",
+        "Return lines": f"{customer['return_count']:,}",
         "Spent": f"{customer['total_spend']:,.2f}",
         "Favourite category": _word(customer["favourite_category"]),
         "Favourite brand": _word(customer["favourite_brand"]),
@@ -36,7 +44,7 @@ def labels(customers: pd.DataFrame) -> dict[str, str]:
     """Rows of `dim_users` as one line each, by the customer's id, in their order."""
     rows = zip(customers["user_id"], customers["event_count"], customers["purchase_count"], strict=True)
     return {
-        user_id: f"{user_id} · {counted(events, 'event')} · {counted(purchases, 'purchase')}"
+        user_id: f"{user_id} · {counted(events, 'event')} · {counted(purchases, 'purchase line')}"
         for user_id, events, purchases in rows
     }
 
@@ -58,4 +66,4 @@ def _day(instant: pd.Timestamp) -> str:
 
 
 def _word(text: str | None) -> str:
-    return UNKNOWN if pd.isna(text) or text == "unknown" else str(text).capitalize()
+    return UNKNOWN if pd.isna(text) or text == "unknown" else literal(str(text).capitalize())

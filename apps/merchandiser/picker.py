@@ -3,8 +3,8 @@
 import pandas as pd
 import streamlit as st
 
+from apps.merchandiser.markdown import literal
 from apps.merchandiser.people import labels
-from warehouse.errors import RecomartError
 from warehouse.serving import ServingCopy
 from warehouse.wording import counted
 
@@ -20,15 +20,15 @@ def pick_customer(copy: ServingCopy) -> str | None:
     ).strip()
     linked = st.query_params.get("customer") or st.session_state.get("customer")
     customers = copy.customers(search, LIMIT)
-    problem = None
+    unknown = None
     if linked is not None and not search and linked not in set(customers["user_id"]):
-        try:
+        if copy.has_customer(linked):
             customers = pd.concat([pd.DataFrame([copy.customer(linked)]), customers])
-        except RecomartError as error:
-            problem = str(error)
+        else:
+            unknown = linked
 
     lines = labels(customers)
-    chosen = None if problem else next((user_id for user_id in (linked, *lines) if user_id in lines), None)
+    chosen = None if unknown else next((user_id for user_id in (linked, *lines) if user_id in lines), None)
     st.session_state["picked"] = chosen
     choice_column.selectbox(
         "Customer",
@@ -41,10 +41,18 @@ def pick_customer(copy: ServingCopy) -> str | None:
         on_change=lambda: st.query_params.update(customer=st.session_state["picked"]),
     )
     note_column.caption(_how_many(copy, search, len(customers)))
-    if problem:
-        st.warning(problem, icon=":material/person_off:")
+    if unknown:
+        st.warning(
+            f"No customer “{literal(unknown)}” is in what was published last. Look for another above, or see on the "
+            "page “New customers” what somebody unknown is offered.",
+            icon=":material/person_off:",
+        )
     elif customers.empty:
-        nobody = f"No customer's id contains “{search}”." if search else "This shop knows none of its customers yet."
+        nobody = (
+            f"No customer's id contains “{literal(search)}”."
+            if search
+            else "This shop knows none of its customers yet."
+        )
         st.info(nobody, icon=":material/search_off:")
     elif chosen is not None:
         st.session_state["customer"] = chosen
@@ -58,4 +66,5 @@ def _how_many(copy: ServingCopy, search: str, found: int) -> str:
         count = f"{found:,} or more customers match" if found == LIMIT else f"{counted(found, 'customer')} found"
     else:
         count = counted(copy.published.rows.get("dim_users", 0), "customer")
-    return f"{count}, the busiest first. Published {copy.published.published_at:%d %b %Y, %H:%M} UTC."
+    order = ", the busiest first" if found > 1 else ""
+    return f"{count}{order}. Published {copy.published.published_at:%d %b %Y, %H:%M} UTC."

@@ -4,10 +4,11 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from apps.merchandiser.comparison import METRICS, as_table, certainty, compare, lift
+from apps.merchandiser.comparison import MEANINGS, METHODS_HELP, METRICS, as_table, certainty, compare, lift
 from apps.merchandiser.live import live_copy
+from apps.merchandiser.markdown import literal
 from apps.merchandiser.over_time import show_coverage, show_drift, show_quality
-from apps.merchandiser.tables import count_column, instant_column, metric_column
+from apps.merchandiser.tables import count_column, height_of, instant_column, metric_column
 from warehouse.serving import ServingCopy
 
 CUT_OFF = 10
@@ -26,8 +27,13 @@ def show_live(copy: ServingCopy, compared: pd.DataFrame) -> None:
     """Show which copy is live, and how much better than popularity its model is."""
     published = copy.published
     with st.container(border=True, horizontal=True, horizontal_alignment="distribute"):
-        st.metric("Live since (UTC)", f"{published.published_at:%d %b %Y, %H:%M}", width="content", help=published.file)
-        st.metric("Model run", published.run_id or "none: popularity", width="content")
+        st.metric(
+            "Live since (UTC)",
+            f"{published.published_at:%d %b %Y, %H:%M}",
+            width="content",
+            help=literal(published.file),
+        )
+        st.metric("Model run", literal(published.run_id or "none: popularity"), width="content")
         st.metric("Customers", f"{published.rows.get('dim_users', 0):,}", width="content")
         st.metric("Products", f"{published.rows.get('dim_products', 0):,}", width="content")
         for metric in METRICS.values():
@@ -39,6 +45,7 @@ def show_live(copy: ServingCopy, compared: pd.DataFrame) -> None:
                     f"{better:+.0%}" if pd.notna(better) else None,
                     delta_description="vs. popularity",
                     width="content",
+                    help=MEANINGS[metric],
                 )
 
 
@@ -59,7 +66,14 @@ def show_ranking(copy: ServingCopy, compared: pd.DataFrame) -> None:
         table,
         hide_index=True,
         alt="Ranking metrics of each method",
-        column_config={name: metric_column(name) for name in table.columns if name != "method"} | {"method": "Method"},
+        column_config={
+            "method": st.column_config.TextColumn("Method", help=METHODS_HELP),
+            **{
+                f"{metric}@{k}": metric_column(f"{metric}@{k}", MEANINGS[metric])
+                for metric in METRICS.values()
+                for k in compared["k"].unique()
+            },
+        },
     )
 
 
@@ -90,7 +104,7 @@ def _chart(compared: pd.DataFrame, metric: str) -> alt.Chart:
             x=alt.X("k:O", title="Products shown", axis=alt.Axis(labelAngle=0)),
             xOffset=alt.XOffset("method:N", sort=methods),
             y=alt.Y("value:Q", title=None),
-            color=alt.Color("method:N", title=None, scale=scale, legend=alt.Legend(orient="bottom")),
+            color=alt.Color("method:N", title=None, scale=scale, legend=alt.Legend(orient="bottom", columns=3)),
             tooltip=["method", "k", alt.Tooltip("value", format=".4f")],
         )
     )
@@ -103,19 +117,20 @@ def show_runs(runs: pd.DataFrame, live_run: str | None) -> None:
     columns = {
         "is_live": st.column_config.CheckboxColumn("Live"),
         "trained_at": instant_column("Trained"),
-        "ndcg_at_10": metric_column("NDCG@10"),
+        "ndcg_at_10": metric_column("NDCG@10", MEANINGS["NDCG"]),
         "popularity_ndcg_at_10": metric_column("NDCG@10 of popularity"),
         "interactions": count_column("Interactions"),
         "users": count_column("Customers"),
         "products": count_column("Products"),
-        "factors": count_column("Factors"),
-        "sweeps": count_column("Sweeps"),
+        "factors": count_column("Factors", "Numbers by which the model tells customers and products apart."),
+        "sweeps": count_column("Sweeps", "How often the training went over all customers and products."),
         "fit_seconds": st.column_config.NumberColumn("Fitting (s)", format="%.1f"),
         "run_id": st.column_config.TextColumn("Run"),
         "held_back_because": st.column_config.TextColumn("Held back because", width="large"),
     }
     st.dataframe(
         runs.assign(is_live=runs["run_id"] == live_run),
+        height=height_of(runs),
         hide_index=True,
         alt="Model runs",
         placeholder="",

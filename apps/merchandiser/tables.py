@@ -1,6 +1,7 @@
 """What the app's tables have in common."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
@@ -8,6 +9,15 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 TABLE_HEIGHT = 610
 """Pixels, so that tables side by side end together."""
+
+
+MOST_ROWS = 18
+"""Rows that a table of that height shows whole."""
+
+
+def height_of(table: pd.DataFrame) -> int | Literal["content"]:
+    """The height that shows all rows, up to a limit at which it can be seen that there are more."""
+    return "content" if len(table) <= MOST_ROWS else TABLE_HEIGHT
 
 
 def filled_columns(table: pd.DataFrame, columns: Sequence[str]) -> list[str]:
@@ -20,14 +30,14 @@ def instant_column(label: str, width: int | None = None) -> ColumnConfig:
     return st.column_config.DatetimeColumn(f"{label} (UTC)", format="D MMM YYYY, HH:mm", width=width)
 
 
-def count_column(label: str) -> ColumnConfig:
+def count_column(label: str, meaning: str | None = None) -> ColumnConfig:
     """A column of counts."""
-    return st.column_config.NumberColumn(label, format="localized")
+    return st.column_config.NumberColumn(label, format="localized", help=meaning)
 
 
-def metric_column(label: str) -> ColumnConfig:
+def metric_column(label: str, meaning: str | None = None) -> ColumnConfig:
     """A column of ranking metrics."""
-    return st.column_config.NumberColumn(label, format="%.4f")
+    return st.column_config.NumberColumn(label, format="%.4f", help=meaning)
 
 
 def price_column(width: int) -> ColumnConfig:

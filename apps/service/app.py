@@ -71,6 +71,7 @@ def create_app(settings: Settings, tried_again_after: float = TRIED_AGAIN_AFTER_
     )
     answer_with_problems(app)
 
+    @app.head("/health", include_in_schema=False)
     @app.get("/health", tags=["service"])
     def health(live: Live, request: Request) -> Health:
         """Whether the service can answer, and from which version.

@@ -21,7 +21,7 @@ log = logging.getLogger("uvicorn.error")
 
 
 class Failure(NamedTuple):
-    """A version that could not be opened."""
+    """A version that could not be opened whole."""
 
     published: Published
     problem: str
@@ -30,6 +30,8 @@ class Failure(NamedTuple):
 
 class LiveStorefront:
     """Holds the newest version that could be opened whole, copy and model, and looks for a newer one in a thread.
+
+    As long as none could, it holds the newest copy without its model: its lists are there all the same.
 
     Requests take the storefront once and keep it to their end: each sees one version, and a new one disturbs none. The
     copy and the model before are let go of when the last request that holds them ends.
@@ -44,9 +46,10 @@ class LiveStorefront:
         self._settings = settings
         self._tried_again_after = tried_again_after
         self._storefront: Storefront | None = None
+        self._is_whole = False
         self._failure: Failure | None = None
         self.problem: str | None = None
-        """Why the newest version cannot be opened, if so."""
+        """Why the newest version cannot be opened whole, if so."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="live-storefront", daemon=True)
 
@@ -76,7 +79,7 @@ class LiveStorefront:
         """Move to the version that the pointer names, unless it is the one that is open or cannot be opened whole."""
         try:
             published = current(self._settings)
-            if self._storefront is None or self._storefront.copy.published != published:
+            if self._storefront is None or not self._is_whole or self._storefront.copy.published != published:
                 self._move_to(published)
             self.problem = None
         except Exception as error:
@@ -90,13 +93,23 @@ class LiveStorefront:
         if failure and failure.published == published and time.monotonic() < failure.at + self._tried_again_after:
             raise RecomartError(failure.problem)
         try:
-            storefront = Storefront(self._settings, published)
-            _warm_up(storefront)
+            self._open(published)
         except Exception as error:
             self._failure = Failure(published, _in_words(error), time.monotonic())
             raise
-        self._storefront = storefront
         log.info("answering from %s, model run %s", published.file, published.run_id)
+
+    def _open(self, published: Published) -> None:
+        storefront = Storefront(self._settings, published)
+        # Its first list, which no client waits for then; whose id is empty is unknown to every shop.
+        storefront.for_customer("", 1)
+        try:
+            _warm_up_model(storefront)
+        except Exception:
+            if not self._is_whole:
+                self._storefront = storefront
+            raise
+        self._storefront, self._is_whole = storefront, True
 
     def _note(self, problem: str) -> None:
         if problem != self.problem:
@@ -112,10 +125,8 @@ def _in_words(error: Exception) -> str:
     return str(error) if isinstance(error, RecomartError | ModelError) else f"{type(error).__name__}: {error}"
 
 
-def _warm_up(storefront: Storefront) -> None:
+def _warm_up_model(storefront: Storefront) -> None:
     """Load the model and make what its first answer would have to, so that no client waits for that."""
-    # Whose id is empty is unknown to every shop.
-    storefront.for_customer("", 1)
     if storefront.copy.published.run_id is None:
         return
     # Requests come side by side, so a second thread for each gains nothing; on a busy machine the two wait for each

@@ -63,7 +63,7 @@ def _documented(status: int, description: str) -> dict[int | str, dict[str, Any]
 
 INVALID = _documented(422, "A value of the request cannot be taken; `invalid` says which and why.")
 NOT_FOUND = _documented(404, "The model does not know the product.")
-NOT_READY = _documented(503, "Nothing is published yet, or no model has been trained; `detail` says what to do.")
+NOT_READY = _documented(503, "Nothing is published yet, or there is no model to answer with; `detail` says what to do.")
 FAILED = _documented(500, "An error of the service; its log has more.")
 
 

@@ -220,13 +220,14 @@ class Health(Schema):
     """Whether the service can answer."""
 
     status: Literal["ok", "degraded"]
-    """`degraded` when a newer version was published and cannot be opened: the one before still answers."""
+    """`degraded` when what was published last cannot be opened whole, copy and model: the version before still answers,
+    or, when the service was started since, the copy alone does: its lists are there, what needs the model is not."""
 
     version: Version
     """What answers are made from."""
 
     problem: str | None
-    """Why the newer version cannot be opened."""
+    """Why what was published last cannot be opened whole, and what to do."""
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from models_ml.errors import ModelError
 from orchestration import console
 from orchestration.cli import bench, benchmark, data, datasets, model, offers, whole
 from orchestration.cli.options import app
+from warehouse.database import memory_message
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
@@ -26,8 +27,21 @@ def main() -> None:
         name = ".".join(str(part) for part in problem["loc"])
         where = f"RECOMART_{name.upper()}" if error.title == Settings.__name__ else f"{error.title}: {name}"
         console.fail(f"{where}: {problem['msg'].removeprefix('Value error, ')}")
-    except (OSError, duckdb.Error) as error:
-        # A full disk, a folder that may not be written, a memory limit: the message is the system's, one line of it.
-        console.fail(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
+    except OSError as error:
+        # A folder that may not be written, a file that may not be read: the words are the system's.
+        console.fail(
+            f"{error.filename}: {error.strerror}; name another, or mend this one" if error.filename else _said(error)
+        )
+    except duckdb.Error as error:
+        console.fail(memory_message(str(error)) or _said(error))
+    except RuntimeError as error:
+        # What DuckDB makes of Ctrl-C while it is at a query.
+        if not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
+        sys.exit(130)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"

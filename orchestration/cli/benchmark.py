@@ -1,5 +1,6 @@
 """The door of the ranking benchmark."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -54,8 +55,10 @@ def benchmark(
     from orchestration.bench.ranking_figures import SplitFiles
     from orchestration.datasets import find_version
 
-    if (dataset is None) == (train is None or test is None):
-        raise RecomartError("give --train and --test (and --valid), or --dataset")
+    has_files = train is not None and test is not None
+    has_any_file = any(file is not None for file in (train, valid, test))
+    if has_any_file if dataset is not None else not has_files:
+        raise RecomartError("give --train and --test (and --valid), or --dataset and none of them")
     settings = settings_from(warehouse=warehouse)
     files = SplitFiles(
         train=train,
@@ -87,13 +90,22 @@ def benchmark(
         ],
     )
     for figures in result.figures:
-        if figures.config:
-            console.say(f"{figures.method}: {figures.config}")
+        _print_settings(figures.method, figures.config)
     for comparison in result.comparisons:
         console.print_table(
             f"Beside {comparison.against}",
             [{name: _short(value) for name, value in comparison.model_dump(exclude={"against"}).items()}],
         )
+
+
+def _print_settings(whose: str, settings: Mapping[str, object]) -> None:
+    """Print settings on a line; those that are a group of their own, on one of theirs."""
+    single = [f"{name} {_short(value)}" for name, value in settings.items() if not isinstance(value, Mapping)]
+    if single:
+        console.say(f"{whose}: {', '.join(single)}")
+    for name, group in settings.items():
+        if isinstance(group, Mapping):
+            _print_settings(f"{whose}, {name}", group)
 
 
 def _short(value: object) -> object:

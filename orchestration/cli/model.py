@@ -136,7 +136,7 @@ def tune(
     if as_json:
         console.print_json(summary)
     else:
-        console.print_tuning(summary)
+        console.print_tuning(summary, warehouse)
 
 
 @app.command()

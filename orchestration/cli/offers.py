@@ -7,11 +7,18 @@ import typer
 from apps.storefront import Offers, Storefront
 from orchestration import console, steps
 from orchestration.cli.options import Json, Warehouse, app, settings_from
-from warehouse.publish import Published, current
+from warehouse.publish import Published
 from warehouse.serving import ServingCopy
 from warehouse.wording import counted
 
-User = Annotated[str | None, typer.Option(help="A customer's id.")]
+
+def _id(value: str | None) -> str | None:
+    if value == "":
+        raise typer.BadParameter("an id has one character at least")
+    return value
+
+
+User = Annotated[str | None, typer.Option(help="A customer's id.", callback=_id)]
 Basket = Annotated[str | None, typer.Option(help="Product ids with commas between, for somebody unknown.")]
 HowMany = Annotated[int, typer.Option("-n", min=1, max=1000, help="How many products.")]
 
@@ -37,7 +44,7 @@ def recommend(
 
 @app.command()
 def similar(
-    product: Annotated[str, typer.Argument(help="A product's id.")],
+    product: Annotated[str, typer.Argument(help="A product's id.", callback=_id)],
     n: HowMany = 10,
     warehouse: Warehouse = None,
     as_json: Json = False,
@@ -50,7 +57,7 @@ def similar(
 
 @app.command()
 def explain(
-    product: Annotated[str, typer.Option(help="The id of the product whose score is to be explained.")],
+    product: Annotated[str, typer.Option(help="The id of the product whose score is to be explained.", callback=_id)],
     user: User = None,
     basket: Basket = None,
     warehouse: Warehouse = None,
@@ -107,7 +114,9 @@ def publish(warehouse: Warehouse = None, as_json: Json = False) -> None:
 @app.command()
 def published(warehouse: Warehouse = None, as_json: Json = False) -> None:
     """Say which copy is live, since when, and from which data and model."""
-    _print_published(current(settings_from(warehouse=warehouse)), as_json)
+    # Opened, as its readers would: the pointer may outlive its file.
+    with ServingCopy(settings_from(warehouse=warehouse)) as copy:
+        _print_published(copy.published, as_json)
 
 
 def _require_one(user: str | None, basket: str | None) -> None:

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from orchestration.profile.pictures import svg
 from orchestration.profile.queries import ask
 from orchestration.profile.sections import CHAPTERS, Finding, Section
+from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
 TEMPLATE = "page.html.j2"
@@ -48,11 +49,13 @@ def write_profile(settings: Settings, output: Path | None = None) -> Profile:
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
-        RecomartError: There is no warehouse, or the marts are not built.
+        RecomartError: There is no warehouse, or the marts are not built; or `output` is a folder.
         OSError: The file cannot be written.
     """
     started = time.perf_counter()
     path = output or settings.profile
+    if path.is_dir():
+        raise RecomartError(f"{path} is a folder; name the file to write with --output")
     answers = ask(settings)
     chapters = {name: [_card(section, answers) for section in sections] for name, sections in CHAPTERS.items()}
     _write(path, _page(answers["profile_overview"].iloc[0], chapters))

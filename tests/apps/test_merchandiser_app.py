@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from apps.merchandiser.live import live_copy
+from apps.merchandiser.markdown import literal
 from apps.merchandiser.over_time import COMPARED
 from orchestration.dbt import run_dbt
 from orchestration.training import LISTS
@@ -53,7 +54,7 @@ def test_home_opens_with_the_busiest_customer(open_app: OpenApp, copy: ServingCo
     facts = {metric.label: metric.value for metric in app.metric}
     customer = copy.customer(some_customers(copy)[0])
     assert facts["Events"] == f"{customer['event_count']:,}"
-    assert facts["Purchases"] == f"{customer['purchase_count']:,}"
+    assert facts["Purchase lines"] == f"{customer['purchase_count']:,}"
     assert facts["Spent"] == f"{customer['total_spend']:,.2f}"
     assert facts["Favourite brand"] == customer["favourite_brand"].capitalize()
 
@@ -94,6 +95,7 @@ def test_a_search_that_nobody_matches_says_so(open_app: OpenApp) -> None:
     app.text_input(key="search").set_value("nobody is called this").run()
     assert not app.exception
     assert "nobody is called this" in app.info[0].value
+    assert app.caption[0].value.startswith("0 customers found. Published ")
     assert not app.dataframe
 
 
@@ -181,7 +183,8 @@ def test_an_unknown_customer_in_the_link_is_named_and_another_can_be_chosen(
 ) -> None:
     app = open_app(customer="who-is-this")
     assert not app.exception
-    assert "who-is-this" in app.warning[0].value
+    assert literal("who-is-this") in app.warning[0].value
+    assert "recomart" not in app.warning[0].value
     assert not app.dataframe
     app.selectbox(key="picked").select(some_customers(copy)[1]).run()
     assert not app.warning
@@ -264,7 +267,7 @@ def test_a_copy_without_a_table_says_what_to_run(open_app: OpenApp, own_warehous
         connection.execute("drop table rec_user_timeline")
     app = open_app(own_warehouse)
     assert not app.exception
-    assert "rec_user_timeline" in app.warning[0].value
+    assert literal("rec_user_timeline") in app.warning[0].value
 
 
 def test_a_newer_publication_shows_on_the_next_interaction(

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from urllib.request import urlopen
 
 import pandas as pd
@@ -22,6 +22,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
+from apps.merchandiser.markdown import WORD_JOINER
 from tests.apps.conftest import APP
 from warehouse.serving import ServingCopy
 from warehouse.settings import PROJECT_ROOT, Settings
@@ -190,6 +191,20 @@ def test_an_unknown_customer_in_the_link_gets_words_and_no_traceback(page: Page,
     alert = page.wait(lambda: page.find("[data-testid=stAlert]"))[0]
     assert "who-is-this" in alert.text
     assert not page.find("[data-testid=stException]")
+
+
+def test_what_the_link_says_is_shown_as_it_is(page: Page, address: str) -> None:
+    said = (
+        "[Click](http://evil.example) https://evil.example www.evil.example a@evil.example ![x](http://evil.example/x) "
+        "$x^2$ **b** :red[c] :smile: `d` <a href='http://evil.example'>e</a> \\ & &amp; ~~f~~ 1. g"
+    )
+    for path in (f"/?customer={quote(said)}", "/"):
+        page.open(address + path)
+        if path == "/":
+            page.wait(lambda: page.find("input[aria-label='Find a customer']"))[0].send_keys(said)
+        alert = page.wait(lambda: page.find("[data-testid=stAlert]"))[0]
+        assert said in page.wait(lambda alert=alert: alert.text).replace(WORD_JOINER, "")
+        assert not page.find("[data-testid=stAlert] :is(a, img, strong, code, del, .katex, [style*=color])")
 
 
 def test_nothing_is_fetched_from_elsewhere(page: Page, address: str) -> None:

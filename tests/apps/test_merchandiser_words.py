@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from apps.merchandiser.comparison import as_table, compare, lift
+from apps.merchandiser.markdown import WORD_JOINER, literal
 from apps.merchandiser.offers import OfferFilter, describe, to_csv
 from apps.merchandiser.over_time import quality_chart
 from apps.merchandiser.people import facts
@@ -34,6 +35,12 @@ def test_scores_are_compared_within_their_source_only() -> None:
     assert list(described["source"]) == ["Personal", "Personal", "Popular", "Popular"]
 
 
+def test_what_is_pinned_has_no_score_and_leaves_the_others_theirs() -> None:
+    described = describe(offers(score=[9.0, 0.8, 0.4], source=["pinned", "model", "model"]))
+    assert described["relative_score"].fillna(-1).tolist() == [-1, 100, 50]
+    assert described["score"].fillna(-1).tolist() == [-1, 0.8, 0.4]
+
+
 def test_scores_without_anything_positive_have_empty_bars() -> None:
     assert list(describe(offers(score=[-0.1, 0.0]))["relative_score"]) == [0, 0]
 
@@ -62,6 +69,12 @@ def test_spreadsheets_can_tell_the_encoding_of_an_export() -> None:
     assert "Crème brûlée, large" in exported.decode("utf-8-sig")
 
 
+def test_texts_from_elsewhere_are_no_markdown() -> None:
+    assert literal("[a](b) $x$ <i> `c`\n# d") == r"\[a\]\(b\) \$x\$ \<i\> \`c\` \# d"
+    assert literal("http://a, www.a and b@a").count(WORD_JOINER) == 3
+    assert literal("Crème brûlée 2") == "Crème brûlée 2"
+
+
 def test_what_is_not_known_of_a_customer_is_a_dash() -> None:
     known = facts(
         {
@@ -77,7 +90,7 @@ def test_what_is_not_known_of_a_customer_is_a_dash() -> None:
         }
     )
     assert known["First seen"] == "3 Jan 2026"
-    assert known["Purchases"] == "1,234"
+    assert known["Purchase lines"] == "1,234"
     assert known["Spent"] == "98,765.43"
     unknown = {known[name] for name in ("Last seen", "Favourite category", "Favourite brand", "Device")}
     assert unknown == {"—"}
@@ -131,6 +144,8 @@ def test_models_are_points_of_their_color_and_the_line_goes_through_one_of_a_day
     models = [row for row in rows if row["series"] == "Models"]
     assert [row["run_id"] for row in models if row["on_line"]] == ["d", "a", "b"]
     assert {row["run_id"] for row in models} == {"a", "b", "c", "held back", "d"}
-    lines, points = chart["layer"]
+    assert len({row["drawn_at"] for row in models}) == len(models)
+    lines, dots, points = chart["layer"]
     assert lines["transform"] == [{"filter": "datum.on_line"}]
+    assert dots["transform"] == [{"filter": "datum.on_line"}, {"filter": "(datum.series !== 'Models')"}]
     assert points["encoding"]["fill"]["scale"] == points["encoding"]["color"]["scale"]

@@ -1,5 +1,7 @@
 """Whatever a user gets wrong ends in one line that says what, where and what to do, and in exit status 1."""
 
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -100,3 +102,42 @@ def test_a_setting_in_the_environment_that_is_none(
 def test_a_database_that_is_none(recomart: Recomart, tmp_path: Path) -> None:
     (tmp_path / "recomart.duckdb").write_text("hello")
     expect_one_line(recomart("status", "--warehouse", tmp_path), tmp_path / "recomart.duckdb", "cannot be opened")
+
+
+@pytest.mark.parametrize("command", ["run", "status", "published", "demo-data"])
+@pytest.mark.parametrize("place", ["file", "file/x"])
+def test_a_warehouse_that_is_a_file(recomart: Recomart, tmp_path: Path, command: str, place: str) -> None:
+    (tmp_path / "file").touch()
+    done = recomart(command, "--warehouse", tmp_path / place)
+    expect_one_line(done, f"{tmp_path / 'file'} is a file; name a folder with --warehouse or RECOMART_WAREHOUSE")
+
+
+def test_a_warehouse_where_no_folder_can_be_made(recomart: Recomart) -> None:
+    expect_one_line(recomart("demo-data", "--warehouse", "/proc/nope"), "recomart: /proc/nope: No such file", "another")
+
+
+def test_a_memory_limit_that_is_too_small(
+    recomart: Recomart, demo_warehouse: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECOMART_MEMORY_LIMIT", "1MB")
+    for command in ("status", "customers", "publish"):
+        done = recomart(command, "--warehouse", demo_warehouse.warehouse)
+        expect_one_line(done, "memory limit is too small", "KiB used", "raise RECOMART_MEMORY_LIMIT")
+
+
+def test_a_published_copy_that_is_cut_off_or_gone(recomart: Recomart, demo_warehouse: Settings, tmp_path: Path) -> None:
+    shutil.copytree(demo_warehouse.serving_dir, tmp_path / "serving")
+    (copy,) = (tmp_path / "serving").glob("recomart-*.duckdb")
+    os.truncate(copy, copy.stat().st_size // 2)
+    expect_one_line(recomart("published", "--warehouse", tmp_path), copy, "cannot be opened", "`recomart publish`")
+    copy.unlink()
+    expect_one_line(recomart("published", "--warehouse", tmp_path), copy, "cannot be opened", "`recomart publish`")
+
+
+@pytest.mark.parametrize(
+    "command", [("recommend", "--user", ""), ("similar", ""), ("explain", "--user", "u", "--product", "")]
+)
+def test_an_empty_id(recomart: Recomart, command: tuple[str, ...]) -> None:
+    done = recomart(*command)
+    assert done.returncode == 2
+    assert "an id has one character at least" in done.stderr

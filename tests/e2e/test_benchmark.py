@@ -39,6 +39,8 @@ def test_files_are_tuned_on_trained_on_and_measured_beside_the_baselines(
     done = recomart("benchmark", *options, "-k", 10, "--tune", 1, "--json", tmp_path / "figures.json")
     assert done.returncode == 0, done.stderr
     assert "Top 10" in done.stdout
+    assert "als, train: factors " in done.stdout
+    assert "Warning" not in done.stderr
     ours, *baselines = json.loads((tmp_path / "figures.json").read_text())["figures"]
     assert (ours["method"], ours["k"], ours["users"]) == ("als", 10, 120)
     assert [row["method"] for row in baselines] == ["popularity", "item_item"]
@@ -68,6 +70,8 @@ def test_a_dataset_version_is_measured_with_its_trends_and_content(
 def test_what_is_asked_wrongly_is_said(files: dict[str, Path], tmp_path: Path) -> None:
     for arguments, message in (
         (["--train", files["train"]], "give --train and --test (and --valid), or --dataset"),
+        (["--train", files["train"], "--dataset", "8aa"], "or --dataset and none of them"),
+        (["--dataset", ""], "an empty hash names no dataset version"),
         (["--train", files["train"], "--test", files["test"], "--against", "magic"], "there is no such library"),
         (["--train", tmp_path / "none.csv", "--test", files["test"]], "none.csv is no file; give a .csv"),
     ):

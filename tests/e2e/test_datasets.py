@@ -163,8 +163,6 @@ def test_versions_that_cannot_be_used_are_said_clearly(
 ) -> None:
     done = recomart("train", "--dataset", "xyz", "--warehouse", settings.warehouse)
     expect_one_line(done, "begins with 'xyz'", "recomart datasets")
-    with pytest.raises(RecomartError, match=r"2 dataset versions .* give more of it"):
-        find_version(settings, "")
     new = versions[0]["dataset_hash"]
     file = settings.datasets_dir / new / "interactions.parquet"
     whole = file.read_bytes()
@@ -180,6 +178,14 @@ def test_versions_that_cannot_be_used_are_said_clearly(
         assert listed.missing_files == ["interactions.parquet"]
     finally:
         file.write_bytes(whole)
+
+
+def test_a_hash_that_names_none_or_several_is_refused(tmp_path: Path) -> None:
+    for name in ("aa1", "aa2"):
+        (tmp_path / "datasets" / name).mkdir(parents=True)
+    for prefix, message in (("aa", r"2 dataset versions .* give more of it"), ("", "an empty hash names no dataset")):
+        with pytest.raises(RecomartError, match=message):
+            find_version(Settings(warehouse=tmp_path), prefix)
 
 
 def test_a_warehouse_without_versions_says_how_to_make_one(recomart: Recomart, tmp_path: Path) -> None:

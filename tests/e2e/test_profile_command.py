@@ -24,3 +24,8 @@ def test_a_warehouse_without_marts_says_how_to_build_them(recomart: Recomart, tm
     with writer(Settings(warehouse=tmp_path)):
         pass
     expect_one_line(recomart("profile", "--warehouse", tmp_path), "build the marts with `recomart run`")
+
+
+def test_a_folder_is_no_file_to_write(recomart: Recomart, tmp_path: Path) -> None:
+    done = recomart("profile", "--output", ".", "--warehouse", tmp_path)
+    expect_one_line(done, ". is a folder; name the file to write with --output")

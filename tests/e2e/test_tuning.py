@@ -24,6 +24,8 @@ def test_a_search_is_kept_and_what_it_found_is_trained_by_when_adopted(settings:
     where = ("--warehouse", settings.warehouse)
     found = recomart.json("tune", "--seconds", 60, "--trials", 4, *where)
     folder = Path(found["folder"])
+    again = recomart("tune", "--seconds", 60, "--trials", 4, *where)
+    assert f"recomart train --config {folder / 'config.json'} --warehouse {settings.warehouse}" in again.stdout
     assert {file.name for file in folder.iterdir()} == {"journal.log", "trials.csv", "trials.png", "config.json"}
     assert (len(found["trials"]), found["is_adopted"], settings.train_config.exists()) == (4, False, False)
     assert found["ndcg"] >= found["default_ndcg"] > 0

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from apps.storefront import Offers
 from orchestration import console
 from warehouse.loading.reports import LoadReport
 
@@ -48,3 +49,14 @@ def test_a_failure_is_one_line_whatever_the_message(capsys: pytest.CaptureFixtur
         console.fail("it broke:\n  here\n\tand there")
     assert ended.value.code == 1
     assert capsys.readouterr().err == "recomart: it broke: here and there\n"
+
+
+def test_what_is_pinned_has_no_score(printed: io.StringIO) -> None:
+    plain = {"product_name": "Mug", "category": None, "brand": None, "price": 9.5, "reason": "Why"}
+    rows = [
+        {"rank": rank, "product_id": f"p{rank}", "score": 0.5, "source": source, **plain}
+        for rank, source in enumerate(("pinned", "model"), 1)
+    ]
+    console.print_offers("Top 2", Offers(pd.DataFrame(rows), is_fallback=False))
+    pinned, other = (line.split() for line in printed.getvalue().splitlines() if line.strip()[:1] in ("1", "2"))
+    assert (pinned[-2], other[-2]) == ("-", "0.5000")

@@ -93,7 +93,11 @@ def test_any_model_can_be_called_back_and_stays_until_a_newer_one_passes(shop: S
         assert scoring is not None
         assert (scoring.run_id, scoring.began_to_serve, serving(shop)) == (run, is_new, run)
     assert candidates(shop) == lists
-    for prefix, message in (("nothing", "no model has a run id"), ("2", "2 models have a run id that begins with '2'")):
+    for prefix, message in (
+        ("nothing", "no model has a run id"),
+        ("2", "2 models have a run id that begins with '2'"),
+        ("", "an empty run id names no model"),
+    ):
         with pytest.raises(RecomartError, match=message):
             score(shop, run=prefix)
 

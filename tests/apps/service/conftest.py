@@ -32,6 +32,10 @@ class Service:
         """GET a path, which is quoted already."""
         return self._session.get(self._base + path, params=query, timeout=PATIENCE)
 
+    def head(self, path: str) -> requests.Response:
+        """HEAD of a path."""
+        return self._session.head(self._base + path, timeout=PATIENCE)
+
     def post(self, path: str, body: Any) -> requests.Response:
         """POST a body as JSON."""
         return self._session.post(self._base + path, json=body, timeout=PATIENCE)

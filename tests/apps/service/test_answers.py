@@ -110,7 +110,9 @@ def test_strengths_count_and_those_of_a_product_named_twice_add_up(service: Serv
 def test_filters_narrow_a_basket_and_its_fallback(service: Service, popular: list[str]) -> None:
     ranked = ids(service.post("/recommendations", basket(*NAMES, n=100)).json()["offers"])
     narrowed = basket(*NAMES, n=100, only=[*ranked[:6], "🙂"], without=[ranked[0], "no such"])
-    assert ids(service.post("/recommendations", narrowed).json()["offers"]) == ranked[1:6]
+    few = service.post("/recommendations", narrowed).json()
+    assert ids(few["offers"]) == ranked[1:6]
+    assert few["notes"] == ["there are 5 to show: the shop's rules or what was asked for leave no more"]
     fallback = basket("no such", n=2, only=popular[3:9], without=popular[3:5])
     answer = service.post("/recommendations", fallback).json()
     assert ids(answer["offers"]) == popular[5:7]
@@ -244,6 +246,11 @@ def test_what_is_not_there_and_what_may_not_be_done_have_the_same_shape(service:
     not_allowed = service.delete("/health")
     assert_problem(not_allowed, 405)
     assert not_allowed.headers["allow"] == "GET"
+
+
+def test_health_can_be_asked_without_its_words(service: Service) -> None:
+    response = service.head("/health")
+    assert (response.status_code, response.content) == (200, b"")
 
 
 def assert_problem(response: requests.Response, status: int, where: str | None = None) -> None:

@@ -113,6 +113,33 @@ def test_without_a_model_lists_are_served_and_the_rest_says_what_to_do(
             assert "no model has been trained; run `recomart run`" in response.json()["detail"]
 
 
+def test_without_the_models_folder_lists_go_on_and_the_rest_says_what_to_do(
+    own_shop: Settings, publish_again: Publish
+) -> None:
+    folder = own_shop.models_dir / str(publish_again().run_id)
+    folder.rename(own_shop.warehouse / "away")
+    with serving(own_shop, tried_again_after=0) as service:
+        health = service.get("/health").json()
+        assert health["status"] == "degraded"
+        assert service.get("/customers/u00054/recommendations").json()["offers"]
+        assert service.get("/customers/nobody/recommendations").json()["is_fallback"]
+        for response in (
+            service.get("/model"),
+            service.post("/recommendations", BASKET),
+            service.get("/products/p00001/similar"),
+            service.get("/customers/u00054/explanations/p00001"),
+        ):
+            assert response.status_code == 503
+            assert f"restore {folder}, or run `recomart run`" in response.json()["detail"]
+            assert response.json()["detail"] == health["problem"]
+        # One whose model is missing as well is newer, at least.
+        newer = publish_again()
+        wait_until(lambda: live_copy(service) == newer.file)
+        (own_shop.warehouse / "away").rename(folder)
+        wait_until(lambda: service.get("/health").json()["status"] == "ok")
+        assert service.post("/recommendations", BASKET).status_code == 200
+
+
 def test_a_damaged_model_is_named_and_a_mended_one_is_taken(own_shop: Settings, publish_again: Publish) -> None:
     run_id = publish_again().run_id
     assert run_id is not None
@@ -121,10 +148,9 @@ def test_a_damaged_model_is_named_and_a_mended_one_is_taken(own_shop: Settings, 
     tensors.write_bytes(whole[:-100])
     with serving(own_shop, tried_again_after=0) as service:
         broken = service.get("/health")
-        assert broken.status_code == 503
-        assert f"{tensors} does not match the checksum in card.json" in broken.json()["detail"]
+        assert f"{tensors} does not match the checksum in card.json" in broken.json()["problem"]
         tensors.write_bytes(whole)
-        wait_until(lambda: service.get("/health").status_code == 200)
+        wait_until(lambda: service.get("/health").json()["status"] == "ok")
 
 
 def test_what_cannot_be_opened_is_not_read_again_at_every_look(own_shop: Settings, publish_again: Publish) -> None:
