@@ -36,7 +36,7 @@ demo: install  ## generate the demo shop, run the whole pipeline, show recommend
 	@$(BIN)/recomart demo
 
 test: install  ## all tests but the slow ones
-	@$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
+	@$(BIN)/pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: install  ## the slow tests
 	@$(BIN)/pytest -m slow

@@ -87,7 +87,7 @@ def test_every_quarantine_rule_is_explained_and_nothing_else_is(models: list[dic
     assert sorted(explained) == sorted(rules)
 
 
-@pytest.mark.parametrize("command", [("build",), ("compile",), ("docs", "generate")])
+@pytest.mark.parametrize("command", [("build",), ("docs", "generate")])
 def test_whatever_reads_raw_tables_that_are_not_there_says_what_to_do_first(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:

@@ -2,8 +2,6 @@
 
 from datetime import datetime, timedelta
 
-import pytest
-
 from orchestration.dbt import run_dbt
 from tests.warehouse.conftest import EVENTS_JSONL, Shop
 from warehouse.loading.loader import load
@@ -21,16 +19,23 @@ LOCAL = {
 }
 
 
-@pytest.mark.parametrize(("zone", "hours"), [("UTC", 0), ("Europe/Berlin", 1)])
-def test_a_time_that_names_its_zone_moves_no_other(shop: Shop, zone: str, hours: int) -> None:
-    shop.declare(events=EVENTS_JSONL | {"time_zone": zone})
+def test_a_time_that_names_its_zone_moves_no_other(shop: Shop) -> None:
+    hours_ahead = {"UTC": 0, "Europe/Berlin": 1}
+    shop.declare(
+        **{
+            f"in_{number}": EVENTS_JSONL | {"kind": "events", "files": f"{number}/*", "time_zone": zone}
+            for number, zone in enumerate(hours_ahead)
+        }
+    )
     texts = [text for zoned in ZONED for text in (zoned, *LOCAL)]
     lines = [f'{{"user": "u", "item": "p", "type": "view", "time": "{text}"}}\n' for text in texts]
-    shop.put("events/a.jsonl", "".join(lines))
+    for number, _ in enumerate(hours_ahead):
+        shop.put(f"{number}/a.jsonl", "".join(lines))
     load(shop.settings)
 
     run_dbt(shop.settings, "run", "--select", "+stg_shop__events")
 
-    expected = ZONED | {text: at - timedelta(hours=hours) for text, at in LOCAL.items()}
-    found = shop.rows("select event_at from staging.stg_shop__events order by _line")
-    assert [at for (at,) in found] == [expected[text] for text in texts]
+    for number, hours in enumerate(hours_ahead.values()):
+        expected = ZONED | {text: at - timedelta(hours=hours) for text, at in LOCAL.items()}
+        found = shop.rows(f"select event_at from staging.stg_shop__events where _feed = 'in_{number}' order by _line")
+        assert [at for (at,) in found] == [expected[text] for text in texts]

@@ -7,8 +7,11 @@ import sys
 import pytest
 
 SCRIPT = """
-import time, duckdb
+import signal, time, duckdb
 from orchestration.cli import app, main
+
+# Where the tests run in the background, their processes are born deaf to it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @app.command()
 def sleep():
