@@ -33,6 +33,9 @@ BUILD = ("build", "--exclude-resource-type", "unit_test")
 """Unit tests check the SQL and not the data: a plain `dbt build` and CI run them, the pipeline need not (a quarter of
 its time)."""
 
+OUT_OF_SYNC = "The source and target schemas on this incremental model are out of sync"
+"""What dbt says of a table whose model has other columns by now."""
+
 READERS = ("exposure.recomart.streamlit_app", "exposure.recomart.http_service")
 """The exposures that read the published copy."""
 
@@ -208,6 +211,11 @@ def dbt_failure(settings: Settings, command: str, messages: Sequence[str], logs:
         return DiskFullError(full)
     if memory := memory_message(said):
         return RecomartError(f"dbt {command} failed: {memory}")
+    if OUT_OF_SYNC in said:
+        return RecomartError(
+            f"{settings.database}: dbt {command} failed: its tables have other columns than this version of RecoMart "
+            "makes; `dbt build --full-refresh` in dbt_project/ makes them anew"
+        )
     more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
     return RecomartError(f"dbt {command} failed: {'; '.join(reasons[:3])}{more}; see {logs}/dbt.log")
 

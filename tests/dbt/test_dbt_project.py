@@ -14,8 +14,11 @@ from tenacity import stop_after_attempt
 
 from orchestration import dbt
 from orchestration.dbt import PROJECT_DIR, dbt_started, load_manifest, published_tables, run_dbt
+from tests.warehouse.conftest import Shop
 from warehouse import serving
+from warehouse.database import writer
 from warehouse.errors import RecomartError
+from warehouse.loading.loader import load
 from warehouse.loading.reloading import date_in_path
 from warehouse.settings import Settings
 
@@ -120,6 +123,18 @@ def test_a_seed_that_does_not_fit_its_columns_is_said_with_how_to_write_it(tmp_p
     said = str(dbt.dbt_failure(settings, "build", [], tmp_path))
     assert "(seeds/offer_rules/offer_repeats.csv) Conversion Error: Could not convert string 'first' to" in said
     assert "numbers are written 2.5, dates 2026-01-31, and columns are parted by commas" in said
+
+
+def test_tables_of_another_version_are_said_to_be_built_anew(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.put("events/a.jsonl", '{"user": "u", "item": "p", "type": "view", "time": "2026-01-05T10:00:00Z"}\n')
+    load(shop.settings)
+    run = ("run", "--select", "+int_events_classified")
+    run_dbt(shop.settings, *run)
+    with writer(shop.settings) as connection:
+        connection.execute("alter table intermediate.int_events_classified add column dropped_since integer")
+    with pytest.raises(RecomartError, match=r"other columns than .* `dbt build --full-refresh` in dbt_project/"):
+        run_dbt(shop.settings, *run)
 
 
 def test_a_dbt_that_was_started_ahead_does_what_it_is_told(parsed: Settings) -> None:
