@@ -267,7 +267,7 @@ def _state(run: ModelRun, serving: ModelRun | None) -> str:
         return f"served from {run.promoted_at:%Y-%m-%d %H:%M}"
     if run.held_back_because:
         return f"held back: {run.held_back_because}"
-    return "passed, serves from the next scoring" if is_waiting(run, serving) else "passed, and was passed over"
+    return "passed, serves from the next scoring" if is_waiting(run, serving) else "passed, a newer one serves"
 
 
 def print_comparison(metrics: pd.DataFrame, differences: pd.DataFrame, *, by_segment: bool) -> None:

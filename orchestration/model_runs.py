@@ -66,7 +66,7 @@ class ModelRun(BaseModel):
     promoted_at: datetime | None
     """When it began to serve last; None when it never did."""
     held_back_because: str | None
-    """The gates that it did not pass, with what was measured; None when it passed."""
+    """The gates that it did not pass, with what was measured, or who was promoted past it; None when it may serve."""
 
 
 def model_runs(settings: Settings) -> list[ModelRun]:
@@ -93,11 +93,8 @@ def serving_run(runs: Sequence[ModelRun]) -> ModelRun | None:
 
 
 def is_waiting(run: ModelRun, serving: ModelRun | None) -> bool:
-    """Whether a model passed the gates, never served, and was trained since the one that serves began to.
-
-    What was trained before that was passed over when somebody called an older one back.
-    """
-    since = (serving.promoted_at or serving.trained_at) if serving else datetime.min
+    """Whether a model passed the gates, never served, and is newer than the one that does."""
+    since = serving.trained_at if serving else datetime.min
     return run.held_back_because is None and run.promoted_at is None and run.trained_at > since
 
 

@@ -62,6 +62,8 @@ def score(
             rows = _write(connection, candidates)
             if not now.is_serving:
                 _let_serve(connection, now.run_id)
+            if run is not None:
+                _pass_over(connection, now.run_id)
         return ScoringSummary(
             run_id=now.run_id,
             began_to_serve=not now.is_serving,
@@ -84,6 +86,15 @@ def _write(connection: duckdb.DuckDBPyConnection, candidates: "Candidates") -> i
         rows += block.num_rows
         insert(connection, "candidates", block)
     return rows
+
+
+def _pass_over(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
+    """Who calls a model back does not mean the ones that wait, which may have learned from the same bad data."""
+    connection.execute(
+        "update ml.model_runs set held_back_because = ? "
+        "where held_back_because is null and promoted_at is null and run_id <> ?",
+        [f"passed over when {run_id} was promoted", run_id],
+    )
 
 
 def _let_serve(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:

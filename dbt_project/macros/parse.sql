@@ -113,8 +113,7 @@
     {%- if format == 'iso' -%}
         {#- Years of five digits and more come to nothing anyway, and in the last of them DuckDB's cast fails. By way of the
             number of microseconds: `at time zone` asks a calendar and takes four times as long. #}
-        {%- set named_zone = "right(" ~ text ~ ", 1) between 'A' and 'Y' or right(" ~ text ~ ", 1) between 'a' and 'y'
-            or substring(" ~ text ~ ", 12) like '%/%'" -%}
+        {%- set named_zone = "regexp_matches(substring(" ~ text ~ ", 12), '[A-Ya-y]')" -%}
         {%- set ends_with_z = "suffix(" ~ text ~ ", 'Z')" -%}
         {%- set text = "case when substring(" ~ text ~ ", 5, 1) not between '0' and '9' then " ~ text ~ " end" -%}
         {%- set instant -%}

@@ -1,11 +1,13 @@
 """One job makes everything from landing files to the published copy, from a clean warehouse and again over it."""
 
 import importlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from unittest.mock import patch
 
 import dagster as dg
 import pytest
@@ -24,7 +26,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A demo shop that has landed and gone no further; the environment names its warehouse, from where we are."""
     settings = Settings(warehouse=tmp_path_factory.mktemp("dagster_shop"))
     generate(SMALL_SHOP, settings.landing_dir, settings.demo_truth_dir)
-    with pytest.MonkeyPatch.context() as environment:
+    # Dagster's dbt is told the settings by the environment.
+    with patch.dict(os.environ), pytest.MonkeyPatch.context() as environment:
         environment.chdir(settings.warehouse.parent)
         environment.setenv("RECOMART_WAREHOUSE", settings.warehouse.name)
         yield settings

@@ -160,3 +160,19 @@ def test_impossible_declarations_are_refused(shop: Shop, option: dict[str, str],
     shop.put("purchases/a.csv", TEXT)
     with pytest.raises(RecomartError, match=message):
         load(shop.settings)
+
+
+def test_a_first_line_that_names_no_delimiter_stops_no_other_file(shop: Shop) -> None:
+    shop.declare(purchases={**PURCHASES_CSV, "encoding": "utf-8"})
+    shop.put("purchases/a.csv", b"sep=\xa7\nsku\xa7when\xa7who\xa7qty\np\xa7d\xa7u\xa71\n")
+    shop.put("purchases/b.csv", "sku,when,who,qty\np,d,u,1\n")
+    assert list(load(shop.settings).rejected_files) == ["purchases/a.csv"]
+    assert shop.rows("select _file from raw.purchases") == [("purchases/b.csv",)]
+
+
+def test_columns_without_a_name_take_nobodys_name(shop: Shop) -> None:
+    shop.put("purchases/a.csv", "sku,when,who,qty,column 6,,\np,d,u,1,x,y,z\n")
+    load(shop.settings)
+    assert shop.rows("select _extra from raw.purchases") == [
+        ('{"column 6":"x","column 6 without a name":"y","column 7":"z"}',)
+    ]

@@ -109,7 +109,9 @@ def physical_lines(data: bytes) -> list[bytes]:
 def expect_no_gaps(path: str, physical: list[bytes], spans: dict[int, int]) -> None:
     """Every line after the header belongs to one record, but for the empty ones."""
     filled = [(number, line) for number, line in enumerate(physical, start=1) if line]
-    header = next(number for number, line in filled if not re.fullmatch(rb'"?sep=([^\w\s"]|\t)"?', line, re.IGNORECASE))
+    header = next(
+        number for number, line in filled if not re.fullmatch(rb'"?sep=([!#-/:-@\[-^`{-~]|\t)"?', line, re.IGNORECASE)
+    )
     covered = [number for first, span in sorted(spans.items()) for number in range(first, first + span)]
     assert len(covered) == len(set(covered)), path
     left = set(range(header + 1, len(physical) + 1)) - set(covered)

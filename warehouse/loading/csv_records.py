@@ -18,7 +18,7 @@ MAX_RECORD_LINES = 1_000
 
 LINE_END = "\r\n"
 
-DELIMITER_LINES = re.compile(rb"""(?:[\r\n]*"?sep=([^\w\s"]|\t)"?\r?(?:\n|\Z))+""", re.IGNORECASE)
+DELIMITER_LINES = re.compile(rb"""(?:[\r\n]*"?sep=([!#-/:-@\[-^`{-~]|\t)"?\r?(?:\n|\Z))+""", re.IGNORECASE)
 """What may stand before the header and names the delimiter, as Excel understands it."""
 
 # The standard library's own limit is 128 KiB; the length of a line is limited here.
@@ -201,7 +201,10 @@ def read_header(start: bytes, feed: Feed, named_delimiter: str | None) -> tuple[
     except (UnicodeDecodeError, csv.Error) as error:
         raise UnreadableFileError(f"the header line cannot be read: {error}") from error
     named = max((place for place, name in enumerate(names, start=1) if name), default=0)
-    return dialect, [*names[:named], *(f"column {place}" for place in range(named + 1, len(names) + 1))]
+    for place in range(named + 1, len(names) + 1):
+        name = f"column {place}"
+        names[place - 1] = name if name not in names else f"{name} without a name"
+    return dialect, names
 
 
 def header_problem(header: list[str], feed: Feed) -> str | None:

@@ -1,6 +1,6 @@
 """The loader's memory of files: which are loaded and how they were then, and which could not be; many at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.loading.files import LandingFile, NewFile, Reading
-from warehouse.sources import COLUMNS, Feed
+from warehouse.sources import Feed
 
 
 class Entry(NamedTuple):
@@ -80,12 +80,13 @@ def confirm(connection: duckdb.DuckDBPyConnection, feed: Feed, unchanged: Sequen
         _drop_rejections(connection, feed, [file.path for file in unchanged])
 
 
-def forget(connection: duckdb.DuckDBPyConnection, feed: Feed, paths: Sequence[str]) -> None:
-    """Delete the rows, rejects and entries of files."""
+def forget(
+    connection: duckdb.DuckDBPyConnection, feed: Feed, paths: Sequence[str], kinds: Collection[str] | None = None
+) -> None:
+    """Delete the rows, rejects and entries of files; rows of the feed's kind, or of others that it may have been."""
     if paths:
         chosen = "in (select unnest(?::varchar[]))"
-        # The feed may have been of another kind when they were loaded.
-        for kind in COLUMNS:
+        for kind in kinds or [feed.kind]:
             connection.execute(f"delete from raw.{kind} where _feed = ? and _file {chosen}", [feed.name, paths])
         connection.execute(f"delete from raw.rejected_rows where feed = ? and path {chosen}", [feed.name, paths])
         connection.execute(f"delete from raw.loaded_files where feed = ? and path {chosen}", [feed.name, paths])

@@ -30,7 +30,7 @@ from warehouse.loading.records import read_records
 from warehouse.loading.reports import FeedReport, LoadReport, Progress
 from warehouse.loading.staging import insert, note_columns
 from warehouse.settings import Settings
-from warehouse.sources import Feed, Sources, read_sources
+from warehouse.sources import COLUMNS, Feed, Sources, read_sources
 from warehouse.wording import counted
 
 BATCH_BYTES = 256 << 20
@@ -84,6 +84,11 @@ def load(
         _refuse_other_shop(connection, sources, settings)
         corrected = _of_corrected_kind(connection, sources)
         _refuse_to_lose(connection, corrected, {file.path for file in every_file}, settings)
+        if again is not None and corrected:
+            raise RecomartError(
+                f"{settings.sources}: feeds.{corrected[0].name}.kind: it was another one when its files were loaded; "
+                "`recomart load` loads all of them anew"
+            )
         plan = make_plan(connection, files, settings.settle_seconds, again or ())
         for feed in sources.feeds.values():
             check_mapping(connection, feed, [item.file for item in plan.new[feed.name]], settings.sources)
@@ -149,8 +154,8 @@ def _refuse_to_lose(
         if absent:
             raise RecomartError(
                 f"{settings.sources}: feeds.{feed.name}.kind: it was another one when {absent[0]} was loaded, which "
-                f"is not in {settings.landing_dir} any more; put {counted(len(absent), 'such file')} back, or delete "
-                f"{settings.database} and load everything anew"
+                f"is not in {settings.landing_dir} any more, or no glob of the feed means it; put "
+                f"{counted(len(absent), 'such file')} back, or delete {settings.database} and load everything anew"
             )
 
 
@@ -159,7 +164,7 @@ def _declare(connection: duckdb.DuckDBPyConnection, sources: Sources, corrected:
     feeds = list(sources.feeds.values())
     with transaction(connection):
         for feed in corrected:
-            ledger.forget(connection, feed, list(ledger.loaded_files(connection, feed)))
+            ledger.forget(connection, feed, list(ledger.loaded_files(connection, feed)), COLUMNS)
         connection.execute("delete from raw.feeds")
         connection.execute("delete from raw.event_aliases")
         connection.executemany(

@@ -37,8 +37,9 @@ explained as (
         *,
         case
             when action_count_28d > 0 and action_count_28d >= avg(action_count_28d) over () then 'Popular this month'
-            when action_count >= avg(action_count) over (partition by category)
-                then 'Popular in ' || coalesce(category, 'the shop')
+            when action_count >= avg(action_count) over (partition by category) and category is not null
+                then 'Popular in ' || category
+            when action_count >= avg(action_count) over () then 'Popular in the shop'
             else {{ plain_reason('category') }}
         end as reason
     from ranked
