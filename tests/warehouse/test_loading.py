@@ -23,7 +23,6 @@ from warehouse.errors import RecomartError, WarehouseBusyError
 from warehouse.loading.files import LandingFile, Reading, find_files
 from warehouse.loading.loader import load
 from warehouse.loading.records import Records, read_records
-from warehouse.loading.reloading import reload
 from warehouse.sources import read_sources
 
 OF_FORMAT_JSON = "; a list, or a document that goes over several lines, is of format json"
@@ -348,48 +347,6 @@ def test_a_changed_mapping_loads_the_files_again(shop: Shop) -> None:
     assert report.feeds["purchases"].files_replaced == 1
     assert report.undeclared_columns == {}
     assert shop.rows("select price, _extra from raw.purchases") == [("9.5", None)]
-
-
-AS_EVENTS = {
-    **PURCHASES_CSV,
-    "kind": "events",
-    "columns": {"product_id": "sku", "user_id": "who", "event_type": "qty", "event_at": "at"},
-}
-
-
-def test_a_feed_whose_kind_is_corrected_leaves_no_rows_where_they_were(shop: Shop) -> None:
-    shop.declare(sales=AS_EVENTS)
-    shop.put("purchases/a.csv", purchases(["p1,2026-01-01,u1,2,t", "broken"], header="sku,when,who,qty,at"))
-    shop.put("purchases/b.csv", purchases(["p1,u1,2,t"], header="sku,who,qty,at"))
-    load(shop.settings)
-    shop.declare(sales={**PURCHASES_CSV, "kind": "purchases"})
-    assert list(load(shop.settings).rejected_files) == ["purchases/b.csv"]
-    assert shop.rows("select (select count(*) from raw.events), (select count(*) from raw.purchases)") == [(0, 1)]
-    assert shop.rows("select path, rows_loaded, rows_rejected from raw.loaded_files") == [("purchases/a.csv", 1, 1)]
-    assert shop.rows("select count(*) from raw.rejected_rows") == [(1,)]
-
-
-def test_a_reload_of_some_files_is_refused_where_a_kind_was_corrected(shop: Shop) -> None:
-    shop.declare(sales=AS_EVENTS)
-    for name in "ab":
-        shop.put(f"purchases/{name}.csv", purchases(["p1,2026-01-01,u1,2,t"], header="sku,when,who,qty,at"))
-    load(shop.settings)
-    shop.declare(sales={**PURCHASES_CSV, "kind": "purchases"})
-    with pytest.raises(RecomartError, match=r"feeds\.sales\.kind: .* `recomart load` loads all of them anew"):
-        reload(shop.settings, files="purchases/a.csv")
-    assert shop.rows("select count(*) from raw.events") == [(2,)]
-
-
-def test_a_kind_is_not_corrected_where_loaded_files_are_gone(shop: Shop) -> None:
-    shop.declare(sales=AS_EVENTS)
-    for name in "ab":
-        shop.put(f"purchases/{name}.csv", purchases(["p1,2026-01-01,u1,2,t"], header="sku,when,who,qty,at"))
-    load(shop.settings)
-    (shop.landing / "purchases/b.csv").unlink()
-    shop.declare(sales={**PURCHASES_CSV, "kind": "purchases"})
-    with pytest.raises(RecomartError, match=r"feeds\.sales\.kind: it was another one when purchases/b\.csv was loaded"):
-        load(shop.settings)
-    assert shop.rows("select count(*) from raw.events") == [(2,)]
 
 
 def test_another_shops_feeds_are_not_mixed_into_a_warehouse(shop: Shop) -> None:
