@@ -1,6 +1,7 @@
 {#- The date that a path names last, as 2026-01-31, 20260131, 2026/01/31, 2026_01_31, 2026.01.31 or
-    year=2026/month=01/day=31, a time after it or not (20260131235959); null when it names none. The last, because a file's own name says more than the folder it lies
-    in. `recomart reload --date` has the same pattern, in warehouse/loading/reloading.py. -#}
+    year=2026/month=01/day=31, a time after it or not (20260131235959); null when it names none. The last, because a file's
+    own name says more than the folder it lies in. `recomart reload --date` has the same pattern, in
+    warehouse/loading/reloading.py. -#}
 {% macro date_in_path(path) -%}
     {%- set month, day = '(0[1-9]|1[0-2])', '(0[1-9]|[12][0-9]|3[01])' -%}
     {%- set gap = '[-/_.]?([A-Za-z]+=)?' -%}

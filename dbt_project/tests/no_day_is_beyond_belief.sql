@@ -1,8 +1,8 @@
 {{ config(meta={'dagster': {'ref': {'name': 'audit_feed_days'}}}) }}
 
--- Stops a run before a model is trained on a newest day of many times the usual lines that nobody expected. Many times few
--- or none may be a good day: less than audit_least_lines count as so many. Dagster shows a test at an asset that it depends
--- on: -- depends_on: {{ ref('audit_feed_days') }}
+-- Stops a run before a model is trained on a newest day of many times the usual lines that nobody expected. Where none are
+-- usual, whatever comes is many times that: audit_least_lines are taken for the usual. Dagster shows a test at an asset that
+-- it depends on: -- depends_on: {{ ref('audit_feed_days') }}
 {% set unexpected %}
     select
         days.feed,
@@ -14,7 +14,8 @@
         on lower(days.feed) = lower({{ clean_text('expected.feed') }}) and days.delivery_day = expected.delivery_day
     where
         days.is_volume_jump
-        and days.lines >= {{ var('audit_volume_limit') }} * greatest(days.usual_lines, {{ var('audit_least_lines') }})
+        and days.lines >= {{ var('audit_volume_limit') }}
+            * case when days.usual_lines > 0 then days.usual_lines else {{ var('audit_least_lines') }} end
         and expected.feed is null
         and days.delivery_day > (
             select {{ dbt.dateadd('day', -var('audit_warned_days'), 'max(delivery_day)') }}

@@ -91,13 +91,16 @@ def test_a_day_on_which_nothing_is_usual_is_held_against_the_least_lines_that_te
     with duckdb.connect(str(tables.database)) as connection:
         ((newest,),) = connection.execute("select max(delivery_day) from marts.audit_feed_days").fetchall()
     bring = (
-        "update marts.audit_feed_days set usual_lines = 0, volume_to_usual = null, is_volume_jump = true, lines = {} "
+        "update marts.audit_feed_days set usual_lines = {}, is_volume_jump = true, lines = {} "
         f"where feed = 'events' and delivery_day = date '{newest}'"
     )
-    change(tables, bring.format(1000))
+    change(tables, bring.format(40, 400))
+    with pytest.raises(RecomartError, match=f"events of {newest}: 400 lines where 40 are usual"):
+        run_dbt(tables, "test", "--select", "no_day_is_beyond_belief")
+    change(tables, bring.format(0, 1000))
     with pytest.raises(RecomartError, match=f"events of {newest}: 1000 lines where 0 are usual"):
         run_dbt(tables, "test", "--select", "no_day_is_beyond_belief")
-    change(tables, bring.format(999))
+    change(tables, bring.format(0, 999))
     assert run_dbt(tables, "test", "--select", "no_day_is_beyond_belief").statuses["pass"] == 1
 
 

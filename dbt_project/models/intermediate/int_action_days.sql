@@ -14,7 +14,8 @@ final as (
         action_date,
         count(*) as action_count,
         {{ rows_fingerprint(content) }} as content,
-        {{ dbt.concat([rows_fingerprint(content + ['seen_from', 'weighed_at']), "'/" ~ var('recent_days') ~ "'"]) }} as version
+        {{ dbt.concat([rows_fingerprint(content + ['seen_from', 'weighed_at']), "'/" ~ var('recent_days') ~ "'"]) }}
+            as version
     from actions
     group by action_date
 

@@ -72,7 +72,9 @@ final as (
         coalesce(
             transaction_id,
             session_id,
-            {{ dbt.hash("coalesce(user_id, 'nobody|' || product_id) || '|' || cast(purchased_at as " ~ dbt.type_string() ~ ")") }}
+            {{ dbt.hash(
+                "coalesce(user_id, 'nobody|' || product_id) || '|' || cast(purchased_at as " ~ dbt.type_string() ~ ")"
+            ) }}
         ) as transaction_id,
         user_id,
         product_id,
