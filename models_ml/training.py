@@ -10,18 +10,18 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from models_ml.als import fit
-from models_ml.artifact import ModelCard
-from models_ml.baselines import Oracle
+from models_ml.als.trainer import fit
 from models_ml.config import TrainConfig
-from models_ml.dataset import Dataset
+from models_ml.data.dataset import Dataset
+from models_ml.data.id_map import IdMap
+from models_ml.data.interactions import Interactions
+from models_ml.data.item_features import ProductFacts
 from models_ml.errors import ModelError
-from models_ml.evaluation_report import EvaluationReport, MetricRow
-from models_ml.facts import ProductFacts
-from models_ml.identity import IdMap
-from models_ml.interactions import Interactions
-from models_ml.recommender import Recommender
-from models_ml.selection import OnSweep, Picked, SweepRecord, pick
+from models_ml.evaluation.baselines import Oracle
+from models_ml.evaluation.report import EvaluationReport, MetricRow
+from models_ml.evaluation.selection import OnSweep, Picked, SweepRecord, pick
+from models_ml.inference.artifact import ModelCard
+from models_ml.inference.recommender import Recommender
 
 
 @dataclass(frozen=True)

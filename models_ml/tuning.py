@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models_ml.config import TrainConfig
 from models_ml.errors import ModelError
-from models_ml.evaluation import EvaluationWindow
-from models_ml.selection import Picked, SweepRecord, pick
+from models_ml.evaluation.selection import Picked, SweepRecord, pick
+from models_ml.evaluation.window import EvaluationWindow
 
 
 class SearchSpace(BaseModel):

@@ -5,15 +5,15 @@ from dagster_dbt import DbtCliResource
 
 from orchestration.alerts import tell_of_failed_checks, tell_of_failed_runs
 from orchestration.assets.consumers import CONSUMER_SPECS
+from orchestration.assets.dbt import marts, recommendations
 from orchestration.assets.landing import LANDING_SPECS
 from orchestration.assets.model import model
+from orchestration.assets.published_copy import published_copy
 from orchestration.assets.raw import raw_tables
-from orchestration.assets.serving import published_copy
-from orchestration.assets.transformed import marts, recommendations
 from orchestration.assets.warehouse_resource import WarehouseResource
-from orchestration.automation import landing_files, nightly
-from orchestration.dbt import PROJECT_DIR, dbt_executable
+from orchestration.dbt_runner import PROJECT_DIR, dbt_executable
 from orchestration.jobs import JOBS
+from orchestration.sensors import landing_files, nightly
 
 defs = dg.Definitions(
     assets=[*LANDING_SPECS, raw_tables, marts, model, recommendations, published_copy, *CONSUMER_SPECS],

@@ -2,10 +2,10 @@
 
 import dagster as dg
 
+from orchestration.assets.dbt import marts, recommendations
 from orchestration.assets.model import model
+from orchestration.assets.published_copy import published_copy
 from orchestration.assets.raw import raw_tables
-from orchestration.assets.serving import published_copy
-from orchestration.assets.transformed import marts, recommendations
 
 everything = dg.define_asset_job(
     "everything",

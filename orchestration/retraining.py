@@ -10,17 +10,17 @@ import duckdb
 from pydantic import ValidationError
 
 from models_ml.config import TrainConfig
-from models_ml.dataset_store import table_file
+from models_ml.data.dataset_store import table_file
 from models_ml.errors import ModelError
-from orchestration.datasets import event_weights, read_interactions, read_marts
-from orchestration.model_runs import ModelRun, model_runs, next_to_serve, serving_run
+from orchestration.dataset_versions import event_weights, read_interactions, read_marts
+from orchestration.model_registry import ModelRun, model_runs, next_to_serve, serving_run
 from orchestration.policy import RetrainPolicy, policy
 from warehouse.database import reader
+from warehouse.formatting import counted
 from warehouse.settings import Settings
-from warehouse.wording import counted
 
 if TYPE_CHECKING:
-    from models_ml.recommender import Recommender
+    from models_ml.inference.recommender import Recommender
 
 PAIRS = """
     with now as (
@@ -81,7 +81,7 @@ def training_due(settings: Settings, config: TrainConfig) -> Training | None:
         RecomartError: The policy is wrong, the marts are not built, or the warehouse is in use.
     """
     # torch takes a second to import, and every command imports this module.
-    from models_ml.recommender import Recommender
+    from models_ml.inference.recommender import Recommender
 
     asked = policy(settings).retrain
     if not asked.is_automatic:
@@ -190,7 +190,7 @@ def _by_the_figures(asked: RetrainPolicy, changed: int, pairs: int, age: timedel
 
 
 def _by_its_lists(settings: Settings, asked: RetrainPolicy, model: "Recommender") -> str | None:
-    from models_ml.forecast import forecast
+    from models_ml.evaluation.monitoring import forecast
 
     found = forecast(model, read_interactions(settings), policy(settings).gates.cutoff)
     if found is None or found.users < asked.lift_customers or found.ndcg >= asked.least_lift * found.popularity_ndcg:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models_ml.config import TrainConfig
-from orchestration.steps import PipelineListener, run_pipeline
+from orchestration.pipeline import PipelineListener, run_pipeline
 from warehouse.demo.config import DemoConfig
 from warehouse.demo.generate import generate
 from warehouse.settings import Settings

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from orchestration.dbt import BEFORE_MODEL, BUILD, PROJECT_DIR, dbt_environment, dbt_executable
+from orchestration.dbt_runner import BEFORE_MODEL, BUILD, PROJECT_DIR, dbt_environment, dbt_executable
 from warehouse.demo.config import DemoConfig
 from warehouse.demo.generate import generate
 from warehouse.settings import Settings

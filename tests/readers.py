@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from warehouse.database import writer
-from warehouse.publish import Published, publish
+from warehouse.publishing.publisher import Published, publish
 from warehouse.settings import Settings
 
 STAMPED = {"rec_top_n": "reason", "rec_popular_products": "product_name", "dim_users": "favourite_category"}
@@ -19,7 +19,7 @@ STAMPED = {"rec_top_n": "reason", "rec_popular_products": "product_name", "dim_u
 READER = """
 import json, random, sys
 from pathlib import Path
-from warehouse.serving import ServingCopy
+from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
 seed, user, stop = sys.argv[1:]

@@ -16,9 +16,9 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 OTHER_WAYS = {
     # The one place that answers questions: the command line asks it as the service does.
-    ("orchestration", "apps.storefront"),
+    ("orchestration", "apps.recommendation_queries"),
     # `recomart serve` starts the service.
-    ("orchestration.cli.offers", "apps.service.app"),
+    ("apps.cli.recommendations", "apps.service.app"),
 }
 """Who imports what all the same."""
 

@@ -3,14 +3,14 @@
 import pandas as pd
 import streamlit as st
 
-from apps.merchandiser.live import live_copy
+from apps.merchandiser.customer_picker import pick_customer
+from apps.merchandiser.customer_texts import ACTIONS, MEANINGS, action_counts, describe_timeline, facts
+from apps.merchandiser.live_copy import live_copy
 from apps.merchandiser.markdown import literal
-from apps.merchandiser.offer_panel import show_offers
-from apps.merchandiser.people import ACTIONS, MEANINGS, action_counts, describe_timeline, facts
-from apps.merchandiser.picker import pick_customer
+from apps.merchandiser.recommendation_panel import show_offers
 from apps.merchandiser.tables import TABLE_HEIGHT, filled_columns, instant_column, price_column
-from warehouse.serving import ServingCopy
-from warehouse.wording import counted
+from warehouse.formatting import counted
+from warehouse.publishing.serving_copy import ServingCopy
 
 ACTION_COLORS = ["#86efac", "#fca5a5", "#fde68a", "#fed7aa", "#bfdbfe", "#e2e8f0"]
 

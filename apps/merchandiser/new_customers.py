@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from apps.merchandiser.live import live_copy
-from apps.merchandiser.offer_panel import show_offers
+from apps.merchandiser.live_copy import live_copy
+from apps.merchandiser.recommendation_panel import show_offers
 
 POOL = 1000
 

@@ -5,11 +5,11 @@ import pandas as pd
 import streamlit as st
 
 from apps.merchandiser.comparison import MEANINGS, METHODS_HELP, METRICS, as_table, certainty, compare, lift
-from apps.merchandiser.live import live_copy
+from apps.merchandiser.live_copy import live_copy
 from apps.merchandiser.markdown import literal
 from apps.merchandiser.over_time import show_coverage, show_drift, show_quality
 from apps.merchandiser.tables import count_column, height_of, instant_column, metric_column
-from warehouse.serving import ServingCopy
+from warehouse.publishing.serving_copy import ServingCopy
 
 CUT_OFF = 10
 CHART_HEIGHT = 300

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI, Path, Query, Request
 
-from apps.service.live import TRIED_AGAIN_AFTER_SECONDS, LiveStorefront
+from apps.recommendation_queries import Storefront
+from apps.service.live_recommendations import TRIED_AGAIN_AFTER_SECONDS, LiveStorefront
 from apps.service.problems import FAILED, INVALID, NOT_FOUND, NOT_READY, ProblemApi, answer_with_problems
 from apps.service.schemas import (
     LONGEST_ID,
@@ -20,7 +21,6 @@ from apps.service.schemas import (
     Offers,
     Version,
 )
-from apps.storefront import Storefront
 from warehouse.settings import Settings
 
 DESCRIPTION = """\

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, Self
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from apps import storefront
-from apps.storefront import Storefront
-from models_ml.artifact import ModelCard
+from apps import recommendation_queries
+from apps.recommendation_queries import Storefront
+from models_ml.inference.artifact import ModelCard
 
 MOST_PRODUCTS = 1000
 """The longest list that can be asked for."""
@@ -103,7 +103,7 @@ class Offers(Schema):
     """What there is to say about the list, for people."""
 
     @classmethod
-    def of(cls, live: Storefront, answer: storefront.Offers) -> Self:
+    def of(cls, live: Storefront, answer: recommendation_queries.Offers) -> Self:
         """An answer of the storefront."""
         names = [name for name in Offer.model_fields if name in answer.products]
         offers = [Offer(**row) for row in _records(answer.products[names])]
@@ -148,7 +148,7 @@ class Explanation(Schema):
     """What there is to say about it, for people."""
 
     @classmethod
-    def of(cls, live: Storefront, answer: storefront.Explanation) -> Self:
+    def of(cls, live: Storefront, answer: recommendation_queries.Explanation) -> Self:
         """An answer of the storefront."""
         return cls(
             version=Version.of(live),

@@ -4,8 +4,8 @@ import dagster as dg
 
 from orchestration.assets.common import docs_metadata
 from orchestration.assets.dbt_graph import MANIFEST
-from orchestration.assets.serving import published_copy
-from orchestration.dbt import READERS
+from orchestration.assets.published_copy import published_copy
+from orchestration.dbt_runner import READERS
 
 CONSUMER_SPECS = [
     dg.AssetSpec(

@@ -5,9 +5,9 @@ from typing import Any
 import dagster as dg
 
 from orchestration.assets.common import docs_metadata
-from warehouse.loading.files import find_files
+from warehouse.loading.landing_files import find_files
 from warehouse.settings import Settings
-from warehouse.sources import COLUMNS, Kind, read_sources
+from warehouse.sources.declaration import COLUMNS, Kind, read_sources
 
 
 def landing_key(kind: Kind) -> dg.AssetKey:

@@ -9,10 +9,10 @@ import dagster as dg
 from orchestration.assets.common import WAREHOUSE_POOL, clear_failures, table_facts, table_key, table_metadata
 from orchestration.assets.dbt_graph import source_specs
 from orchestration.assets.warehouse_resource import WarehouseResource
-from orchestration.scoring import score
-from orchestration.steps import describe_scoring, describe_training, learn
+from orchestration.batch_scoring import score
+from orchestration.pipeline import describe_scoring, describe_training, learn
 from orchestration.train_config import train_config
-from orchestration.training import TrainingSummary
+from orchestration.training_run import TrainingSummary
 from warehouse.settings import Settings
 
 DATASET, RUNS, METRICS = (table_key("ml", name) for name in ("dataset_versions", "model_runs", "ranking_metrics"))

@@ -9,12 +9,12 @@ from orchestration.assets.common import WAREHOUSE_POOL, clear_failures, table_fa
 from orchestration.assets.dbt_graph import source_specs
 from orchestration.assets.landing import landing_key, observe_landing
 from orchestration.assets.warehouse_resource import WarehouseResource
-from orchestration.steps import describe_fetch
-from warehouse.fetching.fetch import fetch
+from orchestration.pipeline import describe_fetch
+from warehouse.fetching.fetch_run import fetch
+from warehouse.formatting import counted
 from warehouse.loading.loader import load
 from warehouse.loading.reloading import parse_days, reload
-from warehouse.sources import COLUMNS
-from warehouse.wording import counted
+from warehouse.sources.declaration import COLUMNS
 
 SPECS = source_specs(
     "raw",

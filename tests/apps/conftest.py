@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from warehouse.serving import ServingCopy
+from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import PROJECT_ROOT, Settings
 
 APP = PROJECT_ROOT / "apps" / "merchandiser" / "app.py"

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from apps.storefront import Storefront
+from apps.recommendation_queries import Storefront
 from models_ml.config import TrainConfig
-from orchestration.steps import PipelineListener, run_pipeline
-from warehouse.serving import ServingCopy
+from orchestration.pipeline import PipelineListener, run_pipeline
+from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
 

@@ -8,15 +8,15 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from apps.merchandiser.live import live_copy
+from apps.merchandiser.live_copy import live_copy
 from apps.merchandiser.markdown import literal
 from apps.merchandiser.over_time import COMPARED
-from orchestration.dbt import run_dbt
-from orchestration.training import LISTS
+from orchestration.dbt_runner import run_dbt
+from orchestration.training_run import LISTS
 from tests.apps.conftest import OpenApp
 from warehouse.errors import RecomartError
-from warehouse.publish import POINTER, publish
-from warehouse.serving import ServingCopy
+from warehouse.publishing.publisher import POINTER, publish
+from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
 

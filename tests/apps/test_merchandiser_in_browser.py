@@ -24,7 +24,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from apps.merchandiser.markdown import WORD_JOINER
 from tests.apps.conftest import APP
-from warehouse.serving import ServingCopy
+from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import PROJECT_ROOT, Settings
 
 CHROMIUM = shutil.which("chromium")

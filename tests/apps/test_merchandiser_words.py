@@ -4,10 +4,10 @@ import pandas as pd
 import pytest
 
 from apps.merchandiser.comparison import as_table, compare, lift
+from apps.merchandiser.customer_texts import facts
 from apps.merchandiser.markdown import WORD_JOINER, literal
-from apps.merchandiser.offers import OfferFilter, describe, to_csv
 from apps.merchandiser.over_time import quality_chart
-from apps.merchandiser.people import facts
+from apps.merchandiser.recommendation_filter import OfferFilter, describe, to_csv
 from apps.merchandiser.tables import filled_columns
 
 

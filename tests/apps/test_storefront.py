@@ -6,11 +6,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from apps.storefront import Storefront
-from models_ml import reasons
-from orchestration.bench.made_up_model import TABLES, MadeUpShop, make_up
+from apps.benchmarks.synthetic_model import TABLES, MadeUpShop, make_up
+from apps.recommendation_queries import Storefront
+from models_ml.inference import explanations
 from warehouse.database import writer
-from warehouse.publish import publish
+from warehouse.publishing.publisher import publish
 from warehouse.settings import Settings
 
 CATEGORIES = 36
@@ -84,13 +84,13 @@ def test_caps_that_leave_a_list_short_have_no_more_explained_than_is_in_it(
     shop: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     explained: list[int] = []
-    strongest_reasons = reasons.strongest_reasons
+    strongest_reasons = explanations.strongest_reasons
 
     def counted(model: Any, strength: Any, candidates: Any) -> Any:
         explained.append(candidates.shape[1])
         return strongest_reasons(model, strength, candidates)
 
-    monkeypatch.setattr("models_ml.recommender.strongest_reasons", counted)
+    monkeypatch.setattr("models_ml.inference.recommender.strongest_reasons", counted)
     with ruled(shop, "category_cap = 1") as storefront:
         listed = storefront.for_basket(BASKET, 100).products
     assert len(listed) == CATEGORIES

@@ -2,7 +2,7 @@
 
 import json
 
-from orchestration.dbt import BEFORE_MODEL, BUILD, run_dbt
+from orchestration.dbt_runner import BEFORE_MODEL, BUILD, run_dbt
 from tests.warehouse.conftest import Shop
 from warehouse.loading.loader import load
 

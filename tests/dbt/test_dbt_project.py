@@ -12,14 +12,14 @@ import pytest
 import yaml
 from tenacity import stop_after_attempt
 
-from orchestration import dbt
-from orchestration.dbt import PROJECT_DIR, dbt_started, load_manifest, published_tables, run_dbt
+from orchestration import dbt_runner
+from orchestration.dbt_runner import PROJECT_DIR, dbt_started, load_manifest, published_tables, run_dbt
 from tests.warehouse.conftest import Shop
-from warehouse import serving
 from warehouse.database import writer
 from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
 from warehouse.loading.reloading import date_in_path
+from warehouse.publishing import serving_copy
 from warehouse.settings import Settings
 
 
@@ -70,7 +70,7 @@ def test_what_the_app_and_the_trainer_read_is_under_contract(models: list[dict[s
 
 
 def test_what_is_published_is_what_is_read_of_the_copy(parsed: Settings) -> None:
-    questions = Path(serving.__file__).read_text(encoding="utf-8")
+    questions = Path(serving_copy.__file__).read_text(encoding="utf-8")
     read = set(re.findall(r"\b(?:audit|dim|eval|fct|feat|ml|rec)_\w+", questions))
 
     assert set(published_tables(parsed)) == read
@@ -120,7 +120,7 @@ def test_a_seed_that_does_not_fit_its_columns_is_said_with_how_to_write_it(tmp_p
         "  Conversion Error: Could not convert string 'first' to DOUBLE",
     }
     (settings.dbt_target_dir / "run_results.json").write_text(json.dumps({"results": [failed]}), encoding="utf-8")
-    said = str(dbt.dbt_failure(settings, "build", [], tmp_path))
+    said = str(dbt_runner.dbt_failure(settings, "build", [], tmp_path))
     assert "(seeds/offer_rules/offer_repeats.csv) Conversion Error: Could not convert string 'first' to" in said
     assert "numbers are written 2.5, dates 2026-01-31, and columns are parted by commas" in said
 
@@ -161,7 +161,7 @@ def test_a_dbt_that_ended_while_it_waited_is_started_anew(parsed: Settings) -> N
 
 @pytest.mark.slow
 def test_half_a_manifest_is_made_anew(parsed: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dbt._read_manifest.retry, "stop", stop_after_attempt(1))  # type: ignore[attr-defined]
+    monkeypatch.setattr(dbt_runner._read_manifest.retry, "stop", stop_after_attempt(1))  # type: ignore[attr-defined]
     whole = load_manifest(parsed)
     for name in ("manifest.json", "partial_parse.msgpack"):
         file = parsed.dbt_target_dir / name
@@ -191,7 +191,7 @@ def test_a_model_that_is_gone_leaves_the_manifest_wherever_the_checkout_lies(
     )
     for name in ("kept", "gone"):
         (project / "models" / f"{name}.sql").write_text("select 1 as one", encoding="utf-8")
-    monkeypatch.setattr(dbt, "PROJECT_DIR", project)
+    monkeypatch.setattr(dbt_runner, "PROJECT_DIR", project)
     settings = Settings(warehouse=tmp_path / "warehouse")
     assert load_manifest(settings)["nodes"].keys() == {"model.small.kept", "model.small.gone"}
     (project / "models" / "gone.sql").unlink()
@@ -221,9 +221,9 @@ def test_sql_and_reload_find_the_same_date_in_a_path(parsed: Settings) -> None:
     values = ", ".join(f"('{path}')" for path in dates)
     query = f"select path, {{{{ date_in_path('path') }}}} as day from (values {values}) as paths(path)"
     shown = subprocess.run(
-        [dbt.dbt_executable(), "-q", "show", "--inline", query, "--output", "json", "--limit", "-1"],
+        [dbt_runner.dbt_executable(), "-q", "show", "--inline", query, "--output", "json", "--limit", "-1"],
         cwd=PROJECT_DIR,
-        env=parsed.environment() | dbt.dbt_environment(parsed),
+        env=parsed.environment() | dbt_runner.dbt_environment(parsed),
         capture_output=True,
         text=True,
         check=True,

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration.dbt import BEFORE_MODEL, BUILD, run_dbt
+from orchestration.dbt_runner import BEFORE_MODEL, BUILD, run_dbt
 from warehouse.database import reader
 from warehouse.settings import Settings
 

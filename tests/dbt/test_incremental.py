@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from orchestration.dbt import BEFORE_MODEL, run_dbt
+from orchestration.dbt_runner import BEFORE_MODEL, run_dbt
 from tests.warehouse.conftest import EVENTS_JSONL, PRODUCTS_JSON, PURCHASES_CSV, Shop
 from warehouse.database import connect, reader
 from warehouse.loading.loader import load

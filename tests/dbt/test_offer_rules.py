@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from apps.storefront import Storefront
-from orchestration.dbt import PROJECT_DIR, dbt_environment, dbt_executable
-from orchestration.steps import publish_copy
+from apps.recommendation_queries import Storefront
+from orchestration.dbt_runner import PROJECT_DIR, dbt_environment, dbt_executable
+from orchestration.pipeline import publish_copy
 from warehouse.database import reader, writer
 from warehouse.settings import Settings
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from orchestration.dbt import run_dbt
+from orchestration.dbt_runner import run_dbt
 from tests.warehouse.conftest import EVENTS_JSONL, Shop
 from warehouse.loading.loader import load
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import duckdb
 
-from orchestration.auditing import audit
-from orchestration.dbt import run_dbt
-from orchestration.status import feed_status
+from apps.cli.auditing import audit
+from apps.cli.status import feed_status
+from orchestration.dbt_runner import run_dbt
 from tests.e2e.conftest import Recomart
 from warehouse.settings import Settings
 

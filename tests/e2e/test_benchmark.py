@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from models_ml.dataset_store import stored_versions
+from apps.cli import app
+from models_ml.data.dataset_store import stored_versions
 from models_ml.errors import ModelError
-from orchestration.cli import app
 from tests.e2e.conftest import Recomart
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings

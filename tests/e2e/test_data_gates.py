@@ -10,10 +10,10 @@ import dagster as dg
 import duckdb
 import pytest
 
-from orchestration.dbt import run_dbt
-from orchestration.model_runs import model_runs
+from orchestration.dbt_runner import run_dbt
+from orchestration.model_registry import model_runs
 from warehouse.errors import RecomartError
-from warehouse.publish import current
+from warehouse.publishing.publisher import current
 from warehouse.settings import Settings
 
 FLOOD_LINES = 20_000

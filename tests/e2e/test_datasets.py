@@ -7,13 +7,13 @@ from typing import Any
 import duckdb
 import pytest
 
-from models_ml.artifact import TENSORS
+from apps.cli.dataset_diff import diff_versions
 from models_ml.config import TrainConfig
-from models_ml.dataset import LAYOUTS
+from models_ml.data.dataset import LAYOUTS
 from models_ml.errors import ModelError
-from orchestration.dataset_diff import diff_versions
-from orchestration.datasets import dataset_versions, find_version
-from orchestration.training import train
+from models_ml.inference.artifact import TENSORS
+from orchestration.dataset_versions import dataset_versions, find_version
+from orchestration.training_run import train
 from tests.e2e.conftest import Recomart
 from tests.e2e.test_bad_input import expect_one_line
 from warehouse.database import reader, writer

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.dbt import PROJECT_DIR, dbt_executable
+from orchestration.dbt_runner import PROJECT_DIR, dbt_executable
 from tests.e2e.conftest import Recomart
 from tests.e2e.test_bad_input import expect_one_line
 from warehouse.database import reader

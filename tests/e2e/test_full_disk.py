@@ -13,8 +13,8 @@ import dagster as dg
 import pytest
 
 from models_ml.config import TrainConfig
-from orchestration.scoring import score
-from orchestration.steps import (
+from orchestration.batch_scoring import score
+from orchestration.pipeline import (
     PipelineListener,
     build_marts,
     build_recommendations,
@@ -23,11 +23,11 @@ from orchestration.steps import (
     run_pipeline,
 )
 from tests.e2e.two_days_later import TwoDaysLater, unexpected, what_differs
-from warehouse.alone import alone
 from warehouse.errors import DiskFullError
 from warehouse.loading.loader import load
-from warehouse.publish import current
-from warehouse.serving import ServingCopy
+from warehouse.locks import alone
+from warehouse.publishing.publisher import current
+from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
 STEPS: dict[str, Callable[[Settings], Any]] = {

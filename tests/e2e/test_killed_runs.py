@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from models_ml.config import TrainConfig
-from orchestration.steps import PipelineListener, run_pipeline
+from orchestration.pipeline import PipelineListener, run_pipeline
 from tests.e2e.two_days_later import TwoDaysLater, unexpected, what_differs
-from warehouse.publish import current
-from warehouse.serving import ServingCopy
+from warehouse.publishing.publisher import current
+from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
 KILLS = 3
@@ -24,7 +24,7 @@ STEPS = ("load", "build", "train", "score", "recommend", "publish")
 
 KILLED_RUN = """
 from models_ml.config import TrainConfig
-from orchestration.steps import PipelineListener, run_pipeline
+from orchestration.pipeline import PipelineListener, run_pipeline
 from warehouse.settings import Settings
 
 class Announcing(PipelineListener):

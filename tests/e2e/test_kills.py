@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.steps import build_marts
+from orchestration.pipeline import build_marts
 from tests.kills import deliver, deliveries, differences, kill_build, kill_load
 from warehouse.loading.loader import load
 from warehouse.settings import Settings

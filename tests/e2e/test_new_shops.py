@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from orchestration.dbt import BEFORE_MODEL, BUILD, run_dbt
+from orchestration.dbt_runner import BEFORE_MODEL, BUILD, run_dbt
 from tests.e2e.conftest import Recomart
 from warehouse.database import reader
 from warehouse.settings import PROJECT_ROOT, Settings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from orchestration.dbt import run_dbt
+from orchestration.dbt_runner import run_dbt
 from tests.warehouse.demo.audit import catalog
 from warehouse.database import reader
 from warehouse.settings import Settings

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from orchestration.profile.sections import CHAPTERS
+from apps.profile.sections import CHAPTERS
 from tests.e2e.conftest import Recomart
 from tests.e2e.test_bad_input import expect_one_line
 from warehouse.database import writer

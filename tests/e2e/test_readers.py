@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.dbt import BUILD, run_dbt
+from orchestration.dbt_runner import BUILD, run_dbt
 from tests.readers import publish_stamped, readers
 from warehouse.database import reader
 from warehouse.settings import Settings

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from models_ml.config import TrainConfig
-from orchestration.dbt import load_manifest
-from orchestration.model_runs import model_runs
-from orchestration.scoring import score
-from orchestration.steps import PipelineListener, build_recommendations, publish_copy, run_pipeline
-from orchestration.training import train
+from orchestration.batch_scoring import score
+from orchestration.dbt_runner import load_manifest
+from orchestration.model_registry import model_runs
+from orchestration.pipeline import PipelineListener, build_recommendations, publish_copy, run_pipeline
+from orchestration.training_run import train
 from tests.e2e.two_days_later import COMPARED, SHOP, serving_model, what_differs
 from tests.kills import TOLD_BY_THE_RUN, deliver, deliveries, differences
 from warehouse.settings import Settings

@@ -10,13 +10,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration.automation import UNFINISHED
-from orchestration.model_runs import ModelRun, model_runs
+from orchestration.model_registry import ModelRun, model_runs
+from orchestration.sensors import UNFINISHED
 from tests.conftest import SMALL_SHOP
 from tests.dagster_dev import DagsterDev, dagster_dev
 from warehouse.database import reader
 from warehouse.demo.generate import generate
-from warehouse.publish import Published, current
+from warehouse.publishing.publisher import Published, current
 from warehouse.settings import Settings
 
 DATE = re.compile(r"\d{4}-\d\d-\d\d")

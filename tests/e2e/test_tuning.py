@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models_ml.recommender import Recommender
+from models_ml.inference.recommender import Recommender
 from orchestration.train_config import train_config
 from tests.e2e.conftest import Recomart
 from warehouse.settings import Settings

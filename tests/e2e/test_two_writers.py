@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from models_ml.config import TrainConfig
-from orchestration.dbt import PROJECT_DIR, dbt_environment, dbt_executable
-from orchestration.steps import PipelineListener, run_pipeline
+from orchestration.dbt_runner import PROJECT_DIR, dbt_environment, dbt_executable
+from orchestration.pipeline import PipelineListener, run_pipeline
 from tests.e2e.two_days_later import TwoDaysLater, what_differs
 from warehouse.settings import Settings
 

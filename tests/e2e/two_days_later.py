@@ -3,15 +3,15 @@
 import shutil
 from pathlib import Path
 
-from models_ml.artifact import read_artifact
 from models_ml.config import TrainConfig
-from orchestration.model_runs import model_runs, serving_run
-from orchestration.steps import PipelineListener, run_pipeline
-from orchestration.training import DATASETS_LOCK
+from models_ml.inference.artifact import read_artifact
+from orchestration.model_registry import model_runs, serving_run
+from orchestration.pipeline import PipelineListener, run_pipeline
+from orchestration.training_run import DATASETS_LOCK
 from tests.kills import TOLD_BY_THE_RUN, TOLD_BY_THE_TRAINING, differences
 from warehouse.demo.config import DemoConfig
 from warehouse.demo.generate import generate
-from warehouse.publish import LOCK, POINTER, current
+from warehouse.publishing.publisher import LOCK, POINTER, current
 from warehouse.settings import Settings
 
 SHOP = DemoConfig(customers=400, products=120, days=20, events=12_000, dirt=0.03)

@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from models_ml.baselines import Oracle
 from models_ml.config import TrainConfig
-from models_ml.dataset import Dataset
-from models_ml.sparse import Csr
+from models_ml.data.dataset import Dataset
+from models_ml.data.sparse import Csr
+from models_ml.evaluation.baselines import Oracle
 from models_ml.training import TrainingResult, train
 from tests.models_ml.made_up import csr, factor_table, feature_rows, interaction_rows, pair_rows
 

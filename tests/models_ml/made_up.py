@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
-from models_ml.dataset import Dataset
-from models_ml.sparse import Csr
+from models_ml.data.dataset import Dataset
+from models_ml.data.sparse import Csr
 
 START = datetime(2025, 1, 1)
 

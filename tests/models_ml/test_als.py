@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from models_ml.als import AlsTrainer, SweepReport, conjugate_gradient, fit
-from models_ml.closed_form import FactorModel
+from models_ml.als.device import torch_device
+from models_ml.als.factor_model import FactorModel
+from models_ml.als.trainer import AlsTrainer, SweepReport, conjugate_gradient, fit
 from models_ml.config import TrainConfig
-from models_ml.device import torch_device
+from models_ml.data.sparse import Csr
 from models_ml.errors import ModelError
-from models_ml.sparse import Csr
 from tests.models_ml.made_up import csr, dense
 
 Array = npt.NDArray[np.float64]
@@ -100,7 +100,7 @@ def test_a_row_shorter_than_the_steps_is_solved_exactly() -> None:
 def test_the_number_of_threads_changes_no_bit_and_stays_what_it_was(
     strength: Csr, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models_ml.als.CACHED_CELLS", 240)
+    monkeypatch.setattr("models_ml.als.trainer.CACHED_CELLS", 240)
     config = TrainConfig(factors=8, device="cpu")
     expected = fit(strength, config, 3).product_factors
     before = torch.get_num_threads()

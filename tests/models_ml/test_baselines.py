@@ -5,13 +5,13 @@ import pyarrow as pa
 import pytest
 import torch
 
-from models_ml.baselines import item_item, oracle, popularity, recent_popularity
 from models_ml.config import TrainConfig
+from models_ml.data.interactions import Interactions
+from models_ml.data.sparse import Csr
 from models_ml.errors import ModelError
-from models_ml.evaluation import EvaluationWindow, Ranking
-from models_ml.interactions import Interactions
-from models_ml.item_item import nearest_products
-from models_ml.sparse import Csr
+from models_ml.evaluation.baselines import item_item, oracle, popularity, recent_popularity
+from models_ml.evaluation.item_item import nearest_products
+from models_ml.evaluation.window import EvaluationWindow, Ranking
 from tests.models_ml.made_up import dense, factor_table, feature_rows, interaction_rows, pair_rows
 
 HISTORIES = [("u1", "p1", 1.0, True), ("u1", "p2", 2.0, False), ("u2", "p1", 1.0, False), ("u3", "p3", 1.0, True)]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models_ml.bootstrap import mean_bounds
+from models_ml.evaluation.bootstrap import mean_bounds
 
 
 def test_bounds_are_those_of_the_normal_approximation_where_customers_are_many() -> None:

@@ -5,12 +5,12 @@ import pyarrow as pa
 import pytest
 import torch
 
-from models_ml.als import AlsTrainer, fit
+from models_ml.als.content_prior import ContentPrior, content_features
+from models_ml.als.trainer import AlsTrainer, fit
 from models_ml.config import TrainConfig
-from models_ml.content import ContentPrior, content_features
-from models_ml.facts import ProductFacts
-from models_ml.identity import IdMap
-from models_ml.sparse import Csr
+from models_ml.data.id_map import IdMap
+from models_ml.data.item_features import ProductFacts
+from models_ml.data.sparse import Csr
 from tests.models_ml.made_up import csr, dense, feature_rows
 
 CATEGORIES = {"a": "mugs", "b": "mugs", "c": "hats", "d": "hats"}

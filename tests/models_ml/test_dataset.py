@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from models_ml.dataset import Dataset
+from models_ml.data.dataset import Dataset
 from models_ml.errors import ModelError
 from tests.models_ml.made_up import feature_rows, interaction_rows, pair_rows
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models_ml.dataset import LAYOUTS, Dataset
-from models_ml.dataset_store import (
+from models_ml.data.dataset import LAYOUTS, Dataset
+from models_ml.data.dataset_store import (
     MANIFEST,
     Provenance,
     SourceFile,

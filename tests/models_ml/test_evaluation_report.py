@@ -5,11 +5,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from models_ml.baselines import Oracle
 from models_ml.config import TrainConfig
-from models_ml.dataset import Dataset
-from models_ml.evaluation_report import EvaluationReport
-from models_ml.segments import SEGMENTS
+from models_ml.data.dataset import Dataset
+from models_ml.evaluation.baselines import Oracle
+from models_ml.evaluation.report import EvaluationReport
+from models_ml.evaluation.segments import SEGMENTS
 from models_ml.training import TrainingResult, train
 from tests.models_ml.made_up import feature_rows, interaction_rows, pair_rows
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models_ml.candidates import Candidates
-from models_ml.dataset import Dataset
-from models_ml.forecast import forecast
+from models_ml.data.dataset import Dataset
+from models_ml.evaluation.monitoring import forecast
+from models_ml.inference.candidates import Candidates
 from models_ml.training import TrainingResult
 from tests.models_ml.made_up import interaction_rows
 

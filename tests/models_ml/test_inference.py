@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from models_ml.config import TrainConfig
-from models_ml.dataset import Dataset
+from models_ml.data.dataset import Dataset
 from models_ml.errors import ModelError, UnknownIdError
-from models_ml.recommender import Recommender
+from models_ml.inference.recommender import Recommender
 from models_ml.training import TrainingResult, train
 from tests.models_ml.made_up import only_now
 

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from models_ml.data.interaction_files import read_interactions
 from models_ml.errors import ModelError
-from models_ml.interaction_files import read_interactions
 
 
 def written(folder: Path, name: str, text: str) -> Path:

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from models_ml.data.id_map import IdMap
+from models_ml.data.interactions import Interactions
 from models_ml.errors import ModelError
-from models_ml.identity import IdMap
-from models_ml.interactions import Interactions
 from tests.models_ml.made_up import csr, dense
 
 

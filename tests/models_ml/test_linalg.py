@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models_ml.linalg import gramian, spd_inverse
+from models_ml.als.solver import gramian, spd_inverse
 
 
 @pytest.mark.parametrize("n", [1, 31, 32, 33, 100])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from ir_measures import AP, P, R, ScoredDoc, Success, nDCG
 
-from models_ml.metrics import (
+from models_ml.evaluation.metrics import (
     ACCURACY,
     accuracy,
     coverage,

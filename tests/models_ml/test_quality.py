@@ -7,11 +7,11 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from models_ml.als import fit
+from models_ml.als.trainer import fit
 from models_ml.config import TrainConfig
-from models_ml.metrics import ranking_metrics
-from models_ml.scoring import top_n
-from models_ml.sparse import Csr
+from models_ml.data.sparse import Csr
+from models_ml.evaluation.metrics import ranking_metrics
+from models_ml.inference.scoring import top_n
 
 LASTFM = Path(__file__).parents[3] / "shared" / "data" / "lastfm"
 

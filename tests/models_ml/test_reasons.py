@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from models_ml.als import fit
+from models_ml.als.trainer import fit
 from models_ml.config import TrainConfig
-from models_ml.reasons import contributions, strongest_reasons
-from models_ml.sparse import Csr
+from models_ml.data.sparse import Csr
+from models_ml.inference.explanations import contributions, strongest_reasons
 
 
 @pytest.mark.parametrize("factors", [4, 64])

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from models_ml.artifact import card_checksum
-from models_ml.basket import Basket
-from models_ml.candidates import Candidates
-from models_ml.dataset import Dataset
+from models_ml.data.dataset import Dataset
 from models_ml.errors import ModelError
-from models_ml.recommender import Recommender
+from models_ml.inference.artifact import card_checksum
+from models_ml.inference.basket import Basket
+from models_ml.inference.candidates import Candidates
+from models_ml.inference.recommender import Recommender
 from models_ml.training import TrainingResult
 
 
@@ -187,7 +187,7 @@ def test_a_save_that_fails_leaves_nothing(
     def full_disk(*_: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr("models_ml.artifact.save_file", full_disk)
+    monkeypatch.setattr("models_ml.inference.artifact.save_file", full_disk)
     with pytest.raises(OSError, match="no space left"):
         trained.recommender.save(tmp_path / "models" / "run-1")
     assert not list((tmp_path / "models").iterdir())

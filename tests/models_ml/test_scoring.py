@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models_ml.scoring import best_of, top_n
+from models_ml.inference.scoring import best_of, top_n
 from tests.models_ml.made_up import csr
 
 

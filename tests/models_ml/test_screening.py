@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from models_ml.scoring import top_n
-from models_ml.screening import SLACK, Screen
+from models_ml.inference.scoring import top_n
+from models_ml.inference.screening import SLACK, Screen
 
 
 @pytest.mark.parametrize("n", [1, 10, 300, 1500, 5000])

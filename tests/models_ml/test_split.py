@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from models_ml.config import TrainConfig
-from models_ml.dataset import Dataset
+from models_ml.data.dataset import Dataset
 from models_ml.errors import ModelError
-from models_ml.evaluation import EvaluationWindow
-from models_ml.split import Split
+from models_ml.evaluation.split import Split
+from models_ml.evaluation.window import EvaluationWindow
 from tests.models_ml.made_up import dense, only_now
 
 

@@ -10,12 +10,12 @@ import pyarrow.compute as pc
 import pytest
 import torch
 
-from models_ml.baselines import BASELINES, Oracle
-from models_ml.candidates import Candidates
 from models_ml.config import TrainConfig
-from models_ml.dataset import Dataset
+from models_ml.data.dataset import Dataset
 from models_ml.errors import ModelError
-from models_ml.recommender import Recommender
+from models_ml.evaluation.baselines import BASELINES, Oracle
+from models_ml.inference.candidates import Candidates
+from models_ml.inference.recommender import Recommender
 from models_ml.training import SweepRecord, TrainingResult, train
 from tests.models_ml.made_up import feature_rows, interaction_rows, only_now, pair_rows
 

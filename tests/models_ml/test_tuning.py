@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from models_ml.config import TrainConfig
-from models_ml.dataset import Dataset
+from models_ml.data.dataset import Dataset
 from models_ml.errors import ModelError
-from models_ml.evaluation import EvaluationWindow
-from models_ml.selection import pick
+from models_ml.evaluation.selection import pick
+from models_ml.evaluation.window import EvaluationWindow
 from models_ml.tuning import SearchSpace, TrialReport, tune
 
 SPACE = SearchSpace(factors=(8, 16), startup_trials=3)

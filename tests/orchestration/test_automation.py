@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration.automation import delivery_after, landing_files
+from orchestration.sensors import delivery_after, landing_files
 from warehouse.settings import Settings
 
 EVENT = '{"user_id": "u", "product_id": "p", "event_type": "view", "timestamp": "2026-01-01T00:00:00Z"}\n'

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from apps.storefront import Offers
-from orchestration import console
+from apps.cli import console
+from apps.recommendation_queries import Offers
 from warehouse.loading.reports import LoadReport
 
 

@@ -8,7 +8,7 @@ import pytest
 
 SCRIPT = """
 import signal, time, duckdb
-from orchestration.cli import app, main
+from apps.cli import app, main
 
 # Where the tests run in the background, their processes are born deaf to it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from selenium import webdriver
 
-from orchestration.dbt import BEFORE_MODEL, run_dbt
-from orchestration.profile.page import Profile, write_profile
-from orchestration.profile.sections import CHAPTERS
+from apps.profile.page import Profile, write_profile
+from apps.profile.sections import CHAPTERS
+from orchestration.dbt_runner import BEFORE_MODEL, run_dbt
 from tests.apps.test_merchandiser_in_browser import CHROMEDRIVER, CHROMIUM, FLAGS
 from tests.warehouse.conftest import EVENTS_JSONL, PURCHASES_CSV, Shop
 from warehouse.database import reader

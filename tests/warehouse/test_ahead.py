@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from warehouse.loading.ahead import read_ahead
+from warehouse.loading.prefetch import read_ahead
 
 
 def test_the_next_item_is_made_while_the_last_is_in_use() -> None:

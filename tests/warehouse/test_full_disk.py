@@ -11,16 +11,16 @@ import pytest
 
 from tests.warehouse.test_publishing import TABLES, offer, offered
 from warehouse.database import reader
+from warehouse.disk_full import full_disk_message, tell_full_disk
 from warehouse.errors import DiskFullError
-from warehouse.full_disk import full_disk_message, tell_full_disk
-from warehouse.publish import LOCK, POINTER, current, publish
-from warehouse.serving import ServingCopy
+from warehouse.publishing.publisher import LOCK, POINTER, current, publish
+from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
 PURCHASES = "transaction_id,user_id,product_id,quantity,price,timestamp,note"
 
 LOAD = "from warehouse.loading.loader import load; load(Settings())"
-PUBLISH = f"from warehouse.publish import publish; publish(Settings(), {TABLES})"
+PUBLISH = f"from warehouse.publishing.publisher import publish; publish(Settings(), {TABLES})"
 
 
 def run(settings: Settings, work: str, largest_file: int) -> subprocess.CompletedProcess[str]:

@@ -20,10 +20,10 @@ from tests.holding import held
 from tests.warehouse.conftest import EVENTS_JSONL, PURCHASES_CSV, Shop
 from warehouse.database import connect
 from warehouse.errors import RecomartError, WarehouseBusyError
-from warehouse.loading.files import LandingFile, Reading, find_files
+from warehouse.loading.landing_files import LandingFile, Reading, find_files
 from warehouse.loading.loader import load
 from warehouse.loading.records import Records, read_records
-from warehouse.sources import read_sources
+from warehouse.sources.declaration import read_sources
 
 OF_FORMAT_JSON = "; a list, or a document that goes over several lines, is of format json"
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from warehouse.offer_rules import OfferRules
+from warehouse.publishing.merchandising_rules import OfferRules
 
 COLUMNS = ["product_id", "is_offered", "category", "brand", "category_cap", "brand_cap", "pinned_position"]
 

@@ -12,8 +12,8 @@ import pytest
 from tests.readers import STAMPED, publish_stamped, readers
 from warehouse.database import writer
 from warehouse.errors import RecomartError, WarehouseBusyError
-from warehouse.publish import LOCK, POINTER, Published, current, of_live_copy, open_published, publish
-from warehouse.serving import ServingCopy
+from warehouse.publishing.publisher import LOCK, POINTER, Published, current, of_live_copy, open_published, publish
+from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
 TABLES = ["rec_top_n", "rec_popular_products"]
@@ -94,7 +94,7 @@ def test_a_publishing_says_for_whom_it_waits_and_no_longer_than_the_settings_all
 ) -> None:
     before = publish(settings, TABLES)
     hold = (
-        "import sys, pathlib; from warehouse.alone import alone\n"
+        "import sys, pathlib; from warehouse.locks import alone\n"
         "with alone(pathlib.Path(sys.argv[1]), 'publishing', 0): print(flush=True); input()"
     )
     command = [sys.executable, "-c", hold, str(settings.serving_dir / LOCK)]

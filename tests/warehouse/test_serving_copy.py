@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from warehouse.database import writer
-from warehouse.publish import publish
-from warehouse.serving import ServingCopy
+from warehouse.publishing.publisher import publish
+from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
 TABLES = ["rec_top_n", "eval_model_runs", "eval_ranking_metrics", "eval_metric_differences"]

@@ -15,7 +15,7 @@ from tests.warehouse.test_loading import events, purchases
 from warehouse.database import connect
 from warehouse.errors import RecomartError
 from warehouse.loading import plan, text
-from warehouse.loading.files import LandingFile
+from warehouse.loading.landing_files import LandingFile
 from warehouse.loading.loader import load
 from warehouse.loading.reloading import Days, parse_days, reload
 from warehouse.loading.reports import Progress

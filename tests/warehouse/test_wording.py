@@ -2,7 +2,7 @@
 
 import pytest
 
-from warehouse.wording import counted
+from warehouse.formatting import counted
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 files"), (1, "1 file"), (2, "2 files"), (1024, "1,024 files")])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
 
+from warehouse.fetching.catalog_records import Records
 from warehouse.fetching.pages import Place
-from warehouse.fetching.records import Records
 
 
 class State(BaseModel):

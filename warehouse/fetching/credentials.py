@@ -11,8 +11,8 @@ from dlt.sources.helpers.rest_client.auth import APIKeyAuth, AuthConfigBase, Bea
 from requests import PreparedRequest
 
 from warehouse.errors import RecomartError
-from warehouse.fetching.declaration import Auth, Basic, Bearer, KeyInHeader, KeyInQuery
 from warehouse.settings import read_secret
+from warehouse.sources.rest_api import Auth, Basic, Bearer, KeyInHeader, KeyInQuery
 
 REDACTED = "***"
 

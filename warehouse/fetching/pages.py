@@ -20,8 +20,8 @@ from pydantic import BaseModel, ValidationError
 from requests import Response
 
 from warehouse.fetching.credentials import Credentials
-from warehouse.fetching.declaration import Api, Cursors, LinkHeaders, NextLinks, Offsets, OnePage, PageNumbers
-from warehouse.fetching.session import PatientSession, ServiceError, parse
+from warehouse.fetching.http_session import PatientSession, ServiceError, parse
+from warehouse.sources.rest_api import Api, Cursors, LinkHeaders, NextLinks, Offsets, OnePage, PageNumbers
 
 
 class Place(BaseModel):

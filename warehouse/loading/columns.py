@@ -9,12 +9,12 @@ from typing import Any
 import duckdb
 
 from warehouse.errors import RecomartError
+from warehouse.formatting import listed
 from warehouse.loading.csv_records import read_header, skip_to_header
-from warehouse.loading.files import ChangingFileError, LandingFile, Reading, UnreadableFileError
+from warehouse.loading.landing_files import ChangingFileError, LandingFile, Reading, UnreadableFileError
 from warehouse.loading.records import read_records
 from warehouse.loading.text import read_blocks
-from warehouse.sources import REQUIRED_COLUMNS, Feed, json_keys
-from warehouse.wording import listed
+from warehouse.sources.declaration import REQUIRED_COLUMNS, Feed, json_keys
 
 SAMPLE_FILES = 20
 SAMPLE_RECORDS = 200

@@ -7,11 +7,11 @@ from collections.abc import Generator, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from warehouse.formatting import listed
 from warehouse.loading.dialects import SAMPLE_BYTES, SAMPLE_LINES, Dialect, detect_dialect
-from warehouse.loading.files import Reading, UnreadableFileError
+from warehouse.loading.landing_files import Reading, UnreadableFileError
 from warehouse.loading.lines import MAX_LINE_BYTES, Lines, line_problem, readable, split_lines, whole_lines
-from warehouse.sources import REQUIRED_COLUMNS, Feed
-from warehouse.wording import listed
+from warehouse.sources.declaration import REQUIRED_COLUMNS, Feed
 
 MAX_RECORD_LINES = 1_000
 """Lines that one quoted record may span; a quote left open longer is taken for a broken line."""

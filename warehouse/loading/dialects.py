@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from warehouse.sources import NO_QUOTE, Feed
+from warehouse.sources.declaration import NO_QUOTE, Feed
 
 DELIMITERS = (",", ";", "\t", "|")
 

@@ -8,10 +8,10 @@ from collections.abc import Generator, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.loading.files import Reading, UnreadableFileError
+from warehouse.formatting import MOST_NAMES, listed
+from warehouse.loading.landing_files import Reading, UnreadableFileError
 from warehouse.loading.lines import MAX_LINE_BYTES, Lines, line_problem, readable, split_lines, whole_lines
-from warehouse.sources import Feed
-from warehouse.wording import MOST_NAMES, listed
+from warehouse.sources.declaration import Feed
 
 MAX_DEPTH = 500
 """Objects and lists inside each other; DuckDB's JSON functions die of some hundred thousand, Python's of a thousand."""

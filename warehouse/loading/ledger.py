@@ -7,8 +7,8 @@ from typing import NamedTuple
 import duckdb
 import pyarrow as pa
 
-from warehouse.loading.files import LandingFile, NewFile, Reading
-from warehouse.sources import Feed
+from warehouse.loading.landing_files import LandingFile, NewFile, Reading
+from warehouse.sources.declaration import Feed
 
 
 class Entry(NamedTuple):

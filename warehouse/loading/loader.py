@@ -10,12 +10,12 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.database import transaction, writer
+from warehouse.disk_full import tell_full_disk
 from warehouse.errors import RecomartError
-from warehouse.full_disk import tell_full_disk
+from warehouse.formatting import counted
 from warehouse.loading import ledger
-from warehouse.loading.ahead import read_ahead
 from warehouse.loading.columns import check_mapping
-from warehouse.loading.files import (
+from warehouse.loading.landing_files import (
     ChangingFileError,
     LandingFile,
     NewFile,
@@ -26,12 +26,12 @@ from warehouse.loading.files import (
     find_files,
 )
 from warehouse.loading.plan import Plan, make_plan
+from warehouse.loading.prefetch import read_ahead
 from warehouse.loading.records import read_records
 from warehouse.loading.reports import FeedReport, LoadReport, Progress
 from warehouse.loading.staging import insert, note_columns
 from warehouse.settings import Settings
-from warehouse.sources import COLUMNS, Feed, Sources, read_sources
-from warehouse.wording import counted
+from warehouse.sources.declaration import COLUMNS, Feed, Sources, read_sources
 
 BATCH_BYTES = 256 << 20
 """Bytes of small files that are loaded in one transaction."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import duckdb
 
 from warehouse.loading import ledger
-from warehouse.loading.files import LandingFile, NewFile, checksum, still_changing
+from warehouse.loading.landing_files import LandingFile, NewFile, checksum, still_changing
 
 
 @dataclass

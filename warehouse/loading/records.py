@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from warehouse.loading.csv_records import CsvRecords
-from warehouse.loading.files import LandingFile, Reading
 from warehouse.loading.json_records import document_elements, json_lines
+from warehouse.loading.landing_files import LandingFile, Reading
 from warehouse.loading.text import read_blocks
 
 

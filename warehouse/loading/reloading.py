@@ -14,7 +14,7 @@ from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
 from warehouse.loading.reports import LoadReport, Progress
 from warehouse.settings import Settings
-from warehouse.sources import Kind
+from warehouse.sources.declaration import Kind
 
 GAP = r"[-/_.]?(?:[A-Za-z]+=)?"
 TIME = r"(?:(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?)?"

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.sources import COLUMNS, Feed, json_keys
+from warehouse.sources.declaration import COLUMNS, Feed, json_keys
 
 REJECTED = "rejected_records"
 """Temporary table of the records that cannot be loaded: path, line, text, error."""

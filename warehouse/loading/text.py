@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 from charset_normalizer import from_bytes
 
-from warehouse.loading.files import ChangingFileError, LandingFile, Reading, UnreadableFileError
+from warehouse.loading.landing_files import ChangingFileError, LandingFile, Reading, UnreadableFileError
 
 BLOCK_BYTES = 16 << 20
 """Bytes read at a time; what bounds the loader's memory, whatever the size of a file."""

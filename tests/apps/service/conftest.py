@@ -12,10 +12,10 @@ import pytest
 import requests
 import uvicorn
 
+from apps.recommendation_queries import Storefront
 from apps.service.app import create_app
-from apps.storefront import Storefront
-from warehouse.publish import Published, publish
-from warehouse.serving import ServingCopy
+from warehouse.publishing.publisher import Published, publish
+from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
 PATIENCE = 30.0

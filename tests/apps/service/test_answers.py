@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from apps.storefront import Storefront
+from apps.recommendation_queries import Storefront
 from tests.apps.service.conftest import Service
 
 pytestmark = pytest.mark.usefixtures("own_torch_threads")

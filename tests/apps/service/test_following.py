@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from apps.service.live import LiveStorefront
+from apps.service.live_recommendations import LiveStorefront
 from tests.apps.service.conftest import Service, serving, wait_until
 from warehouse.database import writer
-from warehouse.publish import Published
+from warehouse.publishing.publisher import Published
 from warehouse.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("own_torch_threads")

@@ -9,10 +9,10 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from orchestration.bench.checks import TABLES, differences, figures_of, open_tables
-from orchestration.bench.measuring import measure
-from orchestration.bench.pipeline import shop_of
-from orchestration.cli import app
+from apps.benchmarks.measurement import measure
+from apps.benchmarks.pipeline_benchmark import shop_of
+from apps.benchmarks.table_equality import TABLES, differences, figures_of, open_tables
+from apps.cli import app
 from tests.e2e.conftest import Recomart
 from warehouse.demo import generate
 from warehouse.errors import RecomartError

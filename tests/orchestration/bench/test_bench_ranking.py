@@ -2,8 +2,8 @@
 
 import pytest
 
-from orchestration.bench.ranking import compare
-from orchestration.bench.ranking_figures import CurvePoint, RankingFigures
+from apps.benchmarks.ranking_benchmark import compare
+from apps.benchmarks.ranking_figures import CurvePoint, RankingFigures
 
 
 def curve(*points: tuple[float, float]) -> list[CurvePoint]:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from orchestration.bench import extra
-from orchestration.cli import app
+from apps.benchmarks import extra
+from apps.cli import app
 from warehouse.errors import RecomartError
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from apps.storefront import Storefront
-from orchestration.bench.made_up_model import MadeUpShop, make_up
-from orchestration.cli import app
+from apps.benchmarks.synthetic_model import MadeUpShop, make_up
+from apps.cli import app
+from apps.recommendation_queries import Storefront
 from warehouse.settings import Settings
 
 

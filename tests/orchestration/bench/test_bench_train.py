@@ -5,8 +5,8 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from orchestration.bench.training import TrainedShop
-from orchestration.cli import app
+from apps.benchmarks.training_benchmark import TrainedShop
+from apps.cli import app
 
 
 def test_it_trains_and_writes_its_figures(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration.bench.checks import TABLES, Difference, differences, figures_of, open_tables
+from apps.benchmarks.table_equality import TABLES, Difference, differences, figures_of, open_tables
 
 TABLE = TABLES[0]
 ROWS = """

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.warehouse.conftest import EVENTS_JSONL, Shop
-from warehouse.fetching.fetch import FetchedFeed, FetchProgress, fetch
+from warehouse.fetching.fetch_run import FetchedFeed, FetchProgress, fetch
 
 Fault = Callable[["Handler"], None]
 """What happens to a request in place of a good answer."""

@@ -12,8 +12,8 @@ import pytest
 from tests.warehouse.fetching.catalog_service import ApiShop, Handler, products, status
 from tests.warehouse.test_full_disk import run
 from warehouse.errors import RecomartError
-from warehouse.loading.files import find_files
-from warehouse.sources import read_sources
+from warehouse.loading.landing_files import find_files
+from warehouse.sources.declaration import read_sources
 
 
 def break_off(api: ApiShop, request: int) -> None:
@@ -71,7 +71,7 @@ def test_a_killed_fetch_is_resumed(api: ApiShop) -> None:
 
 def test_a_fetch_that_meets_the_end_of_the_disk_says_so_and_is_resumed(api: ApiShop) -> None:
     settings = api.shop.settings
-    done = run(settings, "from warehouse.fetching.fetch import fetch; fetch(Settings())", largest_file=1_000)
+    done = run(settings, "from warehouse.fetching.fetch_run import fetch; fetch(Settings())", largest_file=1_000)
     assert f"DiskFullError: {settings.landing_dir}: no more can be written there: File too large" in done.stderr
     assert api.files() == []
     assert api.fetch().resumed_pages > 0

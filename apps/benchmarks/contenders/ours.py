@@ -1,0 +1,17 @@
+"""The first steps of `recomart run`: load, build and test."""
+
+from collections.abc import Iterator
+
+from orchestration.dbt_runner import dbt_started
+from orchestration.pipeline import build_marts
+from warehouse.loading.loader import load
+from warehouse.settings import Settings
+
+
+def run(settings: Settings) -> Iterator[str]:
+    """Bring the warehouse up to date with its landing folder."""
+    with dbt_started(settings) as dbt:
+        load(settings)
+        yield "load"
+        build_marts(settings, started=dbt)
+        yield "build and test"

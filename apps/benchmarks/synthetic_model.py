@@ -1,0 +1,166 @@
+"""A shop of any size that nobody trained: random factors, and the published tables that the service reads."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from models_ml.als.confidence import Confidence
+from models_ml.als.factor_model import FactorModel
+from models_ml.als.solver import gramian
+from models_ml.config import TrainConfig
+from models_ml.data.id_map import IdMap
+from models_ml.data.sparse import Csr
+from models_ml.inference.artifact import ModelCard
+from models_ml.inference.recommender import Recommender
+from warehouse.database import writer
+from warehouse.publishing.publisher import publish
+from warehouse.settings import Settings
+
+TABLES = ("dim_products", "dim_users", "rec_popular_products", "rec_product_rules", "rec_top_n")
+LIST_LENGTH = 50
+HISTORY = 20
+"""Products of every customer."""
+
+SHOP = """
+create schema if not exists marts;
+
+create or replace table marts.dim_products as
+select
+    format('P{:07d}', i) as product_id,
+    format('Product {}', i) as product_name,
+    format('category {}', i % 40) as category,
+    format('brand {}', i % 400) as brand,
+    (1 + hash(i) % 20000) / 100.0 as price,
+    i % 10 > 0 as is_available
+from range($products) as products(i);
+
+create or replace table marts.dim_users as
+select format('U{:07d}', i) as user_id from range($customers) as customers(i);
+
+create or replace table marts.rec_product_rules as
+select
+    product_id,
+    is_available as is_offered,
+    category,
+    brand,
+    cast(null as integer) as category_cap,
+    cast(null as integer) as brand_cap,
+    cast(null as integer) as pinned_position
+from marts.dim_products;
+
+create or replace table marts.rec_popular_products as
+select
+    cast(row_number() over (order by hash(product_id)) as integer) as rank,
+    product_id, product_name, category, brand, price,
+    1e6 / rank as score,
+    'popularity' as source,
+    'Popular this month' as reason
+from marts.dim_products
+where is_available;
+
+create or replace table marts.rec_top_n as
+with places as materialized (
+
+    select
+        users.user_id,
+        ranks.rank,
+        format('P{:07d}', cast(hash(users.user_id, ranks.rank) % $products as bigint)) as product_id
+    from marts.dim_users as users
+    cross join range(1, $list_length + 1) as ranks(rank)
+
+)
+
+select
+    $run_id as run_id,
+    places.user_id,
+    cast(places.rank as integer) as rank,
+    products.product_id, products.product_name, products.category, products.brand, products.price,
+    1.0 / places.rank as score,
+    'model' as source,
+    products.product_id as reason_product_id,
+    'Because you viewed ' || products.product_name as reason
+from places
+inner join marts.dim_products as products on places.product_id = products.product_id;
+"""
+
+
+class MadeUpShop(BaseModel):
+    """How large it is."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    products: int = Field(default=200_000, ge=100)
+    """Products; nine in ten may be offered."""
+
+    customers: int = Field(default=20_000, ge=1)
+    """Customers with a published list."""
+
+    factors: int = Field(default=256, ge=1)
+    """Length of every product's vector."""
+
+    seed: int = 0
+    """Of the factors and the histories."""
+
+
+def make_up(settings: Settings, shop: MadeUpShop) -> None:
+    """Write a model of random factors and the tables around it into the warehouse folder, and publish them."""
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+    _recommender(shop, run_id).save(settings.models_dir / run_id)
+    sizes = {"products": shop.products, "customers": shop.customers, "list_length": LIST_LENGTH, "run_id": run_id}
+    with writer(settings) as connection:
+        for statement in SHOP.split(";\n"):
+            if statement.strip():
+                used = {name: size for name, size in sizes.items() if f"${name}" in statement}
+                connection.execute(statement, used)
+    publish(settings, TABLES)
+
+
+def _recommender(shop: MadeUpShop, run_id: str) -> Recommender:
+    generator = torch.Generator().manual_seed(shop.seed)
+    factors = torch.randn((shop.products, shop.factors), generator=generator) / shop.factors**0.5
+    # A trained model stands in the eigenbasis of its Gramian, which the fold-in relies on.
+    eigenvalues, basis = torch.linalg.eigh(gramian(factors, 10_000))
+    rng = np.random.default_rng(shop.seed)
+    columns = np.sort(
+        rng.integers(0, shop.products // HISTORY, (shop.customers, HISTORY)) * HISTORY + np.arange(HISTORY)
+    )
+    history = Csr(
+        torch.arange(0, columns.size + 1, HISTORY, dtype=torch.int32),
+        torch.from_numpy(columns.ravel().astype(np.int32)),
+        torch.ones(columns.size),
+        shop.products,
+    )
+    now = datetime.now(UTC).replace(tzinfo=None)
+    config = TrainConfig(factors=shop.factors)
+    confidence = Confidence(1.0, config.strength_scale, config.user_damping, torch.ones(shop.products))
+    card = ModelCard(
+        run_id=run_id,
+        trained_at=now,
+        dataset_hash="none: random factors",
+        as_of=now,
+        config=config,
+        sweeps=0,
+        trend_power=0,
+        users=shop.customers,
+        products=shop.products,
+        trained_products=shop.products,
+        interactions=columns.size,
+        mean_strength=1.0,
+        unobserved=config.unobserved_weight / shop.products,
+        regularization=config.regularization,
+    )
+    model = FactorModel(
+        product_factors=factors @ basis.float(),
+        trends=torch.ones(shop.products),
+        eigenvalues=eigenvalues.float(),
+        trained_products=shop.products,
+        confidence=confidence,
+        unobserved=card.unobserved,
+        regularization=card.regularization,
+        block_mib=config.block_mib,
+    )
+    users = IdMap([f"U{number:07d}" for number in range(shop.customers)], "customer")
+    products = IdMap([f"P{number:07d}" for number in range(shop.products)], "product")
+    return Recommender(card, users, products, history, model)

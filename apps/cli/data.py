@@ -1,0 +1,157 @@
+"""Commands about what arrives: fetch it, load it, load it again, and say what became of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from apps.cli import auditing, console
+from apps.cli.options import Json, Landing, SourcesFile, Warehouse, app, settings_from
+from apps.cli.rejects import rejects
+from apps.cli.status import feed_status
+from orchestration import pipeline
+from warehouse.errors import RecomartError
+from warehouse.fetching.fetch_run import fetch as fetch_catalogs
+from warehouse.fetching.fetch_run import services
+from warehouse.loading.loader import load as load_landing
+from warehouse.loading.reloading import parse_days
+from warehouse.loading.reloading import reload as reload_files
+from warehouse.loading.reports import LoadReport, Progress
+
+FeedName = Annotated[str | None, typer.Option("--feed", help="Only this feed.")]
+
+
+@app.command()
+def fetch(
+    sources: SourcesFile = None, landing: Landing = None, warehouse: Warehouse = None, as_json: Json = False
+) -> None:
+    """Fetch the feeds that declare a web service, each into one new landing file; a broken-off fetch goes on."""
+    settings = settings_from(sources=sources, landing=landing, warehouse=warehouse)
+    if not services(settings):
+        raise RecomartError(f"no feed of {settings.sources} declares an api to fetch from; see docs/catalog_api.md")
+    with console.StepProgress() as progress:
+        progress.on_step("fetch")
+        report = fetch_catalogs(settings, progress.on_fetch)
+        progress.on_step_done("fetch", pipeline.describe_fetch(report), report.seconds)
+    if as_json:
+        console.print_json(report)
+    else:
+        console.print_fetch(report)
+
+
+@app.command()
+def load(
+    sources: SourcesFile = None, landing: Landing = None, warehouse: Warehouse = None, as_json: Json = False
+) -> None:
+    """Load new and changed landing files into the raw tables."""
+    settings = settings_from(sources=sources, landing=landing, warehouse=warehouse)
+    _show_load(lambda on_progress: load_landing(settings, on_progress), as_json)
+
+
+@app.command()
+def reload(
+    file: Annotated[str | None, typer.Option(help="Glob of paths in the landing folder; * also stands for /.")] = None,
+    date: Annotated[str | None, typer.Option(help="YYYY-MM-DD, or YYYY-MM-DD..YYYY-MM-DD.")] = None,
+    sources: SourcesFile = None,
+    landing: Landing = None,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Load files again that are loaded already, by their path, by the date in it or of their rows, or both."""
+    if file is None and date is None:
+        raise RecomartError("say which files to load again: --file GLOB, --date YYYY-MM-DD, or both")
+    settings = settings_from(sources=sources, landing=landing, warehouse=warehouse)
+    days = parse_days(date) if date is not None else None
+    _show_load(lambda on_progress: reload_files(settings, file, days, on_progress), as_json)
+
+
+def _show_load(action: Callable[[Callable[[Progress], None]], LoadReport], as_json: bool) -> None:
+    with console.StepProgress() as progress:
+        progress.on_step("load")
+        report = action(progress.on_files)
+        progress.on_step_done("load", pipeline.describe_load(report), report.seconds)
+    if as_json:
+        console.print_json(report)
+        return
+    console.print_table("Loaded", [{"feed": name, **vars(feed)} for name, feed in report.feeds.items()])
+    console.print_load(report)
+
+
+@app.command()
+def rejected(
+    feed: FeedName = None,
+    file: Annotated[str | None, typer.Option(help="Only paths that match this glob.")] = None,
+    n: Annotated[int, typer.Option("-n", min=1, help="Lines, and files, to show at the most.")] = 20,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Show the lines and the files that could not be loaded, and why; lines of the newest files first."""
+    found = rejects(settings_from(warehouse=warehouse), feed, file, n)
+    if as_json:
+        console.print_json(found)
+    else:
+        console.print_rejects(found)
+
+
+@app.command()
+def status(warehouse: Warehouse = None, as_json: Json = False) -> None:
+    """Show what arrived and what became of it, for each feed."""
+    rows = feed_status(settings_from(warehouse=warehouse))
+    if as_json:
+        console.print_json({"feeds": rows})
+    else:
+        console.print_status(rows)
+
+
+@app.command()
+def audit(
+    days: Annotated[int, typer.Option(help="How many days, up to the newest delivery.", min=1)] = 7,
+    feed: FeedName = None,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Show the newest days of every feed beside what is usual on their weekday, warnings first."""
+    report = auditing.audit(settings_from(warehouse=warehouse), days, feed)
+    if as_json:
+        console.print_json(report)
+    else:
+        console.print_audit(report)
+
+
+@app.command()
+def quarantined(
+    feed: FeedName = None,
+    reason: Annotated[str | None, typer.Option(help="Only rows with this reason.")] = None,
+    n: Annotated[int, typer.Option("-n", help="How many rows.", min=1)] = 20,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Show rows that break a rule as they arrived, with the reasons and what to do about them."""
+    found = auditing.quarantined(settings_from(warehouse=warehouse), n, feed, reason)
+    if as_json:
+        console.print_json(found)
+    else:
+        console.print_quarantine(found)
+
+
+@app.command()
+def profile(
+    output: Annotated[
+        Path | None, typer.Option(help="The HTML file to write; `profile.html` in the warehouse folder if not given.")
+    ] = None,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Write a page of pictures that says what the shop's data are like, in one HTML file."""
+    # Here, because matplotlib takes most of a second to import, which every other command would pay.
+    from apps.profile.page import write_profile
+
+    with console.StepProgress() as progress:
+        progress.on_step("profile")
+        page = write_profile(settings_from(warehouse=warehouse), output)
+        progress.on_step_done("profile", str(page.path), page.seconds)
+    if as_json:
+        console.print_json(page)
+    else:
+        console.say(f"{page.path}: {len(page.sentences)} sections; open it in a browser")

@@ -1,0 +1,181 @@
+"""Commands about what is learned: train, and measure."""
+
+import time
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from apps.cli import console
+from apps.cli.options import ConfigFile, Json, Warehouse, app, settings_from
+from orchestration import pipeline
+from orchestration.batch_scoring import score
+from orchestration.model_registry import model_runs
+from orchestration.train_config import train_config
+from orchestration.training_run import train as train_model
+from orchestration.tuning_run import tune_settings
+from warehouse.errors import RecomartError
+from warehouse.publishing.serving_copy import ServingCopy
+
+
+@app.command()
+def train(
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="A dataset version to train on, by its hash or the beginning of it; see `recomart datasets`."
+        ),
+    ] = None,
+    warm: Annotated[
+        bool, typer.Option(help="Start from the serving model's factors and go by what it picked; quicker.")
+    ] = False,
+    config: ConfigFile = None,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Train on the feature marts as they are, evaluate, and judge; a model that passes the gates writes candidates.
+
+    `recomart publish` then shows them. One that does not is listed with the reasons by `recomart models`.
+    """
+    settings = settings_from(warehouse=warehouse)
+    by = train_config(settings, config)
+    with console.StepProgress() as progress:
+        progress.on_step("train")
+        summary = train_model(settings, by, progress.on_stage, dataset=dataset, warm=warm)
+        progress.on_step_done("train", pipeline.describe_training(summary), summary.seconds)
+        progress.on_step("score")
+        scoring = score(settings, progress.on_stage)
+        progress.on_step_done("score", pipeline.describe_scoring(scoring), scoring.seconds if scoring else 0.0)
+        progress.on_step("recommend")
+        built = pipeline.build_recommendations(settings, progress.on_dbt)
+        progress.on_step_done("recommend", pipeline.describe_dbt(built), built.seconds)
+    if as_json:
+        console.print_json(summary)
+    else:
+        console.print_metrics(summary.metrics)
+        console.print_gates(summary.gates)
+
+
+@app.command()
+def models(
+    n: Annotated[int, typer.Option("-n", min=1, help="How many, the newest ones.")] = 20,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """List the models: which one serves, which ones did, and which ones were held back, and why."""
+    settings = settings_from(warehouse=warehouse)
+    runs = model_runs(settings)[:n]
+    if as_json:
+        console.print_json({"models": [run.model_dump(mode="json") for run in runs]})
+    elif not runs:
+        console.say(f"there are no models in {settings.warehouse} yet; `recomart train` makes one")
+    else:
+        console.print_models(runs)
+
+
+@app.command()
+def promote(
+    run_id: Annotated[str, typer.Argument(help="The model's run id, or the beginning of it; `recomart models`.")],
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Let a model serve, an older one or one that was held back: score with it, build the lists and publish them."""
+    settings = settings_from(warehouse=warehouse)
+    with console.StepProgress() as progress:
+        progress.on_step("score")
+        scoring = score(settings, progress.on_stage, run=run_id)
+        assert scoring is not None
+        progress.on_step_done("score", pipeline.describe_scoring(scoring), scoring.seconds)
+        progress.on_step("recommend")
+        built = pipeline.build_recommendations(settings, progress.on_dbt)
+        progress.on_step_done("recommend", pipeline.describe_dbt(built), built.seconds)
+        published = pipeline.publish_copy(settings)
+    if as_json:
+        console.print_json({"scoring": scoring, "published": published})
+    else:
+        console.say(f"{published.file} is live with model {published.run_id}")
+
+
+class Segment(StrEnum):
+    """By what customers or products are told apart."""
+
+    ACTIVITY = "activity"
+    CUSTOMER = "customer"
+    PRODUCT = "product"
+    CATEGORY = "category"
+
+
+@app.command()
+def tune(
+    seconds: Annotated[
+        float, typer.Option(help="How long to search; the first trial is always finished.", min=1)
+    ] = 600,
+    trials: Annotated[
+        int | None, typer.Option(help="Trials in all, those of earlier searches included.", min=1)
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="A dataset version to tune on, by the start of its hash; else the marts as they are."),
+    ] = None,
+    adopt: Annotated[
+        bool, typer.Option(help="Train this warehouse's models with the best settings from now on.")
+    ] = False,
+    config: ConfigFile = None,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Search for the settings that rank best in the validation window; a search goes on where the last one stopped."""
+    settings = settings_from(warehouse=warehouse)
+    by = train_config(settings, config)
+    with console.StepProgress() as progress:
+        progress.on_step("tune")
+        started = time.perf_counter()
+        summary = tune_settings(
+            settings, by, progress.on_stage, seconds=seconds, most_trials=trials, dataset=dataset, adopt=adopt
+        )
+        progress.on_step_done("tune", f"{len(summary.trials)} trials", time.perf_counter() - started)
+    if as_json:
+        console.print_json(summary)
+    else:
+        console.print_tuning(summary, warehouse)
+
+
+@app.command()
+def evaluate(
+    k: Annotated[int, typer.Option("--k", "-k", help="Length of the lists: 5, 10 or 20.")] = 10,
+    by: Annotated[
+        Segment | None,
+        typer.Option(
+            help="Apart by customers' activity, known or new customers, known or new products, or category of product."
+        ),
+    ] = None,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Show how well the published model ranks beside its baselines, with 95 % intervals of what it is better by.
+
+    `--json` has every list length and segment, whatever the other options say. docs/evaluation.md defines the metrics.
+    """
+    with ServingCopy(settings_from(warehouse=warehouse)) as copy:
+        if as_json:
+            console.print_json(
+                {
+                    "metrics": copy.metrics(),
+                    "differences": copy.metric_differences(),
+                    "segments": {
+                        segment: {"metrics": copy.metrics(segment), "differences": copy.metric_differences(segment)}
+                        for segment in Segment
+                    },
+                }
+            )
+            return
+        segment = "all" if by is None else by.value
+        metrics, differences = copy.metrics(segment), copy.metric_differences(segment)
+        why_none = copy.why_no_metrics()
+    if metrics.empty:
+        console.say(why_none)
+        return
+    if k not in set(metrics["k"]):
+        lengths = ", ".join(str(length) for length in sorted(set(metrics["k"])))
+        raise RecomartError(f"nothing is measured at --k {k}; lists are measured at {lengths}")
+    console.print_comparison(metrics[metrics["k"] == k], differences[differences["k"] == k], by_segment=by is not None)

@@ -1,0 +1,152 @@
+"""Commands about what customers are offered: show it, explain it, publish it, and serve it over HTTP."""
+
+from typing import Annotated
+
+import typer
+
+from apps.cli import console
+from apps.cli.options import Json, Warehouse, app, settings_from
+from apps.recommendation_queries import Offers, Storefront
+from orchestration import pipeline
+from warehouse.formatting import counted
+from warehouse.publishing.publisher import Published
+from warehouse.publishing.serving_copy import ServingCopy
+
+
+def _id(value: str | None) -> str | None:
+    if value == "":
+        raise typer.BadParameter("an id has one character at least")
+    return value
+
+
+User = Annotated[str | None, typer.Option(help="A customer's id.", callback=_id)]
+Basket = Annotated[str | None, typer.Option(help="Product ids with commas between, for somebody unknown.")]
+HowMany = Annotated[int, typer.Option("-n", min=1, max=1000, help="How many products.")]
+
+
+@app.command()
+def recommend(
+    user: User = None,
+    basket: Basket = None,
+    n: HowMany = 10,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Show the top products of a customer, or of whoever holds a basket; of somebody unknown, what is popular."""
+    _require_one(user, basket)
+    with Storefront(settings_from(warehouse=warehouse)) as storefront:
+        if user is not None:
+            whose, offers = f"customer {user}", storefront.for_customer(user, n)
+        else:
+            products = _split(basket)
+            whose, offers = f"the basket {', '.join(products)}", storefront.for_basket(products, n)
+    _print_offers(f"Top {len(offers.products)} for {whose}", offers, as_json)
+
+
+@app.command()
+def similar(
+    product: Annotated[str, typer.Argument(help="A product's id.", callback=_id)],
+    n: HowMany = 10,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Show the products that the model finds most like a product."""
+    with Storefront(settings_from(warehouse=warehouse)) as storefront:
+        offers = storefront.similar(product, n)
+    _print_offers(f"{counted(len(offers.products), 'product')} like {product}", offers, as_json)
+
+
+@app.command()
+def explain(
+    product: Annotated[str, typer.Option(help="The id of the product whose score is to be explained.", callback=_id)],
+    user: User = None,
+    basket: Basket = None,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Show what every past product of a customer, or of a basket, adds to the model's score of a product."""
+    _require_one(user, basket)
+    with Storefront(settings_from(warehouse=warehouse)) as storefront:
+        explanation = storefront.explain(product, user_id=user, basket=None if user is not None else _split(basket))
+    if as_json:
+        console.print_json(explanation)
+    else:
+        console.print_explanation(explanation)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is every one of the machine.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8000,
+    warehouse: Warehouse = None,
+) -> None:
+    """Answer over HTTP: recommendations, similar products, explanations; see docs/serving.md."""
+    # Half a second of imports that no other command needs.
+    import uvicorn
+
+    from apps.service.app import create_app
+
+    uvicorn.run(create_app(settings_from(warehouse=warehouse)), host=host, port=port)
+
+
+@app.command()
+def customers(
+    search: Annotated[str, typer.Argument(help="Part of a customer's id.")] = "",
+    n: Annotated[int, typer.Option("-n", min=1, help="How many customers.")] = 10,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """List customers, the busiest first."""
+    with ServingCopy(settings_from(warehouse=warehouse)) as copy:
+        found = copy.customers(search, n)
+    if as_json:
+        console.print_json({"customers": found})
+    else:
+        console.print_customers(found)
+
+
+@app.command()
+def publish(warehouse: Warehouse = None, as_json: Json = False) -> None:
+    """Publish the recommendations as they are in the warehouse."""
+    published = pipeline.publish_copy(settings_from(warehouse=warehouse))
+    _print_published(published, as_json)
+
+
+@app.command()
+def published(warehouse: Warehouse = None, as_json: Json = False) -> None:
+    """Say which copy is live, since when, and from which data and model."""
+    # Opened, as its readers would: the pointer may outlive its file.
+    with ServingCopy(settings_from(warehouse=warehouse)) as copy:
+        _print_published(copy.published, as_json)
+
+
+def _require_one(user: str | None, basket: str | None) -> None:
+    if (user is None) == (basket is None):
+        raise typer.BadParameter("name either a customer with --user or a basket with --basket")
+
+
+def _split(basket: str | None) -> list[str]:
+    return [product.strip() for product in (basket or "").split(",") if product.strip()]
+
+
+def _print_offers(title: str, offers: Offers, as_json: bool) -> None:
+    if as_json:
+        console.print_json(offers)
+    else:
+        console.print_offers(title, offers)
+
+
+def _print_published(published: Published, as_json: bool) -> None:
+    if as_json:
+        console.print_json(published)
+    else:
+        console.say(f"{published.file} is live since {published.published_at:%Y-%m-%d %H:%M:%S} UTC")
+        if published.data_until:
+            console.say(f"data: until {published.data_until:%Y-%m-%d %H:%M:%S} UTC")
+        if published.run_id is None:
+            console.say("model: none; everybody is offered what is popular")
+        else:
+            trained = f" trained {published.trained_at:%Y-%m-%d %H:%M:%S} UTC" if published.trained_at else ""
+            dataset = f" on dataset {published.dataset_hash[:16]}" if published.dataset_hash else ""
+            console.say(f"model: {published.run_id},{trained}{dataset}")
+        console.print_table("Tables", [{"table": name, "rows": rows} for name, rows in published.rows.items()])

@@ -1,0 +1,95 @@
+"""What arrived and what became of it, for each feed."""
+
+from datetime import datetime
+
+import duckdb
+from pydantic import BaseModel, ConfigDict
+
+from apps.cli.auditing import feeds_out_of_date
+from warehouse.database import ledger_reader
+from warehouse.settings import Settings
+
+
+class FeedStatus(BaseModel):
+    """A feed's row accounting.
+
+    `clean`, `duplicates` and `quarantined` are None until dbt has built, and when files of the feed were loaded since.
+    """
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    feed: str
+    files: int
+    lines: int
+    loaded: int
+    rejected: int
+    clean: int | None
+    duplicates: int | None
+    quarantined: int | None
+    rejected_files: int
+    last_loaded_at: datetime | None
+    """When a file of the feed was loaded last (UTC)."""
+
+    newest_row_at: datetime | None
+    """What the newest clean row says of its time (UTC); None until dbt has built, or where rows have none."""
+
+    reasons: dict[str, int]
+    """Why rows are in quarantine, the most frequent first; a row may have several."""
+
+
+LEDGER = """
+    select
+        feeds.feed,
+        count(files.path) as files,
+        coalesce(sum(files.lines), 0) as lines,
+        coalesce(sum(files.rows_loaded), 0) as loaded,
+        coalesce(sum(files.rows_rejected), 0) as rejected,
+        (select count(*) from raw.rejected_files as broken where broken.feed = feeds.feed) as rejected_files,
+        max(files.loaded_at) as last_loaded_at,
+    from raw.feeds as feeds
+    left join raw.loaded_files as files on feeds.feed = files.feed
+    group by feeds.feed
+    order by feeds.feed
+"""
+
+AUDIT = "select feed, newest_row_at, clean, duplicates, quarantined from marts.audit_feeds"
+
+REASONS = "select feed, reason, rows from marts.audit_quarantine_reasons order by rows desc, reason"
+
+
+def feed_status(settings: Settings) -> list[FeedStatus]:
+    """The row accounting of every declared feed.
+
+    Raises:
+        WarehouseBusyError: Another process is writing the warehouse.
+        RecomartError: There is no warehouse yet, or nothing was loaded into it.
+    """
+    with ledger_reader(settings) as connection:
+        ledger = connection.execute(LEDGER).fetchall()
+        try:
+            audit = {feed: rest for feed, *rest in connection.execute(AUDIT).fetchall()}
+            reasons = connection.execute(REASONS).fetchall()
+            out_of_date = feeds_out_of_date(connection)
+        except duckdb.CatalogException:
+            audit, reasons, out_of_date = {}, [], set()
+    statuses = []
+    for feed, files, lines, loaded, rejected, rejected_files, last_loaded_at in ledger:
+        newest_row_at, *parts = audit.get(feed, [None] * 4)
+        clean, duplicates, quarantined = [None] * 3 if feed in out_of_date else parts
+        statuses.append(
+            FeedStatus(
+                feed=feed,
+                files=files,
+                lines=lines,
+                loaded=loaded,
+                rejected=rejected,
+                clean=clean,
+                duplicates=duplicates,
+                quarantined=quarantined,
+                rejected_files=rejected_files,
+                last_loaded_at=last_loaded_at,
+                newest_row_at=newest_row_at,
+                reasons={reason: rows for of, reason, rows in reasons if of == feed and clean is not None},
+            )
+        )
+    return statuses

@@ -1,0 +1,103 @@
+"""The page: every section's sentence and picture in one HTML file that needs nothing else."""
+
+import base64
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from apps.profile.pictures import svg
+from apps.profile.queries import ask
+from apps.profile.sections import CHAPTERS, Finding, Section
+from warehouse.errors import RecomartError
+from warehouse.settings import Settings
+
+TEMPLATE = "page.html.j2"
+
+
+@dataclass(frozen=True)
+class Card:
+    """A section as it stands on the page."""
+
+    title: str
+    sentence: str
+    analyses: tuple[str, ...]
+    alt: str
+    picture: str | None
+    """An SVG as a data URL; None where the sentence says all."""
+
+    table: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What was written."""
+
+    path: Path
+    sentences: dict[str, str]
+    """What each section says, by its title."""
+    seconds: float
+
+
+def write_profile(settings: Settings, output: Path | None = None) -> Profile:
+    """Write the profile of the warehouse's shop to `output`, or profile.html in the warehouse folder.
+
+    Raises:
+        WarehouseBusyError: Another process is writing the warehouse.
+        RecomartError: There is no warehouse, or the marts are not built; or `output` is a folder.
+        OSError: The file cannot be written.
+    """
+    started = time.perf_counter()
+    path = output or settings.profile
+    if path.is_dir():
+        raise RecomartError(f"{path} is a folder; name the file to write with --output")
+    answers = ask(settings)
+    chapters = {name: [_card(section, answers) for section in sections] for name, sections in CHAPTERS.items()}
+    _write(path, _page(answers["profile_overview"].iloc[0], chapters))
+    sentences = {card.title: card.sentence for cards in chapters.values() for card in cards}
+    return Profile(path, sentences, time.perf_counter() - started)
+
+
+def _card(section: Section, answers: dict[str, pd.DataFrame]) -> Card:
+    frames = [answers[name] for name in section.analyses]
+    finding = Finding(section.nothing) if frames[0].empty else section.find(*frames)
+    picture = None
+    if finding.draw is not None:
+        picture = f"data:image/svg+xml;base64,{base64.b64encode(svg(finding.draw, finding.height).encode()).decode()}"
+    alt = f"{finding.alt} {finding.sentence}"
+    return Card(section.title, finding.sentence, section.analyses, alt, picture, finding.table)
+
+
+def _page(overview: "pd.Series[float]", chapters: dict[str, list[Card]]) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    tiles = ("customers", "buyers", "products", "events", "transactions", "transaction_lines", "return_lines")
+    return environment.get_template(TEMPLATE).render(
+        tiles={name.replace("_", " "): f"{overview[name]:,.0f}" for name in tiles},
+        first=overview["first_action_at"],
+        last=overview["last_action_at"],
+        chapters=chapters,
+    )
+
+
+def _write(path: Path, page: str) -> None:
+    """Put the page in place of what is there, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(page)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)

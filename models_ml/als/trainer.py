@@ -1,0 +1,312 @@
+"""Weighted implicit alternating least squares on sparse rows.
+
+Hu, Koren, Volinsky, "Collaborative filtering for implicit feedback datasets" (ICDM 2008), in the form of Rendle et
+al., "Revisiting the performance of iALS on item recommendation benchmarks" (RecSys 2022). With confidences c of the
+observed pairs, customer factors x and product factors y, it minimizes
+
+    sum over observed (u, i) of c_ui (1 - x_u.y_i)^2  +  w * sum over all (u, i) of (x_u.y_i)^2
+    + r * (sum over u of t_u |x_u|^2  +  sum over i of t_i |y_i|^2)
+
+where t is the row's total confidence: its observed ones plus w for every column that is not empty. Where content is
+known, a product's penalty is r t_i ((1 - l_i) |y_i|^2 + l_i |y_i - p_i|^2): it leans, the more the fewer customers it
+has, on the factors p_i that its content tells (models_ml.als.content_prior). A half sweep improves all rows of
+one side with a few conjugate gradient steps (Takacs, Pilaszy, Tikk, "Applications of the conjugate gradient method
+for implicit feedback collaborative filtering", RecSys 2011). Before it, both sides are rotated into the eigenbasis of
+the fixed side's Gramian, which changes no score: there the all-pairs part of every row's matrix is diagonal, so it
+costs nothing to apply and preconditions the rest.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from models_ml.als.confidence import Confidence
+from models_ml.als.content_prior import ContentPrior
+from models_ml.als.device import torch_device
+from models_ml.als.factor_model import FactorModel
+from models_ml.als.parallel import Cores
+from models_ml.als.solver import gramian, row_blocks
+from models_ml.config import TrainConfig
+from models_ml.data.item_features import ProductFacts
+from models_ml.data.sparse import Csr
+from models_ml.errors import ModelError
+
+COLLAPSED_SCORE = 1e-4
+"""Mean score of the observed pairs (target 1) at which factors that still shrink have been regularized away."""
+
+DIVERGED_LOSS = 1.01
+"""Solving either side beats leaving it all zero, which has loss 1; above this, numbers have lost their meaning."""
+
+CACHED_CELLS = 2**20
+"""Numbers of the fixed side's factors that a block's entries refer to, on the CPU: each of the four passes over a block
+then finds them in the cache, where with blocks of any size a sweep takes twice as long."""
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """How one pass over all products and all customers went."""
+
+    sweep: int
+    loss: float
+    """The objective, exact, divided by the observed pairs' total confidence; 1 for factors that are all zero."""
+    observed_score: float
+    """Confidence-weighted mean score of the observed pairs, whose target is 1."""
+    seconds: float
+
+
+class Side:
+    """The rows of one side of the matrix, cut into blocks, with what their penalties need."""
+
+    def __init__(
+        self,
+        confidence: Csr,
+        columns: int,
+        unobserved: float,
+        regularization: float,
+        block_rows: int,
+        block_entries: int,
+        cores: Cores,
+    ) -> None:
+        """Take the rows' `confidence`, how many of its `columns` are not empty, and the objective's w and r."""
+        self.cores = cores
+        self.confidence = confidence
+        self.unobserved = unobserved
+        self.penalty = regularization * (confidence.row_sums() + unobserved * columns)
+        self.bounds = confidence.block_bounds(block_rows, block_entries)
+
+    def solve(
+        self, factors: Tensor, fixed: Tensor, eigenvalues: Tensor, steps: int, pull: Tensor | None = None
+    ) -> tuple[float, float]:
+        """Improve `factors` (rows x factors) in place, given `fixed` with a diagonal Gramian of `eigenvalues`.
+
+        `pull` (rows x factors) is added to the right-hand side of every row's normal equations. Returns the observed
+        pairs' confidence-weighted squared error and mean score.
+        """
+
+        def solve_block(block: tuple[int, int]) -> tuple[float, float]:
+            rows, confidence = slice(*block), self.confidence.slice_rows(*block).as_torch()
+            diagonal = self.unobserved * eigenvalues + self.penalty[rows, None]
+            towards = None if pull is None else pull[rows]
+            missing = conjugate_gradient(factors[rows], fixed, confidence, diagonal, steps, towards)
+            weight = confidence.values()
+            error = float((missing.square() / weight).sum(dtype=torch.float64))
+            return error, float((weight - missing).sum(dtype=torch.float64))
+
+        errors, scores = zip(*self.cores.each(solve_block, pairwise(self.bounds)), strict=True)
+        return sum(errors), sum(scores) / float(self.confidence.values.sum(dtype=torch.float64))
+
+
+def conjugate_gradient(
+    factors: Tensor, fixed: Tensor, confidence: Tensor, diagonal: Tensor, steps: int, pull: Tensor | None = None
+) -> Tensor:
+    """Solve (F'CF + diagonal) x = F'C1 + pull for every row of `factors` at once, from its present value, in place.
+
+    F is `fixed` (columns x factors), C the row's `confidence` (a torch CSR tensor, rows x columns), `diagonal` (rows x
+    factors) also the preconditioner. Returns C(1 - Fx): float32 of shape (entries), what every observed pair's score
+    misses of its target, times its confidence.
+    """
+    scores = _pair_scores(confidence, factors, fixed)
+    missing = scores.values().neg_().add_(1).mul_(confidence.values()).clone()
+    residual = (scores @ fixed).sub_(factors * diagonal)
+    if pull is not None:
+        residual.add_(pull)
+    scaled = residual / diagonal
+    direction = scaled.clone()
+    energy = (residual * scaled).sum(1)
+    entries = confidence.crow_indices().diff()
+    for step in range(steps):
+        _pair_scores(confidence, direction, fixed, out=scores)
+        scores.values().mul_(confidence.values())
+        image = (scores @ fixed).addcmul_(direction, diagonal)
+        length = energy / (direction * image).sum(1).clamp_(min=torch.finfo(torch.float32).tiny)
+        missing.addcmul_(scores.values(), length.repeat_interleave(entries), value=-1)
+        factors.addcmul_(direction, length[:, None])
+        if step + 1 < steps:
+            residual.addcmul_(image, length[:, None], value=-1)
+            torch.div(residual, diagonal, out=scaled)
+            previous, energy = energy, (residual * scaled).sum(1)
+            ratio = energy / previous.clamp_(min=torch.finfo(torch.float32).tiny)
+            direction.mul_(ratio[:, None]).add_(scaled)
+    return missing
+
+
+def _pair_scores(pattern: Tensor, factors: Tensor, fixed: Tensor, out: Tensor | None = None) -> Tensor:
+    scores: Tensor = torch.sparse.sampled_addmm(pattern, factors, fixed.T, beta=0, out=out)
+    return scores
+
+
+class AlsTrainer:
+    """Training state: `sweep` improves it, `finish` turns it into a model."""
+
+    def __init__(
+        self, strength: Csr, config: TrainConfig, facts: ProductFacts | None = None, start: Tensor | None = None
+    ) -> None:
+        """Start on `strength` (customers x products, no empty row; a product without customers is known by its facts).
+
+        The first product factors are random, seeded; where `start` (products x factors) has a row that is not zero,
+        that row.
+        """
+        self.config = config
+        self.device = torch_device(config.device)
+        self.facts = (facts or ProductFacts.unknown(strength.n_columns)).to(self.device)
+        self.strength = strength.to(self.device)
+        self.confidence = Confidence.fit(self.strength, config)
+        by_user = self.confidence.of(self.strength)
+        by_product = by_user.transposed()
+        self.is_trained = by_product.lengths > 0
+        users, products = by_user.n_rows, int(self.is_trained.sum())
+        self.total_confidence = float(by_user.values.sum(dtype=torch.float64))
+        here = config.at_density(strength.density)
+        self.unobserved = here.unobserved_weight * self.total_confidence / (users * products)
+        # The setting is per observed confidence, so that it keeps its meaning whatever the unobserved weight is.
+        self.regularization = here.regularization / (1 + here.unobserved_weight)
+        self.block_rows = config.block_rows(config.factors)
+        in_cache = CACHED_CELLS // config.factors if self.device.type == "cpu" else by_user.n_entries
+        self.cores = Cores(self.device)
+        blocks = (self.block_rows, in_cache, self.cores)
+        self.user_side = Side(by_user, products, self.unobserved, self.regularization, *blocks)
+        self.product_side = Side(by_product, users, self.unobserved, self.regularization, *blocks)
+        self.prior = ContentPrior.of(self.facts.content, by_product.lengths.float(), config)
+        self.is_started = start is not None
+        self.product_factors = self._first_factors(start)
+        self.user_factors = torch.zeros((users, config.factors), device=self.device)
+        self.sweeps = 0
+        self.observed_score = 0.0
+        self.lean_penalty = 0.0
+        with self.cores:
+            self._improve_users()
+
+    def sweep(self) -> SweepReport:
+        """Improve the product factors, then the customer factors.
+
+        Raises ModelError when the factors are no longer finite, or have collapsed to zero.
+        """
+        started = time.perf_counter()
+        with self.cores:
+            self._improve_products(self._rotate(self.user_factors))
+            eigenvalues, error, score = self._improve_users()
+            self.sweeps += 1
+            report = self._report(eigenvalues, error, score, started)
+        _check(report, self.observed_score, self.config)
+        self.observed_score = report.observed_score
+        return report
+
+    def finish(self, trend_power: float = 0.0) -> FactorModel:
+        """Return the model of the present product factors; its customer factors are the exact solution."""
+        eigenvalues = self._rotate(self.product_factors)
+        return FactorModel(
+            product_factors=self.complete_product_factors(),
+            trends=self.facts.trends.pow(trend_power),
+            eigenvalues=eigenvalues,
+            trained_products=int(self.is_trained.sum()),
+            confidence=self.confidence,
+            unobserved=self.unobserved,
+            regularization=self.regularization,
+            block_mib=self.config.block_mib,
+        )
+
+    def complete_product_factors(self) -> Tensor:
+        """Return the product factors, those of products without customers as their content tells them; a copy."""
+        if self.prior is None:
+            return self.product_factors.clone()
+        return torch.where(self.is_trained[:, None], self.product_factors, self.prior.expected(self.product_factors))
+
+    def _first_factors(self, start: Tensor | None) -> Tensor:
+        """Return random factors, or those of `start`; products without customers stay zero while training."""
+        shape = (self.strength.n_columns, self.config.factors)
+        generator = torch.Generator().manual_seed(self.config.seed)
+        factors: Tensor = (torch.randn(shape, generator=generator) / self.config.factors**0.5).to(self.device)
+        if start is not None:
+            start = start.to(self.device)
+            factors = torch.where(start.any(1, keepdim=True), start, factors)
+        factors[~self.is_trained] = 0
+        return factors
+
+    def _improve_products(self, eigenvalues: Tensor) -> None:
+        pull = None
+        # What random factors have in common with their content is nothing to lean on.
+        if self.prior is not None and (self.is_started or self.sweeps > 0):
+            expected = self.prior.expected(self.product_factors)
+            weight = self.product_side.penalty * self.prior.lean * self.is_trained
+            pull = expected * weight[:, None]
+        self.product_side.solve(self.product_factors, self.user_factors, eigenvalues, self.config.cg_steps, pull)
+        if pull is not None:
+            # What the penalty for straying from the content differs by from that for being long.
+            self.lean_penalty = float((pull * (expected - 2 * self.product_factors)).sum(dtype=torch.float64))
+
+    def _improve_users(self) -> tuple[Tensor, float, float]:
+        """Return the products' Gramian's diagonal, and the squared error and mean score of the observed pairs."""
+        eigenvalues = self._rotate(self.product_factors)
+        return eigenvalues, *self.user_side.solve(
+            self.user_factors, self.product_factors, eigenvalues, self.config.cg_steps
+        )
+
+    def _rotate(self, fixed: Tensor) -> Tensor:
+        matrix = gramian(fixed, self.block_rows, self.cores.each)
+        if not torch.isfinite(matrix).all():
+            raise _diverged(self.sweeps + 1, "factors are not finite", self.config)
+        eigenvalues, basis = torch.linalg.eigh(matrix)
+        basis = basis.float()
+
+        def rotate(block: tuple[Tensor, int, int]) -> None:
+            factors, start, stop = block
+            factors[start:stop] = factors[start:stop] @ basis
+
+        sides = (self.user_factors, self.product_factors)
+        self.cores.each(rotate, ((side, *rows) for side in sides for rows in row_blocks(len(side), self.block_rows)))
+        diagonal: Tensor = eigenvalues.clamp(min=0).float()
+        return diagonal
+
+    def _report(self, eigenvalues: Tensor, error: float, score: float, started: float) -> SweepReport:
+        all_pairs = float((self.user_factors.square().sum(0, dtype=torch.float64) * eigenvalues).sum())
+        penalties = sum(
+            float((side.penalty * factors.square().sum(1)).sum(dtype=torch.float64))
+            for side, factors in ((self.user_side, self.user_factors), (self.product_side, self.product_factors))
+        )
+        loss = (error + self.unobserved * all_pairs + penalties + self.lean_penalty) / self.total_confidence
+        return SweepReport(self.sweeps, loss, score, time.perf_counter() - started)
+
+
+def fit(
+    strength: Csr,
+    config: TrainConfig,
+    sweeps: int,
+    on_sweep: Callable[[SweepReport], None] | None = None,
+    *,
+    facts: ProductFacts | None = None,
+    trend_power: float = 0.0,
+    start: Tensor | None = None,
+) -> FactorModel:
+    """Train `sweeps` sweeps on `strength` (customers x products); same input, same machine, same bits.
+
+    `facts` are those of the products, `start` the first product factors (see AlsTrainer); scores are multiplied by the
+    products' trends to the `trend_power`. Raises ModelError when the factors diverge or collapse to zero.
+    """
+    trainer = AlsTrainer(strength, config, facts, start)
+    for _ in range(sweeps):
+        report = trainer.sweep()
+        if on_sweep is not None:
+            on_sweep(report)
+    return trainer.finish(trend_power)
+
+
+def _check(report: SweepReport, previous_score: float, config: TrainConfig) -> None:
+    if not report.loss < DIVERGED_LOSS:
+        raise _diverged(report.sweep, f"loss {report.loss:.3g}, where all-zero factors have 1", config)
+    if report.sweep > 1 and report.observed_score < COLLAPSED_SCORE and report.observed_score <= previous_score:
+        raise ModelError(
+            f"all factors collapsed to zero in sweep {report.sweep} (mean score {report.observed_score:.1e} of the "
+            f"observed pairs, whose target is 1); lower regularization ({config.regularization:g}, before "
+            "what sparseness adds)"
+        )
+
+
+def _diverged(sweep: int, how: str, config: TrainConfig) -> ModelError:
+    return ModelError(
+        f"training diverged in sweep {sweep} ({how}); raise regularization ({config.regularization:g}) or look for "
+        f"extreme strengths"
+    )

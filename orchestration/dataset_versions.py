@@ -1,0 +1,179 @@
+"""Versions of the training data: made from the marts, listed, and found by the beginning of their hash."""
+
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from models_ml.data.dataset import LAYOUTS, Dataset, laid_out
+from models_ml.data.dataset_store import (
+    MANIFEST,
+    DatasetManifest,
+    Provenance,
+    SourceFile,
+    read_manifest,
+    stored_versions,
+    table_file,
+)
+from models_ml.errors import ModelError
+from orchestration.dbt_runner import PROJECT_DIR
+from warehouse.database import reader
+from warehouse.errors import RecomartError
+from warehouse.settings import Settings
+
+LIBRARIES = ("recomart", "dbt-core", "dbt-duckdb", "duckdb", "pyarrow")
+"""What has a say in the rows; their versions stand in the manifest."""
+
+MARTS = {name: f"marts.ml_{name}" for name in LAYOUTS}
+
+# The files that the marts were built from; one that was loaded anew since then has another checksum by now.
+FILES = """
+    select audit.feed, audit.path, ledger.checksum, audit.loaded as rows
+    from marts.audit_files as audit
+    left join raw.loaded_files as ledger
+        on audit.feed = ledger.feed and audit.path = ledger.path and audit.loaded_at = ledger.loaded_at
+    order by audit.feed, audit.path
+"""
+
+VERSIONS = """
+    select
+        versions.* exclude (settings, path),
+        list(runs.run_id order by runs.trained_at) filter (runs.run_id is not null) as runs,
+        coalesce(bool_or(runs.is_serving), false) as is_serving
+    from ml.dataset_versions as versions
+    left join ml.model_runs as runs on versions.dataset_hash = runs.dataset_hash
+    group by all
+"""
+
+
+class DatasetVersion(BaseModel):
+    """A version, who used it, and whether it can be used again."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    dataset_hash: str
+    created_at: datetime
+    as_of: datetime
+    interactions: int
+    users: int
+    products: int
+    runs: list[str]
+    """Model runs that were trained on it, the oldest first."""
+    is_serving: bool
+    """Whether the model that serves is one of them."""
+    missing_files: list[str]
+    """Files of the version that are not where they should be; training on it needs all of them."""
+
+
+def read_marts(settings: Settings) -> tuple[Dataset, Provenance]:
+    """What is trained from, and what made it.
+
+    Raises:
+        RecomartError: The marts are not built, or the warehouse is in use.
+        ModelError: There is nothing to learn from.
+    """
+    with reader(settings) as connection:
+        tables = {name: _ordered_rows(connection, settings, name) for name in LAYOUTS}
+        weights = event_weights(connection)
+        files = connection.sql(FILES).to_arrow_table().to_pylist()
+    project = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))
+    return Dataset.of(**tables), Provenance(
+        settings={"event_weights": weights, "dbt_vars": project["vars"]},
+        versions={"dbt_project": project["version"], **{library: version(library) for library in LIBRARIES}},
+        files=[SourceFile(**file) for file in files],
+    )
+
+
+def event_weights(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
+    """How much each type of action says, as an open warehouse has it."""
+    rows = connection.sql("select * from seeds.event_weights order by event_type").to_arrow_table().to_pylist()
+    return {row.pop("event_type"): row for row in rows}
+
+
+def read_interactions(settings: Settings) -> pa.Table:
+    """The interactions as of now, in a dataset's layout.
+
+    Raises:
+        RecomartError: The marts are not built, or the warehouse is in use.
+    """
+    with reader(settings) as connection:
+        rows = _ordered_rows(connection, settings, "interactions", "where as_of_name = 'now'")
+    return laid_out(rows, "interactions")
+
+
+def _ordered_rows(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, name: str, condition: str = ""
+) -> pa.Table:
+    columns, keys = ", ".join(LAYOUTS[name].schema.names), ", ".join(LAYOUTS[name].keys)
+    try:
+        instants = connection.sql(f"select distinct as_of_name from {MARTS[name]} {condition} order by 1").fetchall()
+        # One instant after the other: sorting all at once takes three times the memory.
+        query = f"select {columns} from {MARTS[name]} where as_of_name = ? order by {keys}"
+        parts = [connection.execute(query, instant).to_arrow_table() for instant in instants]
+        empty = connection.sql(f"select {columns} from {MARTS[name]} limit 0").to_arrow_table()
+        return pa.concat_tables([empty, *parts])
+    except duckdb.CatalogException as error:
+        raise RecomartError(
+            f"{settings.database}: there is no table {MARTS[name]} to train from; build it with `recomart run`, or "
+            "`dbt build` in dbt_project/"
+        ) from error
+
+
+def find_version(settings: Settings, prefix: str) -> str:
+    """The hash of the one version whose hash begins so.
+
+    Raises:
+        RecomartError: None does, or several do.
+    """
+    if not prefix:
+        raise RecomartError("an empty hash names no dataset version; `recomart datasets` lists them")
+    found = [name for name in stored_versions(settings.datasets_dir) if name.startswith(prefix.lower())]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise RecomartError(
+            f"no dataset version in {settings.datasets_dir} has a hash that begins with {prefix!r}; "
+            "`recomart datasets` lists those there are"
+        )
+    raise RecomartError(
+        f"{len(found)} dataset versions have a hash that begins with {prefix!r}: "
+        f"{', '.join(name[: len(prefix) + 8] for name in found)}; give more of it"
+    )
+
+
+def dataset_versions(settings: Settings) -> list[DatasetVersion]:
+    """Every version that a run of this warehouse used or whose files are there, the newest first.
+
+    Raises:
+        WarehouseBusyError: Another process is writing the warehouse.
+        RecomartError: There is no warehouse yet.
+    """
+    with reader(settings) as connection:
+        used = connection.sql(VERSIONS).to_arrow_table().to_pylist()
+    rows: dict[str, dict[str, Any]] = {row["dataset_hash"]: {**row, "runs": row["runs"] or []} for row in used}
+    for dataset_hash in stored_versions(settings.datasets_dir):
+        if dataset_hash not in rows and (manifest := _manifest(settings.datasets_dir, dataset_hash)):
+            rows[dataset_hash] = {**vars(manifest), "runs": [], "is_serving": False}
+    versions = [
+        DatasetVersion(**{**row, "missing_files": _missing_files(settings.datasets_dir, dataset_hash)})
+        for dataset_hash, row in rows.items()
+    ]
+    return sorted(versions, key=lambda dataset: dataset.created_at, reverse=True)
+
+
+def _manifest(folder: Path, dataset_hash: str) -> DatasetManifest | None:
+    """The manifest of a folder that may be none of ours."""
+    try:
+        return read_manifest(folder, dataset_hash)
+    except ModelError:
+        return None
+
+
+def _missing_files(folder: Path, dataset_hash: str) -> list[str]:
+    files = [*(table_file(folder, dataset_hash, name) for name in LAYOUTS), folder / dataset_hash / MANIFEST]
+    return [file.name for file in files if not file.is_file()]

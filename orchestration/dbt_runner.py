@@ -1,0 +1,304 @@
+"""Run dbt as a process of its own (so that it gives the warehouse back), follow it, and say what failed."""
+
+import json
+import logging
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from textwrap import shorten
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from warehouse.database import busy_message, connect, memory_message
+from warehouse.disk_full import full_disk_message
+from warehouse.errors import DiskFullError, RecomartError, WarehouseBusyError
+from warehouse.locks import alone
+from warehouse.settings import PROJECT_ROOT, Settings
+
+PROJECT_DIR = PROJECT_ROOT / "dbt_project"
+
+BEFORE_MODEL = ("--exclude", "source:ml+")
+"""Selects what the model is trained from."""
+
+AFTER_MODEL = ("--select", "source:ml+")
+"""Selects what is made from the model's output."""
+
+BUILD = ("build", "--exclude-resource-type", "unit_test")
+"""Unit tests check the SQL and not the data: a plain `dbt build` and CI run them, the pipeline need not (a quarter of
+its time)."""
+
+OUT_OF_SYNC = "The source and target schemas on this incremental model are out of sync"
+"""What dbt says of a table whose model has other columns by now."""
+
+READERS = ("exposure.recomart.streamlit_app", "exposure.recomart.http_service")
+"""The exposures that read the published copy."""
+
+WRITTEN_BY_DBT = {"target", "logs", "dbt_packages"}
+"""Folders of the project that dbt writes when it is run by hand."""
+
+PARSED = {".sql", ".yml", ".csv", ".md"}
+"""Endings of the files that dbt parses."""
+
+PARSE_PATIENCE_SECONDS = 120.0
+"""How long to wait while another process parses the project."""
+
+SEED_HINT = "in dbt_project/seeds numbers are written 2.5, dates 2026-01-31, and columns are parted by commas"
+"""What dbt does not say of a seed that does not fit its columns."""
+
+LOG = logging.getLogger(__name__)
+
+
+class DbtProgress(NamedTuple):
+    """How far a dbt command is."""
+
+    done: int
+    total: int
+    node: str
+
+
+class DbtResult(BaseModel):
+    """What a dbt command did."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    statuses: dict[str, int]
+    """Nodes by dbt's status: success, pass, warn, skipped, error, fail."""
+
+    warnings: list[str]
+    """What tests and macros warned of in words of their own, then the tests that warned, with dbt's message."""
+
+    seconds: float
+    """Wall time; the start of the dbt process included, unless it was started ahead."""
+
+
+def dbt_executable() -> str:
+    """The dbt command beside the running interpreter, which need not be on PATH."""
+    return str(Path(sys.executable).with_name("dbt"))
+
+
+@contextmanager
+def dbt_started(settings: Settings) -> Iterator[subprocess.Popen[str]]:
+    """A process that imports dbt while something else is done, until `run_dbt` tells it what to do."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "orchestration.dbt_subprocess"],
+        cwd=PROJECT_DIR,
+        env=settings.environment() | dbt_environment(settings),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        try:
+            yield process
+        finally:
+            process.kill()
+            # What a dbt that had ended before could not be told is still in the buffer.
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+
+
+def run_dbt(
+    settings: Settings,
+    *args: str,
+    on_progress: Callable[[DbtProgress], None] = lambda _: None,
+    started: subprocess.Popen[str] | None = None,
+) -> DbtResult:
+    """Run a dbt command on the warehouse, in a process of `dbt_started` that still waits, or in a new one.
+
+    Raises:
+        WarehouseBusyError: Another process holds the warehouse.
+        DiskFullError: No more can be written.
+        RecomartError: A node failed, or dbt could not start; names the nodes and where to read more.
+    """
+    begun = time.perf_counter()
+    forget_results(settings)
+    warnings: list[str] = []
+    is_waiting = started is not None and started.poll() is None
+    with nullcontext(started) if started and is_waiting else dbt_started(settings) as process:
+        # A dbt that cannot even be imported has ended, and has said why.
+        with suppress(BrokenPipeError):
+            _tell(process, ["--log-format", "json", "--log-level", "info", *args])
+        errors = list(_follow(process, on_progress, warnings.append))
+        status = process.wait()
+    if status != 0:
+        raise dbt_failure(settings, args[0], errors, settings.warehouse / "logs")
+    results = _read_results(settings)
+    statuses: dict[str, int] = {}
+    for result in results:
+        statuses[result["status"]] = statuses.get(result["status"], 0) + 1
+    warnings += [_describe(result) for result in results if result["status"] == "warn"]
+    return DbtResult(statuses=statuses, warnings=warnings, seconds=time.perf_counter() - begun)
+
+
+def dbt_environment(settings: Settings) -> dict[str, str]:
+    """Variables that make dbt keep its artifacts and logs with the warehouse they are about."""
+    return {
+        "DBT_TARGET_PATH": str(settings.dbt_target_dir),
+        "DBT_LOG_PATH": str(settings.warehouse / "logs"),
+    }
+
+
+def _tell(process: subprocess.Popen[str], args: list[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(args) + "\n")
+    process.stdin.flush()
+
+
+def _follow(
+    process: subprocess.Popen[str], on_progress: Callable[[DbtProgress], None], on_warning: Callable[[str], None]
+) -> Iterator[str]:
+    """Report each finished node and warning; yield what speaks of errors, and whatever is not dbt's own log."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        try:
+            event = json.loads(line)
+            info, data = event["info"], event["data"]
+        except (ValueError, KeyError, TypeError):
+            yield line.strip()
+            continue
+        if info["level"] == "error":
+            yield info["msg"].strip()
+        if info["name"] == "JinjaLogWarning":
+            on_warning(info["msg"].strip())
+        if "index" in data and "total" in data and info["name"].startswith("Log") and info["name"].endswith("Result"):
+            on_progress(DbtProgress(data["index"], data["total"], data.get("node_info", {}).get("node_name", "")))
+
+
+def _results_file(settings: Settings) -> Path:
+    return settings.dbt_target_dir / "run_results.json"
+
+
+def forget_results(settings: Settings) -> None:
+    """Remove what the dbt command before told of its nodes: one that does not start leaves it as it is."""
+    _results_file(settings).unlink(missing_ok=True)
+
+
+def _read_results(settings: Settings) -> list[dict[str, Any]]:
+    try:
+        results: list[dict[str, Any]] = json.loads(_results_file(settings).read_text(encoding="utf-8"))["results"]
+    except (FileNotFoundError, ValueError):
+        # dbt ended before it wrote it, or could not write all of it.
+        return []
+    return results
+
+
+def _describe(result: dict[str, Any]) -> str:
+    kind, _, name = result["unique_id"].split(".")[:3]
+    hint = f" ({SEED_HINT})" if kind == "seed" else ""
+    return f"{name}: {_one_line(result['message'] or '')}{hint}"
+
+
+def _one_line(message: str) -> str:
+    """The beginning of a message, without colours and line ends; the whole of it stands in dbt's log."""
+    return shorten(re.sub(r"\x1b\[[0-9;]*m", "", message), width=400, placeholder=" ...")
+
+
+def dbt_failure(settings: Settings, command: str, messages: Sequence[str], logs: Path) -> RecomartError:
+    """What to say of a dbt command that failed with these messages and logged to a folder."""
+    failed = [result for result in _read_results(settings) if result["status"] in ("error", "fail", "runtime error")]
+    reasons = [_describe(result) for result in failed] or [_one_line(" ".join(messages)) or "no message"]
+    said = " ".join([*(str(result["message"]) for result in failed), *messages])
+    if busy := busy_message(said, settings.database):
+        return WarehouseBusyError(busy)
+    if full := full_disk_message(said, settings.warehouse):
+        return DiskFullError(full)
+    if memory := memory_message(said):
+        return RecomartError(f"dbt {command} failed: {memory}")
+    if OUT_OF_SYNC in said:
+        return RecomartError(
+            f"{settings.database}: dbt {command} failed: its tables have other columns than this version of RecoMart "
+            "makes; `dbt build --full-refresh` in dbt_project/ makes them anew"
+        )
+    more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
+    return RecomartError(f"dbt {command} failed: {'; '.join(reasons[:3])}{more}; see {logs}/dbt.log")
+
+
+@contextmanager
+def turn_to_build(settings: Settings) -> Iterator[None]:
+    """Be the only one that builds; waits, as long as the settings say in all, for who builds and for who writes.
+
+    dbt itself waits for a minute whatever they say, and of two that start at once one holds the warehouse until it has
+    built.
+
+    Raises:
+        WarehouseBusyError: Another process still holds it.
+    """
+    end = time.monotonic() + settings.wait_seconds
+    with alone(settings.dbt_target_dir / "building.lock", "dbt build", settings.wait_seconds, LOG.warning):
+        left = max(0.0, end - time.monotonic())
+        connect(settings.model_copy(update={"wait_seconds": left})).close()
+        yield
+
+
+def load_manifest(settings: Settings) -> dict[str, Any]:
+    """dbt's manifest of the project as it is now; parsed anew when a project file changed, came or went since.
+
+    Raises:
+        RecomartError: The project does not parse, or another process does not stop parsing it.
+    """
+    path = settings.dbt_target_dir / "manifest.json"
+    newest = _last_change()
+    # Dagster's processes all load the definitions when they start, at the same time; dbt writes the file in place.
+    with alone(settings.dbt_target_dir / "parsing.lock", "parsing of the dbt project", PARSE_PATIENCE_SECONDS):
+        if not path.exists() or path.stat().st_mtime < newest:
+            run_dbt(settings, "parse")
+        try:
+            return _read_manifest(path)
+        except ValueError:
+            # A dbt that was killed, or whose disk was full, left a piece of it.
+            run_dbt(settings, "parse")
+            return _read_manifest(path)
+
+
+def _last_change() -> float:
+    """When a file of the project changed last, came or went: of those that went, the time of their folder tells."""
+    paths = (path for path in PROJECT_DIR.rglob("*") if path.relative_to(PROJECT_DIR).parts[0] not in WRITTEN_BY_DBT)
+    return max(path.stat().st_mtime for path in paths if path.suffix in PARSED or path.is_dir())
+
+
+@retry(retry=retry_if_exception_type(ValueError), stop=stop_after_delay(10), wait=wait_fixed(0.2), reraise=True)
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """Read a manifest that a build may be writing."""
+    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return manifest
+
+
+def published_models(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The marts that the published copy's readers depend on, by name."""
+    names = {name for reader in READERS for name in manifest["exposures"][reader]["depends_on"]["nodes"]}
+    return [manifest["nodes"][name] for name in sorted(names)]
+
+
+def published_tables(settings: Settings) -> list[str]:
+    """Names of the tables to publish."""
+    return [model["alias"] for model in published_models(load_manifest(settings))]
+
+
+def compile_analyses(settings: Settings, folder: str = "") -> dict[str, str]:
+    """The SQL of the analyses in dbt_project/analyses, or in a folder there, by name.
+
+    Raises:
+        RecomartError: One does not compile.
+    """
+    # Nothing is looked up in the warehouse: it may be open for reading elsewhere, and dbt opens it for writing.
+    path = Path("analyses", folder)
+    run_dbt(settings, "compile", "--select", f"path:{path}", "--no-introspect", "--no-populate-cache")
+    manifest = load_manifest(settings)
+    return {
+        node["name"]: compiled_sql(settings, manifest, node)
+        for node in sorted(manifest["nodes"].values(), key=lambda node: str(node["name"]))
+        if node["resource_type"] == "analysis" and Path(node["original_file_path"]).is_relative_to(path)
+    }
+
+
+def compiled_sql(settings: Settings, manifest: Mapping[str, Any], node: Mapping[str, Any]) -> str:
+    """The SQL of a node of the manifest as dbt compiled it last."""
+    folder = settings.dbt_target_dir / "compiled" / manifest["metadata"]["project_name"]
+    return Path(folder, node["original_file_path"]).read_text(encoding="utf-8")

@@ -1,0 +1,243 @@
+"""The pipeline's steps over one warehouse, in the order that the command line runs them in.
+
+Dagster's assets run the same, but have dagster-dbt build, which tells of each table and test (assets/transformed.py).
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from subprocess import Popen
+from typing import TypeVar
+
+from models_ml.config import TrainConfig
+from orchestration.batch_scoring import ScoringSummary, score
+from orchestration.dbt_runner import (
+    AFTER_MODEL,
+    BEFORE_MODEL,
+    BUILD,
+    DbtProgress,
+    DbtResult,
+    dbt_started,
+    published_tables,
+    run_dbt,
+    turn_to_build,
+)
+from orchestration.process_memory import peak_memory_mib
+from orchestration.retraining import Training, training_due
+from orchestration.training_run import TrainingSummary, gate_policy, train
+from warehouse.fetching.fetch_run import FetchProgress, FetchReport, fetch, services
+from warehouse.formatting import counted
+from warehouse.loading.loader import load
+from warehouse.loading.reports import LoadReport, Progress
+from warehouse.publishing.publisher import Published, publish
+from warehouse.settings import Settings
+
+T = TypeVar("T")
+
+
+class PipelineListener:
+    """Hears what the pipeline does; the command line shows it, tests and jobs need not."""
+
+    def on_step(self, name: str) -> None:
+        """A step begins."""
+
+    def on_days(self, done: int, total: int) -> None:
+        """Days of the demo shop were written."""
+
+    def on_fetch(self, progress: FetchProgress) -> None:
+        """A page was fetched, or the fetch waits."""
+
+    def on_files(self, progress: Progress) -> None:
+        """Files were loaded."""
+
+    def on_dbt(self, progress: DbtProgress) -> None:
+        """dbt finished a model or test."""
+
+    def on_stage(self, message: str) -> None:
+        """A step reached a new stage."""
+
+    def on_step_done(self, name: str, summary: str, seconds: float) -> None:
+        """A step ended."""
+
+
+@dataclass
+class PipelineReport:
+    """What a whole run did."""
+
+    fetch: FetchReport
+    load: LoadReport
+    marts: DbtResult
+    training: TrainingSummary | None
+    """None when the policy asked for none."""
+
+    scoring: ScoringSummary | None
+    """None when no model may serve: everybody is then offered what is popular."""
+
+    recommendations: DbtResult
+    published: Published
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Wall time of each step, and in all."""
+
+    peak_memory_mib: int = 0
+    """Largest resident memory of any of the run's processes."""
+
+
+def build_marts(
+    settings: Settings,
+    on_progress: Callable[[DbtProgress], None] = lambda _: None,
+    started: Popen[str] | None = None,
+) -> DbtResult:
+    """Build and test everything that the model is trained from, by a dbt that was `started` or a new one."""
+    return _build(settings, BEFORE_MODEL, on_progress, started)
+
+
+def learn(
+    settings: Settings,
+    config: TrainConfig,
+    on_stage: Callable[[str], None] = lambda _: None,
+    *,
+    is_asked: bool | None = None,
+) -> TrainingSummary | None:
+    """Train when the warehouse's policy asks for it, or as `is_asked` says; None when the model stays as it is.
+
+    Raises:
+        RecomartError: The policy is wrong, or what `train` raises.
+    """
+    # A wrong policy is said by every run, not by the one that trains in a week.
+    gate_policy(settings, config)
+    if is_asked is False:
+        return None
+    due = Training("asked for", warm=False) if is_asked else training_due(settings, config)
+    if due is None:
+        return None
+    on_stage(f"training {'from the serving model' if due.warm else 'anew'}: {due.reason}")
+    return replace(train(settings, config, on_stage, warm=due.warm), reason=due.reason)
+
+
+def build_recommendations(
+    settings: Settings,
+    on_progress: Callable[[DbtProgress], None] = lambda _: None,
+    started: Popen[str] | None = None,
+) -> DbtResult:
+    """Build and test everything that is made from the model's output, by a dbt that was `started` or a new one."""
+    return _build(settings, AFTER_MODEL, on_progress, started)
+
+
+def _build(
+    settings: Settings,
+    selected: tuple[str, str],
+    on_progress: Callable[[DbtProgress], None],
+    started: Popen[str] | None,
+) -> DbtResult:
+    with turn_to_build(settings):
+        return run_dbt(settings, *BUILD, *selected, on_progress=on_progress, started=started)
+
+
+def publish_copy(settings: Settings) -> Published:
+    """Publish the tables that the app's and the service's exposures name."""
+    return publish(settings, published_tables(settings))
+
+
+def run_pipeline(
+    settings: Settings, config: TrainConfig, listener: PipelineListener, *, train_anew: bool | None = None
+) -> PipelineReport:
+    """Fetch what is declared to come from a web service, load, build, train, score, evaluate and publish.
+
+    Whether it trains the policy decides, unless `train_anew` does.
+
+    Raises:
+        RecomartError: A step could not be done; what the steps before it did stays.
+        ModelError: There is nothing to learn from, or training failed.
+    """
+    seconds: dict[str, float] = {}
+
+    def step(name: str, action: Callable[[], T], describe: Callable[[T], str]) -> T:
+        listener.on_step(name)
+        started = time.perf_counter()
+        result = action()
+        seconds[name] = time.perf_counter() - started
+        listener.on_step_done(name, describe(result), seconds[name])
+        return result
+
+    started = time.perf_counter()
+    # Loading and building may take long, and `learn` would say it only then.
+    gate_policy(settings, config)
+    fetched = (
+        step("fetch", lambda: fetch(settings, listener.on_fetch), describe_fetch)
+        if services(settings)
+        else FetchReport()
+    )
+    # Each dbt is started a step ahead: it has then imported what it needs, and kept its memory no longer than that.
+    with dbt_started(settings) as dbt:
+        loaded = step("load", lambda: load(settings, listener.on_files), describe_load)
+        marts = step("build", lambda: build_marts(settings, listener.on_dbt, dbt), describe_dbt)
+    trained = step(
+        "train",
+        lambda: learn(settings, config, listener.on_stage, is_asked=train_anew),
+        lambda summary: describe_training(summary) if train_anew is not False else "none, as asked",
+    )
+    with dbt_started(settings) as dbt:
+        scored = step("score", lambda: score(settings, listener.on_stage), describe_scoring)
+        recommended = step("recommend", lambda: build_recommendations(settings, listener.on_dbt, dbt), describe_dbt)
+    report = PipelineReport(
+        fetch=fetched,
+        load=loaded,
+        marts=marts,
+        training=trained,
+        scoring=scored,
+        recommendations=recommended,
+        published=step("publish", lambda: publish_copy(settings), lambda published: published.file),
+        seconds=seconds,
+    )
+    seconds["all"] = time.perf_counter() - started
+    report.peak_memory_mib = peak_memory_mib()
+    return report
+
+
+def describe_fetch(report: FetchReport) -> str:
+    """One line about a fetch."""
+    return "; ".join(
+        f"{name}: {counted(feed.records, 'record')} in {feed.file}{'' if feed.is_new else ', nothing new'}"
+        for name, feed in report.feeds.items()
+    )
+
+
+def describe_load(report: LoadReport) -> str:
+    """One line about a load."""
+    files = sum(feed.files_loaded for feed in report.feeds.values())
+    same = sum(feed.files_unchanged for feed in report.feeds.values())
+    rejected = sum(feed.rows_rejected for feed in report.feeds.values())
+    unreadable = f", {counted(len(report.rejected_files), 'file')} unreadable" if report.rejected_files else ""
+    waiting = f", {counted(len(report.waiting_files), 'file')} still being written" if report.waiting_files else ""
+    rows = f"{counted(report.rows_loaded, 'row')}, {counted(rejected, 'line')} rejected"
+    return f"{counted(files, 'file')} ({same:,} unchanged), {rows}{unreadable}{waiting}"
+
+
+def describe_dbt(result: DbtResult) -> str:
+    """One line about a dbt build."""
+    words = {"success": ("table", ""), "pass": ("test", " passed"), "warn": ("test", " warned")}
+    counts = {status: count for status, count in sorted(result.statuses.items()) if status != "no-op"}
+    return ", ".join(
+        f"{counted(count, words[status][0])}{words[status][1]}" if status in words else f"{count:,} {status}"
+        for status, count in counts.items()
+    )
+
+
+def describe_training(summary: TrainingSummary | None) -> str:
+    """One line about a training run, or about there being none."""
+    if summary is None:
+        return "the policy asks for no new model"
+    held_back = f"; held back: {summary.held_back_because}" if summary.held_back_because else ""
+    return (
+        f"{summary.reason}: {counted(summary.interactions, 'interaction')} of {counted(summary.users, 'customer')} and "
+        f"{counted(summary.products, 'product')}, {counted(summary.sweeps, 'sweep')}{held_back}"
+    )
+
+
+def describe_scoring(summary: ScoringSummary | None) -> str:
+    """One line about a scoring."""
+    if summary is None:
+        return "no model may serve yet; everybody is offered what is popular"
+    serves = "serves from now on" if summary.began_to_serve else "goes on serving"
+    lists = f"{counted(summary.candidates, 'candidate')} for {counted(summary.customers, 'customer')}"
+    return f"{lists}; model {summary.run_id} {serves}"

@@ -1,0 +1,290 @@
+"""Train on the marts of a warehouse, judge what came of it, and write everything back; scoring lets it serve."""
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+
+from apps.cli.status import feed_status
+from models_ml.config import TrainConfig
+from models_ml.data.atomic_folders import drop_unfinished
+from models_ml.data.dataset import Dataset
+from models_ml.data.dataset_store import DatasetManifest, read_dataset, read_manifest, stored_versions, write_dataset
+from models_ml.errors import ModelError
+from models_ml.gate_policy import GatePolicy
+from orchestration.dataset_versions import find_version, read_marts
+from orchestration.model_registry import model_runs, serving_run
+from orchestration.policy import policy
+from warehouse.database import insert, transaction, writer
+from warehouse.demo.truth import read_tastes
+from warehouse.disk_full import tell_full_disk
+from warehouse.errors import RecomartError
+from warehouse.locks import alone
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from models_ml.evaluation.comparison import HeadToHead
+    from models_ml.evaluation.gates import GateResult
+    from models_ml.evaluation.selection import SweepRecord
+    from models_ml.inference.artifact import ModelCard
+    from models_ml.inference.recommender import Recommender
+    from models_ml.training import TrainingResult
+
+LISTS = ("evaluation_pairs", "evaluation_products", "evaluation_candidates")
+"""Tables of schema ml that hold the lists of the newest run and of the serving one; figures are kept for every run."""
+
+DATASETS_LOCK = "writing.lock"
+
+UNREGISTERED = ".unregistered"
+"""Ending of the file that marks an artifact until its row is in ml.model_runs."""
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """What a training run did."""
+
+    run_id: str
+    dataset_hash: str
+    users: int
+    products: int
+    interactions: int
+    sweeps: int
+    sweeps_reason: str
+    """How the number of sweeps was chosen."""
+
+    skipped: dict[str, str]
+    """Windows and baselines that were not evaluated, and why."""
+
+    gates: list["GateResult"]
+    """How the model stood before every gate."""
+
+    held_back_because: str | None
+    """The gates that it did not pass; None when it may serve, from the next scoring on."""
+
+    metrics: pd.DataFrame
+    """Rows of ml.ranking_metrics of this run about all known customers and products."""
+
+    fit_seconds: float
+    """Seconds that fitting the serving model took."""
+
+    seconds: float
+    """Seconds in all: reading, three fits, evaluation, gates, writing."""
+
+    reason: str = "asked for"
+    """Why it trained."""
+
+
+@tell_full_disk
+def train(
+    settings: Settings,
+    config: TrainConfig,
+    on_stage: Callable[[str], None] = lambda _: None,
+    *,
+    dataset: str | None = None,
+    warm: bool = False,
+) -> TrainingSummary:
+    """Train, evaluate and judge; a model that passes the gates serves from the next scoring on.
+
+    `dataset` is the beginning of a dataset version's hash: everything is then learned and measured as it was from the
+    marts of that time, and the marts of today are not read. Without it a version is made of the marts as they are. All
+    that is written here comes from the one version that ml.model_runs names; scoring goes by today's histories.
+
+    A `warm` training goes on from the serving model: its product factors, and what it picked on its validation window.
+    A model that fails a gate stays in the register with the reasons, and the one before it goes on serving.
+
+    Raises:
+        RecomartError: The policy is wrong, the marts are not built, there is no such version, no model serves to go on
+            from, or the warehouse is in use.
+        ModelError: There is nothing to learn from, the version's files are damaged, or training failed.
+        DiskFullError: No more can be written.
+    """
+    # torch takes a second to import, and every command imports this module.
+    from models_ml.evaluation.gates import judge, reasons
+    from models_ml.training import train as train_on
+
+    started = time.perf_counter()
+    judged_by = gate_policy(settings, config)
+    serving = _serving_model(settings, on_stage)
+    if warm and serving is None:
+        raise RecomartError("no model serves yet to go on from, or it cannot be read; train without --warm")
+    rows, manifest = dataset_to_train_on(settings, dataset, on_stage)
+    result = train_on(
+        rows,
+        config,
+        f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}",
+        oracle=read_tastes(settings.demo_truth_dir),
+        warm_from=serving if warm else None,
+        on_sweep=lambda sweep: on_stage(_describe(sweep)),
+    )
+    card = result.recommender.card
+    on_stage("judging")
+    gates = judge(
+        card,
+        result.metric_differences,
+        judged_by,
+        None if serving is None else serving.card,
+        None if serving is None else _beside(settings, card, rows, serving.card, judged_by.cutoff),
+    )
+    _write_result(settings, manifest, result, gates)
+    return TrainingSummary(
+        run_id=card.run_id,
+        dataset_hash=card.dataset_hash,
+        users=card.users,
+        products=card.products,
+        interactions=card.interactions,
+        sweeps=card.sweeps,
+        sweeps_reason=result.sweeps_reason,
+        skipped=result.skipped,
+        gates=gates,
+        held_back_because=reasons(gates),
+        metrics=pd.DataFrame(card.metrics, columns=result.ranking_metrics.schema.names),
+        fit_seconds=result.fit_seconds,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def gate_policy(settings: Settings, config: TrainConfig) -> GatePolicy:
+    """The policy's gates, if they can be judged: where nothing is measured, every gate would be passed.
+
+    Raises:
+        RecomartError: The policy is wrong, or asks for a length of lists that the training does not measure.
+    """
+    gates = policy(settings).gates
+    if gates.cutoff not in config.cutoffs:
+        measured = ", ".join(map(str, config.cutoffs))
+        raise RecomartError(
+            f"{settings.policy}: gates.cutoff: the training does not measure lists of {gates.cutoff}; set one of its "
+            f"cutoffs ({measured}), or add it to them in {settings.train_config}"
+        )
+    return gates
+
+
+def _describe(sweep: "SweepRecord") -> str:
+    ndcg = "" if sweep.validation_ndcg is None else f", validation NDCG {sweep.validation_ndcg:.4f}"
+    return f"{sweep.as_of_name}: sweep {sweep.report.sweep}, loss {sweep.report.loss:,.4g}{ndcg}"
+
+
+def _require_clean_rows(settings: Settings) -> None:
+    """A feed of which nothing is clean means a wrong declaration, not a bad day: stop before it shapes a model."""
+    for feed in feed_status(settings):
+        if feed.loaded and feed.clean == 0:
+            why = ", ".join(f"{reason} {rows:,}" for reason, rows in feed.reasons.items())
+            raise RecomartError(
+                f"feed {feed.feed}: not one of {feed.loaded:,} rows is clean ({why}); mend its declaration in "
+                f"{settings.sources} (formats, time zone, event types, columns) and run again"
+            )
+
+
+def _serving_model(settings: Settings, on_stage: Callable[[str], None]) -> "Recommender | None":
+    """The model that serves; None when there is none, or it cannot be read and so serves nobody."""
+    from models_ml.inference.recommender import Recommender
+
+    run = serving_run(model_runs(settings))
+    if run is None:
+        return None
+    try:
+        return Recommender.load(settings.warehouse / run.artifact_path)
+    except ModelError as error:
+        on_stage(f"nothing to compare with: {error}")
+        return None
+
+
+def _beside(settings: Settings, new: "ModelCard", rows: Dataset, serving: "ModelCard", k: int) -> "HeadToHead | None":
+    """Both models in the test window of the version that the serving one was trained on; None when that is gone."""
+    from models_ml.evaluation.comparison import Contender, head_to_head
+
+    if serving.dataset_hash not in stored_versions(settings.datasets_dir):
+        return None
+    before = read_dataset(settings.datasets_dir, serving.dataset_hash)
+    return head_to_head(Contender(new, rows), Contender(serving, before), k)
+
+
+def dataset_to_train_on(
+    settings: Settings, prefix: str | None, on_stage: Callable[[str], None]
+) -> tuple[Dataset, DatasetManifest]:
+    """Return the stored version whose hash begins with `prefix`, or a new one of the marts as they are.
+
+    Raises:
+        RecomartError: The marts are not built, or there is no such version.
+        ModelError: The version's files are damaged, or there is nothing to learn from.
+    """
+    return _current(settings, on_stage) if prefix is None else _stored(settings, prefix, on_stage)
+
+
+def _current(settings: Settings, on_stage: Callable[[str], None]) -> tuple[Dataset, DatasetManifest]:
+    """The marts as they are, made a version."""
+    _require_clean_rows(settings)
+    on_stage("reading the marts")
+    rows, provenance = read_marts(settings)
+    on_stage("writing the dataset")
+    # Each takes unfinished versions for those of one that was killed.
+    lock = settings.datasets_dir / DATASETS_LOCK
+    with alone(lock, "writing of a dataset", settings.wait_seconds, LOG.warning):
+        drop_unfinished(settings.datasets_dir)
+        return rows, write_dataset(rows, provenance, settings.datasets_dir)
+
+
+def _stored(settings: Settings, prefix: str, on_stage: Callable[[str], None]) -> tuple[Dataset, DatasetManifest]:
+    on_stage("reading the dataset")
+    dataset_hash = find_version(settings, prefix)
+    return read_dataset(settings.datasets_dir, dataset_hash), read_manifest(settings.datasets_dir, dataset_hash)
+
+
+def _write_result(
+    settings: Settings, manifest: DatasetManifest, result: "TrainingResult", gates: list["GateResult"]
+) -> None:
+    """Write the artifact, then the tables in one transaction: a row never names a missing file."""
+    from models_ml.evaluation.gates import reasons
+
+    run_id = result.recommender.card.run_id
+    artifact = settings.models_dir / run_id
+    run = result.run_row(artifact.relative_to(settings.warehouse), reasons(gates))
+    # Whoever holds the warehouse is the only one that writes models.
+    with writer(settings) as connection, _registered(connection, artifact), transaction(connection):
+        result.recommender.save(artifact)
+        for table in LISTS:
+            connection.execute(
+                f"delete from ml.{table} where run_id not in (select run_id from ml.model_runs where is_serving)"
+            )
+        insert(connection, "dataset_versions", _version_row(settings, manifest), known="or ignore")
+        insert(connection, "model_runs", run)
+        if gates:
+            insert(connection, "gate_results", pa.Table.from_pylist([{"run_id": run_id, **vars(one)} for one in gates]))
+        for table in ("ranking_metrics", "metric_differences", *LISTS):
+            insert(connection, table, getattr(result, table))
+
+
+@contextmanager
+def _registered(connection: duckdb.DuckDBPyConnection, artifact: Path) -> Iterator[None]:
+    """Guard the writing of an artifact and of its row; what one that broke off in between left goes with the next."""
+    folder = artifact.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    drop_unfinished(folder)
+    known = {run_id for (run_id,) in connection.execute("select run_id from ml.model_runs").fetchall()}
+    for left in folder.glob(f"*{UNREGISTERED}"):
+        if left.stem not in known:
+            shutil.rmtree(folder / left.stem, ignore_errors=True)
+        left.unlink()
+    mark = folder / f"{artifact.name}{UNREGISTERED}"
+    mark.touch()
+    yield
+    mark.unlink()
+
+
+def _version_row(settings: Settings, manifest: DatasetManifest) -> pa.Table:
+    """The one row of ml.dataset_versions."""
+    path = (settings.datasets_dir / manifest.dataset_hash).relative_to(settings.warehouse)
+    facts = manifest.model_dump(exclude={"format", "format_version", "tables", "provenance"})
+    return pa.Table.from_pylist([facts | {"settings": json.dumps(manifest.provenance.settings), "path": str(path)}])

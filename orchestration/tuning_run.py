@@ -1,0 +1,120 @@
+"""Search for better settings on a dataset version, and keep what came out: journal, table, picture, settings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from models_ml.config import TrainConfig
+from orchestration.train_config import write_train_config
+from orchestration.training_run import dataset_to_train_on
+from warehouse.disk_full import tell_full_disk
+from warehouse.errors import RecomartError
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from models_ml.tuning import TrialReport
+
+
+@dataclass(frozen=True)
+class TuningSummary:
+    """What a search found."""
+
+    dataset_hash: str
+    trials: pd.DataFrame
+    """One row per trial, this search's and those before it on the same dataset, the best first."""
+
+    config: TrainConfig
+    """The best settings."""
+
+    ndcg: float
+    """Their validation NDCG."""
+
+    default_ndcg: float | None
+    """That of the settings the search began with; None when they failed."""
+
+    folder: Path
+    """Holds config.json, trials.csv and trials.png, and the journal that a next search goes on from."""
+
+    is_adopted: bool
+
+
+@tell_full_disk
+def tune_settings(
+    settings: Settings,
+    config: TrainConfig,
+    on_stage: Callable[[str], None] = lambda _: None,
+    *,
+    seconds: float,
+    most_trials: int | None = None,
+    dataset: str | None = None,
+    adopt: bool = False,
+) -> TuningSummary:
+    """Search from `config` on, on the validation window of a dataset version (that of the marts as they are).
+
+    With `adopt`, every training of this warehouse goes by the best settings from now on.
+
+    Raises:
+        RecomartError: The marts are not built, there is no such version, or nobody is in the validation window.
+        ModelError: Every trial failed.
+        DiskFullError: No more can be written.
+    """
+    # torch takes a second to import, and every command imports this module.
+    from models_ml.evaluation.window import EvaluationWindow
+    from models_ml.tuning import tune
+
+    rows, manifest = dataset_to_train_on(settings, dataset, on_stage)
+    window = EvaluationWindow.of_dataset(rows, "validation", config.selection_users)
+    if window is None or len(window.users) < config.min_selection_users:
+        raise RecomartError("the validation window has too few customers to tune on; load more days first")
+    folder = settings.tuning_dir / manifest.dataset_hash[:16]
+    tuned = tune(
+        window,
+        config,
+        seconds=seconds,
+        most_trials=most_trials,
+        journal=folder / "journal.log",
+        on_trial=lambda trial: on_stage(_describe(trial)),
+    )
+    assert tuned.picked.validation_ndcg is not None
+    trials = tuned.trials.sort_values("ndcg", ascending=False, na_position="last")
+    trials.to_csv(folder / "trials.csv", index=False)
+    _draw(trials, folder / "trials.png")
+    write_train_config(tuned.config, folder / "config.json")
+    if adopt:
+        write_train_config(tuned.config, settings.train_config)
+    return TuningSummary(
+        dataset_hash=manifest.dataset_hash,
+        trials=trials,
+        config=tuned.config,
+        ndcg=tuned.picked.validation_ndcg,
+        default_ndcg=tuned.default_ndcg,
+        folder=folder,
+        is_adopted=adopt,
+    )
+
+
+def _describe(trial: "TrialReport") -> str:
+    outcome = "broken off" if trial.ndcg is None else f"validation NDCG {trial.ndcg:.4f}"
+    best = "" if trial.best is None else f", best {trial.best:.4f}"
+    return f"trial {trial.number}: {outcome} in {trial.seconds:.1f} s{best}"
+
+
+def _draw(trials: pd.DataFrame, file: Path) -> None:
+    """Draw each finished trial's NDCG over its number and over every setting that was searched."""
+    # matplotlib takes most of a second to import, and every command imports this module.
+    from matplotlib.figure import Figure
+
+    done = trials[trials["ndcg"].notna()]
+    told = ("number", "state", "ndcg", "sweeps", "trend_power", "failure", "seconds")
+    searched = ["number", *(name for name in trials.columns if name not in told)]
+    figure = Figure(figsize=(3.2 * len(searched), 3), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(searched), sharey=True, squeeze=False)[0], searched, strict=True):
+        axes.scatter(done[name], done["ndcg"], s=14)
+        axes.set_xlabel(name.replace("_", " "))
+        if name in ("factors", "regularization", "unobserved_weight"):
+            axes.set_xscale("log")
+    figure.axes[0].set_ylabel("validation NDCG")
+    figure.savefig(file, dpi=110)

@@ -1,0 +1,88 @@
+"""Fetch the feeds that declare a web service, and tell what came of it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from warehouse.disk_full import full_disk_message
+from warehouse.errors import DiskFullError
+from warehouse.settings import Settings
+from warehouse.sources.declaration import Feed, read_sources
+from warehouse.sources.rest_api import Api
+
+
+class FetchProgress(NamedTuple):
+    """How far a fetch is."""
+
+    feed: str
+    reading: int
+    pages: int
+    records: int
+    total: int | None
+    """Records in all, where the service tells."""
+
+    waiting: str = ""
+    """Why the fetch waits, if it does."""
+
+
+@dataclass
+class FetchedFeed:
+    """What one fetch did for one feed."""
+
+    records: int
+    file: str
+    """The file that holds them, relative to the landing folder."""
+
+    is_new: bool
+    """False where the newest fetched file holds the very same records, so that no other was written."""
+
+    readings: int
+    requests: int
+    resumed_pages: int
+    """Pages that an earlier, broken-off fetch had read and that were not asked for again."""
+
+    seconds: float
+
+
+@dataclass
+class FetchReport:
+    """What one fetch did."""
+
+    feeds: dict[str, FetchedFeed] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def services(settings: Settings) -> list[tuple[Feed, Api]]:
+    """The feeds that declare a web service, each with it.
+
+    Raises:
+        RecomartError: The sources file is missing or wrong.
+    """
+    return [(feed, feed.api) for feed in read_sources(settings.sources).feeds.values() if feed.api]
+
+
+def fetch(settings: Settings, on_progress: Callable[[FetchProgress], None] = lambda _: None) -> FetchReport:
+    """Fetch every feed that declares a web service into a new landing file, unless nothing changed.
+
+    A fetch that fails or is killed shows nothing, keeps the pages it has, and is resumed by the next one.
+
+    Raises:
+        RecomartError: The sources file is wrong, a secret is missing, a service does not answer or never holds still,
+            or another process is fetching; the message names the feed.
+        DiskFullError: No more can be written into the landing folder.
+    """
+    started = time.perf_counter()
+    report = FetchReport()
+    for feed, api in services(settings):
+        # Here, because dlt takes a second to import, which every command would pay and few shops need.
+        from warehouse.fetching.feed_fetch import fetch_feed
+
+        try:
+            report.feeds[feed.name] = fetch_feed(feed, api, settings.landing_dir, on_progress)
+        except OSError as error:
+            if message := full_disk_message(str(error), settings.landing_dir):
+                raise DiskFullError(message) from None
+            raise
+    report.seconds = time.perf_counter() - started
+    return report

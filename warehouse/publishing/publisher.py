@@ -1,0 +1,244 @@
+"""The door out: versioned read-only copies of what people look at, and the pointer to the newest."""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import duckdb
+from pydantic import BaseModel, ConfigDict
+
+from warehouse.database import limits, memory_message, when_free
+from warehouse.disk_full import tell_full_disk
+from warehouse.errors import RecomartError
+from warehouse.locks import alone
+from warehouse.settings import Settings
+
+POINTER = "current.json"
+LOCK = "publishing.lock"
+
+WAREHOUSE = "recomart"
+"""Catalog that the warehouse is attached as: the name it has when dbt opens it, by which its views refer to tables."""
+
+LOG = logging.getLogger(__name__)
+
+Opened = TypeVar("Opened")
+
+
+class Query(NamedTuple):
+    """A question to a copy, and the table without which it cannot be asked."""
+
+    table: str
+    text: str
+
+
+# The run that made the lists, not the newest one: a model may have been trained since they were built.
+MADE_BY = "select max(run_id) from rec_top_n"
+
+PROVENANCE = {
+    "run_id": Query("rec_top_n", MADE_BY),
+    "trained_at": Query("eval_model_runs", f"select trained_at from eval_model_runs where run_id = ({MADE_BY})"),
+    "dataset_hash": Query("eval_model_runs", f"select dataset_hash from eval_model_runs where run_id = ({MADE_BY})"),
+    "data_until": Query("audit_feeds", "select max(newest_row_at) from audit_feeds"),
+}
+"""What is asked of a copy to fill the fields of `Published`."""
+
+
+class Published(BaseModel):
+    """What the pointer says of the copy that is live."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    file: str
+    """Name of the copy in the serving folder."""
+
+    published_at: datetime
+    """When the pointer moved to it (UTC)."""
+
+    run_id: str | None = None
+    """The model run whose recommendations it holds; None before the first training."""
+
+    trained_at: datetime | None = None
+    """When that model was trained (UTC)."""
+
+    dataset_hash: str | None = None
+    """The version of the data that it was trained on."""
+
+    data_until: datetime | None = None
+    """Time of the newest row of any feed (UTC)."""
+
+    rows: dict[str, int]
+    """Rows of each table."""
+
+
+@tell_full_disk
+def publish(settings: Settings, tables: Sequence[str]) -> Published:
+    """Copy marts into a new serving copy, verify it, and move the pointer to it.
+
+    Readers of the copy before are not disturbed: its file stays until newer ones have pushed it out.
+
+    Args:
+        settings: Where the warehouse is, how many copies to keep, and how long to wait for another publishing to end.
+        tables: Names of the tables of schema `marts` to publish.
+
+    Raises:
+        WarehouseBusyError: Another process is writing the warehouse.
+        RecomartError: A table is missing, or holds no recommendation at all; or another publishing does not end.
+        DiskFullError: No more can be written.
+    """
+    if not settings.database.exists():
+        raise RecomartError(f"{settings.database}: there is no warehouse yet; make one with `recomart run`")
+    settings.serving_dir.mkdir(parents=True, exist_ok=True)
+    # Each takes unfinished copies for those of one that was killed.
+    with alone(settings.serving_dir / LOCK, "publishing", settings.wait_seconds, LOG.warning):
+        return _publish(settings, tables)
+
+
+def _publish(settings: Settings, tables: Sequence[str]) -> Published:
+    _drop_unfinished(settings.serving_dir)
+    copy = settings.serving_dir / f"recomart-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.duckdb"
+    unfinished = copy.with_suffix(".duckdb.tmp")
+    try:
+        rows, provenance = _write_copy(settings, tables, unfinished)
+        _verify(settings, unfinished, rows)
+        unfinished.rename(copy)
+    except BaseException:
+        _drop_unfinished(settings.serving_dir)
+        raise
+    published = Published(file=copy.name, published_at=datetime.now(UTC), rows=rows, **provenance)
+    _move_pointer(settings, published)
+    _drop_old_copies(settings, keep=copy)
+    return published
+
+
+def _drop_unfinished(folder: Path) -> None:
+    for left in folder.glob("recomart-*.duckdb.tmp*"):
+        if left.is_file():
+            left.unlink()
+        # Where its writing spilled what memory could not hold; a reader spills into the name of a copy and one .tmp.
+        elif left.name.endswith(".tmp.tmp"):
+            shutil.rmtree(left)
+
+
+def _write_copy(settings: Settings, tables: Sequence[str], path: Path) -> tuple[dict[str, int], dict[str, Any]]:
+    """Return the rows of each table, and the fields of `Published` that say what they were made from."""
+    # Not in the warehouse's storage format: looking up one customer's list in that takes three times as long.
+    with closing(duckdb.connect(str(path), config=limits(settings))) as connection:
+        _attach_warehouse(connection, settings)
+        rows = {}
+        for table in tables:
+            try:
+                columns = connection.sql(f"select * from {WAREHOUSE}.marts.{table} limit 0").columns
+            except duckdb.CatalogException as error:
+                raise RecomartError(
+                    f"{settings.database}: there is no table marts.{table} to publish; build it with `recomart run`"
+                ) from error
+            # Rows of one customer together: the app's look-ups then read a few blocks instead of the whole table.
+            order = "order by user_id" if "user_id" in columns else ""
+            connection.execute(f"create table {table} as select * from {WAREHOUSE}.marts.{table} {order}")
+            if "product_id" in columns and not order:
+                # Few products are looked up at a time: a tenth of the time that reading 200,000 of them takes.
+                connection.execute(f"create index {table}_by_product on {table} (product_id)")
+            rows[table] = _count(connection, f"{WAREHOUSE}.marts.{table}")
+        return rows, {field: _one(connection, query) for field, query in PROVENANCE.items() if query.table in rows}
+
+
+def _attach_warehouse(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    quoted = str(settings.database).replace("'", "''")
+    when_free(settings, lambda: connection.execute(f"attach '{quoted}' as {WAREHOUSE} (read_only)"))
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: Query) -> Any:
+    found = connection.execute(query.text).fetchone()
+    return found[0] if found else None
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    count = connection.execute(f"select count(*) from {table}").fetchone()
+    return int(count[0]) if count else 0
+
+
+def _verify(settings: Settings, path: Path, rows: dict[str, int]) -> None:
+    """Open the copy as its readers will, and count again."""
+    with closing(duckdb.connect(str(path), read_only=True, config=limits(settings))) as connection:
+        for table, expected in rows.items():
+            if _count(connection, table) != expected:
+                raise RecomartError(f"{path}: {table} has not the {expected} rows of the warehouse; not published")
+    if not rows.get("rec_top_n", 0) + rows.get("rec_popular_products", 0):
+        raise RecomartError("there is not one recommendation to publish; see `recomart status` for what was loaded")
+
+
+def _move_pointer(settings: Settings, published: Published) -> None:
+    pointer = settings.serving_dir / POINTER
+    unfinished = pointer.with_suffix(".tmp")
+    with unfinished.open("w", encoding="utf-8") as file:
+        file.write(published.model_dump_json(indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(pointer)
+
+
+def _drop_old_copies(settings: Settings, keep: Path) -> None:
+    copies = sorted(settings.serving_dir.glob("recomart-*.duckdb"))
+    for old in copies[: -settings.serving_copies]:
+        if old != keep:
+            old.unlink()
+
+
+def current(settings: Settings) -> Published:
+    """The copy that is live.
+
+    Raises:
+        RecomartError: Nothing was published yet, or the pointer is damaged.
+    """
+    pointer = settings.serving_dir / POINTER
+    try:
+        return Published.model_validate(json.loads(pointer.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise RecomartError(
+            f"{settings.serving_dir}: nothing is published yet; run `recomart run` (or `make demo`) first"
+        ) from None
+    except ValueError as error:
+        raise RecomartError(f"{pointer}: the pointer is damaged; publish again with `recomart publish`") from error
+
+
+def of_live_copy(settings: Settings, opened: Callable[[Published], Opened]) -> Opened:
+    """What `opened` makes of the copy that is live, or of the next one when newer ones push it out before it is open.
+
+    Raises:
+        RecomartError: Nothing was published yet, or what is live cannot be opened.
+    """
+    published = current(settings)
+    while True:
+        try:
+            return opened(published)
+        except RecomartError:
+            newer = current(settings)
+            if newer == published:
+                raise
+            published = newer
+
+
+def open_published(settings: Settings, published: Published) -> duckdb.DuckDBPyConnection:
+    """A read-only connection to a published copy, within the memory and threads of the settings.
+
+    Raises:
+        RecomartError: The copy is gone or damaged.
+    """
+    path = settings.serving_dir / published.file
+    try:
+        return duckdb.connect(str(path), read_only=True, config=limits(settings))
+    except duckdb.Error as error:
+        raise unusable_copy(error, f"{path}: the published copy cannot be opened") from error
+
+
+def unusable_copy(error: duckdb.Error, what: str) -> RecomartError:
+    """The error to raise when DuckDB cannot do with a published copy what is asked of it."""
+    if full := memory_message(str(error)):
+        return RecomartError(full)
+    return RecomartError(f"{what} ({str(error).splitlines()[0]}); publish again with `recomart publish`")
