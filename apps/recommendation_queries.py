@@ -3,22 +3,18 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import pandas as pd
 
 from models_ml.errors import ModelError
-from models_ml.inference.results import Recommendation
+from models_ml.inference.recommender import Basket, Recommender
+from models_ml.inference.results import Recommendation, Recommendations
 from warehouse.errors import RecomartError
+from warehouse.publishing.live_copy import Published
 from warehouse.publishing.merchandising_rules import PINNED_REASON, OfferRules
-from warehouse.publishing.publisher import Published
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
-
-if TYPE_CHECKING:
-    from models_ml.inference.basket import Basket
-    from models_ml.inference.recommender import Recommender
-    from models_ml.inference.results import Recommendations
 
 FALLBACK = "what is popular is offered instead"
 
@@ -70,7 +66,7 @@ class Storefront:
         self.copy.close()
 
     @property
-    def recommender(self) -> "Recommender":
+    def recommender(self) -> Recommender:
         """The model that made the copy's lists; it offers what the shop may offer.
 
         Raises:
@@ -83,9 +79,6 @@ class Storefront:
     @cached_property
     def _model(self) -> "Recommender | str":
         """The model, or why there is none: one that is damaged is not read again for every question."""
-        # torch takes a second to import, and not every command needs it.
-        from models_ml.inference.recommender import Recommender
-
         run_id = self.copy.published.run_id
         if run_id is None:
             return "no model has been trained; run `recomart run` first"
@@ -118,7 +111,7 @@ class Storefront:
         return Offers(listed, is_fallback=False, notes=notes)
 
     def for_basket(
-        self, basket: "Basket", n: int, only: Collection[str] | None = None, without: Collection[str] = ()
+        self, basket: Basket, n: int, only: Collection[str] | None = None, without: Collection[str] = ()
     ) -> Offers:
         """A fresh list for somebody unknown, from the products at hand; what they hold is left out."""
         answer, best = self._picked(basket, n, only, without)
@@ -142,7 +135,7 @@ class Storefront:
             )
         return self._offers(n, answer.items, [product_id] * len(answer.items), "Like", [])
 
-    def explain(self, product_id: str, *, user_id: str | None = None, basket: "Basket | None" = None) -> Explanation:
+    def explain(self, product_id: str, *, user_id: str | None = None, basket: Basket | None = None) -> Explanation:
         """What every past product of a customer, or of a basket, adds to the model's score of a product.
 
         Raises:
@@ -176,7 +169,7 @@ class Storefront:
         )
 
     def _picked(
-        self, basket: "Basket", n: int, only: Collection[str] | None, without: Collection[str]
+        self, basket: Basket, n: int, only: Collection[str] | None, without: Collection[str]
     ) -> "tuple[Recommendations, list[Recommendation]]":
         """The list that the shop's rules make of the model's ranking, and what the model says of its products."""
         ranking = self.recommender.ranking(basket, n, only=only, without=[*without, *self.rules.pinned])

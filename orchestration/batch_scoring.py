@@ -4,18 +4,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import duckdb
 
+from models_ml.inference.candidates import Candidates
+from models_ml.inference.recommender import Recommender
 from orchestration.dataset_versions import read_interactions
 from orchestration.model_registry import ModelRun, find_run, model_runs, next_to_serve, registered
 from warehouse.database import insert, transaction, writer
 from warehouse.disk_full import tell_full_disk
 from warehouse.settings import Settings
-
-if TYPE_CHECKING:
-    from models_ml.inference.candidates import Candidates
 
 
 @dataclass(frozen=True)
@@ -45,10 +43,6 @@ def score(
         ModelError: The model's artifact is gone or damaged, or it knows nothing of today's products.
         DiskFullError: No more can be written.
     """
-    # torch takes a second to import, and every command imports this module.
-    from models_ml.inference.candidates import Candidates
-    from models_ml.inference.recommender import Recommender
-
     started = time.perf_counter()
     while (chosen := _chosen(model_runs(settings), run)) is not None:
         on_stage(f"scoring with model {chosen.run_id}")
@@ -78,7 +72,7 @@ def _chosen(runs: list[ModelRun], prefix: str | None) -> ModelRun | None:
     return next_to_serve(runs) if prefix is None else find_run(runs, prefix)
 
 
-def _write(connection: duckdb.DuckDBPyConnection, candidates: "Candidates") -> int:
+def _write(connection: duckdb.DuckDBPyConnection, candidates: Candidates) -> int:
     """Put them in the place of those before; return how many there are."""
     connection.execute("delete from ml.candidates")
     rows = 0

@@ -6,14 +6,13 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from warehouse.database import busy_message, connect, memory_message
 from warehouse.disk_full import full_disk_message
@@ -36,17 +35,6 @@ its time)."""
 OUT_OF_SYNC = "The source and target schemas on this incremental model are out of sync"
 """What dbt says of a table whose model has other columns by now."""
 
-READERS = ("exposure.recomart.streamlit_app", "exposure.recomart.http_service")
-"""The exposures that read the published copy."""
-
-WRITTEN_BY_DBT = {"target", "logs", "dbt_packages"}
-"""Folders of the project that dbt writes when it is run by hand."""
-
-PARSED = {".sql", ".yml", ".csv", ".md"}
-"""Endings of the files that dbt parses."""
-
-PARSE_PATIENCE_SECONDS = 120.0
-"""How long to wait while another process parses the project."""
 
 SEED_HINT = "in dbt_project/seeds numbers are written 2.5, dates 2026-01-31, and columns are parted by commas"
 """What dbt does not say of a seed that does not fit its columns."""
@@ -235,70 +223,3 @@ def turn_to_build(settings: Settings) -> Iterator[None]:
         left = max(0.0, end - time.monotonic())
         connect(settings.model_copy(update={"wait_seconds": left})).close()
         yield
-
-
-def load_manifest(settings: Settings) -> dict[str, Any]:
-    """dbt's manifest of the project as it is now; parsed anew when a project file changed, came or went since.
-
-    Raises:
-        RecomartError: The project does not parse, or another process does not stop parsing it.
-    """
-    path = settings.dbt_target_dir / "manifest.json"
-    newest = _last_change()
-    # Dagster's processes all load the definitions when they start, at the same time; dbt writes the file in place.
-    with alone(settings.dbt_target_dir / "parsing.lock", "parsing of the dbt project", PARSE_PATIENCE_SECONDS):
-        if not path.exists() or path.stat().st_mtime < newest:
-            run_dbt(settings, "parse")
-        try:
-            return _read_manifest(path)
-        except ValueError:
-            # A dbt that was killed, or whose disk was full, left a piece of it.
-            run_dbt(settings, "parse")
-            return _read_manifest(path)
-
-
-def _last_change() -> float:
-    """When a file of the project changed last, came or went: of those that went, the time of their folder tells."""
-    paths = (path for path in PROJECT_DIR.rglob("*") if path.relative_to(PROJECT_DIR).parts[0] not in WRITTEN_BY_DBT)
-    return max(path.stat().st_mtime for path in paths if path.suffix in PARSED or path.is_dir())
-
-
-@retry(retry=retry_if_exception_type(ValueError), stop=stop_after_delay(10), wait=wait_fixed(0.2), reraise=True)
-def _read_manifest(path: Path) -> dict[str, Any]:
-    """Read a manifest that a build may be writing."""
-    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return manifest
-
-
-def published_models(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The marts that the published copy's readers depend on, by name."""
-    names = {name for reader in READERS for name in manifest["exposures"][reader]["depends_on"]["nodes"]}
-    return [manifest["nodes"][name] for name in sorted(names)]
-
-
-def published_tables(settings: Settings) -> list[str]:
-    """Names of the tables to publish."""
-    return [model["alias"] for model in published_models(load_manifest(settings))]
-
-
-def compile_analyses(settings: Settings, folder: str = "") -> dict[str, str]:
-    """The SQL of the analyses in dbt_project/analyses, or in a folder there, by name.
-
-    Raises:
-        RecomartError: One does not compile.
-    """
-    # Nothing is looked up in the warehouse: it may be open for reading elsewhere, and dbt opens it for writing.
-    path = Path("analyses", folder)
-    run_dbt(settings, "compile", "--select", f"path:{path}", "--no-introspect", "--no-populate-cache")
-    manifest = load_manifest(settings)
-    return {
-        node["name"]: compiled_sql(settings, manifest, node)
-        for node in sorted(manifest["nodes"].values(), key=lambda node: str(node["name"]))
-        if node["resource_type"] == "analysis" and Path(node["original_file_path"]).is_relative_to(path)
-    }
-
-
-def compiled_sql(settings: Settings, manifest: Mapping[str, Any], node: Mapping[str, Any]) -> str:
-    """The SQL of a node of the manifest as dbt compiled it last."""
-    folder = settings.dbt_target_dir / "compiled" / manifest["metadata"]["project_name"]
-    return Path(folder, node["original_file_path"]).read_text(encoding="utf-8")

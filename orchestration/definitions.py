@@ -13,7 +13,8 @@ from orchestration.assets.raw import raw_tables
 from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.dbt_runner import PROJECT_DIR, dbt_executable
 from orchestration.jobs import JOBS
-from orchestration.sensors import landing_files, nightly
+from orchestration.schedules import nightly
+from orchestration.sensors import landing_files
 
 defs = dg.Definitions(
     assets=[*LANDING_SPECS, raw_tables, marts, model, recommendations, published_copy, *CONSUMER_SPECS],

@@ -10,7 +10,9 @@ from subprocess import Popen
 from typing import TypeVar
 
 from models_ml.config import TrainConfig
+from models_ml.evaluation.baselines import read_oracle
 from orchestration.batch_scoring import ScoringSummary, score
+from orchestration.dbt_manifest import published_tables
 from orchestration.dbt_runner import (
     AFTER_MODEL,
     BEFORE_MODEL,
@@ -18,18 +20,19 @@ from orchestration.dbt_runner import (
     DbtProgress,
     DbtResult,
     dbt_started,
-    published_tables,
     run_dbt,
     turn_to_build,
 )
 from orchestration.process_memory import peak_memory_mib
 from orchestration.retraining import Training, training_due
 from orchestration.training_run import TrainingSummary, gate_policy, train
-from warehouse.fetching.fetch_run import FetchProgress, FetchReport, fetch, services
+from warehouse.fetching.fetch_run import fetch, services
+from warehouse.fetching.reports import FetchProgress, FetchReport
 from warehouse.formatting import counted
 from warehouse.loading.loader import load
 from warehouse.loading.reports import LoadReport, Progress
-from warehouse.publishing.publisher import Published, publish
+from warehouse.publishing.live_copy import Published
+from warehouse.publishing.publisher import publish
 from warehouse.settings import Settings
 
 T = TypeVar("T")
@@ -111,7 +114,9 @@ def learn(
     if due is None:
         return None
     on_stage(f"training {'from the serving model' if due.warm else 'anew'}: {due.reason}")
-    return replace(train(settings, config, on_stage, warm=due.warm), reason=due.reason)
+    return replace(
+        train(settings, config, on_stage, warm=due.warm, oracle=read_oracle(settings.demo_truth_dir)), reason=due.reason
+    )
 
 
 def build_recommendations(

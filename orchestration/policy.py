@@ -2,9 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models_ml.gate_policy import GatePolicy
-from orchestration.declared import read_declared
-from warehouse.settings import Settings
+from models_ml.config import GatePolicy
 
 
 class RetrainPolicy(BaseModel):
@@ -39,14 +37,3 @@ class Policy(BaseModel):
 
     retrain: RetrainPolicy = RetrainPolicy()
     gates: GatePolicy = GatePolicy()
-
-
-def policy(settings: Settings) -> Policy:
-    """Return the warehouse's policy.
-
-    Raises:
-        RecomartError: The file cannot be read, or a setting in it is wrong; the message names both.
-    """
-    if not settings.policy.is_file():
-        return Policy()
-    return read_declared(Policy, settings.policy, "docs/operations.md")

@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import duckdb
 from pydantic import ValidationError
@@ -12,15 +11,15 @@ from pydantic import ValidationError
 from models_ml.config import TrainConfig
 from models_ml.data.dataset_store import table_file
 from models_ml.errors import ModelError
+from models_ml.evaluation.monitoring import forecast
+from models_ml.inference.recommender import Recommender
+from orchestration.config_files import policy
 from orchestration.dataset_versions import event_weights, read_interactions, read_marts
 from orchestration.model_registry import ModelRun, model_runs, next_to_serve, serving_run
-from orchestration.policy import RetrainPolicy, policy
+from orchestration.policy import RetrainPolicy
 from warehouse.database import reader
 from warehouse.formatting import counted
 from warehouse.settings import Settings
-
-if TYPE_CHECKING:
-    from models_ml.inference.recommender import Recommender
 
 PAIRS = """
     with now as (
@@ -80,9 +79,6 @@ def training_due(settings: Settings, config: TrainConfig) -> Training | None:
     Raises:
         RecomartError: The policy is wrong, the marts are not built, or the warehouse is in use.
     """
-    # torch takes a second to import, and every command imports this module.
-    from models_ml.inference.recommender import Recommender
-
     asked = policy(settings).retrain
     if not asked.is_automatic:
         return None
@@ -104,7 +100,7 @@ def _asked_for(
     asked: RetrainPolicy,
     runs: list[ModelRun],
     latest: ModelRun,
-    model: "Recommender",
+    model: Recommender,
     config: TrainConfig,
 ) -> Training | None:
     if changed := _changed(latest, config):
@@ -189,9 +185,7 @@ def _by_the_figures(asked: RetrainPolicy, changed: int, pairs: int, age: timedel
     return None
 
 
-def _by_its_lists(settings: Settings, asked: RetrainPolicy, model: "Recommender") -> str | None:
-    from models_ml.evaluation.monitoring import forecast
-
+def _by_its_lists(settings: Settings, asked: RetrainPolicy, model: Recommender) -> str | None:
     found = forecast(model, read_interactions(settings), policy(settings).gates.cutoff)
     if found is None or found.users < asked.lift_customers or found.ndcg >= asked.least_lift * found.popularity_ndcg:
         return None

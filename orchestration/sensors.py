@@ -9,7 +9,7 @@ from warehouse.errors import RecomartError
 from warehouse.formatting import counted
 from warehouse.loading.landing_files import LandingFile, find_files
 from warehouse.settings import Settings
-from warehouse.sources.declaration import read_sources
+from warehouse.sources.yaml_file import read_sources
 
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -74,13 +74,3 @@ def landing_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.S
         return dg.SkipReason(f"until the run that is on has ended: {counted(len(new), 'new or changed file')}")
     tags = {"recomart/new_files": f"{len(new):,}", "recomart/newest_file": new[-1].path[-200:]}
     return dg.SensorResult(run_requests=[dg.RunRequest(tags=tags)], cursor=str(new[-1].changed_ns))
-
-
-nightly = dg.ScheduleDefinition(
-    name="nightly",
-    job=everything,
-    cron_schedule="0 3 * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Fetches what comes from web services, and lets the policy look at the model's age.",
-)

@@ -9,36 +9,33 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from apps.cli.status import feed_status
-from models_ml.config import TrainConfig
+from models_ml.config import GatePolicy, TrainConfig
 from models_ml.data.atomic_folders import drop_unfinished
 from models_ml.data.dataset import Dataset
 from models_ml.data.dataset_store import DatasetManifest, read_dataset, read_manifest, stored_versions, write_dataset
 from models_ml.errors import ModelError
-from models_ml.gate_policy import GatePolicy
+from models_ml.evaluation.baselines import Oracle
+from models_ml.evaluation.comparison import Contender, HeadToHead, head_to_head
+from models_ml.evaluation.gates import GateResult, judge, reasons
+from models_ml.evaluation.selection import SweepRecord
+from models_ml.inference.artifact import ModelCard
+from models_ml.inference.recommender import Recommender
+from models_ml.training import TrainingResult
+from models_ml.training import train as train_on
+from orchestration.config_files import policy
 from orchestration.dataset_versions import find_version, read_marts
+from orchestration.feed_accounting import feed_status
 from orchestration.model_registry import model_runs, serving_run
-from orchestration.policy import policy
 from warehouse.database import insert, transaction, writer
-from warehouse.demo.truth import read_tastes
 from warehouse.disk_full import tell_full_disk
 from warehouse.errors import RecomartError
 from warehouse.locks import alone
 from warehouse.settings import Settings
-
-if TYPE_CHECKING:
-    from models_ml.evaluation.comparison import HeadToHead
-    from models_ml.evaluation.gates import GateResult
-    from models_ml.evaluation.selection import SweepRecord
-    from models_ml.inference.artifact import ModelCard
-    from models_ml.inference.recommender import Recommender
-    from models_ml.training import TrainingResult
 
 LISTS = ("evaluation_pairs", "evaluation_products", "evaluation_candidates")
 """Tables of schema ml that hold the lists of the newest run and of the serving one; figures are kept for every run."""
@@ -67,7 +64,7 @@ class TrainingSummary:
     skipped: dict[str, str]
     """Windows and baselines that were not evaluated, and why."""
 
-    gates: list["GateResult"]
+    gates: list[GateResult]
     """How the model stood before every gate."""
 
     held_back_because: str | None
@@ -94,6 +91,7 @@ def train(
     *,
     dataset: str | None = None,
     warm: bool = False,
+    oracle: Oracle | None = None,
 ) -> TrainingSummary:
     """Train, evaluate and judge; a model that passes the gates serves from the next scoring on.
 
@@ -110,10 +108,6 @@ def train(
         ModelError: There is nothing to learn from, the version's files are damaged, or training failed.
         DiskFullError: No more can be written.
     """
-    # torch takes a second to import, and every command imports this module.
-    from models_ml.evaluation.gates import judge, reasons
-    from models_ml.training import train as train_on
-
     started = time.perf_counter()
     judged_by = gate_policy(settings, config)
     serving = _serving_model(settings, on_stage)
@@ -124,7 +118,7 @@ def train(
         rows,
         config,
         f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}",
-        oracle=read_tastes(settings.demo_truth_dir),
+        oracle=oracle,
         warm_from=serving if warm else None,
         on_sweep=lambda sweep: on_stage(_describe(sweep)),
     )
@@ -171,7 +165,7 @@ def gate_policy(settings: Settings, config: TrainConfig) -> GatePolicy:
     return gates
 
 
-def _describe(sweep: "SweepRecord") -> str:
+def _describe(sweep: SweepRecord) -> str:
     ndcg = "" if sweep.validation_ndcg is None else f", validation NDCG {sweep.validation_ndcg:.4f}"
     return f"{sweep.as_of_name}: sweep {sweep.report.sweep}, loss {sweep.report.loss:,.4g}{ndcg}"
 
@@ -187,10 +181,8 @@ def _require_clean_rows(settings: Settings) -> None:
             )
 
 
-def _serving_model(settings: Settings, on_stage: Callable[[str], None]) -> "Recommender | None":
+def _serving_model(settings: Settings, on_stage: Callable[[str], None]) -> Recommender | None:
     """The model that serves; None when there is none, or it cannot be read and so serves nobody."""
-    from models_ml.inference.recommender import Recommender
-
     run = serving_run(model_runs(settings))
     if run is None:
         return None
@@ -201,10 +193,8 @@ def _serving_model(settings: Settings, on_stage: Callable[[str], None]) -> "Reco
         return None
 
 
-def _beside(settings: Settings, new: "ModelCard", rows: Dataset, serving: "ModelCard", k: int) -> "HeadToHead | None":
+def _beside(settings: Settings, new: ModelCard, rows: Dataset, serving: ModelCard, k: int) -> HeadToHead | None:
     """Both models in the test window of the version that the serving one was trained on; None when that is gone."""
-    from models_ml.evaluation.comparison import Contender, head_to_head
-
     if serving.dataset_hash not in stored_versions(settings.datasets_dir):
         return None
     before = read_dataset(settings.datasets_dir, serving.dataset_hash)
@@ -243,11 +233,9 @@ def _stored(settings: Settings, prefix: str, on_stage: Callable[[str], None]) ->
 
 
 def _write_result(
-    settings: Settings, manifest: DatasetManifest, result: "TrainingResult", gates: list["GateResult"]
+    settings: Settings, manifest: DatasetManifest, result: TrainingResult, gates: list[GateResult]
 ) -> None:
     """Write the artifact, then the tables in one transaction: a row never names a missing file."""
-    from models_ml.evaluation.gates import reasons
-
     run_id = result.recommender.card.run_id
     artifact = settings.models_dir / run_id
     run = result.run_row(artifact.relative_to(settings.warehouse), reasons(gates))

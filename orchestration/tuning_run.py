@@ -3,19 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from models_ml.config import TrainConfig
-from orchestration.train_config import write_train_config
+from models_ml.evaluation.window import EvaluationWindow
+from models_ml.tuning import TrialReport, tune
+from orchestration.config_files import write_train_config
 from orchestration.training_run import dataset_to_train_on
 from warehouse.disk_full import tell_full_disk
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
-
-if TYPE_CHECKING:
-    from models_ml.tuning import TrialReport
 
 
 @dataclass(frozen=True)
@@ -61,10 +60,6 @@ def tune_settings(
         ModelError: Every trial failed.
         DiskFullError: No more can be written.
     """
-    # torch takes a second to import, and every command imports this module.
-    from models_ml.evaluation.window import EvaluationWindow
-    from models_ml.tuning import tune
-
     rows, manifest = dataset_to_train_on(settings, dataset, on_stage)
     window = EvaluationWindow.of_dataset(rows, "validation", config.selection_users)
     if window is None or len(window.users) < config.min_selection_users:
@@ -96,7 +91,7 @@ def tune_settings(
     )
 
 
-def _describe(trial: "TrialReport") -> str:
+def _describe(trial: TrialReport) -> str:
     outcome = "broken off" if trial.ndcg is None else f"validation NDCG {trial.ndcg:.4f}"
     best = "" if trial.best is None else f", best {trial.best:.4f}"
     return f"trial {trial.number}: {outcome} in {trial.seconds:.1f} s{best}"
@@ -104,9 +99,6 @@ def _describe(trial: "TrialReport") -> str:
 
 def _draw(trials: pd.DataFrame, file: Path) -> None:
     """Draw each finished trial's NDCG over its number and over every setting that was searched."""
-    # matplotlib takes most of a second to import, and every command imports this module.
-    from matplotlib.figure import Figure
-
     done = trials[trials["ndcg"].notna()]
     told = ("number", "state", "ndcg", "sweeps", "trend_power", "failure", "seconds")
     searched = ["number", *(name for name in trials.columns if name not in told)]

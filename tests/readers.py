@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from warehouse.database import writer
-from warehouse.publishing.publisher import Published, publish
+from warehouse.publishing.live_copy import Published
+from warehouse.publishing.publisher import publish
 from warehouse.settings import Settings
 
 STAMPED = {"rec_top_n": "reason", "rec_popular_products": "product_name", "dim_users": "favourite_category"}

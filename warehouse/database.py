@@ -13,7 +13,7 @@ import pyarrow as pa
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from warehouse.errors import RecomartError, WarehouseBusyError
-from warehouse.holder import describe_process
+from warehouse.locks import describe_process
 from warehouse.settings import Settings
 
 STORAGE = "v1.3.0"

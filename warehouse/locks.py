@@ -5,11 +5,13 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
+import psutil
+
 from warehouse.errors import WarehouseBusyError
-from warehouse.holder import describe_process
 
 LOOK_AGAIN_SECONDS = 0.1
 
@@ -57,3 +59,14 @@ def _holder(file: TextIO) -> str:
     file.seek(0)
     process_id = file.read()
     return describe_process(int(process_id)) if process_id.isdecimal() else "another process"
+
+
+def describe_process(process_id: int) -> str:
+    """A process by its number, its command and the instant that it started at, as far as it still runs."""
+    described = f"process {process_id}"
+    with suppress(psutil.Error):
+        process = psutil.Process(process_id)
+        since = datetime.fromtimestamp(process.create_time(), UTC)
+        command = " ".join(" ".join(process.cmdline()).split())
+        described += f" ({command[:80]}, running since {since:%Y-%m-%d %H:%M:%S} UTC)"
+    return described

@@ -17,7 +17,7 @@ from apps.benchmarks.increments import Increments, measure_increments
 from apps.benchmarks.measurement import Measured, measure
 from apps.benchmarks.table_equality import Difference, Figures, differences, figures_of, open_tables
 from apps.benchmarks.targets import Target
-from apps.cli.demo import generate_demo_shop
+from orchestration.demo_data import generate_demo_shop
 from orchestration.pipeline import PipelineListener
 from warehouse.demo.config import DemoConfig
 from warehouse.demo.generate import DemoSummary

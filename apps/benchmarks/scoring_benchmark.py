@@ -22,9 +22,8 @@ from torch import Tensor
 from apps.benchmarks.fresh_process import in_fresh_process
 from apps.benchmarks.pipeline_benchmark import machine_facts
 from apps.benchmarks.targets import Target
-from models_ml.als.solver import row_blocks
 from models_ml.config import TrainConfig
-from models_ml.data.sparse import Csr
+from models_ml.data.sparse import Csr, row_blocks
 from models_ml.inference.scoring import top_n
 from orchestration.process_memory import peak_memory_mib
 

@@ -164,7 +164,7 @@ def _service(settings: Settings) -> Iterator[tuple[int, float]]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = settings.warehouse / "service.log"
-    command = [sys.executable, "-c", "from apps.cli import main; main()", "serve", "--port", str(port)]
+    command = [sys.executable, "-c", "from apps.cli.entry_point import main; main()", "serve", "--port", str(port)]
     started = time.perf_counter()
     with log.open("wb") as output:
         process = subprocess.Popen(

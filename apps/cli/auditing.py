@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 from pydantic import BaseModel, ConfigDict
 
+from orchestration.feed_accounting import feeds_out_of_date
 from warehouse.database import reader
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
@@ -118,15 +119,6 @@ DAYS = """
     order by days.delivery_day desc, days.feed
 """
 
-OUT_OF_DATE = """
-    select distinct feed
-    from (
-        (select feed, path, loaded_at from raw.loaded_files except select feed, path, loaded_at from marts.audit_files)
-        union all
-        (select feed, path, loaded_at from marts.audit_files except select feed, path, loaded_at from raw.loaded_files)
-    )
-"""
-
 QUARANTINED = """
     with quarantined as (
         select _feed, _file, _line, reasons, raw_row from marts.quarantine_events
@@ -193,11 +185,6 @@ def require_feed(connection: duckdb.DuckDBPyConnection, feed: str | None) -> Non
         RecomartError: There is no such feed.
     """
     _check(connection, "feed", feed, "select feed from raw.feeds order by feed")
-
-
-def feeds_out_of_date(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    """The feeds of which files were loaded, or forgotten, since dbt built the audit marts."""
-    return {feed for (feed,) in connection.execute(OUT_OF_DATE).fetchall()}
 
 
 @contextmanager

@@ -1,16 +1,19 @@
 """Commands about what arrives: fetch it, load it, load it again, and say what became of it."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from apps.cli import auditing, console
-from apps.cli.options import Json, Landing, SourcesFile, Warehouse, app, settings_from
+from apps.cli import auditing, console, data_tables
+from apps.cli.options import Json, Landing, SourcesFile, Warehouse, settings_from
 from apps.cli.rejects import rejects
-from apps.cli.status import feed_status
+from apps.profile.page import write_profile
 from orchestration import pipeline
+from orchestration.dbt_manifest import compile_analyses
+from orchestration.feed_accounting import feed_status
 from warehouse.errors import RecomartError
 from warehouse.fetching.fetch_run import fetch as fetch_catalogs
 from warehouse.fetching.fetch_run import services
@@ -18,6 +21,9 @@ from warehouse.loading.loader import load as load_landing
 from warehouse.loading.reloading import parse_days
 from warehouse.loading.reloading import reload as reload_files
 from warehouse.loading.reports import LoadReport, Progress
+
+app = typer.Typer()
+
 
 FeedName = Annotated[str | None, typer.Option("--feed", help="Only this feed.")]
 
@@ -37,7 +43,7 @@ def fetch(
     if as_json:
         console.print_json(report)
     else:
-        console.print_fetch(report)
+        data_tables.print_fetch(report)
 
 
 @app.command()
@@ -75,7 +81,7 @@ def _show_load(action: Callable[[Callable[[Progress], None]], LoadReport], as_js
         console.print_json(report)
         return
     console.print_table("Loaded", [{"feed": name, **vars(feed)} for name, feed in report.feeds.items()])
-    console.print_load(report)
+    data_tables.print_load(report)
 
 
 @app.command()
@@ -91,7 +97,7 @@ def rejected(
     if as_json:
         console.print_json(found)
     else:
-        console.print_rejects(found)
+        data_tables.print_rejects(found)
 
 
 @app.command()
@@ -101,7 +107,7 @@ def status(warehouse: Warehouse = None, as_json: Json = False) -> None:
     if as_json:
         console.print_json({"feeds": rows})
     else:
-        console.print_status(rows)
+        data_tables.print_status(rows)
 
 
 @app.command()
@@ -116,7 +122,7 @@ def audit(
     if as_json:
         console.print_json(report)
     else:
-        console.print_audit(report)
+        data_tables.print_audit(report)
 
 
 @app.command()
@@ -132,7 +138,7 @@ def quarantined(
     if as_json:
         console.print_json(found)
     else:
-        console.print_quarantine(found)
+        data_tables.print_quarantine(found)
 
 
 @app.command()
@@ -144,12 +150,10 @@ def profile(
     as_json: Json = False,
 ) -> None:
     """Write a page of pictures that says what the shop's data are like, in one HTML file."""
-    # Here, because matplotlib takes most of a second to import, which every other command would pay.
-    from apps.profile.page import write_profile
-
     with console.StepProgress() as progress:
         progress.on_step("profile")
-        page = write_profile(settings_from(warehouse=warehouse), output)
+        settings = settings_from(warehouse=warehouse)
+        page = write_profile(settings, partial(compile_analyses, settings, "profile"), output)
         progress.on_step_done("profile", str(page.path), page.seconds)
     if as_json:
         console.print_json(page)

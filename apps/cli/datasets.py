@@ -6,18 +6,17 @@ import typer
 
 from apps.cli import console
 from apps.cli.dataset_diff import DatasetDiff, diff_versions
-from apps.cli.options import Json, Warehouse, app, settings_from
+from apps.cli.options import Json, Warehouse, settings_from
 from orchestration.dataset_versions import DatasetVersion, dataset_versions
 from warehouse.formatting import counted
 
-datasets = typer.Typer(invoke_without_command=True, help="Versions of the training data: list them, or compare two.")
-app.add_typer(datasets, name="datasets")
+app = typer.Typer(invoke_without_command=True)
 
 SHORT_HASH = 12
 """Characters of a hash that are shown; as many are accepted as tell versions apart."""
 
 
-@datasets.callback()
+@app.callback()
 def list_versions(context: typer.Context, warehouse: Warehouse = None, as_json: Json = False) -> None:
     """List the versions of the training data, the newest first; `recomart train --dataset HASH` trains on one."""
     if context.invoked_subcommand is not None:
@@ -32,7 +31,7 @@ def list_versions(context: typer.Context, warehouse: Warehouse = None, as_json: 
         console.say(f"there are no dataset versions in {settings.warehouse} yet; `recomart train` makes one")
 
 
-@datasets.command()
+@app.command()
 def diff(
     before: Annotated[str, typer.Argument(help="A version, by its hash or the beginning of it.")],
     after: Annotated[str, typer.Argument(help="Another one.")],

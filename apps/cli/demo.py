@@ -4,13 +4,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from apps.cli import console
-from apps.cli.status import FeedStatus, feed_status
+from apps.cli import console, data_tables, model_tables, recommendation_tables
 from apps.recommendation_queries import Offers, Storefront
-from orchestration.pipeline import PipelineListener, PipelineReport
+from orchestration.feed_accounting import FeedStatus, feed_status
+from orchestration.pipeline import PipelineReport
 from warehouse.demo.config import DemoConfig
-from warehouse.demo.generate import DemoSummary, generate
-from warehouse.formatting import counted
 from warehouse.settings import Settings
 
 DEMO_SHOP = DemoConfig()
@@ -24,33 +22,6 @@ What to type next:
   .venv/bin/recomart recommend --user {user} -n 10
   .venv/bin/recomart --help
 """
-
-
-def generate_demo_shop(
-    settings: Settings, config: DemoConfig, listener: PipelineListener, *, overwrite: bool = False
-) -> DemoSummary:
-    """Write the demo shop's landing files and truth; nothing when that very shop is there already.
-
-    Raises:
-        RecomartError: The landing folder holds something else.
-    """
-    listener.on_step("demo data")
-    days_done = 0
-
-    def on_day(*_: object) -> None:
-        nonlocal days_done
-        days_done += 1
-        listener.on_days(days_done, config.days)
-
-    summary = generate(config, settings.landing_dir, settings.demo_truth_dir, overwrite=overwrite, on_day=on_day)
-    how = "written" if summary.is_new else "there already"
-    listener.on_step_done(
-        "demo data",
-        f"{counted(summary.files, 'file')} {how} in {settings.landing_dir}: {counted(summary.events, 'event')}, "
-        f"{counted(summary.purchases, 'purchase')}, {counted(summary.products, 'product record')}",
-        summary.seconds,
-    )
-    return summary
 
 
 @dataclass(frozen=True)
@@ -88,9 +59,9 @@ def look_around(settings: Settings, report: PipelineReport) -> DemoOutcome:
 def print_demo(outcome: DemoOutcome) -> None:
     """Print what there is to see, and what to type next."""
     console.say("")
-    console.print_status(outcome.status)
-    console.print_metrics(outcome.metrics, outcome.why_no_metrics)
-    console.print_offers(f"Top 10 for customer {outcome.customer}", outcome.recommendations)
+    data_tables.print_status(outcome.status)
+    model_tables.print_metrics(outcome.metrics, outcome.why_no_metrics)
+    recommendation_tables.print_offers(f"Top 10 for customer {outcome.customer}", outcome.recommendations)
     seconds, memory = outcome.report.seconds["all"], outcome.report.peak_memory_mib
     console.say(f"{seconds:.0f} s in all, {memory:,} MiB of memory at the most\n")
     console.say(NEXT_STEPS.format(user=outcome.customer))

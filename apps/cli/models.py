@@ -6,16 +6,19 @@ from typing import Annotated
 
 import typer
 
-from apps.cli import console
-from apps.cli.options import ConfigFile, Json, Warehouse, app, settings_from
+from apps.cli import console, model_tables
+from apps.cli.options import ConfigFile, Json, Warehouse, settings_from
+from models_ml.evaluation.baselines import read_oracle
 from orchestration import pipeline
 from orchestration.batch_scoring import score
+from orchestration.config_files import train_config
 from orchestration.model_registry import model_runs
-from orchestration.train_config import train_config
 from orchestration.training_run import train as train_model
 from orchestration.tuning_run import tune_settings
 from warehouse.errors import RecomartError
 from warehouse.publishing.serving_copy import ServingCopy
+
+app = typer.Typer()
 
 
 @app.command()
@@ -41,7 +44,8 @@ def train(
     by = train_config(settings, config)
     with console.StepProgress() as progress:
         progress.on_step("train")
-        summary = train_model(settings, by, progress.on_stage, dataset=dataset, warm=warm)
+        oracle = read_oracle(settings.demo_truth_dir)
+        summary = train_model(settings, by, progress.on_stage, dataset=dataset, warm=warm, oracle=oracle)
         progress.on_step_done("train", pipeline.describe_training(summary), summary.seconds)
         progress.on_step("score")
         scoring = score(settings, progress.on_stage)
@@ -52,8 +56,8 @@ def train(
     if as_json:
         console.print_json(summary)
     else:
-        console.print_metrics(summary.metrics)
-        console.print_gates(summary.gates)
+        model_tables.print_metrics(summary.metrics)
+        model_tables.print_gates(summary.gates)
 
 
 @app.command()
@@ -70,7 +74,7 @@ def models(
     elif not runs:
         console.say(f"there are no models in {settings.warehouse} yet; `recomart train` makes one")
     else:
-        console.print_models(runs)
+        model_tables.print_models(runs)
 
 
 @app.command()
@@ -137,7 +141,7 @@ def tune(
     if as_json:
         console.print_json(summary)
     else:
-        console.print_tuning(summary, warehouse)
+        model_tables.print_tuning(summary, warehouse)
 
 
 @app.command()
@@ -178,4 +182,6 @@ def evaluate(
     if k not in set(metrics["k"]):
         lengths = ", ".join(str(length) for length in sorted(set(metrics["k"])))
         raise RecomartError(f"nothing is measured at --k {k}; lists are measured at {lengths}")
-    console.print_comparison(metrics[metrics["k"] == k], differences[differences["k"] == k], by_segment=by is not None)
+    model_tables.print_comparison(
+        metrics[metrics["k"] == k], differences[differences["k"] == k], by_segment=by is not None
+    )

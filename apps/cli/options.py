@@ -7,14 +7,6 @@ import typer
 
 from warehouse.settings import Settings
 
-app = typer.Typer(
-    name="recomart",
-    help="From a shop's raw files to personal recommendations, in one DuckDB warehouse.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-
 Warehouse = Annotated[
     Path | None, typer.Option(help="Folder of the database, models and serving copies [RECOMART_WAREHOUSE].")
 ]

@@ -4,14 +4,17 @@ from typing import Annotated
 
 import typer
 
-from apps.cli import console
-from apps.cli.demo import DEMO_SHOP, generate_demo_shop, look_around, print_demo
-from apps.cli.options import Json, Landing, SourcesFile, Warehouse, app, settings_from
-from apps.cli.status import feed_status
+from apps.cli import console, data_tables, model_tables
+from apps.cli.demo import DEMO_SHOP, look_around, print_demo
+from apps.cli.options import Json, Landing, SourcesFile, Warehouse, settings_from
 from orchestration import pipeline
-from orchestration.train_config import train_config
+from orchestration.config_files import train_config
+from orchestration.demo_data import generate_demo_shop
+from orchestration.feed_accounting import feed_status
 from warehouse.demo.config import DemoConfig
 from warehouse.publishing.serving_copy import ServingCopy
+
+app = typer.Typer()
 
 
 @app.command()
@@ -70,9 +73,9 @@ def run(
     if as_json:
         console.print_json({"status": status_rows, "metrics": metrics, **vars(report)})
         return
-    console.print_load(report.load)
+    data_tables.print_load(report.load)
     for warning in report.marts.warnings + report.recommendations.warnings:
         console.say(f"dbt test warned: {warning}")
-    console.print_status(status_rows)
-    console.print_metrics(metrics, why_none)
+    data_tables.print_status(status_rows)
+    model_tables.print_metrics(metrics, why_none)
     console.say(f"{report.seconds['all']:.0f} s in all, {report.peak_memory_mib:,} MiB of memory at the most")

@@ -3,14 +3,18 @@
 from typing import Annotated
 
 import typer
+import uvicorn
 
-from apps.cli import console
-from apps.cli.options import Json, Warehouse, app, settings_from
+from apps.cli import console, recommendation_tables
+from apps.cli.options import Json, Warehouse, settings_from
 from apps.recommendation_queries import Offers, Storefront
+from apps.service.app import create_app
 from orchestration import pipeline
 from warehouse.formatting import counted
-from warehouse.publishing.publisher import Published
+from warehouse.publishing.live_copy import Published
 from warehouse.publishing.serving_copy import ServingCopy
+
+app = typer.Typer()
 
 
 def _id(value: str | None) -> str | None:
@@ -71,7 +75,7 @@ def explain(
     if as_json:
         console.print_json(explanation)
     else:
-        console.print_explanation(explanation)
+        recommendation_tables.print_explanation(explanation)
 
 
 @app.command()
@@ -81,11 +85,6 @@ def serve(
     warehouse: Warehouse = None,
 ) -> None:
     """Answer over HTTP: recommendations, similar products, explanations; see docs/serving.md."""
-    # Half a second of imports that no other command needs.
-    import uvicorn
-
-    from apps.service.app import create_app
-
     uvicorn.run(create_app(settings_from(warehouse=warehouse)), host=host, port=port)
 
 
@@ -102,7 +101,7 @@ def customers(
     if as_json:
         console.print_json({"customers": found})
     else:
-        console.print_customers(found)
+        recommendation_tables.print_customers(found)
 
 
 @app.command()
@@ -133,7 +132,7 @@ def _print_offers(title: str, offers: Offers, as_json: bool) -> None:
     if as_json:
         console.print_json(offers)
     else:
-        console.print_offers(title, offers)
+        recommendation_tables.print_offers(title, offers)
 
 
 def _print_published(published: Published, as_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from warehouse.publishing.publisher import Published, of_live_copy
+from warehouse.publishing.live_copy import Published, of_live_copy
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 

@@ -12,7 +12,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from apps.profile.pictures import svg
-from apps.profile.queries import ask
+from apps.profile.queries import CompileQueries, run_queries
 from apps.profile.sections import CHAPTERS, Finding, Section
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
@@ -44,7 +44,7 @@ class Profile:
     seconds: float
 
 
-def write_profile(settings: Settings, output: Path | None = None) -> Profile:
+def write_profile(settings: Settings, compile_queries: CompileQueries, output: Path | None = None) -> Profile:
     """Write the profile of the warehouse's shop to `output`, or profile.html in the warehouse folder.
 
     Raises:
@@ -56,7 +56,7 @@ def write_profile(settings: Settings, output: Path | None = None) -> Profile:
     path = output or settings.profile
     if path.is_dir():
         raise RecomartError(f"{path} is a folder; name the file to write with --output")
-    answers = ask(settings)
+    answers = run_queries(settings, compile_queries)
     chapters = {name: [_card(section, answers) for section in sections] for name, sections in CHAPTERS.items()}
     _write(path, _page(answers["profile_overview"].iloc[0], chapters))
     sentences = {card.title: card.sentence for cards in chapters.values() for card in cards}

@@ -1,32 +1,33 @@
-"""The questions of the profile: the very analyses that stand in dbt_project/analyses/profile, compiled by dbt."""
+"""The queries of the profile: the analyses in dbt_project/analyses/profile, compiled by dbt."""
+
+from collections.abc import Callable, Mapping
 
 import duckdb
 import pandas as pd
 
-from orchestration.dbt_runner import compile_analyses
 from warehouse.database import reader
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
-FOLDER = "profile"
-"""Where the analyses stand, inside dbt_project/analyses."""
+CompileQueries = Callable[[], Mapping[str, str]]
+"""Returns the SQL of every analysis by name; called once the warehouse is open."""
 
 
-def ask(settings: Settings) -> dict[str, pd.DataFrame]:
-    """Run every analysis of the folder; answers by name, all small, for the counting is done in SQL.
+def run_queries(settings: Settings, compile_queries: CompileQueries) -> dict[str, pd.DataFrame]:
+    """Run every analysis and return the results by name.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
         RecomartError: There is no warehouse, or the marts are not built.
     """
-    answers = {}
+    results = {}
     with reader(settings) as connection:
-        for name, query in compile_analyses(settings, FOLDER).items():
+        for name, query in compile_queries().items():
             try:
-                answers[name] = connection.sql(query).df()
+                results[name] = connection.sql(query).df()
             except duckdb.CatalogException as error:
                 raise RecomartError(
                     f"{settings.database}: the analysis {name} needs a table that is not there "
                     f"({str(error).splitlines()[0]}); build the marts with `recomart run`, or `dbt build`"
                 ) from error
-    return answers
+    return results

@@ -10,7 +10,7 @@ import torch
 from apps.recommendation_queries import Storefront
 from models_ml.errors import ModelError
 from warehouse.errors import RecomartError
-from warehouse.publishing.publisher import Published, current
+from warehouse.publishing.live_copy import Published, current
 from warehouse.settings import Settings
 
 LOOKED_EVERY_SECONDS = 1.0

@@ -1,18 +1,14 @@
 """Small helpers over blocks of rows."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
 
+from models_ml.data.sparse import row_blocks
+
 LEAF = 32
 """Matrices up to this size are inverted by LAPACK."""
-
-
-def row_blocks(rows: int, block_rows: int) -> Iterator[tuple[int, int]]:
-    """Yield (start, stop) of consecutive blocks of at most `block_rows` of `rows` rows."""
-    for start in range(0, rows, block_rows):
-        yield start, min(start + block_rows, rows)
 
 
 def gramian(factors: Tensor, block_rows: int, each: Callable[..., Iterable[Tensor]] = map) -> Tensor:
@@ -47,3 +43,42 @@ def spd_inverse(matrices: Tensor) -> Tensor:
     corner = -coupling @ second
     upper = torch.cat([first - corner @ coupling.mT, corner], 2)
     return torch.cat([upper, torch.cat([corner.mT, second], 2)], 1)
+
+
+def conjugate_gradient(
+    factors: Tensor, fixed: Tensor, confidence: Tensor, diagonal: Tensor, steps: int, pull: Tensor | None = None
+) -> Tensor:
+    """Solve (F'CF + diagonal) x = F'C1 + pull for every row of `factors` at once, from its present value, in place.
+
+    F is `fixed` (columns x factors), C the row's `confidence` (a torch CSR tensor, rows x columns), `diagonal` (rows x
+    factors) also the preconditioner. Returns C(1 - Fx): float32 of shape (entries), what every observed pair's score
+    misses of its target, times its confidence.
+    """
+    scores = _pair_scores(confidence, factors, fixed)
+    missing = scores.values().neg_().add_(1).mul_(confidence.values()).clone()
+    residual = (scores @ fixed).sub_(factors * diagonal)
+    if pull is not None:
+        residual.add_(pull)
+    scaled = residual / diagonal
+    direction = scaled.clone()
+    energy = (residual * scaled).sum(1)
+    entries = confidence.crow_indices().diff()
+    for step in range(steps):
+        _pair_scores(confidence, direction, fixed, out=scores)
+        scores.values().mul_(confidence.values())
+        image = (scores @ fixed).addcmul_(direction, diagonal)
+        length = energy / (direction * image).sum(1).clamp_(min=torch.finfo(torch.float32).tiny)
+        missing.addcmul_(scores.values(), length.repeat_interleave(entries), value=-1)
+        factors.addcmul_(direction, length[:, None])
+        if step + 1 < steps:
+            residual.addcmul_(image, length[:, None], value=-1)
+            torch.div(residual, diagonal, out=scaled)
+            previous, energy = energy, (residual * scaled).sum(1)
+            ratio = energy / previous.clamp_(min=torch.finfo(torch.float32).tiny)
+            direction.mul_(ratio[:, None]).add_(scaled)
+    return missing
+
+
+def _pair_scores(pattern: Tensor, factors: Tensor, fixed: Tensor, out: Tensor | None = None) -> Tensor:
+    scores: Tensor = torch.sparse.sampled_addmm(pattern, factors, fixed.T, beta=0, out=out)
+    return scores

@@ -20,19 +20,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from models_ml.als.confidence import Confidence
 from models_ml.als.content_prior import ContentPrior
-from models_ml.als.device import torch_device
 from models_ml.als.factor_model import FactorModel
 from models_ml.als.parallel import Cores
-from models_ml.als.solver import gramian, row_blocks
+from models_ml.als.solver import conjugate_gradient, gramian
 from models_ml.config import TrainConfig
 from models_ml.data.item_features import ProductFacts
-from models_ml.data.sparse import Csr
+from models_ml.data.sparse import Csr, row_blocks
 from models_ml.errors import ModelError
 
 COLLAPSED_SCORE = 1e-4
@@ -98,45 +98,6 @@ class Side:
 
         errors, scores = zip(*self.cores.each(solve_block, pairwise(self.bounds)), strict=True)
         return sum(errors), sum(scores) / float(self.confidence.values.sum(dtype=torch.float64))
-
-
-def conjugate_gradient(
-    factors: Tensor, fixed: Tensor, confidence: Tensor, diagonal: Tensor, steps: int, pull: Tensor | None = None
-) -> Tensor:
-    """Solve (F'CF + diagonal) x = F'C1 + pull for every row of `factors` at once, from its present value, in place.
-
-    F is `fixed` (columns x factors), C the row's `confidence` (a torch CSR tensor, rows x columns), `diagonal` (rows x
-    factors) also the preconditioner. Returns C(1 - Fx): float32 of shape (entries), what every observed pair's score
-    misses of its target, times its confidence.
-    """
-    scores = _pair_scores(confidence, factors, fixed)
-    missing = scores.values().neg_().add_(1).mul_(confidence.values()).clone()
-    residual = (scores @ fixed).sub_(factors * diagonal)
-    if pull is not None:
-        residual.add_(pull)
-    scaled = residual / diagonal
-    direction = scaled.clone()
-    energy = (residual * scaled).sum(1)
-    entries = confidence.crow_indices().diff()
-    for step in range(steps):
-        _pair_scores(confidence, direction, fixed, out=scores)
-        scores.values().mul_(confidence.values())
-        image = (scores @ fixed).addcmul_(direction, diagonal)
-        length = energy / (direction * image).sum(1).clamp_(min=torch.finfo(torch.float32).tiny)
-        missing.addcmul_(scores.values(), length.repeat_interleave(entries), value=-1)
-        factors.addcmul_(direction, length[:, None])
-        if step + 1 < steps:
-            residual.addcmul_(image, length[:, None], value=-1)
-            torch.div(residual, diagonal, out=scaled)
-            previous, energy = energy, (residual * scaled).sum(1)
-            ratio = energy / previous.clamp_(min=torch.finfo(torch.float32).tiny)
-            direction.mul_(ratio[:, None]).add_(scaled)
-    return missing
-
-
-def _pair_scores(pattern: Tensor, factors: Tensor, fixed: Tensor, out: Tensor | None = None) -> Tensor:
-    scores: Tensor = torch.sparse.sampled_addmm(pattern, factors, fixed.T, beta=0, out=out)
-    return scores
 
 
 class AlsTrainer:
@@ -310,3 +271,10 @@ def _diverged(sweep: int, how: str, config: TrainConfig) -> ModelError:
         f"training diverged in sweep {sweep} ({how}); raise regularization ({config.regularization:g}) or look for "
         f"extreme strengths"
     )
+
+
+def torch_device(device: Literal["auto", "cpu", "cuda"]) -> torch.device:
+    """Return the device to compute on; ModelError when `cuda` is asked for and there is none."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelError("device 'cuda' is set but torch finds no GPU; set device to 'auto' or 'cpu'")
+    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models_ml.data.columns import require_columns
 from models_ml.errors import ModelError
 
 
@@ -179,3 +178,10 @@ def _table_hash(rows: pa.Table, nullable: tuple[str, ...]) -> str:
         else:
             digest.update(column.to_numpy())
     return digest.hexdigest()
+
+
+def require_columns(table: pa.Table, columns: tuple[str, ...], what: str) -> None:
+    """Raise ModelError when `table`, called `what` in the message, lacks one of the columns."""
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise ModelError(f"{what} lack the columns {', '.join(missing)}; there are {', '.join(table.column_names)}")

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
-from models_ml.data.columns import require_columns
+from models_ml.data.dataset import require_columns
 from models_ml.data.id_map import IdMap
 from models_ml.data.sparse import Csr, DuplicatePairError
 from models_ml.errors import ModelError

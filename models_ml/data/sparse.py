@@ -162,3 +162,9 @@ class DuplicatePairError(ModelError):
         super().__init__(f"{count:,} pairs occur more than once")
         self.entry = entry
         self.count = count
+
+
+def row_blocks(rows: int, block_rows: int) -> Iterator[tuple[int, int]]:
+    """Yield (start, stop) of consecutive blocks of at most `block_rows` of `rows` rows."""
+    for start in range(0, rows, block_rows):
+        yield start, min(start + block_rows, rows)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from models_ml.als.solver import row_blocks
+from models_ml.data.sparse import row_blocks
 
 BOUNDS = (0.025, 0.975)
 """Quantiles of the resampled means: a 95 % interval."""

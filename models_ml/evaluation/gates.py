@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from models_ml.config import GatePolicy
 from models_ml.evaluation.comparison import HeadToHead
 from models_ml.evaluation.report import MODEL
 from models_ml.evaluation.segments import OVERALL
-from models_ml.gate_policy import GatePolicy
 from models_ml.inference.artifact import ModelCard
 
 

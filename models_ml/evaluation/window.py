@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from models_ml.config import TrainConfig
-from models_ml.data.columns import require_columns
-from models_ml.data.dataset import Dataset
+from models_ml.data.dataset import Dataset, require_columns
 from models_ml.data.id_map import IdMap
 from models_ml.data.interactions import Interactions
 from models_ml.data.item_features import ProductFacts

@@ -7,8 +7,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from models_ml.als.solver import row_blocks
-from models_ml.data.sparse import Csr
+from models_ml.data.sparse import Csr, row_blocks
 from models_ml.inference.explanations import strongest_reasons
 from models_ml.inference.recommender import Recommender
 from models_ml.inference.scoring import BlockScorer, best_of

@@ -1,6 +1,7 @@
 """Inference: recommendations for a known customer or any basket, from a model in memory or on disk."""
 
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +18,13 @@ from models_ml.data.interactions import Interactions
 from models_ml.data.sparse import Csr
 from models_ml.errors import ModelError
 from models_ml.inference.artifact import ModelCard, read_artifact, write_artifact
-from models_ml.inference.basket import Basket, basket_row
 from models_ml.inference.explanations import contributions, strongest_reasons
 from models_ml.inference.results import Contribution, Explanation, Recommendation, Recommendations
 from models_ml.inference.screening import Screen
+
+Basket = Sequence[str] | Mapping[str, float]
+"""Product ids, or their interaction strengths by id. Without strengths each counts as the mean training strength, and
+one that is named twice as twice that."""
 
 
 @dataclass(frozen=True)
@@ -240,3 +244,35 @@ class Recommender:
         ranked = zip(order[best].tolist(), customers[best].tolist(), strict=True)
         items = [Recommendation(self.products.at(position), float(score), None, None) for position, score in ranked]
         return Recommendations(items, "popularity", unknown)
+
+
+def basket_row(
+    basket: Basket, products: IdMap, mean_strength: float, device: torch.device
+) -> tuple[Csr | None, list[str]]:
+    """Return the basket as a matrix of one row, None when no product of it is known, and its unknown products.
+
+    Raises ModelError when it is no basket, or a strength is not a finite number above zero (in 32-bit precision).
+    """
+    if isinstance(basket, str):
+        raise ModelError(f"a basket is a list of product ids, not a text: {basket!r}")
+    if isinstance(basket, Mapping):
+        strengths = dict(basket)
+    else:
+        strengths = {product: times * mean_strength for product, times in Counter(basket).items()}
+    values = torch.tensor(list(strengths.values()), dtype=torch.float32)
+    wrong = ~((values > 0) & values.isfinite())
+    if wrong.any():
+        first = list(strengths.items())[int(wrong.nonzero()[0])]
+        raise ModelError(f"basket strengths must be finite numbers above zero; that of {first[0]!r} is {first[1]}")
+    unknown = [product for product in strengths if product not in products]
+    known = sorted((products.position(product), strengths[product]) for product in strengths.keys() - set(unknown))
+    if not known:
+        return None, unknown
+    columns, known_values = zip(*known, strict=True)
+    row = Csr(
+        torch.tensor([0, len(known)], dtype=torch.int32, device=device),
+        torch.tensor(columns, dtype=torch.int32, device=device),
+        torch.tensor(known_values, dtype=torch.float32, device=device),
+        len(products),
+    )
+    return row, unknown

@@ -5,7 +5,7 @@ import dagster as dg
 from orchestration.assets.common import docs_metadata
 from orchestration.assets.dbt_graph import MANIFEST
 from orchestration.assets.published_copy import published_copy
-from orchestration.dbt_runner import READERS
+from orchestration.dbt_manifest import READERS
 
 CONSUMER_SPECS = [
     dg.AssetSpec(

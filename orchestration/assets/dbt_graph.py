@@ -8,7 +8,8 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
 from orchestration.assets.common import docs_metadata
-from orchestration.dbt_runner import PROJECT_DIR, load_manifest
+from orchestration.dbt_manifest import load_manifest
+from orchestration.dbt_runner import PROJECT_DIR
 from warehouse.settings import Settings
 
 MANIFEST = load_manifest(Settings())

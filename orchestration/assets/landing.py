@@ -7,7 +7,8 @@ import dagster as dg
 from orchestration.assets.common import docs_metadata
 from warehouse.loading.landing_files import find_files
 from warehouse.settings import Settings
-from warehouse.sources.declaration import COLUMNS, Kind, read_sources
+from warehouse.sources.declaration import COLUMNS, Kind
+from warehouse.sources.yaml_file import read_sources
 
 
 def landing_key(kind: Kind) -> dg.AssetKey:

@@ -8,7 +8,7 @@ import dagster as dg
 from orchestration.assets.common import TableFacts, described_or_warned, table_key
 from orchestration.assets.dbt_graph import MANIFEST, TRANSLATOR
 from orchestration.column_lineage import LineageMemory, Table
-from orchestration.dbt_runner import compiled_sql
+from orchestration.dbt_manifest import compiled_sql
 from warehouse.settings import Settings
 
 MODELS = {

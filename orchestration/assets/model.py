@@ -10,8 +10,8 @@ from orchestration.assets.common import WAREHOUSE_POOL, clear_failures, table_fa
 from orchestration.assets.dbt_graph import source_specs
 from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.batch_scoring import score
+from orchestration.config_files import train_config
 from orchestration.pipeline import describe_scoring, describe_training, learn
-from orchestration.train_config import train_config
 from orchestration.training_run import TrainingSummary
 from warehouse.settings import Settings
 

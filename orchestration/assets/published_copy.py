@@ -7,7 +7,7 @@ import dagster as dg
 from orchestration.assets.common import WAREHOUSE_POOL, clear_failures, docs_metadata, row_count_metadata
 from orchestration.assets.dbt_graph import MANIFEST
 from orchestration.assets.warehouse_resource import WarehouseResource
-from orchestration.dbt_runner import published_models
+from orchestration.dbt_manifest import published_models
 from orchestration.pipeline import publish_copy
 
 

@@ -15,7 +15,8 @@ from orchestration.dbt_runner import run_dbt
 from orchestration.training_run import LISTS
 from tests.apps.conftest import OpenApp
 from warehouse.errors import RecomartError
-from warehouse.publishing.publisher import POINTER, publish
+from warehouse.publishing.live_copy import POINTER
+from warehouse.publishing.publisher import publish
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.dbt_runner import compile_analyses
+from orchestration.dbt_manifest import compile_analyses
 from warehouse.database import reader
 from warehouse.settings import Settings
 

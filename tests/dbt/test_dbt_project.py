@@ -13,7 +13,8 @@ import yaml
 from tenacity import stop_after_attempt
 
 from orchestration import dbt_runner
-from orchestration.dbt_runner import PROJECT_DIR, dbt_started, load_manifest, published_tables, run_dbt
+from orchestration.dbt_manifest import load_manifest, published_tables
+from orchestration.dbt_runner import PROJECT_DIR, dbt_started, run_dbt
 from tests.warehouse.conftest import Shop
 from warehouse.database import writer
 from warehouse.errors import RecomartError

@@ -6,8 +6,8 @@ from pathlib import Path
 import duckdb
 
 from apps.cli.auditing import audit
-from apps.cli.status import feed_status
 from orchestration.dbt_runner import run_dbt
+from orchestration.feed_accounting import feed_status
 from tests.e2e.conftest import Recomart
 from warehouse.settings import Settings
 

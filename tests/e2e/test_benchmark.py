@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from apps.cli import app
+from apps.cli.commands import app
 from models_ml.data.dataset_store import stored_versions
 from models_ml.errors import ModelError
 from tests.e2e.conftest import Recomart
@@ -36,7 +36,7 @@ def test_files_are_tuned_on_trained_on_and_measured_beside_the_baselines(
     files: dict[str, Path], recomart: Recomart, tmp_path: Path
 ) -> None:
     options = [word for name, file in files.items() for word in (f"--{name}", file)]
-    done = recomart("benchmark", *options, "-k", 10, "--tune", 1, "--json", tmp_path / "figures.json")
+    done = recomart("bench", "ranking", *options, "-k", 10, "--tune", 1, "--json", tmp_path / "figures.json")
     assert done.returncode == 0, done.stderr
     assert "Top 10" in done.stdout
     assert "als, train: factors " in done.stdout
@@ -58,7 +58,7 @@ def test_a_dataset_version_is_measured_with_its_trends_and_content(
     (version,) = stored_versions(demo_warehouse.datasets_dir)
     file = tmp_path / "figures.json"
     where = ("--warehouse", demo_warehouse.warehouse)
-    done = recomart("benchmark", "--dataset", version[:12], "--ablate", "--json", file, *where)
+    done = recomart("bench", "ranking", "--dataset", version[:12], "--ablate", "--json", file, *where)
     assert done.returncode == 0, done.stderr
     figures = json.loads(file.read_text())["figures"]
     methods = [row["method"] for row in figures]
@@ -75,7 +75,7 @@ def test_what_is_asked_wrongly_is_said(files: dict[str, Path], tmp_path: Path) -
         (["--train", files["train"], "--test", files["test"], "--against", "magic"], "there is no such library"),
         (["--train", tmp_path / "none.csv", "--test", files["test"]], "none.csv is no file; give a .csv"),
     ):
-        done = CliRunner().invoke(app, ["benchmark", *map(str, arguments)])
+        done = CliRunner().invoke(app, ["bench", "ranking", *map(str, arguments)])
         assert isinstance(done.exception, RecomartError | ModelError)
         assert message in str(done.exception)
 
@@ -83,7 +83,7 @@ def test_what_is_asked_wrongly_is_said(files: dict[str, Path], tmp_path: Path) -
 @pytest.mark.slow
 def test_the_implicit_library_stands_beside_ours(files: dict[str, Path], recomart: Recomart, tmp_path: Path) -> None:
     options = [word for name, file in files.items() for word in (f"--{name}", file)]
-    done = recomart("benchmark", *options, "--against", "implicit", "--json", tmp_path / "figures.json")
+    done = recomart("bench", "ranking", *options, "--against", "implicit", "--json", tmp_path / "figures.json")
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "figures.json").read_text())
     assert result["figures"][-1]["method"] == result["comparisons"][0]["against"] == "implicit"

@@ -14,7 +14,7 @@ from tests.e2e.conftest import Recomart
 from tests.warehouse.conftest import Shop
 from tests.warehouse.fetching.catalog_service import PATIENCE, ApiShop, products, running_service, status
 from warehouse.settings import PROJECT_ROOT
-from warehouse.sources.declaration import read_sources
+from warehouse.sources.yaml_file import read_sources
 
 SECRET = "s3cr3t/key"
 

@@ -14,7 +14,7 @@ from tests.conftest import SMALL_SHOP
 from tests.dagster_dev import DagsterDev, dagster_dev
 from warehouse.database import reader
 from warehouse.demo.generate import generate
-from warehouse.publishing.publisher import current
+from warehouse.publishing.live_copy import current
 from warehouse.settings import Settings
 
 STARTED_AGAIN_SECONDS = 240

@@ -13,7 +13,7 @@ import pytest
 from orchestration.dbt_runner import run_dbt
 from orchestration.model_registry import model_runs
 from warehouse.errors import RecomartError
-from warehouse.publishing.publisher import current
+from warehouse.publishing.live_copy import current
 from warehouse.settings import Settings
 
 FLOOD_LINES = 20_000

@@ -26,7 +26,7 @@ from tests.e2e.two_days_later import TwoDaysLater, unexpected, what_differs
 from warehouse.errors import DiskFullError
 from warehouse.loading.loader import load
 from warehouse.locks import alone
-from warehouse.publishing.publisher import current
+from warehouse.publishing.live_copy import current
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 

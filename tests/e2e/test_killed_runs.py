@@ -13,7 +13,7 @@ import pytest
 from models_ml.config import TrainConfig
 from orchestration.pipeline import PipelineListener, run_pipeline
 from tests.e2e.two_days_later import TwoDaysLater, unexpected, what_differs
-from warehouse.publishing.publisher import current
+from warehouse.publishing.live_copy import current
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 

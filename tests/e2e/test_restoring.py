@@ -7,7 +7,7 @@ import pytest
 
 from models_ml.config import TrainConfig
 from orchestration.batch_scoring import score
-from orchestration.dbt_runner import load_manifest
+from orchestration.dbt_manifest import load_manifest
 from orchestration.model_registry import model_runs
 from orchestration.pipeline import PipelineListener, build_recommendations, publish_copy, run_pipeline
 from orchestration.training_run import train

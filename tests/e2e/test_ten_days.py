@@ -16,7 +16,7 @@ from tests.conftest import SMALL_SHOP
 from tests.dagster_dev import DagsterDev, dagster_dev
 from warehouse.database import reader
 from warehouse.demo.generate import generate
-from warehouse.publishing.publisher import Published, current
+from warehouse.publishing.live_copy import Published, current
 from warehouse.settings import Settings
 
 DATE = re.compile(r"\d{4}-\d\d-\d\d")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models_ml.inference.recommender import Recommender
-from orchestration.train_config import train_config
+from orchestration.config_files import train_config
 from tests.e2e.conftest import Recomart
 from warehouse.settings import Settings
 

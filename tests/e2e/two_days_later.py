@@ -11,7 +11,8 @@ from orchestration.training_run import DATASETS_LOCK
 from tests.kills import TOLD_BY_THE_RUN, TOLD_BY_THE_TRAINING, differences
 from warehouse.demo.config import DemoConfig
 from warehouse.demo.generate import generate
-from warehouse.publishing.publisher import LOCK, POINTER, current
+from warehouse.publishing.live_copy import POINTER, current
+from warehouse.publishing.publisher import LOCK
 from warehouse.settings import Settings
 
 SHOP = DemoConfig(customers=400, products=120, days=20, events=12_000, dirt=0.03)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models_ml.als.device import torch_device
 from models_ml.als.factor_model import FactorModel
-from models_ml.als.trainer import AlsTrainer, SweepReport, conjugate_gradient, fit
+from models_ml.als.solver import conjugate_gradient
+from models_ml.als.trainer import AlsTrainer, SweepReport, fit, torch_device
 from models_ml.config import TrainConfig
 from models_ml.data.sparse import Csr
 from models_ml.errors import ModelError

@@ -9,8 +9,7 @@ from models_ml.config import TrainConfig
 from models_ml.data.interactions import Interactions
 from models_ml.data.sparse import Csr
 from models_ml.errors import ModelError
-from models_ml.evaluation.baselines import item_item, oracle, popularity, recent_popularity
-from models_ml.evaluation.item_item import nearest_products
+from models_ml.evaluation.baselines import item_item, nearest_products, oracle, popularity, recent_popularity
 from models_ml.evaluation.window import EvaluationWindow, Ranking
 from tests.models_ml.made_up import dense, factor_table, feature_rows, interaction_rows, pair_rows
 

@@ -5,11 +5,11 @@ import pyarrow as pa
 import pytest
 import torch
 
-from models_ml.als.content_prior import ContentPrior, content_features
+from models_ml.als.content_prior import ContentPrior
 from models_ml.als.trainer import AlsTrainer, fit
 from models_ml.config import TrainConfig
 from models_ml.data.id_map import IdMap
-from models_ml.data.item_features import ProductFacts
+from models_ml.data.item_features import ProductFacts, content_features
 from models_ml.data.sparse import Csr
 from tests.models_ml.made_up import csr, dense, feature_rows
 

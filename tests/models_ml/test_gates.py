@@ -5,12 +5,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from models_ml.config import TrainConfig
+from models_ml.config import GatePolicy, TrainConfig
 from models_ml.data.dataset import Dataset
 from models_ml.evaluation.comparison import Contender, HeadToHead, head_to_head
 from models_ml.evaluation.gates import GateResult, judge, reasons
 from models_ml.evaluation.window import EvaluationWindow
-from models_ml.gate_policy import GatePolicy
 from models_ml.inference.artifact import ModelCard
 from models_ml.training import TrainingResult, train
 

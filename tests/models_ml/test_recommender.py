@@ -8,9 +8,8 @@ import pytest
 from models_ml.data.dataset import Dataset
 from models_ml.errors import ModelError
 from models_ml.inference.artifact import card_checksum
-from models_ml.inference.basket import Basket
 from models_ml.inference.candidates import Candidates
-from models_ml.inference.recommender import Recommender
+from models_ml.inference.recommender import Basket, Recommender
 from models_ml.training import TrainingResult
 
 

@@ -6,9 +6,8 @@ import torch
 from models_ml.als.trainer import fit
 from models_ml.config import TrainConfig
 from models_ml.data.id_map import IdMap
-from models_ml.data.item_features import ProductFacts
+from models_ml.data.item_features import ProductFacts, product_trends
 from models_ml.data.sparse import Csr
-from models_ml.data.trend import product_trends
 from models_ml.inference.explanations import contributions
 from tests.models_ml.made_up import feature_rows
 

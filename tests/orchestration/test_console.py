@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from apps.cli import console
+from apps.cli import console, data_tables, recommendation_tables
 from apps.recommendation_queries import Offers
 from warehouse.loading.reports import LoadReport
 
@@ -28,7 +28,7 @@ def test_square_brackets_in_data_are_no_markup(printed: io.StringIO) -> None:
 
 
 def test_files_of_several_feeds_are_named_with_them(printed: io.StringIO) -> None:
-    console.print_load(LoadReport(files_of_several_feeds={f"{number}.csv": ["a", "b"] for number in range(6)}))
+    data_tables.print_load(LoadReport(files_of_several_feeds={f"{number}.csv": ["a", "b"] for number in range(6)}))
     assert "several feeds, 6 files: 0.csv (a, b), 1.csv (a, b)," in printed.getvalue()
     assert printed.getvalue().endswith("4.csv (a, b), ...\n")
 
@@ -57,6 +57,6 @@ def test_what_is_pinned_has_no_score(printed: io.StringIO) -> None:
         {"rank": rank, "product_id": f"p{rank}", "score": 0.5, "source": source, **plain}
         for rank, source in enumerate(("pinned", "model"), 1)
     ]
-    console.print_offers("Top 2", Offers(pd.DataFrame(rows), is_fallback=False))
+    recommendation_tables.print_offers("Top 2", Offers(pd.DataFrame(rows), is_fallback=False))
     pinned, other = (line.split() for line in printed.getvalue().splitlines() if line.strip()[:1] in ("1", "2"))
     assert (pinned[-2], other[-2]) == ("-", "0.5000")

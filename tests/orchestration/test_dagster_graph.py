@@ -17,7 +17,7 @@ from tests.conftest import SMALL_SHOP
 from tests.holding import held
 from warehouse.database import reader
 from warehouse.demo.generate import generate
-from warehouse.publishing.publisher import current
+from warehouse.publishing.live_copy import current
 from warehouse.settings import PROJECT_ROOT, Settings
 
 

@@ -7,8 +7,11 @@ import sys
 import pytest
 
 SCRIPT = """
-import signal, time, duckdb
-from apps.cli import app, main
+import signal, time, duckdb, typer
+from apps.cli import entry_point
+
+app = typer.Typer()
+entry_point.app = app
 
 # Where the tests run in the background, their processes are born deaf to it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -23,7 +26,7 @@ def query():
     print("at it", flush=True)
     duckdb.sql("select sum(a.range * b.range) from range(100_000_000) a, range(100_000_000) b").fetchall()
 
-main()
+entry_point.main()
 """
 
 

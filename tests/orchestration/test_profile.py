@@ -1,6 +1,7 @@
 """The page of pictures about a shop, whatever the shop has."""
 
 import json
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from selenium import webdriver
 
 from apps.profile.page import Profile, write_profile
 from apps.profile.sections import CHAPTERS
+from orchestration.dbt_manifest import compile_analyses
 from orchestration.dbt_runner import BEFORE_MODEL, run_dbt
 from tests.apps.test_merchandiser_in_browser import CHROMEDRIVER, CHROMIUM, FLAGS
 from tests.warehouse.conftest import EVENTS_JSONL, PURCHASES_CSV, Shop
@@ -42,10 +44,14 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
+def write(settings: Settings, output: Path | None = None) -> Profile:
+    return write_profile(settings, partial(compile_analyses, settings, "profile"), output)
+
+
 @pytest.fixture(scope="module")
 def profile(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Profile:
     """The demo shop's page."""
-    return write_profile(demo_warehouse, tmp_path_factory.mktemp("profile") / "new" / "page.html")
+    return write(demo_warehouse, tmp_path_factory.mktemp("profile") / "new" / "page.html")
 
 
 def built(shop: Shop) -> Settings:
@@ -75,7 +81,7 @@ def test_the_page_needs_nothing_but_itself(profile: Profile) -> None:
 
 
 def test_the_same_data_give_the_same_page(profile: Profile, demo_warehouse: Settings, tmp_path: Path) -> None:
-    again = write_profile(demo_warehouse, tmp_path / "again.html")
+    again = write(demo_warehouse, tmp_path / "again.html")
     assert again.path.read_bytes() == profile.path.read_bytes()
 
 
@@ -127,7 +133,7 @@ def test_a_shop_with_purchases_alone_has_a_page(tmp_path: Path) -> None:
     shop.declare(purchases=PURCHASES_CSV)
     rows = [f"p{n % 3},2026-01-{1 + n:02} 10:00,u{n % 2},1" for n in range(20)]
     shop.put("purchases/a.csv", "\n".join(["sku,when,who,qty", *rows, "p1,2026-01-05 10:00,,2", ",x,,"]))
-    said = write_profile(built(shop)).sentences
+    said = write(built(shop)).sentences
     assert said["Devices"] == "There are no events, so no device is known."
     assert said["From looking to buying"].startswith("The feeds tell of one kind of action alone")
     assert "2 customers bought something, 6 pairs" in said["From looking to buying"]
@@ -143,7 +149,7 @@ def test_a_clickstream_of_one_row_has_a_page(tmp_path: Path) -> None:
     shop.declare(events=EVENTS_JSONL)
     row = {"user": "u", "item": "<p & co>", "type": "view", "time": "2026-01-01T10:00:00"}
     shop.put("events/a.jsonl", json.dumps(row))
-    said = write_profile(built(shop)).sentences
+    said = write(built(shop)).sentences
     assert said["Rows set aside"].startswith("100% of 1 line in 1 file are in use")
     assert said["Devices"] == "None of 1 event names a device that is recognized."
     assert said["Who comes back"] == "Nobody has acted in a later week than that of their first action yet."
@@ -156,7 +162,7 @@ def test_a_shop_without_a_single_row_has_a_page(tmp_path: Path) -> None:
     shop.declare(purchases=PURCHASES_CSV)
     shop.put("purchases/a.csv", "sku,when,who,qty\n")
     settings = built(shop)
-    profile = write_profile(settings)
+    profile = write(settings)
     assert profile.path == settings.warehouse / "profile.html"
     assert profile.sentences["How much they do"] == "No customer is known."
     assert "There are no actions yet." in Page(profile.path).text

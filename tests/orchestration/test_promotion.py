@@ -11,16 +11,16 @@ import pytest
 from models_ml.config import TrainConfig
 from models_ml.data.dataset_store import stored_versions
 from orchestration.batch_scoring import score
+from orchestration.config_files import policy
 from orchestration.model_registry import is_waiting, model_runs, next_to_serve, serving_run
 from orchestration.pipeline import PipelineListener, build_marts, run_pipeline
-from orchestration.policy import policy
 from orchestration.retraining import training_due
 from orchestration.training_run import DATASETS_LOCK, train
 from warehouse.database import reader, writer
 from warehouse.errors import RecomartError, WarehouseBusyError
 from warehouse.loading.loader import load
 from warehouse.locks import alone
-from warehouse.publishing.publisher import current
+from warehouse.publishing.live_copy import current
 from warehouse.settings import Settings
 
 POOR = TrainConfig(factors=1, max_sweeps=1)

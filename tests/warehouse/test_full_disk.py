@@ -13,7 +13,8 @@ from tests.warehouse.test_publishing import TABLES, offer, offered
 from warehouse.database import reader
 from warehouse.disk_full import full_disk_message, tell_full_disk
 from warehouse.errors import DiskFullError
-from warehouse.publishing.publisher import LOCK, POINTER, current, publish
+from warehouse.publishing.live_copy import POINTER, current
+from warehouse.publishing.publisher import LOCK, publish
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 

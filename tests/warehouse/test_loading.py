@@ -23,7 +23,7 @@ from warehouse.errors import RecomartError, WarehouseBusyError
 from warehouse.loading.landing_files import LandingFile, Reading, find_files
 from warehouse.loading.loader import load
 from warehouse.loading.records import Records, read_records
-from warehouse.sources.declaration import read_sources
+from warehouse.sources.yaml_file import read_sources
 
 OF_FORMAT_JSON = "; a list, or a document that goes over several lines, is of format json"
 

@@ -12,7 +12,8 @@ import pytest
 from tests.readers import STAMPED, publish_stamped, readers
 from warehouse.database import writer
 from warehouse.errors import RecomartError, WarehouseBusyError
-from warehouse.publishing.publisher import LOCK, POINTER, Published, current, of_live_copy, open_published, publish
+from warehouse.publishing.live_copy import POINTER, Published, current, of_live_copy, open_published
+from warehouse.publishing.publisher import LOCK, publish
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 

@@ -8,7 +8,7 @@ import pytest
 
 from warehouse.errors import RecomartError
 from warehouse.settings import PROJECT_ROOT
-from warehouse.sources.declaration import read_sources
+from warehouse.sources.yaml_file import read_sources
 
 GOOD = """
 feeds:

@@ -209,15 +209,6 @@ def write_truth(folder: Path, truth: Planted, world: World) -> None:
     (folder / "planted.json").write_text(truth.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def read_tastes(folder: Path) -> tuple[pa.Table, pa.Table] | None:
-    """The hidden tastes as (user_id, factors) and (product_id, factors); None where no demo shop was generated."""
-    files = (folder / "user_factors.parquet", folder / "product_factors.parquet")
-    if not all(file.exists() for file in files):
-        return None
-    users, products = (pq.read_table(file) for file in files)
-    return users, products
-
-
 def _write_factors(path: Path, key: str, ids: list[str], factors: Floats, first_day: NDArray[np.datetime64]) -> None:
     width = factors.shape[1]
     offsets = np.arange(0, factors.size + 1, width, dtype=np.int32)

@@ -16,10 +16,10 @@ from warehouse.errors import RecomartError
 from warehouse.fetching.catalog_records import ContradictionError, Records, as_record
 from warehouse.fetching.checkpoint import Checkpoint, State
 from warehouse.fetching.credentials import Credentials
-from warehouse.fetching.fetch_run import FetchedFeed, FetchProgress
 from warehouse.fetching.fetched_files import FetchedFiles
 from warehouse.fetching.http_session import PatientSession, RefusedError, ServiceError
 from warehouse.fetching.pages import Page, Service
+from warehouse.fetching.reports import FetchedFeed, FetchProgress
 from warehouse.sources.declaration import Feed
 from warehouse.sources.rest_api import Api, Offsets, PageNumbers
 

@@ -31,7 +31,8 @@ from warehouse.loading.records import read_records
 from warehouse.loading.reports import FeedReport, LoadReport, Progress
 from warehouse.loading.staging import insert, note_columns
 from warehouse.settings import Settings
-from warehouse.sources.declaration import COLUMNS, Feed, Sources, read_sources
+from warehouse.sources.declaration import COLUMNS, Feed, Sources
+from warehouse.sources.yaml_file import read_sources
 
 BATCH_BYTES = 256 << 20
 """Bytes of small files that are loaded in one transaction."""

@@ -8,8 +8,8 @@ import duckdb
 import pandas as pd
 
 from warehouse.errors import RecomartError
+from warehouse.publishing.live_copy import Published, of_live_copy, open_published, unusable_copy
 from warehouse.publishing.merchandising_rules import OfferRules
-from warehouse.publishing.publisher import Published, of_live_copy, open_published, unusable_copy
 from warehouse.settings import Settings
 
 

@@ -14,7 +14,8 @@ import uvicorn
 
 from apps.recommendation_queries import Storefront
 from apps.service.app import create_app
-from warehouse.publishing.publisher import Published, publish
+from warehouse.publishing.live_copy import Published
+from warehouse.publishing.publisher import publish
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 

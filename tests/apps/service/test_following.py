@@ -11,7 +11,7 @@ import pytest
 from apps.service.live_recommendations import LiveStorefront
 from tests.apps.service.conftest import Service, serving, wait_until
 from warehouse.database import writer
-from warehouse.publishing.publisher import Published
+from warehouse.publishing.live_copy import Published
 from warehouse.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("own_torch_threads")

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from apps.benchmarks.measurement import measure
 from apps.benchmarks.pipeline_benchmark import shop_of
 from apps.benchmarks.table_equality import TABLES, differences, figures_of, open_tables
-from apps.cli import app
+from apps.cli.commands import app
 from tests.e2e.conftest import Recomart
 from warehouse.demo import generate
 from warehouse.errors import RecomartError

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from apps.benchmarks import extra
-from apps.cli import app
+from apps.cli.commands import app
 from warehouse.errors import RecomartError
 
 
@@ -15,7 +15,7 @@ def test_ours_and_implicit_rank_alike_and_all_figures_are_written(tmp_path: Path
     file = tmp_path / "figures.json"
     sizes = {"--customers": 900, "--products": 700, "--factors": 16, "--seen": 5, "-n": 30, "--json": file}
     arguments = [str(word) for option in sizes.items() for word in option]
-    done = CliRunner().invoke(app, ["bench", "recommend", *arguments])
+    done = CliRunner().invoke(app, ["bench", "scoring", *arguments])
     assert done.exit_code == 0, done.output
     figures = json.loads(file.read_text(encoding="utf-8"))
     assert (figures["shop"]["customers"], figures["other_score"]) == (900, 0)
@@ -28,12 +28,12 @@ def test_ours_and_implicit_rank_alike_and_all_figures_are_written(tmp_path: Path
 
 
 def test_a_catalog_too_small_for_the_lists_is_refused() -> None:
-    done = CliRunner().invoke(app, ["bench", "recommend", "--products", "100", "-n", "90"])
+    done = CliRunner().invoke(app, ["bench", "scoring", "--products", "100", "-n", "90"])
     assert done.exit_code == 2
 
 
 def test_without_the_library_the_benchmark_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extra, "find_spec", lambda _: None)
-    done = CliRunner().invoke(app, ["bench", "recommend"])
+    done = CliRunner().invoke(app, ["bench", "scoring"])
     assert isinstance(done.exception, RecomartError)
     assert "implicit is not installed; `pip install -c constraints.txt -e '.[bench]'` brings it" in str(done.exception)

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from apps.benchmarks.synthetic_model import MadeUpShop, make_up
-from apps.cli import app
+from apps.cli.commands import app
 from apps.recommendation_queries import Storefront
 from warehouse.settings import Settings
 
@@ -17,7 +17,7 @@ def test_it_asks_the_real_service_and_writes_its_figures(tmp_path: Path) -> None
     file = tmp_path / "figures.json"
     options = {"--work": tmp_path / "work", "--products": 2000, "--factors": 16, "--clients": 2, "--seconds": 0.3}
     arguments = [str(word) for option in options.items() for word in option]
-    done = CliRunner().invoke(app, ["bench", "serve", *arguments, "--json", str(file)])
+    done = CliRunner().invoke(app, ["bench", "serving", *arguments, "--json", str(file)])
     assert done.exit_code == 0, done.output
     figures = json.loads(file.read_text(encoding="utf-8"))
     assert (figures["products"], figures["factors"], figures["first_error"]) == (2000, 16, None)
@@ -30,7 +30,7 @@ def test_it_asks_the_real_service_and_writes_its_figures(tmp_path: Path) -> None
 
 def test_it_needs_one_folder(tmp_path: Path) -> None:
     for given in ([], ["--work", str(tmp_path), "--warehouse", str(tmp_path)]):
-        assert CliRunner().invoke(app, ["bench", "serve", *given]).exit_code == 2
+        assert CliRunner().invoke(app, ["bench", "serving", *given]).exit_code == 2
 
 
 def test_the_same_seed_makes_the_same_model(tmp_path: Path) -> None:

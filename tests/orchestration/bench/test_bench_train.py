@@ -6,14 +6,14 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from apps.benchmarks.training_benchmark import TrainedShop
-from apps.cli import app
+from apps.cli.commands import app
 
 
 def test_it_trains_and_writes_its_figures(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     sizes = {"--customers": 2000, "--products": 500, "--interactions": 30_000, "--factors": 8, "--sweeps": 3}
     arguments = [str(word) for option in sizes.items() for word in option]
-    done = CliRunner().invoke(app, ["bench", "train", *arguments, "--device", "cpu", "--json", str(file)])
+    done = CliRunner().invoke(app, ["bench", "training", *arguments, "--device", "cpu", "--json", str(file)])
     assert done.exit_code == 0, done.output
     result = json.loads(file.read_text(encoding="utf-8"))
     (figures,) = result["figures"]
@@ -27,7 +27,7 @@ def test_it_trains_and_writes_its_figures(tmp_path: Path) -> None:
 
 
 def test_an_unknown_device_is_refused() -> None:
-    assert CliRunner().invoke(app, ["bench", "train", "--device", "abacus"]).exit_code == 2
+    assert CliRunner().invoke(app, ["bench", "training", "--device", "abacus"]).exit_code == 2
 
 
 def test_the_made_up_shop_has_a_long_tail_and_every_pair_once() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.warehouse.conftest import EVENTS_JSONL, Shop
-from warehouse.fetching.fetch_run import FetchedFeed, FetchProgress, fetch
+from warehouse.fetching.fetch_run import fetch
+from warehouse.fetching.reports import FetchedFeed, FetchProgress
 
 Fault = Callable[["Handler"], None]
 """What happens to a request in place of a good answer."""

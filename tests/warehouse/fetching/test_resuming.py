@@ -13,7 +13,7 @@ from tests.warehouse.fetching.catalog_service import ApiShop, Handler, products,
 from tests.warehouse.test_full_disk import run
 from warehouse.errors import RecomartError
 from warehouse.loading.landing_files import find_files
-from warehouse.sources.declaration import read_sources
+from warehouse.sources.yaml_file import read_sources
 
 
 def break_off(api: ApiShop, request: int) -> None:

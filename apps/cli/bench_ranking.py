@@ -1,4 +1,4 @@
-"""The door of the ranking benchmark."""
+"""`recomart bench ranking`: ranking quality on interaction files or a dataset version."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,10 +6,16 @@ from typing import Annotated
 
 import typer
 
+from apps.benchmarks.ranking_benchmark import bench_ranking
+from apps.benchmarks.ranking_figures import SplitFiles
 from apps.cli import console
-from apps.cli.options import Warehouse, app, settings_from
+from apps.cli.options import Warehouse, settings_from
 from models_ml.config import TrainConfig
+from orchestration.dataset_versions import find_version
 from warehouse.errors import RecomartError
+
+app = typer.Typer()
+
 
 COLUMNS = (
     "method",
@@ -25,7 +31,7 @@ COLUMNS = (
 
 
 @app.command()
-def benchmark(
+def ranking(
     train: Annotated[Path | None, typer.Option(help="Interactions to learn from: .csv, .parquet or .txt.")] = None,
     valid: Annotated[
         Path | None, typer.Option(help="Interactions to tune on; a tenth of train when not given.")
@@ -50,10 +56,6 @@ def benchmark(
     Files hold user_id, item_id[, weight][, timestamp]; a .txt holds `user item item ...` or `user item 1` a line. Pairs
     that are known already are neither listed nor relevant.
     """
-    # torch takes a second to import, and every command imports this module.
-    from apps.benchmarks.ranking_benchmark import bench_ranking
-    from apps.benchmarks.ranking_figures import SplitFiles
-    from orchestration.dataset_versions import find_version
 
     has_files = train is not None and test is not None
     has_any_file = any(file is not None for file in (train, valid, test))

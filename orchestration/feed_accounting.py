@@ -5,7 +5,6 @@ from datetime import datetime
 import duckdb
 from pydantic import BaseModel, ConfigDict
 
-from apps.cli.auditing import feeds_out_of_date
 from warehouse.database import ledger_reader
 from warehouse.settings import Settings
 
@@ -54,6 +53,15 @@ LEDGER = """
 
 AUDIT = "select feed, newest_row_at, clean, duplicates, quarantined from marts.audit_feeds"
 
+OUT_OF_DATE = """
+    select distinct feed
+    from (
+        (select feed, path, loaded_at from raw.loaded_files except select feed, path, loaded_at from marts.audit_files)
+        union all
+        (select feed, path, loaded_at from marts.audit_files except select feed, path, loaded_at from raw.loaded_files)
+    )
+"""
+
 REASONS = "select feed, reason, rows from marts.audit_quarantine_reasons order by rows desc, reason"
 
 
@@ -93,3 +101,8 @@ def feed_status(settings: Settings) -> list[FeedStatus]:
             )
         )
     return statuses
+
+
+def feeds_out_of_date(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """The feeds of which files were loaded, or forgotten, since dbt built the audit marts."""
+    return {feed for (feed,) in connection.execute(OUT_OF_DATE).fetchall()}

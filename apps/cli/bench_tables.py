@@ -1,0 +1,17 @@
+"""Tables that several benchmarks print."""
+
+from collections.abc import Sequence
+
+from apps.benchmarks.targets import Target
+from apps.cli import console
+
+VERDICTS = {None: "not measured", True: "met", False: "not met"}
+
+
+def describe_machine(machine: dict[str, str | int | float]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in machine.items())
+
+
+def print_targets(targets: Sequence[Target]) -> None:
+    rows = [{**target.model_dump(exclude={"is_met"}), "verdict": VERDICTS[target.is_met]} for target in targets]
+    console.print_table("Targets", rows)

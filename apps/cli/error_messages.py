@@ -1,0 +1,45 @@
+"""One-line messages for the errors that a user can fix."""
+
+import sys
+
+import duckdb
+from pydantic import ValidationError
+
+from apps.cli import console
+from models_ml.errors import ModelError
+from warehouse.database import memory_message
+from warehouse.errors import RecomartError
+from warehouse.settings import Settings
+
+
+def exit_with_message(error: Exception) -> None:
+    """Print the message of an error that the user can fix and exit with status 1; raise any other error again.
+
+    Exits with status 130 on Ctrl-C during a DuckDB query, which DuckDB reports as a RuntimeError.
+    """
+    match error:
+        case RecomartError() | ModelError():
+            console.fail(str(error))
+        case ValidationError():
+            console.fail(_describe_setting(error))
+        case OSError(filename=str() as path):
+            console.fail(f"{path}: {error.strerror}; name another path, or fix this one")
+        case duckdb.Error():
+            console.fail(memory_message(str(error)) or _first_line(error))
+        case OSError():
+            console.fail(_first_line(error))
+        case RuntimeError(__cause__=KeyboardInterrupt()):
+            sys.exit(130)
+        case _:
+            raise error
+
+
+def _describe_setting(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    name = ".".join(str(part) for part in problem["loc"])
+    setting = f"RECOMART_{name.upper()}" if error.title == Settings.__name__ else f"{error.title}: {name}"
+    return f"{setting}: {problem['msg'].removeprefix('Value error, ')}"
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"

@@ -1,0 +1,34 @@
+"""The step that writes the demo shop's landing files."""
+
+from orchestration.pipeline import PipelineListener
+from warehouse.demo.config import DemoConfig
+from warehouse.demo.generate import DemoSummary, generate
+from warehouse.formatting import counted
+from warehouse.settings import Settings
+
+
+def generate_demo_shop(
+    settings: Settings, config: DemoConfig, listener: PipelineListener, *, overwrite: bool = False
+) -> DemoSummary:
+    """Write the demo shop's landing files and truth; nothing when that very shop is there already.
+
+    Raises:
+        RecomartError: The landing folder holds something else.
+    """
+    listener.on_step("demo data")
+    days_done = 0
+
+    def on_day(*_: object) -> None:
+        nonlocal days_done
+        days_done += 1
+        listener.on_days(days_done, config.days)
+
+    summary = generate(config, settings.landing_dir, settings.demo_truth_dir, overwrite=overwrite, on_day=on_day)
+    how = "written" if summary.is_new else "there already"
+    listener.on_step_done(
+        "demo data",
+        f"{counted(summary.files, 'file')} {how} in {settings.landing_dir}: {counted(summary.events, 'event')}, "
+        f"{counted(summary.purchases, 'purchase')}, {counted(summary.products, 'product record')}",
+        summary.seconds,
+    )
+    return summary
