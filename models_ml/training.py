@@ -1,4 +1,4 @@
-"""The one flow of a training run: pick the number of sweeps, report on the last window, train what may serve."""
+"""The one flow of a training run: pick the number of epochs, report on the last window, train what may serve."""
 
 import time
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from models_ml.config import TrainConfig
 from models_ml.data.dataset import Dataset
 from models_ml.data.id_map import IdMap
 from models_ml.data.interactions import Interactions
-from models_ml.data.item_features import ProductFacts
+from models_ml.data.item_features import ItemFeatures
 from models_ml.errors import ModelError
-from models_ml.evaluation.baselines import Oracle
+from models_ml.evaluation.baselines import OracleFactors
 from models_ml.evaluation.report import EvaluationReport, MetricRow
-from models_ml.evaluation.selection import OnSweep, Picked, SweepRecord, pick
+from models_ml.evaluation.selection import EpochRecord, OnEpoch, SelectedParams, select_params
 from models_ml.inference.artifact import ModelCard
 from models_ml.inference.recommender import Recommender
 
@@ -32,18 +32,18 @@ class TrainingResult:
     """The model, fitted to everything as of now."""
     fit_seconds: float
     """What fitting it took."""
-    sweeps_reason: str
-    """How the number of sweeps was chosen."""
+    epochs_reason: str
+    """How the number of epochs was chosen."""
     skipped: dict[str, str]
     """Windows and baselines that were not evaluated, and why."""
-    sweeps: list[SweepRecord]
+    epoch_records: list[EpochRecord]
     ranking_metrics: pa.Table
     metric_differences: pa.Table
     evaluation_pairs: pa.Table
     evaluation_products: pa.Table
     evaluation_candidates: pa.Table
 
-    def run_row(self, artifact_path: Path, held_back_because: str | None) -> pa.Table:
+    def build_run_row(self, artifact_path: Path, rejection_reason: str | None) -> pa.Table:
         """Return the one row of ml.model_runs, of a model that does not serve yet."""
         card = self.recommender.card
         row = {
@@ -52,7 +52,7 @@ class TrainingResult:
             "dataset_hash": card.dataset_hash,
             "as_of": card.as_of,
             "config": card.config.model_dump_json(),
-            "sweeps": card.sweeps,
+            "epochs": card.epochs,
             "users": card.users,
             "products": card.products,
             "interactions": card.interactions,
@@ -60,7 +60,7 @@ class TrainingResult:
             "artifact_path": str(artifact_path),
             "warm_from": card.warm_from,
             "is_serving": False,
-            "held_back_because": held_back_because,
+            "rejection_reason": rejection_reason,
         }
         return pa.Table.from_pylist([row])
 
@@ -70,61 +70,63 @@ def train(
     config: TrainConfig,
     run_id: str,
     *,
-    oracle: Oracle | None = None,
+    oracle_factors: OracleFactors | None = None,
     warm_from: Recommender | None = None,
-    on_sweep: OnSweep | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> TrainingResult:
-    """Run the whole flow; `on_sweep` hears of every sweep of every fit.
+    """Run the whole flow; `on_epoch` hears of every epoch of every fit.
 
     The same dataset and config, and the same model in `warm_from`, give the same factors bit for bit on the same
     machine; the oracle, where the truth is known, is one more baseline.
 
-    The number of sweeps is picked on the validation window, the metrics are reported on the test window with that
+    The number of epochs is picked on the validation window, the metrics are reported on the test window with that
     number, and what serves is trained with it on everything known now. With `warm_from` nothing is picked again: what
-    that model went by holds, and what serves starts from its product factors and takes few sweeps.
+    that model went by holds, and what serves starts from its product factors and takes few epochs.
 
     A window without usable pairs is skipped, and the result says so. Raises ModelError when a table cannot be used.
     """
-    history: list[SweepRecord] = []
+    history: list[EpochRecord] = []
 
-    def record(entry: SweepRecord) -> None:
+    def record(entry: EpochRecord) -> None:
         history.append(entry)
-        if on_sweep is not None:
-            on_sweep(entry)
+        if on_epoch is not None:
+            on_epoch(entry)
 
-    report = EvaluationReport(run_id, dataset, config, oracle)
-    picked, reason = Picked.default(config), "the default, for there is no validation window to pick by"
-    validation = report.window("validation", config.selection_users)
+    report = EvaluationReport(run_id, dataset, config, oracle_factors)
+    picked, reason = SelectedParams.from_defaults(config), "the default, for there is no validation window to pick by"
+    validation = report.build_window("validation", config.max_selection_users)
     if warm_from is not None:
-        picked = Picked(warm_from.card.sweeps, warm_from.card.trend_power)
+        picked = SelectedParams(warm_from.card.epochs, warm_from.card.trend_power)
         reason = f"that of run {warm_from.card.run_id}, which this one starts from"
-    elif validation is not None and len(validation.users) < config.min_selection_users:
-        reason = f"the default, for the validation window has only {len(validation.users)} customers to pick by"
+    elif validation is not None and len(validation.known_positions) < config.min_selection_users:
+        reason = (
+            f"the default, for the validation window has only {len(validation.known_positions)} customers to pick by"
+        )
     elif validation is not None:
-        picked, ranking = pick(validation, config, record)
-        reason = f"best validation NDCG@{config.selection_cutoff} of up to {config.max_sweeps} sweeps"
+        picked, ranking = select_params(validation, config, record)
+        reason = f"best validation NDCG@{config.selection_k} of up to {config.max_epochs} epochs"
         report.add_overall(validation, ranking)
-    test = report.window("test", config.evaluation_users)
+    test = report.build_window("test", config.max_evaluation_users)
     if test is not None:
         model = fit(
             test.interactions.strength,
             config,
-            picked.sweeps,
-            lambda sweep: record(SweepRecord("test", sweep, None)),
-            facts=test.facts(config),
+            picked.epochs,
+            lambda epoch: record(EpochRecord("test", epoch, None)),
+            item_features=test.build_item_features(config),
             trend_power=picked.trend_power,
         )
-        users = model.user_factors(test.seen.to(model.product_factors.device))
-        report.add(test, test.rank_factors(users, model.offered_factors, config))
+        users = model.fold_in(test.seen.to(model.product_factors.device))
+        report.add(test, test.rank_factors(users, model.scoring_factors, config))
     recommender, fit_seconds = _fit_recommender(
         dataset, config, picked, run_id, report.overall_metrics, record, warm_from
     )
     return TrainingResult(
         recommender=recommender,
         fit_seconds=fit_seconds,
-        sweeps_reason=reason,
+        epochs_reason=reason,
         skipped=report.skipped,
-        sweeps=history,
+        epoch_records=history,
         **report.tables,
     )
 
@@ -132,24 +134,26 @@ def train(
 def _fit_recommender(
     dataset: Dataset,
     config: TrainConfig,
-    picked: Picked,
+    selected_params: SelectedParams,
     run_id: str,
     metrics: list[MetricRow],
-    on_sweep: OnSweep,
+    on_epoch: OnEpoch,
     warm_from: Recommender | None,
 ) -> tuple[Recommender, float]:
     """Fit the model that may serve to the interactions as of now; also the seconds that this took."""
-    rows, features = dataset.now, dataset.as_of("now").product_features
+    rows, features = dataset.current_interactions, dataset.select_cutoff("now").product_features
     matrix = Interactions.from_table(rows, features["product_id"])
     started = time.perf_counter()
     model = fit(
         matrix.strength,
         config,
-        picked.sweeps if warm_from is None else config.warm_sweeps,
-        lambda report: on_sweep(SweepRecord("now", report, None)),
-        facts=ProductFacts.of(features, matrix.products, config),
-        trend_power=picked.trend_power,
-        start=None if warm_from is None else _start(warm_from, matrix.products, config),
+        selected_params.epochs if warm_from is None else config.warm_epochs,
+        lambda report: on_epoch(EpochRecord("now", report, None)),
+        item_features=ItemFeatures.from_table(features, matrix.products, config),
+        trend_power=selected_params.trend_power,
+        initial_product_factors=None
+        if warm_from is None
+        else _align_product_factors(warm_from, matrix.products, config),
     )
     fit_seconds = time.perf_counter() - started
     card = ModelCard(
@@ -158,15 +162,15 @@ def _fit_recommender(
         dataset_hash=dataset.dataset_hash,
         as_of=pc.max(rows["as_of"]).as_py(),
         config=config,
-        sweeps=picked.sweeps,
-        trend_power=picked.trend_power,
+        epochs=selected_params.epochs,
+        trend_power=selected_params.trend_power,
         warm_from=None if warm_from is None else warm_from.card.run_id,
         users=len(matrix.users),
         products=len(matrix.products),
         trained_products=model.trained_products,
         interactions=rows.num_rows,
         mean_strength=model.confidence.mean_strength,
-        unobserved=model.unobserved,
+        unobserved_pair_weight=model.unobserved_pair_weight,
         regularization=model.regularization,
         metrics=metrics,
     )
@@ -174,13 +178,13 @@ def _fit_recommender(
     return Recommender(card, matrix.users, matrix.products, history, model), fit_seconds
 
 
-def _start(model: Recommender, products: IdMap, config: TrainConfig) -> Tensor:
+def _align_product_factors(recommender: Recommender, products: IdMap, config: TrainConfig) -> Tensor:
     """Return the model's product factors at the positions of `products`, zero where it has none."""
-    factors = model.model.product_factors
-    if changed := model.card.config.differences(config):
+    factors = recommender.factor_model.product_factors
+    if changed := recommender.card.config.describe_differences(config):
         raise ModelError(
             f"the serving model was trained with other settings ({changed}); a training cannot go on from it, train "
-            "without --warm"
+            "without --warm-start"
         )
-    position = torch.from_numpy(model.products.find(products.ids)).to(factors.device)
+    position = torch.from_numpy(recommender.products.find_positions(products.ids)).to(factors.device)
     return torch.where((position >= 0)[:, None], factors[position.clamp(min=0)], 0)

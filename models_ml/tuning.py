@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models_ml.config import TrainConfig
 from models_ml.errors import ModelError
-from models_ml.evaluation.selection import Picked, SweepRecord, pick
+from models_ml.evaluation.selection import EpochRecord, SelectedParams, select_params
 from models_ml.evaluation.window import EvaluationWindow
 
 
@@ -53,21 +53,21 @@ class TrialReport:
     number: int
     ndcg: float | None
     """Validation NDCG; None when the trial was broken off."""
-    best: float | None
+    best_ndcg: float | None
     """The best so far."""
     seconds: float
 
 
 @dataclass(frozen=True)
-class Tuned:
+class TuningResult:
     """The best settings found."""
 
     config: TrainConfig
-    picked: Picked
+    selected_params: SelectedParams
     default_ndcg: float | None
     """What the settings that the search began with reach."""
     trials: pd.DataFrame
-    """One row per trial: number, state, ndcg, sweeps, trend_power, seconds and the settings tried."""
+    """One row per trial: number, state, ndcg, epochs, trend_power, seconds and the settings tried."""
     seconds: float
 
 
@@ -76,12 +76,12 @@ def tune(
     config: TrainConfig,
     *,
     seconds: float,
-    most_trials: int | None = None,
+    max_trials: int | None = None,
     space: SearchSpace | None = None,
     journal: Path | None = None,
     on_trial: Callable[[TrialReport], None] = lambda _: None,
-) -> Tuned:
-    """Search for `seconds` (or `most_trials` in all), beginning with `config`, then with vectors of other lengths.
+) -> TuningResult:
+    """Search for `seconds` (or `max_trials` in all), beginning with `config`, then with vectors of other lengths.
 
     Tree-structured Parzen estimator (Bergstra et al., "Algorithms for hyper-parameter optimization", NIPS 2011), seeded
     by the config; trials that fall behind are broken off, the first never. With a `journal` file, the search goes on
@@ -95,17 +95,17 @@ def tune(
     strength = window.interactions.strength
     varies = bool(strength.values.std(correction=0) > 0)
     # The search decides over the two itself; sparseness only says where it begins.
-    config = config.at_density(strength.density)
-    begin = {name: getattr(config, name) for name in _searched(space, varies)}
+    config = config.adapt_to_density(strength.density)
+    begin = {name: getattr(config, name) for name in _list_searched_settings(space, varies)}
     lengths = [config.factors, *(factors for factors in space.factors if factors != config.factors)]
     study = optuna.create_study(
-        study_name=_study_name(config, space, varies, lengths),
-        storage=_storage(journal),
+        study_name=_build_study_name(config, space, varies, lengths),
+        storage=_open_storage(journal),
         direction="maximize",
         load_if_exists=True,
         pruner=optuna.pruners.MedianPruner(n_startup_trials=space.startup_trials, n_warmup_steps=2),
     )
-    earlier = len(_begun(study))
+    earlier = len(_list_begun_trials(study))
     study.sampler = optuna.samplers.TPESampler(
         # A search that goes on must not draw again what it drew before.
         seed=(config.seed + earlier) % 2**32,
@@ -117,21 +117,21 @@ def tune(
         study.enqueue_trial(begin | {"factors": factors}, skip_if_exists=True)
 
     def attempt(trial: Trial) -> float:
-        trial_config = config.model_copy(update=_suggest(trial, space, varies, lengths))
+        trial_config = config.model_copy(update=_suggest_settings(trial, space, varies, lengths))
 
-        def record(sweep: SweepRecord) -> None:
-            assert sweep.validation_ndcg is not None
-            trial.report(sweep.validation_ndcg, sweep.report.sweep)
+        def record(epoch: EpochRecord) -> None:
+            assert epoch.validation_ndcg is not None
+            trial.report(epoch.validation_ndcg, epoch.report.epoch)
             late = trial.number > earlier and time.perf_counter() - started > seconds
             if late or trial.should_prune():
                 raise optuna.TrialPruned
 
         try:
-            picked, _ = pick(window, trial_config, record)
+            picked, _ = select_params(window, trial_config, record)
         except ModelError as error:
             trial.set_user_attr("failure", str(error))
             raise optuna.TrialPruned from error
-        trial.set_user_attr("sweeps", picked.sweeps)
+        trial.set_user_attr("epochs", picked.epochs)
         trial.set_user_attr("trend_power", picked.trend_power)
         assert picked.validation_ndcg is not None
         return picked.validation_ndcg
@@ -142,65 +142,69 @@ def tune(
         took = trial.duration.total_seconds() if trial.duration else 0.0
         on_trial(TrialReport(trial.number, trial.value if trial.state == TrialState.COMPLETE else None, best, took))
 
-    left = None if most_trials is None else max(0, most_trials - earlier)
+    left = None if max_trials is None else max(0, max_trials - earlier)
     if left is None or left > 0:
         study.optimize(attempt, n_trials=left, timeout=seconds, callbacks=[report])
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if not done:
-        failures = {trial.user_attrs.get("failure", "broken off") for trial in _begun(study)}
+        failures = {trial.user_attrs.get("failure", "broken off") for trial in _list_begun_trials(study)}
         raise ModelError(f"no setting could be tried to the end: {'; '.join(sorted(failures)) or 'no trial was left'}")
     best = study.best_trial
-    return Tuned(
+    return TuningResult(
         config=config.model_copy(update=best.params),
-        picked=Picked(best.user_attrs["sweeps"], best.user_attrs["trend_power"], best.value),
+        selected_params=SelectedParams(best.user_attrs["epochs"], best.user_attrs["trend_power"], best.value),
         default_ndcg=next((trial.value for trial in done if trial.params == begin), None),
-        trials=_table(study),
+        trials=_build_trial_table(study),
         seconds=time.perf_counter() - started,
     )
 
 
-def _study_name(config: TrainConfig, space: SearchSpace, varies: bool, lengths: list[int]) -> str:
+def _build_study_name(
+    config: TrainConfig, space: SearchSpace, has_varying_strength: bool, factor_lengths: list[int]
+) -> str:
     """Return a name for all that decides what a trial's NDCG means, so that no other trials are held against it."""
-    fixed = config.model_dump_json(exclude=set(_searched(space, varies)))
-    said = f"{fixed} {space.model_dump_json()} {sorted(lengths)}"
+    fixed = config.model_dump_json(exclude=set(_list_searched_settings(space, has_varying_strength)))
+    said = f"{fixed} {space.model_dump_json()} {sorted(factor_lengths)}"
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
-def _storage(journal: Path | None) -> BaseStorage:
+def _open_storage(journal: Path | None) -> BaseStorage:
     if journal is None:
         return InMemoryStorage()
     journal.parent.mkdir(parents=True, exist_ok=True)
     return JournalStorage(JournalFileBackend(str(journal)))
 
 
-def _searched(space: SearchSpace, varies: bool) -> list[str]:
-    left_out = {"startup_trials"} if varies else {"startup_trials", "strength_scale"}
+def _list_searched_settings(space: SearchSpace, has_varying_strength: bool) -> list[str]:
+    left_out = {"startup_trials"} if has_varying_strength else {"startup_trials", "strength_scale"}
     return [name for name in type(space).model_fields if name not in left_out]
 
 
-def _begun(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+def _list_begun_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     return [trial for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING]
 
 
-def _suggest(trial: Trial, space: SearchSpace, varies: bool, lengths: list[int]) -> dict[str, float | int]:
-    tried: dict[str, float | int] = {"factors": trial.suggest_categorical("factors", sorted(lengths))}
-    for name in _searched(space, varies)[1:]:
+def _suggest_settings(
+    trial: Trial, space: SearchSpace, has_varying_strength: bool, factor_lengths: list[int]
+) -> dict[str, float | int]:
+    tried: dict[str, float | int] = {"factors": trial.suggest_categorical("factors", sorted(factor_lengths))}
+    for name in _list_searched_settings(space, has_varying_strength)[1:]:
         low, high = getattr(space, name)
         tried[name] = trial.suggest_float(name, low, high, log=name in ("regularization", "unobserved_weight"))
     return tried
 
 
-def _table(study: optuna.Study) -> pd.DataFrame:
+def _build_trial_table(study: optuna.Study) -> pd.DataFrame:
     rows = [
         {
             "number": trial.number,
             "state": trial.state.name.lower(),
             # Optuna gives a trial that was broken off the value it had last.
             "ndcg": trial.value if trial.state == TrialState.COMPLETE else None,
-            **{name: trial.user_attrs.get(name) for name in ("sweeps", "trend_power", "failure")},
+            **{name: trial.user_attrs.get(name) for name in ("epochs", "trend_power", "failure")},
             "seconds": trial.duration.total_seconds() if trial.duration else None,
             **trial.params,
         }
-        for trial in _begun(study)
+        for trial in _list_begun_trials(study)
     ]
     return pd.DataFrame(rows)

@@ -10,9 +10,9 @@ import duckdb
 from models_ml.inference.candidates import Candidates
 from models_ml.inference.recommender import Recommender
 from orchestration.dataset_versions import read_interactions
-from orchestration.model_registry import ModelRun, find_run, model_runs, next_to_serve, registered
-from warehouse.database import insert, transaction, writer
-from warehouse.disk_full import tell_full_disk
+from orchestration.model_registry import ModelRun, find_next_serving_run, find_run, list_model_runs, read_model_runs
+from warehouse.database import insert_ml_rows, open_writer, transaction
+from warehouse.disk_full import raise_on_full_disk
 from warehouse.settings import Settings
 
 
@@ -22,16 +22,16 @@ class ScoringSummary:
 
     run_id: str
     """The model that scored, and serves from now on."""
-    began_to_serve: bool
+    is_newly_serving: bool
     """Whether it did not before."""
-    customers: int
-    candidates: int
+    customer_count: int
+    candidate_count: int
     seconds: float
 
 
-@tell_full_disk
-def score(
-    settings: Settings, on_stage: Callable[[str], None] = lambda _: None, *, run: str | None = None
+@raise_on_full_disk
+def score_customers(
+    settings: Settings, on_stage: Callable[[str], None] = lambda _: None, *, run_id_prefix: str | None = None
 ) -> ScoringSummary | None:
     """Write ml.candidates, and let a new model serve from now on; None when no model may.
 
@@ -44,54 +44,54 @@ def score(
         DiskFullError: No more can be written.
     """
     started = time.perf_counter()
-    while (chosen := _chosen(model_runs(settings), run)) is not None:
+    while (chosen := _select_run(list_model_runs(settings), run_id_prefix)) is not None:
         on_stage(f"scoring with model {chosen.run_id}")
         model = Recommender.load(settings.warehouse / chosen.artifact_path)
-        candidates = Candidates.of(model, read_interactions(settings))
-        with writer(settings) as connection, transaction(connection):
-            now = _chosen(registered(connection), run)
+        candidates = Candidates.create(model, read_interactions(settings))
+        with open_writer(settings) as connection, transaction(connection):
+            now = _select_run(read_model_runs(connection), run_id_prefix)
             if now is None or now.run_id != chosen.run_id:
                 # Somebody let another one serve since.
                 continue
-            rows = _write(connection, candidates)
+            rows = _write_candidates(connection, candidates)
             if not now.is_serving:
-                _let_serve(connection, now.run_id)
-            if run is not None:
-                _pass_over(connection, now.run_id)
+                _set_serving_run(connection, now.run_id)
+            if run_id_prefix is not None:
+                _reject_waiting_runs(connection, now.run_id)
         return ScoringSummary(
             run_id=now.run_id,
-            began_to_serve=not now.is_serving,
-            customers=len(candidates.recommender.users),
-            candidates=rows,
+            is_newly_serving=not now.is_serving,
+            customer_count=len(candidates.recommender.users),
+            candidate_count=rows,
             seconds=time.perf_counter() - started,
         )
     return None
 
 
-def _chosen(runs: list[ModelRun], prefix: str | None) -> ModelRun | None:
-    return next_to_serve(runs) if prefix is None else find_run(runs, prefix)
+def _select_run(runs: list[ModelRun], prefix: str | None) -> ModelRun | None:
+    return find_next_serving_run(runs) if prefix is None else find_run(runs, prefix)
 
 
-def _write(connection: duckdb.DuckDBPyConnection, candidates: Candidates) -> int:
+def _write_candidates(connection: duckdb.DuckDBPyConnection, candidates: Candidates) -> int:
     """Put them in the place of those before; return how many there are."""
     connection.execute("delete from ml.candidates")
     rows = 0
-    for block in candidates.blocks():
+    for block in candidates.iter_blocks():
         rows += block.num_rows
-        insert(connection, "candidates", block)
+        insert_ml_rows(connection, "candidates", block)
     return rows
 
 
-def _pass_over(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
+def _reject_waiting_runs(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
     """Who calls a model back does not mean the ones that wait, which may have learned from the same bad data."""
     connection.execute(
-        "update ml.model_runs set held_back_because = ? "
-        "where held_back_because is null and promoted_at is null and run_id <> ?",
+        "update ml.model_runs set rejection_reason = ? "
+        "where rejection_reason is null and promoted_at is null and run_id <> ?",
         [f"passed over when {run_id} was promoted", run_id],
     )
 
 
-def _let_serve(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
+def _set_serving_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
     connection.execute("update ml.model_runs set is_serving = false where is_serving")
     connection.execute(
         "update ml.model_runs set is_serving = true, promoted_at = ? where run_id = ?",

@@ -16,14 +16,14 @@ ColumnTypes = Mapping[str, str]
 """Types of a table's columns, by name."""
 
 
-class Table(NamedTuple):
+class TableName(NamedTuple):
     """A table's name."""
 
     schema: str
     name: str
 
 
-class Column(NamedTuple):
+class SourceColumn(NamedTuple):
     """A column of a table."""
 
     schema: str
@@ -31,11 +31,11 @@ class Column(NamedTuple):
     name: str
 
 
-Lineage = dict[str, list[Column]]
+Lineage = dict[str, list[SourceColumn]]
 """What each column of a query is made from."""
 
 
-def column_lineage(sql: str, tables: Mapping[Table, ColumnTypes]) -> Lineage:
+def trace_columns(sql: str, tables: Mapping[TableName, ColumnTypes]) -> Lineage:
     """Return the columns of `tables` that each column of a DuckDB query is made from.
 
     A constant is made from none and is left out, and so are all columns of a query that sqlglot does not understand.
@@ -51,49 +51,49 @@ def column_lineage(sql: str, tables: Mapping[Table, ColumnTypes]) -> Lineage:
     for name, root in found.items():
         leaves = ((leaf, leaf.expression.find(exp.Table)) for leaf in root.walk() if not leaf.downstream)
         sources = {
-            Column(origin.db, origin.name, exp.to_column(leaf.name).name)
+            SourceColumn(origin.db, origin.name, exp.to_column(leaf.name).name)
             for leaf, origin in leaves
-            if origin is not None and Table(origin.db, origin.name) in tables
+            if origin is not None and TableName(origin.db, origin.name) in tables
         }
         if sources:
             made_from[name] = sorted(sources)
     return made_from
 
 
-_CONSTANT = r"(?:\bdate '[\d-]+'|\b\d+\b)"
+_CONSTANT_PATTERN = r"(?:\bdate '[\d-]+'|\b\d+\b)"
 
-CONSTANTS = re.compile(rf"{_CONSTANT}(?:, {_CONSTANT})*")
+CONSTANTS_PATTERN = re.compile(rf"{_CONSTANT_PATTERN}(?:, {_CONSTANT_PATTERN})*")
 """Days and loads that an incremental model was compiled for stand in its SQL; nothing is made from them."""
 
 
-class LineageMemory:
+class LineageCache:
     """Remembers the lineage of queries, constants aside: to read all of the project's takes three seconds."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known = self._read()
-        self._is_new = False
+        self._entries = self._read()
+        self._is_changed = False
 
-    def lineage(self, sql: str, tables: Mapping[Table, ColumnTypes]) -> Lineage:
+    def get_lineage(self, sql: str, tables: Mapping[TableName, ColumnTypes]) -> Lineage:
         """Return what `column_lineage` does."""
-        query = CONSTANTS.sub("0", sql)
+        query = CONSTANTS_PATTERN.sub("0", sql)
         content = json.dumps([query, sorted((*table, dict(columns)) for table, columns in tables.items())])
         digest = hashlib.sha256(content.encode()).hexdigest()
-        if digest not in self._known:
-            self._known[digest] = column_lineage(sql, tables)
-            self._is_new = True
-        return self._known[digest]
+        if digest not in self._entries:
+            self._entries[digest] = trace_columns(sql, tables)
+            self._is_changed = True
+        return self._entries[digest]
 
     def save(self) -> None:
         """Write down what is new."""
-        if self._is_new:
-            self._path.write_bytes(_KNOWN.dump_json(self._known))
+        if self._is_changed:
+            self._path.write_bytes(_CACHE_ADAPTER.dump_json(self._entries))
 
     def _read(self) -> dict[str, Lineage]:
         try:
-            return _KNOWN.validate_json(self._path.read_bytes())
+            return _CACHE_ADAPTER.validate_json(self._path.read_bytes())
         except (FileNotFoundError, ValidationError):
             return {}
 
 
-_KNOWN = TypeAdapter(dict[str, Lineage])
+_CACHE_ADAPTER = TypeAdapter(dict[str, Lineage])

@@ -6,14 +6,14 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from models_ml.config import TrainConfig
-from orchestration.policy import Policy
+from orchestration.policy import ModelPolicy
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
-Declared = TypeVar("Declared", bound=BaseModel)
+SettingsModel = TypeVar("SettingsModel", bound=BaseModel)
 
 
-def read_declared(kind: type[Declared], file: Path, described_in: str) -> Declared:
+def read_json_settings(model: type[SettingsModel], file: Path, docs_page: str) -> SettingsModel:
     """Return what the file sets; what it omits is default.
 
     Raises:
@@ -21,25 +21,25 @@ def read_declared(kind: type[Declared], file: Path, described_in: str) -> Declar
             setting is described.
     """
     try:
-        return kind.model_validate_json(file.read_bytes())
+        return model.model_validate_json(file.read_bytes())
     except OSError as error:
         raise RecomartError(f"{file} cannot be read: {error.strerror}") from error
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"]) or "the file"
-        raise RecomartError(f"{file}: {where}: {problem['msg']}; every setting: {described_in}") from error
+        raise RecomartError(f"{file}: {where}: {problem['msg']}; every setting: {docs_page}") from error
 
 
-def train_config(settings: Settings, file: Path | None = None) -> TrainConfig:
+def read_train_config(settings: Settings, file: Path | None = None) -> TrainConfig:
     """Return the settings in `file`, or those adopted for the warehouse, or the defaults; what a file omits is default.
 
     Raises:
         RecomartError: The file cannot be read, or a setting in it is wrong; the message names both.
     """
-    file = file or settings.train_config
-    if file == settings.train_config and not file.is_file():
+    file = file or settings.train_config_file
+    if file == settings.train_config_file and not file.is_file():
         return TrainConfig()
-    return read_declared(TrainConfig, file, "models_ml/config.py")
+    return read_json_settings(TrainConfig, file, "models_ml/config.py")
 
 
 def write_train_config(config: TrainConfig, file: Path) -> None:
@@ -49,12 +49,12 @@ def write_train_config(config: TrainConfig, file: Path) -> None:
     unfinished.replace(file)
 
 
-def policy(settings: Settings) -> Policy:
+def read_policy(settings: Settings) -> ModelPolicy:
     """Return the warehouse's policy.
 
     Raises:
         RecomartError: The file cannot be read, or a setting in it is wrong; the message names both.
     """
-    if not settings.policy.is_file():
-        return Policy()
-    return read_declared(Policy, settings.policy, "docs/operations.md")
+    if not settings.policy_file.is_file():
+        return ModelPolicy()
+    return read_json_settings(ModelPolicy, settings.policy_file, "docs/operations.md")

@@ -10,29 +10,29 @@ import pyarrow as pa
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from models_ml.data.dataset import LAYOUTS, Dataset, laid_out
+from models_ml.data.dataset import TABLE_LAYOUTS, Dataset, apply_layout
 from models_ml.data.dataset_store import (
-    MANIFEST,
+    MANIFEST_FILE,
     DatasetManifest,
     Provenance,
     SourceFile,
+    get_table_path,
+    iter_dataset_hashes,
     read_manifest,
-    stored_versions,
-    table_file,
 )
 from models_ml.errors import ModelError
 from orchestration.dbt_runner import PROJECT_DIR
-from warehouse.database import reader
+from warehouse.database import open_reader
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
-LIBRARIES = ("recomart", "dbt-core", "dbt-duckdb", "duckdb", "pyarrow")
+RECORDED_LIBRARIES = ("recomart", "dbt-core", "dbt-duckdb", "duckdb", "pyarrow")
 """What has a say in the rows; their versions stand in the manifest."""
 
-MARTS = {name: f"marts.ml_{name}" for name in LAYOUTS}
+MART_TABLES = {name: f"marts.ml_{name}" for name in TABLE_LAYOUTS}
 
 # The files that the marts were built from; one that was loaded anew since then has another checksum by now.
-FILES = """
+SOURCE_FILES_QUERY = """
     select audit.feed, audit.path, ledger.checksum, audit.loaded as rows
     from marts.audit_files as audit
     left join raw.loaded_files as ledger
@@ -40,7 +40,7 @@ FILES = """
     order by audit.feed, audit.path
 """
 
-VERSIONS = """
+VERSIONS_QUERY = """
     select
         versions.* exclude (settings, path),
         list(runs.run_id order by runs.trained_at) filter (runs.run_id is not null) as runs,
@@ -77,19 +77,19 @@ def read_marts(settings: Settings) -> tuple[Dataset, Provenance]:
         RecomartError: The marts are not built, or the warehouse is in use.
         ModelError: There is nothing to learn from.
     """
-    with reader(settings) as connection:
-        tables = {name: _ordered_rows(connection, settings, name) for name in LAYOUTS}
-        weights = event_weights(connection)
-        files = connection.sql(FILES).to_arrow_table().to_pylist()
+    with open_reader(settings) as connection:
+        tables = {name: _read_sorted_rows(connection, settings, name) for name in TABLE_LAYOUTS}
+        weights = read_event_weights(connection)
+        files = connection.sql(SOURCE_FILES_QUERY).to_arrow_table().to_pylist()
     project = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))
-    return Dataset.of(**tables), Provenance(
+    return Dataset.from_tables(**tables), Provenance(
         settings={"event_weights": weights, "dbt_vars": project["vars"]},
-        versions={"dbt_project": project["version"], **{library: version(library) for library in LIBRARIES}},
+        versions={"dbt_project": project["version"], **{library: version(library) for library in RECORDED_LIBRARIES}},
         files=[SourceFile(**file) for file in files],
     )
 
 
-def event_weights(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
+def read_event_weights(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
     """How much each type of action says, as an open warehouse has it."""
     rows = connection.sql("select * from seeds.event_weights order by event_type").to_arrow_table().to_pylist()
     return {row.pop("event_type"): row for row in rows}
@@ -101,25 +101,25 @@ def read_interactions(settings: Settings) -> pa.Table:
     Raises:
         RecomartError: The marts are not built, or the warehouse is in use.
     """
-    with reader(settings) as connection:
-        rows = _ordered_rows(connection, settings, "interactions", "where as_of_name = 'now'")
-    return laid_out(rows, "interactions")
+    with open_reader(settings) as connection:
+        rows = _read_sorted_rows(connection, settings, "interactions", "where cutoff = 'now'")
+    return apply_layout(rows, "interactions")
 
 
-def _ordered_rows(
+def _read_sorted_rows(
     connection: duckdb.DuckDBPyConnection, settings: Settings, name: str, condition: str = ""
 ) -> pa.Table:
-    columns, keys = ", ".join(LAYOUTS[name].schema.names), ", ".join(LAYOUTS[name].keys)
+    columns, keys = ", ".join(TABLE_LAYOUTS[name].schema.names), ", ".join(TABLE_LAYOUTS[name].sort_keys)
     try:
-        instants = connection.sql(f"select distinct as_of_name from {MARTS[name]} {condition} order by 1").fetchall()
+        instants = connection.sql(f"select distinct cutoff from {MART_TABLES[name]} {condition} order by 1").fetchall()
         # One instant after the other: sorting all at once takes three times the memory.
-        query = f"select {columns} from {MARTS[name]} where as_of_name = ? order by {keys}"
+        query = f"select {columns} from {MART_TABLES[name]} where cutoff = ? order by {keys}"
         parts = [connection.execute(query, instant).to_arrow_table() for instant in instants]
-        empty = connection.sql(f"select {columns} from {MARTS[name]} limit 0").to_arrow_table()
+        empty = connection.sql(f"select {columns} from {MART_TABLES[name]} limit 0").to_arrow_table()
         return pa.concat_tables([empty, *parts])
     except duckdb.CatalogException as error:
         raise RecomartError(
-            f"{settings.database}: there is no table {MARTS[name]} to train from; build it with `recomart run`, or "
+            f"{settings.database}: there is no table {MART_TABLES[name]} to train from; build it with `recomart run`, or "
             "`dbt build` in dbt_project/"
         ) from error
 
@@ -132,7 +132,7 @@ def find_version(settings: Settings, prefix: str) -> str:
     """
     if not prefix:
         raise RecomartError("an empty hash names no dataset version; `recomart datasets` lists them")
-    found = [name for name in stored_versions(settings.datasets_dir) if name.startswith(prefix.lower())]
+    found = [name for name in iter_dataset_hashes(settings.datasets_dir) if name.startswith(prefix.lower())]
     if len(found) == 1:
         return found[0]
     if not found:
@@ -146,27 +146,27 @@ def find_version(settings: Settings, prefix: str) -> str:
     )
 
 
-def dataset_versions(settings: Settings) -> list[DatasetVersion]:
+def list_dataset_versions(settings: Settings) -> list[DatasetVersion]:
     """Every version that a run of this warehouse used or whose files are there, the newest first.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
         RecomartError: There is no warehouse yet.
     """
-    with reader(settings) as connection:
-        used = connection.sql(VERSIONS).to_arrow_table().to_pylist()
+    with open_reader(settings) as connection:
+        used = connection.sql(VERSIONS_QUERY).to_arrow_table().to_pylist()
     rows: dict[str, dict[str, Any]] = {row["dataset_hash"]: {**row, "runs": row["runs"] or []} for row in used}
-    for dataset_hash in stored_versions(settings.datasets_dir):
-        if dataset_hash not in rows and (manifest := _manifest(settings.datasets_dir, dataset_hash)):
+    for dataset_hash in iter_dataset_hashes(settings.datasets_dir):
+        if dataset_hash not in rows and (manifest := _read_manifest_or_none(settings.datasets_dir, dataset_hash)):
             rows[dataset_hash] = {**vars(manifest), "runs": [], "is_serving": False}
     versions = [
-        DatasetVersion(**{**row, "missing_files": _missing_files(settings.datasets_dir, dataset_hash)})
+        DatasetVersion(**{**row, "missing_files": _find_missing_files(settings.datasets_dir, dataset_hash)})
         for dataset_hash, row in rows.items()
     ]
     return sorted(versions, key=lambda dataset: dataset.created_at, reverse=True)
 
 
-def _manifest(folder: Path, dataset_hash: str) -> DatasetManifest | None:
+def _read_manifest_or_none(folder: Path, dataset_hash: str) -> DatasetManifest | None:
     """The manifest of a folder that may be none of ours."""
     try:
         return read_manifest(folder, dataset_hash)
@@ -174,6 +174,9 @@ def _manifest(folder: Path, dataset_hash: str) -> DatasetManifest | None:
         return None
 
 
-def _missing_files(folder: Path, dataset_hash: str) -> list[str]:
-    files = [*(table_file(folder, dataset_hash, name) for name in LAYOUTS), folder / dataset_hash / MANIFEST]
+def _find_missing_files(folder: Path, dataset_hash: str) -> list[str]:
+    files = [
+        *(get_table_path(folder, dataset_hash, name) for name in TABLE_LAYOUTS),
+        folder / dataset_hash / MANIFEST_FILE,
+    ]
     return [file.name for file in files if not file.is_file()]

@@ -8,22 +8,22 @@ from typing import Any
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from orchestration.dbt_runner import PROJECT_DIR, run_dbt
-from warehouse.locks import alone
+from warehouse.locks import exclusive_lock
 from warehouse.settings import Settings
 
-READERS = ("exposure.recomart.streamlit_app", "exposure.recomart.http_service")
+READER_EXPOSURES = ("exposure.recomart.streamlit_app", "exposure.recomart.http_service")
 """The exposures that read the published copy."""
 
 
-WRITTEN_BY_DBT = {"target", "logs", "dbt_packages"}
+DBT_OUTPUT_FOLDERS = {"target", "logs", "dbt_packages"}
 """Folders of the project that dbt writes when it is run by hand."""
 
 
-PARSED = {".sql", ".yml", ".csv", ".md"}
+PARSED_SUFFIXES = {".sql", ".yml", ".csv", ".md"}
 """Endings of the files that dbt parses."""
 
 
-PARSE_PATIENCE_SECONDS = 120.0
+PARSE_TIMEOUT_SECONDS = 120.0
 """How long to wait while another process parses the project."""
 
 
@@ -34,9 +34,9 @@ def load_manifest(settings: Settings) -> dict[str, Any]:
         RecomartError: The project does not parse, or another process does not stop parsing it.
     """
     path = settings.dbt_target_dir / "manifest.json"
-    newest = _last_change()
+    newest = _find_last_change()
     # Dagster's processes all load the definitions when they start, at the same time; dbt writes the file in place.
-    with alone(settings.dbt_target_dir / "parsing.lock", "parsing of the dbt project", PARSE_PATIENCE_SECONDS):
+    with exclusive_lock(settings.dbt_target_dir / "parsing.lock", "parsing of the dbt project", PARSE_TIMEOUT_SECONDS):
         if not path.exists() or path.stat().st_mtime < newest:
             run_dbt(settings, "parse")
         try:
@@ -47,10 +47,12 @@ def load_manifest(settings: Settings) -> dict[str, Any]:
             return _read_manifest(path)
 
 
-def _last_change() -> float:
+def _find_last_change() -> float:
     """When a file of the project changed last, came or went: of those that went, the time of their folder tells."""
-    paths = (path for path in PROJECT_DIR.rglob("*") if path.relative_to(PROJECT_DIR).parts[0] not in WRITTEN_BY_DBT)
-    return max(path.stat().st_mtime for path in paths if path.suffix in PARSED or path.is_dir())
+    paths = (
+        path for path in PROJECT_DIR.rglob("*") if path.relative_to(PROJECT_DIR).parts[0] not in DBT_OUTPUT_FOLDERS
+    )
+    return max(path.stat().st_mtime for path in paths if path.suffix in PARSED_SUFFIXES or path.is_dir())
 
 
 @retry(retry=retry_if_exception_type(ValueError), stop=stop_after_delay(10), wait=wait_fixed(0.2), reraise=True)
@@ -60,15 +62,15 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def published_models(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+def find_published_models(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The marts that the published copy's readers depend on, by name."""
-    names = {name for reader in READERS for name in manifest["exposures"][reader]["depends_on"]["nodes"]}
+    names = {name for reader in READER_EXPOSURES for name in manifest["exposures"][reader]["depends_on"]["nodes"]}
     return [manifest["nodes"][name] for name in sorted(names)]
 
 
-def published_tables(settings: Settings) -> list[str]:
+def list_published_tables(settings: Settings) -> list[str]:
     """Names of the tables to publish."""
-    return [model["alias"] for model in published_models(load_manifest(settings))]
+    return [model["alias"] for model in find_published_models(load_manifest(settings))]
 
 
 def compile_analyses(settings: Settings, folder: str = "") -> dict[str, str]:
@@ -82,13 +84,13 @@ def compile_analyses(settings: Settings, folder: str = "") -> dict[str, str]:
     run_dbt(settings, "compile", "--select", f"path:{path}", "--no-introspect", "--no-populate-cache")
     manifest = load_manifest(settings)
     return {
-        node["name"]: compiled_sql(settings, manifest, node)
+        node["name"]: read_compiled_sql(settings, manifest, node)
         for node in sorted(manifest["nodes"].values(), key=lambda node: str(node["name"]))
         if node["resource_type"] == "analysis" and Path(node["original_file_path"]).is_relative_to(path)
     }
 
 
-def compiled_sql(settings: Settings, manifest: Mapping[str, Any], node: Mapping[str, Any]) -> str:
+def read_compiled_sql(settings: Settings, manifest: Mapping[str, Any], node: Mapping[str, Any]) -> str:
     """The SQL of a node of the manifest as dbt compiled it last."""
     folder = settings.dbt_target_dir / "compiled" / manifest["metadata"]["project_name"]
     return Path(folder, node["original_file_path"]).read_text(encoding="utf-8")

@@ -14,25 +14,25 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from warehouse.database import busy_message, connect, memory_message
-from warehouse.disk_full import full_disk_message
+from warehouse.database import connect, describe_lock_error, describe_memory_error
+from warehouse.disk_full import describe_disk_full_error
 from warehouse.errors import DiskFullError, RecomartError, WarehouseBusyError
-from warehouse.locks import alone
+from warehouse.locks import exclusive_lock
 from warehouse.settings import PROJECT_ROOT, Settings
 
 PROJECT_DIR = PROJECT_ROOT / "dbt_project"
 
-BEFORE_MODEL = ("--exclude", "source:ml+")
+MODEL_INPUT_SELECTION = ("--exclude", "source:ml+")
 """Selects what the model is trained from."""
 
-AFTER_MODEL = ("--select", "source:ml+")
+MODEL_OUTPUT_SELECTION = ("--select", "source:ml+")
 """Selects what is made from the model's output."""
 
-BUILD = ("build", "--exclude-resource-type", "unit_test")
+BUILD_COMMAND = ("build", "--exclude-resource-type", "unit_test")
 """Unit tests check the SQL and not the data: a plain `dbt build` and CI run them, the pipeline need not (a quarter of
 its time)."""
 
-OUT_OF_SYNC = "The source and target schemas on this incremental model are out of sync"
+OUT_OF_SYNC_MESSAGE = "The source and target schemas on this incremental model are out of sync"
 """What dbt says of a table whose model has other columns by now."""
 
 
@@ -45,8 +45,8 @@ LOG = logging.getLogger(__name__)
 class DbtProgress(NamedTuple):
     """How far a dbt command is."""
 
-    done: int
-    total: int
+    done_count: int
+    total_count: int
     node: str
 
 
@@ -55,7 +55,7 @@ class DbtResult(BaseModel):
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
-    statuses: dict[str, int]
+    status_counts: dict[str, int]
     """Nodes by dbt's status: success, pass, warn, skipped, error, fail."""
 
     warnings: list[str]
@@ -65,18 +65,18 @@ class DbtResult(BaseModel):
     """Wall time; the start of the dbt process included, unless it was started ahead."""
 
 
-def dbt_executable() -> str:
+def find_dbt_executable() -> str:
     """The dbt command beside the running interpreter, which need not be on PATH."""
     return str(Path(sys.executable).with_name("dbt"))
 
 
 @contextmanager
-def dbt_started(settings: Settings) -> Iterator[subprocess.Popen[str]]:
+def start_dbt(settings: Settings) -> Iterator[subprocess.Popen[str]]:
     """A process that imports dbt while something else is done, until `run_dbt` tells it what to do."""
     with subprocess.Popen(
         [sys.executable, "-m", "orchestration.dbt_subprocess"],
         cwd=PROJECT_DIR,
-        env=settings.environment() | dbt_environment(settings),
+        env=settings.build_environment() | build_dbt_environment(settings),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -96,7 +96,7 @@ def run_dbt(
     settings: Settings,
     *args: str,
     on_progress: Callable[[DbtProgress], None] = lambda _: None,
-    started: subprocess.Popen[str] | None = None,
+    started_process: subprocess.Popen[str] | None = None,
 ) -> DbtResult:
     """Run a dbt command on the warehouse, in a process of `dbt_started` that still waits, or in a new one.
 
@@ -106,26 +106,26 @@ def run_dbt(
         RecomartError: A node failed, or dbt could not start; names the nodes and where to read more.
     """
     begun = time.perf_counter()
-    forget_results(settings)
+    delete_run_results(settings)
     warnings: list[str] = []
-    is_waiting = started is not None and started.poll() is None
-    with nullcontext(started) if started and is_waiting else dbt_started(settings) as process:
+    is_waiting = started_process is not None and started_process.poll() is None
+    with nullcontext(started_process) if started_process and is_waiting else start_dbt(settings) as process:
         # A dbt that cannot even be imported has ended, and has said why.
         with suppress(BrokenPipeError):
-            _tell(process, ["--log-format", "json", "--log-level", "info", *args])
-        errors = list(_follow(process, on_progress, warnings.append))
+            _send_arguments(process, ["--log-format", "json", "--log-level", "info", *args])
+        errors = list(_read_log(process, on_progress, warnings.append))
         status = process.wait()
     if status != 0:
-        raise dbt_failure(settings, args[0], errors, settings.warehouse / "logs")
-    results = _read_results(settings)
+        raise build_dbt_error(settings, args[0], errors, settings.warehouse / "logs")
+    results = _read_run_results(settings)
     statuses: dict[str, int] = {}
     for result in results:
         statuses[result["status"]] = statuses.get(result["status"], 0) + 1
-    warnings += [_describe(result) for result in results if result["status"] == "warn"]
-    return DbtResult(statuses=statuses, warnings=warnings, seconds=time.perf_counter() - begun)
+    warnings += [_describe_result(result) for result in results if result["status"] == "warn"]
+    return DbtResult(status_counts=statuses, warnings=warnings, seconds=time.perf_counter() - begun)
 
 
-def dbt_environment(settings: Settings) -> dict[str, str]:
+def build_dbt_environment(settings: Settings) -> dict[str, str]:
     """Variables that make dbt keep its artifacts and logs with the warehouse they are about."""
     return {
         "DBT_TARGET_PATH": str(settings.dbt_target_dir),
@@ -133,13 +133,13 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _tell(process: subprocess.Popen[str], args: list[str]) -> None:
+def _send_arguments(process: subprocess.Popen[str], args: list[str]) -> None:
     assert process.stdin is not None
     process.stdin.write(json.dumps(args) + "\n")
     process.stdin.flush()
 
 
-def _follow(
+def _read_log(
     process: subprocess.Popen[str], on_progress: Callable[[DbtProgress], None], on_warning: Callable[[str], None]
 ) -> Iterator[str]:
     """Report each finished node and warning; yield what speaks of errors, and whatever is not dbt's own log."""
@@ -159,57 +159,59 @@ def _follow(
             on_progress(DbtProgress(data["index"], data["total"], data.get("node_info", {}).get("node_name", "")))
 
 
-def _results_file(settings: Settings) -> Path:
+def _get_results_file(settings: Settings) -> Path:
     return settings.dbt_target_dir / "run_results.json"
 
 
-def forget_results(settings: Settings) -> None:
+def delete_run_results(settings: Settings) -> None:
     """Remove what the dbt command before told of its nodes: one that does not start leaves it as it is."""
-    _results_file(settings).unlink(missing_ok=True)
+    _get_results_file(settings).unlink(missing_ok=True)
 
 
-def _read_results(settings: Settings) -> list[dict[str, Any]]:
+def _read_run_results(settings: Settings) -> list[dict[str, Any]]:
     try:
-        results: list[dict[str, Any]] = json.loads(_results_file(settings).read_text(encoding="utf-8"))["results"]
+        results: list[dict[str, Any]] = json.loads(_get_results_file(settings).read_text(encoding="utf-8"))["results"]
     except (FileNotFoundError, ValueError):
         # dbt ended before it wrote it, or could not write all of it.
         return []
     return results
 
 
-def _describe(result: dict[str, Any]) -> str:
+def _describe_result(result: dict[str, Any]) -> str:
     kind, _, name = result["unique_id"].split(".")[:3]
     hint = f" ({SEED_HINT})" if kind == "seed" else ""
-    return f"{name}: {_one_line(result['message'] or '')}{hint}"
+    return f"{name}: {_shorten_message(result['message'] or '')}{hint}"
 
 
-def _one_line(message: str) -> str:
+def _shorten_message(message: str) -> str:
     """The beginning of a message, without colours and line ends; the whole of it stands in dbt's log."""
     return shorten(re.sub(r"\x1b\[[0-9;]*m", "", message), width=400, placeholder=" ...")
 
 
-def dbt_failure(settings: Settings, command: str, messages: Sequence[str], logs: Path) -> RecomartError:
+def build_dbt_error(settings: Settings, command: str, messages: Sequence[str], log_dir: Path) -> RecomartError:
     """What to say of a dbt command that failed with these messages and logged to a folder."""
-    failed = [result for result in _read_results(settings) if result["status"] in ("error", "fail", "runtime error")]
-    reasons = [_describe(result) for result in failed] or [_one_line(" ".join(messages)) or "no message"]
+    failed = [
+        result for result in _read_run_results(settings) if result["status"] in ("error", "fail", "runtime error")
+    ]
+    reasons = [_describe_result(result) for result in failed] or [_shorten_message(" ".join(messages)) or "no message"]
     said = " ".join([*(str(result["message"]) for result in failed), *messages])
-    if busy := busy_message(said, settings.database):
+    if busy := describe_lock_error(said, settings.database):
         return WarehouseBusyError(busy)
-    if full := full_disk_message(said, settings.warehouse):
+    if full := describe_disk_full_error(said, settings.warehouse):
         return DiskFullError(full)
-    if memory := memory_message(said):
+    if memory := describe_memory_error(said):
         return RecomartError(f"dbt {command} failed: {memory}")
-    if OUT_OF_SYNC in said:
+    if OUT_OF_SYNC_MESSAGE in said:
         return RecomartError(
             f"{settings.database}: dbt {command} failed: its tables have other columns than this version of RecoMart "
             "makes; `dbt build --full-refresh` in dbt_project/ makes them anew"
         )
     more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
-    return RecomartError(f"dbt {command} failed: {'; '.join(reasons[:3])}{more}; see {logs}/dbt.log")
+    return RecomartError(f"dbt {command} failed: {'; '.join(reasons[:3])}{more}; see {log_dir}/dbt.log")
 
 
 @contextmanager
-def turn_to_build(settings: Settings) -> Iterator[None]:
+def build_lock(settings: Settings) -> Iterator[None]:
     """Be the only one that builds; waits, as long as the settings say in all, for who builds and for who writes.
 
     dbt itself waits for a minute whatever they say, and of two that start at once one holds the warehouse until it has
@@ -219,7 +221,7 @@ def turn_to_build(settings: Settings) -> Iterator[None]:
         WarehouseBusyError: Another process still holds it.
     """
     end = time.monotonic() + settings.wait_seconds
-    with alone(settings.dbt_target_dir / "building.lock", "dbt build", settings.wait_seconds, LOG.warning):
+    with exclusive_lock(settings.dbt_target_dir / "building.lock", "dbt build", settings.wait_seconds, LOG.warning):
         left = max(0.0, end - time.monotonic())
         connect(settings.model_copy(update={"wait_seconds": left})).close()
         yield

@@ -15,7 +15,7 @@ import pandas  # noqa: F401
 from dbt.cli.main import cli
 
 
-def _end_with_whoever_holds_the_other_end() -> None:
+def _exit_with_parent() -> None:
     # A pipe is at its end when nobody can write to it any more, however that process ended. What dbt was at the next
     # build makes good, so there is nothing to tidy up.
     sys.stdin.read()
@@ -26,7 +26,7 @@ if __name__ == "__main__":
     told = sys.stdin.readline()
     if not told:
         sys.exit("nobody said what to do")
-    threading.Thread(target=_end_with_whoever_holds_the_other_end, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     # dbt keeps in its artifacts what it was told.
     sys.argv[1:] = json.loads(told)
     sys.exit(cli())

@@ -3,28 +3,28 @@
 import dagster as dg
 from dagster_dbt import DbtCliResource
 
-from orchestration.alerts import tell_of_failed_checks, tell_of_failed_runs
+from orchestration.alerts import failed_check_alert_sensor, failed_run_alert_sensor
 from orchestration.assets.consumers import CONSUMER_SPECS
 from orchestration.assets.dbt import marts, recommendations
 from orchestration.assets.landing import LANDING_SPECS
-from orchestration.assets.model import model
+from orchestration.assets.model import model_tables
 from orchestration.assets.published_copy import published_copy
 from orchestration.assets.raw import raw_tables
 from orchestration.assets.warehouse_resource import WarehouseResource
-from orchestration.dbt_runner import PROJECT_DIR, dbt_executable
+from orchestration.dbt_runner import PROJECT_DIR, find_dbt_executable
 from orchestration.jobs import JOBS
-from orchestration.schedules import nightly
-from orchestration.sensors import landing_files
+from orchestration.schedules import nightly_schedule
+from orchestration.sensors import landing_files_sensor
 
 defs = dg.Definitions(
-    assets=[*LANDING_SPECS, raw_tables, marts, model, recommendations, published_copy, *CONSUMER_SPECS],
+    assets=[*LANDING_SPECS, raw_tables, marts, model_tables, recommendations, published_copy, *CONSUMER_SPECS],
     jobs=JOBS,
-    sensors=[landing_files, tell_of_failed_runs, tell_of_failed_checks],
-    schedules=[nightly],
+    sensors=[landing_files_sensor, failed_run_alert_sensor, failed_check_alert_sensor],
+    schedules=[nightly_schedule],
     resources={
         "warehouse": WarehouseResource(),
         "dbt": DbtCliResource(
-            project_dir=str(PROJECT_DIR), profiles_dir=str(PROJECT_DIR), dbt_executable=dbt_executable()
+            project_dir=str(PROJECT_DIR), profiles_dir=str(PROJECT_DIR), dbt_executable=find_dbt_executable()
         ),
     },
     # Steps in processes of their own would collide on DuckDB's write lock.

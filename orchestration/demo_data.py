@@ -2,8 +2,8 @@
 
 from orchestration.pipeline import PipelineListener
 from warehouse.demo.config import DemoConfig
-from warehouse.demo.generate import DemoSummary, generate
-from warehouse.formatting import counted
+from warehouse.demo.generate import DemoSummary, generate_shop
+from warehouse.formatting import format_count
 from warehouse.settings import Settings
 
 
@@ -23,12 +23,12 @@ def generate_demo_shop(
         days_done += 1
         listener.on_days(days_done, config.days)
 
-    summary = generate(config, settings.landing_dir, settings.demo_truth_dir, overwrite=overwrite, on_day=on_day)
+    summary = generate_shop(config, settings.landing_dir, settings.demo_truth_dir, overwrite=overwrite, on_day=on_day)
     how = "written" if summary.is_new else "there already"
     listener.on_step_done(
         "demo data",
-        f"{counted(summary.files, 'file')} {how} in {settings.landing_dir}: {counted(summary.events, 'event')}, "
-        f"{counted(summary.purchases, 'purchase')}, {counted(summary.products, 'product record')}",
+        f"{format_count(summary.files, 'file')} {how} in {settings.landing_dir}: {format_count(summary.events, 'event')}, "
+        f"{format_count(summary.purchases, 'purchase')}, {format_count(summary.products, 'product record')}",
         summary.seconds,
     )
     return summary

@@ -5,7 +5,7 @@ from datetime import datetime
 import duckdb
 from pydantic import BaseModel, ConfigDict
 
-from warehouse.database import ledger_reader
+from warehouse.database import open_ledger_reader
 from warehouse.settings import Settings
 
 
@@ -36,7 +36,7 @@ class FeedStatus(BaseModel):
     """Why rows are in quarantine, the most frequent first; a row may have several."""
 
 
-LEDGER = """
+LEDGER_QUERY = """
     select
         feeds.feed,
         count(files.path) as files,
@@ -51,9 +51,9 @@ LEDGER = """
     order by feeds.feed
 """
 
-AUDIT = "select feed, newest_row_at, clean, duplicates, quarantined from marts.audit_feeds"
+AUDIT_QUERY = "select feed, newest_row_at, clean, duplicates, quarantined from marts.audit_feeds"
 
-OUT_OF_DATE = """
+OUTDATED_FEEDS_QUERY = """
     select distinct feed
     from (
         (select feed, path, loaded_at from raw.loaded_files except select feed, path, loaded_at from marts.audit_files)
@@ -62,22 +62,22 @@ OUT_OF_DATE = """
     )
 """
 
-REASONS = "select feed, reason, rows from marts.audit_quarantine_reasons order by rows desc, reason"
+QUARANTINE_REASONS_QUERY = "select feed, reason, rows from marts.audit_quarantine_reasons order by rows desc, reason"
 
 
-def feed_status(settings: Settings) -> list[FeedStatus]:
+def read_feed_status(settings: Settings) -> list[FeedStatus]:
     """The row accounting of every declared feed.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
         RecomartError: There is no warehouse yet, or nothing was loaded into it.
     """
-    with ledger_reader(settings) as connection:
-        ledger = connection.execute(LEDGER).fetchall()
+    with open_ledger_reader(settings) as connection:
+        ledger = connection.execute(LEDGER_QUERY).fetchall()
         try:
-            audit = {feed: rest for feed, *rest in connection.execute(AUDIT).fetchall()}
-            reasons = connection.execute(REASONS).fetchall()
-            out_of_date = feeds_out_of_date(connection)
+            audit = {feed: rest for feed, *rest in connection.execute(AUDIT_QUERY).fetchall()}
+            reasons = connection.execute(QUARANTINE_REASONS_QUERY).fetchall()
+            out_of_date = find_outdated_feeds(connection)
         except duckdb.CatalogException:
             audit, reasons, out_of_date = {}, [], set()
     statuses = []
@@ -103,6 +103,6 @@ def feed_status(settings: Settings) -> list[FeedStatus]:
     return statuses
 
 
-def feeds_out_of_date(connection: duckdb.DuckDBPyConnection) -> set[str]:
+def find_outdated_feeds(connection: duckdb.DuckDBPyConnection) -> set[str]:
     """The feeds of which files were loaded, or forgotten, since dbt built the audit marts."""
-    return {feed for (feed,) in connection.execute(OUT_OF_DATE).fetchall()}
+    return {feed for (feed,) in connection.execute(OUTDATED_FEEDS_QUERY).fetchall()}

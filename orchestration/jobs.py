@@ -3,12 +3,12 @@
 import dagster as dg
 
 from orchestration.assets.dbt import marts, recommendations
-from orchestration.assets.model import model
+from orchestration.assets.model import model_tables
 from orchestration.assets.published_copy import published_copy
 from orchestration.assets.raw import raw_tables
 
-everything = dg.define_asset_job(
-    "everything",
+full_pipeline = dg.define_asset_job(
+    "full_pipeline",
     selection=dg.AssetSelection.all(),
     description="Fetch, load, build, train, score, evaluate and publish: the same steps as `recomart run`.",
 )
@@ -21,7 +21,7 @@ data_only = dg.define_asset_job(
 
 model_only = dg.define_asset_job(
     "model_only",
-    selection=dg.AssetSelection.assets(model, recommendations),
+    selection=dg.AssetSelection.assets(model_tables, recommendations),
     description="Train on the marts as they are, judge, score, and build the lists; what is published stays.",
 )
 
@@ -37,4 +37,4 @@ backfill = dg.define_asset_job(
     description="Load files again, by path or date (run config of raw_tables), then everything that comes of them.",
 )
 
-JOBS = [everything, data_only, model_only, publish_only, backfill]
+JOBS = [full_pipeline, data_only, model_only, publish_only, backfill]

@@ -7,11 +7,11 @@ from datetime import datetime
 import duckdb
 from pydantic import BaseModel, ConfigDict
 
-from warehouse.database import reader
+from warehouse.database import open_reader
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
-RUNS = """
+MODEL_RUNS_QUERY = """
     select
         runs.run_id,
         runs.trained_at,
@@ -27,14 +27,14 @@ RUNS = """
         popularity.ndcg as popularity_ndcg_at_10,
         runs.is_serving,
         runs.promoted_at,
-        runs.held_back_because,
+        runs.rejection_reason,
     from ml.model_runs as runs
     left join ml.ranking_metrics as model
         on runs.run_id = model.run_id and model.method = 'als'
-        and (model.as_of_name, model.segment, model.k) = ('test', 'all', 10)
+        and (model.cutoff, model.segment, model.k) = ('test', 'all', 10)
     left join ml.ranking_metrics as popularity
         on runs.run_id = popularity.run_id and popularity.method = 'popularity'
-        and (popularity.as_of_name, popularity.segment, popularity.k) = ('test', 'all', 10)
+        and (popularity.cutoff, popularity.segment, popularity.k) = ('test', 'all', 10)
     order by runs.trained_at desc
 """
 
@@ -65,43 +65,43 @@ class ModelRun(BaseModel):
     is_serving: bool
     promoted_at: datetime | None
     """When it began to serve last; None when it never did."""
-    held_back_because: str | None
+    rejection_reason: str | None
     """The gates that it did not pass, with what was measured, or who was promoted past it; None when it may serve."""
 
 
-def model_runs(settings: Settings) -> list[ModelRun]:
+def list_model_runs(settings: Settings) -> list[ModelRun]:
     """Every model, the newest first.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
         RecomartError: There is no warehouse yet.
     """
-    with reader(settings) as connection:
-        return registered(connection)
+    with open_reader(settings) as connection:
+        return read_model_runs(connection)
 
 
-def registered(connection: duckdb.DuckDBPyConnection) -> list[ModelRun]:
+def read_model_runs(connection: duckdb.DuckDBPyConnection) -> list[ModelRun]:
     """Every model of an open warehouse, the newest first."""
     with suppress(duckdb.CatalogException):
-        return [ModelRun(**row) for row in connection.sql(RUNS).to_arrow_table().to_pylist()]
+        return [ModelRun(**row) for row in connection.sql(MODEL_RUNS_QUERY).to_arrow_table().to_pylist()]
     return []
 
 
-def serving_run(runs: Sequence[ModelRun]) -> ModelRun | None:
+def find_serving_run(runs: Sequence[ModelRun]) -> ModelRun | None:
     """The model that serves."""
     return next((run for run in runs if run.is_serving), None)
 
 
-def is_waiting(run: ModelRun, serving: ModelRun | None) -> bool:
+def is_waiting_to_serve(run: ModelRun, serving: ModelRun | None) -> bool:
     """Whether a model passed the gates, never served, and is newer than the one that does."""
     since = serving.trained_at if serving else datetime.min
-    return run.held_back_because is None and run.promoted_at is None and run.trained_at > since
+    return run.rejection_reason is None and run.promoted_at is None and run.trained_at > since
 
 
-def next_to_serve(runs: list[ModelRun]) -> ModelRun | None:
+def find_next_serving_run(runs: list[ModelRun]) -> ModelRun | None:
     """The newest model that waits to serve, else the one that does."""
-    serving = serving_run(runs)
-    return next((run for run in runs if is_waiting(run, serving)), serving)
+    serving = find_serving_run(runs)
+    return next((run for run in runs if is_waiting_to_serve(run, serving)), serving)
 
 
 def find_run(runs: list[ModelRun], prefix: str) -> ModelRun:

@@ -11,27 +11,27 @@ from typing import TypeVar
 
 from models_ml.config import TrainConfig
 from models_ml.evaluation.baselines import read_oracle
-from orchestration.batch_scoring import ScoringSummary, score
-from orchestration.dbt_manifest import published_tables
+from orchestration.batch_scoring import ScoringSummary, score_customers
+from orchestration.dbt_manifest import list_published_tables
 from orchestration.dbt_runner import (
-    AFTER_MODEL,
-    BEFORE_MODEL,
-    BUILD,
+    BUILD_COMMAND,
+    MODEL_INPUT_SELECTION,
+    MODEL_OUTPUT_SELECTION,
     DbtProgress,
     DbtResult,
-    dbt_started,
+    build_lock,
     run_dbt,
-    turn_to_build,
+    start_dbt,
 )
-from orchestration.process_memory import peak_memory_mib
-from orchestration.retraining import Training, training_due
-from orchestration.training_run import TrainingSummary, gate_policy, train
-from warehouse.fetching.fetch_run import fetch, services
+from orchestration.process_memory import get_peak_memory_mib
+from orchestration.retraining import TrainingRequest, find_due_training
+from orchestration.training_run import TrainingSummary, read_gate_policy, train_model
+from warehouse.fetching.fetch_run import fetch_feeds, find_api_feeds
 from warehouse.fetching.reports import FetchProgress, FetchReport
-from warehouse.formatting import counted
+from warehouse.formatting import format_count
 from warehouse.loading.loader import load
-from warehouse.loading.reports import LoadReport, Progress
-from warehouse.publishing.live_copy import Published
+from warehouse.loading.reports import LoadProgress, LoadReport
+from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.publishing.publisher import publish
 from warehouse.settings import Settings
 
@@ -50,7 +50,7 @@ class PipelineListener:
     def on_fetch(self, progress: FetchProgress) -> None:
         """A page was fetched, or the fetch waits."""
 
-    def on_files(self, progress: Progress) -> None:
+    def on_files(self, progress: LoadProgress) -> None:
         """Files were loaded."""
 
     def on_dbt(self, progress: DbtProgress) -> None:
@@ -77,7 +77,7 @@ class PipelineReport:
     """None when no model may serve: everybody is then offered what is popular."""
 
     recommendations: DbtResult
-    published: Published
+    published: PublishedCopy
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall time of each step, and in all."""
 
@@ -88,18 +88,18 @@ class PipelineReport:
 def build_marts(
     settings: Settings,
     on_progress: Callable[[DbtProgress], None] = lambda _: None,
-    started: Popen[str] | None = None,
+    started_process: Popen[str] | None = None,
 ) -> DbtResult:
     """Build and test everything that the model is trained from, by a dbt that was `started` or a new one."""
-    return _build(settings, BEFORE_MODEL, on_progress, started)
+    return _build(settings, MODEL_INPUT_SELECTION, on_progress, started_process)
 
 
-def learn(
+def train_if_due(
     settings: Settings,
     config: TrainConfig,
     on_stage: Callable[[str], None] = lambda _: None,
     *,
-    is_asked: bool | None = None,
+    is_training_requested: bool | None = None,
 ) -> TrainingSummary | None:
     """Train when the warehouse's policy asks for it, or as `is_asked` says; None when the model stays as it is.
 
@@ -107,44 +107,51 @@ def learn(
         RecomartError: The policy is wrong, or what `train` raises.
     """
     # A wrong policy is said by every run, not by the one that trains in a week.
-    gate_policy(settings, config)
-    if is_asked is False:
+    read_gate_policy(settings, config)
+    if is_training_requested is False:
         return None
-    due = Training("asked for", warm=False) if is_asked else training_due(settings, config)
+    due = (
+        TrainingRequest("asked for", is_warm_start=False)
+        if is_training_requested
+        else find_due_training(settings, config)
+    )
     if due is None:
         return None
-    on_stage(f"training {'from the serving model' if due.warm else 'anew'}: {due.reason}")
+    on_stage(f"training {'from the serving model' if due.is_warm_start else 'anew'}: {due.reason}")
     return replace(
-        train(settings, config, on_stage, warm=due.warm, oracle=read_oracle(settings.demo_truth_dir)), reason=due.reason
+        train_model(
+            settings, config, on_stage, is_warm_start=due.is_warm_start, oracle=read_oracle(settings.demo_truth_dir)
+        ),
+        reason=due.reason,
     )
 
 
 def build_recommendations(
     settings: Settings,
     on_progress: Callable[[DbtProgress], None] = lambda _: None,
-    started: Popen[str] | None = None,
+    started_process: Popen[str] | None = None,
 ) -> DbtResult:
     """Build and test everything that is made from the model's output, by a dbt that was `started` or a new one."""
-    return _build(settings, AFTER_MODEL, on_progress, started)
+    return _build(settings, MODEL_OUTPUT_SELECTION, on_progress, started_process)
 
 
 def _build(
     settings: Settings,
-    selected: tuple[str, str],
+    selection: tuple[str, str],
     on_progress: Callable[[DbtProgress], None],
-    started: Popen[str] | None,
+    started_process: Popen[str] | None,
 ) -> DbtResult:
-    with turn_to_build(settings):
-        return run_dbt(settings, *BUILD, *selected, on_progress=on_progress, started=started)
+    with build_lock(settings):
+        return run_dbt(settings, *BUILD_COMMAND, *selection, on_progress=on_progress, started_process=started_process)
 
 
-def publish_copy(settings: Settings) -> Published:
+def publish_copy(settings: Settings) -> PublishedCopy:
     """Publish the tables that the app's and the service's exposures name."""
-    return publish(settings, published_tables(settings))
+    return publish(settings, list_published_tables(settings))
 
 
 def run_pipeline(
-    settings: Settings, config: TrainConfig, listener: PipelineListener, *, train_anew: bool | None = None
+    settings: Settings, config: TrainConfig, listener: PipelineListener, *, is_training_requested: bool | None = None
 ) -> PipelineReport:
     """Fetch what is declared to come from a web service, load, build, train, score, evaluate and publish.
 
@@ -156,7 +163,7 @@ def run_pipeline(
     """
     seconds: dict[str, float] = {}
 
-    def step(name: str, action: Callable[[], T], describe: Callable[[T], str]) -> T:
+    def run_step(name: str, action: Callable[[], T], describe: Callable[[T], str]) -> T:
         listener.on_step(name)
         started = time.perf_counter()
         result = action()
@@ -166,24 +173,24 @@ def run_pipeline(
 
     started = time.perf_counter()
     # Loading and building may take long, and `learn` would say it only then.
-    gate_policy(settings, config)
+    read_gate_policy(settings, config)
     fetched = (
-        step("fetch", lambda: fetch(settings, listener.on_fetch), describe_fetch)
-        if services(settings)
+        run_step("fetch", lambda: fetch_feeds(settings, listener.on_fetch), describe_fetch)
+        if find_api_feeds(settings)
         else FetchReport()
     )
     # Each dbt is started a step ahead: it has then imported what it needs, and kept its memory no longer than that.
-    with dbt_started(settings) as dbt:
-        loaded = step("load", lambda: load(settings, listener.on_files), describe_load)
-        marts = step("build", lambda: build_marts(settings, listener.on_dbt, dbt), describe_dbt)
-    trained = step(
+    with start_dbt(settings) as dbt:
+        loaded = run_step("load", lambda: load(settings, listener.on_files), describe_load)
+        marts = run_step("build", lambda: build_marts(settings, listener.on_dbt, dbt), describe_dbt)
+    trained = run_step(
         "train",
-        lambda: learn(settings, config, listener.on_stage, is_asked=train_anew),
-        lambda summary: describe_training(summary) if train_anew is not False else "none, as asked",
+        lambda: train_if_due(settings, config, listener.on_stage, is_training_requested=is_training_requested),
+        lambda summary: describe_training(summary) if is_training_requested is not False else "none, as asked",
     )
-    with dbt_started(settings) as dbt:
-        scored = step("score", lambda: score(settings, listener.on_stage), describe_scoring)
-        recommended = step("recommend", lambda: build_recommendations(settings, listener.on_dbt, dbt), describe_dbt)
+    with start_dbt(settings) as dbt:
+        scored = run_step("score", lambda: score_customers(settings, listener.on_stage), describe_scoring)
+        recommended = run_step("recommend", lambda: build_recommendations(settings, listener.on_dbt, dbt), describe_dbt)
     report = PipelineReport(
         fetch=fetched,
         load=loaded,
@@ -191,18 +198,18 @@ def run_pipeline(
         training=trained,
         scoring=scored,
         recommendations=recommended,
-        published=step("publish", lambda: publish_copy(settings), lambda published: published.file),
+        published=run_step("publish", lambda: publish_copy(settings), lambda published: published.file),
         seconds=seconds,
     )
     seconds["all"] = time.perf_counter() - started
-    report.peak_memory_mib = peak_memory_mib()
+    report.peak_memory_mib = get_peak_memory_mib()
     return report
 
 
 def describe_fetch(report: FetchReport) -> str:
     """One line about a fetch."""
     return "; ".join(
-        f"{name}: {counted(feed.records, 'record')} in {feed.file}{'' if feed.is_new else ', nothing new'}"
+        f"{name}: {format_count(feed.record_count, 'record')} in {feed.file}{'' if feed.is_new else ', nothing new'}"
         for name, feed in report.feeds.items()
     )
 
@@ -212,18 +219,20 @@ def describe_load(report: LoadReport) -> str:
     files = sum(feed.files_loaded for feed in report.feeds.values())
     same = sum(feed.files_unchanged for feed in report.feeds.values())
     rejected = sum(feed.rows_rejected for feed in report.feeds.values())
-    unreadable = f", {counted(len(report.rejected_files), 'file')} unreadable" if report.rejected_files else ""
-    waiting = f", {counted(len(report.waiting_files), 'file')} still being written" if report.waiting_files else ""
-    rows = f"{counted(report.rows_loaded, 'row')}, {counted(rejected, 'line')} rejected"
-    return f"{counted(files, 'file')} ({same:,} unchanged), {rows}{unreadable}{waiting}"
+    unreadable = f", {format_count(len(report.rejected_files), 'file')} unreadable" if report.rejected_files else ""
+    waiting = (
+        f", {format_count(len(report.changing_files), 'file')} still being written" if report.changing_files else ""
+    )
+    rows = f"{format_count(report.rows_loaded, 'row')}, {format_count(rejected, 'line')} rejected"
+    return f"{format_count(files, 'file')} ({same:,} unchanged), {rows}{unreadable}{waiting}"
 
 
 def describe_dbt(result: DbtResult) -> str:
     """One line about a dbt build."""
     words = {"success": ("table", ""), "pass": ("test", " passed"), "warn": ("test", " warned")}
-    counts = {status: count for status, count in sorted(result.statuses.items()) if status != "no-op"}
+    counts = {status: count for status, count in sorted(result.status_counts.items()) if status != "no-op"}
     return ", ".join(
-        f"{counted(count, words[status][0])}{words[status][1]}" if status in words else f"{count:,} {status}"
+        f"{format_count(count, words[status][0])}{words[status][1]}" if status in words else f"{count:,} {status}"
         for status, count in counts.items()
     )
 
@@ -232,10 +241,10 @@ def describe_training(summary: TrainingSummary | None) -> str:
     """One line about a training run, or about there being none."""
     if summary is None:
         return "the policy asks for no new model"
-    held_back = f"; held back: {summary.held_back_because}" if summary.held_back_because else ""
+    held_back = f"; held back: {summary.rejection_reason}" if summary.rejection_reason else ""
     return (
-        f"{summary.reason}: {counted(summary.interactions, 'interaction')} of {counted(summary.users, 'customer')} and "
-        f"{counted(summary.products, 'product')}, {counted(summary.sweeps, 'sweep')}{held_back}"
+        f"{summary.reason}: {format_count(summary.interactions, 'interaction')} of {format_count(summary.users, 'customer')} and "
+        f"{format_count(summary.products, 'product')}, {format_count(summary.epochs, 'epoch')}{held_back}"
     )
 
 
@@ -243,6 +252,8 @@ def describe_scoring(summary: ScoringSummary | None) -> str:
     """One line about a scoring."""
     if summary is None:
         return "no model may serve yet; everybody is offered what is popular"
-    serves = "serves from now on" if summary.began_to_serve else "goes on serving"
-    lists = f"{counted(summary.candidates, 'candidate')} for {counted(summary.customers, 'customer')}"
+    serves = "serves from now on" if summary.is_newly_serving else "goes on serving"
+    lists = (
+        f"{format_count(summary.candidate_count, 'candidate')} for {format_count(summary.customer_count, 'customer')}"
+    )
     return f"{lists}; model {summary.run_id} {serves}"

@@ -13,24 +13,24 @@ class RetrainPolicy(BaseModel):
     is_automatic: bool = True
     """Whether runs train without being asked; if not, the model that serves stays until somebody chooses another."""
 
-    new_interactions: float = Field(default=0.01, ge=0, le=1)
+    max_changed_share: float = Field(default=0.01, ge=0, le=1)
     """Share of all pairs of customer and product that are new, gone or otherwise than the serving model knew them."""
 
-    age_days: float = Field(default=7.0, gt=0)
+    max_age_days: float = Field(default=7.0, gt=0)
     """Days of data since the serving model was trained."""
 
-    least_lift: float = Field(default=1.1, ge=0)
+    min_lift: float = Field(default=1.1, ge=0)
     """NDCG of the serving model, on what customers newly took since it was trained, as a multiple of popularity's."""
 
-    lift_customers: int = Field(default=200, ge=1)
+    min_lift_customers: int = Field(default=200, ge=1)
     """Customers who must have taken something new for that to be believed."""
 
-    cold_after_days: float = Field(default=7.0, ge=0)
-    """Days of data after which a training starts from nothing again and picks its number of sweeps anew; in between it
+    max_warm_start_days: float = Field(default=7.0, ge=0)
+    """Days of data after which a training starts from nothing again and picks its number of epochs anew; in between it
     starts from the serving model's factors."""
 
 
-class Policy(BaseModel):
+class ModelPolicy(BaseModel):
     """Everything that decides over models without a human."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)

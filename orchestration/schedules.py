@@ -2,11 +2,11 @@
 
 import dagster as dg
 
-from orchestration.jobs import everything
+from orchestration.jobs import full_pipeline
 
-nightly = dg.ScheduleDefinition(
-    name="nightly",
-    job=everything,
+nightly_schedule = dg.ScheduleDefinition(
+    name="nightly_schedule",
+    job=full_pipeline,
     cron_schedule="0 3 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,

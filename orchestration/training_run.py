@@ -15,34 +15,40 @@ import pandas as pd
 import pyarrow as pa
 
 from models_ml.config import GatePolicy, TrainConfig
-from models_ml.data.atomic_folders import drop_unfinished
+from models_ml.data.atomic_folders import remove_unfinished
 from models_ml.data.dataset import Dataset
-from models_ml.data.dataset_store import DatasetManifest, read_dataset, read_manifest, stored_versions, write_dataset
+from models_ml.data.dataset_store import (
+    DatasetManifest,
+    iter_dataset_hashes,
+    read_dataset,
+    read_manifest,
+    write_dataset,
+)
 from models_ml.errors import ModelError
-from models_ml.evaluation.baselines import Oracle
-from models_ml.evaluation.comparison import Contender, HeadToHead, head_to_head
-from models_ml.evaluation.gates import GateResult, judge, reasons
-from models_ml.evaluation.selection import SweepRecord
+from models_ml.evaluation.baselines import OracleFactors
+from models_ml.evaluation.comparison import ComparedModel, ModelComparison, compare_models
+from models_ml.evaluation.gates import GateResult, describe_failures, evaluate_gates
+from models_ml.evaluation.selection import EpochRecord
 from models_ml.inference.artifact import ModelCard
 from models_ml.inference.recommender import Recommender
 from models_ml.training import TrainingResult
 from models_ml.training import train as train_on
-from orchestration.config_files import policy
+from orchestration.config_files import read_policy
 from orchestration.dataset_versions import find_version, read_marts
-from orchestration.feed_accounting import feed_status
-from orchestration.model_registry import model_runs, serving_run
-from warehouse.database import insert, transaction, writer
-from warehouse.disk_full import tell_full_disk
+from orchestration.feed_accounting import read_feed_status
+from orchestration.model_registry import find_serving_run, list_model_runs
+from warehouse.database import insert_ml_rows, open_writer, transaction
+from warehouse.disk_full import raise_on_full_disk
 from warehouse.errors import RecomartError
-from warehouse.locks import alone
+from warehouse.locks import exclusive_lock
 from warehouse.settings import Settings
 
-LISTS = ("evaluation_pairs", "evaluation_products", "evaluation_candidates")
+LIST_TABLES = ("evaluation_pairs", "evaluation_products", "evaluation_candidates")
 """Tables of schema ml that hold the lists of the newest run and of the serving one; figures are kept for every run."""
 
 DATASETS_LOCK = "writing.lock"
 
-UNREGISTERED = ".unregistered"
+UNREGISTERED_SUFFIX = ".unregistered"
 """Ending of the file that marks an artifact until its row is in ml.model_runs."""
 
 LOG = logging.getLogger(__name__)
@@ -57,9 +63,9 @@ class TrainingSummary:
     users: int
     products: int
     interactions: int
-    sweeps: int
-    sweeps_reason: str
-    """How the number of sweeps was chosen."""
+    epochs: int
+    epochs_reason: str
+    """How the number of epochs was chosen."""
 
     skipped: dict[str, str]
     """Windows and baselines that were not evaluated, and why."""
@@ -67,7 +73,7 @@ class TrainingSummary:
     gates: list[GateResult]
     """How the model stood before every gate."""
 
-    held_back_because: str | None
+    rejection_reason: str | None
     """The gates that it did not pass; None when it may serve, from the next scoring on."""
 
     metrics: pd.DataFrame
@@ -83,15 +89,15 @@ class TrainingSummary:
     """Why it trained."""
 
 
-@tell_full_disk
-def train(
+@raise_on_full_disk
+def train_model(
     settings: Settings,
     config: TrainConfig,
     on_stage: Callable[[str], None] = lambda _: None,
     *,
     dataset: str | None = None,
-    warm: bool = False,
-    oracle: Oracle | None = None,
+    is_warm_start: bool = False,
+    oracle: OracleFactors | None = None,
 ) -> TrainingSummary:
     """Train, evaluate and judge; a model that passes the gates serves from the next scoring on.
 
@@ -109,27 +115,27 @@ def train(
         DiskFullError: No more can be written.
     """
     started = time.perf_counter()
-    judged_by = gate_policy(settings, config)
-    serving = _serving_model(settings, on_stage)
-    if warm and serving is None:
-        raise RecomartError("no model serves yet to go on from, or it cannot be read; train without --warm")
-    rows, manifest = dataset_to_train_on(settings, dataset, on_stage)
+    judged_by = read_gate_policy(settings, config)
+    serving = _load_serving_model(settings, on_stage)
+    if is_warm_start and serving is None:
+        raise RecomartError("no model serves yet to go on from, or it cannot be read; train without --warm-start")
+    rows, manifest = load_training_dataset(settings, dataset, on_stage)
     result = train_on(
         rows,
         config,
         f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}",
-        oracle=oracle,
-        warm_from=serving if warm else None,
-        on_sweep=lambda sweep: on_stage(_describe(sweep)),
+        oracle_factors=oracle,
+        warm_from=serving if is_warm_start else None,
+        on_epoch=lambda epoch: on_stage(_describe_epoch(epoch)),
     )
     card = result.recommender.card
     on_stage("judging")
-    gates = judge(
+    gates = evaluate_gates(
         card,
         result.metric_differences,
         judged_by,
         None if serving is None else serving.card,
-        None if serving is None else _beside(settings, card, rows, serving.card, judged_by.cutoff),
+        None if serving is None else _compare_with_serving(settings, card, rows, serving.card, judged_by.k),
     )
     _write_result(settings, manifest, result, gates)
     return TrainingSummary(
@@ -138,41 +144,41 @@ def train(
         users=card.users,
         products=card.products,
         interactions=card.interactions,
-        sweeps=card.sweeps,
-        sweeps_reason=result.sweeps_reason,
+        epochs=card.epochs,
+        epochs_reason=result.epochs_reason,
         skipped=result.skipped,
         gates=gates,
-        held_back_because=reasons(gates),
+        rejection_reason=describe_failures(gates),
         metrics=pd.DataFrame(card.metrics, columns=result.ranking_metrics.schema.names),
         fit_seconds=result.fit_seconds,
         seconds=time.perf_counter() - started,
     )
 
 
-def gate_policy(settings: Settings, config: TrainConfig) -> GatePolicy:
+def read_gate_policy(settings: Settings, config: TrainConfig) -> GatePolicy:
     """The policy's gates, if they can be judged: where nothing is measured, every gate would be passed.
 
     Raises:
         RecomartError: The policy is wrong, or asks for a length of lists that the training does not measure.
     """
-    gates = policy(settings).gates
-    if gates.cutoff not in config.cutoffs:
-        measured = ", ".join(map(str, config.cutoffs))
+    gates = read_policy(settings).gates
+    if gates.k not in config.k_values:
+        measured = ", ".join(map(str, config.k_values))
         raise RecomartError(
-            f"{settings.policy}: gates.cutoff: the training does not measure lists of {gates.cutoff}; set one of its "
-            f"cutoffs ({measured}), or add it to them in {settings.train_config}"
+            f"{settings.policy_file}: gates.k: the training does not measure lists of {gates.k}; set one of its "
+            f"k_values ({measured}), or add it to them in {settings.train_config_file}"
         )
     return gates
 
 
-def _describe(sweep: SweepRecord) -> str:
-    ndcg = "" if sweep.validation_ndcg is None else f", validation NDCG {sweep.validation_ndcg:.4f}"
-    return f"{sweep.as_of_name}: sweep {sweep.report.sweep}, loss {sweep.report.loss:,.4g}{ndcg}"
+def _describe_epoch(record: EpochRecord) -> str:
+    ndcg = "" if record.validation_ndcg is None else f", validation NDCG {record.validation_ndcg:.4f}"
+    return f"{record.cutoff}: epoch {record.report.epoch}, loss {record.report.loss:,.4g}{ndcg}"
 
 
 def _require_clean_rows(settings: Settings) -> None:
     """A feed of which nothing is clean means a wrong declaration, not a bad day: stop before it shapes a model."""
-    for feed in feed_status(settings):
+    for feed in read_feed_status(settings):
         if feed.loaded and feed.clean == 0:
             why = ", ".join(f"{reason} {rows:,}" for reason, rows in feed.reasons.items())
             raise RecomartError(
@@ -181,9 +187,9 @@ def _require_clean_rows(settings: Settings) -> None:
             )
 
 
-def _serving_model(settings: Settings, on_stage: Callable[[str], None]) -> Recommender | None:
+def _load_serving_model(settings: Settings, on_stage: Callable[[str], None]) -> Recommender | None:
     """The model that serves; None when there is none, or it cannot be read and so serves nobody."""
-    run = serving_run(model_runs(settings))
+    run = find_serving_run(list_model_runs(settings))
     if run is None:
         return None
     try:
@@ -193,15 +199,17 @@ def _serving_model(settings: Settings, on_stage: Callable[[str], None]) -> Recom
         return None
 
 
-def _beside(settings: Settings, new: ModelCard, rows: Dataset, serving: ModelCard, k: int) -> HeadToHead | None:
+def _compare_with_serving(
+    settings: Settings, new_card: ModelCard, rows: Dataset, serving_card: ModelCard, k: int
+) -> ModelComparison | None:
     """Both models in the test window of the version that the serving one was trained on; None when that is gone."""
-    if serving.dataset_hash not in stored_versions(settings.datasets_dir):
+    if serving_card.dataset_hash not in iter_dataset_hashes(settings.datasets_dir):
         return None
-    before = read_dataset(settings.datasets_dir, serving.dataset_hash)
-    return head_to_head(Contender(new, rows), Contender(serving, before), k)
+    before = read_dataset(settings.datasets_dir, serving_card.dataset_hash)
+    return compare_models(ComparedModel(new_card, rows), ComparedModel(serving_card, before), k)
 
 
-def dataset_to_train_on(
+def load_training_dataset(
     settings: Settings, prefix: str | None, on_stage: Callable[[str], None]
 ) -> tuple[Dataset, DatasetManifest]:
     """Return the stored version whose hash begins with `prefix`, or a new one of the marts as they are.
@@ -210,10 +218,14 @@ def dataset_to_train_on(
         RecomartError: The marts are not built, or there is no such version.
         ModelError: The version's files are damaged, or there is nothing to learn from.
     """
-    return _current(settings, on_stage) if prefix is None else _stored(settings, prefix, on_stage)
+    return (
+        _create_dataset_version(settings, on_stage)
+        if prefix is None
+        else _load_dataset_version(settings, prefix, on_stage)
+    )
 
 
-def _current(settings: Settings, on_stage: Callable[[str], None]) -> tuple[Dataset, DatasetManifest]:
+def _create_dataset_version(settings: Settings, on_stage: Callable[[str], None]) -> tuple[Dataset, DatasetManifest]:
     """The marts as they are, made a version."""
     _require_clean_rows(settings)
     on_stage("reading the marts")
@@ -221,12 +233,14 @@ def _current(settings: Settings, on_stage: Callable[[str], None]) -> tuple[Datas
     on_stage("writing the dataset")
     # Each takes unfinished versions for those of one that was killed.
     lock = settings.datasets_dir / DATASETS_LOCK
-    with alone(lock, "writing of a dataset", settings.wait_seconds, LOG.warning):
-        drop_unfinished(settings.datasets_dir)
+    with exclusive_lock(lock, "writing of a dataset", settings.wait_seconds, LOG.warning):
+        remove_unfinished(settings.datasets_dir)
         return rows, write_dataset(rows, provenance, settings.datasets_dir)
 
 
-def _stored(settings: Settings, prefix: str, on_stage: Callable[[str], None]) -> tuple[Dataset, DatasetManifest]:
+def _load_dataset_version(
+    settings: Settings, prefix: str, on_stage: Callable[[str], None]
+) -> tuple[Dataset, DatasetManifest]:
     on_stage("reading the dataset")
     dataset_hash = find_version(settings, prefix)
     return read_dataset(settings.datasets_dir, dataset_hash), read_manifest(settings.datasets_dir, dataset_hash)
@@ -238,40 +252,44 @@ def _write_result(
     """Write the artifact, then the tables in one transaction: a row never names a missing file."""
     run_id = result.recommender.card.run_id
     artifact = settings.models_dir / run_id
-    run = result.run_row(artifact.relative_to(settings.warehouse), reasons(gates))
+    run = result.build_run_row(artifact.relative_to(settings.warehouse), describe_failures(gates))
     # Whoever holds the warehouse is the only one that writes models.
-    with writer(settings) as connection, _registered(connection, artifact), transaction(connection):
+    with open_writer(settings) as connection, _register_artifact(connection, artifact), transaction(connection):
         result.recommender.save(artifact)
-        for table in LISTS:
+        for table in LIST_TABLES:
             connection.execute(
                 f"delete from ml.{table} where run_id not in (select run_id from ml.model_runs where is_serving)"
             )
-        insert(connection, "dataset_versions", _version_row(settings, manifest), known="or ignore")
-        insert(connection, "model_runs", run)
+        insert_ml_rows(
+            connection, "dataset_versions", _build_version_row(settings, manifest), conflict_clause="or ignore"
+        )
+        insert_ml_rows(connection, "model_runs", run)
         if gates:
-            insert(connection, "gate_results", pa.Table.from_pylist([{"run_id": run_id, **vars(one)} for one in gates]))
-        for table in ("ranking_metrics", "metric_differences", *LISTS):
-            insert(connection, table, getattr(result, table))
+            insert_ml_rows(
+                connection, "gate_results", pa.Table.from_pylist([{"run_id": run_id, **vars(one)} for one in gates])
+            )
+        for table in ("ranking_metrics", "metric_differences", *LIST_TABLES):
+            insert_ml_rows(connection, table, getattr(result, table))
 
 
 @contextmanager
-def _registered(connection: duckdb.DuckDBPyConnection, artifact: Path) -> Iterator[None]:
+def _register_artifact(connection: duckdb.DuckDBPyConnection, artifact: Path) -> Iterator[None]:
     """Guard the writing of an artifact and of its row; what one that broke off in between left goes with the next."""
     folder = artifact.parent
     folder.mkdir(parents=True, exist_ok=True)
-    drop_unfinished(folder)
+    remove_unfinished(folder)
     known = {run_id for (run_id,) in connection.execute("select run_id from ml.model_runs").fetchall()}
-    for left in folder.glob(f"*{UNREGISTERED}"):
+    for left in folder.glob(f"*{UNREGISTERED_SUFFIX}"):
         if left.stem not in known:
             shutil.rmtree(folder / left.stem, ignore_errors=True)
         left.unlink()
-    mark = folder / f"{artifact.name}{UNREGISTERED}"
+    mark = folder / f"{artifact.name}{UNREGISTERED_SUFFIX}"
     mark.touch()
     yield
     mark.unlink()
 
 
-def _version_row(settings: Settings, manifest: DatasetManifest) -> pa.Table:
+def _build_version_row(settings: Settings, manifest: DatasetManifest) -> pa.Table:
     """The one row of ml.dataset_versions."""
     path = (settings.datasets_dir / manifest.dataset_hash).relative_to(settings.warehouse)
     facts = manifest.model_dump(exclude={"format", "format_version", "tables", "provenance"})

@@ -11,8 +11,8 @@ from models_ml.config import TrainConfig
 from models_ml.evaluation.window import EvaluationWindow
 from models_ml.tuning import TrialReport, tune
 from orchestration.config_files import write_train_config
-from orchestration.training_run import dataset_to_train_on
-from warehouse.disk_full import tell_full_disk
+from orchestration.training_run import load_training_dataset
+from warehouse.disk_full import raise_on_full_disk
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
@@ -40,14 +40,14 @@ class TuningSummary:
     is_adopted: bool
 
 
-@tell_full_disk
-def tune_settings(
+@raise_on_full_disk
+def tune_config(
     settings: Settings,
     config: TrainConfig,
     on_stage: Callable[[str], None] = lambda _: None,
     *,
     seconds: float,
-    most_trials: int | None = None,
+    max_trials: int | None = None,
     dataset: str | None = None,
     adopt: bool = False,
 ) -> TuningSummary:
@@ -60,47 +60,47 @@ def tune_settings(
         ModelError: Every trial failed.
         DiskFullError: No more can be written.
     """
-    rows, manifest = dataset_to_train_on(settings, dataset, on_stage)
-    window = EvaluationWindow.of_dataset(rows, "validation", config.selection_users)
-    if window is None or len(window.users) < config.min_selection_users:
+    rows, manifest = load_training_dataset(settings, dataset, on_stage)
+    window = EvaluationWindow.from_dataset(rows, "validation", config.max_selection_users)
+    if window is None or len(window.known_positions) < config.min_selection_users:
         raise RecomartError("the validation window has too few customers to tune on; load more days first")
     folder = settings.tuning_dir / manifest.dataset_hash[:16]
     tuned = tune(
         window,
         config,
         seconds=seconds,
-        most_trials=most_trials,
+        max_trials=max_trials,
         journal=folder / "journal.log",
-        on_trial=lambda trial: on_stage(_describe(trial)),
+        on_trial=lambda trial: on_stage(_describe_trial(trial)),
     )
-    assert tuned.picked.validation_ndcg is not None
+    assert tuned.selected_params.validation_ndcg is not None
     trials = tuned.trials.sort_values("ndcg", ascending=False, na_position="last")
     trials.to_csv(folder / "trials.csv", index=False)
-    _draw(trials, folder / "trials.png")
+    _plot_trials(trials, folder / "trials.png")
     write_train_config(tuned.config, folder / "config.json")
     if adopt:
-        write_train_config(tuned.config, settings.train_config)
+        write_train_config(tuned.config, settings.train_config_file)
     return TuningSummary(
         dataset_hash=manifest.dataset_hash,
         trials=trials,
         config=tuned.config,
-        ndcg=tuned.picked.validation_ndcg,
+        ndcg=tuned.selected_params.validation_ndcg,
         default_ndcg=tuned.default_ndcg,
         folder=folder,
         is_adopted=adopt,
     )
 
 
-def _describe(trial: TrialReport) -> str:
+def _describe_trial(trial: TrialReport) -> str:
     outcome = "broken off" if trial.ndcg is None else f"validation NDCG {trial.ndcg:.4f}"
-    best = "" if trial.best is None else f", best {trial.best:.4f}"
+    best = "" if trial.best_ndcg is None else f", best {trial.best_ndcg:.4f}"
     return f"trial {trial.number}: {outcome} in {trial.seconds:.1f} s{best}"
 
 
-def _draw(trials: pd.DataFrame, file: Path) -> None:
+def _plot_trials(trials: pd.DataFrame, file: Path) -> None:
     """Draw each finished trial's NDCG over its number and over every setting that was searched."""
     done = trials[trials["ndcg"].notna()]
-    told = ("number", "state", "ndcg", "sweeps", "trend_power", "failure", "seconds")
+    told = ("number", "state", "ndcg", "epochs", "trend_power", "failure", "seconds")
     searched = ["number", *(name for name in trials.columns if name not in told)]
     figure = Figure(figsize=(3.2 * len(searched), 3), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(searched), sharey=True, squeeze=False)[0], searched, strict=True):

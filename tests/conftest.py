@@ -8,23 +8,23 @@ import torch
 from models_ml.config import TrainConfig
 from orchestration.pipeline import PipelineListener, run_pipeline
 from warehouse.demo.config import DemoConfig
-from warehouse.demo.generate import generate
+from warehouse.demo.generate import generate_shop
 from warehouse.settings import Settings
 
-SMALL_SHOP = DemoConfig(customers=800, products=500, days=40, events=30_000, dirt=0.03)
+SMALL_SHOP_CONFIG = DemoConfig(customers=800, products=500, days=40, events=30_000, dirt=0.03)
 
 
 @pytest.fixture(scope="session")
 def demo_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings of a small demo shop's warehouse after a finished run; not to be written to."""
     settings = Settings(warehouse=tmp_path_factory.mktemp("demo_shop"))
-    generate(SMALL_SHOP, settings.landing_dir, settings.demo_truth_dir)
+    generate_shop(SMALL_SHOP_CONFIG, settings.landing_dir, settings.demo_truth_dir)
     run_pipeline(settings, TrainConfig(), PipelineListener())
     return settings
 
 
 @pytest.fixture(scope="module")
-def own_torch_threads() -> Iterator[None]:
+def restore_torch_threads() -> Iterator[None]:
     """For tests of what sets the number of torch's threads: the others get back what they had."""
     threads = torch.get_num_threads()
     yield

@@ -21,7 +21,7 @@ STOP_SECONDS = 15
 """After a minute Dagster kills what does not end; what has run may as well be killed sooner."""
 
 
-class DagsterDev:
+class DagsterServer:
     """What tests ask of a running Dagster."""
 
     def __init__(self, instance: dg.DagsterInstance, port: int, log: Path) -> None:
@@ -29,7 +29,7 @@ class DagsterDev:
         self._log = log
         self._client = DagsterGraphQLClient("127.0.0.1", port_number=port)
 
-    def output(self) -> list[str]:
+    def read_output(self) -> list[str]:
         """Return the lines that it has printed."""
         return self._log.read_text(encoding="utf-8").splitlines()
 
@@ -37,34 +37,34 @@ class DagsterDev:
         """Launch a job as the Launchpad does; return the run's id."""
         return self._client.submit_job_execution(job, run_config=run_config)
 
-    def wait(self, what: str, is_so: Callable[[], bool], patience_seconds: float) -> None:
+    def wait_until(self, description: str, condition: Callable[[], bool], timeout_seconds: float) -> None:
         """Return as soon as something is so."""
-        deadline = time.monotonic() + patience_seconds
-        while not is_so():
-            assert time.monotonic() < deadline, f"not within {patience_seconds:.0f} s: {what}"
+        deadline = time.monotonic() + timeout_seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {timeout_seconds:.0f} s: {description}"
             time.sleep(0.5)
 
-    def finished(self, run_id: str, patience_seconds: float = 180) -> dg.DagsterRun:
+    def wait_for_run(self, run_id: str, timeout_seconds: float = 180) -> dg.DagsterRun:
         """Return a run when it has ended, however."""
-        self.wait(f"the end of run {run_id}", lambda: self.run(run_id).is_finished, patience_seconds)
-        return self.run(run_id)
+        self.wait_until(f"the end of run {run_id}", lambda: self.get_run(run_id).is_finished, timeout_seconds)
+        return self.get_run(run_id)
 
-    def run(self, run_id: str) -> dg.DagsterRun:
+    def get_run(self, run_id: str) -> dg.DagsterRun:
         """Return a run as it stands."""
         run = self.instance.get_run_by_id(run_id)
         assert run is not None
         return run
 
-    def steps(self, run_id: str, kind: dg.DagsterEventType) -> list[str]:
+    def list_steps(self, run_id: str, kind: dg.DagsterEventType) -> list[str]:
         """Return the steps of a run that had an event of a kind, in order."""
         entries = self.instance.all_logs(run_id, of_type=kind)
         return [entry.step_key for entry in entries if entry.step_key]
 
-    def runs_for_landing(self) -> list[dg.DagsterRun]:
+    def list_sensor_runs(self) -> list[dg.DagsterRun]:
         """Return the runs that the sensor started, and those that began them again; not the one of the night."""
-        return list(self.instance.get_runs(dg.RunsFilter(tags={"dagster/sensor_name": "landing_files"})))
+        return list(self.instance.get_runs(dg.RunsFilter(tags={"dagster/sensor_name": "landing_files_sensor"})))
 
-    def process(self, run_id: str) -> int:
+    def get_process_id(self, run_id: str) -> int:
         """Return the id of the process that executes a run."""
         entries = self.instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
         metadata = [entry.get_dagster_event().engine_event_data.metadata for entry in entries]
@@ -72,7 +72,7 @@ class DagsterDev:
 
 
 @contextmanager
-def dagster_dev(settings: Settings, folder: Path, command: str = "dagster") -> Iterator[DagsterDev]:
+def run_dagster_dev(settings: Settings, folder: Path, command: str = "dagster") -> Iterator[DagsterServer]:
     """Start `dagster dev`, or `dg dev`, as in the project's folder after `make install`, and stop it.
 
     The folder's .env names a new home with the project's dagster.yaml, and nothing else does.
@@ -92,20 +92,20 @@ def dagster_dev(settings: Settings, folder: Path, command: str = "dagster") -> I
         process = subprocess.Popen(
             [executable, "dev", "--host", "127.0.0.1", "--port", str(port)],
             cwd=folder,
-            env={name: value for name, value in settings.environment().items() if name != "DAGSTER_HOME"},
+            env={name: value for name, value in settings.build_environment().items() if name != "DAGSTER_HOME"},
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
     try:
-        _wait_for(port, process, output)
+        _wait_for_port(port, process, output)
         with dg.DagsterInstance.from_config(str(home)) as instance:
-            yield DagsterDev(instance, port, output)
+            yield DagsterServer(instance, port, output)
     finally:
-        _stop(process)
+        _stop_process(process)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop_process(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
         try:
@@ -115,9 +115,9 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], output: Path, patience_seconds: float = 120) -> None:
+def _wait_for_port(port: int, process: subprocess.Popen[bytes], output: Path, timeout_seconds: float = 120) -> None:
     """Return when the webserver answers."""
-    deadline = time.monotonic() + patience_seconds
+    deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
         assert process.poll() is None, f"it has ended:\n{output.read_text(encoding='utf-8')[-3000:]}"
         with socket.socket() as door:

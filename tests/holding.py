@@ -15,7 +15,7 @@ time.sleep(float(sys.argv[2]))
 
 
 @contextmanager
-def held(database: Path, seconds: float = 600) -> Iterator[int]:
+def hold_database(database: Path, seconds: float = 600) -> Iterator[int]:
     """Let a process have the database open for so long, and no longer than the block; yields its number."""
     with subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(database), str(seconds)], stdout=subprocess.PIPE

@@ -12,14 +12,20 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from orchestration.dbt_runner import BEFORE_MODEL, BUILD, PROJECT_DIR, dbt_environment, dbt_executable
+from orchestration.dbt_runner import (
+    BUILD_COMMAND,
+    MODEL_INPUT_SELECTION,
+    PROJECT_DIR,
+    build_dbt_environment,
+    find_dbt_executable,
+)
 from warehouse.demo.config import DemoConfig
-from warehouse.demo.generate import generate
+from warehouse.demo.generate import generate_shop
 from warehouse.settings import Settings
 
-DELIVERED_SHOP = DemoConfig(customers=150, products=80, days=10, events=3_000, dirt=0.03)
+DELIVERED_SHOP_CONFIG = DemoConfig(customers=150, products=80, days=10, events=3_000, dirt=0.03)
 
-TOLD_BY_THE_RUN = (
+RUN_DEPENDENT_COLUMNS = (
     *("_load_id", "load_id", "loaded_at", "last_loaded_at", "rejected_at", "changed_ns", "hours_to_load"),
     *("day_version", "int_action_days.version", "int_user_product_totals__day_versions.version"),
     *("int_action_days.content", "int_user_product_totals__day_versions.content"),
@@ -27,7 +33,7 @@ TOLD_BY_THE_RUN = (
 """Columns, of all tables or of one, that say when or as which reading something was loaded, or are made of that: they
 differ between runs, and nothing else may."""
 
-TOLD_BY_THE_TRAINING = (
+TRAINING_DEPENDENT_COLUMNS = (
     *("run_id", "warm_from", "artifact_path", "trained_at", "promoted_at", "created_at", "fit_seconds"),
     *("served_from", "served_until"),
 )
@@ -37,10 +43,10 @@ Delivery = dict[str, bytes]
 """Path and content."""
 
 
-def deliveries(folder: Path, seed: int, shop: DemoConfig = DELIVERED_SHOP) -> list[Delivery]:
+def make_deliveries(folder: Path, seed: int, shop: DemoConfig = DELIVERED_SHOP_CONFIG) -> list[Delivery]:
     """What arrives one time after the other: new files, files that are late, and files that changed."""
     chance = random.Random(seed)
-    generate(shop, folder / "landing", folder / "truth")
+    generate_shop(shop, folder / "landing", folder / "truth")
     landing = folder / "landing"
     files = sorted(path for path in landing.rglob("*") if path.is_file() and not path.name.startswith("."))
     contents = {path.relative_to(landing).as_posix(): path.read_bytes() for path in files}
@@ -69,11 +75,11 @@ def deliver(delivery: Delivery, settings: Settings) -> None:
         unfinished.replace(target)
 
 
-KILLED_LOAD = """
+LOAD_SCRIPT = """
 from warehouse.loading import loader
 from warehouse.settings import Settings
 
-loader.BATCH_FILES = 2
+loader.MAX_BATCH_FILES = 2
 print("ready", flush=True)
 loader.load(Settings())
 """
@@ -81,8 +87,10 @@ loader.load(Settings())
 
 def kill_load(settings: Settings, seconds: float) -> bool:
     """Kill a load so many seconds after it began; returns whether it was still at it."""
-    command = [sys.executable, "-c", KILLED_LOAD]
-    with subprocess.Popen(command, env=settings.environment(), stdout=subprocess.PIPE, start_new_session=True) as load:
+    command = [sys.executable, "-c", LOAD_SCRIPT]
+    with subprocess.Popen(
+        command, env=settings.build_environment(), stdout=subprocess.PIPE, start_new_session=True
+    ) as load:
         assert load.stdout is not None
         assert load.stdout.readline() == b"ready\n"
         return _kill(load, seconds)
@@ -91,9 +99,9 @@ def kill_load(settings: Settings, seconds: float) -> bool:
 def kill_build(settings: Settings, seconds: float) -> bool:
     """Kill dbt so many seconds after it began; returns whether it was still at it."""
     with subprocess.Popen(
-        [dbt_executable(), *BUILD, *BEFORE_MODEL],
+        [find_dbt_executable(), *BUILD_COMMAND, *MODEL_INPUT_SELECTION],
         cwd=PROJECT_DIR,
-        env=settings.environment() | dbt_environment(settings),
+        env=settings.build_environment() | build_dbt_environment(settings),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -109,11 +117,11 @@ def _kill(process: subprocess.Popen[bytes], seconds: float) -> bool:
     return process.wait() == -signal.SIGKILL
 
 
-def differences(
-    one: Path, other: Path, schemas: Sequence[str], excluded: Sequence[str] = TOLD_BY_THE_RUN
+def find_differences(
+    first: Path, second: Path, schemas: Sequence[str], excluded_columns: Sequence[str] = RUN_DEPENDENT_COLUMNS
 ) -> dict[str, int]:
     """Tables and views of two databases that do not hold the same rows equally often, and how many rows differ."""
-    contents, others = _contents(one, schemas, excluded), _contents(other, schemas, excluded)
+    contents, others = _read_tables(first, schemas, excluded_columns), _read_tables(second, schemas, excluded_columns)
     assert contents
     assert contents.keys() == others.keys()
     found: dict[str, int] = {}
@@ -129,7 +137,7 @@ def differences(
     return found
 
 
-def _contents(database: Path, schemas: Sequence[str], excluded: Sequence[str]) -> dict[str, pa.Table]:
+def _read_tables(database: Path, schemas: Sequence[str], excluded_columns: Sequence[str]) -> dict[str, pa.Table]:
     columns = """
         select schema_name || '.' || table_name, list('"' || column_name || '"' order by column_name)
         from duckdb_columns()
@@ -141,7 +149,7 @@ def _contents(database: Path, schemas: Sequence[str], excluded: Sequence[str]) -
         group by all
     """
     with duckdb.connect(database, read_only=True) as connection:
-        tables = connection.execute(columns, {"schemas": schemas, "excluded": excluded}).fetchall()
+        tables = connection.execute(columns, {"schemas": schemas, "excluded": excluded_columns}).fetchall()
         return {
             table: connection.execute(f"select {', '.join(names)} from {table}").to_arrow_table()
             for table, names in tables

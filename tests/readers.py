@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from warehouse.database import writer
-from warehouse.publishing.live_copy import Published
+from warehouse.database import open_writer
+from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.publishing.publisher import publish
 from warehouse.settings import Settings
 
-STAMPED = {"rec_top_n": "reason", "rec_popular_products": "product_name", "dim_users": "favourite_category"}
+VERSION_COLUMNS = {"rec_top_n": "reason", "rec_popular_products": "product_name", "dim_users": "favourite_category"}
 """Tables that readers look at, and the column of each that says which version it is of."""
 
-READER = """
+READER_SCRIPT = """
 import json, random, sys
 from pathlib import Path
 from warehouse.publishing.serving_copy import ServingCopy
@@ -33,9 +33,9 @@ while not is_last:
         # Some look once and some stay for long, while their copy is pushed out.
         for _ in range(chance.choice([1, 1, 5, 20])):
             (version,) = {
-                *copy.recommendations(user)["reason"],
-                *copy.popular_products()["product_name"],
-                copy.customer(user)["favourite_category"],
+                *copy.get_recommendations(user)["reason"],
+                *copy.get_popular_products()["product_name"],
+                copy.get_customer(user)["favourite_category"],
             }
             seen.add((copy.published.file, version))
             asked += 1
@@ -43,40 +43,40 @@ print(json.dumps({"seen": sorted(seen), "asked": asked}))
 """
 
 
-class Reading(NamedTuple):
+class ReaderResult(NamedTuple):
     """What a reader saw."""
 
-    seen: set[tuple[str, str]]
+    seen_versions: set[tuple[str, str]]
     """Names of copies, with the version that every table was of."""
 
-    asked: int
+    query_count: int
     """How many times it asked all tables."""
 
 
-def stamp(settings: Settings, version: str) -> None:
+def write_version(settings: Settings, version: str) -> None:
     """Write into every table that readers look at which version it is of."""
-    with writer(settings) as connection:
-        for table, column in STAMPED.items():
+    with open_writer(settings) as connection:
+        for table, column in VERSION_COLUMNS.items():
             connection.execute(f"update marts.{table} set {column} = ?", [version])
 
 
-def publish_stamped(settings: Settings, version: str) -> Published:
+def publish_version(settings: Settings, version: str) -> PublishedCopy:
     """Publish the tables that readers look at, each with the version in it."""
-    stamp(settings, version)
-    return publish(settings, list(STAMPED))
+    write_version(settings, version)
+    return publish(settings, list(VERSION_COLUMNS))
 
 
 @contextmanager
-def readers(settings: Settings, count: int, user: str, stop: Path) -> Iterator[list[Reading]]:
+def run_readers(settings: Settings, count: int, user: str, stop: Path) -> Iterator[list[ReaderResult]]:
     """Let so many processes read while the block runs; what they saw is in the list when it has ended.
 
     They stop when the file `stop` is there, after one more look. A reader that met an error fails the block.
     """
-    found: list[Reading] = []
+    found: list[ReaderResult] = []
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", READER, str(seed), user, str(stop)],
-            env=settings.environment() | {"RECOMART_THREADS": "1"},
+            [sys.executable, "-c", READER_SCRIPT, str(seed), user, str(stop)],
+            env=settings.build_environment() | {"RECOMART_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -95,7 +95,7 @@ def readers(settings: Settings, count: int, user: str, stop: Path) -> Iterator[l
             said, error = reader.communicate(timeout=60)
             assert reader.returncode == 0, error
             told = json.loads(said)
-            found.append(Reading({(file, version) for file, version in told["seen"]}, told["asked"]))
+            found.append(ReaderResult({(file, version) for file, version in told["seen"]}, told["asked"]))
     finally:
         for reader in started:
             reader.kill()

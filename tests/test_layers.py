@@ -7,14 +7,14 @@ import pytest
 
 from warehouse.settings import PROJECT_ROOT
 
-MAY_IMPORT: dict[str, set[str]] = {
+ALLOWED_PACKAGES: dict[str, set[str]] = {
     "warehouse": set(),
     "models_ml": set(),
     "apps": {"warehouse", "models_ml"},
     "orchestration": {"warehouse", "models_ml"},
 }
 
-OTHER_WAYS = {
+ALLOWED_EXCEPTIONS = {
     # The one place that answers questions: the command line asks it as the service does.
     ("orchestration", "apps.recommendation_queries"),
     # `recomart serve` starts the service.
@@ -23,9 +23,9 @@ OTHER_WAYS = {
 """Who imports what all the same."""
 
 
-def imports(room: str) -> Iterator[tuple[str, str]]:
+def find_imports(package: str) -> Iterator[tuple[str, str]]:
     """Every module of a room with each name that it imports, in functions as well, by their full names."""
-    for file in (PROJECT_ROOT / room).rglob("*.py"):
+    for file in (PROJECT_ROOT / package).rglob("*.py"):
         module = ".".join(file.relative_to(PROJECT_ROOT).with_suffix("").parts)
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
@@ -38,18 +38,18 @@ def is_within(name: str, package: str) -> bool:
     return f"{name}.".startswith(f"{package}.")
 
 
-def ways_taken(module: str, name: str) -> set[tuple[str, str]]:
-    return {(who, what) for who, what in OTHER_WAYS if is_within(module, who) and is_within(name, what)}
+def find_used_exceptions(module: str, name: str) -> set[tuple[str, str]]:
+    return {(who, what) for who, what in ALLOWED_EXCEPTIONS if is_within(module, who) and is_within(name, what)}
 
 
-@pytest.mark.parametrize("room", MAY_IMPORT)
+@pytest.mark.parametrize("room", ALLOWED_PACKAGES)
 def test_a_room_imports_only_the_rooms_that_it_stands_on(room: str) -> None:
-    out_of_bounds = MAY_IMPORT.keys() - MAY_IMPORT[room] - {room}
-    found = list(imports(room))
+    out_of_bounds = ALLOWED_PACKAGES.keys() - ALLOWED_PACKAGES[room] - {room}
+    found = list(find_imports(room))
     strange = [
         f"{module} imports {name}"
         for module, name in found
-        if name.partition(".")[0] in out_of_bounds and not ways_taken(module, name)
+        if name.partition(".")[0] in out_of_bounds and not find_used_exceptions(module, name)
     ]
 
     assert found
@@ -57,4 +57,6 @@ def test_a_room_imports_only_the_rooms_that_it_stands_on(room: str) -> None:
 
 
 def test_every_other_way_is_taken() -> None:
-    assert {way for module, name in imports("orchestration") for way in ways_taken(module, name)} == OTHER_WAYS
+    assert {
+        way for module, name in find_imports("orchestration") for way in find_used_exceptions(module, name)
+    } == ALLOWED_EXCEPTIONS

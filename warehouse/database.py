@@ -16,21 +16,21 @@ from warehouse.errors import RecomartError, WarehouseBusyError
 from warehouse.locks import describe_process
 from warehouse.settings import Settings
 
-STORAGE = "v1.3.0"
+STORAGE_VERSION = "v1.3.0"
 """Oldest DuckDB that can read a file that is made here. From it on texts are packed in another way: ten million raw
 events take two thirds of the time to write, and three quarters to read."""
 
-LOOK_AGAIN_SECONDS = 0.25
+RETRY_INTERVAL_SECONDS = 0.25
 """Between two attempts to open a warehouse that somebody else holds."""
 
 LOG = logging.getLogger(__name__)
 
 Opened = TypeVar("Opened")
 
-SCHEMA = Path(__file__).with_name("schema.sql")
+SCHEMA_FILE = Path(__file__).with_name("schema.sql")
 
 
-def busy_message(error_text: str, database: Path) -> str | None:
+def describe_lock_error(error_text: str, database: Path) -> str | None:
     """Say who holds the database, if that is what DuckDB's error is about; None otherwise."""
     if "Could not set lock on file" not in error_text:
         return None
@@ -39,7 +39,7 @@ def busy_message(error_text: str, database: Path) -> str | None:
     return f"{database}: {who} is using the warehouse; wait until it has finished, or stop it, and try again"
 
 
-def memory_message(error_text: str) -> str | None:
+def describe_memory_error(error_text: str) -> str | None:
     """Say which setting to raise, if DuckDB's error is about its memory limit; None otherwise."""
     if "Out of Memory Error" not in error_text:
         return None
@@ -47,20 +47,20 @@ def memory_message(error_text: str) -> str | None:
     return f"DuckDB's memory limit is too small for this{used[0] if used else ''}; raise RECOMART_MEMORY_LIMIT"
 
 
-Configuration = dict[str, str | bool | int | float | list[str]]
+DuckDbConfig = dict[str, str | bool | int | float | list[str]]
 
 
-def limits(settings: Settings) -> Configuration:
+def get_resource_limits(settings: Settings) -> DuckDbConfig:
     """DuckDB's configuration: connections keep to the memory and threads of the settings."""
     return {"memory_limit": settings.memory_limit, "threads": settings.threads}
 
 
-def configuration(settings: Settings) -> Configuration:
+def get_duckdb_config(settings: Settings) -> DuckDbConfig:
     """The limits, and that new files get our format."""
-    return {**limits(settings), "storage_compatibility_version": STORAGE}
+    return {**get_resource_limits(settings), "storage_compatibility_version": STORAGE_VERSION}
 
 
-def when_free(settings: Settings, action: Callable[[], Opened]) -> Opened:
+def retry_while_locked(settings: Settings, action: Callable[[], Opened]) -> Opened:
     """Return what `action` opens, waiting for a while when another process holds the warehouse.
 
     Raises:
@@ -72,17 +72,17 @@ def when_free(settings: Settings, action: Callable[[], Opened]) -> Opened:
         try:
             return action()
         except duckdb.Error as error:
-            raise cannot_open(error, settings.database) from error
+            raise make_open_error(error, settings.database) from error
 
-    def say_so(state: RetryCallState) -> None:
+    def log_wait(state: RetryCallState) -> None:
         if state.attempt_number == 1 and state.outcome:
             LOG.warning("%s (waiting up to %.3g s for it)", state.outcome.exception(), settings.wait_seconds)
 
     waiting = Retrying(
         retry=retry_if_exception_type(WarehouseBusyError),
         stop=stop_after_delay(settings.wait_seconds),
-        wait=wait_fixed(LOOK_AGAIN_SECONDS),
-        before_sleep=say_so,
+        wait=wait_fixed(RETRY_INTERVAL_SECONDS),
+        before_sleep=log_wait,
         reraise=True,
     )
     return waiting(attempt)
@@ -98,50 +98,50 @@ def connect(settings: Settings, *, read_only: bool = False) -> duckdb.DuckDBPyCo
     if read_only and not settings.database.exists():
         raise RecomartError(f"{settings.database}: there is no warehouse yet; make one with `recomart run`")
     settings.warehouse.mkdir(parents=True, exist_ok=True)
-    connection = when_free(
+    connection = retry_while_locked(
         settings,
-        lambda: duckdb.connect(str(settings.database), read_only=read_only, config=configuration(settings)),
+        lambda: duckdb.connect(str(settings.database), read_only=read_only, config=get_duckdb_config(settings)),
     )
     if not read_only:
-        _drop_spilled(settings.database)
+        _delete_spill_files(settings.database)
     connection.execute("set TimeZone = 'UTC'")
     return connection
 
 
-def _drop_spilled(database: Path) -> None:
+def _delete_spill_files(database: Path) -> None:
     """Remove what a killed process spilled, which DuckDB leaves; whoever holds the warehouse is alone with it."""
     shutil.rmtree(database.with_name(f"{database.name}.tmp"), ignore_errors=True)
 
 
-def cannot_open(error: duckdb.Error, database: Path) -> RecomartError:
+def make_open_error(error: duckdb.Error, database: Path) -> RecomartError:
     """The error to raise when DuckDB cannot open the warehouse; it says who holds it if that is why."""
-    if busy := busy_message(str(error), database):
+    if busy := describe_lock_error(str(error), database):
         return WarehouseBusyError(busy)
-    if full := memory_message(str(error)):
+    if full := describe_memory_error(str(error)):
         return RecomartError(full)
     reason = str(error).splitlines()[0]
     return RecomartError(f"{database}: the warehouse cannot be opened: {reason}")
 
 
 @contextmanager
-def writer(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_writer(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse for writing, with the tables that dbt does not own in place; closed at the end."""
     connection = connect(settings)
     try:
-        _lay_out(connection, settings.database)
+        create_schema(connection, settings.database)
         yield connection
     finally:
         connection.close()
 
 
-def _lay_out(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
+def create_schema(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
     """Make the tables that are missing.
 
     Raises:
         RecomartError: A table that is there has other columns: an earlier version of RecoMart made it.
     """
     columns = "select schema_name, table_name, column_name from duckdb_columns() where schema_name in ('raw', 'ml')"
-    schema = SCHEMA.read_text(encoding="utf-8")
+    schema = SCHEMA_FILE.read_text(encoding="utf-8")
     with duckdb.connect() as empty:
         empty.execute(schema)
         declared = set(empty.execute(columns).fetchall())
@@ -156,7 +156,7 @@ def _lay_out(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
 
 
 @contextmanager
-def reader(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_reader(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse read-only; closed at the end."""
     connection = connect(settings, read_only=True)
     try:
@@ -166,14 +166,14 @@ def reader(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @contextmanager
-def ledger_reader(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_ledger_reader(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a warehouse that files were loaded into read-only; closed at the end.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
         RecomartError: There is no warehouse, or nothing was ever loaded into it.
     """
-    with reader(settings) as connection:
+    with open_reader(settings) as connection:
         try:
             connection.execute("from raw.loaded_files limit 0")
         except duckdb.CatalogException as error:
@@ -196,8 +196,10 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     connection.execute("commit")
 
 
-def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table, known: str = "") -> None:
+def insert_ml_rows(
+    connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table, conflict_clause: str = ""
+) -> None:
     """Insert rows into a table of schema ml, columns by name; `or ignore` as `known` leaves rows that are there."""
     connection.register("new_rows", rows)
-    connection.execute(f"insert {known} into ml.{table} by name select * from new_rows")
+    connection.execute(f"insert {conflict_clause} into ml.{table} by name select * from new_rows")
     connection.unregister("new_rows")

@@ -11,7 +11,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from warehouse.errors import DiskFullError
 from warehouse.settings import Settings
 
-WORDS = (
+DISK_FULL_TEXTS = (
     *(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)),
     # DuckDB's, when it finds no room to spill what its memory cannot hold.
     "failed to offload data block",
@@ -22,9 +22,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def full_disk_message(error_text: str, folder: Path) -> str | None:
+def describe_disk_full_error(error_text: str, folder: Path) -> str | None:
     """Say that no more can be written in the folder, if that is what the error is about; None otherwise."""
-    said = next((words for words in WORDS if words in error_text), None)
+    said = next((words for words in DISK_FULL_TEXTS if words in error_text), None)
     if said is None:
         return None
     disk = shutil.disk_usage(folder)
@@ -35,24 +35,24 @@ def full_disk_message(error_text: str, folder: Path) -> str | None:
     )
 
 
-def tell_full_disk(work: Callable[Concatenate[Settings, P], T]) -> Callable[Concatenate[Settings, P], T]:
+def raise_on_full_disk(work: Callable[Concatenate[Settings, P], T]) -> Callable[Concatenate[Settings, P], T]:
     """Let `work`, which writes into a warehouse's folder, end in a DiskFullError when no more can be written there."""
 
     @wraps(work)
-    def told(settings: Settings, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def wrapper(settings: Settings, /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return work(settings, *args, **kwargs)
         except DiskFullError:
             raise
         except Exception as error:
-            if message := full_disk_message(" ".join(_messages(error)), settings.warehouse):
+            if message := describe_disk_full_error(" ".join(_collect_messages(error)), settings.warehouse):
                 raise DiskFullError(message) from error
             raise
 
-    return told
+    return wrapper
 
 
-def _messages(error: BaseException | None) -> Iterator[str]:
+def _collect_messages(error: BaseException | None) -> Iterator[str]:
     """What an error says, and those that led to it: rolling back after it may fail as well, for another reason."""
     while error is not None:
         yield str(error)

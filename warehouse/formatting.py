@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-MOST_NAMES = 30
+MAX_LISTED_NAMES = 30
 """Names that a message lists."""
 
 
-def counted(number: int, noun: str) -> str:
+def format_count(count: int, noun: str) -> str:
     """A number with its noun: '1 file', '0 files', '1,024 files'; nouns that take an s."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def listed(names: Sequence[str]) -> str:
+def format_names(names: Sequence[str]) -> str:
     """Names out of a file: printable, and not more than a line."""
-    shown = [name if name.isprintable() else repr(name) for name in names[:MOST_NAMES]]
-    return ", ".join(name[:60] for name in shown) + (" and others" if len(names) > MOST_NAMES else "")
+    shown = [name if name.isprintable() else repr(name) for name in names[:MAX_LISTED_NAMES]]
+    return ", ".join(name[:60] for name in shown) + (" and others" if len(names) > MAX_LISTED_NAMES else "")

@@ -13,11 +13,13 @@ import psutil
 
 from warehouse.errors import WarehouseBusyError
 
-LOOK_AGAIN_SECONDS = 0.1
+RETRY_INTERVAL_SECONDS = 0.1
 
 
 @contextmanager
-def alone(lock: Path, what: str, patience: float, on_wait: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+def exclusive_lock(
+    lock_file: Path, work_name: str, timeout_seconds: float, on_wait: Callable[[str], None] = lambda _: None
+) -> Iterator[None]:
     """Hold the file `lock`, made when it is missing; `what` is what messages call the work that it guards.
 
     `on_wait` hears who holds it when that is another process.
@@ -25,20 +27,20 @@ def alone(lock: Path, what: str, patience: float, on_wait: Callable[[str], None]
     Raises:
         WarehouseBusyError: Another process still held it after `patience` seconds; names it.
     """
-    end = time.monotonic() + patience
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a+") as file:
+    end = time.monotonic() + timeout_seconds
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    with lock_file.open("a+") as file:
         waits = False
-        while not _take(file):
+        while not _try_lock(file):
             is_over = time.monotonic() > end
             if is_over or not waits:
-                busy = f"{lock.parent}: {_holder(file)} is at another {what}"
+                busy = f"{lock_file.parent}: {_describe_lock_holder(file)} is at another {work_name}"
             if is_over:
                 raise WarehouseBusyError(f"{busy}; wait until it has finished, or stop it, and try again")
             if not waits:
                 waits = True
-                on_wait(f"{busy} (waiting up to {patience:.3g} s for it)")
-            time.sleep(LOOK_AGAIN_SECONDS)
+                on_wait(f"{busy} (waiting up to {timeout_seconds:.3g} s for it)")
+            time.sleep(RETRY_INTERVAL_SECONDS)
         # The number is for the message alone: a disk too full for it stops nothing.
         with suppress(OSError):
             os.ftruncate(file.fileno(), 0)
@@ -46,7 +48,7 @@ def alone(lock: Path, what: str, patience: float, on_wait: Callable[[str], None]
         yield
 
 
-def _take(file: TextIO) -> bool:
+def _try_lock(file: TextIO) -> bool:
     """Lock the file, unless somebody else has; whether it is ours now."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -55,7 +57,7 @@ def _take(file: TextIO) -> bool:
     return True
 
 
-def _holder(file: TextIO) -> str:
+def _describe_lock_holder(file: TextIO) -> str:
     file.seek(0)
     process_id = file.read()
     return describe_process(int(process_id)) if process_id.isdecimal() else "another process"

@@ -27,7 +27,7 @@ create table if not exists raw.feeds (
     feed varchar primary key, kind varchar not null, time_zone varchar not null, timestamp_formats varchar[] not null,
     carries_purchases boolean not null, carries_products boolean not null, cancelled_transaction_prefix varchar,
     decimal_mark varchar not null,
-    declaration bigint not null -- fingerprint of these columns and of the feed's aliases
+    typing_fingerprint bigint not null -- fingerprint of these columns and of the feed's aliases
 );
 
 create table if not exists raw.event_aliases (
@@ -42,7 +42,7 @@ create table if not exists raw.loaded_files (
     load_id bigint not null, feed varchar not null, path varchar not null,
     size_bytes bigint not null, checksum varchar not null,
     changed_ns bigint, -- the file's time; null where a change could have left it the same
-    reading varchar not null, -- how sources.yml said to read it then
+    parse_fingerprint varchar not null, -- how sources.yml said to read it then
     encoding varchar not null, delimiter varchar, quote varchar, -- as declared or detected
     lines bigint not null, rows_loaded bigint not null, rows_rejected bigint not null, loaded_at timestamp not null,
     primary key (feed, path)
@@ -72,39 +72,39 @@ create table if not exists ml.dataset_versions (
 
 create table if not exists ml.model_runs (
     run_id varchar primary key, trained_at timestamp not null, dataset_hash varchar not null, as_of timestamp not null,
-    config varchar not null, sweeps integer not null, users bigint not null, products bigint not null,
+    config varchar not null, epochs integer not null, users bigint not null, products bigint not null,
     interactions bigint not null, fit_seconds double not null, artifact_path varchar not null,
-    warm_from varchar, is_serving boolean not null, promoted_at timestamp, held_back_because varchar
+    warm_from varchar, is_serving boolean not null, promoted_at timestamp, rejection_reason varchar
 );
 
 create table if not exists ml.gate_results (
     run_id varchar not null, gate varchar not null, is_passed boolean not null, finding varchar not null
 );
 create table if not exists ml.ranking_metrics (
-    run_id varchar not null, as_of_name varchar not null, method varchar not null,
+    run_id varchar not null, cutoff varchar not null, method varchar not null,
     segment varchar not null, segment_value varchar not null, k integer not null, users bigint not null,
     precision double, recall double, ndcg double, map double, hit_rate double,
     coverage double, novelty double, long_tail_share double
 );
 
 create table if not exists ml.metric_differences (
-    run_id varchar not null, as_of_name varchar not null, method varchar not null,
+    run_id varchar not null, cutoff varchar not null, method varchar not null,
     segment varchar not null, segment_value varchar not null, metric varchar not null, k integer not null,
     users bigint not null, difference double not null, lower_bound double not null, upper_bound double not null
 );
 
 create table if not exists ml.evaluation_pairs (
-    run_id varchar not null, as_of_name varchar not null, user_id varchar not null, product_id varchar not null,
+    run_id varchar not null, cutoff varchar not null, user_id varchar not null, product_id varchar not null,
     activity varchar, customer varchar not null, product varchar not null, category varchar not null
 );
 
 create table if not exists ml.evaluation_products (
-    run_id varchar not null, as_of_name varchar not null, product_id varchar not null,
+    run_id varchar not null, cutoff varchar not null, product_id varchar not null,
     customer_share double not null, is_long_tail boolean not null
 );
 
 create table if not exists ml.evaluation_candidates (
-    run_id varchar not null, as_of_name varchar not null, method varchar not null,
+    run_id varchar not null, cutoff varchar not null, method varchar not null,
     user_id varchar not null, product_id varchar not null, rank integer not null, score double not null
 );
 

@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     delivery_gap_seconds: float = Field(default=10.0, ge=0)
     """A delivery has ended, and a run may start for it, when no landing file has changed for as long."""
 
-    delivery_wait_seconds: float = Field(default=300.0, ge=0)
+    max_delivery_wait_seconds: float = Field(default=300.0, ge=0)
     """How long a delivery's first file waits for its end at most: files that never cease to come hold up no run."""
 
     alert_url: SecretStr | None = None
@@ -58,14 +58,14 @@ class Settings(BaseSettings):
 
     @field_validator("memory_limit")
     @classmethod
-    def _is_limit(cls, value: str) -> str:
+    def _check_memory_limit(cls, value: str) -> str:
         # DuckDB takes what is below zero for no limit, and says itself what it makes of the rest.
         if not value[:1].isdigit():
             raise ValueError(f"'{value}' is no amount of memory such as 500MB or 4GB")
         return value
 
     @model_validator(mode="after")
-    def _absolute(self) -> Self:
+    def _make_paths_absolute(self) -> Self:
         # dbt and Dagster run from other folders, so a relative path would mean another place there.
         for field in ("warehouse", "landing", "sources"):
             path = getattr(self, field)
@@ -74,14 +74,14 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _folders(self) -> Self:
+    def _check_folders(self) -> Self:
         for field, folder in (("warehouse", self.warehouse), ("landing", self.landing_dir)):
             file = next((str(part) for part in (folder, *folder.parents) if part.is_file()), None)
             if file is not None:
                 raise RecomartError(f"{file} is a file; name a folder with --{field} or RECOMART_{field.upper()}")
         return self
 
-    def environment(self) -> dict[str, str]:
+    def build_environment(self) -> dict[str, str]:
         """Environment for child processes, so that they work on the same warehouse with the same limits."""
         own = {
             f"RECOMART_{name.upper()}": value.get_secret_value() if isinstance(value, SecretStr) else str(value)
@@ -121,17 +121,17 @@ class Settings(BaseSettings):
         return self.warehouse / "tuning"
 
     @property
-    def train_config(self) -> Path:
+    def train_config_file(self) -> Path:
         """Settings that trainings go by in place of the defaults, when it is there."""
         return self.warehouse / "train_config.json"
 
     @property
-    def policy(self) -> Path:
+    def policy_file(self) -> Path:
         """When to train anew and what a new model must reach, in place of the defaults, when it is there."""
         return self.warehouse / "policy.json"
 
     @property
-    def profile(self) -> Path:
+    def profile_file(self) -> Path:
         """The page of pictures about the shop."""
         return self.warehouse / "profile.html"
 

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from warehouse.errors import RecomartError
 
 
-def require(library: str, otherwise: str = "") -> None:
+def require_library(library: str, alternative: str = "") -> None:
     """Let a library that is installed pass; `otherwise` is what else than installing it helps.
 
     Raises:
@@ -13,5 +13,5 @@ def require(library: str, otherwise: str = "") -> None:
     """
     if find_spec(library) is None:
         raise RecomartError(
-            f"{library} is not installed; `pip install -c constraints.txt -e '.[bench]'` brings it{otherwise}"
+            f"{library} is not installed; `pip install -c constraints.txt -e '.[bench]'` brings it{alternative}"
         )

@@ -12,10 +12,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def in_fresh_process(action: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+def run_in_fresh_process(function: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
     """Run it and return what it returns; errors come back as they are, RecomartError when it was killed."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
-            return pool.submit(action, *arguments, **named).result()
+            return pool.submit(function, *arguments, **keywords).result()
         except BrokenProcessPool as error:
-            raise RecomartError(f"{action.__name__} was killed, which is what happens when memory runs out") from error
+            raise RecomartError(
+                f"{function.__name__} was killed, which is what happens when memory runs out"
+            ) from error

@@ -9,23 +9,23 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from apps.benchmarks.measurement import Measured, measure
+from apps.benchmarks.measurement import ResourceUsage, measure_contender
 from orchestration.pipeline import PipelineListener
 from warehouse.demo.config import DemoConfig
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
 
-class OneMoreDay(BaseModel):
+class DayIncrement(BaseModel):
     """One day's files brought to a warehouse that holds the days before."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     days_before: int
-    lines: int
+    line_count: int
     """Of the day's files: headers and catalog pages are lines too."""
 
-    measured: Measured
+    usage: ResourceUsage
 
 
 class Increments(BaseModel):
@@ -33,8 +33,8 @@ class Increments(BaseModel):
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
-    early: OneMoreDay
-    late: OneMoreDay
+    early: DayIncrement
+    late: DayIncrement
 
 
 def measure_increments(settings: Settings, shop: DemoConfig, listener: PipelineListener) -> Increments:
@@ -47,11 +47,11 @@ def measure_increments(settings: Settings, shop: DemoConfig, listener: PipelineL
     """
     if shop.days < 6:
         raise RecomartError(f"{shop.days} days: too few to add one more to; take six or more")
-    deliveries = _files_by_day(settings.landing_dir)
+    deliveries = _group_files_by_date(settings.landing_dir)
     own = settings.model_copy(update={"landing": settings.warehouse / "landing"})
     delivered = 0
 
-    def deliver(until: int) -> OneMoreDay:
+    def deliver(until: int) -> DayIncrement:
         nonlocal delivered
         before = delivered
         days = [shop.start_date + timedelta(days=day) for day in range(before, until)]
@@ -64,10 +64,12 @@ def measure_increments(settings: Settings, shop: DemoConfig, listener: PipelineL
         time.sleep(own.settle_seconds)
         name = f"day {until}" if len(days) == 1 else f"to day {until}"
         listener.on_step(name)
-        measured = measure("ours", own, lambda step, seconds: listener.on_stage(f"{step}: {seconds:.1f} s"))
+        measured = measure_contender(
+            "recomart", own, lambda step, seconds: listener.on_stage(f"{step}: {seconds:.1f} s")
+        )
         listener.on_step_done(name, f"{before} days were there", measured.seconds)
         delivered = until
-        return OneMoreDay(days_before=before, lines=sum(map(_lines, files)), measured=measured)
+        return DayIncrement(days_before=before, line_count=sum(map(_count_lines, files)), usage=measured)
 
     deliver(shop.days // 3)
     early = deliver(shop.days // 3 + 1)
@@ -75,12 +77,12 @@ def measure_increments(settings: Settings, shop: DemoConfig, listener: PipelineL
     return Increments(early=early, late=deliver(shop.days))
 
 
-def _lines(path: Path) -> int:
+def _count_lines(path: Path) -> int:
     with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
         return sum(1 for _ in file)
 
 
-def _files_by_day(landing: Path) -> dict[date, list[Path]]:
+def _group_files_by_date(landing: Path) -> dict[date, list[Path]]:
     """Landing files by the date in their path."""
     deliveries: dict[date, list[Path]] = {}
     for path in sorted(landing.rglob("*")):

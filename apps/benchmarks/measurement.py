@@ -16,15 +16,15 @@ from pydantic import BaseModel, ConfigDict
 from warehouse.errors import RecomartError
 from warehouse.settings import PROJECT_ROOT, Settings
 
-SAMPLED_EVERY_SECONDS = 0.05
+SAMPLE_INTERVAL_SECONDS = 0.05
 
 
-class Measured(BaseModel):
+class ResourceUsage(BaseModel):
     """What a contender took from the machine."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
-    steps: dict[str, float]
+    step_seconds: dict[str, float]
     """Seconds of each step."""
 
     seconds: float
@@ -33,31 +33,34 @@ class Measured(BaseModel):
     cpu_seconds: float
     """Of the process and the processes that it started and waited for."""
 
-    largest_mib: int
+    max_process_mib: int
     """Largest resident memory of one process."""
 
-    together_mib: int
+    max_total_mib: int
     """Largest resident memory of all its processes together."""
 
 
-class _MemoryWatch(threading.Thread):
+class _MemorySampler(threading.Thread):
     """Looks at the resident memory of a process and its descendants until the process is gone."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
         self._process = psutil.Process(pid)
         self._done = threading.Event()
-        self.largest = 0
-        self.together = 0
+        self.max_process_bytes = 0
+        self.max_total_bytes = 0
 
     def run(self) -> None:
-        while not self._done.wait(SAMPLED_EVERY_SECONDS):
+        while not self._done.wait(SAMPLE_INTERVAL_SECONDS):
             sizes = [0]
             with suppress(psutil.Error):
                 for process in (self._process, *self._process.children(recursive=True)):
                     with suppress(psutil.Error):
                         sizes.append(process.memory_info().rss)
-            self.largest, self.together = max(self.largest, *sizes), max(self.together, sum(sizes))
+            self.max_process_bytes, self.max_total_bytes = (
+                max(self.max_process_bytes, *sizes),
+                max(self.max_total_bytes, sum(sizes)),
+            )
 
     def stop(self) -> None:
         """Look no longer."""
@@ -65,7 +68,9 @@ class _MemoryWatch(threading.Thread):
         self.join()
 
 
-def measure(contender: str, settings: Settings, on_step: Callable[[str, float], None] = lambda *_: None) -> Measured:
+def measure_contender(
+    contender: str, settings: Settings, on_step: Callable[[str, float], None] = lambda *_: None
+) -> ResourceUsage:
     """Run a module of `contenders` on the landing folder and the warehouse folder of the settings.
 
     `on_step` is told each step and its seconds when it is done. What the process writes to standard error stands in
@@ -83,13 +88,13 @@ def measure(contender: str, settings: Settings, on_step: Callable[[str, float], 
         subprocess.Popen(
             [sys.executable, "-m", "apps.benchmarks.contender_process", contender],
             cwd=PROJECT_ROOT,
-            env=settings.environment() | {"POLARS_MAX_THREADS": str(settings.threads)},
+            env=settings.build_environment() | {"POLARS_MAX_THREADS": str(settings.threads)},
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
         ) as process,
     ):
-        watch = _MemoryWatch(process.pid)
+        watch = _MemorySampler(process.pid)
         watch.start()
         assert process.stdout is not None
         try:
@@ -103,17 +108,17 @@ def measure(contender: str, settings: Settings, on_step: Callable[[str, float], 
             watch.stop()
             process.kill()
     if process.returncode:
-        raise RecomartError(f"{contender}: {_reason(process.returncode, log)}")
-    return Measured(
-        steps=steps,
+        raise RecomartError(f"{contender}: {_describe_exit(process.returncode, log)}")
+    return ResourceUsage(
+        step_seconds=steps,
         seconds=time.perf_counter() - started,
         cpu_seconds=usage.ru_utime + usage.ru_stime,
-        largest_mib=watch.largest >> 20,
-        together_mib=watch.together >> 20,
+        max_process_mib=watch.max_process_bytes >> 20,
+        max_total_mib=watch.max_total_bytes >> 20,
     )
 
 
-def _reason(exit_code: int, log: Path) -> str:
+def _describe_exit(exit_code: int, log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     if exit_code < 0:
         return f"killed by signal {-exit_code}, which is what happens when memory runs out; see {log}"

@@ -16,21 +16,21 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from apps.benchmarks.pipeline_benchmark import machine_facts
-from apps.recommendation_queries import Storefront
+from apps.benchmarks.pipeline_benchmark import get_machine_info
+from apps.recommendation_queries import RecommendationQueries
 from warehouse.errors import RecomartError
 from warehouse.settings import PROJECT_ROOT, Settings
 
-BASKET = 20
-TOP = 10
-BASKETS = 300
+BASKET_SIZE = 20
+LIST_LENGTH = 10
+TIMED_BASKET_COUNT = 300
 """Baskets that are timed in this process."""
 
-POOL = 500
+REQUEST_POOL_SIZE = 500
 """Different requests of a kind; they are drawn before the clock starts."""
 
-START_SECONDS = 120
-LIMIT_MS = 20.0
+MAX_START_SECONDS = 120
+MAX_P50_MS = 20.0
 
 Request = tuple[str, str, str | None]
 """Method, path, body."""
@@ -41,17 +41,17 @@ class Latency(BaseModel):
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
-    asked: str
-    answers: int
-    errors: int
+    request_kind: str
+    response_count: int
+    error_count: int
     """Answers with another status than 200, and none at all."""
 
     p50_ms: float
     p99_ms: float
-    per_second: float
+    responses_per_second: float
 
 
-class ServingBench(BaseModel):
+class ServingBenchmarkResult(BaseModel):
     """All that one run of the benchmark measured."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
@@ -65,7 +65,7 @@ class ServingBench(BaseModel):
     in_process: Latency
     """Fold-in of a basket and its best products, one after the other, on one thread."""
 
-    clients: int
+    client_count: int
     start_seconds: float
     """Seconds from the start of the service's process to its first answer."""
 
@@ -75,53 +75,61 @@ class ServingBench(BaseModel):
     first_error: str | None
 
     @property
-    def is_met(self) -> bool:
+    def is_target_met(self) -> bool:
         """Whether one basket takes less than the limit at the median, and no client saw an error."""
-        return self.in_process.p50_ms < LIMIT_MS and not any(latency.errors for latency in self.over_http)
+        return self.in_process.p50_ms < MAX_P50_MS and not any(latency.error_count for latency in self.over_http)
 
 
-def bench_serving(
-    settings: Settings, clients: int, seconds: float, on_stage: Callable[[str], None] = lambda _: None
-) -> ServingBench:
+def run_serving_benchmark(
+    settings: Settings, client_count: int, seconds: float, on_stage: Callable[[str], None] = lambda _: None
+) -> ServingBenchmarkResult:
     """Measure the published copy of a warehouse and its model.
 
     Raises:
         RecomartError: Nothing is published, no model has been trained, or the service does not start.
     """
-    machine = machine_facts() | {"torch": version("torch")}
+    machine = get_machine_info() | {"torch": version("torch")}
     torch.set_num_threads(1)
     rng = random.Random(0)
     on_stage("baskets in this process")
     started = time.perf_counter()
-    with Storefront(settings) as storefront:
+    with RecommendationQueries(settings) as storefront:
         recommender = storefront.recommender
         products = recommender.products.ids.to_pylist()
         users = recommender.users.ids.to_pylist()
         recommender.recommend(basket=products[:1], n=1)
         load_seconds = time.perf_counter() - started
         factors = recommender.card.config.factors
-        in_process = _latency(f"basket of {BASKET}, top {TOP}", *_time_baskets(recommender.recommend, products, rng))
+        in_process = _compute_latency(
+            f"basket of {BASKET_SIZE}, top {LIST_LENGTH}", *_time_baskets(recommender.recommend, products, rng)
+        )
         del recommender
     asked: dict[str, list[Request]] = {
-        "a customer's list": [("GET", f"/customers/{rng.choice(users)}/recommendations", None) for _ in range(POOL)],
-        f"basket of {BASKET}": [("POST", "/recommendations", _body(rng, products)) for _ in range(POOL)],
-        "similar products": [("GET", f"/products/{rng.choice(products)}/similar", None) for _ in range(POOL)],
+        "a customer's list": [
+            ("GET", f"/customers/{rng.choice(users)}/recommendations", None) for _ in range(REQUEST_POOL_SIZE)
+        ],
+        f"basket of {BASKET_SIZE}": [
+            ("POST", "/recommendations", _build_basket_body(rng, products)) for _ in range(REQUEST_POOL_SIZE)
+        ],
+        "similar products": [
+            ("GET", f"/products/{rng.choice(products)}/similar", None) for _ in range(REQUEST_POOL_SIZE)
+        ],
     }
     over_http, first_error = [], None
     on_stage("starting the service")
-    with _service(settings) as (port, start_seconds):
+    with _run_service(settings) as (port, start_seconds):
         for name, requests in asked.items():
-            on_stage(f"{clients} clients: {name}")
-            waited, errors, took = _ask(port, requests, clients, seconds)
-            over_http.append(_latency(name, waited, took, len(errors)))
+            on_stage(f"{client_count} clients: {name}")
+            waited, errors, took = _send_requests(port, requests, client_count, seconds)
+            over_http.append(_compute_latency(name, waited, took, len(errors)))
             first_error = first_error or next(iter(errors), None)
-    return ServingBench(
+    return ServingBenchmarkResult(
         machine=machine,
         products=len(products),
         factors=factors,
         load_seconds=load_seconds,
         in_process=in_process,
-        clients=clients,
+        client_count=client_count,
         start_seconds=start_seconds,
         over_http=over_http,
         first_error=first_error,
@@ -133,32 +141,36 @@ def _time_baskets(
 ) -> tuple[list[float], float]:
     waited = []
     started = time.perf_counter()
-    for _ in range(BASKETS):
-        basket = rng.sample(products, BASKET)
+    for _ in range(TIMED_BASKET_COUNT):
+        basket = rng.sample(products, BASKET_SIZE)
         began = time.perf_counter()
-        recommend(basket=basket, n=TOP)
+        recommend(basket=basket, n=LIST_LENGTH)
         waited.append(time.perf_counter() - began)
     return waited, time.perf_counter() - started
 
 
-def _body(rng: random.Random, products: list[str]) -> str:
-    return json.dumps({"basket": [{"product_id": product} for product in rng.sample(products, BASKET)], "n": TOP})
+def _build_basket_body(rng: random.Random, products: list[str]) -> str:
+    return json.dumps(
+        {"basket": [{"product_id": product} for product in rng.sample(products, BASKET_SIZE)], "n": LIST_LENGTH}
+    )
 
 
-def _latency(asked: str, waited: list[float], took: float, errors: int = 0) -> Latency:
-    p50, p99 = np.percentile(waited, [50, 99]) * 1000 if waited else (float("nan"),) * 2
+def _compute_latency(
+    request_kind: str, wait_seconds: list[float], total_seconds: float, error_count: int = 0
+) -> Latency:
+    p50, p99 = np.percentile(wait_seconds, [50, 99]) * 1000 if wait_seconds else (float("nan"),) * 2
     return Latency(
-        asked=asked,
-        answers=len(waited),
-        errors=errors,
+        request_kind=request_kind,
+        response_count=len(wait_seconds),
+        error_count=error_count,
         p50_ms=round(float(p50), 2),
         p99_ms=round(float(p99), 2),
-        per_second=round(len(waited) / took, 1),
+        responses_per_second=round(len(wait_seconds) / total_seconds, 1),
     )
 
 
 @contextmanager
-def _service(settings: Settings) -> Iterator[tuple[int, float]]:
+def _run_service(settings: Settings) -> Iterator[tuple[int, float]]:
     """Run `recomart serve` in a process of its own; its port, and the seconds until it answered."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -168,11 +180,11 @@ def _service(settings: Settings) -> Iterator[tuple[int, float]]:
     started = time.perf_counter()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=PROJECT_ROOT, env=settings.environment(), stdout=output, stderr=subprocess.STDOUT
+            command, cwd=PROJECT_ROOT, env=settings.build_environment(), stdout=output, stderr=subprocess.STDOUT
         )
     try:
-        while not _answers(port):
-            if process.poll() is not None or time.perf_counter() - started > START_SECONDS:
+        while not _is_healthy(port):
+            if process.poll() is not None or time.perf_counter() - started > MAX_START_SECONDS:
                 raise RecomartError(f"the service did not start; see {log}")
             time.sleep(0.05)
         yield port, time.perf_counter() - started
@@ -181,7 +193,7 @@ def _service(settings: Settings) -> Iterator[tuple[int, float]]:
         process.wait()
 
 
-def _answers(port: int) -> bool:
+def _is_healthy(port: int) -> bool:
     connection = HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/health")
@@ -192,13 +204,15 @@ def _answers(port: int) -> bool:
         connection.close()
 
 
-def _ask(port: int, requests: list[Request], clients: int, seconds: float) -> tuple[list[float], list[str], float]:
+def _send_requests(
+    port: int, requests: list[Request], client_count: int, seconds: float
+) -> tuple[list[float], list[str], float]:
     """Let clients ask as fast as they are answered; what each answer took, what went wrong, and the time in all."""
     waited: list[float] = []
     errors: list[str] = []
     end = time.perf_counter() + seconds
 
-    def client(number: int) -> None:
+    def run_client(number: int) -> None:
         connection = HTTPConnection("127.0.0.1", port, timeout=30)
         rng = random.Random(number)
         while time.perf_counter() < end:
@@ -218,7 +232,7 @@ def _ask(port: int, requests: list[Request], clients: int, seconds: float) -> tu
         connection.close()
 
     started = time.perf_counter()
-    threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
+    threads = [threading.Thread(target=run_client, args=(number,)) for number in range(client_count)]
     for thread in threads:
         thread.start()
     for thread in threads:

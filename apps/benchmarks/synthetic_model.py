@@ -8,22 +8,22 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models_ml.als.confidence import Confidence
 from models_ml.als.factor_model import FactorModel
-from models_ml.als.solver import gramian
+from models_ml.als.solver import compute_gramian
 from models_ml.config import TrainConfig
 from models_ml.data.id_map import IdMap
 from models_ml.data.sparse import Csr
 from models_ml.inference.artifact import ModelCard
 from models_ml.inference.recommender import Recommender
-from warehouse.database import writer
+from warehouse.database import open_writer
 from warehouse.publishing.publisher import publish
 from warehouse.settings import Settings
 
-TABLES = ("dim_products", "dim_users", "rec_popular_products", "rec_product_rules", "rec_top_n")
+PUBLISHED_TABLES = ("dim_products", "dim_users", "rec_popular_products", "rec_product_rules", "rec_top_n")
 LIST_LENGTH = 50
-HISTORY = 20
+HISTORY_LENGTH = 20
 """Products of every customer."""
 
-SHOP = """
+SHOP_SQL = """
 create schema if not exists marts;
 
 create or replace table marts.dim_products as
@@ -86,7 +86,7 @@ inner join marts.dim_products as products on places.product_id = products.produc
 """
 
 
-class MadeUpShop(BaseModel):
+class SyntheticShop(BaseModel):
     """How large it is."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
@@ -104,30 +104,31 @@ class MadeUpShop(BaseModel):
     """Of the factors and the histories."""
 
 
-def make_up(settings: Settings, shop: MadeUpShop) -> None:
+def publish_synthetic_shop(settings: Settings, shop: SyntheticShop) -> None:
     """Write a model of random factors and the tables around it into the warehouse folder, and publish them."""
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
-    _recommender(shop, run_id).save(settings.models_dir / run_id)
+    _build_recommender(shop, run_id).save(settings.models_dir / run_id)
     sizes = {"products": shop.products, "customers": shop.customers, "list_length": LIST_LENGTH, "run_id": run_id}
-    with writer(settings) as connection:
-        for statement in SHOP.split(";\n"):
+    with open_writer(settings) as connection:
+        for statement in SHOP_SQL.split(";\n"):
             if statement.strip():
                 used = {name: size for name, size in sizes.items() if f"${name}" in statement}
                 connection.execute(statement, used)
-    publish(settings, TABLES)
+    publish(settings, PUBLISHED_TABLES)
 
 
-def _recommender(shop: MadeUpShop, run_id: str) -> Recommender:
+def _build_recommender(shop: SyntheticShop, run_id: str) -> Recommender:
     generator = torch.Generator().manual_seed(shop.seed)
     factors = torch.randn((shop.products, shop.factors), generator=generator) / shop.factors**0.5
     # A trained model stands in the eigenbasis of its Gramian, which the fold-in relies on.
-    eigenvalues, basis = torch.linalg.eigh(gramian(factors, 10_000))
+    eigenvalues, basis = torch.linalg.eigh(compute_gramian(factors, 10_000))
     rng = np.random.default_rng(shop.seed)
     columns = np.sort(
-        rng.integers(0, shop.products // HISTORY, (shop.customers, HISTORY)) * HISTORY + np.arange(HISTORY)
+        rng.integers(0, shop.products // HISTORY_LENGTH, (shop.customers, HISTORY_LENGTH)) * HISTORY_LENGTH
+        + np.arange(HISTORY_LENGTH)
     )
     history = Csr(
-        torch.arange(0, columns.size + 1, HISTORY, dtype=torch.int32),
+        torch.arange(0, columns.size + 1, HISTORY_LENGTH, dtype=torch.int32),
         torch.from_numpy(columns.ravel().astype(np.int32)),
         torch.ones(columns.size),
         shop.products,
@@ -141,14 +142,14 @@ def _recommender(shop: MadeUpShop, run_id: str) -> Recommender:
         dataset_hash="none: random factors",
         as_of=now,
         config=config,
-        sweeps=0,
+        epochs=0,
         trend_power=0,
         users=shop.customers,
         products=shop.products,
         trained_products=shop.products,
         interactions=columns.size,
         mean_strength=1.0,
-        unobserved=config.unobserved_weight / shop.products,
+        unobserved_pair_weight=config.unobserved_weight / shop.products,
         regularization=config.regularization,
     )
     model = FactorModel(
@@ -157,7 +158,7 @@ def _recommender(shop: MadeUpShop, run_id: str) -> Recommender:
         eigenvalues=eigenvalues.float(),
         trained_products=shop.products,
         confidence=confidence,
-        unobserved=card.unobserved,
+        unobserved_pair_weight=card.unobserved_pair_weight,
         regularization=card.regularization,
         block_mib=config.block_mib,
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 from pydantic import BaseModel, ConfigDict
 
-TABLES = (
+COMPARED_TABLES = (
     "fct_events",
     "fct_transactions",
     "quarantine_events",
@@ -25,7 +25,7 @@ TABLES = (
 )
 """The tables that every contender makes; ours makes others besides, which the documentation lists."""
 
-NOT_COMPARED = {
+IGNORED_COLUMNS = {
     "raw_row",
     "unreadable_event_at",
     "unreadable_event_type",
@@ -35,11 +35,11 @@ NOT_COMPARED = {
 }
 """Columns that explain a quarantined row to people; its reasons are compared."""
 
-TOLERANCE = 1e-6
+RELATIVE_TOLERANCE = 1e-6
 """Relative difference up to which two sums of floating-point numbers are equal."""
 
 
-Figures = dict[str, dict[str, int | float | None]]
+TableStatistics = dict[str, dict[str, int | float | None]]
 """Table -> what is counted or summed of it -> the number; null when a column has no value at all."""
 
 
@@ -49,55 +49,55 @@ class Difference(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     table: str
-    figure: str
-    ours: int | float | None
-    theirs: int | float | None
+    statistic: str
+    expected: int | float | None
+    actual: int | float | None
 
 
-def open_tables(place: Path) -> duckdb.DuckDBPyConnection:
+def open_tables(path: Path) -> duckdb.DuckDBPyConnection:
     """The tables that lie in a DuckDB file (in its schema marts, if it has one) or as Parquet files in a folder."""
-    if place.is_file():
-        connection = duckdb.connect(str(place), read_only=True)
+    if path.is_file():
+        connection = duckdb.connect(str(path), read_only=True)
         if connection.execute("select 1 from duckdb_schemas() where schema_name = 'marts'").fetchall():
             connection.execute("use marts")
     else:
         connection = duckdb.connect()
-        for file in place.glob("*.parquet"):
+        for file in path.glob("*.parquet"):
             connection.execute(f"create view {file.stem} as select * from read_parquet('{file}')")
     connection.execute("set TimeZone = 'UTC'")
     return connection
 
 
-def figures_of(tables: duckdb.DuckDBPyConnection) -> Figures:
+def compute_statistics(tables: duckdb.DuckDBPyConnection) -> TableStatistics:
     """Of every table that is there: its rows, a sum over each column, and one over the texts of each row together."""
     there = tables.execute("select distinct table_name from information_schema.tables").fetchall()
-    return {table: _figures(table, tables) for table in TABLES if (table,) in there}
+    return {table: _compute_table_statistics(table, tables) for table in COMPARED_TABLES if (table,) in there}
 
 
-def differences(ours: Figures, theirs: Figures) -> list[Difference]:
+def find_differences(expected: TableStatistics, actual: TableStatistics) -> list[Difference]:
     """What a contender has otherwise; a column in which we have no value is not asked for, as the shop sends none."""
     return [
-        Difference(table=table, figure=figure, ours=value, theirs=other)
-        for table, our_figures in ours.items()
+        Difference(table=table, statistic=figure, expected=value, actual=other)
+        for table, our_figures in expected.items()
         for figure, value in our_figures.items()
-        if value is not None and not _equal(value, other := theirs.get(table, {}).get(figure))
+        if value is not None and not _is_equal(value, other := actual.get(table, {}).get(figure))
     ]
 
 
-def _equal(one: int | float, other: int | float | None) -> bool:
+def _is_equal(first: int | float, second: int | float | None) -> bool:
     """Whole numbers are equal, others nearly."""
-    if other is None or (isinstance(one, int) and isinstance(other, int)):
-        return one == other
-    return abs(one - other) <= TOLERANCE * max(abs(one), abs(other))
+    if second is None or (isinstance(first, int) and isinstance(second, int)):
+        return first == second
+    return abs(first - second) <= RELATIVE_TOLERANCE * max(abs(first), abs(second))
 
 
-def _figures(table: str, tables: duckdb.DuckDBPyConnection) -> dict[str, int | float | None]:
+def _compute_table_statistics(table: str, tables: duckdb.DuckDBPyConnection) -> dict[str, int | float | None]:
     """In one pass, because a table may be a view that takes seconds."""
     sums = {"rows": "count(*)"}
     texts = []
     for name, kind, *_ in sorted(tables.execute(f"describe {table}").fetchall()):
         # File, line and number of the load tell nothing about the shop.
-        if name.startswith("_") or name in NOT_COMPARED:
+        if name.startswith("_") or name in IGNORED_COLUMNS:
             continue
         if kind == "VARCHAR":
             texts.append(name)

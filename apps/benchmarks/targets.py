@@ -8,16 +8,14 @@ class Target(BaseModel):
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
-    target: str
-    measured: float | None
+    name: str
+    value: float | None
     """None when this run does not tell."""
 
-    limit: float
+    max_value: float
     is_met: bool | None
 
     @classmethod
-    def of(cls, target: str, measured: float | None, limit: float) -> "Target":
+    def evaluate(cls, name: str, value: float | None, max_value: float) -> "Target":
         """Judge what was measured."""
-        return cls(
-            target=target, measured=measured, limit=limit, is_met=None if measured is None else measured <= limit
-        )
+        return cls(name=name, value=value, max_value=max_value, is_met=None if value is None else value <= max_value)

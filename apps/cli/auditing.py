@@ -9,8 +9,8 @@ from typing import Any
 import duckdb
 from pydantic import BaseModel, ConfigDict
 
-from orchestration.feed_accounting import feeds_out_of_date
-from warehouse.database import reader
+from orchestration.feed_accounting import find_outdated_feeds
+from warehouse.database import open_reader
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
@@ -29,12 +29,12 @@ class FeedDay(BaseModel):
     """Median of the same weekday in up to four weeks before; None in the feed's first week."""
     loaded: int
     rejected: int
-    rejected_for: dict[str, int]
+    rejected_by_reason: dict[str, int]
     """Lines by kind of error, the most frequent first."""
     clean: int
     duplicates: int
     quarantined: int
-    quarantined_for: dict[str, int]
+    quarantined_by_reason: dict[str, int]
     """Rows by broken rule, the most frequent first; a row may break several."""
     bad_share: float | None
     """Rejected and quarantined as a share of the lines; None without lines."""
@@ -71,7 +71,7 @@ class QuarantinedRow(BaseModel):
     raw_row: dict[str, Any] | None
 
 
-class Reason(BaseModel):
+class QuarantineReason(BaseModel):
     """What a quarantine reason means, and what mends it."""
 
     model_config = ConfigDict(frozen=True)
@@ -80,20 +80,20 @@ class Reason(BaseModel):
     what_to_do: str
 
 
-class Quarantine(BaseModel):
+class QuarantineReport(BaseModel):
     """Rows in quarantine."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
-    total: int
+    row_count: int
     """Rows that were asked for, of which `rows` are the first."""
     rows: list[QuarantinedRow]
     """Those of the newest delivery first."""
-    reasons: dict[str, Reason]
+    reasons: dict[str, QuarantineReason]
     """The reasons of these rows."""
 
 
-DAYS = """
+FEED_DAYS_QUERY = """
     with reasons as (
         select
             feed,
@@ -105,8 +105,8 @@ DAYS = """
     )
     select
         days.*,
-        coalesce(rejected.rows_by_reason, map {}) as rejected_for,
-        coalesce(quarantined.rows_by_reason, map {}) as quarantined_for,
+        coalesce(rejected.rows_by_reason, map {}) as rejected_by_reason,
+        coalesce(quarantined.rows_by_reason, map {}) as quarantined_by_reason,
     from marts.audit_feed_days as days
     left join reasons as rejected
         on days.feed = rejected.feed and days.delivery_day = rejected.delivery_day and rejected.outcome = 'rejected'
@@ -119,7 +119,7 @@ DAYS = """
     order by days.delivery_day desc, days.feed
 """
 
-QUARANTINED = """
+QUARANTINE_QUERY = """
     with quarantined as (
         select _feed, _file, _line, reasons, raw_row from marts.quarantine_events
         union all
@@ -142,40 +142,46 @@ QUARANTINED = """
 """
 
 
-def audit(settings: Settings, days: int, feed: str | None = None) -> AuditReport:
+def read_audit(settings: Settings, days: int, feed: str | None = None) -> AuditReport:
     """The audit of the `days` newest delivery days, of all feeds or of one.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
         RecomartError: There is no warehouse yet, dbt has not built, or there is no such feed.
     """
-    with _marts(settings) as connection:
+    with _open_marts(settings) as connection:
         require_feed(connection, feed)
-        found = [FeedDay.model_validate(row) for row in _rows(connection, DAYS, {"days": days, "feed": feed})]
-        is_up_to_date = not feeds_out_of_date(connection)
+        found = [
+            FeedDay.model_validate(row)
+            for row in _fetch_rows(connection, FEED_DAYS_QUERY, {"days": days, "feed": feed})
+        ]
+        is_up_to_date = not find_outdated_feeds(connection)
     warnings = [f"{day.feed}, {day.delivery_day:%a %Y-%m-%d}: {day.warning}" for day in found if day.warning]
     return AuditReport(is_up_to_date=is_up_to_date, warnings=warnings, days=found)
 
 
-def quarantined(settings: Settings, n: int, feed: str | None = None, reason: str | None = None) -> Quarantine:
+def read_quarantine(settings: Settings, n: int, feed: str | None = None, reason: str | None = None) -> QuarantineReport:
     """Up to `n` rows in quarantine, of all feeds or of one, for whatever reason or for one.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
         RecomartError: There is no warehouse yet, dbt has not built, or there is no such feed or reason.
     """
-    with _marts(settings) as connection:
+    with _open_marts(settings) as connection:
         require_feed(connection, feed)
-        _check(connection, "reason", reason, "select reason from seeds.quarantine_reasons order by reason")
-        rows = list(_rows(connection, QUARANTINED, {"feed": feed, "reason": reason, "n": n}))
-        explained = {row.pop("reason"): Reason(**row) for row in _rows(connection, "from seeds.quarantine_reasons", {})}
+        _require_known(connection, "reason", reason, "select reason from seeds.quarantine_reasons order by reason")
+        rows = list(_fetch_rows(connection, QUARANTINE_QUERY, {"feed": feed, "reason": reason, "n": n}))
+        explained = {
+            row.pop("reason"): QuarantineReason(**row)
+            for row in _fetch_rows(connection, "from seeds.quarantine_reasons", {})
+        }
     total = rows[0]["total"] if rows else 0
     shown = [
         QuarantinedRow.model_validate(row | {"raw_row": json.loads(row["raw_row"]) if row["raw_row"] else None})
         for row in rows
     ]
     named = {name for row in shown for name in row.reasons}
-    return Quarantine(total=total, rows=shown, reasons={name: explained[name] for name in sorted(named)})
+    return QuarantineReport(row_count=total, rows=shown, reasons={name: explained[name] for name in sorted(named)})
 
 
 def require_feed(connection: duckdb.DuckDBPyConnection, feed: str | None) -> None:
@@ -184,13 +190,13 @@ def require_feed(connection: duckdb.DuckDBPyConnection, feed: str | None) -> Non
     Raises:
         RecomartError: There is no such feed.
     """
-    _check(connection, "feed", feed, "select feed from raw.feeds order by feed")
+    _require_known(connection, "feed", feed, "select feed from raw.feeds order by feed")
 
 
 @contextmanager
-def _marts(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+def _open_marts(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """The warehouse, to be read; says what to do when dbt has not built the audit marts."""
-    with reader(settings) as connection:
+    with open_reader(settings) as connection:
         try:
             yield connection
         except duckdb.CatalogException as error:
@@ -199,13 +205,13 @@ def _marts(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
             ) from error
 
 
-def _check(connection: duckdb.DuckDBPyConnection, what: str, name: str | None, known: str) -> None:
-    names = [row[0] for row in connection.execute(known).fetchall()]
-    if name is not None and name not in names:
-        raise RecomartError(f"there is no {what} '{name}'; there are {', '.join(names) or 'none'}")
+def _require_known(connection: duckdb.DuckDBPyConnection, label: str, value: str | None, query: str) -> None:
+    names = [row[0] for row in connection.execute(query).fetchall()]
+    if value is not None and value not in names:
+        raise RecomartError(f"there is no {label} '{value}'; there are {', '.join(names) or 'none'}")
 
 
-def _rows(
+def _fetch_rows(
     connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, object]
 ) -> Iterator[dict[str, Any]]:
     result = connection.execute(query, parameters or None)

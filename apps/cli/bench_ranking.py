@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from apps.benchmarks.ranking_benchmark import bench_ranking
-from apps.benchmarks.ranking_figures import SplitFiles
+from apps.benchmarks.ranking_benchmark import run_ranking_benchmark
+from apps.benchmarks.ranking_figures import SplitSource
 from apps.cli import console
-from apps.cli.options import Warehouse, settings_from
+from apps.cli.options import Warehouse, load_settings
 from models_ml.config import TrainConfig
 from orchestration.dataset_versions import find_version
 from warehouse.errors import RecomartError
@@ -17,9 +17,9 @@ from warehouse.errors import RecomartError
 app = typer.Typer()
 
 
-COLUMNS = (
+RANKING_COLUMNS = (
     "method",
-    "users",
+    "user_count",
     "recall",
     "precision",
     "ndcg",
@@ -61,8 +61,8 @@ def ranking(
     has_any_file = any(file is not None for file in (train, valid, test))
     if has_any_file if dataset is not None else not has_files:
         raise RecomartError("give --train and --test (and --valid), or --dataset and none of them")
-    settings = settings_from(warehouse=warehouse)
-    files = SplitFiles(
+    settings = load_settings(warehouse=warehouse)
+    files = SplitSource(
         train=train,
         valid=valid,
         test=test,
@@ -72,43 +72,46 @@ def ranking(
     if json_file and not json_file.absolute().parent.is_dir():
         raise RecomartError(f"--json {json_file}: there is no folder {json_file.absolute().parent}")
     config = TrainConfig(
-        cutoffs=(k,),
-        selection_cutoff=k,
-        selection_users=tuning_users,
+        k_values=(k,),
+        selection_k=k,
+        max_selection_users=tuning_users,
         seed=seed,
         # The libraries that we stand beside have the CPU alone.
         device="cpu" if against else "auto",
     )
-    result = bench_ranking(files, config, tune, tuple(against or ()), ablate=ablate)
+    result = run_ranking_benchmark(files, config, tune, tuple(against or ()), ablate=ablate)
     if json_file:
         json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    rows = [figures.model_dump(include=set(COLUMNS)) for figures in result.figures]
-    console.print_table(f"Top {k}", [{name: _short(row[name]) for name in COLUMNS} for row in rows])
+    rows = [figures.model_dump(include=set(RANKING_COLUMNS)) for figures in result.results]
+    console.print_table(f"Top {k}", [{name: _round_value(row[name]) for name in RANKING_COLUMNS} for row in rows])
     console.print_table(
         "Recall by how many customers a product had before: none, fewer than 10, more",
         [
-            {"method": figures.method, **{kind: _short(part) for kind, part in figures.recall_by_product.items()}}
-            for figures in result.figures
+            {
+                "method": figures.method,
+                **{kind: _round_value(part) for kind, part in figures.recall_by_product_group.items()},
+            }
+            for figures in result.results
         ],
     )
-    for figures in result.figures:
+    for figures in result.results:
         _print_settings(figures.method, figures.config)
     for comparison in result.comparisons:
         console.print_table(
-            f"Beside {comparison.against}",
-            [{name: _short(value) for name, value in comparison.model_dump(exclude={"against"}).items()}],
+            f"Beside {comparison.method}",
+            [{name: _round_value(value) for name, value in comparison.model_dump(exclude={"method"}).items()}],
         )
 
 
-def _print_settings(whose: str, settings: Mapping[str, object]) -> None:
+def _print_settings(label: str, settings: Mapping[str, object]) -> None:
     """Print settings on a line; those that are a group of their own, on one of theirs."""
-    single = [f"{name} {_short(value)}" for name, value in settings.items() if not isinstance(value, Mapping)]
+    single = [f"{name} {_round_value(value)}" for name, value in settings.items() if not isinstance(value, Mapping)]
     if single:
-        console.say(f"{whose}: {', '.join(single)}")
+        console.print_line(f"{label}: {', '.join(single)}")
     for name, group in settings.items():
         if isinstance(group, Mapping):
-            _print_settings(f"{whose}, {name}", group)
+            _print_settings(f"{label}, {name}", group)
 
 
-def _short(value: object) -> object:
+def _round_value(value: object) -> object:
     return round(value, 5 if abs(value) < 1 else 1) if isinstance(value, float) else value

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from apps.benchmarks.extra import require
+from apps.benchmarks.extra import require_library
 from apps.cli import console
 from apps.cli.bench_tables import describe_machine, print_targets
 
@@ -23,25 +23,25 @@ def scoring(
     json_file: Annotated[Path | None, typer.Option("--json", help="File to write all figures to.")] = None,
 ) -> None:
     """Rank the catalog for all customers beside the bare matrix product and the implicit library's batch."""
-    require("implicit")
+    require_library("implicit")
     # implicit is an optional library: without it this import fails.
-    from apps.benchmarks.scoring_benchmark import RankedShop, bench_recommending
+    from apps.benchmarks.scoring_benchmark import ScoringShop, run_scoring_benchmark
 
     if products < seen + n:
         raise typer.BadParameter(f"{products:,} products are fewer than {seen} seen and {n} to list")
-    shop = RankedShop(customers=customers, products=products, factors=factors, seen=seen, n=n, seed=seed)
+    shop = ScoringShop(customers=customers, products=products, factors=factors, history_length=seen, n=n, seed=seed)
     with console.StepProgress() as progress:
         progress.on_step("ranking")
-        result = bench_recommending(shop, progress.on_stage)
+        result = run_scoring_benchmark(shop, progress.on_stage)
     if json_file:
         json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    console.say(f"\n{describe_machine(result.machine)}")
-    console.say(f"top {n} of {products:,} products for {customers:,} customers, {factors} random factors\n")
+    console.print_line(f"\n{describe_machine(result.machine)}")
+    console.print_line(f"top {n} of {products:,} products for {customers:,} customers, {factors} random factors\n")
     console.print_table("The same customers in turns", [row.model_dump() for row in result.contenders])
     console.print_table(
         "Memory of ours", [{"customers": of, "memory_mib": mib} for of, mib in result.memory_mib.items()]
     )
-    console.say(f"ours and implicit list the same product at {result.same_product:.4%} of all places")
+    console.print_line(f"ours and implicit list the same product at {result.same_product_share:.4%} of all places")
     print_targets(result.targets)
-    if not result.is_fair:
-        console.fail(f"the scores of ours and implicit differ at {result.other_score:,} places")
+    if not result.is_comparable:
+        console.exit_with_error(f"the scores of ours and implicit differ at {result.different_score_count:,} places")

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from apps.benchmarks.serving_benchmark import bench_serving
-from apps.benchmarks.synthetic_model import MadeUpShop, make_up
+from apps.benchmarks.serving_benchmark import run_serving_benchmark
+from apps.benchmarks.synthetic_model import SyntheticShop, publish_synthetic_shop
 from apps.cli import console
 from apps.cli.bench_tables import describe_machine
 from warehouse.settings import Settings
@@ -29,26 +29,28 @@ def serving(
     """Fold in baskets of 20 products and rank the catalog for each; then ask the real service over HTTP."""
     folder = work or warehouse
     if folder is None or (work and warehouse):
-        raise typer.BadParameter("name either a folder for a made-up shop with --work or a shop's own --warehouse")
+        raise typer.BadParameter("name either a folder for a made-up shop with --work-dir or a shop's own --warehouse")
 
     settings = Settings(warehouse=folder)
     with console.StepProgress() as progress:
         if work is not None:
             progress.on_step("making up")
-            make_up(settings, MadeUpShop(products=products, customers=products // 10, factors=factors))
+            publish_synthetic_shop(
+                settings, SyntheticShop(products=products, customers=products // 10, factors=factors)
+            )
         progress.on_step("asking")
-        result = bench_serving(settings, clients, seconds, progress.on_stage)
+        result = run_serving_benchmark(settings, clients, seconds, progress.on_stage)
     if json_file:
         json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
     factors_from = "random factors" if work is not None else "trained factors"
-    console.say(f"\n{describe_machine(result.machine)}")
-    console.say(
+    console.print_line(f"\n{describe_machine(result.machine)}")
+    console.print_line(
         f"{result.products:,} products with {result.factors} {factors_from}; loaded in {result.load_seconds:.2f} s\n"
     )
     console.print_table("One after the other, in this process, on one thread", [result.in_process.model_dump()])
     console.print_table(
-        f"{result.clients} clients at once over HTTP", [latency.model_dump() for latency in result.over_http]
+        f"{result.client_count} clients at once over HTTP", [latency.model_dump() for latency in result.over_http]
     )
-    console.say(f"the service answered {result.start_seconds:.1f} s after it was started")
-    if not result.is_met:
-        console.fail(result.first_error or "a basket took longer than it may at the median")
+    console.print_line(f"the service answered {result.start_seconds:.1f} s after it was started")
+    if not result.is_target_met:
+        console.exit_with_error(result.first_error or "a basket took longer than it may at the median")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from apps.benchmarks.targets import Target
 from apps.cli import console
 
-VERDICTS = {None: "not measured", True: "met", False: "not met"}
+TARGET_OUTCOMES = {None: "not measured", True: "met", False: "not met"}
 
 
 def describe_machine(machine: dict[str, str | int | float]) -> str:
@@ -13,5 +13,5 @@ def describe_machine(machine: dict[str, str | int | float]) -> str:
 
 
 def print_targets(targets: Sequence[Target]) -> None:
-    rows = [{**target.model_dump(exclude={"is_met"}), "verdict": VERDICTS[target.is_met]} for target in targets]
+    rows = [{**target.model_dump(exclude={"is_met"}), "outcome": TARGET_OUTCOMES[target.is_met]} for target in targets]
     console.print_table("Targets", rows)

@@ -19,8 +19,8 @@ from rich.text import Text
 from orchestration.dbt_runner import DbtProgress
 from orchestration.pipeline import PipelineListener
 from warehouse.fetching.reports import FetchProgress
-from warehouse.formatting import counted
-from warehouse.loading.reports import Progress as LoadProgress
+from warehouse.formatting import format_count
+from warehouse.loading.reports import LoadProgress as LoadProgress
 
 if TYPE_CHECKING:
     pass
@@ -29,26 +29,26 @@ PIPED_WIDTH = 200
 """Columns of output that goes to a file or another program, where nobody's window is the measure."""
 
 
-def _console(*, stderr: bool) -> Console:
+def _create_console(*, stderr: bool) -> Console:
     console = Console(stderr=stderr, highlight=False)
     return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=PIPED_WIDTH)
 
 
-out = _console(stderr=False)
-err = _console(stderr=True)
+stdout_console = _create_console(stderr=False)
+stderr_console = _create_console(stderr=True)
 
 
-def say(message: str) -> None:
+def print_line(message: str) -> None:
     """Print a line as it is; square brackets in file names and data are no markup."""
-    out.print(message, markup=False, soft_wrap=True)
+    stdout_console.print(message, markup=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
     """Print a value as JSON; data frames become lists of objects, missing values null."""
-    out.file.write(json.dumps(value, default=_plain, indent=2, ensure_ascii=False) + "\n")
+    stdout_console.file.write(json.dumps(value, default=_to_json_value, indent=2, ensure_ascii=False) + "\n")
 
 
-def _plain(value: Any) -> Any:
+def _to_json_value(value: Any) -> Any:
     if isinstance(value, pd.DataFrame):
         return json.loads(value.to_json(orient="records", date_format="iso"))
     if isinstance(value, BaseModel):
@@ -73,12 +73,12 @@ def print_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence
         table.add_column(column.replace("_", " "), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         # As plain text: a product may well be called "Mug [red]".
-        table.add_row(*(Text(_cell(row[column])) for column in columns))
-    out.print(table)
-    out.print()
+        table.add_row(*(Text(_format_cell(row[column])) for column in columns))
+    stdout_console.print(table)
+    stdout_console.print()
 
 
-def _cell(value: Any) -> str:
+def _format_cell(value: Any) -> str:
     if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and pd.isna(value)):
         return "-"
     if isinstance(value, datetime):
@@ -94,7 +94,7 @@ def to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
-def fail(message: str) -> NoReturn:
+def exit_with_error(message: str) -> NoReturn:
     """Print one line to standard error and end with status 1."""
     sys.stderr.write(f"recomart: {' '.join(message.split())}\n")
     sys.exit(1)
@@ -111,7 +111,7 @@ class StepProgress(PipelineListener, AbstractContextManager["StepProgress"]):
             TaskProgressColumn(),
             TextColumn("{task.fields[detail]}"),
             TimeElapsedColumn(),
-            console=err,
+            console=stderr_console,
             transient=True,
         )
         self._task = self._progress.add_task("", total=None, detail="", visible=False)
@@ -133,9 +133,11 @@ class StepProgress(PipelineListener, AbstractContextManager["StepProgress"]):
 
     def on_fetch(self, progress: FetchProgress) -> None:
         """Move the bar by records, where the service tells how many there are."""
-        brought = f"{counted(progress.records, 'record')}, {counted(progress.pages, 'page')}"
-        detail = progress.waiting or f"{progress.feed}: {brought}, reading {progress.reading}"
-        self._progress.update(self._task, total=progress.total, completed=progress.records, detail=escape(detail))
+        brought = f"{format_count(progress.record_count, 'record')}, {format_count(progress.page_count, 'page')}"
+        detail = progress.wait_reason or f"{progress.feed}: {brought}, reading {progress.pass_number}"
+        self._progress.update(
+            self._task, total=progress.total_count, completed=progress.record_count, detail=escape(detail)
+        )
 
     def on_files(self, progress: LoadProgress) -> None:
         """Move the bar by bytes."""
@@ -146,7 +148,9 @@ class StepProgress(PipelineListener, AbstractContextManager["StepProgress"]):
 
     def on_dbt(self, progress: DbtProgress) -> None:
         """Move the bar by nodes."""
-        self._progress.update(self._task, total=progress.total, completed=progress.done, detail=progress.node[:50])
+        self._progress.update(
+            self._task, total=progress.total_count, completed=progress.done_count, detail=progress.node[:50]
+        )
 
     def on_stage(self, message: str) -> None:
         """Say what the step is at."""
@@ -155,4 +159,4 @@ class StepProgress(PipelineListener, AbstractContextManager["StepProgress"]):
     def on_step_done(self, name: str, summary: str, seconds: float) -> None:
         """Leave one line behind."""
         self._progress.update(self._task, visible=False)
-        err.print(f"[green]done[/green] {name:<10} {seconds:6.1f} s  {escape(summary)}", soft_wrap=True)
+        stderr_console.print(f"[green]done[/green] {name:<10} {seconds:6.1f} s  {escape(summary)}", soft_wrap=True)

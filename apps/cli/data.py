@@ -8,19 +8,19 @@ from typing import Annotated
 import typer
 
 from apps.cli import auditing, console, data_tables
-from apps.cli.options import Json, Landing, SourcesFile, Warehouse, settings_from
-from apps.cli.rejects import rejects
+from apps.cli.options import Json, Landing, SourcesFile, Warehouse, load_settings
+from apps.cli.rejects import read_rejects
 from apps.profile.page import write_profile
 from orchestration import pipeline
 from orchestration.dbt_manifest import compile_analyses
-from orchestration.feed_accounting import feed_status
+from orchestration.feed_accounting import read_feed_status
 from warehouse.errors import RecomartError
-from warehouse.fetching.fetch_run import fetch as fetch_catalogs
-from warehouse.fetching.fetch_run import services
+from warehouse.fetching.fetch_run import fetch_feeds as fetch_catalogs
+from warehouse.fetching.fetch_run import find_api_feeds
 from warehouse.loading.loader import load as load_landing
-from warehouse.loading.reloading import parse_days
-from warehouse.loading.reloading import reload as reload_files
-from warehouse.loading.reports import LoadReport, Progress
+from warehouse.loading.reloading import parse_date_range
+from warehouse.loading.reloading import reload_files as reload_files
+from warehouse.loading.reports import LoadProgress, LoadReport
 
 app = typer.Typer()
 
@@ -33,8 +33,8 @@ def fetch(
     sources: SourcesFile = None, landing: Landing = None, warehouse: Warehouse = None, as_json: Json = False
 ) -> None:
     """Fetch the feeds that declare a web service, each into one new landing file; a broken-off fetch goes on."""
-    settings = settings_from(sources=sources, landing=landing, warehouse=warehouse)
-    if not services(settings):
+    settings = load_settings(sources=sources, landing=landing, warehouse=warehouse)
+    if not find_api_feeds(settings):
         raise RecomartError(f"no feed of {settings.sources} declares an api to fetch from; see docs/catalog_api.md")
     with console.StepProgress() as progress:
         progress.on_step("fetch")
@@ -51,8 +51,8 @@ def load(
     sources: SourcesFile = None, landing: Landing = None, warehouse: Warehouse = None, as_json: Json = False
 ) -> None:
     """Load new and changed landing files into the raw tables."""
-    settings = settings_from(sources=sources, landing=landing, warehouse=warehouse)
-    _show_load(lambda on_progress: load_landing(settings, on_progress), as_json)
+    settings = load_settings(sources=sources, landing=landing, warehouse=warehouse)
+    _run_load(lambda on_progress: load_landing(settings, on_progress), as_json)
 
 
 @app.command()
@@ -67,12 +67,12 @@ def reload(
     """Load files again that are loaded already, by their path, by the date in it or of their rows, or both."""
     if file is None and date is None:
         raise RecomartError("say which files to load again: --file GLOB, --date YYYY-MM-DD, or both")
-    settings = settings_from(sources=sources, landing=landing, warehouse=warehouse)
-    days = parse_days(date) if date is not None else None
-    _show_load(lambda on_progress: reload_files(settings, file, days, on_progress), as_json)
+    settings = load_settings(sources=sources, landing=landing, warehouse=warehouse)
+    days = parse_date_range(date) if date is not None else None
+    _run_load(lambda on_progress: reload_files(settings, file, days, on_progress), as_json)
 
 
-def _show_load(action: Callable[[Callable[[Progress], None]], LoadReport], as_json: bool) -> None:
+def _run_load(action: Callable[[Callable[[LoadProgress], None]], LoadReport], as_json: bool) -> None:
     with console.StepProgress() as progress:
         progress.on_step("load")
         report = action(progress.on_files)
@@ -84,8 +84,8 @@ def _show_load(action: Callable[[Callable[[Progress], None]], LoadReport], as_js
     data_tables.print_load(report)
 
 
-@app.command()
-def rejected(
+@app.command("rejected")
+def show_rejected(
     feed: FeedName = None,
     file: Annotated[str | None, typer.Option(help="Only paths that match this glob.")] = None,
     n: Annotated[int, typer.Option("-n", min=1, help="Lines, and files, to show at the most.")] = 20,
@@ -93,40 +93,40 @@ def rejected(
     as_json: Json = False,
 ) -> None:
     """Show the lines and the files that could not be loaded, and why; lines of the newest files first."""
-    found = rejects(settings_from(warehouse=warehouse), feed, file, n)
+    found = read_rejects(load_settings(warehouse=warehouse), feed, file, n)
     if as_json:
         console.print_json(found)
     else:
         data_tables.print_rejects(found)
 
 
-@app.command()
-def status(warehouse: Warehouse = None, as_json: Json = False) -> None:
+@app.command("status")
+def show_status(warehouse: Warehouse = None, as_json: Json = False) -> None:
     """Show what arrived and what became of it, for each feed."""
-    rows = feed_status(settings_from(warehouse=warehouse))
+    rows = read_feed_status(load_settings(warehouse=warehouse))
     if as_json:
         console.print_json({"feeds": rows})
     else:
         data_tables.print_status(rows)
 
 
-@app.command()
-def audit(
+@app.command("audit")
+def show_audit(
     days: Annotated[int, typer.Option(help="How many days, up to the newest delivery.", min=1)] = 7,
     feed: FeedName = None,
     warehouse: Warehouse = None,
     as_json: Json = False,
 ) -> None:
     """Show the newest days of every feed beside what is usual on their weekday, warnings first."""
-    report = auditing.audit(settings_from(warehouse=warehouse), days, feed)
+    report = auditing.read_audit(load_settings(warehouse=warehouse), days, feed)
     if as_json:
         console.print_json(report)
     else:
         data_tables.print_audit(report)
 
 
-@app.command()
-def quarantined(
+@app.command("quarantined")
+def show_quarantined(
     feed: FeedName = None,
     reason: Annotated[str | None, typer.Option(help="Only rows with this reason.")] = None,
     n: Annotated[int, typer.Option("-n", help="How many rows.", min=1)] = 20,
@@ -134,15 +134,15 @@ def quarantined(
     as_json: Json = False,
 ) -> None:
     """Show rows that break a rule as they arrived, with the reasons and what to do about them."""
-    found = auditing.quarantined(settings_from(warehouse=warehouse), n, feed, reason)
+    found = auditing.read_quarantine(load_settings(warehouse=warehouse), n, feed, reason)
     if as_json:
         console.print_json(found)
     else:
         data_tables.print_quarantine(found)
 
 
-@app.command()
-def profile(
+@app.command("profile")
+def write_profile_page(
     output: Annotated[
         Path | None, typer.Option(help="The HTML file to write; `profile.html` in the warehouse folder if not given.")
     ] = None,
@@ -152,10 +152,10 @@ def profile(
     """Write a page of pictures that says what the shop's data are like, in one HTML file."""
     with console.StepProgress() as progress:
         progress.on_step("profile")
-        settings = settings_from(warehouse=warehouse)
+        settings = load_settings(warehouse=warehouse)
         page = write_profile(settings, partial(compile_analyses, settings, "profile"), output)
         progress.on_step_done("profile", str(page.path), page.seconds)
     if as_json:
         console.print_json(page)
     else:
-        console.say(f"{page.path}: {len(page.sentences)} sections; open it in a browser")
+        console.print_line(f"{page.path}: {len(page.sentences)} sections; open it in a browser")

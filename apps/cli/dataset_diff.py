@@ -7,26 +7,26 @@ from typing import Any
 import duckdb
 from pydantic import BaseModel, ConfigDict
 
-from models_ml.data.dataset import LAYOUTS
-from models_ml.data.dataset_store import DatasetManifest, Provenance, read_dataset, read_manifest, table_file
+from models_ml.data.dataset import TABLE_LAYOUTS
+from models_ml.data.dataset_store import DatasetManifest, Provenance, get_table_path, read_dataset, read_manifest
 from orchestration.dataset_versions import find_version
-from warehouse.database import limits
+from warehouse.database import get_resource_limits
 from warehouse.settings import Settings
 
-ROWS = " union all ".join(
+ROW_COUNTS_QUERY = " union all ".join(
     f"""
-    select '{table}' as "table", as_of_name, sum(is_before) as before, sum(is_after) as after
+    select '{table}' as "table", cutoff, sum(is_before) as before, sum(is_after) as after
     from (
-        select as_of_name, 1 as is_before, 0 as is_after from before_{table}
+        select cutoff, 1 as is_before, 0 as is_after from before_{table}
         union all
-        select as_of_name, 0 as is_before, 1 as is_after from after_{table}
+        select cutoff, 0 as is_before, 1 as is_after from after_{table}
     )
-    group by as_of_name
+    group by cutoff
     """
-    for table in LAYOUTS
+    for table in TABLE_LAYOUTS
 )
 
-PAIRS = """
+PAIRS_VIEW = """
     create temporary view pairs as
     select
         user_id,
@@ -38,22 +38,22 @@ PAIRS = """
         not is_added and not is_removed as is_kept,
         is_kept and before.strength != after.strength as is_changed,
         is_kept and (before.interaction_count, before.last_interaction_at)
-        != (after.interaction_count, after.last_interaction_at) as has_other_actions
-    from (from before_interactions where as_of_name = 'now') as before
-    full outer join (from after_interactions where as_of_name = 'now') as after using (user_id, product_id)
+        != (after.interaction_count, after.last_interaction_at) as has_changed_actions
+    from (from before_interactions where cutoff = 'now') as before
+    full outer join (from after_interactions where cutoff = 'now') as after using (user_id, product_id)
 """
 
-PAIR_COUNTS = """
+PAIR_COUNTS_QUERY = """
     select
         count(*) filter (is_added) as added,
         count(*) filter (is_removed) as removed,
         count(*) filter (is_kept) as kept,
         count(*) filter (is_changed) as strength_changed,
-        count(*) filter (has_other_actions) as other_actions
+        count(*) filter (has_changed_actions) as actions_changed
     from pairs
 """
 
-LARGEST_CHANGES = """
+LARGEST_CHANGES_QUERY = """
     select user_id, product_id, strength_before, strength_after
     from pairs
     where is_added or is_removed or is_changed
@@ -61,13 +61,13 @@ LARGEST_CHANGES = """
     limit 10
 """
 
-MEMBERS = " union all ".join(
+ENTITY_CHANGES_QUERY = " union all ".join(
     f"""
     select
-        '{name}' as "of",
-        count(*) filter (not was_there) as new,
-        count(*) filter (not is_there) as gone,
-        count(*) filter (was_there and is_there) as stayed
+        '{name}' as entity,
+        count(*) filter (not was_there) as added,
+        count(*) filter (not is_there) as removed,
+        count(*) filter (was_there and is_there) as kept
     from (
         select
             {column},
@@ -80,14 +80,14 @@ MEMBERS = " union all ".join(
     for name, column in (("customers", "user_id"), ("products", "product_id"))
 )
 
-FACTS = ("product_name", "category", "brand", "price", "popularity", "lately_active_users", "recent_popularity")
+PRODUCT_FEATURES = ("product_name", "category", "brand", "price", "popularity", "active_users_28d", "recent_popularity")
 
-FACT_CHANGES = f"""
+FEATURE_CHANGES_QUERY = f"""
     unpivot (
-        select {", ".join(f"count(*) filter (before.{fact} is distinct from after.{fact}) as {fact}" for fact in FACTS)}
-        from (from before_product_features where as_of_name = 'now') as before
-        inner join (from after_product_features where as_of_name = 'now') as after using (product_id)
-    ) on columns(*) into name fact value changed
+        select {", ".join(f"count(*) filter (before.{fact} is distinct from after.{fact}) as {fact}" for fact in PRODUCT_FEATURES)}
+        from (from before_product_features where cutoff = 'now') as before
+        inner join (from after_product_features where cutoff = 'now') as after using (product_id)
+    ) on columns(*) into name feature value changed_count
 """
 
 
@@ -100,13 +100,13 @@ class DatasetDiff(BaseModel):
     """The first version's manifest, without its files and settings."""
     after: dict[str, Any]
     rows: list[dict[str, Any]]
-    """Rows of each table and as_of_name: before and after."""
+    """Rows of each table and cutoff: before and after."""
     pairs: dict[str, int]
     """Pairs of customer and product as of now: added, removed, kept; of those kept, with another strength (each fades
     as time passes), and with other actions behind it."""
-    members: list[dict[str, Any]]
+    entities: list[dict[str, Any]]
     """Customers and products that are new, gone, or stayed."""
-    product_facts: list[dict[str, Any]]
+    product_features: list[dict[str, Any]]
     """For each fact about products (category, price, ...), the products known to both of which it changed."""
     settings: list[dict[str, Any]]
     """Settings and versions that differ: before and after, None where there is none."""
@@ -128,15 +128,15 @@ def diff_versions(settings: Settings, before: str, after: str) -> DatasetDiff:
     with (
         # DuckDB would spill what memory cannot hold into the folder that the command was given in.
         TemporaryDirectory(prefix=".diff-", suffix=".writing", dir=settings.warehouse) as spilled,
-        duckdb.connect(config={**limits(settings), "temp_directory": spilled}) as connection,
+        duckdb.connect(config={**get_resource_limits(settings), "temp_directory": spilled}) as connection,
     ):
         for side, dataset_hash in versions.items():
             read_dataset(settings.datasets_dir, dataset_hash)
             manifests[side] = read_manifest(settings.datasets_dir, dataset_hash)
-            for table in LAYOUTS:
-                file = table_file(settings.datasets_dir, dataset_hash, table)
+            for table in TABLE_LAYOUTS:
+                file = get_table_path(settings.datasets_dir, dataset_hash, table)
                 connection.read_parquet(str(file)).create_view(f"{side}_{table}")
-        connection.execute(PAIRS)
+        connection.execute(PAIRS_VIEW)
 
         def rows(query: str) -> list[dict[str, Any]]:
             found: list[dict[str, Any]] = connection.sql(query).to_arrow_table().to_pylist()
@@ -144,35 +144,35 @@ def diff_versions(settings: Settings, before: str, after: str) -> DatasetDiff:
 
         one, other = manifests["before"], manifests["after"]
         return DatasetDiff(
-            before=_facts(one),
-            after=_facts(other),
-            rows=rows(f"from ({ROWS}) order by all"),
-            pairs=rows(PAIR_COUNTS)[0],
-            members=rows(MEMBERS),
-            product_facts=rows(FACT_CHANGES),
-            settings=_differing(_settings(one.provenance), _settings(other.provenance)),
-            files=_file_changes(one.provenance, other.provenance),
-            largest_changes=rows(LARGEST_CHANGES),
+            before=_summarize_manifest(one),
+            after=_summarize_manifest(other),
+            rows=rows(f"from ({ROW_COUNTS_QUERY}) order by all"),
+            pairs=rows(PAIR_COUNTS_QUERY)[0],
+            entities=rows(ENTITY_CHANGES_QUERY),
+            product_features=rows(FEATURE_CHANGES_QUERY),
+            settings=_find_changed_settings(_flatten_settings(one.provenance), _flatten_settings(other.provenance)),
+            files=_find_file_changes(one.provenance, other.provenance),
+            largest_changes=rows(LARGEST_CHANGES_QUERY),
         )
 
 
-def _facts(manifest: DatasetManifest) -> dict[str, Any]:
+def _summarize_manifest(manifest: DatasetManifest) -> dict[str, Any]:
     return {name: value for name, value in vars(manifest).items() if not isinstance(value, dict | Provenance)}
 
 
-def _settings(provenance: Provenance) -> dict[str, Any]:
-    return _flat({"settings": provenance.settings, "versions": provenance.versions})
+def _flatten_settings(provenance: Provenance) -> dict[str, Any]:
+    return _flatten({"settings": provenance.settings, "versions": provenance.versions})
 
 
-def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flatten(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return nested settings as one mapping, with names like event_weights.view.weight."""
     flat: dict[str, Any] = {}
-    for name, value in nested.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    for name, value in mapping.items():
+        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
     return flat
 
 
-def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _find_changed_settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {"setting": name, "before": before.get(name), "after": after.get(name)}
         for name in sorted(before.keys() | after.keys())
@@ -180,10 +180,10 @@ def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict
     ]
 
 
-def _file_changes(before: Provenance, after: Provenance) -> dict[str, list[str]]:
+def _find_file_changes(before: Provenance, after: Provenance) -> dict[str, list[str]]:
     old, new = ({f"{file.feed} {file.path}": file.checksum for file in side.files} for side in (before, after))
     return {
-        "new": sorted(new.keys() - old.keys()),
-        "gone": sorted(old.keys() - new.keys()),
+        "added": sorted(new.keys() - old.keys()),
+        "removed": sorted(old.keys() - new.keys()),
         "changed": sorted(name for name in old.keys() & new.keys() if old[name] != new[name]),
     }

@@ -6,13 +6,13 @@ import typer
 
 from apps.cli import console
 from apps.cli.dataset_diff import DatasetDiff, diff_versions
-from apps.cli.options import Json, Warehouse, settings_from
-from orchestration.dataset_versions import DatasetVersion, dataset_versions
-from warehouse.formatting import counted
+from apps.cli.options import Json, Warehouse, load_settings
+from orchestration.dataset_versions import DatasetVersion, list_dataset_versions
+from warehouse.formatting import format_count
 
 app = typer.Typer(invoke_without_command=True)
 
-SHORT_HASH = 12
+SHORT_HASH_CHARS = 12
 """Characters of a hash that are shown; as many are accepted as tell versions apart."""
 
 
@@ -21,14 +21,14 @@ def list_versions(context: typer.Context, warehouse: Warehouse = None, as_json: 
     """List the versions of the training data, the newest first; `recomart train --dataset HASH` trains on one."""
     if context.invoked_subcommand is not None:
         return
-    settings = settings_from(warehouse=warehouse)
-    versions = dataset_versions(settings)
+    settings = load_settings(warehouse=warehouse)
+    versions = list_dataset_versions(settings)
     if as_json:
         console.print_json({"datasets": versions})
     elif versions:
-        console.print_table("Datasets", [_row(version) for version in versions])
+        console.print_table("Datasets", [_build_row(version) for version in versions])
     else:
-        console.say(f"there are no dataset versions in {settings.warehouse} yet; `recomart train` makes one")
+        console.print_line(f"there are no dataset versions in {settings.warehouse} yet; `recomart train` makes one")
 
 
 @app.command()
@@ -39,18 +39,20 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """Say what differs between two versions: settings, files, customers, products and their facts, pairs."""
-    difference = diff_versions(settings_from(warehouse=warehouse), before, after)
+    difference = diff_versions(load_settings(warehouse=warehouse), before, after)
     if as_json:
         console.print_json(difference)
     else:
         _print_diff(difference)
 
 
-def _row(version: DatasetVersion) -> dict[str, object]:
+def _build_row(version: DatasetVersion) -> dict[str, object]:
     return {
-        "hash": version.dataset_hash[:SHORT_HASH],
+        "hash": version.dataset_hash[:SHORT_HASH_CHARS],
         **version.model_dump(include={"created_at", "as_of", "interactions", "users", "products"}),
-        "trained": f"{counted(len(version.runs), 'run')}, the last {version.runs[-1]}" if version.runs else "nothing",
+        "trained": f"{format_count(len(version.runs), 'run')}, the last {version.runs[-1]}"
+        if version.runs
+        else "nothing",
         "serves": "yes" if version.is_serving else "",
         "files": f"missing: {', '.join(version.missing_files)}" if version.missing_files else "there",
     }
@@ -64,11 +66,11 @@ def _print_diff(difference: DatasetDiff) -> None:
     )
     console.print_table("Rows", difference.rows)
     console.print_table("Pairs of customer and product, as of now", [difference.pairs])
-    console.print_table("Customers and products, as of now", difference.members)
-    console.print_table("Products known to both whose facts changed, as of now", difference.product_facts)
+    console.print_table("Customers and products, as of now", difference.entities)
+    console.print_table("Products known to both whose facts changed, as of now", difference.product_features)
     console.print_table("Largest changes of strength", difference.largest_changes)
     console.print_table("Settings that differ", difference.settings)
     for change, files in difference.files.items():
         if files:
             more = f" and {len(files) - 5:,} more" if len(files) > 5 else ""
-            console.say(f"{counted(len(files), 'file')} {change}: {', '.join(files[:5])}{more}")
+            console.print_line(f"{format_count(len(files), 'file')} {change}: {', '.join(files[:5])}{more}")

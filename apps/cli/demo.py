@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from apps.cli import console, data_tables, model_tables, recommendation_tables
-from apps.recommendation_queries import Offers, Storefront
-from orchestration.feed_accounting import FeedStatus, feed_status
+from apps.recommendation_queries import RecommendationList, RecommendationQueries
+from orchestration.feed_accounting import FeedStatus, read_feed_status
 from orchestration.pipeline import PipelineReport
 from warehouse.demo.config import DemoConfig
 from warehouse.settings import Settings
 
-DEMO_SHOP = DemoConfig()
+DEMO_SHOP_CONFIG = DemoConfig()
 """The shop that `make demo` makes."""
 
 NEXT_STEPS = """\
@@ -30,38 +30,38 @@ class DemoOutcome:
 
     status: list[FeedStatus]
     metrics: pd.DataFrame
-    why_no_metrics: str | None
+    missing_metrics_reason: str | None
     """None when there are some."""
 
     customer: str
     """The busiest customer, whose list is shown."""
 
-    recommendations: Offers
+    recommendations: RecommendationList
     report: PipelineReport
 
 
-def look_around(settings: Settings, report: PipelineReport) -> DemoOutcome:
+def collect_demo_outcome(settings: Settings, report: PipelineReport) -> DemoOutcome:
     """Gather the row accounting, the metrics beside the baselines, and the busiest customer's top 10."""
-    with Storefront(settings) as storefront:
-        copy = storefront.copy
-        metrics = copy.metrics()
-        customer = str(copy.customers(limit=1)["user_id"].iloc[0])
+    with RecommendationQueries(settings) as storefront:
+        copy = storefront.serving_copy
+        metrics = copy.get_metrics()
+        customer = str(copy.search_customers(limit=1)["user_id"].iloc[0])
         return DemoOutcome(
-            status=feed_status(settings),
+            status=read_feed_status(settings),
             metrics=metrics,
-            why_no_metrics=copy.why_no_metrics() if metrics.empty else None,
+            missing_metrics_reason=copy.explain_missing_metrics() if metrics.empty else None,
             customer=customer,
-            recommendations=storefront.for_customer(customer, 10),
+            recommendations=storefront.recommend_for_customer(customer, 10),
             report=report,
         )
 
 
-def print_demo(outcome: DemoOutcome) -> None:
+def print_demo_outcome(outcome: DemoOutcome) -> None:
     """Print what there is to see, and what to type next."""
-    console.say("")
+    console.print_line("")
     data_tables.print_status(outcome.status)
-    model_tables.print_metrics(outcome.metrics, outcome.why_no_metrics)
-    recommendation_tables.print_offers(f"Top 10 for customer {outcome.customer}", outcome.recommendations)
+    model_tables.print_metrics(outcome.metrics, outcome.missing_metrics_reason)
+    recommendation_tables.print_recommendations(f"Top 10 for customer {outcome.customer}", outcome.recommendations)
     seconds, memory = outcome.report.seconds["all"], outcome.report.peak_memory_mib
-    console.say(f"{seconds:.0f} s in all, {memory:,} MiB of memory at the most\n")
-    console.say(NEXT_STEPS.format(user=outcome.customer))
+    console.print_line(f"{seconds:.0f} s in all, {memory:,} MiB of memory at the most\n")
+    console.print_line(NEXT_STEPS.format(user=outcome.customer))

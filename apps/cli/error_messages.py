@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from apps.cli import console
 from models_ml.errors import ModelError
-from warehouse.database import memory_message
+from warehouse.database import describe_memory_error
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
@@ -19,15 +19,15 @@ def exit_with_message(error: Exception) -> None:
     """
     match error:
         case RecomartError() | ModelError():
-            console.fail(str(error))
+            console.exit_with_error(str(error))
         case ValidationError():
-            console.fail(_describe_setting(error))
+            console.exit_with_error(_describe_setting(error))
         case OSError(filename=str() as path):
-            console.fail(f"{path}: {error.strerror}; name another path, or fix this one")
+            console.exit_with_error(f"{path}: {error.strerror}; name another path, or fix this one")
         case duckdb.Error():
-            console.fail(memory_message(str(error)) or _first_line(error))
+            console.exit_with_error(describe_memory_error(str(error)) or _first_line(error))
         case OSError():
-            console.fail(_first_line(error))
+            console.exit_with_error(_first_line(error))
         case RuntimeError(__cause__=KeyboardInterrupt()):
             sys.exit(130)
         case _:

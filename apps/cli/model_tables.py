@@ -6,23 +6,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from apps.cli.console import print_table, say, to_records
+from apps.cli.console import print_line, print_table, to_records
 from models_ml.evaluation.gates import GateResult
-from orchestration.model_registry import ModelRun, is_waiting, serving_run
+from orchestration.model_registry import ModelRun, find_serving_run, is_waiting_to_serve
 from orchestration.tuning_run import TuningSummary
 
-ACCURACY = ("precision", "recall", "ndcg", "map", "hit_rate")
+ACCURACY_METRICS = ("precision", "recall", "ndcg", "map", "hit_rate")
 
 
-EXPOSURE = ("coverage", "novelty", "long_tail_share")
+EXPOSURE_METRICS = ("coverage", "novelty", "long_tail_share")
 """What ranking is measured by, in the order of tables."""
 
 
-def print_metrics(metrics: pd.DataFrame, why_none: str | None = None) -> None:
+def print_metrics(metrics: pd.DataFrame, missing_metrics_reason: str | None = None) -> None:
     """Print ranking metrics over all known customers, the model beside its baselines; or why there are none."""
-    columns = ["as_of_name", "k", "method", "users", *ACCURACY, *EXPOSURE]
+    columns = ["cutoff", "k", "method", "users", *ACCURACY_METRICS, *EXPOSURE_METRICS]
     if metrics.empty:
-        say(f"{why_none or 'There was nothing to evaluate on.'}\n")
+        print_line(f"{missing_metrics_reason or 'There was nothing to evaluate on.'}\n")
     else:
         print_table("How well the top K would have met what customers did next", to_records(metrics), columns)
 
@@ -33,12 +33,12 @@ def print_gates(gates: Sequence[GateResult]) -> None:
         "May it serve?", [{"gate": gate.gate, "passed": gate.is_passed, "finding": gate.finding} for gate in gates]
     )
     if held_back := [gate for gate in gates if not gate.is_passed]:
-        say(f"It was held back by {len(held_back)} of {len(gates)} gates; the model before it goes on serving.")
+        print_line(f"It was held back by {len(held_back)} of {len(gates)} gates; the model before it goes on serving.")
 
 
 def print_models(runs: Sequence[ModelRun]) -> None:
     """Print the register of models, the newest first."""
-    serving = serving_run(runs)
+    serving = find_serving_run(runs)
     print_table(
         "Models",
         [
@@ -49,28 +49,28 @@ def print_models(runs: Sequence[ModelRun]) -> None:
                 "start": "warm" if run.warm_from else "cold",
                 "ndcg_at_10": run.ndcg_at_10,
                 "popularity": run.popularity_ndcg_at_10,
-                "state": _state(run, serving),
+                "state": _describe_state(run, serving),
             }
             for run in runs
         ],
     )
 
 
-def _state(run: ModelRun, serving: ModelRun | None) -> str:
+def _describe_state(run: ModelRun, serving: ModelRun | None) -> str:
     if run.is_serving:
         return f"serves since {run.promoted_at:%Y-%m-%d %H:%M}"
     if run.promoted_at:
         return f"served from {run.promoted_at:%Y-%m-%d %H:%M}"
-    if run.held_back_because:
-        return f"held back: {run.held_back_because}"
-    return "passed, serves from the next scoring" if is_waiting(run, serving) else "passed, a newer one serves"
+    if run.rejection_reason:
+        return f"held back: {run.rejection_reason}"
+    return "passed, serves from the next scoring" if is_waiting_to_serve(run, serving) else "passed, a newer one serves"
 
 
 def print_comparison(metrics: pd.DataFrame, differences: pd.DataFrame, *, by_segment: bool) -> None:
-    """Print what `ServingCopy.metrics` and `metric_differences` say at one list length, for each value of a segment."""
+    """Print what `ServingCopy.get_metrics` and `metric_differences` say at one list length, for each value of a segment."""
     (k,) = set(metrics["k"])
     parts = ["segment_value"] if by_segment else []
-    measured = [metric for metric in (*ACCURACY, *EXPOSURE) if metrics[metric].notna().any()]
+    measured = [metric for metric in (*ACCURACY_METRICS, *EXPOSURE_METRICS) if metrics[metric].notna().any()]
     print_table(
         f"How well the top {k} met what customers did next", to_records(metrics), [*parts, "method", "users", *measured]
     )
@@ -80,7 +80,7 @@ def print_comparison(metrics: pd.DataFrame, differences: pd.DataFrame, *, by_seg
             for difference, lower, upper in differences[["difference", "lower_bound", "upper_bound"]].to_numpy()
         ]
     ).pivot(index=[*parts, "method"], columns="metric", values="value")
-    shown = [metric for metric in ACCURACY if metric in stated]
+    shown = [metric for metric in ACCURACY_METRICS if metric in stated]
     print_table(
         f"How much more the model's top {k} has than each baseline's (95 % intervals)",
         to_records(stated[shown].reset_index()),
@@ -92,11 +92,11 @@ def print_tuning(summary: TuningSummary, warehouse: Path | None) -> None:
     shown = summary.trials.drop(columns=["failure"]).head(10)
     print_table("Best trials", to_records(shown))
     begun = "failed" if summary.default_ndcg is None else f"{summary.default_ndcg:.4f}"
-    say(f"validation NDCG {summary.ndcg:.4f}; the settings that the search began with: {begun}")
-    say(f"table, picture and settings: {summary.folder}")
+    print_line(f"validation NDCG {summary.ndcg:.4f}; the settings that the search began with: {begun}")
+    print_line(f"table, picture and settings: {summary.folder}")
     if summary.is_adopted:
-        say("every training of this warehouse goes by the best settings from now on")
+        print_line("every training of this warehouse goes by the best settings from now on")
     else:
         where = [] if warehouse is None else ["--warehouse", str(warehouse)]
         command = shlex.join(["recomart", "train", "--config", str(summary.folder / "config.json"), *where])
-        say(f"to train with them: {command}, or tune again with --adopt")
+        print_line(f"to train with them: {command}, or tune again with --adopt")

@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from apps.cli import console, model_tables
-from apps.cli.options import ConfigFile, Json, Warehouse, settings_from
+from apps.cli.options import ConfigFile, Json, Warehouse, load_settings
 from models_ml.evaluation.baselines import read_oracle
 from orchestration import pipeline
-from orchestration.batch_scoring import score
-from orchestration.config_files import train_config
-from orchestration.model_registry import model_runs
-from orchestration.training_run import train as train_model
-from orchestration.tuning_run import tune_settings
+from orchestration.batch_scoring import score_customers
+from orchestration.config_files import read_train_config
+from orchestration.model_registry import list_model_runs
+from orchestration.training_run import train_model as train_model
+from orchestration.tuning_run import tune_config
 from warehouse.errors import RecomartError
 from warehouse.publishing.serving_copy import ServingCopy
 
@@ -29,7 +29,7 @@ def train(
             help="A dataset version to train on, by its hash or the beginning of it; see `recomart datasets`."
         ),
     ] = None,
-    warm: Annotated[
+    warm_start: Annotated[
         bool, typer.Option(help="Start from the serving model's factors and go by what it picked; quicker.")
     ] = False,
     config: ConfigFile = None,
@@ -40,15 +40,15 @@ def train(
 
     `recomart publish` then shows them. One that does not is listed with the reasons by `recomart models`.
     """
-    settings = settings_from(warehouse=warehouse)
-    by = train_config(settings, config)
+    settings = load_settings(warehouse=warehouse)
+    by = read_train_config(settings, config)
     with console.StepProgress() as progress:
         progress.on_step("train")
         oracle = read_oracle(settings.demo_truth_dir)
-        summary = train_model(settings, by, progress.on_stage, dataset=dataset, warm=warm, oracle=oracle)
+        summary = train_model(settings, by, progress.on_stage, dataset=dataset, is_warm_start=warm_start, oracle=oracle)
         progress.on_step_done("train", pipeline.describe_training(summary), summary.seconds)
         progress.on_step("score")
-        scoring = score(settings, progress.on_stage)
+        scoring = score_customers(settings, progress.on_stage)
         progress.on_step_done("score", pipeline.describe_scoring(scoring), scoring.seconds if scoring else 0.0)
         progress.on_step("recommend")
         built = pipeline.build_recommendations(settings, progress.on_dbt)
@@ -60,19 +60,19 @@ def train(
         model_tables.print_gates(summary.gates)
 
 
-@app.command()
-def models(
+@app.command("models")
+def list_models(
     n: Annotated[int, typer.Option("-n", min=1, help="How many, the newest ones.")] = 20,
     warehouse: Warehouse = None,
     as_json: Json = False,
 ) -> None:
     """List the models: which one serves, which ones did, and which ones were held back, and why."""
-    settings = settings_from(warehouse=warehouse)
-    runs = model_runs(settings)[:n]
+    settings = load_settings(warehouse=warehouse)
+    runs = list_model_runs(settings)[:n]
     if as_json:
         console.print_json({"models": [run.model_dump(mode="json") for run in runs]})
     elif not runs:
-        console.say(f"there are no models in {settings.warehouse} yet; `recomart train` makes one")
+        console.print_line(f"there are no models in {settings.warehouse} yet; `recomart train` makes one")
     else:
         model_tables.print_models(runs)
 
@@ -84,10 +84,10 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Let a model serve, an older one or one that was held back: score with it, build the lists and publish them."""
-    settings = settings_from(warehouse=warehouse)
+    settings = load_settings(warehouse=warehouse)
     with console.StepProgress() as progress:
         progress.on_step("score")
-        scoring = score(settings, progress.on_stage, run=run_id)
+        scoring = score_customers(settings, progress.on_stage, run_id_prefix=run_id)
         assert scoring is not None
         progress.on_step_done("score", pipeline.describe_scoring(scoring), scoring.seconds)
         progress.on_step("recommend")
@@ -97,7 +97,7 @@ def promote(
     if as_json:
         console.print_json({"scoring": scoring, "published": published})
     else:
-        console.say(f"{published.file} is live with model {published.run_id}")
+        console.print_line(f"{published.file} is live with model {published.run_id}")
 
 
 class Segment(StrEnum):
@@ -129,13 +129,13 @@ def tune(
     as_json: Json = False,
 ) -> None:
     """Search for the settings that rank best in the validation window; a search goes on where the last one stopped."""
-    settings = settings_from(warehouse=warehouse)
-    by = train_config(settings, config)
+    settings = load_settings(warehouse=warehouse)
+    by = read_train_config(settings, config)
     with console.StepProgress() as progress:
         progress.on_step("tune")
         started = time.perf_counter()
-        summary = tune_settings(
-            settings, by, progress.on_stage, seconds=seconds, most_trials=trials, dataset=dataset, adopt=adopt
+        summary = tune_config(
+            settings, by, progress.on_stage, seconds=seconds, max_trials=trials, dataset=dataset, adopt=adopt
         )
         progress.on_step_done("tune", f"{len(summary.trials)} trials", time.perf_counter() - started)
     if as_json:
@@ -160,24 +160,27 @@ def evaluate(
 
     `--json` has every list length and segment, whatever the other options say. docs/evaluation.md defines the metrics.
     """
-    with ServingCopy(settings_from(warehouse=warehouse)) as copy:
+    with ServingCopy(load_settings(warehouse=warehouse)) as copy:
         if as_json:
             console.print_json(
                 {
-                    "metrics": copy.metrics(),
-                    "differences": copy.metric_differences(),
+                    "metrics": copy.get_metrics(),
+                    "differences": copy.get_metric_differences(),
                     "segments": {
-                        segment: {"metrics": copy.metrics(segment), "differences": copy.metric_differences(segment)}
+                        segment: {
+                            "metrics": copy.get_metrics(segment),
+                            "differences": copy.get_metric_differences(segment),
+                        }
                         for segment in Segment
                     },
                 }
             )
             return
         segment = "all" if by is None else by.value
-        metrics, differences = copy.metrics(segment), copy.metric_differences(segment)
-        why_none = copy.why_no_metrics()
+        metrics, differences = copy.get_metrics(segment), copy.get_metric_differences(segment)
+        why_none = copy.explain_missing_metrics()
     if metrics.empty:
-        console.say(why_none)
+        console.print_line(why_none)
         return
     if k not in set(metrics["k"]):
         lengths = ", ".join(str(length) for length in sorted(set(metrics["k"])))

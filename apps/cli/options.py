@@ -19,6 +19,6 @@ ConfigFile = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
-def settings_from(**given: Path | None) -> Settings:
+def load_settings(**paths: Path | None) -> Settings:
     """Settings as the environment gives them, with what was named on the command line in their place."""
-    return Settings(**{name: path for name, path in given.items() if path is not None})  # type: ignore[arg-type]
+    return Settings(**{name: path for name, path in paths.items() if path is not None})  # type: ignore[arg-type]

@@ -2,28 +2,28 @@
 
 import pandas as pd
 
-from apps.cli.console import print_table, say, to_records
-from apps.recommendation_queries import Explanation, Offers
+from apps.cli.console import print_line, print_table, to_records
+from apps.recommendation_queries import Explanation, RecommendationList
 
 
-def print_offers(title: str, offers: Offers) -> None:
+def print_recommendations(title: str, recommendations: RecommendationList) -> None:
     """Print a top list with its reasons."""
     columns = ["rank", "product_id", "product_name", "category", "brand", "price", "score", "reason"]
     # No score put there what is pinned.
-    products = offers.products.assign(score=lambda rows: rows["score"].mask(rows["source"] == "pinned"))
+    products = recommendations.recommendations.assign(score=lambda rows: rows["score"].mask(rows["source"] == "pinned"))
     print_table(title, to_records(products), columns)
-    for note in offers.notes:
-        say(note)
+    for note in recommendations.notes:
+        print_line(note)
 
 
 def print_explanation(explanation: Explanation) -> None:
     """Print what a score is the sum of."""
     product = f"{explanation.product_name or ''} ({explanation.product_id})".strip()
     if explanation.score is not None:
-        say(f"{product} scores {explanation.score:.4f}, the sum of these:\n")
+        print_line(f"{product} scores {explanation.score:.4f}, the sum of these:\n")
         print_table("Past products", to_records(explanation.contributions))
     for note in explanation.notes:
-        say(note)
+        print_line(note)
 
 
 def print_customers(customers: pd.DataFrame) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 
 from apps.cli.auditing import require_feed
-from warehouse.database import ledger_reader
+from warehouse.database import open_ledger_reader
 from warehouse.settings import Settings
 
 
@@ -36,7 +36,7 @@ class RejectedFile(BaseModel):
     """When the loader tried last (UTC)."""
 
 
-class Rejects(BaseModel):
+class RejectReport(BaseModel):
     """What could not be loaded, as far as it was asked for."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
@@ -49,10 +49,10 @@ class Rejects(BaseModel):
     file_count: int
 
 
-WHERE = "where ($feed is null or feed = $feed) and ($file is null or path glob $file)"
+FILTER_CLAUSE = "where ($feed is null or feed = $feed) and ($file is null or path glob $file)"
 
 
-def rejects(settings: Settings, feed: str | None, file: str | None, most: int) -> Rejects:
+def read_rejects(settings: Settings, feed: str | None, file: str | None, max_rows: int) -> RejectReport:
     """The rejected lines and files of a feed and of paths that match a glob, so many of each at the most.
 
     The lines of the newest files come first.
@@ -62,34 +62,34 @@ def rejects(settings: Settings, feed: str | None, file: str | None, most: int) -
         RecomartError: There is no warehouse yet, nothing was loaded into it, or there is no such feed.
     """
     asked = {"feed": feed, "file": file}
-    limits = {**asked, "most": most}
-    with ledger_reader(settings) as connection:
+    limits = {**asked, "most": max_rows}
+    with open_ledger_reader(settings) as connection:
         require_feed(connection, feed)
         lines = connection.execute(
             f"""
             select feed, path, line, text, error
             from raw.rejected_rows
             left join raw.loaded_files using (feed, path)
-            {WHERE}
+            {FILTER_CLAUSE}
             order by load_id desc, feed, path, line
-            limit $most
+            limit $max_rows
             """,
             limits,
         ).fetchall()
         files = connection.execute(
             f"""
             select feed, path, size_bytes, error, rejected_at
-            from raw.rejected_files {WHERE}
+            from raw.rejected_files {FILTER_CLAUSE}
             order by feed, path
-            limit $most
+            limit $max_rows
             """,
             limits,
         ).fetchall()
         counts = [
-            connection.execute(f"select count(*) from raw.{table} {WHERE}", asked).fetchall()[0][0]
+            connection.execute(f"select count(*) from raw.{table} {FILTER_CLAUSE}", asked).fetchall()[0][0]
             for table in ("rejected_rows", "rejected_files")
         ]
-    return Rejects(
+    return RejectReport(
         lines=[
             RejectedLine(feed=of, file=path, line=line, text=text, error=error) for of, path, line, text, error in lines
         ],

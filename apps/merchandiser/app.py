@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from apps.merchandiser.markdown import literal
+from apps.merchandiser.markdown import escape_markdown
 from warehouse.errors import RecomartError
 
 LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="126" height="32" viewBox="0 0 126 32">
@@ -28,5 +28,5 @@ page = st.navigation(
 try:
     page.run()
 except RecomartError as error:
-    st.warning(literal(str(error)), title="There is nothing to show", icon=":material/inventory_2:")
+    st.warning(escape_markdown(str(error)), title="There is nothing to show", icon=":material/inventory_2:")
     st.button("Look again", icon=":material/refresh:")

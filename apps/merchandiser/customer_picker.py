@@ -3,12 +3,12 @@
 import pandas as pd
 import streamlit as st
 
-from apps.merchandiser.customer_texts import labels
-from apps.merchandiser.markdown import literal
-from warehouse.formatting import counted
+from apps.merchandiser.customer_texts import label_customers
+from apps.merchandiser.markdown import escape_markdown
+from warehouse.formatting import format_count
 from warehouse.publishing.serving_copy import ServingCopy
 
-LIMIT = 100
+MAX_CUSTOMERS = 100
 """Customers to choose from at once: a list of all would travel to the browser on every click."""
 
 
@@ -19,37 +19,37 @@ def pick_customer(copy: ServingCopy) -> str | None:
         "Find a customer", placeholder="Part of an id", icon=":material/search:", type="search", live=True, key="search"
     ).strip()
     linked = st.query_params.get("customer") or st.session_state.get("customer")
-    customers = copy.customers(search, LIMIT)
+    customers = copy.search_customers(search, MAX_CUSTOMERS)
     unknown = None
     if linked is not None and not search and linked not in set(customers["user_id"]):
         if copy.has_customer(linked):
-            customers = pd.concat([pd.DataFrame([copy.customer(linked)]), customers])
+            customers = pd.concat([pd.DataFrame([copy.get_customer(linked)]), customers])
         else:
             unknown = linked
 
-    lines = labels(customers)
+    lines = label_customers(customers)
     chosen = None if unknown else next((user_id for user_id in (linked, *lines) if user_id in lines), None)
-    st.session_state["picked"] = chosen
+    st.session_state["selected_customer"] = chosen
     choice_column.selectbox(
         "Customer",
         list(lines),
         index=None if chosen is None else 0,
-        key="picked",
+        key="selected_customer",
         format_func=lambda user_id: lines.get(user_id, user_id),
         filter_mode="contains",
         placeholder="Choose a customer",
-        on_change=lambda: st.query_params.update(customer=st.session_state["picked"]),
+        on_change=lambda: st.query_params.update(customer=st.session_state["selected_customer"]),
     )
-    note_column.caption(_how_many(copy, search, len(customers)))
+    note_column.caption(_describe_matches(copy, search, len(customers)))
     if unknown:
         st.warning(
-            f"No customer “{literal(unknown)}” is in what was published last. Look for another above, or see on the "
+            f"No customer “{escape_markdown(unknown)}” is in what was published last. Look for another above, or see on the "
             "page “New customers” what somebody unknown is offered.",
             icon=":material/person_off:",
         )
     elif customers.empty:
         nobody = (
-            f"No customer's id contains “{literal(search)}”."
+            f"No customer's id contains “{escape_markdown(search)}”."
             if search
             else "This shop knows none of its customers yet."
         )
@@ -61,10 +61,14 @@ def pick_customer(copy: ServingCopy) -> str | None:
     return chosen
 
 
-def _how_many(copy: ServingCopy, search: str, found: int) -> str:
+def _describe_matches(copy: ServingCopy, search: str, match_count: int) -> str:
     if search:
-        count = f"{found:,} or more customers match" if found == LIMIT else f"{counted(found, 'customer')} found"
+        count = (
+            f"{match_count:,} or more customers match"
+            if match_count == MAX_CUSTOMERS
+            else f"{format_count(match_count, 'customer')} found"
+        )
     else:
-        count = counted(copy.published.rows.get("dim_users", 0), "customer")
-    order = ", the busiest first" if found > 1 else ""
+        count = format_count(copy.published.rows.get("dim_users", 0), "customer")
+    order = ", the busiest first" if match_count > 1 else ""
     return f"{count}{order}. Published {copy.published.published_at:%d %b %Y, %H:%M} UTC."

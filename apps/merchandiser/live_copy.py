@@ -2,19 +2,19 @@
 
 import streamlit as st
 
-from warehouse.publishing.live_copy import Published, of_live_copy
+from warehouse.publishing.live_copy import PublishedCopy, open_live_copy
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
 
-def live_copy() -> ServingCopy:
+def get_live_copy() -> ServingCopy:
     """The copy the pointer names now; every run of a page asks, so a newer publication shows on the next click.
 
     Raises:
         RecomartError: Nothing is published, or the pointer or the copy is damaged.
     """
     settings = Settings()
-    copy: ServingCopy = of_live_copy(settings, lambda published: _open(settings, published))
+    copy: ServingCopy = open_live_copy(settings, lambda published: _open_cached(settings, published))
     return copy
 
 
@@ -25,8 +25,8 @@ def live_copy() -> ServingCopy:
     show_spinner=False,
     hash_funcs={
         Settings: lambda settings: str(settings.serving_dir),
-        Published: lambda published: published.file,
+        PublishedCopy: lambda published: published.file,
     },
 )
-def _open(settings: Settings, published: Published) -> ServingCopy:
+def _open_cached(settings: Settings, published: PublishedCopy) -> ServingCopy:
     return ServingCopy(settings, published)

@@ -2,19 +2,19 @@
 
 import streamlit as st
 
-from apps.merchandiser.live_copy import live_copy
-from apps.merchandiser.recommendation_panel import show_offers
+from apps.merchandiser.live_copy import get_live_copy
+from apps.merchandiser.recommendation_panel import show_recommendations
 
-POOL = 1000
+POPULAR_POOL_SIZE = 1000
 
-live = live_copy()
-popular = live.popular_products(POOL)
-show_offers(
+live = get_live_copy()
+popular = live.get_popular_products(POPULAR_POOL_SIZE)
+show_recommendations(
     popular,
     title="What a stranger is offered",
-    longest=min(100, len(popular)),
-    key="stranger",
-    file_stem="recomart-offers-new-customers",
+    max_n=min(100, len(popular)),
+    key="new_customer",
+    file_stem="recomart-recommendations-new-customers",
 )
 st.caption(
     f"Until a customer has done something, they see what is popular now: recent actions count more than old ones. "

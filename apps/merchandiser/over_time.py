@@ -4,18 +4,18 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from apps.merchandiser.tables import count_column, height_of
+from apps.merchandiser.tables import choose_table_height, make_count_column
 
-QUALITY = {
+QUALITY_SERIES = {
     "ndcg_at_10": ("Models", "#0f766e"),
     "best_baseline_ndcg_at_10": ("Best of what needs no model", "#64748b"),
     "popularity_ndcg_at_10": ("Popularity", "#94a3b8"),
 }
 """Columns of `eval_quality_by_day` that are drawn, with their names and colors."""
 
-READINGS = {"shifted": "has shifted", "look": "worth a look", "stable": "stable"}
+DRIFT_LABELS = {"shifted": "has shifted", "look": "worth a look", "stable": "stable"}
 
-COMPARED = {
+DRIFT_SUBJECTS = {
     "action_type": "What customers do",
     "device": "Devices",
     "category": "Categories that customers deal with",
@@ -35,14 +35,14 @@ COMPARED = {
 }
 """What `audit_drift` compares, in words."""
 
-KINDS = {"mix": "Actions", "feature": "Customers and products"}
+DRIFT_KINDS = {"mix": "Actions", "feature": "Customers and products"}
 """What its days are days of."""
 
 CHART_HEIGHT = 260
 SHARE_FORMAT = "%.1f%%"
 
 
-def show_quality(quality: pd.DataFrame) -> None:
+def show_quality_trend(quality: pd.DataFrame) -> None:
     """Show how good each day's model was, and which of them served."""
     if quality["ndcg_at_10"].notna().sum() < 2:
         return
@@ -51,10 +51,10 @@ def show_quality(quality: pd.DataFrame) -> None:
         "NDCG@10 of every model, by the last day of the data that it knew; those that never served are hollow, and "
         "those of one day stand side by side. The lines go through one model a day, the last that served."
     )
-    st.altair_chart(quality_chart(quality), alt="Quality of the models over the days")
+    st.altair_chart(build_quality_chart(quality), alt="Quality of the models over the days")
 
 
-def quality_chart(quality: pd.DataFrame) -> alt.LayerChart:
+def build_quality_chart(quality: pd.DataFrame) -> alt.LayerChart:
     """Points for all models that were measured, lines through one of each day, so that none goes straight up.
 
     The models of a day stand side by side around it, lest those that are as good lie on one another.
@@ -62,18 +62,18 @@ def quality_chart(quality: pd.DataFrame) -> alt.LayerChart:
     measured = quality[quality["ndcg_at_10"].notna()].sort_values(["served_from", "trained_at"], na_position="first")
     of_day = measured.groupby("data_day")["run_id"]
     place = (of_day.cumcount() + 0.5) / of_day.transform("size") - 0.5
-    names = {column: name for column, (name, _) in QUALITY.items()}
+    names = {column: name for column, (name, _) in QUALITY_SERIES.items()}
     drawn = (
         measured.assign(
             served=measured["served_from"].notna().map({True: "served", False: "never served"}),
             drawn_at=measured["data_day"] + place * pd.Timedelta(hours=12),
-            on_line=~measured.duplicated("data_day", keep="last"),
+            is_on_line=~measured.duplicated("data_day", keep="last"),
         )
-        .melt(["data_day", "drawn_at", "run_id", "served", "on_line"], list(QUALITY), var_name="series")
+        .melt(["data_day", "drawn_at", "run_id", "served", "is_on_line"], list(QUALITY_SERIES), var_name="series")
         .dropna(subset="value")
         .assign(series=lambda table: table["series"].map(names))
     )
-    scale = alt.Scale(domain=list(names.values()), range=[color for _, color in QUALITY.values()])
+    scale = alt.Scale(domain=list(names.values()), range=[color for _, color in QUALITY_SERIES.values()])
     chart = alt.Chart(drawn, height=CHART_HEIGHT).encode(
         x=alt.X(
             "drawn_at:T",
@@ -93,10 +93,10 @@ def quality_chart(quality: pd.DataFrame) -> alt.LayerChart:
             fill=alt.Fill("series:N", scale=scale, legend=None),
         )
     )
-    on_line = chart.transform_filter(alt.datum.on_line)
+    is_on_line = chart.transform_filter(alt.datum.is_on_line)
     # A line through a single day is none.
-    dots = on_line.transform_filter(alt.datum.series != names["ndcg_at_10"]).mark_circle(size=40)
-    return alt.LayerChart(layer=[on_line.mark_line(), dots, points])
+    dots = is_on_line.transform_filter(alt.datum.series != names["ndcg_at_10"]).mark_circle(size=40)
+    return alt.LayerChart(layer=[is_on_line.mark_line(), dots, points])
 
 
 def show_drift(drift: pd.DataFrame) -> None:
@@ -106,16 +106,16 @@ def show_drift(drift: pd.DataFrame) -> None:
         st.info("The shop is too young to be compared with its past.", icon=":material/hourglass_empty:")
         return
     moved = drift[drift["reading"] != "stable"].assign(
-        name=lambda table: table["name"].map(lambda name: COMPARED.get(name, name)),
-        reading=lambda table: table["reading"].map(READINGS),
+        name=lambda table: table["name"].map(lambda name: DRIFT_SUBJECTS.get(name, name)),
+        reading=lambda table: table["reading"].map(DRIFT_LABELS),
     )
-    days = compared_days(drift)
+    days = describe_compared_periods(drift)
     if moved.empty:
         st.caption(f"Yes: of {len(drift)} things that are compared with what was usual, none has moved. {days}")
         return
     st.dataframe(
         moved,
-        height=height_of(moved),
+        height=choose_table_height(moved),
         hide_index=True,
         alt="What has moved",
         column_order=["name", "reading", "psi", "moved_most"],
@@ -131,12 +131,12 @@ def show_drift(drift: pd.DataFrame) -> None:
     )
 
 
-def compared_days(drift: pd.DataFrame) -> str:
+def describe_compared_periods(drift: pd.DataFrame) -> str:
     """Say which days are held against which."""
     return " ".join(
         f"{what}: {days.present_first_day:%d %b} to {days.present_last_day:%d %b %Y} beside "
         f"{days.reference_first_day:%d %b} to {days.reference_last_day:%d %b %Y}."
-        for kind, what in KINDS.items()
+        for kind, what in DRIFT_KINDS.items()
         for days in drift[drift["kind"] == kind].head(1).itertuples()
     )
 
@@ -152,13 +152,13 @@ def show_coverage(coverage: pd.DataFrame) -> None:
     shares = ["coverage", "catalog_share", "place_share"]
     st.dataframe(
         categories.assign(**{share: 100 * categories[share] for share in shares}),
-        height=height_of(categories),
+        height=choose_table_height(categories),
         hide_index=True,
         alt="Catalog coverage of each category",
         column_order=["segment_value", "offered_products", *shares],
         column_config={
             "segment_value": st.column_config.TextColumn("Category"),
-            "offered_products": count_column("Offered products"),
+            "offered_products": make_count_column("Offered products"),
             "coverage": st.column_config.ProgressColumn(
                 "Of them shown", format=SHARE_FORMAT, min_value=0, max_value=100
             ),

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from apps.merchandiser.recommendation_filter import OfferFilter, describe, to_csv
-from apps.merchandiser.tables import TABLE_HEIGHT, filled_columns, price_column
+from apps.merchandiser.recommendation_filter import ProductFilter, add_display_columns, encode_csv
+from apps.merchandiser.tables import TABLE_HEIGHT, make_price_column, select_filled_columns
 
-SHOWN = ["rank", "product_name", "category", "brand", "price", "relative_score", "source", "reason"]
+SHOWN_COLUMNS = ["rank", "product_name", "category", "brand", "price", "relative_score", "source", "reason"]
 SOURCE_HELP = "Personal: from what this customer did. Popular: from what everybody did. Pinned: put there by the shop."
 SCORE_HELP = "100 is the best of the list with the same source; what is pinned has none."
 # The lowest rows in which Streamlit breaks a text into lines.
-WRAPPING_ROW_HEIGHT = 57
+MIN_WRAPPING_ROW_HEIGHT = 57
 
 
-def show_offers(offers: pd.DataFrame, *, title: str, longest: int, key: str, file_stem: str) -> None:
+def show_recommendations(recommendations: pd.DataFrame, *, title: str, max_n: int, key: str, file_stem: str) -> None:
     """Show the best offers that pass the filters.
 
     Args:
@@ -27,11 +27,11 @@ def show_offers(offers: pd.DataFrame, *, title: str, longest: int, key: str, fil
     """
     st.subheader(title, anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        n, wanted = _ask(offers, longest, key)
-        shown = wanted.keep(describe(offers)).head(n)
+        n, wanted = _show_filters(recommendations, max_n, key)
+        shown = wanted.apply(add_display_columns(recommendations)).head(n)
         st.download_button(
             "Export",
-            to_csv(shown),
+            encode_csv(shown),
             f"{file_stem}.csv",
             "text/csv",
             key=f"{key}_export",
@@ -40,24 +40,26 @@ def show_offers(offers: pd.DataFrame, *, title: str, longest: int, key: str, fil
             on_click="ignore",
             disabled=shown.empty,
         )
-    if offers.empty:
+    if recommendations.empty:
         st.info("There is nothing to offer here yet.", icon=":material/hourglass_empty:")
     elif shown.empty:
-        st.info(f"None of these {len(offers):,} products passes the filters.", icon=":material/filter_alt_off:")
+        st.info(
+            f"None of these {len(recommendations):,} products passes the filters.", icon=":material/filter_alt_off:"
+        )
     else:
         _show_table(shown, title)
 
 
-def _ask(offers: pd.DataFrame, longest: int, key: str) -> tuple[int, OfferFilter]:
-    n = st.slider("How many", 1, longest, min(10, longest), key=f"{key}_n", width=110) if longest > 1 else 1
-    categories = _choose("Category", offers["category"], f"{key}_category")
-    brands = _choose("Brand", offers["brand"], f"{key}_brand")
-    price_from = st.number_input("Price from", 0.0, value=None, placeholder="any", key=f"{key}_from", width=80)
-    price_to = st.number_input("Price to", 0.0, value=None, placeholder="any", key=f"{key}_to", width=80)
-    return n, OfferFilter(tuple(categories), tuple(brands), price_from, price_to)
+def _show_filters(recommendations: pd.DataFrame, max_n: int, key: str) -> tuple[int, ProductFilter]:
+    n = st.slider("How many", 1, max_n, min(10, max_n), key=f"{key}_n", width=110) if max_n > 1 else 1
+    categories = _select_values("Category", recommendations["category"], f"{key}_category")
+    brands = _select_values("Brand", recommendations["brand"], f"{key}_brand")
+    price_from = st.number_input("Price from", 0.0, value=None, placeholder="any", key=f"{key}_min_price", width=80)
+    price_to = st.number_input("Price to", 0.0, value=None, placeholder="any", key=f"{key}_max_price", width=80)
+    return n, ProductFilter(tuple(categories), tuple(brands), price_from, price_to)
 
 
-def _choose(label: str, values: pd.Series, key: str) -> Sequence[str]:
+def _select_values(label: str, values: pd.Series, key: str) -> Sequence[str]:
     """Ask for some of a column's values; what was chosen for another list stays, so that it can be taken back."""
     options = sorted({*values.dropna(), *st.session_state.get(key, [])})
     return st.multiselect(label, options, placeholder="All", key=key) if options else []
@@ -67,16 +69,16 @@ def _show_table(shown: pd.DataFrame, title: str) -> None:
     st.dataframe(
         shown,
         height=TABLE_HEIGHT,
-        row_height=WRAPPING_ROW_HEIGHT,
+        row_height=MIN_WRAPPING_ROW_HEIGHT,
         hide_index=True,
         alt=title,
-        column_order=filled_columns(shown, SHOWN),
+        column_order=select_filled_columns(shown, SHOWN_COLUMNS),
         column_config={
             "rank": st.column_config.NumberColumn("#", width=30),
             "product_name": st.column_config.TextColumn("Product", width=124),
             "category": st.column_config.TextColumn("Category", width=72),
             "brand": st.column_config.TextColumn("Brand", width=66),
-            "price": price_column(52),
+            "price": make_price_column(52),
             "relative_score": st.column_config.ProgressColumn(
                 "Score", min_value=0, max_value=100, format="%d", width=66, help=SCORE_HELP
             ),

@@ -11,35 +11,35 @@ TABLE_HEIGHT = 610
 """Pixels, so that tables side by side end together."""
 
 
-MOST_ROWS = 18
+MAX_VISIBLE_ROWS = 18
 """Rows that a table of that height shows whole."""
 
 
-def height_of(table: pd.DataFrame) -> int | Literal["content"]:
+def choose_table_height(table: pd.DataFrame) -> int | Literal["content"]:
     """The height that shows all rows, up to a limit at which it can be seen that there are more."""
-    return "content" if len(table) <= MOST_ROWS else TABLE_HEIGHT
+    return "content" if len(table) <= MAX_VISIBLE_ROWS else TABLE_HEIGHT
 
 
-def filled_columns(table: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+def select_filled_columns(table: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     """The columns that hold anything at all: some shops know no category, no brand or no device."""
     return [column for column in columns if table[column].notna().any()]
 
 
-def instant_column(label: str, width: int | None = None) -> ColumnConfig:
+def make_instant_column(label: str, width: int | None = None) -> ColumnConfig:
     """A column of instants, which are UTC everywhere in the house."""
     return st.column_config.DatetimeColumn(f"{label} (UTC)", format="D MMM YYYY, HH:mm", width=width)
 
 
-def count_column(label: str, meaning: str | None = None) -> ColumnConfig:
+def make_count_column(label: str, help_text: str | None = None) -> ColumnConfig:
     """A column of counts."""
-    return st.column_config.NumberColumn(label, format="localized", help=meaning)
+    return st.column_config.NumberColumn(label, format="localized", help=help_text)
 
 
-def metric_column(label: str, meaning: str | None = None) -> ColumnConfig:
+def make_metric_column(label: str, help_text: str | None = None) -> ColumnConfig:
     """A column of ranking metrics."""
-    return st.column_config.NumberColumn(label, format="%.4f", help=meaning)
+    return st.column_config.NumberColumn(label, format="%.4f", help=help_text)
 
 
-def price_column(width: int) -> ColumnConfig:
+def make_price_column(width: int) -> ColumnConfig:
     """The column of prices."""
     return st.column_config.NumberColumn("Price", format="%.2f", width=width)

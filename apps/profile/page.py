@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from apps.profile.pictures import svg
+from apps.profile.pictures import render_svg
 from apps.profile.queries import CompileQueries, run_queries
 from apps.profile.sections import CHAPTERS, Finding, Section
 from warehouse.errors import RecomartError
@@ -35,7 +35,7 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Profile:
+class ProfileSummary:
     """What was written."""
 
     path: Path
@@ -44,7 +44,7 @@ class Profile:
     seconds: float
 
 
-def write_profile(settings: Settings, compile_queries: CompileQueries, output: Path | None = None) -> Profile:
+def write_profile(settings: Settings, compile_queries: CompileQueries, output: Path | None = None) -> ProfileSummary:
     """Write the profile of the warehouse's shop to `output`, or profile.html in the warehouse folder.
 
     Raises:
@@ -53,27 +53,29 @@ def write_profile(settings: Settings, compile_queries: CompileQueries, output: P
         OSError: The file cannot be written.
     """
     started = time.perf_counter()
-    path = output or settings.profile
+    path = output or settings.profile_file
     if path.is_dir():
         raise RecomartError(f"{path} is a folder; name the file to write with --output")
     answers = run_queries(settings, compile_queries)
-    chapters = {name: [_card(section, answers) for section in sections] for name, sections in CHAPTERS.items()}
-    _write(path, _page(answers["profile_overview"].iloc[0], chapters))
+    chapters = {name: [_build_card(section, answers) for section in sections] for name, sections in CHAPTERS.items()}
+    _write_atomically(path, _render_page(answers["profile_overview"].iloc[0], chapters))
     sentences = {card.title: card.sentence for cards in chapters.values() for card in cards}
-    return Profile(path, sentences, time.perf_counter() - started)
+    return ProfileSummary(path, sentences, time.perf_counter() - started)
 
 
-def _card(section: Section, answers: dict[str, pd.DataFrame]) -> Card:
-    frames = [answers[name] for name in section.analyses]
-    finding = Finding(section.nothing) if frames[0].empty else section.find(*frames)
+def _build_card(section: Section, results: dict[str, pd.DataFrame]) -> Card:
+    frames = [results[name] for name in section.analyses]
+    finding = Finding(section.empty_message) if frames[0].empty else section.build_finding(*frames)
     picture = None
     if finding.draw is not None:
-        picture = f"data:image/svg+xml;base64,{base64.b64encode(svg(finding.draw, finding.height).encode()).decode()}"
+        picture = (
+            f"data:image/svg+xml;base64,{base64.b64encode(render_svg(finding.draw, finding.height).encode()).decode()}"
+        )
     alt = f"{finding.alt} {finding.sentence}"
     return Card(section.title, finding.sentence, section.analyses, alt, picture, finding.table)
 
 
-def _page(overview: "pd.Series[float]", chapters: dict[str, list[Card]]) -> str:
+def _render_page(overview: "pd.Series[float]", chapters: dict[str, list[Card]]) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -90,7 +92,7 @@ def _page(overview: "pd.Series[float]", chapters: dict[str, list[Card]]) -> str:
     )
 
 
-def _write(path: Path, page: str) -> None:
+def _write_atomically(path: Path, page: str) -> None:
     """Put the page in place of what is there, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)

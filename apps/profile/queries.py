@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import duckdb
 import pandas as pd
 
-from warehouse.database import reader
+from warehouse.database import open_reader
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
@@ -21,7 +21,7 @@ def run_queries(settings: Settings, compile_queries: CompileQueries) -> dict[str
         RecomartError: There is no warehouse, or the marts are not built.
     """
     results = {}
-    with reader(settings) as connection:
+    with open_reader(settings) as connection:
         for name, query in compile_queries().items():
             try:
                 results[name] = connection.sql(query).df()

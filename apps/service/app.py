@@ -7,18 +7,25 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI, Path, Query, Request
 
-from apps.recommendation_queries import Storefront
-from apps.service.live_recommendations import TRIED_AGAIN_AFTER_SECONDS, LiveStorefront
-from apps.service.problems import FAILED, INVALID, NOT_FOUND, NOT_READY, ProblemApi, answer_with_problems
+from apps.recommendation_queries import RecommendationQueries
+from apps.service.live_recommendations import RETRY_DELAY_SECONDS, PublicationFollower
+from apps.service.problems import (
+    FAILED_RESPONSE,
+    INVALID_RESPONSE,
+    NOT_FOUND_RESPONSE,
+    NOT_READY_RESPONSE,
+    ProblemDetailsApp,
+    add_error_handlers,
+)
 from apps.service.schemas import (
-    LONGEST_ID,
+    MAX_ID_LENGTH,
     BasketRequest,
     Explanation,
     ExplanationRequest,
     Health,
-    HowMany,
-    Model,
-    Offers,
+    ListLength,
+    ModelInfo,
+    RecommendationList,
     Version,
 )
 from warehouse.settings import Settings
@@ -32,84 +39,90 @@ Every error is an `application/problem+json`.
 """
 
 
-async def _storefront(request: Request) -> Storefront:
-    live: LiveStorefront = request.app.state.live
-    return live.storefront
+async def _get_queries(request: Request) -> RecommendationQueries:
+    live: PublicationFollower = request.app.state.follower
+    return live.queries
 
 
-Live = Annotated[Storefront, Depends(_storefront)]
-UserId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, description="A customer's id.", examples=["u00054"])]
-ProductId = Annotated[
-    str, Path(min_length=1, max_length=LONGEST_ID, description="A product's id.", examples=["p00447"])
+Queries = Annotated[RecommendationQueries, Depends(_get_queries)]
+UserId = Annotated[
+    str, Path(min_length=1, max_length=MAX_ID_LENGTH, description="A customer's id.", examples=["u00054"])
 ]
-QueryN = Annotated[HowMany, Query()]
+ProductId = Annotated[
+    str, Path(min_length=1, max_length=MAX_ID_LENGTH, description="A product's id.", examples=["p00447"])
+]
+ListLengthQuery = Annotated[ListLength, Query()]
 
 
-def create_app(settings: Settings, tried_again_after: float = TRIED_AGAIN_AFTER_SECONDS) -> FastAPI:
+def create_app(settings: Settings, retry_delay_seconds: float = RETRY_DELAY_SECONDS) -> FastAPI:
     """The service over one warehouse; what is published is opened when the server starts.
 
     What cannot be opened is tried again after so many seconds.
     """
 
     @asynccontextmanager
-    async def following(app: FastAPI) -> AsyncIterator[None]:
-        app.state.live = live = LiveStorefront(settings, tried_again_after)
+    async def run_follower(app: FastAPI) -> AsyncIterator[None]:
+        app.state.follower = live = PublicationFollower(settings, retry_delay_seconds)
         live.start()
         yield
         live.stop()
 
-    app = ProblemApi(
+    app = ProblemDetailsApp(
         title="RecoMart",
         description=DESCRIPTION,
         version=version("recomart"),
-        lifespan=following,
+        lifespan=run_follower,
         # Their pages would be fetched from elsewhere; /openapi.json is all that a viewer needs.
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
-        responses=INVALID | NOT_READY | FAILED,
+        responses=INVALID_RESPONSE | NOT_READY_RESPONSE | FAILED_RESPONSE,
     )
-    answer_with_problems(app)
+    add_error_handlers(app)
 
     @app.head("/health", include_in_schema=False)
     @app.get("/health", tags=["service"])
-    def health(live: Live, request: Request) -> Health:
+    def get_health(live: Queries, request: Request) -> Health:
         """Whether the service can answer, and from which version.
 
         503 as long as there is nothing to answer from.
         """
-        problem = request.app.state.live.problem
-        return Health(status="degraded" if problem else "ok", version=Version.of(live), problem=problem)
+        problem = request.app.state.follower.problem
+        return Health(status="degraded" if problem else "ok", version=Version.from_queries(live), problem=problem)
 
     @app.get("/model", tags=["service"])
-    def model(live: Live) -> Model:
+    def get_model(live: Queries) -> ModelInfo:
         """The card of the model: what it was trained on, how, and how well it ranks."""
-        return Model(version=Version.of(live), card=live.recommender.card)
+        return ModelInfo(version=Version.from_queries(live), card=live.recommender.card)
 
     @app.get("/customers/{user_id:path}/recommendations", tags=["recommendations"])
-    def recommendations_for_customer(user_id: UserId, live: Live, n: QueryN = 10) -> Offers:
+    def recommend_for_customer(user_id: UserId, live: Queries, n: ListLengthQuery = 10) -> RecommendationList:
         """A customer's published list, the shop's rules applied."""
-        return Offers.of(live, live.for_customer(user_id, n))
+        return RecommendationList.from_result(live, live.recommend_for_customer(user_id, n))
 
     @app.post("/recommendations", tags=["recommendations"])
-    def recommendations_for_basket(request: BasketRequest, live: Live) -> Offers:
+    def recommend_for_basket(request: BasketRequest, live: Queries) -> RecommendationList:
         """A fresh list for whoever holds a basket, among the products that may be offered."""
-        basket = request.strengths(live)
-        return Offers.of(live, live.for_basket(basket, request.n, request.only, request.without))
+        basket = request.sum_strengths(live)
+        return RecommendationList.from_result(
+            live, live.recommend_for_basket(basket, request.n, request.allowed_products, request.excluded_products)
+        )
 
     @app.get("/products/{product_id:path}/similar", tags=["recommendations"])
-    def similar_products(product_id: ProductId, live: Live, n: QueryN = 10) -> Offers:
+    def find_similar_products(product_id: ProductId, live: Queries, n: ListLengthQuery = 10) -> RecommendationList:
         """The products most like a product, among those that may be offered: the largest cosines of their factors."""
-        return Offers.of(live, live.similar(product_id, n))
+        return RecommendationList.from_result(live, live.find_similar(product_id, n))
 
-    @app.get("/customers/{user_id:path}/explanations/{product_id:path}", tags=["explanations"], responses=NOT_FOUND)
-    def explanation_for_customer(user_id: UserId, product_id: ProductId, live: Live) -> Explanation:
+    @app.get(
+        "/customers/{user_id:path}/explanations/{product_id:path}", tags=["explanations"], responses=NOT_FOUND_RESPONSE
+    )
+    def explain_for_customer(user_id: UserId, product_id: ProductId, live: Queries) -> Explanation:
         """What every past product of a customer adds to the model's score of a product."""
-        return Explanation.of(live, live.explain(product_id, user_id=user_id))
+        return Explanation.from_result(live, live.explain(product_id, user_id=user_id))
 
-    @app.post("/explanations", tags=["explanations"], responses=NOT_FOUND)
-    def explanation_for_basket(request: ExplanationRequest, live: Live) -> Explanation:
+    @app.post("/explanations", tags=["explanations"], responses=NOT_FOUND_RESPONSE)
+    def explain_for_basket(request: ExplanationRequest, live: Queries) -> Explanation:
         """What every product of a basket adds to the model's score of a product."""
-        return Explanation.of(live, live.explain(request.product_id, basket=request.strengths(live)))
+        return Explanation.from_result(live, live.explain(request.product_id, basket=request.sum_strengths(live)))
 
     return app

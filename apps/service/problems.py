@@ -20,7 +20,7 @@ class InvalidValue(BaseModel):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    where: str
+    location: str
     """Path to the value, such as `body.basket.0.strength` or `query.n`."""
 
     message: str
@@ -37,8 +37,8 @@ class Problem(BaseModel):
                 {
                     "title": "Unprocessable Entity",
                     "status": 422,
-                    "detail": "the request cannot be taken as it is; see `invalid`",
-                    "invalid": [{"where": "query.n", "message": "Input should be less than or equal to 1000"}],
+                    "detail": "the request cannot be taken as it is; see `errors`",
+                    "errors": [{"location": "query.n", "message": "Input should be less than or equal to 1000"}],
                 }
             ]
         },
@@ -53,26 +53,28 @@ class Problem(BaseModel):
     detail: str
     """What is wrong, and what to do."""
 
-    invalid: list[InvalidValue] = []
+    errors: list[InvalidValue] = []
     """The values that are wrong, for status 422."""
 
 
-def _documented(status: int, description: str) -> dict[int | str, dict[str, Any]]:
+def _document_response(status: int, description: str) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": description, "model": Problem}}
 
 
-INVALID = _documented(422, "A value of the request cannot be taken; `invalid` says which and why.")
-NOT_FOUND = _documented(404, "The model does not know the product.")
-NOT_READY = _documented(503, "Nothing is published yet, or there is no model to answer with; `detail` says what to do.")
-FAILED = _documented(500, "An error of the service; its log has more.")
+INVALID_RESPONSE = _document_response(422, "A value of the request cannot be taken; `errors` says which and why.")
+NOT_FOUND_RESPONSE = _document_response(404, "The model does not know the product.")
+NOT_READY_RESPONSE = _document_response(
+    503, "Nothing is published yet, or there is no model to answer with; `detail` says what to do."
+)
+FAILED_RESPONSE = _document_response(500, "An error of the service; its log has more.")
 
 
-def _problem(status: int, detail: str, invalid: list[InvalidValue] | None = None) -> JSONResponse:
-    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, invalid=invalid or [])
+def _build_response(status: int, detail: str, errors: list[InvalidValue] | None = None) -> JSONResponse:
+    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors or [])
     return JSONResponse(problem.model_dump(), status_code=status, media_type=MEDIA_TYPE)
 
 
-class ProblemApi(FastAPI):
+class ProblemDetailsApp(FastAPI):
     """An app whose description tells the media type that its errors have."""
 
     def openapi(self) -> dict[str, Any]:
@@ -86,37 +88,39 @@ class ProblemApi(FastAPI):
         return description
 
 
-def answer_with_problems(app: FastAPI) -> None:
+def add_error_handlers(app: FastAPI) -> None:
     """Give every error of the app the one shape."""
 
     @app.exception_handler(RecomartError)
-    def not_ready(_: Request, error: RecomartError) -> JSONResponse:
-        return _problem(503, str(error))
+    def handle_not_ready(_: Request, error: RecomartError) -> JSONResponse:
+        return _build_response(503, str(error))
 
     @app.exception_handler(ModelError)
-    def unusable(_: Request, error: ModelError) -> JSONResponse:
-        return _problem(404 if isinstance(error, UnknownIdError) else 422, str(error))
+    def handle_model_error(_: Request, error: ModelError) -> JSONResponse:
+        return _build_response(404 if isinstance(error, UnknownIdError) else 422, str(error))
 
     @app.exception_handler(RequestValidationError)
-    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    def handle_invalid_request(_: Request, error: RequestValidationError) -> JSONResponse:
         # The values themselves are not repeated: they may be what JSON cannot say, such as NaN.
         values = [
-            InvalidValue(where=_sendable(".".join(map(str, one["loc"]))), message=_sendable(one["msg"]))
+            InvalidValue(
+                location=_replace_surrogates(".".join(map(str, one["loc"]))), message=_replace_surrogates(one["msg"])
+            )
             for one in error.errors()
         ]
-        return _problem(422, "the request cannot be taken as it is; see `invalid`", values)
+        return _build_response(422, "the request cannot be taken as it is; see `errors`", values)
 
     @app.exception_handler(HTTPException)
-    def no_route(_: Request, error: HTTPException) -> JSONResponse:
-        response = _problem(error.status_code, f"{error.detail}; /openapi.json lists what can be asked")
+    def handle_http_error(_: Request, error: HTTPException) -> JSONResponse:
+        response = _build_response(error.status_code, f"{error.detail}; /openapi.json lists what can be asked")
         response.headers.update(error.headers or {})
         return response
 
     @app.exception_handler(Exception)
-    def failed(*_: object) -> JSONResponse:
-        return _problem(500, "an error of the service; its log has more")
+    def handle_unexpected_error(*_: object) -> JSONResponse:
+        return _build_response(500, "an error of the service; its log has more")
 
 
-def _sendable(text: str) -> str:
+def _replace_surrogates(text: str) -> str:
     """The text without halves of surrogate pairs, which JSON can write and UTF-8 cannot."""
     return text.encode("utf-8", errors="replace").decode()

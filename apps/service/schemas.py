@@ -8,32 +8,32 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from apps import recommendation_queries
-from apps.recommendation_queries import Storefront
+from apps.recommendation_queries import RecommendationQueries
 from models_ml.inference.artifact import ModelCard
 
-MOST_PRODUCTS = 1000
+MAX_LIST_LENGTH = 1000
 """The longest list that can be asked for."""
 
-LARGEST_BASKET = 1000
+MAX_BASKET_SIZE = 1000
 """Products in a basket, at the most."""
 
-LARGEST_FILTER = 10_000
+MAX_FILTER_SIZE = 10_000
 """Products in a filter, at the most."""
 
-LONGEST_ID = 1000
+MAX_ID_LENGTH = 1000
 """Characters of an id, at the most."""
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID)]
-HowMany = Annotated[int, Field(ge=1, le=MOST_PRODUCTS, description="How many products, at the most.")]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
+ListLength = Annotated[int, Field(ge=1, le=MAX_LIST_LENGTH, description="How many products, at the most.")]
 
 
-class Schema(BaseModel):
+class ServiceSchema(BaseModel):
     """Ground of all of them."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
-class Version(Schema):
+class Version(ServiceSchema):
     """What an answer was made from; it moves on when the shop publishes."""
 
     run_id: str | None = Field(examples=["20260209T231500000000Z"])
@@ -46,13 +46,13 @@ class Version(Schema):
     """When it was published (UTC)."""
 
     @classmethod
-    def of(cls, live: Storefront) -> Self:
+    def from_queries(cls, queries: RecommendationQueries) -> Self:
         """The version of a storefront."""
-        published = live.copy.published
+        published = queries.serving_copy.published
         return cls(run_id=published.run_id, published_copy=published.file, published_at=published.published_at)
 
 
-class Offer(Schema):
+class Recommendation(ServiceSchema):
     """A product that is offered."""
 
     rank: int = Field(examples=[1])
@@ -87,7 +87,7 @@ class Offer(Schema):
     """The past product that the reason names; null when popularity or the shop speaks."""
 
 
-class Offers(Schema):
+class RecommendationList(ServiceSchema):
     """A list of offers, best first."""
 
     version: Version
@@ -96,21 +96,26 @@ class Offers(Schema):
     is_fallback: bool = Field(examples=[False])
     """True when nothing is known of whom or what was asked about: then it is what is popular, and `notes` says why."""
 
-    offers: list[Offer]
+    recommendations: list[Recommendation]
     """Best first; fewer than asked for when no more may be offered."""
 
     notes: list[str] = Field(examples=[["not known to the model, left out: p999"]])
     """What there is to say about the list, for people."""
 
     @classmethod
-    def of(cls, live: Storefront, answer: recommendation_queries.Offers) -> Self:
+    def from_result(cls, queries: RecommendationQueries, result: recommendation_queries.RecommendationList) -> Self:
         """An answer of the storefront."""
-        names = [name for name in Offer.model_fields if name in answer.products]
-        offers = [Offer(**row) for row in _records(answer.products[names])]
-        return cls(version=Version.of(live), is_fallback=answer.is_fallback, offers=offers, notes=answer.notes)
+        names = [name for name in Recommendation.model_fields if name in result.recommendations]
+        offers = [Recommendation(**row) for row in _to_rows(result.recommendations[names])]
+        return cls(
+            version=Version.from_queries(queries),
+            is_fallback=result.is_fallback,
+            recommendations=offers,
+            notes=result.notes,
+        )
 
 
-class Contribution(Schema):
+class Contribution(ServiceSchema):
     """What one past product adds to a score."""
 
     product_id: str = Field(examples=["p00213"])
@@ -123,7 +128,7 @@ class Contribution(Schema):
     """What it adds; below zero when it speaks against the product."""
 
 
-class Explanation(Schema):
+class Explanation(ServiceSchema):
     """The model's score of a product, taken apart."""
 
     version: Version
@@ -148,20 +153,20 @@ class Explanation(Schema):
     """What there is to say about it, for people."""
 
     @classmethod
-    def of(cls, live: Storefront, answer: recommendation_queries.Explanation) -> Self:
+    def from_result(cls, queries: RecommendationQueries, result: recommendation_queries.Explanation) -> Self:
         """An answer of the storefront."""
         return cls(
-            version=Version.of(live),
-            product_id=answer.product_id,
-            product_name=answer.product_name,
-            score=answer.score,
-            contributions=[Contribution(**row) for row in _records(answer.contributions)],
-            is_fallback=answer.is_fallback,
-            notes=answer.notes,
+            version=Version.from_queries(queries),
+            product_id=result.product_id,
+            product_name=result.product_name,
+            score=result.score,
+            contributions=[Contribution(**row) for row in _to_rows(result.contributions)],
+            is_fallback=result.is_fallback,
+            notes=result.notes,
         )
 
 
-class BasketItem(Schema):
+class BasketItem(ServiceSchema):
     """A product that somebody holds or looks at."""
 
     product_id: Id = Field(examples=["p00213"])
@@ -172,30 +177,30 @@ class BasketItem(Schema):
     rows when left out. Strengths of a product that is named twice add up."""
 
 
-class Basket(Schema):
+class Basket(ServiceSchema):
     """What is known of somebody."""
 
-    basket: list[BasketItem] = Field(max_length=LARGEST_BASKET)
+    basket: list[BasketItem] = Field(max_length=MAX_BASKET_SIZE)
     """Products at hand. Those that the model does not know are left out and named in `notes`; when none is left, or the
     basket is empty, the answer is a fallback."""
 
-    def strengths(self, live: Storefront) -> dict[str, float]:
+    def sum_strengths(self, queries: RecommendationQueries) -> dict[str, float]:
         """Strength of each product."""
         totals: dict[str, float] = defaultdict(float)
         for item in self.basket:
-            totals[item.product_id] += item.strength or live.recommender.card.mean_strength
+            totals[item.product_id] += item.strength or queries.recommender.card.mean_strength
         return totals
 
 
 class BasketRequest(Basket):
     """A basket to recommend for."""
 
-    n: HowMany = 10
+    n: ListLength = 10
 
-    only: list[Id] | None = Field(default=None, max_length=LARGEST_FILTER, examples=[None])
+    allowed_products: list[Id] | None = Field(default=None, max_length=MAX_FILTER_SIZE, examples=[None])
     """Products to choose among; all that may be offered when left out."""
 
-    without: list[Id] = Field(default=[], max_length=LARGEST_FILTER, examples=[["p00300"]])
+    excluded_products: list[Id] = Field(default=[], max_length=MAX_FILTER_SIZE, examples=[["p00300"]])
     """Products to leave out, besides those in the basket."""
 
 
@@ -206,7 +211,7 @@ class ExplanationRequest(Basket):
     """The product."""
 
 
-class Model(Schema):
+class ModelInfo(ServiceSchema):
     """The model that answers."""
 
     version: Version
@@ -216,7 +221,7 @@ class Model(Schema):
     """What the model is: data, settings, metrics, versions, checksums."""
 
 
-class Health(Schema):
+class Health(ServiceSchema):
     """Whether the service can answer."""
 
     status: Literal["ok", "degraded"]
@@ -230,7 +235,7 @@ class Health(Schema):
     """Why what was published last cannot be opened whole, and what to do."""
 
 
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _to_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows with None for what is missing."""
     # Column by column, because pandas' own ways to rows without NaN take longer than DuckDB's answer.
     columns = [[None if value != value else value for value in column.tolist()] for _, column in table.items()]

@@ -22,18 +22,18 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
-PICTURES = Path(__file__).resolve().parent
-ROOT = PICTURES.parent.parent
-SIZE = (1400, 970)
-PATIENCE = 60
+PICTURE_DIR = Path(__file__).resolve().parent
+ROOT = PICTURE_DIR.parent.parent
+WINDOW_SIZE = (1400, 970)
+TIMEOUT_SECONDS = 60
 """Seconds to wait for a page."""
 
-APP = [sys.executable, "-m", "streamlit", "run", "apps/merchandiser/app.py", "--server.headless=true"]
-DAGSTER = [str(Path(sys.executable).with_name("dagster")), "dev"]
+APP_COMMAND = [sys.executable, "-m", "streamlit", "run", "apps/merchandiser/app.py", "--server.headless=true"]
+DAGSTER_COMMAND = [str(Path(sys.executable).with_name("dagster")), "dev"]
 
 
 @contextmanager
-def running(command: list[str], port_option: str) -> Iterator[str]:
+def run_server(command: list[str], port_option: str) -> Iterator[str]:
     """Start a server on a free port; yields its address."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
@@ -47,7 +47,7 @@ def running(command: list[str], port_option: str) -> Iterator[str]:
 
 
 @contextmanager
-def browser(pixels_per_point: int = 1) -> Iterator[webdriver.Chrome]:
+def open_browser(pixels_per_point: int = 1) -> Iterator[webdriver.Chrome]:
     """A fresh headless Chromium that talks to nobody but the app."""
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or "chromium"
@@ -61,7 +61,7 @@ def browser(pixels_per_point: int = 1) -> Iterator[webdriver.Chrome]:
         # The viewport, not the window: a headless window has a title bar's height too.
         driver.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
-            {"width": SIZE[0], "height": SIZE[1], "deviceScaleFactor": pixels_per_point, "mobile": False},
+            {"width": WINDOW_SIZE[0], "height": WINDOW_SIZE[1], "deviceScaleFactor": pixels_per_point, "mobile": False},
         )
         try:
             yield driver
@@ -72,33 +72,33 @@ def browser(pixels_per_point: int = 1) -> Iterator[webdriver.Chrome]:
 def main() -> None:
     """Take a picture of a customer's page, and one of the asset graph."""
     customer = f"/?customer={quote(sys.argv[1])}" if len(sys.argv) > 1 else "/"
-    with running(APP, "--server.port") as address, browser() as driver:
-        _open(driver, address + customer)
+    with run_server(APP_COMMAND, "--server.port") as address, open_browser() as driver:
+        _open_page(driver, address + customer)
         finished = "[data-testid=stApp][data-test-script-state=notRunning] [data-testid=stDataFrame] canvas"
-        _wait_for(driver, By.CSS_SELECTOR, finished)
-        driver.save_screenshot(str(PICTURES / "app.png"))
-    with running(DAGSTER, "--port") as address, browser(pixels_per_point=2) as driver:
-        _open(driver, address + "/asset-groups")
-        _wait_for(driver, By.XPATH, "//*[text()='Hide navigation']").click()
-        _wait_for(driver, By.XPATH, "//*[text()='Global asset lineage']")
+        _wait_for_element(driver, By.CSS_SELECTOR, finished)
+        driver.save_screenshot(str(PICTURE_DIR / "app.png"))
+    with run_server(DAGSTER_COMMAND, "--port") as address, open_browser(pixels_per_point=2) as driver:
+        _open_page(driver, address + "/asset-groups")
+        _wait_for_element(driver, By.XPATH, "//*[text()='Hide navigation']").click()
+        _wait_for_element(driver, By.XPATH, "//*[text()='Global asset lineage']")
         driver.refresh()
         # The picture is the graph and nothing else, so that its words can be read.
-        graph = _wait_for(driver, By.CSS_SELECTOR, "svg foreignObject").find_element(
+        graph = _wait_for_element(driver, By.CSS_SELECTOR, "svg foreignObject").find_element(
             By.XPATH, "./ancestor::*[name()='svg']"
         )
-        graph.screenshot(str(PICTURES / "graph.png"))
+        graph.screenshot(str(PICTURE_DIR / "graph.png"))
 
 
-def _open(driver: webdriver.Chrome, url: str) -> None:
+def _open_page(driver: webdriver.Chrome, url: str) -> None:
     def answers(driver: webdriver.Chrome) -> bool:
         driver.get(url)
         return True
 
-    WebDriverWait(driver, PATIENCE, ignored_exceptions=[WebDriverException]).until(answers)
+    WebDriverWait(driver, TIMEOUT_SECONDS, ignored_exceptions=[WebDriverException]).until(answers)
 
 
-def _wait_for(driver: webdriver.Chrome, by: str, what: str) -> WebElement:
-    found = WebDriverWait(driver, PATIENCE).until(lambda driver: driver.find_elements(by, what))
+def _wait_for_element(driver: webdriver.Chrome, by: str, what: str) -> WebElement:
+    found = WebDriverWait(driver, TIMEOUT_SECONDS).until(lambda driver: driver.find_elements(by, what))
     # Tables and graphs are drawn a moment after they are there.
     time.sleep(3)
     return found[0]

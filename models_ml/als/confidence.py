@@ -26,16 +26,16 @@ class Confidence:
     @classmethod
     def fit(cls, strength: Csr, config: TrainConfig) -> "Confidence":
         """Learn the means from training `strength` (customers x products)."""
-        popularity = torch.bincount(strength.columns, minlength=strength.n_columns).clamp(min=1)
+        popularity = torch.bincount(strength.columns, minlength=strength.column_count).clamp(min=1)
         weight = popularity.double().pow(-config.product_damping)
         mean_strength = float(strength.values.mean(dtype=torch.float64))
         unscaled = cls(mean_strength, config.strength_scale, config.user_damping, weight.float())
-        mean = unscaled.of(strength).values.mean(dtype=torch.float64)
+        mean = unscaled.transform(strength).values.mean(dtype=torch.float64)
         return cls(mean_strength, config.strength_scale, config.user_damping, (weight / mean).float())
 
-    def of(self, strength: Csr) -> Csr:
+    def transform(self, strength: Csr) -> Csr:
         """Return the confidences of `strength`, whose rows are whole histories or baskets."""
         believed = 1 + self.strength_scale * torch.log1p(strength.values / self.mean_strength)
         damping = strength.lengths.clamp(min=1).float().pow(-self.user_damping)
         by_row = torch.repeat_interleave(damping, strength.lengths)
-        return strength.with_values(believed * by_row * self.product_weight[strength.columns.long()])
+        return strength.replace_values(believed * by_row * self.product_weight[strength.columns.long()])

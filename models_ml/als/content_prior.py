@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from models_ml.config import TrainConfig
-from models_ml.data.sparse import Csr, row_blocks
+from models_ml.data.sparse import Csr, iter_row_blocks
 
 
 @dataclass(frozen=True)
@@ -20,34 +20,34 @@ class ContentPrior:
 
     features: Csr
     """products x features."""
-    lean: Tensor
+    content_weight: Tensor
     """float32 of shape (products): how much a product leans on its content, from 0 (not at all) to 1 (wholly)."""
-    weighted: Csr
+    weighted_features: Csr
     """features x products: what each product adds to the regression, more the more customers it has."""
-    root: Tensor
+    cholesky_factor: Tensor
     """float64 of shape (features, features): Cholesky factor of the regression's matrix."""
 
     @classmethod
-    def of(cls, features: Csr, customers: Tensor, config: TrainConfig) -> "ContentPrior | None":
+    def create(cls, features: Csr, customer_counts: Tensor, config: TrainConfig) -> "ContentPrior | None":
         """Take `features` and each product's number of `customers`; None when content is left out or unknown."""
-        if not config.content_customers or not len(features.values):
+        if not config.content_prior_customers or not len(features.values):
             return None
-        lean = config.content_customers / (customers + config.content_customers)
+        lean = config.content_prior_customers / (customer_counts + config.content_prior_customers)
         lean = lean.masked_fill(features.lengths == 0, 0)
-        trust = customers / (customers + config.content_customers)
+        trust = customer_counts / (customer_counts + config.content_prior_customers)
         by_product = torch.repeat_interleave(trust, features.lengths)
-        weighted = features.with_values(features.values * by_product)
-        matrix = config.content_ridge * torch.eye(features.n_columns, dtype=torch.float64, device=trust.device)
-        for start, stop in row_blocks(features.n_rows, config.block_rows(features.n_columns)):
+        weighted = features.replace_values(features.values * by_product)
+        matrix = config.content_ridge * torch.eye(features.column_count, dtype=torch.float64, device=trust.device)
+        for start, stop in iter_row_blocks(features.row_count, config.compute_block_rows(features.column_count)):
             # A product has a handful of features: with 200,000 products and 1,500 features a dense product takes 5.2 s,
             # this one 1.2.
-            block = weighted.slice_rows(start, stop).transposed().as_torch()
-            matrix += (block @ features.slice_rows(start, stop).as_torch().to_dense()).double()
-        return cls(features, lean.float(), weighted.transposed(), torch.linalg.cholesky(matrix))
+            block = weighted.slice_rows(start, stop).transpose().to_torch_csr()
+            matrix += (block @ features.slice_rows(start, stop).to_torch_csr().to_dense()).double()
+        return cls(features, lean.float(), weighted.transpose(), torch.linalg.cholesky(matrix))
 
-    def expected(self, factors: Tensor) -> Tensor:
+    def predict_factors(self, factors: Tensor) -> Tensor:
         """Return the factors (products, factors) that content tells, given the present `factors` of the products."""
-        target = (self.weighted.as_torch() @ factors).double()
-        coefficients = torch.cholesky_solve(target, self.root).float()
-        told: Tensor = self.features.as_torch() @ coefficients
+        target = (self.weighted_features.to_torch_csr() @ factors).double()
+        coefficients = torch.cholesky_solve(target, self.cholesky_factor).float()
+        told: Tensor = self.features.to_torch_csr() @ coefficients
         return told

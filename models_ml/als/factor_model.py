@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from models_ml.als.confidence import Confidence
-from models_ml.als.solver import spd_inverse
+from models_ml.als.solver import invert_spd
 from models_ml.data.sparse import Csr
 
 
@@ -35,31 +35,31 @@ class FactorModel:
     trained_products: int
     """Products with customers; the others have the factors that their content tells, and count in no penalty."""
     confidence: Confidence
-    unobserved: float
+    unobserved_pair_weight: float
     """Weight of all pairs' pull to zero (w of the objective)."""
     regularization: float
     block_mib: int
 
     @cached_property
-    def offered_factors(self) -> Tensor:
+    def scoring_factors(self) -> Tensor:
         """What customers' factors are multiplied with for scores: product factors times trends, (products, factors)."""
         return self.product_factors * self.trends[:, None]
 
-    def user_factors(self, strength: Csr) -> Tensor:
+    def fold_in(self, strength: Csr) -> Tensor:
         """Return the exact factors (rows, factors) of every row of `strength`, zero for an empty row."""
-        factors = torch.zeros((strength.n_rows, self.product_factors.shape[1]), device=self.product_factors.device)
-        for block in self.histories(strength):
-            factors[block.rows] = block.solution()
+        factors = torch.zeros((strength.row_count, self.product_factors.shape[1]), device=self.product_factors.device)
+        for block in self.iter_history_blocks(strength):
+            factors[block.rows] = block.solve()
         return factors
 
-    def histories(self, strength: Csr, candidates: int = 0) -> Iterator["HistoryBlock"]:
+    def iter_history_blocks(self, strength: Csr, candidates: int = 0) -> Iterator["HistoryBlock"]:
         """Yield the rows of `strength` that are not empty, in blocks of like length, so that little is padded.
 
         A block is small enough for its buffers, and for `candidates` vectors or contributions a row, to fit
         `block_mib` each.
         """
-        confidence = self.confidence.of(strength)
-        penalty = self.regularization * (confidence.row_sums() + self.unobserved * self.trained_products)
+        confidence = self.confidence.transform(strength)
+        penalty = self.regularization * (confidence.sum_rows() + self.unobserved_pair_weight * self.trained_products)
         lengths = strength.lengths.long()
         order = torch.argsort(lengths, descending=True, stable=True)
         order = order[lengths[order] > 0]
@@ -71,10 +71,10 @@ class FactorModel:
             rows = order[start : start + max(1, self.block_mib * 2**18 // cells)]
             rows = rows[lengths[rows] >= longest // 2]
             start += len(rows)
-            products, confidences = confidence.select_rows(rows).padded()
+            products, confidences = confidence.select_rows(rows).to_padded()
             root = confidences.sqrt()
             history = self.product_factors[products].mul_(root[:, :, None])
-            diagonal = self.unobserved * self.eigenvalues + penalty[rows, None]
+            diagonal = self.unobserved_pair_weight * self.eigenvalues + penalty[rows, None]
             yield HistoryBlock(rows, products, root, history, diagonal)
 
 
@@ -86,32 +86,36 @@ class HistoryBlock:
     """int64 of shape (rows): positions in the matrix that the block is of."""
     products: Tensor
     """int64 of shape (rows, longest): past products."""
-    root: Tensor
+    root_confidence: Tensor
     """float32 of shape (rows, longest): C^1/2."""
-    history: Tensor
+    weighted_history: Tensor
     """float32 of shape (rows, longest, factors): C^1/2 H."""
     diagonal: Tensor
     """float32 of shape (rows, factors): D."""
 
-    def solution(self) -> Tensor:
+    def solve(self) -> Tensor:
         """Return x, float32 of shape (rows, factors)."""
-        matrix, divided = self._system()
+        matrix, divided = self._build_system()
         if divided is None:
-            return torch.cholesky_solve(self.history.mT @ self.root[:, :, None], torch.linalg.cholesky(matrix))[:, :, 0]
-        weights = torch.cholesky_solve(self.root[:, :, None], torch.linalg.cholesky(matrix))
+            return torch.cholesky_solve(
+                self.weighted_history.mT @ self.root_confidence[:, :, None], torch.linalg.cholesky(matrix)
+            )[:, :, 0]
+        weights = torch.cholesky_solve(self.root_confidence[:, :, None], torch.linalg.cholesky(matrix))
         return (divided.mT @ weights)[:, :, 0]
 
-    def influence(self) -> Tensor:
+    def compute_influence(self) -> Tensor:
         """Return T, float32 of shape (rows, longest, factors); zero for padding."""
-        matrix, divided = self._system()
+        matrix, divided = self._build_system()
         # Inverting and multiplying is several times faster here than torch's batched triangular solves.
-        inverse = spd_inverse(matrix)
-        return (self.history @ inverse if divided is None else inverse @ divided) * self.root[:, :, None]
+        inverse = invert_spd(matrix)
+        return (self.weighted_history @ inverse if divided is None else inverse @ divided) * self.root_confidence[
+            :, :, None
+        ]
 
-    def _system(self) -> tuple[Tensor, Tensor | None]:
+    def _build_system(self) -> tuple[Tensor, Tensor | None]:
         """Return the matrix to invert, and C^1/2 H D^-1 where it is the one of short histories."""
-        longest, n_factors = self.history.shape[1:]
+        longest, n_factors = self.weighted_history.shape[1:]
         if longest > n_factors:
-            return self.history.mT @ self.history + torch.diag_embed(self.diagonal), None
-        divided = self.history / self.diagonal[:, None, :]
-        return divided @ self.history.mT + torch.eye(longest, device=divided.device), divided
+            return self.weighted_history.mT @ self.weighted_history + torch.diag_embed(self.diagonal), None
+        divided = self.weighted_history / self.diagonal[:, None, :]
+        return divided @ self.weighted_history.mT + torch.eye(longest, device=divided.device), divided

@@ -9,7 +9,7 @@ observed pairs, customer factors x and product factors y, it minimizes
 
 where t is the row's total confidence: its observed ones plus w for every column that is not empty. Where content is
 known, a product's penalty is r t_i ((1 - l_i) |y_i|^2 + l_i |y_i - p_i|^2): it leans, the more the fewer customers it
-has, on the factors p_i that its content tells (models_ml.als.content_prior). A half sweep improves all rows of
+has, on the factors p_i that its content tells (models_ml.als.content_prior). A half epoch improves all rows of
 one side with a few conjugate gradient steps (Takacs, Pilaszy, Tikk, "Applications of the conjugate gradient method
 for implicit feedback collaborative filtering", RecSys 2011). Before it, both sides are rotated into the eigenbasis of
 the fixed side's Gramian, which changes no score: there the all-pairs part of every row's matrix is diagonal, so it
@@ -28,29 +28,29 @@ from torch import Tensor
 from models_ml.als.confidence import Confidence
 from models_ml.als.content_prior import ContentPrior
 from models_ml.als.factor_model import FactorModel
-from models_ml.als.parallel import Cores
-from models_ml.als.solver import conjugate_gradient, gramian
+from models_ml.als.parallel import CorePool
+from models_ml.als.solver import compute_gramian, solve_conjugate_gradient
 from models_ml.config import TrainConfig
-from models_ml.data.item_features import ProductFacts
-from models_ml.data.sparse import Csr, row_blocks
+from models_ml.data.item_features import ItemFeatures
+from models_ml.data.sparse import Csr, iter_row_blocks
 from models_ml.errors import ModelError
 
-COLLAPSED_SCORE = 1e-4
+MIN_OBSERVED_SCORE = 1e-4
 """Mean score of the observed pairs (target 1) at which factors that still shrink have been regularized away."""
 
-DIVERGED_LOSS = 1.01
+MAX_TRAINING_LOSS = 1.01
 """Solving either side beats leaving it all zero, which has loss 1; above this, numbers have lost their meaning."""
 
-CACHED_CELLS = 2**20
+MAX_CACHED_CELLS = 2**20
 """Numbers of the fixed side's factors that a block's entries refer to, on the CPU: each of the four passes over a block
-then finds them in the cache, where with blocks of any size a sweep takes twice as long."""
+then finds them in the cache, where with blocks of any size a epoch takes twice as long."""
 
 
 @dataclass(frozen=True)
-class SweepReport:
+class EpochReport:
     """How one pass over all products and all customers went."""
 
-    sweep: int
+    epoch: int
     loss: float
     """The objective, exact, divided by the observed pairs' total confidence; 1 for factors that are all zero."""
     observed_score: float
@@ -64,22 +64,22 @@ class Side:
     def __init__(
         self,
         confidence: Csr,
-        columns: int,
-        unobserved: float,
+        column_count: int,
+        unobserved_pair_weight: float,
         regularization: float,
         block_rows: int,
         block_entries: int,
-        cores: Cores,
+        core_pool: CorePool,
     ) -> None:
         """Take the rows' `confidence`, how many of its `columns` are not empty, and the objective's w and r."""
-        self.cores = cores
+        self.core_pool = core_pool
         self.confidence = confidence
-        self.unobserved = unobserved
-        self.penalty = regularization * (confidence.row_sums() + unobserved * columns)
-        self.bounds = confidence.block_bounds(block_rows, block_entries)
+        self.unobserved_pair_weight = unobserved_pair_weight
+        self.penalty = regularization * (confidence.sum_rows() + unobserved_pair_weight * column_count)
+        self.block_bounds = confidence.find_block_bounds(block_rows, block_entries)
 
     def solve(
-        self, factors: Tensor, fixed: Tensor, eigenvalues: Tensor, steps: int, pull: Tensor | None = None
+        self, factors: Tensor, fixed: Tensor, eigenvalues: Tensor, steps: int, prior_rhs: Tensor | None = None
     ) -> tuple[float, float]:
         """Improve `factors` (rows x factors) in place, given `fixed` with a diagonal Gramian of `eigenvalues`.
 
@@ -88,23 +88,27 @@ class Side:
         """
 
         def solve_block(block: tuple[int, int]) -> tuple[float, float]:
-            rows, confidence = slice(*block), self.confidence.slice_rows(*block).as_torch()
-            diagonal = self.unobserved * eigenvalues + self.penalty[rows, None]
-            towards = None if pull is None else pull[rows]
-            missing = conjugate_gradient(factors[rows], fixed, confidence, diagonal, steps, towards)
+            rows, confidence = slice(*block), self.confidence.slice_rows(*block).to_torch_csr()
+            diagonal = self.unobserved_pair_weight * eigenvalues + self.penalty[rows, None]
+            towards = None if prior_rhs is None else prior_rhs[rows]
+            missing = solve_conjugate_gradient(factors[rows], fixed, confidence, diagonal, steps, towards)
             weight = confidence.values()
             error = float((missing.square() / weight).sum(dtype=torch.float64))
             return error, float((weight - missing).sum(dtype=torch.float64))
 
-        errors, scores = zip(*self.cores.each(solve_block, pairwise(self.bounds)), strict=True)
+        errors, scores = zip(*self.core_pool.map(solve_block, pairwise(self.block_bounds)), strict=True)
         return sum(errors), sum(scores) / float(self.confidence.values.sum(dtype=torch.float64))
 
 
 class AlsTrainer:
-    """Training state: `sweep` improves it, `finish` turns it into a model."""
+    """Training state: `epoch` improves it, `finish` turns it into a model."""
 
     def __init__(
-        self, strength: Csr, config: TrainConfig, facts: ProductFacts | None = None, start: Tensor | None = None
+        self,
+        strength: Csr,
+        config: TrainConfig,
+        item_features: ItemFeatures | None = None,
+        initial_product_factors: Tensor | None = None,
     ) -> None:
         """Start on `strength` (customers x products, no empty row; a product without customers is known by its facts).
 
@@ -112,92 +116,94 @@ class AlsTrainer:
         that row.
         """
         self.config = config
-        self.device = torch_device(config.device)
-        self.facts = (facts or ProductFacts.unknown(strength.n_columns)).to(self.device)
+        self.device = select_device(config.device)
+        self.item_features = (item_features or ItemFeatures.empty(strength.column_count)).to(self.device)
         self.strength = strength.to(self.device)
         self.confidence = Confidence.fit(self.strength, config)
-        by_user = self.confidence.of(self.strength)
-        by_product = by_user.transposed()
+        by_user = self.confidence.transform(self.strength)
+        by_product = by_user.transpose()
         self.is_trained = by_product.lengths > 0
-        users, products = by_user.n_rows, int(self.is_trained.sum())
+        users, products = by_user.row_count, int(self.is_trained.sum())
         self.total_confidence = float(by_user.values.sum(dtype=torch.float64))
-        here = config.at_density(strength.density)
-        self.unobserved = here.unobserved_weight * self.total_confidence / (users * products)
+        here = config.adapt_to_density(strength.density)
+        self.unobserved_pair_weight = here.unobserved_weight * self.total_confidence / (users * products)
         # The setting is per observed confidence, so that it keeps its meaning whatever the unobserved weight is.
         self.regularization = here.regularization / (1 + here.unobserved_weight)
-        self.block_rows = config.block_rows(config.factors)
-        in_cache = CACHED_CELLS // config.factors if self.device.type == "cpu" else by_user.n_entries
-        self.cores = Cores(self.device)
-        blocks = (self.block_rows, in_cache, self.cores)
-        self.user_side = Side(by_user, products, self.unobserved, self.regularization, *blocks)
-        self.product_side = Side(by_product, users, self.unobserved, self.regularization, *blocks)
-        self.prior = ContentPrior.of(self.facts.content, by_product.lengths.float(), config)
-        self.is_started = start is not None
-        self.product_factors = self._first_factors(start)
+        self.block_rows = config.compute_block_rows(config.factors)
+        in_cache = MAX_CACHED_CELLS // config.factors if self.device.type == "cpu" else by_user.entry_count
+        self.core_pool = CorePool(self.device)
+        blocks = (self.block_rows, in_cache, self.core_pool)
+        self.user_side = Side(by_user, products, self.unobserved_pair_weight, self.regularization, *blocks)
+        self.product_side = Side(by_product, users, self.unobserved_pair_weight, self.regularization, *blocks)
+        self.content_prior = ContentPrior.create(self.item_features.content, by_product.lengths.float(), config)
+        self.has_initial_factors = initial_product_factors is not None
+        self.product_factors = self._initialize_product_factors(initial_product_factors)
         self.user_factors = torch.zeros((users, config.factors), device=self.device)
-        self.sweeps = 0
+        self.epochs = 0
         self.observed_score = 0.0
-        self.lean_penalty = 0.0
-        with self.cores:
+        self.content_penalty = 0.0
+        with self.core_pool:
             self._improve_users()
 
-    def sweep(self) -> SweepReport:
+    def train_epoch(self) -> EpochReport:
         """Improve the product factors, then the customer factors.
 
         Raises ModelError when the factors are no longer finite, or have collapsed to zero.
         """
         started = time.perf_counter()
-        with self.cores:
+        with self.core_pool:
             self._improve_products(self._rotate(self.user_factors))
             eigenvalues, error, score = self._improve_users()
-            self.sweeps += 1
-            report = self._report(eigenvalues, error, score, started)
-        _check(report, self.observed_score, self.config)
+            self.epochs += 1
+            report = self._build_report(eigenvalues, error, score, started)
+        _check_convergence(report, self.observed_score, self.config)
         self.observed_score = report.observed_score
         return report
 
-    def finish(self, trend_power: float = 0.0) -> FactorModel:
+    def finalize(self, trend_power: float = 0.0) -> FactorModel:
         """Return the model of the present product factors; its customer factors are the exact solution."""
         eigenvalues = self._rotate(self.product_factors)
         return FactorModel(
             product_factors=self.complete_product_factors(),
-            trends=self.facts.trends.pow(trend_power),
+            trends=self.item_features.trends.pow(trend_power),
             eigenvalues=eigenvalues,
             trained_products=int(self.is_trained.sum()),
             confidence=self.confidence,
-            unobserved=self.unobserved,
+            unobserved_pair_weight=self.unobserved_pair_weight,
             regularization=self.regularization,
             block_mib=self.config.block_mib,
         )
 
     def complete_product_factors(self) -> Tensor:
         """Return the product factors, those of products without customers as their content tells them; a copy."""
-        if self.prior is None:
+        if self.content_prior is None:
             return self.product_factors.clone()
-        return torch.where(self.is_trained[:, None], self.product_factors, self.prior.expected(self.product_factors))
+        return torch.where(
+            self.is_trained[:, None], self.product_factors, self.content_prior.predict_factors(self.product_factors)
+        )
 
-    def _first_factors(self, start: Tensor | None) -> Tensor:
+    def _initialize_product_factors(self, initial_product_factors: Tensor | None) -> Tensor:
         """Return random factors, or those of `start`; products without customers stay zero while training."""
-        shape = (self.strength.n_columns, self.config.factors)
+        shape = (self.strength.column_count, self.config.factors)
         generator = torch.Generator().manual_seed(self.config.seed)
         factors: Tensor = (torch.randn(shape, generator=generator) / self.config.factors**0.5).to(self.device)
-        if start is not None:
-            start = start.to(self.device)
-            factors = torch.where(start.any(1, keepdim=True), start, factors)
+        if initial_product_factors is not None:
+            initial_product_factors = initial_product_factors.to(self.device)
+            factors = torch.where(initial_product_factors.any(1, keepdim=True), initial_product_factors, factors)
         factors[~self.is_trained] = 0
         return factors
 
     def _improve_products(self, eigenvalues: Tensor) -> None:
         pull = None
         # What random factors have in common with their content is nothing to lean on.
-        if self.prior is not None and (self.is_started or self.sweeps > 0):
-            expected = self.prior.expected(self.product_factors)
-            weight = self.product_side.penalty * self.prior.lean * self.is_trained
+        if self.content_prior is not None and (self.has_initial_factors or self.epochs > 0):
+            expected = self.content_prior.predict_factors(self.product_factors)
+            weight = self.product_side.penalty * self.content_prior.content_weight * self.is_trained
             pull = expected * weight[:, None]
         self.product_side.solve(self.product_factors, self.user_factors, eigenvalues, self.config.cg_steps, pull)
         if pull is not None:
             # What the penalty for straying from the content differs by from that for being long.
-            self.lean_penalty = float((pull * (expected - 2 * self.product_factors)).sum(dtype=torch.float64))
+            self.content_penalty = float((pull * (expected - 2 * self.product_factors)).sum(dtype=torch.float64))
 
     def _improve_users(self) -> tuple[Tensor, float, float]:
         """Return the products' Gramian's diagonal, and the squared error and mean score of the observed pairs."""
@@ -207,9 +213,9 @@ class AlsTrainer:
         )
 
     def _rotate(self, fixed: Tensor) -> Tensor:
-        matrix = gramian(fixed, self.block_rows, self.cores.each)
+        matrix = compute_gramian(fixed, self.block_rows, self.core_pool.map)
         if not torch.isfinite(matrix).all():
-            raise _diverged(self.sweeps + 1, "factors are not finite", self.config)
+            raise _build_divergence_error(self.epochs + 1, "factors are not finite", self.config)
         eigenvalues, basis = torch.linalg.eigh(matrix)
         basis = basis.float()
 
@@ -218,62 +224,66 @@ class AlsTrainer:
             factors[start:stop] = factors[start:stop] @ basis
 
         sides = (self.user_factors, self.product_factors)
-        self.cores.each(rotate, ((side, *rows) for side in sides for rows in row_blocks(len(side), self.block_rows)))
+        self.core_pool.map(
+            rotate, ((side, *rows) for side in sides for rows in iter_row_blocks(len(side), self.block_rows))
+        )
         diagonal: Tensor = eigenvalues.clamp(min=0).float()
         return diagonal
 
-    def _report(self, eigenvalues: Tensor, error: float, score: float, started: float) -> SweepReport:
+    def _build_report(self, eigenvalues: Tensor, error: float, score: float, started: float) -> EpochReport:
         all_pairs = float((self.user_factors.square().sum(0, dtype=torch.float64) * eigenvalues).sum())
         penalties = sum(
             float((side.penalty * factors.square().sum(1)).sum(dtype=torch.float64))
             for side, factors in ((self.user_side, self.user_factors), (self.product_side, self.product_factors))
         )
-        loss = (error + self.unobserved * all_pairs + penalties + self.lean_penalty) / self.total_confidence
-        return SweepReport(self.sweeps, loss, score, time.perf_counter() - started)
+        loss = (
+            error + self.unobserved_pair_weight * all_pairs + penalties + self.content_penalty
+        ) / self.total_confidence
+        return EpochReport(self.epochs, loss, score, time.perf_counter() - started)
 
 
 def fit(
     strength: Csr,
     config: TrainConfig,
-    sweeps: int,
-    on_sweep: Callable[[SweepReport], None] | None = None,
+    epochs: int,
+    on_epoch: Callable[[EpochReport], None] | None = None,
     *,
-    facts: ProductFacts | None = None,
+    item_features: ItemFeatures | None = None,
     trend_power: float = 0.0,
-    start: Tensor | None = None,
+    initial_product_factors: Tensor | None = None,
 ) -> FactorModel:
-    """Train `sweeps` sweeps on `strength` (customers x products); same input, same machine, same bits.
+    """Train `epochs` epochs on `strength` (customers x products); same input, same machine, same bits.
 
     `facts` are those of the products, `start` the first product factors (see AlsTrainer); scores are multiplied by the
     products' trends to the `trend_power`. Raises ModelError when the factors diverge or collapse to zero.
     """
-    trainer = AlsTrainer(strength, config, facts, start)
-    for _ in range(sweeps):
-        report = trainer.sweep()
-        if on_sweep is not None:
-            on_sweep(report)
-    return trainer.finish(trend_power)
+    trainer = AlsTrainer(strength, config, item_features, initial_product_factors)
+    for _ in range(epochs):
+        report = trainer.train_epoch()
+        if on_epoch is not None:
+            on_epoch(report)
+    return trainer.finalize(trend_power)
 
 
-def _check(report: SweepReport, previous_score: float, config: TrainConfig) -> None:
-    if not report.loss < DIVERGED_LOSS:
-        raise _diverged(report.sweep, f"loss {report.loss:.3g}, where all-zero factors have 1", config)
-    if report.sweep > 1 and report.observed_score < COLLAPSED_SCORE and report.observed_score <= previous_score:
+def _check_convergence(report: EpochReport, previous_score: float, config: TrainConfig) -> None:
+    if not report.loss < MAX_TRAINING_LOSS:
+        raise _build_divergence_error(report.epoch, f"loss {report.loss:.3g}, where all-zero factors have 1", config)
+    if report.epoch > 1 and report.observed_score < MIN_OBSERVED_SCORE and report.observed_score <= previous_score:
         raise ModelError(
-            f"all factors collapsed to zero in sweep {report.sweep} (mean score {report.observed_score:.1e} of the "
+            f"all factors collapsed to zero in epoch {report.epoch} (mean score {report.observed_score:.1e} of the "
             f"observed pairs, whose target is 1); lower regularization ({config.regularization:g}, before "
             "what sparseness adds)"
         )
 
 
-def _diverged(sweep: int, how: str, config: TrainConfig) -> ModelError:
+def _build_divergence_error(epoch: int, cause: str, config: TrainConfig) -> ModelError:
     return ModelError(
-        f"training diverged in sweep {sweep} ({how}); raise regularization ({config.regularization:g}) or look for "
+        f"training diverged in epoch {epoch} ({cause}); raise regularization ({config.regularization:g}) or look for "
         f"extreme strengths"
     )
 
 
-def torch_device(device: Literal["auto", "cpu", "cuda"]) -> torch.device:
+def select_device(device: Literal["auto", "cpu", "cuda"]) -> torch.device:
     """Return the device to compute on; ModelError when `cuda` is asked for and there is none."""
     if device == "cuda" and not torch.cuda.is_available():
         raise ModelError("device 'cuda' is set but torch finds no GPU; set device to 'auto' or 'cpu'")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def create_folder_atomically(path: Path) -> Iterator[Path]:
     """Hand out an empty folder that becomes `path` when the block ends well, and that is gone when it does not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
@@ -20,7 +20,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def drop_unfinished(folder: Path) -> None:
+def remove_unfinished(folder: Path) -> None:
     """Remove what writers that were killed left of a whole folder in `folder`; nobody may be writing there."""
     for left in folder.glob(".*-*"):
         if left.is_dir():

@@ -11,21 +11,21 @@ import pyarrow.compute as pc
 from models_ml.errors import ModelError
 
 
-class Layout(NamedTuple):
+class TableLayout(NamedTuple):
     """How a table of a dataset looks."""
 
     schema: pa.Schema
-    keys: tuple[str, ...]
+    sort_keys: tuple[str, ...]
     """The columns that its rows are ordered by; no two rows share them."""
-    nullable: tuple[str, ...] = ()
+    nullable_columns: tuple[str, ...] = ()
     """The columns whose value may be unknown."""
 
 
-LAYOUTS = {
-    "interactions": Layout(
+TABLE_LAYOUTS = {
+    "interactions": TableLayout(
         pa.schema(
             [
-                ("as_of_name", pa.large_string()),
+                ("cutoff", pa.large_string()),
                 ("as_of", pa.timestamp("us")),
                 ("user_id", pa.large_string()),
                 ("product_id", pa.large_string()),
@@ -36,40 +36,40 @@ LAYOUTS = {
                 ("last_interaction_at", pa.timestamp("us")),
             ]
         ),
-        ("as_of_name", "user_id", "product_id"),
+        ("cutoff", "user_id", "product_id"),
     ),
-    "product_features": Layout(
+    "product_features": TableLayout(
         pa.schema(
             [
-                ("as_of_name", pa.large_string()),
+                ("cutoff", pa.large_string()),
                 ("product_id", pa.large_string()),
                 ("product_name", pa.large_string()),
                 ("category", pa.large_string()),
                 ("brand", pa.large_string()),
                 ("price", pa.float64()),
                 ("popularity", pa.float64()),
-                ("lately_active_users", pa.float64()),
+                ("active_users_28d", pa.float64()),
                 ("recent_popularity", pa.float64()),
             ]
         ),
-        ("as_of_name", "product_id"),
-        nullable=("product_name", "category", "brand", "price"),
+        ("cutoff", "product_id"),
+        nullable_columns=("product_name", "category", "brand", "price"),
     ),
-    "evaluation_pairs": Layout(
+    "evaluation_pairs": TableLayout(
         pa.schema(
             [
-                ("as_of_name", pa.large_string()),
+                ("cutoff", pa.large_string()),
                 ("user_id", pa.large_string()),
                 ("product_id", pa.large_string()),
                 ("is_known_user", pa.bool_()),
             ]
         ),
-        ("as_of_name", "user_id", "product_id"),
+        ("cutoff", "user_id", "product_id"),
     ),
 }
 """The tables of a dataset: what a run reads of the marts ml_interactions, ml_product_features and ml_evaluation_pairs.
 
-All that decides over the factors is in them, the validation window that picks the number of sweeps included, so that a
+All that decides over the factors is in them, the validation window that picks the number of epochs included, so that a
 whole training can be repeated from a dataset alone.
 """
 
@@ -83,8 +83,8 @@ class Dataset:
     evaluation_pairs: pa.Table
 
     @classmethod
-    def of(cls, interactions: pa.Table, product_features: pa.Table, evaluation_pairs: pa.Table) -> "Dataset":
-        """Take what `LAYOUTS` names of the marts' rows, of every as_of_name; fast when they are in its order already.
+    def from_tables(cls, interactions: pa.Table, product_features: pa.Table, evaluation_pairs: pa.Table) -> "Dataset":
+        """Take what `LAYOUTS` names of the marts' rows, of every cutoff; fast when they are in its order already.
 
         Raises ModelError when a column is missing, holds something else than it should, or is null where it must not
         be; and when there are no interactions as of now.
@@ -94,47 +94,45 @@ class Dataset:
             "product_features": product_features,
             "evaluation_pairs": evaluation_pairs,
         }
-        dataset = cls(**{name: laid_out(table, name) for name, table in tables.items()})
-        if not dataset.now.num_rows:
+        dataset = cls(**{name: apply_layout(table, name) for name, table in tables.items()})
+        if not dataset.current_interactions.num_rows:
             raise ModelError("there are no interactions as of now; load events or purchases with a customer first")
         return dataset
 
     @property
     def tables(self) -> dict[str, pa.Table]:
         """The tables by name."""
-        return {name: getattr(self, name) for name in LAYOUTS}
+        return {name: getattr(self, name) for name in TABLE_LAYOUTS}
 
     @cached_property
-    def now(self) -> pa.Table:
+    def current_interactions(self) -> pa.Table:
         """The interactions that the model which serves is fitted to."""
-        return self.as_of("now").interactions
+        return self.select_cutoff("now").interactions
 
-    def as_of(self, as_of_name: str) -> "Dataset":
-        """Return the rows of one as_of_name."""
-        return Dataset(
-            **{name: table.filter(pc.equal(table["as_of_name"], as_of_name)) for name, table in self.tables.items()}
-        )
+    def select_cutoff(self, cutoff: str) -> "Dataset":
+        """Return the rows of one cutoff."""
+        return Dataset(**{name: table.filter(pc.equal(table["cutoff"], cutoff)) for name, table in self.tables.items()})
 
     @cached_property
     def table_hashes(self) -> dict[str, str]:
         """The sha256 of every value of each table in order, whatever the file format or library version."""
-        return {name: _table_hash(table, LAYOUTS[name].nullable) for name, table in self.tables.items()}
+        return {name: _hash_table(table, TABLE_LAYOUTS[name].nullable_columns) for name, table in self.tables.items()}
 
     @property
     def dataset_hash(self) -> str:
         """The name of this content."""
-        return combined_hash(self.table_hashes)
+        return combine_hashes(self.table_hashes)
 
 
-def combined_hash(table_hashes: dict[str, str]) -> str:
+def combine_hashes(table_hashes: dict[str, str]) -> str:
     """Return the hash of a dataset from those of its tables."""
-    return hashlib.sha256("".join(f"{name}:{table_hashes[name]};" for name in LAYOUTS).encode()).hexdigest()
+    return hashlib.sha256("".join(f"{name}:{table_hashes[name]};" for name in TABLE_LAYOUTS).encode()).hexdigest()
 
 
-def laid_out(table: pa.Table, name: str) -> pa.Table:
+def apply_layout(table: pa.Table, name: str) -> pa.Table:
     """Return the columns of `LAYOUTS[name]`, in its types and order; ModelError when they are not to be had."""
     what = f"the {name.replace('_', ' ')}"
-    schema, keys, nullable = LAYOUTS[name]
+    schema, keys, nullable = TABLE_LAYOUTS[name]
     require_columns(table, tuple(schema.names), what)
     try:
         rows = table.select(schema.names).cast(schema)
@@ -146,22 +144,22 @@ def laid_out(table: pa.Table, name: str) -> pa.Table:
     return rows if _is_ordered(rows, keys) else rows.sort_by([(key, "ascending") for key in keys])
 
 
-def _is_ordered(rows: pa.Table, keys: tuple[str, ...]) -> bool:
+def _is_ordered(rows: pa.Table, sort_keys: tuple[str, ...]) -> bool:
     """Whether the rows are in order: sixteen million take Arrow half a minute to sort, and a second to look at."""
     before, after = rows.slice(0, max(0, rows.num_rows - 1)), rows.slice(1)
     in_order: pa.ChunkedArray | pa.Scalar = pa.scalar(True)
-    for key in reversed(keys):
+    for key in reversed(sort_keys):
         same = pc.and_(pc.equal(before[key], after[key]), in_order)
         in_order = pc.or_(pc.less(before[key], after[key]), same)
     return pc.all(in_order, min_count=0).as_py() is True
 
 
-def _table_hash(rows: pa.Table, nullable: tuple[str, ...]) -> str:
+def _hash_table(rows: pa.Table, nullable_columns: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
     for field in rows.schema:
         column = rows[field.name]
         digest.update(f"{field.name}:{field.type}:{len(column)};".encode())
-        if field.name in nullable:
+        if field.name in nullable_columns:
             # Where nothing is known comes first; an empty text or a zero in its place is then told from the real ones.
             digest.update(column.is_null().cast(pa.int8()).to_numpy())
             column = column.fill_null("" if pa.types.is_large_string(field.type) else 0)
@@ -180,8 +178,10 @@ def _table_hash(rows: pa.Table, nullable: tuple[str, ...]) -> str:
     return digest.hexdigest()
 
 
-def require_columns(table: pa.Table, columns: tuple[str, ...], what: str) -> None:
+def require_columns(table: pa.Table, columns: tuple[str, ...], table_label: str) -> None:
     """Raise ModelError when `table`, called `what` in the message, lacks one of the columns."""
     missing = [name for name in columns if name not in table.column_names]
     if missing:
-        raise ModelError(f"{what} lack the columns {', '.join(missing)}; there are {', '.join(table.column_names)}")
+        raise ModelError(
+            f"{table_label} lack the columns {', '.join(missing)}; there are {', '.join(table.column_names)}"
+        )

@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
-from models_ml.data.atomic_folders import whole_folder
-from models_ml.data.dataset import LAYOUTS, Dataset, combined_hash, laid_out
+from models_ml.data.atomic_folders import create_folder_atomically
+from models_ml.data.dataset import TABLE_LAYOUTS, Dataset, apply_layout, combine_hashes
 from models_ml.errors import ModelError
 
-MANIFEST = "manifest.json"
+MANIFEST_FILE = "manifest.json"
 
 
 class SourceFile(BaseModel):
@@ -28,7 +28,7 @@ class SourceFile(BaseModel):
     """Relative to the landing folder."""
     checksum: str | None
     """None when the file was loaded anew after the rows had been made."""
-    rows: int
+    row_count: int
     """Rows loaded from it, those that were set aside later included."""
 
 
@@ -44,12 +44,12 @@ class Provenance(BaseModel):
     files: list[SourceFile] = []
 
 
-class TableFacts(BaseModel):
+class TableSummary(BaseModel):
     """What is in a Parquet file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    rows: int
+    row_count: int
     columns: dict[str, str]
     """Arrow's name of each column's type."""
     content_sha256: str
@@ -77,13 +77,13 @@ class DatasetManifest(BaseModel):
     """Products with one of them."""
     first_interaction_at: datetime
     last_interaction_at: datetime
-    tables: dict[str, TableFacts]
+    tables: dict[str, TableSummary]
     provenance: Provenance
 
     @classmethod
-    def of(cls, dataset: Dataset, provenance: Provenance) -> "DatasetManifest":
+    def from_dataset(cls, dataset: Dataset, provenance: Provenance) -> "DatasetManifest":
         """Describe a dataset."""
-        now = dataset.now
+        now = dataset.current_interactions
         return cls(
             dataset_hash=dataset.dataset_hash,
             created_at=datetime.now(UTC).replace(tzinfo=None),
@@ -94,8 +94,8 @@ class DatasetManifest(BaseModel):
             first_interaction_at=pc.min(now["first_interaction_at"]).as_py(),
             last_interaction_at=pc.max(now["last_interaction_at"]).as_py(),
             tables={
-                name: TableFacts(
-                    rows=table.num_rows,
+                name: TableSummary(
+                    row_count=table.num_rows,
                     columns={field.name: str(field.type) for field in table.schema},
                     content_sha256=dataset.table_hashes[name],
                 )
@@ -105,7 +105,7 @@ class DatasetManifest(BaseModel):
         )
 
 
-def table_file(folder: Path, dataset_hash: str, table: str) -> Path:
+def get_table_path(folder: Path, dataset_hash: str, table: str) -> Path:
     """Return where a version's table lies in the `folder` of datasets."""
     return folder / dataset_hash / f"{table}.parquet"
 
@@ -119,11 +119,11 @@ def write_dataset(dataset: Dataset, provenance: Provenance, folder: Path) -> Dat
     if path.exists():
         read_dataset(folder, dataset.dataset_hash)
         return read_manifest(folder, dataset.dataset_hash)
-    manifest = DatasetManifest.of(dataset, provenance)
-    with whole_folder(path) as unfinished:
+    manifest = DatasetManifest.from_dataset(dataset, provenance)
+    with create_folder_atomically(path) as unfinished:
         for name, table in dataset.tables.items():
             pq.write_table(table, unfinished / f"{name}.parquet", compression="zstd")
-        (unfinished / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (unfinished / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return manifest
 
 
@@ -134,18 +134,18 @@ def read_dataset(folder: Path, dataset_hash: str) -> Dataset:
     """
     manifest = read_manifest(folder, dataset_hash)
     tables = {}
-    for name in LAYOUTS:
-        file = table_file(folder, dataset_hash, name)
+    for name in TABLE_LAYOUTS:
+        file = get_table_path(folder, dataset_hash, name)
         try:
-            tables[name] = laid_out(pq.read_table(file), name)
+            tables[name] = apply_layout(pq.read_table(file), name)
         except (pa.ArrowException, OSError, ModelError) as error:
-            raise ModelError(f"{file} cannot be read: {error}; {_REPAIR}") from error
+            raise ModelError(f"{file} cannot be read: {error}; {_REPAIR_HINT}") from error
     dataset = Dataset(**tables)
     for name, found in dataset.table_hashes.items():
         if found != manifest.tables[name].content_sha256:
             raise ModelError(
-                f"{table_file(folder, dataset_hash, name)}: its content does not match its hash in {MANIFEST}, so it "
-                f"was changed or belongs elsewhere; {_REPAIR}"
+                f"{get_table_path(folder, dataset_hash, name)}: its content does not match its hash in {MANIFEST_FILE}, so it "
+                f"was changed or belongs elsewhere; {_REPAIR_HINT}"
             )
     return dataset
 
@@ -155,10 +155,10 @@ def read_manifest(folder: Path, dataset_hash: str) -> DatasetManifest:
 
     Raises ModelError, naming the file, when it is missing, not its own, or of another format version.
     """
-    file = folder / dataset_hash / MANIFEST
+    file = folder / dataset_hash / MANIFEST_FILE
     try:
         content = json.loads(file.read_bytes())
-        _require_this_format(content, file)
+        _require_format_version(content, file)
         manifest = DatasetManifest.model_validate(content)
     except FileNotFoundError:
         raise ModelError(
@@ -167,14 +167,14 @@ def read_manifest(folder: Path, dataset_hash: str) -> DatasetManifest:
         ) from None
     except (ValueError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise ModelError(f"{file} is not a manifest that this version can read: {reason}; {_REPAIR}") from None
+        raise ModelError(f"{file} is not a manifest that this version can read: {reason}; {_REPAIR_HINT}") from None
     hashes = {name: facts.content_sha256 for name, facts in manifest.tables.items()}
-    if hashes.keys() != LAYOUTS.keys() or combined_hash(hashes) != dataset_hash:
-        raise ModelError(f"{file} does not describe the dataset of this hash; {_REPAIR}")
+    if hashes.keys() != TABLE_LAYOUTS.keys() or combine_hashes(hashes) != dataset_hash:
+        raise ModelError(f"{file} does not describe the dataset of this hash; {_REPAIR_HINT}")
     return manifest
 
 
-def _require_this_format(manifest: Any, file: Path) -> None:
+def _require_format_version(manifest: Any, file: Path) -> None:
     ours = DatasetManifest.model_fields["format_version"].default
     found = manifest.get("format_version", ours) if isinstance(manifest, dict) else ours
     if found != ours:
@@ -184,10 +184,10 @@ def _require_this_format(manifest: Any, file: Path) -> None:
         )
 
 
-def stored_versions(folder: Path) -> Iterator[str]:
+def iter_dataset_hashes(folder: Path) -> Iterator[str]:
     """Yield the hashes of the versions in `folder`, whole or damaged."""
     if folder.is_dir():
         yield from sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-_REPAIR = "restore the folder from a backup, or delete it and train anew"
+_REPAIR_HINT = "restore the folder from a backup, or delete it and train anew"

@@ -27,39 +27,39 @@ class IdMap:
         return len(self.ids)
 
     def __contains__(self, an_id: object) -> bool:
-        return an_id in self._position
+        return an_id in self._position_by_id
 
     @cached_property
-    def _position(self) -> dict[str, int]:
+    def _position_by_id(self) -> dict[str, int]:
         return {an_id: position for position, an_id in enumerate(self.ids.to_pylist())}
 
-    def position(self, an_id: str) -> int:
+    def get_position(self, an_id: str) -> int:
         """Return the position of one id; UnknownIdError when it is unknown."""
-        if an_id not in self._position:
+        if an_id not in self._position_by_id:
             raise UnknownIdError(f"unknown {self.kind} {an_id!r}; the model knows {len(self):,} of them")
-        return self._position[an_id]
+        return self._position_by_id[an_id]
 
-    def known(self, ids: Iterable[str]) -> list[int]:
+    def get_known_positions(self, ids: Iterable[str]) -> list[int]:
         """Return the positions of those of `ids` that are known, in their order."""
-        return [self._position[an_id] for an_id in ids if an_id in self._position]
+        return [self._position_by_id[an_id] for an_id in ids if an_id in self._position_by_id]
 
-    def find(self, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    def find_positions(self, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
         """Return the position of every id of a column, -1 where it is unknown."""
         found = pc.fill_null(pc.index_in(ids.cast(pa.large_string()), value_set=self.ids), -1)
         return np.asarray(found, dtype=np.int64)
 
-    def positions(self, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    def get_positions(self, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
         """Return the position of every id of a column; ModelError that names the first unknown one."""
-        found = self.find(ids)
+        found = self.find_positions(ids)
         if (found < 0).any():
             unknown = ids[int(np.flatnonzero(found < 0)[0])].as_py()
             raise ModelError(f"{int((found < 0).sum()):,} unknown {self.kind} ids, the first is {unknown!r}")
         return found
 
-    def take(self, positions: npt.NDArray[np.integer]) -> pa.Array:
+    def take_ids(self, positions: npt.NDArray[np.integer]) -> pa.Array:
         """Return the ids at `positions` as a text column, null where a position is negative."""
         return self.ids.take(pa.array(positions, mask=positions < 0)).cast(pa.string())
 
-    def at(self, position: int) -> str:
+    def get_id(self, position: int) -> str:
         """Return the id at one position."""
         return str(self.ids[position].as_py())

@@ -19,7 +19,9 @@ SCHEMA = pa.schema(
         ("timestamp", pa.float64()),
     ]
 )
-FORMS = "a .csv or .parquet with user_id, item_id[, weight][, timestamp], or a .txt with `user item item ...` a line"
+SUPPORTED_FORMATS = (
+    "a .csv or .parquet with user_id, item_id[, weight][, timestamp], or a .txt with `user item item ...` a line"
+)
 
 
 def read_interactions(file: Path) -> pa.Table:
@@ -34,11 +36,13 @@ def read_interactions(file: Path) -> pa.Table:
             message names it.
     """
     if not file.is_file():
-        raise ModelError(f"{file} is no file; give {FORMS}")
+        raise ModelError(f"{file} is no file; give {SUPPORTED_FORMATS}")
     try:
         rows = READERS[file.suffix](file)
     except KeyError:
-        raise ModelError(f"{file}: {file.suffix or 'no ending'} is not a form that is read; give {FORMS}") from None
+        raise ModelError(
+            f"{file}: {file.suffix or 'no ending'} is not a form that is read; give {SUPPORTED_FORMATS}"
+        ) from None
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         raise ModelError(f"{file} cannot be read: {error}") from error
     missing = [name for name in ("user_id", "item_id") if name not in rows.column_names]
@@ -46,10 +50,10 @@ def read_interactions(file: Path) -> pa.Table:
         raise ModelError(f"{file} lacks the columns {', '.join(missing)}; there are {', '.join(rows.column_names)}")
     table = pa.table(
         {
-            "user_id": _ids(file, rows, "user_id"),
-            "item_id": _ids(file, rows, "item_id"),
-            "weight": _weights(file, rows),
-            "timestamp": _timestamps(file, rows),
+            "user_id": _parse_ids(file, rows, "user_id"),
+            "item_id": _parse_ids(file, rows, "item_id"),
+            "weight": _parse_weights(file, rows),
+            "timestamp": _parse_timestamps(file, rows),
         },
         schema=SCHEMA,
     )
@@ -86,33 +90,33 @@ def _read_text(file: Path) -> pa.Table:
 READERS = {".csv": _read_csv, ".parquet": _read_parquet, ".txt": _read_text}
 
 
-def _ids(file: Path, rows: pa.Table, column: str) -> pa.ChunkedArray:
+def _parse_ids(file: Path, rows: pa.Table, column: str) -> pa.ChunkedArray:
     ids = rows[column].cast(pa.large_string())
-    _require(file, rows, column, pc.fill_null(pc.not_equal(ids, ""), False).to_numpy())
+    _require_valid(file, rows, column, pc.fill_null(pc.not_equal(ids, ""), False).to_numpy())
     return ids
 
 
-def _weights(file: Path, rows: pa.Table) -> pa.ChunkedArray | pa.Array:
+def _parse_weights(file: Path, rows: pa.Table) -> pa.ChunkedArray | pa.Array:
     if "weight" not in rows.column_names:
         return pa.repeat(1.0, rows.num_rows)
-    weights = _numbers(file, rows, "weight")
-    _require(file, rows, "weight", np.isfinite(weights) & (weights >= 0))
+    weights = _parse_numbers(file, rows, "weight")
+    _require_valid(file, rows, "weight", np.isfinite(weights) & (weights >= 0))
     return pa.array(weights)
 
 
-def _timestamps(file: Path, rows: pa.Table) -> pa.ChunkedArray | pa.Array:
+def _parse_timestamps(file: Path, rows: pa.Table) -> pa.ChunkedArray | pa.Array:
     if "timestamp" not in rows.column_names:
         return pa.nulls(rows.num_rows, pa.float64())
     column = rows["timestamp"]
     if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
         instants = column.cast(pa.timestamp("us")).cast(pa.int64()).cast(pa.float64())
         rows = rows.set_column(rows.column_names.index("timestamp"), "timestamp", instants)
-    timestamps = _numbers(file, rows, "timestamp")
-    _require(file, rows, "timestamp", np.isfinite(timestamps))
+    timestamps = _parse_numbers(file, rows, "timestamp")
+    _require_valid(file, rows, "timestamp", np.isfinite(timestamps))
     return pa.array(timestamps)
 
 
-def _numbers(file: Path, rows: pa.Table, column: str) -> npt.NDArray[np.float64]:
+def _parse_numbers(file: Path, rows: pa.Table, column: str) -> npt.NDArray[np.float64]:
     values = rows[column]
     if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type) or pa.types.is_null(values.type)):
         raise ModelError(f"{file}: {column} holds {values.type}, not numbers")
@@ -120,8 +124,8 @@ def _numbers(file: Path, rows: pa.Table, column: str) -> npt.NDArray[np.float64]
     return numbers
 
 
-def _require(file: Path, rows: pa.Table, column: str, is_right: npt.NDArray[np.bool_]) -> None:
-    wrong = np.flatnonzero(~is_right)
+def _require_valid(file: Path, rows: pa.Table, column: str, is_valid: npt.NDArray[np.bool_]) -> None:
+    wrong = np.flatnonzero(~is_valid)
     if len(wrong):
         value = rows[column][int(wrong[0])].as_py()
         like_it = f", and {len(wrong) - 1:,} more are like it" if len(wrong) > 1 else ""

@@ -34,10 +34,10 @@ class Interactions:
         if not table.num_rows:
             raise ModelError("the interactions are empty; load events or purchases with a customer first")
         users = IdMap(table["user_id"], "customer")
-        products = IdMap(_united(table["product_id"], catalog), "product")
-        values = _strengths(table)
-        rows = torch.from_numpy(users.positions(table["user_id"]))
-        columns = torch.from_numpy(products.positions(table["product_id"]))
+        products = IdMap(_combine_product_ids(table["product_id"], catalog), "product")
+        values = _parse_strengths(table)
+        rows = torch.from_numpy(users.get_positions(table["user_id"]))
+        columns = torch.from_numpy(products.get_positions(table["product_id"]))
         try:
             strength = Csr.from_pairs(rows, columns, torch.from_numpy(values), (len(users), len(products)))
         except DuplicatePairError as error:
@@ -48,14 +48,14 @@ class Interactions:
         return cls(users, products, strength)
 
 
-def _united(product_ids: pa.ChunkedArray, catalog: pa.ChunkedArray | None) -> pa.ChunkedArray:
+def _combine_product_ids(product_ids: pa.ChunkedArray, catalog: pa.ChunkedArray | None) -> pa.ChunkedArray:
     parts = [product_ids] if catalog is None else [product_ids, catalog]
     return pa.chunked_array(
         [chunk for part in parts for chunk in part.cast(pa.large_string()).chunks], pa.large_string()
     )
 
 
-def _strengths(table: pa.Table) -> npt.NDArray[np.float32]:
+def _parse_strengths(table: pa.Table) -> npt.NDArray[np.float32]:
     column = table["strength"]
     if column.null_count or not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
         raise ModelError(f"strength must be a number in every row; it is {column.type}, {column.null_count} are null")

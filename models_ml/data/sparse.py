@@ -12,7 +12,7 @@ from models_ml.errors import ModelError
 
 
 @contextmanager
-def without_beta_warning() -> Iterator[None]:
+def suppress_beta_warning() -> Iterator[None]:
     """Leave out that torch calls sparse rows new, which it does the first time that a process makes some."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
@@ -29,7 +29,7 @@ class Csr:
     """int32 of shape (entries)."""
     values: Tensor
     """float32 of shape (entries)."""
-    n_columns: int
+    column_count: int
 
     @classmethod
     def from_pairs(cls, rows: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> "Csr":
@@ -40,15 +40,15 @@ class Csr:
         repeated = torch.nonzero(key[1:] == key[:-1])
         if len(repeated):
             raise DuplicatePairError(int(order[repeated[0, 0]]), len(repeated))
-        return cls(_starts(rows, shape[0]), columns[order].int(), values[order].float(), shape[1])
+        return cls(_compute_row_starts(rows, shape[0]), columns[order].int(), values[order].float(), shape[1])
 
     @property
-    def n_rows(self) -> int:
+    def row_count(self) -> int:
         """Number of rows."""
         return len(self.row_starts) - 1
 
     @property
-    def n_entries(self) -> int:
+    def entry_count(self) -> int:
         """Number of entries."""
         return len(self.columns)
 
@@ -61,29 +61,29 @@ class Csr:
     def density(self) -> float:
         """Share of entries among all pairs of a row and a column that is not empty."""
         columns = int((torch.bincount(self.columns) > 0).sum())
-        return self.n_entries / (self.n_rows * columns)
+        return self.entry_count / (self.row_count * columns)
 
     @property
     def row_of_entry(self) -> Tensor:
         """Row of each entry, int64 of shape (entries)."""
-        return torch.repeat_interleave(torch.arange(self.n_rows, device=self.columns.device), self.lengths)
+        return torch.repeat_interleave(torch.arange(self.row_count, device=self.columns.device), self.lengths)
 
-    def with_values(self, values: Tensor) -> "Csr":
+    def replace_values(self, values: Tensor) -> "Csr":
         """Return the same pattern with other values."""
         return replace(self, values=values)
 
     def to(self, device: torch.device) -> "Csr":
         """Return the matrix on `device`."""
-        return Csr(self.row_starts.to(device), self.columns.to(device), self.values.to(device), self.n_columns)
+        return Csr(self.row_starts.to(device), self.columns.to(device), self.values.to(device), self.column_count)
 
-    def transposed(self) -> "Csr":
+    def transpose(self) -> "Csr":
         """Return the transposed matrix."""
         # Stable, so that entries of one column stay in the order of their rows.
         columns, order = torch.sort(self.columns, stable=True)
-        rows = torch.arange(self.n_rows, dtype=torch.int32, device=columns.device).repeat_interleave(self.lengths)
-        return Csr(_starts(columns, self.n_columns), rows[order], self.values[order], self.n_rows)
+        rows = torch.arange(self.row_count, dtype=torch.int32, device=columns.device).repeat_interleave(self.lengths)
+        return Csr(_compute_row_starts(columns, self.column_count), rows[order], self.values[order], self.row_count)
 
-    def row_sums(self) -> Tensor:
+    def sum_rows(self) -> Tensor:
         """Sum of each row's values, added in float64, float32 of shape (rows)."""
         totals = torch.zeros(len(self.values) + 1, dtype=torch.float64, device=self.values.device)
         torch.cumsum(self.values, 0, dtype=torch.float64, out=totals[1:])
@@ -93,16 +93,16 @@ class Csr:
         """Return rows `start` to `stop` (exclusive) without copying their entries."""
         first, last = int(self.row_starts[start]), int(self.row_starts[stop])
         starts = self.row_starts[start : stop + 1] - first
-        return Csr(starts, self.columns[first:last], self.values[first:last], self.n_columns)
+        return Csr(starts, self.columns[first:last], self.values[first:last], self.column_count)
 
-    def block_bounds(self, rows: int, entries: int) -> list[int]:
+    def find_block_bounds(self, max_rows: int, max_entries: int) -> list[int]:
         """Return where blocks of rows start, and the end: of at most `rows` rows and `entries` entries, or one row."""
         starts = self.row_starts.cpu().numpy()
         bounds = [0]
-        while bounds[-1] < self.n_rows:
+        while bounds[-1] < self.row_count:
             start = bounds[-1]
-            full = int(starts.searchsorted(int(starts[start]) + entries, side="right")) - 1
-            bounds.append(min(max(full, start + 1), start + rows, self.n_rows))
+            full = int(starts.searchsorted(int(starts[start]) + max_entries, side="right")) - 1
+            bounds.append(min(max(full, start + 1), start + max_rows, self.row_count))
         return bounds
 
     def select_rows(self, rows: Tensor) -> "Csr":
@@ -112,45 +112,45 @@ class Csr:
         torch.cumsum(lengths, 0, out=starts[1:])
         shift = torch.repeat_interleave(self.row_starts.long()[rows] - starts[:-1], lengths)
         entries = torch.arange(len(shift), device=rows.device) + shift
-        return Csr(starts.int(), self.columns[entries], self.values[entries], self.n_columns)
+        return Csr(starts.int(), self.columns[entries], self.values[entries], self.column_count)
 
-    def with_columns(self, position: Tensor, n_columns: int) -> "Csr":
+    def remap_columns(self, position: Tensor, column_count: int) -> "Csr":
         """Return the entries in other columns: at `position` (int64, one a column), left out where that is below 0."""
         columns = position.to(self.columns.device)[self.columns.long()]
         kept = columns >= 0
-        return Csr.from_pairs(self.row_of_entry[kept], columns[kept], self.values[kept], (self.n_rows, n_columns))
+        return Csr.from_pairs(self.row_of_entry[kept], columns[kept], self.values[kept], (self.row_count, column_count))
 
-    def padded(self) -> tuple[Tensor, Tensor]:
+    def to_padded(self) -> tuple[Tensor, Tensor]:
         """Return columns (int64) and values as dense (rows, longest row); padding has column 0 and value 0."""
         lengths = self.lengths.long()
         slot = torch.arange(len(self.values), device=self.values.device)
         slot -= torch.repeat_interleave(self.row_starts[:-1].long(), lengths)
         width = int(lengths.max()) if len(lengths) else 0
-        columns = torch.zeros((self.n_rows, width), dtype=torch.int64, device=self.values.device)
-        values = torch.zeros((self.n_rows, width), dtype=self.values.dtype, device=self.values.device)
+        columns = torch.zeros((self.row_count, width), dtype=torch.int64, device=self.values.device)
+        values = torch.zeros((self.row_count, width), dtype=self.values.dtype, device=self.values.device)
         rows = self.row_of_entry
         columns[rows, slot] = self.columns.long()
         values[rows, slot] = self.values
         return columns, values
 
-    def as_torch(self) -> Tensor:
+    def to_torch_csr(self) -> Tensor:
         """Return a torch CSR tensor that shares this memory."""
-        with without_beta_warning():
+        with suppress_beta_warning():
             return torch.sparse_csr_tensor(
-                self.row_starts, self.columns, self.values, (self.n_rows, self.n_columns), check_invariants=False
+                self.row_starts, self.columns, self.values, (self.row_count, self.column_count), check_invariants=False
             )
 
-    def as_coordinates(self) -> Tensor:
+    def to_torch_coo(self) -> Tensor:
         """Return a torch COO tensor of the same entries."""
         places = torch.stack([self.row_of_entry, self.columns.long()])
-        shape = (self.n_rows, self.n_columns)
+        shape = (self.row_count, self.column_count)
         return torch.sparse_coo_tensor(places, self.values, shape, check_invariants=False, is_coalesced=True)
 
 
-def _starts(rows: Tensor, n_rows: int) -> Tensor:
+def _compute_row_starts(rows: Tensor, row_count: int) -> Tensor:
     """Return where each row's entries start, given the row of every entry in any order; int32 of shape (n_rows + 1)."""
-    starts = torch.zeros(n_rows + 1, dtype=torch.int64, device=rows.device)
-    torch.cumsum(torch.bincount(rows, minlength=n_rows), 0, out=starts[1:])
+    starts = torch.zeros(row_count + 1, dtype=torch.int64, device=rows.device)
+    torch.cumsum(torch.bincount(rows, minlength=row_count), 0, out=starts[1:])
     return starts.int()
 
 
@@ -164,7 +164,7 @@ class DuplicatePairError(ModelError):
         self.count = count
 
 
-def row_blocks(rows: int, block_rows: int) -> Iterator[tuple[int, int]]:
+def iter_row_blocks(row_count: int, block_rows: int) -> Iterator[tuple[int, int]]:
     """Yield (start, stop) of consecutive blocks of at most `block_rows` of `rows` rows."""
-    for start in range(0, rows, block_rows):
-        yield start, min(start + block_rows, rows)
+    for start in range(0, row_count, block_rows):
+        yield start, min(start + block_rows, row_count)

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from models_ml.data.sparse import row_blocks
+from models_ml.data.sparse import iter_row_blocks
 
-BOUNDS = (0.025, 0.975)
+INTERVAL_QUANTILES = (0.025, 0.975)
 """Quantiles of the resampled means: a 95 % interval."""
 
 
-def mean_bounds(values: Tensor, resamples: int, seed: int, block_rows: int) -> Tensor:
+def bootstrap_mean_bounds(values: Tensor, resample_count: int, seed: int, block_rows: int) -> Tensor:
     """Return the lower and upper bound of each column's mean, float64 of shape (2, columns).
 
     The percentile bootstrap (Efron, Tibshirani, "An introduction to the bootstrap", 1993): as many of the rows of
@@ -19,10 +19,10 @@ def mean_bounds(values: Tensor, resamples: int, seed: int, block_rows: int) -> T
     customers = len(values)
     generator = torch.Generator().manual_seed(seed)
     values = values.double()
-    means = torch.empty((resamples, values.shape[1]), dtype=torch.float64)
-    for start, stop in row_blocks(resamples, block_rows):
+    means = torch.empty((resample_count, values.shape[1]), dtype=torch.float64)
+    for start, stop in iter_row_blocks(resample_count, block_rows):
         drawn = torch.randint(customers, (stop - start, customers), generator=generator)
         drawn += torch.arange(stop - start)[:, None] * customers
         weights = torch.bincount(drawn.flatten(), minlength=drawn.numel()).reshape(drawn.shape)
         means[start:stop] = weights.double() @ values / customers
-    return torch.quantile(means, torch.tensor(BOUNDS, dtype=torch.float64), dim=0)
+    return torch.quantile(means, torch.tensor(INTERVAL_QUANTILES, dtype=torch.float64), dim=0)

@@ -12,19 +12,19 @@ from models_ml.config import TrainConfig
 from models_ml.data.dataset import Dataset
 from models_ml.data.id_map import IdMap
 from models_ml.data.interactions import Interactions
-from models_ml.data.item_features import ProductFacts
-from models_ml.evaluation.bootstrap import mean_bounds
-from models_ml.evaluation.metrics import ACCURACY, accuracy
+from models_ml.data.item_features import ItemFeatures
+from models_ml.evaluation.bootstrap import bootstrap_mean_bounds
+from models_ml.evaluation.metrics import ACCURACY_METRICS, compute_accuracy
 from models_ml.evaluation.window import EvaluationWindow
 from models_ml.inference.artifact import ModelCard
 
 
 @dataclass(frozen=True)
-class HeadToHead:
+class ModelComparison:
     """How a new model ranks beside the serving one."""
 
     k: int
-    users: int
+    user_count: int
     """Customers that both were measured on."""
     serving_ndcg: float
     new_ndcg: float
@@ -34,48 +34,55 @@ class HeadToHead:
 
 
 @dataclass(frozen=True)
-class Contender:
+class ComparedModel:
     """A model, and what it was trained on."""
 
     card: ModelCard
     dataset: Dataset
 
 
-def head_to_head(new: Contender, serving: Contender, k: int) -> HeadToHead | None:
+def compare_models(new: ComparedModel, serving: ComparedModel, k: int) -> ModelComparison | None:
     """Measure both in the test window of the *serving* model's dataset; None when that has nobody to measure.
 
     Of each a fit is made from its settings and all its rows as of now but the pairs that are relevant there. Both then
     list for the same customers with the same histories, by their factors alone, for trends are of a model's own day:
     what differs comes of the settings and of the rows that were added or mended since. More rows make the new one
     better, and settings that are worse, or rows that are nonsense, make it worse; these cannot flatter it, because they
-    are not asked for. Equal settings and rows stand equal: what luck there was, of the seed and of the sweeps that it
+    are not asked for. Equal settings and rows stand equal: what luck there was, of the seed and of the epochs that it
     picked, is the serving one's for both.
     """
-    config = new.card.config.model_copy(update={"cutoffs": (k,)})
-    window = EvaluationWindow.of_dataset(serving.dataset, "test", config.selection_users)
+    config = new.card.config.model_copy(update={"k_values": (k,)})
+    window = EvaluationWindow.from_dataset(serving.dataset, "test", config.max_selection_users)
     if window is None:
         return None
-    before, after = (_ndcg(window, *_fit(one, window), config) for one in (serving, _without_luck(new, serving)))
-    block_rows = config.block_rows(6 * len(before))
-    lower, upper = mean_bounds((after - before)[:, None], config.bootstrap_resamples, config.seed, block_rows).flatten()
-    return HeadToHead(k, len(before), float(before.mean()), float(after.mean()), float(lower), float(upper))
+    before, after = (
+        _compute_ndcg(window, *_fit_without_relevant_pairs(one, window), config)
+        for one in (serving, _align_seed_and_epochs(new, serving))
+    )
+    block_rows = config.compute_block_rows(6 * len(before))
+    lower, upper = bootstrap_mean_bounds(
+        (after - before)[:, None], config.bootstrap_resamples, config.seed, block_rows
+    ).flatten()
+    return ModelComparison(k, len(before), float(before.mean()), float(after.mean()), float(lower), float(upper))
 
 
-def _without_luck(new: Contender, serving: Contender) -> Contender:
-    """Take the serving model's seed and, where all settings are equal, the number of sweeps that it picked."""
+def _align_seed_and_epochs(new: ComparedModel, serving: ComparedModel) -> ComparedModel:
+    """Take the serving model's seed and, where all settings are equal, the number of epochs that it picked."""
     settings = new.card.config.model_copy(update={"seed": serving.card.config.seed})
-    sweeps = serving.card.sweeps if settings == serving.card.config else new.card.sweeps
-    return Contender(new.card.model_copy(update={"config": settings, "sweeps": sweeps}), new.dataset)
+    epochs = serving.card.epochs if settings == serving.card.config else new.card.epochs
+    return ComparedModel(new.card.model_copy(update={"config": settings, "epochs": epochs}), new.dataset)
 
 
-def _fit(one: Contender, window: EvaluationWindow) -> tuple[IdMap, FactorModel]:
-    features = one.dataset.as_of("now").product_features
-    matrix = Interactions.from_table(_without(one.dataset.now, window.pairs), features["product_id"])
-    facts = ProductFacts.of(features, matrix.products, one.card.config)
-    return matrix.products, fit(matrix.strength, one.card.config, one.card.sweeps, facts=facts)
+def _fit_without_relevant_pairs(contender: ComparedModel, window: EvaluationWindow) -> tuple[IdMap, FactorModel]:
+    features = contender.dataset.select_cutoff("now").product_features
+    matrix = Interactions.from_table(
+        _remove_pairs(contender.dataset.current_interactions, window.pairs), features["product_id"]
+    )
+    facts = ItemFeatures.from_table(features, matrix.products, contender.card.config)
+    return matrix.products, fit(matrix.strength, contender.card.config, contender.card.epochs, item_features=facts)
 
 
-def _without(rows: pa.Table, pairs: pa.Table) -> pa.Table:
+def _remove_pairs(rows: pa.Table, pairs: pa.Table) -> pa.Table:
     """Return the rows whose customer and product are not among the pairs."""
     keys = ["user_id", "product_id"]
     asked = pairs.select(keys).cast(rows.select(keys).schema)
@@ -86,12 +93,14 @@ def _without(rows: pa.Table, pairs: pa.Table) -> pa.Table:
     )
 
 
-def _ndcg(window: EvaluationWindow, products: IdMap, model: FactorModel, config: TrainConfig) -> Tensor:
+def _compute_ndcg(window: EvaluationWindow, products: IdMap, model: FactorModel, config: TrainConfig) -> Tensor:
     """Return each known customer's NDCG, float64 of shape (customers)."""
-    position = torch.from_numpy(products.find(window.interactions.products.ids)).to(model.product_factors.device)
-    users = model.user_factors(window.seen.to(position.device).with_columns(position, len(products)))
+    position = torch.from_numpy(products.find_positions(window.interactions.products.ids)).to(
+        model.product_factors.device
+    )
+    users = model.fold_in(window.seen.to(position.device).remap_columns(position, len(products)))
     factors = model.product_factors[position.clamp(min=0)] * (position >= 0)[:, None]
-    hits = window.hit_pairs(window.rank_factors(users, factors, config)) >= 0
+    hits = window.find_hit_pairs(window.rank_factors(users, factors, config)) >= 0
     relevant = torch.bincount(window.pair_rows, minlength=len(hits))[: len(hits)]
     rows, ranks = torch.nonzero(hits, as_tuple=True)
-    return accuracy(rows, ranks, relevant, config.cutoffs)[:, 0, ACCURACY.index("ndcg")]
+    return compute_accuracy(rows, ranks, relevant, config.k_values)[:, 0, ACCURACY_METRICS.index("ndcg")]

@@ -17,10 +17,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from models_ml.config import TrainConfig
-from models_ml.data.atomic_folders import whole_folder
+from models_ml.data.atomic_folders import create_folder_atomically
 from models_ml.errors import ModelError
 
-CARD, TENSORS, USERS, PRODUCTS = "card.json", "tensors.safetensors", "users.parquet", "products.parquet"
+CARD_FILE, TENSORS_FILE, USERS_FILE, PRODUCTS_FILE = (
+    "card.json",
+    "tensors.safetensors",
+    "users.parquet",
+    "products.parquet",
+)
 
 
 class ModelCard(BaseModel):
@@ -42,8 +47,8 @@ class ModelCard(BaseModel):
     """The instant that the training rows end at, UTC."""
     config: TrainConfig
     """Settings of the run."""
-    sweeps: int
-    """Passes that the validation window picked; a model that started from another had the config's `warm_sweeps`."""
+    epochs: int
+    """Passes that the validation window picked; a model that started from another had the config's `warm_epochs`."""
     trend_power: float
     """How far scores follow the products' trends."""
     warm_from: str | None = None
@@ -58,7 +63,7 @@ class ModelCard(BaseModel):
     """Training pairs."""
     mean_strength: float
     """Mean strength of the training pairs."""
-    unobserved: float
+    unobserved_pair_weight: float
     """Weight of every pair's pull to zero."""
     regularization: float
     """Penalty on squared factors per unit of a row's total confidence, observed and unobserved."""
@@ -72,7 +77,7 @@ class ModelCard(BaseModel):
     """sha256 of all of the card's other fields: settings of inference stand here, and nobody may change them unseen."""
 
 
-def library_versions() -> dict[str, str]:
+def get_library_versions() -> dict[str, str]:
     """Return the versions that a card names."""
     libraries = ("torch", "numpy", "pyarrow", "safetensors")
     return {"python": platform.python_version(), **{library: version(library) for library in libraries}}
@@ -84,14 +89,14 @@ def write_artifact(
     """Write the folder `path`, whole or not at all; ModelError when it exists already."""
     if path.exists():
         raise ModelError(f"{path} exists already; an artifact is never overwritten, save under another run id")
-    with whole_folder(path) as unfinished:
-        save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, unfinished / TENSORS)
-        for name, column, ids in ((USERS, "user_id", users), (PRODUCTS, "product_id", products)):
+    with create_folder_atomically(path) as unfinished:
+        save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, unfinished / TENSORS_FILE)
+        for name, column, ids in ((USERS_FILE, "user_id", users), (PRODUCTS_FILE, "product_id", products)):
             pq.write_table(pa.table({column: ids}), unfinished / name, compression="zstd")
-        files = {name: _sha256(unfinished / name) for name in (TENSORS, USERS, PRODUCTS)}
-        unsigned = card.model_copy(update={"versions": library_versions(), "files": files})
-        complete = unsigned.model_copy(update={"checksum": card_checksum(unsigned.model_dump_json())})
-        (unfinished / CARD).write_text(complete.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        files = {name: _hash_file(unfinished / name) for name in (TENSORS_FILE, USERS_FILE, PRODUCTS_FILE)}
+        unsigned = card.model_copy(update={"versions": get_library_versions(), "files": files})
+        complete = unsigned.model_copy(update={"checksum": compute_card_checksum(unsigned.model_dump_json())})
+        (unfinished / CARD_FILE).write_text(complete.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def read_artifact(path: Path) -> tuple[ModelCard, pa.Array, pa.Array, dict[str, Tensor]]:
@@ -99,18 +104,19 @@ def read_artifact(path: Path) -> tuple[ModelCard, pa.Array, pa.Array, dict[str, 
 
     Raises ModelError, naming the file, when one is missing, is not what the card's checksum says, or cannot be read.
     """
-    card = _read_card(path / CARD)
-    for name in (TENSORS, USERS, PRODUCTS):
+    card = _read_card(path / CARD_FILE)
+    for name in (TENSORS_FILE, USERS_FILE, PRODUCTS_FILE):
         file = path / name
         if not file.is_file():
             raise ModelError(f"{file} is missing; the artifact is incomplete, train anew or restore it")
-        if _sha256(file) != card.files.get(name):
-            raise ModelError(f"{file} does not match the checksum in {CARD}; the artifact is damaged or mixed up")
+        if _hash_file(file) != card.files.get(name):
+            raise ModelError(f"{file} does not match the checksum in {CARD_FILE}; the artifact is damaged or mixed up")
     try:
         # Copied out of the mapped file, whose alignment would change the last bits of what is computed.
-        tensors = {name: tensor.clone() for name, tensor in load_file(path / TENSORS).items()}
+        tensors = {name: tensor.clone() for name, tensor in load_file(path / TENSORS_FILE).items()}
         users, products = (
-            pq.read_table(path / name).column(0).combine_chunks().cast(pa.large_string()) for name in (USERS, PRODUCTS)
+            pq.read_table(path / name).column(0).combine_chunks().cast(pa.large_string())
+            for name in (USERS_FILE, PRODUCTS_FILE)
         )
     except (SafetensorError, pa.ArrowException, OSError) as error:
         raise ModelError(f"the artifact {path} cannot be read: {error}") from error
@@ -126,11 +132,13 @@ def read_artifact(path: Path) -> tuple[ModelCard, pa.Array, pa.Array, dict[str, 
     }
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if shapes != expected or (len(users), len(products)) != (card.users, card.products):
-        raise ModelError(f"{path / CARD} does not describe the files beside it; the artifact is damaged or mixed up")
+        raise ModelError(
+            f"{path / CARD_FILE} does not describe the files beside it; the artifact is damaged or mixed up"
+        )
     return card, users, products, tensors
 
 
-def card_checksum(card: str | bytes) -> str:
+def compute_card_checksum(card: str | bytes) -> str:
     """Return the checksum that belongs to a card, given as JSON."""
     fields = json.loads(card)
     fields.pop("checksum", None)
@@ -151,11 +159,11 @@ def _read_card(file: Path) -> ModelCard:
         raise ModelError(
             f"{file} is not the card of a model that this version can read ({where}: {problem['msg']}); train anew"
         ) from None
-    if card.checksum != card_checksum(text):
+    if card.checksum != compute_card_checksum(text):
         raise ModelError(f"{file} does not match its own checksum: it was changed; restore it or train anew")
     return card
 
 
-def _sha256(file: Path) -> str:
+def _hash_file(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

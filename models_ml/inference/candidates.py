@@ -7,12 +7,12 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from models_ml.data.sparse import Csr, row_blocks
-from models_ml.inference.explanations import strongest_reasons
+from models_ml.data.sparse import Csr, iter_row_blocks
+from models_ml.inference.explanations import find_strongest_reasons
 from models_ml.inference.recommender import Recommender
-from models_ml.inference.scoring import BlockScorer, best_of
+from models_ml.inference.scoring import BlockScorer, select_top_n
 
-CELLS = 64
+CELLS_PER_CANDIDATE = 64
 """Size of a candidate in 32-bit numbers, with its ids as text, its reason, and what finding them takes for a moment."""
 
 
@@ -30,39 +30,47 @@ class Candidates:
     purchased: Csr
 
     @classmethod
-    def of(cls, model: Recommender, rows: pa.Table) -> "Candidates":
+    def create(cls, model: Recommender, interactions: pa.Table) -> "Candidates":
         """Score for the customers of `rows`, a dataset's interactions as of now; the model may be older than they are.
 
         Raises ModelError when the model knows none of their products.
         """
-        recommender = model.with_histories(rows)
-        bought = model.known(rows.filter(rows["has_purchased"]))
+        recommender = model.replace_histories(interactions)
+        bought = model.filter_known_products(interactions.filter(interactions["has_purchased"]))
         users, products = (
-            torch.from_numpy(ids.positions(bought[name]))
+            torch.from_numpy(ids.get_positions(bought[name]))
             for ids, name in ((recommender.users, "user_id"), (recommender.products, "product_id"))
         )
         shape = (len(recommender.users), len(recommender.products))
         purchased = Csr.from_pairs(users, products, torch.ones(len(users)), shape)
-        return cls(recommender, recommender.card.config.candidates, purchased.to(recommender.history.values.device))
+        return cls(
+            recommender, recommender.card.config.candidates_per_user, purchased.to(recommender.history.values.device)
+        )
 
-    def blocks(self) -> Iterator[pa.Table]:
+    def iter_blocks(self) -> Iterator[pa.Table]:
         """Yield the table in blocks of customers that fit the config's `block_mib`."""
-        model, history, products = self.recommender.model, self.recommender.history, len(self.recommender.products)
-        block_rows = self.recommender.card.config.block_rows(max(products, CELLS * self.n))
-        scorer = BlockScorer(model.offered_factors, min(block_rows, history.n_rows))
-        for start, stop in row_blocks(history.n_rows, block_rows):
+        model, history, products = (
+            self.recommender.factor_model,
+            self.recommender.history,
+            len(self.recommender.products),
+        )
+        block_rows = self.recommender.card.config.compute_block_rows(max(products, CELLS_PER_CANDIDATE * self.n))
+        scorer = BlockScorer(model.scoring_factors, min(block_rows, history.row_count))
+        for start, stop in iter_row_blocks(history.row_count, block_rows):
             past = history.slice_rows(start, stop)
-            scores = scorer.scores(model.user_factors(past))
-            best = best_of(scores, self.n)
-            new = best_of(scores, self.n, self.purchased.slice_rows(start, stop))
-            positions, merged = _merged(new, best, products)
-            yield self._table(start, positions, merged, *strongest_reasons(model, past, positions))
+            scores = scorer.score(model.fold_in(past))
+            best = select_top_n(scores, self.n)
+            new = select_top_n(scores, self.n, self.purchased.slice_rows(start, stop))
+            positions, merged = _merge_top_lists(new, best, products)
+            yield self._build_table(start, positions, merged, *find_strongest_reasons(model, past, positions))
 
-    def table(self) -> pa.Table:
+    def to_table(self) -> pa.Table:
         """Return all of it at once."""
-        return pa.concat_tables(self.blocks())
+        return pa.concat_tables(self.iter_blocks())
 
-    def _table(self, first_user: int, positions: Tensor, scores: Tensor, reasons: Tensor, shares: Tensor) -> pa.Table:
+    def _build_table(
+        self, first_user: int, positions: Tensor, scores: Tensor, reasons: Tensor, shares: Tensor
+    ) -> pa.Table:
         users, products = self.recommender.users, self.recommender.products
         found = positions >= 0
         user, rank = torch.nonzero(found, as_tuple=True)
@@ -70,22 +78,24 @@ class Candidates:
         return pa.table(
             {
                 "run_id": pa.repeat(self.recommender.card.run_id, len(user)),
-                "user_id": users.take((first_user + user).cpu().numpy()),
-                "product_id": products.take(positions[found].cpu().numpy()),
+                "user_id": users.take_ids((first_user + user).cpu().numpy()),
+                "product_id": products.take_ids(positions[found].cpu().numpy()),
                 "rank": pa.array((rank + 1).int().cpu().numpy()),
                 "score": pa.array(scores[found].double().cpu().numpy()),
-                "reason_product_id": products.take(reason),
+                "reason_product_id": products.take_ids(reason),
                 "reason_share": pa.array(shares[found].double().cpu().numpy(), mask=reason < 0),
             }
         )
 
 
-def _merged(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor], products: int) -> tuple[Tensor, Tensor]:
+def _merge_top_lists(
+    first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], product_count: int
+) -> tuple[Tensor, Tensor]:
     """Return positions and scores of both top lists as one, best first, every product once; -1 where none is left."""
-    row = torch.arange(len(one[0]), device=one[0].device)[:, None] * products
-    is_new = ~torch.isin(row + other[0], row + one[0]) & (other[0] >= 0)
-    positions = torch.cat((one[0], other[0].where(is_new, -1)), dim=1)
-    scores = torch.cat((one[1], other[1].where(is_new, -torch.inf)), dim=1)
+    row = torch.arange(len(first[0]), device=first[0].device)[:, None] * product_count
+    is_new = ~torch.isin(row + second[0], row + first[0]) & (second[0] >= 0)
+    positions = torch.cat((first[0], second[0].where(is_new, -1)), dim=1)
+    scores = torch.cat((first[1], second[1].where(is_new, -torch.inf)), dim=1)
     # Two stable sorts: by score, and by position where scores are equal.
     by_position = positions.argsort(dim=1, stable=True)
     by_score = scores.gather(1, by_position).argsort(dim=1, descending=True, stable=True)

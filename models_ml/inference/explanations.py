@@ -9,18 +9,18 @@ from models_ml.als.factor_model import FactorModel, HistoryBlock
 from models_ml.data.sparse import Csr
 
 
-def contributions(model: FactorModel, strength: Csr, candidates: Tensor) -> Iterator[tuple[HistoryBlock, Tensor]]:
+def iter_contributions(model: FactorModel, strength: Csr, candidates: Tensor) -> Iterator[tuple[HistoryBlock, Tensor]]:
     """Yield blocks of rows with what each past product adds to each candidate: (rows, candidates, longest).
 
     `candidates` (rows, n) are product positions for every row of `strength`, -1 for none. A candidate's contributions
     add up to its score; those of padding are zero.
     """
-    for block in model.histories(strength, candidates.shape[1]):
-        products = model.offered_factors[candidates[block.rows].clamp(min=0)]
-        yield block, products @ block.influence().mT
+    for block in model.iter_history_blocks(strength, candidates.shape[1]):
+        products = model.scoring_factors[candidates[block.rows].clamp(min=0)]
+        yield block, products @ block.compute_influence().mT
 
 
-def strongest_reasons(model: FactorModel, strength: Csr, candidates: Tensor) -> tuple[Tensor, Tensor]:
+def find_strongest_reasons(model: FactorModel, strength: Csr, candidates: Tensor) -> tuple[Tensor, Tensor]:
     """Return each candidate's strongest past product (int64, -1 for none) and its share, both (rows, n).
 
     The share is of the positive contributions of all past products but the candidate itself, which is never its own
@@ -28,7 +28,7 @@ def strongest_reasons(model: FactorModel, strength: Csr, candidates: Tensor) -> 
     """
     reasons = torch.full_like(candidates, -1)
     shares = torch.zeros(candidates.shape, device=candidates.device)
-    for block, parts in contributions(model, strength, candidates):
+    for block, parts in iter_contributions(model, strength, candidates):
         rows, past, of_row = block.rows, block.products, candidates[block.rows]
         parts.clamp_(min=0).masked_fill_((past[:, None, :] == of_row[:, :, None]) | (of_row < 0)[:, :, None], 0)
         strongest, slot = parts.max(2)

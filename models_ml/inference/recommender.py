@@ -18,9 +18,9 @@ from models_ml.data.interactions import Interactions
 from models_ml.data.sparse import Csr
 from models_ml.errors import ModelError
 from models_ml.inference.artifact import ModelCard, read_artifact, write_artifact
-from models_ml.inference.explanations import contributions, strongest_reasons
+from models_ml.inference.explanations import find_strongest_reasons, iter_contributions
 from models_ml.inference.results import Contribution, Explanation, Recommendation, Recommendations
-from models_ml.inference.screening import Screen
+from models_ml.inference.screening import ScreeningIndex
 
 Basket = Sequence[str] | Mapping[str, float]
 """Product ids, or their interaction strengths by id. Without strengths each counts as the mean training strength, and
@@ -36,8 +36,8 @@ class Recommender:
     products: IdMap
     history: Csr
     """Training strengths, users x products."""
-    model: FactorModel
-    offered: Tensor | None = None
+    factor_model: FactorModel
+    is_recommendable: Tensor | None = None
     """bool of shape (products): which products may be in an answer; all when None."""
 
     @classmethod
@@ -54,7 +54,7 @@ class Recommender:
             eigenvalues=tensors["eigenvalues"],
             trained_products=card.trained_products,
             confidence=confidence,
-            unobserved=card.unobserved,
+            unobserved_pair_weight=card.unobserved_pair_weight,
             regularization=card.regularization,
             block_mib=card.config.block_mib,
         )
@@ -63,42 +63,42 @@ class Recommender:
     def save(self, path: Path) -> None:
         """Write the artifact folder `path`, whole or not at all; ModelError when it exists already."""
         tensors = {
-            "product_factors": self.model.product_factors,
-            "trends": self.model.trends,
-            "eigenvalues": self.model.eigenvalues,
-            "product_weight": self.model.confidence.product_weight,
+            "product_factors": self.factor_model.product_factors,
+            "trends": self.factor_model.trends,
+            "eigenvalues": self.factor_model.eigenvalues,
+            "product_weight": self.factor_model.confidence.product_weight,
             "row_starts": self.history.row_starts,
             "columns": self.history.columns,
             "strengths": self.history.values,
         }
         write_artifact(path, self.card, self.users.ids, self.products.ids, tensors)
 
-    def offering(self, product_ids: Collection[str]) -> "Recommender":
+    def restrict_products(self, product_ids: Collection[str]) -> "Recommender":
         """Return the same model with none but these products in its answers; ids that it does not know do not matter.
 
         The others still count in a history or a basket, and can be asked about.
         """
         offered = torch.zeros(len(self.products), dtype=torch.bool, device=self.history.values.device)
-        offered[self.products.known(product_ids)] = True
-        return replace(self, offered=offered)
+        offered[self.products.get_known_positions(product_ids)] = True
+        return replace(self, is_recommendable=offered)
 
-    def known(self, rows: pa.Table) -> pa.Table:
+    def filter_known_products(self, rows: pa.Table) -> pa.Table:
         """Return those of `rows` (product_id, ...) whose product the model knows."""
         return rows.filter(pc.is_in(rows["product_id"].cast(pa.large_string()), value_set=self.products.ids))
 
-    def with_histories(self, rows: pa.Table) -> "Recommender":
+    def replace_histories(self, rows: pa.Table) -> "Recommender":
         """Return the same model for the customers and histories of `rows` (user_id, product_id, strength).
 
         Products that the model does not know count in no history, and customers who dealt with no other are left out.
         Raises ModelError when nobody is left.
         """
-        known = self.known(rows)
+        known = self.filter_known_products(rows)
         if rows.num_rows and not known.num_rows:
             raise ModelError("the model knows none of the products that anybody has dealt with; train anew")
         histories = Interactions.from_table(known, pa.chunked_array([self.products.ids]))
         return replace(self, users=histories.users, history=histories.strength.to(self.history.values.device))
 
-    def knows(self, user_id: str) -> bool:
+    def is_known_user(self, user_id: str) -> bool:
         """Whether the customer was in the training rows."""
         return user_id in self.users
 
@@ -118,45 +118,45 @@ class Recommender:
         `only` (when given) or is among `without`. An unknown customer, and a basket of which no product is known, get
         the most popular products. Raises ModelError when the request is malformed.
         """
-        row, unknown = self._past(user_id, basket)
-        allowed = self._allowed(n, only, without)
+        row, unknown = self._get_history_row(user_id, basket)
+        allowed = self._build_allowed_mask(n, only, without)
         if row is None:
-            return self._popular(n, allowed, unknown)
+            return self._recommend_popular(n, allowed, unknown)
         if exclude_seen:
             allowed[row.columns.long()] = False
-        positions, scores = self._screen.best(self.model.user_factors(row)[0], n, allowed)
-        reasons, shares = strongest_reasons(self.model, row, positions[None])
+        positions, scores = self._index.search(self.factor_model.fold_in(row)[0], n, allowed)
+        reasons, shares = find_strongest_reasons(self.factor_model, row, positions[None])
         ranked = zip(positions.tolist(), scores.tolist(), reasons[0].tolist(), shares[0].tolist(), strict=True)
         items = [
             Recommendation(
-                self.products.at(position),
+                self.products.get_id(position),
                 score,
-                self.products.at(reason) if reason >= 0 else None,
+                self.products.get_id(reason) if reason >= 0 else None,
                 share if reason >= 0 else None,
             )
             for position, score, reason, share in ranked
         ]
         return Recommendations(items, "model", unknown)
 
-    def ranking(
-        self, basket: Basket, portion: int, *, only: Collection[str] | None = None, without: Collection[str] = ()
+    def iter_ranking(
+        self, basket: Basket, batch_size: int, *, only: Collection[str] | None = None, without: Collection[str] = ()
     ) -> Iterator[str]:
         """Yield what `recommend` has for a basket, best first, as long as somebody goes on: ids, without any reasons.
 
         `portion` of them are found at first, and eight times as many whenever that was not enough. Nothing when no
         product of the basket is known.
         """
-        row, _ = self._past(None, basket)
-        left = self._allowed(portion, only, without)
+        row, _ = self._get_history_row(None, basket)
+        left = self._build_allowed_mask(batch_size, only, without)
         if row is None:
             return
         left[row.columns.long()] = False
-        vector = self.model.user_factors(row)[0]
+        vector = self.factor_model.fold_in(row)[0]
         while left.any():
-            positions, _ = self._screen.best(vector, portion, left)
-            yield from self.products.take(positions.numpy(force=True)).to_pylist()
+            positions, _ = self._index.search(vector, batch_size, left)
+            yield from self.products.take_ids(positions.numpy(force=True)).to_pylist()
             left[positions] = False
-            portion *= 8
+            batch_size *= 8
 
     def similar_items(
         self, product_id: str, n: int = 10, *, only: Collection[str] | None = None, without: Collection[str] = ()
@@ -167,15 +167,15 @@ class Recommender:
         the best-known products are like everything. Filters are those of `recommend`. A product that is unknown, or of
         which training learned nothing, gets the most popular products. Raises ModelError when n is below 1.
         """
-        allowed = self._allowed(n, only, without)
-        position = self.products.position(product_id) if product_id in self.products else None
-        if position is None or not self._screen.lengths[position]:
-            return self._popular(n, allowed, [product_id])
+        allowed = self._build_allowed_mask(n, only, without)
+        position = self.products.get_position(product_id) if product_id in self.products else None
+        if position is None or not self._index.norms[position]:
+            return self._recommend_popular(n, allowed, [product_id])
         allowed[position] = False
-        allowed &= self._screen.lengths > 0
-        positions, scores = self._screen.best(self.model.product_factors[position], n, allowed, by_cosine=True)
+        allowed &= self._index.norms > 0
+        positions, scores = self._index.search(self.factor_model.product_factors[position], n, allowed, by_cosine=True)
         ranked = zip(positions.tolist(), scores.tolist(), strict=True)
-        items = [Recommendation(self.products.at(other), score, None, None) for other, score in ranked]
+        items = [Recommendation(self.products.get_id(other), score, None, None) for other, score in ranked]
         return Recommendations(items, "model", [])
 
     def explain(self, product_id: str, *, user_id: str | None = None, basket: Basket | None = None) -> Explanation:
@@ -184,20 +184,20 @@ class Recommender:
         Exact, by the closed form of the customer's factors (Hu, Koren, Volinsky 2008, section 5). Raises UnknownIdError
         when the product is unknown, ModelError when the request is malformed.
         """
-        row, unknown = self._past(user_id, basket)
-        position = self.products.position(product_id)
+        row, unknown = self._get_history_row(user_id, basket)
+        position = self.products.get_position(product_id)
         if row is None:
             return Explanation(product_id, None, [], "popularity", unknown)
-        score = self.model.user_factors(row)[0] @ self.model.offered_factors[position]
+        score = self.factor_model.fold_in(row)[0] @ self.factor_model.scoring_factors[position]
         candidate = torch.tensor([[position]], device=row.columns.device)
-        ((block, parts),) = contributions(self.model, row, candidate)
+        ((block, parts),) = iter_contributions(self.factor_model, row, candidate)
         ranked = sorted(
             zip(parts[0, 0].tolist(), block.products[0].tolist(), strict=True), key=lambda it: (-it[0], it[1])
         )
         return Explanation(
             product_id,
             float(score),
-            [Contribution(self.products.at(past), part) for part, past in ranked],
+            [Contribution(self.products.get_id(past), part) for part, past in ranked],
             "model",
             unknown,
         )
@@ -210,43 +210,45 @@ class Recommender:
         return order, counts
 
     @cached_property
-    def _screen(self) -> Screen:
-        return Screen.of(self.model.offered_factors)
+    def _index(self) -> ScreeningIndex:
+        return ScreeningIndex.from_factors(self.factor_model.scoring_factors)
 
-    def _past(self, user_id: str | None, basket: Basket | None) -> tuple[Csr | None, list[str]]:
+    def _get_history_row(self, user_id: str | None, basket: Basket | None) -> tuple[Csr | None, list[str]]:
         """Return the one row of strengths to go by, None when nothing is known, and the unknown products."""
         if (user_id is None) == (basket is None):
             raise ModelError("ask for either a customer or a basket")
         if basket is not None:
-            return basket_row(basket, self.products, self.model.confidence.mean_strength, self.history.values.device)
+            return build_basket_row(
+                basket, self.products, self.factor_model.confidence.mean_strength, self.history.values.device
+            )
         assert user_id is not None
-        if not self.knows(user_id):
+        if not self.is_known_user(user_id):
             return None, []
-        position = self.users.position(user_id)
+        position = self.users.get_position(user_id)
         return self.history.slice_rows(position, position + 1), []
 
-    def _allowed(self, n: int, only: Collection[str] | None, without: Collection[str]) -> Tensor:
+    def _build_allowed_mask(self, n: int, only: Collection[str] | None, without: Collection[str]) -> Tensor:
         """Return which products the filters leave, bool of shape (products)."""
         if n < 1:
             raise ModelError(f"ask for n >= 1 products (n is {n})")
         everything = torch.ones(len(self.products), dtype=torch.bool, device=self.history.values.device)
-        allowed = everything if self.offered is None else self.offered.clone()
+        allowed = everything if self.is_recommendable is None else self.is_recommendable.clone()
         if only is not None:
             named = torch.zeros_like(allowed)
-            named[self.products.known(only)] = True
+            named[self.products.get_known_positions(only)] = True
             allowed &= named
-        allowed[self.products.known(without)] = False
+        allowed[self.products.get_known_positions(without)] = False
         return allowed
 
-    def _popular(self, n: int, allowed: Tensor, unknown: list[str]) -> Recommendations:
+    def _recommend_popular(self, n: int, allowed: Tensor, unknown: list[str]) -> Recommendations:
         order, customers = self._popularity
         best = torch.nonzero(allowed[order]).flatten()[:n]
         ranked = zip(order[best].tolist(), customers[best].tolist(), strict=True)
-        items = [Recommendation(self.products.at(position), float(score), None, None) for position, score in ranked]
+        items = [Recommendation(self.products.get_id(position), float(score), None, None) for position, score in ranked]
         return Recommendations(items, "popularity", unknown)
 
 
-def basket_row(
+def build_basket_row(
     basket: Basket, products: IdMap, mean_strength: float, device: torch.device
 ) -> tuple[Csr | None, list[str]]:
     """Return the basket as a matrix of one row, None when no product of it is known, and its unknown products.
@@ -265,7 +267,7 @@ def basket_row(
         first = list(strengths.items())[int(wrong.nonzero()[0])]
         raise ModelError(f"basket strengths must be finite numbers above zero; that of {first[0]!r} is {first[1]}")
     unknown = [product for product in strengths if product not in products]
-    known = sorted((products.position(product), strengths[product]) for product in strengths.keys() - set(unknown))
+    known = sorted((products.get_position(product), strengths[product]) for product in strengths.keys() - set(unknown))
     if not known:
         return None, unknown
     columns, known_values = zip(*known, strict=True)

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models_ml.inference.scoring import best_of
+from models_ml.inference.scoring import select_top_n
 
-SLACK = 2.0**-8
+MAX_COSINE_ERROR = 2.0**-8
 """More than a cosine of half-precision directions can be off: rounding both directions costs at most twice 2^-11."""
 
-SHORTEST = torch.finfo(torch.float32).tiny
+MIN_NORM = torch.finfo(torch.float32).tiny
 """Divisor in place of a length of zero."""
 
 
 @dataclass(frozen=True)
-class Screen:
+class ScreeningIndex:
     """All products, to be ranked for one vector at a time.
 
     Such a ranking takes as long as reading all factors from memory. Their directions in half precision are read in half
@@ -25,18 +25,18 @@ class Screen:
 
     factors: Tensor
     """float32 of shape (products, factors)."""
-    lengths: Tensor
+    norms: Tensor
     """Euclidean length of each product's factors, float32 of shape (products)."""
     directions: Tensor
     """Factors divided by their length, float16 of shape (products, factors); zero where the length is."""
 
     @classmethod
-    def of(cls, factors: Tensor) -> "Screen":
+    def from_factors(cls, factors: Tensor) -> "ScreeningIndex":
         """Take the `factors` of all products."""
         lengths = torch.linalg.vector_norm(factors, dim=1)
-        return cls(factors, lengths, torch.nn.functional.normalize(factors, eps=SHORTEST).half())
+        return cls(factors, lengths, torch.nn.functional.normalize(factors, eps=MIN_NORM).half())
 
-    def best(self, vector: Tensor, n: int, allowed: Tensor, *, by_cosine: bool = False) -> tuple[Tensor, Tensor]:
+    def search(self, vector: Tensor, n: int, allowed: Tensor, *, by_cosine: bool = False) -> tuple[Tensor, Tensor]:
         """Return the positions (int64) and scores of the `n` best of the `allowed` (bool, products), or of all those.
 
         A score is the dot product of `vector` (factors) and the product's factors, or the cosine between them, which is
@@ -46,23 +46,23 @@ class Screen:
         n = min(n, len(shortlist))
         if not n:
             return shortlist, vector.new_empty(0)
-        direction = torch.nn.functional.normalize(vector, dim=0, eps=SHORTEST)
-        target, weights = (direction, None) if by_cosine else (vector, self.lengths * torch.linalg.vector_norm(vector))
+        direction = torch.nn.functional.normalize(vector, dim=0, eps=MIN_NORM)
+        target, weights = (direction, None) if by_cosine else (vector, self.norms * torch.linalg.vector_norm(vector))
         # Where all are wanted, there is nothing to choose.
         if n < len(shortlist):
             cosines = (self.directions @ direction.half()).float()
-            least, most = cosines - SLACK, cosines + SLACK
+            least, most = cosines - MAX_COSINE_ERROR, cosines + MAX_COSINE_ERROR
             if weights is not None:
                 least, most = least * weights, most * weights
             floor = torch.topk(least.masked_fill_(~allowed, -torch.inf), n).values[-1]
             shortlist = torch.nonzero((most >= floor) & allowed).flatten()
-        scores = self._products(shortlist, target)
+        scores = self._compute_dot_products(shortlist, target)
         if by_cosine:
-            scores /= self.lengths[shortlist].clamp(min=SHORTEST)
-        positions, best = best_of(scores[None], n)
+            scores /= self.norms[shortlist].clamp(min=MIN_NORM)
+        positions, best = select_top_n(scores[None], n)
         return shortlist[positions[0]], best[0]
 
-    def _products(self, shortlist: Tensor, target: Tensor) -> Tensor:
+    def _compute_dot_products(self, shortlist: Tensor, target: Tensor) -> Tensor:
         """Return the dot products of the vector `target` with the factors of a shortlist."""
         # Of many, reading all takes less time and no memory to speak of; a copy of theirs has the model's size.
         if len(shortlist) > len(self.factors) // 8:

@@ -2,10 +2,10 @@
 
 import dagster as dg
 
-from orchestration.assets.common import docs_metadata
+from orchestration.assets.common import build_docs_metadata
 from orchestration.assets.dbt_graph import MANIFEST
 from orchestration.assets.published_copy import published_copy
-from orchestration.dbt_manifest import READERS
+from orchestration.dbt_manifest import READER_EXPOSURES
 
 CONSUMER_SPECS = [
     dg.AssetSpec(
@@ -15,7 +15,7 @@ CONSUMER_SPECS = [
         kinds=set(exposure["tags"]),
         owners=[f"team:{exposure['owner']['name'].lower().replace(' ', '_')}"],
         description=exposure["description"],
-        metadata={"url": dg.MetadataValue.url(exposure["url"]), **docs_metadata(exposure["meta"]["docs"])},
+        metadata={"url": dg.MetadataValue.url(exposure["url"]), **build_docs_metadata(exposure["meta"]["docs"])},
     )
-    for exposure in (MANIFEST["exposures"][reader] for reader in READERS)
+    for exposure in (MANIFEST["exposures"][reader] for reader in READER_EXPOSURES)
 ]

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
-from orchestration.assets.common import docs_metadata
+from orchestration.assets.common import build_docs_metadata
 from orchestration.dbt_manifest import load_manifest
 from orchestration.dbt_runner import PROJECT_DIR
 from warehouse.settings import Settings
@@ -31,7 +31,7 @@ class LayerTranslator(DagsterDbtTranslator):
         """What dagster-dbt tells, the page of docs that `meta` names, and the file that declares it."""
         return {
             **super().get_metadata(dbt_resource_props),
-            **docs_metadata(dbt_resource_props["meta"]["docs"]),
+            **build_docs_metadata(dbt_resource_props["meta"]["docs"]),
             "file": dg.MetadataValue.path(str(PROJECT_DIR / dbt_resource_props["original_file_path"])),
         }
 
@@ -39,8 +39,8 @@ class LayerTranslator(DagsterDbtTranslator):
 TRANSLATOR = LayerTranslator(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
 
 
-def source_specs(
-    source: str, kinds: set[str], deps: Mapping[str, Iterable[dg.AssetKey]], *, others: Iterable[dg.AssetKey] = ()
+def build_source_specs(
+    source: str, kinds: set[str], deps: Mapping[str, Iterable[dg.AssetKey]], *, default_deps: Iterable[dg.AssetKey] = ()
 ) -> list[dg.AssetSpec]:
     """Specs of the tables of a dbt source, which Python writes: dbt's docs say what they are.
 
@@ -53,7 +53,7 @@ def source_specs(
     }
     return [
         spec.replace_attributes(
-            deps=deps.get(name, others),
+            deps=deps.get(name, default_deps),
             kinds=kinds,
             skippable=False,
             # The rest ties a spec to dbt, which makes none of these.

@@ -4,28 +4,28 @@ from typing import Any
 
 import dagster as dg
 
-from orchestration.assets.common import docs_metadata
+from orchestration.assets.common import build_docs_metadata
 from warehouse.loading.landing_files import find_files
 from warehouse.settings import Settings
-from warehouse.sources.declaration import COLUMNS, Kind
+from warehouse.sources.declaration import RAW_COLUMNS, FeedKind
 from warehouse.sources.yaml_file import read_sources
 
 
-def landing_key(kind: Kind) -> dg.AssetKey:
+def build_landing_key(kind: FeedKind) -> dg.AssetKey:
     """Asset key of the landing files that fill a raw table."""
     return dg.AssetKey(["landing", kind])
 
 
 LANDING_SPECS = [
     dg.AssetSpec(
-        landing_key(kind),
+        build_landing_key(kind),
         group_name="landing",
         kinds={"file"},
         owners=["team:data_engineering"],
-        metadata=docs_metadata("docs/loading.md"),
+        metadata=build_docs_metadata("docs/loading.md"),
         description=f"Files of the feeds of {kind}, as the shop delivered them; sources.yml declares which they are.",
     )
-    for kind in COLUMNS
+    for kind in RAW_COLUMNS
 ]
 
 
@@ -33,16 +33,16 @@ def observe_landing(settings: Settings) -> list[dg.AssetObservation]:
     """What lies in the landing folder for each kind of feed."""
     feeds = read_sources(settings.sources).feeds.values()
     observations = []
-    for kind in COLUMNS:
+    for kind in RAW_COLUMNS:
         files = [file for feed in feeds if feed.kind == kind for file in find_files(feed, settings.landing_dir)]
         metadata: dict[str, dg.MetadataValue[Any] | str | int] = {
-            "files": len(files),
-            "bytes": sum(file.size_bytes for file in files),
+            "file_count": len(files),
+            "size_bytes": sum(file.size_bytes for file in files),
             "folder": dg.MetadataValue.path(str(settings.landing_dir)),
         }
         if files:
             newest = max(files, key=lambda file: (file.changed_ns, file.path))
             metadata["newest_file"] = newest.path
-            metadata["newest_change"] = dg.MetadataValue.timestamp(newest.changed_ns / 1e9)
-        observations.append(dg.AssetObservation(landing_key(kind), metadata=metadata))
+            metadata["newest_file_changed_at"] = dg.MetadataValue.timestamp(newest.changed_ns / 1e9)
+        observations.append(dg.AssetObservation(build_landing_key(kind), metadata=metadata))
     return observations

@@ -5,41 +5,43 @@ from typing import Any
 
 import dagster as dg
 
-from orchestration.assets.common import TableFacts, described_or_warned, table_key
+from orchestration.assets.common import TableInfo, build_table_key, warn_on_user_error
 from orchestration.assets.dbt_graph import MANIFEST, TRANSLATOR
-from orchestration.column_lineage import LineageMemory, Table
-from orchestration.dbt_manifest import compiled_sql
+from orchestration.column_lineage import LineageCache, TableName
+from orchestration.dbt_manifest import read_compiled_sql
 from warehouse.settings import Settings
 
-MODELS = {
+MODELS_BY_KEY = {
     TRANSLATOR.get_asset_key(node): node for node in MANIFEST["nodes"].values() if node["resource_type"] == "model"
 }
 
 
-def lineage_metadata(
+def build_lineage_metadata(
     context: dg.AssetExecutionContext,
     settings: Settings,
     keys: Iterable[dg.AssetKey],
-    facts: Mapping[dg.AssetKey, TableFacts],
+    table_info: Mapping[dg.AssetKey, TableInfo],
 ) -> dict[dg.AssetKey, dict[str, Any]]:
     """Metadata that says from which columns those of freshly built tables are made, given what all tables are like.
 
     Less, and a warning, when it cannot be read or remembered.
     """
     metadata: dict[dg.AssetKey, dict[str, Any]] = {}
-    with described_or_warned(context):
-        memory = LineageMemory(settings.dbt_target_dir / "column_lineage.json")
+    with warn_on_user_error(context):
+        memory = LineageCache(settings.dbt_target_dir / "column_lineage.json")
         for key in keys:
-            if key not in MODELS:
+            if key not in MODELS_BY_KEY:
                 continue
-            node = MODELS[key]
+            node = MODELS_BY_KEY[key]
             # An incremental model also reads what it was before, which is no news.
-            read = {key, *(_key(name) for name in node["depends_on"]["nodes"])}
-            tables = {Table(*name.path): facts[name].types for name in read if name in facts}
-            made_from = memory.lineage(compiled_sql(settings, MANIFEST, node), tables)
+            read = {key, *(_get_asset_key(name) for name in node["depends_on"]["nodes"])}
+            tables = {TableName(*name.path): table_info[name].column_types for name in read if name in table_info}
+            made_from = memory.get_lineage(read_compiled_sql(settings, MANIFEST, node), tables)
             deps = {
                 column: [
-                    dg.TableColumnDep(table_key(*table), name) for *table, name in sources if table_key(*table) != key
+                    dg.TableColumnDep(build_table_key(*table), name)
+                    for *table, name in sources
+                    if build_table_key(*table) != key
                 ]
                 for column, sources in made_from.items()
             }
@@ -48,5 +50,5 @@ def lineage_metadata(
     return metadata
 
 
-def _key(unique_id: str) -> dg.AssetKey:
+def _get_asset_key(unique_id: str) -> dg.AssetKey:
     return TRANSLATOR.get_asset_key(MANIFEST["sources" if unique_id.startswith("source.") else "nodes"][unique_id])

@@ -6,50 +6,60 @@ from typing import Any
 
 import dagster as dg
 
-from orchestration.assets.common import WAREHOUSE_POOL, clear_failures, table_facts, table_key, table_metadata
-from orchestration.assets.dbt_graph import source_specs
+from orchestration.assets.common import (
+    WAREHOUSE_POOL,
+    as_dagster_failure,
+    build_table_key,
+    build_table_metadata,
+    read_table_info,
+)
+from orchestration.assets.dbt_graph import build_source_specs
 from orchestration.assets.warehouse_resource import WarehouseResource
-from orchestration.batch_scoring import score
-from orchestration.config_files import train_config
-from orchestration.pipeline import describe_scoring, describe_training, learn
+from orchestration.batch_scoring import score_customers
+from orchestration.config_files import read_train_config
+from orchestration.pipeline import describe_scoring, describe_training, train_if_due
 from orchestration.training_run import TrainingSummary
 from warehouse.settings import Settings
 
-DATASET, RUNS, METRICS = (table_key("ml", name) for name in ("dataset_versions", "model_runs", "ranking_metrics"))
+DATASET_VERSIONS_KEY, MODEL_RUNS_KEY, RANKING_METRICS_KEY = (
+    build_table_key("ml", name) for name in ("dataset_versions", "model_runs", "ranking_metrics")
+)
 
-SPECS = source_specs(
+SPECS = build_source_specs(
     "ml",
     {"torch", "duckdb"},
     deps={
         "dataset_versions": [
-            table_key("marts", name) for name in ("ml_interactions", "ml_product_features", "ml_evaluation_pairs")
+            build_table_key("marts", name) for name in ("ml_interactions", "ml_product_features", "ml_evaluation_pairs")
         ],
-        "model_runs": [DATASET],
-        "candidates": [RUNS, table_key("marts", "ml_interactions")],
+        "model_runs": [DATASET_VERSIONS_KEY],
+        "candidates": [MODEL_RUNS_KEY, build_table_key("marts", "ml_interactions")],
     },
-    others=[RUNS],
+    default_deps=[MODEL_RUNS_KEY],
 )
 
 
-@dg.multi_asset(name="model", specs=SPECS, pool=WAREHOUSE_POOL)
-def model(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.MaterializeResult[None]]:
+@dg.multi_asset(name="model_tables", specs=SPECS, pool=WAREHOUSE_POOL)
+def model_tables(
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource
+) -> Iterator[dg.MaterializeResult[None]]:
     """Train where the policy asks for it, judge what came of it, and score everybody with the model that serves.
 
     One step: dbt's tests of these tables come after it, and they would have to come in between.
     """
     settings = warehouse.settings
     started = time.perf_counter()
-    with clear_failures():
-        training = learn(settings, train_config(settings), context.log.info)
-        scoring = score(settings, context.log.info)
+    with as_dagster_failure():
+        training = train_if_due(settings, read_train_config(settings), context.log.info)
+        scoring = score_customers(settings, context.log.info)
     outcome = {"training": describe_training(training), "scoring": describe_scoring(scoring)}
-    facts = table_facts(context, settings, {spec.key for spec in SPECS})
-    told = {} if training is None else _told(settings, training)
+    facts = read_table_info(context, settings, {spec.key for spec in SPECS})
+    told = {} if training is None else _build_training_metadata(settings, training)
     for spec in SPECS:
         yield dg.MaterializeResult(
             asset_key=spec.key,
             metadata={
-                **table_metadata(facts.get(spec.key), spec.metadata),
+                **build_table_metadata(facts.get(spec.key), spec.metadata),
                 **outcome,
                 "seconds": time.perf_counter() - started,
                 **told.get(spec.key, {}),
@@ -57,29 +67,29 @@ def model(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> It
         )
 
 
-def _told(settings: Settings, training: TrainingSummary) -> dict[dg.AssetKey, dict[str, Any]]:
+def _build_training_metadata(settings: Settings, training: TrainingSummary) -> dict[dg.AssetKey, dict[str, Any]]:
     """What a training tells of its tables; numbers are plotted over the runs."""
-    test = training.metrics[training.metrics["as_of_name"] == "test"]
+    test = training.metrics[training.metrics["cutoff"] == "test"]
     ranking = {
         f"{row['method']}_{name}_at_{row['k']}": float(row[name])
         for row in test.to_dict("records")
         for name in ("precision", "recall", "ndcg", "map", "hit_rate", "coverage", "novelty", "long_tail_share")
     }
     return {
-        DATASET: {
+        DATASET_VERSIONS_KEY: {
             "dataset_hash": training.dataset_hash,
             "users": training.users,
             "products": training.products,
             "interactions": training.interactions,
         },
-        RUNS: {
+        MODEL_RUNS_KEY: {
             "run_id": training.run_id,
-            "held_back_because": training.held_back_because or "nothing: it passed every gate",
+            "rejection_reason": training.rejection_reason or "nothing: it passed every gate",
             "model_card": dg.MetadataValue.path(str(settings.models_dir / training.run_id / "card.json")),
-            "sweeps": training.sweeps,
+            "epochs": training.epochs,
             "fit_seconds": training.fit_seconds,
             "training_seconds": training.seconds,
             **ranking,
         },
-        METRICS: ranking,
+        RANKING_METRICS_KEY: ranking,
     }

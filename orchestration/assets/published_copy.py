@@ -4,31 +4,36 @@ import time
 
 import dagster as dg
 
-from orchestration.assets.common import WAREHOUSE_POOL, clear_failures, docs_metadata, row_count_metadata
+from orchestration.assets.common import (
+    WAREHOUSE_POOL,
+    as_dagster_failure,
+    build_docs_metadata,
+    build_row_count_metadata,
+)
 from orchestration.assets.dbt_graph import MANIFEST
 from orchestration.assets.warehouse_resource import WarehouseResource
-from orchestration.dbt_manifest import published_models
+from orchestration.dbt_manifest import find_published_models
 from orchestration.pipeline import publish_copy
 
 
 @dg.asset(
     name="published_copy",
     key_prefix="serving",
-    deps=[dg.AssetKey([model["schema"], model["alias"]]) for model in published_models(MANIFEST)],
+    deps=[dg.AssetKey([model["schema"], model["alias"]]) for model in find_published_models(MANIFEST)],
     group_name="serving",
     kinds={"duckdb"},
     owners=["team:data_engineering"],
-    metadata=docs_metadata("docs/serving.md"),
+    metadata=build_docs_metadata("docs/serving.md"),
     pool=WAREHOUSE_POOL,
 )
 def published_copy(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
     """A versioned, verified, read-only copy of what the app and the service read; the pointer moves to it by rename."""
     started = time.perf_counter()
-    with clear_failures():
+    with as_dagster_failure():
         published = publish_copy(warehouse.settings)
     return dg.MaterializeResult(
         metadata={
-            **row_count_metadata(sum(published.rows.values())),
+            **build_row_count_metadata(sum(published.rows.values())),
             "file": published.file,
             "run_id": published.run_id or "none: popularity",
             "rows": dg.MetadataValue.json(published.rows),

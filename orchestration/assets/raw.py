@@ -5,27 +5,27 @@ from collections.abc import Iterator
 import dagster as dg
 from pydantic import Field
 
-from orchestration.assets.common import WAREHOUSE_POOL, clear_failures, table_facts, table_metadata
-from orchestration.assets.dbt_graph import source_specs
-from orchestration.assets.landing import landing_key, observe_landing
+from orchestration.assets.common import WAREHOUSE_POOL, as_dagster_failure, build_table_metadata, read_table_info
+from orchestration.assets.dbt_graph import build_source_specs
+from orchestration.assets.landing import build_landing_key, observe_landing
 from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.pipeline import describe_fetch
-from warehouse.fetching.fetch_run import fetch
-from warehouse.formatting import counted
+from warehouse.fetching.fetch_run import fetch_feeds
+from warehouse.formatting import format_count
 from warehouse.loading.loader import load
-from warehouse.loading.reloading import parse_days, reload
-from warehouse.sources.declaration import COLUMNS
+from warehouse.loading.reloading import parse_date_range, reload_files
+from warehouse.sources.declaration import RAW_COLUMNS
 
-SPECS = source_specs(
+SPECS = build_source_specs(
     "raw",
     {"duckdb"},
     # The rows of a kind, and the loader's ledger of all.
-    deps={kind: [landing_key(kind)] for kind in COLUMNS},
-    others=[landing_key(kind) for kind in COLUMNS],
+    deps={kind: [build_landing_key(kind)] for kind in RAW_COLUMNS},
+    default_deps=[build_landing_key(kind) for kind in RAW_COLUMNS],
 )
 
 
-class LoadAgain(dg.Config):
+class ReloadConfig(dg.Config):
     """Files to load again although they are loaded already; none when neither is given."""
 
     files: str | None = Field(default=None, description="Glob of paths in the landing folder; * also stands for /.")
@@ -34,32 +34,34 @@ class LoadAgain(dg.Config):
 
 @dg.multi_asset(name="raw_tables", specs=SPECS, pool=WAREHOUSE_POOL)
 def raw_tables(
-    context: dg.AssetExecutionContext, config: LoadAgain, warehouse: WarehouseResource
+    context: dg.AssetExecutionContext, config: ReloadConfig, warehouse: WarehouseResource
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Fetch what is declared to come from a web service, and load every new or changed file of the landing folder."""
-    with clear_failures():
-        fetched = fetch(warehouse.settings)
+    with as_dagster_failure():
+        fetched = fetch_feeds(warehouse.settings)
         for observation in observe_landing(warehouse.settings):
             context.log_event(observation)
         if config.files or config.dates:
-            again = reload(warehouse.settings, config.files, parse_days(config.dates) if config.dates else None)
-            context.log.info(f"{counted(again.rows_loaded, 'row')} loaded again in {again.seconds:.1f} s")
+            again = reload_files(
+                warehouse.settings, config.files, parse_date_range(config.dates) if config.dates else None
+            )
+            context.log.info(f"{format_count(again.rows_loaded, 'row')} loaded again in {again.seconds:.1f} s")
         report = load(warehouse.settings)
     if fetched.feeds:
         context.log.info(f"fetched {describe_fetch(fetched)}")
-    context.log.info(f"{counted(report.rows_loaded, 'row')} loaded in {report.seconds:.1f} s")
+    context.log.info(f"{format_count(report.rows_loaded, 'row')} loaded in {report.seconds:.1f} s")
     for path, reason in report.rejected_files.items():
         context.log.warning(f"could not read {path}: {reason}")
-    for path in report.waiting_files:
+    for path in report.changing_files:
         context.log.info(f"still being written, left for the next load: {path}")
-    facts = table_facts(context, warehouse.settings, {spec.key for spec in SPECS})
+    facts = read_table_info(context, warehouse.settings, {spec.key for spec in SPECS})
     by_feed = {name: vars(feed) for name, feed in report.feeds.items()}
     for spec in SPECS:
         yield dg.MaterializeResult(
             asset_key=spec.key,
             metadata={
-                **table_metadata(facts.get(spec.key), spec.metadata),
+                **build_table_metadata(facts.get(spec.key), spec.metadata),
                 "seconds": report.seconds,
-                "loaded_now": dg.MetadataValue.json(by_feed),
+                "loaded_by_feed": dg.MetadataValue.json(by_feed),
             },
         )

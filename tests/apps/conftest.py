@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import PROJECT_ROOT, Settings
 
-APP = PROJECT_ROOT / "apps" / "merchandiser" / "app.py"
+APP_FILE = PROJECT_ROOT / "apps" / "merchandiser" / "app.py"
 
 OpenApp = Callable[..., AppTest]
 
@@ -22,7 +22,7 @@ def open_app(monkeypatch: pytest.MonkeyPatch, demo_warehouse: Settings) -> Itera
 
     def open_over(settings: Settings = demo_warehouse, **query_params: str) -> AppTest:
         monkeypatch.setenv("RECOMART_WAREHOUSE", str(settings.warehouse))
-        app = AppTest.from_file(APP, default_timeout=30)
+        app = AppTest.from_file(APP_FILE, default_timeout=30)
         app.query_params.update(query_params)
         return app.run()
 
@@ -31,20 +31,20 @@ def open_app(monkeypatch: pytest.MonkeyPatch, demo_warehouse: Settings) -> Itera
 
 
 @pytest.fixture
-def copy(demo_warehouse: Settings) -> Iterator[ServingCopy]:
+def demo_copy(demo_warehouse: Settings) -> Iterator[ServingCopy]:
     """What is published of the demo shop."""
     with ServingCopy(demo_warehouse) as opened:
         yield opened
 
 
 @pytest.fixture
-def tables(copy: ServingCopy) -> list[str]:
+def published_tables(demo_copy: ServingCopy) -> list[str]:
     """Names of the published tables."""
-    return list(copy.published.rows)
+    return list(demo_copy.published.rows)
 
 
 @pytest.fixture
-def own_warehouse(demo_warehouse: Settings, tmp_path: Path) -> Settings:
+def writable_warehouse(demo_warehouse: Settings, tmp_path: Path) -> Settings:
     """A copy of the demo shop's warehouse that a test may write to and publish from; nothing is published yet."""
     shutil.copy(demo_warehouse.database, tmp_path)
     return Settings(warehouse=tmp_path)

@@ -8,6 +8,6 @@ from tests.warehouse.conftest import Shop
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
+def three_feed_shop(tmp_path: Path) -> Shop:
     """An empty shop with three feeds."""
     return Shop(tmp_path)

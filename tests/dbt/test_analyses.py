@@ -6,38 +6,38 @@ from typing import Any
 import pytest
 
 from orchestration.dbt_manifest import compile_analyses
-from warehouse.database import reader
+from warehouse.database import open_reader
 from warehouse.settings import Settings
 
 
 @pytest.fixture(scope="module")
-def compiled(demo_warehouse: Settings) -> dict[str, str]:
+def compiled_analyses(demo_warehouse: Settings) -> dict[str, str]:
     """SQL of every analysis by name."""
     return compile_analyses(demo_warehouse)
 
 
 @pytest.fixture(scope="module")
-def described(demo_warehouse: Settings, compiled: dict[str, str]) -> dict[str, dict[str, Any]]:
+def manifest_analyses(demo_warehouse: Settings, compiled_analyses: dict[str, str]) -> dict[str, dict[str, Any]]:
     """The analyses as dbt's manifest tells of them, compiled by now."""
     manifest = json.loads((demo_warehouse.dbt_target_dir / "manifest.json").read_text(encoding="utf-8"))
-    return {node["name"]: node for node in manifest["nodes"].values() if node["name"] in compiled}
+    return {node["name"]: node for node in manifest["nodes"].values() if node["name"] in compiled_analyses}
 
 
 def test_every_analysis_runs_and_gives_the_columns_that_are_described(
-    demo_warehouse: Settings, compiled: dict[str, str], described: dict[str, dict[str, Any]]
+    demo_warehouse: Settings, compiled_analyses: dict[str, str], manifest_analyses: dict[str, dict[str, Any]]
 ) -> None:
-    assert len(compiled) > 20
-    with reader(demo_warehouse) as connection:
-        found = {name: connection.sql(query).columns for name, query in compiled.items()}
-    assert found == {name: list(analysis["columns"]) for name, analysis in described.items()}
+    assert len(compiled_analyses) > 20
+    with open_reader(demo_warehouse) as connection:
+        found = {name: connection.sql(query).columns for name, query in compiled_analyses.items()}
+    assert found == {name: list(analysis["columns"]) for name, analysis in manifest_analyses.items()}
 
 
 def test_the_profile_tells_of_the_same_actions_by_hour_by_product_and_by_category(
-    demo_warehouse: Settings, compiled: dict[str, str]
+    demo_warehouse: Settings, compiled_analyses: dict[str, str]
 ) -> None:
-    with reader(demo_warehouse) as connection:
+    with open_reader(demo_warehouse) as connection:
         totals = [
-            connection.execute(f"select sum(actions) from ({compiled[name]})").fetchall()
+            connection.execute(f"select sum(actions) from ({compiled_analyses[name]})").fetchall()
             for name in ("profile_week", "profile_long_tail", "profile_categories")
         ]
         returns = connection.execute("select count(*) from marts.fct_transactions where is_return").fetchall()
@@ -46,9 +46,9 @@ def test_the_profile_tells_of_the_same_actions_by_hour_by_product_and_by_categor
 
 
 def test_every_analysis_begins_with_what_it_is_for_and_ends_with_what_a_row_is(
-    described: dict[str, dict[str, Any]],
+    manifest_analyses: dict[str, dict[str, Any]],
 ) -> None:
-    assert [name for name, analysis in described.items() if not analysis["raw_code"].startswith("-- ")] == []
-    assert [name for name, analysis in described.items() if "One row" not in analysis["description"]] == []
-    columns = [column for analysis in described.values() for column in analysis["columns"].values()]
+    assert [name for name, analysis in manifest_analyses.items() if not analysis["raw_code"].startswith("-- ")] == []
+    assert [name for name, analysis in manifest_analyses.items() if "One row" not in analysis["description"]] == []
+    columns = [column for analysis in manifest_analyses.values() for column in analysis["columns"].values()]
     assert [column["name"] for column in columns if not column["description"]] == []

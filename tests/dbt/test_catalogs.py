@@ -2,33 +2,37 @@
 
 import json
 
-from orchestration.dbt_runner import BEFORE_MODEL, BUILD, run_dbt
+from orchestration.dbt_runner import BUILD_COMMAND, MODEL_INPUT_SELECTION, run_dbt
 from tests.warehouse.conftest import Shop
 from warehouse.loading.loader import load
 
 
-def test_a_line_without_a_product_that_stands_in_every_catalog_stops_no_build(shop: Shop) -> None:
+def test_a_line_without_a_product_that_stands_in_every_catalog_stops_no_build(three_feed_shop: Shop) -> None:
     lines = [{"id": "mug", "name": "Mug", "price": 5}, {"id": None, "name": "Total", "price": 5}]
     for day in ("2026-01-01", "2026-01-02"):
-        shop.put(f"catalog/{day}.json", json.dumps({"data": {"items": lines}}))
-    load(shop.settings)
+        three_feed_shop.put(f"catalog/{day}.json", json.dumps({"data": {"items": lines}}))
+    load(three_feed_shop.settings)
 
-    run_dbt(shop.settings, *BUILD, *BEFORE_MODEL)
+    run_dbt(three_feed_shop.settings, *BUILD_COMMAND, *MODEL_INPUT_SELECTION)
 
-    assert shop.rows("select product_id, catalogs_missed from intermediate.int_products_delivered") == [("mug", 0)]
+    assert three_feed_shop.query("select product_id, catalogs_missed from intermediate.int_products_delivered") == [
+        ("mug", 0)
+    ]
 
 
-def test_catalogs_without_dates_leave_nothing_out_whenever_they_were_loaded(shop: Shop) -> None:
+def test_catalogs_without_dates_leave_nothing_out_whenever_they_were_loaded(three_feed_shop: Shop) -> None:
     for file, products in (("first", ("mug", "pan")), ("second", ("mug",))):
         lines = [{"id": product, "name": product, "price": 5} for product in products]
-        shop.put(f"catalog/{file}.json", json.dumps({"data": {"items": lines}}))
-        load(shop.settings)
+        three_feed_shop.put(f"catalog/{file}.json", json.dumps({"data": {"items": lines}}))
+        load(three_feed_shop.settings)
 
-    run_dbt(shop.settings, "run", "--select", "+int_products_delivered")
+    run_dbt(three_feed_shop.settings, "run", "--select", "+int_products_delivered")
 
-    assert shop.rows("select product_id, row_status from intermediate.int_products_classified order by all") == [
+    assert three_feed_shop.query(
+        "select product_id, row_status from intermediate.int_products_classified order by all"
+    ) == [
         ("mug", "clean"),
         ("mug", "duplicate"),
         ("pan", "clean"),
     ]
-    assert shop.rows("from intermediate.int_products_delivered") == []
+    assert three_feed_shop.query("from intermediate.int_products_delivered") == []

@@ -13,19 +13,19 @@ import yaml
 from tenacity import stop_after_attempt
 
 from orchestration import dbt_runner
-from orchestration.dbt_manifest import load_manifest, published_tables
-from orchestration.dbt_runner import PROJECT_DIR, dbt_started, run_dbt
+from orchestration.dbt_manifest import list_published_tables, load_manifest
+from orchestration.dbt_runner import PROJECT_DIR, run_dbt, start_dbt
 from tests.warehouse.conftest import Shop
-from warehouse.database import writer
+from warehouse.database import open_writer
 from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
-from warehouse.loading.reloading import date_in_path
+from warehouse.loading.reloading import extract_date_from_path
 from warehouse.publishing import serving_copy
 from warehouse.settings import Settings
 
 
 @pytest.fixture(scope="module")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def parsed_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A warehouse that holds dbt's manifest and nothing else."""
     settings = Settings(warehouse=tmp_path_factory.mktemp("parsed"))
     run_dbt(settings, "parse")
@@ -33,54 +33,54 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def models(parsed: Settings) -> list[dict[str, Any]]:
+def manifest_models(parsed_settings: Settings) -> list[dict[str, Any]]:
     """The models as dbt's manifest tells of them."""
-    manifest = json.loads((parsed.dbt_target_dir / "manifest.json").read_text(encoding="utf-8"))
+    manifest = json.loads((parsed_settings.dbt_target_dir / "manifest.json").read_text(encoding="utf-8"))
     return [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
 
 
-def test_every_model_says_what_it_is_and_last_what_one_row_is(models: list[dict[str, Any]]) -> None:
+def test_every_model_says_what_it_is_and_last_what_one_row_is(manifest_models: list[dict[str, Any]]) -> None:
     last_sentence = re.compile(r"\. One row per ((?!\. ).)*\.$", re.DOTALL)
-    silent = [model["name"] for model in models if not last_sentence.search(model["description"].strip())]
+    silent = [model["name"] for model in manifest_models if not last_sentence.search(model["description"].strip())]
 
-    assert models
+    assert manifest_models
     assert silent == []
 
 
-def test_every_declared_column_is_described(models: list[dict[str, Any]]) -> None:
+def test_every_declared_column_is_described(manifest_models: list[dict[str, Any]]) -> None:
     silent = [
         f"{model['name']}.{column['name']}"
-        for model in models
+        for model in manifest_models
         for column in model["columns"].values()
         if not column["description"]
     ]
 
-    assert all(model["columns"] for model in models)
+    assert all(model["columns"] for model in manifest_models)
     assert silent == []
 
 
-def test_what_the_app_and_the_trainer_read_is_under_contract(models: list[dict[str, Any]]) -> None:
+def test_what_the_app_and_the_trainer_read_is_under_contract(manifest_models: list[dict[str, Any]]) -> None:
     read_elsewhere = ("ml_", "rec_", "dim_", "eval_", "audit_", "feat_", "fct_")
     without = [
         model["name"]
-        for model in models
+        for model in manifest_models
         if model["name"].startswith(read_elsewhere) and not model["config"]["contract"]["enforced"]
     ]
 
     assert without == []
 
 
-def test_what_is_published_is_what_is_read_of_the_copy(parsed: Settings) -> None:
+def test_what_is_published_is_what_is_read_of_the_copy(parsed_settings: Settings) -> None:
     questions = Path(serving_copy.__file__).read_text(encoding="utf-8")
     read = set(re.findall(r"\b(?:audit|dim|eval|fct|feat|ml|rec)_\w+", questions))
 
-    assert set(published_tables(parsed)) == read
+    assert set(list_published_tables(parsed_settings)) == read
 
 
-def test_every_quarantine_rule_is_explained_and_nothing_else_is(models: list[dict[str, Any]]) -> None:
+def test_every_quarantine_rule_is_explained_and_nothing_else_is(manifest_models: list[dict[str, Any]]) -> None:
     rules = {
         name
-        for model in models
+        for model in manifest_models
         for call in re.findall(r"broken_rules\(\{(.*?)\}\)", model["raw_code"], re.DOTALL)
         for name in re.findall(r"^\s*'(\w+)':", call, re.MULTILINE)
     }
@@ -121,7 +121,7 @@ def test_a_seed_that_does_not_fit_its_columns_is_said_with_how_to_write_it(tmp_p
         "  Conversion Error: Could not convert string 'first' to DOUBLE",
     }
     (settings.dbt_target_dir / "run_results.json").write_text(json.dumps({"results": [failed]}), encoding="utf-8")
-    said = str(dbt_runner.dbt_failure(settings, "build", [], tmp_path))
+    said = str(dbt_runner.build_dbt_error(settings, "build", [], tmp_path))
     assert "(seeds/offer_rules/offer_repeats.csv) Conversion Error: Could not convert string 'first' to" in said
     assert "numbers are written 2.5, dates 2026-01-31, and columns are parted by commas" in said
 
@@ -132,42 +132,42 @@ def test_tables_of_another_version_are_said_to_be_built_anew(tmp_path: Path) -> 
     load(shop.settings)
     run = ("run", "--select", "+int_events_classified")
     run_dbt(shop.settings, *run)
-    with writer(shop.settings) as connection:
+    with open_writer(shop.settings) as connection:
         connection.execute("alter table intermediate.int_events_classified add column dropped_since integer")
     with pytest.raises(RecomartError, match=r"other columns than .* `dbt build --full-refresh` in dbt_project/"):
         run_dbt(shop.settings, *run)
 
 
-def test_a_dbt_that_was_started_ahead_does_what_it_is_told(parsed: Settings) -> None:
-    with dbt_started(parsed) as process:
-        result = run_dbt(parsed, "ls", "--select", "dim_users", started=process)
+def test_a_dbt_that_was_started_ahead_does_what_it_is_told(parsed_settings: Settings) -> None:
+    with start_dbt(parsed_settings) as process:
+        result = run_dbt(parsed_settings, "ls", "--select", "dim_users", started_process=process)
 
     assert process.returncode == 0
-    assert result.statuses == {}
+    assert result.status_counts == {}
 
 
-def test_a_dbt_that_nobody_needs_ends_with_its_context(parsed: Settings) -> None:
-    with dbt_started(parsed) as process:
+def test_a_dbt_that_nobody_needs_ends_with_its_context(parsed_settings: Settings) -> None:
+    with start_dbt(parsed_settings) as process:
         assert process.poll() is None
 
     assert process.returncode is not None
 
 
-def test_a_dbt_that_ended_while_it_waited_is_started_anew(parsed: Settings) -> None:
-    with dbt_started(parsed) as process:
+def test_a_dbt_that_ended_while_it_waited_is_started_anew(parsed_settings: Settings) -> None:
+    with start_dbt(parsed_settings) as process:
         process.kill()
         process.wait()
-        run_dbt(parsed, "ls", "--select", "dim_users", started=process)
+        run_dbt(parsed_settings, "ls", "--select", "dim_users", started_process=process)
 
 
 @pytest.mark.slow
-def test_half_a_manifest_is_made_anew(parsed: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_a_manifest_is_made_anew(parsed_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dbt_runner._read_manifest.retry, "stop", stop_after_attempt(1))  # type: ignore[attr-defined]
-    whole = load_manifest(parsed)
+    whole = load_manifest(parsed_settings)
     for name in ("manifest.json", "partial_parse.msgpack"):
-        file = parsed.dbt_target_dir / name
+        file = parsed_settings.dbt_target_dir / name
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    assert load_manifest(parsed)["nodes"].keys() == whole["nodes"].keys()
+    assert load_manifest(parsed_settings)["nodes"].keys() == whole["nodes"].keys()
 
 
 def test_a_dbt_by_hand_goes_by_the_defaults_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +199,7 @@ def test_a_model_that_is_gone_leaves_the_manifest_wherever_the_checkout_lies(
     assert load_manifest(settings)["nodes"].keys() == {"model.small.kept"}
 
 
-def test_sql_and_reload_find_the_same_date_in_a_path(parsed: Settings) -> None:
+def test_sql_and_reload_find_the_same_date_in_a_path(parsed_settings: Settings) -> None:
     dates = {
         "2026-01-31/page-1.json": date(2026, 1, 31),
         "20260131T1200.jsonl": date(2026, 1, 31),
@@ -222,9 +222,9 @@ def test_sql_and_reload_find_the_same_date_in_a_path(parsed: Settings) -> None:
     values = ", ".join(f"('{path}')" for path in dates)
     query = f"select path, {{{{ date_in_path('path') }}}} as day from (values {values}) as paths(path)"
     shown = subprocess.run(
-        [dbt_runner.dbt_executable(), "-q", "show", "--inline", query, "--output", "json", "--limit", "-1"],
+        [dbt_runner.find_dbt_executable(), "-q", "show", "--inline", query, "--output", "json", "--limit", "-1"],
         cwd=PROJECT_DIR,
-        env=parsed.environment() | dbt_runner.dbt_environment(parsed),
+        env=parsed_settings.build_environment() | dbt_runner.build_dbt_environment(parsed_settings),
         capture_output=True,
         text=True,
         check=True,
@@ -234,4 +234,4 @@ def test_sql_and_reload_find_the_same_date_in_a_path(parsed: Settings) -> None:
     }
 
     assert found == dates
-    assert {path: date_in_path(path) for path in dates} == dates
+    assert {path: extract_date_from_path(path) for path in dates} == dates

@@ -6,16 +6,16 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration.dbt_runner import BEFORE_MODEL, BUILD, run_dbt
-from warehouse.database import reader
+from orchestration.dbt_runner import BUILD_COMMAND, MODEL_INPUT_SELECTION, run_dbt
+from warehouse.database import open_reader
 from warehouse.settings import Settings
 
-PLANTED = {
+PLANTED_CHANGES = {
     "the newest days come from the web": """
         update intermediate.int_user_days set mobile_count = 0
         where action_date > (select max(action_date) - 7 from intermediate.int_action_days)
     """,
-    "prices are in cents now": "update marts.ml_product_features set price = 100 * price where as_of_name = 'now'",
+    "prices are in cents now": "update marts.ml_product_features set price = 100 * price where cutoff = 'now'",
     "the catalog leaves half of the products out": """
         update intermediate.int_products_delivered set catalogs_missed = 3
         where right(product_id, 1) in ('0', '2', '4', '6', '8')
@@ -32,9 +32,9 @@ PLANTED = {
 }
 
 
-DRAWS = 500
+DRAW_COUNT = 500
 
-DEALT_OUT = f"""
+RANDOM_DRAWS_QUERY = f"""
     with visits as (
         select distinct days.user_id, days.action_date
         from intermediate.int_user_days as days
@@ -44,7 +44,7 @@ DEALT_OUT = f"""
     ),
     dealt as (
         select *, row_number() over (partition by draw order by hash(user_id, action_date, draw)) as place
-        from visits cross join range({DRAWS}) as draws (draw)
+        from visits cross join range({DRAW_COUNT}) as draws (draw)
     ),
     sized as (
         select user_id, action_date, draw, present_visits, place <= present_visits as is_present
@@ -75,15 +75,15 @@ DEALT_OUT = f"""
 
 
 @pytest.fixture(scope="module")
-def warnings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def drift_warnings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """What a build warns of when all that is planted in the demo shop."""
     changed = Settings(warehouse=tmp_path_factory.mktemp("changed_shop"))
     shutil.copyfile(demo_warehouse.database, changed.database)
     with duckdb.connect(str(changed.database)) as connection:
-        for statement in PLANTED.values():
+        for statement in PLANTED_CHANGES.values():
             connection.execute(statement)
     selected = ("int_mix_counted+", "int_features_counted+", "audit_product_freshness+", "eval_model_runs+")
-    return run_dbt(changed, *BUILD, "--select", *selected).warnings
+    return run_dbt(changed, *BUILD_COMMAND, "--select", *selected).warnings
 
 
 @pytest.mark.parametrize(
@@ -96,17 +96,17 @@ def warnings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory)
         "% of the catalog in its lists, the one before it ",
     ],
 )
-def test_what_was_planted_is_told(warnings: list[str], told: str) -> None:
-    assert sum(told in warning for warning in warnings) == 1
+def test_what_was_planted_is_told(drift_warnings: list[str], told: str) -> None:
+    assert sum(told in warning for warning in drift_warnings) == 1
 
 
 def test_visits_that_chance_deals_out_are_no_drift(demo_warehouse: Settings, tmp_path: Path) -> None:
     dealt = Settings(warehouse=tmp_path)
     shutil.copyfile(demo_warehouse.database, dealt.database)
     with duckdb.connect(str(dealt.database)) as connection:
-        connection.execute(f"create or replace table intermediate.int_mix_counted as {DEALT_OUT}")
+        connection.execute(f"create or replace table intermediate.int_mix_counted as {RANDOM_DRAWS_QUERY}")
     run_dbt(dealt, "run", "--select", "audit_drift_bins", "audit_drift")
-    with reader(dealt) as connection:
+    with open_reader(dealt) as connection:
         beyond_chance = dict(
             connection.execute(
                 """
@@ -131,15 +131,15 @@ def test_a_newest_day_that_ends_at_noon_moves_no_feature(demo_warehouse: Setting
                 delete from intermediate.{table} where {instant} > (
                     select date_trunc('day', as_of) + interval 12 hours
                     from intermediate.int_as_of_spine
-                    where as_of_name = 'now'
+                    where cutoff = 'now'
                 )
                 """
             )
-    run_dbt(at_noon, "run", "--full-refresh", "--select", "int_user_product_actions+", *BEFORE_MODEL)
-    with reader(at_noon) as connection:
+    run_dbt(at_noon, "run", "--full-refresh", "--select", "int_user_product_actions+", *MODEL_INPUT_SELECTION)
+    with open_reader(at_noon) as connection:
         moved = connection.execute("select name, psi from marts.audit_drift where kind = 'feature' and psi >= 0.1")
         assert moved.fetchall() == []
 
 
-def test_what_did_not_move_is_not_told(warnings: list[str]) -> None:
-    assert sum(warning.startswith("drift of ") for warning in warnings) == 2
+def test_what_did_not_move_is_not_told(drift_warnings: list[str]) -> None:
+    assert sum(warning.startswith("drift of ") for warning in drift_warnings) == 2

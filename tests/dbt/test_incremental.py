@@ -10,27 +10,27 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from orchestration.dbt_runner import BEFORE_MODEL, run_dbt
+from orchestration.dbt_runner import MODEL_INPUT_SELECTION, run_dbt
 from tests.warehouse.conftest import EVENTS_JSONL, PRODUCTS_JSON, PURCHASES_CSV, Shop
-from warehouse.database import connect, reader
+from warehouse.database import connect, open_reader
 from warehouse.loading.loader import load
 from warehouse.settings import Settings
 
-RUN = ("build", "--resource-type", "seed", "--resource-type", "model", *BEFORE_MODEL)
-DAYS = 24
+BUILD_ARGUMENTS = ("build", "--resource-type", "seed", "--resource-type", "model", *MODEL_INPUT_SELECTION)
+DAY_COUNT = 24
 Delivery = Callable[[Shop, Random], None]
 
 
 def build(shop: Shop, *args: str) -> dict[str, list[tuple[Any, ...]]]:
     """Bring every table up to date; returns all of them."""
     load(shop.settings)
-    run_dbt(shop.settings, *RUN, *args)
-    return contents(shop.settings)
+    run_dbt(shop.settings, *BUILD_ARGUMENTS, *args)
+    return read_tables(shop.settings)
 
 
-def contents(warehouse: Settings) -> dict[str, list[tuple[Any, ...]]]:
+def read_tables(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
     """Every table and view that dbt makes, as sorted rows."""
-    with reader(warehouse) as connection:
+    with open_reader(settings) as connection:
         names = connection.execute(
             """
             select table_schema || '.' || table_name
@@ -41,51 +41,53 @@ def contents(warehouse: Settings) -> dict[str, list[tuple[Any, ...]]]:
         return {name: connection.execute(f"select * from {name} order by all").fetchall() for (name,) in names}
 
 
-def differences(one: dict[str, list[tuple[Any, ...]]], other: dict[str, list[tuple[Any, ...]]]) -> dict[str, Any]:
+def find_differences(
+    first: dict[str, list[tuple[Any, ...]]], second: dict[str, list[tuple[Any, ...]]]
+) -> dict[str, Any]:
     """Tables that are not equal, with the rows that only one side has."""
     return {
-        name: {"only in one": set(one.get(name, [])) ^ set(other.get(name, []))}
-        for name in sorted(one.keys() | other.keys())
-        if one.get(name) != other.get(name)
+        name: {"only in one": set(first.get(name, [])) ^ set(second.get(name, []))}
+        for name in sorted(first.keys() | second.keys())
+        if first.get(name) != second.get(name)
     }
 
 
-def day(number: int) -> str:
+def format_day(number: int) -> str:
     return f"2026-01-{1 + number:02d}"
 
 
-def moment(rng: Random, around: int) -> str:
+def draw_timestamp(rng: Random, day_number: int) -> str:
     """A time on the day, seldom on a late or early one, seldom none at all."""
     if rng.random() < 0.05:
         return rng.choice(["", "soon", "1970-01-01T00:00:00Z"])
-    number = around if rng.random() < 0.8 else rng.randrange(DAYS)
-    return f"{day(number)}T{rng.randrange(24):02d}:{rng.randrange(60):02d}:00Z"
+    number = day_number if rng.random() < 0.8 else rng.randrange(DAY_COUNT)
+    return f"{format_day(number)}T{rng.randrange(24):02d}:{rng.randrange(60):02d}:00Z"
 
 
-def event(rng: Random, around: int) -> str:
+def draw_event(rng: Random, day_number: int) -> str:
     row = {
         "user": rng.choice(["u1", "u2", "u3", ""]),
         "item": f"p{rng.randrange(8)}",
         "type": rng.choice(["view", "click", "add_to_cart", "remove_from_cart", "hover"]),
-        "time": moment(rng, around),
+        "time": draw_timestamp(rng, day_number),
     }
     return json.dumps(row if rng.random() < 0.9 else row | {"seen_in": "shop window"})
 
 
-def events(shop: Shop, rng: Random) -> None:
+def write_events(shop: Shop, rng: Random) -> None:
     """A day's clickstream: new, or in place of what it was; with lines of other days, repeats and broken ones."""
-    number = rng.randrange(DAYS)
-    lines = [event(rng, number) for _ in range(rng.randrange(25))]
+    number = rng.randrange(DAY_COUNT)
+    lines = [draw_event(rng, number) for _ in range(rng.randrange(25))]
     earlier = sorted((shop.landing / "events").glob("*"))
     if earlier and rng.random() < 0.6:
         lines += rng.choice(earlier).read_text(encoding="utf-8").splitlines()[:8]
     lines += ["{broken"] * rng.randrange(2)
-    shop.put(f"events/{day(number)}.jsonl", "".join(line + "\n" for line in lines))
+    shop.put(f"events/{format_day(number)}.jsonl", "".join(line + "\n" for line in lines))
 
 
-def purchases(shop: Shop, rng: Random) -> None:
+def write_purchases(shop: Shop, rng: Random) -> None:
     """A day's purchases and returns."""
-    number = rng.randrange(DAYS)
+    number = rng.randrange(DAY_COUNT)
 
     def purchase() -> str:
         product, buyer, quantity = (
@@ -93,30 +95,30 @@ def purchases(shop: Shop, rng: Random) -> None:
             rng.choice(["u1", "u2", "u3", ""]),
             rng.choice([1, 2, 3, -1, -2, 0]),
         )
-        return f"p{product},{moment(rng, number)},{buyer},{quantity}"
+        return f"p{product},{draw_timestamp(rng, number)},{buyer},{quantity}"
 
     rows = [purchase() for _ in range(rng.randrange(12))]
-    shop.put(f"purchases/{day(number)}.csv", "\n".join(["sku,when,who,qty", *rows]) + "\n")
+    shop.put(f"purchases/{format_day(number)}.csv", "\n".join(["sku,when,who,qty", *rows]) + "\n")
 
 
-def catalog(shop: Shop, rng: Random) -> None:
+def write_catalog(shop: Shop, rng: Random) -> None:
     """The catalog: products come, go, and change their price."""
     items = [
         {"id": f"p{number}", "name": f"Product {number}", "price": rng.randrange(1, 4)}
         for number in range(8)
         if rng.random() < 0.8
     ]
-    shop.put(f"catalog/{day(rng.choice([0, 0, 9, 18]))}.json", json.dumps({"data": {"items": items}}))
+    shop.put(f"catalog/{format_day(rng.choice([0, 0, 9, 18]))}.json", json.dumps({"data": {"items": items}}))
 
 
-def emptied(shop: Shop, rng: Random) -> None:
+def empty_file(shop: Shop, rng: Random) -> None:
     """A file that says nothing any more."""
     files = sorted((shop.landing / "events").glob("*"))
     if files:
         rng.choice(files).write_text("", encoding="utf-8")
 
 
-def declared_anew(shop: Shop, rng: Random) -> None:
+def change_declaration(shop: Shop, rng: Random) -> None:
     """The shop says more of what its event types mean, or that its clocks are elsewhere."""
     said: dict[str, Any] = rng.choice([{"event_types": {"view": ["hover"]}}, {"time_zone": "Asia/Tokyo"}, {}])
     shop.declare(events=EVENTS_JSONL | said, purchases=PURCHASES_CSV, products=PRODUCTS_JSON)
@@ -124,10 +126,19 @@ def declared_anew(shop: Shop, rng: Random) -> None:
 
 def deliver(shop: Shop, rng: Random, rounds: int) -> dict[str, list[tuple[Any, ...]]]:
     """Build after every round of deliveries; returns the tables after the last."""
-    events(shop, rng)
-    catalog(shop, rng)
+    write_events(shop, rng)
+    write_catalog(shop, rng)
     built: dict[str, list[tuple[Any, ...]]] = {}
-    kinds: list[Delivery] = [events, events, events, purchases, purchases, catalog, emptied, declared_anew]
+    kinds: list[Delivery] = [
+        write_events,
+        write_events,
+        write_events,
+        write_purchases,
+        write_purchases,
+        write_catalog,
+        empty_file,
+        change_declaration,
+    ]
     for _ in range(rounds):
         for kind in rng.choices(kinds, k=rng.randrange(1, 5)):
             kind(shop, rng)
@@ -135,9 +146,9 @@ def deliver(shop: Shop, rng: Random, rounds: int) -> dict[str, list[tuple[Any, .
     return built
 
 
-def test_a_sequence_of_deliveries_ends_where_a_full_rebuild_does(shop: Shop) -> None:
-    incremental = deliver(shop, Random(3), rounds=4)
-    assert differences(incremental, build(shop, "--full-refresh")) == {}
+def test_a_sequence_of_deliveries_ends_where_a_full_rebuild_does(three_feed_shop: Shop) -> None:
+    incremental = deliver(three_feed_shop, Random(3), rounds=4)
+    assert find_differences(incremental, build(three_feed_shop, "--full-refresh")) == {}
 
 
 @pytest.mark.slow
@@ -150,77 +161,82 @@ def test_any_sequence_of_deliveries_ends_where_a_full_rebuild_does(
 ) -> None:
     shop = Shop(tmp_path_factory.mktemp("shop"))
     incremental = deliver(shop, Random(seed), rounds)
-    assert differences(incremental, build(shop, "--full-refresh")) == {}
+    assert find_differences(incremental, build(shop, "--full-refresh")) == {}
 
 
 @pytest.fixture
-def built_shop(shop: Shop) -> Shop:
+def built_three_feed_shop(three_feed_shop: Shop) -> Shop:
     """A shop of three quiet days, built."""
     for number in range(3):
         rows = [
-            {"user": f"u{i}", "item": "p1", "type": "view", "time": f"{day(number)}T0{i}:00:00Z"} for i in range(1, 4)
+            {"user": f"u{i}", "item": "p1", "type": "view", "time": f"{format_day(number)}T0{i}:00:00Z"}
+            for i in range(1, 4)
         ]
-        shop.put(f"events/{day(number)}.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-    shop.put("catalog/2026-01-01.json", json.dumps({"data": {"items": [{"id": "p1", "name": "Mug", "price": 5}]}}))
-    build(shop)
-    return shop
+        three_feed_shop.put(f"events/{format_day(number)}.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    three_feed_shop.put(
+        "catalog/2026-01-01.json", json.dumps({"data": {"items": [{"id": "p1", "name": "Mug", "price": 5}]}})
+    )
+    build(three_feed_shop)
+    return three_feed_shop
 
 
-def mark(shop: Shop) -> None:
+def mark_rows(shop: Shop) -> None:
     """Leave a trace on every classified row that is gone when its day is built again."""
     with closing(connect(shop.settings)) as connection:
         connection.execute("update intermediate.int_events_classified set reasons = 'marked'")
 
 
-def days_built_again(shop: Shop) -> set[str]:
+def find_rebuilt_days(shop: Shop) -> set[str]:
     """Days of which a row has lost its mark, or is new."""
     query = "select distinct cast(_day as varchar) from intermediate.int_events_classified where reasons is null"
-    return {number for (number,) in shop.rows(query)}
+    return {number for (number,) in shop.query(query)}
 
 
-def test_a_build_works_on_the_days_that_a_new_file_brings_and_on_none_without_one(built_shop: Shop) -> None:
-    mark(built_shop)
-    build(built_shop)
-    assert days_built_again(built_shop) == set()
+def test_a_build_works_on_the_days_that_a_new_file_brings_and_on_none_without_one(built_three_feed_shop: Shop) -> None:
+    mark_rows(built_three_feed_shop)
+    build(built_three_feed_shop)
+    assert find_rebuilt_days(built_three_feed_shop) == set()
     late = {"user": "u9", "item": "p1", "type": "view", "time": "2026-01-02T09:00:00Z"}
     new = {"user": "u9", "item": "p1", "type": "view", "time": "2026-01-04T09:00:00Z"}
-    built_shop.put("events/2026-01-04.jsonl", json.dumps(late) + "\n" + json.dumps(new) + "\n")
-    build(built_shop)
-    assert days_built_again(built_shop) == {"2026-01-02", "2026-01-04"}
+    built_three_feed_shop.put("events/2026-01-04.jsonl", json.dumps(late) + "\n" + json.dumps(new) + "\n")
+    build(built_three_feed_shop)
+    assert find_rebuilt_days(built_three_feed_shop) == {"2026-01-02", "2026-01-04"}
 
 
 @pytest.mark.slow
 def test_a_product_that_the_catalog_tells_of_later_frees_its_events_also_after_a_refresh_of_some_models(
-    built_shop: Shop,
+    built_three_feed_shop: Shop,
 ) -> None:
     unknown = {"user": "u1", "item": "p2", "type": "view", "time": "2026-01-02T09:00:00Z"}
-    built_shop.put("events/late.jsonl", json.dumps(unknown) + "\n")
+    built_three_feed_shop.put("events/late.jsonl", json.dumps(unknown) + "\n")
     status = "select reasons from intermediate.int_events_classified where product_id = 'p2'"
-    build(built_shop)
-    assert built_shop.rows(status) == [("unknown_product",)]
+    build(built_three_feed_shop)
+    assert built_three_feed_shop.query(status) == [("unknown_product",)]
     items = [{"id": "p1", "name": "Mug", "price": 5}, {"id": "p2", "name": "Cup", "price": 4}]
-    built_shop.put("catalog/2026-01-03.json", json.dumps({"data": {"items": items}}))
-    before = build(built_shop)
-    assert built_shop.rows(status) == [(None,)]
+    built_three_feed_shop.put("catalog/2026-01-03.json", json.dumps({"data": {"items": items}}))
+    before = build(built_three_feed_shop)
+    assert built_three_feed_shop.query(status) == [(None,)]
     # A full refresh of some models alone is made good by the next build.
-    run_dbt(built_shop.settings, "run", "--full-refresh", "--select", "int_events_classified", "int_user_days")
-    assert differences(before, build(built_shop)) == {}
+    run_dbt(
+        built_three_feed_shop.settings, "run", "--full-refresh", "--select", "int_events_classified", "int_user_days"
+    )
+    assert find_differences(before, build(built_three_feed_shop)) == {}
 
 
-def test_recent_days_that_are_changed_reach_every_day(built_shop: Shop) -> None:
+def test_recent_days_that_are_changed_reach_every_day(built_three_feed_shop: Shop) -> None:
     changed = ("--vars", "{recent_days: 1}")
-    before, after = contents(built_shop.settings), build(built_shop, *changed)
-    assert differences(before, after) != {}
-    assert differences(after, build(built_shop, *changed, "--full-refresh")) == {}
+    before, after = read_tables(built_three_feed_shop.settings), build(built_three_feed_shop, *changed)
+    assert find_differences(before, after) != {}
+    assert find_differences(after, build(built_three_feed_shop, *changed, "--full-refresh")) == {}
 
 
-def test_prices_that_are_declared_anew_change_what_customers_spent(built_shop: Shop) -> None:
+def test_prices_that_are_declared_anew_change_what_customers_spent(built_three_feed_shop: Shop) -> None:
     priced = PURCHASES_CSV | {"columns": PURCHASES_CSV["columns"] | {"price": "each"}}
-    built_shop.declare(events=EVENTS_JSONL, purchases=priced, products=PRODUCTS_JSON)
-    built_shop.put("purchases/2026-01-02.csv", "sku,when,who,qty,each\np1,2026-01-02T09:00:00Z,u1,1,1.250\n")
+    built_three_feed_shop.declare(events=EVENTS_JSONL, purchases=priced, products=PRODUCTS_JSON)
+    built_three_feed_shop.put("purchases/2026-01-02.csv", "sku,when,who,qty,each\np1,2026-01-02T09:00:00Z,u1,1,1.250\n")
     spent = "select total_spend from marts.dim_users where user_id = 'u1'"
-    build(built_shop)
-    assert built_shop.rows(spent) == [(1.25,)]
-    built_shop.declare(events=EVENTS_JSONL, purchases=priced | {"decimal": ","}, products=PRODUCTS_JSON)
-    build(built_shop)
-    assert built_shop.rows(spent) == [(1250,)]
+    build(built_three_feed_shop)
+    assert built_three_feed_shop.query(spent) == [(1.25,)]
+    built_three_feed_shop.declare(events=EVENTS_JSONL, purchases=priced | {"decimal": ","}, products=PRODUCTS_JSON)
+    build(built_three_feed_shop)
+    assert built_three_feed_shop.query(spent) == [(1250,)]

@@ -12,30 +12,30 @@ from typing import Any, ClassVar
 
 import pytest
 
-from apps.recommendation_queries import Storefront
-from orchestration.dbt_runner import PROJECT_DIR, dbt_environment, dbt_executable
+from apps.recommendation_queries import RecommendationQueries
+from orchestration.dbt_runner import PROJECT_DIR, build_dbt_environment, find_dbt_executable
 from orchestration.pipeline import publish_copy
-from warehouse.database import reader, writer
+from warehouse.database import open_reader, open_writer
 from warehouse.settings import Settings
 
 TOP_N = 50
-STRANGER = ""
+ANONYMOUS_USER_ID = ""
 
 
-class Analyst:
+class AnalystProject:
     """Has a warehouse and a dbt project of their own, and edits the seeds."""
 
-    columns: ClassVar = {
+    seed_columns: ClassVar = {
         "offer_blocks": ("scope", "value", "reason", "valid_from", "valid_until"),
         "offer_pins": ("position", "product_id", "favourite_category", "valid_from", "valid_until"),
         "offer_caps": ("scope", "value", "most"),
         "offer_repeats": ("category", "after_days"),
     }
 
-    def __init__(self, finished: Settings, folder: Path) -> None:
+    def __init__(self, source_settings: Settings, folder: Path) -> None:
         self.settings = Settings(warehouse=folder / "warehouse")
         leave = shutil.ignore_patterns("landing", "logs", "serving")
-        shutil.copytree(finished.warehouse, self.settings.warehouse, ignore=leave)
+        shutil.copytree(source_settings.warehouse, self.settings.warehouse, ignore=leave)
         self.project = folder / "dbt_project"
         shutil.copytree(PROJECT_DIR, self.project, ignore=shutil.ignore_patterns("target", "logs"))
 
@@ -43,30 +43,30 @@ class Analyst:
         """Write a seed as a spreadsheet may: a byte order mark, Windows' line ends, the columns in another order."""
         path = self.project / "seeds" / "offer_rules" / f"{seed}.csv"
         with path.open("w", encoding="utf-8-sig", newline="") as file:
-            table = csv.DictWriter(file, sorted(self.columns[seed]))
+            table = csv.DictWriter(file, sorted(self.seed_columns[seed]))
             table.writeheader()
-            table.writerows(dict(zip(self.columns[seed], row, strict=True)) for row in rows)
+            table.writerows(dict(zip(self.seed_columns[seed], row, strict=True)) for row in rows)
 
     def build(self, select: str = "offer_rules+", top_n: int = TOP_N) -> subprocess.CompletedProcess[str]:
         """Type what the page about rules says, or build less."""
         variables = ("--vars", f"top_n: {top_n}")
         return subprocess.run(
-            [dbt_executable(), "build", "--select", select, "--exclude-resource-type", "unit_test", *variables],
+            [find_dbt_executable(), "build", "--select", select, "--exclude-resource-type", "unit_test", *variables],
             cwd=self.project,
-            env=os.environ | self.settings.environment() | dbt_environment(self.settings),
+            env=os.environ | self.settings.build_environment() | build_dbt_environment(self.settings),
             capture_output=True,
             text=True,
             check=False,
         )
 
-    def ask(self, query: str) -> list[tuple[Any, ...]]:
-        with reader(self.settings) as connection:
-            return connection.execute(query).fetchall()
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with open_reader(self.settings) as connection:
+            return connection.execute(sql).fetchall()
 
-    def lists(self) -> dict[str, list[tuple[str, str]]]:
+    def read_lists(self) -> dict[str, list[tuple[str, str]]]:
         """Product and source of every customer's offers, best first; the stranger's too."""
         lists: dict[str, list[tuple[str, str]]] = {}
-        offers = self.ask(
+        offers = self.query(
             "select user_id, product_id, source from intermediate.int_offers_ranked order by user_id, rank"
         )
         for user, product, source in offers:
@@ -75,17 +75,17 @@ class Analyst:
 
 
 @pytest.fixture(scope="module")
-def analyst(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Analyst:
+def analyst_project(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> AnalystProject:
     """An analyst whose shop has rules of every kind, and a model too sparing to fill the lists under them."""
-    analyst = Analyst(demo_warehouse, tmp_path_factory.mktemp("analyst"))
-    with writer(analyst.settings) as connection:
+    analyst = AnalystProject(demo_warehouse, tmp_path_factory.mktemp("analyst"))
+    with open_writer(analyst.settings) as connection:
         connection.execute("delete from ml.candidates where rank > 80")
-    ((now,),) = analyst.ask("select cast(as_of as date) from intermediate.int_as_of_spine where as_of_name = 'now'")
-    (recalled,), (late,), (pinned,), (other,), (blocked_pin,) = analyst.ask(
+    ((now,),) = analyst.query("select cast(as_of as date) from intermediate.int_as_of_spine where cutoff = 'now'")
+    (recalled,), (late,), (pinned,), (other,), (blocked_pin,) = analyst.query(
         "select product_id from marts.rec_popular_products order by rank limit 5"
     )
-    ((gone,),) = analyst.ask("select min(product_id) from marts.dim_products where not is_available")
-    brand, *_ = analyst.ask("select brand from marts.dim_products group by brand order by count(*), brand")[0]
+    ((gone,),) = analyst.query("select min(product_id) from marts.dim_products where not is_available")
+    brand, *_ = analyst.query("select brand from marts.dim_products group by brand order by count(*), brand")[0]
     analyst.write(
         "offer_blocks",
         ("product", f" {recalled}", "recalled, again", "", ""),
@@ -112,27 +112,27 @@ def analyst(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) 
     return analyst
 
 
-def walked(analyst: Analyst) -> dict[str, list[str]]:
+def simulate_lists(analyst: AnalystProject) -> dict[str, list[str]]:
     """The lists as somebody makes them who walks down each, product by product."""
     facts = {
         product: (category, brand)
-        for product, category, brand in analyst.ask("select product_id, category, brand from marts.dim_products")
+        for product, category, brand in analyst.query("select product_id, category, brand from marts.dim_products")
     }
     read_rules = "select product_id, category_cap, brand_cap from marts.rec_product_rules where is_offered"
-    caps = {product: caps for product, *caps in analyst.ask(read_rules)}
-    withheld = set(analyst.ask("select user_id, product_id from intermediate.int_products_withheld"))
-    pins = analyst.ask("select product_id, favourite_category, position from intermediate.int_pins_in_force")
+    caps = {product: caps for product, *caps in analyst.query(read_rules)}
+    withheld = set(analyst.query("select user_id, product_id from intermediate.int_products_withheld"))
+    pins = analyst.query("select product_id, favourite_category, position from intermediate.int_pins_in_force")
     popular = [
         product
-        for (product,) in analyst.ask(
-            "select product_id from marts.feat_product_popularity where as_of_name = 'now' and recent_popularity > 0 "
+        for (product,) in analyst.query(
+            "select product_id from marts.feat_product_popularity where cutoff = 'now' and recent_popularity > 0 "
             "order by recent_popularity desc, product_id"
         )
     ]
     candidates: dict[str, list[str]] = {}
-    for user, product in analyst.ask("select user_id, product_id from ml.candidates order by user_id, rank"):
+    for user, product in analyst.query("select user_id, product_id from ml.candidates order by user_id, rank"):
         candidates.setdefault(user, []).append(product)
-    users = dict(analyst.ask("select user_id, favourite_category from marts.dim_users"))
+    users = dict(analyst.query("select user_id, favourite_category from marts.dim_users"))
 
     def walk(user: str, favourite: str | None) -> list[str]:
         mine = sorted(
@@ -162,68 +162,79 @@ def walked(analyst: Analyst) -> dict[str, list[str]]:
             result.append((waiting if due else others).pop(0))
         return result
 
-    return {user: walk(user, favourite) for user, favourite in {**users, STRANGER: None}.items()}
+    return {user: walk(user, favourite) for user, favourite in {**users, ANONYMOUS_USER_ID: None}.items()}
 
 
-def test_every_list_is_what_walking_down_it_product_by_product_gives(analyst: Analyst) -> None:
-    lists = analyst.lists()
+def test_every_list_is_what_walking_down_it_product_by_product_gives(analyst_project: AnalystProject) -> None:
+    lists = analyst_project.read_lists()
     sources = Counter(source for offers in lists.values() for _, source in offers)
-    assert {user: [product for product, _ in offers] for user, offers in lists.items()} == walked(analyst)
+    assert {user: [product for product, _ in offers] for user, offers in lists.items()} == simulate_lists(
+        analyst_project
+    )
     assert min(sources[source] for source in ("model", "popularity", "pinned")) > len(lists) / 2
 
 
-def test_what_is_blocked_appears_nowhere_not_even_pinned(analyst: Analyst) -> None:
+def test_what_is_blocked_appears_nowhere_not_even_pinned(analyst_project: AnalystProject) -> None:
     reasons = dict(
-        analyst.ask("select product_id, not_offered_because from marts.rec_product_rules where not is_offered")
+        analyst_project.query(
+            "select product_id, not_offered_because from marts.rec_product_rules where not is_offered"
+        )
     )
     assert set(reasons.values()) == {
         "not available", "blocked product", "blocked product: recalled, again", "blocked brand: dispute",
         "blocked category: out of season",
     }  # fmt: skip
-    shown = analyst.ask(
+    shown = analyst_project.query(
         "select product_id from marts.rec_top_n union select product_id from marts.rec_popular_products"
     )
     assert reasons.keys().isdisjoint(product for (product,) in shown)
-    ((pinned,),) = analyst.ask("select product_id from marts.rec_product_rules where pinned_position = 3")
-    third = analyst.ask("select product_id, source, reason from marts.rec_top_n where rank = 3 and source = 'pinned'")
+    ((pinned,),) = analyst_project.query("select product_id from marts.rec_product_rules where pinned_position = 3")
+    third = analyst_project.query(
+        "select product_id, source, reason from marts.rec_top_n where rank = 3 and source = 'pinned'"
+    )
     assert (pinned, "pinned", "Chosen by the shop") in third
-    assert analyst.ask("select product_id, reason from marts.rec_popular_products where rank = 3") == [
+    assert analyst_project.query("select product_id, reason from marts.rec_popular_products where rank = 3") == [
         (pinned, "Chosen by the shop")
     ]
 
 
-def test_bought_products_are_offered_again_where_the_rules_say_so(analyst: Analyst) -> None:
-    again = analyst.ask(
+def test_bought_products_are_offered_again_where_the_rules_say_so(analyst_project: AnalystProject) -> None:
+    again = analyst_project.query(
         "select distinct products.category from marts.rec_top_n as offers "
         "inner join marts.feat_user_product_interactions as pairs using (user_id, product_id) "
         "inner join marts.dim_products as products using (product_id) "
-        "where pairs.as_of_name = 'now' and pairs.purchased_quantity > 0 order by all"
+        "where pairs.cutoff = 'now' and pairs.purchased_quantity > 0 order by all"
     )
     assert again == [("groceries",), ("toys",)]
 
 
-def test_the_audit_says_of_every_candidate_what_became_of_it(analyst: Analyst) -> None:
-    counted = dict(analyst.ask("select verdict, count(*) from marts.audit_candidates group by verdict"))
+def test_the_audit_says_of_every_candidate_what_became_of_it(analyst_project: AnalystProject) -> None:
+    counted = dict(analyst_project.query("select verdict, count(*) from marts.audit_candidates group by verdict"))
     assert counted.keys() >= {"offered", "bought already", "enough of its category", "enough of its brand"}
-    assert sum(counted.values()) == analyst.ask("select count(*) from ml.candidates")[0][0]
-    user, products = max(walked(analyst).items())
-    verdicts = analyst.ask(f"select product_id, verdict from marts.audit_candidates where user_id = '{user}'")
+    assert sum(counted.values()) == analyst_project.query("select count(*) from ml.candidates")[0][0]
+    user, products = max(simulate_lists(analyst_project).items())
+    verdicts = analyst_project.query(f"select product_id, verdict from marts.audit_candidates where user_id = '{user}'")
     assert {product for product, verdict in verdicts if verdict == "offered"} <= set(products)
     assert {product for product, verdict in verdicts if verdict != "offered"}.isdisjoint(products)
 
 
 @pytest.fixture(scope="module")
-def storefront(analyst: Analyst) -> Iterator[Storefront]:
+def rules_queries(analyst_project: AnalystProject) -> Iterator[RecommendationQueries]:
     """What is published of the shop."""
-    publish_copy(analyst.settings)
-    with Storefront(analyst.settings) as opened:
+    publish_copy(analyst_project.settings)
+    with RecommendationQueries(analyst_project.settings) as opened:
         yield opened
 
 
-def test_a_basket_is_answered_under_the_same_rules(analyst: Analyst, storefront: Storefront) -> None:
-    ((held,),) = analyst.ask("select min(product_id) from ml.candidates")
-    offered = storefront.for_basket([held], TOP_N).products
-    rules = {product: rest for product, *rest in analyst.ask("select * from marts.rec_product_rules where is_offered")}
+def test_a_basket_is_answered_under_the_same_rules(
+    analyst_project: AnalystProject, rules_queries: RecommendationQueries
+) -> None:
+    ((held,),) = analyst_project.query("select min(product_id) from ml.candidates")
+    offered = rules_queries.recommend_for_basket([held], TOP_N).recommendations
+    rules = {
+        product: rest
+        for product, *rest in analyst_project.query("select * from marts.rec_product_rules where is_offered")
+    }
     assert set(offered["product_id"]) <= rules.keys() - {held}
     assert offered["rank"].tolist() == list(range(1, len(offered) + 1))
     assert (offered["category"] == "shoes").sum() == 1
@@ -232,44 +243,50 @@ def test_a_basket_is_answered_under_the_same_rules(analyst: Analyst, storefront:
     assert offered["reason"].tolist()[2] == "Chosen by the shop"
 
 
-def test_whoever_is_unknown_is_answered_under_the_same_rules(analyst: Analyst, storefront: Storefront) -> None:
-    listed = analyst.lists()[STRANGER]
-    offered = storefront.for_customer("nobody", 500).products
+def test_whoever_is_unknown_is_answered_under_the_same_rules(
+    analyst_project: AnalystProject, rules_queries: RecommendationQueries
+) -> None:
+    listed = analyst_project.read_lists()[ANONYMOUS_USER_ID]
+    offered = rules_queries.recommend_for_customer("nobody", 500).recommendations
     assert list(zip(offered["product_id"], offered["source"], strict=True))[: len(listed)] == listed
-    assert storefront.copy.published.rows["rec_popular_products"] > len(offered)
-    fewer = storefront.for_basket(["no such"], 500, without=offered["product_id"].head(10).tolist()).products
+    assert rules_queries.serving_copy.published.rows["rec_popular_products"] > len(offered)
+    fewer = rules_queries.recommend_for_basket(
+        ["no such"], 500, excluded_products=offered["product_id"].head(10).tolist()
+    ).recommendations
     for products in (offered, fewer):
         assert (products["category"] == "shoes").sum() == 1
         assert products["category"].value_counts().drop("audio").max() == 6
         assert products["brand"].value_counts().max() == 4
 
 
-def test_the_strangers_list_is_held_against_the_rules_as_well(analyst: Analyst) -> None:
+def test_the_strangers_list_is_held_against_the_rules_as_well(analyst_project: AnalystProject) -> None:
     blocked = "(select min(product_id) from marts.rec_product_rules where not is_offered)"
-    ((offered,),) = analyst.ask("select product_id from intermediate.int_offers_ranked where user_id = '' and rank = 1")
+    ((offered,),) = analyst_project.query(
+        "select product_id from intermediate.int_offers_ranked where user_id = '' and rank = 1"
+    )
     change = "update intermediate.int_offers_ranked set product_id = {} where user_id = '' and rank = 1"
-    with writer(analyst.settings) as connection:
+    with open_writer(analyst_project.settings) as connection:
         connection.execute(change.format(blocked))
-    done = analyst.build("every_list_keeps_the_rules")
-    with writer(analyst.settings) as connection:
+    done = analyst_project.build("every_list_keeps_the_rules")
+    with open_writer(analyst_project.settings) as connection:
         connection.execute(change.format(f"'{offered}'"))
     assert done.returncode == 1
     assert "every_list_keeps_the_rules" in done.stdout
-    assert analyst.build("every_list_keeps_the_rules").returncode == 0
+    assert analyst_project.build("every_list_keeps_the_rules").returncode == 0
 
 
 def test_a_list_looks_past_all_that_its_customer_may_not_have(demo_warehouse: Settings, tmp_path: Path) -> None:
-    analyst = Analyst(demo_warehouse, tmp_path)
+    analyst = AnalystProject(demo_warehouse, tmp_path)
     books = [
         product
-        for (product,) in analyst.ask(
+        for (product,) in analyst.query(
             "select product_id from marts.rec_popular_products where category = 'books' order by rank"
         )
     ]
     reader, bought = "u00054", books[:14]
     totals = "intermediate.int_user_product_totals"
     newest = f"from {totals} where until_position = (select max(until_position) from {totals}) limit 1"
-    with writer(analyst.settings) as connection:
+    with open_writer(analyst.settings) as connection:
         connection.execute("delete from ml.candidates")
         connection.execute(f"delete from {totals} where user_id = ?", [reader])
         connection.execute(
@@ -277,7 +294,7 @@ def test_a_list_looks_past_all_that_its_customer_may_not_have(demo_warehouse: Se
             f"from ({newest}) as pair cross join unnest(?) as books(book)",
             [reader, bought],
         )
-    others = analyst.ask(
+    others = analyst.query(
         "select distinct 'category', category, '', '', '' from marts.dim_products where category <> 'books' union "
         "select 'product', product_id, '', '', '' from marts.dim_products where category is null"
     )
@@ -285,25 +302,25 @@ def test_a_list_looks_past_all_that_its_customer_may_not_have(demo_warehouse: Se
     analyst.write("offer_caps", ("category", "books", 2))
     done = analyst.build(top_n=5)
     assert done.returncode == 0, done.stdout[-3000:]
-    lists = analyst.lists()
-    assert lists[STRANGER] == [(book, "popularity") for book in books[:2]]
+    lists = analyst.read_lists()
+    assert lists[ANONYMOUS_USER_ID] == [(book, "popularity") for book in books[:2]]
     assert lists[reader] == [(book, "popularity") for book in books[14:16]]
 
 
 @pytest.fixture
-def undecided(analyst: Analyst) -> Iterator[Analyst]:
+def restored_project(analyst_project: AnalystProject) -> Iterator[AnalystProject]:
     """The analyst, who takes back whatever they write."""
-    seeds = analyst.project / "seeds" / "offer_rules"
+    seeds = analyst_project.project / "seeds" / "offer_rules"
     kept = {path: path.read_bytes() for path in seeds.glob("*.csv")}
-    yield analyst
+    yield analyst_project
     for path, text in kept.items():
         path.write_bytes(text)
 
 
-def test_names_that_the_shop_does_not_have_are_warned_of_and_stop_nothing(undecided: Analyst) -> None:
-    undecided.write("offer_blocks", ("brand", "Acmee", "", "", ""), ("product", "p-1", "", "", ""))
-    undecided.write("offer_pins", (1, "p-2", "Toyz", "", ""))
-    done = undecided.build("offer_rules+1")
+def test_names_that_the_shop_does_not_have_are_warned_of_and_stop_nothing(restored_project: AnalystProject) -> None:
+    restored_project.write("offer_blocks", ("brand", "Acmee", "", "", ""), ("product", "p-1", "", "", ""))
+    restored_project.write("offer_pins", (1, "p-2", "Toyz", "", ""))
+    done = restored_project.build("offer_rules+1")
     assert done.returncode == 0, done.stdout[-3000:]
     for words in (
         "offer_blocks.csv: the shop has no brand 'acmee'",
@@ -314,33 +331,33 @@ def test_names_that_the_shop_does_not_have_are_warned_of_and_stop_nothing(undeci
         assert words in done.stdout
 
 
-def test_files_that_cannot_be_read_stop_the_build_and_once_put_right_are_read(undecided: Analyst) -> None:
-    seeds = undecided.project / "seeds" / "offer_rules"
+def test_files_that_cannot_be_read_stop_the_build_and_once_put_right_are_read(restored_project: AnalystProject) -> None:
+    seeds = restored_project.project / "seeds" / "offer_rules"
     kept = {name: (seeds / f"{name}.csv").read_bytes() for name in ("offer_caps", "offer_repeats")}
-    before = undecided.ask("from seeds.offer_repeats")
+    before = restored_project.query("from seeds.offer_repeats")
     (seeds / "offer_caps.csv").write_text("scope;value;most\ncategory;toys;3\n", encoding="utf-8")
-    undecided.write("offer_repeats", ("toys", "first"))
-    done = undecided.build("offer_rules")
+    restored_project.write("offer_repeats", ("toys", "first"))
+    done = restored_project.build("offer_rules")
     assert done.returncode == 1
     assert "offer_caps.csv has no column scope, value, most; parted by commas, its columns are 'scope;" in done.stdout
     assert "Could not convert string 'first'" in done.stdout
-    assert undecided.ask("from seeds.offer_repeats") == before
+    assert restored_project.query("from seeds.offer_repeats") == before
     for name, text in kept.items():
         (seeds / f"{name}.csv").write_bytes(text)
-    assert undecided.build("offer_rules").returncode == 0
+    assert restored_project.build("offer_rules").returncode == 0
 
 
 def test_rules_that_make_no_sense_stop_the_build_before_the_lists_with_the_line_and_what_is_wrong(
-    undecided: Analyst,
+    restored_project: AnalystProject,
 ) -> None:
-    before = undecided.lists()
-    undecided.write("offer_blocks", ("shop", "mine", "", "2026-02-01", "2026-02-01"))
-    undecided.write("offer_pins", (0, "", "", "", ""), (1.5, "p", "", "", ""))
-    undecided.write(
+    before = restored_project.read_lists()
+    restored_project.write("offer_blocks", ("shop", "mine", "", "2026-02-01", "2026-02-01"))
+    restored_project.write("offer_pins", (0, "", "", "", ""), (1.5, "p", "", "", ""))
+    restored_project.write(
         "offer_caps", ("category", "Toys", -1), ("category", "toys ", 2.5), ("brand", "", ""), ("brand", "Acme", "inf")
     )
-    undecided.write("offer_repeats", ("toys", -7), ("books", ""), ("shoes", 0.4))
-    done = undecided.build()
+    restored_project.write("offer_repeats", ("toys", -7), ("books", ""), ("shoes", 0.4))
+    done = restored_project.build()
     assert done.returncode == 1
     for words in (
         "offer_blocks.csv, line 'shop,mine,,2026-02-01,2026-02-01': scope must be product, category or brand; "
@@ -357,4 +374,4 @@ def test_rules_that_make_no_sense_stop_the_build_before_the_lists_with_the_line_
         "line 'shoes,0.4': after_days must be a whole number, and 1000000 at most",
     ):
         assert words in done.stdout
-    assert undecided.lists() == before
+    assert restored_project.read_lists() == before

@@ -6,13 +6,13 @@ from orchestration.dbt_runner import run_dbt
 from tests.warehouse.conftest import EVENTS_JSONL, Shop
 from warehouse.loading.loader import load
 
-ZONED = {
+ZONED_TIMES = {
     "2026-01-05 10:00:00 America/New_York": datetime(2026, 1, 5, 15),
     "2026-01-05 10:00:00 PST": datetime(2026, 1, 5, 18),
     "2026-01-05 10:00:00 UTC+3": datetime(2026, 1, 5, 7),
     "2026-01-05T10:00:00+02:00": datetime(2026, 1, 5, 8),
 }
-LOCAL = {
+LOCAL_TIMES = {
     "2026-01-05T10:00:00": datetime(2026, 1, 5, 10),
     "2026-01-05 10:00": datetime(2026, 1, 5, 10),
     "2026/01/05 10:00:00": datetime(2026, 1, 5, 10),
@@ -20,23 +20,25 @@ LOCAL = {
 }
 
 
-def test_a_time_that_names_its_zone_moves_no_other(shop: Shop) -> None:
+def test_a_time_that_names_its_zone_moves_no_other(three_feed_shop: Shop) -> None:
     hours_ahead = {"UTC": 0, "Europe/Berlin": 1}
-    shop.declare(
+    three_feed_shop.declare(
         **{
             f"in_{number}": EVENTS_JSONL | {"kind": "events", "files": f"{number}/*", "time_zone": zone}
             for number, zone in enumerate(hours_ahead)
         }
     )
-    texts = [text for zoned in ZONED for text in (zoned, *LOCAL)]
+    texts = [text for zoned in ZONED_TIMES for text in (zoned, *LOCAL_TIMES)]
     lines = [f'{{"user": "u", "item": "p", "type": "view", "time": "{text}"}}\n' for text in texts]
     for number, _ in enumerate(hours_ahead):
-        shop.put(f"{number}/a.jsonl", "".join(lines))
-    load(shop.settings)
+        three_feed_shop.put(f"{number}/a.jsonl", "".join(lines))
+    load(three_feed_shop.settings)
 
-    run_dbt(shop.settings, "run", "--select", "+stg_shop__events")
+    run_dbt(three_feed_shop.settings, "run", "--select", "+stg_shop__events")
 
     for number, hours in enumerate(hours_ahead.values()):
-        expected = ZONED | {text: at - timedelta(hours=hours) for text, at in LOCAL.items()}
-        found = shop.rows(f"select event_at from staging.stg_shop__events where _feed = 'in_{number}' order by _line")
+        expected = ZONED_TIMES | {text: at - timedelta(hours=hours) for text, at in LOCAL_TIMES.items()}
+        found = three_feed_shop.query(
+            f"select event_at from staging.stg_shop__events where _feed = 'in_{number}' order by _line"
+        )
         assert [at for (at,) in found] == [expected[text] for text in texts]

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.two_days_later import TwoDaysLater
+from tests.e2e.two_days_later import PendingDaysShop
 from warehouse.settings import PROJECT_ROOT
 
 SHARED_DATA = PROJECT_ROOT.parent / "shared" / "data"
 
 
-class Recomart:
+class RecomartCli:
     """Runs the command in a folder that is not the project's."""
 
     def __init__(self, folder: Path) -> None:
@@ -25,7 +25,7 @@ class Recomart:
         command = [str(Path(sys.executable).with_name("recomart")), *map(str, args)]
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
 
-    def json(self, *args: str | int | Path) -> Any:
+    def run_json(self, *args: str | int | Path) -> Any:
         """Run it with --json; it must succeed."""
         done = self(*args, "--json")
         assert done.returncode == 0, done.stderr
@@ -33,18 +33,18 @@ class Recomart:
 
 
 @pytest.fixture(scope="session")
-def recomart(tmp_path_factory: pytest.TempPathFactory) -> Recomart:
+def recomart(tmp_path_factory: pytest.TempPathFactory) -> RecomartCli:
     """The command line."""
-    return Recomart(tmp_path_factory.mktemp("somewhere_else"))
+    return RecomartCli(tmp_path_factory.mktemp("somewhere_else"))
 
 
 @pytest.fixture(scope="session")
-def two_days_later(tmp_path_factory: pytest.TempPathFactory) -> TwoDaysLater:
+def pending_days_shop(tmp_path_factory: pytest.TempPathFactory) -> PendingDaysShop:
     """A shop before two more days are run, to be copied, and after."""
-    return TwoDaysLater(tmp_path_factory.mktemp("two_days_later"))
+    return PendingDaysShop(tmp_path_factory.mktemp("two_days_later"))
 
 
-def public_data(name: str) -> Path:
+def get_public_data_dir(name: str) -> Path:
     """Folder of a public data set; skips the test where it is not there."""
     folder = SHARED_DATA / name
     if not folder.is_dir():

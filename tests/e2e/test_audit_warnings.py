@@ -5,13 +5,13 @@ from pathlib import Path
 
 import duckdb
 
-from apps.cli.auditing import audit
+from apps.cli.auditing import read_audit
 from orchestration.dbt_runner import run_dbt
-from orchestration.feed_accounting import feed_status
-from tests.e2e.conftest import Recomart
+from orchestration.feed_accounting import read_feed_status
+from tests.e2e.conftest import RecomartCli
 from warehouse.settings import Settings
 
-TEST = "nothing_is_unusual_about_the_newest_days"
+AUDIT_TEST = "nothing_is_unusual_about_the_newest_days"
 
 
 def test_an_unusual_day_is_said_with_feed_and_figure_while_it_is_news(demo_warehouse: Settings, tmp_path: Path) -> None:
@@ -27,23 +27,23 @@ def test_an_unusual_day_is_said_with_feed_and_figure_while_it_is_news(demo_wareh
             "where feed = 'purchases' and delivery_day = ?",
             [newest],
         )
-    assert run_dbt(copy, "test", "--select", TEST).warnings == [
+    assert run_dbt(copy, "test", "--select", AUDIT_TEST).warnings == [
         f"purchases of {newest}: 3 lines where 900 are usual",
-        f"{TEST}: Got 1 result, configured to warn if != 0",
+        f"{AUDIT_TEST}: Got 1 result, configured to warn if != 0",
     ]
 
 
 def test_an_audit_that_files_were_loaded_after_says_so(
-    demo_warehouse: Settings, recomart: Recomart, tmp_path: Path
+    demo_warehouse: Settings, recomart: RecomartCli, tmp_path: Path
 ) -> None:
     copy = Settings(warehouse=tmp_path)
     shutil.copyfile(demo_warehouse.database, copy.database)
-    assert recomart.json("audit", "--warehouse", tmp_path)["is_up_to_date"] is True
+    assert recomart.run_json("audit", "--warehouse", tmp_path)["is_up_to_date"] is True
     with duckdb.connect(str(copy.database)) as connection:
         connection.execute(
             "update raw.loaded_files set loaded_at = loaded_at + interval 1 hour where feed = 'products'"
         )
-    assert recomart.json("audit", "--warehouse", tmp_path)["is_up_to_date"] is False
+    assert recomart.run_json("audit", "--warehouse", tmp_path)["is_up_to_date"] is False
     assert "files were loaded since dbt built last" in recomart("audit", "--warehouse", tmp_path).stdout
 
 
@@ -52,12 +52,12 @@ def test_status_counts_nothing_of_a_feed_whose_files_were_replaced_by_as_many_ro
 ) -> None:
     copy = Settings(warehouse=tmp_path)
     shutil.copyfile(demo_warehouse.database, copy.database)
-    assert all(feed.clean is not None for feed in feed_status(copy))
+    assert all(feed.clean is not None for feed in read_feed_status(copy))
     with duckdb.connect(str(copy.database)) as connection:
         connection.execute(
             "update raw.loaded_files set loaded_at = loaded_at + interval 1 hour where feed = 'products'"
         )
-    feeds = {feed.feed: feed for feed in feed_status(copy)}
+    feeds = {feed.feed: feed for feed in read_feed_status(copy)}
     assert (feeds["products"].clean, feeds["products"].duplicates, feeds["products"].quarantined) == (None, None, None)
     assert feeds["products"].reasons == {}
     assert feeds["events"].clean
@@ -68,5 +68,5 @@ def test_what_the_ledger_forgot_since_dbt_built_is_out_of_date_too(demo_warehous
     shutil.copyfile(demo_warehouse.database, copy.database)
     with duckdb.connect(str(copy.database)) as connection:
         connection.execute("delete from raw.loaded_files where feed = 'purchases' and path ilike '%1%'")
-    assert {feed.feed for feed in feed_status(copy) if feed.clean is None} == {"purchases"}
-    assert not audit(copy, days=7).is_up_to_date
+    assert {feed.feed for feed in read_feed_status(copy) if feed.clean is None} == {"purchases"}
+    assert not read_audit(copy, days=7).is_up_to_date

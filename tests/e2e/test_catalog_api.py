@@ -10,9 +10,15 @@ import yaml
 
 from orchestration.assets.raw import raw_tables
 from orchestration.assets.warehouse_resource import WarehouseResource
-from tests.e2e.conftest import Recomart
+from tests.e2e.conftest import RecomartCli
 from tests.warehouse.conftest import Shop
-from tests.warehouse.fetching.catalog_service import PATIENCE, ApiShop, products, running_service, status
+from tests.warehouse.fetching.catalog_service import (
+    RETRY_SETTINGS,
+    ApiShop,
+    make_products,
+    make_status_fault,
+    run_service,
+)
 from warehouse.settings import PROJECT_ROOT
 from warehouse.sources.yaml_file import read_sources
 
@@ -20,29 +26,31 @@ SECRET = "s3cr3t/key"
 
 
 @pytest.fixture
-def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiShop]:
+def catalog_api_shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiShop]:
     """A shop with some events, whose catalog is behind a key in the query; the environment names it."""
     monkeypatch.setenv("CATALOG_KEY", SECRET)
     for variable, folder in {"WAREHOUSE": "warehouse", "LANDING": "landing", "SOURCES": "sources.yml"}.items():
         monkeypatch.setenv(f"RECOMART_{variable}", str(tmp_path / folder))
-    with running_service() as service:
+    with run_service() as service:
         api = ApiShop(Shop(tmp_path), service)
         api.declare("page", total="meta.total", auth={"type": "query", "name": "key", "key_env": "CATALOG_KEY"})
-        api.shop.put("events/e.jsonl", "".join(json.dumps(event(n)) + "\n" for n in range(300)))
+        api.shop.put("events/e.jsonl", "".join(json.dumps(build_event(n)) + "\n" for n in range(300)))
         yield api
 
 
-def event(number: int) -> dict[str, str]:
+def build_event(number: int) -> dict[str, str]:
     """One of many views."""
     item, day = number**2 % 35, number % 28 + 1
     return {"user": f"U{number % 7}", "item": f"P{item:04d}", "type": "view", "time": f"2026-01-{day:02d}T10:00:00Z"}
 
 
-def test_fetch_and_load_bring_every_product_into_the_raw_table(api: ApiShop, recomart: Recomart) -> None:
-    fetched = recomart.json("fetch")["feeds"]["products"]
-    assert (fetched["records"], fetched["is_new"], fetched["readings"]) == (35, True, 2)
-    recomart.json("load")
-    assert api.shop.rows("select count(*), count(distinct product_id), min(_file) from raw.products") == [
+def test_fetch_and_load_bring_every_product_into_the_raw_table(
+    catalog_api_shop: ApiShop, recomart: RecomartCli
+) -> None:
+    fetched = recomart.run_json("fetch")["feeds"]["products"]
+    assert (fetched["record_count"], fetched["is_new"], fetched["pass_count"]) == (35, True, 2)
+    recomart.run_json("load")
+    assert catalog_api_shop.shop.query("select count(*), count(distinct product_id), min(_file) from raw.products") == [
         (35, 35, fetched["file"])
     ]
     again = recomart("fetch")
@@ -50,53 +58,62 @@ def test_fetch_and_load_bring_every_product_into_the_raw_table(api: ApiShop, rec
     assert f"nothing changed since {fetched['file']} was fetched" in again.stdout
 
 
-def test_run_fetches_first_and_the_newest_prices_reach_the_products(api: ApiShop, recomart: Recomart) -> None:
-    recomart.json("fetch")
-    api.service.products = [{**product, "price": 99} for product in products(40)]
-    done = recomart.json("run")
-    assert done["fetch"]["feeds"]["products"]["records"] == 40
-    assert len(api.files()) == 3
-    assert api.shop.rows("select count(*), min(price), max(price) from marts.dim_products") == [(40, 99.0, 99.0)]
+def test_run_fetches_first_and_the_newest_prices_reach_the_products(
+    catalog_api_shop: ApiShop, recomart: RecomartCli
+) -> None:
+    recomart.run_json("fetch")
+    catalog_api_shop.service.products = [{**product, "price": 99} for product in make_products(40)]
+    done = recomart.run_json("run")
+    assert done["fetch"]["feeds"]["products"]["record_count"] == 40
+    assert len(catalog_api_shop.list_files()) == 3
+    assert catalog_api_shop.shop.query("select count(*), min(price), max(price) from marts.dim_products") == [
+        (40, 99.0, 99.0)
+    ]
 
 
-def test_dagsters_raw_tables_are_fetched_first(api: ApiShop) -> None:
+def test_dagsters_raw_tables_are_fetched_first(catalog_api_shop: ApiShop) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         run = dg.materialize([raw_tables], resources={"warehouse": WarehouseResource()}, instance=instance)
     assert run.success
-    assert api.shop.rows("select count(*) from raw.products") == [(35,)]
+    assert catalog_api_shop.shop.query("select count(*) from raw.products") == [(35,)]
 
 
 def test_a_fetch_that_fails_says_so_in_one_line_without_the_secret(
-    api: ApiShop, recomart: Recomart, tmp_path: Path
+    catalog_api_shop: ApiShop, recomart: RecomartCli, tmp_path: Path
 ) -> None:
-    api.service.faults = dict.fromkeys(range(2, 99), status(401))
+    catalog_api_shop.service.faults = dict.fromkeys(range(2, 99), make_status_fault(401))
     for command in ("fetch", "run"):
         done = recomart(command)
         assert done.returncode == 1
         (line,) = [line for line in done.stderr.splitlines() if line.startswith("recomart: ")]
-        assert f"feeds.products.api: {api.service.url}/numbered answered 401" in line
+        assert f"feeds.products.api: {catalog_api_shop.service.url}/numbered answered 401" in line
         assert "Traceback" not in done.stderr
         assert "s3cr3t" not in done.stdout + done.stderr
-    assert [file for file in api.files() if file.startswith("catalog")] == []
+    assert [file for file in catalog_api_shop.list_files() if file.startswith("catalog")] == []
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path for path in files if b"s3cr3t" in path.read_bytes()] == []
 
 
-def test_a_shop_without_a_service_has_nothing_to_fetch(recomart: Recomart) -> None:
+def test_a_shop_without_a_service_has_nothing_to_fetch(recomart: RecomartCli) -> None:
     done = recomart("fetch", "--sources", PROJECT_ROOT / "warehouse" / "sources.yml")
     assert done.returncode == 1
     assert "declares an api to fetch from; see docs/catalog_api.md" in done.stderr
 
 
 def test_the_example_works_but_for_its_address(
-    api: ApiShop, recomart: Recomart, monkeypatch: pytest.MonkeyPatch
+    catalog_api_shop: ApiShop, recomart: RecomartCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     example = yaml.safe_load((PROJECT_ROOT / "warehouse" / "examples" / "catalog_api.yml").read_text(encoding="utf-8"))
     declared = example["feeds"]["products"]["api"]
-    declared |= {"base_url": api.service.url, "path": "cursor", "records": "data.items", "retries": PATIENCE}
+    declared |= {
+        "base_url": catalog_api_shop.service.url,
+        "path": "cursor",
+        "records": "data.items",
+        "retries": RETRY_SETTINGS,
+    }
     declared |= {"total": "meta.total", "paging": {"style": "cursor", "path": "meta.next"}}
     example["feeds"]["products"]["columns"] = {"product_id": "sku"}
-    api.shop.settings.sources.write_text(yaml.safe_dump(example), encoding="utf-8")
-    assert read_sources(api.shop.settings.sources).feeds["products"].api is not None
+    catalog_api_shop.shop.settings.sources.write_text(yaml.safe_dump(example), encoding="utf-8")
+    assert read_sources(catalog_api_shop.shop.settings.sources).feeds["products"].api is not None
     monkeypatch.setenv(declared["auth"]["token_env"], SECRET)
-    assert recomart.json("fetch")["feeds"]["products"]["records"] == 35
+    assert recomart.run_json("fetch")["feeds"]["products"]["record_count"] == 35

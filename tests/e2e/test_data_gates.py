@@ -11,16 +11,16 @@ import duckdb
 import pytest
 
 from orchestration.dbt_runner import run_dbt
-from orchestration.model_registry import model_runs
+from orchestration.model_registry import list_model_runs
 from warehouse.errors import RecomartError
-from warehouse.publishing.live_copy import current
+from warehouse.publishing.live_copy import read_pointer
 from warehouse.settings import Settings
 
-FLOOD_LINES = 20_000
+FLOOD_LINE_COUNT = 20_000
 
 
 @pytest.fixture
-def shop(demo_warehouse: Settings, tmp_path: Path) -> Settings:
+def writable_shop_settings(demo_warehouse: Settings, tmp_path: Path) -> Settings:
     """The demo shop after a finished run, to write to."""
     settings = Settings(warehouse=tmp_path / "shop", settle_seconds=0)
     shutil.copytree(demo_warehouse.warehouse, settings.warehouse)
@@ -28,44 +28,46 @@ def shop(demo_warehouse: Settings, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def tables(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def database_only_settings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The demo shop's database alone; each test spoils another table of it."""
     settings = Settings(warehouse=tmp_path_factory.mktemp("tables"))
     shutil.copyfile(demo_warehouse.database, settings.database)
     return settings
 
 
-def change(settings: Settings, *statements: str) -> None:
+def execute_statements(settings: Settings, *statements: str) -> None:
     """Change what dbt built."""
     with duckdb.connect(str(settings.database)) as connection:
         for statement in statements:
             connection.execute(statement)
 
 
-def expect_jumps(settings: Settings, *rows: str) -> None:
+def set_expected_jumps(settings: Settings, *rows: str) -> None:
     """Let the seed of expected jumps have these rows."""
-    change(settings, "delete from seeds.expected_jumps", f"insert into seeds.expected_jumps values {', '.join(rows)}")
+    execute_statements(
+        settings, "delete from seeds.expected_jumps", f"insert into seeds.expected_jumps values {', '.join(rows)}"
+    )
 
 
-def flood(settings: Settings) -> str:
+def write_flood_file(settings: Settings) -> str:
     """Let a file of many times the usual lines land for the newest day; return the day."""
     newest = max((settings.landing_dir / "clickstream").glob("*.jsonl*"))
     day = newest.name[:10]
     events = (
         {"user_id": f"u{number}", "product_id": "p00001", "event_type": "view", "timestamp": f"{day}T12:00:00Z"}
-        for number in range(FLOOD_LINES)
+        for number in range(FLOOD_LINE_COUNT)
     )
     (newest.parent / f"{day}-flood.jsonl").write_text("\n".join(map(json.dumps, events)) + "\n", encoding="utf-8")
     return day
 
 
 def test_a_day_of_many_times_the_usual_lines_trains_nothing_and_what_is_published_goes_on_serving(
-    shop: Settings, monkeypatch: pytest.MonkeyPatch
+    writable_shop_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    published, trained = current(shop), model_runs(shop)
-    day = flood(shop)
-    monkeypatch.setenv("RECOMART_WAREHOUSE", str(shop.warehouse))
-    job = importlib.import_module("orchestration.definitions").defs.resolve_job_def("everything")
+    published, trained = read_pointer(writable_shop_settings), list_model_runs(writable_shop_settings)
+    day = write_flood_file(writable_shop_settings)
+    monkeypatch.setenv("RECOMART_WAREHOUSE", str(writable_shop_settings.warehouse))
+    job = importlib.import_module("orchestration.definitions").defs.resolve_job_def("full_pipeline")
     with dg.DagsterInstance.ephemeral() as instance:
         run = job.execute_in_process(instance=instance, raise_on_error=False)
     stopped_by = [
@@ -75,46 +77,54 @@ def test_a_day_of_many_times_the_usual_lines_trains_nothing_and_what_is_publishe
     ]
     assert stopped_by == ["no_day_is_beyond_belief"]
     assert [event.step_key for event in run.all_events if event.is_step_start] == ["raw_tables", "marts"]
-    assert (current(shop), model_runs(shop)) == (published, trained)
+    assert (read_pointer(writable_shop_settings), list_model_runs(writable_shop_settings)) == (published, trained)
     (failure,) = run.get_step_failure_events()
     assert failure.step_failure_data.user_failure_data is not None
     said = failure.step_failure_data.user_failure_data.description or ""
-    assert re.fullmatch(rf"dbt build failed: no_day_is_beyond_belief: .*; see {shop.dbt_target_dir}/dbt.log", said)
-    assert (shop.dbt_target_dir / "dbt.log").exists()
+    assert re.fullmatch(
+        rf"dbt build failed: no_day_is_beyond_belief: .*; see {writable_shop_settings.dbt_target_dir}/dbt.log", said
+    )
+    assert (writable_shop_settings.dbt_target_dir / "dbt.log").exists()
     with pytest.raises(RecomartError, match=rf"events of {day}: \d+ lines where \d+ are usual.*expected_jumps.csv"):
-        run_dbt(shop, "test", "--select", "no_day_is_beyond_belief")
-    expect_jumps(shop, f"(' Events', date '{day}', 'a sale')")
-    assert run_dbt(shop, "test", "--select", "no_day_is_beyond_belief").statuses["pass"] == 1
+        run_dbt(writable_shop_settings, "test", "--select", "no_day_is_beyond_belief")
+    set_expected_jumps(writable_shop_settings, f"(' Events', date '{day}', 'a sale')")
+    assert run_dbt(writable_shop_settings, "test", "--select", "no_day_is_beyond_belief").status_counts["pass"] == 1
 
 
-def test_a_day_on_which_nothing_is_usual_is_held_against_the_least_lines_that_tell_a_jump(tables: Settings) -> None:
-    with duckdb.connect(str(tables.database)) as connection:
+def test_a_day_on_which_nothing_is_usual_is_held_against_the_least_lines_that_tell_a_jump(
+    database_only_settings: Settings,
+) -> None:
+    with duckdb.connect(str(database_only_settings.database)) as connection:
         ((newest,),) = connection.execute("select max(delivery_day) from marts.audit_feed_days").fetchall()
     bring = (
         "update marts.audit_feed_days set usual_lines = {}, is_volume_jump = true, lines = {} "
         f"where feed = 'events' and delivery_day = date '{newest}'"
     )
-    change(tables, bring.format(40, 400))
+    execute_statements(database_only_settings, bring.format(40, 400))
     with pytest.raises(RecomartError, match=f"events of {newest}: 400 lines where 40 are usual"):
-        run_dbt(tables, "test", "--select", "no_day_is_beyond_belief")
-    change(tables, bring.format(0, 1000))
+        run_dbt(database_only_settings, "test", "--select", "no_day_is_beyond_belief")
+    execute_statements(database_only_settings, bring.format(0, 1000))
     with pytest.raises(RecomartError, match=f"events of {newest}: 1000 lines where 0 are usual"):
-        run_dbt(tables, "test", "--select", "no_day_is_beyond_belief")
-    change(tables, bring.format(0, 999))
-    assert run_dbt(tables, "test", "--select", "no_day_is_beyond_belief").statuses["pass"] == 1
+        run_dbt(database_only_settings, "test", "--select", "no_day_is_beyond_belief")
+    execute_statements(database_only_settings, bring.format(0, 999))
+    assert run_dbt(database_only_settings, "test", "--select", "no_day_is_beyond_belief").status_counts["pass"] == 1
 
 
-def test_a_jump_that_is_expected_of_no_feed_is_said_and_stops_nothing(tables: Settings) -> None:
-    expect_jumps(tables, "('EVENTS ', date '2026-01-31', 'a sale')", "('evnts', date '2026-01-31', 'a sale')")
-    (words, _) = run_dbt(tables, "test", "--select", "expected_jumps").warnings
+def test_a_jump_that_is_expected_of_no_feed_is_said_and_stops_nothing(database_only_settings: Settings) -> None:
+    set_expected_jumps(
+        database_only_settings, "('EVENTS ', date '2026-01-31', 'a sale')", "('evnts', date '2026-01-31', 'a sale')"
+    )
+    (words, _) = run_dbt(database_only_settings, "test", "--select", "expected_jumps").warnings
     assert words == "expected_jumps.csv: the shop has no feed 'evnts'"
 
 
-def test_expected_jumps_that_make_no_sense_stop_a_run_with_the_line_and_what_is_wrong(tables: Settings) -> None:
+def test_expected_jumps_that_make_no_sense_stop_a_run_with_the_line_and_what_is_wrong(
+    database_only_settings: Settings,
+) -> None:
     same_day = ("('events', date '2026-01-31', 'a sale')", "('Events ', date '2026-01-31', 'late')")
-    expect_jumps(tables, *same_day, "(' ', null, 'a guess')")
+    set_expected_jumps(database_only_settings, *same_day, "(' ', null, 'a guess')")
     with pytest.raises(RecomartError) as stopped:
-        run_dbt(tables, "test", "--select", "expected_jumps")
+        run_dbt(database_only_settings, "test", "--select", "expected_jumps")
     for said in (
         "line ' ,,a guess': feed must name who brings the lines; delivery_day must be a day",
         "line 'Events ,2026-01-31,late': there is more than one line for it",
@@ -123,20 +133,24 @@ def test_expected_jumps_that_make_no_sense_stop_a_run_with_the_line_and_what_is_
         assert said in str(stopped.value)
 
 
-def weigh(settings: Settings, *rows: str) -> None:
+def set_event_weights(settings: Settings, *rows: str) -> None:
     """Let the seed of weights have these rows."""
-    change(settings, "delete from seeds.event_weights", f"insert into seeds.event_weights values {', '.join(rows)}")
+    execute_statements(
+        settings, "delete from seeds.event_weights", f"insert into seeds.event_weights values {', '.join(rows)}"
+    )
 
 
-def test_weights_that_make_no_sense_stop_a_run_with_the_line_and_what_is_wrong(tables: Settings) -> None:
-    weigh(
-        tables,
+def test_weights_that_make_no_sense_stop_a_run_with_the_line_and_what_is_wrong(
+    database_only_settings: Settings,
+) -> None:
+    set_event_weights(
+        database_only_settings,
         "('view', cast('nan' as double), 60), ('view', 1, cast('inf' as double))",
         "('look', 2.5, 60), ('click', null, 0), ('remove_from_cart', -3, 90)",
     )
     with pytest.raises(RecomartError, match="event_weights_make_sense"):
-        run_dbt(tables, "test", "--select", "event_weights")
-    logged = (tables.warehouse / "logs" / "dbt.log").read_text(encoding="utf-8")
+        run_dbt(database_only_settings, "test", "--select", "event_weights")
+    logged = (database_only_settings.warehouse / "logs" / "dbt.log").read_text(encoding="utf-8")
     for said in (
         "event_weights.csv, line 'click,,0': weight must be a number between -1000000 and 1000000 (0 if the action is "
         "to say nothing); half_life_days must be a number between 0.001 and 1000000 (large if the action is not to "
@@ -149,13 +163,13 @@ def test_weights_that_make_no_sense_stop_a_run_with_the_line_and_what_is_wrong(t
         assert said in logged
 
 
-def test_weights_of_another_sign_than_usual_are_said_and_stop_nothing(tables: Settings) -> None:
-    weigh(
-        tables,
+def test_weights_of_another_sign_than_usual_are_said_and_stop_nothing(database_only_settings: Settings) -> None:
+    set_event_weights(
+        database_only_settings,
         "('view', 1, 60), ('click', -2, 60), ('add_to_cart', 0, 90)",
         "('remove_from_cart', 3, 90), ('purchase', 0, 180)",
     )
-    (words, _) = run_dbt(tables, "test", "--select", "event_weights").warnings
+    (words, _) = run_dbt(database_only_settings, "test", "--select", "event_weights").warnings
     assert words == (
         "event_weights.csv, line 'click,-2,60': with a weight below 0 the action speaks against the product; "
         "line 'purchase,0,180': with a weight of 0 purchases say nothing, and returns neither; "
@@ -163,40 +177,40 @@ def test_weights_of_another_sign_than_usual_are_said_and_stop_nothing(tables: Se
     )
 
 
-def test_a_feed_that_has_fallen_silent_is_said_and_stops_nothing(tables: Settings) -> None:
-    change(
-        tables,
+def test_a_feed_that_has_fallen_silent_is_said_and_stops_nothing(database_only_settings: Settings) -> None:
+    execute_statements(
+        database_only_settings,
         "update marts.audit_feed_days set files = 0 where feed = 'purchases' "
         "and delivery_day > (select max(delivery_day) - 9 from marts.audit_feed_days)",
     )
-    (words, _) = run_dbt(tables, "test", "--select", "no_feed_has_fallen_silent").warnings
+    (words, _) = run_dbt(database_only_settings, "test", "--select", "no_feed_has_fallen_silent").warnings
     assert words.startswith("purchases: nothing for 9 days")
 
 
-def test_a_shop_in_which_no_model_or_more_than_one_serves_publishes_nothing(tables: Settings) -> None:
-    assert run_dbt(tables, "test", "--select", "one_model_serves").statuses["pass"] == 1
+def test_a_shop_in_which_no_model_or_more_than_one_serves_publishes_nothing(database_only_settings: Settings) -> None:
+    assert run_dbt(database_only_settings, "test", "--select", "one_model_serves").status_counts["pass"] == 1
     for spoiled in (
         "insert into marts.eval_quality_by_day select * replace ('another' as run_id) from marts.eval_quality_by_day",
         "update marts.eval_quality_by_day set is_serving = false",
     ):
-        change(tables, spoiled)
+        execute_statements(database_only_settings, spoiled)
         with pytest.raises(RecomartError, match="one_model_serves"):
-            run_dbt(tables, "test", "--select", "one_model_serves")
+            run_dbt(database_only_settings, "test", "--select", "one_model_serves")
 
 
-def test_lists_that_leave_out_many_customers_are_not_published(tables: Settings) -> None:
-    change(tables, "delete from marts.rec_top_n where hash(user_id) % 5 = 0")
+def test_lists_that_leave_out_many_customers_are_not_published(database_only_settings: Settings) -> None:
+    execute_statements(database_only_settings, "delete from marts.rec_top_n where hash(user_id) % 5 = 0")
     with pytest.raises(RecomartError, match=r"\d+ of \d+ customers have a list, and a share of 0.9 must") as stopped:
-        run_dbt(tables, "test", "--select", "customers_have_lists")
+        run_dbt(database_only_settings, "test", "--select", "customers_have_lists")
     for named in ("least_customers_served", "blocks and caps leave too", "bought everything", "offer_repeats.csv"):
         assert named in str(stopped.value)
 
 
-def test_a_list_with_a_product_that_cannot_be_bought_is_not_published(tables: Settings) -> None:
-    change(
-        tables,
+def test_a_list_with_a_product_that_cannot_be_bought_is_not_published(database_only_settings: Settings) -> None:
+    execute_statements(
+        database_only_settings,
         "update marts.rec_product_rules set is_offered = false "
         "where product_id = (select any_value(product_id) from intermediate.int_offers_ranked)",
     )
     with pytest.raises(RecomartError, match="every_list_keeps_the_rules"):
-        run_dbt(tables, "test", "--select", "every_list_keeps_the_rules")
+        run_dbt(database_only_settings, "test", "--select", "every_list_keeps_the_rules")

@@ -9,38 +9,40 @@ import pytest
 
 from apps.cli.dataset_diff import diff_versions
 from models_ml.config import TrainConfig
-from models_ml.data.dataset import LAYOUTS
+from models_ml.data.dataset import TABLE_LAYOUTS
 from models_ml.errors import ModelError
-from models_ml.inference.artifact import TENSORS
-from orchestration.dataset_versions import dataset_versions, find_version
-from orchestration.training_run import train
-from tests.e2e.conftest import Recomart
-from tests.e2e.test_bad_input import expect_one_line
-from warehouse.database import reader, writer
+from models_ml.inference.artifact import TENSORS_FILE
+from orchestration.dataset_versions import find_version, list_dataset_versions
+from orchestration.training_run import train_model
+from tests.e2e.conftest import RecomartCli
+from tests.e2e.test_bad_input import assert_one_line_error
+from warehouse.database import open_reader, open_writer
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
-GONE = "hash(user_id) % 10 = 0"
+REMOVED_USERS_CONDITION = "hash(user_id) % 10 = 0"
 """The customers whose pairs the marts lose after the first training."""
 
-A_FILE = "select min(path) from raw.loaded_files"
+CHANGED_FILE_QUERY = "select min(path) from raw.loaded_files"
 """The file that is loaded anew after it."""
 
 
 @pytest.fixture(scope="module")
-def settings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory, recomart: Recomart) -> Settings:
+def retrained_shop_settings(
+    demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory, recomart: RecomartCli
+) -> Settings:
     """The demo shop, trained once as it was and once after its marts lost some pairs and an event weight changed."""
     copy = Settings(warehouse=tmp_path_factory.mktemp("moved_on") / "warehouse")
     shutil.copytree(demo_warehouse.warehouse, copy.warehouse, ignore=shutil.ignore_patterns("landing", "serving"))
-    with writer(copy) as connection:
+    with open_writer(copy) as connection:
         connection.execute("create table marts.moved_on as from marts.feat_user_product_interactions")
         connection.execute("drop view marts.feat_user_product_interactions")
         connection.execute("alter table marts.moved_on rename to feat_user_product_interactions")
-        connection.execute(f"delete from marts.feat_user_product_interactions where {GONE}")
+        connection.execute(f"delete from marts.feat_user_product_interactions where {REMOVED_USERS_CONDITION}")
         connection.execute(
             """
             update marts.feat_user_product_interactions set strength = strength * 2
-            where as_of_name = 'now' and strength > 0
+            where cutoff = 'now' and strength > 0
             and product_id = (select min(product_id) from marts.feat_user_product_interactions)
             """
         )
@@ -49,91 +51,100 @@ def settings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory,
             "update raw.loaded_files set loaded_at = now() where path = (select min(path) from raw.loaded_files)"
         )
     # A tenth of the customers is gone on purpose.
-    copy.policy.write_text('{"gates": {"most_customers_lost": 0.5}}')
-    recomart.json("train", "--warehouse", copy.warehouse)
+    copy.policy_file.write_text('{"gates": {"max_customers_lost": 0.5}}')
+    recomart.run_json("train", "--warehouse", copy.warehouse)
     return copy
 
 
 @pytest.fixture(scope="module")
-def versions(settings: Settings, recomart: Recomart) -> list[dict[str, Any]]:
+def listed_versions(retrained_shop_settings: Settings, recomart: RecomartCli) -> list[dict[str, Any]]:
     """What is listed then, the newest first."""
-    listed: list[dict[str, Any]] = recomart.json("datasets", "--warehouse", settings.warehouse)["datasets"]
+    listed: list[dict[str, Any]] = recomart.run_json("datasets", "--warehouse", retrained_shop_settings.warehouse)[
+        "datasets"
+    ]
     return listed
 
 
 def test_versions_are_listed_with_the_runs_that_used_them(
-    settings: Settings, versions: list[dict[str, Any]], recomart: Recomart
+    retrained_shop_settings: Settings, listed_versions: list[dict[str, Any]], recomart: RecomartCli
 ) -> None:
-    new, old = versions
+    new, old = listed_versions
     assert new["interactions"] < old["interactions"]
     assert (len(new["runs"]), new["is_serving"], len(old["runs"]), old["is_serving"]) == (1, True, 1, False)
     assert new["missing_files"] == old["missing_files"] == []
-    printed = recomart("datasets", "--warehouse", settings.warehouse).stdout
-    assert all(version["dataset_hash"][:12] in printed and version["runs"][0] in printed for version in versions)
+    printed = recomart("datasets", "--warehouse", retrained_shop_settings.warehouse).stdout
+    assert all(version["dataset_hash"][:12] in printed and version["runs"][0] in printed for version in listed_versions)
 
 
 def test_a_diff_tells_settings_files_customers_and_pairs_apart(
-    settings: Settings, demo_warehouse: Settings, versions: list[dict[str, Any]], recomart: Recomart
+    retrained_shop_settings: Settings,
+    demo_warehouse: Settings,
+    listed_versions: list[dict[str, Any]],
+    recomart: RecomartCli,
 ) -> None:
-    new, old = (version["dataset_hash"] for version in versions)
-    diff = recomart.json("datasets", "diff", old[:8], new[:8], "--warehouse", settings.warehouse)
-    with reader(demo_warehouse) as connection:
+    new, old = (version["dataset_hash"] for version in listed_versions)
+    diff = recomart.run_json("datasets", "diff", old[:8], new[:8], "--warehouse", retrained_shop_settings.warehouse)
+    with open_reader(demo_warehouse) as connection:
         pairs, customers, doubled = connection.execute(
             f"""
             select
-                count(*) filter ({GONE}), count(distinct user_id) filter ({GONE}),
-                count(*) filter (not {GONE} and product_id = (select min(product_id) from marts.ml_interactions))
+                count(*) filter ({REMOVED_USERS_CONDITION}), count(distinct user_id) filter ({REMOVED_USERS_CONDITION}),
+                count(*) filter (not {REMOVED_USERS_CONDITION} and product_id = (select min(product_id) from marts.ml_interactions))
             from marts.ml_interactions
-            where as_of_name = 'now'
+            where cutoff = 'now'
             """
         ).fetchall()[0]
-        (changed_file,) = connection.execute(A_FILE).fetchall()[0]
+        (changed_file,) = connection.execute(CHANGED_FILE_QUERY).fetchall()[0]
     assert diff["pairs"] == {
         "added": 0,
         "removed": pairs,
-        "kept": versions[0]["interactions"],
+        "kept": listed_versions[0]["interactions"],
         "strength_changed": doubled,
-        "other_actions": 0,
+        "actions_changed": 0,
     }
-    assert diff["members"][0] == {
-        "of": "customers", "new": 0, "gone": customers, "stayed": versions[0]["users"],
+    assert diff["entities"][0] == {
+        "entity": "customers", "added": 0, "removed": customers, "kept": listed_versions[0]["users"],
     }  # fmt: skip
-    changed_facts = {row["fact"]: row["changed"] for row in diff["product_facts"]}
+    changed_facts = {row["feature"]: row["changed_count"] for row in diff["product_features"]}
     assert changed_facts == dict.fromkeys(changed_facts, 0)
     assert {"category", "price", "recent_popularity"} < changed_facts.keys()
     assert diff["settings"] == [{"setting": "settings.event_weights.purchase.weight", "before": 8.0, "after": 9.0}]
-    assert (diff["files"]["new"], diff["files"]["gone"]) == ([], [])
+    assert (diff["files"]["added"], diff["files"]["removed"]) == ([], [])
     assert [name.split(" ")[1] for name in diff["files"]["changed"]] == [changed_file]
-    windows = {name: {row["as_of_name"] for row in diff["rows"] if row["table"] == name} for name in LAYOUTS}
+    windows = {name: {row["cutoff"] for row in diff["rows"] if row["table"] == name} for name in TABLE_LAYOUTS}
     assert windows == {
         "interactions": {"validation", "test", "now"},
         "product_features": {"validation", "test", "now"},
         "evaluation_pairs": {"validation", "test"},
     }
-    printed = recomart("datasets", "diff", old, new, "--warehouse", settings.warehouse)
+    printed = recomart("datasets", "diff", old, new, "--warehouse", retrained_shop_settings.warehouse)
     assert "settings.event_weights.purchase.weight" in printed.stdout, printed.stderr
 
 
 def test_training_on_an_old_version_repeats_it_bit_for_bit_and_reads_no_mart(
-    settings: Settings, versions: list[dict[str, Any]], recomart: Recomart
+    retrained_shop_settings: Settings, listed_versions: list[dict[str, Any]], recomart: RecomartCli
 ) -> None:
-    _, old = versions
-    with reader(settings) as connection:
-        before = figures(connection, old["runs"][0])
-    summary = recomart.json("train", "--dataset", old["dataset_hash"][:10], "--warehouse", settings.warehouse)
+    _, old = listed_versions
+    with open_reader(retrained_shop_settings) as connection:
+        before = read_metrics(connection, old["runs"][0])
+    summary = recomart.run_json(
+        "train", "--dataset", old["dataset_hash"][:10], "--warehouse", retrained_shop_settings.warehouse
+    )
     assert summary["dataset_hash"] == old["dataset_hash"]
-    first, again = (settings.models_dir / run / TENSORS for run in (old["runs"][0], summary["run_id"]))
+    first, again = (
+        retrained_shop_settings.models_dir / run / TENSORS_FILE for run in (old["runs"][0], summary["run_id"])
+    )
     assert first.read_bytes() == again.read_bytes()
-    listed = recomart.json("datasets", "--warehouse", settings.warehouse)["datasets"]
+    listed = recomart.run_json("datasets", "--warehouse", retrained_shop_settings.warehouse)["datasets"]
     (used,) = (version for version in listed if version["dataset_hash"] == old["dataset_hash"])
     assert used["runs"] == [*old["runs"], summary["run_id"]]
     assert used["is_serving"]
-    with reader(settings) as connection:
-        assert figures(connection, summary["run_id"]) == before
+    with open_reader(retrained_shop_settings) as connection:
+        assert read_metrics(connection, summary["run_id"]) == before
         assert connection.execute("select distinct run_id from ml.candidates").fetchall() == [(summary["run_id"],)]
 
 
-def figures(connection: Any, run_id: str) -> list[tuple[Any, ...]]:
+def read_metrics(connection: Any, run_id: str) -> list[tuple[Any, ...]]:
     """What a run measured."""
     query = "select * exclude (run_id) from ml.ranking_metrics where run_id = ? order by all"
     found: list[tuple[Any, ...]] = connection.execute(query, [run_id]).fetchall()
@@ -142,9 +153,9 @@ def figures(connection: Any, run_id: str) -> list[tuple[Any, ...]]:
 
 
 def test_a_diff_spills_into_the_warehouse_folder_and_leaves_nothing_there(
-    settings: Settings, versions: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    retrained_shop_settings: Settings, listed_versions: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = set(settings.warehouse.iterdir())
+    before = set(retrained_shop_settings.warehouse.iterdir())
     connect, spilled = duckdb.connect, []
 
     def watched(**options: Any) -> duckdb.DuckDBPyConnection:
@@ -153,28 +164,32 @@ def test_a_diff_spills_into_the_warehouse_folder_and_leaves_nothing_there(
         return connection
 
     monkeypatch.setattr(duckdb, "connect", watched)
-    diff_versions(settings, versions[1]["dataset_hash"], versions[0]["dataset_hash"])
-    assert [Path(folder).parent for folder in spilled] == [settings.warehouse]
-    assert set(settings.warehouse.iterdir()) == before
+    diff_versions(retrained_shop_settings, listed_versions[1]["dataset_hash"], listed_versions[0]["dataset_hash"])
+    assert [Path(folder).parent for folder in spilled] == [retrained_shop_settings.warehouse]
+    assert set(retrained_shop_settings.warehouse.iterdir()) == before
 
 
 def test_versions_that_cannot_be_used_are_said_clearly(
-    settings: Settings, versions: list[dict[str, Any]], recomart: Recomart
+    retrained_shop_settings: Settings, listed_versions: list[dict[str, Any]], recomart: RecomartCli
 ) -> None:
-    done = recomart("train", "--dataset", "xyz", "--warehouse", settings.warehouse)
-    expect_one_line(done, "begins with 'xyz'", "recomart datasets")
-    new = versions[0]["dataset_hash"]
-    file = settings.datasets_dir / new / "interactions.parquet"
+    done = recomart("train", "--dataset", "xyz", "--warehouse", retrained_shop_settings.warehouse)
+    assert_one_line_error(done, "begins with 'xyz'", "recomart datasets")
+    new = listed_versions[0]["dataset_hash"]
+    file = retrained_shop_settings.datasets_dir / new / "interactions.parquet"
     whole = file.read_bytes()
     try:
         file.write_bytes(whole[:1000])
-        expect_one_line(recomart("train", "--warehouse", settings.warehouse), file, "cannot be read")
+        assert_one_line_error(
+            recomart("train", "--warehouse", retrained_shop_settings.warehouse), file, "cannot be read"
+        )
         with pytest.raises(ModelError, match=r"interactions\.parquet cannot be read"):
-            train(settings, TrainConfig(), dataset=new)
+            train_model(retrained_shop_settings, TrainConfig(), dataset=new)
         with pytest.raises(ModelError, match=r"interactions\.parquet cannot be read"):
-            diff_versions(settings, new, versions[1]["dataset_hash"])
+            diff_versions(retrained_shop_settings, new, listed_versions[1]["dataset_hash"])
         file.unlink()
-        (listed,) = (version for version in dataset_versions(settings) if version.dataset_hash == new)
+        (listed,) = (
+            version for version in list_dataset_versions(retrained_shop_settings) if version.dataset_hash == new
+        )
         assert listed.missing_files == ["interactions.parquet"]
     finally:
         file.write_bytes(whole)
@@ -188,8 +203,8 @@ def test_a_hash_that_names_none_or_several_is_refused(tmp_path: Path) -> None:
             find_version(Settings(warehouse=tmp_path), prefix)
 
 
-def test_a_warehouse_without_versions_says_how_to_make_one(recomart: Recomart, tmp_path: Path) -> None:
-    expect_one_line(recomart("datasets", "--warehouse", tmp_path / "none"), "there is no warehouse yet")
-    with writer(Settings(warehouse=tmp_path)):
+def test_a_warehouse_without_versions_says_how_to_make_one(recomart: RecomartCli, tmp_path: Path) -> None:
+    assert_one_line_error(recomart("datasets", "--warehouse", tmp_path / "none"), "there is no warehouse yet")
+    with open_writer(Settings(warehouse=tmp_path)):
         pass
     assert "`recomart train` makes one" in recomart("datasets", "--warehouse", tmp_path).stdout

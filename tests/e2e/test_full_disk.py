@@ -13,38 +13,38 @@ import dagster as dg
 import pytest
 
 from models_ml.config import TrainConfig
-from orchestration.batch_scoring import score
+from orchestration.batch_scoring import score_customers
 from orchestration.pipeline import (
     PipelineListener,
     build_marts,
     build_recommendations,
-    learn,
     publish_copy,
     run_pipeline,
+    train_if_due,
 )
-from tests.e2e.two_days_later import TwoDaysLater, unexpected, what_differs
+from tests.e2e.two_days_later import PendingDaysShop, find_differences_between, find_unexpected_files
 from warehouse.errors import DiskFullError
 from warehouse.loading.loader import load
-from warehouse.locks import alone
-from warehouse.publishing.live_copy import current
+from warehouse.locks import exclusive_lock
+from warehouse.publishing.live_copy import read_pointer
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
 STEPS: dict[str, Callable[[Settings], Any]] = {
     "load": load,
     "build": build_marts,
-    "train": lambda settings: learn(settings, TrainConfig()),
-    "score": score,
+    "train": lambda settings: train_if_due(settings, TrainConfig()),
+    "score": score_customers,
     "recommend": build_recommendations,
     "publish": publish_copy,
 }
 
-ALMOST_NOTHING = 16 << 10
+FREE_BYTES = 16 << 10
 """Bytes that are left on the disk: enough to begin, not to end."""
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of its own, in memory."""
     folder = tmp_path / "disk"
     folder.mkdir()
@@ -57,55 +57,55 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def fill(disk: Path) -> Path:
+def fill_disk(disk: Path) -> Path:
     """Leave almost nothing of the disk; returns the file that takes the rest."""
     ballast = disk / "ballast"
     with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - ALMOST_NOTHING)
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - FREE_BYTES)
     return ballast
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 def test_a_disk_that_fills_up_in_a_step_is_named_and_harms_nobody(
-    two_days_later: TwoDaysLater, disk: Path, step: str
+    pending_days_shop: PendingDaysShop, small_disk: Path, step: str
 ) -> None:
-    shop = two_days_later.copy(disk / "shop")
-    before = current(shop)
+    shop = pending_days_shop.copy_before(small_disk / "shop")
+    before = read_pointer(shop)
     for name, work in STEPS.items():
         if name == step:
             break
         work(shop)
-    ballast = fill(disk)
+    ballast = fill_disk(small_disk)
     with pytest.raises(DiskFullError, match=rf"{shop.warehouse}: .* No space left on device .*Make room"):
         STEPS[step](shop)
     with ServingCopy(shop) as copy:
         assert copy.published == before
-        assert not copy.popular_products().empty
+        assert not copy.get_popular_products().empty
     ballast.unlink()
     run_pipeline(shop, TrainConfig(), PipelineListener())
-    assert what_differs(two_days_later.calm, shop) == {}
-    assert unexpected(shop) == []
+    assert find_differences_between(pending_days_shop.undisturbed, shop) == {}
+    assert find_unexpected_files(shop) == []
 
 
-def test_whose_turn_it_is_needs_no_room(disk: Path) -> None:
-    lock = disk / "building.lock"
+def test_whose_turn_it_is_needs_no_room(small_disk: Path) -> None:
+    lock = small_disk / "building.lock"
     lock.touch()
-    with (disk / "ballast").open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free)
-    with pytest.raises(DiskFullError, match="the work's own"), alone(lock, "build", 0):
+    with (small_disk / "ballast").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(small_disk).free)
+    with pytest.raises(DiskFullError, match="the work's own"), exclusive_lock(lock, "build", 0):
         raise DiskFullError("the work's own")
 
 
 @pytest.mark.slow
 def test_a_step_of_dagster_says_so_in_the_same_line(
-    two_days_later: TwoDaysLater, disk: Path, monkeypatch: pytest.MonkeyPatch
+    pending_days_shop: PendingDaysShop, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop = two_days_later.copy(disk / "shop")
+    shop = pending_days_shop.copy_before(small_disk / "shop")
     monkeypatch.setenv("RECOMART_WAREHOUSE", str(shop.warehouse))
-    job = importlib.import_module("orchestration.definitions").defs.resolve_job_def("everything")
+    job = importlib.import_module("orchestration.definitions").defs.resolve_job_def("full_pipeline")
     load(shop)
-    fill(disk)
+    fill_disk(small_disk)
     with dg.DagsterInstance.ephemeral() as instance:
         events = [dg.AssetKey(["intermediate", "int_events_classified"])]
         run = job.execute_in_process(instance=instance, raise_on_error=False, asset_selection=events)

@@ -12,17 +12,17 @@ import pytest
 
 from models_ml.config import TrainConfig
 from orchestration.pipeline import PipelineListener, run_pipeline
-from tests.e2e.two_days_later import TwoDaysLater, unexpected, what_differs
-from warehouse.publishing.live_copy import current
+from tests.e2e.two_days_later import PendingDaysShop, find_differences_between, find_unexpected_files
+from warehouse.publishing.live_copy import read_pointer
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
-KILLS = 3
+KILLS_PER_STEP = 3
 """In each step."""
 
 STEPS = ("load", "build", "train", "score", "recommend", "publish")
 
-KILLED_RUN = """
+RUN_SCRIPT = """
 from models_ml.config import TrainConfig
 from orchestration.pipeline import PipelineListener, run_pipeline
 from warehouse.settings import Settings
@@ -35,11 +35,11 @@ run_pipeline(Settings(), TrainConfig(), Announcing())
 """
 
 
-def kill_run(settings: Settings, step: str, seconds: float, *, alone: bool) -> bool:
+def kill_run(settings: Settings, step: str, seconds: float, *, is_alone: bool) -> bool:
     """Kill a run so long after it began a step, `alone` or with its dbt; whether it was still in the step."""
     with subprocess.Popen(
-        [sys.executable, "-c", KILLED_RUN],
-        env=settings.environment(),
+        [sys.executable, "-c", RUN_SCRIPT],
+        env=settings.build_environment(),
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -47,7 +47,7 @@ def kill_run(settings: Settings, step: str, seconds: float, *, alone: bool) -> b
         assert run.stdout is not None
         assert step in map(str.strip, run.stdout)
         time.sleep(seconds)
-        if alone:
+        if is_alone:
             run.kill()
         else:
             os.killpg(run.pid, signal.SIGKILL)
@@ -58,21 +58,21 @@ def kill_run(settings: Settings, step: str, seconds: float, *, alone: bool) -> b
 @pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 def test_a_run_killed_in_a_step_is_repaired_by_the_next(
-    two_days_later: TwoDaysLater, step: str, tmp_path: Path
+    pending_days_shop: PendingDaysShop, step: str, tmp_path: Path
 ) -> None:
     chance = random.Random(step)
-    shop = two_days_later.copy(tmp_path / "killed")
+    shop = pending_days_shop.copy_before(tmp_path / "killed")
     # Whatever a run had started ends with it: nobody who comes next has to wait for long.
     killed = Settings(warehouse=shop.warehouse, settle_seconds=0, wait_seconds=5)
-    before = current(killed)
+    before = read_pointer(killed)
     kills = 0
-    for kill in range(KILLS):
-        in_time = kill_run(killed, step, chance.uniform(0, two_days_later.seconds[step]), alone=kill % 2 == 0)
+    for kill in range(KILLS_PER_STEP):
+        in_time = kill_run(killed, step, chance.uniform(0, pending_days_shop.seconds[step]), is_alone=kill % 2 == 0)
         kills += in_time
         with ServingCopy(killed) as copy:
             assert copy.published == before or step == "publish" or not in_time
-            assert not copy.popular_products().empty
+            assert not copy.get_popular_products().empty
     assert kills > 0
     run_pipeline(killed, TrainConfig(), PipelineListener())
-    assert what_differs(two_days_later.calm, killed) == {}
-    assert unexpected(killed) == []
+    assert find_differences_between(pending_days_shop.undisturbed, killed) == {}
+    assert find_unexpected_files(killed) == []

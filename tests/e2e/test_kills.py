@@ -6,20 +6,20 @@ from pathlib import Path
 import pytest
 
 from orchestration.pipeline import build_marts
-from tests.kills import deliver, deliveries, differences, kill_build, kill_load
+from tests.kills import deliver, find_differences, kill_build, kill_load, make_deliveries
 from warehouse.loading.loader import load
 from warehouse.settings import Settings
 
-KILLS = 200
+KILL_COUNT = 200
 
-BUILT = ("raw", "seeds", "snapshots", "staging", "intermediate", "marts")
+BUILT_SCHEMAS = ("raw", "seeds", "snapshots", "staging", "intermediate", "marts")
 
 
 @pytest.mark.slow
 def test_killed_at_two_hundred_instants_every_table_ends_as_undisturbed(tmp_path: Path) -> None:
     chance = random.Random(200)
-    calm, killed = (Settings(warehouse=tmp_path / name, settle_seconds=0) for name in ("calm", "killed"))
-    arriving = deliveries(tmp_path / "source", seed=200)
+    calm, killed = (Settings(warehouse=tmp_path / name, settle_seconds=0) for name in ("undisturbed", "killed"))
+    arriving = make_deliveries(tmp_path / "source", seed=200)
     kills = 0
     for place, delivery in enumerate(arriving):
         deliver(delivery, calm)
@@ -27,7 +27,7 @@ def test_killed_at_two_hundred_instants_every_table_ends_as_undisturbed(tmp_path
         build_seconds = build_marts(calm).seconds
         deliver(delivery, killed)
         # An attempt comes too late now and then; the next deliveries make up for it.
-        aim = KILLS * (place + 1) // len(arriving)
+        aim = KILL_COUNT * (place + 1) // len(arriving)
         while kills < aim:
             if chance.random() < 0.5:
                 kills += kill_load(killed, chance.uniform(0, load_seconds))
@@ -36,5 +36,5 @@ def test_killed_at_two_hundred_instants_every_table_ends_as_undisturbed(tmp_path
                 kills += kill_build(killed, chance.uniform(0, build_seconds))
         load(killed)
         build_marts(killed)
-        assert differences(calm.database, killed.database, BUILT) == {}
-    assert kills >= KILLS
+        assert find_differences(calm.database, killed.database, BUILT_SCHEMAS) == {}
+    assert kills >= KILL_COUNT

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Recomart
-from tests.e2e.test_bad_input import expect_one_line
+from tests.e2e.conftest import RecomartCli
+from tests.e2e.test_bad_input import assert_one_line_error
 
 SOURCES = """
 feeds:
@@ -17,7 +17,7 @@ feeds:
 
 
 @pytest.fixture(scope="module")
-def shop(recomart: Recomart, tmp_path_factory: pytest.TempPathFactory) -> tuple[str | Path, ...]:
+def loaded_shop_options(recomart: RecomartCli, tmp_path_factory: pytest.TempPathFactory) -> tuple[str | Path, ...]:
     """Options that name a small shop, which is loaded."""
     folder = tmp_path_factory.mktemp("small_shop")
     (folder / "sources.yml").write_text(SOURCES, encoding="utf-8")
@@ -40,8 +40,10 @@ def shop(recomart: Recomart, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return options
 
 
-def test_rejected_lists_lines_and_files_with_their_reasons(recomart: Recomart, shop: tuple[str | Path, ...]) -> None:
-    found = recomart.json("rejected", *shop[-2:])
+def test_rejected_lists_lines_and_files_with_their_reasons(
+    recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]
+) -> None:
+    found = recomart.run_json("rejected", *loaded_shop_options[-2:])
     assert [(line["file"], line["line"], line["text"], line["error"]) for line in found["lines"]] == [
         ("2026-01-01.csv", 3, "[red]\tx", "1 fields where the header has 3"),
         ("2026-01-01.csv", 4, "p2;2026-01-01", "2 fields where the header has 3"),
@@ -49,41 +51,50 @@ def test_rejected_lists_lines_and_files_with_their_reasons(recomart: Recomart, s
     assert [(file["file"], file["error"]) for file in found["files"]] == [
         ("2026-01-03.csv", "the file is empty: it has no header line")
     ]
-    few = recomart.json("rejected", "--feed", "purchases", "--file", "*-01.csv", "-n", "1", *shop[-2:])
+    few = recomart.run_json(
+        "rejected", "--feed", "purchases", "--file", "*-01.csv", "-n", "1", *loaded_shop_options[-2:]
+    )
     assert (len(few["lines"]), few["line_count"], few["files"]) == (1, 2, [])
-    table = recomart("rejected", *shop[-2:]).stdout
+    table = recomart("rejected", *loaded_shop_options[-2:]).stdout
     assert "[red]\\tx" in table
     assert "the file is empty" in table
 
 
-def test_rejected_refuses_a_feed_that_nobody_declared(recomart: Recomart, shop: tuple[str | Path, ...]) -> None:
-    expect_one_line(
-        recomart("rejected", "--feed", "evnts", *shop[-2:]), "there is no feed 'evnts'; there are purchases"
+def test_rejected_refuses_a_feed_that_nobody_declared(
+    recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]
+) -> None:
+    assert_one_line_error(
+        recomart("rejected", "--feed", "evnts", *loaded_shop_options[-2:]),
+        "there is no feed 'evnts'; there are purchases",
     )
 
 
-def test_rejected_begins_with_what_came_last(recomart: Recomart, tmp_path: Path) -> None:
+def test_rejected_begins_with_what_came_last(recomart: RecomartCli, tmp_path: Path) -> None:
     (tmp_path / "sources.yml").write_text(SOURCES, encoding="utf-8")
     (tmp_path / "landing").mkdir()
     options = ("--warehouse", tmp_path / "warehouse")
     for name in ("2026-01-02", "2026-01-01"):
         (tmp_path / "landing" / f"{name}.csv").write_text("sku;when;qty\np1;2026-01-01;1\nbroken\n", encoding="utf-8")
-        recomart.json("load", *("--sources", tmp_path / "sources.yml"), *("--landing", tmp_path / "landing"), *options)
-    found = recomart.json("rejected", "-n", "1", *options)
+        recomart.run_json(
+            "load", *("--sources", tmp_path / "sources.yml"), *("--landing", tmp_path / "landing"), *options
+        )
+    found = recomart.run_json("rejected", "-n", "1", *options)
     assert ([line["file"] for line in found["lines"]], found["line_count"]) == (["2026-01-01.csv"], 2)
 
 
-def test_reload_loads_what_matches_again(recomart: Recomart, shop: tuple[str | Path, ...]) -> None:
+def test_reload_loads_what_matches_again(recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]) -> None:
     for options in (("--file", "*-02.csv"), ("--date", "2026-01-02"), ("--date", "2026-01-02..2026-01-09")):
-        report = recomart.json("reload", *options, *shop)
+        report = recomart.run_json("reload", *options, *loaded_shop_options)
         assert (report["feeds"]["purchases"]["files_replaced"], report["feeds"]["purchases"]["rows_loaded"]) == (1, 1)
-    expect_one_line(recomart("reload", *shop), "--file GLOB, --date YYYY-MM-DD")
-    expect_one_line(recomart("reload", "--file", "*-09.csv", *shop), "none of its 2 loaded files matches *-09.csv")
-    expect_one_line(recomart("reload", "--date", "tomorrow", *shop), "'tomorrow' is no date")
+    assert_one_line_error(recomart("reload", *loaded_shop_options), "--file GLOB, --date YYYY-MM-DD")
+    assert_one_line_error(
+        recomart("reload", "--file", "*-09.csv", *loaded_shop_options), "none of its 2 loaded files matches *-09.csv"
+    )
+    assert_one_line_error(recomart("reload", "--date", "tomorrow", *loaded_shop_options), "'tomorrow' is no date")
 
 
-def test_status_says_how_fresh_each_feed_is(recomart: Recomart, shop: tuple[str | Path, ...]) -> None:
-    (feed,) = recomart.json("status", *shop[-2:])["feeds"]
+def test_status_says_how_fresh_each_feed_is(recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]) -> None:
+    (feed,) = recomart.run_json("status", *loaded_shop_options[-2:])["feeds"]
     assert feed["last_loaded_at"]
     assert feed["newest_row_at"] is None
     assert (feed["lines"], feed["loaded"], feed["rejected"], feed["rejected_files"]) == (4, 2, 2, 1)

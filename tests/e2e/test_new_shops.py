@@ -9,44 +9,44 @@ from typing import Any
 import duckdb
 import pytest
 
-from orchestration.dbt_runner import BEFORE_MODEL, BUILD, run_dbt
-from tests.e2e.conftest import Recomart
-from warehouse.database import reader
+from orchestration.dbt_runner import BUILD_COMMAND, MODEL_INPUT_SELECTION, run_dbt
+from tests.e2e.conftest import RecomartCli
+from warehouse.database import open_reader
 from warehouse.settings import PROJECT_ROOT, Settings
 
-GUIDE = PROJECT_ROOT / "docs" / "bring_your_own_shop.md"
-RETAILROCKET = PROJECT_ROOT / "warehouse" / "examples" / "retailrocket.yml"
+GUIDE_FILE = PROJECT_ROOT / "docs" / "bring_your_own_shop.md"
+RETAILROCKET_FILE = PROJECT_ROOT / "warehouse" / "examples" / "retailrocket.yml"
 
-Accounts = tuple[int, int, int, int, int]
+RowCounts = tuple[int, int, int, int, int]
 """Lines, rejected, clean, duplicates, quarantined."""
 
 
-def from_guide(language: str) -> str:
+def read_guide_block(language: str) -> str:
     """The one block of the guide in a language."""
-    (block,) = re.findall(rf"^```{language}\n(.*?)^```$", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    (block,) = re.findall(rf"^```{language}\n(.*?)^```$", GUIDE_FILE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     return str(block)
 
 
-def accounts(recomart: Recomart, shop: Settings) -> dict[str, Accounts]:
+def load_and_count_rows(recomart: RecomartCli, shop: Settings) -> dict[str, RowCounts]:
     """What became of each feed's lines, when the shop was loaded and built."""
     where = ("--sources", shop.sources, "--landing", shop.landing_dir, "--warehouse", shop.warehouse)
     done = recomart("load", *where)
     assert done.returncode == 0, done.stderr
-    run_dbt(shop, *BUILD, *BEFORE_MODEL)
+    run_dbt(shop, *BUILD_COMMAND, *MODEL_INPUT_SELECTION)
     names = ("lines", "rejected", "clean", "duplicates", "quarantined")
-    status = recomart.json("status", "--warehouse", shop.warehouse)
+    status = recomart.run_json("status", "--warehouse", shop.warehouse)
     return {feed["feed"]: tuple(feed[name] for name in names) for feed in status["feeds"]}
 
 
-def rows(shop: Settings, query: str) -> list[tuple[Any, ...]]:
+def query_warehouse(shop: Settings, query: str) -> list[tuple[Any, ...]]:
     """What a query finds in the warehouse."""
-    with reader(shop) as connection:
+    with open_reader(shop) as connection:
         return connection.execute(query).fetchall()
 
 
-def test_a_german_shop_has_its_prices_times_and_nested_catalog_right(recomart: Recomart, tmp_path: Path) -> None:
+def test_a_german_shop_has_its_prices_times_and_nested_catalog_right(recomart: RecomartCli, tmp_path: Path) -> None:
     shop = Settings(warehouse=tmp_path / "warehouse", landing=tmp_path / "landing", sources=tmp_path / "shop.yml")
-    shop.sources.write_text(from_guide("yaml"), encoding="utf-8")
+    shop.sources.write_text(read_guide_block("yaml"), encoding="utf-8")
     files = {
         "verkauf/bestellungen_20260731.csv": (
             "Bestellnr;Kunde;Artikel;Bezeichnung;Menge;Einzelpreis;Bestelldatum\r\n"
@@ -79,32 +79,32 @@ def test_a_german_shop_has_its_prices_times_and_nested_catalog_right(recomart: R
     ]
     (shop.landing_dir / "katalog.json").write_text(json.dumps({"data": {"items": products}}), encoding="utf-8")
 
-    assert accounts(recomart, shop) == {
+    assert load_and_count_rows(recomart, shop) == {
         "purchases": (6, 1, 3, 1, 1),
         "events": (3, 0, 2, 0, 1),
         "products": (2, 0, 1, 0, 1),
     }
     purchases = "select transaction_id, price, quantity, purchased_at, is_return from marts.fct_transactions order by 1"
-    assert rows(shop, purchases) == [
+    assert query_warehouse(shop, purchases) == [
         ("B1", 1234.5, 2, datetime(2026, 1, 31, 13, 5), False),
         ("B2", 9.9, 1, datetime(2026, 7, 31, 12, 5), False),
         ("S3", 9.9, -1, datetime(2026, 7, 31, 13, 0), True),
     ]
-    assert rows(shop, "select event_type, event_at from marts.fct_events order by event_at") == [
+    assert query_warehouse(shop, "select event_type, event_at from marts.fct_events order by event_at") == [
         ("view", datetime(2025, 12, 31, 23, 30, 15)),
         ("add_to_cart", datetime(2025, 12, 31, 23, 31)),
     ]
-    names = dict(rows(shop, "select product_id, product_name from marts.dim_products"))
+    names = dict(query_warehouse(shop, "select product_id, product_name from marts.dim_products"))
     assert names["A-2"] == "Gießkanne"
-    assert rows(shop, "select price, category from marts.dim_product_history where product_id = 'A-1'") == [
+    assert query_warehouse(shop, "select price, category from marts.dim_product_history where product_id = 'A-1'") == [
         (1299.0, "töpfe")
     ]
 
 
 def test_retailrocket_has_its_times_transactions_and_weekly_properties_right(
-    recomart: Recomart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recomart: RecomartCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop = Settings(warehouse=tmp_path / "warehouse", landing=tmp_path / "landing", sources=RETAILROCKET)
+    shop = Settings(warehouse=tmp_path / "warehouse", landing=tmp_path / "landing", sources=RETAILROCKET_FILE)
     (shop.landing_dir / "catalog").mkdir(parents=True)
     (shop.landing_dir / "events.csv").write_text(
         "timestamp,visitorid,event,itemid,transactionid\n"
@@ -128,14 +128,16 @@ def test_retailrocket_has_its_times_transactions_and_weekly_properties_right(
             "timestamp,itemid,property,value\n" + lines, encoding="utf-8"
         )
     monkeypatch.chdir(shop.landing_dir)
-    duckdb.execute(from_guide("sql"))
+    duckdb.execute(read_guide_block("sql"))
 
-    assert accounts(recomart, shop) == {"events": (8, 1, 4, 1, 2), "products": (2, 0, 2, 0, 0)}
-    assert rows(shop, "select transaction_id, user_id, purchased_at from marts.fct_transactions order by 1") == [
+    assert load_and_count_rows(recomart, shop) == {"events": (8, 1, 4, 1, 2), "products": (2, 0, 2, 0, 0)}
+    assert query_warehouse(
+        shop, "select transaction_id, user_id, purchased_at from marts.fct_transactions order by 1"
+    ) == [
         ("4000", "257597", datetime(2015, 6, 2, 5, 17, 56, 276000)),
         ("4001", "599528", datetime(2015, 6, 2, 5, 17, 56, 276000)),
     ]
-    assert rows(
+    assert query_warehouse(
         shop,
         "select category, is_available, valid_from from marts.dim_product_history "
         "where product_id = '355908' order by valid_from",
@@ -143,4 +145,4 @@ def test_retailrocket_has_its_times_transactions_and_weekly_properties_right(
         ("1338", True, datetime(2015, 5, 10, 3)),
         ("1338", False, datetime(2015, 6, 7, 3)),
     ]
-    assert rows(shop, "select count(*) from marts.dim_products where product_id = '15335'") == [(1,)]
+    assert query_warehouse(shop, "select count(*) from marts.dim_products where product_id = '15335'") == [(1,)]

@@ -7,19 +7,19 @@ from pathlib import Path
 import duckdb
 
 from orchestration.dbt_runner import run_dbt
-from tests.warehouse.demo.audit import catalog
-from warehouse.database import reader
+from tests.warehouse.demo.audit import read_catalog
+from warehouse.database import open_reader
 from warehouse.settings import Settings
 
 Version = tuple[str, float, bool, datetime]
 """Product, price, availability and the instant from which they hold."""
 
 
-def delivered_versions(landing: Path) -> list[Version]:
+def read_delivered_versions(landing: Path) -> list[Version]:
     """The changes of price and availability that the catalog's own files tell, in the order of products and days."""
     known: dict[str, tuple[float, bool]] = {}
     versions = []
-    for day, record in catalog(landing):
+    for day, record in read_catalog(landing):
         product, price = (record["product_id"] or "").strip(), record["price"]
         if not product or isinstance(price, str) or price < 0:
             continue
@@ -31,8 +31,8 @@ def delivered_versions(landing: Path) -> list[Version]:
 
 
 def test_every_price_change_of_the_catalog_is_a_version_from_the_day_of_its_delivery(demo_warehouse: Settings) -> None:
-    expected = delivered_versions(demo_warehouse.landing_dir)
-    with reader(demo_warehouse) as connection:
+    expected = read_delivered_versions(demo_warehouse.landing_dir)
+    with open_reader(demo_warehouse) as connection:
         found = connection.execute(
             "select product_id, price, is_available, valid_from from marts.dim_product_history order by all"
         ).fetchall()
@@ -41,11 +41,11 @@ def test_every_price_change_of_the_catalog_is_a_version_from_the_day_of_its_deli
 
 
 def test_features_of_the_past_have_the_prices_of_the_past(demo_warehouse: Settings) -> None:
-    with reader(demo_warehouse) as connection:
+    with open_reader(demo_warehouse) as connection:
         found = connection.execute(
             "select as_of, product_id, price from marts.ml_product_features where price is not null"
         ).fetchall()
-    versions = delivered_versions(demo_warehouse.landing_dir)
+    versions = read_delivered_versions(demo_warehouse.landing_dir)
     changed = 0
     for as_of in {as_of for as_of, _, _ in found}:
         then = {product: price for product, price, _, since in sorted(versions, key=lambda v: v[3]) if since < as_of}

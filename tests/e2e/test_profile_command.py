@@ -3,29 +3,29 @@
 from pathlib import Path
 
 from apps.profile.sections import CHAPTERS
-from tests.e2e.conftest import Recomart
-from tests.e2e.test_bad_input import expect_one_line
-from warehouse.database import writer
+from tests.e2e.conftest import RecomartCli
+from tests.e2e.test_bad_input import assert_one_line_error
+from warehouse.database import open_writer
 from warehouse.settings import Settings
 
 
 def test_the_command_says_where_the_page_is_and_what_it_says(
-    demo_warehouse: Settings, recomart: Recomart, tmp_path: Path
+    demo_warehouse: Settings, recomart: RecomartCli, tmp_path: Path
 ) -> None:
     output = tmp_path / "profile.html"
-    answer = recomart.json("profile", "--output", output, "--warehouse", demo_warehouse.warehouse)
+    answer = recomart.run_json("profile", "--output", output, "--warehouse", demo_warehouse.warehouse)
     assert answer["path"] == str(output)
     assert list(answer["sentences"]) == [section.title for sections in CHAPTERS.values() for section in sections]
     assert list(tmp_path.iterdir()) == [output]
 
 
-def test_a_warehouse_without_marts_says_how_to_build_them(recomart: Recomart, tmp_path: Path) -> None:
-    expect_one_line(recomart("profile", "--warehouse", tmp_path), "there is no warehouse yet")
-    with writer(Settings(warehouse=tmp_path)):
+def test_a_warehouse_without_marts_says_how_to_build_them(recomart: RecomartCli, tmp_path: Path) -> None:
+    assert_one_line_error(recomart("profile", "--warehouse", tmp_path), "there is no warehouse yet")
+    with open_writer(Settings(warehouse=tmp_path)):
         pass
-    expect_one_line(recomart("profile", "--warehouse", tmp_path), "build the marts with `recomart run`")
+    assert_one_line_error(recomart("profile", "--warehouse", tmp_path), "build the marts with `recomart run`")
 
 
-def test_a_folder_is_no_file_to_write(recomart: Recomart, tmp_path: Path) -> None:
+def test_a_folder_is_no_file_to_write(recomart: RecomartCli, tmp_path: Path) -> None:
     done = recomart("profile", "--output", ".", "--warehouse", tmp_path)
-    expect_one_line(done, ". is a folder; name the file to write with --output")
+    assert_one_line_error(done, ". is a folder; name the file to write with --output")

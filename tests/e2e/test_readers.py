@@ -5,33 +5,33 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.dbt_runner import BUILD, run_dbt
-from tests.readers import publish_stamped, readers
-from warehouse.database import reader
+from orchestration.dbt_runner import BUILD_COMMAND, run_dbt
+from tests.readers import publish_version, run_readers
+from warehouse.database import open_reader
 from warehouse.settings import Settings
 
-READERS = 8
-REBUILDS = 10
-PUBLICATIONS_OF_EACH = 5
+READER_COUNT = 8
+REBUILD_COUNT = 10
+PUBLICATIONS_PER_REBUILD = 5
 
 
 @pytest.mark.slow
 def test_eight_readers_meet_no_error_and_no_mixed_version(demo_warehouse: Settings, tmp_path: Path) -> None:
     settings = Settings(warehouse=tmp_path / "shop")
     shutil.copytree(demo_warehouse.warehouse, settings.warehouse)
-    with reader(settings) as connection:
+    with open_reader(settings) as connection:
         ((user,),) = connection.execute("select min(user_id) from marts.rec_top_n").fetchall()
     published = {}
-    published[publish_stamped(settings, "the first").file] = "the first"
-    with readers(settings, READERS, user, tmp_path / "stop") as readings:
-        for rebuild in range(REBUILDS):
-            run_dbt(settings, *BUILD, "--full-refresh")
-            for number in range(PUBLICATIONS_OF_EACH):
+    published[publish_version(settings, "the first").file] = "the first"
+    with run_readers(settings, READER_COUNT, user, tmp_path / "stop") as readings:
+        for rebuild in range(REBUILD_COUNT):
+            run_dbt(settings, *BUILD_COMMAND, "--full-refresh")
+            for number in range(PUBLICATIONS_PER_REBUILD):
                 version = f"publication {number} of rebuild {rebuild}"
-                published[publish_stamped(settings, version).file] = version
-    assert len(readings) == READERS
+                published[publish_version(settings, version).file] = version
+    assert len(readings) == READER_COUNT
     for reading in readings:
-        assert reading.seen <= published.items()
-        assert (max(published), version) in reading.seen
-        assert len(reading.seen) > REBUILDS
-        assert reading.asked > 10 * len(published)
+        assert reading.seen_versions <= published.items()
+        assert (max(published), version) in reading.seen_versions
+        assert len(reading.seen_versions) > REBUILD_COUNT
+        assert reading.query_count > 10 * len(published)

@@ -4,45 +4,52 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Recomart, public_data
-from warehouse.database import reader
+from tests.e2e.conftest import RecomartCli, get_public_data_dir
+from warehouse.database import open_reader
 from warehouse.settings import PROJECT_ROOT, Settings
 
-EXAMPLES = PROJECT_ROOT / "warehouse" / "examples"
+EXAMPLES_DIR = PROJECT_ROOT / "warehouse" / "examples"
 
 pytestmark = pytest.mark.real_data
 
 
 def test_rees46_gives_recommendations_from_one_file_that_is_everything_at_once(
-    recomart: Recomart, tmp_path: Path
+    recomart: RecomartCli, tmp_path: Path
 ) -> None:
-    where = ["--sources", EXAMPLES / "rees46.yml", "--landing", public_data("rees46"), "--warehouse", tmp_path]
-    first = recomart.json("run", *where)
+    where = [
+        "--sources",
+        EXAMPLES_DIR / "rees46.yml",
+        "--landing",
+        get_public_data_dir("rees46"),
+        "--warehouse",
+        tmp_path,
+    ]
+    first = recomart.run_json("run", *where)
     (feed,) = first["status"]
     assert (feed["files"], feed["lines"], feed["loaded"], feed["rejected"]) == (1, 17_435, 17_434, 1)
     assert feed["clean"] + feed["duplicates"] + feed["quarantined"] == feed["loaded"]
-    with reader(Settings(warehouse=tmp_path)) as connection:
+    with open_reader(Settings(warehouse=tmp_path)) as connection:
         assert connection.execute("select line, error from raw.rejected_rows").fetchall() == [
             (17_436, "8 fields where the header has 9")
         ]
         assert connection.execute("select count(*) > 200 from marts.fct_transactions").fetchall() == [(True,)]
-    ndcg = {row["method"]: row["ndcg"] for row in first["metrics"] if row["as_of_name"] == "test" and row["k"] == 20}
+    ndcg = {row["method"]: row["ndcg"] for row in first["metrics"] if row["cutoff"] == "test" and row["k"] == 20}
     assert ndcg["als"] > ndcg["popularity"]
-    again = recomart.json("load", *where)
+    again = recomart.run_json("load", *where)
     assert again["feeds"]["events"]["rows_loaded"] == 0
 
 
-def test_online_retail_gives_recommendations_from_purchases_alone(recomart: Recomart, tmp_path: Path) -> None:
-    landing = public_data("online_retail")
-    where = ["--sources", EXAMPLES / "online_retail.yml", "--landing", landing, "--warehouse", tmp_path]
-    first = recomart.json("run", *where)
+def test_online_retail_gives_recommendations_from_purchases_alone(recomart: RecomartCli, tmp_path: Path) -> None:
+    landing = get_public_data_dir("online_retail")
+    where = ["--sources", EXAMPLES_DIR / "online_retail.yml", "--landing", landing, "--warehouse", tmp_path]
+    first = recomart.run_json("run", *where)
     (feed,) = first["status"]
     assert (feed["files"], feed["lines"], feed["loaded"], feed["rejected"]) == (305, 541_909, 541_909, 0)
     assert (feed["duplicates"], feed["reasons"]) == (5_268, {"bad_price": 2})
     assert feed["clean"] + feed["duplicates"] + feed["quarantined"] == feed["loaded"]
-    ndcg = {row["method"]: row["ndcg"] for row in first["metrics"] if row["as_of_name"] == "test" and row["k"] == 20}
+    ndcg = {row["method"]: row["ndcg"] for row in first["metrics"] if row["cutoff"] == "test" and row["k"] == 20}
     assert ndcg["als"] > 1.5 * ndcg["popularity"]
-    with reader(Settings(warehouse=tmp_path)) as connection:
+    with open_reader(Settings(warehouse=tmp_path)) as connection:
         returns, anonymous, lines = connection.execute(
             """
             select count(*) filter (is_return), count(*) filter (user_id is null), count(*)
@@ -58,16 +65,16 @@ def test_online_retail_gives_recommendations_from_purchases_alone(recomart: Reco
             connection.execute("select count(*) from marts.dim_products where product_name is null").fetchall()[0][0]
             < 200
         )
-    days = recomart.json("audit", "--days", 400, "--warehouse", tmp_path)["days"]
+    days = recomart.run_json("audit", "--days", 400, "--warehouse", tmp_path)["days"]
     assert [sum(day[name] for day in days) for name in ("lines", "files")] == [541_909, 305]
     closed = {day["delivery_day"] for day in days if day["warning"] and not day["files"]}
     # The shop is shut between the years, at Easter and on other bank holidays; on Saturdays it always is.
     assert {"2010-12-24", "2011-01-03", "2011-04-22", "2011-04-25", "2011-08-29"} <= closed
     assert "2010-12-25" not in closed
-    again = recomart.json("load", *where)
+    again = recomart.run_json("load", *where)
     assert again["feeds"]["purchases"] == {
         **dict.fromkeys(again["feeds"]["purchases"], 0),
         "files_unchanged": 305,
     }
-    user = recomart.json("customers", "-n", "1", "--warehouse", tmp_path)["customers"][0]["user_id"]
-    assert len(recomart.json("recommend", "--user", user, "--warehouse", tmp_path)["products"]) == 10
+    user = recomart.run_json("customers", "-n", "1", "--warehouse", tmp_path)["customers"][0]["user_id"]
+    assert len(recomart.run_json("recommend", "--user", user, "--warehouse", tmp_path)["products"]) == 10

@@ -7,27 +7,29 @@ from pathlib import Path
 import pytest
 
 from models_ml.inference.recommender import Recommender
-from orchestration.config_files import train_config
-from tests.e2e.conftest import Recomart
+from orchestration.config_files import read_train_config
+from tests.e2e.conftest import RecomartCli
 from warehouse.settings import Settings
 
 
 @pytest.fixture(scope="module")
-def settings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def tuning_settings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A copy of the demo shop's warehouse, to be written to."""
     copied = tmp_path_factory.mktemp("tuned") / "warehouse"
     shutil.copytree(demo_warehouse.warehouse, copied)
     return Settings(warehouse=copied)
 
 
-def test_a_search_is_kept_and_what_it_found_is_trained_by_when_adopted(settings: Settings, recomart: Recomart) -> None:
-    where = ("--warehouse", settings.warehouse)
-    found = recomart.json("tune", "--seconds", 60, "--trials", 4, *where)
+def test_a_search_is_kept_and_what_it_found_is_trained_by_when_adopted(
+    tuning_settings: Settings, recomart: RecomartCli
+) -> None:
+    where = ("--warehouse", tuning_settings.warehouse)
+    found = recomart.run_json("tune", "--seconds", 60, "--trials", 4, *where)
     folder = Path(found["folder"])
     again = recomart("tune", "--seconds", 60, "--trials", 4, *where)
-    assert f"recomart train --config {folder / 'config.json'} --warehouse {settings.warehouse}" in again.stdout
+    assert f"recomart train --config {folder / 'config.json'} --warehouse {tuning_settings.warehouse}" in again.stdout
     assert {file.name for file in folder.iterdir()} == {"journal.log", "trials.csv", "trials.png", "config.json"}
-    assert (len(found["trials"]), found["is_adopted"], settings.train_config.exists()) == (4, False, False)
+    assert (len(found["trials"]), found["is_adopted"], tuning_settings.train_config_file.exists()) == (4, False, False)
     assert found["ndcg"] >= found["default_ndcg"] > 0
 
     printed = recomart("tune", "--seconds", 60, "--trials", 5, "--adopt", *where)
@@ -35,18 +37,18 @@ def test_a_search_is_kept_and_what_it_found_is_trained_by_when_adopted(settings:
     assert "goes by the best settings from now on" in printed.stdout
     assert len((folder / "trials.csv").read_text().splitlines()) == 1 + 5
     adopted = json.loads((folder / "config.json").read_text())
-    assert train_config(settings).model_dump(mode="json", include=adopted.keys()) == adopted
+    assert read_train_config(tuning_settings).model_dump(mode="json", include=adopted.keys()) == adopted
 
 
-def test_a_warm_training_goes_on_from_the_serving_model(settings: Settings, recomart: Recomart) -> None:
-    where = ("--warehouse", settings.warehouse)
-    settings.train_config.unlink(missing_ok=True)
-    (cold,) = (folder.name for folder in settings.models_dir.iterdir())
-    warm = recomart.json("train", "--warm", *where)
-    first, then = (Recommender.load(settings.models_dir / run_id) for run_id in (cold, warm["run_id"]))
+def test_a_warm_training_goes_on_from_the_serving_model(tuning_settings: Settings, recomart: RecomartCli) -> None:
+    where = ("--warehouse", tuning_settings.warehouse)
+    tuning_settings.train_config_file.unlink(missing_ok=True)
+    (cold,) = (folder.name for folder in tuning_settings.models_dir.iterdir())
+    warm = recomart.run_json("train", "--warm-start", *where)
+    first, then = (Recommender.load(tuning_settings.models_dir / run_id) for run_id in (cold, warm["run_id"]))
     assert then.card.warm_from == first.card.run_id
-    assert (then.card.sweeps, then.card.trend_power) == (first.card.sweeps, first.card.trend_power)
-    assert warm["sweeps_reason"] == f"that of run {cold}, which this one starts from"
+    assert (then.card.epochs, then.card.trend_power) == (first.card.epochs, first.card.trend_power)
+    assert warm["epochs_reason"] == f"that of run {cold}, which this one starts from"
     # The same rows a little further trained: nearly the same lists.
     users = first.users.ids.to_pylist()[:50]
     lists = [
@@ -56,8 +58,8 @@ def test_a_warm_training_goes_on_from_the_serving_model(settings: Settings, reco
     assert sum(shared) / len(shared) > 7
 
 
-def test_settings_that_do_not_fit_are_named(settings: Settings, recomart: Recomart, tmp_path: Path) -> None:
-    where = ("--warehouse", settings.warehouse)
+def test_settings_that_do_not_fit_are_named(tuning_settings: Settings, recomart: RecomartCli, tmp_path: Path) -> None:
+    where = ("--warehouse", tuning_settings.warehouse)
     file = tmp_path / "mine.json"
     file.write_text('{"factors": 0}')
     done = recomart("train", "--config", file, *where)
@@ -67,6 +69,6 @@ def test_settings_that_do_not_fit_are_named(settings: Settings, recomart: Recoma
     assert "factor: Extra inputs are not permitted" in recomart("tune", "--config", file, *where).stderr
     assert "cannot be read" in recomart("train", "--config", tmp_path / "none.json", *where).stderr
     file.write_text('{"factors": 8}')
-    done = recomart("train", "--warm", "--config", file, *where)
+    done = recomart("train", "--warm-start", "--config", file, *where)
     assert done.returncode == 1
-    assert "(factors 256 there, 8 now); a training cannot go on from it, train without --warm" in done.stderr
+    assert "(factors 256 there, 8 now); a training cannot go on from it, train without --warm-start" in done.stderr

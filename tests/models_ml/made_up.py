@@ -13,26 +13,26 @@ from models_ml.data.sparse import Csr
 START = datetime(2025, 1, 1)
 
 
-def csr(dense: npt.NDArray[np.float64]) -> Csr:
+def to_csr(dense: npt.NDArray[np.float64]) -> Csr:
     """Return the entries of `dense` that are not zero."""
     rows, columns = np.nonzero(dense)
     values = torch.from_numpy(dense[rows, columns])
     return Csr.from_pairs(torch.from_numpy(rows), torch.from_numpy(columns), values, (dense.shape[0], dense.shape[1]))
 
 
-def dense(matrix: Csr) -> npt.NDArray[np.float64]:
+def to_dense(matrix: Csr) -> npt.NDArray[np.float64]:
     """Return a sparse matrix as a float64 array."""
-    array: npt.NDArray[np.float64] = matrix.as_torch().to_dense().double().numpy()
+    array: npt.NDArray[np.float64] = matrix.to_torch_csr().to_dense().double().numpy()
     return array
 
 
-def interaction_rows(as_of_name: str, days: int, pairs: list[tuple[str, str, float, bool]]) -> pa.Table:
+def build_interactions(cutoff: str, days: int, pairs: list[tuple[str, str, float, bool]]) -> pa.Table:
     """Return marts.ml_interactions of one as_of from (user, product, strength, has_purchased)."""
     users, products, strengths, purchased = zip(*pairs, strict=True) if pairs else ((), (), (), ())
     instants = pa.timestamp("us")
     return pa.table(
         {
-            "as_of_name": pa.array([as_of_name] * len(pairs), pa.string()),
+            "cutoff": pa.array([cutoff] * len(pairs), pa.string()),
             "as_of": pa.array([START + timedelta(days=days)] * len(pairs), instants),
             "user_id": pa.array(users, pa.string()),
             "product_id": pa.array(products, pa.string()),
@@ -45,12 +45,12 @@ def interaction_rows(as_of_name: str, days: int, pairs: list[tuple[str, str, flo
     )
 
 
-def feature_rows(
-    as_of_name: str,
+def build_product_features(
+    cutoff: str,
     popularity: dict[str, float],
     *,
     recent_popularity: dict[str, float] | None = None,
-    lately_active_users: dict[str, float] | None = None,
+    active_users_28d: dict[str, float] | None = None,
     product_name: dict[str, str] | None = None,
     category: dict[str, str] | None = None,
     brand: dict[str, str] | None = None,
@@ -63,10 +63,10 @@ def feature_rows(
         "brand": (brand, pa.string()),
         "price": (price, pa.float64()),
     }
-    counted = {"lately_active_users": lately_active_users, "recent_popularity": recent_popularity}
+    counted = {"active_users_28d": active_users_28d, "recent_popularity": recent_popularity}
     return pa.table(
         {
-            "as_of_name": pa.array([as_of_name] * len(popularity), pa.string()),
+            "cutoff": pa.array([cutoff] * len(popularity), pa.string()),
             "product_id": pa.array(popularity, pa.string()),
             **{
                 name: pa.array([(known or {}).get(product) for product in popularity], type_)
@@ -81,12 +81,12 @@ def feature_rows(
     )
 
 
-def pair_rows(as_of_name: str, pairs: list[tuple[str, str, bool]]) -> pa.Table:
+def build_evaluation_pairs(cutoff: str, pairs: list[tuple[str, str, bool]]) -> pa.Table:
     """Return marts.ml_evaluation_pairs of one window from (user, product, is_known_user)."""
     users, products, known = zip(*pairs, strict=True) if pairs else ((), (), ())
     return pa.table(
         {
-            "as_of_name": pa.array([as_of_name] * len(pairs), pa.string()),
+            "cutoff": pa.array([cutoff] * len(pairs), pa.string()),
             "user_id": pa.array(users, pa.string()),
             "product_id": pa.array(products, pa.string()),
             "is_known_user": pa.array(known, pa.bool_()),
@@ -94,12 +94,14 @@ def pair_rows(as_of_name: str, pairs: list[tuple[str, str, bool]]) -> pa.Table:
     )
 
 
-def only_now(pairs: list[tuple[str, str, float, bool]]) -> Dataset:
+def build_current_dataset(pairs: list[tuple[str, str, float, bool]]) -> Dataset:
     """Return the tables of a shop too young to evaluate."""
-    return Dataset.of(interaction_rows("now", 100, pairs), feature_rows("now", {}), pair_rows("test", []))
+    return Dataset.from_tables(
+        build_interactions("now", 100, pairs), build_product_features("now", {}), build_evaluation_pairs("test", [])
+    )
 
 
-def factor_table(id_column: str, prefix: str, factors: npt.NDArray[np.float64]) -> pa.Table:
+def build_factor_table(id_column: str, prefix: str, factors: npt.NDArray[np.float64]) -> pa.Table:
     """Return factors in the oracle's form."""
     ids = [f"{prefix}{position}" for position in range(len(factors))]
     return pa.table({id_column: ids, "factors": pa.array(list(factors), pa.list_(pa.float64()))})

@@ -11,30 +11,33 @@ from models_ml.config import TrainConfig
 )
 def test_a_sparse_matrix_is_regularized_more_and_pulled_more_up_to_a_bound(density: float, sparsity: float) -> None:
     config = TrainConfig(regularization=0.2, unobserved_weight=10)
-    there = config.at_density(density)
+    there = config.adapt_to_density(density)
     assert there.regularization == pytest.approx(0.2 * sparsity ** (1 / 3))
     assert there.unobserved_weight == pytest.approx(10 * sparsity**0.75)
-    assert there.at_density(0.00001) == there
+    assert there.adapt_to_density(0.00001) == there
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "why"),
+    ("setting", "value", "message"),
     [
-        ("cutoffs", (10, 5), "each above the one before"),
-        ("cutoffs", (0, 10), "above 0"),
-        ("cutoffs", (10, 10), "each above the one before"),
-        ("cutoffs", (5,), "selection_cutoff 10 is above the last of cutoffs, 5"),
-        ("activity_cuts", (1, 5), "above 1"),
+        ("k_values", (10, 5), "each above the one before"),
+        ("k_values", (0, 10), "above 0"),
+        ("k_values", (10, 10), "each above the one before"),
+        ("k_values", (5,), "selection_k 10 is above the last of k_values, 5"),
+        ("activity_thresholds", (1, 5), "above 1"),
         ("trend_powers", (-1.0,), "greater than or equal to 0"),
         ("trend_powers", (float("nan"),), "less than or equal to 2"),
     ],
 )
-def test_settings_without_a_meaning_are_refused(setting: str, value: tuple[float, ...], why: str) -> None:
-    with pytest.raises(ValidationError, match=why):
+def test_settings_without_a_meaning_are_refused(setting: str, value: tuple[float, ...], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         TrainConfig(**{setting: value})
 
 
 def test_only_what_shapes_a_model_makes_settings_different() -> None:
     config = TrainConfig()
-    assert config.differences(TrainConfig(cutoffs=(10,), block_mib=8, warm_sweeps=1)) == ""
-    assert config.differences(TrainConfig(factors=32, trend_powers=(0.0,))) == "factors 256 there, 32 now, trend_powers"
+    assert config.describe_differences(TrainConfig(k_values=(10,), block_mib=8, warm_epochs=1)) == ""
+    assert (
+        config.describe_differences(TrainConfig(factors=32, trend_powers=(0.0,)))
+        == "factors 256 there, 32 now, trend_powers"
+    )

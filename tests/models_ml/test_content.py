@@ -9,19 +9,19 @@ from models_ml.als.content_prior import ContentPrior
 from models_ml.als.trainer import AlsTrainer, fit
 from models_ml.config import TrainConfig
 from models_ml.data.id_map import IdMap
-from models_ml.data.item_features import ProductFacts, content_features
+from models_ml.data.item_features import ItemFeatures, build_content_features
 from models_ml.data.sparse import Csr
-from tests.models_ml.made_up import csr, dense, feature_rows
+from tests.models_ml.synthetic_tables import build_product_features, to_csr, to_dense
 
 CATEGORIES = {"a": "mugs", "b": "mugs", "c": "hats", "d": "hats"}
 
 
-def facts_of(features: pa.Table, config: TrainConfig) -> ProductFacts:
-    return ProductFacts.of(features, IdMap(features["product_id"], "product"), config)
+def build_item_features(features: pa.Table, config: TrainConfig) -> ItemFeatures:
+    return ItemFeatures.from_table(features, IdMap(features["product_id"], "product"), config)
 
 
 @pytest.fixture
-def two_tastes() -> tuple[Csr, pa.Table]:
+def two_preference_groups() -> tuple[Csr, pa.Table]:
     """Customers who take either even or odd products; the last four products are new, two of each kind."""
     rng = np.random.default_rng(3)
     customers, products, new = 80, 40, 4
@@ -31,12 +31,12 @@ def two_tastes() -> tuple[Csr, pa.Table]:
     taken[:, -new:] = False
     taken[np.arange(customers), np.arange(customers) % 2] = True
     kinds = {f"p{product:02}": ("even", "odd")[product % 2] for product in range(products)}
-    return csr(taken.astype(float)), feature_rows("now", dict.fromkeys(kinds, 1.0), category=kinds)
+    return to_csr(taken.astype(float)), build_product_features("now", dict.fromkeys(kinds, 1.0), category=kinds)
 
 
 def test_features_are_those_that_several_products_share() -> None:
-    features = content_features(
-        feature_rows(
+    features = build_content_features(
+        build_product_features(
             "now",
             dict.fromkeys("abcde", 0.0),
             category=CATEGORIES,
@@ -46,90 +46,99 @@ def test_features_are_those_that_several_products_share() -> None:
         IdMap(list("abcde"), "product"),
         TrainConfig(),
     )
-    shared = (dense(features) > 0).astype(int)
+    shared = (to_dense(features) > 0).astype(int)
     # Category, brand, and the words red and mug; category and the word größe; nothing is known of the last.
     assert shared.sum(1).tolist() == [4, 4, 2, 2, 0]
     assert (shared @ shared.T)[0].tolist() == [4, 4, 0, 0, 0]
-    np.testing.assert_allclose(np.square(dense(features)).sum(1), [1, 1, 1, 1, 0], rtol=1e-6)
+    np.testing.assert_allclose(np.square(to_dense(features)).sum(1), [1, 1, 1, 1, 0], rtol=1e-6)
 
 
 def test_prices_become_bands_of_equal_size() -> None:
     prices = {f"p{number}": float(number) for number in range(8)}
-    features = content_features(
-        feature_rows("now", dict.fromkeys([*prices, "unpriced"], 0.0), price=prices),
+    features = build_content_features(
+        build_product_features("now", dict.fromkeys([*prices, "unpriced"], 0.0), price=prices),
         IdMap([*prices, "unpriced"], "product"),
         TrainConfig(content_price_bands=4),
     )
-    assert (dense(features) > 0).sum(0).tolist() == [2, 2, 2, 2]
+    assert (to_dense(features) > 0).sum(0).tolist() == [2, 2, 2, 2]
     assert features.lengths.tolist() == [1] * 8 + [0]
 
 
 def test_only_the_most_frequent_words_count() -> None:
     names = {"a": "mug red", "b": "mug red", "c": "mug"}
-    features = content_features(
-        feature_rows("now", dict.fromkeys(names, 0.0), product_name=names),
+    features = build_content_features(
+        build_product_features("now", dict.fromkeys(names, 0.0), product_name=names),
         IdMap(list(names), "product"),
-        TrainConfig(content_words=1),
+        TrainConfig(max_content_words=1),
     )
     assert features.lengths.tolist() == [1, 1, 1]
 
 
 def test_expected_factors_are_the_weighted_ridge_regression(config: TrainConfig) -> None:
     rng = np.random.default_rng(0)
-    content = csr(rng.random((12, 5)) * (rng.random((12, 5)) < 0.6) + np.eye(12, 5))
+    content = to_csr(rng.random((12, 5)) * (rng.random((12, 5)) < 0.6) + np.eye(12, 5))
     customers, factors = rng.integers(0, 40, 12), rng.normal(size=(12, 3))
-    prior = ContentPrior.of(content, torch.from_numpy(customers).float(), config)
+    prior = ContentPrior.create(content, torch.from_numpy(customers).float(), config)
     assert prior is not None
-    design, trust = dense(content), customers / (customers + config.content_customers)
+    design, trust = to_dense(content), customers / (customers + config.content_prior_customers)
     matrix = design.T @ (trust[:, None] * design) + config.content_ridge * np.eye(5)
     expected = design @ np.linalg.solve(matrix, design.T @ (trust[:, None] * factors))
-    np.testing.assert_allclose(prior.expected(torch.from_numpy(factors).float()), expected, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(prior.lean, np.where(content.lengths > 0, 1 - trust, 0), rtol=1e-6)
+    np.testing.assert_allclose(prior.predict_factors(torch.from_numpy(factors).float()), expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(prior.content_weight, np.where(content.lengths > 0, 1 - trust, 0), rtol=1e-6)
 
 
 def test_product_factors_solve_the_normal_equations_with_their_pull(strength: Csr) -> None:
     config = TrainConfig(factors=6, cg_steps=40, device="cpu")
     kinds = {f"p{product:02}": f"kind {product % 3}" for product in range(40)}
-    facts = facts_of(feature_rows("now", dict.fromkeys(kinds, 0.0), category=kinds), config)
+    facts = build_item_features(build_product_features("now", dict.fromkeys(kinds, 0.0), category=kinds), config)
     trainer = AlsTrainer(strength, config, facts)
-    trainer.sweep()
-    prior = trainer.prior
+    trainer.train_epoch()
+    prior = trainer.content_prior
     assert prior is not None
     eigenvalues = trainer._rotate(trainer.user_factors)
-    expected, users = prior.expected(trainer.product_factors).double().numpy(), trainer.user_factors.double().numpy()
+    expected, users = (
+        prior.predict_factors(trainer.product_factors).double().numpy(),
+        trainer.user_factors.double().numpy(),
+    )
     trainer._improve_products(eigenvalues)
-    confidence = dense(trainer.product_side.confidence)
+    confidence = to_dense(trainer.product_side.confidence)
     penalty = trainer.product_side.penalty.double().numpy()
     for product, weights in enumerate(confidence):
-        matrix = users.T @ (weights[:, None] * users) + trainer.unobserved * users.T @ users
-        pulled = users.T @ weights + penalty[product] * float(prior.lean[product]) * expected[product]
+        matrix = users.T @ (weights[:, None] * users) + trainer.unobserved_pair_weight * users.T @ users
+        pulled = users.T @ weights + penalty[product] * float(prior.content_weight[product]) * expected[product]
         solved = np.linalg.solve(matrix + penalty[product] * np.eye(6), pulled)
         np.testing.assert_allclose(trainer.product_factors[product], solved, rtol=1e-3, atol=1e-5)
 
 
 def test_new_products_are_offered_to_those_who_like_their_kind(
-    two_tastes: tuple[Csr, pa.Table], config: TrainConfig
+    two_preference_groups: tuple[Csr, pa.Table], config: TrainConfig
 ) -> None:
-    strength, features = two_tastes
-    model = fit(strength, config, 5, facts=facts_of(features, config))
-    scores = model.user_factors(strength) @ model.offered_factors[-4:].T
+    strength, features = two_preference_groups
+    model = fit(strength, config, 5, item_features=build_item_features(features, config))
+    scores = model.fold_in(strength) @ model.scoring_factors[-4:].T
     even, odd = scores[::2].mean(0), scores[1::2].mean(0)
     assert (even[[0, 2]] > 2 * odd[[0, 2]]).all()
     assert (odd[[1, 3]] > 2 * even[[1, 3]]).all()
 
 
-def test_new_products_change_nobodys_factors(two_tastes: tuple[Csr, pa.Table], config: TrainConfig) -> None:
-    strength, features = two_tastes
-    without = Csr(strength.row_starts, strength.columns, strength.values, strength.n_columns - 4)
-    config = config.model_copy(update={"content_customers": 0})
+def test_new_products_change_nobodys_factors(two_preference_groups: tuple[Csr, pa.Table], config: TrainConfig) -> None:
+    strength, features = two_preference_groups
+    without = Csr(strength.row_starts, strength.columns, strength.values, strength.column_count - 4)
+    config = config.model_copy(update={"content_prior_customers": 0})
     started = torch.randn((40, config.factors), generator=torch.Generator().manual_seed(1))
     models = [
-        fit(matrix, config, 3, start=started[: matrix.n_columns], facts=facts_of(rows, config))
+        fit(
+            matrix,
+            config,
+            3,
+            initial_product_factors=started[: matrix.column_count],
+            item_features=build_item_features(rows, config),
+        )
         for matrix, rows in ((strength, features), (without, features.slice(0, 36)))
     ]
     torch.testing.assert_close(
         *(
-            model.user_factors(matrix) @ model.product_factors[:36].T
+            model.fold_in(matrix) @ model.product_factors[:36].T
             for model, matrix in zip(models, (strength, without), strict=True)
         ),
         rtol=1e-4,
@@ -138,20 +147,28 @@ def test_new_products_change_nobodys_factors(two_tastes: tuple[Csr, pa.Table], c
     assert not models[0].product_factors[36:].any()
 
 
-def test_the_loss_counts_what_strays_from_the_content(two_tastes: tuple[Csr, pa.Table], config: TrainConfig) -> None:
-    strength, features = two_tastes
+def test_the_loss_counts_what_strays_from_the_content(
+    two_preference_groups: tuple[Csr, pa.Table], config: TrainConfig
+) -> None:
+    strength, features = two_preference_groups
     losses = []
-    fit(strength, config, 5, lambda report: losses.append(report.loss), facts=facts_of(features, config))
+    fit(
+        strength,
+        config,
+        5,
+        lambda report: losses.append(report.loss),
+        item_features=build_item_features(features, config),
+    )
     assert losses == sorted(losses, reverse=True)
     assert 0 < losses[-1] < losses[0] < 1
 
 
 def test_content_that_is_left_out_or_unknown_changes_nothing(strength: Csr, config: TrainConfig) -> None:
     kinds = {f"p{product:02}": f"kind {product % 3}" for product in range(40)}
-    left_out = config.model_copy(update={"content_customers": 0})
-    known = facts_of(feature_rows("now", dict.fromkeys(kinds, 0.0), category=kinds), config)
-    unknown = facts_of(feature_rows("now", dict.fromkeys(kinds, 0.0)), config)
+    left_out = config.model_copy(update={"content_prior_customers": 0})
+    known = build_item_features(build_product_features("now", dict.fromkeys(kinds, 0.0), category=kinds), config)
+    unknown = build_item_features(build_product_features("now", dict.fromkeys(kinds, 0.0)), config)
     plain = fit(strength, config, 2).product_factors
-    assert torch.equal(plain, fit(strength, left_out, 2, facts=known).product_factors)
-    assert torch.equal(plain, fit(strength, config, 2, facts=unknown).product_factors)
-    assert not torch.equal(plain, fit(strength, config, 2, facts=known).product_factors)
+    assert torch.equal(plain, fit(strength, left_out, 2, item_features=known).product_factors)
+    assert torch.equal(plain, fit(strength, config, 2, item_features=unknown).product_factors)
+    assert not torch.equal(plain, fit(strength, config, 2, item_features=known).product_factors)

@@ -7,11 +7,11 @@ import pytest
 
 from models_ml.config import TrainConfig
 from models_ml.data.dataset import Dataset
-from models_ml.evaluation.baselines import Oracle
+from models_ml.evaluation.baselines import OracleFactors
 from models_ml.evaluation.report import EvaluationReport
 from models_ml.evaluation.segments import SEGMENTS
 from models_ml.training import TrainingResult, train
-from tests.models_ml.made_up import feature_rows, interaction_rows, pair_rows
+from tests.models_ml.synthetic_tables import build_evaluation_pairs, build_interactions, build_product_features
 
 HISTORIES = [
     *[("busy", f"p{product}", 1.0, True) for product in range(6)],
@@ -33,16 +33,16 @@ CATEGORIES = {"fresh": "mugs", "p0": "mugs", "p2": "pans", "p3": "pans", "p4": "
 def result(config: TrainConfig) -> TrainingResult:
     """Two known customers, of whom one has many products, and a new one."""
     catalog = {**{f"p{product}": 2.0 for product in range(6)}, "fresh": 0.0}
-    dataset = Dataset.of(
-        pa.concat_tables([interaction_rows("test", 90, HISTORIES), interaction_rows("now", 100, HISTORIES)]),
-        feature_rows("test", catalog, recent_popularity=catalog, category=CATEGORIES),
-        pair_rows("test", RELEVANT),
+    dataset = Dataset.from_tables(
+        pa.concat_tables([build_interactions("test", 90, HISTORIES), build_interactions("now", 100, HISTORIES)]),
+        build_product_features("test", catalog, recent_popularity=catalog, category=CATEGORIES),
+        build_evaluation_pairs("test", RELEVANT),
     )
-    settings = {"activity_cuts": (5,), "largest_categories": 2, "bootstrap_resamples": 200}
+    settings = {"activity_thresholds": (5,), "max_category_segments": 2, "bootstrap_resamples": 200}
     return train(dataset, config.model_copy(update=settings), "run")
 
 
-def rows(result: TrainingResult, method: str, k: int) -> dict[tuple[str, str], dict[str, Any]]:
+def index_metrics(result: TrainingResult, method: str, k: int) -> dict[tuple[str, str], dict[str, Any]]:
     """Return a method's metrics at `k` by segment and value."""
     return {
         (row["segment"], row["segment_value"]): row
@@ -66,7 +66,7 @@ def test_every_pair_says_which_segments_it_is_in(result: TrainingResult) -> None
 
 def test_a_segment_counts_its_own_pairs_in_whole_lists(result: TrainingResult) -> None:
     # Popularity offers busy nothing but fresh, calm the other four in order, and new p0 to p5 and fresh.
-    found = rows(result, "popularity", 5)
+    found = index_metrics(result, "popularity", 5)
     assert {key: row["users"] for key, row in found.items()} == {
         ("all", "all"): 2,
         ("activity", "1-4"): 1,
@@ -88,10 +88,10 @@ def test_a_segment_counts_its_own_pairs_in_whole_lists(result: TrainingResult) -
 
 
 def test_only_segments_of_customers_have_exposure(result: TrainingResult) -> None:
-    for (segment, _), row in rows(result, "popularity", 5).items():
+    for (segment, _), row in index_metrics(result, "popularity", 5).items():
         measured = [row[name] is not None for name in ("coverage", "novelty", "long_tail_share")]
         assert measured == [segment in ("all", "activity", "customer")] * 3
-    found = rows(result, "popularity", 5)
+    found = index_metrics(result, "popularity", 5)
     # Of seven products p2 to p5 and fresh are offered, which one customer of two had or none; p5 ends the head.
     assert found["all", "all"]["coverage"] == 5 / 7
     assert found["all", "all"]["novelty"] == pytest.approx(1)
@@ -100,7 +100,7 @@ def test_only_segments_of_customers_have_exposure(result: TrainingResult) -> Non
 
 def test_differences_are_between_the_means_and_inside_their_intervals(trained: TrainingResult) -> None:
     metrics = {
-        (row["as_of_name"], row["method"], row["segment"], row["segment_value"], row["k"]): row
+        (row["cutoff"], row["method"], row["segment"], row["segment_value"], row["k"]): row
         for row in trained.ranking_metrics.to_pylist()
     }
     differences = trained.metric_differences.to_pylist()
@@ -124,19 +124,19 @@ def test_differences_are_between_the_means_and_inside_their_intervals(trained: T
 
 
 def test_the_same_run_measures_the_same(
-    trained: TrainingResult, shop: Dataset, oracle: Oracle, config: TrainConfig
+    trained: TrainingResult, shop: Dataset, oracle: OracleFactors, config: TrainConfig
 ) -> None:
-    again = train(shop, config, "run-1", oracle=oracle)
+    again = train(shop, config, "run-1", oracle_factors=oracle)
     assert again.ranking_metrics == trained.ranking_metrics
     assert again.metric_differences == trained.metric_differences
 
 
 def test_one_customer_with_one_product_is_measured(config: TrainConfig) -> None:
     one = [("u", "p", 1.0, True)]
-    dataset = Dataset.of(
-        pa.concat_tables([interaction_rows("test", 90, one), interaction_rows("now", 100, one)]),
-        feature_rows("test", {"p": 1.0}),
-        pair_rows("test", [("u", "q", True)]),
+    dataset = Dataset.from_tables(
+        pa.concat_tables([build_interactions("test", 90, one), build_interactions("now", 100, one)]),
+        build_product_features("test", {"p": 1.0}),
+        build_evaluation_pairs("test", [("u", "q", True)]),
     )
     result = train(dataset, config, "run")
     assert {row["recall"] for row in result.ranking_metrics.to_pylist()} == {0.0}
@@ -144,14 +144,19 @@ def test_one_customer_with_one_product_is_measured(config: TrainConfig) -> None:
 
 
 def test_without_a_window_the_tables_are_empty_and_have_their_columns(config: TrainConfig) -> None:
-    now = interaction_rows("now", 100, HISTORIES)
-    report = EvaluationReport("run", Dataset.of(now, feature_rows("now", {}), pair_rows("test", [])), config, None)
-    assert report.window("test", 10) is None
+    now = build_interactions("now", 100, HISTORIES)
+    report = EvaluationReport(
+        "run",
+        Dataset.from_tables(now, build_product_features("now", {}), build_evaluation_pairs("test", [])),
+        config,
+        None,
+    )
+    assert report.build_window("test", 10) is None
     assert all(table.num_rows == 0 and table.num_columns > 4 for table in report.tables.values())
 
 
 def test_no_more_customers_are_measured_than_set(shop: Dataset, config: TrainConfig) -> None:
-    few = config.model_copy(update={"evaluation_users": 25, "bootstrap_resamples": 10})
+    few = config.model_copy(update={"max_evaluation_users": 25, "bootstrap_resamples": 10})
     result = train(shop, few, "run")
-    users = {row["users"] for row in result.ranking_metrics.to_pylist() if row["as_of_name"] == "test"}
+    users = {row["users"] for row in result.ranking_metrics.to_pylist() if row["cutoff"] == "test"}
     assert max(users) == 25

@@ -11,44 +11,44 @@ from models_ml.data.interaction_files import read_interactions
 from models_ml.errors import ModelError
 
 
-def written(folder: Path, name: str, text: str) -> Path:
+def write_file(folder: Path, name: str, text: str) -> Path:
     file = folder / name
     file.write_text(text, encoding="utf-8")
     return file
 
 
-def rows_of(file: Path) -> set[tuple[object, ...]]:
+def read_rows(file: Path) -> set[tuple[object, ...]]:
     return {tuple(row.values()) for row in read_interactions(file).to_pylist()}
 
 
 def test_a_csv_may_have_weights_and_timestamps_in_any_order(tmp_path: Path) -> None:
-    file = written(tmp_path, "a.csv", "timestamp,item_id,weight,user_id,other\n5,007,1.5,ann,x\n7,8,2,bob,y\n")
-    assert rows_of(file) == {("ann", "007", 1.5, 5.0), ("bob", "8", 2.0, 7.0)}
+    file = write_file(tmp_path, "a.csv", "timestamp,item_id,weight,user_id,other\n5,007,1.5,ann,x\n7,8,2,bob,y\n")
+    assert read_rows(file) == {("ann", "007", 1.5, 5.0), ("bob", "8", 2.0, 7.0)}
 
 
 def test_ids_with_spaces_commas_and_emoji_stay_as_they_are(tmp_path: Path) -> None:
-    file = written(tmp_path, "a.csv", 'user_id,item_id\nann b,"tea, green 🍵"\nNA,null\n')
-    assert rows_of(file) == {("ann b", "tea, green 🍵", 1.0, None), ("NA", "null", 1.0, None)}
+    file = write_file(tmp_path, "a.csv", 'user_id,item_id\nann b,"tea, green 🍵"\nNA,null\n')
+    assert read_rows(file) == {("ann b", "tea, green 🍵", 1.0, None), ("NA", "null", 1.0, None)}
 
 
 def test_a_parquet_file_says_the_same_as_a_csv(tmp_path: Path) -> None:
     instants = pa.array([datetime(2026, 1, 1), datetime(2026, 1, 2)])
     pq.write_table(pa.table({"user_id": [1, 2], "item_id": ["x", "y"], "timestamp": instants}), tmp_path / "a.parquet")
-    csv = written(tmp_path, "a.csv", "user_id,item_id,timestamp\n1,x,2026-01-01\n2,y,2026-01-02\n")
-    assert rows_of(tmp_path / "a.parquet") == rows_of(csv)
+    csv = write_file(tmp_path, "a.csv", "user_id,item_id,timestamp\n1,x,2026-01-01\n2,y,2026-01-02\n")
+    assert read_rows(tmp_path / "a.parquet") == read_rows(csv)
 
 
 def test_both_text_forms_are_told_apart(tmp_path: Path) -> None:
-    assert rows_of(written(tmp_path, "a.txt", "u a b c\nv a\nw\n")) == {
+    assert read_rows(write_file(tmp_path, "a.txt", "u a b c\nv a\nw\n")) == {
         *(("u", item, 1.0, None) for item in "abc"),
         ("v", "a", 1.0, None),
     }
-    assert rows_of(written(tmp_path, "b.txt", "u a 1\nu b 1\n")) == {("u", "a", 1.0, None), ("u", "b", 1.0, None)}
+    assert read_rows(write_file(tmp_path, "b.txt", "u a 1\nu b 1\n")) == {("u", "a", 1.0, None), ("u", "b", 1.0, None)}
 
 
 def test_repeated_pairs_become_one(tmp_path: Path) -> None:
-    file = written(tmp_path, "a.csv", "user_id,item_id,weight,timestamp\nu,a,1,9\nu,a,2,3\nu,b,0,1\n")
-    assert rows_of(file) == {("u", "a", 3.0, 9.0)}
+    file = write_file(tmp_path, "a.csv", "user_id,item_id,weight,timestamp\nu,a,1,9\nu,a,2,3\nu,b,0,1\n")
+    assert read_rows(file) == {("u", "a", 3.0, 9.0)}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_repeated_pairs_become_one(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, name: str, text: str, message: str) -> None:
-    file = written(tmp_path, name, text)
+    file = write_file(tmp_path, name, text)
     with pytest.raises(ModelError, match=message) as raised:
         read_interactions(file)
     assert str(file) in str(raised.value)

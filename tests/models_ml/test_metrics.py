@@ -9,20 +9,20 @@ import torch
 from ir_measures import AP, P, R, ScoredDoc, Success, nDCG
 
 from models_ml.evaluation.metrics import (
-    ACCURACY,
-    accuracy,
-    coverage,
-    exposure,
-    long_tail,
-    ranking_metrics,
-    self_information,
+    ACCURACY_METRICS,
+    compute_accuracy,
+    compute_coverage,
+    compute_exposure,
+    compute_ranking_metrics,
+    compute_self_information,
+    find_long_tail,
 )
 
 
 def test_numbers_worked_out_by_hand() -> None:
     hits = torch.tensor([[True, False, True], [False, False, False], [False, True, False]])
-    at_2, at_3 = ranking_metrics(hits, torch.tensor([2, 0, 5]), [2, 3])
-    assert (at_2.k, at_2.users, at_2.left_out) == (2, 2, 1)
+    at_2, at_3 = compute_ranking_metrics(hits, torch.tensor([2, 0, 5]), [2, 3])
+    assert (at_2.k, at_2.user_count, at_2.skipped_user_count) == (2, 2, 1)
     assert at_2.precision == pytest.approx((1 / 2 + 1 / 2) / 2)
     assert at_2.recall == pytest.approx((1 / 2 + 1 / 5) / 2)
     second, third = 1 / math.log2(3), 1 / math.log2(4)
@@ -40,7 +40,7 @@ def test_a_plain_second_implementation_agrees() -> None:
     ranked = torch.rand((200, 50), generator=generator).argsort(1)[:, :20]
     wanted = torch.rand((200, 50), generator=generator) < 0.08
     hits = wanted.gather(1, ranked)
-    for metrics in ranking_metrics(hits, wanted.sum(1), (1, 5, 10, 20)):
+    for metrics in compute_ranking_metrics(hits, wanted.sum(1), (1, 5, 10, 20)):
         k, precision, recall, ndcg, average, hit = metrics.k, [], [], [], [], []
         for products, row in zip(ranked.tolist(), wanted, strict=True):
             relevant = set(torch.nonzero(row).flatten().tolist())
@@ -54,8 +54,8 @@ def test_a_plain_second_implementation_agrees() -> None:
                 precisions = [sum(found[: rank + 1]) / (rank + 1) for rank, is_hit in enumerate(found) if is_hit]
                 average.append(sum(precisions) / min(k, len(relevant)))
                 hit.append(any(found))
-        assert metrics.users == len(ndcg)
-        assert metrics.left_out == 200 - len(ndcg)
+        assert metrics.user_count == len(ndcg)
+        assert metrics.skipped_user_count == 200 - len(ndcg)
         assert metrics.precision == pytest.approx(sum(precision) / len(ndcg))
         assert metrics.recall == pytest.approx(sum(recall) / len(ndcg))
         assert metrics.ndcg == pytest.approx(sum(ndcg) / len(ndcg))
@@ -71,12 +71,12 @@ def test_every_customers_metrics_are_those_of_an_independent_library(seed: int) 
     wanted = rng.random((users, products)) < rng.uniform(0.02, 0.6)
     wanted[np.arange(users), rng.integers(0, products, users)] = True
     relevant = torch.from_numpy(wanted.sum(1))
-    cutoffs = (1, 5, 10, 20)
+    k_values = (1, 5, 10, 20)
     rows, ranks = torch.nonzero(torch.from_numpy(np.take_along_axis(wanted, ranked, 1)), as_tuple=True)
-    ours = accuracy(rows, ranks, relevant, cutoffs)
+    ours = compute_accuracy(rows, ranks, relevant, k_values)
     # The library divides average precision by all that is relevant, also where the list has no room for it.
-    room = torch.minimum(relevant[:, None], torch.tensor(cutoffs)).double() / relevant[:, None]
-    ours[:, :, ACCURACY.index("map")] *= room
+    room = torch.minimum(relevant[:, None], torch.tensor(k_values)).double() / relevant[:, None]
+    ours[:, :, ACCURACY_METRICS.index("map")] *= room
     truth = [ir_measures.Qrel(f"u{user}", f"p{product}", 1) for user, product in zip(*np.nonzero(wanted), strict=True)]
     run = [
         ScoredDoc(f"u{user}", f"p{product}", float(depth - rank))
@@ -85,7 +85,7 @@ def test_every_customers_metrics_are_those_of_an_independent_library(seed: int) 
     ]
     measures = {
         measure @ k: (place, column)
-        for place, k in enumerate(cutoffs)
+        for place, k in enumerate(k_values)
         for column, measure in enumerate((P, R, nDCG, AP, Success))
     }
     theirs = torch.full_like(ours, torch.nan)
@@ -95,30 +95,30 @@ def test_every_customers_metrics_are_those_of_an_independent_library(seed: int) 
 
 
 def test_lists_shorter_than_the_cutoff_count_what_they_hold() -> None:
-    (metrics,) = ranking_metrics(torch.tensor([[True, True]]), torch.tensor([2]), [10])
+    (metrics,) = compute_ranking_metrics(torch.tensor([[True, True]]), torch.tensor([2]), [10])
     assert (metrics.precision, metrics.recall, metrics.ndcg) == pytest.approx((0.2, 1.0, 1.0))
     assert (metrics.map, metrics.hit_rate) == (1.0, 1.0)
 
 
 def test_without_anything_relevant_the_means_are_zero() -> None:
-    (metrics,) = ranking_metrics(torch.zeros((3, 5), dtype=torch.bool), torch.zeros(3, dtype=torch.int64), [5])
-    assert (metrics.users, metrics.left_out) == (0, 3)
-    assert {getattr(metrics, name) for name in ACCURACY} == {0.0}
+    (metrics,) = compute_ranking_metrics(torch.zeros((3, 5), dtype=torch.bool), torch.zeros(3, dtype=torch.int64), [5])
+    assert (metrics.user_count, metrics.skipped_user_count) == (0, 3)
+    assert {getattr(metrics, name) for name in ACCURACY_METRICS} == {0.0}
 
 
 def test_exposure_is_what_lists_show_whatever_is_relevant() -> None:
     positions = torch.tensor([[0, 1, 2], [0, -1, -1], [-1, -1, -1]])
-    information, is_long_tail = self_information(torch.tensor([4, 2, 0]), 8), torch.tensor([False, False, True])
+    information, is_long_tail = compute_self_information(torch.tensor([4, 2, 0]), 8), torch.tensor([False, False, True])
     assert information.tolist() == [1, 2, 3]
-    at_2, at_3 = (exposure(positions, information, is_long_tail, k).tolist() for k in (2, 3))
+    at_2, at_3 = (compute_exposure(positions, information, is_long_tail, k).tolist() for k in (2, 3))
     assert at_2 == [[1.5, 0], [1, 0], [0, 0]]
     assert at_3 == [[2, pytest.approx(1 / 3)], [1, 0], [0, 0]]
-    assert [coverage(positions, 4, k) for k in (1, 2, 3)] == [0.25, 0.5, 0.75]
+    assert [compute_coverage(positions, 4, k) for k in (1, 2, 3)] == [0.25, 0.5, 0.75]
 
 
 def test_the_head_is_the_fewest_products_with_the_share() -> None:
     customers = torch.tensor([1, 5, 0, 3, 1])
-    assert long_tail(customers, 0.8).tolist() == [True, False, True, False, True]
-    assert long_tail(customers, 0.81).tolist() == [False, False, True, False, True]
-    assert long_tail(customers, 1.0).tolist() == [False, False, True, False, False]
-    assert long_tail(torch.tensor([7]), 0.8).tolist() == [False]
+    assert find_long_tail(customers, 0.8).tolist() == [True, False, True, False, True]
+    assert find_long_tail(customers, 0.81).tolist() == [False, False, True, False, True]
+    assert find_long_tail(customers, 1.0).tolist() == [False, False, True, False, False]
+    assert find_long_tail(torch.tensor([7]), 0.8).tolist() == [False]

@@ -10,8 +10,8 @@ import torch
 from models_ml.als.trainer import fit
 from models_ml.config import TrainConfig
 from models_ml.data.sparse import Csr
-from models_ml.evaluation.metrics import ranking_metrics
-from models_ml.inference.scoring import top_n
+from models_ml.evaluation.metrics import compute_ranking_metrics
+from models_ml.inference.scoring import rank_top_n
 
 LASTFM = Path(__file__).parents[3] / "shared" / "data" / "lastfm"
 
@@ -31,13 +31,13 @@ def test_the_defaults_are_good_on_lastfm() -> None:
     rows, columns = torch.from_numpy(user_rows), torch.from_numpy(item_columns)
     strength = Csr.from_pairs(rows, columns, torch.ones(len(known)), (len(users), len(items)))
     model = fit(strength, TrainConfig(factors=128), 6)
-    positions, _ = top_n(model.user_factors(strength), model.product_factors, 20, strength)
+    positions, _ = rank_top_n(model.fold_in(strength), model.product_factors, 20, strength)
     wanted = wanted[np.isin(wanted[:, 0], users)]
     wanted_rows = np.searchsorted(users, wanted[:, 0])
     pairs = set(zip(wanted_rows.tolist(), wanted[:, 1].tolist(), strict=True))
     hits = torch.tensor(
         [[(row, item) in pairs for item in offered] for row, offered in enumerate(items[positions.numpy()].tolist())]
     )
-    (metrics,) = ranking_metrics(hits, torch.from_numpy(np.bincount(wanted_rows, minlength=len(users))), [20])
+    (metrics,) = compute_ranking_metrics(hits, torch.from_numpy(np.bincount(wanted_rows, minlength=len(users))), [20])
     assert metrics.recall > 0.285
     assert metrics.ndcg > 0.285

@@ -7,7 +7,7 @@ import pytest
 
 from models_ml.data.dataset import Dataset
 from models_ml.errors import ModelError
-from models_ml.inference.artifact import card_checksum
+from models_ml.inference.artifact import compute_card_checksum
 from models_ml.inference.candidates import Candidates
 from models_ml.inference.recommender import Basket, Recommender
 from models_ml.training import TrainingResult
@@ -25,8 +25,12 @@ def test_a_known_customer_gets_what_the_candidates_say_less_what_was_seen(
     trained: TrainingResult, shop: Dataset
 ) -> None:
     recommender = trained.recommender
-    seen = {row["product_id"] for row in shop.now.to_pylist() if row["user_id"] == "u7"}
-    rows = [row for row in Candidates.of(trained.recommender, shop.now).table().to_pylist() if row["user_id"] == "u7"]
+    seen = {row["product_id"] for row in shop.current_interactions.to_pylist() if row["user_id"] == "u7"}
+    rows = [
+        row
+        for row in Candidates.create(trained.recommender, shop.current_interactions).to_table().to_pylist()
+        if row["user_id"] == "u7"
+    ]
     answer = recommender.recommend(user_id="u7", n=5)
     expected = [row for row in rows if row["product_id"] not in seen][:5]
     assert answer.source == "model"
@@ -38,7 +42,7 @@ def test_a_known_customer_gets_what_the_candidates_say_less_what_was_seen(
 
 
 def test_a_basket_equal_to_a_history_gets_the_same_answer(trained: TrainingResult, shop: Dataset) -> None:
-    rows = [row for row in shop.now.to_pylist() if row["user_id"] == "u3"]
+    rows = [row for row in shop.current_interactions.to_pylist() if row["user_id"] == "u3"]
     basket = {row["product_id"]: row["strength"] for row in reversed(rows)}
     assert trained.recommender.recommend(basket=basket) == trained.recommender.recommend(user_id="u3")
 
@@ -46,10 +50,10 @@ def test_a_basket_equal_to_a_history_gets_the_same_answer(trained: TrainingResul
 def test_an_unknown_customer_gets_the_most_popular_products_and_is_told_so(
     trained: TrainingResult, shop: Dataset
 ) -> None:
-    assert not trained.recommender.knows("nobody")
-    answer = trained.recommender.recommend(user_id="nobody", n=3)
+    assert not trained.recommender.is_known_user("unknown_user")
+    answer = trained.recommender.recommend(user_id="unknown_user", n=3)
     counts: dict[str, int] = {}
-    for product in shop.now["product_id"].to_pylist():
+    for product in shop.current_interactions["product_id"].to_pylist():
         counts[product] = counts.get(product, 0) + 1
     best = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:3]
     assert answer.source == "popularity"
@@ -61,7 +65,7 @@ def test_a_basket_of_which_nothing_is_known_gets_the_most_popular_products_and_i
     trained: TrainingResult, basket: Basket
 ) -> None:
     answer = trained.recommender.recommend(basket=basket, n=3)
-    assert answer.items == trained.recommender.recommend(user_id="nobody", n=3).items
+    assert answer.items == trained.recommender.recommend(user_id="unknown_user", n=3).items
     assert (answer.source, answer.unknown_products) == ("popularity", list(basket))
 
 
@@ -103,7 +107,7 @@ def test_a_loaded_model_answers_as_the_saved_one(trained: TrainingResult, artifa
     loaded = Recommender.load(artifact)
     assert loaded.recommend(user_id="u7") == trained.recommender.recommend(user_id="u7")
     assert loaded.recommend(basket=["p1", "p2"]) == trained.recommender.recommend(basket=["p1", "p2"])
-    assert loaded.recommend(user_id="nobody") == trained.recommender.recommend(user_id="nobody")
+    assert loaded.recommend(user_id="unknown_user") == trained.recommender.recommend(user_id="unknown_user")
     assert loaded.card.metrics == trained.recommender.card.metrics
     assert loaded.card.versions["torch"]
     assert sorted(file.name for file in artifact.parent.iterdir()) == ["run-1"]
@@ -164,7 +168,7 @@ def test_a_card_that_was_changed_is_refused(artifact: Path, change: dict[str, ob
 
 def test_a_card_that_describes_other_files_is_refused(artifact: Path) -> None:
     card = json.loads((artifact / "card.json").read_text()) | {"users": 5}
-    card["checksum"] = card_checksum(json.dumps(card))
+    card["checksum"] = compute_card_checksum(json.dumps(card))
     (artifact / "card.json").write_text(json.dumps(card))
     with pytest.raises(ModelError, match=r"card\.json does not describe the files beside it"):
         Recommender.load(artifact)

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models_ml.inference.scoring import best_of, top_n
-from tests.models_ml.made_up import csr
+from models_ml.inference.scoring import rank_top_n, select_top_n
+from tests.models_ml.synthetic_tables import to_csr
 
 
 @pytest.mark.parametrize("n", [1, 5, 29, 30, 50])
@@ -17,7 +17,7 @@ def test_top_n_equals_a_stable_sort_even_with_many_ties(n: int, block_rows: int)
     users = torch.randint(-2, 3, (40, 3), generator=generator).float()
     products = torch.randint(-1, 2, (30, 3), generator=generator).float()
     seen = torch.rand((40, 30), generator=generator) < 0.4
-    positions, scores = top_n(users, products, n, csr(seen.double().numpy()), block_rows)
+    positions, scores = rank_top_n(users, products, n, to_csr(seen.double().numpy()), block_rows)
     assert positions.shape == scores.shape == (40, min(n, 30))
     for user in range(40):
         all_scores = (users[user] @ products.T).tolist()
@@ -35,12 +35,12 @@ def test_top_n_equals_a_stable_sort_even_with_many_ties(n: int, block_rows: int)
     products=st.integers(1, 3000),
     n=st.integers(1, 120),
     values=st.sampled_from([1, 2, 10, 1000, None]),
-    left_out=st.sampled_from([0.0, 0.5, 0.99, 1.0]),
+    excluded_share=st.sampled_from([0.0, 0.5, 0.99, 1.0]),
     clustered=st.booleans(),
     seed=st.integers(0, 2**31),
 )
 def test_best_of_equals_a_stable_sort(
-    rows: int, products: int, n: int, values: int | None, left_out: float, clustered: bool, seed: int
+    rows: int, products: int, n: int, values: int | None, excluded_share: float, clustered: bool, seed: int
 ) -> None:
     """Scores of few different `values` tie; `clustered` ones have the best products side by side."""
     generator = torch.Generator().manual_seed(seed)
@@ -49,15 +49,15 @@ def test_best_of_equals_a_stable_sort(
         scores = torch.randint(values, (rows, products), generator=generator).float()
     if clustered:
         scores = scores.sort(dim=1, descending=True).values
-    excluded = torch.rand((rows, products), generator=generator) < left_out
+    excluded = torch.rand((rows, products), generator=generator) < excluded_share
     expected, order = scores.masked_fill(excluded, -torch.inf).sort(dim=1, descending=True, stable=True)
     expected, order = expected[:, :n], order[:, :n].masked_fill(expected[:, :n] == -torch.inf, -1)
-    positions, found = best_of(scores, n, csr(excluded.double().numpy()))
+    positions, found = select_top_n(scores, n, to_csr(excluded.double().numpy()))
     assert torch.equal(positions, order)
     assert torch.equal(found, expected)
 
 
 def test_nothing_is_offered_to_who_has_seen_everything() -> None:
-    positions, scores = top_n(torch.ones((1, 2)), torch.ones((3, 2)), 2, csr(np.ones((1, 3))))
+    positions, scores = rank_top_n(torch.ones((1, 2)), torch.ones((3, 2)), 2, to_csr(np.ones((1, 3))))
     assert positions.tolist() == [[-1, -1]]
     assert scores.tolist() == [[-torch.inf, -torch.inf]]

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from models_ml.inference.scoring import top_n
-from models_ml.inference.screening import SLACK, Screen
+from models_ml.inference.scoring import rank_top_n
+from models_ml.inference.screening import MAX_COSINE_ERROR, ScreeningIndex
 
 
 @pytest.mark.parametrize("n", [1, 10, 300, 1500, 5000])
@@ -17,9 +17,9 @@ def test_the_best_are_those_of_scoring_everything_exactly(n: int, spread: int) -
     factors[::50] = 0
     allowed = torch.rand(3000, generator=generator) < 0.7
     vector = torch.randn(24, generator=generator)
-    positions, scores = Screen.of(factors).best(vector, n, allowed)
+    positions, scores = ScreeningIndex.from_factors(factors).search(vector, n, allowed)
     kept = torch.nonzero(allowed).flatten()
-    expected, expected_scores = top_n(vector[None], factors[kept], n)
+    expected, expected_scores = rank_top_n(vector[None], factors[kept], n)
     assert len(positions) == min(n, len(kept))
     torch.testing.assert_close(scores, expected_scores[0], rtol=1e-4, atol=1e-6)
     swapped = positions != kept[expected[0]]
@@ -32,7 +32,7 @@ def test_by_cosine_the_lengths_do_not_count() -> None:
     lengthened = factors * torch.rand((500, 1), generator=generator) * 100
     vector = torch.randn(8, generator=generator)
     everything = torch.ones(500, dtype=torch.bool)
-    positions, cosines = Screen.of(lengthened).best(vector, 20, everything, by_cosine=True)
+    positions, cosines = ScreeningIndex.from_factors(lengthened).search(vector, 20, everything, by_cosine=True)
     expected = torch.nn.functional.cosine_similarity(factors, vector[None]).topk(20)
     assert positions.tolist() == expected.indices.tolist()
     torch.testing.assert_close(cosines, expected.values)
@@ -41,7 +41,7 @@ def test_by_cosine_the_lengths_do_not_count() -> None:
 def test_equal_scores_are_ordered_by_position_wherever_the_cut_is() -> None:
     factors = torch.ones((1000, 3))
     factors[500:] *= 2
-    positions, _ = Screen.of(factors).best(torch.ones(3), 700, torch.ones(1000, dtype=torch.bool))
+    positions, _ = ScreeningIndex.from_factors(factors).search(torch.ones(3), 700, torch.ones(1000, dtype=torch.bool))
     assert positions.tolist() == [*range(500, 1000), *range(200)]
 
 
@@ -53,13 +53,15 @@ def test_half_precision_is_off_by_less_than_the_slack(factors: int) -> None:
         torch.rand((2000, factors), generator=generator),
         torch.randn((2000, factors), generator=generator) ** 7,
     ):
-        screen = Screen.of(table)
+        screen = ScreeningIndex.from_factors(table)
         rough = (screen.directions @ screen.directions[0]).double()
         exact_directions = torch.nn.functional.normalize(table.double(), eps=1e-300)
         exact = exact_directions @ exact_directions[0]
-        assert float((rough - exact).abs().max()) < SLACK / 2
+        assert float((rough - exact).abs().max()) < MAX_COSINE_ERROR / 2
 
 
 def test_when_nothing_is_allowed_nothing_is_best() -> None:
-    positions, scores = Screen.of(torch.ones((5, 2))).best(torch.ones(2), 3, torch.zeros(5, dtype=torch.bool))
+    positions, scores = ScreeningIndex.from_factors(torch.ones((5, 2))).search(
+        torch.ones(2), 3, torch.zeros(5, dtype=torch.bool)
+    )
     assert positions.tolist() == scores.tolist() == []

@@ -5,14 +5,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tests.models_ml.made_up import csr, dense
+from tests.models_ml.synthetic_tables import to_csr, to_dense
 
 
 @pytest.mark.parametrize("rows", [1, 3, 100])
 @pytest.mark.parametrize("entries", [1, 8, 1000])
 def test_blocks_cover_all_rows_and_hold_no_more_than_they_may(rows: int, entries: int) -> None:
-    matrix = csr((np.random.default_rng(0).random((50, 20)) < np.linspace(0, 1, 50)[:, None]).astype(float))
-    bounds = matrix.block_bounds(rows, entries)
+    matrix = to_csr((np.random.default_rng(0).random((50, 20)) < np.linspace(0, 1, 50)[:, None]).astype(float))
+    bounds = matrix.find_block_bounds(rows, entries)
     assert (bounds[0], bounds[-1]) == (0, 50)
     for start, stop in pairwise(bounds):
         assert 1 <= stop - start <= rows
@@ -25,12 +25,12 @@ def test_blocks_cover_all_rows_and_hold_no_more_than_they_may(rows: int, entries
 def test_a_transposed_matrix_has_its_entries_in_order() -> None:
     rng = np.random.default_rng(1)
     wide = rng.random((30, 200)) * (rng.random((30, 200)) < 0.2)
-    turned = csr(wide).transposed()
-    np.testing.assert_allclose(dense(turned), wide.T, rtol=1e-6)
+    turned = to_csr(wide).transpose()
+    np.testing.assert_allclose(to_dense(turned), wide.T, rtol=1e-6)
     columns = turned.columns.tolist()
     starts = turned.row_starts.tolist()
     assert all(columns[start:stop] == sorted(columns[start:stop]) for start, stop in pairwise(starts))
 
 
 def test_density_leaves_out_columns_that_are_empty() -> None:
-    assert csr(np.array([[1.0, 0.0, 2.0], [0.0, 0.0, 3.0]])).density == 3 / 4
+    assert to_csr(np.array([[1.0, 0.0, 2.0], [0.0, 0.0, 3.0]])).density == 3 / 4

@@ -6,20 +6,20 @@ import torch
 from models_ml.als.trainer import fit
 from models_ml.config import TrainConfig
 from models_ml.data.id_map import IdMap
-from models_ml.data.item_features import ProductFacts, product_trends
+from models_ml.data.item_features import ItemFeatures, compute_product_trends
 from models_ml.data.sparse import Csr
-from models_ml.inference.explanations import contributions
-from tests.models_ml.made_up import feature_rows
+from models_ml.inference.explanations import iter_contributions
+from tests.models_ml.synthetic_tables import build_product_features
 
 
 def test_a_trend_is_the_share_of_late_customers_beside_the_usual_one() -> None:
-    features = feature_rows(
+    features = build_product_features(
         "now",
         {"rising": 90.0, "usual": 90.0, "gone": 90.0, "rare": 1.0, "new": 0.0},
-        lately_active_users={"rising": 90.0, "usual": 45.0, "gone": 0.0, "rare": 0.0},
+        active_users_28d={"rising": 90.0, "usual": 45.0, "gone": 0.0, "rare": 0.0},
     )
     products = IdMap(["gone", "new", "rare", "rising", "unheard of", "usual"], "product")
-    trends = dict(zip(products.ids.to_pylist(), product_trends(features, products, TrainConfig()), strict=True))
+    trends = dict(zip(products.ids.to_pylist(), compute_product_trends(features, products, TrainConfig()), strict=True))
     assert trends["usual"] == pytest.approx(1, rel=0.01)
     assert trends["rising"] == pytest.approx((90 * 2 + 10) / 100, rel=0.01)
     assert trends["gone"] == pytest.approx(0.1)
@@ -28,17 +28,17 @@ def test_a_trend_is_the_share_of_late_customers_beside_the_usual_one() -> None:
 
 
 def test_there_is_no_trend_where_nobody_came_lately() -> None:
-    features = feature_rows("now", {"a": 3.0, "b": 0.0})
-    assert product_trends(features, IdMap(["a", "b"], "product"), TrainConfig()).tolist() == [1, 1]
+    features = build_product_features("now", {"a": 3.0, "b": 0.0})
+    assert compute_product_trends(features, IdMap(["a", "b"], "product"), TrainConfig()).tolist() == [1, 1]
 
 
 def test_scores_and_their_reasons_follow_the_trends(strength: Csr, config: TrainConfig) -> None:
-    facts = ProductFacts(ProductFacts.unknown(40).content, torch.linspace(0.1, 4, 40))
-    plain, trending = (fit(strength, config, 3, facts=facts, trend_power=power) for power in (0.0, 0.5))
-    users = plain.user_factors(strength)
-    torch.testing.assert_close(trending.user_factors(strength), users)
-    scores = users @ trending.offered_factors.T
-    torch.testing.assert_close(scores, users @ plain.offered_factors.T * facts.trends.sqrt())
+    facts = ItemFeatures(ItemFeatures.empty(40).content, torch.linspace(0.1, 4, 40))
+    plain, trending = (fit(strength, config, 3, item_features=facts, trend_power=power) for power in (0.0, 0.5))
+    users = plain.fold_in(strength)
+    torch.testing.assert_close(trending.fold_in(strength), users)
+    scores = users @ trending.scoring_factors.T
+    torch.testing.assert_close(scores, users @ plain.scoring_factors.T * facts.trends.sqrt())
     every = torch.arange(40).expand(60, -1)
-    for block, parts in contributions(trending, strength, every):
+    for block, parts in iter_contributions(trending, strength, every):
         torch.testing.assert_close(parts.sum(2), scores[block.rows], rtol=1e-4, atol=1e-5)

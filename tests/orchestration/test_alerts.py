@@ -12,11 +12,11 @@ import dagster as dg
 import pytest
 from pydantic import SecretStr
 
-from orchestration.alerts import alert, send
+from orchestration.alerts import build_alert, send_alert
 from warehouse.settings import Settings
 
 
-class Hook:
+class WebHook:
     """A web hook that remembers what it was told, and answers with one status after the other, then with the last."""
 
     def __init__(self, *statuses: int) -> None:
@@ -31,7 +31,7 @@ class Hook:
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
 
-        self.told = told
+        self.payloads = told
         self.server = HTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/secret"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -43,51 +43,51 @@ class Hook:
 
 
 @pytest.fixture
-def hook() -> Iterator[Hook]:
+def web_hook() -> Iterator[WebHook]:
     """A web hook that takes what it is told."""
-    hook = Hook(200)
+    hook = WebHook(200)
     yield hook
     hook.close()
 
 
 @dg.asset
-def lists() -> None:
+def list_asset() -> None:
     """Succeeds."""
 
 
 @dg.asset
-def broken() -> None:
+def failing_asset() -> None:
     """Fails."""
     raise dg.Failure("the disk is full")
 
 
-@dg.asset_check(asset=lists)
-def nobody_is_left_out() -> dg.AssetCheckResult:
+@dg.asset_check(asset=list_asset)
+def warning_check() -> dg.AssetCheckResult:
     """Warns."""
     return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN, description="3 customers have none")
 
 
-@dg.asset_check(asset=lists)
-def lists_are_lists() -> dg.AssetCheckResult:
+@dg.asset_check(asset=list_asset)
+def passing_check() -> dg.AssetCheckResult:
     """Passes."""
     return dg.AssetCheckResult(passed=True)
 
 
-@dg.asset(deps=[lists])
-def at_first_broken() -> None:
+@dg.asset(deps=[list_asset])
+def asset_failing_first() -> None:
     """Fails until the environment says that this is the second attempt."""
     if not os.environ["SECOND_ATTEMPT"]:
         raise dg.Failure("the warehouse is in use")
 
 
-def at_first_broken_job() -> dg.JobDefinition:
+def build_job_failing_first() -> dg.JobDefinition:
     """Job over an asset whose check warns, and one that fails at first."""
     job = dg.define_asset_job("all", "*", executor_def=dg.in_process_executor)
-    assets = [lists, at_first_broken]
-    return dg.Definitions(assets=assets, asset_checks=[nobody_is_left_out], jobs=[job]).resolve_job_def("all")
+    assets = [list_asset, asset_failing_first]
+    return dg.Definitions(assets=assets, asset_checks=[warning_check], jobs=[job]).resolve_job_def("all")
 
 
-def told_of(
+def run_and_build_alert(
     instance: dg.DagsterInstance, assets: list[Any], checks: list[Any], tags: dict[str, str] | None = None
 ) -> dict[str, Any] | None:
     """Return what there is to tell of a run over the assets."""
@@ -96,52 +96,52 @@ def told_of(
     kind = dg.DagsterEventType.RUN_SUCCESS if result.success else dg.DagsterEventType.RUN_FAILURE
     (event,) = [event for event in result.all_events if event.event_type == kind]
     instance.add_run_tags(result.run_id, tags or {})
-    return told_at(instance, event, result.run_id)
+    return build_alert_for_event(instance, event, result.run_id)
 
 
-def told_at(instance: dg.DagsterInstance, event: dg.DagsterEvent, run_id: str) -> dict[str, Any] | None:
+def build_alert_for_event(instance: dg.DagsterInstance, event: dg.DagsterEvent, run_id: str) -> dict[str, Any] | None:
     """Return what there is to tell when an event ends a run."""
     run = instance.get_run_by_id(run_id)
     assert run is not None
-    return alert(dg.build_run_status_sensor_context("tell", event, instance, run))
+    return build_alert(dg.build_run_status_sensor_context("tell", event, instance, run))
 
 
 def test_all_that_goes_well_is_not_told() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
-        assert told_of(instance, [lists], [lists_are_lists]) is None
+        assert run_and_build_alert(instance, [list_asset], [passing_check]) is None
 
 
-def test_checks_that_did_not_pass_are_told(hook: Hook) -> None:
-    settings = Settings(alert_url=SecretStr(hook.url))
+def test_checks_that_did_not_pass_are_told(web_hook: WebHook) -> None:
+    settings = Settings(alert_url=SecretStr(web_hook.url))
     with dg.DagsterInstance.ephemeral() as instance:
-        told = told_of(instance, [lists], [lists_are_lists, nobody_is_left_out])
+        told = run_and_build_alert(instance, [list_asset], [passing_check, warning_check])
     assert told is not None
-    assert send(settings, told) == "told to the web hook"
-    assert hook.told == [told]
+    assert send_alert(settings, told) == "told to the web hook"
+    assert web_hook.payloads == [told]
     assert (told["job"], told["status"], told["message"]) == ("all", "SUCCESS", "1 checks did not pass")
     assert told["checks"] == [
         {
-            "asset": "lists",
-            "check": "nobody_is_left_out",
+            "asset": "list_asset",
+            "check": "warning_check",
             "severity": "WARN",
             "description": "3 customers have none",
         }
     ]
 
 
-def test_a_run_that_failed_is_told(hook: Hook) -> None:
+def test_a_run_that_failed_is_told(web_hook: WebHook) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
-        told = told_of(instance, [broken], [])
+        told = run_and_build_alert(instance, [failing_asset], [])
     assert told is not None
-    send(Settings(alert_url=SecretStr(hook.url)), told)
-    assert (hook.told[0]["status"], hook.told[0]["checks"]) == ("FAILURE", [])
-    assert hook.told[0]["message"] == "broken: the disk is full"
+    send_alert(Settings(alert_url=SecretStr(web_hook.url)), told)
+    assert (web_hook.payloads[0]["status"], web_hook.payloads[0]["checks"]) == ("FAILURE", [])
+    assert web_hook.payloads[0]["message"] == "failing_asset: the disk is full"
 
 
 def test_a_run_that_is_started_again_is_told_only_when_that_fails_too() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
-        assert told_of(instance, [broken], [], {"dagster/will_retry": "true"}) is None
-        assert told_of(instance, [broken], [], {"dagster/will_retry": "false"}) is not None
+        assert run_and_build_alert(instance, [failing_asset], [], {"dagster/will_retry": "true"}) is None
+        assert run_and_build_alert(instance, [failing_asset], [], {"dagster/will_retry": "false"}) is not None
 
 
 def test_what_warned_before_a_step_failed_is_told_when_the_second_attempt_succeeds(
@@ -149,31 +149,33 @@ def test_what_warned_before_a_step_failed_is_told_when_the_second_attempt_succee
 ) -> None:
     monkeypatch.setenv("SECOND_ATTEMPT", "")
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
-        first = dg.execute_job(dg.reconstructable(at_first_broken_job), instance)
+        first = dg.execute_job(dg.reconstructable(build_job_failing_first), instance)
         instance.add_run_tags(first.run_id, {"dagster/will_retry": "true"})
         monkeypatch.setenv("SECOND_ATTEMPT", "yes")
         again = dg.ReexecutionOptions.from_failure(first.run_id, instance)
-        second = dg.execute_job(dg.reconstructable(at_first_broken_job), instance, reexecution_options=again)
+        second = dg.execute_job(dg.reconstructable(build_job_failing_first), instance, reexecution_options=again)
         (failed,) = first.filter_events(lambda event: event.event_type == dg.DagsterEventType.RUN_FAILURE)
         (succeeded,) = second.filter_events(lambda event: event.event_type == dg.DagsterEventType.RUN_SUCCESS)
-        assert told_at(instance, failed, first.run_id) is None
-        told = told_at(instance, succeeded, second.run_id)
+        assert build_alert_for_event(instance, failed, first.run_id) is None
+        told = build_alert_for_event(instance, succeeded, second.run_id)
     assert told is not None
-    assert [check["check"] for check in told["checks"]] == ["nobody_is_left_out"]
+    assert [check["check"] for check in told["checks"]] == ["warning_check"]
 
 
 def test_a_hook_that_cannot_take_it_now_is_told_again() -> None:
-    busy = Hook(503, 200)
-    assert send(Settings(alert_url=SecretStr(busy.url)), {"run_id": "a"}) == "told to the web hook"
+    busy = WebHook(503, 200)
+    assert send_alert(Settings(alert_url=SecretStr(busy.url)), {"run_id": "a"}) == "told to the web hook"
     busy.close()
-    assert busy.told == [{"run_id": "a"}] * 2
+    assert busy.payloads == [{"run_id": "a"}] * 2
 
 
 def test_a_hook_that_does_not_take_it_is_said_without_its_address() -> None:
-    refusing = Hook(403)
-    said = send(Settings(alert_url=SecretStr(refusing.url)), {})
+    refusing = WebHook(403)
+    said = send_alert(Settings(alert_url=SecretStr(refusing.url)), {})
     refusing.close()
-    assert len(refusing.told) == 1
+    assert len(refusing.payloads) == 1
     assert said == "the web hook did not take it: HTTPError"
-    assert send(Settings(alert_url=SecretStr(refusing.url)), {}) == "the web hook did not take it: ConnectionError"
-    assert "not told to anybody" in send(Settings(), {})
+    assert (
+        send_alert(Settings(alert_url=SecretStr(refusing.url)), {}) == "the web hook did not take it: ConnectionError"
+    )
+    assert "not told to anybody" in send_alert(Settings(), {})

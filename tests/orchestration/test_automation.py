@@ -7,14 +7,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration.sensors import delivery_after, landing_files
+from orchestration.sensors import find_delivery, landing_files_sensor
 from warehouse.settings import Settings
 
-EVENT = '{"user_id": "u", "product_id": "p", "event_type": "view", "timestamp": "2026-01-01T00:00:00Z"}\n'
+EVENT_LINE = '{"user_id": "u", "product_id": "p", "event_type": "view", "timestamp": "2026-01-01T00:00:00Z"}\n'
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def empty_shop_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """An empty shop, which the environment names."""
     monkeypatch.setenv("RECOMART_WAREHOUSE", str(tmp_path))
     monkeypatch.setenv("RECOMART_SETTLE_SECONDS", "0")
@@ -23,23 +23,23 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return Settings()
 
 
-def land(settings: Settings, name: str) -> Path:
+def write_landing_file(settings: Settings, name: str) -> Path:
     file = settings.landing_dir / "clickstream" / name
-    file.write_text(EVENT)
+    file.write_text(EVENT_LINE)
     return file
 
 
-def paths(settings: Settings, instant_ns: int) -> list[str]:
-    return [file.path for file in delivery_after(settings, instant_ns).files]
+def find_delivered_paths(settings: Settings, instant_ns: int) -> list[str]:
+    return [file.path for file in find_delivery(settings, instant_ns).files]
 
 
-def look(instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult | dg.SkipReason:
-    result = landing_files(dg.build_sensor_context(instance=instance, cursor=cursor))
+def evaluate_sensor(instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult | dg.SkipReason:
+    result = landing_files_sensor(dg.build_sensor_context(instance=instance, cursor=cursor))
     assert isinstance(result, dg.SensorResult | dg.SkipReason)
     return result
 
 
-def requested(result: dg.SensorResult | dg.SkipReason) -> list[dict[str, str]]:
+def get_requested_tags(result: dg.SensorResult | dg.SkipReason) -> list[dict[str, str]]:
     """Return the tags of the runs that are asked for, without Dagster's own."""
     assert isinstance(result, dg.SensorResult)
     return [
@@ -47,87 +47,91 @@ def requested(result: dg.SensorResult | dg.SkipReason) -> list[dict[str, str]]:
     ]
 
 
-def test_files_that_land_together_start_one_run_and_none_when_nothing_is_new(settings: Settings) -> None:
+def test_files_that_land_together_start_one_run_and_none_when_nothing_is_new(empty_shop_settings: Settings) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
-        assert isinstance(look(instance, None), dg.SkipReason)
-        land(settings, "a.jsonl")
-        land(settings, "b.jsonl")
-        first = look(instance, None)
-        assert requested(first) == [{"recomart/new_files": "2", "recomart/newest_file": "clickstream/b.jsonl"}]
+        assert isinstance(evaluate_sensor(instance, None), dg.SkipReason)
+        write_landing_file(empty_shop_settings, "a.jsonl")
+        write_landing_file(empty_shop_settings, "b.jsonl")
+        first = evaluate_sensor(instance, None)
+        assert get_requested_tags(first) == [{"recomart/new_files": "2", "recomart/newest_file": "clickstream/b.jsonl"}]
         assert isinstance(first, dg.SensorResult)
-        assert isinstance(look(instance, first.cursor), dg.SkipReason)
+        assert isinstance(evaluate_sensor(instance, first.cursor), dg.SkipReason)
         time.sleep(0.01)
-        land(settings, "a.jsonl")
-        again = look(instance, first.cursor)
-        assert requested(again) == [{"recomart/new_files": "1", "recomart/newest_file": "clickstream/a.jsonl"}]
+        write_landing_file(empty_shop_settings, "a.jsonl")
+        again = evaluate_sensor(instance, first.cursor)
+        assert get_requested_tags(again) == [{"recomart/new_files": "1", "recomart/newest_file": "clickstream/a.jsonl"}]
 
 
-def test_while_a_run_is_on_or_will_be_started_again_new_files_wait(settings: Settings) -> None:
-    land(settings, "a.jsonl")
+def test_while_a_run_is_on_or_will_be_started_again_new_files_wait(empty_shop_settings: Settings) -> None:
+    write_landing_file(empty_shop_settings, "a.jsonl")
     with dg.DagsterInstance.ephemeral() as instance:
         run = instance.create_run_for_job(
             dg.Definitions(jobs=[noop]).resolve_job_def("noop"), status=dg.DagsterRunStatus.STARTED
         )
-        waiting = look(instance, None)
+        waiting = evaluate_sensor(instance, None)
         assert isinstance(waiting, dg.SkipReason)
         assert "until the run that is on has ended: 1 new or changed file" in (waiting.skip_message or "")
         instance.report_run_failed(run)
         instance.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
-        assert isinstance(look(instance, None), dg.SkipReason)
+        assert isinstance(evaluate_sensor(instance, None), dg.SkipReason)
         instance.add_run_tags(run.run_id, {"dagster/auto_retry_run_id": "the next one"})
-        assert len(requested(look(instance, None))) == 1
+        assert len(get_requested_tags(evaluate_sensor(instance, None))) == 1
 
 
-def test_a_file_that_is_being_written_is_left_for_another_look(settings: Settings) -> None:
-    land(settings, "a.jsonl")
-    land(settings, "b.jsonl.part")
-    slow = settings.model_copy(update={"settle_seconds": 60})
-    assert paths(slow, 0) == []
-    assert paths(settings, 0) == ["clickstream/a.jsonl"]
+def test_a_file_that_is_being_written_is_left_for_another_look(empty_shop_settings: Settings) -> None:
+    write_landing_file(empty_shop_settings, "a.jsonl")
+    write_landing_file(empty_shop_settings, "b.jsonl.part")
+    slow = empty_shop_settings.model_copy(update={"settle_seconds": 60})
+    assert find_delivered_paths(slow, 0) == []
+    assert find_delivered_paths(empty_shop_settings, 0) == ["clickstream/a.jsonl"]
 
 
-def test_a_file_with_an_old_time_is_new_when_it_lands(settings: Settings) -> None:
+def test_a_file_with_an_old_time_is_new_when_it_lands(empty_shop_settings: Settings) -> None:
     before = time.time_ns() - 1
-    os.utime(land(settings, "a.jsonl"), (0, 0))
-    assert paths(settings, before) == ["clickstream/a.jsonl"]
+    os.utime(write_landing_file(empty_shop_settings, "a.jsonl"), (0, 0))
+    assert find_delivered_paths(empty_shop_settings, before) == ["clickstream/a.jsonl"]
 
 
-def test_a_file_with_a_time_to_come_holds_up_nothing(settings: Settings) -> None:
-    file = land(settings, "a.jsonl")
+def test_a_file_with_a_time_to_come_holds_up_nothing(empty_shop_settings: Settings) -> None:
+    file = write_landing_file(empty_shop_settings, "a.jsonl")
     os.utime(file, (time.time() + 7200, time.time() + 7200))
     time.sleep(0.02)
-    assert paths(settings.model_copy(update={"settle_seconds": 0.01}), 0) == ["clickstream/a.jsonl"]
+    assert find_delivered_paths(empty_shop_settings.model_copy(update={"settle_seconds": 0.01}), 0) == [
+        "clickstream/a.jsonl"
+    ]
 
 
-def test_files_that_land_over_some_seconds_start_one_run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_land_over_some_seconds_start_one_run(
+    empty_shop_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("RECOMART_DELIVERY_GAP_SECONDS", "0.5")
     with dg.DagsterInstance.ephemeral() as instance:
         for name in ("a.jsonl", "b.jsonl", "c.jsonl"):
-            land(settings, name)
-            waiting = look(instance, None)
+            write_landing_file(empty_shop_settings, name)
+            waiting = evaluate_sensor(instance, None)
             assert isinstance(waiting, dg.SkipReason)
             assert "more may be on their way" in (waiting.skip_message or "")
             time.sleep(0.2)
         time.sleep(0.5)
-        whole = look(instance, None)
-        assert requested(whole) == [{"recomart/new_files": "3", "recomart/newest_file": "clickstream/c.jsonl"}]
+        whole = evaluate_sensor(instance, None)
+        assert get_requested_tags(whole) == [{"recomart/new_files": "3", "recomart/newest_file": "clickstream/c.jsonl"}]
         assert isinstance(whole, dg.SensorResult)
-        assert isinstance(look(instance, whole.cursor), dg.SkipReason)
+        assert isinstance(evaluate_sensor(instance, whole.cursor), dg.SkipReason)
 
 
-def test_files_that_never_cease_to_come_hold_up_no_run(settings: Settings) -> None:
-    endless = settings.model_copy(update={"delivery_gap_seconds": 60, "delivery_wait_seconds": 0.3})
-    land(settings, "a.jsonl")
-    assert not delivery_after(endless, 0).has_ended
+def test_files_that_never_cease_to_come_hold_up_no_run(empty_shop_settings: Settings) -> None:
+    endless = empty_shop_settings.model_copy(update={"delivery_gap_seconds": 60, "max_delivery_wait_seconds": 0.3})
+    write_landing_file(empty_shop_settings, "a.jsonl")
+    assert not find_delivery(endless, 0).is_complete
     time.sleep(0.4)
-    land(settings, "b.jsonl")
-    assert delivery_after(endless, 0).has_ended
+    write_landing_file(empty_shop_settings, "b.jsonl")
+    assert find_delivery(endless, 0).is_complete
 
 
 def test_a_landing_folder_that_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECOMART_WAREHOUSE", str(tmp_path / "none"))
     with dg.DagsterInstance.ephemeral() as instance:
-        skipped = look(instance, None)
+        skipped = evaluate_sensor(instance, None)
     assert isinstance(skipped, dg.SkipReason)
     assert "no such landing folder" in (skipped.skip_message or "")
 

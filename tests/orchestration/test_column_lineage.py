@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from orchestration import column_lineage as module
-from orchestration.column_lineage import Column, LineageMemory, Table, column_lineage
+from orchestration.column_lineage import LineageCache, SourceColumn, TableName, trace_columns
 
 TABLES = {
-    Table("marts", "sales"): {"user_id": "varchar", "price": "double", "quantity": "bigint"},
-    Table("marts", "users"): {"user_id": "varchar", "city": "varchar"},
+    TableName("marts", "sales"): {"user_id": "varchar", "price": "double", "quantity": "bigint"},
+    TableName("marts", "users"): {"user_id": "varchar", "city": "varchar"},
 }
 
 QUERY = """
@@ -23,51 +23,51 @@ select * from final
 
 
 def test_columns_are_followed_through_stars_and_common_table_expressions_to_the_tables() -> None:
-    assert column_lineage(QUERY, TABLES) == {
-        "user_id": [Column("marts", "users", "user_id")],
-        "city": [Column("marts", "users", "city")],
-        "spend": [Column("marts", "sales", "price"), Column("marts", "sales", "quantity")],
+    assert trace_columns(QUERY, TABLES) == {
+        "user_id": [SourceColumn("marts", "users", "user_id")],
+        "city": [SourceColumn("marts", "users", "city")],
+        "spend": [SourceColumn("marts", "sales", "price"), SourceColumn("marts", "sales", "quantity")],
     }
 
 
 def test_columns_of_a_union_are_made_from_all_its_parts() -> None:
     union = "select user_id as id from marts.users union all select user_id from marts.sales"
-    assert column_lineage(union, TABLES) == {
-        "id": [Column("marts", "sales", "user_id"), Column("marts", "users", "user_id")]
+    assert trace_columns(union, TABLES) == {
+        "id": [SourceColumn("marts", "sales", "user_id"), SourceColumn("marts", "users", "user_id")]
     }
 
 
 def test_what_is_not_understood_has_no_lineage() -> None:
-    assert column_lineage("select from where", TABLES) == {}
+    assert trace_columns("select from where", TABLES) == {}
 
 
 def test_a_query_is_read_again_only_when_it_or_a_table_of_it_is_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "lineage.json"
-    memory = LineageMemory(path)
-    first = memory.lineage(QUERY, TABLES)
+    memory = LineageCache(path)
+    first = memory.get_lineage(QUERY, TABLES)
     memory.save()
-    monkeypatch.setattr(module, "column_lineage", lambda *_: {"read": []})
-    later = LineageMemory(path)
-    assert later.lineage(QUERY, TABLES) == first
-    wider = {**TABLES, Table("marts", "users"): {"user_id": "varchar", "city": "varchar", "age": "bigint"}}
-    assert later.lineage(QUERY, wider) == {"read": []}
-    assert later.lineage("select 1 as one", TABLES) == {"read": []}
+    monkeypatch.setattr(module, "trace_columns", lambda *_: {"read": []})
+    later = LineageCache(path)
+    assert later.get_lineage(QUERY, TABLES) == first
+    wider = {**TABLES, TableName("marts", "users"): {"user_id": "varchar", "city": "varchar", "age": "bigint"}}
+    assert later.get_lineage(QUERY, wider) == {"read": []}
+    assert later.get_lineage("select 1 as one", TABLES) == {"read": []}
 
 
 def test_the_days_that_a_query_was_compiled_for_make_no_other_query_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     query = "select price as price_2 from marts.sales where day in ({}) or load_id in ({})"
-    memory = LineageMemory(tmp_path / "lineage.json")
-    first = memory.lineage(query.format("date '2026-01-01'", "1, 2"), TABLES)
-    monkeypatch.setattr(module, "column_lineage", lambda *_: {"read": []})
-    assert memory.lineage(query.format("date '2026-01-02', date '2026-01-03'", "3"), TABLES) == first
-    assert memory.lineage(query.replace("price_2", "price_3"), TABLES) == {"read": []}
+    memory = LineageCache(tmp_path / "lineage.json")
+    first = memory.get_lineage(query.format("date '2026-01-01'", "1, 2"), TABLES)
+    monkeypatch.setattr(module, "trace_columns", lambda *_: {"read": []})
+    assert memory.get_lineage(query.format("date '2026-01-02', date '2026-01-03'", "3"), TABLES) == first
+    assert memory.get_lineage(query.replace("price_2", "price_3"), TABLES) == {"read": []}
 
 
 def test_a_damaged_memory_is_an_empty_one(tmp_path: Path) -> None:
     path = tmp_path / "lineage.json"
     path.write_text('{"a": [')
-    assert "spend" in LineageMemory(path).lineage(QUERY, TABLES)
+    assert "spend" in LineageCache(path).get_lineage(QUERY, TABLES)

@@ -12,20 +12,20 @@ from unittest.mock import patch
 import dagster as dg
 import pytest
 
-from orchestration.assets.common import table_facts
-from tests.conftest import SMALL_SHOP
-from tests.holding import held
-from warehouse.database import reader
-from warehouse.demo.generate import generate
-from warehouse.publishing.live_copy import current
+from orchestration.assets.common import read_table_info
+from tests.conftest import SMALL_SHOP_CONFIG
+from tests.holding import hold_database
+from warehouse.database import open_reader
+from warehouse.demo.generate import generate_shop
+from warehouse.publishing.live_copy import read_pointer
 from warehouse.settings import PROJECT_ROOT, Settings
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def graph_shop_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A demo shop that has landed and gone no further; the environment names its warehouse, from where we are."""
     settings = Settings(warehouse=tmp_path_factory.mktemp("dagster_shop"))
-    generate(SMALL_SHOP, settings.landing_dir, settings.demo_truth_dir)
+    generate_shop(SMALL_SHOP_CONFIG, settings.landing_dir, settings.demo_truth_dir)
     # Dagster's dbt is told the settings by the environment.
     with patch.dict(os.environ), pytest.MonkeyPatch.context() as environment:
         environment.chdir(settings.warehouse.parent)
@@ -34,48 +34,48 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 @pytest.fixture(scope="module")
-def definitions(settings: Settings) -> ModuleType:
+def dagster_definitions(graph_shop_settings: Settings) -> ModuleType:
     """The definitions as Dagster loads them, in the environment of `settings`."""
-    assert Settings().warehouse == settings.warehouse
+    assert Settings().warehouse == graph_shop_settings.warehouse
     return importlib.import_module("orchestration.definitions")
 
 
 @pytest.fixture(scope="module")
-def runs(definitions: ModuleType) -> Iterator[list[dg.ExecuteInProcessResult]]:
+def job_runs(dagster_definitions: ModuleType) -> Iterator[list[dg.ExecuteInProcessResult]]:
     """Two runs of the job, one after the other."""
     with dg.DagsterInstance.ephemeral() as instance:
-        job = definitions.defs.resolve_job_def("everything")
+        job = dagster_definitions.defs.resolve_job_def("full_pipeline")
         yield [job.execute_in_process(instance=instance, raise_on_error=False) for _ in range(2)]
 
 
-def materialized(run: dg.ExecuteInProcessResult) -> dict[dg.AssetKey, dg.AssetMaterialization]:
+def get_materializations(run: dg.ExecuteInProcessResult) -> dict[dg.AssetKey, dg.AssetMaterialization]:
     return {event.asset_key: event.materialization for event in run.get_asset_materialization_events()}
 
 
-def test_the_job_succeeds_from_a_clean_warehouse_and_again_over_it(runs: list[dg.ExecuteInProcessResult]) -> None:
-    assert [run.success for run in runs] == [True, True]
+def test_the_job_succeeds_from_a_clean_warehouse_and_again_over_it(job_runs: list[dg.ExecuteInProcessResult]) -> None:
+    assert [run.success for run in job_runs] == [True, True]
 
 
 def test_every_asset_is_materialized_with_its_row_count_and_duration(
-    runs: list[dg.ExecuteInProcessResult], definitions: ModuleType
+    job_runs: list[dg.ExecuteInProcessResult], dagster_definitions: ModuleType
 ) -> None:
-    graph = definitions.defs.resolve_asset_graph()
-    for run in runs:
-        found = materialized(run)
+    graph = dagster_definitions.defs.resolve_asset_graph()
+    for run in job_runs:
+        found = get_materializations(run)
         assert set(found) == graph.materializable_asset_keys
         for key, materialization in found.items():
             assert "dagster/row_count" in materialization.metadata, key
             assert {"seconds", "Execution Duration"} & set(materialization.metadata), key
 
 
-def test_the_second_run_adds_no_row(runs: list[dg.ExecuteInProcessResult]) -> None:
+def test_the_second_run_adds_no_row(job_runs: list[dg.ExecuteInProcessResult]) -> None:
     def rows(run: dg.ExecuteInProcessResult) -> dict[str, object]:
         return {
             key.to_user_string(): materialization.metadata["dagster/row_count"].value
-            for key, materialization in materialized(run).items()
+            for key, materialization in get_materializations(run).items()
         }
 
-    first, second = (rows(run) for run in runs)
+    first, second = (rows(run) for run in job_runs)
     figures = {"ml/ranking_metrics", "ml/metric_differences", "marts/eval_metric_differences"}
     grows_with_every_run = {
         *("ml/model_runs", *figures, "marts/eval_model_runs", "marts/eval_quality_by_day", "serving/published_copy")
@@ -83,15 +83,15 @@ def test_the_second_run_adds_no_row(runs: list[dg.ExecuteInProcessResult]) -> No
     assert {name for name in first if first[name] != second[name]} <= grows_with_every_run
 
 
-def test_dbt_tests_are_asset_checks_and_all_pass(runs: list[dg.ExecuteInProcessResult]) -> None:
-    for run in runs:
+def test_dbt_tests_are_asset_checks_and_all_pass(job_runs: list[dg.ExecuteInProcessResult]) -> None:
+    for run in job_runs:
         checks = run.get_asset_check_evaluations()
         assert len(checks) > 80
         assert all(check.passed for check in checks)
 
 
-def test_assets_are_grouped_by_layer(definitions: ModuleType) -> None:
-    graph = definitions.defs.resolve_asset_graph()
+def test_assets_are_grouped_by_layer(dagster_definitions: ModuleType) -> None:
+    graph = dagster_definitions.defs.resolve_asset_graph()
     groups = {graph.get(key).group_name for key in graph.get_all_asset_keys()}
     assert groups == {
         *("landing", "raw", "seeds", "staging", "intermediate", "core", "features", "ml", "model"),
@@ -99,14 +99,14 @@ def test_assets_are_grouped_by_layer(definitions: ModuleType) -> None:
     }
 
 
-def test_the_published_copy_is_downstream_of_every_landing_file(definitions: ModuleType) -> None:
-    graph = definitions.defs.resolve_asset_graph()
+def test_the_published_copy_is_downstream_of_every_landing_file(dagster_definitions: ModuleType) -> None:
+    graph = dagster_definitions.defs.resolve_asset_graph()
     upstream = graph.get_ancestor_asset_keys(dg.AssetKey(["serving", "published_copy"]))
     assert {dg.AssetKey(["landing", kind]) for kind in ("events", "purchases", "products")} <= upstream
 
 
-def test_the_app_and_the_service_read_the_published_copy(definitions: ModuleType) -> None:
-    graph = definitions.defs.resolve_asset_graph()
+def test_the_app_and_the_service_read_the_published_copy(dagster_definitions: ModuleType) -> None:
+    graph = dagster_definitions.defs.resolve_asset_graph()
     published = graph.get(dg.AssetKey(["serving", "published_copy"]))
     assert {key.path[-1] for key in published.child_keys} == {"streamlit_app", "http_service"}
     for key in published.child_keys:
@@ -114,35 +114,37 @@ def test_the_app_and_the_service_read_the_published_copy(definitions: ModuleType
         assert "url" in graph.get(key).metadata
 
 
-def test_landing_files_are_observed_at_every_load(runs: list[dg.ExecuteInProcessResult], settings: Settings) -> None:
-    landed = [path for path in (settings.landing_dir / "clickstream").iterdir() if path.is_file()]
-    for run in runs:
+def test_landing_files_are_observed_at_every_load(
+    job_runs: list[dg.ExecuteInProcessResult], graph_shop_settings: Settings
+) -> None:
+    landed = [path for path in (graph_shop_settings.landing_dir / "clickstream").iterdir() if path.is_file()]
+    for run in job_runs:
         observed = [event.asset_observation_data.asset_observation for event in run.get_asset_observation_events()]
         metadata = {seen.asset_key.path[1]: seen.metadata for seen in observed if seen.asset_key.path[0] == "landing"}
         assert set(metadata) == {"events", "purchases", "products"}
         events = metadata["events"]
-        assert events["files"].value == len(landed)
-        assert events["bytes"].value == sum(path.stat().st_size for path in landed)
-        assert settings.landing_dir / str(events["newest_file"].value) in landed
+        assert events["file_count"].value == len(landed)
+        assert events["size_bytes"].value == sum(path.stat().st_size for path in landed)
+        assert graph_shop_settings.landing_dir / str(events["newest_file"].value) in landed
 
 
-def test_every_asset_has_an_owner_a_kind_a_description_and_a_page_of_docs(definitions: ModuleType) -> None:
-    graph = definitions.defs.resolve_asset_graph()
+def test_every_asset_has_an_owner_a_kind_a_description_and_a_page_of_docs(dagster_definitions: ModuleType) -> None:
+    graph = dagster_definitions.defs.resolve_asset_graph()
     nodes = [graph.get(key) for key in graph.get_all_asset_keys()]
     assert [node.key for node in nodes if not (node.owners and node.kinds and node.description)] == []
     assert [node.key for node in nodes if not Path(node.metadata["docs"].value).is_file()] == []
 
 
-def test_dbt_runs_once_before_the_model_and_once_after_it(runs: list[dg.ExecuteInProcessResult]) -> None:
-    for run in runs:
+def test_dbt_runs_once_before_the_model_and_once_after_it(job_runs: list[dg.ExecuteInProcessResult]) -> None:
+    for run in job_runs:
         steps = [event.step_key for event in run.all_events if event.is_step_success]
-        assert steps == ["raw_tables", "marts", "model", "recommendations", "serving__published_copy"]
+        assert steps == ["raw_tables", "marts", "model_tables", "recommendations", "serving__published_copy"]
 
 
 def test_columns_are_shown_with_type_and_description_and_with_what_they_are_made_from(
-    runs: list[dg.ExecuteInProcessResult],
+    job_runs: list[dg.ExecuteInProcessResult],
 ) -> None:
-    metadata = materialized(runs[0])[dg.AssetKey(["marts", "rec_top_n"])].metadata
+    metadata = get_materializations(job_runs[0])[dg.AssetKey(["marts", "rec_top_n"])].metadata
     schema, lineage = metadata["dagster/column_schema"], metadata["dagster/column_lineage"]
     assert isinstance(schema, dg.TableSchemaMetadataValue)
     assert isinstance(lineage, dg.TableColumnLineageMetadataValue)
@@ -154,56 +156,63 @@ def test_columns_are_shown_with_type_and_description_and_with_what_they_are_made
 
 
 def test_what_the_columns_of_every_dbt_model_are_made_from_is_known(
-    runs: list[dg.ExecuteInProcessResult], definitions: ModuleType
+    job_runs: list[dg.ExecuteInProcessResult], dagster_definitions: ModuleType
 ) -> None:
-    graph = definitions.defs.resolve_asset_graph()
+    graph = dagster_definitions.defs.resolve_asset_graph()
     nodes = (graph.get(key) for key in graph.materializable_asset_keys)
     models = {node.key for node in nodes if "dbt" in node.kinds and node.group_name != "seeds"}
-    for run in runs:
+    for run in job_runs:
         shown = {
-            key: found.metadata["dagster/column_lineage"] for key, found in materialized(run).items() if key in models
+            key: found.metadata["dagster/column_lineage"]
+            for key, found in get_materializations(run).items()
+            if key in models
         }
         assert set(shown) == models
         assert [key for key, lineage in shown.items() if not lineage.value.deps_by_column] == []
 
 
-def test_the_model_reports_its_metrics_to_plot(runs: list[dg.ExecuteInProcessResult]) -> None:
-    metadata = materialized(runs[0])[dg.AssetKey(["ml", "model_runs"])].metadata
+def test_the_model_reports_its_metrics_to_plot(job_runs: list[dg.ExecuteInProcessResult]) -> None:
+    metadata = get_materializations(job_runs[0])[dg.AssetKey(["ml", "model_runs"])].metadata
     assert 0 < float(metadata["als_ndcg_at_20"].value) <= float(metadata["oracle_ndcg_at_20"].value)  # type: ignore[arg-type]
 
 
 def test_the_job_publishes_what_the_command_line_would(
-    runs: list[dg.ExecuteInProcessResult], settings: Settings, demo_warehouse: Settings
+    job_runs: list[dg.ExecuteInProcessResult], graph_shop_settings: Settings, demo_warehouse: Settings
 ) -> None:
-    assert runs[1].success
-    by_dagster, by_command = current(settings), current(demo_warehouse)
+    assert job_runs[1].success
+    by_dagster, by_command = read_pointer(graph_shop_settings), read_pointer(demo_warehouse)
     of_each_run = dict.fromkeys(("eval_model_runs", "eval_ranking_metrics", "eval_metric_differences"), 0)
     assert by_dagster.rows | of_each_run == by_command.rows | of_each_run
     hashes = []
-    for warehouse in (settings, demo_warehouse):
-        with reader(warehouse) as connection:
+    for warehouse in (graph_shop_settings, demo_warehouse):
+        with open_reader(warehouse) as connection:
             hashes.append(connection.execute("select max(dataset_hash) from ml.model_runs").fetchall())
     assert hashes[0] == hashes[1]
 
 
 def test_what_a_user_can_mend_fails_the_step_with_one_clear_message(
-    definitions: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dagster_definitions: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RECOMART_LANDING", str(tmp_path / "nowhere"))
     with dg.DagsterInstance.ephemeral() as instance:
-        run = definitions.defs.resolve_job_def("everything").execute_in_process(instance=instance, raise_on_error=False)
+        run = dagster_definitions.defs.resolve_job_def("full_pipeline").execute_in_process(
+            instance=instance, raise_on_error=False
+        )
     (failure,) = run.get_step_failure_events()
     assert failure.step_failure_data.user_failure_data is not None
     assert "no such landing folder" in (failure.step_failure_data.user_failure_data.description or "")
 
 
 def test_a_warehouse_that_another_process_holds_fails_a_dbt_step_with_its_name(
-    runs: list[dg.ExecuteInProcessResult], definitions: ModuleType, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    job_runs: list[dg.ExecuteInProcessResult],
+    dagster_definitions: ModuleType,
+    graph_shop_settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert runs[-1].success, "there is no warehouse to hold"
+    assert job_runs[-1].success, "there is no warehouse to hold"
     monkeypatch.setenv("RECOMART_WAIT_SECONDS", "0")
-    with dg.DagsterInstance.ephemeral() as instance, held(settings.database) as holder:
-        job = definitions.defs.resolve_job_def("everything")
+    with dg.DagsterInstance.ephemeral() as instance, hold_database(graph_shop_settings.database) as holder:
+        job = dagster_definitions.defs.resolve_job_def("full_pipeline")
         marts = dg.AssetKey(["marts", "dim_users"])
         run = job.execute_in_process(instance=instance, raise_on_error=False, asset_selection=[marts])
     (failure,) = run.get_step_failure_events()
@@ -211,17 +220,24 @@ def test_a_warehouse_that_another_process_holds_fails_a_dbt_step_with_its_name(
     assert f"process {holder} (" in (failure.step_failure_data.user_failure_data.description or "")
 
 
-def test_tables_that_cannot_be_looked_at_fail_nothing(settings: Settings, capfd: pytest.CaptureFixture[str]) -> None:
-    impatient = settings.model_copy(update={"wait_seconds": 0})
+def test_tables_that_cannot_be_looked_at_fail_nothing(
+    graph_shop_settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    impatient = graph_shop_settings.model_copy(update={"wait_seconds": 0})
     context = dg.build_asset_context()
-    with held(settings.database):
-        assert table_facts(context, impatient, {dg.AssetKey(["marts", "dim_users"])}) == {}
+    with hold_database(graph_shop_settings.database):
+        assert read_table_info(context, impatient, {dg.AssetKey(["marts", "dim_users"])}) == {}
     assert "the tables stand, but could not be described" in capfd.readouterr().err
 
 
-def test_the_definitions_load_as_dagster_dev_loads_them(settings: Settings) -> None:
+def test_the_definitions_load_as_dagster_dev_loads_them(graph_shop_settings: Settings) -> None:
     command = [str(Path(sys.executable).with_name("dagster")), "definitions", "validate"]
     done = subprocess.run(
-        command, cwd=PROJECT_ROOT, env=settings.environment(), capture_output=True, text=True, check=False
+        command,
+        cwd=PROJECT_ROOT,
+        env=graph_shop_settings.build_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-SCRIPT = """
+INTERRUPT_SCRIPT = """
 import signal, time, duckdb, typer
 from apps.cli import entry_point
 
@@ -32,7 +32,7 @@ entry_point.main()
 
 @pytest.mark.parametrize("work", ["sleep", "query"])
 def test_ctrl_c_ends_a_command_silently(work: str) -> None:
-    command = [sys.executable, "-c", SCRIPT, work]
+    command = [sys.executable, "-c", INTERRUPT_SCRIPT, work]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None

@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 from selenium import webdriver
 
-from apps.profile.page import Profile, write_profile
+from apps.profile.page import ProfileSummary, write_profile
 from apps.profile.sections import CHAPTERS
 from orchestration.dbt_manifest import compile_analyses
-from orchestration.dbt_runner import BEFORE_MODEL, run_dbt
-from tests.apps.test_merchandiser_in_browser import CHROMEDRIVER, CHROMIUM, FLAGS
+from orchestration.dbt_runner import MODEL_INPUT_SELECTION, run_dbt
+from tests.apps.test_merchandiser_in_browser import CHROMEDRIVER, CHROMIUM, CHROMIUM_FLAGS
 from tests.warehouse.conftest import EVENTS_JSONL, PURCHASES_CSV, Shop
-from warehouse.database import reader
+from warehouse.database import open_reader
 from warehouse.loading.loader import load
 from warehouse.settings import Settings
 
-TITLES = [section.title for sections in CHAPTERS.values() for section in sections]
+SECTION_TITLES = [section.title for sections in CHAPTERS.values() for section in sections]
 
 
-class Page(HTMLParser):
+class PageParser(HTMLParser):
     """What a page is made of."""
 
     def __init__(self, path: Path) -> None:
@@ -39,54 +39,56 @@ class Page(HTMLParser):
         """Note a text."""
         self.text.append(data.strip())
 
-    def all(self, tag: str) -> list[dict[str, str | None]]:
+    def find_all(self, tag: str) -> list[dict[str, str | None]]:
         """Attributes of every such tag."""
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def write(settings: Settings, output: Path | None = None) -> Profile:
+def write(settings: Settings, output: Path | None = None) -> ProfileSummary:
     return write_profile(settings, partial(compile_analyses, settings, "profile"), output)
 
 
 @pytest.fixture(scope="module")
-def profile(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Profile:
+def demo_profile(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> ProfileSummary:
     """The demo shop's page."""
     return write(demo_warehouse, tmp_path_factory.mktemp("profile") / "new" / "page.html")
 
 
-def built(shop: Shop) -> Settings:
+def load_and_build(shop: Shop) -> Settings:
     """The shop's marts, without tests, which other tests run."""
     load(shop.settings)
-    run_dbt(shop.settings, "build", "--exclude-resource-types", "unit_test", "test", *BEFORE_MODEL)
+    run_dbt(shop.settings, "build", "--exclude-resource-types", "unit_test", "test", *MODEL_INPUT_SELECTION)
     return shop.settings
 
 
-def test_the_page_has_every_section_with_a_picture_that_says_what_it_shows(profile: Profile) -> None:
-    page = Page(profile.path)
-    assert list(profile.sentences) == TITLES
-    assert all(sentence in page.text for sentence in profile.sentences.values())
-    pictures = page.all("img")
-    assert len(pictures) == len(TITLES)
-    for picture, sentence in zip(pictures, profile.sentences.values(), strict=True):
+def test_the_page_has_every_section_with_a_picture_that_says_what_it_shows(demo_profile: ProfileSummary) -> None:
+    page = PageParser(demo_profile.path)
+    assert list(demo_profile.sentences) == SECTION_TITLES
+    assert all(sentence in page.text for sentence in demo_profile.sentences.values())
+    pictures = page.find_all("img")
+    assert len(pictures) == len(SECTION_TITLES)
+    for picture, sentence in zip(pictures, demo_profile.sentences.values(), strict=True):
         assert (picture["alt"] or "").endswith(f". {sentence}")
 
 
-def test_the_page_needs_nothing_but_itself(profile: Profile) -> None:
-    page = Page(profile.path)
+def test_the_page_needs_nothing_but_itself(demo_profile: ProfileSummary) -> None:
+    page = PageParser(demo_profile.path)
     assert {tag for tag, _ in page.tags}.isdisjoint({"script", "link", "iframe", "object", "form"})
     for _, attributes in page.tags:
         for name in ("src", "href", "srcset"):
             assert (attributes.get(name) or "data:").startswith("data:")
-    assert "url(" not in profile.path.read_text(encoding="utf-8")
+    assert "url(" not in demo_profile.path.read_text(encoding="utf-8")
 
 
-def test_the_same_data_give_the_same_page(profile: Profile, demo_warehouse: Settings, tmp_path: Path) -> None:
+def test_the_same_data_give_the_same_page(
+    demo_profile: ProfileSummary, demo_warehouse: Settings, tmp_path: Path
+) -> None:
     again = write(demo_warehouse, tmp_path / "again.html")
-    assert again.path.read_bytes() == profile.path.read_bytes()
+    assert again.path.read_bytes() == demo_profile.path.read_bytes()
 
 
-def test_sentences_are_computed_from_the_data(profile: Profile, demo_warehouse: Settings) -> None:
-    with reader(demo_warehouse) as connection:
+def test_sentences_are_computed_from_the_data(demo_profile: ProfileSummary, demo_warehouse: Settings) -> None:
+    with open_reader(demo_warehouse) as connection:
 
         def ask(query: str) -> Any:
             return connection.execute(query).fetchall()[0][0]
@@ -119,7 +121,7 @@ def test_sentences_are_computed_from_the_data(profile: Profile, demo_warehouse: 
             from (select n, row_number() over (order by n desc) as place, count(*) over () as products from products)
             """
         )
-    said = profile.sentences
+    said = demo_profile.sentences
     assert f"{lines:,} lines in " in said["Rows set aside"]
     assert f", {buyers:,} bought." in said["From looking to buying"]
     assert f"{recent / customers:.0%} of {customers:,} customers" in said["Who is still here"]
@@ -133,7 +135,7 @@ def test_a_shop_with_purchases_alone_has_a_page(tmp_path: Path) -> None:
     shop.declare(purchases=PURCHASES_CSV)
     rows = [f"p{n % 3},2026-01-{1 + n:02} 10:00,u{n % 2},1" for n in range(20)]
     shop.put("purchases/a.csv", "\n".join(["sku,when,who,qty", *rows, "p1,2026-01-05 10:00,,2", ",x,,"]))
-    said = write(built(shop)).sentences
+    said = write(load_and_build(shop)).sentences
     assert said["Devices"] == "There are no events, so no device is known."
     assert said["From looking to buying"].startswith("The feeds tell of one kind of action alone")
     assert "2 customers bought something, 6 pairs" in said["From looking to buying"]
@@ -149,7 +151,7 @@ def test_a_clickstream_of_one_row_has_a_page(tmp_path: Path) -> None:
     shop.declare(events=EVENTS_JSONL)
     row = {"user": "u", "item": "<p & co>", "type": "view", "time": "2026-01-01T10:00:00"}
     shop.put("events/a.jsonl", json.dumps(row))
-    said = write(built(shop)).sentences
+    said = write(load_and_build(shop)).sentences
     assert said["Rows set aside"].startswith("100% of 1 line in 1 file are in use")
     assert said["Devices"] == "None of 1 event names a device that is recognized."
     assert said["Who comes back"] == "Nobody has acted in a later week than that of their first action yet."
@@ -161,21 +163,21 @@ def test_a_shop_without_a_single_row_has_a_page(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     shop.declare(purchases=PURCHASES_CSV)
     shop.put("purchases/a.csv", "sku,when,who,qty\n")
-    settings = built(shop)
+    settings = load_and_build(shop)
     profile = write(settings)
     assert profile.path == settings.warehouse / "profile.html"
     assert profile.sentences["How much they do"] == "No customer is known."
-    assert "There are no actions yet." in Page(profile.path).text
+    assert "There are no actions yet." in PageParser(profile.path).text
 
 
 @pytest.mark.skipif(
     not (CHROMIUM and CHROMEDRIVER), reason="needs chromium and chromedriver, which are not installed here"
 )
 @pytest.mark.parametrize("width", [390, 1200], ids=["phone", "desktop"])
-def test_a_browser_shows_every_picture_and_no_line_runs_off_the_side(profile: Profile, width: int) -> None:
+def test_a_browser_shows_every_picture_and_no_line_runs_off_the_side(demo_profile: ProfileSummary, width: int) -> None:
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM or ""
-    for flag in FLAGS:
+    for flag in CHROMIUM_FLAGS:
         options.add_argument(flag)
     # A window cannot be as narrow as a phone; its page can be.
     options.add_experimental_option(
@@ -183,9 +185,9 @@ def test_a_browser_shows_every_picture_and_no_line_runs_off_the_side(profile: Pr
     )
     browser = webdriver.Chrome(options, webdriver.ChromeService(CHROMEDRIVER or ""))
     try:
-        browser.get(profile.path.as_uri())
+        browser.get(demo_profile.path.as_uri())
         drawn = browser.execute_script("return [...document.images].map(image => image.naturalWidth)")
-        assert len(drawn) == len(TITLES)
+        assert len(drawn) == len(SECTION_TITLES)
         assert all(drawn)
         assert browser.execute_script("return document.documentElement.scrollWidth") == width
     finally:

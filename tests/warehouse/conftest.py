@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from warehouse.database import reader
+from warehouse.database import open_reader
 from warehouse.settings import Settings
 
 EVENTS_JSONL: dict[str, Any] = {
@@ -57,20 +57,20 @@ class Shop:
         file.write_bytes(content.encode() if isinstance(content, str) else content)
         return file
 
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
+    def query(self, query: str) -> list[tuple[Any, ...]]:
         """Ask the warehouse."""
-        with reader(self.settings) as connection:
+        with open_reader(self.settings) as connection:
             return connection.execute(query).fetchall()
 
-    def contents(self) -> dict[str, list[tuple[Any, ...]]]:
+    def read_contents(self) -> dict[str, list[tuple[Any, ...]]]:
         """Everything the loader owns, but for when, and the how manieth reading of a file, it was loaded."""
         rows = ("events", "purchases", "products")
         others = ("rejected_rows", "seen_columns", "feeds")
-        whole = {table: self.rows(f"select * exclude _load_id from raw.{table} order by all") for table in rows}
-        whole |= {table: self.rows(f"select * from raw.{table} order by all") for table in others}
+        whole = {table: self.query(f"select * exclude _load_id from raw.{table} order by all") for table in rows}
+        whole |= {table: self.query(f"select * from raw.{table} order by all") for table in others}
         return {
             **whole,
-            "loaded_files": self.rows(
+            "loaded_files": self.query(
                 "select * exclude (loaded_at, load_id, changed_ns) from raw.loaded_files order by all"
             ),
         }

@@ -5,9 +5,9 @@ import pytest
 from tests.warehouse.conftest import PURCHASES_CSV, Shop
 from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
-from warehouse.loading.reloading import reload
+from warehouse.loading.reloading import reload_files
 
-AS_EVENTS = {
+PURCHASES_AS_EVENTS = {
     **PURCHASES_CSV,
     "kind": "events",
     "columns": {"product_id": "sku", "user_id": "who", "event_type": "qty", "event_at": "at"},
@@ -15,9 +15,9 @@ AS_EVENTS = {
 LINE = "sku,when,who,qty,at\np1,2026-01-01,u1,2,t\n"
 
 
-def corrected(shop: Shop, **files: str) -> None:
+def change_kind(shop: Shop, **files: str) -> None:
     """Load purchases as events, and declare what they are."""
-    shop.declare(sales=AS_EVENTS)
+    shop.declare(sales=PURCHASES_AS_EVENTS)
     for name, text in files.items():
         shop.put(f"purchases/{name}.csv", text)
     load(shop.settings)
@@ -25,23 +25,23 @@ def corrected(shop: Shop, **files: str) -> None:
 
 
 def test_no_row_is_left_where_it_was(shop: Shop) -> None:
-    corrected(shop, a=LINE + "broken\n", b="sku,who,qty,at\np1,u1,2,t\n")
+    change_kind(shop, a=LINE + "broken\n", b="sku,who,qty,at\np1,u1,2,t\n")
     assert list(load(shop.settings).rejected_files) == ["purchases/b.csv"]
-    assert shop.rows("select (select count(*) from raw.events), (select count(*) from raw.purchases)") == [(0, 1)]
-    assert shop.rows("select path, rows_loaded, rows_rejected from raw.loaded_files") == [("purchases/a.csv", 1, 1)]
-    assert shop.rows("select count(*) from raw.rejected_rows") == [(1,)]
+    assert shop.query("select (select count(*) from raw.events), (select count(*) from raw.purchases)") == [(0, 1)]
+    assert shop.query("select path, rows_loaded, rows_rejected from raw.loaded_files") == [("purchases/a.csv", 1, 1)]
+    assert shop.query("select count(*) from raw.rejected_rows") == [(1,)]
 
 
 def test_a_reload_of_some_files_is_refused(shop: Shop) -> None:
-    corrected(shop, a=LINE, b=LINE)
+    change_kind(shop, a=LINE, b=LINE)
     with pytest.raises(RecomartError, match=r"feeds\.sales\.kind: .* `recomart load` loads all of them anew"):
-        reload(shop.settings, files="purchases/a.csv")
-    assert shop.rows("select count(*) from raw.events") == [(2,)]
+        reload_files(shop.settings, file_glob="purchases/a.csv")
+    assert shop.query("select count(*) from raw.events") == [(2,)]
 
 
 def test_it_is_refused_where_loaded_files_are_gone(shop: Shop) -> None:
-    corrected(shop, a=LINE, b=LINE)
+    change_kind(shop, a=LINE, b=LINE)
     (shop.landing / "purchases/b.csv").unlink()
     with pytest.raises(RecomartError, match=r"feeds\.sales\.kind: it was another one when purchases/b\.csv was loaded"):
         load(shop.settings)
-    assert shop.rows("select count(*) from raw.events") == [(2,)]
+    assert shop.query("select count(*) from raw.events") == [(2,)]

@@ -34,10 +34,10 @@ ROWS = "select product_id, user_id, quantity from raw.purchases order by _line"
 def test_encoding_and_delimiter_are_detected_and_told(shop: Shop, data: bytes, encoding: str) -> None:
     shop.put("purchases/a.csv", data)
     report = load(shop.settings)
-    assert shop.rows(ROWS) == EXPECTED
-    assert shop.rows("select encoding, delimiter, quote from raw.loaded_files") == [(encoding, ";", '"')]
+    assert shop.query(ROWS) == EXPECTED
+    assert shop.query("select encoding, delimiter, quote from raw.loaded_files") == [(encoding, ";", '"')]
     told = ([] if encoding == "utf-8" else [encoding]) + ["delimiter ';'"]
-    assert report.detected["purchases"] == {", ".join(told): 1}
+    assert report.detected_formats["purchases"] == {", ".join(told): 1}
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_encodings_of_other_parts_of_the_world_are_told_apart_where_the_text_sho
 ) -> None:
     shop.put("purchases/a.csv", f"sku,when,who,qty\n{word},2026-01-01,u,1\n".encode(encoding))
     load(shop.settings)
-    assert shop.rows("select product_id from raw.purchases") == [(word,)]
+    assert shop.query("select product_id from raw.purchases") == [(word,)]
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def test_delimiters_and_quotes(shop: Shop, declared: dict[str, Any], text: str, 
     shop.declare(purchases={**PURCHASES_CSV, **declared})
     shop.put("purchases/a.csv", text)
     load(shop.settings)
-    assert shop.rows(ROWS)[0] == expected
-    assert shop.rows("select count(*) from raw.rejected_rows") == [(0,)]
+    assert shop.query(ROWS)[0] == expected
+    assert shop.query("select count(*) from raw.rejected_rows") == [(0,)]
 
 
 def test_files_of_one_feed_may_be_written_in_different_ways(shop: Shop) -> None:
@@ -79,7 +79,7 @@ def test_files_of_one_feed_may_be_written_in_different_ways(shop: Shop) -> None:
     shop.put("purchases/b.csv", "sku;when;who;qty\np2;d;u;1\n".encode("utf-16"))
     shop.put("purchases/c.csv", "sku\twhen\twho\tqty\rp3\td\tu\t1\rp4\td\tu\t1\r")
     load(shop.settings)
-    assert shop.rows("select product_id, _line from raw.purchases order by all") == [
+    assert shop.query("select product_id, _line from raw.purchases order by all") == [
         *(("p1", 2), ("p2", 2), ("p3", 2), ("p4", 3)),
     ]
 
@@ -88,15 +88,15 @@ def test_what_is_declared_wins_over_what_the_file_looks_like(shop: Shop) -> None
     shop.declare(purchases={**PURCHASES_CSV, "encoding": "cp437"})
     shop.put("purchases/a.csv", "sku,when,who,qty\ncafé,d,u,1\n".encode())
     load(shop.settings)
-    assert shop.rows("select product_id from raw.purchases") == [("caf├⌐",)]
+    assert shop.query("select product_id from raw.purchases") == [("caf├⌐",)]
 
 
 def test_a_byte_that_the_encoding_does_not_know_costs_its_line_only(shop: Shop) -> None:
     shop.declare(purchases={**PURCHASES_CSV, "encoding": "cp1252"})
     shop.put("purchases/a.csv", b"sku,when,who,qty\np1,d,u,1\np\x81,d,\xe9,1\np3,d,u,1\n")
     load(shop.settings)
-    assert shop.rows("select product_id from raw.purchases order by all") == [("p1",), ("p3",)]
-    assert shop.rows("select line, text, error from raw.rejected_rows") == [
+    assert shop.query("select product_id from raw.purchases order by all") == [("p1",), ("p3",)]
+    assert shop.query("select line, text, error from raw.rejected_rows") == [
         (3, "p\\x81,d,é,1", "the line is not valid cp1252")
     ]
 
@@ -104,8 +104,8 @@ def test_a_byte_that_the_encoding_does_not_know_costs_its_line_only(shop: Shop) 
 def test_a_few_broken_bytes_do_not_turn_a_file_of_utf8_into_something_else(shop: Shop) -> None:
     shop.put("purchases/a.csv", b"sku,when,who,qty\n" + "café,d,jürgen,1\n".encode() + b"p\xff,d,u,1\n")
     load(shop.settings)
-    assert shop.rows("select product_id, encoding from raw.purchases, raw.loaded_files") == [("café", "utf-8")]
-    assert shop.rows("select line from raw.rejected_rows") == [(3,)]
+    assert shop.query("select product_id, encoding from raw.purchases, raw.loaded_files") == [("café", "utf-8")]
+    assert shop.query("select line from raw.rejected_rows") == [(3,)]
 
 
 def test_a_line_too_long_is_rejected_and_does_not_fill_the_memory(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,17 +115,17 @@ def test_a_line_too_long_is_rejected_and_does_not_fill_the_memory(shop: Shop, mo
     shop.put("purchases/a.csv", "sku,when,who,qty\np1,d,u,1\n" + "x" * 5_000 + ",d,u,1\np3,d,u,1\n")
     shop.put("events/a.jsonl", '{"user":"u","item":"p","type":"t","time":"t"}\n{"user":"' + "x" * 5_000 + '"}\n')
     load(shop.settings)
-    assert shop.rows("select path, line, error from raw.rejected_rows order by all") == [
+    assert shop.query("select path, line, error from raw.rejected_rows order by all") == [
         ("events/a.jsonl", 2, "the line is longer than 1,000 bytes"),
         ("purchases/a.csv", 3, "the line is longer than 1,000 bytes"),
     ]
-    assert shop.rows("select (select count(*) from raw.purchases), (select count(*) from raw.events)") == [(2, 1)]
+    assert shop.query("select (select count(*) from raw.purchases), (select count(*) from raw.events)") == [(2, 1)]
 
 
 def test_empty_lines_may_precede_the_header(shop: Shop) -> None:
     shop.put("purchases/a.csv", "\n\r\nsku,when,who,qty\np1,d,u,1\n")
     load(shop.settings)
-    assert shop.rows("select product_id, _line from raw.purchases") == [("p1", 4)]
+    assert shop.query("select product_id, _line from raw.purchases") == [("p1", 4)]
 
 
 def test_a_line_before_the_header_may_name_the_delimiter(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,13 +135,13 @@ def test_a_line_before_the_header_may_name_the_delimiter(shop: Shop, monkeypatch
     monkeypatch.setattr("warehouse.loading.text.BLOCK_BYTES", 5)
     shop.put("purchases/b.csv", '"sep=^"\nsku^when^who^qty\np,1^d^u^1\n')
     load(shop.settings)
-    assert shop.rows("select product_id, quantity, _line from raw.purchases") == [("p,1", "1", 3)] * 2
+    assert shop.query("select product_id, quantity, _line from raw.purchases") == [("p,1", "1", 3)] * 2
 
 
 def test_columns_at_the_end_of_the_header_need_no_name(shop: Shop) -> None:
     shop.put("purchases/a.csv", "sku;when;who;qty;;\np1;d;u;1;;\np2;d;u;1;x;\n")
     load(shop.settings)
-    assert [json.loads(extra) for (extra,) in shop.rows("select _extra from raw.purchases order by _line")] == [
+    assert [json.loads(extra) for (extra,) in shop.query("select _extra from raw.purchases order by _line")] == [
         {"column 5": None, "column 6": None},
         {"column 5": "x", "column 6": None},
     ]
@@ -167,12 +167,12 @@ def test_a_first_line_that_names_no_delimiter_stops_no_other_file(shop: Shop) ->
     shop.put("purchases/a.csv", b"sep=\xa7\nsku\xa7when\xa7who\xa7qty\np\xa7d\xa7u\xa71\n")
     shop.put("purchases/b.csv", "sku,when,who,qty\np,d,u,1\n")
     assert list(load(shop.settings).rejected_files) == ["purchases/a.csv"]
-    assert shop.rows("select _file from raw.purchases") == [("purchases/b.csv",)]
+    assert shop.query("select _file from raw.purchases") == [("purchases/b.csv",)]
 
 
 def test_columns_without_a_name_take_nobodys_name(shop: Shop) -> None:
     shop.put("purchases/a.csv", "sku,when,who,qty,column 6,,\np,d,u,1,x,y,z\n")
     load(shop.settings)
-    assert shop.rows("select _extra from raw.purchases") == [
+    assert shop.query("select _extra from raw.purchases") == [
         ('{"column 6":"x","column 6 without a name":"y","column 7":"z"}',)
     ]

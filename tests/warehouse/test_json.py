@@ -21,12 +21,12 @@ NESTED: dict[str, Any] = {
 }
 
 
-CENTRE = {"product.v2": {"item/no": 1}, "meta": {"at": {"utc": "t"}}}
+NESTED_VALUES = {"product.v2": {"item/no": 1}, "meta": {"at": {"utc": "t"}}}
 
 
-def extras(shop: Shop) -> list[Any]:
+def read_extras(shop: Shop) -> list[Any]:
     return [
-        json.loads(extra) if extra else None for (extra,) in shop.rows("select _extra from raw.events order by _line")
+        json.loads(extra) if extra else None for (extra,) in shop.query("select _extra from raw.events order by _line")
     ]
 
 
@@ -43,9 +43,9 @@ def test_mapped_values_are_found_and_leave_the_rest(shop: Shop) -> None:
     second = {"visitor": "u2", "product.v2": {"item/no": None, "tags": []}, "meta": {"at": ["utc"]}, "type": "view"}
     shop.put("events/a.jsonl", "\n".join(map(json.dumps, [first, second, {"type": "view"}])))
     load(shop.settings)
-    rows = shop.rows("select user_id, product_id, event_type, event_at, session_id from raw.events order by _line")
+    rows = shop.query("select user_id, product_id, event_type, event_at, session_id from raw.events order by _line")
     assert rows == [("u1", "7", "view", "t1", "s1"), (None, None, "view", None, None), (None, None, "view", None, None)]
-    assert extras(shop) == [
+    assert read_extras(shop) == [
         {"visitor": {"country": "ES"}, "meta": {"version": None}, "other": {"id": "x"}},
         {"visitor": "u2", "product.v2": {"tags": []}, "meta": {"at": ["utc"]}},
         None,
@@ -58,7 +58,7 @@ def test_paths_hold_in_documents_and_lead_to_their_list(shop: Shop) -> None:
     items = [{"ids": {"sku": "p1"}, "price": {"amount": 1.50, "currency": "EUR"}}, {"ids": {"sku": "p2"}}]
     shop.put("catalog/a.json", json.dumps({"items": [], "page.1": {"items": items}}))
     load(shop.settings)
-    assert shop.rows("select product_id, price, _extra from raw.products order by _line") == [
+    assert shop.query("select product_id, price, _extra from raw.products order by _line") == [
         ("p1", "1.5", '{"price":{"currency":"EUR"}}'),
         ("p2", None, None),
     ]
@@ -66,7 +66,7 @@ def test_paths_hold_in_documents_and_lead_to_their_list(shop: Shop) -> None:
 
 def test_a_path_that_no_record_has_is_refused(shop: Shop) -> None:
     shop.declare(events=NESTED)
-    shop.put("events/a.jsonl", json.dumps({"visitor": {}, "type": "view"} | CENTRE))
+    shop.put("events/a.jsonl", json.dumps({"visitor": {}, "type": "view"} | NESTED_VALUES))
     with pytest.raises(RecomartError, match=r"columns\.user_id: no column '\$\.visitor\.id'.*they have .*visitor"):
         load(shop.settings)
 
@@ -80,7 +80,7 @@ def test_a_path_that_is_none_is_refused(shop: Shop, path: str) -> None:
 
 def test_a_large_document_passes_through_a_window(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("warehouse.loading.text.BLOCK_BYTES", 61)
-    monkeypatch.setattr("warehouse.loading.json_records.PIECE_BYTES", 500)
+    monkeypatch.setattr("warehouse.loading.json_records.CHUNK_BYTES", 500)
     items = [
         {"id": f"p{number}", "name": '日本"\\' * (number % 7), "n": [number, {"a": None}]} for number in range(300)
     ]
@@ -89,7 +89,7 @@ def test_a_large_document_passes_through_a_window(shop: Shop, monkeypatch: pytes
         shop.put(f"catalog/{name}.json", json.dumps(document, ensure_ascii=ascii_only))
     report = load(shop.settings).feeds["products"]
     assert (report.lines, report.rows_loaded) == (600, 600)
-    rows = shop.rows("select product_id, product_name, _line from raw.products order by _file, _line")
+    rows = shop.query("select product_id, product_name, _line from raw.products order by _file, _line")
     assert rows == [(item["id"], item["name"], line) for _ in "ab" for line, item in enumerate(items, start=1)]
 
 
@@ -98,11 +98,11 @@ def test_json_documents_give_a_row_for_each_element(shop: Shop) -> None:
     shop.put("catalog/page.json", f'{{"page": 1, "data": {{"items": {items}}}}}')
     report = load(shop.settings).feeds["products"]
     assert (report.lines, report.rows_loaded, report.rows_rejected) == (3, 2, 1)
-    assert shop.rows("select product_id, product_name, price, _extra, _line from raw.products order by _line") == [
+    assert shop.query("select product_id, product_name, price, _extra, _line from raw.products order by _line") == [
         ("p1", "A", "1.1", None, 1),
         ("2", None, None, '{"extra":[1]}', 3),
     ]
-    assert shop.rows("select line, text from raw.rejected_rows") == [(2, "7")]
+    assert shop.query("select line, text from raw.rejected_rows") == [(2, "7")]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_document_that_is_no_json_is_unreadable_as_a_whole(shop: Shop, content
     shop.put("catalog/b.json", '{"data": {"items": [{"id": "p1"}], "items": [{"id": "p2"}, {"id": "p3"}]}}')
     report = load(shop.settings)
     assert list(report.rejected_files) == ["catalog/a.json"]
-    assert shop.rows("select lines, rows_loaded from raw.loaded_files") == [(1, 1)]
+    assert shop.query("select lines, rows_loaded from raw.loaded_files") == [(1, 1)]
 
 
 @pytest.mark.parametrize(
@@ -144,5 +144,5 @@ def test_a_broken_element_of_a_document_costs_itself_only(shop: Shop, element: b
     shop.put("catalog/a.json", b'{"data": {"items": [{"id": "p1"}, ' + element + b', {"id": "p3"}]}}')
     report = load(shop.settings).feeds["products"]
     assert (report.lines, report.rows_loaded, report.rows_rejected) == (3, 2, 1)
-    assert shop.rows("select _line from raw.products order by _line") == [(1,), (3,)]
-    assert shop.rows("select line from raw.rejected_rows") == [(2,)]
+    assert shop.query("select _line from raw.products order by _line") == [(1,), (3,)]
+    assert shop.query("select line from raw.rejected_rows") == [(2,)]

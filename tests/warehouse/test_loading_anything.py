@@ -13,15 +13,15 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.warehouse.conftest import Shop
-from tests.warehouse.damage import Made, csv_file, damaged, document_file, json_lines_file
+from tests.warehouse.damage import GeneratedFile, damage_file, make_csv_file, make_document_file, make_json_lines_file
 from warehouse.loading.loader import load
 
-FILES_OF_EACH_KIND = 400
+FILES_PER_KIND = 400
 
-MAKERS: dict[str, Callable[[random.Random], Made]] = {
-    "events": json_lines_file,
-    "purchases": csv_file,
-    "catalog": document_file,
+MAKERS: dict[str, Callable[[random.Random], GeneratedFile]] = {
+    "events": make_json_lines_file,
+    "purchases": make_csv_file,
+    "catalog": make_document_file,
 }
 
 RAW_COLUMNS = {
@@ -30,13 +30,13 @@ RAW_COLUMNS = {
     "catalog": "product_id, product_name, price from raw.products",
 }
 
-CLEAN = {
+CLEAN_FILES = {
     "events/clean.jsonl": b'{"user":"u1","item":"p1","type":"view","time":"t"}\n' * 50,
     "purchases/clean.csv": b"sku,when,who,qty\n" + b"p1,2026-01-01,u1,1\n" * 50,
     "catalog/clean.json": b'{"data": {"items": [' + b",".join([b'{"id": "p1"}'] * 50) + b"]}}",
 }
 
-UNACCOUNTED = """
+UNACCOUNTED_QUERY = """
     with rows as (
         select _file as path, _line as line from raw.events
         union all select _file, _line from raw.purchases
@@ -60,22 +60,22 @@ UNACCOUNTED = """
 """
 
 
-def expect_everything_accounted_for(shop: Shop, delivered: dict[str, bytes]) -> None:
-    loaded = {path for (path,) in shop.rows("select path from raw.loaded_files")}
-    rejected = {path for (path,) in shop.rows("select path from raw.rejected_files")}
-    assert loaded | rejected == {*delivered, *CLEAN}
+def assert_all_lines_accounted(shop: Shop, delivered: dict[str, bytes]) -> None:
+    loaded = {path for (path,) in shop.query("select path from raw.loaded_files")}
+    rejected = {path for (path,) in shop.query("select path from raw.rejected_files")}
+    assert loaded | rejected == {*delivered, *CLEAN_FILES}
     assert not loaded & rejected
-    assert shop.rows(UNACCOUNTED) == []
+    assert shop.query(UNACCOUNTED_QUERY) == []
     clean = "select path, rows_loaded, rows_rejected from raw.loaded_files where path like '%/clean.%' order by path"
-    assert shop.rows(clean) == [(path, 50, 0) for path in sorted(CLEAN)]
-    expect_every_line_counted(shop, delivered)
+    assert shop.query(clean) == [(path, 50, 0) for path in sorted(CLEAN_FILES)]
+    assert_line_counts(shop, delivered)
 
 
-def expect_every_line_counted(shop: Shop, delivered: dict[str, bytes]) -> None:
+def assert_line_counts(shop: Shop, delivered: dict[str, bytes]) -> None:
     """Count lines another way, where they are plain to see: in files of UTF-8."""
-    counts = dict(shop.rows("select path, lines from raw.loaded_files where encoding = 'utf-8'"))
+    counts = dict(shop.query("select path, lines from raw.loaded_files where encoding = 'utf-8'"))
     spans: dict[str, dict[int, int]] = {path: {} for path in counts}
-    for path, line, *values in shop.rows(
+    for path, line, *values in shop.query(
         """
         select _file, _line, product_id, purchased_at, user_id, quantity, _extra from raw.purchases
         union all
@@ -86,18 +86,18 @@ def expect_every_line_counted(shop: Shop, delivered: dict[str, bytes]) -> None:
             extra = json.loads(values.pop() or "{}")
             spans[path][line] = 1 + sum(str(value or "").count("\n") for value in [*values, *extra.values()])
     for path, lines in counts.items():
-        physical = physical_lines((CLEAN | delivered)[path])
+        physical = split_physical_lines((CLEAN_FILES | delivered)[path])
         match path.partition("/")[0]:
             case "events":
                 assert lines == sum(map(bool, physical)), path
             case "purchases":
-                expect_no_gaps(path, physical, spans[path])
+                assert_no_gaps(path, physical, spans[path])
             case "catalog":
                 document = b"\n".join(physical).decode("utf-8", "replace")
                 assert lines == len(json.loads(document, strict=False)["data"]["items"]), path
 
 
-def physical_lines(data: bytes) -> list[bytes]:
+def split_physical_lines(data: bytes) -> list[bytes]:
     text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
     text = text.removeprefix(b"\xef\xbb\xbf")
     first_end = next((text[place : place + 2] for place, letter in enumerate(text) if letter in b"\r\n"), b"")
@@ -106,7 +106,7 @@ def physical_lines(data: bytes) -> list[bytes]:
     return [line.rstrip(b"\r") for line in text.split(b"\n")]
 
 
-def expect_no_gaps(path: str, physical: list[bytes], spans: dict[int, int]) -> None:
+def assert_no_gaps(path: str, physical: list[bytes], spans: dict[int, int]) -> None:
     """Every line after the header belongs to one record, but for the empty ones."""
     filled = [(number, line) for number, line in enumerate(physical, start=1) if line]
     header = next(
@@ -121,15 +121,15 @@ def expect_no_gaps(path: str, physical: list[bytes], spans: dict[int, int]) -> N
 @pytest.mark.parametrize("kind", MAKERS)
 def test_of_damaged_files_every_line_is_accounted_for(shop: Shop, kind: str) -> None:
     chance = random.Random(f"damage {kind}")
-    made = [damaged(chance, MAKERS[kind](chance).data) for _ in range(FILES_OF_EACH_KIND)]
+    made = [damage_file(chance, MAKERS[kind](chance).data) for _ in range(FILES_PER_KIND)]
     delivered = {f"{kind}/{number:04}": data for number, data in enumerate(made)}
-    for path, data in (CLEAN | delivered).items():
+    for path, data in (CLEAN_FILES | delivered).items():
         shop.put(path, data)
     load(shop.settings)
-    expect_everything_accounted_for(shop, delivered)
-    before = shop.contents()
+    assert_all_lines_accounted(shop, delivered)
+    before = shop.read_contents()
     assert load(shop.settings).rows_loaded == 0
-    assert shop.contents() == before
+    assert shop.read_contents() == before
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -141,7 +141,7 @@ def test_well_formed_files_load_exactly_however_they_are_written(shop: Shop, kin
     load(shop.settings)
     loaded: dict[str, list[tuple[str, ...]]] = {path: [] for path in made}
     columns, _, table = RAW_COLUMNS[kind].partition(" from ")
-    for path, *values in shop.rows(f"select _file, {columns} from {table} order by _file, _line"):
+    for path, *values in shop.query(f"select _file, {columns} from {table} order by _file, _line"):
         loaded[path].append(tuple(values))
     assert loaded == {path: file.rows for path, file in made.items()}
 
@@ -163,7 +163,7 @@ def test_arbitrary_bytes_are_accounted_for(files: list[bytes]) -> None:
     with TemporaryDirectory() as folder:
         shop = Shop(Path(folder))
         delivered = {f"{kind}/{number:02}": data for kind in MAKERS for number, data in enumerate(files)}
-        for path, data in (CLEAN | delivered).items():
+        for path, data in (CLEAN_FILES | delivered).items():
             shop.put(path, data)
         load(shop.settings)
-        expect_everything_accounted_for(shop, delivered)
+        assert_all_lines_accounted(shop, delivered)

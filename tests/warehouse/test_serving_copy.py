@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from warehouse.database import writer
+from warehouse.database import open_writer
 from warehouse.publishing.publisher import publish
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
@@ -15,7 +15,7 @@ TABLES = ["rec_top_n", "eval_model_runs", "eval_ranking_metrics", "eval_metric_d
 @pytest.mark.parametrize("made_by", ["old", None])
 def test_the_figures_are_those_of_the_model_that_made_the_lists(tmp_path: Path, made_by: str | None) -> None:
     settings = Settings(warehouse=tmp_path)
-    with writer(settings) as connection:
+    with open_writer(settings) as connection:
         connection.execute("create schema marts")
         connection.execute("create table marts.rec_top_n as select ?::text as run_id, 'u' as user_id", [made_by])
         connection.execute("create table marts.eval_model_runs (run_id text, trained_at timestamp, dataset_hash text)")
@@ -23,11 +23,11 @@ def test_the_figures_are_those_of_the_model_that_made_the_lists(tmp_path: Path, 
         for table in ("eval_ranking_metrics", "eval_metric_differences"):
             connection.execute(
                 f"create table marts.{table} as select run_id, 'all' as segment, 'all' as segment_value, "
-                "'test' as as_of_name, 10 as k, 'als' as method from marts.eval_model_runs"
+                "'test' as cutoff, 10 as k, 'als' as method from marts.eval_model_runs"
             )
     publish(settings, TABLES)
     with ServingCopy(settings) as copy:
-        for figures in (copy.metrics(), copy.metric_differences()):
+        for figures in (copy.get_metrics(), copy.get_metric_differences()):
             assert list(figures["run_id"]) == ([made_by] if made_by else [])
 
 
@@ -45,7 +45,7 @@ def test_why_the_lists_have_no_figures_is_told_apart(
     tmp_path: Path, made_by: str | None, runs: list[tuple[str, float | None]], why: str
 ) -> None:
     settings = Settings(warehouse=tmp_path)
-    with writer(settings) as connection:
+    with open_writer(settings) as connection:
         connection.execute("create schema marts")
         connection.execute("create table marts.rec_top_n as select ?::text as run_id, 'u' as user_id", [made_by])
         connection.execute(
@@ -56,4 +56,4 @@ def test_why_the_lists_have_no_figures_is_told_apart(
             connection.execute("insert into marts.eval_model_runs (run_id, ndcg_at_10) values (?, ?)", run)
     publish(settings, ["rec_top_n", "eval_model_runs"])
     with ServingCopy(settings) as copy:
-        assert copy.why_no_metrics().startswith(why)
+        assert copy.explain_missing_metrics().startswith(why)

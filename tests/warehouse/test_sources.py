@@ -10,7 +10,7 @@ from warehouse.errors import RecomartError
 from warehouse.settings import PROJECT_ROOT
 from warehouse.sources.yaml_file import read_sources
 
-GOOD = """
+VALID_SOURCES = """
 feeds:
   events:
     files: "*.csv"
@@ -20,20 +20,20 @@ feeds:
 """
 
 
-def written(tmp_path: Path, text: str) -> Path:
+def write_sources_file(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "sources.yml"
     path.write_text(text, encoding="utf-8")
     return path
 
 
 def test_the_feeds_name_is_its_kind_unless_said_otherwise(tmp_path: Path) -> None:
-    app_events = GOOD.replace("  events:", "  app:").replace("format: csv", "format: csv\n    kind: events")
-    assert read_sources(written(tmp_path, GOOD)).feeds["events"].kind == "events"
-    assert read_sources(written(tmp_path, app_events)).feeds["app"].kind == "events"
+    app_events = VALID_SOURCES.replace("  events:", "  app:").replace("format: csv", "format: csv\n    kind: events")
+    assert read_sources(write_sources_file(tmp_path, VALID_SOURCES)).feeds["events"].kind == "events"
+    assert read_sources(write_sources_file(tmp_path, app_events)).feeds["app"].kind == "events"
 
 
 def test_event_aliases_are_lower_case_and_our_own_names_always_stand(tmp_path: Path) -> None:
-    aliases = dict(read_sources(written(tmp_path, GOOD)).feeds["events"].aliases)
+    aliases = dict(read_sources(write_sources_file(tmp_path, VALID_SOURCES)).feeds["events"].event_aliases)
     assert aliases["cart"] == aliases["basket"] == aliases["add_to_cart"] == "add_to_cart"
     assert aliases["purchase"] == "purchase"
 
@@ -45,9 +45,9 @@ def test_event_aliases_are_lower_case_and_our_own_names_always_stand(tmp_path: P
 def test_an_event_alias_is_what_duckdb_makes_of_a_value_that_is_written_so(
     tmp_path: Path, said: str, alias: str
 ) -> None:
-    path = written(tmp_path, GOOD.replace("' basket '", json.dumps(said)))
+    path = write_sources_file(tmp_path, VALID_SOURCES.replace("' basket '", json.dumps(said)))
     assert duckdb.execute("select lower(?)", [said.strip(" \t\r\n")]).fetchone() == (alias,)
-    assert dict(read_sources(path).feeds["events"].aliases)[alias] == "add_to_cart"
+    assert dict(read_sources(path).feeds["events"].event_aliases)[alias] == "add_to_cart"
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ def test_an_event_alias_is_what_duckdb_makes_of_a_value_that_is_written_so(
         ("add_to_cart: [Cart", "view: [cart], add_to_cart: [Cart", "'cart' stands for both view and add_to_cart"),
         ("{add_to_cart", "{add_to_basket", "event_types.add_to_basket"),
         ("feeds:", "other: []\nfeeds:", "there is no setting 'other' here; there are feeds"),
-        (GOOD, "", "the sources file is empty"),
-        (GOOD, "feeds: []", "feeds: names with their values belong here"),
-        (GOOD, "feeds: {}", "feeds: it is empty"),
+        (VALID_SOURCES, "", "the sources file is empty"),
+        (VALID_SOURCES, "feeds: []", "feeds: names with their values belong here"),
+        (VALID_SOURCES, "feeds: {}", "feeds: it is empty"),
         ("user_id: u", "user_id: 5", "feeds.events.columns.user_id: YAML reads this as 5, which is no text; put it in"),
         ("user_id: u", "user_id: on", "feeds.events.columns.user_id: YAML reads this as true, which is no text"),
         ("user_id: u", "user_id:", "feeds.events.columns.user_id: nothing stands here"),
@@ -102,7 +102,7 @@ def test_an_event_alias_is_what_duckdb_makes_of_a_value_that_is_written_so(
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, old: str, new: str, message: str) -> None:
-    path = written(tmp_path, GOOD.replace(old, new, 1))
+    path = write_sources_file(tmp_path, VALID_SOURCES.replace(old, new, 1))
     with pytest.raises(RecomartError) as error:
         read_sources(path)
     assert str(path) in str(error.value)
@@ -110,22 +110,22 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, old: str, new: str
 
 
 def test_what_else_a_feed_carries_need_be_no_list(tmp_path: Path) -> None:
-    path = written(tmp_path, GOOD.replace("format: csv", "format: csv\n    carries: products"))
+    path = write_sources_file(tmp_path, VALID_SOURCES.replace("format: csv", "format: csv\n    carries: products"))
     assert read_sources(path).feeds["events"].carries == ("products",)
 
 
 def test_purchase_events_are_transactions_where_there_is_no_other_feed_of_them(tmp_path: Path) -> None:
-    alone = read_sources(written(tmp_path, GOOD))
+    alone = read_sources(write_sources_file(tmp_path, VALID_SOURCES))
     assert alone.carries_purchases(alone.feeds["events"])
     tills = "  purchases: {files: p, format: csv, columns: {product_id: p, purchased_at: t}}\n"
-    beside = read_sources(written(tmp_path, GOOD + tills))
+    beside = read_sources(write_sources_file(tmp_path, VALID_SOURCES + tills))
     assert not beside.carries_purchases(beside.feeds["events"])
 
 
-def declaration(tmp_path: Path, text: str) -> int:
-    sources = read_sources(written(tmp_path, text))
+def compute_typing_fingerprint(tmp_path: Path, text: str) -> int:
+    sources = read_sources(write_sources_file(tmp_path, text))
     (feed,) = sources.feeds.values()
-    return sources.declaration(feed)
+    return sources.typing_fingerprint(feed)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,9 @@ def declaration(tmp_path: Path, text: str) -> int:
 def test_rows_mean_the_same_wherever_their_files_lie_and_in_whatever_order_things_are_declared(
     tmp_path: Path, old: str, new: str
 ) -> None:
-    assert declaration(tmp_path, GOOD.replace(old, new)) == declaration(tmp_path, GOOD)
+    assert compute_typing_fingerprint(tmp_path, VALID_SOURCES.replace(old, new)) == compute_typing_fingerprint(
+        tmp_path, VALID_SOURCES
+    )
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,9 @@ def test_rows_mean_the_same_wherever_their_files_lie_and_in_whatever_order_thing
     ],
 )
 def test_what_changes_the_meaning_of_rows_changes_the_declaration(tmp_path: Path, old: str, new: str) -> None:
-    assert declaration(tmp_path, GOOD.replace(old, new)) != declaration(tmp_path, GOOD)
+    assert compute_typing_fingerprint(tmp_path, VALID_SOURCES.replace(old, new)) != compute_typing_fingerprint(
+        tmp_path, VALID_SOURCES
+    )
 
 
 def test_a_missing_sources_file_is_named(tmp_path: Path) -> None:
@@ -167,7 +171,7 @@ def test_the_projects_own_sources_are_valid() -> None:
     assert set(read_sources(PROJECT_ROOT / "warehouse" / "sources.yml").feeds) == {"events", "purchases", "products"}
 
 
-FETCHED = """
+API_SOURCES = """
 feeds:
   products:
     files: "catalog/*.jsonl"
@@ -217,8 +221,8 @@ feeds:
     ],
 )
 def test_what_is_wrong_about_an_api_is_said_with_its_place(tmp_path: Path, old: str, new: str, message: str) -> None:
-    assert read_sources(written(tmp_path, FETCHED)).feeds["products"].api is not None
-    path = written(tmp_path, FETCHED.replace(old, new, 1))
+    assert read_sources(write_sources_file(tmp_path, API_SOURCES)).feeds["products"].api is not None
+    path = write_sources_file(tmp_path, API_SOURCES.replace(old, new, 1))
     with pytest.raises(RecomartError) as error:
         read_sources(path)
     assert message in str(error.value)

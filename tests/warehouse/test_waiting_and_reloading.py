@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.warehouse.conftest import EVENTS_JSONL, PURCHASES_CSV, Shop
-from tests.warehouse.test_loading import events, purchases
+from tests.warehouse.test_loading import make_events, make_purchases
 from warehouse.database import connect
 from warehouse.errors import RecomartError
 from warehouse.loading import plan, text
 from warehouse.loading.landing_files import LandingFile
 from warehouse.loading.loader import load
-from warehouse.loading.reloading import Days, parse_days, reload
-from warehouse.loading.reports import Progress
+from warehouse.loading.reloading import DateRange, parse_date_range, reload_files
+from warehouse.loading.reports import LoadProgress
 from warehouse.settings import Settings
 
 
@@ -28,14 +28,14 @@ def touch(path: Path) -> None:
 
 
 def test_a_file_that_grows_while_it_is_looked_at_waits_for_the_next_load(shop: Shop) -> None:
-    shop.put("events/a.jsonl", events(2))
-    growing = shop.put("events/b.jsonl", events(2))
+    shop.put("events/a.jsonl", make_events(2))
+    growing = shop.put("events/b.jsonl", make_events(2))
     done = threading.Event()
 
     def write() -> None:
         with growing.open("a") as file:
             while not done.wait(0.02):
-                file.write(events(1))
+                file.write(make_events(1))
                 file.flush()
 
     writer = threading.Thread(target=write)
@@ -45,23 +45,23 @@ def test_a_file_that_grows_while_it_is_looked_at_waits_for_the_next_load(shop: S
     finally:
         done.set()
         writer.join()
-    assert report.waiting_files == ["events/b.jsonl"]
-    assert (report.feeds["events"].files_loaded, report.feeds["events"].files_waiting) == (1, 1)
-    assert shop.rows("select count(*) from raw.rejected_files") == [(0,)]
+    assert report.changing_files == ["events/b.jsonl"]
+    assert (report.feeds["events"].files_loaded, report.feeds["events"].files_changing) == (1, 1)
+    assert shop.query("select count(*) from raw.rejected_files") == [(0,)]
     assert load(shop.settings).feeds["events"].files_loaded == 1
 
 
 @pytest.mark.parametrize(
-    "data", [events(500).encode(), gzip.compress(events(500).encode())[:-20]], ids=["whole", "cut"]
+    "data", [make_events(500).encode(), gzip.compress(make_events(500).encode())[:-20]], ids=["whole", "cut"]
 )
 def test_a_file_that_changes_while_it_is_read_waits_and_keeps_its_old_rows(
     shop: Shop, data: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop.put("events/a.jsonl", events(3))
-    shop.put("events/b.jsonl", events(1))
+    shop.put("events/a.jsonl", make_events(3))
+    shop.put("events/b.jsonl", make_events(1))
     load(shop.settings)
     changing = shop.put("events/a.jsonl", data)
-    shop.put("events/b.jsonl", events(2))
+    shop.put("events/b.jsonl", make_events(2))
     decode = text._decode
 
     def write_meanwhile(stream: object, file: LandingFile, *rest: object) -> Iterator[bytes]:
@@ -72,9 +72,9 @@ def test_a_file_that_changes_while_it_is_read_waits_and_keeps_its_old_rows(
 
     monkeypatch.setattr(text, "_decode", write_meanwhile)
     report = load(shop.settings)
-    assert report.waiting_files == ["events/a.jsonl"]
+    assert report.changing_files == ["events/a.jsonl"]
     assert report.rejected_files == {}
-    assert shop.rows("select path, rows_loaded from raw.loaded_files order by path") == [
+    assert shop.query("select path, rows_loaded from raw.loaded_files order by path") == [
         ("events/a.jsonl", 3),
         ("events/b.jsonl", 2),
     ]
@@ -82,9 +82,9 @@ def test_a_file_that_changes_while_it_is_read_waits_and_keeps_its_old_rows(
 
 def test_known_files_are_not_read_again_unless_their_time_says_so(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    checksum = plan.checksum
-    monkeypatch.setattr(plan, "checksum", lambda path: read.append(path.name) or checksum(path))
-    file = shop.put("events/a.jsonl", events(2))
+    checksum = plan.compute_checksum
+    monkeypatch.setattr(plan, "compute_checksum", lambda path: read.append(path.name) or checksum(path))
+    file = shop.put("events/a.jsonl", make_events(2))
 
     def files_read(seconds_later: int) -> list[str]:
         """Load so long after the file's last change; the file must turn out to be unchanged."""
@@ -102,26 +102,26 @@ def test_known_files_are_not_read_again_unless_their_time_says_so(shop: Shop, mo
     assert files_read(10) == ["a.jsonl"]
     assert files_read(10) == []
     times = file.stat()
-    file.write_text(events(2).replace("view", "cart"))
+    file.write_text(make_events(2).replace("view", "cart"))
     os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert load(shop.settings).feeds["events"].files_replaced == 1, "same size and modification time, other content"
 
 
 def test_a_changed_mapping_replaces_many_files_in_one_transaction(shop: Shop) -> None:
     for number in range(40):
-        shop.put(f"purchases/{number:02}.csv", purchases(["p1,2026-01-01,u1,2"]))
+        shop.put(f"purchases/{number:02}.csv", make_purchases(["p1,2026-01-01,u1,2"]))
     load(shop.settings)
-    shop.put("purchases/07.csv", purchases(["2026-01-01,u1"], header="when,who"))
+    shop.put("purchases/07.csv", make_purchases(["2026-01-01,u1"], header="when,who"))
     shop.declare(purchases={**PURCHASES_CSV, "columns": {**PURCHASES_CSV["columns"], "user_id": "qty"}})
     report = load(shop.settings)
     assert (report.feeds["purchases"].files_replaced, list(report.rejected_files)) == (39, ["purchases/07.csv"])
-    assert shop.rows("select user_id, count(*) from raw.purchases group by all order by all") == [("2", 39), ("u1", 1)]
+    assert shop.query("select user_id, count(*) from raw.purchases group by all order by all") == [("2", 39), ("u1", 1)]
 
 
 def test_progress_moves_within_a_large_file_and_ends_at_all_of_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("warehouse.loading.text.BLOCK_BYTES", 10_000)
-    shop.put("events/a.jsonl", events(2_000))
-    heard: list[Progress] = []
+    shop.put("events/a.jsonl", make_events(2_000))
+    heard: list[LoadProgress] = []
     load(shop.settings, heard.append)
     sizes = [progress.bytes_done for progress in heard]
     assert sizes == sorted(sizes)
@@ -132,29 +132,29 @@ def test_progress_moves_within_a_large_file_and_ends_at_all_of_it(shop: Shop, mo
 
 def test_a_reload_takes_the_files_that_match_and_no_others(shop: Shop) -> None:
     for day in (1, 2, 3):
-        shop.put(f"events/2026-01-0{day}.jsonl", events(day) + "broken\n")
+        shop.put(f"events/2026-01-0{day}.jsonl", make_events(day) + "broken\n")
     load(shop.settings)
-    before = shop.contents()
-    ids = dict(shop.rows("select path, load_id from raw.loaded_files"))
-    shop.put("events/2026-01-04.jsonl", events(1))
-    report = reload(shop.settings, files="events/*-02.jsonl")
+    before = shop.read_contents()
+    ids = dict(shop.query("select path, load_id from raw.loaded_files"))
+    shop.put("events/2026-01-04.jsonl", make_events(1))
+    report = reload_files(shop.settings, file_glob="events/*-02.jsonl")
     assert (report.feeds["events"].files_loaded, report.feeds["events"].files_replaced) == (1, 1)
-    assert shop.contents() == before
-    now = dict(shop.rows("select path, load_id from raw.loaded_files"))
+    assert shop.read_contents() == before
+    now = dict(shop.query("select path, load_id from raw.loaded_files"))
     assert [path for path in ids if now[path] != ids[path]] == ["events/2026-01-02.jsonl"]
-    report = reload(shop.settings, days=Days(date(2026, 1, 2), date(2026, 1, 3)))
+    report = reload_files(shop.settings, date_range=DateRange(date(2026, 1, 2), date(2026, 1, 3)))
     assert report.feeds["events"].files_replaced == 2
-    assert shop.contents() == before
+    assert shop.read_contents() == before
 
 
 def test_a_reload_by_date_knows_the_dates_of_rows_where_paths_have_none(shop: Shop) -> None:
     for name in ("a", "b", "2026-01-05"):
-        shop.put(f"events/{name}.jsonl", events(2))
+        shop.put(f"events/{name}.jsonl", make_events(2))
     load(shop.settings)
     with pytest.raises(
         RecomartError, match=r"none of its 3 loaded files matches 2026-01-01 to 2026-01-01; .*dbt build"
     ):
-        reload(shop.settings, days=parse_days("2026-01-01"))
+        reload_files(shop.settings, date_range=parse_date_range("2026-01-01"))
     connection = connect(shop.settings)
     connection.execute("create schema staging")
     connection.execute(
@@ -162,25 +162,25 @@ def test_a_reload_by_date_knows_the_dates_of_rows_where_paths_have_none(shop: Sh
     )
     connection.execute("update raw.events set event_at = '2026-02-01T23:59:59' where _file = 'events/b.jsonl'")
     connection.close()
-    report = reload(shop.settings, days=parse_days("2025-12-31..2026-01-01"))
+    report = reload_files(shop.settings, date_range=parse_date_range("2025-12-31..2026-01-01"))
     assert report.feeds["events"].files_replaced == 1
-    assert reload(shop.settings, days=parse_days("2026-01-05")).feeds["events"].files_replaced == 1
+    assert reload_files(shop.settings, date_range=parse_date_range("2026-01-05")).feeds["events"].files_replaced == 1
 
 
 def test_a_reload_of_a_file_that_is_gone_changes_nothing(shop: Shop) -> None:
-    shop.put("events/a.jsonl", events(2))
-    gone = shop.put("events/b.jsonl", events(2))
+    shop.put("events/a.jsonl", make_events(2))
+    gone = shop.put("events/b.jsonl", make_events(2))
     load(shop.settings)
     gone.unlink()
     with pytest.raises(RecomartError, match=r"no file events/b\.jsonl any more.*its rows stay as they are"):
-        reload(shop.settings, files="events/*")
-    assert shop.rows("select count(*) from raw.events") == [(4,)]
+        reload_files(shop.settings, file_glob="events/*")
+    assert shop.query("select count(*) from raw.events") == [(4,)]
 
 
 @pytest.mark.parametrize("days", ["yesterday", "2026-02-30", "2026-01-02..2026-01-01", ".."])
 def test_what_is_no_date_is_said(days: str) -> None:
     with pytest.raises(RecomartError, match=f"'{re.escape(days)}'"):
-        parse_days(days)
+        parse_date_range(days)
 
 
 @pytest.mark.parametrize(
@@ -189,8 +189,8 @@ def test_what_is_no_date_is_said(days: str) -> None:
 )
 def test_dates_are_found_in_paths_as_shops_write_them(shop: Shop, path: str) -> None:
     shop.declare(events={**EVENTS_JSONL, "files": "**/*"})
-    shop.put(path, events(1))
+    shop.put(path, make_events(1))
     load(shop.settings)
-    assert reload(shop.settings, days=parse_days("2026-01-31")).feeds["events"].files_replaced == 1
+    assert reload_files(shop.settings, date_range=parse_date_range("2026-01-31")).feeds["events"].files_replaced == 1
     with pytest.raises(RecomartError, match="none of its 1 loaded files"):
-        reload(shop.settings, days=parse_days("2026-01-30"))
+        reload_files(shop.settings, date_range=parse_date_range("2026-01-30"))

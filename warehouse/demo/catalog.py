@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from warehouse.demo.config import DemoConfig, Stream
+from warehouse.demo.config import DemoConfig, RandomStream
 from warehouse.demo.dirt import Dirt, plan_dirt
 from warehouse.demo.world import CATALOG_EVERY_DAYS, Ints, World
 
 PAGE_SIZE = 300
 
-SHARES = {Dirt.REPEATED: 0.3, Dirt.MISSING_PRODUCT: 0.15, Dirt.BAD_PRICE: 0.15}
+DIRT_SHARES = {Dirt.REPEATED: 0.3, Dirt.MISSING_PRODUCT: 0.15, Dirt.BAD_PRICE: 0.15}
 """Planted records of each kind, as shares of the catalog times the dirty share."""
 
 MISSING_IDS = (None, "", " ")
@@ -24,11 +24,11 @@ BAD_PRICES = ("n/a", "call us", -1)
 def write_catalog(config: DemoConfig, world: World, landing: Path) -> dict[date, tuple[int, Ints]]:
     """Write every delivery of the catalog; by day, the files written and the records by kind of dirt: (kinds,)."""
     written: dict[date, tuple[int, Ints]] = {}
-    for period, (products, dirt) in enumerate(_deliveries(config, world)):
+    for period, (products, dirt) in enumerate(_plan_deliveries(config, world)):
         day = config.start_date + timedelta(days=period * CATALOG_EVERY_DAYS)
         folder = landing / "catalog" / day.isoformat()
         folder.mkdir(parents=True)
-        records = [_record(world, period, int(p), Dirt(d)) for p, d in zip(products, dirt, strict=True)]
+        records = [_make_record(world, period, int(p), Dirt(d)) for p, d in zip(products, dirt, strict=True)]
         number = -(-len(records) // PAGE_SIZE) or 1
         for page in range(number):
             shown = records[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
@@ -38,25 +38,29 @@ def write_catalog(config: DemoConfig, world: World, landing: Path) -> dict[date,
     return written
 
 
-def _deliveries(config: DemoConfig, world: World) -> Iterator[tuple[Ints, Ints]]:
+def _plan_deliveries(config: DemoConfig, world: World) -> Iterator[tuple[Ints, Ints]]:
     """Product and kind of dirt of each record, delivery by delivery."""
-    rng = config.rng(Stream.CATALOG)
-    periods, products = world.cents.shape
-    planned = plan_dirt(SHARES, config.dirt, np.where(np.arange(periods) > 0, products / max(periods - 1, 1), 0), rng)
+    rng = config.make_rng(RandomStream.CATALOG)
+    periods, products = world.price_cents.shape
+    planned = plan_dirt(
+        DIRT_SHARES, config.dirt, np.where(np.arange(periods) > 0, products / max(periods - 1, 1), 0), rng
+    )
     # A product has one bad record at most, and none that is merely repeated: then a repeat of what came before and a
     # repeat of what was last valid are the same thing.
     may_be_bad = np.arange(products) % 2 == 1
     launched_in = world.launch_day // CATALOG_EVERY_DAYS
     for period in range(periods):
         before = max(period - 1, 0)
-        differs = (world.cents[period] != world.cents[before]) | (world.in_stock[period] != world.in_stock[before])
+        differs = (world.price_cents[period] != world.price_cents[before]) | (
+            world.is_in_stock[period] != world.is_in_stock[before]
+        )
         delivered = (launched_in == period) | (launched_in < period) & differs
         quiet = (launched_in < period) & ~delivered
-        repeated = _some(np.flatnonzero(quiet & (np.arange(products) % 2 == 0)), planned[Dirt.REPEATED][period], rng)
+        repeated = _sample(np.flatnonzero(quiet & (np.arange(products) % 2 == 0)), planned[Dirt.REPEATED][period], rng)
         bad_kinds = np.repeat(
             [Dirt.MISSING_PRODUCT, Dirt.BAD_PRICE], [planned[k][period] for k in (Dirt.MISSING_PRODUCT, Dirt.BAD_PRICE)]
         )
-        bad = _some(np.flatnonzero(quiet & may_be_bad), len(bad_kinds), rng)
+        bad = _sample(np.flatnonzero(quiet & may_be_bad), len(bad_kinds), rng)
         may_be_bad[bad] = False
         good = np.flatnonzero(delivered)
         chosen = np.concatenate([good, repeated, bad])
@@ -65,15 +69,15 @@ def _deliveries(config: DemoConfig, world: World) -> Iterator[tuple[Ints, Ints]]
         yield chosen[order], np.concatenate([dirt, bad_kinds[: len(bad)]])[order]
 
 
-def _record(world: World, period: int, product: int, dirt: Dirt) -> dict[str, Any]:
+def _make_record(world: World, period: int, product: int, dirt: Dirt) -> dict[str, Any]:
     record: dict[str, Any] = {
         "product_id": world.product_ids[product],
-        "name": world.names[product],
+        "name": world.product_names[product],
         "category": world.categories[product],
         "brand": world.brands[product],
-        "price": int(world.cents[period, product]) / 100,
+        "price": int(world.price_cents[period, product]) / 100,
         "popularity_score": float(world.popularity_score[product]),
-        "in_stock": bool(world.in_stock[period, product]),
+        "in_stock": bool(world.is_in_stock[period, product]),
     }
     if dirt == Dirt.MISSING_PRODUCT:
         record["product_id"] = MISSING_IDS[product % len(MISSING_IDS)]
@@ -82,5 +86,5 @@ def _record(world: World, period: int, product: int, dirt: Dirt) -> dict[str, An
     return record
 
 
-def _some(candidates: Ints, number: int, rng: np.random.Generator) -> Ints:
-    return np.asarray(rng.choice(candidates, min(number, len(candidates)), replace=False))
+def _sample(candidates: Ints, count: int, rng: np.random.Generator) -> Ints:
+    return np.asarray(rng.choice(candidates, min(count, len(candidates)), replace=False))

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Stream(IntEnum):
+class RandomStream(IntEnum):
     """What random numbers are drawn for; each purpose, and each day of it, has a sequence of its own."""
 
     WORLD = 0
@@ -48,6 +48,6 @@ class DemoConfig(BaseModel):
     start_date: date = date(2026, 1, 1)
     """First day (UTC)."""
 
-    def rng(self, stream: Stream, *path: int) -> np.random.Generator:
+    def make_rng(self, stream: RandomStream, *path: int) -> np.random.Generator:
         """Random numbers of one purpose and day, whoever asks for them and in whatever order."""
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(stream, *path)))

@@ -34,7 +34,7 @@ class Dirt(IntEnum):
     BAD_PRICE = 13
 
 
-COPIES = (Dirt.REPEATED, Dirt.REDELIVERED)
+DUPLICATE_KINDS = (Dirt.REPEATED, Dirt.REDELIVERED)
 
 EVENT_SHARES = {
     Dirt.REPEATED: 0.15,
@@ -66,30 +66,32 @@ PURCHASE_SHARES = {
 LATE_SHARE = 0.10
 """The rest of the dirty share: whole sessions that arrive on a later day, with their purchases."""
 
-LATE_BY_DAYS = 3
+MAX_LATE_DAYS = 3
 """The latest that an event arrives."""
 
 RETURNED_AFTER_DAYS = 5
 
-FIRST_DAY = {Dirt.REDELIVERED: 1, Dirt.LATE: 1, Dirt.RETURNED: RETURNED_AFTER_DAYS}
+FIRST_POSSIBLE_DAY = {Dirt.REDELIVERED: 1, Dirt.LATE: 1, Dirt.RETURNED: RETURNED_AFTER_DAYS}
 """Kinds that need an earlier day to draw on."""
 
-AT_LEAST = 5
+MIN_ROWS_PER_KIND = 5
 """Rows of each kind in a feed of any size, so that no kind is missing from a small shop."""
 
 
-def plan_dirt(shares: dict[Dirt, float], dirt: float, rows_per_day: Ints, rng: np.random.Generator) -> dict[Dirt, Ints]:
+def plan_dirt(
+    shares: dict[Dirt, float], dirt_share: float, rows_per_day: Ints, rng: np.random.Generator
+) -> dict[Dirt, Ints]:
     """Number of rows of each kind to plant on each day: kind -> (days,)."""
     planned: dict[Dirt, Ints] = {}
     for kind, share in shares.items():
         weights = rows_per_day.astype(float)
-        weights[: FIRST_DAY.get(kind, 0)] = 0
-        total = max(AT_LEAST, round(share * dirt * weights.sum())) if dirt and weights.any() else 0
+        weights[: FIRST_POSSIBLE_DAY.get(kind, 0)] = 0
+        total = max(MIN_ROWS_PER_KIND, round(share * dirt_share * weights.sum())) if dirt_share and weights.any() else 0
         planned[kind] = rng.multinomial(total, weights / max(weights.sum(), 1.0))
     return planned
 
 
-def plant(rows: Rows, eligible: Ints, counts: dict[Dirt, int], rng: np.random.Generator) -> Rows:
+def plant_dirt(rows: Rows, eligible: Ints, counts: dict[Dirt, int], rng: np.random.Generator) -> Rows:
     """Mark `counts` of the `eligible` rows as dirty, no row twice, and add the copies of those to be repeated."""
     kinds = rng.permutation(np.repeat(list(counts), list(counts.values())))[: len(eligible)]
     rows["dirt"][rng.choice(eligible, len(kinds), replace=False)] = kinds
@@ -99,8 +101,8 @@ def plant(rows: Rows, eligible: Ints, counts: dict[Dirt, int], rng: np.random.Ge
     return np.concatenate([rows, copies])
 
 
-def some(rows: Rows, number: int, kind: Dirt, rng: np.random.Generator) -> Rows:
+def sample_rows(rows: Rows, count: int, kind: Dirt, rng: np.random.Generator) -> Rows:
     """Copies of up to `number` of the rows, marked as `kind`."""
-    chosen = rows[np.sort(rng.choice(len(rows), min(number, len(rows)), replace=False))]
+    chosen = rows[np.sort(rng.choice(len(rows), min(count, len(rows)), replace=False))]
     chosen["dirt"] = kind
     return chosen

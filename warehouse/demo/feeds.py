@@ -10,21 +10,21 @@ from typing import IO
 
 import numpy as np
 
-from warehouse.demo.config import DemoConfig, Stream
+from warehouse.demo.config import DemoConfig, RandomStream
 from warehouse.demo.days import open_shop
 from warehouse.demo.dirt import Dirt
-from warehouse.demo.lines import PURCHASE_COLUMNS, csv_lines, day_name, has_new_column, json_lines
+from warehouse.demo.lines import PURCHASE_COLUMNS, format_csv_lines, format_day, format_json_lines, has_new_column
 from warehouse.demo.sessions import Rows
 from warehouse.demo.world import Ints
 
 COMPRESSED_EVERY_DAYS = 3
 REORDERED_EVERY_DAYS = 5
 
-CLEAN_EVENTS = (Dirt.NONE, Dirt.LATE, Dirt.ODD_CASING)
-CLEAN_PURCHASES = (Dirt.NONE, Dirt.LATE, Dirt.RETURNED, Dirt.MISSING_USER)
+CLEAN_EVENT_KINDS = (Dirt.NONE, Dirt.LATE, Dirt.ODD_CASING)
+CLEAN_PURCHASE_KINDS = (Dirt.NONE, Dirt.LATE, Dirt.RETURNED, Dirt.MISSING_USER)
 
 
-def no_rows() -> Ints:
+def make_zero_counts() -> Ints:
     """Zero rows of every kind of dirt: (kinds,)."""
     return np.zeros(len(Dirt), np.int64)
 
@@ -36,49 +36,52 @@ class DayTally:
     day: int
     has_repeated_file: bool
     has_reordered_header: bool
-    events: Ints = field(default_factory=no_rows)
+    event_counts: Ints = field(default_factory=make_zero_counts)
     """Clickstream lines by kind of dirt, without the repeated file: (kinds,)."""
-    purchases: Ints = field(default_factory=no_rows)
+    purchase_counts: Ints = field(default_factory=make_zero_counts)
     """Purchase lines by kind of dirt: (kinds,)."""
-    transactions: int = 0
+    transaction_count: int = 0
     """Transactions with a clean line, returns not counted."""
-    users: Ints = field(default_factory=lambda: np.zeros(0, np.int32))
+    clean_users: Ints = field(default_factory=lambda: np.zeros(0, np.int32))
     """Customers with a clean row, positions in ascending order."""
     has_new_column: bool = False
 
     def add(self, config: DemoConfig, clicks: Rows, purchases: Rows) -> None:
         """Count the rows of one more part of the day."""
-        self.events += np.bincount(clicks["dirt"], minlength=len(Dirt))
-        self.purchases += np.bincount(purchases["dirt"], minlength=len(Dirt))
+        self.event_counts += np.bincount(clicks["dirt"], minlength=len(Dirt))
+        self.purchase_counts += np.bincount(purchases["dirt"], minlength=len(Dirt))
         clicks, purchases = (
-            clicks[np.isin(clicks["dirt"], CLEAN_EVENTS)],
-            purchases[np.isin(purchases["dirt"], CLEAN_PURCHASES)],
+            clicks[np.isin(clicks["dirt"], CLEAN_EVENT_KINDS)],
+            purchases[np.isin(purchases["dirt"], CLEAN_PURCHASE_KINDS)],
         )
         bought = purchases[purchases["dirt"] != Dirt.RETURNED]
-        self.transactions += len(np.unique(bought["session"]))
+        self.transaction_count += len(np.unique(bought["session"]))
         named = purchases[purchases["dirt"] != Dirt.MISSING_USER]
-        self.users = np.unique(np.concatenate([self.users, clicks["user"], named["user"]]))
+        self.clean_users = np.unique(np.concatenate([self.clean_users, clicks["user"], named["user"]]))
         self.has_new_column |= bool(has_new_column(config, clicks).any())
 
 
 def write_day(config: DemoConfig, landing: Path, day: int) -> DayTally:
     """Write the clickstream and purchase files of `day`, counted from the first, into folders that exist."""
-    shop, name = open_shop(config), day_name(config, day)
+    shop, name = open_shop(config), format_day(config, day)
     suffix = ".jsonl.gz" if day % COMPRESSED_EVERY_DAYS == COMPRESSED_EVERY_DAYS - 1 else ".jsonl"
     tally = DayTally(
         day,
-        has_repeated_file=day in shop.repeated_files,
+        has_repeated_file=day in shop.repeated_file_days,
         has_reordered_header=day % REORDERED_EVERY_DAYS == REORDERED_EVERY_DAYS - 1,
     )
     columns = PURCHASE_COLUMNS
     if tally.has_reordered_header:
-        columns = tuple(config.rng(Stream.HEADER, day).permutation(PURCHASE_COLUMNS).tolist())
+        columns = tuple(config.make_rng(RandomStream.HEADER, day).permutation(PURCHASE_COLUMNS).tolist())
     clicks_path = landing / "clickstream" / f"{name}{suffix}"
-    with _writing(clicks_path) as clicks_file, _writing(landing / "purchases" / f"{name}.csv") as purchases_file:
+    with (
+        _open_for_writing(clicks_path) as clicks_file,
+        _open_for_writing(landing / "purchases" / f"{name}.csv") as purchases_file,
+    ):
         purchases_file.write(f"{','.join(columns)}\n".encode())
-        for part in shop.parts(day):
-            clicks_file.write(json_lines(config, shop.world, part.clicks))
-            purchases_file.write(csv_lines(config, shop.world, part.purchases, columns))
+        for part in shop.draw_parts(day):
+            clicks_file.write(format_json_lines(config, shop.world, part.clicks))
+            purchases_file.write(format_csv_lines(config, shop.world, part.purchases, columns))
             tally.add(config, part.clicks, part.purchases)
     if tally.has_repeated_file:
         shutil.copyfile(clicks_path, clicks_path.with_name(f"{name} (1){suffix}"))
@@ -86,7 +89,7 @@ def write_day(config: DemoConfig, landing: Path, day: int) -> DayTally:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
+def _open_for_writing(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
     with path.open("wb") as file:
         if path.suffix != ".gz":
             yield file

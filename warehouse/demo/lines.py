@@ -21,41 +21,41 @@ ODD_SPELLINGS = ("VIEW", " View ", "Click", "CLICK ", "Add-To-Cart", " ADD-TO-CA
 UNKNOWN_EVENT_TYPES = ("hover", "scroll")
 MISSING_USERS = ('"user_id":null,', '"user_id":"",', '"user_id":"  ",', "")
 MISSING_PRODUCTS = ("null", '""')
-UNKNOWN_PRODUCTS = 20
+UNKNOWN_PRODUCT_COUNT = 20
 IMPOSSIBLE_DATES = ("0000-00-00", "2026-02-30", "2026-13-01")
 APP_VERSIONS = ("4.1.0", "4.2.0", "4.2.1")
 
 
 @dataclass(frozen=True, eq=False)
-class Pieces:
+class LineFragments:
     """Pieces of a clickstream line, each list ordered as the codes of the rows and then its bad variants."""
 
     users: pa.Array
     products: pa.Array
     event_types: pa.Array
     dates: pa.Array
-    clock: pa.Array
+    times: pa.Array
     milliseconds: pa.Array
     devices: pa.Array
-    versions: pa.Array
+    app_versions: pa.Array
 
 
 @lru_cache(maxsize=1)
-def _pieces(config: DemoConfig, world: World) -> Pieces:
-    products = [f'"{product}"' for product in (*world.product_ids, *_unknown_products(world))]
-    return Pieces(
+def _build_fragments(config: DemoConfig, world: World) -> LineFragments:
+    products = [f'"{product}"' for product in (*world.product_ids, *_make_unknown_product_ids(world))]
+    return LineFragments(
         users=pa.array([*(f'"user_id":"{user}",' for user in world.user_ids), *MISSING_USERS]),
         products=pa.array([f'"product_id":{product},' for product in (*products, *MISSING_PRODUCTS)]),
         event_types=pa.array([f'"event_type":"{t}",' for t in (*EVENT_TYPES, *ODD_SPELLINGS, *UNKNOWN_EVENT_TYPES)]),
-        dates=pa.array([*(day_name(config, day) for day in range(config.days)), *IMPOSSIBLE_DATES]),
-        clock=pa.array([f"T{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d}." for s in range(DAY_MS // 1000)]),
+        dates=pa.array([*(format_day(config, day) for day in range(config.days)), *IMPOSSIBLE_DATES]),
+        times=pa.array([f"T{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d}." for s in range(DAY_MS // 1000)]),
         milliseconds=pa.array([f"{ms:03d}Z" for ms in range(1000)]),
         devices=pa.array([f'","device":"{device}","session_id":"s' for device in DEVICES]),
-        versions=pa.array(['"}', *(f'","{NEW_COLUMN}":"{version}"}}' for version in APP_VERSIONS)]),
+        app_versions=pa.array(['"}', *(f'","{NEW_COLUMN}":"{version}"}}' for version in APP_VERSIONS)]),
     )
 
 
-def day_name(config: DemoConfig, day: int) -> str:
+def format_day(config: DemoConfig, day: int) -> str:
     """ISO date of the day counted from the first."""
     return (config.start_date + timedelta(days=day)).isoformat()
 
@@ -65,15 +65,15 @@ def has_new_column(config: DemoConfig, rows: Rows) -> Ints:
     return np.asarray(rows["time"] >= config.days * DAY_MS // 2)
 
 
-def json_lines(config: DemoConfig, world: World, rows: Rows) -> bytes:
+def format_json_lines(config: DemoConfig, world: World, rows: Rows) -> bytes:
     """Clickstream rows as JSON lines."""
     if not len(rows):
         return b""
-    pieces, dirt, session = _pieces(config, world), rows["dirt"], rows["session"]
+    pieces, dirt, session = _build_fragments(config, world), rows["dirt"], rows["session"]
     known = len(world.product_ids)
     user = np.where(dirt == Dirt.MISSING_USER, len(world.user_ids) + session % len(MISSING_USERS), rows["user"])
-    product = np.where(dirt == Dirt.UNKNOWN_PRODUCT, known + session % UNKNOWN_PRODUCTS, rows["product"])
-    missing = known + UNKNOWN_PRODUCTS + session % len(MISSING_PRODUCTS)
+    product = np.where(dirt == Dirt.UNKNOWN_PRODUCT, known + session % UNKNOWN_PRODUCT_COUNT, rows["product"])
+    missing = known + UNKNOWN_PRODUCT_COUNT + session % len(MISSING_PRODUCTS)
     product = np.where(dirt == Dirt.MISSING_PRODUCT, missing, product)
     event = np.where(dirt == Dirt.ODD_CASING, len(EVENT_TYPES) + 2 * rows["event"] + session % 2, rows["event"])
     unknown = len(EVENT_TYPES) + len(ODD_SPELLINGS) + session % len(UNKNOWN_EVENT_TYPES)
@@ -85,10 +85,10 @@ def json_lines(config: DemoConfig, world: World, rows: Rows) -> bytes:
         _take(pieces.products, product),
         _take(pieces.event_types, event),
         '"timestamp":"',
-        *_timestamp(config, pieces, rows),
+        *_format_timestamps(config, pieces, rows),
         _take(pieces.devices, rows["device"]),
         pc.utf8_lpad(pa.array(session).cast(pa.string()), 13, "0"),
-        _take(pieces.versions, version),
+        _take(pieces.app_versions, version),
         "",
     )
     broken = dirt == Dirt.BROKEN
@@ -100,12 +100,14 @@ def json_lines(config: DemoConfig, world: World, rows: Rows) -> bytes:
     return bytes(joined[0].as_buffer()) + b"\n"
 
 
-def csv_lines(config: DemoConfig, world: World, rows: Rows, columns: Sequence[str]) -> bytes:
+def format_csv_lines(config: DemoConfig, world: World, rows: Rows, columns: Sequence[str]) -> bytes:
     """Purchase rows as CSV lines with the given order of columns."""
     if not len(rows):
         return b""
-    timestamps = pc.binary_join_element_wise(*_timestamp(config, _pieces(config, world), rows), "").to_pylist()
-    unknown = _unknown_products(world)
+    timestamps = pc.binary_join_element_wise(
+        *_format_timestamps(config, _build_fragments(config, world), rows), ""
+    ).to_pylist()
+    unknown = _make_unknown_product_ids(world)
     lines = []
     for row, timestamp in zip(rows.tolist(), timestamps, strict=True):
         user, product, session, _, dirt, quantity, cents = row
@@ -122,7 +124,7 @@ def csv_lines(config: DemoConfig, world: World, rows: Rows, columns: Sequence[st
         elif dirt == Dirt.MISSING_PRODUCT:
             fields["product_id"] = ""
         elif dirt == Dirt.UNKNOWN_PRODUCT:
-            fields["product_id"] = unknown[session % UNKNOWN_PRODUCTS]
+            fields["product_id"] = unknown[session % UNKNOWN_PRODUCT_COUNT]
         elif dirt == Dirt.BAD_QUANTITY:
             fields["quantity"] = ("0", "abc")[session % 2]
         elif dirt == Dirt.BAD_PRICE:
@@ -132,19 +134,23 @@ def csv_lines(config: DemoConfig, world: World, rows: Rows, columns: Sequence[st
     return ("\n".join(lines) + "\n").encode()
 
 
-def _timestamp(config: DemoConfig, pieces: Pieces, rows: Rows) -> tuple[pa.Array, pa.Array, pa.Array]:
+def _format_timestamps(config: DemoConfig, fragments: LineFragments, rows: Rows) -> tuple[pa.Array, pa.Array, pa.Array]:
     """Date, clock and milliseconds of each row; bad ones have a date that no calendar knows."""
     time, session = rows["time"], rows["session"]
     impossible = config.days + session % len(IMPOSSIBLE_DATES)
     day = np.where(rows["dirt"] == Dirt.BAD_TIMESTAMP, impossible, time // DAY_MS)
-    parts = ((pieces.dates, day), (pieces.clock, time // 1000 % (DAY_MS // 1000)), (pieces.milliseconds, time % 1000))
+    parts = (
+        (fragments.dates, day),
+        (fragments.times, time // 1000 % (DAY_MS // 1000)),
+        (fragments.milliseconds, time % 1000),
+    )
     date_text, clock, milliseconds = (_take(texts, codes) for texts, codes in parts)
     return date_text, clock, milliseconds
 
 
-def _unknown_products(world: World) -> list[str]:
+def _make_unknown_product_ids(world: World) -> list[str]:
     """Ids that the catalog never mentions."""
-    return [f"p{len(world.product_ids) + 501 + i:05d}" for i in range(UNKNOWN_PRODUCTS)]
+    return [f"p{len(world.product_ids) + 501 + i:05d}" for i in range(UNKNOWN_PRODUCT_COUNT)]
 
 
 def _take(texts: pa.Array, codes: Ints) -> pa.Array:

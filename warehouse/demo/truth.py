@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, computed_field
 
 from warehouse.demo.config import DemoConfig
-from warehouse.demo.dirt import COPIES, Dirt
-from warehouse.demo.feeds import DayTally, no_rows
+from warehouse.demo.dirt import DUPLICATE_KINDS, Dirt
+from warehouse.demo.feeds import DayTally, make_zero_counts
 from warehouse.demo.world import Bools, Floats, Ints, World
 
 EVENT_REASONS = (
@@ -34,7 +34,7 @@ PURCHASE_REASONS = (
 PRODUCT_REASONS = (Dirt.MISSING_PRODUCT, Dirt.BAD_PRICE)
 
 
-class Accounts(BaseModel):
+class RowAccounting(BaseModel):
     """What files hold; lines = loaded + rejected, and loaded = clean + duplicates + quarantined."""
 
     files: int
@@ -65,7 +65,7 @@ class Accounts(BaseModel):
         return self.loaded - self.duplicates - self.quarantined
 
 
-class FeedTruth(Accounts):
+class FeedTruth(RowAccounting):
     """What all files of one feed hold."""
 
     repeated_files: int = 0
@@ -81,13 +81,13 @@ class FeedTruth(Accounts):
     """Clean purchase lines without a customer."""
 
 
-class Planted(BaseModel):
+class DemoTruth(BaseModel):
     """Contents of `planted.json`."""
 
     config: DemoConfig
     feeds: dict[str, FeedTruth]
     """By kind of feed: events, purchases, products."""
-    days: dict[str, dict[date, Accounts]]
+    days: dict[str, dict[date, RowAccounting]]
     """By kind of feed and day of delivery; days without a file are left out."""
     customers: int
     """Customers with at least one clean row."""
@@ -97,86 +97,97 @@ class Planted(BaseModel):
     """Transactions with at least one clean line, returns not counted."""
 
 
-class Ledger:
+class TruthCounter:
     """Adds up what the daily files and the catalog hold."""
 
     def __init__(self, config: DemoConfig) -> None:
         self.config = config
-        self.events: dict[date, _Sums] = {}
-        self.purchases: dict[date, _Sums] = {}
-        self.transactions = 0
-        self.seen: Bools = np.zeros(config.customers, np.bool_)
-        self.reordered_headers = 0
+        self.event_file_counts: dict[date, _FileCounts] = {}
+        self.purchase_file_counts: dict[date, _FileCounts] = {}
+        self.transaction_count = 0
+        self.seen_customers: Bools = np.zeros(config.customers, np.bool_)
+        self.reordered_header_count = 0
         self.has_new_column = False
 
     def add(self, tally: DayTally) -> None:
         """Count one more day."""
         day = self.config.start_date + timedelta(days=tally.day)
-        self.events[day] = _Sums.of(tally.events, repeated=tally.has_repeated_file)
-        self.purchases[day] = _Sums.of(tally.purchases)
-        self.transactions += tally.transactions
-        self.seen[tally.users] = True
-        self.reordered_headers += tally.has_reordered_header
+        self.event_file_counts[day] = _FileCounts.count_file(tally.event_counts, is_repeated=tally.has_repeated_file)
+        self.purchase_file_counts[day] = _FileCounts.count_file(tally.purchase_counts)
+        self.transaction_count += tally.transaction_count
+        self.seen_customers[tally.clean_users] = True
+        self.reordered_header_count += tally.has_reordered_header
         self.has_new_column |= tally.has_new_column
 
-    def planted(self, deliveries: dict[date, tuple[int, Ints]]) -> Planted:
+    def build_truth(self, deliveries: dict[date, tuple[int, Ints]]) -> DemoTruth:
         """The truth about all days, and about a catalog with so many pages and records by kind of dirt: (kinds,)."""
-        catalog = {day: _Sums(rows=records, files=pages) for day, (pages, records) in deliveries.items()}
-        events, purchases = _Sums.total(self.events), _Sums.total(self.purchases)
+        catalog = {
+            day: _FileCounts(row_counts=records, file_count=pages) for day, (pages, records) in deliveries.items()
+        }
+        events, purchases = (
+            _FileCounts.sum_days(self.event_file_counts),
+            _FileCounts.sum_days(self.purchase_file_counts),
+        )
         by_feed = (
-            ("events", self.events, EVENT_REASONS),
-            ("purchases", self.purchases, PURCHASE_REASONS),
+            ("events", self.event_file_counts, EVENT_REASONS),
+            ("purchases", self.purchase_file_counts, PURCHASE_REASONS),
             ("products", catalog, PRODUCT_REASONS),
         )
-        return Planted(
+        return DemoTruth(
             config=self.config,
             feeds={
                 "events": FeedTruth(
-                    **events.accounts(EVENT_REASONS),
-                    repeated_files=events.repeated_files,
+                    **events.compute_accounting(EVENT_REASONS),
+                    repeated_files=events.repeated_file_count,
                     undeclared_columns=int(self.has_new_column),
-                    late=int(events.rows[Dirt.LATE]),
-                    odd_casing=int(events.rows[Dirt.ODD_CASING]),
+                    late=int(events.row_counts[Dirt.LATE]),
+                    odd_casing=int(events.row_counts[Dirt.ODD_CASING]),
                 ),
                 "purchases": FeedTruth(
-                    **purchases.accounts(PURCHASE_REASONS),
-                    reordered_headers=self.reordered_headers,
-                    late=int(purchases.rows[Dirt.LATE]),
-                    returns=int(purchases.rows[Dirt.RETURNED]),
-                    missing_user_kept=int(purchases.rows[Dirt.MISSING_USER]),
+                    **purchases.compute_accounting(PURCHASE_REASONS),
+                    reordered_headers=self.reordered_header_count,
+                    late=int(purchases.row_counts[Dirt.LATE]),
+                    returns=int(purchases.row_counts[Dirt.RETURNED]),
+                    missing_user_kept=int(purchases.row_counts[Dirt.MISSING_USER]),
                 ),
-                "products": FeedTruth(**_Sums.total(catalog).accounts(PRODUCT_REASONS)),
+                "products": FeedTruth(**_FileCounts.sum_days(catalog).compute_accounting(PRODUCT_REASONS)),
             },
             days={
-                feed: {day: Accounts(**sums.accounts(reasons)) for day, sums in days.items()}
+                feed: {day: RowAccounting(**sums.compute_accounting(reasons)) for day, sums in days.items()}
                 for feed, days, reasons in by_feed
             },
-            customers=int(self.seen.sum()),
+            customers=int(self.seen_customers.sum()),
             products=self.config.products,
-            transactions=self.transactions,
+            transactions=self.transaction_count,
         )
 
 
 @dataclass
-class _Sums:
+class _FileCounts:
     """Files and lines of one feed, on one day or on all."""
 
-    rows: Ints = field(default_factory=no_rows)
+    row_counts: Ints = field(default_factory=make_zero_counts)
     """Lines by kind of dirt, repeated files not counted: (kinds,)."""
-    files: int = 0
-    repeated_files: int = 0
-    repeated_lines: int = 0
-    repeated_rejected: int = 0
+    file_count: int = 0
+    repeated_file_count: int = 0
+    repeated_line_count: int = 0
+    repeated_rejected_count: int = 0
 
     @classmethod
-    def of(cls, rows: Ints, *, repeated: bool = False) -> Self:
+    def count_file(cls, rows: Ints, *, is_repeated: bool = False) -> Self:
         """A file with these lines, which may be there twice."""
-        if not repeated:
-            return cls(rows, files=1)
-        return cls(rows, 2, repeated_files=1, repeated_lines=int(rows.sum()), repeated_rejected=int(rows[Dirt.BROKEN]))
+        if not is_repeated:
+            return cls(rows, file_count=1)
+        return cls(
+            rows,
+            2,
+            repeated_file_count=1,
+            repeated_line_count=int(rows.sum()),
+            repeated_rejected_count=int(rows[Dirt.BROKEN]),
+        )
 
     @classmethod
-    def total(cls, days: Mapping[date, "_Sums"]) -> Self:
+    def sum_days(cls, days: Mapping[date, "_FileCounts"]) -> Self:
         """All days together."""
         total = cls()
         for sums in days.values():
@@ -184,18 +195,20 @@ class _Sums:
                 setattr(total, name, getattr(total, name) + value)
         return total
 
-    def accounts(self, reasons: Sequence[Dirt]) -> dict[str, Any]:
+    def compute_accounting(self, reasons: Sequence[Dirt]) -> dict[str, Any]:
         """The fields of `Accounts`."""
         return {
-            "files": self.files,
-            "lines": int(self.rows.sum()) + self.repeated_lines,
-            "rejected": int(self.rows[Dirt.BROKEN]) + self.repeated_rejected,
-            "duplicates": int(self.rows[list(COPIES)].sum()) + self.repeated_lines - self.repeated_rejected,
-            "quarantined_by_reason": {reason.name.lower(): int(self.rows[reason]) for reason in reasons},
+            "files": self.file_count,
+            "lines": int(self.row_counts.sum()) + self.repeated_line_count,
+            "rejected": int(self.row_counts[Dirt.BROKEN]) + self.repeated_rejected_count,
+            "duplicates": int(self.row_counts[list(DUPLICATE_KINDS)].sum())
+            + self.repeated_line_count
+            - self.repeated_rejected_count,
+            "quarantined_by_reason": {reason.name.lower(): int(self.row_counts[reason]) for reason in reasons},
         }
 
 
-def write_truth(folder: Path, truth: Planted, world: World) -> None:
+def write_truth(folder: Path, truth: DemoTruth, world: World) -> None:
     """Write `planted.json` and both factor tables into `folder`.
 
     The dot product of a customer's and a product's factors is the probability that the customer's next look falls on
@@ -209,8 +222,8 @@ def write_truth(folder: Path, truth: Planted, world: World) -> None:
     (folder / "planted.json").write_text(truth.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def _write_factors(path: Path, key: str, ids: list[str], factors: Floats, first_day: NDArray[np.datetime64]) -> None:
+def _write_factors(path: Path, key: str, ids: list[str], factors: Floats, first_date: NDArray[np.datetime64]) -> None:
     width = factors.shape[1]
     offsets = np.arange(0, factors.size + 1, width, dtype=np.int32)
     values = pa.ListArray.from_arrays(offsets, factors.astype(np.float32).ravel())
-    pq.write_table(pa.table({key: ids, "factors": values, "first_day": pa.array(first_day)}), path)
+    pq.write_table(pa.table({key: ids, "factors": values, "first_date": pa.array(first_date)}), path)

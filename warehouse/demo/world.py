@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warehouse.demo.config import DemoConfig, Stream
+from warehouse.demo.config import DemoConfig, RandomStream
 from warehouse.demo.vocabulary import ADJECTIVES, BRANDS, CATEGORIES
 
-TASTES = 24
+TASTE_COUNT = 24
 CATALOG_EVERY_DAYS = 7
 
 Floats = NDArray[np.floating[Any]]
@@ -33,15 +33,15 @@ class World:
     user_ids: list[str]
     signup_day: Ints
     """Day each customer signs up: (customers,), ascending."""
-    activity: Floats
+    cumulative_activity: Floats
     """Running total of the customers' visiting rates: (customers,)."""
-    mobile_habit: Floats
+    mobile_share: Floats
     """Chance that a customer's session is on mobile: (customers,)."""
     interest: Floats
     """Division of each customer's interest over the tastes: (customers, TASTES), rows sum to 1."""
 
     product_ids: list[str]
-    names: list[str]
+    product_names: list[str]
     categories: list[str]
     brands: list[str]
     launch_day: Ints
@@ -52,42 +52,42 @@ class World:
     """Probability of each product within each taste, all products launched: (products, TASTES), columns sum to 1."""
     lift: Floats
     """Appeal over the product's appeal to the average customer: (products, TASTES)."""
-    cents: Ints
+    price_cents: Ints
     """Price in cents in each catalog period: (periods, products)."""
-    in_stock: Bools
+    is_in_stock: Bools
     """Whether the product can be bought in each catalog period: (periods, products)."""
 
-    def users_on(self, day: int) -> int:
+    def count_users(self, day: int) -> int:
         """Customers who have signed up by `day`."""
         return int(np.searchsorted(self.signup_day, day, side="right"))
 
-    def products_on(self, day: int) -> int:
+    def count_products(self, day: int) -> int:
         """Products launched by `day`."""
         return int(np.searchsorted(self.launch_day, day, side="right"))
 
-    def shelf(self, day: int) -> Floats:
+    def get_cumulative_appeal(self, day: int) -> Floats:
         """Running appeal of the products of `day`, taste after taste, taste k from k to k + 1: (TASTES * shown,)."""
-        return _shelf(self, self.products_on(day))
+        return _compute_cumulative_appeal(self, self.count_products(day))
 
 
 @lru_cache(maxsize=2)
-def _shelf(world: World, products: int) -> Floats:
+def _compute_cumulative_appeal(world: World, products: int) -> Floats:
     running = np.cumsum(world.appeal[:products].T, axis=1)
     running /= running[:, -1:]
-    return np.asarray((running + np.arange(TASTES)[:, None]).ravel())
+    return np.asarray((running + np.arange(TASTE_COUNT)[:, None]).ravel())
 
 
 def build_world(config: DemoConfig) -> World:
     """Draw the customers, the catalog and the tastes that `config` describes."""
-    rng = config.rng(Stream.WORLD)
+    rng = config.make_rng(RandomStream.WORLD)
     customers, products = config.customers, config.products
 
     joins_later = rng.random(customers) < 0.45
     signup_day = np.sort(np.where(joins_later, rng.random(customers) * 0.9 * config.days, 0).astype(np.int32))
     signup_day[0] = 0
-    launch_day = np.sort(_launch_days(config.days, products, rng))
+    launch_day = np.sort(_draw_launch_days(config.days, products, rng))
 
-    category = rng.choice(len(CATEGORIES), products, p=_normalized(rng.uniform(0.5, 1.5, len(CATEGORIES))))
+    category = rng.choice(len(CATEGORIES), products, p=_normalize(rng.uniform(0.5, 1.5, len(CATEGORIES))))
     sells = rng.random((len(CATEGORIES), len(BRANDS))) < 0.3
     sells[:, rng.permutation(len(BRANDS))[:3]] = True
     brand = np.array([rng.choice(np.flatnonzero(sells[row])) for row in category])
@@ -95,40 +95,40 @@ def build_world(config: DemoConfig) -> World:
     bias = -0.7 * np.log(rng.permutation(products) + 3.0)
     median = np.array([price for price, _ in CATEGORIES.values()])
 
-    interest_size = 0.12 * rng.uniform(0.4, 1.6, TASTES)
-    interest = rng.standard_gamma(interest_size, (customers, TASTES)) + 1e-9
-    interest = 0.92 * interest / interest.sum(axis=1, keepdims=True) + 0.08 / TASTES
+    interest_size = 0.12 * rng.uniform(0.4, 1.6, TASTE_COUNT)
+    interest = rng.standard_gamma(interest_size, (customers, TASTE_COUNT)) + 1e-9
+    interest = 0.92 * interest / interest.sum(axis=1, keepdims=True) + 0.08 / TASTE_COUNT
     log_appeal = (
         bias[:, None]
-        + rng.normal(0, 2.2, (len(CATEGORIES), TASTES))[category]
-        + rng.normal(0, 1.2, (len(BRANDS), TASTES))[brand]
-        - 0.5 * (level[:, None] - rng.normal(0, 1, TASTES)) ** 2
-        + rng.normal(0, 0.8, (products, TASTES))
+        + rng.normal(0, 2.2, (len(CATEGORIES), TASTE_COUNT))[category]
+        + rng.normal(0, 1.2, (len(BRANDS), TASTE_COUNT))[brand]
+        - 0.5 * (level[:, None] - rng.normal(0, 1, TASTE_COUNT)) ** 2
+        + rng.normal(0, 0.8, (products, TASTE_COUNT))
     )
     appeal = np.exp(log_appeal)
     appeal /= appeal.sum(axis=0)
     average = appeal @ interest.mean(axis=0)
-    cents, in_stock = _prices_and_stock(config.days, median[category] * np.exp(0.5 * level), rng)
+    cents, in_stock = _draw_prices_and_stock(config.days, median[category] * np.exp(0.5 * level), rng)
     return World(
-        user_ids=_ids("u", customers),
+        user_ids=_make_ids("u", customers),
         signup_day=signup_day,
-        activity=np.cumsum(rng.lognormal(0, 1.1, customers)),
-        mobile_habit=rng.beta(0.7, 0.5, customers),
+        cumulative_activity=np.cumsum(rng.lognormal(0, 1.1, customers)),
+        mobile_share=rng.beta(0.7, 0.5, customers),
         interest=interest.astype(np.float32),
-        product_ids=_ids("p", products),
-        names=_names(category, brand, rng),
+        product_ids=_make_ids("p", products),
+        product_names=_make_product_names(category, brand, rng),
         categories=[list(CATEGORIES)[row] for row in category],
         brands=[BRANDS[row] for row in brand],
         launch_day=launch_day,
-        popularity_score=np.round(_ranks(bias + rng.normal(0, 0.5, products)), 3),
+        popularity_score=np.round(_compute_rank_shares(bias + rng.normal(0, 0.5, products)), 3),
         appeal=appeal,
         lift=(appeal / average[:, None]).astype(np.float32),
-        cents=cents,
-        in_stock=in_stock,
+        price_cents=cents,
+        is_in_stock=in_stock,
     )
 
 
-def _launch_days(days: int, products: int, rng: np.random.Generator) -> Ints:
+def _draw_launch_days(days: int, products: int, rng: np.random.Generator) -> Ints:
     """Catalog days on which the products appear, 85 % of them on the first: (products,)."""
     later = np.arange(0, 0.9 * days, CATALOG_EVERY_DAYS, dtype=np.int32)[1:]
     launches = np.zeros(products, dtype=np.int32)
@@ -138,7 +138,7 @@ def _launch_days(days: int, products: int, rng: np.random.Generator) -> Ints:
     return launches
 
 
-def _prices_and_stock(days: int, base: Floats, rng: np.random.Generator) -> tuple[Ints, Bools]:
+def _draw_prices_and_stock(days: int, base: Floats, rng: np.random.Generator) -> tuple[Ints, Bools]:
     """Price in cents and availability of every product in every catalog period: two (periods, products)."""
     shape = (-(-days // CATALOG_EVERY_DAYS), len(base))
     changes = rng.random(shape) < 0.04
@@ -150,7 +150,7 @@ def _prices_and_stock(days: int, base: Floats, rng: np.random.Generator) -> tupl
     return prices.astype(np.int32), rng.random(shape) >= 0.03
 
 
-def _names(category: Ints, brand: Ints, rng: np.random.Generator) -> list[str]:
+def _make_product_names(category: Ints, brand: Ints, rng: np.random.Generator) -> list[str]:
     """A name for every product, no two alike."""
     nouns = [nouns for _, nouns in CATEGORIES.values()]
     taken: dict[str, int] = {}
@@ -164,14 +164,14 @@ def _names(category: Ints, brand: Ints, rng: np.random.Generator) -> list[str]:
     return names
 
 
-def _ids(letter: str, number: int) -> list[str]:
+def _make_ids(letter: str, number: int) -> list[str]:
     return [f"{letter}{i:05d}" for i in range(1, number + 1)]
 
 
-def _normalized(weights: Floats) -> Floats:
+def _normalize(weights: Floats) -> Floats:
     return np.asarray(weights / weights.sum())
 
 
-def _ranks(values: Floats) -> Floats:
+def _compute_rank_shares(values: Floats) -> Floats:
     """Share of the values that are below or equal to each: (len(values),), 0 to 1."""
     return (np.argsort(np.argsort(values)) + 1) / len(values)

@@ -19,33 +19,33 @@ class Record(NamedTuple):
     """Its JSON, numbers as they were written, with the line's end."""
 
 
-class ContradictionError(Exception):
+class ConflictingRecordError(Exception):
     """One id stands for two different records within a reading."""
 
 
-class Records:
+class RecordStore:
     """The distinct records of one reading, as JSON lines in a file; about 350 bytes of memory each (measured)."""
 
     def __init__(self, path: Path, size: int) -> None:
         self._path = path
-        self._places: dict[str, tuple[bytes, int]] = {}
-        self._size = 0
+        self._positions: dict[str, tuple[bytes, int]] = {}
+        self._size_bytes = 0
         with path.open("ab") as file:
             file.truncate(size)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._positions)
 
     @property
-    def size(self) -> int:
+    def size_bytes(self) -> int:
         """Bytes in the file."""
-        return self._size
+        return self._size_bytes
 
-    def recall(self, id_column: str) -> None:
+    def load_existing(self, id_column: str) -> None:
         """Take in what the file holds already."""
         with self._path.open("rb") as file:
             for line in file:
-                self._place(as_record(simplejson.loads(line, use_decimal=True), id_column))
+                self._register(make_record(simplejson.loads(line, use_decimal=True), id_column))
 
     def add(self, records: Iterable[Record]) -> int:
         """Write the records that are new, and say how many those were; a record is told by its id.
@@ -53,47 +53,47 @@ class Records:
         Raises:
             ContradictionError: A record differs from an earlier one with the same id.
         """
-        new = [record.line for record in records if self._place(record)]
+        new = [record.line for record in records if self._register(record)]
         with self._path.open("ab") as file:
             file.writelines(new)
         return len(new)
 
-    def ids(self) -> str:
+    def compute_ids_fingerprint(self) -> str:
         """Fingerprint of the set of ids."""
         digest = hashlib.sha256()
-        for key in sorted(self._places):
+        for key in sorted(self._positions):
             digest.update(key.encode(errors="surrogatepass") + b"\n")
         return digest.hexdigest()
 
     def write_sorted(self, target: Path) -> None:
         """Write the records in the order of their ids, so that equal catalogs are equal files."""
         with self._path.open("rb") as source, target.open("wb") as file:
-            for key in sorted(self._places):
-                source.seek(self._places[key][1])
+            for key in sorted(self._positions):
+                source.seek(self._positions[key][1])
                 file.write(source.readline())
             file.flush()
             os.fsync(file.fileno())
 
-    def _place(self, record: Record) -> bool:
+    def _register(self, record: Record) -> bool:
         """Note where a record will stand; False when it stands there already."""
         # What has no id is kept as often as it differs: cleaning judges it.
         key = record.line.decode() if record.id is None else record.id
         digest = hashlib.blake2b(record.line, digest_size=16).digest()
-        known = self._places.get(key)
+        known = self._positions.get(key)
         if known is None:
-            self._places[key] = digest, self._size
-            self._size += len(record.line)
+            self._positions[key] = digest, self._size_bytes
+            self._size_bytes += len(record.line)
         elif known[0] != digest:
-            raise ContradictionError(f"'{key}' came with two different contents")
+            raise ConflictingRecordError(f"'{key}' came with two different contents")
         return known is None
 
 
-def as_record(value: Any, id_column: str) -> Record:
+def make_record(value: Any, id_column: str) -> Record:
     """A JSON value as a record; its id stands under the column of that name, or the path that it is."""
-    return Record(_id(value, id_column), _line(value))
+    return Record(_extract_id(value, id_column), _serialize_record(value))
 
 
-def _line(value: Any) -> bytes:
+def _serialize_record(value: Any) -> bytes:
     try:
         return (simplejson.dumps(value, use_decimal=True, ensure_ascii=False) + "\n").encode()
     except UnicodeEncodeError:
@@ -101,7 +101,7 @@ def _line(value: Any) -> bytes:
         return (simplejson.dumps(value, use_decimal=True) + "\n").encode()
 
 
-def _id(record: Any, column: str) -> str | None:
+def _extract_id(record: Any, column: str) -> str | None:
     if not isinstance(record, dict):
         return None
     value = record.get(column)

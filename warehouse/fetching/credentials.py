@@ -12,12 +12,12 @@ from requests import PreparedRequest
 
 from warehouse.errors import RecomartError
 from warehouse.settings import read_secret
-from warehouse.sources.rest_api import Auth, Basic, Bearer, KeyInHeader, KeyInQuery
+from warehouse.sources.rest_api import Auth, BasicAuth, BearerAuth, HeaderKeyAuth, QueryKeyAuth
 
 REDACTED = "***"
 
 
-class Credentials:
+class ServiceCredentials:
     """The one place that knows the secrets: they enter a request as it is sent, so no checkpoint ever has them.
 
     Raises:
@@ -26,7 +26,7 @@ class Credentials:
 
     def __init__(self, auth: Auth | None) -> None:
         self._auth = auth
-        self._sign, self._secrets = _signer(auth)
+        self._sign, self._secret_forms = _make_signer(auth)
 
     def sign(self, request: PreparedRequest) -> PreparedRequest:
         """A copy of a request that carries the secret."""
@@ -36,25 +36,25 @@ class Credentials:
     @property
     def query_parameter(self) -> str | None:
         """Query parameter that carries the secret, if one does; services repeat it in their links."""
-        return self._auth.name if isinstance(self._auth, KeyInQuery) else None
+        return self._auth.name if isinstance(self._auth, QueryKeyAuth) else None
 
     @property
-    def variables(self) -> str:
+    def variable_names(self) -> str:
         """The environment variables, for messages; empty where no auth is declared."""
         return " and ".join(value for field, value in self._auth or () if field.endswith("_env"))
 
-    def are_in(self, text: str) -> bool:
+    def appear_in(self, text: str) -> bool:
         """Whether a text gives a secret away, as it is or as a URL or JSON would write it."""
-        return any(form in text for form in self._secrets)
+        return any(form in text for form in self._secret_forms)
 
     def redact(self, text: str) -> str:
         """A text without the secrets."""
-        for form in self._secrets:
+        for form in self._secret_forms:
             text = text.replace(form, REDACTED)
         return text
 
     @contextmanager
-    def kept_out_of_logs(self) -> Iterator[None]:
+    def redact_logs(self) -> Iterator[None]:
         """While it lasts, urllib3 writes no secret to its log, where it names addresses with their query."""
 
         def redact(record: logging.LogRecord) -> bool:
@@ -69,13 +69,13 @@ class Credentials:
             logger.removeFilter(redact)
 
 
-def _signer(auth: Auth | None) -> tuple[AuthConfigBase | None, list[str]]:
+def _make_signer(auth: Auth | None) -> tuple[AuthConfigBase | None, list[str]]:
     """What signs requests, and every form of the secrets in it, the longest first."""
     match auth:
         case None:
             return None, []
-        case Bearer(token_env=variable):
-            secret = _for_header(variable)
+        case BearerAuth(token_env=variable):
+            secret = _read_header_secret(variable)
             if secret.lower().startswith("bearer "):
                 raise RecomartError(
                     f"the environment variable {variable} begins with the word Bearer, which is sent before it anyway; "
@@ -83,31 +83,33 @@ def _signer(auth: Auth | None) -> tuple[AuthConfigBase | None, list[str]]:
                 )
             signer: AuthConfigBase = BearerTokenAuth(token=secret)
             secrets = [secret]
-        case KeyInHeader(name=name, key_env=variable):
-            secret = _for_header(variable)
+        case HeaderKeyAuth(name=name, key_env=variable):
+            secret = _read_header_secret(variable)
             signer, secrets = APIKeyAuth(name=name, api_key=secret, location="header"), [secret]
-        case KeyInQuery(name=name, key_env=variable):
+        case QueryKeyAuth(name=name, key_env=variable):
             secret = read_secret(variable).get_secret_value()
             signer, secrets = APIKeyAuth(name=name, api_key=secret, location="query"), [secret]
-        case Basic(user_env=user, password_env=password):
+        case BasicAuth(user_env=user, password_env=password):
             name = read_secret(user).get_secret_value()
             secret = read_secret(password).get_secret_value()
             signer = HttpBasicAuth(username=name, password=secret)
             secrets = [secret, b64encode(f"{name}:{secret}".encode()).decode()]
-    forms = {write(secret) for secret in secrets for write in (str, quote, _in_query, quote_plus, _in_json)}
+    forms = {
+        write(secret) for secret in secrets for write in (str, quote, _quote_for_query, quote_plus, _escape_for_json)
+    }
     return signer, sorted(forms, key=len, reverse=True)
 
 
-def _for_header(variable: str) -> str:
+def _read_header_secret(variable: str) -> str:
     secret = read_secret(variable).get_secret_value()
     if not secret.isascii():
         raise RecomartError(f"the environment variable {variable} holds letters that no HTTP header can carry")
     return secret
 
 
-def _in_query(secret: str) -> str:
+def _quote_for_query(secret: str) -> str:
     return quote(secret, safe="")
 
 
-def _in_json(secret: str) -> str:
+def _escape_for_json(secret: str) -> str:
     return simplejson.dumps(secret, ensure_ascii=False)[1:-1]

@@ -13,41 +13,41 @@ from datetime import timedelta
 from pathlib import Path
 
 from warehouse.errors import RecomartError
-from warehouse.fetching.catalog_records import ContradictionError, Records, as_record
-from warehouse.fetching.checkpoint import Checkpoint, State
-from warehouse.fetching.credentials import Credentials
+from warehouse.fetching.catalog_records import ConflictingRecordError, RecordStore, make_record
+from warehouse.fetching.checkpoint import FetchCheckpoint, FetchState
+from warehouse.fetching.credentials import ServiceCredentials
 from warehouse.fetching.fetched_files import FetchedFiles
-from warehouse.fetching.http_session import PatientSession, RefusedError, ServiceError
-from warehouse.fetching.pages import Page, Service
-from warehouse.fetching.reports import FetchedFeed, FetchProgress
+from warehouse.fetching.http_session import RequestRefusedError, RetryingSession, ServiceError
+from warehouse.fetching.pages import Page, ServiceClient
+from warehouse.fetching.reports import FeedFetchReport, FetchProgress
 from warehouse.sources.declaration import Feed
-from warehouse.sources.rest_api import Api, Offsets, PageNumbers
+from warehouse.sources.rest_api import Api, OffsetPaging, PageNumberPaging
 
-MOST_FRUITLESS_PAGES = 20
+MAX_PAGES_WITHOUT_NEW_RECORDS = 20
 """Pages in a row without a new record, after which paging is taken to go on for ever."""
 
 
-class _ChangedError(Exception):
+class _CatalogChangedError(Exception):
     """The catalog changed during a reading, which tells nothing then."""
 
 
-def fetch_feed(feed: Feed, api: Api, landing: Path, on_progress: Callable[[FetchProgress], None]) -> FetchedFeed:
+def fetch_feed(feed: Feed, api: Api, landing: Path, on_progress: Callable[[FetchProgress], None]) -> FeedFetchReport:
     """Fetch one feed; see `fetch`."""
     place = f"feeds.{feed.name}.api"
     try:
-        credentials = Credentials(api.auth)
+        credentials = ServiceCredentials(api.auth)
     except RecomartError as error:
         raise RecomartError(f"{place}: {error}") from None
     files = FetchedFiles(feed, landing)
     try:
-        with files.locked(), credentials.kept_out_of_logs():
-            return _Fetch(feed, api, files, credentials, on_progress).run()
+        with files.lock_folder(), credentials.redact_logs():
+            return _CatalogFetcher(feed, api, files, credentials, on_progress).run()
     except RecomartError as error:
         # Without what led to it: the errors underneath quote addresses.
         raise RecomartError(f"{place}: {credentials.redact(str(error))}") from None
 
 
-class _Fetch:
+class _CatalogFetcher:
     """One fetch of one feed."""
 
     def __init__(
@@ -55,7 +55,7 @@ class _Fetch:
         feed: Feed,
         api: Api,
         files: FetchedFiles,
-        credentials: Credentials,
+        credentials: ServiceCredentials,
         on_progress: Callable[[FetchProgress], None],
     ) -> None:
         self._feed = feed
@@ -63,55 +63,57 @@ class _Fetch:
         self._files = files
         self._credentials = credentials
         self._id_column = api.id_column or feed.columns["product_id"]
-        self._checkpoint = Checkpoint(
-            files.folder / f".{feed.name}.fetching", api.asked + self._id_column, timedelta(hours=api.resume_hours)
+        self._checkpoint = FetchCheckpoint(
+            files.folder / f".{feed.name}.fetching",
+            api.request_text + self._id_column,
+            timedelta(hours=api.resume_hours),
         )
         self._on_progress = on_progress
-        self._progress = FetchProgress(feed.name, self._checkpoint.state.reading, 0, 0, None)
-        self._session = PatientSession(api, credentials, self._announce_wait)
-        self._service = Service(api, self._session, credentials)
+        self._progress = FetchProgress(feed.name, self._checkpoint.state.pass_number, 0, 0, None)
+        self._session = RetryingSession(api, credentials, self._report_wait)
+        self._service = ServiceClient(api, self._session, credentials)
 
-    def run(self) -> FetchedFeed:
+    def run(self) -> FeedFetchReport:
         started = time.perf_counter()
-        resumed_pages = self._checkpoint.state.pages
+        resumed_pages = self._checkpoint.state.page_count
         with self._session:
-            records = self._read_until_sure()
+            records = self._read_until_stable()
         file, is_new = self._files.publish(records, self._checkpoint)
-        return FetchedFeed(
-            records=len(records),
+        return FeedFetchReport(
+            record_count=len(records),
             file=file,
             is_new=is_new,
-            readings=self._progress.reading,
-            requests=self._session.requests_sent,
-            resumed_pages=resumed_pages,
+            pass_count=self._progress.pass_number,
+            request_count=self._session.request_count,
+            resumed_page_count=resumed_pages,
             seconds=time.perf_counter() - started,
         )
 
-    def _read_until_sure(self) -> Records:
+    def _read_until_stable(self) -> RecordStore:
         """Readings of the whole catalog, until one counts and, where products can shift, the next one agrees."""
         why = ""
         # Fewer may be allowed than when the reading that goes on began: it is the last one then.
-        for number in range(min(self._checkpoint.state.reading, self._api.readings), self._api.readings + 1):
-            before = self._checkpoint.state.ids_before
+        for number in range(min(self._checkpoint.state.pass_number, self._api.max_passes), self._api.max_passes + 1):
+            before = self._checkpoint.state.previous_ids_fingerprint
             try:
-                records = self._read()
-            except _ChangedError as change:
+                records = self._read_pass()
+            except _CatalogChangedError as change:
                 why, ids = str(change), None
             else:
-                ids = records.ids()
-                if not self._api.paging.shifts or ids == before:
+                ids = records.compute_ids_fingerprint()
+                if not self._api.paging.has_shifting_pages or ids == before:
                     return records
                 why = "two readings in a row had different ids"
                 del records  # before the next reading needs the memory
-            if number < self._api.readings:
-                self._checkpoint.begin_reading(number + 1, ids)
-        self._checkpoint.forget()
+            if number < self._api.max_passes:
+                self._checkpoint.start_pass(number + 1, ids)
+        self._checkpoint.discard_state()
         raise ServiceError(
-            f"the catalog changed during each of {self._api.readings} readings (the last time: {why}); fetch again "
-            "when it is quieter, or allow more `readings`"
+            f"the catalog changed during each of {self._api.max_passes} readings (the last time: {why}); fetch again "
+            "when it is quieter, or raise `max_passes`"
         )
 
-    def _read(self) -> Records:
+    def _read_pass(self) -> RecordStore:
         """Read the catalog to its end, from where the checkpoint stands.
 
         Raises:
@@ -120,75 +122,81 @@ class _Fetch:
         """
         found = self._checkpoint.state
         try:
-            return self._read_on()
-        except RefusedError:
+            return self._continue_pass()
+        except RequestRefusedError:
             # A service forgets its cursors: where a fetch cannot go on, it begins anew.
-            if found.pages == 0 or self._checkpoint.state is not found:
+            if found.page_count == 0 or self._checkpoint.state is not found:
                 raise
-        self._checkpoint.begin_reading(found.reading, found.ids_before)
-        return self._read_on()
+        self._checkpoint.start_pass(found.pass_number, found.previous_ids_fingerprint)
+        return self._continue_pass()
 
-    def _read_on(self) -> Records:
+    def _continue_pass(self) -> RecordStore:
         state = self._checkpoint.state
-        records = self._checkpoint.records(self._id_column)
+        records = self._checkpoint.open_records(self._id_column)
         fruitless = 0
-        for page in () if state.is_complete else self._service.pages(state.next):
+        for page in () if state.is_complete else self._service.read_pages(state.next_location):
             if state.total not in (None, page.total):
-                raise _ChangedError(f"the total went from {state.total} to {page.total}")
-            fruitless = 0 if self._take(page, records) else fruitless + 1
-            if page.next and (page.next == state.next or fruitless == MOST_FRUITLESS_PAGES):
-                self._checkpoint.forget()
+                raise _CatalogChangedError(f"the total went from {state.total} to {page.total}")
+            fruitless = 0 if self._add_page(page, records) else fruitless + 1
+            if page.next_location and (
+                page.next_location == state.next_location or fruitless == MAX_PAGES_WITHOUT_NEW_RECORDS
+            ):
+                self._checkpoint.discard_state()
                 raise ServiceError(
-                    f"the pages never end: page {state.pages + 1} leads to itself, or is one more that brought nothing "
+                    f"the pages never end: page {state.page_count + 1} leads to itself, or is one more that brought nothing "
                     "new; look at the parameters of `paging`"
                 )
-            is_all = self._may_end_by_count and page.total == len(records)
-            state = State(
-                asked=state.asked,
-                begun_at=state.begun_at,
-                reading=state.reading,
-                ids_before=state.ids_before,
-                pages=state.pages + 1,
-                bytes=records.size,
+            is_all = self._is_end_known_by_count and page.total == len(records)
+            state = FetchState(
+                request_fingerprint=state.request_fingerprint,
+                started_at=state.started_at,
+                pass_number=state.pass_number,
+                previous_ids_fingerprint=state.previous_ids_fingerprint,
+                page_count=state.page_count + 1,
+                byte_count=records.size_bytes,
                 total=page.total,
-                next=page.next,
-                is_complete=is_all or page.next is None,
+                next_location=page.next_location,
+                is_complete=is_all or page.next_location is None,
             )
             self._checkpoint.save(state)
-            self._show(FetchProgress(self._feed.name, state.reading, state.pages, len(records), state.total))
+            self._report_progress(
+                FetchProgress(self._feed.name, state.pass_number, state.page_count, len(records), state.total)
+            )
             if state.is_complete:
                 break
         if state.total not in (None, len(records)):
-            raise _ChangedError(f"{len(records)} records came where the service counts {state.total}")
+            raise _CatalogChangedError(f"{len(records)} records came where the service counts {state.total}")
         if not records:
-            self._checkpoint.forget()
+            self._checkpoint.discard_state()
             raise ServiceError("the service has no records; look at `path`, `params` and `records`")
         return records
 
     @property
-    def _may_end_by_count(self) -> bool:
+    def _is_end_known_by_count(self) -> bool:
         """Whether the page after the last need not be asked for; a link or a mark says itself where the end is."""
-        return isinstance(self._api.paging, PageNumbers | Offsets)
+        return isinstance(self._api.paging, PageNumberPaging | OffsetPaging)
 
-    def _take(self, page: Page, records: Records) -> int:
+    def _add_page(self, page: Page, records: RecordStore) -> int:
         """Add a page's records, and say how many were new."""
-        found = [as_record(value, self._id_column) for value in page.records]
+        found = [make_record(value, self._id_column) for value in page.records]
         if found and not records and all(record.id is None for record in found):
             keys = sorted({key for value in page.records if isinstance(value, dict) for key in value})
             raise ServiceError(
                 f"no record has an id under '{self._id_column}'; they have {', '.join(keys) or 'no keys'}"
             )
-        if any(self._credentials.are_in(record.line.decode()) for record in found):
-            raise ServiceError(f"a record repeats the value of {self._credentials.variables}, which no file may hold")
+        if any(self._credentials.appear_in(record.line.decode()) for record in found):
+            raise ServiceError(
+                f"a record repeats the value of {self._credentials.variable_names}, which no file may hold"
+            )
         try:
             return records.add(found)
-        except ContradictionError as error:
-            raise _ChangedError(str(error)) from None
+        except ConflictingRecordError as error:
+            raise _CatalogChangedError(str(error)) from None
 
-    def _show(self, progress: FetchProgress) -> None:
+    def _report_progress(self, progress: FetchProgress) -> None:
         self._progress = progress
         self._on_progress(progress)
 
-    def _announce_wait(self, reason: str, seconds: float) -> None:
+    def _report_wait(self, reason: str, seconds: float) -> None:
         waiting = f"{self._credentials.redact(reason)}; next attempt in {seconds:.1f} s"
-        self._on_progress(self._progress._replace(waiting=waiting))
+        self._on_progress(self._progress._replace(wait_reason=waiting))

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from warehouse.disk_full import full_disk_message
+from warehouse.disk_full import describe_disk_full_error
 from warehouse.errors import DiskFullError
 from warehouse.fetching.reports import FetchProgress, FetchReport
 from warehouse.settings import Settings
@@ -12,7 +12,7 @@ from warehouse.sources.rest_api import Api
 from warehouse.sources.yaml_file import read_sources
 
 
-def services(settings: Settings) -> list[tuple[Feed, Api]]:
+def find_api_feeds(settings: Settings) -> list[tuple[Feed, Api]]:
     """The feeds that declare a web service, each with it.
 
     Raises:
@@ -21,7 +21,7 @@ def services(settings: Settings) -> list[tuple[Feed, Api]]:
     return [(feed, feed.api) for feed in read_sources(settings.sources).feeds.values() if feed.api]
 
 
-def fetch(settings: Settings, on_progress: Callable[[FetchProgress], None] = lambda _: None) -> FetchReport:
+def fetch_feeds(settings: Settings, on_progress: Callable[[FetchProgress], None] = lambda _: None) -> FetchReport:
     """Fetch every feed that declares a web service into a new landing file, unless nothing changed.
 
     A fetch that fails or is killed shows nothing, keeps the pages it has, and is resumed by the next one.
@@ -33,14 +33,14 @@ def fetch(settings: Settings, on_progress: Callable[[FetchProgress], None] = lam
     """
     started = time.perf_counter()
     report = FetchReport()
-    for feed, api in services(settings):
+    for feed, api in find_api_feeds(settings):
         # Here, because dlt takes a second to import, which every command would pay and few shops need.
         from warehouse.fetching.feed_fetch import fetch_feed
 
         try:
             report.feeds[feed.name] = fetch_feed(feed, api, settings.landing_dir, on_progress)
         except OSError as error:
-            if message := full_disk_message(str(error), settings.landing_dir):
+            if message := describe_disk_full_error(str(error), settings.landing_dir):
                 raise DiskFullError(message) from None
             raise
     report.seconds = time.perf_counter() - started

@@ -19,12 +19,20 @@ from dlt.sources.helpers.rest_client.paginators import (
 from pydantic import BaseModel, ValidationError
 from requests import Response
 
-from warehouse.fetching.credentials import Credentials
-from warehouse.fetching.http_session import PatientSession, ServiceError, parse
-from warehouse.sources.rest_api import Api, Cursors, LinkHeaders, NextLinks, Offsets, OnePage, PageNumbers
+from warehouse.fetching.credentials import ServiceCredentials
+from warehouse.fetching.http_session import RetryingSession, ServiceError, parse_json
+from warehouse.sources.rest_api import (
+    Api,
+    CursorPaging,
+    LinkHeaderPaging,
+    NextLinkPaging,
+    OffsetPaging,
+    PageNumberPaging,
+    SinglePagePaging,
+)
 
 
-class Place(BaseModel):
+class PageLocation(BaseModel):
     """Where the next page is; never with a secret."""
 
     url: str
@@ -40,14 +48,14 @@ class Page(NamedTuple):
     total: int | None
     """How many records the service says there are in all."""
 
-    next: Place | None
+    next_location: PageLocation | None
     """None after the last page."""
 
 
-class Service:
+class ServiceClient:
     """A service that is asked for its pages over one session."""
 
-    def __init__(self, api: Api, session: PatientSession, credentials: Credentials) -> None:
+    def __init__(self, api: Api, session: RetryingSession, credentials: ServiceCredentials) -> None:
         self._api = api
         self._credentials = credentials
         self._client = RESTClient(
@@ -58,7 +66,7 @@ class Service:
             config=RuntimeConfiguration(dlthub_telemetry=False),
         )
 
-    def pages(self, place: Place | None = None) -> Iterator[Page]:
+    def read_pages(self, start: PageLocation | None = None) -> Iterator[Page]:
         """The pages from a place on, or from the first.
 
         Raises:
@@ -67,65 +75,65 @@ class Service:
         api = self._api
         given = {name: str(value).lower() if isinstance(value, bool) else value for name, value in api.params.items()}
         answers = self._client.paginate(
-            place.url if place else api.path,
-            params=dict(place.params) if place else {**given, **api.paging.params},
-            paginator=self._paginator(place),
-            data_selector=_json_path(api.records) if api.records else "$",
+            start.url if start else api.path,
+            params=dict(start.params) if start else {**given, **api.paging.first_page_params},
+            paginator=self._make_paginator(start),
+            data_selector=_build_json_path(api.records) if api.records else "$",
             # The session checks the answers; dlt's own check would quote addresses.
             hooks={"response": []},
         )
-        is_first = place is None
+        is_first = start is None
         for answer in answers:
-            body = parse(answer.response)
-            page = Page(self._records(body), self._total(body), _next_place(answer))
-            if is_first and page.next is None:
-                self._require_an_end(body, page)
+            body = parse_json(answer.response)
+            page = Page(self._extract_records(body), self._extract_total(body), _get_next_location(answer))
+            if is_first and page.next_location is None:
+                self._check_single_page(body, page)
             is_first = False
             yield page
 
-    def _paginator(self, place: Place | None) -> BasePaginator:
-        start = place.params if place else {}
+    def _make_paginator(self, location: PageLocation | None) -> BasePaginator:
+        start = location.params if location else {}
         match self._api.paging:
-            case PageNumbers(param=param, first=first):
+            case PageNumberPaging(param=param, first=first):
                 page = int(start.get(param, first))
                 return PageNumberPaginator(base_page=first, page=page, page_param=param, total_path=None)
-            case Offsets(param=param, size=size, size_param=size_param):
+            case OffsetPaging(param=param, size=size, size_param=size_param):
                 offset = int(start.get(param, 0))
-                return _ByWhatArrived(
+                return _ReceivedCountPaginator(
                     limit=size, offset=offset, offset_param=param, limit_param=size_param, total_path=None
                 )
-            case Cursors(path=path, param=param):
-                return JSONResponseCursorPaginator(cursor_path=_json_path(path), cursor_param=param)
-            case NextLinks(path=path):
-                return _LinkInBody(self._credentials, _json_path(path))
-            case LinkHeaders():
-                return _LinkInHeader(self._credentials)
-            case OnePage():
+            case CursorPaging(path=path, param=param):
+                return JSONResponseCursorPaginator(cursor_path=_build_json_path(path), cursor_param=param)
+            case NextLinkPaging(path=path):
+                return _BodyLinkPaginator(self._credentials, _build_json_path(path))
+            case LinkHeaderPaging():
+                return _HeaderLinkPaginator(self._credentials)
+            case SinglePagePaging():
                 return SinglePagePaginator()
 
-    def _records(self, body: Any) -> list[Any]:
+    def _extract_records(self, body: Any) -> list[Any]:
         path = self._api.records
-        found = jsonpath.find_values(_json_path(path), body) if path else [body]
+        found = jsonpath.find_values(_build_json_path(path), body) if path else [body]
         if not found:
-            raise ServiceError(f"a page has no '{path}'; it has {_described(body)}")
+            raise ServiceError(f"a page has no '{path}'; it has {_describe_value(body)}")
         # Some services write an empty list as null.
         records = [] if found[0] is None and path else found[0]
         if not isinstance(records, list):
             where = f"'{path}' of a page" if path else "a page"
-            raise ServiceError(f"{where} is no list of records; it is {_described(records)}: see `records`")
+            raise ServiceError(f"{where} is no list of records; it is {_describe_value(records)}: see `records`")
         return records
 
-    def _total(self, body: Any) -> int | None:
+    def _extract_total(self, body: Any) -> int | None:
         path = self._api.total
         if path is None:
             return None
-        found = jsonpath.find_values(_json_path(path), body)
+        found = jsonpath.find_values(_build_json_path(path), body)
         try:
             return int(str(found[0]))
         except (ValueError, IndexError):
             raise ServiceError(f"a page has no number of records in all under '{path}': see `total`") from None
 
-    def _require_an_end(self, body: Any, page: Page) -> None:
+    def _check_single_page(self, body: Any, page: Page) -> None:
         """A first page without a next one ends the catalog only where something says so; a misspelt path says nothing.
 
         Raises:
@@ -135,19 +143,21 @@ class Service:
         is_short = paging.size is not None and len(page.records) < paging.size
         if is_short or page.total is not None:
             return
-        if isinstance(paging, LinkHeaders):
+        if isinstance(paging, LinkHeaderPaging):
             raise ServiceError(
                 "the first page has no header `Link` that leads on; declare `total`, or a `paging.size` that the page "
                 "stays below, if it is the whole catalog"
             )
-        if isinstance(paging, NextLinks | Cursors) and not jsonpath.find_values(_json_path(paging.path), body):
+        if isinstance(paging, NextLinkPaging | CursorPaging) and not jsonpath.find_values(
+            _build_json_path(paging.path), body
+        ):
             raise ServiceError(
-                f"the first page has no '{paging.path}'; it has {_described(body)}. Mend `paging.path`; or declare "
+                f"the first page has no '{paging.path}'; it has {_describe_value(body)}. Mend `paging.path`; or declare "
                 "`total`, or a `paging.size` that the page stays below, if it is the whole catalog"
             )
 
 
-class _ByWhatArrived(OffsetPaginator):
+class _ReceivedCountPaginator(OffsetPaginator):
     """Goes on after the records that arrived: a service may give fewer than it was asked for."""
 
     def update_state(self, response: Response, data: list[Any] | None = None) -> None:
@@ -155,37 +165,37 @@ class _ByWhatArrived(OffsetPaginator):
         super().update_state(response, data)
 
 
-class _LinkInBody(JSONLinkPaginator):
-    def __init__(self, credentials: Credentials, path: str) -> None:
+class _BodyLinkPaginator(JSONLinkPaginator):
+    def __init__(self, credentials: ServiceCredentials, path: str) -> None:
         super().__init__(path)
         self._credentials = credentials
 
     def update_state(self, response: Response, data: list[Any] | None = None) -> None:
         super().update_state(response, data)
-        self._next_reference = _safe_link(self._next_reference, response, self._credentials)
+        self._next_reference = _resolve_link(self._next_reference, response, self._credentials)
 
 
-class _LinkInHeader(HeaderLinkPaginator):
-    def __init__(self, credentials: Credentials) -> None:
+class _HeaderLinkPaginator(HeaderLinkPaginator):
+    def __init__(self, credentials: ServiceCredentials) -> None:
         super().__init__()
         self._credentials = credentials
 
     def update_state(self, response: Response, data: list[Any] | None = None) -> None:
         super().update_state(response, data)
-        self._next_reference = _safe_link(self._next_reference, response, self._credentials)
+        self._next_reference = _resolve_link(self._next_reference, response, self._credentials)
 
 
-def _next_place(answer: PageData[Any]) -> Place | None:
+def _get_next_location(page_data: PageData[Any]) -> PageLocation | None:
     """Where dlt will go on."""
-    if not answer.paginator.has_next_page:
+    if not page_data.paginator.has_next_page:
         return None
     try:
-        return Place(url=answer.request.url, params=answer.request.params or {})
+        return PageLocation(url=page_data.request.url, params=page_data.request.params or {})
     except ValidationError:
         raise ServiceError("the mark of the next page is neither text nor a number: see `paging`") from None
 
 
-def _safe_link(link: Any, response: Response, credentials: Credentials) -> str | None:
+def _resolve_link(link: Any, response: Response, credentials: ServiceCredentials) -> str | None:
     """The absolute address of the next page, without the secret that a service may repeat in it; None where none is.
 
     Raises:
@@ -195,7 +205,7 @@ def _safe_link(link: Any, response: Response, credentials: Credentials) -> str |
         return None
     try:
         here, there = urlsplit(response.url), urlsplit(urljoin(response.url, link))
-        is_same = _host(here) == _host(there)
+        is_same = _get_host(here) == _get_host(there)
     except (ValueError, TypeError, AttributeError):
         raise ServiceError("what should be the address of the next page is none: see `paging`") from None
     if not is_same:
@@ -207,21 +217,21 @@ def _safe_link(link: Any, response: Response, credentials: Credentials) -> str |
     if secret := credentials.query_parameter:
         query = "&".join(part for part in query.split("&") if not unquote(part).startswith(f"{secret}="))
     address: str = urlunsplit((there.scheme, there.netloc, there.path, query, ""))
-    if credentials.are_in(address) or credentials.are_in(unquote_plus(address)):
-        raise ServiceError(f"the address of the next page repeats the value of {credentials.variables}")
+    if credentials.appear_in(address) or credentials.appear_in(unquote_plus(address)):
+        raise ServiceError(f"the address of the next page repeats the value of {credentials.variable_names}")
     return address
 
 
-def _host(address: SplitResult) -> tuple[str, str | None, int | None]:
+def _get_host(address: SplitResult) -> tuple[str, str | None, int | None]:
     return address.scheme, address.hostname, address.port or {"http": 80, "https": 443}.get(address.scheme)
 
 
-def _json_path(keys: str) -> str:
+def _build_json_path(keys: str) -> str:
     """A dotted path as dlt writes it; each key is quoted, for it may be anything."""
     return ".".join("'" + key.replace("\\", "\\\\").replace("'", "\\'") + "'" for key in keys.split("."))
 
 
-def _described(value: Any) -> str:
+def _describe_value(value: Any) -> str:
     """What a JSON value is, by its keys and not by its contents."""
     if isinstance(value, dict):
         return "an object with " + (", ".join(sorted(map(str, value))[:20]) or "nothing in it")

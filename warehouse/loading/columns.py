@@ -9,12 +9,12 @@ from typing import Any
 import duckdb
 
 from warehouse.errors import RecomartError
-from warehouse.formatting import listed
+from warehouse.formatting import format_names
 from warehouse.loading.csv_records import read_header, skip_to_header
-from warehouse.loading.landing_files import ChangingFileError, LandingFile, Reading, UnreadableFileError
+from warehouse.loading.landing_files import ChangingFileError, FileLoad, LandingFile, UnreadableFileError
 from warehouse.loading.records import read_records
 from warehouse.loading.text import read_blocks
-from warehouse.sources.declaration import REQUIRED_COLUMNS, Feed, json_keys
+from warehouse.sources.declaration import REQUIRED_COLUMNS, Feed, split_json_path
 
 SAMPLE_FILES = 20
 SAMPLE_RECORDS = 200
@@ -32,7 +32,7 @@ def check_mapping(
     """
     # A header is one line and tells all; of other files, the first ones tell enough.
     sample = new_files if feed.format == "csv" else new_files[:SAMPLE_FILES]
-    present = set(chain.from_iterable(map(_columns_of, sample)))
+    present = set(chain.from_iterable(map(_read_column_names, sample)))
     if not present:
         return
     known = connection.execute(
@@ -44,13 +44,13 @@ def check_mapping(
         if is_held and name not in present:
             raise RecomartError(
                 f"{sources}: feeds.{feed.name}.columns.{column}: no column '{name}' in {sample[0].path} or the "
-                f"other files of the feed; they have {listed(sorted(present))}"
+                f"other files of the feed; they have {format_names(sorted(present))}"
             )
 
 
-def _columns_of(file: LandingFile) -> set[str]:
+def _read_column_names(file: LandingFile) -> set[str]:
     """The column names at the head of a file; none where it cannot be read, which the load itself will report."""
-    reading = Reading()
+    reading = FileLoad()
     try:
         if file.feed.format == "csv":
             with closing(read_blocks(file, reading)) as blocks:
@@ -60,12 +60,16 @@ def _columns_of(file: LandingFile) -> set[str]:
             texts = next(pieces).table["text"][:SAMPLE_RECORDS].to_pylist()
     except (UnreadableFileError, ChangingFileError, StopIteration):
         return set()
-    objects = [value for value in map(_json_or_none, texts) if isinstance(value, dict)]
-    mapped = {name for name in file.feed.columns.values() if any(_has(value, json_keys(name)) for value in objects)}
+    objects = [value for value in map(_parse_json, texts) if isinstance(value, dict)]
+    mapped = {
+        name
+        for name in file.feed.columns.values()
+        if any(_has_key_path(value, split_json_path(name)) for value in objects)
+    }
     return mapped.union(*objects)
 
 
-def _has(value: Any, keys: tuple[str, ...]) -> bool:
+def _has_key_path(value: Any, keys: tuple[str, ...]) -> bool:
     for key in keys:
         if not isinstance(value, dict) or key not in value:
             return False
@@ -73,7 +77,7 @@ def _has(value: Any, keys: tuple[str, ...]) -> bool:
     return True
 
 
-def _json_or_none(text: str) -> object:
+def _parse_json(text: str) -> object:
     try:
         value: object = json.loads(text)
     except (ValueError, RecursionError):

@@ -7,87 +7,94 @@ from collections.abc import Generator, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.formatting import listed
+from warehouse.formatting import format_names
 from warehouse.loading.dialects import SAMPLE_BYTES, SAMPLE_LINES, Dialect, detect_dialect
-from warehouse.loading.landing_files import Reading, UnreadableFileError
-from warehouse.loading.lines import MAX_LINE_BYTES, Lines, line_problem, readable, split_lines, whole_lines
+from warehouse.loading.landing_files import FileLoad, UnreadableFileError
+from warehouse.loading.lines import (
+    MAX_LINE_BYTES,
+    Lines,
+    align_blocks_to_lines,
+    find_line_problem,
+    make_readable,
+    split_lines,
+)
 from warehouse.sources.declaration import REQUIRED_COLUMNS, Feed
 
 MAX_RECORD_LINES = 1_000
 """Lines that one quoted record may span; a quote left open longer is taken for a broken line."""
 
-LINE_END = "\r\n"
+LINE_END_CHARS = "\r\n"
 
-DELIMITER_LINES = re.compile(rb"""(?:[\r\n]*"?sep=([!#-/:-@\[-^`{-~]|\t)"?\r?(?:\n|\Z))+""", re.IGNORECASE)
+DELIMITER_LINE_PATTERN = re.compile(rb"""(?:[\r\n]*"?sep=([!#-/:-@\[-^`{-~]|\t)"?\r?(?:\n|\Z))+""", re.IGNORECASE)
 """What may stand before the header and names the delimiter, as Excel understands it."""
 
 # The standard library's own limit is 128 KiB; the length of a line is limited here.
 csv.field_size_limit(MAX_LINE_BYTES)
 
 
-class CsvRecords:
+class CsvRecordReader:
     """Reads one CSV file: its header first, then records by the cheapest way that is exact for each piece."""
 
-    def __init__(self, feed: Feed, reading: Reading) -> None:
+    def __init__(self, feed: Feed, file_load: FileLoad) -> None:
         self._feed = feed
-        self._reading = reading
+        self._file_load = file_load
         self._named_delimiter: str | None = None
         self._dialect = Dialect(",", '"')
-        self._next_line = 1
+        self._next_line_number = 1
         self.header: tuple[str, ...] = ()
 
-    def tables(self, blocks: Iterator[bytes]) -> Iterator[pa.Table]:
+    def read_tables(self, blocks: Iterator[bytes]) -> Iterator[pa.Table]:
         """The records: line, text, error, and the fields in the header's order.
 
         Raises:
             UnreadableFileError: The header is missing, or cannot be read, or lacks a column that the feed needs.
         """
         pending = b""
-        for data in whole_lines(blocks):
+        for data in align_blocks_to_lines(blocks):
             is_last = not data.endswith(b"\n")
-            pending = yield from self._take(pending + data, final=is_last)
+            pending = yield from self._parse_lines(pending + data, is_final=is_last)
         if pending:
-            yield from self._take(pending, final=True)
+            yield from self._parse_lines(pending, is_final=True)
         if not self.header:
             raise UnreadableFileError("the file is empty: it has no header line")
 
-    def _take(self, lines: bytes, *, final: bool) -> Generator[pa.Table, None, bytes]:
+    def _parse_lines(self, lines: bytes, *, is_final: bool) -> Generator[pa.Table, None, bytes]:
         """Yield the records in `lines`; return the lines of a record that may go on in the next ones."""
         if not self.header:
-            lines = self._take_header(lines)
+            lines = self._parse_header(lines)
         if not lines:
             return b""
-        split = split_lines(lines, self._next_line)
+        split = split_lines(lines, self._next_line_number)
         # A quote or a lone carriage return means that a line need not be a record; the standard library's reader knows.
         quote = (self._dialect.quote or "").encode()
         is_special = (quote and quote in lines) or lines.count(b"\r") != lines.count(b"\r\n")
         is_long = pc.max(pc.binary_length(split.text)).as_py() > MAX_LINE_BYTES
         if is_special or is_long or not split.is_utf8():
-            table, used = self._quoted(split, final=final)
+            table, used = self._parse_quoted(split, is_final=is_final)
         else:
-            table, used = self._plain(split), len(split.text)
-        self._next_line += used
+            table, used = self._parse_unquoted(split), len(split.text)
+        self._next_line_number += used
         if len(table):
             yield table
-        return b"".join(split.as_bytes(used))
+        return b"".join(split.get_line_bytes(used))
 
-    def _take_header(self, lines: bytes) -> bytes:
+    def _parse_header(self, lines: bytes) -> bytes:
         """Read the header and what it tells of the dialect; returns the lines after it."""
         start, delimiter = skip_to_header(lines)
         self._named_delimiter = delimiter or self._named_delimiter
-        self._next_line += lines[: len(lines) - len(start)].count(b"\n")
+        self._next_line_number += lines[: len(lines) - len(start)].count(b"\n")
         if not start:
             return b""
         self._dialect, header = read_header(start, self._feed, self._named_delimiter)
-        self._reading.delimiter, self._reading.quote = self._dialect
-        self._next_line += 1
-        if problem := header_problem(header, self._feed):
+        self._file_load.delimiter, self._file_load.quote = self._dialect
+        self._next_line_number += 1
+        if problem := find_header_problem(header, self._feed):
             raise UnreadableFileError(problem)
         self.header = tuple(header)
         return start.partition(b"\n")[2]
 
-    def _plain(self, lines: Lines) -> pa.Table:
-        text = pc.utf8_rtrim(lines.text, LINE_END)
+    def _parse_unquoted(self, lines: Lines) -> pa.Table:
+        text = pc.utf8_rtrim(lines.text, LINE_END_CHARS)
         fields = pc.split_pattern(text, self._dialect.delimiter)
         width = len(self.header)
         count = pc.list_value_length(fields)
@@ -98,18 +105,18 @@ class CsvRecords:
         table = pa.table({"line": pa.array(lines.numbers), "text": text, "fields": fields, "error": error})
         return table.filter(pc.not_equal(text, ""))
 
-    def _quoted(self, lines: Lines, *, final: bool) -> tuple[pa.Table, int]:
+    def _parse_quoted(self, lines: Lines, *, is_final: bool) -> tuple[pa.Table, int]:
         """Parse with the standard library's reader; returns the records and how many of the lines they used.
 
         A record that goes wrong costs its first line only: the parse begins again at the next one, so that a stray
         quote cannot swallow the good lines after it.
         """
         width = len(self.header)
-        raw = lines.as_bytes()
-        feeder = _Feeder([readable(line) for line in raw])
+        raw = lines.get_line_bytes()
+        feeder = _LineFeeder([make_readable(line) for line in raw])
         rows: list[tuple[int, str, list[str] | None, str | None]] = []
 
-        parse = self._dialect.reader(feeder)
+        parse = self._dialect.make_reader(feeder)
         while feeder.position < len(feeder.lines):
             start = feeder.begin_record()
             fields: list[str] = []
@@ -121,19 +128,21 @@ class CsvRecords:
             except csv.Error as problem:
                 error = str(problem)
                 is_open = feeder.position == len(feeder.lines) and "unexpected end of data" in error
-                if is_open and not final and not feeder.is_too_long():
+                if is_open and not is_final and not feeder.is_too_long():
                     feeder.position = start
                     break
             if error is None and fields and len(fields) != width:
                 error = f"{len(fields)} fields where the header has {width}"
             if error is not None:
                 feeder.position = start + 1
-                parse = self._dialect.reader(feeder)
-            text = "".join(feeder.lines[start : feeder.position]).rstrip(LINE_END)
-            problems = (line_problem(line, self._reading.encoding or "") for line in raw[start : feeder.position])
+                parse = self._dialect.make_reader(feeder)
+            text = "".join(feeder.lines[start : feeder.position]).rstrip(LINE_END_CHARS)
+            problems = (
+                find_line_problem(line, self._file_load.encoding or "") for line in raw[start : feeder.position]
+            )
             error = next((problem for problem in problems if problem), error)
             if text:
-                rows.append((lines.first + start, text, None if error else fields, error))
+                rows.append((lines.first_number + start, text, None if error else fields, error))
         columns = list(zip(*rows, strict=True)) if rows else [(), (), (), ()]
         table = pa.table(
             {
@@ -146,41 +155,41 @@ class CsvRecords:
         return table, feeder.position
 
 
-class _Feeder:
+class _LineFeeder:
     """Hands lines to a csv.reader one at a time, so that the parse can begin again at any line."""
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
         self.position = 0
-        self._start = 0
-        self._length = 0
+        self._record_start = 0
+        self._record_length = 0
 
     def begin_record(self) -> int:
         """Take note that a record begins here; returns the place."""
-        self._start, self._length = self.position, 0
-        return self._start
+        self._record_start, self._record_length = self.position, 0
+        return self._record_start
 
     def is_too_long(self) -> bool:
         """Whether the record at hand is longer than any record may be."""
-        return self.position - self._start >= MAX_RECORD_LINES or self._length > MAX_LINE_BYTES
+        return self.position - self._record_start >= MAX_RECORD_LINES or self._record_length > MAX_LINE_BYTES
 
-    def __iter__(self) -> "_Feeder":
+    def __iter__(self) -> "_LineFeeder":
         return self
 
     def __next__(self) -> str:
         if self.position >= len(self.lines):
             raise StopIteration
-        if self.position > self._start and self.is_too_long():
+        if self.position > self._record_start and self.is_too_long():
             raise csv.Error("a quote is not closed")
         line = self.lines[self.position]
         self.position += 1
-        self._length += len(line)
+        self._record_length += len(line)
         return line
 
 
 def skip_to_header(start: bytes) -> tuple[bytes, str | None]:
     """A file's start without what may precede its header: empty lines, and one that names the delimiter; and that."""
-    named = DELIMITER_LINES.match(start)
+    named = DELIMITER_LINE_PATTERN.match(start)
     header = start[named.end() if named else 0 :].lstrip(b"\r\n")
     return header, named[1].decode("ascii") if named else None
 
@@ -195,9 +204,9 @@ def read_header(start: bytes, feed: Feed, named_delimiter: str | None) -> tuple[
     """
     header, _, rest = start.partition(b"\n")
     lines = [header, *rest[:SAMPLE_BYTES].split(b"\n")[:SAMPLE_LINES]]
-    dialect = detect_dialect([readable(line).rstrip("\r") for line in lines], feed, named_delimiter)
+    dialect = detect_dialect([make_readable(line).rstrip("\r") for line in lines], feed, named_delimiter)
     try:
-        names = [name.strip() for name in next(dialect.reader([header.decode("utf-8").rstrip("\r")]), [])]
+        names = [name.strip() for name in next(dialect.make_reader([header.decode("utf-8").rstrip("\r")]), [])]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UnreadableFileError(f"the header line cannot be read: {error}") from error
     named = max((place for place, name in enumerate(names, start=1) if name), default=0)
@@ -207,14 +216,14 @@ def read_header(start: bytes, feed: Feed, named_delimiter: str | None) -> tuple[
     return dialect, names
 
 
-def header_problem(header: list[str], feed: Feed) -> str | None:
+def find_header_problem(header: list[str], feed: Feed) -> str | None:
     """Say why a CSV file with this header cannot be loaded, or None."""
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
         return f"the header names '{repeated[0]}' twice"
     for column in REQUIRED_COLUMNS[feed.kind]:
         if feed.columns[column] not in header:
-            return f"the header has no '{feed.columns[column]}' (for {column}); it has {listed(header)}"
+            return f"the header has no '{feed.columns[column]}' (for {column}); it has {format_names(header)}"
     if any("\0" in name for name in header):
         return "the header has a name with a zero byte in it"
     return None

@@ -8,40 +8,47 @@ from collections.abc import Generator, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.formatting import MOST_NAMES, listed
-from warehouse.loading.landing_files import Reading, UnreadableFileError
-from warehouse.loading.lines import MAX_LINE_BYTES, Lines, line_problem, readable, split_lines, whole_lines
+from warehouse.formatting import MAX_LISTED_NAMES, format_names
+from warehouse.loading.landing_files import FileLoad, UnreadableFileError
+from warehouse.loading.lines import (
+    MAX_LINE_BYTES,
+    Lines,
+    align_blocks_to_lines,
+    find_line_problem,
+    make_readable,
+    split_lines,
+)
 from warehouse.sources.declaration import Feed
 
 MAX_DEPTH = 500
 """Objects and lists inside each other; DuckDB's JSON functions die of some hundred thousand, Python's of a thousand."""
 
-TOO_DEEP = f"the JSON is nested more than {MAX_DEPTH} deep"
+TOO_DEEP_MESSAGE = f"the JSON is nested more than {MAX_DEPTH} deep"
 
-PIECE_BYTES = 16 << 20
+CHUNK_BYTES = 16 << 20
 """Text of a document's elements that is handed on at a time."""
 
-NOT_SPACE = re.compile(r"[^ \t\r\n]")
+NON_SPACE_PATTERN = re.compile(r"[^ \t\r\n]")
 
 
-def json_lines(blocks: Iterator[bytes], reading: Reading) -> Iterator[pa.Table]:
+def read_json_lines(blocks: Iterator[bytes], file_load: FileLoad) -> Iterator[pa.Table]:
     """Each line that is not empty, with number, text and error; what is no JSON object the database finds itself."""
     first = 1
-    for data in whole_lines(blocks):
+    for data in align_blocks_to_lines(blocks):
         lines = split_lines(data, first)
         first += len(lines.text)
-        yield _checked(lines, reading.encoding or "")
+        yield _check_lines(lines, file_load.encoding or "")
 
 
-def _checked(lines: Lines, encoding: str) -> pa.Table:
+def _check_lines(lines: Lines, encoding: str) -> pa.Table:
     text = lines.text
     error: pa.Array = pa.nulls(len(text), pa.string())
     length = pc.binary_length(text)
-    if not lines.is_utf8() or _may_be_deep(text.filter(pc.greater(length, MAX_DEPTH))):
-        raw = lines.as_bytes()
-        error = pa.array([line_problem(line, encoding) or _depth_problem(line) for line in raw], pa.string())
+    if not lines.is_utf8() or _is_possibly_too_deep(text.filter(pc.greater(length, MAX_DEPTH))):
+        raw = lines.get_line_bytes()
+        error = pa.array([find_line_problem(line, encoding) or _find_depth_problem(line) for line in raw], pa.string())
         if error.null_count < len(error):
-            text = pa.array([readable(line) for line in raw], pa.large_string())
+            text = pa.array([make_readable(line) for line in raw], pa.large_string())
     table = pa.table({"line": pa.array(lines.numbers), "text": text, "error": error})
     short = pc.less_equal(length, 2)
     if pc.any(short).as_py():
@@ -50,14 +57,14 @@ def _checked(lines: Lines, encoding: str) -> pa.Table:
     return table
 
 
-def _may_be_deep(long_lines: pa.Array) -> bool:
+def _is_possibly_too_deep(long_lines: pa.Array) -> bool:
     """Whether a line has enough brackets to be nested too deep, or is too long altogether."""
     marks = pc.add(pc.count_substring(long_lines, "["), pc.count_substring(long_lines, "{"))
     too_long = pc.greater(pc.binary_length(long_lines), MAX_LINE_BYTES)
     return bool(pc.any(pc.or_(pc.greater(marks, MAX_DEPTH), too_long)).as_py())
 
 
-def _depth_problem(line: bytes) -> str | None:
+def _find_depth_problem(line: bytes) -> str | None:
     if len(line) <= MAX_DEPTH or line.count(b"[") + line.count(b"{") <= MAX_DEPTH:
         return None
     depth = deepest = 0
@@ -74,10 +81,10 @@ def _depth_problem(line: bytes) -> str | None:
             deepest = max(deepest, depth)
         elif letter in b"]}":
             depth -= 1
-    return TOO_DEEP if deepest > MAX_DEPTH else None
+    return TOO_DEEP_MESSAGE if deepest > MAX_DEPTH else None
 
 
-def document_elements(blocks: Iterator[bytes], feed: Feed) -> Iterator[pa.Table]:
+def read_document_elements(blocks: Iterator[bytes], feed: Feed) -> Iterator[pa.Table]:
     """Each element of the document's list of records, with its number in the list.
 
     The document is read through a window: it may be larger than the memory. One that turns out to be broken after
@@ -87,153 +94,153 @@ def document_elements(blocks: Iterator[bytes], feed: Feed) -> Iterator[pa.Table]
         UnreadableFileError: It is no JSON, breaks off, or has no list where the feed says.
     """
     number, texts, size = 1, [], 0
-    for text in _Document(blocks).elements(feed.records_keys):
+    for text in _DocumentReader(blocks).read_elements(feed.records_path):
         texts.append(text)
         size += len(text)
-        if size > PIECE_BYTES:
-            yield _elements(texts, number)
+        if size > CHUNK_BYTES:
+            yield _build_element_table(texts, number)
             number, texts, size = number + len(texts), [], 0
     if texts:
-        yield _elements(texts, number)
+        yield _build_element_table(texts, number)
 
 
-def _elements(texts: list[str], first: int) -> pa.Table:
+def _build_element_table(texts: list[str], first_number: int) -> pa.Table:
     raw = [text.encode("utf-8", "surrogateescape") for text in texts]
-    errors = [line_problem(element, "utf-8") or _depth_problem(element) for element in raw]
+    errors = [find_line_problem(element, "utf-8") or _find_depth_problem(element) for element in raw]
     return pa.table(
         {
-            "line": pa.array(range(first, first + len(texts)), pa.int64()),
-            "text": pa.array([readable(element) for element in raw], pa.large_string()),
+            "line": pa.array(range(first_number, first_number + len(texts)), pa.int64()),
+            "text": pa.array([make_readable(element) for element in raw], pa.large_string()),
             "error": pa.array(errors, pa.string()),
         }
     )
 
 
-class _Document:
+class _DocumentReader:
     """A JSON document behind a window that moves on as it is read; a broken byte stands as a lone surrogate."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks
         self._window = ""
-        self._at = 0
-        self._is_whole = False
-        self._instead = ""
-        self._utf8 = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self._position = 0
+        self._is_at_end = False
+        self._mismatch = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         # Values are not wanted, only where they end; Python would not convert a number of five thousand digits.
         self._scanner = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
 
-    def elements(self, keys: tuple[str, ...]) -> Iterator[str]:
+    def read_elements(self, keys: tuple[str, ...]) -> Iterator[str]:
         """The elements of the list under the keys, as they are written; the document is read to its end."""
-        is_found = yield from self._elements_under(keys)
+        is_found = yield from self._read_elements_under(keys)
         if self._peek():
-            raise self._broken("it goes on after its end, as objects line by line do: those are of format jsonl")
+            raise self._make_error("it goes on after its end, as objects line by line do: those are of format jsonl")
         if not is_found:
             where = f"under '{'.'.join(keys)}'" if keys else "at the top"
-            raise UnreadableFileError(f"the JSON document has no list of records {where}; {self._instead}")
+            raise UnreadableFileError(f"the JSON document has no list of records {where}; {self._mismatch}")
 
-    def _elements_under(self, keys: tuple[str, ...], path: tuple[str, ...] = ()) -> Generator[str, None, bool]:
+    def _read_elements_under(self, keys: tuple[str, ...], path: tuple[str, ...] = ()) -> Generator[str, None, bool]:
         """The elements of the list under the keys of the value that comes next, which itself lies under the path."""
         where = f"'{'.'.join(path)}'" if path else "it"
         is_found = False
         match self._peek():
             case "[" if not keys:
                 is_found = True
-                yield from self._list()
+                yield from self._read_list()
             case "{":
                 names: list[str] = []
-                for key in self._members():
-                    names += [key] if len(names) <= MOST_NAMES else []
+                for key in self._read_keys():
+                    names += [key] if len(names) <= MAX_LISTED_NAMES else []
                     if key in keys[:1] and not is_found:
-                        is_found = yield from self._elements_under(keys[1:], (*path, key))
+                        is_found = yield from self._read_elements_under(keys[1:], (*path, key))
                     else:
-                        self._skip()
-                self._instead = self._instead or f"{where} has {listed(names) or 'nothing in it'}"
+                        self._skip_value()
+                self._mismatch = self._mismatch or f"{where} has {format_names(names) or 'nothing in it'}"
             case mark:
-                self._skip()
-                self._instead = self._instead or f"{where} is {'a list' if mark == '[' else 'a plain value'}"
+                self._skip_value()
+                self._mismatch = self._mismatch or f"{where} is {'a list' if mark == '[' else 'a plain value'}"
         return is_found
 
-    def _members(self) -> Iterator[str]:
+    def _read_keys(self) -> Iterator[str]:
         """The keys of the object that comes next; after each, the caller reads its value."""
-        self._take("{")
+        self._expect("{")
         if self._peek() != "}":
-            yield self._key()
+            yield self._read_key()
             while self._peek() == ",":
-                self._take(",")
-                yield self._key()
-        self._take("}")
+                self._expect(",")
+                yield self._read_key()
+        self._expect("}")
 
-    def _key(self) -> str:
+    def _read_key(self) -> str:
         if self._peek() != '"':
-            raise self._broken("a key is missing")
-        key: str = json.loads(self._value(), strict=False)
-        self._take(":")
+            raise self._make_error("a key is missing")
+        key: str = json.loads(self._read_value(), strict=False)
+        self._expect(":")
         return key
 
-    def _list(self) -> Iterator[str]:
+    def _read_list(self) -> Iterator[str]:
         """The elements of the list that comes next."""
-        self._take("[")
+        self._expect("[")
         if self._peek() != "]":
-            yield self._value()
+            yield self._read_value()
             while self._peek() == ",":
-                self._take(",")
-                yield self._value()
-        self._take("]")
+                self._expect(",")
+                yield self._read_value()
+        self._expect("]")
 
-    def _skip(self) -> None:
+    def _skip_value(self) -> None:
         """Pass over the value that comes next, which may be larger than a window."""
         match self._peek():
             case "[":
-                for _ in self._list():
+                for _ in self._read_list():
                     pass
             case "{":
-                for _ in self._members():
-                    self._value()
+                for _ in self._read_keys():
+                    self._read_value()
             case _:
-                self._value()
+                self._read_value()
 
-    def _value(self) -> str:
+    def _read_value(self) -> str:
         """The text of the value that comes next."""
         self._peek()
         while True:
             problem = ""
             try:
-                _, end = self._scanner.raw_decode(self._window, self._at)
+                _, end = self._scanner.raw_decode(self._window, self._position)
             except RecursionError:
-                raise UnreadableFileError(TOO_DEEP) from None
+                raise UnreadableFileError(TOO_DEEP_MESSAGE) from None
             except json.JSONDecodeError as error:
                 end, problem = len(self._window), error.msg
             # What ends with the window may go on after it.
-            if end < len(self._window) or (self._is_whole and not problem):
-                text = self._window[self._at : end]
-                self._at = end
+            if end < len(self._window) or (self._is_at_end and not problem):
+                text = self._window[self._position : end]
+                self._position = end
                 return text
-            if self._is_whole or len(self._window) - self._at > MAX_LINE_BYTES:
-                raise self._broken(problem or "a value is too long")
-            self._fill()
+            if self._is_at_end or len(self._window) - self._position > MAX_LINE_BYTES:
+                raise self._make_error(problem or "a value is too long")
+            self._fill_window()
 
-    def _take(self, mark: str) -> None:
+    def _expect(self, mark: str) -> None:
         if self._peek() != mark:
-            raise self._broken(f"'{mark}' is missing")
-        self._at += 1
+            raise self._make_error(f"'{mark}' is missing")
+        self._position += 1
 
     def _peek(self) -> str:
         """The next character that is no space; empty at the end."""
         while True:
-            found = NOT_SPACE.search(self._window, self._at)
+            found = NON_SPACE_PATTERN.search(self._window, self._position)
             if found:
-                self._at = found.start()
+                self._position = found.start()
                 return found[0]
-            self._at = len(self._window)
-            if self._is_whole:
+            self._position = len(self._window)
+            if self._is_at_end:
                 return ""
-            self._fill()
+            self._fill_window()
 
-    def _fill(self) -> None:
+    def _fill_window(self) -> None:
         block = next(self._blocks, None)
-        self._is_whole = block is None
-        self._window = self._window[self._at :] + self._utf8.decode(block or b"", final=self._is_whole)
-        self._at = 0
+        self._is_at_end = block is None
+        self._window = self._window[self._position :] + self._decoder.decode(block or b"", final=self._is_at_end)
+        self._position = 0
 
-    def _broken(self, problem: str) -> UnreadableFileError:
+    def _make_error(self, problem: str) -> UnreadableFileError:
         return UnreadableFileError(f"the file is no JSON document, or breaks off: {problem}")

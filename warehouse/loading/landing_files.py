@@ -15,7 +15,7 @@ from warehouse.sources.declaration import Feed
 
 UNFINISHED_SUFFIXES = (".part", ".tmp", ".partial", ".crdownload")
 
-CLOCK_STEP_NS = 2_000_000_000
+TIMESTAMP_RESOLUTION_NS = 2_000_000_000
 """File systems note times in steps of up to two seconds."""
 
 
@@ -46,14 +46,14 @@ class LandingFile:
     """When the folder was listed, likewise."""
 
     @property
-    def sure_change_ns(self) -> int | None:
+    def reliable_changed_ns(self) -> int | None:
         """`changed_ns`, or None when the file was so young that it can change again and keep that time."""
-        return self.changed_ns if self.changed_ns + CLOCK_STEP_NS <= self.listed_ns else None
+        return self.changed_ns if self.changed_ns + TIMESTAMP_RESOLUTION_NS <= self.listed_ns else None
 
-    def is_as_listed(self) -> bool:
+    def is_unchanged(self) -> bool:
         """Whether the file still has the size and time it was listed with."""
         try:
-            return _size_and_change(self.location.stat()) == (self.size_bytes, self.changed_ns)
+            return _get_size_and_change_time(self.location.stat()) == (self.size_bytes, self.changed_ns)
         except OSError:
             return False
 
@@ -62,7 +62,7 @@ class NewFile(NamedTuple):
     """A file that the ledger does not know as it is now."""
 
     file: LandingFile
-    replaces: bool
+    is_replacement: bool
     """Whether rows of an earlier reading of the same path are loaded."""
 
     load_id: int
@@ -70,7 +70,7 @@ class NewFile(NamedTuple):
 
 
 @dataclass
-class Reading:
+class FileLoad:
     """What reading a file tells of it; filled while it is read."""
 
     checksum: str = ""
@@ -81,10 +81,10 @@ class Reading:
     delimiter: str | None = None
     quote: str | None = None
     lines: int = 0
-    loaded: int = 0
-    rejected: int = 0
+    rows_loaded: int = 0
+    rows_rejected: int = 0
 
-    def detected(self, feed: Feed) -> str:
+    def describe_detected_format(self, feed: Feed) -> str:
         """How the file turned out to be written where the feed does not say and it is not the usual; often empty."""
         found = (
             self.encoding if feed.encoding is None and self.encoding != "utf-8" else None,
@@ -113,18 +113,20 @@ def find_files(feed: Feed, landing: Path) -> list[LandingFile]:
             found = path.stat()
             if stat.S_ISREG(found.st_mode):
                 files.append(
-                    LandingFile(feed, _readable(path.relative_to(landing)), path, *_size_and_change(found), now)
+                    LandingFile(
+                        feed, _path_to_text(path.relative_to(landing)), path, *_get_size_and_change_time(found), now
+                    )
                 )
     return sorted(files, key=lambda file: file.path)
 
 
-def files_of_no_feed(landing: Path, found: Collection[Path]) -> list[str]:
+def find_unmatched_files(landing: Path, matched_files: Collection[Path]) -> list[str]:
     """Paths, relative to the landing folder, of the finished files in it that are not among those found."""
     there = {Path(folder, name) for folder, _, names in os.walk(landing) for name in names if _has_finished_name(name)}
-    return sorted(_readable(path.relative_to(landing)) for path in there.difference(found))
+    return sorted(_path_to_text(path.relative_to(landing)) for path in there.difference(matched_files))
 
 
-def files_of_several_feeds(files: Iterable[LandingFile]) -> dict[str, list[str]]:
+def find_shared_files(files: Iterable[LandingFile]) -> dict[str, list[str]]:
     """Path of each file that was found for more than one feed, and the feeds."""
     feeds: dict[str, list[str]] = {}
     for file in files:
@@ -136,25 +138,25 @@ def _has_finished_name(name: str) -> bool:
     return not name.startswith(".") and not name.endswith(UNFINISHED_SUFFIXES)
 
 
-def _size_and_change(found: os.stat_result) -> tuple[int, int]:
+def _get_size_and_change_time(found: os.stat_result) -> tuple[int, int]:
     return found.st_size, found.st_ctime_ns
 
 
-def _readable(path: Path) -> str:
+def _path_to_text(path: Path) -> str:
     """A relative path as text that any table can hold, whatever bytes the file's name is made of."""
     return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def checksum(path: Path) -> str:
+def compute_checksum(path: Path) -> str:
     """SHA-256 of a file's bytes, as hexadecimal text."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def still_changing(files: Iterable[LandingFile], settle_seconds: float) -> set[str]:
+def find_changing_files(files: Iterable[LandingFile], settle_seconds: float) -> set[str]:
     """Paths of the files that are being written; waits once, and only when there are files younger than that."""
     oldest = time.time_ns() - settle_seconds * 1e9
     young = [file for file in files if file.changed_ns > oldest]
     if young:
         time.sleep(settle_seconds)
-    return {file.path for file in young if not file.is_as_listed()}
+    return {file.path for file in young if not file.is_unchanged()}

@@ -7,65 +7,66 @@ from typing import NamedTuple
 import duckdb
 import pyarrow as pa
 
-from warehouse.loading.landing_files import LandingFile, NewFile, Reading
+from warehouse.loading.landing_files import FileLoad, LandingFile, NewFile
 from warehouse.sources.declaration import Feed
 
 
-class Entry(NamedTuple):
+class LedgerEntry(NamedTuple):
     """A file as it was when it was loaded."""
 
     size_bytes: int
     changed_ns: int | None
     checksum: str
-    reading: str
+    parse_fingerprint: str
 
 
-def loaded_files(connection: duckdb.DuckDBPyConnection, feed: Feed) -> dict[str, Entry]:
+def read_loaded_files(connection: duckdb.DuckDBPyConnection, feed: Feed) -> dict[str, LedgerEntry]:
     """The loaded files of a feed by path."""
     rows = connection.execute(
-        "select path, size_bytes, changed_ns, checksum, reading from raw.loaded_files where feed = ?", [feed.name]
+        "select path, size_bytes, changed_ns, checksum, parse_fingerprint from raw.loaded_files where feed = ?",
+        [feed.name],
     ).fetchall()
-    return {path: Entry(*rest) for path, *rest in rows}
+    return {path: LedgerEntry(*rest) for path, *rest in rows}
 
 
-def new_load_ids(connection: duckdb.DuckDBPyConnection, count: int) -> list[int]:
+def allocate_load_ids(connection: duckdb.DuckDBPyConnection, count: int) -> list[int]:
     """Numbers for so many readings of files."""
     return [
         number for (number,) in connection.execute(f"select nextval('raw.load_ids') from range({count})").fetchall()
     ]
 
 
-def enter(
-    connection: duckdb.DuckDBPyConnection, feed: Feed, loaded: Sequence[NewFile], readings: Mapping[str, Reading]
+def add_loaded_files(
+    connection: duckdb.DuckDBPyConnection, feed: Feed, files: Sequence[NewFile], file_loads: Mapping[str, FileLoad]
 ) -> None:
     """Write the entries of files that were loaded."""
-    found = [readings[item.file.path] for item in loaded]
+    found = [file_loads[item.file.path] for item in files]
     entries = pa.table(
         {
-            "load_id": pa.array([item.load_id for item in loaded], pa.int64()),
-            "path": pa.array([item.file.path for item in loaded], pa.string()),
-            "size_bytes": pa.array([item.file.size_bytes for item in loaded], pa.int64()),
+            "load_id": pa.array([item.load_id for item in files], pa.int64()),
+            "path": pa.array([item.file.path for item in files], pa.string()),
+            "size_bytes": pa.array([item.file.size_bytes for item in files], pa.int64()),
             "checksum": pa.array([reading.checksum for reading in found], pa.string()),
-            "changed_ns": pa.array([item.file.sure_change_ns for item in loaded], pa.int64()),
+            "changed_ns": pa.array([item.file.reliable_changed_ns for item in files], pa.int64()),
             "encoding": pa.array([reading.encoding for reading in found], pa.string()),
             "delimiter": pa.array([reading.delimiter for reading in found], pa.string()),
             "quote": pa.array([reading.quote for reading in found], pa.string()),
             "lines": pa.array([reading.lines for reading in found], pa.int64()),
-            "rows_loaded": pa.array([reading.loaded for reading in found], pa.int64()),
-            "rows_rejected": pa.array([reading.rejected for reading in found], pa.int64()),
+            "rows_loaded": pa.array([reading.rows_loaded for reading in found], pa.int64()),
+            "rows_rejected": pa.array([reading.rows_rejected for reading in found], pa.int64()),
         }
     )
     columns = ", ".join(entries.column_names)
     connection.register("entries", entries)
     connection.execute(
-        f"insert into raw.loaded_files ({columns}, feed, reading, loaded_at) select {columns}, ?, ?, ? from entries",
-        [feed.name, feed.reading, _now()],
+        f"insert into raw.loaded_files ({columns}, feed, parse_fingerprint, loaded_at) select {columns}, ?, ?, ? from entries",
+        [feed.name, feed.parse_fingerprint, _get_utc_now()],
     )
     connection.unregister("entries")
-    _drop_rejections(connection, feed, [item.file.path for item in loaded])
+    _delete_rejected_files(connection, feed, [item.file.path for item in files])
 
 
-def confirm(connection: duckdb.DuckDBPyConnection, feed: Feed, unchanged: Sequence[LandingFile]) -> None:
+def update_change_times(connection: duckdb.DuckDBPyConnection, feed: Feed, unchanged: Sequence[LandingFile]) -> None:
     """Note the present time of loaded files whose content is what was loaded."""
     if unchanged:
         connection.execute(
@@ -75,12 +76,12 @@ def confirm(connection: duckdb.DuckDBPyConnection, feed: Feed, unchanged: Sequen
             from (select unnest(?::varchar[]) as path, unnest(?::bigint[]) as changed_ns) as times
             where loaded_files.feed = ? and loaded_files.path = times.path
             """,
-            [[file.path for file in unchanged], [file.sure_change_ns for file in unchanged], feed.name],
+            [[file.path for file in unchanged], [file.reliable_changed_ns for file in unchanged], feed.name],
         )
-        _drop_rejections(connection, feed, [file.path for file in unchanged])
+        _delete_rejected_files(connection, feed, [file.path for file in unchanged])
 
 
-def forget(
+def delete_files(
     connection: duckdb.DuckDBPyConnection, feed: Feed, paths: Sequence[str], kinds: Collection[str] | None = None
 ) -> None:
     """Delete the rows, rejects and entries of files; rows of the feed's kind, or of others that it may have been."""
@@ -92,24 +93,32 @@ def forget(
         connection.execute(f"delete from raw.loaded_files where feed = ? and path {chosen}", [feed.name, paths])
 
 
-def reject(connection: duckdb.DuckDBPyConnection, feed: Feed, unreadable: Sequence[tuple[LandingFile, str]]) -> None:
+def add_rejected_files(
+    connection: duckdb.DuckDBPyConnection, feed: Feed, rejected: Sequence[tuple[LandingFile, str]]
+) -> None:
     """Note files that cannot be read, and why."""
-    if unreadable:
-        files, reasons = zip(*unreadable, strict=True)
+    if rejected:
+        files, reasons = zip(*rejected, strict=True)
         connection.execute(
             """
             insert or replace into raw.rejected_files (feed, path, size_bytes, error, rejected_at)
             select ?, unnest(?::varchar[]), unnest(?::bigint[]), unnest(?::varchar[]), ?
             """,
-            [feed.name, [file.path for file in files], [file.size_bytes for file in files], list(reasons), _now()],
+            [
+                feed.name,
+                [file.path for file in files],
+                [file.size_bytes for file in files],
+                list(reasons),
+                _get_utc_now(),
+            ],
         )
 
 
-def _drop_rejections(connection: duckdb.DuckDBPyConnection, feed: Feed, paths: Sequence[str]) -> None:
+def _delete_rejected_files(connection: duckdb.DuckDBPyConnection, feed: Feed, paths: Sequence[str]) -> None:
     connection.execute(
         "delete from raw.rejected_files where feed = ? and path in (select unnest(?::varchar[]))", [feed.name, paths]
     )
 
 
-def _now() -> datetime:
+def _get_utc_now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)

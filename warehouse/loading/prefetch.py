@@ -13,13 +13,13 @@ def read_ahead(items: Iterator[T]) -> Generator[T, None, None]:
     What the iterator raises is raised here, in its turn. No two threads ever use it at a time.
     """
     with ThreadPoolExecutor(max_workers=1) as thread:
-        coming = thread.submit(_next, items)
+        coming = thread.submit(_next_or_none, items)
         while found := coming.result():
-            coming = thread.submit(_next, items)
+            coming = thread.submit(_next_or_none, items)
             yield found[0]
 
 
-def _next(items: Iterator[T]) -> tuple[T] | None:
+def _next_or_none(items: Iterator[T]) -> tuple[T] | None:
     for item in items:
         return (item,)
     return None

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from warehouse.loading.csv_records import CsvRecords
-from warehouse.loading.json_records import document_elements, json_lines
-from warehouse.loading.landing_files import LandingFile, Reading
+from warehouse.loading.csv_records import CsvRecordReader
+from warehouse.loading.json_records import read_document_elements, read_json_lines
+from warehouse.loading.landing_files import FileLoad, LandingFile
 from warehouse.loading.text import read_blocks
 
 
 @dataclass(frozen=True)
-class Records:
+class FileRecords:
     """Some consecutive records of one file.
 
     `table` has `line` (int64, from 1: the number of the record's first line, or of the element in a JSON document),
@@ -24,22 +24,22 @@ class Records:
     header: tuple[str, ...] = ()
 
 
-def read_records(file: LandingFile, reading: Reading) -> Generator[Records, None, None]:
+def read_records(file: LandingFile, file_load: FileLoad) -> Generator[FileRecords, None, None]:
     """All records of a file in order, in pieces of bounded size; empty lines are no records.
 
     Raises:
         UnreadableFileError: No record can be taken from the file, or it broke off on the way.
         ChangingFileError: The file is not as it was listed.
     """
-    blocks = read_blocks(file, reading)
+    blocks = read_blocks(file, file_load)
     match file.feed.format:
         case "jsonl":
-            tables = json_lines(blocks, reading)
+            tables = read_json_lines(blocks, file_load)
         case "json":
-            tables = document_elements(blocks, file.feed)
+            tables = read_document_elements(blocks, file.feed)
         case "csv":
-            csv = CsvRecords(file.feed, reading)
-            tables = csv.tables(blocks)
+            csv = CsvRecordReader(file.feed, file_load)
+            tables = csv.read_tables(blocks)
     for table in tables:
-        reading.lines += len(table)
-        yield Records(table, csv.header if file.feed.format == "csv" else ())
+        file_load.lines += len(table)
+        yield FileRecords(table, csv.header if file.feed.format == "csv" else ())

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
-class Progress(NamedTuple):
+class LoadProgress(NamedTuple):
     """How far a load is; bytes as they lie on the disk."""
 
     files_done: int
@@ -14,14 +14,14 @@ class Progress(NamedTuple):
 
 
 @dataclass
-class FeedReport:
+class FeedLoadReport:
     """What one load did for one feed."""
 
     files_loaded: int = 0
     files_replaced: int = 0
     files_unchanged: int = 0
     files_rejected: int = 0
-    files_waiting: int = 0
+    files_changing: int = 0
     lines: int = 0
     rows_loaded: int = 0
     rows_rejected: int = 0
@@ -31,23 +31,23 @@ class FeedReport:
 class LoadReport:
     """What one load did."""
 
-    feeds: dict[str, FeedReport] = field(default_factory=dict)
+    feeds: dict[str, FeedLoadReport] = field(default_factory=dict)
     rejected_files: dict[str, str] = field(default_factory=dict)
     """Path of each file that could not be read, and why."""
 
-    waiting_files: list[str] = field(default_factory=list)
+    changing_files: list[str] = field(default_factory=list)
     """Paths of the files that are still being written; the next load takes them."""
 
-    files_of_no_feed: list[str] = field(default_factory=list)
+    unmatched_files: list[str] = field(default_factory=list)
     """Paths of the files that no feed's globs mean; they are not loaded."""
 
-    files_of_several_feeds: dict[str, list[str]] = field(default_factory=dict)
+    shared_files: dict[str, list[str]] = field(default_factory=dict)
     """Path of each file that the globs of several feeds mean, and those feeds; it is loaded into each."""
 
     undeclared_columns: dict[str, list[str]] = field(default_factory=dict)
     """Feed, and the columns its files have that nobody declared; they are kept in `_extra`."""
 
-    detected: dict[str, dict[str, int]] = field(default_factory=dict)
+    detected_formats: dict[str, dict[str, int]] = field(default_factory=dict)
     """Feed, and how its files were found to be written where nobody declared it, with the number of files."""
 
     seconds: float = 0.0

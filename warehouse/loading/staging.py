@@ -8,12 +8,12 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.sources.declaration import COLUMNS, Feed, json_keys
+from warehouse.sources.declaration import RAW_COLUMNS, Feed, split_json_path
 
-REJECTED = "rejected_records"
+REJECTED_TABLE = "rejected_records"
 """Temporary table of the records that cannot be loaded: path, line, text, error."""
 
-JSON_PROBLEM = """
+JSON_PROBLEM_SQL = """
     case
         when error is not null then error
         when not json_valid(text) then 'the line is no valid JSON'
@@ -22,7 +22,7 @@ JSON_PROBLEM = """
 """
 """Why a record cannot be loaded, or null."""
 
-DOCUMENT_HINT = r"""
+DOCUMENT_HINT_SQL = r"""
     case
         when error is null and (starts_with(text, '[') or trim(text, e' \t\r\n') = '{')
             then '; a list, or a document that goes over several lines, is of format json'
@@ -32,30 +32,30 @@ DOCUMENT_HINT = r"""
 """What to add where a line shows that the file has no object a line."""
 
 
-def _literal(text: str) -> str:
+def _quote_literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _list(items: Iterable[str]) -> str:
+def _build_list(items: Iterable[str]) -> str:
     return "[" + ", ".join(items) + "]"
 
 
-def _json_pointer(keys: Sequence[str]) -> str:
-    return _literal("".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys))
+def _build_json_pointer(keys: Sequence[str]) -> str:
+    return _quote_literal("".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys))
 
 
-def _nested(keys: Sequence[str], value: Any) -> Any:
+def _nest(keys: Sequence[str], value: Any) -> Any:
     """The value as the only one inside objects of these keys."""
-    return _nested(keys[:-1], {keys[-1]: value}) if keys else value
+    return _nest(keys[:-1], {keys[-1]: value}) if keys else value
 
 
-def _are_objects(keys: Sequence[str]) -> str:
+def _build_object_check(keys: Sequence[str]) -> str:
     """Whether an object lies at every step of the way in JSON `rest`."""
-    steps = (_json_pointer(keys[: depth + 1]) for depth in range(len(keys)))
+    steps = (_build_json_pointer(keys[: depth + 1]) for depth in range(len(keys)))
     return " and ".join(f"json_type(rest, {step}) = 'OBJECT'" for step in steps) or "rest is not null"
 
 
-def _removals(paths: Iterable[tuple[str, ...]]) -> Iterator[str]:
+def _build_removals(paths: Iterable[tuple[str, ...]]) -> Iterator[str]:
     """Expressions that turn JSON `rest` into the same without the values under the paths, to be applied in turn.
 
     A merge patch makes an object of whatever it finds on the way, so what lies deeper is removed only where objects are
@@ -65,21 +65,21 @@ def _removals(paths: Iterable[tuple[str, ...]]) -> Iterator[str]:
     for path in paths:
         by_parent.setdefault(path[:-1], []).append(path[-1])
     for parent, keys in sorted(by_parent.items(), key=lambda item: -len(item[0])):
-        removal = _literal(json.dumps(_nested(parent, dict.fromkeys(keys))))
-        yield f"case when {_are_objects(parent)} then json_merge_patch(rest, {removal}) else rest end"
+        removal = _quote_literal(json.dumps(_nest(parent, dict.fromkeys(keys))))
+        yield f"case when {_build_object_check(parent)} then json_merge_patch(rest, {removal}) else rest end"
         for depth in range(len(parent), 0, -1):
-            emptied = f"json_extract(rest, {_json_pointer(parent[:depth])})::varchar = '{{}}'"
-            removal = _literal(json.dumps(_nested(parent[: depth - 1], {parent[depth - 1]: None})))
-            condition = f"{_are_objects(parent[: depth - 1])} and {emptied}"
+            emptied = f"json_extract(rest, {_build_json_pointer(parent[:depth])})::varchar = '{{}}'"
+            removal = _quote_literal(json.dumps(_nest(parent[: depth - 1], {parent[depth - 1]: None})))
+            condition = f"{_build_object_check(parent[: depth - 1])} and {emptied}"
             yield f"case when {condition} then json_merge_patch(rest, {removal}) else rest end"
 
 
-def _json_rows(feed: Feed, usual_keys: Sequence[str]) -> str:
+def _build_json_query(feed: Feed, common_keys: Sequence[str]) -> str:
     """`usual_keys`: of a record with just these, in this order, nothing is left beside the declared columns."""
-    paths = {column: json_keys(name) for column, name in feed.columns.items()}
+    paths = {column: split_json_path(name) for column, name in feed.columns.items()}
     places = {column: place for place, column in enumerate(paths, start=1)}
-    values = [f"found[{places[column]}]" if column in paths else "null" for column in COLUMNS[feed.kind]]
-    removals = list(_removals(dict.fromkeys(paths.values())))
+    values = [f"found[{places[column]}]" if column in paths else "null" for column in RAW_COLUMNS[feed.kind]]
+    removals = list(_build_removals(dict.fromkeys(paths.values())))
     steps = "".join(
         f"""
         rest_{number} as (
@@ -93,10 +93,10 @@ def _json_rows(feed: Feed, usual_keys: Sequence[str]) -> str:
         with rest_0 as (
             select
                 *,
-                json_extract_string(text, {_list(map(_json_pointer, paths.values()))}) as found,
-                case when json_keys(text) is distinct from {_list(map(_literal, usual_keys))} then text end as rest,
+                json_extract_string(text, {_build_list(map(_build_json_pointer, paths.values()))}) as found,
+                case when json_keys(text) is distinct from {_build_list(map(_quote_literal, common_keys))} then text end as rest,
             from records
-            where {JSON_PROBLEM} is null
+            where {JSON_PROBLEM_SQL} is null
         ),
 
         {steps}
@@ -109,25 +109,29 @@ def _json_rows(feed: Feed, usual_keys: Sequence[str]) -> str:
     """
 
 
-def _usual_keys(connection: duckdb.DuckDBPyConnection, feed: Feed) -> list[str]:
+def _find_common_keys(connection: duckdb.DuckDBPyConnection, feed: Feed) -> list[str]:
     """The keys of one of `records`, where all of them are declared: to compare them costs half of removing them."""
-    found = connection.execute(f"select json_keys(text) from records where {JSON_PROBLEM} is null limit 1").fetchone()
-    declared = {keys[0] for keys in map(json_keys, feed.columns.values()) if len(keys) == 1}
+    found = connection.execute(
+        f"select json_keys(text) from records where {JSON_PROBLEM_SQL} is null limit 1"
+    ).fetchone()
+    declared = {keys[0] for keys in map(split_json_path, feed.columns.values()) if len(keys) == 1}
     return found[0] if found and declared.issuperset(found[0]) else []
 
 
-def _csv_rows(feed: Feed, header: tuple[str, ...]) -> str:
-    def field(name: str) -> str:
+def _build_csv_query(feed: Feed, header: tuple[str, ...]) -> str:
+    def build_field(name: str) -> str:
         return f"fields[{header.index(name) + 1}]" if name in header else "null"
 
-    values = [field(feed.columns[column]) if column in feed.columns else "null" for column in COLUMNS[feed.kind]]
+    values = [
+        build_field(feed.columns[column]) if column in feed.columns else "null" for column in RAW_COLUMNS[feed.kind]
+    ]
     undeclared = [name for name in header if name not in feed.columns.values()]
-    pairs = ", ".join(f"{_literal(name)}, nullif({field(name)}, '')" for name in undeclared)
+    pairs = ", ".join(f"{_quote_literal(name)}, nullif({build_field(name)}, '')" for name in undeclared)
     extra = f"json_object({pairs})::varchar" if undeclared else "null"
     return f"select {', '.join(values)}, {extra}, path, line, load_id from records where error is null"
 
 
-def insert(
+def insert_records(
     connection: duckdb.DuckDBPyConnection, feed: Feed, header: tuple[str, ...], records: pa.Table
 ) -> dict[str, tuple[int, int]]:
     """Write records of one feed and header to the feed's raw table, and the broken ones to `raw.rejected_rows`.
@@ -136,13 +140,13 @@ def insert(
     """
     connection.register("records", records)
     if feed.format == "csv":
-        problem, rows = "error", _csv_rows(feed, header)
+        problem, rows = "error", _build_csv_query(feed, header)
     else:
-        problem, rows = JSON_PROBLEM, _json_rows(feed, _usual_keys(connection, feed))
-    hint = DOCUMENT_HINT if feed.format == "jsonl" else "''"
+        problem, rows = JSON_PROBLEM_SQL, _build_json_query(feed, _find_common_keys(connection, feed))
+    hint = DOCUMENT_HINT_SQL if feed.format == "jsonl" else "''"
     connection.execute(
         f"""
-        create or replace temp table {REJECTED} as
+        create or replace temp table {REJECTED_TABLE} as
         select path, line, rtrim(text, chr(13) || chr(10)) as text, problem || {hint} as error
         from (select *, {problem} as problem from records)
         where problem is not null
@@ -150,21 +154,23 @@ def insert(
     )
     connection.execute(
         f"""
-        insert into raw.{feed.kind} ({", ".join(COLUMNS[feed.kind])}, _extra, _file, _line, _load_id, _feed)
-        select *, {_literal(feed.name)}
+        insert into raw.{feed.kind} ({", ".join(RAW_COLUMNS[feed.kind])}, _extra, _file, _line, _load_id, _feed)
+        select *, {_quote_literal(feed.name)}
         from ({rows})
         """
     )
     connection.execute(
-        f"insert into raw.rejected_rows (feed, path, line, text, error) select ?, * from {REJECTED}", [feed.name]
+        f"insert into raw.rejected_rows (feed, path, line, text, error) select ?, * from {REJECTED_TABLE}", [feed.name]
     )
     connection.unregister("records")
-    rejected = dict(connection.execute(f"select path, count(*) from {REJECTED} group by path").fetchall())
+    rejected = dict(connection.execute(f"select path, count(*) from {REJECTED_TABLE} group by path").fetchall())
     totals = {row["values"]: row["counts"] for row in pc.value_counts(records["path"]).to_pylist()}
     return {path: (total - rejected.get(path, 0), rejected.get(path, 0)) for path, total in totals.items()}
 
 
-def note_columns(connection: duckdb.DuckDBPyConnection, feed: Feed, header: tuple[str, ...], records: pa.Table) -> None:
+def save_column_names(
+    connection: duckdb.DuckDBPyConnection, feed: Feed, header: tuple[str, ...], records: pa.Table
+) -> None:
     """Remember every column name that the inserted records had, and whether the feed declares it."""
     declared = set(feed.columns.values())
     first_path = records["path"][0].as_py()

@@ -8,17 +8,17 @@ from typing import TypeVar
 import duckdb
 from pydantic import BaseModel, ConfigDict
 
-from warehouse.database import limits, memory_message
+from warehouse.database import describe_memory_error, get_resource_limits
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
-POINTER = "current.json"
+POINTER_FILE = "current.json"
 
 
 Opened = TypeVar("Opened")
 
 
-class Published(BaseModel):
+class PublishedCopy(BaseModel):
     """What the pointer says of the copy that is live."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
@@ -38,22 +38,22 @@ class Published(BaseModel):
     dataset_hash: str | None = None
     """The version of the data that it was trained on."""
 
-    data_until: datetime | None = None
+    newest_row_at: datetime | None = None
     """Time of the newest row of any feed (UTC)."""
 
     rows: dict[str, int]
     """Rows of each table."""
 
 
-def current(settings: Settings) -> Published:
+def read_pointer(settings: Settings) -> PublishedCopy:
     """The copy that is live.
 
     Raises:
         RecomartError: Nothing was published yet, or the pointer is damaged.
     """
-    pointer = settings.serving_dir / POINTER
+    pointer = settings.serving_dir / POINTER_FILE
     try:
-        return Published.model_validate(json.loads(pointer.read_text(encoding="utf-8")))
+        return PublishedCopy.model_validate(json.loads(pointer.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise RecomartError(
             f"{settings.serving_dir}: nothing is published yet; run `recomart run` (or `make demo`) first"
@@ -62,24 +62,24 @@ def current(settings: Settings) -> Published:
         raise RecomartError(f"{pointer}: the pointer is damaged; publish again with `recomart publish`") from error
 
 
-def of_live_copy(settings: Settings, opened: Callable[[Published], Opened]) -> Opened:
+def open_live_copy(settings: Settings, open_function: Callable[[PublishedCopy], Opened]) -> Opened:
     """What `opened` makes of the copy that is live, or of the next one when newer ones push it out before it is open.
 
     Raises:
         RecomartError: Nothing was published yet, or what is live cannot be opened.
     """
-    published = current(settings)
+    published = read_pointer(settings)
     while True:
         try:
-            return opened(published)
+            return open_function(published)
         except RecomartError:
-            newer = current(settings)
+            newer = read_pointer(settings)
             if newer == published:
                 raise
             published = newer
 
 
-def open_published(settings: Settings, published: Published) -> duckdb.DuckDBPyConnection:
+def open_copy(settings: Settings, published: PublishedCopy) -> duckdb.DuckDBPyConnection:
     """A read-only connection to a published copy, within the memory and threads of the settings.
 
     Raises:
@@ -87,13 +87,13 @@ def open_published(settings: Settings, published: Published) -> duckdb.DuckDBPyC
     """
     path = settings.serving_dir / published.file
     try:
-        return duckdb.connect(str(path), read_only=True, config=limits(settings))
+        return duckdb.connect(str(path), read_only=True, config=get_resource_limits(settings))
     except duckdb.Error as error:
-        raise unusable_copy(error, f"{path}: the published copy cannot be opened") from error
+        raise make_copy_error(error, f"{path}: the published copy cannot be opened") from error
 
 
-def unusable_copy(error: duckdb.Error, what: str) -> RecomartError:
+def make_copy_error(error: duckdb.Error, failure: str) -> RecomartError:
     """The error to raise when DuckDB cannot do with a published copy what is asked of it."""
-    if full := memory_message(str(error)):
+    if full := describe_memory_error(str(error)):
         return RecomartError(full)
-    return RecomartError(f"{what} ({str(error).splitlines()[0]}); publish again with `recomart publish`")
+    return RecomartError(f"{failure} ({str(error).splitlines()[0]}); publish again with `recomart publish`")

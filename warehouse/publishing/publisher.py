@@ -11,42 +11,46 @@ from typing import Any, NamedTuple
 
 import duckdb
 
-from warehouse.database import limits, when_free
-from warehouse.disk_full import tell_full_disk
+from warehouse.database import get_resource_limits, retry_while_locked
+from warehouse.disk_full import raise_on_full_disk
 from warehouse.errors import RecomartError
-from warehouse.locks import alone
-from warehouse.publishing.live_copy import POINTER, Published
+from warehouse.locks import exclusive_lock
+from warehouse.publishing.live_copy import POINTER_FILE, PublishedCopy
 from warehouse.settings import Settings
 
-LOCK = "publishing.lock"
+LOCK_FILE = "publishing.lock"
 
-WAREHOUSE = "recomart"
+WAREHOUSE_CATALOG = "recomart"
 """Catalog that the warehouse is attached as: the name it has when dbt opens it, by which its views refer to tables."""
 
 LOG = logging.getLogger(__name__)
 
 
-class Query(NamedTuple):
+class CopyQuery(NamedTuple):
     """A question to a copy, and the table without which it cannot be asked."""
 
     table: str
-    text: str
+    sql: str
 
 
 # The run that made the lists, not the newest one: a model may have been trained since they were built.
-MADE_BY = "select max(run_id) from rec_top_n"
+PUBLISHED_RUN_QUERY = "select max(run_id) from rec_top_n"
 
-PROVENANCE = {
-    "run_id": Query("rec_top_n", MADE_BY),
-    "trained_at": Query("eval_model_runs", f"select trained_at from eval_model_runs where run_id = ({MADE_BY})"),
-    "dataset_hash": Query("eval_model_runs", f"select dataset_hash from eval_model_runs where run_id = ({MADE_BY})"),
-    "data_until": Query("audit_feeds", "select max(newest_row_at) from audit_feeds"),
+PROVENANCE_QUERIES = {
+    "run_id": CopyQuery("rec_top_n", PUBLISHED_RUN_QUERY),
+    "trained_at": CopyQuery(
+        "eval_model_runs", f"select trained_at from eval_model_runs where run_id = ({PUBLISHED_RUN_QUERY})"
+    ),
+    "dataset_hash": CopyQuery(
+        "eval_model_runs", f"select dataset_hash from eval_model_runs where run_id = ({PUBLISHED_RUN_QUERY})"
+    ),
+    "data_until": CopyQuery("audit_feeds", "select max(newest_row_at) from audit_feeds"),
 }
 """What is asked of a copy to fill the fields of `Published`."""
 
 
-@tell_full_disk
-def publish(settings: Settings, tables: Sequence[str]) -> Published:
+@raise_on_full_disk
+def publish(settings: Settings, tables: Sequence[str]) -> PublishedCopy:
     """Copy marts into a new serving copy, verify it, and move the pointer to it.
 
     Readers of the copy before are not disturbed: its file stays until newer ones have pushed it out.
@@ -64,28 +68,28 @@ def publish(settings: Settings, tables: Sequence[str]) -> Published:
         raise RecomartError(f"{settings.database}: there is no warehouse yet; make one with `recomart run`")
     settings.serving_dir.mkdir(parents=True, exist_ok=True)
     # Each takes unfinished copies for those of one that was killed.
-    with alone(settings.serving_dir / LOCK, "publishing", settings.wait_seconds, LOG.warning):
+    with exclusive_lock(settings.serving_dir / LOCK_FILE, "publishing", settings.wait_seconds, LOG.warning):
         return _publish(settings, tables)
 
 
-def _publish(settings: Settings, tables: Sequence[str]) -> Published:
-    _drop_unfinished(settings.serving_dir)
+def _publish(settings: Settings, tables: Sequence[str]) -> PublishedCopy:
+    _delete_unfinished_copies(settings.serving_dir)
     copy = settings.serving_dir / f"recomart-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.duckdb"
     unfinished = copy.with_suffix(".duckdb.tmp")
     try:
         rows, provenance = _write_copy(settings, tables, unfinished)
-        _verify(settings, unfinished, rows)
+        _verify_copy(settings, unfinished, rows)
         unfinished.rename(copy)
     except BaseException:
-        _drop_unfinished(settings.serving_dir)
+        _delete_unfinished_copies(settings.serving_dir)
         raise
-    published = Published(file=copy.name, published_at=datetime.now(UTC), rows=rows, **provenance)
+    published = PublishedCopy(file=copy.name, published_at=datetime.now(UTC), rows=rows, **provenance)
     _move_pointer(settings, published)
-    _drop_old_copies(settings, keep=copy)
+    _delete_old_copies(settings, kept_copy=copy)
     return published
 
 
-def _drop_unfinished(folder: Path) -> None:
+def _delete_unfinished_copies(folder: Path) -> None:
     for left in folder.glob("recomart-*.duckdb.tmp*"):
         if left.is_file():
             left.unlink()
@@ -97,53 +101,55 @@ def _drop_unfinished(folder: Path) -> None:
 def _write_copy(settings: Settings, tables: Sequence[str], path: Path) -> tuple[dict[str, int], dict[str, Any]]:
     """Return the rows of each table, and the fields of `Published` that say what they were made from."""
     # Not in the warehouse's storage format: looking up one customer's list in that takes three times as long.
-    with closing(duckdb.connect(str(path), config=limits(settings))) as connection:
+    with closing(duckdb.connect(str(path), config=get_resource_limits(settings))) as connection:
         _attach_warehouse(connection, settings)
         rows = {}
         for table in tables:
             try:
-                columns = connection.sql(f"select * from {WAREHOUSE}.marts.{table} limit 0").columns
+                columns = connection.sql(f"select * from {WAREHOUSE_CATALOG}.marts.{table} limit 0").columns
             except duckdb.CatalogException as error:
                 raise RecomartError(
                     f"{settings.database}: there is no table marts.{table} to publish; build it with `recomart run`"
                 ) from error
             # Rows of one customer together: the app's look-ups then read a few blocks instead of the whole table.
             order = "order by user_id" if "user_id" in columns else ""
-            connection.execute(f"create table {table} as select * from {WAREHOUSE}.marts.{table} {order}")
+            connection.execute(f"create table {table} as select * from {WAREHOUSE_CATALOG}.marts.{table} {order}")
             if "product_id" in columns and not order:
                 # Few products are looked up at a time: a tenth of the time that reading 200,000 of them takes.
                 connection.execute(f"create index {table}_by_product on {table} (product_id)")
-            rows[table] = _count(connection, f"{WAREHOUSE}.marts.{table}")
-        return rows, {field: _one(connection, query) for field, query in PROVENANCE.items() if query.table in rows}
+            rows[table] = _count_rows(connection, f"{WAREHOUSE_CATALOG}.marts.{table}")
+        return rows, {
+            field: _query_value(connection, query) for field, query in PROVENANCE_QUERIES.items() if query.table in rows
+        }
 
 
 def _attach_warehouse(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     quoted = str(settings.database).replace("'", "''")
-    when_free(settings, lambda: connection.execute(f"attach '{quoted}' as {WAREHOUSE} (read_only)"))
+    retry_while_locked(settings, lambda: connection.execute(f"attach '{quoted}' as {WAREHOUSE_CATALOG} (read_only)"))
 
 
-def _one(connection: duckdb.DuckDBPyConnection, query: Query) -> Any:
-    found = connection.execute(query.text).fetchone()
+def _query_value(connection: duckdb.DuckDBPyConnection, query: CopyQuery) -> Any:
+    found = connection.execute(query.sql).fetchone()
     return found[0] if found else None
 
 
-def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+def _count_rows(connection: duckdb.DuckDBPyConnection, table: str) -> int:
     count = connection.execute(f"select count(*) from {table}").fetchone()
     return int(count[0]) if count else 0
 
 
-def _verify(settings: Settings, path: Path, rows: dict[str, int]) -> None:
+def _verify_copy(settings: Settings, path: Path, rows: dict[str, int]) -> None:
     """Open the copy as its readers will, and count again."""
-    with closing(duckdb.connect(str(path), read_only=True, config=limits(settings))) as connection:
+    with closing(duckdb.connect(str(path), read_only=True, config=get_resource_limits(settings))) as connection:
         for table, expected in rows.items():
-            if _count(connection, table) != expected:
+            if _count_rows(connection, table) != expected:
                 raise RecomartError(f"{path}: {table} has not the {expected} rows of the warehouse; not published")
     if not rows.get("rec_top_n", 0) + rows.get("rec_popular_products", 0):
         raise RecomartError("there is not one recommendation to publish; see `recomart status` for what was loaded")
 
 
-def _move_pointer(settings: Settings, published: Published) -> None:
-    pointer = settings.serving_dir / POINTER
+def _move_pointer(settings: Settings, published: PublishedCopy) -> None:
+    pointer = settings.serving_dir / POINTER_FILE
     unfinished = pointer.with_suffix(".tmp")
     with unfinished.open("w", encoding="utf-8") as file:
         file.write(published.model_dump_json(indent=2) + "\n")
@@ -152,8 +158,8 @@ def _move_pointer(settings: Settings, published: Published) -> None:
     unfinished.replace(pointer)
 
 
-def _drop_old_copies(settings: Settings, keep: Path) -> None:
+def _delete_old_copies(settings: Settings, kept_copy: Path) -> None:
     copies = sorted(settings.serving_dir.glob("recomart-*.duckdb"))
     for old in copies[: -settings.serving_copies]:
-        if old != keep:
+        if old != kept_copy:
             old.unlink()

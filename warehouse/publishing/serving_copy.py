@@ -8,19 +8,21 @@ import duckdb
 import pandas as pd
 
 from warehouse.errors import RecomartError
-from warehouse.publishing.live_copy import Published, of_live_copy, open_published, unusable_copy
-from warehouse.publishing.merchandising_rules import OfferRules
+from warehouse.publishing.live_copy import PublishedCopy, make_copy_error, open_copy, open_live_copy
+from warehouse.publishing.merchandising_rules import MerchandisingRules
 from warehouse.settings import Settings
 
 
 class ServingCopy:
     """The published copy that is live when it is opened, or a given one; it stays the same one until closed."""
 
-    def __init__(self, settings: Settings, published: Published | None = None) -> None:
-        def opened(found: Published) -> tuple[Published, duckdb.DuckDBPyConnection]:
-            return found, open_published(settings, found)
+    def __init__(self, settings: Settings, published: PublishedCopy | None = None) -> None:
+        def open_connection(found: PublishedCopy) -> tuple[PublishedCopy, duckdb.DuckDBPyConnection]:
+            return found, open_copy(settings, found)
 
-        self.published, self._connection = opened(published) if published else of_live_copy(settings, opened)
+        self.published, self._connection = (
+            open_connection(published) if published else open_live_copy(settings, open_connection)
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -34,16 +36,16 @@ class ServingCopy:
         """Let go of the copy."""
         self._connection.close()
 
-    def _frame(self, query: str, *parameters: Any) -> pd.DataFrame:
+    def _query_frame(self, query: str, *parameters: Any) -> pd.DataFrame:
         # A cursor of its own for every question: several threads of the app may share one copy.
         try:
             return self._connection.cursor().execute(query, list(parameters)).df()
         except duckdb.Error as error:
-            raise unusable_copy(error, f"{self.published.file}: the published copy cannot be read") from error
+            raise make_copy_error(error, f"{self.published.file}: the published copy cannot be read") from error
 
-    def customers(self, search: str = "", limit: int = 100) -> pd.DataFrame:
+    def search_customers(self, search: str = "", limit: int = 100) -> pd.DataFrame:
         """Customers whose id contains the search text: that very id first, then the busiest; columns of `dim_users`."""
-        return self._frame(
+        return self._query_frame(
             """
             select *
             from dim_users
@@ -58,15 +60,15 @@ class ServingCopy:
 
     def has_customer(self, user_id: str) -> bool:
         """Whether there is such a customer."""
-        return not self._frame("select 1 from dim_users where user_id = ?", user_id).empty
+        return not self._query_frame("select 1 from dim_users where user_id = ?", user_id).empty
 
-    def customer(self, user_id: str) -> dict[str, Any]:
+    def get_customer(self, user_id: str) -> dict[str, Any]:
         """One customer's row of `dim_users`.
 
         Raises:
             RecomartError: There is no such customer.
         """
-        found = self._frame("select * from dim_users where user_id = ?", user_id)
+        found = self._query_frame("select * from dim_users where user_id = ?", user_id)
         if found.empty:
             raise RecomartError(
                 f"customer '{user_id}' does not exist in the copy published at "
@@ -75,36 +77,36 @@ class ServingCopy:
             )
         return {str(key): value for key, value in found.iloc[0].to_dict().items()}
 
-    def timeline(self, user_id: str) -> pd.DataFrame:
+    def get_timeline(self, user_id: str) -> pd.DataFrame:
         """What a customer did, newest first; columns of `rec_user_timeline`."""
         newest_first = "order by action_at desc, _feed desc, _file desc, _line desc"
-        return self._frame(f"select * from rec_user_timeline where user_id = ? {newest_first}", user_id)
+        return self._query_frame(f"select * from rec_user_timeline where user_id = ? {newest_first}", user_id)
 
-    def interactions(self, user_id: str) -> dict[str, float]:
+    def get_interactions(self, user_id: str) -> dict[str, float]:
         """The products that a customer's list goes by, and how strongly: `rec_user_interactions`."""
-        found = self._frame("select product_id, strength from rec_user_interactions where user_id = ?", user_id)
+        found = self._query_frame("select product_id, strength from rec_user_interactions where user_id = ?", user_id)
         return dict(zip(found["product_id"], found["strength"], strict=True))
 
-    def recommendations(self, user_id: str, n: int = 10) -> pd.DataFrame:
+    def get_recommendations(self, user_id: str, n: int = 10) -> pd.DataFrame:
         """A customer's top products, best first; columns of `rec_top_n`."""
-        return self._frame("select * from rec_top_n where user_id = ? and rank <= ? order by rank", user_id, n)
+        return self._query_frame("select * from rec_top_n where user_id = ? and rank <= ? order by rank", user_id, n)
 
-    def longest_list(self) -> int:
+    def get_max_list_length(self) -> int:
         """Number of products in the longest list that any customer has."""
-        return int(self._frame("select coalesce(max(rank), 0) as longest from rec_top_n")["longest"].iloc[0])
+        return int(self._query_frame("select coalesce(max(rank), 0) as longest from rec_top_n")["longest"].iloc[0])
 
-    def popular_products(self, n: int = 10) -> pd.DataFrame:
+    def get_popular_products(self, n: int = 10) -> pd.DataFrame:
         """What is popular, best first, the list of a stranger at the head of it; columns of `rec_popular_products`."""
-        return self._frame("select * from rec_popular_products where rank <= ? order by rank", n)
+        return self._query_frame("select * from rec_popular_products where rank <= ? order by rank", n)
 
-    def popularity(self) -> list[str]:
+    def get_popularity_ranking(self) -> list[str]:
         """All products of `rec_popular_products`, best first."""
-        ranked = self._frame("select product_id from rec_popular_products order by rank")
+        ranked = self._query_frame("select product_id from rec_popular_products order by rank")
         return list(ranked["product_id"])
 
-    def popular_offers(self, product_ids: Sequence[str]) -> pd.DataFrame:
+    def get_popular_recommendations(self, product_ids: Sequence[str]) -> pd.DataFrame:
         """Rows of `rec_popular_products` for a list that was made elsewhere, in its order and ranked by it."""
-        return self._frame(
+        return self._query_frame(
             """
             select * replace (cast(list_position(?::varchar[], product_id) as integer) as rank)
             from rec_popular_products
@@ -115,18 +117,22 @@ class ServingCopy:
             list(product_ids),
         )
 
-    def offer_rules(self) -> OfferRules:
+    def get_merchandising_rules(self) -> MerchandisingRules:
         """The shop's rules, for a list that is made elsewhere; whoever ranks products goes by them."""
-        return OfferRules(self._frame("select * from rec_product_rules"))
+        return MerchandisingRules(self._query_frame("select * from rec_product_rules"))
 
-    def offers(
-        self, product_ids: Sequence[str], scores: Sequence[float], reason_product_ids: Sequence[str | None], reason: str
+    def build_recommendations(
+        self,
+        product_ids: Sequence[str],
+        scores: Sequence[float],
+        reason_product_ids: Sequence[str | None],
+        reason_prefix: str,
     ) -> pd.DataFrame:
         """A list that was ranked elsewhere, best first, with the facts of its products: columns as in `rec_top_n`.
 
         `reason` are the words before the name of an offer's reason product, such as 'Goes with'.
         """
-        return self._frame(
+        return self._query_frame(
             """
             with offers as (
 
@@ -170,29 +176,29 @@ class ServingCopy:
             list(scores),
             list(reason_product_ids),
             len(product_ids),
-            reason,
+            reason_prefix,
         )
 
-    def products(self, product_ids: Sequence[str]) -> pd.DataFrame:
+    def get_products(self, product_ids: Sequence[str]) -> pd.DataFrame:
         """Rows of `dim_products` for the given ids; ids that do not exist are left out."""
-        return self._frame("select * from dim_products where product_id in (select unnest(?))", list(product_ids))
+        return self._query_frame("select * from dim_products where product_id in (select unnest(?))", list(product_ids))
 
-    def metrics(self, segment: str = "all") -> pd.DataFrame:
+    def get_metrics(self, segment: str = "all") -> pd.DataFrame:
         """Ranking metrics of the model that made the lists beside its baselines; columns of `eval_ranking_metrics`.
 
         Args:
             segment: By what customers or products are told apart: all (by nothing), activity, customer, product or
                 category.
         """
-        return self._of_its_run("eval_ranking_metrics", segment)
+        return self._get_live_run_rows("eval_ranking_metrics", segment)
 
-    def metric_differences(self, segment: str = "all") -> pd.DataFrame:
+    def get_metric_differences(self, segment: str = "all") -> pd.DataFrame:
         """How much better that model is than its baselines; columns of `eval_metric_differences`."""
-        return self._of_its_run("eval_metric_differences", segment)
+        return self._get_live_run_rows("eval_metric_differences", segment)
 
-    def why_no_metrics(self) -> str:
+    def explain_missing_metrics(self) -> str:
         """Why there are no ranking metrics of the model that made the lists, where there are none."""
-        runs, live_run = self.model_runs(), self.published.run_id
+        runs, live_run = self.get_model_runs(), self.published.run_id
         if live_run is None and runs.empty:
             return (
                 "No model serves yet, everybody is offered what is popular; `recomart run` trains one and evaluates it."
@@ -207,35 +213,37 @@ class ServingCopy:
             )
         return "There was nothing to evaluate the live model on: in its test window no customer newly took anything."
 
-    def _of_its_run(self, table: str, segment: str) -> pd.DataFrame:
+    def _get_live_run_rows(self, table: str, segment: str) -> pd.DataFrame:
         # Lists that no model made have no run: nothing equals null, and there is nothing to say of how good they are.
-        return self._frame(
+        return self._query_frame(
             f"""
             select *
             from {table}
             where run_id = ? and segment = ?
-            order by as_of_name, segment_value, k, method
+            order by cutoff, segment_value, k, method
             """,
             self.published.run_id,
             segment,
         )
 
-    def model_runs(self) -> pd.DataFrame:
+    def get_model_runs(self) -> pd.DataFrame:
         """All model runs, newest first; columns of `eval_model_runs`."""
-        return self._frame("select * from eval_model_runs order by trained_at desc")
+        return self._query_frame("select * from eval_model_runs order by trained_at desc")
 
-    def quality_by_day(self) -> pd.DataFrame:
+    def get_quality_by_day(self) -> pd.DataFrame:
         """How good every model was, by the day of its data; columns of `eval_quality_by_day`."""
-        return self._frame("select * from eval_quality_by_day order by data_day, trained_at")
+        return self._query_frame("select * from eval_quality_by_day order by data_day, trained_at")
 
-    def coverage(self) -> pd.DataFrame:
+    def get_coverage(self) -> pd.DataFrame:
         """How much of the catalog the lists show, the largest category first; columns of `eval_catalog_coverage`."""
-        return self._frame("select * from eval_catalog_coverage order by segment, offered_products desc, segment_value")
+        return self._query_frame(
+            "select * from eval_catalog_coverage order by segment, offered_products desc, segment_value"
+        )
 
-    def drift(self) -> pd.DataFrame:
+    def get_drift(self) -> pd.DataFrame:
         """How far the shop has moved from what was usual, what moved most first; columns of `audit_drift`."""
-        return self._frame("select * from audit_drift order by psi desc, kind, name")
+        return self._query_frame("select * from audit_drift order by psi desc, kind, name")
 
-    def accounting(self) -> pd.DataFrame:
+    def get_feed_accounting(self) -> pd.DataFrame:
         """What became of every line that arrived, for each feed; columns of `audit_feeds`."""
-        return self._frame("select * from audit_feeds order by feed")
+        return self._query_frame("select * from audit_feeds order by feed")

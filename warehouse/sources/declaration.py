@@ -12,24 +12,24 @@ from zoneinfo import ZoneInfo, available_timezones
 import duckdb
 from pydantic import BeforeValidator, Field, model_validator
 
-from warehouse.sources.rest_api import Api, Declared
+from warehouse.sources.rest_api import Api, DeclarationModel
 
-Kind = Literal["events", "purchases", "products"]
+FeedKind = Literal["events", "purchases", "products"]
 EventType = Literal["view", "click", "add_to_cart", "remove_from_cart", "purchase"]
 
-PRODUCT_FACTS = ("product_name", "category", "brand")
+PRODUCT_ATTRIBUTES = ("product_name", "category", "brand")
 
-COLUMNS: Mapping[Kind, tuple[str, ...]] = {
+RAW_COLUMNS: Mapping[FeedKind, tuple[str, ...]] = {
     "events": (
         *("event_id", "user_id", "product_id", "event_type", "event_at", "device", "session_id"),
-        *("transaction_id", "quantity", "price", *PRODUCT_FACTS),
+        *("transaction_id", "quantity", "price", *PRODUCT_ATTRIBUTES),
     ),
-    "purchases": ("transaction_id", "user_id", "product_id", "quantity", "price", "purchased_at", *PRODUCT_FACTS),
-    "products": ("product_id", *PRODUCT_FACTS, "price", "popularity_score", "is_available", "updated_at"),
+    "purchases": ("transaction_id", "user_id", "product_id", "quantity", "price", "purchased_at", *PRODUCT_ATTRIBUTES),
+    "products": ("product_id", *PRODUCT_ATTRIBUTES, "price", "popularity_score", "is_available", "updated_at"),
 }
 """The columns of each raw table that a mapping may fill, in table order."""
 
-REQUIRED_COLUMNS: Mapping[Kind, tuple[str, ...]] = {
+REQUIRED_COLUMNS: Mapping[FeedKind, tuple[str, ...]] = {
     "events": ("user_id", "product_id", "event_type", "event_at"),
     "purchases": ("product_id", "purchased_at"),
     "products": ("product_id",),
@@ -40,12 +40,12 @@ REQUIRED_COLUMNS: Mapping[Kind, tuple[str, ...]] = {
 NO_QUOTE = "none"
 """Declares that quotes are letters like others."""
 
-LINE_ENDS = "\r\n"
+LINE_END_CHARS = "\r\n"
 
-PATH_STEP = re.compile(r"\.(?:(\w+)|(\"(?:[^\"\\]|\\.)*\"))")
+PATH_STEP_PATTERN = re.compile(r"\.(?:(\w+)|(\"(?:[^\"\\]|\\.)*\"))")
 
 
-def json_keys(name: str) -> tuple[str, ...]:
+def split_json_path(name: str) -> tuple[str, ...]:
     """The keys that lead to a value in a JSON object: `$.product.id` and `$."product.v2".id` are paths, others keys.
 
     Raises:
@@ -55,7 +55,7 @@ def json_keys(name: str) -> tuple[str, ...]:
         return (name,)
     keys, at = [], 1
     while at < len(name):
-        step = PATH_STEP.match(name, at)
+        step = PATH_STEP_PATTERN.match(name, at)
         if not step:
             raise ValueError(f"'{name}' is no path of keys such as $.product.id or $.\"product.v2\".id")
         keys.append(step[1] or str(json.loads(step[2])))
@@ -63,14 +63,14 @@ def json_keys(name: str) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def _as_list(value: Any) -> Any:
+def _wrap_in_list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
-OneOrMany = Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
+OneOrMany = Annotated[tuple[str, ...], BeforeValidator(_wrap_in_list), Field(min_length=1)]
 
 
-def _format_problem(timestamp_format: str) -> str | None:
+def _find_format_problem(timestamp_format: str) -> str | None:
     """What DuckDB has against a timestamp format, if anything."""
     if timestamp_format in ("iso", "epoch_s", "epoch_ms"):
         return None
@@ -90,7 +90,7 @@ def _is_known_to_duckdb(time_zone: str) -> bool:
     return True
 
 
-def _can_be_read_in(encoding: str) -> bool:
+def _is_supported_encoding(encoding: str) -> bool:
     """Whether it is an encoding of text, and one whose broken bytes can be passed over."""
     try:
         "".encode(encoding)
@@ -100,22 +100,22 @@ def _can_be_read_in(encoding: str) -> bool:
     return True
 
 
-def _as_staged(event_type: str) -> str:
+def _normalize_event_type(event_type: str) -> str:
     """An event type's name as staging makes it of what a row says; Python has other small letters for İ, say, and Σ."""
     # A cursor, because threads that share a connection take each other's results.
     staged: str = duckdb.cursor().execute(r"select lower(trim(?, e' \t\r\n'))", [event_type]).fetchall()[0][0]
     return staged
 
 
-class Feed(Declared):
+class Feed(DeclarationModel):
     """One feed: a set of files of one shape that land in one raw table."""
 
-    derived: ClassVar = frozenset({"name"})
+    derived_fields: ClassVar = frozenset({"name"})
 
     name: str
     """Name of the feed; the key it is declared under."""
 
-    kind: Kind
+    kind: FeedKind
     """The raw table that the rows land in; the feed's name when that is one of the three."""
 
     files: OneOrMany
@@ -155,7 +155,7 @@ class Feed(Declared):
     event_types: dict[EventType, OneOrMany] = Field(default_factory=dict)
     """Our event type: the names it goes by in the files, in any casing. Our own names need no mention."""
 
-    carries: Annotated[tuple[Literal["purchases", "products"], ...], BeforeValidator(_as_list)] = ()
+    carries: Annotated[tuple[Literal["purchases", "products"], ...], BeforeValidator(_wrap_in_list)] = ()
     """What else the rows say: `purchases` (events of type purchase are transactions; so they are in any shop that
     declares no feed of purchases), `products` (product facts)."""
 
@@ -167,8 +167,8 @@ class Feed(Declared):
     in the place of its `*`."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        known = COLUMNS[self.kind]
+    def _check_consistency(self) -> Self:
+        known = RAW_COLUMNS[self.kind]
         for column in self.columns:
             if column not in known:
                 raise ValueError(f"columns: unknown column '{column}'; a feed of {self.kind} knows {', '.join(known)}")
@@ -183,22 +183,22 @@ class Feed(Declared):
                 raise ValueError(f"files: '{pattern}': ** stands for folders, and by itself, as in 'events/**/*.csv'")
         if self.time_zone not in available_timezones() or not _is_known_to_duckdb(self.time_zone):
             raise ValueError(f"time_zone: '{self.time_zone}' is no IANA time zone, such as {ZoneInfo('Europe/Paris')}")
-        if self.encoding and not _can_be_read_in(self.encoding):
+        if self.encoding and not _is_supported_encoding(self.encoding):
             raise ValueError(f"encoding: Python knows no text encoding '{self.encoding}'")
         for timestamp_format in self.timestamp_formats:
-            if problem := _format_problem(timestamp_format):
+            if problem := _find_format_problem(timestamp_format):
                 raise ValueError(f"timestamp_formats: '{timestamp_format}': {problem}")
         if self.records is not None and self.format != "json":
             raise ValueError("records: only a feed of format json has it")
         try:
-            _ = self.records_keys
+            _ = self.records_path
         except ValueError as error:
             raise ValueError(f"records: {error}") from None
         self._check_dialect()
         if self.format != "csv":
             for column, name in self.columns.items():
                 try:
-                    json_keys(name)
+                    split_json_path(name)
                 except ValueError as error:
                     raise ValueError(f"columns: {column}: {error}") from None
         if self.kind != "events" and (self.event_types or "purchases" in self.carries):
@@ -206,7 +206,7 @@ class Feed(Declared):
         if self.api:
             self._check_api(self.api)
         seen: dict[str, str] = {}
-        for alias, event_type in self.aliases:
+        for alias, event_type in self.event_aliases:
             if seen.setdefault(alias, event_type) != event_type:
                 raise ValueError(f"event_types: '{alias}' stands for both {seen[alias]} and {event_type}")
         return self
@@ -214,12 +214,12 @@ class Feed(Declared):
     def _check_dialect(self) -> None:
         if self.format != "csv" and (self.delimiter, self.quote) != (None, None):
             raise ValueError("delimiter and quote: only a feed of format csv has them")
-        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in LINE_ENDS + '"'):
+        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in LINE_END_CHARS + '"'):
             raise ValueError(
                 'delimiter: it is one character, and no quote or line end; a tab is written "\\t", in double quotes'
             )
         quote = None if self.quote == NO_QUOTE else self.quote
-        if quote is not None and (len(quote) != 1 or quote in LINE_ENDS or quote == self.delimiter):
+        if quote is not None and (len(quote) != 1 or quote in LINE_END_CHARS or quote == self.delimiter):
             raise ValueError(f"quote: {quote!r} is neither one character other than the delimiter nor none")
 
     def _check_api(self, api: Api) -> None:
@@ -235,7 +235,7 @@ class Feed(Declared):
             raise ValueError(f"api.id_column: a feed of {self.kind} must name the key that tells its records apart")
 
     @property
-    def reading(self) -> str:
+    def parse_fingerprint(self) -> str:
         """Fingerprint of what decides how the files are read; when it changes, they are loaded again."""
         settings = (
             *(self.kind, self.format, self.delimiter, self.quote, self.encoding, self.records),
@@ -244,24 +244,26 @@ class Feed(Declared):
         return hashlib.sha256(repr(settings).encode()).hexdigest()
 
     @property
-    def records_keys(self) -> tuple[str, ...]:
+    def records_path(self) -> tuple[str, ...]:
         """The keys that lead to the list of records in a JSON document."""
         if self.records is None:
             return ()
-        return json_keys(self.records) if self.records.startswith("$.") else tuple(self.records.split("."))
+        return split_json_path(self.records) if self.records.startswith("$.") else tuple(self.records.split("."))
 
     @property
-    def aliases(self) -> list[tuple[str, EventType]]:
+    def event_aliases(self) -> list[tuple[str, EventType]]:
         """Every name an event type goes by, lower case and trimmed, with the type it stands for."""
         if self.kind != "events":
             return []
         own: tuple[EventType, ...] = ("view", "click", "add_to_cart", "remove_from_cart", "purchase")
-        declared = [(_as_staged(alias), ours) for ours, aliases in self.event_types.items() for alias in aliases]
+        declared = [
+            (_normalize_event_type(alias), ours) for ours, aliases in self.event_types.items() for alias in aliases
+        ]
         taken = {alias for alias, _ in declared}
         return [*dict.fromkeys(declared), *((ours, ours) for ours in own if ours not in taken)]
 
 
-class Sources(Declared):
+class Sources(DeclarationModel):
     """All feeds of one shop."""
 
     feeds: dict[str, Feed] = Field(min_length=1)
@@ -275,7 +277,7 @@ class Sources(Declared):
         if not isinstance(data, dict) or not isinstance(data.get("feeds"), dict):
             return data
         feeds = {
-            name: {**({"kind": name} if name in COLUMNS else {}), **feed, "name": str(name)}
+            name: {**({"kind": name} if name in RAW_COLUMNS else {}), **feed, "name": str(name)}
             if isinstance(feed, dict)
             else feed
             for name, feed in data["feeds"].items()
@@ -287,7 +289,7 @@ class Sources(Declared):
         has_purchases = any(other.kind == "purchases" for other in self.feeds.values())
         return feed.kind == "events" and ("purchases" in feed.carries or not has_purchases)
 
-    def meaning(self, feed: Feed) -> tuple[object, ...]:
+    def typing_settings(self, feed: Feed) -> tuple[object, ...]:
         """What the SQL goes by to type the feed's rows: the columns of raw.feeds in order, but for the fingerprint."""
         return (
             *(feed.name, feed.kind, feed.time_zone, list(feed.timestamp_formats)),
@@ -295,10 +297,10 @@ class Sources(Declared):
             feed.decimal,
         )
 
-    def declaration(self, feed: Feed) -> int:
+    def typing_fingerprint(self, feed: Feed) -> int:
         """Fingerprint of all that decides what the feed's rows mean once they are read.
 
         When it changes, they are classified again.
         """
-        said = repr((self.meaning(feed), sorted(feed.aliases)))
+        said = repr((self.typing_settings(feed), sorted(feed.event_aliases)))
         return int.from_bytes(hashlib.sha256(said.encode()).digest()[:7], "big")

@@ -5,28 +5,28 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\[\]-]+$")]
+ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\[\]-]+$")]
 """Name of a query parameter or a header."""
 
-Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+EnvironmentVariable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 """Name of an environment variable that holds a secret; the secret itself never stands in YAML."""
 
 KeyPath = Annotated[str, Field(min_length=1)]
 """Key in a page, dotted when nested: `data.items`."""
 
 
-class Declared(BaseModel):
+class DeclarationModel(BaseModel):
     """Settings of the sources file."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
-    derived: ClassVar[frozenset[str]] = frozenset()
+    derived_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that the file does not set."""
 
     @model_validator(mode="before")
     @classmethod
-    def _no_others(cls, data: Any) -> Any:
-        known = [name for name in cls.model_fields if name not in cls.derived]
+    def _reject_unknown_settings(cls, data: Any) -> Any:
+        known = [name for name in cls.model_fields if name not in cls.derived_fields]
         for name in data if isinstance(data, dict) else ():
             if name not in cls.model_fields:
                 raise ValueError(f"there is no setting '{name}' here; there are {', '.join(known)}")
@@ -36,61 +36,61 @@ class Declared(BaseModel):
 # -- paging -----------------------------------------------------------------------------------------------------------
 
 
-class _Paging(Declared):
-    shifts: ClassVar[bool] = True
+class _Paging(DeclarationModel):
+    has_shifting_pages: ClassVar[bool] = True
     """Whether a product can move to a page that was read already when others come or go."""
 
     size: int | None = Field(default=None, ge=1)
     """Products a page; the service's own choice when not given."""
 
-    size_param: Name = "page_size"
+    size_param: ParameterName = "page_size"
     """Query parameter of `size`."""
 
     @property
-    def params(self) -> dict[str, str | int]:
+    def first_page_params(self) -> dict[str, str | int]:
         """Query parameters of every request that starts a reading."""
         return {self.size_param: self.size} if self.size else {}
 
 
-class PageNumbers(_Paging):
+class PageNumberPaging(_Paging):
     """Pages have numbers; the one after the last is empty, or `total` says which is the last."""
 
     style: Literal["page"]
-    param: Name = "page"
+    param: ParameterName = "page"
     """Query parameter of the number."""
 
     first: int = 1
     """Number of the first page."""
 
 
-class Offsets(_Paging):
+class OffsetPaging(_Paging):
     """A page is a number of products after so many others; the one after the last is empty, or `total` tells."""
 
     style: Literal["offset"]
-    param: Name = "offset"
+    param: ParameterName = "offset"
     """Query parameter of how many products come before the page."""
 
     size: int = Field(default=100, ge=1)
     """Products a page. A service that gives fewer is followed by what it gives."""
 
-    size_param: Name = "limit"
+    size_param: ParameterName = "limit"
     """Query parameter of `size`."""
 
 
-class Cursors(_Paging):
+class CursorPaging(_Paging):
     """Each page names a mark from which the service goes on; the last one names none."""
 
-    shifts: ClassVar[bool] = False
+    has_shifting_pages: ClassVar[bool] = False
 
     style: Literal["cursor"]
     path: KeyPath
     """Key of the mark."""
 
-    param: Name = "cursor"
+    param: ParameterName = "cursor"
     """Query parameter that hands it back."""
 
 
-class NextLinks(_Paging):
+class NextLinkPaging(_Paging):
     """Each page has the address of the next in its body; the last one has none."""
 
     style: Literal["next_link"]
@@ -98,88 +98,88 @@ class NextLinks(_Paging):
     """Key of the address."""
 
 
-class LinkHeaders(_Paging):
+class LinkHeaderPaging(_Paging):
     """Each page has the address of the next in its header `Link`, with rel="next"; the last one has none."""
 
     style: Literal["link_header"]
 
 
-class OnePage(_Paging):
+class SinglePagePaging(_Paging):
     """The first page is the whole catalog."""
 
-    shifts: ClassVar[bool] = False
+    has_shifting_pages: ClassVar[bool] = False
 
     style: Literal["none"]
 
 
-Paging = PageNumbers | Offsets | Cursors | NextLinks | LinkHeaders | OnePage
+Paging = PageNumberPaging | OffsetPaging | CursorPaging | NextLinkPaging | LinkHeaderPaging | SinglePagePaging
 
 
 # -- signing in -------------------------------------------------------------------------------------------------------
 
 
-class Bearer(Declared):
+class BearerAuth(DeclarationModel):
     """A token in the header `Authorization`."""
 
     type: Literal["bearer"]
-    token_env: Variable
+    token_env: EnvironmentVariable
     """Environment variable of the token."""
 
 
-class KeyInHeader(Declared):
+class HeaderKeyAuth(DeclarationModel):
     """A key in a header of its own."""
 
     type: Literal["header"]
-    name: Name = "X-Api-Key"
+    name: ParameterName = "X-Api-Key"
     """Name of the header."""
 
-    key_env: Variable
+    key_env: EnvironmentVariable
     """Environment variable of the key."""
 
 
-class KeyInQuery(Declared):
+class QueryKeyAuth(DeclarationModel):
     """A key among the query parameters."""
 
     type: Literal["query"]
-    name: Name = "api_key"
+    name: ParameterName = "api_key"
     """Name of the query parameter."""
 
-    key_env: Variable
+    key_env: EnvironmentVariable
     """Environment variable of the key."""
 
 
-class Basic(Declared):
+class BasicAuth(DeclarationModel):
     """A name and a password."""
 
     type: Literal["basic"]
-    user_env: Variable
+    user_env: EnvironmentVariable
     """Environment variable of the name."""
 
-    password_env: Variable
+    password_env: EnvironmentVariable
     """Environment variable of the password."""
 
 
-Auth = Bearer | KeyInHeader | KeyInQuery | Basic
+Auth = BearerAuth | HeaderKeyAuth | QueryKeyAuth | BasicAuth
 
 
 # -- the service ------------------------------------------------------------------------------------------------------
 
 
-class Retries(Declared):
+class Retries(DeclarationModel):
     """What is done about answers that may be better next time: 429, 5xx, time-outs, broken connections and bodies."""
 
-    attempts: int = Field(default=6, ge=1)
+    max_attempts: int = Field(default=6, ge=1)
     """Requests for one page before the fetch is given up; the next one goes on from there."""
 
     first_wait: float = Field(default=1, ge=0)
     """Seconds before the second attempt; each later wait is twice as long, and a random part of `first_wait` is added
     so that many clients do not come back at once. `Retry-After` goes before."""
 
-    longest_wait: float = Field(default=120, ge=0)
+    max_wait: float = Field(default=120, ge=0)
     """Seconds that a wait may take. A service that asks for more is taken at its word: the fetch ends there."""
 
 
-class Api(Declared):
+class Api(DeclarationModel):
     """A web service that hands out a feed's records, page by page, as JSON."""
 
     base_url: str
@@ -215,14 +215,14 @@ class Api(Declared):
     retries: Retries = Retries()
     """How patient to be with a service in trouble."""
 
-    readings: int = Field(default=5, ge=2)
+    max_passes: int = Field(default=5, ge=2)
     """Readings of the whole catalog before it is given up because it never holds still."""
 
     resume_hours: float = Field(default=6, ge=0)
     """Age at which a reading that broke off is begun anew: half an old catalog and half a new one are neither."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _check_consistency(self) -> Self:
         try:
             url = urlsplit(self.base_url)
             is_good = url.scheme in ("http", "https") and url.hostname and url.port != 0
@@ -237,6 +237,6 @@ class Api(Declared):
         return self
 
     @property
-    def asked(self) -> str:
+    def request_text(self) -> str:
         """What decides which records come in which order, as text: another text, another catalog."""
         return self.model_dump_json(include={"base_url", "path", "params", "records", "id_column", "total", "paging"})

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from warehouse.errors import RecomartError
-from warehouse.sources.declaration import COLUMNS, Sources
+from warehouse.sources.declaration import RAW_COLUMNS, Sources
 
 
-class _UniqueKeys(yaml.SafeLoader):
+class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML in which a key that is written twice is an error and not a silent loss of the first."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -37,7 +37,7 @@ def read_sources(path: Path) -> Sources:
         RecomartError: The file is missing, is no YAML, or declares something that does not exist.
     """
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+        data = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
     except FileNotFoundError:
         raise RecomartError(f"{path}: no such sources file; name one with --sources") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -53,15 +53,15 @@ def read_sources(path: Path) -> Sources:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part != "[key]")
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise RecomartError(f"{path}: {where + ': ' if where else ''}{_problem(first)}{more}") from error
+        raise RecomartError(f"{path}: {where + ': ' if where else ''}{_describe_problem(first)}{more}") from error
 
 
-def _problem(error: ErrorDetails) -> str:
+def _describe_problem(error: ErrorDetails) -> str:
     """What is wrong, in words for whoever wrote the YAML."""
     value = error["input"]
     match error["type"]:
         case "missing" if error["loc"][-1] == "kind":
-            return f"it must be given where the feed's name is none of {', '.join(COLUMNS)}"
+            return f"it must be given where the feed's name is none of {', '.join(RAW_COLUMNS)}"
         case "missing":
             return "it must be given"
         case "string_type" if value is None:
@@ -69,7 +69,7 @@ def _problem(error: ErrorDetails) -> str:
         case "string_type" if isinstance(value, list | dict):
             return "a text belongs here, and no list or mapping"
         case "string_type":
-            return f"YAML reads this as {_as_yaml(value)}, which is no text; put it in quotes"
+            return f"YAML reads this as {_dump_yaml(value)}, which is no text; put it in quotes"
         case "too_short":
             return "it is empty"
         case "union_tag_not_found":
@@ -80,5 +80,5 @@ def _problem(error: ErrorDetails) -> str:
             return error["msg"].removeprefix("Value error, ")
 
 
-def _as_yaml(value: Any) -> str:
+def _dump_yaml(value: Any) -> str:
     return yaml.safe_dump(value).splitlines()[0]

@@ -6,5 +6,5 @@ holds their tables against ours.
 
 from warehouse.settings import PROJECT_ROOT
 
-WEIGHTS = PROJECT_ROOT / "dbt_project" / "seeds" / "event_weights.csv"
+EVENT_WEIGHTS_FILE = PROJECT_ROOT / "dbt_project" / "seeds" / "event_weights.csv"
 """What an action of each type weighs and how fast it fades, as the analysts say."""

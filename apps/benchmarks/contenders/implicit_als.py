@@ -14,33 +14,38 @@ import torch
 from implicit.cpu.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits
 
-from apps.benchmarks.ranking_figures import CurvePoint, RankingFigures, SplitFiles, measured, say
+from apps.benchmarks.ranking_figures import CurvePoint, RankingResult, SplitSource, log_progress, measure_ranking
 from models_ml.config import TrainConfig
 from models_ml.data.sparse import Csr
 from models_ml.evaluation.window import EvaluationWindow, Ranking
-from orchestration.process_memory import peak_memory_mib
+from orchestration.process_memory import get_peak_memory_mib
 
-METHOD = "implicit"
+METHOD_NAME = "implicit"
 
 FACTORS = (64, 128, 256, 512)
 ALPHAS = (1.0, 3.0, 10.0, 30.0, 100.0)
 REGULARIZATIONS = (0.1, 1.0, 10.0, 30.0, 100.0, 300.0)
 ITERATIONS = 15
-MEASURED_EVERY = 5
-KEPT = 4
+MEASURE_INTERVAL = 5
+MAX_KEPT_SETTINGS = 4
 """Pairs of alpha and regularization, the best ones at the fewest factors, that are tried with more."""
 
 
-class _Fit:
+class _MeasuredFit:
     """One training, measured every few iterations; measuring does not count as training."""
 
     def __init__(
-        self, window: EvaluationWindow, config: TrainConfig, setting: dict[str, float], iterations: int, every: int
+        self,
+        window: EvaluationWindow,
+        config: TrainConfig,
+        setting: dict[str, float],
+        iterations: int,
+        measure_interval: int,
     ) -> None:
-        self.window, self.config, self.every = window, config, every
+        self.window, self.config, self.measure_interval = window, config, measure_interval
         self.curve: list[CurvePoint] = []
         self.iterations: list[int] = []
-        self.measuring = 0.0
+        self.measuring_seconds = 0.0
         self.model = AlternatingLeastSquares(
             factors=int(setting["factors"]),
             alpha=setting["alpha"],
@@ -49,27 +54,27 @@ class _Fit:
             num_threads=os.cpu_count(),
             random_state=config.seed,
         )
-        matrix = _matrix(window.interactions.strength)
+        matrix = _build_matrix(window.interactions.strength)
         self.started = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self.model.fit(matrix, show_progress=False, callback=self._on_iteration)
 
     def _on_iteration(self, iteration: int, *_: object) -> None:
-        if (iteration + 1) % self.every == 0:
+        if (iteration + 1) % self.measure_interval == 0:
             now = time.perf_counter()
-            ndcg = measured(METHOD, self.window, self.rank(), self.config).ndcg
-            self.curve.append(CurvePoint(seconds=now - self.started - self.measuring, ndcg=ndcg))
+            ndcg = measure_ranking(METHOD_NAME, self.window, self.rank(), self.config).ndcg
+            self.curve.append(CurvePoint(seconds=now - self.started - self.measuring_seconds, ndcg=ndcg))
             self.iterations.append(iteration + 1)
-            self.measuring += time.perf_counter() - now
+            self.measuring_seconds += time.perf_counter() - now
 
     def rank(self) -> Ranking:
         """Return the lists of the window's customers."""
-        users = torch.from_numpy(np.asarray(self.model.user_factors)[self.window.users.numpy()])
+        users = torch.from_numpy(np.asarray(self.model.user_factors)[self.window.known_positions.numpy()])
         return self.window.rank_factors(users, torch.from_numpy(np.asarray(self.model.item_factors)), self.config)
 
 
-def figures(files: SplitFiles, config: TrainConfig) -> RankingFigures:
+def measure_implicit(files: SplitSource, config: TrainConfig) -> RankingResult:
     """Pick the grid's best setting and number of iterations on the validation window; measure on the test window."""
     threadpool_limits(1, "blas")
     split = files.read(config)
@@ -79,33 +84,33 @@ def figures(files: SplitFiles, config: TrainConfig) -> RankingFigures:
     for factors in FACTORS:
         for alpha, regularization in pairs:
             setting = {"factors": factors, "alpha": alpha, "regularization": regularization}
-            fit = _Fit(split.validation, config, setting, ITERATIONS, MEASURED_EVERY)
+            fit = _MeasuredFit(split.validation, config, setting, ITERATIONS, MEASURE_INTERVAL)
             ndcg, iterations = max((point.ndcg, at) for point, at in zip(fit.curve, fit.iterations, strict=True))
             tried.append((ndcg, iterations, setting))
         tried.sort(key=lambda trial: -trial[0])
-        best = [trial[2] for trial in tried[:KEPT]]
+        best = [trial[2] for trial in tried[:MAX_KEPT_SETTINGS]]
         pairs = list(dict.fromkeys((setting["alpha"], setting["regularization"]) for setting in best))
-        say(f"implicit: up to {factors} factors, best validation NDCG {tried[0][0]:.5f} with {tried[0][2]}")
+        log_progress(f"implicit: up to {factors} factors, best validation NDCG {tried[0][0]:.5f} with {tried[0][2]}")
     tune_seconds = time.perf_counter() - started
     _, iterations, setting = tried[0]
-    fit = _Fit(split.test, config, setting, iterations, every=1)
+    fit = _MeasuredFit(split.test, config, setting, iterations, measure_interval=1)
     started = time.perf_counter()
     ranking = fit.rank()
     recommending = time.perf_counter() - started
-    return measured(METHOD, split.test, ranking, config).model_copy(
+    return measure_ranking(METHOD_NAME, split.test, ranking, config).model_copy(
         update={
             "tune_seconds": tune_seconds,
             "fit_seconds": fit.curve[-1].seconds,
-            "recommend_seconds": recommending,
-            "peak_memory_mib": peak_memory_mib(),
+            "scoring_seconds": recommending,
+            "peak_memory_mib": get_peak_memory_mib(),
             "config": {**setting, "iterations": iterations},
             "curves": {int(setting["factors"]): fit.curve},
         }
     )
 
 
-def _matrix(strength: Csr) -> scipy.sparse.csr_matrix:
+def _build_matrix(strength: Csr) -> scipy.sparse.csr_matrix:
     """Return the strengths as multiples of their mean, so that one grid suits all data."""
     values = strength.values / strength.values.mean()
     parts = (values.numpy(), strength.columns.numpy(), strength.row_starts.numpy())
-    return scipy.sparse.csr_matrix(parts, shape=(strength.n_rows, strength.n_columns))
+    return scipy.sparse.csr_matrix(parts, shape=(strength.row_count, strength.column_count))

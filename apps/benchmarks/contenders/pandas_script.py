@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.json
 
-from apps.benchmarks.contenders import WEIGHTS
+from apps.benchmarks.contenders import EVENT_WEIGHTS_FILE
 from warehouse.settings import Settings
 
 EVENT_TYPES = {"view": "view", "click": "click", "add-to-cart": "add_to_cart"}
-COUNTED = ("view", "click", "add_to_cart", "remove_from_cart", "purchase", "return")
+ACTION_TYPES = ("view", "click", "add_to_cart", "remove_from_cart", "purchase", "return")
 EVENT_FIELDS = ("user_id", "product_id", "event_type", "timestamp", "device", "session_id", "app_version")
 PURCHASE_FIELDS = ("transaction_id", "user_id", "product_id", "quantity", "price", "timestamp")
 
@@ -42,28 +42,28 @@ def run(settings: Settings) -> Iterator[str]:
     events = save("fct_events", events[events["reasons"].isna()].drop(columns=["reasons", "app_version"]))
     purchases = read_purchases(landing, products)
     save("quarantine_purchases", purchases[purchases["reasons"].notna()])
-    transactions = save("fct_transactions", as_transactions(purchases[purchases["reasons"].isna()]))
+    transactions = save("fct_transactions", build_transactions(purchases[purchases["reasons"].isna()]))
     yield "read"
 
-    actions = weighed_actions(events, transactions, pd.read_csv(WEIGHTS))
+    actions = compute_weighted_actions(events, transactions, pd.read_csv(EVENT_WEIGHTS_FILE))
     del events, purchases
-    spine = as_of_spine(actions)
-    interactions = save("feat_user_product_interactions", user_product_interactions(actions, spine))
-    user_days = days_of_users(actions)
-    save("feat_user_activity", user_activity(user_days, spine))
-    popularity = save("feat_product_popularity", product_popularity(actions, interactions, spine))
-    save("feat_product_pairs", product_pairs(transactions, spine))
+    spine = compute_cutoffs(actions)
+    interactions = save("feat_user_product_interactions", compute_user_product_interactions(actions, spine))
+    user_days = compute_user_days(actions)
+    save("feat_user_activity", compute_user_activity(user_days, spine))
+    popularity = save("feat_product_popularity", compute_product_popularity(actions, interactions, spine))
+    save("feat_product_pairs", compute_product_pairs(transactions, spine))
     yield "features"
 
-    history = save("dim_product_history", product_history(catalog))
-    dim_products = save("dim_products", current_products(history, popularity))
-    features = save("ml_product_features", product_features(dim_products, history, popularity, spine))
+    history = save("dim_product_history", compute_product_history(catalog))
+    dim_products = save("dim_products", compute_current_products(history, popularity))
+    features = save("ml_product_features", compute_product_features(dim_products, history, popularity, spine))
     likings = {
-        fact: save(f"feat_user_{fact}_affinity", affinity(interactions, features, fact))
+        fact: save(f"feat_user_{fact}_affinity", compute_affinity(interactions, features, fact))
         for fact in ("category", "brand")
     }
-    save("dim_users", users(user_days, likings))
-    save("ml_evaluation_pairs", evaluation_pairs(actions, interactions, features, spine))
+    save("dim_users", compute_users(user_days, likings))
+    save("ml_evaluation_pairs", compute_evaluation_pairs(actions, interactions, features, spine))
     yield "products and customers"
 
 
@@ -86,7 +86,7 @@ def read_catalog(landing: Path) -> pd.DataFrame:
         pd.concat([*facts, price_text], axis=1)
         == pd.concat([*facts, price_text], axis=1).groupby(catalog["product_id"], dropna=False).shift()
     )
-    catalog["reasons"] = reasons(
+    catalog["reasons"] = join_reasons(
         bad_price=(catalog["price"] < 0) | catalog["price"].isna() & price_text.notna(),
         missing_product=catalog["product_id"].isna(),
     )
@@ -96,7 +96,7 @@ def read_catalog(landing: Path) -> pd.DataFrame:
 def read_events(landing: Path, products: pd.Index) -> pd.DataFrame:
     """The clickstream typed, without copies, each row with the rules that it breaks."""
     paths = sorted(landing.glob("clickstream/*.jsonl*"))
-    table = pa.concat_tables([clickstream_file(path) for path in paths]).unify_dictionaries().combine_chunks()
+    table = pa.concat_tables([read_clickstream_file(path) for path in paths]).unify_dictionaries().combine_chunks()
     events = table.to_pandas()
     del table
     events = events.drop_duplicates([name for name in events if name != "_file"], ignore_index=True)
@@ -106,7 +106,7 @@ def read_events(landing: Path, products: pd.Index) -> pd.DataFrame:
         events.pop("timestamp"), format="ISO8601", utc=True, errors="coerce"
     ).dt.tz_localize(None)
     events["event_date"] = events["event_at"].dt.normalize()
-    events["reasons"] = reasons(
+    events["reasons"] = join_reasons(
         bad_timestamp=events["event_at"].isna(),
         missing_product=events["product_id"].isna(),
         missing_user=events["user_id"].isna(),
@@ -116,7 +116,7 @@ def read_events(landing: Path, products: pd.Index) -> pd.DataFrame:
     return events
 
 
-def clickstream_file(path: Path) -> pa.Table:
+def read_clickstream_file(path: Path) -> pa.Table:
     """One file's lines as texts, few-valued columns as dictionaries; lines that are no JSON are left out."""
     content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     # A line that was cut off does not end the object it began.
@@ -164,7 +164,7 @@ def read_purchases(landing: Path, products: pd.Index) -> pd.DataFrame:
         purchases.pop("timestamp"), format="ISO8601", utc=True, errors="coerce"
     ).dt.tz_localize(None)
     unreadable = purchases[["quantity", "price"]].isna() & texts.notna()
-    purchases["reasons"] = reasons(
+    purchases["reasons"] = join_reasons(
         bad_price=(purchases["price"] < 0) | unreadable["price"],
         bad_quantity=(purchases["quantity"] == 0) | unreadable["quantity"],
         bad_timestamp=purchases["purchased_at"].isna(),
@@ -174,15 +174,15 @@ def read_purchases(landing: Path, products: pd.Index) -> pd.DataFrame:
     return purchases
 
 
-def reasons(**broken: pd.Series) -> pd.Series:
+def join_reasons(**broken_rules: pd.Series) -> pd.Series:
     """Names of the broken rules joined by ';', missing where there is none."""
-    rules = pd.DataFrame(broken)
+    rules = pd.DataFrame(broken_rules)
     bad = rules[rules.any(axis=1)]
     texts = [";".join(bad.columns[row]) for row in bad.to_numpy()]
     return pd.Series(texts, index=bad.index, dtype="str").reindex(rules.index)
 
 
-def as_transactions(purchases: pd.DataFrame) -> pd.DataFrame:
+def build_transactions(purchases: pd.DataFrame) -> pd.DataFrame:
     """Clean purchase lines as transactions."""
     quantity = purchases["quantity"].fillna(1)
     return purchases.drop(columns="reasons").assign(
@@ -193,7 +193,7 @@ def as_transactions(purchases: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def weighed_actions(events: pd.DataFrame, transactions: pd.DataFrame, weights: pd.DataFrame) -> pd.DataFrame:
+def compute_weighted_actions(events: pd.DataFrame, transactions: pd.DataFrame, weights: pd.DataFrame) -> pd.DataFrame:
     """What customers did, one row each, with the weight that it has on its day."""
     clicks = events[["user_id", "product_id", "event_type", "event_at", "event_date", "device", "session_id"]]
     clicks = clicks.rename(columns={"event_type": "action_type", "event_at": "action_at", "event_date": "action_date"})
@@ -201,23 +201,23 @@ def weighed_actions(events: pd.DataFrame, transactions: pd.DataFrame, weights: p
         action_type=np.where(transactions["is_return"], "return", "purchase"),
         action_at=transactions["purchased_at"],
         action_date=transactions["purchase_date"],
-        share=np.where(transactions["is_return"], returned_share(transactions), 1.0),
+        share=np.where(transactions["is_return"], compute_returned_share(transactions), 1.0),
     )
-    types = pd.CategoricalDtype(list(COUNTED))
+    types = pd.CategoricalDtype(list(ACTION_TYPES))
     ids = {
         name: pd.CategoricalDtype(clicks[name].cat.categories.union(pd.Index(bought[name].dropna().unique())))
         for name in ("user_id", "product_id")
     }
     actions = pd.concat([frame.astype({"action_type": types, **ids}) for frame in (clicks, bought)], ignore_index=True)
     by_type = weights.set_index("event_type")
-    weighed_as = actions["action_type"].astype(object).where(actions["action_type"] != "return", "purchase")
-    actions["weight"] = weighed_as.map(by_type["weight"]).astype("float64") * actions.pop("share").fillna(1.0)
-    actions["half_life_days"] = weighed_as.map(by_type["half_life_days"]).astype("float64")
-    actions["second"] = seconds(actions["action_at"])
+    weight_event_type = actions["action_type"].astype(object).where(actions["action_type"] != "return", "purchase")
+    actions["weight"] = weight_event_type.map(by_type["weight"]).astype("float64") * actions.pop("share").fillna(1.0)
+    actions["half_life_days"] = weight_event_type.map(by_type["half_life_days"]).astype("float64")
+    actions["second"] = to_epoch_seconds(actions["action_at"])
     return actions
 
 
-def returned_share(transactions: pd.DataFrame) -> pd.Series:
+def compute_returned_share(transactions: pd.DataFrame) -> pd.Series:
     """For each return, how many purchases it takes back, as a negative number; missing elsewhere."""
     returns = transactions[transactions["is_return"]].reset_index(names="row")
     bought = transactions.loc[~transactions["is_return"], ["user_id", "product_id", "purchased_at", "quantity"]]
@@ -228,12 +228,12 @@ def returned_share(transactions: pd.DataFrame) -> pd.Series:
     return (-part * totals["size"]).fillna(-1.0).reindex(transactions.index)
 
 
-def seconds(instants: pd.Series) -> pd.Series:
+def to_epoch_seconds(instants: pd.Series) -> pd.Series:
     """Whole seconds since 1970."""
     return instants.astype("datetime64[s]").astype("int64")
 
 
-def as_of_spine(actions: pd.DataFrame) -> pd.DataFrame:
+def compute_cutoffs(actions: pd.DataFrame) -> pd.DataFrame:
     """The instants that features are computed as of, each with its second and last day."""
     first, last = actions["action_at"].min(), actions["action_at"].max()
     now = last + pd.Timedelta(seconds=1)
@@ -242,37 +242,37 @@ def as_of_spine(actions: pd.DataFrame) -> pd.DataFrame:
     validation = (test - window).normalize()
     spine = pd.DataFrame(
         {
-            "as_of_name": ["validation", "test", "now"],
+            "cutoff": ["validation", "test", "now"],
             "as_of": [validation, test, now],
             "window_end": [test, now, pd.NaT],
         }
     )
-    spine["second"] = seconds(spine["as_of"])
+    spine["second"] = to_epoch_seconds(spine["as_of"])
     spine["last_day"] = (spine["as_of"] - pd.Timedelta(seconds=1)).dt.normalize()
     return spine
 
 
-def for_each_instant(spine: pd.DataFrame) -> Iterator[tuple[pd.Series, dict[str, Any]]]:
+def iter_cutoffs(cutoffs: pd.DataFrame) -> Iterator[tuple[pd.Series, dict[str, Any]]]:
     """The rows of the spine, each with the columns that name it."""
-    for _, instant in spine.iterrows():
-        yield instant, {"as_of_name": instant["as_of_name"], "as_of": instant["as_of"]}
+    for _, instant in cutoffs.iterrows():
+        yield instant, {"cutoff": instant["cutoff"], "as_of": instant["as_of"]}
 
 
-def user_product_interactions(actions: pd.DataFrame, spine: pd.DataFrame) -> pd.DataFrame:
+def compute_user_product_interactions(actions: pd.DataFrame, cutoffs: pd.DataFrame) -> pd.DataFrame:
     """How strongly each customer took to each product."""
     named = actions[actions["user_id"].notna()]
-    counted = with_counts(
+    counted = add_action_counts(
         named, ["user_id", "product_id", "action_at", "second", "weight", "half_life_days", "quantity"]
     )
     parts = []
-    for instant, named_as in for_each_instant(spine):
+    for instant, named_as in iter_cutoffs(cutoffs):
         seen = counted[counted["action_at"] < instant["as_of"]]
         days = (instant["second"] - seen["second"]) / 86400
         seen = seen.assign(strength=seen["weight"] * np.power(0.5, days / seen["half_life_days"]))
         pairs = seen.groupby(["user_id", "product_id"], observed=True, sort=False).agg(
             strength=("strength", "sum"),
             interaction_count=("strength", "size"),
-            **{f"{name}_count": (f"{name}_count", "sum") for name in COUNTED},
+            **{f"{name}_count": (f"{name}_count", "sum") for name in ACTION_TYPES},
             purchased_quantity=("quantity", "sum"),
             first_interaction_at=("action_at", "min"),
             last_interaction_at=("action_at", "max"),
@@ -283,24 +283,30 @@ def user_product_interactions(actions: pd.DataFrame, spine: pd.DataFrame) -> pd.
     return interactions
 
 
-def with_counts(actions: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+def add_action_counts(actions: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """These columns, and for every action type one that is 1 where the action is of that type."""
     return actions[columns].assign(
-        **{f"{name}_count": (actions["action_type"] == name).astype("int32") for name in COUNTED}
+        **{f"{name}_count": (actions["action_type"] == name).astype("int32") for name in ACTION_TYPES}
     )
 
 
-def days_of_users(actions: pd.DataFrame) -> pd.DataFrame:
+def compute_user_days(actions: pd.DataFrame) -> pd.DataFrame:
     """What each customer did on each day."""
     named = actions[actions["user_id"].notna()]
-    days = with_counts(named, ["user_id", "action_date", "action_at"]).assign(
+    days = add_action_counts(named, ["user_id", "action_date", "action_at"]).assign(
         spend=named["amount"],
         mobile_count=(named["device"] == "mobile").astype("int32"),
         known_device_count=named["device"].isin(["mobile", "web"]).astype("int32"),
         daytime_count=named["action_at"].dt.hour.between(6, 17).astype("int32"),
     )
     keys = ["user_id", "action_date"]
-    added = [*(f"{name}_count" for name in COUNTED), "spend", "mobile_count", "known_device_count", "daytime_count"]
+    added = [
+        *(f"{name}_count" for name in ACTION_TYPES),
+        "spend",
+        "mobile_count",
+        "known_device_count",
+        "daytime_count",
+    ]
     grouped = days.groupby(keys, observed=True, sort=False)
     result = grouped[added].sum()
     result["action_count"] = grouped.size()
@@ -313,14 +319,14 @@ def days_of_users(actions: pd.DataFrame) -> pd.DataFrame:
     return result.fillna({"session_count": 0, "order_count": 0}).reset_index()
 
 
-def user_activity(user_days: pd.DataFrame, spine: pd.DataFrame) -> pd.DataFrame:
+def compute_user_activity(user_days: pd.DataFrame, cutoffs: pd.DataFrame) -> pd.DataFrame:
     """How active each customer was."""
     days = user_days.assign(
         weekend_count=user_days["action_count"].where(user_days["action_date"].dt.dayofweek >= 5, 0)
     )
     added = [name for name in map(str, days) if name.endswith("_count")]
     parts = []
-    for instant, named_as in for_each_instant(spine):
+    for instant, named_as in iter_cutoffs(cutoffs):
         seen = days[days["action_date"] < instant["as_of"]]
         for length in (7, 28):
             recent = seen["action_date"] > instant["last_day"] - pd.Timedelta(days=length)
@@ -332,9 +338,9 @@ def user_activity(user_days: pd.DataFrame, spine: pd.DataFrame) -> pd.DataFrame:
         counted["first_action_at"] = grouped["first_action_at"].min()
         counted["last_action_at"] = grouped["last_action_at"].max()
         spanned = (grouped["action_date"].max() - grouped["action_date"].min()).dt.days
-        counted["days_between_visits"] = share(spanned, counted["active_days"] - 1)
+        counted["days_between_visits"] = divide(spanned, counted["active_days"] - 1)
         for name, moment in (("recency_days", "last_action_at"), ("tenure_days", "first_action_at")):
-            counted[name] = (instant["second"] - seconds(counted[moment])) / 86400
+            counted[name] = (instant["second"] - to_epoch_seconds(counted[moment])) / 86400
         parts.append(counted.reset_index().assign(**named_as))
     activity = pd.concat(parts, ignore_index=True)
     for name, part, whole in (
@@ -347,33 +353,35 @@ def user_activity(user_days: pd.DataFrame, spine: pd.DataFrame) -> pd.DataFrame:
         ("weekend_share", "weekend_count", "action_count"),
         ("daytime_share", "daytime_count", "action_count"),
     ):
-        activity[name] = share(activity[part], activity[whole])
+        activity[name] = divide(activity[part], activity[whole])
     return activity
 
 
-def share(part: pd.Series, whole: pd.Series) -> pd.Series:
+def divide(numerator: pd.Series, denominator: pd.Series) -> pd.Series:
     """One number as a share of another; missing where the other is zero."""
-    return part / whole.where(whole != 0)
+    return numerator / denominator.where(denominator != 0)
 
 
-def product_popularity(actions: pd.DataFrame, interactions: pd.DataFrame, spine: pd.DataFrame) -> pd.DataFrame:
+def compute_product_popularity(
+    actions: pd.DataFrame, interactions: pd.DataFrame, cutoffs: pd.DataFrame
+) -> pd.DataFrame:
     """How popular each product was, in windows of days and with fading."""
     columns = ["product_id", "action_date", "action_at", "second", "weight", "amount"]
-    counted = with_counts(actions, columns)
-    day_end = seconds(counted["action_date"]) + 86400
+    counted = add_action_counts(actions, columns)
+    day_end = to_epoch_seconds(counted["action_date"]) + 86400
     counted["popularity"] = counted["weight"] * np.power(0.5, (day_end - counted["second"]) / 86400 / 28)
     grouped = counted.groupby(["product_id", "action_date"], observed=True, sort=False)
-    days = grouped[[*(f"{name}_count" for name in COUNTED), "amount", "popularity"]].sum()
+    days = grouped[[*(f"{name}_count" for name in ACTION_TYPES), "amount", "popularity"]].sum()
     days["first_action_at"] = grouped["action_at"].min()
     days["last_action_at"] = grouped["action_at"].max()
     days = days.reset_index()
-    days["event_count"] = days[[f"{name}_count" for name in COUNTED[:4]]].sum(axis=1)
+    days["event_count"] = days[[f"{name}_count" for name in ACTION_TYPES[:4]]].sum(axis=1)
     parts = []
-    for instant, named_as in for_each_instant(spine):
+    for instant, named_as in iter_cutoffs(cutoffs):
         seen = days[days["action_date"] < instant["as_of"]]
-        faded = np.power(0.5, (instant["second"] - seconds(seen["action_date"]) - 86400) / 86400 / 28)
+        faded = np.power(0.5, (instant["second"] - to_epoch_seconds(seen["action_date"]) - 86400) / 86400 / 28)
         sums = {"revenue": seen["amount"], "recent_popularity": seen["popularity"] * faded}
-        pairs = interactions[interactions["as_of_name"] == instant["as_of_name"]]
+        pairs = interactions[interactions["cutoff"] == instant["cutoff"]]
         people = {"user_count": pairs["product_id"].notna(), "buyer_count": pairs["purchase_count"] > 0}
         for length in (1, 7, 28):
             first_day = instant["last_day"] - pd.Timedelta(days=length - 1)
@@ -390,20 +398,20 @@ def product_popularity(actions: pd.DataFrame, interactions: pd.DataFrame, spine:
         result = result.join(by_people).fillna(dict.fromkeys(by_people, 0))
         parts.append(result.reset_index().assign(**named_as))
     popularity = pd.concat(parts, ignore_index=True)
-    popularity["conversion"] = share(popularity["buyer_count"], popularity["user_count"])
-    popularity["purchases_per_view"] = share(popularity["purchase_count"], popularity["view_count"])
+    popularity["conversion"] = divide(popularity["buyer_count"], popularity["user_count"])
+    popularity["purchases_per_view"] = divide(popularity["purchase_count"], popularity["view_count"])
     for measure in ("event", "purchase"):
-        popularity[f"{measure}_trend"] = share(
+        popularity[f"{measure}_trend"] = divide(
             popularity[f"{measure}_count_7d"] * 4, popularity[f"{measure}_count_28d"]
         )
     return popularity
 
 
-def product_pairs(transactions: pd.DataFrame, spine: pd.DataFrame) -> pd.DataFrame:
+def compute_product_pairs(transactions: pd.DataFrame, cutoffs: pd.DataFrame) -> pd.DataFrame:
     """Products bought together in two orders or more."""
     lines = transactions.loc[~transactions["is_return"], ["transaction_id", "product_id", "purchased_at"]]
     parts = []
-    for instant, named_as in for_each_instant(spine):
+    for instant, named_as in iter_cutoffs(cutoffs):
         seen = lines[lines["purchased_at"] < instant["as_of"]]
         seen = seen.groupby(["transaction_id", "product_id"], as_index=False, sort=False)["purchased_at"].max()
         orders = seen["product_id"].value_counts()
@@ -422,16 +430,18 @@ def product_pairs(transactions: pd.DataFrame, spine: pd.DataFrame) -> pd.DataFra
     return pd.concat(parts, ignore_index=True)
 
 
-FACTS = ["product_name", "category", "brand", "price", "popularity_score", "is_available"]
+PRODUCT_ATTRIBUTES = ["product_name", "category", "brand", "price", "popularity_score", "is_available"]
 
 
-def product_history(catalog: pd.DataFrame) -> pd.DataFrame:
+def compute_product_history(catalog: pd.DataFrame) -> pd.DataFrame:
     """What the catalog said of each product, and when."""
     history = catalog.sort_values(["product_id", "stated_at"], kind="stable")
-    history = history[~(history[FACTS] == history.groupby("product_id")[FACTS].shift()).all(axis=1)]
+    history = history[
+        ~(history[PRODUCT_ATTRIBUTES] == history.groupby("product_id")[PRODUCT_ATTRIBUTES].shift()).all(axis=1)
+    ]
     by_product = history.groupby("product_id")["stated_at"]
     following = by_product.shift(-1)
-    return history[["product_id", *FACTS]].assign(
+    return history[["product_id", *PRODUCT_ATTRIBUTES]].assign(
         version=by_product.cumcount() + 1,
         valid_from=history["stated_at"],
         valid_to=following.astype("datetime64[us]").fillna(pd.Timestamp("9999-12-31")),
@@ -439,54 +449,54 @@ def product_history(catalog: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def current_products(history: pd.DataFrame, popularity: pd.DataFrame) -> pd.DataFrame:
+def compute_current_products(history: pd.DataFrame, popularity: pd.DataFrame) -> pd.DataFrame:
     """The products as they are now."""
     by_product = history.groupby("product_id")["valid_from"]
     first_actions = popularity.groupby("product_id", observed=True)["first_action_at"].min()
     first_actions.index = first_actions.index.astype("str")
-    products = history.loc[history["is_current"], ["product_id", *FACTS]].set_index("product_id")
+    products = history.loc[history["is_current"], ["product_id", *PRODUCT_ATTRIBUTES]].set_index("product_id")
     products["first_seen_at"] = pd.concat([by_product.min(), first_actions.reindex(products.index)], axis=1).min(axis=1)
     products["last_updated_at"] = by_product.max()
     return products.reset_index()
 
 
-def product_features(
-    products: pd.DataFrame, history: pd.DataFrame, popularity: pd.DataFrame, spine: pd.DataFrame
+def compute_product_features(
+    products: pd.DataFrame, history: pd.DataFrame, popularity: pd.DataFrame, cutoffs: pd.DataFrame
 ) -> pd.DataFrame:
     """What was known of each product."""
     parts = []
-    for instant, named_as in for_each_instant(spine):
+    for instant, named_as in iter_cutoffs(cutoffs):
         known = products.loc[
-            (products["first_seen_at"] < instant["as_of"]) | (instant["as_of_name"] == "now"), ["product_id"]
+            (products["first_seen_at"] < instant["as_of"]) | (instant["cutoff"] == "now"), ["product_id"]
         ]
         versions = history[history["valid_from"] < instant["as_of"]].groupby("product_id").tail(1)
         of_now = popularity.loc[
-            popularity["as_of_name"] == instant["as_of_name"],
+            popularity["cutoff"] == instant["cutoff"],
             ["product_id", "user_count", "user_count_28d", "recent_popularity"],
         ].astype({"product_id": "str"})
         facts = known.merge(versions, on="product_id", how="left").merge(of_now, on="product_id", how="left")
         parts.append(facts.assign(**named_as))
     features = pd.concat(parts, ignore_index=True).rename(
-        columns={"user_count": "popularity", "user_count_28d": "lately_active_users"}
+        columns={"user_count": "popularity", "user_count_28d": "active_users_28d"}
     )
     features["product_name"] = features["product_name"].fillna(features["product_id"])
     features = features.fillna(
-        {"popularity": 0.0, "lately_active_users": 0.0, "recent_popularity": 0.0, "is_available": True}
+        {"popularity": 0.0, "active_users_28d": 0.0, "recent_popularity": 0.0, "is_available": True}
     )
     return features[
-        ["as_of_name", "as_of", "product_id", "product_name", "category", "brand", "price", "popularity",
-         "lately_active_users", "recent_popularity", "is_available"]
+        ["cutoff", "as_of", "product_id", "product_name", "category", "brand", "price", "popularity",
+         "active_users_28d", "recent_popularity", "is_available"]
     ]  # fmt: skip
 
 
-def affinity(interactions: pd.DataFrame, features: pd.DataFrame, fact: str) -> pd.DataFrame:
+def compute_affinity(interactions: pd.DataFrame, features: pd.DataFrame, attribute: str) -> pd.DataFrame:
     """How much each customer likes each category or brand."""
     parts = []
-    for as_of_name, pairs in interactions.groupby("as_of_name"):
-        known = features[features["as_of_name"] == as_of_name].set_index("product_id")[fact].astype("category")
+    for cutoff, pairs in interactions.groupby("cutoff"):
+        known = features[features["cutoff"] == cutoff].set_index("product_id")[attribute].astype("category")
         told = pairs["product_id"].map(known).astype(known.dtype)
         likings = (
-            pairs.groupby(["as_of", "user_id", told.rename(fact)], observed=True, sort=False)
+            pairs.groupby(["as_of", "user_id", told.rename(attribute)], observed=True, sort=False)
             .agg(
                 strength=("strength", "sum"),
                 interaction_count=("interaction_count", "sum"),
@@ -498,11 +508,11 @@ def affinity(interactions: pd.DataFrame, features: pd.DataFrame, fact: str) -> p
         )
         positive = likings["strength"].where(likings["strength"] > 0)
         whole = positive.groupby(likings["user_id"], observed=True).transform("sum")
-        parts.append(likings.assign(as_of_name=as_of_name, affinity=positive / whole))
+        parts.append(likings.assign(cutoff=cutoff, affinity=positive / whole))
     return pd.concat(parts, ignore_index=True)
 
 
-def users(user_days: pd.DataFrame, likings: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def compute_users(user_days: pd.DataFrame, affinities: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """The customers."""
     grouped = user_days.groupby("user_id", observed=True)
     sums = grouped[[name for name in map(str, user_days) if name.endswith("_count")]].sum()
@@ -511,7 +521,7 @@ def users(user_days: pd.DataFrame, likings: dict[str, pd.DataFrame]) -> pd.DataF
         {
             "first_seen_at": grouped["first_action_at"].min(),
             "last_seen_at": grouped["last_action_at"].max(),
-            "event_count": sums[[f"{name}_count" for name in COUNTED[:4]]].sum(axis=1),
+            "event_count": sums[[f"{name}_count" for name in ACTION_TYPES[:4]]].sum(axis=1),
             "purchase_count": sums["purchase_count"],
             "return_count": sums["return_count"],
             "total_spend": grouped["spend"].sum(),
@@ -522,27 +532,27 @@ def users(user_days: pd.DataFrame, likings: dict[str, pd.DataFrame]) -> pd.DataF
             ),
         }
     )
-    for fact, liking in likings.items():
-        liked = liking[(liking["as_of_name"] == "now") & (liking["strength"] > 0)]
+    for fact, liking in affinities.items():
+        liked = liking[(liking["cutoff"] == "now") & (liking["strength"] > 0)]
         best = liked.loc[liked.groupby("user_id", observed=True)["strength"].idxmax(), ["user_id", fact]]
         result[f"favourite_{fact}"] = best.set_index("user_id")[fact].astype("str")
     return result.reset_index()
 
 
-def evaluation_pairs(
-    actions: pd.DataFrame, interactions: pd.DataFrame, features: pd.DataFrame, spine: pd.DataFrame
+def compute_evaluation_pairs(
+    actions: pd.DataFrame, interactions: pd.DataFrame, features: pd.DataFrame, cutoffs: pd.DataFrame
 ) -> pd.DataFrame:
     """What customers took in each window and had not met before; only products that were there can be recommended."""
     parts = []
-    for instant, _ in for_each_instant(spine[spine["window_end"].notna()]):
+    for instant, _ in iter_cutoffs(cutoffs[cutoffs["window_end"].notna()]):
         window = (actions["action_at"] >= instant["as_of"]) & (actions["action_at"] < instant["window_end"])
         taken = actions[window & actions["user_id"].notna()]
         taken = taken.groupby(["user_id", "product_id"], observed=True, sort=False)["weight"].sum()
         pairs = taken[taken > 1e-6].reset_index()[["user_id", "product_id"]]
-        known = features.loc[features["as_of_name"] == instant["as_of_name"], "product_id"]
-        seen = interactions[interactions["as_of_name"] == instant["as_of_name"]]
+        known = features.loc[features["cutoff"] == instant["cutoff"], "product_id"]
+        seen = interactions[interactions["cutoff"] == instant["cutoff"]]
         pairs = pairs[pairs["product_id"].isin(known)]
         pairs = pairs.merge(seen[["user_id", "product_id"]], how="left_anti", on=["user_id", "product_id"])
         is_known_user = pairs["user_id"].isin(seen.loc[seen["strength"] > 0, "user_id"])
-        parts.append(pairs.assign(is_known_user=is_known_user, as_of_name=instant["as_of_name"]))
+        parts.append(pairs.assign(is_known_user=is_known_user, cutoff=instant["cutoff"]))
     return pd.concat(parts, ignore_index=True)

@@ -9,30 +9,30 @@ from typing import NamedTuple
 import polars as pl
 from polars import col
 
-from apps.benchmarks.contenders import WEIGHTS
+from apps.benchmarks.contenders import EVENT_WEIGHTS_FILE
 from warehouse.settings import Settings
 
 EVENT_TYPES = {"view": "view", "click": "click", "add-to-cart": "add_to_cart"}
-COUNTED = ("view", "click", "add_to_cart", "remove_from_cart", "purchase", "return")
+ACTION_TYPES = ("view", "click", "add_to_cart", "remove_from_cart", "purchase", "return")
 EVENT_FIELDS = ("user_id", "product_id", "event_type", "timestamp", "device", "session_id", "app_version")
 PURCHASE_FIELDS = ("transaction_id", "user_id", "product_id", "quantity", "price", "timestamp")
-FACTS = ("product_name", "category", "brand", "price", "popularity_score", "is_available")
+PRODUCT_ATTRIBUTES = ("product_name", "category", "brand", "price", "popularity_score", "is_available")
 DAY_SECONDS = 86_400
 
 
-class Instant(NamedTuple):
+class Cutoff(NamedTuple):
     """An instant that features are computed as of."""
 
-    as_of_name: str
+    name: str
     as_of: datetime
-    window_end: datetime | None
+    window_end_at: datetime | None
 
     @property
-    def names(self) -> list[pl.Expr]:
+    def name_columns(self) -> list[pl.Expr]:
         """The columns that name it."""
-        return [pl.lit(self.as_of_name).alias("as_of_name"), pl.lit(self.as_of).alias("as_of")]
+        return [pl.lit(self.name).alias("cutoff"), pl.lit(self.as_of).alias("as_of")]
 
-    def first_day(self, length: int) -> pl.Expr:
+    def get_first_date(self, length: int) -> pl.Expr:
         """First of the last `length` days."""
         return pl.lit((self.as_of - timedelta(seconds=1)).date() - timedelta(days=length - 1))
 
@@ -54,79 +54,85 @@ def run(settings: Settings) -> Iterator[str]:
     events = save("fct_events", events.filter(col("reasons").is_null()).drop("reasons", "app_version"))
     purchases = read_purchases(landing, products).collect().lazy()
     save("quarantine_purchases", purchases.filter(col("reasons").is_not_null()))
-    transactions = save("fct_transactions", as_transactions(purchases.filter(col("reasons").is_null())))
+    transactions = save("fct_transactions", build_transactions(purchases.filter(col("reasons").is_null())))
     yield "read"
 
-    actions = weighed_actions(events, transactions, pl.scan_csv(WEIGHTS))
-    spine = as_of_spine(actions)
+    actions = compute_weighted_actions(events, transactions, pl.scan_csv(EVENT_WEIGHTS_FILE))
+    spine = compute_cutoffs(actions)
     interactions = save(
-        "feat_user_product_interactions", at_each(spine, lambda at: user_product_interactions(actions, at))
+        "feat_user_product_interactions",
+        concat_cutoffs(spine, lambda at: compute_user_product_interactions(actions, at)),
     )
-    user_days = days_of_users(actions).collect(engine="streaming").lazy()
-    save("feat_user_activity", at_each(spine, lambda at: user_activity(user_days, at)))
-    product_days = days_of_products(actions).collect(engine="streaming").lazy()
+    user_days = compute_user_days(actions).collect(engine="streaming").lazy()
+    save("feat_user_activity", concat_cutoffs(spine, lambda at: compute_user_activity(user_days, at)))
+    product_days = compute_product_days(actions).collect(engine="streaming").lazy()
     popularity = save(
-        "feat_product_popularity", at_each(spine, lambda at: product_popularity(product_days, interactions, at))
+        "feat_product_popularity",
+        concat_cutoffs(spine, lambda at: compute_product_popularity(product_days, interactions, at)),
     )
-    save("feat_product_pairs", at_each(spine, lambda at: product_pairs(transactions, at)))
+    save("feat_product_pairs", concat_cutoffs(spine, lambda at: compute_product_pairs(transactions, at)))
     yield "features"
 
-    history = save("dim_product_history", product_history(catalog))
-    dim_products = save("dim_products", current_products(history, popularity))
+    history = save("dim_product_history", compute_product_history(catalog))
+    dim_products = save("dim_products", compute_current_products(history, popularity))
     features = save(
-        "ml_product_features", at_each(spine, lambda at: product_features(dim_products, history, popularity, at))
+        "ml_product_features",
+        concat_cutoffs(spine, lambda at: compute_product_features(dim_products, history, popularity, at)),
     )
     likings = {
-        fact: save(f"feat_user_{fact}_affinity", affinity(interactions, features, fact))
+        fact: save(f"feat_user_{fact}_affinity", compute_affinity(interactions, features, fact))
         for fact in ("category", "brand")
     }
-    save("dim_users", users(user_days, likings))
-    save("ml_evaluation_pairs", at_each(spine[:2], lambda at: evaluation_pairs(actions, interactions, features, at)))
+    save("dim_users", compute_users(user_days, likings))
+    save(
+        "ml_evaluation_pairs",
+        concat_cutoffs(spine[:2], lambda at: compute_evaluation_pairs(actions, interactions, features, at)),
+    )
     yield "products and customers"
 
 
-def at_each(spine: list[Instant], make: Callable[[Instant], pl.LazyFrame]) -> pl.LazyFrame:
+def concat_cutoffs(cutoffs: list[Cutoff], build_frame: Callable[[Cutoff], pl.LazyFrame]) -> pl.LazyFrame:
     """The rows that `make` gives for each instant, one instant after the other."""
-    return pl.concat([make(instant) for instant in spine])
+    return pl.concat([build_frame(instant) for instant in cutoffs])
 
 
-def reasons(**rules: pl.Expr) -> pl.Expr:
+def join_reasons(**rules: pl.Expr) -> pl.Expr:
     """Names of the broken rules joined by ';', null where there is none."""
     names = [pl.when(is_broken).then(pl.lit(name)) for name, is_broken in rules.items()]
     return pl.when(pl.any_horizontal(*rules.values())).then(pl.concat_str(names, separator=";", ignore_nulls=True))
 
 
-def text(name: str) -> pl.Expr:
+def clean_text(name: str) -> pl.Expr:
     """A text column without blanks around it; null when nothing is left."""
     stripped = col(name).str.strip_chars()
     return pl.when(stripped != "").then(stripped).alias(name)
 
 
-def instant(name: str) -> pl.Expr:
+def parse_instant(name: str) -> pl.Expr:
     """A text column as an instant; null when it is none."""
     return col(name).str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_unit="us", strict=False)
 
 
-def share(part: str | pl.Expr, whole: str | pl.Expr) -> pl.Expr:
+def divide(numerator: str | pl.Expr, denominator: str | pl.Expr) -> pl.Expr:
     """One number as a share of another; null where the other is zero."""
-    part, whole = (col(one) if isinstance(one, str) else one for one in (part, whole))
-    return pl.when(whole != 0).then(part / whole)
+    numerator, denominator = (col(one) if isinstance(one, str) else one for one in (numerator, denominator))
+    return pl.when(denominator != 0).then(numerator / denominator)
 
 
-def seconds(moment: pl.Expr) -> pl.Expr:
+def to_epoch_seconds(moment: pl.Expr) -> pl.Expr:
     """Whole seconds since 1970."""
     return moment.dt.epoch("s")
 
 
-def decayed(weight: pl.Expr, since: pl.Expr, until: pl.Expr, half_life_days: pl.Expr | float) -> pl.Expr:
+def decay_weight(weight: pl.Expr, since: pl.Expr, until: pl.Expr, half_life_days: pl.Expr | float) -> pl.Expr:
     """What is left of a weight."""
-    days = (seconds(until) - seconds(since)) / DAY_SECONDS
+    days = (to_epoch_seconds(until) - to_epoch_seconds(since)) / DAY_SECONDS
     return weight * pl.lit(0.5).pow(days / half_life_days)
 
 
-def counts() -> list[pl.Expr]:
+def count_action_types() -> list[pl.Expr]:
     """Aggregates: the number of actions of each type."""
-    return [(col("action_type") == name).sum().alias(f"{name}_count") for name in COUNTED]
+    return [(col("action_type") == name).sum().alias(f"{name}_count") for name in ACTION_TYPES]
 
 
 def read_catalog(landing: Path) -> pl.LazyFrame:
@@ -148,10 +154,10 @@ def read_catalog(landing: Path) -> pl.LazyFrame:
     told = pl.struct("product_name", "category", "brand", "price_text", "popularity_score", "is_available")
     return (
         pl.LazyFrame(records, infer_schema_length=None)
-        .with_columns(text("product_id"), price=col("price_text").cast(pl.Float64, strict=False))
+        .with_columns(clean_text("product_id"), price=col("price_text").cast(pl.Float64, strict=False))
         .filter(told.ne_missing(told.shift().over("product_id")))
         .with_columns(
-            reasons=reasons(
+            reasons=join_reasons(
                 bad_price=(col("price") < 0) | col("price").is_null(), missing_product=col("product_id").is_null()
             )
         )
@@ -167,13 +173,15 @@ def read_events(landing: Path, products: pl.Series) -> pl.LazyFrame:
         # A line that was cut off does not end the object it began, and decoding stops at the first that does not.
         .filter(col("line").str.ends_with("}"))
         .select(col("line").str.json_decode(fields).struct.unnest(), "_file")
-        .with_columns(text("user_id"), text("product_id"), col("event_type").str.strip_chars().str.to_lowercase())
+        .with_columns(
+            clean_text("user_id"), clean_text("product_id"), col("event_type").str.strip_chars().str.to_lowercase()
+        )
         .unique(EVENT_FIELDS, keep="any")
-        .with_columns(col("event_type").replace_strict(EVENT_TYPES, default=None), event_at=instant("timestamp"))
+        .with_columns(col("event_type").replace_strict(EVENT_TYPES, default=None), event_at=parse_instant("timestamp"))
         .drop("timestamp")
         .with_columns(
             event_date=col("event_at").dt.date(),
-            reasons=reasons(
+            reasons=join_reasons(
                 bad_timestamp=col("event_at").is_null(),
                 missing_product=col("product_id").is_null(),
                 missing_user=col("user_id").is_null(),
@@ -200,21 +208,21 @@ def read_purchases(landing: Path, products: pl.Series) -> pl.LazyFrame:
         .lazy()
         .unique(PURCHASE_FIELDS, keep="any")
         .with_columns(
-            *(text(name) for name in ("transaction_id", "user_id", "product_id")),
-            reasons=reasons(
+            *(clean_text(name) for name in ("transaction_id", "user_id", "product_id")),
+            reasons=join_reasons(
                 bad_price=(price < 0) | price.is_null() & col("price").is_not_null(),
                 bad_quantity=(quantity == 0) | quantity.is_null() & col("quantity").is_not_null(),
-                bad_timestamp=instant("timestamp").is_null(),
-                missing_product=text("product_id").is_null(),
-                unknown_product=~text("product_id").is_in(products.implode()),
+                bad_timestamp=parse_instant("timestamp").is_null(),
+                missing_product=clean_text("product_id").is_null(),
+                unknown_product=~clean_text("product_id").is_in(products.implode()),
             ),
         )
-        .with_columns(quantity=quantity, price=price, purchased_at=instant("timestamp"))
+        .with_columns(quantity=quantity, price=price, purchased_at=parse_instant("timestamp"))
         .drop("timestamp")
     )
 
 
-def as_transactions(purchases: pl.LazyFrame) -> pl.LazyFrame:
+def build_transactions(purchases: pl.LazyFrame) -> pl.LazyFrame:
     """Clean purchase lines as transactions."""
     return (
         purchases.drop("reasons")
@@ -227,29 +235,31 @@ def as_transactions(purchases: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def weighed_actions(events: pl.LazyFrame, transactions: pl.LazyFrame, weights: pl.LazyFrame) -> pl.LazyFrame:
+def compute_weighted_actions(events: pl.LazyFrame, transactions: pl.LazyFrame, weights: pl.LazyFrame) -> pl.LazyFrame:
     """What customers did, one row each, with the weight that it has on its day."""
     clicks = events.select(
         "user_id", "product_id", "device", "session_id",
-        action_type="event_type", weighed_as="event_type", action_at="event_at", action_date="event_date",
+        action_type="event_type", weight_event_type="event_type", action_at="event_at", action_date="event_date",
     )  # fmt: skip
-    bought = transactions.join(returned_shares(transactions), on=["transaction_id", "product_id"], how="left").select(
+    bought = transactions.join(compute_returned_shares(transactions), on=["transaction_id", "product_id"], how="left").select(
         "user_id", "product_id", "quantity", "amount", "transaction_id",
         action_type=pl.when("is_return").then(pl.lit("return")).otherwise(pl.lit("purchase")),
-        weighed_as=pl.lit("purchase"),
+        weight_event_type=pl.lit("purchase"),
         action_at="purchased_at",
         action_date="purchase_date",
         share=pl.when("is_return").then(col("share").fill_null(-1.0)),
     )  # fmt: skip
     return (
         pl.concat([clicks, bought], how="diagonal")
-        .join(weights.select("event_type", "weight", "half_life_days"), left_on="weighed_as", right_on="event_type")
+        .join(
+            weights.select("event_type", "weight", "half_life_days"), left_on="weight_event_type", right_on="event_type"
+        )
         .with_columns(weight=col("weight") * col("share").fill_null(1.0))
-        .drop("share", "weighed_as")
+        .drop("share", "weight_event_type")
     )
 
 
-def returned_shares(transactions: pl.LazyFrame) -> pl.LazyFrame:
+def compute_returned_shares(transactions: pl.LazyFrame) -> pl.LazyFrame:
     """For each return with a purchase before it, how many purchases it takes back, as a negative number."""
     bought = transactions.filter(~col("is_return")).select("user_id", "product_id", "purchased_at", "quantity")
     returns = transactions.filter(col("is_return") & col("user_id").is_not_null())
@@ -266,7 +276,7 @@ def returned_shares(transactions: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def as_of_spine(actions: pl.LazyFrame) -> list[Instant]:
+def compute_cutoffs(actions: pl.LazyFrame) -> list[Cutoff]:
     """The instants that features are computed as of: validation, test, now."""
     span = actions.select(first=col("action_at").min(), last=col("action_at").max()).collect(engine="streaming")
     first, last = span.row(0)
@@ -275,33 +285,33 @@ def as_of_spine(actions: pl.LazyFrame) -> list[Instant]:
     window = timedelta(seconds=round(whole_seconds * 0.1))
     test = (now - window).replace(hour=0, minute=0, second=0, microsecond=0)
     validation = (test - window).replace(hour=0, minute=0, second=0, microsecond=0)
-    return [Instant("validation", validation, test), Instant("test", test, now), Instant("now", now, None)]
+    return [Cutoff("validation", validation, test), Cutoff("test", test, now), Cutoff("now", now, None)]
 
 
-def user_product_interactions(actions: pl.LazyFrame, at: Instant) -> pl.LazyFrame:
+def compute_user_product_interactions(actions: pl.LazyFrame, cutoff: Cutoff) -> pl.LazyFrame:
     """How strongly each customer took to each product."""
     return (
-        actions.filter(col("user_id").is_not_null() & (col("action_at") < at.as_of))
+        actions.filter(col("user_id").is_not_null() & (col("action_at") < cutoff.as_of))
         .group_by("user_id", "product_id")
         .agg(
-            *counts(),
-            strength=decayed(col("weight"), col("action_at"), pl.lit(at.as_of), col("half_life_days")).sum(),
+            *count_action_types(),
+            strength=decay_weight(col("weight"), col("action_at"), pl.lit(cutoff.as_of), col("half_life_days")).sum(),
             interaction_count=pl.len(),
             purchased_quantity=col("quantity").sum(),
             first_interaction_at=col("action_at").min(),
             last_interaction_at=col("action_at").max(),
         )
-        .with_columns(*at.names, average_strength=col("strength") / col("interaction_count"))
+        .with_columns(*cutoff.name_columns, average_strength=col("strength") / col("interaction_count"))
     )
 
 
-def days_of_users(actions: pl.LazyFrame) -> pl.LazyFrame:
+def compute_user_days(actions: pl.LazyFrame) -> pl.LazyFrame:
     """What each customer did on each day."""
     return (
         actions.filter(col("user_id").is_not_null())
         .group_by("user_id", "action_date")
         .agg(
-            *counts(),
+            *count_action_types(),
             action_count=pl.len(),
             session_count=col("session_id").drop_nulls().n_unique(),
             order_count=col("transaction_id").filter(col("action_type") == "purchase").n_unique(),
@@ -315,14 +325,14 @@ def days_of_users(actions: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def user_activity(user_days: pl.LazyFrame, at: Instant) -> pl.LazyFrame:
+def compute_user_activity(user_days: pl.LazyFrame, cutoff: Cutoff) -> pl.LazyFrame:
     """How active each customer was."""
-    recent = {length: col("action_date") >= at.first_day(length) for length in (7, 28)}
-    summed = [*(f"{name}_count" for name in COUNTED), "action_count", "session_count", "order_count"]
+    recent = {length: col("action_date") >= cutoff.get_first_date(length) for length in (7, 28)}
+    summed = [*(f"{name}_count" for name in ACTION_TYPES), "action_count", "session_count", "order_count"]
     shared = ("mobile_count", "known_device_count", "daytime_count")
     spanned = (col("last_day") - col("first_day")).dt.total_days()
     return (
-        user_days.filter(col("action_date") < pl.lit(at.as_of))
+        user_days.filter(col("action_date") < pl.lit(cutoff.as_of))
         .group_by("user_id")
         .agg(
             col(*summed, *shared).sum(),
@@ -339,31 +349,33 @@ def user_activity(user_days: pl.LazyFrame, at: Instant) -> pl.LazyFrame:
             last_action_at=col("last_action_at").max(),
         )
         .with_columns(
-            *at.names,
-            average_order_value=share("total_spend", "order_count"),
-            click_rate=share("click_count", "view_count"),
-            add_to_cart_rate=share("add_to_cart_count", "view_count"),
-            purchase_rate=share("purchase_count", "view_count"),
-            cart_purchase_rate=share("purchase_count", "add_to_cart_count"),
-            mobile_share=share("mobile_count", "known_device_count"),
-            weekend_share=share("weekend_count", "action_count"),
-            daytime_share=share("daytime_count", "action_count"),
-            days_between_visits=share(spanned, col("active_days").cast(pl.Int64) - 1),
-            recency_days=(seconds(pl.lit(at.as_of)) - seconds(col("last_action_at"))) / DAY_SECONDS,
-            tenure_days=(seconds(pl.lit(at.as_of)) - seconds(col("first_action_at"))) / DAY_SECONDS,
+            *cutoff.name_columns,
+            average_order_value=divide("total_spend", "order_count"),
+            click_rate=divide("click_count", "view_count"),
+            add_to_cart_rate=divide("add_to_cart_count", "view_count"),
+            purchase_rate=divide("purchase_count", "view_count"),
+            cart_purchase_rate=divide("purchase_count", "add_to_cart_count"),
+            mobile_share=divide("mobile_count", "known_device_count"),
+            weekend_share=divide("weekend_count", "action_count"),
+            daytime_share=divide("daytime_count", "action_count"),
+            days_between_visits=divide(spanned, col("active_days").cast(pl.Int64) - 1),
+            recency_days=(to_epoch_seconds(pl.lit(cutoff.as_of)) - to_epoch_seconds(col("last_action_at")))
+            / DAY_SECONDS,
+            tenure_days=(to_epoch_seconds(pl.lit(cutoff.as_of)) - to_epoch_seconds(col("first_action_at")))
+            / DAY_SECONDS,
         )
         .drop("weekend_count", "first_day", "last_day", *shared)
     )
 
 
-def days_of_products(actions: pl.LazyFrame) -> pl.LazyFrame:
+def compute_product_days(actions: pl.LazyFrame) -> pl.LazyFrame:
     """What became of each product on each day."""
     day_end = col("action_date").cast(pl.Datetime("us")) + pl.duration(days=1)
     return (
-        actions.with_columns(popularity=decayed(col("weight"), col("action_at"), day_end, 28.0))
+        actions.with_columns(popularity=decay_weight(col("weight"), col("action_at"), day_end, 28.0))
         .group_by("product_id", "action_date")
         .agg(
-            *counts(),
+            *count_action_types(),
             event_count=(~col("action_type").is_in(["purchase", "return"])).sum(),
             revenue=col("amount").sum(),
             popularity=col("popularity").sum(),
@@ -373,12 +385,12 @@ def days_of_products(actions: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def product_popularity(product_days: pl.LazyFrame, interactions: pl.LazyFrame, at: Instant) -> pl.LazyFrame:
+def compute_product_popularity(product_days: pl.LazyFrame, interactions: pl.LazyFrame, cutoff: Cutoff) -> pl.LazyFrame:
     """How popular each product was, in windows of days and with fading."""
-    windows = {length: at.first_day(length) for length in (1, 7, 28)}
+    windows = {length: cutoff.get_first_date(length) for length in (1, 7, 28)}
     day_end = col("action_date").cast(pl.Datetime("us")) + pl.duration(days=1)
     people = (
-        interactions.filter(col("as_of_name") == at.as_of_name)
+        interactions.filter(col("cutoff") == cutoff.name)
         .group_by("product_id")
         .agg(
             *(
@@ -390,7 +402,7 @@ def product_popularity(product_days: pl.LazyFrame, interactions: pl.LazyFrame, a
         )
     )
     return (
-        product_days.filter(col("action_date") < pl.lit(at.as_of))
+        product_days.filter(col("action_date") < pl.lit(cutoff.as_of))
         .group_by("product_id")
         .agg(
             *(
@@ -399,27 +411,27 @@ def product_popularity(product_days: pl.LazyFrame, interactions: pl.LazyFrame, a
                 for length, day in windows.items()
             ),
             col("event_count", "purchase_count", "return_count", "view_count", "revenue").sum(),
-            recent_popularity=decayed(col("popularity"), day_end, pl.lit(at.as_of), 28.0).sum(),
+            recent_popularity=decay_weight(col("popularity"), day_end, pl.lit(cutoff.as_of), 28.0).sum(),
             first_action_at=col("first_action_at").min(),
             last_action_at=col("last_action_at").max(),
         )
         .join(people, on="product_id", how="left")
         .with_columns(
-            *at.names,
+            *cutoff.name_columns,
             col("user_count", "buyer_count", *(f"user_count_{length}d" for length in windows)).fill_null(0),
-            conversion=share("buyer_count", "user_count"),
-            purchases_per_view=share("purchase_count", "view_count"),
-            event_trend=share(col("event_count_7d") * 4, col("event_count_28d")),
-            purchase_trend=share(col("purchase_count_7d") * 4, col("purchase_count_28d")),
+            conversion=divide("buyer_count", "user_count"),
+            purchases_per_view=divide("purchase_count", "view_count"),
+            event_trend=divide(col("event_count_7d") * 4, col("event_count_28d")),
+            purchase_trend=divide(col("purchase_count_7d") * 4, col("purchase_count_28d")),
         )
         .drop("view_count")
     )
 
 
-def product_pairs(transactions: pl.LazyFrame, at: Instant) -> pl.LazyFrame:
+def compute_product_pairs(transactions: pl.LazyFrame, cutoff: Cutoff) -> pl.LazyFrame:
     """Products bought together in two orders or more."""
     seen = (
-        transactions.filter(~col("is_return") & (col("purchased_at") < at.as_of))
+        transactions.filter(~col("is_return") & (col("purchased_at") < cutoff.as_of))
         .group_by("transaction_id", "product_id")
         .agg(bought_at=col("purchased_at").max())
     )
@@ -437,22 +449,22 @@ def product_pairs(transactions: pl.LazyFrame, at: Instant) -> pl.LazyFrame:
             orders.rename({"product_id": "other_product_id", "order_count": "other_order_count"}), on="other_product_id"
         )
         .join(shop, how="cross")
-        .with_columns(*at.names, confidence=col("orders_together") / col("order_count"))
+        .with_columns(*cutoff.name_columns, confidence=col("orders_together") / col("order_count"))
         .with_columns(lift=col("confidence") / (col("other_order_count") / col("shop_orders")))
         .drop("shop_orders")
     )
 
 
-def product_history(catalog: pl.LazyFrame) -> pl.LazyFrame:
+def compute_product_history(catalog: pl.LazyFrame) -> pl.LazyFrame:
     """What the catalog said of each product, and when."""
-    told = pl.struct(*FACTS)
+    told = pl.struct(*PRODUCT_ATTRIBUTES)
     following = col("stated_at").shift(-1).over("product_id")
     return (
         catalog.sort("product_id", "stated_at", maintain_order=True)
         .filter(told.ne_missing(told.shift().over("product_id")))
         .select(
             "product_id",
-            *FACTS,
+            *PRODUCT_ATTRIBUTES,
             version=pl.int_range(1, pl.len() + 1).over("product_id"),
             valid_from="stated_at",
             valid_to=following.fill_null(datetime(9999, 12, 31)),
@@ -461,7 +473,7 @@ def product_history(catalog: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def current_products(history: pl.LazyFrame, popularity: pl.LazyFrame) -> pl.LazyFrame:
+def compute_current_products(history: pl.LazyFrame, popularity: pl.LazyFrame) -> pl.LazyFrame:
     """The products as they are now."""
     stated = history.group_by("product_id").agg(
         first_stated_at=col("valid_from").min(), last_updated_at=col("valid_from").max()
@@ -469,7 +481,7 @@ def current_products(history: pl.LazyFrame, popularity: pl.LazyFrame) -> pl.Lazy
     acted = popularity.group_by("product_id").agg(col("first_action_at").min())
     return (
         history.filter("is_current")
-        .select("product_id", *FACTS)
+        .select("product_id", *PRODUCT_ATTRIBUTES)
         .join(stated, on="product_id")
         .join(acted, on="product_id", how="left")
         .with_columns(first_seen_at=pl.min_horizontal("first_stated_at", "first_action_at"))
@@ -477,45 +489,45 @@ def current_products(history: pl.LazyFrame, popularity: pl.LazyFrame) -> pl.Lazy
     )
 
 
-def product_features(
-    products: pl.LazyFrame, history: pl.LazyFrame, popularity: pl.LazyFrame, at: Instant
+def compute_product_features(
+    products: pl.LazyFrame, history: pl.LazyFrame, popularity: pl.LazyFrame, cutoff: Cutoff
 ) -> pl.LazyFrame:
     """What was known of each product."""
     versions = (
-        history.filter(col("valid_from") < at.as_of)
+        history.filter(col("valid_from") < cutoff.as_of)
         .group_by("product_id")
-        .agg(col(*FACTS).sort_by("valid_from").last())
+        .agg(col(*PRODUCT_ATTRIBUTES).sort_by("valid_from").last())
     )
-    known = products.filter((col("first_seen_at") < at.as_of) | (at.as_of_name == "now")).select("product_id")
-    popular = popularity.filter(col("as_of_name") == at.as_of_name)
+    known = products.filter((col("first_seen_at") < cutoff.as_of) | (cutoff.name == "now")).select("product_id")
+    popular = popularity.filter(col("cutoff") == cutoff.name)
     return (
         known.join(versions, on="product_id", how="left")
         .join(
             popular.select(
-                "product_id", "recent_popularity", popularity="user_count", lately_active_users="user_count_28d"
+                "product_id", "recent_popularity", popularity="user_count", active_users_28d="user_count_28d"
             ),
             on="product_id",
             how="left",
         )
         .select(
-            *at.names,
+            *cutoff.name_columns,
             "product_id",
             pl.coalesce("product_name", "product_id").alias("product_name"),
             "category",
             "brand",
             "price",
-            col("popularity", "lately_active_users").cast(pl.Float64).fill_null(0.0),
+            col("popularity", "active_users_28d").cast(pl.Float64).fill_null(0.0),
             col("recent_popularity").fill_null(0.0),
             col("is_available").fill_null(value=True),
         )
     )
 
 
-def affinity(interactions: pl.LazyFrame, features: pl.LazyFrame, fact: str) -> pl.LazyFrame:
+def compute_affinity(interactions: pl.LazyFrame, features: pl.LazyFrame, attribute: str) -> pl.LazyFrame:
     """How much each customer likes each category or brand."""
     likings = (
-        interactions.join(features.select("as_of_name", "product_id", fact), on=["as_of_name", "product_id"])
-        .group_by("as_of_name", "as_of", "user_id", fact)
+        interactions.join(features.select("cutoff", "product_id", attribute), on=["cutoff", "product_id"])
+        .group_by("cutoff", "as_of", "user_id", attribute)
         .agg(
             col("strength", "interaction_count", "purchase_count").sum(),
             product_count=pl.len(),
@@ -523,23 +535,23 @@ def affinity(interactions: pl.LazyFrame, features: pl.LazyFrame, fact: str) -> p
         )
     )
     positive = pl.when(col("strength") > 0).then("strength")
-    return likings.with_columns(affinity=positive / positive.sum().over("as_of_name", "user_id"))
+    return likings.with_columns(affinity=positive / positive.sum().over("cutoff", "user_id"))
 
 
-def users(user_days: pl.LazyFrame, likings: dict[str, pl.LazyFrame]) -> pl.LazyFrame:
+def compute_users(user_days: pl.LazyFrame, affinities: dict[str, pl.LazyFrame]) -> pl.LazyFrame:
     """The customers."""
     mobile_count, web_count = col("mobile_count"), col("known_device_count") - col("mobile_count")
     result = (
         user_days.group_by("user_id")
         .agg(
-            col(*(f"{name}_count" for name in COUNTED), "mobile_count", "known_device_count").sum(),
+            col(*(f"{name}_count" for name in ACTION_TYPES), "mobile_count", "known_device_count").sum(),
             first_seen_at=col("first_action_at").min(),
             last_seen_at=col("last_action_at").max(),
             total_spend=col("spend").sum(),
         )
         .select(
             "user_id", "first_seen_at", "last_seen_at", "purchase_count", "return_count", "total_spend",
-            event_count=pl.sum_horizontal(f"{name}_count" for name in COUNTED[:4]),
+            event_count=pl.sum_horizontal(f"{name}_count" for name in ACTION_TYPES[:4]),
             main_device=pl.when((mobile_count >= web_count) & (mobile_count > 0))
             .then(pl.lit("mobile"))
             .when(web_count > 0)
@@ -547,30 +559,30 @@ def users(user_days: pl.LazyFrame, likings: dict[str, pl.LazyFrame]) -> pl.LazyF
             .otherwise(pl.lit("unknown")),
         )
     )  # fmt: skip
-    for fact, liking in likings.items():
-        liked = liking.filter((col("as_of_name") == "now") & (col("strength") > 0))
+    for fact, liking in affinities.items():
+        liked = liking.filter((col("cutoff") == "now") & (col("strength") > 0))
         best = liked.group_by("user_id").agg(col(fact).sort_by("strength").last().alias(f"favourite_{fact}"))
         result = result.join(best, on="user_id", how="left")
     return result
 
 
-def evaluation_pairs(
-    actions: pl.LazyFrame, interactions: pl.LazyFrame, features: pl.LazyFrame, at: Instant
+def compute_evaluation_pairs(
+    actions: pl.LazyFrame, interactions: pl.LazyFrame, features: pl.LazyFrame, cutoff: Cutoff
 ) -> pl.LazyFrame:
     """What customers took in the window and had not met before; only products that were there can be recommended."""
-    seen = interactions.filter(col("as_of_name") == at.as_of_name)
+    seen = interactions.filter(col("cutoff") == cutoff.name)
     known_users = seen.filter(col("strength") > 0).select(col("user_id").unique(), is_known_user=pl.lit(value=True))
-    in_window = (col("action_at") >= at.as_of) & (col("action_at") < at.window_end)
+    in_window = (col("action_at") >= cutoff.as_of) & (col("action_at") < cutoff.window_end_at)
     return (
         actions.filter(col("user_id").is_not_null() & in_window)
         .group_by("user_id", "product_id")
         .agg(col("weight").sum())
         .filter(col("weight") > 1e-6)
-        .join(features.filter(col("as_of_name") == at.as_of_name), on="product_id", how="semi")
+        .join(features.filter(col("cutoff") == cutoff.name), on="product_id", how="semi")
         .join(seen, on=["user_id", "product_id"], how="anti")
         .join(known_users, on="user_id", how="left")
         .select(
-            pl.lit(at.as_of_name).alias("as_of_name"),
+            pl.lit(cutoff.name).alias("cutoff"),
             "user_id",
             "product_id",
             col("is_known_user").fill_null(value=False),

@@ -12,17 +12,17 @@ import pytest
 import requests
 import uvicorn
 
-from apps.recommendation_queries import Storefront
+from apps.recommendation_queries import RecommendationQueries
 from apps.service.app import create_app
-from warehouse.publishing.live_copy import Published
+from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.publishing.publisher import publish
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
-PATIENCE = 30.0
+TIMEOUT_SECONDS = 30.0
 
 
-class Service:
+class ServiceClient:
     """Asks a running service."""
 
     def __init__(self, base: str) -> None:
@@ -31,69 +31,69 @@ class Service:
 
     def get(self, path: str, **query: Any) -> requests.Response:
         """GET a path, which is quoted already."""
-        return self._session.get(self._base + path, params=query, timeout=PATIENCE)
+        return self._session.get(self._base + path, params=query, timeout=TIMEOUT_SECONDS)
 
     def head(self, path: str) -> requests.Response:
         """HEAD of a path."""
-        return self._session.head(self._base + path, timeout=PATIENCE)
+        return self._session.head(self._base + path, timeout=TIMEOUT_SECONDS)
 
     def post(self, path: str, body: Any) -> requests.Response:
         """POST a body as JSON."""
-        return self._session.post(self._base + path, json=body, timeout=PATIENCE)
+        return self._session.post(self._base + path, json=body, timeout=TIMEOUT_SECONDS)
 
-    def send(self, path: str, text: bytes) -> requests.Response:
+    def post_bytes(self, path: str, text: bytes) -> requests.Response:
         """POST these very bytes as JSON."""
         return self._session.post(
-            self._base + path, data=text, headers={"content-type": "application/json"}, timeout=PATIENCE
+            self._base + path, data=text, headers={"content-type": "application/json"}, timeout=TIMEOUT_SECONDS
         )
 
     def delete(self, path: str) -> requests.Response:
         """DELETE a path."""
-        return self._session.delete(self._base + path, timeout=PATIENCE)
+        return self._session.delete(self._base + path, timeout=TIMEOUT_SECONDS)
 
-    def another(self) -> "Service":
+    def create_client(self) -> "ServiceClient":
         """Another client."""
-        return Service(self._base)
+        return ServiceClient(self._base)
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     """Wait until something holds; it must within the time that a slow machine needs."""
-    end = time.monotonic() + PATIENCE
-    while not holds():
+    end = time.monotonic() + TIMEOUT_SECONDS
+    while not condition():
         assert time.monotonic() < end, "it never held"
         time.sleep(0.05)
 
 
 @contextmanager
-def serving(settings: Settings, **options: float) -> Iterator[Service]:
+def run_service(settings: Settings, **options: float) -> Iterator[ServiceClient]:
     """Run the server over a warehouse."""
     server = uvicorn.Server(uvicorn.Config(create_app(settings, **options), port=0, log_level="critical"))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
         wait_until(lambda: server.started)
-        yield Service(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}")
+        yield ServiceClient(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}")
     finally:
         server.should_exit = True
         thread.join()
 
 
 @pytest.fixture(scope="module")
-def service(demo_warehouse: Settings) -> Iterator[Service]:
+def service(demo_warehouse: Settings) -> Iterator[ServiceClient]:
     """The service over the demo shop."""
-    with serving(demo_warehouse) as running:
+    with run_service(demo_warehouse) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def storefront(demo_warehouse: Settings) -> Iterator[Storefront]:
+def demo_queries(demo_warehouse: Settings) -> Iterator[RecommendationQueries]:
     """What the service should answer from."""
-    with Storefront(demo_warehouse) as opened:
+    with RecommendationQueries(demo_warehouse) as opened:
         yield opened
 
 
 @pytest.fixture
-def own_shop(demo_warehouse: Settings, tmp_path: Path) -> Settings:
+def writable_shop(demo_warehouse: Settings, tmp_path: Path) -> Settings:
     """A copy of the demo shop with its model, that a test may change and publish from; nothing is published yet."""
     shutil.copy(demo_warehouse.database, tmp_path)
     shutil.copytree(demo_warehouse.models_dir, tmp_path / "models")
@@ -101,8 +101,8 @@ def own_shop(demo_warehouse: Settings, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def publish_again(demo_warehouse: Settings, own_shop: Settings) -> Callable[[], Published]:
+def publish_again(demo_warehouse: Settings, writable_shop: Settings) -> Callable[[], PublishedCopy]:
     """Publishes the changed copy of the shop."""
     with ServingCopy(demo_warehouse) as copy:
         tables = list(copy.published.rows)
-    return lambda: publish(own_shop, tables)
+    return lambda: publish(writable_shop, tables)

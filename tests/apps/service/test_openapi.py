@@ -6,39 +6,41 @@ from typing import Any
 import pytest
 
 from apps.service.app import create_app
-from tests.apps.service.conftest import Service
+from tests.apps.service.conftest import ServiceClient
 from warehouse.settings import Settings
 
-pytestmark = pytest.mark.usefixtures("own_torch_threads")
+pytestmark = pytest.mark.usefixtures("restore_torch_threads")
 
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
 
 @pytest.fixture(scope="module")
-def description(demo_warehouse: Settings) -> dict[str, Any]:
+def openapi_description(demo_warehouse: Settings) -> dict[str, Any]:
     return create_app(demo_warehouse).openapi()
 
 
-def operations(description: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def iter_operations(description: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for path, methods in description["paths"].items():
         for method, operation in methods.items():
             yield f"{method} {path}", operation
 
 
-def test_it_lists_every_question(description: dict[str, Any]) -> None:
-    assert {name: operation["operationId"] for name, operation in operations(description)} == {
-        "get /health": "health",
-        "get /model": "model",
-        "get /customers/{user_id}/recommendations": "recommendations_for_customer",
-        "post /recommendations": "recommendations_for_basket",
-        "get /products/{product_id}/similar": "similar_products",
-        "get /customers/{user_id}/explanations/{product_id}": "explanation_for_customer",
-        "post /explanations": "explanation_for_basket",
+def test_it_lists_every_question(openapi_description: dict[str, Any]) -> None:
+    assert {name: operation["operationId"] for name, operation in iter_operations(openapi_description)} == {
+        "get /health": "get_health",
+        "get /model": "get_model",
+        "get /customers/{user_id}/recommendations": "recommend_for_customer",
+        "post /recommendations": "recommend_for_basket",
+        "get /products/{product_id}/similar": "find_similar_products",
+        "get /customers/{user_id}/explanations/{product_id}": "explain_for_customer",
+        "post /explanations": "explain_for_basket",
     }
 
 
-def test_every_question_has_words_parameters_with_limits_and_all_its_answers(description: dict[str, Any]) -> None:
-    for name, operation in operations(description):
+def test_every_question_has_words_parameters_with_limits_and_all_its_answers(
+    openapi_description: dict[str, Any],
+) -> None:
+    for name, operation in iter_operations(openapi_description):
         assert operation["description"], name
         assert operation["tags"], name
         answers = operation["responses"]
@@ -54,8 +56,8 @@ def test_every_question_has_words_parameters_with_limits_and_all_its_answers(des
             assert {"minimum", "maximum"} <= set(schema) or {"minLength", "maxLength"} <= set(schema), parameter
 
 
-def test_every_field_of_every_schema_is_described(description: dict[str, Any]) -> None:
-    schemas = description["components"]["schemas"]
+def test_every_field_of_every_schema_is_described(openapi_description: dict[str, Any]) -> None:
+    schemas = openapi_description["components"]["schemas"]
     assert "HTTPValidationError" not in schemas
     for schema_name, schema in schemas.items():
         assert schema["description"], schema_name
@@ -63,6 +65,8 @@ def test_every_field_of_every_schema_is_described(description: dict[str, Any]) -
             assert facts.get("description") or "$ref" in facts, f"{schema_name}.{field}"
 
 
-def test_it_is_served_and_nothing_is_fetched_from_elsewhere(service: Service, description: dict[str, Any]) -> None:
-    assert service.get("/openapi.json").json() == description
+def test_it_is_served_and_nothing_is_fetched_from_elsewhere(
+    service: ServiceClient, openapi_description: dict[str, Any]
+) -> None:
+    assert service.get("/openapi.json").json() == openapi_description
     assert service.get("/docs").status_code == 404

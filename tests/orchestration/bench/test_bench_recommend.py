@@ -1,4 +1,4 @@
-"""`recomart bench recommend` on a shop so small that its seconds mean nothing; that the lists agree does."""
+"""`recomart bench scoring` on a shop so small that its seconds mean nothing; that the lists agree does."""
 
 import json
 from pathlib import Path
@@ -13,17 +13,17 @@ from warehouse.errors import RecomartError
 
 def test_ours_and_implicit_rank_alike_and_all_figures_are_written(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
-    sizes = {"--customers": 900, "--products": 700, "--factors": 16, "--seen": 5, "-n": 30, "--json": file}
+    sizes = {"--customers": 900, "--products": 700, "--factors": 16, "--history-length": 5, "-n": 30, "--json": file}
     arguments = [str(word) for option in sizes.items() for word in option]
     done = CliRunner().invoke(app, ["bench", "scoring", *arguments])
     assert done.exit_code == 0, done.output
     figures = json.loads(file.read_text(encoding="utf-8"))
-    assert (figures["shop"]["customers"], figures["other_score"]) == (900, 0)
-    assert figures["same_product"] > 0.999
-    assert [row["contender"] for row in figures["contenders"]] == ["bare matrix product", "ours", "implicit"]
+    assert (figures["shop"]["customers"], figures["different_score_count"]) == (900, 0)
+    assert figures["same_product_share"] > 0.999
+    assert [row["contender"] for row in figures["contenders"]] == ["bare matrix product", "recomart", "implicit"]
     assert all(row["seconds"] > 0 for row in figures["contenders"])
     assert list(figures["memory_mib"]) == ["225", "900"]
-    assert [target["limit"] for target in figures["targets"]] == [1.0, 1.7, 1.05]
+    assert [target["max_value"] for target in figures["targets"]] == [1.0, 1.7, 1.05]
     assert "times the bare matrix product" in done.output
 
 

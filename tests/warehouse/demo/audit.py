@@ -11,11 +11,11 @@ from typing import Any
 
 PURCHASE_COLUMNS = ["transaction_id", "user_id", "product_id", "quantity", "price", "timestamp"]
 
-Audit = tuple[Counter[str], list[dict[str, Any]]]
+AuditResult = tuple[Counter[str], list[dict[str, Any]]]
 """How many rows of each kind, and the clean ones."""
 
 
-def catalog(landing: Path) -> Iterator[tuple[date, dict[str, Any]]]:
+def read_catalog(landing: Path) -> Iterator[tuple[date, dict[str, Any]]]:
     """Every record of the catalog with its day of delivery, in the order of the files."""
     for path in sorted((landing / "catalog").rglob("*.json")):
         document = json.loads(path.read_text())
@@ -24,13 +24,13 @@ def catalog(landing: Path) -> Iterator[tuple[date, dict[str, Any]]]:
             yield date.fromisoformat(path.parent.name), record
 
 
-def known_products(landing: Path) -> set[str]:
-    return {product for _, record in catalog(landing) if (product := _text(record["product_id"]))}
+def read_known_products(landing: Path) -> set[str]:
+    return {product for _, record in read_catalog(landing) if (product := _clean_text(record["product_id"]))}
 
 
-def audit_events(landing: Path) -> Audit:
+def audit_events(landing: Path) -> AuditResult:
     counts: Counter[str] = Counter()
-    known, seen, clean = known_products(landing), set(), []
+    known, seen, clean = read_known_products(landing), set(), []
     for path in sorted((landing / "clickstream").iterdir()):
         counts.update(files=1, repeated_files="(1)" in path.name)
         text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -42,23 +42,23 @@ def audit_events(landing: Path) -> Audit:
                 counts["rejected"] += 1
                 continue
             counts["loaded"] += 1
-            row = {key: _text(arrived.get(key)) for key in ("user_id", "product_id", "device", "session_id")}
-            row |= {"event_type": arrived["event_type"].strip().lower(), "at": _instant(arrived["timestamp"])}
-            bad = _bad_product(row["product_id"], known) | {
+            row = {key: _clean_text(arrived.get(key)) for key in ("user_id", "product_id", "device", "session_id")}
+            row |= {"event_type": arrived["event_type"].strip().lower(), "at": _parse_instant(arrived["timestamp"])}
+            bad = _check_product(row["product_id"], known) | {
                 "missing_user": row["user_id"] is None,
                 "unknown_event_type": row["event_type"] not in ("view", "click", "add-to-cart"),
                 "bad_timestamp": row["at"] is None,
             }
-            if _is_clean(counts, seen, tuple(row.values()), bad):
+            if _count_row(counts, seen, tuple(row.values()), bad):
                 counts["odd_casing"] += row["event_type"] != arrived["event_type"]
                 counts["late"] += row["at"].date() < date.fromisoformat(path.name[:10])
                 clean.append(row | {"has_new_column": "app_version" in arrived})
     return counts, clean
 
 
-def audit_purchases(landing: Path) -> Audit:
+def audit_purchases(landing: Path) -> AuditResult:
     counts: Counter[str] = Counter()
-    known, seen, clean = known_products(landing), set(), []
+    known, seen, clean = read_known_products(landing), set(), []
     for path in sorted((landing / "purchases").iterdir()):
         header, *lines = csv.reader(path.read_text().splitlines())
         assert sorted(header) == sorted(PURCHASE_COLUMNS)
@@ -70,15 +70,15 @@ def audit_purchases(landing: Path) -> Audit:
                 continue
             counts["loaded"] += 1
             arrived = dict(zip(header, fields, strict=True))
-            row = {key: _text(arrived[key]) for key in ("transaction_id", "user_id", "product_id")}
-            row |= {"quantity": _number(arrived["quantity"]), "price": _number(arrived["price"])}
-            row |= {"at": _instant(arrived["timestamp"])}
-            bad = _bad_product(row["product_id"], known) | {
+            row = {key: _clean_text(arrived[key]) for key in ("transaction_id", "user_id", "product_id")}
+            row |= {"quantity": _parse_number(arrived["quantity"]), "price": _parse_number(arrived["price"])}
+            row |= {"at": _parse_instant(arrived["timestamp"])}
+            bad = _check_product(row["product_id"], known) | {
                 "bad_timestamp": row["at"] is None,
                 "bad_quantity": not row["quantity"],
                 "bad_price": row["price"] is None or row["price"] < 0,
             }
-            if _is_clean(counts, seen, tuple(row.values()), bad):
+            if _count_row(counts, seen, tuple(row.values()), bad):
                 counts["returns"] += row["quantity"] < 0
                 counts["missing_user_kept"] += row["user_id"] is None
                 counts["late"] += row["at"].date() < date.fromisoformat(path.stem)
@@ -89,18 +89,18 @@ def audit_purchases(landing: Path) -> Audit:
 def audit_products(landing: Path) -> Counter[str]:
     counts: Counter[str] = Counter(files=len(list((landing / "catalog").rglob("*.json"))))
     latest: dict[str | None, tuple[Any, ...]] = {}
-    for _, record in catalog(landing):
+    for _, record in read_catalog(landing):
         counts.update(("lines", "loaded"))
-        product, price = _text(record["product_id"]), _number(record["price"])
+        product, price = _clean_text(record["product_id"]), _parse_number(record["price"])
         facts = (price, *(record[key] for key in ("name", "category", "brand", "popularity_score", "in_stock")))
         is_repeat = latest.get(product) == facts
         latest[product] = facts
         bad = {"missing_product": product is None, "bad_price": price is None or price < 0}
-        _is_clean(counts, {facts} if is_repeat else set(), facts, bad)
+        _count_row(counts, {facts} if is_repeat else set(), facts, bad)
     return counts
 
 
-def _is_clean(counts: Counter[str], seen: set[tuple[Any, ...]], facts: tuple[Any, ...], bad: dict[str, bool]) -> bool:
+def _count_row(counts: Counter[str], seen: set[tuple[Any, ...]], facts: tuple[Any, ...], bad: dict[str, bool]) -> bool:
     """Count the row as a duplicate, as quarantined for its reason or as clean."""
     if facts in seen:
         counts["duplicates"] += 1
@@ -113,23 +113,23 @@ def _is_clean(counts: Counter[str], seen: set[tuple[Any, ...]], facts: tuple[Any
     return not reasons
 
 
-def _bad_product(product: str | None, known: set[str]) -> dict[str, bool]:
+def _check_product(product: str | None, known: set[str]) -> dict[str, bool]:
     return {"missing_product": product is None, "unknown_product": product is not None and product not in known}
 
 
-def _text(value: object) -> str | None:
+def _clean_text(value: object) -> str | None:
     """Trimmed, and None when missing."""
     return None if value is None else str(value).strip() or None
 
 
-def _instant(value: object) -> datetime | None:
+def _parse_instant(value: object) -> datetime | None:
     try:
         return datetime.fromisoformat(str(value))
     except ValueError:
         return None
 
 
-def _number(value: object) -> float | None:
+def _parse_number(value: object) -> float | None:
     try:
         return float(str(value))
     except ValueError:

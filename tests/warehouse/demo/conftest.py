@@ -7,27 +7,27 @@ from typing import Any
 
 import pytest
 
-from tests.warehouse.demo.audit import Audit, audit_events, audit_purchases
-from warehouse.demo import DemoConfig, generate
+from tests.warehouse.demo.audit import AuditResult, audit_events, audit_purchases
+from warehouse.demo import DemoConfig, generate_shop
 
 
 @dataclass(frozen=True)
-class Shop:
+class GeneratedShop:
     """A generated shop, read back."""
 
     config: DemoConfig
     landing: Path
     truth: Path
-    planted: dict[str, Any]
-    events: Audit
-    purchases: Audit
+    truth_json: dict[str, Any]
+    events: AuditResult
+    purchases: AuditResult
 
 
 @pytest.fixture(scope="package")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> GeneratedShop:
     config = DemoConfig(customers=500, products=300, days=30, events=40_000, dirt=0.1, seed=3)
     folder = tmp_path_factory.mktemp("shop")
     landing, truth = folder / "landing", folder / "truth"
-    generate(config, landing, truth)
+    generate_shop(config, landing, truth)
     planted = json.loads((truth / "planted.json").read_text())
-    return Shop(config, landing, truth, planted, audit_events(landing), audit_purchases(landing))
+    return GeneratedShop(config, landing, truth, planted, audit_events(landing), audit_purchases(landing))

@@ -7,56 +7,56 @@ from typing import Any
 
 import pytest
 
-from tests.warehouse.demo.audit import audit_events, audit_products, audit_purchases, known_products
-from tests.warehouse.demo.conftest import Shop
-from warehouse.demo import DemoConfig, generate
+from tests.warehouse.demo.audit import audit_events, audit_products, audit_purchases, read_known_products
+from tests.warehouse.demo.conftest import GeneratedShop
+from warehouse.demo import DemoConfig, generate_shop
 
 
-def _counts(planted: dict[str, Any], feed: str) -> Counter[str]:
+def _read_counts(planted: dict[str, Any], feed: str) -> Counter[str]:
     counts = dict(planted["feeds"][feed])
     return Counter(counts | counts.pop("quarantined_by_reason"))
 
 
-def test_planted_events_are_what_the_clickstream_holds(shop: Shop) -> None:
-    planted = _counts(shop.planted, "events")
+def test_planted_events_are_what_the_clickstream_holds(shop: GeneratedShop) -> None:
+    planted = _read_counts(shop.truth_json, "events")
     assert planted.pop("undeclared_columns") == 1
     assert +planted == +shop.events[0]
 
 
-def test_planted_purchases_are_what_the_purchase_files_hold(shop: Shop) -> None:
-    assert +_counts(shop.planted, "purchases") == +shop.purchases[0]
+def test_planted_purchases_are_what_the_purchase_files_hold(shop: GeneratedShop) -> None:
+    assert +_read_counts(shop.truth_json, "purchases") == +shop.purchases[0]
 
 
-def test_planted_products_are_what_the_catalog_holds(shop: Shop) -> None:
-    assert +_counts(shop.planted, "products") == +audit_products(shop.landing)
+def test_planted_products_are_what_the_catalog_holds(shop: GeneratedShop) -> None:
+    assert +_read_counts(shop.truth_json, "products") == +audit_products(shop.landing)
 
 
-def test_the_days_of_each_feed_add_up_to_the_feed(shop: Shop) -> None:
-    for feed, days in shop.planted["days"].items():
+def test_the_days_of_each_feed_add_up_to_the_feed(shop: GeneratedShop) -> None:
+    for feed, days in shop.truth_json["days"].items():
         total: Counter[str] = Counter()
         for accounts in days.values():
             total += Counter(accounts | accounts.pop("quarantined_by_reason"))
-        of_feed = _counts(shop.planted, feed)
+        of_feed = _read_counts(shop.truth_json, feed)
         assert +total == +Counter({name: of_feed[name] for name in total})
         assert sum(total.values()) > 0
-    assert len(shop.planted["days"]["events"]) == shop.config.days
+    assert len(shop.truth_json["days"]["events"]) == shop.config.days
 
 
-def test_customers_products_and_transactions_are_those_of_the_clean_rows(shop: Shop) -> None:
+def test_customers_products_and_transactions_are_those_of_the_clean_rows(shop: GeneratedShop) -> None:
     events, purchases = shop.events[1], shop.purchases[1]
-    assert shop.planted["customers"] == len({row["user_id"] for row in (*events, *purchases)} - {None})
-    assert shop.planted["products"] == len(known_products(shop.landing)) == shop.config.products
-    assert shop.planted["transactions"] == len({row["transaction_id"] for row in purchases if row["quantity"] > 0})
+    assert shop.truth_json["customers"] == len({row["user_id"] for row in (*events, *purchases)} - {None})
+    assert shop.truth_json["products"] == len(read_known_products(shop.landing)) == shop.config.products
+    assert shop.truth_json["transactions"] == len({row["transaction_id"] for row in purchases if row["quantity"] > 0})
 
 
-def test_new_column_appears_halfway(shop: Shop) -> None:
-    first_day = min(row["at"] for row in shop.events[1]).date()
+def test_new_column_appears_halfway(shop: GeneratedShop) -> None:
+    first_date = min(row["at"] for row in shop.events[1]).date()
     half = shop.config.days // 2
-    assert all(row["has_new_column"] == ((row["at"].date() - first_day).days >= half) for row in shop.events[1])
+    assert all(row["has_new_column"] == ((row["at"].date() - first_date).days >= half) for row in shop.events[1])
 
 
 def test_default_shop_has_every_kind_of_dirt(tmp_path: Path) -> None:
-    generate(DemoConfig(), tmp_path / "landing", tmp_path / "truth")
+    generate_shop(DemoConfig(), tmp_path / "landing", tmp_path / "truth")
     planted = json.loads((tmp_path / "truth" / "planted.json").read_text())
     assert abs(planted["feeds"]["events"]["lines"] / DemoConfig().events - 1) < 0.05
     expected = {
@@ -67,7 +67,7 @@ def test_default_shop_has_every_kind_of_dirt(tmp_path: Path) -> None:
         "products": "duplicates missing_product bad_price",
     }
     for feed, kinds in expected.items():
-        counts = _counts(planted, feed)
+        counts = _read_counts(planted, feed)
         assert [kind for kind in kinds.split() if not counts[kind]] == []
 
 
@@ -84,12 +84,12 @@ def test_default_shop_has_every_kind_of_dirt(tmp_path: Path) -> None:
 )
 def test_accounting_holds_for_shops_of_any_shape(config: DemoConfig, tmp_path: Path) -> None:
     landing = tmp_path / "landing"
-    generate(config, landing, tmp_path / "truth")
+    generate_shop(config, landing, tmp_path / "truth")
     planted = json.loads((tmp_path / "truth" / "planted.json").read_text())
-    events = _counts(planted, "events")
+    events = _read_counts(planted, "events")
     del events["undeclared_columns"]
     assert +events == +audit_events(landing)[0]
-    assert +_counts(planted, "purchases") == +audit_purchases(landing)[0]
-    assert +_counts(planted, "products") == +audit_products(landing)
+    assert +_read_counts(planted, "purchases") == +audit_purchases(landing)[0]
+    assert +_read_counts(planted, "products") == +audit_products(landing)
     if not config.dirt:
         assert all(feed["clean"] == feed["lines"] for feed in planted["feeds"].values())

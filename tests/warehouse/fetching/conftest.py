@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.warehouse.conftest import Shop
-from tests.warehouse.fetching.catalog_service import ApiShop, CatalogService, running_service
+from tests.warehouse.fetching.catalog_service import ApiShop, CatalogService, run_service
 
 
 @pytest.fixture
 def service() -> Iterator[CatalogService]:
     """A catalog service with 35 products."""
-    with running_service() as service:
+    with run_service() as service:
         yield service
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.warehouse.fetching.catalog_service import ApiShop, CatalogService, products
+from tests.warehouse.fetching.catalog_service import ApiShop, CatalogService, make_products
 from warehouse.errors import RecomartError
 
-SHIFTING = ["page", "offset", "next_link", "link_header"]
-EVERY = [*SHIFTING, "cursor"]
+SHIFTING_STYLES = ["page", "offset", "next_link", "link_header"]
+ALL_STYLES = [*SHIFTING_STYLES, "cursor"]
 
 
 def remove_one(service: CatalogService) -> None:
@@ -26,11 +26,11 @@ def replace_one(service: CatalogService) -> None:
     service.products.append({"sku": "Z", "name": "new", "price": 1})
 
 
-def reorder(service: CatalogService) -> None:
+def reverse_products(service: CatalogService) -> None:
     service.products.reverse()
 
 
-def swap(service: CatalogService) -> None:
+def swap_products(service: CatalogService) -> None:
     """Two products change places across a page that was read and one that was not."""
     service.products[3], service.products[25] = service.products[25], service.products[3]
 
@@ -39,30 +39,30 @@ def change_prices(service: CatalogService) -> None:
     service.products = [{**product, "price": 1} for product in service.products]
 
 
-def at(number: int, change: Any, service: CatalogService) -> None:
+def change_at_request(number: int, change: Any, service: CatalogService) -> None:
     service.on_request = lambda asked: change(service) if asked == number else None
 
 
-def by_id(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def sort_by_id(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(found, key=lambda product: str(product["sku"]))
 
 
 @pytest.mark.parametrize("has_total", [True, False])
-@pytest.mark.parametrize("style", SHIFTING)
-@pytest.mark.parametrize("change", [remove_one, insert_one, replace_one, reorder, swap])
+@pytest.mark.parametrize("style", SHIFTING_STYLES)
+@pytest.mark.parametrize("change", [remove_one, insert_one, replace_one, reverse_products, swap_products])
 @pytest.mark.parametrize("when", [2, 4])
 def test_after_a_change_every_product_of_the_catalog_arrives_once(
     api: ApiShop, style: str, change: Any, when: int, has_total: bool
 ) -> None:
     api.declare(style, **({"total": "meta.total"} if has_total and style != "link_header" else {}))
-    at(when, change, api.service)
+    change_at_request(when, change, api.service)
     api.fetch()
-    assert by_id(api.fetched()) == by_id(api.service.products)
+    assert sort_by_id(api.read_fetched()) == sort_by_id(api.service.products)
 
 
-@pytest.mark.parametrize("style", SHIFTING)
+@pytest.mark.parametrize("style", SHIFTING_STYLES)
 def test_a_catalog_that_changes_in_every_reading_fails_clearly(api: ApiShop, style: str) -> None:
-    api.declare(style, readings=3)
+    api.declare(style, max_passes=3)
 
     def every_third_request(asked: int) -> None:
         if asked % 3 == 2:
@@ -71,17 +71,17 @@ def test_a_catalog_that_changes_in_every_reading_fails_clearly(api: ApiShop, sty
     api.service.on_request = every_third_request
     with pytest.raises(RecomartError, match="the catalog changed during each of 3 readings"):
         api.fetch()
-    assert api.files() == []
+    assert api.list_files() == []
     api.service.on_request = lambda _: None
-    assert api.fetch().resumed_pages == 0
-    assert by_id(api.fetched()) == by_id(api.service.products)
+    assert api.fetch().resumed_page_count == 0
+    assert sort_by_id(api.read_fetched()) == sort_by_id(api.service.products)
 
 
 def test_a_cursor_with_a_total_is_held_to_it(api: ApiShop) -> None:
     api.declare("cursor", total="meta.total")
-    at(3, remove_one, api.service)
-    assert api.fetch().readings == 2
-    assert api.fetched() == api.service.products
+    change_at_request(3, remove_one, api.service)
+    assert api.fetch().pass_count == 2
+    assert api.read_fetched() == api.service.products
 
 
 def test_one_page_with_a_total_is_held_to_it(api: ApiShop) -> None:
@@ -90,21 +90,21 @@ def test_one_page_with_a_total_is_held_to_it(api: ApiShop) -> None:
         api.fetch()
 
 
-@pytest.mark.parametrize("style", EVERY)
+@pytest.mark.parametrize("style", ALL_STYLES)
 def test_repeated_products_are_dropped(api: ApiShop, style: str) -> None:
-    api.service.products = sorted(products(35) + products(20), key=lambda product: product["sku"])
+    api.service.products = sorted(make_products(35) + make_products(20), key=lambda product: product["sku"])
     api.declare(style)
     api.fetch()
-    assert api.fetched() == products(35)
+    assert api.read_fetched() == make_products(35)
 
 
 def test_new_prices_between_readings_arrive_as_they_are_last(api: ApiShop) -> None:
-    at(6, change_prices, api.service)
+    change_at_request(6, change_prices, api.service)
     api.fetch()
-    assert [product["price"] for product in api.fetched()[10:]] == [1] * 25
+    assert [product["price"] for product in api.read_fetched()[10:]] == [1] * 25
 
 
-@pytest.mark.parametrize("style", EVERY)
+@pytest.mark.parametrize("style", ALL_STYLES)
 def test_an_id_with_two_contents_in_one_reading_is_a_change(api: ApiShop, style: str) -> None:
     api.service.products.insert(15, {"sku": "P0015", "name": "another"})
 
@@ -114,8 +114,8 @@ def test_an_id_with_two_contents_in_one_reading_is_a_change(api: ApiShop, style:
 
     api.service.on_request = mend
     api.declare(style)
-    assert api.fetch().readings > 1
-    assert by_id(api.fetched()) == products(35)
+    assert api.fetch().pass_count > 1
+    assert sort_by_id(api.read_fetched()) == make_products(35)
 
 
 def test_an_id_that_always_has_two_contents_is_named(api: ApiShop) -> None:
@@ -124,7 +124,7 @@ def test_an_id_that_always_has_two_contents_is_named(api: ApiShop) -> None:
         api.fetch()
 
 
-@pytest.mark.parametrize("style", SHIFTING)
+@pytest.mark.parametrize("style", SHIFTING_STYLES)
 @pytest.mark.parametrize("seed", range(10))
 def test_whatever_changes_when_what_was_there_all_along_arrives_once(api: ApiShop, style: str, seed: int) -> None:
     rng = random.Random(seed)
@@ -133,7 +133,7 @@ def test_whatever_changes_when_what_was_there_all_along_arrives_once(api: ApiSho
     def change(asked: int) -> None:
         if rng.random() < 0.8:
             return
-        rng.choice([remove_one, insert_one, replace_one, swap, lambda service: rng.shuffle(service.products)])(
+        rng.choice([remove_one, insert_one, replace_one, swap_products, lambda service: rng.shuffle(service.products)])(
             api.service
         )
         for product in api.service.products:
@@ -142,8 +142,8 @@ def test_whatever_changes_when_what_was_there_all_along_arrives_once(api: ApiSho
         throughout.intersection_update(product["sku"] for product in api.service.products)
 
     api.service.on_request = change
-    api.declare(style, readings=50)
+    api.declare(style, max_passes=50)
     api.fetch()
-    arrived = [product["sku"] for product in api.fetched()]
+    arrived = [product["sku"] for product in api.read_fetched()]
     assert throughout <= set(arrived)
     assert len(arrived) == len(set(arrived))

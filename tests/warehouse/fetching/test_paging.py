@@ -5,64 +5,64 @@ from typing import Any
 
 import pytest
 
-from tests.warehouse.fetching.catalog_service import STYLES, ApiShop, Handler, products
+from tests.warehouse.fetching.catalog_service import PAGING_STYLES, ApiShop, CatalogHandler, make_products
 from warehouse.errors import RecomartError
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", PAGING_STYLES)
 @pytest.mark.parametrize("number", [1, 10, 35])
 def test_every_product_arrives_once_in_one_file(api: ApiShop, style: str, number: int) -> None:
-    api.service.products = products(number)
+    api.service.products = make_products(number)
     total = {} if style in ("link_header", "none") else {"total": "meta.total"}
     size = {"paging": {"style": "link_header", "size": 11}} if style == "link_header" else {}
     api.declare(style, **total, **size)
     fetched = api.fetch()
-    assert api.fetched() == products(number)
-    assert fetched.records == number
+    assert api.read_fetched() == make_products(number)
+    assert fetched.record_count == number
     assert fetched.is_new
-    assert [fetched.file] == api.files()
+    assert [fetched.file] == api.list_files()
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", PAGING_STYLES)
 def test_without_a_total_the_end_is_found_all_the_same(api: ApiShop, style: str) -> None:
     api.declare(style)
     api.fetch()
-    assert api.fetched() == products(35)
+    assert api.read_fetched() == make_products(35)
 
 
 def test_a_cursor_is_read_once_and_what_can_shift_until_two_readings_agree(api: ApiShop) -> None:
     api.declare("cursor")
-    assert (api.fetch().readings, len(api.service.asked)) == (1, 4)
-    api.service.asked.clear()
+    assert (api.fetch().pass_count, len(api.service.requested_paths)) == (1, 4)
+    api.service.requested_paths.clear()
     api.declare("page", total="meta.total")
-    assert (api.fetch().readings, len(api.service.asked)) == (2, 8)
+    assert (api.fetch().pass_count, len(api.service.requested_paths)) == (2, 8)
 
 
 def test_the_name_of_the_file_is_the_time_and_sorts_after_the_one_before(api: ApiShop) -> None:
     first = api.fetch().file
-    api.service.products = products(36)
+    api.service.products = make_products(36)
     second = api.fetch().file
     assert first < second
     assert all(file[:10] == "catalog/20" and file.endswith("Z.jsonl") for file in (first, second))
-    assert api.files() == [first, second]
+    assert api.list_files() == [first, second]
 
 
 def test_an_unchanged_catalog_writes_no_other_file_whatever_the_order_of_its_products(api: ApiShop) -> None:
     first = api.fetch()
     api.service.products.reverse()
     again = api.fetch()
-    assert (again.is_new, again.file, api.files()) == (False, first.file, [first.file])
+    assert (again.is_new, again.file, api.list_files()) == (False, first.file, [first.file])
 
 
 def test_parameters_go_with_every_request_and_numbers_stay_as_they_are_written(api: ApiShop) -> None:
-    def one_product(handler: Handler) -> None:
+    def one_product(handler: CatalogHandler) -> None:
         handler.send(b'[{"sku": 7, "price": 9.90, "big": 12345678901234567890.10}]')
 
     api.declare("none", params={"active": True, "sort": "sku"})
     api.service.faults[1] = one_product
     api.fetch()
-    assert api.service.asked == ["/all?active=true&sort=sku"]
-    text = (api.shop.landing / api.files()[0]).read_text()
+    assert api.service.requested_paths == ["/all?active=true&sort=sku"]
+    text = (api.shop.landing / api.list_files()[0]).read_text()
     assert text == '{"sku": 7, "price": 9.90, "big": 12345678901234567890.10}\n'
 
 
@@ -71,25 +71,30 @@ def test_a_link_is_followed_with_all_its_parameters_where_no_secret_can_be_among
     api.service.link_suffix = "&None=1"
     api.declare(style)
     api.fetch()
-    assert [address for address in api.service.asked if "page=" in address and "None=1" not in address] == []
+    assert [address for address in api.service.requested_paths if "page=" in address and "None=1" not in address] == []
 
 
 def test_a_service_that_gives_smaller_pages_than_it_was_asked_for_is_followed(api: ApiShop) -> None:
     api.declare("offset", paging={"style": "offset", "size": 500, "size_param": "most"}, path="small")
 
-    def small(handler: Handler) -> None:
+    def small(handler: CatalogHandler) -> None:
         offset = int(handler.path.split("offset=")[1].split("&")[0])
-        handler.answer(handler.page(api.service.products[offset : offset + 4]))
+        handler.send_json(handler.wrap_page(api.service.products[offset : offset + 4]))
 
     api.service.faults = dict.fromkeys(range(1, 100), small)
     api.fetch()
-    assert api.fetched() == products(35)
+    assert api.read_fetched() == make_products(35)
 
 
 def test_what_has_no_id_is_kept_for_cleaning_to_judge(api: ApiShop) -> None:
-    api.service.products = [*products(40), {"sku": None, "name": "nobody"}, {"name": "nothing"}, {"name": "nothing"}]
-    assert api.fetch().records == 42
-    assert {"name": "nothing"} in api.fetched()
+    api.service.products = [
+        *make_products(40),
+        {"sku": None, "name": "nobody"},
+        {"name": "nothing"},
+        {"name": "nothing"},
+    ]
+    assert api.fetch().record_count == 42
+    assert {"name": "nothing"} in api.read_fetched()
 
 
 @pytest.mark.parametrize(
@@ -117,12 +122,12 @@ def test_what_is_no_page_as_declared_is_refused_and_shows_nothing(
     api: ApiShop, style: str, body: Any, message: str
 ) -> None:
     api.declare(style)
-    api.service.faults = dict.fromkeys(range(1, 9), lambda handler: handler.answer(body))
+    api.service.faults = dict.fromkeys(range(1, 9), lambda handler: handler.send_json(body))
     with pytest.raises(RecomartError) as error:
         api.fetch()
     assert str(error.value).startswith("feeds.products.api: ")
     assert message in str(error.value)
-    assert api.files() == []
+    assert api.list_files() == []
 
 
 def test_a_total_that_is_not_there_is_refused(api: ApiShop) -> None:
@@ -133,10 +138,10 @@ def test_a_total_that_is_not_there_is_refused(api: ApiShop) -> None:
 
 def test_null_is_an_empty_list_as_some_services_write_it(api: ApiShop) -> None:
     api.declare("page")
-    api.service.products = products(10)
-    api.service.faults = dict.fromkeys([2, 4], lambda handler: handler.answer({"data": {"items": None}}))
+    api.service.products = make_products(10)
+    api.service.faults = dict.fromkeys([2, 4], lambda handler: handler.send_json({"data": {"items": None}}))
     api.fetch()
-    assert api.fetched() == products(10)
+    assert api.read_fetched() == make_products(10)
 
 
 @pytest.mark.parametrize(
@@ -150,13 +155,13 @@ def test_null_is_an_empty_list_as_some_services_write_it(api: ApiShop) -> None:
 )
 def test_pages_that_never_end_are_noticed(api: ApiShop, style: str, changes: dict[str, Any]) -> None:
     api.declare(style, **changes)
-    to_itself = {"data": {"items": products(3)}, "meta": {"self": "/numbered"}}
+    to_itself = {"data": {"items": make_products(3)}, "meta": {"self": "/numbered"}}
     if style == "next_link":
-        api.service.faults = dict.fromkeys(range(1, 99), lambda handler: handler.answer(to_itself))
+        api.service.faults = dict.fromkeys(range(1, 99), lambda handler: handler.send_json(to_itself))
     with pytest.raises(RecomartError, match="the pages never end: page"):
         api.fetch()
-    assert len(api.service.asked) < 30
-    assert api.files() == []
+    assert len(api.service.requested_paths) < 30
+    assert api.list_files() == []
 
 
 def test_a_catalog_of_many_pages_holds_every_text_a_product_may_have(api: ApiShop) -> None:
@@ -164,4 +169,4 @@ def test_a_catalog_of_many_pages_holds_every_text_a_product_may_have(api: ApiSho
     api.service.products = [{"sku": f"{n}", "name": text} for n, text in enumerate(odd)]
     api.declare("cursor", total="meta.total")
     api.fetch()
-    assert json.dumps(api.fetched()) == json.dumps(api.service.products)
+    assert json.dumps(api.read_fetched()) == json.dumps(api.service.products)

@@ -12,14 +12,14 @@ import pytest
 
 from tests.warehouse.fetching.catalog_service import (
     ApiShop,
+    CatalogHandler,
     Fault,
-    Handler,
-    broken_off,
-    dropped,
-    garbage,
-    hanging,
-    products,
-    status,
+    drop_connection,
+    hang,
+    make_products,
+    make_status_fault,
+    send_garbage,
+    send_partial_body,
 )
 from warehouse.errors import RecomartError
 
@@ -34,7 +34,7 @@ AUTHS: dict[str, tuple[dict[str, str], str]] = {
 }
 
 
-def signed_in(handler: Handler, secret: str) -> dict[str, bool]:
+def find_auth_used(handler: CatalogHandler, secret: str) -> dict[str, bool]:
     """Which ways of signing in a request has used."""
     keys = parse_qs(urlsplit(handler.path).query).get("api_key")
     basic = "Basic " + b64encode(f"shop:{secret}".encode()).decode()
@@ -62,78 +62,87 @@ def secret(auth: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+def debug_log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     """Every log there is, as talkative as can be."""
     with caplog.at_level(logging.DEBUG):
         yield caplog
 
 
-def forms(secret: str) -> list[str]:
+def list_secret_forms(secret: str) -> list[str]:
     """How a secret may look."""
     plain = [secret, quote(secret), quote(secret, safe=""), quote_plus(secret), secret.replace('"', '\\"')]
     return [*plain, b64encode(f"shop:{secret}".encode()).decode(), "s3cr3t"]
 
 
-def assert_nowhere(secret: str, folder: Path, *texts: str) -> None:
+def assert_secret_absent(secret: str, folder: Path, *texts: str) -> None:
     files = [path for path in folder.rglob("*") if path.is_file()]
     everything = "\n".join([*texts, *(path.read_bytes().decode(errors="replace") for path in files)])
-    assert [form for form in forms(secret) if form in everything] == []
+    assert [form for form in list_secret_forms(secret) if form in everything] == []
 
 
 @pytest.mark.parametrize("style", ["page", "next_link", "link_header"])
 def test_every_request_is_signed_and_the_secret_stays_out_of_logs_and_files(
-    api: ApiShop, auth: str, secret: str, style: str, logged: pytest.LogCaptureFixture
+    api: ApiShop, auth: str, secret: str, style: str, debug_log: pytest.LogCaptureFixture
 ) -> None:
-    api.service.is_welcome = lambda handler: signed_in(handler, secret)[auth]
+    api.service.is_authorized = lambda handler: find_auth_used(handler, secret)[auth]
     if auth == "query":
         api.service.link_suffix = "&api_key=" + quote_plus(secret)
     api.declare(style, auth=AUTHS[auth][0])
     api.fetch()
-    assert api.fetched() == products(35)
-    assert "GET /" in logged.text
-    assert_nowhere(secret, api.shop.landing.parent, logged.text, repr(api.progress))
+    assert api.read_fetched() == make_products(35)
+    assert "GET /" in debug_log.text
+    assert_secret_absent(secret, api.shop.landing.parent, debug_log.text, repr(api.progress))
 
 
-def echoing_redirect(handler: Handler) -> None:
+def echo_in_redirect(handler: CatalogHandler) -> None:
     """A redirect that repeats everything."""
-    handler.answer({}, status=302, headers={"Location": handler.path, "X-Seen": str(handler.headers.get("X-Key"))})
+    handler.send_json({}, status=302, headers={"Location": handler.path, "X-Seen": str(handler.headers.get("X-Key"))})
 
 
-def echoing_phrase(handler: Handler) -> None:
+def echo_in_phrase(handler: CatalogHandler) -> None:
     """A status line that repeats the address."""
     handler.send_response(500, f"no luck with {handler.path} {handler.headers.get('Authorization')}")
     handler.send_header("Content-Length", "0")
     handler.end_headers()
 
 
-def echoing_retry_after(handler: Handler) -> None:
+def echo_in_retry_after(handler: CatalogHandler) -> None:
     """A header that repeats the address."""
-    handler.answer({}, status=429, headers={"Retry-After": handler.path})
+    handler.send_json({}, status=429, headers={"Retry-After": handler.path})
 
 
 @pytest.mark.parametrize(
     "fault",
     [
-        *(status(401), status(403), status(404), status(500), garbage, broken_off, dropped, hanging),
-        *(echoing_redirect, echoing_phrase, echoing_retry_after),
+        *(
+            make_status_fault(401),
+            make_status_fault(403),
+            make_status_fault(404),
+            make_status_fault(500),
+            send_garbage,
+            send_partial_body,
+            drop_connection,
+            hang,
+        ),
+        *(echo_in_redirect, echo_in_phrase, echo_in_retry_after),
     ],
 )
 def test_no_failure_tells_the_secret(
-    api: ApiShop, auth: str, secret: str, fault: Fault, logged: pytest.LogCaptureFixture
+    api: ApiShop, auth: str, secret: str, fault: Fault, debug_log: pytest.LogCaptureFixture
 ) -> None:
-    api.declare("page", auth=AUTHS[auth][0], timeout=0.05 if fault is hanging else 5)
+    api.declare("page", auth=AUTHS[auth][0], timeout=0.05 if fault is hang else 5)
     api.service.faults = dict.fromkeys(range(2, 99), fault)
     with pytest.raises(RecomartError) as error:
         api.fetch()
     trace = "".join(traceback.format_exception(error.value))
-    assert_nowhere(secret, api.shop.landing.parent, str(error.value), trace, logged.text, repr(api.progress))
+    assert_secret_absent(secret, api.shop.landing.parent, str(error.value), trace, debug_log.text, repr(api.progress))
 
 
 @pytest.mark.parametrize("code", [401, 403])
 def test_a_refusal_names_the_environment_variable(api: ApiShop, auth: str, secret: str, code: int) -> None:
     assert secret
     api.declare("page", auth=AUTHS[auth][0])
-    api.service.faults[1] = status(code)
+    api.service.faults[1] = make_status_fault(code)
     with pytest.raises(RecomartError, match=rf"answered {code} .*SHOP_SECRET should hold, and at `auth`"):
         api.fetch()
 
@@ -143,7 +152,7 @@ def test_a_record_that_repeats_the_secret_reaches_no_file(api: ApiShop, auth: st
     api.declare("cursor", auth=AUTHS[auth][0])
     with pytest.raises(RecomartError, match=r"a record repeats the value of .*SHOP_SECRET"):
         api.fetch()
-    assert_nowhere(secret, api.shop.landing.parent)
+    assert_secret_absent(secret, api.shop.landing.parent)
 
 
 def test_a_link_that_holds_the_secret_elsewhere_is_not_followed(api: ApiShop, auth: str, secret: str) -> None:
@@ -151,19 +160,19 @@ def test_a_link_that_holds_the_secret_elsewhere_is_not_followed(api: ApiShop, au
     api.declare("next_link", auth=AUTHS[auth][0])
     with pytest.raises(RecomartError, match=r"the address of the next page repeats the value of .*SHOP_SECRET"):
         api.fetch()
-    assert_nowhere(secret, api.shop.landing.parent)
+    assert_secret_absent(secret, api.shop.landing.parent)
 
 
 def test_no_link_takes_the_secret_to_another_host(api: ApiShop, auth: str, secret: str) -> None:
     page: dict[str, Any] = {
-        "data": {"items": products(3)},
+        "data": {"items": make_products(3)},
         "meta": {"next": api.service.url.replace("127.0.0.1", "localhost")},
     }
-    api.service.faults[1] = lambda handler: handler.answer(page)
+    api.service.faults[1] = lambda handler: handler.send_json(page)
     api.declare("next_link", auth=AUTHS[auth][0])
     with pytest.raises(RecomartError, match="a fetch stays where it began"):
         api.fetch()
-    assert len(api.service.asked) == 1
+    assert len(api.service.requested_paths) == 1
     assert secret
 
 
@@ -188,7 +197,7 @@ def test_a_secret_that_cannot_be_used_is_said_by_its_variable(
         api.fetch()
     assert message in str(error.value)
     assert "s3cr3t" not in "".join(traceback.format_exception(error.value))
-    assert api.service.asked == []
+    assert api.service.requested_paths == []
 
 
 def test_no_credentials_are_sent_that_nobody_declared(
@@ -198,5 +207,5 @@ def test_no_credentials_are_sent_that_nobody_declared(
     netrc.write_text("machine 127.0.0.1 login shop password s3cr3t\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    api.service.is_welcome = lambda handler: "Authorization" not in handler.headers
-    assert api.fetch().records == 35
+    api.service.is_authorized = lambda handler: "Authorization" not in handler.headers
+    assert api.fetch().record_count == 35
