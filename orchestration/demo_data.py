@@ -2,7 +2,7 @@
 
 from orchestration.pipeline import PipelineListener
 from warehouse.demo.config import DemoConfig
-from warehouse.demo.generate import DemoSummary, generate_shop
+from warehouse.demo.generator import DemoSummary, generate_shop
 from warehouse.formatting import format_count
 from warehouse.settings import Settings
 

@@ -4,7 +4,7 @@ import dagster as dg
 
 from orchestration.assets.dbt import marts, recommendations
 from orchestration.assets.model import model_tables
-from orchestration.assets.published_copy import published_copy
+from orchestration.assets.publishing import published_copy
 from orchestration.assets.raw import raw_tables
 
 full_pipeline = dg.define_asset_job(

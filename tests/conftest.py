@@ -8,7 +8,7 @@ import torch
 from models_ml.config import TrainConfig
 from orchestration.pipeline import PipelineListener, run_pipeline
 from warehouse.demo.config import DemoConfig
-from warehouse.demo.generate import generate_shop
+from warehouse.demo.generator import generate_shop
 from warehouse.settings import Settings
 
 SMALL_SHOP_CONFIG = DemoConfig(customers=800, products=500, days=40, events=30_000, dirt=0.03)

@@ -12,9 +12,9 @@ from platform import python_version
 import psutil
 from pydantic import BaseModel, ConfigDict
 
-from apps.benchmarks.extra import require_library
 from apps.benchmarks.increments import Increments, measure_increments
 from apps.benchmarks.measurement import ResourceUsage, measure_contender
+from apps.benchmarks.optional_libraries import require_library
 from apps.benchmarks.table_equality import (
     Difference,
     TableStatistics,
@@ -26,7 +26,7 @@ from apps.benchmarks.targets import Target
 from orchestration.demo_data import generate_demo_shop
 from orchestration.pipeline import PipelineListener
 from warehouse.demo.config import DemoConfig
-from warehouse.demo.generate import DemoSummary
+from warehouse.demo.generator import DemoSummary
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from apps.benchmarks.contenders import our_als
-from apps.benchmarks.extra import require_library
+from apps.benchmarks.contenders import recomart_als
 from apps.benchmarks.fresh_process import run_in_fresh_process
-from apps.benchmarks.ranking_figures import CurvePoint, RankingResult, SplitSource
+from apps.benchmarks.optional_libraries import require_library
+from apps.benchmarks.ranking_results import CurvePoint, RankingResult, SplitSource
 from models_ml.config import TrainConfig
 from warehouse.errors import RecomartError
 
@@ -56,13 +56,15 @@ def run_ranking_benchmark(
         ModelError: The split cannot be used.
     """
     libraries = {library: _load_library(library) for library in library_names}
-    ours = run_in_fresh_process(our_als.measure_als, files, config, tune_seconds)
-    found = [ours, *run_in_fresh_process(our_als.measure_baselines, files, config)]
+    ours = run_in_fresh_process(recomart_als.measure_als, files, config, tune_seconds)
+    found = [ours, *run_in_fresh_process(recomart_als.measure_baselines, files, config)]
     if ablate:
         found += run_in_fresh_process(
-            our_als.measure_ablations, files, TrainConfig.model_validate(ours.config["train"])
+            recomart_als.measure_ablations, files, TrainConfig.model_validate(ours.config["train"])
         )
-    curves = ours.curves | (run_in_fresh_process(our_als.measure_shorter_vectors, files, ours) if library_names else {})
+    curves = ours.curves | (
+        run_in_fresh_process(recomart_als.measure_shorter_vectors, files, ours) if library_names else {}
+    )
     found += [run_in_fresh_process(figures, files, config) for figures in libraries.values()]
     comparisons = [compare_results(ours, curves, figures) for figures in found if figures.method in library_names]
     return RankingBenchmarkResult(results=found, comparisons=comparisons)

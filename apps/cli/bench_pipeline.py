@@ -32,12 +32,12 @@ RESULT_COLUMNS = (
 )
 
 
-@app.command()
+@app.command("pipeline")
 def benchmark_pipeline(
     work_dir: Annotated[Path, typer.Option(help="Folder for the shop and everyone's tables (10 GB at the full size).")],
     events: Annotated[int, typer.Option(help="Clickstream events, about; a purchase line to every ten.")] = 10_000_000,
     days: Annotated[int, typer.Option(help="Days of history.", min=12)] = 91,
-    part_names: Annotated[str, typer.Option(help="Parts to run, separated by commas.")] = ",".join(Part),
+    part_names: Annotated[str, typer.Option("--parts", help="Parts to run, separated by commas.")] = ",".join(Part),
     memory_limit: Annotated[
         str, typer.Option(help="Memory that DuckDB may use, for us and the bare script.")
     ] = Settings.model_fields["memory_limit"].default,

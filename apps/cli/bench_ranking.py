@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from apps.benchmarks.ranking_benchmark import run_ranking_benchmark
-from apps.benchmarks.ranking_figures import SplitSource
+from apps.benchmarks.ranking_results import SplitSource
 from apps.cli import console
 from apps.cli.options import Warehouse, load_settings
 from models_ml.config import TrainConfig
@@ -30,8 +30,8 @@ RANKING_COLUMNS = (
 )
 
 
-@app.command()
-def ranking(
+@app.command("ranking")
+def benchmark_ranking(
     train: Annotated[Path | None, typer.Option(help="Interactions to learn from: .csv, .parquet or .txt.")] = None,
     valid: Annotated[
         Path | None, typer.Option(help="Interactions to tune on; a tenth of train when not given.")
@@ -41,7 +41,9 @@ def ranking(
         str | None, typer.Option(help="In place of files, the windows of a dataset version, by the start of its hash.")
     ] = None,
     k: Annotated[int, typer.Option("-k", help="Length of the lists.", min=1)] = 20,
-    tune: Annotated[float, typer.Option(help="Seconds to search for settings; 0 takes the defaults.", min=0)] = 0,
+    tune_seconds: Annotated[
+        float, typer.Option(help="Seconds to search for settings; 0 takes the defaults.", min=0)
+    ] = 0,
     against: Annotated[list[str] | None, typer.Option(help="A library to compare with: implicit.")] = None,
     ablate: Annotated[bool, typer.Option(help="Measure our model without content and without trends, too.")] = False,
     tuning_users: Annotated[
@@ -79,7 +81,7 @@ def ranking(
         # The libraries that we stand beside have the CPU alone.
         device="cpu" if against else "auto",
     )
-    result = run_ranking_benchmark(files, config, tune, tuple(against or ()), ablate=ablate)
+    result = run_ranking_benchmark(files, config, tune_seconds, tuple(against or ()), ablate=ablate)
     if json_file:
         json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
     rows = [figures.model_dump(include=set(RANKING_COLUMNS)) for figures in result.results]

@@ -5,19 +5,19 @@ from typing import Annotated
 
 import typer
 
-from apps.benchmarks.extra import require_library
+from apps.benchmarks.optional_libraries import require_library
 from apps.cli import console
 from apps.cli.bench_tables import describe_machine, print_targets
 
 app = typer.Typer()
 
 
-@app.command()
-def scoring(
+@app.command("scoring")
+def benchmark_scoring(
     customers: Annotated[int, typer.Option(help="Customers who get a list.", min=1)] = 50_000,
     products: Annotated[int, typer.Option(help="Products to choose from.", min=1)] = 50_000,
     factors: Annotated[int, typer.Option(help="Length of their vectors.", min=1)] = 128,
-    seen: Annotated[int, typer.Option(help="Products of every customer that are left out.", min=1)] = 20,
+    history_length: Annotated[int, typer.Option(help="Products of every customer that are left out.", min=1)] = 20,
     n: Annotated[int, typer.Option("-n", help="Length of the lists.", min=1)] = 100,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="File to write all figures to.")] = None,
@@ -27,9 +27,11 @@ def scoring(
     # implicit is an optional library: without it this import fails.
     from apps.benchmarks.scoring_benchmark import ScoringShop, run_scoring_benchmark
 
-    if products < seen + n:
-        raise typer.BadParameter(f"{products:,} products are fewer than {seen} seen and {n} to list")
-    shop = ScoringShop(customers=customers, products=products, factors=factors, history_length=seen, n=n, seed=seed)
+    if products < history_length + n:
+        raise typer.BadParameter(f"{products:,} products are fewer than {history_length} seen and {n} to list")
+    shop = ScoringShop(
+        customers=customers, products=products, factors=factors, history_length=history_length, n=n, seed=seed
+    )
     with console.StepProgress() as progress:
         progress.on_step("ranking")
         result = run_scoring_benchmark(shop, progress.on_stage)

@@ -14,9 +14,9 @@ from warehouse.settings import Settings
 app = typer.Typer()
 
 
-@app.command()
-def serving(
-    work: Annotated[
+@app.command("serving")
+def benchmark_serving(
+    work_dir: Annotated[
         Path | None, typer.Option(help="Folder for a shop of random factors (1 GB at the full size).")
     ] = None,
     warehouse: Annotated[Path | None, typer.Option(help="A warehouse of one's own, instead of a made-up shop.")] = None,
@@ -27,13 +27,13 @@ def serving(
     json_file: Annotated[Path | None, typer.Option("--json", help="File to write all figures to.")] = None,
 ) -> None:
     """Fold in baskets of 20 products and rank the catalog for each; then ask the real service over HTTP."""
-    folder = work or warehouse
-    if folder is None or (work and warehouse):
+    folder = work_dir or warehouse
+    if folder is None or (work_dir and warehouse):
         raise typer.BadParameter("name either a folder for a made-up shop with --work-dir or a shop's own --warehouse")
 
     settings = Settings(warehouse=folder)
     with console.StepProgress() as progress:
-        if work is not None:
+        if work_dir is not None:
             progress.on_step("making up")
             publish_synthetic_shop(
                 settings, SyntheticShop(products=products, customers=products // 10, factors=factors)
@@ -42,7 +42,7 @@ def serving(
         result = run_serving_benchmark(settings, clients, seconds, progress.on_stage)
     if json_file:
         json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    factors_from = "random factors" if work is not None else "trained factors"
+    factors_from = "random factors" if work_dir is not None else "trained factors"
     console.print_line(f"\n{describe_machine(result.machine)}")
     console.print_line(
         f"{result.products:,} products with {result.factors} {factors_from}; loaded in {result.load_seconds:.2f} s\n"

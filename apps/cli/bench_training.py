@@ -12,8 +12,8 @@ from apps.cli.bench_tables import describe_machine, print_targets
 app = typer.Typer()
 
 
-@app.command()
-def training(
+@app.command("training")
+def benchmark_training(
     customers: Annotated[int, typer.Option(help="Customers of the made-up shop.", min=1)] = 1_000_000,
     products: Annotated[int, typer.Option(help="Its products.", min=1)] = 200_000,
     interactions: Annotated[

@@ -20,7 +20,7 @@ from orchestration.dbt_runner import DbtProgress
 from orchestration.pipeline import PipelineListener
 from warehouse.fetching.reports import FetchProgress
 from warehouse.formatting import format_count
-from warehouse.loading.reports import LoadProgress as LoadProgress
+from warehouse.loading.reports import LoadProgress
 
 if TYPE_CHECKING:
     pass

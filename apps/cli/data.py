@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from apps.cli import auditing, console, data_tables
+from apps.cli import audit_reports, console, data_tables
 from apps.cli.options import Json, Landing, SourcesFile, Warehouse, load_settings
 from apps.cli.rejects import read_rejects
 from apps.profile.page import write_profile
@@ -18,8 +18,7 @@ from warehouse.errors import RecomartError
 from warehouse.fetching.fetch_run import fetch_feeds as fetch_catalogs
 from warehouse.fetching.fetch_run import find_api_feeds
 from warehouse.loading.loader import load as load_landing
-from warehouse.loading.reloading import parse_date_range
-from warehouse.loading.reloading import reload_files as reload_files
+from warehouse.loading.reloading import parse_date_range, reload_files
 from warehouse.loading.reports import LoadProgress, LoadReport
 
 app = typer.Typer()
@@ -118,7 +117,7 @@ def show_audit(
     as_json: Json = False,
 ) -> None:
     """Show the newest days of every feed beside what is usual on their weekday, warnings first."""
-    report = auditing.read_audit(load_settings(warehouse=warehouse), days, feed)
+    report = audit_reports.read_audit(load_settings(warehouse=warehouse), days, feed)
     if as_json:
         console.print_json(report)
     else:
@@ -134,7 +133,7 @@ def show_quarantined(
     as_json: Json = False,
 ) -> None:
     """Show rows that break a rule as they arrived, with the reasons and what to do about them."""
-    found = auditing.read_quarantine(load_settings(warehouse=warehouse), n, feed, reason)
+    found = audit_reports.read_quarantine(load_settings(warehouse=warehouse), n, feed, reason)
     if as_json:
         console.print_json(found)
     else:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from apps.cli.auditing import AuditReport, QuarantineReport
+from apps.cli.audit_reports import AuditReport, QuarantineReport
 from apps.cli.console import print_line, print_table, stdout_console
 from apps.cli.rejects import RejectReport
 from orchestration.feed_accounting import FeedStatus

@@ -13,7 +13,7 @@ from orchestration import pipeline
 from orchestration.batch_scoring import score_customers
 from orchestration.config_files import read_train_config
 from orchestration.model_registry import list_model_runs
-from orchestration.training_run import train_model as train_model
+from orchestration.training_run import train_model
 from orchestration.tuning_run import tune_config
 from warehouse.errors import RecomartError
 from warehouse.publishing.serving_copy import ServingCopy

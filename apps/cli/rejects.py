@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from apps.cli.auditing import require_feed
+from apps.cli.audit_reports import require_feed
 from warehouse.database import open_ledger_reader
 from warehouse.settings import Settings
 

@@ -4,7 +4,9 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from apps.merchandiser.comparison import (
+from apps.merchandiser.live_copy import get_live_copy
+from apps.merchandiser.markdown import escape_markdown
+from apps.merchandiser.metric_tables import (
     METHODS_HELP,
     METRIC_HELP,
     METRIC_LABELS,
@@ -13,10 +15,13 @@ from apps.merchandiser.comparison import (
     pivot_metrics,
     select_test_metrics,
 )
-from apps.merchandiser.live_copy import get_live_copy
-from apps.merchandiser.markdown import escape_markdown
-from apps.merchandiser.over_time import show_coverage, show_drift, show_quality_trend
-from apps.merchandiser.tables import choose_table_height, make_count_column, make_instant_column, make_metric_column
+from apps.merchandiser.table_columns import (
+    choose_table_height,
+    make_count_column,
+    make_instant_column,
+    make_metric_column,
+)
+from apps.merchandiser.trends import show_coverage, show_drift, show_quality_trend
 from warehouse.publishing.serving_copy import ServingCopy
 
 HEADLINE_K = 10

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from apps.merchandiser.recommendation_filter import ProductFilter, add_display_columns, encode_csv
-from apps.merchandiser.tables import TABLE_HEIGHT, make_price_column, select_filled_columns
+from apps.merchandiser.product_filter import ProductFilter, add_display_columns, encode_csv
+from apps.merchandiser.table_columns import TABLE_HEIGHT, make_price_column, select_filled_columns
 
 SHOWN_COLUMNS = ["rank", "product_name", "category", "brand", "price", "relative_score", "source", "reason"]
 SOURCE_HELP = "Personal: from what this customer did. Popular: from what everybody did. Pinned: put there by the shop."

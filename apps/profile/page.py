@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from apps.profile.pictures import render_svg
+from apps.profile.charts import render_svg
 from apps.profile.queries import CompileQueries, run_queries
 from apps.profile.sections import CHAPTERS, Finding, Section
 from warehouse.errors import RecomartError

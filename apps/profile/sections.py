@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from apps.profile.pictures import (
+from apps.profile.charts import (
     HEIGHT,
     Draw,
     compute_chart_height,
@@ -17,7 +17,7 @@ from apps.profile.pictures import (
     make_heatmap,
     make_lorenz_chart,
 )
-from apps.profile.words import (
+from apps.profile.number_format import (
     describe_omissions,
     format_count_bin,
     format_days_bin,

@@ -4,7 +4,7 @@ import dagster as dg
 
 from orchestration.assets.common import build_docs_metadata
 from orchestration.assets.dbt_graph import MANIFEST
-from orchestration.assets.published_copy import published_copy
+from orchestration.assets.publishing import published_copy
 from orchestration.dbt_manifest import READER_EXPOSURES
 
 CONSUMER_SPECS = [

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.two_days_later import PendingDaysShop
+from tests.e2e.pending_days_shop import PendingDaysShop
 from warehouse.settings import PROJECT_ROOT
 
 SHARED_DATA = PROJECT_ROOT.parent / "shared" / "data"

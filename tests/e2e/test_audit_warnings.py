@@ -5,7 +5,7 @@ from pathlib import Path
 
 import duckdb
 
-from apps.cli.auditing import read_audit
+from apps.cli.audit_reports import read_audit
 from orchestration.dbt_runner import run_dbt
 from orchestration.feed_accounting import read_feed_status
 from tests.e2e.conftest import RecomartCli

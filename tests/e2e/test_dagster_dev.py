@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import SMALL_SHOP_CONFIG
 from tests.dagster_dev import DagsterServer, run_dagster_dev
 from warehouse.database import open_reader
-from warehouse.demo.generate import generate_shop
+from warehouse.demo.generator import generate_shop
 from warehouse.publishing.live_copy import read_pointer
 from warehouse.settings import Settings
 

@@ -15,7 +15,7 @@ from models_ml.inference.artifact import TENSORS_FILE
 from orchestration.dataset_versions import find_version, list_dataset_versions
 from orchestration.training_run import train_model
 from tests.e2e.conftest import RecomartCli
-from tests.e2e.test_bad_input import assert_one_line_error
+from tests.e2e.test_error_messages import assert_one_line_error
 from warehouse.database import open_reader, open_writer
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings

@@ -9,7 +9,7 @@ import pytest
 
 from orchestration.dbt_runner import PROJECT_DIR, find_dbt_executable
 from tests.e2e.conftest import RecomartCli
-from tests.e2e.test_bad_input import assert_one_line_error
+from tests.e2e.test_error_messages import assert_one_line_error
 from warehouse.database import open_reader
 from warehouse.demo.truth import DemoTruth
 from warehouse.settings import Settings

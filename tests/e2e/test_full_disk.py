@@ -22,7 +22,7 @@ from orchestration.pipeline import (
     run_pipeline,
     train_if_due,
 )
-from tests.e2e.two_days_later import PendingDaysShop, find_differences_between, find_unexpected_files
+from tests.e2e.pending_days_shop import PendingDaysShop, find_differences_between, find_unexpected_files
 from warehouse.errors import DiskFullError
 from warehouse.loading.loader import load
 from warehouse.locks import exclusive_lock

@@ -12,7 +12,7 @@ import pytest
 
 from models_ml.config import TrainConfig
 from orchestration.pipeline import PipelineListener, run_pipeline
-from tests.e2e.two_days_later import PendingDaysShop, find_differences_between, find_unexpected_files
+from tests.e2e.pending_days_shop import PendingDaysShop, find_differences_between, find_unexpected_files
 from warehouse.publishing.live_copy import read_pointer
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import RecomartCli
-from tests.e2e.test_bad_input import assert_one_line_error
+from tests.e2e.test_error_messages import assert_one_line_error
 
 SOURCES = """
 feeds:

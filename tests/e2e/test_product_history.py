@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 
 from orchestration.dbt_runner import run_dbt
-from tests.warehouse.demo.audit import read_catalog
+from tests.warehouse.demo.file_audit import read_catalog
 from warehouse.database import open_reader
 from warehouse.settings import Settings
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from apps.profile.sections import CHAPTERS
 from tests.e2e.conftest import RecomartCli
-from tests.e2e.test_bad_input import assert_one_line_error
+from tests.e2e.test_error_messages import assert_one_line_error
 from warehouse.database import open_writer
 from warehouse.settings import Settings
 

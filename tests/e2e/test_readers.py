@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.dbt_runner import BUILD_COMMAND, run_dbt
-from tests.readers import publish_version, run_readers
+from tests.concurrent_readers import publish_version, run_readers
 from warehouse.database import open_reader
 from warehouse.settings import Settings
 

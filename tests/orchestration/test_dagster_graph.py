@@ -14,9 +14,9 @@ import pytest
 
 from orchestration.assets.common import read_table_info
 from tests.conftest import SMALL_SHOP_CONFIG
-from tests.holding import hold_database
+from tests.database_lock import hold_database
 from warehouse.database import open_reader
-from warehouse.demo.generate import generate_shop
+from warehouse.demo.generator import generate_shop
 from warehouse.publishing.live_copy import read_pointer
 from warehouse.settings import PROJECT_ROOT, Settings
 

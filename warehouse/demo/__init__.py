@@ -1,6 +1,6 @@
 """The demo shop: a seeded generator of believable landing files, with a record of the truth behind them."""
 
 from warehouse.demo.config import DemoConfig
-from warehouse.demo.generate import DemoSummary, generate_shop
+from warehouse.demo.generator import DemoSummary, generate_shop
 
 __all__ = ["DemoConfig", "DemoSummary", "generate_shop"]

@@ -13,7 +13,7 @@ import numpy as np
 from warehouse.demo.config import DemoConfig, RandomStream
 from warehouse.demo.days import open_shop
 from warehouse.demo.dirt import Dirt
-from warehouse.demo.lines import PURCHASE_COLUMNS, format_csv_lines, format_day, format_json_lines, has_new_column
+from warehouse.demo.line_format import PURCHASE_COLUMNS, format_csv_lines, format_day, format_json_lines, has_new_column
 from warehouse.demo.sessions import Rows
 from warehouse.demo.world import Ints
 

@@ -14,7 +14,6 @@ from warehouse.disk_full import raise_on_full_disk
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
 from warehouse.loading import ledger
-from warehouse.loading.columns import check_mapping
 from warehouse.loading.landing_files import (
     ChangingFileError,
     FileLoad,
@@ -25,11 +24,12 @@ from warehouse.loading.landing_files import (
     find_shared_files,
     find_unmatched_files,
 )
+from warehouse.loading.mapping_check import check_mapping
 from warehouse.loading.plan import LoadPlan, make_plan
 from warehouse.loading.prefetch import read_ahead
+from warehouse.loading.raw_rows import insert_records, save_column_names
 from warehouse.loading.records import read_records
 from warehouse.loading.reports import FeedLoadReport, LoadProgress, LoadReport
-from warehouse.loading.staging import insert_records, save_column_names
 from warehouse.settings import Settings
 from warehouse.sources.declaration import RAW_COLUMNS, Feed, Sources
 from warehouse.sources.yaml_file import read_sources

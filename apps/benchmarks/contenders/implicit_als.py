@@ -14,7 +14,7 @@ import torch
 from implicit.cpu.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits
 
-from apps.benchmarks.ranking_figures import CurvePoint, RankingResult, SplitSource, log_progress, measure_ranking
+from apps.benchmarks.ranking_results import CurvePoint, RankingResult, SplitSource, log_progress, measure_ranking
 from models_ml.config import TrainConfig
 from models_ml.data.sparse import Csr
 from models_ml.evaluation.window import EvaluationWindow, Ranking

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.warehouse.demo.audit import AuditResult, audit_events, audit_purchases
+from tests.warehouse.demo.file_audit import AuditResult, audit_events, audit_purchases
 from warehouse.demo import DemoConfig, generate_shop
 
 

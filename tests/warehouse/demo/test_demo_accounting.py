@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.warehouse.demo.audit import audit_events, audit_products, audit_purchases, read_known_products
 from tests.warehouse.demo.conftest import GeneratedShop
+from tests.warehouse.demo.file_audit import audit_events, audit_products, audit_purchases, read_known_products
 from warehouse.demo import DemoConfig, generate_shop
 
 

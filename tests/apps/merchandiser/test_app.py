@@ -1,0 +1,367 @@
+"""What merchandisers see, page by page, compared with what is published."""
+
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from apps.merchandiser.live_copy import get_live_copy
+from apps.merchandiser.markdown import escape_markdown
+from apps.merchandiser.trends import DRIFT_SUBJECTS
+from orchestration.dbt_runner import run_dbt
+from orchestration.training_run import LIST_TABLES
+from tests.apps.conftest import OpenApp
+from warehouse.errors import RecomartError
+from warehouse.publishing.live_copy import POINTER_FILE
+from warehouse.publishing.publisher import publish
+from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.settings import Settings
+
+
+def get_history_table(app: AppTest) -> pd.DataFrame:
+    """The table of what a customer did."""
+    return app.dataframe[0].value
+
+
+def get_recommendations_table(app: AppTest) -> pd.DataFrame:
+    """The table of offers, on the pages that have one."""
+    return app.dataframe[-1].value
+
+
+def capture_exports(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """What the download buttons of the following runs hold, by file name."""
+    held: dict[str, bytes] = {}
+    real = st.download_button
+
+    def keep(label: str, data: bytes, file_name: str, *args: Any, **options: Any) -> bool:
+        held[file_name] = data
+        return real(label, data, file_name, *args, **options)
+
+    monkeypatch.setattr(st, "download_button", keep)
+    return held
+
+
+def list_customer_ids(copy: ServingCopy) -> list[str]:
+    return [str(user_id) for user_id in copy.search_customers(limit=300)["user_id"]]
+
+
+def test_home_opens_with_the_busiest_customer(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    app = open_app()
+    assert not app.exception
+    assert app.selectbox(key="selected_customer").value == list_customer_ids(demo_copy)[0]
+    facts = {metric.label: metric.value for metric in app.metric}
+    customer = demo_copy.get_customer(list_customer_ids(demo_copy)[0])
+    assert facts["Events"] == f"{customer['event_count']:,}"
+    assert facts["Purchase lines"] == f"{customer['purchase_count']:,}"
+    assert facts["Spent"] == f"{customer['total_spend']:,.2f}"
+    assert facts["Favourite brand"] == customer["favourite_brand"].capitalize()
+
+
+def test_a_link_shows_its_customers_history_and_offers_as_published(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    linked = list_customer_ids(demo_copy)[200]
+    app = open_app(customer=linked)
+    timeline, published = demo_copy.get_timeline(linked), demo_copy.get_recommendations(linked, 10)
+    columns = ["action_at", "action_type", "product_id", "product_name", "price"]
+    pd.testing.assert_frame_equal(get_history_table(app)[columns], timeline[columns], check_dtype=False)
+    columns = ["rank", "product_id", "product_name", "category", "brand", "price", "score", "reason"]
+    pd.testing.assert_frame_equal(get_recommendations_table(app)[columns], published[columns], check_dtype=False)
+
+
+def test_choosing_a_customer_changes_the_page_and_its_link(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    chosen = list_customer_ids(demo_copy)[3]
+    app = open_app()
+    app.selectbox(key="selected_customer").select(chosen).run()
+    assert app.query_params["customer"] == chosen
+    assert list(get_recommendations_table(app)["product_id"]) == list(
+        demo_copy.get_recommendations(chosen, 10)["product_id"]
+    )
+
+
+def test_searching_shows_the_match_and_keeps_it_when_the_search_is_cleared(
+    open_app: OpenApp, demo_copy: ServingCopy
+) -> None:
+    wanted = list_customer_ids(demo_copy)[-1]
+    app = open_app()
+    app.text_input(key="search").set_value(wanted.upper()).run()
+    assert app.selectbox(key="selected_customer").value == wanted
+    assert app.query_params["customer"] == wanted
+    app.text_input(key="search").set_value("").run()
+    assert app.selectbox(key="selected_customer").value == wanted
+    assert list(get_recommendations_table(app)["product_id"]) == list(
+        demo_copy.get_recommendations(wanted, 10)["product_id"]
+    )
+
+
+def test_a_search_that_nobody_matches_says_so(open_app: OpenApp) -> None:
+    app = open_app()
+    app.text_input(key="search").set_value("nobody is called this").run()
+    assert not app.exception
+    assert "nobody is called this" in app.info[0].value
+    assert app.caption[0].value.startswith("0 customers found. Published ")
+    assert not app.dataframe
+
+
+def test_the_list_to_choose_from_stays_short(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    assert demo_copy.published.rows["dim_users"] > 300
+    assert len(open_app().selectbox(key="selected_customer").options) == 100
+
+
+def test_a_linked_customer_stays_when_another_page_was_looked_at(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    linked = list_customer_ids(demo_copy)[200]
+    app = open_app(customer=linked)
+    app.switch_page("quality.py").run()
+    app.query_params.clear()
+    app.switch_page("customers.py").run()
+    assert app.selectbox(key="selected_customer").value == linked
+
+
+def test_history_is_narrowed_down_to_an_action(open_app: OpenApp) -> None:
+    app = open_app()
+    everything = get_history_table(app)
+    app.segmented_control(key="actions").set_value(["Clicked"]).run()
+    assert 0 < len(get_history_table(app)) == (everything["action_type"] == "click").sum() < len(everything)
+    assert set(get_history_table(app)["action_type"]) == {"click"}
+
+
+def test_the_slider_says_how_many_are_offered(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    app = open_app()
+    assert len(get_recommendations_table(app)) == 10
+    app.slider(key="customer_n").set_value(25).run()
+    published = demo_copy.get_recommendations(list_customer_ids(demo_copy)[0], 25)
+    assert list(get_recommendations_table(app)["product_id"]) == list(published["product_id"])
+    assert app.slider(key="customer_n").max == demo_copy.get_max_list_length()
+
+
+def test_filters_keep_what_matches_with_its_rank(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    published = demo_copy.get_recommendations(list_customer_ids(demo_copy)[0], demo_copy.get_max_list_length())
+    category = published["category"].mode()[0]
+    dearest = float(published.loc[published["category"] == category, "price"].median())
+    app = open_app()
+    app.multiselect(key="customer_category").select(category)
+    app.number_input(key="customer_max_price").set_value(dearest).run()
+    expected = published[(published["category"] == category) & (published["price"] <= dearest)].head(10)
+    assert 0 < len(expected) < len(published)
+    assert list(get_recommendations_table(app)["rank"]) == list(expected["rank"])
+
+    app.multiselect(key="customer_brand").select(expected["brand"].iloc[-1]).run()
+    assert set(get_recommendations_table(app)["brand"]) == {expected["brand"].iloc[-1]}
+
+
+def test_filters_that_nothing_passes_say_so(open_app: OpenApp) -> None:
+    app = open_app()
+    app.number_input(key="customer_min_price").set_value(1e9).run()
+    assert not app.exception
+    assert "passes the filters" in app.info[0].value
+    assert app.download_button(key="customer_export").proto.disabled
+
+
+def test_a_filter_stays_while_customers_are_gone_through(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    first, second = list_customer_ids(demo_copy)[:2]
+    brands = set(demo_copy.get_recommendations(first, 50)["brand"]) - set(
+        demo_copy.get_recommendations(second, 50)["brand"]
+    )
+    brand = sorted(brands)[0]
+    app = open_app(customer=first)
+    app.multiselect(key="customer_brand").select(brand).run()
+    app.selectbox(key="selected_customer").select(second).run()
+    assert not app.exception
+    assert app.multiselect(key="customer_brand").value == [brand]
+    assert "passes the filters" in app.info[0].value
+
+
+def test_the_export_holds_what_is_shown(
+    open_app: OpenApp, demo_copy: ServingCopy, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    held = capture_exports(monkeypatch)
+    app = open_app()
+    app.slider(key="customer_n").set_value(50)
+    app.multiselect(key="customer_category").select(get_recommendations_table(app)["category"].iloc[0]).run()
+    file = tmp_path / "export.csv"
+    file.write_bytes(held[f"recomart-recommendations-{list_customer_ids(demo_copy)[0]}.csv"])
+    pd.testing.assert_frame_equal(
+        pd.read_csv(file), get_recommendations_table(app).reset_index(drop=True), check_dtype=False
+    )
+    assert 0 < len(get_recommendations_table(app)) < 50
+
+
+def test_an_unknown_customer_in_the_link_is_named_and_another_can_be_chosen(
+    open_app: OpenApp, demo_copy: ServingCopy
+) -> None:
+    app = open_app(customer="who-is-this")
+    assert not app.exception
+    assert escape_markdown("who-is-this") in app.warning[0].value
+    assert "recomart" not in app.warning[0].value
+    assert not app.dataframe
+    app.selectbox(key="selected_customer").select(list_customer_ids(demo_copy)[1]).run()
+    assert not app.warning
+    assert len(get_recommendations_table(app)) == 10
+
+
+def test_new_customers_are_offered_what_is_popular(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    app = open_app()
+    app.switch_page("new_customers.py").run()
+    assert not app.exception
+    assert list(get_recommendations_table(app)["product_id"]) == list(demo_copy.get_popular_products(10)["product_id"])
+    app.multiselect(key="new_customer_category").select("books").run()
+    everything = demo_copy.get_popular_products(1000)
+    assert list(get_recommendations_table(app)["rank"]) == list(
+        everything[everything["category"] == "books"]["rank"].head(10)
+    )
+
+
+def test_new_customers_are_shown_what_is_pinned_as_pinned(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]
+) -> None:
+    with duckdb.connect(str(writable_warehouse.database)) as connection:
+        connection.execute("update marts.rec_popular_products set source = 'pinned' where rank = 2")
+    publish(writable_warehouse, published_tables)
+    app = open_app(writable_warehouse)
+    app.switch_page("new_customers.py").run()
+    assert list(get_recommendations_table(app)["source"])[:3] == ["Popular", "Pinned", "Popular"]
+
+
+def test_quality_shows_the_live_model_beside_its_baselines(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    app = open_app()
+    app.switch_page("quality.py").run()
+    assert not app.exception
+    ranking, certainty, runs, coverage, feeds = (table.value for table in app.dataframe)
+    published = demo_copy.get_metrics()
+    model = published[(published["method"] == "als") & (published["cutoff"] == "test")].set_index("k")
+    shown = ranking.set_index("method").loc["This model"]
+    for k in (5, 10, 20):
+        assert shown[f"Precision@{k}"] == pytest.approx(model.loc[k, "precision"])
+        assert shown[f"Recall@{k}"] == pytest.approx(model.loc[k, "recall"])
+        assert shown[f"NDCG@{k}"] == pytest.approx(model.loc[k, "ndcg"])
+    assert {"Popularity", "Item-item", "This model"} <= set(ranking["method"])
+    differences = demo_copy.get_metric_differences()
+    rows = differences[(differences["metric"] == "ndcg") & (differences["k"] == 10)].set_index("method")
+    shown_difference = certainty.set_index("method").loc["Popularity", "NDCG"]
+    assert shown_difference.startswith(f"{rows.loc['popularity', 'difference']:+.4f} (")
+    assert list(runs["run_id"][runs["is_live"]]) == [demo_copy.published.run_id]
+    by_category = demo_copy.get_coverage().query("segment == 'category'")
+    assert list(coverage["coverage"]) == pytest.approx(list(100 * by_category["coverage"]))
+    assert list(feeds["feed"]) == list(demo_copy.get_feed_accounting()["feed"])
+    assert (feeds["lines"] == feeds["loaded"] + feeds["rejected"]).all()
+    assert (feeds["loaded"] == feeds["clean"] + feeds["duplicates"] + feeds["quarantined"]).all()
+    assert app.metric[1].value == demo_copy.published.run_id
+
+
+@pytest.mark.parametrize("page", ["customers.py", "new_customers.py", "quality.py"])
+def test_nothing_published_says_what_to_run(open_app: OpenApp, tmp_path: Any, page: str) -> None:
+    app = open_app(Settings(warehouse=tmp_path))
+    app.switch_page(page).run()
+    assert not app.exception
+    assert "recomart run" in app.warning[0].value
+
+
+def test_a_damaged_pointer_or_copy_says_what_to_run(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]
+) -> None:
+    published = publish(writable_warehouse, published_tables)
+    (writable_warehouse.serving_dir / published.file).write_bytes(b"not a database")
+    damaged_copy = open_app(writable_warehouse)
+    assert not damaged_copy.exception
+    assert "recomart publish" in damaged_copy.warning[0].value
+
+    (writable_warehouse.serving_dir / POINTER_FILE).write_text("{", encoding="utf-8")
+    damaged_pointer = open_app(writable_warehouse)
+    assert not damaged_pointer.exception
+    assert "recomart publish" in damaged_pointer.warning[0].value
+
+
+def test_a_copy_without_a_table_says_what_to_run(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]
+) -> None:
+    published = publish(writable_warehouse, published_tables)
+    with duckdb.connect(str(writable_warehouse.serving_dir / published.file)) as connection:
+        connection.execute("drop table rec_user_timeline")
+    app = open_app(writable_warehouse)
+    assert not app.exception
+    assert escape_markdown("rec_user_timeline") in app.warning[0].value
+
+
+def test_a_newer_publication_shows_on_the_next_interaction(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]
+) -> None:
+    publish(writable_warehouse, published_tables)
+    app = open_app(writable_warehouse)
+    assert len(get_recommendations_table(app)) == 10
+    with duckdb.connect(str(writable_warehouse.database)) as connection:
+        connection.execute("delete from marts.rec_top_n where rank > 4")
+    # The app still holds the copy before: publishing must not mind.
+    publish(writable_warehouse, published_tables)
+    assert len(get_recommendations_table(app.run())) == 4
+
+
+def test_copies_from_before_the_last_publications_are_closed(
+    writable_warehouse: Settings, published_tables: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECOMART_WAREHOUSE", str(writable_warehouse.warehouse))
+    copies = []
+    for _ in range(3):
+        publish(writable_warehouse, published_tables)
+        copies.append(get_live_copy())
+    assert copies[2] is get_live_copy()
+    assert copies[1].get_max_list_length() == copies[2].get_max_list_length()
+    with pytest.raises(RecomartError, match="cannot be read"):
+        copies[0].get_max_list_length()
+
+
+@pytest.mark.parametrize(
+    ("dropped", "told"),
+    [
+        (LIST_TABLES, "The lists that the live model was evaluated by are no longer kept; "),
+        ((*LIST_TABLES, "ranking_metrics"), "There was nothing to evaluate the live model on: "),
+    ],
+    ids=["an older run that was promoted", "a run that had nobody to be measured on"],
+)
+def test_quality_says_why_the_live_model_is_not_compared(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str], dropped: tuple[str, ...], told: str
+) -> None:
+    with duckdb.connect(str(writable_warehouse.database)) as connection:
+        for table in dropped:
+            connection.execute(f"delete from ml.{table}")
+    run_dbt(writable_warehouse, "run", "--select", "eval_ranking_metrics", "eval_model_runs", "eval_quality_by_day")
+    publish(writable_warehouse, published_tables)
+    app = open_app(writable_warehouse)
+    app.switch_page("quality.py").run()
+    assert not app.exception
+    assert [info.value for info in app.info if info.value.startswith(told)]
+
+
+def test_quality_shows_what_has_changed_over_the_days(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]
+) -> None:
+    with duckdb.connect(str(writable_warehouse.database)) as connection:
+        connection.execute(
+            "insert into marts.eval_quality_by_day select * replace (data_day - 1 as data_day, 'earlier' as run_id, "
+            "false as is_serving, null as served_from) from marts.eval_quality_by_day"
+        )
+        connection.execute("delete from marts.audit_drift")
+        connection.execute(
+            """
+            insert into marts.audit_drift by name
+            select
+                'mix' as kind, 'device' as name, 9 as bins, 100 as reference_rows, 100 as present_rows,
+                1 as rows_per_draw, 0.4 as psi, 0.1 as psi_by_chance, 'shifted' as reading, 'web: all' as moved_most,
+                date '2026-01-01' as reference_first_day, date '2026-01-28' as reference_last_day,
+                date '2026-01-29' as present_first_day, date '2026-02-04' as present_last_day
+            """
+        )
+    publish(writable_warehouse, published_tables)
+    app = open_app(writable_warehouse)
+    app.switch_page("quality.py").run()
+    assert not app.exception
+    assert "Quality over the days" in [heading.value for heading in app.subheader]
+    (drift,) = (table.value for table in app.dataframe if "moved_most" in table.value)
+    assert drift[["name", "reading", "moved_most"]].to_numpy().tolist() == [["Devices", "has shifted", "web: all"]]
+    days = "Actions: 29 Jan to 04 Feb 2026 beside 01 Jan to 28 Jan 2026."
+    assert [caption.value for caption in app.caption if caption.value.endswith(days)]
+
+
+def test_all_that_is_compared_with_what_was_usual_has_a_name_in_words(demo_copy: ServingCopy) -> None:
+    # Who is new is compared in an older shop only.
+    assert set(demo_copy.get_drift()["name"]) == set(DRIFT_SUBJECTS) - {"customer"}

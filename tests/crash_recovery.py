@@ -1,0 +1,156 @@
+"""Deliveries of a shop over some days, and what it takes to kill the pipeline in the middle of them."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from orchestration.dbt_runner import (
+    BUILD_COMMAND,
+    MODEL_INPUT_SELECTION,
+    PROJECT_DIR,
+    build_dbt_environment,
+    find_dbt_executable,
+)
+from warehouse.demo.config import DemoConfig
+from warehouse.demo.generator import generate_shop
+from warehouse.settings import Settings
+
+DELIVERED_SHOP_CONFIG = DemoConfig(customers=150, products=80, days=10, events=3_000, dirt=0.03)
+
+RUN_DEPENDENT_COLUMNS = (
+    *("_load_id", "load_id", "loaded_at", "last_loaded_at", "rejected_at", "changed_ns", "hours_to_load"),
+    *("day_version", "int_action_days.version", "int_user_product_totals__day_versions.version"),
+    *("int_action_days.content", "int_user_product_totals__day_versions.content"),
+)
+"""Columns, of all tables or of one, that say when or as which reading something was loaded, or are made of that: they
+differ between runs, and nothing else may."""
+
+TRAINING_DEPENDENT_COLUMNS = (
+    *("run_id", "warm_from", "artifact_path", "trained_at", "promoted_at", "created_at", "fit_seconds"),
+    *("served_from", "served_until"),
+)
+"""Columns that say which training something comes from and when that was, likewise."""
+
+Delivery = dict[str, bytes]
+"""Path and content."""
+
+
+def make_deliveries(folder: Path, seed: int, shop: DemoConfig = DELIVERED_SHOP_CONFIG) -> list[Delivery]:
+    """What arrives one time after the other: new files, files that are late, and files that changed."""
+    chance = random.Random(seed)
+    generate_shop(shop, folder / "landing", folder / "truth")
+    landing = folder / "landing"
+    files = sorted(path for path in landing.rglob("*") if path.is_file() and not path.name.startswith("."))
+    contents = {path.relative_to(landing).as_posix(): path.read_bytes() for path in files}
+    days = sorted({path.partition("/")[2][:10] for path in contents})
+    found: list[Delivery] = [
+        {path: data for path, data in contents.items() if path.partition("/")[2].startswith(day)} for day in days
+    ]
+    for place, delivery in enumerate(found[:-1]):
+        for path in list(delivery):
+            fate = chance.random()
+            if fate < 0.2 and not path.startswith("catalog"):
+                found[chance.randrange(place + 1, len(found))][path] = delivery.pop(path)
+            elif fate < 0.4 and not path.endswith(".gz"):
+                found[chance.randrange(place + 1, len(found))][path] = delivery[path]
+                delivery[path] = delivery[path][: len(delivery[path]) * 2 // 3] + b"\n"
+    return found
+
+
+def deliver(delivery: Delivery, settings: Settings) -> None:
+    """Put files into the landing folder, each whole or not at all, as a careful sender does."""
+    for path, data in delivery.items():
+        target = settings.landing_dir / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_name(target.name + ".part")
+        unfinished.write_bytes(data)
+        unfinished.replace(target)
+
+
+LOAD_SCRIPT = """
+from warehouse.loading import loader
+from warehouse.settings import Settings
+
+loader.MAX_BATCH_FILES = 2
+print("ready", flush=True)
+loader.load(Settings())
+"""
+
+
+def kill_load(settings: Settings, seconds: float) -> bool:
+    """Kill a load so many seconds after it began; returns whether it was still at it."""
+    command = [sys.executable, "-c", LOAD_SCRIPT]
+    with subprocess.Popen(
+        command, env=settings.build_environment(), stdout=subprocess.PIPE, start_new_session=True
+    ) as load:
+        assert load.stdout is not None
+        assert load.stdout.readline() == b"ready\n"
+        return _kill(load, seconds)
+
+
+def kill_build(settings: Settings, seconds: float) -> bool:
+    """Kill dbt so many seconds after it began; returns whether it was still at it."""
+    with subprocess.Popen(
+        [find_dbt_executable(), *BUILD_COMMAND, *MODEL_INPUT_SELECTION],
+        cwd=PROJECT_DIR,
+        env=settings.build_environment() | build_dbt_environment(settings),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as build:
+        return _kill(build, seconds)
+
+
+def _kill(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    time.sleep(seconds)
+    if process.poll() is not None:
+        return False
+    os.killpg(process.pid, signal.SIGKILL)
+    return process.wait() == -signal.SIGKILL
+
+
+def find_differences(
+    first: Path, second: Path, schemas: Sequence[str], excluded_columns: Sequence[str] = RUN_DEPENDENT_COLUMNS
+) -> dict[str, int]:
+    """Tables and views of two databases that do not hold the same rows equally often, and how many rows differ."""
+    contents, others = _read_tables(first, schemas, excluded_columns), _read_tables(second, schemas, excluded_columns)
+    assert contents
+    assert contents.keys() == others.keys()
+    found: dict[str, int] = {}
+    with duckdb.connect() as connection:
+        for table, rows in contents.items():
+            connection.register("rows", rows)
+            connection.register("others", others[table])
+            query = (
+                "select count(*) from ((from rows except all from others) union all (from others except all from rows))"
+            )
+            if count := connection.execute(query).fetchall()[0][0]:
+                found[table] = count
+    return found
+
+
+def _read_tables(database: Path, schemas: Sequence[str], excluded_columns: Sequence[str]) -> dict[str, pa.Table]:
+    columns = """
+        select schema_name || '.' || table_name, list('"' || column_name || '"' order by column_name)
+        from duckdb_columns()
+        where
+            not internal
+            and schema_name in (select unnest($schemas))
+            and column_name not in (select unnest($excluded))
+            and table_name || '.' || column_name not in (select unnest($excluded))
+        group by all
+    """
+    with duckdb.connect(database, read_only=True) as connection:
+        tables = connection.execute(columns, {"schemas": schemas, "excluded": excluded_columns}).fetchall()
+        return {
+            table: connection.execute(f"select {', '.join(names)} from {table}").to_arrow_table()
+            for table, names in tables
+        }

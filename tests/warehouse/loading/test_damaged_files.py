@@ -1,0 +1,175 @@
+"""Whatever the files are, the loader accounts for every line of them and never harms the files beside them."""
+
+import gzip
+import json
+import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.warehouse.conftest import Shop
+from tests.warehouse.loading.file_damage import (
+    GeneratedFile,
+    damage_file,
+    make_csv_file,
+    make_document_file,
+    make_json_lines_file,
+)
+from warehouse.loading.loader import load
+
+FILES_PER_KIND = 400
+
+MAKERS: dict[str, Callable[[random.Random], GeneratedFile]] = {
+    "events": make_json_lines_file,
+    "purchases": make_csv_file,
+    "catalog": make_document_file,
+}
+
+RAW_COLUMNS = {
+    "events": "user_id, product_id, event_type, event_at from raw.events",
+    "purchases": "product_id, purchased_at, user_id, quantity from raw.purchases",
+    "catalog": "product_id, product_name, price from raw.products",
+}
+
+CLEAN_FILES = {
+    "events/clean.jsonl": b'{"user":"u1","item":"p1","type":"view","time":"t"}\n' * 50,
+    "purchases/clean.csv": b"sku,when,who,qty\n" + b"p1,2026-01-01,u1,1\n" * 50,
+    "catalog/clean.json": b'{"data": {"items": [' + b",".join([b'{"id": "p1"}'] * 50) + b"]}}",
+}
+
+UNACCOUNTED_QUERY = """
+    with rows as (
+        select _file as path, _line as line from raw.events
+        union all select _file, _line from raw.purchases
+        union all select _file, _line from raw.products
+    ),
+
+    loaded as (select path, count(*) as rows, count(distinct line) as lines from rows group by path),
+
+    rejected as (select path, count(*) as rows from raw.rejected_rows group by path)
+
+    select files.path, files.lines, rows_loaded, rows_rejected, loaded, rejected
+    from raw.loaded_files as files
+    full join loaded on files.path = loaded.path
+    full join rejected on files.path = rejected.path
+    where
+        files.path is null
+        or files.lines <> rows_loaded + rows_rejected
+        or rows_loaded <> coalesce(loaded.rows, 0)
+        or rows_loaded <> coalesce(loaded.lines, 0)
+        or rows_rejected <> coalesce(rejected.rows, 0)
+"""
+
+
+def assert_all_lines_accounted(shop: Shop, delivered: dict[str, bytes]) -> None:
+    loaded = {path for (path,) in shop.query("select path from raw.loaded_files")}
+    rejected = {path for (path,) in shop.query("select path from raw.rejected_files")}
+    assert loaded | rejected == {*delivered, *CLEAN_FILES}
+    assert not loaded & rejected
+    assert shop.query(UNACCOUNTED_QUERY) == []
+    clean = "select path, rows_loaded, rows_rejected from raw.loaded_files where path like '%/clean.%' order by path"
+    assert shop.query(clean) == [(path, 50, 0) for path in sorted(CLEAN_FILES)]
+    assert_line_counts(shop, delivered)
+
+
+def assert_line_counts(shop: Shop, delivered: dict[str, bytes]) -> None:
+    """Count lines another way, where they are plain to see: in files of UTF-8."""
+    counts = dict(shop.query("select path, lines from raw.loaded_files where encoding = 'utf-8'"))
+    spans: dict[str, dict[int, int]] = {path: {} for path in counts}
+    for path, line, *values in shop.query(
+        """
+        select _file, _line, product_id, purchased_at, user_id, quantity, _extra from raw.purchases
+        union all
+        select path, line, text, null, null, null, null from raw.rejected_rows
+        """
+    ):
+        if path in spans:
+            extra = json.loads(values.pop() or "{}")
+            spans[path][line] = 1 + sum(str(value or "").count("\n") for value in [*values, *extra.values()])
+    for path, lines in counts.items():
+        physical = split_physical_lines((CLEAN_FILES | delivered)[path])
+        match path.partition("/")[0]:
+            case "events":
+                assert lines == sum(map(bool, physical)), path
+            case "purchases":
+                assert_no_gaps(path, physical, spans[path])
+            case "catalog":
+                document = b"\n".join(physical).decode("utf-8", "replace")
+                assert lines == len(json.loads(document, strict=False)["data"]["items"]), path
+
+
+def split_physical_lines(data: bytes) -> list[bytes]:
+    text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+    text = text.removeprefix(b"\xef\xbb\xbf")
+    first_end = next((text[place : place + 2] for place, letter in enumerate(text) if letter in b"\r\n"), b"")
+    if first_end[:1] == b"\r" and first_end not in (b"\r\n", b"\r"):
+        text = text.replace(b"\r", b"\n")
+    return [line.rstrip(b"\r") for line in text.split(b"\n")]
+
+
+def assert_no_gaps(path: str, physical: list[bytes], spans: dict[int, int]) -> None:
+    """Every line after the header belongs to one record, but for the empty ones."""
+    filled = [(number, line) for number, line in enumerate(physical, start=1) if line]
+    header = next(
+        number for number, line in filled if not re.fullmatch(rb'"?sep=([!#-/:-@\[-^`{-~]|\t)"?', line, re.IGNORECASE)
+    )
+    covered = [number for first, span in sorted(spans.items()) for number in range(first, first + span)]
+    assert len(covered) == len(set(covered)), path
+    left = set(range(header + 1, len(physical) + 1)) - set(covered)
+    assert not [physical[number - 1] for number in left if physical[number - 1]], path
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_of_damaged_files_every_line_is_accounted_for(shop: Shop, kind: str) -> None:
+    chance = random.Random(f"damage {kind}")
+    made = [damage_file(chance, MAKERS[kind](chance).data) for _ in range(FILES_PER_KIND)]
+    delivered = {f"{kind}/{number:04}": data for number, data in enumerate(made)}
+    for path, data in (CLEAN_FILES | delivered).items():
+        shop.put(path, data)
+    load(shop.settings)
+    assert_all_lines_accounted(shop, delivered)
+    before = shop.read_contents()
+    assert load(shop.settings).rows_loaded == 0
+    assert shop.read_contents() == before
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_well_formed_files_load_exactly_however_they_are_written(shop: Shop, kind: str) -> None:
+    chance = random.Random(f"order {kind}")
+    made = {f"{kind}/{number:04}": MAKERS[kind](chance) for number in range(150)}
+    for path, file in made.items():
+        shop.put(path, file.data)
+    load(shop.settings)
+    loaded: dict[str, list[tuple[str, ...]]] = {path: [] for path in made}
+    columns, _, table = RAW_COLUMNS[kind].partition(" from ")
+    for path, *values in shop.query(f"select _file, {columns} from {table} order by _file, _line"):
+        loaded[path].append(tuple(values))
+    assert loaded == {path: file.rows for path, file in made.items()}
+
+
+CSV_PARTS = [b"sku", b"when", b",", b";", b'"', b"'", b"\n", b"\r", b"\0", b"p1", b"\xff", b"\xc3\xa9"]
+JSON_PARTS = [b'{"data":', b'{"items":', b"[", b"]", b"{", b"}", b",", b'"id"', b":", b"\n", b"1", b"\\u0000", b"\xff"]
+
+contents = st.one_of(
+    st.binary(max_size=100),
+    st.text(max_size=100).map(lambda text: text.encode("utf-8", "surrogatepass")),
+    st.lists(st.sampled_from(CSV_PARTS), max_size=40).map(lambda parts: b"sku,when\n" + b"".join(parts)),
+    st.lists(st.sampled_from(JSON_PARTS), max_size=40).map(b"".join),
+)
+
+
+@settings(max_examples=15, deadline=None, derandomize=True, phases=[Phase.generate])
+@given(st.lists(contents, min_size=20, max_size=40))
+def test_arbitrary_bytes_are_accounted_for(files: list[bytes]) -> None:
+    with TemporaryDirectory() as folder:
+        shop = Shop(Path(folder))
+        delivered = {f"{kind}/{number:02}": data for kind in MAKERS for number, data in enumerate(files)}
+        for path, data in (CLEAN_FILES | delivered).items():
+            shop.put(path, data)
+        load(shop.settings)
+        assert_all_lines_accounted(shop, delivered)
