@@ -26,7 +26,7 @@ LAYOUTS = {
     "interactions": Layout(
         pa.schema(
             [
-                ("as_of_name", pa.large_string()),
+                ("cutoff", pa.large_string()),
                 ("as_of", pa.timestamp("us")),
                 ("user_id", pa.large_string()),
                 ("product_id", pa.large_string()),
@@ -37,35 +37,35 @@ LAYOUTS = {
                 ("last_interaction_at", pa.timestamp("us")),
             ]
         ),
-        ("as_of_name", "user_id", "product_id"),
+        ("cutoff", "user_id", "product_id"),
     ),
     "product_features": Layout(
         pa.schema(
             [
-                ("as_of_name", pa.large_string()),
+                ("cutoff", pa.large_string()),
                 ("product_id", pa.large_string()),
                 ("product_name", pa.large_string()),
                 ("category", pa.large_string()),
                 ("brand", pa.large_string()),
                 ("price", pa.float64()),
                 ("popularity", pa.float64()),
-                ("lately_active_users", pa.float64()),
+                ("active_users_28d", pa.float64()),
                 ("recent_popularity", pa.float64()),
             ]
         ),
-        ("as_of_name", "product_id"),
+        ("cutoff", "product_id"),
         nullable=("product_name", "category", "brand", "price"),
     ),
     "evaluation_pairs": Layout(
         pa.schema(
             [
-                ("as_of_name", pa.large_string()),
+                ("cutoff", pa.large_string()),
                 ("user_id", pa.large_string()),
                 ("product_id", pa.large_string()),
                 ("is_known_user", pa.bool_()),
             ]
         ),
-        ("as_of_name", "user_id", "product_id"),
+        ("cutoff", "user_id", "product_id"),
     ),
 }
 """The tables of a dataset: what a run reads of the marts ml_interactions, ml_product_features and ml_evaluation_pairs.
@@ -85,7 +85,7 @@ class Dataset:
 
     @classmethod
     def of(cls, interactions: pa.Table, product_features: pa.Table, evaluation_pairs: pa.Table) -> "Dataset":
-        """Take what `LAYOUTS` names of the marts' rows, of every as_of_name; fast when they are in its order already.
+        """Take what `LAYOUTS` names of the marts' rows, of every cutoff; fast when they are in its order already.
 
         Raises ModelError when a column is missing, holds something else than it should, or is null where it must not
         be; and when there are no interactions as of now.
@@ -111,9 +111,9 @@ class Dataset:
         return self.as_of("now").interactions
 
     def as_of(self, as_of_name: str) -> "Dataset":
-        """Return the rows of one as_of_name."""
+        """Return the rows of one cutoff."""
         return Dataset(
-            **{name: table.filter(pc.equal(table["as_of_name"], as_of_name)) for name, table in self.tables.items()}
+            **{name: table.filter(pc.equal(table["cutoff"], as_of_name)) for name, table in self.tables.items()}
         )
 
     @cached_property

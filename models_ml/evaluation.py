@@ -75,7 +75,7 @@ class EvaluationWindow:
     ) -> "EvaluationWindow | None":
         """Return the window, or None when no known customer with a history takes anything new in it.
 
-        `interactions`, `product_features` and `pairs` (marts.ml_evaluation_pairs) are those of `as_of_name`. Of more
+        `interactions`, `product_features` and `pairs` (marts.ml_evaluation_pairs) are those of `cutoff`. Of more
         than `most_users` known or new customers, evenly spaced ones are taken.
         """
         require_columns(product_features, ("product_id", "popularity"), "the product features")
@@ -221,7 +221,7 @@ class EvaluationWindow:
         return pa.table(
             {
                 "run_id": pa.repeat(run_id, len(user)),
-                "as_of_name": pa.repeat(self.as_of_name, len(user)),
+                "cutoff": pa.repeat(self.as_of_name, len(user)),
                 "method": pa.repeat(method, len(user)),
                 "user_id": self.customers.take(pa.array(user.numpy())).cast(pa.string()),
                 "product_id": self.catalog.take(ranking.positions[found].numpy()),

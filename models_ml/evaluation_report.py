@@ -22,7 +22,7 @@ MODEL = "als"
 
 def _schema(**columns: pa.DataType) -> pa.Schema:
     """Return the columns of a table of schema ml, run and window before them."""
-    return pa.schema({"run_id": pa.string(), "as_of_name": pa.string(), **columns})
+    return pa.schema({"run_id": pa.string(), "cutoff": pa.string(), **columns})
 
 
 _TEXT, _NUMBER = pa.string(), pa.float64()
@@ -159,7 +159,7 @@ class EvaluationReport:
                     self._differences.append(row)
 
     def _key(self, window: EvaluationWindow, segment: Segment, method: str) -> MetricRow:
-        labels = {"run_id": self.run_id, "as_of_name": window.as_of_name, "method": method}
+        labels = {"run_id": self.run_id, "cutoff": window.as_of_name, "method": method}
         return {**labels, "segment": segment.name, "segment_value": segment.value}
 
     def _labelled(self, window: EvaluationWindow, rows: int, schema: pa.Schema, *columns: object) -> pa.Table:

@@ -47,7 +47,7 @@ def reasons(gates: list[GateResult]) -> str | None:
 
 def _beside_baselines(differences: pa.Table, k: int) -> Iterator[GateResult]:
     for row in differences.to_pylist():
-        known = row["as_of_name"] == "test" and row["segment"] == OVERALL and row["method"] != "oracle"
+        known = row["cutoff"] == "test" and row["segment"] == OVERALL and row["method"] != "oracle"
         if not known or (row["metric"], row["k"]) != ("ndcg", k):
             continue
         interval = f"{row['lower_bound']:+.4f} to {row['upper_bound']:+.4f}"
@@ -99,7 +99,7 @@ def _coverage(card: ModelCard, k: int) -> float | None:
         (
             float(row["coverage"])
             for row in card.metrics
-            if (row["as_of_name"], row["method"], row["k"]) == ("test", MODEL, k) and "coverage" in row
+            if (row["cutoff"], row["method"], row["k"]) == ("test", MODEL, k) and "coverage" in row
         ),
         None,
     )

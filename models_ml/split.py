@@ -115,7 +115,7 @@ def _features_of(known: pa.Table) -> pa.Table:
             "product_id": counted["product_id"],
             **unknown,
             "popularity": counted["pairs_sum"].cast(pa.float64()),
-            "lately_active_users": late,
+            "active_users_28d": late,
             "recent_popularity": late,
         }
     )

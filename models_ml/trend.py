@@ -13,14 +13,14 @@ from models_ml.identity import IdMap
 def product_trends(product_features: pa.Table, products: IdMap, config: TrainConfig) -> Tensor:
     """Return the share of a product's customers who were active on it lately, over that of all products' customers.
 
-    `product_features` has product_id, popularity (customers) and lately_active_users, one row per product. The result
+    `product_features` has product_id, popularity (customers) and active_users_28d, one row per product. The result
     is float32 of shape (products); few customers leave it near 1, none at 1.
     """
-    require_columns(product_features, ("product_id", "popularity", "lately_active_users"), "product features")
+    require_columns(product_features, ("product_id", "popularity", "active_users_28d"), "product features")
     position = products.find(product_features["product_id"])
     customers, lately = (
         product_features[name].to_numpy().astype(np.float64)[position >= 0]
-        for name in ("popularity", "lately_active_users")
+        for name in ("popularity", "active_users_28d")
     )
     trends = torch.ones(len(products))
     if lately.sum() > 0:

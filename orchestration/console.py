@@ -224,7 +224,7 @@ def _without_nulls(raw_row: Mapping[str, Any] | None) -> str | None:
 
 def print_metrics(metrics: pd.DataFrame, why_none: str | None = None) -> None:
     """Print ranking metrics over all known customers, the model beside its baselines; or why there are none."""
-    columns = ["as_of_name", "k", "method", "users", *ACCURACY, *EXPOSURE]
+    columns = ["cutoff", "k", "method", "users", *ACCURACY, *EXPOSURE]
     if metrics.empty:
         say(f"{why_none or 'There was nothing to evaluate on.'}\n")
     else:

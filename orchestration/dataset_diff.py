@@ -15,13 +15,13 @@ from warehouse.settings import Settings
 
 ROWS = " union all ".join(
     f"""
-    select '{table}' as "table", as_of_name, sum(is_before) as before, sum(is_after) as after
+    select '{table}' as "table", cutoff, sum(is_before) as before, sum(is_after) as after
     from (
-        select as_of_name, 1 as is_before, 0 as is_after from before_{table}
+        select cutoff, 1 as is_before, 0 as is_after from before_{table}
         union all
-        select as_of_name, 0 as is_before, 1 as is_after from after_{table}
+        select cutoff, 0 as is_before, 1 as is_after from after_{table}
     )
-    group by as_of_name
+    group by cutoff
     """
     for table in LAYOUTS
 )
@@ -39,8 +39,8 @@ PAIRS = """
         is_kept and before.strength != after.strength as is_changed,
         is_kept and (before.interaction_count, before.last_interaction_at)
         != (after.interaction_count, after.last_interaction_at) as has_other_actions
-    from (from before_interactions where as_of_name = 'now') as before
-    full outer join (from after_interactions where as_of_name = 'now') as after using (user_id, product_id)
+    from (from before_interactions where cutoff = 'now') as before
+    full outer join (from after_interactions where cutoff = 'now') as after using (user_id, product_id)
 """
 
 PAIR_COUNTS = """
@@ -80,13 +80,13 @@ MEMBERS = " union all ".join(
     for name, column in (("customers", "user_id"), ("products", "product_id"))
 )
 
-FACTS = ("product_name", "category", "brand", "price", "popularity", "lately_active_users", "recent_popularity")
+FACTS = ("product_name", "category", "brand", "price", "popularity", "active_users_28d", "recent_popularity")
 
 FACT_CHANGES = f"""
     unpivot (
         select {", ".join(f"count(*) filter (before.{fact} is distinct from after.{fact}) as {fact}" for fact in FACTS)}
-        from (from before_product_features where as_of_name = 'now') as before
-        inner join (from after_product_features where as_of_name = 'now') as after using (product_id)
+        from (from before_product_features where cutoff = 'now') as before
+        inner join (from after_product_features where cutoff = 'now') as after using (product_id)
     ) on columns(*) into name fact value changed
 """
 
@@ -100,7 +100,7 @@ class DatasetDiff(BaseModel):
     """The first version's manifest, without its files and settings."""
     after: dict[str, Any]
     rows: list[dict[str, Any]]
-    """Rows of each table and as_of_name: before and after."""
+    """Rows of each table and cutoff: before and after."""
     pairs: dict[str, int]
     """Pairs of customer and product as of now: added, removed, kept; of those kept, with another strength (each fades
     as time passes), and with other actions behind it."""

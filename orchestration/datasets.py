@@ -102,7 +102,7 @@ def read_interactions(settings: Settings) -> pa.Table:
         RecomartError: The marts are not built, or the warehouse is in use.
     """
     with reader(settings) as connection:
-        rows = _ordered_rows(connection, settings, "interactions", "where as_of_name = 'now'")
+        rows = _ordered_rows(connection, settings, "interactions", "where cutoff = 'now'")
     return laid_out(rows, "interactions")
 
 
@@ -111,9 +111,9 @@ def _ordered_rows(
 ) -> pa.Table:
     columns, keys = ", ".join(LAYOUTS[name].schema.names), ", ".join(LAYOUTS[name].keys)
     try:
-        instants = connection.sql(f"select distinct as_of_name from {MARTS[name]} {condition} order by 1").fetchall()
+        instants = connection.sql(f"select distinct cutoff from {MARTS[name]} {condition} order by 1").fetchall()
         # One instant after the other: sorting all at once takes three times the memory.
-        query = f"select {columns} from {MARTS[name]} where as_of_name = ? order by {keys}"
+        query = f"select {columns} from {MARTS[name]} where cutoff = ? order by {keys}"
         parts = [connection.execute(query, instant).to_arrow_table() for instant in instants]
         empty = connection.sql(f"select {columns} from {MARTS[name]} limit 0").to_arrow_table()
         return pa.concat_tables([empty, *parts])

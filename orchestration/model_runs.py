@@ -31,10 +31,10 @@ RUNS = """
     from ml.model_runs as runs
     left join ml.ranking_metrics as model
         on runs.run_id = model.run_id and model.method = 'als'
-        and (model.as_of_name, model.segment, model.k) = ('test', 'all', 10)
+        and (model.cutoff, model.segment, model.k) = ('test', 'all', 10)
     left join ml.ranking_metrics as popularity
         on runs.run_id = popularity.run_id and popularity.method = 'popularity'
-        and (popularity.as_of_name, popularity.segment, popularity.k) = ('test', 'all', 10)
+        and (popularity.cutoff, popularity.segment, popularity.k) = ('test', 'all', 10)
     order by runs.trained_at desc
 """
 

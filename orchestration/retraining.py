@@ -27,7 +27,7 @@ PAIRS = """
 
         select user_id, product_id, interaction_count, last_interaction_at
         from marts.ml_interactions
-        where as_of_name = 'now'
+        where cutoff = 'now'
 
     ),
 
@@ -52,13 +52,13 @@ PAIRS = """
 TRAINED_ON = """
         select user_id, product_id, interaction_count, last_interaction_at
         from read_parquet($file)
-        where as_of_name = 'now'
+        where cutoff = 'now'
 """
 
 BEFORE = "from now where last_interaction_at < $since"
 """Stands for what was trained on when that cannot be read: of what came late or was taken back it tells nothing."""
 
-NOW = "select max(as_of) from marts.ml_interactions where as_of_name = 'now'"
+NOW = "select max(as_of) from marts.ml_interactions where cutoff = 'now'"
 
 DAY = timedelta(days=1)
 

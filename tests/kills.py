@@ -29,7 +29,7 @@ differ between runs, and nothing else may."""
 
 TOLD_BY_THE_TRAINING = (
     *("run_id", "warm_from", "artifact_path", "trained_at", "promoted_at", "created_at", "fit_seconds"),
-    *("served_from", "served_until"),
+    *("serving_started_at", "serving_ended_at"),
 )
 """Columns that say which training something comes from and when that was, likewise."""
 

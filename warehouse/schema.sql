@@ -27,7 +27,7 @@ create table if not exists raw.feeds (
     feed varchar primary key, kind varchar not null, time_zone varchar not null, timestamp_formats varchar[] not null,
     carries_purchases boolean not null, carries_products boolean not null, cancelled_transaction_prefix varchar,
     decimal_mark varchar not null,
-    declaration bigint not null -- fingerprint of these columns and of the feed's aliases
+    typing_fingerprint bigint not null -- fingerprint of these columns and of the feed's aliases
 );
 
 create table if not exists raw.event_aliases (
@@ -81,30 +81,30 @@ create table if not exists ml.gate_results (
     run_id varchar not null, gate varchar not null, is_passed boolean not null, finding varchar not null
 );
 create table if not exists ml.ranking_metrics (
-    run_id varchar not null, as_of_name varchar not null, method varchar not null,
+    run_id varchar not null, cutoff varchar not null, method varchar not null,
     segment varchar not null, segment_value varchar not null, k integer not null, users bigint not null,
     precision double, recall double, ndcg double, map double, hit_rate double,
     coverage double, novelty double, long_tail_share double
 );
 
 create table if not exists ml.metric_differences (
-    run_id varchar not null, as_of_name varchar not null, method varchar not null,
+    run_id varchar not null, cutoff varchar not null, method varchar not null,
     segment varchar not null, segment_value varchar not null, metric varchar not null, k integer not null,
     users bigint not null, difference double not null, lower_bound double not null, upper_bound double not null
 );
 
 create table if not exists ml.evaluation_pairs (
-    run_id varchar not null, as_of_name varchar not null, user_id varchar not null, product_id varchar not null,
+    run_id varchar not null, cutoff varchar not null, user_id varchar not null, product_id varchar not null,
     activity varchar, customer varchar not null, product varchar not null, category varchar not null
 );
 
 create table if not exists ml.evaluation_products (
-    run_id varchar not null, as_of_name varchar not null, product_id varchar not null,
+    run_id varchar not null, cutoff varchar not null, product_id varchar not null,
     customer_share double not null, is_long_tail boolean not null
 );
 
 create table if not exists ml.evaluation_candidates (
-    run_id varchar not null, as_of_name varchar not null, method varchar not null,
+    run_id varchar not null, cutoff varchar not null, method varchar not null,
     user_id varchar not null, product_id varchar not null, rank integer not null, score double not null
 );
 

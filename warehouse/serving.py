@@ -214,7 +214,7 @@ class ServingCopy:
             select *
             from {table}
             where run_id = ? and segment = ?
-            order by as_of_name, segment_value, k, method
+            order by cutoff, segment_value, k, method
             """,
             self.published.run_id,
             segment,
@@ -226,11 +226,11 @@ class ServingCopy:
 
     def quality_by_day(self) -> pd.DataFrame:
         """How good every model was, by the day of its data; columns of `eval_quality_by_day`."""
-        return self._frame("select * from eval_quality_by_day order by data_day, trained_at")
+        return self._frame("select * from eval_quality_by_day order by data_date, trained_at")
 
     def coverage(self) -> pd.DataFrame:
         """How much of the catalog the lists show, the largest category first; columns of `eval_catalog_coverage`."""
-        return self._frame("select * from eval_catalog_coverage order by segment, offered_products desc, segment_value")
+        return self._frame("select * from eval_catalog_coverage order by segment, recommendable_product_count desc, segment_value")
 
     def drift(self) -> pd.DataFrame:
         """How far the shop has moved from what was usual, what moved most first; columns of `audit_drift`."""

@@ -29,7 +29,7 @@ def compare(metrics: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns `metric` and `method` (in words, the method as an ordered category), `k`, `users` and `value`.
     """
-    tested = metrics[metrics["as_of_name"] == "test"].rename(columns=METRICS)
+    tested = metrics[metrics["cutoff"] == "test"].rename(columns=METRICS)
     names = [*METHODS.values(), *sorted(set(tested["method"]) - set(METHODS))]
     methods = tested["method"].map(lambda method: METHODS.get(method, method))
     return (

@@ -59,7 +59,7 @@ def model(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> It
 
 def _told(settings: Settings, training: TrainingSummary) -> dict[dg.AssetKey, dict[str, Any]]:
     """What a training tells of its tables; numbers are plotted over the runs."""
-    test = training.metrics[training.metrics["as_of_name"] == "test"]
+    test = training.metrics[training.metrics["cutoff"] == "test"]
     ranking = {
         f"{row['method']}_{name}_at_{row['k']}": float(row[name])
         for row in test.to_dict("records")

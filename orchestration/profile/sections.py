@@ -118,7 +118,7 @@ def how_busy_days_are(frame: pd.DataFrame, windows: pd.DataFrame) -> Finding:
     )
     if quiet := (actions == 0).sum():
         sentence += f" {count(quiet, 'day')} had none."
-    spans = [(row["as_of_name"], row["as_of"], row["window_end"]) for row in _records(windows)]
+    spans = [(row["cutoff"], row["as_of"], row["window_end_at"]) for row in _records(windows)]
     for name, start, end in spans:
         use = "tuned" if name == "validation" else "measured"
         sentence += f" Models are {use} on {period(start, end)}."
@@ -219,10 +219,10 @@ def who_comes_back(frame: pd.DataFrame) -> Finding:
 
 def how_much_customers_do(frame: pd.DataFrame) -> Finding:
     """Say where half of the customers lie, and draw the distribution."""
-    half = _middle(frame, "customers")["most_actions"]
+    half = _middle(frame, "customers")["max_actions"]
     return Finding(
         f"At least half of {count(frame['customers'].sum(), 'customer')} took no more than {count(half, 'action')}; "
-        f"the busiest took {frame['most_actions'].max():,}.",
+        f"the busiest took {frame['max_actions'].max():,}.",
         _steps(frame, "customers", whole_step, "actions"),
         "Columns: customers by their number of actions, in steps that double.",
     )
@@ -255,11 +255,11 @@ def how_long_the_tail_is(frame: pd.DataFrame) -> Finding:
 
 def how_wide_products_reach(frame: pd.DataFrame) -> Finding:
     """Say where half of the products lie, and draw the distribution."""
-    half = _middle(frame, "products")["most_customers"]
+    half = _middle(frame, "products")["max_customers"]
     nobody = frame.loc[frame["step"] < 0, "products"].sum()
     return Finding(
         f"At least half of {count(frame['products'].sum(), 'product')} reached no more than {count(half, 'customer')}, "
-        f"and {nobody:,} reached nobody; the best known reached {frame['most_customers'].max():,}.",
+        f"and {nobody:,} reached nobody; the best known reached {frame['max_customers'].max():,}.",
         _steps(frame, "products", whole_step, "customers"),
         "Columns: products by the number of customers who had to do with them, in steps that double.",
     )

@@ -15,7 +15,7 @@ def test_a_line_without_a_product_that_stands_in_every_catalog_stops_no_build(sh
 
     run_dbt(shop.settings, *BUILD, *BEFORE_MODEL)
 
-    assert shop.rows("select product_id, catalogs_missed from intermediate.int_products_delivered") == [("mug", 0)]
+    assert shop.rows("select product_id, missed_catalog_count from intermediate.int_product_deliveries") == [("mug", 0)]
 
 
 def test_catalogs_without_dates_leave_nothing_out_whenever_they_were_loaded(shop: Shop) -> None:
@@ -24,11 +24,11 @@ def test_catalogs_without_dates_leave_nothing_out_whenever_they_were_loaded(shop
         shop.put(f"catalog/{file}.json", json.dumps({"data": {"items": lines}}))
         load(shop.settings)
 
-    run_dbt(shop.settings, "run", "--select", "+int_products_delivered")
+    run_dbt(shop.settings, "run", "--select", "+int_product_deliveries")
 
     assert shop.rows("select product_id, row_status from intermediate.int_products_classified order by all") == [
         ("mug", "clean"),
         ("mug", "duplicate"),
         ("pan", "clean"),
     ]
-    assert shop.rows("from intermediate.int_products_delivered") == []
+    assert shop.rows("from intermediate.int_product_deliveries") == []

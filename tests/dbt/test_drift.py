@@ -15,9 +15,9 @@ PLANTED = {
         update intermediate.int_user_days set mobile_count = 0
         where action_date > (select max(action_date) - 7 from intermediate.int_action_days)
     """,
-    "prices are in cents now": "update marts.ml_product_features set price = 100 * price where as_of_name = 'now'",
+    "prices are in cents now": "update marts.ml_product_features set price = 100 * price where cutoff = 'now'",
     "the catalog leaves half of the products out": """
-        update intermediate.int_products_delivered set catalogs_missed = 3
+        update intermediate.int_product_deliveries set missed_catalog_count = 3
         where right(product_id, 1) in ('0', '2', '4', '6', '8')
     """,
     "a model served before": """
@@ -67,11 +67,11 @@ DEALT_OUT = f"""
         bin,
         0 as place,
         count(case when not is_present then 1 end) as reference_rows,
-        count(case when is_present then 1 end) as present_rows
+        count(case when is_present then 1 end) as current_rows
     from (unpivot actions on category, device, customer into name mix value bin) as unpivoted
     group by name, bin
 """
-"""What int_mix_counted is when visits of the demo shop's 35 days are dealt out to present and reference by chance."""
+"""What int_action_mix_bins is when visits of the demo shop's 35 days are dealt out to present and reference by chance."""
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def warnings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory)
     with duckdb.connect(str(changed.database)) as connection:
         for statement in PLANTED.values():
             connection.execute(statement)
-    selected = ("int_mix_counted+", "int_features_counted+", "audit_product_freshness+", "eval_model_runs+")
+    selected = ("int_action_mix_bins+", "int_feature_bins+", "audit_product_freshness+", "eval_model_runs+")
     return run_dbt(changed, *BUILD, "--select", *selected).warnings
 
 
@@ -104,13 +104,13 @@ def test_visits_that_chance_deals_out_are_no_drift(demo_warehouse: Settings, tmp
     dealt = Settings(warehouse=tmp_path)
     shutil.copyfile(demo_warehouse.database, dealt.database)
     with duckdb.connect(str(dealt.database)) as connection:
-        connection.execute(f"create or replace table intermediate.int_mix_counted as {DEALT_OUT}")
+        connection.execute(f"create or replace table intermediate.int_action_mix_bins as {DEALT_OUT}")
     run_dbt(dealt, "run", "--select", "audit_drift_bins", "audit_drift")
     with reader(dealt) as connection:
         beyond_chance = dict(
             connection.execute(
                 """
-                select split_part(name, ',', 1), avg(case when psi > psi_by_chance then 1 else 0 end)
+                select split_part(name, ',', 1), avg(case when psi > psi_critical_value then 1 else 0 end)
                 from marts.audit_drift
                 where kind = 'mix'
                 group by all
@@ -130,8 +130,8 @@ def test_a_newest_day_that_ends_at_noon_moves_no_feature(demo_warehouse: Setting
                 f"""
                 delete from intermediate.{table} where {instant} > (
                     select date_trunc('day', as_of) + interval 12 hours
-                    from intermediate.int_as_of_spine
-                    where as_of_name = 'now'
+                    from intermediate.int_feature_cutoffs
+                    where cutoff = 'now'
                 )
                 """
             )

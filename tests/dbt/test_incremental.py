@@ -208,7 +208,7 @@ def test_a_product_that_the_catalog_tells_of_later_frees_its_events_also_after_a
 
 
 def test_recent_days_that_are_changed_reach_every_day(built_shop: Shop) -> None:
-    changed = ("--vars", "{recent_days: 1}")
+    changed = ("--vars", "{popularity_half_life_days: 1}")
     before, after = contents(built_shop.settings), build(built_shop, *changed)
     assert differences(before, after) != {}
     assert differences(after, build(built_shop, *changed, "--full-refresh")) == {}

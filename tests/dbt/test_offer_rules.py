@@ -26,10 +26,10 @@ class Analyst:
     """Has a warehouse and a dbt project of their own, and edits the seeds."""
 
     columns: ClassVar = {
-        "offer_blocks": ("scope", "value", "reason", "valid_from", "valid_until"),
-        "offer_pins": ("position", "product_id", "favourite_category", "valid_from", "valid_until"),
-        "offer_caps": ("scope", "value", "most"),
-        "offer_repeats": ("category", "after_days"),
+        "blocks": ("scope", "value", "reason", "valid_from", "valid_until"),
+        "pins": ("position", "product_id", "favourite_category", "valid_from", "valid_until"),
+        "caps": ("scope", "value", "max_products"),
+        "repurchases": ("category", "after_days"),
     }
 
     def __init__(self, finished: Settings, folder: Path) -> None:
@@ -41,13 +41,13 @@ class Analyst:
 
     def write(self, seed: str, *rows: Sequence[object]) -> None:
         """Write a seed as a spreadsheet may: a byte order mark, Windows' line ends, the columns in another order."""
-        path = self.project / "seeds" / "offer_rules" / f"{seed}.csv"
+        path = self.project / "seeds" / "merchandising_rules" / f"{seed}.csv"
         with path.open("w", encoding="utf-8-sig", newline="") as file:
             table = csv.DictWriter(file, sorted(self.columns[seed]))
             table.writeheader()
             table.writerows(dict(zip(self.columns[seed], row, strict=True)) for row in rows)
 
-    def build(self, select: str = "offer_rules+", top_n: int = TOP_N) -> subprocess.CompletedProcess[str]:
+    def build(self, select: str = "merchandising_rules+", top_n: int = TOP_N) -> subprocess.CompletedProcess[str]:
         """Type what the page about rules says, or build less."""
         variables = ("--vars", f"top_n: {top_n}")
         return subprocess.run(
@@ -67,7 +67,7 @@ class Analyst:
         """Product and source of every customer's offers, best first; the stranger's too."""
         lists: dict[str, list[tuple[str, str]]] = {}
         offers = self.ask(
-            "select user_id, product_id, source from intermediate.int_offers_ranked order by user_id, rank"
+            "select user_id, product_id, source from intermediate.int_recommendations_ranked order by user_id, rank"
         )
         for user, product, source in offers:
             lists.setdefault(user, []).append((product, source))
@@ -80,14 +80,14 @@ def analyst(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) 
     analyst = Analyst(demo_warehouse, tmp_path_factory.mktemp("analyst"))
     with writer(analyst.settings) as connection:
         connection.execute("delete from ml.candidates where rank > 80")
-    ((now,),) = analyst.ask("select cast(as_of as date) from intermediate.int_as_of_spine where as_of_name = 'now'")
+    ((now,),) = analyst.ask("select cast(as_of as date) from intermediate.int_feature_cutoffs where cutoff = 'now'")
     (recalled,), (late,), (pinned,), (other,), (blocked_pin,) = analyst.ask(
         "select product_id from marts.rec_popular_products order by rank limit 5"
     )
     ((gone,),) = analyst.ask("select min(product_id) from marts.dim_products where not is_available")
     brand, *_ = analyst.ask("select brand from marts.dim_products group by brand order by count(*), brand")[0]
     analyst.write(
-        "offer_blocks",
+        "blocks",
         ("product", f" {recalled}", "recalled, again", "", ""),
         ("product", late, "not yet", f"{now:%Y}-12-31", ""),
         ("product", blocked_pin, "", now, ""),
@@ -95,7 +95,7 @@ def analyst(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) 
         ("category", "Garden", "out of season", "2020-01-01", f"{now.year + 1}-01-01"),
     )
     analyst.write(
-        "offer_pins",
+        "pins",
         (3, pinned, "", "", ""),
         (1, blocked_pin, "", "", ""),
         (1, gone, "", "", ""),
@@ -103,9 +103,9 @@ def analyst(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) 
         (2, late, "books", "", now),
     )
     analyst.write(
-        "offer_caps", ("category", "", 6), ("category", "Shoes", 1), ("category", "audio", ""), ("brand", "", 4)
+        "caps", ("category", "", 6), ("category", "Shoes", 1), ("category", "audio", ""), ("brand", "", 4)
     )
-    analyst.write("offer_repeats", ("groceries", 7), ("Toys", 0))
+    analyst.write("repurchases", ("groceries", 7), ("Toys", 0))
     done = analyst.build()
     assert done.returncode == 0, done.stdout[-3000:]
     assert "WARN=0" in done.stdout
@@ -118,14 +118,14 @@ def walked(analyst: Analyst) -> dict[str, list[str]]:
         product: (category, brand)
         for product, category, brand in analyst.ask("select product_id, category, brand from marts.dim_products")
     }
-    read_rules = "select product_id, category_cap, brand_cap from marts.rec_product_rules where is_offered"
+    read_rules = "select product_id, category_cap, brand_cap from marts.rec_product_rules where is_recommendable"
     caps = {product: caps for product, *caps in analyst.ask(read_rules)}
-    withheld = set(analyst.ask("select user_id, product_id from intermediate.int_products_withheld"))
-    pins = analyst.ask("select product_id, favourite_category, position from intermediate.int_pins_in_force")
+    withheld = set(analyst.ask("select user_id, product_id from intermediate.int_user_product_exclusions"))
+    pins = analyst.ask("select product_id, favourite_category, position from intermediate.int_active_pins")
     popular = [
         product
         for (product,) in analyst.ask(
-            "select product_id from marts.feat_product_popularity where as_of_name = 'now' and recent_popularity > 0 "
+            "select product_id from marts.feat_product_popularity where cutoff = 'now' and recent_popularity > 0 "
             "order by recent_popularity desc, product_id"
         )
     ]
@@ -174,7 +174,7 @@ def test_every_list_is_what_walking_down_it_product_by_product_gives(analyst: An
 
 def test_what_is_blocked_appears_nowhere_not_even_pinned(analyst: Analyst) -> None:
     reasons = dict(
-        analyst.ask("select product_id, not_offered_because from marts.rec_product_rules where not is_offered")
+        analyst.ask("select product_id, exclusion_reason from marts.rec_product_rules where not is_recommendable")
     )
     assert set(reasons.values()) == {
         "not available", "blocked product", "blocked product: recalled, again", "blocked brand: dispute",
@@ -197,19 +197,19 @@ def test_bought_products_are_offered_again_where_the_rules_say_so(analyst: Analy
         "select distinct products.category from marts.rec_top_n as offers "
         "inner join marts.feat_user_product_interactions as pairs using (user_id, product_id) "
         "inner join marts.dim_products as products using (product_id) "
-        "where pairs.as_of_name = 'now' and pairs.purchased_quantity > 0 order by all"
+        "where pairs.cutoff = 'now' and pairs.purchased_quantity > 0 order by all"
     )
     assert again == [("groceries",), ("toys",)]
 
 
 def test_the_audit_says_of_every_candidate_what_became_of_it(analyst: Analyst) -> None:
-    counted = dict(analyst.ask("select verdict, count(*) from marts.audit_candidates group by verdict"))
-    assert counted.keys() >= {"offered", "bought already", "enough of its category", "enough of its brand"}
+    counted = dict(analyst.ask("select outcome, count(*) from marts.audit_candidates group by outcome"))
+    assert counted.keys() >= {"recommended", "already bought", "category cap reached", "brand cap reached"}
     assert sum(counted.values()) == analyst.ask("select count(*) from ml.candidates")[0][0]
     user, products = max(walked(analyst).items())
-    verdicts = analyst.ask(f"select product_id, verdict from marts.audit_candidates where user_id = '{user}'")
-    assert {product for product, verdict in verdicts if verdict == "offered"} <= set(products)
-    assert {product for product, verdict in verdicts if verdict != "offered"}.isdisjoint(products)
+    verdicts = analyst.ask(f"select product_id, outcome from marts.audit_candidates where user_id = '{user}'")
+    assert {product for product, outcome in verdicts if verdict == "recommended"} <= set(products)
+    assert {product for product, outcome in verdicts if verdict != "recommended"}.isdisjoint(products)
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +223,7 @@ def storefront(analyst: Analyst) -> Iterator[Storefront]:
 def test_a_basket_is_answered_under_the_same_rules(analyst: Analyst, storefront: Storefront) -> None:
     ((held,),) = analyst.ask("select min(product_id) from ml.candidates")
     offered = storefront.for_basket([held], TOP_N).products
-    rules = {product: rest for product, *rest in analyst.ask("select * from marts.rec_product_rules where is_offered")}
+    rules = {product: rest for product, *rest in analyst.ask("select * from marts.rec_product_rules where is_recommendable")}
     assert set(offered["product_id"]) <= rules.keys() - {held}
     assert offered["rank"].tolist() == list(range(1, len(offered) + 1))
     assert (offered["category"] == "shoes").sum() == 1
@@ -245,17 +245,17 @@ def test_whoever_is_unknown_is_answered_under_the_same_rules(analyst: Analyst, s
 
 
 def test_the_strangers_list_is_held_against_the_rules_as_well(analyst: Analyst) -> None:
-    blocked = "(select min(product_id) from marts.rec_product_rules where not is_offered)"
-    ((offered,),) = analyst.ask("select product_id from intermediate.int_offers_ranked where user_id = '' and rank = 1")
-    change = "update intermediate.int_offers_ranked set product_id = {} where user_id = '' and rank = 1"
+    blocked = "(select min(product_id) from marts.rec_product_rules where not is_recommendable)"
+    ((offered,),) = analyst.ask("select product_id from intermediate.int_recommendations_ranked where user_id = '' and rank = 1")
+    change = "update intermediate.int_recommendations_ranked set product_id = {} where user_id = '' and rank = 1"
     with writer(analyst.settings) as connection:
         connection.execute(change.format(blocked))
-    done = analyst.build("every_list_keeps_the_rules")
+    done = analyst.build("assert_recommendations_follow_rules")
     with writer(analyst.settings) as connection:
         connection.execute(change.format(f"'{offered}'"))
     assert done.returncode == 1
-    assert "every_list_keeps_the_rules" in done.stdout
-    assert analyst.build("every_list_keeps_the_rules").returncode == 0
+    assert "assert_recommendations_follow_rules" in done.stdout
+    assert analyst.build("assert_recommendations_follow_rules").returncode == 0
 
 
 def test_a_list_looks_past_all_that_its_customer_may_not_have(demo_warehouse: Settings, tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_a_list_looks_past_all_that_its_customer_may_not_have(demo_warehouse: Se
     ]
     reader, bought = "u00054", books[:14]
     totals = "intermediate.int_user_product_totals"
-    newest = f"from {totals} where until_position = (select max(until_position) from {totals}) limit 1"
+    newest = f"from {totals} where until_cutoff_index = (select max(until_cutoff_index) from {totals}) limit 1"
     with writer(analyst.settings) as connection:
         connection.execute("delete from ml.candidates")
         connection.execute(f"delete from {totals} where user_id = ?", [reader])
@@ -281,8 +281,8 @@ def test_a_list_looks_past_all_that_its_customer_may_not_have(demo_warehouse: Se
         "select distinct 'category', category, '', '', '' from marts.dim_products where category <> 'books' union "
         "select 'product', product_id, '', '', '' from marts.dim_products where category is null"
     )
-    analyst.write("offer_blocks", *others)
-    analyst.write("offer_caps", ("category", "books", 2))
+    analyst.write("blocks", *others)
+    analyst.write("caps", ("category", "books", 2))
     done = analyst.build(top_n=5)
     assert done.returncode == 0, done.stdout[-3000:]
     lists = analyst.lists()
@@ -293,7 +293,7 @@ def test_a_list_looks_past_all_that_its_customer_may_not_have(demo_warehouse: Se
 @pytest.fixture
 def undecided(analyst: Analyst) -> Iterator[Analyst]:
     """The analyst, who takes back whatever they write."""
-    seeds = analyst.project / "seeds" / "offer_rules"
+    seeds = analyst.project / "seeds" / "merchandising_rules"
     kept = {path: path.read_bytes() for path in seeds.glob("*.csv")}
     yield analyst
     for path, text in kept.items():
@@ -301,58 +301,58 @@ def undecided(analyst: Analyst) -> Iterator[Analyst]:
 
 
 def test_names_that_the_shop_does_not_have_are_warned_of_and_stop_nothing(undecided: Analyst) -> None:
-    undecided.write("offer_blocks", ("brand", "Acmee", "", "", ""), ("product", "p-1", "", "", ""))
-    undecided.write("offer_pins", (1, "p-2", "Toyz", "", ""))
-    done = undecided.build("offer_rules+1")
+    undecided.write("blocks", ("brand", "Acmee", "", "", ""), ("product", "p-1", "", "", ""))
+    undecided.write("pins", (1, "p-2", "Toyz", "", ""))
+    done = undecided.build("merchandising_rules+1")
     assert done.returncode == 0, done.stdout[-3000:]
     for words in (
-        "offer_blocks.csv: the shop has no brand 'acmee'",
-        "offer_blocks.csv: the shop has no product 'p-1'",
-        "offer_pins.csv: the shop has no product 'p-2'",
-        "offer_pins.csv: the shop has no category 'toyz'",
+        "blocks.csv: the shop has no brand 'acmee'",
+        "blocks.csv: the shop has no product 'p-1'",
+        "pins.csv: the shop has no product 'p-2'",
+        "pins.csv: the shop has no category 'toyz'",
     ):
         assert words in done.stdout
 
 
 def test_files_that_cannot_be_read_stop_the_build_and_once_put_right_are_read(undecided: Analyst) -> None:
-    seeds = undecided.project / "seeds" / "offer_rules"
-    kept = {name: (seeds / f"{name}.csv").read_bytes() for name in ("offer_caps", "offer_repeats")}
-    before = undecided.ask("from seeds.offer_repeats")
-    (seeds / "offer_caps.csv").write_text("scope;value;most\ncategory;toys;3\n", encoding="utf-8")
-    undecided.write("offer_repeats", ("toys", "first"))
-    done = undecided.build("offer_rules")
+    seeds = undecided.project / "seeds" / "merchandising_rules"
+    kept = {name: (seeds / f"{name}.csv").read_bytes() for name in ("caps", "repurchases")}
+    before = undecided.ask("from seeds.repurchases")
+    (seeds / "caps.csv").write_text("scope;value;max_products\ncategory;toys;3\n", encoding="utf-8")
+    undecided.write("repurchases", ("toys", "first"))
+    done = undecided.build("merchandising_rules")
     assert done.returncode == 1
-    assert "offer_caps.csv has no column scope, value, most; parted by commas, its columns are 'scope;" in done.stdout
+    assert "caps.csv has no column scope, value, max_products; parted by commas, its columns are 'scope;" in done.stdout
     assert "Could not convert string 'first'" in done.stdout
-    assert undecided.ask("from seeds.offer_repeats") == before
+    assert undecided.ask("from seeds.repurchases") == before
     for name, text in kept.items():
         (seeds / f"{name}.csv").write_bytes(text)
-    assert undecided.build("offer_rules").returncode == 0
+    assert undecided.build("merchandising_rules").returncode == 0
 
 
 def test_rules_that_make_no_sense_stop_the_build_before_the_lists_with_the_line_and_what_is_wrong(
     undecided: Analyst,
 ) -> None:
     before = undecided.lists()
-    undecided.write("offer_blocks", ("shop", "mine", "", "2026-02-01", "2026-02-01"))
-    undecided.write("offer_pins", (0, "", "", "", ""), (1.5, "p", "", "", ""))
+    undecided.write("blocks", ("shop", "mine", "", "2026-02-01", "2026-02-01"))
+    undecided.write("pins", (0, "", "", "", ""), (1.5, "p", "", "", ""))
     undecided.write(
-        "offer_caps", ("category", "Toys", -1), ("category", "toys ", 2.5), ("brand", "", ""), ("brand", "Acme", "inf")
+        "caps", ("category", "Toys", -1), ("category", "toys ", 2.5), ("brand", "", ""), ("brand", "Acme", "inf")
     )
-    undecided.write("offer_repeats", ("toys", -7), ("books", ""), ("shoes", 0.4))
+    undecided.write("repurchases", ("toys", -7), ("books", ""), ("shoes", 0.4))
     done = undecided.build()
     assert done.returncode == 1
     for words in (
-        "offer_blocks.csv, line 'shop,mine,,2026-02-01,2026-02-01': scope must be product, category or brand; "
+        "blocks.csv, line 'shop,mine,,2026-02-01,2026-02-01': scope must be product, category or brand; "
         "valid_until must be later than valid_from",
-        "offer_pins.csv, line '0,,,,': position must be between 1 and the length of a list (variable top_n); "
+        "pins.csv, line '0,,,,': position must be between 1 and the length of a list (variable top_n); "
         "product_id must name what is pinned",
-        "line 'category,Toys,-1': most must be at least 1 (to offer none, block it); there is more than one cap for it",
-        "offer_caps.csv, line 'brand,,': most is missing, and there is no cap for all others that this could lift",
+        "line 'category,Toys,-1': max_products must be at least 1 (to offer none, block it); there is more than one cap for it",
+        "caps.csv, line 'brand,,': max_products is missing, and there is no cap for all others that this could lift",
         "line '1.5,p,,,': position must be a whole number",
-        "line 'category,toys ,2.5': most must be a whole number, and 1000000 at most; there is more than one cap",
-        "line 'brand,Acme,inf': most must be a whole number, and 1000000 at most",
-        "offer_repeats.csv, line 'books,': after_days is missing, and there is no rule for all others",
+        "line 'category,toys ,2.5': max_products must be a whole number, and 1000000 at most; there is more than one cap",
+        "line 'brand,Acme,inf': max_products must be a whole number, and 1000000 at most",
+        "repurchases.csv, line 'books,': after_days is missing, and there is no rule for all others",
         "line 'toys,-7': after_days must be 0 or more",
         "line 'shoes,0.4': after_days must be a whole number, and 1000000 at most",
     ):

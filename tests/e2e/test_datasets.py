@@ -40,7 +40,7 @@ def settings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory,
         connection.execute(
             """
             update marts.feat_user_product_interactions set strength = strength * 2
-            where as_of_name = 'now' and strength > 0
+            where cutoff = 'now' and strength > 0
             and product_id = (select min(product_id) from marts.feat_user_product_interactions)
             """
         )
@@ -84,7 +84,7 @@ def test_a_diff_tells_settings_files_customers_and_pairs_apart(
                 count(*) filter ({GONE}), count(distinct user_id) filter ({GONE}),
                 count(*) filter (not {GONE} and product_id = (select min(product_id) from marts.ml_interactions))
             from marts.ml_interactions
-            where as_of_name = 'now'
+            where cutoff = 'now'
             """
         ).fetchall()[0]
         (changed_file,) = connection.execute(A_FILE).fetchall()[0]
@@ -104,7 +104,7 @@ def test_a_diff_tells_settings_files_customers_and_pairs_apart(
     assert diff["settings"] == [{"setting": "settings.event_weights.purchase.weight", "before": 8.0, "after": 9.0}]
     assert (diff["files"]["new"], diff["files"]["gone"]) == ([], [])
     assert [name.split(" ")[1] for name in diff["files"]["changed"]] == [changed_file]
-    windows = {name: {row["as_of_name"] for row in diff["rows"] if row["table"] == name} for name in LAYOUTS}
+    windows = {name: {row["cutoff"] for row in diff["rows"] if row["table"] == name} for name in LAYOUTS}
     assert windows == {
         "interactions": {"validation", "test", "now"},
         "product_features": {"validation", "test", "now"},

@@ -110,7 +110,7 @@ def test_the_model_beats_popularity_and_the_truth_beats_the_model(demo_warehouse
         ask(
             demo_warehouse,
             "select method, ndcg from marts.eval_ranking_metrics "
-            "where as_of_name = 'test' and segment = 'all' and k = 20",
+            "where cutoff = 'test' and segment = 'all' and k = 20",
         )
     )
     assert ndcg["popularity"] * 1.05 < ndcg["als"] < ndcg["oracle"]
@@ -186,7 +186,7 @@ def test_similar_products_and_explanations_name_products(demo_warehouse: Setting
     (product, name), (past, past_name) = ask(
         demo_warehouse,
         "select product_id, product_name from marts.dim_products where is_available and product_id in "
-        "(select product_id from marts.ml_interactions where as_of_name = 'now') order by product_id limit 2",
+        "(select product_id from marts.ml_interactions where cutoff = 'now') order by product_id limit 2",
     )
     similar = recomart("similar", product, "-n", "4", *where).stdout
     assert f"4 products like {product}" in similar

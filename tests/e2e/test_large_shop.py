@@ -24,5 +24,5 @@ def test_ten_million_events_are_accounted_for_in_bounded_memory(recomart: Recoma
             name: truth[name] for name in truth if name in feed
         }
     assert report["peak_memory_mib"] < MEMORY_MIB
-    ndcg = {row["method"]: row["ndcg"] for row in report["metrics"] if row["as_of_name"] == "test" and row["k"] == 20}
+    ndcg = {row["method"]: row["ndcg"] for row in report["metrics"] if row["cutoff"] == "test" and row["k"] == 20}
     assert ndcg["popularity"] < ndcg["als"] < ndcg["oracle"]

@@ -26,7 +26,7 @@ def test_rees46_gives_recommendations_from_one_file_that_is_everything_at_once(
             (17_436, "8 fields where the header has 9")
         ]
         assert connection.execute("select count(*) > 200 from marts.fct_transactions").fetchall() == [(True,)]
-    ndcg = {row["method"]: row["ndcg"] for row in first["metrics"] if row["as_of_name"] == "test" and row["k"] == 20}
+    ndcg = {row["method"]: row["ndcg"] for row in first["metrics"] if row["cutoff"] == "test" and row["k"] == 20}
     assert ndcg["als"] > ndcg["popularity"]
     again = recomart.json("load", *where)
     assert again["feeds"]["events"]["rows_loaded"] == 0
@@ -40,7 +40,7 @@ def test_online_retail_gives_recommendations_from_purchases_alone(recomart: Reco
     assert (feed["files"], feed["lines"], feed["loaded"], feed["rejected"]) == (305, 541_909, 541_909, 0)
     assert (feed["duplicates"], feed["reasons"]) == (5_268, {"bad_price": 2})
     assert feed["clean"] + feed["duplicates"] + feed["quarantined"] == feed["loaded"]
-    ndcg = {row["method"]: row["ndcg"] for row in first["metrics"] if row["as_of_name"] == "test" and row["k"] == 20}
+    ndcg = {row["method"]: row["ndcg"] for row in first["metrics"] if row["cutoff"] == "test" and row["k"] == 20}
     assert ndcg["als"] > 1.5 * ndcg["popularity"]
     with reader(Settings(warehouse=tmp_path)) as connection:
         returns, anonymous, lines = connection.execute(

@@ -32,7 +32,7 @@ def interaction_rows(as_of_name: str, days: int, pairs: list[tuple[str, str, flo
     instants = pa.timestamp("us")
     return pa.table(
         {
-            "as_of_name": pa.array([as_of_name] * len(pairs), pa.string()),
+            "cutoff": pa.array([as_of_name] * len(pairs), pa.string()),
             "as_of": pa.array([START + timedelta(days=days)] * len(pairs), instants),
             "user_id": pa.array(users, pa.string()),
             "product_id": pa.array(products, pa.string()),
@@ -50,7 +50,7 @@ def feature_rows(
     popularity: dict[str, float],
     *,
     recent_popularity: dict[str, float] | None = None,
-    lately_active_users: dict[str, float] | None = None,
+    active_users_28d: dict[str, float] | None = None,
     product_name: dict[str, str] | None = None,
     category: dict[str, str] | None = None,
     brand: dict[str, str] | None = None,
@@ -63,10 +63,10 @@ def feature_rows(
         "brand": (brand, pa.string()),
         "price": (price, pa.float64()),
     }
-    counted = {"lately_active_users": lately_active_users, "recent_popularity": recent_popularity}
+    counted = {"active_users_28d": active_users_28d, "recent_popularity": recent_popularity}
     return pa.table(
         {
-            "as_of_name": pa.array([as_of_name] * len(popularity), pa.string()),
+            "cutoff": pa.array([as_of_name] * len(popularity), pa.string()),
             "product_id": pa.array(popularity, pa.string()),
             **{
                 name: pa.array([(known or {}).get(product) for product in popularity], type_)
@@ -86,7 +86,7 @@ def pair_rows(as_of_name: str, pairs: list[tuple[str, str, bool]]) -> pa.Table:
     users, products, known = zip(*pairs, strict=True) if pairs else ((), (), ())
     return pa.table(
         {
-            "as_of_name": pa.array([as_of_name] * len(pairs), pa.string()),
+            "cutoff": pa.array([as_of_name] * len(pairs), pa.string()),
             "user_id": pa.array(users, pa.string()),
             "product_id": pa.array(products, pa.string()),
             "is_known_user": pa.array(known, pa.bool_()),

@@ -68,7 +68,7 @@ def test_the_hash_tells_unknown_facts_from_empty_ones_and_from_those_of_other_pr
         featured(price={"p3": 0.0}),
         featured(price={"p2": 1.5}),
         featured(recent_popularity={"p2": 1.5}),
-        featured(lately_active_users={"p2": 1.5}),
+        featured(active_users_28d={"p2": 1.5}),
     ]
     assert len(set(hashes)) == len(hashes)
 
@@ -84,8 +84,8 @@ def test_unknown_facts_are_hashed_alike_however_their_rows_are_chunked() -> None
 
 def test_rows_that_are_no_training_rows_are_refused() -> None:
     table, features, pairs = interaction_rows("now", 100, PAIRS), feature_rows("now", {}), pair_rows("test", [])
-    with pytest.raises(ModelError, match="interactions lack the columns as_of_name, has_purchased"):
-        Dataset.of(table.drop_columns(["as_of_name", "has_purchased"]), features, pairs)
+    with pytest.raises(ModelError, match="interactions lack the columns cutoff, has_purchased"):
+        Dataset.of(table.drop_columns(["cutoff", "has_purchased"]), features, pairs)
     with pytest.raises(ModelError, match="product features lack the columns popularity"):
         Dataset.of(table, features.drop_columns("popularity"), pairs)
     with pytest.raises(ModelError, match="no interactions as of now"):

@@ -100,7 +100,7 @@ def test_only_segments_of_customers_have_exposure(result: TrainingResult) -> Non
 
 def test_differences_are_between_the_means_and_inside_their_intervals(trained: TrainingResult) -> None:
     metrics = {
-        (row["as_of_name"], row["method"], row["segment"], row["segment_value"], row["k"]): row
+        (row["cutoff"], row["method"], row["segment"], row["segment_value"], row["k"]): row
         for row in trained.ranking_metrics.to_pylist()
     }
     differences = trained.metric_differences.to_pylist()
@@ -153,5 +153,5 @@ def test_without_a_window_the_tables_are_empty_and_have_their_columns(config: Tr
 def test_no_more_customers_are_measured_than_set(shop: Dataset, config: TrainConfig) -> None:
     few = config.model_copy(update={"evaluation_users": 25, "bootstrap_resamples": 10})
     result = train(shop, few, "run")
-    users = {row["users"] for row in result.ranking_metrics.to_pylist() if row["as_of_name"] == "test"}
+    users = {row["users"] for row in result.ranking_metrics.to_pylist() if row["cutoff"] == "test"}
     assert max(users) == 25

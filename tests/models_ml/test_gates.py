@@ -21,14 +21,14 @@ def with_wrong_products(dataset: Dataset, share: float) -> Dataset:
     """Return the dataset after a delivery in which a share of the pairs as of now have somebody else's product."""
     rows = dataset.interactions
     chance = np.random.default_rng(3)
-    is_wrong = (np.asarray(rows["as_of_name"]) == "now") & (chance.random(rows.num_rows) < share)
+    is_wrong = (np.asarray(rows["cutoff"]) == "now") & (chance.random(rows.num_rows) < share)
     products = np.asarray(rows["product_id"].to_pylist(), dtype=object)
     products[is_wrong] = chance.permutation(products[is_wrong])
     shuffled = rows.set_column(
         rows.column_names.index("product_id"), "product_id", pa.array(products.tolist(), pa.large_string())
     )
-    kept = shuffled.group_by(["as_of_name", "as_of", "user_id", "product_id"]).aggregate(
-        [(name, "max") for name in rows.column_names if name not in ("as_of_name", "as_of", "user_id", "product_id")]
+    kept = shuffled.group_by(["cutoff", "as_of", "user_id", "product_id"]).aggregate(
+        [(name, "max") for name in rows.column_names if name not in ("cutoff", "as_of", "user_id", "product_id")]
     )
     return Dataset.of(
         kept.rename_columns([name.removesuffix("_max") for name in kept.column_names]),
@@ -114,7 +114,7 @@ def test_popularity_must_be_beaten_and_other_baselines_not_be_better_beyond_doub
 def gates_beside(
     card: ModelCard, serving: ModelCard, users: int = 5, lower_bound: float = -0.02
 ) -> dict[str, GateResult]:
-    no_differences = pa.table({"as_of_name": pa.array([], pa.string())})
+    no_differences = pa.table({"cutoff": pa.array([], pa.string())})
     beside = HeadToHead(
         k=10, users=users, serving_ndcg=0.2, new_ndcg=0.19, lower_bound=lower_bound, upper_bound=-0.0099
     )

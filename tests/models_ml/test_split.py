@@ -71,9 +71,9 @@ def test_late_customers_are_those_of_the_last_tenth_of_the_time(tmp_path: Path) 
     test = csv(tmp_path, "test", ["u,c"])
     valid = csv(tmp_path, "valid", ["u,d"])
     features = Split.of_files(train, valid, test, TrainConfig()).validation.product_features
-    assert features.select(["product_id", "popularity", "lately_active_users"]).to_pylist() == [
-        {"product_id": "a", "popularity": 2, "lately_active_users": 1},
-        {"product_id": "b", "popularity": 2, "lately_active_users": 1},
+    assert features.select(["product_id", "popularity", "active_users_28d"]).to_pylist() == [
+        {"product_id": "a", "popularity": 2, "active_users_28d": 1},
+        {"product_id": "b", "popularity": 2, "active_users_28d": 1},
     ]
 
 

@@ -30,7 +30,7 @@ def overall(result: TrainingResult) -> list[dict[str, Any]]:
 def ndcg(result: TrainingResult, method: str, as_of_name: str = "test", k: int = 10) -> float:
     """Return one NDCG of a result."""
     rows = overall(result)
-    (value,) = [r["ndcg"] for r in rows if (r["method"], r["as_of_name"], r["k"]) == (method, as_of_name, k)]
+    (value,) = [r["ndcg"] for r in rows if (r["method"], r["cutoff"], r["k"]) == (method, as_of_name, k)]
     return float(value)
 
 
@@ -92,12 +92,12 @@ def test_sweeps_are_those_of_the_best_validation_ndcg(trained: TrainingResult, c
 def test_metrics_follow_from_the_tables_that_are_handed_out(trained: TrainingResult) -> None:
     wanted: dict[str, set[str]] = {}
     for row in trained.evaluation_pairs.to_pylist():
-        if row["as_of_name"] == "test":
+        if row["cutoff"] == "test":
             wanted.setdefault(row["user_id"], set()).add(row["product_id"])
     for method in ("als", "popularity", "oracle"):
         rows = [row for row in trained.evaluation_candidates.to_pylist() if row["method"] == method]
         for metrics in overall(trained):
-            if (metrics["as_of_name"], metrics["method"]) == ("test", method):
+            if (metrics["cutoff"], metrics["method"]) == ("test", method):
                 k = metrics["k"]
                 hits = dict.fromkeys(wanted, 0)
                 for row in rows:
@@ -109,7 +109,7 @@ def test_metrics_follow_from_the_tables_that_are_handed_out(trained: TrainingRes
 
 
 def test_evaluation_ranks_nothing_that_was_dealt_with_before(trained: TrainingResult, shop: Dataset) -> None:
-    before = shop.interactions.filter(pc.equal(shop.interactions["as_of_name"], "test"))
+    before = shop.interactions.filter(pc.equal(shop.interactions["cutoff"], "test"))
     seen = set(zip(before["user_id"].to_pylist(), before["product_id"].to_pylist(), strict=True))
     ranked = trained.evaluation_candidates.select(["user_id", "product_id"]).to_pylist()
     assert ranked
@@ -171,7 +171,7 @@ def test_a_validation_window_of_few_customers_does_not_pick_the_sweeps(shop: Dat
     result = train(shop, strict, "run")
     assert result.recommender.card.sweeps == 3
     assert "only" in result.sweeps_reason
-    assert "validation" not in result.ranking_metrics["as_of_name"].to_pylist()
+    assert "validation" not in result.ranking_metrics["cutoff"].to_pylist()
 
 
 def test_a_shop_too_young_to_evaluate_is_trained_with_the_default(config: TrainConfig) -> None:
@@ -181,7 +181,7 @@ def test_a_shop_too_young_to_evaluate_is_trained_with_the_default(config: TrainC
     assert "default" in result.sweeps_reason
     assert result.skipped == dict.fromkeys(("validation", "test"), "no interactions before it")
     assert (result.ranking_metrics.num_rows, result.evaluation_candidates.num_rows) == (0, 0)
-    assert result.evaluation_pairs.schema.names[:4] == ["run_id", "as_of_name", "user_id", "product_id"]
+    assert result.evaluation_pairs.schema.names[:4] == ["run_id", "cutoff", "user_id", "product_id"]
     assert Candidates.of(result.recommender, only_now(YOUNG).now).table().num_rows == 6
 
 
@@ -229,7 +229,7 @@ def test_a_window_in_which_nobody_known_buys_is_skipped(config: TrainConfig) -> 
 
 def test_the_sweeps_are_picked_by_no_more_customers_than_set(shop: Dataset, config: TrainConfig) -> None:
     result = train(shop, config.model_copy(update={"selection_users": 40, "max_sweeps": 1}), "run")
-    users = {row["as_of_name"]: row["users"] for row in overall(result)}
+    users = {row["cutoff"]: row["users"] for row in overall(result)}
     assert users["validation"] == 40
     assert users["test"] > 200
 

@@ -17,7 +17,7 @@ def test_a_trend_is_the_share_of_late_customers_beside_the_usual_one() -> None:
     features = feature_rows(
         "now",
         {"rising": 90.0, "usual": 90.0, "gone": 90.0, "rare": 1.0, "new": 0.0},
-        lately_active_users={"rising": 90.0, "usual": 45.0, "gone": 0.0, "rare": 0.0},
+        active_users_28d={"rising": 90.0, "usual": 45.0, "gone": 0.0, "rare": 0.0},
     )
     products = IdMap(["gone", "new", "rare", "rising", "unheard of", "usual"], "product")
     trends = dict(zip(products.ids.to_pylist(), product_trends(features, products, TrainConfig()), strict=True))

@@ -23,7 +23,7 @@ def test_the_figures_are_those_of_the_model_that_made_the_lists(tmp_path: Path, 
         for table in ("eval_ranking_metrics", "eval_metric_differences"):
             connection.execute(
                 f"create table marts.{table} as select run_id, 'all' as segment, 'all' as segment_value, "
-                "'test' as as_of_name, 10 as k, 'als' as method from marts.eval_model_runs"
+                "'test' as cutoff, 10 as k, 'als' as method from marts.eval_model_runs"
             )
     publish(settings, TABLES)
     with ServingCopy(settings) as copy:

@@ -13,6 +13,6 @@ select *
 from followed
 where
     valid_from >= valid_to
-    or valid_to != coalesce(next_valid_from, {{ until_further_notice() }})
+    or valid_to != coalesce(next_valid_from, {{ max_valid_to() }})
     or is_current != (next_valid_from is null)
 {% endtest %}

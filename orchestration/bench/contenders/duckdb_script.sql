@@ -198,7 +198,7 @@ with counted as (
 
 unioned as (
     select
-        user_id, product_id, event_type as action_type, event_type as weighed_as, event_at as action_at,
+        user_id, product_id, event_type as action_type, event_type as weight_event_type, event_at as action_at,
         event_date as action_date, 1.0 as share, null as quantity, null as price, device, session_id,
         null as transaction_id,
     from fct_events
@@ -206,7 +206,7 @@ unioned as (
     union all
 
     select
-        user_id, product_id, if(is_return, 'return', 'purchase') as action_type, 'purchase' as weighed_as,
+        user_id, product_id, if(is_return, 'return', 'purchase') as action_type, 'purchase' as weight_event_type,
         purchased_at as action_at, purchase_date as action_date,
         case
             when not is_return then 1.0
@@ -219,7 +219,7 @@ unioned as (
 
 select unioned.*, weights.weight * share as weight, weights.half_life_days
 from unioned
-inner join weights on unioned.weighed_as = weights.event_type;
+inner join weights on unioned.weight_event_type = weights.event_type;
 
 -- The two instants that evaluation looks back from, a tenth of the time each, and now.
 create table spine as
@@ -238,7 +238,7 @@ instants as (
     from span
 )
 
-select 'validation' as as_of_name, validation_at as as_of, test_at as window_end from instants
+select 'validation' as cutoff, validation_at as as_of, test_at as window_end_at from instants
 union all
 select 'test', test_at, now_at from instants
 union all
@@ -246,7 +246,7 @@ select 'now', now_at, null from instants;
 
 create table feat_user_product_interactions as
 select
-    as_of_name,
+    cutoff,
     as_of,
     user_id,
     product_id,
@@ -265,7 +265,7 @@ select
 from actions
 inner join spine on action_at < as_of
 where user_id is not null
-group by as_of_name, as_of, user_id, product_id;
+group by cutoff, as_of, user_id, product_id;
 
 create table user_days as
 select
@@ -293,7 +293,7 @@ group by user_id, action_date;
 create table feat_user_activity as
 with counted as (
     select
-        as_of_name,
+        cutoff,
         as_of,
         user_id,
         sum(action_count) as action_count,
@@ -320,7 +320,7 @@ with counted as (
         max(last_action_at) as last_action_at,
     from user_days
     inner join spine on action_date < as_of
-    group by as_of_name, as_of, user_id
+    group by cutoff, as_of, user_id
 )
 
 select
@@ -357,7 +357,7 @@ with product_days as (
 
 counted as (
     select
-        as_of_name,
+        cutoff,
         as_of,
         product_id,
         coalesce(sum(events) filter (action_date > as_of - interval 1 second - interval 1 day), 0) as event_count_1d,
@@ -380,12 +380,12 @@ counted as (
         max(last_action_at) as last_action_at,
     from product_days
     inner join spine on action_date < as_of
-    group by as_of_name, as_of, product_id
+    group by cutoff, as_of, product_id
 ),
 
 users as (
     select
-        as_of_name,
+        cutoff,
         product_id,
         count(*) filter (cast(last_interaction_at as date) > as_of - interval 1 second - interval 1 day) as user_count_1d,
         count(*) filter (cast(last_interaction_at as date) > as_of - interval 1 second - interval 7 day) as user_count_7d,
@@ -394,7 +394,7 @@ users as (
         count(*) as user_count,
         count(*) filter (purchase_count > 0) as buyer_count,
     from feat_user_product_interactions
-    group by as_of_name, product_id
+    group by cutoff, product_id
 )
 
 select
@@ -404,16 +404,16 @@ select
     coalesce(user_count_28d, 0) as user_count_28d,
     coalesce(user_count, 0) as user_count,
     coalesce(buyer_count, 0) as buyer_count,
-    users.buyer_count / users.user_count as conversion,
+    users.buyer_count / users.user_count as conversion_rate,
     purchase_count / nullif(view_count, 0) as purchases_per_view,
     event_count_7d * 4 / nullif(event_count_28d, 0) as event_trend,
     purchase_count_7d * 4 / nullif(purchase_count_28d, 0) as purchase_trend,
 from counted
-left join users using (as_of_name, product_id);
+left join users using (cutoff, product_id);
 
 create table feat_product_pairs as
 with lines as (
-    select as_of_name, as_of, transaction_id, product_id, max(purchased_at) as bought_at
+    select cutoff, as_of, transaction_id, product_id, max(purchased_at) as bought_at
     from fct_transactions
     inner join spine on purchased_at < as_of
     where not is_return
@@ -423,28 +423,28 @@ with lines as (
 -- Nothing is learned from a wholesaler's order of hundreds of products.
 baskets as (
     select * from lines
-    qualify count(*) over (partition by as_of_name, transaction_id) between 2 and 100
+    qualify count(*) over (partition by cutoff, transaction_id) between 2 and 100
 ),
 
 order_counts as (
-    select as_of_name, product_id, count(*) as orders from lines group by all
+    select cutoff, product_id, count(*) as orders from lines group by all
 ),
 
 shop as (
-    select as_of_name, count(distinct transaction_id) as orders from lines group by all
+    select cutoff, count(distinct transaction_id) as orders from lines group by all
 ),
 
 together as (
     select
-        one.as_of_name,
+        one.cutoff,
         one.as_of,
         one.product_id,
         other.product_id as other_product_id,
-        count(*) as orders_together,
-        max(one.bought_at) as last_together_at,
+        count(*) as joint_order_count,
+        max(one.bought_at) as last_joint_order_at,
     from baskets as one
     inner join baskets as other
-        on one.as_of_name = other.as_of_name
+        on one.cutoff = other.cutoff
         and one.transaction_id = other.transaction_id
         and one.product_id != other.product_id
     group by all
@@ -455,13 +455,13 @@ select
     together.*,
     own.orders as order_count,
     other.orders as other_order_count,
-    orders_together / own.orders as confidence,
-    orders_together / own.orders / (other.orders / shop.orders) as lift,
+    joint_order_count / own.orders as confidence,
+    joint_order_count / own.orders / (other.orders / shop.orders) as lift,
 from together
-inner join order_counts as own using (as_of_name, product_id)
+inner join order_counts as own using (cutoff, product_id)
 inner join order_counts as other
-    on together.as_of_name = other.as_of_name and together.other_product_id = other.product_id
-inner join shop on together.as_of_name = shop.as_of_name;
+    on together.cutoff = other.cutoff and together.other_product_id = other.product_id
+inner join shop on together.cutoff = shop.cutoff;
 
 -- step: products and customers
 
@@ -507,7 +507,7 @@ where is_current;
 
 create table ml_product_features as
 select
-    spine.as_of_name,
+    spine.cutoff,
     spine.as_of,
     products.product_id,
     coalesce(history.product_name, products.product_id) as product_name,
@@ -515,19 +515,19 @@ select
     history.brand,
     history.price,
     cast(coalesce(popularity.user_count, 0) as double) as popularity,
-    cast(coalesce(popularity.user_count_28d, 0) as double) as lately_active_users,
+    cast(coalesce(popularity.user_count_28d, 0) as double) as active_users_28d,
     coalesce(popularity.recent_popularity, 0) as recent_popularity,
     coalesce(history.is_available, true) as is_available,
 from dim_products as products
-inner join spine on products.first_seen_at < spine.as_of or spine.as_of_name = 'now'
+inner join spine on products.first_seen_at < spine.as_of or spine.cutoff = 'now'
 asof left join dim_product_history as history
     on products.product_id = history.product_id and spine.as_of > history.valid_from
 left join feat_product_popularity as popularity
-    on spine.as_of_name = popularity.as_of_name and products.product_id = popularity.product_id;
+    on spine.cutoff = popularity.cutoff and products.product_id = popularity.product_id;
 
 create view feat_user_category_affinity as
 select
-    as_of_name,
+    cutoff,
     interactions.as_of,
     user_id,
     category,
@@ -537,15 +537,15 @@ select
     count(*) as product_count,
     max(last_interaction_at) as last_interaction_at,
     case when sum(strength) > 0 then
-        sum(strength) / sum(case when sum(strength) > 0 then sum(strength) end) over (partition by as_of_name, user_id)
+        sum(strength) / sum(case when sum(strength) > 0 then sum(strength) end) over (partition by cutoff, user_id)
     end as affinity,
 from feat_user_product_interactions as interactions
-inner join ml_product_features using (as_of_name, product_id)
-group by as_of_name, interactions.as_of, user_id, category;
+inner join ml_product_features using (cutoff, product_id)
+group by cutoff, interactions.as_of, user_id, category;
 
 create view feat_user_brand_affinity as
 select
-    as_of_name,
+    cutoff,
     interactions.as_of,
     user_id,
     brand,
@@ -555,11 +555,11 @@ select
     count(*) as product_count,
     max(last_interaction_at) as last_interaction_at,
     case when sum(strength) > 0 then
-        sum(strength) / sum(case when sum(strength) > 0 then sum(strength) end) over (partition by as_of_name, user_id)
+        sum(strength) / sum(case when sum(strength) > 0 then sum(strength) end) over (partition by cutoff, user_id)
     end as affinity,
 from feat_user_product_interactions as interactions
-inner join ml_product_features using (as_of_name, product_id)
-group by as_of_name, interactions.as_of, user_id, brand;
+inner join ml_product_features using (cutoff, product_id)
+group by cutoff, interactions.as_of, user_id, brand;
 
 create table dim_users as
 with active as (
@@ -580,14 +580,14 @@ with active as (
 categories as (
     select user_id, arg_max(category, strength) as favourite_category
     from feat_user_category_affinity
-    where as_of_name = 'now' and strength > 0
+    where cutoff = 'now' and strength > 0
     group by user_id
 ),
 
 brands as (
     select user_id, arg_max(brand, strength) as favourite_brand
     from feat_user_brand_affinity
-    where as_of_name = 'now' and strength > 0
+    where cutoff = 'now' and strength > 0
     group by user_id
 )
 
@@ -607,22 +607,22 @@ left join brands using (user_id);
 -- What customers took in each window and had not met before; only products that were there can be recommended.
 create table ml_evaluation_pairs as
 with taken as (
-    select as_of_name, user_id, product_id
+    select cutoff, user_id, product_id
     from actions
-    inner join spine on action_at >= as_of and action_at < window_end
+    inner join spine on action_at >= as_of and action_at < window_end_at
     where user_id is not null
     group by all
     having sum(weight) > 1e-6
 ),
 
 known_users as (
-    select distinct as_of_name, user_id from feat_user_product_interactions where strength > 0
+    select distinct cutoff, user_id from feat_user_product_interactions where strength > 0
 )
 
 select taken.*, known_users.user_id is not null as is_known_user
 from taken
 semi join ml_product_features as known
-    on taken.as_of_name = known.as_of_name and taken.product_id = known.product_id
+    on taken.cutoff = known.cutoff and taken.product_id = known.product_id
 anti join feat_user_product_interactions as seen
-    on taken.as_of_name = seen.as_of_name and taken.user_id = seen.user_id and taken.product_id = seen.product_id
-left join known_users on taken.as_of_name = known_users.as_of_name and taken.user_id = known_users.user_id;
+    on taken.cutoff = seen.cutoff and taken.user_id = seen.user_id and taken.product_id = seen.product_id
+left join known_users on taken.cutoff = known_users.cutoff and taken.user_id = known_users.user_id;

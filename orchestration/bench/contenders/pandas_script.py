@@ -210,9 +210,9 @@ def weighed_actions(events: pd.DataFrame, transactions: pd.DataFrame, weights: p
     }
     actions = pd.concat([frame.astype({"action_type": types, **ids}) for frame in (clicks, bought)], ignore_index=True)
     by_type = weights.set_index("event_type")
-    weighed_as = actions["action_type"].astype(object).where(actions["action_type"] != "return", "purchase")
-    actions["weight"] = weighed_as.map(by_type["weight"]).astype("float64") * actions.pop("share").fillna(1.0)
-    actions["half_life_days"] = weighed_as.map(by_type["half_life_days"]).astype("float64")
+    weight_event_type = actions["action_type"].astype(object).where(actions["action_type"] != "return", "purchase")
+    actions["weight"] = weight_event_type.map(by_type["weight"]).astype("float64") * actions.pop("share").fillna(1.0)
+    actions["half_life_days"] = weight_event_type.map(by_type["half_life_days"]).astype("float64")
     actions["second"] = seconds(actions["action_at"])
     return actions
 
@@ -242,9 +242,9 @@ def as_of_spine(actions: pd.DataFrame) -> pd.DataFrame:
     validation = (test - window).normalize()
     spine = pd.DataFrame(
         {
-            "as_of_name": ["validation", "test", "now"],
+            "cutoff": ["validation", "test", "now"],
             "as_of": [validation, test, now],
-            "window_end": [test, now, pd.NaT],
+            "window_end_at": [test, now, pd.NaT],
         }
     )
     spine["second"] = seconds(spine["as_of"])
@@ -255,7 +255,7 @@ def as_of_spine(actions: pd.DataFrame) -> pd.DataFrame:
 def for_each_instant(spine: pd.DataFrame) -> Iterator[tuple[pd.Series, dict[str, Any]]]:
     """The rows of the spine, each with the columns that name it."""
     for _, instant in spine.iterrows():
-        yield instant, {"as_of_name": instant["as_of_name"], "as_of": instant["as_of"]}
+        yield instant, {"cutoff": instant["cutoff"], "as_of": instant["as_of"]}
 
 
 def user_product_interactions(actions: pd.DataFrame, spine: pd.DataFrame) -> pd.DataFrame:
@@ -373,7 +373,7 @@ def product_popularity(actions: pd.DataFrame, interactions: pd.DataFrame, spine:
         seen = days[days["action_date"] < instant["as_of"]]
         faded = np.power(0.5, (instant["second"] - seconds(seen["action_date"]) - 86400) / 86400 / 28)
         sums = {"revenue": seen["amount"], "recent_popularity": seen["popularity"] * faded}
-        pairs = interactions[interactions["as_of_name"] == instant["as_of_name"]]
+        pairs = interactions[interactions["cutoff"] == instant["cutoff"]]
         people = {"user_count": pairs["product_id"].notna(), "buyer_count": pairs["purchase_count"] > 0}
         for length in (1, 7, 28):
             first_day = instant["last_day"] - pd.Timedelta(days=length - 1)
@@ -390,7 +390,7 @@ def product_popularity(actions: pd.DataFrame, interactions: pd.DataFrame, spine:
         result = result.join(by_people).fillna(dict.fromkeys(by_people, 0))
         parts.append(result.reset_index().assign(**named_as))
     popularity = pd.concat(parts, ignore_index=True)
-    popularity["conversion"] = share(popularity["buyer_count"], popularity["user_count"])
+    popularity["conversion_rate"] = share(popularity["buyer_count"], popularity["user_count"])
     popularity["purchases_per_view"] = share(popularity["purchase_count"], popularity["view_count"])
     for measure in ("event", "purchase"):
         popularity[f"{measure}_trend"] = share(
@@ -413,10 +413,10 @@ def product_pairs(transactions: pd.DataFrame, spine: pd.DataFrame) -> pd.DataFra
         pairs = pairs[pairs["product_id"] != pairs["product_id_other"]]
         together = pairs.groupby(["product_id", "product_id_other"], sort=False)["purchased_at"].agg(["size", "max"])
         together = together[together["size"] >= 2].reset_index()
-        together.columns = ["product_id", "other_product_id", "orders_together", "last_together_at"]
+        together.columns = ["product_id", "other_product_id", "joint_order_count", "last_joint_order_at"]
         together["order_count"] = together["product_id"].map(orders)
         together["other_order_count"] = together["other_product_id"].map(orders)
-        together["confidence"] = together["orders_together"] / together["order_count"]
+        together["confidence"] = together["joint_order_count"] / together["order_count"]
         expected = together["other_order_count"] / seen["transaction_id"].nunique()
         parts.append(together.assign(lift=together["confidence"] / expected, **named_as))
     return pd.concat(parts, ignore_index=True)
@@ -457,33 +457,33 @@ def product_features(
     parts = []
     for instant, named_as in for_each_instant(spine):
         known = products.loc[
-            (products["first_seen_at"] < instant["as_of"]) | (instant["as_of_name"] == "now"), ["product_id"]
+            (products["first_seen_at"] < instant["as_of"]) | (instant["cutoff"] == "now"), ["product_id"]
         ]
         versions = history[history["valid_from"] < instant["as_of"]].groupby("product_id").tail(1)
         of_now = popularity.loc[
-            popularity["as_of_name"] == instant["as_of_name"],
+            popularity["cutoff"] == instant["cutoff"],
             ["product_id", "user_count", "user_count_28d", "recent_popularity"],
         ].astype({"product_id": "str"})
         facts = known.merge(versions, on="product_id", how="left").merge(of_now, on="product_id", how="left")
         parts.append(facts.assign(**named_as))
     features = pd.concat(parts, ignore_index=True).rename(
-        columns={"user_count": "popularity", "user_count_28d": "lately_active_users"}
+        columns={"user_count": "popularity", "user_count_28d": "active_users_28d"}
     )
     features["product_name"] = features["product_name"].fillna(features["product_id"])
     features = features.fillna(
-        {"popularity": 0.0, "lately_active_users": 0.0, "recent_popularity": 0.0, "is_available": True}
+        {"popularity": 0.0, "active_users_28d": 0.0, "recent_popularity": 0.0, "is_available": True}
     )
     return features[
-        ["as_of_name", "as_of", "product_id", "product_name", "category", "brand", "price", "popularity",
-         "lately_active_users", "recent_popularity", "is_available"]
+        ["cutoff", "as_of", "product_id", "product_name", "category", "brand", "price", "popularity",
+         "active_users_28d", "recent_popularity", "is_available"]
     ]  # fmt: skip
 
 
 def affinity(interactions: pd.DataFrame, features: pd.DataFrame, fact: str) -> pd.DataFrame:
     """How much each customer likes each category or brand."""
     parts = []
-    for as_of_name, pairs in interactions.groupby("as_of_name"):
-        known = features[features["as_of_name"] == as_of_name].set_index("product_id")[fact].astype("category")
+    for cutoff, pairs in interactions.groupby("cutoff"):
+        known = features[features["cutoff"] == cutoff].set_index("product_id")[fact].astype("category")
         told = pairs["product_id"].map(known).astype(known.dtype)
         likings = (
             pairs.groupby(["as_of", "user_id", told.rename(fact)], observed=True, sort=False)
@@ -498,7 +498,7 @@ def affinity(interactions: pd.DataFrame, features: pd.DataFrame, fact: str) -> p
         )
         positive = likings["strength"].where(likings["strength"] > 0)
         whole = positive.groupby(likings["user_id"], observed=True).transform("sum")
-        parts.append(likings.assign(as_of_name=as_of_name, affinity=positive / whole))
+        parts.append(likings.assign(cutoff=cutoff, affinity=positive / whole))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -523,7 +523,7 @@ def users(user_days: pd.DataFrame, likings: dict[str, pd.DataFrame]) -> pd.DataF
         }
     )
     for fact, liking in likings.items():
-        liked = liking[(liking["as_of_name"] == "now") & (liking["strength"] > 0)]
+        liked = liking[(liking["cutoff"] == "now") & (liking["strength"] > 0)]
         best = liked.loc[liked.groupby("user_id", observed=True)["strength"].idxmax(), ["user_id", fact]]
         result[f"favourite_{fact}"] = best.set_index("user_id")[fact].astype("str")
     return result.reset_index()
@@ -534,15 +534,15 @@ def evaluation_pairs(
 ) -> pd.DataFrame:
     """What customers took in each window and had not met before; only products that were there can be recommended."""
     parts = []
-    for instant, _ in for_each_instant(spine[spine["window_end"].notna()]):
-        window = (actions["action_at"] >= instant["as_of"]) & (actions["action_at"] < instant["window_end"])
+    for instant, _ in for_each_instant(spine[spine["window_end_at"].notna()]):
+        window = (actions["action_at"] >= instant["as_of"]) & (actions["action_at"] < instant["window_end_at"])
         taken = actions[window & actions["user_id"].notna()]
         taken = taken.groupby(["user_id", "product_id"], observed=True, sort=False)["weight"].sum()
         pairs = taken[taken > 1e-6].reset_index()[["user_id", "product_id"]]
-        known = features.loc[features["as_of_name"] == instant["as_of_name"], "product_id"]
-        seen = interactions[interactions["as_of_name"] == instant["as_of_name"]]
+        known = features.loc[features["cutoff"] == instant["cutoff"], "product_id"]
+        seen = interactions[interactions["cutoff"] == instant["cutoff"]]
         pairs = pairs[pairs["product_id"].isin(known)]
         pairs = pairs.merge(seen[["user_id", "product_id"]], how="left_anti", on=["user_id", "product_id"])
         is_known_user = pairs["user_id"].isin(seen.loc[seen["strength"] > 0, "user_id"])
-        parts.append(pairs.assign(is_known_user=is_known_user, as_of_name=instant["as_of_name"]))
+        parts.append(pairs.assign(is_known_user=is_known_user, cutoff=instant["cutoff"]))
     return pd.concat(parts, ignore_index=True)

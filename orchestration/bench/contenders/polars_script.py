@@ -23,14 +23,14 @@ DAY_SECONDS = 86_400
 class Instant(NamedTuple):
     """An instant that features are computed as of."""
 
-    as_of_name: str
+    cutoff: str
     as_of: datetime
-    window_end: datetime | None
+    window_end_at: datetime | None
 
     @property
     def names(self) -> list[pl.Expr]:
         """The columns that name it."""
-        return [pl.lit(self.as_of_name).alias("as_of_name"), pl.lit(self.as_of).alias("as_of")]
+        return [pl.lit(self.cutoff).alias("cutoff"), pl.lit(self.as_of).alias("as_of")]
 
     def first_day(self, length: int) -> pl.Expr:
         """First of the last `length` days."""
@@ -231,21 +231,21 @@ def weighed_actions(events: pl.LazyFrame, transactions: pl.LazyFrame, weights: p
     """What customers did, one row each, with the weight that it has on its day."""
     clicks = events.select(
         "user_id", "product_id", "device", "session_id",
-        action_type="event_type", weighed_as="event_type", action_at="event_at", action_date="event_date",
+        action_type="event_type", weight_event_type="event_type", action_at="event_at", action_date="event_date",
     )  # fmt: skip
     bought = transactions.join(returned_shares(transactions), on=["transaction_id", "product_id"], how="left").select(
         "user_id", "product_id", "quantity", "amount", "transaction_id",
         action_type=pl.when("is_return").then(pl.lit("return")).otherwise(pl.lit("purchase")),
-        weighed_as=pl.lit("purchase"),
+        weight_event_type=pl.lit("purchase"),
         action_at="purchased_at",
         action_date="purchase_date",
         share=pl.when("is_return").then(col("share").fill_null(-1.0)),
     )  # fmt: skip
     return (
         pl.concat([clicks, bought], how="diagonal")
-        .join(weights.select("event_type", "weight", "half_life_days"), left_on="weighed_as", right_on="event_type")
+        .join(weights.select("event_type", "weight", "half_life_days"), left_on="weight_event_type", right_on="event_type")
         .with_columns(weight=col("weight") * col("share").fill_null(1.0))
-        .drop("share", "weighed_as")
+        .drop("share", "weight_event_type")
     )
 
 
@@ -378,7 +378,7 @@ def product_popularity(product_days: pl.LazyFrame, interactions: pl.LazyFrame, a
     windows = {length: at.first_day(length) for length in (1, 7, 28)}
     day_end = col("action_date").cast(pl.Datetime("us")) + pl.duration(days=1)
     people = (
-        interactions.filter(col("as_of_name") == at.as_of_name)
+        interactions.filter(col("cutoff") == at.cutoff)
         .group_by("product_id")
         .agg(
             *(
@@ -407,7 +407,7 @@ def product_popularity(product_days: pl.LazyFrame, interactions: pl.LazyFrame, a
         .with_columns(
             *at.names,
             col("user_count", "buyer_count", *(f"user_count_{length}d" for length in windows)).fill_null(0),
-            conversion=share("buyer_count", "user_count"),
+            conversion_rate=share("buyer_count", "user_count"),
             purchases_per_view=share("purchase_count", "view_count"),
             event_trend=share(col("event_count_7d") * 4, col("event_count_28d")),
             purchase_trend=share(col("purchase_count_7d") * 4, col("purchase_count_28d")),
@@ -430,14 +430,14 @@ def product_pairs(transactions: pl.LazyFrame, at: Instant) -> pl.LazyFrame:
         baskets.join(baskets, on="transaction_id", suffix="_other")
         .filter(col("product_id") != col("product_id_other"))
         .group_by("product_id", other_product_id="product_id_other")
-        .agg(orders_together=pl.len(), last_together_at=col("bought_at").max())
-        .filter(col("orders_together") >= 2)
+        .agg(joint_order_count=pl.len(), last_joint_order_at=col("bought_at").max())
+        .filter(col("joint_order_count") >= 2)
         .join(orders, on="product_id")
         .join(
             orders.rename({"product_id": "other_product_id", "order_count": "other_order_count"}), on="other_product_id"
         )
         .join(shop, how="cross")
-        .with_columns(*at.names, confidence=col("orders_together") / col("order_count"))
+        .with_columns(*at.names, confidence=col("joint_order_count") / col("order_count"))
         .with_columns(lift=col("confidence") / (col("other_order_count") / col("shop_orders")))
         .drop("shop_orders")
     )
@@ -486,13 +486,13 @@ def product_features(
         .group_by("product_id")
         .agg(col(*FACTS).sort_by("valid_from").last())
     )
-    known = products.filter((col("first_seen_at") < at.as_of) | (at.as_of_name == "now")).select("product_id")
-    popular = popularity.filter(col("as_of_name") == at.as_of_name)
+    known = products.filter((col("first_seen_at") < at.as_of) | (at.cutoff == "now")).select("product_id")
+    popular = popularity.filter(col("cutoff") == at.cutoff)
     return (
         known.join(versions, on="product_id", how="left")
         .join(
             popular.select(
-                "product_id", "recent_popularity", popularity="user_count", lately_active_users="user_count_28d"
+                "product_id", "recent_popularity", popularity="user_count", active_users_28d="user_count_28d"
             ),
             on="product_id",
             how="left",
@@ -504,7 +504,7 @@ def product_features(
             "category",
             "brand",
             "price",
-            col("popularity", "lately_active_users").cast(pl.Float64).fill_null(0.0),
+            col("popularity", "active_users_28d").cast(pl.Float64).fill_null(0.0),
             col("recent_popularity").fill_null(0.0),
             col("is_available").fill_null(value=True),
         )
@@ -514,8 +514,8 @@ def product_features(
 def affinity(interactions: pl.LazyFrame, features: pl.LazyFrame, fact: str) -> pl.LazyFrame:
     """How much each customer likes each category or brand."""
     likings = (
-        interactions.join(features.select("as_of_name", "product_id", fact), on=["as_of_name", "product_id"])
-        .group_by("as_of_name", "as_of", "user_id", fact)
+        interactions.join(features.select("cutoff", "product_id", fact), on=["cutoff", "product_id"])
+        .group_by("cutoff", "as_of", "user_id", fact)
         .agg(
             col("strength", "interaction_count", "purchase_count").sum(),
             product_count=pl.len(),
@@ -523,7 +523,7 @@ def affinity(interactions: pl.LazyFrame, features: pl.LazyFrame, fact: str) -> p
         )
     )
     positive = pl.when(col("strength") > 0).then("strength")
-    return likings.with_columns(affinity=positive / positive.sum().over("as_of_name", "user_id"))
+    return likings.with_columns(affinity=positive / positive.sum().over("cutoff", "user_id"))
 
 
 def users(user_days: pl.LazyFrame, likings: dict[str, pl.LazyFrame]) -> pl.LazyFrame:
@@ -548,7 +548,7 @@ def users(user_days: pl.LazyFrame, likings: dict[str, pl.LazyFrame]) -> pl.LazyF
         )
     )  # fmt: skip
     for fact, liking in likings.items():
-        liked = liking.filter((col("as_of_name") == "now") & (col("strength") > 0))
+        liked = liking.filter((col("cutoff") == "now") & (col("strength") > 0))
         best = liked.group_by("user_id").agg(col(fact).sort_by("strength").last().alias(f"favourite_{fact}"))
         result = result.join(best, on="user_id", how="left")
     return result
@@ -558,19 +558,19 @@ def evaluation_pairs(
     actions: pl.LazyFrame, interactions: pl.LazyFrame, features: pl.LazyFrame, at: Instant
 ) -> pl.LazyFrame:
     """What customers took in the window and had not met before; only products that were there can be recommended."""
-    seen = interactions.filter(col("as_of_name") == at.as_of_name)
+    seen = interactions.filter(col("cutoff") == at.cutoff)
     known_users = seen.filter(col("strength") > 0).select(col("user_id").unique(), is_known_user=pl.lit(value=True))
-    in_window = (col("action_at") >= at.as_of) & (col("action_at") < at.window_end)
+    in_window = (col("action_at") >= at.as_of) & (col("action_at") < at.window_end_at)
     return (
         actions.filter(col("user_id").is_not_null() & in_window)
         .group_by("user_id", "product_id")
         .agg(col("weight").sum())
         .filter(col("weight") > 1e-6)
-        .join(features.filter(col("as_of_name") == at.as_of_name), on="product_id", how="semi")
+        .join(features.filter(col("cutoff") == at.cutoff), on="product_id", how="semi")
         .join(seen, on=["user_id", "product_id"], how="anti")
         .join(known_users, on="user_id", how="left")
         .select(
-            pl.lit(at.as_of_name).alias("as_of_name"),
+            pl.lit(at.cutoff).alias("cutoff"),
             "user_id",
             "product_id",
             col("is_known_user").fill_null(value=False),
