@@ -5,7 +5,7 @@
 
 {#- The UTC day of an instant; rows whose instant is unreadable share a day of their own. -#}
 {% macro row_date(timestamp_column) -%}
-    coalesce(cast({{ instant }} as date), date '0001-01-01')
+    coalesce(cast({{ timestamp_column }} as date), date '0001-01-01')
 {%- endmacro %}
 
 {#- Ids of the loads that the ledger has and the built table has not, as SQL constants: with constants a view of parsed

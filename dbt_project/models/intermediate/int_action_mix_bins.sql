@@ -136,7 +136,7 @@ final as (
     select
         name,
         case when size_rank <= {{ var('drift_max_bins') }} then bin else '(other)' end as bin,
-        cast(min(place) as {{ type_double() }}) as bin_order,
+        cast(min(bin_order) as {{ type_double() }}) as bin_order,
         cast(sum(reference_rows) as {{ dbt.type_bigint() }}) as reference_rows,
         cast(sum(current_rows) as {{ dbt.type_bigint() }}) as current_rows
     from ranked_bins
