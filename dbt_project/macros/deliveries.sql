@@ -9,7 +9,7 @@
     {#- The second half takes every other path: engines read dates in more texts than these. -#}
     {%- set pattern = '^(.*[^0-9])?((19|20)[0-9]{2})' ~ gap ~ month ~ gap ~ day ~ time ~ '([^0-9].*)?$|^.*$' -%}
     {%- set date = backreference(2) ~ '-' ~ backreference(5) ~ '-' ~ backreference(7) -%}
-    {{ dbt.safe_cast("regexp_replace(" ~ path ~ ", '" ~ pattern ~ "', '" ~ date ~ "')", 'date') }}
+    {{ cast_or_null("regexp_replace(" ~ path ~ ", '" ~ pattern ~ "', '" ~ date ~ "')", 'date') }}
 {%- endmacro %}
 
 {#- The day that a file is about: the date in its path, unless that lies after the file was read, else the date of its

@@ -1,12 +1,20 @@
-{#- dbt's own safe_cast fails on text that does not fit: the adapter does not know yet that DuckDB can do better. -#}
-{% macro duckdb__safe_cast(field, type) -%}
-    try_cast({{ field }} as {{ type }})
+{#- The value in the type, or null where it does not fit. dbt.safe_cast is a plain cast in the DuckDB adapter, which fails. -#}
+{% macro cast_or_null(expression, type) -%}
+    {{ return(adapter.dispatch('cast_or_null')(expression, type)) }}
+{%- endmacro %}
+
+{% macro default__cast_or_null(expression, type) -%}
+    {{ dbt.safe_cast(expression, type) }}
+{%- endmacro %}
+
+{% macro duckdb__cast_or_null(expression, type) -%}
+    try_cast({{ expression }} as {{ type }})
 {%- endmacro %}
 
 {#- Text as a number that a price or a quantity can be, written as the feed declares it; null when it is none. NaN sorts
     above every number, so the upper bound catches it too. -#}
 {% macro parse_number(column, feed_column, feeds) -%}
-    {%- set number = dbt.safe_cast(normalize_decimal_mark(column, feed_column, feeds), type_double()) -%}
+    {%- set number = cast_or_null(normalize_decimal_mark(column, feed_column, feeds), type_double()) -%}
     case when {{ number }} between -1e10 and 1e10 then {{ number }} end
 {%- endmacro %}
 

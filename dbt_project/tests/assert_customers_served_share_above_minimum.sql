@@ -2,7 +2,7 @@
 
 -- Stops a run before it publishes lists that leave out too many customers. Dagster shows a test at an asset that it depends
 -- on: -- depends_on: {{ ref('rec_top_n') }}
-{% set too_few %}
+{% set below_minimum %}
     with customers as (
 
         select
@@ -18,15 +18,13 @@
     where served < {{ var('min_customers_served_share') }} * customers
 {% endset %}
 
-{% if execute and flags.WHICH in ('build', 'test') %}
-    {% for count in run_query(too_few).rows %}
-        {% do exceptions.raise_compiler_error(
-            count['served'] ~ ' of ' ~ count['customers'] ~ ' customers have a list, and a share of '
-            ~ var('min_customers_served_share') ~ ' must (min_customers_served_share in dbt_project/dbt_project.yml). Either blocks '
-            ~ 'and caps leave too little, or the others have bought everything, and repurchases.csv lets nothing be offered '
-            ~ 'again: see dbt_project/seeds/merchandising_rules'
-        ) %}
-    {% endfor %}
-{% endif %}
+{% for count in run_test_query(below_minimum) %}
+    {% do exceptions.raise_compiler_error(
+        count['served'] ~ ' of ' ~ count['customers'] ~ ' customers have a list, and a share of '
+        ~ var('min_customers_served_share') ~ ' must (min_customers_served_share in dbt_project/dbt_project.yml). Either blocks '
+        ~ 'and caps leave too little, or the others have bought everything, and repurchases.csv lets nothing be offered '
+        ~ 'again: see dbt_project/seeds/merchandising_rules'
+    ) %}
+{% endfor %}
 
-{{ too_few }}
+{{ below_minimum }}

@@ -24,22 +24,20 @@
     order by days.delivery_day, days.feed
 {% endset %}
 
-{% if execute and flags.WHICH in ('build', 'test') %}
-    {% set days = run_query(unexpected).rows %}
-    {% if days %}
-        {% set words, lines = [], [] %}
-        {% for day in days %}
-            {% do words.append(
-                day['feed'] ~ ' of ' ~ day['delivery_day'] ~ ': ' ~ day['lines'] ~ ' lines where '
-                ~ day['usual_lines'] ~ ' are usual'
-            ) %}
-            {% do lines.append("'" ~ day['feed'] ~ ',' ~ day['delivery_day'] ~ ",why'") %}
-        {% endfor %}
-        {% do exceptions.raise_compiler_error(
-            words | join('; ') ~ '. If that is right, add ' ~ lines | join(' and ')
-            ~ ' to dbt_project/seeds/expected_jumps.csv; if not, deliver the file again'
+{% set days = run_test_query(unexpected) %}
+{% if days %}
+    {% set words, lines = [], [] %}
+    {% for day in days %}
+        {% do words.append(
+            day['feed'] ~ ' of ' ~ day['delivery_day'] ~ ': ' ~ day['lines'] ~ ' lines where '
+            ~ day['usual_lines'] ~ ' are usual'
         ) %}
-    {% endif %}
+        {% do lines.append("'" ~ day['feed'] ~ ',' ~ day['delivery_day'] ~ ",why'") %}
+    {% endfor %}
+    {% do exceptions.raise_compiler_error(
+        words | join('; ') ~ '. If that is right, add ' ~ lines | join(' and ')
+        ~ ' to dbt_project/seeds/expected_jumps.csv; if not, deliver the file again'
+    ) %}
 {% endif %}
 
 {{ unexpected }}

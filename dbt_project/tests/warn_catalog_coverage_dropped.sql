@@ -11,13 +11,11 @@
     where is_serving and coverage_at_10 < (1 - {{ var('max_coverage_drop') }}) * previous_coverage
 {% endset %}
 
-{% if execute and flags.WHICH in ('build', 'test') %}
-    {% for row in run_query(dropped).rows %}
-        {% do exceptions.warn(
-            'model ' ~ row['run_id'] ~ ' shows ' ~ row['coverage'] ~ ' of the catalog in its lists, the one before it '
-            ~ row['previous_coverage']
-        ) %}
-    {% endfor %}
-{% endif %}
+{% for row in run_test_query(dropped) %}
+    {% do exceptions.warn(
+        'model ' ~ row['run_id'] ~ ' shows ' ~ row['coverage'] ~ ' of the catalog in its lists, the one before it '
+        ~ row['previous_coverage']
+    ) %}
+{% endfor %}
 
 {{ dropped }}

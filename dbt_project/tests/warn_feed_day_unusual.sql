@@ -16,10 +16,8 @@
     order by delivery_day, feed
 {% endset %}
 
-{% if execute and flags.WHICH in ('build', 'test') %}
-    {% for day in run_query(unusual).rows %}
-        {% do exceptions.warn(day['feed'] ~ ' of ' ~ day['delivery_day'] ~ ': ' ~ day['warning']) %}
-    {% endfor %}
-{% endif %}
+{% for day in run_test_query(unusual) %}
+    {% do exceptions.warn(day['feed'] ~ ' of ' ~ day['delivery_day'] ~ ': ' ~ day['warning']) %}
+{% endfor %}
 
 {{ unusual }}

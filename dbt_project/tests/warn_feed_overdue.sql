@@ -2,7 +2,7 @@
 
 -- Warns of a feed from which nothing has come for many times its usual pause, beside the newest day of any feed or by the
 -- clock; each is said in words when the test runs. A feed that came once has no usual pause.
-{% set silent %}
+{% set overdue_feeds %}
     with deliveries as (
 
         select
@@ -10,7 +10,7 @@
             delivery_day,
             last_loaded_at,
             {{ dbt.datediff('lag(delivery_day) over (partition by feed order by delivery_day)', 'delivery_day', 'day') }}
-                as pause
+                as interval_days
         from {{ ref('audit_feed_days') }}
         where files > 0
 
@@ -22,13 +22,13 @@
             feed,
             max(delivery_day) as last_date,
             max(last_loaded_at) as last_loaded_at,
-            percentile_cont(0.5) within group (order by pause) as usual_pause
+            percentile_cont(0.5) within group (order by interval_days) as usual_interval_days
         from deliveries
         group by feed
 
     ),
 
-    waits as (
+    feed_ages as (
 
         select
             *,
@@ -44,19 +44,17 @@
         feed,
         last_date,
         days,
-        cast(usual_pause as {{ dbt.type_bigint() }}) as usual_pause
-    from waits
-    where days >= {{ var('audit_overdue_multiple') }} * usual_pause
+        cast(usual_interval_days as {{ dbt.type_bigint() }}) as usual_interval_days
+    from feed_ages
+    where days >= {{ var('audit_overdue_multiple') }} * usual_interval_days
     order by feed
 {% endset %}
 
-{% if execute and flags.WHICH in ('build', 'test') %}
-    {% for wait in run_query(silent).rows %}
-        {% do exceptions.warn(
-            wait['feed'] ~ ': nothing for ' ~ wait['days'] ~ ' days, the newest of ' ~ wait['last_date'] ~ '; every '
-            ~ wait['usual_pause'] ~ ' days is usual'
-        ) %}
-    {% endfor %}
-{% endif %}
+{% for feed in run_test_query(overdue_feeds) %}
+    {% do exceptions.warn(
+        feed['feed'] ~ ': nothing for ' ~ feed['days'] ~ ' days, the newest of ' ~ feed['last_date'] ~ '; every '
+        ~ feed['usual_interval_days'] ~ ' days is usual'
+    ) %}
+{% endfor %}
 
-{{ silent }}
+{{ overdue_feeds }}

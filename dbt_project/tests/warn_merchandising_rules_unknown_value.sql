@@ -2,8 +2,8 @@
 
 -- A rule about what the shop does not have does nothing, which may be a slip of the pen: each is said in words. Dagster
 -- shows a test at an asset that it depends on: -- depends_on: {{ ref('rec_product_rules') }}
-{% set unknown %}
-    with named as (
+{% set unknown_values %}
+    with rule_values as (
 
         select 'blocks.csv' as file, scope, value from {{ ref('blocks') }}
         union all
@@ -17,17 +17,17 @@
 
     ),
 
-    cleaned as (
+    normalized_values as (
 
         select distinct
             file,
             scope,
             {{ normalized_rule_value('scope', 'value') }} as value
-        from named
+        from rule_values
 
     ),
 
-    existing as (
+    shop_values as (
 
         select 'product' as scope, product_id as value from {{ ref('dim_products') }}
         union
@@ -38,19 +38,17 @@
     )
 
     select
-        cleaned.file,
-        cleaned.scope,
-        cleaned.value
-    from cleaned
-    left join existing on cleaned.scope = existing.scope and cleaned.value = existing.value
-    where cleaned.value is not null and existing.value is null
-    order by cleaned.file, cleaned.scope, cleaned.value
+        normalized_values.file,
+        normalized_values.scope,
+        normalized_values.value
+    from normalized_values
+    left join shop_values on normalized_values.scope = shop_values.scope and normalized_values.value = shop_values.value
+    where normalized_values.value is not null and shop_values.value is null
+    order by normalized_values.file, normalized_values.scope, normalized_values.value
 {% endset %}
 
-{% if execute and flags.WHICH in ('build', 'test') %}
-    {% for rule in run_query(unknown).rows %}
-        {% do exceptions.warn(rule['file'] ~ ': the shop has no ' ~ rule['scope'] ~ " '" ~ rule['value'] ~ "'") %}
-    {% endfor %}
-{% endif %}
+{% for rule in run_test_query(unknown_values) %}
+    {% do exceptions.warn(rule['file'] ~ ': the shop has no ' ~ rule['scope'] ~ " '" ~ rule['value'] ~ "'") %}
+{% endfor %}
 
-{{ unknown }}
+{{ unknown_values }}

@@ -1,7 +1,7 @@
 {{ config(severity='warn', meta={'dagster': {'ref': {'name': 'audit_drift'}}}) }}
 
 -- Warns of what has shifted (audit_drift); each is said in words when the test runs.
-{% set shifted %}
+{% set drifted %}
     select
         kind,
         name,
@@ -14,13 +14,11 @@
     order by psi desc, kind, name
 {% endset %}
 
-{% if execute and flags.WHICH in ('build', 'test') %}
-    {% for row in run_query(shifted).rows %}
-        {% do exceptions.warn(
-            'drift of ' ~ row['kind'] ~ ' ' ~ row['name'] ~ ': PSI ' ~ row['psi'] ~ ' from ' ~ row['current_first_date']
-            ~ ' to ' ~ row['current_last_date'] ~ '; ' ~ row['largest_shift']
-        ) %}
-    {% endfor %}
-{% endif %}
+{% for row in run_test_query(drifted) %}
+    {% do exceptions.warn(
+        'drift of ' ~ row['kind'] ~ ' ' ~ row['name'] ~ ': PSI ' ~ row['psi'] ~ ' from ' ~ row['current_first_date']
+        ~ ' to ' ~ row['current_last_date'] ~ '; ' ~ row['largest_shift']
+    ) %}
+{% endfor %}
 
-{{ shifted }}
+{{ drifted }}

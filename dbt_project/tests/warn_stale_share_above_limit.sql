@@ -2,35 +2,33 @@
 
 -- Warns when more of the catalog, or of the places in lists, is stale than max_stale_share allows; it is said in words when the
 -- test runs.
-{% set stale %}
+{% set above_limit %}
     with shares as (
 
         select
-            'offered products' as of_what,
-            count(case when is_stale then 1 end) as stale,
+            'offered products' as measure,
+            count(case when is_stale then 1 end) as stale_count,
             count(*) as total
         from {{ ref('audit_product_freshness') }}
         union all
         select
-            'places in lists' as of_what,
-            sum(case when is_stale then list_count else 0 end) as stale,
+            'places in lists' as measure,
+            sum(case when is_stale then list_count else 0 end) as stale_count,
             sum(list_count) as total
         from {{ ref('audit_product_freshness') }}
 
     )
 
     select
-        of_what,
-        {{ format_percent(share('stale', 'total')) }} as stale_share
+        measure,
+        {{ format_percent(share('stale_count', 'total')) }} as stale_share
     from shares
-    where {{ share('stale', 'total') }} > {{ var('max_stale_share') }}
-    order by of_what
+    where {{ share('stale_count', 'total') }} > {{ var('max_stale_share') }}
+    order by measure
 {% endset %}
 
-{% if execute and flags.WHICH in ('build', 'test') %}
-    {% for row in run_query(stale).rows %}
-        {% do exceptions.warn(row['stale_share'] ~ ' of the ' ~ row['of_what'] ~ ' are stale') %}
-    {% endfor %}
-{% endif %}
+{% for row in run_test_query(above_limit) %}
+    {% do exceptions.warn(row['stale_share'] ~ ' of the ' ~ row['measure'] ~ ' are stale') %}
+{% endfor %}
 
-{{ stale }}
+{{ above_limit }}

@@ -1,7 +1,7 @@
-{% test valid_seed_rows(model, columns, mistakes, needed={}) %}
+{% test valid_seed_rows(model, columns, invalid_when, required_values={}) %}
 {{ config(description='No row can only be a mistake, and none that is needed is missing; those that can are said in words, as the file has them.') }}
-{% set rows_with_mistakes %}
-    with judged as (
+{% set invalid_rows %}
+    with checked_rows as (
 
         select
             concat_ws(','
@@ -14,26 +14,26 @@
                 {%- endfor %}
             ) as line,
             concat_ws('; '
-                {%- for words, condition in mistakes.items() %},
-                case when {{ condition }} then {{ quote(words) }} end
+                {%- for message, condition in invalid_when.items() %},
+                case when {{ condition }} then {{ quote(message) }} end
                 {%- endfor %}
-            ) as mistakes
+            ) as messages
         from {{ model }}
 
     ),
 
-    found as (
+    invalid_rows as (
 
-        select line, mistakes from judged
-        where mistakes != ''
-        {%- for column, values in needed.items() %}
+        select line, messages from checked_rows
+        where messages != ''
+        {%- for column, values in required_values.items() %}
         {%- for value in values %}
 
         union all
 
         select
             cast(null as {{ dbt.type_string() }}) as line,
-            {{ quote('there is no line for ' ~ value) }} as mistakes
+            {{ quote('there is no line for ' ~ value) }} as messages
         from {{ model }}
         having count(case when {{ column }} = {{ quote(value) }} then 1 end) = 0
         {%- endfor %}
@@ -41,28 +41,28 @@
 
     )
 
-    select line, mistakes from found
-    order by line, mistakes
+    select line, messages from invalid_rows
+    order by line, messages
 {% endset %}
-{% if execute and flags.WHICH in ('build', 'test') %}
-    {% set found = adapter.get_columns_in_relation(model) | map(attribute='name') | map('lower') | list %}
-    {% set missing = columns | reject('in', found) | join(', ') %}
+{% if is_test_run() %}
+    {% set existing_columns = adapter.get_columns_in_relation(model) | map(attribute='name') | map('lower') | list %}
+    {% set missing = columns | reject('in', existing_columns) | join(', ') %}
     {% if missing %}
         {% do exceptions.raise_compiler_error(
             model.identifier ~ '.csv has no column ' ~ missing ~ "; parted by commas, its columns are '"
-            ~ found | join("', '") ~ "'"
+            ~ existing_columns | join("', '") ~ "'"
         ) %}
     {% endif %}
-    {% set words = [] %}
-    {% for row in run_query(rows_with_mistakes).rows %}
-        {% do words.append(("line '" ~ row['line'] ~ "': " if row['line'] is not none) ~ row['mistakes']) %}
+    {% set messages = [] %}
+    {% for row in run_query(invalid_rows).rows %}
+        {% do messages.append(("line '" ~ row['line'] ~ "': " if row['line'] is not none) ~ row['messages']) %}
     {% endfor %}
-    {% set said = model.identifier ~ '.csv, ' ~ words | join('; ') %}
-    {% if words and config.get('severity') | lower == 'warn' %}
-        {% do exceptions.warn(said) %}
-    {% elif words %}
-        {% do exceptions.raise_compiler_error(said) %}
+    {% set report = model.identifier ~ '.csv, ' ~ messages | join('; ') %}
+    {% if messages and config.get('severity') | lower == 'warn' %}
+        {% do exceptions.warn(report) %}
+    {% elif messages %}
+        {% do exceptions.raise_compiler_error(report) %}
     {% endif %}
 {% endif %}
-{{ rows_with_mistakes }}
+{{ invalid_rows }}
 {% endtest %}
