@@ -22,7 +22,7 @@ DELIVERED_SHOP = DemoConfig(customers=150, products=80, days=10, events=3_000, d
 TOLD_BY_THE_RUN = (
     *("_load_id", "load_id", "loaded_at", "last_loaded_at", "rejected_at", "changed_ns", "hours_to_load"),
     *("day_version", "int_action_days.version", "int_user_product_totals__day_versions.version"),
-    *("int_action_days.content", "int_user_product_totals__day_versions.content"),
+    *("int_action_days.content_fingerprint", "int_user_product_totals__day_versions.content_fingerprint"),
 )
 """Columns, of all tables or of one, that say when or as which reading something was loaded, or are made of that: they
 differ between runs, and nothing else may."""

@@ -40,10 +40,10 @@ class OfferRules:
     ) -> list[str]:
         """The list of at most `n` products that the rules make of a ranking, best first.
 
-        As int_recommendations_capped and int_recommendations_ranked do it: pins first, then down the ranking, passing over what may not
-        be offered and what finds its category or brand full; then the pins go to their places. All pins take part, so
-        that a list is the beginning of every longer one. Listed is what is among `only`, when given, and not among
-        `without`. No more of the ranking is read than is needed.
+        As int_recommendations_capped and int_recommendations_ranked do it: pins first, then down the ranking, passing
+        over what may not be offered and what finds its category or brand full; then the pins go to their places. All
+        pins take part, so that a list is the beginning of every longer one. Listed is what is among `only`, when given,
+        and not among `without`. No more of the ranking is read than is needed.
         """
         excluded = frozenset(without)
         taken: Counter[tuple[str, str]] = Counter()

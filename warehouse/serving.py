@@ -230,7 +230,9 @@ class ServingCopy:
 
     def coverage(self) -> pd.DataFrame:
         """How much of the catalog the lists show, the largest category first; columns of `eval_catalog_coverage`."""
-        return self._frame("select * from eval_catalog_coverage order by segment, recommendable_product_count desc, segment_value")
+        return self._frame(
+            "select * from eval_catalog_coverage order by segment, recommendable_product_count desc, segment_value"
+        )
 
     def drift(self) -> pd.DataFrame:
         """How far the shop has moved from what was usual, what moved most first; columns of `audit_drift`."""

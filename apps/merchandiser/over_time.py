@@ -59,7 +59,9 @@ def quality_chart(quality: pd.DataFrame) -> alt.LayerChart:
 
     The models of a day stand side by side around it, lest those that are as good lie on one another.
     """
-    measured = quality[quality["ndcg_at_10"].notna()].sort_values(["serving_started_at", "trained_at"], na_position="first")
+    measured = quality[quality["ndcg_at_10"].notna()].sort_values(
+        ["serving_started_at", "trained_at"], na_position="first"
+    )
     of_day = measured.groupby("data_date")["run_id"]
     place = (of_day.cumcount() + 0.5) / of_day.transform("size") - 0.5
     names = {column: name for column, (name, _) in QUALITY.items()}
@@ -148,7 +150,10 @@ def show_coverage(coverage: pd.DataFrame) -> None:
     if overall.empty:
         return
     whole = overall.iloc[0]
-    st.caption(f"{whole.recommended_product_count:,} of the {whole.recommendable_product_count:,} products on offer are in somebody's list.")
+    st.caption(
+        f"{whole.recommended_product_count:,} of the {whole.recommendable_product_count:,} products on offer are in "
+        "somebody's list."
+    )
     shares = ["coverage", "catalog_share", "list_entry_share"]
     st.dataframe(
         categories.assign(**{share: 100 * categories[share] for share in shares}),

@@ -106,7 +106,8 @@
 {% macro pair_totals(actions) -%}
     {% for event_type in event_types() -%}
         {%- set is_of_type = actions ~ '.weight_event_type = ' ~ quote(event_type) %}
-        {{ exact_sum('case when ' ~ is_of_type ~ ' then ' ~ actions ~ '.weight_at_reference end') }} as {{ event_type }}_weight,
+        {{ exact_sum('case when ' ~ is_of_type ~ ' then ' ~ actions ~ '.weight_at_reference end') }}
+            as {{ event_type }}_weight,
         {% endfor -%}
         {{ exact_sum(actions ~ '.weight') }} as undecayed_weight,
         {{ action_counts(actions) }},
@@ -127,7 +128,7 @@
     (({{ dbt.datediff("date '2000-01-03'", date_column, 'day') }} % 7 + 7) % 7)
 {%- endmacro %}
 
-{#- The query of a mart: how much each customer likes each category (or brand), as of each instant of the spine. The facts
+{#- The query of a mart: how much each customer likes each category (or brand), as of each cutoff. The facts
     of the products are those that the shop had told by then. -#}
 {% macro affinity_by(attribute) -%}
 with interactions as (
@@ -204,7 +205,7 @@ select * from final
     cast(floor(log2({{ column }})) as integer)
 {%- endmacro %}
 
-{#- Names of the spine's instants, as in int_feature_cutoffs. -#}
+{#- Names of the cutoffs, as in int_feature_cutoffs. -#}
 {% macro cutoff_names() -%}
     {{ return(['validation', 'test', 'now']) }}
 {%- endmacro %}
@@ -218,7 +219,7 @@ select * from final
     end
 {%- endmacro %}
 
-{#- A query of one row: the first day of windows that end with the last day of an instant, for every instant of the spine side
+{#- A query of one row: the first day of windows that end with the last day of an instant, for every cutoff side
     by side. `windows` says how many days each one has, by name. -#}
 {% macro window_starts(windows) -%}
 select

@@ -1,6 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'int_recommendations_ranked'}}}) }}
 
--- The other way round than the lists are made: from what is offered, the anonymous_user_id's list included, to the rules.
+-- The other way round than the lists are made: from what is offered, the anonymous list included, to the rules.
 with recommendations as (
 
     select

@@ -332,8 +332,9 @@ def test_quality_shows_what_has_changed_over_the_days(
             """
             insert into marts.audit_drift by name
             select
-                'mix' as kind, 'device' as name, 9 as bins, 100 as reference_rows, 100 as current_rows,
-                1 as design_effect, 0.4 as psi, 0.1 as psi_critical_value, 'significant' as drift_level, 'web: all' as largest_shift,
+                'mix' as kind, 'device' as name, 9 as bin_count, 100 as reference_rows, 100 as current_rows,
+                1 as design_effect, 0.4 as psi, 0.1 as psi_critical_value, 'significant' as drift_level,
+                'web: all' as largest_shift,
                 date '2026-01-01' as reference_first_date, date '2026-01-28' as reference_last_date,
                 date '2026-01-29' as current_first_date, date '2026-02-04' as current_last_date
             """
@@ -344,7 +345,9 @@ def test_quality_shows_what_has_changed_over_the_days(
     assert not app.exception
     assert "Quality over the days" in [heading.value for heading in app.subheader]
     (drift,) = (table.value for table in app.dataframe if "largest_shift" in table.value)
-    assert drift[["name", "drift_level", "largest_shift"]].to_numpy().tolist() == [["Devices", "has shifted", "web: all"]]
+    assert drift[["name", "drift_level", "largest_shift"]].to_numpy().tolist() == [
+        ["Devices", "has shifted", "web: all"]
+    ]
     days = "Actions: 29 Jan to 04 Feb 2026 beside 01 Jan to 28 Jan 2026."
     assert [caption.value for caption in app.caption if caption.value.endswith(days)]
 

@@ -39,7 +39,7 @@ DEALT_OUT = f"""
         select distinct days.user_id, days.action_date
         from intermediate.int_user_days as days
         inner join intermediate.int_drift_periods as periods
-            on days.action_date between periods.first_day and periods.last_day
+            on days.action_date between periods.first_date and periods.last_date
         where periods.kind = 'mix'
     ),
     dealt as (
@@ -65,13 +65,13 @@ DEALT_OUT = f"""
     select
         concat(mix, ' of ', present_visits, ' visits, draw ', draw) as name,
         bin,
-        0 as place,
+        0 as bin_order,
         count(case when not is_present then 1 end) as reference_rows,
         count(case when is_present then 1 end) as current_rows
     from (unpivot actions on category, device, customer into name mix value bin) as unpivoted
     group by name, bin
 """
-"""What int_action_mix_bins is when visits of the demo shop's 35 days are dealt out to present and reference by chance."""
+"""What int_action_mix_bins is when visits of the demo shop's 35 days are dealt out by chance."""
 
 
 @pytest.fixture(scope="module")

@@ -174,7 +174,7 @@ def mark(shop: Shop) -> None:
 
 def days_built_again(shop: Shop) -> set[str]:
     """Days of which a row has lost its mark, or is new."""
-    query = "select distinct cast(_day as varchar) from intermediate.int_events_classified where reasons is null"
+    query = "select distinct cast(_row_date as varchar) from intermediate.int_events_classified where reasons is null"
     return {number for (number,) in shop.rows(query)}
 
 

@@ -102,9 +102,7 @@ def analyst(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) 
         (3, other, "Toys", now, ""),
         (2, late, "books", "", now),
     )
-    analyst.write(
-        "caps", ("category", "", 6), ("category", "Shoes", 1), ("category", "audio", ""), ("brand", "", 4)
-    )
+    analyst.write("caps", ("category", "", 6), ("category", "Shoes", 1), ("category", "audio", ""), ("brand", "", 4))
     analyst.write("repurchases", ("groceries", 7), ("Toys", 0))
     done = analyst.build()
     assert done.returncode == 0, done.stdout[-3000:]
@@ -208,8 +206,8 @@ def test_the_audit_says_of_every_candidate_what_became_of_it(analyst: Analyst) -
     assert sum(counted.values()) == analyst.ask("select count(*) from ml.candidates")[0][0]
     user, products = max(walked(analyst).items())
     verdicts = analyst.ask(f"select product_id, outcome from marts.audit_candidates where user_id = '{user}'")
-    assert {product for product, outcome in verdicts if verdict == "recommended"} <= set(products)
-    assert {product for product, outcome in verdicts if verdict != "recommended"}.isdisjoint(products)
+    assert {product for product, outcome in verdicts if outcome == "recommended"} <= set(products)
+    assert {product for product, outcome in verdicts if outcome != "recommended"}.isdisjoint(products)
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +221,9 @@ def storefront(analyst: Analyst) -> Iterator[Storefront]:
 def test_a_basket_is_answered_under_the_same_rules(analyst: Analyst, storefront: Storefront) -> None:
     ((held,),) = analyst.ask("select min(product_id) from ml.candidates")
     offered = storefront.for_basket([held], TOP_N).products
-    rules = {product: rest for product, *rest in analyst.ask("select * from marts.rec_product_rules where is_recommendable")}
+    rules = {
+        product: rest for product, *rest in analyst.ask("select * from marts.rec_product_rules where is_recommendable")
+    }
     assert set(offered["product_id"]) <= rules.keys() - {held}
     assert offered["rank"].tolist() == list(range(1, len(offered) + 1))
     assert (offered["category"] == "shoes").sum() == 1
@@ -246,7 +246,9 @@ def test_whoever_is_unknown_is_answered_under_the_same_rules(analyst: Analyst, s
 
 def test_the_strangers_list_is_held_against_the_rules_as_well(analyst: Analyst) -> None:
     blocked = "(select min(product_id) from marts.rec_product_rules where not is_recommendable)"
-    ((offered,),) = analyst.ask("select product_id from intermediate.int_recommendations_ranked where user_id = '' and rank = 1")
+    ((offered,),) = analyst.ask(
+        "select product_id from intermediate.int_recommendations_ranked where user_id = '' and rank = 1"
+    )
     change = "update intermediate.int_recommendations_ranked set product_id = {} where user_id = '' and rank = 1"
     with writer(analyst.settings) as connection:
         connection.execute(change.format(blocked))
@@ -347,10 +349,12 @@ def test_rules_that_make_no_sense_stop_the_build_before_the_lists_with_the_line_
         "valid_until must be later than valid_from",
         "pins.csv, line '0,,,,': position must be between 1 and the length of a list (variable top_n); "
         "product_id must name what is pinned",
-        "line 'category,Toys,-1': max_products must be at least 1 (to offer none, block it); there is more than one cap for it",
+        "line 'category,Toys,-1': max_products must be at least 1 (to offer none, block it); "
+        "there is more than one cap for it",
         "caps.csv, line 'brand,,': max_products is missing, and there is no cap for all others that this could lift",
         "line '1.5,p,,,': position must be a whole number",
-        "line 'category,toys ,2.5': max_products must be a whole number, and 1000000 at most; there is more than one cap",
+        "line 'category,toys ,2.5': max_products must be a whole number, and 1000000 at most; "
+        "there is more than one cap",
         "line 'brand,Acme,inf': max_products must be a whole number, and 1000000 at most",
         "repurchases.csv, line 'books,': after_days is missing, and there is no rule for all others",
         "line 'toys,-7': after_days must be 0 or more",

@@ -79,7 +79,9 @@ def test_a_day_of_many_times_the_usual_lines_trains_nothing_and_what_is_publishe
     (failure,) = run.get_step_failure_events()
     assert failure.step_failure_data.user_failure_data is not None
     said = failure.step_failure_data.user_failure_data.description or ""
-    assert re.fullmatch(rf"dbt build failed: assert_daily_volume_within_limit: .*; see {shop.dbt_target_dir}/dbt.log", said)
+    assert re.fullmatch(
+        rf"dbt build failed: assert_daily_volume_within_limit: .*; see {shop.dbt_target_dir}/dbt.log", said
+    )
     assert (shop.dbt_target_dir / "dbt.log").exists()
     with pytest.raises(RecomartError, match=rf"events of {day}: \d+ lines where \d+ are usual.*expected_jumps.csv"):
         run_dbt(shop, "test", "--select", "assert_daily_volume_within_limit")

@@ -109,8 +109,7 @@ def test_the_model_beats_popularity_and_the_truth_beats_the_model(demo_warehouse
     ndcg = dict(
         ask(
             demo_warehouse,
-            "select method, ndcg from marts.eval_ranking_metrics "
-            "where cutoff = 'test' and segment = 'all' and k = 20",
+            "select method, ndcg from marts.eval_ranking_metrics where cutoff = 'test' and segment = 'all' and k = 20",
         )
     )
     assert ndcg["popularity"] * 1.05 < ndcg["als"] < ndcg["oracle"]

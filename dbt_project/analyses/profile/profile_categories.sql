@@ -20,7 +20,8 @@ ranked as (
 
     select
         *,
-        row_number() over (order by case when category is null then 1 else 0 end, actions desc, category) as category_rank
+        row_number() over (order by case when category is null then 1 else 0 end, actions desc, category)
+            as category_rank
     from products
 
 ),

@@ -14,7 +14,10 @@ final as (
         action_date,
         count(*) as action_count,
         {{ rows_fingerprint(content_columns) }} as content_fingerprint,
-        {{ dbt.concat([rows_fingerprint(content_columns + ['first_visible_cutoff', 'weight_reference_at']), "'/" ~ var('popularity_half_life_days') ~ "'"]) }}
+        {{ dbt.concat([
+            rows_fingerprint(content_columns + ['first_visible_cutoff', 'weight_reference_at']),
+            "'/" ~ var('popularity_half_life_days') ~ "'",
+        ]) }}
             as version
     from actions
     group by action_date

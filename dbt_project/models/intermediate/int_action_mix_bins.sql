@@ -69,7 +69,8 @@ bin_counts as (
 
     {% for action_type in action_types -%}
     select
-        'action_type' as name, '{{ action_type }}' as bin, {{ loop.index }} as bin_order, period, {{ action_type }}_count as actions
+        'action_type' as name, '{{ action_type }}' as bin, {{ loop.index }} as bin_order, period, {{ action_type }}_count
+            as actions
     from product_counts
     union all
     {% endfor -%}

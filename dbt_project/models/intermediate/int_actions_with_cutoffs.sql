@@ -26,7 +26,8 @@ final as (
             else 2
         end as first_visible_cutoff,
         cutoffs.weight_reference_at,
-        actions.weight * {{ decay('actions.action_at', 'cutoffs.weight_reference_at', 'actions.half_life_days') }} as weight_at_reference
+        actions.weight * {{ decay('actions.action_at', 'cutoffs.weight_reference_at', 'actions.half_life_days') }}
+            as weight_at_reference
     from actions
     cross join cutoffs
 

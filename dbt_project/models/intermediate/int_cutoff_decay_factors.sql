@@ -24,7 +24,8 @@ final as (
         cutoffs.cutoff_index,
         cutoffs.as_of,
         {% for event_type in event_types() -%}
-        {{ decay('cutoffs.weight_reference_at', 'cutoffs.as_of', 'half_lives.' ~ event_type ~ '_days') }} as {{ event_type }}_decay_factor
+        {{ decay('cutoffs.weight_reference_at', 'cutoffs.as_of', 'half_lives.' ~ event_type ~ '_days') }}
+            as {{ event_type }}_decay_factor
         {{- ',' if not loop.last }}
         {% endfor %}
     from cutoffs

@@ -50,7 +50,8 @@ complete_kinds as (
 
     select
         periods.kind,
-        {{ dbt.datediff('min(shop_start.first_action_date)', 'min(periods.first_date)', 'day') }} as days_before_reference
+        {{ dbt.datediff('min(shop_start.first_action_date)', 'min(periods.first_date)', 'day') }}
+            as days_before_reference
     from periods
     cross join shop_start
     group by periods.kind

@@ -50,7 +50,8 @@ capped as (
 
     select
         *,
-        coalesce(row_number() over (partition by category order by rank) <= category_cap, true) as is_within_category_cap,
+        coalesce(row_number() over (partition by category order by rank) <= category_cap, true)
+            as is_within_category_cap,
         coalesce(row_number() over (partition by brand order by rank) <= brand_cap, true) as is_within_brand_cap
     from products_with_reason
 

@@ -60,7 +60,8 @@ final as (
     select
         product_deliveries.product_id,
         max(product_deliveries.delivery_day) as last_delivery_date,
-        min(case when full_catalog_feeds._feed is not null then product_deliveries.later_delivery_count end) as missed_catalog_count
+        min(case when full_catalog_feeds._feed is not null then product_deliveries.later_delivery_count end)
+            as missed_catalog_count
     from product_deliveries
     left join full_catalog_feeds on product_deliveries._feed = full_catalog_feeds._feed
     group by product_deliveries.product_id

@@ -139,7 +139,8 @@ rows_with_previous as (
 
     select
         *,
-        lag(attributes_fingerprint) over (partition by product_id order by version_number) as previous_attributes_fingerprint
+        lag(attributes_fingerprint) over (partition by product_id order by version_number)
+            as previous_attributes_fingerprint
     from rows_with_fingerprint
 
 ),

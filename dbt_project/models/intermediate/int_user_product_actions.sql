@@ -55,7 +55,8 @@ unioned as (
         'purchase' as weight_event_type,
         transactions.purchased_at as action_at,
         transactions.purchase_date as action_date,
-        case when transactions.is_return then -return_purchase_counts.returned_purchase_count else 1.0 end as weight_factor,
+        case when transactions.is_return then -return_purchase_counts.returned_purchase_count else 1.0 end
+            as weight_factor,
         transactions.quantity,
         transactions.price,
         transactions.device,

@@ -27,7 +27,8 @@ repurchases as (
     select
         purchases.user_id,
         purchases.product_id,
-        {{ dbt.dateadd('day', 'min(repurchasable_products.repurchase_after_days)', 'max(purchases.purchased_at)') }} as exclusion_ends_at
+        {{ dbt.dateadd('day', 'min(repurchasable_products.repurchase_after_days)', 'max(purchases.purchased_at)') }}
+            as exclusion_ends_at
     from {{ ref('fct_transactions') }} as purchases
     inner join repurchasable_products on purchases.product_id = repurchasable_products.product_id
     where not purchases.is_return

@@ -34,7 +34,7 @@ def run(settings: Settings) -> Iterator[str]:
         return frame
 
     catalog = read_catalog(landing)
-    save("quarantine_products", catalog[catalog["reasons"].notna()].drop(columns="stated_at"))
+    save("quarantine_products", catalog[catalog["reasons"].notna()].drop(columns="effective_at"))
     catalog = catalog[catalog["reasons"].isna()]
     products = pd.Index(catalog["product_id"].unique())
     events = read_events(landing, products)
@@ -47,23 +47,23 @@ def run(settings: Settings) -> Iterator[str]:
 
     actions = weighed_actions(events, transactions, pd.read_csv(WEIGHTS))
     del events, purchases
-    spine = as_of_spine(actions)
-    interactions = save("feat_user_product_interactions", user_product_interactions(actions, spine))
+    cutoffs = as_of_spine(actions)
+    interactions = save("feat_user_product_interactions", user_product_interactions(actions, cutoffs))
     user_days = days_of_users(actions)
-    save("feat_user_activity", user_activity(user_days, spine))
-    popularity = save("feat_product_popularity", product_popularity(actions, interactions, spine))
-    save("feat_product_pairs", product_pairs(transactions, spine))
+    save("feat_user_activity", user_activity(user_days, cutoffs))
+    popularity = save("feat_product_popularity", product_popularity(actions, interactions, cutoffs))
+    save("feat_product_pairs", product_pairs(transactions, cutoffs))
     yield "features"
 
     history = save("dim_product_history", product_history(catalog))
     dim_products = save("dim_products", current_products(history, popularity))
-    features = save("ml_product_features", product_features(dim_products, history, popularity, spine))
+    features = save("ml_product_features", product_features(dim_products, history, popularity, cutoffs))
     likings = {
         fact: save(f"feat_user_{fact}_affinity", affinity(interactions, features, fact))
         for fact in ("category", "brand")
     }
     save("dim_users", users(user_days, likings))
-    save("ml_evaluation_pairs", evaluation_pairs(actions, interactions, features, spine))
+    save("ml_evaluation_pairs", evaluation_pairs(actions, interactions, features, cutoffs))
     yield "products and customers"
 
 
@@ -72,7 +72,7 @@ def read_catalog(landing: Path) -> pd.DataFrame:
     pages = []
     for path in sorted(landing.glob("catalog/*/*.json")):
         page = pd.DataFrame(json.loads(path.read_text(encoding="utf-8"))["products"])
-        page["stated_at"] = pd.Timestamp(path.parent.name)
+        page["effective_at"] = pd.Timestamp(path.parent.name)
         pages.append(page)
     catalog = pd.concat(pages, ignore_index=True).rename(columns={"name": "product_name", "in_stock": "is_available"})
     product_id = catalog["product_id"].astype("str").str.strip()
@@ -240,32 +240,32 @@ def as_of_spine(actions: pd.DataFrame) -> pd.DataFrame:
     window = pd.Timedelta(seconds=round((int(last.timestamp()) - int(first.timestamp())) * 0.1))
     test = (now - window).normalize()
     validation = (test - window).normalize()
-    spine = pd.DataFrame(
+    cutoffs = pd.DataFrame(
         {
             "cutoff": ["validation", "test", "now"],
             "as_of": [validation, test, now],
             "window_end_at": [test, now, pd.NaT],
         }
     )
-    spine["second"] = seconds(spine["as_of"])
-    spine["last_day"] = (spine["as_of"] - pd.Timedelta(seconds=1)).dt.normalize()
-    return spine
+    cutoffs["second"] = seconds(cutoffs["as_of"])
+    cutoffs["last_day"] = (cutoffs["as_of"] - pd.Timedelta(seconds=1)).dt.normalize()
+    return cutoffs
 
 
-def for_each_instant(spine: pd.DataFrame) -> Iterator[tuple[pd.Series, dict[str, Any]]]:
-    """The rows of the spine, each with the columns that name it."""
-    for _, instant in spine.iterrows():
+def for_each_instant(cutoffs: pd.DataFrame) -> Iterator[tuple[pd.Series, dict[str, Any]]]:
+    """The rows of the cutoffs, each with the columns that name it."""
+    for _, instant in cutoffs.iterrows():
         yield instant, {"cutoff": instant["cutoff"], "as_of": instant["as_of"]}
 
 
-def user_product_interactions(actions: pd.DataFrame, spine: pd.DataFrame) -> pd.DataFrame:
+def user_product_interactions(actions: pd.DataFrame, cutoffs: pd.DataFrame) -> pd.DataFrame:
     """How strongly each customer took to each product."""
     named = actions[actions["user_id"].notna()]
     counted = with_counts(
         named, ["user_id", "product_id", "action_at", "second", "weight", "half_life_days", "quantity"]
     )
     parts = []
-    for instant, named_as in for_each_instant(spine):
+    for instant, named_as in for_each_instant(cutoffs):
         seen = counted[counted["action_at"] < instant["as_of"]]
         days = (instant["second"] - seen["second"]) / 86400
         seen = seen.assign(strength=seen["weight"] * np.power(0.5, days / seen["half_life_days"]))
@@ -313,14 +313,14 @@ def days_of_users(actions: pd.DataFrame) -> pd.DataFrame:
     return result.fillna({"session_count": 0, "order_count": 0}).reset_index()
 
 
-def user_activity(user_days: pd.DataFrame, spine: pd.DataFrame) -> pd.DataFrame:
+def user_activity(user_days: pd.DataFrame, cutoffs: pd.DataFrame) -> pd.DataFrame:
     """How active each customer was."""
     days = user_days.assign(
         weekend_count=user_days["action_count"].where(user_days["action_date"].dt.dayofweek >= 5, 0)
     )
     added = [name for name in map(str, days) if name.endswith("_count")]
     parts = []
-    for instant, named_as in for_each_instant(spine):
+    for instant, named_as in for_each_instant(cutoffs):
         seen = days[days["action_date"] < instant["as_of"]]
         for length in (7, 28):
             recent = seen["action_date"] > instant["last_day"] - pd.Timedelta(days=length)
@@ -356,7 +356,7 @@ def share(part: pd.Series, whole: pd.Series) -> pd.Series:
     return part / whole.where(whole != 0)
 
 
-def product_popularity(actions: pd.DataFrame, interactions: pd.DataFrame, spine: pd.DataFrame) -> pd.DataFrame:
+def product_popularity(actions: pd.DataFrame, interactions: pd.DataFrame, cutoffs: pd.DataFrame) -> pd.DataFrame:
     """How popular each product was, in windows of days and with fading."""
     columns = ["product_id", "action_date", "action_at", "second", "weight", "amount"]
     counted = with_counts(actions, columns)
@@ -369,7 +369,7 @@ def product_popularity(actions: pd.DataFrame, interactions: pd.DataFrame, spine:
     days = days.reset_index()
     days["event_count"] = days[[f"{name}_count" for name in COUNTED[:4]]].sum(axis=1)
     parts = []
-    for instant, named_as in for_each_instant(spine):
+    for instant, named_as in for_each_instant(cutoffs):
         seen = days[days["action_date"] < instant["as_of"]]
         faded = np.power(0.5, (instant["second"] - seconds(seen["action_date"]) - 86400) / 86400 / 28)
         sums = {"revenue": seen["amount"], "recent_popularity": seen["popularity"] * faded}
@@ -399,11 +399,11 @@ def product_popularity(actions: pd.DataFrame, interactions: pd.DataFrame, spine:
     return popularity
 
 
-def product_pairs(transactions: pd.DataFrame, spine: pd.DataFrame) -> pd.DataFrame:
+def product_pairs(transactions: pd.DataFrame, cutoffs: pd.DataFrame) -> pd.DataFrame:
     """Products bought together in two orders or more."""
     lines = transactions.loc[~transactions["is_return"], ["transaction_id", "product_id", "purchased_at"]]
     parts = []
-    for instant, named_as in for_each_instant(spine):
+    for instant, named_as in for_each_instant(cutoffs):
         seen = lines[lines["purchased_at"] < instant["as_of"]]
         seen = seen.groupby(["transaction_id", "product_id"], as_index=False, sort=False)["purchased_at"].max()
         orders = seen["product_id"].value_counts()
@@ -427,13 +427,13 @@ FACTS = ["product_name", "category", "brand", "price", "popularity_score", "is_a
 
 def product_history(catalog: pd.DataFrame) -> pd.DataFrame:
     """What the catalog said of each product, and when."""
-    history = catalog.sort_values(["product_id", "stated_at"], kind="stable")
+    history = catalog.sort_values(["product_id", "effective_at"], kind="stable")
     history = history[~(history[FACTS] == history.groupby("product_id")[FACTS].shift()).all(axis=1)]
-    by_product = history.groupby("product_id")["stated_at"]
+    by_product = history.groupby("product_id")["effective_at"]
     following = by_product.shift(-1)
     return history[["product_id", *FACTS]].assign(
         version=by_product.cumcount() + 1,
-        valid_from=history["stated_at"],
+        valid_from=history["effective_at"],
         valid_to=following.astype("datetime64[us]").fillna(pd.Timestamp("9999-12-31")),
         is_current=following.isna(),
     )
@@ -451,11 +451,11 @@ def current_products(history: pd.DataFrame, popularity: pd.DataFrame) -> pd.Data
 
 
 def product_features(
-    products: pd.DataFrame, history: pd.DataFrame, popularity: pd.DataFrame, spine: pd.DataFrame
+    products: pd.DataFrame, history: pd.DataFrame, popularity: pd.DataFrame, cutoffs: pd.DataFrame
 ) -> pd.DataFrame:
     """What was known of each product."""
     parts = []
-    for instant, named_as in for_each_instant(spine):
+    for instant, named_as in for_each_instant(cutoffs):
         known = products.loc[
             (products["first_seen_at"] < instant["as_of"]) | (instant["cutoff"] == "now"), ["product_id"]
         ]
@@ -530,11 +530,11 @@ def users(user_days: pd.DataFrame, likings: dict[str, pd.DataFrame]) -> pd.DataF
 
 
 def evaluation_pairs(
-    actions: pd.DataFrame, interactions: pd.DataFrame, features: pd.DataFrame, spine: pd.DataFrame
+    actions: pd.DataFrame, interactions: pd.DataFrame, features: pd.DataFrame, cutoffs: pd.DataFrame
 ) -> pd.DataFrame:
     """What customers took in each window and had not met before; only products that were there can be recommended."""
     parts = []
-    for instant, _ in for_each_instant(spine[spine["window_end_at"].notna()]):
+    for instant, _ in for_each_instant(cutoffs[cutoffs["window_end_at"].notna()]):
         window = (actions["action_at"] >= instant["as_of"]) & (actions["action_at"] < instant["window_end_at"])
         taken = actions[window & actions["user_id"].notna()]
         taken = taken.groupby(["user_id", "product_id"], observed=True, sort=False)["weight"].sum()

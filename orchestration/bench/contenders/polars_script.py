@@ -46,7 +46,7 @@ def run(settings: Settings) -> Iterator[str]:
         return pl.scan_parquet(out / f"{table}.parquet")
 
     catalog = read_catalog(landing)
-    save("quarantine_products", catalog.filter(col("reasons").is_not_null()).drop("stated_at"))
+    save("quarantine_products", catalog.filter(col("reasons").is_not_null()).drop("effective_at"))
     catalog = catalog.filter(col("reasons").is_null())
     products = catalog.select(col("product_id").unique()).collect().to_series()
     events = read_events(landing, products).collect(engine="streaming").lazy()
@@ -58,36 +58,36 @@ def run(settings: Settings) -> Iterator[str]:
     yield "read"
 
     actions = weighed_actions(events, transactions, pl.scan_csv(WEIGHTS))
-    spine = as_of_spine(actions)
+    cutoffs = as_of_spine(actions)
     interactions = save(
-        "feat_user_product_interactions", at_each(spine, lambda at: user_product_interactions(actions, at))
+        "feat_user_product_interactions", at_each(cutoffs, lambda at: user_product_interactions(actions, at))
     )
     user_days = days_of_users(actions).collect(engine="streaming").lazy()
-    save("feat_user_activity", at_each(spine, lambda at: user_activity(user_days, at)))
+    save("feat_user_activity", at_each(cutoffs, lambda at: user_activity(user_days, at)))
     product_days = days_of_products(actions).collect(engine="streaming").lazy()
     popularity = save(
-        "feat_product_popularity", at_each(spine, lambda at: product_popularity(product_days, interactions, at))
+        "feat_product_popularity", at_each(cutoffs, lambda at: product_popularity(product_days, interactions, at))
     )
-    save("feat_product_pairs", at_each(spine, lambda at: product_pairs(transactions, at)))
+    save("feat_product_pairs", at_each(cutoffs, lambda at: product_pairs(transactions, at)))
     yield "features"
 
     history = save("dim_product_history", product_history(catalog))
     dim_products = save("dim_products", current_products(history, popularity))
     features = save(
-        "ml_product_features", at_each(spine, lambda at: product_features(dim_products, history, popularity, at))
+        "ml_product_features", at_each(cutoffs, lambda at: product_features(dim_products, history, popularity, at))
     )
     likings = {
         fact: save(f"feat_user_{fact}_affinity", affinity(interactions, features, fact))
         for fact in ("category", "brand")
     }
     save("dim_users", users(user_days, likings))
-    save("ml_evaluation_pairs", at_each(spine[:2], lambda at: evaluation_pairs(actions, interactions, features, at)))
+    save("ml_evaluation_pairs", at_each(cutoffs[:2], lambda at: evaluation_pairs(actions, interactions, features, at)))
     yield "products and customers"
 
 
-def at_each(spine: list[Instant], make: Callable[[Instant], pl.LazyFrame]) -> pl.LazyFrame:
+def at_each(cutoffs: list[Instant], make: Callable[[Instant], pl.LazyFrame]) -> pl.LazyFrame:
     """The rows that `make` gives for each instant, one instant after the other."""
-    return pl.concat([make(instant) for instant in spine])
+    return pl.concat([make(instant) for instant in cutoffs])
 
 
 def reasons(**rules: pl.Expr) -> pl.Expr:
@@ -140,7 +140,7 @@ def read_catalog(landing: Path) -> pl.LazyFrame:
             "price_text": str(record["price"]),
             "popularity_score": float(record["popularity_score"]),
             "is_available": record["in_stock"],
-            "stated_at": datetime.fromisoformat(path.parent.name),
+            "effective_at": datetime.fromisoformat(path.parent.name),
         }
         for path in sorted(landing.glob("catalog/*/*.json"))
         for record in json.loads(path.read_text(encoding="utf-8"))["products"]
@@ -243,7 +243,9 @@ def weighed_actions(events: pl.LazyFrame, transactions: pl.LazyFrame, weights: p
     )  # fmt: skip
     return (
         pl.concat([clicks, bought], how="diagonal")
-        .join(weights.select("event_type", "weight", "half_life_days"), left_on="weight_event_type", right_on="event_type")
+        .join(
+            weights.select("event_type", "weight", "half_life_days"), left_on="weight_event_type", right_on="event_type"
+        )
         .with_columns(weight=col("weight") * col("share").fill_null(1.0))
         .drop("share", "weight_event_type")
     )
@@ -446,15 +448,15 @@ def product_pairs(transactions: pl.LazyFrame, at: Instant) -> pl.LazyFrame:
 def product_history(catalog: pl.LazyFrame) -> pl.LazyFrame:
     """What the catalog said of each product, and when."""
     told = pl.struct(*FACTS)
-    following = col("stated_at").shift(-1).over("product_id")
+    following = col("effective_at").shift(-1).over("product_id")
     return (
-        catalog.sort("product_id", "stated_at", maintain_order=True)
+        catalog.sort("product_id", "effective_at", maintain_order=True)
         .filter(told.ne_missing(told.shift().over("product_id")))
         .select(
             "product_id",
             *FACTS,
             version=pl.int_range(1, pl.len() + 1).over("product_id"),
-            valid_from="stated_at",
+            valid_from="effective_at",
             valid_to=following.fill_null(datetime(9999, 12, 31)),
             is_current=following.is_null(),
         )

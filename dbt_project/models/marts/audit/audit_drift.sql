@@ -46,7 +46,9 @@ design_effects as (
         'mix' as kind,
         {{ share('sum(days.action_count * days.action_count)', 'sum(days.action_count)') }} as design_effect
     from {{ ref('int_user_days') }} as days
-    inner join {{ ref('int_drift_periods') }} as periods on days.action_date between periods.first_date and periods.last_date
+    inner join {{ ref('int_drift_periods') }} as periods
+        on days.action_date between periods.first_date
+        and periods.last_date
     where periods.kind = 'mix'
 
 ),
@@ -66,7 +68,9 @@ psi_tests as (
     select
         *,
         cast(
-            {{ as_decimal(psi_critical_value('bin_count', 'nullif(reference_rows, 0)', 'nullif(current_rows, 0)', 'design_effect')) }}
+            {{ as_decimal(psi_critical_value(
+                'bin_count', 'nullif(reference_rows, 0)', 'nullif(current_rows, 0)', 'design_effect'
+            )) }}
             as {{ type_double() }}
         ) as psi_critical_value
     from psi_with_design_effect

@@ -45,7 +45,8 @@ compared as (
         {{ dbt.datediff('feed_days.newest_row_at', 'feed_days.last_loaded_at', 'second') }} / 3600.0 as hours_to_load,
         before.previous_week_lines,
         cast(before.usual_lines as {{ type_double() }}) as usual_lines,
-        feed_days.lines / nullif(cast(before.previous_week_lines as {{ type_double() }}), 0) as volume_ratio_to_previous_week,
+        feed_days.lines / nullif(cast(before.previous_week_lines as {{ type_double() }}), 0)
+            as volume_ratio_to_previous_week,
         feed_days.lines / nullif(cast(before.usual_lines as {{ type_double() }}), 0) as volume_ratio_to_usual,
         before.previous_week_bad_share,
         before.usual_bad_share,

@@ -43,7 +43,8 @@ states_with_fingerprint as (
 
     select
         *,
-        {{ fingerprint(['product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available']) }} as attributes_fingerprint
+        {{ fingerprint(['product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available']) }}
+            as attributes_fingerprint
     from filled_states
 
 ),

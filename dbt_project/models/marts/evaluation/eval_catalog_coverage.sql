@@ -49,7 +49,8 @@ final as (
         recommendable_product_count,
         cast(recommended_product_count as {{ dbt.type_bigint() }}) as recommended_product_count,
         {{ share('recommended_product_count', 'recommendable_product_count') }} as coverage,
-        {{ share('recommendable_product_count', 'sum(recommendable_product_count) over (partition by segment)') }} as catalog_share,
+        {{ share('recommendable_product_count', 'sum(recommendable_product_count) over (partition by segment)') }}
+            as catalog_share,
         cast(list_entry_count as {{ dbt.type_bigint() }}) as list_entry_count,
         {{ share('list_entry_count', 'sum(list_entry_count) over (partition by segment)') }} as list_entry_share
     from segment_totals

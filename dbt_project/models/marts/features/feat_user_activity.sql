@@ -101,7 +101,8 @@ user_totals as (
         visible_parts.user_id,
         cast(sum(visible_parts.action_count) as {{ dbt.type_bigint() }}) as action_count,
         {% for name in windows -%}
-        cast(sum({{ at_cutoff('visible_parts.action_count_' ~ name) }}) as {{ dbt.type_bigint() }}) as action_count_{{ name }},
+        cast(sum({{ at_cutoff('visible_parts.action_count_' ~ name) }}) as {{ dbt.type_bigint() }})
+            as action_count_{{ name }},
         {% endfor -%}
         {% for action_type in event_types() + ['return'] -%}
         cast(sum(visible_parts.{{ action_type }}_count) as {{ dbt.type_bigint() }}) as {{ action_type }}_count,

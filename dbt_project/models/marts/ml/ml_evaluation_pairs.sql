@@ -1,4 +1,4 @@
--- An action of a window is first seen by the next instant of the spine, which is the window's end.
+-- An action of a window is first seen by the next cutoff, which is the window's end.
 with windows as (
 
     select * from {{ ref('int_feature_cutoffs') }}

@@ -53,8 +53,12 @@ final as (
         coalesce(popularity.recent_popularity, 0) as recent_popularity,
         coalesce(versions.is_available, true) as is_available
     from existing_products
-    left join versions on existing_products.cutoff = versions.cutoff and existing_products.product_id = versions.product_id
-    left join popularity on existing_products.cutoff = popularity.cutoff and existing_products.product_id = popularity.product_id
+    left join versions
+        on existing_products.cutoff = versions.cutoff
+        and existing_products.product_id = versions.product_id
+    left join popularity
+        on existing_products.cutoff = popularity.cutoff
+        and existing_products.product_id = popularity.product_id
 
 )
 
