@@ -28,14 +28,14 @@ DELIVERED_SHOP_CONFIG = DemoConfig(customers=150, products=80, days=10, events=3
 RUN_DEPENDENT_COLUMNS = (
     *("_load_id", "load_id", "loaded_at", "last_loaded_at", "rejected_at", "changed_ns", "hours_to_load"),
     *("day_version", "int_action_days.version", "int_user_product_totals__day_versions.version"),
-    *("int_action_days.content", "int_user_product_totals__day_versions.content"),
+    *("int_action_days.content_fingerprint", "int_user_product_totals__day_versions.content_fingerprint"),
 )
 """Columns, of all tables or of one, that say when or as which reading something was loaded, or are made of that: they
 differ between runs, and nothing else may."""
 
 TRAINING_DEPENDENT_COLUMNS = (
     *("run_id", "warm_from", "artifact_path", "trained_at", "promoted_at", "created_at", "fit_seconds"),
-    *("served_from", "served_until"),
+    *("serving_started_at", "serving_ended_at"),
 )
 """Columns that say which training something comes from and when that was, likewise."""
 

@@ -42,7 +42,7 @@ select format('U{:07d}', i) as user_id from range($customers) as customers(i);
 create or replace table marts.rec_product_rules as
 select
     product_id,
-    is_available as is_offered,
+    is_available as is_recommendable,
     category,
     brand,
     cast(null as integer) as category_cap,

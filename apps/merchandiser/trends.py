@@ -13,7 +13,7 @@ QUALITY_SERIES = {
 }
 """Columns of `eval_quality_by_day` that are drawn, with their names and colors."""
 
-DRIFT_LABELS = {"shifted": "has shifted", "look": "worth a look", "stable": "stable"}
+DRIFT_LABELS = {"significant": "has shifted", "moderate": "worth a look", "stable": "stable"}
 
 DRIFT_SUBJECTS = {
     "action_type": "What customers do",
@@ -30,7 +30,7 @@ DRIFT_SUBJECTS = {
     "feat_product_popularity.purchase_count_28d": "Purchase lines of a product in 28 days",
     "feat_product_popularity.user_count_28d": "Customers of a product in 28 days",
     "feat_product_popularity.recent_popularity": "Recent popularity of a product",
-    "feat_product_popularity.conversion": "How many of a product's customers buy it",
+    "feat_product_popularity.conversion_rate": "How many of a product's customers buy it",
     "ml_product_features.price": "Prices of the catalog",
 }
 """What `audit_drift` compares, in words."""
@@ -59,17 +59,19 @@ def build_quality_chart(quality: pd.DataFrame) -> alt.LayerChart:
 
     The models of a day stand side by side around it, lest those that are as good lie on one another.
     """
-    measured = quality[quality["ndcg_at_10"].notna()].sort_values(["served_from", "trained_at"], na_position="first")
-    of_day = measured.groupby("data_day")["run_id"]
+    measured = quality[quality["ndcg_at_10"].notna()].sort_values(
+        ["serving_started_at", "trained_at"], na_position="first"
+    )
+    of_day = measured.groupby("data_date")["run_id"]
     place = (of_day.cumcount() + 0.5) / of_day.transform("size") - 0.5
     names = {column: name for column, (name, _) in QUALITY_SERIES.items()}
     drawn = (
         measured.assign(
-            served=measured["served_from"].notna().map({True: "served", False: "never served"}),
-            drawn_at=measured["data_day"] + place * pd.Timedelta(hours=12),
-            is_on_line=~measured.duplicated("data_day", keep="last"),
+            served=measured["serving_started_at"].notna().map({True: "served", False: "never served"}),
+            drawn_at=measured["data_date"] + place * pd.Timedelta(hours=12),
+            is_on_line=~measured.duplicated("data_date", keep="last"),
         )
-        .melt(["data_day", "drawn_at", "run_id", "served", "is_on_line"], list(QUALITY_SERIES), var_name="series")
+        .melt(["data_date", "drawn_at", "run_id", "served", "is_on_line"], list(QUALITY_SERIES), var_name="series")
         .dropna(subset="value")
         .assign(series=lambda table: table["series"].map(names))
     )
@@ -83,7 +85,7 @@ def build_quality_chart(quality: pd.DataFrame) -> alt.LayerChart:
         ),
         y=alt.Y("value:Q", title="NDCG@10", scale=alt.Scale(zero=False)),
         color=alt.Color("series:N", title=None, scale=scale, legend=alt.Legend(orient="bottom")),
-        tooltip=["data_day:T", "series", alt.Tooltip("value", format=".4f"), "run_id", "served"],
+        tooltip=["data_date:T", "series", alt.Tooltip("value", format=".4f"), "run_id", "served"],
     )
     points = (
         chart.transform_filter(alt.datum.series == names["ndcg_at_10"])
@@ -105,9 +107,9 @@ def show_drift(drift: pd.DataFrame) -> None:
     if drift.empty:
         st.info("The shop is too young to be compared with its past.", icon=":material/hourglass_empty:")
         return
-    moved = drift[drift["reading"] != "stable"].assign(
+    moved = drift[drift["drift_level"] != "stable"].assign(
         name=lambda table: table["name"].map(lambda name: DRIFT_SUBJECTS.get(name, name)),
-        reading=lambda table: table["reading"].map(DRIFT_LABELS),
+        drift_level=lambda table: table["drift_level"].map(DRIFT_LABELS),
     )
     days = describe_compared_periods(drift)
     if moved.empty:
@@ -118,12 +120,12 @@ def show_drift(drift: pd.DataFrame) -> None:
         height=choose_table_height(moved),
         hide_index=True,
         alt="What has moved",
-        column_order=["name", "reading", "psi", "moved_most"],
+        column_order=["name", "drift_level", "psi", "largest_shift"],
         column_config={
             "name": st.column_config.TextColumn("What"),
-            "reading": st.column_config.TextColumn("Reading"),
+            "drift_level": st.column_config.TextColumn("Reading"),
             "psi": st.column_config.NumberColumn("Stability index", format="%.2f"),
-            "moved_most": st.column_config.TextColumn("What moved most", width="large"),
+            "largest_shift": st.column_config.TextColumn("What moved most", width="large"),
         },
     )
     st.caption(
@@ -134,8 +136,8 @@ def show_drift(drift: pd.DataFrame) -> None:
 def describe_compared_periods(drift: pd.DataFrame) -> str:
     """Say which days are held against which."""
     return " ".join(
-        f"{what}: {days.present_first_day:%d %b} to {days.present_last_day:%d %b %Y} beside "
-        f"{days.reference_first_day:%d %b} to {days.reference_last_day:%d %b %Y}."
+        f"{what}: {days.current_first_date:%d %b} to {days.current_last_date:%d %b %Y} beside "
+        f"{days.reference_first_date:%d %b} to {days.reference_last_date:%d %b %Y}."
         for kind, what in DRIFT_KINDS.items()
         for days in drift[drift["kind"] == kind].head(1).itertuples()
     )
@@ -148,21 +150,24 @@ def show_coverage(coverage: pd.DataFrame) -> None:
     if overall.empty:
         return
     whole = overall.iloc[0]
-    st.caption(f"{whole.shown_products:,} of the {whole.offered_products:,} products on offer are in somebody's list.")
-    shares = ["coverage", "catalog_share", "place_share"]
+    st.caption(
+        f"{whole.recommended_product_count:,} of the {whole.recommendable_product_count:,} products on offer are in "
+        "somebody's list."
+    )
+    shares = ["coverage", "catalog_share", "list_entry_share"]
     st.dataframe(
         categories.assign(**{share: 100 * categories[share] for share in shares}),
         height=choose_table_height(categories),
         hide_index=True,
         alt="Catalog coverage of each category",
-        column_order=["segment_value", "offered_products", *shares],
+        column_order=["segment_value", "recommendable_product_count", *shares],
         column_config={
             "segment_value": st.column_config.TextColumn("Category"),
-            "offered_products": make_count_column("Offered products"),
+            "recommendable_product_count": make_count_column("Offered products"),
             "coverage": st.column_config.ProgressColumn(
                 "Of them shown", format=SHARE_FORMAT, min_value=0, max_value=100
             ),
             "catalog_share": st.column_config.NumberColumn("Share of the catalog", format=SHARE_FORMAT),
-            "place_share": st.column_config.NumberColumn("Share of the lists", format=SHARE_FORMAT),
+            "list_entry_share": st.column_config.NumberColumn("Share of the lists", format=SHARE_FORMAT),
         },
     )

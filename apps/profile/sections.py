@@ -136,7 +136,7 @@ def describe_daily_actions(frame: pd.DataFrame, windows: pd.DataFrame) -> Findin
     )
     if quiet := (actions == 0).sum():
         sentence += f" {format_quantity(quiet, 'day')} had none."
-    spans = [(row["cutoff"], row["as_of"], row["window_end"]) for row in _to_rows(windows)]
+    spans = [(row["cutoff"], row["as_of"], row["window_end_at"]) for row in _to_rows(windows)]
     for name, start, end in spans:
         use = "tuned" if name == "validation" else "measured"
         sentence += f" Models are {use} on {format_period(start, end)}."
@@ -237,10 +237,10 @@ def describe_retention(frame: pd.DataFrame) -> Finding:
 
 def describe_customer_actions(frame: pd.DataFrame) -> Finding:
     """Say where half of the customers lie, and draw the distribution."""
-    half = _find_median_bin(frame, "customers")["most_actions"]
+    half = _find_median_bin(frame, "customers")["max_actions"]
     return Finding(
         f"At least half of {format_quantity(frame['customers'].sum(), 'customer')} took no more than {format_quantity(half, 'action')}; "
-        f"the busiest took {frame['most_actions'].max():,}.",
+        f"the busiest took {frame['max_actions'].max():,}.",
         _make_histogram(frame, "customers", format_count_bin, "actions"),
         "Columns: customers by their number of actions, in steps that double.",
     )
@@ -273,11 +273,11 @@ def describe_long_tail(frame: pd.DataFrame) -> Finding:
 
 def describe_product_reach(frame: pd.DataFrame) -> Finding:
     """Say where half of the products lie, and draw the distribution."""
-    half = _find_median_bin(frame, "products")["most_customers"]
+    half = _find_median_bin(frame, "products")["max_customers"]
     nobody = frame.loc[frame["step"] < 0, "products"].sum()
     return Finding(
         f"At least half of {format_quantity(frame['products'].sum(), 'product')} reached no more than {format_quantity(half, 'customer')}, "
-        f"and {nobody:,} reached nobody; the best known reached {frame['most_customers'].max():,}.",
+        f"and {nobody:,} reached nobody; the best known reached {frame['max_customers'].max():,}.",
         _make_histogram(frame, "products", format_count_bin, "customers"),
         "Columns: products by the number of customers who had to do with them, in steps that double.",
     )

@@ -18,8 +18,8 @@ shares as (
 
     select
         *,
-        actions * 1.0 / sum(actions) over (partition by action_month) as share_of_actions,
-        purchases * 1.0 / nullif(sum(purchases) over (partition by action_month), 0) as share_of_purchases
+        actions * 1.0 / sum(actions) over (partition by action_month) as action_share,
+        purchases * 1.0 / nullif(sum(purchases) over (partition by action_month), 0) as purchase_share
     from actions
 
 )
@@ -30,8 +30,8 @@ select
     customers,
     actions,
     purchases,
-    share_of_actions,
-    share_of_purchases,
-    share_of_actions - lag(share_of_actions) over (partition by category order by action_month) as change_of_share
+    action_share,
+    purchase_share,
+    action_share - lag(action_share) over (partition by category order by action_month) as action_share_change
 from shares
-order by action_month, share_of_actions desc, category
+order by action_month, action_share desc, category

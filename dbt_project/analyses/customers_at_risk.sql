@@ -1,5 +1,5 @@
 -- Customers who used to buy and have gone quiet: at least three days with a purchase, and more than twice their usual gap
--- since the last. The most spent first. The usual gap is the mean time between days with a purchase.
+-- since the last. The most total_spend first. The usual gap is the mean time between days with a purchase.
 with purchase_days as (
 
     select
@@ -17,7 +17,7 @@ buyers as (
     select
         user_id,
         count(*) as purchase_days,
-        sum(amount) as spent,
+        sum(amount) as total_spend,
         max(purchase_date) as last_purchase_date,
         {{ dbt.datediff('min(purchase_date)', 'max(purchase_date)', 'day') }} * 1.0 / (count(*) - 1) as usual_gap_days
     from purchase_days
@@ -26,27 +26,27 @@ buyers as (
 
 ),
 
-quiet as (
+inactive_buyers as (
 
     select
         buyers.*,
-        {{ dbt.datediff('buyers.last_purchase_date', 'spine.last_day', 'day') }} as quiet_days
+        {{ dbt.datediff('buyers.last_purchase_date', 'cutoffs.last_date', 'day') }} as inactive_days
     from buyers
-    cross join {{ ref('int_as_of_spine') }} as spine
-    where spine.as_of_name = 'now'
+    cross join {{ ref('int_feature_cutoffs') }} as cutoffs
+    where cutoffs.cutoff = 'now'
 
 )
 
 select
-    quiet.user_id,
-    quiet.purchase_days,
-    quiet.spent,
-    quiet.last_purchase_date,
-    quiet.usual_gap_days,
-    quiet.quiet_days,
+    inactive_buyers.user_id,
+    inactive_buyers.purchase_days,
+    inactive_buyers.total_spend,
+    inactive_buyers.last_purchase_date,
+    inactive_buyers.usual_gap_days,
+    inactive_buyers.inactive_days,
     users.last_seen_at,
     users.favourite_category
-from quiet
-inner join {{ ref('dim_users') }} as users on quiet.user_id = users.user_id
-where quiet.quiet_days > 2 * quiet.usual_gap_days
-order by quiet.spent desc, quiet.user_id
+from inactive_buyers
+inner join {{ ref('dim_users') }} as users on inactive_buyers.user_id = users.user_id
+where inactive_buyers.inactive_days > 2 * inactive_buyers.usual_gap_days
+order by inactive_buyers.total_spend desc, inactive_buyers.user_id

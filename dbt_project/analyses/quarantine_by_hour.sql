@@ -9,7 +9,7 @@ with quarantined as (
 
 ),
 
-split as (
+quarantine_reasons as (
 
     select
         _feed as feed,
@@ -24,6 +24,6 @@ select
     feed,
     reason,
     count(*) as rows
-from split
+from quarantine_reasons
 group by happened_hour, feed, reason
 order by happened_hour desc, rows desc, feed, reason

@@ -9,7 +9,7 @@
     {#- The second half takes every other path: engines read dates in more texts than these. -#}
     {%- set pattern = '^(.*[^0-9])?((19|20)[0-9]{2})' ~ gap ~ month ~ gap ~ day ~ time ~ '([^0-9].*)?$|^.*$' -%}
     {%- set date = backreference(2) ~ '-' ~ backreference(5) ~ '-' ~ backreference(7) -%}
-    {{ dbt.safe_cast("regexp_replace(" ~ path ~ ", '" ~ pattern ~ "', '" ~ date ~ "')", 'date') }}
+    {{ cast_or_null("regexp_replace(" ~ path ~ ", '" ~ pattern ~ "', '" ~ date ~ "')", 'date') }}
 {%- endmacro %}
 
 {#- The day that a file is about: the date in its path, unless that lies after the file was read, else the date of its
@@ -20,14 +20,14 @@
 {%- endmacro %}
 
 {#- One row for each day from the first to the last, as an expression of a select list. -#}
-{% macro each_day(first_day, last_day) -%}
-    {{ return(adapter.dispatch('each_day')(first_day, last_day)) }}
+{% macro date_series(first_date, last_date) -%}
+    {{ return(adapter.dispatch('date_series')(first_date, last_date)) }}
 {%- endmacro %}
 
-{% macro default__each_day(first_day, last_day) -%}
-    explode(sequence({{ first_day }}, {{ last_day }}, interval 1 day))
+{% macro default__date_series(first_date, last_date) -%}
+    explode(sequence({{ first_date }}, {{ last_date }}, interval 1 day))
 {%- endmacro %}
 
-{% macro duckdb__each_day(first_day, last_day) -%}
-    cast(unnest(generate_series({{ first_day }}, {{ last_day }}, interval 1 day)) as date)
+{% macro duckdb__date_series(first_date, last_date) -%}
+    cast(unnest(generate_series({{ first_date }}, {{ last_date }}, interval 1 day)) as date)
 {%- endmacro %}

@@ -10,13 +10,13 @@
 
 {#- A number to be summed. Sums of decimals do not depend on the order of the rows, which is another in every parallel
     run: the same rows give the same bits, hence the same dataset hash. -#}
-{% macro exact(expression) -%}
+{% macro as_decimal(expression) -%}
     cast({{ expression }} as decimal(38, 12))
 {%- endmacro %}
 
 {#- Aggregate: the sum as a double, the same in every run. -#}
 {% macro exact_sum(expression) -%}
-    cast(coalesce(sum({{ exact(expression) }}), 0) as {{ type_double() }})
+    cast(coalesce(sum({{ as_decimal(expression) }}), 0) as {{ type_double() }})
 {%- endmacro %}
 
 {#- The value of a key in a JSON text, as text; null when the key is absent. -#}
@@ -33,11 +33,11 @@
 {%- endmacro %}
 
 {#- A JSON object as a text that is the same whatever the order of its keys; what is no object stays as it is. -#}
-{% macro json_in_key_order(column) -%}
-    {{ return(adapter.dispatch('json_in_key_order')(column)) }}
+{% macro json_sorted_by_key(column) -%}
+    {{ return(adapter.dispatch('json_sorted_by_key')(column)) }}
 {%- endmacro %}
 
-{% macro default__json_in_key_order(column) -%}
+{% macro default__json_sorted_by_key(column) -%}
     coalesce(
         cast(array_sort(map_entries(from_json({{ column }}, 'map<string,string>'))) as {{ dbt.type_string() }}),
         {{ column }}
@@ -45,7 +45,7 @@
 {%- endmacro %}
 
 {#- Without a comma there is no second key, and nothing to sort. -#}
-{% macro duckdb__json_in_key_order(column) -%}
+{% macro duckdb__json_sorted_by_key(column) -%}
     case
         when contains({{ column }}, ',') then coalesce(
             cast(list_sort(map_entries(try_cast(try_cast({{ column }} as json) as map(varchar, json)))) as varchar),
@@ -85,7 +85,7 @@
 {%- endmacro %}
 
 {#- The say of a hit at this 1-based rank in a discounted cumulative gain. -#}
-{% macro discount(rank) -%}
+{% macro dcg_discount(rank) -%}
     ln(2.0) / ln({{ rank }} + 1.0)
 {%- endmacro %}
 
@@ -105,10 +105,11 @@
 {#- Columns of a select list: what int_user_product_totals sums up of a pair's actions. -#}
 {% macro pair_totals(actions) -%}
     {% for event_type in event_types() -%}
-        {%- set is_of_type = actions ~ '.weighed_as = ' ~ quote(event_type) %}
-        {{ exact_sum('case when ' ~ is_of_type ~ ' then ' ~ actions ~ '.common_weight end') }} as {{ event_type }}_weight,
+        {%- set is_of_type = actions ~ '.weight_event_type = ' ~ quote(event_type) %}
+        {{ exact_sum('case when ' ~ is_of_type ~ ' then ' ~ actions ~ '.weight_at_reference end') }}
+            as {{ event_type }}_weight,
         {% endfor -%}
-        {{ exact_sum(actions ~ '.weight') }} as unfaded_weight,
+        {{ exact_sum(actions ~ '.weight') }} as undecayed_weight,
         {{ action_counts(actions) }},
         count(*) as interaction_count,
         {{ exact_sum(actions ~ '.quantity') }} as purchased_quantity,
@@ -127,9 +128,9 @@
     (({{ dbt.datediff("date '2000-01-03'", date_column, 'day') }} % 7 + 7) % 7)
 {%- endmacro %}
 
-{#- The query of a mart: how much each customer likes each category (or brand), as of each instant of the spine. The facts
+{#- The query of a mart: how much each customer likes each category (or brand), as of each cutoff. The facts
     of the products are those that the shop had told by then. -#}
-{% macro affinity_to(fact) -%}
+{% macro affinity_by(attribute) -%}
 with interactions as (
 
     select * from {{ ref('feat_user_product_interactions') }}
@@ -138,18 +139,18 @@ with interactions as (
 
 products as (
 
-    select as_of_name, product_id, {{ fact }} from {{ ref('ml_product_features') }}
-    where {{ fact }} is not null
+    select cutoff, product_id, {{ attribute }} from {{ ref('ml_product_features') }}
+    where {{ attribute }} is not null
 
 ),
 
-liking as (
+strength_by_attribute as (
 
     select
-        interactions.as_of_name,
+        interactions.cutoff,
         interactions.as_of,
         interactions.user_id,
-        products.{{ fact }},
+        products.{{ attribute }},
         {{ exact_sum('interactions.strength') }} as strength,
         cast(sum(interactions.interaction_count) as {{ dbt.type_bigint() }}) as interaction_count,
         cast(sum(interactions.purchase_count) as {{ dbt.type_bigint() }}) as purchase_count,
@@ -157,25 +158,25 @@ liking as (
         max(interactions.last_interaction_at) as last_interaction_at
     from interactions
     inner join products
-        on interactions.as_of_name = products.as_of_name
+        on interactions.cutoff = products.cutoff
         and interactions.product_id = products.product_id
-    group by interactions.as_of_name, interactions.as_of, interactions.user_id, products.{{ fact }}
+    group by interactions.cutoff, interactions.as_of, interactions.user_id, products.{{ attribute }}
 
 ),
 
 final as (
 
     select
-        as_of_name,
+        cutoff,
         as_of,
         user_id,
-        {{ fact }},
+        {{ attribute }},
         strength,
         case
             when strength > 0
                 then strength / cast(
-                    sum(case when strength > 0 then {{ exact('strength') }} end) over (
-                        partition by as_of_name, user_id
+                    sum(case when strength > 0 then {{ as_decimal('strength') }} end) over (
+                        partition by cutoff, user_id
                     ) as {{ type_double() }}
                 )
         end as affinity,
@@ -183,7 +184,7 @@ final as (
         purchase_count,
         product_count,
         last_interaction_at
-    from liking
+    from strength_by_attribute
 
 )
 
@@ -191,44 +192,44 @@ select * from final
 {%- endmacro %}
 
 {#- The earlier (later) of two instants, of which one may be unknown. -#}
-{% macro earlier(one, other) -%}
+{% macro earlier_timestamp(one, other) -%}
     case when {{ one }} <= {{ other }} then {{ one }} else coalesce({{ other }}, {{ one }}) end
 {%- endmacro %}
 
-{% macro later(one, other) -%}
+{% macro later_timestamp(one, other) -%}
     case when {{ one }} >= {{ other }} then {{ one }} else coalesce({{ other }}, {{ one }}) end
 {%- endmacro %}
 
 {#- The step of a positive number on a scale whose steps double: n for 2^n up to, not including, 2^(n+1). -#}
-{% macro doubling_step(column) -%}
+{% macro log2_bucket(column) -%}
     cast(floor(log2({{ column }})) as integer)
 {%- endmacro %}
 
-{#- Names of the spine's instants, as in int_as_of_spine. -#}
-{% macro as_of_names() -%}
+{#- Names of the cutoffs, as in int_feature_cutoffs. -#}
+{% macro cutoff_names() -%}
     {{ return(['validation', 'test', 'now']) }}
 {%- endmacro %}
 
-{#- Of columns <column>_<instant> that stand side by side, the one of the row's instant, told by spine.as_of_name. -#}
-{% macro of_instant(column) -%}
-    case spine.as_of_name
-        {%- for instant in as_of_names() %}
-        when '{{ instant }}' then {{ column }}_{{ instant }}
+{#- Of columns <column>_<instant> that stand side by side, the one of the row's instant, told by cutoffs.cutoff. -#}
+{% macro at_cutoff(column) -%}
+    case cutoffs.cutoff
+        {%- for cutoff in cutoff_names() %}
+        when '{{ cutoff }}' then {{ column }}_{{ cutoff }}
         {%- endfor %}
     end
 {%- endmacro %}
 
-{#- A query of one row: the first day of windows that end with the last day of an instant, for every instant of the spine side
+{#- A query of one row: the first day of windows that end with the last day of an instant, for every cutoff side
     by side. `windows` says how many days each one has, by name. -#}
 {% macro window_starts(windows) -%}
 select
     {% for name, length in windows.items() -%}
     {%- set outer_loop = loop -%}
-    {% for instant in as_of_names() -%}
+    {% for cutoff in cutoff_names() -%}
     max(
-        case when as_of_name = '{{ instant }}' then cast({{ dbt.dateadd('day', 1 - length, 'last_day') }} as date) end
-    ) as first_day_{{ name }}_{{ instant }}{{ ',' if not (loop.last and outer_loop.last) }}
+        case when cutoff = '{{ cutoff }}' then cast({{ dbt.dateadd('day', 1 - length, 'last_date') }} as date) end
+    ) as window_start_{{ name }}_{{ cutoff }}{{ ',' if not (loop.last and outer_loop.last) }}
     {% endfor -%}
     {% endfor %}
-from {{ ref('int_as_of_spine') }}
+from {{ ref('int_feature_cutoffs') }}
 {%- endmacro %}

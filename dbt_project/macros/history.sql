@@ -1,11 +1,11 @@
 {#- Where the period of a version begins that was true since before anybody says when. Together with the end below it
     makes a join by plain comparisons possible, without a case for null. -#}
-{% macro since_ever() -%}
+{% macro min_valid_from() -%}
     timestamp '1900-01-01'
 {%- endmacro %}
 
 {#- Where the period of a version ends that is still true. -#}
-{% macro until_further_notice() -%}
+{% macro max_valid_to() -%}
     timestamp '9999-12-31'
 {%- endmacro %}
 

@@ -1,12 +1,20 @@
-{#- dbt's own safe_cast fails on text that does not fit: the adapter does not know yet that DuckDB can do better. -#}
-{% macro duckdb__safe_cast(field, type) -%}
-    try_cast({{ field }} as {{ type }})
+{#- The value in the type, or null where it does not fit. dbt.safe_cast is a plain cast in the DuckDB adapter, which fails. -#}
+{% macro cast_or_null(expression, type) -%}
+    {{ return(adapter.dispatch('cast_or_null')(expression, type)) }}
+{%- endmacro %}
+
+{% macro default__cast_or_null(expression, type) -%}
+    {{ dbt.safe_cast(expression, type) }}
+{%- endmacro %}
+
+{% macro duckdb__cast_or_null(expression, type) -%}
+    try_cast({{ expression }} as {{ type }})
 {%- endmacro %}
 
 {#- Text as a number that a price or a quantity can be, written as the feed declares it; null when it is none. NaN sorts
     above every number, so the upper bound catches it too. -#}
 {% macro parse_number(column, feed_column, feeds) -%}
-    {%- set number = dbt.safe_cast(with_decimal_point(column, feed_column, feeds), type_double()) -%}
+    {%- set number = cast_or_null(normalize_decimal_mark(column, feed_column, feeds), type_double()) -%}
     case when {{ number }} between -1e10 and 1e10 then {{ number }} end
 {%- endmacro %}
 
@@ -14,7 +22,7 @@
     comma, points part thousands if they can, which is groups of three digits after a first one that does not begin with zero.
     A point that cannot stands before decimals in a text without a comma, as JSON writes them, and makes no number of one with a
     comma. -#}
-{% macro with_decimal_point(column, feed_column, feeds) -%}
+{% macro normalize_decimal_mark(column, feed_column, feeds) -%}
     {%- set comma_feeds = [] -%}
     {%- for feed in feeds if feed.decimal_mark == ',' -%}
         {%- do comma_feeds.append(quote(feed.feed)) -%}
@@ -79,7 +87,7 @@
         when {{ feed_column }} = {{ quote(feed.feed) }} then coalesce(
             {%- for format in feed.timestamp_formats %}
             {%- set instant = parse_timestamp_as(column, format, feed.time_zone) %}
-            {{ instant if loop.last else of_our_era(instant) }}{{ ',' if not loop.last }}
+            {{ instant if loop.last else null_if_before_year_1000(instant) }}{{ ',' if not loop.last }}
             {%- endfor %}
         )
         {%- endfor %}
@@ -98,7 +106,7 @@
 
 {#- The timestamp, or null where the year is one of the first thousand, which is how 10/1/26 is read by a format that it does not
     have: the next one may fit. -#}
-{% macro of_our_era(column) -%}
+{% macro null_if_before_year_1000(column) -%}
     case when {{ column }} >= timestamp '1000-01-01' then {{ column }} end
 {%- endmacro %}
 

@@ -17,50 +17,50 @@
     hash({{ columns | join(', ') }}) * cast(18446744073709551616 as uhugeint) + hash('second', {{ columns | join(', ') }})
 {%- endmacro %}
 
-{#- CTEs, the last of them 'later_copies': the rows (_load_id, _line) of a relation that say in these columns and in _extra,
+{#- CTEs, the last of them 'duplicate_rows': the rows (_load_id, _line) of a relation that say in these columns and in _extra,
     in whatever order the file has them, what an earlier row of the same feed says; an undeclared column without a value
     says nothing. The relation is read twice, as cheap as that is for a view, so that no wide rows need to be kept. -#}
-{% macro copies_found(rows, columns) -%}
-keyed as (
+{% macro duplicate_rows(rows, columns) -%}
+rows_with_fingerprint as (
 
     select
         rows._line,
         rows._load_id,
-        readings.path,
+        file_loads.path,
         {{ fingerprint(
-            ['readings.feed', json_in_key_order(json_without_nulls('rows._extra'))] + columns
+            ['file_loads.feed', json_sorted_by_key(json_without_nulls('rows._extra'))] + columns
         ) }} as fingerprint
     from {{ rows }} as rows
-    inner join {{ ref('int_readings') }} as readings on rows._load_id = readings.load_id
+    inner join {{ ref('int_file_loads') }} as file_loads on rows._load_id = file_loads.load_id
 
 ),
 
-repeated as (
+repeated_fingerprints as (
 
-    select fingerprint from keyed
+    select fingerprint from rows_with_fingerprint
     group by fingerprint
     having count(*) > 1
 
 ),
 
 -- Only what is repeated needs sorting, which is little.
-copies as (
+numbered_copies as (
 
     select
-        keyed._load_id,
-        keyed._line,
+        rows_with_fingerprint._load_id,
+        rows_with_fingerprint._line,
         row_number() over (
-            partition by keyed.fingerprint
-            order by keyed.path, keyed._line
+            partition by rows_with_fingerprint.fingerprint
+            order by rows_with_fingerprint.path, rows_with_fingerprint._line
         ) as copy_number
-    from keyed
-    inner join repeated on keyed.fingerprint = repeated.fingerprint
+    from rows_with_fingerprint
+    inner join repeated_fingerprints on rows_with_fingerprint.fingerprint = repeated_fingerprints.fingerprint
 
 ),
 
-later_copies as (
+duplicate_rows as (
 
-    select _load_id, _line from copies
+    select _load_id, _line from numbered_copies
     where copy_number > 1
 
 )
@@ -115,11 +115,11 @@ later_copies as (
 {%- endmacro %}
 
 {#- The columns of a raw row as one JSON object with their own texts, nulls and undeclared columns included. -#}
-{% macro raw_row(raw, columns) -%}
-    {{ return(adapter.dispatch('raw_row')(raw, columns)) }}
+{% macro raw_row_json(raw, columns) -%}
+    {{ return(adapter.dispatch('raw_row_json')(raw, columns)) }}
 {%- endmacro %}
 
-{% macro default__raw_row(raw, columns) -%}
+{% macro default__raw_row_json(raw, columns) -%}
     to_json(named_struct(
         {%- for column in columns + ['_extra'] %}
         '{{ column }}', {{ raw }}.{{ column }}{{ ',' if not loop.last }}
@@ -127,7 +127,7 @@ later_copies as (
     ), map('ignoreNullFields', 'false'))
 {%- endmacro %}
 
-{% macro duckdb__raw_row(raw, columns) -%}
+{% macro duckdb__raw_row_json(raw, columns) -%}
     cast(json_object(
         {%- for column in columns %}
         '{{ column }}', {{ raw }}.{{ column }},

@@ -62,7 +62,7 @@
 
 {#- A text to order by in which numbers count as numbers: page-2 before page-10. Every run of digits is filled up with
     zeros, then cut to its last twenty. -#}
-{% macro natural_order(column) -%}
+{% macro natural_sort_key(column) -%}
     {%- set filled_up = replace_all(column, '([0-9]+)', '0' * 20 ~ backreference(1)) -%}
     {{ replace_all(filled_up, '[0-9]*([0-9]{20})', backreference(1)) }}
 {%- endmacro %}

@@ -72,7 +72,7 @@ def test_a_list_for_a_basket_is_the_beginning_of_a_longer_one(synthetic_shop_set
 
 
 def test_what_the_model_does_not_know_is_pinned_all_the_same(synthetic_shop_settings: Settings) -> None:
-    pinned = "'new' as product_id, true as is_offered, 2 as pinned_position"
+    pinned = "'new' as product_id, true as is_recommendable, 2 as pinned_position"
     with open_writer(synthetic_shop_settings) as connection:
         connection.execute(
             f"insert into marts.rec_product_rules select * replace ({pinned}) from marts.rec_product_rules limit 1"

@@ -15,7 +15,7 @@ def test_a_line_without_a_product_that_stands_in_every_catalog_stops_no_build(th
 
     run_dbt(three_feed_shop.settings, *BUILD_COMMAND, *MODEL_INPUT_SELECTION)
 
-    assert three_feed_shop.query("select product_id, catalogs_missed from intermediate.int_products_delivered") == [
+    assert three_feed_shop.query("select product_id, missed_catalog_count from intermediate.int_product_deliveries") == [
         ("mug", 0)
     ]
 
@@ -26,7 +26,7 @@ def test_catalogs_without_dates_leave_nothing_out_whenever_they_were_loaded(thre
         three_feed_shop.put(f"catalog/{file}.json", json.dumps({"data": {"items": lines}}))
         load(three_feed_shop.settings)
 
-    run_dbt(three_feed_shop.settings, "run", "--select", "+int_products_delivered")
+    run_dbt(three_feed_shop.settings, "run", "--select", "+int_product_deliveries")
 
     assert three_feed_shop.query(
         "select product_id, row_status from intermediate.int_products_classified order by all"
@@ -35,4 +35,4 @@ def test_catalogs_without_dates_leave_nothing_out_whenever_they_were_loaded(thre
         ("mug", "duplicate"),
         ("pan", "clean"),
     ]
-    assert three_feed_shop.query("from intermediate.int_products_delivered") == []
+    assert three_feed_shop.query("from intermediate.int_product_deliveries") == []

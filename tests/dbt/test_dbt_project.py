@@ -102,8 +102,8 @@ def test_whatever_reads_raw_tables_that_are_not_there_says_what_to_do_first(
 def test_a_variable_that_is_none_of_what_it_may_be_stops_a_run_and_none_is_forgotten(tmp_path: Path) -> None:
     project = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))
     wrong = dict.fromkeys(project["vars"], -1) | {
-        "evaluation_share": 0.6, "top_n": 2.5, "recent_days": 0, "stale_share": "0,2",
-        "audit_silence": float("nan"), "stale_paces": float("inf"),
+        "evaluation_share": 0.6, "top_n": 2.5, "popularity_half_life_days": 0, "max_stale_share": "0,2",
+        "audit_overdue_multiple": float("nan"), "stale_interval_multiple": float("inf"),
     }  # fmt: skip
     with pytest.raises(RecomartError, match=r"evaluation_share is 0.6 and must be a number, above 0 and below 0.5"):
         run_dbt(Settings(warehouse=tmp_path), "build", "--vars", yaml.safe_dump(wrong))
@@ -115,14 +115,14 @@ def test_a_seed_that_does_not_fit_its_columns_is_said_with_how_to_write_it(tmp_p
     settings = Settings(warehouse=tmp_path)
     settings.dbt_target_dir.mkdir(parents=True)
     failed = {
-        "unique_id": "seed.recomart.offer_repeats",
+        "unique_id": "seed.recomart.repurchases",
         "status": "error",
-        "message": "Runtime Error in seed offer_repeats (seeds/offer_rules/offer_repeats.csv)\n"
+        "message": "Runtime Error in seed repurchases (seeds/merchandising_rules/repurchases.csv)\n"
         "  Conversion Error: Could not convert string 'first' to DOUBLE",
     }
     (settings.dbt_target_dir / "run_results.json").write_text(json.dumps({"results": [failed]}), encoding="utf-8")
     said = str(dbt_runner.build_dbt_error(settings, "build", [], tmp_path))
-    assert "(seeds/offer_rules/offer_repeats.csv) Conversion Error: Could not convert string 'first' to" in said
+    assert "(seeds/merchandising_rules/repurchases.csv) Conversion Error: Could not convert string 'first' to" in said
     assert "numbers are written 2.5, dates 2026-01-31, and columns are parted by commas" in said
 
 

@@ -17,7 +17,7 @@ PLANTED_CHANGES = {
     """,
     "prices are in cents now": "update marts.ml_product_features set price = 100 * price where cutoff = 'now'",
     "the catalog leaves half of the products out": """
-        update intermediate.int_products_delivered set catalogs_missed = 3
+        update intermediate.int_product_deliveries set missed_catalog_count = 3
         where right(product_id, 1) in ('0', '2', '4', '6', '8')
     """,
     "a model served before": """
@@ -39,7 +39,7 @@ RANDOM_DRAWS_QUERY = f"""
         select distinct days.user_id, days.action_date
         from intermediate.int_user_days as days
         inner join intermediate.int_drift_periods as periods
-            on days.action_date between periods.first_day and periods.last_day
+            on days.action_date between periods.first_date and periods.last_date
         where periods.kind = 'mix'
     ),
     dealt as (
@@ -65,13 +65,13 @@ RANDOM_DRAWS_QUERY = f"""
     select
         concat(mix, ' of ', present_visits, ' visits, draw ', draw) as name,
         bin,
-        0 as place,
+        0 as bin_order,
         count(case when not is_present then 1 end) as reference_rows,
-        count(case when is_present then 1 end) as present_rows
+        count(case when is_present then 1 end) as current_rows
     from (unpivot actions on category, device, customer into name mix value bin) as unpivoted
     group by name, bin
 """
-"""What int_mix_counted is when visits of the demo shop's 35 days are dealt out to present and reference by chance."""
+"""What int_action_mix_bins is when visits of the demo shop's 35 days are dealt out by chance."""
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def drift_warnings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFa
     with duckdb.connect(str(changed.database)) as connection:
         for statement in PLANTED_CHANGES.values():
             connection.execute(statement)
-    selected = ("int_mix_counted+", "int_features_counted+", "audit_product_freshness+", "eval_model_runs+")
+    selected = ("int_action_mix_bins+", "int_feature_bins+", "audit_product_freshness+", "eval_model_runs+")
     return run_dbt(changed, *BUILD_COMMAND, "--select", *selected).warnings
 
 
@@ -104,13 +104,13 @@ def test_visits_that_chance_deals_out_are_no_drift(demo_warehouse: Settings, tmp
     dealt = Settings(warehouse=tmp_path)
     shutil.copyfile(demo_warehouse.database, dealt.database)
     with duckdb.connect(str(dealt.database)) as connection:
-        connection.execute(f"create or replace table intermediate.int_mix_counted as {RANDOM_DRAWS_QUERY}")
+        connection.execute(f"create or replace table intermediate.int_action_mix_bins as {RANDOM_DRAWS_QUERY}")
     run_dbt(dealt, "run", "--select", "audit_drift_bins", "audit_drift")
     with open_reader(dealt) as connection:
         beyond_chance = dict(
             connection.execute(
                 """
-                select split_part(name, ',', 1), avg(case when psi > psi_by_chance then 1 else 0 end)
+                select split_part(name, ',', 1), avg(case when psi > psi_critical_value then 1 else 0 end)
                 from marts.audit_drift
                 where kind = 'mix'
                 group by all
@@ -130,7 +130,7 @@ def test_a_newest_day_that_ends_at_noon_moves_no_feature(demo_warehouse: Setting
                 f"""
                 delete from intermediate.{table} where {instant} > (
                     select date_trunc('day', as_of) + interval 12 hours
-                    from intermediate.int_as_of_spine
+                    from intermediate.int_feature_cutoffs
                     where cutoff = 'now'
                 )
                 """

@@ -188,7 +188,7 @@ def mark_rows(shop: Shop) -> None:
 
 def find_rebuilt_days(shop: Shop) -> set[str]:
     """Days of which a row has lost its mark, or is new."""
-    query = "select distinct cast(_day as varchar) from intermediate.int_events_classified where reasons is null"
+    query = "select distinct cast(_row_date as varchar) from intermediate.int_events_classified where reasons is null"
     return {number for (number,) in shop.query(query)}
 
 
@@ -224,7 +224,7 @@ def test_a_product_that_the_catalog_tells_of_later_frees_its_events_also_after_a
 
 
 def test_recent_days_that_are_changed_reach_every_day(built_three_feed_shop: Shop) -> None:
-    changed = ("--vars", "{recent_days: 1}")
+    changed = ("--vars", "{popularity_half_life_days: 1}")
     before, after = read_tables(built_three_feed_shop.settings), build(built_three_feed_shop, *changed)
     assert find_differences(before, after) != {}
     assert find_differences(after, build(built_three_feed_shop, *changed, "--full-refresh")) == {}

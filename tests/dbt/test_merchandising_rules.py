@@ -26,10 +26,10 @@ class AnalystProject:
     """Has a warehouse and a dbt project of their own, and edits the seeds."""
 
     seed_columns: ClassVar = {
-        "offer_blocks": ("scope", "value", "reason", "valid_from", "valid_until"),
-        "offer_pins": ("position", "product_id", "favourite_category", "valid_from", "valid_until"),
-        "offer_caps": ("scope", "value", "most"),
-        "offer_repeats": ("category", "after_days"),
+        "blocks": ("scope", "value", "reason", "valid_from", "valid_until"),
+        "pins": ("position", "product_id", "favourite_category", "valid_from", "valid_until"),
+        "caps": ("scope", "value", "max_products"),
+        "repurchases": ("category", "after_days"),
     }
 
     def __init__(self, source_settings: Settings, folder: Path) -> None:
@@ -41,13 +41,13 @@ class AnalystProject:
 
     def write(self, seed: str, *rows: Sequence[object]) -> None:
         """Write a seed as a spreadsheet may: a byte order mark, Windows' line ends, the columns in another order."""
-        path = self.project / "seeds" / "offer_rules" / f"{seed}.csv"
+        path = self.project / "seeds" / "merchandising_rules" / f"{seed}.csv"
         with path.open("w", encoding="utf-8-sig", newline="") as file:
             table = csv.DictWriter(file, sorted(self.seed_columns[seed]))
             table.writeheader()
             table.writerows(dict(zip(self.seed_columns[seed], row, strict=True)) for row in rows)
 
-    def build(self, select: str = "offer_rules+", top_n: int = TOP_N) -> subprocess.CompletedProcess[str]:
+    def build(self, select: str = "merchandising_rules+", top_n: int = TOP_N) -> subprocess.CompletedProcess[str]:
         """Type what the page about rules says, or build less."""
         variables = ("--vars", f"top_n: {top_n}")
         return subprocess.run(
@@ -67,7 +67,7 @@ class AnalystProject:
         """Product and source of every customer's offers, best first; the stranger's too."""
         lists: dict[str, list[tuple[str, str]]] = {}
         offers = self.query(
-            "select user_id, product_id, source from intermediate.int_offers_ranked order by user_id, rank"
+            "select user_id, product_id, source from intermediate.int_recommendations_ranked order by user_id, rank"
         )
         for user, product, source in offers:
             lists.setdefault(user, []).append((product, source))
@@ -80,14 +80,14 @@ def analyst_project(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathF
     analyst = AnalystProject(demo_warehouse, tmp_path_factory.mktemp("analyst"))
     with open_writer(analyst.settings) as connection:
         connection.execute("delete from ml.candidates where rank > 80")
-    ((now,),) = analyst.query("select cast(as_of as date) from intermediate.int_as_of_spine where cutoff = 'now'")
+    ((now,),) = analyst.query("select cast(as_of as date) from intermediate.int_feature_cutoffs where cutoff = 'now'")
     (recalled,), (late,), (pinned,), (other,), (blocked_pin,) = analyst.query(
         "select product_id from marts.rec_popular_products order by rank limit 5"
     )
     ((gone,),) = analyst.query("select min(product_id) from marts.dim_products where not is_available")
     brand, *_ = analyst.query("select brand from marts.dim_products group by brand order by count(*), brand")[0]
     analyst.write(
-        "offer_blocks",
+        "blocks",
         ("product", f" {recalled}", "recalled, again", "", ""),
         ("product", late, "not yet", f"{now:%Y}-12-31", ""),
         ("product", blocked_pin, "", now, ""),
@@ -95,17 +95,15 @@ def analyst_project(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathF
         ("category", "Garden", "out of season", "2020-01-01", f"{now.year + 1}-01-01"),
     )
     analyst.write(
-        "offer_pins",
+        "pins",
         (3, pinned, "", "", ""),
         (1, blocked_pin, "", "", ""),
         (1, gone, "", "", ""),
         (3, other, "Toys", now, ""),
         (2, late, "books", "", now),
     )
-    analyst.write(
-        "offer_caps", ("category", "", 6), ("category", "Shoes", 1), ("category", "audio", ""), ("brand", "", 4)
-    )
-    analyst.write("offer_repeats", ("groceries", 7), ("Toys", 0))
+    analyst.write("caps", ("category", "", 6), ("category", "Shoes", 1), ("category", "audio", ""), ("brand", "", 4))
+    analyst.write("repurchases", ("groceries", 7), ("Toys", 0))
     done = analyst.build()
     assert done.returncode == 0, done.stdout[-3000:]
     assert "WARN=0" in done.stdout
@@ -118,10 +116,10 @@ def simulate_lists(analyst: AnalystProject) -> dict[str, list[str]]:
         product: (category, brand)
         for product, category, brand in analyst.query("select product_id, category, brand from marts.dim_products")
     }
-    read_rules = "select product_id, category_cap, brand_cap from marts.rec_product_rules where is_offered"
+    read_rules = "select product_id, category_cap, brand_cap from marts.rec_product_rules where is_recommendable"
     caps = {product: caps for product, *caps in analyst.query(read_rules)}
-    withheld = set(analyst.query("select user_id, product_id from intermediate.int_products_withheld"))
-    pins = analyst.query("select product_id, favourite_category, position from intermediate.int_pins_in_force")
+    withheld = set(analyst.query("select user_id, product_id from intermediate.int_user_product_exclusions"))
+    pins = analyst.query("select product_id, favourite_category, position from intermediate.int_active_pins")
     popular = [
         product
         for (product,) in analyst.query(
@@ -177,7 +175,7 @@ def test_every_list_is_what_walking_down_it_product_by_product_gives(analyst_pro
 def test_what_is_blocked_appears_nowhere_not_even_pinned(analyst_project: AnalystProject) -> None:
     reasons = dict(
         analyst_project.query(
-            "select product_id, not_offered_because from marts.rec_product_rules where not is_offered"
+            "select product_id, exclusion_reason from marts.rec_product_rules where not is_recommendable"
         )
     )
     assert set(reasons.values()) == {
@@ -209,13 +207,13 @@ def test_bought_products_are_offered_again_where_the_rules_say_so(analyst_projec
 
 
 def test_the_audit_says_of_every_candidate_what_became_of_it(analyst_project: AnalystProject) -> None:
-    counted = dict(analyst_project.query("select verdict, count(*) from marts.audit_candidates group by verdict"))
-    assert counted.keys() >= {"offered", "bought already", "enough of its category", "enough of its brand"}
+    counted = dict(analyst_project.query("select outcome, count(*) from marts.audit_candidates group by outcome"))
+    assert counted.keys() >= {"recommended", "already bought", "category cap reached", "brand cap reached"}
     assert sum(counted.values()) == analyst_project.query("select count(*) from ml.candidates")[0][0]
     user, products = max(simulate_lists(analyst_project).items())
-    verdicts = analyst_project.query(f"select product_id, verdict from marts.audit_candidates where user_id = '{user}'")
-    assert {product for product, verdict in verdicts if verdict == "offered"} <= set(products)
-    assert {product for product, verdict in verdicts if verdict != "offered"}.isdisjoint(products)
+    verdicts = analyst_project.query(f"select product_id, outcome from marts.audit_candidates where user_id = '{user}'")
+    assert {product for product, outcome in verdicts if outcome == "recommended"} <= set(products)
+    assert {product for product, outcome in verdicts if outcome != "recommended"}.isdisjoint(products)
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +231,7 @@ def test_a_basket_is_answered_under_the_same_rules(
     offered = rules_queries.recommend_for_basket([held], TOP_N).recommendations
     rules = {
         product: rest
-        for product, *rest in analyst_project.query("select * from marts.rec_product_rules where is_offered")
+        for product, *rest in analyst_project.query("select * from marts.rec_product_rules where is_recommendable")
     }
     assert set(offered["product_id"]) <= rules.keys() - {held}
     assert offered["rank"].tolist() == list(range(1, len(offered) + 1))
@@ -260,19 +258,19 @@ def test_whoever_is_unknown_is_answered_under_the_same_rules(
 
 
 def test_the_strangers_list_is_held_against_the_rules_as_well(analyst_project: AnalystProject) -> None:
-    blocked = "(select min(product_id) from marts.rec_product_rules where not is_offered)"
+    blocked = "(select min(product_id) from marts.rec_product_rules where not is_recommendable)"
     ((offered,),) = analyst_project.query(
-        "select product_id from intermediate.int_offers_ranked where user_id = '' and rank = 1"
+        "select product_id from intermediate.int_recommendations_ranked where user_id = '' and rank = 1"
     )
-    change = "update intermediate.int_offers_ranked set product_id = {} where user_id = '' and rank = 1"
+    change = "update intermediate.int_recommendations_ranked set product_id = {} where user_id = '' and rank = 1"
     with open_writer(analyst_project.settings) as connection:
         connection.execute(change.format(blocked))
-    done = analyst_project.build("every_list_keeps_the_rules")
+    done = analyst_project.build("assert_recommendations_follow_rules")
     with open_writer(analyst_project.settings) as connection:
         connection.execute(change.format(f"'{offered}'"))
     assert done.returncode == 1
-    assert "every_list_keeps_the_rules" in done.stdout
-    assert analyst_project.build("every_list_keeps_the_rules").returncode == 0
+    assert "assert_recommendations_follow_rules" in done.stdout
+    assert analyst_project.build("assert_recommendations_follow_rules").returncode == 0
 
 
 def test_a_list_looks_past_all_that_its_customer_may_not_have(demo_warehouse: Settings, tmp_path: Path) -> None:
@@ -285,7 +283,7 @@ def test_a_list_looks_past_all_that_its_customer_may_not_have(demo_warehouse: Se
     ]
     reader, bought = "u00054", books[:14]
     totals = "intermediate.int_user_product_totals"
-    newest = f"from {totals} where until_position = (select max(until_position) from {totals}) limit 1"
+    newest = f"from {totals} where until_cutoff_index = (select max(until_cutoff_index) from {totals}) limit 1"
     with open_writer(analyst.settings) as connection:
         connection.execute("delete from ml.candidates")
         connection.execute(f"delete from {totals} where user_id = ?", [reader])
@@ -298,8 +296,8 @@ def test_a_list_looks_past_all_that_its_customer_may_not_have(demo_warehouse: Se
         "select distinct 'category', category, '', '', '' from marts.dim_products where category <> 'books' union "
         "select 'product', product_id, '', '', '' from marts.dim_products where category is null"
     )
-    analyst.write("offer_blocks", *others)
-    analyst.write("offer_caps", ("category", "books", 2))
+    analyst.write("blocks", *others)
+    analyst.write("caps", ("category", "books", 2))
     done = analyst.build(top_n=5)
     assert done.returncode == 0, done.stdout[-3000:]
     lists = analyst.read_lists()
@@ -310,7 +308,7 @@ def test_a_list_looks_past_all_that_its_customer_may_not_have(demo_warehouse: Se
 @pytest.fixture
 def restored_project(analyst_project: AnalystProject) -> Iterator[AnalystProject]:
     """The analyst, who takes back whatever they write."""
-    seeds = analyst_project.project / "seeds" / "offer_rules"
+    seeds = analyst_project.project / "seeds" / "merchandising_rules"
     kept = {path: path.read_bytes() for path in seeds.glob("*.csv")}
     yield analyst_project
     for path, text in kept.items():
@@ -318,58 +316,60 @@ def restored_project(analyst_project: AnalystProject) -> Iterator[AnalystProject
 
 
 def test_names_that_the_shop_does_not_have_are_warned_of_and_stop_nothing(restored_project: AnalystProject) -> None:
-    restored_project.write("offer_blocks", ("brand", "Acmee", "", "", ""), ("product", "p-1", "", "", ""))
-    restored_project.write("offer_pins", (1, "p-2", "Toyz", "", ""))
-    done = restored_project.build("offer_rules+1")
+    restored_project.write("blocks", ("brand", "Acmee", "", "", ""), ("product", "p-1", "", "", ""))
+    restored_project.write("pins", (1, "p-2", "Toyz", "", ""))
+    done = restored_project.build("merchandising_rules+1")
     assert done.returncode == 0, done.stdout[-3000:]
     for words in (
-        "offer_blocks.csv: the shop has no brand 'acmee'",
-        "offer_blocks.csv: the shop has no product 'p-1'",
-        "offer_pins.csv: the shop has no product 'p-2'",
-        "offer_pins.csv: the shop has no category 'toyz'",
+        "blocks.csv: the shop has no brand 'acmee'",
+        "blocks.csv: the shop has no product 'p-1'",
+        "pins.csv: the shop has no product 'p-2'",
+        "pins.csv: the shop has no category 'toyz'",
     ):
         assert words in done.stdout
 
 
 def test_files_that_cannot_be_read_stop_the_build_and_once_put_right_are_read(restored_project: AnalystProject) -> None:
-    seeds = restored_project.project / "seeds" / "offer_rules"
-    kept = {name: (seeds / f"{name}.csv").read_bytes() for name in ("offer_caps", "offer_repeats")}
-    before = restored_project.query("from seeds.offer_repeats")
-    (seeds / "offer_caps.csv").write_text("scope;value;most\ncategory;toys;3\n", encoding="utf-8")
-    restored_project.write("offer_repeats", ("toys", "first"))
-    done = restored_project.build("offer_rules")
+    seeds = restored_project.project / "seeds" / "merchandising_rules"
+    kept = {name: (seeds / f"{name}.csv").read_bytes() for name in ("caps", "repurchases")}
+    before = restored_project.query("from seeds.repurchases")
+    (seeds / "caps.csv").write_text("scope;value;max_products\ncategory;toys;3\n", encoding="utf-8")
+    restored_project.write("repurchases", ("toys", "first"))
+    done = restored_project.build("merchandising_rules")
     assert done.returncode == 1
-    assert "offer_caps.csv has no column scope, value, most; parted by commas, its columns are 'scope;" in done.stdout
+    assert "caps.csv has no column scope, value, max_products; parted by commas, its columns are 'scope;" in done.stdout
     assert "Could not convert string 'first'" in done.stdout
-    assert restored_project.query("from seeds.offer_repeats") == before
+    assert restored_project.query("from seeds.repurchases") == before
     for name, text in kept.items():
         (seeds / f"{name}.csv").write_bytes(text)
-    assert restored_project.build("offer_rules").returncode == 0
+    assert restored_project.build("merchandising_rules").returncode == 0
 
 
 def test_rules_that_make_no_sense_stop_the_build_before_the_lists_with_the_line_and_what_is_wrong(
     restored_project: AnalystProject,
 ) -> None:
     before = restored_project.read_lists()
-    restored_project.write("offer_blocks", ("shop", "mine", "", "2026-02-01", "2026-02-01"))
-    restored_project.write("offer_pins", (0, "", "", "", ""), (1.5, "p", "", "", ""))
+    restored_project.write("blocks", ("shop", "mine", "", "2026-02-01", "2026-02-01"))
+    restored_project.write("pins", (0, "", "", "", ""), (1.5, "p", "", "", ""))
     restored_project.write(
-        "offer_caps", ("category", "Toys", -1), ("category", "toys ", 2.5), ("brand", "", ""), ("brand", "Acme", "inf")
+        "caps", ("category", "Toys", -1), ("category", "toys ", 2.5), ("brand", "", ""), ("brand", "Acme", "inf")
     )
-    restored_project.write("offer_repeats", ("toys", -7), ("books", ""), ("shoes", 0.4))
+    restored_project.write("repurchases", ("toys", -7), ("books", ""), ("shoes", 0.4))
     done = restored_project.build()
     assert done.returncode == 1
     for words in (
-        "offer_blocks.csv, line 'shop,mine,,2026-02-01,2026-02-01': scope must be product, category or brand; "
+        "blocks.csv, line 'shop,mine,,2026-02-01,2026-02-01': scope must be product, category or brand; "
         "valid_until must be later than valid_from",
-        "offer_pins.csv, line '0,,,,': position must be between 1 and the length of a list (variable top_n); "
+        "pins.csv, line '0,,,,': position must be between 1 and the length of a list (variable top_n); "
         "product_id must name what is pinned",
-        "line 'category,Toys,-1': most must be at least 1 (to offer none, block it); there is more than one cap for it",
-        "offer_caps.csv, line 'brand,,': most is missing, and there is no cap for all others that this could lift",
+        "line 'category,Toys,-1': max_products must be at least 1 (to offer none, block it); "
+        "there is more than one cap for it",
+        "caps.csv, line 'brand,,': max_products is missing, and there is no cap for all others that this could lift",
         "line '1.5,p,,,': position must be a whole number",
-        "line 'category,toys ,2.5': most must be a whole number, and 1000000 at most; there is more than one cap",
-        "line 'brand,Acme,inf': most must be a whole number, and 1000000 at most",
-        "offer_repeats.csv, line 'books,': after_days is missing, and there is no rule for all others",
+        "line 'category,toys ,2.5': max_products must be a whole number, and 1000000 at most; "
+        "there is more than one cap",
+        "line 'brand,Acme,inf': max_products must be a whole number, and 1000000 at most",
+        "repurchases.csv, line 'books,': after_days is missing, and there is no rule for all others",
         "line 'toys,-7': after_days must be 0 or more",
         "line 'shoes,0.4': after_days must be a whole number, and 1000000 at most",
     ):

@@ -11,7 +11,7 @@ from orchestration.feed_accounting import read_feed_status
 from tests.e2e.conftest import RecomartCli
 from warehouse.settings import Settings
 
-AUDIT_TEST = "nothing_is_unusual_about_the_newest_days"
+AUDIT_TEST = "warn_feed_day_unusual"
 
 
 def test_an_unusual_day_is_said_with_feed_and_figure_while_it_is_news(demo_warehouse: Settings, tmp_path: Path) -> None:

@@ -75,20 +75,20 @@ def test_a_day_of_many_times_the_usual_lines_trains_nothing_and_what_is_publishe
         for check in run.get_asset_check_evaluations()
         if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
     ]
-    assert stopped_by == ["no_day_is_beyond_belief"]
+    assert stopped_by == ["assert_daily_volume_within_limit"]
     assert [event.step_key for event in run.all_events if event.is_step_start] == ["raw_tables", "marts"]
     assert (read_pointer(writable_shop_settings), list_model_runs(writable_shop_settings)) == (published, trained)
     (failure,) = run.get_step_failure_events()
     assert failure.step_failure_data.user_failure_data is not None
     said = failure.step_failure_data.user_failure_data.description or ""
     assert re.fullmatch(
-        rf"dbt build failed: no_day_is_beyond_belief: .*; see {writable_shop_settings.dbt_target_dir}/dbt.log", said
+        rf"dbt build failed: assert_daily_volume_within_limit: .*; see {writable_shop_settings.dbt_target_dir}/dbt.log", said
     )
     assert (writable_shop_settings.dbt_target_dir / "dbt.log").exists()
     with pytest.raises(RecomartError, match=rf"events of {day}: \d+ lines where \d+ are usual.*expected_jumps.csv"):
-        run_dbt(writable_shop_settings, "test", "--select", "no_day_is_beyond_belief")
+        run_dbt(writable_shop_settings, "test", "--select", "assert_daily_volume_within_limit")
     set_expected_jumps(writable_shop_settings, f"(' Events', date '{day}', 'a sale')")
-    assert run_dbt(writable_shop_settings, "test", "--select", "no_day_is_beyond_belief").status_counts["pass"] == 1
+    assert run_dbt(writable_shop_settings, "test", "--select", "assert_daily_volume_within_limit").status_counts["pass"] == 1
 
 
 def test_a_day_on_which_nothing_is_usual_is_held_against_the_least_lines_that_tell_a_jump(
@@ -102,12 +102,12 @@ def test_a_day_on_which_nothing_is_usual_is_held_against_the_least_lines_that_te
     )
     execute_statements(database_only_settings, bring.format(40, 400))
     with pytest.raises(RecomartError, match=f"events of {newest}: 400 lines where 40 are usual"):
-        run_dbt(database_only_settings, "test", "--select", "no_day_is_beyond_belief")
+        run_dbt(database_only_settings, "test", "--select", "assert_daily_volume_within_limit")
     execute_statements(database_only_settings, bring.format(0, 1000))
     with pytest.raises(RecomartError, match=f"events of {newest}: 1000 lines where 0 are usual"):
-        run_dbt(database_only_settings, "test", "--select", "no_day_is_beyond_belief")
+        run_dbt(database_only_settings, "test", "--select", "assert_daily_volume_within_limit")
     execute_statements(database_only_settings, bring.format(0, 999))
-    assert run_dbt(database_only_settings, "test", "--select", "no_day_is_beyond_belief").status_counts["pass"] == 1
+    assert run_dbt(database_only_settings, "test", "--select", "assert_daily_volume_within_limit").status_counts["pass"] == 1
 
 
 def test_a_jump_that_is_expected_of_no_feed_is_said_and_stops_nothing(database_only_settings: Settings) -> None:
@@ -183,34 +183,34 @@ def test_a_feed_that_has_fallen_silent_is_said_and_stops_nothing(database_only_s
         "update marts.audit_feed_days set files = 0 where feed = 'purchases' "
         "and delivery_day > (select max(delivery_day) - 9 from marts.audit_feed_days)",
     )
-    (words, _) = run_dbt(database_only_settings, "test", "--select", "no_feed_has_fallen_silent").warnings
+    (words, _) = run_dbt(database_only_settings, "test", "--select", "warn_feed_overdue").warnings
     assert words.startswith("purchases: nothing for 9 days")
 
 
 def test_a_shop_in_which_no_model_or_more_than_one_serves_publishes_nothing(database_only_settings: Settings) -> None:
-    assert run_dbt(database_only_settings, "test", "--select", "one_model_serves").status_counts["pass"] == 1
+    assert run_dbt(database_only_settings, "test", "--select", "assert_one_model_serves").status_counts["pass"] == 1
     for spoiled in (
         "insert into marts.eval_quality_by_day select * replace ('another' as run_id) from marts.eval_quality_by_day",
         "update marts.eval_quality_by_day set is_serving = false",
     ):
         execute_statements(database_only_settings, spoiled)
-        with pytest.raises(RecomartError, match="one_model_serves"):
-            run_dbt(database_only_settings, "test", "--select", "one_model_serves")
+        with pytest.raises(RecomartError, match="assert_one_model_serves"):
+            run_dbt(database_only_settings, "test", "--select", "assert_one_model_serves")
 
 
 def test_lists_that_leave_out_many_customers_are_not_published(database_only_settings: Settings) -> None:
     execute_statements(database_only_settings, "delete from marts.rec_top_n where hash(user_id) % 5 = 0")
     with pytest.raises(RecomartError, match=r"\d+ of \d+ customers have a list, and a share of 0.9 must") as stopped:
-        run_dbt(database_only_settings, "test", "--select", "customers_have_lists")
-    for named in ("least_customers_served", "blocks and caps leave too", "bought everything", "offer_repeats.csv"):
+        run_dbt(database_only_settings, "test", "--select", "assert_customers_served_share_above_minimum")
+    for named in ("min_customers_served_share", "blocks and caps leave too", "bought everything", "repurchases.csv"):
         assert named in str(stopped.value)
 
 
 def test_a_list_with_a_product_that_cannot_be_bought_is_not_published(database_only_settings: Settings) -> None:
     execute_statements(
         database_only_settings,
-        "update marts.rec_product_rules set is_offered = false "
-        "where product_id = (select any_value(product_id) from intermediate.int_offers_ranked)",
+        "update marts.rec_product_rules set is_recommendable = false "
+        "where product_id = (select any_value(product_id) from intermediate.int_recommendations_ranked)",
     )
-    with pytest.raises(RecomartError, match="every_list_keeps_the_rules"):
-        run_dbt(database_only_settings, "test", "--select", "every_list_keeps_the_rules")
+    with pytest.raises(RecomartError, match="assert_recommendations_follow_rules"):
+        run_dbt(database_only_settings, "test", "--select", "assert_recommendations_follow_rules")

@@ -59,8 +59,8 @@ def test_revenue_counts_under_the_category_that_a_product_had_when_it_was_bought
 ) -> None:
     copy = Settings(warehouse=tmp_path)
     shutil.copyfile(demo_warehouse.database, copy.database)
-    run_dbt(copy, "compile", "--select", "revenue_by_category_as_it_was")
-    query = (copy.dbt_target_dir / "compiled/recomart/analyses/revenue_by_category_as_it_was.sql").read_text("utf-8")
+    run_dbt(copy, "compile", "--select", "revenue_by_historical_category")
+    query = (copy.dbt_target_dir / "compiled/recomart/analyses/revenue_by_historical_category.sql").read_text("utf-8")
     with duckdb.connect(str(copy.database)) as connection:
         connection.execute(
             """
@@ -75,7 +75,7 @@ def test_revenue_counts_under_the_category_that_a_product_had_when_it_was_bought
             "update marts.dim_product_history as versions set category = 'moved' "
             "from moved where versions.product_id = moved.product_id and versions.is_current"
         )
-        lines = dict(connection.execute(f"select category_then, purchase_lines from ({query})").fetchall())
+        lines = dict(connection.execute(f"select historical_category, purchase_lines from ({query})").fetchall())
         since, all_lines, of_moved = connection.execute(
             """
             select count(*) filter (purchased_at >= valid_from), count(*), count(valid_from)

@@ -15,7 +15,7 @@ class MerchandisingRules:
 
     def __init__(self, rules: pd.DataFrame) -> None:
         """Take the rows of `rec_product_rules`."""
-        offered = rules[rules["is_offered"]]
+        offered = rules[rules["is_recommendable"]]
         self.recommendable_products = frozenset(offered["product_id"])
         pinned = offered[offered["pinned_position"].notna()].sort_values(["pinned_position", "product_id"])
         self._pin_positions = dict(zip(pinned["product_id"], pinned["pinned_position"].astype(int), strict=True))
@@ -45,10 +45,10 @@ class MerchandisingRules:
     ) -> list[str]:
         """The list of at most `n` products that the rules make of a ranking, best first.
 
-        As int_offers_picked and int_offers_ranked do it: pins first, then down the ranking, passing over what may not
-        be offered and what finds its category or brand full; then the pins go to their places. All pins take part, so
-        that a list is the beginning of every longer one. Listed is what is among `only`, when given, and not among
-        `without`. No more of the ranking is read than is needed.
+        As int_recommendations_capped and int_recommendations_ranked do it: pins first, then down the ranking, passing
+        over what may not be offered and what finds its category or brand full; then the pins go to their places. All
+        pins take part, so that a list is the beginning of every longer one. Listed is what is among `only`, when given,
+        and not among `without`. No more of the ranking is read than is needed.
         """
         excluded = frozenset(excluded_products)
         taken: Counter[tuple[str, str]] = Counter()

@@ -232,12 +232,12 @@ class ServingCopy:
 
     def get_quality_by_day(self) -> pd.DataFrame:
         """How good every model was, by the day of its data; columns of `eval_quality_by_day`."""
-        return self._query_frame("select * from eval_quality_by_day order by data_day, trained_at")
+        return self._query_frame("select * from eval_quality_by_day order by data_date, trained_at")
 
     def get_coverage(self) -> pd.DataFrame:
         """How much of the catalog the lists show, the largest category first; columns of `eval_catalog_coverage`."""
         return self._query_frame(
-            "select * from eval_catalog_coverage order by segment, offered_products desc, segment_value"
+            "select * from eval_catalog_coverage order by segment, recommendable_product_count desc, segment_value"
         )
 
     def get_drift(self) -> pd.DataFrame:

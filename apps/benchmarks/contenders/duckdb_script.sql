@@ -22,7 +22,7 @@ typed as (
         try_cast(product ->> 'price' as double) as price,
         cast(product ->> 'popularity_score' as double) as popularity_score,
         cast(product ->> 'in_stock' as boolean) as is_available,
-        cast(regexp_extract(filename, '(\d{4}-\d{2}-\d{2})[/\\][^/\\]*$', 1) as timestamp) as stated_at,
+        cast(regexp_extract(filename, '(\d{4}-\d{2}-\d{2})[/\\][^/\\]*$', 1) as timestamp) as effective_at,
         filename,
         line,
     from pages
@@ -32,7 +32,7 @@ changed as (
     select * from typed
     qualify row(product_name, category, brand, price_text, popularity_score, is_available) is distinct from
         lag(row(product_name, category, brand, price_text, popularity_score, is_available)) over (
-            partition by product_id order by stated_at, filename, line
+            partition by product_id order by effective_at, filename, line
         )
 )
 
@@ -45,7 +45,7 @@ select
 from changed;
 
 create view quarantine_products as
-select * exclude (price_text, stated_at, filename, line), filename as _file
+select * exclude (price_text, effective_at, filename, line), filename as _file
 from catalog
 where reasons is not null;
 
@@ -222,7 +222,7 @@ from unioned
 inner join weights on unioned.weight_event_type = weights.event_type;
 
 -- The two instants that evaluation looks back from, a tenth of the time each, and now.
-create table spine as
+create table cutoffs as
 with span as (
     select
         max(action_at) + interval 1 second as now_at,
@@ -238,7 +238,7 @@ instants as (
     from span
 )
 
-select 'validation' as cutoff, validation_at as as_of, test_at as window_end from instants
+select 'validation' as cutoff, validation_at as as_of, test_at as window_end_at from instants
 union all
 select 'test', test_at, now_at from instants
 union all
@@ -263,7 +263,7 @@ select
     min(action_at) as first_interaction_at,
     max(action_at) as last_interaction_at,
 from actions
-inner join spine on action_at < as_of
+inner join cutoffs on action_at < as_of
 where user_id is not null
 group by cutoff, as_of, user_id, product_id;
 
@@ -319,7 +319,7 @@ with counted as (
         min(first_action_at) as first_action_at,
         max(last_action_at) as last_action_at,
     from user_days
-    inner join spine on action_date < as_of
+    inner join cutoffs on action_date < as_of
     group by cutoff, as_of, user_id
 )
 
@@ -379,7 +379,7 @@ counted as (
         min(first_action_at) as first_action_at,
         max(last_action_at) as last_action_at,
     from product_days
-    inner join spine on action_date < as_of
+    inner join cutoffs on action_date < as_of
     group by cutoff, as_of, product_id
 ),
 
@@ -404,7 +404,7 @@ select
     coalesce(user_count_28d, 0) as user_count_28d,
     coalesce(user_count, 0) as user_count,
     coalesce(buyer_count, 0) as buyer_count,
-    users.buyer_count / users.user_count as conversion,
+    users.buyer_count / users.user_count as conversion_rate,
     purchase_count / nullif(view_count, 0) as purchases_per_view,
     event_count_7d * 4 / nullif(event_count_28d, 0) as event_trend,
     purchase_count_7d * 4 / nullif(purchase_count_28d, 0) as purchase_trend,
@@ -415,7 +415,7 @@ create table feat_product_pairs as
 with lines as (
     select cutoff, as_of, transaction_id, product_id, max(purchased_at) as bought_at
     from fct_transactions
-    inner join spine on purchased_at < as_of
+    inner join cutoffs on purchased_at < as_of
     where not is_return
     group by all
 ),
@@ -440,8 +440,8 @@ together as (
         one.as_of,
         one.product_id,
         other.product_id as other_product_id,
-        count(*) as orders_together,
-        max(one.bought_at) as last_together_at,
+        count(*) as joint_order_count,
+        max(one.bought_at) as last_joint_order_at,
     from baskets as one
     inner join baskets as other
         on one.cutoff = other.cutoff
@@ -455,8 +455,8 @@ select
     together.*,
     own.orders as order_count,
     other.orders as other_order_count,
-    orders_together / own.orders as confidence,
-    orders_together / own.orders / (other.orders / shop.orders) as lift,
+    joint_order_count / own.orders as confidence,
+    joint_order_count / own.orders / (other.orders / shop.orders) as lift,
 from together
 inner join order_counts as own using (cutoff, product_id)
 inner join order_counts as other
@@ -472,18 +472,18 @@ with statements as (
     where reasons is null
     qualify row(product_name, category, brand, price, popularity_score, is_available) is distinct from
         lag(row(product_name, category, brand, price, popularity_score, is_available)) over (
-            partition by product_id order by stated_at, filename, line
+            partition by product_id order by effective_at, filename, line
         )
 )
 
 select
-    * exclude (stated_at),
+    * exclude (effective_at),
     row_number() over by_time as version,
-    stated_at as valid_from,
-    coalesce(lead(stated_at) over by_time, timestamp '9999-12-31') as valid_to,
-    lead(stated_at) over by_time is null as is_current,
+    effective_at as valid_from,
+    coalesce(lead(effective_at) over by_time, timestamp '9999-12-31') as valid_to,
+    lead(effective_at) over by_time is null as is_current,
 from statements
-window by_time as (partition by product_id order by stated_at);
+window by_time as (partition by product_id order by effective_at);
 
 create table dim_products as
 with first_actions as (
@@ -507,8 +507,8 @@ where is_current;
 
 create table ml_product_features as
 select
-    spine.cutoff,
-    spine.as_of,
+    cutoffs.cutoff,
+    cutoffs.as_of,
     products.product_id,
     coalesce(history.product_name, products.product_id) as product_name,
     history.category,
@@ -519,11 +519,11 @@ select
     coalesce(popularity.recent_popularity, 0) as recent_popularity,
     coalesce(history.is_available, true) as is_available,
 from dim_products as products
-inner join spine on products.first_seen_at < spine.as_of or spine.cutoff = 'now'
+inner join cutoffs on products.first_seen_at < cutoffs.as_of or cutoffs.cutoff = 'now'
 asof left join dim_product_history as history
-    on products.product_id = history.product_id and spine.as_of > history.valid_from
+    on products.product_id = history.product_id and cutoffs.as_of > history.valid_from
 left join feat_product_popularity as popularity
-    on spine.cutoff = popularity.cutoff and products.product_id = popularity.product_id;
+    on cutoffs.cutoff = popularity.cutoff and products.product_id = popularity.product_id;
 
 create view feat_user_category_affinity as
 select
@@ -609,7 +609,7 @@ create table ml_evaluation_pairs as
 with taken as (
     select cutoff, user_id, product_id
     from actions
-    inner join spine on action_at >= as_of and action_at < window_end
+    inner join cutoffs on action_at >= as_of and action_at < window_end_at
     where user_id is not null
     group by all
     having sum(weight) > 1e-6

@@ -34,7 +34,7 @@ def run(settings: Settings) -> Iterator[str]:
         return frame
 
     catalog = read_catalog(landing)
-    save("quarantine_products", catalog[catalog["reasons"].notna()].drop(columns="stated_at"))
+    save("quarantine_products", catalog[catalog["reasons"].notna()].drop(columns="effective_at"))
     catalog = catalog[catalog["reasons"].isna()]
     products = pd.Index(catalog["product_id"].unique())
     events = read_events(landing, products)
@@ -47,23 +47,23 @@ def run(settings: Settings) -> Iterator[str]:
 
     actions = compute_weighted_actions(events, transactions, pd.read_csv(EVENT_WEIGHTS_FILE))
     del events, purchases
-    spine = compute_cutoffs(actions)
-    interactions = save("feat_user_product_interactions", compute_user_product_interactions(actions, spine))
+    cutoffs = compute_cutoffs(actions)
+    interactions = save("feat_user_product_interactions", compute_user_product_interactions(actions, cutoffs))
     user_days = compute_user_days(actions)
-    save("feat_user_activity", compute_user_activity(user_days, spine))
-    popularity = save("feat_product_popularity", compute_product_popularity(actions, interactions, spine))
-    save("feat_product_pairs", compute_product_pairs(transactions, spine))
+    save("feat_user_activity", compute_user_activity(user_days, cutoffs))
+    popularity = save("feat_product_popularity", compute_product_popularity(actions, interactions, cutoffs))
+    save("feat_product_pairs", compute_product_pairs(transactions, cutoffs))
     yield "features"
 
     history = save("dim_product_history", compute_product_history(catalog))
     dim_products = save("dim_products", compute_current_products(history, popularity))
-    features = save("ml_product_features", compute_product_features(dim_products, history, popularity, spine))
+    features = save("ml_product_features", compute_product_features(dim_products, history, popularity, cutoffs))
     likings = {
         fact: save(f"feat_user_{fact}_affinity", compute_affinity(interactions, features, fact))
         for fact in ("category", "brand")
     }
     save("dim_users", compute_users(user_days, likings))
-    save("ml_evaluation_pairs", compute_evaluation_pairs(actions, interactions, features, spine))
+    save("ml_evaluation_pairs", compute_evaluation_pairs(actions, interactions, features, cutoffs))
     yield "products and customers"
 
 
@@ -72,7 +72,7 @@ def read_catalog(landing: Path) -> pd.DataFrame:
     pages = []
     for path in sorted(landing.glob("catalog/*/*.json")):
         page = pd.DataFrame(json.loads(path.read_text(encoding="utf-8"))["products"])
-        page["stated_at"] = pd.Timestamp(path.parent.name)
+        page["effective_at"] = pd.Timestamp(path.parent.name)
         pages.append(page)
     catalog = pd.concat(pages, ignore_index=True).rename(columns={"name": "product_name", "in_stock": "is_available"})
     product_id = catalog["product_id"].astype("str").str.strip()
@@ -240,20 +240,20 @@ def compute_cutoffs(actions: pd.DataFrame) -> pd.DataFrame:
     window = pd.Timedelta(seconds=round((int(last.timestamp()) - int(first.timestamp())) * 0.1))
     test = (now - window).normalize()
     validation = (test - window).normalize()
-    spine = pd.DataFrame(
+    cutoffs = pd.DataFrame(
         {
             "cutoff": ["validation", "test", "now"],
             "as_of": [validation, test, now],
-            "window_end": [test, now, pd.NaT],
+            "window_end_at": [test, now, pd.NaT],
         }
     )
-    spine["second"] = to_epoch_seconds(spine["as_of"])
-    spine["last_day"] = (spine["as_of"] - pd.Timedelta(seconds=1)).dt.normalize()
-    return spine
+    cutoffs["second"] = to_epoch_seconds(cutoffs["as_of"])
+    cutoffs["last_day"] = (cutoffs["as_of"] - pd.Timedelta(seconds=1)).dt.normalize()
+    return cutoffs
 
 
 def iter_cutoffs(cutoffs: pd.DataFrame) -> Iterator[tuple[pd.Series, dict[str, Any]]]:
-    """The rows of the spine, each with the columns that name it."""
+    """The rows of the cutoffs, each with the columns that name it."""
     for _, instant in cutoffs.iterrows():
         yield instant, {"cutoff": instant["cutoff"], "as_of": instant["as_of"]}
 
@@ -398,7 +398,7 @@ def compute_product_popularity(
         result = result.join(by_people).fillna(dict.fromkeys(by_people, 0))
         parts.append(result.reset_index().assign(**named_as))
     popularity = pd.concat(parts, ignore_index=True)
-    popularity["conversion"] = divide(popularity["buyer_count"], popularity["user_count"])
+    popularity["conversion_rate"] = divide(popularity["buyer_count"], popularity["user_count"])
     popularity["purchases_per_view"] = divide(popularity["purchase_count"], popularity["view_count"])
     for measure in ("event", "purchase"):
         popularity[f"{measure}_trend"] = divide(
@@ -421,10 +421,10 @@ def compute_product_pairs(transactions: pd.DataFrame, cutoffs: pd.DataFrame) -> 
         pairs = pairs[pairs["product_id"] != pairs["product_id_other"]]
         together = pairs.groupby(["product_id", "product_id_other"], sort=False)["purchased_at"].agg(["size", "max"])
         together = together[together["size"] >= 2].reset_index()
-        together.columns = ["product_id", "other_product_id", "orders_together", "last_together_at"]
+        together.columns = ["product_id", "other_product_id", "joint_order_count", "last_joint_order_at"]
         together["order_count"] = together["product_id"].map(orders)
         together["other_order_count"] = together["other_product_id"].map(orders)
-        together["confidence"] = together["orders_together"] / together["order_count"]
+        together["confidence"] = together["joint_order_count"] / together["order_count"]
         expected = together["other_order_count"] / seen["transaction_id"].nunique()
         parts.append(together.assign(lift=together["confidence"] / expected, **named_as))
     return pd.concat(parts, ignore_index=True)
@@ -435,15 +435,15 @@ PRODUCT_ATTRIBUTES = ["product_name", "category", "brand", "price", "popularity_
 
 def compute_product_history(catalog: pd.DataFrame) -> pd.DataFrame:
     """What the catalog said of each product, and when."""
-    history = catalog.sort_values(["product_id", "stated_at"], kind="stable")
+    history = catalog.sort_values(["product_id", "effective_at"], kind="stable")
     history = history[
         ~(history[PRODUCT_ATTRIBUTES] == history.groupby("product_id")[PRODUCT_ATTRIBUTES].shift()).all(axis=1)
     ]
-    by_product = history.groupby("product_id")["stated_at"]
+    by_product = history.groupby("product_id")["effective_at"]
     following = by_product.shift(-1)
     return history[["product_id", *PRODUCT_ATTRIBUTES]].assign(
         version=by_product.cumcount() + 1,
-        valid_from=history["stated_at"],
+        valid_from=history["effective_at"],
         valid_to=following.astype("datetime64[us]").fillna(pd.Timestamp("9999-12-31")),
         is_current=following.isna(),
     )
@@ -544,8 +544,8 @@ def compute_evaluation_pairs(
 ) -> pd.DataFrame:
     """What customers took in each window and had not met before; only products that were there can be recommended."""
     parts = []
-    for instant, _ in iter_cutoffs(cutoffs[cutoffs["window_end"].notna()]):
-        window = (actions["action_at"] >= instant["as_of"]) & (actions["action_at"] < instant["window_end"])
+    for instant, _ in iter_cutoffs(cutoffs[cutoffs["window_end_at"].notna()]):
+        window = (actions["action_at"] >= instant["as_of"]) & (actions["action_at"] < instant["window_end_at"])
         taken = actions[window & actions["user_id"].notna()]
         taken = taken.groupby(["user_id", "product_id"], observed=True, sort=False)["weight"].sum()
         pairs = taken[taken > 1e-6].reset_index()[["user_id", "product_id"]]

@@ -46,7 +46,7 @@ def run(settings: Settings) -> Iterator[str]:
         return pl.scan_parquet(out / f"{table}.parquet")
 
     catalog = read_catalog(landing)
-    save("quarantine_products", catalog.filter(col("reasons").is_not_null()).drop("stated_at"))
+    save("quarantine_products", catalog.filter(col("reasons").is_not_null()).drop("effective_at"))
     catalog = catalog.filter(col("reasons").is_null())
     products = catalog.select(col("product_id").unique()).collect().to_series()
     events = read_events(landing, products).collect(engine="streaming").lazy()
@@ -58,26 +58,26 @@ def run(settings: Settings) -> Iterator[str]:
     yield "read"
 
     actions = compute_weighted_actions(events, transactions, pl.scan_csv(EVENT_WEIGHTS_FILE))
-    spine = compute_cutoffs(actions)
+    cutoffs = compute_cutoffs(actions)
     interactions = save(
         "feat_user_product_interactions",
-        concat_cutoffs(spine, lambda at: compute_user_product_interactions(actions, at)),
+        concat_cutoffs(cutoffs, lambda at: compute_user_product_interactions(actions, at)),
     )
     user_days = compute_user_days(actions).collect(engine="streaming").lazy()
-    save("feat_user_activity", concat_cutoffs(spine, lambda at: compute_user_activity(user_days, at)))
+    save("feat_user_activity", concat_cutoffs(cutoffs, lambda at: compute_user_activity(user_days, at)))
     product_days = compute_product_days(actions).collect(engine="streaming").lazy()
     popularity = save(
         "feat_product_popularity",
-        concat_cutoffs(spine, lambda at: compute_product_popularity(product_days, interactions, at)),
+        concat_cutoffs(cutoffs, lambda at: compute_product_popularity(product_days, interactions, at)),
     )
-    save("feat_product_pairs", concat_cutoffs(spine, lambda at: compute_product_pairs(transactions, at)))
+    save("feat_product_pairs", concat_cutoffs(cutoffs, lambda at: compute_product_pairs(transactions, at)))
     yield "features"
 
     history = save("dim_product_history", compute_product_history(catalog))
     dim_products = save("dim_products", compute_current_products(history, popularity))
     features = save(
         "ml_product_features",
-        concat_cutoffs(spine, lambda at: compute_product_features(dim_products, history, popularity, at)),
+        concat_cutoffs(cutoffs, lambda at: compute_product_features(dim_products, history, popularity, at)),
     )
     likings = {
         fact: save(f"feat_user_{fact}_affinity", compute_affinity(interactions, features, fact))
@@ -86,7 +86,7 @@ def run(settings: Settings) -> Iterator[str]:
     save("dim_users", compute_users(user_days, likings))
     save(
         "ml_evaluation_pairs",
-        concat_cutoffs(spine[:2], lambda at: compute_evaluation_pairs(actions, interactions, features, at)),
+        concat_cutoffs(cutoffs[:2], lambda at: compute_evaluation_pairs(actions, interactions, features, at)),
     )
     yield "products and customers"
 
@@ -146,7 +146,7 @@ def read_catalog(landing: Path) -> pl.LazyFrame:
             "price_text": str(record["price"]),
             "popularity_score": float(record["popularity_score"]),
             "is_available": record["in_stock"],
-            "stated_at": datetime.fromisoformat(path.parent.name),
+            "effective_at": datetime.fromisoformat(path.parent.name),
         }
         for path in sorted(landing.glob("catalog/*/*.json"))
         for record in json.loads(path.read_text(encoding="utf-8"))["products"]
@@ -419,7 +419,7 @@ def compute_product_popularity(product_days: pl.LazyFrame, interactions: pl.Lazy
         .with_columns(
             *cutoff.name_columns,
             col("user_count", "buyer_count", *(f"user_count_{length}d" for length in windows)).fill_null(0),
-            conversion=divide("buyer_count", "user_count"),
+            conversion_rate=divide("buyer_count", "user_count"),
             purchases_per_view=divide("purchase_count", "view_count"),
             event_trend=divide(col("event_count_7d") * 4, col("event_count_28d")),
             purchase_trend=divide(col("purchase_count_7d") * 4, col("purchase_count_28d")),
@@ -442,14 +442,14 @@ def compute_product_pairs(transactions: pl.LazyFrame, cutoff: Cutoff) -> pl.Lazy
         baskets.join(baskets, on="transaction_id", suffix="_other")
         .filter(col("product_id") != col("product_id_other"))
         .group_by("product_id", other_product_id="product_id_other")
-        .agg(orders_together=pl.len(), last_together_at=col("bought_at").max())
-        .filter(col("orders_together") >= 2)
+        .agg(joint_order_count=pl.len(), last_joint_order_at=col("bought_at").max())
+        .filter(col("joint_order_count") >= 2)
         .join(orders, on="product_id")
         .join(
             orders.rename({"product_id": "other_product_id", "order_count": "other_order_count"}), on="other_product_id"
         )
         .join(shop, how="cross")
-        .with_columns(*cutoff.name_columns, confidence=col("orders_together") / col("order_count"))
+        .with_columns(*cutoff.name_columns, confidence=col("joint_order_count") / col("order_count"))
         .with_columns(lift=col("confidence") / (col("other_order_count") / col("shop_orders")))
         .drop("shop_orders")
     )
@@ -458,15 +458,15 @@ def compute_product_pairs(transactions: pl.LazyFrame, cutoff: Cutoff) -> pl.Lazy
 def compute_product_history(catalog: pl.LazyFrame) -> pl.LazyFrame:
     """What the catalog said of each product, and when."""
     told = pl.struct(*PRODUCT_ATTRIBUTES)
-    following = col("stated_at").shift(-1).over("product_id")
+    following = col("effective_at").shift(-1).over("product_id")
     return (
-        catalog.sort("product_id", "stated_at", maintain_order=True)
+        catalog.sort("product_id", "effective_at", maintain_order=True)
         .filter(told.ne_missing(told.shift().over("product_id")))
         .select(
             "product_id",
             *PRODUCT_ATTRIBUTES,
             version=pl.int_range(1, pl.len() + 1).over("product_id"),
-            valid_from="stated_at",
+            valid_from="effective_at",
             valid_to=following.fill_null(datetime(9999, 12, 31)),
             is_current=following.is_null(),
         )

@@ -11,7 +11,7 @@ with products as (
     from {{ ref('dim_products') }} as products
     left join {{ ref('feat_product_popularity') }} as popularity
         on products.product_id = popularity.product_id
-        and popularity.as_of_name = 'now'
+        and popularity.cutoff = 'now'
     group by products.category
 
 ),
@@ -20,12 +20,13 @@ ranked as (
 
     select
         *,
-        row_number() over (order by case when category is null then 1 else 0 end, actions desc, category) as category_rank
+        row_number() over (order by case when category is null then 1 else 0 end, actions desc, category)
+            as category_rank
     from products
 
 ),
 
-named as (
+labelled as (
 
     select
         case
@@ -33,7 +34,7 @@ named as (
             when category_rank <= 10 then category
             else 'all others'
         end as category,
-        case when category is null then 12 when category_rank <= 10 then category_rank else 11 end as place,
+        case when category is null then 12 when category_rank <= 10 then category_rank else 11 end as display_order,
         products,
         events,
         actions,
@@ -43,13 +44,13 @@ named as (
 )
 
 select
-    place,
+    display_order,
     category,
     count(*) as categories,
     sum(products) as products,
     sum(events) as events,
     sum(actions) as actions,
     sum(purchases) as purchases
-from named
-group by place, category
-order by place
+from labelled
+group by display_order, category
+order by display_order

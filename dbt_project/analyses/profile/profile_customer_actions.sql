@@ -3,9 +3,9 @@ with customers as (
 
     select
         action_count,
-        {{ doubling_step('action_count') }} as step
+        {{ log2_bucket('action_count') }} as step
     from {{ ref('feat_user_activity') }}
-    where as_of_name = 'now'
+    where cutoff = 'now'
 
 )
 
@@ -13,7 +13,7 @@ select
     step,
     count(*) as customers,
     sum(action_count) as actions,
-    max(action_count) as most_actions
+    max(action_count) as max_actions
 from customers
 group by step
 order by step

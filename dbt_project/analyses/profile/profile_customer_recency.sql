@@ -4,16 +4,16 @@ with customers as (
 
     select
         recency_days,
-        case when recency_days < 1 then -1 else {{ doubling_step('recency_days') }} end as step
+        case when recency_days < 1 then -1 else {{ log2_bucket('recency_days') }} end as step
     from {{ ref('feat_user_activity') }}
-    where as_of_name = 'now'
+    where cutoff = 'now'
 
 )
 
 select
     step,
     count(*) as customers,
-    max(recency_days) as most_days
+    max(recency_days) as max_days
 from customers
 group by step
 order by step

@@ -10,7 +10,7 @@ with counted as (
         count(distinct case when {{ step }}_count > 0 then user_id end) as {{ step }}_customers{{ ',' if not loop.last }}
         {% endfor %}
     from {{ ref('feat_user_product_interactions') }}
-    where as_of_name = 'now'
+    where cutoff = 'now'
 
 ),
 

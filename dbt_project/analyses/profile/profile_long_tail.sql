@@ -8,7 +8,7 @@ with products as (
     from {{ ref('dim_products') }} as products
     left join {{ ref('feat_product_popularity') }} as popularity
         on products.product_id = popularity.product_id
-        and popularity.as_of_name = 'now'
+        and popularity.cutoff = 'now'
 
 ),
 
@@ -31,7 +31,7 @@ hundredths as (
         total_actions,
         count(*) as products,
         sum(actions) as actions,
-        sum(popularity_rank * actions) as weighed_actions
+        sum(popularity_rank * actions) as weighted_actions
     from ranked
     where total_actions > 0
     group by percent_of_products, product_count, total_actions
@@ -43,6 +43,6 @@ select
     products,
     actions,
     sum(actions) over (order by percent_of_products) * 1.0 / total_actions as cumulative_share,
-    (product_count + 1 - 2.0 * sum(weighed_actions) over () / total_actions) / product_count as gini
+    (product_count + 1 - 2.0 * sum(weighted_actions) over () / total_actions) / product_count as gini
 from hundredths
 order by percent_of_products

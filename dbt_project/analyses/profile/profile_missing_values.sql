@@ -16,14 +16,14 @@ with
 {{ model }}_counted as (
 
     select
-        readings.feed,
+        file_loads.feed,
         {% for column in columns -%}
         count({{ "nullif(device, 'unknown')" if column == 'device' else column }}) as {{ column }},
         {% endfor -%}
         count(*) as rows
     from {{ ref(model) }} as classified
-    inner join {{ ref('int_readings') }} as readings on classified._load_id = readings.load_id
-    group by readings.feed
+    inner join {{ ref('int_file_loads') }} as file_loads on classified._load_id = file_loads.load_id
+    group by file_loads.feed
 
 ),
 

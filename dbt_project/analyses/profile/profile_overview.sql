@@ -5,7 +5,7 @@ with actions as (
         min(first_action_at) as first_action_at,
         max(last_action_at) as last_action_at
     from {{ ref('feat_product_popularity') }}
-    where as_of_name = 'now'
+    where cutoff = 'now'
 
 ),
 

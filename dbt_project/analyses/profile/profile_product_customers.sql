@@ -6,19 +6,19 @@ with products as (
         coalesce(popularity.user_count, 0) as user_count,
         case
             when coalesce(popularity.user_count, 0) = 0 then -1
-            else {{ doubling_step('popularity.user_count') }}
+            else {{ log2_bucket('popularity.user_count') }}
         end as step
     from {{ ref('dim_products') }} as products
     left join {{ ref('feat_product_popularity') }} as popularity
         on products.product_id = popularity.product_id
-        and popularity.as_of_name = 'now'
+        and popularity.cutoff = 'now'
 
 )
 
 select
     step,
     count(*) as products,
-    max(user_count) as most_customers
+    max(user_count) as max_customers
 from products
 group by step
 order by step

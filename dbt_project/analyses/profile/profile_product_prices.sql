@@ -4,7 +4,7 @@ with products as (
 
     select
         price,
-        {{ doubling_step('case when price < 0.01 then 0.01 else price end') }} as step
+        {{ log2_bucket('case when price < 0.01 then 0.01 else price end') }} as step
     from {{ ref('dim_products') }}
     where price > 0
 

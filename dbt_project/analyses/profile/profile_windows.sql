@@ -1,9 +1,9 @@
 -- The windows that models are evaluated on: the trainer sees what is before as_of, and is measured on what comes until
--- window_end.
+-- window_end_at.
 select
-    as_of_name,
+    cutoff,
     as_of,
-    window_end
-from {{ ref('int_as_of_spine') }}
-where window_end is not null
+    window_end_at
+from {{ ref('int_feature_cutoffs') }}
+where window_end_at is not null
 order by as_of

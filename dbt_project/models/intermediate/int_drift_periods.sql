@@ -1,12 +1,12 @@
-with spine as (
+with cutoffs as (
 
-    select * from {{ ref('int_as_of_spine') }}
+    select * from {{ ref('int_feature_cutoffs') }}
 
 ),
 
-shop as (
+shop_start as (
 
-    select min(action_date) as first_action_day from {{ ref('int_action_days') }}
+    select min(action_date) as first_action_date from {{ ref('int_action_days') }}
 
 ),
 
@@ -15,46 +15,47 @@ periods as (
     select
         'mix' as kind,
         'reference' as period,
-        as_of_name,
-        {{ dbt.dateadd('day', 1 - var('drift_days') - var('drift_reference_days'), 'last_day') }} as first_day,
-        {{ dbt.dateadd('day', -var('drift_days'), 'last_day') }} as last_day
-    from spine
-    where as_of_name = 'now'
+        cutoff,
+        {{ dbt.dateadd('day', 1 - var('drift_current_days') - var('drift_reference_days'), 'last_date') }} as first_date,
+        {{ dbt.dateadd('day', -var('drift_current_days'), 'last_date') }} as last_date
+    from cutoffs
+    where cutoff = 'now'
 
     union all
 
     select
         'mix' as kind,
-        'present' as period,
-        as_of_name,
-        {{ dbt.dateadd('day', 1 - var('drift_days'), 'last_day') }} as first_day,
-        last_day
-    from spine
-    where as_of_name = 'now'
+        'current' as period,
+        cutoff,
+        {{ dbt.dateadd('day', 1 - var('drift_current_days'), 'last_date') }} as first_date,
+        last_date
+    from cutoffs
+    where cutoff = 'now'
 
     union all
 
     select
         'feature' as kind,
-        case when as_of_name = 'test' then 'reference' else 'present' end as period,
-        as_of_name,
-        {{ dbt.dateadd('day', -27, 'last_day') }} as first_day,
-        last_day
-    from spine
-    where as_of_name in ('test', 'now')
+        case when cutoff = 'test' then 'reference' else 'current' end as period,
+        cutoff,
+        {{ dbt.dateadd('day', -27, 'last_date') }} as first_date,
+        last_date
+    from cutoffs
+    where cutoff in ('test', 'now')
 
 ),
 
 -- What is only half there seems to change as the rest of it comes.
-enough as (
+complete_kinds as (
 
     select
         periods.kind,
-        {{ dbt.datediff('min(shop.first_action_day)', 'min(periods.first_day)', 'day') }} as days_before
+        {{ dbt.datediff('min(shop_start.first_action_date)', 'min(periods.first_date)', 'day') }}
+            as days_before_reference
     from periods
-    cross join shop
+    cross join shop_start
     group by periods.kind
-    having min(periods.first_day) >= min(shop.first_action_day)
+    having min(periods.first_date) >= min(shop_start.first_action_date)
 
 ),
 
@@ -63,12 +64,12 @@ final as (
     select
         periods.kind,
         periods.period,
-        periods.as_of_name,
-        cast(periods.first_day as date) as first_day,
-        cast(periods.last_day as date) as last_day,
-        enough.days_before
+        periods.cutoff,
+        cast(periods.first_date as date) as first_date,
+        cast(periods.last_date as date) as last_date,
+        complete_kinds.days_before_reference
     from periods
-    inner join enough on periods.kind = enough.kind
+    inner join complete_kinds on periods.kind = complete_kinds.kind
 
 )
 

@@ -1,18 +1,18 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='replace_days_out_of_date',
+    incremental_strategy='replace_outdated_days',
     on_schema_change='fail',
-    meta={'kind': 'events', 'staged': 'stg_shop__events', 'instant': 'event_at'},
+    meta={'kind': 'events', 'staging_model': 'stg_shop__events', 'timestamp_column': 'event_at'},
 ) }}
-{% set facts = [
+{% set compared_columns = [
     'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id',
     'transaction_id', 'quantity', 'price', 'product_name', 'category', 'brand',
     'unreadable_event_type', 'unreadable_event_at', 'unreadable_quantity', 'unreadable_price',
 ] %}
-{% set columns = facts + [
-    'is_transaction', '_extra', '_line', '_load_id', '_declaration',
+{% set columns = compared_columns + [
+    'is_transaction', '_extra', '_line', '_load_id', '_typing_fingerprint',
 ] %}
-{% set events = 'rows_of_days_out_of_date' if is_incremental() else ref('stg_shop__events') %}
+{% set events = 'rows_of_outdated_days' if is_incremental() else ref('stg_shop__events') %}
 
 with known_products as (
 
@@ -21,17 +21,17 @@ with known_products as (
 ),
 
 {% if is_incremental() -%}
-{{ rows_of_days_out_of_date(this, ref('stg_shop__events'), 'event_at', columns) }},
+{{ rows_of_outdated_days(this, ref('stg_shop__events'), 'event_at', columns) }},
 
 {% endif -%}
 -- A repeat is a row that says in every column, undeclared ones included, what an earlier row of the same feed said.
-{{ copies_found(events, facts) }},
+{{ duplicate_rows(events, compared_columns) }},
 
 checked as (
 
     select
         events.*,
-        later_copies._line is not null as is_repeat,
+        duplicate_rows._line is not null as is_duplicate,
         {{ broken_rules({
             'missing_user': 'user_id is null and not is_transaction',
             'missing_product': 'events.product_id is null',
@@ -43,9 +43,9 @@ checked as (
         }) }} as broken_rules
     from {{ events }} as events
     left join known_products on events.product_id = known_products.product_id
-    left join later_copies
-        on events._load_id = later_copies._load_id
-        and events._line = later_copies._line
+    left join duplicate_rows
+        on events._load_id = duplicate_rows._load_id
+        and events._line = duplicate_rows._line
 
 ),
 
@@ -55,13 +55,13 @@ final as (
         {% for column in columns -%}
         {{ column }},
         {% endfor -%}
-        {{ day_of('event_at') }} as _day,
+        {{ row_date('event_at') }} as _row_date,
         case
-            when is_repeat then 'duplicate'
+            when is_duplicate then 'duplicate'
             when broken_rules is not null then 'quarantined'
             else 'clean'
         end as row_status,
-        case when not is_repeat then broken_rules end as reasons
+        case when not is_duplicate then broken_rules end as reasons
     from checked
 
 )

@@ -2,14 +2,14 @@
 with popularity as (
 
     select * from {{ ref('feat_product_popularity') }}
-    where as_of_name = 'now' and recent_popularity > 0
+    where cutoff = 'now' and recent_popularity > 0
 
 ),
 
 rules as (
 
     select * from {{ ref('rec_product_rules') }}
-    where is_offered
+    where is_recommendable
 
 ),
 
@@ -31,7 +31,7 @@ ranked as (
 ),
 
 -- Popular is what no less happens with than with the average product that is offered.
-explained as (
+products_with_reason as (
 
     select
         *,
@@ -40,7 +40,7 @@ explained as (
             when action_count >= avg(action_count) over (partition by category) and category is not null
                 then 'Popular in ' || category
             when action_count >= avg(action_count) over () then 'Popular in the shop'
-            else {{ plain_reason('category') }}
+            else {{ default_reason('category') }}
         end as reason
     from ranked
 
@@ -50,9 +50,10 @@ capped as (
 
     select
         *,
-        coalesce(row_number() over (partition by category order by rank) <= category_cap, true) as is_within_category_cap,
+        coalesce(row_number() over (partition by category order by rank) <= category_cap, true)
+            as is_within_category_cap,
         coalesce(row_number() over (partition by brand order by rank) <= brand_cap, true) as is_within_brand_cap
-    from explained
+    from products_with_reason
 
 ),
 
@@ -69,7 +70,7 @@ final as (
         reason,
         count(case when is_within_category_cap and is_within_brand_cap then 1 end) over (
             order by rank rows between unbounded preceding and current row
-        ) as depth,
+        ) as uncapped_rank,
         greatest(
             coalesce(
                 count(case when is_within_brand_cap then 1 end) over (partition by category {{ above }}) - category_cap,
@@ -80,7 +81,7 @@ final as (
                 -1
             ),
             coalesce(count(*) over (partition by category, brand {{ above }}) - least(category_cap, brand_cap), -1)
-        ) as crowding
+        ) as cap_excess
     from capped
 
 )

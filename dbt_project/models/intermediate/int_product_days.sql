@@ -15,39 +15,39 @@ actions as (
     select
         *,
         {{ dbt.dateadd('day', 1, 'action_date') }} as day_end
-    from {{ ref('int_actions_on_spine') }}
+    from {{ ref('int_actions_with_cutoffs') }}
     {% if is_incremental() -%}
-    where {{ is_on(changed_days(this)) }}
+    where {{ is_on_days(changed_days(this)) }}
     {%- endif %}
 
 ),
 
 -- Purchases without a customer count here, though they tell nobody's taste.
-counted as (
+daily_counts as (
 
     select
         actions.product_id,
         actions.action_date,
-        actions.seen_from,
+        actions.first_visible_cutoff,
         {{ action_counts('actions') }},
-        sum({{ exact('actions.quantity') }}) as quantity,
-        sum({{ exact('actions.quantity * actions.price') }}) as revenue,
-        sum({{ exact('actions.weight * ' ~ decay('actions.action_at', 'actions.day_end', var('recent_days'))) }})
+        sum({{ as_decimal('actions.quantity') }}) as quantity,
+        sum({{ as_decimal('actions.quantity * actions.price') }}) as revenue,
+        sum({{ as_decimal('actions.weight * ' ~ decay('actions.action_at', 'actions.day_end', var('popularity_half_life_days'))) }})
             as popularity_at_day_end,
         min(actions.action_at) as first_action_at,
         max(actions.action_at) as last_action_at
     from actions
-    group by actions.product_id, actions.action_date, actions.seen_from
+    group by actions.product_id, actions.action_date, actions.first_visible_cutoff
 
 ),
 
 final as (
 
     select
-        counted.*,
+        daily_counts.*,
         days.version as day_version
-    from counted
-    inner join days on counted.action_date = days.action_date
+    from daily_counts
+    inner join days on daily_counts.action_date = days.action_date
 
 )
 

@@ -16,38 +16,38 @@ files as (
 ),
 
 -- A row without a date of its own says what was true on the day its file is about.
-dated as (
+dated_rows as (
 
     select
         products.*,
         files.delivery_day,
-        coalesce(products.updated_at, cast(files.delivery_day as {{ dbt.type_timestamp() }})) as stated_at
+        coalesce(products.updated_at, cast(files.delivery_day as {{ dbt.type_timestamp() }})) as effective_at
     from products
     inner join files on products._feed = files._feed and products._file = files._file
 
 ),
 
 -- A catalog is sent again and again: a version is a row whose facts differ from the product's version before.
-fingerprinted as (
+rows_with_fingerprint as (
 
     select
         *,
         {{ fingerprint([
             'product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available', 'unreadable_price',
-        ]) }} as facts
-    from dated
+        ]) }} as attributes_fingerprint
+    from dated_rows
 
 ),
 
-compared as (
+rows_with_previous as (
 
     select
         *,
-        lag(facts) over (
+        lag(attributes_fingerprint) over (
             partition by _feed, product_id
-            order by stated_at nulls first, {{ natural_order('_file') }}, _file, _line
-        ) as facts_before
-    from fingerprinted
+            order by effective_at nulls first, {{ natural_sort_key('_file') }}, _file, _line
+        ) as previous_attributes_fingerprint
+    from rows_with_fingerprint
 
 ),
 
@@ -55,12 +55,12 @@ checked as (
 
     select
         *,
-        coalesce(facts = facts_before, false) as is_repeat,
+        coalesce(attributes_fingerprint = previous_attributes_fingerprint, false) as is_duplicate,
         {{ broken_rules({
             'missing_product': 'product_id is null',
             'bad_price': 'price < 0 or unreadable_price is not null',
         }) }} as broken_rules
-    from compared
+    from rows_with_previous
 
 ),
 
@@ -76,14 +76,14 @@ final as (
         is_available,
         updated_at,
         delivery_day,
-        stated_at,
+        effective_at,
         unreadable_price,
         case
-            when is_repeat then 'duplicate'
+            when is_duplicate then 'duplicate'
             when broken_rules is not null then 'quarantined'
             else 'clean'
         end as row_status,
-        case when not is_repeat then broken_rules end as reasons,
+        case when not is_duplicate then broken_rules end as reasons,
         _extra,
         _feed,
         _file,

@@ -8,10 +8,10 @@ with catalog as (
         price,
         popularity_score,
         is_available,
-        stated_at as seen_at,
-        true as is_catalog,
+        effective_at,
+        true as is_from_catalog,
         _feed,
-        {{ natural_order('_file') }} as file_order,
+        {{ natural_sort_key('_file') }} as file_order,
         _file,
         _line
     from {{ ref('int_products_classified') }}
@@ -19,7 +19,7 @@ with catalog as (
 
 ),
 
-carried_by_events as (
+event_products as (
 
     select
         product_id,
@@ -27,17 +27,17 @@ carried_by_events as (
         category,
         brand,
         case when price > 0 then price end as price,
-        event_at as seen_at,
+        event_at as effective_at,
         _feed,
         _file,
         _line
     from {{ ref('stg_shop__events') }}
-    where carries_product_facts
+    where has_product_attributes
 
 ),
 
 -- Lines of returns, stock corrections and gifts carry remarks where the name should be, so only sales tell facts.
-carried_by_purchases as (
+purchase_products as (
 
     select
         product_id,
@@ -45,28 +45,28 @@ carried_by_purchases as (
         category,
         brand,
         case when coalesce(quantity, 1) > 0 and price > 0 then price end as price,
-        purchased_at as seen_at,
+        purchased_at as effective_at,
         _feed,
         _file,
         _line
     from {{ ref('stg_shop__purchases') }}
-    where carries_product_facts
+    where has_product_attributes
 
 ),
 
-named as (
+mentioned_products as (
 
-    select product_id, event_at as seen_at from {{ ref('stg_shop__events') }}
-    where not carries_product_facts
+    select product_id, event_at as effective_at from {{ ref('stg_shop__events') }}
+    where not has_product_attributes
     union all
-    select product_id, purchased_at as seen_at from {{ ref('stg_shop__purchases') }}
-    where not carries_product_facts
+    select product_id, purchased_at as effective_at from {{ ref('stg_shop__purchases') }}
+    where not has_product_attributes
 
 ),
 
 -- Only a catalog can tell that a product does not exist: a shop without one is taken at its word about what its
 -- products are, also where another feed carries facts. The first row that names a product is enough: it says no more.
-named_on_trust as (
+products_without_catalog as (
 
     select
         product_id,
@@ -74,23 +74,23 @@ named_on_trust as (
         cast(null as {{ dbt.type_string() }}) as category,
         cast(null as {{ dbt.type_string() }}) as brand,
         cast(null as {{ type_double() }}) as price,
-        min(seen_at) as seen_at,
+        min(effective_at) as effective_at,
         cast(null as {{ dbt.type_string() }}) as _feed,
         cast(null as {{ dbt.type_string() }}) as _file,
         cast(null as {{ dbt.type_bigint() }}) as _line
-    from named
+    from mentioned_products
     where not exists (select 1 from catalog)
     group by product_id
 
 ),
 
-carried as (
+non_catalog_products as (
 
-    select * from carried_by_events
+    select * from event_products
     union all
-    select * from carried_by_purchases
+    select * from purchase_products
     union all
-    select * from named_on_trust
+    select * from products_without_catalog
 
 ),
 
@@ -108,39 +108,40 @@ unioned as (
         price,
         cast(null as {{ type_double() }}) as popularity_score,
         cast(null as boolean) as is_available,
-        seen_at,
-        false as is_catalog,
+        effective_at,
+        false as is_from_catalog,
         _feed,
         _file as file_order,
         _file,
         _line
-    from carried
-    where product_id is not null and seen_at is not null
+    from non_catalog_products
+    where product_id is not null and effective_at is not null
 
 ),
 
 -- The catalog's word counts for more than what an event or a purchase carries, then the newer word.
-fingerprinted as (
+rows_with_fingerprint as (
 
     select
         *,
         row_number() over (
             partition by product_id
-            order by is_catalog, seen_at nulls first, _feed, file_order, _file, _line
+            order by is_from_catalog, effective_at nulls first, _feed, file_order, _file, _line
         ) as version_number,
         {{ fingerprint([
-            'product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available', 'is_catalog',
-        ]) }} as facts
+            'product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available', 'is_from_catalog',
+        ]) }} as attributes_fingerprint
     from unioned
 
 ),
 
-compared as (
+rows_with_previous as (
 
     select
         *,
-        lag(facts) over (partition by product_id order by version_number) as facts_before
-    from fingerprinted
+        lag(attributes_fingerprint) over (partition by product_id order by version_number)
+            as previous_attributes_fingerprint
+    from rows_with_fingerprint
 
 ),
 
@@ -155,10 +156,10 @@ final as (
         price,
         popularity_score,
         is_available,
-        seen_at,
-        is_catalog
-    from compared
-    where facts_before is null or facts != facts_before
+        effective_at,
+        is_from_catalog
+    from rows_with_previous
+    where previous_attributes_fingerprint is null or attributes_fingerprint != previous_attributes_fingerprint
 
 )
 

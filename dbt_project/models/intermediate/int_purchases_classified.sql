@@ -1,18 +1,18 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='replace_days_out_of_date',
+    incremental_strategy='replace_outdated_days',
     on_schema_change='fail',
-    meta={'kind': 'purchases', 'staged': 'stg_shop__purchases', 'instant': 'purchased_at'},
+    meta={'kind': 'purchases', 'staging_model': 'stg_shop__purchases', 'timestamp_column': 'purchased_at'},
 ) }}
-{% set facts = [
+{% set compared_columns = [
     'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'purchased_at',
     'product_name', 'category', 'brand',
     'unreadable_quantity', 'unreadable_price', 'unreadable_purchased_at',
 ] %}
-{% set columns = facts + [
-    '_extra', '_line', '_load_id', '_declaration',
+{% set columns = compared_columns + [
+    '_extra', '_line', '_load_id', '_typing_fingerprint',
 ] %}
-{% set purchases = 'rows_of_days_out_of_date' if is_incremental() else ref('stg_shop__purchases') %}
+{% set purchases = 'rows_of_outdated_days' if is_incremental() else ref('stg_shop__purchases') %}
 
 with known_products as (
 
@@ -21,17 +21,17 @@ with known_products as (
 ),
 
 {% if is_incremental() -%}
-{{ rows_of_days_out_of_date(this, ref('stg_shop__purchases'), 'purchased_at', columns) }},
+{{ rows_of_outdated_days(this, ref('stg_shop__purchases'), 'purchased_at', columns) }},
 
 {% endif -%}
 -- A repeat is a line that says in every column, undeclared ones included, what an earlier line of the same feed said.
-{{ copies_found(purchases, facts) }},
+{{ duplicate_rows(purchases, compared_columns) }},
 
 checked as (
 
     select
         purchases.*,
-        later_copies._line is not null as is_repeat,
+        duplicate_rows._line is not null as is_duplicate,
         {{ broken_rules({
             'missing_product': 'purchases.product_id is null',
             'unknown_product': 'purchases.product_id is not null and known_products.product_id is null',
@@ -41,9 +41,9 @@ checked as (
         }) }} as broken_rules
     from {{ purchases }} as purchases
     left join known_products on purchases.product_id = known_products.product_id
-    left join later_copies
-        on purchases._load_id = later_copies._load_id
-        and purchases._line = later_copies._line
+    left join duplicate_rows
+        on purchases._load_id = duplicate_rows._load_id
+        and purchases._line = duplicate_rows._line
 
 ),
 
@@ -53,13 +53,13 @@ final as (
         {% for column in columns -%}
         {{ column }},
         {% endfor -%}
-        {{ day_of('purchased_at') }} as _day,
+        {{ row_date('purchased_at') }} as _row_date,
         case
-            when is_repeat then 'duplicate'
+            when is_duplicate then 'duplicate'
             when broken_rules is not null then 'quarantined'
             else 'clean'
         end as row_status,
-        case when not is_repeat then broken_rules end as reasons
+        case when not is_duplicate then broken_rules end as reasons
     from checked
 
 )

@@ -10,7 +10,7 @@ with purchases as (
         quantity,
         price,
         purchased_at,
-        _day as purchase_date,
+        _row_date as purchase_date,
         cast(null as {{ dbt.type_string() }}) as device,
         _line,
         _load_id
@@ -29,7 +29,7 @@ purchase_events as (
         quantity,
         price,
         event_at as purchased_at,
-        _day as purchase_date,
+        _row_date as purchase_date,
         device,
         _line,
         _load_id
@@ -46,12 +46,12 @@ unioned as (
 
 ),
 
-readings as (
+file_loads as (
 
     select
         load_id,
         cancelled_transaction_prefix as prefix
-    from {{ ref('int_readings') }}
+    from {{ ref('int_file_loads') }}
 
 ),
 
@@ -60,9 +60,9 @@ flagged as (
     select
         unioned.*,
         coalesce(unioned.quantity < 0, false)
-        or coalesce(left(unioned.transaction_id, length(readings.prefix)) = readings.prefix, false) as is_return
+        or coalesce(left(unioned.transaction_id, length(file_loads.prefix)) = file_loads.prefix, false) as is_return
     from unioned
-    inner join readings on unioned._load_id = readings.load_id
+    inner join file_loads on unioned._load_id = file_loads.load_id
 
 ),
 

@@ -12,42 +12,42 @@ with days as (
 
 actions as (
 
-    select * from {{ ref('int_actions_on_spine') }}
+    select * from {{ ref('int_actions_with_cutoffs') }}
     where
         user_id is not null
         {% if is_incremental() -%}
-        and {{ is_on(changed_days(this)) }}
+        and {{ is_on_days(changed_days(this)) }}
         {%- endif %}
 
 ),
 
-counted as (
+daily_counts as (
 
     select
         actions.user_id,
         actions.action_date,
-        actions.seen_from,
+        actions.first_visible_cutoff,
         {{ action_counts('actions') }},
         count(*) as action_count,
         count(distinct actions.session_id) as session_count,
-        sum({{ exact('actions.quantity * actions.price') }}) as spend,
+        sum({{ as_decimal('actions.quantity * actions.price') }}) as spend,
         count(case when actions.device = 'mobile' then 1 end) as mobile_count,
         count(case when actions.device in ('mobile', 'web') then 1 end) as known_device_count,
         count(case when extract(hour from actions.action_at) between 6 and 17 then 1 end) as daytime_count,
         min(actions.action_at) as first_action_at,
         max(actions.action_at) as last_action_at
     from actions
-    group by actions.user_id, actions.action_date, actions.seen_from
+    group by actions.user_id, actions.action_date, actions.first_visible_cutoff
 
 ),
 
 final as (
 
     select
-        counted.*,
+        daily_counts.*,
         days.version as day_version
-    from counted
-    inner join days on counted.action_date = days.action_date
+    from daily_counts
+    inner join days on daily_counts.action_date = days.action_date
 
 )
 

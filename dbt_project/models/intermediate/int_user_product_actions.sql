@@ -19,9 +19,9 @@ event_weights as (
 
 ),
 
-returns as (
+return_purchase_counts as (
 
-    select * from {{ ref('int_returns_counted') }}
+    select * from {{ ref('int_return_purchase_counts') }}
 
 ),
 
@@ -32,9 +32,9 @@ unioned as (
         user_id,
         product_id,
         event_type as action_type,
-        event_type as weighed_as,
+        event_type as weight_event_type,
         event_at as action_at,
-        _day as action_date,
+        _row_date as action_date,
         1.0 as weight_factor,
         cast(null as {{ type_double() }}) as quantity,
         price,
@@ -52,10 +52,11 @@ unioned as (
         transactions.user_id,
         transactions.product_id,
         case when transactions.is_return then 'return' else 'purchase' end as action_type,
-        'purchase' as weighed_as,
+        'purchase' as weight_event_type,
         transactions.purchased_at as action_at,
         transactions.purchase_date as action_date,
-        case when transactions.is_return then -returns.purchases else 1.0 end as weight_factor,
+        case when transactions.is_return then -return_purchase_counts.returned_purchase_count else 1.0 end
+            as weight_factor,
         transactions.quantity,
         transactions.price,
         transactions.device,
@@ -64,9 +65,9 @@ unioned as (
         transactions._line,
         transactions._load_id
     from transactions
-    left join returns
-        on transactions._load_id = returns._load_id
-        and transactions._line = returns._line
+    left join return_purchase_counts
+        on transactions._load_id = return_purchase_counts._load_id
+        and transactions._line = return_purchase_counts._line
 
 ),
 
@@ -76,7 +77,7 @@ final as (
         unioned.user_id,
         unioned.product_id,
         unioned.action_type,
-        unioned.weighed_as,
+        unioned.weight_event_type,
         unioned.action_at,
         unioned.action_date,
         event_weights.weight * unioned.weight_factor as weight,
@@ -89,7 +90,7 @@ final as (
         unioned._line,
         unioned._load_id
     from unioned
-    inner join event_weights on unioned.weighed_as = event_weights.event_type
+    inner join event_weights on unioned.weight_event_type = event_weights.event_type
 
 )
 

@@ -2,39 +2,39 @@
     materialized='incremental',
     incremental_strategy='replace_changed_pairs',
     on_schema_change='fail',
-    pre_hook="{{ find_changed_pairs(this) }}",
+    pre_hook="{{ create_changed_pairs(this) }}",
     post_hook="{{ record_day_versions(this) }}",
 ) }}
 
 {#- A full build reads all actions where it needs them, and groups them twice: whatever is read twice as a CTE is kept first,
     which takes longer. -#}
-{% set actions = 'actions_of_changed_pairs' if is_incremental() else ref('int_actions_on_spine') %}
+{% set actions = 'actions_of_changed_pairs' if is_incremental() else ref('int_actions_with_cutoffs') %}
 
-with spine as (
+with cutoffs as (
 
-    select * from {{ ref('int_as_of_spine') }}
+    select * from {{ ref('int_feature_cutoffs') }}
 
 ),
 
 {% if is_incremental() -%}
 actions_of_changed_pairs as (
 
-    select * from {{ ref('int_actions_on_spine') }}
+    select * from {{ ref('int_actions_with_cutoffs') }}
     where (user_id, product_id) in (
-        select changed.user_id, changed.product_id from {{ changed_pairs_of(this) }} as changed
+        select changed_pairs.user_id, changed_pairs.product_id from {{ changed_pairs_relation(this) }} as changed_pairs
     )
 
 ),
 
 {% endif -%}
-newest as (
+latest_totals as (
 
     select
         actions.user_id,
         actions.product_id,
-        min(actions.seen_from) as first_position,
-        max(actions.seen_from) as from_position,
-        (select max(position) + 1 from spine) as until_position,
+        min(actions.first_visible_cutoff) as first_cutoff_index,
+        max(actions.first_visible_cutoff) as from_cutoff_index,
+        (select max(cutoff_index) + 1 from cutoffs) as until_cutoff_index,
         {{ pair_totals('actions') }}
     from {{ actions }} as actions
     where actions.user_id is not null
@@ -43,56 +43,56 @@ newest as (
 ),
 
 -- Most pairs look the same from every instant that sees them at all; only the few others are summed up once more.
-changing as (
+changing_pairs as (
 
     select
         actions.user_id,
         actions.product_id,
-        min(actions.seen_from) as first_position,
-        max(actions.seen_from) as last_position
+        min(actions.first_visible_cutoff) as first_cutoff_index,
+        max(actions.first_visible_cutoff) as last_cutoff_index
     from {{ actions }} as actions
     where actions.user_id is not null
     group by actions.user_id, actions.product_id
-    having min(actions.seen_from) < max(actions.seen_from)
+    having min(actions.first_visible_cutoff) < max(actions.first_visible_cutoff)
 
 ),
 
-their_actions as (
+changing_pair_actions as (
 
     select
         actions.*,
-        changing.first_position,
-        changing.last_position
+        changing_pairs.first_cutoff_index,
+        changing_pairs.last_cutoff_index
     from {{ actions }} as actions
-    inner join changing
-        on actions.user_id = changing.user_id
-        and actions.product_id = changing.product_id
+    inner join changing_pairs
+        on actions.user_id = changing_pairs.user_id
+        and actions.product_id = changing_pairs.product_id
 
 ),
 
 -- Nothing at or after as_of may be seen.
-older as (
+earlier_totals as (
 
     select
         actions.user_id,
         actions.product_id,
-        actions.first_position,
-        spine.position as from_position,
-        spine.position + 1 as until_position,
+        actions.first_cutoff_index,
+        cutoffs.cutoff_index as from_cutoff_index,
+        cutoffs.cutoff_index + 1 as until_cutoff_index,
         {{ pair_totals('actions') }}
-    from their_actions as actions
-    inner join spine
-        on actions.seen_from <= spine.position
-        and actions.last_position > spine.position
-    group by actions.user_id, actions.product_id, actions.first_position, spine.position
+    from changing_pair_actions as actions
+    inner join cutoffs
+        on actions.first_visible_cutoff <= cutoffs.cutoff_index
+        and actions.last_cutoff_index > cutoffs.cutoff_index
+    group by actions.user_id, actions.product_id, actions.first_cutoff_index, cutoffs.cutoff_index
 
 ),
 
 final as (
 
-    select * from newest
+    select * from latest_totals
     union all
-    select * from older
+    select * from earlier_totals
 
 )
 

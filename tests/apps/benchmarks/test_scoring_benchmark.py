@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from apps.benchmarks import optional_libraries
 from apps.cli.commands import app
 from warehouse.errors import RecomartError
 

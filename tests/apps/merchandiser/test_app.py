@@ -337,18 +337,19 @@ def test_quality_shows_what_has_changed_over_the_days(
 ) -> None:
     with duckdb.connect(str(writable_warehouse.database)) as connection:
         connection.execute(
-            "insert into marts.eval_quality_by_day select * replace (data_day - 1 as data_day, 'earlier' as run_id, "
-            "false as is_serving, null as served_from) from marts.eval_quality_by_day"
+            "insert into marts.eval_quality_by_day select * replace (data_date - 1 as data_date, 'earlier' as run_id, "
+            "false as is_serving, null as serving_started_at) from marts.eval_quality_by_day"
         )
         connection.execute("delete from marts.audit_drift")
         connection.execute(
             """
             insert into marts.audit_drift by name
             select
-                'mix' as kind, 'device' as name, 9 as bins, 100 as reference_rows, 100 as present_rows,
-                1 as rows_per_draw, 0.4 as psi, 0.1 as psi_by_chance, 'shifted' as reading, 'web: all' as moved_most,
-                date '2026-01-01' as reference_first_day, date '2026-01-28' as reference_last_day,
-                date '2026-01-29' as present_first_day, date '2026-02-04' as present_last_day
+                'mix' as kind, 'device' as name, 9 as bin_count, 100 as reference_rows, 100 as current_rows,
+                1 as design_effect, 0.4 as psi, 0.1 as psi_critical_value, 'significant' as drift_level,
+                'web: all' as largest_shift,
+                date '2026-01-01' as reference_first_date, date '2026-01-28' as reference_last_date,
+                date '2026-01-29' as current_first_date, date '2026-02-04' as current_last_date
             """
         )
     publish(writable_warehouse, published_tables)
@@ -356,8 +357,10 @@ def test_quality_shows_what_has_changed_over_the_days(
     app.switch_page("quality.py").run()
     assert not app.exception
     assert "Quality over the days" in [heading.value for heading in app.subheader]
-    (drift,) = (table.value for table in app.dataframe if "moved_most" in table.value)
-    assert drift[["name", "reading", "moved_most"]].to_numpy().tolist() == [["Devices", "has shifted", "web: all"]]
+    (drift,) = (table.value for table in app.dataframe if "largest_shift" in table.value)
+    assert drift[["name", "drift_level", "largest_shift"]].to_numpy().tolist() == [
+        ["Devices", "has shifted", "web: all"]
+    ]
     days = "Actions: 29 Jan to 04 Feb 2026 beside 01 Jan to 28 Jan 2026."
     assert [caption.value for caption in app.caption if caption.value.endswith(days)]
 

@@ -130,12 +130,12 @@ def test_a_shop_without_an_evaluated_model_has_nothing_to_compare() -> None:
 def test_models_are_points_of_their_color_and_the_line_goes_through_one_of_a_day() -> None:
     quality = pd.DataFrame(
         {
-            "data_day": pd.to_datetime(
+            "data_date": pd.to_datetime(
                 ["2026-03-01", "2026-03-02", "2026-03-02", "2026-03-02", "2026-03-03", "2026-03-03"]
             ),
             "run_id": ["a", "b", "c", "held back", "d", "not measured"],
             "trained_at": pd.date_range("2026-03-04", periods=6),
-            "served_from": pd.to_datetime(["2026-03-04", "2026-03-06", "2026-03-05", None, None, None]),
+            "serving_started_at": pd.to_datetime(["2026-03-04", "2026-03-06", "2026-03-05", None, None, None]),
             "ndcg_at_10": [0.1, 0.2, 0.3, 0.4, 0.5, None],
             "best_baseline_ndcg_at_10": [0.1, 0.1, 0.1, 0.1, 0.1, None],
             "popularity_ndcg_at_10": [0.05, 0.05, 0.05, 0.05, 0.05, None],

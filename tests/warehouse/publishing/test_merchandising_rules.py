@@ -5,7 +5,7 @@ import pytest
 
 from warehouse.publishing.merchandising_rules import MerchandisingRules
 
-COLUMNS = ["product_id", "is_offered", "category", "brand", "category_cap", "brand_cap", "pinned_position"]
+COLUMNS = ["product_id", "is_recommendable", "category", "brand", "category_cap", "brand_cap", "pinned_position"]
 
 
 @pytest.fixture
@@ -57,5 +57,5 @@ def test_a_ranking_is_read_no_further_once_all_caps_are_reached() -> None:
 
 
 def test_a_shop_without_rules_keeps_the_ranking() -> None:
-    nothing = pd.DataFrame({"product_id": ["a", "b"], "is_offered": True}).reindex(columns=COLUMNS)
+    nothing = pd.DataFrame({"product_id": ["a", "b"], "is_recommendable": True}).reindex(columns=COLUMNS)
     assert MerchandisingRules(nothing).apply(["b", "a"], 2) == ["b", "a"]

@@ -21,20 +21,20 @@ products as (
 
 ),
 
-withheld as (
+exclusions as (
 
-    select * from {{ ref('int_products_withheld') }}
+    select * from {{ ref('int_user_product_exclusions') }}
 
 ),
 
-offers as (
+recommendations as (
 
-    select * from {{ ref('int_offers_ranked') }}
+    select * from {{ ref('int_recommendations_ranked') }}
 
 ),
 
 -- A list that is short, or had to be filled up, had room for every candidate that no cap refused.
-lists as (
+list_rooms as (
 
     select
         user_id,
@@ -42,20 +42,20 @@ lists as (
             when count(*) < {{ var('top_n') }} or max(case when source = 'popularity' then 1 else 0 end) = 1 then 1
             else 0
         end as has_room
-    from offers
+    from recommendations
     group by user_id
 
 ),
 
-offered_categories as (
+recommended_category_counts as (
 
     select
-        offers.user_id,
+        recommendations.user_id,
         products.category,
-        count(*) as offered_of_category
-    from offers
-    inner join products on offers.product_id = products.product_id
-    group by offers.user_id, products.category
+        count(*) as recommended_in_category
+    from recommendations
+    inner join products on recommendations.product_id = products.product_id
+    group by recommendations.user_id, products.category
 
 ),
 
@@ -66,26 +66,26 @@ compared as (
         candidates.rank as candidate_rank,
         candidates.product_id,
         candidates.score,
-        offers.rank as offered_at,
-        products.not_offered_because,
-        withheld.product_id is not null as is_withheld,
+        recommendations.rank as recommended_rank,
+        products.exclusion_reason,
+        exclusions.product_id is not null as is_excluded,
         products.category_cap,
-        offered_categories.offered_of_category,
-        lists.has_room,
-        max(case when offers.source = 'model' then candidates.rank end) over (partition by candidates.user_id)
-            as last_offered_rank
+        recommended_category_counts.recommended_in_category,
+        list_rooms.has_room,
+        max(case when recommendations.source = 'model' then candidates.rank end) over (partition by candidates.user_id)
+            as last_recommended_rank
     from candidates
-    inner join lists on candidates.user_id = lists.user_id
+    inner join list_rooms on candidates.user_id = list_rooms.user_id
     inner join products on candidates.product_id = products.product_id
-    left join withheld
-        on candidates.user_id = withheld.user_id
-        and candidates.product_id = withheld.product_id
-    left join offers
-        on candidates.user_id = offers.user_id
-        and candidates.product_id = offers.product_id
-    left join offered_categories
-        on candidates.user_id = offered_categories.user_id
-        and products.category = offered_categories.category
+    left join exclusions
+        on candidates.user_id = exclusions.user_id
+        and candidates.product_id = exclusions.product_id
+    left join recommendations
+        on candidates.user_id = recommendations.user_id
+        and candidates.product_id = recommendations.product_id
+    left join recommended_category_counts
+        on candidates.user_id = recommended_category_counts.user_id
+        and products.category = recommended_category_counts.category
 
 ),
 
@@ -96,15 +96,15 @@ final as (
         candidate_rank,
         product_id,
         score,
-        offered_at,
+        recommended_rank,
         case
-            when offered_at is not null then 'offered'
-            when not_offered_because is not null then not_offered_because
-            when is_withheld then 'bought already'
-            when has_room = 0 and coalesce(candidate_rank > last_offered_rank, true) then 'the list is full'
-            when offered_of_category >= category_cap then 'enough of its category'
-            else 'enough of its brand'
-        end as verdict
+            when recommended_rank is not null then 'recommended'
+            when exclusion_reason is not null then exclusion_reason
+            when is_excluded then 'already bought'
+            when has_room = 0 and coalesce(candidate_rank > last_recommended_rank, true) then 'list full'
+            when recommended_in_category >= category_cap then 'category cap reached'
+            else 'brand cap reached'
+        end as outcome
     from compared
 
 )

@@ -2,10 +2,10 @@ with bins as (
 
     select
         *,
-        row_number() over (partition by kind, name order by psi_part desc, position) as part_rank,
+        row_number() over (partition by kind, name order by psi_contribution desc, bin_number) as contribution_rank,
         concat(
-            bin, ': ', {{ in_percent('present_share') }}, ' where ', {{ in_percent('reference_share') }}, ' were usual'
-        ) as in_words
+            bin, ': ', {{ format_percent('current_share') }}, ' where ', {{ format_percent('reference_share') }}, ' were usual'
+        ) as description
     from {{ ref('audit_drift_bins') }}
 
 ),
@@ -14,25 +14,25 @@ periods as (
 
     select
         kind,
-        max(case when period = 'reference' then first_day end) as reference_first_day,
-        max(case when period = 'reference' then last_day end) as reference_last_day,
-        max(case when period = 'present' then first_day end) as present_first_day,
-        max(case when period = 'present' then last_day end) as present_last_day
+        max(case when period = 'reference' then first_date end) as reference_first_date,
+        max(case when period = 'reference' then last_date end) as reference_last_date,
+        max(case when period = 'current' then first_date end) as current_first_date,
+        max(case when period = 'current' then last_date end) as current_last_date
     from {{ ref('int_drift_periods') }}
     group by kind
 
 ),
 
-summed as (
+psi_totals as (
 
     select
         kind,
         name,
-        count(*) as bins,
+        count(*) as bin_count,
         sum(reference_rows) as reference_rows,
-        sum(present_rows) as present_rows,
-        {{ exact_sum('psi_part') }} as psi,
-        max(case when part_rank = 1 then in_words end) as moved_most
+        sum(current_rows) as current_rows,
+        {{ exact_sum('psi_contribution') }} as psi,
+        max(case when contribution_rank = 1 then description end) as largest_shift
     from bins
     group by kind, name
 
@@ -40,62 +40,66 @@ summed as (
 
 -- The actions of one customer's day are of one device and much alike: a shop's mix has as much chance in it as it has such
 -- days. A feature has one value for each customer or product.
-draws as (
+design_effects as (
 
     select
         'mix' as kind,
-        {{ share('sum(days.action_count * days.action_count)', 'sum(days.action_count)') }} as rows_per_draw
+        {{ share('sum(days.action_count * days.action_count)', 'sum(days.action_count)') }} as design_effect
     from {{ ref('int_user_days') }} as days
-    inner join {{ ref('int_drift_periods') }} as periods on days.action_date between periods.first_day and periods.last_day
+    inner join {{ ref('int_drift_periods') }} as periods
+        on days.action_date between periods.first_date
+        and periods.last_date
     where periods.kind = 'mix'
 
 ),
 
-drawn as (
+psi_with_design_effect as (
 
     select
-        summed.*,
-        coalesce(draws.rows_per_draw, 1) as rows_per_draw
-    from summed
-    left join draws on summed.kind = draws.kind
+        psi_totals.*,
+        coalesce(design_effects.design_effect, 1) as design_effect
+    from psi_totals
+    left join design_effects on psi_totals.kind = design_effects.kind
 
 ),
 
-measured as (
+psi_tests as (
 
     select
         *,
         cast(
-            {{ exact(psi_by_chance('bins', 'nullif(reference_rows, 0)', 'nullif(present_rows, 0)', 'rows_per_draw')) }}
+            {{ as_decimal(psi_critical_value(
+                'bin_count', 'nullif(reference_rows, 0)', 'nullif(current_rows, 0)', 'design_effect'
+            )) }}
             as {{ type_double() }}
-        ) as psi_by_chance
-    from drawn
+        ) as psi_critical_value
+    from psi_with_design_effect
 
 ),
 
 final as (
 
     select
-        measured.kind,
-        measured.name,
-        periods.reference_first_day,
-        periods.reference_last_day,
-        periods.present_first_day,
-        periods.present_last_day,
-        cast(measured.bins as integer) as bins,
-        cast(measured.reference_rows as {{ dbt.type_bigint() }}) as reference_rows,
-        cast(measured.present_rows as {{ dbt.type_bigint() }}) as present_rows,
-        measured.rows_per_draw,
-        measured.psi,
-        measured.psi_by_chance,
+        psi_tests.kind,
+        psi_tests.name,
+        periods.reference_first_date,
+        periods.reference_last_date,
+        periods.current_first_date,
+        periods.current_last_date,
+        cast(psi_tests.bin_count as integer) as bin_count,
+        cast(psi_tests.reference_rows as {{ dbt.type_bigint() }}) as reference_rows,
+        cast(psi_tests.current_rows as {{ dbt.type_bigint() }}) as current_rows,
+        psi_tests.design_effect,
+        psi_tests.psi,
+        psi_tests.psi_critical_value,
         case
-            when measured.psi < {{ var('drift_look') }} or measured.psi <= measured.psi_by_chance then 'stable'
-            when measured.psi < {{ var('drift_shifted') }} then 'look'
-            else 'shifted'
-        end as reading,
-        measured.moved_most
-    from measured
-    inner join periods on measured.kind = periods.kind
+            when psi_tests.psi < {{ var('drift_moderate_psi') }} or psi_tests.psi <= psi_tests.psi_critical_value then 'stable'
+            when psi_tests.psi < {{ var('drift_significant_psi') }} then 'moderate'
+            else 'significant'
+        end as drift_level,
+        psi_tests.largest_shift
+    from psi_tests
+    inner join periods on psi_tests.kind = periods.kind
 
 )
 

@@ -1,13 +1,13 @@
-with counted as (
+with bin_counts as (
 
-    {% for kind, relation in {'mix': ref('int_mix_counted'), 'feature': ref('int_features_counted')}.items() -%}
+    {% for kind, relation in {'mix': ref('int_action_mix_bins'), 'feature': ref('int_feature_bins')}.items() -%}
     select
         '{{ kind }}' as kind,
         name,
         bin,
-        place,
+        bin_order,
         reference_rows,
-        present_rows
+        current_rows
     from {{ relation }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
@@ -19,8 +19,8 @@ totals as (
     select
         *,
         sum(reference_rows) over (partition by kind, name) as reference_total,
-        sum(present_rows) over (partition by kind, name) as present_total
-    from counted
+        sum(current_rows) over (partition by kind, name) as current_total
+    from bin_counts
 
 ),
 
@@ -29,7 +29,7 @@ shares as (
     select
         *,
         {{ share('reference_rows', 'reference_total') }} as reference_share,
-        coalesce({{ share('present_rows', 'present_total') }}, 0) as present_share
+        coalesce({{ share('current_rows', 'current_total') }}, 0) as current_share
     from totals
     where reference_total > 0
 
@@ -40,13 +40,14 @@ final as (
     select
         kind,
         name,
-        cast(row_number() over (partition by kind, name order by place, bin) as integer) as position,
+        cast(row_number() over (partition by kind, name order by bin_order, bin) as integer) as bin_number,
         bin,
         reference_rows,
-        present_rows,
+        current_rows,
         reference_share,
-        present_share,
-        cast({{ exact(psi_part('present_share', 'reference_share')) }} as {{ type_double() }}) as psi_part
+        current_share,
+        cast({{ as_decimal(psi_contribution('current_share', 'reference_share')) }} as {{ type_double() }})
+            as psi_contribution
     from shares
 
 )

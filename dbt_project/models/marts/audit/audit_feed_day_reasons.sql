@@ -12,7 +12,7 @@ quarantined as (
         'quarantined' as outcome,
         {{ split_to_rows('reasons') }} as reason,
         rows
-    from {{ ref('int_rows_counted') }}
+    from {{ ref('int_row_status_counts') }}
     where reasons is not null
 
 ),

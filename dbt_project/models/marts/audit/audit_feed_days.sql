@@ -1,4 +1,4 @@
-with counted as (
+with feed_days as (
 
     select
         *,
@@ -7,8 +7,8 @@ with counted as (
         count(case when lines > 0 then 1 end) over (
             partition by feed
             order by delivery_day rows between 28 preceding and 1 preceding
-        ) as busy_days_before
-    from {{ ref('int_feed_days_counted') }}
+        ) as active_days_before
+    from {{ ref('int_feed_day_counts') }}
 
 ),
 
@@ -20,62 +20,63 @@ weeks as (
 
 ),
 
-same_weekdays_before as (
+usual_weekdays as (
 
     select
-        counted.feed,
-        counted.delivery_day,
-        max(case when weeks.weeks_before = 1 then earlier.lines end) as lines_week_before,
-        max(case when weeks.weeks_before = 1 then earlier.bad_share end) as bad_share_week_before,
+        feed_days.feed,
+        feed_days.delivery_day,
+        max(case when weeks.weeks_before = 1 then earlier.lines end) as previous_week_lines,
+        max(case when weeks.weeks_before = 1 then earlier.bad_share end) as previous_week_bad_share,
         percentile_cont(0.5) within group (order by earlier.lines) as usual_lines,
         percentile_cont(0.5) within group (order by earlier.bad_share) as usual_bad_share
-    from counted
+    from feed_days
     cross join weeks
-    inner join counted as earlier
-        on counted.feed = earlier.feed
-        and cast({{ dbt.dateadd('day', '-7 * weeks.weeks_before', 'counted.delivery_day') }} as date) = earlier.delivery_day
-    group by counted.feed, counted.delivery_day
+    inner join feed_days as earlier
+        on feed_days.feed = earlier.feed
+        and cast({{ dbt.dateadd('day', '-7 * weeks.weeks_before', 'feed_days.delivery_day') }} as date) = earlier.delivery_day
+    group by feed_days.feed, feed_days.delivery_day
 
 ),
 
 compared as (
 
     select
-        counted.*,
-        {{ dbt.datediff('counted.newest_row_at', 'counted.last_loaded_at', 'second') }} / 3600.0 as hours_to_load,
-        before.lines_week_before,
+        feed_days.*,
+        {{ dbt.datediff('feed_days.newest_row_at', 'feed_days.last_loaded_at', 'second') }} / 3600.0 as hours_to_load,
+        before.previous_week_lines,
         cast(before.usual_lines as {{ type_double() }}) as usual_lines,
-        counted.lines / nullif(cast(before.lines_week_before as {{ type_double() }}), 0) as volume_to_week_before,
-        counted.lines / nullif(cast(before.usual_lines as {{ type_double() }}), 0) as volume_to_usual,
-        before.bad_share_week_before,
+        feed_days.lines / nullif(cast(before.previous_week_lines as {{ type_double() }}), 0)
+            as volume_ratio_to_previous_week,
+        feed_days.lines / nullif(cast(before.usual_lines as {{ type_double() }}), 0) as volume_ratio_to_usual,
+        before.previous_week_bad_share,
         before.usual_bad_share,
-        counted.bad_share - before.bad_share_week_before as bad_share_over_week_before,
-        counted.bad_share - before.usual_bad_share as bad_share_over_usual
-    from counted
-    left join same_weekdays_before as before
-        on counted.feed = before.feed
-        and counted.delivery_day = before.delivery_day
+        feed_days.bad_share - before.previous_week_bad_share as bad_share_change_from_previous_week,
+        feed_days.bad_share - before.usual_bad_share as bad_share_change_from_usual
+    from feed_days
+    left join usual_weekdays as before
+        on feed_days.feed = before.feed
+        and feed_days.delivery_day = before.delivery_day
 
 ),
 
-judged as (
+flagged as (
 
     select
         *,
         coalesce(
-            greatest(lines, usual_lines) >= {{ var('audit_least_lines') }}
+            greatest(lines, usual_lines) >= {{ var('audit_min_lines') }}
             and (
-                volume_to_usual >= {{ var('audit_volume_jump') }}
-                or volume_to_usual <= 1.0 / {{ var('audit_volume_jump') }}
+                volume_ratio_to_usual >= {{ var('audit_volume_jump') }}
+                or volume_ratio_to_usual <= 1.0 / {{ var('audit_volume_jump') }}
                 -- Of a feed that comes once in a while nothing is usual on every day but one: when it is late, or early, it
                 -- has not jumped.
-                or (usual_lines = 0 and lines > 0 and busy_days_before >= 14)
+                or (usual_lines = 0 and lines > 0 and active_days_before >= 14)
             ),
             false
         ) as is_volume_jump,
         coalesce(
-            lines >= {{ var('audit_least_lines') }}
-            and bad_share_over_usual >= {{ var('audit_bad_share_jump') }},
+            lines >= {{ var('audit_min_lines') }}
+            and bad_share_change_from_usual >= {{ var('audit_bad_share_jump') }},
             false
         ) as is_bad_share_jump
     from compared
@@ -99,14 +100,14 @@ final as (
         newest_row_at,
         last_loaded_at,
         cast(hours_to_load as {{ type_double() }}) as hours_to_load,
-        lines_week_before,
+        previous_week_lines,
         usual_lines,
-        volume_to_week_before,
-        volume_to_usual,
-        bad_share_week_before,
+        volume_ratio_to_previous_week,
+        volume_ratio_to_usual,
+        previous_week_bad_share,
         usual_bad_share,
-        bad_share_over_week_before,
-        bad_share_over_usual,
+        bad_share_change_from_previous_week,
+        bad_share_change_from_usual,
         is_volume_jump,
         is_bad_share_jump,
         nullif(concat_ws('; ',
@@ -122,7 +123,7 @@ final as (
             end,
             case when rejected_files > 0 then concat('unreadable files: ', rejected_files) end
         ), '') as warning
-    from judged
+    from flagged
 
 )
 

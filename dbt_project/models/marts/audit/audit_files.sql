@@ -4,7 +4,7 @@ with ledger as (
 
 ),
 
-counted as (
+status_counts as (
 
     select
         feed,
@@ -14,7 +14,7 @@ counted as (
         sum(case when row_status = 'quarantined' then rows end) as quarantined,
         max(newest_row_at) as newest_row_at,
         max(case when row_status = 'clean' then newest_row_at end) as newest_clean_row_at
-    from {{ ref('int_rows_counted') }}
+    from {{ ref('int_row_status_counts') }}
     group by feed, path
 
 ),
@@ -25,19 +25,19 @@ final as (
         ledger.feed,
         ledger.path,
         coalesce(
-            {{ delivery_day('ledger.path', 'counted.newest_row_at', 'ledger.loaded_at') }},
+            {{ delivery_day('ledger.path', 'status_counts.newest_row_at', 'ledger.loaded_at') }},
             cast(ledger.loaded_at as date)
         ) as delivery_day,
         ledger.lines,
         ledger.rows_loaded as loaded,
         ledger.rows_rejected as rejected,
         {% for count in ['clean', 'duplicates', 'quarantined'] -%}
-        cast(coalesce(counted.{{ count }}, 0) as {{ dbt.type_bigint() }}) as {{ count }},
+        cast(coalesce(status_counts.{{ count }}, 0) as {{ dbt.type_bigint() }}) as {{ count }},
         {% endfor -%}
-        counted.newest_clean_row_at as newest_row_at,
+        status_counts.newest_clean_row_at as newest_row_at,
         ledger.loaded_at
     from ledger
-    left join counted on ledger.feed = counted.feed and ledger.path = counted.path
+    left join status_counts on ledger.feed = status_counts.feed and ledger.path = status_counts.path
 
 )
 

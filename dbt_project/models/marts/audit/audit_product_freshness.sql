@@ -1,7 +1,7 @@
-with now_instant as (
+with now_cutoff as (
 
-    select last_day from {{ ref('int_as_of_spine') }}
-    where as_of_name = 'now'
+    select last_date from {{ ref('int_feature_cutoffs') }}
+    where cutoff = 'now'
 
 ),
 
@@ -14,11 +14,11 @@ products as (
         products.first_seen_at
     from {{ ref('rec_product_rules') }} as rules
     inner join {{ ref('dim_products') }} as products on rules.product_id = products.product_id
-    where rules.is_offered
+    where rules.is_recommendable
 
 ),
 
-active as (
+product_activity as (
 
     select
         product_id,
@@ -31,79 +31,79 @@ active as (
 ),
 
 -- The pace of slow products, which nine in ten of the category keep: what sells little is not stale by itself.
-paces as (
+category_intervals as (
 
     select
         products.category,
-        percentile_cont(0.9) within group (order by active.days_between_actions) as slow_pace_days
+        percentile_cont(0.9) within group (order by product_activity.days_between_actions) as slow_interval_days
     from products
-    inner join active on products.product_id = active.product_id
+    inner join product_activity on products.product_id = product_activity.product_id
     group by products.category
 
 ),
 
-delivered as (
+deliveries as (
 
-    select * from {{ ref('int_products_delivered') }}
+    select * from {{ ref('int_product_deliveries') }}
 
 ),
 
-shown as (
+list_counts as (
 
     select
         product_id,
-        count(*) as lists
+        count(*) as list_count
     from {{ ref('rec_top_n') }}
     group by product_id
 
 ),
 
-joined as (
+product_facts as (
 
     select
         products.product_id,
         products.product_name,
         products.category,
-        active.last_action_at,
-        coalesce(active.last_action_at, products.first_seen_at) as idle_since,
-        now_instant.last_day,
-        paces.slow_pace_days,
-        delivered.last_delivered_on,
-        delivered.catalogs_missed,
-        coalesce(shown.lists, 0) as lists
+        product_activity.last_action_at,
+        coalesce(product_activity.last_action_at, products.first_seen_at) as idle_since,
+        now_cutoff.last_date,
+        category_intervals.slow_interval_days,
+        deliveries.last_delivery_date,
+        deliveries.missed_catalog_count,
+        coalesce(list_counts.list_count, 0) as list_count
     from products
-    left join now_instant on true
-    left join active on products.product_id = active.product_id
-    left join paces on coalesce(products.category, '') = coalesce(paces.category, '')
-    left join delivered on products.product_id = delivered.product_id
-    left join shown on products.product_id = shown.product_id
+    left join now_cutoff on true
+    left join product_activity on products.product_id = product_activity.product_id
+    left join category_intervals on coalesce(products.category, '') = coalesce(category_intervals.category, '')
+    left join deliveries on products.product_id = deliveries.product_id
+    left join list_counts on products.product_id = list_counts.product_id
 
 ),
 
 -- A catalog may be newer than the newest action.
-measured as (
+idle_products as (
 
     select
         *,
         case
-            when cast(idle_since as date) > last_day then 0
-            else {{ dbt.datediff('idle_since', 'last_day', 'day') }}
+            when cast(idle_since as date) > last_date then 0
+            else {{ dbt.datediff('idle_since', 'last_date', 'day') }}
         end as idle_days
-    from joined
+    from product_facts
 
 ),
 
-judged as (
+flagged as (
 
     select
         *,
         coalesce(
-            idle_days >= {{ var('stale_least_days') }}
-            and idle_days >= {{ var('stale_paces') }} * coalesce(slow_pace_days, 0),
+            idle_days >= {{ var('stale_min_days') }}
+            and idle_days >= {{ var('stale_interval_multiple') }} * coalesce(slow_interval_days, 0),
             false
         ) as is_idle,
-        coalesce(catalogs_missed >= {{ var('stale_paces') }}, false) as is_left_out
-    from measured
+        coalesce(missed_catalog_count >= {{ var('stale_interval_multiple') }}, false) as is_missing_from_catalogs
+    from idle_products
 
 ),
 
@@ -115,25 +115,25 @@ final as (
         category,
         last_action_at,
         cast(idle_days as integer) as idle_days,
-        cast(slow_pace_days as {{ type_double() }}) as slow_pace_days,
-        last_delivered_on,
-        cast(catalogs_missed as integer) as catalogs_missed,
-        lists,
-        is_idle or is_left_out as is_stale,
+        cast(slow_interval_days as {{ type_double() }}) as slow_interval_days,
+        last_delivery_date,
+        cast(missed_catalog_count as integer) as missed_catalog_count,
+        list_count,
+        is_idle or is_missing_from_catalogs as is_stale,
         nullif(concat_ws('; ',
             case
                 when is_idle then concat_ws(
                     ', ',
                     concat('nobody dealt with it for ', idle_days, ' days'),
                     case
-                        when slow_pace_days is not null
-                            then concat('a slow product of its category waits ', cast(slow_pace_days as decimal(9, 1)))
+                        when slow_interval_days is not null
+                            then concat('a slow product of its category waits ', cast(slow_interval_days as decimal(9, 1)))
                     end
                 )
             end,
-            case when is_left_out then concat('the last ', catalogs_missed, ' whole catalogs left it out') end
-        ), '') as stale_because
-    from judged
+            case when is_missing_from_catalogs then concat('the last ', missed_catalog_count, ' whole catalogs left it out') end
+        ), '') as stale_reason
+    from flagged
 
 )
 

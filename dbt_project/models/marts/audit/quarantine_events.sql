@@ -7,13 +7,13 @@ with quarantined as (
 
 ),
 
-readings as (
+file_loads as (
 
-    select * from {{ ref('int_readings') }}
+    select * from {{ ref('int_file_loads') }}
 
 ),
 
-arrived as (
+raw_events as (
 
     select * from {{ source('raw', 'events') }}
 
@@ -22,8 +22,8 @@ arrived as (
 final as (
 
     select
-        readings.feed as _feed,
-        readings.path as _file,
+        file_loads.feed as _feed,
+        file_loads.path as _file,
         quarantined._line,
         quarantined.reasons,
         quarantined.user_id,
@@ -39,15 +39,15 @@ final as (
         quarantined.unreadable_event_at,
         quarantined.unreadable_quantity,
         quarantined.unreadable_price,
-        {{ raw_row('arrived', [
+        {{ raw_row_json('raw_events', [
             'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id',
             'transaction_id', 'quantity', 'price', 'product_name', 'category', 'brand',
         ]) }} as raw_row
     from quarantined
-    inner join readings on quarantined._load_id = readings.load_id
-    left join arrived
-        on quarantined._load_id = arrived._load_id
-        and quarantined._line = arrived._line
+    inner join file_loads on quarantined._load_id = file_loads.load_id
+    left join raw_events
+        on quarantined._load_id = raw_events._load_id
+        and quarantined._line = raw_events._line
 
 )
 

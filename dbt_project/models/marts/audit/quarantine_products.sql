@@ -7,7 +7,7 @@ with quarantined as (
 
 ),
 
-arrived as (
+raw_products as (
 
     select * from {{ source('raw', 'products') }}
 
@@ -29,14 +29,14 @@ final as (
         quarantined.is_available,
         quarantined.updated_at,
         quarantined.unreadable_price,
-        {{ raw_row('arrived', [
+        {{ raw_row_json('raw_products', [
             'product_id', 'product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available',
             'updated_at',
         ]) }} as raw_row
     from quarantined
-    left join arrived
-        on quarantined._load_id = arrived._load_id
-        and quarantined._line = arrived._line
+    left join raw_products
+        on quarantined._load_id = raw_products._load_id
+        and quarantined._line = raw_products._line
 
 )
 

@@ -7,13 +7,13 @@ with quarantined as (
 
 ),
 
-readings as (
+file_loads as (
 
-    select * from {{ ref('int_readings') }}
+    select * from {{ ref('int_file_loads') }}
 
 ),
 
-arrived as (
+raw_purchases as (
 
     select * from {{ source('raw', 'purchases') }}
 
@@ -22,8 +22,8 @@ arrived as (
 final as (
 
     select
-        readings.feed as _feed,
-        readings.path as _file,
+        file_loads.feed as _feed,
+        file_loads.path as _file,
         quarantined._line,
         quarantined.reasons,
         quarantined.transaction_id,
@@ -35,15 +35,15 @@ final as (
         quarantined.unreadable_quantity,
         quarantined.unreadable_price,
         quarantined.unreadable_purchased_at,
-        {{ raw_row('arrived', [
+        {{ raw_row_json('raw_purchases', [
             'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'purchased_at', 'product_name',
             'category', 'brand',
         ]) }} as raw_row
     from quarantined
-    inner join readings on quarantined._load_id = readings.load_id
-    left join arrived
-        on quarantined._load_id = arrived._load_id
-        and quarantined._line = arrived._line
+    inner join file_loads on quarantined._load_id = file_loads.load_id
+    left join raw_purchases
+        on quarantined._load_id = raw_purchases._load_id
+        and quarantined._line = raw_purchases._line
 
 )
 

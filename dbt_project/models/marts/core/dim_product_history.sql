@@ -1,8 +1,8 @@
-with statements as (
+with product_updates as (
 
     select
         *,
-        coalesce(seen_at, {{ since_ever() }}) as stated_at
+        coalesce(effective_at, {{ min_valid_from() }}) as valid_from
     from {{ ref('int_products_unioned') }}
 
 ),
@@ -12,19 +12,19 @@ states as (
 
     select distinct
         product_id,
-        stated_at,
-        {{ latest('product_name', 'version_number') }} over said_so_far as product_name,
-        {{ latest('category', 'version_number') }} over said_so_far as category,
-        {{ latest('brand', 'version_number') }} over said_so_far as brand,
-        {{ latest('price', 'version_number') }} over said_so_far as price,
-        {{ latest('popularity_score', 'version_number') }} over said_so_far as popularity_score,
-        {{ latest('is_available', 'version_number') }} over said_so_far as is_available
-    from statements
-    window said_so_far as (partition by product_id order by stated_at)
+        valid_from,
+        {{ latest('product_name', 'version_number') }} over up_to_update as product_name,
+        {{ latest('category', 'version_number') }} over up_to_update as category,
+        {{ latest('brand', 'version_number') }} over up_to_update as brand,
+        {{ latest('price', 'version_number') }} over up_to_update as price,
+        {{ latest('popularity_score', 'version_number') }} over up_to_update as popularity_score,
+        {{ latest('is_available', 'version_number') }} over up_to_update as is_available
+    from product_updates
+    window up_to_update as (partition by product_id order by valid_from)
 
 ),
 
-shown as (
+filled_states as (
 
     select
         product_id,
@@ -34,26 +34,27 @@ shown as (
         price,
         popularity_score,
         coalesce(is_available, true) as is_available,
-        stated_at
+        valid_from
     from states
 
 ),
 
-compared as (
+states_with_fingerprint as (
 
     select
         *,
-        {{ fingerprint(['product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available']) }} as facts
-    from shown
+        {{ fingerprint(['product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available']) }}
+            as attributes_fingerprint
+    from filled_states
 
 ),
 
-changed as (
+states_with_previous as (
 
     select
         *,
-        lag(facts) over (partition by product_id order by stated_at) as facts_before
-    from compared
+        lag(attributes_fingerprint) over (partition by product_id order by valid_from) as previous_attributes_fingerprint
+    from states_with_fingerprint
 
 ),
 
@@ -61,10 +62,10 @@ versions as (
 
     select
         *,
-        row_number() over (partition by product_id order by stated_at) as version,
-        lead(stated_at) over (partition by product_id order by stated_at) as next_stated_at
-    from changed
-    where facts_before is null or facts != facts_before
+        row_number() over (partition by product_id order by valid_from) as version,
+        lead(valid_from) over (partition by product_id order by valid_from) as next_valid_from
+    from states_with_previous
+    where previous_attributes_fingerprint is null or attributes_fingerprint != previous_attributes_fingerprint
 
 ),
 
@@ -79,9 +80,9 @@ final as (
         price,
         popularity_score,
         is_available,
-        stated_at as valid_from,
-        coalesce(next_stated_at, {{ until_further_notice() }}) as valid_to,
-        next_stated_at is null as is_current
+        valid_from,
+        coalesce(next_valid_from, {{ max_valid_to() }}) as valid_to,
+        next_valid_from is null as is_current
     from versions
 
 )

@@ -1,16 +1,16 @@
-with facts as (
+with current_versions as (
 
     select * from {{ ref('dim_product_history') }}
     where is_current
 
 ),
 
-statements as (
+product_updates as (
 
     select
         product_id,
-        min(seen_at) as first_seen_at,
-        max(seen_at) as last_updated_at
+        min(effective_at) as first_seen_at,
+        max(effective_at) as last_updated_at
     from {{ ref('int_products_unioned') }}
     group by product_id
 
@@ -29,21 +29,21 @@ first_actions as (
 final as (
 
     select
-        facts.product_id,
-        facts.product_name,
-        facts.category,
-        facts.brand,
-        facts.price,
-        facts.popularity_score,
-        facts.is_available,
+        current_versions.product_id,
+        current_versions.product_name,
+        current_versions.category,
+        current_versions.brand,
+        current_versions.price,
+        current_versions.popularity_score,
+        current_versions.is_available,
         case
-            when first_actions.first_action_at < statements.first_seen_at then first_actions.first_action_at
-            else coalesce(statements.first_seen_at, first_actions.first_action_at)
+            when first_actions.first_action_at < product_updates.first_seen_at then first_actions.first_action_at
+            else coalesce(product_updates.first_seen_at, first_actions.first_action_at)
         end as first_seen_at,
-        statements.last_updated_at
-    from facts
-    inner join statements on facts.product_id = statements.product_id
-    left join first_actions on facts.product_id = first_actions.product_id
+        product_updates.last_updated_at
+    from current_versions
+    inner join product_updates on current_versions.product_id = product_updates.product_id
+    left join first_actions on current_versions.product_id = first_actions.product_id
 
 )
 

@@ -4,7 +4,7 @@ with days as (
 
 ),
 
-active as (
+action_totals as (
 
     select
         user_id,
@@ -35,31 +35,31 @@ purchase_events as (
 
 ),
 
-categories as (
+ranked_categories as (
 
     select
         user_id,
         category,
-        row_number() over (partition by user_id order by strength desc, category) as liking_rank
+        row_number() over (partition by user_id order by strength desc, category) as affinity_rank
     from {{ ref('feat_user_category_affinity') }}
-    where as_of_name = 'now' and strength > 0
+    where cutoff = 'now' and strength > 0
 
 ),
 
-brands as (
+ranked_brands as (
 
     select
         user_id,
         brand,
-        row_number() over (partition by user_id order by strength desc, brand) as liking_rank
+        row_number() over (partition by user_id order by strength desc, brand) as affinity_rank
     from {{ ref('feat_user_brand_affinity') }}
-    where as_of_name = 'now' and strength > 0
+    where cutoff = 'now' and strength > 0
 
 ),
 
 users as (
 
-    select user_id from active
+    select user_id from action_totals
     union
     select user_id from purchase_events
 
@@ -69,26 +69,26 @@ final as (
 
     select
         users.user_id,
-        {{ earlier('active.first_seen_at', 'purchase_events.first_seen_at') }} as first_seen_at,
-        {{ later('active.last_seen_at', 'purchase_events.last_seen_at') }} as last_seen_at,
+        {{ earlier_timestamp('action_totals.first_seen_at', 'purchase_events.first_seen_at') }} as first_seen_at,
+        {{ later_timestamp('action_totals.last_seen_at', 'purchase_events.last_seen_at') }} as last_seen_at,
         cast(
-            coalesce(active.event_count, 0) + coalesce(purchase_events.event_count, 0) as {{ dbt.type_bigint() }}
+            coalesce(action_totals.event_count, 0) + coalesce(purchase_events.event_count, 0) as {{ dbt.type_bigint() }}
         ) as event_count,
-        cast(coalesce(active.purchase_count, 0) as {{ dbt.type_bigint() }}) as purchase_count,
-        cast(coalesce(active.return_count, 0) as {{ dbt.type_bigint() }}) as return_count,
-        coalesce(active.total_spend, 0) as total_spend,
-        categories.category as favourite_category,
-        brands.brand as favourite_brand,
+        cast(coalesce(action_totals.purchase_count, 0) as {{ dbt.type_bigint() }}) as purchase_count,
+        cast(coalesce(action_totals.return_count, 0) as {{ dbt.type_bigint() }}) as return_count,
+        coalesce(action_totals.total_spend, 0) as total_spend,
+        ranked_categories.category as favourite_category,
+        ranked_brands.brand as favourite_brand,
         case
-            when active.mobile_count >= active.web_count and active.mobile_count > 0 then 'mobile'
-            when active.web_count > 0 then 'web'
+            when action_totals.mobile_count >= action_totals.web_count and action_totals.mobile_count > 0 then 'mobile'
+            when action_totals.web_count > 0 then 'web'
             else 'unknown'
         end as main_device
     from users
-    left join active on users.user_id = active.user_id
+    left join action_totals on users.user_id = action_totals.user_id
     left join purchase_events on users.user_id = purchase_events.user_id
-    left join categories on users.user_id = categories.user_id and categories.liking_rank = 1
-    left join brands on users.user_id = brands.user_id and brands.liking_rank = 1
+    left join ranked_categories on users.user_id = ranked_categories.user_id and ranked_categories.affinity_rank = 1
+    left join ranked_brands on users.user_id = ranked_brands.user_id and ranked_brands.affinity_rank = 1
 
 )
 

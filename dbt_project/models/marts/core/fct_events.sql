@@ -6,13 +6,13 @@ select
     events.product_id,
     events.event_type,
     events.event_at,
-    events._day as event_date,
+    events._row_date as event_date,
     events.device,
     events.session_id,
-    readings.feed as _feed,
-    readings.path as _file,
+    file_loads.feed as _feed,
+    file_loads.path as _file,
     events._line,
     events._load_id
 from {{ ref('int_events_classified') }} as events
-inner join {{ ref('int_readings') }} as readings on events._load_id = readings.load_id
+inner join {{ ref('int_file_loads') }} as file_loads on events._load_id = file_loads.load_id
 where events.row_status = 'clean'

@@ -12,9 +12,9 @@ select
     transactions.is_return,
     transactions.session_id,
     transactions.device,
-    readings.feed as _feed,
-    readings.path as _file,
+    file_loads.feed as _feed,
+    file_loads.path as _file,
     transactions._line,
     transactions._load_id
 from {{ ref('int_transactions_unioned') }} as transactions
-inner join {{ ref('int_readings') }} as readings on transactions._load_id = readings.load_id
+inner join {{ ref('int_file_loads') }} as file_loads on transactions._load_id = file_loads.load_id

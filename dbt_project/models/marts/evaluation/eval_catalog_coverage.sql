@@ -1,8 +1,8 @@
-with shown as (
+with recommended_products as (
 
     select
         product_id,
-        count(*) as places
+        count(*) as list_entry_count
     from {{ ref('rec_top_n') }}
     group by product_id
 
@@ -12,30 +12,30 @@ products as (
 
     select
         coalesce(rules.category, '(unknown)') as category,
-        case when shown.product_id is not null then 1 else 0 end as is_shown,
-        coalesce(shown.places, 0) as places
+        case when recommended_products.product_id is not null then 1 else 0 end as is_recommended,
+        coalesce(recommended_products.list_entry_count, 0) as list_entry_count
     from {{ ref('rec_product_rules') }} as rules
-    left join shown on rules.product_id = shown.product_id
-    where rules.is_offered
+    left join recommended_products on rules.product_id = recommended_products.product_id
+    where rules.is_recommendable
 
 ),
 
 segments as (
 
-    select 'all' as segment, 'all' as segment_value, is_shown, places from products
+    select 'all' as segment, 'all' as segment_value, is_recommended, list_entry_count from products
     union all
-    select 'category' as segment, category as segment_value, is_shown, places from products
+    select 'category' as segment, category as segment_value, is_recommended, list_entry_count from products
 
 ),
 
-summed as (
+segment_totals as (
 
     select
         segment,
         segment_value,
-        count(*) as offered_products,
-        sum(is_shown) as shown_products,
-        sum(places) as places
+        count(*) as recommendable_product_count,
+        sum(is_recommended) as recommended_product_count,
+        sum(list_entry_count) as list_entry_count
     from segments
     group by segment, segment_value
 
@@ -46,13 +46,14 @@ final as (
     select
         segment,
         segment_value,
-        offered_products,
-        cast(shown_products as {{ dbt.type_bigint() }}) as shown_products,
-        {{ share('shown_products', 'offered_products') }} as coverage,
-        {{ share('offered_products', 'sum(offered_products) over (partition by segment)') }} as catalog_share,
-        cast(places as {{ dbt.type_bigint() }}) as places,
-        {{ share('places', 'sum(places) over (partition by segment)') }} as place_share
-    from summed
+        recommendable_product_count,
+        cast(recommended_product_count as {{ dbt.type_bigint() }}) as recommended_product_count,
+        {{ share('recommended_product_count', 'recommendable_product_count') }} as coverage,
+        {{ share('recommendable_product_count', 'sum(recommendable_product_count) over (partition by segment)') }}
+            as catalog_share,
+        cast(list_entry_count as {{ dbt.type_bigint() }}) as list_entry_count,
+        {{ share('list_entry_count', 'sum(list_entry_count) over (partition by segment)') }} as list_entry_share
+    from segment_totals
 
 )
 

@@ -15,7 +15,7 @@ final as (
     select
         differences.run_id,
         runs.trained_at,
-        differences.as_of_name,
+        differences.cutoff,
         differences.method,
         differences.segment,
         differences.segment_value,

@@ -8,7 +8,7 @@ with runs as (
 metrics as (
 
     select * from {{ source('ml', 'ranking_metrics') }}
-    where as_of_name = 'test' and segment = 'all' and k = 10
+    where cutoff = 'test' and segment = 'all' and k = 10
 
 ),
 

@@ -8,7 +8,7 @@ with runs as (
 metrics as (
 
     select * from {{ source('ml', 'ranking_metrics') }}
-    where as_of_name = 'test' and segment = 'all' and k = {{ k }}
+    where cutoff = 'test' and segment = 'all' and k = {{ k }}
 
 ),
 
@@ -17,7 +17,7 @@ baselines as (
 
     select
         *,
-        row_number() over (partition by run_id order by ndcg desc, method) as place
+        row_number() over (partition by run_id order by ndcg desc, method) as baseline_rank
     from metrics
     where method not in ('als', 'oracle')
 
@@ -26,16 +26,16 @@ baselines as (
 differences as (
 
     select * from {{ ref('eval_metric_differences') }}
-    where as_of_name = 'test' and segment = 'all' and metric = 'ndcg' and k = {{ k }}
+    where cutoff = 'test' and segment = 'all' and metric = 'ndcg' and k = {{ k }}
 
 ),
 
-gates as (
+gate_totals as (
 
     select
         run_id,
-        count(*) as gates,
-        sum(case when is_passed then 1 else 0 end) as gates_passed,
+        count(*) as gate_count,
+        sum(case when is_passed then 1 else 0 end) as passed_gate_count,
         {{ dbt.listagg(
             "concat(gate, case when is_passed then ' (passed): ' else ' (failed): ' end, finding)", "'; '",
             'order by is_passed, gate'
@@ -46,12 +46,12 @@ gates as (
 ),
 
 -- One model serves at a time: until the next one began to.
-served as (
+serving_periods as (
 
     select
         runs.run_id,
-        lead(runs.promoted_at) over (order by runs.promoted_at) as served_until,
-        lag(metrics.coverage) over (order by runs.promoted_at) as coverage_before
+        lead(runs.promoted_at) over (order by runs.promoted_at) as serving_ended_at,
+        lag(metrics.coverage) over (order by runs.promoted_at) as previous_coverage
     from runs
     left join metrics on runs.run_id = metrics.run_id and metrics.method = 'als'
     where runs.promoted_at is not null
@@ -61,16 +61,16 @@ served as (
 final as (
 
     select
-        cast({{ dbt.dateadd('second', -1, 'runs.as_of') }} as date) as data_day,
+        cast({{ dbt.dateadd('second', -1, 'runs.as_of') }} as date) as data_date,
         runs.run_id,
         runs.trained_at,
         runs.is_serving,
-        runs.promoted_at as served_from,
-        served.served_until,
+        runs.promoted_at as serving_started_at,
+        serving_periods.serving_ended_at,
         runs.held_back_because,
-        gates.gates,
-        cast(gates.gates_passed as {{ dbt.type_bigint() }}) as gates_passed,
-        gates.findings,
+        gate_totals.gate_count,
+        cast(gate_totals.passed_gate_count as {{ dbt.type_bigint() }}) as passed_gate_count,
+        gate_totals.findings,
         model.users,
         model.ndcg as ndcg_at_{{ k }},
         model.recall as recall_at_{{ k }},
@@ -81,16 +81,16 @@ final as (
         baselines.ndcg as best_baseline_ndcg_at_{{ k }},
         baselines.recall as best_baseline_recall_at_{{ k }},
         baselines.coverage as best_baseline_coverage_at_{{ k }},
-        differences.difference as ndcg_lead,
-        differences.lower_bound as ndcg_lead_lower_bound,
-        differences.upper_bound as ndcg_lead_upper_bound,
-        served.coverage_before
+        differences.difference as ndcg_difference,
+        differences.lower_bound as ndcg_difference_lower_bound,
+        differences.upper_bound as ndcg_difference_upper_bound,
+        serving_periods.previous_coverage
     from runs
     left join metrics as model on runs.run_id = model.run_id and model.method = 'als'
-    left join baselines on runs.run_id = baselines.run_id and baselines.place = 1
+    left join baselines on runs.run_id = baselines.run_id and baselines.baseline_rank = 1
     left join differences on runs.run_id = differences.run_id and baselines.method = differences.method
-    left join gates on runs.run_id = gates.run_id
-    left join served on runs.run_id = served.run_id
+    left join gate_totals on runs.run_id = gate_totals.run_id
+    left join serving_periods on runs.run_id = serving_periods.run_id
 
 )
 

@@ -1,4 +1,4 @@
-{%- set of_customers = "segment in ('all', 'activity', 'customer')" -%}
+{%- set is_user_segment = "segment in ('all', 'activity', 'customer')" -%}
 with runs as (
 
     select run_id, trained_at from {{ source('ml', 'model_runs') }}
@@ -21,7 +21,7 @@ products as (
 
     select
         run_id,
-        as_of_name,
+        cutoff,
         product_id,
         -ln(customer_share) / ln(2.0) as self_information,
         case when is_long_tail then 1.0 else 0.0 end as is_long_tail
@@ -30,7 +30,7 @@ products as (
 ),
 
 -- Those that the trainer measured the same lists at.
-cut_offs as (
+list_lengths as (
 
     select distinct
         metrics.run_id,
@@ -45,7 +45,7 @@ ideal_gains as (
 
     select
         generated_number as hits,
-        sum({{ discount('generated_number') }}) over (order by generated_number) as ideal_gain
+        sum({{ dcg_discount('generated_number') }}) over (order by generated_number) as ideal_gain
     from ({{ dbt.generate_series(1000) }}) as numbers
 
 ),
@@ -55,7 +55,7 @@ relevant_pairs as (
 
     select
         run_id,
-        as_of_name,
+        cutoff,
         user_id,
         product_id,
         'all' as segment,
@@ -66,7 +66,7 @@ relevant_pairs as (
     union all
     select
         run_id,
-        as_of_name,
+        cutoff,
         user_id,
         product_id,
         '{{ segment }}' as segment,
@@ -83,13 +83,13 @@ users as (
 
     select
         run_id,
-        as_of_name,
+        cutoff,
         segment,
         segment_value,
         user_id,
         count(*) as relevant_count
     from relevant_pairs
-    group by run_id, as_of_name, segment, segment_value, user_id
+    group by run_id, cutoff, segment, segment_value, user_id
 
 ),
 
@@ -97,7 +97,7 @@ hits as (
 
     select
         candidates.run_id,
-        candidates.as_of_name,
+        candidates.cutoff,
         candidates.method,
         relevant_pairs.segment,
         relevant_pairs.segment_value,
@@ -106,7 +106,7 @@ hits as (
         row_number() over (
             partition by
                 candidates.run_id,
-                candidates.as_of_name,
+                candidates.cutoff,
                 candidates.method,
                 relevant_pairs.segment,
                 relevant_pairs.segment_value,
@@ -116,56 +116,56 @@ hits as (
     from candidates
     inner join relevant_pairs
         on candidates.run_id = relevant_pairs.run_id
-        and candidates.as_of_name = relevant_pairs.as_of_name
+        and candidates.cutoff = relevant_pairs.cutoff
         and candidates.user_id = relevant_pairs.user_id
         and candidates.product_id = relevant_pairs.product_id
 
 ),
 
-gains as (
+user_gains as (
 
     select
         hits.run_id,
-        hits.as_of_name,
+        hits.cutoff,
         hits.method,
         hits.segment,
         hits.segment_value,
         hits.user_id,
-        cut_offs.k,
+        list_lengths.k,
         count(*) as hit_count,
-        {{ exact_sum(discount('hits.rank')) }} as gain,
-        {{ exact_sum('hits.precision_at_hit') }} as precisions
+        {{ exact_sum(dcg_discount('hits.rank')) }} as gain,
+        {{ exact_sum('hits.precision_at_hit') }} as precision_sum
     from hits
-    inner join cut_offs on hits.run_id = cut_offs.run_id and hits.rank <= cut_offs.k
+    inner join list_lengths on hits.run_id = list_lengths.run_id and hits.rank <= list_lengths.k
     group by
-        hits.run_id, hits.as_of_name, hits.method, hits.segment, hits.segment_value, hits.user_id, cut_offs.k
+        hits.run_id, hits.cutoff, hits.method, hits.segment, hits.segment_value, hits.user_id, list_lengths.k
 
 ),
 
 methods as (
 
-    select distinct run_id, as_of_name, method from candidates
+    select distinct run_id, cutoff, method from candidates
 
 ),
 
 -- What each list shows, whatever is relevant.
-shown as (
+list_exposure as (
 
     select
         candidates.run_id,
-        candidates.as_of_name,
+        candidates.cutoff,
         candidates.method,
         candidates.user_id,
-        cut_offs.k,
+        list_lengths.k,
         {{ exact_sum('products.self_information') }} / count(*) as novelty,
         {{ exact_sum('products.is_long_tail') }} / count(*) as long_tail_share
     from candidates
-    inner join cut_offs on candidates.run_id = cut_offs.run_id and candidates.rank <= cut_offs.k
+    inner join list_lengths on candidates.run_id = list_lengths.run_id and candidates.rank <= list_lengths.k
     inner join products
         on candidates.run_id = products.run_id
-        and candidates.as_of_name = products.as_of_name
+        and candidates.cutoff = products.cutoff
         and candidates.product_id = products.product_id
-    group by candidates.run_id, candidates.as_of_name, candidates.method, candidates.user_id, cut_offs.k
+    group by candidates.run_id, candidates.cutoff, candidates.method, candidates.user_id, list_lengths.k
 
 ),
 
@@ -174,37 +174,37 @@ per_user as (
 
     select
         methods.run_id,
-        methods.as_of_name,
+        methods.cutoff,
         methods.method,
         users.segment,
         users.segment_value,
-        cut_offs.k,
-        coalesce(gains.hit_count, 0) * 1.0 / cut_offs.k as precision,
-        coalesce(gains.hit_count, 0) * 1.0 / users.relevant_count as recall,
-        coalesce(gains.gain, 0) / ideal_gains.ideal_gain as ndcg,
-        coalesce(gains.precisions, 0) / ideal_gains.hits as map,
-        case when gains.hit_count > 0 then 1.0 else 0.0 end as hit_rate,
-        coalesce(shown.novelty, 0) as novelty,
-        coalesce(shown.long_tail_share, 0) as long_tail_share
+        list_lengths.k,
+        coalesce(user_gains.hit_count, 0) * 1.0 / list_lengths.k as precision,
+        coalesce(user_gains.hit_count, 0) * 1.0 / users.relevant_count as recall,
+        coalesce(user_gains.gain, 0) / ideal_gains.ideal_gain as ndcg,
+        coalesce(user_gains.precision_sum, 0) / ideal_gains.hits as map,
+        case when user_gains.hit_count > 0 then 1.0 else 0.0 end as hit_rate,
+        coalesce(list_exposure.novelty, 0) as novelty,
+        coalesce(list_exposure.long_tail_share, 0) as long_tail_share
     from methods
-    inner join users on methods.run_id = users.run_id and methods.as_of_name = users.as_of_name
-    inner join cut_offs on methods.run_id = cut_offs.run_id
+    inner join users on methods.run_id = users.run_id and methods.cutoff = users.cutoff
+    inner join list_lengths on methods.run_id = list_lengths.run_id
     inner join ideal_gains
-        on ideal_gains.hits = case when users.relevant_count < cut_offs.k then users.relevant_count else cut_offs.k end
-    left join gains
-        on methods.run_id = gains.run_id
-        and methods.as_of_name = gains.as_of_name
-        and methods.method = gains.method
-        and users.segment = gains.segment
-        and users.segment_value = gains.segment_value
-        and users.user_id = gains.user_id
-        and cut_offs.k = gains.k
-    left join shown
-        on methods.run_id = shown.run_id
-        and methods.as_of_name = shown.as_of_name
-        and methods.method = shown.method
-        and users.user_id = shown.user_id
-        and cut_offs.k = shown.k
+        on ideal_gains.hits = case when users.relevant_count < list_lengths.k then users.relevant_count else list_lengths.k end
+    left join user_gains
+        on methods.run_id = user_gains.run_id
+        and methods.cutoff = user_gains.cutoff
+        and methods.method = user_gains.method
+        and users.segment = user_gains.segment
+        and users.segment_value = user_gains.segment_value
+        and users.user_id = user_gains.user_id
+        and list_lengths.k = user_gains.k
+    left join list_exposure
+        on methods.run_id = list_exposure.run_id
+        and methods.cutoff = list_exposure.cutoff
+        and methods.method = list_exposure.method
+        and users.user_id = list_exposure.user_id
+        and list_lengths.k = list_exposure.k
 
 ),
 
@@ -212,7 +212,7 @@ means as (
 
     select
         run_id,
-        as_of_name,
+        cutoff,
         method,
         segment,
         segment_value,
@@ -222,7 +222,7 @@ means as (
         {{ exact_sum('per_user.' ~ metric) }} / count(*) as {{ metric }}
         {%- endfor %}
     from per_user
-    group by run_id, as_of_name, method, segment, segment_value, k
+    group by run_id, cutoff, method, segment, segment_value, k
 
 ),
 
@@ -230,19 +230,19 @@ catalog_sizes as (
 
     select
         run_id,
-        as_of_name,
+        cutoff,
         count(*) as product_count
     from products
-    group by run_id, as_of_name
+    group by run_id, cutoff
 
 ),
 
 -- The best place that each product has in anybody's list: it is covered from that length on.
-best_places as (
+best_ranks as (
 
     select
         candidates.run_id,
-        candidates.as_of_name,
+        candidates.cutoff,
         candidates.method,
         users.segment,
         users.segment_value,
@@ -251,30 +251,30 @@ best_places as (
     from candidates
     inner join users
         on candidates.run_id = users.run_id
-        and candidates.as_of_name = users.as_of_name
+        and candidates.cutoff = users.cutoff
         and candidates.user_id = users.user_id
-    where users.{{ of_customers }}
+    where users.{{ is_user_segment }}
     group by
-        candidates.run_id, candidates.as_of_name, candidates.method, users.segment, users.segment_value,
+        candidates.run_id, candidates.cutoff, candidates.method, users.segment, users.segment_value,
         candidates.product_id
 
 ),
 
-covered as (
+covered_products as (
 
     select
-        best_places.run_id,
-        best_places.as_of_name,
-        best_places.method,
-        best_places.segment,
-        best_places.segment_value,
-        cut_offs.k,
+        best_ranks.run_id,
+        best_ranks.cutoff,
+        best_ranks.method,
+        best_ranks.segment,
+        best_ranks.segment_value,
+        list_lengths.k,
         count(*) as product_count
-    from best_places
-    inner join cut_offs on best_places.run_id = cut_offs.run_id and best_places.rank <= cut_offs.k
+    from best_ranks
+    inner join list_lengths on best_ranks.run_id = list_lengths.run_id and best_ranks.rank <= list_lengths.k
     group by
-        best_places.run_id, best_places.as_of_name, best_places.method, best_places.segment, best_places.segment_value,
-        cut_offs.k
+        best_ranks.run_id, best_ranks.cutoff, best_ranks.method, best_ranks.segment, best_ranks.segment_value,
+        list_lengths.k
 
 ),
 
@@ -284,7 +284,7 @@ final as (
     select
         means.run_id,
         runs.trained_at,
-        means.as_of_name,
+        means.cutoff,
         means.method,
         means.segment,
         means.segment_value,
@@ -296,21 +296,21 @@ final as (
         means.map,
         means.hit_rate,
         case
-            when means.{{ of_customers }}
-                then coalesce(covered.product_count, 0) * 1.0 / catalog_sizes.product_count
+            when means.{{ is_user_segment }}
+                then coalesce(covered_products.product_count, 0) * 1.0 / catalog_sizes.product_count
         end as coverage,
-        case when means.{{ of_customers }} then means.novelty end as novelty,
-        case when means.{{ of_customers }} then means.long_tail_share end as long_tail_share
+        case when means.{{ is_user_segment }} then means.novelty end as novelty,
+        case when means.{{ is_user_segment }} then means.long_tail_share end as long_tail_share
     from means
     inner join runs on means.run_id = runs.run_id
-    inner join catalog_sizes on means.run_id = catalog_sizes.run_id and means.as_of_name = catalog_sizes.as_of_name
-    left join covered
-        on means.run_id = covered.run_id
-        and means.as_of_name = covered.as_of_name
-        and means.method = covered.method
-        and means.segment = covered.segment
-        and means.segment_value = covered.segment_value
-        and means.k = covered.k
+    inner join catalog_sizes on means.run_id = catalog_sizes.run_id and means.cutoff = catalog_sizes.cutoff
+    left join covered_products
+        on means.run_id = covered_products.run_id
+        and means.cutoff = covered_products.cutoff
+        and means.method = covered_products.method
+        and means.segment = covered_products.segment
+        and means.segment_value = covered_products.segment_value
+        and means.k = covered_products.k
 
 )
 

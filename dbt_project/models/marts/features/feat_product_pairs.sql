@@ -1,18 +1,18 @@
-{% set instants = as_of_names() %}
+{% set names = cutoff_names() %}
 
-with spine as (
+with cutoffs as (
 
-    select * from {{ ref('int_as_of_spine') }}
+    select * from {{ ref('int_feature_cutoffs') }}
 
 ),
 
-instants as (
+cutoff_instants as (
 
     select
-        {% for instant in instants -%}
-        max(case when as_of_name = '{{ instant }}' then as_of end) as {{ instant }}{{ ',' if not loop.last }}
+        {% for cutoff in names -%}
+        max(case when cutoff = '{{ cutoff }}' then as_of end) as {{ cutoff }}{{ ',' if not loop.last }}
         {% endfor %}
-    from spine
+    from cutoffs
 
 ),
 
@@ -24,12 +24,12 @@ lines as (
         transactions._feed,
         transactions.transaction_id,
         transactions.product_id,
-        {% for instant in instants -%}
-        max(case when transactions.purchased_at < instants.{{ instant }} then transactions.purchased_at end)
-            as bought_{{ instant }}{{ ',' if not loop.last }}
+        {% for cutoff in names -%}
+        max(case when transactions.purchased_at < cutoff_instants.{{ cutoff }} then transactions.purchased_at end)
+            as bought_{{ cutoff }}{{ ',' if not loop.last }}
         {% endfor %}
     from {{ ref('fct_transactions') }} as transactions
-    cross join instants
+    cross join cutoff_instants
     where not transactions.is_return
     group by transactions._feed, transactions.transaction_id, transactions.product_id
 
@@ -41,8 +41,8 @@ orders as (
     select
         _feed,
         transaction_id,
-        {% for instant in instants -%}
-        count(bought_{{ instant }}) as products_{{ instant }}{{ ',' if not loop.last }}
+        {% for cutoff in names -%}
+        count(bought_{{ cutoff }}) as products_{{ cutoff }}{{ ',' if not loop.last }}
         {% endfor %}
     from lines
     group by _feed, transaction_id
@@ -51,15 +51,15 @@ orders as (
 
 -- A wholesaler's order of hundreds of products says little about any two of them, and has tens of thousands of pairs: it
 -- counts nowhere.
-shortened as (
+lines_within_limit as (
 
     select
         lines._feed,
         lines.transaction_id,
         lines.product_id,
-        {% for instant in instants -%}
-        case when orders.products_{{ instant }} <= {{ var('longest_order') }} then lines.bought_{{ instant }} end
-            as bought_{{ instant }},
+        {% for cutoff in names -%}
+        case when orders.products_{{ cutoff }} <= {{ var('max_order_products') }} then lines.bought_{{ cutoff }} end
+            as bought_{{ cutoff }},
         {% endfor -%}
         orders.products_now > 1 as has_others
     from lines
@@ -71,25 +71,25 @@ shortened as (
 
 baskets as (
 
-    select * from shortened
+    select * from lines_within_limit
     where has_others and coalesce(
-        {%- for instant in instants -%}
-        bought_{{ instant }}{{ ', ' if not loop.last }}
+        {%- for cutoff in names -%}
+        bought_{{ cutoff }}{{ ', ' if not loop.last }}
         {%- endfor -%}
     ) is not null
 
 ),
 
-together as (
+joint_orders as (
 
     select
         left_side.product_id,
         right_side.product_id as other_product_id,
-        {% for instant in instants -%}
-        count(case when right_side.bought_{{ instant }} is not null then left_side.bought_{{ instant }} end)
-            as orders_{{ instant }},
-        max(case when right_side.bought_{{ instant }} is not null then left_side.bought_{{ instant }} end)
-            as last_{{ instant }}{{ ',' if not loop.last }}
+        {% for cutoff in names -%}
+        count(case when right_side.bought_{{ cutoff }} is not null then left_side.bought_{{ cutoff }} end)
+            as orders_{{ cutoff }},
+        max(case when right_side.bought_{{ cutoff }} is not null then left_side.bought_{{ cutoff }} end)
+            as last_{{ cutoff }}{{ ',' if not loop.last }}
         {% endfor %}
     from baskets as left_side
     inner join baskets as right_side
@@ -105,10 +105,10 @@ products as (
 
     select
         product_id,
-        {% for instant in instants -%}
-        count(bought_{{ instant }}) as orders_{{ instant }}{{ ',' if not loop.last }}
+        {% for cutoff in names -%}
+        count(bought_{{ cutoff }}) as orders_{{ cutoff }}{{ ',' if not loop.last }}
         {% endfor %}
-    from shortened
+    from lines_within_limit
     group by product_id
 
 ),
@@ -116,9 +116,9 @@ products as (
 shop as (
 
     select
-        {% for instant in instants -%}
-        count(case when products_{{ instant }} between 1 and {{ var('longest_order') }} then 1 end)
-            as orders_{{ instant }}{{ ',' if not loop.last }}
+        {% for cutoff in names -%}
+        count(case when products_{{ cutoff }} between 1 and {{ var('max_order_products') }} then 1 end)
+            as orders_{{ cutoff }}{{ ',' if not loop.last }}
         {% endfor %}
     from orders
 
@@ -127,38 +127,38 @@ shop as (
 pairs as (
 
     select
-        spine.as_of_name,
-        spine.as_of,
-        together.product_id,
-        together.other_product_id,
-        {{ of_instant('together.orders') }} as orders_together,
-        {{ of_instant('own.orders') }} as order_count,
-        {{ of_instant('other.orders') }} as other_order_count,
-        {{ of_instant('shop.orders') }} as shop_order_count,
-        {{ of_instant('together.last') }} as last_together_at
-    from together
-    inner join products as own on together.product_id = own.product_id
-    inner join products as other on together.other_product_id = other.product_id
+        cutoffs.cutoff,
+        cutoffs.as_of,
+        joint_orders.product_id,
+        joint_orders.other_product_id,
+        {{ at_cutoff('joint_orders.orders') }} as joint_order_count,
+        {{ at_cutoff('own.orders') }} as order_count,
+        {{ at_cutoff('other.orders') }} as other_order_count,
+        {{ at_cutoff('shop.orders') }} as shop_order_count,
+        {{ at_cutoff('joint_orders.last') }} as last_joint_order_at
+    from joint_orders
+    inner join products as own on joint_orders.product_id = own.product_id
+    inner join products as other on joint_orders.other_product_id = other.product_id
     cross join shop
-    cross join spine
+    cross join cutoffs
 
 ),
 
 final as (
 
     select
-        as_of_name,
+        cutoff,
         as_of,
         product_id,
         other_product_id,
-        orders_together,
+        joint_order_count,
         order_count,
         other_order_count,
-        {{ share('orders_together', 'order_count') }} as confidence,
-        {{ share('orders_together', 'order_count') }} / {{ share('other_order_count', 'shop_order_count') }} as lift,
-        last_together_at
+        {{ share('joint_order_count', 'order_count') }} as confidence,
+        {{ share('joint_order_count', 'order_count') }} / {{ share('other_order_count', 'shop_order_count') }} as lift,
+        last_joint_order_at
     from pairs
-    where orders_together >= 2
+    where joint_order_count >= 2
 
 )
 

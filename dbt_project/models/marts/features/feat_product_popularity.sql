@@ -10,26 +10,26 @@ with days as (
 
 ),
 
-spine as (
+cutoffs as (
 
     select
         *,
         {% for name, length in windows.items() -%}
-        cast({{ dbt.dateadd('day', 1 - length, 'last_day') }} as date) as first_day_{{ name }}{{ ',' if not loop.last }}
+        cast({{ dbt.dateadd('day', 1 - length, 'last_date') }} as date) as window_start_{{ name }}{{ ',' if not loop.last }}
         {% endfor %}
-    from {{ ref('int_as_of_spine') }}
+    from {{ ref('int_feature_cutoffs') }}
 
 ),
 
-counted as (
+product_totals as (
 
     select
-        spine.as_of_name,
-        spine.as_of,
+        cutoffs.cutoff,
+        cutoffs.as_of,
         days.product_id,
         {% for measure in ['event_count', 'purchase_count'] -%}
         {% for name in windows -%}
-        coalesce(sum(case when days.action_date >= spine.first_day_{{ name }} then days.{{ measure }} end), 0)
+        coalesce(sum(case when days.action_date >= cutoffs.window_start_{{ name }} then days.{{ measure }} end), 0)
             as {{ measure }}_{{ name }},
         {% endfor -%}
         sum(days.{{ measure }}) as {{ measure }},
@@ -37,89 +37,89 @@ counted as (
         sum(days.view_count) as view_count,
         sum(days.return_count) as return_count,
         {{ exact_sum('days.revenue') }} as revenue,
-        {{ exact_sum('days.popularity_at_day_end * ' ~ decay('days.day_end', 'spine.as_of', var('recent_days'))) }}
+        {{ exact_sum('days.popularity_at_day_end * ' ~ decay('days.day_end', 'cutoffs.as_of', var('popularity_half_life_days'))) }}
             as recent_popularity,
         min(days.first_action_at) as first_action_at,
         max(days.last_action_at) as last_action_at
     from days
-    inner join spine on days.seen_from <= spine.position
-    group by spine.as_of_name, spine.as_of, days.product_id
+    inner join cutoffs on days.first_visible_cutoff <= cutoffs.cutoff_index
+    group by cutoffs.cutoff, cutoffs.as_of, days.product_id
 
 ),
 
-ends as (
+window_starts as (
 
     {{ window_starts(windows) | indent(4) }}
 
 ),
 
 -- Pairs that the same instants see are counted once for all of these.
-pairs as (
+pair_counts as (
 
     select
         totals.product_id,
-        totals.from_position,
-        totals.until_position,
+        totals.from_cutoff_index,
+        totals.until_cutoff_index,
         {% for name in windows -%}
-        {% for instant in as_of_names() -%}
-        count(case when totals.last_interaction_at >= ends.first_day_{{ name }}_{{ instant }} then 1 end)
-            as user_count_{{ name }}_{{ instant }},
+        {% for cutoff in cutoff_names() -%}
+        count(case when totals.last_interaction_at >= window_starts.window_start_{{ name }}_{{ cutoff }} then 1 end)
+            as user_count_{{ name }}_{{ cutoff }},
         {% endfor -%}
         {% endfor -%}
         count(*) as user_count,
         count(case when totals.purchase_count > 0 then 1 end) as buyer_count
     from {{ ref('int_user_product_totals') }} as totals
-    cross join ends
-    group by totals.product_id, totals.from_position, totals.until_position
+    cross join window_starts
+    group by totals.product_id, totals.from_cutoff_index, totals.until_cutoff_index
 
 ),
 
-users as (
+user_counts as (
 
     select
-        spine.as_of_name,
-        pairs.product_id,
+        cutoffs.cutoff,
+        pair_counts.product_id,
         {% for name in windows -%}
-        cast(sum({{ of_instant('pairs.user_count_' ~ name) }}) as {{ dbt.type_bigint() }}) as user_count_{{ name }},
+        cast(sum({{ at_cutoff('pair_counts.user_count_' ~ name) }}) as {{ dbt.type_bigint() }}) as user_count_{{ name }},
         {% endfor -%}
-        cast(sum(pairs.user_count) as {{ dbt.type_bigint() }}) as user_count,
-        cast(sum(pairs.buyer_count) as {{ dbt.type_bigint() }}) as buyer_count
-    from pairs
-    inner join spine
-        on pairs.from_position <= spine.position
-        and pairs.until_position > spine.position
-    group by spine.as_of_name, pairs.product_id
+        cast(sum(pair_counts.user_count) as {{ dbt.type_bigint() }}) as user_count,
+        cast(sum(pair_counts.buyer_count) as {{ dbt.type_bigint() }}) as buyer_count
+    from pair_counts
+    inner join cutoffs
+        on pair_counts.from_cutoff_index <= cutoffs.cutoff_index
+        and pair_counts.until_cutoff_index > cutoffs.cutoff_index
+    group by cutoffs.cutoff, pair_counts.product_id
 
 ),
 
 final as (
 
     select
-        counted.as_of_name,
-        counted.as_of,
-        counted.product_id,
+        product_totals.cutoff,
+        product_totals.as_of,
+        product_totals.product_id,
         {% for name in windows -%}
-        cast(counted.event_count_{{ name }} as {{ dbt.type_bigint() }}) as event_count_{{ name }},
-        cast(counted.purchase_count_{{ name }} as {{ dbt.type_bigint() }}) as purchase_count_{{ name }},
-        coalesce(users.user_count_{{ name }}, 0) as user_count_{{ name }},
+        cast(product_totals.event_count_{{ name }} as {{ dbt.type_bigint() }}) as event_count_{{ name }},
+        cast(product_totals.purchase_count_{{ name }} as {{ dbt.type_bigint() }}) as purchase_count_{{ name }},
+        coalesce(user_counts.user_count_{{ name }}, 0) as user_count_{{ name }},
         {% endfor -%}
         {% for measure in ['event_count', 'purchase_count', 'return_count'] -%}
-        cast(counted.{{ measure }} as {{ dbt.type_bigint() }}) as {{ measure }},
+        cast(product_totals.{{ measure }} as {{ dbt.type_bigint() }}) as {{ measure }},
         {% endfor -%}
-        coalesce(users.user_count, 0) as user_count,
-        coalesce(users.buyer_count, 0) as buyer_count,
-        counted.revenue,
-        {{ share('users.buyer_count', 'users.user_count') }} as conversion,
-        {{ share('counted.purchase_count', 'counted.view_count') }} as purchases_per_view,
-        {{ share('counted.event_count_7d * 4', 'counted.event_count_28d') }} as event_trend,
-        {{ share('counted.purchase_count_7d * 4', 'counted.purchase_count_28d') }} as purchase_trend,
-        counted.recent_popularity,
-        counted.first_action_at,
-        counted.last_action_at
-    from counted
-    left join users
-        on counted.as_of_name = users.as_of_name
-        and counted.product_id = users.product_id
+        coalesce(user_counts.user_count, 0) as user_count,
+        coalesce(user_counts.buyer_count, 0) as buyer_count,
+        product_totals.revenue,
+        {{ share('user_counts.buyer_count', 'user_counts.user_count') }} as conversion_rate,
+        {{ share('product_totals.purchase_count', 'product_totals.view_count') }} as purchases_per_view,
+        {{ share('product_totals.event_count_7d * 4', 'product_totals.event_count_28d') }} as event_trend,
+        {{ share('product_totals.purchase_count_7d * 4', 'product_totals.purchase_count_28d') }} as purchase_trend,
+        product_totals.recent_popularity,
+        product_totals.first_action_at,
+        product_totals.last_action_at
+    from product_totals
+    left join user_counts
+        on product_totals.cutoff = user_counts.cutoff
+        and product_totals.product_id = user_counts.product_id
 
 )
 

@@ -9,29 +9,29 @@ with days as (
 
 ),
 
-spine as (
+cutoffs as (
 
-    select * from {{ ref('int_as_of_spine') }}
+    select * from {{ ref('int_feature_cutoffs') }}
 
 ),
 
-ends as (
+window_starts as (
 
     {{ window_starts(windows) | indent(4) }}
 
 ),
 
 -- Days that the same instants see are summed up once for all of these.
-parts as (
+visible_parts as (
 
     select
         days.user_id,
-        days.seen_from,
+        days.first_visible_cutoff,
         sum(days.action_count) as action_count,
         {% for name in windows -%}
-        {% for instant in as_of_names() -%}
-        sum(case when days.action_date >= ends.first_day_{{ name }}_{{ instant }} then days.action_count else 0 end)
-            as action_count_{{ name }}_{{ instant }},
+        {% for cutoff in cutoff_names() -%}
+        sum(case when days.action_date >= window_starts.window_start_{{ name }}_{{ cutoff }} then days.action_count else 0 end)
+            as action_count_{{ name }}_{{ cutoff }},
         {% endfor -%}
         {% endfor -%}
         {% for action_type in event_types() + ['return'] -%}
@@ -39,31 +39,31 @@ parts as (
         {% endfor -%}
         count(*) as active_days,
         sum(days.session_count) as session_count,
-        sum({{ exact('days.spend') }}) as total_spend,
+        sum({{ as_decimal('days.spend') }}) as total_spend,
         sum(days.mobile_count) as mobile_count,
         sum(days.known_device_count) as known_device_count,
         sum(days.daytime_count) as daytime_count,
         sum(case when days.is_weekend then days.action_count else 0 end) as weekend_count,
-        min(days.action_date) as first_day,
-        max(days.action_date) as last_day,
+        min(days.action_date) as first_date,
+        max(days.action_date) as last_date,
         min(days.first_action_at) as first_action_at,
         max(days.last_action_at) as last_action_at
     from days
-    cross join ends
-    group by days.user_id, days.seen_from
+    cross join window_starts
+    group by days.user_id, days.first_visible_cutoff
 
 ),
 
 -- Of a day that an instant cuts in two, each part has one.
-joined_parts as (
+visible_parts_joined as (
 
     select
         *,
         case
-            when first_day = lag(last_day) over (partition by user_id order by seen_from) then active_days - 1
+            when first_date = lag(last_date) over (partition by user_id order by first_visible_cutoff) then active_days - 1
             else active_days
         end as new_active_days
-    from parts
+    from visible_parts
 
 ),
 
@@ -81,64 +81,65 @@ orders as (
 
 ),
 
-orders_counted as (
+order_counts as (
 
     select
-        spine.as_of_name,
+        cutoffs.cutoff,
         orders.user_id,
         count(*) as order_count
     from orders
-    inner join spine on orders.ordered_at < spine.as_of
-    group by spine.as_of_name, orders.user_id
+    inner join cutoffs on orders.ordered_at < cutoffs.as_of
+    group by cutoffs.cutoff, orders.user_id
 
 ),
 
-counted as (
+user_totals as (
 
     select
-        spine.as_of_name,
-        spine.as_of,
-        parts.user_id,
-        cast(sum(parts.action_count) as {{ dbt.type_bigint() }}) as action_count,
+        cutoffs.cutoff,
+        cutoffs.as_of,
+        visible_parts.user_id,
+        cast(sum(visible_parts.action_count) as {{ dbt.type_bigint() }}) as action_count,
         {% for name in windows -%}
-        cast(sum({{ of_instant('parts.action_count_' ~ name) }}) as {{ dbt.type_bigint() }}) as action_count_{{ name }},
+        cast(sum({{ at_cutoff('visible_parts.action_count_' ~ name) }}) as {{ dbt.type_bigint() }})
+            as action_count_{{ name }},
         {% endfor -%}
         {% for action_type in event_types() + ['return'] -%}
-        cast(sum(parts.{{ action_type }}_count) as {{ dbt.type_bigint() }}) as {{ action_type }}_count,
+        cast(sum(visible_parts.{{ action_type }}_count) as {{ dbt.type_bigint() }}) as {{ action_type }}_count,
         {% endfor -%}
-        cast(sum(parts.new_active_days) as {{ dbt.type_bigint() }}) as active_days,
-        cast(sum(parts.session_count) as {{ dbt.type_bigint() }}) as session_count,
-        {{ exact_sum('parts.total_spend') }} as total_spend,
-        sum(parts.mobile_count) as mobile_count,
-        sum(parts.known_device_count) as known_device_count,
-        sum(parts.daytime_count) as daytime_count,
-        sum(parts.weekend_count) as weekend_count,
-        min(parts.first_day) as first_day,
-        max(parts.last_day) as last_day,
-        min(parts.first_action_at) as first_action_at,
-        max(parts.last_action_at) as last_action_at
-    from joined_parts as parts
-    inner join spine on parts.seen_from <= spine.position
-    group by spine.as_of_name, spine.as_of, parts.user_id
+        cast(sum(visible_parts.new_active_days) as {{ dbt.type_bigint() }}) as active_days,
+        cast(sum(visible_parts.session_count) as {{ dbt.type_bigint() }}) as session_count,
+        {{ exact_sum('visible_parts.total_spend') }} as total_spend,
+        sum(visible_parts.mobile_count) as mobile_count,
+        sum(visible_parts.known_device_count) as known_device_count,
+        sum(visible_parts.daytime_count) as daytime_count,
+        sum(visible_parts.weekend_count) as weekend_count,
+        min(visible_parts.first_date) as first_date,
+        max(visible_parts.last_date) as last_date,
+        min(visible_parts.first_action_at) as first_action_at,
+        max(visible_parts.last_action_at) as last_action_at
+    from visible_parts_joined as visible_parts
+    inner join cutoffs on visible_parts.first_visible_cutoff <= cutoffs.cutoff_index
+    group by cutoffs.cutoff, cutoffs.as_of, visible_parts.user_id
 
 ),
 
-with_orders as (
+totals_with_orders as (
 
     select
-        counted.*,
-        coalesce(orders_counted.order_count, 0) as order_count
-    from counted
-    left join orders_counted
-        on counted.as_of_name = orders_counted.as_of_name
-        and counted.user_id = orders_counted.user_id
+        user_totals.*,
+        coalesce(order_counts.order_count, 0) as order_count
+    from user_totals
+    left join order_counts
+        on user_totals.cutoff = order_counts.cutoff
+        and user_totals.user_id = order_counts.user_id
 
 ),
 
 final as (
 
     select
-        as_of_name,
+        cutoff,
         as_of,
         user_id,
         action_count,
@@ -160,12 +161,12 @@ final as (
         {{ share('mobile_count', 'known_device_count') }} as mobile_share,
         {{ share('weekend_count', 'action_count') }} as weekend_share,
         {{ share('daytime_count', 'action_count') }} as daytime_share,
-        {{ share(dbt.datediff('first_day', 'last_day', 'day'), 'active_days - 1') }} as days_between_visits,
+        {{ share(dbt.datediff('first_date', 'last_date', 'day'), 'active_days - 1') }} as days_between_visits,
         {{ days_between('last_action_at', 'as_of') }} as recency_days,
         {{ days_between('first_action_at', 'as_of') }} as tenure_days,
         first_action_at,
         last_action_at
-    from with_orders
+    from totals_with_orders
 
 )
 

@@ -1,3 +1,3 @@
 {{ config(materialized='view') }}
 
-{{ affinity_to('brand') }}
+{{ affinity_by('brand') }}

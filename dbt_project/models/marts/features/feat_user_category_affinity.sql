@@ -1,3 +1,3 @@
 {{ config(materialized='view') }}
 
-{{ affinity_to('category') }}
+{{ affinity_by('category') }}

@@ -6,33 +6,33 @@ with totals as (
 
 ),
 
-remainders as (
+decay_factors as (
 
-    select * from {{ ref('int_weight_remainders') }}
+    select * from {{ ref('int_cutoff_decay_factors') }}
 
 ),
 
-weighed as (
+decayed as (
 
     select
-        remainders.as_of_name,
-        remainders.as_of,
+        decay_factors.cutoff,
+        decay_factors.as_of,
         totals.*,
         {% for event_type in event_types() -%}
-        {{ '+ ' if not loop.first }}totals.{{ event_type }}_weight * remainders.{{ event_type }}_left
+        {{ '+ ' if not loop.first }}totals.{{ event_type }}_weight * decay_factors.{{ event_type }}_decay_factor
         {% endfor -%}
             as strength
     from totals
-    inner join remainders
-        on totals.from_position <= remainders.position
-        and totals.until_position > remainders.position
+    inner join decay_factors
+        on totals.from_cutoff_index <= decay_factors.cutoff_index
+        and totals.until_cutoff_index > decay_factors.cutoff_index
 
 ),
 
 final as (
 
     select
-        as_of_name,
+        cutoff,
         as_of,
         user_id,
         product_id,
@@ -45,7 +45,7 @@ final as (
         purchased_quantity,
         first_interaction_at,
         last_interaction_at
-    from weighed
+    from decayed
 
 )
 

@@ -1,7 +1,7 @@
 {{ config(materialized='view') }}
 
 select
-    as_of_name,
+    cutoff,
     as_of,
     user_id,
     product_id,

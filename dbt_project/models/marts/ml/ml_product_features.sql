@@ -1,19 +1,19 @@
-with spine as (
+with cutoffs as (
 
-    select * from {{ ref('int_as_of_spine') }}
+    select * from {{ ref('int_feature_cutoffs') }}
 
 ),
 
-known as (
+existing_products as (
 
     select
-        spine.as_of_name,
-        spine.as_of,
+        cutoffs.cutoff,
+        cutoffs.as_of,
         products.product_id
     from {{ ref('dim_products') }} as products
-    inner join spine
-        on products.first_seen_at < spine.as_of
-        or spine.as_of_name = 'now'
+    inner join cutoffs
+        on products.first_seen_at < cutoffs.as_of
+        or cutoffs.cutoff = 'now'
 
 ),
 
@@ -21,13 +21,13 @@ known as (
 versions as (
 
     select
-        spine.as_of_name,
+        cutoffs.cutoff,
         history.*
     from {{ ref('dim_product_history') }} as history
-    inner join spine
+    inner join cutoffs
         on case
-            when spine.as_of_name = 'now' then history.is_current
-            else {{ known_as_of('history', 'spine.as_of') }}
+            when cutoffs.cutoff = 'now' then history.is_current
+            else {{ known_as_of('history', 'cutoffs.as_of') }}
         end
 
 ),
@@ -41,20 +41,24 @@ popularity as (
 final as (
 
     select
-        known.as_of_name,
-        known.as_of,
-        known.product_id,
-        coalesce(versions.product_name, known.product_id) as product_name,
+        existing_products.cutoff,
+        existing_products.as_of,
+        existing_products.product_id,
+        coalesce(versions.product_name, existing_products.product_id) as product_name,
         versions.category,
         versions.brand,
         versions.price,
         cast(coalesce(popularity.user_count, 0) as {{ type_double() }}) as popularity,
-        cast(coalesce(popularity.user_count_28d, 0) as {{ type_double() }}) as lately_active_users,
+        cast(coalesce(popularity.user_count_28d, 0) as {{ type_double() }}) as active_users_28d,
         coalesce(popularity.recent_popularity, 0) as recent_popularity,
         coalesce(versions.is_available, true) as is_available
-    from known
-    left join versions on known.as_of_name = versions.as_of_name and known.product_id = versions.product_id
-    left join popularity on known.as_of_name = popularity.as_of_name and known.product_id = popularity.product_id
+    from existing_products
+    left join versions
+        on existing_products.cutoff = versions.cutoff
+        and existing_products.product_id = versions.product_id
+    left join popularity
+        on existing_products.cutoff = popularity.cutoff
+        and existing_products.product_id = popularity.product_id
 
 )
 

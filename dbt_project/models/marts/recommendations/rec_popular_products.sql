@@ -10,10 +10,10 @@ products as (
 
 ),
 
-listed as (
+anonymous_list as (
 
-    select * from {{ ref('int_offers_ranked') }}
-    where user_id = {{ stranger() }}
+    select * from {{ ref('int_recommendations_ranked') }}
+    where user_id = {{ anonymous_user_id() }}
 
 ),
 
@@ -23,16 +23,16 @@ unlisted as (
     select
         popular_products.product_id,
         popular_products.score,
-        row_number() over (order by popular_products.rank) + (select count(*) from listed) as rank
+        row_number() over (order by popular_products.rank) + (select count(*) from anonymous_list) as rank
     from popular_products
-    left join listed on popular_products.product_id = listed.product_id
-    where listed.product_id is null
+    left join anonymous_list on popular_products.product_id = anonymous_list.product_id
+    where anonymous_list.product_id is null
 
 ),
 
 ranked as (
 
-    select product_id, score, rank, source from listed
+    select product_id, score, rank, source from anonymous_list
     union all
     select product_id, score, rank, 'popularity' as source from unlisted
 

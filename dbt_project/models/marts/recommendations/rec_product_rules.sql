@@ -1,7 +1,7 @@
-with now_instant as (
+with now_cutoff as (
 
-    select last_day from {{ ref('int_as_of_spine') }}
-    where as_of_name = 'now'
+    select last_date from {{ ref('int_feature_cutoffs') }}
+    where cutoff = 'now'
 
 ),
 
@@ -12,7 +12,7 @@ products as (
 ),
 
 -- What a rule can name of a product.
-facets as (
+product_attributes as (
 
     select product_id, 'product' as scope, product_id as value from products
     union all
@@ -24,26 +24,28 @@ facets as (
 
 ),
 
-blocks as (
+active_blocks as (
 
     select
         seed.scope,
-        {{ rule_value('seed.scope', 'seed.value') }} as value,
+        {{ normalized_rule_value('seed.scope', 'seed.value') }} as value,
         {{ clean_text('seed.reason') }} as reason
-    from {{ ref('offer_blocks') }} as seed
-    left join now_instant on true
-    where {{ is_in_force('seed', 'now_instant.last_day') }}
+    from {{ ref('blocks') }} as seed
+    left join now_cutoff on true
+    where {{ is_active_on('seed', 'now_cutoff.last_date') }}
 
 ),
 
 blocked as (
 
     select
-        facets.product_id,
-        min('blocked ' || blocks.scope || coalesce(': ' || blocks.reason, '')) as because
-    from facets
-    inner join blocks on facets.scope = blocks.scope and facets.value = blocks.value
-    group by facets.product_id
+        product_attributes.product_id,
+        min('blocked ' || active_blocks.scope || coalesce(': ' || active_blocks.reason, '')) as reason_text
+    from product_attributes
+    inner join active_blocks
+        on product_attributes.scope = active_blocks.scope
+        and product_attributes.value = active_blocks.value
+    group by product_attributes.product_id
 
 ),
 
@@ -52,20 +54,21 @@ caps as (
     select
         scope,
         lower({{ clean_text('value') }}) as value,
-        cast(most as {{ dbt.type_int() }}) as most
-    from {{ ref('offer_caps') }}
+        cast(max_products as {{ dbt.type_int() }}) as max_products
+    from {{ ref('caps') }}
 
 ),
 
-capped as (
+applicable_caps as (
 
     select
-        facets.product_id,
-        facets.scope,
-        case when own.scope is not null then own.most else others.most end as most
-    from facets
-    left join caps as own on facets.scope = own.scope and facets.value = own.value
-    left join caps as others on facets.scope = others.scope and others.value is null
+        product_attributes.product_id,
+        product_attributes.scope,
+        case when specific.scope is not null then specific.max_products else default_rule.max_products end
+            as max_products
+    from product_attributes
+    left join caps as specific on product_attributes.scope = specific.scope and product_attributes.value = specific.value
+    left join caps as default_rule on product_attributes.scope = default_rule.scope and default_rule.value is null
 
 ),
 
@@ -73,26 +76,26 @@ product_caps as (
 
     select
         product_id,
-        min(case when scope = 'category' then most end) as category_cap,
-        min(case when scope = 'brand' then most end) as brand_cap
-    from capped
+        min(case when scope = 'category' then max_products end) as category_cap,
+        min(case when scope = 'brand' then max_products end) as brand_cap
+    from applicable_caps
     group by product_id
 
 ),
 
-repeats as (
+repurchase_rules as (
 
     select
         lower({{ clean_text('category') }}) as category,
         cast(after_days as {{ dbt.type_int() }}) as after_days,
-        true as is_rule
-    from {{ ref('offer_repeats') }}
+        true as has_rule
+    from {{ ref('repurchases') }}
 
 ),
 
 pins as (
 
-    select product_id, position from {{ ref('int_pins_in_force') }}
+    select product_id, position from {{ ref('int_active_pins') }}
     where favourite_category is null
 
 ),
@@ -101,19 +104,19 @@ final as (
 
     select
         products.product_id,
-        products.is_available and blocked.product_id is null as is_offered,
-        case when not products.is_available then 'not available' else blocked.because end as not_offered_because,
+        products.is_available and blocked.product_id is null as is_recommendable,
+        case when not products.is_available then 'not available' else blocked.reason_text end as exclusion_reason,
         products.category,
         products.brand,
         product_caps.category_cap,
         product_caps.brand_cap,
-        case when own.is_rule then own.after_days else others.after_days end as repeat_after_days,
+        case when specific.has_rule then specific.after_days else default_rule.after_days end as repurchase_after_days,
         pins.position as pinned_position
     from products
     inner join product_caps on products.product_id = product_caps.product_id
     left join blocked on products.product_id = blocked.product_id
-    left join repeats as own on products.category = own.category
-    left join repeats as others on others.category is null and others.is_rule
+    left join repurchase_rules as specific on products.category = specific.category
+    left join repurchase_rules as default_rule on default_rule.category is null and default_rule.has_rule
     left join pins on products.product_id = pins.product_id
 
 )

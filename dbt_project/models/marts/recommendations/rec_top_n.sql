@@ -1,6 +1,6 @@
-with offers as (
+with recommendations as (
 
-    select * from {{ ref('int_offers_ranked') }}
+    select * from {{ ref('int_recommendations_ranked') }}
 
 ),
 
@@ -30,7 +30,7 @@ popular_products as (
 ),
 
 -- What the customer did with a product; the strongest action gives the words.
-deeds as (
+strongest_actions as (
 
     select
         interactions.user_id,
@@ -40,10 +40,10 @@ deeds as (
             when interactions.add_to_cart_count > 0 then 'you put ' || products.product_name || ' in your cart'
             when interactions.click_count > 0 then 'you clicked on ' || products.product_name
             when interactions.view_count > 0 then 'you viewed ' || products.product_name
-        end as deed
+        end as action_phrase
     from {{ ref('feat_user_product_interactions') }} as interactions
     inner join products on interactions.product_id = products.product_id
-    where interactions.as_of_name = 'now'
+    where interactions.cutoff = 'now'
 
 ),
 
@@ -51,37 +51,37 @@ final as (
 
     select
         serving_run.run_id,
-        offers.user_id,
-        offers.rank,
-        offers.product_id,
+        recommendations.user_id,
+        recommendations.rank,
+        recommendations.product_id,
         products.product_name,
         products.category,
         products.brand,
         products.price,
-        offers.score,
-        offers.source,
-        offers.reason_product_id,
+        recommendations.score,
+        recommendations.source,
+        recommendations.reason_product_id,
         coalesce(
-            case when offers.source = 'pinned' then {{ pinned_reason() }} end,
+            case when recommendations.source = 'pinned' then {{ pinned_reason() }} end,
             case
-                when offers.reason_product_id is not null then 'Because ' || deeds.deed
-                when offers.source = 'model' then 'Because ' || deeds.deed || ' before'
+                when recommendations.reason_product_id is not null then 'Because ' || strongest_actions.action_phrase
+                when recommendations.source = 'model' then 'Because ' || strongest_actions.action_phrase || ' before'
             end,
             case
                 when products.category = users.favourite_category then 'From ' || products.category || ', which you like'
             end,
             popular_products.reason,
-            {{ plain_reason('products.category') }}
+            {{ default_reason('products.category') }}
         ) as reason
-    from offers
-    inner join users on offers.user_id = users.user_id
-    inner join products on offers.product_id = products.product_id
+    from recommendations
+    inner join users on recommendations.user_id = users.user_id
+    inner join products on recommendations.product_id = products.product_id
     left join serving_run on true
-    left join popular_products on offers.product_id = popular_products.product_id
+    left join popular_products on recommendations.product_id = popular_products.product_id
     -- The product that speaks most for the offer, or where none does, the offered product itself.
-    left join deeds
-        on offers.user_id = deeds.user_id
-        and coalesce(offers.reason_product_id, offers.product_id) = deeds.product_id
+    left join strongest_actions
+        on recommendations.user_id = strongest_actions.user_id
+        and coalesce(recommendations.reason_product_id, recommendations.product_id) = strongest_actions.product_id
 
 )
 

@@ -5,4 +5,4 @@ select
     product_id,
     strength
 from {{ ref('ml_interactions') }}
-where as_of_name = 'now'
+where cutoff = 'now'

@@ -7,21 +7,21 @@ with days as (
         action_date,
         sum(action_count) over (
             partition by user_id
-            order by action_date desc, seen_from desc
+            order by action_date desc, first_visible_cutoff desc
             rows between unbounded preceding and current row
-        ) - action_count as newer_actions
+        ) - action_count as newer_action_count
     from {{ ref('int_user_days') }}
 
 ),
 
 -- Whole days, as many as are needed: sorting every customer's actions would cost far more than the few more that this keeps.
-shown as (
+first_shown_dates as (
 
     select
         user_id,
-        min(action_date) as first_day
+        min(action_date) as first_date
     from days
-    where newer_actions < {{ var('timeline_length') }}
+    where newer_action_count < {{ var('min_timeline_actions') }}
     group by user_id
 
 ),
@@ -38,9 +38,9 @@ products as (
 
 ),
 
-readings as (
+file_loads as (
 
-    select * from {{ ref('int_readings') }}
+    select * from {{ ref('int_file_loads') }}
 
 ),
 
@@ -57,15 +57,15 @@ final as (
         actions.quantity,
         coalesce(actions.price, products.price) as price,
         actions.device,
-        readings.feed as _feed,
-        readings.path as _file,
+        file_loads.feed as _feed,
+        file_loads.path as _file,
         actions._line
     from actions
-    inner join shown
-        on actions.user_id = shown.user_id
-        and actions.action_date >= shown.first_day
+    inner join first_shown_dates
+        on actions.user_id = first_shown_dates.user_id
+        and actions.action_date >= first_shown_dates.first_date
     inner join products on actions.product_id = products.product_id
-    inner join readings on actions._load_id = readings.load_id
+    inner join file_loads on actions._load_id = file_loads.load_id
 
 )
 

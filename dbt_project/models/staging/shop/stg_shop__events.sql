@@ -54,7 +54,7 @@ typed as (
         lower(cleaned.brand) as brand,
         feeds.carries_purchases,
         feeds.carries_products,
-        feeds.declaration as _declaration,
+        feeds.typing_fingerprint as _typing_fingerprint,
         files.loaded_at,
         cleaned._extra,
         cleaned._feed,
@@ -108,13 +108,13 @@ final as (
         case when quantity is null then quantity_text end as unreadable_quantity,
         case when price is null then price_text end as unreadable_price,
         coalesce(event_type = 'purchase' and carries_purchases, false) as is_transaction,
-        coalesce(carries_products, false) as carries_product_facts,
+        coalesce(carries_products, false) as has_product_attributes,
         _extra,
         _feed,
         _file,
         _line,
         _load_id,
-        _declaration
+        _typing_fingerprint
     from translated
 
 )

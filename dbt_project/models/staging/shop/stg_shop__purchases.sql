@@ -43,7 +43,7 @@ typed as (
         lower(cleaned.category) as category,
         lower(cleaned.brand) as brand,
         feeds.carries_products,
-        feeds.declaration as _declaration,
+        feeds.typing_fingerprint as _typing_fingerprint,
         files.loaded_at,
         cleaned._extra,
         cleaned._feed,
@@ -80,13 +80,13 @@ final as (
         case when quantity is null then quantity_text end as unreadable_quantity,
         case when price is null then price_text end as unreadable_price,
         case when plausible_purchased_at is null then purchased_at_text end as unreadable_purchased_at,
-        coalesce(carries_products, false) as carries_product_facts,
+        coalesce(carries_products, false) as has_product_attributes,
         _extra,
         _feed,
         _file,
         _line,
         _load_id,
-        _declaration
+        _typing_fingerprint
     from checked
 
 )

@@ -1,0 +1,148 @@
+{%- set action_types = event_types() + ['return'] -%}
+with periods as (
+
+    select * from {{ ref('int_drift_periods') }}
+    where kind = 'mix'
+
+),
+
+product_counts as (
+
+    select
+        periods.period,
+        days.product_id,
+        {% for action_type in action_types -%}
+        sum(days.{{ action_type }}_count) as {{ action_type }}_count,
+        {% endfor -%}
+        sum(
+            {%- for action_type in action_types %}
+            {{ '+ ' if not loop.first }}days.{{ action_type }}_count
+            {%- endfor %}
+        ) as action_count
+    from {{ ref('int_product_days') }} as days
+    inner join periods on days.action_date between periods.first_date and periods.last_date
+    group by periods.period, days.product_id
+
+),
+
+user_counts as (
+
+    select
+        periods.period,
+        case when days.action_date = cast(users.first_seen_at as date) then 'new' else 'known' end as customer,
+        sum(days.action_count) as action_count,
+        sum(days.mobile_count) as mobile_count,
+        sum(days.known_device_count - days.mobile_count) as web_count,
+        sum(days.action_count - days.known_device_count) as unknown_count
+    from {{ ref('int_user_days') }} as days
+    inner join periods on days.action_date between periods.first_date and periods.last_date
+    inner join {{ ref('dim_users') }} as users on days.user_id = users.user_id
+    group by
+        periods.period,
+        case when days.action_date = cast(users.first_seen_at as date) then 'new' else 'known' end
+
+),
+
+products as (
+
+    select
+        product_id,
+        coalesce(category, '(unknown)') as category,
+        {{ log2_bucket('case when price < 0.01 then 0.01 else price end') }} as price_step
+    from {{ ref('dim_products') }}
+
+),
+
+-- By the facts of today, in both periods: a product that moves to another category changes the catalog, not what people do.
+product_counts_with_attributes as (
+
+    select
+        product_counts.*,
+        products.category,
+        products.price_step
+    from product_counts
+    inner join products on product_counts.product_id = products.product_id
+
+),
+
+bin_counts as (
+
+    {% for action_type in action_types -%}
+    select
+        'action_type' as name, '{{ action_type }}' as bin, {{ loop.index }} as bin_order, period, {{ action_type }}_count
+            as actions
+    from product_counts
+    union all
+    {% endfor -%}
+    {% for device in ['web', 'mobile', 'unknown'] -%}
+    select 'device' as name, '{{ device }}' as bin, {{ loop.index }} as bin_order, period, {{ device }}_count as actions
+    from user_counts
+    union all
+    {% endfor -%}
+    select 'category' as name, category as bin, 0 as bin_order, period, action_count as actions
+    from product_counts_with_attributes
+    union all
+    select
+        'price' as name,
+        case
+            when price_step is null then '(unknown)'
+            else concat(power(2.0, price_step), ' to ', power(2.0, price_step + 1))
+        end as bin,
+        coalesce(price_step, -99) as bin_order,
+        period,
+        action_count as actions
+    from product_counts_with_attributes
+    union all
+    select 'customer' as name, customer as bin, 0 as bin_order, period, action_count as actions
+    from user_counts
+    union all
+    -- Who bought is not always known: what the days of products have and those of customers have not.
+    select 'customer' as name, '(unknown)' as bin, 1 as bin_order, period, action_count as actions
+    from product_counts
+    union all
+    select 'customer' as name, '(unknown)' as bin, 1 as bin_order, period, -action_count as actions
+    from user_counts
+
+),
+
+period_counts as (
+
+    select
+        name,
+        bin,
+        bin_order,
+        sum(case when period = 'reference' then actions else 0 end) as reference_rows,
+        sum(case when period = 'current' then actions else 0 end) as current_rows
+    from bin_counts
+    group by name, bin, bin_order
+
+),
+
+-- At a shop's beginning everybody is new: who is, shows once there is as much of its past as a reference is long.
+ranked_bins as (
+
+    select
+        *,
+        row_number() over (partition by name order by reference_rows desc, bin) as size_rank
+    from period_counts
+    where
+        reference_rows + current_rows > 0
+        and (name != 'customer' or (select min(days_before_reference) from periods) >= {{ var('drift_reference_days') }})
+
+),
+
+-- The largest bins of the reference; the others are one. Only categories are that many.
+final as (
+
+    select
+        name,
+        case when size_rank <= {{ var('drift_max_bins') }} then bin else '(other)' end as bin,
+        cast(min(bin_order) as {{ type_double() }}) as bin_order,
+        cast(sum(reference_rows) as {{ dbt.type_bigint() }}) as reference_rows,
+        cast(sum(current_rows) as {{ dbt.type_bigint() }}) as current_rows
+    from ranked_bins
+    group by name, case when size_rank <= {{ var('drift_max_bins') }} then bin else '(other)' end
+
+)
+
+select * from final

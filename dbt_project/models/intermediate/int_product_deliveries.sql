@@ -1,0 +1,71 @@
+-- A row that names no product and is delivered again repeats a quarantined one, so that it is not quarantined itself. A file
+-- without a date cannot be put in an order.
+with catalog_days as (
+
+    select distinct
+        _feed,
+        product_id,
+        delivery_day
+    from {{ ref('int_products_classified') }}
+    where row_status != 'quarantined' and product_id is not null and delivery_day is not null
+
+),
+
+deliveries as (
+
+    select
+        _feed,
+        delivery_day,
+        row_number() over (partition by _feed order by delivery_day) as delivery_number,
+        row_number() over (partition by _feed order by delivery_day desc) - 1 as later_delivery_count
+    from (select distinct _feed, delivery_day from catalog_days) as days
+
+),
+
+product_deliveries as (
+
+    select
+        catalog_days._feed,
+        catalog_days.product_id,
+        catalog_days.delivery_day,
+        deliveries.later_delivery_count,
+        coalesce(
+            lead(deliveries.delivery_number) over (
+                partition by catalog_days._feed, catalog_days.product_id
+                order by deliveries.delivery_number
+            ) = deliveries.delivery_number + 1,
+            false
+        ) as is_in_next_delivery
+    from catalog_days
+    inner join deliveries
+        on catalog_days._feed = deliveries._feed
+        and catalog_days.delivery_day = deliveries.delivery_day
+
+),
+
+-- Where most of a delivery stands in the next one as well, the catalog is sent whole. One that sends what is new or changed
+-- leaves products out for no reason.
+full_catalog_feeds as (
+
+    select _feed
+    from product_deliveries
+    where later_delivery_count > 0
+    group by _feed
+    having avg(case when is_in_next_delivery then 1.0 else 0.0 end) >= {{ var('min_full_catalog_share') }}
+
+),
+
+final as (
+
+    select
+        product_deliveries.product_id,
+        max(product_deliveries.delivery_day) as last_delivery_date,
+        min(case when full_catalog_feeds._feed is not null then product_deliveries.later_delivery_count end)
+            as missed_catalog_count
+    from product_deliveries
+    left join full_catalog_feeds on product_deliveries._feed = full_catalog_feeds._feed
+    group by product_deliveries.product_id
+
+)
+
+select * from final

@@ -1,0 +1,69 @@
+with transactions as (
+
+    select * from {{ ref('int_transactions_unioned') }}
+
+),
+
+returned_pairs as (
+
+    select distinct
+        user_id,
+        product_id
+    from transactions
+    where is_return and user_id is not null
+
+),
+
+pair_transactions as (
+
+    select transactions.*
+    from transactions
+    inner join returned_pairs
+        on transactions.user_id = returned_pairs.user_id
+        and transactions.product_id = returned_pairs.product_id
+
+),
+
+-- What the customer had bought of the product by then, purchases of the same instant included and later ones not.
+running_purchases as (
+
+    select
+        *,
+        count(case when not is_return then 1 end) over up_to_row as purchase_count,
+        cast(
+            sum({{ as_decimal('case when not is_return then quantity else 0 end') }}) over up_to_row as {{ type_double() }}
+        ) as purchased_quantity
+    from pair_transactions
+    window up_to_row as (
+        partition by user_id, product_id
+        order by purchased_at
+        range between unbounded preceding and current row
+    )
+
+),
+
+final as (
+
+    select
+        _line,
+        _load_id,
+        case
+            when purchase_count = 0 then 1.0
+            when -quantity >= purchased_quantity then 1.0 * purchase_count
+            else -quantity / purchased_quantity * purchase_count
+        end as returned_purchase_count
+    from running_purchases
+    where is_return
+
+    union all
+
+    select
+        _line,
+        _load_id,
+        1.0 as returned_purchase_count
+    from transactions
+    where is_return and user_id is null
+
+)
+
+select * from final

@@ -1,0 +1,38 @@
+with classified as (
+
+    select _load_id, row_status, reasons, event_at as row_at from {{ ref('int_events_classified') }}
+    union all
+    select _load_id, row_status, reasons, purchased_at as row_at from {{ ref('int_purchases_classified') }}
+    union all
+    select _load_id, row_status, reasons, updated_at as row_at from {{ ref('int_products_classified') }}
+
+),
+
+status_counts as (
+
+    select
+        _load_id,
+        row_status,
+        reasons,
+        count(*) as rows,
+        max(row_at) as newest_row_at
+    from classified
+    group by _load_id, row_status, reasons
+
+),
+
+final as (
+
+    select
+        file_loads.feed,
+        file_loads.path,
+        status_counts.row_status,
+        status_counts.reasons,
+        status_counts.rows,
+        status_counts.newest_row_at
+    from status_counts
+    inner join {{ ref('int_file_loads') }} as file_loads on status_counts._load_id = file_loads.load_id
+
+)
+
+select * from final

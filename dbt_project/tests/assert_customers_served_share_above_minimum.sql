@@ -1,0 +1,30 @@
+{{ config(meta={'dagster': {'ref': {'name': 'rec_top_n'}}}) }}
+
+-- Stops a run before it publishes lists that leave out too many customers. Dagster shows a test at an asset that it depends
+-- on: -- depends_on: {{ ref('rec_top_n') }}
+{% set below_minimum %}
+    with customers as (
+
+        select
+            count(*) as customers,
+            count(lists.user_id) as served
+        from {{ ref('dim_users') }} as users
+        left join (select distinct user_id from {{ ref('rec_top_n') }}) as lists on users.user_id = lists.user_id
+
+    )
+
+    select *
+    from customers
+    where served < {{ var('min_customers_served_share') }} * customers
+{% endset %}
+
+{% for count in run_test_query(below_minimum) %}
+    {% do exceptions.raise_compiler_error(
+        count['served'] ~ ' of ' ~ count['customers'] ~ ' customers have a list, and a share of '
+        ~ var('min_customers_served_share') ~ ' must (min_customers_served_share in dbt_project/dbt_project.yml). Either blocks '
+        ~ 'and caps leave too little, or the others have bought everything, and repurchases.csv lets nothing be offered '
+        ~ 'again: see dbt_project/seeds/merchandising_rules'
+    ) %}
+{% endfor %}
+
+{{ below_minimum }}

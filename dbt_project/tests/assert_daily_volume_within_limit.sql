@@ -1,0 +1,43 @@
+{{ config(meta={'dagster': {'ref': {'name': 'audit_feed_days'}}}) }}
+
+-- Stops a run before a model is trained on a newest day of many times the usual lines that nobody expected. Where none are
+-- usual, whatever comes is many times that: audit_min_lines are taken for the usual. Dagster shows a test at an asset that
+-- it depends on: -- depends_on: {{ ref('audit_feed_days') }}
+{% set unexpected %}
+    select
+        days.feed,
+        days.delivery_day,
+        days.lines,
+        cast(days.usual_lines as {{ dbt.type_bigint() }}) as usual_lines
+    from {{ ref('audit_feed_days') }} as days
+    left join {{ ref('expected_jumps') }} as expected
+        on lower(days.feed) = lower({{ clean_text('expected.feed') }}) and days.delivery_day = expected.delivery_day
+    where
+        days.is_volume_jump
+        and days.lines >= {{ var('audit_volume_limit') }}
+            * case when days.usual_lines > 0 then days.usual_lines else {{ var('audit_min_lines') }} end
+        and expected.feed is null
+        and days.delivery_day > (
+            select {{ dbt.dateadd('day', -var('audit_warning_days'), 'max(delivery_day)') }}
+            from {{ ref('audit_feed_days') }}
+        )
+    order by days.delivery_day, days.feed
+{% endset %}
+
+{% set days = run_test_query(unexpected) %}
+{% if days %}
+    {% set words, lines = [], [] %}
+    {% for day in days %}
+        {% do words.append(
+            day['feed'] ~ ' of ' ~ day['delivery_day'] ~ ': ' ~ day['lines'] ~ ' lines where '
+            ~ day['usual_lines'] ~ ' are usual'
+        ) %}
+        {% do lines.append("'" ~ day['feed'] ~ ',' ~ day['delivery_day'] ~ ",why'") %}
+    {% endfor %}
+    {% do exceptions.raise_compiler_error(
+        words | join('; ') ~ '. If that is right, add ' ~ lines | join(' and ')
+        ~ ' to dbt_project/seeds/expected_jumps.csv; if not, deliver the file again'
+    ) %}
+{% endif %}
+
+{{ unexpected }}

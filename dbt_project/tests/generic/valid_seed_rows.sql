@@ -1,0 +1,68 @@
+{% test valid_seed_rows(model, columns, invalid_when, required_values={}) %}
+{{ config(description='No row can only be a mistake, and none that is needed is missing; those that can are said in words, as the file has them.') }}
+{% set invalid_rows %}
+    with checked_rows as (
+
+        select
+            concat_ws(','
+                {%- for column in columns %},
+                {#- Files have whole numbers without a point. -#}
+                regexp_replace(
+                    coalesce(cast({{ column }} as {{ dbt.type_string() }}), ''),
+                    '^(-?[0-9]+)[.]0$', '{{ backreference(1) }}'
+                )
+                {%- endfor %}
+            ) as line,
+            concat_ws('; '
+                {%- for message, condition in invalid_when.items() %},
+                case when {{ condition }} then {{ quote(message) }} end
+                {%- endfor %}
+            ) as messages
+        from {{ model }}
+
+    ),
+
+    invalid_rows as (
+
+        select line, messages from checked_rows
+        where messages != ''
+        {%- for column, values in required_values.items() %}
+        {%- for value in values %}
+
+        union all
+
+        select
+            cast(null as {{ dbt.type_string() }}) as line,
+            {{ quote('there is no line for ' ~ value) }} as messages
+        from {{ model }}
+        having count(case when {{ column }} = {{ quote(value) }} then 1 end) = 0
+        {%- endfor %}
+        {%- endfor %}
+
+    )
+
+    select line, messages from invalid_rows
+    order by line, messages
+{% endset %}
+{% if is_test_run() %}
+    {% set existing_columns = adapter.get_columns_in_relation(model) | map(attribute='name') | map('lower') | list %}
+    {% set missing = columns | reject('in', existing_columns) | join(', ') %}
+    {% if missing %}
+        {% do exceptions.raise_compiler_error(
+            model.identifier ~ '.csv has no column ' ~ missing ~ "; parted by commas, its columns are '"
+            ~ existing_columns | join("', '") ~ "'"
+        ) %}
+    {% endif %}
+    {% set messages = [] %}
+    {% for row in run_query(invalid_rows).rows %}
+        {% do messages.append(("line '" ~ row['line'] ~ "': " if row['line'] is not none) ~ row['messages']) %}
+    {% endfor %}
+    {% set report = model.identifier ~ '.csv, ' ~ messages | join('; ') %}
+    {% if messages and config.get('severity') | lower == 'warn' %}
+        {% do exceptions.warn(report) %}
+    {% elif messages %}
+        {% do exceptions.raise_compiler_error(report) %}
+    {% endif %}
+{% endif %}
+{{ invalid_rows }}
+{% endtest %}

@@ -1,0 +1,29 @@
+{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'expected_jumps'}}}) }}
+
+-- A jump that is expected of a feed that nobody declared lets nothing pass, which may be a slip of the pen: each is said in
+-- words.
+{% set unknown_feeds %}
+    with expected as (
+
+        select distinct {{ clean_text('feed') }} as feed from {{ ref('expected_jumps') }}
+
+    ),
+
+    feeds as (
+
+        select distinct lower(feed) as feed from {{ source('raw', 'feeds') }}
+
+    )
+
+    select expected.feed
+    from expected
+    left join feeds on lower(expected.feed) = feeds.feed
+    where expected.feed is not null and feeds.feed is null
+    order by expected.feed
+{% endset %}
+
+{% for row in run_test_query(unknown_feeds) %}
+    {% do exceptions.warn("expected_jumps.csv: the shop has no feed '" ~ row['feed'] ~ "'") %}
+{% endfor %}
+
+{{ unknown_feeds }}

@@ -1,0 +1,60 @@
+{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'audit_feed_days'}}}) }}
+
+-- Warns of a feed from which nothing has come for many times its usual pause, beside the newest day of any feed or by the
+-- clock; each is said in words when the test runs. A feed that came once has no usual pause.
+{% set overdue_feeds %}
+    with deliveries as (
+
+        select
+            feed,
+            delivery_day,
+            last_loaded_at,
+            {{ dbt.datediff('lag(delivery_day) over (partition by feed order by delivery_day)', 'delivery_day', 'day') }}
+                as interval_days
+        from {{ ref('audit_feed_days') }}
+        where files > 0
+
+    ),
+
+    feeds as (
+
+        select
+            feed,
+            max(delivery_day) as last_date,
+            max(last_loaded_at) as last_loaded_at,
+            percentile_cont(0.5) within group (order by interval_days) as usual_interval_days
+        from deliveries
+        group by feed
+
+    ),
+
+    feed_ages as (
+
+        select
+            *,
+            greatest(
+                {{ dbt.datediff('last_date', '(select max(delivery_day) from deliveries)', 'day') }},
+                {{ dbt.datediff('last_loaded_at', dbt.current_timestamp(), 'day') }}
+            ) as days
+        from feeds
+
+    )
+
+    select
+        feed,
+        last_date,
+        days,
+        cast(usual_interval_days as {{ dbt.type_bigint() }}) as usual_interval_days
+    from feed_ages
+    where days >= {{ var('audit_overdue_multiple') }} * usual_interval_days
+    order by feed
+{% endset %}
+
+{% for feed in run_test_query(overdue_feeds) %}
+    {% do exceptions.warn(
+        feed['feed'] ~ ': nothing for ' ~ feed['days'] ~ ' days, the newest of ' ~ feed['last_date'] ~ '; every '
+        ~ feed['usual_interval_days'] ~ ' days is usual'
+    ) %}
+{% endfor %}
+
+{{ overdue_feeds }}

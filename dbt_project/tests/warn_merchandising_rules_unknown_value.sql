@@ -1,0 +1,54 @@
+{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'rec_product_rules'}}}) }}
+
+-- A rule about what the shop does not have does nothing, which may be a slip of the pen: each is said in words. Dagster
+-- shows a test at an asset that it depends on: -- depends_on: {{ ref('rec_product_rules') }}
+{% set unknown_values %}
+    with rule_values as (
+
+        select 'blocks.csv' as file, scope, value from {{ ref('blocks') }}
+        union all
+        select 'pins.csv' as file, 'product' as scope, product_id as value from {{ ref('pins') }}
+        union all
+        select 'pins.csv' as file, 'category' as scope, favourite_category as value from {{ ref('pins') }}
+        union all
+        select 'caps.csv' as file, scope, value from {{ ref('caps') }}
+        union all
+        select 'repurchases.csv' as file, 'category' as scope, category as value from {{ ref('repurchases') }}
+
+    ),
+
+    normalized_values as (
+
+        select distinct
+            file,
+            scope,
+            {{ normalized_rule_value('scope', 'value') }} as value
+        from rule_values
+
+    ),
+
+    shop_values as (
+
+        select 'product' as scope, product_id as value from {{ ref('dim_products') }}
+        union
+        select 'category' as scope, category as value from {{ ref('dim_products') }}
+        union
+        select 'brand' as scope, brand as value from {{ ref('dim_products') }}
+
+    )
+
+    select
+        normalized_values.file,
+        normalized_values.scope,
+        normalized_values.value
+    from normalized_values
+    left join shop_values on normalized_values.scope = shop_values.scope and normalized_values.value = shop_values.value
+    where normalized_values.value is not null and shop_values.value is null
+    order by normalized_values.file, normalized_values.scope, normalized_values.value
+{% endset %}
+
+{% for rule in run_test_query(unknown_values) %}
+    {% do exceptions.warn(rule['file'] ~ ': the shop has no ' ~ rule['scope'] ~ " '" ~ rule['value'] ~ "'") %}
+{% endfor %}
+
+{{ unknown_values }}

@@ -1,0 +1,34 @@
+{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'audit_product_freshness'}}}) }}
+
+-- Warns when more of the catalog, or of the places in lists, is stale than max_stale_share allows; it is said in words when the
+-- test runs.
+{% set above_limit %}
+    with shares as (
+
+        select
+            'offered products' as measure,
+            count(case when is_stale then 1 end) as stale_count,
+            count(*) as total
+        from {{ ref('audit_product_freshness') }}
+        union all
+        select
+            'places in lists' as measure,
+            sum(case when is_stale then list_count else 0 end) as stale_count,
+            sum(list_count) as total
+        from {{ ref('audit_product_freshness') }}
+
+    )
+
+    select
+        measure,
+        {{ format_percent(share('stale_count', 'total')) }} as stale_share
+    from shares
+    where {{ share('stale_count', 'total') }} > {{ var('max_stale_share') }}
+    order by measure
+{% endset %}
+
+{% for row in run_test_query(above_limit) %}
+    {% do exceptions.warn(row['stale_share'] ~ ' of the ' ~ row['measure'] ~ ' are stale') %}
+{% endfor %}
+
+{{ above_limit }}
