@@ -67,7 +67,7 @@ final as (
         runs.is_serving,
         runs.promoted_at as serving_started_at,
         serving_periods.serving_ended_at,
-        runs.held_back_because,
+        runs.rejection_reason,
         gate_totals.gate_count,
         cast(gate_totals.passed_gate_count as {{ dbt.type_bigint() }}) as passed_gate_count,
         gate_totals.findings,
