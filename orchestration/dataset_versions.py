@@ -33,7 +33,7 @@ MART_TABLES = {name: f"marts.ml_{name}" for name in TABLE_LAYOUTS}
 
 # The files that the marts were built from; one that was loaded anew since then has another checksum by now.
 SOURCE_FILES_QUERY = """
-    select audit.feed, audit.path, ledger.checksum, audit.loaded as rows
+    select audit.feed, audit.path, ledger.checksum, audit.loaded as row_count
     from marts.audit_files as audit
     left join raw.loaded_files as ledger
         on audit.feed = ledger.feed and audit.path = ledger.path and audit.loaded_at = ledger.loaded_at
