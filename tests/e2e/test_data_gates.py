@@ -136,7 +136,7 @@ def test_weights_that_make_no_sense_stop_a_run_with_the_line_and_what_is_wrong(t
         "('view', cast('nan' as double), 60), ('view', 1, cast('inf' as double))",
         "('look', 2.5, 60), ('click', null, 0), ('remove_from_cart', -3, 90)",
     )
-    with pytest.raises(RecomartError, match="event_weights_make_sense"):
+    with pytest.raises(RecomartError, match="assert_event_weights_valid"):
         run_dbt(tables, "test", "--select", "event_weights")
     logged = (tables.warehouse / "logs" / "dbt.log").read_text(encoding="utf-8")
     for said in (

@@ -45,7 +45,7 @@ def run(settings: Settings) -> Iterator[str]:
     transactions = save("fct_transactions", as_transactions(purchases[purchases["reasons"].isna()]))
     yield "read"
 
-    actions = weighed_actions(events, transactions, pd.read_csv(WEIGHTS))
+    actions = weighted_actions(events, transactions, pd.read_csv(WEIGHTS))
     del events, purchases
     cutoffs = as_of_spine(actions)
     interactions = save("feat_user_product_interactions", user_product_interactions(actions, cutoffs))
@@ -193,7 +193,7 @@ def as_transactions(purchases: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def weighed_actions(events: pd.DataFrame, transactions: pd.DataFrame, weights: pd.DataFrame) -> pd.DataFrame:
+def weighted_actions(events: pd.DataFrame, transactions: pd.DataFrame, weights: pd.DataFrame) -> pd.DataFrame:
     """What customers did, one row each, with the weight that it has on its day."""
     clicks = events[["user_id", "product_id", "event_type", "event_at", "event_date", "device", "session_id"]]
     clicks = clicks.rename(columns={"event_type": "action_type", "event_at": "action_at", "event_date": "action_date"})

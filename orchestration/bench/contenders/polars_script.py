@@ -57,7 +57,7 @@ def run(settings: Settings) -> Iterator[str]:
     transactions = save("fct_transactions", as_transactions(purchases.filter(col("reasons").is_null())))
     yield "read"
 
-    actions = weighed_actions(events, transactions, pl.scan_csv(WEIGHTS))
+    actions = weighted_actions(events, transactions, pl.scan_csv(WEIGHTS))
     cutoffs = as_of_spine(actions)
     interactions = save(
         "feat_user_product_interactions", at_each(cutoffs, lambda at: user_product_interactions(actions, at))
@@ -227,7 +227,7 @@ def as_transactions(purchases: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def weighed_actions(events: pl.LazyFrame, transactions: pl.LazyFrame, weights: pl.LazyFrame) -> pl.LazyFrame:
+def weighted_actions(events: pl.LazyFrame, transactions: pl.LazyFrame, weights: pl.LazyFrame) -> pl.LazyFrame:
     """What customers did, one row each, with the weight that it has on its day."""
     clicks = events.select(
         "user_id", "product_id", "device", "session_id",
