@@ -172,7 +172,7 @@ def test_weights_of_another_sign_than_usual_are_said_and_stop_nothing(database_o
     (words, _) = run_dbt(database_only_settings, "test", "--select", "event_weights").warnings
     assert words == (
         "event_weights.csv, line 'click,-2,60': a weight below 0 counts the action against the product; "
-        "line 'purchase,0,180': with a weight of 0 purchases say nothing, and returns neither; "
+        "line 'purchase,0,180': a weight of 0 leaves purchases and returns without influence; "
         "line 'remove_from_cart,3,90': a weight above 0 counts a removal from the cart as interest"
     )
 
