@@ -10,11 +10,11 @@
 
 {#- Whether a version was valid at a timestamp. A join of facts with dim_product_history on the product and this condition
     finds exactly one version per fact. -#}
-{% macro valid_at(versions, instant) -%}
-    {{ versions }}.valid_from <= {{ instant }} and {{ instant }} < {{ versions }}.valid_to
+{% macro valid_at(versions, happened_at) -%}
+    {{ versions }}.valid_from <= {{ happened_at }} and {{ happened_at }} < {{ versions }}.valid_to
 {%- endmacro %}
 
 {#- Whether a version was the last one before a cutoff; a version that begins at the cutoff is not known yet. -#}
-{% macro known_as_of(versions, instant) -%}
-    {{ versions }}.valid_from < {{ instant }} and {{ instant }} <= {{ versions }}.valid_to
+{% macro known_as_of(versions, as_of) -%}
+    {{ versions }}.valid_from < {{ as_of }} and {{ as_of }} <= {{ versions }}.valid_to
 {%- endmacro %}

@@ -85,8 +85,8 @@
         {%- for feed in feeds %}
         when {{ feed_column }} = {{ quote(feed.feed) }} then coalesce(
             {%- for format in feed.timestamp_formats %}
-            {%- set instant = parse_timestamp_as(column, format, feed.time_zone) %}
-            {{ instant if loop.last else null_if_before_year_1000(instant) }}{{ ',' if not loop.last }}
+            {%- set timestamp = parse_timestamp_as(column, format, feed.time_zone) %}
+            {{ timestamp if loop.last else null_if_before_year_1000(timestamp) }}{{ ',' if not loop.last }}
             {%- endfor %}
         )
         {%- endfor %}
@@ -103,7 +103,8 @@
     end
 {%- endmacro %}
 
-{#- Timestamp, or null when its year is before 1000. A wrong format parses 10/1/26 as such a year; the next format may fit. -#}
+{#- Timestamp, or null when its year is before 1000. A wrong format parses 10/1/26 as such a year; the
+    next format may fit. -#}
 {% macro null_if_before_year_1000(column) -%}
     case when {{ column }} >= timestamp '1000-01-01' then {{ column }} end
 {%- endmacro %}
@@ -122,7 +123,7 @@
         {%- set named_zone = "regexp_matches(substring(" ~ text ~ ", 12), '[A-Ya-y]')" -%}
         {%- set ends_with_z = "suffix(" ~ text ~ ", 'Z')" -%}
         {%- set text = "case when substring(" ~ text ~ ", 5, 1) not between '0' and '9' then " ~ text ~ " end" -%}
-        {%- set instant -%}
+        {%- set timestamp -%}
         make_timestamp(epoch_us(coalesce(
             try_cast({{ text }} as timestamptz),
             try_cast(regexp_replace({{ text }}, ' +([-+][0-9:]+)$', '\1') as timestamptz)
@@ -131,14 +132,14 @@
         {%- if time_zone == 'UTC' -%}
         {#- Separate branches, because DuckDB's cast gives a text without a zone the zone of the text before it. #}
         case
-            when {{ ends_with_z }} then {{ instant }}
-            when {{ named_zone }} then {{ instant }}
-            else {{ instant }}
+            when {{ ends_with_z }} then {{ timestamp }}
+            when {{ named_zone }} then {{ timestamp }}
+            else {{ timestamp }}
         end
         {%- else -%}
         {#- DuckDB's cast to a plain timestamp ignores an offset, so a text with an offset is cast to timestamptz. -#}
         case
-            when regexp_matches({{ text }}, ':[0-9.]+ *[-+a-zA-Z]') then {{ instant }}
+            when regexp_matches({{ text }}, ':[0-9.]+ *[-+a-zA-Z]') then {{ timestamp }}
             else try_cast({{ text }} as timestamp) {{ local_to_utc }}
         end
         {%- endif -%}

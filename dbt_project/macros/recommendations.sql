@@ -28,8 +28,8 @@
     category, brand, category_cap, brand_cap) that the caps leave, counted from the first row of each list down.
 
     Whether a category is full depends on the rows above that the brand caps leave, and the other way round. Therefore the
-    macro decides in rounds instead of row by row. Each round takes all undecided rows that have room even if all undecided
-    rows above them are taken. The next round drops the rows whose category or brand is full by then. Each round decides at
+    macro decides in rounds instead of row by row. Each round takes all undecided rows that the caps allow even if all
+    undecided rows above them are taken. The next round drops the rows whose category or brand is full by then. Each round decides at
     least the first undecided row of a list. With caps on categories only or on brands only, one round decides all rows. -#}
 {% macro apply_caps(lists) -%}
 {%- set above = 'order by list_order rows between unbounded preceding and 1 preceding' -%}
@@ -52,7 +52,7 @@ first_round as (
 
     select
         *,
-        {{ has_room_in_worst_case(0, 0) }} as is_taken
+        {{ is_within_caps_in_worst_case(0, 0) }} as is_taken
     from capped
 
 ),
@@ -90,7 +90,7 @@ rounds as (
         brand_cap,
         category_taken_count,
         brand_taken_count,
-        {{ has_room_in_worst_case('category_taken_count', 'brand_taken_count') }} as is_taken
+        {{ is_within_caps_in_worst_case('category_taken_count', 'brand_taken_count') }} as is_taken
     from (
         select
             user_id,
@@ -132,9 +132,9 @@ within_caps as (
 )
 {%- endmacro %}
 
-{#- Whether the caps have room for a row even if all undecided rows above it are taken; the arguments are the numbers of
-    rows of its category and brand that are taken already. -#}
-{% macro has_room_in_worst_case(category_taken_count, brand_taken_count) -%}
+{#- Whether the caps allow a row even if all undecided rows above it are taken. The arguments are the numbers of taken rows of
+    its category and brand. -#}
+{% macro is_within_caps_in_worst_case(category_taken_count, brand_taken_count) -%}
         coalesce(
             {{ category_taken_count }} + row_number() over (partition by user_id, category order by list_order) <= category_cap,
             true

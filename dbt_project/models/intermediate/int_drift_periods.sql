@@ -46,7 +46,7 @@ periods as (
 
 ),
 
--- Kinds whose reference begins after the shop's first day. An incomplete reference would look like drift as it fills up.
+-- Kinds whose reference does not begin before the shop's first day. An incomplete period would look like drift.
 complete_kinds as (
 
     select

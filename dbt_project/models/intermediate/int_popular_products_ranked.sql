@@ -46,7 +46,7 @@ products_with_reason as (
 
 ),
 
--- Whether each cap has room for the product in a list of popular products.
+-- Whether each cap allows the product in a list of popular products.
 capped as (
 
     select
