@@ -29,8 +29,9 @@
 
     Whether a category is full depends on the rows above that the brand caps leave, and the other way round. Therefore the
     macro decides in rounds instead of row by row. Each round takes all undecided rows that the caps allow even if all
-    undecided rows above them are taken. The next round drops the rows whose category or brand is full by then. Each round decides at
-    least the first undecided row of a list. With caps on categories only or on brands only, one round decides all rows. -#}
+    undecided rows above them are taken. The next round drops the rows whose category or brand is full by then. Each round
+    decides at least the first undecided row of a list. With caps on categories only or on brands only, one round decides all
+    rows. -#}
 {% macro apply_caps(lists) -%}
 {%- set above = 'order by list_order rows between unbounded preceding and 1 preceding' -%}
 -- Rows with a cap; a category or brand without a cap is null.

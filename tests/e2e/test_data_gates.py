@@ -148,13 +148,12 @@ def test_weights_that_make_no_sense_stop_a_run_with_the_line_and_what_is_wrong(
         "('view', cast('nan' as double), 60), ('view', 1, cast('inf' as double))",
         "('look', 2.5, 60), ('click', null, 0), ('remove_from_cart', -3, 90)",
     )
-    with pytest.raises(RecomartError, match="event_weights_make_sense"):
+    with pytest.raises(RecomartError, match="assert_event_weights_valid"):
         run_dbt(database_only_settings, "test", "--select", "event_weights")
     logged = (database_only_settings.warehouse / "logs" / "dbt.log").read_text(encoding="utf-8")
     for said in (
-        "event_weights.csv, line 'click,,0': weight must be a number between -1000000 and 1000000 (0 if the action is "
-        "to say nothing); half_life_days must be a number between 0.001 and 1000000 (large if the action is not to "
-        "fade)",
+        "event_weights.csv, line 'click,,0': weight must be a number between -1000000 and 1000000 (0 for no influence); "
+        "half_life_days must be a number between 0.001 and 1000000 (large for a weight that does not decay)",
         "line 'look,2.5,60': event_type must be view, click, add_to_cart, remove_from_cart or purchase",
         "line 'view,1,inf': there is more than one line for this event type; half_life_days must",
         "line 'view,nan,60': there is more than one line for this event type; weight must",

@@ -54,7 +54,7 @@ short_lists as (
 
 ),
 
--- Categories and brands whose cap is reached before popular products are added.
+-- Categories whose cap is reached before popular products are added.
 full_categories as (
 
     select user_id, category from capped_lists
