@@ -71,4 +71,4 @@ def test_settings_that_do_not_fit_are_named(tuning_settings: Settings, recomart:
     file.write_text('{"factors": 8}')
     done = recomart("train", "--warm-start", "--config", file, *where)
     assert done.returncode == 1
-    assert "(factors 256 there, 8 now); a training cannot go on from it, train without --warm-start" in done.stderr
+    assert "(factors was 256, is 8). Train without --warm-start" in done.stderr

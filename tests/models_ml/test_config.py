@@ -39,5 +39,5 @@ def test_only_what_shapes_a_model_makes_settings_different() -> None:
     assert config.describe_differences(TrainConfig(k_values=(10,), block_mib=8, warm_epochs=1)) == ""
     assert (
         config.describe_differences(TrainConfig(factors=32, trend_powers=(0.0,)))
-        == "factors 256 there, 32 now, trend_powers"
+        == "factors was 256, is 32, trend_powers"
     )
