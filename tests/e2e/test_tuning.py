@@ -48,7 +48,7 @@ def test_a_warm_training_goes_on_from_the_serving_model(tuning_settings: Setting
     first, then = (Recommender.load(tuning_settings.models_dir / run_id) for run_id in (cold, warm["run_id"]))
     assert then.card.warm_from == first.card.run_id
     assert (then.card.epochs, then.card.trend_power) == (first.card.epochs, first.card.trend_power)
-    assert warm["epochs_reason"] == f"that of run {cold}, which this one starts from"
+    assert warm["epochs_reason"] == f"taken from run {cold} (warm start)"
     # The same rows a little further trained: nearly the same lists.
     users = first.users.ids.to_pylist()[:50]
     lists = [
