@@ -9,7 +9,7 @@ from models_ml.config import TrainConfig
 @pytest.mark.parametrize(
     ("density", "sparsity"), [(0.5, 1.0), (0.01, 1.0), (0.005, 2.0), (0.001, 10.0), (0.00001, 10.0)]
 )
-def test_a_sparse_matrix_is_regularized_more_and_pulled_more_up_to_a_bound(density: float, sparsity: float) -> None:
+def test_adapt_to_density_increases_penalties(density: float, sparsity: float) -> None:
     config = TrainConfig(regularization=0.2, unobserved_weight=10)
     there = config.adapt_to_density(density)
     assert there.regularization == pytest.approx(0.2 * sparsity ** (1 / 3))
@@ -29,12 +29,12 @@ def test_a_sparse_matrix_is_regularized_more_and_pulled_more_up_to_a_bound(densi
         ("trend_powers", (float("nan"),), "less than or equal to 2"),
     ],
 )
-def test_settings_without_a_meaning_are_refused(setting: str, value: tuple[float, ...], message: str) -> None:
+def test_config_rejects_invalid_settings(setting: str, value: tuple[float, ...], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         TrainConfig(**{setting: value})
 
 
-def test_only_what_shapes_a_model_makes_settings_different() -> None:
+def test_differences_of_model_defining_settings() -> None:
     config = TrainConfig()
     assert config.describe_differences(TrainConfig(k_values=(10,), block_mib=8, warm_epochs=1)) == ""
     assert (

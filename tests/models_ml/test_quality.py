@@ -24,7 +24,7 @@ def read_pairs(*names: str) -> npt.NDArray[np.int64]:
 
 @pytest.mark.real_data
 @pytest.mark.skipif(not LASTFM.is_dir(), reason=f"the Last.fm split is not in {LASTFM}")
-def test_the_defaults_are_good_on_lastfm() -> None:
+def test_default_settings_on_lastfm() -> None:
     known, wanted = read_pairs("train.txt", "valid.txt"), read_pairs("test.txt")
     users, user_rows = np.unique(known[:, 0], return_inverse=True)
     items, item_columns = np.unique(known[:, 1], return_inverse=True)

@@ -21,7 +21,7 @@ def window(shop: Dataset) -> EvaluationWindow:
     return window
 
 
-def test_the_best_trial_is_what_a_training_with_its_settings_reaches(
+def test_best_trial_is_reproducible(
     window: EvaluationWindow, config: TrainConfig
 ) -> None:
     reports: list[TrialReport] = []
@@ -34,7 +34,7 @@ def test_the_best_trial_is_what_a_training_with_its_settings_reaches(
     assert tuned.selected_params.validation_ndcg >= tuned.default_ndcg
 
 
-def test_the_same_seed_tries_the_same_settings(window: EvaluationWindow, config: TrainConfig) -> None:
+def test_trials_depend_on_seed(window: EvaluationWindow, config: TrainConfig) -> None:
     tried = [
         tune(window, config.model_copy(update={"seed": seed}), seconds=600, max_trials=4, space=SPACE).trials
         for seed in (1, 1, 2)
@@ -43,7 +43,7 @@ def test_the_same_seed_tries_the_same_settings(window: EvaluationWindow, config:
     assert tried[0]["regularization"].tolist() != tried[2]["regularization"].tolist()
 
 
-def test_a_search_goes_on_where_it_stopped(window: EvaluationWindow, config: TrainConfig, tmp_path: Path) -> None:
+def test_journal_continues_search(window: EvaluationWindow, config: TrainConfig, tmp_path: Path) -> None:
     journal = tmp_path / "study" / "journal.log"
     first = tune(window, config, seconds=600, max_trials=2, space=SPACE, journal=journal)
     again = tune(window, config, seconds=600, max_trials=4, space=SPACE, journal=journal)
@@ -55,7 +55,7 @@ def test_a_search_goes_on_where_it_stopped(window: EvaluationWindow, config: Tra
     assert len(same.trials) == 4
 
 
-def test_a_search_from_other_settings_does_not_go_by_the_trials_of_before(
+def test_journal_separates_other_settings(
     window: EvaluationWindow, config: TrainConfig, tmp_path: Path
 ) -> None:
     journal = tmp_path / "journal.log"
@@ -69,7 +69,7 @@ def test_a_search_from_other_settings_does_not_go_by_the_trials_of_before(
     assert tuned.default_ndcg == select_params(window, elsewhere, lambda _: None)[0].validation_ndcg
 
 
-def test_a_trial_that_was_broken_off_has_no_ndcg(window: EvaluationWindow, config: TrainConfig) -> None:
+def test_pruned_trial_has_no_ndcg(window: EvaluationWindow, config: TrainConfig) -> None:
     space = SPACE.model_copy(update={"startup_trials": 1, "regularization": (0.02, 0.9)})
     tuned = tune(window, config, seconds=600, max_trials=12, space=space)
     broken_off = tuned.trials[tuned.trials["state"] == "pruned"]
@@ -77,7 +77,7 @@ def test_a_trial_that_was_broken_off_has_no_ndcg(window: EvaluationWindow, confi
     assert broken_off["ndcg"].isna().all()
 
 
-def test_settings_that_collapse_are_failures_and_not_the_end(window: EvaluationWindow, config: TrainConfig) -> None:
+def test_search_continues_after_failed_trial(window: EvaluationWindow, config: TrainConfig) -> None:
     collapsing = config.model_copy(update={"regularization": 5.0})
     space = SPACE.model_copy(update={"regularization": (0.03, 10.0)})
     tuned = tune(window, collapsing, seconds=600, max_trials=6, space=space)
@@ -86,13 +86,13 @@ def test_settings_that_collapse_are_failures_and_not_the_end(window: EvaluationW
     assert tuned.config.regularization < 5
 
 
-def test_a_search_in_which_everything_fails_says_why(window: EvaluationWindow, config: TrainConfig) -> None:
+def test_search_without_completed_trial_fails(window: EvaluationWindow, config: TrainConfig) -> None:
     collapsing = config.model_copy(update={"regularization": 5.0})
     with pytest.raises(ModelError, match=r"no setting could be tried to the end: all factors collapsed to zero"):
         tune(window, collapsing, seconds=600, max_trials=1, space=SPACE.model_copy(update={"regularization": (4, 6)}))
 
 
-def test_the_time_is_kept_and_the_first_trial_is_always_finished(window: EvaluationWindow, config: TrainConfig) -> None:
+def test_time_limit_keeps_first_trial(window: EvaluationWindow, config: TrainConfig) -> None:
     tuned = tune(window, config, seconds=0.001, space=SPACE)
     assert len(tuned.trials) == 1
     assert tuned.selected_params.validation_ndcg == tuned.default_ndcg

@@ -1,4 +1,4 @@
-"""What content says of products with few customers, and of those with none."""
+"""Tests of the content prior and its effect on training."""
 
 import numpy as np
 import pyarrow as pa
@@ -9,11 +9,9 @@ from models_ml.als.content_prior import ContentPrior
 from models_ml.als.trainer import AlsTrainer, fit
 from models_ml.config import TrainConfig
 from models_ml.data.id_map import IdMap
-from models_ml.data.item_features import ItemFeatures, build_content_features
+from models_ml.data.item_features import ItemFeatures
 from models_ml.data.sparse import Csr
 from tests.models_ml.synthetic_tables import build_product_features, to_csr, to_dense
-
-CATEGORIES = {"a": "mugs", "b": "mugs", "c": "hats", "d": "hats"}
 
 
 def build_item_features(features: pa.Table, config: TrainConfig) -> ItemFeatures:
@@ -34,47 +32,7 @@ def two_preference_groups() -> tuple[Csr, pa.Table]:
     return to_csr(taken.astype(float)), build_product_features("now", dict.fromkeys(kinds, 1.0), category=kinds)
 
 
-def test_features_are_those_that_several_products_share() -> None:
-    features = build_content_features(
-        build_product_features(
-            "now",
-            dict.fromkeys("abcde", 0.0),
-            category=CATEGORIES,
-            brand={"a": "acme", "b": "acme", "c": "solo"},
-            product_name={"a": "Red MUG, big", "b": "red—mug", "c": "Größe 9", "d": "größe"},
-        ),
-        IdMap(list("abcde"), "product"),
-        TrainConfig(),
-    )
-    shared = (to_dense(features) > 0).astype(int)
-    # Category, brand, and the words red and mug; category and the word größe; nothing is known of the last.
-    assert shared.sum(1).tolist() == [4, 4, 2, 2, 0]
-    assert (shared @ shared.T)[0].tolist() == [4, 4, 0, 0, 0]
-    np.testing.assert_allclose(np.square(to_dense(features)).sum(1), [1, 1, 1, 1, 0], rtol=1e-6)
-
-
-def test_prices_become_bands_of_equal_size() -> None:
-    prices = {f"p{number}": float(number) for number in range(8)}
-    features = build_content_features(
-        build_product_features("now", dict.fromkeys([*prices, "unpriced"], 0.0), price=prices),
-        IdMap([*prices, "unpriced"], "product"),
-        TrainConfig(content_price_bands=4),
-    )
-    assert (to_dense(features) > 0).sum(0).tolist() == [2, 2, 2, 2]
-    assert features.lengths.tolist() == [1] * 8 + [0]
-
-
-def test_only_the_most_frequent_words_count() -> None:
-    names = {"a": "mug red", "b": "mug red", "c": "mug"}
-    features = build_content_features(
-        build_product_features("now", dict.fromkeys(names, 0.0), product_name=names),
-        IdMap(list(names), "product"),
-        TrainConfig(max_content_words=1),
-    )
-    assert features.lengths.tolist() == [1, 1, 1]
-
-
-def test_expected_factors_are_the_weighted_ridge_regression(config: TrainConfig) -> None:
+def test_predicted_factors_equal_ridge_regression(config: TrainConfig) -> None:
     rng = np.random.default_rng(0)
     content = to_csr(rng.random((12, 5)) * (rng.random((12, 5)) < 0.6) + np.eye(12, 5))
     customers, factors = rng.integers(0, 40, 12), rng.normal(size=(12, 3))
@@ -87,7 +45,7 @@ def test_expected_factors_are_the_weighted_ridge_regression(config: TrainConfig)
     np.testing.assert_allclose(prior.content_weight, np.where(content.lengths > 0, 1 - trust, 0), rtol=1e-6)
 
 
-def test_product_factors_solve_the_normal_equations_with_their_pull(strength: Csr) -> None:
+def test_product_factors_solve_equations_with_prior(strength: Csr) -> None:
     config = TrainConfig(factors=6, cg_steps=40, device="cpu")
     kinds = {f"p{product:02}": f"kind {product % 3}" for product in range(40)}
     facts = build_item_features(build_product_features("now", dict.fromkeys(kinds, 0.0), category=kinds), config)
@@ -110,7 +68,7 @@ def test_product_factors_solve_the_normal_equations_with_their_pull(strength: Cs
         np.testing.assert_allclose(trainer.product_factors[product], solved, rtol=1e-3, atol=1e-5)
 
 
-def test_new_products_are_offered_to_those_who_like_their_kind(
+def test_new_products_score_by_category(
     two_preference_groups: tuple[Csr, pa.Table], config: TrainConfig
 ) -> None:
     strength, features = two_preference_groups
@@ -121,7 +79,7 @@ def test_new_products_are_offered_to_those_who_like_their_kind(
     assert (odd[[1, 3]] > 2 * even[[1, 3]]).all()
 
 
-def test_new_products_change_nobodys_factors(two_preference_groups: tuple[Csr, pa.Table], config: TrainConfig) -> None:
+def test_new_products_do_not_change_scores(two_preference_groups: tuple[Csr, pa.Table], config: TrainConfig) -> None:
     strength, features = two_preference_groups
     without = Csr(strength.row_starts, strength.columns, strength.values, strength.column_count - 4)
     config = config.model_copy(update={"content_prior_customers": 0})
@@ -147,7 +105,7 @@ def test_new_products_change_nobodys_factors(two_preference_groups: tuple[Csr, p
     assert not models[0].product_factors[36:].any()
 
 
-def test_the_loss_counts_what_strays_from_the_content(
+def test_loss_decreases_with_content_penalty(
     two_preference_groups: tuple[Csr, pa.Table], config: TrainConfig
 ) -> None:
     strength, features = two_preference_groups
@@ -163,7 +121,7 @@ def test_the_loss_counts_what_strays_from_the_content(
     assert 0 < losses[-1] < losses[0] < 1
 
 
-def test_content_that_is_left_out_or_unknown_changes_nothing(strength: Csr, config: TrainConfig) -> None:
+def test_missing_content_changes_nothing(strength: Csr, config: TrainConfig) -> None:
     kinds = {f"p{product:02}": f"kind {product % 3}" for product in range(40)}
     left_out = config.model_copy(update={"content_prior_customers": 0})
     known = build_item_features(build_product_features("now", dict.fromkeys(kinds, 0.0), category=kinds), config)

@@ -26,7 +26,7 @@ def build_dataset(
     )
 
 
-def test_the_hash_knows_content_and_nothing_else() -> None:
+def test_hash_depends_on_content_only() -> None:
     table = build_dataset().interactions
     again = pa.concat_tables([table.slice(2), table.slice(0, 1), table.slice(1, 1)])
     again = again.set_column(2, "user_id", again["user_id"].cast(pa.string()))
@@ -49,7 +49,7 @@ def test_the_hash_knows_content_and_nothing_else() -> None:
     ],
     ids=["strength", "purchase", "ids", "rows", "what evaluation ranks", "what evaluation counts"],
 )
-def test_any_change_gives_another_hash(changed: Dataset) -> None:
+def test_hash_changes_with_content(changed: Dataset) -> None:
     assert changed.dataset_hash != build_dataset().dataset_hash
 
 
@@ -62,7 +62,7 @@ def hash_with_features(**features: Any) -> str:
     ).dataset_hash
 
 
-def test_the_hash_tells_unknown_facts_from_empty_ones_and_from_those_of_other_products() -> None:
+def test_hash_distinguishes_nulls_and_products() -> None:
     hashes = [
         hash_with_features(),
         hash_with_features(category={"p2": ""}),
@@ -79,7 +79,7 @@ def test_the_hash_tells_unknown_facts_from_empty_ones_and_from_those_of_other_pr
     assert len(set(hashes)) == len(hashes)
 
 
-def test_unknown_facts_are_hashed_alike_however_their_rows_are_chunked() -> None:
+def test_hash_does_not_depend_on_chunks() -> None:
     rows = build_product_features("now", {"p1": 1.0, "p2": 1.0, "p3": 1.0}, category={"p1": "mugs", "p3": "pans"})
     interactions, pairs = build_interactions("now", 100, PAIRS), build_evaluation_pairs("test", [])
     chunked = pa.concat_tables([rows.slice(1), rows.slice(0, 1)])
@@ -88,7 +88,7 @@ def test_unknown_facts_are_hashed_alike_however_their_rows_are_chunked() -> None
     assert one.product_features["category"].to_pylist() == ["mugs", None, "pans"]
 
 
-def test_rows_that_are_no_training_rows_are_refused() -> None:
+def test_dataset_rejects_invalid_tables() -> None:
     table, features, pairs = (
         build_interactions("now", 100, PAIRS),
         build_product_features("now", {}),

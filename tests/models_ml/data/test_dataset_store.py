@@ -38,7 +38,7 @@ def version(tmp_path: Path) -> Dataset:
     return made
 
 
-def test_a_manifest_says_what_the_version_holds_and_where_it_came_from(version: Dataset, tmp_path: Path) -> None:
+def test_manifest_content(version: Dataset, tmp_path: Path) -> None:
     manifest = read_manifest(tmp_path, version.dataset_hash)
     assert (manifest.interactions, manifest.users, manifest.products) == (3, 2, 2)
     assert manifest.first_interaction_at == START
@@ -49,7 +49,7 @@ def test_a_manifest_says_what_the_version_holds_and_where_it_came_from(version: 
     assert manifest.provenance == PROVENANCE
 
 
-def test_rows_come_back_as_written_and_are_written_once(version: Dataset, tmp_path: Path) -> None:
+def test_write_and_read_version(version: Dataset, tmp_path: Path) -> None:
     written = read_manifest(tmp_path, version.dataset_hash)
     assert write_dataset(version, Provenance(), tmp_path) == written
     assert list(iter_dataset_hashes(tmp_path)) == [version.dataset_hash]
@@ -61,7 +61,7 @@ def test_rows_come_back_as_written_and_are_written_once(version: Dataset, tmp_pa
 
 
 @pytest.mark.parametrize("table", TABLE_LAYOUTS)
-def test_a_changed_a_truncated_and_a_missing_file_are_refused_by_name(
+def test_read_rejects_damaged_or_missing_table(
     version: Dataset, tmp_path: Path, table: str
 ) -> None:
     file = get_table_path(tmp_path, version.dataset_hash, table)
@@ -82,7 +82,7 @@ def test_a_changed_a_truncated_and_a_missing_file_are_refused_by_name(
         read_dataset(tmp_path, version.dataset_hash)
 
 
-def test_a_manifest_of_another_version_is_refused(version: Dataset, tmp_path: Path) -> None:
+def test_read_rejects_damaged_or_wrong_manifest(version: Dataset, tmp_path: Path) -> None:
     other = write_dataset(build_dataset(PAIRS[:2]), PROVENANCE, tmp_path)
     manifest = tmp_path / version.dataset_hash / MANIFEST_FILE
     shutil.copy(tmp_path / other.dataset_hash / MANIFEST_FILE, manifest)
@@ -96,7 +96,7 @@ def test_a_manifest_of_another_version_is_refused(version: Dataset, tmp_path: Pa
         read_dataset(tmp_path, version.dataset_hash)
 
 
-def test_a_version_of_an_older_format_is_refused_with_what_to_do(version: Dataset, tmp_path: Path) -> None:
+def test_read_rejects_older_format(version: Dataset, tmp_path: Path) -> None:
     file = tmp_path / version.dataset_hash / MANIFEST_FILE
     file.write_text(json.dumps(json.loads(file.read_bytes()) | {"format_version": 1}), encoding="utf-8")
     with pytest.raises(
@@ -105,7 +105,7 @@ def test_a_version_of_an_older_format_is_refused_with_what_to_do(version: Datase
         read_dataset(tmp_path, version.dataset_hash)
 
 
-def test_what_a_killed_writer_leaves_is_no_version(tmp_path: Path) -> None:
+def test_unfinished_folder_is_no_version(tmp_path: Path) -> None:
     (tmp_path / ".abc-unfinished").mkdir()
     assert list(iter_dataset_hashes(tmp_path)) == []
     assert list(iter_dataset_hashes(tmp_path / "nowhere")) == []

@@ -21,24 +21,24 @@ def read_rows(file: Path) -> set[tuple[object, ...]]:
     return {tuple(row.values()) for row in read_interactions(file).to_pylist()}
 
 
-def test_a_csv_may_have_weights_and_timestamps_in_any_order(tmp_path: Path) -> None:
+def test_read_csv_with_optional_columns(tmp_path: Path) -> None:
     file = write_file(tmp_path, "a.csv", "timestamp,item_id,weight,user_id,other\n5,007,1.5,ann,x\n7,8,2,bob,y\n")
     assert read_rows(file) == {("ann", "007", 1.5, 5.0), ("bob", "8", 2.0, 7.0)}
 
 
-def test_ids_with_spaces_commas_and_emoji_stay_as_they_are(tmp_path: Path) -> None:
+def test_read_csv_keeps_ids(tmp_path: Path) -> None:
     file = write_file(tmp_path, "a.csv", 'user_id,item_id\nann b,"tea, green 🍵"\nNA,null\n')
     assert read_rows(file) == {("ann b", "tea, green 🍵", 1.0, None), ("NA", "null", 1.0, None)}
 
 
-def test_a_parquet_file_says_the_same_as_a_csv(tmp_path: Path) -> None:
+def test_read_parquet_equals_csv(tmp_path: Path) -> None:
     instants = pa.array([datetime(2026, 1, 1), datetime(2026, 1, 2)])
     pq.write_table(pa.table({"user_id": [1, 2], "item_id": ["x", "y"], "timestamp": instants}), tmp_path / "a.parquet")
     csv = write_file(tmp_path, "a.csv", "user_id,item_id,timestamp\n1,x,2026-01-01\n2,y,2026-01-02\n")
     assert read_rows(tmp_path / "a.parquet") == read_rows(csv)
 
 
-def test_both_text_forms_are_told_apart(tmp_path: Path) -> None:
+def test_read_both_text_formats(tmp_path: Path) -> None:
     assert read_rows(write_file(tmp_path, "a.txt", "u a b c\nv a\nw\n")) == {
         *(("u", item, 1.0, None) for item in "abc"),
         ("v", "a", 1.0, None),
@@ -46,7 +46,7 @@ def test_both_text_forms_are_told_apart(tmp_path: Path) -> None:
     assert read_rows(write_file(tmp_path, "b.txt", "u a 1\nu b 1\n")) == {("u", "a", 1.0, None), ("u", "b", 1.0, None)}
 
 
-def test_repeated_pairs_become_one(tmp_path: Path) -> None:
+def test_read_merges_repeated_pairs(tmp_path: Path) -> None:
     file = write_file(tmp_path, "a.csv", "user_id,item_id,weight,timestamp\nu,a,1,9\nu,a,2,3\nu,b,0,1\n")
     assert read_rows(file) == {("u", "a", 3.0, 9.0)}
 
@@ -69,13 +69,13 @@ def test_repeated_pairs_become_one(tmp_path: Path) -> None:
         ("a.parquet", "no parquet", r"cannot be read"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, name: str, text: str, message: str) -> None:
+def test_read_rejects_invalid_file(tmp_path: Path, name: str, text: str, message: str) -> None:
     file = write_file(tmp_path, name, text)
     with pytest.raises(ModelError, match=message) as raised:
         read_interactions(file)
     assert str(file) in str(raised.value)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_read_rejects_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"missing\.csv is no file; give a \.csv"):
         read_interactions(tmp_path / "missing.csv")

@@ -1,4 +1,4 @@
-"""Sparse rows against dense matrices."""
+"""Tests of sparse matrices against dense matrices."""
 
 from itertools import pairwise
 
@@ -10,7 +10,7 @@ from tests.models_ml.synthetic_tables import to_csr, to_dense
 
 @pytest.mark.parametrize("rows", [1, 3, 100])
 @pytest.mark.parametrize("entries", [1, 8, 1000])
-def test_blocks_cover_all_rows_and_hold_no_more_than_they_may(rows: int, entries: int) -> None:
+def test_block_bounds_within_limits(rows: int, entries: int) -> None:
     matrix = to_csr((np.random.default_rng(0).random((50, 20)) < np.linspace(0, 1, 50)[:, None]).astype(float))
     bounds = matrix.find_block_bounds(rows, entries)
     assert (bounds[0], bounds[-1]) == (0, 50)
@@ -22,7 +22,7 @@ def test_blocks_cover_all_rows_and_hold_no_more_than_they_may(rows: int, entries
     assert all(full > entries or size == rows for full, size in zip(fullest, sizes, strict=True))
 
 
-def test_a_transposed_matrix_has_its_entries_in_order() -> None:
+def test_transpose_orders_entries() -> None:
     rng = np.random.default_rng(1)
     wide = rng.random((30, 200)) * (rng.random((30, 200)) < 0.2)
     turned = to_csr(wide).transpose()
@@ -32,5 +32,12 @@ def test_a_transposed_matrix_has_its_entries_in_order() -> None:
     assert all(columns[start:stop] == sorted(columns[start:stop]) for start, stop in pairwise(starts))
 
 
-def test_density_leaves_out_columns_that_are_empty() -> None:
+def test_density_ignores_empty_columns() -> None:
     assert to_csr(np.array([[1.0, 0.0, 2.0], [0.0, 0.0, 3.0]])).density == 3 / 4
+
+
+def test_transpose_and_row_sums() -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.random((9, 5)) * (rng.random((9, 5)) < 0.4)
+    assert to_dense(to_csr(matrix).transpose()).tolist() == to_dense(to_csr(matrix)).T.tolist()
+    assert to_csr(matrix).sum_rows().tolist() == pytest.approx(matrix.sum(1).tolist())

@@ -19,7 +19,7 @@ from models_ml.evaluation.metrics import (
 )
 
 
-def test_numbers_worked_out_by_hand() -> None:
+def test_metrics_equal_manual_calculation() -> None:
     hits = torch.tensor([[True, False, True], [False, False, False], [False, True, False]])
     at_2, at_3 = compute_ranking_metrics(hits, torch.tensor([2, 0, 5]), [2, 3])
     assert (at_2.k, at_2.user_count, at_2.skipped_user_count) == (2, 2, 1)
@@ -35,7 +35,7 @@ def test_numbers_worked_out_by_hand() -> None:
     assert at_3.map == pytest.approx(((1 + 2 / 3) / 2 + (1 / 2) / 3) / 2)
 
 
-def test_a_plain_second_implementation_agrees() -> None:
+def test_metrics_equal_loop_implementation() -> None:
     generator = torch.Generator().manual_seed(0)
     ranked = torch.rand((200, 50), generator=generator).argsort(1)[:, :20]
     wanted = torch.rand((200, 50), generator=generator) < 0.08
@@ -64,7 +64,7 @@ def test_a_plain_second_implementation_agrees() -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_every_customers_metrics_are_those_of_an_independent_library(seed: int) -> None:
+def test_metrics_equal_ir_measures(seed: int) -> None:
     rng = np.random.default_rng(seed)
     users, products, depth = int(rng.integers(1, 40)), int(rng.integers(20, 80)), int(rng.integers(1, 25))
     ranked = rng.random((users, products)).argsort(1)[:, :depth]
@@ -94,19 +94,19 @@ def test_every_customers_metrics_are_those_of_an_independent_library(seed: int) 
     torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
-def test_lists_shorter_than_the_cutoff_count_what_they_hold() -> None:
+def test_metrics_of_lists_shorter_than_k() -> None:
     (metrics,) = compute_ranking_metrics(torch.tensor([[True, True]]), torch.tensor([2]), [10])
     assert (metrics.precision, metrics.recall, metrics.ndcg) == pytest.approx((0.2, 1.0, 1.0))
     assert (metrics.map, metrics.hit_rate) == (1.0, 1.0)
 
 
-def test_without_anything_relevant_the_means_are_zero() -> None:
+def test_metrics_without_relevant_products() -> None:
     (metrics,) = compute_ranking_metrics(torch.zeros((3, 5), dtype=torch.bool), torch.zeros(3, dtype=torch.int64), [5])
     assert (metrics.user_count, metrics.skipped_user_count) == (0, 3)
     assert {getattr(metrics, name) for name in ACCURACY_METRICS} == {0.0}
 
 
-def test_exposure_is_what_lists_show_whatever_is_relevant() -> None:
+def test_exposure_and_coverage_of_lists() -> None:
     positions = torch.tensor([[0, 1, 2], [0, -1, -1], [-1, -1, -1]])
     information, is_long_tail = compute_self_information(torch.tensor([4, 2, 0]), 8), torch.tensor([False, False, True])
     assert information.tolist() == [1, 2, 3]
@@ -116,7 +116,7 @@ def test_exposure_is_what_lists_show_whatever_is_relevant() -> None:
     assert [compute_coverage(positions, 4, k) for k in (1, 2, 3)] == [0.25, 0.5, 0.75]
 
 
-def test_the_head_is_the_fewest_products_with_the_share() -> None:
+def test_long_tail_is_outside_smallest_head() -> None:
     customers = torch.tensor([1, 5, 0, 3, 1])
     assert find_long_tail(customers, 0.8).tolist() == [True, False, True, False, True]
     assert find_long_tail(customers, 0.81).tolist() == [False, False, True, False, True]

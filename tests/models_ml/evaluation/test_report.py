@@ -51,7 +51,7 @@ def index_metrics(result: TrainingResult, method: str, k: int) -> dict[tuple[str
     }
 
 
-def test_every_pair_says_which_segments_it_is_in(result: TrainingResult) -> None:
+def test_report_labels_pairs_with_segments(result: TrainingResult) -> None:
     labels = {(row["user_id"], row["product_id"]): row for row in result.evaluation_pairs.to_pylist()}
     assert labels.keys() == {(user, product) for user, product, _ in RELEVANT}
     assert {pair: tuple(row[name] for name in SEGMENTS) for pair, row in labels.items()} == {
@@ -64,7 +64,7 @@ def test_every_pair_says_which_segments_it_is_in(result: TrainingResult) -> None
     }
 
 
-def test_a_segment_counts_its_own_pairs_in_whole_lists(result: TrainingResult) -> None:
+def test_report_segment_counts_own_pairs(result: TrainingResult) -> None:
     # Popularity offers busy nothing but fresh, calm the other four in order, and new p0 to p5 and fresh.
     found = index_metrics(result, "popularity", 5)
     assert {key: row["users"] for key, row in found.items()} == {
@@ -87,7 +87,7 @@ def test_a_segment_counts_its_own_pairs_in_whole_lists(result: TrainingResult) -
     assert found["product", "new"]["ndcg"] == 1
 
 
-def test_only_segments_of_customers_have_exposure(result: TrainingResult) -> None:
+def test_report_exposure_of_customer_segments(result: TrainingResult) -> None:
     for (segment, _), row in index_metrics(result, "popularity", 5).items():
         measured = [row[name] is not None for name in ("coverage", "novelty", "long_tail_share")]
         assert measured == [segment in ("all", "activity", "customer")] * 3
@@ -98,7 +98,7 @@ def test_only_segments_of_customers_have_exposure(result: TrainingResult) -> Non
     assert found["all", "all"]["long_tail_share"] == pytest.approx((1 + 2 / 5) / 2)
 
 
-def test_differences_are_between_the_means_and_inside_their_intervals(trained: TrainingResult) -> None:
+def test_report_differences_within_intervals(trained: TrainingResult) -> None:
     metrics = {
         (row["cutoff"], row["method"], row["segment"], row["segment_value"], row["k"]): row
         for row in trained.ranking_metrics.to_pylist()
@@ -123,7 +123,7 @@ def test_differences_are_between_the_means_and_inside_their_intervals(trained: T
     assert by_popularity["ndcg", 10]["lower_bound"] > 0
 
 
-def test_the_same_run_measures_the_same(
+def test_report_is_reproducible(
     trained: TrainingResult, shop: Dataset, oracle: OracleFactors, config: TrainConfig
 ) -> None:
     again = train(shop, config, "run-1", oracle_factors=oracle)
@@ -131,7 +131,7 @@ def test_the_same_run_measures_the_same(
     assert again.metric_differences == trained.metric_differences
 
 
-def test_one_customer_with_one_product_is_measured(config: TrainConfig) -> None:
+def test_report_of_single_customer(config: TrainConfig) -> None:
     one = [("u", "p", 1.0, True)]
     dataset = Dataset.from_tables(
         pa.concat_tables([build_interactions("test", 90, one), build_interactions("now", 100, one)]),
@@ -143,7 +143,7 @@ def test_one_customer_with_one_product_is_measured(config: TrainConfig) -> None:
     assert {(row["lower_bound"], row["upper_bound"]) for row in result.metric_differences.to_pylist()} == {(0.0, 0.0)}
 
 
-def test_without_a_window_the_tables_are_empty_and_have_their_columns(config: TrainConfig) -> None:
+def test_report_without_window_has_empty_tables(config: TrainConfig) -> None:
     now = build_interactions("now", 100, HISTORIES)
     report = EvaluationReport(
         "run",
@@ -155,7 +155,7 @@ def test_without_a_window_the_tables_are_empty_and_have_their_columns(config: Tr
     assert all(table.num_rows == 0 and table.num_columns > 4 for table in report.tables.values())
 
 
-def test_no_more_customers_are_measured_than_set(shop: Dataset, config: TrainConfig) -> None:
+def test_report_limits_evaluated_customers(shop: Dataset, config: TrainConfig) -> None:
     few = config.model_copy(update={"max_evaluation_users": 25, "bootstrap_resamples": 10})
     result = train(shop, few, "run")
     users = {row["users"] for row in result.ranking_metrics.to_pylist() if row["cutoff"] == "test"}

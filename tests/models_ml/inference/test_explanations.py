@@ -10,7 +10,7 @@ from models_ml.inference.explanations import find_strongest_reasons, iter_contri
 
 
 @pytest.mark.parametrize("factors", [4, 64])
-def test_contributions_add_up_to_the_score(strength: Csr, factors: int) -> None:
+def test_contributions_add_up_to_score(strength: Csr, factors: int) -> None:
     model = fit(strength, TrainConfig(factors=factors, device="cpu"), 4)
     candidates = torch.arange(40).expand(60, 40)
     scores = model.fold_in(strength) @ model.product_factors.T
@@ -23,7 +23,7 @@ def test_contributions_add_up_to_the_score(strength: Csr, factors: int) -> None:
     assert rows_seen == 60
 
 
-def test_influences_follow_their_closed_form(strength: Csr) -> None:
+def test_influence_equals_closed_form(strength: Csr) -> None:
     model = fit(strength, TrainConfig(factors=8, device="cpu"), 4)
     row = strength.slice_rows(0, 1)
     (block,) = model.iter_history_blocks(row)
@@ -41,7 +41,7 @@ def test_influences_follow_their_closed_form(strength: Csr) -> None:
     torch.testing.assert_close(block.compute_influence()[0].double(), expected, rtol=1e-3, atol=1e-5)
 
 
-def test_a_product_is_never_its_own_reason_and_shares_are_of_the_other_positive_parts(strength: Csr) -> None:
+def test_strongest_reasons_and_shares(strength: Csr) -> None:
     model = fit(strength, TrainConfig(factors=16, device="cpu"), 4)
     candidates = torch.arange(40).repeat(60, 1)
     candidates[:, 5] = -1

@@ -12,7 +12,7 @@ from tests.models_ml.synthetic_tables import to_csr
 
 @pytest.mark.parametrize("n", [1, 5, 29, 30, 50])
 @pytest.mark.parametrize("block_rows", [1, 7, 100])
-def test_top_n_equals_a_stable_sort_even_with_many_ties(n: int, block_rows: int) -> None:
+def test_rank_top_n_equals_stable_sort(n: int, block_rows: int) -> None:
     generator = torch.Generator().manual_seed(n)
     users = torch.randint(-2, 3, (40, 3), generator=generator).float()
     products = torch.randint(-1, 2, (30, 3), generator=generator).float()
@@ -39,7 +39,7 @@ def test_top_n_equals_a_stable_sort_even_with_many_ties(n: int, block_rows: int)
     clustered=st.booleans(),
     seed=st.integers(0, 2**31),
 )
-def test_best_of_equals_a_stable_sort(
+def test_select_top_n_equals_stable_sort(
     rows: int, products: int, n: int, values: int | None, excluded_share: float, clustered: bool, seed: int
 ) -> None:
     """Scores of few different `values` tie; `clustered` ones have the best products side by side."""
@@ -57,7 +57,7 @@ def test_best_of_equals_a_stable_sort(
     assert torch.equal(found, expected)
 
 
-def test_nothing_is_offered_to_who_has_seen_everything() -> None:
+def test_rank_top_n_without_unseen_products() -> None:
     positions, scores = rank_top_n(torch.ones((1, 2)), torch.ones((3, 2)), 2, to_csr(np.ones((1, 3))))
     assert positions.tolist() == [[-1, -1]]
     assert scores.tolist() == [[-torch.inf, -torch.inf]]

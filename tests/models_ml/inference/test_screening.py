@@ -9,7 +9,7 @@ from models_ml.inference.screening import MAX_COSINE_ERROR, ScreeningIndex
 
 @pytest.mark.parametrize("n", [1, 10, 300, 1500, 5000])
 @pytest.mark.parametrize("spread", [0, 3])
-def test_the_best_are_those_of_scoring_everything_exactly(n: int, spread: int) -> None:
+def test_search_equals_exact_ranking(n: int, spread: int) -> None:
     generator = torch.Generator().manual_seed(n)
     factors = torch.randn((3000, 24), generator=generator) * 10 ** (
         spread * torch.randn((3000, 1), generator=generator)
@@ -26,7 +26,7 @@ def test_the_best_are_those_of_scoring_everything_exactly(n: int, spread: int) -
     assert not swapped[scores != 0].any()
 
 
-def test_by_cosine_the_lengths_do_not_count() -> None:
+def test_search_by_cosine_ignores_norms() -> None:
     generator = torch.Generator().manual_seed(1)
     factors = torch.randn((500, 8), generator=generator)
     lengthened = factors * torch.rand((500, 1), generator=generator) * 100
@@ -38,7 +38,7 @@ def test_by_cosine_the_lengths_do_not_count() -> None:
     torch.testing.assert_close(cosines, expected.values)
 
 
-def test_equal_scores_are_ordered_by_position_wherever_the_cut_is() -> None:
+def test_search_orders_ties_by_position() -> None:
     factors = torch.ones((1000, 3))
     factors[500:] *= 2
     positions, _ = ScreeningIndex.from_factors(factors).search(torch.ones(3), 700, torch.ones(1000, dtype=torch.bool))
@@ -46,7 +46,7 @@ def test_equal_scores_are_ordered_by_position_wherever_the_cut_is() -> None:
 
 
 @pytest.mark.parametrize("factors", [1, 16, 256, 2048])
-def test_half_precision_is_off_by_less_than_the_slack(factors: int) -> None:
+def test_half_precision_error_within_bound(factors: int) -> None:
     generator = torch.Generator().manual_seed(factors)
     # Numbers of one sign add up to the largest rounding error, those of many sizes to the smallest numbers.
     for table in (
@@ -60,7 +60,7 @@ def test_half_precision_is_off_by_less_than_the_slack(factors: int) -> None:
         assert float((rough - exact).abs().max()) < MAX_COSINE_ERROR / 2
 
 
-def test_when_nothing_is_allowed_nothing_is_best() -> None:
+def test_search_without_allowed_products() -> None:
     positions, scores = ScreeningIndex.from_factors(torch.ones((5, 2))).search(
         torch.ones(2), 3, torch.zeros(5, dtype=torch.bool)
     )
