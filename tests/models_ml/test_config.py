@@ -1,4 +1,4 @@
-"""Settings that mean something, and what the data make of them."""
+"""Tests of the training settings."""
 
 import pytest
 from pydantic import ValidationError
@@ -11,18 +11,18 @@ from models_ml.config import TrainConfig
 )
 def test_adapt_to_density_increases_penalties(density: float, sparsity: float) -> None:
     config = TrainConfig(regularization=0.2, unobserved_weight=10)
-    there = config.adapt_to_density(density)
-    assert there.regularization == pytest.approx(0.2 * sparsity ** (1 / 3))
-    assert there.unobserved_weight == pytest.approx(10 * sparsity**0.75)
-    assert there.adapt_to_density(0.00001) == there
+    adapted = config.adapt_to_density(density)
+    assert adapted.regularization == pytest.approx(0.2 * sparsity ** (1 / 3))
+    assert adapted.unobserved_weight == pytest.approx(10 * sparsity**0.75)
+    assert adapted.adapt_to_density(0.00001) == adapted
 
 
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
     [
-        ("k_values", (10, 5), "each above the one before"),
+        ("k_values", (10, 5), "in ascending order"),
         ("k_values", (0, 10), "above 0"),
-        ("k_values", (10, 10), "each above the one before"),
+        ("k_values", (10, 10), "in ascending order"),
         ("k_values", (5,), "selection_k 10 is above the last of k_values, 5"),
         ("activity_thresholds", (1, 5), "above 1"),
         ("trend_powers", (-1.0,), "greater than or equal to 0"),

@@ -42,75 +42,70 @@ def test_model_between_popularity_and_oracle(trained: TrainingResult) -> None:
     assert get_ndcg(trained, "oracle") > get_ndcg(trained, "als")
 
 
-def test_warm_start_continues_from_factors(
-    shop: Dataset, trained: TrainingResult, config: TrainConfig
-) -> None:
-    gone = pa.array(["p0", "p50"])
+def test_warm_start_continues_from_factors(shop: Dataset, trained: TrainingResult, config: TrainConfig) -> None:
+    removed = pa.array(["p0", "p50"])
     rows, features, pairs = (
-        table.filter(pc.invert(pc.is_in(table["product_id"].cast(pa.string()), value_set=gone)))
+        table.filter(pc.invert(pc.is_in(table["product_id"].cast(pa.string()), value_set=removed)))
         for table in shop.tables.values()
     )
     changed = Dataset.from_tables(rows, features, pairs)
     before = trained.recommender
 
-    def likeness(settings: TrainConfig, warm_from: Recommender | None) -> float:
-        """Return how alike scores are to those of before, where both know the product."""
+    def compute_score_correlation(settings: TrainConfig, warm_from: Recommender | None) -> float:
+        """Return the correlation of the scores of both models for the products that both know."""
         result = train(changed, settings, "run-2", warm_from=warm_from)
         model = result.recommender
         if warm_from is not None:
             assert [entry.cutoff for entry in result.epoch_records].count("now") == settings.warm_epochs
             assert (model.card.warm_from, model.card.epochs) == (before.card.run_id, before.card.epochs)
-        place = torch.from_numpy(before.products.find_positions(model.products.ids))
+        position = torch.from_numpy(before.products.find_positions(model.products.ids))
         scores = [
-            one.factor_model.fold_in(one.history) @ products.T
-            for one, products in (
-                (before, before.factor_model.product_factors[place]),
+            recommender.factor_model.fold_in(recommender.history) @ products.T
+            for recommender, products in (
+                (before, before.factor_model.product_factors[position]),
                 (model, model.factor_model.product_factors),
             )
         ]
-        return float(torch.corrcoef(torch.stack([part.flatten() for part in scores]))[0, 1])
+        return float(torch.corrcoef(torch.stack([matrix.flatten() for matrix in scores]))[0, 1])
 
     one_epoch = config.model_copy(update={"warm_epochs": 1, "max_epochs": 1})
-    assert likeness(one_epoch, before) > 0.99 > likeness(one_epoch, None)
+    assert compute_score_correlation(one_epoch, before) > 0.99 > compute_score_correlation(one_epoch, None)
 
 
-def test_warm_start_rejects_other_settings(
-    shop: Dataset, trained: TrainingResult, config: TrainConfig
-) -> None:
+def test_warm_start_rejects_other_settings(shop: Dataset, trained: TrainingResult, config: TrainConfig) -> None:
     other = config.model_copy(update={"regularization": 0.5, "factors": 8})
-    with pytest.raises(
-        ModelError, match=r"other settings \(factors 16 there, 8 now, regularization 0.25 there, 0.5 now"
-    ):
+    with pytest.raises(ModelError, match=r"other settings \(factors was 16, is 8, regularization was 0.25, is 0.5"):
         train(shop, other, "run-2", warm_from=trained.recommender)
 
 
 def test_epochs_have_best_validation_ndcg(trained: TrainingResult, config: TrainConfig) -> None:
-    tried = [record.validation_ndcg for record in trained.epoch_records if record.cutoff == "validation"]
-    scores = [score for score in tried if score is not None]
-    chosen = trained.recommender.card.epochs
-    assert chosen == scores.index(max(scores)) + 1
-    assert len(scores) == min(config.max_epochs, chosen + config.patience)
-    assert get_ndcg(trained, "als", "validation") == pytest.approx(max(scores))
-    for window in ("test", "now"):
-        assert [r.report.epoch for r in trained.epoch_records if r.cutoff == window] == list(range(1, chosen + 1))
+    records = [record for record in trained.epoch_records if record.cutoff == "validation"]
+    ndcgs = [record.validation_ndcg for record in records if record.validation_ndcg is not None]
+    epochs = trained.recommender.card.epochs
+    assert epochs == ndcgs.index(max(ndcgs)) + 1
+    assert len(ndcgs) == min(config.max_epochs, epochs + config.patience)
+    assert get_ndcg(trained, "als", "validation") == pytest.approx(max(ndcgs))
+    for cutoff in ("test", "now"):
+        fit_records = [record for record in trained.epoch_records if record.cutoff == cutoff]
+        assert [record.report.epoch for record in fit_records] == list(range(1, epochs + 1))
 
 
 def test_metrics_follow_from_result_tables(trained: TrainingResult) -> None:
-    wanted: dict[str, set[str]] = {}
+    relevant: dict[str, set[str]] = {}
     for row in trained.evaluation_pairs.to_pylist():
         if row["cutoff"] == "test":
-            wanted.setdefault(row["user_id"], set()).add(row["product_id"])
+            relevant.setdefault(row["user_id"], set()).add(row["product_id"])
     for method in ("als", "popularity", "oracle"):
         rows = [row for row in trained.evaluation_candidates.to_pylist() if row["method"] == method]
         for metrics in get_overall_metrics(trained):
             if (metrics["cutoff"], metrics["method"]) == ("test", method):
                 k = metrics["k"]
-                hits = dict.fromkeys(wanted, 0)
+                hits = dict.fromkeys(relevant, 0)
                 for row in rows:
-                    hits[row["user_id"]] += row["rank"] <= k and row["product_id"] in wanted[row["user_id"]]
-                assert metrics["users"] == len(wanted)
-                assert metrics["precision"] == pytest.approx(sum(hits.values()) / k / len(wanted))
-                recall = sum(count / len(wanted[user]) for user, count in hits.items()) / len(wanted)
+                    hits[row["user_id"]] += row["rank"] <= k and row["product_id"] in relevant[row["user_id"]]
+                assert metrics["users"] == len(relevant)
+                assert metrics["precision"] == pytest.approx(sum(hits.values()) / k / len(relevant))
+                recall = sum(count / len(relevant[user]) for user, count in hits.items()) / len(relevant)
                 assert metrics["recall"] == pytest.approx(recall)
 
 
@@ -122,14 +117,12 @@ def test_evaluation_excludes_history(trained: TrainingResult, shop: Dataset) -> 
     assert not seen & {(row["user_id"], row["product_id"]) for row in ranked}
 
 
-def test_training_ignores_row_order(
-    trained: TrainingResult, shop: Dataset, config: TrainConfig
-) -> None:
-    backwards = {name: table.take(pa.array(range(table.num_rows))[::-1]) for name, table in shop.tables.items()}
-    again = train(Dataset.from_tables(**backwards), config, "run-2")
-    assert again.recommender.card.dataset_hash == trained.recommender.card.dataset_hash
-    one, other = again.recommender.factor_model.product_factors, trained.recommender.factor_model.product_factors
-    assert one.numpy().tobytes() == other.numpy().tobytes()
+def test_training_ignores_row_order(trained: TrainingResult, shop: Dataset, config: TrainConfig) -> None:
+    reversed_tables = {name: table.take(pa.array(range(table.num_rows))[::-1]) for name, table in shop.tables.items()}
+    result = train(Dataset.from_tables(**reversed_tables), config, "run-2")
+    assert result.recommender.card.dataset_hash == trained.recommender.card.dataset_hash
+    factors, expected = (run.recommender.factor_model.product_factors for run in (result, trained))
+    assert factors.numpy().tobytes() == expected.numpy().tobytes()
 
 
 def test_run_row_and_card(trained: TrainingResult, shop: Dataset, config: TrainConfig) -> None:
@@ -150,9 +143,9 @@ def test_small_validation_window_is_not_used(shop: Dataset, config: TrainConfig)
 
 
 def test_training_without_windows_uses_defaults(config: TrainConfig) -> None:
-    heard: list[EpochRecord] = []
-    result = train(build_current_dataset(SHORT_HISTORIES), config, "run", on_epoch=heard.append)
-    assert result.recommender.card.epochs == len(heard) == config.default_epochs
+    records: list[EpochRecord] = []
+    result = train(build_current_dataset(SHORT_HISTORIES), config, "run", on_epoch=records.append)
+    assert result.recommender.card.epochs == len(records) == config.default_epochs
     assert "default" in result.epochs_reason
     assert result.skipped == dict.fromkeys(("validation", "test"), "no interactions before it")
     assert (result.ranking_metrics.num_rows, result.evaluation_candidates.num_rows) == (0, 0)
@@ -187,16 +180,16 @@ def test_evaluation_of_known_customers_only(config: TrainConfig) -> None:
         assert row["users"] == 1
         assert row["recall"] == 0.5
         assert row["precision"] == 1 / row["k"]
-    offered = {(r["method"], r["product_id"]) for r in result.evaluation_candidates.to_pylist()}
+    ranked = {(row["method"], row["product_id"]) for row in result.evaluation_candidates.to_pylist()}
     methods = ("als", "popularity", "recent_popularity")
-    assert offered == {
+    assert ranked == {
         ("item_item", "p3"),
         *((method, product) for method in methods for product in ("p3", "unseen_product")),
     }
     assert set(result.skipped) == {"validation"}
 
 
-def test_window_without_known_customers_is_skipped(config: TrainConfig) -> None:
+def test_window_without_known_customers(config: TrainConfig) -> None:
     tables = Dataset.from_tables(
         pa.concat_tables(
             [build_interactions("test", 90, SHORT_HISTORIES), build_interactions("now", 100, SHORT_HISTORIES)]
@@ -204,7 +197,7 @@ def test_window_without_known_customers_is_skipped(config: TrainConfig) -> None:
         build_product_features("test", {}),
         build_evaluation_pairs("test", [("unknown_user", "p1", False)]),
     )
-    assert train(tables, config, "run").skipped["test"] == "no customer with a history takes anything new in it"
+    assert train(tables, config, "run").skipped["test"] == "no customers with a history and new products"
 
 
 def test_selection_limits_customers(shop: Dataset, config: TrainConfig) -> None:
@@ -214,9 +207,7 @@ def test_selection_limits_customers(shop: Dataset, config: TrainConfig) -> None:
     assert users["test"] > 200
 
 
-def test_incomplete_oracle_is_skipped(
-    shop: Dataset, oracle: OracleFactors, config: TrainConfig
-) -> None:
+def test_incomplete_oracle_is_skipped(shop: Dataset, oracle: OracleFactors, config: TrainConfig) -> None:
     users, products = oracle
     result = train(shop, config, "run", oracle_factors=(users, products.slice(3)))
     assert "unknown product ids" in result.skipped["oracle"]

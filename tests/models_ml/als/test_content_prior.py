@@ -32,7 +32,7 @@ def two_preference_groups() -> tuple[Csr, pa.Table]:
     return to_csr(taken.astype(float)), build_product_features("now", dict.fromkeys(kinds, 1.0), category=kinds)
 
 
-def test_predicted_factors_equal_ridge_regression(config: TrainConfig) -> None:
+def test_predictions_equal_ridge_regression(config: TrainConfig) -> None:
     rng = np.random.default_rng(0)
     content = to_csr(rng.random((12, 5)) * (rng.random((12, 5)) < 0.6) + np.eye(12, 5))
     customers, factors = rng.integers(0, 40, 12), rng.normal(size=(12, 3))
@@ -45,7 +45,7 @@ def test_predicted_factors_equal_ridge_regression(config: TrainConfig) -> None:
     np.testing.assert_allclose(prior.content_weight, np.where(content.lengths > 0, 1 - trust, 0), rtol=1e-6)
 
 
-def test_product_factors_solve_equations_with_prior(strength: Csr) -> None:
+def test_product_factors_with_prior_are_exact(strength: Csr) -> None:
     config = TrainConfig(factors=6, cg_steps=40, device="cpu")
     kinds = {f"p{product:02}": f"kind {product % 3}" for product in range(40)}
     facts = build_item_features(build_product_features("now", dict.fromkeys(kinds, 0.0), category=kinds), config)
@@ -68,9 +68,7 @@ def test_product_factors_solve_equations_with_prior(strength: Csr) -> None:
         np.testing.assert_allclose(trainer.product_factors[product], solved, rtol=1e-3, atol=1e-5)
 
 
-def test_new_products_score_by_category(
-    two_preference_groups: tuple[Csr, pa.Table], config: TrainConfig
-) -> None:
+def test_new_products_score_by_category(two_preference_groups: tuple[Csr, pa.Table], config: TrainConfig) -> None:
     strength, features = two_preference_groups
     model = fit(strength, config, 5, item_features=build_item_features(features, config))
     scores = model.fold_in(strength) @ model.scoring_factors[-4:].T
@@ -105,9 +103,7 @@ def test_new_products_do_not_change_scores(two_preference_groups: tuple[Csr, pa.
     assert not models[0].product_factors[36:].any()
 
 
-def test_loss_decreases_with_content_penalty(
-    two_preference_groups: tuple[Csr, pa.Table], config: TrainConfig
-) -> None:
+def test_loss_decreases_with_content_penalty(two_preference_groups: tuple[Csr, pa.Table], config: TrainConfig) -> None:
     strength, features = two_preference_groups
     losses = []
     fit(

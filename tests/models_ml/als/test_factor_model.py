@@ -37,12 +37,12 @@ def test_fold_in_of_empty_basket_is_zero(strength: Csr, config: TrainConfig) -> 
 
 
 def test_trends_scale_scores_and_contributions(strength: Csr, config: TrainConfig) -> None:
-    facts = ItemFeatures(ItemFeatures.empty(40).content, torch.linspace(0.1, 4, 40))
-    plain, trending = (fit(strength, config, 3, item_features=facts, trend_power=power) for power in (0.0, 0.5))
+    item_features = ItemFeatures(ItemFeatures.empty(40).content, torch.linspace(0.1, 4, 40))
+    plain, trending = (fit(strength, config, 3, item_features=item_features, trend_power=power) for power in (0.0, 0.5))
     users = plain.fold_in(strength)
     torch.testing.assert_close(trending.fold_in(strength), users)
     scores = users @ trending.scoring_factors.T
-    torch.testing.assert_close(scores, users @ plain.scoring_factors.T * facts.trends.sqrt())
-    every = torch.arange(40).expand(60, -1)
-    for block, parts in iter_contributions(trending, strength, every):
-        torch.testing.assert_close(parts.sum(2), scores[block.rows], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(scores, users @ plain.scoring_factors.T * item_features.trends.sqrt())
+    all_products = torch.arange(40).expand(60, -1)
+    for block, contributions in iter_contributions(trending, strength, all_products):
+        torch.testing.assert_close(contributions.sum(2), scores[block.rows], rtol=1e-4, atol=1e-5)

@@ -34,9 +34,7 @@ def test_both_sides_reach_dense_solution(strength: Csr, block_mib: int) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_thread_count_changes_no_bit(
-    strength: Csr, threads: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_thread_count_changes_no_bit(strength: Csr, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models_ml.als.trainer.MAX_CACHED_CELLS", 240)
     config = TrainConfig(factors=8, device="cpu")
     expected = fit(strength, config, 3).product_factors

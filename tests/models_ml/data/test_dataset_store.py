@@ -61,9 +61,7 @@ def test_write_and_read_version(version: Dataset, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("table", TABLE_LAYOUTS)
-def test_read_rejects_damaged_or_missing_table(
-    version: Dataset, tmp_path: Path, table: str
-) -> None:
+def test_read_rejects_damaged_or_missing_table(version: Dataset, tmp_path: Path, table: str) -> None:
     file = get_table_path(tmp_path, version.dataset_hash, table)
     whole = file.read_bytes()
     pq.write_table(pa.concat_tables([version.tables[table], version.tables[table].slice(0, 1)]), file)

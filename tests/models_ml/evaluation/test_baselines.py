@@ -56,9 +56,7 @@ def get_recommendations(window: EvaluationWindow, ranking: Ranking) -> dict[str,
     return found
 
 
-def test_popularity_baselines_exclude_history(
-    window: EvaluationWindow, config: TrainConfig
-) -> None:
+def test_popularity_baselines_exclude_history(window: EvaluationWindow, config: TrainConfig) -> None:
     assert get_recommendations(window, rank_by_popularity(window, config)) == {
         "u1": ["p3", "p4"], "u2": ["p2", "p3", "p4"], "n": ["p1", "p2", "p3", "p4"],
     }  # fmt: skip
@@ -67,9 +65,7 @@ def test_popularity_baselines_exclude_history(
     }  # fmt: skip
 
 
-def test_item_similarity_lists_similar_products(
-    window: EvaluationWindow, config: TrainConfig
-) -> None:
+def test_item_similarity_lists_similar_products(window: EvaluationWindow, config: TrainConfig) -> None:
     assert get_recommendations(window, rank_by_item_similarity(window, config)) == {
         "u1": [],
         "u2": ["p2"],

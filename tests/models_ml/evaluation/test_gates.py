@@ -72,7 +72,7 @@ def evaluate_against_serving(
     return {gate.gate: gate for gate in evaluate_gates(card, no_differences, POLICY, serving, beside)}
 
 
-def test_gates_reject_lost_customers_and_coverage(trained: TrainingResult) -> None:
+def test_gates_check_customers_and_coverage(trained: TrainingResult) -> None:
     card = trained.recommender.card
     narrow = card.model_copy(
         update={
@@ -88,9 +88,7 @@ def test_gates_reject_lost_customers_and_coverage(trained: TrainingResult) -> No
 @pytest.mark.parametrize(
     ("users", "lower_bound", "is_passed"), [(200, -0.0199, True), (200, -0.0204, False), (199, -0.0204, True)]
 )
-def test_gates_possible_loss_needs_enough_customers(
-    trained: TrainingResult, users: int, lower_bound: float, is_passed: bool
-) -> None:
+def test_gates_check_possible_loss(trained: TrainingResult, users: int, lower_bound: float, is_passed: bool) -> None:
     card = trained.recommender.card
     gates = evaluate_against_serving(card, card, users, lower_bound)
     assert all(gate.is_passed for gate in gates.values()) == is_passed

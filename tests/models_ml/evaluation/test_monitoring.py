@@ -17,7 +17,7 @@ def build_later_interactions(trained: TrainingResult, pairs: list[tuple[str, str
     return rows.set_column(rows.column_names.index("first_interaction_at"), "first_interaction_at", began)
 
 
-def test_evaluation_since_training_of_exact_lists(trained: TrainingResult) -> None:
+def test_monitoring_of_exact_lists(trained: TrainingResult) -> None:
     model = trained.recommender
     users = model.users.ids.to_pylist()[:40]
     taken = [(user, item.product_id) for user in users for item in model.recommend(user_id=user, n=3).items]
@@ -27,7 +27,7 @@ def test_evaluation_since_training_of_exact_lists(trained: TrainingResult) -> No
     assert found.ndcg == 1.0 > found.popularity_ndcg
 
 
-def test_evaluation_since_training_ignores_old_pairs(trained: TrainingResult, shop: Dataset) -> None:
+def test_monitoring_ignores_old_pairs(trained: TrainingResult, shop: Dataset) -> None:
     model = trained.recommender
     assert evaluate_since_training(model, shop.current_interactions, 10) is None
     assert evaluate_since_training(model, build_later_interactions(trained, [("unknown_user", "p1")]), 10) is None

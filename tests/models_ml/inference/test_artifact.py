@@ -103,9 +103,7 @@ def test_load_rejects_other_folder(artifact: Path, tmp_path: Path) -> None:
         Recommender.load(artifact)
 
 
-def test_failed_save_leaves_no_files(
-    trained: TrainingResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_save_leaves_no_files(trained: TrainingResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full_disk(*_: object) -> None:
         raise OSError("no space left")
 

@@ -17,16 +17,17 @@ from tests.models_ml.synthetic_tables import (
 )
 
 
-def test_candidates_of_all_customers_with_reasons(trained: TrainingResult, shop: Dataset) -> None:
+def test_candidates_have_reasons(trained: TrainingResult, shop: Dataset) -> None:
     candidates = Candidates.create(trained.recommender, shop.current_interactions).to_table().to_pylist()
     assert Candidates.create(trained.recommender, shop.current_interactions).to_table().schema.names == [
         "run_id", "user_id", "product_id", "rank", "score", "reason_product_id", "reason_share",
     ]  # fmt: skip
     assert len({row["user_id"] for row in candidates}) == 300
     history = {(row["user_id"], row["product_id"]) for row in shop.current_interactions.to_pylist()}
-    for one, other in pairwise(candidates):
-        assert other["rank"] == 1 if one["user_id"] != other["user_id"] else other["rank"] == one["rank"] + 1
-        assert one["user_id"] != other["user_id"] or one["score"] >= other["score"]
+    for row, following in pairwise(candidates):
+        is_same_user = row["user_id"] == following["user_id"]
+        assert following["rank"] == (row["rank"] + 1 if is_same_user else 1)
+        assert not is_same_user or row["score"] >= following["score"]
     for row in candidates:
         assert row["reason_product_id"] != row["product_id"]
         assert (row["user_id"], row["reason_product_id"]) in history
@@ -36,23 +37,24 @@ def test_candidates_of_all_customers_with_reasons(trained: TrainingResult, shop:
 def test_candidates_add_purchased_products(shop: Dataset, config: TrainConfig) -> None:
     quick = config.model_copy(update={"max_epochs": 1, "candidates_per_user": 10})
     result = train(shop, quick, "run")
-    bought = {(r["user_id"], r["product_id"]) for r in shop.current_interactions.to_pylist() if r["has_purchased"]}
+    purchases = {
+        (row["user_id"], row["product_id"]) for row in shop.current_interactions.to_pylist() if row["has_purchased"]
+    }
     lists: dict[str, list[str]] = {}
     for row in Candidates.create(result.recommender, shop.current_interactions).to_table().to_pylist():
         lists.setdefault(row["user_id"], []).append(row["product_id"])
     assert len(lists) == 300
     for user, products in lists.items():
         assert len(products) == len(set(products))
-        assert sum((user, product) not in bought for product in products) == 10
-        # A bought product is there only if it is among the ten best of all.
-        assert all((user, product) not in bought for product in products[10:])
+        assert sum((user, product) not in purchases for product in products) == 10
+        # Purchased products are candidates only if they are among the ten best products of all.
+        assert all((user, product) not in purchases for product in products[10:])
 
 
 def test_candidates_of_single_customer(config: TrainConfig) -> None:
-    alone = build_current_dataset(SHORT_HISTORIES[:1])
-    (row,) = (
-        Candidates.create(train(alone, config, "run").recommender, alone.current_interactions).to_table().to_pylist()
-    )
+    dataset = build_current_dataset([("u1", "p1", 1.0, True)])
+    recommender = train(dataset, config, "run").recommender
+    (row,) = Candidates.create(recommender, dataset.current_interactions).to_table().to_pylist()
     assert (row["product_id"], row["rank"], row["reason_product_id"], row["reason_share"]) == ("p1", 1, None, None)
 
 
@@ -62,12 +64,13 @@ def test_candidates_do_not_depend_on_block_size(trained: TrainingResult, shop: D
     blocks = list(Candidates.create(replace(trained.recommender, card=small), shop.current_interactions).iter_blocks())
     whole = Candidates.create(trained.recommender, shop.current_interactions).to_table()
     assert len(blocks) > 1
-    apart = pa.concat_tables(blocks)
-    assert apart.drop_columns(["score", "reason_share"]).equals(whole.drop_columns(["score", "reason_share"]))
-    assert apart["score"].to_pylist() == pytest.approx(whole["score"].to_pylist(), abs=1e-6)
+    combined = pa.concat_tables(blocks)
+    assert combined.drop_columns(["score", "reason_share"]).equals(whole.drop_columns(["score", "reason_share"]))
+    assert combined["score"].to_pylist() == pytest.approx(whole["score"].to_pylist(), abs=1e-6)
 
 
 def test_candidates_of_older_model(trained: TrainingResult) -> None:
+    """The model scores for the current histories and ignores products that are newer than the model."""
     model = trained.recommender
     rows = build_interactions(
         "now",

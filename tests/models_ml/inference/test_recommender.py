@@ -23,9 +23,7 @@ def get_product_ids(answer: Any) -> list[str]:
     return [item.product_id for item in answer.items]
 
 
-def test_recommend_equals_unseen_candidates(
-    trained: TrainingResult, shop: Dataset
-) -> None:
+def test_recommend_equals_unseen_candidates(trained: TrainingResult, shop: Dataset) -> None:
     recommender = trained.recommender
     seen = {row["product_id"] for row in shop.current_interactions.to_pylist() if row["user_id"] == "u7"}
     rows = [
@@ -49,9 +47,7 @@ def test_basket_equal_to_history_has_same_result(trained: TrainingResult, shop: 
     assert trained.recommender.recommend(basket=basket) == trained.recommender.recommend(user_id="u3")
 
 
-def test_unknown_customer_gets_popular_products(
-    trained: TrainingResult, shop: Dataset
-) -> None:
+def test_unknown_customer_gets_popular_products(trained: TrainingResult, shop: Dataset) -> None:
     assert not trained.recommender.is_known_user("unknown_user")
     answer = trained.recommender.recommend(user_id="unknown_user", n=3)
     counts: dict[str, int] = {}
@@ -63,9 +59,7 @@ def test_unknown_customer_gets_popular_products(
 
 
 @pytest.mark.parametrize("basket", [["no such", "🛒 nor this"], [], {}])
-def test_unknown_basket_gets_popular_products(
-    trained: TrainingResult, basket: Basket
-) -> None:
+def test_unknown_basket_gets_popular_products(trained: TrainingResult, basket: Basket) -> None:
     answer = trained.recommender.recommend(basket=basket, n=3)
     assert answer.items == trained.recommender.recommend(user_id="unknown_user", n=3).items
     assert (answer.source, answer.unknown_products) == ("popularity", list(basket))
@@ -98,9 +92,7 @@ def test_unknown_basket_products_are_ignored(trained: TrainingResult) -> None:
         ({"user_id": "u1", "basket": ["p1"]}, "either a customer or a basket"),
     ],
 )
-def test_recommend_rejects_invalid_request(
-    trained: TrainingResult, request_: dict[str, object], message: str
-) -> None:
+def test_recommend_rejects_invalid_request(trained: TrainingResult, request_: dict[str, object], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         trained.recommender.recommend(**request_)  # type: ignore[arg-type]
 
@@ -108,29 +100,40 @@ def test_recommend_rejects_invalid_request(
 def test_filters_keep_order(recommender: Recommender) -> None:
     ranked = get_product_ids(recommender.recommend(user_id="u7", n=1000))
     only = {*ranked[::3], "no such product"}
-    assert get_product_ids(recommender.recommend(user_id="u7", n=5, only=only)) == ranked[::3][:5]
+    assert get_product_ids(recommender.recommend(user_id="u7", n=5, allowed_products=only)) == ranked[::3][:5]
     without = [*ranked[:4], ranked[6], "no such product"]
-    assert get_product_ids(recommender.recommend(user_id="u7", n=4, without=without)) == [*ranked[4:6], *ranked[7:9]]
-    both = recommender.recommend(user_id="u7", n=1000, only=ranked[:9], without=ranked[:3])
+    assert get_product_ids(recommender.recommend(user_id="u7", n=4, excluded_products=without)) == [
+        *ranked[4:6],
+        *ranked[7:9],
+    ]
+    both = recommender.recommend(user_id="u7", n=1000, allowed_products=ranked[:9], excluded_products=ranked[:3])
     assert get_product_ids(both) == ranked[3:9]
-    assert get_product_ids(recommender.recommend(basket=["p1"], only=[])) == []
+    assert get_product_ids(recommender.recommend(basket=["p1"], allowed_products=[])) == []
 
 
 def test_iter_ranking_equals_recommend(recommender: Recommender) -> None:
     everything = get_product_ids(recommender.recommend(basket=["p1", "p2"], n=1000))
     assert list(recommender.iter_ranking(["p1", "p2"], 2)) == everything
-    assert list(islice(recommender.iter_ranking(["p1", "p2"], 5, without=everything[:3]), 9)) == everything[3:12]
-    assert list(recommender.iter_ranking(["p1", "p2"], 5, only=[*everything[::4], "no such"])) == everything[::4]
+    assert (
+        list(islice(recommender.iter_ranking(["p1", "p2"], 5, excluded_products=everything[:3]), 9)) == everything[3:12]
+    )
+    assert (
+        list(recommender.iter_ranking(["p1", "p2"], 5, allowed_products=[*everything[::4], "no such"]))
+        == everything[::4]
+    )
     assert list(recommender.iter_ranking(["no such"], 5)) == []
 
 
 def test_filters_of_fallback_and_similar_items(recommender: Recommender) -> None:
     popular = get_product_ids(recommender.recommend(user_id="unknown_user", n=1000))
-    assert get_product_ids(recommender.recommend(user_id="unknown_user", n=3, without=popular[:2])) == popular[2:5]
-    assert get_product_ids(recommender.recommend(basket=["no such"], only=popular[5:7])) == popular[5:7]
+    assert (
+        get_product_ids(recommender.recommend(user_id="unknown_user", n=3, excluded_products=popular[:2]))
+        == popular[2:5]
+    )
+    assert get_product_ids(recommender.recommend(basket=["no such"], allowed_products=popular[5:7])) == popular[5:7]
     similar = get_product_ids(recommender.similar_items("p1", 1000))
-    assert get_product_ids(recommender.similar_items("p1", 3, without=similar[:2])) == similar[2:5]
-    assert get_product_ids(recommender.similar_items("p1", only=similar[5:7])) == similar[5:7]
+    assert get_product_ids(recommender.similar_items("p1", 3, excluded_products=similar[:2])) == similar[2:5]
+    assert get_product_ids(recommender.similar_items("p1", allowed_products=similar[5:7])) == similar[5:7]
 
 
 def test_restrict_products_limits_results(recommender: Recommender) -> None:
@@ -140,7 +143,7 @@ def test_restrict_products_limits_results(recommender: Recommender) -> None:
         assert set(get_product_ids(answer)) == offered & set(recommender.products.ids.to_pylist())
     basket = shop.recommend(basket=["p1", "p2"], n=1000)
     assert set(get_product_ids(basket)) <= offered
-    assert basket.items == recommender.recommend(basket=["p1", "p2"], n=1000, only=offered).items
+    assert basket.items == recommender.recommend(basket=["p1", "p2"], n=1000, allowed_products=offered).items
     assert {item.reason_product_id for item in basket.items} <= {"p1", "p2", None}
     assert shop.explain("p1", basket=["p2"]).score is not None
 
@@ -180,9 +183,7 @@ def test_similar_items_of_unknown_product(recommender: Recommender) -> None:
 @pytest.mark.parametrize(
     "query", [{"user_id": "u7"}, {"basket": ["p1", "p2", "p5"]}, {"basket": {"p1": 9.0, "p7": 0.1}}]
 )
-def test_explain_contributions_add_up_to_score(
-    recommender: Recommender, shop: Dataset, query: dict[str, Any]
-) -> None:
+def test_explain_contributions_add_up_to_score(recommender: Recommender, shop: Dataset, query: dict[str, Any]) -> None:
     past = (
         {row["product_id"] for row in shop.current_interactions.to_pylist() if row["user_id"] == "u7"}
         if "user_id" in query
