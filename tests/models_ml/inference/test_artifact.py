@@ -16,7 +16,7 @@ from tests.models_ml.synthetic_tables import build_current_dataset
 
 @pytest.fixture
 def artifact(trained: TrainingResult, tmp_path: Path) -> Path:
-    """A saved model that may be damaged."""
+    """Folder of a saved model; tests may modify its files."""
     path = tmp_path / "models" / "run-1"
     trained.recommender.save(path)
     return path
@@ -54,8 +54,8 @@ def test_load_rejects_damaged_or_missing_file(artifact: Path, name: str) -> None
     "change",
     [
         {"format": "something-else"},
-        {"format_version": 1},
-        {"surprise": 1},
+        {"format_version": 3},
+        {"unknown_field": 1},
         {"config": {"factors": -1}},
     ],
 )
@@ -89,7 +89,7 @@ def test_load_rejects_card_of_other_files(artifact: Path) -> None:
     card = json.loads((artifact / "card.json").read_text()) | {"users": 5}
     card["checksum"] = compute_card_checksum(json.dumps(card))
     (artifact / "card.json").write_text(json.dumps(card))
-    with pytest.raises(ModelError, match=r"card\.json does not describe the files beside it"):
+    with pytest.raises(ModelError, match=r"card\.json does not describe the other files"):
         Recommender.load(artifact)
 
 
@@ -104,34 +104,32 @@ def test_load_rejects_other_folder(artifact: Path, tmp_path: Path) -> None:
 
 
 def test_failed_save_leaves_no_files(trained: TrainingResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full_disk(*_: object) -> None:
+    def raise_disk_full(*_: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr("models_ml.inference.artifact.save_file", full_disk)
+    monkeypatch.setattr("models_ml.inference.artifact.save_file", raise_disk_full)
     with pytest.raises(OSError, match="no space left"):
         trained.recommender.save(tmp_path / "models" / "run-1")
     assert not list((tmp_path / "models").iterdir())
 
 
 def test_artifact_keeps_ids_of_any_text(tmp_path: Path) -> None:
-    people, things = (
-        ["Zoë 🙂", " leading", "a/b?c#d", "O'Brien", "", "日本"],
-        ["🛒 cart", "50% off", "line\nbreak", "a", "b"],
-    )
+    users = ["Zoë 🙂", " leading", "a/b?c#d", "O'Brien", "", "日本"]
+    products = ["🛒 cart", "50% off", "line\nbreak", "a", "b"]
     pairs = [
-        (person, thing, 1.0, False)
-        for row, person in enumerate(people)
-        for column, thing in enumerate(things)
+        (user, product, 1.0, False)
+        for row, user in enumerate(users)
+        for column, product in enumerate(products)
         if (row + column) % 2 or row == column
     ]
     result = train(build_current_dataset(pairs), TrainConfig(factors=4, device="cpu"), "run")
     result.recommender.save(tmp_path / "run")
     loaded = Recommender.load(tmp_path / "run")
-    for person in people:
-        history = {thing for one, thing, *_ in pairs if one == person}
-        answer = loaded.recommend(user_id=person)
-        assert answer.source == "model"
-        assert set(get_product_ids(answer)) == set(things) - history
-        assert {part.product_id for part in loaded.explain("a", user_id=person).contributions} == history
+    for user in users:
+        history = {product for pair_user, product, *_ in pairs if pair_user == user}
+        recommendations = loaded.recommend(user_id=user)
+        assert recommendations.source == "model"
+        assert set(get_product_ids(recommendations)) == set(products) - history
+        assert {item.product_id for item in loaded.explain("a", user_id=user).contributions} == history
     assert set(get_product_ids(loaded.similar_items("🛒 cart"))) == {"50% off", "line\nbreak", "a", "b"}
     assert loaded.recommend(basket=["🛒 cart", "🛒"]).unknown_products == ["🛒"]

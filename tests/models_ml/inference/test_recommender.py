@@ -11,6 +11,7 @@ from models_ml.data.dataset import Dataset
 from models_ml.errors import ModelError, UnknownIdError
 from models_ml.inference.candidates import Candidates
 from models_ml.inference.recommender import Basket, Recommender
+from models_ml.inference.results import Recommendations
 from models_ml.training import TrainingResult
 
 
@@ -19,8 +20,8 @@ def recommender(trained: TrainingResult) -> Recommender:
     return trained.recommender
 
 
-def get_product_ids(answer: Any) -> list[str]:
-    return [item.product_id for item in answer.items]
+def get_product_ids(recommendations: Recommendations) -> list[str]:
+    return [item.product_id for item in recommendations.items]
 
 
 def test_recommend_equals_unseen_candidates(trained: TrainingResult, shop: Dataset) -> None:
@@ -31,14 +32,14 @@ def test_recommend_equals_unseen_candidates(trained: TrainingResult, shop: Datas
         for row in Candidates.create(trained.recommender, shop.current_interactions).to_table().to_pylist()
         if row["user_id"] == "u7"
     ]
-    answer = recommender.recommend(user_id="u7", n=5)
+    unseen = recommender.recommend(user_id="u7", n=5)
     expected = [row for row in rows if row["product_id"] not in seen][:5]
-    assert answer.source == "model"
-    assert [item.product_id for item in answer.items] == [row["product_id"] for row in expected]
-    assert [item.reason_product_id for item in answer.items] == [row["reason_product_id"] for row in expected]
-    assert [item.score for item in answer.items] == pytest.approx([row["score"] for row in expected], rel=1e-3)
-    everything = recommender.recommend(user_id="u7", n=5, exclude_seen=False)
-    assert [item.product_id for item in everything.items] == [row["product_id"] for row in rows[:5]]
+    assert unseen.source == "model"
+    assert get_product_ids(unseen) == [row["product_id"] for row in expected]
+    assert [item.reason_product_id for item in unseen.items] == [row["reason_product_id"] for row in expected]
+    assert [item.score for item in unseen.items] == pytest.approx([row["score"] for row in expected], rel=1e-3)
+    all_products = recommender.recommend(user_id="u7", n=5, exclude_seen=False)
+    assert get_product_ids(all_products) == [row["product_id"] for row in rows[:5]]
 
 
 def test_basket_equal_to_history_has_same_result(trained: TrainingResult, shop: Dataset) -> None:
@@ -49,20 +50,20 @@ def test_basket_equal_to_history_has_same_result(trained: TrainingResult, shop: 
 
 def test_unknown_customer_gets_popular_products(trained: TrainingResult, shop: Dataset) -> None:
     assert not trained.recommender.is_known_user("unknown_user")
-    answer = trained.recommender.recommend(user_id="unknown_user", n=3)
+    result = trained.recommender.recommend(user_id="unknown_user", n=3)
     counts: dict[str, int] = {}
     for product in shop.current_interactions["product_id"].to_pylist():
         counts[product] = counts.get(product, 0) + 1
     best = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:3]
-    assert answer.source == "popularity"
-    assert [(item.product_id, item.score) for item in answer.items] == best
+    assert result.source == "popularity"
+    assert [(item.product_id, item.score) for item in result.items] == best
 
 
-@pytest.mark.parametrize("basket", [["no such", "🛒 nor this"], [], {}])
+@pytest.mark.parametrize("basket", [["unknown", "🛒 unknown"], [], {}])
 def test_unknown_basket_gets_popular_products(trained: TrainingResult, basket: Basket) -> None:
-    answer = trained.recommender.recommend(basket=basket, n=3)
-    assert answer.items == trained.recommender.recommend(user_id="unknown_user", n=3).items
-    assert (answer.source, answer.unknown_products) == ("popularity", list(basket))
+    result = trained.recommender.recommend(basket=basket, n=3)
+    assert result.items == trained.recommender.recommend(user_id="unknown_user", n=3).items
+    assert (result.source, result.unknown_products) == ("popularity", list(basket))
 
 
 def test_repeated_basket_product_counts_twice(trained: TrainingResult) -> None:
@@ -73,11 +74,11 @@ def test_repeated_basket_product_counts_twice(trained: TrainingResult) -> None:
 
 
 def test_unknown_basket_products_are_ignored(trained: TrainingResult) -> None:
-    answer = trained.recommender.recommend(basket=["p1", "no such", "p2"])
-    assert answer.unknown_products == ["no such"]
-    assert answer.items == trained.recommender.recommend(basket=["p2", "p1"]).items
-    assert not {"p1", "p2"} & {item.product_id for item in answer.items}
-    assert {item.reason_product_id for item in answer.items} <= {"p1", "p2", None}
+    result = trained.recommender.recommend(basket=["p1", "unknown", "p2"])
+    assert result.unknown_products == ["unknown"]
+    assert result.items == trained.recommender.recommend(basket=["p2", "p1"]).items
+    assert not {"p1", "p2"} & set(get_product_ids(result))
+    assert {item.reason_product_id for item in result.items} <= {"p1", "p2", None}
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,7 @@ def test_unknown_basket_products_are_ignored(trained: TrainingResult) -> None:
         ({"basket": "p1"}, "a list of product ids, not a text"),
         ({"basket": {"p1": float("nan")}}, "finite numbers above zero"),
         ({"basket": {"p1": 0.0}}, "finite numbers above zero"),
-        ({"basket": {"p1": 1e39}}, "that of 'p1' is 1e[+]39"),
+        ({"basket": {"p1": 1e39}}, "the strength of 'p1' is 1e[+]39"),
         ({"user_id": "u1", "n": 0}, "n >= 1"),
         ({}, "either a customer or a basket"),
         ({"user_id": "u1", "basket": ["p1"]}, "either a customer or a basket"),
@@ -99,60 +100,56 @@ def test_recommend_rejects_invalid_request(trained: TrainingResult, request_: di
 
 def test_filters_keep_order(recommender: Recommender) -> None:
     ranked = get_product_ids(recommender.recommend(user_id="u7", n=1000))
-    only = {*ranked[::3], "no such product"}
-    assert get_product_ids(recommender.recommend(user_id="u7", n=5, allowed_products=only)) == ranked[::3][:5]
-    without = [*ranked[:4], ranked[6], "no such product"]
-    assert get_product_ids(recommender.recommend(user_id="u7", n=4, excluded_products=without)) == [
-        *ranked[4:6],
-        *ranked[7:9],
-    ]
-    both = recommender.recommend(user_id="u7", n=1000, allowed_products=ranked[:9], excluded_products=ranked[:3])
-    assert get_product_ids(both) == ranked[3:9]
+    every_third = recommender.recommend(user_id="u7", n=5, allowed_products={*ranked[::3], "unknown"})
+    assert get_product_ids(every_third) == ranked[::3][:5]
+    others = recommender.recommend(user_id="u7", n=4, excluded_products=[*ranked[:4], ranked[6], "unknown"])
+    assert get_product_ids(others) == [*ranked[4:6], *ranked[7:9]]
+    both_filters = recommender.recommend(
+        user_id="u7", n=1000, allowed_products=ranked[:9], excluded_products=ranked[:3]
+    )
+    assert get_product_ids(both_filters) == ranked[3:9]
     assert get_product_ids(recommender.recommend(basket=["p1"], allowed_products=[])) == []
 
 
 def test_iter_ranking_equals_recommend(recommender: Recommender) -> None:
-    everything = get_product_ids(recommender.recommend(basket=["p1", "p2"], n=1000))
-    assert list(recommender.iter_ranking(["p1", "p2"], 2)) == everything
-    assert (
-        list(islice(recommender.iter_ranking(["p1", "p2"], 5, excluded_products=everything[:3]), 9)) == everything[3:12]
-    )
-    assert (
-        list(recommender.iter_ranking(["p1", "p2"], 5, allowed_products=[*everything[::4], "no such"]))
-        == everything[::4]
-    )
-    assert list(recommender.iter_ranking(["no such"], 5)) == []
+    basket = ["p1", "p2"]
+    ranked = get_product_ids(recommender.recommend(basket=basket, n=1000))
+    assert list(recommender.iter_ranking(basket, 2)) == ranked
+    after_third = recommender.iter_ranking(basket, 5, excluded_products=ranked[:3])
+    assert list(islice(after_third, 9)) == ranked[3:12]
+    every_fourth = recommender.iter_ranking(basket, 5, allowed_products=[*ranked[::4], "unknown"])
+    assert list(every_fourth) == ranked[::4]
+    assert list(recommender.iter_ranking(["unknown"], 5)) == []
 
 
 def test_filters_of_fallback_and_similar_items(recommender: Recommender) -> None:
     popular = get_product_ids(recommender.recommend(user_id="unknown_user", n=1000))
-    assert (
-        get_product_ids(recommender.recommend(user_id="unknown_user", n=3, excluded_products=popular[:2]))
-        == popular[2:5]
-    )
-    assert get_product_ids(recommender.recommend(basket=["no such"], allowed_products=popular[5:7])) == popular[5:7]
+    filtered = recommender.recommend(user_id="unknown_user", n=3, excluded_products=popular[:2])
+    assert get_product_ids(filtered) == popular[2:5]
+    assert get_product_ids(recommender.recommend(basket=["unknown"], allowed_products=popular[5:7])) == popular[5:7]
     similar = get_product_ids(recommender.similar_items("p1", 1000))
     assert get_product_ids(recommender.similar_items("p1", 3, excluded_products=similar[:2])) == similar[2:5]
     assert get_product_ids(recommender.similar_items("p1", allowed_products=similar[5:7])) == similar[5:7]
 
 
 def test_restrict_products_limits_results(recommender: Recommender) -> None:
-    offered = {f"p{number}" for number in range(40, 60)} | {"not known to the model"}
-    shop = recommender.restrict_products(sorted(offered))
-    for answer in (shop.recommend(user_id="unknown_user", n=1000), shop.similar_items("p1", 1000)):
-        assert set(get_product_ids(answer)) == offered & set(recommender.products.ids.to_pylist())
-    basket = shop.recommend(basket=["p1", "p2"], n=1000)
-    assert set(get_product_ids(basket)) <= offered
-    assert basket.items == recommender.recommend(basket=["p1", "p2"], n=1000, allowed_products=offered).items
-    assert {item.reason_product_id for item in basket.items} <= {"p1", "p2", None}
-    assert shop.explain("p1", basket=["p2"]).score is not None
+    """Products outside the restriction are never recommended, but count in baskets and can be explained."""
+    products = {f"p{number}" for number in range(40, 60)} | {"unknown"}
+    restricted = recommender.restrict_products(sorted(products))
+    for result in (restricted.recommend(user_id="unknown_user", n=1000), restricted.similar_items("p1", 1000)):
+        assert set(get_product_ids(result)) == products & set(recommender.products.ids.to_pylist())
+    result = restricted.recommend(basket=["p1", "p2"], n=1000)
+    assert set(get_product_ids(result)) <= products
+    assert result.items == recommender.recommend(basket=["p1", "p2"], n=1000, allowed_products=products).items
+    assert {item.reason_product_id for item in result.items} <= {"p1", "p2", None}
+    assert restricted.explain("p1", basket=["p2"]).score is not None
 
 
 def test_n_above_catalog_size_returns_all(recommender: Recommender) -> None:
-    everything = set(recommender.products.ids.to_pylist())
-    assert set(get_product_ids(recommender.recommend(basket=["p1"], n=10**9))) == everything - {"p1"}
-    assert set(get_product_ids(recommender.similar_items("p1", 10**9))) == everything - {"p1"}
-    assert set(get_product_ids(recommender.recommend(user_id="unknown_user", n=10**9))) == everything
+    catalog = set(recommender.products.ids.to_pylist())
+    assert set(get_product_ids(recommender.recommend(basket=["p1"], n=10**9))) == catalog - {"p1"}
+    assert set(get_product_ids(recommender.similar_items("p1", 10**9))) == catalog - {"p1"}
+    assert set(get_product_ids(recommender.recommend(user_id="unknown_user", n=10**9))) == catalog
 
 
 def test_similar_items_have_largest_cosine(recommender: Recommender) -> None:
@@ -163,16 +160,16 @@ def test_similar_items_have_largest_cosine(recommender: Recommender) -> None:
         for position in cosines.argsort(descending=True)
         if recommender.products.get_id(int(position)) != "p7"
     ]
-    answer = recommender.similar_items("p7", 5)
-    assert (answer.source, answer.unknown_products) == ("model", [])
-    assert get_product_ids(answer) == [recommender.products.get_id(position) for position in best[:5]]
-    assert [item.score for item in answer.items] == pytest.approx(cosines[best[:5]].tolist(), rel=1e-4)
+    result = recommender.similar_items("p7", 5)
+    assert (result.source, result.unknown_products) == ("model", [])
+    assert get_product_ids(result) == [recommender.products.get_id(position) for position in best[:5]]
+    assert [item.score for item in result.items] == pytest.approx(cosines[best[:5]].tolist(), rel=1e-4)
 
 
 def test_similar_items_of_unknown_product(recommender: Recommender) -> None:
     popular = recommender.recommend(user_id="unknown_user", n=3).items
-    unknown = recommender.similar_items("no such", 3)
-    assert (unknown.items, unknown.source, unknown.unknown_products) == (popular, "popularity", ["no such"])
+    result = recommender.similar_items("unknown", 3)
+    assert (result.items, result.source, result.unknown_products) == (popular, "popularity", ["unknown"])
     factors = recommender.factor_model.product_factors.clone()
     factors[recommender.products.get_position("p7")] = 0
     without_p7 = replace(recommender, factor_model=replace(recommender.factor_model, product_factors=factors))
@@ -192,31 +189,31 @@ def test_explain_contributions_add_up_to_score(recommender: Recommender, shop: D
     scores = {item.product_id: item.score for item in recommender.recommend(**query, n=1000, exclude_seen=False).items}
     for product in ("p3", "p7", *sorted(past)[:2]):
         explanation = recommender.explain(product, **query)
-        parts = [part.contribution for part in explanation.contributions]
-        assert {part.product_id for part in explanation.contributions} == past
-        assert parts == sorted(parts, reverse=True)
+        contributions = [item.contribution for item in explanation.contributions]
+        assert {item.product_id for item in explanation.contributions} == past
+        assert contributions == sorted(contributions, reverse=True)
         assert explanation.score == pytest.approx(scores[product], rel=1e-4, abs=1e-6)
-        assert sum(parts) == pytest.approx(explanation.score, rel=1e-4, abs=1e-6)
+        assert sum(contributions) == pytest.approx(explanation.score, rel=1e-4, abs=1e-6)
 
 
 def test_reason_is_largest_contribution(recommender: Recommender) -> None:
     for item in recommender.recommend(user_id="u7", n=5).items:
-        best = recommender.explain(item.product_id, user_id="u7").contributions
-        assert item.reason_product_id == best[0].product_id
-        positive = sum(part.contribution for part in best if part.contribution > 0)
-        assert item.reason_share == pytest.approx(best[0].contribution / positive, rel=1e-3)
+        largest, *others = recommender.explain(item.product_id, user_id="u7").contributions
+        assert item.reason_product_id == largest.product_id
+        positive_sum = sum(other.contribution for other in [largest, *others] if other.contribution > 0)
+        assert item.reason_share == pytest.approx(largest.contribution / positive_sum, rel=1e-3)
 
 
 def test_explain_unknown_customer_or_basket(recommender: Recommender) -> None:
-    for query in ({"user_id": "unknown_user"}, {"basket": ["no such"]}, {"basket": []}):
-        answer = recommender.explain("p1", **query)  # type: ignore[arg-type]
-        assert (answer.score, answer.contributions, answer.source) == (None, [], "popularity")
-    assert recommender.explain("p1", basket=["p2", "no such"]).unknown_products == ["no such"]
+    for query in ({"user_id": "unknown_user"}, {"basket": ["unknown"]}, {"basket": []}):
+        explanation = recommender.explain("p1", **query)  # type: ignore[arg-type]
+        assert (explanation.score, explanation.contributions, explanation.source) == (None, [], "popularity")
+    assert recommender.explain("p1", basket=["p2", "unknown"]).unknown_products == ["unknown"]
 
 
 def test_explain_rejects_invalid_request(recommender: Recommender) -> None:
-    with pytest.raises(UnknownIdError, match="unknown product 'no such'"):
-        recommender.explain("no such", user_id="u7")
+    with pytest.raises(UnknownIdError, match="unknown product 'x'"):
+        recommender.explain("x", user_id="u7")
     with pytest.raises(ModelError, match="either a customer or a basket"):
         recommender.explain("p1")
     with pytest.raises(ModelError, match="n >= 1"):
