@@ -11,17 +11,17 @@ Array = npt.NDArray[np.float64]
 
 
 def compute_confidences(strength: Csr, config: TrainConfig) -> Array:
-    """Compute the confidences from their definition."""
+    """Return the confidences by their definition, customers x products."""
     values = to_dense(strength)
     seen = values > 0
-    believed = seen * (1 + config.strength_scale * np.log1p(values / values[seen].mean()))
-    believed *= seen.sum(1)[:, None] ** -config.user_damping * seen.sum(0) ** -config.product_damping
-    result: Array = believed / believed[seen].mean()
-    return result
+    unscaled = seen * (1 + config.strength_scale * np.log1p(values / values[seen].mean()))
+    unscaled *= seen.sum(1)[:, None] ** -config.user_damping * seen.sum(0) ** -config.product_damping
+    confidences: Array = unscaled / unscaled[seen].mean()
+    return confidences
 
 
 def solve_rows(confidence: Array, fixed: Array, unobserved_pair_weight: float, regularization: float) -> Array:
-    """Solve every row's normal equations densely in float64."""
+    """Return the solution of each row's normal equations, (rows, factors)."""
     penalty = regularization * (confidence.sum(1) + unobserved_pair_weight * len(fixed))
     return np.stack(
         [
@@ -39,7 +39,7 @@ def solve_rows(confidence: Array, fixed: Array, unobserved_pair_weight: float, r
 def compute_objective(
     confidence: Array, users: Array, products: Array, unobserved_pair_weight: float, regularization: float
 ) -> float:
-    """Compute the training objective over every cell of the matrix."""
+    """Return the training objective, computed over every cell of the matrix."""
     scores = users @ products.T
     user_totals = confidence.sum(1) + unobserved_pair_weight * len(products)
     product_totals = confidence.sum(0) + unobserved_pair_weight * len(users)

@@ -30,7 +30,8 @@ def test_conjugate_gradient_solves_short_rows() -> None:
     solve_conjugate_gradient(
         factors, fixed, strength.to_torch_csr(), 0.1 * eigenvalues + torch.full((5, 1), 0.3), steps=3
     )
-    both = fixed.double().numpy()
+    dense_fixed = fixed.double().numpy()
     for row, values in enumerate(to_dense(strength)):
-        matrix = both.T @ (values[:, None] * both) + 0.1 * both.T @ both + 0.3 * np.eye(3)
-        np.testing.assert_allclose(factors[row], np.linalg.solve(matrix, both.T @ values), rtol=1e-4)
+        gramian = dense_fixed.T @ dense_fixed
+        matrix = dense_fixed.T @ (values[:, None] * dense_fixed) + 0.1 * gramian + 0.3 * np.eye(3)
+        np.testing.assert_allclose(factors[row], np.linalg.solve(matrix, dense_fixed.T @ values), rtol=1e-4)

@@ -41,11 +41,11 @@ def test_thread_count_changes_no_bit(strength: Csr, threads: int, monkeypatch: p
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        found = fit(strength, config, 3).product_factors
+        factors = fit(strength, config, 3).product_factors
         assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
-    assert torch.equal(found, expected)
+    assert torch.equal(factors, expected)
 
 
 def test_loss_equals_objective_and_decreases(strength: Csr, config: TrainConfig) -> None:
@@ -74,12 +74,13 @@ def test_rotation_diagonalizes_gramian(strength: Csr, config: TrainConfig) -> No
 
 
 def test_factors_depend_on_seed_only(strength: Csr, config: TrainConfig) -> None:
-    def factors(seed: int) -> FactorModel:
+    def fit_with_seed(seed: int) -> FactorModel:
         return fit(strength, config.model_copy(update={"seed": seed}), 3)
 
-    assert factors(1).product_factors.numpy().tobytes() == factors(1).product_factors.numpy().tobytes()
-    assert factors(1).fold_in(strength).numpy().tobytes() == factors(1).fold_in(strength).numpy().tobytes()
-    assert not torch.equal(factors(1).product_factors, factors(2).product_factors)
+    first, repeated, other = fit_with_seed(1), fit_with_seed(1), fit_with_seed(2)
+    assert first.product_factors.numpy().tobytes() == repeated.product_factors.numpy().tobytes()
+    assert first.fold_in(strength).numpy().tobytes() == repeated.fold_in(strength).numpy().tobytes()
+    assert not torch.equal(first.product_factors, other.product_factors)
 
 
 def test_fit_reports_every_epoch(strength: Csr, config: TrainConfig) -> None:
@@ -90,14 +91,14 @@ def test_fit_reports_every_epoch(strength: Csr, config: TrainConfig) -> None:
 
 
 def test_fit_reports_collapse(strength: Csr, config: TrainConfig) -> None:
-    with pytest.raises(ModelError, match=r"collapsed to zero in epoch 2 .* lower regularization \(5, before"):
+    with pytest.raises(ModelError, match=r"collapsed to zero in epoch 2: .* Lower regularization \(5, before"):
         fit(strength, config.model_copy(update={"regularization": 5.0}), 3)
 
 
 def test_trainer_reports_infinite_factors(strength: Csr, config: TrainConfig) -> None:
     trainer = AlsTrainer(strength, config)
     trainer.user_factors[3, 2] = torch.nan
-    with pytest.raises(ModelError, match=r"diverged in epoch 1 .*not finite"):
+    with pytest.raises(ModelError, match=r"diverged in epoch 1: .*not finite"):
         trainer.train_epoch()
 
 
@@ -109,13 +110,13 @@ def test_fit_on_tiny_matrix(shape: tuple[int, int], config: TrainConfig) -> None
 
 
 def test_trainer_reports_divergence(strength: Csr, config: TrainConfig) -> None:
-    def stray(factors: Tensor, *_: object) -> tuple[float, float]:
+    def diverge(factors: Tensor, *_: object) -> tuple[float, float]:
         factors.fill_(1e3)
         return 0.0, 1.0
 
     trainer = AlsTrainer(strength, config)
-    trainer.user_side.solve = stray  # type: ignore[method-assign]
-    with pytest.raises(ModelError, match=r"diverged in epoch 1 \(loss .*, where all-zero factors have 1"):
+    trainer.user_side.solve = diverge  # type: ignore[method-assign]
+    with pytest.raises(ModelError, match=r"diverged in epoch 1: loss .*, all-zero factors have 1"):
         trainer.train_epoch()
 
 

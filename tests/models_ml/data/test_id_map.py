@@ -10,11 +10,11 @@ from models_ml.errors import ModelError
 
 def test_positions_do_not_depend_on_input_order() -> None:
     ids = ["b", "a a", "😀", "é", "", "Z"]
-    one, other = IdMap(ids, "customer"), IdMap(pa.chunked_array([ids[3:], ids[:3], ids[:1]]), "customer")
-    assert one.ids.to_pylist() == other.ids.to_pylist() == sorted(ids)
-    assert [one.get_id(one.get_position(an_id)) for an_id in ids] == ids
-    assert one.find_positions(pa.array(["😀", "unknown_user"])).tolist() == [one.get_position("😀"), -1]
-    assert one.take_ids(np.array([0, -1])).to_pylist() == [sorted(ids)[0], None]
+    id_map, reordered = IdMap(ids, "customer"), IdMap(pa.chunked_array([ids[3:], ids[:3], ids[:1]]), "customer")
+    assert id_map.ids.to_pylist() == reordered.ids.to_pylist() == sorted(ids)
+    assert [id_map.get_id(id_map.get_position(text_id)) for text_id in ids] == ids
+    assert id_map.find_positions(pa.array(["😀", "unknown_user"])).tolist() == [id_map.get_position("😀"), -1]
+    assert id_map.take_ids(np.array([0, -1])).to_pylist() == [sorted(ids)[0], None]
 
 
 def test_unknown_id_is_rejected() -> None:

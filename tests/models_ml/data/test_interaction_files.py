@@ -1,4 +1,4 @@
-"""Interaction files of every form, and what is wrong with some."""
+"""Tests of interaction files in all formats, and of invalid files."""
 
 from datetime import datetime
 from pathlib import Path
@@ -55,17 +55,17 @@ def test_read_merges_repeated_pairs(tmp_path: Path) -> None:
     ("name", "text", "message"),
     [
         ("a.csv", "user,item\n1,2\n", r"lacks the columns user_id, item_id; there are user, item"),
-        ("a.csv", "user_id,item_id\n", r"holds no interaction"),
+        ("a.csv", "user_id,item_id\n", r"has no interactions"),
         ("a.csv", "", r"cannot be read"),
         ("a.csv", "user_id,item_id\n1,2\n3\n", r"cannot be read: .*Expected 2 columns, got 1"),
         ("a.csv", "user_id,item_id,weight\n1,2,1\n1,3,nan\n", r"weight of row 2 is None"),
         ("a.csv", "user_id,item_id,weight\n1,2,-1\n", r"weight of row 1 is -1"),
-        ("a.csv", "user_id,item_id,weight\n1,2,heavy\n", r"weight holds string, not numbers"),
-        ("a.csv", "user_id,item_id,weight\n1,2,0\n", r"holds no interaction: it is empty, or every weight is zero"),
+        ("a.csv", "user_id,item_id,weight\n1,2,heavy\n", r"weight has the type string\. Give numbers"),
+        ("a.csv", "user_id,item_id,weight\n1,2,0\n", r"has no interactions: the file is empty, or every weight"),
         ("a.csv", "user_id,item_id\n1,\n", r"item_id of row 1 is ''"),
         ("a.csv", "user_id,item_id,timestamp\n1,2,\n1,3,\n1,4,5\n", r"timestamp of row 1 is None, and 1 more"),
-        ("a.txt", "u\nv\n", r"holds no interaction"),
-        ("a.json", "{}", r"\.json is not a form that is read; give a \.csv"),
+        ("a.txt", "u\nv\n", r"has no interactions"),
+        ("a.json", "{}", r"file extension '\.json' is not supported\. Give a \.csv"),
         ("a.parquet", "no parquet", r"cannot be read"),
     ],
 )
@@ -77,5 +77,5 @@ def test_read_rejects_invalid_file(tmp_path: Path, name: str, text: str, message
 
 
 def test_read_rejects_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"missing\.csv is no file; give a \.csv"):
+    with pytest.raises(ModelError, match=r"missing\.csv: there is no such file\. Give a \.csv"):
         read_interactions(tmp_path / "missing.csv")

@@ -12,16 +12,16 @@ from tests.models_ml.synthetic_tables import build_product_features, to_dense
 def test_trends_equal_relative_recent_share() -> None:
     features = build_product_features(
         "now",
-        {"rising": 90.0, "usual": 90.0, "gone": 90.0, "rare": 1.0, "new": 0.0},
-        active_users_28d={"rising": 90.0, "usual": 45.0, "gone": 0.0, "rare": 0.0},
+        {"rising": 90.0, "average": 90.0, "falling": 90.0, "rare": 1.0, "new": 0.0},
+        active_users_28d={"rising": 90.0, "average": 45.0, "falling": 0.0, "rare": 0.0},
     )
-    products = IdMap(["gone", "new", "rare", "rising", "unheard of", "usual"], "product")
+    products = IdMap(["falling", "new", "rare", "rising", "unknown", "average"], "product")
     trends = dict(zip(products.ids.to_pylist(), compute_product_trends(features, products, TrainConfig()), strict=True))
-    assert trends["usual"] == pytest.approx(1, rel=0.01)
+    assert trends["average"] == pytest.approx(1, rel=0.01)
     assert trends["rising"] == pytest.approx((90 * 2 + 10) / 100, rel=0.01)
-    assert trends["gone"] == pytest.approx(0.1)
+    assert trends["falling"] == pytest.approx(0.1)
     assert trends["rare"] == pytest.approx(10 / 11)
-    assert trends["new"] == trends["unheard of"] == 1
+    assert trends["new"] == trends["unknown"] == 1
 
 
 def test_trends_without_recent_customers() -> None:
@@ -45,7 +45,7 @@ def test_content_features_are_shared_values() -> None:
         TrainConfig(),
     )
     shared = (to_dense(features) > 0).astype(int)
-    # Category, brand, and the words red and mug; category and the word größe; nothing is known of the last.
+    # a and b share category, brand and the words red and mug; c and d share category and the word größe; e has none.
     assert shared.sum(1).tolist() == [4, 4, 2, 2, 0]
     assert (shared @ shared.T)[0].tolist() == [4, 4, 0, 0, 0]
     np.testing.assert_allclose(np.square(to_dense(features)).sum(1), [1, 1, 1, 1, 0], rtol=1e-6)

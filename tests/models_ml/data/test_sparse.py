@@ -17,18 +17,19 @@ def test_block_bounds_within_limits(rows: int, entries: int) -> None:
     for start, stop in pairwise(bounds):
         assert 1 <= stop - start <= rows
         assert stop == start + 1 or int(matrix.lengths[start:stop].sum()) <= entries
-    fullest = [int(matrix.lengths[start : stop + 1].sum()) for start, stop in pairwise(bounds[:-1])]
-    sizes = [stop - start for start, stop in pairwise(bounds[:-1])]
-    assert all(full > entries or size == rows for full, size in zip(fullest, sizes, strict=True))
+    # A block is maximal: its next row would exceed one of the limits.
+    extended_entries = [int(matrix.lengths[start : stop + 1].sum()) for start, stop in pairwise(bounds[:-1])]
+    block_rows = [stop - start for start, stop in pairwise(bounds[:-1])]
+    assert all(count > entries or size == rows for count, size in zip(extended_entries, block_rows, strict=True))
 
 
 def test_transpose_orders_entries() -> None:
     rng = np.random.default_rng(1)
-    wide = rng.random((30, 200)) * (rng.random((30, 200)) < 0.2)
-    turned = to_csr(wide).transpose()
-    np.testing.assert_allclose(to_dense(turned), wide.T, rtol=1e-6)
-    columns = turned.columns.tolist()
-    starts = turned.row_starts.tolist()
+    matrix = rng.random((30, 200)) * (rng.random((30, 200)) < 0.2)
+    transposed = to_csr(matrix).transpose()
+    np.testing.assert_allclose(to_dense(transposed), matrix.T, rtol=1e-6)
+    columns = transposed.columns.tolist()
+    starts = transposed.row_starts.tolist()
     assert all(columns[start:stop] == sorted(columns[start:stop]) for start, stop in pairwise(starts))
 
 
