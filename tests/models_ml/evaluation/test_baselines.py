@@ -35,25 +35,24 @@ RECENT_POPULARITY = {"p1": 0.5, "p2": 3.0, "p4": 1.0}
 @pytest.fixture
 def window() -> EvaluationWindow:
     """Two known customers and a new one."""
-    found = EvaluationWindow.create(
+    window = EvaluationWindow.create(
         "test",
         Interactions.from_table(build_interactions("test", 90, HISTORIES)),
         build_product_features("test", POPULARITY, recent_popularity=RECENT_POPULARITY),
         build_evaluation_pairs("test", [("u2", "p2", True), ("u1", "p3", True), ("n", "p1", False)]),
         10,
     )
-    assert found is not None
-    return found
+    assert window is not None
+    return window
 
 
 def get_recommendations(window: EvaluationWindow, ranking: Ranking) -> dict[str, list[str]]:
     """Return each customer's products, best first."""
-    table = window.build_candidate_table("run", "method", ranking).to_pylist()
-    found: dict[str, list[str]] = {user: [] for user in window.customer_ids.to_pylist()}
-    for row in table:
-        found[row["user_id"]].append(row["product_id"])
-        assert row["rank"] == len(found[row["user_id"]])
-    return found
+    recommendations: dict[str, list[str]] = {user: [] for user in window.customer_ids.to_pylist()}
+    for row in window.build_candidate_table("run", "method", ranking).to_pylist():
+        recommendations[row["user_id"]].append(row["product_id"])
+        assert row["rank"] == len(recommendations[row["user_id"]])
+    return recommendations
 
 
 def test_popularity_baselines_exclude_history(window: EvaluationWindow, config: TrainConfig) -> None:
@@ -76,26 +75,27 @@ def test_item_similarity_lists_similar_products(window: EvaluationWindow, config
 @pytest.mark.parametrize("block_rows", [1, 7, 100])
 def test_nearest_products_equal_dense_cosines(strength: Csr, block_rows: int) -> None:
     columns = to_dense(strength)
-    lengths = np.linalg.norm(columns, axis=0)
-    cosines = columns.T @ columns / np.outer(lengths, lengths)
+    norms = np.linalg.norm(columns, axis=0)
+    cosines = columns.T @ columns / np.outer(norms, norms)
     np.fill_diagonal(cosines, 0)
-    cut = np.sort(cosines, axis=1)[:, -6, None]
-    expected = np.where(cosines >= cut, cosines, 0)
+    sixth_largest = np.sort(cosines, axis=1)[:, -6, None]
+    expected = np.where(cosines >= sixth_largest, cosines, 0)
     np.testing.assert_allclose(to_dense(find_nearest_products(strength, 6, block_rows)), expected, atol=1e-6)
     np.testing.assert_allclose(to_dense(find_nearest_products(strength, 1000, block_rows)), cosines, atol=1e-6)
 
 
 def test_nearest_products_of_single_product() -> None:
-    one = Csr.from_pairs(torch.tensor([0]), torch.tensor([0]), torch.ones(1), (1, 1))
-    assert len(find_nearest_products(one, 5, 10).values) == 0
+    weights = Csr.from_pairs(torch.tensor([0]), torch.tensor([0]), torch.ones(1), (1, 1))
+    assert len(find_nearest_products(weights, 5, 10).values) == 0
 
 
 def test_oracle_ranks_by_true_factors(window: EvaluationWindow, config: TrainConfig) -> None:
-    tastes = pa.table({"user_id": ["u1", "u2", "n"], "factors": [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]})
-    traits = build_factor_table("product_id", "p", np.array([[9, 9], [1, 4], [2, 3], [3, 2], [4, 1]], dtype=np.float64))
-    ranked = get_recommendations(window, build_oracle_method((tastes, traits))(window, config))
-    assert ranked == {"u1": ["p4", "p3"], "u2": ["p4", "p3", "p2"], "n": ["p1", "p2", "p3", "p4"]}
+    users = pa.table({"user_id": ["u1", "u2", "n"], "factors": [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]})
+    factors = np.array([[9, 9], [1, 4], [2, 3], [3, 2], [4, 1]], dtype=np.float64)
+    products = build_factor_table("product_id", "p", factors)
+    recommendations = get_recommendations(window, build_oracle_method((users, products))(window, config))
+    assert recommendations == {"u1": ["p4", "p3"], "u2": ["p4", "p3", "p2"], "n": ["p1", "p2", "p3", "p4"]}
     with pytest.raises(ModelError, match="unknown customer ids, the first is 'n'"):
-        build_oracle_method((tastes.slice(0, 2), traits))(window, config)
+        build_oracle_method((users.slice(0, 2), products))(window, config)
     with pytest.raises(ModelError, match="differ in length: 2 and 1"):
-        build_oracle_method((tastes, build_factor_table("product_id", "p", np.ones((5, 1)))))(window, config)
+        build_oracle_method((users, build_factor_table("product_id", "p", np.ones((5, 1)))))(window, config)

@@ -1,4 +1,4 @@
-"""Intervals of means over customers."""
+"""Tests of bootstrap intervals."""
 
 import pytest
 import torch
@@ -9,26 +9,25 @@ from models_ml.evaluation.bootstrap import bootstrap_mean_bounds
 def test_bounds_match_normal_approximation() -> None:
     values = torch.randn((4000, 2), generator=torch.Generator().manual_seed(1)) + torch.tensor([0.0, 3.0])
     lower, upper = bootstrap_mean_bounds(values, 2000, 0, 64)
-    spread = 1.96 * values.std(0) / len(values) ** 0.5
-    torch.testing.assert_close(lower, (values.mean(0) - spread).double(), rtol=0, atol=0.004)
-    torch.testing.assert_close(upper, (values.mean(0) + spread).double(), rtol=0, atol=0.004)
+    half_width = 1.96 * values.std(0) / len(values) ** 0.5
+    torch.testing.assert_close(lower, (values.mean(0) - half_width).double(), rtol=0, atol=0.004)
+    torch.testing.assert_close(upper, (values.mean(0) + half_width).double(), rtol=0, atol=0.004)
 
 
 def test_intervals_have_stated_coverage() -> None:
     generator = torch.Generator().manual_seed(2)
     samples = torch.rand((150, 400), generator=generator)
-    held = sum(
-        bool(lower <= 0.5 <= upper) for lower, upper in (bootstrap_mean_bounds(s[:, None], 300, 0, 50) for s in samples)
-    )
-    assert 0.88 < held / len(samples) < 0.99
+    intervals = (bootstrap_mean_bounds(sample[:, None], 300, 0, 50) for sample in samples)
+    covered_count = sum(bool(lower <= 0.5 <= upper) for lower, upper in intervals)
+    assert 0.88 < covered_count / len(samples) < 0.99
 
 
 def test_bounds_depend_on_seed_only() -> None:
     values = torch.rand((50, 3), generator=torch.Generator().manual_seed(3))
-    whole = bootstrap_mean_bounds(values, 100, 7, 1000)
-    torch.testing.assert_close(bootstrap_mean_bounds(values, 100, 7, 9), whole)
-    torch.testing.assert_close(bootstrap_mean_bounds(values[:, 1:2], 100, 7, 1000), whole[:, 1:2])
-    assert not torch.equal(bootstrap_mean_bounds(values, 100, 8, 1000), whole)
+    bounds = bootstrap_mean_bounds(values, 100, 7, 1000)
+    torch.testing.assert_close(bootstrap_mean_bounds(values, 100, 7, 9), bounds)
+    torch.testing.assert_close(bootstrap_mean_bounds(values[:, 1:2], 100, 7, 1000), bounds[:, 1:2])
+    assert not torch.equal(bootstrap_mean_bounds(values, 100, 8, 1000), bounds)
 
 
 @pytest.mark.parametrize("customers", [1, 5])

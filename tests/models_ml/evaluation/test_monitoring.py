@@ -11,28 +11,32 @@ from tests.models_ml.synthetic_tables import build_interactions
 
 
 def build_later_interactions(trained: TrainingResult, pairs: list[tuple[str, str]]) -> pa.Table:
-    """Return interactions as of now that began after the model was trained."""
+    """Return rows at the cutoff 'now' whose interactions began after the training."""
     rows = build_interactions("now", 200, [(user, product, 1.0, False) for user, product in pairs])
-    began = pa.array([trained.recommender.card.as_of + timedelta(days=1)] * len(pairs), pa.timestamp("us"))
-    return rows.set_column(rows.column_names.index("first_interaction_at"), "first_interaction_at", began)
+    first_interaction_at = pa.array(
+        [trained.recommender.card.as_of + timedelta(days=1)] * len(pairs), pa.timestamp("us")
+    )
+    index = rows.column_names.index("first_interaction_at")
+    return rows.set_column(index, "first_interaction_at", first_interaction_at)
 
 
 def test_monitoring_of_exact_lists(trained: TrainingResult) -> None:
     model = trained.recommender
     users = model.users.ids.to_pylist()[:40]
-    taken = [(user, item.product_id) for user in users for item in model.recommend(user_id=user, n=3).items]
-    found = evaluate_since_training(model, build_later_interactions(trained, taken), 10)
-    assert found is not None
-    assert (found.user_count, found.k) == (40, 10)
-    assert found.ndcg == 1.0 > found.popularity_ndcg
+    recommended = [(user, item.product_id) for user in users for item in model.recommend(user_id=user, n=3).items]
+    metrics = evaluate_since_training(model, build_later_interactions(trained, recommended), 10)
+    assert metrics is not None
+    assert (metrics.user_count, metrics.k) == (40, 10)
+    assert metrics.ndcg == 1.0 > metrics.popularity_ndcg
 
 
 def test_monitoring_ignores_old_pairs(trained: TrainingResult, shop: Dataset) -> None:
+    """Interactions before the training and unknown customers do not count."""
     model = trained.recommender
     assert evaluate_since_training(model, shop.current_interactions, 10) is None
     assert evaluate_since_training(model, build_later_interactions(trained, [("unknown_user", "p1")]), 10) is None
-    known = model.users.ids.to_pylist()[0]
-    mixed = pa.concat_tables([build_later_interactions(trained, [("unknown_user", "p1"), (known, "unknown product")])])
-    found = evaluate_since_training(model, mixed, 10)
-    assert found is not None
-    assert (found.user_count, found.ndcg) == (1, 0.0)
+    known_user = model.users.ids.to_pylist()[0]
+    pairs = [("unknown_user", "p1"), (known_user, "unknown product")]
+    metrics = evaluate_since_training(model, build_later_interactions(trained, pairs), 10)
+    assert metrics is not None
+    assert (metrics.user_count, metrics.ndcg) == (1, 0.0)
