@@ -1,4 +1,4 @@
-"""Tests of training runs on a shop with planted tastes and on incomplete shops."""
+"""Tests of training runs on a shop with known true factors and on incomplete shops."""
 
 from pathlib import Path
 from typing import Any
