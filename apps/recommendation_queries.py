@@ -181,11 +181,14 @@ class RecommendationQueries:
     ) -> "tuple[Recommendations, list[Recommendation]]":
         """The list that the shop's rules make of the model's ranking, and what the model says of its products."""
         ranking = self.recommender.iter_ranking(
-            basket, n, only=allowed_products, without=[*excluded_products, *self.rules.pinned_products]
+            basket,
+            n,
+            allowed_products=allowed_products,
+            excluded_products=[*excluded_products, *self.rules.pinned_products],
         )
         allowed = None if allowed_products is None else frozenset(allowed_products)
         best = self.rules.apply(ranking, n, allowed_products=allowed, excluded_products=[*excluded_products, *basket])
-        answer = self.recommender.recommend(basket=basket, n=n, only=best)
+        answer = self.recommender.recommend(basket=basket, n=n, allowed_products=best)
         known = {item.product_id: item for item in answer.items}
         # What the model does not know yet is pinned all the same.
         return answer, [known.get(product, Recommendation(product, 0.0, None, None)) for product in best]

@@ -97,7 +97,7 @@ def test_caps_that_leave_a_list_short_have_no_more_explained_than_is_in_it(
         explained.append(candidates.shape[1])
         return strongest_reasons(model, strength, candidates)
 
-    monkeypatch.setattr("models_ml.inference.recommender.strongest_reasons", counted)
+    monkeypatch.setattr("models_ml.inference.recommender.find_strongest_reasons", counted)
     with publish_with_rules(synthetic_shop_settings, "category_cap = 1") as storefront:
         listed = storefront.recommend_for_basket(BASKET, 100).recommendations
     assert len(listed) == CATEGORY_COUNT

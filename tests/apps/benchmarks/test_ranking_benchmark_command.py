@@ -76,7 +76,7 @@ def test_what_is_asked_wrongly_is_said(split_files: dict[str, Path], tmp_path: P
             ["--train", split_files["train"], "--test", split_files["test"], "--against", "magic"],
             "there is no such library",
         ),
-        (["--train", tmp_path / "none.csv", "--test", split_files["test"]], "none.csv is no file; give a .csv"),
+        (["--train", tmp_path / "none.csv", "--test", split_files["test"]], "none.csv: there is no such file"),
     ):
         done = CliRunner().invoke(app, ["bench", "ranking", *map(str, arguments)])
         assert isinstance(done.exception, RecomartError | ModelError)
