@@ -1,1 +1,1 @@
-"""Where data rests, and its doors: in (`loading`, `fetching`) and out (`publish`)."""
+"""The warehouse: its settings and database, its inputs (`sources`, `fetching`, `loading`) and its output (`publishing`)."""

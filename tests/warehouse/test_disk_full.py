@@ -44,7 +44,7 @@ def test_a_load_that_meets_the_end_of_the_disk_says_so_and_is_made_good(tmp_path
     file.write_text("\n".join([PURCHASES, *rows]))
     done = run_with_file_limit(settings, LOAD_SCRIPT, max_file_bytes=400_000)
     assert done.returncode != 0
-    assert f"DiskFullError: {tmp_path}: no more can be written there: File too large" in done.stderr
+    assert f"DiskFullError: {tmp_path}: cannot write: File too large" in done.stderr
     with open_reader(settings) as connection:
         assert connection.execute("select count(*) from raw.purchases").fetchall() == [(0,)]
     assert run_with_file_limit(settings, LOAD_SCRIPT, max_file_bytes=resource.RLIM_INFINITY).returncode == 0
@@ -58,7 +58,7 @@ def test_a_publishing_that_meets_the_end_of_the_disk_says_so_and_the_old_copy_go
     before = publish(settings, TABLES)
     write_recommendations(settings, *(os.urandom(500).hex() for _ in range(500)))
     done = run_with_file_limit(settings, PUBLISH_SCRIPT, max_file_bytes=100_000)
-    assert f"DiskFullError: {tmp_path}: no more can be written there: File too large" in done.stderr
+    assert f"DiskFullError: {tmp_path}: cannot write: File too large" in done.stderr
     assert read_pointer(settings) == before
     assert {path.name for path in settings.serving_dir.iterdir()} == {before.file, POINTER_FILE, LOCK_FILE}
     with ServingCopy(settings) as copy:

@@ -65,7 +65,7 @@ def publish(settings: Settings, tables: Sequence[str]) -> PublishedCopy:
         DiskFullError: No more can be written.
     """
     if not settings.database.exists():
-        raise RecomartError(f"{settings.database}: there is no warehouse yet; make one with `recomart run`")
+        raise RecomartError(f"{settings.database}: the warehouse does not exist. Create it with `recomart run`")
     settings.serving_dir.mkdir(parents=True, exist_ok=True)
     # Each takes unfinished copies for those of one that was killed.
     with exclusive_lock(settings.serving_dir / LOCK_FILE, "publishing", settings.wait_seconds, LOG.warning):

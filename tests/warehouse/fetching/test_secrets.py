@@ -181,7 +181,7 @@ def test_no_link_takes_the_secret_to_another_host(api: ApiShop, auth: str, secre
     [
         (None, "the environment variable SHOP_SECRET is not set"),
         (" ", "the environment variable SHOP_SECRET is not set"),
-        ("s3cr3t\nX-Evil: 1", "the environment variable SHOP_SECRET holds line ends or control characters"),
+        ("s3cr3t\nX-Evil: 1", "the environment variable SHOP_SECRET has line ends or control characters"),
         ("Bearer s3cr3t", "SHOP_SECRET begins with the word Bearer, which is sent before it anyway"),
         ("s3cr3t-ключ", "the environment variable SHOP_SECRET holds letters that no HTTP header can carry"),
     ],

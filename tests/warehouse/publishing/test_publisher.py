@@ -102,10 +102,10 @@ def test_a_publishing_says_for_whom_it_waits_and_no_longer_than_the_settings_all
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        match = f"process {holder.pid} \\(.*, running since .* UTC\\) is at another publishing; wait until"
+        match = f"process {holder.pid} \\(.*, running since .* UTC\\) runs another publishing. Wait until"
         with pytest.raises(WarehouseBusyError, match=match):
             publish(settings.model_copy(update={"wait_seconds": 0.2}), TABLES)
-        assert "is at another publishing (waiting up to 0.2 s for it)" in caplog.text
+        assert "runs another publishing (waiting up to 0.2 s for it)" in caplog.text
         assert read_pointer(settings) == before
         holder.communicate(b"\n")
     assert publish(settings, TABLES) == read_pointer(settings)
