@@ -1,1 +1,1 @@
-"""The warehouse: its settings and database, its inputs (`sources`, `fetching`, `loading`) and its output (`publishing`)."""
+"""The warehouse: settings, database, input (`sources`, `fetching`, `loading`) and output (`publishing`)."""

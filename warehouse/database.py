@@ -17,7 +17,7 @@ from warehouse.locks import describe_process
 from warehouse.settings import Settings
 
 STORAGE_VERSION = "v1.3.0"
-"""Oldest DuckDB version that can read the database. This version introduced another compression of texts, with which ten
+"""Oldest DuckDB version that can read the database. This version introduced a compression of texts with which ten
 million raw events take two thirds of the time to write and three quarters of the time to read."""
 
 RETRY_INTERVAL_SECONDS = 0.25
@@ -109,7 +109,7 @@ def connect(settings: Settings, *, read_only: bool = False) -> duckdb.DuckDBPyCo
 
 
 def _delete_spill_files(database: Path) -> None:
-    """Delete the files that a killed process spilled; DuckDB does not. Only the one writer of the database may do so."""
+    """Delete the spill files of a killed process, which DuckDB leaves; safe for the only writer of the database."""
     shutil.rmtree(database.with_name(f"{database.name}.tmp"), ignore_errors=True)
 
 
@@ -150,7 +150,7 @@ def create_schema(connection: duckdb.DuckDBPyConnection, database: Path) -> None
     if missing_columns:
         table = ".".join(min(missing_columns)[:2])
         raise RecomartError(
-            f"{database}: an earlier version of RecoMart made this warehouse: table {table} lacks columns. Delete "
+            f"{database}: an earlier version of RecoMart made this warehouse: {table} lacks columns. Delete "
             "the file and run again; the landing folder has all of its data except the models"
         )
 
@@ -178,8 +178,8 @@ def open_ledger_reader(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection
             connection.execute("from raw.loaded_files limit 0")
         except duckdb.CatalogException as error:
             raise RecomartError(
-                f"{settings.database}: no files were loaded yet. Load a shop with `recomart run`, or create a demo shop "
-                "with `make demo`"
+                f"{settings.database}: no files were loaded yet. Load a shop with `recomart run`, or create the demo "
+                "shop with `make demo`"
             ) from error
         yield connection
 
@@ -199,10 +199,7 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 def insert_ml_rows(
     connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table, conflict_clause: str = ""
 ) -> None:
-    """Insert rows into a table of schema ml, with columns matched by name.
-
-    The `conflict_clause` `or ignore` skips rows whose key exists.
-    """
+    """Insert rows into a table of schema ml, by column name; the `conflict_clause` `or ignore` skips existing keys."""
     connection.register("new_rows", rows)
     connection.execute(f"insert {conflict_clause} into ml.{table} by name select * from new_rows")
     connection.unregister("new_rows")

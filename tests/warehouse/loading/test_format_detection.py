@@ -150,9 +150,9 @@ def test_columns_at_the_end_of_the_header_need_no_name(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"quote": "ab"}, "quote: 'ab' is neither one character"),
-        ({"quote": ";", "delimiter": ";"}, "quote: ';' is neither one character other than the delimiter"),
-        ({"format": "jsonl", "quote": "'"}, "delimiter and quote: only a feed of format csv has them"),
+        ({"quote": "ab"}, "quote: 'ab' is not `none` or one character"),
+        ({"quote": ";", "delimiter": ";"}, "quote: ';' is not `none` or one character other than the delimiter"),
+        ({"format": "jsonl", "quote": "'"}, "delimiter and quote: only a feed of format csv can have them"),
     ],
 )
 def test_impossible_declarations_are_refused(shop: Shop, option: dict[str, str], message: str) -> None:

@@ -74,7 +74,7 @@ def test_a_path_that_no_record_has_is_refused(shop: Shop) -> None:
 @pytest.mark.parametrize("path", ["$.", "$.a.", "$.items[0].id", '$."a', "$.a b"])
 def test_a_path_that_is_none_is_refused(shop: Shop, path: str) -> None:
     shop.declare(events={**EVENTS_JSONL, "columns": {**EVENTS_JSONL["columns"], "user_id": path}})
-    with pytest.raises(RecomartError, match=r"columns: user_id: '.*' is no path of keys such as"):
+    with pytest.raises(RecomartError, match=r"columns: user_id: '.*' is not a path of keys such as"):
         load(shop.settings)
 
 

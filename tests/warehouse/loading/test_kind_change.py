@@ -34,7 +34,7 @@ def test_no_row_is_left_where_it_was(shop: Shop) -> None:
 
 def test_a_reload_of_some_files_is_refused(shop: Shop) -> None:
     change_kind(shop, a=LINE, b=LINE)
-    with pytest.raises(RecomartError, match=r"feeds\.sales\.kind: .* `recomart load` loads all of them anew"):
+    with pytest.raises(RecomartError, match=r"feeds\.sales\.kind: .* `recomart load`, which loads all of them again"):
         reload_files(shop.settings, file_glob="purchases/a.csv")
     assert shop.query("select count(*) from raw.events") == [(2,)]
 
@@ -42,6 +42,6 @@ def test_a_reload_of_some_files_is_refused(shop: Shop) -> None:
 def test_it_is_refused_where_loaded_files_are_gone(shop: Shop) -> None:
     change_kind(shop, a=LINE, b=LINE)
     (shop.landing / "purchases/b.csv").unlink()
-    with pytest.raises(RecomartError, match=r"feeds\.sales\.kind: it was another one when purchases/b\.csv was loaded"):
+    with pytest.raises(RecomartError, match=r"feeds\.sales\.kind: the kind was different when purchases/b\.csv was loaded"):
         load(shop.settings)
     assert shop.query("select count(*) from raw.events") == [(2,)]

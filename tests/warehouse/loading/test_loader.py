@@ -25,7 +25,7 @@ from warehouse.loading.loader import load
 from warehouse.loading.records import FileRecords, read_records
 from warehouse.sources.yaml_file import read_sources
 
-DOCUMENT_HINT = "; a list, or a document that goes over several lines, is of format json"
+DOCUMENT_HINT = "; a list or a document of several lines needs format: json"
 
 
 def make_events(count: int, user: str = "u") -> str:
@@ -82,12 +82,12 @@ def test_changed_content_under_the_same_path_replaces_its_rows_and_rejects(shop:
 @pytest.mark.parametrize(
     ("line", "error"),
     [
-        (b'{"user":"u1","item":"p1"', "the line is no valid JSON"),
-        (b"7", "the JSON value is no object"),
-        (b'[{"user":"u1"}]', f"the JSON value is no object{DOCUMENT_HINT}"),
-        (b"{", f"the line is no valid JSON{DOCUMENT_HINT}"),
+        (b'{"user":"u1","item":"p1"', "the line is not valid JSON"),
+        (b"7", "the line is not a JSON object"),
+        (b'[{"user":"u1"}]', f"the line is not a JSON object{DOCUMENT_HINT}"),
+        (b"{", f"the line is not valid JSON{DOCUMENT_HINT}"),
         (b'{"user":"\xff\xfe","item":"p1"}', "the line is not valid utf-8"),
-        (b"   ", "the line is no valid JSON"),
+        (b"   ", "the line is not valid JSON"),
     ],
 )
 def test_a_broken_json_line_is_rejected_with_its_text_and_the_others_load(shop: Shop, line: bytes, error: str) -> None:
@@ -357,7 +357,7 @@ def test_another_shops_feeds_are_not_mixed_into_a_warehouse(shop: Shop) -> None:
     shop.put("events/a.jsonl", make_events(2))
     load(shop.settings)
     shop.declare(clicks={**EVENTS_JSONL, "kind": "events"})
-    with pytest.raises(RecomartError, match=r"declares no feed events, of which .* holds files"):
+    with pytest.raises(RecomartError, match=r"feed events is not declared, but .* has its files"):
         load(shop.settings)
     assert shop.query("select count(*) from raw.events") == [(2,)]
 
