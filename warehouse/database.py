@@ -108,6 +108,13 @@ def connect(settings: Settings, *, read_only: bool = False) -> duckdb.DuckDBPyCo
     return connection
 
 
+def connect_to_file(settings: Settings, path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """Open another DuckDB file, such as a published copy, within the memory and threads of the settings."""
+    # New files have DuckDB's default storage version: looking up one customer's list in the warehouse's storage version
+    # takes three times as long.
+    return duckdb.connect(str(path), read_only=read_only, config=get_resource_limits(settings))
+
+
 def _delete_spill_files(database: Path) -> None:
     """Delete the spill files of a killed process, which DuckDB leaves; safe for the only writer of the database."""
     shutil.rmtree(database.with_name(f"{database.name}.tmp"), ignore_errors=True)

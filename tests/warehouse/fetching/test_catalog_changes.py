@@ -69,7 +69,7 @@ def test_a_catalog_that_changes_in_every_reading_fails_clearly(api: ApiShop, sty
             api.service.products.insert(0, {"sku": f"N{asked:04d}", "name": "new"})
 
     api.service.on_request = every_third_request
-    with pytest.raises(RecomartError, match="the catalog changed during each of 3 readings"):
+    with pytest.raises(RecomartError, match="the catalog changed during each of 3 passes"):
         api.fetch()
     assert api.list_files() == []
     api.service.on_request = lambda _: None
@@ -86,7 +86,7 @@ def test_a_cursor_with_a_total_is_held_to_it(api: ApiShop) -> None:
 
 def test_one_page_with_a_total_is_held_to_it(api: ApiShop) -> None:
     api.declare("none", path="numbered", records="data.items", total="meta.total")
-    with pytest.raises(RecomartError, match="10 records came where the service counts 35"):
+    with pytest.raises(RecomartError, match="10 records arrived, but the service's total is 35"):
         api.fetch()
 
 
@@ -120,7 +120,7 @@ def test_an_id_with_two_contents_in_one_reading_is_a_change(api: ApiShop, style:
 
 def test_an_id_that_always_has_two_contents_is_named(api: ApiShop) -> None:
     api.service.products.insert(15, {"sku": "P0015", "name": "another"})
-    with pytest.raises(RecomartError, match="'P0015' came with two different contents"):
+    with pytest.raises(RecomartError, match="'P0015' has two different contents"):
         api.fetch()
 
 

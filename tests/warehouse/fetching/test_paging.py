@@ -100,21 +100,21 @@ def test_what_has_no_id_is_kept_for_cleaning_to_judge(api: ApiShop) -> None:
 @pytest.mark.parametrize(
     ("style", "body", "message"),
     [
-        ("page", {"error": "closed for repair"}, "a page has no 'data.items'; it has an object with error"),
-        ("page", {"data": {"items": {"sku": 1}}}, "'data.items' of a page is no list of records"),
-        ("none", {"items": []}, "a page is no list of records; it is an object with items: see `records`"),
+        ("page", {"error": "closed for repair"}, "a page has no 'data.items'; it is an object with error"),
+        ("page", {"data": {"items": {"sku": 1}}}, "'data.items' of a page is not a list of records"),
+        ("none", {"items": []}, "a page is not a list of records; it is an object with items. Correct `records`"),
         ("none", [], "the service has no records"),
         ("none", [{"id": 1, "nm": "x"}], "no record has an id under 'sku'; they have id, nm"),
-        ("cursor", {"data": {"items": [{"sku": 1}]}}, "the first page has no 'meta.next'; it has an object with data"),
+        ("cursor", {"data": {"items": [{"sku": 1}]}}, "the first page has no 'meta.next'; it is an object with data"),
         ("cursor", {"data": {"items": [{"sku": 1}]}, "meta": {"next": {"a": 1}}}, "neither text nor a number"),
         ("next_link", {"data": {"items": [{"sku": 1}]}}, "the first page has no 'meta.next'"),
-        ("next_link", {"data": {"items": [{"sku": 1}]}, "meta": {"next": 5}}, "the next page is none: see `paging`"),
+        ("next_link", {"data": {"items": [{"sku": 1}]}, "meta": {"next": 5}}, "the link to the next page is not a URL. Correct `paging`"),
         (
             "next_link",
             {"data": {"items": []}, "meta": {"next": "https://evil.example/"}},
             "at https://evil.example, and",
         ),
-        ("next_link", {"data": {"items": []}, "meta": {"next": "http://[bad"}}, "the next page is none: see `paging`"),
+        ("next_link", {"data": {"items": []}, "meta": {"next": "http://[bad"}}, "the link to the next page is not a URL. Correct `paging`"),
         ("link_header", [{"sku": 1}], "the first page has no header `Link`"),
     ],
 )
@@ -132,7 +132,7 @@ def test_what_is_no_page_as_declared_is_refused_and_shows_nothing(
 
 def test_a_total_that_is_not_there_is_refused(api: ApiShop) -> None:
     api.declare("page", total="meta.count")
-    with pytest.raises(RecomartError, match=r"no number of records in all under 'meta\.count'"):
+    with pytest.raises(RecomartError, match=r"no total number of records under 'meta\.count'"):
         api.fetch()
 
 

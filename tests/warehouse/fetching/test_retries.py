@@ -29,14 +29,14 @@ def list_wait_reasons(api: ApiShop) -> list[str]:
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        (make_status_fault(429), "answered 429 Too Many Requests"),
-        (make_status_fault(500), "answered 500 Internal Server Error"),
-        (make_status_fault(503), "answered 503 Service Unavailable"),
-        (make_status_fault(599), "answered 599"),
-        (send_garbage, "answered with something that is no JSON"),
-        (send_partial_body, "broke off"),
+        (make_status_fault(429), "returned 429 Too Many Requests"),
+        (make_status_fault(500), "returned 500 Internal Server Error"),
+        (make_status_fault(503), "returned 503 Service Unavailable"),
+        (make_status_fault(599), "returned 599"),
+        (send_garbage, "returned a body that is not JSON"),
+        (send_partial_body, "incomplete response from"),
         (drop_connection, "RemoteDisconnected"),
-        (hang, "no answer from"),
+        (hang, "no response from"),
     ],
 )
 def test_trouble_that_passes_costs_another_attempt_and_no_product(api: ApiShop, fault: Fault, reason: str) -> None:
@@ -108,11 +108,11 @@ def test_a_retry_after_that_cannot_be_read_is_no_reason_to_fail(api: ApiShop) ->
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        (make_status_fault(400), "answered 400 Bad Request: look at `base_url`, `path` and the parameters of `paging`"),
-        (make_status_fault(404), "answered 404 Not Found: look at `base_url`"),
-        (make_status_fault(410), "answered 410 Gone"),
-        (make_status_fault(302, Location="/all"), "answered 302 Found: redirects are not followed"),
-        (make_status_fault(401), "/numbered answered 401 Unauthorized: it may want an `auth`"),
+        (make_status_fault(400), "returned 400 Bad Request. Check `base_url`, `path` and the parameters of `paging`"),
+        (make_status_fault(404), "returned 404 Not Found. Check `base_url`"),
+        (make_status_fault(410), "returned 410 Gone"),
+        (make_status_fault(302, Location="/all"), "returned 302 Found. Redirects are not followed"),
+        (make_status_fault(401), "/numbered returned 401 Unauthorized. Declare `auth`"),
         (make_status_fault(403), "403 Forbidden: it may want an `auth`"),
     ],
 )

@@ -143,7 +143,7 @@ def test_a_refusal_names_the_environment_variable(api: ApiShop, auth: str, secre
     assert secret
     api.declare("page", auth=AUTHS[auth][0])
     api.service.faults[1] = make_status_fault(code)
-    with pytest.raises(RecomartError, match=rf"answered {code} .*SHOP_SECRET should hold, and at `auth`"):
+    with pytest.raises(RecomartError, match=rf"returned {code} .*Check the value of SHOP_SECRET and `auth`"):
         api.fetch()
 
 
@@ -158,7 +158,7 @@ def test_a_record_that_repeats_the_secret_reaches_no_file(api: ApiShop, auth: st
 def test_a_link_that_holds_the_secret_elsewhere_is_not_followed(api: ApiShop, auth: str, secret: str) -> None:
     api.service.link_suffix = "&session=" + quote_plus(secret)
     api.declare("next_link", auth=AUTHS[auth][0])
-    with pytest.raises(RecomartError, match=r"the address of the next page repeats the value of .*SHOP_SECRET"):
+    with pytest.raises(RecomartError, match=r"the link to the next page repeats the value of .*SHOP_SECRET"):
         api.fetch()
     assert_secret_absent(secret, api.shop.landing.parent)
 
@@ -170,7 +170,7 @@ def test_no_link_takes_the_secret_to_another_host(api: ApiShop, auth: str, secre
     }
     api.service.faults[1] = lambda handler: handler.send_json(page)
     api.declare("next_link", auth=AUTHS[auth][0])
-    with pytest.raises(RecomartError, match="a fetch stays where it began"):
+    with pytest.raises(RecomartError, match="Links to another host are not followed"):
         api.fetch()
     assert len(api.service.requested_paths) == 1
     assert secret
@@ -182,8 +182,8 @@ def test_no_link_takes_the_secret_to_another_host(api: ApiShop, auth: str, secre
         (None, "the environment variable SHOP_SECRET is not set"),
         (" ", "the environment variable SHOP_SECRET is not set"),
         ("s3cr3t\nX-Evil: 1", "the environment variable SHOP_SECRET has line ends or control characters"),
-        ("Bearer s3cr3t", "SHOP_SECRET begins with the word Bearer, which is sent before it anyway"),
-        ("s3cr3t-ключ", "the environment variable SHOP_SECRET holds letters that no HTTP header can carry"),
+        ("Bearer s3cr3t", "SHOP_SECRET begins with the word Bearer, which is added automatically"),
+        ("s3cr3t-ключ", "the environment variable SHOP_SECRET has characters that an HTTP header cannot have"),
     ],
 )
 def test_a_secret_that_cannot_be_used_is_said_by_its_variable(

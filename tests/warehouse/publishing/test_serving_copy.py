@@ -34,10 +34,10 @@ def test_the_figures_are_those_of_the_model_that_made_the_lists(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("made_by", "runs", "why"),
     [
-        (None, [], "No model serves yet, everybody is offered what is popular; `recomart run` trains one"),
-        (None, [("held back", 0.1)], "No model serves, everybody is offered what is popular; `recomart models` shows"),
-        ("old", [("old", 0.1), ("new", 0.2)], "The lists that the live model was evaluated by are no longer kept;"),
-        ("old", [("old", None), ("new", 0.2)], "There was nothing to evaluate the live model on:"),
+        (None, [], "No model is live yet: all customers get popular products. `recomart run` trains"),
+        (None, [("held back", 0.1)], "No model is live: all customers get popular products. `recomart models` shows"),
+        ("old", [("old", 0.1), ("new", 0.2)], "The evaluation lists of the live model are no longer kept."),
+        ("old", [("old", None), ("new", 0.2)], "The live model could not be evaluated:"),
     ],
     ids=["never trained", "held back", "an older run that was promoted", "nobody to be measured on"],
 )

@@ -61,7 +61,7 @@ def test_an_event_alias_is_what_duckdb_makes_of_a_value_that_is_written_so(
         ("format: csv", "format: csv\n    encoding: utf-9", "encoding: Python has no text encoding 'utf-9'"),
         ("format: csv", "format: csv\n    encoding: rot13", "Python has no text encoding 'rot13'"),
         ("format: csv", "format: csv\n    timestamp_formats: '%Q'", "timestamp_formats: '%Q': "),
-        ("format: csv", "format: csv\n    timestamp_formats: ISO8601", "neither iso, epoch_s, epoch_ms nor a strptime"),
+        ("format: csv", "format: csv\n    timestamp_formats: ISO8601", "not iso, epoch_s, epoch_ms or a strptime"),
         ('"*.csv"', "/etc/*.csv", "'/etc/*.csv' is not a glob inside the landing folder"),
         ('"*.csv"', "''", "'' is not a glob inside the landing folder"),
         ("format: csv", "format: csv\n    format: json", "the key 'format' occurs twice"),
@@ -95,7 +95,7 @@ def test_an_event_alias_is_what_duckdb_makes_of_a_value_that_is_written_so(
         ("format: csv", "format: csv\n    encoding: idna", "encoding: Python has no text encoding 'idna'"),
         ("format: csv", "format: csv\n    time_zone: localtime", "time_zone: 'localtime' is not an IANA time zone"),
         *(
-            ("format: csv", f"format: csv\n    delimiter: {delimiter}", 'a tab is written "\\t", in double quotes')
+            ("format: csv", f"format: csv\n    delimiter: {delimiter}", 'Write a tab as "\\t", in double quotes')
             for delimiter in ("tab", r"\t", r'"\n"', "'\"'", "''")
         ),
         ("{user_id: u", "{user_id: [u", "line 6, column 70: the sources file is not valid YAML"),
@@ -188,8 +188,8 @@ feeds:
     ("old", "new", "message"),
     [
         ("format: jsonl", "format: json", "format: records from an api are written as jsonl in utf-8"),
-        ("format: jsonl", "format: jsonl\n    encoding: latin-1", "is written as jsonl in utf-8"),
-        ("catalog/*.jsonl", "catalog.jsonl", "'catalog.jsonl' does not say where a file that is fetched from the api"),
+        ("format: jsonl", "format: jsonl\n    encoding: latin-1", "are written as jsonl in utf-8"),
+        ("catalog/*.jsonl", "catalog.jsonl", "'catalog.jsonl' does not name the file to write the api's records to"),
         ("catalog/*.jsonl", "*/a.jsonl", "needs one * in the file's name"),
         ("catalog/*.jsonl", "c/*-*.jsonl", "needs one * in the file's name"),
         (
@@ -199,7 +199,7 @@ feeds:
         ),
         ("https://shop.example/api", "shop.example/api", "base_url: it is not a URL such as https://"),
         ("https://shop.example/api", "ftp://shop.example/api", "base_url: it is not a URL such as https://"),
-        ("https://shop.example/api", "https://shop.example/api?key=1", "parameters go to `params`"),
+        ("https://shop.example/api", "https://shop.example/api?key=1", "parameters belong to `params`"),
         ("https://shop.example/api", "https://shop.example:x/api", "base_url: it is not a URL such as https://"),
         ("https://shop.example/api", "https://me:s3cr3t@shop.example", "base_url: the URL has a secret"),
         ("paging:", "path: https://other.example/\n      paging:", "is not a path below base_url"),
