@@ -147,7 +147,7 @@ class ServiceClient:
             return
         if isinstance(paging, LinkHeaderPaging):
             raise ServiceError(
-                'the first page has no header `Link` with rel="next". If it is the whole catalog, declare `total`, or a '
+                'the first page has no header `Link` with rel="next". If it is the whole catalog, declare `total` or a '
                 "`paging.size` above its number of records"
             )
         if isinstance(paging, NextLinkPaging | CursorPaging) and not jsonpath.find_values(

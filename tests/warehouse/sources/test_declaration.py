@@ -195,7 +195,7 @@ feeds:
         (
             "{product_id: sku}",
             "{product_id: sku, purchased_at: t}\n    kind: purchases",
-            "api.id_column: a feed of",
+            "api.id_column: it must be given for a feed of purchases",
         ),
         ("https://shop.example/api", "shop.example/api", "base_url: it is not a URL such as https://"),
         ("https://shop.example/api", "ftp://shop.example/api", "base_url: it is not a URL such as https://"),
