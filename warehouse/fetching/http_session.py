@@ -116,7 +116,7 @@ class RetryingSession(Session):
             raise self._make_retry_later_error(message, response.headers.get("Retry-After"))
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             variables = self._credentials.variable_names
-            hint = f"Check the value of {variables} and `auth`" if variables else "Declare `auth` if it needs one"
+            hint = f"Check `auth` and the value of {variables}" if variables else "Declare `auth` if it needs one"
             raise ServiceError(f"{message}. {hint}")
         if 300 <= status < 400:
             raise ServiceError(f"{message}. Redirects are not followed; declare the URL that it redirects to")
