@@ -86,7 +86,7 @@ def test_a_fetch_that_fails_says_so_in_one_line_without_the_secret(
         done = recomart(command)
         assert done.returncode == 1
         (line,) = [line for line in done.stderr.splitlines() if line.startswith("recomart: ")]
-        assert f"feeds.products.api: {catalog_api_shop.service.url}/numbered answered 401" in line
+        assert f"feeds.products.api: {catalog_api_shop.service.url}/numbered returned 401" in line
         assert "Traceback" not in done.stderr
         assert "s3cr3t" not in done.stdout + done.stderr
     assert [file for file in catalog_api_shop.list_files() if file.startswith("catalog")] == []

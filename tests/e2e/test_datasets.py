@@ -204,7 +204,7 @@ def test_a_hash_that_names_none_or_several_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_warehouse_without_versions_says_how_to_make_one(recomart: RecomartCli, tmp_path: Path) -> None:
-    assert_one_line_error(recomart("datasets", "--warehouse", tmp_path / "none"), "there is no warehouse yet")
+    assert_one_line_error(recomart("datasets", "--warehouse", tmp_path / "none"), "the warehouse does not exist")
     with open_writer(Settings(warehouse=tmp_path)):
         pass
     assert "`recomart train` makes one" in recomart("datasets", "--warehouse", tmp_path).stdout

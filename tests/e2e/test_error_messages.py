@@ -91,7 +91,7 @@ def test_an_audit_before_dbt_has_built(recomart: RecomartCli, tmp_path: Path) ->
     [
         ("RECOMART_THREADS", "many", "valid integer"),
         ("RECOMART_SETTLE_SECONDS", "-1", "greater than or equal to 0"),
-        ("RECOMART_MEMORY_LIMIT", "-1GB", "'-1GB' is no amount of memory such as 500MB or 4GB"),
+        ("RECOMART_MEMORY_LIMIT", "-1GB", "'-1GB' is not an amount of memory. Write it like 500MB or 4GB"),
     ],
 )
 def test_a_setting_in_the_environment_that_is_none(
@@ -111,7 +111,7 @@ def test_a_database_that_is_none(recomart: RecomartCli, tmp_path: Path) -> None:
 def test_a_warehouse_that_is_a_file(recomart: RecomartCli, tmp_path: Path, command: str, place: str) -> None:
     (tmp_path / "file").touch()
     done = recomart(command, "--warehouse", tmp_path / place)
-    assert_one_line_error(done, f"{tmp_path / 'file'} is a file; name a folder with --warehouse or RECOMART_WAREHOUSE")
+    assert_one_line_error(done, f"{tmp_path / 'file'} is a file. Name a folder with --warehouse or RECOMART_WAREHOUSE")
 
 
 def test_a_warehouse_where_no_folder_can_be_made(recomart: RecomartCli) -> None:
@@ -126,7 +126,7 @@ def test_a_memory_limit_that_is_too_small(
     monkeypatch.setenv("RECOMART_MEMORY_LIMIT", "1MB")
     for command in ("status", "customers", "publish"):
         done = recomart(command, "--warehouse", demo_warehouse.warehouse)
-        assert_one_line_error(done, "memory limit is too small", "KiB used", "raise RECOMART_MEMORY_LIMIT")
+        assert_one_line_error(done, "memory limit is too small", "KiB used", "Raise RECOMART_MEMORY_LIMIT")
 
 
 def test_a_published_copy_that_is_cut_off_or_gone(

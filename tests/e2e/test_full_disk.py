@@ -77,7 +77,7 @@ def test_a_disk_that_fills_up_in_a_step_is_named_and_harms_nobody(
             break
         work(shop)
     ballast = fill_disk(small_disk)
-    with pytest.raises(DiskFullError, match=rf"{shop.warehouse}: .* No space left on device .*Make room"):
+    with pytest.raises(DiskFullError, match=rf"{shop.warehouse}: .* No space left on device .*Free some space"):
         STEPS[step](shop)
     with ServingCopy(shop) as copy:
         assert copy.published == before
@@ -112,4 +112,4 @@ def test_a_step_of_dagster_says_so_in_the_same_line(
     (failure,) = run.get_step_failure_events()
     assert failure.step_failure_data.user_failure_data is not None
     said = failure.step_failure_data.user_failure_data.description or ""
-    assert re.match(rf"{shop.warehouse}: no more can be written there: No space left on device .*Make room", said)
+    assert re.match(rf"{shop.warehouse}: cannot write: No space left on device .*Free some space", said)

@@ -20,7 +20,7 @@ def test_the_command_says_where_the_page_is_and_what_it_says(
 
 
 def test_a_warehouse_without_marts_says_how_to_build_them(recomart: RecomartCli, tmp_path: Path) -> None:
-    assert_one_line_error(recomart("profile", "--warehouse", tmp_path), "there is no warehouse yet")
+    assert_one_line_error(recomart("profile", "--warehouse", tmp_path), "the warehouse does not exist")
     with open_writer(Settings(warehouse=tmp_path)):
         pass
     assert_one_line_error(recomart("profile", "--warehouse", tmp_path), "build the marts with `recomart run`")

@@ -313,8 +313,8 @@ def test_copies_from_before_the_last_publications_are_closed(
 @pytest.mark.parametrize(
     ("dropped", "told"),
     [
-        (LIST_TABLES, "The lists that the live model was evaluated by are no longer kept; "),
-        ((*LIST_TABLES, "ranking_metrics"), "There was nothing to evaluate the live model on: "),
+        (LIST_TABLES, "The evaluation lists of the live model are no longer kept."),
+        ((*LIST_TABLES, "ranking_metrics"), "The live model could not be evaluated: "),
     ],
     ids=["an older run that was promoted", "a run that had nobody to be measured on"],
 )

@@ -86,7 +86,7 @@ def test_before_anything_is_published_it_says_what_to_do_and_then_goes_on_by_its
             service.post("/recommendations", BASKET),
         ):
             assert response.status_code == 503
-            assert "nothing is published yet; run `recomart run`" in response.json()["detail"]
+            assert "nothing is published yet. Run `recomart run`" in response.json()["detail"]
         assert service.get("/openapi.json").status_code == 200
         published = publish_again()
         wait_until(lambda: get_published_copy(service) == published.file)
