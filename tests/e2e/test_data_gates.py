@@ -82,13 +82,17 @@ def test_a_day_of_many_times_the_usual_lines_trains_nothing_and_what_is_publishe
     assert failure.step_failure_data.user_failure_data is not None
     said = failure.step_failure_data.user_failure_data.description or ""
     assert re.fullmatch(
-        rf"dbt build failed: assert_daily_volume_within_limit: .*; see {writable_shop_settings.dbt_target_dir}/dbt.log", said
+        rf"dbt build failed: assert_daily_volume_within_limit: .*; see {writable_shop_settings.dbt_target_dir}/dbt.log",
+        said,
     )
     assert (writable_shop_settings.dbt_target_dir / "dbt.log").exists()
     with pytest.raises(RecomartError, match=rf"events of {day}: \d+ lines where \d+ are usual.*expected_jumps.csv"):
         run_dbt(writable_shop_settings, "test", "--select", "assert_daily_volume_within_limit")
     set_expected_jumps(writable_shop_settings, f"(' Events', date '{day}', 'a sale')")
-    assert run_dbt(writable_shop_settings, "test", "--select", "assert_daily_volume_within_limit").status_counts["pass"] == 1
+    assert (
+        run_dbt(writable_shop_settings, "test", "--select", "assert_daily_volume_within_limit").status_counts["pass"]
+        == 1
+    )
 
 
 def test_a_day_on_which_nothing_is_usual_is_held_against_the_least_lines_that_tell_a_jump(
@@ -107,7 +111,10 @@ def test_a_day_on_which_nothing_is_usual_is_held_against_the_least_lines_that_te
     with pytest.raises(RecomartError, match=f"events of {newest}: 1000 lines where 0 are usual"):
         run_dbt(database_only_settings, "test", "--select", "assert_daily_volume_within_limit")
     execute_statements(database_only_settings, bring.format(0, 999))
-    assert run_dbt(database_only_settings, "test", "--select", "assert_daily_volume_within_limit").status_counts["pass"] == 1
+    assert (
+        run_dbt(database_only_settings, "test", "--select", "assert_daily_volume_within_limit").status_counts["pass"]
+        == 1
+    )
 
 
 def test_a_jump_that_is_expected_of_no_feed_is_said_and_stops_nothing(database_only_settings: Settings) -> None:
