@@ -39,7 +39,7 @@ def manifest_models(parsed_settings: Settings) -> list[dict[str, Any]]:
     return [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
 
 
-def test_every_model_says_what_it_is_and_last_what_one_row_is(manifest_models: list[dict[str, Any]]) -> None:
+def test_model_descriptions_end_with_grain(manifest_models: list[dict[str, Any]]) -> None:
     last_sentence = re.compile(r"\. One row per ((?!\. ).)*\.$", re.DOTALL)
     silent = [model["name"] for model in manifest_models if not last_sentence.search(model["description"].strip())]
 
@@ -47,7 +47,7 @@ def test_every_model_says_what_it_is_and_last_what_one_row_is(manifest_models: l
     assert silent == []
 
 
-def test_every_declared_column_is_described(manifest_models: list[dict[str, Any]]) -> None:
+def test_model_columns_are_described(manifest_models: list[dict[str, Any]]) -> None:
     silent = [
         f"{model['name']}.{column['name']}"
         for model in manifest_models
@@ -59,7 +59,7 @@ def test_every_declared_column_is_described(manifest_models: list[dict[str, Any]
     assert silent == []
 
 
-def test_what_the_app_and_the_trainer_read_is_under_contract(manifest_models: list[dict[str, Any]]) -> None:
+def test_models_read_by_python_have_contracts(manifest_models: list[dict[str, Any]]) -> None:
     read_elsewhere = ("ml_", "rec_", "dim_", "eval_", "audit_", "feat_", "fct_")
     without = [
         model["name"]
@@ -70,14 +70,14 @@ def test_what_the_app_and_the_trainer_read_is_under_contract(manifest_models: li
     assert without == []
 
 
-def test_what_is_published_is_what_is_read_of_the_copy(parsed_settings: Settings) -> None:
+def test_published_tables_equal_read_tables(parsed_settings: Settings) -> None:
     questions = Path(serving_copy.__file__).read_text(encoding="utf-8")
     read = set(re.findall(r"\b(?:audit|dim|eval|fct|feat|ml|rec)_\w+", questions))
 
     assert set(list_published_tables(parsed_settings)) == read
 
 
-def test_every_quarantine_rule_is_explained_and_nothing_else_is(manifest_models: list[dict[str, Any]]) -> None:
+def test_quarantine_rules_are_documented(manifest_models: list[dict[str, Any]]) -> None:
     rules = {
         name
         for model in manifest_models
@@ -92,14 +92,15 @@ def test_every_quarantine_rule_is_explained_and_nothing_else_is(manifest_models:
 
 
 @pytest.mark.parametrize("command", [("build",), ("docs", "generate")])
-def test_whatever_reads_raw_tables_that_are_not_there_says_what_to_do_first(
+def test_missing_raw_tables_name_next_step(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     with pytest.raises(RecomartError, match="recomart load"):
         run_dbt(Settings(warehouse=tmp_path), *command)
 
 
-def test_a_variable_that_is_none_of_what_it_may_be_stops_a_run_and_none_is_forgotten(tmp_path: Path) -> None:
+def test_invalid_variables_stop_run(tmp_path: Path) -> None:
+    """The project checks every variable."""
     project = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))
     wrong = dict.fromkeys(project["vars"], -1) | {
         "evaluation_share": 0.6, "top_n": 2.5, "popularity_half_life_days": 0, "max_stale_share": "0,2",
@@ -111,7 +112,7 @@ def test_a_variable_that_is_none_of_what_it_may_be_stops_a_run_and_none_is_forgo
     assert [name for name, value in wrong.items() if f"{name} is {value} and must be a " not in logged] == []
 
 
-def test_a_seed_that_does_not_fit_its_columns_is_said_with_how_to_write_it(tmp_path: Path) -> None:
+def test_seed_error_includes_format_hint(tmp_path: Path) -> None:
     settings = Settings(warehouse=tmp_path)
     settings.dbt_target_dir.mkdir(parents=True)
     failed = {
@@ -126,7 +127,7 @@ def test_a_seed_that_does_not_fit_its_columns_is_said_with_how_to_write_it(tmp_p
     assert "numbers are written 2.5, dates 2026-01-31, and columns are parted by commas" in said
 
 
-def test_tables_of_another_version_are_said_to_be_built_anew(tmp_path: Path) -> None:
+def test_changed_columns_suggest_full_refresh(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     shop.put("events/a.jsonl", '{"user": "u", "item": "p", "type": "view", "time": "2026-01-05T10:00:00Z"}\n')
     load(shop.settings)
@@ -138,7 +139,7 @@ def test_tables_of_another_version_are_said_to_be_built_anew(tmp_path: Path) -> 
         run_dbt(shop.settings, *run)
 
 
-def test_a_dbt_that_was_started_ahead_does_what_it_is_told(parsed_settings: Settings) -> None:
+def test_started_process_runs_command(parsed_settings: Settings) -> None:
     with start_dbt(parsed_settings) as process:
         result = run_dbt(parsed_settings, "ls", "--select", "dim_users", started_process=process)
 
@@ -146,14 +147,14 @@ def test_a_dbt_that_was_started_ahead_does_what_it_is_told(parsed_settings: Sett
     assert result.status_counts == {}
 
 
-def test_a_dbt_that_nobody_needs_ends_with_its_context(parsed_settings: Settings) -> None:
+def test_unused_started_process_is_killed(parsed_settings: Settings) -> None:
     with start_dbt(parsed_settings) as process:
         assert process.poll() is None
 
     assert process.returncode is not None
 
 
-def test_a_dbt_that_ended_while_it_waited_is_started_anew(parsed_settings: Settings) -> None:
+def test_ended_started_process_is_replaced(parsed_settings: Settings) -> None:
     with start_dbt(parsed_settings) as process:
         process.kill()
         process.wait()
@@ -161,7 +162,7 @@ def test_a_dbt_that_ended_while_it_waited_is_started_anew(parsed_settings: Setti
 
 
 @pytest.mark.slow
-def test_half_a_manifest_is_made_anew(parsed_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_manifest_reparses_truncated_file(parsed_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dbt_runner._read_manifest.retry, "stop", stop_after_attempt(1))  # type: ignore[attr-defined]
     whole = load_manifest(parsed_settings)
     for name in ("manifest.json", "partial_parse.msgpack"):
@@ -170,7 +171,8 @@ def test_half_a_manifest_is_made_anew(parsed_settings: Settings, monkeypatch: py
     assert load_manifest(parsed_settings)["nodes"].keys() == whole["nodes"].keys()
 
 
-def test_a_dbt_by_hand_goes_by_the_defaults_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_profile_defaults_equal_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """profiles.yml has the defaults of the settings for a dbt that a user runs."""
     monkeypatch.chdir(PROJECT_DIR)
     profile = Path("profiles.yml").read_text(encoding="utf-8")
     written = {name.lower(): value for name, value in re.findall(r"env_var\('RECOMART_(\w+)', '(.*?)'\)", profile)}
@@ -181,9 +183,10 @@ def test_a_dbt_by_hand_goes_by_the_defaults_of_the_settings(monkeypatch: pytest.
     }
 
 
-def test_a_model_that_is_gone_leaves_the_manifest_wherever_the_checkout_lies(
+def test_load_manifest_drops_deleted_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The project may lie in a folder with the name of an output folder."""
     project = tmp_path / "target" / "dbt_project"
     (project / "models").mkdir(parents=True)
     (project / "dbt_project.yml").write_text("{name: small, profile: small}", encoding="utf-8")
@@ -199,7 +202,7 @@ def test_a_model_that_is_gone_leaves_the_manifest_wherever_the_checkout_lies(
     assert load_manifest(settings)["nodes"].keys() == {"model.small.kept"}
 
 
-def test_sql_and_reload_find_the_same_date_in_a_path(parsed_settings: Settings) -> None:
+def test_date_in_path_equals_python(parsed_settings: Settings) -> None:
     dates = {
         "2026-01-31/page-1.json": date(2026, 1, 31),
         "20260131T1200.jsonl": date(2026, 1, 31),

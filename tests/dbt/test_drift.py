@@ -96,11 +96,12 @@ def drift_warnings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFa
         "% of the catalog in its lists, the one before it ",
     ],
 )
-def test_what_was_planted_is_told(drift_warnings: list[str], told: str) -> None:
+def test_planted_change_gives_one_warning(drift_warnings: list[str], told: str) -> None:
     assert sum(told in warning for warning in drift_warnings) == 1
 
 
-def test_visits_that_chance_deals_out_are_no_drift(demo_warehouse: Settings, tmp_path: Path) -> None:
+def test_random_visits_show_no_drift(demo_warehouse: Settings, tmp_path: Path) -> None:
+    """Random splits of visits exceed the critical PSI value in at most 1% of the draws."""
     dealt = Settings(warehouse=tmp_path)
     shutil.copyfile(demo_warehouse.database, dealt.database)
     with duckdb.connect(str(dealt.database)) as connection:
@@ -121,7 +122,7 @@ def test_visits_that_chance_deals_out_are_no_drift(demo_warehouse: Settings, tmp
     assert max(beyond_chance.values()) <= 0.01, beyond_chance
 
 
-def test_a_newest_day_that_ends_at_noon_moves_no_feature(demo_warehouse: Settings, tmp_path: Path) -> None:
+def test_partial_newest_day_shows_no_drift(demo_warehouse: Settings, tmp_path: Path) -> None:
     at_noon = Settings(warehouse=tmp_path)
     shutil.copyfile(demo_warehouse.database, at_noon.database)
     with duckdb.connect(str(at_noon.database)) as connection:
@@ -141,5 +142,5 @@ def test_a_newest_day_that_ends_at_noon_moves_no_feature(demo_warehouse: Setting
         assert moved.fetchall() == []
 
 
-def test_what_did_not_move_is_not_told(drift_warnings: list[str]) -> None:
+def test_unchanged_features_give_no_warning(drift_warnings: list[str]) -> None:
     assert sum(warning.startswith("drift of ") for warning in drift_warnings) == 2

@@ -146,7 +146,7 @@ def deliver(shop: Shop, rng: Random, rounds: int) -> dict[str, list[tuple[Any, .
     return built
 
 
-def test_a_sequence_of_deliveries_ends_where_a_full_rebuild_does(three_feed_shop: Shop) -> None:
+def test_deliveries_equal_full_refresh(three_feed_shop: Shop) -> None:
     incremental = deliver(three_feed_shop, Random(3), rounds=4)
     assert find_differences(incremental, build(three_feed_shop, "--full-refresh")) == {}
 
@@ -156,7 +156,7 @@ def test_a_sequence_of_deliveries_ends_where_a_full_rebuild_does(three_feed_shop
     max_examples=25, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(seed=st.integers(min_value=0), rounds=st.integers(min_value=2, max_value=7))
-def test_any_sequence_of_deliveries_ends_where_a_full_rebuild_does(
+def test_random_deliveries_equal_full_refresh(
     tmp_path_factory: pytest.TempPathFactory, seed: int, rounds: int
 ) -> None:
     shop = Shop(tmp_path_factory.mktemp("shop"))
@@ -192,7 +192,7 @@ def find_rebuilt_days(shop: Shop) -> set[str]:
     return {number for (number,) in shop.query(query)}
 
 
-def test_a_build_works_on_the_days_that_a_new_file_brings_and_on_none_without_one(built_three_feed_shop: Shop) -> None:
+def test_build_rebuilds_only_new_file_days(built_three_feed_shop: Shop) -> None:
     mark_rows(built_three_feed_shop)
     build(built_three_feed_shop)
     assert find_rebuilt_days(built_three_feed_shop) == set()
@@ -204,9 +204,10 @@ def test_a_build_works_on_the_days_that_a_new_file_brings_and_on_none_without_on
 
 
 @pytest.mark.slow
-def test_a_product_that_the_catalog_tells_of_later_frees_its_events_also_after_a_refresh_of_some_models(
+def test_late_product_releases_its_events(
     built_three_feed_shop: Shop,
 ) -> None:
+    """The next build also repairs a full refresh of only some models."""
     unknown = {"user": "u1", "item": "p2", "type": "view", "time": "2026-01-02T09:00:00Z"}
     built_three_feed_shop.put("events/late.jsonl", json.dumps(unknown) + "\n")
     status = "select reasons from intermediate.int_events_classified where product_id = 'p2'"
@@ -223,14 +224,14 @@ def test_a_product_that_the_catalog_tells_of_later_frees_its_events_also_after_a
     assert find_differences(before, build(built_three_feed_shop)) == {}
 
 
-def test_recent_days_that_are_changed_reach_every_day(built_three_feed_shop: Shop) -> None:
+def test_changed_variable_rebuilds_every_day(built_three_feed_shop: Shop) -> None:
     changed = ("--vars", "{popularity_half_life_days: 1}")
     before, after = read_tables(built_three_feed_shop.settings), build(built_three_feed_shop, *changed)
     assert find_differences(before, after) != {}
     assert find_differences(after, build(built_three_feed_shop, *changed, "--full-refresh")) == {}
 
 
-def test_prices_that_are_declared_anew_change_what_customers_spent(built_three_feed_shop: Shop) -> None:
+def test_changed_declaration_changes_spend(built_three_feed_shop: Shop) -> None:
     priced = PURCHASES_CSV | {"columns": PURCHASES_CSV["columns"] | {"price": "each"}}
     built_three_feed_shop.declare(events=EVENTS_JSONL, purchases=priced, products=PRODUCTS_JSON)
     built_three_feed_shop.put("purchases/2026-01-02.csv", "sku,when,who,qty,each\np1,2026-01-02T09:00:00Z,u1,1,1.250\n")

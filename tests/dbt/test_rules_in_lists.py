@@ -163,7 +163,7 @@ def simulate_lists(analyst: AnalystProject) -> dict[str, list[str]]:
     return {user: walk(user, favourite) for user, favourite in {**users, ANONYMOUS_USER_ID: None}.items()}
 
 
-def test_every_list_is_what_walking_down_it_product_by_product_gives(analyst_project: AnalystProject) -> None:
+def test_lists_equal_python_simulation(analyst_project: AnalystProject) -> None:
     lists = analyst_project.read_lists()
     sources = Counter(source for offers in lists.values() for _, source in offers)
     assert {user: [product for product, _ in offers] for user, offers in lists.items()} == simulate_lists(
@@ -172,7 +172,8 @@ def test_every_list_is_what_walking_down_it_product_by_product_gives(analyst_pro
     assert min(sources[source] for source in ("model", "popularity", "pinned")) > len(lists) / 2
 
 
-def test_what_is_blocked_appears_nowhere_not_even_pinned(analyst_project: AnalystProject) -> None:
+def test_blocked_products_are_never_listed(analyst_project: AnalystProject) -> None:
+    """A pin does not override a block."""
     reasons = dict(
         analyst_project.query(
             "select product_id, exclusion_reason from marts.rec_product_rules where not is_recommendable"
@@ -196,7 +197,7 @@ def test_what_is_blocked_appears_nowhere_not_even_pinned(analyst_project: Analys
     ]
 
 
-def test_bought_products_are_offered_again_where_the_rules_say_so(analyst_project: AnalystProject) -> None:
+def test_repurchase_rules_allow_bought_products(analyst_project: AnalystProject) -> None:
     again = analyst_project.query(
         "select distinct products.category from marts.rec_top_n as offers "
         "inner join marts.feat_user_product_interactions as pairs using (user_id, product_id) "
@@ -206,7 +207,7 @@ def test_bought_products_are_offered_again_where_the_rules_say_so(analyst_projec
     assert again == [("groceries",), ("toys",)]
 
 
-def test_the_audit_says_of_every_candidate_what_became_of_it(analyst_project: AnalystProject) -> None:
+def test_audit_candidates_gives_every_outcome(analyst_project: AnalystProject) -> None:
     counted = dict(analyst_project.query("select outcome, count(*) from marts.audit_candidates group by outcome"))
     assert counted.keys() >= {"recommended", "already bought", "category cap reached", "brand cap reached"}
     assert sum(counted.values()) == analyst_project.query("select count(*) from ml.candidates")[0][0]
@@ -224,7 +225,7 @@ def rules_queries(analyst_project: AnalystProject) -> Iterator[RecommendationQue
         yield opened
 
 
-def test_a_basket_is_answered_under_the_same_rules(
+def test_basket_follows_rules(
     analyst_project: AnalystProject, rules_queries: RecommendationQueries
 ) -> None:
     ((held,),) = analyst_project.query("select min(product_id) from ml.candidates")
@@ -241,7 +242,7 @@ def test_a_basket_is_answered_under_the_same_rules(
     assert offered["reason"].tolist()[2] == "Chosen by the shop"
 
 
-def test_whoever_is_unknown_is_answered_under_the_same_rules(
+def test_unknown_customer_follows_rules(
     analyst_project: AnalystProject, rules_queries: RecommendationQueries
 ) -> None:
     listed = analyst_project.read_lists()[ANONYMOUS_USER_ID]
@@ -257,7 +258,7 @@ def test_whoever_is_unknown_is_answered_under_the_same_rules(
         assert products["brand"].value_counts().max() == 4
 
 
-def test_the_strangers_list_is_held_against_the_rules_as_well(analyst_project: AnalystProject) -> None:
+def test_rules_test_checks_anonymous_list(analyst_project: AnalystProject) -> None:
     blocked = "(select min(product_id) from marts.rec_product_rules where not is_recommendable)"
     ((offered,),) = analyst_project.query(
         "select product_id from intermediate.int_recommendations_ranked where user_id = '' and rank = 1"
@@ -273,7 +274,8 @@ def test_the_strangers_list_is_held_against_the_rules_as_well(analyst_project: A
     assert analyst_project.build("assert_recommendations_follow_rules").returncode == 0
 
 
-def test_a_list_looks_past_all_that_its_customer_may_not_have(demo_warehouse: Settings, tmp_path: Path) -> None:
+def test_list_skips_bought_products(demo_warehouse: Settings, tmp_path: Path) -> None:
+    """A customer who bought the 14 most popular books gets the next ones."""
     analyst = AnalystProject(demo_warehouse, tmp_path)
     books = [
         product
@@ -315,7 +317,7 @@ def restored_project(analyst_project: AnalystProject) -> Iterator[AnalystProject
         path.write_bytes(text)
 
 
-def test_names_that_the_shop_does_not_have_are_warned_of_and_stop_nothing(restored_project: AnalystProject) -> None:
+def test_unknown_names_in_rules_give_warnings(restored_project: AnalystProject) -> None:
     restored_project.write("blocks", ("brand", "Acmee", "", "", ""), ("product", "p-1", "", "", ""))
     restored_project.write("pins", (1, "p-2", "Toyz", "", ""))
     done = restored_project.build("merchandising_rules+1")
@@ -329,7 +331,8 @@ def test_names_that_the_shop_does_not_have_are_warned_of_and_stop_nothing(restor
         assert words in done.stdout
 
 
-def test_files_that_cannot_be_read_stop_the_build_and_once_put_right_are_read(restored_project: AnalystProject) -> None:
+def test_unreadable_rules_stop_build(restored_project: AnalystProject) -> None:
+    """The build succeeds when the files are corrected."""
     seeds = restored_project.project / "seeds" / "merchandising_rules"
     kept = {name: (seeds / f"{name}.csv").read_bytes() for name in ("caps", "repurchases")}
     before = restored_project.query("from seeds.repurchases")
@@ -345,9 +348,10 @@ def test_files_that_cannot_be_read_stop_the_build_and_once_put_right_are_read(re
     assert restored_project.build("merchandising_rules").returncode == 0
 
 
-def test_rules_that_make_no_sense_stop_the_build_before_the_lists_with_the_line_and_what_is_wrong(
+def test_invalid_rules_stop_build(
     restored_project: AnalystProject,
 ) -> None:
+    """The message names the line and the error of every invalid rule; the lists do not change."""
     before = restored_project.read_lists()
     restored_project.write("blocks", ("shop", "mine", "", "2026-02-01", "2026-02-01"))
     restored_project.write("pins", (0, "", "", "", ""), (1.5, "p", "", "", ""))

@@ -20,7 +20,7 @@ LOCAL_TIMES = {
 }
 
 
-def test_a_time_that_names_its_zone_moves_no_other(three_feed_shop: Shop) -> None:
+def test_time_zone_applies_to_its_own_row(three_feed_shop: Shop) -> None:
     hours_ahead = {"UTC": 0, "Europe/Berlin": 1}
     three_feed_shop.declare(
         **{

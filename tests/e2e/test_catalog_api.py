@@ -44,7 +44,7 @@ def build_event(number: int) -> dict[str, str]:
     return {"user": f"U{number % 7}", "item": f"P{item:04d}", "type": "view", "time": f"2026-01-{day:02d}T10:00:00Z"}
 
 
-def test_fetch_and_load_bring_every_product_into_the_raw_table(
+def test_fetch_and_load_fill_raw_products(
     catalog_api_shop: ApiShop, recomart: RecomartCli
 ) -> None:
     fetched = recomart.run_json("fetch")["feeds"]["products"]
@@ -58,7 +58,7 @@ def test_fetch_and_load_bring_every_product_into_the_raw_table(
     assert f"nothing changed since {fetched['file']} was fetched" in again.stdout
 
 
-def test_run_fetches_first_and_the_newest_prices_reach_the_products(
+def test_run_fetches_before_loading(
     catalog_api_shop: ApiShop, recomart: RecomartCli
 ) -> None:
     recomart.run_json("fetch")
@@ -71,14 +71,14 @@ def test_run_fetches_first_and_the_newest_prices_reach_the_products(
     ]
 
 
-def test_dagsters_raw_tables_are_fetched_first(catalog_api_shop: ApiShop) -> None:
+def test_dagster_raw_tables_fetch_first(catalog_api_shop: ApiShop) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         run = dg.materialize([raw_tables], resources={"warehouse": WarehouseResource()}, instance=instance)
     assert run.success
     assert catalog_api_shop.shop.query("select count(*) from raw.products") == [(35,)]
 
 
-def test_a_fetch_that_fails_says_so_in_one_line_without_the_secret(
+def test_failed_fetch_hides_secret(
     catalog_api_shop: ApiShop, recomart: RecomartCli, tmp_path: Path
 ) -> None:
     catalog_api_shop.service.faults = dict.fromkeys(range(2, 99), make_status_fault(401))
@@ -94,15 +94,16 @@ def test_a_fetch_that_fails_says_so_in_one_line_without_the_secret(
     assert [path for path in files if b"s3cr3t" in path.read_bytes()] == []
 
 
-def test_a_shop_without_a_service_has_nothing_to_fetch(recomart: RecomartCli) -> None:
+def test_fetch_without_api_fails(recomart: RecomartCli) -> None:
     done = recomart("fetch", "--sources", PROJECT_ROOT / "warehouse" / "sources.yml")
     assert done.returncode == 1
     assert "declares an api to fetch from; see docs/catalog_api.md" in done.stderr
 
 
-def test_the_example_works_but_for_its_address(
+def test_example_sources_file_works(
     catalog_api_shop: ApiShop, recomart: RecomartCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Only the address, the paging and the column names of the example change."""
     example = yaml.safe_load((PROJECT_ROOT / "warehouse" / "examples" / "catalog_api.yml").read_text(encoding="utf-8"))
     declared = example["feeds"]["products"]["api"]
     declared |= {

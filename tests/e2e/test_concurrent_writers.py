@@ -70,7 +70,7 @@ def read_remaining_output(process: subprocess.Popen[str]) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("first", "second"), [("run", "run"), ("run", "load"), ("dbt build", "load")])
-def test_who_comes_second_waits_and_nothing_is_lost(
+def test_second_writer_waits(
     pending_days_shop: PendingDaysShop, first: str, second: str, tmp_path: Path
 ) -> None:
     shop = create_patient_settings(pending_days_shop.copy_before(tmp_path / "shop"))
@@ -89,7 +89,7 @@ def test_who_comes_second_waits_and_nothing_is_lost(
 
 
 @pytest.mark.slow
-def test_dbt_waits_for_a_load(pending_days_shop: PendingDaysShop, tmp_path: Path) -> None:
+def test_dbt_waits_for_load(pending_days_shop: PendingDaysShop, tmp_path: Path) -> None:
     shop = pending_days_shop.copy_before(tmp_path / "shop")
     holder = start_process(shop, sys.executable, "-c", HOLD_SCRIPT)
     wait_for_text(holder, "holding")

@@ -16,7 +16,7 @@ BUILT_SCHEMAS = ("raw", "seeds", "snapshots", "staging", "intermediate", "marts"
 
 
 @pytest.mark.slow
-def test_killed_at_two_hundred_instants_every_table_ends_as_undisturbed(tmp_path: Path) -> None:
+def test_killed_loads_and_builds_lose_nothing(tmp_path: Path) -> None:
     chance = random.Random(200)
     calm, killed = (Settings(warehouse=tmp_path / name, settle_seconds=0) for name in ("undisturbed", "killed"))
     arriving = make_deliveries(tmp_path / "source", seed=200)

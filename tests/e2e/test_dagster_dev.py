@@ -52,12 +52,12 @@ def find_warnings(dagster: DagsterServer) -> list[str]:
 
 
 @pytest.mark.slow
-def test_dagster_dev_starts_with_no_warning_but_dagsters_own(dagster_server: DagsterServer) -> None:
+def test_dagster_dev_starts_without_warnings(dagster_server: DagsterServer) -> None:
     assert find_warnings(dagster_server) == []
 
 
 @pytest.mark.slow
-def test_a_run_whose_process_is_killed_is_started_again_from_the_step_that_it_was_in(
+def test_killed_run_is_retried_from_its_step(
     dagster_server: DagsterServer, landed_shop_settings: Settings
 ) -> None:
     dagster_server.wait_until("a run for what has landed", lambda: len(dagster_server.list_sensor_runs()) == 1, 120)
@@ -86,7 +86,7 @@ def test_a_run_whose_process_is_killed_is_started_again_from_the_step_that_it_wa
         ({"files": "clickstream/*2026-01-0[12]*"}, r"clickstream/.*2026-01-0[12].*"),
     ],
 )
-def test_a_backfill_loads_again_what_it_names_and_nothing_else(
+def test_backfill_reloads_only_named_files(
     dagster_server: DagsterServer, landed_shop_settings: Settings, asked: dict[str, str], meant: str
 ) -> None:
     before = read_load_times(landed_shop_settings)
@@ -100,7 +100,7 @@ def test_a_backfill_loads_again_what_it_names_and_nothing_else(
 
 
 @pytest.mark.slow
-def test_dg_dev_starts_as_quietly(tmp_path: Path) -> None:
+def test_dg_dev_starts_without_warnings(tmp_path: Path) -> None:
     settings = Settings(warehouse=tmp_path / "shop")
     settings.landing_dir.mkdir(parents=True)
     with run_dagster_dev(settings, tmp_path, command="dg") as dagster:

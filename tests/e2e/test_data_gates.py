@@ -61,9 +61,10 @@ def write_flood_file(settings: Settings) -> str:
     return day
 
 
-def test_a_day_of_many_times_the_usual_lines_trains_nothing_and_what_is_published_goes_on_serving(
+def test_volume_jump_stops_run(
     writable_shop_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Nothing is trained, and the published copy stays; an expected jump lets the build pass."""
     published, trained = read_pointer(writable_shop_settings), list_model_runs(writable_shop_settings)
     day = write_flood_file(writable_shop_settings)
     monkeypatch.setenv("RECOMART_WAREHOUSE", str(writable_shop_settings.warehouse))
@@ -95,9 +96,10 @@ def test_a_day_of_many_times_the_usual_lines_trains_nothing_and_what_is_publishe
     )
 
 
-def test_a_day_on_which_nothing_is_usual_is_held_against_the_least_lines_that_tell_a_jump(
+def test_volume_jump_has_minimum_lines(
     database_only_settings: Settings,
 ) -> None:
+    """Days without usual lines are compared with the minimum number of lines."""
     with duckdb.connect(str(database_only_settings.database)) as connection:
         ((newest,),) = connection.execute("select max(delivery_day) from marts.audit_feed_days").fetchall()
     bring = (
@@ -117,7 +119,7 @@ def test_a_day_on_which_nothing_is_usual_is_held_against_the_least_lines_that_te
     )
 
 
-def test_a_jump_that_is_expected_of_no_feed_is_said_and_stops_nothing(database_only_settings: Settings) -> None:
+def test_expected_jump_of_unknown_feed_warns(database_only_settings: Settings) -> None:
     set_expected_jumps(
         database_only_settings, "('EVENTS ', date '2026-01-31', 'a sale')", "('evnts', date '2026-01-31', 'a sale')"
     )
@@ -125,7 +127,7 @@ def test_a_jump_that_is_expected_of_no_feed_is_said_and_stops_nothing(database_o
     assert words == "expected_jumps.csv: the shop has no feed 'evnts'"
 
 
-def test_expected_jumps_that_make_no_sense_stop_a_run_with_the_line_and_what_is_wrong(
+def test_invalid_expected_jumps_stop_run(
     database_only_settings: Settings,
 ) -> None:
     same_day = ("('events', date '2026-01-31', 'a sale')", "('Events ', date '2026-01-31', 'late')")
@@ -147,7 +149,7 @@ def set_event_weights(settings: Settings, *rows: str) -> None:
     )
 
 
-def test_weights_that_make_no_sense_stop_a_run_with_the_line_and_what_is_wrong(
+def test_invalid_event_weights_stop_run(
     database_only_settings: Settings,
 ) -> None:
     set_event_weights(
@@ -170,7 +172,7 @@ def test_weights_that_make_no_sense_stop_a_run_with_the_line_and_what_is_wrong(
         assert said in logged
 
 
-def test_weights_of_another_sign_than_usual_are_said_and_stop_nothing(database_only_settings: Settings) -> None:
+def test_event_weights_of_unusual_sign_warn(database_only_settings: Settings) -> None:
     set_event_weights(
         database_only_settings,
         "('view', 1, 60), ('click', -2, 60), ('add_to_cart', 0, 90)",
@@ -184,7 +186,7 @@ def test_weights_of_another_sign_than_usual_are_said_and_stop_nothing(database_o
     )
 
 
-def test_a_feed_that_has_fallen_silent_is_said_and_stops_nothing(database_only_settings: Settings) -> None:
+def test_overdue_feed_warns(database_only_settings: Settings) -> None:
     execute_statements(
         database_only_settings,
         "update marts.audit_feed_days set files = 0 where feed = 'purchases' "
@@ -194,7 +196,7 @@ def test_a_feed_that_has_fallen_silent_is_said_and_stops_nothing(database_only_s
     assert words.startswith("purchases: nothing for 9 days")
 
 
-def test_a_shop_in_which_no_model_or_more_than_one_serves_publishes_nothing(database_only_settings: Settings) -> None:
+def test_one_model_must_serve(database_only_settings: Settings) -> None:
     assert run_dbt(database_only_settings, "test", "--select", "assert_one_model_serves").status_counts["pass"] == 1
     for spoiled in (
         "insert into marts.eval_quality_by_day select * replace ('another' as run_id) from marts.eval_quality_by_day",
@@ -205,7 +207,7 @@ def test_a_shop_in_which_no_model_or_more_than_one_serves_publishes_nothing(data
             run_dbt(database_only_settings, "test", "--select", "assert_one_model_serves")
 
 
-def test_lists_that_leave_out_many_customers_are_not_published(database_only_settings: Settings) -> None:
+def test_missing_customer_lists_fail(database_only_settings: Settings) -> None:
     execute_statements(database_only_settings, "delete from marts.rec_top_n where hash(user_id) % 5 = 0")
     with pytest.raises(RecomartError, match=r"\d+ of \d+ customers have a list, and a share of 0.9 must") as stopped:
         run_dbt(database_only_settings, "test", "--select", "assert_customers_served_share_above_minimum")
@@ -213,7 +215,7 @@ def test_lists_that_leave_out_many_customers_are_not_published(database_only_set
         assert named in str(stopped.value)
 
 
-def test_a_list_with_a_product_that_cannot_be_bought_is_not_published(database_only_settings: Settings) -> None:
+def test_listed_blocked_product_fails(database_only_settings: Settings) -> None:
     execute_statements(
         database_only_settings,
         "update marts.rec_product_rules set is_recommendable = false "

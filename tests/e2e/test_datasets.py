@@ -65,7 +65,7 @@ def listed_versions(retrained_shop_settings: Settings, recomart: RecomartCli) ->
     return listed
 
 
-def test_versions_are_listed_with_the_runs_that_used_them(
+def test_datasets_lists_versions_with_runs(
     retrained_shop_settings: Settings, listed_versions: list[dict[str, Any]], recomart: RecomartCli
 ) -> None:
     new, old = listed_versions
@@ -76,7 +76,7 @@ def test_versions_are_listed_with_the_runs_that_used_them(
     assert all(version["dataset_hash"][:12] in printed and version["runs"][0] in printed for version in listed_versions)
 
 
-def test_a_diff_tells_settings_files_customers_and_pairs_apart(
+def test_diff_reports_settings_files_and_pairs(
     retrained_shop_settings: Settings,
     demo_warehouse: Settings,
     listed_versions: list[dict[str, Any]],
@@ -121,9 +121,10 @@ def test_a_diff_tells_settings_files_customers_and_pairs_apart(
     assert "settings.event_weights.purchase.weight" in printed.stdout, printed.stderr
 
 
-def test_training_on_an_old_version_repeats_it_bit_for_bit_and_reads_no_mart(
+def test_training_on_old_version_is_repeatable(
     retrained_shop_settings: Settings, listed_versions: list[dict[str, Any]], recomart: RecomartCli
 ) -> None:
+    """The artifact is equal byte for byte, and no mart is read."""
     _, old = listed_versions
     with open_reader(retrained_shop_settings) as connection:
         before = read_metrics(connection, old["runs"][0])
@@ -152,7 +153,7 @@ def read_metrics(connection: Any, run_id: str) -> list[tuple[Any, ...]]:
     return found
 
 
-def test_a_diff_spills_into_the_warehouse_folder_and_leaves_nothing_there(
+def test_diff_spills_into_warehouse_folder(
     retrained_shop_settings: Settings, listed_versions: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = set(retrained_shop_settings.warehouse.iterdir())
@@ -169,7 +170,7 @@ def test_a_diff_spills_into_the_warehouse_folder_and_leaves_nothing_there(
     assert set(retrained_shop_settings.warehouse.iterdir()) == before
 
 
-def test_versions_that_cannot_be_used_are_said_clearly(
+def test_damaged_version_is_reported(
     retrained_shop_settings: Settings, listed_versions: list[dict[str, Any]], recomart: RecomartCli
 ) -> None:
     done = recomart("train", "--dataset", "xyz", "--warehouse", retrained_shop_settings.warehouse)
@@ -195,7 +196,7 @@ def test_versions_that_cannot_be_used_are_said_clearly(
         file.write_bytes(whole)
 
 
-def test_a_hash_that_names_none_or_several_is_refused(tmp_path: Path) -> None:
+def test_find_version_rejects_ambiguous_hash(tmp_path: Path) -> None:
     for name in ("aa1", "aa2"):
         (tmp_path / "datasets" / name).mkdir(parents=True)
     for prefix, message in (("aa", r"2 dataset versions .* give more of it"), ("", "an empty hash names no dataset")):
@@ -203,7 +204,7 @@ def test_a_hash_that_names_none_or_several_is_refused(tmp_path: Path) -> None:
             find_version(Settings(warehouse=tmp_path), prefix)
 
 
-def test_a_warehouse_without_versions_says_how_to_make_one(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_datasets_without_versions_gives_hint(recomart: RecomartCli, tmp_path: Path) -> None:
     assert_one_line_error(recomart("datasets", "--warehouse", tmp_path / "none"), "there is no warehouse yet")
     with open_writer(Settings(warehouse=tmp_path)):
         pass

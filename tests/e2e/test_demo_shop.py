@@ -26,7 +26,7 @@ def query_warehouse(settings: Settings, query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query).fetchall()
 
 
-def test_the_row_accounting_equals_what_was_planted(
+def test_status_equals_planted_rows(
     demo_warehouse: Settings, demo_truth: DemoTruth, recomart: RecomartCli
 ) -> None:
     status = recomart.run_json("status", "--warehouse", demo_warehouse.warehouse)
@@ -36,7 +36,7 @@ def test_the_row_accounting_equals_what_was_planted(
         assert {name: accounted[feed][name] for name in names} == {name: getattr(truth, name) for name in names}
 
 
-def test_every_day_and_reason_of_the_audit_equals_what_was_planted(
+def test_audit_equals_planted_days(
     demo_warehouse: Settings, demo_truth: DemoTruth, recomart: RecomartCli
 ) -> None:
     report = recomart.run_json("audit", "--days", demo_truth.config.days, "--warehouse", demo_warehouse.warehouse)
@@ -50,7 +50,7 @@ def test_every_day_and_reason_of_the_audit_equals_what_was_planted(
         assert sum(found[key]["rejected_by_reason"].values()) == truth.rejected
 
 
-def test_days_whose_file_came_twice_are_the_days_of_the_clickstream_that_the_audit_warns_of(
+def test_audit_warns_of_files_delivered_twice(
     demo_warehouse: Settings, demo_truth: DemoTruth, recomart: RecomartCli
 ) -> None:
     where = ("--feed", "events", "--days", demo_truth.config.days, "--warehouse", demo_warehouse.warehouse)
@@ -65,7 +65,7 @@ def test_days_whose_file_came_twice_are_the_days_of_the_clickstream_that_the_aud
     assert printed.index("unusual: ") < printed.index("What came, day by day")
 
 
-def test_quarantined_rows_are_shown_as_they_arrived_with_what_to_do(
+def test_quarantined_shows_original_rows(
     demo_warehouse: Settings, demo_truth: DemoTruth, recomart: RecomartCli
 ) -> None:
     asked = ("quarantined", "--feed", "purchases", "--reason", "bad_price", "--warehouse", demo_warehouse.warehouse)
@@ -85,7 +85,7 @@ def test_quarantined_rows_are_shown_as_they_arrived_with_what_to_do(
         assert "'nothing'; there are" in done.stderr
 
 
-def test_every_quarantine_reason_equals_what_was_planted(demo_warehouse: Settings, demo_truth: DemoTruth) -> None:
+def test_quarantine_reasons_equal_planted_rows(demo_warehouse: Settings, demo_truth: DemoTruth) -> None:
     found: dict[str, dict[str, int]] = {}
     for feed, reason, rows in query_warehouse(
         demo_warehouse, "select feed, reason, rows from marts.audit_quarantine_reasons"
@@ -95,7 +95,7 @@ def test_every_quarantine_reason_equals_what_was_planted(demo_warehouse: Setting
         assert found[feed] == {reason: rows for reason, rows in truth.quarantined_by_reason.items() if rows}
 
 
-def test_clean_counts_of_customers_products_transactions_and_returns_are_the_planted_ones(
+def test_mart_counts_equal_planted_counts(
     demo_warehouse: Settings, demo_truth: DemoTruth
 ) -> None:
     assert query_warehouse(demo_warehouse, "select count(*) from marts.dim_users") == [(demo_truth.customers,)]
@@ -107,7 +107,7 @@ def test_clean_counts_of_customers_products_transactions_and_returns_are_the_pla
     ) == [(demo_truth.transactions, demo_truth.feeds["purchases"].returns)]
 
 
-def test_the_model_beats_popularity_and_the_truth_beats_the_model(demo_warehouse: Settings) -> None:
+def test_model_ranks_above_popularity(demo_warehouse: Settings) -> None:
     ndcg = dict(
         query_warehouse(
             demo_warehouse,
@@ -118,7 +118,7 @@ def test_the_model_beats_popularity_and_the_truth_beats_the_model(demo_warehouse
     assert {"recent_popularity", "item_item"} < ndcg.keys()
 
 
-def test_evaluate_tells_segments_and_intervals(demo_warehouse: Settings, recomart: RecomartCli) -> None:
+def test_evaluate_shows_segments_and_intervals(demo_warehouse: Settings, recomart: RecomartCli) -> None:
     everything = recomart.run_json("evaluate", "--warehouse", demo_warehouse.warehouse)
     assert {row["k"] for row in everything["metrics"]} == {5, 10, 20}
     assert {row["segment_value"] for row in everything["segments"]["customer"]["metrics"]} == {"known", "new"}
@@ -132,7 +132,7 @@ def test_evaluate_tells_segments_and_intervals(demo_warehouse: Settings, recomar
     assert_one_line_error(refused, "nothing is measured at --k 7", "5, 10, 20")
 
 
-def test_every_customer_is_offered_a_full_list_of_products_they_have_not_bought(demo_warehouse: Settings) -> None:
+def test_every_customer_has_recommendations(demo_warehouse: Settings) -> None:
     assert query_warehouse(demo_warehouse, "select count(distinct user_id) from marts.rec_top_n") == query_warehouse(
         demo_warehouse, "select count(*) from marts.dim_users"
     )
@@ -141,7 +141,7 @@ def test_every_customer_is_offered_a_full_list_of_products_they_have_not_bought(
     ) == [(0,)]
 
 
-def test_a_customers_recommendations_come_with_reasons(demo_warehouse: Settings, recomart: RecomartCli) -> None:
+def test_recommend_shows_reasons(demo_warehouse: Settings, recomart: RecomartCli) -> None:
     customers = recomart.run_json("customers", "-n", "1", "--warehouse", demo_warehouse.warehouse)["customers"]
     user = customers[0]["user_id"]
     answer = recomart.run_json("recommend", "--user", user, "-n", "7", "--warehouse", demo_warehouse.warehouse)
@@ -151,7 +151,7 @@ def test_a_customers_recommendations_come_with_reasons(demo_warehouse: Settings,
     assert answer["products"][0]["product_name"] in printed.stdout
 
 
-def test_a_basket_of_somebody_unknown_gets_recommendations(demo_warehouse: Settings, recomart: RecomartCli) -> None:
+def test_recommend_for_basket_without_customer(demo_warehouse: Settings, recomart: RecomartCli) -> None:
     basket = [
         product
         for (product,) in query_warehouse(demo_warehouse, "select product_id from marts.rec_popular_products limit 2")
@@ -173,7 +173,7 @@ def test_a_basket_of_somebody_unknown_gets_recommendations(demo_warehouse: Setti
         (("similar", "x1"), "product 'x1' is not known"),
     ],
 )
-def test_whoever_or_whatever_is_unknown_gets_what_is_popular_and_is_told_so(
+def test_unknown_ids_get_popular_products(
     demo_warehouse: Settings, recomart: RecomartCli, asked: tuple[str, ...], note: str
 ) -> None:
     answer = recomart.run_json(*asked, "-n", "3", "--warehouse", demo_warehouse.warehouse)
@@ -183,7 +183,7 @@ def test_whoever_or_whatever_is_unknown_gets_what_is_popular_and_is_told_so(
     assert note in answer["notes"][0]
 
 
-def test_similar_products_and_explanations_name_products(demo_warehouse: Settings, recomart: RecomartCli) -> None:
+def test_similar_and_explain_name_products(demo_warehouse: Settings, recomart: RecomartCli) -> None:
     where = ("--warehouse", demo_warehouse.warehouse)
     (product, name), (past, past_name) = query_warehouse(
         demo_warehouse,
@@ -203,7 +203,7 @@ def test_similar_products_and_explanations_name_products(demo_warehouse: Setting
     assert "left out: x1" in printed
 
 
-def test_the_demo_command_shows_accounting_metrics_and_a_top_ten_with_reasons(
+def test_demo_shows_accounting_and_top_ten(
     recomart: RecomartCli, tmp_path: Path
 ) -> None:
     done = recomart("demo", "--warehouse", tmp_path)
@@ -215,7 +215,7 @@ def test_the_demo_command_shows_accounting_metrics_and_a_top_ten_with_reasons(
     assert f"Top 10 for customer {shown}" in done.stdout
 
 
-def test_dbt_build_as_an_analyst_types_it_passes_and_adds_nothing(
+def test_plain_dbt_build_changes_nothing(
     demo_warehouse: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = Settings(warehouse=tmp_path / "warehouse")

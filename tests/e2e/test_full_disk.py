@@ -67,9 +67,10 @@ def fill_disk(disk: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
-def test_a_disk_that_fills_up_in_a_step_is_named_and_harms_nobody(
+def test_full_disk_is_reported_and_repaired(
     pending_days_shop: PendingDaysShop, small_disk: Path, step: str
 ) -> None:
+    """Readers keep the old copy, and the next run ends like an undisturbed run."""
     shop = pending_days_shop.copy_before(small_disk / "shop")
     before = read_pointer(shop)
     for name, work in STEPS.items():
@@ -88,7 +89,7 @@ def test_a_disk_that_fills_up_in_a_step_is_named_and_harms_nobody(
     assert find_unexpected_files(shop) == []
 
 
-def test_whose_turn_it_is_needs_no_room(small_disk: Path) -> None:
+def test_exclusive_lock_needs_no_disk_space(small_disk: Path) -> None:
     lock = small_disk / "building.lock"
     lock.touch()
     with (small_disk / "ballast").open("wb") as file:
@@ -98,7 +99,7 @@ def test_whose_turn_it_is_needs_no_room(small_disk: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_step_of_dagster_says_so_in_the_same_line(
+def test_dagster_step_reports_full_disk(
     pending_days_shop: PendingDaysShop, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = pending_days_shop.copy_before(small_disk / "shop")

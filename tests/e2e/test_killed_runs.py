@@ -57,7 +57,7 @@ def kill_run(settings: Settings, step: str, seconds: float, *, is_alone: bool) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
-def test_a_run_killed_in_a_step_is_repaired_by_the_next(
+def test_next_run_repairs_killed_run(
     pending_days_shop: PendingDaysShop, step: str, tmp_path: Path
 ) -> None:
     chance = random.Random(step)

@@ -12,7 +12,7 @@ MAX_MEMORY_MIB = 8_000
 
 
 @pytest.mark.slow
-def test_ten_million_events_are_accounted_for_in_bounded_memory(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_ten_million_events_in_bounded_memory(recomart: RecomartCli, tmp_path: Path) -> None:
     size = ["--customers", "60000", "--products", "20000", "--days", "90", "--events", "10000000"]
     written = recomart.run_json("demo-data", *size, "--warehouse", tmp_path)
     assert written["events"] > 9_500_000

@@ -40,7 +40,7 @@ def loaded_shop_options(recomart: RecomartCli, tmp_path_factory: pytest.TempPath
     return options
 
 
-def test_rejected_lists_lines_and_files_with_their_reasons(
+def test_rejected_lists_lines_and_files(
     recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]
 ) -> None:
     found = recomart.run_json("rejected", *loaded_shop_options[-2:])
@@ -60,7 +60,7 @@ def test_rejected_lists_lines_and_files_with_their_reasons(
     assert "the file is empty" in table
 
 
-def test_rejected_refuses_a_feed_that_nobody_declared(
+def test_rejected_reports_unknown_feed(
     recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]
 ) -> None:
     assert_one_line_error(
@@ -69,7 +69,7 @@ def test_rejected_refuses_a_feed_that_nobody_declared(
     )
 
 
-def test_rejected_begins_with_what_came_last(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_rejected_lists_newest_first(recomart: RecomartCli, tmp_path: Path) -> None:
     (tmp_path / "sources.yml").write_text(SOURCES, encoding="utf-8")
     (tmp_path / "landing").mkdir()
     options = ("--warehouse", tmp_path / "warehouse")
@@ -82,7 +82,7 @@ def test_rejected_begins_with_what_came_last(recomart: RecomartCli, tmp_path: Pa
     assert ([line["file"] for line in found["lines"]], found["line_count"]) == (["2026-01-01.csv"], 2)
 
 
-def test_reload_loads_what_matches_again(recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]) -> None:
+def test_reload_loads_matching_files(recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]) -> None:
     for options in (("--file", "*-02.csv"), ("--date", "2026-01-02"), ("--date", "2026-01-02..2026-01-09")):
         report = recomart.run_json("reload", *options, *loaded_shop_options)
         assert (report["feeds"]["purchases"]["files_replaced"], report["feeds"]["purchases"]["rows_loaded"]) == (1, 1)
@@ -93,7 +93,7 @@ def test_reload_loads_what_matches_again(recomart: RecomartCli, loaded_shop_opti
     assert_one_line_error(recomart("reload", "--date", "tomorrow", *loaded_shop_options), "'tomorrow' is no date")
 
 
-def test_status_says_how_fresh_each_feed_is(recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]) -> None:
+def test_status_shows_last_load(recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]) -> None:
     (feed,) = recomart.run_json("status", *loaded_shop_options[-2:])["feeds"]
     assert feed["last_loaded_at"]
     assert feed["newest_row_at"] is None

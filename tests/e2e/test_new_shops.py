@@ -44,7 +44,8 @@ def query_warehouse(shop: Settings, query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query).fetchall()
 
 
-def test_a_german_shop_has_its_prices_times_and_nested_catalog_right(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_german_shop(recomart: RecomartCli, tmp_path: Path) -> None:
+    """Prices, times and the nested catalog of the guide's example are parsed."""
     shop = Settings(warehouse=tmp_path / "warehouse", landing=tmp_path / "landing", sources=tmp_path / "shop.yml")
     shop.sources.write_text(read_guide_block("yaml"), encoding="utf-8")
     files = {
@@ -101,9 +102,10 @@ def test_a_german_shop_has_its_prices_times_and_nested_catalog_right(recomart: R
     ]
 
 
-def test_retailrocket_has_its_times_transactions_and_weekly_properties_right(
+def test_retailrocket_shop(
     recomart: RecomartCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Times, transactions and weekly properties are parsed."""
     shop = Settings(warehouse=tmp_path / "warehouse", landing=tmp_path / "landing", sources=RETAILROCKET_FILE)
     (shop.landing_dir / "catalog").mkdir(parents=True)
     (shop.landing_dir / "events.csv").write_text(

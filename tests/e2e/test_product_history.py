@@ -30,7 +30,7 @@ def read_delivered_versions(landing: Path) -> list[Version]:
     return sorted(versions, key=lambda version: (version[0], version[3]))
 
 
-def test_every_price_change_of_the_catalog_is_a_version_from_the_day_of_its_delivery(demo_warehouse: Settings) -> None:
+def test_history_has_every_catalog_change(demo_warehouse: Settings) -> None:
     expected = read_delivered_versions(demo_warehouse.landing_dir)
     with open_reader(demo_warehouse) as connection:
         found = connection.execute(
@@ -40,7 +40,7 @@ def test_every_price_change_of_the_catalog_is_a_version_from_the_day_of_its_deli
     assert sorted(found) == sorted(expected)
 
 
-def test_features_of_the_past_have_the_prices_of_the_past(demo_warehouse: Settings) -> None:
+def test_features_use_prices_of_their_cutoff(demo_warehouse: Settings) -> None:
     with open_reader(demo_warehouse) as connection:
         found = connection.execute(
             "select as_of, product_id, price from marts.ml_product_features where price is not null"
@@ -54,7 +54,7 @@ def test_features_of_the_past_have_the_prices_of_the_past(demo_warehouse: Settin
     assert changed
 
 
-def test_revenue_counts_under_the_category_that_a_product_had_when_it_was_bought(
+def test_revenue_uses_category_at_purchase(
     demo_warehouse: Settings, tmp_path: Path
 ) -> None:
     copy = Settings(warehouse=tmp_path)

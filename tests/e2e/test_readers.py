@@ -16,7 +16,7 @@ PUBLICATIONS_PER_REBUILD = 5
 
 
 @pytest.mark.slow
-def test_eight_readers_meet_no_error_and_no_mixed_version(demo_warehouse: Settings, tmp_path: Path) -> None:
+def test_readers_see_one_version_without_errors(demo_warehouse: Settings, tmp_path: Path) -> None:
     settings = Settings(warehouse=tmp_path / "shop")
     shutil.copytree(demo_warehouse.warehouse, settings.warehouse)
     with open_reader(settings) as connection:

@@ -13,9 +13,10 @@ EXAMPLES_DIR = PROJECT_ROOT / "warehouse" / "examples"
 pytestmark = pytest.mark.real_data
 
 
-def test_rees46_gives_recommendations_from_one_file_that_is_everything_at_once(
+def test_rees46_shop(
     recomart: RecomartCli, tmp_path: Path
 ) -> None:
+    """One file holds all events, products and prices."""
     where = [
         "--sources",
         EXAMPLES_DIR / "rees46.yml",
@@ -39,7 +40,8 @@ def test_rees46_gives_recommendations_from_one_file_that_is_everything_at_once(
     assert again["feeds"]["events"]["rows_loaded"] == 0
 
 
-def test_online_retail_gives_recommendations_from_purchases_alone(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_online_retail_shop(recomart: RecomartCli, tmp_path: Path) -> None:
+    """The shop has purchases only."""
     landing = get_public_data_dir("online_retail")
     where = ["--sources", EXAMPLES_DIR / "online_retail.yml", "--landing", landing, "--warehouse", tmp_path]
     first = recomart.run_json("run", *where)

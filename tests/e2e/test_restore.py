@@ -50,7 +50,8 @@ def find_model_output_tables(settings: Settings) -> set[str]:
 
 
 @pytest.mark.slow
-def test_from_landing_alone_every_table_but_the_model_s_is_as_it_was(lost_settings: Settings, tmp_path: Path) -> None:
+def test_restore_from_landing_folder(lost_settings: Settings, tmp_path: Path) -> None:
+    """All tables equal the lost ones, except those that depend on the model."""
     again = restore_warehouse(lost_settings, tmp_path / "again", "landing")
     run_pipeline(again, TrainConfig(), PipelineListener())
     made_from_it = find_model_output_tables(again)
@@ -64,9 +65,10 @@ def test_from_landing_alone_every_table_but_the_model_s_is_as_it_was(lost_settin
 
 
 @pytest.mark.slow
-def test_with_the_dataset_versions_the_models_are_as_they_were_bit_for_bit(
+def test_restore_with_dataset_versions(
     lost_settings: Settings, tmp_path: Path
 ) -> None:
+    """The models equal the lost ones byte for byte."""
     again = restore_warehouse(lost_settings, tmp_path / "again", "landing", "datasets")
     run_pipeline(again, TrainConfig(), PipelineListener(), is_training_requested=False)
     runs = sorted(list_model_runs(lost_settings), key=lambda run: run.trained_at)

@@ -103,7 +103,7 @@ def wait_for_run_end(dagster: DagsterServer, number: int) -> dg.DagsterRun:
 
 
 @pytest.mark.slow
-def test_a_shop_that_nobody_looks_after(delivering_shop: DeliveringShop, dagster_server: DagsterServer) -> None:
+def test_ten_unattended_days(delivering_shop: DeliveringShop, dagster_server: DagsterServer) -> None:
     delivering_shop.deliver(delivering_shop.days[:FIRST_DAYS])
     assert wait_for_run_end(dagster_server, 1).status == dg.DagsterRunStatus.SUCCESS
     published: list[PublishedCopy] = [read_pointer(delivering_shop.settings)]

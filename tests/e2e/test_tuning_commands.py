@@ -20,7 +20,7 @@ def tuning_settings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathF
     return Settings(warehouse=copied)
 
 
-def test_a_search_is_kept_and_what_it_found_is_trained_by_when_adopted(
+def test_tune_writes_and_adopts_settings(
     tuning_settings: Settings, recomart: RecomartCli
 ) -> None:
     where = ("--warehouse", tuning_settings.warehouse)
@@ -40,7 +40,7 @@ def test_a_search_is_kept_and_what_it_found_is_trained_by_when_adopted(
     assert read_train_config(tuning_settings).model_dump(mode="json", include=adopted.keys()) == adopted
 
 
-def test_a_warm_training_goes_on_from_the_serving_model(tuning_settings: Settings, recomart: RecomartCli) -> None:
+def test_warm_start_continues_serving_model(tuning_settings: Settings, recomart: RecomartCli) -> None:
     where = ("--warehouse", tuning_settings.warehouse)
     tuning_settings.train_config_file.unlink(missing_ok=True)
     (cold,) = (folder.name for folder in tuning_settings.models_dir.iterdir())
@@ -58,7 +58,7 @@ def test_a_warm_training_goes_on_from_the_serving_model(tuning_settings: Setting
     assert sum(shared) / len(shared) > 7
 
 
-def test_settings_that_do_not_fit_are_named(tuning_settings: Settings, recomart: RecomartCli, tmp_path: Path) -> None:
+def test_invalid_settings_are_named(tuning_settings: Settings, recomart: RecomartCli, tmp_path: Path) -> None:
     where = ("--warehouse", tuning_settings.warehouse)
     file = tmp_path / "mine.json"
     file.write_text('{"factors": 0}')

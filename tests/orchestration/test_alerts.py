@@ -106,12 +106,12 @@ def build_alert_for_event(instance: dg.DagsterInstance, event: dg.DagsterEvent, 
     return build_alert(dg.build_run_status_sensor_context("tell", event, instance, run))
 
 
-def test_all_that_goes_well_is_not_told() -> None:
+def test_build_alert_skips_successful_run() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         assert run_and_build_alert(instance, [list_asset], [passing_check]) is None
 
 
-def test_checks_that_did_not_pass_are_told(web_hook: WebHook) -> None:
+def test_build_alert_reports_failed_checks(web_hook: WebHook) -> None:
     settings = Settings(alert_url=SecretStr(web_hook.url))
     with dg.DagsterInstance.ephemeral() as instance:
         told = run_and_build_alert(instance, [list_asset], [passing_check, warning_check])
@@ -129,7 +129,7 @@ def test_checks_that_did_not_pass_are_told(web_hook: WebHook) -> None:
     ]
 
 
-def test_a_run_that_failed_is_told(web_hook: WebHook) -> None:
+def test_build_alert_reports_failed_run(web_hook: WebHook) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         told = run_and_build_alert(instance, [failing_asset], [])
     assert told is not None
@@ -138,15 +138,16 @@ def test_a_run_that_failed_is_told(web_hook: WebHook) -> None:
     assert web_hook.payloads[0]["message"] == "failing_asset: the disk is full"
 
 
-def test_a_run_that_is_started_again_is_told_only_when_that_fails_too() -> None:
+def test_build_alert_skips_retried_run() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         assert run_and_build_alert(instance, [failing_asset], [], {"dagster/will_retry": "true"}) is None
         assert run_and_build_alert(instance, [failing_asset], [], {"dagster/will_retry": "false"}) is not None
 
 
-def test_what_warned_before_a_step_failed_is_told_when_the_second_attempt_succeeds(
+def test_build_alert_includes_earlier_attempts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A retry alerts about checks that warned in the first attempt."""
     monkeypatch.setenv("SECOND_ATTEMPT", "")
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         first = dg.execute_job(dg.reconstructable(build_job_failing_first), instance)
@@ -162,14 +163,15 @@ def test_what_warned_before_a_step_failed_is_told_when_the_second_attempt_succee
     assert [check["check"] for check in told["checks"]] == ["warning_check"]
 
 
-def test_a_hook_that_cannot_take_it_now_is_told_again() -> None:
+def test_send_alert_retries_busy_hook() -> None:
     busy = WebHook(503, 200)
     assert send_alert(Settings(alert_url=SecretStr(busy.url)), {"run_id": "a"}) == "told to the web hook"
     busy.close()
     assert busy.payloads == [{"run_id": "a"}] * 2
 
 
-def test_a_hook_that_does_not_take_it_is_said_without_its_address() -> None:
+def test_send_alert_hides_hook_address() -> None:
+    """The outcome names the error's type: its text would contain the address."""
     refusing = WebHook(403)
     said = send_alert(Settings(alert_url=SecretStr(refusing.url)), {})
     refusing.close()

@@ -22,7 +22,7 @@ select * from final
 """
 
 
-def test_columns_are_followed_through_stars_and_common_table_expressions_to_the_tables() -> None:
+def test_trace_columns_follows_stars_and_ctes() -> None:
     assert trace_columns(QUERY, TABLES) == {
         "user_id": [SourceColumn("marts", "users", "user_id")],
         "city": [SourceColumn("marts", "users", "city")],
@@ -30,18 +30,18 @@ def test_columns_are_followed_through_stars_and_common_table_expressions_to_the_
     }
 
 
-def test_columns_of_a_union_are_made_from_all_its_parts() -> None:
+def test_trace_columns_merges_union_parts() -> None:
     union = "select user_id as id from marts.users union all select user_id from marts.sales"
     assert trace_columns(union, TABLES) == {
         "id": [SourceColumn("marts", "sales", "user_id"), SourceColumn("marts", "users", "user_id")]
     }
 
 
-def test_what_is_not_understood_has_no_lineage() -> None:
+def test_trace_columns_skips_invalid_sql() -> None:
     assert trace_columns("select from where", TABLES) == {}
 
 
-def test_a_query_is_read_again_only_when_it_or_a_table_of_it_is_another(
+def test_lineage_cache_parses_changed_queries(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "lineage.json"
@@ -56,7 +56,7 @@ def test_a_query_is_read_again_only_when_it_or_a_table_of_it_is_another(
     assert later.get_lineage("select 1 as one", TABLES) == {"read": []}
 
 
-def test_the_days_that_a_query_was_compiled_for_make_no_other_query_of_it(
+def test_lineage_cache_ignores_constants(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     query = "select price as price_2 from marts.sales where day in ({}) or load_id in ({})"
@@ -67,7 +67,7 @@ def test_the_days_that_a_query_was_compiled_for_make_no_other_query_of_it(
     assert memory.get_lineage(query.replace("price_2", "price_3"), TABLES) == {"read": []}
 
 
-def test_a_damaged_memory_is_an_empty_one(tmp_path: Path) -> None:
+def test_lineage_cache_ignores_damaged_file(tmp_path: Path) -> None:
     path = tmp_path / "lineage.json"
     path.write_text('{"a": [')
     assert "spend" in LineageCache(path).get_lineage(QUERY, TABLES)

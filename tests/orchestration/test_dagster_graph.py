@@ -52,11 +52,11 @@ def get_materializations(run: dg.ExecuteInProcessResult) -> dict[dg.AssetKey, dg
     return {event.asset_key: event.materialization for event in run.get_asset_materialization_events()}
 
 
-def test_the_job_succeeds_from_a_clean_warehouse_and_again_over_it(job_runs: list[dg.ExecuteInProcessResult]) -> None:
+def test_full_pipeline_succeeds_twice(job_runs: list[dg.ExecuteInProcessResult]) -> None:
     assert [run.success for run in job_runs] == [True, True]
 
 
-def test_every_asset_is_materialized_with_its_row_count_and_duration(
+def test_assets_report_row_count_and_duration(
     job_runs: list[dg.ExecuteInProcessResult], dagster_definitions: ModuleType
 ) -> None:
     graph = dagster_definitions.defs.resolve_asset_graph()
@@ -68,7 +68,7 @@ def test_every_asset_is_materialized_with_its_row_count_and_duration(
             assert {"seconds", "Execution Duration"} & set(materialization.metadata), key
 
 
-def test_the_second_run_adds_no_row(job_runs: list[dg.ExecuteInProcessResult]) -> None:
+def test_second_run_adds_no_rows(job_runs: list[dg.ExecuteInProcessResult]) -> None:
     def rows(run: dg.ExecuteInProcessResult) -> dict[str, object]:
         return {
             key.to_user_string(): materialization.metadata["dagster/row_count"].value
@@ -83,7 +83,7 @@ def test_the_second_run_adds_no_row(job_runs: list[dg.ExecuteInProcessResult]) -
     assert {name for name in first if first[name] != second[name]} <= grows_with_every_run
 
 
-def test_dbt_tests_are_asset_checks_and_all_pass(job_runs: list[dg.ExecuteInProcessResult]) -> None:
+def test_dbt_tests_are_asset_checks(job_runs: list[dg.ExecuteInProcessResult]) -> None:
     for run in job_runs:
         checks = run.get_asset_check_evaluations()
         assert len(checks) > 80
@@ -99,13 +99,13 @@ def test_assets_are_grouped_by_layer(dagster_definitions: ModuleType) -> None:
     }
 
 
-def test_the_published_copy_is_downstream_of_every_landing_file(dagster_definitions: ModuleType) -> None:
+def test_published_copy_depends_on_landing(dagster_definitions: ModuleType) -> None:
     graph = dagster_definitions.defs.resolve_asset_graph()
     upstream = graph.get_ancestor_asset_keys(dg.AssetKey(["serving", "published_copy"]))
     assert {dg.AssetKey(["landing", kind]) for kind in ("events", "purchases", "products")} <= upstream
 
 
-def test_the_app_and_the_service_read_the_published_copy(dagster_definitions: ModuleType) -> None:
+def test_apps_depend_on_published_copy(dagster_definitions: ModuleType) -> None:
     graph = dagster_definitions.defs.resolve_asset_graph()
     published = graph.get(dg.AssetKey(["serving", "published_copy"]))
     assert {key.path[-1] for key in published.child_keys} == {"streamlit_app", "http_service"}
@@ -114,7 +114,7 @@ def test_the_app_and_the_service_read_the_published_copy(dagster_definitions: Mo
         assert "url" in graph.get(key).metadata
 
 
-def test_landing_files_are_observed_at_every_load(
+def test_load_observes_landing_files(
     job_runs: list[dg.ExecuteInProcessResult], graph_shop_settings: Settings
 ) -> None:
     landed = [path for path in (graph_shop_settings.landing_dir / "clickstream").iterdir() if path.is_file()]
@@ -128,20 +128,20 @@ def test_landing_files_are_observed_at_every_load(
         assert graph_shop_settings.landing_dir / str(events["newest_file"].value) in landed
 
 
-def test_every_asset_has_an_owner_a_kind_a_description_and_a_page_of_docs(dagster_definitions: ModuleType) -> None:
+def test_assets_have_owner_kind_and_docs(dagster_definitions: ModuleType) -> None:
     graph = dagster_definitions.defs.resolve_asset_graph()
     nodes = [graph.get(key) for key in graph.get_all_asset_keys()]
     assert [node.key for node in nodes if not (node.owners and node.kinds and node.description)] == []
     assert [node.key for node in nodes if not Path(node.metadata["docs"].value).is_file()] == []
 
 
-def test_dbt_runs_once_before_the_model_and_once_after_it(job_runs: list[dg.ExecuteInProcessResult]) -> None:
+def test_dbt_runs_before_and_after_model(job_runs: list[dg.ExecuteInProcessResult]) -> None:
     for run in job_runs:
         steps = [event.step_key for event in run.all_events if event.is_step_success]
         assert steps == ["raw_tables", "marts", "model_tables", "recommendations", "serving__published_copy"]
 
 
-def test_columns_are_shown_with_type_and_description_and_with_what_they_are_made_from(
+def test_tables_have_column_schema_and_lineage(
     job_runs: list[dg.ExecuteInProcessResult],
 ) -> None:
     metadata = get_materializations(job_runs[0])[dg.AssetKey(["marts", "rec_top_n"])].metadata
@@ -155,7 +155,7 @@ def test_columns_are_shown_with_type_and_description_and_with_what_they_are_made
     ]
 
 
-def test_what_the_columns_of_every_dbt_model_are_made_from_is_known(
+def test_dbt_models_have_column_lineage(
     job_runs: list[dg.ExecuteInProcessResult], dagster_definitions: ModuleType
 ) -> None:
     graph = dagster_definitions.defs.resolve_asset_graph()
@@ -171,12 +171,12 @@ def test_what_the_columns_of_every_dbt_model_are_made_from_is_known(
         assert [key for key, lineage in shown.items() if not lineage.value.deps_by_column] == []
 
 
-def test_the_model_reports_its_metrics_to_plot(job_runs: list[dg.ExecuteInProcessResult]) -> None:
+def test_model_runs_report_ranking_metrics(job_runs: list[dg.ExecuteInProcessResult]) -> None:
     metadata = get_materializations(job_runs[0])[dg.AssetKey(["ml", "model_runs"])].metadata
     assert 0 < float(metadata["als_ndcg_at_20"].value) <= float(metadata["oracle_ndcg_at_20"].value)  # type: ignore[arg-type]
 
 
-def test_the_job_publishes_what_the_command_line_would(
+def test_job_publishes_same_rows_as_command(
     job_runs: list[dg.ExecuteInProcessResult], graph_shop_settings: Settings, demo_warehouse: Settings
 ) -> None:
     assert job_runs[1].success
@@ -190,7 +190,7 @@ def test_the_job_publishes_what_the_command_line_would(
     assert hashes[0] == hashes[1]
 
 
-def test_what_a_user_can_mend_fails_the_step_with_one_clear_message(
+def test_user_error_fails_step_with_message(
     dagster_definitions: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RECOMART_LANDING", str(tmp_path / "nowhere"))
@@ -203,12 +203,13 @@ def test_what_a_user_can_mend_fails_the_step_with_one_clear_message(
     assert "no such landing folder" in (failure.step_failure_data.user_failure_data.description or "")
 
 
-def test_a_warehouse_that_another_process_holds_fails_a_dbt_step_with_its_name(
+def test_locked_warehouse_fails_dbt_step(
     job_runs: list[dg.ExecuteInProcessResult],
     dagster_definitions: ModuleType,
     graph_shop_settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """The failure names the process that has the warehouse open."""
     assert job_runs[-1].success, "there is no warehouse to hold"
     monkeypatch.setenv("RECOMART_WAIT_SECONDS", "0")
     with dg.DagsterInstance.ephemeral() as instance, hold_database(graph_shop_settings.database) as holder:
@@ -220,7 +221,7 @@ def test_a_warehouse_that_another_process_holds_fails_a_dbt_step_with_its_name(
     assert f"process {holder} (" in (failure.step_failure_data.user_failure_data.description or "")
 
 
-def test_tables_that_cannot_be_looked_at_fail_nothing(
+def test_read_table_info_warns_when_locked(
     graph_shop_settings: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
     impatient = graph_shop_settings.model_copy(update={"wait_seconds": 0})
@@ -230,7 +231,7 @@ def test_tables_that_cannot_be_looked_at_fail_nothing(
     assert "the tables stand, but could not be described" in capfd.readouterr().err
 
 
-def test_the_definitions_load_as_dagster_dev_loads_them(graph_shop_settings: Settings) -> None:
+def test_dagster_validates_definitions(graph_shop_settings: Settings) -> None:
     command = [str(Path(sys.executable).with_name("dagster")), "definitions", "validate"]
     done = subprocess.run(
         command,

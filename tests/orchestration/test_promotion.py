@@ -43,7 +43,7 @@ def get_serving_run_id(settings: Settings) -> str | None:
     return run.run_id if run else None
 
 
-def test_a_run_with_nothing_new_trains_nothing_and_publishes_the_same_lists(demo_shop_settings: Settings) -> None:
+def test_run_without_new_data_trains_nothing(demo_shop_settings: Settings) -> None:
     before, lists = get_serving_run_id(demo_shop_settings), read_candidates(demo_shop_settings)
     report = run_pipeline(demo_shop_settings, TrainConfig(), PipelineListener())
     assert report.training is None
@@ -53,7 +53,7 @@ def test_a_run_with_nothing_new_trains_nothing_and_publishes_the_same_lists(demo
     assert read_pointer(demo_shop_settings).run_id == before
 
 
-def test_a_worse_model_is_held_back_with_the_reasons_and_the_old_one_goes_on(demo_shop_settings: Settings) -> None:
+def test_worse_model_is_rejected(demo_shop_settings: Settings) -> None:
     before, lists = get_serving_run_id(demo_shop_settings), read_candidates(demo_shop_settings)
     summary = train_model(demo_shop_settings, POOR_CONFIG)
     assert summary.rejection_reason is not None
@@ -69,7 +69,7 @@ def test_a_worse_model_is_held_back_with_the_reasons_and_the_old_one_goes_on(dem
     assert read_candidates(demo_shop_settings) == lists
 
 
-def test_a_model_that_passed_serves_from_the_next_scoring_on_whenever_that_is(demo_shop_settings: Settings) -> None:
+def test_passed_model_serves_from_next_scoring(demo_shop_settings: Settings) -> None:
     before = get_serving_run_id(demo_shop_settings)
     passed = train_model(demo_shop_settings, TrainConfig(seed=1))
     assert passed.rejection_reason is None
@@ -84,7 +84,7 @@ def test_a_model_that_passed_serves_from_the_next_scoring_on_whenever_that_is(de
     assert [run.promoted_at is not None for run in list_model_runs(demo_shop_settings)] == [True, True]
 
 
-def test_any_model_can_be_called_back_and_stays_until_a_newer_one_passes(demo_shop_settings: Settings) -> None:
+def test_score_customers_promotes_any_run(demo_shop_settings: Settings) -> None:
     before, lists = get_serving_run_id(demo_shop_settings), read_candidates(demo_shop_settings)
     assert before is not None
     poor = train_model(demo_shop_settings, POOR_CONFIG)
@@ -102,7 +102,7 @@ def test_any_model_can_be_called_back_and_stays_until_a_newer_one_passes(demo_sh
             score_customers(demo_shop_settings, run_id_prefix=prefix)
 
 
-def test_a_model_that_waited_when_an_older_one_was_called_back_serves_no_more(demo_shop_settings: Settings) -> None:
+def test_promotion_rejects_waiting_models(demo_shop_settings: Settings) -> None:
     before = get_serving_run_id(demo_shop_settings)
     waiting = train_model(demo_shop_settings, TrainConfig(seed=1))
     newest = train_model(demo_shop_settings, TrainConfig(seed=2))
@@ -120,9 +120,10 @@ def test_a_model_that_waited_when_an_older_one_was_called_back_serves_no_more(de
     assert not any(states.values())
 
 
-def test_a_model_that_is_called_back_while_another_is_scoring_serves_with_candidates_of_its_own(
+def test_scoring_restarts_after_promotion(
     demo_shop_settings: Settings,
 ) -> None:
+    """A scoring starts again when another model is promoted while it runs."""
     before = get_serving_run_id(demo_shop_settings)
     poor = train_model(demo_shop_settings, POOR_CONFIG)
     stages: list[str] = []
@@ -143,7 +144,7 @@ def test_a_model_that_is_called_back_while_another_is_scoring_serves_with_candid
     assert {row[0] for row in read_candidates(demo_shop_settings)} == {poor.run_id}
 
 
-def test_a_damaged_model_cannot_serve_and_does_not_stop_a_new_one(demo_shop_settings: Settings) -> None:
+def test_damaged_serving_model_allows_training(demo_shop_settings: Settings) -> None:
     (artifact,) = demo_shop_settings.models_dir.iterdir()
     (artifact / "card.json").write_text("{}")
     said: list[str] = []
@@ -157,7 +158,7 @@ def test_a_damaged_model_cannot_serve_and_does_not_stop_a_new_one(demo_shop_sett
     }
 
 
-def test_a_damaged_model_is_made_anew_by_the_next_run(demo_shop_settings: Settings) -> None:
+def test_next_run_replaces_damaged_model(demo_shop_settings: Settings) -> None:
     (artifact,) = demo_shop_settings.models_dir.iterdir()
     (artifact / "card.json").write_text("{}")
     due = find_due_training(demo_shop_settings, TrainConfig())
@@ -170,9 +171,10 @@ def test_a_damaged_model_is_made_anew_by_the_next_run(demo_shop_settings: Settin
     assert find_due_training(demo_shop_settings, TrainConfig()) is None
 
 
-def test_a_training_that_ended_in_a_model_held_back_is_not_done_again_while_all_is_the_same(
+def test_rejected_training_is_not_repeated(
     demo_shop_settings: Settings,
 ) -> None:
+    """A training is due again when its rows, the policy file or the serving model change."""
     before = get_serving_run_id(demo_shop_settings)
     assert find_due_training(demo_shop_settings, POOR_CONFIG) is not None
     poor = train_model(demo_shop_settings, POOR_CONFIG)
@@ -198,7 +200,7 @@ def age_serving_model(settings: Settings, days: int) -> None:
         connection.execute(f"update ml.model_runs set as_of = as_of - interval {days} day")
 
 
-def test_the_policy_asks_for_a_model_by_its_age_and_by_what_is_new(demo_shop_settings: Settings) -> None:
+def test_age_or_changed_pairs_make_training_due(demo_shop_settings: Settings) -> None:
     assert find_due_training(demo_shop_settings, TrainConfig()) is None
     demo_shop_settings.policy_file.write_text(json.dumps({"retrain": {"max_changed_share": 1, "min_lift": 0}}))
     age_serving_model(demo_shop_settings, 6)
@@ -220,7 +222,7 @@ def test_the_policy_asks_for_a_model_by_its_age_and_by_what_is_new(demo_shop_set
     assert find_due_training(demo_shop_settings, TrainConfig()) is None
 
 
-def test_days_that_are_delivered_late_or_taken_back_ask_for_a_model(demo_shop_settings: Settings) -> None:
+def test_late_or_removed_rows_make_training_due(demo_shop_settings: Settings) -> None:
     first, *_ = sorted((demo_shop_settings.landing_dir / "clickstream").iterdir())
     taken_back = first.read_bytes()
     first.write_bytes(gzip.compress(b"") if first.suffix == ".gz" else b"")
@@ -237,7 +239,7 @@ def test_days_that_are_delivered_late_or_taken_back_ask_for_a_model(demo_shop_se
     assert find_due_training(demo_shop_settings, TrainConfig()) is None
 
 
-def test_other_settings_ask_for_a_model_that_starts_from_nothing(demo_shop_settings: Settings) -> None:
+def test_changed_settings_need_cold_start(demo_shop_settings: Settings) -> None:
     due = find_due_training(demo_shop_settings, TrainConfig(factors=32))
     assert due is not None
     assert "factors 256 there, 32 now" in due.reason
@@ -251,7 +253,7 @@ def set_event_weight(settings: Settings, action: str, weight: float) -> None:
         connection.execute("update seeds.event_weights set weight = ? where event_type = ?", [weight, action])
 
 
-def test_other_weights_of_actions_ask_for_a_model_that_starts_from_nothing(demo_shop_settings: Settings) -> None:
+def test_changed_event_weights_need_cold_start(demo_shop_settings: Settings) -> None:
     set_event_weight(demo_shop_settings, "remove_from_cart", -1)
     assert find_due_training(demo_shop_settings, TrainConfig()) is None, "nobody in this shop does that"
     set_event_weight(demo_shop_settings, "purchase", 5)
@@ -264,7 +266,7 @@ def test_other_weights_of_actions_ask_for_a_model_that_starts_from_nothing(demo_
     assert not due.is_warm_start
 
 
-def test_without_a_model_the_policy_asks_for_one(demo_shop_settings: Settings) -> None:
+def test_training_is_due_without_model(demo_shop_settings: Settings) -> None:
     with duckdb.connect(str(demo_shop_settings.database)) as connection:
         connection.execute("delete from ml.model_runs")
     due = find_due_training(demo_shop_settings, TrainConfig())
@@ -272,13 +274,13 @@ def test_without_a_model_the_policy_asks_for_one(demo_shop_settings: Settings) -
     assert (due.reason, due.is_warm_start) == ("no model serves yet", False)
 
 
-def test_a_policy_that_means_nothing_is_named(demo_shop_settings: Settings) -> None:
+def test_read_policy_names_unknown_setting(demo_shop_settings: Settings) -> None:
     demo_shop_settings.policy_file.write_text('{"gates": {"max_los": 1}}')
     with pytest.raises(RecomartError, match=r"policy.json: gates.max_los: .*; every setting: docs/operations.md"):
         read_policy(demo_shop_settings)
 
 
-def test_lists_of_a_length_that_is_not_measured_are_said_before_anything_is_trained(
+def test_unmeasured_k_fails_before_training(
     demo_shop_settings: Settings,
 ) -> None:
     demo_shop_settings.policy_file.write_text('{"gates": {"k": 15}}')
@@ -288,9 +290,10 @@ def test_lists_of_a_length_that_is_not_measured_are_said_before_anything_is_trai
     assert stages == []
 
 
-def test_a_policy_that_cannot_be_judged_by_stops_a_run_before_it_begins_though_it_would_train_nothing(
+def test_unmeasured_k_fails_before_loading(
     demo_shop_settings: Settings,
 ) -> None:
+    """The run checks the policy first, even when it would train nothing."""
     demo_shop_settings.policy_file.write_text('{"gates": {"k": 15}}')
     loaded = demo_shop_settings.database.stat().st_mtime_ns
     with pytest.raises(RecomartError, match=r"policy.json: gates.k: "):
@@ -298,9 +301,10 @@ def test_a_policy_that_cannot_be_judged_by_stops_a_run_before_it_begins_though_i
     assert demo_shop_settings.database.stat().st_mtime_ns == loaded
 
 
-def test_a_training_says_for_whom_it_waits_and_no_longer_than_the_settings_allow(
+def test_training_waits_for_datasets_lock(
     demo_shop_settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The wait ends after the settings' `wait_seconds`."""
     with (
         exclusive_lock(demo_shop_settings.datasets_dir / DATASETS_LOCK, "writing of a dataset", timeout_seconds=0),
         pytest.raises(WarehouseBusyError, match="is at another writing of a dataset; wait until"),
@@ -309,9 +313,10 @@ def test_a_training_says_for_whom_it_waits_and_no_longer_than_the_settings_allow
     assert "(waiting up to 0.2 s for it)" in caplog.text
 
 
-def test_what_a_killed_training_left_goes_with_the_next_and_what_is_no_training_s_stays(
+def test_training_deletes_unregistered_models(
     demo_shop_settings: Settings,
 ) -> None:
+    """Folders of other warehouses stay."""
     (kept,) = demo_shop_settings.models_dir.iterdir()
     registered, unregistered, of_another_warehouse = (
         demo_shop_settings.models_dir / name for name in (kept.name, "b", "c")

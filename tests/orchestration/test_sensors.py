@@ -47,7 +47,7 @@ def get_requested_tags(result: dg.SensorResult | dg.SkipReason) -> list[dict[str
     ]
 
 
-def test_files_that_land_together_start_one_run_and_none_when_nothing_is_new(empty_shop_settings: Settings) -> None:
+def test_sensor_starts_one_run_per_delivery(empty_shop_settings: Settings) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         assert isinstance(evaluate_sensor(instance, None), dg.SkipReason)
         write_landing_file(empty_shop_settings, "a.jsonl")
@@ -62,7 +62,8 @@ def test_files_that_land_together_start_one_run_and_none_when_nothing_is_new(emp
         assert get_requested_tags(again) == [{"recomart/new_files": "1", "recomart/newest_file": "clickstream/a.jsonl"}]
 
 
-def test_while_a_run_is_on_or_will_be_started_again_new_files_wait(empty_shop_settings: Settings) -> None:
+def test_sensor_waits_for_active_run(empty_shop_settings: Settings) -> None:
+    """A run that failed and will be retried counts as active."""
     write_landing_file(empty_shop_settings, "a.jsonl")
     with dg.DagsterInstance.ephemeral() as instance:
         run = instance.create_run_for_job(
@@ -78,7 +79,7 @@ def test_while_a_run_is_on_or_will_be_started_again_new_files_wait(empty_shop_se
         assert len(get_requested_tags(evaluate_sensor(instance, None))) == 1
 
 
-def test_a_file_that_is_being_written_is_left_for_another_look(empty_shop_settings: Settings) -> None:
+def test_find_delivery_skips_unsettled_files(empty_shop_settings: Settings) -> None:
     write_landing_file(empty_shop_settings, "a.jsonl")
     write_landing_file(empty_shop_settings, "b.jsonl.part")
     slow = empty_shop_settings.model_copy(update={"settle_seconds": 60})
@@ -86,13 +87,14 @@ def test_a_file_that_is_being_written_is_left_for_another_look(empty_shop_settin
     assert find_delivered_paths(empty_shop_settings, 0) == ["clickstream/a.jsonl"]
 
 
-def test_a_file_with_an_old_time_is_new_when_it_lands(empty_shop_settings: Settings) -> None:
+def test_find_delivery_includes_old_mtime(empty_shop_settings: Settings) -> None:
+    """The time of landing decides, not the modification time that the sender set."""
     before = time.time_ns() - 1
     os.utime(write_landing_file(empty_shop_settings, "a.jsonl"), (0, 0))
     assert find_delivered_paths(empty_shop_settings, before) == ["clickstream/a.jsonl"]
 
 
-def test_a_file_with_a_time_to_come_holds_up_nothing(empty_shop_settings: Settings) -> None:
+def test_find_delivery_accepts_future_mtime(empty_shop_settings: Settings) -> None:
     file = write_landing_file(empty_shop_settings, "a.jsonl")
     os.utime(file, (time.time() + 7200, time.time() + 7200))
     time.sleep(0.02)
@@ -101,7 +103,7 @@ def test_a_file_with_a_time_to_come_holds_up_nothing(empty_shop_settings: Settin
     ]
 
 
-def test_files_that_land_over_some_seconds_start_one_run(
+def test_sensor_waits_for_delivery_gap(
     empty_shop_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RECOMART_DELIVERY_GAP_SECONDS", "0.5")
@@ -119,7 +121,7 @@ def test_files_that_land_over_some_seconds_start_one_run(
         assert isinstance(evaluate_sensor(instance, whole.cursor), dg.SkipReason)
 
 
-def test_files_that_never_cease_to_come_hold_up_no_run(empty_shop_settings: Settings) -> None:
+def test_find_delivery_ends_after_max_wait(empty_shop_settings: Settings) -> None:
     endless = empty_shop_settings.model_copy(update={"delivery_gap_seconds": 60, "max_delivery_wait_seconds": 0.3})
     write_landing_file(empty_shop_settings, "a.jsonl")
     assert not find_delivery(endless, 0).is_complete
@@ -128,7 +130,7 @@ def test_files_that_never_cease_to_come_hold_up_no_run(empty_shop_settings: Sett
     assert find_delivery(endless, 0).is_complete
 
 
-def test_a_landing_folder_that_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sensor_skips_missing_landing_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECOMART_WAREHOUSE", str(tmp_path / "none"))
     with dg.DagsterInstance.ephemeral() as instance:
         skipped = evaluate_sensor(instance, None)
