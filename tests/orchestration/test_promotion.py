@@ -1,4 +1,4 @@
-"""Which model serves: new ones that pass the gates, old ones that are called back, and none that is worse."""
+"""Promotion and retraining: which model serves, and when the policy asks for a training."""
 
 import gzip
 import json
@@ -28,7 +28,7 @@ POOR_CONFIG = TrainConfig(factors=1, max_epochs=1)
 
 @pytest.fixture
 def demo_shop_settings(demo_warehouse: Settings, tmp_path: Path) -> Settings:
-    """A copy of the demo shop to change."""
+    """A writable copy of the demo shop."""
     shutil.copytree(demo_warehouse.warehouse, tmp_path / "shop")
     return Settings(warehouse=tmp_path / "shop")
 
@@ -58,8 +58,8 @@ def test_worse_model_is_rejected(demo_shop_settings: Settings) -> None:
     summary = train_model(demo_shop_settings, POOR_CONFIG)
     assert summary.rejection_reason is not None
     assert "in the serving model's test window" in summary.rejection_reason
-    held_back = list_model_runs(demo_shop_settings)[0]
-    assert (held_back.run_id, held_back.rejection_reason) == (summary.run_id, summary.rejection_reason)
+    rejected = list_model_runs(demo_shop_settings)[0]
+    assert (rejected.run_id, rejected.rejection_reason) == (summary.run_id, summary.rejection_reason)
     with open_reader(demo_shop_settings) as connection:
         gates = connection.execute("select gate, is_passed from ml.gate_results where run_id = ?", [summary.run_id])
         assert ("versus_serving_model", False) in gates.fetchall()
@@ -73,7 +73,7 @@ def test_passed_model_serves_from_next_scoring(demo_shop_settings: Settings) -> 
     before = get_serving_run_id(demo_shop_settings)
     passed = train_model(demo_shop_settings, TrainConfig(seed=1))
     assert passed.rejection_reason is None
-    # A process that is killed here leaves a model that waits.
+    # The model waits until the next scoring, even if the process is killed here.
     assert get_serving_run_id(demo_shop_settings) == before
     assert find_next_serving_run(list_model_runs(demo_shop_settings)) == list_model_runs(demo_shop_settings)[0]
     assert find_due_training(demo_shop_settings, TrainConfig()) is None
@@ -128,12 +128,12 @@ def test_scoring_restarts_after_promotion(
     poor = train_model(demo_shop_settings, POOR_CONFIG)
     stages: list[str] = []
 
-    def call_back(stage: str) -> None:
+    def promote_poor_model(stage: str) -> None:
         stages.append(stage)
         if len(stages) == 1:
             score_customers(demo_shop_settings, run_id_prefix=poor.run_id)
 
-    scoring = score_customers(demo_shop_settings, call_back)
+    scoring = score_customers(demo_shop_settings, promote_poor_model)
     assert stages == [f"scoring with model {before}", f"scoring with model {poor.run_id}"]
     assert scoring is not None
     assert (scoring.run_id, scoring.is_newly_serving, get_serving_run_id(demo_shop_settings)) == (
@@ -147,9 +147,9 @@ def test_scoring_restarts_after_promotion(
 def test_damaged_serving_model_allows_training(demo_shop_settings: Settings) -> None:
     (artifact,) = demo_shop_settings.models_dir.iterdir()
     (artifact / "card.json").write_text("{}")
-    said: list[str] = []
-    summary = train_model(demo_shop_settings, TrainConfig(), said.append)
-    assert any("nothing to compare with" in message for message in said)
+    messages: list[str] = []
+    summary = train_model(demo_shop_settings, TrainConfig(), messages.append)
+    assert any("the serving model cannot be compared" in message for message in messages)
     assert summary.rejection_reason is None
     assert {gate.gate for gate in summary.gates} == {
         "versus_popularity",
@@ -195,7 +195,7 @@ def test_rejected_training_is_not_repeated(
 
 
 def age_serving_model(settings: Settings, days: int) -> None:
-    """Make the serving model older than it is."""
+    """Move the end of the models' training data back."""
     with open_writer(settings) as connection:
         connection.execute(f"update ml.model_runs set as_of = as_of - interval {days} day")
 
@@ -208,12 +208,12 @@ def test_age_or_changed_pairs_make_training_due(demo_shop_settings: Settings) ->
     age_serving_model(demo_shop_settings, 1)
     due = find_due_training(demo_shop_settings, TrainConfig())
     assert due is not None
-    assert (due.reason, due.is_warm_start) == ("the model is 7.0 days of data old (policy: 7)", False)
+    assert (due.reason, due.is_warm_start) == ("the data are 7.0 days newer than the model (policy: 7)", False)
     demo_shop_settings.policy_file.write_text(json.dumps({"retrain": {"max_warm_start_days": 30}}))
     (version,) = iter_dataset_hashes(demo_shop_settings.datasets_dir)
     file = demo_shop_settings.datasets_dir / version / "interactions.parquet"
-    for spoil in (lambda: file.write_bytes(b"damaged"), file.unlink):
-        spoil()
+    for damage_file in (lambda: file.write_bytes(b"damaged"), file.unlink):
+        damage_file()
         due = find_due_training(demo_shop_settings, TrainConfig())
         assert due is not None
         assert due.is_warm_start
@@ -224,18 +224,18 @@ def test_age_or_changed_pairs_make_training_due(demo_shop_settings: Settings) ->
 
 def test_late_or_removed_rows_make_training_due(demo_shop_settings: Settings) -> None:
     first, *_ = sorted((demo_shop_settings.landing_dir / "clickstream").iterdir())
-    taken_back = first.read_bytes()
+    content = first.read_bytes()
     first.write_bytes(gzip.compress(b"") if first.suffix == ".gz" else b"")
-    settled = demo_shop_settings.model_copy(update={"settle_seconds": 0})
-    load(settled)
-    build_marts(settled)
+    settings = demo_shop_settings.model_copy(update={"settle_seconds": 0})
+    load(settings)
+    build_marts(settings)
     due = find_due_training(demo_shop_settings, TrainConfig())
     assert due is not None
     assert "of all pairs are new or changed (policy: 1.0%)" in due.reason
     assert due.is_warm_start
-    first.write_bytes(taken_back)
-    load(settled)
-    build_marts(settled)
+    first.write_bytes(content)
+    load(settings)
+    build_marts(settings)
     assert find_due_training(demo_shop_settings, TrainConfig()) is None
 
 
@@ -247,22 +247,22 @@ def test_changed_settings_need_cold_start(demo_shop_settings: Settings) -> None:
     assert find_due_training(demo_shop_settings, TrainConfig(k_values=(5, 10))) is None
 
 
-def set_event_weight(settings: Settings, action: str, weight: float) -> None:
-    """Change what an action counts, as an analyst does."""
+def set_event_weight(settings: Settings, event_type: str, weight: float) -> None:
+    """Change the weight of an event type, as an analyst does in the seed."""
     with duckdb.connect(str(settings.database)) as connection:
-        connection.execute("update seeds.event_weights set weight = ? where event_type = ?", [weight, action])
+        connection.execute("update seeds.event_weights set weight = ? where event_type = ?", [weight, event_type])
 
 
 def test_changed_event_weights_need_cold_start(demo_shop_settings: Settings) -> None:
     set_event_weight(demo_shop_settings, "remove_from_cart", -1)
-    assert find_due_training(demo_shop_settings, TrainConfig()) is None, "nobody in this shop does that"
+    assert find_due_training(demo_shop_settings, TrainConfig()) is None, "the shop has no such events"
     set_event_weight(demo_shop_settings, "purchase", 5)
     with duckdb.connect(str(demo_shop_settings.database)) as connection:
         connection.execute("update ml.model_runs set dataset_hash = 'of other rows'")
         connection.execute("update ml.dataset_versions set dataset_hash = 'of other rows'")
     due = find_due_training(demo_shop_settings, TrainConfig())
     assert due is not None
-    assert due.reason == "actions have other weights than when the model was trained: purchase, remove_from_cart"
+    assert due.reason == "event weights have changed since the model was trained: purchase, remove_from_cart"
     assert not due.is_warm_start
 
 
@@ -276,7 +276,9 @@ def test_training_is_due_without_model(demo_shop_settings: Settings) -> None:
 
 def test_read_policy_names_unknown_setting(demo_shop_settings: Settings) -> None:
     demo_shop_settings.policy_file.write_text('{"gates": {"max_los": 1}}')
-    with pytest.raises(RecomartError, match=r"policy.json: gates.max_los: .*; every setting: docs/operations.md"):
+    with pytest.raises(
+        RecomartError, match=r"policy.json: gates.max_los: .* docs/operations.md describes every setting"
+    ):
         read_policy(demo_shop_settings)
 
 
@@ -295,15 +297,13 @@ def test_unmeasured_k_fails_before_loading(
 ) -> None:
     """The run checks the policy first, even when it would train nothing."""
     demo_shop_settings.policy_file.write_text('{"gates": {"k": 15}}')
-    loaded = demo_shop_settings.database.stat().st_mtime_ns
+    modified_ns = demo_shop_settings.database.stat().st_mtime_ns
     with pytest.raises(RecomartError, match=r"policy.json: gates.k: "):
         run_pipeline(demo_shop_settings, TrainConfig(), PipelineListener())
-    assert demo_shop_settings.database.stat().st_mtime_ns == loaded
+    assert demo_shop_settings.database.stat().st_mtime_ns == modified_ns
 
 
-def test_training_waits_for_datasets_lock(
-    demo_shop_settings: Settings, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_training_waits_for_datasets_lock(demo_shop_settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     """The wait ends after the settings' `wait_seconds`."""
     with (
         exclusive_lock(demo_shop_settings.datasets_dir / DATASETS_LOCK, "writing of a dataset", timeout_seconds=0),
@@ -317,13 +317,11 @@ def test_training_deletes_unregistered_models(
     demo_shop_settings: Settings,
 ) -> None:
     """Folders of other warehouses stay."""
-    (kept,) = demo_shop_settings.models_dir.iterdir()
-    registered, unregistered, of_another_warehouse = (
-        demo_shop_settings.models_dir / name for name in (kept.name, "b", "c")
-    )
+    (registered,) = demo_shop_settings.models_dir.iterdir()
+    unregistered, foreign = (demo_shop_settings.models_dir / name for name in ("b", "c"))
     for folder in (
         unregistered,
-        of_another_warehouse,
+        foreign,
         demo_shop_settings.models_dir / ".a-x1",
         demo_shop_settings.datasets_dir / ".hash-x1",
     ):
@@ -335,7 +333,7 @@ def test_training_deletes_unregistered_models(
     new = train_model(demo_shop_settings, POOR_CONFIG).run_id
     assert {path.name for path in demo_shop_settings.models_dir.iterdir()} == {
         registered.name,
-        of_another_warehouse.name,
+        foreign.name,
         new,
     }
     assert {path.name for path in demo_shop_settings.datasets_dir.iterdir()} == {version, DATASETS_LOCK}
