@@ -1,4 +1,4 @@
-"""What analysts open: every analysis runs as dbt compiles it, and says what its columns are."""
+"""The dbt analyses: they run as dbt compiles them, and their columns are described."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ def compiled_analyses(demo_warehouse: Settings) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def manifest_analyses(demo_warehouse: Settings, compiled_analyses: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """The analyses as dbt's manifest tells of them, compiled by now."""
+    """The compiled analyses' nodes in dbt's manifest."""
     manifest = json.loads((demo_warehouse.dbt_target_dir / "manifest.json").read_text(encoding="utf-8"))
     return {node["name"]: node for node in manifest["nodes"].values() if node["name"] in compiled_analyses}
 
@@ -28,13 +28,11 @@ def test_analyses_return_described_columns(
 ) -> None:
     assert len(compiled_analyses) > 20
     with open_reader(demo_warehouse) as connection:
-        found = {name: connection.sql(query).columns for name, query in compiled_analyses.items()}
-    assert found == {name: list(analysis["columns"]) for name, analysis in manifest_analyses.items()}
+        columns = {name: connection.sql(query).columns for name, query in compiled_analyses.items()}
+    assert columns == {name: list(analysis["columns"]) for name, analysis in manifest_analyses.items()}
 
 
-def test_profile_analyses_count_same_actions(
-    demo_warehouse: Settings, compiled_analyses: dict[str, str]
-) -> None:
+def test_profile_analyses_count_same_actions(demo_warehouse: Settings, compiled_analyses: dict[str, str]) -> None:
     """Hours, products and categories give the same total."""
     with open_reader(demo_warehouse) as connection:
         totals = [

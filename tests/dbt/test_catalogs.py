@@ -1,4 +1,4 @@
-"""What catalogs may look like and still tell which products the shop has."""
+"""Catalogs with unusual content: lines without a product id, files without dates."""
 
 import json
 

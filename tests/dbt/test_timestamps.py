@@ -1,4 +1,4 @@
-"""How texts become instants, in rows that stand together as they do in files: unit tests of dbt take each row alone."""
+"""Parsing of timestamps in whole files: dbt's unit tests parse each row alone."""
 
 from datetime import datetime, timedelta
 
@@ -38,7 +38,7 @@ def test_time_zone_applies_to_its_own_row(three_feed_shop: Shop) -> None:
 
     for number, hours in enumerate(hours_ahead.values()):
         expected = ZONED_TIMES | {text: at - timedelta(hours=hours) for text, at in LOCAL_TIMES.items()}
-        found = three_feed_shop.query(
+        rows = three_feed_shop.query(
             f"select event_at from staging.stg_shop__events where _feed = 'in_{number}' order by _line"
         )
-        assert [at for (at,) in found] == [expected[text] for text in texts]
+        assert [event_at for (event_at,) in rows] == [expected[text] for text in texts]
