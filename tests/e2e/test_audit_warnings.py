@@ -1,4 +1,4 @@
-"""What is unusual about the newest days is said in words wherever dbt runs, and what is out of date as well."""
+"""Warnings about unusual days, and outdated audits and feed counts."""
 
 import shutil
 from pathlib import Path
@@ -34,9 +34,7 @@ def test_unusual_day_warns_with_feed_and_count(demo_warehouse: Settings, tmp_pat
     ]
 
 
-def test_audit_is_outdated_after_load(
-    demo_warehouse: Settings, recomart: RecomartCli, tmp_path: Path
-) -> None:
+def test_audit_is_outdated_after_load(demo_warehouse: Settings, recomart: RecomartCli, tmp_path: Path) -> None:
     copy = Settings(warehouse=tmp_path)
     shutil.copyfile(demo_warehouse.database, copy.database)
     assert recomart.run_json("audit", "--warehouse", tmp_path)["is_up_to_date"] is True
@@ -48,9 +46,7 @@ def test_audit_is_outdated_after_load(
     assert "files were loaded since dbt built last" in recomart("audit", "--warehouse", tmp_path).stdout
 
 
-def test_status_is_unknown_after_reload(
-    demo_warehouse: Settings, tmp_path: Path
-) -> None:
+def test_status_is_unknown_after_reload(demo_warehouse: Settings, tmp_path: Path) -> None:
     """Counts of a feed are None when its files were replaced, even with equal row counts."""
     copy = Settings(warehouse=tmp_path)
     shutil.copyfile(demo_warehouse.database, copy.database)

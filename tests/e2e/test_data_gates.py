@@ -1,4 +1,4 @@
-"""Data beyond belief stop a run before a model learns from them, and lists beyond belief before anybody sees them."""
+"""Data gates: implausible data stop a run before training, and implausible lists stop it before publishing."""
 
 import importlib
 import json
@@ -21,7 +21,7 @@ FLOOD_LINE_COUNT = 20_000
 
 @pytest.fixture
 def writable_shop_settings(demo_warehouse: Settings, tmp_path: Path) -> Settings:
-    """The demo shop after a finished run, to write to."""
+    """A writable copy of the demo shop after a finished run."""
     settings = Settings(warehouse=tmp_path / "shop", settle_seconds=0)
     shutil.copytree(demo_warehouse.warehouse, settings.warehouse)
     return settings
@@ -29,28 +29,28 @@ def writable_shop_settings(demo_warehouse: Settings, tmp_path: Path) -> Settings
 
 @pytest.fixture(scope="module")
 def database_only_settings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The demo shop's database alone; each test spoils another table of it."""
+    """A copy of the demo shop's database alone; each test changes another table."""
     settings = Settings(warehouse=tmp_path_factory.mktemp("tables"))
     shutil.copyfile(demo_warehouse.database, settings.database)
     return settings
 
 
 def execute_statements(settings: Settings, *statements: str) -> None:
-    """Change what dbt built."""
+    """Execute statements on the tables that dbt built."""
     with duckdb.connect(str(settings.database)) as connection:
         for statement in statements:
             connection.execute(statement)
 
 
 def set_expected_jumps(settings: Settings, *rows: str) -> None:
-    """Let the seed of expected jumps have these rows."""
+    """Replace the rows of the seed of expected jumps."""
     execute_statements(
         settings, "delete from seeds.expected_jumps", f"insert into seeds.expected_jumps values {', '.join(rows)}"
     )
 
 
 def write_flood_file(settings: Settings) -> str:
-    """Let a file of many times the usual lines land for the newest day; return the day."""
+    """Write a landing file with many times the usual lines for the newest day; return the day."""
     newest = max((settings.landing_dir / "clickstream").glob("*.jsonl*"))
     day = newest.name[:10]
     events = (
@@ -61,9 +61,7 @@ def write_flood_file(settings: Settings) -> str:
     return day
 
 
-def test_volume_jump_stops_run(
-    writable_shop_settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_volume_jump_stops_run(writable_shop_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is trained, and the published copy stays; an expected jump lets the build pass."""
     published, trained = read_pointer(writable_shop_settings), list_model_runs(writable_shop_settings)
     day = write_flood_file(writable_shop_settings)
@@ -71,22 +69,20 @@ def test_volume_jump_stops_run(
     job = importlib.import_module("orchestration.definitions").defs.resolve_job_def("full_pipeline")
     with dg.DagsterInstance.ephemeral() as instance:
         run = job.execute_in_process(instance=instance, raise_on_error=False)
-    stopped_by = [
+    failed_checks = [
         check.check_name
         for check in run.get_asset_check_evaluations()
         if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
     ]
-    assert stopped_by == ["assert_daily_volume_within_limit"]
+    assert failed_checks == ["assert_daily_volume_within_limit"]
     assert [event.step_key for event in run.all_events if event.is_step_start] == ["raw_tables", "marts"]
     assert (read_pointer(writable_shop_settings), list_model_runs(writable_shop_settings)) == (published, trained)
     (failure,) = run.get_step_failure_events()
     assert failure.step_failure_data.user_failure_data is not None
-    said = failure.step_failure_data.user_failure_data.description or ""
-    assert re.fullmatch(
-        rf"dbt build failed: assert_daily_volume_within_limit: .*; see {writable_shop_settings.dbt_target_dir}/dbt.log",
-        said,
-    )
-    assert (writable_shop_settings.dbt_target_dir / "dbt.log").exists()
+    message = failure.step_failure_data.user_failure_data.description or ""
+    log_file = writable_shop_settings.dbt_target_dir / "dbt.log"
+    assert re.fullmatch(rf"dbt build failed: assert_daily_volume_within_limit: .*\. See {log_file}", message)
+    assert log_file.exists()
     with pytest.raises(RecomartError, match=rf"events of {day}: \d+ lines where \d+ are usual.*expected_jumps.csv"):
         run_dbt(writable_shop_settings, "test", "--select", "assert_daily_volume_within_limit")
     set_expected_jumps(writable_shop_settings, f"(' Events', date '{day}', 'a sale')")
@@ -102,17 +98,17 @@ def test_volume_jump_has_minimum_lines(
     """Days without usual lines are compared with the minimum number of lines."""
     with duckdb.connect(str(database_only_settings.database)) as connection:
         ((newest,),) = connection.execute("select max(delivery_day) from marts.audit_feed_days").fetchall()
-    bring = (
+    statement = (
         "update marts.audit_feed_days set usual_lines = {}, is_volume_jump = true, lines = {} "
         f"where feed = 'events' and delivery_day = date '{newest}'"
     )
-    execute_statements(database_only_settings, bring.format(40, 400))
+    execute_statements(database_only_settings, statement.format(40, 400))
     with pytest.raises(RecomartError, match=f"events of {newest}: 400 lines where 40 are usual"):
         run_dbt(database_only_settings, "test", "--select", "assert_daily_volume_within_limit")
-    execute_statements(database_only_settings, bring.format(0, 1000))
+    execute_statements(database_only_settings, statement.format(0, 1000))
     with pytest.raises(RecomartError, match=f"events of {newest}: 1000 lines where 0 are usual"):
         run_dbt(database_only_settings, "test", "--select", "assert_daily_volume_within_limit")
-    execute_statements(database_only_settings, bring.format(0, 999))
+    execute_statements(database_only_settings, statement.format(0, 999))
     assert (
         run_dbt(database_only_settings, "test", "--select", "assert_daily_volume_within_limit").status_counts["pass"]
         == 1
@@ -123,8 +119,8 @@ def test_expected_jump_of_unknown_feed_warns(database_only_settings: Settings) -
     set_expected_jumps(
         database_only_settings, "('EVENTS ', date '2026-01-31', 'a sale')", "('evnts', date '2026-01-31', 'a sale')"
     )
-    (words, _) = run_dbt(database_only_settings, "test", "--select", "expected_jumps").warnings
-    assert words == "expected_jumps.csv: the shop has no feed 'evnts'"
+    (warning, _) = run_dbt(database_only_settings, "test", "--select", "expected_jumps").warnings
+    assert warning == "expected_jumps.csv: the shop has no feed 'evnts'"
 
 
 def test_invalid_expected_jumps_stop_run(
@@ -132,18 +128,18 @@ def test_invalid_expected_jumps_stop_run(
 ) -> None:
     same_day = ("('events', date '2026-01-31', 'a sale')", "('Events ', date '2026-01-31', 'late')")
     set_expected_jumps(database_only_settings, *same_day, "(' ', null, 'a guess')")
-    with pytest.raises(RecomartError) as stopped:
+    with pytest.raises(RecomartError) as raised:
         run_dbt(database_only_settings, "test", "--select", "expected_jumps")
-    for said in (
+    for message in (
         "line ' ,,a guess': feed must name who brings the lines; delivery_day must be a day",
         "line 'Events ,2026-01-31,late': there is more than one line for it",
         "line 'events,2026-01-31,a sale': there is more than one line for it",
     ):
-        assert said in str(stopped.value)
+        assert message in str(raised.value)
 
 
 def set_event_weights(settings: Settings, *rows: str) -> None:
-    """Let the seed of weights have these rows."""
+    """Replace the rows of the seed of event weights."""
     execute_statements(
         settings, "delete from seeds.event_weights", f"insert into seeds.event_weights values {', '.join(rows)}"
     )
@@ -159,8 +155,8 @@ def test_invalid_event_weights_stop_run(
     )
     with pytest.raises(RecomartError, match="event_weights_make_sense"):
         run_dbt(database_only_settings, "test", "--select", "event_weights")
-    logged = (database_only_settings.warehouse / "logs" / "dbt.log").read_text(encoding="utf-8")
-    for said in (
+    log = (database_only_settings.warehouse / "logs" / "dbt.log").read_text(encoding="utf-8")
+    for message in (
         "event_weights.csv, line 'click,,0': weight must be a number between -1000000 and 1000000 (0 if the action is "
         "to say nothing); half_life_days must be a number between 0.001 and 1000000 (large if the action is not to "
         "fade)",
@@ -169,7 +165,7 @@ def test_invalid_event_weights_stop_run(
         "line 'view,nan,60': there is more than one line for it; weight must",
         "; there is no line for add_to_cart; there is no line for purchase",
     ):
-        assert said in logged
+        assert message in log
 
 
 def test_event_weights_of_unusual_sign_warn(database_only_settings: Settings) -> None:
@@ -178,8 +174,8 @@ def test_event_weights_of_unusual_sign_warn(database_only_settings: Settings) ->
         "('view', 1, 60), ('click', -2, 60), ('add_to_cart', 0, 90)",
         "('remove_from_cart', 3, 90), ('purchase', 0, 180)",
     )
-    (words, _) = run_dbt(database_only_settings, "test", "--select", "event_weights").warnings
-    assert words == (
+    (warning, _) = run_dbt(database_only_settings, "test", "--select", "event_weights").warnings
+    assert warning == (
         "event_weights.csv, line 'click,-2,60': with a weight below 0 the action speaks against the product; "
         "line 'purchase,0,180': with a weight of 0 purchases say nothing, and returns neither; "
         "line 'remove_from_cart,3,90': a weight above 0 makes what was taken out of the cart a sign of interest"
@@ -192,27 +188,27 @@ def test_overdue_feed_warns(database_only_settings: Settings) -> None:
         "update marts.audit_feed_days set files = 0 where feed = 'purchases' "
         "and delivery_day > (select max(delivery_day) - 9 from marts.audit_feed_days)",
     )
-    (words, _) = run_dbt(database_only_settings, "test", "--select", "warn_feed_overdue").warnings
-    assert words.startswith("purchases: nothing for 9 days")
+    (warning, _) = run_dbt(database_only_settings, "test", "--select", "warn_feed_overdue").warnings
+    assert warning.startswith("purchases: nothing for 9 days")
 
 
 def test_one_model_must_serve(database_only_settings: Settings) -> None:
     assert run_dbt(database_only_settings, "test", "--select", "assert_one_model_serves").status_counts["pass"] == 1
-    for spoiled in (
+    for statement in (
         "insert into marts.eval_quality_by_day select * replace ('another' as run_id) from marts.eval_quality_by_day",
         "update marts.eval_quality_by_day set is_serving = false",
     ):
-        execute_statements(database_only_settings, spoiled)
+        execute_statements(database_only_settings, statement)
         with pytest.raises(RecomartError, match="assert_one_model_serves"):
             run_dbt(database_only_settings, "test", "--select", "assert_one_model_serves")
 
 
 def test_missing_customer_lists_fail(database_only_settings: Settings) -> None:
     execute_statements(database_only_settings, "delete from marts.rec_top_n where hash(user_id) % 5 = 0")
-    with pytest.raises(RecomartError, match=r"\d+ of \d+ customers have a list, and a share of 0.9 must") as stopped:
+    with pytest.raises(RecomartError, match=r"\d+ of \d+ customers have a list, and a share of 0.9 must") as raised:
         run_dbt(database_only_settings, "test", "--select", "assert_customers_served_share_above_minimum")
-    for named in ("min_customers_served_share", "blocks and caps leave too", "bought everything", "repurchases.csv"):
-        assert named in str(stopped.value)
+    for text in ("min_customers_served_share", "blocks and caps leave too", "bought everything", "repurchases.csv"):
+        assert text in str(raised.value)
 
 
 def test_listed_blocked_product_fails(database_only_settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Whatever a user gets wrong ends in one line that says what, where and what to do, and in exit status 1."""
+"""User errors end with exit status 1 and one line that says what failed, where, why and what to do."""
 
 import os
 import shutil
@@ -12,19 +12,19 @@ from tests.e2e.conftest import RecomartCli
 from warehouse.settings import Settings
 
 
-def assert_one_line_error(done: subprocess.CompletedProcess[str], *parts: str | Path) -> None:
-    assert done.returncode == 1
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    assert len(lines) == 1, done.stderr
+def assert_one_line_error(result: subprocess.CompletedProcess[str], *parts: str | Path) -> None:
+    assert result.returncode == 1
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, result.stderr
     assert lines[0].startswith("recomart: ")
-    assert "Traceback" not in done.stdout + done.stderr
+    assert "Traceback" not in result.stdout + result.stderr
     for part in parts:
         assert str(part) in lines[0]
 
 
 def test_missing_landing_folder(recomart: RecomartCli, tmp_path: Path) -> None:
-    done = recomart("run", "--landing", tmp_path / "nowhere", "--warehouse", tmp_path / "warehouse")
-    assert_one_line_error(done, tmp_path / "nowhere", "no such landing folder", "--landing")
+    result = recomart("run", "--landing", tmp_path / "nowhere", "--warehouse", tmp_path / "warehouse")
+    assert_one_line_error(result, tmp_path / "nowhere", "no such landing folder", "--landing")
 
 
 @pytest.mark.parametrize(
@@ -40,28 +40,27 @@ def test_missing_landing_folder(recomart: RecomartCli, tmp_path: Path) -> None:
             ("feeds.products.columns.brand", "no column 'maker' in a.csv", "they have id, name"),
         ),
     ],
-    ids=["unreadable YAML", "a column of ours that does not exist", "a column of theirs that does not exist"],
+    ids=["invalid YAML", "unknown target column", "missing source column"],
 )
 def test_wrong_sources_file(recomart: RecomartCli, tmp_path: Path, text: str, parts: tuple[str, ...]) -> None:
     sources, landing = tmp_path / "sources.yml", tmp_path / "landing"
     sources.write_text(text, encoding="utf-8")
     landing.mkdir()
     (landing / "a.csv").write_text("id,name\n1,x\n", encoding="utf-8")
-    done = recomart("run", "--sources", sources, "--landing", landing, "--warehouse", tmp_path / "warehouse")
-    assert_one_line_error(done, sources, *parts)
+    result = recomart("run", "--sources", sources, "--landing", landing, "--warehouse", tmp_path / "warehouse")
+    assert_one_line_error(result, sources, *parts)
 
 
 def test_explain_unknown_product(recomart: RecomartCli, demo_warehouse: Settings) -> None:
-    done = recomart("explain", "--user", "nobody", "--product", "x1", "--warehouse", demo_warehouse.warehouse)
-    assert_one_line_error(done, "unknown product 'x1'")
+    result = recomart("explain", "--user", "nobody", "--product", "x1", "--warehouse", demo_warehouse.warehouse)
+    assert_one_line_error(result, "unknown product 'x1'")
 
 
-def test_locked_warehouse(
-    recomart: RecomartCli, demo_warehouse: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_locked_warehouse(recomart: RecomartCli, demo_warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECOMART_WAIT_SECONDS", "0")
-    with hold_database(demo_warehouse.database) as holder:
-        parts = (demo_warehouse.database, f"process {holder}", "running since", "is using the warehouse", "try again")
+    with hold_database(demo_warehouse.database) as process_id:
+        process = f"process {process_id}"
+        parts = (demo_warehouse.database, process, "running since", "is using the warehouse", "try again")
         for command in ("run", "status", "train", "publish"):
             assert_one_line_error(recomart(command, "--warehouse", demo_warehouse.warehouse), *parts)
 
@@ -107,11 +106,13 @@ def test_invalid_database_file(recomart: RecomartCli, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["run", "status", "published", "demo-data"])
-@pytest.mark.parametrize("place", ["file", "file/x"])
-def test_warehouse_path_is_a_file(recomart: RecomartCli, tmp_path: Path, command: str, place: str) -> None:
+@pytest.mark.parametrize("path", ["file", "file/x"])
+def test_warehouse_path_is_a_file(recomart: RecomartCli, tmp_path: Path, command: str, path: str) -> None:
     (tmp_path / "file").touch()
-    done = recomart(command, "--warehouse", tmp_path / place)
-    assert_one_line_error(done, f"{tmp_path / 'file'} is a file; name a folder with --warehouse or RECOMART_WAREHOUSE")
+    result = recomart(command, "--warehouse", tmp_path / path)
+    assert_one_line_error(
+        result, f"{tmp_path / 'file'} is a file; name a folder with --warehouse or RECOMART_WAREHOUSE"
+    )
 
 
 def test_warehouse_folder_cannot_be_created(recomart: RecomartCli) -> None:
@@ -125,13 +126,11 @@ def test_memory_limit_is_too_small(
 ) -> None:
     monkeypatch.setenv("RECOMART_MEMORY_LIMIT", "1MB")
     for command in ("status", "customers", "publish"):
-        done = recomart(command, "--warehouse", demo_warehouse.warehouse)
-        assert_one_line_error(done, "memory limit is too small", "KiB used", "raise RECOMART_MEMORY_LIMIT")
+        result = recomart(command, "--warehouse", demo_warehouse.warehouse)
+        assert_one_line_error(result, "memory limit is too small", "KiB used", "raise RECOMART_MEMORY_LIMIT")
 
 
-def test_damaged_or_missing_published_copy(
-    recomart: RecomartCli, demo_warehouse: Settings, tmp_path: Path
-) -> None:
+def test_damaged_or_missing_published_copy(recomart: RecomartCli, demo_warehouse: Settings, tmp_path: Path) -> None:
     shutil.copytree(demo_warehouse.serving_dir, tmp_path / "serving")
     (copy,) = (tmp_path / "serving").glob("recomart-*.duckdb")
     os.truncate(copy, copy.stat().st_size // 2)
@@ -148,6 +147,6 @@ def test_damaged_or_missing_published_copy(
     "command", [("recommend", "--user", ""), ("similar", ""), ("explain", "--user", "u", "--product", "")]
 )
 def test_empty_id(recomart: RecomartCli, command: tuple[str, ...]) -> None:
-    done = recomart(*command)
-    assert done.returncode == 2
-    assert "an id has one character at least" in done.stderr
+    result = recomart(*command)
+    assert result.returncode == 2
+    assert "an id has one character at least" in result.stderr

@@ -1,4 +1,4 @@
-"""Ten million events, from generated files to published recommendations, on a machine of two cores."""
+"""A shop of ten million events, from generated files to published recommendations, on two cores."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.conftest import RecomartCli
 
 MAX_MEMORY_MIB = 8_000
-"""Twice DuckDB's default limit, which leaves as much again for torch, Arrow and Python."""
+"""Twice DuckDB's default limit: the other half is for torch, Arrow and Python."""
 
 
 @pytest.mark.slow

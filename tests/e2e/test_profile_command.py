@@ -1,4 +1,4 @@
-"""`recomart profile` as a user types it."""
+"""The command `recomart profile`."""
 
 from pathlib import Path
 
@@ -9,9 +9,7 @@ from warehouse.database import open_writer
 from warehouse.settings import Settings
 
 
-def test_profile_writes_page(
-    demo_warehouse: Settings, recomart: RecomartCli, tmp_path: Path
-) -> None:
+def test_profile_writes_page(demo_warehouse: Settings, recomart: RecomartCli, tmp_path: Path) -> None:
     output = tmp_path / "profile.html"
     answer = recomart.run_json("profile", "--output", output, "--warehouse", demo_warehouse.warehouse)
     assert answer["path"] == str(output)
@@ -27,5 +25,5 @@ def test_profile_without_marts_gives_hint(recomart: RecomartCli, tmp_path: Path)
 
 
 def test_profile_rejects_folder_as_output(recomart: RecomartCli, tmp_path: Path) -> None:
-    done = recomart("profile", "--output", ".", "--warehouse", tmp_path)
-    assert_one_line_error(done, ". is a folder; name the file to write with --output")
+    result = recomart("profile", "--output", ".", "--warehouse", tmp_path)
+    assert_one_line_error(result, ". is a folder; name the file to write with --output")

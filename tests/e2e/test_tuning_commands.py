@@ -1,4 +1,4 @@
-"""Searching for settings, training by them, and going on from the serving model: the commands as a user types them."""
+"""The commands tune and train: adopted settings, warm starts, and invalid settings."""
 
 import json
 import shutil
@@ -14,61 +14,60 @@ from warehouse.settings import Settings
 
 @pytest.fixture(scope="module")
 def tuning_settings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A copy of the demo shop's warehouse, to be written to."""
-    copied = tmp_path_factory.mktemp("tuned") / "warehouse"
-    shutil.copytree(demo_warehouse.warehouse, copied)
-    return Settings(warehouse=copied)
+    """A writable copy of the demo shop's warehouse."""
+    folder = tmp_path_factory.mktemp("tuned") / "warehouse"
+    shutil.copytree(demo_warehouse.warehouse, folder)
+    return Settings(warehouse=folder)
 
 
-def test_tune_writes_and_adopts_settings(
-    tuning_settings: Settings, recomart: RecomartCli
-) -> None:
-    where = ("--warehouse", tuning_settings.warehouse)
-    found = recomart.run_json("tune", "--seconds", 60, "--trials", 4, *where)
-    folder = Path(found["folder"])
-    again = recomart("tune", "--seconds", 60, "--trials", 4, *where)
-    assert f"recomart train --config {folder / 'config.json'} --warehouse {tuning_settings.warehouse}" in again.stdout
+def test_tune_writes_and_adopts_settings(tuning_settings: Settings, recomart: RecomartCli) -> None:
+    options = ("--warehouse", tuning_settings.warehouse)
+    report = recomart.run_json("tune", "--seconds", 60, "--trials", 4, *options)
+    folder = Path(report["folder"])
+    second = recomart("tune", "--seconds", 60, "--trials", 4, *options)
+    assert f"recomart train --config {folder / 'config.json'} --warehouse {tuning_settings.warehouse}" in second.stdout
     assert {file.name for file in folder.iterdir()} == {"journal.log", "trials.csv", "trials.png", "config.json"}
-    assert (len(found["trials"]), found["is_adopted"], tuning_settings.train_config_file.exists()) == (4, False, False)
-    assert found["ndcg"] >= found["default_ndcg"] > 0
+    assert (len(report["trials"]), report["is_adopted"]) == (4, False)
+    assert not tuning_settings.train_config_file.exists()
+    assert report["ndcg"] >= report["default_ndcg"] > 0
 
-    printed = recomart("tune", "--seconds", 60, "--trials", 5, "--adopt", *where)
-    assert printed.returncode == 0, printed.stderr
-    assert "goes by the best settings from now on" in printed.stdout
+    adopting = recomart("tune", "--seconds", 60, "--trials", 5, "--adopt", *options)
+    assert adopting.returncode == 0, adopting.stderr
+    assert "goes by the best settings from now on" in adopting.stdout
     assert len((folder / "trials.csv").read_text().splitlines()) == 1 + 5
     adopted = json.loads((folder / "config.json").read_text())
     assert read_train_config(tuning_settings).model_dump(mode="json", include=adopted.keys()) == adopted
 
 
 def test_warm_start_continues_serving_model(tuning_settings: Settings, recomart: RecomartCli) -> None:
-    where = ("--warehouse", tuning_settings.warehouse)
+    options = ("--warehouse", tuning_settings.warehouse)
     tuning_settings.train_config_file.unlink(missing_ok=True)
-    (cold,) = (folder.name for folder in tuning_settings.models_dir.iterdir())
-    warm = recomart.run_json("train", "--warm-start", *where)
-    first, then = (Recommender.load(tuning_settings.models_dir / run_id) for run_id in (cold, warm["run_id"]))
-    assert then.card.warm_from == first.card.run_id
-    assert (then.card.epochs, then.card.trend_power) == (first.card.epochs, first.card.trend_power)
-    assert warm["epochs_reason"] == f"that of run {cold}, which this one starts from"
-    # The same rows a little further trained: nearly the same lists.
-    users = first.users.ids.to_pylist()[:50]
+    (cold_id,) = (folder.name for folder in tuning_settings.models_dir.iterdir())
+    report = recomart.run_json("train", "--warm-start", *options)
+    cold, warm = (Recommender.load(tuning_settings.models_dir / run_id) for run_id in (cold_id, report["run_id"]))
+    assert warm.card.warm_from == cold.card.run_id
+    assert (warm.card.epochs, warm.card.trend_power) == (cold.card.epochs, cold.card.trend_power)
+    assert report["epochs_reason"] == f"that of run {cold_id}, which this one starts from"
+    # The warm start trains the same rows for a few more epochs: the lists are nearly the same.
+    users = cold.users.ids.to_pylist()[:50]
     lists = [
-        [{item.product_id for item in model.recommend(user_id=user).items} for user in users] for model in (first, then)
+        [{item.product_id for item in model.recommend(user_id=user).items} for user in users] for model in (cold, warm)
     ]
-    shared = [len(one & other) for one, other in zip(*lists, strict=True)]
-    assert sum(shared) / len(shared) > 7
+    shared_counts = [len(cold_list & warm_list) for cold_list, warm_list in zip(*lists, strict=True)]
+    assert sum(shared_counts) / len(shared_counts) > 7
 
 
 def test_invalid_settings_are_named(tuning_settings: Settings, recomart: RecomartCli, tmp_path: Path) -> None:
-    where = ("--warehouse", tuning_settings.warehouse)
-    file = tmp_path / "mine.json"
+    options = ("--warehouse", tuning_settings.warehouse)
+    file = tmp_path / "config.json"
     file.write_text('{"factors": 0}')
-    done = recomart("train", "--config", file, *where)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert f"{file}: factors: Input should be greater than or equal to 1" in done.stderr
+    result = recomart("train", "--config", file, *options)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert f"{file}: factors: Input should be greater than or equal to 1" in result.stderr
     file.write_text('{"factor": 8}')
-    assert "factor: Extra inputs are not permitted" in recomart("tune", "--config", file, *where).stderr
-    assert "cannot be read" in recomart("train", "--config", tmp_path / "none.json", *where).stderr
+    assert "factor: Extra inputs are not permitted" in recomart("tune", "--config", file, *options).stderr
+    assert "cannot be read" in recomart("train", "--config", tmp_path / "none.json", *options).stderr
     file.write_text('{"factors": 8}')
-    done = recomart("train", "--warm-start", "--config", file, *where)
-    assert done.returncode == 1
-    assert "(factors 256 there, 8 now); a training cannot go on from it, train without --warm-start" in done.stderr
+    result = recomart("train", "--warm-start", "--config", file, *options)
+    assert result.returncode == 1
+    assert "(factors 256 there, 8 now); a training cannot go on from it, train without --warm-start" in result.stderr

@@ -234,7 +234,7 @@ def test_read_table_info_warns_when_locked(graph_shop_settings: Settings, capfd:
 
 def test_dagster_validates_definitions(graph_shop_settings: Settings) -> None:
     command = [str(Path(sys.executable).with_name("dagster")), "definitions", "validate"]
-    done = subprocess.run(
+    result = subprocess.run(
         command,
         cwd=PROJECT_ROOT,
         env=graph_shop_settings.build_environment(),
@@ -242,4 +242,4 @@ def test_dagster_validates_definitions(graph_shop_settings: Settings) -> None:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert result.returncode == 0, result.stderr[-3000:]
