@@ -35,7 +35,7 @@ run_pipeline(Settings(), TrainConfig(), StepPrinter())
 
 
 def kill_run(settings: Settings, step: str, seconds: float, *, is_alone: bool) -> bool:
-    """Kill a run, alone or with its dbt process, `seconds` after it began a step; return whether this ended the step."""
+    """Kill a run, alone or with its dbt, `seconds` after it began a step; return whether the step was still running."""
     with subprocess.Popen(
         [sys.executable, "-c", RUN_SCRIPT],
         env=settings.build_environment(),
