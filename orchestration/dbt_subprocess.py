@@ -17,7 +17,7 @@ from dbt.cli.main import cli
 
 
 def _exit_with_parent() -> None:
-    # The input ends when the parent process has ended, in whatever way. No cleanup: the next build repairs the tables.
+    # The input ends when the parent process has ended or was killed. No cleanup: the next build repairs the tables.
     sys.stdin.read()
     os._exit(1)
 

@@ -52,7 +52,7 @@ def test_wrong_sources_file(recomart: RecomartCli, tmp_path: Path, text: str, pa
 
 
 def test_explain_unknown_product(recomart: RecomartCli, demo_warehouse: Settings) -> None:
-    result = recomart("explain", "--user", "nobody", "--product", "x1", "--warehouse", demo_warehouse.warehouse)
+    result = recomart("explain", "--user", "unknown", "--product", "x1", "--warehouse", demo_warehouse.warehouse)
     assert_one_line_error(result, "unknown product 'x1'")
 
 

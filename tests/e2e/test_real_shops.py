@@ -68,8 +68,8 @@ def test_online_retail_shop(recomart: RecomartCli, tmp_path: Path) -> None:
     days = recomart.run_json("audit", "--days", 400, "--warehouse", tmp_path)["days"]
     assert [sum(day[name] for day in days) for name in ("lines", "files")] == [541_909, 305]
     closed = {day["delivery_day"] for day in days if day["warning"] and not day["files"]}
-    # The shop closes over Christmas and New Year, at Easter and on bank holidays. It is closed on every Saturday: a closed
-    # Saturday is not unusual.
+    # The shop closes over Christmas and New Year, at Easter and on bank holidays. A closed Saturday is not unusual: the
+    # shop is closed on every Saturday.
     assert {"2010-12-24", "2011-01-03", "2011-04-22", "2011-04-25", "2011-08-29"} <= closed
     assert "2010-12-25" not in closed
     second = recomart.run_json("load", *options)

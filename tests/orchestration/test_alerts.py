@@ -51,7 +51,7 @@ def web_hook() -> Iterator[WebHook]:
 
 
 @dg.asset
-def list_asset() -> None:
+def succeeding_asset() -> None:
     """Succeeds."""
 
 
@@ -61,19 +61,19 @@ def failing_asset() -> None:
     raise dg.Failure("the disk is full")
 
 
-@dg.asset_check(asset=list_asset)
+@dg.asset_check(asset=succeeding_asset)
 def warning_check() -> dg.AssetCheckResult:
     """Warns."""
     return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN, description="3 customers have none")
 
 
-@dg.asset_check(asset=list_asset)
+@dg.asset_check(asset=succeeding_asset)
 def passing_check() -> dg.AssetCheckResult:
     """Passes."""
     return dg.AssetCheckResult(passed=True)
 
 
-@dg.asset(deps=[list_asset])
+@dg.asset(deps=[succeeding_asset])
 def asset_failing_first() -> None:
     """Fails unless SECOND_ATTEMPT is set."""
     if not os.environ["SECOND_ATTEMPT"]:
@@ -83,7 +83,7 @@ def asset_failing_first() -> None:
 def build_job_failing_first() -> dg.JobDefinition:
     """Return a job over an asset whose check warns, and an asset whose first attempt fails."""
     job = dg.define_asset_job("all", "*", executor_def=dg.in_process_executor)
-    assets = [list_asset, asset_failing_first]
+    assets = [succeeding_asset, asset_failing_first]
     return dg.Definitions(assets=assets, asset_checks=[warning_check], jobs=[job]).resolve_job_def("all")
 
 
@@ -108,20 +108,20 @@ def build_alert_for_event(instance: dg.DagsterInstance, event: dg.DagsterEvent, 
 
 def test_build_alert_skips_successful_run() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
-        assert run_and_build_alert(instance, [list_asset], [passing_check]) is None
+        assert run_and_build_alert(instance, [succeeding_asset], [passing_check]) is None
 
 
 def test_build_alert_reports_failed_checks(web_hook: WebHook) -> None:
     settings = Settings(alert_url=SecretStr(web_hook.url))
     with dg.DagsterInstance.ephemeral() as instance:
-        alert = run_and_build_alert(instance, [list_asset], [passing_check, warning_check])
+        alert = run_and_build_alert(instance, [succeeding_asset], [passing_check, warning_check])
     assert alert is not None
     assert send_alert(settings, alert) == "alert sent"
     assert web_hook.payloads == [alert]
     assert (alert["job"], alert["status"], alert["message"]) == ("all", "SUCCESS", "1 check failed")
     assert alert["checks"] == [
         {
-            "asset": "list_asset",
+            "asset": "succeeding_asset",
             "check": "warning_check",
             "severity": "WARN",
             "description": "3 customers have none",
