@@ -1,4 +1,4 @@
-"""Who is told when a run fails or a check does: a web hook, if one is set."""
+"""Sensors that send failed runs and failed checks to a web hook."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -8,23 +8,24 @@ import dagster as dg
 import requests
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
 
+from warehouse.formatting import format_count
 from warehouse.settings import Settings
 
 TIMEOUT_SECONDS = 10
 
 MAX_ATTEMPTS = 3
-"""How often an alert is sent to a web hook that does not answer, or answers that it cannot take it now."""
+"""Attempts to send an alert when the web hook does not answer or reports a temporary failure."""
 
 RETRY_DELAY_SECONDS = 0.5
-"""Before the second attempt; twice as long before the third."""
+"""Delay before the second attempt; the delay before the third is twice as long."""
 
 WILL_RETRY_TAG = "dagster/will_retry"
-"""Dagster's mark on a failed run that it will start again."""
+"""Dagster's tag on a failed run that it will retry."""
 
 
 def find_failed_checks(evaluations: Iterable[dg.AssetCheckEvaluation]) -> list[dict[str, Any]]:
-    """Return the checks that did not pass the last time, worst first; evaluations come in the order of time."""
-    newest = {(check.asset_key, check.check_name): check for check in evaluations}
+    """Return the checks whose last evaluation failed, errors before warnings; evaluations are in order of time."""
+    latest = {(check.asset_key, check.check_name): check for check in evaluations}
     failed = [
         {
             "asset": check.asset_key.to_user_string(),
@@ -32,14 +33,14 @@ def find_failed_checks(evaluations: Iterable[dg.AssetCheckEvaluation]) -> list[d
             "severity": check.severity.value,
             "description": check.description,
         }
-        for check in newest.values()
+        for check in latest.values()
         if not check.passed
     ]
     return sorted(failed, key=lambda check: str(check["severity"]))
 
 
 def build_alert(context: dg.RunStatusSensorContext) -> dict[str, Any] | None:
-    """Return what there is to tell about a run that ended; None when all went well, or is tried again."""
+    """Return the alert about a finished run; None when the run and its checks succeeded, or Dagster retries the run."""
     run = context.dagster_run
     if run.tags.get(WILL_RETRY_TAG) == "true":
         return None
@@ -51,33 +52,34 @@ def build_alert(context: dg.RunStatusSensorContext) -> dict[str, Any] | None:
         "run_id": run.run_id,
         "job": run.job_name,
         "status": run.status.value,
-        "message": _describe_failure(context) if has_failed else f"{len(checks)} checks did not pass",
+        "message": _describe_failure(context) if has_failed else f"{format_count(len(checks), 'check')} failed",
         "checks": checks,
     }
 
 
 def _describe_failure(context: dg.RunStatusSensorContext) -> str:
-    """What the steps that failed say, or else Dagster's own words."""
+    """Return the messages of the failed steps, or Dagster's message about the run when no step failed."""
     entries = context.instance.all_logs(context.dagster_run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
-    said = []
+    messages = []
     for entry in entries:
         failure = entry.get_dagster_event().step_failure_data
-        ours = failure.user_failure_data.description if failure.user_failure_data else None
-        said.append(f"{entry.step_key}: {ours or (failure.error.message.strip() if failure.error else 'no message')}")
-    return "; ".join(said) or context.dagster_event.message or "no message"
+        description = failure.user_failure_data.description if failure.user_failure_data else None
+        error = failure.error.message.strip() if failure.error else "no message"
+        messages.append(f"{entry.step_key}: {description or error}")
+    return "; ".join(messages) or context.dagster_event.message or "no message"
 
 
 def _read_check_evaluations(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dg.AssetCheckEvaluation]:
-    """The check evaluations of a run, after those of the attempts before it: it did only what they had left."""
+    """Return the check evaluations of a run and of its earlier attempts: a retry repeats only the unfinished steps."""
     try:
         _, attempts = instance.get_run_group(run.run_id) or (None, [])
     except dg.DagsterRunNotFoundError:
-        # Somebody has deleted the first one.
+        # A user has deleted the first attempt.
         attempts = []
-    others = [one.run_id for one in attempts if one.tags.get(WILL_RETRY_TAG) == "true"]
+    retried_ids = [attempt.run_id for attempt in attempts if attempt.tags.get(WILL_RETRY_TAG) == "true"]
     entries = [
         entry
-        for run_id in dict.fromkeys([*others, run.run_id])
+        for run_id in dict.fromkeys([*retried_ids, run.run_id])
         for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     ]
     entries.sort(key=lambda entry: entry.timestamp)
@@ -101,32 +103,31 @@ def _post_alert(url: str, payload: dict[str, Any]) -> None:
 
 
 def send_alert(settings: Settings, payload: dict[str, Any]) -> str:
-    """Post an alert to the web hook; return what became of it.
-
-    A hook that does not answer must not fail what it is told about.
-    """
+    """Post an alert to the web hook and return the outcome; a web hook that fails raises no error."""
     if settings.alert_url is None:
-        return "no web hook is set (RECOMART_ALERT_URL); not told to anybody"
+        return "alert not sent: no web hook is set. Set RECOMART_ALERT_URL"
     try:
         _post_alert(settings.alert_url.get_secret_value(), payload)
     except requests.RequestException as error:
-        # The error's own text names the address, which may hold a secret.
-        return f"the web hook did not take it: {type(error).__name__}"
-    return "told to the web hook"
+        # The error's text contains the address, which may contain a secret.
+        return f"alert not sent: the web hook failed with {type(error).__name__}"
+    return "alert sent"
 
 
 def _alert_on_run_end(context: dg.RunStatusSensorContext) -> dg.SkipReason:
-    told = build_alert(context)
-    return dg.SkipReason("all went well" if told is None else f"{told['message']}: {send_alert(Settings(), told)}")
+    alert = build_alert(context)
+    if alert is None:
+        return dg.SkipReason("no alert: the run and its checks succeeded, or Dagster retries the run")
+    return dg.SkipReason(f"{alert['message']}: {send_alert(Settings(), alert)}")
 
 
 @dg.run_status_sensor(run_status=dg.DagsterRunStatus.FAILURE, default_status=dg.DefaultSensorStatus.RUNNING)
 def failed_run_alert_sensor(context: dg.RunStatusSensorContext) -> dg.SkipReason:
-    """Tell the web hook of a run that failed for good, with the checks that did not pass."""
+    """Send an alert for every run that failed its last attempt, with the checks that failed."""
     return _alert_on_run_end(context)
 
 
 @dg.run_status_sensor(run_status=dg.DagsterRunStatus.SUCCESS, default_status=dg.DefaultSensorStatus.RUNNING)
 def failed_check_alert_sensor(context: dg.RunStatusSensorContext) -> dg.SkipReason:
-    """Tell the web hook of checks that did not pass in a run that succeeded."""
+    """Send an alert for every run that succeeded although checks failed or warned."""
     return _alert_on_run_end(context)

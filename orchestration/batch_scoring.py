@@ -1,4 +1,4 @@
-"""Candidates for every customer, from the model that serves and the histories as they are today."""
+"""Batch scoring: candidates for every customer, from the serving model and the customers' current histories."""
 
 import time
 from collections.abc import Callable
@@ -18,12 +18,12 @@ from warehouse.settings import Settings
 
 @dataclass(frozen=True)
 class ScoringSummary:
-    """What a scoring did."""
+    """Result of a batch scoring."""
 
     run_id: str
-    """The model that scored, and serves from now on."""
+    """Run id of the model that scored; it serves from now on."""
     is_newly_serving: bool
-    """Whether it did not before."""
+    """Whether another model, or none, served before."""
     customer_count: int
     candidate_count: int
     seconds: float
@@ -33,36 +33,37 @@ class ScoringSummary:
 def score_customers(
     settings: Settings, on_stage: Callable[[str], None] = lambda _: None, *, run_id_prefix: str | None = None
 ) -> ScoringSummary | None:
-    """Write ml.candidates, and let a new model serve from now on; None when no model may.
+    """Write ml.candidates and promote the model that scored; return None when no model may serve.
 
-    That is the newest one that passed the gates, or the one whose run id begins with `run`, whatever the gates said.
-    Who serves and what it suggests change in one transaction: a build in between never sees the one without the other.
+    The model is the newest one that passed the gates, or the one whose run id begins with `run_id_prefix`, even if it
+    failed gates. The serving model and its candidates change in one transaction, so that a dbt build in between reads
+    both of the same model.
 
     Raises:
-        RecomartError: The marts are not built, there is no such run, or the warehouse is in use.
-        ModelError: The model's artifact is gone or damaged, or it knows nothing of today's products.
-        DiskFullError: No more can be written.
+        RecomartError: The marts are not built, no run has that id, or the warehouse is in use.
+        ModelError: The model's artifact is missing or damaged, or the model knows none of the current products.
+        DiskFullError: The disk is full.
     """
     started = time.perf_counter()
-    while (chosen := _select_run(list_model_runs(settings), run_id_prefix)) is not None:
-        on_stage(f"scoring with model {chosen.run_id}")
-        model = Recommender.load(settings.warehouse / chosen.artifact_path)
+    while (selected := _select_run(list_model_runs(settings), run_id_prefix)) is not None:
+        on_stage(f"scoring with model {selected.run_id}")
+        model = Recommender.load(settings.warehouse / selected.artifact_path)
         candidates = Candidates.create(model, read_interactions(settings))
         with open_writer(settings) as connection, transaction(connection):
-            now = _select_run(read_model_runs(connection), run_id_prefix)
-            if now is None or now.run_id != chosen.run_id:
-                # Somebody let another one serve since.
+            current = _select_run(read_model_runs(connection), run_id_prefix)
+            if current is None or current.run_id != selected.run_id:
+                # Another process has promoted another model in the meantime.
                 continue
-            rows = _write_candidates(connection, candidates)
-            if not now.is_serving:
-                _set_serving_run(connection, now.run_id)
+            candidate_count = _write_candidates(connection, candidates)
+            if not current.is_serving:
+                _set_serving_run(connection, current.run_id)
             if run_id_prefix is not None:
-                _reject_waiting_runs(connection, now.run_id)
+                _reject_waiting_runs(connection, current.run_id)
         return ScoringSummary(
-            run_id=now.run_id,
-            is_newly_serving=not now.is_serving,
+            run_id=current.run_id,
+            is_newly_serving=not current.is_serving,
             customer_count=len(candidates.recommender.users),
-            candidate_count=rows,
+            candidate_count=candidate_count,
             seconds=time.perf_counter() - started,
         )
     return None
@@ -73,17 +74,17 @@ def _select_run(runs: list[ModelRun], prefix: str | None) -> ModelRun | None:
 
 
 def _write_candidates(connection: duckdb.DuckDBPyConnection, candidates: Candidates) -> int:
-    """Put them in the place of those before; return how many there are."""
+    """Replace the rows of ml.candidates; return their number."""
     connection.execute("delete from ml.candidates")
-    rows = 0
+    row_count = 0
     for block in candidates.iter_blocks():
-        rows += block.num_rows
+        row_count += block.num_rows
         insert_ml_rows(connection, "candidates", block)
-    return rows
+    return row_count
 
 
 def _reject_waiting_runs(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
-    """Who calls a model back does not mean the ones that wait, which may have learned from the same bad data."""
+    """Reject the models that wait to serve: a user who promotes a model by hand may distrust their training data."""
     connection.execute(
         "update ml.model_runs set rejection_reason = ? "
         "where rejection_reason is null and promoted_at is null and run_id <> ?",

@@ -1,4 +1,4 @@
-"""From which columns of which tables the columns of a query are made: read off its SQL, without touching any data."""
+"""Column lineage of SQL queries: the source columns of every column, parsed from the SQL without reading data."""
 
 import hashlib
 import json
@@ -17,14 +17,14 @@ ColumnTypes = Mapping[str, str]
 
 
 class TableName(NamedTuple):
-    """A table's name."""
+    """Schema and name of a table."""
 
     schema: str
     name: str
 
 
 class SourceColumn(NamedTuple):
-    """A column of a table."""
+    """A table's column that a query reads."""
 
     schema: str
     table: str
@@ -32,42 +32,42 @@ class SourceColumn(NamedTuple):
 
 
 Lineage = dict[str, list[SourceColumn]]
-"""What each column of a query is made from."""
+"""Source columns of each column of a query."""
 
 
 def trace_columns(sql: str, tables: Mapping[TableName, ColumnTypes]) -> Lineage:
-    """Return the columns of `tables` that each column of a DuckDB query is made from.
+    """Return the columns of `tables` that each column of a DuckDB query is computed from.
 
-    A constant is made from none and is left out, and so are all columns of a query that sqlglot does not understand.
+    Leaves out constants, and all columns of a query that sqlglot cannot parse.
     """
     schema: dict[str, dict[str, ColumnTypes]] = {}
     for table, columns in tables.items():
         schema.setdefault(table.schema, {})[table.name] = columns
     try:
-        found = lineage(None, sql, schema, dialect="duckdb")
+        roots = lineage(None, sql, schema, dialect="duckdb")
     except SqlglotError:
         return {}
-    made_from: Lineage = {}
-    for name, root in found.items():
+    source_columns: Lineage = {}
+    for name, root in roots.items():
         leaves = ((leaf, leaf.expression.find(exp.Table)) for leaf in root.walk() if not leaf.downstream)
         sources = {
-            SourceColumn(origin.db, origin.name, exp.to_column(leaf.name).name)
-            for leaf, origin in leaves
-            if origin is not None and TableName(origin.db, origin.name) in tables
+            SourceColumn(source.db, source.name, exp.to_column(leaf.name).name)
+            for leaf, source in leaves
+            if source is not None and TableName(source.db, source.name) in tables
         }
         if sources:
-            made_from[name] = sorted(sources)
-    return made_from
+            source_columns[name] = sorted(sources)
+    return source_columns
 
 
 _CONSTANT_PATTERN = r"(?:\bdate '[\d-]+'|\b\d+\b)"
 
 CONSTANTS_PATTERN = re.compile(rf"{_CONSTANT_PATTERN}(?:, {_CONSTANT_PATTERN})*")
-"""Days and loads that an incremental model was compiled for stand in its SQL; nothing is made from them."""
+"""Lists of constants, such as the days and load ids in the SQL of an incremental model; they have no lineage."""
 
 
 class LineageCache:
-    """Remembers the lineage of queries, constants aside: to read all of the project's takes three seconds."""
+    """Caches the lineage of queries in a file, ignoring constants: parsing the whole project takes three seconds."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -75,7 +75,7 @@ class LineageCache:
         self._is_changed = False
 
     def get_lineage(self, sql: str, tables: Mapping[TableName, ColumnTypes]) -> Lineage:
-        """Return what `column_lineage` does."""
+        """Return the result of `trace_columns`, from the cache if the query and the tables are the same."""
         query = CONSTANTS_PATTERN.sub("0", sql)
         content = json.dumps([query, sorted((*table, dict(columns)) for table, columns in tables.items())])
         digest = hashlib.sha256(content.encode()).hexdigest()
@@ -85,7 +85,7 @@ class LineageCache:
         return self._entries[digest]
 
     def save(self) -> None:
-        """Write down what is new."""
+        """Write the file if the cache has new entries."""
         if self._is_changed:
             self._path.write_bytes(_CACHE_ADAPTER.dump_json(self._entries))
 

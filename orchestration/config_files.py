@@ -1,4 +1,4 @@
-"""TODO."""
+"""Settings files of a warehouse: training settings and model policy, read and checked from JSON."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -14,11 +14,11 @@ SettingsModel = TypeVar("SettingsModel", bound=BaseModel)
 
 
 def read_json_settings(model: type[SettingsModel], file: Path, docs_page: str) -> SettingsModel:
-    """Return what the file sets; what it omits is default.
+    """Return the settings of a JSON file; settings that the file omits have their defaults.
 
     Raises:
-        RecomartError: The file cannot be read, or a setting in it is wrong; the message names both, and where every
-            setting is described.
+        RecomartError: The file cannot be read, or a setting is wrong. The message names both, and the page that
+            describes every setting.
     """
     try:
         return model.model_validate_json(file.read_bytes())
@@ -26,15 +26,15 @@ def read_json_settings(model: type[SettingsModel], file: Path, docs_page: str) -
         raise RecomartError(f"{file} cannot be read: {error.strerror}") from error
     except ValidationError as error:
         problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"]) or "the file"
-        raise RecomartError(f"{file}: {where}: {problem['msg']}; every setting: {docs_page}") from error
+        setting = ".".join(str(part) for part in problem["loc"]) or "the file"
+        raise RecomartError(f"{file}: {setting}: {problem['msg']}. {docs_page} describes every setting") from error
 
 
 def read_train_config(settings: Settings, file: Path | None = None) -> TrainConfig:
-    """Return the settings in `file`, or those adopted for the warehouse, or the defaults; what a file omits is default.
+    """Return the training settings of `file`, or those adopted for the warehouse, or the defaults.
 
     Raises:
-        RecomartError: The file cannot be read, or a setting in it is wrong; the message names both.
+        RecomartError: The file cannot be read, or a setting is wrong. The message names both.
     """
     file = file or settings.train_config_file
     if file == settings.train_config_file and not file.is_file():
@@ -43,17 +43,17 @@ def read_train_config(settings: Settings, file: Path | None = None) -> TrainConf
 
 
 def write_train_config(config: TrainConfig, file: Path) -> None:
-    """Write the settings that are not the defaults, whole or not at all."""
+    """Write the settings that differ from the defaults; the file appears by an atomic rename."""
     unfinished = file.with_name(f".{file.name}.unfinished")
     unfinished.write_text(config.model_dump_json(indent=2, exclude_defaults=True) + "\n", encoding="utf-8")
     unfinished.replace(file)
 
 
 def read_policy(settings: Settings) -> ModelPolicy:
-    """Return the warehouse's policy.
+    """Return the warehouse's model policy, or the default policy when there is no file.
 
     Raises:
-        RecomartError: The file cannot be read, or a setting in it is wrong; the message names both.
+        RecomartError: The file cannot be read, or a setting is wrong. The message names both.
     """
     if not settings.policy_file.is_file():
         return ModelPolicy()

@@ -1,4 +1,4 @@
-"""Versions of the training data: made from the marts, listed, and found by the beginning of their hash."""
+"""Dataset versions: read from the marts, listed, and found by the beginning of their hash."""
 
 from datetime import datetime
 from importlib.metadata import version
@@ -27,11 +27,11 @@ from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
 RECORDED_LIBRARIES = ("recomart", "dbt-core", "dbt-duckdb", "duckdb", "pyarrow")
-"""What has a say in the rows; their versions stand in the manifest."""
+"""Libraries that can change the rows; the manifest records their versions."""
 
 MART_TABLES = {name: f"marts.ml_{name}" for name in TABLE_LAYOUTS}
 
-# The files that the marts were built from; one that was loaded anew since then has another checksum by now.
+# The files that the marts were built from. The checksum is null for a file that was reloaded since.
 SOURCE_FILES_QUERY = """
     select audit.feed, audit.path, ledger.checksum, audit.loaded as row_count
     from marts.audit_files as audit
@@ -52,7 +52,7 @@ VERSIONS_QUERY = """
 
 
 class DatasetVersion(BaseModel):
-    """A version, who used it, and whether it can be used again."""
+    """A dataset version, the model runs that used it, and whether its files are complete."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -63,19 +63,19 @@ class DatasetVersion(BaseModel):
     users: int
     products: int
     runs: list[str]
-    """Model runs that were trained on it, the oldest first."""
+    """Ids of the model runs that were trained on it, oldest first."""
     is_serving: bool
-    """Whether the model that serves is one of them."""
+    """Whether the serving model is one of them."""
     missing_files: list[str]
-    """Files of the version that are not where they should be; training on it needs all of them."""
+    """Files of the version that are missing; training on it needs all of them."""
 
 
 def read_marts(settings: Settings) -> tuple[Dataset, Provenance]:
-    """What is trained from, and what made it.
+    """Return the training data of the marts, and its provenance: settings, library versions and source files.
 
     Raises:
         RecomartError: The marts are not built, or the warehouse is in use.
-        ModelError: There is nothing to learn from.
+        ModelError: The marts have no rows to train on.
     """
     with open_reader(settings) as connection:
         tables = {name: _read_sorted_rows(connection, settings, name) for name in TABLE_LAYOUTS}
@@ -90,13 +90,13 @@ def read_marts(settings: Settings) -> tuple[Dataset, Provenance]:
 
 
 def read_event_weights(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
-    """How much each type of action says, as an open warehouse has it."""
+    """Return the row of seeds.event_weights for each event type."""
     rows = connection.sql("select * from seeds.event_weights order by event_type").to_arrow_table().to_pylist()
     return {row.pop("event_type"): row for row in rows}
 
 
 def read_interactions(settings: Settings) -> pa.Table:
-    """The interactions as of now, in a dataset's layout.
+    """Return the interactions of cutoff `now`, in the layout of a dataset.
 
     Raises:
         RecomartError: The marts are not built, or the warehouse is in use.
@@ -111,51 +111,51 @@ def _read_sorted_rows(
 ) -> pa.Table:
     columns, keys = ", ".join(TABLE_LAYOUTS[name].schema.names), ", ".join(TABLE_LAYOUTS[name].sort_keys)
     try:
-        instants = connection.sql(f"select distinct cutoff from {MART_TABLES[name]} {condition} order by 1").fetchall()
-        # One instant after the other: sorting all at once takes three times the memory.
+        cutoffs = connection.sql(f"select distinct cutoff from {MART_TABLES[name]} {condition} order by 1").fetchall()
+        # One cutoff at a time: sorting all rows at once takes three times the memory.
         query = f"select {columns} from {MART_TABLES[name]} where cutoff = ? order by {keys}"
-        parts = [connection.execute(query, instant).to_arrow_table() for instant in instants]
+        parts = [connection.execute(query, cutoff).to_arrow_table() for cutoff in cutoffs]
         empty = connection.sql(f"select {columns} from {MART_TABLES[name]} limit 0").to_arrow_table()
         return pa.concat_tables([empty, *parts])
     except duckdb.CatalogException as error:
         raise RecomartError(
-            f"{settings.database}: there is no table {MART_TABLES[name]} to train from; build it with `recomart run`, or "
+            f"{settings.database}: there is no table {MART_TABLES[name]} to train on. Build it with `recomart run`, or "
             "`dbt build` in dbt_project/"
         ) from error
 
 
 def find_version(settings: Settings, prefix: str) -> str:
-    """The hash of the one version whose hash begins so.
+    """Return the hash of the dataset version whose hash begins with `prefix`.
 
     Raises:
-        RecomartError: None does, or several do.
+        RecomartError: No version, or more than one, has such a hash.
     """
     if not prefix:
-        raise RecomartError("an empty hash names no dataset version; `recomart datasets` lists them")
-    found = [name for name in iter_dataset_hashes(settings.datasets_dir) if name.startswith(prefix.lower())]
-    if len(found) == 1:
-        return found[0]
-    if not found:
+        raise RecomartError("an empty hash names no dataset version. `recomart datasets` lists them")
+    matches = [name for name in iter_dataset_hashes(settings.datasets_dir) if name.startswith(prefix.lower())]
+    if len(matches) == 1:
+        return matches[0]
+    if not matches:
         raise RecomartError(
-            f"no dataset version in {settings.datasets_dir} has a hash that begins with {prefix!r}; "
-            "`recomart datasets` lists those there are"
+            f"{settings.datasets_dir}: no dataset version has a hash that begins with {prefix!r}. "
+            "`recomart datasets` lists them"
         )
     raise RecomartError(
-        f"{len(found)} dataset versions have a hash that begins with {prefix!r}: "
-        f"{', '.join(name[: len(prefix) + 8] for name in found)}; give more of it"
+        f"{len(matches)} dataset versions have a hash that begins with {prefix!r}: "
+        f"{', '.join(name[: len(prefix) + 8] for name in matches)}. Give more characters"
     )
 
 
 def list_dataset_versions(settings: Settings) -> list[DatasetVersion]:
-    """Every version that a run of this warehouse used or whose files are there, the newest first.
+    """Return every version that a model run used or whose files exist, newest first.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
         RecomartError: There is no warehouse yet.
     """
     with open_reader(settings) as connection:
-        used = connection.sql(VERSIONS_QUERY).to_arrow_table().to_pylist()
-    rows: dict[str, dict[str, Any]] = {row["dataset_hash"]: {**row, "runs": row["runs"] or []} for row in used}
+        used_versions = connection.sql(VERSIONS_QUERY).to_arrow_table().to_pylist()
+    rows: dict[str, dict[str, Any]] = {row["dataset_hash"]: {**row, "runs": row["runs"] or []} for row in used_versions}
     for dataset_hash in iter_dataset_hashes(settings.datasets_dir):
         if dataset_hash not in rows and (manifest := _read_manifest_or_none(settings.datasets_dir, dataset_hash)):
             rows[dataset_hash] = {**vars(manifest), "runs": [], "is_serving": False}
@@ -167,7 +167,7 @@ def list_dataset_versions(settings: Settings) -> list[DatasetVersion]:
 
 
 def _read_manifest_or_none(folder: Path, dataset_hash: str) -> DatasetManifest | None:
-    """The manifest of a folder that may be none of ours."""
+    """Return a version's manifest; None when the folder holds no readable version."""
     try:
         return read_manifest(folder, dataset_hash)
     except ModelError:

@@ -1,4 +1,4 @@
-"""TODO."""
+"""dbt's manifest: parse the project when it changed, and read models, exposures and compiled SQL from it."""
 
 import json
 from collections.abc import Mapping
@@ -14,41 +14,38 @@ from warehouse.settings import Settings
 READER_EXPOSURES = ("exposure.recomart.streamlit_app", "exposure.recomart.http_service")
 """The exposures that read the published copy."""
 
-
 DBT_OUTPUT_FOLDERS = {"target", "logs", "dbt_packages"}
-"""Folders of the project that dbt writes when it is run by hand."""
-
+"""Folders of the project that dbt writes to when a user runs it there."""
 
 PARSED_SUFFIXES = {".sql", ".yml", ".csv", ".md"}
-"""Endings of the files that dbt parses."""
-
+"""Suffixes of the files that dbt parses."""
 
 PARSE_TIMEOUT_SECONDS = 120.0
-"""How long to wait while another process parses the project."""
+"""Longest wait for another process that parses the project."""
 
 
 def load_manifest(settings: Settings) -> dict[str, Any]:
-    """dbt's manifest of the project as it is now; parsed anew when a project file changed, came or went since.
+    """Return dbt's manifest of the project; parse the project when a file was changed, added or deleted since.
 
     Raises:
-        RecomartError: The project does not parse, or another process does not stop parsing it.
+        RecomartError: The project does not parse, or another process takes too long to parse it.
     """
     path = settings.dbt_target_dir / "manifest.json"
-    newest = _find_last_change()
-    # Dagster's processes all load the definitions when they start, at the same time; dbt writes the file in place.
+    changed_at = _find_last_change()
+    # Dagster's processes load the definitions at the same time when they start; dbt writes the file in place.
     with exclusive_lock(settings.dbt_target_dir / "parsing.lock", "parsing of the dbt project", PARSE_TIMEOUT_SECONDS):
-        if not path.exists() or path.stat().st_mtime < newest:
+        if not path.exists() or path.stat().st_mtime < changed_at:
             run_dbt(settings, "parse")
         try:
             return _read_manifest(path)
         except ValueError:
-            # A dbt that was killed, or whose disk was full, left a piece of it.
+            # The file is incomplete: dbt was killed, or the disk was full.
             run_dbt(settings, "parse")
             return _read_manifest(path)
 
 
 def _find_last_change() -> float:
-    """When a file of the project changed last, came or went: of those that went, the time of their folder tells."""
+    """Return when a file of the project was last changed, added or deleted; a deletion changes its folder's time."""
     paths = (
         path for path in PROJECT_DIR.rglob("*") if path.relative_to(PROJECT_DIR).parts[0] not in DBT_OUTPUT_FOLDERS
     )
@@ -57,29 +54,29 @@ def _find_last_change() -> float:
 
 @retry(retry=retry_if_exception_type(ValueError), stop=stop_after_delay(10), wait=wait_fixed(0.2), reraise=True)
 def _read_manifest(path: Path) -> dict[str, Any]:
-    """Read a manifest that a build may be writing."""
+    """Read the manifest; retry for 10 seconds, because a build may be writing it."""
     manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return manifest
 
 
 def find_published_models(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The marts that the published copy's readers depend on, by name."""
+    """Return the manifest nodes of the marts that the published copy's readers depend on, in order of their names."""
     names = {name for reader in READER_EXPOSURES for name in manifest["exposures"][reader]["depends_on"]["nodes"]}
     return [manifest["nodes"][name] for name in sorted(names)]
 
 
 def list_published_tables(settings: Settings) -> list[str]:
-    """Names of the tables to publish."""
+    """Return the names of the tables to publish."""
     return [model["alias"] for model in find_published_models(load_manifest(settings))]
 
 
 def compile_analyses(settings: Settings, folder: str = "") -> dict[str, str]:
-    """The SQL of the analyses in dbt_project/analyses, or in a folder there, by name.
+    """Return the compiled SQL of the analyses in dbt_project/analyses, or in a folder there, by name.
 
     Raises:
-        RecomartError: One does not compile.
+        RecomartError: An analysis does not compile.
     """
-    # Nothing is looked up in the warehouse: it may be open for reading elsewhere, and dbt opens it for writing.
+    # Without introspection dbt does not open the warehouse, which another process may have open for reading.
     path = Path("analyses", folder)
     run_dbt(settings, "compile", "--select", f"path:{path}", "--no-introspect", "--no-populate-cache")
     manifest = load_manifest(settings)
@@ -91,6 +88,6 @@ def compile_analyses(settings: Settings, folder: str = "") -> dict[str, str]:
 
 
 def read_compiled_sql(settings: Settings, manifest: Mapping[str, Any], node: Mapping[str, Any]) -> str:
-    """The SQL of a node of the manifest as dbt compiled it last."""
+    """Return the SQL of a manifest node as dbt last compiled it."""
     folder = settings.dbt_target_dir / "compiled" / manifest["metadata"]["project_name"]
     return Path(folder, node["original_file_path"]).read_text(encoding="utf-8")

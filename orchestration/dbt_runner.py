@@ -1,4 +1,7 @@
-"""Run dbt as a process of its own (so that it gives the warehouse back), follow it, and say what failed."""
+"""Run dbt as a child process, report its progress, and turn its failures into clear errors.
+
+A child process releases the warehouse's lock when it ends.
+"""
 
 import json
 import logging
@@ -23,27 +26,26 @@ from warehouse.settings import PROJECT_ROOT, Settings
 PROJECT_DIR = PROJECT_ROOT / "dbt_project"
 
 MODEL_INPUT_SELECTION = ("--exclude", "source:ml+")
-"""Selects what the model is trained from."""
+"""Selects the dbt nodes that the model is trained on."""
 
 MODEL_OUTPUT_SELECTION = ("--select", "source:ml+")
-"""Selects what is made from the model's output."""
+"""Selects the dbt nodes that read the model's output."""
 
 BUILD_COMMAND = ("build", "--exclude-resource-type", "unit_test")
-"""Unit tests check the SQL and not the data: a plain `dbt build` and CI run them, the pipeline need not (a quarter of
-its time)."""
+"""Leaves unit tests out, which check the SQL and not the data and would take a quarter of the pipeline's time; a plain
+`dbt build` and CI run them."""
 
 OUT_OF_SYNC_MESSAGE = "The source and target schemas on this incremental model are out of sync"
-"""What dbt says of a table whose model has other columns by now."""
+"""dbt's message about a table whose columns differ from those of its model."""
 
-
-SEED_HINT = "in dbt_project/seeds numbers are written 2.5, dates 2026-01-31, and columns are parted by commas"
-"""What dbt does not say of a seed that does not fit its columns."""
+SEED_HINT = "in dbt_project/seeds numbers are written 2.5, dates 2026-01-31, and columns are separated by commas"
+"""Hint for a seed that dbt cannot load; dbt's own message does not explain the format."""
 
 LOG = logging.getLogger(__name__)
 
 
 class DbtProgress(NamedTuple):
-    """How far a dbt command is."""
+    """Progress of a dbt command."""
 
     done_count: int
     total_count: int
@@ -51,28 +53,31 @@ class DbtProgress(NamedTuple):
 
 
 class DbtResult(BaseModel):
-    """What a dbt command did."""
+    """Result of a dbt command."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     status_counts: dict[str, int]
-    """Nodes by dbt's status: success, pass, warn, skipped, error, fail."""
+    """Number of nodes by dbt's status: success, pass, warn, skipped, error, fail."""
 
     warnings: list[str]
-    """What tests and macros warned of in words of their own, then the tests that warned, with dbt's message."""
+    """The warnings that tests and macros logged, then the tests that warned, with dbt's message."""
 
     seconds: float
-    """Wall time; the start of the dbt process included, unless it was started ahead."""
+    """Wall time. It includes the start of the dbt process, unless that was started ahead."""
 
 
 def find_dbt_executable() -> str:
-    """The dbt command beside the running interpreter, which need not be on PATH."""
+    """Return the dbt command of the running interpreter's environment, which may not be on PATH."""
     return str(Path(sys.executable).with_name("dbt"))
 
 
 @contextmanager
 def start_dbt(settings: Settings) -> Iterator[subprocess.Popen[str]]:
-    """A process that imports dbt while something else is done, until `run_dbt` tells it what to do."""
+    """Start a process that imports dbt ahead of time and waits until `run_dbt` sends it a command.
+
+    The process is killed on exit.
+    """
     with subprocess.Popen(
         [sys.executable, "-m", "orchestration.dbt_subprocess"],
         cwd=PROJECT_DIR,
@@ -87,7 +92,7 @@ def start_dbt(settings: Settings) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.kill()
-            # What a dbt that had ended before could not be told is still in the buffer.
+            # Closing flushes the command, which fails when the process had ended before it read the command.
             with suppress(BrokenPipeError):
                 process.stdin.close()
 
@@ -98,19 +103,19 @@ def run_dbt(
     on_progress: Callable[[DbtProgress], None] = lambda _: None,
     started_process: subprocess.Popen[str] | None = None,
 ) -> DbtResult:
-    """Run a dbt command on the warehouse, in a process of `dbt_started` that still waits, or in a new one.
+    """Run a dbt command on the warehouse, in a process of `start_dbt` that still waits, or in a new process.
 
     Raises:
-        WarehouseBusyError: Another process holds the warehouse.
-        DiskFullError: No more can be written.
-        RecomartError: A node failed, or dbt could not start; names the nodes and where to read more.
+        WarehouseBusyError: Another process has the warehouse open.
+        DiskFullError: The disk is full.
+        RecomartError: A node failed, or dbt could not start. The message names the nodes and the log file.
     """
-    begun = time.perf_counter()
+    started = time.perf_counter()
     delete_run_results(settings)
     warnings: list[str] = []
     is_waiting = started_process is not None and started_process.poll() is None
     with nullcontext(started_process) if started_process and is_waiting else start_dbt(settings) as process:
-        # A dbt that cannot even be imported has ended, and has said why.
+        # The process has ended already when dbt cannot be imported; its output says why.
         with suppress(BrokenPipeError):
             _send_arguments(process, ["--log-format", "json", "--log-level", "info", *args])
         errors = list(_read_log(process, on_progress, warnings.append))
@@ -122,11 +127,11 @@ def run_dbt(
     for result in results:
         statuses[result["status"]] = statuses.get(result["status"], 0) + 1
     warnings += [_describe_result(result) for result in results if result["status"] == "warn"]
-    return DbtResult(status_counts=statuses, warnings=warnings, seconds=time.perf_counter() - begun)
+    return DbtResult(status_counts=statuses, warnings=warnings, seconds=time.perf_counter() - started)
 
 
 def build_dbt_environment(settings: Settings) -> dict[str, str]:
-    """Variables that make dbt keep its artifacts and logs with the warehouse they are about."""
+    """Return the variables that make dbt keep its artifacts and logs in the warehouse's folder."""
     return {
         "DBT_TARGET_PATH": str(settings.dbt_target_dir),
         "DBT_LOG_PATH": str(settings.warehouse / "logs"),
@@ -142,7 +147,7 @@ def _send_arguments(process: subprocess.Popen[str], args: list[str]) -> None:
 def _read_log(
     process: subprocess.Popen[str], on_progress: Callable[[DbtProgress], None], on_warning: Callable[[str], None]
 ) -> Iterator[str]:
-    """Report each finished node and warning; yield what speaks of errors, and whatever is not dbt's own log."""
+    """Report each finished node and warning; yield error messages, and lines that are not in dbt's log format."""
     assert process.stdout is not None
     for line in process.stdout:
         try:
@@ -164,7 +169,7 @@ def _get_results_file(settings: Settings) -> Path:
 
 
 def delete_run_results(settings: Settings) -> None:
-    """Remove what the dbt command before told of its nodes: one that does not start leaves it as it is."""
+    """Delete the results of the previous dbt command: a command that does not start would leave them in place."""
     _get_results_file(settings).unlink(missing_ok=True)
 
 
@@ -172,7 +177,7 @@ def _read_run_results(settings: Settings) -> list[dict[str, Any]]:
     try:
         results: list[dict[str, Any]] = json.loads(_get_results_file(settings).read_text(encoding="utf-8"))["results"]
     except (FileNotFoundError, ValueError):
-        # dbt ended before it wrote it, or could not write all of it.
+        # dbt ended before it wrote the file, or could not write all of it.
         return []
     return results
 
@@ -184,44 +189,44 @@ def _describe_result(result: dict[str, Any]) -> str:
 
 
 def _shorten_message(message: str) -> str:
-    """The beginning of a message, without colours and line ends; the whole of it stands in dbt's log."""
+    """Return the beginning of a message, without colours and line breaks; dbt's log has the full message."""
     return shorten(re.sub(r"\x1b\[[0-9;]*m", "", message), width=400, placeholder=" ...")
 
 
 def build_dbt_error(settings: Settings, command: str, messages: Sequence[str], log_dir: Path) -> RecomartError:
-    """What to say of a dbt command that failed with these messages and logged to a folder."""
+    """Return the error for a failed dbt command, given dbt's messages and the folder of its log."""
     failed = [
         result for result in _read_run_results(settings) if result["status"] in ("error", "fail", "runtime error")
     ]
     reasons = [_describe_result(result) for result in failed] or [_shorten_message(" ".join(messages)) or "no message"]
-    said = " ".join([*(str(result["message"]) for result in failed), *messages])
-    if busy := describe_lock_error(said, settings.database):
-        return WarehouseBusyError(busy)
-    if full := describe_disk_full_error(said, settings.warehouse):
-        return DiskFullError(full)
-    if memory := describe_memory_error(said):
-        return RecomartError(f"dbt {command} failed: {memory}")
-    if OUT_OF_SYNC_MESSAGE in said:
+    all_messages = " ".join([*(str(result["message"]) for result in failed), *messages])
+    if lock_message := describe_lock_error(all_messages, settings.database):
+        return WarehouseBusyError(lock_message)
+    if disk_message := describe_disk_full_error(all_messages, settings.warehouse):
+        return DiskFullError(disk_message)
+    if memory_message := describe_memory_error(all_messages):
+        return RecomartError(f"dbt {command} failed: {memory_message}")
+    if OUT_OF_SYNC_MESSAGE in all_messages:
         return RecomartError(
-            f"{settings.database}: dbt {command} failed: its tables have other columns than this version of RecoMart "
-            "makes; `dbt build --full-refresh` in dbt_project/ makes them anew"
+            f"dbt {command} failed: {settings.database}: its tables have other columns than the models of this version "
+            "of RecoMart. Rebuild them with `dbt build --full-refresh` in dbt_project/"
         )
     more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
-    return RecomartError(f"dbt {command} failed: {'; '.join(reasons[:3])}{more}; see {log_dir}/dbt.log")
+    return RecomartError(f"dbt {command} failed: {'; '.join(reasons[:3])}{more}. See {log_dir}/dbt.log")
 
 
 @contextmanager
 def build_lock(settings: Settings) -> Iterator[None]:
-    """Be the only one that builds; waits, as long as the settings say in all, for who builds and for who writes.
+    """Hold the lock on dbt builds; wait up to the settings' `wait_seconds` for another build or another writer.
 
-    dbt itself waits for a minute whatever they say, and of two that start at once one holds the warehouse until it has
-    built.
+    dbt itself waits for one minute, regardless of the settings. Of two builds that start together, one keeps the
+    warehouse until it has finished.
 
     Raises:
-        WarehouseBusyError: Another process still holds it.
+        WarehouseBusyError: Another process still has the warehouse open.
     """
-    end = time.monotonic() + settings.wait_seconds
+    deadline = time.monotonic() + settings.wait_seconds
     with exclusive_lock(settings.dbt_target_dir / "building.lock", "dbt build", settings.wait_seconds, LOG.warning):
-        left = max(0.0, end - time.monotonic())
-        connect(settings.model_copy(update={"wait_seconds": left})).close()
+        remaining_seconds = max(0.0, deadline - time.monotonic())
+        connect(settings.model_copy(update={"wait_seconds": remaining_seconds})).close()
         yield

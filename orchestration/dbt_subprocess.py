@@ -1,7 +1,7 @@
-"""dbt, as a process that ends with the one that started it: a run that is killed leaves nobody in the warehouse.
+"""Run dbt in a process that ends with its parent: a killed run leaves no dbt that keeps the warehouse locked.
 
-Its arguments are the first line of its input, a JSON list, so that it can be started before they are needed: what dbt
-imports takes longer than many a step of a run.
+The process reads dbt's arguments as a JSON list from the first line of its input. So it can be started ahead: dbt's
+imports take longer than many steps of a run.
 """
 
 import json
@@ -9,24 +9,24 @@ import os
 import sys
 import threading
 
-# dbt imports the adapter once it knows the profile, and DuckDB pandas for the first value that is handed to it.
+# Imported ahead of time: dbt imports the adapter only when it has read the profile, and DuckDB imports pandas only when
+# it receives its first value.
 import dbt.adapters.duckdb  # noqa: F401
 import pandas  # noqa: F401
 from dbt.cli.main import cli
 
 
 def _exit_with_parent() -> None:
-    # A pipe is at its end when nobody can write to it any more, however that process ended. What dbt was at the next
-    # build makes good, so there is nothing to tidy up.
+    # The input ends when the parent process has ended or was killed. No cleanup: the next build repairs the tables.
     sys.stdin.read()
     os._exit(1)
 
 
 if __name__ == "__main__":
-    told = sys.stdin.readline()
-    if not told:
-        sys.exit("nobody said what to do")
+    arguments_line = sys.stdin.readline()
+    if not arguments_line:
+        sys.exit("dbt did not run: the parent process ended before it sent the arguments")
     threading.Thread(target=_exit_with_parent, daemon=True).start()
-    # dbt keeps in its artifacts what it was told.
-    sys.argv[1:] = json.loads(told)
+    # dbt records sys.argv in its artifacts.
+    sys.argv[1:] = json.loads(arguments_line)
     sys.exit(cli())

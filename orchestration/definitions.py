@@ -1,4 +1,4 @@
-"""What Dagster loads: the graph from landing files to those who read the published copy, its jobs, what starts them."""
+"""Dagster's definitions: the asset graph from landing files to the apps, the jobs, the sensors and the schedule."""
 
 import dagster as dg
 from dagster_dbt import DbtCliResource
@@ -27,6 +27,6 @@ defs = dg.Definitions(
             project_dir=str(PROJECT_DIR), profiles_dir=str(PROJECT_DIR), dbt_executable=find_dbt_executable()
         ),
     },
-    # Steps in processes of their own would collide on DuckDB's write lock.
+    # Steps in separate processes would compete for DuckDB's write lock.
     executor=dg.in_process_executor,
 )

@@ -1,4 +1,4 @@
-"""The step that writes the demo shop's landing files."""
+"""Pipeline step that writes the demo shop's landing files."""
 
 from orchestration.pipeline import PipelineListener
 from warehouse.demo.config import DemoConfig
@@ -10,25 +10,26 @@ from warehouse.settings import Settings
 def generate_demo_shop(
     settings: Settings, config: DemoConfig, listener: PipelineListener, *, overwrite: bool = False
 ) -> DemoSummary:
-    """Write the demo shop's landing files and truth; nothing when that very shop is there already.
+    """Write the demo shop's landing files and truth, unless the same shop exists already.
 
     Raises:
-        RecomartError: The landing folder holds something else.
+        RecomartError: The landing folder contains other files.
     """
     listener.on_step("demo data")
-    days_done = 0
+    written_days = 0
 
     def on_day(*_: object) -> None:
-        nonlocal days_done
-        days_done += 1
-        listener.on_days(days_done, config.days)
+        nonlocal written_days
+        written_days += 1
+        listener.on_days(written_days, config.days)
 
     summary = generate_shop(config, settings.landing_dir, settings.demo_truth_dir, overwrite=overwrite, on_day=on_day)
-    how = "written" if summary.is_new else "there already"
+    state = "written" if summary.is_new else "already present"
     listener.on_step_done(
         "demo data",
-        f"{format_count(summary.files, 'file')} {how} in {settings.landing_dir}: {format_count(summary.events, 'event')}, "
-        f"{format_count(summary.purchases, 'purchase')}, {format_count(summary.products, 'product record')}",
+        f"{format_count(summary.files, 'file')} {state} in {settings.landing_dir}: "
+        f"{format_count(summary.events, 'event')}, {format_count(summary.purchases, 'purchase')}, "
+        f"{format_count(summary.products, 'product record')}",
         summary.seconds,
     )
     return summary

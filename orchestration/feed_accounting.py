@@ -1,4 +1,4 @@
-"""What arrived and what became of it, for each feed."""
+"""Row accounting of every feed: rows loaded, rejected, clean, duplicate and quarantined."""
 
 from datetime import datetime
 
@@ -10,9 +10,9 @@ from warehouse.settings import Settings
 
 
 class FeedStatus(BaseModel):
-    """A feed's row accounting.
+    """Row accounting of a feed.
 
-    `clean`, `duplicates` and `quarantined` are None until dbt has built, and when files of the feed were loaded since.
+    `clean`, `duplicates` and `quarantined` are None before the first dbt build, and when files were loaded since.
     """
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
@@ -27,13 +27,13 @@ class FeedStatus(BaseModel):
     quarantined: int | None
     rejected_files: int
     last_loaded_at: datetime | None
-    """When a file of the feed was loaded last (UTC)."""
+    """When a file of the feed was last loaded (UTC)."""
 
     newest_row_at: datetime | None
-    """What the newest clean row says of its time (UTC); None until dbt has built, or where rows have none."""
+    """Timestamp of the newest clean row (UTC); None before the first dbt build, or when rows have no timestamps."""
 
     reasons: dict[str, int]
-    """Why rows are in quarantine, the most frequent first; a row may have several."""
+    """Number of quarantined rows by reason, most frequent first; a row may have several reasons."""
 
 
 LEDGER_QUERY = """
@@ -43,7 +43,7 @@ LEDGER_QUERY = """
         coalesce(sum(files.lines), 0) as lines,
         coalesce(sum(files.rows_loaded), 0) as loaded,
         coalesce(sum(files.rows_rejected), 0) as rejected,
-        (select count(*) from raw.rejected_files as broken where broken.feed = feeds.feed) as rejected_files,
+        (select count(*) from raw.rejected_files as rejected where rejected.feed = feeds.feed) as rejected_files,
         max(files.loaded_at) as last_loaded_at,
     from raw.feeds as feeds
     left join raw.loaded_files as files on feeds.feed = files.feed
@@ -66,7 +66,7 @@ QUARANTINE_REASONS_QUERY = "select feed, reason, rows from marts.audit_quarantin
 
 
 def read_feed_status(settings: Settings) -> list[FeedStatus]:
-    """The row accounting of every declared feed.
+    """Return the row accounting of every declared feed.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
@@ -75,15 +75,15 @@ def read_feed_status(settings: Settings) -> list[FeedStatus]:
     with open_ledger_reader(settings) as connection:
         ledger = connection.execute(LEDGER_QUERY).fetchall()
         try:
-            audit = {feed: rest for feed, *rest in connection.execute(AUDIT_QUERY).fetchall()}
+            audit = {feed: figures for feed, *figures in connection.execute(AUDIT_QUERY).fetchall()}
             reasons = connection.execute(QUARANTINE_REASONS_QUERY).fetchall()
-            out_of_date = find_outdated_feeds(connection)
+            outdated_feeds = find_outdated_feeds(connection)
         except duckdb.CatalogException:
-            audit, reasons, out_of_date = {}, [], set()
+            audit, reasons, outdated_feeds = {}, [], set()
     statuses = []
     for feed, files, lines, loaded, rejected, rejected_files, last_loaded_at in ledger:
-        newest_row_at, *parts = audit.get(feed, [None] * 4)
-        clean, duplicates, quarantined = [None] * 3 if feed in out_of_date else parts
+        newest_row_at, *counts = audit.get(feed, [None] * 4)
+        clean, duplicates, quarantined = [None] * 3 if feed in outdated_feeds else counts
         statuses.append(
             FeedStatus(
                 feed=feed,
@@ -97,12 +97,12 @@ def read_feed_status(settings: Settings) -> list[FeedStatus]:
                 rejected_files=rejected_files,
                 last_loaded_at=last_loaded_at,
                 newest_row_at=newest_row_at,
-                reasons={reason: rows for of, reason, rows in reasons if of == feed and clean is not None},
+                reasons={reason: rows for name, reason, rows in reasons if name == feed and clean is not None},
             )
         )
     return statuses
 
 
 def find_outdated_feeds(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    """The feeds of which files were loaded, or forgotten, since dbt built the audit marts."""
+    """Return the feeds whose files were loaded, or removed from the ledger, since dbt built the audit marts."""
     return {feed for (feed,) in connection.execute(OUTDATED_FEEDS_QUERY).fetchall()}

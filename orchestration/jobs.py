@@ -1,4 +1,4 @@
-"""Parts of the graph that are run on their own."""
+"""Dagster jobs: the full pipeline, its parts, and a backfill."""
 
 import dagster as dg
 
@@ -10,31 +10,31 @@ from orchestration.assets.raw import raw_tables
 full_pipeline = dg.define_asset_job(
     "full_pipeline",
     selection=dg.AssetSelection.all(),
-    description="Fetch, load, build, train, score, evaluate and publish: the same steps as `recomart run`.",
+    description="Fetch, load, build, train, score, evaluate and publish. The steps are those of `recomart run`.",
 )
 
 data_only = dg.define_asset_job(
     "data_only",
     selection=dg.AssetSelection.assets(raw_tables, marts),
-    description="Fetch, load, and build everything that the model is trained from; what is published stays.",
+    description="Fetch, load, and build the tables that the model is trained on. The published copy does not change.",
 )
 
 model_only = dg.define_asset_job(
     "model_only",
     selection=dg.AssetSelection.assets(model_tables, recommendations),
-    description="Train on the marts as they are, judge, score, and build the lists; what is published stays.",
+    description="Train on the current marts, evaluate, score, and build the lists. The published copy does not change.",
 )
 
 publish_only = dg.define_asset_job(
     "publish_only",
     selection=dg.AssetSelection.assets(published_copy),
-    description="Publish the lists as they are in the warehouse.",
+    description="Publish the current recommendations.",
 )
 
 backfill = dg.define_asset_job(
     "backfill",
     selection=dg.AssetSelection.all(),
-    description="Load files again, by path or date (run config of raw_tables), then everything that comes of them.",
+    description="Reload files by path or date (run config of raw_tables), then run all later steps.",
 )
 
 JOBS = [full_pipeline, data_only, model_only, publish_only, backfill]

@@ -1,4 +1,4 @@
-"""The register of models: which one serves, which were held back and why, and which is next."""
+"""Model registry: all model runs, which one serves, which ones were rejected and why, and which one is next."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -40,37 +40,38 @@ MODEL_RUNS_QUERY = """
 
 
 class ModelRun(BaseModel):
-    """A trained model."""
+    """A trained model and its place in the registry; all timestamps are UTC."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     run_id: str
     trained_at: datetime
-    """UTC, as all instants here."""
     as_of: datetime
-    """The instant that its training rows end at."""
+    """End of its training data."""
     dataset_hash: str
     warm_from: str | None
-    """The run whose factors it started from."""
+    """Run id of the model whose factors it started from; None for a cold start."""
     users: int
     products: int
     interactions: int
     artifact_path: str
-    """Its folder, relative to the warehouse's."""
+    """Folder of its artifact, relative to the warehouse's folder."""
     config: str
-    """Its training settings, as JSON."""
+    """Its training settings as JSON."""
     ndcg_at_10: float | None
-    """In its own test window; None when there was none."""
+    """NDCG@10 in its own test window; None when the window was empty."""
     popularity_ndcg_at_10: float | None
+    """NDCG@10 of popularity in the same window."""
     is_serving: bool
     promoted_at: datetime | None
-    """When it began to serve last; None when it never did."""
+    """When it last began to serve; None when it has never served."""
     rejection_reason: str | None
-    """The gates that it did not pass, with what was measured, or who was promoted past it; None when it may serve."""
+    """The gates that it failed, with the measured values, or the model that was promoted instead; None when it may
+    serve."""
 
 
 def list_model_runs(settings: Settings) -> list[ModelRun]:
-    """Every model, the newest first.
+    """Return every model run, newest first.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
@@ -81,43 +82,43 @@ def list_model_runs(settings: Settings) -> list[ModelRun]:
 
 
 def read_model_runs(connection: duckdb.DuckDBPyConnection) -> list[ModelRun]:
-    """Every model of an open warehouse, the newest first."""
+    """Return every model run of an open warehouse, newest first."""
     with suppress(duckdb.CatalogException):
         return [ModelRun(**row) for row in connection.sql(MODEL_RUNS_QUERY).to_arrow_table().to_pylist()]
     return []
 
 
 def find_serving_run(runs: Sequence[ModelRun]) -> ModelRun | None:
-    """The model that serves."""
+    """Return the serving model; None when no model serves."""
     return next((run for run in runs if run.is_serving), None)
 
 
 def is_waiting_to_serve(run: ModelRun, serving: ModelRun | None) -> bool:
-    """Whether a model passed the gates, never served, and is newer than the one that does."""
-    since = serving.trained_at if serving else datetime.min
-    return run.rejection_reason is None and run.promoted_at is None and run.trained_at > since
+    """Return whether a model passed the gates, has never served, and is newer than the serving model."""
+    serving_trained_at = serving.trained_at if serving else datetime.min
+    return run.rejection_reason is None and run.promoted_at is None and run.trained_at > serving_trained_at
 
 
 def find_next_serving_run(runs: list[ModelRun]) -> ModelRun | None:
-    """The newest model that waits to serve, else the one that does."""
+    """Return the newest model that waits to serve, or else the serving model."""
     serving = find_serving_run(runs)
     return next((run for run in runs if is_waiting_to_serve(run, serving)), serving)
 
 
 def find_run(runs: list[ModelRun], prefix: str) -> ModelRun:
-    """The one model whose run id begins so.
+    """Return the model whose run id begins with `prefix`.
 
     Raises:
-        RecomartError: None does, or several do.
+        RecomartError: No model, or more than one, has such a run id.
     """
     if not prefix:
-        raise RecomartError("an empty run id names no model; `recomart models` lists them")
-    found = [run for run in runs if run.run_id.startswith(prefix)]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise RecomartError(f"no model has a run id that begins with {prefix!r}; `recomart models` lists them")
+        raise RecomartError("an empty run id names no model. `recomart models` lists them")
+    matches = [run for run in runs if run.run_id.startswith(prefix)]
+    if len(matches) == 1:
+        return matches[0]
+    if not matches:
+        raise RecomartError(f"no model has a run id that begins with {prefix!r}. `recomart models` lists them")
     raise RecomartError(
-        f"{len(found)} models have a run id that begins with {prefix!r}: "
-        f"{', '.join(run.run_id for run in found[:5])}; give more of it"
+        f"{len(matches)} models have a run id that begins with {prefix!r}: "
+        f"{', '.join(run.run_id for run in matches[:5])}. Give more characters"
     )

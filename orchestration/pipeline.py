@@ -1,6 +1,6 @@
-"""The pipeline's steps over one warehouse, in the order that the command line runs them in.
+"""The pipeline's steps over one warehouse, in the order in which `recomart run` runs them.
 
-Dagster's assets run the same, but have dagster-dbt build, which tells of each table and test (assets/transformed.py).
+Dagster's assets run the same steps, but build with dagster-dbt, which reports each table and test (assets/dbt.py).
 """
 
 import time
@@ -39,50 +39,50 @@ T = TypeVar("T")
 
 
 class PipelineListener:
-    """Hears what the pipeline does; the command line shows it, tests and jobs need not."""
+    """Receives the pipeline's progress; this base class ignores it."""
 
     def on_step(self, name: str) -> None:
-        """A step begins."""
+        """Called when a step begins."""
 
     def on_days(self, done: int, total: int) -> None:
-        """Days of the demo shop were written."""
+        """Called when a day of the demo shop is written."""
 
     def on_fetch(self, progress: FetchProgress) -> None:
-        """A page was fetched, or the fetch waits."""
+        """Called when a page is fetched, and when the fetch waits."""
 
     def on_files(self, progress: LoadProgress) -> None:
-        """Files were loaded."""
+        """Called when files are loaded."""
 
     def on_dbt(self, progress: DbtProgress) -> None:
-        """dbt finished a model or test."""
+        """Called when dbt finishes a model or a test."""
 
     def on_stage(self, message: str) -> None:
-        """A step reached a new stage."""
+        """Called when a step reaches a new stage."""
 
     def on_step_done(self, name: str, summary: str, seconds: float) -> None:
-        """A step ended."""
+        """Called when a step ends."""
 
 
 @dataclass
 class PipelineReport:
-    """What a whole run did."""
+    """Results of the steps of a run."""
 
     fetch: FetchReport
     load: LoadReport
     marts: DbtResult
     training: TrainingSummary | None
-    """None when the policy asked for none."""
+    """None when no training was due."""
 
     scoring: ScoringSummary | None
-    """None when no model may serve: everybody is then offered what is popular."""
+    """None when no model may serve: all customers then get popular products."""
 
     recommendations: DbtResult
     published: PublishedCopy
     seconds: dict[str, float] = field(default_factory=dict)
-    """Wall time of each step, and in all."""
+    """Wall time of each step, and of the run under `all`."""
 
     peak_memory_mib: int = 0
-    """Largest resident memory of any of the run's processes."""
+    """Largest resident memory of any process of the run."""
 
 
 def build_marts(
@@ -90,7 +90,7 @@ def build_marts(
     on_progress: Callable[[DbtProgress], None] = lambda _: None,
     started_process: Popen[str] | None = None,
 ) -> DbtResult:
-    """Build and test everything that the model is trained from, by a dbt that was `started` or a new one."""
+    """Build and test the dbt models that the model is trained on, in `started_process` or a new dbt process."""
     return _build(settings, MODEL_INPUT_SELECTION, on_progress, started_process)
 
 
@@ -101,23 +101,23 @@ def train_if_due(
     *,
     is_training_requested: bool | None = None,
 ) -> TrainingSummary | None:
-    """Train when the warehouse's policy asks for it, or as `is_asked` says; None when the model stays as it is.
+    """Train if the policy asks for it; `is_training_requested` overrides the policy. Return None without a training.
 
     Raises:
-        RecomartError: The policy is wrong, or what `train` raises.
+        RecomartError: The policy is wrong, or the training fails (see `train_model`).
     """
-    # A wrong policy is said by every run, not by the one that trains in a week.
+    # Every run reports a wrong policy, not only the next run that trains.
     read_gate_policy(settings, config)
     if is_training_requested is False:
         return None
     due = (
-        TrainingRequest("asked for", is_warm_start=False)
+        TrainingRequest("requested", is_warm_start=False)
         if is_training_requested
         else find_due_training(settings, config)
     )
     if due is None:
         return None
-    on_stage(f"training {'from the serving model' if due.is_warm_start else 'anew'}: {due.reason}")
+    on_stage(f"training ({'warm' if due.is_warm_start else 'cold'} start): {due.reason}")
     return replace(
         train_model(
             settings, config, on_stage, is_warm_start=due.is_warm_start, oracle=read_oracle(settings.demo_truth_dir)
@@ -131,7 +131,7 @@ def build_recommendations(
     on_progress: Callable[[DbtProgress], None] = lambda _: None,
     started_process: Popen[str] | None = None,
 ) -> DbtResult:
-    """Build and test everything that is made from the model's output, by a dbt that was `started` or a new one."""
+    """Build and test the dbt models that read the model's output, in `started_process` or a new dbt process."""
     return _build(settings, MODEL_OUTPUT_SELECTION, on_progress, started_process)
 
 
@@ -146,20 +146,20 @@ def _build(
 
 
 def publish_copy(settings: Settings) -> PublishedCopy:
-    """Publish the tables that the app's and the service's exposures name."""
+    """Publish the tables that the exposures of the app and the service depend on."""
     return publish(settings, list_published_tables(settings))
 
 
 def run_pipeline(
     settings: Settings, config: TrainConfig, listener: PipelineListener, *, is_training_requested: bool | None = None
 ) -> PipelineReport:
-    """Fetch what is declared to come from a web service, load, build, train, score, evaluate and publish.
+    """Run all steps: fetch, load, build, train, score, evaluate and publish.
 
-    Whether it trains the policy decides, unless `train_anew` does.
+    The policy decides whether the run trains, unless `is_training_requested` is set.
 
     Raises:
-        RecomartError: A step could not be done; what the steps before it did stays.
-        ModelError: There is nothing to learn from, or training failed.
+        RecomartError: A step failed. The results of the steps before it stay.
+        ModelError: There are no rows to train on, or the training failed.
     """
     seconds: dict[str, float] = {}
 
@@ -172,32 +172,34 @@ def run_pipeline(
         return result
 
     started = time.perf_counter()
-    # Loading and building may take long, and `learn` would say it only then.
+    # Reports a wrong policy before the run loads and builds.
     read_gate_policy(settings, config)
-    fetched = (
+    fetch_report = (
         run_step("fetch", lambda: fetch_feeds(settings, listener.on_fetch), describe_fetch)
         if find_api_feeds(settings)
         else FetchReport()
     )
-    # Each dbt is started a step ahead: it has then imported what it needs, and kept its memory no longer than that.
+    # Each dbt process starts one step ahead: its imports then take no extra time, and it uses memory for one step only.
     with start_dbt(settings) as dbt:
-        loaded = run_step("load", lambda: load(settings, listener.on_files), describe_load)
+        load_report = run_step("load", lambda: load(settings, listener.on_files), describe_load)
         marts = run_step("build", lambda: build_marts(settings, listener.on_dbt, dbt), describe_dbt)
-    trained = run_step(
+    training = run_step(
         "train",
         lambda: train_if_due(settings, config, listener.on_stage, is_training_requested=is_training_requested),
-        lambda summary: describe_training(summary) if is_training_requested is not False else "none, as asked",
+        lambda summary: describe_training(summary) if is_training_requested is not False else "not requested",
     )
     with start_dbt(settings) as dbt:
-        scored = run_step("score", lambda: score_customers(settings, listener.on_stage), describe_scoring)
-        recommended = run_step("recommend", lambda: build_recommendations(settings, listener.on_dbt, dbt), describe_dbt)
+        scoring = run_step("score", lambda: score_customers(settings, listener.on_stage), describe_scoring)
+        recommendations = run_step(
+            "recommend", lambda: build_recommendations(settings, listener.on_dbt, dbt), describe_dbt
+        )
     report = PipelineReport(
-        fetch=fetched,
-        load=loaded,
+        fetch=fetch_report,
+        load=load_report,
         marts=marts,
-        training=trained,
-        scoring=scored,
-        recommendations=recommended,
+        training=training,
+        scoring=scoring,
+        recommendations=recommendations,
         published=run_step("publish", lambda: publish_copy(settings), lambda published: published.file),
         seconds=seconds,
     )
@@ -207,28 +209,28 @@ def run_pipeline(
 
 
 def describe_fetch(report: FetchReport) -> str:
-    """One line about a fetch."""
+    """Return one line about a fetch."""
     return "; ".join(
-        f"{name}: {format_count(feed.record_count, 'record')} in {feed.file}{'' if feed.is_new else ', nothing new'}"
+        f"{name}: {format_count(feed.record_count, 'record')} in {feed.file}{'' if feed.is_new else ', unchanged'}"
         for name, feed in report.feeds.items()
     )
 
 
 def describe_load(report: LoadReport) -> str:
-    """One line about a load."""
-    files = sum(feed.files_loaded for feed in report.feeds.values())
-    same = sum(feed.files_unchanged for feed in report.feeds.values())
-    rejected = sum(feed.rows_rejected for feed in report.feeds.values())
+    """Return one line about a load."""
+    loaded_files = sum(feed.files_loaded for feed in report.feeds.values())
+    unchanged_files = sum(feed.files_unchanged for feed in report.feeds.values())
+    rejected_rows = sum(feed.rows_rejected for feed in report.feeds.values())
     unreadable = f", {format_count(len(report.rejected_files), 'file')} unreadable" if report.rejected_files else ""
-    waiting = (
+    changing = (
         f", {format_count(len(report.changing_files), 'file')} still being written" if report.changing_files else ""
     )
-    rows = f"{format_count(report.rows_loaded, 'row')}, {format_count(rejected, 'line')} rejected"
-    return f"{format_count(files, 'file')} ({same:,} unchanged), {rows}{unreadable}{waiting}"
+    rows = f"{format_count(report.rows_loaded, 'row')}, {format_count(rejected_rows, 'line')} rejected"
+    return f"{format_count(loaded_files, 'file')} ({unchanged_files:,} unchanged), {rows}{unreadable}{changing}"
 
 
 def describe_dbt(result: DbtResult) -> str:
-    """One line about a dbt build."""
+    """Return one line about a dbt build."""
     words = {"success": ("table", ""), "pass": ("test", " passed"), "warn": ("test", " warned")}
     counts = {status: count for status, count in sorted(result.status_counts.items()) if status != "no-op"}
     return ", ".join(
@@ -238,22 +240,23 @@ def describe_dbt(result: DbtResult) -> str:
 
 
 def describe_training(summary: TrainingSummary | None) -> str:
-    """One line about a training run, or about there being none."""
+    """Return one line about a training run, or about why there was none."""
     if summary is None:
-        return "the policy asks for no new model"
-    held_back = f"; held back: {summary.rejection_reason}" if summary.rejection_reason else ""
+        return "no training is due"
+    rejected = f"; rejected: {summary.rejection_reason}" if summary.rejection_reason else ""
     return (
-        f"{summary.reason}: {format_count(summary.interactions, 'interaction')} of {format_count(summary.users, 'customer')} and "
-        f"{format_count(summary.products, 'product')}, {format_count(summary.epochs, 'epoch')}{held_back}"
+        f"{summary.reason}: {format_count(summary.interactions, 'interaction')} of "
+        f"{format_count(summary.users, 'customer')} and {format_count(summary.products, 'product')}, "
+        f"{format_count(summary.epochs, 'epoch')}{rejected}"
     )
 
 
 def describe_scoring(summary: ScoringSummary | None) -> str:
-    """One line about a scoring."""
+    """Return one line about a scoring."""
     if summary is None:
-        return "no model may serve yet; everybody is offered what is popular"
-    serves = "serves from now on" if summary.is_newly_serving else "goes on serving"
-    lists = (
+        return "no model may serve yet: all customers get popular products"
+    state = "serves from now on" if summary.is_newly_serving else "continues to serve"
+    counts = (
         f"{format_count(summary.candidate_count, 'candidate')} for {format_count(summary.customer_count, 'customer')}"
     )
-    return f"{lists}; model {summary.run_id} {serves}"
+    return f"{counts}; model {summary.run_id} {state}"

@@ -1,4 +1,4 @@
-"""When a run trains anew, and what a new model must reach: the defaults, or what the warehouse's policy.json says."""
+"""Model policy: when a run trains a new model, and the gates that a new model must pass."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -6,32 +6,34 @@ from models_ml.config import GatePolicy
 
 
 class RetrainPolicy(BaseModel):
-    """When a run trains a new model; each reason alone will do. Ages are those of the data, not of the clock."""
+    """Conditions under which a run trains a new model; one condition is enough. Ages are measured in days of data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     is_automatic: bool = True
-    """Whether runs train without being asked; if not, the model that serves stays until somebody chooses another."""
+    """Whether runs train automatically. If not, the serving model stays until a user trains or promotes another."""
 
     max_changed_share: float = Field(default=0.01, ge=0, le=1)
-    """Share of all pairs of customer and product that are new, gone or otherwise than the serving model knew them."""
+    """A run trains when a larger share of all pairs of customer and product is new, removed or changed since the
+    serving model was trained."""
 
     max_age_days: float = Field(default=7.0, gt=0)
-    """Days of data since the serving model was trained."""
+    """A run trains when the data are this many days newer than the serving model."""
 
     min_lift: float = Field(default=1.1, ge=0)
-    """NDCG of the serving model, on what customers newly took since it was trained, as a multiple of popularity's."""
+    """A run trains when the serving model's NDCG is below this multiple of popularity's NDCG, measured on the new
+    interactions of customers since it was trained."""
 
     min_lift_customers: int = Field(default=200, ge=1)
-    """Customers who must have taken something new for that to be believed."""
+    """Customers with new interactions that `min_lift` needs; with fewer it is not checked."""
 
     max_warm_start_days: float = Field(default=7.0, ge=0)
-    """Days of data after which a training starts from nothing again and picks its number of epochs anew; in between it
-    starts from the serving model's factors."""
+    """Days of data after the last cold start during which trainings start from the serving model's factors. Later
+    trainings start cold and select their number of epochs again."""
 
 
 class ModelPolicy(BaseModel):
-    """Everything that decides over models without a human."""
+    """Rules that decide about models automatically: when to train, and which models may serve."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 

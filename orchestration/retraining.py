@@ -1,4 +1,4 @@
-"""Whether the warehouse's policy asks for a new model now, and for which kind."""
+"""Retraining: find out whether the policy asks for a training now, and whether it is a warm or a cold start."""
 
 import json
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from warehouse.formatting import format_count
 from warehouse.settings import Settings
 
 CHANGED_PAIRS_QUERY = """
-    with now as (
+    with current_pairs as (
 
         select user_id, product_id, interaction_count, last_interaction_at
         from marts.ml_interactions
@@ -30,22 +30,22 @@ CHANGED_PAIRS_QUERY = """
 
     ),
 
-    trained_on as (
+    trained_pairs as (
 
-        {trained_on}
+        {trained_pairs}
 
     )
 
     select
-        (select count(*) from now),
+        (select count(*) from current_pairs),
         count(*) filter (
-            now.interaction_count is distinct from trained_on.interaction_count
-            or now.last_interaction_at is distinct from trained_on.last_interaction_at
+            current_pairs.interaction_count is distinct from trained_pairs.interaction_count
+            or current_pairs.last_interaction_at is distinct from trained_pairs.last_interaction_at
         )
-    from now
-    full join trained_on
-        on now.user_id = trained_on.user_id
-        and now.product_id = trained_on.product_id
+    from current_pairs
+    full join trained_pairs
+        on current_pairs.user_id = trained_pairs.user_id
+        and current_pairs.product_id = trained_pairs.product_id
 """
 
 TRAINED_PAIRS = """
@@ -54,8 +54,8 @@ TRAINED_PAIRS = """
         where cutoff = 'now'
 """
 
-OLDER_PAIRS = "from now where last_interaction_at < $since"
-"""Stands for what was trained on when that cannot be read: of what came late or was taken back it tells nothing."""
+OLDER_PAIRS = "from current_pairs where last_interaction_at < $since"
+"""Replaces TRAINED_PAIRS when the dataset version cannot be read; it misses late rows and removed rows."""
 
 DATA_END_QUERY = "select max(as_of) from marts.ml_interactions where cutoff = 'now'"
 
@@ -72,15 +72,15 @@ class TrainingRequest:
 
 
 def find_due_training(settings: Settings, config: TrainConfig) -> TrainingRequest | None:
-    """What the policy asks for, given the marts and the settings as they are; None when the model may stay.
+    """Return the training that the policy asks for, given the current marts and settings; None when none is due.
 
-    None, too, when the same training ended in a model that was held back: it would end in it again.
+    Also returns None when the same training already gave a model that was rejected: the result would be the same.
 
     Raises:
         RecomartError: The policy is wrong, the marts are not built, or the warehouse is in use.
     """
-    asked = read_policy(settings).retrain
-    if not asked.is_automatic:
+    retrain_policy = read_policy(settings).retrain
+    if not retrain_policy.is_automatic:
         return None
     runs = list_model_runs(settings)
     latest = find_next_serving_run(runs)
@@ -91,7 +91,7 @@ def find_due_training(settings: Settings, config: TrainConfig) -> TrainingReques
             model = Recommender.load(settings.warehouse / latest.artifact_path)
         except ModelError as error:
             return TrainingRequest(str(error), is_warm_start=False)
-        due = _check_policy(settings, asked, runs, latest, model, config)
+        due = _check_policy(settings, retrain_policy, runs, latest, model, config)
     return None if due is None or _is_already_rejected(settings, runs, config, due) else due
 
 
@@ -106,30 +106,30 @@ def _check_policy(
     if changed := _describe_config_changes(latest_run, config):
         return TrainingRequest(f"the settings have changed since the model was trained: {changed}", is_warm_start=False)
     with open_reader(settings) as connection:
-        weighted = _find_changed_weights(connection, latest_run)
-        pairs, changed_pairs = _count_changed_pairs(connection, settings, latest_run)
+        changed_weights = _find_changed_weights(connection, latest_run)
+        pair_count, changed_pair_count = _count_changed_pairs(connection, settings, latest_run)
         (as_of,) = connection.execute(DATA_END_QUERY).fetchone() or (None,)
-    # Another weight of what nobody does changes no row.
-    if weighted and read_marts(settings)[0].dataset_hash != latest_run.dataset_hash:
+    # A new weight changes no row when no customer does that action: compare the rows' hash.
+    if changed_weights and read_marts(settings)[0].dataset_hash != latest_run.dataset_hash:
         return TrainingRequest(
-            f"actions have other weights than when the model was trained: {weighted}", is_warm_start=False
+            f"event weights have changed since the model was trained: {changed_weights}", is_warm_start=False
         )
     age = as_of - latest_run.as_of if as_of else timedelta(0)
-    since_cold = as_of - _find_cold_start(runs, latest_run).as_of if as_of else timedelta(0)
-    # What a training goes on from is the model that serves, not one that waits for its first scoring.
-    warm = latest_run.is_serving and since_cold < retrain_policy.max_warm_start_days * DAY
-    reason = _check_data_changes(retrain_policy, changed_pairs, pairs, age) or (
-        _check_ranking(settings, retrain_policy, recommender) if changed_pairs else None
+    cold_start_age = as_of - _find_cold_start(runs, latest_run).as_of if as_of else timedelta(0)
+    # A warm start needs the serving model: a model that waits for its first scoring does not serve yet.
+    is_warm_start = latest_run.is_serving and cold_start_age < retrain_policy.max_warm_start_days * DAY
+    reason = _check_data_changes(retrain_policy, changed_pair_count, pair_count, age) or (
+        _check_ranking(settings, retrain_policy, recommender) if changed_pair_count else None
     )
-    return TrainingRequest(reason, warm) if reason else None
+    return TrainingRequest(reason, is_warm_start) if reason else None
 
 
 def _is_already_rejected(
     settings: Settings, runs: list[ModelRun], config: TrainConfig, request: TrainingRequest
 ) -> bool:
-    """Whether the same training ended in a model held back: same rows, same model beside it, same gates."""
+    """Return whether a training with the same rows, serving model, settings and gates gave a rejected model."""
     serving = find_serving_run(runs)
-    start = serving.run_id if serving and request.is_warm_start else None
+    warm_from = serving.run_id if serving and request.is_warm_start else None
     with open_reader(settings) as connection:
         (as_of,) = connection.execute(DATA_END_QUERY).fetchone() or (None,)
     versions = {
@@ -137,17 +137,17 @@ def _is_already_rejected(
         for run in runs
         if run.rejection_reason is not None
         and run.promoted_at is None
-        and (run.as_of, run.warm_from) == (as_of, start)
+        and (run.as_of, run.warm_from) == (as_of, warm_from)
         and (serving is None or (serving.promoted_at or serving.trained_at) < run.trained_at)
         and _get_change_time(settings.policy_file) < run.trained_at
         and not _describe_config_changes(run, config)
     }
-    # To read all rows for their hash takes a fraction of a training.
+    # Reading all rows for their hash takes a fraction of a training's time.
     return bool(versions) and read_marts(settings)[0].dataset_hash in versions
 
 
 def _get_change_time(file: Path) -> datetime:
-    """When a file was last changed (UTC); long ago when it is not there."""
+    """Return when a file was last changed (UTC); the earliest datetime when the file is missing."""
     try:
         return datetime.fromtimestamp(file.stat().st_ctime, UTC).replace(tzinfo=None)
     except FileNotFoundError:
@@ -158,60 +158,65 @@ def _describe_config_changes(latest_run: ModelRun, config: TrainConfig) -> str:
     try:
         return TrainConfig.model_validate_json(latest_run.config).describe_differences(config)
     except ValidationError:
-        return "an earlier version trained it"
+        return "an earlier version of RecoMart trained it"
 
 
 def _find_changed_weights(connection: duckdb.DuckDBPyConnection, latest_run: ModelRun) -> str:
-    """The types of actions whose weight is not what it was when a model was trained, in words."""
-    (before,) = connection.execute(
+    """Return the names of the event types whose weights differ from those that the model was trained with."""
+    (settings_json,) = connection.execute(
         "select settings from ml.dataset_versions where dataset_hash = ?", [latest_run.dataset_hash]
     ).fetchone() or ("{}",)
-    then, now = json.loads(before).get("event_weights", {}), read_event_weights(connection)
-    return ", ".join(name for name in sorted({*then, *now}) if then.get(name) != now.get(name)) if then else ""
+    trained, current = json.loads(settings_json).get("event_weights", {}), read_event_weights(connection)
+    if not trained:
+        return ""
+    return ", ".join(name for name in sorted({*trained, *current}) if trained.get(name) != current.get(name))
 
 
 def _count_changed_pairs(
     connection: duckdb.DuckDBPyConnection, settings: Settings, latest_run: ModelRun
 ) -> tuple[int, int]:
-    """How many pairs there are, and how many are new, gone or otherwise than when a model was trained."""
+    """Return the number of pairs, and the number that is new, removed or changed since the model was trained."""
     file = get_table_path(settings.datasets_dir, latest_run.dataset_hash, "interactions")
     try:
-        found = connection.execute(CHANGED_PAIRS_QUERY.format(trained_on=TRAINED_PAIRS), {"file": str(file)}).fetchone()
-    except duckdb.Error:
-        found = connection.execute(
-            CHANGED_PAIRS_QUERY.format(trained_on=OLDER_PAIRS), {"since": latest_run.as_of}
+        counts = connection.execute(
+            CHANGED_PAIRS_QUERY.format(trained_pairs=TRAINED_PAIRS), {"file": str(file)}
         ).fetchone()
-    assert found is not None
-    return int(found[0]), int(found[1])
+    except duckdb.Error:
+        counts = connection.execute(
+            CHANGED_PAIRS_QUERY.format(trained_pairs=OLDER_PAIRS), {"since": latest_run.as_of}
+        ).fetchone()
+    assert counts is not None
+    return int(counts[0]), int(counts[1])
 
 
 def _check_data_changes(
     retrain_policy: RetrainPolicy, changed_pair_count: int, pair_count: int, age: timedelta
 ) -> str | None:
-    if pair_count and changed_pair_count / pair_count > retrain_policy.max_changed_share:
-        return f"{changed_pair_count / pair_count:.1%} of all pairs are new or changed (policy: {retrain_policy.max_changed_share:.1%})"
+    changed_share = changed_pair_count / pair_count if pair_count else 0.0
+    if changed_share > retrain_policy.max_changed_share:
+        return f"{changed_share:.1%} of all pairs are new or changed (policy: {retrain_policy.max_changed_share:.1%})"
     if age >= retrain_policy.max_age_days * DAY:
-        return f"the model is {age / DAY:.1f} days of data old (policy: {retrain_policy.max_age_days:g})"
+        return f"the data are {age / DAY:.1f} days newer than the model (policy: {retrain_policy.max_age_days:g})"
     return None
 
 
 def _check_ranking(settings: Settings, retrain_policy: RetrainPolicy, recommender: Recommender) -> str | None:
-    found = evaluate_since_training(recommender, read_interactions(settings), read_policy(settings).gates.k)
+    figures = evaluate_since_training(recommender, read_interactions(settings), read_policy(settings).gates.k)
     if (
-        found is None
-        or found.user_count < retrain_policy.min_lift_customers
-        or found.ndcg >= retrain_policy.min_lift * found.popularity_ndcg
+        figures is None
+        or figures.user_count < retrain_policy.min_lift_customers
+        or figures.ndcg >= retrain_policy.min_lift * figures.popularity_ndcg
     ):
         return None
     return (
-        f"what {format_count(found.user_count, 'customer')} newly took since it was trained it foretold with an "
-        f"NDCG@{found.k} of {found.ndcg:.4f}, popularity with {found.popularity_ndcg:.4f} "
-        f"(policy: {retrain_policy.min_lift:g} times that)"
+        f"the model's NDCG@{figures.k} on interactions since its training is {figures.ndcg:.4f}, that of popularity "
+        f"{figures.popularity_ndcg:.4f}, for {format_count(figures.user_count, 'customer')} "
+        f"(policy: at least {retrain_policy.min_lift:g} times popularity)"
     )
 
 
 def _find_cold_start(runs: list[ModelRun], latest_run: ModelRun) -> ModelRun:
-    """The run at the beginning of the chain of trainings that started from one another."""
+    """Return the cold start at the beginning of the run's chain of warm starts."""
     by_id = {run.run_id: run for run in runs}
     run = latest_run
     while run.warm_from is not None and run.warm_from in by_id:

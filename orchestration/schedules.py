@@ -1,4 +1,4 @@
-"""TODO."""
+"""Dagster schedule that runs the full pipeline every night."""
 
 import dagster as dg
 
@@ -10,5 +10,5 @@ nightly_schedule = dg.ScheduleDefinition(
     cron_schedule="0 3 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Fetches what comes from web services, and lets the policy look at the model's age.",
+    description="Runs the full pipeline every night: fetches feeds from their APIs, and trains if a training is due.",
 )

@@ -1,4 +1,4 @@
-"""What starts runs without a human: files that land, and the clock."""
+"""Dagster sensor that starts a run when a delivery of landing files is complete."""
 
 from typing import NamedTuple
 
@@ -21,30 +21,30 @@ UNFINISHED_STATUSES = [
 
 
 class Delivery(NamedTuple):
-    """Landing files that no run was started for."""
+    """Landing files for which no run was started yet."""
 
     files: list[LandingFile]
-    """Those that have lain still for the settle time, the earliest first."""
+    """Files that have not changed for the settle time, in order of their change times."""
 
     is_complete: bool
-    """Whether nothing has changed for a while, or the first file has waited long enough for that."""
+    """Whether no file has changed for the delivery gap, or the first file has waited for the longest allowed time."""
 
 
 def find_delivery(settings: Settings, changed_after_ns: int) -> Delivery:
-    """Return what landed or changed after `instant_ns` (since 1970).
+    """Return the files that landed or changed after `changed_after_ns` (nanoseconds since 1970).
 
     Raises:
         RecomartError: The sources file or the landing folder is missing or wrong.
     """
     feeds = read_sources(settings.sources).feeds.values()
-    found = [file for feed in feeds for file in find_files(feed, settings.landing_dir)]
-    new = sorted((file for file in found if file.changed_ns > changed_after_ns), key=lambda file: file.changed_ns)
-    settled = [file for file in new if _get_age_seconds(file) >= settings.settle_seconds]
-    has_ended = bool(settled) and (
-        _get_age_seconds(new[-1]) >= max(settings.delivery_gap_seconds, settings.settle_seconds)
-        or _get_age_seconds(new[0]) >= settings.max_delivery_wait_seconds
+    files = [file for feed in feeds for file in find_files(feed, settings.landing_dir)]
+    new_files = sorted((file for file in files if file.changed_ns > changed_after_ns), key=lambda file: file.changed_ns)
+    settled_files = [file for file in new_files if _get_age_seconds(file) >= settings.settle_seconds]
+    is_complete = bool(settled_files) and (
+        _get_age_seconds(new_files[-1]) >= max(settings.delivery_gap_seconds, settings.settle_seconds)
+        or _get_age_seconds(new_files[0]) >= settings.max_delivery_wait_seconds
     )
-    return Delivery(settled, has_ended)
+    return Delivery(settled_files, is_complete)
 
 
 def _get_age_seconds(file: LandingFile) -> float:
@@ -52,7 +52,7 @@ def _get_age_seconds(file: LandingFile) -> float:
 
 
 def _is_run_active(instance: dg.DagsterInstance) -> bool:
-    """Whether a run is on or waits for its turn, or the newest one failed and will be started again."""
+    """Return whether a run is queued or running, or the newest run failed and Dagster will retry it."""
     return bool(instance.get_runs(dg.RunsFilter(statuses=UNFINISHED_STATUSES), limit=1)) or any(
         run.is_complete_and_waiting_to_retry for run in instance.get_runs(limit=1)
     )
@@ -60,17 +60,18 @@ def _is_run_active(instance: dg.DagsterInstance) -> bool:
 
 @dg.sensor(job=full_pipeline, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
 def landing_files_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    """Start one run over everything when a delivery of files has ended; while a run is on, it waits."""
+    """Start one run of the full pipeline when a delivery of files is complete and no other run is active."""
     try:
         delivery = find_delivery(Settings(), int(context.cursor or 0))
     except RecomartError as error:
         return dg.SkipReason(str(error))
-    new = delivery.files
-    if not new:
+    files = delivery.files
+    if not files:
         return dg.SkipReason("no file is new or changed")
+    new_files = format_count(len(files), "new or changed file")
     if not delivery.is_complete:
-        return dg.SkipReason(f"{format_count(len(new), 'new or changed file')}; more may be on their way")
+        return dg.SkipReason(f"{new_files}: waiting for the end of the delivery")
     if _is_run_active(context.instance):
-        return dg.SkipReason(f"until the run that is on has ended: {format_count(len(new), 'new or changed file')}")
-    tags = {"recomart/new_files": f"{len(new):,}", "recomart/newest_file": new[-1].path[-200:]}
-    return dg.SensorResult(run_requests=[dg.RunRequest(tags=tags)], cursor=str(new[-1].changed_ns))
+        return dg.SkipReason(f"{new_files}: waiting for the end of the active run")
+    tags = {"recomart/new_files": f"{len(files):,}", "recomart/newest_file": files[-1].path[-200:]}
+    return dg.SensorResult(run_requests=[dg.RunRequest(tags=tags)], cursor=str(files[-1].changed_ns))

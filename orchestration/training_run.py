@@ -1,4 +1,7 @@
-"""Train on the marts of a warehouse, judge what came of it, and write everything back; scoring lets it serve."""
+"""Training run: train on the marts or a dataset version, evaluate the gates, and write the model and its metrics.
+
+A model that passes the gates serves from the next scoring on.
+"""
 
 import json
 import logging
@@ -31,8 +34,7 @@ from models_ml.evaluation.gates import GateResult, describe_failures, evaluate_g
 from models_ml.evaluation.selection import EpochRecord
 from models_ml.inference.artifact import ModelCard
 from models_ml.inference.recommender import Recommender
-from models_ml.training import TrainingResult
-from models_ml.training import train as train_on
+from models_ml.training import TrainingResult, train
 from orchestration.config_files import read_policy
 from orchestration.dataset_versions import find_version, read_marts
 from orchestration.feed_accounting import read_feed_status
@@ -44,19 +46,19 @@ from warehouse.locks import exclusive_lock
 from warehouse.settings import Settings
 
 LIST_TABLES = ("evaluation_pairs", "evaluation_products", "evaluation_candidates")
-"""Tables of schema ml that hold the lists of the newest run and of the serving one; figures are kept for every run."""
+"""Tables of schema ml that keep only the newest run and the serving run; the other tables keep every run."""
 
 DATASETS_LOCK = "writing.lock"
 
 UNREGISTERED_SUFFIX = ".unregistered"
-"""Ending of the file that marks an artifact until its row is in ml.model_runs."""
+"""Suffix of the file that marks an artifact until its row is in ml.model_runs."""
 
 LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class TrainingSummary:
-    """What a training run did."""
+    """Result of a training run."""
 
     run_id: str
     dataset_hash: str
@@ -65,28 +67,27 @@ class TrainingSummary:
     interactions: int
     epochs: int
     epochs_reason: str
-    """How the number of epochs was chosen."""
+    """How the number of epochs was selected."""
 
     skipped: dict[str, str]
-    """Windows and baselines that were not evaluated, and why."""
+    """Windows and baselines that were not evaluated, with the reasons."""
 
     gates: list[GateResult]
-    """How the model stood before every gate."""
 
     rejection_reason: str | None
-    """The gates that it did not pass; None when it may serve, from the next scoring on."""
+    """The gates that the model failed; None when it may serve from the next scoring on."""
 
     metrics: pd.DataFrame
-    """Rows of ml.ranking_metrics of this run about all known customers and products."""
+    """This run's rows of ml.ranking_metrics for all known customers and products."""
 
     fit_seconds: float
-    """Seconds that fitting the serving model took."""
+    """Wall time of fitting the final model."""
 
     seconds: float
-    """Seconds in all: reading, three fits, evaluation, gates, writing."""
+    """Wall time of the whole run: reading, three fits, evaluation, gates, writing."""
 
-    reason: str = "asked for"
-    """Why it trained."""
+    reason: str = "requested"
+    """Why the run trained."""
 
 
 @raise_on_full_disk
@@ -99,28 +100,28 @@ def train_model(
     is_warm_start: bool = False,
     oracle: OracleFactors | None = None,
 ) -> TrainingSummary:
-    """Train, evaluate and judge; a model that passes the gates serves from the next scoring on.
+    """Train and evaluate a model, and evaluate the gates; a model that passes serves from the next scoring on.
 
-    `dataset` is the beginning of a dataset version's hash: everything is then learned and measured as it was from the
-    marts of that time, and the marts of today are not read. Without it a version is made of the marts as they are. All
-    that is written here comes from the one version that ml.model_runs names; scoring goes by today's histories.
+    `dataset` is the beginning of a dataset version's hash: the run then trains and evaluates on that version alone and
+    does not read the marts. Without it the run makes a new version of the current marts. All rows that the run writes
+    come from the version that ml.model_runs names; scoring uses the current histories.
 
-    A `warm` training goes on from the serving model: its product factors, and what it picked on its validation window.
-    A model that fails a gate stays in the register with the reasons, and the one before it goes on serving.
+    A warm start begins with the serving model's product factors and uses the settings that were selected on its
+    validation window. A model that fails a gate stays in the registry with the reasons, and the serving model stays.
 
     Raises:
-        RecomartError: The policy is wrong, the marts are not built, there is no such version, no model serves to go on
-            from, or the warehouse is in use.
-        ModelError: There is nothing to learn from, the version's files are damaged, or training failed.
-        DiskFullError: No more can be written.
+        RecomartError: The policy is wrong, the marts are not built, the version does not exist, there is no serving
+            model for a warm start, or the warehouse is in use.
+        ModelError: There are no rows to train on, the version's files are damaged, or the training failed.
+        DiskFullError: The disk is full.
     """
     started = time.perf_counter()
-    judged_by = read_gate_policy(settings, config)
+    gate_policy = read_gate_policy(settings, config)
     serving = _load_serving_model(settings, on_stage)
     if is_warm_start and serving is None:
-        raise RecomartError("no model serves yet to go on from, or it cannot be read; train without --warm-start")
+        raise RecomartError("warm start failed: no model serves, or it cannot be read. Train without --warm-start")
     rows, manifest = load_training_dataset(settings, dataset, on_stage)
-    result = train_on(
+    result = train(
         rows,
         config,
         f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}",
@@ -129,13 +130,13 @@ def train_model(
         on_epoch=lambda epoch: on_stage(_describe_epoch(epoch)),
     )
     card = result.recommender.card
-    on_stage("judging")
+    on_stage("evaluating the gates")
     gates = evaluate_gates(
         card,
         result.metric_differences,
-        judged_by,
+        gate_policy,
         None if serving is None else serving.card,
-        None if serving is None else _compare_with_serving(settings, card, rows, serving.card, judged_by.k),
+        None if serving is None else _compare_with_serving(settings, card, rows, serving.card, gate_policy.k),
     )
     _write_result(settings, manifest, result, gates)
     return TrainingSummary(
@@ -156,17 +157,19 @@ def train_model(
 
 
 def read_gate_policy(settings: Settings, config: TrainConfig) -> GatePolicy:
-    """The policy's gates, if they can be judged: where nothing is measured, every gate would be passed.
+    """Return the gates of the policy after checking that the training measures their metrics.
+
+    Without those metrics every model would pass.
 
     Raises:
-        RecomartError: The policy is wrong, or asks for a length of lists that the training does not measure.
+        RecomartError: The policy is wrong, or its k is not among the k values that the training measures.
     """
     gates = read_policy(settings).gates
     if gates.k not in config.k_values:
-        measured = ", ".join(map(str, config.k_values))
+        k_values = ", ".join(map(str, config.k_values))
         raise RecomartError(
-            f"{settings.policy_file}: gates.k: the training does not measure lists of {gates.k}; set one of its "
-            f"k_values ({measured}), or add it to them in {settings.train_config_file}"
+            f"{settings.policy_file}: gates.k: the training does not measure lists of {gates.k}. Set one of its "
+            f"k_values ({k_values}), or add {gates.k} to k_values in {settings.train_config_file}"
         )
     return gates
 
@@ -177,46 +180,46 @@ def _describe_epoch(record: EpochRecord) -> str:
 
 
 def _require_clean_rows(settings: Settings) -> None:
-    """A feed of which nothing is clean means a wrong declaration, not a bad day: stop before it shapes a model."""
+    """Raise an error when all rows of a feed are quarantined: its declaration is wrong, and a model would lack it."""
     for feed in read_feed_status(settings):
         if feed.loaded and feed.clean == 0:
-            why = ", ".join(f"{reason} {rows:,}" for reason, rows in feed.reasons.items())
+            reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in feed.reasons.items())
             raise RecomartError(
-                f"feed {feed.feed}: not one of {feed.loaded:,} rows is clean ({why}); mend its declaration in "
+                f"feed {feed.feed}: none of {feed.loaded:,} rows is clean ({reasons}). Correct its declaration in "
                 f"{settings.sources} (formats, time zone, event types, columns) and run again"
             )
 
 
 def _load_serving_model(settings: Settings, on_stage: Callable[[str], None]) -> Recommender | None:
-    """The model that serves; None when there is none, or it cannot be read and so serves nobody."""
+    """Return the serving model; None when no model serves, or its artifact cannot be read."""
     run = find_serving_run(list_model_runs(settings))
     if run is None:
         return None
     try:
         return Recommender.load(settings.warehouse / run.artifact_path)
     except ModelError as error:
-        on_stage(f"nothing to compare with: {error}")
+        on_stage(f"the serving model cannot be compared: {error}")
         return None
 
 
 def _compare_with_serving(
     settings: Settings, new_card: ModelCard, rows: Dataset, serving_card: ModelCard, k: int
 ) -> ModelComparison | None:
-    """Both models in the test window of the version that the serving one was trained on; None when that is gone."""
+    """Compare both models in the test window of the serving model's dataset version; None when that is missing."""
     if serving_card.dataset_hash not in iter_dataset_hashes(settings.datasets_dir):
         return None
-    before = read_dataset(settings.datasets_dir, serving_card.dataset_hash)
-    return compare_models(ComparedModel(new_card, rows), ComparedModel(serving_card, before), k)
+    serving_rows = read_dataset(settings.datasets_dir, serving_card.dataset_hash)
+    return compare_models(ComparedModel(new_card, rows), ComparedModel(serving_card, serving_rows), k)
 
 
 def load_training_dataset(
     settings: Settings, prefix: str | None, on_stage: Callable[[str], None]
 ) -> tuple[Dataset, DatasetManifest]:
-    """Return the stored version whose hash begins with `prefix`, or a new one of the marts as they are.
+    """Return the stored version whose hash begins with `prefix`, or a new version of the current marts.
 
     Raises:
-        RecomartError: The marts are not built, or there is no such version.
-        ModelError: The version's files are damaged, or there is nothing to learn from.
+        RecomartError: The marts are not built, or the version does not exist.
+        ModelError: The version's files are damaged, or there are no rows to train on.
     """
     return (
         _create_dataset_version(settings, on_stage)
@@ -226,12 +229,12 @@ def load_training_dataset(
 
 
 def _create_dataset_version(settings: Settings, on_stage: Callable[[str], None]) -> tuple[Dataset, DatasetManifest]:
-    """The marts as they are, made a version."""
+    """Write the current marts as a dataset version and return it."""
     _require_clean_rows(settings)
     on_stage("reading the marts")
     rows, provenance = read_marts(settings)
     on_stage("writing the dataset")
-    # Each takes unfinished versions for those of one that was killed.
+    # Each writer deletes unfinished versions, which must be those of killed writers only.
     lock = settings.datasets_dir / DATASETS_LOCK
     with exclusive_lock(lock, "writing of a dataset", settings.wait_seconds, LOG.warning):
         remove_unfinished(settings.datasets_dir)
@@ -249,11 +252,11 @@ def _load_dataset_version(
 def _write_result(
     settings: Settings, manifest: DatasetManifest, result: TrainingResult, gates: list[GateResult]
 ) -> None:
-    """Write the artifact, then the tables in one transaction: a row never names a missing file."""
+    """Write the artifact, then the tables in one transaction, so that no row names a missing file."""
     run_id = result.recommender.card.run_id
     artifact = settings.models_dir / run_id
     run = result.build_run_row(artifact.relative_to(settings.warehouse), describe_failures(gates))
-    # Whoever holds the warehouse is the only one that writes models.
+    # The warehouse's write lock also guards the models folder.
     with open_writer(settings) as connection, _register_artifact(connection, artifact), transaction(connection):
         result.recommender.save(artifact)
         for table in LIST_TABLES:
@@ -266,7 +269,7 @@ def _write_result(
         insert_ml_rows(connection, "model_runs", run)
         if gates:
             insert_ml_rows(
-                connection, "gate_results", pa.Table.from_pylist([{"run_id": run_id, **vars(one)} for one in gates])
+                connection, "gate_results", pa.Table.from_pylist([{"run_id": run_id, **vars(gate)} for gate in gates])
             )
         for table in ("ranking_metrics", "metric_differences", *LIST_TABLES):
             insert_ml_rows(connection, table, getattr(result, table))
@@ -274,23 +277,23 @@ def _write_result(
 
 @contextmanager
 def _register_artifact(connection: duckdb.DuckDBPyConnection, artifact: Path) -> Iterator[None]:
-    """Guard the writing of an artifact and of its row; what one that broke off in between left goes with the next."""
+    """Mark an artifact until its row is written; delete the unregistered artifacts of interrupted runs first."""
     folder = artifact.parent
     folder.mkdir(parents=True, exist_ok=True)
     remove_unfinished(folder)
-    known = {run_id for (run_id,) in connection.execute("select run_id from ml.model_runs").fetchall()}
-    for left in folder.glob(f"*{UNREGISTERED_SUFFIX}"):
-        if left.stem not in known:
-            shutil.rmtree(folder / left.stem, ignore_errors=True)
-        left.unlink()
-    mark = folder / f"{artifact.name}{UNREGISTERED_SUFFIX}"
-    mark.touch()
+    registered = {run_id for (run_id,) in connection.execute("select run_id from ml.model_runs").fetchall()}
+    for old_marker in folder.glob(f"*{UNREGISTERED_SUFFIX}"):
+        if old_marker.stem not in registered:
+            shutil.rmtree(folder / old_marker.stem, ignore_errors=True)
+        old_marker.unlink()
+    marker = folder / f"{artifact.name}{UNREGISTERED_SUFFIX}"
+    marker.touch()
     yield
-    mark.unlink()
+    marker.unlink()
 
 
 def _build_version_row(settings: Settings, manifest: DatasetManifest) -> pa.Table:
-    """The one row of ml.dataset_versions."""
+    """Return the version's row of ml.dataset_versions."""
     path = (settings.datasets_dir / manifest.dataset_hash).relative_to(settings.warehouse)
-    facts = manifest.model_dump(exclude={"format", "format_version", "tables", "provenance"})
-    return pa.Table.from_pylist([facts | {"settings": json.dumps(manifest.provenance.settings), "path": str(path)}])
+    row = manifest.model_dump(exclude={"format", "format_version", "tables", "provenance"})
+    return pa.Table.from_pylist([row | {"settings": json.dumps(manifest.provenance.settings), "path": str(path)}])

@@ -1,4 +1,4 @@
-"""Search for better settings on a dataset version, and keep what came out: journal, table, picture, settings."""
+"""Tuning run: search for better training settings on a dataset version, and write the trials and the best settings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,25 +19,26 @@ from warehouse.settings import Settings
 
 @dataclass(frozen=True)
 class TuningSummary:
-    """What a search found."""
+    """Result of a tuning run."""
 
     dataset_hash: str
     trials: pd.DataFrame
-    """One row per trial, this search's and those before it on the same dataset, the best first."""
+    """One row per trial of this and earlier tuning runs on the same dataset version, best first."""
 
     config: TrainConfig
     """The best settings."""
 
     ndcg: float
-    """Their validation NDCG."""
+    """Validation NDCG of the best settings."""
 
     default_ndcg: float | None
-    """That of the settings the search began with; None when they failed."""
+    """Validation NDCG of the first settings; None when their trial failed."""
 
     folder: Path
-    """Holds config.json, trials.csv and trials.png, and the journal that a next search goes on from."""
+    """Contains config.json, trials.csv, trials.png, and the journal that the next tuning run continues."""
 
     is_adopted: bool
+    """Whether the best settings are now those of every training of the warehouse."""
 
 
 @raise_on_full_disk
@@ -51,19 +52,20 @@ def tune_config(
     dataset: str | None = None,
     adopt: bool = False,
 ) -> TuningSummary:
-    """Search from `config` on, on the validation window of a dataset version (that of the marts as they are).
+    """Search for settings, beginning with `config`, on the validation window of a version or of the current marts.
 
-    With `adopt`, every training of this warehouse goes by the best settings from now on.
+    With `adopt`, every later training of this warehouse uses the best settings.
 
     Raises:
-        RecomartError: The marts are not built, there is no such version, or nobody is in the validation window.
+        RecomartError: The marts are not built, the version does not exist, or its validation window has too few
+            customers.
         ModelError: Every trial failed.
-        DiskFullError: No more can be written.
+        DiskFullError: The disk is full.
     """
     rows, manifest = load_training_dataset(settings, dataset, on_stage)
     window = EvaluationWindow.from_dataset(rows, "validation", config.max_selection_users)
     if window is None or len(window.known_positions) < config.min_selection_users:
-        raise RecomartError("the validation window has too few customers to tune on; load more days first")
+        raise RecomartError("tuning failed: the validation window has too few customers. Load more days first")
     folder = settings.tuning_dir / manifest.dataset_hash[:16]
     tuned = tune(
         window,
@@ -92,19 +94,19 @@ def tune_config(
 
 
 def _describe_trial(trial: TrialReport) -> str:
-    outcome = "broken off" if trial.ndcg is None else f"validation NDCG {trial.ndcg:.4f}"
+    outcome = "stopped" if trial.ndcg is None else f"validation NDCG {trial.ndcg:.4f}"
     best = "" if trial.best_ndcg is None else f", best {trial.best_ndcg:.4f}"
     return f"trial {trial.number}: {outcome} in {trial.seconds:.1f} s{best}"
 
 
 def _plot_trials(trials: pd.DataFrame, file: Path) -> None:
-    """Draw each finished trial's NDCG over its number and over every setting that was searched."""
-    done = trials[trials["ndcg"].notna()]
-    told = ("number", "state", "ndcg", "epochs", "trend_power", "failure", "seconds")
-    searched = ["number", *(name for name in trials.columns if name not in told)]
-    figure = Figure(figsize=(3.2 * len(searched), 3), layout="constrained")
-    for axes, name in zip(figure.subplots(1, len(searched), sharey=True, squeeze=False)[0], searched, strict=True):
-        axes.scatter(done[name], done["ndcg"], s=14)
+    """Plot the NDCG of the finished trials by trial number and by each searched setting."""
+    finished = trials[trials["ndcg"].notna()]
+    result_columns = ("number", "state", "ndcg", "epochs", "trend_power", "failure", "seconds")
+    plotted = ["number", *(name for name in trials.columns if name not in result_columns)]
+    figure = Figure(figsize=(3.2 * len(plotted), 3), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(plotted), sharey=True, squeeze=False)[0], plotted, strict=True):
+        axes.scatter(finished[name], finished["ndcg"], s=14)
         axes.set_xlabel(name.replace("_", " "))
         if name in ("factors", "regularization", "unobserved_weight"):
             axes.set_xscale("log")

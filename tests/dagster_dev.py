@@ -1,4 +1,4 @@
-"""A real `dagster dev` over a warehouse, in a new Dagster home: webserver and daemon, as `make dev` starts them."""
+"""Runs `dagster dev` over a warehouse in a new Dagster home: webserver and daemon, as `make dev` starts them."""
 
 import os
 import shutil
@@ -18,11 +18,11 @@ from dagster_graphql import DagsterGraphQLClient
 from warehouse.settings import PROJECT_ROOT, Settings
 
 STOP_SECONDS = 15
-"""After a minute Dagster kills what does not end; what has run may as well be killed sooner."""
+"""Dagster waits a minute before it kills its processes; tests need not wait that long."""
 
 
 class DagsterServer:
-    """What tests ask of a running Dagster."""
+    """A running Dagster: launch runs, and read runs, events and output."""
 
     def __init__(self, instance: dg.DagsterInstance, port: int, log: Path) -> None:
         self.instance = instance
@@ -30,7 +30,7 @@ class DagsterServer:
         self._client = DagsterGraphQLClient("127.0.0.1", port_number=port)
 
     def read_output(self) -> list[str]:
-        """Return the lines that it has printed."""
+        """Return the printed lines."""
         return self._log.read_text(encoding="utf-8").splitlines()
 
     def launch(self, job: str, run_config: dict[str, Any]) -> str:
@@ -38,44 +38,44 @@ class DagsterServer:
         return self._client.submit_job_execution(job, run_config=run_config)
 
     def wait_until(self, description: str, condition: Callable[[], bool], timeout_seconds: float) -> None:
-        """Return as soon as something is so."""
+        """Return as soon as the condition is true."""
         deadline = time.monotonic() + timeout_seconds
         while not condition():
             assert time.monotonic() < deadline, f"not within {timeout_seconds:.0f} s: {description}"
             time.sleep(0.5)
 
     def wait_for_run(self, run_id: str, timeout_seconds: float = 180) -> dg.DagsterRun:
-        """Return a run when it has ended, however."""
+        """Return a run when it has finished, successfully or not."""
         self.wait_until(f"the end of run {run_id}", lambda: self.get_run(run_id).is_finished, timeout_seconds)
         return self.get_run(run_id)
 
     def get_run(self, run_id: str) -> dg.DagsterRun:
-        """Return a run as it stands."""
+        """Return the current state of a run."""
         run = self.instance.get_run_by_id(run_id)
         assert run is not None
         return run
 
     def list_steps(self, run_id: str, kind: dg.DagsterEventType) -> list[str]:
-        """Return the steps of a run that had an event of a kind, in order."""
+        """Return the steps of a run that have an event of a kind, in order."""
         entries = self.instance.all_logs(run_id, of_type=kind)
         return [entry.step_key for entry in entries if entry.step_key]
 
     def list_sensor_runs(self) -> list[dg.DagsterRun]:
-        """Return the runs that the sensor started, and those that began them again; not the one of the night."""
+        """Return the runs that the landing sensor started, and their retries, newest first."""
         return list(self.instance.get_runs(dg.RunsFilter(tags={"dagster/sensor_name": "landing_files_sensor"})))
 
     def get_process_id(self, run_id: str) -> int:
         """Return the id of the process that executes a run."""
         entries = self.instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
         metadata = [entry.get_dagster_event().engine_event_data.metadata for entry in entries]
-        return next(int(str(found["pid"].value)) for found in metadata if "pid" in found)
+        return next(int(str(values["pid"].value)) for values in metadata if "pid" in values)
 
 
 @contextmanager
 def run_dagster_dev(settings: Settings, folder: Path, command: str = "dagster") -> Iterator[DagsterServer]:
-    """Start `dagster dev`, or `dg dev`, as in the project's folder after `make install`, and stop it.
+    """Start `dagster dev`, or `dg dev`, in a copy of the project's folder; stop it on exit.
 
-    The folder's .env names a new home with the project's dagster.yaml, and nothing else does.
+    The folder's .env sets DAGSTER_HOME to a new home with the project's dagster.yaml.
     """
     home = folder / "dagster_home"
     home.mkdir()
@@ -83,9 +83,9 @@ def run_dagster_dev(settings: Settings, folder: Path, command: str = "dagster") 
     (folder / ".env").write_text(f"DAGSTER_HOME={home}\n", encoding="utf-8")
     shutil.copy(PROJECT_ROOT / "pyproject.toml", folder)
     (folder / "orchestration").symlink_to(PROJECT_ROOT / "orchestration")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     executable = str(Path(sys.executable).with_name(command))
     output = folder / "dagster.log"
     with output.open("wb") as log:
@@ -119,10 +119,10 @@ def _wait_for_port(port: int, process: subprocess.Popen[bytes], output: Path, ti
     """Return when the webserver answers."""
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
-        assert process.poll() is None, f"it has ended:\n{output.read_text(encoding='utf-8')[-3000:]}"
-        with socket.socket() as door:
-            door.settimeout(1)
-            if door.connect_ex(("127.0.0.1", port)) == 0:
+        assert process.poll() is None, f"Dagster has ended:\n{output.read_text(encoding='utf-8')[-3000:]}"
+        with socket.socket() as client:
+            client.settimeout(1)
+            if client.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.5)
-    raise AssertionError(f"it does not serve:\n{output.read_text(encoding='utf-8')[-3000:]}")
+    raise AssertionError(f"Dagster does not answer:\n{output.read_text(encoding='utf-8')[-3000:]}")

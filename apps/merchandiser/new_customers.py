@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from apps.merchandiser.live_copy import get_live_copy
+from apps.merchandiser.copy_cache import get_live_copy
 from apps.merchandiser.recommendation_panel import show_recommendations
 
 POPULAR_POOL_SIZE = 1000

@@ -4,7 +4,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from apps.merchandiser.live_copy import get_live_copy
+from apps.merchandiser.copy_cache import get_live_copy
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.metric_tables import (
     METHODS_HELP,

@@ -1,1 +1,1 @@
-"""The graph, one module a layer: landing files, raw tables, dbt models, the trained model, the published copy."""
+"""The asset graph, one module a layer: landing files, raw tables, dbt models, model tables, published copy, apps."""

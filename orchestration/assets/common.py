@@ -1,4 +1,4 @@
-"""What the layers share."""
+"""Helpers that the layers of the asset graph share: table metadata, and errors as Dagster failures."""
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -13,26 +13,26 @@ from warehouse.errors import RecomartError
 from warehouse.settings import PROJECT_ROOT, Settings
 
 WAREHOUSE_POOL = "warehouse"
-"""Every step that opens the warehouse takes a place in this pool, which has one: DuckDB has one writer."""
+"""Concurrency pool of every step that opens the warehouse. Its limit is 1: DuckDB has one writer."""
 
 
 class TableInfo(NamedTuple):
-    """What a table is like now."""
+    """Row count and columns of a table."""
 
     row_count: int | None
-    """None when nobody asked, or they could not be counted."""
+    """None when the count was not requested, or failed."""
 
     column_types: dict[str, str]
-    """Types of its columns, by name, in order."""
+    """Type of every column by its name, in the table's order."""
 
 
 USER_ERRORS = (RecomartError, ModelError, OSError, duckdb.Error)
-"""Errors whose message says it all to a user."""
+"""Errors that a user can fix: their message is enough, without a traceback."""
 
 
 @contextmanager
 def as_dagster_failure() -> Iterator[None]:
-    """Turn what a user can mend into a failure that shows its one message, not a traceback."""
+    """Turn errors that a user can fix into a Dagster failure with the error's message, without a traceback."""
     try:
         yield
     except USER_ERRORS as error:
@@ -40,31 +40,31 @@ def as_dagster_failure() -> Iterator[None]:
 
 
 def build_table_key(schema: str, table: str) -> dg.AssetKey:
-    """Asset key of a warehouse table, as dagster-dbt names dbt's models and sources."""
+    """Return the asset key of a warehouse table, as dagster-dbt names dbt's models and sources."""
     return dg.AssetKey([schema, table])
 
 
 def read_table_info(
     context: dg.AssetExecutionContext, settings: Settings, counted_keys: Collection[dg.AssetKey]
 ) -> dict[dg.AssetKey, TableInfo]:
-    """What every table of the warehouse is like, with the rows of those behind some asset keys.
+    """Return the columns of every table of the warehouse, and the row counts of the tables of `counted_keys`.
 
-    Nothing, and a warning, when the warehouse cannot be looked into: the tables stand all the same.
+    Logs a warning and returns nothing when the warehouse cannot be read: the tables themselves are built.
     """
-    facts: dict[dg.AssetKey, TableInfo] = {}
+    table_info: dict[dg.AssetKey, TableInfo] = {}
     with warn_on_user_error(context), closing(connect(settings, read_only=True)) as connection:
         for key, types in _read_column_types(connection).items():
-            facts[key] = TableInfo(_count_rows(connection, key) if key in counted_keys else None, types)
-    return facts
+            table_info[key] = TableInfo(_count_rows(connection, key) if key in counted_keys else None, types)
+    return table_info
 
 
 @contextmanager
 def warn_on_user_error(context: dg.AssetExecutionContext) -> Iterator[None]:
-    """Let a step whose tables stand succeed, with a warning, though they cannot be described."""
+    """Log a warning instead of an error when the metadata of built tables cannot be read."""
     try:
         yield
     except USER_ERRORS as error:
-        context.log.warning(f"the tables stand, but could not be described: {error}")
+        context.log.warning(f"the tables are built, but their metadata cannot be read: {error}")
 
 
 def _read_column_types(connection: duckdb.DuckDBPyConnection) -> dict[dg.AssetKey, dict[str, str]]:
@@ -79,30 +79,30 @@ def _read_column_types(connection: duckdb.DuckDBPyConnection) -> dict[dg.AssetKe
 
 def _count_rows(connection: duckdb.DuckDBPyConnection, key: dg.AssetKey) -> int | None:
     try:
-        found = connection.execute(f"select count(*) from {'.'.join(key.path)}").fetchone()
+        row = connection.execute(f"select count(*) from {'.'.join(key.path)}").fetchone()
     except duckdb.Error:
         return None
-    return int(found[0]) if found else None
+    return int(row[0]) if row else None
 
 
 def build_docs_metadata(page: str) -> dict[str, Any]:
-    """Metadata entry that links to a page of docs, named from the project's folder."""
+    """Return the metadata entry that links to a page of docs, given its path in the project."""
     return {"docs": dg.MetadataValue.path(str(PROJECT_ROOT / page))}
 
 
 def build_row_count_metadata(count: int) -> dict[str, Any]:
-    """Metadata entry that Dagster plots as the asset's row count."""
+    """Return the metadata entry that Dagster plots as the asset's row count."""
     return {"dagster/row_count": dg.MetadataValue.int(count)}
 
 
 def build_table_metadata(info: TableInfo | None, definition_metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata of a table: its rows, and its columns with the descriptions that its definition's metadata has.
+    """Return a table's row count and columns as metadata; column descriptions come from the definition's metadata.
 
-    None where there is no table, or one whose rows are not known.
+    Empty when the table is missing or its row count is not known.
     """
     if info is None or info.row_count is None:
         return {}
     schema = definition_metadata.get("dagster/column_schema", dg.TableSchema([]))
-    described = {column.name: column.description for column in schema.columns}
-    columns = [dg.TableColumn(name, data_type, described.get(name)) for name, data_type in info.column_types.items()]
+    descriptions = {column.name: column.description for column in schema.columns}
+    columns = [dg.TableColumn(name, type_, descriptions.get(name)) for name, type_ in info.column_types.items()]
     return {**build_row_count_metadata(info.row_count), "dagster/column_schema": dg.TableSchema(columns)}

@@ -1,4 +1,4 @@
-"""Who reads the published copy: dbt's exposures, which nothing here makes."""
+"""External assets of the apps that read the published copy, made from dbt's exposures."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""The dbt models, before and after the model is trained; their tests are asset checks."""
+"""Assets of the dbt models: the model's inputs, and what dbt builds from its outputs. dbt's tests are asset checks."""
 
 import os
 from collections.abc import Iterator
@@ -23,36 +23,37 @@ from orchestration.dbt_runner import (
 
 
 def _run_build(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseResource) -> Iterator[Any]:
-    """Pass dbt's events on, tables last: they are looked at when dbt has ended and given the warehouse back.
+    """Run `dbt build` and yield its events.
 
-    What was built before a failure is reported all the same.
+    The tables' events come last: their metadata can be read only after dbt has closed the warehouse. Tables that were
+    built before a failure are reported too.
     """
     settings = warehouse.settings
-    # dbt is handed this environment, and runs in another folder, where a relative path would mean another place.
+    # dbt inherits this environment and runs in another folder: relative paths must become absolute.
     os.environ.update(settings.build_environment())
-    built: dict[dg.AssetKey, dg.Output[Any]] = {}
+    outputs: dict[dg.AssetKey, dg.Output[Any]] = {}
     failure: Exception | None = None
     try:
         with build_lock(settings):
             delete_run_results(settings)
             for event in dbt.cli(BUILD_COMMAND, context=context, target_path=settings.dbt_target_dir).stream():
                 if isinstance(event, dg.Output):
-                    built[context.asset_key_for_output(event.output_name)] = event
+                    outputs[context.asset_key_for_output(event.output_name)] = event
                 else:
                     yield event
     except DagsterDbtCliRuntimeError as error:
-        # Before what dbt said stand the command and where dagster-dbt ran it.
-        said = str(error).rpartition("Errors parsed from dbt logs:")[2]
-        failure = build_dbt_error(settings, BUILD_COMMAND[0], [said.strip()], settings.dbt_target_dir)
+        # dagster-dbt puts the command and its folder before dbt's own message.
+        message = str(error).rpartition("Errors parsed from dbt logs:")[2]
+        failure = build_dbt_error(settings, BUILD_COMMAND[0], [message.strip()], settings.dbt_target_dir)
         failure.__cause__ = error
     except Exception as error:
         failure = error
-    facts = read_table_info(context, settings, built) if built else {}
-    lineage = build_lineage_metadata(context, settings, built, facts)
-    for key, output in built.items():
-        declared = context.assets_def.metadata_by_key[key]
-        table = {**build_table_metadata(facts.get(key), declared), **lineage.get(key, {})}
-        yield output.with_metadata({**output.metadata, **table})
+    table_info = read_table_info(context, settings, outputs) if outputs else {}
+    lineage = build_lineage_metadata(context, settings, outputs, table_info)
+    for key, output in outputs.items():
+        definition_metadata = context.assets_def.metadata_by_key[key]
+        metadata = {**build_table_metadata(table_info.get(key), definition_metadata), **lineage.get(key, {})}
+        yield output.with_metadata({**output.metadata, **metadata})
     with as_dagster_failure():
         if failure:
             raise failure
@@ -66,7 +67,7 @@ def _run_build(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse
     pool=WAREHOUSE_POOL,
 )
 def marts(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseResource) -> Iterator[Any]:
-    """Build and test everything that the model is trained from."""
+    """Build and test the dbt models that the model is trained on."""
     yield from _run_build(context, dbt, warehouse)
 
 
@@ -80,5 +81,5 @@ def marts(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: War
 def recommendations(
     context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseResource
 ) -> Iterator[Any]:
-    """Build and test everything that is made from the model's output."""
+    """Build and test the dbt models that read the model's output."""
     yield from _run_build(context, dbt, warehouse)

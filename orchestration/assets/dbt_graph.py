@@ -1,4 +1,4 @@
-"""The dbt project as Dagster shows it: groups by layer, links, and dbt's word on the tables that are made elsewhere."""
+"""How Dagster shows the dbt project: groups by layer, links to files and docs, and specs of dbt's sources."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
@@ -16,10 +16,10 @@ MANIFEST = load_manifest(Settings())
 
 
 class LayerTranslator(DagsterDbtTranslator):
-    """Groups dbt's models by the folder they stand in, and links to files and docs; owners stand in their meta."""
+    """Groups dbt's models by their folder and links to their files and docs; owners come from dbt's `meta`."""
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-        """The innermost layer folder: staging, intermediate, core, features, ml, ..."""
+        """Return the innermost layer folder: staging, intermediate, core, features, ml, ..."""
         if dbt_resource_props["resource_type"] == "source":
             return {"raw": "raw", "ml": "model"}[dbt_resource_props["schema"]]
         if dbt_resource_props["resource_type"] == "seed":
@@ -28,7 +28,7 @@ class LayerTranslator(DagsterDbtTranslator):
         return folders[1] if folders[0] == "marts" else folders[0]
 
     def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What dagster-dbt tells, the page of docs that `meta` names, and the file that declares it."""
+        """Return dagster-dbt's metadata, the page of docs that `meta` names, and the file of the definition."""
         return {
             **super().get_metadata(dbt_resource_props),
             **build_docs_metadata(dbt_resource_props["meta"]["docs"]),
@@ -42,11 +42,11 @@ TRANSLATOR = LayerTranslator(DagsterDbtTranslatorSettings(enable_source_tests_as
 def build_source_specs(
     source: str, kinds: set[str], deps: Mapping[str, Iterable[dg.AssetKey]], *, default_deps: Iterable[dg.AssetKey] = ()
 ) -> list[dg.AssetSpec]:
-    """Specs of the tables of a dbt source, which Python writes: dbt's docs say what they are.
+    """Return the specs of a dbt source's tables, which Python writes; descriptions come from the dbt project.
 
-    What a table is made from stands in `deps` by its name, or is `others`.
+    `deps` holds each table's dependencies by its name; tables that are missing there get `default_deps`.
     """
-    tables = {
+    specs = {
         properties["name"]: TRANSLATOR.get_asset_spec(MANIFEST, unique_id, None)
         for unique_id, properties in MANIFEST["sources"].items()
         if properties["source_name"] == source
@@ -56,8 +56,8 @@ def build_source_specs(
             deps=deps.get(name, default_deps),
             kinds=kinds,
             skippable=False,
-            # The rest ties a spec to dbt, which makes none of these.
+            # The other entries mark an asset that dbt builds.
             metadata={key: value for key, value in spec.metadata.items() if not key.startswith("dagster_dbt/")},
         )
-        for name, spec in tables.items()
+        for name, spec in specs.items()
     ]

@@ -1,4 +1,4 @@
-"""The shop's raw files: not made here, but seen; each load notes what lay in the landing folder."""
+"""External assets of the shop's landing files, with an observation of the landing folder at every load."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from warehouse.sources.yaml_file import read_sources
 
 
 def build_landing_key(kind: FeedKind) -> dg.AssetKey:
-    """Asset key of the landing files that fill a raw table."""
+    """Return the asset key of the landing files that a raw table is loaded from."""
     return dg.AssetKey(["landing", kind])
 
 
@@ -23,14 +23,14 @@ LANDING_SPECS = [
         kinds={"file"},
         owners=["team:data_engineering"],
         metadata=build_docs_metadata("docs/loading.md"),
-        description=f"Files of the feeds of {kind}, as the shop delivered them; sources.yml declares which they are.",
+        description=f"Files of {kind} as the shop delivered them. sources.yml declares the feeds and their files.",
     )
     for kind in RAW_COLUMNS
 ]
 
 
 def observe_landing(settings: Settings) -> list[dg.AssetObservation]:
-    """What lies in the landing folder for each kind of feed."""
+    """Return one observation of the landing folder for each kind of feed."""
     feeds = read_sources(settings.sources).feeds.values()
     observations = []
     for kind in RAW_COLUMNS:

@@ -1,4 +1,4 @@
-"""Column lineage of the dbt models, for Dagster to show: read off the SQL that dbt ran."""
+"""Column lineage of the dbt models as Dagster metadata, parsed from the SQL that dbt ran."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -22,31 +22,31 @@ def build_lineage_metadata(
     keys: Iterable[dg.AssetKey],
     table_info: Mapping[dg.AssetKey, TableInfo],
 ) -> dict[dg.AssetKey, dict[str, Any]]:
-    """Metadata that says from which columns those of freshly built tables are made, given what all tables are like.
+    """Return the column lineage of the tables of `keys` as metadata, given the columns of all tables.
 
-    Less, and a warning, when it cannot be read or remembered.
+    Logs a warning and returns less when SQL cannot be read or the cache cannot be written.
     """
     metadata: dict[dg.AssetKey, dict[str, Any]] = {}
     with warn_on_user_error(context):
-        memory = LineageCache(settings.dbt_target_dir / "column_lineage.json")
+        cache = LineageCache(settings.dbt_target_dir / "column_lineage.json")
         for key in keys:
             if key not in MODELS_BY_KEY:
                 continue
             node = MODELS_BY_KEY[key]
-            # An incremental model also reads what it was before, which is no news.
-            read = {key, *(_get_asset_key(name) for name in node["depends_on"]["nodes"])}
-            tables = {TableName(*name.path): table_info[name].column_types for name in read if name in table_info}
-            made_from = memory.get_lineage(read_compiled_sql(settings, MANIFEST, node), tables)
+            # An incremental model also reads its own table; its lineage leaves that table out.
+            read_keys = {key, *(_get_asset_key(name) for name in node["depends_on"]["nodes"])}
+            tables = {TableName(*read.path): table_info[read].column_types for read in read_keys if read in table_info}
+            lineage = cache.get_lineage(read_compiled_sql(settings, MANIFEST, node), tables)
             deps = {
                 column: [
                     dg.TableColumnDep(build_table_key(*table), name)
                     for *table, name in sources
                     if build_table_key(*table) != key
                 ]
-                for column, sources in made_from.items()
+                for column, sources in lineage.items()
             }
             metadata[key] = {"dagster/column_lineage": dg.TableColumnLineage(deps)}
-        memory.save()
+        cache.save()
     return metadata
 
 

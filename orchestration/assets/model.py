@@ -1,4 +1,4 @@
-"""The model: what it learned from, how well it ranks, whether it may serve, and what the one that serves suggests."""
+"""Assets of the tables of schema ml: dataset versions, model runs, ranking metrics, gate results and candidates."""
 
 import time
 from collections.abc import Iterator
@@ -43,9 +43,9 @@ SPECS = build_source_specs(
 def model_tables(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Train where the policy asks for it, judge what came of it, and score everybody with the model that serves.
+    """Train if the policy asks for a training, evaluate the new model, and score all customers with the serving model.
 
-    One step: dbt's tests of these tables come after it, and they would have to come in between.
+    Training and scoring are one step: dbt tests these tables after both.
     """
     settings = warehouse.settings
     started = time.perf_counter()
@@ -53,22 +53,22 @@ def model_tables(
         training = train_if_due(settings, read_train_config(settings), context.log.info)
         scoring = score_customers(settings, context.log.info)
     outcome = {"training": describe_training(training), "scoring": describe_scoring(scoring)}
-    facts = read_table_info(context, settings, {spec.key for spec in SPECS})
-    told = {} if training is None else _build_training_metadata(settings, training)
+    table_info = read_table_info(context, settings, {spec.key for spec in SPECS})
+    training_metadata = {} if training is None else _build_training_metadata(settings, training)
     for spec in SPECS:
         yield dg.MaterializeResult(
             asset_key=spec.key,
             metadata={
-                **build_table_metadata(facts.get(spec.key), spec.metadata),
+                **build_table_metadata(table_info.get(spec.key), spec.metadata),
                 **outcome,
                 "seconds": time.perf_counter() - started,
-                **told.get(spec.key, {}),
+                **training_metadata.get(spec.key, {}),
             },
         )
 
 
 def _build_training_metadata(settings: Settings, training: TrainingSummary) -> dict[dg.AssetKey, dict[str, Any]]:
-    """What a training tells of its tables; numbers are plotted over the runs."""
+    """Return a training's figures as metadata of its tables; Dagster plots the numbers over the runs."""
     test = training.metrics[training.metrics["cutoff"] == "test"]
     ranking = {
         f"{row['method']}_{name}_at_{row['k']}": float(row[name])
@@ -84,7 +84,7 @@ def _build_training_metadata(settings: Settings, training: TrainingSummary) -> d
         },
         MODEL_RUNS_KEY: {
             "run_id": training.run_id,
-            "rejection_reason": training.rejection_reason or "nothing: it passed every gate",
+            "rejection_reason": training.rejection_reason or "none: the model passed every gate",
             "model_card": dg.MetadataValue.path(str(settings.models_dir / training.run_id / "card.json")),
             "epochs": training.epochs,
             "fit_seconds": training.fit_seconds,

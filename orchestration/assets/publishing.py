@@ -1,4 +1,4 @@
-"""The door out: the published copy that people read."""
+"""Asset of the published copy, which the apps read."""
 
 import time
 
@@ -27,7 +27,10 @@ from orchestration.pipeline import publish_copy
     pool=WAREHOUSE_POOL,
 )
 def published_copy(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
-    """A versioned, verified, read-only copy of what the app and the service read; the pointer moves to it by rename."""
+    """Publish a versioned, verified, read-only copy of the tables that the app and the service read.
+
+    The pointer moves to the new copy by an atomic rename.
+    """
     started = time.perf_counter()
     with as_dagster_failure():
         published = publish_copy(warehouse.settings)
@@ -35,7 +38,7 @@ def published_copy(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
         metadata={
             **build_row_count_metadata(sum(published.rows.values())),
             "file": published.file,
-            "run_id": published.run_id or "none: popularity",
+            "run_id": published.run_id or "none: popular products only",
             "rows": dg.MetadataValue.json(published.rows),
             "seconds": time.perf_counter() - started,
         }

@@ -1,4 +1,4 @@
-"""The door in: landing files become raw tables and the loader's ledger."""
+"""Assets of the raw tables and the loader's ledger, which a load fills from the landing files."""
 
 from collections.abc import Iterator
 
@@ -19,16 +19,16 @@ from warehouse.sources.declaration import RAW_COLUMNS
 SPECS = build_source_specs(
     "raw",
     {"duckdb"},
-    # The rows of a kind, and the loader's ledger of all.
+    # A table of rows depends on the files of its kind, the loader's ledger on all files.
     deps={kind: [build_landing_key(kind)] for kind in RAW_COLUMNS},
     default_deps=[build_landing_key(kind) for kind in RAW_COLUMNS],
 )
 
 
 class ReloadConfig(dg.Config):
-    """Files to load again although they are loaded already; none when neither is given."""
+    """Files to reload although they are loaded already; none by default."""
 
-    files: str | None = Field(default=None, description="Glob of paths in the landing folder; * also stands for /.")
+    files: str | None = Field(default=None, description="Glob of paths in the landing folder; * also matches /.")
     dates: str | None = Field(default=None, description="YYYY-MM-DD, or YYYY-MM-DD..YYYY-MM-DD.")
 
 
@@ -36,16 +36,17 @@ class ReloadConfig(dg.Config):
 def raw_tables(
     context: dg.AssetExecutionContext, config: ReloadConfig, warehouse: WarehouseResource
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Fetch what is declared to come from a web service, and load every new or changed file of the landing folder."""
+    """Fetch the feeds that are declared with an API, and load every new or changed file of the landing folder."""
     with as_dagster_failure():
         fetched = fetch_feeds(warehouse.settings)
         for observation in observe_landing(warehouse.settings):
             context.log_event(observation)
         if config.files or config.dates:
-            again = reload_files(
-                warehouse.settings, config.files, parse_date_range(config.dates) if config.dates else None
+            dates = parse_date_range(config.dates) if config.dates else None
+            reload_report = reload_files(warehouse.settings, config.files, dates)
+            context.log.info(
+                f"{format_count(reload_report.rows_loaded, 'row')} reloaded in {reload_report.seconds:.1f} s"
             )
-            context.log.info(f"{format_count(again.rows_loaded, 'row')} loaded again in {again.seconds:.1f} s")
         report = load(warehouse.settings)
     if fetched.feeds:
         context.log.info(f"fetched {describe_fetch(fetched)}")
@@ -54,14 +55,14 @@ def raw_tables(
         context.log.warning(f"could not read {path}: {reason}")
     for path in report.changing_files:
         context.log.info(f"still being written, left for the next load: {path}")
-    facts = read_table_info(context, warehouse.settings, {spec.key for spec in SPECS})
-    by_feed = {name: vars(feed) for name, feed in report.feeds.items()}
+    table_info = read_table_info(context, warehouse.settings, {spec.key for spec in SPECS})
+    loaded_by_feed = {name: vars(feed) for name, feed in report.feeds.items()}
     for spec in SPECS:
         yield dg.MaterializeResult(
             asset_key=spec.key,
             metadata={
-                **build_table_metadata(facts.get(spec.key), spec.metadata),
+                **build_table_metadata(table_info.get(spec.key), spec.metadata),
                 "seconds": report.seconds,
-                "loaded_by_feed": dg.MetadataValue.json(by_feed),
+                "loaded_by_feed": dg.MetadataValue.json(loaded_by_feed),
             },
         )

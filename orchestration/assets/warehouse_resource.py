@@ -1,4 +1,4 @@
-"""The warehouse as Dagster's assets receive it."""
+"""Dagster resource that gives the assets the warehouse's settings."""
 
 import dagster as dg
 
@@ -6,9 +6,9 @@ from warehouse.settings import Settings
 
 
 class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The warehouse that the environment names (RECOMART_WAREHOUSE and its kin)."""
+    """The warehouse that the RECOMART_ variables of the environment name."""
 
     @property
     def settings(self) -> Settings:
-        """Where everything is; read anew for every run, so that a restart is not needed."""
+        """Return the settings; every run reads them again, so that a change needs no restart."""
         return Settings()

@@ -1,1 +1,1 @@
-"""Tests of the dbt project that dbt itself cannot express."""
+"""Tests of the dbt project that dbt's own tests cannot express."""

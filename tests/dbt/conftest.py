@@ -1,4 +1,4 @@
-"""A warehouse of its own for each test."""
+"""Fixtures: an empty shop with its own warehouse for each test."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What analysts open: every analysis runs as dbt compiles it, and says what its columns are."""
+"""The dbt analyses: they run as dbt compiles them, and their columns are described."""
 
 import json
 from typing import Any
@@ -18,23 +18,22 @@ def compiled_analyses(demo_warehouse: Settings) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def manifest_analyses(demo_warehouse: Settings, compiled_analyses: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """The analyses as dbt's manifest tells of them, compiled by now."""
+    """The compiled analyses' nodes in dbt's manifest."""
     manifest = json.loads((demo_warehouse.dbt_target_dir / "manifest.json").read_text(encoding="utf-8"))
     return {node["name"]: node for node in manifest["nodes"].values() if node["name"] in compiled_analyses}
 
 
-def test_every_analysis_runs_and_gives_the_columns_that_are_described(
+def test_analyses_return_described_columns(
     demo_warehouse: Settings, compiled_analyses: dict[str, str], manifest_analyses: dict[str, dict[str, Any]]
 ) -> None:
     assert len(compiled_analyses) > 20
     with open_reader(demo_warehouse) as connection:
-        found = {name: connection.sql(query).columns for name, query in compiled_analyses.items()}
-    assert found == {name: list(analysis["columns"]) for name, analysis in manifest_analyses.items()}
+        columns = {name: connection.sql(query).columns for name, query in compiled_analyses.items()}
+    assert columns == {name: list(analysis["columns"]) for name, analysis in manifest_analyses.items()}
 
 
-def test_the_profile_tells_of_the_same_actions_by_hour_by_product_and_by_category(
-    demo_warehouse: Settings, compiled_analyses: dict[str, str]
-) -> None:
+def test_profile_analyses_count_same_actions(demo_warehouse: Settings, compiled_analyses: dict[str, str]) -> None:
+    """Hours, products and categories give the same total."""
     with open_reader(demo_warehouse) as connection:
         totals = [
             connection.execute(f"select sum(actions) from ({compiled_analyses[name]})").fetchall()
@@ -45,9 +44,10 @@ def test_the_profile_tells_of_the_same_actions_by_hour_by_product_and_by_categor
     assert returns > [(0,)]
 
 
-def test_every_analysis_begins_with_what_it_is_for_and_ends_with_what_a_row_is(
+def test_analyses_are_documented(
     manifest_analyses: dict[str, dict[str, Any]],
 ) -> None:
+    """Every analysis begins with a comment and describes its grain and its columns."""
     assert [name for name, analysis in manifest_analyses.items() if not analysis["raw_code"].startswith("-- ")] == []
     assert [name for name, analysis in manifest_analyses.items() if "One row" not in analysis["description"]] == []
     columns = [column for analysis in manifest_analyses.values() for column in analysis["columns"].values()]

@@ -1,4 +1,4 @@
-"""What catalogs may look like and still tell which products the shop has."""
+"""Catalogs with unusual content: lines without a product id, files without dates."""
 
 import json
 
@@ -7,7 +7,7 @@ from tests.warehouse.conftest import Shop
 from warehouse.loading.loader import load
 
 
-def test_a_line_without_a_product_that_stands_in_every_catalog_stops_no_build(three_feed_shop: Shop) -> None:
+def test_catalog_line_without_product_id(three_feed_shop: Shop) -> None:
     lines = [{"id": "mug", "name": "Mug", "price": 5}, {"id": None, "name": "Total", "price": 5}]
     for day in ("2026-01-01", "2026-01-02"):
         three_feed_shop.put(f"catalog/{day}.json", json.dumps({"data": {"items": lines}}))
@@ -20,7 +20,7 @@ def test_a_line_without_a_product_that_stands_in_every_catalog_stops_no_build(th
     ) == [("mug", 0)]
 
 
-def test_catalogs_without_dates_leave_nothing_out_whenever_they_were_loaded(three_feed_shop: Shop) -> None:
+def test_catalogs_without_dates_skip_no_product(three_feed_shop: Shop) -> None:
     for file, products in (("first", ("mug", "pan")), ("second", ("mug",))):
         lines = [{"id": product, "name": product, "price": 5} for product in products]
         three_feed_shop.put(f"catalog/{file}.json", json.dumps({"data": {"items": lines}}))

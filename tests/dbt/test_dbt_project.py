@@ -1,4 +1,4 @@
-"""What holds for the dbt project as a whole: every table explains itself, and a missing warehouse is said clearly."""
+"""Rules of the whole dbt project: documentation, contracts, variables, error messages and the manifest."""
 
 import csv
 import json
@@ -26,7 +26,7 @@ from warehouse.settings import Settings
 
 @pytest.fixture(scope="module")
 def parsed_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A warehouse that holds dbt's manifest and nothing else."""
+    """Settings of a warehouse that contains only dbt's manifest."""
     settings = Settings(warehouse=tmp_path_factory.mktemp("parsed"))
     run_dbt(settings, "parse")
     return settings
@@ -34,21 +34,21 @@ def parsed_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 def manifest_models(parsed_settings: Settings) -> list[dict[str, Any]]:
-    """The models as dbt's manifest tells of them."""
+    """The models' nodes in dbt's manifest."""
     manifest = json.loads((parsed_settings.dbt_target_dir / "manifest.json").read_text(encoding="utf-8"))
     return [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
 
 
-def test_every_model_says_what_it_is_and_last_what_one_row_is(manifest_models: list[dict[str, Any]]) -> None:
+def test_model_descriptions_end_with_grain(manifest_models: list[dict[str, Any]]) -> None:
     grain = re.compile(r"^One row per |\. One row per ((?!\. ).)*\.$", re.DOTALL)
-    silent = [model["name"] for model in manifest_models if not grain.search(model["description"].strip())]
+    violations = [model["name"] for model in manifest_models if not grain.search(model["description"].strip())]
 
     assert manifest_models
-    assert silent == []
+    assert violations == []
 
 
-def test_every_declared_column_is_described(manifest_models: list[dict[str, Any]]) -> None:
-    silent = [
+def test_model_columns_are_described(manifest_models: list[dict[str, Any]]) -> None:
+    undescribed = [
         f"{model['name']}.{column['name']}"
         for model in manifest_models
         for column in model["columns"].values()
@@ -56,28 +56,28 @@ def test_every_declared_column_is_described(manifest_models: list[dict[str, Any]
     ]
 
     assert all(model["columns"] for model in manifest_models)
-    assert silent == []
+    assert undescribed == []
 
 
-def test_what_the_app_and_the_trainer_read_is_under_contract(manifest_models: list[dict[str, Any]]) -> None:
-    read_elsewhere = ("ml_", "rec_", "dim_", "eval_", "audit_", "feat_", "fct_")
-    without = [
+def test_models_read_by_python_have_contracts(manifest_models: list[dict[str, Any]]) -> None:
+    read_prefixes = ("ml_", "rec_", "dim_", "eval_", "audit_", "feat_", "fct_")
+    violations = [
         model["name"]
         for model in manifest_models
-        if model["name"].startswith(read_elsewhere) and not model["config"]["contract"]["enforced"]
+        if model["name"].startswith(read_prefixes) and not model["config"]["contract"]["enforced"]
     ]
 
-    assert without == []
+    assert violations == []
 
 
-def test_what_is_published_is_what_is_read_of_the_copy(parsed_settings: Settings) -> None:
-    questions = Path(serving_copy.__file__).read_text(encoding="utf-8")
-    read = set(re.findall(r"\b(?:audit|dim|eval|fct|feat|ml|rec)_\w+", questions))
+def test_published_tables_equal_read_tables(parsed_settings: Settings) -> None:
+    source = Path(serving_copy.__file__).read_text(encoding="utf-8")
+    read_tables = set(re.findall(r"\b(?:audit|dim|eval|fct|feat|ml|rec)_\w+", source))
 
-    assert set(list_published_tables(parsed_settings)) == read
+    assert set(list_published_tables(parsed_settings)) == read_tables
 
 
-def test_every_quarantine_rule_is_explained_and_nothing_else_is(manifest_models: list[dict[str, Any]]) -> None:
+def test_quarantine_rules_are_documented(manifest_models: list[dict[str, Any]]) -> None:
     rules = {
         name
         for model in manifest_models
@@ -85,33 +85,32 @@ def test_every_quarantine_rule_is_explained_and_nothing_else_is(manifest_models:
         for name in re.findall(r"^\s*'(\w+)':", call, re.MULTILINE)
     }
     with (PROJECT_DIR / "seeds" / "quarantine_reasons.csv").open(encoding="utf-8", newline="") as seed:
-        explained = [row["reason"] for row in csv.DictReader(seed)]
+        documented = [row["reason"] for row in csv.DictReader(seed)]
 
     assert len(rules) > 5
-    assert sorted(explained) == sorted(rules)
+    assert sorted(documented) == sorted(rules)
 
 
 @pytest.mark.parametrize("command", [("build",), ("docs", "generate")])
-def test_whatever_reads_raw_tables_that_are_not_there_says_what_to_do_first(
-    tmp_path: Path, command: tuple[str, ...]
-) -> None:
+def test_missing_raw_tables_name_next_step(tmp_path: Path, command: tuple[str, ...]) -> None:
     with pytest.raises(RecomartError, match="recomart load"):
         run_dbt(Settings(warehouse=tmp_path), *command)
 
 
-def test_a_variable_that_is_none_of_what_it_may_be_stops_a_run_and_none_is_forgotten(tmp_path: Path) -> None:
+def test_invalid_variables_stop_run(tmp_path: Path) -> None:
+    """The project checks every variable."""
     project = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))
-    wrong = dict.fromkeys(project["vars"], -1) | {
+    invalid = dict.fromkeys(project["vars"], -1) | {
         "evaluation_share": 0.6, "top_n": 2.5, "popularity_half_life_days": 0, "max_stale_share": "0,2",
         "audit_overdue_multiple": float("nan"), "stale_interval_multiple": float("inf"),
     }  # fmt: skip
     with pytest.raises(RecomartError, match=r"evaluation_share is 0.6 and must be a number, above 0 and below 0.5"):
-        run_dbt(Settings(warehouse=tmp_path), "build", "--vars", yaml.safe_dump(wrong))
-    logged = (tmp_path / "logs" / "dbt.log").read_text(encoding="utf-8")
-    assert [name for name, value in wrong.items() if f"{name} is {value} and must be a " not in logged] == []
+        run_dbt(Settings(warehouse=tmp_path), "build", "--vars", yaml.safe_dump(invalid))
+    log = (tmp_path / "logs" / "dbt.log").read_text(encoding="utf-8")
+    assert [name for name, value in invalid.items() if f"{name} is {value} and must be a " not in log] == []
 
 
-def test_a_seed_that_does_not_fit_its_columns_is_said_with_how_to_write_it(tmp_path: Path) -> None:
+def test_seed_error_includes_format_hint(tmp_path: Path) -> None:
     settings = Settings(warehouse=tmp_path)
     settings.dbt_target_dir.mkdir(parents=True)
     failed = {
@@ -121,24 +120,26 @@ def test_a_seed_that_does_not_fit_its_columns_is_said_with_how_to_write_it(tmp_p
         "  Conversion Error: Could not convert string 'first' to DOUBLE",
     }
     (settings.dbt_target_dir / "run_results.json").write_text(json.dumps({"results": [failed]}), encoding="utf-8")
-    said = str(dbt_runner.build_dbt_error(settings, "build", [], tmp_path))
-    assert "(seeds/merchandising_rules/repurchases.csv) Conversion Error: Could not convert string 'first' to" in said
-    assert "numbers are written 2.5, dates 2026-01-31, and columns are parted by commas" in said
+    message = str(dbt_runner.build_dbt_error(settings, "build", [], tmp_path))
+    assert (
+        "(seeds/merchandising_rules/repurchases.csv) Conversion Error: Could not convert string 'first' to" in message
+    )
+    assert "numbers are written 2.5, dates 2026-01-31, and columns are separated by commas" in message
 
 
-def test_tables_of_another_version_are_said_to_be_built_anew(tmp_path: Path) -> None:
+def test_changed_columns_suggest_full_refresh(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     shop.put("events/a.jsonl", '{"user": "u", "item": "p", "type": "view", "time": "2026-01-05T10:00:00Z"}\n')
     load(shop.settings)
-    run = ("run", "--select", "+int_events_classified")
-    run_dbt(shop.settings, *run)
+    command = ("run", "--select", "+int_events_classified")
+    run_dbt(shop.settings, *command)
     with open_writer(shop.settings) as connection:
         connection.execute("alter table intermediate.int_events_classified add column dropped_since integer")
     with pytest.raises(RecomartError, match=r"other columns than .* `dbt build --full-refresh` in dbt_project/"):
-        run_dbt(shop.settings, *run)
+        run_dbt(shop.settings, *command)
 
 
-def test_a_dbt_that_was_started_ahead_does_what_it_is_told(parsed_settings: Settings) -> None:
+def test_started_process_runs_command(parsed_settings: Settings) -> None:
     with start_dbt(parsed_settings) as process:
         result = run_dbt(parsed_settings, "ls", "--select", "dim_users", started_process=process)
 
@@ -146,14 +147,14 @@ def test_a_dbt_that_was_started_ahead_does_what_it_is_told(parsed_settings: Sett
     assert result.status_counts == {}
 
 
-def test_a_dbt_that_nobody_needs_ends_with_its_context(parsed_settings: Settings) -> None:
+def test_unused_started_process_is_killed(parsed_settings: Settings) -> None:
     with start_dbt(parsed_settings) as process:
         assert process.poll() is None
 
     assert process.returncode is not None
 
 
-def test_a_dbt_that_ended_while_it_waited_is_started_anew(parsed_settings: Settings) -> None:
+def test_ended_started_process_is_replaced(parsed_settings: Settings) -> None:
     with start_dbt(parsed_settings) as process:
         process.kill()
         process.wait()
@@ -161,45 +162,45 @@ def test_a_dbt_that_ended_while_it_waited_is_started_anew(parsed_settings: Setti
 
 
 @pytest.mark.slow
-def test_half_a_manifest_is_made_anew(parsed_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_manifest_reparses_truncated_file(parsed_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dbt_runner._read_manifest.retry, "stop", stop_after_attempt(1))  # type: ignore[attr-defined]
-    whole = load_manifest(parsed_settings)
+    manifest = load_manifest(parsed_settings)
     for name in ("manifest.json", "partial_parse.msgpack"):
         file = parsed_settings.dbt_target_dir / name
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    assert load_manifest(parsed_settings)["nodes"].keys() == whole["nodes"].keys()
+    assert load_manifest(parsed_settings)["nodes"].keys() == manifest["nodes"].keys()
 
 
-def test_a_dbt_by_hand_goes_by_the_defaults_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_profile_defaults_equal_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """profiles.yml has the defaults of the settings for a dbt that a user runs."""
     monkeypatch.chdir(PROJECT_DIR)
     profile = Path("profiles.yml").read_text(encoding="utf-8")
-    written = {name.lower(): value for name, value in re.findall(r"env_var\('RECOMART_(\w+)', '(.*?)'\)", profile)}
+    defaults = {name.lower(): value for name, value in re.findall(r"env_var\('RECOMART_(\w+)', '(.*?)'\)", profile)}
 
-    assert {"warehouse", "threads", "memory_limit", "wait_seconds"} == written.keys()
-    assert Settings(**written).model_dump(include=set(written)) == {
-        name: Settings.model_fields[name].default for name in written
+    assert {"warehouse", "threads", "memory_limit", "wait_seconds"} == defaults.keys()
+    assert Settings(**defaults).model_dump(include=set(defaults)) == {
+        name: Settings.model_fields[name].default for name in defaults
     }
 
 
-def test_a_model_that_is_gone_leaves_the_manifest_wherever_the_checkout_lies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_load_manifest_drops_deleted_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The project may lie in a folder with the name of an output folder."""
     project = tmp_path / "target" / "dbt_project"
     (project / "models").mkdir(parents=True)
     (project / "dbt_project.yml").write_text("{name: small, profile: small}", encoding="utf-8")
     (project / "profiles.yml").write_text(
         "small: {target: t, outputs: {t: {type: duckdb, path: none.duckdb}}}", encoding="utf-8"
     )
-    for name in ("kept", "gone"):
+    for name in ("kept", "deleted"):
         (project / "models" / f"{name}.sql").write_text("select 1 as one", encoding="utf-8")
     monkeypatch.setattr(dbt_runner, "PROJECT_DIR", project)
     settings = Settings(warehouse=tmp_path / "warehouse")
-    assert load_manifest(settings)["nodes"].keys() == {"model.small.kept", "model.small.gone"}
-    (project / "models" / "gone.sql").unlink()
+    assert load_manifest(settings)["nodes"].keys() == {"model.small.kept", "model.small.deleted"}
+    (project / "models" / "deleted.sql").unlink()
     assert load_manifest(settings)["nodes"].keys() == {"model.small.kept"}
 
 
-def test_sql_and_reload_find_the_same_date_in_a_path(parsed_settings: Settings) -> None:
+def test_date_in_path_equals_python(parsed_settings: Settings) -> None:
     dates = {
         "2026-01-31/page-1.json": date(2026, 1, 31),
         "20260131T1200.jsonl": date(2026, 1, 31),
@@ -221,7 +222,7 @@ def test_sql_and_reload_find_the_same_date_in_a_path(parsed_settings: Settings) 
     }
     values = ", ".join(f"('{path}')" for path in dates)
     query = f"select path, {{{{ date_in_path('path') }}}} as day from (values {values}) as paths(path)"
-    shown = subprocess.run(
+    process = subprocess.run(
         [dbt_runner.find_dbt_executable(), "-q", "show", "--inline", query, "--output", "json", "--limit", "-1"],
         cwd=PROJECT_DIR,
         env=parsed_settings.build_environment() | dbt_runner.build_dbt_environment(parsed_settings),
@@ -229,9 +230,9 @@ def test_sql_and_reload_find_the_same_date_in_a_path(parsed_settings: Settings) 
         text=True,
         check=True,
     )
-    found = {
-        row["path"]: row["day"] and date.fromisoformat(row["day"][:10]) for row in json.loads(shown.stdout)["show"]
+    sql_dates = {
+        row["path"]: row["day"] and date.fromisoformat(row["day"][:10]) for row in json.loads(process.stdout)["show"]
     }
 
-    assert found == dates
+    assert sql_dates == dates
     assert {path: extract_date_from_path(path) for path in dates} == dates

@@ -1,4 +1,4 @@
-"""A shop that is no longer the same is told of in words, and nothing stops for it."""
+"""Drift warnings: each planted change gives one warning, chance gives none, and the build succeeds."""
 
 import shutil
 from pathlib import Path
@@ -42,22 +42,22 @@ RANDOM_DRAWS_QUERY = f"""
             on days.action_date between periods.first_date and periods.last_date
         where periods.kind = 'mix'
     ),
-    dealt as (
-        select *, row_number() over (partition by draw order by hash(user_id, action_date, draw)) as place
+    shuffled as (
+        select *, row_number() over (partition by draw order by hash(user_id, action_date, draw)) as shuffled_rank
         from visits cross join range({DRAW_COUNT}) as draws (draw)
     ),
-    sized as (
-        select user_id, action_date, draw, present_visits, place <= present_visits as is_present
-        from dealt cross join (values (20), (100), (500)) as sizes (present_visits)
-        where place <= 5 * present_visits
+    sampled as (
+        select user_id, action_date, draw, present_visits, shuffled_rank <= present_visits as is_present
+        from shuffled cross join (values (20), (100), (500)) as sizes (present_visits)
+        where shuffled_rank <= 5 * present_visits
     ),
     actions as (
         select
-            sized.*,
+            sampled.*,
             products.category,
             actions.device,
-            case when sized.action_date = cast(users.first_seen_at as date) then 'new' else 'known' end as customer
-        from sized
+            case when sampled.action_date = cast(users.first_seen_at as date) then 'new' else 'known' end as customer
+        from sampled
         inner join intermediate.int_user_product_actions as actions using (user_id, action_date)
         inner join marts.dim_products as products using (product_id)
         inner join marts.dim_users as users using (user_id)
@@ -71,12 +71,12 @@ RANDOM_DRAWS_QUERY = f"""
     from (unpivot actions on category, device, customer into name mix value bin) as unpivoted
     group by name, bin
 """
-"""What int_action_mix_bins is when visits of the demo shop's 35 days are dealt out by chance."""
+"""Rows of int_action_mix_bins when visits of the demo shop's 35 days are split at random."""
 
 
 @pytest.fixture(scope="module")
 def drift_warnings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What a build warns of when all that is planted in the demo shop."""
+    """Warnings of a build on a copy of the demo shop with all planted changes."""
     changed = Settings(warehouse=tmp_path_factory.mktemp("changed_shop"))
     shutil.copyfile(demo_warehouse.database, changed.database)
     with duckdb.connect(str(changed.database)) as connection:
@@ -87,7 +87,7 @@ def drift_warnings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.mark.parametrize(
-    "told",
+    "expected_text",
     [
         "drift of mix device: PSI ",
         "drift of feature ml_product_features.price: PSI ",
@@ -96,18 +96,19 @@ def drift_warnings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFa
         "% of the catalog in its lists, the one before it ",
     ],
 )
-def test_what_was_planted_is_told(drift_warnings: list[str], told: str) -> None:
-    assert sum(told in warning for warning in drift_warnings) == 1
+def test_planted_change_gives_one_warning(drift_warnings: list[str], expected_text: str) -> None:
+    assert sum(expected_text in warning for warning in drift_warnings) == 1
 
 
-def test_visits_that_chance_deals_out_are_no_drift(demo_warehouse: Settings, tmp_path: Path) -> None:
-    dealt = Settings(warehouse=tmp_path)
-    shutil.copyfile(demo_warehouse.database, dealt.database)
-    with duckdb.connect(str(dealt.database)) as connection:
+def test_random_visits_show_no_drift(demo_warehouse: Settings, tmp_path: Path) -> None:
+    """Random splits of visits exceed the critical PSI value in at most 1% of the draws."""
+    settings = Settings(warehouse=tmp_path)
+    shutil.copyfile(demo_warehouse.database, settings.database)
+    with duckdb.connect(str(settings.database)) as connection:
         connection.execute(f"create or replace table intermediate.int_action_mix_bins as {RANDOM_DRAWS_QUERY}")
-    run_dbt(dealt, "run", "--select", "audit_drift_bins", "audit_drift")
-    with open_reader(dealt) as connection:
-        beyond_chance = dict(
+    run_dbt(settings, "run", "--select", "audit_drift_bins", "audit_drift")
+    with open_reader(settings) as connection:
+        significant_shares = dict(
             connection.execute(
                 """
                 select split_part(name, ',', 1), avg(case when psi > psi_critical_value then 1 else 0 end)
@@ -117,29 +118,29 @@ def test_visits_that_chance_deals_out_are_no_drift(demo_warehouse: Settings, tmp
                 """
             ).fetchall()
         )
-    assert len(beyond_chance) == 9
-    assert max(beyond_chance.values()) <= 0.01, beyond_chance
+    assert len(significant_shares) == 9
+    assert max(significant_shares.values()) <= 0.01, significant_shares
 
 
-def test_a_newest_day_that_ends_at_noon_moves_no_feature(demo_warehouse: Settings, tmp_path: Path) -> None:
-    at_noon = Settings(warehouse=tmp_path)
-    shutil.copyfile(demo_warehouse.database, at_noon.database)
-    with duckdb.connect(str(at_noon.database)) as connection:
-        for table, instant in (("int_events_classified", "event_at"), ("int_purchases_classified", "purchased_at")):
+def test_partial_newest_day_shows_no_drift(demo_warehouse: Settings, tmp_path: Path) -> None:
+    settings = Settings(warehouse=tmp_path)
+    shutil.copyfile(demo_warehouse.database, settings.database)
+    with duckdb.connect(str(settings.database)) as connection:
+        for table, column in (("int_events_classified", "event_at"), ("int_purchases_classified", "purchased_at")):
             connection.execute(
                 f"""
-                delete from intermediate.{table} where {instant} > (
+                delete from intermediate.{table} where {column} > (
                     select date_trunc('day', as_of) + interval 12 hours
                     from intermediate.int_feature_cutoffs
                     where cutoff = 'now'
                 )
                 """
             )
-    run_dbt(at_noon, "run", "--full-refresh", "--select", "int_user_product_actions+", *MODEL_INPUT_SELECTION)
-    with open_reader(at_noon) as connection:
-        moved = connection.execute("select name, psi from marts.audit_drift where kind = 'feature' and psi >= 0.1")
-        assert moved.fetchall() == []
+    run_dbt(settings, "run", "--full-refresh", "--select", "int_user_product_actions+", *MODEL_INPUT_SELECTION)
+    with open_reader(settings) as connection:
+        drifted = connection.execute("select name, psi from marts.audit_drift where kind = 'feature' and psi >= 0.1")
+        assert drifted.fetchall() == []
 
 
-def test_what_did_not_move_is_not_told(drift_warnings: list[str]) -> None:
+def test_unchanged_features_give_no_warning(drift_warnings: list[str]) -> None:
     assert sum(warning.startswith("drift of ") for warning in drift_warnings) == 2

@@ -1,4 +1,4 @@
-"""An incremental build equals a full one, row for row, whatever was delivered in which order."""
+"""Incremental builds equal full builds row for row, for deliveries in any order."""
 
 import json
 from collections.abc import Callable
@@ -22,14 +22,14 @@ Delivery = Callable[[Shop, Random], None]
 
 
 def build(shop: Shop, *args: str) -> dict[str, list[tuple[Any, ...]]]:
-    """Bring every table up to date; returns all of them."""
+    """Load and build; return all tables."""
     load(shop.settings)
     run_dbt(shop.settings, *BUILD_ARGUMENTS, *args)
     return read_tables(shop.settings)
 
 
 def read_tables(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
-    """Every table and view that dbt makes, as sorted rows."""
+    """Return the sorted rows of every table and view that dbt builds."""
     with open_reader(settings) as connection:
         names = connection.execute(
             """
@@ -44,9 +44,9 @@ def read_tables(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
 def find_differences(
     first: dict[str, list[tuple[Any, ...]]], second: dict[str, list[tuple[Any, ...]]]
 ) -> dict[str, Any]:
-    """Tables that are not equal, with the rows that only one side has."""
+    """Return the tables that differ, with the rows that only one side has."""
     return {
-        name: {"only in one": set(first.get(name, [])) ^ set(second.get(name, []))}
+        name: {"rows of one side": set(first.get(name, [])) ^ set(second.get(name, []))}
         for name in sorted(first.keys() | second.keys())
         if first.get(name) != second.get(name)
     }
@@ -57,7 +57,7 @@ def format_day(number: int) -> str:
 
 
 def draw_timestamp(rng: Random, day_number: int) -> str:
-    """A time on the day, seldom on a late or early one, seldom none at all."""
+    """Return a time on the day; sometimes on another day, and seldom an invalid time."""
     if rng.random() < 0.05:
         return rng.choice(["", "soon", "1970-01-01T00:00:00Z"])
     number = day_number if rng.random() < 0.8 else rng.randrange(DAY_COUNT)
@@ -75,7 +75,7 @@ def draw_event(rng: Random, day_number: int) -> str:
 
 
 def write_events(shop: Shop, rng: Random) -> None:
-    """A day's clickstream: new, or in place of what it was; with lines of other days, repeats and broken ones."""
+    """Write or replace a day's clickstream, with lines of other days, repeated lines and broken lines."""
     number = rng.randrange(DAY_COUNT)
     lines = [draw_event(rng, number) for _ in range(rng.randrange(25))]
     earlier = sorted((shop.landing / "events").glob("*"))
@@ -86,23 +86,23 @@ def write_events(shop: Shop, rng: Random) -> None:
 
 
 def write_purchases(shop: Shop, rng: Random) -> None:
-    """A day's purchases and returns."""
+    """Write or replace a day's purchases and returns."""
     number = rng.randrange(DAY_COUNT)
 
-    def purchase() -> str:
-        product, buyer, quantity = (
+    def draw_purchase() -> str:
+        product, user, quantity = (
             rng.randrange(8),
             rng.choice(["u1", "u2", "u3", ""]),
             rng.choice([1, 2, 3, -1, -2, 0]),
         )
-        return f"p{product},{draw_timestamp(rng, number)},{buyer},{quantity}"
+        return f"p{product},{draw_timestamp(rng, number)},{user},{quantity}"
 
-    rows = [purchase() for _ in range(rng.randrange(12))]
+    rows = [draw_purchase() for _ in range(rng.randrange(12))]
     shop.put(f"purchases/{format_day(number)}.csv", "\n".join(["sku,when,who,qty", *rows]) + "\n")
 
 
 def write_catalog(shop: Shop, rng: Random) -> None:
-    """The catalog: products come, go, and change their price."""
+    """Write or replace a catalog in which products are added, removed and repriced."""
     items = [
         {"id": f"p{number}", "name": f"Product {number}", "price": rng.randrange(1, 4)}
         for number in range(8)
@@ -112,23 +112,23 @@ def write_catalog(shop: Shop, rng: Random) -> None:
 
 
 def empty_file(shop: Shop, rng: Random) -> None:
-    """A file that says nothing any more."""
+    """Replace an events file by an empty file."""
     files = sorted((shop.landing / "events").glob("*"))
     if files:
         rng.choice(files).write_text("", encoding="utf-8")
 
 
 def change_declaration(shop: Shop, rng: Random) -> None:
-    """The shop says more of what its event types mean, or that its clocks are elsewhere."""
-    said: dict[str, Any] = rng.choice([{"event_types": {"view": ["hover"]}}, {"time_zone": "Asia/Tokyo"}, {}])
-    shop.declare(events=EVENTS_JSONL | said, purchases=PURCHASES_CSV, products=PRODUCTS_JSON)
+    """Declare another event type or another time zone for the events, or neither."""
+    changes: dict[str, Any] = rng.choice([{"event_types": {"view": ["hover"]}}, {"time_zone": "Asia/Tokyo"}, {}])
+    shop.declare(events=EVENTS_JSONL | changes, purchases=PURCHASES_CSV, products=PRODUCTS_JSON)
 
 
 def deliver(shop: Shop, rng: Random, rounds: int) -> dict[str, list[tuple[Any, ...]]]:
-    """Build after every round of deliveries; returns the tables after the last."""
+    """Build after every round of deliveries; return the tables after the last round."""
     write_events(shop, rng)
     write_catalog(shop, rng)
-    built: dict[str, list[tuple[Any, ...]]] = {}
+    tables: dict[str, list[tuple[Any, ...]]] = {}
     kinds: list[Delivery] = [
         write_events,
         write_events,
@@ -142,11 +142,11 @@ def deliver(shop: Shop, rng: Random, rounds: int) -> dict[str, list[tuple[Any, .
     for _ in range(rounds):
         for kind in rng.choices(kinds, k=rng.randrange(1, 5)):
             kind(shop, rng)
-        built = build(shop)
-    return built
+        tables = build(shop)
+    return tables
 
 
-def test_a_sequence_of_deliveries_ends_where_a_full_rebuild_does(three_feed_shop: Shop) -> None:
+def test_deliveries_equal_full_refresh(three_feed_shop: Shop) -> None:
     incremental = deliver(three_feed_shop, Random(3), rounds=4)
     assert find_differences(incremental, build(three_feed_shop, "--full-refresh")) == {}
 
@@ -156,9 +156,7 @@ def test_a_sequence_of_deliveries_ends_where_a_full_rebuild_does(three_feed_shop
     max_examples=25, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(seed=st.integers(min_value=0), rounds=st.integers(min_value=2, max_value=7))
-def test_any_sequence_of_deliveries_ends_where_a_full_rebuild_does(
-    tmp_path_factory: pytest.TempPathFactory, seed: int, rounds: int
-) -> None:
+def test_random_deliveries_equal_full_refresh(tmp_path_factory: pytest.TempPathFactory, seed: int, rounds: int) -> None:
     shop = Shop(tmp_path_factory.mktemp("shop"))
     incremental = deliver(shop, Random(seed), rounds)
     assert find_differences(incremental, build(shop, "--full-refresh")) == {}
@@ -166,7 +164,7 @@ def test_any_sequence_of_deliveries_ends_where_a_full_rebuild_does(
 
 @pytest.fixture
 def built_three_feed_shop(three_feed_shop: Shop) -> Shop:
-    """A shop of three quiet days, built."""
+    """A built shop with three days of events."""
     for number in range(3):
         rows = [
             {"user": f"u{i}", "item": "p1", "type": "view", "time": f"{format_day(number)}T0{i}:00:00Z"}
@@ -181,18 +179,18 @@ def built_three_feed_shop(three_feed_shop: Shop) -> Shop:
 
 
 def mark_rows(shop: Shop) -> None:
-    """Leave a trace on every classified row that is gone when its day is built again."""
+    """Mark every classified row; a rebuild of the row's day removes the mark."""
     with closing(connect(shop.settings)) as connection:
         connection.execute("update intermediate.int_events_classified set reasons = 'marked'")
 
 
 def find_rebuilt_days(shop: Shop) -> set[str]:
-    """Days of which a row has lost its mark, or is new."""
+    """Return the days with a row that has no mark."""
     query = "select distinct cast(_row_date as varchar) from intermediate.int_events_classified where reasons is null"
-    return {number for (number,) in shop.query(query)}
+    return {day for (day,) in shop.query(query)}
 
 
-def test_a_build_works_on_the_days_that_a_new_file_brings_and_on_none_without_one(built_three_feed_shop: Shop) -> None:
+def test_build_rebuilds_only_new_file_days(built_three_feed_shop: Shop) -> None:
     mark_rows(built_three_feed_shop)
     build(built_three_feed_shop)
     assert find_rebuilt_days(built_three_feed_shop) == set()
@@ -204,9 +202,10 @@ def test_a_build_works_on_the_days_that_a_new_file_brings_and_on_none_without_on
 
 
 @pytest.mark.slow
-def test_a_product_that_the_catalog_tells_of_later_frees_its_events_also_after_a_refresh_of_some_models(
+def test_late_product_releases_its_events(
     built_three_feed_shop: Shop,
 ) -> None:
+    """The next build also repairs a full refresh of only some models."""
     unknown = {"user": "u1", "item": "p2", "type": "view", "time": "2026-01-02T09:00:00Z"}
     built_three_feed_shop.put("events/late.jsonl", json.dumps(unknown) + "\n")
     status = "select reasons from intermediate.int_events_classified where product_id = 'p2'"
@@ -216,27 +215,26 @@ def test_a_product_that_the_catalog_tells_of_later_frees_its_events_also_after_a
     built_three_feed_shop.put("catalog/2026-01-03.json", json.dumps({"data": {"items": items}}))
     before = build(built_three_feed_shop)
     assert built_three_feed_shop.query(status) == [(None,)]
-    # A full refresh of some models alone is made good by the next build.
     run_dbt(
         built_three_feed_shop.settings, "run", "--full-refresh", "--select", "int_events_classified", "int_user_days"
     )
     assert find_differences(before, build(built_three_feed_shop)) == {}
 
 
-def test_recent_days_that_are_changed_reach_every_day(built_three_feed_shop: Shop) -> None:
-    changed = ("--vars", "{popularity_half_life_days: 1}")
-    before, after = read_tables(built_three_feed_shop.settings), build(built_three_feed_shop, *changed)
+def test_changed_variable_rebuilds_every_day(built_three_feed_shop: Shop) -> None:
+    variables = ("--vars", "{popularity_half_life_days: 1}")
+    before, after = read_tables(built_three_feed_shop.settings), build(built_three_feed_shop, *variables)
     assert find_differences(before, after) != {}
-    assert find_differences(after, build(built_three_feed_shop, *changed, "--full-refresh")) == {}
+    assert find_differences(after, build(built_three_feed_shop, *variables, "--full-refresh")) == {}
 
 
-def test_prices_that_are_declared_anew_change_what_customers_spent(built_three_feed_shop: Shop) -> None:
-    priced = PURCHASES_CSV | {"columns": PURCHASES_CSV["columns"] | {"price": "each"}}
-    built_three_feed_shop.declare(events=EVENTS_JSONL, purchases=priced, products=PRODUCTS_JSON)
+def test_changed_declaration_changes_spend(built_three_feed_shop: Shop) -> None:
+    purchases = PURCHASES_CSV | {"columns": PURCHASES_CSV["columns"] | {"price": "each"}}
+    built_three_feed_shop.declare(events=EVENTS_JSONL, purchases=purchases, products=PRODUCTS_JSON)
     built_three_feed_shop.put("purchases/2026-01-02.csv", "sku,when,who,qty,each\np1,2026-01-02T09:00:00Z,u1,1,1.250\n")
-    spent = "select total_spend from marts.dim_users where user_id = 'u1'"
+    query = "select total_spend from marts.dim_users where user_id = 'u1'"
     build(built_three_feed_shop)
-    assert built_three_feed_shop.query(spent) == [(1.25,)]
-    built_three_feed_shop.declare(events=EVENTS_JSONL, purchases=priced | {"decimal": ","}, products=PRODUCTS_JSON)
+    assert built_three_feed_shop.query(query) == [(1.25,)]
+    built_three_feed_shop.declare(events=EVENTS_JSONL, purchases=purchases | {"decimal": ","}, products=PRODUCTS_JSON)
     build(built_three_feed_shop)
-    assert built_three_feed_shop.query(spent) == [(1250,)]
+    assert built_three_feed_shop.query(query) == [(1250,)]

@@ -1,4 +1,4 @@
-"""How texts become instants, in rows that stand together as they do in files: unit tests of dbt take each row alone."""
+"""Parsing of timestamps in whole files: dbt's unit tests parse each row alone."""
 
 from datetime import datetime, timedelta
 
@@ -20,7 +20,7 @@ LOCAL_TIMES = {
 }
 
 
-def test_a_time_that_names_its_zone_moves_no_other(three_feed_shop: Shop) -> None:
+def test_time_zone_applies_to_its_own_row(three_feed_shop: Shop) -> None:
     hours_ahead = {"UTC": 0, "Europe/Berlin": 1}
     three_feed_shop.declare(
         **{
@@ -38,7 +38,7 @@ def test_a_time_that_names_its_zone_moves_no_other(three_feed_shop: Shop) -> Non
 
     for number, hours in enumerate(hours_ahead.values()):
         expected = ZONED_TIMES | {text: at - timedelta(hours=hours) for text, at in LOCAL_TIMES.items()}
-        found = three_feed_shop.query(
+        rows = three_feed_shop.query(
             f"select event_at from staging.stg_shop__events where _feed = 'in_{number}' order by _line"
         )
-        assert [at for (at,) in found] == [expected[text] for text in texts]
+        assert [event_at for (event_at,) in rows] == [expected[text] for text in texts]

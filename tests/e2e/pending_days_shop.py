@@ -1,4 +1,4 @@
-"""A shop whose model serves when two more days land, and how it looks after a run that nobody disturbed."""
+"""A shop with a serving model and two days of files to load, and the result of an undisturbed run on them."""
 
 import shutil
 from pathlib import Path
@@ -22,17 +22,17 @@ COMPARED_SCHEMAS = ("raw", "seeds", "staging", "intermediate", "marts", "ml")
 
 
 class PendingDaysShop:
-    """A shop whose model serves when two more days land, and how a run that nobody disturbs goes then."""
+    """A shop with a serving model and two days of files to load, and the result of an undisturbed run on them."""
 
     def __init__(self, folder: Path) -> None:
-        """Run it on the first days, and on a copy on all."""
+        """Run the pipeline on the first days, and on a copy of the shop also on the last days."""
         self.before = Settings(warehouse=folder / "before", settle_seconds=0)
         all_days = Settings(warehouse=folder / "all_days")
         generate_shop(SHOP_CONFIG, all_days.landing_dir, all_days.demo_truth_dir)
-        last = [path for path in all_days.landing_dir.rglob("*") if any(day in str(path) for day in LAST_DAYS)]
-        assert last
+        last_files = [path for path in all_days.landing_dir.rglob("*") if any(day in str(path) for day in LAST_DAYS)]
+        assert last_files
         shutil.copytree(all_days.warehouse, self.before.warehouse)
-        for path in last:
+        for path in last_files:
             (self.before.landing_dir / path.relative_to(all_days.landing_dir)).unlink()
         run_pipeline(self.before, TrainConfig(), PipelineListener())
         self.undisturbed = self.copy_before(folder / "undisturbed")
@@ -41,35 +41,38 @@ class PendingDaysShop:
         self.seconds = run_pipeline(self.undisturbed, TrainConfig(), PipelineListener()).seconds
 
     def copy_before(self, warehouse: Path) -> Settings:
-        """A copy of the shop as it is before the run."""
+        """Copy the shop in its state before the run; return the copy's settings."""
         shutil.copytree(self.before.warehouse, warehouse)
         return Settings(warehouse=warehouse, settle_seconds=0)
 
 
 def find_differences_between(expected: Settings, actual: Settings) -> dict[str, int]:
-    """Tables of two warehouses, and of what they published, that differ, and how many rows; and whether models do."""
-    told = (*RUN_DEPENDENT_COLUMNS, *TRAINING_DEPENDENT_COLUMNS)
+    """Return the tables of two warehouses and of their published copies that differ, with the number of rows.
+
+    The entry "the model" says that the serving models differ.
+    """
+    excluded = (*RUN_DEPENDENT_COLUMNS, *TRAINING_DEPENDENT_COLUMNS)
     return {
-        **find_differences(expected.database, actual.database, COMPARED_SCHEMAS, told),
-        **find_differences(get_published_database(expected), get_published_database(actual), ["main"], told),
+        **find_differences(expected.database, actual.database, COMPARED_SCHEMAS, excluded),
+        **find_differences(get_published_database(expected), get_published_database(actual), ["main"], excluded),
         **({} if read_serving_checksums(expected) == read_serving_checksums(actual) else {"the model": 1}),
     }
 
 
 def get_published_database(settings: Settings) -> Path:
-    """The database that is live."""
+    """Return the file of the live published copy."""
     return settings.serving_dir / read_pointer(settings).file
 
 
 def read_serving_checksums(settings: Settings) -> dict[str, str]:
-    """The checksums of the model that serves: of its factors and of all it knows."""
+    """Return the checksums of the files of the serving model's artifact."""
     run = find_serving_run(list_model_runs(settings))
     assert run is not None
     return read_artifact(settings.warehouse / run.artifact_path)[0].files
 
 
 def find_unexpected_files(settings: Settings) -> list[str]:
-    """What is in the warehouse's folders and is none of what a run leaves."""
+    """Return the files in the warehouse's folders that a finished run does not leave there."""
     runs = list_model_runs(settings)
     copies = sorted(path.name for path in settings.serving_dir.glob("*.duckdb"))
     assert copies[-1] == read_pointer(settings).file

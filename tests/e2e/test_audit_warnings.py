@@ -1,4 +1,4 @@
-"""What is unusual about the newest days is said in words wherever dbt runs, and what is out of date as well."""
+"""Warnings about unusual days, and outdated audits and feed counts."""
 
 import shutil
 from pathlib import Path
@@ -14,7 +14,8 @@ from warehouse.settings import Settings
 AUDIT_TEST = "warn_feed_day_unusual"
 
 
-def test_an_unusual_day_is_said_with_feed_and_figure_while_it_is_news(demo_warehouse: Settings, tmp_path: Path) -> None:
+def test_unusual_day_warns_with_feed_and_count(demo_warehouse: Settings, tmp_path: Path) -> None:
+    """Only the newest days warn."""
     copy = Settings(warehouse=tmp_path)
     shutil.copyfile(demo_warehouse.database, copy.database)
     with duckdb.connect(str(copy.database)) as connection:
@@ -33,9 +34,7 @@ def test_an_unusual_day_is_said_with_feed_and_figure_while_it_is_news(demo_wareh
     ]
 
 
-def test_an_audit_that_files_were_loaded_after_says_so(
-    demo_warehouse: Settings, recomart: RecomartCli, tmp_path: Path
-) -> None:
+def test_audit_is_outdated_after_load(demo_warehouse: Settings, recomart: RecomartCli, tmp_path: Path) -> None:
     copy = Settings(warehouse=tmp_path)
     shutil.copyfile(demo_warehouse.database, copy.database)
     assert recomart.run_json("audit", "--warehouse", tmp_path)["is_up_to_date"] is True
@@ -47,9 +46,8 @@ def test_an_audit_that_files_were_loaded_after_says_so(
     assert "files were loaded since dbt built last" in recomart("audit", "--warehouse", tmp_path).stdout
 
 
-def test_status_counts_nothing_of_a_feed_whose_files_were_replaced_by_as_many_rows(
-    demo_warehouse: Settings, tmp_path: Path
-) -> None:
+def test_status_is_unknown_after_reload(demo_warehouse: Settings, tmp_path: Path) -> None:
+    """Counts of a feed are None when its files were replaced, even with equal row counts."""
     copy = Settings(warehouse=tmp_path)
     shutil.copyfile(demo_warehouse.database, copy.database)
     assert all(feed.clean is not None for feed in read_feed_status(copy))
@@ -63,7 +61,7 @@ def test_status_counts_nothing_of_a_feed_whose_files_were_replaced_by_as_many_ro
     assert feeds["events"].clean
 
 
-def test_what_the_ledger_forgot_since_dbt_built_is_out_of_date_too(demo_warehouse: Settings, tmp_path: Path) -> None:
+def test_audit_is_outdated_after_deletion(demo_warehouse: Settings, tmp_path: Path) -> None:
     copy = Settings(warehouse=tmp_path)
     shutil.copyfile(demo_warehouse.database, copy.database)
     with duckdb.connect(str(copy.database)) as connection:

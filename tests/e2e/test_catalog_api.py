@@ -1,4 +1,4 @@
-"""A shop whose catalog comes from a web service, through the command line and Dagster's graph."""
+"""A shop whose catalog comes from an API, loaded by the command line and by Dagster."""
 
 import json
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ SECRET = "s3cr3t/key"
 
 @pytest.fixture
 def catalog_api_shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiShop]:
-    """A shop with some events, whose catalog is behind a key in the query; the environment names it."""
+    """A shop with events and a catalog API that needs a key in the query; the environment names its settings."""
     monkeypatch.setenv("CATALOG_KEY", SECRET)
     for variable, folder in {"WAREHOUSE": "warehouse", "LANDING": "landing", "SOURCES": "sources.yml"}.items():
         monkeypatch.setenv(f"RECOMART_{variable}", str(tmp_path / folder))
@@ -39,81 +39,76 @@ def catalog_api_shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def build_event(number: int) -> dict[str, str]:
-    """One of many views."""
+    """Return a view event of a user, a product and a day that depend on the number."""
     item, day = number**2 % 35, number % 28 + 1
     return {"user": f"U{number % 7}", "item": f"P{item:04d}", "type": "view", "time": f"2026-01-{day:02d}T10:00:00Z"}
 
 
-def test_fetch_and_load_bring_every_product_into_the_raw_table(
-    catalog_api_shop: ApiShop, recomart: RecomartCli
-) -> None:
+def test_fetch_and_load_fill_raw_products(catalog_api_shop: ApiShop, recomart: RecomartCli) -> None:
     fetched = recomart.run_json("fetch")["feeds"]["products"]
     assert (fetched["record_count"], fetched["is_new"], fetched["pass_count"]) == (35, True, 2)
     recomart.run_json("load")
     assert catalog_api_shop.shop.query("select count(*), count(distinct product_id), min(_file) from raw.products") == [
         (35, 35, fetched["file"])
     ]
-    again = recomart("fetch")
-    assert again.returncode == 0
-    assert f"nothing changed since {fetched['file']} was fetched" in again.stdout
+    second = recomart("fetch")
+    assert second.returncode == 0
+    assert f"nothing changed since {fetched['file']} was fetched" in second.stdout
 
 
-def test_run_fetches_first_and_the_newest_prices_reach_the_products(
-    catalog_api_shop: ApiShop, recomart: RecomartCli
-) -> None:
+def test_run_fetches_before_loading(catalog_api_shop: ApiShop, recomart: RecomartCli) -> None:
     recomart.run_json("fetch")
     catalog_api_shop.service.products = [{**product, "price": 99} for product in make_products(40)]
-    done = recomart.run_json("run")
-    assert done["fetch"]["feeds"]["products"]["record_count"] == 40
+    report = recomart.run_json("run")
+    assert report["fetch"]["feeds"]["products"]["record_count"] == 40
     assert len(catalog_api_shop.list_files()) == 3
     assert catalog_api_shop.shop.query("select count(*), min(price), max(price) from marts.dim_products") == [
         (40, 99.0, 99.0)
     ]
 
 
-def test_dagsters_raw_tables_are_fetched_first(catalog_api_shop: ApiShop) -> None:
+def test_dagster_raw_tables_fetch_first(catalog_api_shop: ApiShop) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         run = dg.materialize([raw_tables], resources={"warehouse": WarehouseResource()}, instance=instance)
     assert run.success
     assert catalog_api_shop.shop.query("select count(*) from raw.products") == [(35,)]
 
 
-def test_a_fetch_that_fails_says_so_in_one_line_without_the_secret(
-    catalog_api_shop: ApiShop, recomart: RecomartCli, tmp_path: Path
-) -> None:
+def test_failed_fetch_hides_secret(catalog_api_shop: ApiShop, recomart: RecomartCli, tmp_path: Path) -> None:
     catalog_api_shop.service.faults = dict.fromkeys(range(2, 99), make_status_fault(401))
     for command in ("fetch", "run"):
-        done = recomart(command)
-        assert done.returncode == 1
-        (line,) = [line for line in done.stderr.splitlines() if line.startswith("recomart: ")]
+        result = recomart(command)
+        assert result.returncode == 1
+        (line,) = [line for line in result.stderr.splitlines() if line.startswith("recomart: ")]
         assert f"feeds.products.api: {catalog_api_shop.service.url}/numbered returned 401" in line
-        assert "Traceback" not in done.stderr
-        assert "s3cr3t" not in done.stdout + done.stderr
+        assert "Traceback" not in result.stderr
+        assert "s3cr3t" not in result.stdout + result.stderr
     assert [file for file in catalog_api_shop.list_files() if file.startswith("catalog")] == []
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path for path in files if b"s3cr3t" in path.read_bytes()] == []
 
 
-def test_a_shop_without_a_service_has_nothing_to_fetch(recomart: RecomartCli) -> None:
-    done = recomart("fetch", "--sources", PROJECT_ROOT / "warehouse" / "sources.yml")
-    assert done.returncode == 1
-    assert "declares an api to fetch from; see docs/catalog_api.md" in done.stderr
+def test_fetch_without_api_fails(recomart: RecomartCli) -> None:
+    result = recomart("fetch", "--sources", PROJECT_ROOT / "warehouse" / "sources.yml")
+    assert result.returncode == 1
+    assert "declares an api to fetch from; see docs/catalog_api.md" in result.stderr
 
 
-def test_the_example_works_but_for_its_address(
+def test_example_sources_file_works(
     catalog_api_shop: ApiShop, recomart: RecomartCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Only the address, the paging and the column names of the example change."""
     example = yaml.safe_load((PROJECT_ROOT / "warehouse" / "examples" / "catalog_api.yml").read_text(encoding="utf-8"))
-    declared = example["feeds"]["products"]["api"]
-    declared |= {
+    api = example["feeds"]["products"]["api"]
+    api |= {
         "base_url": catalog_api_shop.service.url,
         "path": "cursor",
         "records": "data.items",
         "retries": RETRY_SETTINGS,
     }
-    declared |= {"total": "meta.total", "paging": {"style": "cursor", "path": "meta.next"}}
+    api |= {"total": "meta.total", "paging": {"style": "cursor", "path": "meta.next"}}
     example["feeds"]["products"]["columns"] = {"product_id": "sku"}
     catalog_api_shop.shop.settings.sources.write_text(yaml.safe_dump(example), encoding="utf-8")
     assert read_sources(catalog_api_shop.shop.settings.sources).feeds["products"].api is not None
-    monkeypatch.setenv(declared["auth"]["token_env"], SECRET)
+    monkeypatch.setenv(api["auth"]["token_env"], SECRET)
     assert recomart.run_json("fetch")["feeds"]["products"]["record_count"] == 35

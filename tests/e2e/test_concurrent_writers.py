@@ -1,4 +1,4 @@
-"""Two processes that write the warehouse at the same time: one waits, both finish, and nothing is lost."""
+"""Two processes write the warehouse at the same time: one waits, both finish, and no row is lost."""
 
 import subprocess
 import sys
@@ -23,12 +23,12 @@ with open_writer(Settings()):
 
 
 def create_patient_settings(shop: Settings) -> Settings:
-    """The shop with whoever comes second waiting for as long as a busy machine may take."""
+    """Return settings with a wait time that is long enough for a busy machine."""
     return Settings(warehouse=shop.warehouse, settle_seconds=0, wait_seconds=300)
 
 
 def start_process(settings: Settings, *command: str, folder: Path | None = None) -> subprocess.Popen[str]:
-    """A process that works on the warehouse; what it says on both channels comes out of one."""
+    """Start a process in the warehouse's environment; its output includes its errors."""
     return subprocess.Popen(
         command,
         cwd=folder,
@@ -41,60 +41,57 @@ def start_process(settings: Settings, *command: str, folder: Path | None = None)
 
 
 def start_recomart(settings: Settings, command: str) -> subprocess.Popen[str]:
-    """A command that works on the warehouse."""
+    """Start a `recomart` command on the warehouse."""
     return start_process(settings, str(Path(sys.executable).with_name("recomart")), command)
 
 
 def start_dbt_build(settings: Settings) -> subprocess.Popen[str]:
-    """What an analyst types."""
+    """Start the `dbt build` that an analyst runs."""
     return start_process(settings, find_dbt_executable(), "build", "--exclude", "source:ml+", folder=PROJECT_DIR)
 
 
 def wait_for_text(process: subprocess.Popen[str], text: str) -> None:
-    """Read what a process says up to a line with these words."""
+    """Read the output of a process up to a line with the text."""
     assert process.stdout is not None
-    said = []
+    lines = []
     for line in process.stdout:
-        said.append(line)
+        lines.append(line)
         if text in line:
             return
-    raise AssertionError("".join(said))
+    raise AssertionError("".join(lines))
 
 
 def read_remaining_output(process: subprocess.Popen[str]) -> str:
-    """What a process said since; it must succeed."""
-    said, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, said
-    return said
+    """Return the rest of a process's output; the process must succeed."""
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    return output
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("first", "second"), [("run", "run"), ("run", "load"), ("dbt build", "load")])
-def test_who_comes_second_waits_and_nothing_is_lost(
-    pending_days_shop: PendingDaysShop, first: str, second: str, tmp_path: Path
-) -> None:
+def test_second_writer_waits(pending_days_shop: PendingDaysShop, first: str, second: str, tmp_path: Path) -> None:
     shop = create_patient_settings(pending_days_shop.copy_before(tmp_path / "shop"))
     if first == "run":
-        began, has_it = start_recomart(shop, first), "done load"
+        first_process, progress_text = start_recomart(shop, first), "done load"
     else:
-        began, has_it = start_dbt_build(shop), "1 of "
-    wait_for_text(began, has_it)
-    came_second = start_recomart(shop, second)
-    waited = read_remaining_output(came_second)
-    # Between two steps of a run nobody holds it.
-    assert first == "run" or "waiting up to 300 s" in waited
-    read_remaining_output(began)
+        first_process, progress_text = start_dbt_build(shop), "1 of "
+    wait_for_text(first_process, progress_text)
+    output = read_remaining_output(start_recomart(shop, second))
+    # A run releases the warehouse between two steps: the second process may not have to wait.
+    assert first == "run" or "waiting up to 300 s" in output
+    read_remaining_output(first_process)
     run_pipeline(shop, TrainConfig(), PipelineListener())
     assert find_differences_between(pending_days_shop.undisturbed, shop) == {}
 
 
 @pytest.mark.slow
-def test_dbt_waits_for_a_load(pending_days_shop: PendingDaysShop, tmp_path: Path) -> None:
+def test_dbt_waits_for_load(pending_days_shop: PendingDaysShop, tmp_path: Path) -> None:
     shop = pending_days_shop.copy_before(tmp_path / "shop")
-    holder = start_process(shop, sys.executable, "-c", HOLD_SCRIPT)
-    wait_for_text(holder, "holding")
+    writer = start_process(shop, sys.executable, "-c", HOLD_SCRIPT)
+    wait_for_text(writer, "holding")
     build = start_dbt_build(shop)
     with pytest.raises(subprocess.TimeoutExpired):
         build.wait(timeout=15)
-    holder.communicate("\n")
+    writer.communicate("\n")
     assert "Completed" in read_remaining_output(build)

@@ -1,4 +1,4 @@
-"""Data beyond belief stop a run before a model learns from them, and lists beyond belief before anybody sees them."""
+"""Data gates: implausible data stop a run before training, and implausible lists stop it before publishing."""
 
 import importlib
 import json
@@ -21,7 +21,7 @@ FLOOD_LINE_COUNT = 20_000
 
 @pytest.fixture
 def writable_shop_settings(demo_warehouse: Settings, tmp_path: Path) -> Settings:
-    """The demo shop after a finished run, to write to."""
+    """A writable copy of the demo shop after a finished run."""
     settings = Settings(warehouse=tmp_path / "shop", settle_seconds=0)
     shutil.copytree(demo_warehouse.warehouse, settings.warehouse)
     return settings
@@ -29,28 +29,28 @@ def writable_shop_settings(demo_warehouse: Settings, tmp_path: Path) -> Settings
 
 @pytest.fixture(scope="module")
 def database_only_settings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The demo shop's database alone; each test spoils another table of it."""
+    """A copy of the demo shop's database alone; each test changes another table."""
     settings = Settings(warehouse=tmp_path_factory.mktemp("tables"))
     shutil.copyfile(demo_warehouse.database, settings.database)
     return settings
 
 
 def execute_statements(settings: Settings, *statements: str) -> None:
-    """Change what dbt built."""
+    """Execute statements on the tables that dbt built."""
     with duckdb.connect(str(settings.database)) as connection:
         for statement in statements:
             connection.execute(statement)
 
 
 def set_expected_jumps(settings: Settings, *rows: str) -> None:
-    """Let the seed of expected jumps have these rows."""
+    """Replace the rows of the seed of expected jumps."""
     execute_statements(
         settings, "delete from seeds.expected_jumps", f"insert into seeds.expected_jumps values {', '.join(rows)}"
     )
 
 
 def write_flood_file(settings: Settings) -> str:
-    """Let a file of many times the usual lines land for the newest day; return the day."""
+    """Write a landing file with many times the usual lines for the newest day; return the day."""
     newest = max((settings.landing_dir / "clickstream").glob("*.jsonl*"))
     day = newest.name[:10]
     events = (
@@ -61,31 +61,28 @@ def write_flood_file(settings: Settings) -> str:
     return day
 
 
-def test_a_day_of_many_times_the_usual_lines_trains_nothing_and_what_is_published_goes_on_serving(
-    writable_shop_settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_volume_jump_stops_run(writable_shop_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is trained, and the published copy stays; an expected jump lets the build pass."""
     published, trained = read_pointer(writable_shop_settings), list_model_runs(writable_shop_settings)
     day = write_flood_file(writable_shop_settings)
     monkeypatch.setenv("RECOMART_WAREHOUSE", str(writable_shop_settings.warehouse))
     job = importlib.import_module("orchestration.definitions").defs.resolve_job_def("full_pipeline")
     with dg.DagsterInstance.ephemeral() as instance:
         run = job.execute_in_process(instance=instance, raise_on_error=False)
-    stopped_by = [
+    failed_checks = [
         check.check_name
         for check in run.get_asset_check_evaluations()
         if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
     ]
-    assert stopped_by == ["assert_daily_volume_within_limit"]
+    assert failed_checks == ["assert_daily_volume_within_limit"]
     assert [event.step_key for event in run.all_events if event.is_step_start] == ["raw_tables", "marts"]
     assert (read_pointer(writable_shop_settings), list_model_runs(writable_shop_settings)) == (published, trained)
     (failure,) = run.get_step_failure_events()
     assert failure.step_failure_data.user_failure_data is not None
-    said = failure.step_failure_data.user_failure_data.description or ""
-    assert re.fullmatch(
-        rf"dbt build failed: assert_daily_volume_within_limit: .*; see {writable_shop_settings.dbt_target_dir}/dbt.log",
-        said,
-    )
-    assert (writable_shop_settings.dbt_target_dir / "dbt.log").exists()
+    message = failure.step_failure_data.user_failure_data.description or ""
+    log_file = writable_shop_settings.dbt_target_dir / "dbt.log"
+    assert re.fullmatch(rf"dbt build failed: assert_daily_volume_within_limit: .*\. See {log_file}", message)
+    assert log_file.exists()
     with pytest.raises(RecomartError, match=rf"events of {day}: \d+ lines where \d+ are usual.*expected_jumps.csv"):
         run_dbt(writable_shop_settings, "test", "--select", "assert_daily_volume_within_limit")
     set_expected_jumps(writable_shop_settings, f"(' Events', date '{day}', 'a sale')")
@@ -95,59 +92,60 @@ def test_a_day_of_many_times_the_usual_lines_trains_nothing_and_what_is_publishe
     )
 
 
-def test_a_day_on_which_nothing_is_usual_is_held_against_the_least_lines_that_tell_a_jump(
+def test_volume_jump_has_minimum_lines(
     database_only_settings: Settings,
 ) -> None:
+    """Days without usual lines are compared with the minimum number of lines."""
     with duckdb.connect(str(database_only_settings.database)) as connection:
         ((newest,),) = connection.execute("select max(delivery_day) from marts.audit_feed_days").fetchall()
-    bring = (
+    statement = (
         "update marts.audit_feed_days set usual_lines = {}, is_volume_jump = true, lines = {} "
         f"where feed = 'events' and delivery_day = date '{newest}'"
     )
-    execute_statements(database_only_settings, bring.format(40, 400))
+    execute_statements(database_only_settings, statement.format(40, 400))
     with pytest.raises(RecomartError, match=f"events of {newest}: 400 lines where 40 are usual"):
         run_dbt(database_only_settings, "test", "--select", "assert_daily_volume_within_limit")
-    execute_statements(database_only_settings, bring.format(0, 1000))
+    execute_statements(database_only_settings, statement.format(0, 1000))
     with pytest.raises(RecomartError, match=f"events of {newest}: 1000 lines where 0 are usual"):
         run_dbt(database_only_settings, "test", "--select", "assert_daily_volume_within_limit")
-    execute_statements(database_only_settings, bring.format(0, 999))
+    execute_statements(database_only_settings, statement.format(0, 999))
     assert (
         run_dbt(database_only_settings, "test", "--select", "assert_daily_volume_within_limit").status_counts["pass"]
         == 1
     )
 
 
-def test_a_jump_that_is_expected_of_no_feed_is_said_and_stops_nothing(database_only_settings: Settings) -> None:
+def test_expected_jump_of_unknown_feed_warns(database_only_settings: Settings) -> None:
     set_expected_jumps(
         database_only_settings, "('EVENTS ', date '2026-01-31', 'a sale')", "('evnts', date '2026-01-31', 'a sale')"
     )
-    (words, _) = run_dbt(database_only_settings, "test", "--select", "expected_jumps").warnings
-    assert words == "expected_jumps.csv: the shop has no feed 'evnts'"
+    (warning, _) = run_dbt(database_only_settings, "test", "--select", "expected_jumps").warnings
+    assert warning == "expected_jumps.csv: the shop has no feed 'evnts'"
 
 
-def test_expected_jumps_that_make_no_sense_stop_a_run_with_the_line_and_what_is_wrong(
+def test_invalid_expected_jumps_stop_run(
     database_only_settings: Settings,
 ) -> None:
     same_day = ("('events', date '2026-01-31', 'a sale')", "('Events ', date '2026-01-31', 'late')")
     set_expected_jumps(database_only_settings, *same_day, "(' ', null, 'a guess')")
-    with pytest.raises(RecomartError) as stopped:
+    with pytest.raises(RecomartError) as raised:
         run_dbt(database_only_settings, "test", "--select", "expected_jumps")
-    for said in (
+    for message in (
         "line ' ,,a guess': feed must name a feed; delivery_day must be a date",
         "line 'Events ,2026-01-31,late': there is more than one line for this feed and day",
         "line 'events,2026-01-31,a sale': there is more than one line for this feed and day",
     ):
-        assert said in str(stopped.value)
+        assert message in str(raised.value)
 
 
 def set_event_weights(settings: Settings, *rows: str) -> None:
-    """Let the seed of weights have these rows."""
+    """Replace the rows of the seed of event weights."""
     execute_statements(
         settings, "delete from seeds.event_weights", f"insert into seeds.event_weights values {', '.join(rows)}"
     )
 
 
-def test_weights_that_make_no_sense_stop_a_run_with_the_line_and_what_is_wrong(
+def test_invalid_event_weights_stop_run(
     database_only_settings: Settings,
 ) -> None:
     set_event_weights(
@@ -157,8 +155,8 @@ def test_weights_that_make_no_sense_stop_a_run_with_the_line_and_what_is_wrong(
     )
     with pytest.raises(RecomartError, match="assert_event_weights_valid"):
         run_dbt(database_only_settings, "test", "--select", "event_weights")
-    logged = (database_only_settings.warehouse / "logs" / "dbt.log").read_text(encoding="utf-8")
-    for said in (
+    log = (database_only_settings.warehouse / "logs" / "dbt.log").read_text(encoding="utf-8")
+    for message in (
         "event_weights.csv, line 'click,,0': weight must be a number between -1000000 and 1000000 (0 for no influence); "
         "half_life_days must be a number between 0.001 and 1000000 (large for a weight that does not decay)",
         "line 'look,2.5,60': event_type must be view, click, add_to_cart, remove_from_cart or purchase",
@@ -166,53 +164,53 @@ def test_weights_that_make_no_sense_stop_a_run_with_the_line_and_what_is_wrong(
         "line 'view,nan,60': there is more than one line for this event type; weight must",
         "; there is no line for add_to_cart; there is no line for purchase",
     ):
-        assert said in logged
+        assert message in log
 
 
-def test_weights_of_another_sign_than_usual_are_said_and_stop_nothing(database_only_settings: Settings) -> None:
+def test_event_weights_of_unusual_sign_warn(database_only_settings: Settings) -> None:
     set_event_weights(
         database_only_settings,
         "('view', 1, 60), ('click', -2, 60), ('add_to_cart', 0, 90)",
         "('remove_from_cart', 3, 90), ('purchase', 0, 180)",
     )
-    (words, _) = run_dbt(database_only_settings, "test", "--select", "event_weights").warnings
-    assert words == (
+    (warning, _) = run_dbt(database_only_settings, "test", "--select", "event_weights").warnings
+    assert warning == (
         "event_weights.csv, line 'click,-2,60': a weight below 0 counts the action against the product; "
         "line 'purchase,0,180': a weight of 0 leaves purchases and returns without influence; "
         "line 'remove_from_cart,3,90': a weight above 0 counts a removal from the cart as interest"
     )
 
 
-def test_a_feed_that_has_fallen_silent_is_said_and_stops_nothing(database_only_settings: Settings) -> None:
+def test_overdue_feed_warns(database_only_settings: Settings) -> None:
     execute_statements(
         database_only_settings,
         "update marts.audit_feed_days set files = 0 where feed = 'purchases' "
         "and delivery_day > (select max(delivery_day) - 9 from marts.audit_feed_days)",
     )
-    (words, _) = run_dbt(database_only_settings, "test", "--select", "warn_feed_overdue").warnings
-    assert words.startswith("purchases: nothing for 9 days")
+    (warning, _) = run_dbt(database_only_settings, "test", "--select", "warn_feed_overdue").warnings
+    assert warning.startswith("purchases: nothing for 9 days")
 
 
-def test_a_shop_in_which_no_model_or_more_than_one_serves_publishes_nothing(database_only_settings: Settings) -> None:
+def test_one_model_must_serve(database_only_settings: Settings) -> None:
     assert run_dbt(database_only_settings, "test", "--select", "assert_one_model_serves").status_counts["pass"] == 1
-    for spoiled in (
+    for statement in (
         "insert into marts.eval_quality_by_day select * replace ('another' as run_id) from marts.eval_quality_by_day",
         "update marts.eval_quality_by_day set is_serving = false",
     ):
-        execute_statements(database_only_settings, spoiled)
+        execute_statements(database_only_settings, statement)
         with pytest.raises(RecomartError, match="assert_one_model_serves"):
             run_dbt(database_only_settings, "test", "--select", "assert_one_model_serves")
 
 
-def test_lists_that_leave_out_many_customers_are_not_published(database_only_settings: Settings) -> None:
+def test_missing_customer_lists_fail(database_only_settings: Settings) -> None:
     execute_statements(database_only_settings, "delete from marts.rec_top_n where hash(user_id) % 5 = 0")
-    with pytest.raises(RecomartError, match=r"\d+ of \d+ customers have a list, and a share of 0.9 must") as stopped:
+    with pytest.raises(RecomartError, match=r"\d+ of \d+ customers have a list, and a share of 0.9 must") as raised:
         run_dbt(database_only_settings, "test", "--select", "assert_customers_served_share_above_minimum")
-    for named in ("min_customers_served_share", "blocks and caps leave too", "bought everything", "repurchases.csv"):
-        assert named in str(stopped.value)
+    for text in ("min_customers_served_share", "blocks and caps leave too", "bought everything", "repurchases.csv"):
+        assert text in str(raised.value)
 
 
-def test_a_list_with_a_product_that_cannot_be_bought_is_not_published(database_only_settings: Settings) -> None:
+def test_listed_blocked_product_fails(database_only_settings: Settings) -> None:
     execute_statements(
         database_only_settings,
         "update marts.rec_product_rules set is_recommendable = false "

@@ -1,4 +1,4 @@
-"""A warehouse whose marts moved on after a training: both versions are listed, compared, and trained on again."""
+"""Dataset versions: listing them, comparing them, and training on an old version after the marts changed."""
 
 import shutil
 from pathlib import Path
@@ -21,23 +21,23 @@ from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
 REMOVED_USERS_CONDITION = "hash(user_id) % 10 = 0"
-"""The customers whose pairs the marts lose after the first training."""
+"""Selects the customers whose pairs are removed from the marts after the first training."""
 
 CHANGED_FILE_QUERY = "select min(path) from raw.loaded_files"
-"""The file that is loaded anew after it."""
+"""Selects the file that is reloaded after the first training."""
 
 
 @pytest.fixture(scope="module")
 def retrained_shop_settings(
     demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory, recomart: RecomartCli
 ) -> Settings:
-    """The demo shop, trained once as it was and once after its marts lost some pairs and an event weight changed."""
-    copy = Settings(warehouse=tmp_path_factory.mktemp("moved_on") / "warehouse")
+    """The demo shop with two trainings; between them, pairs were removed and an event weight changed."""
+    copy = Settings(warehouse=tmp_path_factory.mktemp("retrained") / "warehouse")
     shutil.copytree(demo_warehouse.warehouse, copy.warehouse, ignore=shutil.ignore_patterns("landing", "serving"))
     with open_writer(copy) as connection:
-        connection.execute("create table marts.moved_on as from marts.feat_user_product_interactions")
+        connection.execute("create table marts.changed_pairs as from marts.feat_user_product_interactions")
         connection.execute("drop view marts.feat_user_product_interactions")
-        connection.execute("alter table marts.moved_on rename to feat_user_product_interactions")
+        connection.execute("alter table marts.changed_pairs rename to feat_user_product_interactions")
         connection.execute(f"delete from marts.feat_user_product_interactions where {REMOVED_USERS_CONDITION}")
         connection.execute(
             """
@@ -50,7 +50,7 @@ def retrained_shop_settings(
         connection.execute(
             "update raw.loaded_files set loaded_at = now() where path = (select min(path) from raw.loaded_files)"
         )
-    # A tenth of the customers is gone on purpose.
+    # A tenth of the customers was removed: the default gate would reject the model.
     copy.policy_file.write_text('{"gates": {"max_customers_lost": 0.5}}')
     recomart.run_json("train", "--warehouse", copy.warehouse)
     return copy
@@ -58,14 +58,13 @@ def retrained_shop_settings(
 
 @pytest.fixture(scope="module")
 def listed_versions(retrained_shop_settings: Settings, recomart: RecomartCli) -> list[dict[str, Any]]:
-    """What is listed then, the newest first."""
-    listed: list[dict[str, Any]] = recomart.run_json("datasets", "--warehouse", retrained_shop_settings.warehouse)[
-        "datasets"
-    ]
-    return listed
+    """The listed versions, newest first."""
+    report = recomart.run_json("datasets", "--warehouse", retrained_shop_settings.warehouse)
+    versions: list[dict[str, Any]] = report["datasets"]
+    return versions
 
 
-def test_versions_are_listed_with_the_runs_that_used_them(
+def test_datasets_lists_versions_with_runs(
     retrained_shop_settings: Settings, listed_versions: list[dict[str, Any]], recomart: RecomartCli
 ) -> None:
     new, old = listed_versions
@@ -76,7 +75,7 @@ def test_versions_are_listed_with_the_runs_that_used_them(
     assert all(version["dataset_hash"][:12] in printed and version["runs"][0] in printed for version in listed_versions)
 
 
-def test_a_diff_tells_settings_files_customers_and_pairs_apart(
+def test_diff_reports_settings_files_and_pairs(
     retrained_shop_settings: Settings,
     demo_warehouse: Settings,
     listed_versions: list[dict[str, Any]],
@@ -88,8 +87,12 @@ def test_a_diff_tells_settings_files_customers_and_pairs_apart(
         pairs, customers, doubled = connection.execute(
             f"""
             select
-                count(*) filter ({REMOVED_USERS_CONDITION}), count(distinct user_id) filter ({REMOVED_USERS_CONDITION}),
-                count(*) filter (not {REMOVED_USERS_CONDITION} and product_id = (select min(product_id) from marts.ml_interactions))
+                count(*) filter ({REMOVED_USERS_CONDITION}),
+                count(distinct user_id) filter ({REMOVED_USERS_CONDITION}),
+                count(*) filter (
+                    not {REMOVED_USERS_CONDITION}
+                    and product_id = (select min(product_id) from marts.ml_interactions)
+                )
             from marts.ml_interactions
             where cutoff = 'now'
             """
@@ -105,14 +108,14 @@ def test_a_diff_tells_settings_files_customers_and_pairs_apart(
     assert diff["entities"][0] == {
         "entity": "customers", "added": 0, "removed": customers, "kept": listed_versions[0]["users"],
     }  # fmt: skip
-    changed_facts = {row["feature"]: row["changed_count"] for row in diff["product_features"]}
-    assert changed_facts == dict.fromkeys(changed_facts, 0)
-    assert {"category", "price", "recent_popularity"} < changed_facts.keys()
+    changed_counts = {row["feature"]: row["changed_count"] for row in diff["product_features"]}
+    assert changed_counts == dict.fromkeys(changed_counts, 0)
+    assert {"category", "price", "recent_popularity"} < changed_counts.keys()
     assert diff["settings"] == [{"setting": "settings.event_weights.purchase.weight", "before": 8.0, "after": 9.0}]
     assert (diff["files"]["added"], diff["files"]["removed"]) == ([], [])
     assert [name.split(" ")[1] for name in diff["files"]["changed"]] == [changed_file]
-    windows = {name: {row["cutoff"] for row in diff["rows"] if row["table"] == name} for name in TABLE_LAYOUTS}
-    assert windows == {
+    cutoffs = {name: {row["cutoff"] for row in diff["rows"] if row["table"] == name} for name in TABLE_LAYOUTS}
+    assert cutoffs == {
         "interactions": {"validation", "test", "now"},
         "product_features": {"validation", "test", "now"},
         "evaluation_pairs": {"validation", "test"},
@@ -121,9 +124,10 @@ def test_a_diff_tells_settings_files_customers_and_pairs_apart(
     assert "settings.event_weights.purchase.weight" in printed.stdout, printed.stderr
 
 
-def test_training_on_an_old_version_repeats_it_bit_for_bit_and_reads_no_mart(
+def test_training_on_old_version_is_repeatable(
     retrained_shop_settings: Settings, listed_versions: list[dict[str, Any]], recomart: RecomartCli
 ) -> None:
+    """The artifact is equal byte for byte, and no mart is read."""
     _, old = listed_versions
     with open_reader(retrained_shop_settings) as connection:
         before = read_metrics(connection, old["runs"][0])
@@ -131,54 +135,54 @@ def test_training_on_an_old_version_repeats_it_bit_for_bit_and_reads_no_mart(
         "train", "--dataset", old["dataset_hash"][:10], "--warehouse", retrained_shop_settings.warehouse
     )
     assert summary["dataset_hash"] == old["dataset_hash"]
-    first, again = (
+    first, repeated = (
         retrained_shop_settings.models_dir / run / TENSORS_FILE for run in (old["runs"][0], summary["run_id"])
     )
-    assert first.read_bytes() == again.read_bytes()
-    listed = recomart.run_json("datasets", "--warehouse", retrained_shop_settings.warehouse)["datasets"]
-    (used,) = (version for version in listed if version["dataset_hash"] == old["dataset_hash"])
-    assert used["runs"] == [*old["runs"], summary["run_id"]]
-    assert used["is_serving"]
+    assert first.read_bytes() == repeated.read_bytes()
+    versions = recomart.run_json("datasets", "--warehouse", retrained_shop_settings.warehouse)["datasets"]
+    (reused,) = (version for version in versions if version["dataset_hash"] == old["dataset_hash"])
+    assert reused["runs"] == [*old["runs"], summary["run_id"]]
+    assert reused["is_serving"]
     with open_reader(retrained_shop_settings) as connection:
         assert read_metrics(connection, summary["run_id"]) == before
         assert connection.execute("select distinct run_id from ml.candidates").fetchall() == [(summary["run_id"],)]
 
 
 def read_metrics(connection: Any, run_id: str) -> list[tuple[Any, ...]]:
-    """What a run measured."""
+    """Return the ranking metrics of a model run."""
     query = "select * exclude (run_id) from ml.ranking_metrics where run_id = ? order by all"
-    found: list[tuple[Any, ...]] = connection.execute(query, [run_id]).fetchall()
-    assert found
-    return found
+    rows: list[tuple[Any, ...]] = connection.execute(query, [run_id]).fetchall()
+    assert rows
+    return rows
 
 
-def test_a_diff_spills_into_the_warehouse_folder_and_leaves_nothing_there(
+def test_diff_spills_into_warehouse_folder(
     retrained_shop_settings: Settings, listed_versions: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = set(retrained_shop_settings.warehouse.iterdir())
-    connect, spilled = duckdb.connect, []
+    original_connect, temp_folders = duckdb.connect, []
 
-    def watched(**options: Any) -> duckdb.DuckDBPyConnection:
-        connection = connect(**options)
-        spilled.extend(connection.execute("select current_setting('temp_directory')").fetchone() or ())
+    def connect(**options: Any) -> duckdb.DuckDBPyConnection:
+        connection = original_connect(**options)
+        temp_folders.extend(connection.execute("select current_setting('temp_directory')").fetchone() or ())
         return connection
 
-    monkeypatch.setattr(duckdb, "connect", watched)
+    monkeypatch.setattr(duckdb, "connect", connect)
     diff_versions(retrained_shop_settings, listed_versions[1]["dataset_hash"], listed_versions[0]["dataset_hash"])
-    assert [Path(folder).parent for folder in spilled] == [retrained_shop_settings.warehouse]
+    assert [Path(folder).parent for folder in temp_folders] == [retrained_shop_settings.warehouse]
     assert set(retrained_shop_settings.warehouse.iterdir()) == before
 
 
-def test_versions_that_cannot_be_used_are_said_clearly(
+def test_damaged_version_is_reported(
     retrained_shop_settings: Settings, listed_versions: list[dict[str, Any]], recomart: RecomartCli
 ) -> None:
-    done = recomart("train", "--dataset", "xyz", "--warehouse", retrained_shop_settings.warehouse)
-    assert_one_line_error(done, "begins with 'xyz'", "recomart datasets")
+    result = recomart("train", "--dataset", "xyz", "--warehouse", retrained_shop_settings.warehouse)
+    assert_one_line_error(result, "begins with 'xyz'", "recomart datasets")
     new = listed_versions[0]["dataset_hash"]
     file = retrained_shop_settings.datasets_dir / new / "interactions.parquet"
-    whole = file.read_bytes()
+    content = file.read_bytes()
     try:
-        file.write_bytes(whole[:1000])
+        file.write_bytes(content[:1000])
         assert_one_line_error(
             recomart("train", "--warehouse", retrained_shop_settings.warehouse), file, "cannot be read"
         )
@@ -187,23 +191,26 @@ def test_versions_that_cannot_be_used_are_said_clearly(
         with pytest.raises(ModelError, match=r"interactions\.parquet cannot be read"):
             diff_versions(retrained_shop_settings, new, listed_versions[1]["dataset_hash"])
         file.unlink()
-        (listed,) = (
+        (new_version,) = (
             version for version in list_dataset_versions(retrained_shop_settings) if version.dataset_hash == new
         )
-        assert listed.missing_files == ["interactions.parquet"]
+        assert new_version.missing_files == ["interactions.parquet"]
     finally:
-        file.write_bytes(whole)
+        file.write_bytes(content)
 
 
-def test_a_hash_that_names_none_or_several_is_refused(tmp_path: Path) -> None:
+def test_find_version_rejects_ambiguous_hash(tmp_path: Path) -> None:
     for name in ("aa1", "aa2"):
         (tmp_path / "datasets" / name).mkdir(parents=True)
-    for prefix, message in (("aa", r"2 dataset versions .* give more of it"), ("", "an empty hash names no dataset")):
+    for prefix, message in (
+        ("aa", r"2 dataset versions .* Give more characters"),
+        ("", "an empty hash names no dataset"),
+    ):
         with pytest.raises(RecomartError, match=message):
             find_version(Settings(warehouse=tmp_path), prefix)
 
 
-def test_a_warehouse_without_versions_says_how_to_make_one(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_datasets_without_versions_gives_hint(recomart: RecomartCli, tmp_path: Path) -> None:
     assert_one_line_error(recomart("datasets", "--warehouse", tmp_path / "none"), "the warehouse does not exist")
     with open_writer(Settings(warehouse=tmp_path)):
         pass

@@ -1,4 +1,4 @@
-"""Whatever a user gets wrong ends in one line that says what, where and what to do, and in exit status 1."""
+"""User errors end with exit status 1 and one line that says what failed, where, why and what to do."""
 
 import os
 import shutil
@@ -12,19 +12,19 @@ from tests.e2e.conftest import RecomartCli
 from warehouse.settings import Settings
 
 
-def assert_one_line_error(done: subprocess.CompletedProcess[str], *parts: str | Path) -> None:
-    assert done.returncode == 1
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    assert len(lines) == 1, done.stderr
+def assert_one_line_error(result: subprocess.CompletedProcess[str], *parts: str | Path) -> None:
+    assert result.returncode == 1
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, result.stderr
     assert lines[0].startswith("recomart: ")
-    assert "Traceback" not in done.stdout + done.stderr
+    assert "Traceback" not in result.stdout + result.stderr
     for part in parts:
         assert str(part) in lines[0]
 
 
-def test_a_missing_landing_folder(recomart: RecomartCli, tmp_path: Path) -> None:
-    done = recomart("run", "--landing", tmp_path / "nowhere", "--warehouse", tmp_path / "warehouse")
-    assert_one_line_error(done, tmp_path / "nowhere", "no such landing folder", "--landing")
+def test_missing_landing_folder(recomart: RecomartCli, tmp_path: Path) -> None:
+    result = recomart("run", "--landing", tmp_path / "nowhere", "--warehouse", tmp_path / "warehouse")
+    assert_one_line_error(result, tmp_path / "nowhere", "no such landing folder", "--landing")
 
 
 @pytest.mark.parametrize(
@@ -40,33 +40,32 @@ def test_a_missing_landing_folder(recomart: RecomartCli, tmp_path: Path) -> None
             ("feeds.products.columns.brand", "no column 'maker' in a.csv", "they have id, name"),
         ),
     ],
-    ids=["unreadable YAML", "a column of ours that does not exist", "a column of theirs that does not exist"],
+    ids=["invalid YAML", "unknown target column", "missing source column"],
 )
-def test_a_wrong_sources_file(recomart: RecomartCli, tmp_path: Path, text: str, parts: tuple[str, ...]) -> None:
+def test_wrong_sources_file(recomart: RecomartCli, tmp_path: Path, text: str, parts: tuple[str, ...]) -> None:
     sources, landing = tmp_path / "sources.yml", tmp_path / "landing"
     sources.write_text(text, encoding="utf-8")
     landing.mkdir()
     (landing / "a.csv").write_text("id,name\n1,x\n", encoding="utf-8")
-    done = recomart("run", "--sources", sources, "--landing", landing, "--warehouse", tmp_path / "warehouse")
-    assert_one_line_error(done, sources, *parts)
+    result = recomart("run", "--sources", sources, "--landing", landing, "--warehouse", tmp_path / "warehouse")
+    assert_one_line_error(result, sources, *parts)
 
 
-def test_an_explanation_of_a_product_that_does_not_exist(recomart: RecomartCli, demo_warehouse: Settings) -> None:
-    done = recomart("explain", "--user", "nobody", "--product", "x1", "--warehouse", demo_warehouse.warehouse)
-    assert_one_line_error(done, "unknown product 'x1'")
+def test_explain_unknown_product(recomart: RecomartCli, demo_warehouse: Settings) -> None:
+    result = recomart("explain", "--user", "unknown", "--product", "x1", "--warehouse", demo_warehouse.warehouse)
+    assert_one_line_error(result, "unknown product 'x1'")
 
 
-def test_a_warehouse_that_another_process_is_writing(
-    recomart: RecomartCli, demo_warehouse: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_locked_warehouse(recomart: RecomartCli, demo_warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECOMART_WAIT_SECONDS", "0")
-    with hold_database(demo_warehouse.database) as holder:
-        parts = (demo_warehouse.database, f"process {holder}", "running since", "is using the warehouse", "try again")
+    with hold_database(demo_warehouse.database) as process_id:
+        process = f"process {process_id}"
+        parts = (demo_warehouse.database, process, "running since", "is using the warehouse", "try again")
         for command in ("run", "status", "train", "publish"):
             assert_one_line_error(recomart(command, "--warehouse", demo_warehouse.warehouse), *parts)
 
 
-def test_a_warehouse_that_is_not_there(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_missing_warehouse(recomart: RecomartCli, tmp_path: Path) -> None:
     assert_one_line_error(recomart("status", "--warehouse", tmp_path / "none"), tmp_path / "none", "recomart run")
     assert_one_line_error(
         recomart("recommend", "--user", "u", "--warehouse", tmp_path / "none"),
@@ -75,7 +74,7 @@ def test_a_warehouse_that_is_not_there(recomart: RecomartCli, tmp_path: Path) ->
     )
 
 
-def test_an_audit_before_dbt_has_built(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_audit_before_dbt_build(recomart: RecomartCli, tmp_path: Path) -> None:
     (tmp_path / "catalog/2026-01-01").mkdir(parents=True)
     (tmp_path / "catalog/2026-01-01/page-1.json").write_text('{"products": [{"product_id": "p1"}]}', encoding="utf-8")
     loaded = recomart("load", "--landing", tmp_path, "--warehouse", tmp_path / "warehouse")
@@ -94,44 +93,44 @@ def test_an_audit_before_dbt_has_built(recomart: RecomartCli, tmp_path: Path) ->
         ("RECOMART_MEMORY_LIMIT", "-1GB", "'-1GB' is not an amount of memory. Write it like 500MB or 4GB"),
     ],
 )
-def test_a_setting_in_the_environment_that_is_none(
+def test_invalid_environment_setting(
     recomart: RecomartCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, problem: str
 ) -> None:
     monkeypatch.setenv(variable, value)
     assert_one_line_error(recomart("status", "--warehouse", tmp_path), f"recomart: {variable}: ", problem)
 
 
-def test_a_database_that_is_none(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_invalid_database_file(recomart: RecomartCli, tmp_path: Path) -> None:
     (tmp_path / "recomart.duckdb").write_text("hello")
     assert_one_line_error(recomart("status", "--warehouse", tmp_path), tmp_path / "recomart.duckdb", "cannot be opened")
 
 
 @pytest.mark.parametrize("command", ["run", "status", "published", "demo-data"])
-@pytest.mark.parametrize("place", ["file", "file/x"])
-def test_a_warehouse_that_is_a_file(recomart: RecomartCli, tmp_path: Path, command: str, place: str) -> None:
+@pytest.mark.parametrize("path", ["file", "file/x"])
+def test_warehouse_path_is_a_file(recomart: RecomartCli, tmp_path: Path, command: str, path: str) -> None:
     (tmp_path / "file").touch()
-    done = recomart(command, "--warehouse", tmp_path / place)
-    assert_one_line_error(done, f"{tmp_path / 'file'} is a file. Name a folder with --warehouse or RECOMART_WAREHOUSE")
+    result = recomart(command, "--warehouse", tmp_path / path)
+    assert_one_line_error(
+        result, f"{tmp_path / 'file'} is a file. Name a folder with --warehouse or RECOMART_WAREHOUSE"
+    )
 
 
-def test_a_warehouse_where_no_folder_can_be_made(recomart: RecomartCli) -> None:
+def test_warehouse_folder_cannot_be_created(recomart: RecomartCli) -> None:
     assert_one_line_error(
         recomart("demo-data", "--warehouse", "/proc/nope"), "recomart: /proc/nope: No such file", "another"
     )
 
 
-def test_a_memory_limit_that_is_too_small(
+def test_memory_limit_is_too_small(
     recomart: RecomartCli, demo_warehouse: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RECOMART_MEMORY_LIMIT", "1MB")
     for command in ("status", "customers", "publish"):
-        done = recomart(command, "--warehouse", demo_warehouse.warehouse)
-        assert_one_line_error(done, "memory limit is too small", "KiB used", "Raise RECOMART_MEMORY_LIMIT")
+        result = recomart(command, "--warehouse", demo_warehouse.warehouse)
+        assert_one_line_error(result, "memory limit is too small", "KiB used", "Raise RECOMART_MEMORY_LIMIT")
 
 
-def test_a_published_copy_that_is_cut_off_or_gone(
-    recomart: RecomartCli, demo_warehouse: Settings, tmp_path: Path
-) -> None:
+def test_damaged_or_missing_published_copy(recomart: RecomartCli, demo_warehouse: Settings, tmp_path: Path) -> None:
     shutil.copytree(demo_warehouse.serving_dir, tmp_path / "serving")
     (copy,) = (tmp_path / "serving").glob("recomart-*.duckdb")
     os.truncate(copy, copy.stat().st_size // 2)
@@ -147,7 +146,7 @@ def test_a_published_copy_that_is_cut_off_or_gone(
 @pytest.mark.parametrize(
     "command", [("recommend", "--user", ""), ("similar", ""), ("explain", "--user", "u", "--product", "")]
 )
-def test_an_empty_id(recomart: RecomartCli, command: tuple[str, ...]) -> None:
-    done = recomart(*command)
-    assert done.returncode == 2
-    assert "an id has one character at least" in done.stderr
+def test_empty_id(recomart: RecomartCli, command: tuple[str, ...]) -> None:
+    result = recomart(*command)
+    assert result.returncode == 2
+    assert "an id has one character at least" in result.stderr

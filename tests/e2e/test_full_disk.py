@@ -1,4 +1,4 @@
-"""The disk fills up in each step of a run: a clear error, the old copy goes on, and the next run makes it good."""
+"""The disk becomes full in each step of a run: the error is clear, the old copy serves, and the next run succeeds."""
 
 import importlib
 import os
@@ -40,12 +40,12 @@ STEPS: dict[str, Callable[[Settings], Any]] = {
 }
 
 FREE_BYTES = 16 << 10
-"""Bytes that are left on the disk: enough to begin, not to end."""
+"""Free bytes that remain on the disk: enough to start a step, but not to finish it."""
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of its own, in memory."""
+    """A small file system in memory."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(
@@ -58,7 +58,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill_disk(disk: Path) -> Path:
-    """Leave almost nothing of the disk; returns the file that takes the rest."""
+    """Fill the disk except for FREE_BYTES; return the file that fills it."""
     ballast = disk / "ballast"
     with ballast.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - FREE_BYTES)
@@ -67,15 +67,14 @@ def fill_disk(disk: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
-def test_a_disk_that_fills_up_in_a_step_is_named_and_harms_nobody(
-    pending_days_shop: PendingDaysShop, small_disk: Path, step: str
-) -> None:
+def test_full_disk_is_reported_and_repaired(pending_days_shop: PendingDaysShop, small_disk: Path, step: str) -> None:
+    """Readers keep the old copy, and the next run ends like an undisturbed run."""
     shop = pending_days_shop.copy_before(small_disk / "shop")
     before = read_pointer(shop)
-    for name, work in STEPS.items():
+    for name, run_step in STEPS.items():
         if name == step:
             break
-        work(shop)
+        run_step(shop)
     ballast = fill_disk(small_disk)
     with pytest.raises(DiskFullError, match=rf"{shop.warehouse}: .* No space left on device .*Free some space"):
         STEPS[step](shop)
@@ -88,17 +87,17 @@ def test_a_disk_that_fills_up_in_a_step_is_named_and_harms_nobody(
     assert find_unexpected_files(shop) == []
 
 
-def test_whose_turn_it_is_needs_no_room(small_disk: Path) -> None:
+def test_exclusive_lock_needs_no_disk_space(small_disk: Path) -> None:
     lock = small_disk / "building.lock"
     lock.touch()
     with (small_disk / "ballast").open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(small_disk).free)
-    with pytest.raises(DiskFullError, match="the work's own"), exclusive_lock(lock, "build", 0):
-        raise DiskFullError("the work's own")
+    with pytest.raises(DiskFullError, match="raised inside the lock"), exclusive_lock(lock, "build", 0):
+        raise DiskFullError("raised inside the lock")
 
 
 @pytest.mark.slow
-def test_a_step_of_dagster_says_so_in_the_same_line(
+def test_dagster_step_reports_full_disk(
     pending_days_shop: PendingDaysShop, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = pending_days_shop.copy_before(small_disk / "shop")
@@ -107,9 +106,9 @@ def test_a_step_of_dagster_says_so_in_the_same_line(
     load(shop)
     fill_disk(small_disk)
     with dg.DagsterInstance.ephemeral() as instance:
-        events = [dg.AssetKey(["intermediate", "int_events_classified"])]
-        run = job.execute_in_process(instance=instance, raise_on_error=False, asset_selection=events)
+        selection = [dg.AssetKey(["intermediate", "int_events_classified"])]
+        run = job.execute_in_process(instance=instance, raise_on_error=False, asset_selection=selection)
     (failure,) = run.get_step_failure_events()
     assert failure.step_failure_data.user_failure_data is not None
-    said = failure.step_failure_data.user_failure_data.description or ""
-    assert re.match(rf"{shop.warehouse}: cannot write: No space left on device .*Free some space", said)
+    message = failure.step_failure_data.user_failure_data.description or ""
+    assert re.match(rf"{shop.warehouse}: cannot write: No space left on device .*Free some space", message)

@@ -1,4 +1,4 @@
-"""A run is killed in each of its steps; the next one repairs it, and ends where an undisturbed one ends."""
+"""A run is killed in each of its steps; the next run repairs the warehouse and gives the undisturbed result."""
 
 import os
 import random
@@ -18,7 +18,6 @@ from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
 KILLS_PER_STEP = 3
-"""In each step."""
 
 STEPS = ("load", "build", "train", "score", "recommend", "publish")
 
@@ -27,16 +26,16 @@ from models_ml.config import TrainConfig
 from orchestration.pipeline import PipelineListener, run_pipeline
 from warehouse.settings import Settings
 
-class Announcing(PipelineListener):
+class StepPrinter(PipelineListener):
     def on_step(self, name):
         print(name, flush=True)
 
-run_pipeline(Settings(), TrainConfig(), Announcing())
+run_pipeline(Settings(), TrainConfig(), StepPrinter())
 """
 
 
 def kill_run(settings: Settings, step: str, seconds: float, *, is_alone: bool) -> bool:
-    """Kill a run so long after it began a step, `alone` or with its dbt; whether it was still in the step."""
+    """Kill a run, alone or with its dbt, `seconds` after it began a step; return whether the step was still running."""
     with subprocess.Popen(
         [sys.executable, "-c", RUN_SCRIPT],
         env=settings.build_environment(),
@@ -51,28 +50,26 @@ def kill_run(settings: Settings, step: str, seconds: float, *, is_alone: bool) -
             run.kill()
         else:
             os.killpg(run.pid, signal.SIGKILL)
-        later = run.stdout.read()
-        return run.wait() == -signal.SIGKILL and not later
+        later_steps = run.stdout.read()
+        return run.wait() == -signal.SIGKILL and not later_steps
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
-def test_a_run_killed_in_a_step_is_repaired_by_the_next(
-    pending_days_shop: PendingDaysShop, step: str, tmp_path: Path
-) -> None:
-    chance = random.Random(step)
+def test_next_run_repairs_killed_run(pending_days_shop: PendingDaysShop, step: str, tmp_path: Path) -> None:
+    rng = random.Random(step)
     shop = pending_days_shop.copy_before(tmp_path / "killed")
-    # Whatever a run had started ends with it: nobody who comes next has to wait for long.
+    # A run's dbt process ends with the run, so a short wait is enough for the next run.
     killed = Settings(warehouse=shop.warehouse, settle_seconds=0, wait_seconds=5)
     before = read_pointer(killed)
-    kills = 0
-    for kill in range(KILLS_PER_STEP):
-        in_time = kill_run(killed, step, chance.uniform(0, pending_days_shop.seconds[step]), is_alone=kill % 2 == 0)
-        kills += in_time
+    kill_count = 0
+    for attempt in range(KILLS_PER_STEP):
+        is_killed = kill_run(killed, step, rng.uniform(0, pending_days_shop.seconds[step]), is_alone=attempt % 2 == 0)
+        kill_count += is_killed
         with ServingCopy(killed) as copy:
-            assert copy.published == before or step == "publish" or not in_time
+            assert copy.published == before or step == "publish" or not is_killed
             assert not copy.get_popular_products().empty
-    assert kills > 0
+    assert kill_count > 0
     run_pipeline(killed, TrainConfig(), PipelineListener())
     assert find_differences_between(pending_days_shop.undisturbed, killed) == {}
     assert find_unexpected_files(killed) == []

@@ -1,4 +1,4 @@
-"""Ten million events, from generated files to published recommendations, on a machine of two cores."""
+"""A shop of ten million events, from generated files to published recommendations, on two cores."""
 
 import json
 from pathlib import Path
@@ -8,11 +8,11 @@ import pytest
 from tests.e2e.conftest import RecomartCli
 
 MAX_MEMORY_MIB = 8_000
-"""Twice DuckDB's default limit, which leaves as much again for torch, Arrow and Python."""
+"""Twice DuckDB's default limit: the other half is for torch, Arrow and Python."""
 
 
 @pytest.mark.slow
-def test_ten_million_events_are_accounted_for_in_bounded_memory(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_ten_million_events_in_bounded_memory(recomart: RecomartCli, tmp_path: Path) -> None:
     size = ["--customers", "60000", "--products", "20000", "--days", "90", "--events", "10000000"]
     written = recomart.run_json("demo-data", *size, "--warehouse", tmp_path)
     assert written["events"] > 9_500_000

@@ -1,4 +1,4 @@
-"""The commands about what arrived: load, rejected, reload and status, as a data engineer types them."""
+"""The commands load, rejected, reload and status."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ feeds:
 
 @pytest.fixture(scope="module")
 def loaded_shop_options(recomart: RecomartCli, tmp_path_factory: pytest.TempPathFactory) -> tuple[str | Path, ...]:
-    """Options that name a small shop, which is loaded."""
+    """Command line options that name a small, loaded shop."""
     folder = tmp_path_factory.mktemp("small_shop")
     (folder / "sources.yml").write_text(SOURCES, encoding="utf-8")
     landing = folder / "landing"
@@ -32,44 +32,40 @@ def loaded_shop_options(recomart: RecomartCli, tmp_path_factory: pytest.TempPath
     (landing / "catalog").mkdir()
     (landing / "catalog" / "products.json").write_text("[]", encoding="utf-8")
     options = ("--sources", folder / "sources.yml", "--landing", landing, "--warehouse", folder / "warehouse")
-    done = recomart("load", *options)
-    assert done.returncode == 0, done.stderr
-    assert "could not read 2026-01-03.csv: the file is empty" in done.stdout
-    assert "not loaded, 1 file of no feed: catalog/products.json\n" in done.stdout
-    assert "purchases: read as utf-16-le, delimiter ';' (detected in 1 file;" in done.stdout
+    result = recomart("load", *options)
+    assert result.returncode == 0, result.stderr
+    assert "could not read 2026-01-03.csv: the file is empty" in result.stdout
+    assert "not loaded, 1 file of no feed: catalog/products.json\n" in result.stdout
+    assert "purchases: read as utf-16-le, delimiter ';' (detected in 1 file;" in result.stdout
     return options
 
 
-def test_rejected_lists_lines_and_files_with_their_reasons(
-    recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]
-) -> None:
-    found = recomart.run_json("rejected", *loaded_shop_options[-2:])
-    assert [(line["file"], line["line"], line["text"], line["error"]) for line in found["lines"]] == [
+def test_rejected_lists_lines_and_files(recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]) -> None:
+    report = recomart.run_json("rejected", *loaded_shop_options[-2:])
+    assert [(line["file"], line["line"], line["text"], line["error"]) for line in report["lines"]] == [
         ("2026-01-01.csv", 3, "[red]\tx", "1 fields where the header has 3"),
         ("2026-01-01.csv", 4, "p2;2026-01-01", "2 fields where the header has 3"),
     ]
-    assert [(file["file"], file["error"]) for file in found["files"]] == [
+    assert [(file["file"], file["error"]) for file in report["files"]] == [
         ("2026-01-03.csv", "the file is empty: it has no header line")
     ]
-    few = recomart.run_json(
+    first_line = recomart.run_json(
         "rejected", "--feed", "purchases", "--file", "*-01.csv", "-n", "1", *loaded_shop_options[-2:]
     )
-    assert (len(few["lines"]), few["line_count"], few["files"]) == (1, 2, [])
+    assert (len(first_line["lines"]), first_line["line_count"], first_line["files"]) == (1, 2, [])
     table = recomart("rejected", *loaded_shop_options[-2:]).stdout
     assert "[red]\\tx" in table
     assert "the file is empty" in table
 
 
-def test_rejected_refuses_a_feed_that_nobody_declared(
-    recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]
-) -> None:
+def test_rejected_reports_unknown_feed(recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]) -> None:
     assert_one_line_error(
         recomart("rejected", "--feed", "evnts", *loaded_shop_options[-2:]),
         "there is no feed 'evnts'; there are purchases",
     )
 
 
-def test_rejected_begins_with_what_came_last(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_rejected_lists_newest_first(recomart: RecomartCli, tmp_path: Path) -> None:
     (tmp_path / "sources.yml").write_text(SOURCES, encoding="utf-8")
     (tmp_path / "landing").mkdir()
     options = ("--warehouse", tmp_path / "warehouse")
@@ -78,11 +74,11 @@ def test_rejected_begins_with_what_came_last(recomart: RecomartCli, tmp_path: Pa
         recomart.run_json(
             "load", *("--sources", tmp_path / "sources.yml"), *("--landing", tmp_path / "landing"), *options
         )
-    found = recomart.run_json("rejected", "-n", "1", *options)
-    assert ([line["file"] for line in found["lines"]], found["line_count"]) == (["2026-01-01.csv"], 2)
+    report = recomart.run_json("rejected", "-n", "1", *options)
+    assert ([line["file"] for line in report["lines"]], report["line_count"]) == (["2026-01-01.csv"], 2)
 
 
-def test_reload_loads_what_matches_again(recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]) -> None:
+def test_reload_loads_matching_files(recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]) -> None:
     for options in (("--file", "*-02.csv"), ("--date", "2026-01-02"), ("--date", "2026-01-02..2026-01-09")):
         report = recomart.run_json("reload", *options, *loaded_shop_options)
         assert (report["feeds"]["purchases"]["files_replaced"], report["feeds"]["purchases"]["rows_loaded"]) == (1, 1)
@@ -93,7 +89,7 @@ def test_reload_loads_what_matches_again(recomart: RecomartCli, loaded_shop_opti
     assert_one_line_error(recomart("reload", "--date", "tomorrow", *loaded_shop_options), "'tomorrow' is no date")
 
 
-def test_status_says_how_fresh_each_feed_is(recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]) -> None:
+def test_status_shows_last_load(recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]) -> None:
     (feed,) = recomart.run_json("status", *loaded_shop_options[-2:])["feeds"]
     assert feed["last_loaded_at"]
     assert feed["newest_row_at"] is None

@@ -1,4 +1,4 @@
-"""Shops with names and formats of their own, added as docs/bring_your_own_shop.md says: every figure is right."""
+"""Shops with other column names and formats, declared as docs/bring_your_own_shop.md describes."""
 
 import json
 import re
@@ -22,16 +22,16 @@ RowCounts = tuple[int, int, int, int, int]
 
 
 def read_guide_block(language: str) -> str:
-    """The one block of the guide in a language."""
+    """Return the guide's only code block in a language."""
     (block,) = re.findall(rf"^```{language}\n(.*?)^```$", GUIDE_FILE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     return str(block)
 
 
 def load_and_count_rows(recomart: RecomartCli, shop: Settings) -> dict[str, RowCounts]:
-    """What became of each feed's lines, when the shop was loaded and built."""
-    where = ("--sources", shop.sources, "--landing", shop.landing_dir, "--warehouse", shop.warehouse)
-    done = recomart("load", *where)
-    assert done.returncode == 0, done.stderr
+    """Load and build the shop; return the row counts of each feed."""
+    options = ("--sources", shop.sources, "--landing", shop.landing_dir, "--warehouse", shop.warehouse)
+    result = recomart("load", *options)
+    assert result.returncode == 0, result.stderr
     run_dbt(shop, *BUILD_COMMAND, *MODEL_INPUT_SELECTION)
     names = ("lines", "rejected", "clean", "duplicates", "quarantined")
     status = recomart.run_json("status", "--warehouse", shop.warehouse)
@@ -39,12 +39,13 @@ def load_and_count_rows(recomart: RecomartCli, shop: Settings) -> dict[str, RowC
 
 
 def query_warehouse(shop: Settings, query: str) -> list[tuple[Any, ...]]:
-    """What a query finds in the warehouse."""
+    """Return the rows of a query on the warehouse."""
     with open_reader(shop) as connection:
         return connection.execute(query).fetchall()
 
 
-def test_a_german_shop_has_its_prices_times_and_nested_catalog_right(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_german_shop(recomart: RecomartCli, tmp_path: Path) -> None:
+    """Prices, times and the nested catalog of the guide's example are parsed."""
     shop = Settings(warehouse=tmp_path / "warehouse", landing=tmp_path / "landing", sources=tmp_path / "shop.yml")
     shop.sources.write_text(read_guide_block("yaml"), encoding="utf-8")
     files = {
@@ -101,9 +102,8 @@ def test_a_german_shop_has_its_prices_times_and_nested_catalog_right(recomart: R
     ]
 
 
-def test_retailrocket_has_its_times_transactions_and_weekly_properties_right(
-    recomart: RecomartCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_retailrocket_shop(recomart: RecomartCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times, transactions and weekly properties are parsed."""
     shop = Settings(warehouse=tmp_path / "warehouse", landing=tmp_path / "landing", sources=RETAILROCKET_FILE)
     (shop.landing_dir / "catalog").mkdir(parents=True)
     (shop.landing_dir / "events.csv").write_text(

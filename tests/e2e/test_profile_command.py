@@ -1,4 +1,4 @@
-"""`recomart profile` as a user types it."""
+"""The command `recomart profile`."""
 
 from pathlib import Path
 
@@ -9,9 +9,7 @@ from warehouse.database import open_writer
 from warehouse.settings import Settings
 
 
-def test_the_command_says_where_the_page_is_and_what_it_says(
-    demo_warehouse: Settings, recomart: RecomartCli, tmp_path: Path
-) -> None:
+def test_profile_writes_page(demo_warehouse: Settings, recomart: RecomartCli, tmp_path: Path) -> None:
     output = tmp_path / "profile.html"
     answer = recomart.run_json("profile", "--output", output, "--warehouse", demo_warehouse.warehouse)
     assert answer["path"] == str(output)
@@ -19,13 +17,13 @@ def test_the_command_says_where_the_page_is_and_what_it_says(
     assert list(tmp_path.iterdir()) == [output]
 
 
-def test_a_warehouse_without_marts_says_how_to_build_them(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_profile_without_marts_gives_hint(recomart: RecomartCli, tmp_path: Path) -> None:
     assert_one_line_error(recomart("profile", "--warehouse", tmp_path), "the warehouse does not exist")
     with open_writer(Settings(warehouse=tmp_path)):
         pass
     assert_one_line_error(recomart("profile", "--warehouse", tmp_path), "build the marts with `recomart run`")
 
 
-def test_a_folder_is_no_file_to_write(recomart: RecomartCli, tmp_path: Path) -> None:
-    done = recomart("profile", "--output", ".", "--warehouse", tmp_path)
-    assert_one_line_error(done, ". is a folder; name the file to write with --output")
+def test_profile_rejects_folder_as_output(recomart: RecomartCli, tmp_path: Path) -> None:
+    result = recomart("profile", "--output", ".", "--warehouse", tmp_path)
+    assert_one_line_error(result, ". is a folder; name the file to write with --output")

@@ -1,4 +1,4 @@
-"""Two real shops that need declared sources and no Python."""
+"""Two public data sets that need only a sources file."""
 
 from pathlib import Path
 
@@ -13,10 +13,9 @@ EXAMPLES_DIR = PROJECT_ROOT / "warehouse" / "examples"
 pytestmark = pytest.mark.real_data
 
 
-def test_rees46_gives_recommendations_from_one_file_that_is_everything_at_once(
-    recomart: RecomartCli, tmp_path: Path
-) -> None:
-    where = [
+def test_rees46_shop(recomart: RecomartCli, tmp_path: Path) -> None:
+    """One file holds all events, products and prices."""
+    options = [
         "--sources",
         EXAMPLES_DIR / "rees46.yml",
         "--landing",
@@ -24,7 +23,7 @@ def test_rees46_gives_recommendations_from_one_file_that_is_everything_at_once(
         "--warehouse",
         tmp_path,
     ]
-    first = recomart.run_json("run", *where)
+    first = recomart.run_json("run", *options)
     (feed,) = first["status"]
     assert (feed["files"], feed["lines"], feed["loaded"], feed["rejected"]) == (1, 17_435, 17_434, 1)
     assert feed["clean"] + feed["duplicates"] + feed["quarantined"] == feed["loaded"]
@@ -35,14 +34,15 @@ def test_rees46_gives_recommendations_from_one_file_that_is_everything_at_once(
         assert connection.execute("select count(*) > 200 from marts.fct_transactions").fetchall() == [(True,)]
     ndcg = {row["method"]: row["ndcg"] for row in first["metrics"] if row["cutoff"] == "test" and row["k"] == 20}
     assert ndcg["als"] > ndcg["popularity"]
-    again = recomart.run_json("load", *where)
-    assert again["feeds"]["events"]["rows_loaded"] == 0
+    second = recomart.run_json("load", *options)
+    assert second["feeds"]["events"]["rows_loaded"] == 0
 
 
-def test_online_retail_gives_recommendations_from_purchases_alone(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_online_retail_shop(recomart: RecomartCli, tmp_path: Path) -> None:
+    """The shop has purchases only."""
     landing = get_public_data_dir("online_retail")
-    where = ["--sources", EXAMPLES_DIR / "online_retail.yml", "--landing", landing, "--warehouse", tmp_path]
-    first = recomart.run_json("run", *where)
+    options = ["--sources", EXAMPLES_DIR / "online_retail.yml", "--landing", landing, "--warehouse", tmp_path]
+    first = recomart.run_json("run", *options)
     (feed,) = first["status"]
     assert (feed["files"], feed["lines"], feed["loaded"], feed["rejected"]) == (305, 541_909, 541_909, 0)
     assert (feed["duplicates"], feed["reasons"]) == (5_268, {"bad_price": 2})
@@ -59,7 +59,7 @@ def test_online_retail_gives_recommendations_from_purchases_alone(recomart: Reco
         assert lines == feed["clean"]
         assert returns > 10_000
         assert anonymous > 130_000
-        # A duplicate of a line loses nothing; no customer is made of lines without one.
+        # Lines without a customer id make no customer.
         assert connection.execute("select count(*) from marts.dim_users where user_id is null").fetchall() == [(0,)]
         assert (
             connection.execute("select count(*) from marts.dim_products where product_name is null").fetchall()[0][0]
@@ -68,12 +68,13 @@ def test_online_retail_gives_recommendations_from_purchases_alone(recomart: Reco
     days = recomart.run_json("audit", "--days", 400, "--warehouse", tmp_path)["days"]
     assert [sum(day[name] for day in days) for name in ("lines", "files")] == [541_909, 305]
     closed = {day["delivery_day"] for day in days if day["warning"] and not day["files"]}
-    # The shop is shut between the years, at Easter and on other bank holidays; on Saturdays it always is.
+    # The shop closes over Christmas and New Year, at Easter and on bank holidays. A closed Saturday is not unusual: the
+    # shop is closed on every Saturday.
     assert {"2010-12-24", "2011-01-03", "2011-04-22", "2011-04-25", "2011-08-29"} <= closed
     assert "2010-12-25" not in closed
-    again = recomart.run_json("load", *where)
-    assert again["feeds"]["purchases"] == {
-        **dict.fromkeys(again["feeds"]["purchases"], 0),
+    second = recomart.run_json("load", *options)
+    assert second["feeds"]["purchases"] == {
+        **dict.fromkeys(second["feeds"]["purchases"], 0),
         "files_unchanged": 305,
     }
     user = recomart.run_json("customers", "-n", "1", "--warehouse", tmp_path)["customers"][0]["user_id"]

@@ -1,4 +1,4 @@
-"""A failed run and a failed check are told to a real web hook; all that goes well is not."""
+"""Alerts about failed runs and failed checks, sent to a local web hook."""
 
 import json
 import os
@@ -17,41 +17,41 @@ from warehouse.settings import Settings
 
 
 class WebHook:
-    """A web hook that remembers what it was told, and answers with one status after the other, then with the last."""
+    """A web hook that records payloads. It answers with the given statuses in turn, and then repeats the last one."""
 
     def __init__(self, *statuses: int) -> None:
-        told: list[dict[str, Any]] = []
+        payloads: list[dict[str, Any]] = []
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(statuses[min(len(told), len(statuses)) - 1])
+                payloads.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(statuses[min(len(payloads), len(statuses)) - 1])
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Print no request log."""
 
-        self.payloads = told
+        self.payloads = payloads
         self.server = HTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/secret"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
-        """Answer nobody any more."""
+        """Stop the server."""
         self.server.shutdown()
         self.server.server_close()
 
 
 @pytest.fixture
 def web_hook() -> Iterator[WebHook]:
-    """A web hook that takes what it is told."""
+    """A web hook that accepts every alert."""
     hook = WebHook(200)
     yield hook
     hook.close()
 
 
 @dg.asset
-def list_asset() -> None:
+def succeeding_asset() -> None:
     """Succeeds."""
 
 
@@ -61,36 +61,36 @@ def failing_asset() -> None:
     raise dg.Failure("the disk is full")
 
 
-@dg.asset_check(asset=list_asset)
+@dg.asset_check(asset=succeeding_asset)
 def warning_check() -> dg.AssetCheckResult:
     """Warns."""
     return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN, description="3 customers have none")
 
 
-@dg.asset_check(asset=list_asset)
+@dg.asset_check(asset=succeeding_asset)
 def passing_check() -> dg.AssetCheckResult:
     """Passes."""
     return dg.AssetCheckResult(passed=True)
 
 
-@dg.asset(deps=[list_asset])
+@dg.asset(deps=[succeeding_asset])
 def asset_failing_first() -> None:
-    """Fails until the environment says that this is the second attempt."""
+    """Fails unless SECOND_ATTEMPT is set."""
     if not os.environ["SECOND_ATTEMPT"]:
         raise dg.Failure("the warehouse is in use")
 
 
 def build_job_failing_first() -> dg.JobDefinition:
-    """Job over an asset whose check warns, and one that fails at first."""
+    """Return a job over an asset whose check warns, and an asset whose first attempt fails."""
     job = dg.define_asset_job("all", "*", executor_def=dg.in_process_executor)
-    assets = [list_asset, asset_failing_first]
+    assets = [succeeding_asset, asset_failing_first]
     return dg.Definitions(assets=assets, asset_checks=[warning_check], jobs=[job]).resolve_job_def("all")
 
 
 def run_and_build_alert(
     instance: dg.DagsterInstance, assets: list[Any], checks: list[Any], tags: dict[str, str] | None = None
 ) -> dict[str, Any] | None:
-    """Return what there is to tell of a run over the assets."""
+    """Run the assets and checks; return the alert about the run."""
     defs = dg.Definitions(assets=assets, asset_checks=checks, jobs=[dg.define_asset_job("all", "*")])
     result = defs.resolve_job_def("all").execute_in_process(instance=instance, raise_on_error=False)
     kind = dg.DagsterEventType.RUN_SUCCESS if result.success else dg.DagsterEventType.RUN_FAILURE
@@ -100,28 +100,28 @@ def run_and_build_alert(
 
 
 def build_alert_for_event(instance: dg.DagsterInstance, event: dg.DagsterEvent, run_id: str) -> dict[str, Any] | None:
-    """Return what there is to tell when an event ends a run."""
+    """Return the alert about a run that ended with an event."""
     run = instance.get_run_by_id(run_id)
     assert run is not None
-    return build_alert(dg.build_run_status_sensor_context("tell", event, instance, run))
+    return build_alert(dg.build_run_status_sensor_context("alert_sensor", event, instance, run))
 
 
-def test_all_that_goes_well_is_not_told() -> None:
+def test_build_alert_skips_successful_run() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
-        assert run_and_build_alert(instance, [list_asset], [passing_check]) is None
+        assert run_and_build_alert(instance, [succeeding_asset], [passing_check]) is None
 
 
-def test_checks_that_did_not_pass_are_told(web_hook: WebHook) -> None:
+def test_build_alert_reports_failed_checks(web_hook: WebHook) -> None:
     settings = Settings(alert_url=SecretStr(web_hook.url))
     with dg.DagsterInstance.ephemeral() as instance:
-        told = run_and_build_alert(instance, [list_asset], [passing_check, warning_check])
-    assert told is not None
-    assert send_alert(settings, told) == "told to the web hook"
-    assert web_hook.payloads == [told]
-    assert (told["job"], told["status"], told["message"]) == ("all", "SUCCESS", "1 checks did not pass")
-    assert told["checks"] == [
+        alert = run_and_build_alert(instance, [succeeding_asset], [passing_check, warning_check])
+    assert alert is not None
+    assert send_alert(settings, alert) == "alert sent"
+    assert web_hook.payloads == [alert]
+    assert (alert["job"], alert["status"], alert["message"]) == ("all", "SUCCESS", "1 check failed")
+    assert alert["checks"] == [
         {
-            "asset": "list_asset",
+            "asset": "succeeding_asset",
             "check": "warning_check",
             "severity": "WARN",
             "description": "3 customers have none",
@@ -129,53 +129,52 @@ def test_checks_that_did_not_pass_are_told(web_hook: WebHook) -> None:
     ]
 
 
-def test_a_run_that_failed_is_told(web_hook: WebHook) -> None:
+def test_build_alert_reports_failed_run(web_hook: WebHook) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
-        told = run_and_build_alert(instance, [failing_asset], [])
-    assert told is not None
-    send_alert(Settings(alert_url=SecretStr(web_hook.url)), told)
+        alert = run_and_build_alert(instance, [failing_asset], [])
+    assert alert is not None
+    send_alert(Settings(alert_url=SecretStr(web_hook.url)), alert)
     assert (web_hook.payloads[0]["status"], web_hook.payloads[0]["checks"]) == ("FAILURE", [])
     assert web_hook.payloads[0]["message"] == "failing_asset: the disk is full"
 
 
-def test_a_run_that_is_started_again_is_told_only_when_that_fails_too() -> None:
+def test_build_alert_skips_retried_run() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         assert run_and_build_alert(instance, [failing_asset], [], {"dagster/will_retry": "true"}) is None
         assert run_and_build_alert(instance, [failing_asset], [], {"dagster/will_retry": "false"}) is not None
 
 
-def test_what_warned_before_a_step_failed_is_told_when_the_second_attempt_succeeds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_build_alert_includes_earlier_attempts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A retry alerts about checks that warned in the first attempt."""
     monkeypatch.setenv("SECOND_ATTEMPT", "")
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         first = dg.execute_job(dg.reconstructable(build_job_failing_first), instance)
         instance.add_run_tags(first.run_id, {"dagster/will_retry": "true"})
         monkeypatch.setenv("SECOND_ATTEMPT", "yes")
-        again = dg.ReexecutionOptions.from_failure(first.run_id, instance)
-        second = dg.execute_job(dg.reconstructable(build_job_failing_first), instance, reexecution_options=again)
+        retry = dg.ReexecutionOptions.from_failure(first.run_id, instance)
+        second = dg.execute_job(dg.reconstructable(build_job_failing_first), instance, reexecution_options=retry)
         (failed,) = first.filter_events(lambda event: event.event_type == dg.DagsterEventType.RUN_FAILURE)
         (succeeded,) = second.filter_events(lambda event: event.event_type == dg.DagsterEventType.RUN_SUCCESS)
         assert build_alert_for_event(instance, failed, first.run_id) is None
-        told = build_alert_for_event(instance, succeeded, second.run_id)
-    assert told is not None
-    assert [check["check"] for check in told["checks"]] == ["warning_check"]
+        alert = build_alert_for_event(instance, succeeded, second.run_id)
+    assert alert is not None
+    assert [check["check"] for check in alert["checks"]] == ["warning_check"]
 
 
-def test_a_hook_that_cannot_take_it_now_is_told_again() -> None:
-    busy = WebHook(503, 200)
-    assert send_alert(Settings(alert_url=SecretStr(busy.url)), {"run_id": "a"}) == "told to the web hook"
-    busy.close()
-    assert busy.payloads == [{"run_id": "a"}] * 2
+def test_send_alert_retries_busy_hook() -> None:
+    busy_hook = WebHook(503, 200)
+    assert send_alert(Settings(alert_url=SecretStr(busy_hook.url)), {"run_id": "a"}) == "alert sent"
+    busy_hook.close()
+    assert busy_hook.payloads == [{"run_id": "a"}] * 2
 
 
-def test_a_hook_that_does_not_take_it_is_said_without_its_address() -> None:
-    refusing = WebHook(403)
-    said = send_alert(Settings(alert_url=SecretStr(refusing.url)), {})
-    refusing.close()
-    assert len(refusing.payloads) == 1
-    assert said == "the web hook did not take it: HTTPError"
-    assert (
-        send_alert(Settings(alert_url=SecretStr(refusing.url)), {}) == "the web hook did not take it: ConnectionError"
-    )
-    assert "not told to anybody" in send_alert(Settings(), {})
+def test_send_alert_hides_hook_address() -> None:
+    """The outcome names the error's type: its text would contain the address."""
+    refusing_hook = WebHook(403)
+    settings = Settings(alert_url=SecretStr(refusing_hook.url))
+    outcome = send_alert(settings, {})
+    refusing_hook.close()
+    assert len(refusing_hook.payloads) == 1
+    assert outcome == "alert not sent: the web hook failed with HTTPError"
+    assert send_alert(settings, {}) == "alert not sent: the web hook failed with ConnectionError"
+    assert "alert not sent: no web hook is set" in send_alert(Settings(), {})

@@ -1,4 +1,4 @@
-"""Which columns a query's columns are made from is read off its SQL, and read once."""
+"""Column lineage of SQL queries, and its cache."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ select * from final
 """
 
 
-def test_columns_are_followed_through_stars_and_common_table_expressions_to_the_tables() -> None:
+def test_trace_columns_follows_stars_and_ctes() -> None:
     assert trace_columns(QUERY, TABLES) == {
         "user_id": [SourceColumn("marts", "users", "user_id")],
         "city": [SourceColumn("marts", "users", "city")],
@@ -30,44 +30,40 @@ def test_columns_are_followed_through_stars_and_common_table_expressions_to_the_
     }
 
 
-def test_columns_of_a_union_are_made_from_all_its_parts() -> None:
+def test_trace_columns_merges_union_parts() -> None:
     union = "select user_id as id from marts.users union all select user_id from marts.sales"
     assert trace_columns(union, TABLES) == {
         "id": [SourceColumn("marts", "sales", "user_id"), SourceColumn("marts", "users", "user_id")]
     }
 
 
-def test_what_is_not_understood_has_no_lineage() -> None:
+def test_trace_columns_skips_invalid_sql() -> None:
     assert trace_columns("select from where", TABLES) == {}
 
 
-def test_a_query_is_read_again_only_when_it_or_a_table_of_it_is_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lineage_cache_parses_changed_queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "lineage.json"
-    memory = LineageCache(path)
-    first = memory.get_lineage(QUERY, TABLES)
-    memory.save()
-    monkeypatch.setattr(module, "trace_columns", lambda *_: {"read": []})
-    later = LineageCache(path)
-    assert later.get_lineage(QUERY, TABLES) == first
-    wider = {**TABLES, TableName("marts", "users"): {"user_id": "varchar", "city": "varchar", "age": "bigint"}}
-    assert later.get_lineage(QUERY, wider) == {"read": []}
-    assert later.get_lineage("select 1 as one", TABLES) == {"read": []}
+    cache = LineageCache(path)
+    lineage = cache.get_lineage(QUERY, TABLES)
+    cache.save()
+    monkeypatch.setattr(module, "trace_columns", lambda *_: {"parsed": []})
+    reloaded = LineageCache(path)
+    assert reloaded.get_lineage(QUERY, TABLES) == lineage
+    wider_tables = {**TABLES, TableName("marts", "users"): {"user_id": "varchar", "city": "varchar", "age": "bigint"}}
+    assert reloaded.get_lineage(QUERY, wider_tables) == {"parsed": []}
+    assert reloaded.get_lineage("select 1 as one", TABLES) == {"parsed": []}
 
 
-def test_the_days_that_a_query_was_compiled_for_make_no_other_query_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lineage_cache_ignores_constants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     query = "select price as price_2 from marts.sales where day in ({}) or load_id in ({})"
-    memory = LineageCache(tmp_path / "lineage.json")
-    first = memory.get_lineage(query.format("date '2026-01-01'", "1, 2"), TABLES)
-    monkeypatch.setattr(module, "trace_columns", lambda *_: {"read": []})
-    assert memory.get_lineage(query.format("date '2026-01-02', date '2026-01-03'", "3"), TABLES) == first
-    assert memory.get_lineage(query.replace("price_2", "price_3"), TABLES) == {"read": []}
+    cache = LineageCache(tmp_path / "lineage.json")
+    lineage = cache.get_lineage(query.format("date '2026-01-01'", "1, 2"), TABLES)
+    monkeypatch.setattr(module, "trace_columns", lambda *_: {"parsed": []})
+    assert cache.get_lineage(query.format("date '2026-01-02', date '2026-01-03'", "3"), TABLES) == lineage
+    assert cache.get_lineage(query.replace("price_2", "price_3"), TABLES) == {"parsed": []}
 
 
-def test_a_damaged_memory_is_an_empty_one(tmp_path: Path) -> None:
+def test_lineage_cache_ignores_damaged_file(tmp_path: Path) -> None:
     path = tmp_path / "lineage.json"
     path.write_text('{"a": [')
     assert "spend" in LineageCache(path).get_lineage(QUERY, TABLES)

@@ -1,4 +1,4 @@
-"""One job makes everything from landing files to the published copy, from a clean warehouse and again over it."""
+"""Dagster's asset graph, and the full pipeline on an empty warehouse and again on the built one."""
 
 import importlib
 import os
@@ -23,10 +23,10 @@ from warehouse.settings import PROJECT_ROOT, Settings
 
 @pytest.fixture(scope="module")
 def graph_shop_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A demo shop that has landed and gone no further; the environment names its warehouse, from where we are."""
+    """Landing files of a demo shop; the environment names its warehouse by a relative path."""
     settings = Settings(warehouse=tmp_path_factory.mktemp("dagster_shop"))
     generate_shop(SMALL_SHOP_CONFIG, settings.landing_dir, settings.demo_truth_dir)
-    # Dagster's dbt is told the settings by the environment.
+    # Dagster passes the settings to dbt through the environment.
     with patch.dict(os.environ), pytest.MonkeyPatch.context() as environment:
         environment.chdir(settings.warehouse.parent)
         environment.setenv("RECOMART_WAREHOUSE", settings.warehouse.name)
@@ -35,7 +35,7 @@ def graph_shop_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 
 @pytest.fixture(scope="module")
 def dagster_definitions(graph_shop_settings: Settings) -> ModuleType:
-    """The definitions as Dagster loads them, in the environment of `settings`."""
+    """The definitions as Dagster loads them, in the shop's environment."""
     assert Settings().warehouse == graph_shop_settings.warehouse
     return importlib.import_module("orchestration.definitions")
 
@@ -52,38 +52,39 @@ def get_materializations(run: dg.ExecuteInProcessResult) -> dict[dg.AssetKey, dg
     return {event.asset_key: event.materialization for event in run.get_asset_materialization_events()}
 
 
-def test_the_job_succeeds_from_a_clean_warehouse_and_again_over_it(job_runs: list[dg.ExecuteInProcessResult]) -> None:
+def test_full_pipeline_succeeds_twice(job_runs: list[dg.ExecuteInProcessResult]) -> None:
     assert [run.success for run in job_runs] == [True, True]
 
 
-def test_every_asset_is_materialized_with_its_row_count_and_duration(
+def test_assets_report_row_count_and_duration(
     job_runs: list[dg.ExecuteInProcessResult], dagster_definitions: ModuleType
 ) -> None:
     graph = dagster_definitions.defs.resolve_asset_graph()
     for run in job_runs:
-        found = get_materializations(run)
-        assert set(found) == graph.materializable_asset_keys
-        for key, materialization in found.items():
+        materializations = get_materializations(run)
+        assert set(materializations) == graph.materializable_asset_keys
+        for key, materialization in materializations.items():
             assert "dagster/row_count" in materialization.metadata, key
             assert {"seconds", "Execution Duration"} & set(materialization.metadata), key
 
 
-def test_the_second_run_adds_no_row(job_runs: list[dg.ExecuteInProcessResult]) -> None:
-    def rows(run: dg.ExecuteInProcessResult) -> dict[str, object]:
+def test_second_run_adds_no_rows(job_runs: list[dg.ExecuteInProcessResult]) -> None:
+    def get_row_counts(run: dg.ExecuteInProcessResult) -> dict[str, object]:
         return {
             key.to_user_string(): materialization.metadata["dagster/row_count"].value
             for key, materialization in get_materializations(run).items()
         }
 
-    first, second = (rows(run) for run in job_runs)
-    figures = {"ml/ranking_metrics", "ml/metric_differences", "marts/eval_metric_differences"}
-    grows_with_every_run = {
-        *("ml/model_runs", *figures, "marts/eval_model_runs", "marts/eval_quality_by_day", "serving/published_copy")
+    first, second = (get_row_counts(run) for run in job_runs)
+    metric_tables = {"ml/ranking_metrics", "ml/metric_differences", "marts/eval_metric_differences"}
+    growing_tables = {
+        *("ml/model_runs", *metric_tables, "marts/eval_model_runs", "marts/eval_quality_by_day"),
+        "serving/published_copy",
     }
-    assert {name for name in first if first[name] != second[name]} <= grows_with_every_run
+    assert {name for name in first if first[name] != second[name]} <= growing_tables
 
 
-def test_dbt_tests_are_asset_checks_and_all_pass(job_runs: list[dg.ExecuteInProcessResult]) -> None:
+def test_dbt_tests_are_asset_checks(job_runs: list[dg.ExecuteInProcessResult]) -> None:
     for run in job_runs:
         checks = run.get_asset_check_evaluations()
         assert len(checks) > 80
@@ -99,13 +100,13 @@ def test_assets_are_grouped_by_layer(dagster_definitions: ModuleType) -> None:
     }
 
 
-def test_the_published_copy_is_downstream_of_every_landing_file(dagster_definitions: ModuleType) -> None:
+def test_published_copy_depends_on_landing(dagster_definitions: ModuleType) -> None:
     graph = dagster_definitions.defs.resolve_asset_graph()
     upstream = graph.get_ancestor_asset_keys(dg.AssetKey(["serving", "published_copy"]))
     assert {dg.AssetKey(["landing", kind]) for kind in ("events", "purchases", "products")} <= upstream
 
 
-def test_the_app_and_the_service_read_the_published_copy(dagster_definitions: ModuleType) -> None:
+def test_apps_depend_on_published_copy(dagster_definitions: ModuleType) -> None:
     graph = dagster_definitions.defs.resolve_asset_graph()
     published = graph.get(dg.AssetKey(["serving", "published_copy"]))
     assert {key.path[-1] for key in published.child_keys} == {"streamlit_app", "http_service"}
@@ -114,34 +115,36 @@ def test_the_app_and_the_service_read_the_published_copy(dagster_definitions: Mo
         assert "url" in graph.get(key).metadata
 
 
-def test_landing_files_are_observed_at_every_load(
-    job_runs: list[dg.ExecuteInProcessResult], graph_shop_settings: Settings
-) -> None:
-    landed = [path for path in (graph_shop_settings.landing_dir / "clickstream").iterdir() if path.is_file()]
+def test_load_observes_landing_files(job_runs: list[dg.ExecuteInProcessResult], graph_shop_settings: Settings) -> None:
+    files = [path for path in (graph_shop_settings.landing_dir / "clickstream").iterdir() if path.is_file()]
     for run in job_runs:
-        observed = [event.asset_observation_data.asset_observation for event in run.get_asset_observation_events()]
-        metadata = {seen.asset_key.path[1]: seen.metadata for seen in observed if seen.asset_key.path[0] == "landing"}
+        observations = [event.asset_observation_data.asset_observation for event in run.get_asset_observation_events()]
+        metadata = {
+            observation.asset_key.path[1]: observation.metadata
+            for observation in observations
+            if observation.asset_key.path[0] == "landing"
+        }
         assert set(metadata) == {"events", "purchases", "products"}
         events = metadata["events"]
-        assert events["file_count"].value == len(landed)
-        assert events["size_bytes"].value == sum(path.stat().st_size for path in landed)
-        assert graph_shop_settings.landing_dir / str(events["newest_file"].value) in landed
+        assert events["file_count"].value == len(files)
+        assert events["size_bytes"].value == sum(path.stat().st_size for path in files)
+        assert graph_shop_settings.landing_dir / str(events["newest_file"].value) in files
 
 
-def test_every_asset_has_an_owner_a_kind_a_description_and_a_page_of_docs(dagster_definitions: ModuleType) -> None:
+def test_assets_have_owner_kind_and_docs(dagster_definitions: ModuleType) -> None:
     graph = dagster_definitions.defs.resolve_asset_graph()
     nodes = [graph.get(key) for key in graph.get_all_asset_keys()]
     assert [node.key for node in nodes if not (node.owners and node.kinds and node.description)] == []
     assert [node.key for node in nodes if not Path(node.metadata["docs"].value).is_file()] == []
 
 
-def test_dbt_runs_once_before_the_model_and_once_after_it(job_runs: list[dg.ExecuteInProcessResult]) -> None:
+def test_dbt_runs_before_and_after_model(job_runs: list[dg.ExecuteInProcessResult]) -> None:
     for run in job_runs:
         steps = [event.step_key for event in run.all_events if event.is_step_success]
         assert steps == ["raw_tables", "marts", "model_tables", "recommendations", "serving__published_copy"]
 
 
-def test_columns_are_shown_with_type_and_description_and_with_what_they_are_made_from(
+def test_tables_have_column_schema_and_lineage(
     job_runs: list[dg.ExecuteInProcessResult],
 ) -> None:
     metadata = get_materializations(job_runs[0])[dg.AssetKey(["marts", "rec_top_n"])].metadata
@@ -155,34 +158,34 @@ def test_columns_are_shown_with_type_and_description_and_with_what_they_are_made
     ]
 
 
-def test_what_the_columns_of_every_dbt_model_are_made_from_is_known(
+def test_dbt_models_have_column_lineage(
     job_runs: list[dg.ExecuteInProcessResult], dagster_definitions: ModuleType
 ) -> None:
     graph = dagster_definitions.defs.resolve_asset_graph()
     nodes = (graph.get(key) for key in graph.materializable_asset_keys)
     models = {node.key for node in nodes if "dbt" in node.kinds and node.group_name != "seeds"}
     for run in job_runs:
-        shown = {
-            key: found.metadata["dagster/column_lineage"]
-            for key, found in get_materializations(run).items()
+        lineages = {
+            key: materialization.metadata["dagster/column_lineage"]
+            for key, materialization in get_materializations(run).items()
             if key in models
         }
-        assert set(shown) == models
-        assert [key for key, lineage in shown.items() if not lineage.value.deps_by_column] == []
+        assert set(lineages) == models
+        assert [key for key, lineage in lineages.items() if not lineage.value.deps_by_column] == []
 
 
-def test_the_model_reports_its_metrics_to_plot(job_runs: list[dg.ExecuteInProcessResult]) -> None:
+def test_model_runs_report_ranking_metrics(job_runs: list[dg.ExecuteInProcessResult]) -> None:
     metadata = get_materializations(job_runs[0])[dg.AssetKey(["ml", "model_runs"])].metadata
     assert 0 < float(metadata["als_ndcg_at_20"].value) <= float(metadata["oracle_ndcg_at_20"].value)  # type: ignore[arg-type]
 
 
-def test_the_job_publishes_what_the_command_line_would(
+def test_job_publishes_same_rows_as_command(
     job_runs: list[dg.ExecuteInProcessResult], graph_shop_settings: Settings, demo_warehouse: Settings
 ) -> None:
     assert job_runs[1].success
-    by_dagster, by_command = read_pointer(graph_shop_settings), read_pointer(demo_warehouse)
-    of_each_run = dict.fromkeys(("eval_model_runs", "eval_ranking_metrics", "eval_metric_differences"), 0)
-    assert by_dagster.rows | of_each_run == by_command.rows | of_each_run
+    job_copy, command_copy = read_pointer(graph_shop_settings), read_pointer(demo_warehouse)
+    growing_tables = dict.fromkeys(("eval_model_runs", "eval_ranking_metrics", "eval_metric_differences"), 0)
+    assert job_copy.rows | growing_tables == command_copy.rows | growing_tables
     hashes = []
     for warehouse in (graph_shop_settings, demo_warehouse):
         with open_reader(warehouse) as connection:
@@ -190,7 +193,7 @@ def test_the_job_publishes_what_the_command_line_would(
     assert hashes[0] == hashes[1]
 
 
-def test_what_a_user_can_mend_fails_the_step_with_one_clear_message(
+def test_user_error_fails_step_with_message(
     dagster_definitions: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RECOMART_LANDING", str(tmp_path / "nowhere"))
@@ -203,36 +206,35 @@ def test_what_a_user_can_mend_fails_the_step_with_one_clear_message(
     assert "no such landing folder" in (failure.step_failure_data.user_failure_data.description or "")
 
 
-def test_a_warehouse_that_another_process_holds_fails_a_dbt_step_with_its_name(
+def test_locked_warehouse_fails_dbt_step(
     job_runs: list[dg.ExecuteInProcessResult],
     dagster_definitions: ModuleType,
     graph_shop_settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert job_runs[-1].success, "there is no warehouse to hold"
+    """The failure names the process that has the warehouse open."""
+    assert job_runs[-1].success, "there is no warehouse to lock"
     monkeypatch.setenv("RECOMART_WAIT_SECONDS", "0")
-    with dg.DagsterInstance.ephemeral() as instance, hold_database(graph_shop_settings.database) as holder:
+    with dg.DagsterInstance.ephemeral() as instance, hold_database(graph_shop_settings.database) as process_id:
         job = dagster_definitions.defs.resolve_job_def("full_pipeline")
         marts = dg.AssetKey(["marts", "dim_users"])
         run = job.execute_in_process(instance=instance, raise_on_error=False, asset_selection=[marts])
     (failure,) = run.get_step_failure_events()
     assert failure.step_failure_data.user_failure_data is not None
-    assert f"process {holder} (" in (failure.step_failure_data.user_failure_data.description or "")
+    assert f"process {process_id} (" in (failure.step_failure_data.user_failure_data.description or "")
 
 
-def test_tables_that_cannot_be_looked_at_fail_nothing(
-    graph_shop_settings: Settings, capfd: pytest.CaptureFixture[str]
-) -> None:
-    impatient = graph_shop_settings.model_copy(update={"wait_seconds": 0})
+def test_read_table_info_warns_when_locked(graph_shop_settings: Settings, capfd: pytest.CaptureFixture[str]) -> None:
+    settings = graph_shop_settings.model_copy(update={"wait_seconds": 0})
     context = dg.build_asset_context()
     with hold_database(graph_shop_settings.database):
-        assert read_table_info(context, impatient, {dg.AssetKey(["marts", "dim_users"])}) == {}
-    assert "the tables stand, but could not be described" in capfd.readouterr().err
+        assert read_table_info(context, settings, {dg.AssetKey(["marts", "dim_users"])}) == {}
+    assert "the tables are built, but their metadata cannot be read" in capfd.readouterr().err
 
 
-def test_the_definitions_load_as_dagster_dev_loads_them(graph_shop_settings: Settings) -> None:
+def test_dagster_validates_definitions(graph_shop_settings: Settings) -> None:
     command = [str(Path(sys.executable).with_name("dagster")), "definitions", "validate"]
-    done = subprocess.run(
+    result = subprocess.run(
         command,
         cwd=PROJECT_ROOT,
         env=graph_shop_settings.build_environment(),
@@ -240,4 +242,4 @@ def test_the_definitions_load_as_dagster_dev_loads_them(graph_shop_settings: Set
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert result.returncode == 0, result.stderr[-3000:]

@@ -1,4 +1,4 @@
-"""Which model serves: new ones that pass the gates, old ones that are called back, and none that is worse."""
+"""Promotion and retraining: which model serves, and when the policy asks for a training."""
 
 import gzip
 import json
@@ -28,7 +28,7 @@ POOR_CONFIG = TrainConfig(factors=1, max_epochs=1)
 
 @pytest.fixture
 def demo_shop_settings(demo_warehouse: Settings, tmp_path: Path) -> Settings:
-    """A copy of the demo shop to change."""
+    """A writable copy of the demo shop."""
     shutil.copytree(demo_warehouse.warehouse, tmp_path / "shop")
     return Settings(warehouse=tmp_path / "shop")
 
@@ -43,7 +43,7 @@ def get_serving_run_id(settings: Settings) -> str | None:
     return run.run_id if run else None
 
 
-def test_a_run_with_nothing_new_trains_nothing_and_publishes_the_same_lists(demo_shop_settings: Settings) -> None:
+def test_run_without_new_data_trains_nothing(demo_shop_settings: Settings) -> None:
     before, lists = get_serving_run_id(demo_shop_settings), read_candidates(demo_shop_settings)
     report = run_pipeline(demo_shop_settings, TrainConfig(), PipelineListener())
     assert report.training is None
@@ -53,13 +53,13 @@ def test_a_run_with_nothing_new_trains_nothing_and_publishes_the_same_lists(demo
     assert read_pointer(demo_shop_settings).run_id == before
 
 
-def test_a_worse_model_is_held_back_with_the_reasons_and_the_old_one_goes_on(demo_shop_settings: Settings) -> None:
+def test_worse_model_is_rejected(demo_shop_settings: Settings) -> None:
     before, lists = get_serving_run_id(demo_shop_settings), read_candidates(demo_shop_settings)
     summary = train_model(demo_shop_settings, POOR_CONFIG)
     assert summary.rejection_reason is not None
     assert "in the serving model's test window" in summary.rejection_reason
-    held_back = list_model_runs(demo_shop_settings)[0]
-    assert (held_back.run_id, held_back.rejection_reason) == (summary.run_id, summary.rejection_reason)
+    rejected = list_model_runs(demo_shop_settings)[0]
+    assert (rejected.run_id, rejected.rejection_reason) == (summary.run_id, summary.rejection_reason)
     with open_reader(demo_shop_settings) as connection:
         gates = connection.execute("select gate, is_passed from ml.gate_results where run_id = ?", [summary.run_id])
         assert ("versus_serving_model", False) in gates.fetchall()
@@ -69,11 +69,11 @@ def test_a_worse_model_is_held_back_with_the_reasons_and_the_old_one_goes_on(dem
     assert read_candidates(demo_shop_settings) == lists
 
 
-def test_a_model_that_passed_serves_from_the_next_scoring_on_whenever_that_is(demo_shop_settings: Settings) -> None:
+def test_passed_model_serves_from_next_scoring(demo_shop_settings: Settings) -> None:
     before = get_serving_run_id(demo_shop_settings)
     passed = train_model(demo_shop_settings, TrainConfig(seed=1))
     assert passed.rejection_reason is None
-    # A process that is killed here leaves a model that waits.
+    # The model waits until the next scoring, even if the process is killed here.
     assert get_serving_run_id(demo_shop_settings) == before
     assert find_next_serving_run(list_model_runs(demo_shop_settings)) == list_model_runs(demo_shop_settings)[0]
     assert find_due_training(demo_shop_settings, TrainConfig()) is None
@@ -84,7 +84,7 @@ def test_a_model_that_passed_serves_from_the_next_scoring_on_whenever_that_is(de
     assert [run.promoted_at is not None for run in list_model_runs(demo_shop_settings)] == [True, True]
 
 
-def test_any_model_can_be_called_back_and_stays_until_a_newer_one_passes(demo_shop_settings: Settings) -> None:
+def test_score_customers_promotes_any_run(demo_shop_settings: Settings) -> None:
     before, lists = get_serving_run_id(demo_shop_settings), read_candidates(demo_shop_settings)
     assert before is not None
     poor = train_model(demo_shop_settings, POOR_CONFIG)
@@ -102,7 +102,7 @@ def test_any_model_can_be_called_back_and_stays_until_a_newer_one_passes(demo_sh
             score_customers(demo_shop_settings, run_id_prefix=prefix)
 
 
-def test_a_model_that_waited_when_an_older_one_was_called_back_serves_no_more(demo_shop_settings: Settings) -> None:
+def test_promotion_rejects_waiting_models(demo_shop_settings: Settings) -> None:
     before = get_serving_run_id(demo_shop_settings)
     waiting = train_model(demo_shop_settings, TrainConfig(seed=1))
     newest = train_model(demo_shop_settings, TrainConfig(seed=2))
@@ -120,19 +120,20 @@ def test_a_model_that_waited_when_an_older_one_was_called_back_serves_no_more(de
     assert not any(states.values())
 
 
-def test_a_model_that_is_called_back_while_another_is_scoring_serves_with_candidates_of_its_own(
+def test_scoring_restarts_after_promotion(
     demo_shop_settings: Settings,
 ) -> None:
+    """A scoring starts again when another model is promoted while it runs."""
     before = get_serving_run_id(demo_shop_settings)
     poor = train_model(demo_shop_settings, POOR_CONFIG)
     stages: list[str] = []
 
-    def call_back(stage: str) -> None:
+    def promote_poor_model(stage: str) -> None:
         stages.append(stage)
         if len(stages) == 1:
             score_customers(demo_shop_settings, run_id_prefix=poor.run_id)
 
-    scoring = score_customers(demo_shop_settings, call_back)
+    scoring = score_customers(demo_shop_settings, promote_poor_model)
     assert stages == [f"scoring with model {before}", f"scoring with model {poor.run_id}"]
     assert scoring is not None
     assert (scoring.run_id, scoring.is_newly_serving, get_serving_run_id(demo_shop_settings)) == (
@@ -143,12 +144,12 @@ def test_a_model_that_is_called_back_while_another_is_scoring_serves_with_candid
     assert {row[0] for row in read_candidates(demo_shop_settings)} == {poor.run_id}
 
 
-def test_a_damaged_model_cannot_serve_and_does_not_stop_a_new_one(demo_shop_settings: Settings) -> None:
+def test_damaged_serving_model_allows_training(demo_shop_settings: Settings) -> None:
     (artifact,) = demo_shop_settings.models_dir.iterdir()
     (artifact / "card.json").write_text("{}")
-    said: list[str] = []
-    summary = train_model(demo_shop_settings, TrainConfig(), said.append)
-    assert any("nothing to compare with" in message for message in said)
+    messages: list[str] = []
+    summary = train_model(demo_shop_settings, TrainConfig(), messages.append)
+    assert any("the serving model cannot be compared" in message for message in messages)
     assert summary.rejection_reason is None
     assert {gate.gate for gate in summary.gates} == {
         "versus_popularity",
@@ -157,7 +158,7 @@ def test_a_damaged_model_cannot_serve_and_does_not_stop_a_new_one(demo_shop_sett
     }
 
 
-def test_a_damaged_model_is_made_anew_by_the_next_run(demo_shop_settings: Settings) -> None:
+def test_next_run_replaces_damaged_model(demo_shop_settings: Settings) -> None:
     (artifact,) = demo_shop_settings.models_dir.iterdir()
     (artifact / "card.json").write_text("{}")
     due = find_due_training(demo_shop_settings, TrainConfig())
@@ -170,9 +171,10 @@ def test_a_damaged_model_is_made_anew_by_the_next_run(demo_shop_settings: Settin
     assert find_due_training(demo_shop_settings, TrainConfig()) is None
 
 
-def test_a_training_that_ended_in_a_model_held_back_is_not_done_again_while_all_is_the_same(
+def test_rejected_training_is_not_repeated(
     demo_shop_settings: Settings,
 ) -> None:
+    """A training is due again when its rows, the policy file or the serving model change."""
     before = get_serving_run_id(demo_shop_settings)
     assert find_due_training(demo_shop_settings, POOR_CONFIG) is not None
     poor = train_model(demo_shop_settings, POOR_CONFIG)
@@ -193,12 +195,12 @@ def test_a_training_that_ended_in_a_model_held_back_is_not_done_again_while_all_
 
 
 def age_serving_model(settings: Settings, days: int) -> None:
-    """Make the serving model older than it is."""
+    """Move the end of the models' training data back."""
     with open_writer(settings) as connection:
         connection.execute(f"update ml.model_runs set as_of = as_of - interval {days} day")
 
 
-def test_the_policy_asks_for_a_model_by_its_age_and_by_what_is_new(demo_shop_settings: Settings) -> None:
+def test_age_or_changed_pairs_make_training_due(demo_shop_settings: Settings) -> None:
     assert find_due_training(demo_shop_settings, TrainConfig()) is None
     demo_shop_settings.policy_file.write_text(json.dumps({"retrain": {"max_changed_share": 1, "min_lift": 0}}))
     age_serving_model(demo_shop_settings, 6)
@@ -206,12 +208,12 @@ def test_the_policy_asks_for_a_model_by_its_age_and_by_what_is_new(demo_shop_set
     age_serving_model(demo_shop_settings, 1)
     due = find_due_training(demo_shop_settings, TrainConfig())
     assert due is not None
-    assert (due.reason, due.is_warm_start) == ("the model is 7.0 days of data old (policy: 7)", False)
+    assert (due.reason, due.is_warm_start) == ("the data are 7.0 days newer than the model (policy: 7)", False)
     demo_shop_settings.policy_file.write_text(json.dumps({"retrain": {"max_warm_start_days": 30}}))
     (version,) = iter_dataset_hashes(demo_shop_settings.datasets_dir)
     file = demo_shop_settings.datasets_dir / version / "interactions.parquet"
-    for spoil in (lambda: file.write_bytes(b"damaged"), file.unlink):
-        spoil()
+    for damage_file in (lambda: file.write_bytes(b"damaged"), file.unlink):
+        damage_file()
         due = find_due_training(demo_shop_settings, TrainConfig())
         assert due is not None
         assert due.is_warm_start
@@ -220,24 +222,24 @@ def test_the_policy_asks_for_a_model_by_its_age_and_by_what_is_new(demo_shop_set
     assert find_due_training(demo_shop_settings, TrainConfig()) is None
 
 
-def test_days_that_are_delivered_late_or_taken_back_ask_for_a_model(demo_shop_settings: Settings) -> None:
+def test_late_or_removed_rows_make_training_due(demo_shop_settings: Settings) -> None:
     first, *_ = sorted((demo_shop_settings.landing_dir / "clickstream").iterdir())
-    taken_back = first.read_bytes()
+    content = first.read_bytes()
     first.write_bytes(gzip.compress(b"") if first.suffix == ".gz" else b"")
-    settled = demo_shop_settings.model_copy(update={"settle_seconds": 0})
-    load(settled)
-    build_marts(settled)
+    settings = demo_shop_settings.model_copy(update={"settle_seconds": 0})
+    load(settings)
+    build_marts(settings)
     due = find_due_training(demo_shop_settings, TrainConfig())
     assert due is not None
     assert "of all pairs are new or changed (policy: 1.0%)" in due.reason
     assert due.is_warm_start
-    first.write_bytes(taken_back)
-    load(settled)
-    build_marts(settled)
+    first.write_bytes(content)
+    load(settings)
+    build_marts(settings)
     assert find_due_training(demo_shop_settings, TrainConfig()) is None
 
 
-def test_other_settings_ask_for_a_model_that_starts_from_nothing(demo_shop_settings: Settings) -> None:
+def test_changed_settings_need_cold_start(demo_shop_settings: Settings) -> None:
     due = find_due_training(demo_shop_settings, TrainConfig(factors=32))
     assert due is not None
     assert "factors was 256, is 32" in due.reason
@@ -245,26 +247,26 @@ def test_other_settings_ask_for_a_model_that_starts_from_nothing(demo_shop_setti
     assert find_due_training(demo_shop_settings, TrainConfig(k_values=(5, 10))) is None
 
 
-def set_event_weight(settings: Settings, action: str, weight: float) -> None:
-    """Change what an action counts, as an analyst does."""
+def set_event_weight(settings: Settings, event_type: str, weight: float) -> None:
+    """Change the weight of an event type, as an analyst does in the seed."""
     with duckdb.connect(str(settings.database)) as connection:
-        connection.execute("update seeds.event_weights set weight = ? where event_type = ?", [weight, action])
+        connection.execute("update seeds.event_weights set weight = ? where event_type = ?", [weight, event_type])
 
 
-def test_other_weights_of_actions_ask_for_a_model_that_starts_from_nothing(demo_shop_settings: Settings) -> None:
+def test_changed_event_weights_need_cold_start(demo_shop_settings: Settings) -> None:
     set_event_weight(demo_shop_settings, "remove_from_cart", -1)
-    assert find_due_training(demo_shop_settings, TrainConfig()) is None, "nobody in this shop does that"
+    assert find_due_training(demo_shop_settings, TrainConfig()) is None, "the shop has no such events"
     set_event_weight(demo_shop_settings, "purchase", 5)
     with duckdb.connect(str(demo_shop_settings.database)) as connection:
         connection.execute("update ml.model_runs set dataset_hash = 'of other rows'")
         connection.execute("update ml.dataset_versions set dataset_hash = 'of other rows'")
     due = find_due_training(demo_shop_settings, TrainConfig())
     assert due is not None
-    assert due.reason == "actions have other weights than when the model was trained: purchase, remove_from_cart"
+    assert due.reason == "event weights have changed since the model was trained: purchase, remove_from_cart"
     assert not due.is_warm_start
 
 
-def test_without_a_model_the_policy_asks_for_one(demo_shop_settings: Settings) -> None:
+def test_training_is_due_without_model(demo_shop_settings: Settings) -> None:
     with duckdb.connect(str(demo_shop_settings.database)) as connection:
         connection.execute("delete from ml.model_runs")
     due = find_due_training(demo_shop_settings, TrainConfig())
@@ -272,13 +274,15 @@ def test_without_a_model_the_policy_asks_for_one(demo_shop_settings: Settings) -
     assert (due.reason, due.is_warm_start) == ("no model serves yet", False)
 
 
-def test_a_policy_that_means_nothing_is_named(demo_shop_settings: Settings) -> None:
+def test_read_policy_names_unknown_setting(demo_shop_settings: Settings) -> None:
     demo_shop_settings.policy_file.write_text('{"gates": {"max_los": 1}}')
-    with pytest.raises(RecomartError, match=r"policy.json: gates.max_los: .*; every setting: docs/operations/retrain"):
+    with pytest.raises(
+        RecomartError, match=r"policy.json: gates.max_los: .* docs/operations/retraining.md describes every setting"
+    ):
         read_policy(demo_shop_settings)
 
 
-def test_lists_of_a_length_that_is_not_measured_are_said_before_anything_is_trained(
+def test_unmeasured_k_fails_before_training(
     demo_shop_settings: Settings,
 ) -> None:
     demo_shop_settings.policy_file.write_text('{"gates": {"k": 15}}')
@@ -288,19 +292,19 @@ def test_lists_of_a_length_that_is_not_measured_are_said_before_anything_is_trai
     assert stages == []
 
 
-def test_a_policy_that_cannot_be_judged_by_stops_a_run_before_it_begins_though_it_would_train_nothing(
+def test_unmeasured_k_fails_before_loading(
     demo_shop_settings: Settings,
 ) -> None:
+    """The run checks the policy first, even when it would train nothing."""
     demo_shop_settings.policy_file.write_text('{"gates": {"k": 15}}')
-    loaded = demo_shop_settings.database.stat().st_mtime_ns
+    modified_ns = demo_shop_settings.database.stat().st_mtime_ns
     with pytest.raises(RecomartError, match=r"policy.json: gates.k: "):
         run_pipeline(demo_shop_settings, TrainConfig(), PipelineListener())
-    assert demo_shop_settings.database.stat().st_mtime_ns == loaded
+    assert demo_shop_settings.database.stat().st_mtime_ns == modified_ns
 
 
-def test_a_training_says_for_whom_it_waits_and_no_longer_than_the_settings_allow(
-    demo_shop_settings: Settings, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_training_waits_for_datasets_lock(demo_shop_settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    """The wait ends after the settings' `wait_seconds`."""
     with (
         exclusive_lock(demo_shop_settings.datasets_dir / DATASETS_LOCK, "writing of a dataset", timeout_seconds=0),
         pytest.raises(WarehouseBusyError, match="runs another writing of a dataset. Wait until"),
@@ -309,16 +313,15 @@ def test_a_training_says_for_whom_it_waits_and_no_longer_than_the_settings_allow
     assert "(waiting up to 0.2 s for it)" in caplog.text
 
 
-def test_what_a_killed_training_left_goes_with_the_next_and_what_is_no_training_s_stays(
+def test_training_deletes_unregistered_models(
     demo_shop_settings: Settings,
 ) -> None:
-    (kept,) = demo_shop_settings.models_dir.iterdir()
-    registered, unregistered, of_another_warehouse = (
-        demo_shop_settings.models_dir / name for name in (kept.name, "b", "c")
-    )
+    """Folders of other warehouses stay."""
+    (registered,) = demo_shop_settings.models_dir.iterdir()
+    unregistered, foreign = (demo_shop_settings.models_dir / name for name in ("b", "c"))
     for folder in (
         unregistered,
-        of_another_warehouse,
+        foreign,
         demo_shop_settings.models_dir / ".a-x1",
         demo_shop_settings.datasets_dir / ".hash-x1",
     ):
@@ -330,7 +333,7 @@ def test_what_a_killed_training_left_goes_with_the_next_and_what_is_no_training_
     new = train_model(demo_shop_settings, POOR_CONFIG).run_id
     assert {path.name for path in demo_shop_settings.models_dir.iterdir()} == {
         registered.name,
-        of_another_warehouse.name,
+        foreign.name,
         new,
     }
     assert {path.name for path in demo_shop_settings.datasets_dir.iterdir()} == {version, DATASETS_LOCK}

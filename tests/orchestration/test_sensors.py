@@ -1,4 +1,4 @@
-"""Files that land start one run, and never two."""
+"""The landing sensor: one run for every delivery of files."""
 
 import os
 import time
@@ -15,7 +15,7 @@ EVENT_LINE = '{"user_id": "u", "product_id": "p", "event_type": "view", "timesta
 
 @pytest.fixture
 def empty_shop_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """An empty shop, which the environment names."""
+    """An empty shop; the environment names its warehouse."""
     monkeypatch.setenv("RECOMART_WAREHOUSE", str(tmp_path))
     monkeypatch.setenv("RECOMART_SETTLE_SECONDS", "0")
     monkeypatch.setenv("RECOMART_DELIVERY_GAP_SECONDS", "0")
@@ -40,14 +40,14 @@ def evaluate_sensor(instance: dg.DagsterInstance, cursor: str | None) -> dg.Sens
 
 
 def get_requested_tags(result: dg.SensorResult | dg.SkipReason) -> list[dict[str, str]]:
-    """Return the tags of the runs that are asked for, without Dagster's own."""
+    """Return the tags of the requested runs, without Dagster's own tags."""
     assert isinstance(result, dg.SensorResult)
     return [
         {name: tag for name, tag in request.tags.items() if "recomart" in name} for request in result.run_requests or []
     ]
 
 
-def test_files_that_land_together_start_one_run_and_none_when_nothing_is_new(empty_shop_settings: Settings) -> None:
+def test_sensor_starts_one_run_per_delivery(empty_shop_settings: Settings) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         assert isinstance(evaluate_sensor(instance, None), dg.SkipReason)
         write_landing_file(empty_shop_settings, "a.jsonl")
@@ -58,11 +58,14 @@ def test_files_that_land_together_start_one_run_and_none_when_nothing_is_new(emp
         assert isinstance(evaluate_sensor(instance, first.cursor), dg.SkipReason)
         time.sleep(0.01)
         write_landing_file(empty_shop_settings, "a.jsonl")
-        again = evaluate_sensor(instance, first.cursor)
-        assert get_requested_tags(again) == [{"recomart/new_files": "1", "recomart/newest_file": "clickstream/a.jsonl"}]
+        second = evaluate_sensor(instance, first.cursor)
+        assert get_requested_tags(second) == [
+            {"recomart/new_files": "1", "recomart/newest_file": "clickstream/a.jsonl"}
+        ]
 
 
-def test_while_a_run_is_on_or_will_be_started_again_new_files_wait(empty_shop_settings: Settings) -> None:
+def test_sensor_waits_for_active_run(empty_shop_settings: Settings) -> None:
+    """A run that failed and will be retried counts as active."""
     write_landing_file(empty_shop_settings, "a.jsonl")
     with dg.DagsterInstance.ephemeral() as instance:
         run = instance.create_run_for_job(
@@ -70,7 +73,7 @@ def test_while_a_run_is_on_or_will_be_started_again_new_files_wait(empty_shop_se
         )
         waiting = evaluate_sensor(instance, None)
         assert isinstance(waiting, dg.SkipReason)
-        assert "until the run that is on has ended: 1 new or changed file" in (waiting.skip_message or "")
+        assert waiting.skip_message == "1 new or changed file: waiting for the end of the active run"
         instance.report_run_failed(run)
         instance.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
         assert isinstance(evaluate_sensor(instance, None), dg.SkipReason)
@@ -78,21 +81,22 @@ def test_while_a_run_is_on_or_will_be_started_again_new_files_wait(empty_shop_se
         assert len(get_requested_tags(evaluate_sensor(instance, None))) == 1
 
 
-def test_a_file_that_is_being_written_is_left_for_another_look(empty_shop_settings: Settings) -> None:
+def test_find_delivery_skips_unsettled_files(empty_shop_settings: Settings) -> None:
     write_landing_file(empty_shop_settings, "a.jsonl")
     write_landing_file(empty_shop_settings, "b.jsonl.part")
-    slow = empty_shop_settings.model_copy(update={"settle_seconds": 60})
-    assert find_delivered_paths(slow, 0) == []
+    long_settling = empty_shop_settings.model_copy(update={"settle_seconds": 60})
+    assert find_delivered_paths(long_settling, 0) == []
     assert find_delivered_paths(empty_shop_settings, 0) == ["clickstream/a.jsonl"]
 
 
-def test_a_file_with_an_old_time_is_new_when_it_lands(empty_shop_settings: Settings) -> None:
+def test_find_delivery_includes_old_mtime(empty_shop_settings: Settings) -> None:
+    """The time of landing decides, not the modification time that the sender set."""
     before = time.time_ns() - 1
     os.utime(write_landing_file(empty_shop_settings, "a.jsonl"), (0, 0))
     assert find_delivered_paths(empty_shop_settings, before) == ["clickstream/a.jsonl"]
 
 
-def test_a_file_with_a_time_to_come_holds_up_nothing(empty_shop_settings: Settings) -> None:
+def test_find_delivery_accepts_future_mtime(empty_shop_settings: Settings) -> None:
     file = write_landing_file(empty_shop_settings, "a.jsonl")
     os.utime(file, (time.time() + 7200, time.time() + 7200))
     time.sleep(0.02)
@@ -101,34 +105,34 @@ def test_a_file_with_a_time_to_come_holds_up_nothing(empty_shop_settings: Settin
     ]
 
 
-def test_files_that_land_over_some_seconds_start_one_run(
-    empty_shop_settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sensor_waits_for_delivery_gap(empty_shop_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECOMART_DELIVERY_GAP_SECONDS", "0.5")
     with dg.DagsterInstance.ephemeral() as instance:
         for name in ("a.jsonl", "b.jsonl", "c.jsonl"):
             write_landing_file(empty_shop_settings, name)
             waiting = evaluate_sensor(instance, None)
             assert isinstance(waiting, dg.SkipReason)
-            assert "more may be on their way" in (waiting.skip_message or "")
+            assert "waiting for the end of the delivery" in (waiting.skip_message or "")
             time.sleep(0.2)
         time.sleep(0.5)
-        whole = evaluate_sensor(instance, None)
-        assert get_requested_tags(whole) == [{"recomart/new_files": "3", "recomart/newest_file": "clickstream/c.jsonl"}]
-        assert isinstance(whole, dg.SensorResult)
-        assert isinstance(evaluate_sensor(instance, whole.cursor), dg.SkipReason)
+        result = evaluate_sensor(instance, None)
+        assert get_requested_tags(result) == [
+            {"recomart/new_files": "3", "recomart/newest_file": "clickstream/c.jsonl"}
+        ]
+        assert isinstance(result, dg.SensorResult)
+        assert isinstance(evaluate_sensor(instance, result.cursor), dg.SkipReason)
 
 
-def test_files_that_never_cease_to_come_hold_up_no_run(empty_shop_settings: Settings) -> None:
-    endless = empty_shop_settings.model_copy(update={"delivery_gap_seconds": 60, "max_delivery_wait_seconds": 0.3})
+def test_find_delivery_ends_after_max_wait(empty_shop_settings: Settings) -> None:
+    settings = empty_shop_settings.model_copy(update={"delivery_gap_seconds": 60, "max_delivery_wait_seconds": 0.3})
     write_landing_file(empty_shop_settings, "a.jsonl")
-    assert not find_delivery(endless, 0).is_complete
+    assert not find_delivery(settings, 0).is_complete
     time.sleep(0.4)
     write_landing_file(empty_shop_settings, "b.jsonl")
-    assert find_delivery(endless, 0).is_complete
+    assert find_delivery(settings, 0).is_complete
 
 
-def test_a_landing_folder_that_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sensor_skips_missing_landing_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECOMART_WAREHOUSE", str(tmp_path / "none"))
     with dg.DagsterInstance.ephemeral() as instance:
         skipped = evaluate_sensor(instance, None)

@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from apps.merchandiser.live_copy import get_live_copy
+from apps.merchandiser.copy_cache import get_live_copy
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.trends import DRIFT_SUBJECTS
 from orchestration.dbt_runner import run_dbt
