@@ -44,7 +44,7 @@ def test_an_audit_that_files_were_loaded_after_says_so(
             "update raw.loaded_files set loaded_at = loaded_at + interval 1 hour where feed = 'products'"
         )
     assert recomart.run_json("audit", "--warehouse", tmp_path)["is_up_to_date"] is False
-    assert "files were loaded since dbt built last" in recomart("audit", "--warehouse", tmp_path).stdout
+    assert "files were loaded after the last dbt build" in recomart("audit", "--warehouse", tmp_path).stdout
 
 
 def test_status_counts_nothing_of_a_feed_whose_files_were_replaced_by_as_many_rows(

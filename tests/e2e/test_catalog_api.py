@@ -97,7 +97,7 @@ def test_a_fetch_that_fails_says_so_in_one_line_without_the_secret(
 def test_a_shop_without_a_service_has_nothing_to_fetch(recomart: RecomartCli) -> None:
     done = recomart("fetch", "--sources", PROJECT_ROOT / "warehouse" / "sources.yml")
     assert done.returncode == 1
-    assert "declares an api to fetch from; see docs/catalog_api.md" in done.stderr
+    assert "no feed declares an api. See docs/catalog_api.md" in done.stderr
 
 
 def test_the_example_works_but_for_its_address(

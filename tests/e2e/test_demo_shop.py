@@ -62,7 +62,7 @@ def test_days_whose_file_came_twice_are_the_days_of_the_clickstream_that_the_aud
     assert [line for line in printed.splitlines() if "lines where" in line] == [
         f"unusual: {warning}" for warning in report["warnings"]
     ]
-    assert printed.index("unusual: ") < printed.index("What came, day by day")
+    assert printed.index("unusual: ") < printed.index("Rows by feed and day")
 
 
 def test_quarantined_rows_are_shown_as_they_arrived_with_what_to_do(
@@ -129,7 +129,7 @@ def test_evaluate_tells_segments_and_intervals(demo_warehouse: Settings, recomar
     assert "top 5" in printed
     assert {"als", "popularity", "recent_popularity", "item_item", "oracle", "new"} <= set(printed.split())
     refused = recomart("evaluate", "-k", "7", "--warehouse", demo_warehouse.warehouse)
-    assert_one_line_error(refused, "nothing is measured at --k 7", "5, 10, 20")
+    assert_one_line_error(refused, "no metrics for --k 7", "5, 10, 20")
 
 
 def test_every_customer_is_offered_a_full_list_of_products_they_have_not_bought(demo_warehouse: Settings) -> None:
@@ -168,9 +168,9 @@ def test_a_basket_of_somebody_unknown_gets_recommendations(demo_warehouse: Setti
 @pytest.mark.parametrize(
     ("asked", "note"),
     [
-        (("recommend", "--user", "no body 🙂"), "customer 'no body 🙂' is not known"),
-        (("recommend", "--basket", "x1, x 2"), "not known to the model, left out: x1, x 2"),
-        (("similar", "x1"), "product 'x1' is not known"),
+        (("recommend", "--user", "no body 🙂"), "customer 'no body 🙂' is unknown"),
+        (("recommend", "--basket", "x1, x 2"), "unknown to the model, ignored: x1, x 2"),
+        (("similar", "x1"), "product 'x1' is unknown"),
     ],
 )
 def test_whoever_or_whatever_is_unknown_gets_what_is_popular_and_is_told_so(
@@ -199,7 +199,7 @@ def test_similar_products_and_explanations_name_products(demo_warehouse: Setting
     assert {number: part["product_name"] for number, part in parts.items()} == {product: name, past: past_name}
     assert sum(part["contribution"] for part in parts.values()) == pytest.approx(explained["score"], rel=1e-4)
     printed = recomart(*asked).stdout
-    assert f"{name} ({product}) scores {explained['score']:.4f}, the sum of these:" in printed
+    assert f"{name} ({product}): score {explained['score']:.4f}, the sum of these contributions:" in printed
     assert "left out: x1" in printed
 
 
@@ -208,7 +208,7 @@ def test_the_demo_command_shows_accounting_metrics_and_a_top_ten_with_reasons(
 ) -> None:
     done = recomart("demo", "--warehouse", tmp_path)
     assert done.returncode == 0, done.stderr
-    for words in ("What arrived, and what became of it", "popularity", "oracle", "Top 10 for customer", "make app"):
+    for words in ("Rows by feed and status", "popularity", "oracle", "Top 10 for customer", "make app"):
         assert words in done.stdout
     assert done.stdout.count("Because you ") >= 5
     shown = recomart.run_json("customers", "-n", "1", "--warehouse", tmp_path)["customers"][0]["user_id"]

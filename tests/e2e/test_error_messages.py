@@ -82,7 +82,7 @@ def test_an_audit_before_dbt_has_built(recomart: RecomartCli, tmp_path: Path) ->
     assert loaded.returncode == 0, loaded.stderr
     for command in ("audit", "quarantined"):
         assert_one_line_error(
-            recomart(command, "--warehouse", tmp_path / "warehouse"), "nothing is audited yet", "dbt build"
+            recomart(command, "--warehouse", tmp_path / "warehouse"), "the audit marts are not built", "dbt build"
         )
 
 
@@ -150,4 +150,4 @@ def test_a_published_copy_that_is_cut_off_or_gone(
 def test_an_empty_id(recomart: RecomartCli, command: tuple[str, ...]) -> None:
     done = recomart(*command)
     assert done.returncode == 2
-    assert "an id has one character at least" in done.stderr
+    assert "an id must have at least one character" in done.stderr

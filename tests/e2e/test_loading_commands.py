@@ -35,7 +35,7 @@ def loaded_shop_options(recomart: RecomartCli, tmp_path_factory: pytest.TempPath
     done = recomart("load", *options)
     assert done.returncode == 0, done.stderr
     assert "could not read 2026-01-03.csv: the file is empty" in done.stdout
-    assert "not loaded, 1 file of no feed: catalog/products.json\n" in done.stdout
+    assert "not loaded, 1 file without a feed: catalog/products.json\n" in done.stdout
     assert "purchases: read as utf-16-le, delimiter ';' (detected in 1 file;" in done.stdout
     return options
 
@@ -65,7 +65,7 @@ def test_rejected_refuses_a_feed_that_nobody_declared(
 ) -> None:
     assert_one_line_error(
         recomart("rejected", "--feed", "evnts", *loaded_shop_options[-2:]),
-        "there is no feed 'evnts'; there are purchases",
+        "unknown feed 'evnts': known are purchases",
     )
 
 

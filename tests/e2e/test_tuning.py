@@ -34,7 +34,7 @@ def test_a_search_is_kept_and_what_it_found_is_trained_by_when_adopted(
 
     printed = recomart("tune", "--seconds", 60, "--trials", 5, "--adopt", *where)
     assert printed.returncode == 0, printed.stderr
-    assert "goes by the best settings from now on" in printed.stdout
+    assert "now uses the best settings" in printed.stdout
     assert len((folder / "trials.csv").read_text().splitlines()) == 1 + 5
     adopted = json.loads((folder / "config.json").read_text())
     assert read_train_config(tuning_settings).model_dump(mode="json", include=adopted.keys()) == adopted

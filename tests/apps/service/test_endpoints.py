@@ -69,7 +69,7 @@ def test_a_customer_gets_the_published_list(
     assert len(service.get(f"/customers/{most_active_user}/recommendations").json()["recommendations"]) == 10
     longest = service.get(f"/customers/{most_active_user}/recommendations", n=1000).json()
     assert len(longest["recommendations"]) == demo_queries.serving_copy.get_max_list_length()
-    assert "there are 50 to show" in longest["notes"][0]
+    assert "the list has 50 products" in longest["notes"][0]
 
 
 @pytest.mark.parametrize("unknown", ODD_IDS)
@@ -80,7 +80,7 @@ def test_an_unknown_customer_gets_what_is_popular_and_is_told_so(
     assert get_product_ids(answer["recommendations"]) == popular_product_ids[:3]
     assert {offer["source"] for offer in answer["recommendations"]} == {"popularity"}
     assert answer["is_fallback"]
-    assert f"customer '{unknown}' is not known" in answer["notes"][0]
+    assert f"customer '{unknown}' is unknown" in answer["notes"][0]
 
 
 def test_a_basket_gets_what_python_answers_among_what_may_be_offered(
@@ -128,7 +128,9 @@ def test_filters_narrow_a_basket_and_its_fallback(service: ServiceClient, popula
     )
     few = service.post("/recommendations", narrowed).json()
     assert get_product_ids(few["recommendations"]) == ranked[1:6]
-    assert few["notes"] == ["there are 5 to show: the shop's rules or what was asked for leave no more"]
+    assert few["notes"] == [
+        "the list has 5 products; the merchandising rules or the filters of the request allow no more"
+    ]
     fallback = build_basket(
         "no such", n=2, allowed_products=popular_product_ids[3:9], excluded_products=popular_product_ids[3:5]
     )
@@ -145,10 +147,10 @@ def test_a_basket_of_which_nothing_or_little_is_known_is_told_so(
         answer = service.post("/recommendations", build_basket(*nothing, n=4)).json()
         assert get_product_ids(answer["recommendations"]) == popular_product_ids[:4]
         assert answer["is_fallback"]
-        assert "nothing in the basket is known" in answer["notes"][-1]
+        assert "the model knows no product of the basket" in answer["notes"][-1]
     little = service.post("/recommendations", build_basket("🙂 smile", PRODUCT_IDS[0])).json()
     assert not little["is_fallback"]
-    assert little["notes"] == ["not known to the model, left out: 🙂 smile"]
+    assert little["notes"] == ["unknown to the model, ignored: 🙂 smile"]
     assert (
         little["recommendations"]
         == service.post("/recommendations", build_basket(PRODUCT_IDS[0])).json()["recommendations"]
@@ -165,7 +167,7 @@ def test_similar_products_are_those_of_python_and_may_be_offered(
     for unknown in ODD_IDS:
         answer = service.get(f"/products/{quote(unknown, safe='')}/similar", n=2).json()
         assert (get_product_ids(answer["recommendations"]), answer["is_fallback"]) == (popular_product_ids[:2], True)
-        assert f"product '{unknown}' is not known" in answer["notes"][0]
+        assert f"product '{unknown}' is unknown" in answer["notes"][0]
 
 
 def test_explanations_add_up_to_the_score_and_name_their_products(
@@ -182,7 +184,7 @@ def test_explanations_add_up_to_the_score_and_name_their_products(
     assert all(part["product_name"] for part in parts)
     of_basket = service.post("/explanations", build_basket(*PRODUCT_IDS, "🙂", product_id=PRODUCT_IDS[0])).json()
     assert sorted(get_product_ids(of_basket["contributions"])) == PRODUCT_IDS
-    assert of_basket["notes"] == ["not known to the model, left out: 🙂"]
+    assert of_basket["notes"] == ["unknown to the model, ignored: 🙂"]
 
 
 def test_who_is_unknown_has_nothing_to_explain_and_is_told_so(service: ServiceClient) -> None:
