@@ -90,7 +90,7 @@ def test_describe_customer_with_missing_values() -> None:
             "total_spend": 98765.4321,
             "favourite_category": None,
             "favourite_brand": float("nan"),
-            "main_device": "missing_values",
+            "main_device": "unknown",
         }
     )
     assert labels["First seen"] == "3 Jan 2026"
