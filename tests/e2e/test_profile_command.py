@@ -23,9 +23,9 @@ def test_a_warehouse_without_marts_says_how_to_build_them(recomart: RecomartCli,
     assert_one_line_error(recomart("profile", "--warehouse", tmp_path), "there is no warehouse yet")
     with open_writer(Settings(warehouse=tmp_path)):
         pass
-    assert_one_line_error(recomart("profile", "--warehouse", tmp_path), "build the marts with `recomart run`")
+    assert_one_line_error(recomart("profile", "--warehouse", tmp_path), "Build the marts with `recomart run`")
 
 
 def test_a_folder_is_no_file_to_write(recomart: RecomartCli, tmp_path: Path) -> None:
     done = recomart("profile", "--output", ".", "--warehouse", tmp_path)
-    assert_one_line_error(done, ". is a folder; name the file to write with --output")
+    assert_one_line_error(done, ". is a folder. Give the path of a file with --output")
