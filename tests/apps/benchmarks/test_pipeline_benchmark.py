@@ -19,11 +19,6 @@ from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
 
-@pytest.fixture
-def recomart(tmp_path: Path) -> RecomartCli:
-    return RecomartCli(tmp_path)
-
-
 def test_scripts_make_equal_tables(tmp_path: Path) -> None:
     landing = tmp_path / "landing"
     generate_shop(build_shop_config(events=5_000, days=20), landing, tmp_path / "truth")
