@@ -30,7 +30,7 @@ def describe_disk_full_error(error_text: str, folder: Path) -> str | None:
     disk = shutil.disk_usage(folder)
     return (
         f"{folder}: no more can be written there: {said} ({disk.free >> 20:,} of {disk.total >> 20:,} MiB are free on "
-        "its disk). Make room (what may go: 'A full disk' in docs/operations.md), and run it again; nothing is "
+        "its disk). Make room (what may go: docs/operations/disk_space.md), and run it again; nothing is "
         "half-written, and what was published stays live"
     )
 

@@ -15,9 +15,9 @@ def test_a_line_without_a_product_that_stands_in_every_catalog_stops_no_build(th
 
     run_dbt(three_feed_shop.settings, *BUILD_COMMAND, *MODEL_INPUT_SELECTION)
 
-    assert three_feed_shop.query("select product_id, missed_catalog_count from intermediate.int_product_deliveries") == [
-        ("mug", 0)
-    ]
+    assert three_feed_shop.query(
+        "select product_id, missed_catalog_count from intermediate.int_product_deliveries"
+    ) == [("mug", 0)]
 
 
 def test_catalogs_without_dates_leave_nothing_out_whenever_they_were_loaded(three_feed_shop: Shop) -> None:

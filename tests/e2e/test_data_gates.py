@@ -82,13 +82,17 @@ def test_a_day_of_many_times_the_usual_lines_trains_nothing_and_what_is_publishe
     assert failure.step_failure_data.user_failure_data is not None
     said = failure.step_failure_data.user_failure_data.description or ""
     assert re.fullmatch(
-        rf"dbt build failed: assert_daily_volume_within_limit: .*; see {writable_shop_settings.dbt_target_dir}/dbt.log", said
+        rf"dbt build failed: assert_daily_volume_within_limit: .*; see {writable_shop_settings.dbt_target_dir}/dbt.log",
+        said,
     )
     assert (writable_shop_settings.dbt_target_dir / "dbt.log").exists()
     with pytest.raises(RecomartError, match=rf"events of {day}: \d+ lines where \d+ are usual.*expected_jumps.csv"):
         run_dbt(writable_shop_settings, "test", "--select", "assert_daily_volume_within_limit")
     set_expected_jumps(writable_shop_settings, f"(' Events', date '{day}', 'a sale')")
-    assert run_dbt(writable_shop_settings, "test", "--select", "assert_daily_volume_within_limit").status_counts["pass"] == 1
+    assert (
+        run_dbt(writable_shop_settings, "test", "--select", "assert_daily_volume_within_limit").status_counts["pass"]
+        == 1
+    )
 
 
 def test_a_day_on_which_nothing_is_usual_is_held_against_the_least_lines_that_tell_a_jump(
@@ -107,7 +111,10 @@ def test_a_day_on_which_nothing_is_usual_is_held_against_the_least_lines_that_te
     with pytest.raises(RecomartError, match=f"events of {newest}: 1000 lines where 0 are usual"):
         run_dbt(database_only_settings, "test", "--select", "assert_daily_volume_within_limit")
     execute_statements(database_only_settings, bring.format(0, 999))
-    assert run_dbt(database_only_settings, "test", "--select", "assert_daily_volume_within_limit").status_counts["pass"] == 1
+    assert (
+        run_dbt(database_only_settings, "test", "--select", "assert_daily_volume_within_limit").status_counts["pass"]
+        == 1
+    )
 
 
 def test_a_jump_that_is_expected_of_no_feed_is_said_and_stops_nothing(database_only_settings: Settings) -> None:
@@ -126,9 +133,9 @@ def test_expected_jumps_that_make_no_sense_stop_a_run_with_the_line_and_what_is_
     with pytest.raises(RecomartError) as stopped:
         run_dbt(database_only_settings, "test", "--select", "expected_jumps")
     for said in (
-        "line ' ,,a guess': feed must name who brings the lines; delivery_day must be a day",
-        "line 'Events ,2026-01-31,late': there is more than one line for it",
-        "line 'events,2026-01-31,a sale': there is more than one line for it",
+        "line ' ,,a guess': feed must name a feed; delivery_day must be a date",
+        "line 'Events ,2026-01-31,late': there is more than one line for this feed and day",
+        "line 'events,2026-01-31,a sale': there is more than one line for this feed and day",
     ):
         assert said in str(stopped.value)
 
@@ -148,16 +155,15 @@ def test_weights_that_make_no_sense_stop_a_run_with_the_line_and_what_is_wrong(
         "('view', cast('nan' as double), 60), ('view', 1, cast('inf' as double))",
         "('look', 2.5, 60), ('click', null, 0), ('remove_from_cart', -3, 90)",
     )
-    with pytest.raises(RecomartError, match="event_weights_make_sense"):
+    with pytest.raises(RecomartError, match="assert_event_weights_valid"):
         run_dbt(database_only_settings, "test", "--select", "event_weights")
     logged = (database_only_settings.warehouse / "logs" / "dbt.log").read_text(encoding="utf-8")
     for said in (
-        "event_weights.csv, line 'click,,0': weight must be a number between -1000000 and 1000000 (0 if the action is "
-        "to say nothing); half_life_days must be a number between 0.001 and 1000000 (large if the action is not to "
-        "fade)",
+        "event_weights.csv, line 'click,,0': weight must be a number between -1000000 and 1000000 (0 for no influence); "
+        "half_life_days must be a number between 0.001 and 1000000 (large for a weight that does not decay)",
         "line 'look,2.5,60': event_type must be view, click, add_to_cart, remove_from_cart or purchase",
-        "line 'view,1,inf': there is more than one line for it; half_life_days must",
-        "line 'view,nan,60': there is more than one line for it; weight must",
+        "line 'view,1,inf': there is more than one line for this event type; half_life_days must",
+        "line 'view,nan,60': there is more than one line for this event type; weight must",
         "; there is no line for add_to_cart; there is no line for purchase",
     ):
         assert said in logged
@@ -171,9 +177,9 @@ def test_weights_of_another_sign_than_usual_are_said_and_stop_nothing(database_o
     )
     (words, _) = run_dbt(database_only_settings, "test", "--select", "event_weights").warnings
     assert words == (
-        "event_weights.csv, line 'click,-2,60': with a weight below 0 the action speaks against the product; "
-        "line 'purchase,0,180': with a weight of 0 purchases say nothing, and returns neither; "
-        "line 'remove_from_cart,3,90': a weight above 0 makes what was taken out of the cart a sign of interest"
+        "event_weights.csv, line 'click,-2,60': a weight below 0 counts the action against the product; "
+        "line 'purchase,0,180': a weight of 0 leaves purchases and returns without influence; "
+        "line 'remove_from_cart,3,90': a weight above 0 counts a removal from the cart as interest"
     )
 
 

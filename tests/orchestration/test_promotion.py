@@ -274,7 +274,7 @@ def test_without_a_model_the_policy_asks_for_one(demo_shop_settings: Settings) -
 
 def test_a_policy_that_means_nothing_is_named(demo_shop_settings: Settings) -> None:
     demo_shop_settings.policy_file.write_text('{"gates": {"max_los": 1}}')
-    with pytest.raises(RecomartError, match=r"policy.json: gates.max_los: .*; every setting: docs/operations.md"):
+    with pytest.raises(RecomartError, match=r"policy.json: gates.max_los: .*; every setting: docs/operations/retrain"):
         read_policy(demo_shop_settings)
 
 

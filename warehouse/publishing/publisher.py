@@ -44,7 +44,7 @@ PROVENANCE_QUERIES = {
     "dataset_hash": CopyQuery(
         "eval_model_runs", f"select dataset_hash from eval_model_runs where run_id = ({PUBLISHED_RUN_QUERY})"
     ),
-    "data_until": CopyQuery("audit_feeds", "select max(newest_row_at) from audit_feeds"),
+    "newest_row_at": CopyQuery("audit_feeds", "select max(newest_row_at) from audit_feeds"),
 }
 """What is asked of a copy to fill the fields of `Published`."""
 

@@ -52,7 +52,7 @@ user_pins as (
 
 ),
 
--- Candidates have their places from 1 on, pins theirs from 0 down: these come first.
+-- Pins have list_order 0 and below, candidates 1 and above, so that pins come first.
 ordered_candidates as (
 
     select
