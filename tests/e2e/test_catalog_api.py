@@ -91,7 +91,7 @@ def test_failed_fetch_hides_secret(catalog_api_shop: ApiShop, recomart: Recomart
 def test_fetch_without_api_fails(recomart: RecomartCli) -> None:
     result = recomart("fetch", "--sources", PROJECT_ROOT / "warehouse" / "sources.yml")
     assert result.returncode == 1
-    assert "declares an api to fetch from; see docs/catalog_api.md" in result.stderr
+    assert "no feed declares an api. See docs/catalog_api.md" in result.stderr
 
 
 def test_example_sources_file_works(

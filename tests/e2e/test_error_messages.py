@@ -81,7 +81,7 @@ def test_audit_before_dbt_build(recomart: RecomartCli, tmp_path: Path) -> None:
     assert loaded.returncode == 0, loaded.stderr
     for command in ("audit", "quarantined"):
         assert_one_line_error(
-            recomart(command, "--warehouse", tmp_path / "warehouse"), "nothing is audited yet", "dbt build"
+            recomart(command, "--warehouse", tmp_path / "warehouse"), "the audit marts are not built", "dbt build"
         )
 
 
@@ -149,4 +149,4 @@ def test_damaged_or_missing_published_copy(recomart: RecomartCli, demo_warehouse
 def test_empty_id(recomart: RecomartCli, command: tuple[str, ...]) -> None:
     result = recomart(*command)
     assert result.returncode == 2
-    assert "an id has one character at least" in result.stderr
+    assert "an id must have at least one character" in result.stderr
