@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from apps.merchandiser.copy_cache import get_live_copy
 from apps.merchandiser.customer_picker import pick_customer
 from apps.merchandiser.customer_texts import (
     ACTION_LABELS,
@@ -11,7 +12,6 @@ from apps.merchandiser.customer_texts import (
     count_actions,
     describe_customer,
 )
-from apps.merchandiser.copy_cache import get_live_copy
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.recommendation_panel import show_recommendations
 from apps.merchandiser.table_columns import TABLE_HEIGHT, make_instant_column, make_price_column, select_filled_columns
