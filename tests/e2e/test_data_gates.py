@@ -157,8 +157,8 @@ def test_invalid_event_weights_stop_run(
         run_dbt(database_only_settings, "test", "--select", "event_weights")
     log = (database_only_settings.warehouse / "logs" / "dbt.log").read_text(encoding="utf-8")
     for message in (
-        "event_weights.csv, line 'click,,0': "
-        "weight must be a number between -1000000 and 1000000 (0 for no influence); half_life_days must be a number between 0.001 and 1000000 (large for a weight that does not decay)",
+        "event_weights.csv, line 'click,,0': weight must be a number between -1000000 and 1000000 (0 for no influence)",
+        "half_life_days must be a number between 0.001 and 1000000 (large for a weight that does not decay)",
         "line 'look,2.5,60': event_type must be view, click, add_to_cart, remove_from_cart or purchase",
         "line 'view,1,inf': there is more than one line for this event type; half_life_days must",
         "line 'view,nan,60': there is more than one line for this event type; weight must",
