@@ -184,7 +184,7 @@ def test_a_feed_that_has_fallen_silent_is_said_and_stops_nothing(database_only_s
         "and delivery_day > (select max(delivery_day) - 9 from marts.audit_feed_days)",
     )
     (words, _) = run_dbt(database_only_settings, "test", "--select", "warn_feed_overdue").warnings
-    assert words.startswith("purchases: nothing for 9 days")
+    assert words.startswith("purchases: no delivery for 9 days")
 
 
 def test_a_shop_in_which_no_model_or_more_than_one_serves_publishes_nothing(database_only_settings: Settings) -> None:
@@ -200,9 +200,9 @@ def test_a_shop_in_which_no_model_or_more_than_one_serves_publishes_nothing(data
 
 def test_lists_that_leave_out_many_customers_are_not_published(database_only_settings: Settings) -> None:
     execute_statements(database_only_settings, "delete from marts.rec_top_n where hash(user_id) % 5 = 0")
-    with pytest.raises(RecomartError, match=r"\d+ of \d+ customers have a list, and a share of 0.9 must") as stopped:
+    with pytest.raises(RecomartError, match=r"\d+ of \d+ customers have a list: the minimum share is 0.9") as stopped:
         run_dbt(database_only_settings, "test", "--select", "assert_customers_served_share_above_minimum")
-    for named in ("min_customers_served_share", "blocks and caps leave too", "bought everything", "repurchases.csv"):
+    for named in ("min_customers_served_share", "Blocks and caps exclude too", "bought everything", "repurchases.csv"):
         assert named in str(stopped.value)
 
 

@@ -17,7 +17,7 @@ quarantined as (
 
 ),
 
--- Lines that fail alike are one reason: their errors differ in numbers only, '5 fields where the header has 7'.
+-- Errors that differ only in numbers are one reason, for example '5 fields where the header has 7'.
 rejected as (
 
     select

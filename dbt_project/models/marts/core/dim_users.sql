@@ -21,7 +21,7 @@ action_totals as (
 
 ),
 
--- Events of type purchase are no actions: their transactions are.
+-- Events of type purchase are not in int_user_days, which has their transactions.
 purchase_events as (
 
     select

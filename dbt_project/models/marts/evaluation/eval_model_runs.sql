@@ -4,7 +4,7 @@ with runs as (
 
 ),
 
--- The trainer's own numbers: the lists that eval_ranking_metrics is computed from are kept for few runs only.
+-- Metrics come from the trainer, because the lists for eval_ranking_metrics are kept for few runs only.
 metrics as (
 
     select * from {{ source('ml', 'ranking_metrics') }}

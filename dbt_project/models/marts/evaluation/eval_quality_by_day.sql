@@ -12,7 +12,7 @@ metrics as (
 
 ),
 
--- The oracle is no baseline: it knows what no shop can.
+-- The oracle is not a baseline: it uses the true preferences of the demo shop.
 baselines as (
 
     select
@@ -45,7 +45,7 @@ gate_totals as (
 
 ),
 
--- One model serves at a time: until the next one began to.
+-- A model serves until the next promotion.
 serving_periods as (
 
     select

@@ -53,7 +53,7 @@ window_starts as (
 
 ),
 
--- Pairs that the same instants see are counted once for all of these.
+-- Pairs with the same visible cutoffs are counted once for all of these cutoffs.
 pair_counts as (
 
     select

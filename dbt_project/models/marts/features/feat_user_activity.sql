@@ -21,7 +21,7 @@ window_starts as (
 
 ),
 
--- Days that the same instants see are summed up once for all of these.
+-- Days with the same visible cutoffs are summed once for all of these cutoffs.
 visible_parts as (
 
     select
@@ -54,7 +54,7 @@ visible_parts as (
 
 ),
 
--- Of a day that an instant cuts in two, each part has one.
+-- A day that a cutoff divides has a row in both parts and counts once as an active day.
 visible_parts_joined as (
 
     select
@@ -67,7 +67,7 @@ visible_parts_joined as (
 
 ),
 
--- An order counts once, wherever midnight or an instant falls between its lines.
+-- An order counts once, even when midnight or a cutoff is between its lines.
 orders as (
 
     select

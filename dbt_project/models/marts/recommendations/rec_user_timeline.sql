@@ -14,7 +14,7 @@ with days as (
 
 ),
 
--- Whole days, as many as are needed: sorting every customer's actions would cost far more than the few more that this keeps.
+-- The timeline keeps whole days, because sorting all actions of every customer costs far more than the few extra actions.
 first_shown_dates as (
 
     select
