@@ -26,7 +26,7 @@ rejected as (
         'rejected' as outcome,
         {{ replace_all('error', '(^| )[0-9]+', backreference(1) ~ 'N') }} as reason,
         1 as rows
-    from {{ source('raw', 'rejected_rows') }}
+    from {{ ref('stg_raw__rejected_rows') }}
 
 ),
 

@@ -15,7 +15,7 @@ file_loads as (
 
 raw_events as (
 
-    select * from {{ source('raw', 'events') }}
+    select * from {{ ref('stg_raw__events') }}
 
 ),
 

@@ -9,7 +9,7 @@ with quarantined as (
 
 raw_products as (
 
-    select * from {{ source('raw', 'products') }}
+    select * from {{ ref('stg_raw__products') }}
 
 ),
 

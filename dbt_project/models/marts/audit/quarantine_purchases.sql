@@ -15,7 +15,7 @@ file_loads as (
 
 raw_purchases as (
 
-    select * from {{ source('raw', 'purchases') }}
+    select * from {{ ref('stg_raw__purchases') }}
 
 ),
 

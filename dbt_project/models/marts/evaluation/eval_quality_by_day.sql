@@ -7,7 +7,7 @@ with runs as (
 
 metrics as (
 
-    select * from {{ source('ml', 'ranking_metrics') }}
+    select * from {{ ref('stg_ml__ranking_metrics') }}
     where cutoff = 'test' and segment = 'all' and k = {{ k }}
 
 ),
@@ -40,7 +40,7 @@ gate_totals as (
             "concat(gate, case when is_passed then ' (passed): ' else ' (failed): ' end, finding)", "'; '",
             'order by is_passed, gate'
         ) }} as findings
-    from {{ source('ml', 'gate_results') }}
+    from {{ ref('stg_ml__gate_results') }}
     group by run_id
 
 ),

@@ -1,19 +1,19 @@
 {%- set is_user_segment = "segment in ('all', 'activity', 'customer')" -%}
 with runs as (
 
-    select run_id, trained_at from {{ source('ml', 'model_runs') }}
+    select run_id, trained_at from {{ ref('stg_ml__model_runs') }}
 
 ),
 
 pairs as (
 
-    select * from {{ source('ml', 'evaluation_pairs') }}
+    select * from {{ ref('stg_ml__evaluation_pairs') }}
 
 ),
 
 candidates as (
 
-    select * from {{ source('ml', 'evaluation_candidates') }}
+    select * from {{ ref('stg_ml__evaluation_candidates') }}
 
 ),
 
@@ -25,7 +25,7 @@ products as (
         product_id,
         -ln(customer_share) / ln(2.0) as self_information,
         case when is_long_tail then 1.0 else 0.0 end as is_long_tail
-    from {{ source('ml', 'evaluation_products') }}
+    from {{ ref('stg_ml__evaluation_products') }}
 
 ),
 
@@ -35,7 +35,7 @@ list_lengths as (
     select distinct
         metrics.run_id,
         metrics.k
-    from {{ source('ml', 'ranking_metrics') }} as metrics
+    from {{ ref('stg_ml__ranking_metrics') }} as metrics
     inner join (select distinct run_id from candidates) as listed on metrics.run_id = listed.run_id
 
 ),

@@ -6,7 +6,7 @@ with recommendations as (
 
 serving_run as (
 
-    select run_id from {{ source('ml', 'model_runs') }}
+    select run_id from {{ ref('stg_ml__model_runs') }}
     where is_serving
 
 ),
