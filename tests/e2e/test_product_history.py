@@ -34,7 +34,7 @@ def test_every_price_change_of_the_catalog_is_a_version_from_the_day_of_its_deli
     expected = read_delivered_versions(demo_warehouse.landing_dir)
     with open_reader(demo_warehouse) as connection:
         found = connection.execute(
-            "select product_id, price, is_available, valid_from from marts.dim_product_history order by all"
+            "select product_id, price::double, is_available, valid_from from marts.dim_product_history order by all"
         ).fetchall()
     assert len(expected) > len({product for product, *_ in expected}) * 1.2
     assert sorted(found) == sorted(expected)
@@ -43,7 +43,7 @@ def test_every_price_change_of_the_catalog_is_a_version_from_the_day_of_its_deli
 def test_features_of_the_past_have_the_prices_of_the_past(demo_warehouse: Settings) -> None:
     with open_reader(demo_warehouse) as connection:
         found = connection.execute(
-            "select as_of, product_id, price from marts.ml_product_features where price is not null"
+            "select as_of, product_id, price::double from marts.ml_product_features where price is not null"
         ).fetchall()
     versions = read_delivered_versions(demo_warehouse.landing_dir)
     changed = 0
