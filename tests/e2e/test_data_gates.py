@@ -188,7 +188,7 @@ def test_overdue_feed_warns(database_only_settings: Settings) -> None:
         "and delivery_day > (select max(delivery_day) - 9 from marts.audit_feed_days)",
     )
     (warning, _) = run_dbt(database_only_settings, "test", "--select", "warn_feed_overdue").warnings
-    assert warning.startswith("purchases: nothing for 9 days")
+    assert warning.startswith("purchases: no delivery for 9 days")
 
 
 def test_one_model_must_serve(database_only_settings: Settings) -> None:
@@ -204,9 +204,9 @@ def test_one_model_must_serve(database_only_settings: Settings) -> None:
 
 def test_missing_customer_lists_fail(database_only_settings: Settings) -> None:
     execute_statements(database_only_settings, "delete from marts.rec_top_n where hash(user_id) % 5 = 0")
-    with pytest.raises(RecomartError, match=r"\d+ of \d+ customers have a list, and a share of 0.9 must") as raised:
+    with pytest.raises(RecomartError, match=r"\d+ of \d+ customers have a list: the minimum share is 0.9") as raised:
         run_dbt(database_only_settings, "test", "--select", "assert_customers_served_share_above_minimum")
-    for text in ("min_customers_served_share", "blocks and caps leave too", "bought everything", "repurchases.csv"):
+    for text in ("min_customers_served_share", "Blocks and caps exclude too", "bought everything", "repurchases.csv"):
         assert text in str(raised.value)
 
 

@@ -21,7 +21,7 @@ rejected_file_days as (
         coalesce(
             {{ delivery_day('path', 'cast(null as date)', 'rejected_at') }}, cast(rejected_at as date)
         ) as delivery_day
-    from {{ source('raw', 'rejected_files') }}
+    from {{ ref('stg_raw__rejected_files') }}
 
 ),
 
