@@ -303,7 +303,7 @@ def test_a_training_says_for_whom_it_waits_and_no_longer_than_the_settings_allow
 ) -> None:
     with (
         exclusive_lock(demo_shop_settings.datasets_dir / DATASETS_LOCK, "writing of a dataset", timeout_seconds=0),
-        pytest.raises(WarehouseBusyError, match="runs another writing of a dataset. Wait until"),
+        pytest.raises(WarehouseBusyError, match=r"runs another writing of a dataset\. Wait until"),
     ):
         train_model(demo_shop_settings.model_copy(update={"wait_seconds": 0.2}), POOR_CONFIG)
     assert "(waiting up to 0.2 s for it)" in caplog.text
