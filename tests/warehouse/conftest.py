@@ -66,12 +66,9 @@ class Shop:
         """Read the content of the loader's tables, without load ids and times."""
         row_tables = ("events", "purchases", "products")
         other_tables = ("rejected_rows", "seen_columns", "feeds")
-        contents = {
-            table: self.query(f"select * exclude _load_id from raw.{table} order by all") for table in row_tables
-        }
-        contents |= {table: self.query(f"select * from raw.{table} order by all") for table in other_tables}
         return {
-            **contents,
+            **{table: self.query(f"select * exclude _load_id from raw.{table} order by all") for table in row_tables},
+            **{table: self.query(f"select * from raw.{table} order by all") for table in other_tables},
             "loaded_files": self.query(
                 "select * exclude (loaded_at, load_id, changed_ns) from raw.loaded_files order by all"
             ),

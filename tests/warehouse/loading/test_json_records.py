@@ -74,7 +74,7 @@ def test_path_missing_in_all_records_fails(shop: Shop) -> None:
 @pytest.mark.parametrize("path", ["$.", "$.a.", "$.items[0].id", '$."a', "$.a b"])
 def test_invalid_path_fails(shop: Shop, path: str) -> None:
     shop.declare(events={**EVENTS_JSONL, "columns": {**EVENTS_JSONL["columns"], "user_id": path}})
-    with pytest.raises(RecomartError, match=r"columns: user_id: '.*' is not a path of keys such as"):
+    with pytest.raises(RecomartError, match=r"columns: user_id: '.*' is not a path of keys\. Write it like"):
         load(shop.settings)
 
 

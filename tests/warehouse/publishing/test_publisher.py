@@ -13,7 +13,7 @@ from tests.concurrent_readers import VERSION_COLUMNS, publish_version, run_reade
 from warehouse.database import open_writer
 from warehouse.errors import RecomartError, WarehouseBusyError
 from warehouse.publishing.live_copy import POINTER_FILE, PublishedCopy, open_copy, open_live_copy, read_pointer
-from warehouse.publishing.publisher import LOCK_FILE, publish
+from warehouse.publishing.publisher import LOCK_FILE, PROVENANCE_QUERIES, publish
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
@@ -51,6 +51,10 @@ def test_publish_writes_copy_and_pointer(settings: Settings) -> None:
     assert published.run_id == "run"
     with ServingCopy(settings) as copy:
         assert read_recommended(copy) == ["p1"]
+
+
+def test_provenance_queries_fill_fields() -> None:
+    assert PROVENANCE_QUERIES.keys() <= PublishedCopy.model_fields.keys()
 
 
 def test_reader_keeps_its_copy(settings: Settings) -> None:
