@@ -191,11 +191,14 @@ class RecommendationQueries:
     ) -> "tuple[Recommendations, list[Recommendation]]":
         """Apply the merchandising rules to the model's ranking; return the model's answer and the ranked products."""
         ranking = self.recommender.iter_ranking(
-            basket, n, only=allowed_products, without=[*excluded_products, *self.rules.pinned_products]
+            basket,
+            n,
+            allowed_products=allowed_products,
+            excluded_products=[*excluded_products, *self.rules.pinned_products],
         )
         allowed = None if allowed_products is None else frozenset(allowed_products)
         best = self.rules.apply(ranking, n, allowed_products=allowed, excluded_products=[*excluded_products, *basket])
-        answer = self.recommender.recommend(basket=basket, n=n, only=best)
+        answer = self.recommender.recommend(basket=basket, n=n, allowed_products=best)
         scored = {item.product_id: item for item in answer.items}
         # A pinned product may be unknown to the model.
         return answer, [scored.get(product, Recommendation(product, 0.0, None, None)) for product in best]

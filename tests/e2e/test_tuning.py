@@ -48,7 +48,7 @@ def test_a_warm_training_goes_on_from_the_serving_model(tuning_settings: Setting
     first, then = (Recommender.load(tuning_settings.models_dir / run_id) for run_id in (cold, warm["run_id"]))
     assert then.card.warm_from == first.card.run_id
     assert (then.card.epochs, then.card.trend_power) == (first.card.epochs, first.card.trend_power)
-    assert warm["epochs_reason"] == f"that of run {cold}, which this one starts from"
+    assert warm["epochs_reason"] == f"taken from run {cold} (warm start)"
     # The same rows a little further trained: nearly the same lists.
     users = first.users.ids.to_pylist()[:50]
     lists = [
@@ -71,4 +71,4 @@ def test_settings_that_do_not_fit_are_named(tuning_settings: Settings, recomart:
     file.write_text('{"factors": 8}')
     done = recomart("train", "--warm-start", "--config", file, *where)
     assert done.returncode == 1
-    assert "(factors 256 there, 8 now); a training cannot go on from it, train without --warm-start" in done.stderr
+    assert "(factors was 256, is 8). Train without --warm-start" in done.stderr

@@ -240,7 +240,7 @@ def test_days_that_are_delivered_late_or_taken_back_ask_for_a_model(demo_shop_se
 def test_other_settings_ask_for_a_model_that_starts_from_nothing(demo_shop_settings: Settings) -> None:
     due = find_due_training(demo_shop_settings, TrainConfig(factors=32))
     assert due is not None
-    assert "factors 256 there, 32 now" in due.reason
+    assert "factors was 256, is 32" in due.reason
     assert not due.is_warm_start
     assert find_due_training(demo_shop_settings, TrainConfig(k_values=(5, 10))) is None
 

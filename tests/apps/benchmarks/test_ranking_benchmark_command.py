@@ -72,7 +72,7 @@ def test_invalid_options(split_files: dict[str, Path], tmp_path: Path) -> None:
             ["--train", split_files["train"], "--test", split_files["test"], "--against", "magic"],
             "unknown library: --against magic",
         ),
-        (["--train", tmp_path / "none.csv", "--test", split_files["test"]], "none.csv is no file; give a .csv"),
+        (["--train", tmp_path / "none.csv", "--test", split_files["test"]], "none.csv: there is no such file"),
     ):
         result = CliRunner().invoke(app, ["bench", "ranking", *map(str, arguments)])
         assert isinstance(result.exception, RecomartError | ModelError)
