@@ -23,7 +23,7 @@ COMPARED_TABLES = (
     "ml_product_features",
     "ml_evaluation_pairs",
 )
-"""The tables that all contenders make; docs/benchmarks.md lists RecoMart's further tables."""
+"""The tables that all contenders make; docs/benchmarks/pipeline.md lists RecoMart's further tables."""
 
 IGNORED_COLUMNS = {
     "raw_row",
