@@ -1,6 +1,6 @@
 """Pipeline step that writes the demo shop's landing files."""
 
-from orchestration.pipeline import PipelineListener
+from orchestration.progress import PipelineListener
 from warehouse.demo.config import DemoConfig
 from warehouse.demo.generator import DemoSummary, generate_shop
 from warehouse.formatting import format_count

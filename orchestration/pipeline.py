@@ -6,61 +6,30 @@ Dagster's assets run the same steps, but build with dagster-dbt, which reports e
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from subprocess import Popen
 from typing import TypeVar
 
 from models_ml.config import TrainConfig
 from models_ml.evaluation.baselines import read_oracle
 from orchestration.batch_scoring import ScoringSummary, score_customers
-from orchestration.dbt_manifest import list_published_tables
+from orchestration.dbt_builds import build_marts, build_recommendations
 from orchestration.dbt_runner import (
-    BUILD_COMMAND,
-    MODEL_INPUT_SELECTION,
-    MODEL_OUTPUT_SELECTION,
-    DbtProgress,
     DbtResult,
-    build_lock,
-    run_dbt,
     start_dbt,
 )
 from orchestration.process_memory import get_peak_memory_mib
+from orchestration.progress import PipelineListener, describe_dbt, describe_fetch, describe_load
+from orchestration.publication import publish_copy
 from orchestration.retraining import TrainingRequest, find_due_training
 from orchestration.training_run import TrainingSummary, read_gate_policy, train_model
 from warehouse.fetching.fetch_run import fetch_feeds, find_api_feeds
-from warehouse.fetching.reports import FetchProgress, FetchReport
+from warehouse.fetching.reports import FetchReport
 from warehouse.formatting import format_count
 from warehouse.loading.loader import load
-from warehouse.loading.reports import LoadProgress, LoadReport
+from warehouse.loading.reports import LoadReport
 from warehouse.publishing.live_copy import PublishedCopy
-from warehouse.publishing.publisher import publish
 from warehouse.settings import Settings
 
 T = TypeVar("T")
-
-
-class PipelineListener:
-    """Receives the pipeline's progress; this base class ignores it."""
-
-    def on_step(self, name: str) -> None:
-        """Called when a step begins."""
-
-    def on_days(self, done: int, total: int) -> None:
-        """Called when a day of the demo shop is written."""
-
-    def on_fetch(self, progress: FetchProgress) -> None:
-        """Called when a page is fetched, and when the fetch waits."""
-
-    def on_files(self, progress: LoadProgress) -> None:
-        """Called when files are loaded."""
-
-    def on_dbt(self, progress: DbtProgress) -> None:
-        """Called when dbt finishes a model or a test."""
-
-    def on_stage(self, message: str) -> None:
-        """Called when a step reaches a new stage."""
-
-    def on_step_done(self, name: str, summary: str, seconds: float) -> None:
-        """Called when a step ends."""
 
 
 @dataclass
@@ -83,15 +52,6 @@ class PipelineReport:
 
     peak_memory_mib: int = 0
     """Largest resident memory of any process of the run."""
-
-
-def build_marts(
-    settings: Settings,
-    on_progress: Callable[[DbtProgress], None] = lambda _: None,
-    started_process: Popen[str] | None = None,
-) -> DbtResult:
-    """Build and test the dbt models that the model is trained on, in `started_process` or a new dbt process."""
-    return _build(settings, MODEL_INPUT_SELECTION, on_progress, started_process)
 
 
 def train_if_due(
@@ -124,30 +84,6 @@ def train_if_due(
         ),
         reason=due.reason,
     )
-
-
-def build_recommendations(
-    settings: Settings,
-    on_progress: Callable[[DbtProgress], None] = lambda _: None,
-    started_process: Popen[str] | None = None,
-) -> DbtResult:
-    """Build and test the dbt models that read the model's output, in `started_process` or a new dbt process."""
-    return _build(settings, MODEL_OUTPUT_SELECTION, on_progress, started_process)
-
-
-def _build(
-    settings: Settings,
-    selection: tuple[str, str],
-    on_progress: Callable[[DbtProgress], None],
-    started_process: Popen[str] | None,
-) -> DbtResult:
-    with build_lock(settings):
-        return run_dbt(settings, *BUILD_COMMAND, *selection, on_progress=on_progress, started_process=started_process)
-
-
-def publish_copy(settings: Settings) -> PublishedCopy:
-    """Publish the tables that the exposures of the app and the service depend on."""
-    return publish(settings, list_published_tables(settings))
 
 
 def run_pipeline(
@@ -206,37 +142,6 @@ def run_pipeline(
     seconds["all"] = time.perf_counter() - started
     report.peak_memory_mib = get_peak_memory_mib()
     return report
-
-
-def describe_fetch(report: FetchReport) -> str:
-    """Return one line about a fetch."""
-    return "; ".join(
-        f"{name}: {format_count(feed.record_count, 'record')} in {feed.file}{'' if feed.is_new else ', unchanged'}"
-        for name, feed in report.feeds.items()
-    )
-
-
-def describe_load(report: LoadReport) -> str:
-    """Return one line about a load."""
-    loaded_files = sum(feed.files_loaded for feed in report.feeds.values())
-    unchanged_files = sum(feed.files_unchanged for feed in report.feeds.values())
-    rejected_rows = sum(feed.rows_rejected for feed in report.feeds.values())
-    unreadable = f", {format_count(len(report.rejected_files), 'file')} unreadable" if report.rejected_files else ""
-    changing = (
-        f", {format_count(len(report.changing_files), 'file')} still being written" if report.changing_files else ""
-    )
-    rows = f"{format_count(report.rows_loaded, 'row')}, {format_count(rejected_rows, 'line')} rejected"
-    return f"{format_count(loaded_files, 'file')} ({unchanged_files:,} unchanged), {rows}{unreadable}{changing}"
-
-
-def describe_dbt(result: DbtResult) -> str:
-    """Return one line about a dbt build."""
-    words = {"success": ("table", ""), "pass": ("test", " passed"), "warn": ("test", " warned")}
-    counts = {status: count for status, count in sorted(result.status_counts.items()) if status != "no-op"}
-    return ", ".join(
-        f"{format_count(count, words[status][0])}{words[status][1]}" if status in words else f"{count:,} {status}"
-        for status, count in counts.items()
-    )
 
 
 def describe_training(summary: TrainingSummary | None) -> str:

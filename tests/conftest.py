@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from models_ml.config import TrainConfig
-from orchestration.pipeline import PipelineListener, run_pipeline
+from orchestration.pipeline import run_pipeline
+from orchestration.progress import PipelineListener
 from warehouse.demo.config import DemoConfig
 from warehouse.demo.generator import generate_shop
 from warehouse.settings import Settings

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from apps.benchmarks.measurement import ResourceUsage, measure_contender
-from orchestration.pipeline import PipelineListener
+from orchestration.progress import PipelineListener
 from warehouse.demo.config import DemoConfig
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings

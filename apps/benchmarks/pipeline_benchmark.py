@@ -24,7 +24,7 @@ from apps.benchmarks.table_equality import (
 )
 from apps.benchmarks.targets import Target
 from orchestration.demo_data import generate_demo_shop
-from orchestration.pipeline import PipelineListener
+from orchestration.progress import PipelineListener
 from warehouse.demo.config import DemoConfig
 from warehouse.demo.generator import DemoSummary
 from warehouse.errors import RecomartError

@@ -16,20 +16,24 @@ COMMANDS = {
     "status": CommandEntry("data", "Show the rows of each feed by status: clean, duplicate, quarantined or rejected."),
     "audit": CommandEntry("data", "Show the rows of the newest days, compared with the usual figures."),
     "quarantined": CommandEntry("data", "Show quarantined rows with the reasons and remedies."),
-    "profile": CommandEntry("data", "Write an HTML page of charts that describe the shop's data."),
-    "train": CommandEntry("models", "Train a model on the current marts, evaluate it, and apply the gates."),
+    "profile": CommandEntry("profile_page", "Write an HTML page of charts that describe the shop's data."),
+    "train": CommandEntry("training_commands", "Train a model on the current marts, evaluate it, and apply the gates."),
     "models": CommandEntry("models", "List the trained models: serving, earlier and rejected ones, with the reasons."),
-    "promote": CommandEntry("models", "Make a model serve: score with it, build the recommendations and publish them."),
-    "tune": CommandEntry("models", "Search for the training settings that rank best in the validation window."),
+    "promote": CommandEntry(
+        "training_commands", "Make a model serve: score with it, build the recommendations and publish them."
+    ),
+    "tune": CommandEntry(
+        "training_commands", "Search for the training settings that rank best in the validation window."
+    ),
     "evaluate": CommandEntry("models", "Show the ranking metrics of the published model and the baselines."),
     "datasets": CommandEntry("datasets", "List the versions of the training data, or compare two."),
     "recommend": CommandEntry("recommendations", "Show recommendations for a customer or a basket."),
     "similar": CommandEntry("recommendations", "Show the products most similar to a product."),
     "explain": CommandEntry("recommendations", "Show how much each past product adds to a product's score."),
-    "customers": CommandEntry("recommendations", "List customers, the most active first."),
-    "publish": CommandEntry("recommendations", "Publish the current recommendations."),
-    "published": CommandEntry("recommendations", "Show which published copy is live, with its data and model."),
-    "serve": CommandEntry("recommendations", "Serve recommendations over HTTP; see docs/serving.md."),
+    "customers": CommandEntry("published_copies", "List customers, the most active first."),
+    "publish": CommandEntry("published_copies", "Publish the current recommendations."),
+    "published": CommandEntry("published_copies", "Show which published copy is live, with its data and model."),
+    "serve": CommandEntry("http_service", "Serve recommendations over HTTP; see docs/serving.md."),
     "bench": CommandEntry("bench", "Measure speed, memory and ranking quality, compared with other libraries."),
 }
 

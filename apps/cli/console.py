@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestration.dbt_runner import DbtProgress
-from orchestration.pipeline import PipelineListener
+from orchestration.progress import PipelineListener
 from warehouse.fetching.reports import FetchProgress
 from warehouse.formatting import format_count
 from warehouse.loading.reports import LoadProgress

@@ -1,8 +1,6 @@
 """Commands for incoming data: fetch, load, reload, and reports on the loaded rows."""
 
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,10 +8,8 @@ import typer
 from apps.cli import audit_reports, console, data_tables
 from apps.cli.options import Json, Landing, SourcesFile, Warehouse, load_settings
 from apps.cli.rejects import read_rejects
-from apps.profile.page import write_profile
-from orchestration import pipeline
-from orchestration.dbt_manifest import compile_analyses
 from orchestration.feed_accounting import read_feed_status
+from orchestration.progress import describe_fetch, describe_load
 from warehouse.errors import RecomartError
 from warehouse.fetching.fetch_run import fetch_feeds, find_api_feeds
 from warehouse.loading.loader import load as load_landing_files
@@ -39,7 +35,7 @@ def fetch(
     with console.StepProgress() as progress:
         progress.on_step("fetch")
         report = fetch_feeds(settings, progress.on_fetch)
-        progress.on_step_done("fetch", pipeline.describe_fetch(report), report.seconds)
+        progress.on_step_done("fetch", describe_fetch(report), report.seconds)
     if as_json:
         console.print_json(report)
     else:
@@ -81,7 +77,7 @@ def _run_load(action: Callable[[Callable[[LoadProgress], None]], LoadReport], as
     with console.StepProgress() as progress:
         progress.on_step("load")
         report = action(progress.on_files)
-        progress.on_step_done("load", pipeline.describe_load(report), report.seconds)
+        progress.on_step_done("load", describe_load(report), report.seconds)
     if as_json:
         console.print_json(report)
         return
@@ -150,23 +146,3 @@ def show_quarantined(
         console.print_json(quarantine)
     else:
         data_tables.print_quarantine(quarantine)
-
-
-@app.command("profile")
-def write_profile_page(
-    output: Annotated[
-        Path | None, typer.Option(help="HTML file to write; by default `profile.html` in the warehouse folder.")
-    ] = None,
-    warehouse: Warehouse = None,
-    as_json: Json = False,
-) -> None:
-    """Write an HTML page of charts that describe the shop's data."""
-    with console.StepProgress() as progress:
-        progress.on_step("profile")
-        settings = load_settings(warehouse=warehouse)
-        page = write_profile(settings, partial(compile_analyses, settings, "profile"), output)
-        progress.on_step_done("profile", str(page.path), page.seconds)
-    if as_json:
-        console.print_json(page)
-    else:
-        console.print_line(f"{page.path}: {len(page.sentences)} sections; open the file in a browser")

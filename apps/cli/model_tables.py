@@ -1,15 +1,11 @@
 """Tables about models: metrics, gates, the model registry and tuning."""
 
-import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
 from apps.cli.console import print_line, print_table, to_records
-from models_ml.evaluation.gates import GateResult
 from orchestration.model_registry import ModelRun, find_serving_run, is_waiting_to_serve
-from orchestration.tuning_run import TuningSummary
 
 ACCURACY_METRICS = ("precision", "recall", "ndcg", "map", "hit_rate")
 """Accuracy metrics, in the order of the tables."""
@@ -25,15 +21,6 @@ def print_metrics(metrics: pd.DataFrame, missing_metrics_reason: str | None = No
         print_line(f"{missing_metrics_reason or 'No ranking metrics: no customer could be evaluated.'}\n")
     else:
         print_table("Ranking metrics at K", to_records(metrics), columns)
-
-
-def print_gates(gates: Sequence[GateResult]) -> None:
-    """Print the result of each gate and whether the new model may serve."""
-    print_table("Gates", [{"gate": gate.gate, "passed": gate.is_passed, "finding": gate.finding} for gate in gates])
-    if failed_gates := [gate for gate in gates if not gate.is_passed]:
-        print_line(
-            f"The model is rejected: {len(failed_gates)} of {len(gates)} gates failed. The previous model serves."
-        )
 
 
 def print_models(runs: Sequence[ModelRun]) -> None:
@@ -90,18 +77,3 @@ def print_comparison(metrics: pd.DataFrame, differences: pd.DataFrame, *, by_seg
         f"Difference of the model to each baseline, top {k} (95 % intervals)",
         to_records(intervals[accuracy_columns].reset_index()),
     )
-
-
-def print_tuning(summary: TuningSummary, warehouse: Path | None) -> None:
-    """Print the best trials of a search and how to use their settings; `warehouse` is the given --warehouse option."""
-    best_trials = summary.trials.drop(columns=["failure"]).head(10)
-    print_table("Best trials", to_records(best_trials))
-    initial_ndcg = "failed" if summary.default_ndcg is None else f"{summary.default_ndcg:.4f}"
-    print_line(f"validation NDCG {summary.ndcg:.4f}; with the initial settings: {initial_ndcg}")
-    print_line(f"table, chart and settings: {summary.folder}")
-    if summary.is_adopted:
-        print_line("adopted: every training of this warehouse now uses the best settings")
-    else:
-        warehouse_option = [] if warehouse is None else ["--warehouse", str(warehouse)]
-        command = shlex.join(["recomart", "train", "--config", str(summary.folder / "config.json"), *warehouse_option])
-        print_line(f"to train with these settings: {command}, or tune again with --adopt")

@@ -1,7 +1,5 @@
 """Tables of recommendations, explanations and customers."""
 
-import pandas as pd
-
 from apps.cli.console import print_line, print_table, to_records
 from apps.recommendation_queries import Explanation, RecommendationList
 
@@ -24,9 +22,3 @@ def print_explanation(explanation: Explanation) -> None:
         print_table("Contributions of past products", to_records(explanation.contributions))
     for note in explanation.notes:
         print_line(note)
-
-
-def print_customers(customers: pd.DataFrame) -> None:
-    """Print one line for each customer."""
-    columns = ["user_id", "last_seen_at", "event_count", "purchase_count", "total_spend", "favourite_category"]
-    print_table("Customers", to_records(customers), columns)

@@ -13,7 +13,7 @@ from orchestration.assets.common import (
 from orchestration.assets.dbt_graph import MANIFEST
 from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.dbt_manifest import find_published_models
-from orchestration.pipeline import publish_copy
+from orchestration.publication import publish_copy
 
 
 @dg.asset(

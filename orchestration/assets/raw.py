@@ -9,7 +9,7 @@ from orchestration.assets.common import WAREHOUSE_POOL, as_dagster_failure, buil
 from orchestration.assets.dbt_graph import build_source_specs
 from orchestration.assets.landing import build_landing_key, observe_landing
 from orchestration.assets.warehouse_resource import WarehouseResource
-from orchestration.pipeline import describe_fetch
+from orchestration.progress import describe_fetch
 from warehouse.fetching.fetch_run import fetch_feeds
 from warehouse.formatting import format_count
 from warehouse.loading.loader import load

@@ -8,7 +8,8 @@ import pytest
 
 from apps.recommendation_queries import RecommendationQueries
 from models_ml.config import TrainConfig
-from orchestration.pipeline import PipelineListener, run_pipeline
+from orchestration.pipeline import run_pipeline
+from orchestration.progress import PipelineListener
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 

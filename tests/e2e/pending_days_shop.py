@@ -6,7 +6,8 @@ from pathlib import Path
 from models_ml.config import TrainConfig
 from models_ml.inference.artifact import read_artifact
 from orchestration.model_registry import find_serving_run, list_model_runs
-from orchestration.pipeline import PipelineListener, run_pipeline
+from orchestration.pipeline import run_pipeline
+from orchestration.progress import PipelineListener
 from orchestration.training_run import DATASETS_LOCK
 from tests.crash_recovery import RUN_DEPENDENT_COLUMNS, TRAINING_DEPENDENT_COLUMNS, find_differences
 from warehouse.demo.config import DemoConfig

@@ -8,7 +8,8 @@ import pytest
 
 from models_ml.config import TrainConfig
 from orchestration.dbt_runner import PROJECT_DIR, build_dbt_environment, find_dbt_executable
-from orchestration.pipeline import PipelineListener, run_pipeline
+from orchestration.pipeline import run_pipeline
+from orchestration.progress import PipelineListener
 from tests.e2e.pending_days_shop import PendingDaysShop, find_differences_between
 from warehouse.settings import Settings
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from models_ml.config import TrainConfig
-from orchestration.pipeline import PipelineListener, run_pipeline
+from orchestration.pipeline import run_pipeline
+from orchestration.progress import PipelineListener
 from tests.e2e.pending_days_shop import PendingDaysShop, find_differences_between, find_unexpected_files
 from warehouse.publishing.live_copy import read_pointer
 from warehouse.publishing.serving_copy import ServingCopy
@@ -23,7 +24,8 @@ STEPS = ("load", "build", "train", "score", "recommend", "publish")
 
 RUN_SCRIPT = """
 from models_ml.config import TrainConfig
-from orchestration.pipeline import PipelineListener, run_pipeline
+from orchestration.pipeline import run_pipeline
+from orchestration.progress import PipelineListener
 from warehouse.settings import Settings
 
 class StepPrinter(PipelineListener):

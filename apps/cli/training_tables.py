@@ -1,0 +1,33 @@
+"""Tables about a training: gates and tuning trials."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from apps.cli.console import print_line, print_table, to_records
+from models_ml.evaluation.gates import GateResult
+from orchestration.tuning_run import TuningSummary
+
+
+def print_gates(gates: Sequence[GateResult]) -> None:
+    """Print the result of each gate and whether the new model may serve."""
+    print_table("Gates", [{"gate": gate.gate, "passed": gate.is_passed, "finding": gate.finding} for gate in gates])
+    if failed_gates := [gate for gate in gates if not gate.is_passed]:
+        print_line(
+            f"The model is rejected: {len(failed_gates)} of {len(gates)} gates failed. The previous model serves."
+        )
+
+
+def print_tuning(summary: TuningSummary, warehouse: Path | None) -> None:
+    """Print the best trials of a search and how to use their settings; `warehouse` is the given --warehouse option."""
+    best_trials = summary.trials.drop(columns=["failure"]).head(10)
+    print_table("Best trials", to_records(best_trials))
+    initial_ndcg = "failed" if summary.default_ndcg is None else f"{summary.default_ndcg:.4f}"
+    print_line(f"validation NDCG {summary.ndcg:.4f}; with the initial settings: {initial_ndcg}")
+    print_line(f"table, chart and settings: {summary.folder}")
+    if summary.is_adopted:
+        print_line("adopted: every training of this warehouse now uses the best settings")
+    else:
+        warehouse_option = [] if warehouse is None else ["--warehouse", str(warehouse)]
+        command = shlex.join(["recomart", "train", "--config", str(summary.folder / "config.json"), *warehouse_option])
+        print_line(f"to train with these settings: {command}, or tune again with --adopt")

@@ -1,0 +1,65 @@
+"""Progress of the pipeline: the listener interface, and one-line summaries of finished steps."""
+
+from orchestration.dbt_runner import (
+    DbtProgress,
+    DbtResult,
+)
+from warehouse.fetching.reports import FetchProgress, FetchReport
+from warehouse.formatting import format_count
+from warehouse.loading.reports import LoadProgress, LoadReport
+
+
+class PipelineListener:
+    """Receives the pipeline's progress; this base class ignores it."""
+
+    def on_step(self, name: str) -> None:
+        """Called when a step begins."""
+
+    def on_days(self, done: int, total: int) -> None:
+        """Called when a day of the demo shop is written."""
+
+    def on_fetch(self, progress: FetchProgress) -> None:
+        """Called when a page is fetched, and when the fetch waits."""
+
+    def on_files(self, progress: LoadProgress) -> None:
+        """Called when files are loaded."""
+
+    def on_dbt(self, progress: DbtProgress) -> None:
+        """Called when dbt finishes a model or a test."""
+
+    def on_stage(self, message: str) -> None:
+        """Called when a step reaches a new stage."""
+
+    def on_step_done(self, name: str, summary: str, seconds: float) -> None:
+        """Called when a step ends."""
+
+
+def describe_fetch(report: FetchReport) -> str:
+    """Return one line about a fetch."""
+    return "; ".join(
+        f"{name}: {format_count(feed.record_count, 'record')} in {feed.file}{'' if feed.is_new else ', unchanged'}"
+        for name, feed in report.feeds.items()
+    )
+
+
+def describe_load(report: LoadReport) -> str:
+    """Return one line about a load."""
+    loaded_files = sum(feed.files_loaded for feed in report.feeds.values())
+    unchanged_files = sum(feed.files_unchanged for feed in report.feeds.values())
+    rejected_rows = sum(feed.rows_rejected for feed in report.feeds.values())
+    unreadable = f", {format_count(len(report.rejected_files), 'file')} unreadable" if report.rejected_files else ""
+    changing = (
+        f", {format_count(len(report.changing_files), 'file')} still being written" if report.changing_files else ""
+    )
+    rows = f"{format_count(report.rows_loaded, 'row')}, {format_count(rejected_rows, 'line')} rejected"
+    return f"{format_count(loaded_files, 'file')} ({unchanged_files:,} unchanged), {rows}{unreadable}{changing}"
+
+
+def describe_dbt(result: DbtResult) -> str:
+    """Return one line about a dbt build."""
+    words = {"success": ("table", ""), "pass": ("test", " passed"), "warn": ("test", " warned")}
+    counts = {status: count for status, count in sorted(result.status_counts.items()) if status != "no-op"}
+    return ", ".join(
+        f"{format_count(count, words[status][0])}{words[status][1]}" if status in words else f"{count:,} {status}"
+        for status, count in counts.items()
+    )
