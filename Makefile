@@ -45,6 +45,7 @@ lint: install  ## style, types, and whether Dagster takes the definitions
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
 	@$(BIN)/dagster definitions validate --log-level warning
 
 format: install  ## put the style right
