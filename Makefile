@@ -46,6 +46,7 @@ lint: install  ## check style, types, and Dagster's definitions
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
 	@$(BIN)/dagster definitions validate --log-level warning
 
 format: install  ## apply the style

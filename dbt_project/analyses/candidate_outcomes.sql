@@ -1,4 +1,5 @@
--- The serving model's candidates by outcome. A merchandising rule that excludes more than intended is visible here first.
+-- The serving model's candidates by outcome. A merchandising rule that excludes more than intended is visible here
+-- first.
 select
     outcome,
     count(*) as candidates,

@@ -1,5 +1,5 @@
--- Pairs of products with three joint orders or more, highest lift first. A lift of 1 is chance; order_share is the share of
--- the first product's orders that also contain the second one.
+-- Pairs of products with three joint orders or more, highest lift first. A lift of 1 is chance; order_share is the
+-- share of the first product's orders that also contain the second one.
 with pairs as (
 
     select * from {{ ref('feat_product_pairs') }}

@@ -1,5 +1,5 @@
--- Products with many customers and few buyers, compared with their category. The price, the picture or the stock may be the
--- reason. Only products with at least thirty customers are compared.
+-- Products with many customers and few buyers, compared with their category. The price, the picture or the stock may be
+-- the reason. Only products with at least thirty customers are compared.
 with products as (
 
     select

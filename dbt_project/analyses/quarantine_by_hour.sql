@@ -1,5 +1,5 @@
--- Quarantined events and purchases by hour (UTC), feed and reason. One bad hour points to a broken release; a few rows in
--- every hour point to a permanent problem of the source. Rows without a readable time have a null hour.
+-- Quarantined events and purchases by hour (UTC), feed and reason. One bad hour points to a broken release; a few rows
+-- in every hour point to a permanent problem of the source. Rows without a readable time have a null hour.
 with quarantined as (
 
     select _feed, reasons, event_at as happened_at from {{ ref('quarantine_events') }}
@@ -25,4 +25,4 @@ select
     count(*) as rows
 from quarantine_reasons
 group by happened_hour, feed, reason
-order by happened_hour desc, rows desc, feed, reason
+order by happened_hour desc, count(*) desc, feed, reason

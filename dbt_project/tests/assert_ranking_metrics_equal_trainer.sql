@@ -1,8 +1,9 @@
 {{ config(meta={'dagster': {'ref': {'name': 'eval_ranking_metrics'}}}) }}
 {%- set metrics = ['precision', 'recall', 'ndcg', 'map', 'hit_rate', 'coverage', 'novelty', 'long_tail_share'] %}
 
--- Ranking metrics are computed twice, by the trainer and in SQL from the trainer's lists. Both must have equal values and
--- equal nulls; no metric is below zero, so -1 replaces null.
+-- Ranking metrics are computed twice, by the trainer and in SQL from the trainer's lists. Both must have equal values
+-- and equal nulls; no metric is below zero, so -1 replaces null.
+-- noqa: disable=LT02
 with in_sql as (
 
     select * from {{ ref('eval_ranking_metrics') }}

@@ -1,6 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'int_recommendations_ranked'}}}) }}
 
--- Checks every recommendation, the anonymous list included, against the rules, independently of the models that apply them.
+-- Checks every recommendation, the anonymous list included, against the rules, independently of the models that apply
+-- them.
 with recommendations as (
 
     select

@@ -1,7 +1,7 @@
 {{ config(severity='warn', meta={'dagster': {'ref': {'name': 'audit_feed_days'}}}) }}
 
--- Warns of feeds without a delivery for many times their usual interval (audit_overdue_multiple), measured to the newest day
--- of any feed or to the current time. A feed with one delivery has no usual interval.
+-- Warns of feeds without a delivery for many times their usual interval (audit_overdue_multiple), measured to the
+-- newest day of any feed or to the current time. A feed with one delivery has no usual interval.
 {% set overdue_feeds %}
     with deliveries as (
 

@@ -2,12 +2,14 @@
 -- purchase does not need a click before it.
 {% set steps = ['view', 'click', 'add_to_cart', 'purchase'] %}
 
+-- noqa: disable=LT02
 with counted as (
 
     select
         {% for step in steps -%}
         count(case when {{ step }}_count > 0 then 1 end) as {{ step }}_pairs,
-        count(distinct case when {{ step }}_count > 0 then user_id end) as {{ step }}_customers{{ ',' if not loop.last }}
+        count(distinct case when {{ step }}_count > 0 then user_id end) as {{ step }}_customers
+        {{- ',' if not loop.last }}
         {% endfor %}
     from {{ ref('feat_user_product_interactions') }}
     where cutoff = 'now'

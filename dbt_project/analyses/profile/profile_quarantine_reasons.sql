@@ -3,5 +3,5 @@ select
     feed,
     reason,
     rows
-from {{ ref('audit_quarantine_reasons') }}
-order by rows desc, feed, reason
+from {{ ref('audit_quarantine_reasons') }} as reasons
+order by reasons.rows desc, feed, reason

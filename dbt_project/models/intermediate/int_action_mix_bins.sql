@@ -71,8 +71,11 @@ bin_counts as (
 
     {% for action_type in action_types -%}
     select
-        'action_type' as name, '{{ action_type }}' as bin, {{ loop.index }} as bin_order, period, {{ action_type }}_count
-            as action_count
+        'action_type' as name,
+        '{{ action_type }}' as bin,
+        {{ loop.index }} as bin_order,
+        period,
+        {{ action_type }}_count as action_count
     from product_counts
     union all
     {% endfor -%}
@@ -129,7 +132,10 @@ ranked_bins as (
     from period_counts
     where
         reference_rows + current_rows > 0
-        and (name != 'customer' or (select min(days_before_reference) from periods) >= {{ var('drift_reference_days') }})
+        and (
+            name != 'customer'
+            or (select min(periods.days_before_reference) from periods) >= {{ var('drift_reference_days') }}
+        )
 
 ),
 

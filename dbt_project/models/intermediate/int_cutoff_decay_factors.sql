@@ -1,5 +1,6 @@
 {{ config(materialized='view') }}
 
+-- noqa: disable=LT02
 with cutoffs as (
 
     select * from {{ ref('int_feature_cutoffs') }}

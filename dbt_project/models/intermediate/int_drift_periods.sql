@@ -16,7 +16,8 @@ periods as (
         'mix' as kind,
         'reference' as period,
         cutoff,
-        {{ dbt.dateadd('day', 1 - var('drift_current_days') - var('drift_reference_days'), 'last_date') }} as first_date,
+        {{ dbt.dateadd('day', 1 - var('drift_current_days') - var('drift_reference_days'), 'last_date') }}
+            as first_date,
         {{ dbt.dateadd('day', -var('drift_current_days'), 'last_date') }} as last_date
     from cutoffs
     where cutoff = 'now'

@@ -21,6 +21,7 @@
     },
 ] -%}
 {%- set deciles = range(1, 10) -%}
+-- noqa: disable=LT02
 with periods as (
 
     select * from {{ ref('int_drift_periods') }}

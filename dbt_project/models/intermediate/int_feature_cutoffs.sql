@@ -64,7 +64,11 @@ cutoff_instants as (
 cutoffs as (
 
     select
-        'validation' as cutoff, 0 as cutoff_index, validation_at as as_of, test_at as window_end_at, reference_offset_seconds
+        'validation' as cutoff,
+        0 as cutoff_index,
+        validation_at as as_of,
+        test_at as window_end_at,
+        reference_offset_seconds
     from cutoff_instants
     union all
     select
@@ -90,7 +94,8 @@ final as (
         window_end_at,
         cast({{ dbt.dateadd('second', -1, 'as_of') }} as date) as last_date,
         cast(
-            {{ dbt.dateadd('second', 'reference_offset_seconds', "timestamp '2000-01-01'") }} as {{ dbt.type_timestamp() }}
+            {{ dbt.dateadd('second', 'reference_offset_seconds', "timestamp '2000-01-01'") }}
+            as {{ dbt.type_timestamp() }}
         ) as weight_reference_at
     from cutoffs
 

@@ -47,7 +47,7 @@ feed_spans as (
     select
         feed,
         min(delivery_day) as first_date,
-        (select max(delivery_day) from days_with_files) as last_date
+        (select max(all_days.delivery_day) from days_with_files as all_days) as last_date
     from days_with_files
     group by feed
 

@@ -32,7 +32,9 @@ daily_counts as (
         {{ action_counts('actions') }},
         sum({{ as_decimal('actions.quantity') }}) as quantity,
         sum({{ as_decimal('actions.quantity * actions.price') }}) as revenue,
-        sum({{ as_decimal('actions.weight * ' ~ decay('actions.action_at', 'actions.day_end', var('popularity_half_life_days'))) }})
+        sum({{ as_decimal(
+            'actions.weight * ' ~ decay('actions.action_at', 'actions.day_end', var('popularity_half_life_days'))
+        ) }})
             as popularity_at_day_end,
         min(actions.action_at) as first_action_at,
         max(actions.action_at) as last_action_at

@@ -212,11 +212,12 @@ pin_offsets as (
     select
         *,
         case
-            when is_pinned then max(pinned_position - group_rank) over (
-                partition by user_id, is_pinned
-                order by group_rank
-                rows between unbounded preceding and current row
-            )
+            when is_pinned
+                then max(pinned_position - group_rank) over (
+                        partition by user_id, is_pinned
+                        order by group_rank
+                        rows between unbounded preceding and current row
+                    )
             else group_rank
         end as unpinned_count
     from pin_group_ranks

@@ -4,6 +4,7 @@
     on_schema_change='fail',
 ) }}
 
+-- noqa: disable=LT02
 with days as (
 
     select * from {{ ref('int_action_days') }}

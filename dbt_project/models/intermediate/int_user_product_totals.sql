@@ -21,8 +21,9 @@ actions_of_changed_pairs as (
 
     select * from {{ ref('int_actions_with_cutoffs') }}
     where (user_id, product_id) in (
-        select changed_pairs.user_id, changed_pairs.product_id from {{ changed_pairs_relation(this) }} as changed_pairs
-    )
+            select changed_pairs.user_id, changed_pairs.product_id
+            from {{ changed_pairs_relation(this) }} as changed_pairs
+        )
 
 ),
 
@@ -35,7 +36,7 @@ latest_totals as (
         actions.product_id,
         min(actions.first_visible_cutoff) as first_cutoff_index,
         max(actions.first_visible_cutoff) as from_cutoff_index,
-        (select max(cutoff_index) + 1 from cutoffs) as until_cutoff_index,
+        (select max(all_cutoffs.cutoff_index) + 1 from cutoffs as all_cutoffs) as until_cutoff_index,
         {{ pair_totals('actions') }}
     from {{ actions }} as actions
     where actions.user_id is not null

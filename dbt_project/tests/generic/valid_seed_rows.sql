@@ -1,5 +1,7 @@
 {% test valid_seed_rows(model, columns, invalid_when, required_values={}) %}
-{{ config(description='No row of the seed is invalid and no required row is missing. Messages quote the invalid rows as the file has them.') }}
+{{ config(description=(
+    'No row of the seed is invalid and no required row is missing. Messages quote the invalid rows as the file has them.'
+)) }}
 {% set invalid_rows %}
     with checked_rows as (
 

@@ -4,7 +4,8 @@ with bins as (
         *,
         row_number() over (partition by kind, name order by psi_contribution desc, bin_number) as contribution_rank,
         concat(
-            bin, ': ', {{ format_percent('current_share') }}, ' where ', {{ format_percent('reference_share') }}, ' were usual'
+            bin, ': ', {{ format_percent('current_share') }},
+            ' where ', {{ format_percent('reference_share') }}, ' were usual'
         ) as description
     from {{ ref('audit_drift_bins') }}
 
@@ -38,8 +39,8 @@ psi_totals as (
 
 ),
 
--- The actions of a customer's day have one device and are alike, so they are not independent draws. A feature has one value
--- for each customer or product and needs no correction.
+-- The actions of a customer's day have one device and are alike, so they are not independent draws. A feature has one
+-- value for each customer or product and needs no correction.
 design_effects as (
 
     select
@@ -93,7 +94,8 @@ final as (
         psi_tests.psi,
         psi_tests.psi_critical_value,
         case
-            when psi_tests.psi < {{ var('drift_moderate_psi') }} or psi_tests.psi <= psi_tests.psi_critical_value then 'stable'
+            when psi_tests.psi < {{ var('drift_moderate_psi') }} or psi_tests.psi <= psi_tests.psi_critical_value
+                then 'stable'
             when psi_tests.psi < {{ var('drift_significant_psi') }} then 'moderate'
             else 'significant'
         end as drift_level,

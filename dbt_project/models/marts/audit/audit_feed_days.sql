@@ -33,7 +33,8 @@ usual_weekdays as (
     cross join weeks
     inner join feed_days as earlier_days
         on feed_days.feed = earlier_days.feed
-        and cast({{ dbt.dateadd('day', '-7 * weeks.weeks_before', 'feed_days.delivery_day') }} as date) = earlier_days.delivery_day
+        and cast({{ dbt.dateadd('day', '-7 * weeks.weeks_before', 'feed_days.delivery_day') }} as date)
+        = earlier_days.delivery_day
     group by feed_days.feed, feed_days.delivery_day
 
 ),
@@ -109,16 +110,17 @@ final as (
         bad_share_change_from_usual,
         is_volume_jump,
         is_bad_share_jump,
-        nullif(concat_ws('; ',
+        nullif(concat_ws(
+            '; ',
             case
                 when is_volume_jump
                     then concat(lines, ' lines where ', cast(usual_lines as {{ dbt.type_bigint() }}), ' are usual')
             end,
             case
                 when is_bad_share_jump then concat(
-                    cast(100 * bad_share as decimal(5, 1)), ' % of the lines bad where ',
-                    cast(100 * usual_bad_share as decimal(5, 1)), ' % are usual'
-                )
+                        cast(100 * bad_share as decimal(5, 1)), ' % of the lines bad where ',
+                        cast(100 * usual_bad_share as decimal(5, 1)), ' % are usual'
+                    )
             end,
             case when rejected_files > 0 then concat('unreadable files: ', rejected_files) end
         ), '') as warning

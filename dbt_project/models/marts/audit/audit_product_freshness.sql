@@ -30,8 +30,8 @@ product_activity as (
 
 ),
 
--- The slow interval of each category, which nine in ten products do not exceed. A product with few sales is not stale by
--- itself.
+-- The slow interval of each category, which nine in ten products do not exceed. A product with few sales is not stale
+-- by itself.
 category_intervals as (
 
     select
@@ -121,18 +121,24 @@ final as (
         cast(missed_catalog_count as integer) as missed_catalog_count,
         list_count,
         is_idle or is_missing_from_catalogs as is_stale,
-        nullif(concat_ws('; ',
+        nullif(concat_ws(
+            '; ',
             case
                 when is_idle then concat_ws(
-                    ', ',
-                    concat('no action for ', idle_days, ' days'),
-                    case
-                        when slow_interval_days is not null
-                            then concat('slow interval of its category: ', cast(slow_interval_days as decimal(9, 1)))
-                    end
-                )
+                        ', ',
+                        concat('no action for ', idle_days, ' days'),
+                        case
+                            when slow_interval_days is not null
+                                then concat(
+                                        'slow interval of its category: ', cast(slow_interval_days as decimal(9, 1))
+                                    )
+                        end
+                    )
             end,
-            case when is_missing_from_catalogs then concat('missing from the last ', missed_catalog_count, ' full catalogs') end
+            case
+                when is_missing_from_catalogs
+                    then concat('missing from the last ', missed_catalog_count, ' full catalogs')
+            end
         ), '') as stale_reason
     from flagged
 

@@ -53,7 +53,8 @@ states_with_previous as (
 
     select
         *,
-        lag(attributes_fingerprint) over (partition by product_id order by valid_from) as previous_attributes_fingerprint
+        lag(attributes_fingerprint) over (partition by product_id order by valid_from)
+            as previous_attributes_fingerprint
     from states_with_fingerprint
 
 ),

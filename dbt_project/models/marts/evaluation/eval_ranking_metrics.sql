@@ -1,4 +1,5 @@
 {%- set is_user_segment = "segment in ('all', 'activity', 'customer')" -%}
+-- noqa: disable=LT02
 with runs as (
 
     select run_id, trained_at from {{ ref('stg_ml__model_runs') }}
@@ -190,7 +191,8 @@ per_user as (
     inner join users on methods.run_id = users.run_id and methods.cutoff = users.cutoff
     inner join list_lengths on methods.run_id = list_lengths.run_id
     inner join ideal_gains
-        on ideal_gains.hits = case when users.relevant_count < list_lengths.k then users.relevant_count else list_lengths.k end
+        on ideal_gains.hits
+        = case when users.relevant_count < list_lengths.k then users.relevant_count else list_lengths.k end
     left join user_gains
         on methods.run_id = user_gains.run_id
         and methods.cutoff = user_gains.cutoff

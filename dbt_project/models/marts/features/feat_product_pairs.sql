@@ -1,5 +1,6 @@
 {% set names = cutoff_names() %}
 
+-- noqa: disable=LT02
 with cutoffs as (
 
     select * from {{ ref('int_feature_cutoffs') }}
@@ -16,8 +17,8 @@ cutoff_instants as (
 
 ),
 
--- The product's last purchase in the order before each cutoff. The cutoffs are columns, so that lines are joined once and
--- not once for each cutoff.
+-- The product's last purchase in the order before each cutoff. The cutoffs are columns, so that lines are joined once
+-- and not once for each cutoff.
 lines as (
 
     select

@@ -1,5 +1,6 @@
 {% set windows = {'1d': 1, '7d': 7, '28d': 28} %}
 
+-- noqa: disable=LT02
 with days as (
 
     select
@@ -15,7 +16,8 @@ cutoffs as (
     select
         *,
         {% for name, length in windows.items() -%}
-        cast({{ dbt.dateadd('day', 1 - length, 'last_date') }} as date) as window_start_{{ name }}{{ ',' if not loop.last }}
+        cast({{ dbt.dateadd('day', 1 - length, 'last_date') }} as date) as window_start_{{ name }}
+        {{- ',' if not loop.last }}
         {% endfor %}
     from {{ ref('int_feature_cutoffs') }}
 
@@ -37,7 +39,9 @@ product_totals as (
         sum(days.view_count) as view_count,
         sum(days.return_count) as return_count,
         {{ exact_sum('days.revenue') }} as revenue,
-        {{ exact_sum('days.popularity_at_day_end * ' ~ decay('days.day_end', 'cutoffs.as_of', var('popularity_half_life_days'))) }}
+        {{ exact_sum(
+            'days.popularity_at_day_end * ' ~ decay('days.day_end', 'cutoffs.as_of', var('popularity_half_life_days'))
+        ) }}
             as recent_popularity,
         min(days.first_action_at) as first_action_at,
         max(days.last_action_at) as last_action_at
@@ -80,7 +84,8 @@ user_counts as (
         cutoffs.cutoff,
         pair_counts.product_id,
         {% for name in windows -%}
-        cast(sum({{ at_cutoff('pair_counts.user_count_' ~ name) }}) as {{ dbt.type_bigint() }}) as user_count_{{ name }},
+        cast(sum({{ at_cutoff('pair_counts.user_count_' ~ name) }}) as {{ dbt.type_bigint() }})
+            as user_count_{{ name }},
         {% endfor -%}
         cast(sum(pair_counts.user_count) as {{ dbt.type_bigint() }}) as user_count,
         cast(sum(pair_counts.buyer_count) as {{ dbt.type_bigint() }}) as buyer_count

@@ -30,8 +30,12 @@ visible_parts as (
         sum(days.action_count) as action_count,
         {% for name in windows -%}
         {% for cutoff in cutoff_names() -%}
-        sum(case when days.action_date >= window_starts.window_start_{{ name }}_{{ cutoff }} then days.action_count else 0 end)
-            as action_count_{{ name }}_{{ cutoff }},
+        sum(
+            case
+                when days.action_date >= window_starts.window_start_{{ name }}_{{ cutoff }} then days.action_count
+                else 0
+            end
+        ) as action_count_{{ name }}_{{ cutoff }},
         {% endfor -%}
         {% endfor -%}
         {% for action_type in event_types() + ['return'] -%}
@@ -60,7 +64,8 @@ visible_parts_joined as (
     select
         *,
         case
-            when first_date = lag(last_date) over (partition by user_id order by first_visible_cutoff) then active_days - 1
+            when first_date = lag(last_date) over (partition by user_id order by first_visible_cutoff)
+                then active_days - 1
             else active_days
         end as new_active_days
     from visible_parts

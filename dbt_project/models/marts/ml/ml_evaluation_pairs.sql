@@ -6,8 +6,8 @@ with windows as (
 
 ),
 
--- A recommendation is only useful for a new product, so the pair's first action must be in the window. The limit above zero
--- is for partial returns, whose weights can leave a rounding error.
+-- A recommendation is only useful for a new product, so the pair's first action must be in the window. The limit above
+-- zero is for partial returns, whose weights can leave a rounding error.
 new_pairs as (
 
     select

@@ -67,7 +67,9 @@ applicable_caps as (
         case when specific.scope is not null then specific.max_products else default_rule.max_products end
             as max_products
     from product_attributes
-    left join caps as specific on product_attributes.scope = specific.scope and product_attributes.value = specific.value
+    left join caps as specific
+        on product_attributes.scope = specific.scope
+        and product_attributes.value = specific.value
     left join caps as default_rule on product_attributes.scope = default_rule.scope and default_rule.value is null
 
 ),

@@ -68,7 +68,8 @@ final as (
                 when recommendations.source = 'model' then 'Because ' || strongest_actions.action_phrase || ' before'
             end,
             case
-                when products.category = users.favourite_category then 'From ' || products.category || ', which you like'
+                when products.category = users.favourite_category
+                    then 'From ' || products.category || ', which you like'
             end,
             popular_products.reason,
             {{ default_reason('products.category') }}

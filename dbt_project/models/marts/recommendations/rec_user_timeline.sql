@@ -14,7 +14,8 @@ with days as (
 
 ),
 
--- The timeline keeps whole days, because sorting all actions of every customer costs far more than the few extra actions.
+-- The timeline keeps whole days, because sorting all actions of every customer costs far more than the few extra
+-- actions.
 first_shown_dates as (
 
     select

@@ -1,17 +1,18 @@
+-- Columns are qualified, because sqlglot, which reads the column lineage, takes a bare map for a type.
 select
-    run_id,
-    cutoff,
-    method,
-    segment,
-    segment_value,
-    k,
-    users,
-    precision,
-    recall,
-    ndcg,
-    map,
-    hit_rate,
-    coverage,
-    novelty,
-    long_tail_share
-from {{ source('ml', 'ranking_metrics') }}
+    metrics.run_id,
+    metrics.cutoff,
+    metrics.method,
+    metrics.segment,
+    metrics.segment_value,
+    metrics.k,
+    metrics.users,
+    metrics.precision,
+    metrics.recall,
+    metrics.ndcg,
+    metrics.map,
+    metrics.hit_rate,
+    metrics.coverage,
+    metrics.novelty,
+    metrics.long_tail_share
+from {{ source('ml', 'ranking_metrics') }} as metrics

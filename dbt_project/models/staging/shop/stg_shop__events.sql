@@ -92,9 +92,9 @@ final as (
         case
             when device_text in ('web', 'desktop', 'browser', 'website', 'computer', 'laptop', 'pc') then 'web'
             when device_text in (
-                'mobile', 'mobile app', 'mobile_app', 'app', 'phone', 'smartphone', 'tablet',
-                'android', 'ios', 'iphone', 'ipad'
-            ) then 'mobile'
+                    'mobile', 'mobile app', 'mobile_app', 'app', 'phone', 'smartphone', 'tablet',
+                    'android', 'ios', 'iphone', 'ipad'
+                ) then 'mobile'
             else 'unknown'
         end as device,
         session_id,

@@ -44,20 +44,20 @@ typed as (
 final as (
 
     select
-        product_id,
-        product_name,
-        category,
-        brand,
-        price,
-        popularity_score,
-        is_available,
+        typed.product_id,
+        typed.product_name,
+        typed.category,
+        typed.brand,
+        typed.price,
+        typed.popularity_score,
+        typed.is_available,
         {{ plausible_timestamp('typed.updated_at', 'files.loaded_at') }} as updated_at,
-        case when price is null then price_text end as unreadable_price,
+        case when typed.price is null then typed.price_text end as unreadable_price,
         files.loaded_at,
-        _extra,
-        _feed,
-        _file,
-        _line,
+        typed._extra,
+        typed._feed,
+        typed._file,
+        typed._line,
         typed._load_id
     from typed
     left join files on typed._load_id = files.load_id
