@@ -1,70 +1,72 @@
-# `make demo` and `make test` need Python 3.11 to 3.13 and nothing else; the environment is made once and kept while the
-# pins are unchanged.
+# The targets need Python 3.11, 3.12 or 3.13 and a package index. `make install` makes the environment once, and again when
+# pyproject.toml or constraints.txt change.
 
 PYTHON ?= python3
 BIN := .venv/bin
 ENVIRONMENT := .venv/.installed
+PYTHON_VERSIONS := 3.11 3.12 3.13
+PYTHONS_DIR := .venvs
+QUICK_TESTS := -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
-# Nothing phones home.
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DAGSTER_DISABLE_TELEMETRY := true
 export RUNTIME__DLTHUB_TELEMETRY := false
 export STREAMLIT_BROWSER_GATHER_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format dev app serve docs clean
+.PHONY: help install demo test test-slow test-pythons lint format dev app serve docs clean
 
-help:  ## say what can be made
+help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-install: $(ENVIRONMENT) .env  ## make the environment
+install: $(ENVIRONMENT) .env  ## make the environment in .venv
 
 $(ENVIRONMENT): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else \
-	  f"RecoMart needs Python 3.11 to 3.13 and $(PYTHON) is {v[0]}.{v[1]}; name another one: make PYTHON=python3.12 ...")'
 	@echo "Making the environment in .venv (once; about two minutes) ..."
-	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]' \
-	  > .venv/install.log 2>&1 || { tail -20 .venv/install.log; exit 1; }
+	@.ci/make_environment $(PYTHON) .venv
 	@touch $@
 
-# Dagster reads .env from the folder it starts in; DAGSTER_HOME must be absolute, so the file cannot be committed.
+# Dagster reads .env from its working directory. DAGSTER_HOME must be absolute, so the file cannot be committed.
 .env: Makefile
 	@echo "DAGSTER_HOME=$(CURDIR)/orchestration/dagster_home" > .env
 
 demo: install  ## generate the demo shop, run the whole pipeline, show recommendations
 	@$(BIN)/recomart demo
 
-test: install  ## all tests but the slow ones
-	@$(BIN)/pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
+test: install  ## run the quick tests
+	@$(BIN)/pytest $(QUICK_TESTS)
 
-test-slow: install  ## the slow tests
+test-slow: install  ## run the slow tests
 	@$(BIN)/pytest -m slow
 
-lint: install  ## style, types, and whether Dagster takes the definitions
+test-pythons: .env  ## run the demo and the quick tests on Python 3.11, 3.12 and 3.13, each in a new environment
+	@.ci/test_pythons $(PYTHONS_DIR) $(PYTHON_VERSIONS) -- $(QUICK_TESTS)
+
+lint: install  ## check style, types, and Dagster's definitions
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/dagster definitions validate --log-level warning
 
-format: install  ## put the style right
+format: install  ## apply the style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-dev: install  ## Dagster: the graph from landing files to the published copy
+dev: install  ## start Dagster: the pipeline's graph, sensors and schedules
 	@$(BIN)/dagster dev
 
-app: install  ## Streamlit: customers and their recommendations
+app: install  ## start the Streamlit app: customers and their recommendations
 	@$(BIN)/streamlit run apps/merchandiser/app.py
 
-serve: install  ## the HTTP service: recommendations over the published copy
+serve: install  ## start the HTTP service over the published copy
 	@$(BIN)/recomart serve
 
-docs: install  ## dbt's documentation site of every table
+docs: install  ## open dbt's documentation of all tables
 	@cd dbt_project && ../$(BIN)/dbt docs generate && ../$(BIN)/dbt docs serve
 
-clean:  ## remove the environment and everything that was generated
-	rm -rf .venv .env .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info dbt_project/target dbt_project/logs
+clean:  ## delete the environments and all generated files
+	rm -rf .venv $(PYTHONS_DIR) .env .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf dbt_project/target dbt_project/logs
 	rm -rf warehouse/landing warehouse/demo_truth warehouse/serving warehouse/models warehouse/datasets warehouse/tuning
 	rm -rf warehouse/target warehouse/logs warehouse/profile.html warehouse/train_config.json warehouse/*.duckdb*
 	git clean -fdXq orchestration/dagster_home

@@ -1,1 +1,4 @@
-"""What is learned: PyTorch matrix factorization, scoring, evaluation, artifacts."""
+"""Matrix factorization in PyTorch: training data, training, inference, evaluation and tuning.
+
+Imports point in one direction: errors, config < data < als < inference < evaluation < training, tuning.
+"""

@@ -1,9 +1,9 @@
-"""Errors that a user of the models can act on."""
+"""Errors whose message tells the user what failed and what to do."""
 
 
 class ModelError(Exception):
-    """Data, settings or an artifact that cannot be used; the message says which, and what to do."""
+    """Data, settings or an artifact cannot be used; the message names the cause and what to do."""
 
 
 class UnknownIdError(ModelError):
-    """A customer or product that the model does not know."""
+    """The model does not know a customer or product."""

@@ -1,4 +1,4 @@
-"""The one flow of a training run: pick the number of epochs, report on the last window, train what may serve."""
+"""A training run: select parameters on the validation window, evaluate on the test window, fit the final model."""
 
 import time
 from dataclasses import dataclass
@@ -26,17 +26,18 @@ from models_ml.inference.recommender import Recommender
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """All that a run leaves; tables have the columns of the ml.* tables of that name."""
+    """Results of a training run; the tables have the columns of the tables of the schema ml with the same names."""
 
     recommender: Recommender
-    """The model, fitted to everything as of now."""
+    """The final model, fitted to the interactions at the cutoff 'now'."""
     fit_seconds: float
-    """What fitting it took."""
+    """Duration of the final fit."""
     epochs_reason: str
-    """How the number of epochs was chosen."""
+    """Origin of the number of epochs, as text."""
     skipped: dict[str, str]
-    """Windows and baselines that were not evaluated, and why."""
+    """Reasons by window or baseline that was not evaluated."""
     epoch_records: list[EpochRecord]
+    """All epochs of all fits."""
     ranking_metrics: pa.Table
     metric_differences: pa.Table
     evaluation_pairs: pa.Table
@@ -44,7 +45,7 @@ class TrainingResult:
     evaluation_candidates: pa.Table
 
     def build_run_row(self, artifact_path: Path, rejection_reason: str | None) -> pa.Table:
-        """Return the one row of ml.model_runs, of a model that does not serve yet."""
+        """Return the run's row of ml.model_runs, with `is_serving` false."""
         card = self.recommender.card
         row = {
             "run_id": card.run_id,
@@ -74,36 +75,38 @@ def train(
     warm_from: Recommender | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> TrainingResult:
-    """Run the whole flow; `on_epoch` hears of every epoch of every fit.
+    """Train and evaluate a model on a dataset.
 
-    The same dataset and config, and the same model in `warm_from`, give the same factors bit for bit on the same
-    machine; the oracle, where the truth is known, is one more baseline.
+    1. Select the number of epochs and the trend power on the validation window.
+    2. Fit with these parameters to the data before the test window, and evaluate on the test window.
+    3. Fit the final model with these parameters to the interactions at the cutoff 'now'.
 
-    The number of epochs is picked on the validation window, the metrics are reported on the test window with that
-    number, and what serves is trained with it on everything known now. With `warm_from` nothing is picked again: what
-    that model went by holds, and what serves starts from its product factors and takes few epochs.
+    With `warm_from`, step 1 takes the parameters of that model, and step 3 starts from its product factors and runs
+    `warm_epochs`. `oracle_factors` add the oracle to the baselines. `on_epoch` is called after each epoch of each fit.
+    A window without usable pairs is skipped; `TrainingResult.skipped` holds the reason.
 
-    A window without usable pairs is skipped, and the result says so. Raises ModelError when a table cannot be used.
+    Equal arguments give bitwise identical factors on the same machine.
+
+    Raises ModelError when a table is invalid, the factors diverge or collapse to zero, the device does not exist, or
+    the model-defining settings differ from those of `warm_from`.
     """
-    history: list[EpochRecord] = []
+    epoch_records: list[EpochRecord] = []
 
-    def record(entry: EpochRecord) -> None:
-        history.append(entry)
+    def record_epoch(epoch: EpochRecord) -> None:
+        epoch_records.append(epoch)
         if on_epoch is not None:
-            on_epoch(entry)
+            on_epoch(epoch)
 
     report = EvaluationReport(run_id, dataset, config, oracle_factors)
-    picked, reason = SelectedParams.from_defaults(config), "the default, for there is no validation window to pick by"
+    selected_params, reason = SelectedParams.from_defaults(config), "default: there is no validation window"
     validation = report.build_window("validation", config.max_selection_users)
     if warm_from is not None:
-        picked = SelectedParams(warm_from.card.epochs, warm_from.card.trend_power)
-        reason = f"that of run {warm_from.card.run_id}, which this one starts from"
+        selected_params = SelectedParams(warm_from.card.epochs, warm_from.card.trend_power)
+        reason = f"taken from run {warm_from.card.run_id} (warm start)"
     elif validation is not None and len(validation.known_positions) < config.min_selection_users:
-        reason = (
-            f"the default, for the validation window has only {len(validation.known_positions)} customers to pick by"
-        )
+        reason = f"default: the validation window has only {len(validation.known_positions)} customers"
     elif validation is not None:
-        picked, ranking = select_params(validation, config, record)
+        selected_params, ranking = select_params(validation, config, record_epoch)
         reason = f"best validation NDCG@{config.selection_k} of up to {config.max_epochs} epochs"
         report.add_overall(validation, ranking)
     test = report.build_window("test", config.max_evaluation_users)
@@ -111,22 +114,22 @@ def train(
         model = fit(
             test.interactions.strength,
             config,
-            picked.epochs,
-            lambda epoch: record(EpochRecord("test", epoch, None)),
+            selected_params.epochs,
+            lambda epoch: record_epoch(EpochRecord("test", epoch, None)),
             item_features=test.build_item_features(config),
-            trend_power=picked.trend_power,
+            trend_power=selected_params.trend_power,
         )
-        users = model.fold_in(test.seen.to(model.product_factors.device))
-        report.add(test, test.rank_factors(users, model.scoring_factors, config))
+        user_factors = model.fold_in(test.seen.to(model.product_factors.device))
+        report.add(test, test.rank_factors(user_factors, model.scoring_factors, config))
     recommender, fit_seconds = _fit_recommender(
-        dataset, config, picked, run_id, report.overall_metrics, record, warm_from
+        dataset, config, selected_params, run_id, report.overall_metrics, record_epoch, warm_from
     )
     return TrainingResult(
         recommender=recommender,
         fit_seconds=fit_seconds,
         epochs_reason=reason,
         skipped=report.skipped,
-        epoch_records=history,
+        epoch_records=epoch_records,
         **report.tables,
     )
 
@@ -140,22 +143,22 @@ def _fit_recommender(
     on_epoch: OnEpoch,
     warm_from: Recommender | None,
 ) -> tuple[Recommender, float]:
-    """Fit the model that may serve to the interactions as of now; also the seconds that this took."""
+    """Return the model fitted to the interactions at the cutoff 'now', and the duration of the fit in seconds."""
     rows, features = dataset.current_interactions, dataset.select_cutoff("now").product_features
-    matrix = Interactions.from_table(rows, features["product_id"])
-    started = time.perf_counter()
+    interactions = Interactions.from_table(rows, features["product_id"])
+    started_at = time.perf_counter()
     model = fit(
-        matrix.strength,
+        interactions.strength,
         config,
         selected_params.epochs if warm_from is None else config.warm_epochs,
         lambda report: on_epoch(EpochRecord("now", report, None)),
-        item_features=ItemFeatures.from_table(features, matrix.products, config),
+        item_features=ItemFeatures.from_table(features, interactions.products, config),
         trend_power=selected_params.trend_power,
         initial_product_factors=None
         if warm_from is None
-        else _align_product_factors(warm_from, matrix.products, config),
+        else _align_product_factors(warm_from, interactions.products, config),
     )
-    fit_seconds = time.perf_counter() - started
+    fit_seconds = time.perf_counter() - started_at
     card = ModelCard(
         run_id=run_id,
         trained_at=datetime.now(UTC).replace(tzinfo=None),
@@ -165,8 +168,8 @@ def _fit_recommender(
         epochs=selected_params.epochs,
         trend_power=selected_params.trend_power,
         warm_from=None if warm_from is None else warm_from.card.run_id,
-        users=len(matrix.users),
-        products=len(matrix.products),
+        users=len(interactions.users),
+        products=len(interactions.products),
         trained_products=model.trained_products,
         interactions=rows.num_rows,
         mean_strength=model.confidence.mean_strength,
@@ -174,17 +177,17 @@ def _fit_recommender(
         regularization=model.regularization,
         metrics=metrics,
     )
-    history = matrix.strength.to(model.product_factors.device)
-    return Recommender(card, matrix.users, matrix.products, history, model), fit_seconds
+    history = interactions.strength.to(model.product_factors.device)
+    return Recommender(card, interactions.users, interactions.products, history, model), fit_seconds
 
 
 def _align_product_factors(recommender: Recommender, products: IdMap, config: TrainConfig) -> Tensor:
-    """Return the model's product factors at the positions of `products`, zero where it has none."""
+    """Return the model's factors of `products`, (products, factors); zero for products that it does not know."""
     factors = recommender.factor_model.product_factors
-    if changed := recommender.card.config.describe_differences(config):
+    if differences := recommender.card.config.describe_differences(config):
         raise ModelError(
-            f"the serving model was trained with other settings ({changed}); a training cannot go on from it, train "
-            "without --warm-start"
+            f"a warm start failed: the serving model was trained with other settings ({differences}). Train without "
+            "--warm-start"
         )
     position = torch.from_numpy(recommender.products.find_positions(products.ids)).to(factors.device)
     return torch.where((position >= 0)[:, None], factors[position.clamp(min=0)], 0)

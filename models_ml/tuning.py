@@ -1,4 +1,4 @@
-"""A search for the settings that rank best in the validation window."""
+"""Hyperparameter search for the best NDCG on the validation window."""
 
 import hashlib
 import time
@@ -20,54 +20,54 @@ from models_ml.evaluation.window import EvaluationWindow
 
 
 class SearchSpace(BaseModel):
-    """Where to look; (lowest, highest) each."""
+    """Ranges of the searched settings, (minimum, maximum) each."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     factors: tuple[int, ...] = (32, 64, 128, 256, 512)
-    """Lengths of the vectors to try."""
+    """Numbers of factors to try."""
 
     regularization: tuple[float, float] = (0.08, 0.8)
-    """Searched by its logarithm; near 1 the factors collapse to zero, and such a trial counts as a failure."""
+    """Logarithmic scale; near 1 the factors collapse to zero and the trial fails."""
 
     unobserved_weight: tuple[float, float] = (5.0, 600.0)
-    """Searched by its logarithm."""
+    """Logarithmic scale."""
 
     strength_scale: tuple[float, float] = (0.0, 12.0)
-    """Left as it is where all strengths are equal."""
+    """Not searched when all strengths are equal."""
 
     user_damping: tuple[float, float] = (0.0, 0.7)
-    """At 0 the busiest customers count by all that they did."""
+    """At 0, the confidence of busy customers is not reduced."""
 
     product_damping: tuple[float, float] = (0.0, 0.5)
-    """At 0 bestsellers count by all that was done with them."""
+    """At 0, the confidence of bestsellers is not reduced."""
 
     startup_trials: int = Field(default=8, ge=1)
-    """Trials at random places before the search goes by what it has seen."""
+    """Number of random trials before the sampler uses the results of earlier trials."""
 
 
 @dataclass(frozen=True)
 class TrialReport:
-    """How one trial went."""
+    """Result of one trial."""
 
     number: int
     ndcg: float | None
-    """Validation NDCG; None when the trial was broken off."""
+    """Validation NDCG; None for a pruned or failed trial."""
     best_ndcg: float | None
-    """The best so far."""
+    """Best validation NDCG of all trials up to this one."""
     seconds: float
 
 
 @dataclass(frozen=True)
 class TuningResult:
-    """The best settings found."""
+    """Best settings of a search."""
 
     config: TrainConfig
     selected_params: SelectedParams
     default_ndcg: float | None
-    """What the settings that the search began with reach."""
+    """Validation NDCG of the initial settings; None if that trial was not completed."""
     trials: pd.DataFrame
-    """One row per trial: number, state, ndcg, epochs, trend_power, seconds and the settings tried."""
+    """One row per trial: number, state, ndcg, epochs, trend_power, failure, seconds and the searched settings."""
     seconds: float
 
 
@@ -81,91 +81,96 @@ def tune(
     journal: Path | None = None,
     on_trial: Callable[[TrialReport], None] = lambda _: None,
 ) -> TuningResult:
-    """Search for `seconds` (or `max_trials` in all), beginning with `config`, then with vectors of other lengths.
+    """Search the settings for `seconds`, or until there are `max_trials` trials.
 
-    Tree-structured Parzen estimator (Bergstra et al., "Algorithms for hyper-parameter optimization", NIPS 2011), seeded
-    by the config; trials that fall behind are broken off, the first never. With a `journal` file, the search goes on
-    where one from settings that differ in nothing but what is searched has stopped.
+    The first trial uses `config`, the next ones `config` with the other numbers of factors. The sampler is a
+    tree-structured Parzen estimator (Bergstra et al., "Algorithms for hyper-parameter optimization", NIPS 2011) with
+    the config's seed. Trials with an NDCG below the median are pruned; the first trial of a search is never stopped for
+    lack of time. A `journal` file stores the trials, and a later search with the same `space` and the same settings
+    apart from the searched ones continues with them.
 
     Raises:
-        ModelError: Every trial failed.
+        ModelError: No trial was completed.
     """
     space = space or SearchSpace()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     strength = window.interactions.strength
-    varies = bool(strength.values.std(correction=0) > 0)
-    # The search decides over the two itself; sparseness only says where it begins.
+    has_varying_strength = bool(strength.values.std(correction=0) > 0)
+    # The increase for sparse matrices is part of the initial settings; the search varies the adapted values.
     config = config.adapt_to_density(strength.density)
-    begin = {name: getattr(config, name) for name in _list_searched_settings(space, varies)}
-    lengths = [config.factors, *(factors for factors in space.factors if factors != config.factors)]
+    initial_settings = {name: getattr(config, name) for name in _list_searched_settings(space, has_varying_strength)}
+    factor_counts = [config.factors, *(factors for factors in space.factors if factors != config.factors)]
     study = optuna.create_study(
-        study_name=_build_study_name(config, space, varies, lengths),
+        study_name=_build_study_name(config, space, has_varying_strength, factor_counts),
         storage=_open_storage(journal),
         direction="maximize",
         load_if_exists=True,
         pruner=optuna.pruners.MedianPruner(n_startup_trials=space.startup_trials, n_warmup_steps=2),
     )
-    earlier = len(_list_begun_trials(study))
+    earlier_trials = len(_list_started_trials(study))
     study.sampler = optuna.samplers.TPESampler(
-        # A search that goes on must not draw again what it drew before.
-        seed=(config.seed + earlier) % 2**32,
+        # With the same seed, a continued search would repeat its earlier random trials.
+        seed=(config.seed + earlier_trials) % 2**32,
         multivariate=True,
         n_startup_trials=space.startup_trials,
     )
-    started = time.perf_counter()
-    for factors in lengths:
-        study.enqueue_trial(begin | {"factors": factors}, skip_if_exists=True)
+    started_at = time.perf_counter()
+    for factors in factor_counts:
+        study.enqueue_trial(initial_settings | {"factors": factors}, skip_if_exists=True)
 
-    def attempt(trial: Trial) -> float:
-        trial_config = config.model_copy(update=_suggest_settings(trial, space, varies, lengths))
+    def run_trial(trial: Trial) -> float:
+        settings = _suggest_settings(trial, space, has_varying_strength, factor_counts)
 
-        def record(epoch: EpochRecord) -> None:
+        def report_epoch(epoch: EpochRecord) -> None:
             assert epoch.validation_ndcg is not None
             trial.report(epoch.validation_ndcg, epoch.report.epoch)
-            late = trial.number > earlier and time.perf_counter() - started > seconds
-            if late or trial.should_prune():
+            is_out_of_time = trial.number > earlier_trials and time.perf_counter() - started_at > seconds
+            if is_out_of_time or trial.should_prune():
                 raise optuna.TrialPruned
 
         try:
-            picked, _ = select_params(window, trial_config, record)
+            selected_params, _ = select_params(window, config.model_copy(update=settings), report_epoch)
         except ModelError as error:
             trial.set_user_attr("failure", str(error))
             raise optuna.TrialPruned from error
-        trial.set_user_attr("epochs", picked.epochs)
-        trial.set_user_attr("trend_power", picked.trend_power)
-        assert picked.validation_ndcg is not None
-        return picked.validation_ndcg
+        trial.set_user_attr("epochs", selected_params.epochs)
+        trial.set_user_attr("trend_power", selected_params.trend_power)
+        assert selected_params.validation_ndcg is not None
+        return selected_params.validation_ndcg
 
-    def report(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-        done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        best = study.best_value if done else None
-        took = trial.duration.total_seconds() if trial.duration else 0.0
-        on_trial(TrialReport(trial.number, trial.value if trial.state == TrialState.COMPLETE else None, best, took))
+    def report_trial(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        best_ndcg = study.best_value if study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)) else None
+        ndcg = trial.value if trial.state == TrialState.COMPLETE else None
+        on_trial(TrialReport(trial.number, ndcg, best_ndcg, trial.duration.total_seconds() if trial.duration else 0.0))
 
-    left = None if max_trials is None else max(0, max_trials - earlier)
-    if left is None or left > 0:
-        study.optimize(attempt, n_trials=left, timeout=seconds, callbacks=[report])
-    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if not done:
-        failures = {trial.user_attrs.get("failure", "broken off") for trial in _list_begun_trials(study)}
-        raise ModelError(f"no setting could be tried to the end: {'; '.join(sorted(failures)) or 'no trial was left'}")
-    best = study.best_trial
+    remaining_trials = None if max_trials is None else max(0, max_trials - earlier_trials)
+    if remaining_trials is None or remaining_trials > 0:
+        study.optimize(run_trial, n_trials=remaining_trials, timeout=seconds, callbacks=[report_trial])
+    completed_trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if not completed_trials:
+        failures = {trial.user_attrs.get("failure", "trial stopped early") for trial in _list_started_trials(study)}
+        raise ModelError(
+            f"tuning failed, no trial was completed: {'; '.join(sorted(failures)) or 'no trial was started'}"
+        )
+    best_trial = study.best_trial
     return TuningResult(
-        config=config.model_copy(update=best.params),
-        selected_params=SelectedParams(best.user_attrs["epochs"], best.user_attrs["trend_power"], best.value),
-        default_ndcg=next((trial.value for trial in done if trial.params == begin), None),
+        config=config.model_copy(update=best_trial.params),
+        selected_params=SelectedParams(
+            best_trial.user_attrs["epochs"], best_trial.user_attrs["trend_power"], best_trial.value
+        ),
+        default_ndcg=next((trial.value for trial in completed_trials if trial.params == initial_settings), None),
         trials=_build_trial_table(study),
-        seconds=time.perf_counter() - started,
+        seconds=time.perf_counter() - started_at,
     )
 
 
 def _build_study_name(
-    config: TrainConfig, space: SearchSpace, has_varying_strength: bool, factor_lengths: list[int]
+    config: TrainConfig, space: SearchSpace, has_varying_strength: bool, factor_counts: list[int]
 ) -> str:
-    """Return a name for all that decides what a trial's NDCG means, so that no other trials are held against it."""
-    fixed = config.model_dump_json(exclude=set(_list_searched_settings(space, has_varying_strength)))
-    said = f"{fixed} {space.model_dump_json()} {sorted(factor_lengths)}"
-    return hashlib.sha256(said.encode()).hexdigest()[:16]
+    """Return a hash of everything that makes NDCGs comparable, so that a study holds comparable trials only."""
+    fixed_settings = config.model_dump_json(exclude=set(_list_searched_settings(space, has_varying_strength)))
+    content = f"{fixed_settings} {space.model_dump_json()} {sorted(factor_counts)}"
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def _open_storage(journal: Path | None) -> BaseStorage:
@@ -176,22 +181,23 @@ def _open_storage(journal: Path | None) -> BaseStorage:
 
 
 def _list_searched_settings(space: SearchSpace, has_varying_strength: bool) -> list[str]:
-    left_out = {"startup_trials"} if has_varying_strength else {"startup_trials", "strength_scale"}
-    return [name for name in type(space).model_fields if name not in left_out]
+    excluded = {"startup_trials"} if has_varying_strength else {"startup_trials", "strength_scale"}
+    return [name for name in type(space).model_fields if name not in excluded]
 
 
-def _list_begun_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+def _list_started_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     return [trial for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING]
 
 
 def _suggest_settings(
-    trial: Trial, space: SearchSpace, has_varying_strength: bool, factor_lengths: list[int]
+    trial: Trial, space: SearchSpace, has_varying_strength: bool, factor_counts: list[int]
 ) -> dict[str, float | int]:
-    tried: dict[str, float | int] = {"factors": trial.suggest_categorical("factors", sorted(factor_lengths))}
+    settings: dict[str, float | int] = {"factors": trial.suggest_categorical("factors", sorted(factor_counts))}
     for name in _list_searched_settings(space, has_varying_strength)[1:]:
-        low, high = getattr(space, name)
-        tried[name] = trial.suggest_float(name, low, high, log=name in ("regularization", "unobserved_weight"))
-    return tried
+        minimum, maximum = getattr(space, name)
+        is_logarithmic = name in ("regularization", "unobserved_weight")
+        settings[name] = trial.suggest_float(name, minimum, maximum, log=is_logarithmic)
+    return settings
 
 
 def _build_trial_table(study: optuna.Study) -> pd.DataFrame:
@@ -199,12 +205,12 @@ def _build_trial_table(study: optuna.Study) -> pd.DataFrame:
         {
             "number": trial.number,
             "state": trial.state.name.lower(),
-            # Optuna gives a trial that was broken off the value it had last.
+            # The value of a pruned trial in Optuna is its last reported value.
             "ndcg": trial.value if trial.state == TrialState.COMPLETE else None,
             **{name: trial.user_attrs.get(name) for name in ("epochs", "trend_power", "failure")},
             "seconds": trial.duration.total_seconds() if trial.duration else None,
             **trial.params,
         }
-        for trial in _list_begun_trials(study)
+        for trial in _list_started_trials(study)
     ]
     return pd.DataFrame(rows)

@@ -57,4 +57,4 @@ def read_policy(settings: Settings) -> ModelPolicy:
     """
     if not settings.policy_file.is_file():
         return ModelPolicy()
-    return read_json_settings(ModelPolicy, settings.policy_file, "docs/operations.md")
+    return read_json_settings(ModelPolicy, settings.policy_file, "docs/operations/retraining.md")

@@ -109,7 +109,12 @@ def read_interactions(settings: Settings) -> pa.Table:
 def _read_sorted_rows(
     connection: duckdb.DuckDBPyConnection, settings: Settings, name: str, condition: str = ""
 ) -> pa.Table:
-    columns, keys = ", ".join(TABLE_LAYOUTS[name].schema.names), ", ".join(TABLE_LAYOUTS[name].sort_keys)
+    # DuckDB casts decimals to the nearest double; pyarrow can be off by the last bit, which would change the hash.
+    columns = ", ".join(
+        f"cast({field.name} as double) as {field.name}" if field.type == pa.float64() else field.name
+        for field in TABLE_LAYOUTS[name].schema
+    )
+    keys = ", ".join(TABLE_LAYOUTS[name].sort_keys)
     try:
         cutoffs = connection.sql(f"select distinct cutoff from {MART_TABLES[name]} {condition} order by 1").fetchall()
         # One cutoff at a time: sorting all rows at once takes three times the memory.

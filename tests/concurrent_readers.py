@@ -1,4 +1,4 @@
-"""Processes that ask the published copy without a pause, as the app does, while others publish."""
+"""Processes that query the published copy continuously, as the app does, while new copies are published."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from warehouse.publishing.publisher import publish
 from warehouse.settings import Settings
 
 VERSION_COLUMNS = {"rec_top_n": "reason", "rec_popular_products": "product_name", "dim_users": "favourite_category"}
-"""Tables that readers look at, and the column of each that says which version it is of."""
+"""Tables that the readers query, and the column of each that has the version."""
 
 READER_SCRIPT = """
 import json, random, sys
@@ -24,78 +24,79 @@ from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
 seed, user, stop = sys.argv[1:]
-chance, settings, stop = random.Random(seed), Settings(), Path(stop)
-seen, asked, is_last = set(), 0, False
+rng, settings, stop = random.Random(seed), Settings(), Path(stop)
+seen, query_count, is_last = set(), 0, False
 print("reading", flush=True)
 while not is_last:
     is_last = stop.exists()
     with ServingCopy(settings) as copy:
-        # Some look once and some stay for long, while their copy is pushed out.
-        for _ in range(chance.choice([1, 1, 5, 20])):
+        # A reader that keeps its copy open for many queries continues while newer copies replace it.
+        for _ in range(rng.choice([1, 1, 5, 20])):
             (version,) = {
                 *copy.get_recommendations(user)["reason"],
                 *copy.get_popular_products()["product_name"],
                 copy.get_customer(user)["favourite_category"],
             }
             seen.add((copy.published.file, version))
-            asked += 1
-print(json.dumps({"seen": sorted(seen), "asked": asked}))
+            query_count += 1
+print(json.dumps({"seen": sorted(seen), "query_count": query_count}))
 """
 
 
 class ReaderResult(NamedTuple):
-    """What a reader saw."""
+    """The versions that a reader read."""
 
     seen_versions: set[tuple[str, str]]
-    """Names of copies, with the version that every table was of."""
+    """Names of copies, with the version of all tables."""
 
     query_count: int
-    """How many times it asked all tables."""
+    """Number of queries of all tables."""
 
 
 def write_version(settings: Settings, version: str) -> None:
-    """Write into every table that readers look at which version it is of."""
+    """Write the version into every table that the readers query."""
     with open_writer(settings) as connection:
         for table, column in VERSION_COLUMNS.items():
             connection.execute(f"update marts.{table} set {column} = ?", [version])
 
 
 def publish_version(settings: Settings, version: str) -> PublishedCopy:
-    """Publish the tables that readers look at, each with the version in it."""
+    """Publish the tables that the readers query, with the version."""
     write_version(settings, version)
     return publish(settings, list(VERSION_COLUMNS))
 
 
 @contextmanager
 def run_readers(settings: Settings, count: int, user: str, stop: Path) -> Iterator[list[ReaderResult]]:
-    """Let so many processes read while the block runs; what they saw is in the list when it has ended.
+    """Run `count` reader processes during the block; the list has their results after the block.
 
-    They stop when the file `stop` is there, after one more look. A reader that met an error fails the block.
+    A reader stops one query after the file `stop` appears. An error of a reader fails the block.
     """
-    found: list[ReaderResult] = []
-    started = [
+    results: list[ReaderResult] = []
+    readers = [
         subprocess.Popen(
             [sys.executable, "-c", READER_SCRIPT, str(seed), user, str(stop)],
             env=settings.build_environment() | {"RECOMART_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # They take what is left of the cores, or the writers would wait for theirs.
+            # With a lower priority, the readers do not slow down the writers.
             preexec_fn=lambda: os.nice(10),
         )
         for seed in range(count)
     ]
     try:
-        for reader in started:
+        for reader in readers:
             assert reader.stdout is not None
             assert reader.stdout.readline() == "reading\n"
-        yield found
+        yield results
         stop.touch()
-        for reader in started:
-            said, error = reader.communicate(timeout=60)
+        for reader in readers:
+            output, error = reader.communicate(timeout=60)
             assert reader.returncode == 0, error
-            told = json.loads(said)
-            found.append(ReaderResult({(file, version) for file, version in told["seen"]}, told["asked"]))
+            result = json.loads(output)
+            seen_versions = {(file, version) for file, version in result["seen"]}
+            results.append(ReaderResult(seen_versions, result["query_count"]))
     finally:
-        for reader in started:
+        for reader in readers:
             reader.kill()

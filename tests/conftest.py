@@ -1,4 +1,4 @@
-"""A demo shop that ran through the whole pipeline once, for every test that only reads."""
+"""Fixtures for all tests, such as a demo shop after a complete run of the pipeline."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ SMALL_SHOP_CONFIG = DemoConfig(customers=800, products=500, days=40, events=30_0
 
 @pytest.fixture(scope="session")
 def demo_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Settings of a small demo shop's warehouse after a finished run; not to be written to."""
+    """Settings of a small demo shop's warehouse after a complete run; tests must not write to it."""
     settings = Settings(warehouse=tmp_path_factory.mktemp("demo_shop"))
     generate_shop(SMALL_SHOP_CONFIG, settings.landing_dir, settings.demo_truth_dir)
     run_pipeline(settings, TrainConfig(), PipelineListener())
@@ -25,7 +25,7 @@ def demo_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 def restore_torch_threads() -> Iterator[None]:
-    """For tests of what sets the number of torch's threads: the others get back what they had."""
-    threads = torch.get_num_threads()
+    """Restore torch's number of threads after tests that change it."""
+    thread_count = torch.get_num_threads()
     yield
-    torch.set_num_threads(threads)
+    torch.set_num_threads(thread_count)

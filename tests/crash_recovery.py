@@ -1,4 +1,4 @@
-"""Deliveries of a shop over some days, and what it takes to kill the pipeline in the middle of them."""
+"""Helpers for tests of killed processes: deliveries of several days, killed loads and builds, table comparison."""
 
 import os
 import random
@@ -30,49 +30,49 @@ RUN_DEPENDENT_COLUMNS = (
     *("day_version", "int_action_days.version", "int_user_product_totals__day_versions.version"),
     *("int_action_days.content_fingerprint", "int_user_product_totals__day_versions.content_fingerprint"),
 )
-"""Columns, of all tables or of one, that say when or as which reading something was loaded, or are made of that: they
-differ between runs, and nothing else may."""
+"""Columns, of all tables or of one table, that depend on load ids and load times. Only these columns may differ between
+runs."""
 
 TRAINING_DEPENDENT_COLUMNS = (
     *("run_id", "warm_from", "artifact_path", "trained_at", "promoted_at", "created_at", "fit_seconds"),
     *("serving_started_at", "serving_ended_at"),
 )
-"""Columns that say which training something comes from and when that was, likewise."""
+"""Columns that depend on ids and times of trainings. Only these columns may differ between trainings."""
 
 Delivery = dict[str, bytes]
-"""Path and content."""
+"""Content of files by path."""
 
 
 def make_deliveries(folder: Path, seed: int, shop: DemoConfig = DELIVERED_SHOP_CONFIG) -> list[Delivery]:
-    """What arrives one time after the other: new files, files that are late, and files that changed."""
-    chance = random.Random(seed)
+    """Make consecutive deliveries with new, late and changed files."""
+    rng = random.Random(seed)
     generate_shop(shop, folder / "landing", folder / "truth")
     landing = folder / "landing"
     files = sorted(path for path in landing.rglob("*") if path.is_file() and not path.name.startswith("."))
     contents = {path.relative_to(landing).as_posix(): path.read_bytes() for path in files}
     days = sorted({path.partition("/")[2][:10] for path in contents})
-    found: list[Delivery] = [
+    deliveries: list[Delivery] = [
         {path: data for path, data in contents.items() if path.partition("/")[2].startswith(day)} for day in days
     ]
-    for place, delivery in enumerate(found[:-1]):
+    for index, delivery in enumerate(deliveries[:-1]):
         for path in list(delivery):
-            fate = chance.random()
-            if fate < 0.2 and not path.startswith("catalog"):
-                found[chance.randrange(place + 1, len(found))][path] = delivery.pop(path)
-            elif fate < 0.4 and not path.endswith(".gz"):
-                found[chance.randrange(place + 1, len(found))][path] = delivery[path]
+            draw = rng.random()
+            if draw < 0.2 and not path.startswith("catalog"):
+                deliveries[rng.randrange(index + 1, len(deliveries))][path] = delivery.pop(path)
+            elif draw < 0.4 and not path.endswith(".gz"):
+                deliveries[rng.randrange(index + 1, len(deliveries))][path] = delivery[path]
                 delivery[path] = delivery[path][: len(delivery[path]) * 2 // 3] + b"\n"
-    return found
+    return deliveries
 
 
 def deliver(delivery: Delivery, settings: Settings) -> None:
-    """Put files into the landing folder, each whole or not at all, as a careful sender does."""
+    """Write files into the landing folder, each by a rename, so that no partial file is visible."""
     for path, data in delivery.items():
         target = settings.landing_dir / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = target.with_name(target.name + ".part")
-        unfinished.write_bytes(data)
-        unfinished.replace(target)
+        partial_file = target.with_name(target.name + ".part")
+        partial_file.write_bytes(data)
+        partial_file.replace(target)
 
 
 LOAD_SCRIPT = """
@@ -86,7 +86,7 @@ loader.load(Settings())
 
 
 def kill_load(settings: Settings, seconds: float) -> bool:
-    """Kill a load so many seconds after it began; returns whether it was still at it."""
+    """Kill a load some seconds after its start; return whether it was still running."""
     command = [sys.executable, "-c", LOAD_SCRIPT]
     with subprocess.Popen(
         command, env=settings.build_environment(), stdout=subprocess.PIPE, start_new_session=True
@@ -97,7 +97,7 @@ def kill_load(settings: Settings, seconds: float) -> bool:
 
 
 def kill_build(settings: Settings, seconds: float) -> bool:
-    """Kill dbt so many seconds after it began; returns whether it was still at it."""
+    """Kill dbt some seconds after its start; return whether it was still running."""
     with subprocess.Popen(
         [find_dbt_executable(), *BUILD_COMMAND, *MODEL_INPUT_SELECTION],
         cwd=PROJECT_DIR,
@@ -120,21 +120,26 @@ def _kill(process: subprocess.Popen[bytes], seconds: float) -> bool:
 def find_differences(
     first: Path, second: Path, schemas: Sequence[str], excluded_columns: Sequence[str] = RUN_DEPENDENT_COLUMNS
 ) -> dict[str, int]:
-    """Tables and views of two databases that do not hold the same rows equally often, and how many rows differ."""
-    contents, others = _read_tables(first, schemas, excluded_columns), _read_tables(second, schemas, excluded_columns)
-    assert contents
-    assert contents.keys() == others.keys()
-    found: dict[str, int] = {}
+    """Compare the tables and views of two databases as multisets of rows; return the number of differing rows."""
+    first_tables, second_tables = (_read_tables(path, schemas, excluded_columns) for path in (first, second))
+    assert first_tables
+    assert first_tables.keys() == second_tables.keys()
+    difference_counts: dict[str, int] = {}
+    query = """
+        select count(*)
+        from (
+            (from first_rows except all from second_rows)
+            union all
+            (from second_rows except all from first_rows)
+        )
+    """
     with duckdb.connect() as connection:
-        for table, rows in contents.items():
-            connection.register("rows", rows)
-            connection.register("others", others[table])
-            query = (
-                "select count(*) from ((from rows except all from others) union all (from others except all from rows))"
-            )
+        for table, rows in first_tables.items():
+            connection.register("first_rows", rows)
+            connection.register("second_rows", second_tables[table])
             if count := connection.execute(query).fetchall()[0][0]:
-                found[table] = count
-    return found
+                difference_counts[table] = count
+    return difference_counts
 
 
 def _read_tables(database: Path, schemas: Sequence[str], excluded_columns: Sequence[str]) -> dict[str, pa.Table]:

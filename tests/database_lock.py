@@ -1,4 +1,4 @@
-"""Another process that holds the warehouse."""
+"""A process that locks the warehouse database."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ time.sleep(float(sys.argv[2]))
 
 @contextmanager
 def hold_database(database: Path, seconds: float = 600) -> Iterator[int]:
-    """Let a process have the database open for so long, and no longer than the block; yields its number."""
+    """Open the database in another process for some seconds, at most until the block ends; yield the process id."""
     with subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(database), str(seconds)], stdout=subprocess.PIPE
     ) as holder:

@@ -1,1 +1,1 @@
-"""Where data rests, and its doors: in (`loading`, `fetching`) and out (`publish`)."""
+"""The warehouse: settings, database, input (`sources`, `fetching`, `loading`) and output (`publishing`)."""

@@ -1,4 +1,4 @@
-"""Connections to the warehouse database: one writer at a time, and a clear word when somebody else holds it."""
+"""Connections to the warehouse database; one process at a time can write."""
 
 import logging
 import re
@@ -17,58 +17,58 @@ from warehouse.locks import describe_process
 from warehouse.settings import Settings
 
 STORAGE_VERSION = "v1.3.0"
-"""Oldest DuckDB that can read a file that is made here. From it on texts are packed in another way: ten million raw
-events take two thirds of the time to write, and three quarters to read."""
+"""Oldest DuckDB version that can read the database. This version introduced a compression of texts with which ten
+million raw events take two thirds of the time to write and three quarters of the time to read."""
 
 RETRY_INTERVAL_SECONDS = 0.25
-"""Between two attempts to open a warehouse that somebody else holds."""
+"""Seconds between two attempts to open a locked warehouse."""
 
 LOG = logging.getLogger(__name__)
 
-Opened = TypeVar("Opened")
+T = TypeVar("T")
 
 SCHEMA_FILE = Path(__file__).with_name("schema.sql")
 
 
 def describe_lock_error(error_text: str, database: Path) -> str | None:
-    """Say who holds the database, if that is what DuckDB's error is about; None otherwise."""
+    """Describe which process locks the database if DuckDB's error is about a lock; None otherwise."""
     if "Could not set lock on file" not in error_text:
         return None
-    holder = re.search(r"PID (\d+)", error_text)
-    who = describe_process(int(holder[1])) if holder else "another process"
-    return f"{database}: {who} is using the warehouse; wait until it has finished, or stop it, and try again"
+    process_id = re.search(r"PID (\d+)", error_text)
+    process = describe_process(int(process_id[1])) if process_id else "another process"
+    return f"{database}: {process} is using the warehouse. Wait until it has finished, or stop it, and try again"
 
 
 def describe_memory_error(error_text: str) -> str | None:
-    """Say which setting to raise, if DuckDB's error is about its memory limit; None otherwise."""
+    """Describe which setting to raise if DuckDB's error is about its memory limit; None otherwise."""
     if "Out of Memory Error" not in error_text:
         return None
     used = re.search(r" \([^()]* used\)", error_text)
-    return f"DuckDB's memory limit is too small for this{used[0] if used else ''}; raise RECOMART_MEMORY_LIMIT"
+    return f"DuckDB's memory limit is too small{used[0] if used else ''}. Raise RECOMART_MEMORY_LIMIT"
 
 
 DuckDbConfig = dict[str, str | bool | int | float | list[str]]
 
 
 def get_resource_limits(settings: Settings) -> DuckDbConfig:
-    """DuckDB's configuration: connections keep to the memory and threads of the settings."""
+    """Return DuckDB's configuration of memory and threads."""
     return {"memory_limit": settings.memory_limit, "threads": settings.threads}
 
 
 def get_duckdb_config(settings: Settings) -> DuckDbConfig:
-    """The limits, and that new files get our format."""
+    """Return DuckDB's configuration of memory, threads and the storage version of new files."""
     return {**get_resource_limits(settings), "storage_compatibility_version": STORAGE_VERSION}
 
 
-def retry_while_locked(settings: Settings, action: Callable[[], Opened]) -> Opened:
-    """Return what `action` opens, waiting for a while when another process holds the warehouse.
+def retry_while_locked(settings: Settings, action: Callable[[], T]) -> T:
+    """Call `action`, which opens the warehouse, again and again while another process locks the warehouse.
 
     Raises:
-        WarehouseBusyError: It still does after the settings' `wait_seconds`.
+        WarehouseBusyError: Another process still locks the warehouse after the settings' `wait_seconds`.
         RecomartError: The warehouse cannot be opened for another reason.
     """
 
-    def attempt() -> Opened:
+    def attempt() -> T:
         try:
             return action()
         except duckdb.Error as error:
@@ -78,25 +78,25 @@ def retry_while_locked(settings: Settings, action: Callable[[], Opened]) -> Open
         if state.attempt_number == 1 and state.outcome:
             LOG.warning("%s (waiting up to %.3g s for it)", state.outcome.exception(), settings.wait_seconds)
 
-    waiting = Retrying(
+    retrying = Retrying(
         retry=retry_if_exception_type(WarehouseBusyError),
         stop=stop_after_delay(settings.wait_seconds),
         wait=wait_fixed(RETRY_INTERVAL_SECONDS),
         before_sleep=log_wait,
         reraise=True,
     )
-    return waiting(attempt)
+    return retrying(attempt)
 
 
 def connect(settings: Settings, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
-    """Open the warehouse database within the memory and threads of the settings, waiting while another process writes.
+    """Open the warehouse database; wait while another process writes it.
 
     Raises:
-        WarehouseBusyError: Another process holds it, and did so for as long as the settings allow to wait.
-        RecomartError: It does not exist (read-only), or is no DuckDB file of this version.
+        WarehouseBusyError: Another process still locks the database after the settings' `wait_seconds`.
+        RecomartError: The database does not exist (read-only), or this DuckDB version cannot read it.
     """
     if read_only and not settings.database.exists():
-        raise RecomartError(f"{settings.database}: there is no warehouse yet; make one with `recomart run`")
+        raise RecomartError(f"{settings.database}: the warehouse does not exist. Create it with `recomart run`")
     settings.warehouse.mkdir(parents=True, exist_ok=True)
     connection = retry_while_locked(
         settings,
@@ -108,24 +108,31 @@ def connect(settings: Settings, *, read_only: bool = False) -> duckdb.DuckDBPyCo
     return connection
 
 
+def connect_to_file(settings: Settings, path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """Open another DuckDB file, such as a published copy, within the memory and threads of the settings."""
+    # New files have DuckDB's default storage version: looking up one customer's list in the warehouse's storage version
+    # takes three times as long.
+    return duckdb.connect(str(path), read_only=read_only, config=get_resource_limits(settings))
+
+
 def _delete_spill_files(database: Path) -> None:
-    """Remove what a killed process spilled, which DuckDB leaves; whoever holds the warehouse is alone with it."""
+    """Delete the spill files of a killed process, which DuckDB leaves; safe for the only writer of the database."""
     shutil.rmtree(database.with_name(f"{database.name}.tmp"), ignore_errors=True)
 
 
 def make_open_error(error: duckdb.Error, database: Path) -> RecomartError:
-    """The error to raise when DuckDB cannot open the warehouse; it says who holds it if that is why."""
-    if busy := describe_lock_error(str(error), database):
-        return WarehouseBusyError(busy)
-    if full := describe_memory_error(str(error)):
-        return RecomartError(full)
+    """Make the error to raise when DuckDB cannot open the warehouse."""
+    if lock_message := describe_lock_error(str(error), database):
+        return WarehouseBusyError(lock_message)
+    if memory_message := describe_memory_error(str(error)):
+        return RecomartError(memory_message)
     reason = str(error).splitlines()[0]
     return RecomartError(f"{database}: the warehouse cannot be opened: {reason}")
 
 
 @contextmanager
 def open_writer(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the warehouse for writing, with the tables that dbt does not own in place; closed at the end."""
+    """Open the warehouse for writing and create the missing tables of schemas `raw` and `ml`; closed at the end."""
     connection = connect(settings)
     try:
         create_schema(connection, settings.database)
@@ -135,23 +142,23 @@ def open_writer(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def create_schema(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
-    """Make the tables that are missing.
+    """Create the missing tables of schemas `raw` and `ml`.
 
     Raises:
-        RecomartError: A table that is there has other columns: an earlier version of RecoMart made it.
+        RecomartError: An existing table lacks columns, because an earlier version of RecoMart created it.
     """
-    columns = "select schema_name, table_name, column_name from duckdb_columns() where schema_name in ('raw', 'ml')"
+    query = "select schema_name, table_name, column_name from duckdb_columns() where schema_name in ('raw', 'ml')"
     schema = SCHEMA_FILE.read_text(encoding="utf-8")
-    with duckdb.connect() as empty:
-        empty.execute(schema)
-        declared = set(empty.execute(columns).fetchall())
+    with duckdb.connect() as empty_database:
+        empty_database.execute(schema)
+        declared_columns = set(empty_database.execute(query).fetchall())
     connection.execute(schema)
-    missing = declared - set(connection.execute(columns).fetchall())
-    if missing:
-        table = ".".join(min(missing)[:2])
+    missing_columns = declared_columns - set(connection.execute(query).fetchall())
+    if missing_columns:
+        table = ".".join(min(missing_columns)[:2])
         raise RecomartError(
-            f"{database}: an earlier version of RecoMart made this warehouse (its table {table} lacks columns); delete "
-            "the file and run again: the landing folder has all that it holds, models aside"
+            f"{database}: an earlier version of RecoMart made this warehouse: {table} lacks columns. Delete "
+            "the file and run again; the landing folder has all of its data except the models"
         )
 
 
@@ -167,26 +174,26 @@ def open_reader(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @contextmanager
 def open_ledger_reader(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a warehouse that files were loaded into read-only; closed at the end.
+    """Open the warehouse read-only and check that it has the loader's ledger; closed at the end.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
-        RecomartError: There is no warehouse, or nothing was ever loaded into it.
+        RecomartError: The warehouse does not exist, or no files were loaded into it.
     """
     with open_reader(settings) as connection:
         try:
             connection.execute("from raw.loaded_files limit 0")
         except duckdb.CatalogException as error:
             raise RecomartError(
-                f"{settings.database}: nothing was ever loaded here; load a shop with `recomart run`, or make one with "
-                "`make demo`"
+                f"{settings.database}: no files were loaded yet. Load a shop with `recomart run`, or create the demo "
+                "shop with `make demo`"
             ) from error
         yield connection
 
 
 @contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """All statements inside take effect together, or none does."""
+    """Run the statements inside as one transaction; roll back on an error."""
     connection.execute("begin transaction")
     try:
         yield
@@ -199,7 +206,7 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 def insert_ml_rows(
     connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table, conflict_clause: str = ""
 ) -> None:
-    """Insert rows into a table of schema ml, columns by name; `or ignore` as `known` leaves rows that are there."""
+    """Insert rows into a table of schema ml, by column name; the `conflict_clause` `or ignore` skips existing keys."""
     connection.register("new_rows", rows)
     connection.execute(f"insert {conflict_clause} into ml.{table} by name select * from new_rows")
     connection.unregister("new_rows")

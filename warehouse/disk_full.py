@@ -1,4 +1,4 @@
-"""A full disk, whichever library meets it: one error that says where no more can be written, and what to do."""
+"""Detection of a full disk in the errors of all libraries, as one error with one message."""
 
 import errno
 import os
@@ -13,30 +13,30 @@ from warehouse.settings import Settings
 
 DISK_FULL_TEXTS = (
     *(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)),
-    # DuckDB's, when it finds no room to spill what its memory cannot hold.
+    # DuckDB's message when the disk has no space for the data that it spills.
     "failed to offload data block",
 )
-"""What the system and the libraries say when no more can be written, because of the disk, a quota or a size limit."""
+"""Error texts of the operating system and of DuckDB for a full disk, a quota or a size limit."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 def describe_disk_full_error(error_text: str, folder: Path) -> str | None:
-    """Say that no more can be written in the folder, if that is what the error is about; None otherwise."""
-    said = next((words for words in DISK_FULL_TEXTS if words in error_text), None)
-    if said is None:
+    """Describe the error if its cause is a full disk, a quota or a size limit; None otherwise."""
+    reason = next((text for text in DISK_FULL_TEXTS if text in error_text), None)
+    if reason is None:
         return None
     disk = shutil.disk_usage(folder)
     return (
-        f"{folder}: no more can be written there: {said} ({disk.free >> 20:,} of {disk.total >> 20:,} MiB are free on "
-        "its disk). Make room (what may go: 'A full disk' in docs/operations.md), and run it again; nothing is "
-        "half-written, and what was published stays live"
+        f"{folder}: cannot write: {reason} ({disk.free >> 20:,} of {disk.total >> 20:,} MiB are free). Free some "
+        "space (docs/operations/disk_space.md lists what can be deleted) and run it again. No data is "
+        "half-written, and the published copy stays live"
     )
 
 
 def raise_on_full_disk(work: Callable[Concatenate[Settings, P], T]) -> Callable[Concatenate[Settings, P], T]:
-    """Let `work`, which writes into a warehouse's folder, end in a DiskFullError when no more can be written there."""
+    """Decorate a function that writes into the warehouse folder, so that it raises DiskFullError on a full disk."""
 
     @wraps(work)
     def wrapper(settings: Settings, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -53,7 +53,7 @@ def raise_on_full_disk(work: Callable[Concatenate[Settings, P], T]) -> Callable[
 
 
 def _collect_messages(error: BaseException | None) -> Iterator[str]:
-    """What an error says, and those that led to it: rolling back after it may fail as well, for another reason."""
+    """Yield the message of an error and of its causes: the rollback after a full disk may fail for another reason."""
     while error is not None:
         yield str(error)
         error = error.__cause__ or error.__context__

@@ -2,7 +2,7 @@
 
 
 class RecomartError(Exception):
-    """Something a user can mend; the message says what is wrong, where, and what to do."""
+    """An error that a user can correct; the message says what failed, where, why, and what to do."""
 
 
 class WarehouseBusyError(RecomartError):
@@ -10,4 +10,4 @@ class WarehouseBusyError(RecomartError):
 
 
 class DiskFullError(RecomartError):
-    """No more can be written where the warehouse is."""
+    """The disk of the warehouse folder is full, or a quota or size limit is reached."""

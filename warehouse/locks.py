@@ -1,4 +1,4 @@
-"""One process at a time: a lock on a file, which goes with the process however that ends."""
+"""Exclusive locks on files; the operating system releases them when a process ends, also when it is killed."""
 
 import fcntl
 import os
@@ -20,28 +20,32 @@ RETRY_INTERVAL_SECONDS = 0.1
 def exclusive_lock(
     lock_file: Path, work_name: str, timeout_seconds: float, on_wait: Callable[[str], None] = lambda _: None
 ) -> Iterator[None]:
-    """Hold the file `lock`, made when it is missing; `what` is what messages call the work that it guards.
+    """Hold an exclusive lock on a file, which is created if it does not exist.
 
-    `on_wait` hears who holds it when that is another process.
+    Args:
+        lock_file: The file to lock.
+        work_name: The name, in messages, of the work that the lock protects.
+        timeout_seconds: Seconds to wait while another process holds the lock.
+        on_wait: Called once, with a message that names the other process, before the wait.
 
     Raises:
-        WarehouseBusyError: Another process still held it after `patience` seconds; names it.
+        WarehouseBusyError: Another process still holds the lock after the timeout.
     """
-    end = time.monotonic() + timeout_seconds
+    deadline = time.monotonic() + timeout_seconds
     lock_file.parent.mkdir(parents=True, exist_ok=True)
     with lock_file.open("a+") as file:
-        waits = False
+        is_waiting = False
         while not _try_lock(file):
-            is_over = time.monotonic() > end
-            if is_over or not waits:
-                busy = f"{lock_file.parent}: {_describe_lock_holder(file)} is at another {work_name}"
-            if is_over:
-                raise WarehouseBusyError(f"{busy}; wait until it has finished, or stop it, and try again")
-            if not waits:
-                waits = True
-                on_wait(f"{busy} (waiting up to {timeout_seconds:.3g} s for it)")
+            is_timed_out = time.monotonic() > deadline
+            if is_timed_out or not is_waiting:
+                message = f"{lock_file.parent}: {_describe_lock_holder(file)} runs another {work_name}"
+            if is_timed_out:
+                raise WarehouseBusyError(f"{message}. Wait until it has finished, or stop it, and try again")
+            if not is_waiting:
+                is_waiting = True
+                on_wait(f"{message} (waiting up to {timeout_seconds:.3g} s for it)")
             time.sleep(RETRY_INTERVAL_SECONDS)
-        # The number is for the message alone: a disk too full for it stops nothing.
+        # Only messages use the process id, so a full disk must not fail here.
         with suppress(OSError):
             os.ftruncate(file.fileno(), 0)
             os.write(file.fileno(), str(os.getpid()).encode())
@@ -49,7 +53,7 @@ def exclusive_lock(
 
 
 def _try_lock(file: TextIO) -> bool:
-    """Lock the file, unless somebody else has; whether it is ours now."""
+    """Try to lock the file; return whether this process now holds the lock."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -64,11 +68,11 @@ def _describe_lock_holder(file: TextIO) -> str:
 
 
 def describe_process(process_id: int) -> str:
-    """A process by its number, its command and the instant that it started at, as far as it still runs."""
-    described = f"process {process_id}"
+    """Describe a process by its id and, while it runs, by its command and start time."""
+    description = f"process {process_id}"
     with suppress(psutil.Error):
         process = psutil.Process(process_id)
-        since = datetime.fromtimestamp(process.create_time(), UTC)
+        started_at = datetime.fromtimestamp(process.create_time(), UTC)
         command = " ".join(" ".join(process.cmdline()).split())
-        described += f" ({command[:80]}, running since {since:%Y-%m-%d %H:%M:%S} UTC)"
-    return described
+        description += f" ({command[:80]}, running since {started_at:%Y-%m-%d %H:%M:%S} UTC)"
+    return description

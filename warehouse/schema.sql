@@ -1,4 +1,4 @@
--- The tables that dbt reads and does not own. Raw columns are text, exactly as they arrived.
+-- The tables that dbt reads but does not build. Raw columns have the unchanged text of the files.
 
 create schema if not exists raw;
 create schema if not exists ml;
@@ -22,7 +22,7 @@ create table if not exists raw.products (
     _extra varchar, _feed varchar not null, _file varchar not null, _line bigint not null, _load_id bigint not null
 );
 
--- What sources.yml declares, so that the SQL can type and translate each feed.
+-- The feed declarations of sources.yml, by which the SQL types the rows of each feed.
 create table if not exists raw.feeds (
     feed varchar primary key, kind varchar not null, time_zone varchar not null, timestamp_formats varchar[] not null,
     carries_purchases boolean not null, carries_products boolean not null, cancelled_transaction_prefix varchar,
@@ -34,15 +34,15 @@ create table if not exists raw.event_aliases (
     feed varchar not null, alias varchar not null, event_type varchar not null, primary key (feed, alias)
 );
 
--- The loader's ledger. Every reading of a file has a number of its own, which its rows carry: what was built from rows
--- whose number the ledger no longer has is out of date.
+-- The loader's ledger. Every load of a file has a unique id, which its rows have too. Data that was built from rows
+-- whose load id is no longer in the ledger is out of date.
 create sequence if not exists raw.load_ids;
 
 create table if not exists raw.loaded_files (
     load_id bigint not null, feed varchar not null, path varchar not null,
     size_bytes bigint not null, checksum varchar not null,
-    changed_ns bigint, -- the file's time; null where a change could have left it the same
-    parse_fingerprint varchar not null, -- how sources.yml said to read it then
+    changed_ns bigint, -- the file's change time; null if a later change could have the same time
+    parse_fingerprint varchar not null, -- fingerprint of the settings by which the file was read
     encoding varchar not null, delimiter varchar, quote varchar, -- as declared or detected
     lines bigint not null, rows_loaded bigint not null, rows_rejected bigint not null, loaded_at timestamp not null,
     primary key (feed, path)
@@ -63,7 +63,7 @@ create table if not exists raw.seen_columns (
     primary key (feed, column_name)
 );
 
--- What the model side writes back.
+-- The tables that training, evaluation and batch scoring write.
 create table if not exists ml.dataset_versions (
     dataset_hash varchar primary key, created_at timestamp not null, as_of timestamp not null,
     interactions bigint not null, users bigint not null, products bigint not null,
@@ -80,6 +80,7 @@ create table if not exists ml.model_runs (
 create table if not exists ml.gate_results (
     run_id varchar not null, gate varchar not null, is_passed boolean not null, finding varchar not null
 );
+
 create table if not exists ml.ranking_metrics (
     run_id varchar not null, cutoff varchar not null, method varchar not null,
     segment varchar not null, segment_value varchar not null, k integer not null, users bigint not null,

@@ -1,4 +1,4 @@
-"""One settings object says where everything is, and secrets are read by name; no other module reads the environment."""
+"""Settings and secrets from environment variables; no other module reads the environment."""
 
 import os
 from pathlib import Path
@@ -13,9 +13,9 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
 class Settings(BaseSettings):
-    """Where a warehouse is and how much of the machine it may use.
+    """The folders of a warehouse and its limits of memory, threads and time.
 
-    Every field can be set as `RECOMART_<FIELD>`; an empty variable sets nothing.
+    The environment variable `RECOMART_<FIELD>` sets a field; an empty variable is ignored.
     """
 
     model_config = SettingsConfigDict(
@@ -26,47 +26,48 @@ class Settings(BaseSettings):
     """Folder that holds the database, the serving copies, the model artifacts and the dataset versions."""
 
     landing: Path | None = None
-    """Folder of raw files as they arrived; `landing` inside the warehouse folder when not given."""
+    """Folder of the raw files; the default is `landing` inside the warehouse folder."""
 
     sources: Path = PROJECT_ROOT / "warehouse" / "sources.yml"
-    """YAML file that declares the feeds of this shop."""
+    """YAML file that declares the feeds of the shop."""
 
     memory_limit: str = "2GB"
-    """Memory that DuckDB may use before it spills to disk, as DuckDB writes it (`500MB`, `4GB`)."""
+    """Memory that DuckDB may use before it spills to disk, in DuckDB's notation (`500MB`, `4GB`)."""
 
     threads: int = Field(default=2, ge=1)
     """Threads that DuckDB may use."""
 
     wait_seconds: float = Field(default=60.0, ge=0)
-    """How long to wait while another process holds the warehouse before giving up; dbt waits for a minute, or not at
-    all when this is 0."""
+    """Seconds to wait while another process uses the warehouse. dbt waits for one minute, or not at all if this is
+    0."""
 
     settle_seconds: float = Field(default=1.0, ge=0)
-    """Landing files younger than this are looked at again after as long: one that changed is still being written."""
+    """Age in seconds below which a landing file is checked a second time, after the same number of seconds. A file that
+    changed in between is still being written."""
 
     delivery_gap_seconds: float = Field(default=10.0, ge=0)
-    """A delivery has ended, and a run may start for it, when no landing file has changed for as long."""
+    """Seconds without a change of a landing file after which a delivery is complete and a run may start."""
 
     max_delivery_wait_seconds: float = Field(default=300.0, ge=0)
-    """How long a delivery's first file waits for its end at most: files that never cease to come hold up no run."""
+    """Maximum seconds from the first file of a delivery to the start of a run, even if more files keep arriving."""
 
     alert_url: SecretStr | None = None
-    """Web hook that is told, as JSON, of runs that fail and checks that do not pass."""
+    """Web hook that receives failed runs and failed checks as JSON."""
 
     serving_copies: int = Field(default=3, ge=1)
-    """Published copies to keep, the newest included."""
+    """Number of published copies to keep, including the newest."""
 
     @field_validator("memory_limit")
     @classmethod
     def _check_memory_limit(cls, value: str) -> str:
-        # DuckDB takes what is below zero for no limit, and says itself what it makes of the rest.
+        # DuckDB takes a negative amount as "no limit". It checks the unit itself.
         if not value[:1].isdigit():
-            raise ValueError(f"'{value}' is no amount of memory such as 500MB or 4GB")
+            raise ValueError(f"'{value}' is not an amount of memory. Write it like 500MB or 4GB")
         return value
 
     @model_validator(mode="after")
     def _make_paths_absolute(self) -> Self:
-        # dbt and Dagster run from other folders, so a relative path would mean another place there.
+        # dbt and Dagster run in other working directories, where a relative path has another meaning.
         for field in ("warehouse", "landing", "sources"):
             path = getattr(self, field)
             if path is not None:
@@ -78,86 +79,88 @@ class Settings(BaseSettings):
         for field, folder in (("warehouse", self.warehouse), ("landing", self.landing_dir)):
             file = next((str(part) for part in (folder, *folder.parents) if part.is_file()), None)
             if file is not None:
-                raise RecomartError(f"{file} is a file; name a folder with --{field} or RECOMART_{field.upper()}")
+                raise RecomartError(f"{file} is a file. Name a folder with --{field} or RECOMART_{field.upper()}")
         return self
 
     def build_environment(self) -> dict[str, str]:
-        """Environment for child processes, so that they work on the same warehouse with the same limits."""
-        own = {
+        """Build the environment that gives child processes these settings."""
+        variables = {
             f"RECOMART_{name.upper()}": value.get_secret_value() if isinstance(value, SecretStr) else str(value)
             for name, value in self
             if value is not None
         }
-        return {**os.environ, **own}
+        return {**os.environ, **variables}
 
     @property
     def landing_dir(self) -> Path:
-        """Folder of raw files as they arrived."""
+        """Folder of the raw files."""
         return self.landing or self.warehouse / "landing"
 
     @property
     def database(self) -> Path:
-        """The warehouse database; one writer at a time."""
+        """The DuckDB file of the warehouse; one process at a time can write it."""
         return self.warehouse / "recomart.duckdb"
 
     @property
     def serving_dir(self) -> Path:
-        """Published read-only copies and the pointer to the newest."""
+        """Folder of the published read-only copies and the pointer to the newest."""
         return self.warehouse / "serving"
 
     @property
     def models_dir(self) -> Path:
-        """Model artifacts, a folder for each run."""
+        """Folder of the model artifacts, with one folder for each run."""
         return self.warehouse / "models"
 
     @property
     def datasets_dir(self) -> Path:
-        """Training datasets as Parquet files, named by their content hash."""
+        """Folder of the training datasets: Parquet files, named by their content hash."""
         return self.warehouse / "datasets"
 
     @property
     def tuning_dir(self) -> Path:
-        """Searches for settings, a folder for each dataset version."""
+        """Folder of the tuning runs, with one folder for each dataset version."""
         return self.warehouse / "tuning"
 
     @property
     def train_config_file(self) -> Path:
-        """Settings that trainings go by in place of the defaults, when it is there."""
+        """Optional file of training settings that replace the defaults."""
         return self.warehouse / "train_config.json"
 
     @property
     def policy_file(self) -> Path:
-        """When to train anew and what a new model must reach, in place of the defaults, when it is there."""
+        """Optional file of the retraining policy and the promotion gates that replace the defaults."""
         return self.warehouse / "policy.json"
 
     @property
     def profile_file(self) -> Path:
-        """The page of pictures about the shop."""
+        """The HTML page of the shop's data profile."""
         return self.warehouse / "profile.html"
 
     @property
     def dbt_target_dir(self) -> Path:
-        """What dbt compiles and reports for this warehouse."""
+        """Folder of dbt's compiled SQL and run results."""
         return self.warehouse / "target"
 
     @property
     def demo_truth_dir(self) -> Path:
-        """What the demo shop's generator planted: its dirt and its customers' hidden tastes."""
+        """Folder of the demo generator's ground truth: the planted errors and the customers' hidden preferences."""
         return self.warehouse / "demo_truth"
 
 
 def read_secret(variable: str) -> SecretStr:
-    """The secret in an environment variable that a shop's sources file names, so that no file has to hold it.
+    """Return the secret in an environment variable that a sources file names.
 
-    It is read anew each time, which lets a token be changed between two runs of a long-lived process. White space
-    around it, such as the line end of a mounted file, is not part of it.
+    Every call reads the variable, so a token can change between two runs of a long-lived process. White space around
+    the secret, such as the line end of a mounted file, is removed.
 
     Raises:
-        RecomartError: The variable is not set, or holds what no service could be sent.
+        RecomartError: The variable is not set, or has characters that cannot be sent.
     """
     secret = os.environ.get(variable, "").strip()
     if not secret:
-        raise RecomartError(f"the environment variable {variable} is not set; it should hold the secret of a service")
+        raise RecomartError(f"the environment variable {variable} is not set. Set it to the secret of the service")
     if not secret.isprintable():
-        raise RecomartError(f"the environment variable {variable} holds line ends or control characters")
+        raise RecomartError(
+            f"the environment variable {variable} has line ends or control characters. Set it to the secret alone"
+        )
     return SecretStr(secret)

@@ -1,7 +1,7 @@
-"""The process of one contender: `python -m apps.benchmarks.contender_process ours` (or another module of `contenders`).
+"""The process of one contender: `python -m apps.benchmarks.contender_process MODULE`, a module of `contenders`.
 
-The settings say where the landing files lie and where the tables go. A line of standard output for each step: its name
-and its seconds, as a JSON list.
+The settings name the landing folder and the folder for the tables. For each step the process prints a line with a JSON
+list of the step's name and seconds.
 """
 
 import importlib
@@ -13,14 +13,14 @@ from warehouse.settings import Settings
 
 
 def main(name: str) -> None:
-    """Make the contender's tables."""
+    """Run the steps of the contender `name` and print their seconds."""
     contender = importlib.import_module(f"apps.benchmarks.contenders.{name}")
-    started = time.perf_counter()
+    step_start = time.perf_counter()
     for step in contender.run(Settings()):
-        ended = time.perf_counter()
-        sys.stdout.write(json.dumps([step, ended - started]) + "\n")
+        step_end = time.perf_counter()
+        sys.stdout.write(json.dumps([step, step_end - step_start]) + "\n")
         sys.stdout.flush()
-        started = ended
+        step_start = step_end
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Runs a function in a process of its own, so that its peak memory and its threads are its own."""
+"""Runs a function in a new process, so that its peak memory and threads can be measured separately."""
 
 import multiprocessing
 from collections.abc import Callable
@@ -13,11 +13,15 @@ T = TypeVar("T")
 
 
 def run_in_fresh_process(function: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
-    """Run it and return what it returns; errors come back as they are, RecomartError when it was killed."""
+    """Run the function in a new process and return its result; its errors are raised again.
+
+    Raises:
+        RecomartError: The process was killed.
+    """
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
             return pool.submit(function, *arguments, **keywords).result()
         except BrokenProcessPool as error:
             raise RecomartError(
-                f"{function.__name__} was killed, which is what happens when memory runs out"
+                f"benchmark failed: {function.__name__}: the process was killed, probably because memory ran out"
             ) from error

@@ -1,4 +1,4 @@
-"""What one more day costs a warehouse that holds a month of days, and one that holds a quarter of a year."""
+"""The cost of one more day for a warehouse with a third of the history and for one with all of it."""
 
 import gzip
 import re
@@ -17,19 +17,19 @@ from warehouse.settings import Settings
 
 
 class DayIncrement(BaseModel):
-    """One day's files brought to a warehouse that holds the days before."""
+    """Usage for one day's files in a warehouse with the days before."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     days_before: int
     line_count: int
-    """Of the day's files: headers and catalog pages are lines too."""
+    """Lines of the day's files, including headers and catalog pages."""
 
     usage: ResourceUsage
 
 
 class Increments(BaseModel):
-    """The same early in the shop's time and at its end."""
+    """Usage for one day after a third of the history and at its end."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -38,38 +38,38 @@ class Increments(BaseModel):
 
 
 def measure_increments(settings: Settings, shop: DemoConfig, listener: PipelineListener) -> Increments:
-    """Deliver the shop's landing files to a second landing folder, day by day where it is measured.
+    """Deliver the shop's landing files to a second landing folder in four deliveries and measure two of them.
 
-    Its first third comes at once, then one day, then all but the last, then the last.
+    The deliveries are the first third of the days, one day, all other days but the last, and the last day.
 
     Raises:
-        RecomartError: The shop has less than six days.
+        RecomartError: The shop has fewer than six days.
     """
     if shop.days < 6:
-        raise RecomartError(f"{shop.days} days: too few to add one more to; take six or more")
-    deliveries = _group_files_by_date(settings.landing_dir)
-    own = settings.model_copy(update={"landing": settings.warehouse / "landing"})
-    delivered = 0
+        raise RecomartError(f"cannot measure one more day: the shop has only {shop.days} days. Use at least six days")
+    files_by_date = _group_files_by_date(settings.landing_dir)
+    own_settings = settings.model_copy(update={"landing": settings.warehouse / "landing"})
+    delivered_days = 0
 
-    def deliver(until: int) -> DayIncrement:
-        nonlocal delivered
-        before = delivered
-        days = [shop.start_date + timedelta(days=day) for day in range(before, until)]
-        files = [file for day in days for file in deliveries.get(day, [])]
+    def deliver(day_count: int) -> DayIncrement:
+        nonlocal delivered_days
+        days_before = delivered_days
+        days = [shop.start_date + timedelta(days=day) for day in range(days_before, day_count)]
+        files = [file for day in days for file in files_by_date.get(day, [])]
         for file in files:
-            copy = own.landing_dir / file.relative_to(settings.landing_dir)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, copy)
-        # What has just been written is left alone for a moment: no part of the work.
-        time.sleep(own.settle_seconds)
-        name = f"day {until}" if len(days) == 1 else f"to day {until}"
+            target = own_settings.landing_dir / file.relative_to(settings.landing_dir)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+        # The loader ignores files that were just written, so this wait is not part of the measurement.
+        time.sleep(own_settings.settle_seconds)
+        name = f"day {day_count}" if len(days) == 1 else f"to day {day_count}"
         listener.on_step(name)
-        measured = measure_contender(
-            "recomart", own, lambda step, seconds: listener.on_stage(f"{step}: {seconds:.1f} s")
+        usage = measure_contender(
+            "recomart", own_settings, lambda step, seconds: listener.on_stage(f"{step}: {seconds:.1f} s")
         )
-        listener.on_step_done(name, f"{before} days were there", measured.seconds)
-        delivered = until
-        return DayIncrement(days_before=before, line_count=sum(map(_count_lines, files)), usage=measured)
+        listener.on_step_done(name, f"{days_before} days before", usage.seconds)
+        delivered_days = day_count
+        return DayIncrement(days_before=days_before, line_count=sum(map(_count_lines, files)), usage=usage)
 
     deliver(shop.days // 3)
     early = deliver(shop.days // 3 + 1)
@@ -83,10 +83,10 @@ def _count_lines(path: Path) -> int:
 
 
 def _group_files_by_date(landing: Path) -> dict[date, list[Path]]:
-    """Landing files by the date in their path."""
-    deliveries: dict[date, list[Path]] = {}
+    """Return the landing files by the date in their path."""
+    files_by_date: dict[date, list[Path]] = {}
     for path in sorted(landing.rglob("*")):
-        named = re.search(r"\d{4}-\d{2}-\d{2}", str(path.relative_to(landing)))
-        if path.is_file() and named:
-            deliveries.setdefault(date.fromisoformat(named[0]), []).append(path)
-    return deliveries
+        date_match = re.search(r"\d{4}-\d{2}-\d{2}", str(path.relative_to(landing)))
+        if path.is_file() and date_match:
+            files_by_date.setdefault(date.fromisoformat(date_match[0]), []).append(path)
+    return files_by_date

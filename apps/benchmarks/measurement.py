@@ -1,4 +1,4 @@
-"""Runs one contender in a process of its own and measures what that took."""
+"""Runs one contender in a separate process and measures its time and memory."""
 
 import json
 import os
@@ -20,7 +20,7 @@ SAMPLE_INTERVAL_SECONDS = 0.05
 
 
 class ResourceUsage(BaseModel):
-    """What a contender took from the machine."""
+    """Time and memory of a contender."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -28,20 +28,20 @@ class ResourceUsage(BaseModel):
     """Seconds of each step."""
 
     seconds: float
-    """Seconds in all, start and end of the process included."""
+    """Total seconds, including start and end of the process."""
 
     cpu_seconds: float
-    """Of the process and the processes that it started and waited for."""
+    """CPU seconds of the process and its finished child processes."""
 
     max_process_mib: int
-    """Largest resident memory of one process."""
+    """Largest resident memory of a single process."""
 
     max_total_mib: int
-    """Largest resident memory of all its processes together."""
+    """Largest resident memory of all processes together."""
 
 
 class _MemorySampler(threading.Thread):
-    """Looks at the resident memory of a process and its descendants until the process is gone."""
+    """Samples the resident memory of a process and its descendants until `stop` is called."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -63,7 +63,7 @@ class _MemorySampler(threading.Thread):
             )
 
     def stop(self) -> None:
-        """Look no longer."""
+        """Stop sampling."""
         self._done.set()
         self.join()
 
@@ -73,11 +73,11 @@ def measure_contender(
 ) -> ResourceUsage:
     """Run a module of `contenders` on the landing folder and the warehouse folder of the settings.
 
-    `on_step` is told each step and its seconds when it is done. What the process writes to standard error stands in
-    the warehouse folder, in contender.log.
+    `on_step` receives the name and the seconds of each finished step. The standard error of the process goes to
+    contender.log in the warehouse folder.
 
     Raises:
-        RecomartError: It failed or was killed.
+        RecomartError: The contender failed or was killed.
     """
     settings.warehouse.mkdir(parents=True, exist_ok=True)
     log = settings.warehouse / "contender.log"
@@ -94,8 +94,8 @@ def measure_contender(
             text=True,
         ) as process,
     ):
-        watch = _MemorySampler(process.pid)
-        watch.start()
+        sampler = _MemorySampler(process.pid)
+        sampler.start()
         assert process.stdout is not None
         try:
             for line in process.stdout:
@@ -105,7 +105,7 @@ def measure_contender(
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         finally:
-            watch.stop()
+            sampler.stop()
             process.kill()
     if process.returncode:
         raise RecomartError(f"{contender}: {_describe_exit(process.returncode, log)}")
@@ -113,13 +113,13 @@ def measure_contender(
         step_seconds=steps,
         seconds=time.perf_counter() - started,
         cpu_seconds=usage.ru_utime + usage.ru_stime,
-        max_process_mib=watch.max_process_bytes >> 20,
-        max_total_mib=watch.max_total_bytes >> 20,
+        max_process_mib=sampler.max_process_bytes >> 20,
+        max_total_mib=sampler.max_total_bytes >> 20,
     )
 
 
 def _describe_exit(exit_code: int, log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     if exit_code < 0:
-        return f"killed by signal {-exit_code}, which is what happens when memory runs out; see {log}"
-    return f"{lines[-1] if lines else f'ended with status {exit_code}'}; see {log}"
+        return f"killed by signal {-exit_code}, probably because memory ran out. See {log}"
+    return f"{lines[-1] if lines else f'exit status {exit_code}'}. See {log}"

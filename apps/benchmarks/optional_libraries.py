@@ -1,4 +1,4 @@
-"""The libraries that the house is measured beside, which only the extra `bench` installs."""
+"""Libraries to compare with, which only the extra `bench` installs."""
 
 from importlib.util import find_spec
 
@@ -6,12 +6,12 @@ from warehouse.errors import RecomartError
 
 
 def require_library(library: str, alternative: str = "") -> None:
-    """Let a library that is installed pass; `otherwise` is what else than installing it helps.
+    """Check that a library is installed; `alternative` is added to the message.
 
     Raises:
-        RecomartError: It is not.
+        RecomartError: The library is not installed.
     """
     if find_spec(library) is None:
         raise RecomartError(
-            f"{library} is not installed; `pip install -c constraints.txt -e '.[bench]'` brings it{alternative}"
+            f"{library} is not installed. Run `pip install -c constraints.txt -e '.[bench]'`{alternative}"
         )

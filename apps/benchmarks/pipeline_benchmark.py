@@ -1,4 +1,4 @@
-"""The benchmark of loading and building: contenders side by side, ours in little memory, and one more day."""
+"""The benchmark of loading and building: RecoMart and other engines, RecoMart with little memory, and one more day."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ from warehouse.settings import Settings
 
 
 class Part(StrEnum):
-    """A part of the benchmark."""
+    """A part of the benchmark, as named by `--parts`."""
 
     RECOMART = "recomart"
     DUCKDB = "duckdb"
@@ -49,31 +49,31 @@ CONTENDER_MODULES = {
     Part.POLARS: "polars_script",
     Part.SMALL_MEMORY: "recomart",
 }
-"""Parts that make the tables, each with its module of `contenders`."""
+"""Parts that make all tables, each with its module of `contenders`."""
 
 SMALL_MEMORY_LIMIT = "1GB"
 
 PURCHASE_EAGERNESS = 1.45
-"""Eagerness of the shop's customers: a purchase line to every ten events."""
+"""Eagerness of the demo shop's customers that gives one purchase line for ten events."""
 
 
 class PartResult(BaseModel):
-    """What one part took and whether its tables are ours."""
+    """Usage of one part, and the differences of its tables to those of RecoMart."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     part: Part
     usage: ResourceUsage | None
-    """None when it failed."""
+    """None when the part failed."""
 
     failure: str | None = None
 
     differences: list[Difference] | None = None
-    """None when there was nothing to compare with."""
+    """None when the tables were not compared."""
 
 
 class PipelineBenchmarkResult(BaseModel):
-    """All that one run of the benchmark measured."""
+    """The figures of one benchmark run."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -86,12 +86,12 @@ class PipelineBenchmarkResult(BaseModel):
 
     @property
     def is_comparable(self) -> bool:
-        """Whether everyone got to the end with the same tables."""
+        """Whether all contenders finished with equal tables."""
         return not any(outcome.failure or outcome.differences for outcome in self.results)
 
 
 def build_shop_config(events: int, days: int) -> DemoConfig:
-    """A shop of that many events, whose customers and products grow with them as those of shops do."""
+    """Return a demo shop with `events` events; its customers and products grow with the events."""
     return DemoConfig(
         customers=max(100, events * 6 // 1000),
         products=max(50, events * 2 // 1000),
@@ -104,27 +104,27 @@ def build_shop_config(events: int, days: int) -> DemoConfig:
 def run_pipeline_benchmark(
     settings: Settings, shop: DemoConfig, parts: Collection[Part], listener: PipelineListener
 ) -> PipelineBenchmarkResult:
-    """Run the chosen parts one after the other, in folders of the warehouse folder; the shop is written once and kept.
+    """Run the selected parts one after another, each in its own subfolder; the shop is generated once and kept.
 
     Raises:
-        RecomartError: Polars was asked for and is not installed, or the folder holds something else.
+        RecomartError: The part `polars` is selected and polars is not installed, or the folder has other files.
     """
     if Part.POLARS in parts:
-        require_library("polars", ", --parts leaves it out")
+        require_library("polars", ", or use --parts to skip it")
     machine = get_machine_info()
     settings = settings.model_copy(update={"landing": settings.warehouse / "landing"})
     summary = generate_demo_shop(settings, shop, listener, overwrite=True)
     outcomes: list[PartResult] = []
-    ours: TableStatistics | None = None
+    expected: TableStatistics | None = None
     for part in CONTENDER_MODULES:
         if part in parts:
-            own = _create_part_settings(settings, part)
-            outcome = _run_part(part, own, listener)
+            part_settings = _create_part_settings(settings, part)
+            outcome = _run_part(part, part_settings, listener)
             if outcome.usage and part is Part.RECOMART:
-                ours = _read_statistics(own, listener)
-            elif outcome.usage and ours is not None:
+                expected = _read_statistics(part_settings, listener)
+            elif outcome.usage and expected is not None:
                 outcome = outcome.model_copy(
-                    update={"differences": find_differences(ours, _read_statistics(own, listener))}
+                    update={"differences": find_differences(expected, _read_statistics(part_settings, listener))}
                 )
             outcomes.append(outcome)
     increments = None
@@ -132,7 +132,7 @@ def run_pipeline_benchmark(
         try:
             increments = measure_increments(_create_part_settings(settings, Part.INCREMENTS), shop, listener)
         except RecomartError as error:
-            # What took half an hour to measure before it is kept.
+            # The results of the other parts, which took half an hour, must not be lost.
             outcomes.append(PartResult(part=Part.INCREMENTS, usage=None, failure=str(error)))
     return PipelineBenchmarkResult(
         machine=machine,
@@ -145,7 +145,7 @@ def run_pipeline_benchmark(
 
 
 def _create_part_settings(settings: Settings, part: Part) -> Settings:
-    """Settings of an empty warehouse for this part."""
+    """Return the settings of an empty warehouse for a part."""
     warehouse = settings.warehouse / part
     shutil.rmtree(warehouse, ignore_errors=True)
     limit = SMALL_MEMORY_LIMIT if part is Part.SMALL_MEMORY else settings.memory_limit
@@ -156,34 +156,33 @@ def _run_part(part: Part, part_settings: Settings, listener: PipelineListener) -
     listener.on_step(part)
     started = time.perf_counter()
     try:
-        measured = measure_contender(
+        usage = measure_contender(
             CONTENDER_MODULES[part], part_settings, lambda step, seconds: listener.on_stage(f"{step}: {seconds:.1f} s")
         )
     except RecomartError as error:
         listener.on_step_done(part, f"failed: {error}", time.perf_counter() - started)
         return PartResult(part=part, usage=None, failure=str(error))
-    listener.on_step_done(part, describe_usage(measured), measured.seconds)
-    return PartResult(part=part, usage=measured)
+    listener.on_step_done(part, describe_usage(usage), usage.seconds)
+    return PartResult(part=part, usage=usage)
 
 
 def _read_statistics(part_settings: Settings, listener: PipelineListener) -> TableStatistics:
-    """Of the tables that a contender left, in a DuckDB file or as Parquet files."""
-    listener.on_step("comparing")
-    with closing(
-        open_tables(part_settings.database if part_settings.database.exists() else part_settings.warehouse)
-    ) as tables:
+    """Return the statistics of a contender's tables, in a DuckDB file or in Parquet files."""
+    listener.on_step("compare")
+    path = part_settings.database if part_settings.database.exists() else part_settings.warehouse
+    with closing(open_tables(path)) as tables:
         return compute_statistics(tables)
 
 
 def describe_usage(usage: ResourceUsage) -> str:
-    """One line about what a contender took."""
+    """Return the seconds of each step and the memory as one line."""
     steps = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in usage.step_seconds.items())
     return f"{steps}; {usage.max_total_mib:,} MiB"
 
 
 def get_machine_info() -> dict[str, str | int | float]:
-    """What the figures depend on; the load tells whether the machine had other things to do."""
-    facts: dict[str, str | int | float] = {
+    """Return properties of the machine that affect the figures; the load shows whether it was busy."""
+    machine: dict[str, str | int | float] = {
         "cores": os.cpu_count() or 1,
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "load_at_start": round(os.getloadavg()[0], 1),
@@ -191,31 +190,33 @@ def get_machine_info() -> dict[str, str | int | float]:
     }
     for package in ("duckdb", "dbt-core", "pandas", "pyarrow", "polars"):
         with suppress(PackageNotFoundError):
-            facts[package] = version(package)
-    return facts
+            machine[package] = version(package)
+    return machine
 
 
 def evaluate_targets(results: Sequence[PartResult], increments: Increments | None) -> list[Target]:
-    """What is asked of the pipeline, beside what was measured."""
+    """Return the targets of the pipeline with the measured values."""
     seconds = {outcome.part: outcome.usage.seconds for outcome in results if outcome.usage}
     memory = {outcome.part: outcome.usage.max_total_mib / 1024 for outcome in results if outcome.usage}
     early, late = (increments.early.usage.seconds, increments.late.usage.seconds) if increments else (None, None)
     small = next((outcome for outcome in results if outcome.part is Part.SMALL_MEMORY), None)
     return [
         Target.evaluate(
-            "ours, times the bare DuckDB script",
+            "seconds relative to the DuckDB script",
             _compute_ratio(seconds.get(Part.RECOMART), seconds.get(Part.DUCKDB)),
             1.5,
         ),
         Target.evaluate(
-            "ours, times pandas", _compute_ratio(seconds.get(Part.RECOMART), seconds.get(Part.PANDAS)), 0.5
+            "seconds relative to pandas", _compute_ratio(seconds.get(Part.RECOMART), seconds.get(Part.PANDAS)), 0.5
         ),
-        Target.evaluate("memory of ours, GiB", memory.get(Part.RECOMART), 3.0),
+        Target.evaluate("memory, GiB", memory.get(Part.RECOMART), 3.0),
         Target.evaluate(
-            f"failures within {SMALL_MEMORY_LIMIT}", None if small is None else float(small.usage is None), 0.0
+            f"failures with {SMALL_MEMORY_LIMIT} of memory", None if small is None else float(small.usage is None), 0.0
         ),
-        Target.evaluate("one more day, times the whole", _compute_ratio(late, seconds.get(Part.RECOMART)), 0.2),
-        Target.evaluate("one more day late, times early", _compute_ratio(late, early), 1.2),
+        Target.evaluate(
+            "seconds for one more day, relative to all days", _compute_ratio(late, seconds.get(Part.RECOMART)), 0.2
+        ),
+        Target.evaluate("seconds for one more day, late relative to early", _compute_ratio(late, early), 1.2),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The benchmark of rankings: our model and others on one split, each in a process of its own."""
+"""The benchmark of ranking quality: RecoMart's model and others on one split, each in a new process."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,31 +12,31 @@ from models_ml.config import TrainConfig
 from warehouse.errors import RecomartError
 
 LIBRARIES = ("implicit",)
-"""What our model can be compared with."""
+"""Libraries that RecoMart's model can be compared with."""
 
 
 class RankingComparison(BaseModel):
-    """Our model beside another one."""
+    """RecoMart's model compared with another method."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     method: str
     ndcg_gain: float
-    """How much higher our NDCG is, as a share of the other's; infinite when that is zero."""
+    """Relative gain in NDCG over the other method; infinite when the other NDCG is zero."""
 
     seconds_to_equal_ndcg: float | None
-    """Training that our model needs for the other's NDCG, with vectors of the quickest length; None when none gets
-    there."""
+    """Training seconds until RecoMart's model reaches the NDCG of the other method, at the fastest factor length; None
+    when no length reaches it."""
 
     factors_at_equal_ndcg: int | None
-    """That length."""
+    """Factor length of `seconds_to_equal_ndcg`."""
 
     training_seconds_share: float | None
-    """That, as a share of the training that the other needs."""
+    """`seconds_to_equal_ndcg` as a share of the other method's training seconds."""
 
 
 class RankingBenchmarkResult(BaseModel):
-    """Everybody's figures."""
+    """Results of all methods, and the comparisons with the libraries."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -47,32 +47,34 @@ class RankingBenchmarkResult(BaseModel):
 def run_ranking_benchmark(
     files: SplitSource, config: TrainConfig, tune_seconds: float, library_names: Sequence[str], *, ablate: bool = False
 ) -> RankingBenchmarkResult:
-    """Measure our model, the baselines, and the libraries named in `against`; progress goes to standard error.
+    """Measure RecoMart's model, the baselines and the named libraries; progress goes to standard error.
 
-    With `ablate`, our model without content, without trends and without both stands in the table as well.
+    With `ablate`, also measure RecoMart's model without content, without trends and without both.
 
     Raises:
-        RecomartError: A process was killed, or there is no such library, or it is not installed.
-        ModelError: The split cannot be used.
+        RecomartError: A process was killed, or a library is unknown or not installed.
+        ModelError: The split is unusable.
     """
     libraries = {library: _load_library(library) for library in library_names}
-    ours = run_in_fresh_process(recomart_als.measure_als, files, config, tune_seconds)
-    found = [ours, *run_in_fresh_process(recomart_als.measure_baselines, files, config)]
+    recomart_result = run_in_fresh_process(recomart_als.measure_als, files, config, tune_seconds)
+    results = [recomart_result, *run_in_fresh_process(recomart_als.measure_baselines, files, config)]
     if ablate:
-        found += run_in_fresh_process(
-            recomart_als.measure_ablations, files, TrainConfig.model_validate(ours.config["train"])
+        results += run_in_fresh_process(
+            recomart_als.measure_ablations, files, TrainConfig.model_validate(recomart_result.config["train"])
         )
-    curves = ours.curves | (
-        run_in_fresh_process(recomart_als.measure_shorter_vectors, files, ours) if library_names else {}
+    curves = recomart_result.curves | (
+        run_in_fresh_process(recomart_als.measure_shorter_vectors, files, recomart_result) if library_names else {}
     )
-    found += [run_in_fresh_process(figures, files, config) for figures in libraries.values()]
-    comparisons = [compare_results(ours, curves, figures) for figures in found if figures.method in library_names]
-    return RankingBenchmarkResult(results=found, comparisons=comparisons)
+    results += [run_in_fresh_process(measure, files, config) for measure in libraries.values()]
+    comparisons = [
+        compare_results(recomart_result, curves, result) for result in results if result.method in library_names
+    ]
+    return RankingBenchmarkResult(results=results, comparisons=comparisons)
 
 
 def _load_library(name: str) -> Callable[[SplitSource, TrainConfig], RankingResult]:
     if name not in LIBRARIES:
-        raise RecomartError(f"--against {name}: there is no such library; choose {', '.join(LIBRARIES)}")
+        raise RecomartError(f"unknown library: --against {name}. Choose from {', '.join(LIBRARIES)}")
     require_library(name)
     from apps.benchmarks.contenders import implicit_als
 
@@ -80,21 +82,21 @@ def _load_library(name: str) -> Callable[[SplitSource, TrainConfig], RankingResu
 
 
 def compare_results(
-    ours: RankingResult, curves: dict[int, list[CurvePoint]], other: RankingResult
+    recomart_result: RankingResult, curves: dict[int, list[CurvePoint]], other: RankingResult
 ) -> RankingComparison:
-    """Return how we stand beside another; `curves` are ours by the length of the vectors."""
-    reached, factors = _find_first_reaching(curves, other.ndcg)
-    its_seconds, _ = _find_first_reaching(other.curves, other.ndcg)
+    """Compare RecoMart's result with another one; `curves` are RecoMart's, by factor length."""
+    seconds, factors = _find_first_reaching(curves, other.ndcg)
+    other_seconds, _ = _find_first_reaching(other.curves, other.ndcg)
     return RankingComparison(
         method=other.method,
-        ndcg_gain=ours.ndcg / other.ndcg - 1 if other.ndcg else float("inf"),
-        seconds_to_equal_ndcg=reached,
+        ndcg_gain=recomart_result.ndcg / other.ndcg - 1 if other.ndcg else float("inf"),
+        seconds_to_equal_ndcg=seconds,
         factors_at_equal_ndcg=factors,
-        training_seconds_share=reached / its_seconds if reached is not None and its_seconds else None,
+        training_seconds_share=seconds / other_seconds if seconds is not None and other_seconds else None,
     )
 
 
 def _find_first_reaching(curves: dict[int, list[CurvePoint]], ndcg: float) -> tuple[float | None, int | None]:
-    """Return the seconds after which one of the curves is at `ndcg` first, and which one."""
+    """Return the fewest seconds until a curve reaches `ndcg`, and the factor length of that curve."""
     points = ((point.seconds, factors) for factors, curve in curves.items() for point in curve if point.ndcg >= ndcg)
     return min(points, default=(None, None))

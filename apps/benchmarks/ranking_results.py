@@ -1,4 +1,4 @@
-"""What the contenders of the ranking benchmark are given, and what they say of themselves."""
+"""Input and results of the contenders in the ranking benchmark."""
 
 import sys
 from pathlib import Path
@@ -12,11 +12,11 @@ from models_ml.evaluation.split import Split
 from models_ml.evaluation.window import EvaluationWindow, Ranking
 
 RARE_CUSTOMER_COUNT = 10
-"""A product with fewer customers than this is rare."""
+"""A product with fewer training customers is rare."""
 
 
 class SplitSource(BaseModel):
-    """Where a split comes from: interaction files, or a stored dataset version."""
+    """The source of a split: interaction files, or a stored dataset version."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -27,7 +27,11 @@ class SplitSource(BaseModel):
     dataset_hash: str | None = None
 
     def read(self, config: TrainConfig) -> Split:
-        """Return the split; ModelError when it cannot be used."""
+        """Return the split.
+
+        Raises:
+            ModelError: The split is unusable.
+        """
         if self.dataset_hash is not None and self.datasets_dir is not None:
             return Split.from_dataset(read_dataset(self.datasets_dir, self.dataset_hash), config)
         assert self.train is not None
@@ -36,76 +40,79 @@ class SplitSource(BaseModel):
 
 
 class CurvePoint(BaseModel):
-    """How far a method was after some training."""
+    """Quality of a method after some training time."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     seconds: float
-    """Spent training so far, measuring left out."""
+    """Training seconds, without the measurements."""
 
     ndcg: float
-    """On the test window."""
+    """NDCG in the test window."""
 
 
 class RankingResult(BaseModel):
-    """What a method reaches on the test window, and what that took."""
+    """Quality of a method in the test window, and its time and memory."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     method: str
     k: int
     user_count: int
-    """Customers measured."""
+    """Number of evaluated customers."""
 
     recall: float
     precision: float
     ndcg: float
     hit_rate: float
     recall_by_product_group: dict[str, float | None]
-    """Share of the relevant pairs in the lists, by how many customers the product had: none, fewer than 10, more."""
+    """Recall by number of training customers of the product: new 0, rare 1 to 9, warm 10 or more."""
 
     tune_seconds: float | None = None
+    """Search for the settings."""
+
     fit_seconds: float | None = None
-    """Training on train and validation with the settings that were picked."""
+    """Training on train and validation with the selected settings."""
 
     scoring_seconds: float | None = None
-    """Top k for every measured customer."""
+    """Top k lists of all evaluated customers."""
 
     peak_memory_mib: int | None = None
-    """Largest resident memory of the process, tuning and measuring included."""
+    """Largest resident memory of the process, including tuning and measurement."""
 
     config: dict[str, object] = {}
     curves: dict[int, list[CurvePoint]] = {}
-    """How far it was after each pass of that training, by the length of its vectors."""
+    """Quality after each training epoch, by factor length."""
 
 
 def measure_ranking(method: str, window: EvaluationWindow, ranking: Ranking, config: TrainConfig) -> RankingResult:
-    """Return what a method's lists reach in a window."""
-    found = window.measure(ranking, config.k_values)[0]
+    """Measure the ranked lists of a method in a window."""
+    metrics = window.measure(ranking, config.k_values)[0]
     pairs = window.pair_products[: int((window.pair_rows < len(window.known_positions)).sum())]
     customers = window.product_customer_counts[pairs.clamp(min=0)].where(pairs >= 0, 0)
     is_hit = torch.zeros(len(pairs), dtype=torch.bool)
     hits = window.find_hit_pairs(ranking)[: len(window.known_positions)]
     is_hit[hits[hits >= 0]] = True
-    kinds = {
+    groups = {
         "new": customers == 0,
         "rare": (customers > 0) & (customers < RARE_CUSTOMER_COUNT),
         "warm": customers >= RARE_CUSTOMER_COUNT,
     }
     return RankingResult(
         method=method,
-        k=found.k,
-        user_count=found.user_count,
-        recall=found.recall,
-        precision=found.precision,
-        ndcg=found.ndcg,
-        hit_rate=found.hit_rate,
+        k=metrics.k,
+        user_count=metrics.user_count,
+        recall=metrics.recall,
+        precision=metrics.precision,
+        ndcg=metrics.ndcg,
+        hit_rate=metrics.hit_rate,
         recall_by_product_group={
-            kind: float(is_hit[chosen].float().mean()) if chosen.any() else None for kind, chosen in kinds.items()
+            group: float(is_hit[is_in_group].float().mean()) if is_in_group.any() else None
+            for group, is_in_group in groups.items()
         },
     )
 
 
 def log_progress(message: str) -> None:
-    """Tell what is going on; it is a process of its own, so standard error is where progress can go."""
+    """Write a progress message to standard error; the contender runs in a separate process."""
     sys.stderr.write(message + "\n")

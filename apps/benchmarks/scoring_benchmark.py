@@ -1,4 +1,4 @@
-"""The benchmark of top-N for all customers: ours, the bare matrix product, and the `implicit` library's batch."""
+"""The benchmark of top-N lists for all customers: RecoMart, the matrix product alone, and the `implicit` library."""
 
 import os
 import tempfile
@@ -28,16 +28,16 @@ from models_ml.inference.scoring import rank_top_n
 from orchestration.process_memory import get_peak_memory_mib
 
 TURN_SIZE = 5_000
-"""Customers that one contender ranks before the next one does: a machine that is busy for a while is so for all."""
+"""Customers per turn; the contenders take turns, so that other load on the machine affects all of them."""
 
 SCORE_TOLERANCE = 1e-4
-"""Relative difference up to which two scores, summed in another order, are the same."""
+"""Relative difference up to which two scores are equal; the order of summation differs."""
 
-RECOMART, MATRIX_PRODUCT, IMPLICIT = "recomart", "bare matrix product", "implicit"
+RECOMART, MATRIX_PRODUCT, IMPLICIT = "recomart", "matrix product", "implicit"
 
 
 class ScoringShop(BaseModel):
-    """Random factors, and products that every customer has seen."""
+    """A shop of random factors and random histories."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -45,7 +45,7 @@ class ScoringShop(BaseModel):
     products: int = Field(default=50_000, ge=1)
     factors: int = Field(default=128, ge=1)
     history_length: int = Field(default=20, ge=1)
-    """Products of every customer that are left out."""
+    """Known products of each customer, which are not recommended."""
 
     n: int = Field(default=100, ge=1)
     """Length of the lists."""
@@ -53,35 +53,35 @@ class ScoringShop(BaseModel):
     seed: int = 0
 
     def draw_product_factors(self) -> Tensor:
-        """Return (products, factors)."""
+        """Return random product factors, products x factors."""
         return torch.randn((self.products, self.factors), generator=torch.Generator().manual_seed(self.seed))
 
     def iter_turns(self, customers: int) -> Iterator[tuple[Tensor, Csr]]:
-        """Yield the factors of so many customers, and what they have seen, for one turn after the other."""
+        """Yield the customer factors and the known products of each turn, for `customers` customers in total."""
         generator = torch.Generator().manual_seed(self.seed + 1)
         stride = self.products // self.history_length
         for start, stop in iter_row_blocks(customers, TURN_SIZE):
             rows = stop - start
             factors = torch.randn((rows, self.factors), generator=generator)
-            places = torch.randint(stride, (rows, self.history_length), generator=generator)
-            columns = (places + stride * torch.arange(self.history_length)).flatten().int()
+            offsets = torch.randint(stride, (rows, self.history_length), generator=generator)
+            columns = (offsets + stride * torch.arange(self.history_length)).flatten().int()
             starts = torch.arange(0, len(columns) + 1, self.history_length, dtype=torch.int32)
             yield factors, Csr(starts, columns, torch.ones(len(columns)), self.products)
 
 
 class ContenderSpeed(BaseModel):
-    """What the lists of all customers took."""
+    """Time of a contender for the lists of all customers."""
 
     model_config = ConfigDict(frozen=True)
 
     contender: str
     seconds: float
     customers_per_second: float
-    times_matrix_product: float
+    relative_to_matrix_product: float
 
 
 class ScoringBenchmarkResult(BaseModel):
-    """All that one run of the benchmark measured."""
+    """The figures of one benchmark run."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -89,26 +89,26 @@ class ScoringBenchmarkResult(BaseModel):
     shop: ScoringShop
     contenders: list[ContenderSpeed]
     same_product_share: float
-    """Share of all places at which ours and implicit have the same product; others are ties of rounded scores."""
+    """Share of all ranks at which RecoMart and implicit have the same product; the others are ties of scores."""
 
     different_score_count: int
-    """Places at which the two scores differ by more than rounding."""
+    """Ranks at which the two scores differ by more than the tolerance."""
 
     memory_mib: dict[int, int]
-    """Customers -> largest resident memory of a process that writes their lists to a file."""
+    """Number of customers -> largest resident memory of a process that writes their lists to a file."""
 
     targets: list[Target]
 
     @property
     def is_comparable(self) -> bool:
-        """Whether ours and implicit found the same lists."""
+        """Whether RecoMart and implicit have equal scores."""
         return self.different_score_count == 0
 
 
 def run_scoring_benchmark(
     shop: ScoringShop, on_stage: Callable[[str], None] = lambda _: None
 ) -> ScoringBenchmarkResult:
-    """Rank for a quarter of the customers and for all to measure memory, then beside the others to measure time.
+    """Measure memory for a quarter of the customers and for all of them, then time compared with the others.
 
     Raises:
         RecomartError: A process was killed.
@@ -118,37 +118,35 @@ def run_scoring_benchmark(
     for customers in (-(-shop.customers // 4), shop.customers):
         on_stage(f"memory, {customers:,} customers")
         memory[customers] = run_in_fresh_process(_measure_memory, shop, customers)
-    on_stage("side by side")
-    seconds, same, other = run_in_fresh_process(_measure_speed, shop)
+    on_stage("speed")
+    seconds, same_product_share, different_score_count = run_in_fresh_process(_measure_speed, shop)
     contenders = [
         ContenderSpeed(
             contender=name,
-            seconds=spent,
-            customers_per_second=shop.customers / spent,
-            times_matrix_product=spent / seconds[MATRIX_PRODUCT],
+            seconds=contender_seconds,
+            customers_per_second=shop.customers / contender_seconds,
+            relative_to_matrix_product=contender_seconds / seconds[MATRIX_PRODUCT],
         )
-        for name, spent in seconds.items()
+        for name, contender_seconds in seconds.items()
     ]
-    quarter, whole = min(memory), max(memory)
+    quarter, total = min(memory), max(memory)
     return ScoringBenchmarkResult(
         machine=machine,
         shop=shop,
         contenders=contenders,
-        same_product_share=same,
-        different_score_count=other,
+        same_product_share=same_product_share,
+        different_score_count=different_score_count,
         memory_mib=memory,
         targets=[
-            Target.evaluate("ours, times implicit", seconds[RECOMART] / seconds[IMPLICIT], 1.0),
-            Target.evaluate("ours, times the bare matrix product", seconds[RECOMART] / seconds[MATRIX_PRODUCT], 1.7),
-            Target.evaluate(
-                "memory for all customers, times that for a quarter", memory[whole] / memory[quarter], 1.05
-            ),
+            Target.evaluate("seconds relative to implicit", seconds[RECOMART] / seconds[IMPLICIT], 1.0),
+            Target.evaluate("seconds relative to the matrix product", seconds[RECOMART] / seconds[MATRIX_PRODUCT], 1.7),
+            Target.evaluate("memory for all customers, relative to a quarter", memory[total] / memory[quarter], 1.05),
         ],
     )
 
 
 def _measure_memory(shop: ScoringShop, customers: int) -> int:
-    """Write the lists of so many customers to a file, turn by turn, and return the largest resident memory in MiB."""
+    """Write the lists of `customers` customers to a file, turn by turn; return the peak memory in MiB."""
     products, block_rows = shop.draw_product_factors(), TrainConfig().compute_block_rows(shop.products)
     schema = pa.schema({"product": pa.int64(), "score": pa.float32()})
     with (
@@ -163,7 +161,7 @@ def _measure_memory(shop: ScoringShop, customers: int) -> int:
 
 
 def _measure_speed(shop: ScoringShop) -> tuple[dict[str, float], float, int]:
-    """Return everybody's seconds, the share of places with the same product, and the places with another score."""
+    """Return the seconds by contender, the share of ranks with equal products, and the count of different scores."""
     products, block_rows = shop.draw_product_factors(), TrainConfig().compute_block_rows(shop.products)
     buffer = torch.empty((min(block_rows, TURN_SIZE), shop.products))
 
@@ -172,33 +170,35 @@ def _measure_speed(shop: ScoringShop) -> tuple[dict[str, float], float, int]:
             torch.mm(users[start:stop], products.T, out=buffer[: stop - start])
 
     with warnings.catch_warnings():
-        # That its BLAS has threads of its own, which it has not while it is at work.
+        # implicit warns about BLAS threads, which are limited to one while it ranks.
         warnings.simplefilter("ignore")
         implicit = AlternatingLeastSquares(factors=shop.factors, num_threads=os.cpu_count())
     implicit.item_factors = products.numpy()
     seconds: dict[str, float] = defaultdict(float)
-    same = other = 0
-    # The first turn warms everybody up and is ranked once more.
+    same_product_count = different_score_count = 0
+    # The first turn is ranked twice; the first time warms up all contenders.
     for turn, (users, seen) in enumerate([next(shop.iter_turns(shop.customers)), *shop.iter_turns(shop.customers)]):
         rows = np.arange(len(users))
         implicit.user_factors = users.numpy()
         parts = (seen.values.numpy(), seen.columns.numpy(), seen.row_starts.numpy())
         matrix = scipy.sparse.csr_matrix(parts, shape=(len(users), shop.products))
-        began = time.perf_counter()
+        start = time.perf_counter()
         multiply(users)
-        bare_done = time.perf_counter()
+        product_end = time.perf_counter()
         positions, scores = rank_top_n(users, products, shop.n, seen, block_rows)
-        ours_done = time.perf_counter()
+        recomart_end = time.perf_counter()
         with threadpool_limits(1, "blas"):
-            its_began = time.perf_counter()
-            its_positions, its_scores = implicit.recommend(rows, matrix, N=shop.n, filter_already_liked_items=True)
-            implicit_done = time.perf_counter()
+            implicit_start = time.perf_counter()
+            implicit_positions, implicit_scores = implicit.recommend(
+                rows, matrix, N=shop.n, filter_already_liked_items=True
+            )
+            implicit_end = time.perf_counter()
         if turn == 0:
             continue
-        seconds[MATRIX_PRODUCT] += bare_done - began
-        seconds[RECOMART] += ours_done - bare_done
-        seconds[IMPLICIT] += implicit_done - its_began
-        its_scores = torch.from_numpy(its_scores)
-        same += int((positions == torch.from_numpy(its_positions)).sum())
-        other += int(((scores - its_scores).abs() > SCORE_TOLERANCE * scores.abs()).sum())
-    return dict(seconds), same / (shop.customers * shop.n), other
+        seconds[MATRIX_PRODUCT] += product_end - start
+        seconds[RECOMART] += recomart_end - product_end
+        seconds[IMPLICIT] += implicit_end - implicit_start
+        implicit_scores = torch.from_numpy(implicit_scores)
+        same_product_count += int((positions == torch.from_numpy(implicit_positions)).sum())
+        different_score_count += int(((scores - implicit_scores).abs() > SCORE_TOLERANCE * scores.abs()).sum())
+    return dict(seconds), same_product_count / (shop.customers * shop.n), different_score_count

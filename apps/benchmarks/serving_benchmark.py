@@ -1,4 +1,4 @@
-"""The benchmark of inference: one basket in this process, then many clients of the real service."""
+"""The benchmark of serving: single baskets in this process, then concurrent clients of the HTTP service."""
 
 import json
 import random
@@ -23,11 +23,12 @@ from warehouse.settings import PROJECT_ROOT, Settings
 
 BASKET_SIZE = 20
 LIST_LENGTH = 10
+
 TIMED_BASKET_COUNT = 300
-"""Baskets that are timed in this process."""
+"""Baskets timed in this process."""
 
 REQUEST_POOL_SIZE = 500
-"""Different requests of a kind; they are drawn before the clock starts."""
+"""Different requests of each kind, drawn before the measurement."""
 
 MAX_START_SECONDS = 120
 MAX_P50_MS = 20.0
@@ -37,14 +38,14 @@ Request = tuple[str, str, str | None]
 
 
 class Latency(BaseModel):
-    """How long answers took."""
+    """Response times of one kind of request."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     request_kind: str
     response_count: int
     error_count: int
-    """Answers with another status than 200, and none at all."""
+    """Failed requests and responses with another status than 200."""
 
     p50_ms: float
     p99_ms: float
@@ -52,7 +53,7 @@ class Latency(BaseModel):
 
 
 class ServingBenchmarkResult(BaseModel):
-    """All that one run of the benchmark measured."""
+    """The figures of one benchmark run."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -60,30 +61,30 @@ class ServingBenchmarkResult(BaseModel):
     products: int
     factors: int
     load_seconds: float
-    """Seconds to read the model, check its files, and be ready for the first question."""
+    """Seconds to read the model and check its files, up to the first result."""
 
     in_process: Latency
-    """Fold-in of a basket and its best products, one after the other, on one thread."""
+    """Recommendations for single baskets, one after another, on one thread."""
 
     client_count: int
     start_seconds: float
-    """Seconds from the start of the service's process to its first answer."""
+    """Seconds from the start of the service process to its first response."""
 
     over_http: list[Latency]
-    """What the clients waited, together."""
+    """Response times of all clients by kind of request."""
 
     first_error: str | None
 
     @property
     def is_target_met(self) -> bool:
-        """Whether one basket takes less than the limit at the median, and no client saw an error."""
+        """Whether the median basket is faster than the limit and no client got an error."""
         return self.in_process.p50_ms < MAX_P50_MS and not any(latency.error_count for latency in self.over_http)
 
 
 def run_serving_benchmark(
     settings: Settings, client_count: int, seconds: float, on_stage: Callable[[str], None] = lambda _: None
 ) -> ServingBenchmarkResult:
-    """Measure the published copy of a warehouse and its model.
+    """Measure response times with the published copy of a warehouse and its model.
 
     Raises:
         RecomartError: Nothing is published, no model has been trained, or the service does not start.
@@ -93,8 +94,8 @@ def run_serving_benchmark(
     rng = random.Random(0)
     on_stage("baskets in this process")
     started = time.perf_counter()
-    with RecommendationQueries(settings) as storefront:
-        recommender = storefront.recommender
+    with RecommendationQueries(settings) as queries:
+        recommender = queries.recommender
         products = recommender.products.ids.to_pylist()
         users = recommender.users.ids.to_pylist()
         recommender.recommend(basket=products[:1], n=1)
@@ -104,8 +105,8 @@ def run_serving_benchmark(
             f"basket of {BASKET_SIZE}, top {LIST_LENGTH}", *_time_baskets(recommender.recommend, products, rng)
         )
         del recommender
-    asked: dict[str, list[Request]] = {
-        "a customer's list": [
+    requests_by_kind: dict[str, list[Request]] = {
+        "customer": [
             ("GET", f"/customers/{rng.choice(users)}/recommendations", None) for _ in range(REQUEST_POOL_SIZE)
         ],
         f"basket of {BASKET_SIZE}": [
@@ -116,12 +117,12 @@ def run_serving_benchmark(
         ],
     }
     over_http, first_error = [], None
-    on_stage("starting the service")
+    on_stage("service start")
     with _run_service(settings) as (port, start_seconds):
-        for name, requests in asked.items():
+        for name, requests in requests_by_kind.items():
             on_stage(f"{client_count} clients: {name}")
-            waited, errors, took = _send_requests(port, requests, client_count, seconds)
-            over_http.append(_compute_latency(name, waited, took, len(errors)))
+            wait_seconds, errors, total_seconds = _send_requests(port, requests, client_count, seconds)
+            over_http.append(_compute_latency(name, wait_seconds, total_seconds, len(errors)))
             first_error = first_error or next(iter(errors), None)
     return ServingBenchmarkResult(
         machine=machine,
@@ -139,14 +140,14 @@ def run_serving_benchmark(
 def _time_baskets(
     recommend: Callable[..., object], products: list[str], rng: random.Random
 ) -> tuple[list[float], float]:
-    waited = []
+    wait_seconds = []
     started = time.perf_counter()
     for _ in range(TIMED_BASKET_COUNT):
         basket = rng.sample(products, BASKET_SIZE)
-        began = time.perf_counter()
+        request_start = time.perf_counter()
         recommend(basket=basket, n=LIST_LENGTH)
-        waited.append(time.perf_counter() - began)
-    return waited, time.perf_counter() - started
+        wait_seconds.append(time.perf_counter() - request_start)
+    return wait_seconds, time.perf_counter() - started
 
 
 def _build_basket_body(rng: random.Random, products: list[str]) -> str:
@@ -171,10 +172,10 @@ def _compute_latency(
 
 @contextmanager
 def _run_service(settings: Settings) -> Iterator[tuple[int, float]]:
-    """Run `recomart serve` in a process of its own; its port, and the seconds until it answered."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    """Run `recomart serve` in a separate process; yield its port and the seconds until it was ready."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     log = settings.warehouse / "service.log"
     command = [sys.executable, "-c", "from apps.cli.entry_point import main; main()", "serve", "--port", str(port)]
     started = time.perf_counter()
@@ -185,7 +186,7 @@ def _run_service(settings: Settings) -> Iterator[tuple[int, float]]:
     try:
         while not _is_healthy(port):
             if process.poll() is not None or time.perf_counter() - started > MAX_START_SECONDS:
-                raise RecomartError(f"the service did not start; see {log}")
+                raise RecomartError(f"benchmark failed: serving: the service did not start. See {log}")
             time.sleep(0.05)
         yield port, time.perf_counter() - started
     finally:
@@ -207,8 +208,8 @@ def _is_healthy(port: int) -> bool:
 def _send_requests(
     port: int, requests: list[Request], client_count: int, seconds: float
 ) -> tuple[list[float], list[str], float]:
-    """Let clients ask as fast as they are answered; what each answer took, what went wrong, and the time in all."""
-    waited: list[float] = []
+    """Send requests from concurrent clients without pauses; return response times, errors and total seconds."""
+    wait_seconds: list[float] = []
     errors: list[str] = []
     end = time.perf_counter() + seconds
 
@@ -217,7 +218,7 @@ def _send_requests(
         rng = random.Random(number)
         while time.perf_counter() < end:
             method, path, body = rng.choice(requests)
-            began = time.perf_counter()
+            request_start = time.perf_counter()
             try:
                 connection.request(method, path, body, {"content-type": "application/json"})
                 response = connection.getresponse()
@@ -226,7 +227,7 @@ def _send_requests(
                 errors.append(f"{method} {path}: {type(error).__name__}: {error}")
                 connection.close()
                 continue
-            waited.append(time.perf_counter() - began)
+            wait_seconds.append(time.perf_counter() - request_start)
             if response.status != 200:
                 errors.append(f"{method} {path}: {response.status}: {text[:200].decode(errors='replace')}")
         connection.close()
@@ -237,4 +238,4 @@ def _send_requests(
         thread.start()
     for thread in threads:
         thread.join()
-    return waited, errors, time.perf_counter() - started
+    return wait_seconds, errors, time.perf_counter() - started

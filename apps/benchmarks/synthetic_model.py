@@ -1,4 +1,4 @@
-"""A shop of any size that nobody trained: random factors, and the published tables that the service reads."""
+"""A synthetic shop of any size: a model of random factors, and the published tables that the service reads."""
 
 from datetime import UTC, datetime
 
@@ -21,7 +21,7 @@ from warehouse.settings import Settings
 PUBLISHED_TABLES = ("dim_products", "dim_users", "rec_popular_products", "rec_product_rules", "rec_top_n")
 LIST_LENGTH = 50
 HISTORY_LENGTH = 20
-"""Products of every customer."""
+"""Known products of each customer."""
 
 SHOP_SQL = """
 create schema if not exists marts;
@@ -61,7 +61,7 @@ from marts.dim_products
 where is_available;
 
 create or replace table marts.rec_top_n as
-with places as materialized (
+with product_ranks as materialized (
 
     select
         users.user_id,
@@ -74,53 +74,53 @@ with places as materialized (
 
 select
     $run_id as run_id,
-    places.user_id,
-    cast(places.rank as integer) as rank,
+    product_ranks.user_id,
+    cast(product_ranks.rank as integer) as rank,
     products.product_id, products.product_name, products.category, products.brand, products.price,
-    1.0 / places.rank as score,
+    1.0 / product_ranks.rank as score,
     'model' as source,
     products.product_id as reason_product_id,
     'Because you viewed ' || products.product_name as reason
-from places
-inner join marts.dim_products as products on places.product_id = products.product_id;
+from product_ranks
+inner join marts.dim_products as products on product_ranks.product_id = products.product_id;
 """
 
 
 class SyntheticShop(BaseModel):
-    """How large it is."""
+    """Sizes of the synthetic shop."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     products: int = Field(default=200_000, ge=100)
-    """Products; nine in ten may be offered."""
+    """Number of products; nine in ten may be recommended."""
 
     customers: int = Field(default=20_000, ge=1)
-    """Customers with a published list."""
+    """Number of customers, each with published recommendations."""
 
     factors: int = Field(default=256, ge=1)
-    """Length of every product's vector."""
+    """Length of the factor vectors."""
 
     seed: int = 0
-    """Of the factors and the histories."""
+    """Random seed of the factors and histories."""
 
 
 def publish_synthetic_shop(settings: Settings, shop: SyntheticShop) -> None:
-    """Write a model of random factors and the tables around it into the warehouse folder, and publish them."""
+    """Write a model of random factors and its tables to the warehouse, and publish them."""
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
     _build_recommender(shop, run_id).save(settings.models_dir / run_id)
     sizes = {"products": shop.products, "customers": shop.customers, "list_length": LIST_LENGTH, "run_id": run_id}
     with open_writer(settings) as connection:
         for statement in SHOP_SQL.split(";\n"):
             if statement.strip():
-                used = {name: size for name, size in sizes.items() if f"${name}" in statement}
-                connection.execute(statement, used)
+                parameters = {name: size for name, size in sizes.items() if f"${name}" in statement}
+                connection.execute(statement, parameters)
     publish(settings, PUBLISHED_TABLES)
 
 
 def _build_recommender(shop: SyntheticShop, run_id: str) -> Recommender:
     generator = torch.Generator().manual_seed(shop.seed)
     factors = torch.randn((shop.products, shop.factors), generator=generator) / shop.factors**0.5
-    # A trained model stands in the eigenbasis of its Gramian, which the fold-in relies on.
+    # The fold-in requires factors in the eigenbasis of their Gramian, as training saves them.
     eigenvalues, basis = torch.linalg.eigh(compute_gramian(factors, 10_000))
     rng = np.random.default_rng(shop.seed)
     columns = np.sort(

@@ -1,4 +1,4 @@
-"""Whether a contender made the tables that ours are, so that nobody is faster by doing less."""
+"""Compares a contender's tables with RecoMart's, so that no contender is faster because it does less."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ COMPARED_TABLES = (
     "ml_product_features",
     "ml_evaluation_pairs",
 )
-"""The tables that every contender makes; ours makes others besides, which the documentation lists."""
+"""The tables that all contenders make; docs/benchmarks/pipeline.md lists RecoMart's further tables."""
 
 IGNORED_COLUMNS = {
     "raw_row",
@@ -33,18 +33,17 @@ IGNORED_COLUMNS = {
     "unreadable_purchased_at",
     "unreadable_quantity",
 }
-"""Columns that explain a quarantined row to people; its reasons are compared."""
+"""Columns that only describe a quarantined row; the reasons are compared."""
 
 RELATIVE_TOLERANCE = 1e-6
 """Relative difference up to which two sums of floating-point numbers are equal."""
 
-
 TableStatistics = dict[str, dict[str, int | float | None]]
-"""Table -> what is counted or summed of it -> the number; null when a column has no value at all."""
+"""Table -> statistic -> value; null for a column without values."""
 
 
 class Difference(BaseModel):
-    """A figure that a contender has otherwise than we; null when it has none."""
+    """A statistic that differs from RecoMart's; `actual` is null when the contender lacks it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,7 +54,7 @@ class Difference(BaseModel):
 
 
 def open_tables(path: Path) -> duckdb.DuckDBPyConnection:
-    """The tables that lie in a DuckDB file (in its schema marts, if it has one) or as Parquet files in a folder."""
+    """Open tables in a DuckDB file (in its schema marts, if there is one) or in a folder of Parquet files."""
     if path.is_file():
         connection = duckdb.connect(str(path), read_only=True)
         if connection.execute("select 1 from duckdb_schemas() where schema_name = 'marts'").fetchall():
@@ -69,44 +68,44 @@ def open_tables(path: Path) -> duckdb.DuckDBPyConnection:
 
 
 def compute_statistics(tables: duckdb.DuckDBPyConnection) -> TableStatistics:
-    """Of every table that is there: its rows, a sum over each column, and one over the texts of each row together."""
-    there = tables.execute("select distinct table_name from information_schema.tables").fetchall()
-    return {table: _compute_table_statistics(table, tables) for table in COMPARED_TABLES if (table,) in there}
+    """Return the row count, a sum for each column and a hash of the texts of each existing table."""
+    existing_tables = tables.execute("select distinct table_name from information_schema.tables").fetchall()
+    return {table: _compute_table_statistics(table, tables) for table in COMPARED_TABLES if (table,) in existing_tables}
 
 
 def find_differences(expected: TableStatistics, actual: TableStatistics) -> list[Difference]:
-    """What a contender has otherwise; a column in which we have no value is not asked for, as the shop sends none."""
+    """Return the statistics that differ; columns without an expected value are ignored as missing data of the shop."""
     return [
-        Difference(table=table, statistic=figure, expected=value, actual=other)
-        for table, our_figures in expected.items()
-        for figure, value in our_figures.items()
-        if value is not None and not _is_equal(value, other := actual.get(table, {}).get(figure))
+        Difference(table=table, statistic=statistic, expected=value, actual=actual_value)
+        for table, expected_values in expected.items()
+        for statistic, value in expected_values.items()
+        if value is not None and not _is_equal(value, actual_value := actual.get(table, {}).get(statistic))
     ]
 
 
 def _is_equal(first: int | float, second: int | float | None) -> bool:
-    """Whole numbers are equal, others nearly."""
+    """Compare integers exactly and other numbers within the tolerance."""
     if second is None or (isinstance(first, int) and isinstance(second, int)):
         return first == second
     return abs(first - second) <= RELATIVE_TOLERANCE * max(abs(first), abs(second))
 
 
 def _compute_table_statistics(table: str, tables: duckdb.DuckDBPyConnection) -> dict[str, int | float | None]:
-    """In one pass, because a table may be a view that takes seconds."""
+    """Compute all statistics in one query, because a table may be a view that takes seconds."""
     sums = {"rows": "count(*)"}
     texts = []
-    for name, kind, *_ in sorted(tables.execute(f"describe {table}").fetchall()):
-        # File, line and number of the load tell nothing about the shop.
+    for name, data_type, *_ in sorted(tables.execute(f"describe {table}").fetchall()):
+        # File, line and load number are no data of the shop.
         if name.startswith("_") or name in IGNORED_COLUMNS:
             continue
-        if kind == "VARCHAR":
+        if data_type == "VARCHAR":
             texts.append(name)
             sums[f"texts of {name}"] = f"sum(hash({name})) filter ({name} is not null)"
-        elif kind.startswith(("TIMESTAMP", "DATE")):
+        elif data_type.startswith(("TIMESTAMP", "DATE")):
             sums[f"instants of {name}"] = f"sum(epoch_us(cast({name} as timestamp)))"
         else:
             sums[f"sum of {name}"] = f"sum(cast({name} as double))"
-    # Nulls leave no trace in the joined text, so a column without a value may as well be missing.
+    # The joined text skips nulls, so a missing column and an empty column give the same hash.
     sums["texts of each row"] = f"sum(hash(concat_ws(chr(31), {', '.join(texts)})))"
     row = tables.execute(f"select {', '.join(sums.values())} from {table}").fetchall()[0]
     return dict(zip(sums, row, strict=True))

@@ -1,4 +1,4 @@
-"""The benchmark of training: a made-up shop of any size, seconds of each epoch, and the peak memory."""
+"""The benchmark of training: seconds of each epoch and peak memory on a synthetic shop of any size."""
 
 import sys
 import time
@@ -33,25 +33,25 @@ class TrainingShop(BaseModel):
     customers: int = Field(default=1_000_000, ge=1)
     products: int = Field(default=200_000, ge=1)
     interactions: int = Field(default=50_000_000, ge=1)
-    """Draws of a customer and a product; the few that were drawn before are left out."""
+    """Number of drawn customer-product pairs; the few repeated pairs are dropped."""
 
     seed: int = 0
 
     def draw_interactions(self) -> Csr:
-        """Return the interactions, customers x products, every customer with one at least.
+        """Return the interactions as a matrix of customers x products; each customer has at least one.
 
-        The numbers of products of customers are log-normal; the k-th most popular product has a share of all
-        interactions that falls with the square root of k: on the full shop, the first is with one customer in ten.
+        The number of products per customer is log-normal. The share of the k-th most popular product falls with the
+        square root of k; at the default size, one customer in ten has the most popular product.
         """
         rng = np.random.default_rng(self.seed)
         activity = rng.lognormal(sigma=1.0, size=self.customers)
-        drawn = np.maximum(1, (activity * (self.interactions / activity.sum())).round().astype(np.int64))
-        by_popularity = rng.permutation(self.products).astype(np.int32)
+        draw_counts = np.maximum(1, (activity * (self.interactions / activity.sum())).round().astype(np.int64))
+        popularity_order = rng.permutation(self.products).astype(np.int32)
         columns, lengths = [], np.zeros(self.customers, dtype=np.int64)
         for start, stop in iter_row_blocks(self.customers, DRAW_BATCH_SIZE):
-            rows = np.repeat(np.arange(stop - start), drawn[start:stop])
+            rows = np.repeat(np.arange(stop - start), draw_counts[start:stop])
             popularity = (self.products * rng.random(len(rows)) ** 2).astype(np.int64)
-            pairs = np.unique(rows * self.products + by_popularity[popularity])
+            pairs = np.unique(rows * self.products + popularity_order[popularity])
             lengths[start:stop] = np.bincount(pairs // self.products, minlength=stop - start)
             columns.append((pairs % self.products).astype(np.int32))
         starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
@@ -65,28 +65,28 @@ class TrainingShop(BaseModel):
 
 
 class DeviceResult(BaseModel):
-    """What training took on one device."""
+    """Time and memory of training on one device."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     device: str
     interactions: int
     setup_seconds: float
-    """Confidences, the transposed matrix, and the first customers' factors."""
+    """Seconds for the confidences, the transposed matrix and the initial customer factors."""
 
     epoch_seconds: list[float]
     losses: list[float]
-    """Of every epoch; 1 for factors that are all zero."""
+    """Loss after each epoch; 1 is the loss of zero factors."""
 
     peak_memory_mib: int
-    """Largest resident memory of the process, drawing the interactions included."""
+    """Largest resident memory of the process, including the draw of the interactions."""
 
     gpu_memory_mib: int | None
     """Largest allocation on the GPU."""
 
 
 class TrainingBenchmarkResult(BaseModel):
-    """All that one run of the benchmark measured."""
+    """The figures of one benchmark run."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -100,23 +100,23 @@ class TrainingBenchmarkResult(BaseModel):
 def run_training_benchmark(
     shop: TrainingShop, factors: int, epochs: int, device: Device | None
 ) -> TrainingBenchmarkResult:
-    """Train on the CPU, and on a GPU when there is one, or on `device` alone; progress goes to standard error.
+    """Train on `device`, or by default on the CPU and on a GPU if there is one; progress goes to standard error.
 
     Raises:
         RecomartError: The process was killed.
-        ModelError: There is no such device.
+        ModelError: The device does not exist.
     """
     machine = get_machine_info() | {"torch": version("torch")}
     config = TrainConfig(factors=factors, seed=shop.seed)
     devices: list[Device] = [device] if device else ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
-    figures = [
+    device_results = [
         run_in_fresh_process(_train_on_device, shop, config.model_copy(update={"device": device}), epochs)
         for device in devices
     ]
-    on_cpu = next((found.peak_memory_mib for found in figures if found.device == "cpu"), None)
-    gigabytes = None if on_cpu is None else on_cpu * 2**20 / 1e9
+    cpu_memory_mib = next((result.peak_memory_mib for result in device_results if result.device == "cpu"), None)
+    gigabytes = None if cpu_memory_mib is None else cpu_memory_mib * 2**20 / 1e9
     target = Target.evaluate("memory on the CPU, GB", gigabytes, MAX_MEMORY_GB)
-    return TrainingBenchmarkResult(machine=machine, shop=shop, config=config, results=figures, targets=[target])
+    return TrainingBenchmarkResult(machine=machine, shop=shop, config=config, results=device_results, targets=[target])
 
 
 def _train_on_device(shop: TrainingShop, config: TrainConfig, epochs: int) -> DeviceResult:
@@ -134,7 +134,8 @@ def _train_on_device(shop: TrainingShop, config: TrainConfig, epochs: int) -> De
         reports.append(trainer.train_epoch())
         report = reports[-1]
         _log_progress(
-            f"epoch {report.epoch}: {report.seconds:.1f} s, loss {report.loss:.4f}, {get_peak_memory_mib():,} MiB so far"
+            f"epoch {report.epoch}: {report.seconds:.1f} s, loss {report.loss:.4f}, "
+            f"{get_peak_memory_mib():,} MiB so far"
         )
     return DeviceResult(
         device=trainer.device.type,

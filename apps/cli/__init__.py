@@ -1,1 +1,1 @@
-"""The `recomart` command."""
+"""The `recomart` command: its commands, tables and messages."""

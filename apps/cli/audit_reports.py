@@ -1,4 +1,4 @@
-"""What the audit marts say: the feeds day by day, and the rows in quarantine with what to do about them."""
+"""Reports from the audit marts: the daily figures of each feed, and the quarantined rows with their reasons."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from warehouse.settings import Settings
 
 
 class FeedDay(BaseModel):
-    """What came by a feed on a day; lines = loaded + rejected, and loaded = clean + duplicates + quarantined."""
+    """The rows of a feed on one delivery day: lines = loaded + rejected, loaded = clean + duplicates + quarantined."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -26,24 +26,24 @@ class FeedDay(BaseModel):
     rejected_files: int
     lines: int
     usual_lines: float | None
-    """Median of the same weekday in up to four weeks before; None in the feed's first week."""
+    """Median of the same weekday in the four weeks before; None in the feed's first week."""
     loaded: int
     rejected: int
     rejected_by_reason: dict[str, int]
-    """Lines by kind of error, the most frequent first."""
+    """Rejected lines by error, the most frequent error first."""
     clean: int
     duplicates: int
     quarantined: int
     quarantined_by_reason: dict[str, int]
-    """Rows by broken rule, the most frequent first; a row may break several."""
+    """Quarantined rows by reason, the most frequent reason first; a row may have several reasons."""
     bad_share: float | None
-    """Rejected and quarantined as a share of the lines; None without lines."""
+    """Rejected and quarantined rows as a share of the lines; None without lines."""
     usual_bad_share: float | None
     newest_row_at: datetime | None
     last_loaded_at: datetime | None
     hours_to_load: float | None
     warning: str | None
-    """What is unusual about the day."""
+    """Why the day is unusual; None on a usual day."""
 
 
 class AuditReport(BaseModel):
@@ -52,15 +52,15 @@ class AuditReport(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     is_up_to_date: bool
-    """False when files were loaded since dbt built last."""
+    """False when files were loaded after the last dbt build."""
     warnings: list[str]
-    """What is unusual, the newest day first."""
+    """Warnings of all days, the newest day first."""
     days: list[FeedDay]
-    """The newest day first, days without a delivery included."""
+    """The newest day first, including days without a delivery."""
 
 
 class QuarantinedRow(BaseModel):
-    """A row that breaks rules, as it arrived."""
+    """A quarantined row with its raw values."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -72,7 +72,7 @@ class QuarantinedRow(BaseModel):
 
 
 class QuarantineReason(BaseModel):
-    """What a quarantine reason means, and what mends it."""
+    """The meaning of a quarantine reason and its remedy."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -81,16 +81,16 @@ class QuarantineReason(BaseModel):
 
 
 class QuarantineReport(BaseModel):
-    """Rows in quarantine."""
+    """Quarantined rows and their reasons."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     row_count: int
-    """Rows that were asked for, of which `rows` are the first."""
+    """Number of all rows that match the request, shown_rows or not."""
     rows: list[QuarantinedRow]
-    """Those of the newest delivery first."""
+    """The first of these rows, the newest delivery first."""
     reasons: dict[str, QuarantineReason]
-    """The reasons of these rows."""
+    """The reasons of the rows in `rows`."""
 
 
 FEED_DAYS_QUERY = """
@@ -143,72 +143,74 @@ QUARANTINE_QUERY = """
 
 
 def read_audit(settings: Settings, days: int, feed: str | None = None) -> AuditReport:
-    """The audit of the `days` newest delivery days, of all feeds or of one.
+    """Return the audit of the newest `days` delivery days, for all feeds or for one.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
-        RecomartError: There is no warehouse yet, dbt has not built, or there is no such feed.
+        RecomartError: There is no warehouse yet, the audit marts are not built, or the feed is unknown.
     """
     with _open_marts(settings) as connection:
         require_feed(connection, feed)
-        found = [
+        feed_days = [
             FeedDay.model_validate(row)
             for row in _fetch_rows(connection, FEED_DAYS_QUERY, {"days": days, "feed": feed})
         ]
         is_up_to_date = not find_outdated_feeds(connection)
-    warnings = [f"{day.feed}, {day.delivery_day:%a %Y-%m-%d}: {day.warning}" for day in found if day.warning]
-    return AuditReport(is_up_to_date=is_up_to_date, warnings=warnings, days=found)
+    warnings = [f"{day.feed}, {day.delivery_day:%a %Y-%m-%d}: {day.warning}" for day in feed_days if day.warning]
+    return AuditReport(is_up_to_date=is_up_to_date, warnings=warnings, days=feed_days)
 
 
 def read_quarantine(settings: Settings, n: int, feed: str | None = None, reason: str | None = None) -> QuarantineReport:
-    """Up to `n` rows in quarantine, of all feeds or of one, for whatever reason or for one.
+    """Return up to `n` quarantined rows, optionally of one feed or with one reason.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
-        RecomartError: There is no warehouse yet, dbt has not built, or there is no such feed or reason.
+        RecomartError: There is no warehouse yet, the audit marts are not built, or the feed or reason is unknown.
     """
     with _open_marts(settings) as connection:
         require_feed(connection, feed)
         _require_known(connection, "reason", reason, "select reason from seeds.quarantine_reasons order by reason")
         rows = list(_fetch_rows(connection, QUARANTINE_QUERY, {"feed": feed, "reason": reason, "n": n}))
-        explained = {
+        known_reasons = {
             row.pop("reason"): QuarantineReason(**row)
             for row in _fetch_rows(connection, "from seeds.quarantine_reasons", {})
         }
     total = rows[0]["total"] if rows else 0
-    shown = [
+    shown_rows = [
         QuarantinedRow.model_validate(row | {"raw_row": json.loads(row["raw_row"]) if row["raw_row"] else None})
         for row in rows
     ]
-    named = {name for row in shown for name in row.reasons}
-    return QuarantineReport(row_count=total, rows=shown, reasons={name: explained[name] for name in sorted(named)})
+    shown_reasons = sorted({name for row in shown_rows for name in row.reasons})
+    return QuarantineReport(
+        row_count=total, rows=shown_rows, reasons={name: known_reasons[name] for name in shown_reasons}
+    )
 
 
 def require_feed(connection: duckdb.DuckDBPyConnection, feed: str | None) -> None:
-    """Let None, which asks for every feed, and the name of a feed pass.
+    """Check that a feed is declared; None stands for all feeds.
 
     Raises:
-        RecomartError: There is no such feed.
+        RecomartError: The feed is unknown.
     """
     _require_known(connection, "feed", feed, "select feed from raw.feeds order by feed")
 
 
 @contextmanager
 def _open_marts(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The warehouse, to be read; says what to do when dbt has not built the audit marts."""
+    """Open the warehouse for reading; raise RecomartError when the audit marts are not built."""
     with open_reader(settings) as connection:
         try:
             yield connection
         except duckdb.CatalogException as error:
             raise RecomartError(
-                f"{settings.database}: nothing is audited yet; `recomart run` or `dbt build` makes the audit tables"
+                f"no audit: {settings.database}: the audit marts are not built. Run `recomart run` or `dbt build`"
             ) from error
 
 
 def _require_known(connection: duckdb.DuckDBPyConnection, label: str, value: str | None, query: str) -> None:
     names = [row[0] for row in connection.execute(query).fetchall()]
     if value is not None and value not in names:
-        raise RecomartError(f"there is no {label} '{value}'; there are {', '.join(names) or 'none'}")
+        raise RecomartError(f"unknown {label} '{value}': known are {', '.join(names) or 'none'}")
 
 
 def _fetch_rows(

@@ -3,11 +3,15 @@
 from apps.cli.lazy_group import CommandEntry, lazy_app
 
 BENCHMARKS = {
-    "pipeline": CommandEntry("bench_pipeline", "Load and build beside a DuckDB script, pandas and polars."),
-    "ranking": CommandEntry("bench_ranking", "Tune, train and rank on any interactions, beside the implicit library."),
-    "training": CommandEntry("bench_training", "Train on a synthetic shop: seconds of each epoch and peak memory."),
-    "scoring": CommandEntry("bench_scoring", "Rank the catalog for all customers, beside the implicit library."),
-    "serving": CommandEntry("bench_serving", "Rank for single baskets, in this process and over HTTP."),
+    "pipeline": CommandEntry("bench_pipeline", "Compare loading and building with a DuckDB script, pandas and polars."),
+    "ranking": CommandEntry("bench_ranking", "Compare ranking quality with the implicit library on any interactions."),
+    "training": CommandEntry(
+        "bench_training", "Measure training on a synthetic shop: seconds of each epoch and peak memory."
+    ),
+    "scoring": CommandEntry("bench_scoring", "Compare the top-N lists of all customers with the implicit library."),
+    "serving": CommandEntry(
+        "bench_serving", "Measure recommendations for single baskets, in this process and over HTTP."
+    ),
 }
 
-app = lazy_app(BENCHMARKS)
+app = lazy_app(BENCHMARKS, help="Measure speed, memory and ranking quality, compared with other libraries.")

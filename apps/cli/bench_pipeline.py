@@ -1,4 +1,4 @@
-"""`recomart bench pipeline`: loading and building beside other engines."""
+"""`recomart bench pipeline`: loading and building compared with other engines."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,6 @@ from warehouse.settings import PROJECT_ROOT, Settings
 
 app = typer.Typer()
 
-
 RESULT_COLUMNS = (
     "contender",
     "seconds",
@@ -34,21 +33,26 @@ RESULT_COLUMNS = (
 
 @app.command("pipeline")
 def benchmark_pipeline(
-    work_dir: Annotated[Path, typer.Option(help="Folder for the shop and everyone's tables (10 GB at the full size).")],
-    events: Annotated[int, typer.Option(help="Clickstream events, about; a purchase line to every ten.")] = 10_000_000,
+    work_dir: Annotated[
+        Path, typer.Option(help="Folder for the shop and the tables of all contenders (10 GB at the default size).")
+    ],
+    events: Annotated[
+        int, typer.Option(help="Approximate number of clickstream events; there is one purchase line for ten events.")
+    ] = 10_000_000,
     days: Annotated[int, typer.Option(help="Days of history.", min=12)] = 91,
     part_names: Annotated[str, typer.Option("--parts", help="Parts to run, separated by commas.")] = ",".join(Part),
     memory_limit: Annotated[
-        str, typer.Option(help="Memory that DuckDB may use, for us and the bare script.")
+        str, typer.Option(help="DuckDB's memory limit, for RecoMart and the DuckDB script.")
     ] = Settings.model_fields["memory_limit"].default,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File to write all figures to.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures, as JSON.")] = None,
 ) -> None:
-    """Load and build beside a bare DuckDB script, pandas and polars: seconds, memory, and whether the tables are equal.
+    """Compare loading and building with a DuckDB script, pandas and polars.
 
-    Then the same in 1 GB of memory, and one more day for a warehouse of a month and of a quarter of a year.
+    Measures seconds and memory and checks that all contenders make equal tables.
+    Also runs RecoMart with 1 GB of memory, and adds one day to a third and to all of the history.
     """
     parts = [_parse_part(name.strip()) for name in part_names.split(",")]
-    # The demo shop's own declaration, whatever the environment says of another shop.
+    # The demo shop needs its own sources file, even if the environment names another one.
     settings = Settings(
         warehouse=work_dir, sources=PROJECT_ROOT / "warehouse" / "sources.yml", memory_limit=memory_limit
     )
@@ -58,14 +62,16 @@ def benchmark_pipeline(
         json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
     _print_pipeline_result(result)
     if not result.is_comparable:
-        console.exit_with_error("not everyone got to the end with the same tables; the figures above are no comparison")
+        console.exit_with_error(
+            "benchmark failed: pipeline: a contender failed or made different tables. See the messages above"
+        )
 
 
 def _parse_part(name: str) -> Part:
     try:
         return Part(name)
     except ValueError:
-        raise RecomartError(f"--parts {name}: there is no such part; choose among {', '.join(Part)}") from None
+        raise RecomartError(f"unknown part: --parts {name}. Choose from {', '.join(Part)}") from None
 
 
 def _print_pipeline_result(result: PipelineBenchmarkResult) -> None:
@@ -73,20 +79,22 @@ def _print_pipeline_result(result: PipelineBenchmarkResult) -> None:
     console.print_line(
         f"{result.shop.events:,} events, {result.shop.purchases:,} purchase lines, {result.shop.files:,} files\n"
     )
-    ours = next((outcome.usage for outcome in result.results if outcome.part is Part.RECOMART), None)
+    baseline = next((outcome.usage for outcome in result.results if outcome.part is Part.RECOMART), None)
     console.print_table(
-        "Everyone", [_build_result_row(outcome, ours.seconds if ours else None) for outcome in result.results]
+        "Contenders", [_build_result_row(outcome, baseline.seconds if baseline else None) for outcome in result.results]
     )
     for outcome in result.results:
         if outcome.failure:
             console.print_line(f"{outcome.part} failed: {outcome.failure}")
         if outcome.differences:
-            console.print_table(f"{outcome.part} differs", [found.model_dump() for found in outcome.differences])
+            console.print_table(
+                f"Differences between {outcome.part} and recomart", [row.model_dump() for row in outcome.differences]
+            )
     if result.increments:
         days = (result.increments.early, result.increments.late)
         rows = [
             {
-                "one more day": day.days_before + 1,
+                "day": day.days_before + 1,
                 "lines": day.line_count,
                 "seconds": round(day.usage.seconds, 1),
                 "cpu_seconds": round(day.usage.cpu_seconds, 1),
@@ -99,21 +107,21 @@ def _print_pipeline_result(result: PipelineBenchmarkResult) -> None:
     print_targets(result.targets)
 
 
-def _build_result_row(outcome: PartResult, our_seconds: float | None) -> dict[str, str | int | float | None]:
-    measured = outcome.usage
+def _build_result_row(outcome: PartResult, baseline_seconds: float | None) -> dict[str, str | int | float | None]:
+    usage = outcome.usage
     row: dict[str, str | int | float | None] = dict.fromkeys(RESULT_COLUMNS)
     row |= {"contender": outcome.part, "tables": "not compared"}
     if outcome.differences is not None:
         row["tables"] = "different" if outcome.differences else "equal"
-    if measured is None:
+    if usage is None:
         return row | {"tables": "failed"}
     return row | {
-        "seconds": round(measured.seconds, 1),
-        "relative_seconds": our_seconds and round(measured.seconds / our_seconds, 2),
-        "cpu_seconds": round(measured.cpu_seconds, 1),
-        "memory_mib": measured.max_total_mib,
-        "max_process_mib": measured.max_process_mib,
-        "steps": _format_steps(measured.step_seconds),
+        "seconds": round(usage.seconds, 1),
+        "relative_seconds": baseline_seconds and round(usage.seconds / baseline_seconds, 2),
+        "cpu_seconds": round(usage.cpu_seconds, 1),
+        "memory_mib": usage.max_total_mib,
+        "max_process_mib": usage.max_process_mib,
+        "steps": _format_steps(usage.step_seconds),
     }
 
 

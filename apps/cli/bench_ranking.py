@@ -16,7 +16,6 @@ from warehouse.errors import RecomartError
 
 app = typer.Typer()
 
-
 RANKING_COLUMNS = (
     "method",
     "user_count",
@@ -32,37 +31,38 @@ RANKING_COLUMNS = (
 
 @app.command("ranking")
 def benchmark_ranking(
-    train: Annotated[Path | None, typer.Option(help="Interactions to learn from: .csv, .parquet or .txt.")] = None,
-    valid: Annotated[
-        Path | None, typer.Option(help="Interactions to tune on; a tenth of train when not given.")
-    ] = None,
-    test: Annotated[Path | None, typer.Option(help="Interactions to be measured on; nothing is tuned on them.")] = None,
+    train: Annotated[Path | None, typer.Option(help="Training interactions: a .csv, .parquet or .txt file.")] = None,
+    valid: Annotated[Path | None, typer.Option(help="Interactions for tuning; a tenth of --train by default.")] = None,
+    test: Annotated[Path | None, typer.Option(help="Interactions for the measurement; never used for tuning.")] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="In place of files, the windows of a dataset version, by the start of its hash.")
+        str | None, typer.Option(help="Start of the hash of a dataset version to use instead of files.")
     ] = None,
     k: Annotated[int, typer.Option("-k", help="Length of the lists.", min=1)] = 20,
     tune_seconds: Annotated[
-        float, typer.Option(help="Seconds to search for settings; 0 takes the defaults.", min=0)
+        float, typer.Option(help="Seconds to search for settings; 0 keeps the defaults.", min=0)
     ] = 0,
-    against: Annotated[list[str] | None, typer.Option(help="A library to compare with: implicit.")] = None,
-    ablate: Annotated[bool, typer.Option(help="Measure our model without content and without trends, too.")] = False,
+    against: Annotated[list[str] | None, typer.Option(help="Library to compare with: implicit.")] = None,
+    ablate: Annotated[
+        bool, typer.Option(help="Also measure RecoMart's model without content and without trends.")
+    ] = False,
     tuning_users: Annotated[
-        int, typer.Option(help="Most customers of validation that settings are chosen by, evenly spaced.", min=1)
+        int, typer.Option(help="Maximum number of validation customers for tuning, evenly spaced.", min=1)
     ] = 5_000,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File to write all figures to.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures, as JSON.")] = None,
     warehouse: Warehouse = None,
 ) -> None:
-    """Tune on validation, train on train and validation, and measure the top K of everybody in test.
+    """Compare ranking quality with the implicit library on any interactions.
 
-    Files hold user_id, item_id[, weight][, timestamp]; a .txt holds `user item item ...` or `user item 1` a line. Pairs
-    that are known already are neither listed nor relevant.
+    Tunes on --valid, trains on --train and --valid, and measures the top K lists of all customers in --test.
+    Files have the columns user_id, item_id[, weight][, timestamp].
+    A .txt file has lines of the form `user item item ...` or `user item 1`.
+    Training pairs are neither recommended nor counted as relevant.
     """
-
     has_files = train is not None and test is not None
     has_any_file = any(file is not None for file in (train, valid, test))
     if has_any_file if dataset is not None else not has_files:
-        raise RecomartError("give --train and --test (and --valid), or --dataset and none of them")
+        raise RecomartError("missing input: give --train and --test (and optionally --valid), or only --dataset")
     settings = load_settings(warehouse=warehouse)
     files = SplitSource(
         train=train,
@@ -72,13 +72,15 @@ def benchmark_ranking(
         dataset_hash=None if dataset is None else find_version(settings, dataset),
     )
     if json_file and not json_file.absolute().parent.is_dir():
-        raise RecomartError(f"--json {json_file}: there is no folder {json_file.absolute().parent}")
+        raise RecomartError(
+            f"cannot write --json {json_file}: the folder {json_file.absolute().parent} does not exist. Create it first"
+        )
     config = TrainConfig(
         k_values=(k,),
         selection_k=k,
         max_selection_users=tuning_users,
         seed=seed,
-        # The libraries that we stand beside have the CPU alone.
+        # The libraries run on the CPU only.
         device="cpu" if against else "auto",
     )
     result = run_ranking_benchmark(files, config, tune_seconds, tuple(against or ()), ablate=ablate)
@@ -87,7 +89,7 @@ def benchmark_ranking(
     rows = [figures.model_dump(include=set(RANKING_COLUMNS)) for figures in result.results]
     console.print_table(f"Top {k}", [{name: _round_value(row[name]) for name in RANKING_COLUMNS} for row in rows])
     console.print_table(
-        "Recall by how many customers a product had before: none, fewer than 10, more",
+        "Recall by number of the product's customers in training: new 0, rare 1 to 9, warm 10 or more",
         [
             {
                 "method": figures.method,
@@ -100,13 +102,13 @@ def benchmark_ranking(
         _print_settings(figures.method, figures.config)
     for comparison in result.comparisons:
         console.print_table(
-            f"Beside {comparison.method}",
+            f"RecoMart compared with {comparison.method}",
             [{name: _round_value(value) for name, value in comparison.model_dump(exclude={"method"}).items()}],
         )
 
 
 def _print_settings(label: str, settings: Mapping[str, object]) -> None:
-    """Print settings on a line; those that are a group of their own, on one of theirs."""
+    """Print the settings on one line, and each nested group of settings on another line."""
     single = [f"{name} {_round_value(value)}" for name, value in settings.items() if not isinstance(value, Mapping)]
     if single:
         console.print_line(f"{label}: {', '.join(single)}")

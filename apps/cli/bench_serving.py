@@ -1,4 +1,4 @@
-"""`recomart bench serving`: single answers, in this process and over HTTP."""
+"""`recomart bench serving`: response times for single requests, in this process and over HTTP."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,40 +17,46 @@ app = typer.Typer()
 @app.command("serving")
 def benchmark_serving(
     work_dir: Annotated[
-        Path | None, typer.Option(help="Folder for a shop of random factors (1 GB at the full size).")
+        Path | None, typer.Option(help="Folder for a synthetic shop with random factors (1 GB at the default size).")
     ] = None,
-    warehouse: Annotated[Path | None, typer.Option(help="A warehouse of one's own, instead of a made-up shop.")] = None,
-    products: Annotated[int, typer.Option(help="Products of the made-up shop.", min=100)] = 200_000,
-    factors: Annotated[int, typer.Option(help="Length of its vectors.", min=1)] = 256,
-    clients: Annotated[int, typer.Option(help="Clients that ask the service at once.", min=1)] = 8,
-    seconds: Annotated[float, typer.Option(help="How long they ask, for each kind of question.", min=0.1)] = 10,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File to write all figures to.")] = None,
+    warehouse: Annotated[
+        Path | None, typer.Option(help="Existing warehouse to measure instead of a synthetic shop.")
+    ] = None,
+    products: Annotated[int, typer.Option(help="Products of the synthetic shop.", min=100)] = 200_000,
+    factors: Annotated[int, typer.Option(help="Length of its factor vectors.", min=1)] = 256,
+    clients: Annotated[int, typer.Option(help="Concurrent clients of the service.", min=1)] = 8,
+    seconds: Annotated[float, typer.Option(help="Seconds to send requests, for each kind of request.", min=0.1)] = 10,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures, as JSON.")] = None,
 ) -> None:
-    """Fold in baskets of 20 products and rank the catalog for each; then ask the real service over HTTP."""
+    """Measure recommendations for single baskets, in this process and over HTTP.
+
+    Each basket has 20 products. The HTTP part starts `recomart serve`.
+    """
     folder = work_dir or warehouse
     if folder is None or (work_dir and warehouse):
-        raise typer.BadParameter("name either a folder for a made-up shop with --work-dir or a shop's own --warehouse")
-
+        raise typer.BadParameter("give either --work-dir, for a synthetic shop, or --warehouse")
     settings = Settings(warehouse=folder)
     with console.StepProgress() as progress:
         if work_dir is not None:
-            progress.on_step("making up")
+            progress.on_step("generate")
             publish_synthetic_shop(
                 settings, SyntheticShop(products=products, customers=products // 10, factors=factors)
             )
-        progress.on_step("asking")
+        progress.on_step("measure")
         result = run_serving_benchmark(settings, clients, seconds, progress.on_stage)
     if json_file:
         json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    factors_from = "random factors" if work_dir is not None else "trained factors"
+    factor_kind = "random" if work_dir is not None else "trained"
     console.print_line(f"\n{describe_machine(result.machine)}")
     console.print_line(
-        f"{result.products:,} products with {result.factors} {factors_from}; loaded in {result.load_seconds:.2f} s\n"
+        f"{result.products:,} products with {result.factors} {factor_kind} factors; "
+        f"loaded in {result.load_seconds:.2f} s\n"
     )
-    console.print_table("One after the other, in this process, on one thread", [result.in_process.model_dump()])
+    console.print_table("In this process, one request after another, on one thread", [result.in_process.model_dump()])
     console.print_table(
-        f"{result.client_count} clients at once over HTTP", [latency.model_dump() for latency in result.over_http]
+        f"Over HTTP, {result.client_count} concurrent clients", [latency.model_dump() for latency in result.over_http]
     )
-    console.print_line(f"the service answered {result.start_seconds:.1f} s after it was started")
+    console.print_line(f"the service was ready {result.start_seconds:.1f} s after its start")
     if not result.is_target_met:
-        console.exit_with_error(result.first_error or "a basket took longer than it may at the median")
+        reason = result.first_error or "the median time of a basket is above the target"
+        console.exit_with_error(f"benchmark failed: serving: {reason}")

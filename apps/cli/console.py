@@ -1,4 +1,4 @@
-"""How the command line looks: tables and JSON on standard output, progress on standard error."""
+"""Output of the command line: tables and JSON to standard output, progress and errors to standard error."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import Any, NoReturn, Self
 
 import pandas as pd
 from pydantic import BaseModel
@@ -22,11 +22,8 @@ from warehouse.fetching.reports import FetchProgress
 from warehouse.formatting import format_count
 from warehouse.loading.reports import LoadProgress
 
-if TYPE_CHECKING:
-    pass
-
 PIPED_WIDTH = 200
-"""Columns of output that goes to a file or another program, where nobody's window is the measure."""
+"""Width of tables that go to a file or another program instead of a terminal."""
 
 
 def _create_console(*, stderr: bool) -> Console:
@@ -39,12 +36,12 @@ stderr_console = _create_console(stderr=True)
 
 
 def print_line(message: str) -> None:
-    """Print a line as it is; square brackets in file names and data are no markup."""
+    """Print a line; square brackets in file names and data are not read as markup."""
     stdout_console.print(message, markup=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON; data frames become lists of objects, missing values null."""
+    """Print a value as JSON; a data frame becomes a list of objects, a missing value null."""
     stdout_console.file.write(json.dumps(value, default=_to_json_value, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -63,7 +60,7 @@ def _to_json_value(value: Any) -> Any:
 
 
 def print_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
-    """Print rows under a title; numbers stand right, with thousands separated."""
+    """Print rows under a title; numbers are right-aligned, with thousands separators."""
     columns = list(columns or (rows[0] if rows else []))
     table = Table(
         title=Text(title), title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False
@@ -72,7 +69,7 @@ def print_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence
         is_number = any(isinstance(row[column], int | float) for row in rows)
         table.add_column(column.replace("_", " "), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
-        # As plain text: a product may well be called "Mug [red]".
+        # Text, not markup: a product name may contain brackets, such as "Mug [red]".
         table.add_row(*(Text(_format_cell(row[column])) for column in columns))
     stdout_console.print(table)
     stdout_console.print()
@@ -91,17 +88,18 @@ def _format_cell(value: Any) -> str:
 
 
 def to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a data frame as dictionaries."""
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
 def exit_with_error(message: str) -> NoReturn:
-    """Print one line to standard error and end with status 1."""
+    """Print the message as one line to standard error and exit with status 1."""
     sys.stderr.write(f"recomart: {' '.join(message.split())}\n")
     sys.exit(1)
 
 
 class StepProgress(PipelineListener, AbstractContextManager["StepProgress"]):
-    """Shows each step of the pipeline on standard error: a bar while it runs, a line when it is done."""
+    """Shows each pipeline step on standard error: a progress bar while the step runs, a line when it is done."""
 
     def __init__(self) -> None:
         self._progress = Progress(
@@ -124,39 +122,39 @@ class StepProgress(PipelineListener, AbstractContextManager["StepProgress"]):
         self._progress.stop()
 
     def on_step(self, name: str) -> None:
-        """Start a new bar."""
+        """Start a progress bar for the step."""
         self._progress.reset(self._task, total=None, description=f"{name:<10}", detail="", visible=True)
 
     def on_days(self, done: int, total: int) -> None:
-        """Move the bar by days."""
+        """Show how many days are done."""
         self._progress.update(self._task, total=total, completed=done, detail=f"{done} of {total} days")
 
     def on_fetch(self, progress: FetchProgress) -> None:
-        """Move the bar by records, where the service tells how many there are."""
-        brought = f"{format_count(progress.record_count, 'record')}, {format_count(progress.page_count, 'page')}"
-        detail = progress.wait_reason or f"{progress.feed}: {brought}, reading {progress.pass_number}"
+        """Show how many records are fetched; the bar moves when the API states their total number."""
+        counts = f"{format_count(progress.record_count, 'record')}, {format_count(progress.page_count, 'page')}"
+        detail = progress.wait_reason or f"{progress.feed}: {counts}, pass {progress.pass_number}"
         self._progress.update(
             self._task, total=progress.total_count, completed=progress.record_count, detail=escape(detail)
         )
 
     def on_files(self, progress: LoadProgress) -> None:
-        """Move the bar by bytes."""
+        """Show how many files are done; the bar moves by bytes."""
         detail = f"{progress.files_done:,} of {progress.files_total:,} files"
         self._progress.update(
             self._task, total=max(1, progress.bytes_total), completed=progress.bytes_done, detail=detail
         )
 
     def on_dbt(self, progress: DbtProgress) -> None:
-        """Move the bar by nodes."""
+        """Show the current dbt node; the bar moves by nodes."""
         self._progress.update(
             self._task, total=progress.total_count, completed=progress.done_count, detail=progress.node[:50]
         )
 
     def on_stage(self, message: str) -> None:
-        """Say what the step is at."""
+        """Show what the step does now."""
         self._progress.update(self._task, detail=escape(message))
 
     def on_step_done(self, name: str, summary: str, seconds: float) -> None:
-        """Leave one line behind."""
+        """Replace the bar by one line with the summary and the seconds."""
         self._progress.update(self._task, visible=False)
         stderr_console.print(f"[green]done[/green] {name:<10} {seconds:6.1f} s  {escape(summary)}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Commands about what arrives: fetch it, load it, load it again, and say what became of it."""
+"""Commands for incoming data: fetch, load, reload, and reports on the loaded rows."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,14 +15,12 @@ from orchestration import pipeline
 from orchestration.dbt_manifest import compile_analyses
 from orchestration.feed_accounting import read_feed_status
 from warehouse.errors import RecomartError
-from warehouse.fetching.fetch_run import fetch_feeds as fetch_catalogs
-from warehouse.fetching.fetch_run import find_api_feeds
-from warehouse.loading.loader import load as load_landing
+from warehouse.fetching.fetch_run import fetch_feeds, find_api_feeds
+from warehouse.loading.loader import load as load_landing_files
 from warehouse.loading.reloading import parse_date_range, reload_files
 from warehouse.loading.reports import LoadProgress, LoadReport
 
 app = typer.Typer()
-
 
 FeedName = Annotated[str | None, typer.Option("--feed", help="Only this feed.")]
 
@@ -31,13 +29,16 @@ FeedName = Annotated[str | None, typer.Option("--feed", help="Only this feed.")]
 def fetch(
     sources: SourcesFile = None, landing: Landing = None, warehouse: Warehouse = None, as_json: Json = False
 ) -> None:
-    """Fetch the feeds that declare a web service, each into one new landing file; a broken-off fetch goes on."""
+    """Fetch each feed that declares a web API into a new landing file.
+
+    An interrupted fetch continues where it stopped.
+    """
     settings = load_settings(sources=sources, landing=landing, warehouse=warehouse)
     if not find_api_feeds(settings):
-        raise RecomartError(f"no feed of {settings.sources} declares an api to fetch from; see docs/catalog_api.md")
+        raise RecomartError(f"nothing to fetch: {settings.sources}: no feed declares an api. See docs/catalog_api.md")
     with console.StepProgress() as progress:
         progress.on_step("fetch")
-        report = fetch_catalogs(settings, progress.on_fetch)
+        report = fetch_feeds(settings, progress.on_fetch)
         progress.on_step_done("fetch", pipeline.describe_fetch(report), report.seconds)
     if as_json:
         console.print_json(report)
@@ -51,21 +52,26 @@ def load(
 ) -> None:
     """Load new and changed landing files into the raw tables."""
     settings = load_settings(sources=sources, landing=landing, warehouse=warehouse)
-    _run_load(lambda on_progress: load_landing(settings, on_progress), as_json)
+    _run_load(lambda on_progress: load_landing_files(settings, on_progress), as_json)
 
 
 @app.command()
 def reload(
-    file: Annotated[str | None, typer.Option(help="Glob of paths in the landing folder; * also stands for /.")] = None,
-    date: Annotated[str | None, typer.Option(help="YYYY-MM-DD, or YYYY-MM-DD..YYYY-MM-DD.")] = None,
+    file: Annotated[str | None, typer.Option(help="Glob of paths in the landing folder; * also matches /.")] = None,
+    date: Annotated[
+        str | None, typer.Option(help="Date or range of dates: YYYY-MM-DD or YYYY-MM-DD..YYYY-MM-DD.")
+    ] = None,
     sources: SourcesFile = None,
     landing: Landing = None,
     warehouse: Warehouse = None,
     as_json: Json = False,
 ) -> None:
-    """Load files again that are loaded already, by their path, by the date in it or of their rows, or both."""
+    """Load files again, selected by path, by date, or both.
+
+    A file matches a date when its path contains the date or its rows are of that date.
+    """
     if file is None and date is None:
-        raise RecomartError("say which files to load again: --file GLOB, --date YYYY-MM-DD, or both")
+        raise RecomartError("no files selected. Give --file GLOB, --date YYYY-MM-DD, or both")
     settings = load_settings(sources=sources, landing=landing, warehouse=warehouse)
     days = parse_date_range(date) if date is not None else None
     _run_load(lambda on_progress: reload_files(settings, file, days, on_progress), as_json)
@@ -87,21 +93,24 @@ def _run_load(action: Callable[[Callable[[LoadProgress], None]], LoadReport], as
 def show_rejected(
     feed: FeedName = None,
     file: Annotated[str | None, typer.Option(help="Only paths that match this glob.")] = None,
-    n: Annotated[int, typer.Option("-n", min=1, help="Lines, and files, to show at the most.")] = 20,
+    n: Annotated[int, typer.Option("-n", min=1, help="Maximum number of lines and of files.")] = 20,
     warehouse: Warehouse = None,
     as_json: Json = False,
 ) -> None:
-    """Show the lines and the files that could not be loaded, and why; lines of the newest files first."""
-    found = read_rejects(load_settings(warehouse=warehouse), feed, file, n)
+    """Show the lines and files that the loader rejected, with the reasons.
+
+    Lines of the newest files come first.
+    """
+    rejects = read_rejects(load_settings(warehouse=warehouse), feed, file, n)
     if as_json:
-        console.print_json(found)
+        console.print_json(rejects)
     else:
-        data_tables.print_rejects(found)
+        data_tables.print_rejects(rejects)
 
 
 @app.command("status")
 def show_status(warehouse: Warehouse = None, as_json: Json = False) -> None:
-    """Show what arrived and what became of it, for each feed."""
+    """Show the rows of each feed by status: clean, duplicate, quarantined or rejected."""
     rows = read_feed_status(load_settings(warehouse=warehouse))
     if as_json:
         console.print_json({"feeds": rows})
@@ -111,12 +120,15 @@ def show_status(warehouse: Warehouse = None, as_json: Json = False) -> None:
 
 @app.command("audit")
 def show_audit(
-    days: Annotated[int, typer.Option(help="How many days, up to the newest delivery.", min=1)] = 7,
+    days: Annotated[int, typer.Option(help="Number of days, ending with the newest delivery.", min=1)] = 7,
     feed: FeedName = None,
     warehouse: Warehouse = None,
     as_json: Json = False,
 ) -> None:
-    """Show the newest days of every feed beside what is usual on their weekday, warnings first."""
+    """Show the rows of the newest days, compared with the usual figures.
+
+    The usual figures are those of the same weekday. Warnings come first.
+    """
     report = audit_reports.read_audit(load_settings(warehouse=warehouse), days, feed)
     if as_json:
         console.print_json(report)
@@ -128,27 +140,27 @@ def show_audit(
 def show_quarantined(
     feed: FeedName = None,
     reason: Annotated[str | None, typer.Option(help="Only rows with this reason.")] = None,
-    n: Annotated[int, typer.Option("-n", help="How many rows.", min=1)] = 20,
+    n: Annotated[int, typer.Option("-n", help="Maximum number of rows.", min=1)] = 20,
     warehouse: Warehouse = None,
     as_json: Json = False,
 ) -> None:
-    """Show rows that break a rule as they arrived, with the reasons and what to do about them."""
-    found = audit_reports.read_quarantine(load_settings(warehouse=warehouse), n, feed, reason)
+    """Show quarantined rows with the reasons and remedies."""
+    quarantine = audit_reports.read_quarantine(load_settings(warehouse=warehouse), n, feed, reason)
     if as_json:
-        console.print_json(found)
+        console.print_json(quarantine)
     else:
-        data_tables.print_quarantine(found)
+        data_tables.print_quarantine(quarantine)
 
 
 @app.command("profile")
 def write_profile_page(
     output: Annotated[
-        Path | None, typer.Option(help="The HTML file to write; `profile.html` in the warehouse folder if not given.")
+        Path | None, typer.Option(help="HTML file to write; by default `profile.html` in the warehouse folder.")
     ] = None,
     warehouse: Warehouse = None,
     as_json: Json = False,
 ) -> None:
-    """Write a page of pictures that says what the shop's data are like, in one HTML file."""
+    """Write an HTML page of charts that describe the shop's data."""
     with console.StepProgress() as progress:
         progress.on_step("profile")
         settings = load_settings(warehouse=warehouse)
@@ -157,4 +169,4 @@ def write_profile_page(
     if as_json:
         console.print_json(page)
     else:
-        console.print_line(f"{page.path}: {len(page.sentences)} sections; open it in a browser")
+        console.print_line(f"{page.path}: {len(page.sentences)} sections; open the file in a browser")

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Tables and messages about feeds, rows and files."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,40 +13,40 @@ from warehouse.formatting import format_count
 from warehouse.loading.reports import LoadReport
 
 MAX_LINE_CHARS = 120
-"""Characters of a rejected line in a table; `--json` has all."""
-
+"""Characters of a rejected line in a table; `--json` shows the whole line."""
 
 MAX_LISTED_FILES = 5
-"""Files that are named where any number may be meant; `--json` has all."""
+"""Files that one message names; `--json` names all."""
 
 
 def print_fetch(report: FetchReport) -> None:
-    """Print what a fetch brought, for each feed."""
+    """Print the figures of a fetch for each feed."""
     print_table("Fetched", [{"feed": name, **vars(feed)} for name, feed in report.feeds.items()])
     for name, feed in report.feeds.items():
         if not feed.is_new:
-            print_line(f"{name}: nothing changed since {feed.file} was fetched; no other file was written")
+            print_line(f"{name}: no change since {feed.file}; no new file was written")
 
 
 def print_load(report: LoadReport) -> None:
-    """Print what a load could not read, what it left, and what it read that nobody declared."""
+    """Print the rejected and skipped files, the detected formats and the undeclared columns of a load."""
     for path, reason in report.rejected_files.items():
         print_line(f"could not read {path}: {reason}")
     for path in report.changing_files:
         print_line(f"still being written, left for the next load: {path}")
     if report.unmatched_files:
         print_line(
-            f"not loaded, {format_count(len(report.unmatched_files), 'file')} of no feed: {_format_paths(report.unmatched_files)}"
+            f"not loaded, {format_count(len(report.unmatched_files), 'file')} without a feed: "
+            f"{_format_paths(report.unmatched_files)}"
         )
     if report.shared_files:
         shared = [f"{path} ({', '.join(feeds)})" for path, feeds in report.shared_files.items()]
-        print_line(f"loaded into each of several feeds, {format_count(len(shared), 'file')}: {_format_paths(shared)}")
-    for feed, ways in report.detected_formats.items():
-        for way, files in ways.items():
-            detected = f"detected in {format_count(files, 'file')}"
-            print_line(f"{feed}: read as {way} ({detected}; declare it in sources.yml if it is wrong)")
+        print_line(f"loaded into several feeds, {format_count(len(shared), 'file')}: {_format_paths(shared)}")
+    for feed, formats in report.detected_formats.items():
+        for file_format, file_count in formats.items():
+            detected = f"detected in {format_count(file_count, 'file')}"
+            print_line(f"{feed}: read as {file_format} ({detected}; if this is wrong, declare it in sources.yml)")
     for feed, columns in report.undeclared_columns.items():
-        print_line(f"{feed}: columns nobody declared are kept in _extra: {', '.join(columns)}")
+        print_line(f"{feed}: undeclared columns are kept in _extra: {', '.join(columns)}")
 
 
 def _format_paths(files: Sequence[str]) -> str:
@@ -54,22 +54,25 @@ def _format_paths(files: Sequence[str]) -> str:
 
 
 def print_status(feeds: Sequence[FeedStatus]) -> None:
-    """Print the row accounting: lines = loaded + rejected, loaded = clean + duplicates + quarantined."""
+    """Print the rows of each feed by status: lines = loaded + rejected, loaded = clean + duplicates + quarantined."""
     if not feeds:
-        print_line("nothing was loaded yet; `recomart run` loads a shop, `make demo` makes one")
+        print_line("no file is loaded yet. Run `recomart run` for your shop, or `make demo` for the demo shop")
         return
-    print_table("What arrived, and what became of it", [feed.model_dump(exclude={"reasons"}) for feed in feeds])
+    print_table("Rows by feed and status", [feed.model_dump(exclude={"reasons"}) for feed in feeds])
     for feed in feeds:
         if feed.reasons:
-            said = ", ".join(f"{reason} {rows:,}" for reason, rows in feed.reasons.items())
-            print_line(f"{feed.feed}: quarantined for {said}")
+            reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in feed.reasons.items())
+            print_line(f"{feed.feed}: quarantined for {reasons}")
     print_line("")
     if any(feed.clean is None for feed in feeds):
-        stdout_console.print("rows were loaded since dbt built last; `recomart run` or `dbt build` classifies them\n")
+        stdout_console.print(
+            "some rows have no status yet: files were loaded after the last dbt build. "
+            "Run `recomart run` or `dbt build`\n"
+        )
 
 
 def print_rejects(rejects: RejectReport) -> None:
-    """Print rejected lines and files; long lines are cut, and control characters shown as such."""
+    """Print the rejected lines and files; long lines are cut and control characters are escaped."""
     lines = [{**line.model_dump(), "text": _format_line_text(line.text)} for line in rejects.lines]
     for title, rows, count in (
         ("Rejected lines", lines, rejects.line_count),
@@ -78,60 +81,64 @@ def print_rejects(rejects: RejectReport) -> None:
         if rows:
             print_table(f"{title}: {len(rows):,} of {count:,}", rows)
     if not rejects.line_count and not rejects.file_count:
-        print_line("nothing was rejected")
+        print_line("no line or file was rejected")
 
 
 def _format_line_text(text: str) -> str:
-    printable = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text[:MAX_LINE_CHARS])
+    printable = "".join(
+        character if character.isprintable() else repr(character)[1:-1] for character in text[:MAX_LINE_CHARS]
+    )
     return printable + (" ..." if len(text) > MAX_LINE_CHARS else "")
 
 
 def print_audit(report: AuditReport) -> None:
-    """Print the newest days of the feeds, what is unusual first, without those on which nothing came or was missed."""
+    """Print the warnings, then the figures of each feed and day; days without files and warnings are left out."""
     for warning in report.warnings:
         print_line(f"unusual: {warning}")
-    print_line("" if report.warnings else "nothing is unusual about these days\n")
+    print_line("" if report.warnings else "no warnings for these days\n")
     rows = [
         {
             "day": f"{day.delivery_day:%a %Y-%m-%d}",
             **day.model_dump(include={"feed", "files", "lines"}),
-            "usual": None if day.usual_lines is None else round(day.usual_lines),
+            "usual_lines": None if day.usual_lines is None else round(day.usual_lines),
             **day.model_dump(include={"rejected", "duplicates", "quarantined", "clean"}),
-            "bad": None if day.bad_share is None else f"{day.bad_share:.1%}",
+            "bad_share": None if day.bad_share is None else f"{day.bad_share:.1%}",
             "newest_row": day.newest_row_at,
             "loaded_at": day.last_loaded_at,
-            "why": ", ".join(
-                f"{name} {rows:,}" for name, rows in (day.rejected_by_reason | day.quarantined_by_reason).items()
+            "reasons": ", ".join(
+                f"{reason} {count:,}" for reason, count in (day.rejected_by_reason | day.quarantined_by_reason).items()
             ),
         }
         for day in report.days
         if day.files or day.rejected_files or day.warning
     ]
-    print_table("What came, day by day", rows)
+    print_table("Rows by feed and day", rows)
     if not report.is_up_to_date:
-        print_line("files were loaded since dbt built last; `recomart run` or `dbt build` audits them\n")
+        print_line(
+            "the audit is incomplete: files were loaded after the last dbt build. Run `recomart run` or `dbt build`\n"
+        )
 
 
 def print_quarantine(report: QuarantineReport) -> None:
-    """Print rows beside their reasons, then what each reason means and what mends it."""
+    """Print quarantined rows with their reasons, then the meaning and remedy of each reason."""
     if not report.rows:
-        print_line("no such row is in quarantine")
+        print_line("no quarantined row matches")
         return
     rows = [
         {
-            "where": f"{row.file}:{row.line}",
+            "location": f"{row.file}:{row.line}",
             "feed": row.feed,
             "reasons": ", ".join(row.reasons),
-            "row_as_it_arrived": _format_raw_row(row.raw_row),
+            "raw_row": _format_raw_row(row.raw_row),
         }
         for row in report.rows
     ]
     print_table(f"{len(rows):,} of {report.row_count:,} quarantined rows, the newest delivery first", rows)
-    print_table("What the reasons mean", [{"reason": name, **vars(reason)} for name, reason in report.reasons.items()])
+    print_table("Reasons", [{"reason": name, **vars(reason)} for name, reason in report.reasons.items()])
 
 
 def _format_raw_row(raw_row: Mapping[str, Any] | None) -> str | None:
-    """A raw row on one line; most feeds fill few of the columns that there are."""
+    """Return the filled columns of a raw row as JSON on one line."""
     if raw_row is None:
         return None
     return json.dumps({name: value for name, value in raw_row.items() if value is not None}, ensure_ascii=False)

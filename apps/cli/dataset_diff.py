@@ -1,4 +1,4 @@
-"""What differs between two versions of the training data."""
+"""Differences between two versions of the training data."""
 
 from collections.abc import Mapping
 from tempfile import TemporaryDirectory
@@ -82,9 +82,13 @@ ENTITY_CHANGES_QUERY = " union all ".join(
 
 PRODUCT_FEATURES = ("product_name", "category", "brand", "price", "popularity", "active_users_28d", "recent_popularity")
 
+FEATURE_CHANGE_COUNTS = ", ".join(
+    f"count(*) filter (before.{name} is distinct from after.{name}) as {name}" for name in PRODUCT_FEATURES
+)
+
 FEATURE_CHANGES_QUERY = f"""
     unpivot (
-        select {", ".join(f"count(*) filter (before.{fact} is distinct from after.{fact}) as {fact}" for fact in PRODUCT_FEATURES)}
+        select {FEATURE_CHANGE_COUNTS}
         from (from before_product_features where cutoff = 'now') as before
         inner join (from after_product_features where cutoff = 'now') as after using (product_id)
     ) on columns(*) into name feature value changed_count
@@ -92,43 +96,43 @@ FEATURE_CHANGES_QUERY = f"""
 
 
 class DatasetDiff(BaseModel):
-    """How the second version differs from the first."""
+    """Differences of the second version to the first."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     before: dict[str, Any]
-    """The first version's manifest, without its files and settings."""
+    """Manifest of the first version, without its files and settings."""
     after: dict[str, Any]
     rows: list[dict[str, Any]]
-    """Rows of each table and cutoff: before and after."""
+    """Row counts of each table and cutoff, before and after."""
     pairs: dict[str, int]
-    """Pairs of customer and product as of now: added, removed, kept; of those kept, with another strength (each fades
-    as time passes), and with other actions behind it."""
+    """Customer-product pairs as of now: added, removed and kept; and of the kept pairs, those with a changed strength
+    (strengths decay with time) and those with changed actions."""
     entities: list[dict[str, Any]]
-    """Customers and products that are new, gone, or stayed."""
+    """Numbers of customers and products that were added, removed or kept."""
     product_features: list[dict[str, Any]]
-    """For each fact about products (category, price, ...), the products known to both of which it changed."""
+    """For each product feature (category, price, ...), the number of products in both versions with another value."""
     settings: list[dict[str, Any]]
-    """Settings and versions that differ: before and after, None where there is none."""
+    """Changed settings and package versions, before and after; None where there is none."""
     files: dict[str, list[str]]
-    """Files that the rows came from: new, gone, and changed; as feed and path."""
+    """Source files, as feed and path: added, removed and changed."""
     largest_changes: list[dict[str, Any]]
-    """The pairs whose strength differs most."""
+    """The pairs with the largest change of strength."""
 
 
 def diff_versions(settings: Settings, before: str, after: str) -> DatasetDiff:
-    """Compare two versions, each named by the beginning of its hash, after verifying both.
+    """Verify two versions, each given by the start of its hash, and compare them.
 
     Raises:
-        RecomartError: A version is not there, or several begin so.
-        ModelError: A file of one is missing or damaged; the message names it.
+        RecomartError: No version has this hash, or several hashes start with it.
+        ModelError: A file of a version is missing or damaged.
     """
     versions = {"before": find_version(settings, before), "after": find_version(settings, after)}
     manifests = {}
     with (
-        # DuckDB would spill what memory cannot hold into the folder that the command was given in.
-        TemporaryDirectory(prefix=".diff-", suffix=".writing", dir=settings.warehouse) as spilled,
-        duckdb.connect(config={**get_resource_limits(settings), "temp_directory": spilled}) as connection,
+        # By default, DuckDB spills into the current folder when memory is full.
+        TemporaryDirectory(prefix=".diff-", suffix=".writing", dir=settings.warehouse) as spill_folder,
+        duckdb.connect(config={**get_resource_limits(settings), "temp_directory": spill_folder}) as connection,
     ):
         for side, dataset_hash in versions.items():
             read_dataset(settings.datasets_dir, dataset_hash)
@@ -138,21 +142,23 @@ def diff_versions(settings: Settings, before: str, after: str) -> DatasetDiff:
                 connection.read_parquet(str(file)).create_view(f"{side}_{table}")
         connection.execute(PAIRS_VIEW)
 
-        def rows(query: str) -> list[dict[str, Any]]:
-            found: list[dict[str, Any]] = connection.sql(query).to_arrow_table().to_pylist()
-            return found
+        def fetch_rows(query: str) -> list[dict[str, Any]]:
+            rows: list[dict[str, Any]] = connection.sql(query).to_arrow_table().to_pylist()
+            return rows
 
-        one, other = manifests["before"], manifests["after"]
+        manifest_before, manifest_after = manifests["before"], manifests["after"]
         return DatasetDiff(
-            before=_summarize_manifest(one),
-            after=_summarize_manifest(other),
-            rows=rows(f"from ({ROW_COUNTS_QUERY}) order by all"),
-            pairs=rows(PAIR_COUNTS_QUERY)[0],
-            entities=rows(ENTITY_CHANGES_QUERY),
-            product_features=rows(FEATURE_CHANGES_QUERY),
-            settings=_find_changed_settings(_flatten_settings(one.provenance), _flatten_settings(other.provenance)),
-            files=_find_file_changes(one.provenance, other.provenance),
-            largest_changes=rows(LARGEST_CHANGES_QUERY),
+            before=_summarize_manifest(manifest_before),
+            after=_summarize_manifest(manifest_after),
+            rows=fetch_rows(f"from ({ROW_COUNTS_QUERY}) order by all"),
+            pairs=fetch_rows(PAIR_COUNTS_QUERY)[0],
+            entities=fetch_rows(ENTITY_CHANGES_QUERY),
+            product_features=fetch_rows(FEATURE_CHANGES_QUERY),
+            settings=_find_changed_settings(
+                _flatten_settings(manifest_before.provenance), _flatten_settings(manifest_after.provenance)
+            ),
+            files=_find_file_changes(manifest_before.provenance, manifest_after.provenance),
+            largest_changes=fetch_rows(LARGEST_CHANGES_QUERY),
         )
 
 
@@ -165,7 +171,7 @@ def _flatten_settings(provenance: Provenance) -> dict[str, Any]:
 
 
 def _flatten(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested settings as one mapping, with names like event_weights.view.weight."""
+    """Return nested settings as one mapping with names such as event_weights.view.weight."""
     flat: dict[str, Any] = {}
     for name, value in mapping.items():
         flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}

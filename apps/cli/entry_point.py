@@ -7,11 +7,11 @@ from apps.cli.commands import app
 
 
 def main() -> None:
-    """Run the command; an error that the user can fix ends as one line on standard error with exit status 1."""
+    """Run the command; print an error that the user can fix on one line and exit with status 1."""
     try:
         app()
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        # The module of error messages imports DuckDB and the models' errors, which `--help` does not need.
+        # Imported late, because the module imports DuckDB, which `--help` does not need.
         importlib.import_module("apps.cli.error_messages").exit_with_message(error)

@@ -15,7 +15,7 @@ from warehouse.settings import Settings
 def exit_with_message(error: Exception) -> None:
     """Print the message of an error that the user can fix and exit with status 1; raise any other error again.
 
-    Exits with status 130 on Ctrl-C during a DuckDB query, which DuckDB reports as a RuntimeError.
+    Exits with status 130 on Ctrl-C during a DuckDB query, which DuckDB raises as a RuntimeError.
     """
     match error:
         case RecomartError() | ModelError():
@@ -23,7 +23,7 @@ def exit_with_message(error: Exception) -> None:
         case ValidationError():
             console.exit_with_error(_describe_setting(error))
         case OSError(filename=str() as path):
-            console.exit_with_error(f"{path}: {error.strerror}; name another path, or fix this one")
+            console.exit_with_error(f"{path}: {error.strerror}. Use another path, or fix this one")
         case duckdb.Error():
             console.exit_with_error(describe_memory_error(str(error)) or _first_line(error))
         case OSError():

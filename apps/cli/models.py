@@ -1,4 +1,4 @@
-"""Commands about what is learned: train, and measure."""
+"""Commands for models: train, tune, evaluate, list and promote."""
 
 import time
 from enum import StrEnum
@@ -25,34 +25,35 @@ app = typer.Typer()
 def train(
     dataset: Annotated[
         str | None,
-        typer.Option(
-            help="A dataset version to train on, by its hash or the beginning of it; see `recomart datasets`."
-        ),
+        typer.Option(help="Start of the hash of a dataset version to train on; see `recomart datasets`."),
     ] = None,
     warm_start: Annotated[
-        bool, typer.Option(help="Start from the serving model's factors and go by what it picked; quicker.")
+        bool, typer.Option(help="Start from the factors and selected parameters of the serving model; faster.")
     ] = False,
     config: ConfigFile = None,
     warehouse: Warehouse = None,
     as_json: Json = False,
 ) -> None:
-    """Train on the feature marts as they are, evaluate, and judge; a model that passes the gates writes candidates.
+    """Train a model on the current marts, evaluate it, and apply the gates.
 
-    `recomart publish` then shows them. One that does not is listed with the reasons by `recomart models`.
+    A model that passes the gates scores all customers; `recomart publish` publishes its recommendations.
+    A rejected model does not serve; `recomart models` shows the reasons.
     """
     settings = load_settings(warehouse=warehouse)
-    by = read_train_config(settings, config)
+    train_config = read_train_config(settings, config)
     with console.StepProgress() as progress:
         progress.on_step("train")
         oracle = read_oracle(settings.demo_truth_dir)
-        summary = train_model(settings, by, progress.on_stage, dataset=dataset, is_warm_start=warm_start, oracle=oracle)
+        summary = train_model(
+            settings, train_config, progress.on_stage, dataset=dataset, is_warm_start=warm_start, oracle=oracle
+        )
         progress.on_step_done("train", pipeline.describe_training(summary), summary.seconds)
         progress.on_step("score")
         scoring = score_customers(settings, progress.on_stage)
         progress.on_step_done("score", pipeline.describe_scoring(scoring), scoring.seconds if scoring else 0.0)
         progress.on_step("recommend")
-        built = pipeline.build_recommendations(settings, progress.on_dbt)
-        progress.on_step_done("recommend", pipeline.describe_dbt(built), built.seconds)
+        dbt_result = pipeline.build_recommendations(settings, progress.on_dbt)
+        progress.on_step_done("recommend", pipeline.describe_dbt(dbt_result), dbt_result.seconds)
     if as_json:
         console.print_json(summary)
     else:
@@ -62,28 +63,31 @@ def train(
 
 @app.command("models")
 def list_models(
-    n: Annotated[int, typer.Option("-n", min=1, help="How many, the newest ones.")] = 20,
+    n: Annotated[int, typer.Option("-n", min=1, help="Number of the newest models to list.")] = 20,
     warehouse: Warehouse = None,
     as_json: Json = False,
 ) -> None:
-    """List the models: which one serves, which ones did, and which ones were held back, and why."""
+    """List the trained models: serving, earlier and rejected ones, with the reasons."""
     settings = load_settings(warehouse=warehouse)
     runs = list_model_runs(settings)[:n]
     if as_json:
         console.print_json({"models": [run.model_dump(mode="json") for run in runs]})
     elif not runs:
-        console.print_line(f"there are no models in {settings.warehouse} yet; `recomart train` makes one")
+        console.print_line(f"no model in {settings.warehouse} yet. Run `recomart train` to create one")
     else:
         model_tables.print_models(runs)
 
 
 @app.command()
 def promote(
-    run_id: Annotated[str, typer.Argument(help="The model's run id, or the beginning of it; `recomart models`.")],
+    run_id: Annotated[str, typer.Argument(help="Start of the model's run id; see `recomart models`.")],
     warehouse: Warehouse = None,
     as_json: Json = False,
 ) -> None:
-    """Let a model serve, an older one or one that was held back: score with it, build the lists and publish them."""
+    """Make a model serve: score with it, build the recommendations and publish them.
+
+    The model may be an older or a rejected one.
+    """
     settings = load_settings(warehouse=warehouse)
     with console.StepProgress() as progress:
         progress.on_step("score")
@@ -91,8 +95,8 @@ def promote(
         assert scoring is not None
         progress.on_step_done("score", pipeline.describe_scoring(scoring), scoring.seconds)
         progress.on_step("recommend")
-        built = pipeline.build_recommendations(settings, progress.on_dbt)
-        progress.on_step_done("recommend", pipeline.describe_dbt(built), built.seconds)
+        dbt_result = pipeline.build_recommendations(settings, progress.on_dbt)
+        progress.on_step_done("recommend", pipeline.describe_dbt(dbt_result), dbt_result.seconds)
         published = pipeline.publish_copy(settings)
     if as_json:
         console.print_json({"scoring": scoring, "published": published})
@@ -101,7 +105,7 @@ def promote(
 
 
 class Segment(StrEnum):
-    """By what customers or products are told apart."""
+    """A grouping of customers or products."""
 
     ACTIVITY = "activity"
     CUSTOMER = "customer"
@@ -111,31 +115,38 @@ class Segment(StrEnum):
 
 @app.command()
 def tune(
-    seconds: Annotated[
-        float, typer.Option(help="How long to search; the first trial is always finished.", min=1)
-    ] = 600,
+    seconds: Annotated[float, typer.Option(help="Seconds to search; the first trial always finishes.", min=1)] = 600,
     trials: Annotated[
-        int | None, typer.Option(help="Trials in all, those of earlier searches included.", min=1)
+        int | None, typer.Option(help="Maximum number of trials, including those of earlier searches.", min=1)
     ] = None,
     dataset: Annotated[
         str | None,
-        typer.Option(help="A dataset version to tune on, by the start of its hash; else the marts as they are."),
+        typer.Option(help="Start of the hash of a dataset version to tune on; by default the current marts."),
     ] = None,
     adopt: Annotated[
-        bool, typer.Option(help="Train this warehouse's models with the best settings from now on.")
+        bool, typer.Option(help="Use the best settings for all later training of this warehouse.")
     ] = False,
     config: ConfigFile = None,
     warehouse: Warehouse = None,
     as_json: Json = False,
 ) -> None:
-    """Search for the settings that rank best in the validation window; a search goes on where the last one stopped."""
+    """Search for the training settings that rank best in the validation window.
+
+    A search continues where the last one stopped.
+    """
     settings = load_settings(warehouse=warehouse)
-    by = read_train_config(settings, config)
+    train_config = read_train_config(settings, config)
     with console.StepProgress() as progress:
         progress.on_step("tune")
         started = time.perf_counter()
         summary = tune_config(
-            settings, by, progress.on_stage, seconds=seconds, max_trials=trials, dataset=dataset, adopt=adopt
+            settings,
+            train_config,
+            progress.on_stage,
+            seconds=seconds,
+            max_trials=trials,
+            dataset=dataset,
+            adopt=adopt,
         )
         progress.on_step_done("tune", f"{len(summary.trials)} trials", time.perf_counter() - started)
     if as_json:
@@ -150,15 +161,16 @@ def evaluate(
     by: Annotated[
         Segment | None,
         typer.Option(
-            help="Apart by customers' activity, known or new customers, known or new products, or category of product."
+            help="Group by customer activity, known or new customers, known or new products, or product category."
         ),
     ] = None,
     warehouse: Warehouse = None,
     as_json: Json = False,
 ) -> None:
-    """Show how well the published model ranks beside its baselines, with 95 % intervals of what it is better by.
+    """Show the ranking metrics of the published model and the baselines.
 
-    `--json` has every list length and segment, whatever the other options say. docs/evaluation.md defines the metrics.
+    Differences to the baselines have 95 % intervals. docs/evaluation.md defines the metrics.
+    With --json, the output has all list lengths and segments and ignores --k and --by.
     """
     with ServingCopy(load_settings(warehouse=warehouse)) as copy:
         if as_json:
@@ -178,13 +190,13 @@ def evaluate(
             return
         segment = "all" if by is None else by.value
         metrics, differences = copy.get_metrics(segment), copy.get_metric_differences(segment)
-        why_none = copy.explain_missing_metrics()
+        missing_metrics_reason = copy.explain_missing_metrics()
     if metrics.empty:
-        console.print_line(why_none)
+        console.print_line(missing_metrics_reason)
         return
     if k not in set(metrics["k"]):
         lengths = ", ".join(str(length) for length in sorted(set(metrics["k"])))
-        raise RecomartError(f"nothing is measured at --k {k}; lists are measured at {lengths}")
+        raise RecomartError(f"no metrics for --k {k}. Choose from {lengths}")
     model_tables.print_comparison(
         metrics[metrics["k"] == k], differences[differences["k"] == k], by_segment=by is not None
     )

@@ -1,4 +1,4 @@
-"""What the commands share: the application, its common options, and how they become settings."""
+"""Options that several commands share, and the settings built from them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,15 +10,18 @@ from warehouse.settings import Settings
 Warehouse = Annotated[
     Path | None, typer.Option(help="Folder of the database, models and serving copies [RECOMART_WAREHOUSE].")
 ]
-Landing = Annotated[Path | None, typer.Option(help="Folder of raw files [RECOMART_LANDING].")]
+Landing = Annotated[Path | None, typer.Option(help="Folder of the landing files [RECOMART_LANDING].")]
 SourcesFile = Annotated[Path | None, typer.Option(help="YAML file that declares the feeds [RECOMART_SOURCES].")]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", help="JSON file of training settings; else the adopted ones, or the defaults."),
+    typer.Option(
+        "--config",
+        help="JSON file of training settings; by default the adopted settings, if any, else the built-in ones.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
 def load_settings(**paths: Path | None) -> Settings:
-    """Settings as the environment gives them, with what was named on the command line in their place."""
+    """Return the settings of the environment, overridden by the paths given on the command line."""
     return Settings(**{name: path for name, path in paths.items() if path is not None})  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Commands that run the whole house: the demo shop, and the pipeline over a shop of one's own."""
+"""Commands that generate the demo shop and run the whole pipeline."""
 
 from typing import Annotated
 
@@ -19,7 +19,7 @@ app = typer.Typer()
 
 @app.command("demo")
 def run_demo(warehouse: Warehouse = None, as_json: Json = False) -> None:
-    """Make the demo shop, run the whole pipeline over it, and show what came out."""
+    """Generate the demo shop, run the whole pipeline on it, and show the results."""
     settings = load_settings(warehouse=warehouse)
     with console.StepProgress() as progress:
         generate_demo_shop(settings, DEMO_SHOP_CONFIG, progress)
@@ -33,18 +33,21 @@ def run_demo(warehouse: Warehouse = None, as_json: Json = False) -> None:
 
 @app.command("demo-data")
 def generate_demo_data(
-    customers: Annotated[int, typer.Option(help="Customers who ever sign up.")] = DEMO_SHOP_CONFIG.customers,
-    products: Annotated[int, typer.Option(help="Products that are ever on sale.")] = DEMO_SHOP_CONFIG.products,
+    customers: Annotated[int, typer.Option(help="Customers over the whole history.")] = DEMO_SHOP_CONFIG.customers,
+    products: Annotated[int, typer.Option(help="Products over the whole history.")] = DEMO_SHOP_CONFIG.products,
     days: Annotated[int, typer.Option(help="Days of history.")] = DEMO_SHOP_CONFIG.days,
-    events: Annotated[int, typer.Option(help="Clickstream events, about.")] = DEMO_SHOP_CONFIG.events,
-    dirt: Annotated[float, typer.Option(help="How much dirt is planted, as a share of rows.")] = DEMO_SHOP_CONFIG.dirt,
-    seed: Annotated[int, typer.Option(help="Another seed, another shop.")] = DEMO_SHOP_CONFIG.seed,
-    overwrite: Annotated[bool, typer.Option(help="Replace a demo shop that is there already.")] = False,
+    events: Annotated[int, typer.Option(help="Approximate number of clickstream events.")] = DEMO_SHOP_CONFIG.events,
+    dirt: Annotated[float, typer.Option(help="Share of rows with planted errors.")] = DEMO_SHOP_CONFIG.dirt,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = DEMO_SHOP_CONFIG.seed,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing demo shop.")] = False,
     warehouse: Warehouse = None,
     landing: Landing = None,
     as_json: Json = False,
 ) -> None:
-    """Write the landing files of a believable shop, dirt included, and the truth about both."""
+    """Write the landing files of a synthetic shop and the truth behind them.
+
+    The truth files describe the planted errors and the real preferences of the customers.
+    """
     settings = load_settings(warehouse=warehouse, landing=landing)
     config = DemoConfig(customers=customers, products=products, days=days, events=events, dirt=dirt, seed=seed)
     with console.StepProgress() as progress:
@@ -56,20 +59,24 @@ def generate_demo_data(
 @app.command("run")
 def run_full_pipeline(
     train: Annotated[
-        bool | None, typer.Option("--train/--no-train", help="Train a new model, or none; else the policy decides.")
+        bool | None,
+        typer.Option("--train/--no-train", help="Train a new model, or none; by default the policy decides."),
     ] = None,
     sources: SourcesFile = None,
     landing: Landing = None,
     warehouse: Warehouse = None,
     as_json: Json = False,
 ) -> None:
-    """Fetch, load, build, train, score, evaluate and publish: the same steps as Dagster's job."""
+    """Run the whole pipeline: fetch, load, build, train, score, evaluate and publish.
+
+    The steps are those of the Dagster job.
+    """
     settings = load_settings(sources=sources, landing=landing, warehouse=warehouse)
     with console.StepProgress() as progress:
         report = pipeline.run_pipeline(settings, read_train_config(settings), progress, is_training_requested=train)
     status_rows = read_feed_status(settings)
     with ServingCopy(settings) as copy:
-        metrics, why_none = copy.get_metrics(), copy.explain_missing_metrics()
+        metrics, missing_metrics_reason = copy.get_metrics(), copy.explain_missing_metrics()
     if as_json:
         console.print_json({"status": status_rows, "metrics": metrics, **vars(report)})
         return
@@ -77,5 +84,5 @@ def run_full_pipeline(
     for warning in report.marts.warnings + report.recommendations.warnings:
         console.print_line(f"dbt test warned: {warning}")
     data_tables.print_status(status_rows)
-    model_tables.print_metrics(metrics, why_none)
-    console.print_line(f"{report.seconds['all']:.0f} s in all, {report.peak_memory_mib:,} MiB of memory at the most")
+    model_tables.print_metrics(metrics, missing_metrics_reason)
+    console.print_line(f"{report.seconds['all']:.0f} s in total, peak memory {report.peak_memory_mib:,} MiB")

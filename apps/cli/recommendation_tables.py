@@ -1,4 +1,4 @@
-"""TODO."""
+"""Tables of recommendations, explanations and customers."""
 
 import pandas as pd
 
@@ -7,9 +7,9 @@ from apps.recommendation_queries import Explanation, RecommendationList
 
 
 def print_recommendations(title: str, recommendations: RecommendationList) -> None:
-    """Print a top list with its reasons."""
+    """Print recommendations with their reasons, then the notes."""
     columns = ["rank", "product_id", "product_name", "category", "brand", "price", "score", "reason"]
-    # No score put there what is pinned.
+    # The rank of a pinned product does not come from a score.
     products = recommendations.recommendations.assign(score=lambda rows: rows["score"].mask(rows["source"] == "pinned"))
     print_table(title, to_records(products), columns)
     for note in recommendations.notes:
@@ -17,16 +17,16 @@ def print_recommendations(title: str, recommendations: RecommendationList) -> No
 
 
 def print_explanation(explanation: Explanation) -> None:
-    """Print what a score is the sum of."""
+    """Print a score and the contributions that add up to it."""
     product = f"{explanation.product_name or ''} ({explanation.product_id})".strip()
     if explanation.score is not None:
-        print_line(f"{product} scores {explanation.score:.4f}, the sum of these:\n")
-        print_table("Past products", to_records(explanation.contributions))
+        print_line(f"{product}: score {explanation.score:.4f}, the sum of these contributions:\n")
+        print_table("Contributions of past products", to_records(explanation.contributions))
     for note in explanation.notes:
         print_line(note)
 
 
 def print_customers(customers: pd.DataFrame) -> None:
-    """Print customers, one a line."""
+    """Print one line for each customer."""
     columns = ["user_id", "last_seen_at", "event_count", "purchase_count", "total_spend", "favourite_category"]
     print_table("Customers", to_records(customers), columns)

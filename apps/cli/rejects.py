@@ -1,4 +1,4 @@
-"""What could not be loaded, and why: lines of files, and files as a whole."""
+"""The lines and files that the loader rejected."""
 
 from datetime import datetime
 
@@ -10,21 +10,20 @@ from warehouse.settings import Settings
 
 
 class RejectedLine(BaseModel):
-    """A line that is no record; one row for each."""
+    """A line that the loader could not read as a record."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     feed: str
     file: str
     line: int
-    """Number of the line in the file, from 1; of the element in a JSON document."""
-
+    """Line number in the file, from 1; for a JSON document the number of the element."""
     text: str
     error: str
 
 
 class RejectedFile(BaseModel):
-    """A file that no row could be taken from."""
+    """A file of which no row could be loaded."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -33,36 +32,36 @@ class RejectedFile(BaseModel):
     size_bytes: int
     error: str
     rejected_at: datetime
-    """When the loader tried last (UTC)."""
+    """Time of the loader's last attempt (UTC)."""
 
 
 class RejectReport(BaseModel):
-    """What could not be loaded, as far as it was asked for."""
+    """Rejected lines and files."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     lines: list[RejectedLine]
     line_count: int
-    """How many there are in all, shown or not."""
-
+    """Number of all matching lines, shown or not."""
     files: list[RejectedFile]
     file_count: int
+    """Number of all matching files, shown or not."""
 
 
 FILTER_CLAUSE = "where ($feed is null or feed = $feed) and ($file is null or path glob $file)"
 
 
 def read_rejects(settings: Settings, feed: str | None, file: str | None, max_rows: int) -> RejectReport:
-    """The rejected lines and files of a feed and of paths that match a glob, so many of each at the most.
+    """Return up to `max_rows` rejected lines and files, optionally of one feed or of paths that match a glob.
 
     The lines of the newest files come first.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
-        RecomartError: There is no warehouse yet, nothing was loaded into it, or there is no such feed.
+        RecomartError: There is no warehouse yet, nothing is loaded, or the feed is unknown.
     """
-    asked = {"feed": feed, "file": file}
-    limits = {**asked, "most": max_rows}
+    filters = {"feed": feed, "file": file}
+    filters_and_limit = {**filters, "max_rows": max_rows}
     with open_ledger_reader(settings) as connection:
         require_feed(connection, feed)
         lines = connection.execute(
@@ -74,7 +73,7 @@ def read_rejects(settings: Settings, feed: str | None, file: str | None, max_row
             order by load_id desc, feed, path, line
             limit $max_rows
             """,
-            limits,
+            filters_and_limit,
         ).fetchall()
         files = connection.execute(
             f"""
@@ -83,20 +82,21 @@ def read_rejects(settings: Settings, feed: str | None, file: str | None, max_row
             order by feed, path
             limit $max_rows
             """,
-            limits,
+            filters_and_limit,
         ).fetchall()
         counts = [
-            connection.execute(f"select count(*) from raw.{table} {FILTER_CLAUSE}", asked).fetchall()[0][0]
+            connection.execute(f"select count(*) from raw.{table} {FILTER_CLAUSE}", filters).fetchall()[0][0]
             for table in ("rejected_rows", "rejected_files")
         ]
     return RejectReport(
         lines=[
-            RejectedLine(feed=of, file=path, line=line, text=text, error=error) for of, path, line, text, error in lines
+            RejectedLine(feed=feed_name, file=path, line=line, text=text, error=error)
+            for feed_name, path, line, text, error in lines
         ],
         line_count=counts[0],
         files=[
-            RejectedFile(feed=of, file=path, size_bytes=size, error=error, rejected_at=at)
-            for of, path, size, error, at in files
+            RejectedFile(feed=feed_name, file=path, size_bytes=size_bytes, error=error, rejected_at=rejected_at)
+            for feed_name, path, size_bytes, error, rejected_at in files
         ],
         file_count=counts[1],
     )

@@ -1,1 +1,1 @@
-"""The merchandisers' Streamlit app; `make app` starts it."""
+"""The Streamlit app for merchandisers; `make app` starts it."""

@@ -1,4 +1,4 @@
-"""Entry of the app: its pages, and what is said when there is nothing to show."""
+"""Entry point of the app: navigation, and the message when the published copy cannot be read."""
 
 import streamlit as st
 
@@ -12,7 +12,7 @@ LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="126" height="32" viewBo
 <text x="35" y="22" font-family="sans-serif" font-size="17" font-weight="700" fill="#1f2a2a">RecoMart</text>
 </svg>"""
 
-# An emoji, because browsers would fetch a material icon of the tab from a server elsewhere.
+# An emoji, because a browser would fetch a material icon from another server.
 st.set_page_config(page_title="RecoMart", page_icon="🛍️", layout="wide")
 st.logo(LOGO, size="large")
 
@@ -28,5 +28,5 @@ page = st.navigation(
 try:
     page.run()
 except RecomartError as error:
-    st.warning(escape_markdown(str(error)), title="There is nothing to show", icon=":material/inventory_2:")
-    st.button("Look again", icon=":material/refresh:")
+    st.warning(escape_markdown(str(error)), title="No data to show", icon=":material/inventory_2:")
+    st.button("Refresh", icon=":material/refresh:")

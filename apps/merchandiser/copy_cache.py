@@ -1,4 +1,4 @@
-"""The published copy that is live, opened once for everybody who looks at it."""
+"""The live published copy, opened once for all sessions."""
 
 import streamlit as st
 
@@ -8,7 +8,7 @@ from warehouse.settings import Settings
 
 
 def get_live_copy() -> ServingCopy:
-    """The copy the pointer names now; every run of a page asks, so a newer publication shows on the next click.
+    """Return the live copy; each page run reads the pointer, so the next click shows a newer publication.
 
     Raises:
         RecomartError: Nothing is published, or the pointer or the copy is damaged.
@@ -18,7 +18,7 @@ def get_live_copy() -> ServingCopy:
     return copy
 
 
-# Two, so that a page which began on the copy before a publication can finish on it; older ones are closed.
+# Two entries, so that a page run can finish on the previous copy after a publication; older copies are closed.
 @st.cache_resource(
     max_entries=2,
     on_release=ServingCopy.close,

@@ -1,4 +1,4 @@
-"""Picking a customer; the link `?customer=ID` says who is shown."""
+"""Search and selection of a customer; the query parameter `customer` holds the selected id."""
 
 import pandas as pd
 import streamlit as st
@@ -9,11 +9,11 @@ from warehouse.formatting import format_count
 from warehouse.publishing.serving_copy import ServingCopy
 
 MAX_CUSTOMERS = 100
-"""Customers to choose from at once: a list of all would travel to the browser on every click."""
+"""Maximum length of the selection list: each click sends the list to the browser."""
 
 
 def pick_customer(copy: ServingCopy) -> str | None:
-    """Let the user search and choose a customer; None when there is none to show, and then the page says why."""
+    """Show the search and the selection; return the selected customer, or None after a message that says why."""
     search_column, choice_column, note_column = st.columns([3, 5, 5], vertical_alignment="bottom")
     search = search_column.text_input(
         "Find a customer", placeholder="Part of an id", icon=":material/search:", type="search", live=True, key="search"
@@ -27,15 +27,15 @@ def pick_customer(copy: ServingCopy) -> str | None:
         else:
             unknown = linked
 
-    lines = label_customers(customers)
-    chosen = None if unknown else next((user_id for user_id in (linked, *lines) if user_id in lines), None)
-    st.session_state["selected_customer"] = chosen
+    labels = label_customers(customers)
+    selected = None if unknown else next((user_id for user_id in (linked, *labels) if user_id in labels), None)
+    st.session_state["selected_customer"] = selected
     choice_column.selectbox(
         "Customer",
-        list(lines),
-        index=None if chosen is None else 0,
+        list(labels),
+        index=None if selected is None else 0,
         key="selected_customer",
-        format_func=lambda user_id: lines.get(user_id, user_id),
+        format_func=lambda user_id: labels.get(user_id, user_id),
         filter_mode="contains",
         placeholder="Choose a customer",
         on_change=lambda: st.query_params.update(customer=st.session_state["selected_customer"]),
@@ -43,22 +43,18 @@ def pick_customer(copy: ServingCopy) -> str | None:
     note_column.caption(_describe_matches(copy, search, len(customers)))
     if unknown:
         st.warning(
-            f"No customer “{escape_markdown(unknown)}” is in what was published last. Look for another above, or see on the "
-            "page “New customers” what somebody unknown is offered.",
+            f"The published copy has no customer “{escape_markdown(unknown)}”. Search for another customer, or see "
+            "the page “New customers” for the recommendations of an unknown customer.",
             icon=":material/person_off:",
         )
     elif customers.empty:
-        nobody = (
-            f"No customer's id contains “{escape_markdown(search)}”."
-            if search
-            else "This shop knows none of its customers yet."
-        )
-        st.info(nobody, icon=":material/search_off:")
-    elif chosen is not None:
-        st.session_state["customer"] = chosen
+        message = f"No customer id contains “{escape_markdown(search)}”." if search else "There are no customers yet."
+        st.info(message, icon=":material/search_off:")
+    elif selected is not None:
+        st.session_state["customer"] = selected
         if search:
-            st.query_params["customer"] = chosen
-    return chosen
+            st.query_params["customer"] = selected
+    return selected
 
 
 def _describe_matches(copy: ServingCopy, search: str, match_count: int) -> str:
@@ -70,5 +66,5 @@ def _describe_matches(copy: ServingCopy, search: str, match_count: int) -> str:
         )
     else:
         count = format_count(copy.published.rows.get("dim_users", 0), "customer")
-    order = ", the busiest first" if match_count > 1 else ""
-    return f"{count}{order}. Published {copy.published.published_at:%d %b %Y, %H:%M} UTC."
+    order = ", the most active first" if match_count > 1 else ""
+    return f"{count}{order}. Last updated {copy.published.published_at:%d %b %Y, %H:%M} UTC."

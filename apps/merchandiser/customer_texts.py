@@ -1,4 +1,4 @@
-"""Who a customer is and what they did, in words."""
+"""Texts about customers and their actions."""
 
 from typing import Any
 
@@ -11,22 +11,22 @@ ACTION_LABELS = {
     "purchase": "Bought",
     "return": "Returned",
     "add_to_cart": "Added to cart",
-    "remove_from_cart": "Took out of cart",
+    "remove_from_cart": "Removed from cart",
     "click": "Clicked",
     "view": "Viewed",
 }
 UNKNOWN_TEXT = "—"
 
-FACT_HELP = {
-    "Events": "Views, clicks, and what went into a cart or out of it.",
-    "Purchase lines": "Products on their orders: an order of three products has three lines.",
-    "Return lines": "Products on their orders that they sent back.",
+CUSTOMER_METRIC_HELP = {
+    "Events": "Views, clicks, and products added to or removed from the cart.",
+    "Purchase lines": "Purchased products: an order of three products has three lines.",
+    "Return lines": "Returned products.",
 }
-"""What facts mean whose names do not say it."""
+"""Explanations of labels in `describe_customer`."""
 
 
 def describe_customer(customer: dict[str, Any]) -> dict[str, str]:
-    """A row of `dim_users` as labels and values for people, in Markdown."""
+    """Return a row of `dim_users` as labels and Markdown values."""
     return {
         "First seen": _format_day(customer["first_seen_at"]),
         "Last seen": _format_day(customer["last_seen_at"]),
@@ -41,7 +41,7 @@ def describe_customer(customer: dict[str, Any]) -> dict[str, str]:
 
 
 def label_customers(customers: pd.DataFrame) -> dict[str, str]:
-    """Rows of `dim_users` as one line each, by the customer's id, in their order."""
+    """Return a one-line label for each row of `dim_users`, by customer id and in the same order."""
     rows = zip(customers["user_id"], customers["event_count"], customers["purchase_count"], strict=True)
     return {
         user_id: f"{user_id} · {format_count(events, 'event')} · {format_count(purchases, 'purchase line')}"
@@ -50,15 +50,15 @@ def label_customers(customers: pd.DataFrame) -> dict[str, str]:
 
 
 def add_action_labels(timeline: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `rec_user_timeline` with words for the action."""
+    """Return rows of `rec_user_timeline` with the column `action`, the label of the action type."""
     return timeline.assign(action=timeline["action_type"].map(ACTION_LABELS).fillna(timeline["action_type"]))
 
 
 def count_actions(timeline: pd.DataFrame) -> dict[str, int]:
-    """How often each action was done, by its words, in the order that matters to a shop."""
+    """Return the number of actions by label, in the order of `ACTION_LABELS`."""
     counts = add_action_labels(timeline)["action"].value_counts()
-    words = [word for word in ACTION_LABELS.values() if word in counts]
-    return {word: int(counts[word]) for word in [*words, *counts.index.difference(words)]}
+    labels = [label for label in ACTION_LABELS.values() if label in counts]
+    return {label: int(counts[label]) for label in [*labels, *counts.index.difference(labels)]}
 
 
 def _format_day(instant: pd.Timestamp) -> str:

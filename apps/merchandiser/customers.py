@@ -1,17 +1,17 @@
-"""Home: a customer, what they did, and what they are offered beside it."""
+"""Home page: a customer with history and recommendations."""
 
 import pandas as pd
 import streamlit as st
 
+from apps.merchandiser.copy_cache import get_live_copy
 from apps.merchandiser.customer_picker import pick_customer
 from apps.merchandiser.customer_texts import (
     ACTION_LABELS,
-    FACT_HELP,
+    CUSTOMER_METRIC_HELP,
     add_action_labels,
     count_actions,
     describe_customer,
 )
-from apps.merchandiser.copy_cache import get_live_copy
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.recommendation_panel import show_recommendations
 from apps.merchandiser.table_columns import TABLE_HEIGHT, make_instant_column, make_price_column, select_filled_columns
@@ -22,50 +22,50 @@ ACTION_COLORS = ["#86efac", "#fca5a5", "#fde68a", "#fed7aa", "#bfdbfe", "#e2e8f0
 
 
 def show_customer(copy: ServingCopy, user_id: str) -> None:
-    """Show a customer's facts above their history and their offers."""
+    """Show the figures of a customer above the history and the recommendations."""
     with st.container(border=True, horizontal=True, horizontal_alignment="distribute"):
         for name, value in describe_customer(copy.get_customer(user_id)).items():
-            st.metric(name, value, width="content", help=FACT_HELP.get(name))
-    history, offers = st.columns([5, 7], gap="medium")
-    with history:
+            st.metric(name, value, width="content", help=CUSTOMER_METRIC_HELP.get(name))
+    history_column, recommendations_column = st.columns([5, 7], gap="medium")
+    with history_column:
         show_history(copy.get_timeline(user_id))
-    with offers:
-        longest = copy.get_max_list_length()
+    with recommendations_column:
+        max_n = copy.get_max_list_length()
         show_recommendations(
-            copy.get_recommendations(user_id, longest),
-            title="What they are offered",
-            max_n=longest,
+            copy.get_recommendations(user_id, max_n),
+            title="Recommendations",
+            max_n=max_n,
             key="customer",
             file_stem=f"recomart-recommendations-{user_id}",
         )
 
 
 def show_history(timeline: pd.DataFrame) -> None:
-    """Show what a customer did, newest first."""
-    st.subheader("What they did", anchor=False)
+    """Show the actions of a customer, the newest first."""
+    st.subheader("History", anchor=False)
     counts = count_actions(timeline)
     with st.container(gap=None):
-        chosen = st.segmented_control(
-            f"The newest {format_count(len(timeline), 'action')}",
+        selected_actions = st.segmented_control(
+            f"Latest {format_count(len(timeline), 'action')}",
             [*counts, *(action for action in st.session_state.get("actions", []) if action not in counts)],
             selection_mode="multi",
             format_func=lambda action: f"{escape_markdown(action)} {counts.get(action, 0)}",
             key="actions",
         )
-        # The filters of the offers are higher by this; now both tables begin on one line.
+        # The filters of the recommendations are higher by this; the space aligns both tables.
         st.space(7)
-    described = add_action_labels(timeline)
-    shown = described[described["action"].isin(chosen)] if chosen else described
-    if shown.empty:
-        st.info("They did nothing of that kind lately.", icon=":material/filter_alt_off:")
+    labelled = add_action_labels(timeline)
+    visible_rows = labelled[labelled["action"].isin(selected_actions)] if selected_actions else labelled
+    if visible_rows.empty:
+        st.info("The latest actions include none of this kind.", icon=":material/filter_alt_off:")
         return
     st.dataframe(
-        shown.assign(action=shown["action"].map(lambda action: [action])),
+        visible_rows.assign(action=visible_rows["action"].map(lambda action: [action])),
         height=TABLE_HEIGHT,
         hide_index=True,
-        alt="What they did",
+        alt="History",
         column_order=select_filled_columns(
-            shown, ["action_at", "action", "product_name", "category", "brand", "price", "quantity", "device"]
+            visible_rows, ["action_at", "action", "product_name", "category", "brand", "price", "quantity", "device"]
         ),
         column_config={
             "action_at": make_instant_column("When", width=120),
@@ -83,5 +83,5 @@ def show_history(timeline: pd.DataFrame) -> None:
 
 
 live = get_live_copy()
-if (picked := pick_customer(live)) is not None:
-    show_customer(live, picked)
+if (selected_customer := pick_customer(live)) is not None:
+    show_customer(live, selected_customer)

@@ -1,4 +1,4 @@
-"""The live model's ranking metrics beside its baselines."""
+"""Tables of the ranking metrics of the live model and the baselines."""
 
 import pandas as pd
 
@@ -11,43 +11,43 @@ METHOD_LABELS = {
     "oracle": "Best possible",
 }
 METHODS_HELP = (
-    "Item-item: what the same customers dealt with as with each product that a customer knows. Recent popularity: what "
-    "everybody does, newer actions more. Best possible: what a demo shop's customers truly like."
+    "Item-item: products that share customers with the products a customer knows. Recent popularity: popular products, "
+    "where newer actions count more. Best possible: the real preferences of a demo shop's customers."
 )
 METRIC_LABELS = {"precision": "Precision", "recall": "Recall", "ndcg": "NDCG"}
 METRIC_HELP = {
-    "Precision": "The share of the products shown that the customer took an interest in.",
-    "Recall": "The share of what the customer took an interest in that was shown.",
-    "NDCG": "How high in the list it stands what the customer took an interest in: 1 if all of it is at the top.",
+    "Precision": "Share of the recommended products that the customer was interested in.",
+    "Recall": "Share of the products of interest that were recommended.",
+    "NDCG": "Measures how high the products of interest rank: 1 if all of them are at the top.",
 }
-"""What the metrics mean, each from 0 to 1."""
+"""Explanations of the metrics; each metric is between 0 and 1."""
 
 
 def select_test_metrics(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The test period's rows of `eval_ranking_metrics`, a row for each metric, cut-off and method.
+    """Return the test window's rows of `eval_ranking_metrics` with one row per metric, k and method.
 
     Returns:
-        Columns `metric` and `method` (in words, the method as an ordered category), `k`, `users` and `value`.
+        Columns `metric` and `method` (labels, the method as an ordered category), `k`, `users` and `value`.
     """
-    tested = metrics[metrics["cutoff"] == "test"].rename(columns=METRIC_LABELS)
-    names = [*METHOD_LABELS.values(), *sorted(set(tested["method"]) - set(METHOD_LABELS))]
-    methods = tested["method"].map(lambda method: METHOD_LABELS.get(method, method))
+    test_rows = metrics[metrics["cutoff"] == "test"].rename(columns=METRIC_LABELS)
+    labels = [*METHOD_LABELS.values(), *sorted(set(test_rows["method"]) - set(METHOD_LABELS))]
+    methods = test_rows["method"].map(lambda method: METHOD_LABELS.get(method, method))
     return (
-        tested.assign(method=pd.Categorical(methods, names, ordered=True))
+        test_rows.assign(method=pd.Categorical(methods, labels, ordered=True))
         .melt(["method", "k", "users"], list(METRIC_LABELS.values()), var_name="metric")
         .sort_values(["metric", "k", "method"], ignore_index=True)
     )
 
 
 def pivot_metrics(metrics: pd.DataFrame) -> pd.DataFrame:
-    """One row for each method, one column for each metric at each cut-off, like `NDCG@10`."""
+    """Return one row per method and one column per metric and k, such as `NDCG@10`."""
     columns = [f"{metric}@{k}" for metric in METRIC_LABELS.values() for k in sorted(metrics["k"].unique())]
     named = metrics.assign(column=metrics["metric"] + "@" + metrics["k"].astype(str))
     return named.pivot_table(index="method", columns="column", values="value", observed=True)[columns].reset_index()
 
 
 def compute_lift(metrics: pd.DataFrame, metric: str, k: int) -> tuple[float, float]:
-    """The model's value of a metric, and by which share it exceeds the popularity baseline; not a number if unknown."""
+    """Return the model's metric and its lift over the popularity baseline; NaN when unknown."""
     at_k = metrics[(metrics["metric"] == metric) & (metrics["k"] == k)].set_index("method")["value"]
     model, baseline = (
         at_k.get(METHOD_LABELS[MODEL_METHOD], float("nan")),
@@ -57,9 +57,10 @@ def compute_lift(metrics: pd.DataFrame, metric: str, k: int) -> tuple[float, flo
 
 
 def format_differences(differences: pd.DataFrame, k: int) -> pd.DataFrame:
-    """How sure it is that the model is better at one cut-off, a row for each baseline (columns `method`, `METRICS`).
+    """Return the differences of the model to each baseline at one k, with their intervals.
 
-    `differences` are rows of `eval_metric_differences`; a metric reads like `+0.0301 (+0.0212 to +0.0390)`.
+    `differences` are rows of `eval_metric_differences`. The columns are `method` and the labels of the metrics, with
+    texts such as `+0.0301 (+0.0212 to +0.0390)`.
     """
     at_k = differences[(differences["k"] == k) & differences["metric"].isin(METRIC_LABELS)]
     texts = [

@@ -1,4 +1,4 @@
-"""What is offered, as a merchandiser wants to see, narrow down and take away."""
+"""Filtering, display columns and CSV export of recommendations."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ SOURCE_LABELS = {"model": "Personal", "popularity": "Popular", "pinned": "Pinned
 
 @dataclass(frozen=True)
 class ProductFilter:
-    """Which offers to keep; an empty choice keeps all."""
+    """Conditions on recommended products; an empty selection keeps all products."""
 
     categories: tuple[str, ...] = ()
     brands: tuple[str, ...] = ()
@@ -29,37 +29,37 @@ class ProductFilter:
     max_price: float | None = None
 
     def apply(self, recommendations: pd.DataFrame) -> pd.DataFrame:
-        """The offers that pass, with the ranks they have among all; a price limit drops what has no price."""
-        kept = pd.Series(True, index=recommendations.index)
+        """Return the matching rows with their original ranks; a price limit excludes products without a price."""
+        is_kept = pd.Series(True, index=recommendations.index)
         if self.categories:
-            kept &= recommendations["category"].isin(self.categories)
+            is_kept &= recommendations["category"].isin(self.categories)
         if self.brands:
-            kept &= recommendations["brand"].isin(self.brands)
+            is_kept &= recommendations["brand"].isin(self.brands)
         if self.min_price is not None:
-            kept &= recommendations["price"] >= self.min_price
+            is_kept &= recommendations["price"] >= self.min_price
         if self.max_price is not None:
-            kept &= recommendations["price"] <= self.max_price
-        return recommendations[kept]
+            is_kept &= recommendations["price"] <= self.max_price
+        return recommendations[is_kept]
 
 
 def add_display_columns(recommendations: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `rec_top_n` or `rec_popular_products` with a relative score and words for the source.
+    """Return rows of `rec_top_n` or `rec_popular_products` with a relative score and a label for the source.
 
-    `relative_score` is the score in percent of the list's best score of the same source, from 0 to 100: scores of
-    different sources have different scales. What is pinned has no score: none put it where it is.
+    `relative_score` is the score as a percentage of the list's best score of the same source, because the sources have
+    different scales. A pinned product has no score, because its rank does not come from a score.
     """
     source = recommendations["source"]
     is_pinned = source == "pinned"
     score = recommendations["score"].clip(lower=0)
     best = score.groupby(source).transform("max")
-    described = recommendations.assign(
+    displayed = recommendations.assign(
         score=recommendations["score"].mask(is_pinned),
         relative_score=(100 * score / best.where(best > 0)).fillna(0).round().astype("Int64").mask(is_pinned),
         source=source.map(SOURCE_LABELS).fillna(source),
     )
-    return described[EXPORT_COLUMNS]
+    return displayed[EXPORT_COLUMNS]
 
 
 def encode_csv(table: pd.DataFrame) -> bytes:
-    """A table as CSV; the byte order mark tells spreadsheets that it is UTF-8."""
+    """Return a table as CSV with a byte order mark, by which spreadsheets recognize UTF-8."""
     return table.to_csv(index=False).encode("utf-8-sig")

@@ -1,4 +1,4 @@
-"""How good the offers are, which copy is live, and what became of everything that arrived."""
+"""Quality page: the live model, its ranking metrics, trends over time and data quality."""
 
 import altair as alt
 import pandas as pd
@@ -37,25 +37,25 @@ DEFAULT_COLOR = "#d97706"
 
 
 def show_live_copy(copy: ServingCopy, metrics: pd.DataFrame) -> None:
-    """Show which copy is live, and how much better than popularity its model is."""
+    """Show the live copy and the lift of its model over popularity."""
     published = copy.published
     with st.container(border=True, horizontal=True, horizontal_alignment="distribute"):
         st.metric(
-            "Live since (UTC)",
+            "Last updated (UTC)",
             f"{published.published_at:%d %b %Y, %H:%M}",
             width="content",
             help=escape_markdown(published.file),
         )
-        st.metric("Model run", escape_markdown(published.run_id or "none: popularity"), width="content")
+        st.metric("Model run", escape_markdown(published.run_id or "none (popular products)"), width="content")
         st.metric("Customers", f"{published.rows.get('dim_users', 0):,}", width="content")
         st.metric("Products", f"{published.rows.get('dim_products', 0):,}", width="content")
         for metric in METRIC_LABELS.values():
-            value, better = compute_lift(metrics, metric, HEADLINE_K)
+            value, lift = compute_lift(metrics, metric, HEADLINE_K)
             if pd.notna(value):
                 st.metric(
                     f"{metric}@{HEADLINE_K}",
                     f"{value:.3f}",
-                    f"{better:+.0%}" if pd.notna(better) else None,
+                    f"{lift:+.0%}" if pd.notna(lift) else None,
                     delta_description="vs. popularity",
                     width="content",
                     help=METRIC_HELP[metric],
@@ -63,14 +63,14 @@ def show_live_copy(copy: ServingCopy, metrics: pd.DataFrame) -> None:
 
 
 def show_ranking(copy: ServingCopy, metrics: pd.DataFrame) -> None:
-    """Show the live model beside its baselines, as charts and as a table."""
-    st.subheader("How well it ranks", anchor=False)
+    """Show the ranking metrics of the live model and the baselines as charts and a table."""
+    st.subheader("Ranking quality", anchor=False)
     if metrics.empty:
         st.info(copy.explain_missing_metrics(), icon=":material/hourglass_empty:")
         return
     st.caption(
-        f"Every method ranked the products as of an earlier day; what {metrics['users'].max():,} customers newly took "
-        "an interest in afterwards is what it should have ranked high. More is better."
+        f"Each method ranked the products as of an earlier day. The metrics compare these ranks with the new products "
+        f"that {metrics['users'].max():,} customers were interested in afterwards. Higher is better."
     )
     for column, metric in zip(st.columns(len(METRIC_LABELS)), METRIC_LABELS.values(), strict=True):
         column.altair_chart(_build_metric_chart(metrics, metric), alt=f"{metric} of each method")
@@ -91,17 +91,17 @@ def show_ranking(copy: ServingCopy, metrics: pd.DataFrame) -> None:
 
 
 def show_differences(differences: pd.DataFrame) -> None:
-    """Show by how much the live model is better than each baseline, and how sure that is."""
+    """Show the difference of the live model to each baseline, with confidence intervals."""
     if differences.empty:
         return
     st.caption(
-        f"How much more the model has than each of the others at {HEADLINE_K} products shown. In brackets between what it "
-        "may lie with other customers of the kind (95 %): without zero in there, the difference is more than chance."
+        f"Difference of the model to each baseline at {HEADLINE_K} recommended products, with the 95 % confidence "
+        "interval. If the interval excludes zero, the difference is statistically significant."
     )
     st.dataframe(
         format_differences(differences, HEADLINE_K),
         hide_index=True,
-        alt="How sure the differences are",
+        alt="Differences to the baselines",
         column_config={"method": "Compared with"},
     )
 
@@ -114,7 +114,7 @@ def _build_metric_chart(metrics: pd.DataFrame, metric: str) -> alt.Chart:
         alt.Chart(rows.astype({"method": str}), title=metric, height=CHART_HEIGHT)
         .mark_bar(cornerRadiusEnd=3)
         .encode(
-            x=alt.X("k:O", title="Products shown", axis=alt.Axis(labelAngle=0)),
+            x=alt.X("k:O", title="Recommended products", axis=alt.Axis(labelAngle=0)),
             xOffset=alt.XOffset("method:N", sort=methods),
             y=alt.Y("value:Q", title=None),
             color=alt.Color("method:N", title=None, scale=scale, legend=alt.Legend(orient="bottom", columns=3)),
@@ -125,7 +125,7 @@ def _build_metric_chart(metrics: pd.DataFrame, metric: str) -> alt.Chart:
 
 
 def show_model_runs(runs: pd.DataFrame, live_run_id: str | None) -> None:
-    """Show every training run, newest first, and which of them made what is offered."""
+    """Show all training runs, the newest first; the live one is marked."""
     st.subheader("Model runs", anchor=False)
     columns = {
         "is_live": st.column_config.CheckboxColumn("Live"),
@@ -135,11 +135,11 @@ def show_model_runs(runs: pd.DataFrame, live_run_id: str | None) -> None:
         "interactions": make_count_column("Interactions"),
         "users": make_count_column("Customers"),
         "products": make_count_column("Products"),
-        "factors": make_count_column("Factors", "Numbers by which the model tells customers and products apart."),
-        "epochs": make_count_column("Epochs", "How often the training went over all customers and products."),
+        "factors": make_count_column("Factors", "Length of the factor vectors of customers and products."),
+        "epochs": make_count_column("Epochs", "Training passes over all customers and products."),
         "fit_seconds": st.column_config.NumberColumn("Fitting (s)", format="%.1f"),
         "run_id": st.column_config.TextColumn("Run"),
-        "rejection_reason": st.column_config.TextColumn("Held back because", width="large"),
+        "rejection_reason": st.column_config.TextColumn("Rejected because", width="large"),
     }
     st.dataframe(
         runs.assign(is_live=runs["run_id"] == live_run_id),
@@ -153,13 +153,13 @@ def show_model_runs(runs: pd.DataFrame, live_run_id: str | None) -> None:
 
 
 def show_row_accounting(feeds: pd.DataFrame) -> None:
-    """Show what became of every line that arrived."""
-    st.subheader("What became of every line that arrived", anchor=False)
+    """Show the rows of each feed by status."""
+    st.subheader("Data quality", anchor=False)
     columns = {
         "feed": st.column_config.TextColumn("Feed"),
         "clean_share": st.column_config.ProgressColumn("Share clean", format="%.1f%%", min_value=0, max_value=100),
         "files": make_count_column("Files"),
-        "rejected_files": make_count_column("Unreadable files"),
+        "rejected_files": make_count_column("Rejected files"),
         "lines": make_count_column("Lines"),
         "loaded": make_count_column("Loaded"),
         "rejected": make_count_column("Rejected"),
@@ -172,7 +172,7 @@ def show_row_accounting(feeds: pd.DataFrame) -> None:
     st.dataframe(
         feeds.assign(clean_share=100 * feeds["clean"] / feeds["lines"].where(feeds["lines"] > 0)),
         hide_index=True,
-        alt="Row accounting of each feed",
+        alt="Rows by feed and status",
         placeholder="",
         column_order=list(columns),
         column_config=columns,

@@ -1,4 +1,4 @@
-"""What changes from day to day: the models' quality, the shop itself, and how much of it is shown."""
+"""Sections of the quality page about changes over time: model quality, drift and catalog coverage."""
 
 import altair as alt
 import pandas as pd
@@ -8,75 +8,73 @@ from apps.merchandiser.table_columns import choose_table_height, make_count_colu
 
 QUALITY_SERIES = {
     "ndcg_at_10": ("Models", "#0f766e"),
-    "best_baseline_ndcg_at_10": ("Best of what needs no model", "#64748b"),
+    "best_baseline_ndcg_at_10": ("Best baseline", "#64748b"),
     "popularity_ndcg_at_10": ("Popularity", "#94a3b8"),
 }
-"""Columns of `eval_quality_by_day` that are drawn, with their names and colors."""
-
-DRIFT_LABELS = {"significant": "has shifted", "moderate": "worth a look", "stable": "stable"}
+"""Columns of `eval_quality_by_day` in the chart, with their labels and colors."""
 
 DRIFT_SUBJECTS = {
-    "action_type": "What customers do",
+    "action_type": "Actions of customers",
     "device": "Devices",
-    "category": "Categories that customers deal with",
-    "price": "Prices that customers deal with",
+    "category": "Categories of the actions",
+    "price": "Prices of the actions",
     "customer": "New and known customers",
-    "feat_user_activity.action_count_28d": "Actions of a customer in 28 days",
-    "feat_user_activity.average_order_value": "Value of a customer's orders",
-    "feat_user_activity.add_to_cart_rate": "How often a customer puts in the cart what they see",
-    "feat_user_activity.purchase_rate": "How often a customer buys what they see",
-    "feat_user_activity.mobile_share": "How much a customer does on a mobile",
-    "feat_product_popularity.event_count_28d": "Events of a product in 28 days",
-    "feat_product_popularity.purchase_count_28d": "Purchase lines of a product in 28 days",
-    "feat_product_popularity.user_count_28d": "Customers of a product in 28 days",
-    "feat_product_popularity.recent_popularity": "Recent popularity of a product",
-    "feat_product_popularity.conversion_rate": "How many of a product's customers buy it",
+    "feat_user_activity.action_count_28d": "Actions per customer in 28 days",
+    "feat_user_activity.average_order_value": "Order value per customer",
+    "feat_user_activity.add_to_cart_rate": "Add-to-cart rate per customer",
+    "feat_user_activity.purchase_rate": "Purchase rate per customer",
+    "feat_user_activity.mobile_share": "Mobile share per customer",
+    "feat_product_popularity.event_count_28d": "Events per product in 28 days",
+    "feat_product_popularity.purchase_count_28d": "Purchase lines per product in 28 days",
+    "feat_product_popularity.user_count_28d": "Customers per product in 28 days",
+    "feat_product_popularity.recent_popularity": "Recent popularity per product",
+    "feat_product_popularity.conversion_rate": "Conversion rate per product",
     "ml_product_features.price": "Prices of the catalog",
 }
-"""What `audit_drift` compares, in words."""
+"""Labels of the distributions in `audit_drift`."""
 
 DRIFT_KINDS = {"mix": "Actions", "feature": "Customers and products"}
-"""What its days are days of."""
+"""Labels of the kinds of distributions in `audit_drift`."""
 
 CHART_HEIGHT = 260
 SHARE_FORMAT = "%.1f%%"
 
 
 def show_quality_trend(quality: pd.DataFrame) -> None:
-    """Show how good each day's model was, and which of them served."""
+    """Show the quality of the models by day, and which of them served."""
     if quality["ndcg_at_10"].notna().sum() < 2:
         return
-    st.subheader("Quality over the days", anchor=False)
+    st.subheader("Quality over time", anchor=False)
     st.caption(
-        "NDCG@10 of every model, by the last day of the data that it knew; those that never served are hollow, and "
-        "those of one day stand side by side. The lines go through one model a day, the last that served."
+        "NDCG@10 of each model, by the last day of its training data. Hollow points are models that never served. The "
+        "lines connect one model per day, the last one that served."
     )
-    st.altair_chart(build_quality_chart(quality), alt="Quality of the models over the days")
+    st.altair_chart(build_quality_chart(quality), alt="Quality of the models over time")
 
 
 def build_quality_chart(quality: pd.DataFrame) -> alt.LayerChart:
-    """Points for all models that were measured, lines through one of each day, so that none goes straight up.
+    """Return a chart with a point for each measured model and lines through one model per day.
 
-    The models of a day stand side by side around it, lest those that are as good lie on one another.
+    The points of one day are spread horizontally, so that models of equal quality do not overlap.
     """
     measured = quality[quality["ndcg_at_10"].notna()].sort_values(
         ["serving_started_at", "trained_at"], na_position="first"
     )
-    of_day = measured.groupby("data_date")["run_id"]
-    place = (of_day.cumcount() + 0.5) / of_day.transform("size") - 0.5
-    names = {column: name for column, (name, _) in QUALITY_SERIES.items()}
-    drawn = (
+    runs_by_day = measured.groupby("data_date")["run_id"]
+    day_offset = (runs_by_day.cumcount() + 0.5) / runs_by_day.transform("size") - 0.5
+    labels = {column: label for column, (label, _) in QUALITY_SERIES.items()}
+    points = (
         measured.assign(
             served=measured["serving_started_at"].notna().map({True: "served", False: "never served"}),
-            drawn_at=measured["data_date"] + place * pd.Timedelta(hours=12),
+            drawn_at=measured["data_date"] + day_offset * pd.Timedelta(hours=12),
             is_on_line=~measured.duplicated("data_date", keep="last"),
         )
         .melt(["data_date", "drawn_at", "run_id", "served", "is_on_line"], list(QUALITY_SERIES), var_name="series")
         .dropna(subset="value")
-        .assign(series=lambda table: table["series"].map(names))
+        .assign(series=lambda table: table["series"].map(labels))
     )
-    scale = alt.Scale(domain=list(names.values()), range=[color for _, color in QUALITY_SERIES.values()])
-    chart = alt.Chart(drawn, height=CHART_HEIGHT).encode(
+    scale = alt.Scale(domain=list(labels.values()), range=[color for _, color in QUALITY_SERIES.values()])
+    chart = alt.Chart(points, height=CHART_HEIGHT).encode(
         x=alt.X(
             "drawn_at:T",
             title=None,
@@ -87,72 +85,71 @@ def build_quality_chart(quality: pd.DataFrame) -> alt.LayerChart:
         color=alt.Color("series:N", title=None, scale=scale, legend=alt.Legend(orient="bottom")),
         tooltip=["data_date:T", "series", alt.Tooltip("value", format=".4f"), "run_id", "served"],
     )
-    points = (
-        chart.transform_filter(alt.datum.series == names["ndcg_at_10"])
+    marks = (
+        chart.transform_filter(alt.datum.series == labels["ndcg_at_10"])
         .mark_point(size=70)
         .encode(
             fillOpacity=alt.condition(alt.datum.served == "served", alt.value(1), alt.value(0)),
             fill=alt.Fill("series:N", scale=scale, legend=None),
         )
     )
-    is_on_line = chart.transform_filter(alt.datum.is_on_line)
-    # A line through a single day is none.
-    dots = is_on_line.transform_filter(alt.datum.series != names["ndcg_at_10"]).mark_circle(size=40)
-    return alt.LayerChart(layer=[is_on_line.mark_line(), dots, points])
+    line_chart = chart.transform_filter(alt.datum.is_on_line)
+    # A line with a single day is invisible without dots.
+    dots = line_chart.transform_filter(alt.datum.series != labels["ndcg_at_10"]).mark_circle(size=40)
+    return alt.LayerChart(layer=[line_chart.mark_line(), dots, marks])
 
 
 def show_drift(drift: pd.DataFrame) -> None:
-    """Show what customers do and buy differently than they used to."""
-    st.subheader("Is it still the same shop?", anchor=False)
+    """Show the distributions that drifted from the reference period."""
+    st.subheader("Data drift", anchor=False)
     if drift.empty:
-        st.info("The shop is too young to be compared with its past.", icon=":material/hourglass_empty:")
+        st.info("There is not enough history for a comparison yet.", icon=":material/hourglass_empty:")
         return
-    moved = drift[drift["drift_level"] != "stable"].assign(
-        name=lambda table: table["name"].map(lambda name: DRIFT_SUBJECTS.get(name, name)),
-        drift_level=lambda table: table["drift_level"].map(DRIFT_LABELS),
+    drifted = drift[drift["drift_level"] != "stable"].assign(
+        name=lambda table: table["name"].map(lambda name: DRIFT_SUBJECTS.get(name, name))
     )
-    days = describe_compared_periods(drift)
-    if moved.empty:
-        st.caption(f"Yes: of {len(drift)} things that are compared with what was usual, none has moved. {days}")
+    periods = describe_compared_periods(drift)
+    if drifted.empty:
+        st.caption(f"None of {len(drift)} distributions has drifted. {periods}")
         return
     st.dataframe(
-        moved,
-        height=choose_table_height(moved),
+        drifted,
+        height=choose_table_height(drifted),
         hide_index=True,
-        alt="What has moved",
+        alt="Drifted distributions",
         column_order=["name", "drift_level", "psi", "largest_shift"],
         column_config={
-            "name": st.column_config.TextColumn("What"),
-            "drift_level": st.column_config.TextColumn("Reading"),
-            "psi": st.column_config.NumberColumn("Stability index", format="%.2f"),
-            "largest_shift": st.column_config.TextColumn("What moved most", width="large"),
+            "name": st.column_config.TextColumn("Distribution"),
+            "drift_level": st.column_config.TextColumn("Drift level"),
+            "psi": st.column_config.NumberColumn("PSI", format="%.2f"),
+            "largest_shift": st.column_config.TextColumn("Largest shift", width="large"),
         },
     )
     st.caption(
-        f"{len(drift) - len(moved)} other things are as usual. The index is the population stability index. {days}"
+        f"{len(drift) - len(drifted)} other distributions are stable. PSI is the population stability index. {periods}"
     )
 
 
 def describe_compared_periods(drift: pd.DataFrame) -> str:
-    """Say which days are held against which."""
+    """Return the compared and the reference period of each kind."""
     return " ".join(
-        f"{what}: {days.current_first_date:%d %b} to {days.current_last_date:%d %b %Y} beside "
-        f"{days.reference_first_date:%d %b} to {days.reference_last_date:%d %b %Y}."
-        for kind, what in DRIFT_KINDS.items()
-        for days in drift[drift["kind"] == kind].head(1).itertuples()
+        f"{label}: {row.current_first_date:%d %b} to {row.current_last_date:%d %b %Y} compared with "
+        f"{row.reference_first_date:%d %b} to {row.reference_last_date:%d %b %Y}."
+        for kind, label in DRIFT_KINDS.items()
+        for row in drift[drift["kind"] == kind].head(1).itertuples()
     )
 
 
 def show_coverage(coverage: pd.DataFrame) -> None:
-    """Show how much of what is offered the lists show, by category."""
-    st.subheader("How much of the catalog is shown", anchor=False)
+    """Show the share of the recommendable products that are in the lists, by category."""
+    st.subheader("Catalog coverage", anchor=False)
     overall, categories = (coverage[coverage["segment"] == segment] for segment in ("all", "category"))
     if overall.empty:
         return
-    whole = overall.iloc[0]
+    total = overall.iloc[0]
     st.caption(
-        f"{whole.recommended_product_count:,} of the {whole.recommendable_product_count:,} products on offer are in "
-        "somebody's list."
+        f"{total.recommended_product_count:,} of the {total.recommendable_product_count:,} recommendable products "
+        "are in at least one customer's recommendations."
     )
     shares = ["coverage", "catalog_share", "list_entry_share"]
     st.dataframe(
@@ -163,11 +160,9 @@ def show_coverage(coverage: pd.DataFrame) -> None:
         column_order=["segment_value", "recommendable_product_count", *shares],
         column_config={
             "segment_value": st.column_config.TextColumn("Category"),
-            "recommendable_product_count": make_count_column("Offered products"),
-            "coverage": st.column_config.ProgressColumn(
-                "Of them shown", format=SHARE_FORMAT, min_value=0, max_value=100
-            ),
-            "catalog_share": st.column_config.NumberColumn("Share of the catalog", format=SHARE_FORMAT),
-            "list_entry_share": st.column_config.NumberColumn("Share of the lists", format=SHARE_FORMAT),
+            "recommendable_product_count": make_count_column("Recommendable products"),
+            "coverage": st.column_config.ProgressColumn("Coverage", format=SHARE_FORMAT, min_value=0, max_value=100),
+            "catalog_share": st.column_config.NumberColumn("Catalog share", format=SHARE_FORMAT),
+            "list_entry_share": st.column_config.NumberColumn("Recommendation share", format=SHARE_FORMAT),
         },
     )

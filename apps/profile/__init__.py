@@ -1,1 +1,1 @@
-"""A page of pictures that says what a shop's data are like."""
+"""The data profile: one HTML page of charts about a shop's data; `recomart profile` writes it."""

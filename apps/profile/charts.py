@@ -1,4 +1,4 @@
-"""Drawing: a table in, an SVG out, all in one look, with the text left to the browser."""
+"""Charts in one style, bars as SVG with real text, which the browser renders."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -17,10 +17,10 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from apps.profile.number_format import format_percent, format_short
 
 MAIN_COLOR, SECOND_COLOR, THIRD_COLOR, MUTED_COLOR, TEXT_COLOR = "#0f766e", "#d97706", "#7c3aed", "#94a3b8", "#1f2a2a"
-"""The app's colours."""
+"""Colours of the merchandiser app."""
 
 WIDTH, HEIGHT = 4.8, 2.7
-"""Inches; a phone shows the picture at three quarters of its size, where letters of nine points can still be read."""
+"""Inches; a phone shows a chart at three quarters of this size, at which text of nine points is still readable."""
 
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -41,13 +41,13 @@ STYLE: dict[Any, Any] = {
 }
 
 FONT_FAMILY = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, 'DejaVu Sans', sans-serif"
-"""None of them wider than the last, which the space is measured with."""
+"""Matplotlib measures the space for texts with DejaVu Sans, the widest of these fonts."""
 
 Draw = Callable[[Axes], None]
 
 
 def render_svg(draw: Draw, height: float = HEIGHT) -> str:
-    """Return what `draw` puts on a fresh pair of axes; the same bytes for the same data."""
+    """Return the SVG of a chart; the same data give the same bytes."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, height))
         draw(figure.add_subplot())
@@ -57,17 +57,17 @@ def render_svg(draw: Draw, height: float = HEIGHT) -> str:
 
 
 def compute_chart_height(bar_count: int) -> float:
-    """Return the height of a picture of horizontal bars."""
+    """Return the height of a horizontal bar chart."""
     return 0.85 + 0.26 * bar_count
 
 
 def make_column_chart(labels: Sequence[str], values: Sequence[float], xlabel: str, ylabel: str) -> Draw:
-    """Return vertical bars, one a step; of many steps every other is labelled."""
+    """Return a chart of vertical bars; with many bars only every nth bar is labelled."""
 
     def draw(axes: Axes) -> None:
         axes.bar(range(len(values)), values, color=MAIN_COLOR, width=0.86)
-        every = 1 + len(labels) // 9
-        axes.set_xticks(range(0, len(labels), every), labels[::every])
+        label_interval = 1 + len(labels) // 9
+        axes.set_xticks(range(0, len(labels), label_interval), labels[::label_interval])
         axes.set_xlim(-0.6, max(6, len(labels)) - 0.4)
         axes.tick_params(axis="x", length=0)
         _format_count_axis(axes, "y")
@@ -79,25 +79,25 @@ def make_column_chart(labels: Sequence[str], values: Sequence[float], xlabel: st
 def make_bar_chart(
     labels: Sequence[str], series: dict[str, Sequence[float]], *, is_share: bool, is_stacked: bool = False
 ) -> Draw:
-    """Return horizontal bars, the first on top; several series stand below one another, or are stacked."""
+    """Return a chart of horizontal bars, the first on top; several series are grouped or stacked."""
 
     def draw(axes: Axes) -> None:
-        places = np.arange(len(labels), dtype=float)
-        thickness = 0.8 if is_stacked else 0.8 / len(series)
+        positions = np.arange(len(labels), dtype=float)
+        bar_height = 0.8 if is_stacked else 0.8 / len(series)
         start = np.zeros(len(labels))
         for number, ((name, values), color) in enumerate(
             zip(series.items(), (MAIN_COLOR, SECOND_COLOR, THIRD_COLOR), strict=False)
         ):
-            offset = 0.0 if is_stacked else (number - (len(series) - 1) / 2) * thickness
-            drawn = axes.barh(places + offset, values, thickness, start, color=color, label=name)
+            offset = 0.0 if is_stacked else (number - (len(series) - 1) / 2) * bar_height
+            bars = axes.barh(positions + offset, values, bar_height, start, color=color, label=name)
             if is_stacked:
                 start = start + np.asarray(values)
             elif len(series) == 1:
                 axes.bar_label(
-                    drawn, [format_percent(value) if is_share else format_short(value) for value in values], padding=3
+                    bars, [format_percent(value) if is_share else format_short(value) for value in values], padding=3
                 )
                 axes.margins(x=0.14)
-        axes.set_yticks(places, [label if len(label) <= 26 else f"{label[:25]}…" for label in labels])
+        axes.set_yticks(positions, [label if len(label) <= 26 else f"{label[:25]}…" for label in labels])
         axes.tick_params(axis="y", length=0)
         axes.invert_yaxis()
         _format_share_axis(axes) if is_share else _format_count_axis(axes, "x")
@@ -115,31 +115,31 @@ def make_heatmap(
     *,
     is_share: bool = False,
 ) -> Draw:
-    """Return a grid of cells, NaN left blank; shares are written into the cells while there is room."""
+    """Return a heatmap with empty cells for NaN; in a small heatmap of shares each cell shows its value."""
 
     def draw(axes: Axes) -> None:
         color_map = LinearSegmentedColormap.from_list("recomart", ["#eef5f4", MAIN_COLOR])
-        most = float(np.nanmax(values)) or 1.0
-        axes.pcolormesh(values, cmap=color_map, vmin=0, vmax=most, edgecolors="white", linewidth=0.6)
+        max_value = float(np.nanmax(values)) or 1.0
+        axes.pcolormesh(values, cmap=color_map, vmin=0, vmax=max_value, edgecolors="white", linewidth=0.6)
         axes.invert_yaxis()
         for set_ticks, labels in ((axes.set_xticks, xlabels), (axes.set_yticks, ylabels)):
-            every = 1 + len(labels) // 13
-            set_ticks(np.arange(0, len(labels), every) + 0.5, labels[::every])
+            label_interval = 1 + len(labels) // 13
+            set_ticks(np.arange(0, len(labels), label_interval) + 0.5, labels[::label_interval])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.set_xlabel(xlabel)
         if is_share and values.shape[1] <= 10 and values.shape[0] <= 12:
-            place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8}
+            text_style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8}
             for (row, column), value in np.ndenumerate(values):
                 if np.isfinite(value):
-                    color = "white" if value > 0.55 * most else TEXT_COLOR
-                    axes.text(column + 0.5, row + 0.5, f"{value:.0%}", color=color, **place)
+                    color = "white" if value > 0.55 * max_value else TEXT_COLOR
+                    axes.text(column + 0.5, row + 0.5, f"{value:.0%}", color=color, **text_style)
 
     return draw
 
 
 def make_lorenz_chart(products: Sequence[float], actions: Sequence[float], half: float) -> Draw:
-    """Return the curve of both cumulative shares beside that of equals, with the products that get half marked."""
+    """Return a Lorenz curve, the line of equality, and a mark at the products with half of the actions."""
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=MUTED_COLOR, linewidth=1, linestyle="--")
@@ -156,12 +156,12 @@ def make_lorenz_chart(products: Sequence[float], actions: Sequence[float], half:
 
 
 def make_day_chart(frame: pd.DataFrame, windows: Sequence[tuple[str, pd.Timestamp, pd.Timestamp]]) -> Draw:
-    """Return each column of `frame`, whose index has every day, as a line, over named windows of time."""
+    """Return a line for each column of `frame`, which has one row per day, over shaded time windows."""
 
     def draw(axes: Axes) -> None:
         for (name, start, end), color in zip(windows, (SECOND_COLOR, THIRD_COLOR), strict=False):
             axes.axvspan(_convert_dates(start), _convert_dates(end), color=color, alpha=0.13, linewidth=0, label=name)
-        # A day's value holds until the next midnight, the last day's too.
+        # The value of a day, including the last one, lasts until the next midnight.
         midnights = _convert_dates(pd.date_range(frame.index[0], periods=len(frame) + 1).to_numpy())
         for column, color in zip(frame, (MAIN_COLOR, SECOND_COLOR), strict=False):
             values = frame[column].to_numpy()
@@ -180,14 +180,14 @@ def make_day_chart(frame: pd.DataFrame, windows: Sequence[tuple[str, pd.Timestam
 
 
 def _convert_dates(times: Any) -> Any:
-    """Return times as places on an axis of dates."""
+    """Return times as numbers on a date axis."""
     return date2num(times)  # type: ignore[no-untyped-call]
 
 
 def _format_count_axis(axes: Axes, axis: Literal["x", "y"]) -> None:
-    of = axes.yaxis if axis == "y" else axes.xaxis
-    of.set_major_formatter(FuncFormatter(lambda value, _: format_short(value)))
-    of.set_major_locator(MaxNLocator(5, integer=True))
+    count_axis = axes.yaxis if axis == "y" else axes.xaxis
+    count_axis.set_major_formatter(FuncFormatter(lambda value, _: format_short(value)))
+    count_axis.set_major_locator(MaxNLocator(5, integer=True))
     axes.grid(axis=axis)
 
 

@@ -1,4 +1,4 @@
-"""The page: every section's sentence and picture in one HTML file that needs nothing else."""
+"""The profile page: a text and a chart for each section, in one self-contained HTML file."""
 
 import base64
 import os
@@ -22,43 +22,43 @@ TEMPLATE = "page.html.j2"
 
 @dataclass(frozen=True)
 class Card:
-    """A section as it stands on the page."""
+    """A rendered section of the page."""
 
     title: str
     sentence: str
     analyses: tuple[str, ...]
     alt: str
-    picture: str | None
-    """An SVG as a data URL; None where the sentence says all."""
+    chart: str | None
+    """The SVG as a data URL; None for a section without a chart."""
 
     table: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class ProfileSummary:
-    """What was written."""
+    """The written page."""
 
     path: Path
     sentences: dict[str, str]
-    """What each section says, by its title."""
+    """The sentence of each section, by title."""
     seconds: float
 
 
 def write_profile(settings: Settings, compile_queries: CompileQueries, output: Path | None = None) -> ProfileSummary:
-    """Write the profile of the warehouse's shop to `output`, or profile.html in the warehouse folder.
+    """Write the data profile of a warehouse to `output`, by default profile.html in the warehouse folder.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
-        RecomartError: There is no warehouse, or the marts are not built; or `output` is a folder.
+        RecomartError: There is no warehouse, the marts are not built, or `output` is a folder.
         OSError: The file cannot be written.
     """
     started = time.perf_counter()
     path = output or settings.profile_file
     if path.is_dir():
-        raise RecomartError(f"{path} is a folder; name the file to write with --output")
-    answers = run_queries(settings, compile_queries)
-    chapters = {name: [_build_card(section, answers) for section in sections] for name, sections in CHAPTERS.items()}
-    _write_atomically(path, _render_page(answers["profile_overview"].iloc[0], chapters))
+        raise RecomartError(f"cannot write the profile: {path} is a folder. Give the path of a file with --output")
+    results = run_queries(settings, compile_queries)
+    chapters = {name: [_build_card(section, results) for section in sections] for name, sections in CHAPTERS.items()}
+    _write_atomically(path, _render_page(results["profile_overview"].iloc[0], chapters))
     sentences = {card.title: card.sentence for cards in chapters.values() for card in cards}
     return ProfileSummary(path, sentences, time.perf_counter() - started)
 
@@ -66,13 +66,13 @@ def write_profile(settings: Settings, compile_queries: CompileQueries, output: P
 def _build_card(section: Section, results: dict[str, pd.DataFrame]) -> Card:
     frames = [results[name] for name in section.analyses]
     finding = Finding(section.empty_message) if frames[0].empty else section.build_finding(*frames)
-    picture = None
+    chart = None
     if finding.draw is not None:
-        picture = (
+        chart = (
             f"data:image/svg+xml;base64,{base64.b64encode(render_svg(finding.draw, finding.height).encode()).decode()}"
         )
     alt = f"{finding.alt} {finding.sentence}"
-    return Card(section.title, finding.sentence, section.analyses, alt, picture, finding.table)
+    return Card(section.title, finding.sentence, section.analyses, alt, chart, finding.table)
 
 
 def _render_page(overview: "pd.Series[float]", chapters: dict[str, list[Card]]) -> str:
@@ -93,13 +93,13 @@ def _render_page(overview: "pd.Series[float]", chapters: dict[str, list[Card]]) 
 
 
 def _write_atomically(path: Path, page: str) -> None:
-    """Put the page in place of what is there, whole or not at all."""
+    """Replace the file by the page in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    handle, temporary_path = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(page)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        Path(temporary_path).chmod(0o644)
+        Path(temporary_path).replace(path)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        Path(temporary_path).unlink(missing_ok=True)

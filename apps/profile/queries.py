@@ -10,7 +10,7 @@ from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
 CompileQueries = Callable[[], Mapping[str, str]]
-"""Returns the SQL of every analysis by name; called once the warehouse is open."""
+"""Returns the SQL of each analysis by name; called after the warehouse is open."""
 
 
 def run_queries(settings: Settings, compile_queries: CompileQueries) -> dict[str, pd.DataFrame]:
@@ -27,7 +27,7 @@ def run_queries(settings: Settings, compile_queries: CompileQueries) -> dict[str
                 results[name] = connection.sql(query).df()
             except duckdb.CatalogException as error:
                 raise RecomartError(
-                    f"{settings.database}: the analysis {name} needs a table that is not there "
-                    f"({str(error).splitlines()[0]}); build the marts with `recomart run`, or `dbt build`"
+                    f"no profile: {settings.database}: the analysis {name} needs a missing table "
+                    f"({str(error).splitlines()[0]}). Build the marts with `recomart run` or `dbt build`"
                 ) from error
     return results

@@ -1,4 +1,4 @@
-"""The storefront that is live: the service follows the pointer of the published copies."""
+"""The live version of the service: a thread follows the pointer to the published copies."""
 
 import logging
 import threading
@@ -16,12 +16,12 @@ from warehouse.settings import Settings
 POLL_INTERVAL_SECONDS = 1.0
 RETRY_DELAY_SECONDS = 30.0
 
-# The server's own log, so that its settings rule what is said here too.
+# The log of the server, so that the server's log settings apply.
 LOG = logging.getLogger("uvicorn.error")
 
 
 class OpenFailure(NamedTuple):
-    """A version that could not be opened whole."""
+    """A version whose copy or model could not be opened."""
 
     published: PublishedCopy
     problem: str
@@ -29,19 +29,19 @@ class OpenFailure(NamedTuple):
 
 
 class PublicationFollower:
-    """Holds the newest version that could be opened whole, copy and model, and looks for a newer one in a thread.
+    """Holds the newest version whose copy and model are open, and checks for a newer version in a thread.
 
-    As long as none could, it holds the newest copy without its model: its lists are there all the same.
+    Until a model can be opened, it holds the newest copy without its model, which still serves the published lists.
 
-    Requests take the storefront once and keep it to their end: each sees one version, and a new one disturbs none. The
-    copy and the model before are let go of when the last request that holds them ends.
+    A request takes the version once and keeps it until it ends, so a new version does not affect running requests. The
+    previous copy and model are released when the last request that uses them ends.
     """
 
     def __init__(self, settings: Settings, retry_delay_seconds: float = RETRY_DELAY_SECONDS) -> None:
-        """Open nothing yet.
+        """Prepare the follower; `start` opens the live version.
 
-        A version that could not be opened is tried again after so many seconds, because that may mean reading and
-        checking all of a large model; another one is tried when it is seen.
+        A version that could not be opened is tried again after `retry_delay_seconds`, because each attempt may read a
+        large model. A new version is opened at the next check.
         """
         self._settings = settings
         self._retry_delay_seconds = retry_delay_seconds
@@ -49,43 +49,43 @@ class PublicationFollower:
         self._has_usable_model = False
         self._failure: OpenFailure | None = None
         self.problem: str | None = None
-        """Why the newest version cannot be opened whole, if so."""
+        """Why the newest version cannot be opened; None when it is open."""
         self._stop_event = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="publication-follower", daemon=True)
 
     def start(self) -> None:
-        """Open what is live, if it can be, and begin to follow."""
+        """Open the live version, if possible, and start the thread."""
         self.refresh()
         self._thread.start()
 
     def stop(self) -> None:
-        """Follow no longer."""
+        """Stop the thread."""
         self._stop_event.set()
         self._thread.join()
 
     @property
     def queries(self) -> RecommendationQueries:
-        """The version to answer from.
+        """The open version.
 
         Raises:
-            RecomartError: None could be opened yet.
+            RecomartError: No version could be opened yet.
         """
-        storefront = self._queries
-        if storefront is None:
-            raise RecomartError(self.problem or "nothing is open yet")
-        return storefront
+        queries = self._queries
+        if queries is None:
+            raise RecomartError(self.problem or "no version is open yet")
+        return queries
 
     def refresh(self) -> None:
-        """Move to the version that the pointer names, unless it is the one that is open or cannot be opened whole."""
+        """Switch to the version that the pointer names, unless it is open already or failed recently."""
         try:
             published = read_pointer(self._settings)
             if self._queries is None or not self._has_usable_model or self._queries.serving_copy.published != published:
                 self._switch_to(published)
             self.problem = None
         except Exception as error:
-            # Whatever it is, requests go on and so does the looking.
+            # No error may stop the requests or the thread.
             if not isinstance(error, RecomartError | ModelError):
-                LOG.exception("looking for a newer version failed")
+                LOG.exception("check for a newer version failed")
             self._record_problem(_describe_error(error))
 
     def _switch_to(self, published: PublishedCopy) -> None:
@@ -101,19 +101,19 @@ class PublicationFollower:
         except Exception as error:
             self._failure = OpenFailure(published, _describe_error(error), time.monotonic())
             raise
-        LOG.info("answering from %s, model run %s", published.file, published.run_id)
+        LOG.info("serving %s, model run %s", published.file, published.run_id)
 
     def _open(self, published: PublishedCopy) -> None:
-        storefront = RecommendationQueries(self._settings, published)
-        # Its first list, which no client waits for then; whose id is empty is unknown to every shop.
-        storefront.recommend_for_customer("", 1)
+        queries = RecommendationQueries(self._settings, published)
+        # Compute the first fallback list now, so that no client waits for it. No customer has an empty id.
+        queries.recommend_for_customer("", 1)
         try:
-            _warm_up_model(storefront)
+            _warm_up_model(queries)
         except Exception:
             if not self._has_usable_model:
-                self._queries = storefront
+                self._queries = queries
             raise
-        self._queries, self._has_usable_model = storefront, True
+        self._queries, self._has_usable_model = queries, True
 
     def _record_problem(self, problem: str) -> None:
         if problem != self.problem:
@@ -130,11 +130,10 @@ def _describe_error(error: Exception) -> str:
 
 
 def _warm_up_model(queries: RecommendationQueries) -> None:
-    """Load the model and make what its first answer would have to, so that no client waits for that."""
+    """Load the model and run its first queries, so that no client waits for them."""
     if queries.serving_copy.published.run_id is None:
         return
-    # Requests come side by side, so a second thread for each gains nothing; on a busy machine the two wait for each
-    # other.
+    # Requests already run in parallel. On a busy machine, more torch threads for each request wait for each other.
     torch.set_num_threads(1)
     recommender = queries.recommender
     recommender.recommend(basket=[recommender.products.get_id(0)], n=1)

@@ -1,4 +1,4 @@
-"""What goes wrong, in one shape: problem details for HTTP APIs (RFC 9457)."""
+"""Error responses: problem details for HTTP APIs (RFC 9457)."""
 
 from http import HTTPStatus
 from typing import Any
@@ -16,7 +16,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class InvalidValue(BaseModel):
-    """A value of a request that cannot be taken."""
+    """An invalid value of a request."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -24,11 +24,11 @@ class InvalidValue(BaseModel):
     """Path to the value, such as `body.basket.0.strength` or `query.n`."""
 
     message: str
-    """What is wrong with it."""
+    """Why the value is invalid."""
 
 
 class Problem(BaseModel):
-    """Why there is no answer."""
+    """Why the request failed."""
 
     model_config = ConfigDict(
         use_attribute_docstrings=True,
@@ -37,7 +37,7 @@ class Problem(BaseModel):
                 {
                     "title": "Unprocessable Entity",
                     "status": 422,
-                    "detail": "the request cannot be taken as it is; see `errors`",
+                    "detail": "the request is invalid; see `errors`",
                     "errors": [{"location": "query.n", "message": "Input should be less than or equal to 1000"}],
                 }
             ]
@@ -45,28 +45,28 @@ class Problem(BaseModel):
     )
 
     title: str
-    """The status in words."""
+    """Name of the HTTP status."""
 
     status: int
-    """The HTTP status."""
+    """HTTP status code."""
 
     detail: str
-    """What is wrong, and what to do."""
+    """Reason of the failure and what to do."""
 
     errors: list[InvalidValue] = []
-    """The values that are wrong, for status 422."""
+    """The invalid values, for status 422."""
 
 
 def _document_response(status: int, description: str) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": description, "model": Problem}}
 
 
-INVALID_RESPONSE = _document_response(422, "A value of the request cannot be taken; `errors` says which and why.")
+INVALID_RESPONSE = _document_response(422, "The request is invalid; `errors` names the values and the reasons.")
 NOT_FOUND_RESPONSE = _document_response(404, "The model does not know the product.")
 NOT_READY_RESPONSE = _document_response(
-    503, "Nothing is published yet, or there is no model to answer with; `detail` says what to do."
+    503, "Nothing is published yet, or the model is missing; `detail` says what to do."
 )
-FAILED_RESPONSE = _document_response(500, "An error of the service; its log has more.")
+FAILED_RESPONSE = _document_response(500, "Internal error; see the log of the service.")
 
 
 def _build_response(status: int, detail: str, errors: list[InvalidValue] | None = None) -> JSONResponse:
@@ -75,10 +75,10 @@ def _build_response(status: int, detail: str, errors: list[InvalidValue] | None 
 
 
 class ProblemDetailsApp(FastAPI):
-    """An app whose description tells the media type that its errors have."""
+    """An application whose OpenAPI description has the media type of problem details."""
 
     def openapi(self) -> dict[str, Any]:
-        """Return the OpenAPI description; FastAPI itself describes every answer as plain JSON."""
+        """Return the OpenAPI description; FastAPI describes every response as plain JSON."""
         description = super().openapi()
         for methods in description["paths"].values():
             for operation in methods.values():
@@ -89,7 +89,7 @@ class ProblemDetailsApp(FastAPI):
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Give every error of the app the one shape."""
+    """Make every error response of the application a problem."""
 
     @app.exception_handler(RecomartError)
     def handle_not_ready(_: Request, error: RecomartError) -> JSONResponse:
@@ -101,26 +101,27 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def handle_invalid_request(_: Request, error: RequestValidationError) -> JSONResponse:
-        # The values themselves are not repeated: they may be what JSON cannot say, such as NaN.
+        # The response does not repeat the values: JSON cannot represent all of them, for example NaN.
         values = [
             InvalidValue(
-                location=_replace_surrogates(".".join(map(str, one["loc"]))), message=_replace_surrogates(one["msg"])
+                location=_replace_surrogates(".".join(map(str, item["loc"]))),
+                message=_replace_surrogates(item["msg"]),
             )
-            for one in error.errors()
+            for item in error.errors()
         ]
-        return _build_response(422, "the request cannot be taken as it is; see `errors`", values)
+        return _build_response(422, "the request is invalid; see `errors`", values)
 
     @app.exception_handler(HTTPException)
     def handle_http_error(_: Request, error: HTTPException) -> JSONResponse:
-        response = _build_response(error.status_code, f"{error.detail}; /openapi.json lists what can be asked")
+        response = _build_response(error.status_code, f"{error.detail}; /openapi.json lists all paths")
         response.headers.update(error.headers or {})
         return response
 
     @app.exception_handler(Exception)
     def handle_unexpected_error(*_: object) -> JSONResponse:
-        return _build_response(500, "an error of the service; its log has more")
+        return _build_response(500, "internal error; see the log of the service")
 
 
 def _replace_surrogates(text: str) -> str:
-    """The text without halves of surrogate pairs, which JSON can write and UTF-8 cannot."""
+    """Replace halves of surrogate pairs, which JSON can represent and UTF-8 cannot."""
     return text.encode("utf-8", errors="replace").decode()

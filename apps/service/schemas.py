@@ -1,4 +1,4 @@
-"""What goes into the service and what comes out, as its OpenAPI description tells it."""
+"""Requests and responses of the service, as the OpenAPI description shows them."""
 
 from collections import defaultdict
 from datetime import datetime
@@ -12,149 +12,150 @@ from apps.recommendation_queries import RecommendationQueries
 from models_ml.inference.artifact import ModelCard
 
 MAX_LIST_LENGTH = 1000
-"""The longest list that can be asked for."""
+"""Maximum length of a list."""
 
 MAX_BASKET_SIZE = 1000
-"""Products in a basket, at the most."""
+"""Maximum number of products in a basket."""
 
 MAX_FILTER_SIZE = 10_000
-"""Products in a filter, at the most."""
+"""Maximum number of products in a filter."""
 
 MAX_ID_LENGTH = 1000
-"""Characters of an id, at the most."""
+"""Maximum number of characters of an id."""
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
-ListLength = Annotated[int, Field(ge=1, le=MAX_LIST_LENGTH, description="How many products, at the most.")]
+ListLength = Annotated[int, Field(ge=1, le=MAX_LIST_LENGTH, description="Maximum number of products.")]
 
 
 class ServiceSchema(BaseModel):
-    """Ground of all of them."""
+    """Base of all requests and responses; unknown fields are errors."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 class Version(ServiceSchema):
-    """What an answer was made from; it moves on when the shop publishes."""
+    """The published version that a response comes from."""
 
     run_id: str | None = Field(examples=["20260209T231500000000Z"])
-    """The model run; null before the first training."""
+    """Run id of the model; null without a model."""
 
     published_copy: str = Field(examples=["recomart-20260209T232000000000Z.duckdb"])
-    """The published copy."""
+    """File name of the published copy."""
 
     published_at: datetime
-    """When it was published (UTC)."""
+    """Time of publication (UTC)."""
 
     @classmethod
     def from_queries(cls, queries: RecommendationQueries) -> Self:
-        """The version of a storefront."""
+        """Return the version of the open copy."""
         published = queries.serving_copy.published
         return cls(run_id=published.run_id, published_copy=published.file, published_at=published.published_at)
 
 
 class Recommendation(ServiceSchema):
-    """A product that is offered."""
+    """A recommended product."""
 
     rank: int = Field(examples=[1])
-    """Place in the list, from 1."""
+    """Rank in the list, from 1."""
 
     product_id: str = Field(examples=["p00447"])
-    """The product."""
+    """Product id."""
 
     product_name: str | None = Field(examples=["Galdra Smart Planter"])
-    """Its name."""
+    """Product name."""
 
     category: str | None = Field(examples=["garden"])
-    """Its category; null when unknown."""
+    """Category of the product; null when unknown."""
 
     brand: str | None = Field(examples=["galdra"])
-    """Its brand; null when unknown."""
+    """Brand of the product; null when unknown."""
 
     price: float | None = Field(examples=[32.99])
-    """Its newest price; null when unknown."""
+    """Latest price of the product; null when unknown."""
 
     score: float = Field(examples=[0.422])
-    """The model's score; the cosine for similar products; recent popularity where `source` says so. Compare it within
-    one source of one answer only."""
+    """Score of the product: the model's score, the cosine for similar products, or recent popularity when `source` is
+    `popularity`. Scores are comparable only within one source of one response."""
 
     source: Literal["model", "popularity", "pinned"] = Field(examples=["model"])
-    """What put it there: the model, popularity where the model has nothing (more) to offer, or the shop's analysts."""
+    """Source of the recommendation: `model`, `popularity` when the model has too few products, or `pinned` by a
+    merchandising rule."""
 
     reason: str = Field(examples=["Because you clicked on Galdra Slim Lantern"])
-    """Why it is offered, in words for people."""
+    """Reason of the recommendation, as a text for customers."""
 
     reason_product_id: str | None = Field(default=None, examples=["p00213"])
-    """The past product that the reason names; null when popularity or the shop speaks."""
+    """The past product that the reason names; null for popular and pinned products."""
 
 
 class RecommendationList(ServiceSchema):
-    """A list of offers, best first."""
+    """A list of recommendations."""
 
     version: Version
-    """What it was made from."""
+    """The published version of this response."""
 
     is_fallback: bool = Field(examples=[False])
-    """True when nothing is known of whom or what was asked about: then it is what is popular, and `notes` says why."""
+    """True when the customer, basket or product is unknown; then the list has popular products, see `notes`."""
 
     recommendations: list[Recommendation]
-    """Best first; fewer than asked for when no more may be offered."""
+    """The recommendations, the best first; fewer than requested when no other product may be recommended."""
 
-    notes: list[str] = Field(examples=[["not known to the model, left out: p999"]])
-    """What there is to say about the list, for people."""
+    notes: list[str] = Field(examples=[["unknown to the model, ignored: p999"]])
+    """Notes on the list, as text."""
 
     @classmethod
     def from_result(cls, queries: RecommendationQueries, result: recommendation_queries.RecommendationList) -> Self:
-        """An answer of the storefront."""
+        """Return a query result as a response."""
         names = [name for name in Recommendation.model_fields if name in result.recommendations]
-        offers = [Recommendation(**row) for row in _to_rows(result.recommendations[names])]
+        recommendations = [Recommendation(**row) for row in _to_rows(result.recommendations[names])]
         return cls(
             version=Version.from_queries(queries),
             is_fallback=result.is_fallback,
-            recommendations=offers,
+            recommendations=recommendations,
             notes=result.notes,
         )
 
 
 class Contribution(ServiceSchema):
-    """What one past product adds to a score."""
+    """The contribution of one past product to a score."""
 
     product_id: str = Field(examples=["p00213"])
-    """The past product."""
+    """Id of the past product."""
 
     product_name: str | None = Field(examples=["Galdra Slim Lantern"])
-    """Its name."""
+    """Product name."""
 
     contribution: float = Field(examples=[0.117])
-    """What it adds; below zero when it speaks against the product."""
+    """Contribution to the score; negative when it lowers the score."""
 
 
 class Explanation(ServiceSchema):
-    """The model's score of a product, taken apart."""
+    """The model's score of a product and the contribution of each past product."""
 
     version: Version
-    """What it was made from."""
+    """The published version of this response."""
 
     product_id: str = Field(examples=["p00447"])
-    """The product."""
+    """Product id."""
 
     product_name: str | None = Field(examples=["Galdra Smart Planter"])
-    """Its name."""
+    """Product name."""
 
     score: float | None = Field(examples=[0.422])
-    """The model's score; null when nothing is known of the customer or the basket."""
+    """The model's score; null for a fallback."""
 
     contributions: list[Contribution]
-    """Every past product, what speaks most for the product first; they add up to the score."""
+    """All past products, the largest contribution first; the contributions add up to the score."""
 
     is_fallback: bool = Field(examples=[False])
-    """True when nothing is known of the customer or the basket."""
+    """True when the model knows no past product of the customer or the basket."""
 
     notes: list[str] = Field(examples=[[]])
-    """What there is to say about it, for people."""
+    """Notes on the explanation, as text."""
 
     @classmethod
     def from_result(cls, queries: RecommendationQueries, result: recommendation_queries.Explanation) -> Self:
-        """An answer of the storefront."""
+        """Return a query result as a response."""
         return cls(
             version=Version.from_queries(queries),
             product_id=result.product_id,
@@ -167,25 +168,25 @@ class Explanation(ServiceSchema):
 
 
 class BasketItem(ServiceSchema):
-    """A product that somebody holds or looks at."""
+    """A product in a basket."""
 
     product_id: Id = Field(examples=["p00213"])
-    """The product."""
+    """Product id."""
 
     strength: float | None = Field(default=None, gt=0, le=1e6, allow_inf_nan=False, examples=[5.0])
-    """How strong the interest is, as the event weights count it (a view 1, a purchase 5, say); the mean of the training
-    rows when left out. Strengths of a product that is named twice add up."""
+    """Strength of the interest, on the scale of the event weights (for example a view 1, a purchase 5); by default the
+    mean of the training rows. The strengths of repeated products are added."""
 
 
 class Basket(ServiceSchema):
-    """What is known of somebody."""
+    """A basket of products."""
 
     basket: list[BasketItem] = Field(max_length=MAX_BASKET_SIZE)
-    """Products at hand. Those that the model does not know are left out and named in `notes`; when none is left, or the
-    basket is empty, the answer is a fallback."""
+    """Products of the basket. Products unknown to the model are ignored and named in `notes`. If the model knows none
+    of them, or the basket is empty, the response is a fallback."""
 
     def sum_strengths(self, queries: RecommendationQueries) -> dict[str, float]:
-        """Strength of each product."""
+        """Return the total strength of each product."""
         totals: dict[str, float] = defaultdict(float)
         for item in self.basket:
             totals[item.product_id] += item.strength or queries.recommender.card.mean_strength
@@ -193,50 +194,51 @@ class Basket(ServiceSchema):
 
 
 class BasketRequest(Basket):
-    """A basket to recommend for."""
+    """A request for recommendations for a basket."""
 
     n: ListLength = 10
 
     allowed_products: list[Id] | None = Field(default=None, max_length=MAX_FILTER_SIZE, examples=[None])
-    """Products to choose among; all that may be offered when left out."""
+    """Only these products may be recommended; by default all recommendable products."""
 
     excluded_products: list[Id] = Field(default=[], max_length=MAX_FILTER_SIZE, examples=[["p00300"]])
-    """Products to leave out, besides those in the basket."""
+    """These products, and those of the basket, are not recommended."""
 
 
 class ExplanationRequest(Basket):
-    """A basket and the product whose score is to be explained."""
+    """A request to explain the score of a product for a basket."""
 
     product_id: Id = Field(examples=["p00447"])
-    """The product."""
+    """Id of the product to explain."""
 
 
 class ModelInfo(ServiceSchema):
-    """The model that answers."""
+    """The live model."""
 
     version: Version
-    """What answers are made from."""
+    """The live version."""
 
     card: ModelCard
-    """What the model is: data, settings, metrics, versions, checksums."""
+    """Model card: data, settings, metrics, package versions and checksums."""
 
 
 class Health(ServiceSchema):
-    """Whether the service can answer."""
+    """The state of the service."""
 
     status: Literal["ok", "degraded"]
-    """`degraded` when what was published last cannot be opened whole, copy and model: the version before still answers,
-    or, when the service was started since, the copy alone does: its lists are there, what needs the model is not."""
+    """`degraded` when the copy or the model of the latest publication cannot be opened. Then the service uses the
+    previous version. If the service has started since, it uses the latest copy without a model: published lists work,
+    requests that need the model fail."""
 
     version: Version
-    """What answers are made from."""
+    """The live version."""
 
     problem: str | None
-    """Why what was published last cannot be opened whole, and what to do."""
+    """Why the latest publication cannot be opened, and what to do; null when it is open."""
 
 
 def _to_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows with None for what is missing."""
-    # Column by column, because pandas' own ways to rows without NaN take longer than DuckDB's answer.
+    """Return the rows as dictionaries, with None for missing values."""
+    # By column: pandas' own conversions to rows without NaN take longer than the DuckDB query.
     columns = [[None if value != value else value for value in column.tolist()] for _, column in table.items()]
     return [dict(zip(map(str, table.columns), row, strict=True)) for row in zip(*columns, strict=True)]

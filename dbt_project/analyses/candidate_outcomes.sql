@@ -1,5 +1,4 @@
--- What became of the serving model's candidates, and how much of it each of the shop's rules decided. A rule that keeps out
--- far more than was meant shows here first.
+-- The serving model's candidates by outcome. A merchandising rule that excludes more than intended is visible here first.
 select
     outcome,
     count(*) as candidates,

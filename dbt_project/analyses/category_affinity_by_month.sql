@@ -1,4 +1,4 @@
--- How tastes move: each category's share of a month's actions and purchases, and the change against the month before.
+-- Each category's share of a month's actions and purchases, and the change since the previous month.
 with actions as (
 
     select

@@ -1,5 +1,5 @@
--- Customers who used to buy and have gone quiet: at least three days with a purchase, and more than twice their usual gap
--- since the last. The most total_spend first. The usual gap is the mean time between days with a purchase.
+-- Customers with at least three days with a purchase and none for more than twice their usual gap, highest total_spend
+-- first. The usual gap is the mean time between days with a purchase.
 with purchase_days as (
 
     select

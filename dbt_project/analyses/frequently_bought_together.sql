@@ -1,5 +1,5 @@
--- What sells together now: pairs of products that three orders or more had in common, the least like chance first. Lift 1
--- is chance; the share is of the orders with the first product that hold the second, too.
+-- Pairs of products with three joint orders or more, highest lift first. A lift of 1 is chance; order_share is the share of
+-- the first product's orders that also contain the second one.
 with pairs as (
 
     select * from {{ ref('feat_product_pairs') }}
@@ -17,16 +17,16 @@ final as (
 
     select
         pairs.product_id,
-        own.product_name,
+        first_products.product_name,
         pairs.other_product_id,
-        other.product_name as other_product_name,
+        other_products.product_name as other_product_name,
         pairs.joint_order_count,
         pairs.confidence as order_share,
         pairs.lift,
         pairs.last_joint_order_at
     from pairs
-    inner join products as own on pairs.product_id = own.product_id
-    inner join products as other on pairs.other_product_id = other.product_id
+    inner join products as first_products on pairs.product_id = first_products.product_id
+    inner join products as other_products on pairs.other_product_id = other_products.product_id
 
 )
 

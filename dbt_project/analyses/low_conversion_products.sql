@@ -1,5 +1,5 @@
--- Products that many customers look at and few buy, beside what is usual in their category: a price, a picture or an empty
--- shelf may be in the way. Only products that at least thirty customers had to do with.
+-- Products with many customers and few buyers, compared with their category. The price, the picture or the stock may be the
+-- reason. Only products with at least thirty customers are compared.
 with products as (
 
     select
@@ -17,7 +17,7 @@ with products as (
 
 ),
 
-compared as (
+products_with_category_rate as (
 
     select
         *,
@@ -38,6 +38,6 @@ select
     conversion_rate,
     category_conversion_rate,
     user_count * category_conversion_rate - buyer_count as missed_buyer_count
-from compared
+from products_with_category_rate
 where conversion_rate < category_conversion_rate
 order by missed_buyer_count desc, product_id

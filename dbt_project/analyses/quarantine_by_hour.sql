@@ -1,6 +1,5 @@
--- When bad rows come in: quarantined events and purchases by the hour (UTC) in which they happened, feed and reason. One
--- bad hour is a broken deploy; the same few rows every hour are a shop's habit. Rows without a readable time stand under
--- a null hour.
+-- Quarantined events and purchases by hour (UTC), feed and reason. One bad hour points to a broken release; a few rows in
+-- every hour point to a permanent problem of the source. Rows without a readable time have a null hour.
 with quarantined as (
 
     select _feed, reasons, event_at as happened_at from {{ ref('quarantine_events') }}

@@ -1,4 +1,4 @@
--- What each category sold when its products were in it: the history of products joined as of the time of each sale.
+-- Revenue by the category that a product had at the time of the sale: a join with the product history as of each sale.
 with transactions as (
 
     select * from {{ ref('fct_transactions') }}

@@ -1,25 +1,25 @@
-{#- Days from one instant to a later one, with fractions. -#}
+{#- Days between two timestamps, with fractions. -#}
 {% macro days_between(earlier, later) -%}
     {{ dbt.datediff(earlier, later, 'second') }} / 86400.0
 {%- endmacro %}
 
-{#- What is left at as_of of something that halves every half_life_days. -#}
+{#- Factor by which a weight decays between an action and as_of. -#}
 {% macro decay(happened_at, as_of, half_life_days) -%}
     power(0.5, {{ days_between(happened_at, as_of) }} / {{ half_life_days }})
 {%- endmacro %}
 
-{#- A number to be summed. Sums of decimals do not depend on the order of the rows, which is another in every parallel
-    run: the same rows give the same bits, hence the same dataset hash. -#}
+{#- Number as a decimal, for sums. A sum of decimals does not depend on the order of rows, which differs between parallel
+    runs, so that the same rows give the same bits and the same dataset hash. -#}
 {% macro as_decimal(expression) -%}
     cast({{ expression }} as decimal(38, 12))
 {%- endmacro %}
 
-{#- Aggregate: the sum as a double, the same in every run. -#}
+{#- Aggregate: sum as a double, equal in every run; 0 without rows. -#}
 {% macro exact_sum(expression) -%}
     cast(coalesce(sum({{ as_decimal(expression) }}), 0) as {{ type_double() }})
 {%- endmacro %}
 
-{#- The value of a key in a JSON text, as text; null when the key is absent. -#}
+{#- Value of a key in a JSON text, as text; null when the key is absent. -#}
 {% macro json_text(column, key) -%}
     {{ return(adapter.dispatch('json_text')(column, key)) }}
 {%- endmacro %}
@@ -32,7 +32,7 @@
     json_extract_string({{ column }}, '$.{{ key }}')
 {%- endmacro %}
 
-{#- A JSON object as a text that is the same whatever the order of its keys; what is no object stays as it is. -#}
+{#- JSON object as text with sorted keys; other texts stay unchanged. -#}
 {% macro json_sorted_by_key(column) -%}
     {{ return(adapter.dispatch('json_sorted_by_key')(column)) }}
 {%- endmacro %}
@@ -44,7 +44,7 @@
     )
 {%- endmacro %}
 
-{#- Without a comma there is no second key, and nothing to sort. -#}
+{#- A text without a comma has at most one key and needs no sorting. -#}
 {% macro duckdb__json_sorted_by_key(column) -%}
     case
         when contains({{ column }}, ',') then coalesce(
@@ -55,7 +55,7 @@
     end
 {%- endmacro %}
 
-{#- A JSON object as a text without the keys whose value is null, or null when no other is left. -#}
+{#- JSON object as text without the keys whose value is null; null when no key is left. -#}
 {% macro json_without_nulls(column) -%}
     {{ return(adapter.dispatch('json_without_nulls')(column)) }}
 {%- endmacro %}
@@ -73,7 +73,7 @@
     end
 {%- endmacro %}
 
-{#- A merge patch drops the keys that it gives no value. -#}
+{#- json_merge_patch removes keys whose value is null. -#}
 {% macro duckdb__json_without_nulls(column) -%}
     case
         when contains({{ column }}, 'null') then nullif(
@@ -84,17 +84,17 @@
     end
 {%- endmacro %}
 
-{#- The say of a hit at this 1-based rank in a discounted cumulative gain. -#}
+{#- Discount of a hit at this rank (from 1) in the discounted cumulative gain. -#}
 {% macro dcg_discount(rank) -%}
     ln(2.0) / ln({{ rank }} + 1.0)
 {%- endmacro %}
 
-{#- Our event types, as in seed event_weights. -#}
+{#- RecoMart's event types, as in seed event_weights. -#}
 {% macro event_types() -%}
     {{ return(['view', 'click', 'add_to_cart', 'remove_from_cart', 'purchase']) }}
 {%- endmacro %}
 
-{#- Columns of a select list: <action_type>_count for every action type, of a relation with action_type. -#}
+{#- Columns of a select list: <action_type>_count for each action type of a relation. -#}
 {% macro action_counts(relation) -%}
     {%- for action_type in event_types() + ['return'] -%}
         count(case when {{ relation }}.action_type = '{{ action_type }}' then 1 end) as {{ action_type }}_count
@@ -102,7 +102,7 @@
     {%- endfor %}
 {%- endmacro %}
 
-{#- Columns of a select list: what int_user_product_totals sums up of a pair's actions. -#}
+{#- Columns of a select list: totals of a pair's actions in int_user_product_totals. -#}
 {% macro pair_totals(actions) -%}
     {% for event_type in event_types() -%}
         {%- set is_of_type = actions ~ '.weight_event_type = ' ~ quote(event_type) %}
@@ -117,19 +117,19 @@
         max({{ actions }}.action_at) as last_interaction_at
 {%- endmacro %}
 
-{#- One number as a share of another; null when the other is zero or unknown. -#}
+{#- One number divided by another; null when the divisor is zero or null. -#}
 {% macro share(part, whole) -%}
     (cast({{ part }} as {{ type_double() }}) / nullif({{ whole }}, 0))
 {%- endmacro %}
 
-{#- Day of the week from 0 (Monday) to 6 (Sunday); engines number them differently. -#}
+{#- Day of the week from 0 (Monday) to 6 (Sunday); engines number weekdays differently. -#}
 {% macro weekday(date_column) -%}
-    {#- 2000-01-03 was a Monday; what lies before it counts backwards. -#}
+    {#- 2000-01-03 was a Monday. The second modulo makes the result of earlier dates positive. -#}
     (({{ dbt.datediff("date '2000-01-03'", date_column, 'day') }} % 7 + 7) % 7)
 {%- endmacro %}
 
-{#- The query of a mart: how much each customer likes each category (or brand), as of each cutoff. The facts
-    of the products are those that the shop had told by then. -#}
+{#- Query of a mart: affinity of each user to each category (or brand) at each cutoff, with the product attributes known at
+    the cutoff. -#}
 {% macro affinity_by(attribute) -%}
 with interactions as (
 
@@ -137,6 +137,7 @@ with interactions as (
 
 ),
 
+-- Products with the attribute as known at the cutoff.
 products as (
 
     select cutoff, product_id, {{ attribute }} from {{ ref('ml_product_features') }}
@@ -191,26 +192,26 @@ final as (
 select * from final
 {%- endmacro %}
 
-{#- The earlier (later) of two instants, of which one may be unknown. -#}
-{% macro earlier_timestamp(one, other) -%}
-    case when {{ one }} <= {{ other }} then {{ one }} else coalesce({{ other }}, {{ one }}) end
+{#- Earlier (later) of two timestamps, of which one may be null. -#}
+{% macro earlier_timestamp(first, second) -%}
+    case when {{ first }} <= {{ second }} then {{ first }} else coalesce({{ second }}, {{ first }}) end
 {%- endmacro %}
 
-{% macro later_timestamp(one, other) -%}
-    case when {{ one }} >= {{ other }} then {{ one }} else coalesce({{ other }}, {{ one }}) end
+{% macro later_timestamp(first, second) -%}
+    case when {{ first }} >= {{ second }} then {{ first }} else coalesce({{ second }}, {{ first }}) end
 {%- endmacro %}
 
-{#- The step of a positive number on a scale whose steps double: n for 2^n up to, not including, 2^(n+1). -#}
+{#- Bucket of a positive number on a scale with doubling steps: n for 2^n up to but not including 2^(n+1). -#}
 {% macro log2_bucket(column) -%}
     cast(floor(log2({{ column }})) as integer)
 {%- endmacro %}
 
-{#- Names of the cutoffs, as in int_feature_cutoffs. -#}
+{#- Names of the cutoffs, in the order of cutoff_index in int_feature_cutoffs. -#}
 {% macro cutoff_names() -%}
     {{ return(['validation', 'test', 'now']) }}
 {%- endmacro %}
 
-{#- Of columns <column>_<instant> that stand side by side, the one of the row's instant, told by cutoffs.cutoff. -#}
+{#- Column <column>_<cutoff> of the row's cutoff; the query needs a relation named cutoffs. -#}
 {% macro at_cutoff(column) -%}
     case cutoffs.cutoff
         {%- for cutoff in cutoff_names() %}
@@ -219,8 +220,8 @@ select * from final
     end
 {%- endmacro %}
 
-{#- A query of one row: the first day of windows that end with the last day of an instant, for every cutoff side
-    by side. `windows` says how many days each one has, by name. -#}
+{#- Query of one row with the first day of each window for each cutoff, in columns window_start_<window>_<cutoff>. A window
+    ends with last_date of its cutoff. `windows` maps the name of a window to its length in days. -#}
 {% macro window_starts(windows) -%}
 select
     {% for name, length in windows.items() -%}

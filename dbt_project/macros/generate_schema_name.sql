@@ -1,4 +1,4 @@
-{#- Schemas carry their plain names (staging, marts, ...), not dbt's default of target_custom. -#}
+{#- Schemas have their plain names (staging, marts, ...) instead of dbt's default <target>_<name>. -#}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {{ (custom_schema_name or target.schema) | trim }}
 {%- endmacro %}

@@ -1,15 +1,15 @@
-{#- Incremental models here replace whole days: a day is out of date when a file that it has rows of was read anew, when a
-    new file brings rows of it, or when the standing of one of its products changed. What is out of date is found by
-    comparing what was built with what it was built from, so a build that was cut off is made good by the next one, and the
+{#- The incremental models replace whole days. A day of a classified table is out of date when one of its files was loaded
+    again, when a new file has rows of the day, or when a product of its rows became known or unknown. The macros find
+    outdated days by comparing the built table with its inputs, so that the next build completes an interrupted one and the
     result equals a full rebuild row for row. -#}
 
-{#- The UTC day of an instant; rows whose instant is unreadable share a day of their own. -#}
+{#- UTC date of a timestamp; rows with an unreadable timestamp share the date 0001-01-01. -#}
 {% macro row_date(timestamp_column) -%}
     coalesce(cast({{ timestamp_column }} as date), date '0001-01-01')
 {%- endmacro %}
 
-{#- Ids of the loads that the ledger has and the built table has not, as SQL constants: with constants a view of parsed
-    rows parses the few rows that it must, with a subquery all of them. -#}
+{#- Ids of the loads that are in the ledger but not in the built table. The macro returns constants, because with a subquery
+    the staging view would parse the rows of all loads. -#}
 {% macro new_load_ids(built) -%}
     {%- set kind = config.require('meta')['kind'] -%}
     {%- set query -%}
@@ -23,7 +23,7 @@
     {{ return(query_to_list(query) | map('int') | list) }}
 {%- endmacro %}
 
-{#- The values that a query of one column finds. -#}
+{#- Values of a query of one column. -#}
 {% macro query_to_list(query) -%}
     {{ return(run_query(query).columns[0].values() | list) }}
 {%- endmacro %}
@@ -33,8 +33,8 @@
     {{ '_load_id in (' ~ loads | join(', ') ~ ')' if loads else 'false' }}
 {%- endmacro %}
 
-{#- Days (day) of a table of classified rows that are out of date. `staging_model` is what it is built from. Few readings and
-    products are told apart first: looking each of many rows up takes several times as long. -#}
+{#- Query of the outdated days (column day) of a classified table. `staging_model` is the relation that the table is built
+    from. The query compares distinct loads and products, because a lookup for every row takes several times as long. -#}
 {% macro outdated_days(built, staging_model, timestamp_column) -%}
     select built_loads._row_date as day
     from (select distinct _row_date, _load_id, _typing_fingerprint from {{ built }}) as built_loads
@@ -70,14 +70,14 @@
         )
 {%- endmacro %}
 
-{#- Whether a classified row was built with a product that the shop knew; duplicates were not looked at. -#}
+{#- Whether a classified row was built with a known product; the rules are not checked for duplicates. -#}
 {% macro has_known_product() -%}
     row_status != 'duplicate' and coalesce(reasons, '') not like '%unknown_product%'
 {%- endmacro %}
 
-{#- CTEs, the last of them 'rows_of_outdated_days': what is to be classified again. -#}
+{#- CTEs, the last one rows_of_outdated_days: the rows to classify again. -#}
 {% macro rows_of_outdated_days(built, staging_model, timestamp_column, columns) -%}
-days as (
+outdated_days as (
 
     {{ outdated_days(built, staging_model, timestamp_column) | indent(4) }}
 
@@ -90,12 +90,13 @@ new_rows as (
 
 ),
 
-kept_rows as (
+-- Rows of outdated days whose load is still current.
+built_rows as (
 
     select {{ columns | join(', ') }} from {{ built }} as built
     inner join {{ ref('int_file_loads') }} as file_loads
         on built._load_id = file_loads.load_id and built._typing_fingerprint = file_loads.typing_fingerprint
-    where built._row_date in (select day from days)
+    where built._row_date in (select day from outdated_days)
 
 ),
 
@@ -103,13 +104,13 @@ rows_of_outdated_days as (
 
     select * from new_rows
     union all
-    select * from kept_rows
+    select * from built_rows
 
 )
 {%- endmacro %}
 
-{#- Incremental strategy 'replace_outdated_days' of the models that classify rows. Its query is that of the model's own
-    body, asked before anything is deleted. -#}
+{#- Incremental strategy replace_outdated_days of the classified models. dbt runs the model's query before the rows are
+    deleted. -#}
 {% macro get_incremental_replace_outdated_days_sql(arg_dict) -%}
     {%- set target = arg_dict['target_relation'] -%}
     {%- set staging_model = ref(config.require('meta')['staging_model']) -%}
@@ -125,11 +126,11 @@ rows_of_outdated_days as (
     select {{ names }} from {{ source }};
 {%- endmacro %}
 
-{#- Models below replace the days whose content_fingerprint changed: int_action_days knows each day's version, and the rows of a day
-    carry the version that they were made from. -#}
+{#- The following macros rebuild the days whose version in int_action_days changed; the rows of a built table carry the
+    version from which they were built (day_version). -#}
 
-{#- Days whose rows in the built table are missing or of another version, as SQL constants: with constants the actions of
-    all other days are not even read. -#}
+{#- Days whose rows are missing in the built table or have another version. The macro returns constants, because then the
+    actions of all other days are not read. -#}
 {% macro changed_days(built) -%}
     {{ return(query_to_dates(
         "select current_days.action_date
@@ -141,7 +142,7 @@ rows_of_outdated_days as (
     )) }}
 {%- endmacro %}
 
-{#- The dates that a query of one column finds, as SQL constants. -#}
+{#- Dates of a query of one column, as SQL constants. -#}
 {% macro query_to_dates(query) -%}
     {%- set dates = [] -%}
     {%- for date in query_to_list(query) -%}
@@ -150,12 +151,12 @@ rows_of_outdated_days as (
     {{ return(dates) }}
 {%- endmacro %}
 
-{#- Whether an action lies on one of these days. -#}
+{#- Whether action_date is one of these days. -#}
 {% macro is_on_days(days) -%}
     {{ 'action_date in (' ~ days | join(', ') ~ ')' if days else 'false' }}
 {%- endmacro %}
 
-{#- Incremental strategy 'replace_changed_days'. -#}
+{#- Incremental strategy replace_changed_days. -#}
 {% macro get_incremental_replace_changed_days_sql(arg_dict) -%}
     {%- set target = arg_dict['target_relation'] -%}
     delete from {{ target }}
@@ -164,8 +165,8 @@ rows_of_outdated_days as (
     {{ insert_all(target, arg_dict['temp_relation'], arg_dict['dest_columns']) }}
 {%- endmacro %}
 
-{#- Where a table that has no days of its own keeps the versions of the days that it was made from; written in the
-    transaction that brings the table up to date. -#}
+{#- Relation with the day versions from which a table without day_version was built; written in the same transaction as the
+    table. -#}
 {% macro day_versions_relation(built) -%}
     {{ built.incorporate(path={'identifier': built.identifier ~ '__day_versions'}) }}
 {%- endmacro %}
@@ -175,9 +176,10 @@ rows_of_outdated_days as (
     select action_date, content_fingerprint, version from {{ ref('int_action_days') }}
 {%- endmacro %}
 
-{#- Pairs (user_id, product_id) with an action on a changed day, now or when the table was built. Of then, only a pair's first
-    and last day are known: one too many does no harm. Where a day's rows are the ones of then, now tells them all. They are
-    looked for once, before the table is built: its query and its strategy both need them. -#}
+{#- Pairs (user_id, product_id) to build again: those with an action on a changed day, now or at the last build. The built
+    table has only the first and last day of a pair, so the result may contain unchanged pairs; rebuilding them does no harm.
+    For a day with the same actions as at the last build, the current actions give all pairs. The pairs are computed once
+    before the build, because the model's query and its strategy both need them. -#}
 {% macro create_changed_pairs(built) -%}
     {% if is_incremental() -%}
     {%- set changed_dates -%}
@@ -218,9 +220,9 @@ rows_of_outdated_days as (
     {%- endif %}
 {%- endmacro %}
 
-{#- The dates that a query of action_date finds, as ranges of days that follow each other: [first, last] as SQL constants. -#}
+{#- Dates of a query of action_date as ranges of consecutive days, each [first, last] in SQL constants. -#}
 {% macro query_to_date_ranges(query) -%}
-    {%- set ranges -%}
+    {%- set ranges_query -%}
     select
         cast(min(action_date) as {{ dbt.type_string() }}) as first_date,
         cast(max(action_date) as {{ dbt.type_string() }}) as last_date
@@ -230,18 +232,18 @@ rows_of_outdated_days as (
             {{ dbt.datediff("date '2000-01-01'", 'action_date', 'day') }} - row_number() over (order by action_date)
                 as range_number
         from ({{ query }}) as dates
-    ) as numbered
+    ) as numbered_dates
     group by range_number
     {%- endset -%}
     {%- set date_ranges = [] -%}
-    {%- for row in run_query(ranges).rows -%}
+    {%- for row in run_query(ranges_query).rows -%}
         {%- do date_ranges.append(["date '" ~ row[0] ~ "'", "date '" ~ row[1] ~ "'"]) -%}
     {%- endfor -%}
     {{ return(date_ranges) }}
 {%- endmacro %}
 
-{#- Whether the days from a pair's first to its last share one with these ranges. A change of all days is one range; a join of
-    the pairs with many ranges would take less time than a condition for each. -#}
+{#- Whether the days from a pair's first to its last action overlap one of these ranges. A change of all days is one range.
+    For many ranges, a join would be faster than these conditions. -#}
 {% macro overlaps_ranges(ranges) -%}
     {%- for first, last in ranges -%}
     {{ '\n        or ' if not loop.first -}}
@@ -255,7 +257,7 @@ rows_of_outdated_days as (
     {{ built.identifier }}__changed_pairs
 {%- endmacro %}
 
-{#- Incremental strategy 'replace_changed_pairs'. -#}
+{#- Incremental strategy replace_changed_pairs. -#}
 {% macro get_incremental_replace_changed_pairs_sql(arg_dict) -%}
     {%- set target = arg_dict['target_relation'] -%}
     delete from {{ target }}

@@ -1,4 +1,4 @@
-{#- The value in the type, or null where it does not fit. dbt.safe_cast is a plain cast in the DuckDB adapter, which fails. -#}
+{#- Value cast to the type; null when it does not fit. In the DuckDB adapter dbt.safe_cast is a plain cast, which fails. -#}
 {% macro cast_or_null(expression, type) -%}
     {{ return(adapter.dispatch('cast_or_null')(expression, type)) }}
 {%- endmacro %}
@@ -11,27 +11,26 @@
     try_cast({{ expression }} as {{ type }})
 {%- endmacro %}
 
-{#- Text as a number that a price or a quantity can be, written as the feed declares it; null when it is none. NaN sorts
-    above every number, so the upper bound catches it too. -#}
+{#- Text as a number in the range of prices and quantities, with the decimal mark of the feed; null when it is no such
+    number. NaN sorts above all numbers, so the upper bound rejects it too. -#}
 {% macro parse_number(column, feed_column, feeds) -%}
     {%- set number = cast_or_null(normalize_decimal_mark(column, feed_column, feeds), type_double()) -%}
     case when {{ number }} between -1e10 and 1e10 then {{ number }} end
 {%- endmacro %}
 
-{#- The text of a number with a point before its decimals and nothing between its thousands. Where a feed declares a decimal
-    comma, points part thousands if they can, which is groups of three digits after a first one that does not begin with zero.
-    A point that cannot stands before decimals in a text without a comma, as JSON writes them, and makes no number of one with a
-    comma. -#}
+{#- Text of a number with a decimal point and without thousands separators. In a feed with a decimal comma, points are
+    thousands separators if they separate groups of three digits after a first group that does not begin with zero. Other
+    points are decimal points in a text without a comma (as in JSON); a text with such a point and a comma is no number. -#}
 {% macro normalize_decimal_mark(column, feed_column, feeds) -%}
     {%- set comma_feeds = [] -%}
     {%- for feed in feeds if feed.decimal_mark == ',' -%}
         {%- do comma_feeds.append(quote(feed.feed)) -%}
     {%- endfor -%}
     {%- if comma_feeds -%}
-    {%- set with_parted_thousands = '^[-+]?[1-9][0-9]{0,2}([.][0-9]{3})+(,[0-9]*)?$' -%}
+    {%- set thousands_pattern = '^[-+]?[1-9][0-9]{0,2}([.][0-9]{3})+(,[0-9]*)?$' -%}
     case
         when {{ feed_column }} not in ({{ comma_feeds | join(', ') }}) then {{ column }}
-        when regexp_replace({{ column }}, '{{ with_parted_thousands }}', '') = ''
+        when regexp_replace({{ column }}, '{{ thousands_pattern }}', '') = ''
             then replace(replace({{ column }}, '.', ''), ',', '.')
         when {{ column }} not like '%.%' then replace({{ column }}, ',', '.')
         when {{ column }} not like '%,%' then {{ column }}
@@ -41,7 +40,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- A clean text as true or false; null when it says neither. -#}
+{#- Clean text as true or false; null when it is neither. -#}
 {% macro parse_boolean(column) -%}
     case
         when lower({{ column }}) in ('true', 't', 'yes', 'y', '1', 'available', 'in_stock') then true
@@ -57,8 +56,8 @@
     double
 {%- endmacro %}
 
-{#- The feeds of one kind as sources.yml declares them: a list of dicts with feed, time_zone, timestamp_formats
-    and decimal_mark. -#}
+{#- Feeds of one kind as declared in sources.yml: a list of dicts with feed, time_zone, timestamp_formats and
+    decimal_mark. -#}
 {% macro declared_feeds(kind) %}
     {% if not execute %}
         {{ return([]) }}
@@ -72,31 +71,31 @@
         order by feed
     {% endset %}
     {% for row in run_query(query).rows %}
-        {#- dbt hands a list over as JSON. -#}
+        {#- dbt returns a list as JSON text. -#}
         {% do feeds.append({'feed': row[0], 'time_zone': row[1], 'timestamp_formats': fromjson(row[2]), 'decimal_mark': row[3]}) %}
     {% endfor %}
     {{ return(feeds) }}
 {% endmacro %}
 
-{#- A clean text as a UTC timestamp by the formats of the feed that the row came from, tried in order; null when none fits.
-    Engines want the formats as constants, hence one branch for each feed. -#}
+{#- Clean text as a UTC timestamp by the formats of the row's feed, tried in order; null when none fits. Formats must be
+    constants, so the expression has one branch per feed. -#}
 {% macro parse_timestamp(column, feed_column, feeds) -%}
     case
         when {{ column }} is null then cast(null as {{ dbt.type_timestamp() }})
         {%- for feed in feeds %}
         when {{ feed_column }} = {{ quote(feed.feed) }} then coalesce(
             {%- for format in feed.timestamp_formats %}
-            {%- set instant = parse_timestamp_as(column, format, feed.time_zone) %}
-            {{ instant if loop.last else null_if_before_year_1000(instant) }}{{ ',' if not loop.last }}
+            {%- set timestamp = parse_timestamp_as(column, format, feed.time_zone) %}
+            {{ timestamp if loop.last else null_if_before_year_1000(timestamp) }}{{ ',' if not loop.last }}
             {%- endfor %}
         )
         {%- endfor %}
     end
 {%- endmacro %}
 
-{#- The timestamp, or null when it can only be a mistake. One row from the future would move 'now' there, where every
-    older action has decayed to nothing; a day is left for clocks that are fast and zones that are declared wrongly. The
-    measure is when the file was loaded, not the clock of the build: a row means the same in every build. -#}
+{#- Timestamp, or null when it is before 1990 or more than a day after the load of the file. A single later row would move
+    cutoff 'now' into the future, where all other actions have decayed. The day allows for fast clocks and wrongly declared
+    time zones. The limit is the time of the load and not of the build, so that a row has the same value in every build. -#}
 {% macro plausible_timestamp(column, loaded_at) -%}
     case
         when {{ column }} < timestamp '1990-01-01' or {{ column }} > {{ dbt.dateadd('day', 1, loaded_at) }} then null
@@ -104,14 +103,14 @@
     end
 {%- endmacro %}
 
-{#- The timestamp, or null where the year is one of the first thousand, which is how 10/1/26 is read by a format that it does not
-    have: the next one may fit. -#}
+{#- Timestamp, or null when its year is before 1000. A wrong format parses 10/1/26 as such a year; the
+    next format may fit. -#}
 {% macro null_if_before_year_1000(column) -%}
     case when {{ column }} >= timestamp '1000-01-01' then {{ column }} end
 {%- endmacro %}
 
-{#- Text as a UTC timestamp by one format: 'iso', 'epoch_s', 'epoch_ms' or strptime's letters. A time without an offset
-    is local to the time zone. -#}
+{#- Text as a UTC timestamp by one format: iso, epoch_s, epoch_ms or a strptime format. A time without an offset is in the
+    given time zone. -#}
 {% macro parse_timestamp_as(text, format, time_zone) -%}
     {{ return(adapter.dispatch('parse_timestamp_as')(text, format, time_zone)) }}
 {%- endmacro %}
@@ -119,34 +118,34 @@
 {% macro duckdb__parse_timestamp_as(text, format, time_zone) -%}
     {%- set local_to_utc = "at time zone " ~ quote(time_zone) ~ " at time zone 'UTC'" -%}
     {%- if format == 'iso' -%}
-        {#- Years of five digits and more come to nothing anyway, and in the last of them DuckDB's cast fails. By way of the
-            number of microseconds: `at time zone` asks a calendar and takes four times as long. #}
+        {#- Texts with a year of five or more digits become null: DuckDB's cast fails in the last such year, and the year is
+            implausible. The conversion uses microseconds, because `at time zone` takes four times as long. #}
         {%- set named_zone = "regexp_matches(substring(" ~ text ~ ", 12), '[A-Ya-y]')" -%}
         {%- set ends_with_z = "suffix(" ~ text ~ ", 'Z')" -%}
         {%- set text = "case when substring(" ~ text ~ ", 5, 1) not between '0' and '9' then " ~ text ~ " end" -%}
-        {%- set instant -%}
+        {%- set timestamp -%}
         make_timestamp(epoch_us(coalesce(
             try_cast({{ text }} as timestamptz),
             try_cast(regexp_replace({{ text }}, ' +([-+][0-9:]+)$', '\1') as timestamptz)
         )))
         {%- endset -%}
         {%- if time_zone == 'UTC' -%}
-        {#- Apart: DuckDB's cast takes a text without a zone to be in the one that the text before it named. #}
+        {#- Separate branches, because DuckDB's cast gives a text without a zone the zone of the text before it. #}
         case
-            when {{ ends_with_z }} then {{ instant }}
-            when {{ named_zone }} then {{ instant }}
-            else {{ instant }}
+            when {{ ends_with_z }} then {{ timestamp }}
+            when {{ named_zone }} then {{ timestamp }}
+            else {{ timestamp }}
         end
         {%- else -%}
-        {#- DuckDB's cast to a plain timestamp drops an offset silently, so what names one goes the other way. -#}
+        {#- DuckDB's cast to a plain timestamp ignores an offset, so a text with an offset is cast to timestamptz. -#}
         case
-            when regexp_matches({{ text }}, ':[0-9.]+ *[-+a-zA-Z]') then {{ instant }}
+            when regexp_matches({{ text }}, ':[0-9.]+ *[-+a-zA-Z]') then {{ timestamp }}
             else try_cast({{ text }} as timestamp) {{ local_to_utc }}
         end
         {%- endif -%}
     {%- elif format in ('epoch_s', 'epoch_ms') -%}
         {%- set seconds = 'try_cast(' ~ text ~ ' as double)' ~ (' / 1000' if format == 'epoch_ms' else '') -%}
-        {#- From 1990 to 2100: what lies outside is in the other unit. #}
+        {#- From 1990 to 2100; a number outside this range is in the other unit. #}
         case
             when {{ seconds }} between 631152000 and 4102444800
                 then make_timestamp(cast({{ seconds }} * 1000000 as bigint))
@@ -158,7 +157,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- A text as an SQL constant. -#}
+{#- Text as an SQL constant. -#}
 {% macro quote(text) -%}
     '{{ text | replace("'", "''") }}'
 {%- endmacro %}

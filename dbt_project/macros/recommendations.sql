@@ -1,38 +1,40 @@
-{#- Whether a rule with valid_from and valid_until, days (UTC) of which the second is not included, holds on a day. -#}
+{#- Whether a rule is active on a day; valid_until is excluded. -#}
 {% macro is_active_on(rules, day) -%}
     ({{ rules }}.valid_from is null or {{ rules }}.valid_from <= {{ day }})
     and ({{ rules }}.valid_until is null or {{ rules }}.valid_until > {{ day }})
 {%- endmacro %}
 
-{#- What a rule names, as the products have it: ids as they are, categories and brands in lower case. -#}
+{#- Value of a rule in the form that products have: ids unchanged, categories and brands in lower case. -#}
 {% macro normalized_rule_value(scope, value) -%}
     case when {{ scope }} = 'product' then {{ clean_text(value) }} else lower({{ clean_text(value) }}) end
 {%- endmacro %}
 
-{#- The list of somebody of whom nothing is known: no customer's id is empty. -#}
+{#- user_id of the list for anonymous users; no customer has an empty id. -#}
 {% macro anonymous_user_id() -%}
     ''
 {%- endmacro %}
 
-{#- Why a pinned product is offered, in words for people. -#}
+{#- Reason text of a pinned product. -#}
 {% macro pinned_reason() -%}
     'Chosen by the shop'
 {%- endmacro %}
 
-{#- The reason of an offer for which nothing speaks. -#}
+{#- Reason text of a product without a more specific reason. -#}
 {% macro default_reason(category) -%}
     'More from ' || coalesce({{ category }}, 'the shop')
 {%- endmacro %}
 
-{#- CTEs, the last of them 'kept', for a query that begins with `with recursive`: the rows of lists (user_id, place, category,
-    brand, category_cap, brand_cap) that the caps leave when each list is walked from its first place down.
+{#- CTEs, the last one within_caps, for a query that begins with `with recursive`: the rows of `lists` (user_id, list_order,
+    category, brand, category_cap, brand_cap) that the caps leave, counted from the first row of each list down.
 
-    Whether a row finds its category full depends on the rows above it that its brand's cap leaves, and these on others
-    again; so lists are not walked row by row but in rounds. A round takes every undecided row that would find room even if
-    all undecided rows above it were taken; the next one drops those that find none among what is taken by now. At least the
-    first undecided row of a list is decided; with caps on categories alone or brands alone, all are after one round. -#}
+    Whether a category is full depends on the rows above that the brand caps leave, and the other way round. Therefore the
+    macro decides in rounds instead of row by row. Each round takes all undecided rows that the caps allow even if all
+    undecided rows above them are taken. The next round drops the rows whose category or brand is full by then. Each round
+    decides at least the first undecided row of a list. With caps on categories only or on brands only, one round decides all
+    rows. -#}
 {% macro apply_caps(lists) -%}
 {%- set above = 'order by list_order rows between unbounded preceding and 1 preceding' -%}
+-- Rows with a cap; a category or brand without a cap is null.
 capped as (
 
     select
@@ -51,11 +53,12 @@ first_round as (
 
     select
         *,
-        {{ has_room_in_worst_case(0, 0) }} as is_taken
+        {{ is_within_caps_in_worst_case(0, 0) }} as is_taken
     from capped
 
 ),
 
+-- All rounds: each row once per round until it is taken or dropped.
 rounds as (
 
     select
@@ -73,8 +76,8 @@ rounds as (
             *,
             count(case when is_taken then 1 end) over (partition by user_id {{ above }}) as taken_above_count
         from first_round
-    ) as numbered_rounds
-    -- A list is full with so many.
+    ) as counted_rows
+    -- Rows below the first top_n taken rows cannot be listed.
     where taken_above_count < {{ var('top_n') }}
 
     union all
@@ -88,7 +91,7 @@ rounds as (
         brand_cap,
         category_taken_count,
         brand_taken_count,
-        {{ has_room_in_worst_case('category_taken_count', 'brand_taken_count') }} as is_taken
+        {{ is_within_caps_in_worst_case('category_taken_count', 'brand_taken_count') }} as is_taken
     from (
         select
             user_id,
@@ -105,7 +108,7 @@ rounds as (
             ) as brand_taken_count,
             is_taken as was_taken
         from rounds
-    ) as numbered_rounds
+    ) as counted_rows
     where
         not was_taken
         and coalesce(category_taken_count < category_cap, true)
@@ -130,8 +133,9 @@ within_caps as (
 )
 {%- endmacro %}
 
-{#- Whether there is room for a row even if all rows above it are taken, after so many of its category and brand. -#}
-{% macro has_room_in_worst_case(category_taken_count, brand_taken_count) -%}
+{#- Whether the caps allow a row even if all undecided rows above it are taken. The arguments are the numbers of taken rows of
+    its category and brand. -#}
+{% macro is_within_caps_in_worst_case(category_taken_count, brand_taken_count) -%}
         coalesce(
             {{ category_taken_count }} + row_number() over (partition by user_id, category order by list_order) <= category_cap,
             true

@@ -1,9 +1,9 @@
-{#- Stops with one clear sentence when the loader has not made its tables yet: at the start of a run, and for the commands that
-    have no start (compile, show, docs generate), where a model reads these tables to be compiled. -#}
+{#- Raises an error when a source table does not exist yet. dbt calls the macro at the start of a run, and declared_feeds
+    calls it for commands without a start (compile, show, docs generate). -#}
 {% macro require_raw_tables() %}
     {% if execute %}
         {% set missing = [] %}
-        {#- While a unit test is compiled there are no sources, which it does not read. -#}
+        {#- When dbt compiles a unit test, the graph has no sources. -#}
         {% for source in graph.get('sources', {}).values() %}
             {% if not adapter.get_relation(source.database, source.schema, source.identifier) %}
                 {% do missing.append(source.schema ~ '.' ~ source.identifier) %}
@@ -11,9 +11,9 @@
         {% endfor %}
         {% if missing %}
             {% do exceptions.raise_compiler_error(
-                target.path ~ ': the warehouse has no table ' ~ missing | sort | last
-                ~ (' (nor ' ~ (missing | length - 1) ~ ' others that dbt reads)' if missing | length > 1 else '')
-                ~ '; load the shop first with `recomart load`, or make a demo shop with `make demo`'
+                'source tables are missing: ' ~ target.path ~ ': there is no table ' ~ missing | sort | last
+                ~ (' (and ' ~ (missing | length - 1) ~ ' more that dbt reads)' if missing | length > 1 else '')
+                ~ '. Load the data with `recomart load`, or create a demo shop with `make demo`.'
             ) %}
         {% endif %}
     {% endif %}

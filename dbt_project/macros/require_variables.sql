@@ -1,12 +1,12 @@
-{#- Stops a run with one clear sentence when a variable of dbt_project.yml, or of --vars, is none of what it may be: most
-    would end as an error of the database far from here, or as lists that look right. -#}
+{#- Raises an error when a variable of dbt_project.yml or --vars is outside its allowed range. Most wrong values would
+    otherwise cause an unclear database error, or wrong lists without an error. -#}
 {% macro require_variables() %}
     {% set whole_number = {'whole': true, 'at least': 1} %}
     {% set positive = {'above': 0} %}
     {% set factor = {'above': 1} %}
     {% set share = {'at least': 0, 'at most': 1} %}
     {% set positive_share = {'above': 0, 'at most': 1} %}
-    {% set allowed = {
+    {% set allowed_ranges = {
         'evaluation_share': {'above': 0, 'below': 0.5},
         'top_n': whole_number,
         'min_customers_served_share': share,
@@ -31,11 +31,11 @@
         'max_stale_share': share,
         'max_coverage_drop': share,
     } %}
-    {% set mistakes = [] %}
-    {% for name, range in allowed.items() %}
+    {% set messages = [] %}
+    {% for name, range in allowed_ranges.items() %}
         {% set value = var(name) %}
         {% set is_number = (value is integer) if range.whole else (value is number and value is not boolean) %}
-        {#- Neither nan nor an infinite number less itself is 0. -#}
+        {#- value - value is not 0 for nan and infinite numbers. -#}
         {% if not (
             is_number
             and value - value == 0
@@ -48,12 +48,15 @@
             {% for bound, limit in range.items() if bound != 'whole' %}
                 {% do bounds.append(bound ~ ' ' ~ limit) %}
             {% endfor %}
-            {% do mistakes.append(
+            {% do messages.append(
                 name ~ ' is ' ~ value ~ ' and must be a ' ~ ('whole ' if range.whole) ~ 'number, ' ~ bounds | join(' and ')
             ) %}
         {% endif %}
     {% endfor %}
-    {% if execute and mistakes %}
-        {% do exceptions.raise_compiler_error('variables of dbt_project/dbt_project.yml: ' ~ mistakes | join('; ')) %}
+    {% if execute and messages %}
+        {% do exceptions.raise_compiler_error(
+            'invalid variables: dbt_project/dbt_project.yml: ' ~ messages | join('; ')
+            ~ '. Correct them there or in --vars.'
+        ) %}
     {% endif %}
 {% endmacro %}

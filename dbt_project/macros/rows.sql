@@ -1,5 +1,5 @@
-{#- One value that two rows share only when all these columns are equal, nulls included: narrower to group by than the
-    columns themselves. -#}
+{#- Value that is equal for two rows only when all columns are equal, nulls included. Grouping by it is cheaper than by the
+    columns. -#}
 {% macro fingerprint(columns) -%}
     {{ return(adapter.dispatch('fingerprint')(columns)) }}
 {%- endmacro %}
@@ -12,14 +12,14 @@
     ))
 {%- endmacro %}
 
-{#- Two hashes of 64 bits, the second of the columns behind one more: a sixth of the time that MD5 takes. -#}
+{#- Two hashes of 64 bits, the second with a constant before the columns; they take a sixth of the time of MD5. -#}
 {% macro duckdb__fingerprint(columns) -%}
     hash({{ columns | join(', ') }}) * cast(18446744073709551616 as uhugeint) + hash('second', {{ columns | join(', ') }})
 {%- endmacro %}
 
-{#- CTEs, the last of them 'duplicate_rows': the rows (_load_id, _line) of a relation that say in these columns and in _extra,
-    in whatever order the file has them, what an earlier row of the same feed says; an undeclared column without a value
-    says nothing. The relation is read twice, as cheap as that is for a view, so that no wide rows need to be kept. -#}
+{#- CTEs, the last one duplicate_rows: the rows (_load_id, _line) that equal an earlier row of the same feed in the given
+    columns and in _extra. The order of the keys in _extra does not matter, and keys without a value are ignored. The model
+    joins the result to the relation; reading a view twice is cheaper than storing its wide rows. -#}
 {% macro duplicate_rows(rows, columns) -%}
 rows_with_fingerprint as (
 
@@ -43,7 +43,7 @@ repeated_fingerprints as (
 
 ),
 
--- Only what is repeated needs sorting, which is little.
+-- Numbers the copies of repeated rows only, because sorting all rows would take longer.
 numbered_copies as (
 
     select
@@ -66,7 +66,7 @@ duplicate_rows as (
 )
 {%- endmacro %}
 
-{#- The names of the broken rules, sorted and joined by ';', or null when the row keeps them all. -#}
+{#- Names of the broken rules, sorted and joined by ';'; null without one. -#}
 {% macro broken_rules(rules) -%}
     nullif(concat_ws(';'
         {%- for name, is_broken in rules.items() | sort %},
@@ -75,7 +75,7 @@ duplicate_rows as (
     ), '')
 {%- endmacro %}
 
-{#- One row for each part of a ';'-joined text, as an expression of a select list. -#}
+{#- One row per part of a text that is joined by ';', as an expression of a select list. -#}
 {% macro split_to_rows(column) -%}
     {{ return(adapter.dispatch('split_to_rows')(column)) }}
 {%- endmacro %}
@@ -88,7 +88,7 @@ duplicate_rows as (
     unnest(string_split({{ column }}, ';'))
 {%- endmacro %}
 
-{#- Aggregate: the value of the row with the highest order among the rows that have a value. -#}
+{#- Aggregate: value of the row with the highest order among the rows with a value. -#}
 {% macro latest(column, order_column) -%}
     {{ return(adapter.dispatch('latest')(column, order_column)) }}
 {%- endmacro %}
@@ -101,7 +101,7 @@ duplicate_rows as (
     arg_max({{ column }}, {{ order_column }})
 {%- endmacro %}
 
-{#- Aggregate: a text that is the same only for the same set of rows, in whatever order they come. -#}
+{#- Aggregate: fingerprint of a set of rows that does not depend on their order. -#}
 {% macro rows_fingerprint(columns) -%}
     {{ return(adapter.dispatch('rows_fingerprint')(columns)) }}
 {%- endmacro %}
@@ -114,7 +114,7 @@ duplicate_rows as (
     cast(sum(hash({{ columns | join(', ') }})) as varchar)
 {%- endmacro %}
 
-{#- The columns of a raw row as one JSON object with their own texts, nulls and undeclared columns included. -#}
+{#- Columns of a raw row as one JSON object with unchanged texts, nulls and undeclared columns included. -#}
 {% macro raw_row_json(raw, columns) -%}
     {{ return(adapter.dispatch('raw_row_json')(raw, columns)) }}
 {%- endmacro %}

@@ -1,5 +1,5 @@
-{#- How dbt replaces a seed's table: it would keep the old one and its columns, whatever the file and its column_types have by
-    now. In one transaction, so that a file which cannot be read leaves what was there. -#}
+{#- Replaces the table of a seed. dbt's own macro would keep the old table and its columns even when the file or its
+    column_types changed. One transaction, so that a file with an error leaves the old table in place. -#}
 {% macro duckdb__reset_csv_table(model, full_refresh, old_relation, agate_table) %}
     {% do adapter.ensure_transaction() %}
     {% do adapter.drop_relation(old_relation) %}

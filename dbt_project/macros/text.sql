@@ -1,4 +1,4 @@
-{#- Text without blanks around it; null when nothing is left. -#}
+{#- Text without surrounding blanks; null when nothing is left. -#}
 {% macro clean_text(column) -%}
     {{ return(adapter.dispatch('clean_text')(column)) }}
 {%- endmacro %}
@@ -7,7 +7,7 @@
     nullif(trim({{ column }}), '')
 {%- endmacro %}
 
-{#- Every blank sorts before '!', and looking at both ends costs a seventh of trimming. -#}
+{#- All blanks sort before '!'. Checking both ends takes a seventh of the time of trimming. -#}
 {% macro duckdb__clean_text(column) -%}
     case
         when
@@ -20,7 +20,7 @@
     end
 {%- endmacro %}
 
-{#- Query: raw rows with these columns as clean texts, and where each row came from. -#}
+{#- Query of raw rows with clean texts and the columns that locate a row in its file. -#}
 {% macro cleaned_rows(raw, columns) -%}
     select
         {% for column in columns -%}
@@ -34,7 +34,7 @@
     from {{ raw }}
 {%- endmacro %}
 
-{#- A customer's id from a clean text; spreadsheets export 17850 as 17850.0. -#}
+{#- Customer id from a clean text; spreadsheets export 17850 as 17850.0. -#}
 {% macro clean_user_id(column) -%}
     case
         when {{ column }} like '%.0' then regexp_replace({{ column }}, '^([0-9]+)[.]0$', '{{ backreference(1) }}')
@@ -42,7 +42,7 @@
     end
 {%- endmacro %}
 
-{#- How a replacement names the first (second, ...) group of a regular expression. -#}
+{#- Reference to a group of a regular expression in a replacement text. -#}
 {% macro backreference(group) -%}
     {{ return(adapter.dispatch('backreference')(group)) }}
 {%- endmacro %}
@@ -55,19 +55,19 @@
     \{{ group }}
 {%- endmacro %}
 
-{#- What people read for a product: its name, or its brand and id when it has none. -#}
+{#- Name to show for a product: its name, else its brand and id. -#}
 {% macro display_name(product_name, brand, product_id) -%}
     coalesce({{ product_name }}, concat_ws(' ', {{ brand }}, {{ product_id }}))
 {%- endmacro %}
 
-{#- A text to order by in which numbers count as numbers: page-2 before page-10. Every run of digits is filled up with
-    zeros, then cut to its last twenty. -#}
+{#- Text to sort by in which numbers sort as numbers: page-2 before page-10. Every run of digits is padded with zeros and
+    cut to its last twenty digits. -#}
 {% macro natural_sort_key(column) -%}
-    {%- set filled_up = replace_all(column, '([0-9]+)', '0' * 20 ~ backreference(1)) -%}
-    {{ replace_all(filled_up, '[0-9]*([0-9]{20})', backreference(1)) }}
+    {%- set padded = replace_all(column, '([0-9]+)', '0' * 20 ~ backreference(1)) -%}
+    {{ replace_all(padded, '[0-9]*([0-9]{20})', backreference(1)) }}
 {%- endmacro %}
 
-{#- The text with every match of a regular expression replaced. -#}
+{#- Text with every match of a regular expression replaced. -#}
 {% macro replace_all(column, pattern, replacement) -%}
     {{ return(adapter.dispatch('replace_all')(column, pattern, replacement)) }}
 {%- endmacro %}
@@ -76,7 +76,7 @@
     regexp_replace({{ column }}, '{{ pattern }}', '{{ replacement }}')
 {%- endmacro %}
 
-{#- DuckDB replaces the first match only, unless told otherwise. -#}
+{#- Without the option 'g', DuckDB replaces only the first match. -#}
 {% macro duckdb__replace_all(column, pattern, replacement) -%}
     regexp_replace({{ column }}, '{{ pattern }}', '{{ replacement }}', 'g')
 {%- endmacro %}

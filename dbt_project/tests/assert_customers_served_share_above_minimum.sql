@@ -1,7 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'rec_top_n'}}}) }}
 
--- Stops a run before it publishes lists that leave out too many customers. Dagster shows a test at an asset that it depends
--- on: -- depends_on: {{ ref('rec_top_n') }}
+-- Stops a run before publishing when too many customers have no list. Dagster shows a test at an asset that the test
+-- depends on: -- depends_on: {{ ref('rec_top_n') }}
 {% set below_minimum %}
     with customers as (
 
@@ -20,10 +20,10 @@
 
 {% for count in run_test_query(below_minimum) %}
     {% do exceptions.raise_compiler_error(
-        count['served'] ~ ' of ' ~ count['customers'] ~ ' customers have a list, and a share of '
-        ~ var('min_customers_served_share') ~ ' must (min_customers_served_share in dbt_project/dbt_project.yml). Either blocks '
-        ~ 'and caps leave too little, or the others have bought everything, and repurchases.csv lets nothing be offered '
-        ~ 'again: see dbt_project/seeds/merchandising_rules'
+        'only ' ~ count['served'] ~ ' of ' ~ count['customers'] ~ ' customers have a list: the minimum share is '
+        ~ var('min_customers_served_share') ~ ' (min_customers_served_share in dbt_project/dbt_project.yml). Blocks and caps '
+        ~ 'exclude too many products, or customers have bought everything and repurchases.csv allows no product again. '
+        ~ 'Check the rules in dbt_project/seeds/merchandising_rules'
     ) %}
 {% endfor %}
 

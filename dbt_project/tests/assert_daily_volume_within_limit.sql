@@ -1,8 +1,8 @@
 {{ config(meta={'dagster': {'ref': {'name': 'audit_feed_days'}}}) }}
 
--- Stops a run before a model is trained on a newest day of many times the usual lines that nobody expected. Where none are
--- usual, whatever comes is many times that: audit_min_lines are taken for the usual. Dagster shows a test at an asset that
--- it depends on: -- depends_on: {{ ref('audit_feed_days') }}
+-- Stops a run before training when a newest day has many times the usual lines and is not in the seed expected_jumps. Where
+-- the usual value is 0, audit_min_lines replaces it. Dagster shows a test at an asset that the test depends on:
+-- depends_on: {{ ref('audit_feed_days') }}
 {% set unexpected %}
     select
         days.feed,
@@ -26,17 +26,17 @@
 
 {% set days = run_test_query(unexpected) %}
 {% if days %}
-    {% set words, lines = [], [] %}
+    {% set messages, lines = [], [] %}
     {% for day in days %}
-        {% do words.append(
+        {% do messages.append(
             day['feed'] ~ ' of ' ~ day['delivery_day'] ~ ': ' ~ day['lines'] ~ ' lines where '
             ~ day['usual_lines'] ~ ' are usual'
         ) %}
         {% do lines.append("'" ~ day['feed'] ~ ',' ~ day['delivery_day'] ~ ",why'") %}
     {% endfor %}
     {% do exceptions.raise_compiler_error(
-        words | join('; ') ~ '. If that is right, add ' ~ lines | join(' and ')
-        ~ ' to dbt_project/seeds/expected_jumps.csv; if not, deliver the file again'
+        messages | join('; ') ~ '. If the volume is right, add ' ~ lines | join(' and ')
+        ~ ' to dbt_project/seeds/expected_jumps.csv; otherwise deliver the file again'
     ) %}
 {% endif %}
 

@@ -1,7 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'audit_files'}}}) }}
 
--- Dagster shows a test at an asset that it depends on: -- depends_on: {{ ref('audit_files') }}
--- For every file of the ledger: raw rows = rows_loaded, kept rejects = rows_rejected, and both together are its lines.
+-- For every loaded file, the raw rows are rows_loaded, the rejected rows are rows_rejected, and their sum is lines.
+-- Dagster shows a test at an asset that the test depends on: -- depends_on: {{ ref('audit_files') }}
 with raw_rows as (
 
     select _feed, _file from {{ source('raw', 'events') }}

@@ -1,8 +1,8 @@
 {{ config(meta={'dagster': {'ref': {'name': 'eval_ranking_metrics'}}}) }}
 {%- set metrics = ['precision', 'recall', 'ndcg', 'map', 'hit_rate', 'coverage', 'novelty', 'long_tail_share'] %}
 
--- Ranking quality is computed twice, by the trainer and in SQL from the lists it wrote back: both must tell the same, and
--- leave out the same (no metric is below zero).
+-- Ranking metrics are computed twice, by the trainer and in SQL from the trainer's lists. Both must have equal values and
+-- equal nulls; no metric is below zero, so -1 replaces null.
 with in_sql as (
 
     select * from {{ ref('eval_ranking_metrics') }}

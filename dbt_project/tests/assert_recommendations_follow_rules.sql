@@ -1,6 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'int_recommendations_ranked'}}}) }}
 
--- The other way round than the lists are made: from what is offered, the anonymous list included, to the rules.
+-- Checks every recommendation, the anonymous list included, against the rules, independently of the models that apply them.
 with recommendations as (
 
     select

@@ -1,7 +1,7 @@
 {{ config(severity='warn', meta={'dagster': {'ref': {'name': 'eval_quality_by_day'}}}) }}
 
--- Warns when the lists of the serving model's test window show much less of the catalog than those of the model that served
--- before it (max_coverage_drop); it is said in words when the test runs.
+-- Warns when the serving model's coverage in its test window is below that of the previous model by more than
+-- max_coverage_drop.
 {% set dropped %}
     select
         run_id,
@@ -13,7 +13,7 @@
 
 {% for row in run_test_query(dropped) %}
     {% do exceptions.warn(
-        'model ' ~ row['run_id'] ~ ' shows ' ~ row['coverage'] ~ ' of the catalog in its lists, the one before it '
+        'catalog coverage of model ' ~ row['run_id'] ~ ' is ' ~ row['coverage'] ~ ', of the previous model '
         ~ row['previous_coverage']
     ) %}
 {% endfor %}

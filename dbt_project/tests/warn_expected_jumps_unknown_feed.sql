@@ -1,7 +1,6 @@
 {{ config(severity='warn', meta={'dagster': {'ref': {'name': 'expected_jumps'}}}) }}
 
--- A jump that is expected of a feed that nobody declared lets nothing pass, which may be a slip of the pen: each is said in
--- words.
+-- Warns of expected jumps of undeclared feeds, which have no effect and may be spelling mistakes.
 {% set unknown_feeds %}
     with expected as (
 

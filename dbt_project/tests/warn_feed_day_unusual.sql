@@ -1,6 +1,6 @@
 {{ config(severity='warn', meta={'dagster': {'ref': {'name': 'audit_feed_days'}}}) }}
 
--- Warns of the days of which audit_feed_days does, as long as they are news; each is said in words when the test runs.
+-- Gives the warnings of audit_feed_days for the newest days (audit_warning_days).
 {% set unusual %}
     select
         feed,

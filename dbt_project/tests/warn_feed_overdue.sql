@@ -1,7 +1,7 @@
 {{ config(severity='warn', meta={'dagster': {'ref': {'name': 'audit_feed_days'}}}) }}
 
--- Warns of a feed from which nothing has come for many times its usual pause, beside the newest day of any feed or by the
--- clock; each is said in words when the test runs. A feed that came once has no usual pause.
+-- Warns of feeds without a delivery for many times their usual interval (audit_overdue_multiple), measured to the newest day
+-- of any feed or to the current time. A feed with one delivery has no usual interval.
 {% set overdue_feeds %}
     with deliveries as (
 
@@ -52,8 +52,8 @@
 
 {% for feed in run_test_query(overdue_feeds) %}
     {% do exceptions.warn(
-        feed['feed'] ~ ': nothing for ' ~ feed['days'] ~ ' days, the newest of ' ~ feed['last_date'] ~ '; every '
-        ~ feed['usual_interval_days'] ~ ' days is usual'
+        feed['feed'] ~ ': no delivery for ' ~ feed['days'] ~ ' days, the last one on ' ~ feed['last_date'] ~ '; usual interval '
+        ~ feed['usual_interval_days'] ~ ' days'
     ) %}
 {% endfor %}
 

@@ -1,7 +1,7 @@
 {{ config(severity='warn', meta={'dagster': {'ref': {'name': 'rec_product_rules'}}}) }}
 
--- A rule about what the shop does not have does nothing, which may be a slip of the pen: each is said in words. Dagster
--- shows a test at an asset that it depends on: -- depends_on: {{ ref('rec_product_rules') }}
+-- Warns of rules with an unknown product, category or brand, which have no effect and may be spelling mistakes. Dagster
+-- shows a test at an asset that the test depends on: -- depends_on: {{ ref('rec_product_rules') }}
 {% set unknown_values %}
     with rule_values as (
 

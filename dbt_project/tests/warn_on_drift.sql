@@ -1,6 +1,6 @@
 {{ config(severity='warn', meta={'dagster': {'ref': {'name': 'audit_drift'}}}) }}
 
--- Warns of what has shifted (audit_drift); each is said in words when the test runs.
+-- Warns of significant drift (audit_drift).
 {% set drifted %}
     select
         kind,

@@ -1,18 +1,17 @@
 {{ config(severity='warn', meta={'dagster': {'ref': {'name': 'audit_product_freshness'}}}) }}
 
--- Warns when more of the catalog, or of the places in lists, is stale than max_stale_share allows; it is said in words when the
--- test runs.
+-- Warns when the stale share of the recommendable products or of the list entries is above max_stale_share.
 {% set above_limit %}
     with shares as (
 
         select
-            'offered products' as measure,
+            'recommendable products' as measure,
             count(case when is_stale then 1 end) as stale_count,
             count(*) as total
         from {{ ref('audit_product_freshness') }}
         union all
         select
-            'places in lists' as measure,
+            'list entries' as measure,
             sum(case when is_stale then list_count else 0 end) as stale_count,
             sum(list_count) as total
         from {{ ref('audit_product_freshness') }}

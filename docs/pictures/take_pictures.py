@@ -1,6 +1,6 @@
-"""Take the README's pictures: `.venv/bin/python docs/pictures/take_pictures.py [CUSTOMER]`.
+"""Take the README's picture of the app: `.venv/bin/python docs/pictures/take_pictures.py [CUSTOMER]`.
 
-The app shows the warehouse that RECOMART_WAREHOUSE names, and its busiest customer unless another is given. Needs
+The app shows the warehouse of RECOMART_WAREHOUSE, and its most active customer unless another is named. It needs
 chromium, chromedriver and the `dev` extra.
 """
 
@@ -19,26 +19,27 @@ from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 PICTURE_DIR = Path(__file__).resolve().parent
-ROOT = PICTURE_DIR.parent.parent
-WINDOW_SIZE = (1400, 970)
+PROJECT_ROOT = PICTURE_DIR.parent.parent
+VIEWPORT_SIZE = (1400, 970)
 TIMEOUT_SECONDS = 60
-"""Seconds to wait for a page."""
+DRAWING_SECONDS = 3
+"""Time that the tables take to draw after their elements exist."""
 
 APP_COMMAND = [sys.executable, "-m", "streamlit", "run", "apps/merchandiser/app.py", "--server.headless=true"]
-DAGSTER_COMMAND = [str(Path(sys.executable).with_name("dagster")), "dev"]
+FINISHED_TABLE = "[data-testid=stApp][data-test-script-state=notRunning] [data-testid=stDataFrame] canvas"
+"""CSS selector of a table on a page that Streamlit has finished."""
 
 
 @contextmanager
-def run_server(command: list[str], port_option: str) -> Iterator[str]:
-    """Start a server on a free port; yields its address."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen([*command, port_option, str(port)], cwd=ROOT)
+def run_app() -> Iterator[str]:
+    """Start the app on a free port; yield its address."""
+    with socket.socket() as free_socket:
+        free_socket.bind(("localhost", 0))
+        port = free_socket.getsockname()[1]
+    process = subprocess.Popen([*APP_COMMAND, "--server.port", str(port)], cwd=PROJECT_ROOT)
     try:
         yield f"http://localhost:{port}"
     finally:
@@ -47,8 +48,8 @@ def run_server(command: list[str], port_option: str) -> Iterator[str]:
 
 
 @contextmanager
-def open_browser(pixels_per_point: int = 1) -> Iterator[webdriver.Chrome]:
-    """A fresh headless Chromium that talks to nobody but the app."""
+def open_browser() -> Iterator[webdriver.Chrome]:
+    """Open headless Chromium with a new profile and without background requests."""
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or "chromium"
     with tempfile.TemporaryDirectory() as profile:
@@ -58,50 +59,34 @@ def open_browser(pixels_per_point: int = 1) -> Iterator[webdriver.Chrome]:
         ).split():
             options.add_argument(flag)
         driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
-        # The viewport, not the window: a headless window has a title bar's height too.
-        driver.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": WINDOW_SIZE[0], "height": WINDOW_SIZE[1], "deviceScaleFactor": pixels_per_point, "mobile": False},
-        )
+        # The size of a headless window includes a title bar, that of the viewport does not.
+        width, height = VIEWPORT_SIZE
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         try:
             yield driver
         finally:
             driver.quit()
 
 
-def main() -> None:
-    """Take a picture of a customer's page, and one of the asset graph."""
-    customer = f"/?customer={quote(sys.argv[1])}" if len(sys.argv) > 1 else "/"
-    with run_server(APP_COMMAND, "--server.port") as address, open_browser() as driver:
-        _open_page(driver, address + customer)
-        finished = "[data-testid=stApp][data-test-script-state=notRunning] [data-testid=stDataFrame] canvas"
-        _wait_for_element(driver, By.CSS_SELECTOR, finished)
-        driver.save_screenshot(str(PICTURE_DIR / "app.png"))
-    with run_server(DAGSTER_COMMAND, "--port") as address, open_browser(pixels_per_point=2) as driver:
-        _open_page(driver, address + "/asset-groups")
-        _wait_for_element(driver, By.XPATH, "//*[text()='Hide navigation']").click()
-        _wait_for_element(driver, By.XPATH, "//*[text()='Global asset lineage']")
-        driver.refresh()
-        # The picture is the graph and nothing else, so that its words can be read.
-        graph = _wait_for_element(driver, By.CSS_SELECTOR, "svg foreignObject").find_element(
-            By.XPATH, "./ancestor::*[name()='svg']"
-        )
-        graph.screenshot(str(PICTURE_DIR / "graph.png"))
+def open_page(driver: webdriver.Chrome, url: str) -> None:
+    """Open the page when its server answers, and wait until its tables are drawn."""
 
-
-def _open_page(driver: webdriver.Chrome, url: str) -> None:
-    def answers(driver: webdriver.Chrome) -> bool:
+    def try_to_open(driver: webdriver.Chrome) -> bool:
         driver.get(url)
         return True
 
-    WebDriverWait(driver, TIMEOUT_SECONDS, ignored_exceptions=[WebDriverException]).until(answers)
+    WebDriverWait(driver, TIMEOUT_SECONDS, ignored_exceptions=[WebDriverException]).until(try_to_open)
+    WebDriverWait(driver, TIMEOUT_SECONDS).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, FINISHED_TABLE))
+    time.sleep(DRAWING_SECONDS)
 
 
-def _wait_for_element(driver: webdriver.Chrome, by: str, what: str) -> WebElement:
-    found = WebDriverWait(driver, TIMEOUT_SECONDS).until(lambda driver: driver.find_elements(by, what))
-    # Tables and graphs are drawn a moment after they are there.
-    time.sleep(3)
-    return found[0]
+def main() -> None:
+    """Save a picture of a customer's page."""
+    page = f"/?customer={quote(sys.argv[1])}" if len(sys.argv) > 1 else "/"
+    with run_app() as address, open_browser() as driver:
+        open_page(driver, address + page)
+        driver.save_screenshot(str(PICTURE_DIR / "app.png"))
 
 
 if __name__ == "__main__":

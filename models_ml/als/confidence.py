@@ -1,4 +1,4 @@
-"""How much a pair's observed strength is believed: the weights of the training objective."""
+"""Confidences: the weights of observed pairs in the training objective (Hu, Koren, Volinsky, ICDM 2008)."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,11 @@ from models_ml.data.sparse import Csr
 
 @dataclass(frozen=True)
 class Confidence:
-    """Turns strengths into confidences, in training and for a basket alike.
+    """Transforms strengths to confidences, both in training and for a basket.
 
-    c = scale * (1 + strength_scale * log(1 + strength / mean_strength)) * (products in the row)^-user_damping
-    * product_weight; the scale makes the mean over the training pairs 1.
+    c = (1 + strength_scale * log(1 + strength / mean_strength)) * (products in the row)^-user_damping * product_weight
+
+    The scale in `product_weight` makes the mean confidence of the training pairs 1.
     """
 
     mean_strength: float
@@ -25,7 +26,7 @@ class Confidence:
 
     @classmethod
     def fit(cls, strength: Csr, config: TrainConfig) -> "Confidence":
-        """Learn the means from training `strength` (customers x products)."""
+        """Compute the means and product weights from the training `strength` (customers x products)."""
         popularity = torch.bincount(strength.columns, minlength=strength.column_count).clamp(min=1)
         weight = popularity.double().pow(-config.product_damping)
         mean_strength = float(strength.values.mean(dtype=torch.float64))
@@ -34,8 +35,8 @@ class Confidence:
         return cls(mean_strength, config.strength_scale, config.user_damping, (weight / mean).float())
 
     def transform(self, strength: Csr) -> Csr:
-        """Return the confidences of `strength`, whose rows are whole histories or baskets."""
-        believed = 1 + self.strength_scale * torch.log1p(strength.values / self.mean_strength)
-        damping = strength.lengths.clamp(min=1).float().pow(-self.user_damping)
-        by_row = torch.repeat_interleave(damping, strength.lengths)
-        return strength.replace_values(believed * by_row * self.product_weight[strength.columns.long()])
+        """Return the confidences of `strength` (rows x products); each row is a whole history or basket."""
+        undamped = 1 + self.strength_scale * torch.log1p(strength.values / self.mean_strength)
+        row_weight = strength.lengths.clamp(min=1).float().pow(-self.user_damping)
+        user_weight = torch.repeat_interleave(row_weight, strength.lengths)
+        return strength.replace_values(undamped * user_weight * self.product_weight[strength.columns.long()])

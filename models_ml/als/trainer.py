@@ -1,19 +1,20 @@
-"""Weighted implicit alternating least squares on sparse rows.
+"""Training by weighted implicit alternating least squares on sparse rows.
 
 Hu, Koren, Volinsky, "Collaborative filtering for implicit feedback datasets" (ICDM 2008), in the form of Rendle et
 al., "Revisiting the performance of iALS on item recommendation benchmarks" (RecSys 2022). With confidences c of the
-observed pairs, customer factors x and product factors y, it minimizes
+observed pairs, customer factors x and product factors y, the objective is
 
     sum over observed (u, i) of c_ui (1 - x_u.y_i)^2  +  w * sum over all (u, i) of (x_u.y_i)^2
     + r * (sum over u of t_u |x_u|^2  +  sum over i of t_i |y_i|^2)
 
-where t is the row's total confidence: its observed ones plus w for every column that is not empty. Where content is
-known, a product's penalty is r t_i ((1 - l_i) |y_i|^2 + l_i |y_i - p_i|^2): it leans, the more the fewer customers it
-has, on the factors p_i that its content tells (models_ml.als.content_prior). A half epoch improves all rows of
-one side with a few conjugate gradient steps (Takacs, Pilaszy, Tikk, "Applications of the conjugate gradient method
-for implicit feedback collaborative filtering", RecSys 2011). Before it, both sides are rotated into the eigenbasis of
-the fixed side's Gramian, which changes no score: there the all-pairs part of every row's matrix is diagonal, so it
-costs nothing to apply and preconditions the rest.
+where t is the row's total confidence: its observed confidences plus w for every nonempty column. The penalty of a
+product with content is r t_i ((1 - l_i) |y_i|^2 + l_i |y_i - p_i|^2), with the factors p_i predicted from content
+(models_ml.als.content_prior) and a weight l_i that falls with the product's number of customers.
+
+A half epoch improves all rows of one side with a few conjugate gradient steps (Takacs, Pilaszy, Tikk, "Applications of
+the conjugate gradient method for implicit feedback collaborative filtering", RecSys 2011). Before each half epoch both
+sides are rotated into the eigenbasis of the fixed side's Gramian. The rotation changes no score. It makes the all-pairs
+part of every row's matrix diagonal, so that this part is cheap to apply and serves as preconditioner.
 """
 
 import time
@@ -36,30 +37,30 @@ from models_ml.data.sparse import Csr, iter_row_blocks
 from models_ml.errors import ModelError
 
 MIN_OBSERVED_SCORE = 1e-4
-"""Mean score of the observed pairs (target 1) at which factors that still shrink have been regularized away."""
+"""Minimum mean score of the observed pairs (target 1); below it, shrinking factors count as collapsed to zero."""
 
 MAX_TRAINING_LOSS = 1.01
-"""Solving either side beats leaving it all zero, which has loss 1; above this, numbers have lost their meaning."""
+"""Maximum loss. All-zero factors have loss 1 and every solution is better, so a higher loss means divergence."""
 
 MAX_CACHED_CELLS = 2**20
-"""Numbers of the fixed side's factors that a block's entries refer to, on the CPU: each of the four passes over a block
-then finds them in the cache, where with blocks of any size a epoch takes twice as long."""
+"""Maximum numbers of the fixed side's factors that the entries of a block refer to, on the CPU. They stay in the cache
+during the four passes over a block; with blocks of any size an epoch takes twice as long."""
 
 
 @dataclass(frozen=True)
 class EpochReport:
-    """How one pass over all products and all customers went."""
+    """Loss and duration of one epoch (a pass over all products and all customers)."""
 
     epoch: int
     loss: float
-    """The objective, exact, divided by the observed pairs' total confidence; 1 for factors that are all zero."""
+    """The exact objective divided by the observed pairs' total confidence; all-zero factors have loss 1."""
     observed_score: float
-    """Confidence-weighted mean score of the observed pairs, whose target is 1."""
+    """Confidence-weighted mean score of the observed pairs (target 1)."""
     seconds: float
 
 
 class Side:
-    """The rows of one side of the matrix, cut into blocks, with what their penalties need."""
+    """The rows of one side of the matrix (customers or products) with their penalties, split into blocks."""
 
     def __init__(
         self,
@@ -71,7 +72,11 @@ class Side:
         block_entries: int,
         core_pool: CorePool,
     ) -> None:
-        """Take the rows' `confidence`, how many of its `columns` are not empty, and the objective's w and r."""
+        """Prepare the rows of `confidence`; `column_count` counts its nonempty columns.
+
+        `unobserved_pair_weight` is w and `regularization` is r of the objective. A block has at most `block_rows` rows
+        and `block_entries` entries.
+        """
         self.core_pool = core_pool
         self.confidence = confidence
         self.unobserved_pair_weight = unobserved_pair_weight
@@ -81,27 +86,30 @@ class Side:
     def solve(
         self, factors: Tensor, fixed: Tensor, eigenvalues: Tensor, steps: int, prior_rhs: Tensor | None = None
     ) -> tuple[float, float]:
-        """Improve `factors` (rows x factors) in place, given `fixed` with a diagonal Gramian of `eigenvalues`.
+        """Improve `factors` (rows, factors) in place by conjugate gradient steps.
 
-        `pull` (rows x factors) is added to the right-hand side of every row's normal equations. Returns the observed
-        pairs' confidence-weighted squared error and mean score.
+        `fixed` (columns, factors) are the other side's factors, whose Gramian is the diagonal matrix of `eigenvalues`.
+        `prior_rhs` (rows, factors) is added to the right-hand side of each row's normal equations.
+
+        Returns the confidence-weighted sum of squared errors and the confidence-weighted mean score of the observed
+        pairs.
         """
 
         def solve_block(block: tuple[int, int]) -> tuple[float, float]:
             rows, confidence = slice(*block), self.confidence.slice_rows(*block).to_torch_csr()
             diagonal = self.unobserved_pair_weight * eigenvalues + self.penalty[rows, None]
-            towards = None if prior_rhs is None else prior_rhs[rows]
-            missing = solve_conjugate_gradient(factors[rows], fixed, confidence, diagonal, steps, towards)
-            weight = confidence.values()
-            error = float((missing.square() / weight).sum(dtype=torch.float64))
-            return error, float((weight - missing).sum(dtype=torch.float64))
+            block_rhs = None if prior_rhs is None else prior_rhs[rows]
+            weighted_errors = solve_conjugate_gradient(factors[rows], fixed, confidence, diagonal, steps, block_rhs)
+            weights = confidence.values()
+            squared_error = float((weighted_errors.square() / weights).sum(dtype=torch.float64))
+            return squared_error, float((weights - weighted_errors).sum(dtype=torch.float64))
 
-        errors, scores = zip(*self.core_pool.map(solve_block, pairwise(self.block_bounds)), strict=True)
-        return sum(errors), sum(scores) / float(self.confidence.values.sum(dtype=torch.float64))
+        squared_errors, scores = zip(*self.core_pool.map(solve_block, pairwise(self.block_bounds)), strict=True)
+        return sum(squared_errors), sum(scores) / float(self.confidence.values.sum(dtype=torch.float64))
 
 
 class AlsTrainer:
-    """Training state: `epoch` improves it, `finish` turns it into a model."""
+    """State of a training: `train_epoch` improves the factors, `finalize` returns the model."""
 
     def __init__(
         self,
@@ -110,35 +118,40 @@ class AlsTrainer:
         item_features: ItemFeatures | None = None,
         initial_product_factors: Tensor | None = None,
     ) -> None:
-        """Start on `strength` (customers x products, no empty row; a product without customers is known by its facts).
+        """Initialize the factors for `strength` (customers x products, without empty rows).
 
-        The first product factors are random, seeded; where `start` (products x factors) has a row that is not zero,
-        that row.
+        The initial product factors are the nonzero rows of `initial_product_factors` (products, factors); all other
+        rows are random with the config's seed. `item_features` describe the products in the order of the columns.
+
+        Raises ModelError when the configured device does not exist or the factors are not finite.
         """
         self.config = config
         self.device = select_device(config.device)
         self.item_features = (item_features or ItemFeatures.empty(strength.column_count)).to(self.device)
         self.strength = strength.to(self.device)
         self.confidence = Confidence.fit(self.strength, config)
-        by_user = self.confidence.transform(self.strength)
-        by_product = by_user.transpose()
-        self.is_trained = by_product.lengths > 0
-        users, products = by_user.row_count, int(self.is_trained.sum())
-        self.total_confidence = float(by_user.values.sum(dtype=torch.float64))
-        here = config.adapt_to_density(strength.density)
-        self.unobserved_pair_weight = here.unobserved_weight * self.total_confidence / (users * products)
-        # The setting is per observed confidence, so that it keeps its meaning whatever the unobserved weight is.
-        self.regularization = here.regularization / (1 + here.unobserved_weight)
+        user_rows = self.confidence.transform(self.strength)
+        product_rows = user_rows.transpose()
+        self.is_trained = product_rows.lengths > 0
+        user_count, product_count = user_rows.row_count, int(self.is_trained.sum())
+        self.total_confidence = float(user_rows.values.sum(dtype=torch.float64))
+        adapted = config.adapt_to_density(strength.density)
+        self.unobserved_pair_weight = adapted.unobserved_weight * self.total_confidence / (user_count * product_count)
+        # The setting is relative to the observed confidence, so that its effect does not depend on the unobserved
+        # weight.
+        self.regularization = adapted.regularization / (1 + adapted.unobserved_weight)
         self.block_rows = config.compute_block_rows(config.factors)
-        in_cache = MAX_CACHED_CELLS // config.factors if self.device.type == "cpu" else by_user.entry_count
+        block_entries = MAX_CACHED_CELLS // config.factors if self.device.type == "cpu" else user_rows.entry_count
         self.core_pool = CorePool(self.device)
-        blocks = (self.block_rows, in_cache, self.core_pool)
-        self.user_side = Side(by_user, products, self.unobserved_pair_weight, self.regularization, *blocks)
-        self.product_side = Side(by_product, users, self.unobserved_pair_weight, self.regularization, *blocks)
-        self.content_prior = ContentPrior.create(self.item_features.content, by_product.lengths.float(), config)
+        block_limits = (self.block_rows, block_entries, self.core_pool)
+        self.user_side = Side(user_rows, product_count, self.unobserved_pair_weight, self.regularization, *block_limits)
+        self.product_side = Side(
+            product_rows, user_count, self.unobserved_pair_weight, self.regularization, *block_limits
+        )
+        self.content_prior = ContentPrior.create(self.item_features.content, product_rows.lengths.float(), config)
         self.has_initial_factors = initial_product_factors is not None
         self.product_factors = self._initialize_product_factors(initial_product_factors)
-        self.user_factors = torch.zeros((users, config.factors), device=self.device)
+        self.user_factors = torch.zeros((user_count, config.factors), device=self.device)
         self.epochs = 0
         self.observed_score = 0.0
         self.content_penalty = 0.0
@@ -148,20 +161,20 @@ class AlsTrainer:
     def train_epoch(self) -> EpochReport:
         """Improve the product factors, then the customer factors.
 
-        Raises ModelError when the factors are no longer finite, or have collapsed to zero.
+        Raises ModelError when the factors diverge or collapse to zero.
         """
-        started = time.perf_counter()
+        started_at = time.perf_counter()
         with self.core_pool:
             self._improve_products(self._rotate(self.user_factors))
-            eigenvalues, error, score = self._improve_users()
+            eigenvalues, squared_error, score = self._improve_users()
             self.epochs += 1
-            report = self._build_report(eigenvalues, error, score, started)
+            report = self._build_report(eigenvalues, squared_error, score, started_at)
         _check_convergence(report, self.observed_score, self.config)
         self.observed_score = report.observed_score
         return report
 
     def finalize(self, trend_power: float = 0.0) -> FactorModel:
-        """Return the model of the present product factors; its customer factors are the exact solution."""
+        """Return a model with the current product factors and the products' trends to the power `trend_power`."""
         eigenvalues = self._rotate(self.product_factors)
         return FactorModel(
             product_factors=self.complete_product_factors(),
@@ -175,7 +188,10 @@ class AlsTrainer:
         )
 
     def complete_product_factors(self) -> Tensor:
-        """Return the product factors, those of products without customers as their content tells them; a copy."""
+        """Return a copy of the product factors, (products, factors).
+
+        Products without customers have the factors predicted from content.
+        """
         if self.content_prior is None:
             return self.product_factors.clone()
         return torch.where(
@@ -183,7 +199,7 @@ class AlsTrainer:
         )
 
     def _initialize_product_factors(self, initial_product_factors: Tensor | None) -> Tensor:
-        """Return random factors, or those of `start`; products without customers stay zero while training."""
+        """Return the initial product factors; products without customers are zero during training."""
         shape = (self.strength.column_count, self.config.factors)
         generator = torch.Generator().manual_seed(self.config.seed)
         factors: Tensor = (torch.randn(shape, generator=generator) / self.config.factors**0.5).to(self.device)
@@ -194,52 +210,54 @@ class AlsTrainer:
         return factors
 
     def _improve_products(self, eigenvalues: Tensor) -> None:
-        pull = None
-        # What random factors have in common with their content is nothing to lean on.
+        prior_rhs = None
+        # A regression of random factors on content predicts nothing, so the first epoch omits the prior.
         if self.content_prior is not None and (self.has_initial_factors or self.epochs > 0):
-            expected = self.content_prior.predict_factors(self.product_factors)
+            predicted = self.content_prior.predict_factors(self.product_factors)
             weight = self.product_side.penalty * self.content_prior.content_weight * self.is_trained
-            pull = expected * weight[:, None]
-        self.product_side.solve(self.product_factors, self.user_factors, eigenvalues, self.config.cg_steps, pull)
-        if pull is not None:
-            # What the penalty for straying from the content differs by from that for being long.
-            self.content_penalty = float((pull * (expected - 2 * self.product_factors)).sum(dtype=torch.float64))
+            prior_rhs = predicted * weight[:, None]
+        self.product_side.solve(self.product_factors, self.user_factors, eigenvalues, self.config.cg_steps, prior_rhs)
+        if prior_rhs is not None:
+            # Difference between the penalty with the prior and the penalty on squared factors alone.
+            self.content_penalty = float((prior_rhs * (predicted - 2 * self.product_factors)).sum(dtype=torch.float64))
 
     def _improve_users(self) -> tuple[Tensor, float, float]:
-        """Return the products' Gramian's diagonal, and the squared error and mean score of the observed pairs."""
+        """Improve the customer factors.
+
+        Returns the diagonal of the products' Gramian, (factors), and the squared error and mean score of `Side.solve`.
+        """
         eigenvalues = self._rotate(self.product_factors)
         return eigenvalues, *self.user_side.solve(
             self.user_factors, self.product_factors, eigenvalues, self.config.cg_steps
         )
 
     def _rotate(self, fixed: Tensor) -> Tensor:
-        matrix = compute_gramian(fixed, self.block_rows, self.core_pool.map)
-        if not torch.isfinite(matrix).all():
+        """Rotate both sides in place into the eigenbasis of the Gramian of `fixed`; return its diagonal, (factors)."""
+        gramian = compute_gramian(fixed, self.block_rows, self.core_pool.map)
+        if not torch.isfinite(gramian).all():
             raise _build_divergence_error(self.epochs + 1, "factors are not finite", self.config)
-        eigenvalues, basis = torch.linalg.eigh(matrix)
+        eigenvalues, basis = torch.linalg.eigh(gramian)
         basis = basis.float()
 
-        def rotate(block: tuple[Tensor, int, int]) -> None:
+        def rotate_block(block: tuple[Tensor, int, int]) -> None:
             factors, start, stop = block
             factors[start:stop] = factors[start:stop] @ basis
 
         sides = (self.user_factors, self.product_factors)
         self.core_pool.map(
-            rotate, ((side, *rows) for side in sides for rows in iter_row_blocks(len(side), self.block_rows))
+            rotate_block, ((side, *rows) for side in sides for rows in iter_row_blocks(len(side), self.block_rows))
         )
         diagonal: Tensor = eigenvalues.clamp(min=0).float()
         return diagonal
 
-    def _build_report(self, eigenvalues: Tensor, error: float, score: float, started: float) -> EpochReport:
-        all_pairs = float((self.user_factors.square().sum(0, dtype=torch.float64) * eigenvalues).sum())
+    def _build_report(self, eigenvalues: Tensor, squared_error: float, score: float, started_at: float) -> EpochReport:
+        squared_scores = float((self.user_factors.square().sum(0, dtype=torch.float64) * eigenvalues).sum())
         penalties = sum(
             float((side.penalty * factors.square().sum(1)).sum(dtype=torch.float64))
             for side, factors in ((self.user_side, self.user_factors), (self.product_side, self.product_factors))
         )
-        loss = (
-            error + self.unobserved_pair_weight * all_pairs + penalties + self.content_penalty
-        ) / self.total_confidence
-        return EpochReport(self.epochs, loss, score, time.perf_counter() - started)
+        objective = squared_error + self.unobserved_pair_weight * squared_scores + penalties + self.content_penalty
+        return EpochReport(self.epochs, objective / self.total_confidence, score, time.perf_counter() - started_at)
 
 
 def fit(
@@ -252,10 +270,13 @@ def fit(
     trend_power: float = 0.0,
     initial_product_factors: Tensor | None = None,
 ) -> FactorModel:
-    """Train `epochs` epochs on `strength` (customers x products); same input, same machine, same bits.
+    """Return a model trained for `epochs` epochs on `strength` (customers x products).
 
-    `facts` are those of the products, `start` the first product factors (see AlsTrainer); scores are multiplied by the
-    products' trends to the `trend_power`. Raises ModelError when the factors diverge or collapse to zero.
+    `item_features` and `initial_product_factors` are arguments of AlsTrainer; scores are multiplied by the products'
+    trends to the power `trend_power`. `on_epoch` is called after each epoch. Equal arguments give identical bits on the
+    same machine.
+
+    Raises ModelError when the configured device does not exist, or the factors diverge or collapse to zero.
     """
     trainer = AlsTrainer(strength, config, item_features, initial_product_factors)
     for _ in range(epochs):
@@ -265,26 +286,26 @@ def fit(
     return trainer.finalize(trend_power)
 
 
+def select_device(device: Literal["auto", "cpu", "cuda"]) -> torch.device:
+    """Return the device of the computation; raises ModelError for `cuda` when torch finds no GPU."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelError("device 'cuda' is set but torch finds no GPU. Set device to 'auto' or 'cpu'")
+    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
 def _check_convergence(report: EpochReport, previous_score: float, config: TrainConfig) -> None:
     if not report.loss < MAX_TRAINING_LOSS:
-        raise _build_divergence_error(report.epoch, f"loss {report.loss:.3g}, where all-zero factors have 1", config)
+        raise _build_divergence_error(report.epoch, f"loss {report.loss:.3g}, all-zero factors have 1", config)
     if report.epoch > 1 and report.observed_score < MIN_OBSERVED_SCORE and report.observed_score <= previous_score:
         raise ModelError(
-            f"all factors collapsed to zero in epoch {report.epoch} (mean score {report.observed_score:.1e} of the "
-            f"observed pairs, whose target is 1); lower regularization ({config.regularization:g}, before "
-            "what sparseness adds)"
+            f"all factors collapsed to zero in epoch {report.epoch}: the mean score of the observed pairs is "
+            f"{report.observed_score:.1e}, its target 1. Lower regularization ({config.regularization:g}, before the "
+            "increase for sparse matrices)"
         )
 
 
 def _build_divergence_error(epoch: int, cause: str, config: TrainConfig) -> ModelError:
     return ModelError(
-        f"training diverged in epoch {epoch} ({cause}); raise regularization ({config.regularization:g}) or look for "
-        f"extreme strengths"
+        f"training diverged in epoch {epoch}: {cause}. Raise regularization ({config.regularization:g}) or look for "
+        "extreme strengths"
     )
-
-
-def select_device(device: Literal["auto", "cpu", "cuda"]) -> torch.device:
-    """Return the device to compute on; ModelError when `cuda` is asked for and there is none."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ModelError("device 'cuda' is set but torch finds no GPU; set device to 'auto' or 'cpu'")
-    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")

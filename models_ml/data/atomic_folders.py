@@ -1,4 +1,4 @@
-"""Folders that are there whole or not at all."""
+"""Folders that are written completely or not at all."""
 
 import shutil
 import tempfile
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def create_folder_atomically(path: Path) -> Iterator[Path]:
-    """Hand out an empty folder that becomes `path` when the block ends well, and that is gone when it does not."""
+    """Yield a temporary folder, and rename it to `path` at the end of the block; an error in the block removes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
@@ -21,7 +21,7 @@ def create_folder_atomically(path: Path) -> Iterator[Path]:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what writers that were killed left of a whole folder in `folder`; nobody may be writing there."""
-    for left in folder.glob(".*-*"):
-        if left.is_dir():
-            shutil.rmtree(left)
+    """Remove the temporary folders of killed writers from `folder`; no writer may be active there."""
+    for unfinished in folder.glob(".*-*"):
+        if unfinished.is_dir():
+            shutil.rmtree(unfinished)

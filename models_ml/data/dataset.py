@@ -1,4 +1,4 @@
-"""What a training run reads, in the one layout whose content is hashed: the same rows give the same hash anywhere."""
+"""The dataset of a training run: three tables with a fixed layout, so that equal rows have equal hashes everywhere."""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from models_ml.errors import ModelError
 
 
 class TableLayout(NamedTuple):
-    """How a table of a dataset looks."""
+    """Columns, types and row order of a table of a dataset."""
 
     schema: pa.Schema
     sort_keys: tuple[str, ...]
-    """The columns that its rows are ordered by; no two rows share them."""
+    """Columns that define the row order; their values are unique."""
     nullable_columns: tuple[str, ...] = ()
-    """The columns whose value may be unknown."""
+    """Columns that may hold nulls."""
 
 
 TABLE_LAYOUTS = {
@@ -67,16 +67,16 @@ TABLE_LAYOUTS = {
         ("cutoff", "user_id", "product_id"),
     ),
 }
-"""The tables of a dataset: what a run reads of the marts ml_interactions, ml_product_features and ml_evaluation_pairs.
+"""Layouts of the tables, which are parts of the marts ml_interactions, ml_product_features and ml_evaluation_pairs.
 
-All that decides over the factors is in them, the validation window that picks the number of epochs included, so that a
-whole training can be repeated from a dataset alone.
+The tables hold everything that determines the factors, including the validation window that selects the number of
+epochs, so that a training can be repeated from a dataset alone.
 """
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The three tables that a run reads; make one with `Dataset.of`."""
+    """The three tables that a training run reads; `Dataset.from_tables` creates and checks them."""
 
     interactions: pa.Table
     product_features: pa.Table
@@ -84,10 +84,12 @@ class Dataset:
 
     @classmethod
     def from_tables(cls, interactions: pa.Table, product_features: pa.Table, evaluation_pairs: pa.Table) -> "Dataset":
-        """Take what `LAYOUTS` names of the marts' rows, of every cutoff; fast when they are in its order already.
+        """Create a dataset from rows of the marts at all cutoffs, with the columns, types and order of `TABLE_LAYOUTS`.
 
-        Raises ModelError when a column is missing, holds something else than it should, or is null where it must not
-        be; and when there are no interactions as of now.
+        Rows that are in this order already are not sorted again.
+
+        Raises ModelError when a column is missing, has a wrong type or unexpected nulls, and when there are no
+        interactions at the cutoff 'now'.
         """
         tables = {
             "interactions": interactions,
@@ -96,7 +98,7 @@ class Dataset:
         }
         dataset = cls(**{name: apply_layout(table, name) for name, table in tables.items()})
         if not dataset.current_interactions.num_rows:
-            raise ModelError("there are no interactions as of now; load events or purchases with a customer first")
+            raise ModelError("there are no interactions as of now. Load events or purchases with a customer first")
         return dataset
 
     @property
@@ -106,52 +108,66 @@ class Dataset:
 
     @cached_property
     def current_interactions(self) -> pa.Table:
-        """The interactions that the model which serves is fitted to."""
+        """The interactions at the cutoff 'now'; the model that may serve is fitted to them."""
         return self.select_cutoff("now").interactions
 
     def select_cutoff(self, cutoff: str) -> "Dataset":
-        """Return the rows of one cutoff."""
+        """Return the rows of one cutoff: 'validation', 'test' or 'now'."""
         return Dataset(**{name: table.filter(pc.equal(table["cutoff"], cutoff)) for name, table in self.tables.items()})
 
     @cached_property
     def table_hashes(self) -> dict[str, str]:
-        """The sha256 of every value of each table in order, whatever the file format or library version."""
+        """The sha256 of each table's values in order; independent of file format and library versions."""
         return {name: _hash_table(table, TABLE_LAYOUTS[name].nullable_columns) for name, table in self.tables.items()}
 
     @property
     def dataset_hash(self) -> str:
-        """The name of this content."""
+        """The sha256 of the content of all tables."""
         return combine_hashes(self.table_hashes)
 
 
 def combine_hashes(table_hashes: dict[str, str]) -> str:
-    """Return the hash of a dataset from those of its tables."""
+    """Return the hash of a dataset, computed from the hashes of its tables."""
     return hashlib.sha256("".join(f"{name}:{table_hashes[name]};" for name in TABLE_LAYOUTS).encode()).hexdigest()
 
 
 def apply_layout(table: pa.Table, name: str) -> pa.Table:
-    """Return the columns of `LAYOUTS[name]`, in its types and order; ModelError when they are not to be had."""
-    what = f"the {name.replace('_', ' ')}"
+    """Return the columns of `TABLE_LAYOUTS[name]` with its types and row order.
+
+    Raises ModelError when a column is missing, cannot be cast to its type, or has nulls but is not nullable.
+    """
+    label = f"the {name.replace('_', ' ')}"
     schema, keys, nullable = TABLE_LAYOUTS[name]
-    require_columns(table, tuple(schema.names), what)
+    require_columns(table, tuple(schema.names), label)
     try:
         rows = table.select(schema.names).cast(schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ModelError(f"{what} do not have the types of a dataset: {error}") from error
-    nulls = [column for column in schema.names if rows[column].null_count and column not in nullable]
-    if nulls:
-        raise ModelError(f"{what} hold nulls in {', '.join(nulls)}; every value there must be known")
+        raise ModelError(f"{label} do not have the types of a dataset: {error}") from error
+    null_columns = [column for column in schema.names if rows[column].null_count and column not in nullable]
+    if null_columns:
+        raise ModelError(
+            f"{label} hold nulls in {', '.join(null_columns)}; these columns must have a value in every row"
+        )
     return rows if _is_ordered(rows, keys) else rows.sort_by([(key, "ascending") for key in keys])
 
 
+def require_columns(table: pa.Table, columns: tuple[str, ...], table_label: str) -> None:
+    """Raise ModelError when `table` lacks one of the columns; `table_label` names the table in the message."""
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise ModelError(
+            f"{table_label} lack the columns {', '.join(missing)}; there are {', '.join(table.column_names)}"
+        )
+
+
 def _is_ordered(rows: pa.Table, sort_keys: tuple[str, ...]) -> bool:
-    """Whether the rows are in order: sixteen million take Arrow half a minute to sort, and a second to look at."""
+    """Return whether the rows are in order; for 16 million rows Arrow checks in 1 s and sorts in 30 s."""
     before, after = rows.slice(0, max(0, rows.num_rows - 1)), rows.slice(1)
-    in_order: pa.ChunkedArray | pa.Scalar = pa.scalar(True)
+    is_in_order: pa.ChunkedArray | pa.Scalar = pa.scalar(True)
     for key in reversed(sort_keys):
-        same = pc.and_(pc.equal(before[key], after[key]), in_order)
-        in_order = pc.or_(pc.less(before[key], after[key]), same)
-    return pc.all(in_order, min_count=0).as_py() is True
+        is_equal_and_in_order = pc.and_(pc.equal(before[key], after[key]), is_in_order)
+        is_in_order = pc.or_(pc.less(before[key], after[key]), is_equal_and_in_order)
+    return pc.all(is_in_order, min_count=0).as_py() is True
 
 
 def _hash_table(rows: pa.Table, nullable_columns: tuple[str, ...]) -> str:
@@ -160,7 +176,7 @@ def _hash_table(rows: pa.Table, nullable_columns: tuple[str, ...]) -> str:
         column = rows[field.name]
         digest.update(f"{field.name}:{field.type}:{len(column)};".encode())
         if field.name in nullable_columns:
-            # Where nothing is known comes first; an empty text or a zero in its place is then told from the real ones.
+            # The null mask is hashed first, so that a null and an empty text or a zero have different hashes.
             digest.update(column.is_null().cast(pa.int8()).to_numpy())
             column = column.fill_null("" if pa.types.is_large_string(field.type) else 0)
         if pa.types.is_large_string(field.type):
@@ -176,12 +192,3 @@ def _hash_table(rows: pa.Table, nullable_columns: tuple[str, ...]) -> str:
         else:
             digest.update(column.to_numpy())
     return digest.hexdigest()
-
-
-def require_columns(table: pa.Table, columns: tuple[str, ...], table_label: str) -> None:
-    """Raise ModelError when `table`, called `what` in the message, lacks one of the columns."""
-    missing = [name for name in columns if name not in table.column_names]
-    if missing:
-        raise ModelError(
-            f"{table_label} lack the columns {', '.join(missing)}; there are {', '.join(table.column_names)}"
-        )

@@ -1,4 +1,4 @@
-"""Dataset versions on disk: a folder named by the content's hash, with a Parquet file for each table and a manifest."""
+"""Dataset versions on disk: one folder per version, named by the hash, with a Parquet file per table and a manifest."""
 
 import json
 from collections.abc import Iterator
@@ -17,64 +17,67 @@ from models_ml.errors import ModelError
 
 MANIFEST_FILE = "manifest.json"
 
+_REPAIR_HINT = "restore the folder from a backup, or delete it and train anew"
+
 
 class SourceFile(BaseModel):
-    """A file that the rows came from."""
+    """A landing file that contributed rows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     feed: str
     path: str
-    """Relative to the landing folder."""
+    """Path relative to the landing folder."""
     checksum: str | None
-    """None when the file was loaded anew after the rows had been made."""
+    """Checksum of the loaded content; None when the file was loaded again after the dataset's rows were built."""
     row_count: int
-    """Rows loaded from it, those that were set aside later included."""
+    """Number of rows loaded from the file, including rows excluded or quarantined later."""
 
 
 class Provenance(BaseModel):
-    """What a dataset was made with; none of it is part of the hash."""
+    """Origin of a dataset: settings, versions and files; not part of the hash."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     settings: dict[str, Any] = {}
-    """Whatever shaped the rows: event weights, the dbt project's variables."""
+    """Settings that affect the rows: event weights, the dbt project's variables."""
     versions: dict[str, str] = {}
-    """Of the dbt project and of what ran it."""
+    """Versions of the dbt project and of the programs that ran it."""
     files: list[SourceFile] = []
 
 
 class TableSummary(BaseModel):
-    """What is in a Parquet file."""
+    """Content of one Parquet file of a dataset."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     row_count: int
     columns: dict[str, str]
-    """Arrow's name of each column's type."""
+    """Arrow type of each column."""
     content_sha256: str
     """Hash of the values, not of the file."""
 
 
 class DatasetManifest(BaseModel):
-    """What a dataset is, in words and numbers."""
+    """Description of a dataset version: identity, size, time range, tables and provenance."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     format: Literal["recomart-dataset"] = "recomart-dataset"
-    format_version: Literal[2] = 2
-    """2: product_features has names, categories, brands, prices and recent popularity; 1 had the popularity alone."""
+    format_version: Literal[3] = 3
+    """Version of the folder's layout. 3: column `cutoff` and field `row_count`; 2: product_features with names,
+    categories, brands, prices and recent popularity; 1: product_features with the popularity only."""
     dataset_hash: str
     created_at: datetime
-    """When the version was written first, UTC."""
+    """When the version was first written, UTC."""
     as_of: datetime
-    """The instant of 'now', UTC: every interaction is before it."""
+    """The instant of the cutoff 'now', UTC; every interaction is before it."""
     interactions: int
-    """Pairs of customer and product as of now, which the model that serves is fitted to."""
+    """Number of customer-product pairs at the cutoff 'now'."""
     users: int
-    """Customers with one of them."""
+    """Number of customers in these pairs."""
     products: int
-    """Products with one of them."""
+    """Number of products in these pairs."""
     first_interaction_at: datetime
     last_interaction_at: datetime
     tables: dict[str, TableSummary]
@@ -82,17 +85,17 @@ class DatasetManifest(BaseModel):
 
     @classmethod
     def from_dataset(cls, dataset: Dataset, provenance: Provenance) -> "DatasetManifest":
-        """Describe a dataset."""
-        now = dataset.current_interactions
+        """Return the manifest of a dataset, created now."""
+        interactions = dataset.current_interactions
         return cls(
             dataset_hash=dataset.dataset_hash,
             created_at=datetime.now(UTC).replace(tzinfo=None),
-            as_of=pc.max(now["as_of"]).as_py(),
-            interactions=now.num_rows,
-            users=pc.count_distinct(now["user_id"]).as_py(),
-            products=pc.count_distinct(now["product_id"]).as_py(),
-            first_interaction_at=pc.min(now["first_interaction_at"]).as_py(),
-            last_interaction_at=pc.max(now["last_interaction_at"]).as_py(),
+            as_of=pc.max(interactions["as_of"]).as_py(),
+            interactions=interactions.num_rows,
+            users=pc.count_distinct(interactions["user_id"]).as_py(),
+            products=pc.count_distinct(interactions["product_id"]).as_py(),
+            first_interaction_at=pc.min(interactions["first_interaction_at"]).as_py(),
+            last_interaction_at=pc.max(interactions["last_interaction_at"]).as_py(),
             tables={
                 name: TableSummary(
                     row_count=table.num_rows,
@@ -106,14 +109,14 @@ class DatasetManifest(BaseModel):
 
 
 def get_table_path(folder: Path, dataset_hash: str, table: str) -> Path:
-    """Return where a version's table lies in the `folder` of datasets."""
+    """Return the Parquet file of a version's table in the datasets `folder`."""
     return folder / dataset_hash / f"{table}.parquet"
 
 
 def write_dataset(dataset: Dataset, provenance: Provenance, folder: Path) -> DatasetManifest:
-    """Write a version to `folder`/<hash>, whole or not at all; one that is there already is verified and kept.
+    """Write a version atomically to `folder`/<hash> and return its manifest; an existing version is verified and kept.
 
-    Raises ModelError when the version that is there is damaged.
+    Raises ModelError when the existing version is damaged.
     """
     path = folder / dataset.dataset_hash
     if path.exists():
@@ -128,9 +131,9 @@ def write_dataset(dataset: Dataset, provenance: Provenance, folder: Path) -> Dat
 
 
 def read_dataset(folder: Path, dataset_hash: str) -> Dataset:
-    """Read a version of `folder`, and verify that its content has that hash.
+    """Read a version from the datasets `folder` and verify its content against the hash.
 
-    Raises ModelError, naming the file, when one is missing, cannot be read, or is not what the hash says.
+    Raises ModelError, naming the file, when a file is missing, cannot be read, or does not match its hash.
     """
     manifest = read_manifest(folder, dataset_hash)
     tables = {}
@@ -141,19 +144,20 @@ def read_dataset(folder: Path, dataset_hash: str) -> Dataset:
         except (pa.ArrowException, OSError, ModelError) as error:
             raise ModelError(f"{file} cannot be read: {error}; {_REPAIR_HINT}") from error
     dataset = Dataset(**tables)
-    for name, found in dataset.table_hashes.items():
-        if found != manifest.tables[name].content_sha256:
+    for name, table_hash in dataset.table_hashes.items():
+        if table_hash != manifest.tables[name].content_sha256:
             raise ModelError(
-                f"{get_table_path(folder, dataset_hash, name)}: its content does not match its hash in {MANIFEST_FILE}, so it "
-                f"was changed or belongs elsewhere; {_REPAIR_HINT}"
+                f"{get_table_path(folder, dataset_hash, name)}: its content does not match its hash in "
+                f"{MANIFEST_FILE}, so it was changed or belongs to another version; {_REPAIR_HINT}"
             )
     return dataset
 
 
 def read_manifest(folder: Path, dataset_hash: str) -> DatasetManifest:
-    """Read the manifest of a version of `folder`.
+    """Read the manifest of a version from the datasets `folder`.
 
-    Raises ModelError, naming the file, when it is missing, not its own, or of another format version.
+    Raises ModelError, naming the file, when it is missing or damaged, belongs to another version, or has another
+    format version.
     """
     file = folder / dataset_hash / MANIFEST_FILE
     try:
@@ -162,32 +166,29 @@ def read_manifest(folder: Path, dataset_hash: str) -> DatasetManifest:
         manifest = DatasetManifest.model_validate(content)
     except FileNotFoundError:
         raise ModelError(
-            f"{file} is missing: the files of dataset {dataset_hash} are not there; `recomart datasets` lists those "
-            "that are"
+            f"{file} is missing: there are no files of dataset {dataset_hash}. `recomart datasets` lists the stored "
+            "versions"
         ) from None
     except (ValueError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"{file} is not a manifest that this version can read: {reason}; {_REPAIR_HINT}") from None
-    hashes = {name: facts.content_sha256 for name, facts in manifest.tables.items()}
+    hashes = {name: summary.content_sha256 for name, summary in manifest.tables.items()}
     if hashes.keys() != TABLE_LAYOUTS.keys() or combine_hashes(hashes) != dataset_hash:
         raise ModelError(f"{file} does not describe the dataset of this hash; {_REPAIR_HINT}")
     return manifest
 
 
 def _require_format_version(manifest: Any, file: Path) -> None:
-    ours = DatasetManifest.model_fields["format_version"].default
-    found = manifest.get("format_version", ours) if isinstance(manifest, dict) else ours
-    if found != ours:
+    supported = DatasetManifest.model_fields["format_version"].default
+    version = manifest.get("format_version", supported) if isinstance(manifest, dict) else supported
+    if version != supported:
         raise ModelError(
-            f"{file} is of dataset format {found}, and this RecoMart reads format {ours}, which holds other columns; "
-            "train on it with the RecoMart that wrote it, or train anew from the marts"
+            f"{file} is of dataset format {version}, and this RecoMart reads format {supported}, which holds other "
+            "columns; train on it with the RecoMart that wrote it, or train anew from the marts"
         )
 
 
 def iter_dataset_hashes(folder: Path) -> Iterator[str]:
-    """Yield the hashes of the versions in `folder`, whole or damaged."""
+    """Yield the hashes of the versions in the datasets `folder` in order, without checking their files."""
     if folder.is_dir():
         yield from sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-_REPAIR_HINT = "restore the folder from a backup, or delete it and train anew"

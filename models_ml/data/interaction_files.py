@@ -1,4 +1,4 @@
-"""Interaction files of other houses: CSV, Parquet, and the two text forms of public splits."""
+"""External interaction files: CSV, Parquet and the two text formats of public benchmark splits."""
 
 from pathlib import Path
 
@@ -20,28 +20,30 @@ SCHEMA = pa.schema(
     ]
 )
 SUPPORTED_FORMATS = (
-    "a .csv or .parquet with user_id, item_id[, weight][, timestamp], or a .txt with `user item item ...` a line"
+    "a .csv or .parquet file with user_id, item_id[, weight][, timestamp], or a .txt file with lines "
+    "`user item item ...`"
 )
 
 
 def read_interactions(file: Path) -> pa.Table:
-    """Return one row per pair: user_id, item_id (text), weight (1 where the file has none), timestamp (null likewise).
+    """Return one row per pair with the columns of `SCHEMA`.
 
-    Of a pair that occurs more than once, the weights are added and the last timestamp is taken; a weight of zero is no
-    interaction. A `.txt` holds `user item item ...` a line, or, when every line has three words of which the last is 1,
-    `user item 1`. Timestamps are numbers, in whatever unit, or dates and times.
+    The weight is 1 and the timestamp null if the file has no such column. Repeated pairs are merged: weights are added
+    and the last timestamp is kept. Rows with weight 0 are dropped. A `.txt` file has lines `user item item ...`, or
+    `user item 1` if every line has three words and ends with 1. Timestamps are numbers (in any unit), dates or
+    datetimes.
 
     Raises:
-        ModelError: The file cannot be read, lacks a column, has no interaction, or a value that means nothing; the
-            message names it.
+        ModelError: The file cannot be read, lacks a column, has an invalid value or no interaction; the message names
+            the file.
     """
     if not file.is_file():
-        raise ModelError(f"{file} is no file; give {SUPPORTED_FORMATS}")
+        raise ModelError(f"{file}: there is no such file. Give {SUPPORTED_FORMATS}")
     try:
         rows = READERS[file.suffix](file)
     except KeyError:
         raise ModelError(
-            f"{file}: {file.suffix or 'no ending'} is not a form that is read; give {SUPPORTED_FORMATS}"
+            f"{file}: the file extension {file.suffix!r} is not supported. Give {SUPPORTED_FORMATS}"
         ) from None
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         raise ModelError(f"{file} cannot be read: {error}") from error
@@ -64,7 +66,7 @@ def read_interactions(file: Path) -> pa.Table:
         .rename_columns(SCHEMA.names)
     )
     if not pairs.num_rows:
-        raise ModelError(f"{file} holds no interaction: it is empty, or every weight is zero")
+        raise ModelError(f"{file} has no interactions: the file is empty, or every weight is zero")
     return pairs
 
 
@@ -119,14 +121,15 @@ def _parse_timestamps(file: Path, rows: pa.Table) -> pa.ChunkedArray | pa.Array:
 def _parse_numbers(file: Path, rows: pa.Table, column: str) -> npt.NDArray[np.float64]:
     values = rows[column]
     if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type) or pa.types.is_null(values.type)):
-        raise ModelError(f"{file}: {column} holds {values.type}, not numbers")
+        raise ModelError(f"{file}: {column} has the type {values.type}. Give numbers")
     numbers: npt.NDArray[np.float64] = values.to_numpy().astype(np.float64)
     return numbers
 
 
 def _require_valid(file: Path, rows: pa.Table, column: str, is_valid: npt.NDArray[np.bool_]) -> None:
-    wrong = np.flatnonzero(~is_valid)
-    if len(wrong):
-        value = rows[column][int(wrong[0])].as_py()
-        like_it = f", and {len(wrong) - 1:,} more are like it" if len(wrong) > 1 else ""
-        raise ModelError(f"{file}: {column} of row {wrong[0] + 1:,} is {value!r}{like_it}")
+    """Raise ModelError when a row is invalid; the message names the first such row and the number of others."""
+    invalid_rows = np.flatnonzero(~is_valid)
+    if len(invalid_rows):
+        value = rows[column][int(invalid_rows[0])].as_py()
+        others = f", and {len(invalid_rows) - 1:,} more rows are invalid" if len(invalid_rows) > 1 else ""
+        raise ModelError(f"{file}: {column} of row {invalid_rows[0] + 1:,} is {value!r}{others}")

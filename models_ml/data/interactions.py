@@ -1,4 +1,4 @@
-"""The training rows as a matrix: customers x products, valued by interaction strength."""
+"""The interaction matrix: customers x products, with interaction strengths as values."""
 
 from dataclasses import dataclass
 
@@ -15,24 +15,25 @@ from models_ml.errors import ModelError
 
 @dataclass(frozen=True)
 class Interactions:
-    """Who dealt with what, and how strongly; customers with at least one row, and products."""
+    """Interaction strengths with the customers (each has at least one interaction) and the products."""
 
     users: IdMap
     products: IdMap
     strength: Csr
-    """users x products, every value finite and above zero."""
+    """Customers x products; every value is finite and above zero."""
 
     @classmethod
     def from_table(cls, table: pa.Table, catalog: pa.ChunkedArray | None = None) -> "Interactions":
-        """Build from columns user_id, product_id (text) and strength (number), one row per pair.
+        """Create the matrix from a table with user_id, product_id (text) and strength (number), one row per pair.
 
-        The products are those of the rows and of the `catalog`. Raises ModelError when the table is empty, a column is
-        missing, an id is null, a pair occurs twice, or a strength is null, not a number, not finite or not above zero
-        (in 32-bit precision).
+        The products are the products of the rows and of the `catalog` (a column of product ids).
+
+        Raises ModelError when the table is empty, a column is missing, an id is null, a pair occurs twice, or a
+        strength is not a finite number above zero (in 32-bit precision).
         """
         require_columns(table, ("user_id", "product_id", "strength"), "the interactions")
         if not table.num_rows:
-            raise ModelError("the interactions are empty; load events or purchases with a customer first")
+            raise ModelError("the interactions are empty. Load events or purchases with a customer first")
         users = IdMap(table["user_id"], "customer")
         products = IdMap(_combine_product_ids(table["product_id"], catalog), "product")
         values = _parse_strengths(table)
@@ -43,25 +44,27 @@ class Interactions:
         except DuplicatePairError as error:
             pair = {name: table[name][error.entry].as_py() for name in ("user_id", "product_id")}
             raise ModelError(
-                f"{error.count:,} rows repeat a pair, such as {pair}; the interactions need one row per pair"
+                f"the interactions: {error.count:,} rows repeat a pair, such as {pair}. Give one row per pair"
             ) from None
         return cls(users, products, strength)
 
 
 def _combine_product_ids(product_ids: pa.ChunkedArray, catalog: pa.ChunkedArray | None) -> pa.ChunkedArray:
-    parts = [product_ids] if catalog is None else [product_ids, catalog]
+    columns = [product_ids] if catalog is None else [product_ids, catalog]
     return pa.chunked_array(
-        [chunk for part in parts for chunk in part.cast(pa.large_string()).chunks], pa.large_string()
+        [chunk for column in columns for chunk in column.cast(pa.large_string()).chunks], pa.large_string()
     )
 
 
 def _parse_strengths(table: pa.Table) -> npt.NDArray[np.float32]:
     column = table["strength"]
     if column.null_count or not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
-        raise ModelError(f"strength must be a number in every row; it is {column.type}, {column.null_count} are null")
+        raise ModelError(
+            f"strength must be a number in every row; its type is {column.type}, {column.null_count} are null"
+        )
     values: npt.NDArray[np.float32] = column.to_numpy().astype(np.float32)
-    wrong = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
-    if len(wrong):
-        row = table.slice(int(wrong[0]), 1).select(["user_id", "product_id", "strength"]).to_pylist()[0]
-        raise ModelError(f"{len(wrong):,} strengths are not finite numbers above zero, the first in {row}")
+    invalid_rows = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+    if len(invalid_rows):
+        row = table.slice(int(invalid_rows[0]), 1).select(["user_id", "product_id", "strength"]).to_pylist()[0]
+        raise ModelError(f"{len(invalid_rows):,} strengths are not finite numbers above zero, the first in {row}")
     return values

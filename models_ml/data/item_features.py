@@ -1,4 +1,4 @@
-"""What training knows of products besides their customers."""
+"""Features of products besides their interactions: content (category, brand, price, name) and trends."""
 
 from dataclasses import dataclass
 
@@ -21,16 +21,16 @@ WORD_SEPARATOR = r"[^\pL\pN]+"
 
 @dataclass(frozen=True)
 class ItemFeatures:
-    """Content and trends of the products of a matrix, in the order of its columns."""
+    """Content and trends of the products of an interaction matrix, in the order of its columns."""
 
     content: Csr
-    """products x features; an empty row where nothing is known."""
+    """Products x content features; the row of a product without content is empty."""
     trends: Tensor
-    """float32 of shape (products): how much more they are in demand lately; 1 where nothing is known."""
+    """float32 of shape (products): recent demand relative to the average product; 1 if unknown."""
 
     @classmethod
     def from_table(cls, product_features: pa.Table, products: IdMap, config: TrainConfig) -> "ItemFeatures":
-        """Take them from the rows of one as_of of marts.ml_product_features."""
+        """Build the features from the rows of marts.ml_product_features at one cutoff."""
         return cls(
             build_content_features(product_features, products, config),
             compute_product_trends(product_features, products, config),
@@ -38,32 +38,35 @@ class ItemFeatures:
 
     @classmethod
     def empty(cls, product_count: int) -> "ItemFeatures":
-        """Return the facts where nothing is known of any product."""
-        nothing = torch.empty(0, dtype=torch.int32)
-        content = Csr(torch.zeros(product_count + 1, dtype=torch.int32), nothing, torch.empty(0), 1)
+        """Return features without content and with trends of 1."""
+        no_columns = torch.empty(0, dtype=torch.int32)
+        content = Csr(torch.zeros(product_count + 1, dtype=torch.int32), no_columns, torch.empty(0), 1)
         return cls(content, torch.ones(product_count))
 
     def to(self, device: torch.device) -> "ItemFeatures":
-        """Return the facts on `device`."""
+        """Return the features on `device`."""
         return ItemFeatures(self.content.to(device), self.trends.to(device))
 
 
 def compute_product_trends(product_features: pa.Table, products: IdMap, config: TrainConfig) -> Tensor:
-    """Return the share of a product's customers who were active on it lately, over that of all products' customers.
+    """Return each product's share of recently active customers, relative to the share over all products.
 
-    `product_features` has product_id, popularity (customers) and active_users_28d, one row per product. The result
-    is float32 of shape (products); few customers leave it near 1, none at 1.
+    `product_features` has product_id, popularity (number of customers) and active_users_28d, one row per product. The
+    result is float32 of shape (products). The prior of `trend_prior_customers` keeps products with few customers near
+    1; products without customers have 1.
     """
     require_columns(product_features, ("product_id", "popularity", "active_users_28d"), "product features")
     position = products.find_positions(product_features["product_id"])
-    customers, lately = (
+    customers, recent_customers = (
         product_features[name].to_numpy().astype(np.float64)[position >= 0]
         for name in ("popularity", "active_users_28d")
     )
     trends = torch.ones(len(products))
-    if lately.sum() > 0:
-        usual = lately.sum() / customers.sum()
-        ratio = (lately / usual + config.trend_prior_customers) / (customers + config.trend_prior_customers)
+    if recent_customers.sum() > 0:
+        mean_share = recent_customers.sum() / customers.sum()
+        ratio = (recent_customers / mean_share + config.trend_prior_customers) / (
+            customers + config.trend_prior_customers
+        )
         trends[torch.from_numpy(position[position >= 0])] = torch.from_numpy(
             np.where(customers > 0, ratio, 1).astype(np.float32)
         )
@@ -71,37 +74,38 @@ def compute_product_trends(product_features: pa.Table, products: IdMap, config: 
 
 
 def build_content_features(product_features: pa.Table, products: IdMap, config: TrainConfig) -> Csr:
-    """Return `products` x features: one each for what a product has, in rows of length 1; empty where nothing is known.
+    """Return products x content features; every row that is not empty has the Euclidean norm 1.
 
-    `product_features` has product_id, product_name, category, brand and price, null where unknown, one row per product.
-    A feature that only one product has tells nothing about another, so it is left out.
+    `product_features` has product_id, product_name, category, brand and price (null if unknown), one row per product.
+    The features are categories, brands, price bands and the frequent words of names. A feature that only one product
+    has carries no information about other products, so it is dropped.
     """
     require_columns(product_features, ("product_id", "product_name", "category", "brand", "price"), "product features")
     known = product_features.filter(pc.is_in(product_features["product_id"].cast(pa.large_string()), products.ids))
     position = products.get_positions(known["product_id"])
-    word_of, words = _find_frequent_words(known["product_name"], config.max_content_words)
-    every = np.arange(len(known))
-    parts = [
-        (every, known["category"]),
-        (every, known["brand"]),
-        (every, _assign_price_bands(known["price"], config.content_price_bands)),
-        (word_of, words),
+    word_rows, words = _find_frequent_words(known["product_name"], config.max_content_words)
+    all_rows = np.arange(len(known))
+    feature_groups = [
+        (all_rows, known["category"]),
+        (all_rows, known["brand"]),
+        (all_rows, _assign_price_bands(known["price"], config.content_price_bands)),
+        (word_rows, words),
     ]
-    rows, columns, start = list[Positions](), list[Positions](), 0
-    for row, values in parts:
-        codes, several = _encode_shared_values(values)
-        rows.append(position[row[codes >= 0]])
-        columns.append(start + codes[codes >= 0])
-        start += several
-    width = max(start, 1)
+    rows, columns, first_column = list[Positions](), list[Positions](), 0
+    for group_rows, values in feature_groups:
+        codes, code_count = _encode_shared_values(values)
+        rows.append(position[group_rows[codes >= 0]])
+        columns.append(first_column + codes[codes >= 0])
+        first_column += code_count
+    width = max(first_column, 1)
     pairs = torch.from_numpy(np.unique(np.concatenate(rows) * width + np.concatenate(columns)))
     features = Csr.from_pairs(pairs // width, pairs % width, torch.ones(len(pairs)), (len(products), width))
-    norms = features.lengths.clamp(min=1).float().rsqrt()
-    return features.replace_values(torch.repeat_interleave(norms, features.lengths))
+    inverse_norms = features.lengths.clamp(min=1).float().rsqrt()
+    return features.replace_values(torch.repeat_interleave(inverse_norms, features.lengths))
 
 
 def _find_frequent_words(names: pa.ChunkedArray, max_words: int) -> tuple[Positions, pa.Array]:
-    """Return the most frequent words of the names: each one's row, and the word."""
+    """Return the occurrences of the `max_words` most frequent words: the row of the name, and the word."""
     lists = pc.split_pattern_regex(pc.utf8_lower(names.cast(pa.large_string())), WORD_SEPARATOR).combine_chunks()
     words, rows = pc.list_flatten(lists), pc.list_parent_indices(lists)
     counts = pc.value_counts(words)
@@ -115,21 +119,21 @@ def _find_frequent_words(names: pa.ChunkedArray, max_words: int) -> tuple[Positi
         .filter(pc.not_equal(counts.field("values").take(order), ""))
         .slice(0, max_words)
     )
-    kept = pc.is_in(words, frequent)
-    return rows.filter(kept).to_numpy(), words.filter(kept)
+    is_frequent = pc.is_in(words, frequent)
+    return rows.filter(is_frequent).to_numpy(), words.filter(is_frequent)
 
 
 def _assign_price_bands(prices: pa.ChunkedArray, band_count: int) -> pa.Array:
-    """Return the prices' quantile bands, null where there is no price."""
+    """Return the quantile band of each price, null for an unknown price."""
     values = prices.to_numpy().astype(np.float64)
-    known = np.isfinite(values)
-    edges = np.quantile(values[known], np.linspace(0, 1, band_count + 1)[1:-1]) if known.any() else np.zeros(0)
-    return pa.array(np.searchsorted(edges, np.nan_to_num(values), side="right"), mask=~known)
+    is_known = np.isfinite(values)
+    edges = np.quantile(values[is_known], np.linspace(0, 1, band_count + 1)[1:-1]) if is_known.any() else np.zeros(0)
+    return pa.array(np.searchsorted(edges, np.nan_to_num(values), side="right"), mask=~is_known)
 
 
 def _encode_shared_values(values: pa.Array | pa.ChunkedArray) -> tuple[Positions, int]:
-    """Return a number for each value that occurs more than once, -1 for the others and null, and how many there are."""
+    """Return a code for each value that occurs more than once (-1 otherwise), and the number of codes."""
     counts = pc.value_counts(values.drop_null())
-    several = counts.field("values").filter(pc.greater(counts.field("counts"), 1)).sort()
-    codes = pc.fill_null(pc.index_in(values, value_set=several, skip_nulls=True), -1)
-    return np.asarray(codes, dtype=np.int64), len(several)
+    shared = counts.field("values").filter(pc.greater(counts.field("counts"), 1)).sort()
+    codes = pc.fill_null(pc.index_in(values, value_set=shared, skip_nulls=True), -1)
+    return np.asarray(codes, dtype=np.int64), len(shared)

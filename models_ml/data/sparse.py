@@ -1,4 +1,4 @@
-"""Compressed sparse rows with 32-bit indices, the form that torch multiplies fastest."""
+"""Compressed sparse row (CSR) matrices with 32-bit indices, which torch multiplies fastest."""
 
 import warnings
 from collections.abc import Iterator
@@ -11,20 +11,22 @@ from torch import Tensor
 from models_ml.errors import ModelError
 
 
-@contextmanager
-def suppress_beta_warning() -> Iterator[None]:
-    """Leave out that torch calls sparse rows new, which it does the first time that a process makes some."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
-        yield
+class DuplicatePairError(ModelError):
+    """A pair of row and column occurs more than once."""
+
+    def __init__(self, entry: int, count: int) -> None:
+        """Store the position of a repeated `entry` in the input and the `count` of repeated entries."""
+        super().__init__(f"{count:,} pairs occur more than once")
+        self.entry = entry
+        self.count = count
 
 
 @dataclass(frozen=True)
 class Csr:
-    """A sparse matrix of `rows` x `n_columns`: entries in row order, within a row in column order."""
+    """A sparse matrix; entries are ordered by row, then by column."""
 
     row_starts: Tensor
-    """int32 of shape (rows + 1): where each row's entries start."""
+    """int32 of shape (rows + 1): position of each row's first entry."""
     columns: Tensor
     """int32 of shape (entries)."""
     values: Tensor
@@ -33,11 +35,14 @@ class Csr:
 
     @classmethod
     def from_pairs(cls, rows: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> "Csr":
-        """Build from int64 `rows` and `columns` and their values in any order; ModelError on a repeated pair."""
+        """Create a matrix from int64 `rows` and `columns` and their values, in any order.
+
+        Raises DuplicatePairError when a pair occurs twice, ModelError when there are 2^31 pairs or more.
+        """
         if len(rows) >= 2**31:
-            raise ModelError(f"{len(rows):,} pairs do not fit 32-bit indices; train on fewer than 2^31")
-        key, order = torch.sort(rows * shape[1] + columns)
-        repeated = torch.nonzero(key[1:] == key[:-1])
+            raise ModelError(f"{len(rows):,} pairs do not fit 32-bit indices. Train on fewer than 2^31 pairs")
+        keys, order = torch.sort(rows * shape[1] + columns)
+        repeated = torch.nonzero(keys[1:] == keys[:-1])
         if len(repeated):
             raise DuplicatePairError(int(order[repeated[0, 0]]), len(repeated))
         return cls(_compute_row_starts(rows, shape[0]), columns[order].int(), values[order].float(), shape[1])
@@ -59,7 +64,7 @@ class Csr:
 
     @property
     def density(self) -> float:
-        """Share of entries among all pairs of a row and a column that is not empty."""
+        """Share of entries among all pairs of a row and a nonempty column."""
         columns = int((torch.bincount(self.columns) > 0).sum())
         return self.entry_count / (self.row_count * columns)
 
@@ -69,7 +74,7 @@ class Csr:
         return torch.repeat_interleave(torch.arange(self.row_count, device=self.columns.device), self.lengths)
 
     def replace_values(self, values: Tensor) -> "Csr":
-        """Return the same pattern with other values."""
+        """Return a matrix with the same entries and other values, float32 of shape (entries)."""
         return replace(self, values=values)
 
     def to(self, device: torch.device) -> "Csr":
@@ -78,35 +83,38 @@ class Csr:
 
     def transpose(self) -> "Csr":
         """Return the transposed matrix."""
-        # Stable, so that entries of one column stay in the order of their rows.
+        # A stable sort keeps the entries of a column in row order.
         columns, order = torch.sort(self.columns, stable=True)
         rows = torch.arange(self.row_count, dtype=torch.int32, device=columns.device).repeat_interleave(self.lengths)
         return Csr(_compute_row_starts(columns, self.column_count), rows[order], self.values[order], self.row_count)
 
     def sum_rows(self) -> Tensor:
-        """Sum of each row's values, added in float64, float32 of shape (rows)."""
+        """Return the sum of each row's values, added in float64; float32 of shape (rows)."""
         totals = torch.zeros(len(self.values) + 1, dtype=torch.float64, device=self.values.device)
         torch.cumsum(self.values, 0, dtype=torch.float64, out=totals[1:])
         return (totals[self.row_starts[1:].long()] - totals[self.row_starts[:-1].long()]).float()
 
     def slice_rows(self, start: int, stop: int) -> "Csr":
-        """Return rows `start` to `stop` (exclusive) without copying their entries."""
+        """Return rows `start` to `stop` (exclusive); entries are views, not copies."""
         first, last = int(self.row_starts[start]), int(self.row_starts[stop])
         starts = self.row_starts[start : stop + 1] - first
         return Csr(starts, self.columns[first:last], self.values[first:last], self.column_count)
 
     def find_block_bounds(self, max_rows: int, max_entries: int) -> list[int]:
-        """Return where blocks of rows start, and the end: of at most `rows` rows and `entries` entries, or one row."""
+        """Return the first row of each block of consecutive rows, followed by the number of rows.
+
+        A block has at most `max_rows` rows and at most `max_entries` entries; a longer row is a block by itself.
+        """
         starts = self.row_starts.cpu().numpy()
         bounds = [0]
         while bounds[-1] < self.row_count:
             start = bounds[-1]
-            full = int(starts.searchsorted(int(starts[start]) + max_entries, side="right")) - 1
-            bounds.append(min(max(full, start + 1), start + max_rows, self.row_count))
+            stop = int(starts.searchsorted(int(starts[start]) + max_entries, side="right")) - 1
+            bounds.append(min(max(stop, start + 1), start + max_rows, self.row_count))
         return bounds
 
     def select_rows(self, rows: Tensor) -> "Csr":
-        """Return the given rows (int64), in that order."""
+        """Return the rows at the positions `rows` (int64), in that order."""
         lengths = self.lengths.long()[rows]
         starts = torch.zeros(len(rows) + 1, dtype=torch.int64, device=rows.device)
         torch.cumsum(lengths, 0, out=starts[1:])
@@ -115,10 +123,12 @@ class Csr:
         return Csr(starts.int(), self.columns[entries], self.values[entries], self.column_count)
 
     def remap_columns(self, position: Tensor, column_count: int) -> "Csr":
-        """Return the entries in other columns: at `position` (int64, one a column), left out where that is below 0."""
+        """Move each column to its new `position` (int64 of shape (columns)); columns below 0 are dropped."""
         columns = position.to(self.columns.device)[self.columns.long()]
-        kept = columns >= 0
-        return Csr.from_pairs(self.row_of_entry[kept], columns[kept], self.values[kept], (self.row_count, column_count))
+        is_kept = columns >= 0
+        return Csr.from_pairs(
+            self.row_of_entry[is_kept], columns[is_kept], self.values[is_kept], (self.row_count, column_count)
+        )
 
     def to_padded(self) -> tuple[Tensor, Tensor]:
         """Return columns (int64) and values as dense (rows, longest row); padding has column 0 and value 0."""
@@ -134,7 +144,7 @@ class Csr:
         return columns, values
 
     def to_torch_csr(self) -> Tensor:
-        """Return a torch CSR tensor that shares this memory."""
+        """Return a torch CSR tensor that shares the memory of this matrix."""
         with suppress_beta_warning():
             return torch.sparse_csr_tensor(
                 self.row_starts, self.columns, self.values, (self.row_count, self.column_count), check_invariants=False
@@ -142,29 +152,27 @@ class Csr:
 
     def to_torch_coo(self) -> Tensor:
         """Return a torch COO tensor of the same entries."""
-        places = torch.stack([self.row_of_entry, self.columns.long()])
+        indices = torch.stack([self.row_of_entry, self.columns.long()])
         shape = (self.row_count, self.column_count)
-        return torch.sparse_coo_tensor(places, self.values, shape, check_invariants=False, is_coalesced=True)
-
-
-def _compute_row_starts(rows: Tensor, row_count: int) -> Tensor:
-    """Return where each row's entries start, given the row of every entry in any order; int32 of shape (n_rows + 1)."""
-    starts = torch.zeros(row_count + 1, dtype=torch.int64, device=rows.device)
-    torch.cumsum(torch.bincount(rows, minlength=row_count), 0, out=starts[1:])
-    return starts.int()
-
-
-class DuplicatePairError(ModelError):
-    """A pair occurs more than once."""
-
-    def __init__(self, entry: int, count: int) -> None:
-        """Say which `entry` of the input is repeated and how many entries are in all."""
-        super().__init__(f"{count:,} pairs occur more than once")
-        self.entry = entry
-        self.count = count
+        return torch.sparse_coo_tensor(indices, self.values, shape, check_invariants=False, is_coalesced=True)
 
 
 def iter_row_blocks(row_count: int, block_rows: int) -> Iterator[tuple[int, int]]:
-    """Yield (start, stop) of consecutive blocks of at most `block_rows` of `rows` rows."""
+    """Yield (start, stop) of consecutive blocks of at most `block_rows` rows that cover `row_count` rows."""
     for start in range(0, row_count, block_rows):
         yield start, min(start + block_rows, row_count)
+
+
+@contextmanager
+def suppress_beta_warning() -> Iterator[None]:
+    """Suppress torch's warning that sparse CSR tensors are a beta feature, shown once per process."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+        yield
+
+
+def _compute_row_starts(rows: Tensor, row_count: int) -> Tensor:
+    """Return `Csr.row_starts` for the row of every entry, given in any order."""
+    starts = torch.zeros(row_count + 1, dtype=torch.int64, device=rows.device)
+    torch.cumsum(torch.bincount(rows, minlength=row_count), 0, out=starts[1:])
+    return starts.int()

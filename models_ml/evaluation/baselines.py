@@ -1,4 +1,4 @@
-"""What the model is measured against: methods that rank for a window's customers, each of them one function."""
+"""Baselines: ranking methods that the model is compared with, and the oracle of synthetic data."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,39 +18,40 @@ from models_ml.evaluation.window import EvaluationWindow, Ranking, get_max_k
 from models_ml.inference.scoring import select_top_n
 
 RankingMethod = Callable[[EvaluationWindow, TrainConfig], Ranking]
-"""Ranks for all of a window's customers with what was known before it."""
+"""Ranks products for all customers of a window from the data before the window."""
 
 OracleFactors = tuple[pa.Table, pa.Table]
-"""The true tastes behind made-up data: (user_id, factors) and (product_id, factors), factors lists of numbers."""
+"""True factors behind synthetic data: tables (user_id, factors) and (product_id, factors); factors are lists."""
 
 
 def rank_by_popularity(window: EvaluationWindow, config: TrainConfig) -> Ranking:
-    """Rank by the number of customers that a product has had."""
+    """Rank by the product's number of customers."""
     return window.rank_by_global_score(window.get_feature("popularity"), config)
 
 
 def rank_by_recent_popularity(window: EvaluationWindow, config: TrainConfig) -> Ranking:
-    """Rank by the actions on a product, the older the less."""
+    """Rank by the product's number of actions, weighted by recency."""
     return window.rank_by_global_score(window.get_feature("recent_popularity"), config)
 
 
 def rank_by_item_similarity(window: EvaluationWindow, config: TrainConfig) -> Ranking:
-    """Rank by how alike a product is to those of the customer's history, summed; new customers see what is popular.
+    """Rank by the sum of a product's cosine similarities to the products of the history (item-item nearest neighbors).
 
-    A product that is like none of them is left out.
+    Products without similarity to the history are not listed. New customers get the products of recent popularity.
+    Source: Sarwar et al., "Item-based collaborative filtering recommendation algorithms" (WWW 2001).
     """
     weights = window.interactions.strength
     weights = weights.replace_values(torch.ones_like(weights.values))
-    # A product of sparse rows holds up to five 32-bit numbers for each cell before it becomes a dense one.
+    # A sparse product needs up to five 32-bit numbers per cell, its dense copy one more.
     block_rows = config.compute_block_rows(6 * weights.column_count)
-    alike = find_nearest_products(weights, config.max_neighbors, block_rows).to_torch_coo()
+    similarities = find_nearest_products(weights, config.max_neighbors, block_rows).to_torch_coo()
     blocks = []
     for start, stop in iter_row_blocks(len(window.known_positions), block_rows):
         seen = weights.select_rows(window.known_positions[start:stop])
-        scores = multiply_to_dense(seen, alike)
+        scores = multiply_to_dense(seen, similarities)
         scores[scores <= 0] = -torch.inf
         blocks.append(select_top_n(scores, get_max_k(config), seen))
-    positions, best = (torch.cat(parts) for parts in zip(*blocks, strict=True))
+    positions, best = (torch.cat(tensors) for tensors in zip(*blocks, strict=True))
     return window.append_new_customers(Ranking(window.map_to_catalog(positions), best), config)
 
 
@@ -59,57 +60,65 @@ BASELINES: dict[str, RankingMethod] = {
     "recent_popularity": rank_by_recent_popularity,
     "item_item": rank_by_item_similarity,
 }
-"""By the name that stands in ml.ranking_metrics."""
+"""Baselines by the method name in ml.ranking_metrics."""
 
 
 def build_oracle_method(oracle_factors: OracleFactors) -> RankingMethod:
-    """Return the method that ranks by the truth; ModelError when it does not know a customer or a product."""
+    """Return the method that ranks by the true factors.
+
+    The method raises ModelError when the oracle lacks a customer or product of the window, or the factors of customers
+    and products differ in length.
+    """
 
     def rank(window: EvaluationWindow, config: TrainConfig) -> Ranking:
         users, products = oracle_factors
-        of_customers = _align_factors(users, "user_id", window.customer_ids, "customer")
-        of_products = _align_factors(products, "product_id", window.catalog.ids, "product")
-        if of_customers.shape[1] != of_products.shape[1]:
-            raise ModelError(f"oracle factors differ in length: {of_customers.shape[1]} and {of_products.shape[1]}")
-        return window.rank_catalog(of_customers, of_products, config)
+        user_factors = _align_factors(users, "user_id", window.customer_ids, "customer")
+        product_factors = _align_factors(products, "product_id", window.catalog.ids, "product")
+        if user_factors.shape[1] != product_factors.shape[1]:
+            raise ModelError(
+                f"oracle factors of customers and products differ in length: {user_factors.shape[1]} and "
+                f"{product_factors.shape[1]}"
+            )
+        return window.rank_catalog(user_factors, product_factors, config)
 
     return rank
 
 
-def _align_factors(table: pa.Table, id_column: str, ids: pa.Array, kind: str) -> Tensor:
-    require_columns(table, (id_column, "factors"), f"the oracle's {kind} factors")
-    oracle_ids = IdMap(table[id_column], kind)
-    rows = table.sort_by(id_column)["factors"].combine_chunks()
-    matrix = np.asarray(rows.flatten(), dtype=np.float32).reshape(len(rows), -1)
-    return torch.from_numpy(matrix[oracle_ids.get_positions(ids)])
+def read_oracle(folder: Path) -> OracleFactors | None:
+    """Read the true factors of a synthetic shop from `folder`; None when the folder has none."""
+    files = (folder / "user_factors.parquet", folder / "product_factors.parquet")
+    if not all(file.exists() for file in files):
+        return None
+    users, products = (pq.read_table(file) for file in files)
+    return users, products
 
 
 def find_nearest_products(weights: Csr, max_neighbors: int, block_rows: int) -> Csr:
-    """Return each product's most alike others and how alike they are, products x products.
+    """Return the cosine similarities of each product with its nearest products, products x products.
 
-    `weights` is customers x products; two products are as alike as the cosine of their columns. At most `neighbours`
-    stay of each, those above zero; `block_rows` x products cosines are held at a time.
+    `weights` is customers x products; the cosine is that of two columns. Each row holds at most `max_neighbors`
+    similarities, all above zero. Memory holds `block_rows` x products similarities.
     """
     by_product = weights.transpose()
-    lengths = by_product.replace_values(by_product.values.square()).sum_rows().sqrt()
-    of_product = by_product.replace_values(by_product.values / lengths[by_product.row_of_entry])
-    of_customer = of_product.transpose().to_torch_coo()
-    products = of_product.row_count
+    norms = by_product.replace_values(by_product.values.square()).sum_rows().sqrt()
+    normalized = by_product.replace_values(by_product.values / norms[by_product.row_of_entry])
+    transposed = normalized.transpose().to_torch_coo()
+    product_count = normalized.row_count
     rows, columns, cosines = [], [], []
-    for start, stop in iter_row_blocks(products, block_rows):
-        alike = multiply_to_dense(of_product.slice_rows(start, stop), of_customer)
-        alike[torch.arange(stop - start), torch.arange(start, stop)] = 0
-        best, positions = torch.topk(alike, min(max_neighbors, products), dim=1)
-        row, place = torch.nonzero(best > 0, as_tuple=True)
+    for start, stop in iter_row_blocks(product_count, block_rows):
+        similarities = multiply_to_dense(normalized.slice_rows(start, stop), transposed)
+        similarities[torch.arange(stop - start), torch.arange(start, stop)] = 0
+        best, positions = torch.topk(similarities, min(max_neighbors, product_count), dim=1)
+        row, rank = torch.nonzero(best > 0, as_tuple=True)
         rows.append(row + start)
-        columns.append(positions[row, place])
-        cosines.append(best[row, place])
-    return Csr.from_pairs(torch.cat(rows), torch.cat(columns), torch.cat(cosines), (products, products))
+        columns.append(positions[row, rank])
+        cosines.append(best[row, rank])
+    return Csr.from_pairs(torch.cat(rows), torch.cat(columns), torch.cat(cosines), (product_count, product_count))
 
 
 def multiply_to_dense(left: Csr, right: Tensor) -> Tensor:
-    """Return the product of two sparse matrices, the second in coordinates, as a dense one."""
-    # Torch multiplies two CSR matrices as fast, and loses some of the memory of each such product for good.
+    """Return the dense product of `left` and the sparse COO tensor `right`, float32 of shape (rows, columns)."""
+    # Products of two torch CSR tensors are as fast, but each of them leaks memory.
     with suppress_beta_warning():
         product = torch.sparse.mm(left.to_torch_coo(), right)
     dense = torch.zeros((left.row_count, right.shape[1]))
@@ -118,10 +127,10 @@ def multiply_to_dense(left: Csr, right: Tensor) -> Tensor:
     return dense
 
 
-def read_oracle(folder: Path) -> OracleFactors | None:
-    """Read the true tastes of a synthetic shop; None when the folder has none."""
-    files = (folder / "user_factors.parquet", folder / "product_factors.parquet")
-    if not all(file.exists() for file in files):
-        return None
-    users, products = (pq.read_table(file) for file in files)
-    return users, products
+def _align_factors(table: pa.Table, id_column: str, ids: pa.Array, kind: str) -> Tensor:
+    """Return the factors of `ids` in their order, float32 of shape (ids, factors)."""
+    require_columns(table, (id_column, "factors"), f"the oracle's {kind} factors")
+    oracle_ids = IdMap(table[id_column], kind)
+    factors = table.sort_by(id_column)["factors"].combine_chunks()
+    matrix = np.asarray(factors.flatten(), dtype=np.float32).reshape(len(factors), -1)
+    return torch.from_numpy(matrix[oracle_ids.get_positions(ids)])

@@ -1,4 +1,4 @@
-"""A new model beside the serving one, on ground that both are kept from seeing."""
+"""Comparison of a new model with the serving model on pairs held out from both."""
 
 from dataclasses import dataclass
 
@@ -21,86 +21,97 @@ from models_ml.inference.artifact import ModelCard
 
 @dataclass(frozen=True)
 class ModelComparison:
-    """How a new model ranks beside the serving one."""
+    """NDCG of a new model and of the serving model."""
 
     k: int
     user_count: int
-    """Customers that both were measured on."""
+    """Number of evaluated customers."""
     serving_ndcg: float
     new_ndcg: float
     lower_bound: float
-    """Of the new model's NDCG less the serving one's: a 95 % bootstrap interval."""
+    """Lower end of the 95 % bootstrap interval of the new model's NDCG minus the serving model's NDCG."""
     upper_bound: float
+    """Upper end of the interval."""
 
 
 @dataclass(frozen=True)
 class ComparedModel:
-    """A model, and what it was trained on."""
+    """The card of a model and the dataset of its training."""
 
     card: ModelCard
     dataset: Dataset
 
 
 def compare_models(new: ComparedModel, serving: ComparedModel, k: int) -> ModelComparison | None:
-    """Measure both in the test window of the *serving* model's dataset; None when that has nobody to measure.
+    """Return the NDCG of both models in the test window of the *serving* model's dataset; None for an empty window.
 
-    Of each a fit is made from its settings and all its rows as of now but the pairs that are relevant there. Both then
-    list for the same customers with the same histories, by their factors alone, for trends are of a model's own day:
-    what differs comes of the settings and of the rows that were added or mended since. More rows make the new one
-    better, and settings that are worse, or rows that are nonsense, make it worse; these cannot flatter it, because they
-    are not asked for. Equal settings and rows stand equal: what luck there was, of the seed and of the epochs that it
-    picked, is the serving one's for both.
+    Each model is fitted again with its settings to its rows at the cutoff 'now', without the relevant pairs of that
+    window. Both rank for the same customers with the same histories. Trends are not applied because they belong to the
+    date of each model. The difference is therefore caused by the settings and by rows added or corrected since: more
+    rows improve the new model, worse settings and wrong rows degrade it. Wrong rows cannot improve the result because
+    they are not among the relevant pairs.
+
+    Both fits use the serving model's seed and, for equal settings, its number of epochs. Equal settings and rows
+    therefore give equal results.
     """
     config = new.card.config.model_copy(update={"k_values": (k,)})
     window = EvaluationWindow.from_dataset(serving.dataset, "test", config.max_selection_users)
     if window is None:
         return None
-    before, after = (
-        _compute_ndcg(window, *_fit_without_relevant_pairs(one, window), config)
-        for one in (serving, _align_seed_and_epochs(new, serving))
+    serving_ndcg, new_ndcg = (
+        _compute_ndcg(window, *_fit_without_relevant_pairs(model, window), config)
+        for model in (serving, _align_seed_and_epochs(new, serving))
     )
-    block_rows = config.compute_block_rows(6 * len(before))
+    user_count = len(serving_ndcg)
+    block_rows = config.compute_block_rows(6 * user_count)
     lower, upper = bootstrap_mean_bounds(
-        (after - before)[:, None], config.bootstrap_resamples, config.seed, block_rows
+        (new_ndcg - serving_ndcg)[:, None], config.bootstrap_resamples, config.seed, block_rows
     ).flatten()
-    return ModelComparison(k, len(before), float(before.mean()), float(after.mean()), float(lower), float(upper))
+    return ModelComparison(
+        k, user_count, float(serving_ndcg.mean()), float(new_ndcg.mean()), float(lower), float(upper)
+    )
 
 
 def _align_seed_and_epochs(new: ComparedModel, serving: ComparedModel) -> ComparedModel:
-    """Take the serving model's seed and, where all settings are equal, the number of epochs that it picked."""
+    """Return the new model with the serving model's seed and, for equal settings, its number of epochs."""
     settings = new.card.config.model_copy(update={"seed": serving.card.config.seed})
     epochs = serving.card.epochs if settings == serving.card.config else new.card.epochs
     return ComparedModel(new.card.model_copy(update={"config": settings, "epochs": epochs}), new.dataset)
 
 
-def _fit_without_relevant_pairs(contender: ComparedModel, window: EvaluationWindow) -> tuple[IdMap, FactorModel]:
-    features = contender.dataset.select_cutoff("now").product_features
-    matrix = Interactions.from_table(
-        _remove_pairs(contender.dataset.current_interactions, window.pairs), features["product_id"]
+def _fit_without_relevant_pairs(model: ComparedModel, window: EvaluationWindow) -> tuple[IdMap, FactorModel]:
+    """Return the products and the model fitted to the rows at 'now' without the relevant pairs of the window."""
+    features = model.dataset.select_cutoff("now").product_features
+    interactions = Interactions.from_table(
+        _remove_pairs(model.dataset.current_interactions, window.pairs), features["product_id"]
     )
-    facts = ItemFeatures.from_table(features, matrix.products, contender.card.config)
-    return matrix.products, fit(matrix.strength, contender.card.config, contender.card.epochs, item_features=facts)
+    item_features = ItemFeatures.from_table(features, interactions.products, model.card.config)
+    factor_model = fit(interactions.strength, model.card.config, model.card.epochs, item_features=item_features)
+    return interactions.products, factor_model
 
 
 def _remove_pairs(rows: pa.Table, pairs: pa.Table) -> pa.Table:
-    """Return the rows whose customer and product are not among the pairs."""
+    """Return the rows whose customer and product are not among the pairs, ordered by customer and product."""
     keys = ["user_id", "product_id"]
-    asked = pairs.select(keys).cast(rows.select(keys).schema)
+    removed = pairs.select(keys).cast(rows.select(keys).schema)
     return (
         rows.select([*keys, "strength"])
-        .join(asked, keys, join_type="left anti")
+        .join(removed, keys, join_type="left anti")
         .sort_by([(key, "ascending") for key in keys])
     )
 
 
 def _compute_ndcg(window: EvaluationWindow, products: IdMap, model: FactorModel, config: TrainConfig) -> Tensor:
-    """Return each known customer's NDCG, float64 of shape (customers)."""
+    """Return the NDCG of each known customer of the window, float64 of shape (customers).
+
+    `products` are the products of the model; window products unknown to the model have factors of zero.
+    """
     position = torch.from_numpy(products.find_positions(window.interactions.products.ids)).to(
         model.product_factors.device
     )
-    users = model.fold_in(window.seen.to(position.device).remap_columns(position, len(products)))
-    factors = model.product_factors[position.clamp(min=0)] * (position >= 0)[:, None]
-    hits = window.find_hit_pairs(window.rank_factors(users, factors, config)) >= 0
-    relevant = torch.bincount(window.pair_rows, minlength=len(hits))[: len(hits)]
+    user_factors = model.fold_in(window.seen.to(position.device).remap_columns(position, len(products)))
+    product_factors = model.product_factors[position.clamp(min=0)] * (position >= 0)[:, None]
+    hits = window.find_hit_pairs(window.rank_factors(user_factors, product_factors, config)) >= 0
+    relevant_counts = torch.bincount(window.pair_rows, minlength=len(hits))[: len(hits)]
     rows, ranks = torch.nonzero(hits, as_tuple=True)
-    return compute_accuracy(rows, ranks, relevant, config.k_values)[:, 0, ACCURACY_METRICS.index("ndcg")]
+    return compute_accuracy(rows, ranks, relevant_counts, config.k_values)[:, 0, ACCURACY_METRICS.index("ndcg")]

@@ -1,4 +1,4 @@
-"""Whether a new model may serve: it beats what needs no model, and is no worse than the one that serves."""
+"""Gates that a new model must pass to serve: comparisons with the baselines and with the serving model."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from models_ml.inference.artifact import ModelCard
 
 @dataclass(frozen=True)
 class GateResult:
-    """How a model stood before one gate."""
+    """Result of one gate for one model."""
 
     gate: str
     is_passed: bool
     finding: str
-    """What was measured, in words."""
+    """The measured values, as text."""
 
 
 def evaluate_gates(
@@ -29,10 +29,10 @@ def evaluate_gates(
     serving_card: ModelCard | None = None,
     comparison: ModelComparison | None = None,
 ) -> list[GateResult]:
-    """Return how the model of `card` stands before every gate.
+    """Return the results of all gates for the model of `card`.
 
-    `differences` are its rows of ml.metric_differences, `serving` is the card of the model that serves, and `beside`
-    how the two stand on the ground of that; without them there is nothing to lose.
+    `differences` are the model's rows of ml.metric_differences. `serving_card` and `comparison` describe the serving
+    model; the gates against the serving model are skipped when there is none.
     """
     gates = [*_check_baselines(differences, policy.k)]
     if serving_card is None:
@@ -41,28 +41,28 @@ def evaluate_gates(
 
 
 def describe_failures(gates: list[GateResult]) -> str | None:
-    """Return why the model may not serve, None when it may."""
+    """Return the findings of the failed gates as one text, None when all gates passed."""
     return "; ".join(gate.finding for gate in gates if not gate.is_passed) or None
 
 
 def _check_baselines(differences: pa.Table, k: int) -> Iterator[GateResult]:
     for row in differences.to_pylist():
-        known = row["cutoff"] == "test" and row["segment"] == OVERALL and row["method"] != "oracle"
-        if not known or (row["metric"], row["k"]) != ("ndcg", k):
+        is_compared = row["cutoff"] == "test" and row["segment"] == OVERALL and row["method"] != "oracle"
+        if not is_compared or (row["metric"], row["k"]) != ("ndcg", k):
             continue
         interval = f"{row['lower_bound']:+.4f} to {row['upper_bound']:+.4f}"
-        # It must beat popularity; the others it must not be worse than beyond doubt.
-        passed = row["difference"] > 0 if row["method"] == "popularity" else row["upper_bound"] >= 0
+        # The model must be better than popularity, and not significantly worse than the other baselines.
+        is_passed = row["difference"] > 0 if row["method"] == "popularity" else row["upper_bound"] >= 0
         yield GateResult(
             f"versus_{row['method']}",
-            passed,
-            f"NDCG@{k} is {row['difference']:+.4f} ({interval}) beside {row['method'].replace('_', ' ')}'s",
+            is_passed,
+            f"NDCG@{k} differs by {row['difference']:+.4f} ({interval}) from {row['method'].replace('_', ' ')}",
         )
 
 
 def _check_serving_model(comparison: ModelComparison | None, policy: GatePolicy) -> Iterator[GateResult]:
     if comparison is None:
-        yield GateResult("versus_serving_model", True, "nobody was left to measure the serving model on")
+        yield GateResult("versus_serving_model", True, "the serving model's test window has no customers to evaluate")
         return
     yield GateResult(
         "versus_serving_model",
@@ -71,30 +71,33 @@ def _check_serving_model(comparison: ModelComparison | None, policy: GatePolicy)
         f"{comparison.serving_ndcg:.4f} ({comparison.lower_bound:+.4f} to {comparison.upper_bound:+.4f})",
     )
     if comparison.user_count >= policy.min_evaluated_users:
-        possible = max(0.0, -comparison.lower_bound) / comparison.serving_ndcg if comparison.serving_ndcg else 0.0
+        possible_loss = max(0.0, -comparison.lower_bound) / comparison.serving_ndcg if comparison.serving_ndcg else 0.0
         yield GateResult(
             "possible_loss",
-            possible <= policy.max_possible_loss,
-            f"in the serving model's test window its NDCG@{comparison.k} is possibly {possible:.1%} below that one's",
+            possible_loss <= policy.max_possible_loss,
+            f"NDCG@{comparison.k} in the serving model's test window is possibly {possible_loss:.1%} below the serving "
+            "model's",
         )
 
 
 def _check_reach(card: ModelCard, serving_card: ModelCard, policy: GatePolicy) -> Iterator[GateResult]:
-    new, old = (_get_coverage(one, policy.k) for one in (card, serving_card))
-    if new is not None and old is not None:
+    """Yield the gates of catalog coverage and number of customers."""
+    new_coverage, serving_coverage = (_get_coverage(model_card, policy.k) for model_card in (card, serving_card))
+    if new_coverage is not None and serving_coverage is not None:
         yield GateResult(
             "coverage",
-            new >= policy.min_coverage * old,
-            f"its lists show {new:.1%} of the catalog, the serving model's {old:.1%}",
+            new_coverage >= policy.min_coverage * serving_coverage,
+            f"the lists cover {new_coverage:.1%} of the catalog, the serving model's lists {serving_coverage:.1%}",
         )
     yield GateResult(
         "customers_served",
         card.users >= (1 - policy.max_customers_lost) * serving_card.users,
-        f"it knows {card.users:,} customers, the serving model {serving_card.users:,}",
+        f"the model knows {card.users:,} customers, the serving model {serving_card.users:,}",
     )
 
 
 def _get_coverage(card: ModelCard, k: int) -> float | None:
+    """Return the model's catalog coverage in its test window, None when it was not measured."""
     return next(
         (
             float(row["coverage"])

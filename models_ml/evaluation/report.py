@@ -1,4 +1,4 @@
-"""Everything that a run measures, as the tables of schema ml that say so."""
+"""Results of the evaluation of a run, as tables of the schema ml."""
 
 from collections.abc import Iterator, Mapping
 
@@ -33,53 +33,63 @@ from models_ml.evaluation.segments import (
 from models_ml.evaluation.window import EvaluationWindow, Ranking
 
 MODEL_METHOD = "als"
-"""The method whose lists are the model's; every other one is compared with it."""
-
-
-def _build_schema(**columns: pa.DataType) -> pa.Schema:
-    """Return the columns of a table of schema ml, run and window before them."""
-    return pa.schema({"run_id": pa.string(), "cutoff": pa.string(), **columns})
-
+"""Method name of the model; all other methods are compared with it."""
 
 _TEXT, _NUMBER = pa.string(), pa.float64()
-_KEY_COLUMNS = {"method": _TEXT, "segment": _TEXT, "segment_value": _TEXT}
+_RUN_COLUMNS = {"run_id": _TEXT, "cutoff": _TEXT}
+_KEY_COLUMNS = {**_RUN_COLUMNS, "method": _TEXT, "segment": _TEXT, "segment_value": _TEXT}
 
-METRICS_SCHEMA = _build_schema(
-    **_KEY_COLUMNS,
-    k=pa.int32(),
-    users=pa.int64(),
-    **dict.fromkeys((*ACCURACY_METRICS, "coverage", *EXPOSURE_METRICS), _NUMBER),
+METRICS_SCHEMA = pa.schema(
+    {
+        **_KEY_COLUMNS,
+        "k": pa.int32(),
+        "users": pa.int64(),
+        **dict.fromkeys((*ACCURACY_METRICS, "coverage", *EXPOSURE_METRICS), _NUMBER),
+    }
 )
-DIFFERENCES_SCHEMA = _build_schema(
-    **_KEY_COLUMNS,
-    metric=_TEXT,
-    k=pa.int32(),
-    users=pa.int64(),
-    difference=_NUMBER,
-    lower_bound=_NUMBER,
-    upper_bound=_NUMBER,
+DIFFERENCES_SCHEMA = pa.schema(
+    {
+        **_KEY_COLUMNS,
+        "metric": _TEXT,
+        "k": pa.int32(),
+        "users": pa.int64(),
+        "difference": _NUMBER,
+        "lower_bound": _NUMBER,
+        "upper_bound": _NUMBER,
+    }
 )
-PAIRS_SCHEMA = _build_schema(**dict.fromkeys(("user_id", "product_id", *SEGMENTS), _TEXT))
-PRODUCTS_SCHEMA = _build_schema(product_id=_TEXT, customer_share=_NUMBER, is_long_tail=pa.bool_())
-CANDIDATES_SCHEMA = _build_schema(method=_TEXT, user_id=_TEXT, product_id=_TEXT, rank=pa.int32(), score=_NUMBER)
+PAIRS_SCHEMA = pa.schema({**_RUN_COLUMNS, **dict.fromkeys(("user_id", "product_id", *SEGMENTS), _TEXT)})
+PRODUCTS_SCHEMA = pa.schema(
+    {**_RUN_COLUMNS, "product_id": _TEXT, "customer_share": _NUMBER, "is_long_tail": pa.bool_()}
+)
+CANDIDATES_SCHEMA = pa.schema(
+    {
+        **_RUN_COLUMNS,
+        "method": _TEXT,
+        "user_id": _TEXT,
+        "product_id": _TEXT,
+        "rank": pa.int32(),
+        "score": _NUMBER,
+    }
+)
 
 MetricRow = dict[str, str | int | float]
-"""A row of ml.ranking_metrics or ml.metric_differences; a column that is left out is null."""
+"""A row of ml.ranking_metrics or ml.metric_differences; absent columns are null."""
 
 
 class EvaluationReport:
-    """Collects what the evaluations of a run say."""
+    """Evaluates the model and the baselines of a run, and collects the results."""
 
     def __init__(
         self, run_id: str, dataset: Dataset, config: TrainConfig, oracle_factors: OracleFactors | None
     ) -> None:
-        """Evaluate on `dataset`'s windows; `tastes` are the truth behind made-up data."""
+        """Create an empty report on the windows of `dataset`; `oracle_factors` add the oracle to the baselines."""
         self.run_id, self.dataset, self.config = run_id, dataset, config
         self.baselines = (
             BASELINES if oracle_factors is None else {**BASELINES, "oracle": build_oracle_method(oracle_factors)}
         )
         self.skipped: dict[str, str] = {}
-        """Windows and baselines that were not evaluated, and why."""
+        """Reasons by window or baseline that was not evaluated."""
         self._metrics: list[MetricRow] = []
         self._differences: list[MetricRow] = []
         self._pairs: list[pa.Table] = []
@@ -88,13 +98,13 @@ class EvaluationReport:
 
     @property
     def overall_metrics(self) -> list[MetricRow]:
-        """Rows of ml.ranking_metrics about all known customers and products."""
+        """Rows of ml.ranking_metrics over all known customers and products."""
         return [row for row in self._metrics if row["segment"] == OVERALL]
 
     @property
     def tables(self) -> dict[str, pa.Table]:
-        """The tables of schema ml that an evaluation fills, by name."""
-        parts = {
+        """The results as tables of the schema ml, by name."""
+        window_tables = {
             "evaluation_pairs": (PAIRS_SCHEMA, self._pairs),
             "evaluation_products": (PRODUCTS_SCHEMA, self._products),
             "evaluation_candidates": (CANDIDATES_SCHEMA, self._candidates),
@@ -102,11 +112,14 @@ class EvaluationReport:
         return {
             "ranking_metrics": pa.Table.from_pylist(self._metrics, METRICS_SCHEMA),
             "metric_differences": pa.Table.from_pylist(self._differences, DIFFERENCES_SCHEMA),
-            **{name: pa.concat_tables([schema.empty_table(), *tables]) for name, (schema, tables) in parts.items()},
+            **{
+                name: pa.concat_tables([schema.empty_table(), *tables])
+                for name, (schema, tables) in window_tables.items()
+            },
         }
 
     def build_window(self, cutoff: str, max_users: int) -> EvaluationWindow | None:
-        """Return the window, or None after noting why it cannot be evaluated."""
+        """Return the window at `cutoff`, or None after adding the reason to `skipped`."""
         known = self.dataset.select_cutoff(cutoff)
         if not known.interactions.num_rows:
             self.skipped[cutoff] = "no interactions before it"
@@ -119,23 +132,26 @@ class EvaluationReport:
             max_users,
         )
         if window is None:
-            self.skipped[cutoff] = "no customer with a history takes anything new in it"
+            self.skipped[cutoff] = "no customers with a history and new products"
         return window
 
     def add_overall(self, window: EvaluationWindow, ranking: Ranking) -> None:
-        """Measure the model's `ranking` for the known customers, over all of them."""
+        """Add the metrics of the model's `ranking` of known customers, over all of them."""
         self._measure(window, build_overall_segment(window), {MODEL_METHOD: _MethodLists(window, ranking, self.config)})
 
     def add(self, window: EvaluationWindow, ranking: Ranking) -> None:
-        """Measure the model's `ranking` for the known customers beside every baseline, in every segment.
+        """Add the metrics of the model's `ranking` of known customers and of all baselines, in all segments.
 
-        Differences get their intervals; lists, relevant pairs and products are kept for SQL to measure them again.
+        Also adds differences with intervals, and the lists, relevant pairs and products from which SQL can compute the
+        metrics again.
         """
         rankings = dict(self._iter_rankings(window, ranking))
         labels = label_pairs(window, self.config)
-        measures = {method: _MethodLists(window, lists, self.config) for method, lists in rankings.items()}
+        method_lists = {
+            method: _MethodLists(window, method_ranking, self.config) for method, method_ranking in rankings.items()
+        }
         for segment in iter_segments(window, labels):
-            self._compare(window, segment, self._measure(window, segment, measures))
+            self._compare(window, segment, self._measure(window, segment, method_lists))
         self._pairs.append(
             self._build_table(window, window.pairs.num_rows, PAIRS_SCHEMA, *_iter_id_columns(window), *labels.columns)
         )
@@ -143,72 +159,79 @@ class EvaluationReport:
         is_long_tail = find_long_tail(window.product_customer_counts, self.config.head_share)
         products = (window.catalog.ids.cast(pa.string()), shares.numpy(), is_long_tail.numpy())
         self._products.append(self._build_table(window, len(window.catalog), PRODUCTS_SCHEMA, *products))
-        for method, lists in rankings.items():
-            self._candidates.append(window.build_candidate_table(self.run_id, method, lists))
+        for method, method_ranking in rankings.items():
+            self._candidates.append(window.build_candidate_table(self.run_id, method, method_ranking))
 
-    def _iter_rankings(self, window: EvaluationWindow, model: Ranking) -> Iterator[tuple[str, Ranking]]:
-        yield MODEL_METHOD, window.append_new_customers(model, self.config)
+    def _iter_rankings(self, window: EvaluationWindow, model_ranking: Ranking) -> Iterator[tuple[str, Ranking]]:
+        """Yield the name and ranking of the model and of each baseline; failed baselines are added to `skipped`."""
+        yield MODEL_METHOD, window.append_new_customers(model_ranking, self.config)
         for name, method in self.baselines.items():
             try:
                 yield name, method(window, self.config)
             except ModelError as error:
-                # Real files landed beside the made-up shop's: nobody knows the tastes behind those.
+                # The oracle lacks factors for real data that was loaded in addition to the synthetic shop's.
                 self.skipped[name] = str(error)
 
     def _measure(
         self, window: EvaluationWindow, segment: Segment, methods: "Mapping[str, _MethodLists]"
     ) -> dict[str, Tensor]:
-        """Add a segment's metrics; return them by method for each customer, shape (customers, cut-offs, metrics)."""
-        relevant = torch.bincount(window.pair_rows[segment.pair_mask], minlength=len(window.customer_ids))
-        rows = torch.nonzero(relevant).flatten()
+        """Add the mean metrics of a segment.
+
+        Returns the metrics of each customer by method, float64 of shape (customers, k_values, metrics).
+        """
+        relevant_counts = torch.bincount(window.pair_rows[segment.pair_mask], minlength=len(window.customer_ids))
+        rows = torch.nonzero(relevant_counts).flatten()
         values = {}
         for method, lists in methods.items():
-            values[method] = lists.measure(segment, rows, relevant[rows])
+            values[method] = lists.measure(segment, rows, relevant_counts[rows])
             means = values[method].mean(0).tolist()
-            for k, of_k in zip(self.config.k_values, means, strict=True):
+            for k, means_at_k in zip(self.config.k_values, means, strict=True):
                 row = self._build_key(window, segment, method) | {"k": k, "users": len(rows)}
-                row |= dict(zip(_get_segment_metrics(segment), of_k, strict=True))
+                row |= dict(zip(_get_segment_metrics(segment), means_at_k, strict=True))
                 if "novelty" in row:
                     row["coverage"] = compute_coverage(lists.positions[rows], len(window.catalog), k)
                 self._metrics.append(row)
         return values
 
     def _compare(self, window: EvaluationWindow, segment: Segment, values: dict[str, Tensor]) -> None:
-        """Add the differences between the model and every other method, each with its interval."""
-        model, others = values[MODEL_METHOD], [method for method in values if method != MODEL_METHOD]
-        differences = torch.stack([model - values[method] for method in others], 1)
-        users, *shape = differences.shape
-        # Drawn rows, their counts as integers and as numbers, 64 bits each.
-        block_rows = self.config.compute_block_rows(6 * users)
+        """Add the differences between the model and the baselines in a segment, with bootstrap intervals."""
+        baselines = [method for method in values if method != MODEL_METHOD]
+        differences = torch.stack([values[MODEL_METHOD] - values[method] for method in baselines], 1)
+        user_count, *shape = differences.shape
+        # Three temporary arrays per resample and user (sample, counts, weights) of 64-bit numbers.
+        block_rows = self.config.compute_block_rows(6 * user_count)
         bounds = bootstrap_mean_bounds(
             differences.flatten(1), self.config.bootstrap_resamples, self.config.seed, block_rows
         )
-        stated = torch.stack([differences.mean(0), *bounds.reshape(2, *shape)], -1).tolist()
-        for method, of_method in zip(others, stated, strict=True):
-            for k, of_k in zip(self.config.k_values, of_method, strict=True):
-                for metric, (difference, lower, upper) in zip(_get_segment_metrics(segment), of_k, strict=True):
-                    row = self._build_key(window, segment, method) | {"metric": metric, "k": k, "users": users}
+        estimates = torch.stack([differences.mean(0), *bounds.reshape(2, *shape)], -1).tolist()
+        for method, method_estimates in zip(baselines, estimates, strict=True):
+            for k, estimates_at_k in zip(self.config.k_values, method_estimates, strict=True):
+                for metric, (difference, lower, upper) in zip(
+                    _get_segment_metrics(segment), estimates_at_k, strict=True
+                ):
+                    row = self._build_key(window, segment, method) | {"metric": metric, "k": k, "users": user_count}
                     row |= {"difference": difference, "lower_bound": lower, "upper_bound": upper}
                     self._differences.append(row)
 
     def _build_key(self, window: EvaluationWindow, segment: Segment, method: str) -> MetricRow:
-        labels = {"run_id": self.run_id, "cutoff": window.cutoff, "method": method}
-        return {**labels, "segment": segment.name, "segment_value": segment.value}
+        """Return the values of `_KEY_COLUMNS`."""
+        run = {"run_id": self.run_id, "cutoff": window.cutoff, "method": method}
+        return {**run, "segment": segment.name, "segment_value": segment.value}
 
     def _build_table(self, window: EvaluationWindow, row_count: int, schema: pa.Schema, *columns: object) -> pa.Table:
-        """Return columns as rows of a table of schema ml, the run and the window before them."""
-        labels = (pa.repeat(label, row_count) for label in (self.run_id, window.cutoff))
-        return pa.table([*labels, *columns], schema=schema)
+        """Return a table of `_RUN_COLUMNS` followed by `columns`."""
+        run_columns = (pa.repeat(value, row_count) for value in (self.run_id, window.cutoff))
+        return pa.table([*run_columns, *columns], schema=schema)
 
 
 class _MethodLists:
-    """A method's lists, and what is in each place of them."""
+    """The lists of a method with their hits and exposure."""
 
     def __init__(self, window: EvaluationWindow, ranking: Ranking, config: TrainConfig) -> None:
         self.positions, self.k_values = ranking.positions, config.k_values
-        hits = window.find_hit_pairs(ranking)
-        self.hit_rows, self.hit_ranks = torch.nonzero(hits >= 0, as_tuple=True)
-        self.hit_pairs = hits[self.hit_rows, self.hit_ranks]
+        hit_pairs = window.find_hit_pairs(ranking)
+        self.hit_rows, self.hit_ranks = torch.nonzero(hit_pairs >= 0, as_tuple=True)
+        self.hit_pairs = hit_pairs[self.hit_rows, self.hit_ranks]
         information = compute_self_information(window.product_customer_counts, window.interactions.strength.row_count)
         is_long_tail = find_long_tail(window.product_customer_counts, config.head_share)
         self.exposure = torch.stack(
@@ -216,18 +239,21 @@ class _MethodLists:
         )
 
     def measure(self, segment: Segment, rows: Tensor, relevant_counts: Tensor) -> Tensor:
-        """Return the metrics of some customers, shape (customers, cut-offs, metrics); `relevant` counts their pairs."""
-        row_of = torch.full((len(self.positions),), -1)
-        row_of[rows] = torch.arange(len(rows))
-        inside = segment.pair_mask[self.hit_pairs]
-        measured = compute_accuracy(
-            row_of[self.hit_rows[inside]], self.hit_ranks[inside], relevant_counts, self.k_values
+        """Return the metrics of a segment for the customers at `rows`, float64 of (customers, k_values, metrics).
+
+        `relevant_counts` (customers) counts each customer's relevant pairs of the segment, at least one.
+        """
+        segment_row = torch.full((len(self.positions),), -1)
+        segment_row[rows] = torch.arange(len(rows))
+        is_in_segment = segment.pair_mask[self.hit_pairs]
+        accuracy = compute_accuracy(
+            segment_row[self.hit_rows[is_in_segment]], self.hit_ranks[is_in_segment], relevant_counts, self.k_values
         )
-        return measured if segment.name in PRODUCT_SEGMENTS else torch.cat([measured, self.exposure[rows]], 2)
+        return accuracy if segment.name in PRODUCT_SEGMENTS else torch.cat([accuracy, self.exposure[rows]], 2)
 
 
 def _get_segment_metrics(segment: Segment) -> tuple[str, ...]:
-    """Return what is measured in a segment: a list as a whole shows nothing about some products of it."""
+    """Return the metrics of a segment; exposure describes whole lists, so product segments have accuracy only."""
     return ACCURACY_METRICS if segment.name in PRODUCT_SEGMENTS else (*ACCURACY_METRICS, *EXPOSURE_METRICS)
 
 

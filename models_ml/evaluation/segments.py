@@ -1,7 +1,7 @@
-"""Parts of what is measured: the relevant pairs of some customers, or of some products.
+"""Segments of the evaluation: the relevant pairs of a group of customers or of a group of products.
 
-A segment is a label on every relevant pair. Measuring one means to count its pairs alone as relevant: of a segment of
-customers those are all of theirs, of a segment of products the hits and misses among these products, in whole lists.
+A segment is a label of relevant pairs. The evaluation of a segment counts only its pairs as relevant, in unchanged
+lists: all pairs of its customers for a customer segment, the pairs with its products for a product segment.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from models_ml.config import TrainConfig
 from models_ml.evaluation.window import EvaluationWindow
 
 OVERALL = "all"
-"""The segment, and its value, of all known customers and all products."""
+"""Name and value of the segment of all known customers and all products."""
 
 CUSTOMER_SEGMENTS = ("activity", "customer")
 PRODUCT_SEGMENTS = ("product", "category")
@@ -29,16 +29,19 @@ UNKNOWN_CATEGORY, OTHER_CATEGORIES = "(unknown)", "(other)"
 
 
 class Segment(NamedTuple):
-    """One value of one segment."""
+    """One value of a segmentation, such as the value 'new' of 'customer'."""
 
     name: str
     value: str
     pair_mask: Tensor
-    """bool of shape (pairs): which of the window's pairs are in it."""
+    """bool of shape (pairs): whether each pair of the window belongs to the segment."""
 
 
 def label_pairs(window: EvaluationWindow, config: TrainConfig) -> pa.Table:
-    """Return text columns `SEGMENTS`, a row for each of the window's pairs; activity is null for new customers."""
+    """Return the segment values of each pair of the window, text columns `SEGMENTS`.
+
+    `activity` is null for new customers.
+    """
     is_known = window.pair_rows < len(window.known_positions)
     is_seen = (window.product_customer_counts > 0)[window.pair_products.clamp(min=0)] & (window.pair_products >= 0)
     return pa.table(
@@ -52,35 +55,38 @@ def label_pairs(window: EvaluationWindow, config: TrainConfig) -> pa.Table:
 
 
 def build_overall_segment(window: EvaluationWindow) -> Segment:
-    """Return all pairs of known customers."""
+    """Return the segment of all pairs of known customers."""
     return Segment(OVERALL, OVERALL, window.pair_rows < len(window.known_positions))
 
 
 def iter_segments(window: EvaluationWindow, labels: pa.Table) -> Iterator[Segment]:
-    """Yield the overall segment, then every value of `SEGMENTS` in order; all but `customer` of known customers."""
-    everything = build_overall_segment(window)
-    yield everything
+    """Yield the overall segment, then the segments of `labels` in the order of `SEGMENTS`.
+
+    Segments other than `customer` hold pairs of known customers only; empty segments are skipped.
+    """
+    overall = build_overall_segment(window)
+    yield overall
     for name in SEGMENTS:
-        codes = labels[name].combine_chunks().dictionary_encode()
-        of_pair = torch.from_numpy(np.array(codes.indices.fill_null(-1), dtype=np.int64))
-        for value in sorted(codes.dictionary.to_pylist()):
-            pairs = of_pair == codes.dictionary.index(value).as_py()
-            pairs = pairs if name == "customer" else pairs & everything.pair_mask
-            if pairs.any():
-                yield Segment(name, value, pairs)
+        encoded = labels[name].combine_chunks().dictionary_encode()
+        codes = torch.from_numpy(np.array(encoded.indices.fill_null(-1), dtype=np.int64))
+        for value in sorted(encoded.dictionary.to_pylist()):
+            pair_mask = codes == encoded.dictionary.index(value).as_py()
+            pair_mask = pair_mask if name == "customer" else pair_mask & overall.pair_mask
+            if pair_mask.any():
+                yield Segment(name, value, pair_mask)
 
 
 def _label_activity(window: EvaluationWindow, config: TrainConfig) -> pa.Array:
-    """Return labels like 01-04, 05-19, 20+: products in the customer's history, written to sort by number."""
-    cuts = (1, *config.activity_thresholds)
-    width = len(str(cuts[-1]))
-    bounded = [f"{start:0{width}}-{stop - 1:0{width}}" for start, stop in pairwise(cuts)]
-    names = pa.array([*bounded, f"{cuts[-1]}+"])
-    starts = torch.tensor(config.activity_thresholds, dtype=torch.int32)
-    level = torch.bucketize(window.seen.lengths, starts, right=True)
-    of_customer = torch.cat([level, torch.full((window.new_customer_count,), -1)])
-    codes = of_customer[window.pair_rows].numpy()
-    return names.take(pa.array(codes, mask=codes < 0))
+    """Return labels of the number of products in the customer's history: 01-04, 05-19, 20+ (zeros for sorting)."""
+    bounds = (1, *config.activity_thresholds)
+    width = len(str(bounds[-1]))
+    closed_ranges = [f"{start:0{width}}-{stop - 1:0{width}}" for start, stop in pairwise(bounds)]
+    names = pa.array([*closed_ranges, f"{bounds[-1]}+"])
+    thresholds = torch.tensor(config.activity_thresholds, dtype=torch.int32)
+    known_levels = torch.bucketize(window.seen.lengths, thresholds, right=True)
+    levels = torch.cat([known_levels, torch.full((window.new_customer_count,), -1)])
+    pair_levels = levels[window.pair_rows].numpy()
+    return names.take(pa.array(pair_levels, mask=pair_levels < 0))
 
 
 def _label_known(is_known: Tensor) -> pa.Array:
@@ -88,10 +94,12 @@ def _label_known(is_known: Tensor) -> pa.Array:
 
 
 def _label_category(window: EvaluationWindow, is_known: Tensor, config: TrainConfig) -> pa.Array:
+    """Return the category of each pair; categories beyond `max_category_segments` are OTHER_CATEGORIES."""
     positions = window.pair_products.numpy()
     categories = window.product_features["category"].cast(pa.string()).combine_chunks()
-    of_pair = categories.take(pa.array(positions, mask=positions < 0))
-    counts = of_pair.filter(pa.array(is_known.numpy())).drop_null().value_counts().to_pylist()
+    pair_categories = categories.take(pa.array(positions, mask=positions < 0))
+    counts = pair_categories.filter(pa.array(is_known.numpy())).drop_null().value_counts().to_pylist()
     largest = sorted(counts, key=lambda count: (-count["counts"], count["values"]))[: config.max_category_segments]
-    is_large = pc.is_in(of_pair, value_set=pa.array([count["values"] for count in largest], pa.string()))
-    return pc.if_else(is_large, of_pair, pc.if_else(of_pair.is_null(), UNKNOWN_CATEGORY, OTHER_CATEGORIES))
+    is_large = pc.is_in(pair_categories, value_set=pa.array([count["values"] for count in largest], pa.string()))
+    small_category = pc.if_else(pair_categories.is_null(), UNKNOWN_CATEGORY, OTHER_CATEGORIES)
+    return pc.if_else(is_large, pair_categories, small_category)

@@ -1,4 +1,4 @@
-"""What the validation window decides: the number of epochs, and how far scores follow the trends."""
+"""Selection of the number of epochs and of the trend power on the validation window."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,53 +12,63 @@ from models_ml.evaluation.window import EvaluationWindow, Ranking
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch of one of the run's fits."""
+    """One epoch of one of the fits of a run."""
 
     cutoff: str
+    """Cutoff of the fit's data: 'validation', 'test' or 'now'."""
     report: EpochReport
     validation_ndcg: float | None
-    """NDCG at the config's `selection_k`, in the fit that picks the number of epochs."""
+    """NDCG at the config's `selection_k`; only in the fit that selects the number of epochs."""
 
 
 OnEpoch = Callable[[EpochRecord], None]
+"""Called after each epoch of a fit."""
 
 
 @dataclass(frozen=True)
 class SelectedParams:
-    """What a fit needs to know besides the settings."""
+    """Parameters of a fit that the validation window selects."""
 
     epochs: int
     trend_power: float
     validation_ndcg: float | None = None
-    """NDCG at the config's `selection_k` in the validation window; None when nothing was picked."""
+    """NDCG at the config's `selection_k` in the validation window; None for parameters that were not selected there."""
 
     @classmethod
     def from_defaults(cls, config: TrainConfig) -> "SelectedParams":
-        """Return what holds where there is nothing to pick by."""
+        """Return the config's defaults."""
         return cls(config.default_epochs, config.default_trend_power)
 
 
 def select_params(window: EvaluationWindow, config: TrainConfig, on_epoch: OnEpoch) -> tuple[SelectedParams, Ranking]:
-    """Return the number of epochs with the best NDCG in `window`, the best trend power then, and the lists."""
-    facts = window.build_item_features(config)
-    trainer = AlsTrainer(window.interactions.strength, config, facts)
+    """Return the parameters with the best NDCG in `window`, and their ranking for its known customers.
+
+    The number of epochs is selected first, with early stopping (`max_epochs`, `patience`) and without trends. The trend
+    power is then selected for this number of epochs.
+
+    Raises ModelError when the factors diverge or collapse to zero.
+    """
+    trainer = AlsTrainer(window.interactions.strength, config, window.build_item_features(config))
     evaluated = window.known_positions.to(trainer.device)
 
-    def ndcg(users: Tensor, products: Tensor) -> float:
-        return window.measure(window.rank_factors(users, products, config), (config.selection_k,))[0].ndcg
+    def compute_ndcg(user_factors: Tensor, product_factors: Tensor) -> float:
+        ranking = window.rank_factors(user_factors, product_factors, config)
+        return window.measure(ranking, (config.selection_k,))[0].ndcg
 
-    best_ndcg, best_sweep = -1.0, 0
-    users = products = trainer.product_factors
-    while trainer.epochs < config.max_epochs and trainer.epochs - best_sweep < config.patience:
+    best_ndcg, best_epoch = -1.0, 0
+    user_factors = product_factors = trainer.product_factors
+    while trainer.epochs < config.max_epochs and trainer.epochs - best_epoch < config.patience:
         report = trainer.train_epoch()
-        present = trainer.user_factors[evaluated], trainer.complete_product_factors()
-        reached = ndcg(*present)
-        on_epoch(EpochRecord(window.cutoff, report, reached))
-        if reached > best_ndcg:
-            best_ndcg, best_sweep = reached, report.epoch
-            users, products = present
+        factors = trainer.user_factors[evaluated], trainer.complete_product_factors()
+        ndcg = compute_ndcg(*factors)
+        on_epoch(EpochRecord(window.cutoff, report, ndcg))
+        if ndcg > best_ndcg:
+            best_ndcg, best_epoch = ndcg, report.epoch
+            user_factors, product_factors = factors
     trends = trainer.item_features.trends[:, None]
-    by_power = {power: ndcg(users, products * trends**power) for power in sorted(config.trend_powers)}
-    power = max(by_power, key=lambda power: by_power[power])
-    ranking = window.rank_factors(users, products * trends**power, config)
-    return SelectedParams(best_sweep, power, by_power[power]), ranking
+    ndcg_by_power = {
+        power: compute_ndcg(user_factors, product_factors * trends**power) for power in sorted(config.trend_powers)
+    }
+    best_power = max(ndcg_by_power, key=lambda power: ndcg_by_power[power])
+    ranking = window.rank_factors(user_factors, product_factors * trends**best_power, config)
+    return SelectedParams(best_epoch, best_power, ndcg_by_power[best_power]), ranking

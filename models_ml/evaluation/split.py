@@ -1,4 +1,4 @@
-"""What a ranking benchmark learns from and is asked: a validation window to tune on, a test window to report on."""
+"""Splits of a ranking benchmark: a validation window for tuning and a test window for the reported metrics."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,61 +15,66 @@ from models_ml.errors import ModelError
 from models_ml.evaluation.window import EvaluationWindow
 
 NEWEST_SHARE = 0.1
-"""Share of a file's time span, or of its pairs, that is its newest part."""
+"""Share of a file's pairs that become the validation part, and share of its time span that counts as recent."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Two windows: what is known before each, and what is relevant in it."""
+    """The validation window and the test window of a benchmark."""
 
     validation: EvaluationWindow
     test: EvaluationWindow
 
     @classmethod
     def from_files(cls, train: Path, validation: Path | None, test: Path, config: TrainConfig) -> "Split":
-        """Read interaction files (see models_ml.data.interaction_files).
+        """Read the split from interaction files (formats: models_ml.data.interaction_files).
 
-        Without a `valid` file a tenth of `train` is split off: its newest pairs, or, where it has no timestamps, pairs
-        drawn by the config's seed. Before the test window everything of train and validation is known.
+        Without a `validation` file, a tenth of `train` is the validation part: the newest pairs or, without timestamps,
+        random pairs by the config's seed. The test window follows all pairs of training and validation.
 
-        Raises ModelError when a file is wrong, or no customer of train is in validation or test.
+        Raises ModelError when a file is invalid or a window has no known customer with new products.
         """
-        known, asked = read_interactions(train), read_interactions(test)
-        held_out = read_interactions(validation) if validation is not None else None
-        if held_out is None:
-            known, held_out = _split_off(known, config.seed)
+        known, test_pairs = read_interactions(train), read_interactions(test)
+        validation_pairs = read_interactions(validation) if validation is not None else None
+        if validation_pairs is None:
+            known, validation_pairs = _split_newest(known, config.seed)
         return cls(
-            _build_window("validation", validation or train, known, held_out, config.max_selection_users),
-            _build_window("test", test, _merge_pairs(known, held_out), asked, config.max_evaluation_users),
+            _build_window("validation", validation or train, known, validation_pairs, config.max_selection_users),
+            _build_window("test", test, _merge_pairs(known, validation_pairs), test_pairs, config.max_evaluation_users),
         )
 
     @classmethod
     def from_dataset(cls, dataset: Dataset, config: TrainConfig) -> "Split":
-        """Take the two windows of a dataset version; ModelError when one has nobody to measure."""
+        """Take the two windows of a dataset.
+
+        Raises ModelError when a window has no known customer with new products.
+        """
         windows = [
-            EvaluationWindow.from_dataset(dataset, name, most)
-            for name, most in (("validation", config.max_selection_users), ("test", config.max_evaluation_users))
+            EvaluationWindow.from_dataset(dataset, name, max_users)
+            for name, max_users in (("validation", config.max_selection_users), ("test", config.max_evaluation_users))
         ]
         for name, window in zip(("validation", "test"), windows, strict=True):
             if window is None:
-                raise ModelError(f"the {name} window has no customer with a history who takes anything new in it")
+                raise ModelError(f"the {name} window has no customers with a history and new products")
         return cls(*(window for window in windows if window is not None))
 
 
-def _split_off(rows: pa.Table, seed: int) -> tuple[pa.Table, pa.Table]:
+def _split_newest(rows: pa.Table, seed: int) -> tuple[pa.Table, pa.Table]:
+    """Return all rows but the newest share, and the newest share; rows without timestamps are split at random."""
     if rows["timestamp"].null_count:
         order = np.random.default_rng(seed).permutation(rows.num_rows)
     else:
         order = np.argsort(rows["timestamp"].to_numpy(), kind="stable")
-    kept = rows.num_rows - max(1, round(rows.num_rows * NEWEST_SHARE))
-    if not kept:
-        raise ModelError("there are too few interactions to split a validation part off; give a file of your own")
-    return rows.take(order[:kept]), rows.take(order[kept:])
+    train_count = rows.num_rows - max(1, round(rows.num_rows * NEWEST_SHARE))
+    if not train_count:
+        raise ModelError("there are too few interactions to split off a validation part. Give a validation file")
+    return rows.take(order[:train_count]), rows.take(order[train_count:])
 
 
 def _merge_pairs(first: pa.Table, second: pa.Table) -> pa.Table:
-    both = pa.concat_tables([first, second]).group_by(["user_id", "item_id"], use_threads=False)
-    return both.aggregate([("weight", "sum"), ("timestamp", "max")]).rename_columns(first.column_names)
+    """Return the pairs of both tables; the weights of a pair in both are added, the last timestamp is kept."""
+    groups = pa.concat_tables([first, second]).group_by(["user_id", "item_id"], use_threads=False)
+    return groups.aggregate([("weight", "sum"), ("timestamp", "max")]).rename_columns(first.column_names)
 
 
 def _build_window(cutoff: str, file: Path, known: pa.Table, held_out: pa.Table, max_users: int) -> EvaluationWindow:
@@ -83,39 +88,40 @@ def _build_window(cutoff: str, file: Path, known: pa.Table, held_out: pa.Table, 
             "is_known_user": pc.is_in(new["user_id"], pc.unique(known["user_id"])),
         }
     )
-    matrix = Interactions.from_table(interactions)
-    window = EvaluationWindow.create(cutoff, matrix, _build_product_features(known), pairs, max_users)
+    window = EvaluationWindow.create(
+        cutoff, Interactions.from_table(interactions), _build_product_features(known), pairs, max_users
+    )
     if window is None:
-        raise ModelError(f"{file}: no customer with interactions before it takes anything new in it")
+        raise ModelError(f"{file}: no customer with earlier interactions has a new product in this file")
     return window
 
 
 def _build_product_features(known: pa.Table) -> pa.Table:
-    """Return the columns of marts.ml_product_features as far as interactions tell them."""
-    at = known["timestamp"]
-    if at.null_count:
-        is_late = pa.repeat(0, known.num_rows)
+    """Return the columns of marts.ml_product_features that follow from interactions; all others are null."""
+    timestamps = known["timestamp"]
+    if timestamps.null_count:
+        is_recent = pa.repeat(0, known.num_rows)
     else:
-        first, last = pc.min_max(at).as_py().values()
-        is_late = pc.greater(at, last - NEWEST_SHARE * (last - first)).cast(pa.int64())
-    counted = (
-        pa.table({"product_id": known["item_id"], "pairs": pa.repeat(1, known.num_rows), "late": is_late})
+        first, last = pc.min_max(timestamps).as_py().values()
+        is_recent = pc.greater(timestamps, last - NEWEST_SHARE * (last - first)).cast(pa.int64())
+    counts = (
+        pa.table({"product_id": known["item_id"], "pairs": pa.repeat(1, known.num_rows), "recent": is_recent})
         .group_by("product_id", use_threads=False)
-        .aggregate([("pairs", "sum"), ("late", "sum")])
+        .aggregate([("pairs", "sum"), ("recent", "sum")])
     )
-    late = counted["late_sum"].cast(pa.float64())
+    recent_users = counts["recent_sum"].cast(pa.float64())
     unknown = {
-        name: pa.nulls(counted.num_rows, type_)
+        name: pa.nulls(counts.num_rows, type_)
         for name, type_ in (
             ("product_name", pa.string()), ("category", pa.string()), ("brand", pa.string()), ("price", pa.float64())
         )
     }  # fmt: skip
     return pa.table(
         {
-            "product_id": counted["product_id"],
+            "product_id": counts["product_id"],
             **unknown,
-            "popularity": counted["pairs_sum"].cast(pa.float64()),
-            "active_users_28d": late,
-            "recent_popularity": late,
+            "popularity": counts["pairs_sum"].cast(pa.float64()),
+            "active_users_28d": recent_users,
+            "recent_popularity": recent_users,
         }
     )

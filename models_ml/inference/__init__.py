@@ -1,1 +1,1 @@
-"""TODO."""
+"""Use of a trained model: artifacts on disk, scoring, candidates, recommendations and explanations."""

@@ -1,4 +1,4 @@
-"""Artifacts on disk: a folder of tensors (safetensors), ids (Parquet) and a card (JSON); nothing is unpickled."""
+"""Model artifacts on disk: a folder with tensors (safetensors), ids (Parquet) and a model card (JSON), no pickles."""
 
 import hashlib
 import json
@@ -29,56 +29,56 @@ CARD_FILE, TENSORS_FILE, USERS_FILE, PRODUCTS_FILE = (
 
 
 class ModelCard(BaseModel):
-    """What a model is, in words and numbers."""
+    """Description of a model: identity, settings, sizes, metrics and checksums."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     format: Literal["recomart-recommender"] = "recomart-recommender"
-    """Tells our artifacts from others."""
-    format_version: Literal[3] = 3
-    """Version of the folder's layout."""
+    """Identifies artifacts of RecoMart."""
+    format_version: Literal[4] = 4
+    """Version of the folder's layout and of the names in the card."""
     run_id: str
-    """The training run."""
+    """Id of the training run."""
     trained_at: datetime
-    """When it was trained, UTC."""
+    """Time of the training, UTC."""
     dataset_hash: str
-    """The version of the training rows."""
+    """Dataset version of the training."""
     as_of: datetime
-    """The instant that the training rows end at, UTC."""
+    """End of the training data, UTC; every interaction is before it."""
     config: TrainConfig
     """Settings of the run."""
     epochs: int
-    """Passes that the validation window picked; a model that started from another had the config's `warm_epochs`."""
+    """Number of epochs selected on the validation window. A warm start runs the config's `warm_epochs` instead."""
     trend_power: float
-    """How far scores follow the products' trends."""
+    """Power of the products' trends in the scores."""
     warm_from: str | None = None
-    """The run whose product factors training started from."""
+    """Run whose product factors were the initial factors; None without a warm start."""
     users: int
-    """Known customers."""
+    """Number of known customers."""
     products: int
-    """Known products."""
+    """Number of known products."""
     trained_products: int
-    """Those with customers in the training rows; the others have the factors that their content tells."""
+    """Number of products with customers in the training data; the others have factors predicted from content."""
     interactions: int
-    """Training pairs."""
+    """Number of customer-product pairs of the training data."""
     mean_strength: float
-    """Mean strength of the training pairs."""
+    """Mean strength of these pairs."""
     unobserved_pair_weight: float
-    """Weight of every pair's pull to zero."""
+    """Weight of the target 0 of each pair."""
     regularization: float
     """Penalty on squared factors per unit of a row's total confidence, observed and unobserved."""
     metrics: list[dict[str, str | int | float]] = []
-    """The run's rows of ml.ranking_metrics about all known customers and products."""
+    """The run's rows of ml.ranking_metrics over all known customers and products."""
     versions: dict[str, str] = {}
-    """Versions of Python and of the libraries that trained it."""
+    """Versions of Python and of the libraries of the training."""
     files: dict[str, str] = {}
-    """sha256 of each of the folder's other files."""
+    """sha256 of the folder's other files."""
     checksum: str = ""
-    """sha256 of all of the card's other fields: settings of inference stand here, and nobody may change them unseen."""
+    """sha256 of all other fields; detects changes of the card, which holds settings of inference."""
 
 
 def get_library_versions() -> dict[str, str]:
-    """Return the versions that a card names."""
+    """Return the installed versions of Python and of the libraries that a card records."""
     libraries = ("torch", "numpy", "pyarrow", "safetensors")
     return {"python": platform.python_version(), **{library: version(library) for library in libraries}}
 
@@ -86,9 +86,12 @@ def get_library_versions() -> dict[str, str]:
 def write_artifact(
     path: Path, card: ModelCard, users: pa.Array, products: pa.Array, tensors: Mapping[str, Tensor]
 ) -> None:
-    """Write the folder `path`, whole or not at all; ModelError when it exists already."""
+    """Write the artifact folder `path` atomically, with versions, file hashes and checksum added to `card`.
+
+    Raises ModelError when the folder exists.
+    """
     if path.exists():
-        raise ModelError(f"{path} exists already; an artifact is never overwritten, save under another run id")
+        raise ModelError(f"{path} exists already; artifacts are never overwritten. Save under another run id")
     with create_folder_atomically(path) as unfinished:
         save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, unfinished / TENSORS_FILE)
         for name, column, ids in ((USERS_FILE, "user_id", users), (PRODUCTS_FILE, "product_id", products)):
@@ -100,26 +103,30 @@ def write_artifact(
 
 
 def read_artifact(path: Path) -> tuple[ModelCard, pa.Array, pa.Array, dict[str, Tensor]]:
-    """Return the card, customer ids, product ids and tensors of the folder `path`.
+    """Return the card, customer ids, product ids and tensors of the artifact folder `path`.
 
-    Raises ModelError, naming the file, when one is missing, is not what the card's checksum says, or cannot be read.
+    Raises ModelError, naming the file, when a file is missing, cannot be read, does not match its checksum, or has
+    another format version.
     """
     card = _read_card(path / CARD_FILE)
     for name in (TENSORS_FILE, USERS_FILE, PRODUCTS_FILE):
         file = path / name
         if not file.is_file():
-            raise ModelError(f"{file} is missing; the artifact is incomplete, train anew or restore it")
+            raise ModelError(f"{file} is missing: the artifact is incomplete. Restore it or train anew")
         if _hash_file(file) != card.files.get(name):
-            raise ModelError(f"{file} does not match the checksum in {CARD_FILE}; the artifact is damaged or mixed up")
+            raise ModelError(
+                f"{file} does not match the checksum in {CARD_FILE}: the artifact is damaged or mixed up. Restore it "
+                "or train anew"
+            )
     try:
-        # Copied out of the mapped file, whose alignment would change the last bits of what is computed.
+        # Copies of the memory-mapped tensors: the alignment of the mapped file changes the last bits of results.
         tensors = {name: tensor.clone() for name, tensor in load_file(path / TENSORS_FILE).items()}
         users, products = (
             pq.read_table(path / name).column(0).combine_chunks().cast(pa.large_string())
             for name in (USERS_FILE, PRODUCTS_FILE)
         )
     except (SafetensorError, pa.ArrowException, OSError) as error:
-        raise ModelError(f"the artifact {path} cannot be read: {error}") from error
+        raise ModelError(f"the artifact {path} cannot be read: {error}. Restore it or train anew") from error
     factors = (card.products, card.config.factors)
     expected = {
         "product_factors": factors,
@@ -133,13 +140,14 @@ def read_artifact(path: Path) -> tuple[ModelCard, pa.Array, pa.Array, dict[str, 
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if shapes != expected or (len(users), len(products)) != (card.users, card.products):
         raise ModelError(
-            f"{path / CARD_FILE} does not describe the files beside it; the artifact is damaged or mixed up"
+            f"{path / CARD_FILE} does not describe the other files: the artifact is damaged or mixed up. Restore it or "
+            "train anew"
         )
     return card, users, products, tensors
 
 
 def compute_card_checksum(card: str | bytes) -> str:
-    """Return the checksum that belongs to a card, given as JSON."""
+    """Return the checksum of a card in JSON, computed over all fields but `checksum`."""
     fields = json.loads(card)
     fields.pop("checksum", None)
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
@@ -150,17 +158,17 @@ def _read_card(file: Path) -> ModelCard:
         text = file.read_bytes()
         card = ModelCard.model_validate_json(text)
     except FileNotFoundError:
-        raise ModelError(f"{file} is missing; {file.parent} is no model artifact") from None
+        raise ModelError(f"{file} is missing: {file.parent} is no model artifact") from None
     except OSError as error:
         raise ModelError(f"{file} cannot be read: {error.strerror}") from None
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"]) or "the file"
+        first_error = error.errors()[0]
+        field = ".".join(str(part) for part in first_error["loc"]) or "the file"
         raise ModelError(
-            f"{file} is not the card of a model that this version can read ({where}: {problem['msg']}); train anew"
+            f"{file} is not the card of a model that this version can read ({field}: {first_error['msg']}); train anew"
         ) from None
     if card.checksum != compute_card_checksum(text):
-        raise ModelError(f"{file} does not match its own checksum: it was changed; restore it or train anew")
+        raise ModelError(f"{file} does not match its own checksum: it was changed. Restore it or train anew")
     return card
 
 

@@ -1,4 +1,4 @@
-"""Why a product is recommended: what each past interaction contributes to its score."""
+"""Explanations of scores: the contribution of each past interaction (Hu, Koren, Volinsky, ICDM 2008, section 5)."""
 
 from collections.abc import Iterator
 
@@ -10,10 +10,10 @@ from models_ml.data.sparse import Csr
 
 
 def iter_contributions(model: FactorModel, strength: Csr, candidates: Tensor) -> Iterator[tuple[HistoryBlock, Tensor]]:
-    """Yield blocks of rows with what each past product adds to each candidate: (rows, candidates, longest).
+    """Yield blocks of rows with the contributions to each candidate's score, float32 of (rows, candidates, length).
 
-    `candidates` (rows, n) are product positions for every row of `strength`, -1 for none. A candidate's contributions
-    add up to its score; those of padding are zero.
+    `candidates` (rows, n) are product positions for each row of `strength`, -1 for none. The contributions of a row's
+    past products add up to the candidate's score; padding has contribution 0.
     """
     for block in model.iter_history_blocks(strength, candidates.shape[1]):
         products = model.scoring_factors[candidates[block.rows].clamp(min=0)]
@@ -21,18 +21,20 @@ def iter_contributions(model: FactorModel, strength: Csr, candidates: Tensor) ->
 
 
 def find_strongest_reasons(model: FactorModel, strength: Csr, candidates: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each candidate's strongest past product (int64, -1 for none) and its share, both (rows, n).
+    """Return the reason of each candidate and the reason's share, both of shape (rows, n).
 
-    The share is of the positive contributions of all past products but the candidate itself, which is never its own
-    reason. There is no reason where nothing else speaks for the candidate.
+    The reason is the position (int64) of the past product with the largest positive contribution; a product is never
+    its own reason. Without such a product the reason is -1 and the share 0. The share is relative to the sum of all
+    positive contributions of other products. `candidates` are those of `iter_contributions`.
     """
     reasons = torch.full_like(candidates, -1)
     shares = torch.zeros(candidates.shape, device=candidates.device)
-    for block, parts in iter_contributions(model, strength, candidates):
-        rows, past, of_row = block.rows, block.products, candidates[block.rows]
-        parts.clamp_(min=0).masked_fill_((past[:, None, :] == of_row[:, :, None]) | (of_row < 0)[:, :, None], 0)
-        strongest, slot = parts.max(2)
-        spoken_for = strongest > 0
-        shares[rows] = torch.where(spoken_for, strongest / parts.sum(2), 0)
-        reasons[rows] = torch.where(spoken_for, past.gather(1, slot), -1)
+    for block, contributions in iter_contributions(model, strength, candidates):
+        rows, past, targets = block.rows, block.products, candidates[block.rows]
+        is_ignored = (past[:, None, :] == targets[:, :, None]) | (targets < 0)[:, :, None]
+        contributions.clamp_(min=0).masked_fill_(is_ignored, 0)
+        strongest, slot = contributions.max(2)
+        has_reason = strongest > 0
+        shares[rows] = torch.where(has_reason, strongest / contributions.sum(2), 0)
+        reasons[rows] = torch.where(has_reason, past.gather(1, slot), -1)
     return reasons, shares

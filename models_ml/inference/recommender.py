@@ -1,4 +1,4 @@
-"""Inference: recommendations for a known customer or any basket, from a model in memory or on disk."""
+"""Recommendations, similar products and explanations for a known customer or any basket."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -23,26 +23,29 @@ from models_ml.inference.results import Contribution, Explanation, Recommendatio
 from models_ml.inference.screening import ScreeningIndex
 
 Basket = Sequence[str] | Mapping[str, float]
-"""Product ids, or their interaction strengths by id. Without strengths each counts as the mean training strength, and
-one that is named twice as twice that."""
+"""Product ids, or interaction strengths by product id. In a list of ids each occurrence counts as the mean strength of
+the training data."""
 
 
 @dataclass(frozen=True)
 class Recommender:
-    """A trained model with the ids and histories it was trained on."""
+    """A trained model with ids and histories of customers."""
 
     card: ModelCard
     users: IdMap
     products: IdMap
     history: Csr
-    """Training strengths, users x products."""
+    """Interaction strengths, users x products."""
     factor_model: FactorModel
     is_recommendable: Tensor | None = None
-    """bool of shape (products): which products may be in an answer; all when None."""
+    """bool of shape (products): whether a product may be recommended; None allows all products."""
 
     @classmethod
     def load(cls, path: Path) -> "Recommender":
-        """Read an artifact folder; ModelError that names the file when it is incomplete, foreign or altered."""
+        """Read an artifact folder.
+
+        Raises ModelError, naming the file, when it is incomplete, damaged, changed, or has another format version.
+        """
         card, users, products, tensors = read_artifact(path)
         history = Csr(tensors["row_starts"], tensors["columns"], tensors["strengths"], len(products))
         confidence = Confidence(
@@ -61,7 +64,7 @@ class Recommender:
         return cls(card, IdMap(users, "customer"), IdMap(products, "product"), history, model)
 
     def save(self, path: Path) -> None:
-        """Write the artifact folder `path`, whole or not at all; ModelError when it exists already."""
+        """Write the artifact folder `path` atomically; raises ModelError when it exists."""
         tensors = {
             "product_factors": self.factor_model.product_factors,
             "trends": self.factor_model.trends,
@@ -74,32 +77,33 @@ class Recommender:
         write_artifact(path, self.card, self.users.ids, self.products.ids, tensors)
 
     def restrict_products(self, product_ids: Collection[str]) -> "Recommender":
-        """Return the same model with none but these products in its answers; ids that it does not know do not matter.
+        """Return a recommender that recommends only these products; unknown ids are ignored.
 
-        The others still count in a history or a basket, and can be asked about.
+        All other products still count in a history or a basket, and can be explained.
         """
-        offered = torch.zeros(len(self.products), dtype=torch.bool, device=self.history.values.device)
-        offered[self.products.get_known_positions(product_ids)] = True
-        return replace(self, is_recommendable=offered)
+        is_recommendable = torch.zeros(len(self.products), dtype=torch.bool, device=self.history.values.device)
+        is_recommendable[self.products.get_known_positions(product_ids)] = True
+        return replace(self, is_recommendable=is_recommendable)
 
     def filter_known_products(self, rows: pa.Table) -> pa.Table:
-        """Return those of `rows` (product_id, ...) whose product the model knows."""
+        """Return the `rows` (product_id, ...) whose product is known to the model."""
         return rows.filter(pc.is_in(rows["product_id"].cast(pa.large_string()), value_set=self.products.ids))
 
     def replace_histories(self, rows: pa.Table) -> "Recommender":
-        """Return the same model for the customers and histories of `rows` (user_id, product_id, strength).
+        """Return a recommender with the customers and histories of `rows` (user_id, product_id, strength).
 
-        Products that the model does not know count in no history, and customers who dealt with no other are left out.
-        Raises ModelError when nobody is left.
+        Rows with a product unknown to the model are dropped, and with them customers without any other product.
+
+        Raises ModelError when no row remains.
         """
         known = self.filter_known_products(rows)
         if rows.num_rows and not known.num_rows:
-            raise ModelError("the model knows none of the products that anybody has dealt with; train anew")
+            raise ModelError("the model knows none of the products in the interactions. Train anew")
         histories = Interactions.from_table(known, pa.chunked_array([self.products.ids]))
         return replace(self, users=histories.users, history=histories.strength.to(self.history.values.device))
 
     def is_known_user(self, user_id: str) -> bool:
-        """Whether the customer was in the training rows."""
+        """Return whether the customer has a history in this recommender."""
         return user_id in self.users
 
     def recommend(
@@ -109,23 +113,25 @@ class Recommender:
         basket: Basket | None = None,
         n: int = 10,
         exclude_seen: bool = True,
-        only: Collection[str] | None = None,
-        without: Collection[str] = (),
+        allowed_products: Collection[str] | None = None,
+        excluded_products: Collection[str] = (),
     ) -> Recommendations:
         """Return the `n` best products for a customer or for a basket (exactly one of the two).
 
-        With `exclude_seen`, what the customer dealt with or the basket holds is left out, and so is what is not among
-        `only` (when given) or is among `without`. An unknown customer, and a basket of which no product is known, get
-        the most popular products. Raises ModelError when the request is malformed.
+        With `exclude_seen`, the products of the history or basket are excluded. Results are limited to
+        `allowed_products` (None allows all) without `excluded_products`. An unknown customer and a basket without any
+        known product get the most popular products.
+
+        Raises ModelError when both or neither of customer and basket are given, the basket is invalid, or n is below 1.
         """
-        row, unknown = self._get_history_row(user_id, basket)
-        allowed = self._build_allowed_mask(n, only, without)
-        if row is None:
+        history, unknown = self._get_history_row(user_id, basket)
+        allowed = self._build_allowed_mask(n, allowed_products, excluded_products)
+        if history is None:
             return self._recommend_popular(n, allowed, unknown)
         if exclude_seen:
-            allowed[row.columns.long()] = False
-        positions, scores = self._index.search(self.factor_model.fold_in(row)[0], n, allowed)
-        reasons, shares = find_strongest_reasons(self.factor_model, row, positions[None])
+            allowed[history.columns.long()] = False
+        positions, scores = self._index.search(self.factor_model.fold_in(history)[0], n, allowed)
+        reasons, shares = find_strongest_reasons(self.factor_model, history, positions[None])
         ranked = zip(positions.tolist(), scores.tolist(), reasons[0].tolist(), shares[0].tolist(), strict=True)
         items = [
             Recommendation(
@@ -139,35 +145,47 @@ class Recommender:
         return Recommendations(items, "model", unknown)
 
     def iter_ranking(
-        self, basket: Basket, batch_size: int, *, only: Collection[str] | None = None, without: Collection[str] = ()
+        self,
+        basket: Basket,
+        batch_size: int,
+        *,
+        allowed_products: Collection[str] | None = None,
+        excluded_products: Collection[str] = (),
     ) -> Iterator[str]:
-        """Yield what `recommend` has for a basket, best first, as long as somebody goes on: ids, without any reasons.
+        """Yield the ids of the products that `recommend` returns for a basket, best first, to the end of the catalog.
 
-        `portion` of them are found at first, and eight times as many whenever that was not enough. Nothing when no
-        product of the basket is known.
+        The first search finds `batch_size` products, each further search eight times as many. Reasons are not computed.
+        Yields nothing when no product of the basket is known. Filters and errors are those of `recommend`.
         """
-        row, _ = self._get_history_row(None, basket)
-        left = self._build_allowed_mask(batch_size, only, without)
-        if row is None:
+        history, _ = self._get_history_row(None, basket)
+        remaining = self._build_allowed_mask(batch_size, allowed_products, excluded_products)
+        if history is None:
             return
-        left[row.columns.long()] = False
-        vector = self.factor_model.fold_in(row)[0]
-        while left.any():
-            positions, _ = self._index.search(vector, batch_size, left)
+        remaining[history.columns.long()] = False
+        user_factors = self.factor_model.fold_in(history)[0]
+        while remaining.any():
+            positions, _ = self._index.search(user_factors, batch_size, remaining)
             yield from self.products.take_ids(positions.numpy(force=True)).to_pylist()
-            left[positions] = False
+            remaining[positions] = False
             batch_size *= 8
 
     def similar_items(
-        self, product_id: str, n: int = 10, *, only: Collection[str] | None = None, without: Collection[str] = ()
+        self,
+        product_id: str,
+        n: int = 10,
+        *,
+        allowed_products: Collection[str] | None = None,
+        excluded_products: Collection[str] = (),
     ) -> Recommendations:
-        """Return the `n` products most like a product: those whose factors have the largest cosine with its own.
+        """Return the `n` products whose factors have the largest cosine similarity with the product's factors.
 
-        The cosine, not the dot product, because a factor's length grows with what is known of a product: by dot product
-        the best-known products are like everything. Filters are those of `recommend`. A product that is unknown, or of
-        which training learned nothing, gets the most popular products. Raises ModelError when n is below 1.
+        Cosine is used instead of the dot product because the norm of a product's factors grows with its number of
+        interactions: by dot product, bestsellers are similar to every product. Filters are those of `recommend`. An
+        unknown product and a product with factors of zero get the most popular products.
+
+        Raises ModelError when n is below 1.
         """
-        allowed = self._build_allowed_mask(n, only, without)
+        allowed = self._build_allowed_mask(n, allowed_products, excluded_products)
         position = self.products.get_position(product_id) if product_id in self.products else None
         if position is None or not self._index.norms[position]:
             return self._recommend_popular(n, allowed, [product_id])
@@ -175,36 +193,39 @@ class Recommender:
         allowed &= self._index.norms > 0
         positions, scores = self._index.search(self.factor_model.product_factors[position], n, allowed, by_cosine=True)
         ranked = zip(positions.tolist(), scores.tolist(), strict=True)
-        items = [Recommendation(self.products.get_id(other), score, None, None) for other, score in ranked]
+        items = [Recommendation(self.products.get_id(similar), score, None, None) for similar, score in ranked]
         return Recommendations(items, "model", [])
 
     def explain(self, product_id: str, *, user_id: str | None = None, basket: Basket | None = None) -> Explanation:
-        """Return what every past interaction of a customer, or product of a basket, adds to the score of a product.
+        """Return the contribution of each product of a customer's history, or of a basket, to the score of a product.
 
-        Exact, by the closed form of the customer's factors (Hu, Koren, Volinsky 2008, section 5). Raises UnknownIdError
-        when the product is unknown, ModelError when the request is malformed.
+        Contributions are exact, by the closed form of the customer's factors (Hu, Koren, Volinsky, ICDM 2008, section
+        5).
+
+        Raises UnknownIdError when the product is unknown, and the errors of `recommend` about customer and basket.
         """
-        row, unknown = self._get_history_row(user_id, basket)
+        history, unknown = self._get_history_row(user_id, basket)
         position = self.products.get_position(product_id)
-        if row is None:
+        if history is None:
             return Explanation(product_id, None, [], "popularity", unknown)
-        score = self.factor_model.fold_in(row)[0] @ self.factor_model.scoring_factors[position]
-        candidate = torch.tensor([[position]], device=row.columns.device)
-        ((block, parts),) = iter_contributions(self.factor_model, row, candidate)
+        score = self.factor_model.fold_in(history)[0] @ self.factor_model.scoring_factors[position]
+        candidate = torch.tensor([[position]], device=history.columns.device)
+        ((block, contributions),) = iter_contributions(self.factor_model, history, candidate)
         ranked = sorted(
-            zip(parts[0, 0].tolist(), block.products[0].tolist(), strict=True), key=lambda it: (-it[0], it[1])
+            zip(contributions[0, 0].tolist(), block.products[0].tolist(), strict=True),
+            key=lambda pair: (-pair[0], pair[1]),
         )
         return Explanation(
             product_id,
             float(score),
-            [Contribution(self.products.get_id(past), part) for part, past in ranked],
+            [Contribution(self.products.get_id(past), contribution) for contribution, past in ranked],
             "model",
             unknown,
         )
 
     @cached_property
     def _popularity(self) -> tuple[Tensor, Tensor]:
-        """Positions (int64) of all products, most customers first, and those numbers of customers."""
+        """Positions (int64) of all products by number of customers, descending, and these numbers."""
         customers = torch.bincount(self.history.columns, minlength=len(self.products))
         counts, order = torch.sort(customers, descending=True, stable=True)
         return order, counts
@@ -214,11 +235,11 @@ class Recommender:
         return ScreeningIndex.from_factors(self.factor_model.scoring_factors)
 
     def _get_history_row(self, user_id: str | None, basket: Basket | None) -> tuple[Csr | None, list[str]]:
-        """Return the one row of strengths to go by, None when nothing is known, and the unknown products."""
+        """Return the history (a matrix with one row; None when unknown) and the unknown products of the basket."""
         if (user_id is None) == (basket is None):
-            raise ModelError("ask for either a customer or a basket")
+            raise ModelError("give either a customer or a basket")
         if basket is not None:
-            return build_basket_row(
+            return _build_basket_row(
                 basket, self.products, self.factor_model.confidence.mean_strength, self.history.values.device
             )
         assert user_id is not None
@@ -227,17 +248,19 @@ class Recommender:
         position = self.users.get_position(user_id)
         return self.history.slice_rows(position, position + 1), []
 
-    def _build_allowed_mask(self, n: int, only: Collection[str] | None, without: Collection[str]) -> Tensor:
-        """Return which products the filters leave, bool of shape (products)."""
+    def _build_allowed_mask(
+        self, n: int, allowed_products: Collection[str] | None, excluded_products: Collection[str]
+    ) -> Tensor:
+        """Return whether each product passes the filters, bool of shape (products)."""
         if n < 1:
-            raise ModelError(f"ask for n >= 1 products (n is {n})")
-        everything = torch.ones(len(self.products), dtype=torch.bool, device=self.history.values.device)
-        allowed = everything if self.is_recommendable is None else self.is_recommendable.clone()
-        if only is not None:
-            named = torch.zeros_like(allowed)
-            named[self.products.get_known_positions(only)] = True
-            allowed &= named
-        allowed[self.products.get_known_positions(without)] = False
+            raise ModelError(f"the number of products n is {n}. Give n >= 1")
+        all_products = torch.ones(len(self.products), dtype=torch.bool, device=self.history.values.device)
+        allowed = all_products if self.is_recommendable is None else self.is_recommendable.clone()
+        if allowed_products is not None:
+            is_listed = torch.zeros_like(allowed)
+            is_listed[self.products.get_known_positions(allowed_products)] = True
+            allowed &= is_listed
+        allowed[self.products.get_known_positions(excluded_products)] = False
         return allowed
 
     def _recommend_popular(self, n: int, allowed: Tensor, unknown: list[str]) -> Recommendations:
@@ -248,24 +271,26 @@ class Recommender:
         return Recommendations(items, "popularity", unknown)
 
 
-def build_basket_row(
+def _build_basket_row(
     basket: Basket, products: IdMap, mean_strength: float, device: torch.device
 ) -> tuple[Csr | None, list[str]]:
-    """Return the basket as a matrix of one row, None when no product of it is known, and its unknown products.
+    """Return the basket as a matrix with one row (None when no product is known), and the unknown products.
 
-    Raises ModelError when it is no basket, or a strength is not a finite number above zero (in 32-bit precision).
+    Raises ModelError when the basket is a text, or a strength is not a finite number above zero (in 32-bit precision).
     """
     if isinstance(basket, str):
         raise ModelError(f"a basket is a list of product ids, not a text: {basket!r}")
     if isinstance(basket, Mapping):
         strengths = dict(basket)
     else:
-        strengths = {product: times * mean_strength for product, times in Counter(basket).items()}
+        strengths = {product: count * mean_strength for product, count in Counter(basket).items()}
     values = torch.tensor(list(strengths.values()), dtype=torch.float32)
-    wrong = ~((values > 0) & values.isfinite())
-    if wrong.any():
-        first = list(strengths.items())[int(wrong.nonzero()[0])]
-        raise ModelError(f"basket strengths must be finite numbers above zero; that of {first[0]!r} is {first[1]}")
+    is_invalid = ~((values > 0) & values.isfinite())
+    if is_invalid.any():
+        product, strength = list(strengths.items())[int(is_invalid.nonzero()[0])]
+        raise ModelError(
+            f"basket strengths must be finite numbers above zero: the strength of {product!r} is {strength}"
+        )
     unknown = [product for product in strengths if product not in products]
     known = sorted((products.get_position(product), strengths[product]) for product in strengths.keys() - set(unknown))
     if not known:

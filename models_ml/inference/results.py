@@ -1,10 +1,10 @@
-"""What a recommender answers."""
+"""Results of a recommender: recommendations and explanations."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 Source = Literal["model", "popularity"]
-"""What an answer rests on: `popularity` when the model knows nothing of whom or what was asked about."""
+"""Basis of a result: the model, or popularity if the model knows neither the customer nor any given product."""
 
 
 @dataclass(frozen=True)
@@ -13,42 +13,42 @@ class Recommendation:
 
     product_id: str
     score: float
-    """Model score (the aim for past products is 1); cosine for similar products; for `popularity`, the number of
-    customers."""
+    """Score of the model (the training target is 1), cosine similarity of similar products, or the number of customers
+    for `popularity`."""
     reason_product_id: str | None
-    """The past product that speaks for it most."""
+    """Past product with the largest positive contribution to the score."""
     reason_share: float | None
-    """That product's share of everything that speaks for it, in (0, 1]."""
+    """Share of the reason in all positive contributions, in (0, 1]."""
 
 
 @dataclass(frozen=True)
 class Recommendations:
-    """Products, best first, and what they rest on."""
+    """Recommended products, best first."""
 
     items: list[Recommendation]
     source: Source
     unknown_products: list[str]
-    """Products that were asked about and that the model does not know; they were ignored."""
+    """Products of the request that the model does not know; they were ignored."""
 
 
 @dataclass(frozen=True)
 class Contribution:
-    """What one past interaction adds to a score."""
+    """Contribution of one past interaction to a score."""
 
     product_id: str
     contribution: float
-    """Below zero when it speaks against the product."""
+    """Part of the score; may be negative."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """A score taken apart."""
+    """Contributions of all past interactions to a score."""
 
     product_id: str
     score: float | None
-    """The model's score of the product; None for `popularity`, which has no past to go by."""
+    """Score of the model; None for `popularity`."""
     contributions: list[Contribution]
-    """Every past interaction, what speaks most for the product first; they add up to the score."""
+    """One per past interaction, largest first; their sum is the score."""
     source: Source
     unknown_products: list[str]
     """Products of the basket that the model does not know; they were ignored."""

@@ -1,4 +1,4 @@
-"""Top-N for many customers, in blocks, exact, with ties broken by product position."""
+"""Exact top-N selection for many customers, in blocks; ties are ordered by product position."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from torch.nn.functional import pad
 from models_ml.data.sparse import Csr, iter_row_blocks
 
 GROUP_SIZE = 32
-"""Neighbouring scores that are looked at together: torch takes 0.09 ns a score for the maxima of 32, 0.5 of 16."""
+"""Number of adjacent scores in a group: torch takes 0.09 ns a score for the maxima of groups of 32, 0.5 ns for 16."""
 
 
 def rank_top_n(
@@ -15,9 +15,9 @@ def rank_top_n(
 ) -> tuple[Tensor, Tensor]:
     """Return the positions (int64) and scores of each user's `n` best products, shape (users, min(n, products)).
 
-    `users` (users, factors) and `products` (products, factors) are factors; a score is their dot product. Pairs of
-    `exclude` (users x products) are left out. Equal scores are ordered by product position. Where fewer than `n`
-    products are left, the rest has position -1 and score -inf. At most `block_rows` x products scores are held.
+    A score is the dot product of `user_factors` (users, factors) and `product_factors` (products, factors). The pairs
+    of `exclude` (users x products) are skipped. Ties are ordered by product position. Rows with fewer than `n` products
+    are padded with position -1 and score -inf. Memory holds at most `block_rows` x products scores.
     """
     n = min(n, len(product_factors))
     positions = torch.empty((len(user_factors), n), dtype=torch.int64, device=user_factors.device)
@@ -30,30 +30,33 @@ def rank_top_n(
 
 
 class BlockScorer:
-    """Scores blocks of users in one buffer: a fresh one for each block takes as long as the products themselves."""
+    """Scores blocks of users in one reused buffer: allocation of a new buffer takes as long as the matrix product."""
 
     def __init__(self, product_factors: Tensor, block_rows: int) -> None:
-        """Take the `products` (products, factors) and the most users of a block."""
+        """Allocate the buffer for `product_factors` (products, factors) and at most `block_rows` users."""
         self.product_factors = product_factors
-        # Rows a whole number of groups long, so that best_of need not copy them.
+        # A row length that is a multiple of the group size saves select_top_n a copy.
         shape = (block_rows, -(-len(product_factors) // GROUP_SIZE) * GROUP_SIZE)
         self.buffer = torch.full(shape, -torch.inf, dtype=product_factors.dtype, device=product_factors.device)
 
     def score(self, user_factors: Tensor) -> Tensor:
-        """Return the scores (users, products, padded with -inf to whole groups); the next block overwrites them."""
+        """Return the scores of a block, (users, products), padded with -inf to a multiple of the group size.
+
+        The next call overwrites them.
+        """
         block = self.buffer[: len(user_factors)]
         torch.mm(user_factors, self.product_factors.T, out=block[:, : len(self.product_factors)])
         return block
 
 
 def select_top_n(scores: Tensor, n: int, exclude: Csr | None = None) -> tuple[Tensor, Tensor]:
-    """Return the positions (int64) and scores of the `n` best of each row of `scores` (rows, products).
+    """Return the positions (int64) and scores of the `n` best products of each row of `scores` (rows, products).
 
-    Ordered and filled up as by `top_n`; a product with score -inf is left out. `scores` is overwritten where `exclude`
-    has a pair.
+    Order and padding are those of `rank_top_n`; products with score -inf are skipped. `scores` is overwritten with -inf
+    at the pairs of `exclude`.
 
-    The n-th best of the maxima of disjoint groups of products is no better than the n-th best product: only groups
-    whose maximum reaches this bound are looked into, and only scores that reach it are sorted.
+    The n-th largest of the maxima of disjoint groups of products is a lower bound of the n-th largest score. Only
+    groups with a maximum at or above the bound are searched, and only scores at or above the bound are sorted.
     """
     if exclude is not None:
         scores[exclude.row_of_entry, exclude.columns.long()] = -torch.inf
@@ -65,22 +68,22 @@ def select_top_n(scores: Tensor, n: int, exclude: Csr | None = None) -> tuple[Te
     maxima = groups.amax(2)
     bound = _compute_lower_bound(maxima, n)
     row, group = _select_reaching(maxima, torch.arange(rows, device=scores.device), bound, n)
-    found = groups.flatten(0, 1).index_select(0, row * groups.shape[1] + group)
-    entry, place = _select_reaching(found, row, bound, n)
-    row, positions, best = row[entry], group[entry] * size + place, found[entry, place]
+    searched = groups.flatten(0, 1).index_select(0, row * groups.shape[1] + group)
+    line, column = _select_reaching(searched, row, bound, n)
+    row, positions, best = row[line], group[line] * size + column, searched[line, column]
     rank = _rank_within_rows(row, torch.ones_like(row), rows) - 1
     shape = (rows, max(n, int(rank.max()) + 1 if len(rank) else 0))
-    by_row = torch.full(shape, -1, device=scores.device)
-    by_row[row, rank] = positions
-    best_by_row = scores.new_full(shape, -torch.inf)
-    best_by_row[row, rank] = best
-    best_by_row, order = torch.sort(best_by_row, dim=1, descending=True, stable=True)
-    return by_row.gather(1, order[:, :n]), best_by_row[:, :n]
+    row_positions = torch.full(shape, -1, device=scores.device)
+    row_positions[row, rank] = positions
+    row_scores = scores.new_full(shape, -torch.inf)
+    row_scores[row, rank] = best
+    row_scores, order = torch.sort(row_scores, dim=1, descending=True, stable=True)
+    return row_positions.gather(1, order[:, :n]), row_scores[:, :n]
 
 
 def _compute_lower_bound(maxima: Tensor, n: int) -> Tensor:
-    """Return finite scores (rows) that at least `n` products of each row reach, or all that are left."""
-    # Selecting costs more than another round of maxima, and four times n of them make a bound nearly as good.
+    """Return a lower bound (rows) of each row's n-th largest finite score, from the group `maxima` (rows, groups)."""
+    # Selection costs more than another round of maxima, and 4 * n maxima give nearly as good a bound.
     fold = max(1, maxima.shape[1] // (4 * n))
     width = maxima.shape[1] // fold
     coarse = maxima[:, : fold * width].view(len(maxima), fold, width).amax(1)
@@ -88,16 +91,19 @@ def _compute_lower_bound(maxima: Tensor, n: int) -> Tensor:
 
 
 def _select_reaching(scores: Tensor, row: Tensor, bound: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """Return where `scores` (lines, columns) reach the bound of their line's `row`; of equals, each row's first `n`."""
-    limit = bound[row][:, None]
-    line, column = torch.nonzero(scores >= limit, as_tuple=True)
-    is_tied = (scores[line, column] == limit[line, 0]).long()
-    kept = (is_tied == 0) | (_rank_within_rows(row[line], is_tied, len(bound)) <= n)
-    return line[kept], column[kept]
+    """Return lines and columns of the `scores` (lines, columns) at or above the bound of the line's `row`.
+
+    Of the scores equal to the bound, each row's first `n` are returned.
+    """
+    line_bound = bound[row][:, None]
+    line, column = torch.nonzero(scores >= line_bound, as_tuple=True)
+    is_tied = (scores[line, column] == line_bound[line, 0]).long()
+    is_kept = (is_tied == 0) | (_rank_within_rows(row[line], is_tied, len(bound)) <= n)
+    return line[is_kept], column[is_kept]
 
 
 def _rank_within_rows(row: Tensor, is_counted: Tensor, row_count: int) -> Tensor:
-    """Return how many of its `row` are `counted` (0 or 1) up to each entry; entries are in row order."""
+    """Return the number of counted entries (`is_counted`, 0 or 1) of the same row up to each entry, in row order."""
     total = is_counted.cumsum(0)
     ends = torch.bincount(row, minlength=row_count).cumsum(0)
     before = pad(total, (1, 0))[pad(ends, (1, 0))[:-1]]

@@ -1,4 +1,4 @@
-"""The best products for one vector: screened in half precision, scored exactly."""
+"""Exact top-N search for one vector: products are screened in half precision and scored in full precision."""
 
 from dataclasses import dataclass
 
@@ -8,39 +8,39 @@ from torch import Tensor
 from models_ml.inference.scoring import select_top_n
 
 MAX_COSINE_ERROR = 2.0**-8
-"""More than a cosine of half-precision directions can be off: rounding both directions costs at most twice 2^-11."""
+"""Upper bound of the error of a cosine in half precision: the rounding of both directions adds at most 2 * 2^-11."""
 
 MIN_NORM = torch.finfo(torch.float32).tiny
-"""Divisor in place of a length of zero."""
+"""Divisor for vectors of length zero."""
 
 
 @dataclass(frozen=True)
 class ScreeningIndex:
-    """All products, to be ranked for one vector at a time.
+    """Index of all products for a search by one vector.
 
-    Such a ranking takes as long as reading all factors from memory. Their directions in half precision are read in half
-    that time, and only products that are among the best by less than the rounding need their factors: of 200,000 with
-    256 factors about twenty.
+    The time of a search is the time to read the factors from memory. Directions in half precision take half this time,
+    and only products within the rounding error of the best need their full factors: about 20 of 200,000 with 256
+    factors.
     """
 
     factors: Tensor
     """float32 of shape (products, factors)."""
     norms: Tensor
-    """Euclidean length of each product's factors, float32 of shape (products)."""
+    """Euclidean norm of each product's factors, float32 of shape (products)."""
     directions: Tensor
-    """Factors divided by their length, float16 of shape (products, factors); zero where the length is."""
+    """Factors divided by their norm, float16 of shape (products, factors); zero if the norm is zero."""
 
     @classmethod
     def from_factors(cls, factors: Tensor) -> "ScreeningIndex":
-        """Take the `factors` of all products."""
-        lengths = torch.linalg.vector_norm(factors, dim=1)
-        return cls(factors, lengths, torch.nn.functional.normalize(factors, eps=MIN_NORM).half())
+        """Build the index from the `factors` of all products, float32 of shape (products, factors)."""
+        norms = torch.linalg.vector_norm(factors, dim=1)
+        return cls(factors, norms, torch.nn.functional.normalize(factors, eps=MIN_NORM).half())
 
     def search(self, vector: Tensor, n: int, allowed: Tensor, *, by_cosine: bool = False) -> tuple[Tensor, Tensor]:
-        """Return the positions (int64) and scores of the `n` best of the `allowed` (bool, products), or of all those.
+        """Return the positions (int64) and scores of the `n` best `allowed` products, fewer if fewer are allowed.
 
-        A score is the dot product of `vector` (factors) and the product's factors, or the cosine between them, which is
-        0 where either has no length. Equal scores are ordered by position.
+        `allowed` is bool of shape (products). A score is the dot product of `vector` (factors) and the product's
+        factors, or their cosine, which is 0 if either norm is zero. Ties are ordered by position.
         """
         shortlist = torch.nonzero(allowed).flatten()
         n = min(n, len(shortlist))
@@ -48,14 +48,13 @@ class ScreeningIndex:
             return shortlist, vector.new_empty(0)
         direction = torch.nn.functional.normalize(vector, dim=0, eps=MIN_NORM)
         target, weights = (direction, None) if by_cosine else (vector, self.norms * torch.linalg.vector_norm(vector))
-        # Where all are wanted, there is nothing to choose.
         if n < len(shortlist):
             cosines = (self.directions @ direction.half()).float()
-            least, most = cosines - MAX_COSINE_ERROR, cosines + MAX_COSINE_ERROR
+            lower, upper = cosines - MAX_COSINE_ERROR, cosines + MAX_COSINE_ERROR
             if weights is not None:
-                least, most = least * weights, most * weights
-            floor = torch.topk(least.masked_fill_(~allowed, -torch.inf), n).values[-1]
-            shortlist = torch.nonzero((most >= floor) & allowed).flatten()
+                lower, upper = lower * weights, upper * weights
+            min_score = torch.topk(lower.masked_fill_(~allowed, -torch.inf), n).values[-1]
+            shortlist = torch.nonzero((upper >= min_score) & allowed).flatten()
         scores = self._compute_dot_products(shortlist, target)
         if by_cosine:
             scores /= self.norms[shortlist].clamp(min=MIN_NORM)
@@ -63,8 +62,9 @@ class ScreeningIndex:
         return shortlist[positions[0]], best[0]
 
     def _compute_dot_products(self, shortlist: Tensor, target: Tensor) -> Tensor:
-        """Return the dot products of the vector `target` with the factors of a shortlist."""
-        # Of many, reading all takes less time and no memory to speak of; a copy of theirs has the model's size.
+        """Return the dot products of the vector `target` (factors) with the factors of the `shortlist` (positions)."""
+        # For a long shortlist, scoring all products is faster than a copy of the factors, which can have the model's
+        # size.
         if len(shortlist) > len(self.factors) // 8:
             return (self.factors @ target)[shortlist]
         return self.factors[shortlist] @ target

@@ -1,4 +1,4 @@
-"""The merchandisers' app over a published copy of the demo shop."""
+"""Fixtures for the merchandiser app and copies of the demo shop."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,23 +18,23 @@ OpenApp = Callable[..., AppTest]
 
 @pytest.fixture
 def open_app(monkeypatch: pytest.MonkeyPatch, demo_warehouse: Settings) -> Iterator[OpenApp]:
-    """Opens the app, over the demo shop unless told otherwise, with the given query parameters."""
+    """Return a function that opens the app with query parameters, by default for the demo shop."""
 
-    def open_over(settings: Settings = demo_warehouse, **query_params: str) -> AppTest:
+    def open_with(settings: Settings = demo_warehouse, **query_params: str) -> AppTest:
         monkeypatch.setenv("RECOMART_WAREHOUSE", str(settings.warehouse))
         app = AppTest.from_file(APP_FILE, default_timeout=30)
         app.query_params.update(query_params)
         return app.run()
 
-    yield open_over
+    yield open_with
     st.cache_resource.clear()
 
 
 @pytest.fixture
 def demo_copy(demo_warehouse: Settings) -> Iterator[ServingCopy]:
-    """What is published of the demo shop."""
-    with ServingCopy(demo_warehouse) as opened:
-        yield opened
+    """The published copy of the demo shop."""
+    with ServingCopy(demo_warehouse) as copy:
+        yield copy
 
 
 @pytest.fixture
@@ -45,6 +45,6 @@ def published_tables(demo_copy: ServingCopy) -> list[str]:
 
 @pytest.fixture
 def writable_warehouse(demo_warehouse: Settings, tmp_path: Path) -> Settings:
-    """A copy of the demo shop's warehouse that a test may write to and publish from; nothing is published yet."""
+    """A copy of the demo shop's database that a test may change and publish; nothing is published yet."""
     shutil.copy(demo_warehouse.database, tmp_path)
     return Settings(warehouse=tmp_path)

@@ -1,4 +1,4 @@
-"""The shop's rules over what is made when it is asked for, in a made-up shop of 36 categories of ten products."""
+"""Merchandising rules in `RecommendationQueries`, on a synthetic shop with 36 categories of ten products."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def synthetic_shop_settings(tmp_path: Path) -> Settings:
 
 
 def publish_with_rules(settings: Settings, *rules: str) -> RecommendationQueries:
-    """The storefront when `rec_product_rules` was changed so."""
+    """Change `rec_product_rules`, publish, and open the new copy."""
     with open_writer(settings) as connection:
         for rule in rules:
             connection.execute(f"update marts.rec_product_rules set {rule}")
@@ -33,74 +33,75 @@ def publish_with_rules(settings: Settings, *rules: str) -> RecommendationQueries
     return RecommendationQueries(settings)
 
 
-def test_whoever_is_unknown_has_what_is_popular_under_the_rules(synthetic_shop_settings: Settings) -> None:
-    with RecommendationQueries(synthetic_shop_settings) as storefront:
-        popular = storefront.serving_copy.get_popularity_ranking()
+def test_popular_recommendations_follow_rules(synthetic_shop_settings: Settings) -> None:
+    with RecommendationQueries(synthetic_shop_settings) as queries:
+        popular = queries.serving_copy.get_popularity_ranking()
     last = popular[-1]
     with publish_with_rules(
         synthetic_shop_settings, "category_cap = 1", f"pinned_position = 3 where product_id = '{last}'"
-    ) as storefront:
-        listed = storefront.recommend_for_customer("nobody", 400)
-        assert len(listed.recommendations) == CATEGORY_COUNT
-        assert listed.recommendations["category"].is_unique
-        assert listed.recommendations["rank"].tolist() == list(range(1, CATEGORY_COUNT + 1))
-        assert listed.recommendations["product_id"].tolist()[:3] == [popular[0], popular[1], last]
-        others = listed.recommendations["product_id"].drop(2).map(popular.index)
+    ) as queries:
+        result = queries.recommend_for_customer("unknown user", 400)
+        assert len(result.recommendations) == CATEGORY_COUNT
+        assert result.recommendations["category"].is_unique
+        assert result.recommendations["rank"].tolist() == list(range(1, CATEGORY_COUNT + 1))
+        assert result.recommendations["product_id"].tolist()[:3] == [popular[0], popular[1], last]
+        others = result.recommendations["product_id"].drop(2).map(popular.index)
         assert others.is_monotonic_increasing
-        for short in (storefront.recommend_for_customer("nobody", 5), storefront.recommend_for_basket(["no such"], 5)):
-            pd.testing.assert_frame_equal(short.recommendations, listed.recommendations.head(5))
-        filtered = storefront.recommend_for_basket(
+        for short_result in (
+            queries.recommend_for_customer("unknown user", 5),
+            queries.recommend_for_basket(["no such"], 5),
+        ):
+            pd.testing.assert_frame_equal(short_result.recommendations, result.recommendations.head(5))
+        filtered = queries.recommend_for_basket(
             ["no such"], 400, allowed_products=popular[:200], excluded_products=popular[:3]
         )
         assert filtered.recommendations["category"].is_unique
         assert filtered.recommendations["product_id"][0] == popular[3]
         assert last not in set(filtered.recommendations["product_id"])
-        assert storefront.find_similar("no such", 400).recommendations["category"].is_unique
+        assert queries.find_similar("no such", 400).recommendations["category"].is_unique
 
 
-def test_a_list_for_a_basket_is_the_beginning_of_a_longer_one(synthetic_shop_settings: Settings) -> None:
-    with RecommendationQueries(synthetic_shop_settings) as storefront:
-        best = storefront.recommend_for_basket(BASKET, 1).recommendations["product_id"][0]
-    with publish_with_rules(synthetic_shop_settings, f"pinned_position = 9 where product_id = '{best}'") as storefront:
-        longer = storefront.recommend_for_basket(BASKET, 30).recommendations
+def test_short_basket_list_is_prefix_of_longer(synthetic_shop_settings: Settings) -> None:
+    with RecommendationQueries(synthetic_shop_settings) as queries:
+        best = queries.recommend_for_basket(BASKET, 1).recommendations["product_id"][0]
+    with publish_with_rules(synthetic_shop_settings, f"pinned_position = 9 where product_id = '{best}'") as queries:
+        longer = queries.recommend_for_basket(BASKET, 30).recommendations
         for n in (1, 8, 9, 12):
-            pd.testing.assert_frame_equal(storefront.recommend_for_basket(BASKET, n).recommendations, longer.head(n))
+            pd.testing.assert_frame_equal(queries.recommend_for_basket(BASKET, n).recommendations, longer.head(n))
     pinned = longer[longer["source"] == "pinned"]
     assert pinned[["rank", "product_id", "reason"]].to_numpy().tolist() == [[9, best, "Chosen by the shop"]]
     assert pinned["reason_product_id"].isna().all()
     assert longer["reason_product_id"].drop(8).isin(BASKET).all()
 
 
-def test_what_the_model_does_not_know_is_pinned_all_the_same(synthetic_shop_settings: Settings) -> None:
+def test_product_unknown_to_model_can_be_pinned(synthetic_shop_settings: Settings) -> None:
     pinned = "'new' as product_id, true as is_recommendable, 2 as pinned_position"
     with open_writer(synthetic_shop_settings) as connection:
         connection.execute(
             f"insert into marts.rec_product_rules select * replace ({pinned}) from marts.rec_product_rules limit 1"
         )
-    with publish_with_rules(synthetic_shop_settings) as storefront:
-        listed = storefront.recommend_for_basket(BASKET, 3).recommendations
-        assert (listed["product_id"][1], listed["source"][1], listed["score"][1]) == ("new", "pinned", 0)
-        others = listed["product_id"].drop(1).tolist()
+    with publish_with_rules(synthetic_shop_settings) as queries:
+        result = queries.recommend_for_basket(BASKET, 3).recommendations
+        assert (result["product_id"][1], result["source"][1], result["score"][1]) == ("new", "pinned", 0)
+        others = result["product_id"].drop(1).tolist()
         assert (
-            storefront.recommend_for_basket(BASKET, 3, allowed_products=others).recommendations["product_id"].tolist()
+            queries.recommend_for_basket(BASKET, 3, allowed_products=others).recommendations["product_id"].tolist()
             == others
         )
 
 
-def test_caps_that_leave_a_list_short_have_no_more_explained_than_is_in_it(
-    synthetic_shop_settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    explained: list[int] = []
-    strongest_reasons = explanations.find_strongest_reasons
+def test_only_listed_products_are_explained(synthetic_shop_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    explained_counts: list[int] = []
+    find_strongest_reasons = explanations.find_strongest_reasons
 
-    def counted(model: Any, strength: Any, candidates: Any) -> Any:
-        explained.append(candidates.shape[1])
-        return strongest_reasons(model, strength, candidates)
+    def count_explained(model: Any, strength: Any, candidates: Any) -> Any:
+        explained_counts.append(candidates.shape[1])
+        return find_strongest_reasons(model, strength, candidates)
 
-    monkeypatch.setattr("models_ml.inference.recommender.strongest_reasons", counted)
-    with publish_with_rules(synthetic_shop_settings, "category_cap = 1") as storefront:
-        listed = storefront.recommend_for_basket(BASKET, 100).recommendations
-    assert len(listed) == CATEGORY_COUNT
-    assert listed["category"].is_unique
-    assert listed["score"].is_monotonic_decreasing
-    assert explained == [CATEGORY_COUNT]
+    monkeypatch.setattr("models_ml.inference.recommender.find_strongest_reasons", count_explained)
+    with publish_with_rules(synthetic_shop_settings, "category_cap = 1") as queries:
+        result = queries.recommend_for_basket(BASKET, 100).recommendations
+    assert len(result) == CATEGORY_COUNT
+    assert result["category"].is_unique
+    assert result["score"].is_monotonic_decreasing
+    assert explained_counts == [CATEGORY_COUNT]

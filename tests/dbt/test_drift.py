@@ -91,9 +91,9 @@ def drift_warnings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFa
     [
         "drift of mix device: PSI ",
         "drift of feature ml_product_features.price: PSI ",
-        "% of the offered products are stale",
-        "% of the places in lists are stale",
-        "% of the catalog in its lists, the one before it ",
+        "% of the recommendable products are stale",
+        "% of the list entries are stale",
+        ", of the previous model ",
     ],
 )
 def test_planted_change_gives_one_warning(drift_warnings: list[str], expected_text: str) -> None:

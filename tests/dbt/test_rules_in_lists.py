@@ -364,10 +364,10 @@ def test_invalid_rules_stop_build(
         "blocks.csv, line 'shop,mine,,2026-02-01,2026-02-01': scope must be product, category or brand; "
         "valid_until must be later than valid_from",
         "pins.csv, line '0,,,,': position must be between 1 and the length of a list (variable top_n); "
-        "product_id must name what is pinned",
-        "line 'category,Toys,-1': max_products must be at least 1 (to offer none, block it); "
-        "there is more than one cap for it",
-        "caps.csv, line 'brand,,': max_products is missing, and there is no cap for all others that this could lift",
+        "product_id must name the product to pin",
+        "line 'category,Toys,-1': max_products must be at least 1 (to recommend none, add a block); "
+        "there is more than one cap for this value",
+        "caps.csv, line 'brand,,': max_products is missing, and there is no cap for all others to lift",
         "line '1.5,p,,,': position must be a whole number",
         "line 'category,toys ,2.5': max_products must be a whole number, and 1000000 at most; "
         "there is more than one cap",

@@ -43,7 +43,7 @@ def test_audit_is_outdated_after_load(demo_warehouse: Settings, recomart: Recoma
             "update raw.loaded_files set loaded_at = loaded_at + interval 1 hour where feed = 'products'"
         )
     assert recomart.run_json("audit", "--warehouse", tmp_path)["is_up_to_date"] is False
-    assert "files were loaded since dbt built last" in recomart("audit", "--warehouse", tmp_path).stdout
+    assert "files were loaded after the last dbt build" in recomart("audit", "--warehouse", tmp_path).stdout
 
 
 def test_status_is_unknown_after_reload(demo_warehouse: Settings, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_failed_fetch_hides_secret(catalog_api_shop: ApiShop, recomart: Recomart
         result = recomart(command)
         assert result.returncode == 1
         (line,) = [line for line in result.stderr.splitlines() if line.startswith("recomart: ")]
-        assert f"feeds.products.api: {catalog_api_shop.service.url}/numbered answered 401" in line
+        assert f"feeds.products.api: {catalog_api_shop.service.url}/numbered returned 401" in line
         assert "Traceback" not in result.stderr
         assert "s3cr3t" not in result.stdout + result.stderr
     assert [file for file in catalog_api_shop.list_files() if file.startswith("catalog")] == []
@@ -91,7 +91,7 @@ def test_failed_fetch_hides_secret(catalog_api_shop: ApiShop, recomart: Recomart
 def test_fetch_without_api_fails(recomart: RecomartCli) -> None:
     result = recomart("fetch", "--sources", PROJECT_ROOT / "warehouse" / "sources.yml")
     assert result.returncode == 1
-    assert "declares an api to fetch from; see docs/catalog_api.md" in result.stderr
+    assert "no feed declares an api. See docs/catalog_api.md" in result.stderr
 
 
 def test_example_sources_file_works(

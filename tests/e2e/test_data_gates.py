@@ -131,9 +131,9 @@ def test_invalid_expected_jumps_stop_run(
     with pytest.raises(RecomartError) as raised:
         run_dbt(database_only_settings, "test", "--select", "expected_jumps")
     for message in (
-        "line ' ,,a guess': feed must name who brings the lines; delivery_day must be a day",
-        "line 'Events ,2026-01-31,late': there is more than one line for it",
-        "line 'events,2026-01-31,a sale': there is more than one line for it",
+        "line ' ,,a guess': feed must name a feed; delivery_day must be a date",
+        "line 'Events ,2026-01-31,late': there is more than one line for this feed and day",
+        "line 'events,2026-01-31,a sale': there is more than one line for this feed and day",
     ):
         assert message in str(raised.value)
 
@@ -153,16 +153,15 @@ def test_invalid_event_weights_stop_run(
         "('view', cast('nan' as double), 60), ('view', 1, cast('inf' as double))",
         "('look', 2.5, 60), ('click', null, 0), ('remove_from_cart', -3, 90)",
     )
-    with pytest.raises(RecomartError, match="event_weights_make_sense"):
+    with pytest.raises(RecomartError, match="assert_event_weights_valid"):
         run_dbt(database_only_settings, "test", "--select", "event_weights")
     log = (database_only_settings.warehouse / "logs" / "dbt.log").read_text(encoding="utf-8")
     for message in (
-        "event_weights.csv, line 'click,,0': weight must be a number between -1000000 and 1000000 (0 if the action is "
-        "to say nothing); half_life_days must be a number between 0.001 and 1000000 (large if the action is not to "
-        "fade)",
+        "event_weights.csv, line 'click,,0': weight must be a number between -1000000 and 1000000 (0 for no influence)",
+        "half_life_days must be a number between 0.001 and 1000000 (large for a weight that does not decay)",
         "line 'look,2.5,60': event_type must be view, click, add_to_cart, remove_from_cart or purchase",
-        "line 'view,1,inf': there is more than one line for it; half_life_days must",
-        "line 'view,nan,60': there is more than one line for it; weight must",
+        "line 'view,1,inf': there is more than one line for this event type; half_life_days must",
+        "line 'view,nan,60': there is more than one line for this event type; weight must",
         "; there is no line for add_to_cart; there is no line for purchase",
     ):
         assert message in log
@@ -176,9 +175,9 @@ def test_event_weights_of_unusual_sign_warn(database_only_settings: Settings) ->
     )
     (warning, _) = run_dbt(database_only_settings, "test", "--select", "event_weights").warnings
     assert warning == (
-        "event_weights.csv, line 'click,-2,60': with a weight below 0 the action speaks against the product; "
-        "line 'purchase,0,180': with a weight of 0 purchases say nothing, and returns neither; "
-        "line 'remove_from_cart,3,90': a weight above 0 makes what was taken out of the cart a sign of interest"
+        "event_weights.csv, line 'click,-2,60': a weight below 0 counts the action against the product; "
+        "line 'purchase,0,180': a weight of 0 leaves purchases and returns without influence; "
+        "line 'remove_from_cart,3,90': a weight above 0 counts a removal from the cart as interest"
     )
 
 
@@ -189,7 +188,7 @@ def test_overdue_feed_warns(database_only_settings: Settings) -> None:
         "and delivery_day > (select max(delivery_day) - 9 from marts.audit_feed_days)",
     )
     (warning, _) = run_dbt(database_only_settings, "test", "--select", "warn_feed_overdue").warnings
-    assert warning.startswith("purchases: nothing for 9 days")
+    assert warning.startswith("purchases: no delivery for 9 days")
 
 
 def test_one_model_must_serve(database_only_settings: Settings) -> None:
@@ -205,9 +204,9 @@ def test_one_model_must_serve(database_only_settings: Settings) -> None:
 
 def test_missing_customer_lists_fail(database_only_settings: Settings) -> None:
     execute_statements(database_only_settings, "delete from marts.rec_top_n where hash(user_id) % 5 = 0")
-    with pytest.raises(RecomartError, match=r"\d+ of \d+ customers have a list, and a share of 0.9 must") as raised:
+    with pytest.raises(RecomartError, match=r"\d+ of \d+ customers have a list: the minimum share is 0.9") as raised:
         run_dbt(database_only_settings, "test", "--select", "assert_customers_served_share_above_minimum")
-    for text in ("min_customers_served_share", "blocks and caps leave too", "bought everything", "repurchases.csv"):
+    for text in ("min_customers_served_share", "Blocks and caps exclude too", "bought everything", "repurchases.csv"):
         assert text in str(raised.value)
 
 

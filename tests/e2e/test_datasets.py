@@ -211,7 +211,7 @@ def test_find_version_rejects_ambiguous_hash(tmp_path: Path) -> None:
 
 
 def test_datasets_without_versions_gives_hint(recomart: RecomartCli, tmp_path: Path) -> None:
-    assert_one_line_error(recomart("datasets", "--warehouse", tmp_path / "none"), "there is no warehouse yet")
+    assert_one_line_error(recomart("datasets", "--warehouse", tmp_path / "none"), "the warehouse does not exist")
     with open_writer(Settings(warehouse=tmp_path)):
         pass
     assert "`recomart train` makes one" in recomart("datasets", "--warehouse", tmp_path).stdout

@@ -58,7 +58,7 @@ def test_audit_warns_of_files_delivered_twice(
     assert [line for line in printed.splitlines() if "lines where" in line] == [
         f"unusual: {warning}" for warning in report["warnings"]
     ]
-    assert printed.index("unusual: ") < printed.index("What came, day by day")
+    assert printed.index("unusual: ") < printed.index("Rows by feed and day")
 
 
 def test_quarantined_shows_original_rows(
@@ -123,7 +123,7 @@ def test_evaluate_shows_segments_and_intervals(demo_warehouse: Settings, recomar
     assert "top 5" in printed
     assert {"als", "popularity", "recent_popularity", "item_item", "oracle", "new"} <= set(printed.split())
     result = recomart("evaluate", "-k", "7", "--warehouse", demo_warehouse.warehouse)
-    assert_one_line_error(result, "nothing is measured at --k 7", "5, 10, 20")
+    assert_one_line_error(result, "no metrics for --k 7", "5, 10, 20")
 
 
 def test_every_customer_has_recommendations(demo_warehouse: Settings) -> None:
@@ -162,9 +162,9 @@ def test_recommend_for_basket_without_customer(demo_warehouse: Settings, recomar
 @pytest.mark.parametrize(
     ("command", "note"),
     [
-        (("recommend", "--user", "no body 🙂"), "customer 'no body 🙂' is not known"),
-        (("recommend", "--basket", "x1, x 2"), "not known to the model, left out: x1, x 2"),
-        (("similar", "x1"), "product 'x1' is not known"),
+        (("recommend", "--user", "no body 🙂"), "customer 'no body 🙂' is unknown"),
+        (("recommend", "--basket", "x1, x 2"), "unknown to the model, ignored: x1, x 2"),
+        (("similar", "x1"), "product 'x1' is unknown"),
     ],
 )
 def test_unknown_ids_get_popular_products(
@@ -195,14 +195,14 @@ def test_similar_and_explain_name_products(demo_warehouse: Settings, recomart: R
     total = sum(part["contribution"] for part in contributions.values())
     assert total == pytest.approx(explanation["score"], rel=1e-4)
     printed = recomart(*command).stdout
-    assert f"{name} ({product}) scores {explanation['score']:.4f}, the sum of these:" in printed
+    assert f"{name} ({product}): score {explanation['score']:.4f}, the sum of these contributions:" in printed
     assert "left out: x1" in printed
 
 
 def test_demo_shows_accounting_and_top_ten(recomart: RecomartCli, tmp_path: Path) -> None:
     result = recomart("demo", "--warehouse", tmp_path)
     assert result.returncode == 0, result.stderr
-    for text in ("What arrived, and what became of it", "popularity", "oracle", "Top 10 for customer", "make app"):
+    for text in ("Rows by feed and status", "popularity", "oracle", "Top 10 for customer", "make app"):
         assert text in result.stdout
     assert result.stdout.count("Because you ") >= 5
     user = recomart.run_json("customers", "-n", "1", "--warehouse", tmp_path)["customers"][0]["user_id"]

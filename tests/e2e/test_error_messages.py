@@ -81,7 +81,7 @@ def test_audit_before_dbt_build(recomart: RecomartCli, tmp_path: Path) -> None:
     assert loaded.returncode == 0, loaded.stderr
     for command in ("audit", "quarantined"):
         assert_one_line_error(
-            recomart(command, "--warehouse", tmp_path / "warehouse"), "nothing is audited yet", "dbt build"
+            recomart(command, "--warehouse", tmp_path / "warehouse"), "the audit marts are not built", "dbt build"
         )
 
 
@@ -90,7 +90,7 @@ def test_audit_before_dbt_build(recomart: RecomartCli, tmp_path: Path) -> None:
     [
         ("RECOMART_THREADS", "many", "valid integer"),
         ("RECOMART_SETTLE_SECONDS", "-1", "greater than or equal to 0"),
-        ("RECOMART_MEMORY_LIMIT", "-1GB", "'-1GB' is no amount of memory such as 500MB or 4GB"),
+        ("RECOMART_MEMORY_LIMIT", "-1GB", "'-1GB' is not an amount of memory. Write it like 500MB or 4GB"),
     ],
 )
 def test_invalid_environment_setting(
@@ -111,7 +111,7 @@ def test_warehouse_path_is_a_file(recomart: RecomartCli, tmp_path: Path, command
     (tmp_path / "file").touch()
     result = recomart(command, "--warehouse", tmp_path / path)
     assert_one_line_error(
-        result, f"{tmp_path / 'file'} is a file; name a folder with --warehouse or RECOMART_WAREHOUSE"
+        result, f"{tmp_path / 'file'} is a file. Name a folder with --warehouse or RECOMART_WAREHOUSE"
     )
 
 
@@ -127,7 +127,7 @@ def test_memory_limit_is_too_small(
     monkeypatch.setenv("RECOMART_MEMORY_LIMIT", "1MB")
     for command in ("status", "customers", "publish"):
         result = recomart(command, "--warehouse", demo_warehouse.warehouse)
-        assert_one_line_error(result, "memory limit is too small", "KiB used", "raise RECOMART_MEMORY_LIMIT")
+        assert_one_line_error(result, "memory limit is too small", "KiB used", "Raise RECOMART_MEMORY_LIMIT")
 
 
 def test_damaged_or_missing_published_copy(recomart: RecomartCli, demo_warehouse: Settings, tmp_path: Path) -> None:
@@ -149,4 +149,4 @@ def test_damaged_or_missing_published_copy(recomart: RecomartCli, demo_warehouse
 def test_empty_id(recomart: RecomartCli, command: tuple[str, ...]) -> None:
     result = recomart(*command)
     assert result.returncode == 2
-    assert "an id has one character at least" in result.stderr
+    assert "an id must have at least one character" in result.stderr

@@ -76,7 +76,7 @@ def test_full_disk_is_reported_and_repaired(pending_days_shop: PendingDaysShop, 
             break
         run_step(shop)
     ballast = fill_disk(small_disk)
-    with pytest.raises(DiskFullError, match=rf"{shop.warehouse}: .* No space left on device .*Make room"):
+    with pytest.raises(DiskFullError, match=rf"{shop.warehouse}: .* No space left on device .*Free some space"):
         STEPS[step](shop)
     with ServingCopy(shop) as copy:
         assert copy.published == before
@@ -111,4 +111,4 @@ def test_dagster_step_reports_full_disk(
     (failure,) = run.get_step_failure_events()
     assert failure.step_failure_data.user_failure_data is not None
     message = failure.step_failure_data.user_failure_data.description or ""
-    assert re.match(rf"{shop.warehouse}: no more can be written there: No space left on device .*Make room", message)
+    assert re.match(rf"{shop.warehouse}: cannot write: No space left on device .*Free some space", message)

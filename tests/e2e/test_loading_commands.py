@@ -35,7 +35,7 @@ def loaded_shop_options(recomart: RecomartCli, tmp_path_factory: pytest.TempPath
     result = recomart("load", *options)
     assert result.returncode == 0, result.stderr
     assert "could not read 2026-01-03.csv: the file is empty" in result.stdout
-    assert "not loaded, 1 file of no feed: catalog/products.json\n" in result.stdout
+    assert "not loaded, 1 file without a feed: catalog/products.json\n" in result.stdout
     assert "purchases: read as utf-16-le, delimiter ';' (detected in 1 file;" in result.stdout
     return options
 
@@ -61,7 +61,7 @@ def test_rejected_lists_lines_and_files(recomart: RecomartCli, loaded_shop_optio
 def test_rejected_reports_unknown_feed(recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]) -> None:
     assert_one_line_error(
         recomart("rejected", "--feed", "evnts", *loaded_shop_options[-2:]),
-        "there is no feed 'evnts'; there are purchases",
+        "unknown feed 'evnts': known are purchases",
     )
 
 

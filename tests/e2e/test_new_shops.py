@@ -85,7 +85,8 @@ def test_german_shop(recomart: RecomartCli, tmp_path: Path) -> None:
         "events": (3, 0, 2, 0, 1),
         "products": (2, 0, 1, 0, 1),
     }
-    purchases = "select transaction_id, price, quantity, purchased_at, is_return from marts.fct_transactions order by 1"
+    columns = "transaction_id, cast(price as double), quantity, purchased_at, is_return"
+    purchases = f"select {columns} from marts.fct_transactions order by transaction_id"
     assert query_warehouse(shop, purchases) == [
         ("B1", 1234.5, 2, datetime(2026, 1, 31, 13, 5), False),
         ("B2", 9.9, 1, datetime(2026, 7, 31, 12, 5), False),

@@ -34,7 +34,7 @@ def test_history_has_every_catalog_change(demo_warehouse: Settings) -> None:
     expected = read_delivered_versions(demo_warehouse.landing_dir)
     with open_reader(demo_warehouse) as connection:
         versions = connection.execute(
-            "select product_id, price, is_available, valid_from from marts.dim_product_history order by all"
+            "select product_id, price::double, is_available, valid_from from marts.dim_product_history order by all"
         ).fetchall()
     assert len(expected) > len({product for product, *_ in expected}) * 1.2
     assert sorted(versions) == sorted(expected)
@@ -43,7 +43,7 @@ def test_history_has_every_catalog_change(demo_warehouse: Settings) -> None:
 def test_features_use_prices_of_their_cutoff(demo_warehouse: Settings) -> None:
     with open_reader(demo_warehouse) as connection:
         rows = connection.execute(
-            "select as_of, product_id, price from marts.ml_product_features where price is not null"
+            "select as_of, product_id, price::double from marts.ml_product_features where price is not null"
         ).fetchall()
     versions = sorted(read_delivered_versions(demo_warehouse.landing_dir), key=lambda version: version[3])
     changed_count = 0

@@ -18,12 +18,12 @@ def test_profile_writes_page(demo_warehouse: Settings, recomart: RecomartCli, tm
 
 
 def test_profile_without_marts_gives_hint(recomart: RecomartCli, tmp_path: Path) -> None:
-    assert_one_line_error(recomart("profile", "--warehouse", tmp_path), "there is no warehouse yet")
+    assert_one_line_error(recomart("profile", "--warehouse", tmp_path), "the warehouse does not exist")
     with open_writer(Settings(warehouse=tmp_path)):
         pass
-    assert_one_line_error(recomart("profile", "--warehouse", tmp_path), "build the marts with `recomart run`")
+    assert_one_line_error(recomart("profile", "--warehouse", tmp_path), "Build the marts with `recomart run`")
 
 
 def test_profile_rejects_folder_as_output(recomart: RecomartCli, tmp_path: Path) -> None:
     result = recomart("profile", "--output", ".", "--warehouse", tmp_path)
-    assert_one_line_error(result, ". is a folder; name the file to write with --output")
+    assert_one_line_error(result, ". is a folder. Give the path of a file with --output")

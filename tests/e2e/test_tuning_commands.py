@@ -47,7 +47,7 @@ def test_warm_start_continues_serving_model(tuning_settings: Settings, recomart:
     cold, warm = (Recommender.load(tuning_settings.models_dir / run_id) for run_id in (cold_id, report["run_id"]))
     assert warm.card.warm_from == cold.card.run_id
     assert (warm.card.epochs, warm.card.trend_power) == (cold.card.epochs, cold.card.trend_power)
-    assert report["epochs_reason"] == f"that of run {cold_id}, which this one starts from"
+    assert report["epochs_reason"] == f"taken from run {cold_id} (warm start)"
     # The warm start trains the same rows for a few more epochs: the lists are nearly the same.
     users = cold.users.ids.to_pylist()[:50]
     lists = [
@@ -70,4 +70,4 @@ def test_invalid_settings_are_named(tuning_settings: Settings, recomart: Recomar
     file.write_text('{"factors": 8}')
     result = recomart("train", "--warm-start", "--config", file, *options)
     assert result.returncode == 1
-    assert "(factors 256 there, 8 now); a training cannot go on from it, train without --warm-start" in result.stderr
+    assert "(factors was 256, is 8). Train without --warm-start" in result.stderr

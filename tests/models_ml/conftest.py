@@ -1,4 +1,4 @@
-"""A small shop with planted tastes, and a small matrix."""
+"""Fixtures: a small synthetic shop with known true factors, and a small random matrix."""
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +28,7 @@ def config() -> TrainConfig:
 
 @pytest.fixture(scope="session")
 def strength() -> Csr:
-    """A random matrix of 60 customers x 40 products with one customer longer than the factors are."""
+    """A random matrix of 60 customers x 40 products; one history is longer than the number of factors."""
     rng = np.random.default_rng(1)
     dense = rng.gamma(1.0, 2.0, (60, 40)) * (rng.random((60, 40)) < 0.15)
     dense[0, :30] = rng.gamma(1.0, 2.0, 30)
@@ -38,50 +38,50 @@ def strength() -> Csr:
 
 @pytest.fixture(scope="session")
 def shop_and_oracle() -> tuple[Dataset, OracleFactors]:
-    """300 customers and 120 products whose pairs follow planted tastes, in three as_ofs, and the truth."""
+    """A dataset of 300 customers and 120 products at three cutoffs, sampled from true factors, and these factors."""
     rng = np.random.default_rng(2)
-    users, products = 300, 120
-    tastes, traits = rng.normal(size=(users, 4)), rng.normal(size=(products, 4))
-    appeal = rng.normal(size=products)
+    user_count, product_count = 300, 120
+    user_factors, product_factors = rng.normal(size=(user_count, 4)), rng.normal(size=(product_count, 4))
+    product_bias = rng.normal(size=product_count)
     pairs = []
-    for user, logits in enumerate(1.2 * tastes @ traits.T + appeal):
-        chance = np.exp(logits - logits.max())
-        chosen = rng.choice(products, 25, replace=False, p=chance / chance.sum())
+    for user, logits in enumerate(1.2 * user_factors @ product_factors.T + product_bias):
+        weights = np.exp(logits - logits.max())
+        chosen = rng.choice(product_count, 25, replace=False, p=weights / weights.sum())
         pairs += [(f"u{user}", f"p{product}", rng.random(), 0.1 + rng.gamma(1.0, 2.0)) for product in chosen]
-    interactions, features, evaluation = [], [], []
+    interactions, features, evaluation_pairs = [], [], []
     for name, (start, end) in WINDOWS.items():
-        before = [pair for pair in pairs if pair[2] < start]
-        known = {pair[0] for pair in before}
-        interactions.append(build_interactions(name, int(start * 100), [(u, p, s, s > 3) for u, p, _, s in before]))
-        counts = {f"p{product}": 0.0 for product in range(products)}
-        for _, product, _, _ in before:
-            counts[product] += 1
-        features.append(build_product_features(name, counts))
-        evaluation.append(
-            build_evaluation_pairs(name, [(u, p, u in known) for u, p, t, _ in pairs if start <= t < end])
-        )
+        earlier_pairs = [pair for pair in pairs if pair[2] < start]
+        known_users = {pair[0] for pair in earlier_pairs}
+        rows = [(user, product, strength, strength > 3) for user, product, _, strength in earlier_pairs]
+        interactions.append(build_interactions(name, int(start * 100), rows))
+        popularity = {f"p{product}": 0.0 for product in range(product_count)}
+        for _, product, _, _ in earlier_pairs:
+            popularity[product] += 1
+        features.append(build_product_features(name, popularity))
+        window_pairs = [(user, product, user in known_users) for user, product, time, _ in pairs if start <= time < end]
+        evaluation_pairs.append(build_evaluation_pairs(name, window_pairs))
     oracle = (
-        build_factor_table("user_id", "u", np.c_[1.2 * tastes, np.ones(users)]),
-        build_factor_table("product_id", "p", np.c_[traits, appeal]),
+        build_factor_table("user_id", "u", np.c_[1.2 * user_factors, np.ones(user_count)]),
+        build_factor_table("product_id", "p", np.c_[product_factors, product_bias]),
     )
     return Dataset.from_tables(
-        pa.concat_tables(interactions), pa.concat_tables(features), pa.concat_tables(evaluation)
+        pa.concat_tables(interactions), pa.concat_tables(features), pa.concat_tables(evaluation_pairs)
     ), oracle
 
 
 @pytest.fixture(scope="session")
 def shop(shop_and_oracle: tuple[Dataset, OracleFactors]) -> Dataset:
-    """What is known of the shop."""
+    """The dataset of the shop."""
     return shop_and_oracle[0]
 
 
 @pytest.fixture(scope="session")
 def oracle(shop_and_oracle: tuple[Dataset, OracleFactors]) -> OracleFactors:
-    """The truth about the shop."""
+    """The true factors of the shop."""
     return shop_and_oracle[1]
 
 
 @pytest.fixture(scope="session")
 def trained(shop: Dataset, oracle: OracleFactors, config: TrainConfig) -> TrainingResult:
-    """The whole flow on the shop; not to be changed."""
+    """A training run on the shop; tests must not modify it."""
     return train(shop, config, "run-1", oracle_factors=oracle)

@@ -1,4 +1,4 @@
-"""Small tables and matrices as the marts would hand them over."""
+"""Small tables with the columns of the marts, and small matrices."""
 
 from datetime import datetime, timedelta
 
@@ -14,7 +14,7 @@ START = datetime(2025, 1, 1)
 
 
 def to_csr(dense: npt.NDArray[np.float64]) -> Csr:
-    """Return the entries of `dense` that are not zero."""
+    """Return the nonzero entries of `dense` as a sparse matrix."""
     rows, columns = np.nonzero(dense)
     values = torch.from_numpy(dense[rows, columns])
     return Csr.from_pairs(torch.from_numpy(rows), torch.from_numpy(columns), values, (dense.shape[0], dense.shape[1]))
@@ -27,7 +27,7 @@ def to_dense(matrix: Csr) -> npt.NDArray[np.float64]:
 
 
 def build_interactions(cutoff: str, days: int, pairs: list[tuple[str, str, float, bool]]) -> pa.Table:
-    """Return marts.ml_interactions of one as_of from (user, product, strength, has_purchased)."""
+    """Return rows of marts.ml_interactions at one cutoff from (user, product, strength, has_purchased)."""
     users, products, strengths, purchased = zip(*pairs, strict=True) if pairs else ((), (), (), ())
     instants = pa.timestamp("us")
     return pa.table(
@@ -56,52 +56,52 @@ def build_product_features(
     brand: dict[str, str] | None = None,
     price: dict[str, float] | None = None,
 ) -> pa.Table:
-    """Return the columns of marts.ml_product_features that training reads; facts that are not given are unknown."""
-    facts = {
+    """Return rows of marts.ml_product_features at one cutoff; missing content is null, missing counts are 0."""
+    content = {
         "product_name": (product_name, pa.string()),
         "category": (category, pa.string()),
         "brand": (brand, pa.string()),
         "price": (price, pa.float64()),
     }
-    counted = {"active_users_28d": active_users_28d, "recent_popularity": recent_popularity}
+    counts = {"active_users_28d": active_users_28d, "recent_popularity": recent_popularity}
     return pa.table(
         {
             "cutoff": pa.array([cutoff] * len(popularity), pa.string()),
             "product_id": pa.array(popularity, pa.string()),
             **{
-                name: pa.array([(known or {}).get(product) for product in popularity], type_)
-                for name, (known, type_) in facts.items()
+                name: pa.array([(values or {}).get(product) for product in popularity], type_)
+                for name, (values, type_) in content.items()
             },
             "popularity": pa.array(popularity.values(), pa.float64()),
             **{
-                name: pa.array([(known or {}).get(product, 0.0) for product in popularity], pa.float64())
-                for name, known in counted.items()
+                name: pa.array([(values or {}).get(product, 0.0) for product in popularity], pa.float64())
+                for name, values in counts.items()
             },
         }
     )
 
 
 def build_evaluation_pairs(cutoff: str, pairs: list[tuple[str, str, bool]]) -> pa.Table:
-    """Return marts.ml_evaluation_pairs of one window from (user, product, is_known_user)."""
-    users, products, known = zip(*pairs, strict=True) if pairs else ((), (), ())
+    """Return rows of marts.ml_evaluation_pairs at one cutoff from (user, product, is_known_user)."""
+    users, products, is_known_user = zip(*pairs, strict=True) if pairs else ((), (), ())
     return pa.table(
         {
             "cutoff": pa.array([cutoff] * len(pairs), pa.string()),
             "user_id": pa.array(users, pa.string()),
             "product_id": pa.array(products, pa.string()),
-            "is_known_user": pa.array(known, pa.bool_()),
+            "is_known_user": pa.array(is_known_user, pa.bool_()),
         }
     )
 
 
 def build_current_dataset(pairs: list[tuple[str, str, float, bool]]) -> Dataset:
-    """Return the tables of a shop too young to evaluate."""
+    """Return a dataset with interactions at 'now' only, without evaluation windows."""
     return Dataset.from_tables(
         build_interactions("now", 100, pairs), build_product_features("now", {}), build_evaluation_pairs("test", [])
     )
 
 
 def build_factor_table(id_column: str, prefix: str, factors: npt.NDArray[np.float64]) -> pa.Table:
-    """Return factors in the oracle's form."""
+    """Return factors as a table of OracleFactors."""
     ids = [f"{prefix}{position}" for position in range(len(factors))]
     return pa.table({id_column: ids, "factors": pa.array(list(factors), pa.list_(pa.float64()))})

@@ -1,4 +1,4 @@
-"""Settings that mean something, and what the data make of them."""
+"""Tests of the training settings."""
 
 import pytest
 from pydantic import ValidationError
@@ -9,35 +9,35 @@ from models_ml.config import TrainConfig
 @pytest.mark.parametrize(
     ("density", "sparsity"), [(0.5, 1.0), (0.01, 1.0), (0.005, 2.0), (0.001, 10.0), (0.00001, 10.0)]
 )
-def test_a_sparse_matrix_is_regularized_more_and_pulled_more_up_to_a_bound(density: float, sparsity: float) -> None:
+def test_adapt_to_density_increases_penalties(density: float, sparsity: float) -> None:
     config = TrainConfig(regularization=0.2, unobserved_weight=10)
-    there = config.adapt_to_density(density)
-    assert there.regularization == pytest.approx(0.2 * sparsity ** (1 / 3))
-    assert there.unobserved_weight == pytest.approx(10 * sparsity**0.75)
-    assert there.adapt_to_density(0.00001) == there
+    adapted = config.adapt_to_density(density)
+    assert adapted.regularization == pytest.approx(0.2 * sparsity ** (1 / 3))
+    assert adapted.unobserved_weight == pytest.approx(10 * sparsity**0.75)
+    assert adapted.adapt_to_density(0.00001) == adapted
 
 
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
     [
-        ("k_values", (10, 5), "each above the one before"),
+        ("k_values", (10, 5), "in ascending order"),
         ("k_values", (0, 10), "above 0"),
-        ("k_values", (10, 10), "each above the one before"),
+        ("k_values", (10, 10), "in ascending order"),
         ("k_values", (5,), "selection_k 10 is above the last of k_values, 5"),
         ("activity_thresholds", (1, 5), "above 1"),
         ("trend_powers", (-1.0,), "greater than or equal to 0"),
         ("trend_powers", (float("nan"),), "less than or equal to 2"),
     ],
 )
-def test_settings_without_a_meaning_are_refused(setting: str, value: tuple[float, ...], message: str) -> None:
+def test_config_rejects_invalid_settings(setting: str, value: tuple[float, ...], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         TrainConfig(**{setting: value})
 
 
-def test_only_what_shapes_a_model_makes_settings_different() -> None:
+def test_differences_of_model_defining_settings() -> None:
     config = TrainConfig()
     assert config.describe_differences(TrainConfig(k_values=(10,), block_mib=8, warm_epochs=1)) == ""
     assert (
         config.describe_differences(TrainConfig(factors=32, trend_powers=(0.0,)))
-        == "factors 256 there, 32 now, trend_powers"
+        == "factors was 256, is 32, trend_powers"
     )

@@ -1,4 +1,4 @@
-"""The search for settings."""
+"""Tests of the hyperparameter search."""
 
 from pathlib import Path
 
@@ -16,83 +16,80 @@ SPACE = SearchSpace(factors=(8, 16), startup_trials=3)
 
 @pytest.fixture(scope="module")
 def window(shop: Dataset) -> EvaluationWindow:
+    """The validation window of the shop."""
     window = EvaluationWindow.from_dataset(shop, "validation", 10_000)
     assert window is not None
     return window
 
 
-def test_the_best_trial_is_what_a_training_with_its_settings_reaches(
-    window: EvaluationWindow, config: TrainConfig
-) -> None:
+def test_best_trial_is_reproducible(window: EvaluationWindow, config: TrainConfig) -> None:
     reports: list[TrialReport] = []
-    tuned = tune(window, config, seconds=600, max_trials=6, space=SPACE, on_trial=reports.append)
-    picked, _ = select_params(window, tuned.config, lambda _: None)
-    assert picked == tuned.selected_params
+    result = tune(window, config, seconds=600, max_trials=6, space=SPACE, on_trial=reports.append)
+    selected_params, _ = select_params(window, result.config, lambda _: None)
+    assert selected_params == result.selected_params
     assert [report.number for report in reports] == list(range(6))
-    assert tuned.selected_params.validation_ndcg == reports[-1].best_ndcg == tuned.trials["ndcg"].max()
-    assert tuned.default_ndcg == select_params(window, config, lambda _: None)[0].validation_ndcg
-    assert tuned.selected_params.validation_ndcg >= tuned.default_ndcg
+    assert result.selected_params.validation_ndcg == reports[-1].best_ndcg == result.trials["ndcg"].max()
+    assert result.default_ndcg == select_params(window, config, lambda _: None)[0].validation_ndcg
+    assert result.selected_params.validation_ndcg >= result.default_ndcg
 
 
-def test_the_same_seed_tries_the_same_settings(window: EvaluationWindow, config: TrainConfig) -> None:
-    tried = [
+def test_trials_depend_on_seed(window: EvaluationWindow, config: TrainConfig) -> None:
+    first, repeated, other = [
         tune(window, config.model_copy(update={"seed": seed}), seconds=600, max_trials=4, space=SPACE).trials
         for seed in (1, 1, 2)
     ]
-    assert tried[0]["regularization"].tolist() == tried[1]["regularization"].tolist()
-    assert tried[0]["regularization"].tolist() != tried[2]["regularization"].tolist()
+    assert first["regularization"].tolist() == repeated["regularization"].tolist()
+    assert first["regularization"].tolist() != other["regularization"].tolist()
 
 
-def test_a_search_goes_on_where_it_stopped(window: EvaluationWindow, config: TrainConfig, tmp_path: Path) -> None:
+def test_journal_continues_search(window: EvaluationWindow, config: TrainConfig, tmp_path: Path) -> None:
     journal = tmp_path / "study" / "journal.log"
     first = tune(window, config, seconds=600, max_trials=2, space=SPACE, journal=journal)
-    again = tune(window, config, seconds=600, max_trials=4, space=SPACE, journal=journal)
+    continued = tune(window, config, seconds=600, max_trials=4, space=SPACE, journal=journal)
     assert first.trials["number"].tolist() == [0, 1]
-    assert again.trials["number"].tolist() == [0, 1, 2, 3]
-    assert again.trials["ndcg"].tolist()[:2] == first.trials["ndcg"].tolist()
-    same = tune(window, config, seconds=600, max_trials=4, space=SPACE, journal=journal)
-    assert same.config == again.config
-    assert len(same.trials) == 4
+    assert continued.trials["number"].tolist() == [0, 1, 2, 3]
+    assert continued.trials["ndcg"].tolist()[:2] == first.trials["ndcg"].tolist()
+    complete = tune(window, config, seconds=600, max_trials=4, space=SPACE, journal=journal)
+    assert complete.config == continued.config
+    assert len(complete.trials) == 4
 
 
-def test_a_search_from_other_settings_does_not_go_by_the_trials_of_before(
-    window: EvaluationWindow, config: TrainConfig, tmp_path: Path
-) -> None:
+def test_journal_separates_other_settings(window: EvaluationWindow, config: TrainConfig, tmp_path: Path) -> None:
     journal = tmp_path / "journal.log"
     tune(window, config, seconds=600, max_trials=2, space=SPACE, journal=journal)
     for change in ({"selection_k": 5}, {"factors": 24}, {"content_prior_customers": 0.0}):
         other = tune(window, config.model_copy(update=change), seconds=600, max_trials=2, space=SPACE, journal=journal)
         assert other.trials["number"].tolist() == [0, 1]
-    # What is searched may begin elsewhere: its own trial says how good the beginning is.
-    elsewhere = config.model_copy(update={"regularization": 0.2})
-    tuned = tune(window, elsewhere, seconds=600, max_trials=6, space=SPACE, journal=journal)
-    assert tuned.default_ndcg == select_params(window, elsewhere, lambda _: None)[0].validation_ndcg
+    # A search with another initial value of a searched setting continues, with a trial of its own initial settings.
+    changed = config.model_copy(update={"regularization": 0.2})
+    result = tune(window, changed, seconds=600, max_trials=6, space=SPACE, journal=journal)
+    assert result.default_ndcg == select_params(window, changed, lambda _: None)[0].validation_ndcg
 
 
-def test_a_trial_that_was_broken_off_has_no_ndcg(window: EvaluationWindow, config: TrainConfig) -> None:
+def test_pruned_trial_has_no_ndcg(window: EvaluationWindow, config: TrainConfig) -> None:
     space = SPACE.model_copy(update={"startup_trials": 1, "regularization": (0.02, 0.9)})
-    tuned = tune(window, config, seconds=600, max_trials=12, space=space)
-    broken_off = tuned.trials[tuned.trials["state"] == "pruned"]
-    assert len(broken_off)
-    assert broken_off["ndcg"].isna().all()
+    result = tune(window, config, seconds=600, max_trials=12, space=space)
+    pruned = result.trials[result.trials["state"] == "pruned"]
+    assert len(pruned)
+    assert pruned["ndcg"].isna().all()
 
 
-def test_settings_that_collapse_are_failures_and_not_the_end(window: EvaluationWindow, config: TrainConfig) -> None:
+def test_search_continues_after_failed_trial(window: EvaluationWindow, config: TrainConfig) -> None:
     collapsing = config.model_copy(update={"regularization": 5.0})
     space = SPACE.model_copy(update={"regularization": (0.03, 10.0)})
-    tuned = tune(window, collapsing, seconds=600, max_trials=6, space=space)
-    assert "collapsed to zero" in tuned.trials["failure"][0]
-    assert tuned.default_ndcg is None
-    assert tuned.config.regularization < 5
+    result = tune(window, collapsing, seconds=600, max_trials=6, space=space)
+    assert "collapsed to zero" in result.trials["failure"][0]
+    assert result.default_ndcg is None
+    assert result.config.regularization < 5
 
 
-def test_a_search_in_which_everything_fails_says_why(window: EvaluationWindow, config: TrainConfig) -> None:
+def test_search_without_completed_trial_fails(window: EvaluationWindow, config: TrainConfig) -> None:
     collapsing = config.model_copy(update={"regularization": 5.0})
-    with pytest.raises(ModelError, match=r"no setting could be tried to the end: all factors collapsed to zero"):
+    with pytest.raises(ModelError, match=r"no trial was completed: all factors collapsed to zero"):
         tune(window, collapsing, seconds=600, max_trials=1, space=SPACE.model_copy(update={"regularization": (4, 6)}))
 
 
-def test_the_time_is_kept_and_the_first_trial_is_always_finished(window: EvaluationWindow, config: TrainConfig) -> None:
-    tuned = tune(window, config, seconds=0.001, space=SPACE)
-    assert len(tuned.trials) == 1
-    assert tuned.selected_params.validation_ndcg == tuned.default_ndcg
+def test_time_limit_keeps_first_trial(window: EvaluationWindow, config: TrainConfig) -> None:
+    result = tune(window, config, seconds=0.001, space=SPACE)
+    assert len(result.trials) == 1
+    assert result.selected_params.validation_ndcg == result.default_ndcg

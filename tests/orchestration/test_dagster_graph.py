@@ -152,7 +152,7 @@ def test_tables_have_column_schema_and_lineage(
     assert isinstance(schema, dg.TableSchemaMetadataValue)
     assert isinstance(lineage, dg.TableColumnLineageMetadataValue)
     columns = {column.name: column for column in schema.schema.columns}
-    assert (columns["rank"].type, columns["rank"].description) == ("integer", "Place in the list; 1 is the best.")
+    assert (columns["rank"].type, columns["rank"].description) == ("integer", "Rank in the list, from 1 (best).")
     assert lineage.lineage.deps_by_column["brand"] == [
         dg.TableColumnDep(dg.AssetKey(["marts", "dim_products"]), "brand")
     ]

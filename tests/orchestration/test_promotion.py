@@ -242,7 +242,7 @@ def test_late_or_removed_rows_make_training_due(demo_shop_settings: Settings) ->
 def test_changed_settings_need_cold_start(demo_shop_settings: Settings) -> None:
     due = find_due_training(demo_shop_settings, TrainConfig(factors=32))
     assert due is not None
-    assert "factors 256 there, 32 now" in due.reason
+    assert "factors was 256, is 32" in due.reason
     assert not due.is_warm_start
     assert find_due_training(demo_shop_settings, TrainConfig(k_values=(5, 10))) is None
 
@@ -277,7 +277,7 @@ def test_training_is_due_without_model(demo_shop_settings: Settings) -> None:
 def test_read_policy_names_unknown_setting(demo_shop_settings: Settings) -> None:
     demo_shop_settings.policy_file.write_text('{"gates": {"max_los": 1}}')
     with pytest.raises(
-        RecomartError, match=r"policy.json: gates.max_los: .* docs/operations.md describes every setting"
+        RecomartError, match=r"policy.json: gates.max_los: .* docs/operations/retraining.md describes every setting"
     ):
         read_policy(demo_shop_settings)
 
@@ -307,7 +307,7 @@ def test_training_waits_for_datasets_lock(demo_shop_settings: Settings, caplog: 
     """The wait ends after the settings' `wait_seconds`."""
     with (
         exclusive_lock(demo_shop_settings.datasets_dir / DATASETS_LOCK, "writing of a dataset", timeout_seconds=0),
-        pytest.raises(WarehouseBusyError, match="is at another writing of a dataset; wait until"),
+        pytest.raises(WarehouseBusyError, match=r"runs another writing of a dataset\. Wait until"),
     ):
         train_model(demo_shop_settings.model_copy(update={"wait_seconds": 0.2}), POOR_CONFIG)
     assert "(waiting up to 0.2 s for it)" in caplog.text

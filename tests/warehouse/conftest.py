@@ -1,4 +1,4 @@
-"""A warehouse of its own for each test, and a landing folder that is easy to fill."""
+"""A fixture of a shop: a landing folder, a sources file and an empty warehouse for each test."""
 
 from pathlib import Path
 from typing import Any
@@ -51,25 +51,24 @@ class Shop:
         self.settings.sources.write_text(yaml.safe_dump({"feeds": feeds}), encoding="utf-8")
 
     def put(self, path: str, content: str | bytes) -> Path:
-        """Deliver a file."""
+        """Write a landing file."""
         file = self.landing / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content.encode() if isinstance(content, str) else content)
         return file
 
     def query(self, query: str) -> list[tuple[Any, ...]]:
-        """Ask the warehouse."""
+        """Query the warehouse."""
         with open_reader(self.settings) as connection:
             return connection.execute(query).fetchall()
 
     def read_contents(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Everything the loader owns, but for when, and the how manieth reading of a file, it was loaded."""
-        rows = ("events", "purchases", "products")
-        others = ("rejected_rows", "seen_columns", "feeds")
-        whole = {table: self.query(f"select * exclude _load_id from raw.{table} order by all") for table in rows}
-        whole |= {table: self.query(f"select * from raw.{table} order by all") for table in others}
+        """Read the content of the loader's tables, without load ids and times."""
+        row_tables = ("events", "purchases", "products")
+        other_tables = ("rejected_rows", "seen_columns", "feeds")
         return {
-            **whole,
+            **{table: self.query(f"select * exclude _load_id from raw.{table} order by all") for table in row_tables},
+            **{table: self.query(f"select * from raw.{table} order by all") for table in other_tables},
             "loaded_files": self.query(
                 "select * exclude (loaded_at, load_id, changed_ns) from raw.loaded_files order by all"
             ),

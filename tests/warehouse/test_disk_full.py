@@ -1,4 +1,4 @@
-"""Where no more can be written, a load and a publishing say so, leave nothing half-written, and go on later."""
+"""A load and a publish on a full disk fail with DiskFullError, write no partial data, and succeed later."""
 
 import os
 import resource
@@ -25,7 +25,7 @@ PUBLISH_SCRIPT = f"from warehouse.publishing.publisher import publish; publish(S
 
 
 def run_with_file_limit(settings: Settings, script: str, max_file_bytes: int) -> subprocess.CompletedProcess[str]:
-    """Run Python in a process that can make no file larger than so many bytes: a full disk that needs no disk."""
+    """Run Python in a process with a limited file size, which has the effect of a full disk."""
     return subprocess.run(
         [sys.executable, "-c", f"from warehouse.settings import Settings; {script}"],
         env=settings.build_environment(),
@@ -36,7 +36,7 @@ def run_with_file_limit(settings: Settings, script: str, max_file_bytes: int) ->
     )
 
 
-def test_a_load_that_meets_the_end_of_the_disk_says_so_and_is_made_good(tmp_path: Path) -> None:
+def test_load_on_full_disk_is_repaired(tmp_path: Path) -> None:
     settings = Settings(warehouse=tmp_path, settle_seconds=0)
     file = settings.landing_dir / "purchases" / "2026-01-01.csv"
     file.parent.mkdir(parents=True)
@@ -44,7 +44,7 @@ def test_a_load_that_meets_the_end_of_the_disk_says_so_and_is_made_good(tmp_path
     file.write_text("\n".join([PURCHASES, *rows]))
     done = run_with_file_limit(settings, LOAD_SCRIPT, max_file_bytes=400_000)
     assert done.returncode != 0
-    assert f"DiskFullError: {tmp_path}: no more can be written there: File too large" in done.stderr
+    assert f"DiskFullError: {tmp_path}: cannot write: File too large" in done.stderr
     with open_reader(settings) as connection:
         assert connection.execute("select count(*) from raw.purchases").fetchall() == [(0,)]
     assert run_with_file_limit(settings, LOAD_SCRIPT, max_file_bytes=resource.RLIM_INFINITY).returncode == 0
@@ -52,13 +52,13 @@ def test_a_load_that_meets_the_end_of_the_disk_says_so_and_is_made_good(tmp_path
         assert connection.execute("select count(*) from raw.purchases").fetchall() == [(20_000,)]
 
 
-def test_a_publishing_that_meets_the_end_of_the_disk_says_so_and_the_old_copy_goes_on(tmp_path: Path) -> None:
+def test_publish_on_full_disk_keeps_old_copy(tmp_path: Path) -> None:
     settings = Settings(warehouse=tmp_path)
     write_recommendations(settings, "p1")
     before = publish(settings, TABLES)
     write_recommendations(settings, *(os.urandom(500).hex() for _ in range(500)))
     done = run_with_file_limit(settings, PUBLISH_SCRIPT, max_file_bytes=100_000)
-    assert f"DiskFullError: {tmp_path}: no more can be written there: File too large" in done.stderr
+    assert f"DiskFullError: {tmp_path}: cannot write: File too large" in done.stderr
     assert read_pointer(settings) == before
     assert {path.name for path in settings.serving_dir.iterdir()} == {before.file, POINTER_FILE, LOCK_FILE}
     with ServingCopy(settings) as copy:
@@ -67,7 +67,8 @@ def test_a_publishing_that_meets_the_end_of_the_disk_says_so_and_the_old_copy_go
     assert read_pointer(settings).rows["rec_top_n"] == 500
 
 
-def test_other_errors_stay_what_they_are_and_a_full_disk_is_found_behind_those_it_led_to(tmp_path: Path) -> None:
+def test_raise_on_full_disk_checks_causes(tmp_path: Path) -> None:
+    """A full disk is found in the causes of an error; other errors are not changed."""
     assert describe_disk_full_error("permission denied", tmp_path) is None
 
     @raise_on_full_disk
@@ -79,6 +80,6 @@ def test_other_errors_stay_what_they_are_and_a_full_disk_is_found_behind_those_i
 
     with pytest.raises(ValueError, match="roll back"):
         work(Settings(warehouse=tmp_path), is_full=False)
-    free = shutil.disk_usage(tmp_path).total >> 20
-    with pytest.raises(DiskFullError, match=f"No space left on device .* of {free:,} MiB are free"):
+    total_mib = shutil.disk_usage(tmp_path).total >> 20
+    with pytest.raises(DiskFullError, match=f"No space left on device .* of {total_mib:,} MiB are free"):
         work(Settings(warehouse=tmp_path), is_full=True)

@@ -1,4 +1,4 @@
-"""The demo shop: a seeded generator of believable landing files, with a record of the truth behind them."""
+"""The demo shop: a seeded generator of realistic landing files, and of the ground truth behind them."""
 
 from warehouse.demo.config import DemoConfig
 from warehouse.demo.generator import DemoSummary, generate_shop

@@ -1,4 +1,4 @@
-"""Writes the catalog as the shop's API hands it out: all on the first day, then weekly what is new or changed."""
+"""Catalog files of the demo shop: all products on the first day, then new and changed products every week."""
 
 import json
 from collections.abc import Iterator
@@ -15,58 +15,60 @@ from warehouse.demo.world import CATALOG_EVERY_DAYS, Ints, World
 PAGE_SIZE = 300
 
 DIRT_SHARES = {Dirt.REPEATED: 0.3, Dirt.MISSING_PRODUCT: 0.15, Dirt.BAD_PRICE: 0.15}
-"""Planted records of each kind, as shares of the catalog times the dirty share."""
+"""Planted records of each kind, as shares of the catalog; multiplied by the configured dirt share."""
 
 MISSING_IDS = (None, "", " ")
 BAD_PRICES = ("n/a", "call us", -1)
 
 
 def write_catalog(config: DemoConfig, world: World, landing: Path) -> dict[date, tuple[int, Ints]]:
-    """Write every delivery of the catalog; by day, the files written and the records by kind of dirt: (kinds,)."""
-    written: dict[date, tuple[int, Ints]] = {}
+    """Write every delivery of the catalog; return, by day, the number of files and the records by kind: (kinds,)."""
+    deliveries: dict[date, tuple[int, Ints]] = {}
     for period, (products, dirt) in enumerate(_plan_deliveries(config, world)):
         day = config.start_date + timedelta(days=period * CATALOG_EVERY_DAYS)
         folder = landing / "catalog" / day.isoformat()
         folder.mkdir(parents=True)
         records = [_make_record(world, period, int(p), Dirt(d)) for p, d in zip(products, dirt, strict=True)]
-        number = -(-len(records) // PAGE_SIZE) or 1
-        for page in range(number):
-            shown = records[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
-            text = json.dumps({"page": page + 1, "pages": number, "products": shown})
+        page_count = -(-len(records) // PAGE_SIZE) or 1
+        for page in range(page_count):
+            page_records = records[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
+            text = json.dumps({"page": page + 1, "pages": page_count, "products": page_records})
             (folder / f"page-{page + 1:03d}.json").write_text(text + "\n", encoding="utf-8")
-        written[day] = number, np.bincount(dirt, minlength=len(Dirt))
-    return written
+        deliveries[day] = page_count, np.bincount(dirt, minlength=len(Dirt))
+    return deliveries
 
 
 def _plan_deliveries(config: DemoConfig, world: World) -> Iterator[tuple[Ints, Ints]]:
-    """Product and kind of dirt of each record, delivery by delivery."""
+    """Yield, for each delivery, the product and the kind of dirt of each record."""
     rng = config.make_rng(RandomStream.CATALOG)
     periods, products = world.price_cents.shape
     planned = plan_dirt(
         DIRT_SHARES, config.dirt, np.where(np.arange(periods) > 0, products / max(periods - 1, 1), 0), rng
     )
-    # A product has one bad record at most, and none that is merely repeated: then a repeat of what came before and a
-    # repeat of what was last valid are the same thing.
-    may_be_bad = np.arange(products) % 2 == 1
-    launched_in = world.launch_day // CATALOG_EVERY_DAYS
+    # A product gets at most one bad record, and either a bad or a repeated one: so a repeat of the previous record is
+    # also a repeat of the last valid record.
+    can_be_bad = np.arange(products) % 2 == 1
+    launch_period = world.launch_day // CATALOG_EVERY_DAYS
     for period in range(periods):
-        before = max(period - 1, 0)
-        differs = (world.price_cents[period] != world.price_cents[before]) | (
-            world.is_in_stock[period] != world.is_in_stock[before]
+        previous = max(period - 1, 0)
+        is_changed = (world.price_cents[period] != world.price_cents[previous]) | (
+            world.is_in_stock[period] != world.is_in_stock[previous]
         )
-        delivered = (launched_in == period) | (launched_in < period) & differs
-        quiet = (launched_in < period) & ~delivered
-        repeated = _sample(np.flatnonzero(quiet & (np.arange(products) % 2 == 0)), planned[Dirt.REPEATED][period], rng)
+        is_delivered = (launch_period == period) | (launch_period < period) & is_changed
+        is_unchanged = (launch_period < period) & ~is_delivered
+        repeated = _sample(
+            np.flatnonzero(is_unchanged & (np.arange(products) % 2 == 0)), planned[Dirt.REPEATED][period], rng
+        )
         bad_kinds = np.repeat(
             [Dirt.MISSING_PRODUCT, Dirt.BAD_PRICE], [planned[k][period] for k in (Dirt.MISSING_PRODUCT, Dirt.BAD_PRICE)]
         )
-        bad = _sample(np.flatnonzero(quiet & may_be_bad), len(bad_kinds), rng)
-        may_be_bad[bad] = False
-        good = np.flatnonzero(delivered)
-        chosen = np.concatenate([good, repeated, bad])
+        bad = _sample(np.flatnonzero(is_unchanged & can_be_bad), len(bad_kinds), rng)
+        can_be_bad[bad] = False
+        good = np.flatnonzero(is_delivered)
+        record_products = np.concatenate([good, repeated, bad])
         dirt = np.repeat([Dirt.NONE, Dirt.REPEATED], [len(good), len(repeated)])
-        order = np.argsort(chosen, kind="stable")
-        yield chosen[order], np.concatenate([dirt, bad_kinds[: len(bad)]])[order]
+        order = np.argsort(record_products, kind="stable")
+        yield record_products[order], np.concatenate([dirt, bad_kinds[: len(bad)]])[order]
 
 
 def _make_record(world: World, period: int, product: int, dirt: Dirt) -> dict[str, Any]:

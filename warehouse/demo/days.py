@@ -1,4 +1,4 @@
-"""What each day's files hold: that day's sessions, with dirt, and what arrives from earlier days."""
+"""Content of each day's files: the sessions of the day with dirt, and late or repeated rows of earlier days."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from warehouse.demo.dirt import (
 from warehouse.demo.sessions import DAY_MS, MAX_SESSIONS_A_DAY, Rows, SessionBlock, Traffic, draw_sessions
 from warehouse.demo.world import Ints, World, build_world
 
-# Bounds the memory: a day is drawn and written in parts of this many sessions.
+# A day is drawn and written in parts of this many sessions, which limits the memory.
 MAX_PART_SESSIONS = 6_000
 REPLAY_SHARE = 0.05
 PILOT_SESSIONS = 4_000
@@ -33,33 +33,33 @@ WEEKDAY_WEIGHTS = (0.92, 0.9, 0.92, 0.95, 1.02, 1.18, 1.28)
 
 @dataclass(frozen=True, eq=False)
 class DemoShop:
-    """The world and the plan of its days; the same in every process that opens it."""
+    """The world and the plan of its days; equal in every process that opens the same configuration."""
 
     config: DemoConfig
     world: World
     session_counts: Ints
     """Sessions of each day: (days,)."""
     event_dirt_counts: dict[Dirt, Ints]
-    """Clickstream rows of each kind of dirt to plant on each day: kind -> (days,)."""
+    """Clickstream rows with each kind of dirt on each day: kind -> (days,)."""
     purchase_dirt_counts: dict[Dirt, Ints]
-    """Purchase lines of each kind of dirt to plant on each day: kind -> (days,)."""
+    """Purchase lines with each kind of dirt on each day: kind -> (days,)."""
     repeated_file_days: frozenset[int]
     """Days whose clickstream file is delivered twice."""
     late_session_counts: Ints
     """Sessions of earlier days that arrive on each day: (days,)."""
 
     def count_replayed_sessions(self, day: int) -> int:
-        """Number of sessions that `echo` draws."""
+        """Count the sessions that `draw_replayed_sessions` draws."""
         return min(round(REPLAY_SHARE * int(self.session_counts[day])), MAX_PART_SESSIONS)
 
     def draw_replayed_sessions(self, day: int) -> Traffic:
-        """The few sessions of `day` that later days redeliver or take back."""
+        """Draw the few sessions of a day whose rows are repeated or returned on later days."""
         return draw_sessions(
             self.config, self.world, day, self.count_replayed_sessions(day), SessionBlock.REPLAYED, delivery_day=day
         )
 
     def draw_parts(self, day: int) -> Iterator[Traffic]:
-        """Contents of the files of `day` in the order of writing, in parts of bounded size."""
+        """Yield the content of a day's files in parts of bounded size."""
         count = int(self.session_counts[day]) - self.count_replayed_sessions(day)
         parts = -(-count // MAX_PART_SESSIONS) or 1
         bounds = [count * part // parts for part in range(parts + 1)]
@@ -77,33 +77,36 @@ class DemoShop:
             )
 
     def _add_dirt(self, main: Traffic, day: int, part: int, parts: int, rng: np.random.Generator) -> tuple[Rows, Rows]:
-        """The part's own rows with its share of the day's dirt."""
+        """Add the part's share of the day's dirt to its rows."""
 
         def count_part_dirt(planned: dict[Dirt, Ints]) -> dict[Dirt, int]:
-            from_earlier = (Dirt.REDELIVERED, Dirt.RETURNED)
+            kinds_from_earlier_days = (Dirt.REDELIVERED, Dirt.RETURNED)
             return {
-                kind: int(days[day]) * (part + 1) // parts - int(days[day]) * part // parts
-                for kind, days in planned.items()
-                if kind not in from_earlier
+                kind: int(day_counts[day]) * (part + 1) // parts - int(day_counts[day]) * part // parts
+                for kind, day_counts in planned.items()
+                if kind not in kinds_from_earlier_days
             }
 
         clicks = plant_dirt(main.clicks, np.arange(len(main.clicks)), count_part_dirt(self.event_dirt_counts), rng)
-        # At most one dirty line a transaction: without their product two of its lines could look like copies.
+        # At most one line of a transaction is dirty: two lines without a product would look like duplicates.
         first_lines = np.unique(main.purchases["session"], return_index=True)[1]
         return clicks, plant_dirt(main.purchases, first_lines, count_part_dirt(self.purchase_dirt_counts), rng)
 
     def _draw_arrivals(self, day: int, rng: np.random.Generator) -> Iterator[Traffic]:
-        """Rows of earlier days that are in the files of `day`: copies, late sessions and returns."""
+        """Draw the rows of earlier days in a day's files: copies, late sessions and returns."""
         if day == 0 or not self.config.dirt:
             return
-        echo = self.draw_replayed_sessions(day - 1)
-        yield Traffic(
-            sample_rows(echo.clicks, int(self.event_dirt_counts[Dirt.REDELIVERED][day]), Dirt.REDELIVERED, rng),
-            sample_rows(echo.purchases, int(self.purchase_dirt_counts[Dirt.REDELIVERED][day]), Dirt.REDELIVERED, rng),
+        replayed = self.draw_replayed_sessions(day - 1)
+        event_count, purchase_count = (
+            int(counts[Dirt.REDELIVERED][day]) for counts in (self.event_dirt_counts, self.purchase_dirt_counts)
         )
-        earlier = day - int(rng.integers(1, min(day, MAX_LATE_DAYS) + 1))
+        yield Traffic(
+            sample_rows(replayed.clicks, event_count, Dirt.REDELIVERED, rng),
+            sample_rows(replayed.purchases, purchase_count, Dirt.REDELIVERED, rng),
+        )
+        earlier_day = day - int(rng.integers(1, min(day, MAX_LATE_DAYS) + 1))
         count = min(int(self.late_session_counts[day]), MAX_PART_SESSIONS)
-        late = draw_sessions(self.config, self.world, earlier, count, SessionBlock.LATE, delivery_day=day)
+        late = draw_sessions(self.config, self.world, earlier_day, count, SessionBlock.LATE, delivery_day=day)
         late.clicks["dirt"] = Dirt.LATE
         late.purchases["dirt"] = Dirt.LATE
         yield late
@@ -117,7 +120,7 @@ class DemoShop:
 
 @lru_cache(maxsize=1)
 def open_shop(config: DemoConfig) -> DemoShop:
-    """The shop of `config`, built once in each process."""
+    """Build the shop of a configuration, once in each process."""
     world = build_world(config)
     rng = config.make_rng(RandomStream.PLAN)
     weekday = config.start_date.weekday()
@@ -147,6 +150,6 @@ def open_shop(config: DemoConfig) -> DemoShop:
 
 
 def _sort_by_time_of_day(rows: Rows, rng: np.random.Generator) -> Rows:
-    """Rows of several days shuffled together as one day's file has them; a copy comes up to an hour after its row."""
+    """Sort rows of several days by time of day, as in one day's file; a repeat comes up to one hour after its row."""
     delay = np.where(rows["dirt"] == Dirt.REPEATED, rng.integers(0, 3_600_000, len(rows)), 0)
     return rows[np.argsort(rows["time"] % DAY_MS + delay, kind="stable")]

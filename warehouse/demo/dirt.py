@@ -1,4 +1,4 @@
-"""What goes wrong with a row, how much of it is planted where, and the planting."""
+"""Dirt: the kinds of invalid and unusual rows, their shares, and their insertion into rows."""
 
 from enum import IntEnum
 
@@ -9,19 +9,19 @@ from warehouse.demo.world import Ints
 
 
 class Dirt(IntEnum):
-    """The one thing that is wrong or unusual about a row; the names of bad ones are the quarantine's reasons."""
+    """Kind of dirt of a row, at most one; the names of invalid kinds are the quarantine's reasons."""
 
     NONE = 0
     REPEATED = 1
     """Exact copy of a row of the same file."""
     REDELIVERED = 2
-    """Exact copy of a row of the day before's file."""
+    """Exact copy of a row of the previous day's file."""
     LATE = 3
     """Row of an earlier day; clean."""
     RETURNED = 4
-    """Purchase line that takes an earlier one back; clean."""
+    """Purchase line that returns an earlier one; clean."""
     ODD_CASING = 5
-    """Event type in another spelling; clean."""
+    """Event type in another case or with spaces; clean."""
     BROKEN = 6
     """Line that cannot be parsed."""
     MISSING_USER = 7
@@ -47,7 +47,7 @@ EVENT_SHARES = {
     Dirt.UNKNOWN_EVENT_TYPE: 0.05,
     Dirt.BAD_TIMESTAMP: 0.05,
 }
-"""How the dirty share of the clickstream divides over the kinds."""
+"""Shares of the kinds in the dirty rows of the clickstream."""
 
 PURCHASE_SHARES = {
     Dirt.REPEATED: 0.10,
@@ -61,27 +61,27 @@ PURCHASE_SHARES = {
     Dirt.BAD_QUANTITY: 0.05,
     Dirt.BAD_PRICE: 0.05,
 }
-"""How the dirty share of the purchases divides over the kinds."""
+"""Shares of the kinds in the dirty rows of the purchases."""
 
 LATE_SHARE = 0.10
-"""The rest of the dirty share: whole sessions that arrive on a later day, with their purchases."""
+"""Share of late sessions, which arrive on a later day with their purchases; the rest of the dirty share."""
 
 MAX_LATE_DAYS = 3
-"""The latest that an event arrives."""
+"""Maximum delay of a late session."""
 
 RETURNED_AFTER_DAYS = 5
 
 FIRST_POSSIBLE_DAY = {Dirt.REDELIVERED: 1, Dirt.LATE: 1, Dirt.RETURNED: RETURNED_AFTER_DAYS}
-"""Kinds that need an earlier day to draw on."""
+"""First day of the kinds that copy rows of an earlier day."""
 
 MIN_ROWS_PER_KIND = 5
-"""Rows of each kind in a feed of any size, so that no kind is missing from a small shop."""
+"""Minimum rows of each kind in a feed, so that a small shop has every kind."""
 
 
 def plan_dirt(
     shares: dict[Dirt, float], dirt_share: float, rows_per_day: Ints, rng: np.random.Generator
 ) -> dict[Dirt, Ints]:
-    """Number of rows of each kind to plant on each day: kind -> (days,)."""
+    """Plan the number of rows of each kind on each day: kind -> (days,)."""
     planned: dict[Dirt, Ints] = {}
     for kind, share in shares.items():
         weights = rows_per_day.astype(float)
@@ -92,17 +92,17 @@ def plan_dirt(
 
 
 def plant_dirt(rows: Rows, eligible: Ints, counts: dict[Dirt, int], rng: np.random.Generator) -> Rows:
-    """Mark `counts` of the `eligible` rows as dirty, no row twice, and add the copies of those to be repeated."""
+    """Mark `counts` of the `eligible` rows as dirty, each row at most once, and append copies of the repeated rows."""
     kinds = rng.permutation(np.repeat(list(counts), list(counts.values())))[: len(eligible)]
     rows["dirt"][rng.choice(eligible, len(kinds), replace=False)] = kinds
-    repeated = rows["dirt"] == Dirt.REPEATED
-    copies = rows[repeated]
-    rows["dirt"][repeated] = Dirt.NONE
+    is_repeated = rows["dirt"] == Dirt.REPEATED
+    copies = rows[is_repeated]
+    rows["dirt"][is_repeated] = Dirt.NONE
     return np.concatenate([rows, copies])
 
 
 def sample_rows(rows: Rows, count: int, kind: Dirt, rng: np.random.Generator) -> Rows:
-    """Copies of up to `number` of the rows, marked as `kind`."""
-    chosen = rows[np.sort(rng.choice(len(rows), min(count, len(rows)), replace=False))]
-    chosen["dirt"] = kind
-    return chosen
+    """Copy up to `count` random rows and mark the copies as `kind`."""
+    sample = rows[np.sort(rng.choice(len(rows), min(count, len(rows)), replace=False))]
+    sample["dirt"] = kind
+    return sample

@@ -1,4 +1,4 @@
-"""Writes the files of one day, clickstream and purchases, and counts what they hold."""
+"""Clickstream and purchase files of one day, and the counts of their rows."""
 
 import gzip
 import shutil
@@ -25,29 +25,29 @@ CLEAN_PURCHASE_KINDS = (Dirt.NONE, Dirt.LATE, Dirt.RETURNED, Dirt.MISSING_USER)
 
 
 def make_zero_counts() -> Ints:
-    """Zero rows of every kind of dirt: (kinds,)."""
+    """Make zero counts of every kind of dirt: (kinds,)."""
     return np.zeros(len(Dirt), np.int64)
 
 
 @dataclass
 class DayTally:
-    """What the files of one day hold."""
+    """Counts of the files of one day."""
 
     day: int
     has_repeated_file: bool
     has_reordered_header: bool
     event_counts: Ints = field(default_factory=make_zero_counts)
-    """Clickstream lines by kind of dirt, without the repeated file: (kinds,)."""
+    """Clickstream lines by kind of dirt, excluding the repeated file: (kinds,)."""
     purchase_counts: Ints = field(default_factory=make_zero_counts)
     """Purchase lines by kind of dirt: (kinds,)."""
     transaction_count: int = 0
-    """Transactions with a clean line, returns not counted."""
+    """Transactions with a clean line, excluding returns."""
     clean_users: Ints = field(default_factory=lambda: np.zeros(0, np.int32))
-    """Customers with a clean row, positions in ascending order."""
+    """Indexes of the customers with a clean row, in ascending order."""
     has_new_column: bool = False
 
     def add(self, config: DemoConfig, clicks: Rows, purchases: Rows) -> None:
-        """Count the rows of one more part of the day."""
+        """Add the rows of a part of the day."""
         self.event_counts += np.bincount(clicks["dirt"], minlength=len(Dirt))
         self.purchase_counts += np.bincount(purchases["dirt"], minlength=len(Dirt))
         clicks, purchases = (
@@ -56,13 +56,13 @@ class DayTally:
         )
         bought = purchases[purchases["dirt"] != Dirt.RETURNED]
         self.transaction_count += len(np.unique(bought["session"]))
-        named = purchases[purchases["dirt"] != Dirt.MISSING_USER]
-        self.clean_users = np.unique(np.concatenate([self.clean_users, clicks["user"], named["user"]]))
+        with_user = purchases[purchases["dirt"] != Dirt.MISSING_USER]
+        self.clean_users = np.unique(np.concatenate([self.clean_users, clicks["user"], with_user["user"]]))
         self.has_new_column |= bool(has_new_column(config, clicks).any())
 
 
 def write_day(config: DemoConfig, landing: Path, day: int) -> DayTally:
-    """Write the clickstream and purchase files of `day`, counted from the first, into folders that exist."""
+    """Write the clickstream and purchase files of a day, counted from 0, into existing folders."""
     shop, name = open_shop(config), format_day(config, day)
     suffix = ".jsonl.gz" if day % COMPRESSED_EVERY_DAYS == COMPRESSED_EVERY_DAYS - 1 else ".jsonl"
     tally = DayTally(
@@ -94,6 +94,6 @@ def _open_for_writing(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
         if path.suffix != ".gz":
             yield file
             return
-        # No file name and no time in the header, so that equal contents are equal files.
+        # The header has no file name and no time, so that equal content gives equal files.
         with gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=4, mtime=0) as compressed:
             yield compressed

@@ -1,4 +1,4 @@
-"""Generates the demo shop's landing zone and its truth."""
+"""Generator of the demo shop's landing folder and its ground truth."""
 
 import multiprocessing
 import os
@@ -19,27 +19,27 @@ from warehouse.demo.feeds import DayTally, write_day
 from warehouse.demo.truth import DemoTruth, TruthCounter, write_truth
 from warehouse.errors import RecomartError
 
-# Starting a process costs as much as generating this many events.
+# Starting a process takes as long as generating this many events.
 EVENTS_PER_WORKER = 1_000_000
 
-# Written last, so that a landing folder that has it is complete.
+# The marker is written last, so that a landing folder with a marker is complete.
 MARKER_FILE = ".demo.json"
 FEED_FOLDERS = ("clickstream", "purchases", "catalog")
 
 
 class DemoSummary(BaseModel):
-    """What lies in the landing folder after a run."""
+    """Counts of the generated landing folder."""
 
     files: int
     events: int
-    """Lines of the clickstream, repeated files included."""
+    """Lines of the clickstream, including repeated files."""
     purchases: int
-    """Lines of the purchase files, headers not counted."""
+    """Lines of the purchase files, excluding headers."""
     products: int
     """Records of the catalog pages."""
     seconds: float
     is_new: bool
-    """False when the very same shop was there already and nothing was written."""
+    """False if the same shop already existed and no file was written."""
 
 
 def generate_shop(
@@ -51,25 +51,31 @@ def generate_shop(
     workers: int | None = None,
     on_day: Callable[[date, int], None] | None = None,
 ) -> DemoSummary:
-    """Write the shop of `config` to the folder `landing` and what was planted in it to the folder `truth`.
+    """Write the landing files of a demo shop and its ground truth; a folder is complete when it appears.
 
-    The same configuration gives the same bytes with any number of `workers` (processes; by default as many as the
-    size is worth and the machine has cores). `on_day` is told each finished day and its clickstream lines. Both
-    folders appear complete or not at all.
+    The same configuration gives the same bytes with any number of workers.
 
-    Raises RecomartError when `landing` holds anything but this very shop; `overwrite` replaces another demo shop, but
-    never files that this generator did not write.
+    Args:
+        config: Size, dirt and seed of the shop.
+        landing: Folder of the landing files.
+        truth: Folder of the ground truth.
+        overwrite: Replace another demo shop in `landing`. Files that this generator did not write are never replaced.
+        workers: Number of processes; by default it depends on the number of events and of cores.
+        on_day: Called with each finished day and its number of clickstream lines.
+
+    Raises:
+        RecomartError: `landing` has other files, or another demo shop and `overwrite` is not set.
     """
-    began = time.monotonic()
+    started = time.monotonic()
     landing, truth = landing.resolve(), truth.resolve()
-    found = _read_marker(landing)
+    existing_config = _read_marker(landing)
     planted = _read_truth(truth)
-    if planted and found == planted.config == config:
-        return _make_summary(planted, began, is_new=False)
-    _check_no_foreign_files(landing, found)
-    if found not in (None, config) and not overwrite:
+    if planted and existing_config == planted.config == config:
+        return _make_summary(planted, started, is_new=False)
+    _check_no_foreign_files(landing, existing_config)
+    if existing_config not in (None, config) and not overwrite:
         raise RecomartError(
-            f"another demo shop is in {landing}; choose another landing folder, or have this one overwritten"
+            f"{landing}: the folder has another demo shop. Choose another landing folder, or overwrite this one"
         )
 
     new_landing, new_truth = (path.with_name(f".{path.name}.writing") for path in (landing, truth))
@@ -79,13 +85,13 @@ def generate_shop(
             folder.mkdir(parents=True)
         for feed in FEED_FOLDERS:
             (new_landing / feed).mkdir()
-        ledger = TruthCounter(config)
+        counter = TruthCounter(config)
         for tally in _write_days(config, new_landing, workers):
-            ledger.add(tally)
+            counter.add(tally)
             if on_day:
                 on_day(config.start_date + timedelta(days=tally.day), int(tally.event_counts.sum()))
         world = open_shop(config).world
-        planted = ledger.build_truth(write_catalog(config, world, new_landing))
+        planted = counter.build_truth(write_catalog(config, world, new_landing))
         write_truth(new_truth, planted, world)
         (new_landing / MARKER_FILE).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
         _replace_folder(truth, new_truth)
@@ -93,23 +99,23 @@ def generate_shop(
     finally:
         for folder in (new_landing, new_truth):
             shutil.rmtree(folder, ignore_errors=True)
-    return _make_summary(planted, began, is_new=True)
+    return _make_summary(planted, started, is_new=True)
 
 
 def _write_days(config: DemoConfig, landing: Path, workers: int | None) -> Iterator[DayTally]:
-    """Write the files of all days; their tallies in the order of the days."""
-    number = workers or min(os.cpu_count() or 1, 1 + config.events // EVENTS_PER_WORKER)
+    """Write the files of all days; yield the tallies in the order of the days."""
+    worker_count = workers or min(os.cpu_count() or 1, 1 + config.events // EVENTS_PER_WORKER)
     write = partial(write_day, config, landing)
-    if number == 1:
+    if worker_count == 1:
         yield from map(write, range(config.days))
         return
-    # Spawned, because forking a process that runs threads (Dagster, torch) may hang.
-    with ProcessPoolExecutor(number, mp_context=multiprocessing.get_context("spawn")) as pool:
+    # "spawn", because a fork of a process with threads (Dagster, torch) can hang.
+    with ProcessPoolExecutor(worker_count, mp_context=multiprocessing.get_context("spawn")) as pool:
         yield from pool.map(write, range(config.days))
 
 
 def _read_marker(landing: Path) -> DemoConfig | None:
-    """Configuration of the demo shop in `landing`, if there is one."""
+    """Read the configuration of the demo shop in the folder, if any."""
     try:
         return DemoConfig.model_validate_json((landing / MARKER_FILE).read_text(encoding="utf-8"))
     except (OSError, ValidationError):
@@ -117,15 +123,15 @@ def _read_marker(landing: Path) -> DemoConfig | None:
 
 
 def _check_no_foreign_files(landing: Path, marker: DemoConfig | None) -> None:
-    """Raise RecomartError when `landing` has anything that this generator did not write."""
+    """Raise RecomartError if the folder has files that this generator did not write."""
     if landing.exists() and not landing.is_dir():
-        raise RecomartError(f"{landing} is a file; choose a folder for the landing files")
-    there = {path.name for path in landing.iterdir()} if landing.exists() else set()
-    strangers = there - {*FEED_FOLDERS, MARKER_FILE} if marker else there
-    if strangers:
+        raise RecomartError(f"{landing} is a file. Choose a folder for the landing files")
+    names = {path.name for path in landing.iterdir()} if landing.exists() else set()
+    foreign_names = names - {*FEED_FOLDERS, MARKER_FILE} if marker else names
+    if foreign_names:
         raise RecomartError(
-            f"{landing} holds {min(strangers)}, which the demo generator did not write; "
-            "move it away or choose another landing folder"
+            f"{landing}: the folder has {min(foreign_names)}, which the demo generator did not write. "
+            "Move it away, or choose another landing folder"
         )
 
 
@@ -137,13 +143,13 @@ def _read_truth(truth: Path) -> DemoTruth | None:
 
 
 def _replace_folder(folder: Path, new_folder: Path) -> None:
-    """Put `new` in the place of `folder`."""
+    """Replace a folder by a new one."""
     if folder.exists():
-        old = folder.with_name(f".{folder.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        folder.rename(old)
+        old_folder = folder.with_name(f".{folder.name}.old")
+        shutil.rmtree(old_folder, ignore_errors=True)
+        folder.rename(old_folder)
         new_folder.rename(folder)
-        shutil.rmtree(old)
+        shutil.rmtree(old_folder)
     else:
         new_folder.rename(folder)
 

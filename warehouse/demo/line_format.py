@@ -1,4 +1,4 @@
-"""Turns rows into the lines of their files; the same row always gives the same bytes."""
+"""Formatting of rows as lines of their files; equal rows give equal bytes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ APP_VERSIONS = ("4.1.0", "4.2.0", "4.2.1")
 
 @dataclass(frozen=True, eq=False)
 class LineFragments:
-    """Pieces of a clickstream line, each list ordered as the codes of the rows and then its bad variants."""
+    """Fragments of a clickstream line: in each list, the valid texts in the order of their codes, then invalid ones."""
 
     users: pa.Array
     products: pa.Array
@@ -56,58 +56,58 @@ def _build_fragments(config: DemoConfig, world: World) -> LineFragments:
 
 
 def format_day(config: DemoConfig, day: int) -> str:
-    """ISO date of the day counted from the first."""
+    """Format a day, counted from 0, as an ISO date."""
     return (config.start_date + timedelta(days=day)).isoformat()
 
 
 def has_new_column(config: DemoConfig, rows: Rows) -> Ints:
-    """Whether each clickstream row carries the column that appears halfway: (rows,)."""
+    """Return whether each clickstream row has the column that is added in the middle of the period: (rows,)."""
     return np.asarray(rows["time"] >= config.days * DAY_MS // 2)
 
 
 def format_json_lines(config: DemoConfig, world: World, rows: Rows) -> bytes:
-    """Clickstream rows as JSON lines."""
+    """Format clickstream rows as JSON lines."""
     if not len(rows):
         return b""
-    pieces, dirt, session = _build_fragments(config, world), rows["dirt"], rows["session"]
-    known = len(world.product_ids)
+    fragments, dirt, session = _build_fragments(config, world), rows["dirt"], rows["session"]
+    product_count = len(world.product_ids)
     user = np.where(dirt == Dirt.MISSING_USER, len(world.user_ids) + session % len(MISSING_USERS), rows["user"])
-    product = np.where(dirt == Dirt.UNKNOWN_PRODUCT, known + session % UNKNOWN_PRODUCT_COUNT, rows["product"])
-    missing = known + UNKNOWN_PRODUCT_COUNT + session % len(MISSING_PRODUCTS)
-    product = np.where(dirt == Dirt.MISSING_PRODUCT, missing, product)
+    product = np.where(dirt == Dirt.UNKNOWN_PRODUCT, product_count + session % UNKNOWN_PRODUCT_COUNT, rows["product"])
+    missing_product = product_count + UNKNOWN_PRODUCT_COUNT + session % len(MISSING_PRODUCTS)
+    product = np.where(dirt == Dirt.MISSING_PRODUCT, missing_product, product)
     event = np.where(dirt == Dirt.ODD_CASING, len(EVENT_TYPES) + 2 * rows["event"] + session % 2, rows["event"])
-    unknown = len(EVENT_TYPES) + len(ODD_SPELLINGS) + session % len(UNKNOWN_EVENT_TYPES)
-    event = np.where(dirt == Dirt.UNKNOWN_EVENT_TYPE, unknown, event)
+    unknown_event = len(EVENT_TYPES) + len(ODD_SPELLINGS) + session % len(UNKNOWN_EVENT_TYPES)
+    event = np.where(dirt == Dirt.UNKNOWN_EVENT_TYPE, unknown_event, event)
     version = np.where(has_new_column(config, rows), 1 + session % len(APP_VERSIONS), 0)
     lines = pc.binary_join_element_wise(
         "{",
-        _take(pieces.users, user),
-        _take(pieces.products, product),
-        _take(pieces.event_types, event),
+        _take(fragments.users, user),
+        _take(fragments.products, product),
+        _take(fragments.event_types, event),
         '"timestamp":"',
-        *_format_timestamps(config, pieces, rows),
-        _take(pieces.devices, rows["device"]),
+        *_format_timestamps(config, fragments, rows),
+        _take(fragments.devices, rows["device"]),
         pc.utf8_lpad(pa.array(session).cast(pa.string()), 13, "0"),
-        _take(pieces.app_versions, version),
+        _take(fragments.app_versions, version),
         "",
     )
-    broken = dirt == Dirt.BROKEN
-    if broken.any():
-        texts = zip(lines.filter(pa.array(broken)).to_pylist(), session[broken], strict=True)
-        cut = pa.array([text[: 15 + int(number) % (len(text) - 20)] for text, number in texts])
-        lines = pc.replace_with_mask(lines, pa.array(broken), cut)
+    is_broken = dirt == Dirt.BROKEN
+    if is_broken.any():
+        texts = zip(lines.filter(pa.array(is_broken)).to_pylist(), session[is_broken], strict=True)
+        truncated = pa.array([text[: 15 + int(number) % (len(text) - 20)] for text, number in texts])
+        lines = pc.replace_with_mask(lines, pa.array(is_broken), truncated)
     joined = pc.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines), "\n")
     return bytes(joined[0].as_buffer()) + b"\n"
 
 
 def format_csv_lines(config: DemoConfig, world: World, rows: Rows, columns: Sequence[str]) -> bytes:
-    """Purchase rows as CSV lines with the given order of columns."""
+    """Format purchase rows as CSV lines with the columns in the given order."""
     if not len(rows):
         return b""
     timestamps = pc.binary_join_element_wise(
         *_format_timestamps(config, _build_fragments(config, world), rows), ""
     ).to_pylist()
-    unknown = _make_unknown_product_ids(world)
+    unknown_product_ids = _make_unknown_product_ids(world)
     lines = []
     for row, timestamp in zip(rows.tolist(), timestamps, strict=True):
         user, product, session, _, dirt, quantity, cents = row
@@ -124,21 +124,21 @@ def format_csv_lines(config: DemoConfig, world: World, rows: Rows, columns: Sequ
         elif dirt == Dirt.MISSING_PRODUCT:
             fields["product_id"] = ""
         elif dirt == Dirt.UNKNOWN_PRODUCT:
-            fields["product_id"] = unknown[session % UNKNOWN_PRODUCT_COUNT]
+            fields["product_id"] = unknown_product_ids[session % UNKNOWN_PRODUCT_COUNT]
         elif dirt == Dirt.BAD_QUANTITY:
             fields["quantity"] = ("0", "abc")[session % 2]
         elif dirt == Dirt.BAD_PRICE:
             fields["price"] = ("n/a", "-1.00")[session % 2]
-        present = columns[: 2 + session % 3] if dirt == Dirt.BROKEN else columns
-        lines.append(",".join(fields[column] for column in present))
+        line_columns = columns[: 2 + session % 3] if dirt == Dirt.BROKEN else columns
+        lines.append(",".join(fields[column] for column in line_columns))
     return ("\n".join(lines) + "\n").encode()
 
 
 def _format_timestamps(config: DemoConfig, fragments: LineFragments, rows: Rows) -> tuple[pa.Array, pa.Array, pa.Array]:
-    """Date, clock and milliseconds of each row; bad ones have a date that no calendar knows."""
+    """Format date, time and milliseconds of each row; bad timestamps have a date that does not exist."""
     time, session = rows["time"], rows["session"]
-    impossible = config.days + session % len(IMPOSSIBLE_DATES)
-    day = np.where(rows["dirt"] == Dirt.BAD_TIMESTAMP, impossible, time // DAY_MS)
+    impossible_date = config.days + session % len(IMPOSSIBLE_DATES)
+    day = np.where(rows["dirt"] == Dirt.BAD_TIMESTAMP, impossible_date, time // DAY_MS)
     parts = (
         (fragments.dates, day),
         (fragments.times, time // 1000 % (DAY_MS // 1000)),
@@ -149,7 +149,7 @@ def _format_timestamps(config: DemoConfig, fragments: LineFragments, rows: Rows)
 
 
 def _make_unknown_product_ids(world: World) -> list[str]:
-    """Ids that the catalog never mentions."""
+    """Make product ids that are not in the catalog."""
     return [f"p{len(world.product_ids) + 501 + i:05d}" for i in range(UNKNOWN_PRODUCT_COUNT)]
 
 

@@ -1,4 +1,4 @@
-"""Writes down what the generator planted: dirt to the row, and the tastes behind every event."""
+"""Ground truth of the demo shop: the planted dirt of every feed and day, and the hidden tastes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,16 +35,16 @@ PRODUCT_REASONS = (Dirt.MISSING_PRODUCT, Dirt.BAD_PRICE)
 
 
 class RowAccounting(BaseModel):
-    """What files hold; lines = loaded + rejected, and loaded = clean + duplicates + quarantined."""
+    """Counts of rows by status: lines = loaded + rejected, and loaded = clean + duplicates + quarantined."""
 
     files: int
     lines: int
-    """Lines without headers; records of a catalog page."""
+    """Lines without headers, or records of catalog pages."""
     rejected: int
     """Lines that cannot be parsed."""
     duplicates: int
     quarantined_by_reason: dict[str, int]
-    """Rows that are bad for exactly this reason; their repeats are duplicates."""
+    """Invalid rows by reason; a row has one reason, and repeats of it are duplicates."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -55,7 +55,7 @@ class RowAccounting(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def quarantined(self) -> int:
-        """Rows that break a rule."""
+        """Rows that violate a rule."""
         return sum(self.quarantined_by_reason.values())
 
     @computed_field  # type: ignore[prop-decorator]
@@ -66,15 +66,15 @@ class RowAccounting(BaseModel):
 
 
 class FeedTruth(RowAccounting):
-    """What all files of one feed hold."""
+    """Counts of all files of one feed."""
 
     repeated_files: int = 0
     reordered_headers: int = 0
     undeclared_columns: int = 0
     late: int = 0
-    """Clean rows that arrived with a later day's file."""
+    """Clean rows in a later day's file."""
     odd_casing: int = 0
-    """Clean rows with an event type in another spelling."""
+    """Clean rows with an event type in another case or with spaces."""
     returns: int = 0
     """Clean purchase lines with a negative quantity."""
     missing_user_kept: int = 0
@@ -82,23 +82,23 @@ class FeedTruth(RowAccounting):
 
 
 class DemoTruth(BaseModel):
-    """Contents of `planted.json`."""
+    """Content of `planted.json`."""
 
     config: DemoConfig
     feeds: dict[str, FeedTruth]
     """By kind of feed: events, purchases, products."""
     days: dict[str, dict[date, RowAccounting]]
-    """By kind of feed and day of delivery; days without a file are left out."""
+    """By kind of feed and day of delivery; days without a file have no entry."""
     customers: int
     """Customers with at least one clean row."""
     products: int
     """Products in the catalog."""
     transactions: int
-    """Transactions with at least one clean line, returns not counted."""
+    """Transactions with at least one clean line, excluding returns."""
 
 
 class TruthCounter:
-    """Adds up what the daily files and the catalog hold."""
+    """Adds up the counts of the daily files and of the catalog."""
 
     def __init__(self, config: DemoConfig) -> None:
         self.config = config
@@ -110,7 +110,7 @@ class TruthCounter:
         self.has_new_column = False
 
     def add(self, tally: DayTally) -> None:
-        """Count one more day."""
+        """Add the counts of a day."""
         day = self.config.start_date + timedelta(days=tally.day)
         self.event_file_counts[day] = _FileCounts.count_file(tally.event_counts, is_repeated=tally.has_repeated_file)
         self.purchase_file_counts[day] = _FileCounts.count_file(tally.purchase_counts)
@@ -120,18 +120,22 @@ class TruthCounter:
         self.has_new_column |= tally.has_new_column
 
     def build_truth(self, deliveries: dict[date, tuple[int, Ints]]) -> DemoTruth:
-        """The truth about all days, and about a catalog with so many pages and records by kind of dirt: (kinds,)."""
-        catalog = {
+        """Build the truth of all days.
+
+        Args:
+            deliveries: The number of pages and of records by kind of dirt (kinds,) of each catalog delivery.
+        """
+        catalog_file_counts = {
             day: _FileCounts(row_counts=records, file_count=pages) for day, (pages, records) in deliveries.items()
         }
-        events, purchases = (
-            _FileCounts.sum_days(self.event_file_counts),
-            _FileCounts.sum_days(self.purchase_file_counts),
+        events, purchases, catalog = (
+            _FileCounts.sum_days(file_counts)
+            for file_counts in (self.event_file_counts, self.purchase_file_counts, catalog_file_counts)
         )
-        by_feed = (
+        feed_days = (
             ("events", self.event_file_counts, EVENT_REASONS),
             ("purchases", self.purchase_file_counts, PURCHASE_REASONS),
-            ("products", catalog, PRODUCT_REASONS),
+            ("products", catalog_file_counts, PRODUCT_REASONS),
         )
         return DemoTruth(
             config=self.config,
@@ -150,11 +154,11 @@ class TruthCounter:
                     returns=int(purchases.row_counts[Dirt.RETURNED]),
                     missing_user_kept=int(purchases.row_counts[Dirt.MISSING_USER]),
                 ),
-                "products": FeedTruth(**_FileCounts.sum_days(catalog).compute_accounting(PRODUCT_REASONS)),
+                "products": FeedTruth(**catalog.compute_accounting(PRODUCT_REASONS)),
             },
             days={
-                feed: {day: RowAccounting(**sums.compute_accounting(reasons)) for day, sums in days.items()}
-                for feed, days, reasons in by_feed
+                feed: {day: RowAccounting(**counts.compute_accounting(reasons)) for day, counts in days.items()}
+                for feed, days, reasons in feed_days
             },
             customers=int(self.seen_customers.sum()),
             products=self.config.products,
@@ -164,10 +168,10 @@ class TruthCounter:
 
 @dataclass
 class _FileCounts:
-    """Files and lines of one feed, on one day or on all."""
+    """Files and lines of one feed on one day or on all days."""
 
     row_counts: Ints = field(default_factory=make_zero_counts)
-    """Lines by kind of dirt, repeated files not counted: (kinds,)."""
+    """Lines by kind of dirt, excluding repeated files: (kinds,)."""
     file_count: int = 0
     repeated_file_count: int = 0
     repeated_line_count: int = 0
@@ -175,7 +179,7 @@ class _FileCounts:
 
     @classmethod
     def count_file(cls, rows: Ints, *, is_repeated: bool = False) -> Self:
-        """A file with these lines, which may be there twice."""
+        """Count a file with these lines, which may be delivered twice."""
         if not is_repeated:
             return cls(rows, file_count=1)
         return cls(
@@ -188,15 +192,15 @@ class _FileCounts:
 
     @classmethod
     def sum_days(cls, days: Mapping[date, "_FileCounts"]) -> Self:
-        """All days together."""
+        """Add up the counts of all days."""
         total = cls()
-        for sums in days.values():
-            for name, value in vars(sums).items():
+        for counts in days.values():
+            for name, value in vars(counts).items():
                 setattr(total, name, getattr(total, name) + value)
         return total
 
     def compute_accounting(self, reasons: Sequence[Dirt]) -> dict[str, Any]:
-        """The fields of `Accounts`."""
+        """Compute the fields of `RowAccounting`."""
         return {
             "files": self.file_count,
             "lines": int(self.row_counts.sum()) + self.repeated_line_count,
@@ -209,10 +213,10 @@ class _FileCounts:
 
 
 def write_truth(folder: Path, truth: DemoTruth, world: World) -> None:
-    """Write `planted.json` and both factor tables into `folder`.
+    """Write `planted.json` and both factor tables into a folder.
 
-    The dot product of a customer's and a product's factors is the probability that the customer's next look falls on
-    the product once all products are launched, so it ranks as well as any model can.
+    The dot product of a customer's and a product's factors is the probability that the customer views the product next,
+    after all products are launched. No model can rank better than by this probability.
     """
     start = np.datetime64(truth.config.start_date)
     _write_factors(folder / "user_factors.parquet", "user_id", world.user_ids, world.interest, start + world.signup_day)

@@ -1,4 +1,4 @@
-"""Words and price levels that the demo catalog is made of."""
+"""Names and price levels of the demo catalog."""
 
 CATEGORIES: dict[str, tuple[float, tuple[str, ...]]] = {
     "audio": (79.0, ("Headphones", "Speaker", "Earbuds", "Soundbar", "Radio", "Turntable", "Microphone", "Amplifier")),
@@ -14,7 +14,7 @@ CATEGORIES: dict[str, tuple[float, tuple[str, ...]]] = {
     "sports": (44.0, ("Yoga Mat", "Dumbbells", "Football", "Tennis Racket", "Helmet", "Jump Rope", "Bottle", "Gloves")),
     "toys": (22.0, ("Puzzle", "Building Set", "Board Game", "Doll", "Train Set", "Kite", "Plush Bear", "Marble Run")),
 }  # fmt: skip
-"""Category: its middle price and what it sells."""
+"""Median price and product nouns of each category."""
 
 ADJECTIVES = (
     "Classic", "Compact", "Bold", "Bright", "Calm", "Clever", "Cosy", "Daily", "Deluxe", "Eco", "Essential", "Fine",

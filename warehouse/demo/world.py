@@ -1,8 +1,8 @@
-"""The hidden truth of the demo shop: who its customers are, what it sells, and who likes what.
+"""The hidden truth of the demo shop: its customers, its products, and the customers' tastes.
 
-Taste is a mixture: every customer divides their interest over a few latent tastes, and every taste has its own
-probabilities over the catalog. The chance that a customer's next look falls on a product is therefore a dot product
-of `interest` and `appeal`, which makes the best possible ranking known exactly and draws fast.
+Customers' preferences are a mixture model: `interest` is each customer's distribution over a few latent tastes, and
+`appeal` is each taste's distribution over the products. The probability that a customer views a product next is the dot
+product of `interest` and `appeal`. So the best possible ranking is known exactly, and views are drawn fast.
 """
 
 from dataclasses import dataclass
@@ -25,60 +25,60 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """Customers in the order of their sign-up and products in the order of their launch.
+    """Customers in the order of their sign-up, and products in the order of their launch.
 
-    So who and what is there on a given day is always a prefix.
+    The customers and products of a day are therefore the first ones of their lists.
     """
 
     user_ids: list[str]
     signup_day: Ints
-    """Day each customer signs up: (customers,), ascending."""
+    """Sign-up day of each customer: (customers,), ascending."""
     cumulative_activity: Floats
-    """Running total of the customers' visiting rates: (customers,)."""
+    """Cumulative sum of the customers' visit rates: (customers,)."""
     mobile_share: Floats
-    """Chance that a customer's session is on mobile: (customers,)."""
+    """Probability that a customer's session is on mobile: (customers,)."""
     interest: Floats
-    """Division of each customer's interest over the tastes: (customers, TASTES), rows sum to 1."""
+    """Each customer's distribution over the tastes: (customers, TASTE_COUNT), rows sum to 1."""
 
     product_ids: list[str]
     product_names: list[str]
     categories: list[str]
     brands: list[str]
     launch_day: Ints
-    """Day each product appears in the catalog: (products,), ascending."""
+    """Launch day of each product: (products,), ascending."""
     popularity_score: Floats
-    """What the shop itself believes about popularity, 0 to 1: (products,)."""
+    """The shop's own estimate of popularity, 0 to 1: (products,)."""
     appeal: Floats
-    """Probability of each product within each taste, all products launched: (products, TASTES), columns sum to 1."""
+    """Each taste's distribution over all products: (products, TASTE_COUNT), columns sum to 1."""
     lift: Floats
-    """Appeal over the product's appeal to the average customer: (products, TASTES)."""
+    """Appeal divided by the product's appeal to the average customer: (products, TASTE_COUNT)."""
     price_cents: Ints
     """Price in cents in each catalog period: (periods, products)."""
     is_in_stock: Bools
     """Whether the product can be bought in each catalog period: (periods, products)."""
 
     def count_users(self, day: int) -> int:
-        """Customers who have signed up by `day`."""
+        """Count the customers who have signed up by a day."""
         return int(np.searchsorted(self.signup_day, day, side="right"))
 
     def count_products(self, day: int) -> int:
-        """Products launched by `day`."""
+        """Count the products launched by a day."""
         return int(np.searchsorted(self.launch_day, day, side="right"))
 
     def get_cumulative_appeal(self, day: int) -> Floats:
-        """Running appeal of the products of `day`, taste after taste, taste k from k to k + 1: (TASTES * shown,)."""
+        """Return the cumulative appeal of a day's products, with taste k from k to k + 1: (TASTE_COUNT * products,)."""
         return _compute_cumulative_appeal(self, self.count_products(day))
 
 
 @lru_cache(maxsize=2)
 def _compute_cumulative_appeal(world: World, products: int) -> Floats:
-    running = np.cumsum(world.appeal[:products].T, axis=1)
-    running /= running[:, -1:]
-    return np.asarray((running + np.arange(TASTE_COUNT)[:, None]).ravel())
+    cumulative = np.cumsum(world.appeal[:products].T, axis=1)
+    cumulative /= cumulative[:, -1:]
+    return np.asarray((cumulative + np.arange(TASTE_COUNT)[:, None]).ravel())
 
 
 def build_world(config: DemoConfig) -> World:
-    """Draw the customers, the catalog and the tastes that `config` describes."""
+    """Draw the customers, the catalog and the tastes of a configuration."""
     rng = config.make_rng(RandomStream.WORLD)
     customers, products = config.customers, config.products
 
@@ -88,27 +88,28 @@ def build_world(config: DemoConfig) -> World:
     launch_day = np.sort(_draw_launch_days(config.days, products, rng))
 
     category = rng.choice(len(CATEGORIES), products, p=_normalize(rng.uniform(0.5, 1.5, len(CATEGORIES))))
-    sells = rng.random((len(CATEGORIES), len(BRANDS))) < 0.3
-    sells[:, rng.permutation(len(BRANDS))[:3]] = True
-    brand = np.array([rng.choice(np.flatnonzero(sells[row])) for row in category])
-    level = rng.normal(0, 1, len(BRANDS))[brand] + rng.normal(0, 0.5, products)
-    bias = -0.7 * np.log(rng.permutation(products) + 3.0)
-    median = np.array([price for price, _ in CATEGORIES.values()])
+    has_brand = rng.random((len(CATEGORIES), len(BRANDS))) < 0.3
+    has_brand[:, rng.permutation(len(BRANDS))[:3]] = True
+    brand = np.array([rng.choice(np.flatnonzero(has_brand[row])) for row in category])
+    price_level = rng.normal(0, 1, len(BRANDS))[brand] + rng.normal(0, 0.5, products)
+    popularity_bias = -0.7 * np.log(rng.permutation(products) + 3.0)
+    median_price = np.array([price for price, _ in CATEGORIES.values()])
 
-    interest_size = 0.12 * rng.uniform(0.4, 1.6, TASTE_COUNT)
-    interest = rng.standard_gamma(interest_size, (customers, TASTE_COUNT)) + 1e-9
+    taste_weight = 0.12 * rng.uniform(0.4, 1.6, TASTE_COUNT)
+    interest = rng.standard_gamma(taste_weight, (customers, TASTE_COUNT)) + 1e-9
     interest = 0.92 * interest / interest.sum(axis=1, keepdims=True) + 0.08 / TASTE_COUNT
     log_appeal = (
-        bias[:, None]
+        popularity_bias[:, None]
         + rng.normal(0, 2.2, (len(CATEGORIES), TASTE_COUNT))[category]
         + rng.normal(0, 1.2, (len(BRANDS), TASTE_COUNT))[brand]
-        - 0.5 * (level[:, None] - rng.normal(0, 1, TASTE_COUNT)) ** 2
+        - 0.5 * (price_level[:, None] - rng.normal(0, 1, TASTE_COUNT)) ** 2
         + rng.normal(0, 0.8, (products, TASTE_COUNT))
     )
     appeal = np.exp(log_appeal)
     appeal /= appeal.sum(axis=0)
-    average = appeal @ interest.mean(axis=0)
-    cents, in_stock = _draw_prices_and_stock(config.days, median[category] * np.exp(0.5 * level), rng)
+    average_appeal = appeal @ interest.mean(axis=0)
+    base_price = median_price[category] * np.exp(0.5 * price_level)
+    price_cents, is_in_stock = _draw_prices_and_stock(config.days, base_price, rng)
     return World(
         user_ids=_make_ids("u", customers),
         signup_day=signup_day,
@@ -120,47 +121,47 @@ def build_world(config: DemoConfig) -> World:
         categories=[list(CATEGORIES)[row] for row in category],
         brands=[BRANDS[row] for row in brand],
         launch_day=launch_day,
-        popularity_score=np.round(_compute_rank_shares(bias + rng.normal(0, 0.5, products)), 3),
+        popularity_score=np.round(_compute_rank_shares(popularity_bias + rng.normal(0, 0.5, products)), 3),
         appeal=appeal,
-        lift=(appeal / average[:, None]).astype(np.float32),
-        price_cents=cents,
-        is_in_stock=in_stock,
+        lift=(appeal / average_appeal[:, None]).astype(np.float32),
+        price_cents=price_cents,
+        is_in_stock=is_in_stock,
     )
 
 
 def _draw_launch_days(days: int, products: int, rng: np.random.Generator) -> Ints:
-    """Catalog days on which the products appear, 85 % of them on the first: (products,)."""
-    later = np.arange(0, 0.9 * days, CATALOG_EVERY_DAYS, dtype=np.int32)[1:]
-    launches = np.zeros(products, dtype=np.int32)
-    if len(later):
-        number = round(0.15 * products)
-        launches[:number] = rng.choice(later, number)
-    return launches
+    """Draw the launch day of each product, a day of the catalog; 85 % are launched on the first day: (products,)."""
+    later_days = np.arange(0, 0.9 * days, CATALOG_EVERY_DAYS, dtype=np.int32)[1:]
+    launch_days = np.zeros(products, dtype=np.int32)
+    if len(later_days):
+        later_count = round(0.15 * products)
+        launch_days[:later_count] = rng.choice(later_days, later_count)
+    return launch_days
 
 
-def _draw_prices_and_stock(days: int, base: Floats, rng: np.random.Generator) -> tuple[Ints, Bools]:
-    """Price in cents and availability of every product in every catalog period: two (periods, products)."""
-    shape = (-(-days // CATALOG_EVERY_DAYS), len(base))
-    changes = rng.random(shape) < 0.04
-    changes[0] = True
-    factor = np.where(changes, rng.choice([0.8, 0.9, 1.0, 1.05, 1.1], shape), 0)
-    since = np.maximum.accumulate(np.where(changes, np.arange(shape[0])[:, None], 0), axis=0)
-    factor = np.take_along_axis(factor, since, axis=0)
-    prices = np.maximum(np.round(base * factor * 2), 2) * 50 - 1  # ends in .49 or .99
+def _draw_prices_and_stock(days: int, base_price: Floats, rng: np.random.Generator) -> tuple[Ints, Bools]:
+    """Draw the price in cents and the availability of each product in each catalog period: two (periods, products)."""
+    shape = (-(-days // CATALOG_EVERY_DAYS), len(base_price))
+    is_changed = rng.random(shape) < 0.04
+    is_changed[0] = True
+    factor = np.where(is_changed, rng.choice([0.8, 0.9, 1.0, 1.05, 1.1], shape), 0)
+    changed_period = np.maximum.accumulate(np.where(is_changed, np.arange(shape[0])[:, None], 0), axis=0)
+    factor = np.take_along_axis(factor, changed_period, axis=0)
+    prices = np.maximum(np.round(base_price * factor * 2), 2) * 50 - 1  # ends in .49 or .99
     return prices.astype(np.int32), rng.random(shape) >= 0.03
 
 
 def _make_product_names(category: Ints, brand: Ints, rng: np.random.Generator) -> list[str]:
-    """A name for every product, no two alike."""
+    """Make a unique name for each product."""
     nouns = [nouns for _, nouns in CATEGORIES.values()]
-    taken: dict[str, int] = {}
+    name_counts: dict[str, int] = {}
     names = []
     for c, b, a, n in zip(
         category, brand, rng.integers(0, len(ADJECTIVES), len(brand)), rng.random(len(brand)), strict=True
     ):
         name = f"{BRANDS[b]} {ADJECTIVES[a]} {nouns[c][int(n * len(nouns[c]))]}"
-        taken[name] = taken.get(name, 0) + 1
-        names.append(name if taken[name] == 1 else f"{name} {taken[name]}")
+        name_counts[name] = name_counts.get(name, 0) + 1
+        names.append(name if name_counts[name] == 1 else f"{name} {name_counts[name]}")
     return names
 
 
@@ -173,5 +174,5 @@ def _normalize(weights: Floats) -> Floats:
 
 
 def _compute_rank_shares(values: Floats) -> Floats:
-    """Share of the values that are below or equal to each: (len(values),), 0 to 1."""
+    """Compute, for each value, the share of values that are less or equal: (len(values),), 0 to 1."""
     return (np.argsort(np.argsort(values)) + 1) / len(values)

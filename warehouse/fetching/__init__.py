@@ -1,1 +1,1 @@
-"""The door for feeds behind a web service: a catalog becomes one complete file in landing, or none."""
+"""Fetching: records of a web service become one complete file in the landing folder, or no file."""

@@ -1,4 +1,4 @@
-"""The records of one reading of a catalog: each once, told by its id, in a file that grows page by page."""
+"""The distinct records of one pass over a catalog, in a file that grows page by page."""
 
 import hashlib
 import os
@@ -10,21 +10,21 @@ import simplejson
 
 
 class Record(NamedTuple):
-    """A record as it will stand in the file."""
+    """A record as a line of the file."""
 
     id: str | None
-    """Its id as text; None where it has none."""
+    """The id as text; None if the record has no id."""
 
     line: bytes
-    """Its JSON, numbers as they were written, with the line's end."""
+    """The record as JSON with a line end; numbers keep their digits."""
 
 
 class ConflictingRecordError(Exception):
-    """One id stands for two different records within a reading."""
+    """Two different records within a pass have the same id."""
 
 
 class RecordStore:
-    """The distinct records of one reading, as JSON lines in a file; about 350 bytes of memory each (measured)."""
+    """The distinct records of one pass, as JSON lines in a file; each needs about 350 bytes of memory (measured)."""
 
     def __init__(self, path: Path, size: int) -> None:
         self._path = path
@@ -42,31 +42,31 @@ class RecordStore:
         return self._size_bytes
 
     def load_existing(self, id_column: str) -> None:
-        """Take in what the file holds already."""
+        """Index the records that are already in the file."""
         with self._path.open("rb") as file:
             for line in file:
                 self._register(make_record(simplejson.loads(line, use_decimal=True), id_column))
 
     def add(self, records: Iterable[Record]) -> int:
-        """Write the records that are new, and say how many those were; a record is told by its id.
+        """Append the records whose id is new; return their number.
 
         Raises:
-            ContradictionError: A record differs from an earlier one with the same id.
+            ConflictingRecordError: A record differs from an earlier one with the same id.
         """
-        new = [record.line for record in records if self._register(record)]
+        new_lines = [record.line for record in records if self._register(record)]
         with self._path.open("ab") as file:
-            file.writelines(new)
-        return len(new)
+            file.writelines(new_lines)
+        return len(new_lines)
 
     def compute_ids_fingerprint(self) -> str:
-        """Fingerprint of the set of ids."""
+        """Compute a fingerprint of the set of ids."""
         digest = hashlib.sha256()
         for key in sorted(self._positions):
             digest.update(key.encode(errors="surrogatepass") + b"\n")
         return digest.hexdigest()
 
     def write_sorted(self, target: Path) -> None:
-        """Write the records in the order of their ids, so that equal catalogs are equal files."""
+        """Write the records in the order of their ids, so that equal catalogs give equal files."""
         with self._path.open("rb") as source, target.open("wb") as file:
             for key in sorted(self._positions):
                 source.seek(self._positions[key][1])
@@ -75,21 +75,21 @@ class RecordStore:
             os.fsync(file.fileno())
 
     def _register(self, record: Record) -> bool:
-        """Note where a record will stand; False when it stands there already."""
-        # What has no id is kept as often as it differs: cleaning judges it.
+        """Add a record's position to the index; return False if the record is already in it."""
+        # Different records without an id are all kept; the staging models quarantine them.
         key = record.line.decode() if record.id is None else record.id
         digest = hashlib.blake2b(record.line, digest_size=16).digest()
-        known = self._positions.get(key)
-        if known is None:
+        entry = self._positions.get(key)
+        if entry is None:
             self._positions[key] = digest, self._size_bytes
             self._size_bytes += len(record.line)
-        elif known[0] != digest:
-            raise ConflictingRecordError(f"'{key}' came with two different contents")
-        return known is None
+        elif entry[0] != digest:
+            raise ConflictingRecordError(f"'{key}' has two different contents")
+        return entry is None
 
 
 def make_record(value: Any, id_column: str) -> Record:
-    """A JSON value as a record; its id stands under the column of that name, or the path that it is."""
+    """Make a record of a JSON value; `id_column` is the key of the id or, if no such key exists, a dotted path."""
     return Record(_extract_id(value, id_column), _serialize_record(value))
 
 
@@ -97,7 +97,7 @@ def _serialize_record(value: Any) -> bytes:
     try:
         return (simplejson.dumps(value, use_decimal=True, ensure_ascii=False) + "\n").encode()
     except UnicodeEncodeError:
-        # Half of a pair of surrogates, which UTF-8 cannot write and an escape can.
+        # UTF-8 cannot encode a lone surrogate; a JSON escape can.
         return (simplejson.dumps(value, use_decimal=True) + "\n").encode()
 
 

@@ -1,4 +1,4 @@
-"""What a fetch has read so far, on disk: a killed one goes on from there, and nobody takes it for a catalog."""
+"""The checkpoint of a fetch on disk, from which the next fetch resumes."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta
@@ -11,40 +11,40 @@ from warehouse.fetching.pages import PageLocation
 
 
 class FetchState(BaseModel):
-    """How far the fetch is; replaced as a whole after each page."""
+    """State of a fetch; replaced as a whole after each page."""
 
     request_fingerprint: str
-    """Fingerprint of what is asked of the service; what was read for another one is thrown away."""
+    """Fingerprint of the request settings; a checkpoint of other settings is discarded."""
 
     started_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
-    """When this reading began."""
+    """Start of this pass."""
 
     pass_number: int = 1
-    """Number of this reading of the catalog."""
+    """Number of this pass over the catalog."""
 
     previous_ids_fingerprint: str | None = None
-    """Fingerprint of the ids of the reading before, if that one was consistent."""
+    """Fingerprint of the ids of the previous pass, if that pass was valid."""
 
     page_count: int = 0
-    """Pages of this reading so far."""
+    """Pages of this pass so far."""
 
     byte_count: int = 0
-    """Bytes of the records file that belong to these pages."""
+    """Bytes of these pages in the records file."""
 
     total: int | None = None
-    """How many records the service counts, if it tells."""
+    """Total number of records, if the service declares it."""
 
     next_location: PageLocation | None = None
-    """Where the next page is; the first page when nothing was read."""
+    """Location of the next page; None for the first page."""
 
     is_complete: bool = False
-    """Whether this reading has come to its end."""
+    """Whether this pass is complete."""
 
 
 class FetchCheckpoint:
-    """A hidden folder beside the files that are fetched, with the state and the records so far.
+    """A hidden folder beside the fetched files, with the state and the records so far.
 
-    Its files have a suffix that the loader leaves alone, whatever a feed's globs are.
+    Its files have a suffix that the loader skips for every glob.
     """
 
     def __init__(self, folder: Path, request_text: str, max_age: timedelta) -> None:
@@ -57,13 +57,13 @@ class FetchCheckpoint:
         self.state = self._load_state(max_age) or FetchState(request_fingerprint=self._request_fingerprint)
 
     def open_records(self, id_column: str) -> RecordStore:
-        """The records of the reading that is under way."""
+        """Open the records of the current pass."""
         records = RecordStore(self._records_file, self.state.byte_count)
         records.load_existing(id_column)
         return records
 
     def start_pass(self, pass_number: int, previous_ids_fingerprint: str | None) -> None:
-        """Begin to read the catalog from its first page."""
+        """Start a pass at the first page."""
         self.save(
             FetchState(
                 request_fingerprint=self._request_fingerprint,
@@ -74,32 +74,29 @@ class FetchCheckpoint:
 
     def save(self, state: FetchState) -> None:
         """Replace the state."""
-        writing = self._state_file.with_name("state.writing.part")
-        writing.write_text(state.model_dump_json(), encoding="utf-8")
-        writing.replace(self._state_file)
+        temporary_file = self._state_file.with_name("state.writing.part")
+        temporary_file.write_text(state.model_dump_json(), encoding="utf-8")
+        temporary_file.replace(self._state_file)
         self.state = state
 
     def discard_state(self) -> None:
-        """Throw the state away, so that the next fetch begins anew."""
+        """Delete the state, so that the next fetch starts at the first page."""
         self._state_file.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Remove the folder and all in it."""
+        """Delete the folder and its files."""
         self.discard_state()
         for file in self._folder.iterdir():
             file.unlink()
         self._folder.rmdir()
 
     def _load_state(self, max_age: timedelta) -> FetchState | None:
-        """The state of a fetch that broke off, if it is of use."""
+        """Load the state of an interrupted fetch if it is recent, complete and of the same request settings."""
         try:
             state = FetchState.model_validate_json(self._state_file.read_text(encoding="utf-8"))
-            size = self._records_file.stat().st_size
+            size_bytes = self._records_file.stat().st_size
         except (OSError, UnicodeDecodeError, ValidationError):
             return None
         is_recent = abs(datetime.now(UTC) - state.started_at) <= max_age
-        return (
-            state
-            if state.request_fingerprint == self._request_fingerprint and is_recent and size >= state.byte_count
-            else None
-        )
+        is_same_request = state.request_fingerprint == self._request_fingerprint
+        return state if is_same_request and is_recent and size_bytes >= state.byte_count else None

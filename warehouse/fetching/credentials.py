@@ -1,4 +1,4 @@
-"""How to sign in, by dlt's authenticators, and how to keep the secret out of everything else."""
+"""Credentials of a web service: signing of requests, and removal of secrets from messages and logs."""
 
 import logging
 from base64 import b64encode
@@ -18,10 +18,10 @@ REDACTED = "***"
 
 
 class ServiceCredentials:
-    """The one place that knows the secrets: they enter a request as it is sent, so no checkpoint ever has them.
+    """The secrets of a service; they are added to a request when it is sent, so that no checkpoint has them.
 
     Raises:
-        RecomartError: An environment variable that is named holds no secret, or none that can be sent.
+        RecomartError: A named environment variable has no secret, or one that cannot be sent.
     """
 
     def __init__(self, auth: Auth | None) -> None:
@@ -29,33 +29,33 @@ class ServiceCredentials:
         self._sign, self._secret_forms = _make_signer(auth)
 
     def sign(self, request: PreparedRequest) -> PreparedRequest:
-        """A copy of a request that carries the secret."""
+        """Return a copy of a request with the secret."""
         signed = request.copy()
         return self._sign(signed) if self._sign else signed
 
     @property
     def query_parameter(self) -> str | None:
-        """Query parameter that carries the secret, if one does; services repeat it in their links."""
+        """Query parameter of the secret, if any; services repeat it in their links."""
         return self._auth.name if isinstance(self._auth, QueryKeyAuth) else None
 
     @property
     def variable_names(self) -> str:
-        """The environment variables, for messages; empty where no auth is declared."""
+        """Names of the environment variables for messages; empty without `auth`."""
         return " and ".join(value for field, value in self._auth or () if field.endswith("_env"))
 
     def appear_in(self, text: str) -> bool:
-        """Whether a text gives a secret away, as it is or as a URL or JSON would write it."""
+        """Return whether a text has a secret, as plain text or encoded for a URL or JSON."""
         return any(form in text for form in self._secret_forms)
 
     def redact(self, text: str) -> str:
-        """A text without the secrets."""
+        """Replace the secrets in a text."""
         for form in self._secret_forms:
             text = text.replace(form, REDACTED)
         return text
 
     @contextmanager
     def redact_logs(self) -> Iterator[None]:
-        """While it lasts, urllib3 writes no secret to its log, where it names addresses with their query."""
+        """Redact the secrets in urllib3's log, which has URLs with their query, while the context is open."""
 
         def redact(record: logging.LogRecord) -> bool:
             record.msg, record.args = self.redact(record.getMessage()), ()
@@ -70,7 +70,7 @@ class ServiceCredentials:
 
 
 def _make_signer(auth: Auth | None) -> tuple[AuthConfigBase | None, list[str]]:
-    """What signs requests, and every form of the secrets in it, the longest first."""
+    """Make the request signer; return it with every encoded form of its secrets, the longest first."""
     match auth:
         case None:
             return None, []
@@ -78,8 +78,8 @@ def _make_signer(auth: Auth | None) -> tuple[AuthConfigBase | None, list[str]]:
             secret = _read_header_secret(variable)
             if secret.lower().startswith("bearer "):
                 raise RecomartError(
-                    f"the environment variable {variable} begins with the word Bearer, which is sent before it anyway; "
-                    "it should hold the token alone"
+                    f"the environment variable {variable} begins with the word Bearer, which is added automatically. "
+                    "Set it to the token alone"
                 )
             signer: AuthConfigBase = BearerTokenAuth(token=secret)
             secrets = [secret]
@@ -95,7 +95,7 @@ def _make_signer(auth: Auth | None) -> tuple[AuthConfigBase | None, list[str]]:
             signer = HttpBasicAuth(username=name, password=secret)
             secrets = [secret, b64encode(f"{name}:{secret}".encode()).decode()]
     forms = {
-        write(secret) for secret in secrets for write in (str, quote, _quote_for_query, quote_plus, _escape_for_json)
+        encode(secret) for secret in secrets for encode in (str, quote, _quote_for_query, quote_plus, _escape_for_json)
     }
     return signer, sorted(forms, key=len, reverse=True)
 
@@ -103,7 +103,10 @@ def _make_signer(auth: Auth | None) -> tuple[AuthConfigBase | None, list[str]]:
 def _read_header_secret(variable: str) -> str:
     secret = read_secret(variable).get_secret_value()
     if not secret.isascii():
-        raise RecomartError(f"the environment variable {variable} holds letters that no HTTP header can carry")
+        raise RecomartError(
+            f"the environment variable {variable} has characters that an HTTP header cannot have. Set it to the secret "
+            "alone"
+        )
     return secret
 
 

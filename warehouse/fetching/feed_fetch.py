@@ -1,10 +1,11 @@
-"""Fetch a feed that a web service hands out into one file that is complete when it appears.
+"""Fetch the records of a web service into one landing file.
 
-A catalog may change while it is paged. Where pages are numbers, offsets or links, a product that moves to an earlier
-page is never seen, and one more that is new makes up for it in the count, so that not even a declared `total` would
-tell. Such a catalog is read until two readings in a row have the same ids; a cursor's service sees to it itself, and is
-read once. In every reading repeats of a record are dropped, and it does not count where one id comes with two different
-records or where the number of ids is not the `total` that every page declares.
+A catalog can change while its pages are read. With page numbers, offsets or links, a product that moves to an earlier
+page is missed; if another product is added, the number of records still equals `total`. Such a catalog is read until
+two passes in a row have the same ids. A service with cursors keeps its pages consistent, so its catalog is read once.
+
+Each pass drops repeated records. A pass is invalid if one id has two different records, or if the number of ids differs
+from the `total` of the pages.
 """
 
 import time
@@ -24,27 +25,27 @@ from warehouse.sources.declaration import Feed
 from warehouse.sources.rest_api import Api, OffsetPaging, PageNumberPaging
 
 MAX_PAGES_WITHOUT_NEW_RECORDS = 20
-"""Pages in a row without a new record, after which paging is taken to go on for ever."""
+"""Number of consecutive pages without a new record after which the paging is considered endless."""
 
 
 class _CatalogChangedError(Exception):
-    """The catalog changed during a reading, which tells nothing then."""
+    """The catalog changed during a pass, so the pass is invalid."""
 
 
 def fetch_feed(feed: Feed, api: Api, landing: Path, on_progress: Callable[[FetchProgress], None]) -> FeedFetchReport:
-    """Fetch one feed; see `fetch`."""
-    place = f"feeds.{feed.name}.api"
+    """Fetch one feed; see `fetch_run.fetch_feeds`."""
+    setting = f"feeds.{feed.name}.api"
     try:
         credentials = ServiceCredentials(api.auth)
     except RecomartError as error:
-        raise RecomartError(f"{place}: {error}") from None
+        raise RecomartError(f"{setting}: {error}") from None
     files = FetchedFiles(feed, landing)
     try:
         with files.lock_folder(), credentials.redact_logs():
             return _CatalogFetcher(feed, api, files, credentials, on_progress).run()
     except RecomartError as error:
-        # Without what led to it: the errors underneath quote addresses.
-        raise RecomartError(f"{place}: {credentials.redact(str(error))}") from None
+        # The causes are left out, because they quote URLs that may have secrets.
+        raise RecomartError(f"{setting}: {credentials.redact(str(error))}") from None
 
 
 class _CatalogFetcher:
@@ -75,7 +76,7 @@ class _CatalogFetcher:
 
     def run(self) -> FeedFetchReport:
         started = time.perf_counter()
-        resumed_pages = self._checkpoint.state.page_count
+        resumed_page_count = self._checkpoint.state.page_count
         with self._session:
             records = self._read_until_stable()
         file, is_new = self._files.publish(records, self._checkpoint)
@@ -85,66 +86,66 @@ class _CatalogFetcher:
             is_new=is_new,
             pass_count=self._progress.pass_number,
             request_count=self._session.request_count,
-            resumed_page_count=resumed_pages,
+            resumed_page_count=resumed_page_count,
             seconds=time.perf_counter() - started,
         )
 
     def _read_until_stable(self) -> RecordStore:
-        """Readings of the whole catalog, until one counts and, where products can shift, the next one agrees."""
-        why = ""
-        # Fewer may be allowed than when the reading that goes on began: it is the last one then.
+        """Read the catalog until a pass is valid and, if pages can shift, the next pass has the same ids."""
+        reason = ""
+        # A resumed pass can have a number above a reduced `max_passes`; it is the last pass then.
         for number in range(min(self._checkpoint.state.pass_number, self._api.max_passes), self._api.max_passes + 1):
-            before = self._checkpoint.state.previous_ids_fingerprint
+            previous_ids_fingerprint = self._checkpoint.state.previous_ids_fingerprint
             try:
                 records = self._read_pass()
             except _CatalogChangedError as change:
-                why, ids = str(change), None
+                reason, ids_fingerprint = str(change), None
             else:
-                ids = records.compute_ids_fingerprint()
-                if not self._api.paging.has_shifting_pages or ids == before:
+                ids_fingerprint = records.compute_ids_fingerprint()
+                if not self._api.paging.has_shifting_pages or ids_fingerprint == previous_ids_fingerprint:
                     return records
-                why = "two readings in a row had different ids"
-                del records  # before the next reading needs the memory
+                reason = "two passes in a row had different ids"
+                del records  # frees the memory for the next pass
             if number < self._api.max_passes:
-                self._checkpoint.start_pass(number + 1, ids)
+                self._checkpoint.start_pass(number + 1, ids_fingerprint)
         self._checkpoint.discard_state()
         raise ServiceError(
-            f"the catalog changed during each of {self._api.max_passes} readings (the last time: {why}); fetch again "
-            "when it is quieter, or raise `max_passes`"
+            f"the catalog changed during each of {self._api.max_passes} passes (the last time: {reason}). Fetch again "
+            "when the catalog changes less, or raise `max_passes`"
         )
 
     def _read_pass(self) -> RecordStore:
-        """Read the catalog to its end, from where the checkpoint stands.
+        """Read the catalog from the checkpoint to the end.
 
         Raises:
-            _ChangedError: It changed meanwhile.
-            ServiceError: The service does not answer, or its pages never end.
+            _CatalogChangedError: The catalog changed during the pass.
+            ServiceError: The service does not respond, or its pages never end.
         """
-        found = self._checkpoint.state
+        start_state = self._checkpoint.state
         try:
             return self._continue_pass()
         except RequestRefusedError:
-            # A service forgets its cursors: where a fetch cannot go on, it begins anew.
-            if found.page_count == 0 or self._checkpoint.state is not found:
+            # Cursors expire. If the first request of a resumed pass is refused, the pass restarts.
+            if start_state.page_count == 0 or self._checkpoint.state is not start_state:
                 raise
-        self._checkpoint.start_pass(found.pass_number, found.previous_ids_fingerprint)
+        self._checkpoint.start_pass(start_state.pass_number, start_state.previous_ids_fingerprint)
         return self._continue_pass()
 
     def _continue_pass(self) -> RecordStore:
         state = self._checkpoint.state
         records = self._checkpoint.open_records(self._id_column)
-        fruitless = 0
+        pages_without_new = 0
         for page in () if state.is_complete else self._service.read_pages(state.next_location):
             if state.total not in (None, page.total):
-                raise _CatalogChangedError(f"the total went from {state.total} to {page.total}")
-            fruitless = 0 if self._add_page(page, records) else fruitless + 1
+                raise _CatalogChangedError(f"the total changed from {state.total} to {page.total}")
+            pages_without_new = 0 if self._add_page(page, records) else pages_without_new + 1
             if page.next_location and (
-                page.next_location == state.next_location or fruitless == MAX_PAGES_WITHOUT_NEW_RECORDS
+                page.next_location == state.next_location or pages_without_new == MAX_PAGES_WITHOUT_NEW_RECORDS
             ):
                 self._checkpoint.discard_state()
                 raise ServiceError(
-                    f"the pages never end: page {state.page_count + 1} leads to itself, or is one more that brought nothing "
-                    "new; look at the parameters of `paging`"
+                    f"the pages never end: page {state.page_count + 1} links to itself, or is the last of many without "
+                    "new records. Check the parameters of `paging`"
                 )
             is_all = self._is_end_known_by_count and page.total == len(records)
             state = FetchState(
@@ -165,31 +166,32 @@ class _CatalogFetcher:
             if state.is_complete:
                 break
         if state.total not in (None, len(records)):
-            raise _CatalogChangedError(f"{len(records)} records came where the service counts {state.total}")
+            raise _CatalogChangedError(f"{len(records)} records arrived, but the service's total is {state.total}")
         if not records:
             self._checkpoint.discard_state()
-            raise ServiceError("the service has no records; look at `path`, `params` and `records`")
+            raise ServiceError("the service has no records. Check `path`, `params` and `records`")
         return records
 
     @property
     def _is_end_known_by_count(self) -> bool:
-        """Whether the page after the last need not be asked for; a link or a mark says itself where the end is."""
+        """Whether the record count marks the last page; with links and cursors, the last page itself does."""
         return isinstance(self._api.paging, PageNumberPaging | OffsetPaging)
 
     def _add_page(self, page: Page, records: RecordStore) -> int:
-        """Add a page's records, and say how many were new."""
-        found = [make_record(value, self._id_column) for value in page.records]
-        if found and not records and all(record.id is None for record in found):
+        """Add a page's records; return the number of new ones."""
+        page_records = [make_record(value, self._id_column) for value in page.records]
+        if page_records and not records and all(record.id is None for record in page_records):
             keys = sorted({key for value in page.records if isinstance(value, dict) for key in value})
             raise ServiceError(
-                f"no record has an id under '{self._id_column}'; they have {', '.join(keys) or 'no keys'}"
+                f"no record has an id under '{self._id_column}'; they have {', '.join(keys) or 'no keys'}. Correct "
+                "`id_column` or the mapping of product_id"
             )
-        if any(self._credentials.appear_in(record.line.decode()) for record in found):
+        if any(self._credentials.appear_in(record.line.decode()) for record in page_records):
             raise ServiceError(
-                f"a record repeats the value of {self._credentials.variable_names}, which no file may hold"
+                f"a record repeats the value of {self._credentials.variable_names}. Secrets are not written to files"
             )
         try:
-            return records.add(found)
+            return records.add(page_records)
         except ConflictingRecordError as error:
             raise _CatalogChangedError(str(error)) from None
 
@@ -198,5 +200,5 @@ class _CatalogFetcher:
         self._on_progress(progress)
 
     def _report_wait(self, reason: str, seconds: float) -> None:
-        waiting = f"{self._credentials.redact(reason)}; next attempt in {seconds:.1f} s"
-        self._on_progress(self._progress._replace(wait_reason=waiting))
+        wait_reason = f"{self._credentials.redact(reason)}; next attempt in {seconds:.1f} s"
+        self._on_progress(self._progress._replace(wait_reason=wait_reason))

@@ -1,4 +1,4 @@
-"""Fetch the feeds that declare a web service, and tell what came of it."""
+"""Fetching of all feeds that declare a web service."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from warehouse.sources.yaml_file import read_sources
 
 
 def find_api_feeds(settings: Settings) -> list[tuple[Feed, Api]]:
-    """The feeds that declare a web service, each with it.
+    """Find the feeds that declare a web service; return each feed with its service.
 
     Raises:
         RecomartError: The sources file is missing or wrong.
@@ -22,19 +22,19 @@ def find_api_feeds(settings: Settings) -> list[tuple[Feed, Api]]:
 
 
 def fetch_feeds(settings: Settings, on_progress: Callable[[FetchProgress], None] = lambda _: None) -> FetchReport:
-    """Fetch every feed that declares a web service into a new landing file, unless nothing changed.
+    """Fetch every feed that declares a web service; write a new landing file if the records changed.
 
-    A fetch that fails or is killed shows nothing, keeps the pages it has, and is resumed by the next one.
+    A fetch that fails or is killed writes no landing file and keeps its pages; the next fetch resumes it.
 
     Raises:
-        RecomartError: The sources file is wrong, a secret is missing, a service does not answer or never holds still,
-            or another process is fetching; the message names the feed.
-        DiskFullError: No more can be written into the landing folder.
+        RecomartError: The sources file is wrong, a secret is missing, a service does not respond, its catalog changes
+            during every pass, or another process is fetching. The message names the feed.
+        DiskFullError: The disk of the landing folder is full.
     """
     started = time.perf_counter()
     report = FetchReport()
     for feed, api in find_api_feeds(settings):
-        # Here, because dlt takes a second to import, which every command would pay and few shops need.
+        # Imported here because dlt takes one second to import, which every command would pay and few shops need.
         from warehouse.fetching.feed_fetch import fetch_feed
 
         try:

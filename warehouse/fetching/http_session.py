@@ -1,4 +1,4 @@
-"""A session that asks politely, waits when told to, and says what went wrong without quoting anybody."""
+"""An HTTP session with rate limit and retries, whose errors quote no secrets."""
 
 import time
 from collections.abc import Callable
@@ -20,15 +20,15 @@ from warehouse.sources.rest_api import Api
 
 
 class ServiceError(RecomartError):
-    """The service cannot or will not answer; what was read so far is kept, and the next fetch goes on from there."""
+    """The service does not return the requested page; the pages so far are kept, and the next fetch resumes there."""
 
 
 class RequestRefusedError(ServiceError):
-    """The service understood the request and refuses it, as it does when it no longer knows a cursor."""
+    """The service refuses the request, for example because a cursor has expired."""
 
 
 class _TransientError(ServiceError):
-    """An answer that may be better next time."""
+    """A temporary error, which a retry may solve."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -36,21 +36,20 @@ class _TransientError(ServiceError):
 
 
 class RetryingSession(Session):
-    """A session whose requests keep to the service's rate limit and are repeated while that may help.
+    """A session that limits the request rate and retries temporary errors.
 
-    dlt's own session repeats requests, too, but asks again before a long `Retry-After` is over, adds nothing random to
-    its waits, and takes a broken body for an answer. Redirects are not followed: they could carry the secret to another
-    host.
+    dlt's own session is not used: it retries before a long `Retry-After` is over, adds no random part to its waits, and
+    accepts a broken body. Redirects are not followed, because they could send the secret to another host.
 
     Args:
         api: The service.
-        credentials: How to sign in.
-        on_wait: Told the reason and the seconds of every wait before another attempt.
+        credentials: The credentials that sign each request.
+        on_wait: Called with the reason and the seconds of every wait before a retry.
     """
 
     def __init__(self, api: Api, credentials: ServiceCredentials, on_wait: Callable[[str, float], None]) -> None:
         super().__init__()
-        # Or else requests would look for credentials in ~/.netrc, which nobody declared.
+        # Without it, requests would use undeclared credentials from ~/.netrc.
         self.auth = lambda request: request
         self.request_count = 0
         self._api = api
@@ -59,10 +58,10 @@ class RetryingSession(Session):
         self._next_request_at = 0.0
 
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
-        """Send a request, again and again if need be; the body is complete JSON.
+        """Send a request, with retries; return a response with a complete JSON body.
 
         Raises:
-            ServiceError: There is no such answer; the message tells no secret.
+            ServiceError: No attempt succeeds; the message quotes no secret.
         """
         retries = self._api.retries
         attempts = Retrying(
@@ -85,7 +84,7 @@ class RetryingSession(Session):
             response = super().send(self._credentials.sign(request), **options)
         except RequestException as error:
             raise self._convert_error(error) from None
-        # Whoever looks at the answer sees the request as it was before it was signed.
+        # The response refers to the unsigned request, so that no other code gets the secret.
         response.request, response.url = request, request.url or ""
         self._check_response(response)
         return response
@@ -96,48 +95,48 @@ class RetryingSession(Session):
         self._next_request_at = max(now, self._next_request_at) + 1 / self._api.requests_per_second
 
     def _convert_error(self, error: RequestException) -> ServiceError:
-        """The error to show for one of requests', whose text quotes the whole address."""
+        """Convert an error of requests, whose text quotes the whole URL, to one without secrets."""
         if isinstance(error, SSLError):
-            return ServiceError(f"no safe connection to {self._api.base_url}: {_describe_cause(error)}")
+            return ServiceError(f"no secure connection to {self._api.base_url}: {_describe_cause(error)}")
         if isinstance(error, ConnectTimeout):
             return _TransientError(f"no connection to {self._api.base_url} within {self._api.timeout:g} s")
         if isinstance(error, Timeout):
-            return _TransientError(f"no answer from {self._api.base_url} within {self._api.timeout:g} s")
+            return _TransientError(f"no response from {self._api.base_url} within {self._api.timeout:g} s")
         if isinstance(error, ConnectionFailure):
             return _TransientError(f"no connection to {self._api.base_url}: {_describe_cause(error)}")
-        # What is left are bodies that break off, or that cannot be decompressed or told apart.
-        return _TransientError(f"the answer of {self._api.base_url} broke off ({type(error).__name__})")
+        # The remaining errors are bodies that are incomplete or cannot be decompressed or decoded.
+        return _TransientError(f"incomplete response from {self._api.base_url} ({type(error).__name__})")
 
     def _check_response(self, response: Response) -> None:
-        """Refuse an answer that is no page; raises ServiceError."""
+        """Raise a ServiceError for a response that is not a page."""
         status = response.status_code
-        address = urlsplit(response.url)._replace(query="").geturl()
-        said = f"{address} answered {status} {_get_status_phrase(status)}".rstrip()
+        url = urlsplit(response.url)._replace(query="").geturl()
+        message = f"{url} returned {status} {_get_status_phrase(status)}".rstrip()
         if status == HTTPStatus.TOO_MANY_REQUESTS or status >= 500:
-            raise self._make_retry_later_error(said, response.headers.get("Retry-After"))
+            raise self._make_retry_later_error(message, response.headers.get("Retry-After"))
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             variables = self._credentials.variable_names
-            hint = f"look at what {variables} should hold, and at `auth`" if variables else "it may want an `auth`"
-            raise ServiceError(f"{said}: {hint}")
+            hint = f"Check `auth` and the value of {variables}" if variables else "Declare `auth` if it needs one"
+            raise ServiceError(f"{message}. {hint}")
         if 300 <= status < 400:
-            raise ServiceError(f"{said}: redirects are not followed; declare the address that it leads to")
+            raise ServiceError(f"{message}. Redirects are not followed; declare the URL that it redirects to")
         if status >= 400:
-            raise RequestRefusedError(f"{said}: look at `base_url`, `path` and the parameters of `paging`")
+            raise RequestRefusedError(f"{message}. Check `base_url`, `path` and the parameters of `paging`")
         try:
             parse_json(response)
         except ValueError as error:
-            raise _TransientError(f"{address} answered with {error}") from None
+            raise _TransientError(f"{url} returned {error}") from None
 
     def _make_retry_later_error(self, message: str, retry_after: str | None) -> ServiceError:
         try:
             seconds = Retry().parse_retry_after(retry_after) if retry_after else None
         except (InvalidHeader, OverflowError):
             seconds = None
-        longest = self._api.retries.max_wait
-        if seconds is not None and seconds > longest:
+        max_wait = self._api.retries.max_wait
+        if seconds is not None and seconds > max_wait:
             return ServiceError(
-                f"{message} and asks to wait for {seconds:.0f} s, longer than retries.max_wait ({longest:g} s); "
-                "fetch again then, and it goes on where it stopped"
+                f"{message} and asks to wait for {seconds:.0f} s, longer than retries.max_wait ({max_wait:g} s). "
+                "Fetch again after that time; the fetch resumes where it stopped"
             )
         return _TransientError(message, seconds)
 
@@ -145,8 +144,8 @@ class RetryingSession(Session):
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, _TransientError) and error.retry_after is not None:
             return error.retry_after
-        first, longest = self._api.retries.first_wait, self._api.retries.max_wait
-        return wait_exponential_jitter(multiplier=first, max=longest, jitter=first)(state)
+        first_wait, max_wait = self._api.retries.first_wait, self._api.retries.max_wait
+        return wait_exponential_jitter(multiplier=first_wait, max=max_wait, jitter=first_wait)(state)
 
     def _report_wait(self, state: RetryCallState) -> None:
         if state.outcome and state.next_action:
@@ -154,19 +153,19 @@ class RetryingSession(Session):
 
 
 def parse_json(response: Response) -> Any:
-    """The body of an answer; numbers with a decimal point are decimals, so that they are written as they were read.
+    """Parse the body of a response; numbers with a decimal point become decimals, so that writing keeps their digits.
 
     Raises:
-        ValueError: It is no JSON.
+        ValueError: The body is not JSON.
     """
     try:
         return simplejson.loads(response.content.decode("utf-8-sig"), use_decimal=True)
     except (ValueError, ArithmeticError, RecursionError):
-        raise ValueError("something that is no JSON") from None
+        raise ValueError("a body that is not JSON") from None
 
 
 def _get_status_phrase(status: int) -> str:
-    """The standard's words for a status; the service's own might repeat what it was sent."""
+    """Return the standard phrase of a status; the service's own phrase could repeat a secret."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
@@ -174,15 +173,15 @@ def _get_status_phrase(status: int) -> str:
 
 
 def _describe_cause(error: BaseException) -> str:
-    """What the system says of a failed connection, without the address that the errors around it quote."""
+    """Return the operating system's message of a failed connection, without the URL that the outer errors quote."""
     chain = [error]
     while (inner := _get_inner_error(chain[-1])) and inner not in chain:
         chain.append(inner)
-    said = [item.strerror for item in reversed(chain) if isinstance(item, OSError) and item.strerror]
-    return said[0] if said else type(chain[-1]).__name__
+    messages = [item.strerror for item in reversed(chain) if isinstance(item, OSError) and item.strerror]
+    return messages[0] if messages else type(chain[-1]).__name__
 
 
 def _get_inner_error(error: BaseException) -> BaseException | None:
-    """The error that an error of urllib3 or requests wraps."""
+    """Return the error that an error of urllib3 or requests wraps."""
     candidates = (getattr(error, "reason", None), *error.args, error.__cause__, error.__context__)
     return next((item for item in candidates if isinstance(item, BaseException)), None)

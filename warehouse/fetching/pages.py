@@ -1,4 +1,4 @@
-"""The pages of a service, by dlt's REST client: it composes the requests and knows the paging styles."""
+"""The pages of a service; dlt's REST client builds the requests and implements the paging styles."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -33,7 +33,7 @@ from warehouse.sources.rest_api import (
 
 
 class PageLocation(BaseModel):
-    """Where the next page is; never with a secret."""
+    """URL and query parameters of a page, without secrets."""
 
     url: str
     params: dict[str, str | int | float]
@@ -43,17 +43,17 @@ class Page(NamedTuple):
     """One page of a service."""
 
     records: list[Any]
-    """What stands in the list, whatever that is."""
+    """The values in the list of records, of any JSON type."""
 
     total: int | None
-    """How many records the service says there are in all."""
+    """The total number of records that the page declares."""
 
     next_location: PageLocation | None
     """None after the last page."""
 
 
 class ServiceClient:
-    """A service that is asked for its pages over one session."""
+    """Reads the pages of a service with one session."""
 
     def __init__(self, api: Api, session: RetryingSession, credentials: ServiceCredentials) -> None:
         self._api = api
@@ -62,30 +62,30 @@ class ServiceClient:
             api.base_url,
             headers={"Accept": "application/json"},
             session=session,
-            # Given, so that dlt looks for no configuration of its own in files or the environment.
+            # Set so that dlt reads no configuration from files or the environment.
             config=RuntimeConfiguration(dlthub_telemetry=False),
         )
 
     def read_pages(self, start: PageLocation | None = None) -> Iterator[Page]:
-        """The pages from a place on, or from the first.
+        """Yield the pages from a location on, or from the first page.
 
         Raises:
-            ServiceError: The service does not answer, or with something that is no page as declared.
+            ServiceError: The service does not respond, or a response is not a page as declared.
         """
         api = self._api
-        given = {name: str(value).lower() if isinstance(value, bool) else value for name, value in api.params.items()}
-        answers = self._client.paginate(
+        params = {name: str(value).lower() if isinstance(value, bool) else value for name, value in api.params.items()}
+        responses = self._client.paginate(
             start.url if start else api.path,
-            params=dict(start.params) if start else {**given, **api.paging.first_page_params},
+            params=dict(start.params) if start else {**params, **api.paging.first_page_params},
             paginator=self._make_paginator(start),
             data_selector=_build_json_path(api.records) if api.records else "$",
-            # The session checks the answers; dlt's own check would quote addresses.
+            # The session checks the responses; the messages of dlt's own check would quote URLs.
             hooks={"response": []},
         )
         is_first = start is None
-        for answer in answers:
-            body = parse_json(answer.response)
-            page = Page(self._extract_records(body), self._extract_total(body), _get_next_location(answer))
+        for page_data in responses:
+            body = parse_json(page_data.response)
+            page = Page(self._extract_records(body), self._extract_total(body), _get_next_location(page_data))
             if is_first and page.next_location is None:
                 self._check_single_page(body, page)
             is_first = False
@@ -113,31 +113,33 @@ class ServiceClient:
 
     def _extract_records(self, body: Any) -> list[Any]:
         path = self._api.records
-        found = jsonpath.find_values(_build_json_path(path), body) if path else [body]
-        if not found:
-            raise ServiceError(f"a page has no '{path}'; it has {_describe_value(body)}")
+        values = jsonpath.find_values(_build_json_path(path), body) if path else [body]
+        if not values:
+            raise ServiceError(f"a page has no '{path}'; it is {_describe_value(body)}. Correct `records`")
         # Some services write an empty list as null.
-        records = [] if found[0] is None and path else found[0]
+        records = [] if values[0] is None and path else values[0]
         if not isinstance(records, list):
-            where = f"'{path}' of a page" if path else "a page"
-            raise ServiceError(f"{where} is no list of records; it is {_describe_value(records)}: see `records`")
+            location = f"'{path}' of a page" if path else "a page"
+            raise ServiceError(
+                f"{location} is not a list of records; it is {_describe_value(records)}. Correct `records`"
+            )
         return records
 
     def _extract_total(self, body: Any) -> int | None:
         path = self._api.total
         if path is None:
             return None
-        found = jsonpath.find_values(_build_json_path(path), body)
+        values = jsonpath.find_values(_build_json_path(path), body)
         try:
-            return int(str(found[0]))
+            return int(str(values[0]))
         except (ValueError, IndexError):
-            raise ServiceError(f"a page has no number of records in all under '{path}': see `total`") from None
+            raise ServiceError(f"a page has no total number of records under '{path}'. Correct `total`") from None
 
     def _check_single_page(self, body: Any, page: Page) -> None:
-        """A first page without a next one ends the catalog only where something says so; a misspelt path says nothing.
+        """Check that a first page without a next page is the whole catalog, and not the result of a misspelt path.
 
         Raises:
-            ServiceError: The catalog may well go on.
+            ServiceError: The catalog may have more pages.
         """
         paging = self._api.paging
         is_short = paging.size is not None and len(page.records) < paging.size
@@ -145,20 +147,20 @@ class ServiceClient:
             return
         if isinstance(paging, LinkHeaderPaging):
             raise ServiceError(
-                "the first page has no header `Link` that leads on; declare `total`, or a `paging.size` that the page "
-                "stays below, if it is the whole catalog"
+                'the first page has no header `Link` with rel="next". If it is the whole catalog, declare `total` or a '
+                "`paging.size` above its number of records"
             )
         if isinstance(paging, NextLinkPaging | CursorPaging) and not jsonpath.find_values(
             _build_json_path(paging.path), body
         ):
             raise ServiceError(
-                f"the first page has no '{paging.path}'; it has {_describe_value(body)}. Mend `paging.path`; or declare "
-                "`total`, or a `paging.size` that the page stays below, if it is the whole catalog"
+                f"the first page has no '{paging.path}'; it is {_describe_value(body)}. Correct `paging.path`; if the "
+                "page is the whole catalog, declare `total`, or a `paging.size` above its number of records"
             )
 
 
 class _ReceivedCountPaginator(OffsetPaginator):
-    """Goes on after the records that arrived: a service may give fewer than it was asked for."""
+    """Advances the offset by the number of records received, which can be less than the page size."""
 
     def update_state(self, response: Response, data: list[Any] | None = None) -> None:
         self.value_step = len(data or ())
@@ -186,53 +188,53 @@ class _HeaderLinkPaginator(HeaderLinkPaginator):
 
 
 def _get_next_location(page_data: PageData[Any]) -> PageLocation | None:
-    """Where dlt will go on."""
+    """Return the location of the page that dlt requests next."""
     if not page_data.paginator.has_next_page:
         return None
     try:
         return PageLocation(url=page_data.request.url, params=page_data.request.params or {})
     except ValidationError:
-        raise ServiceError("the mark of the next page is neither text nor a number: see `paging`") from None
+        raise ServiceError("the cursor of the next page is not a text or number. Correct `paging`") from None
 
 
 def _resolve_link(link: Any, response: Response, credentials: ServiceCredentials) -> str | None:
-    """The absolute address of the next page, without the secret that a service may repeat in it; None where none is.
+    """Return the absolute URL of the next page, without the secret that a service may repeat in it, or None.
 
     Raises:
-        ServiceError: It leads to another host, which must not get the secret, or nowhere.
+        ServiceError: The link is not a URL, or leads to another host, which must not get the secret.
     """
     if not link:
         return None
     try:
-        here, there = urlsplit(response.url), urlsplit(urljoin(response.url, link))
-        is_same = _get_host(here) == _get_host(there)
+        current_url, next_url = urlsplit(response.url), urlsplit(urljoin(response.url, link))
+        is_same_host = _get_host(current_url) == _get_host(next_url)
     except (ValueError, TypeError, AttributeError):
-        raise ServiceError("what should be the address of the next page is none: see `paging`") from None
-    if not is_same:
+        raise ServiceError("the link to the next page is not a URL. Correct `paging`") from None
+    if not is_same_host:
         raise ServiceError(
-            f"the next page is said to be at {there.scheme}://{there.hostname}, and this one is at "
-            f"{here.scheme}://{here.hostname}; a fetch stays where it began"
+            f"the link to the next page leads to {next_url.scheme}://{next_url.hostname}, but the current page is at "
+            f"{current_url.scheme}://{current_url.hostname}. Links to another host are not followed"
         )
-    query: str = there.query
-    if secret := credentials.query_parameter:
-        query = "&".join(part for part in query.split("&") if not unquote(part).startswith(f"{secret}="))
-    address: str = urlunsplit((there.scheme, there.netloc, there.path, query, ""))
-    if credentials.appear_in(address) or credentials.appear_in(unquote_plus(address)):
-        raise ServiceError(f"the address of the next page repeats the value of {credentials.variable_names}")
-    return address
+    query: str = next_url.query
+    if parameter := credentials.query_parameter:
+        query = "&".join(part for part in query.split("&") if not unquote(part).startswith(f"{parameter}="))
+    url: str = urlunsplit((next_url.scheme, next_url.netloc, next_url.path, query, ""))
+    if credentials.appear_in(url) or credentials.appear_in(unquote_plus(url)):
+        raise ServiceError(f"the link to the next page repeats the value of {credentials.variable_names}")
+    return url
 
 
-def _get_host(address: SplitResult) -> tuple[str, str | None, int | None]:
-    return address.scheme, address.hostname, address.port or {"http": 80, "https": 443}.get(address.scheme)
+def _get_host(url: SplitResult) -> tuple[str, str | None, int | None]:
+    return url.scheme, url.hostname, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
 def _build_json_path(keys: str) -> str:
-    """A dotted path as dlt writes it; each key is quoted, for it may be anything."""
+    """Build dlt's notation of a dotted path; each key is quoted, because it can have any characters."""
     return ".".join("'" + key.replace("\\", "\\\\").replace("'", "\\'") + "'" for key in keys.split("."))
 
 
 def _describe_value(value: Any) -> str:
-    """What a JSON value is, by its keys and not by its contents."""
+    """Describe the type of a JSON value and the keys of an object, without its contents."""
     if isinstance(value, dict):
-        return "an object with " + (", ".join(sorted(map(str, value))[:20]) or "nothing in it")
+        return "an object with " + (", ".join(sorted(map(str, value))[:20]) or "no keys")
     return {list: "a list", str: "text", type(None): "null"}.get(type(value), "a plain value")

@@ -1,45 +1,45 @@
-"""TODO."""
+"""The report and the progress of a fetch."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
 class FetchProgress(NamedTuple):
-    """How far a fetch is."""
+    """Progress of a fetch."""
 
     feed: str
     pass_number: int
     page_count: int
     record_count: int
     total_count: int | None
-    """Records in all, where the service tells."""
+    """Total number of records, if the service declares it."""
 
     wait_reason: str = ""
-    """Why the fetch waits, if it does."""
+    """Why the fetch waits before a retry; empty if it does not wait."""
 
 
 @dataclass
 class FeedFetchReport:
-    """What one fetch did for one feed."""
+    """Counts of one fetch for one feed."""
 
     record_count: int
     file: str
-    """The file that holds them, relative to the landing folder."""
+    """Path of the file with the records, relative to the landing folder."""
 
     is_new: bool
-    """False where the newest fetched file holds the very same records, so that no other was written."""
+    """False if the newest fetched file has the same records, so that no new file was written."""
 
     pass_count: int
     request_count: int
     resumed_page_count: int
-    """Pages that an earlier, broken-off fetch had read and that were not asked for again."""
+    """Pages of an earlier, interrupted fetch that were not requested again."""
 
     seconds: float
 
 
 @dataclass
 class FetchReport:
-    """What one fetch did."""
+    """Counts of one fetch by feed."""
 
     feeds: dict[str, FeedFetchReport] = field(default_factory=dict)
     seconds: float = 0.0

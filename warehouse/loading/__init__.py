@@ -1,1 +1,1 @@
-"""The door in: landing files become raw rows, each traceable to its file and line."""
+"""Loading: landing files become raw rows that keep their file and line number."""

@@ -1,4 +1,4 @@
-"""Records of CSV files: fields matched to the header, quoted ones by the standard library's reader."""
+"""Records of CSV files; the standard library's reader parses lines with quotes, and Arrow splits the other lines."""
 
 import csv
 import re
@@ -21,19 +21,19 @@ from warehouse.loading.lines import (
 from warehouse.sources.declaration import REQUIRED_COLUMNS, Feed
 
 MAX_RECORD_LINES = 1_000
-"""Lines that one quoted record may span; a quote left open longer is taken for a broken line."""
+"""Maximum number of lines of a quoted record; a quote that stays open longer makes the line invalid."""
 
 LINE_END_CHARS = "\r\n"
 
 DELIMITER_LINE_PATTERN = re.compile(rb"""(?:[\r\n]*"?sep=([!#-/:-@\[-^`{-~]|\t)"?\r?(?:\n|\Z))+""", re.IGNORECASE)
-"""What may stand before the header and names the delimiter, as Excel understands it."""
+"""A line before the header that names the delimiter, as Excel reads it."""
 
-# The standard library's own limit is 128 KiB; the length of a line is limited here.
+# The standard library's default limit is 128 KiB; MAX_LINE_BYTES limits the length of a line.
 csv.field_size_limit(MAX_LINE_BYTES)
 
 
 class CsvRecordReader:
-    """Reads one CSV file: its header first, then records by the cheapest way that is exact for each piece."""
+    """Reads the header and the records of one CSV file; each block is parsed by the fastest method that is exact."""
 
     def __init__(self, feed: Feed, file_load: FileLoad) -> None:
         self._feed = feed
@@ -44,10 +44,10 @@ class CsvRecordReader:
         self.header: tuple[str, ...] = ()
 
     def read_tables(self, blocks: Iterator[bytes]) -> Iterator[pa.Table]:
-        """The records: line, text, error, and the fields in the header's order.
+        """Yield the records: line, text, error, and the fields in the header's order.
 
         Raises:
-            UnreadableFileError: The header is missing, or cannot be read, or lacks a column that the feed needs.
+            UnreadableFileError: The header is missing, cannot be read, or lacks a required column.
         """
         pending = b""
         for data in align_blocks_to_lines(blocks):
@@ -59,27 +59,27 @@ class CsvRecordReader:
             raise UnreadableFileError("the file is empty: it has no header line")
 
     def _parse_lines(self, lines: bytes, *, is_final: bool) -> Generator[pa.Table, None, bytes]:
-        """Yield the records in `lines`; return the lines of a record that may go on in the next ones."""
+        """Yield the records in `lines`; return the lines of a last record that may continue in the next block."""
         if not self.header:
             lines = self._parse_header(lines)
         if not lines:
             return b""
         split = split_lines(lines, self._next_line_number)
-        # A quote or a lone carriage return means that a line need not be a record; the standard library's reader knows.
+        # With quotes or lone carriage returns, a line can be more or less than a record.
         quote = (self._dialect.quote or "").encode()
         is_special = (quote and quote in lines) or lines.count(b"\r") != lines.count(b"\r\n")
         is_long = pc.max(pc.binary_length(split.text)).as_py() > MAX_LINE_BYTES
         if is_special or is_long or not split.is_utf8():
-            table, used = self._parse_quoted(split, is_final=is_final)
+            table, used_line_count = self._parse_quoted(split, is_final=is_final)
         else:
-            table, used = self._parse_unquoted(split), len(split.text)
-        self._next_line_number += used
+            table, used_line_count = self._parse_unquoted(split), len(split.text)
+        self._next_line_number += used_line_count
         if len(table):
             yield table
-        return b"".join(split.get_line_bytes(used))
+        return b"".join(split.get_line_bytes(used_line_count))
 
     def _parse_header(self, lines: bytes) -> bytes:
-        """Read the header and what it tells of the dialect; returns the lines after it."""
+        """Read the header and detect the dialect; return the lines after the header."""
         start, delimiter = skip_to_header(lines)
         self._named_delimiter = delimiter or self._named_delimiter
         self._next_line_number += lines[: len(lines) - len(start)].count(b"\n")
@@ -106,10 +106,10 @@ class CsvRecordReader:
         return table.filter(pc.not_equal(text, ""))
 
     def _parse_quoted(self, lines: Lines, *, is_final: bool) -> tuple[pa.Table, int]:
-        """Parse with the standard library's reader; returns the records and how many of the lines they used.
+        """Parse with the standard library's reader; return the records and the number of lines that they use.
 
-        A record that goes wrong costs its first line only: the parse begins again at the next one, so that a stray
-        quote cannot swallow the good lines after it.
+        An invalid record rejects its first line only: the parser restarts at the next line, so that a stray quote does
+        not include the valid lines after it.
         """
         width = len(self.header)
         raw = lines.get_line_bytes()
@@ -156,7 +156,7 @@ class CsvRecordReader:
 
 
 class _LineFeeder:
-    """Hands lines to a csv.reader one at a time, so that the parse can begin again at any line."""
+    """Iterates over lines for a csv.reader, which can restart at any line."""
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
@@ -165,12 +165,12 @@ class _LineFeeder:
         self._record_length = 0
 
     def begin_record(self) -> int:
-        """Take note that a record begins here; returns the place."""
+        """Mark the current line as the start of a record; return its index."""
         self._record_start, self._record_length = self.position, 0
         return self._record_start
 
     def is_too_long(self) -> bool:
-        """Whether the record at hand is longer than any record may be."""
+        """Return whether the current record exceeds the maximum of lines or bytes."""
         return self.position - self._record_start >= MAX_RECORD_LINES or self._record_length > MAX_LINE_BYTES
 
     def __iter__(self) -> "_LineFeeder":
@@ -188,19 +188,19 @@ class _LineFeeder:
 
 
 def skip_to_header(start: bytes) -> tuple[bytes, str | None]:
-    """A file's start without what may precede its header: empty lines, and one that names the delimiter; and that."""
-    named = DELIMITER_LINE_PATTERN.match(start)
-    header = start[named.end() if named else 0 :].lstrip(b"\r\n")
-    return header, named[1].decode("ascii") if named else None
+    """Skip empty lines and a delimiter line before the header; return the rest and the named delimiter, if any."""
+    match = DELIMITER_LINE_PATTERN.match(start)
+    rest = start[match.end() if match else 0 :].lstrip(b"\r\n")
+    return rest, match[1].decode("ascii") if match else None
 
 
 def read_header(start: bytes, feed: Feed, named_delimiter: str | None) -> tuple[Dialect, list[str]]:
-    """The dialect of a file whose header and lines after it are these, and the column names of the header.
+    """Detect the dialect of a file from its header and first lines; return the dialect and the column names.
 
-    Columns at its end that have no name, as spreadsheets leave them, are named by their places.
+    Unnamed columns at the end, as spreadsheets write them, get a name from their position.
 
     Raises:
-        UnreadableFileError: The line is no CSV, or no UTF-8.
+        UnreadableFileError: The header is not valid CSV or not valid UTF-8.
     """
     header, _, rest = start.partition(b"\n")
     lines = [header, *rest[:SAMPLE_BYTES].split(b"\n")[:SAMPLE_LINES]]
@@ -209,21 +209,21 @@ def read_header(start: bytes, feed: Feed, named_delimiter: str | None) -> tuple[
         names = [name.strip() for name in next(dialect.make_reader([header.decode("utf-8").rstrip("\r")]), [])]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UnreadableFileError(f"the header line cannot be read: {error}") from error
-    named = max((place for place, name in enumerate(names, start=1) if name), default=0)
-    for place in range(named + 1, len(names) + 1):
-        name = f"column {place}"
-        names[place - 1] = name if name not in names else f"{name} without a name"
+    last_named = max((position for position, name in enumerate(names, start=1) if name), default=0)
+    for position in range(last_named + 1, len(names) + 1):
+        name = f"column {position}"
+        names[position - 1] = name if name not in names else f"{name} without a name"
     return dialect, names
 
 
 def find_header_problem(header: list[str], feed: Feed) -> str | None:
-    """Say why a CSV file with this header cannot be loaded, or None."""
+    """Describe why a CSV file with this header cannot be loaded, or return None."""
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
-        return f"the header names '{repeated[0]}' twice"
+        return f"the header has the column '{repeated[0]}' twice"
     for column in REQUIRED_COLUMNS[feed.kind]:
         if feed.columns[column] not in header:
             return f"the header has no '{feed.columns[column]}' (for {column}); it has {format_names(header)}"
     if any("\0" in name for name in header):
-        return "the header has a name with a zero byte in it"
+        return "the header has a name with a zero byte"
     return None

@@ -1,4 +1,4 @@
-"""How a CSV file is written: what separates its fields, and what encloses them; declared, or seen from its start."""
+"""CSV dialects: the delimiter and the quote character of a file, declared or detected."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -11,35 +11,36 @@ DELIMITERS = (",", ";", "\t", "|")
 
 SAMPLE_LINES = 200
 SAMPLE_BYTES = 64 << 10
-"""How much after the header is looked at, whichever is less."""
+"""The sample after the header that is used for detection: the smaller of lines and bytes."""
 
 MIN_UNCLOSED_QUOTE_SHARE = 0.1
-"""Share of lines with a quote that never closes from which on quotes are taken for letters (inches, say): fewer are
-taken for damage."""
+"""Minimum share of lines with an unclosed quote for which quotes are ordinary characters, for example inches. A smaller
+share counts as damaged lines."""
 
 
 class Dialect(NamedTuple):
-    """How the lines of one CSV file are to be taken apart."""
+    """The delimiter and the quote character of one CSV file."""
 
     delimiter: str
     quote: str | None
-    """None where quotes are letters like others."""
+    """None if quotes are ordinary characters."""
 
     def make_reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
-        """The standard library's reader of lines that are written so."""
+        """Make a csv.reader for the lines."""
         if self.quote is None:
             return csv.reader(lines, delimiter=self.delimiter, quoting=csv.QUOTE_NONE, strict=True)
         return csv.reader(lines, delimiter=self.delimiter, quotechar=self.quote, strict=True)
 
 
 def detect_dialect(lines: list[str], feed: Feed, named_delimiter: str | None) -> Dialect:
-    """The dialect of a file whose first lines these are, the header before all; what the feed declares is so.
+    """Detect the dialect of a file from its header and first lines; the feed's declarations take precedence.
 
-    The delimiter, where neither the feed nor the file names it, is the one by which the header has most of the names
-    that the feed maps.
+    If neither the feed nor the file names the delimiter, the one that splits the header into most mapped names is used.
     """
     delimiter = (
-        feed.delimiter or named_delimiter or max(DELIMITERS, key=lambda mark: _count_mapped_names(lines[0], mark, feed))
+        feed.delimiter
+        or named_delimiter
+        or max(DELIMITERS, key=lambda candidate: _count_mapped_names(lines[0], candidate, feed))
     )
     if feed.quote is not None:
         return Dialect(delimiter, None if feed.quote == NO_QUOTE else feed.quote)
@@ -60,7 +61,7 @@ def _count_mapped_names(header: str, delimiter: str, feed: Feed) -> int:
 
 
 def _count_complete_records(lines: list[str], dialect: Dialect) -> int:
-    """How many records have as many fields as the header."""
+    """Count the records that have as many fields as the header."""
     counts: list[int] = []
     with suppress(csv.Error):
         counts.extend(len(record) for record in dialect.make_reader(f"{line}\n" for line in lines))
@@ -72,13 +73,13 @@ def _is_quoted(cell: str, quote: str) -> bool:
 
 
 def _has_quoted_column(cells: list[list[str]], quote: str) -> bool:
-    """Whether the header, or all there is in one column of several lines, stands in these quotes."""
+    """Return whether a header name, or every value of a column with more than one value, is quoted."""
     header, *rows = cells
     if any(_is_quoted(cell, quote) for cell in header):
         return True
     columns = zip(*(row for row in rows if len(row) == len(header)), strict=True)
-    filled = ([cell for cell in column if cell] for column in columns)
-    return any(len(column) > 1 and all(_is_quoted(cell, quote) for cell in column) for column in filled)
+    filled_columns = ([cell for cell in column if cell] for column in columns)
+    return any(len(column) > 1 and all(_is_quoted(cell, quote) for cell in column) for column in filled_columns)
 
 
 def _has_leading_quote(cells: list[list[str]], quote: str) -> bool:
@@ -86,9 +87,13 @@ def _has_leading_quote(cells: list[list[str]], quote: str) -> bool:
 
 
 def _is_literal_quote(cells: list[list[str]], quote: str) -> bool:
-    """Whether lines are whole without a thought to quotes, no quote encloses anything, and many never close."""
+    """Return whether quotes are ordinary characters.
+
+    This is so if every line has the header's number of fields without quoting, no field is quoted, and many fields
+    begin with a quote that does not close.
+    """
     header, *rows = cells
     if any(len(row) != len(header) for row in rows) or any(_is_quoted(cell, quote) for row in cells for cell in row):
         return False
-    open_lines = sum(_has_leading_quote([row], quote) for row in rows)
-    return open_lines > max(1, len(rows) * MIN_UNCLOSED_QUOTE_SHARE)
+    unclosed_line_count = sum(_has_leading_quote([row], quote) for row in rows)
+    return unclosed_line_count > max(1, len(rows) * MIN_UNCLOSED_QUOTE_SHARE)

@@ -1,4 +1,4 @@
-"""Records of JSON files: the lines of JSON lines, the elements of a document's list, each as it was written."""
+"""Records of JSON files as unparsed text: the lines of a JSON lines file or the list elements of a document."""
 
 import codecs
 import json
@@ -21,22 +21,23 @@ from warehouse.loading.lines import (
 from warehouse.sources.declaration import Feed
 
 MAX_DEPTH = 500
-"""Objects and lists inside each other; DuckDB's JSON functions die of some hundred thousand, Python's of a thousand."""
+"""Maximum nesting depth of objects and lists. DuckDB's JSON functions crash at some hundred thousand levels, Python's
+at one thousand."""
 
 TOO_DEEP_MESSAGE = f"the JSON is nested more than {MAX_DEPTH} deep"
 
 CHUNK_BYTES = 16 << 20
-"""Text of a document's elements that is handed on at a time."""
+"""Text size of the document elements in one table."""
 
 NON_SPACE_PATTERN = re.compile(r"[^ \t\r\n]")
 
 
 def read_json_lines(blocks: Iterator[bytes], file_load: FileLoad) -> Iterator[pa.Table]:
-    """Each line that is not empty, with number, text and error; what is no JSON object the database finds itself."""
-    first = 1
+    """Yield every line that is not empty, with line number, text and error; DuckDB checks the JSON syntax later."""
+    first_number = 1
     for data in align_blocks_to_lines(blocks):
-        lines = split_lines(data, first)
-        first += len(lines.text)
+        lines = split_lines(data, first_number)
+        first_number += len(lines.text)
         yield _check_lines(lines, file_load.encoding or "")
 
 
@@ -50,48 +51,48 @@ def _check_lines(lines: Lines, encoding: str) -> pa.Table:
         if error.null_count < len(error):
             text = pa.array([make_readable(line) for line in raw], pa.large_string())
     table = pa.table({"line": pa.array(lines.numbers), "text": text, "error": error})
-    short = pc.less_equal(length, 2)
-    if pc.any(short).as_py():
-        blank = pc.and_(short, pc.equal(pc.utf8_trim(table["text"], "\r\n"), ""))
-        table = table.filter(pc.invert(blank))
+    is_short = pc.less_equal(length, 2)
+    if pc.any(is_short).as_py():
+        is_empty = pc.and_(is_short, pc.equal(pc.utf8_trim(table["text"], "\r\n"), ""))
+        table = table.filter(pc.invert(is_empty))
     return table
 
 
 def _is_possibly_too_deep(long_lines: pa.Array) -> bool:
-    """Whether a line has enough brackets to be nested too deep, or is too long altogether."""
-    marks = pc.add(pc.count_substring(long_lines, "["), pc.count_substring(long_lines, "{"))
-    too_long = pc.greater(pc.binary_length(long_lines), MAX_LINE_BYTES)
-    return bool(pc.any(pc.or_(pc.greater(marks, MAX_DEPTH), too_long)).as_py())
+    """Return whether a line has enough opening brackets to exceed the maximum depth, or is too long."""
+    bracket_count = pc.add(pc.count_substring(long_lines, "["), pc.count_substring(long_lines, "{"))
+    is_too_long = pc.greater(pc.binary_length(long_lines), MAX_LINE_BYTES)
+    return bool(pc.any(pc.or_(pc.greater(bracket_count, MAX_DEPTH), is_too_long)).as_py())
 
 
 def _find_depth_problem(line: bytes) -> str | None:
     if len(line) <= MAX_DEPTH or line.count(b"[") + line.count(b"{") <= MAX_DEPTH:
         return None
-    depth = deepest = 0
-    in_text = False
-    letters = iter(line)
-    for letter in letters:
-        if letter == ord('"'):
-            in_text = not in_text
-        elif in_text:
-            if letter == ord("\\"):
-                next(letters, None)
-        elif letter in b"[{":
+    depth = max_depth = 0
+    is_in_string = False
+    characters = iter(line)
+    for character in characters:
+        if character == ord('"'):
+            is_in_string = not is_in_string
+        elif is_in_string:
+            if character == ord("\\"):
+                next(characters, None)
+        elif character in b"[{":
             depth += 1
-            deepest = max(deepest, depth)
-        elif letter in b"]}":
+            max_depth = max(max_depth, depth)
+        elif character in b"]}":
             depth -= 1
-    return TOO_DEEP_MESSAGE if deepest > MAX_DEPTH else None
+    return TOO_DEEP_MESSAGE if max_depth > MAX_DEPTH else None
 
 
 def read_document_elements(blocks: Iterator[bytes], feed: Feed) -> Iterator[pa.Table]:
-    """Each element of the document's list of records, with its number in the list.
+    """Yield each element of the document's list of records, with its number in the list.
 
-    The document is read through a window: it may be larger than the memory. One that turns out to be broken after
-    many elements has yielded them; whoever takes them forgets them then.
+    The document is read in blocks, so it can be larger than the memory. If a later part of it is invalid, the elements
+    before were already yielded, and the caller must discard them.
 
     Raises:
-        UnreadableFileError: It is no JSON, breaks off, or has no list where the feed says.
+        UnreadableFileError: The document is not valid JSON, is incomplete, or has no list under the feed's keys.
     """
     number, texts, size = 1, [], 0
     for text in _DocumentReader(blocks).read_elements(feed.records_path):
@@ -117,7 +118,7 @@ def _build_element_table(texts: list[str], first_number: int) -> pa.Table:
 
 
 class _DocumentReader:
-    """A JSON document behind a window that moves on as it is read; a broken byte stands as a lone surrogate."""
+    """Reads a JSON document through a moving window; an undecodable byte becomes a lone surrogate."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks
@@ -126,21 +127,21 @@ class _DocumentReader:
         self._is_at_end = False
         self._mismatch = ""
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        # Values are not wanted, only where they end; Python would not convert a number of five thousand digits.
+        # Only the ends of values are needed. Python does not convert a number of five thousand digits.
         self._scanner = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
 
     def read_elements(self, keys: tuple[str, ...]) -> Iterator[str]:
-        """The elements of the list under the keys, as they are written; the document is read to its end."""
+        """Yield the text of each element of the list under the keys; read the document to its end."""
         is_found = yield from self._read_elements_under(keys)
         if self._peek():
-            raise self._make_error("it goes on after its end, as objects line by line do: those are of format jsonl")
+            raise self._make_error("there is text after its end; a file with one object a line needs format: jsonl")
         if not is_found:
-            where = f"under '{'.'.join(keys)}'" if keys else "at the top"
-            raise UnreadableFileError(f"the JSON document has no list of records {where}; {self._mismatch}")
+            location = f"under '{'.'.join(keys)}'" if keys else "at the top"
+            raise UnreadableFileError(f"the JSON document has no list of records {location}; {self._mismatch}")
 
     def _read_elements_under(self, keys: tuple[str, ...], path: tuple[str, ...] = ()) -> Generator[str, None, bool]:
-        """The elements of the list under the keys of the value that comes next, which itself lies under the path."""
-        where = f"'{'.'.join(path)}'" if path else "it"
+        """Yield the elements of the list under the keys of the next value, which is at the path in the document."""
+        location = f"'{'.'.join(path)}'" if path else "it"
         is_found = False
         match self._peek():
             case "[" if not keys:
@@ -154,14 +155,14 @@ class _DocumentReader:
                         is_found = yield from self._read_elements_under(keys[1:], (*path, key))
                     else:
                         self._skip_value()
-                self._mismatch = self._mismatch or f"{where} has {format_names(names) or 'nothing in it'}"
-            case mark:
+                self._mismatch = self._mismatch or f"{location} has {format_names(names) or 'no keys'}"
+            case character:
                 self._skip_value()
-                self._mismatch = self._mismatch or f"{where} is {'a list' if mark == '[' else 'a plain value'}"
+                self._mismatch = self._mismatch or f"{location} is {'a list' if character == '[' else 'a plain value'}"
         return is_found
 
     def _read_keys(self) -> Iterator[str]:
-        """The keys of the object that comes next; after each, the caller reads its value."""
+        """Yield the keys of the next object; the caller reads the value after each key."""
         self._expect("{")
         if self._peek() != "}":
             yield self._read_key()
@@ -178,7 +179,7 @@ class _DocumentReader:
         return key
 
     def _read_list(self) -> Iterator[str]:
-        """The elements of the list that comes next."""
+        """Yield the elements of the next list."""
         self._expect("[")
         if self._peek() != "]":
             yield self._read_value()
@@ -188,7 +189,7 @@ class _DocumentReader:
         self._expect("]")
 
     def _skip_value(self) -> None:
-        """Pass over the value that comes next, which may be larger than a window."""
+        """Skip the next value, which can be larger than the window."""
         match self._peek():
             case "[":
                 for _ in self._read_list():
@@ -200,7 +201,7 @@ class _DocumentReader:
                 self._read_value()
 
     def _read_value(self) -> str:
-        """The text of the value that comes next."""
+        """Return the text of the next value."""
         self._peek()
         while True:
             problem = ""
@@ -210,7 +211,7 @@ class _DocumentReader:
                 raise UnreadableFileError(TOO_DEEP_MESSAGE) from None
             except json.JSONDecodeError as error:
                 end, problem = len(self._window), error.msg
-            # What ends with the window may go on after it.
+            # A value that ends with the window can continue after it.
             if end < len(self._window) or (self._is_at_end and not problem):
                 text = self._window[self._position : end]
                 self._position = end
@@ -219,18 +220,18 @@ class _DocumentReader:
                 raise self._make_error(problem or "a value is too long")
             self._fill_window()
 
-    def _expect(self, mark: str) -> None:
-        if self._peek() != mark:
-            raise self._make_error(f"'{mark}' is missing")
+    def _expect(self, character: str) -> None:
+        if self._peek() != character:
+            raise self._make_error(f"'{character}' is missing")
         self._position += 1
 
     def _peek(self) -> str:
-        """The next character that is no space; empty at the end."""
+        """Return the next character that is not white space; empty at the end."""
         while True:
-            found = NON_SPACE_PATTERN.search(self._window, self._position)
-            if found:
-                self._position = found.start()
-                return found[0]
+            match = NON_SPACE_PATTERN.search(self._window, self._position)
+            if match:
+                self._position = match.start()
+                return match[0]
             self._position = len(self._window)
             if self._is_at_end:
                 return ""
@@ -243,4 +244,4 @@ class _DocumentReader:
         self._position = 0
 
     def _make_error(self, problem: str) -> UnreadableFileError:
-        return UnreadableFileError(f"the file is no JSON document, or breaks off: {problem}")
+        return UnreadableFileError(f"the file is not a complete JSON document: {problem}")

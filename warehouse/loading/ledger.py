@@ -1,4 +1,4 @@
-"""The loader's memory of files: which are loaded and how they were then, and which could not be; many at a time."""
+"""The loader's ledger: which files are loaded and how they were read, and which files were rejected."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ class LedgerEntry(NamedTuple):
 
 
 def read_loaded_files(connection: duckdb.DuckDBPyConnection, feed: Feed) -> dict[str, LedgerEntry]:
-    """The loaded files of a feed by path."""
+    """Read the loaded files of a feed by path."""
     rows = connection.execute(
         "select path, size_bytes, changed_ns, checksum, parse_fingerprint from raw.loaded_files where feed = ?",
         [feed.name],
@@ -30,36 +30,40 @@ def read_loaded_files(connection: duckdb.DuckDBPyConnection, feed: Feed) -> dict
 
 
 def allocate_load_ids(connection: duckdb.DuckDBPyConnection, count: int) -> list[int]:
-    """Numbers for so many readings of files."""
+    """Allocate the ids of new file loads."""
     return [
-        number for (number,) in connection.execute(f"select nextval('raw.load_ids') from range({count})").fetchall()
+        load_id for (load_id,) in connection.execute(f"select nextval('raw.load_ids') from range({count})").fetchall()
     ]
 
 
 def add_loaded_files(
     connection: duckdb.DuckDBPyConnection, feed: Feed, files: Sequence[NewFile], file_loads: Mapping[str, FileLoad]
 ) -> None:
-    """Write the entries of files that were loaded."""
-    found = [file_loads[item.file.path] for item in files]
+    """Insert the entries of loaded files."""
+    loads = [file_loads[item.file.path] for item in files]
     entries = pa.table(
         {
             "load_id": pa.array([item.load_id for item in files], pa.int64()),
             "path": pa.array([item.file.path for item in files], pa.string()),
             "size_bytes": pa.array([item.file.size_bytes for item in files], pa.int64()),
-            "checksum": pa.array([reading.checksum for reading in found], pa.string()),
+            "checksum": pa.array([load.checksum for load in loads], pa.string()),
             "changed_ns": pa.array([item.file.reliable_changed_ns for item in files], pa.int64()),
-            "encoding": pa.array([reading.encoding for reading in found], pa.string()),
-            "delimiter": pa.array([reading.delimiter for reading in found], pa.string()),
-            "quote": pa.array([reading.quote for reading in found], pa.string()),
-            "lines": pa.array([reading.lines for reading in found], pa.int64()),
-            "rows_loaded": pa.array([reading.rows_loaded for reading in found], pa.int64()),
-            "rows_rejected": pa.array([reading.rows_rejected for reading in found], pa.int64()),
+            "encoding": pa.array([load.encoding for load in loads], pa.string()),
+            "delimiter": pa.array([load.delimiter for load in loads], pa.string()),
+            "quote": pa.array([load.quote for load in loads], pa.string()),
+            "lines": pa.array([load.lines for load in loads], pa.int64()),
+            "rows_loaded": pa.array([load.rows_loaded for load in loads], pa.int64()),
+            "rows_rejected": pa.array([load.rows_rejected for load in loads], pa.int64()),
         }
     )
     columns = ", ".join(entries.column_names)
     connection.register("entries", entries)
     connection.execute(
-        f"insert into raw.loaded_files ({columns}, feed, parse_fingerprint, loaded_at) select {columns}, ?, ?, ? from entries",
+        f"""
+        insert into raw.loaded_files ({columns}, feed, parse_fingerprint, loaded_at)
+        select {columns}, ?, ?, ?
+        from entries
+        """,
         [feed.name, feed.parse_fingerprint, _get_utc_now()],
     )
     connection.unregister("entries")
@@ -67,7 +71,7 @@ def add_loaded_files(
 
 
 def update_change_times(connection: duckdb.DuckDBPyConnection, feed: Feed, unchanged: Sequence[LandingFile]) -> None:
-    """Note the present time of loaded files whose content is what was loaded."""
+    """Update the change time of loaded files whose content did not change."""
     if unchanged:
         connection.execute(
             """
@@ -84,19 +88,19 @@ def update_change_times(connection: duckdb.DuckDBPyConnection, feed: Feed, uncha
 def delete_files(
     connection: duckdb.DuckDBPyConnection, feed: Feed, paths: Sequence[str], kinds: Collection[str] | None = None
 ) -> None:
-    """Delete the rows, rejects and entries of files; rows of the feed's kind, or of others that it may have been."""
+    """Delete the rows, rejected rows and ledger entries of files; `kinds` defaults to the feed's kind."""
     if paths:
-        chosen = "in (select unnest(?::varchar[]))"
+        is_path = "in (select unnest(?::varchar[]))"
         for kind in kinds or [feed.kind]:
-            connection.execute(f"delete from raw.{kind} where _feed = ? and _file {chosen}", [feed.name, paths])
-        connection.execute(f"delete from raw.rejected_rows where feed = ? and path {chosen}", [feed.name, paths])
-        connection.execute(f"delete from raw.loaded_files where feed = ? and path {chosen}", [feed.name, paths])
+            connection.execute(f"delete from raw.{kind} where _feed = ? and _file {is_path}", [feed.name, paths])
+        connection.execute(f"delete from raw.rejected_rows where feed = ? and path {is_path}", [feed.name, paths])
+        connection.execute(f"delete from raw.loaded_files where feed = ? and path {is_path}", [feed.name, paths])
 
 
 def add_rejected_files(
     connection: duckdb.DuckDBPyConnection, feed: Feed, rejected: Sequence[tuple[LandingFile, str]]
 ) -> None:
-    """Note files that cannot be read, and why."""
+    """Insert files that cannot be read, with their errors."""
     if rejected:
         files, reasons = zip(*rejected, strict=True)
         connection.execute(

@@ -1,4 +1,4 @@
-"""Physical lines of a text: whole, numbered, and cheap to look at many at a time."""
+"""Splitting of text into numbered physical lines, many at a time."""
 
 import re
 from collections.abc import Iterator
@@ -9,29 +9,32 @@ import numpy as np
 import pyarrow as pa
 
 MAX_LINE_BYTES = 16 << 20
-"""A longer line is rejected, and read no further than this: a file without line ends must not fill the memory."""
+"""Maximum bytes of a line; a longer line is rejected, so that a file without line ends does not fill the memory."""
 
 MAX_BROKEN_LINE_BYTES = 10_000
-"""Bytes of a line that is too long or cannot be decoded that are kept beside the error."""
+"""Maximum bytes of a rejected line that are kept with its error."""
 
 BROKEN_BYTE_PATTERN = re.compile(rb"\xed([\xb0-\xb3])([\x80-\xbf])")
-"""A byte that the file's encoding does not know, as `text.read_blocks` hands it on."""
+"""An undecodable byte, as `text.read_blocks` encodes it."""
 
 
 @dataclass(frozen=True)
 class Lines:
-    """Whole physical lines: `text` keeps each line's end; `first` is the number of the first in the file."""
+    """Consecutive physical lines of a file."""
 
     text: pa.Array
+    """Each line with its line end."""
+
     first_number: int
+    """Number of the first line in the file."""
 
     @property
     def numbers(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """The number of each line in the file."""
+        """The line numbers in the file."""
         return np.arange(self.first_number, self.first_number + len(self.text), dtype=np.int64)
 
     def is_utf8(self) -> bool:
-        """Whether no line has a broken byte."""
+        """Return whether all lines are valid UTF-8."""
         try:
             self.text.validate(full=True)
         except pa.ArrowInvalid:
@@ -39,26 +42,26 @@ class Lines:
         return True
 
     def get_line_bytes(self, start: int = 0) -> list[bytes]:
-        """The lines from a place on."""
+        """Return the bytes of each line from index `start` on."""
         lines: list[bytes] = self.text[start:].cast(pa.large_binary()).to_pylist()
         return lines
 
 
 def align_blocks_to_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The text in pieces that end where a line does, but for the last; of a line too long, only its start."""
+    """Yield the text in blocks that end with a line end, except the last; a line that is too long is truncated."""
     rest = b""
     for block in blocks:
         data = rest + block
-        cut = data.rfind(b"\n") + 1
-        rest = data[cut : cut + MAX_LINE_BYTES + 1]
-        if cut:
-            yield data[:cut]
+        end = data.rfind(b"\n") + 1
+        rest = data[end : end + MAX_LINE_BYTES + 1]
+        if end:
+            yield data[:end]
     if rest:
         yield rest
 
 
 def split_lines(data: bytes, first_number: int) -> Lines:
-    """Lines of `data`, which ends where a line does; the text is not copied."""
+    """Split text into lines without copying it; `data` ends with a line end or with the file."""
     ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == ord("\n")).astype(np.int64) + 1
     if len(ends) == 0 or ends[-1] != len(data):
         ends = np.append(ends, len(data))
@@ -67,7 +70,7 @@ def split_lines(data: bytes, first_number: int) -> Lines:
 
 
 def find_line_problem(line: bytes, encoding: str) -> str | None:
-    """What keeps a line from being read whatever the format, or None."""
+    """Describe why a line of any format cannot be read, or return None."""
     if len(line) > MAX_LINE_BYTES:
         return f"the line is longer than {MAX_LINE_BYTES:,} bytes"
     try:
@@ -78,13 +81,13 @@ def find_line_problem(line: bytes, encoding: str) -> str | None:
 
 
 def make_readable(line: bytes) -> str:
-    """The line as valid text; of one that is too long or cannot be decoded the start, its broken bytes written out."""
+    """Decode a line; of an invalid line, decode the start and write its broken bytes as escapes."""
     if len(line) <= MAX_LINE_BYTES:
         try:
             return line.decode("utf-8")
         except UnicodeDecodeError:
             pass
-    spelled = BROKEN_BYTE_PATTERN.sub(
-        lambda found: b"\\x%02x" % ((found[1][0] & 3) << 6 | found[2][0] & 0x3F), line[:MAX_BROKEN_LINE_BYTES]
+    escaped = BROKEN_BYTE_PATTERN.sub(
+        lambda match: b"\\x%02x" % ((match[1][0] & 3) << 6 | match[2][0] & 0x3F), line[:MAX_BROKEN_LINE_BYTES]
     )
-    return spelled.decode("utf-8", errors="backslashreplace")
+    return escaped.decode("utf-8", errors="backslashreplace")

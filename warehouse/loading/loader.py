@@ -1,4 +1,4 @@
-"""Load what is new in the landing folder: files in batches, each batch in one transaction with its ledger entries."""
+"""Load new and changed landing files in batches; each batch is one transaction with its ledger entries."""
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -35,14 +35,14 @@ from warehouse.sources.declaration import RAW_COLUMNS, Feed, Sources
 from warehouse.sources.yaml_file import read_sources
 
 MAX_BATCH_BYTES = 256 << 20
-"""Bytes of small files that are loaded in one transaction."""
+"""Maximum bytes of small files in one transaction."""
 
 CHUNK_BYTES = 256 << 20
-"""Bytes of text that are parsed in one statement; meanwhile the next are read. Each statement leaves the database a
-piece of a row group that is written once more: with a quarter of this a load takes a third longer, and more memory."""
+"""Bytes of text that one statement parses while a thread reads the next chunk. DuckDB writes the partial row group at
+the end of each statement twice: with a quarter of this size a load takes a third longer and needs more memory."""
 
 MAX_BATCH_FILES = 1_000
-"""Files that are loaded in one transaction at the most."""
+"""Maximum number of files in one transaction."""
 
 
 @raise_on_full_disk
@@ -53,15 +53,19 @@ def load(
 ) -> LoadReport:
     """Load every new or changed file of the landing folder into the raw tables.
 
-    Each file's rows and its ledger entry appear together or not at all, so a load that is killed at any instant is
-    repaired by the next one. A file that cannot be read is noted in `raw.rejected_files` and stops no other; one that
-    is still being written is left for the next load. Where `again` is given, the files of these paths are loaded,
-    known or not, and no others. `on_progress` is called by one thread at a time, but not always by the caller's.
+    The rows and the ledger entry of a file are written in one transaction, so the next load repairs a killed one. An
+    unreadable file is recorded in `raw.rejected_files`, and the other files are loaded. A file that is still being
+    written is left for the next load.
+
+    Args:
+        settings: The folders and limits of the warehouse.
+        on_progress: Called by one thread at a time, but not always by the caller's thread.
+        reload_paths: If given, load exactly the files of these paths, even if the ledger has them.
 
     Raises:
-        RecomartError: The sources file or the landing folder is missing or wrong, a file to load again is not there, or
-            the warehouse is in use.
-        DiskFullError: No more can be written.
+        RecomartError: The sources file or the landing folder is missing or wrong, a file to reload is missing, or the
+            warehouse is in use.
+        DiskFullError: The disk is full.
     """
     started = time.perf_counter()
     sources = read_sources(settings.sources)
@@ -69,75 +73,76 @@ def load(
     if not any(files.values()):
         globs = "; ".join(f"{feed.name}: {', '.join(feed.files)}" for feed in sources.feeds.values())
         raise RecomartError(
-            f"{settings.landing_dir}: no file here belongs to a feed of {settings.sources} ({globs}); "
-            "put the shop's files there, or mend the globs"
+            f"{settings.landing_dir}: no file belongs to a feed of {settings.sources} ({globs}). "
+            "Put the shop's files there, or correct the globs"
         )
     report = LoadReport()
-    every_file = [file for found in files.values() for file in found]
-    report.unmatched_files = find_unmatched_files(settings.landing_dir, {file.location for file in every_file})
-    report.shared_files = find_shared_files(every_file)
+    all_files = [file for feed_files in files.values() for file in feed_files]
+    report.unmatched_files = find_unmatched_files(settings.landing_dir, {file.location for file in all_files})
+    report.shared_files = find_shared_files(all_files)
     if reload_paths is not None:
-        files = {name: [file for file in found if file.path in reload_paths] for name, found in files.items()}
-        _check_files_present(reload_paths, {file.path for found in files.values() for file in found}, settings)
+        files = {name: [file for file in feed_files if file.path in reload_paths] for name, feed_files in files.items()}
+        present_paths = {file.path for feed_files in files.values() for file in feed_files}
+        _check_files_present(reload_paths, present_paths, settings)
     with open_writer(settings) as connection:
-        # Raw rows know their lines: to keep them in the order of the file as well takes a third of the time.
+        # Raw rows have their line numbers, and keeping them in file order takes a third of the time.
         connection.execute("set preserve_insertion_order = false")
         _check_feeds_declared(connection, sources, settings)
-        corrected = _find_feeds_with_changed_kind(connection, sources)
-        _check_changed_feeds_present(connection, corrected, {file.path for file in every_file}, settings)
-        if reload_paths is not None and corrected:
+        changed_feeds = _find_feeds_with_changed_kind(connection, sources)
+        _check_changed_feeds_present(connection, changed_feeds, {file.path for file in all_files}, settings)
+        if reload_paths is not None and changed_feeds:
             raise RecomartError(
-                f"{settings.sources}: feeds.{corrected[0].name}.kind: it was another one when its files were loaded; "
-                "`recomart load` loads all of them anew"
+                f"{settings.sources}: feeds.{changed_feeds[0].name}.kind: the kind was different when its files were "
+                "loaded. Run `recomart load`, which loads all of them again"
             )
         plan = make_plan(connection, files, settings.settle_seconds, reload_paths or ())
         for feed in sources.feeds.values():
             check_mapping(connection, feed, [item.file for item in plan.new_files[feed.name]], settings.sources)
-        _write_declarations(connection, sources, corrected)
+        _write_declarations(connection, sources, changed_feeds)
         loader = _Loader(connection, report, ProgressTracker(plan, on_progress))
         for feed in sources.feeds.values():
             report.feeds[feed.name] = FeedLoadReport(files_unchanged=plan.unchanged_counts[feed.name])
             loader.report_changing_files(feed, plan.changing_paths[feed.name])
             loader.load(feed, plan.new_files[feed.name])
         report.undeclared_columns = _read_undeclared_columns(connection)
-    # Arrow keeps what it was given for the next reading; whoever goes on in this process may want it.
+    # Arrow keeps its memory for the next read; later work in this process may need that memory.
     pa.default_memory_pool().release_unused()
     report.seconds = time.perf_counter() - started
     return report
 
 
 def _check_files_present(requested_paths: Collection[str], present_paths: set[str], settings: Settings) -> None:
-    """What is loaded of a file that has left the landing folder cannot be loaded again.
+    """Check that all requested files are in the landing folder.
 
     Raises:
-        RecomartError: Not all wanted files are found.
+        RecomartError: A requested file is missing, or no feed's globs match it.
     """
-    absent = sorted(set(requested_paths) - present_paths)
-    if absent:
-        others = f" and {len(absent) - 1:,} others" if len(absent) > 1 else ""
+    missing_paths = sorted(set(requested_paths) - present_paths)
+    if missing_paths:
+        others = f" and {len(missing_paths) - 1:,} others" if len(missing_paths) > 1 else ""
         raise RecomartError(
-            f"{settings.landing_dir}: no file {absent[0]}{others} any more, or no glob of {settings.sources} means it; "
-            "its rows stay as they are. Deliver it again, or name other files"
+            f"{settings.landing_dir}: file {missing_paths[0]}{others} is missing, or no glob of {settings.sources} "
+            "matches it; its rows stay as they are. Deliver it again, or name other files"
         )
 
 
 def _check_feeds_declared(connection: duckdb.DuckDBPyConnection, sources: Sources, settings: Settings) -> None:
-    """One warehouse is one shop: rows of feeds that are not declared would be neither explained nor forgotten.
+    """Check that the sources file declares every feed that was loaded: a warehouse belongs to one shop.
 
     Raises:
-        RecomartError: The warehouse holds files of a feed that the sources file does not declare.
+        RecomartError: The warehouse has files of a feed that the sources file does not declare.
     """
-    held = connection.execute("select distinct feed from raw.loaded_files order by feed").fetchall()
-    strange = [feed for (feed,) in held if feed not in sources.feeds]
-    if strange:
+    loaded_feeds = connection.execute("select distinct feed from raw.loaded_files order by feed").fetchall()
+    undeclared_feeds = [feed for (feed,) in loaded_feeds if feed not in sources.feeds]
+    if undeclared_feeds:
         raise RecomartError(
-            f"{settings.sources} declares no feed {', '.join(strange)}, of which {settings.database} holds files; name "
-            "another warehouse with --warehouse, declare the feed, or delete the database and load everything anew"
+            f"{settings.sources}: feed {', '.join(undeclared_feeds)} is not declared, but {settings.database} has its "
+            "files. Name another warehouse with --warehouse, declare the feed, or delete the database and load again"
         )
 
 
 def _find_feeds_with_changed_kind(connection: duckdb.DuckDBPyConnection, sources: Sources) -> list[Feed]:
-    """The feeds that were of another kind when they were loaded."""
+    """Find the feeds whose declared kind differs from the kind they were loaded with."""
     kinds = dict(connection.execute("select feed, kind from raw.feeds").fetchall())
     return [feed for feed in sources.feeds.values() if kinds.get(feed.name, feed.kind) != feed.kind]
 
@@ -145,23 +150,23 @@ def _find_feeds_with_changed_kind(connection: duckdb.DuckDBPyConnection, sources
 def _check_changed_feeds_present(
     connection: duckdb.DuckDBPyConnection, changed_feeds: list[Feed], present_paths: set[str], settings: Settings
 ) -> None:
-    """Rows of another kind than their feed's mean nothing, so every file of a corrected feed must be there to be read.
+    """Check that all files of feeds with a changed kind are present, because all of their rows are loaded again.
 
     Raises:
-        RecomartError: One is not.
+        RecomartError: A file is missing, or no glob of the feed matches it.
     """
     for feed in changed_feeds:
-        absent = sorted(set(ledger.read_loaded_files(connection, feed)) - present_paths)
-        if absent:
+        missing_paths = sorted(set(ledger.read_loaded_files(connection, feed)) - present_paths)
+        if missing_paths:
             raise RecomartError(
-                f"{settings.sources}: feeds.{feed.name}.kind: it was another one when {absent[0]} was loaded, which "
-                f"is not in {settings.landing_dir} any more, or no glob of the feed means it; put "
-                f"{format_count(len(absent), 'such file')} back, or delete {settings.database} and load everything anew"
+                f"{settings.sources}: feeds.{feed.name}.kind: the kind was different when {missing_paths[0]} was "
+                f"loaded, and that file is no longer in {settings.landing_dir} or no glob of the feed matches it. Put "
+                f"back {format_count(len(missing_paths), 'such file')}, or delete {settings.database} and load again"
             )
 
 
 def _write_declarations(connection: duckdb.DuckDBPyConnection, sources: Sources, changed_feeds: list[Feed]) -> None:
-    """Write the declarations where the SQL reads them, and forget what feeds of a corrected kind have loaded."""
+    """Write the declarations for the SQL models; delete the rows and ledger entries of feeds with a changed kind."""
     feeds = list(sources.feeds.values())
     with transaction(connection):
         for feed in changed_feeds:
@@ -191,7 +196,7 @@ def _read_undeclared_columns(connection: duckdb.DuckDBPyConnection) -> dict[str,
 
 
 class ProgressTracker:
-    """Adds up what is done and tells whoever listens, one at a time: files are read by a thread of their own."""
+    """Adds up the progress of a load and calls `on_progress`; a lock serializes the calls of the reading thread."""
 
     def __init__(self, plan: LoadPlan, on_progress: Callable[[LoadProgress], None]) -> None:
         files = [item.file for items in plan.new_files.values() for item in items]
@@ -201,38 +206,38 @@ class ProgressTracker:
         self._lock = Lock()
 
     def add_bytes_read(self, file: LandingFile, bytes_read: int) -> None:
-        """So much of a file is read; what is read a second time counts once."""
+        """Record the bytes of a file that were read so far; bytes that are read a second time count once."""
         with self._lock:
-            more = bytes_read - self._bytes_read.get(file.path, 0)
-            if more > 0:
+            new_bytes = bytes_read - self._bytes_read.get(file.path, 0)
+            if new_bytes > 0:
                 self._bytes_read[file.path] = bytes_read
-                self._progress = self._progress._replace(bytes_done=self._progress.bytes_done + more)
+                self._progress = self._progress._replace(bytes_done=self._progress.bytes_done + new_bytes)
                 self._on_progress(self._progress)
 
     def finish_batch(self, batch: list[NewFile]) -> None:
-        """These files are done with, whatever became of them."""
+        """Record that the files of a batch are done, whether they were loaded or not."""
         with self._lock:
             self._progress = self._progress._replace(files_done=self._progress.files_done + len(batch))
             self._on_progress(self._progress)
 
 
 class BatchRead:
-    """One reading of the files of a batch."""
+    """One read of the files of a batch."""
 
     def __init__(self, batch: list[NewFile]) -> None:
         self.batch = batch
         self.file_loads = {item.file.path: FileLoad() for item in batch}
         self.errors: dict[str, Exception] = {}
-        """Why files cannot be read, by path."""
+        """The error of each file that cannot be read, by path."""
 
 
 class RecordChunk(NamedTuple):
-    """Records of files that have the same header: path, load_id and what `records` gives; perhaps none."""
+    """Records of files with the same header: the columns of `FileRecords.table`, path and load_id; can be empty."""
 
     header: tuple[str, ...]
     records: pa.Table
     is_last: bool
-    """Whether it is the last of its attempt."""
+    """Whether it is the last chunk of its batch read."""
 
 
 class _Loader:
@@ -249,14 +254,14 @@ class _Loader:
         self._report.feeds[feed.name].files_changing += len(paths)
 
     def load(self, feed: Feed, files: list[NewFile]) -> None:
-        """Load files batch by batch, each in one transaction; while one is written, the next is read."""
-        attempts = [BatchRead(batch) for batch in _split_into_batches(files)]
-        with closing(read_ahead(self._read_chunks(attempts))) as pieces:
-            for attempt in attempts:
-                self._load_batch(feed, attempt, pieces)
+        """Load files batch by batch, each in one transaction; a thread reads the next chunk during each write."""
+        batch_reads = [BatchRead(batch) for batch in _split_into_batches(files)]
+        with closing(read_ahead(self._read_chunks(batch_reads))) as chunks:
+            for batch_read in batch_reads:
+                self._load_batch(feed, batch_read, chunks)
 
     def _load_batch(self, feed: Feed, batch_read: BatchRead, chunks: Iterator[RecordChunk]) -> None:
-        """Load the files of a batch and report what became of each."""
+        """Load the files of a batch and report them as loaded, rejected or still changing."""
         batch = batch_read.batch
         written, failed = self._write_readable_files(feed, batch_read, chunks)
         self._add_to_report(feed, written)
@@ -276,89 +281,87 @@ class _Loader:
     def _write_readable_files(
         self, feed: Feed, batch_read: BatchRead, chunks: Iterator[RecordChunk]
     ) -> tuple[BatchRead, dict[str, Exception]]:
-        """Write files in one transaction; where some cannot be read, read the others again and write those.
+        """Write files in one transaction; if some cannot be read, read the others again and write those.
 
-        Returns the attempt that was written and, by path, why the other files failed.
+        Returns the batch read that was written, and the errors of the other files by path.
         """
         try:
             with transaction(self._connection):
                 self._write(feed, batch_read, chunks)
         except _FailedFilesError:
-            # What was written of them and of the others is rolled back, and with it what a changed file replaces.
-            good = BatchRead([item for item in batch_read.batch if item.file.path not in batch_read.errors])
-            if not good.batch:
-                return good, batch_read.errors
-            with closing(read_ahead(self._read_chunks([good]))) as again:
-                written, failed = self._write_readable_files(feed, good, again)
+            # The rollback also restores the earlier rows of changed files.
+            retry = BatchRead([item for item in batch_read.batch if item.file.path not in batch_read.errors])
+            if not retry.batch:
+                return retry, batch_read.errors
+            with closing(read_ahead(self._read_chunks([retry]))) as retry_chunks:
+                written, failed = self._write_readable_files(feed, retry, retry_chunks)
             return written, batch_read.errors | failed
         return batch_read, {}
 
     def _write(self, feed: Feed, batch_read: BatchRead, chunks: Iterator[RecordChunk]) -> None:
-        """Write the rows and the ledger entries of a batch; takes its pieces and no more.
+        """Write the rows and the ledger entries of a batch; take the chunks of this batch only.
 
         Raises:
             _FailedFilesError: Not all files of the batch can be read.
         """
-        readings = batch_read.file_loads
+        file_loads = batch_read.file_loads
         ledger.delete_files(
             self._connection, feed, [item.file.path for item in batch_read.batch if item.is_replacement]
         )
         for header, records, is_last in chunks:
             if len(records) and not batch_read.errors:
                 for path, (loaded, rejected) in insert_records(self._connection, feed, header, records).items():
-                    readings[path].rows_loaded += loaded
-                    readings[path].rows_rejected += rejected
+                    file_loads[path].rows_loaded += loaded
+                    file_loads[path].rows_rejected += rejected
                 save_column_names(self._connection, feed, header, records)
-            # The next is being read already, for another batch: what goes wrong with it is no matter of this one.
+            # The thread already reads the next batch, whose errors do not concern this one.
             if is_last:
                 break
         if batch_read.errors:
             raise _FailedFilesError
-        ledger.add_loaded_files(self._connection, feed, batch_read.batch, readings)
+        ledger.add_loaded_files(self._connection, feed, batch_read.batch, file_loads)
 
     def _read_chunks(self, batch_reads: Iterable[BatchRead]) -> Iterator[RecordChunk]:
-        """The records of the files in pieces of bounded size; fills the attempts' readings, and why files failed."""
-        for attempt in batch_reads:
-            waiting: dict[tuple[str, ...], list[pa.Table]] = {}
-            waiting_bytes = 0
-            for item in attempt.batch:
-                path, reading = item.file.path, attempt.file_loads[item.file.path]
+        """Yield the records of the files in chunks of bounded size; fill the file loads and errors of each batch."""
+        for batch_read in batch_reads:
+            tables_by_header: dict[tuple[str, ...], list[pa.Table]] = {}
+            buffered_bytes = 0
+            for item in batch_read.batch:
+                path, file_load = item.file.path, batch_read.file_loads[item.file.path]
                 try:
-                    for records in read_records(item.file, reading):
-                        if waiting and waiting_bytes + records.table.nbytes > CHUNK_BYTES:
-                            yield from _join_tables(waiting, is_last=False)
-                            waiting, waiting_bytes = {}, 0
-                        named = records.table.append_column("path", pa.repeat(pa.scalar(path), len(records.table)))
-                        named = named.append_column("load_id", pa.repeat(pa.scalar(item.load_id), len(named)))
-                        waiting.setdefault(records.header, []).append(named)
-                        waiting_bytes += records.table.nbytes
-                        self._tracker.add_bytes_read(item.file, reading.bytes_read)
+                    for records in read_records(item.file, file_load):
+                        if tables_by_header and buffered_bytes + records.table.nbytes > CHUNK_BYTES:
+                            yield from _join_tables(tables_by_header, is_last=False)
+                            tables_by_header, buffered_bytes = {}, 0
+                        table = records.table.append_column("path", pa.repeat(pa.scalar(path), len(records.table)))
+                        table = table.append_column("load_id", pa.repeat(pa.scalar(item.load_id), len(table)))
+                        tables_by_header.setdefault(records.header, []).append(table)
+                        buffered_bytes += records.table.nbytes
+                        self._tracker.add_bytes_read(item.file, file_load.bytes_read)
                 except (UnreadableFileError, ChangingFileError) as error:
-                    attempt.errors[path] = error
+                    batch_read.errors[path] = error
                 self._tracker.add_bytes_read(item.file, item.file.size_bytes)
-            yield from _join_tables(waiting or {(): [pa.table({})]}, is_last=True)
+            yield from _join_tables(tables_by_header or {(): [pa.table({})]}, is_last=True)
 
     def _add_to_report(self, feed: Feed, batch_read: BatchRead) -> None:
         """Add loaded files to the report."""
         report = self._report.feeds[feed.name]
-        ways = self._report.detected_formats.setdefault(feed.name, {})
+        detected_formats = self._report.detected_formats.setdefault(feed.name, {})
         for item in batch_read.batch:
-            reading = batch_read.file_loads[item.file.path]
+            file_load = batch_read.file_loads[item.file.path]
             report.files_loaded += 1
             report.files_replaced += item.is_replacement
-            report.lines += reading.lines
-            report.rows_loaded += reading.rows_loaded
-            report.rows_rejected += reading.rows_rejected
-            if way := reading.describe_detected_format(feed):
-                ways[way] = ways.get(way, 0) + 1
+            report.lines += file_load.lines
+            report.rows_loaded += file_load.rows_loaded
+            report.rows_rejected += file_load.rows_rejected
+            if description := file_load.describe_detected_format(feed):
+                detected_formats[description] = detected_formats.get(description, 0) + 1
 
 
 def _join_tables(tables_by_header: dict[tuple[str, ...], list[pa.Table]], *, is_last: bool) -> Iterator[RecordChunk]:
-    """One piece for each header; `is_end` when nothing comes after them."""
-    left = len(tables_by_header)
-    for header, tables in tables_by_header.items():
-        left -= 1
-        yield RecordChunk(header, pa.concat_tables(tables), is_last and left == 0)
+    """Yield one chunk for each header; `is_last` says whether no more chunks of the batch follow."""
+    for number, (header, tables) in enumerate(tables_by_header.items(), start=1):
+        yield RecordChunk(header, pa.concat_tables(tables), is_last and number == len(tables_by_header))
 
 
 class _FailedFilesError(Exception):

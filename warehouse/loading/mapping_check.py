@@ -1,4 +1,4 @@
-"""Do the columns that a mapping names exist in the files? A misspelt name must not end as a column of nulls."""
+"""Check that the files have the columns that a mapping names, so that a misspelt name does not load as nulls."""
 
 import json
 from contextlib import closing
@@ -23,50 +23,50 @@ SAMPLE_RECORDS = 200
 def check_mapping(
     connection: duckdb.DuckDBPyConnection, feed: Feed, new_files: list[LandingFile], sources: Path
 ) -> None:
-    """Refuse a mapping that names a column which neither the new files nor those loaded before have.
+    """Reject a mapping that names a column which neither the new files nor the loaded files have.
 
-    JSON leaves out what has no value, so there only the required columns are held to this.
+    JSON records omit keys without a value, so for JSON only the required columns are checked.
 
     Raises:
         RecomartError: A mapped column is in none of the files.
     """
-    # A header is one line and tells all; of other files, the first ones tell enough.
+    # Every CSV header is read, because it is one line. Of other files, the first ones are a sufficient sample.
     sample = new_files if feed.format == "csv" else new_files[:SAMPLE_FILES]
-    present = set(chain.from_iterable(map(_read_column_names, sample)))
-    if not present:
+    names = set(chain.from_iterable(map(_read_column_names, sample)))
+    if not names:
         return
-    known = connection.execute(
+    loaded_names = connection.execute(
         "select column_name from raw.seen_columns where feed = ? and is_declared", [feed.name]
     ).fetchall()
-    present |= {name for (name,) in known}
+    names |= {name for (name,) in loaded_names}
     for column, name in feed.columns.items():
-        is_held = feed.format == "csv" or column in REQUIRED_COLUMNS[feed.kind]
-        if is_held and name not in present:
+        is_checked = feed.format == "csv" or column in REQUIRED_COLUMNS[feed.kind]
+        if is_checked and name not in names:
             raise RecomartError(
                 f"{sources}: feeds.{feed.name}.columns.{column}: no column '{name}' in {sample[0].path} or the "
-                f"other files of the feed; they have {format_names(sorted(present))}"
+                f"other files of the feed; they have {format_names(sorted(names))}. Correct the mapping"
             )
 
 
 def _read_column_names(file: LandingFile) -> set[str]:
-    """The column names at the head of a file; none where it cannot be read, which the load itself will report."""
-    reading = FileLoad()
+    """Read the column names at the start of a file; empty for an unreadable file, which the load reports."""
+    file_load = FileLoad()
     try:
         if file.feed.format == "csv":
-            with closing(read_blocks(file, reading)) as blocks:
+            with closing(read_blocks(file, file_load)) as blocks:
                 start, delimiter = skip_to_header(next(blocks, b""))
                 return set(read_header(start, file.feed, delimiter)[1])
-        with closing(read_records(file, reading)) as pieces:
-            texts = next(pieces).table["text"][:SAMPLE_RECORDS].to_pylist()
+        with closing(read_records(file, file_load)) as chunks:
+            texts = next(chunks).table["text"][:SAMPLE_RECORDS].to_pylist()
     except (UnreadableFileError, ChangingFileError, StopIteration):
         return set()
-    objects = [value for value in map(_parse_json, texts) if isinstance(value, dict)]
-    mapped = {
+    records = [value for value in map(_parse_json, texts) if isinstance(value, dict)]
+    mapped_names = {
         name
         for name in file.feed.columns.values()
-        if any(_has_key_path(value, split_json_path(name)) for value in objects)
+        if any(_has_key_path(record, split_json_path(name)) for record in records)
     }
-    return mapped.union(*objects)
+    return mapped_names.union(*records)
 
 
 def _has_key_path(value: Any, keys: tuple[str, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""What of the landing folder is to be loaded: what the ledger does not know as it is, and nobody is writing to."""
+"""The plan of a load: which landing files are new or changed, unchanged, or still being written."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from warehouse.loading.landing_files import LandingFile, NewFile, compute_checks
 
 @dataclass
 class LoadPlan:
-    """What is to become of the files that were found; each mapping is by feed."""
+    """The files to load, to skip and to leave for the next load; each mapping is by feed."""
 
     new_files: dict[str, list[NewFile]] = field(default_factory=dict)
     unchanged_counts: dict[str, int] = field(default_factory=dict)
@@ -25,17 +25,18 @@ def make_plan(
     settle_seconds: float,
     reload_paths: Collection[str] = (),
 ) -> LoadPlan:
-    """Tell the files that are to be loaded from the others; those whose path is in `again` are, whatever is known.
+    """Plan which files to load: the new and changed ones, and those whose path is in `reload_paths`.
 
-    A loaded file is known again by its size and its time, which the system sets at every change. Its checksum is
-    computed only where the time is another one, or could be the same after a change.
+    A loaded file is recognized by its size and its change time, which the system sets at every change. Its checksum is
+    computed only if the time differs or could be the same after a change.
     """
-    known = {
-        name: ledger.read_loaded_files(connection, found[0].feed) if found else {} for name, found in files.items()
+    entries = {
+        name: ledger.read_loaded_files(connection, feed_files[0].feed) if feed_files else {}
+        for name, feed_files in files.items()
     }
 
     def is_loaded_as_declared(file: LandingFile) -> bool:
-        entry = known[file.feed.name].get(file.path)
+        entry = entries[file.feed.name].get(file.path)
         return bool(
             entry
             and file.path not in reload_paths
@@ -43,28 +44,33 @@ def make_plan(
         )
 
     def has_same_change_time(file: LandingFile) -> bool:
-        return is_loaded_as_declared(file) and known[file.feed.name][file.path].changed_ns == file.changed_ns
+        return is_loaded_as_declared(file) and entries[file.feed.name][file.path].changed_ns == file.changed_ns
 
-    doubtful = {name: [file for file in found if not has_same_change_time(file)] for name, found in files.items()}
-    changing = find_changing_files((file for found in doubtful.values() for file in found), settle_seconds)
+    candidates = {
+        name: [file for file in feed_files if not has_same_change_time(file)] for name, feed_files in files.items()
+    }
+    changing_paths = find_changing_files(
+        (file for feed_files in candidates.values() for file in feed_files), settle_seconds
+    )
     plan = LoadPlan()
-    for name, found in doubtful.items():
-        settled = [file for file in found if file.path not in changing]
-        touched = [
+    for name, feed_files in candidates.items():
+        settled_files = [file for file in feed_files if file.path not in changing_paths]
+        touched_files = [
             file
-            for file in settled
-            if is_loaded_as_declared(file) and _has_checksum(file, known[name][file.path].checksum)
+            for file in settled_files
+            if is_loaded_as_declared(file) and _has_checksum(file, entries[name][file.path].checksum)
         ]
-        if touched:
-            ledger.update_change_times(connection, touched[0].feed, touched)
-        paths = {file.path for file in touched}
-        new = [file for file in settled if file.path not in paths]
-        numbers = ledger.allocate_load_ids(connection, len(new))
+        if touched_files:
+            ledger.update_change_times(connection, touched_files[0].feed, touched_files)
+        touched_paths = {file.path for file in touched_files}
+        new_files = [file for file in settled_files if file.path not in touched_paths]
+        load_ids = ledger.allocate_load_ids(connection, len(new_files))
         plan.new_files[name] = [
-            NewFile(file, file.path in known[name], load_id) for file, load_id in zip(new, numbers, strict=True)
+            NewFile(file, file.path in entries[name], load_id)
+            for file, load_id in zip(new_files, load_ids, strict=True)
         ]
-        plan.changing_paths[name] = [file.path for file in found if file.path in changing]
-        plan.unchanged_counts[name] = len(files[name]) - len(found) + len(touched)
+        plan.changing_paths[name] = [file.path for file in feed_files if file.path in changing_paths]
+        plan.unchanged_counts[name] = len(files[name]) - len(feed_files) + len(touched_files)
     return plan
 
 
@@ -72,5 +78,5 @@ def _has_checksum(file: LandingFile, expected: str) -> bool:
     try:
         return compute_checksum(file.location) == expected
     except OSError:
-        # Reading it will say why.
+        # The load reads the file and reports this error.
         return False

@@ -1,4 +1,4 @@
-"""Reads the next while the last is being worked on."""
+"""Prefetching: a thread computes the next item of an iterator while the caller uses the current one."""
 
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,15 +8,15 @@ T = TypeVar("T")
 
 
 def read_ahead(items: Iterator[T]) -> Generator[T, None, None]:
-    """The same items in the same order, each made in a thread of its own while the one before it is in use.
+    """Yield the items in order; another thread computes each item while the caller uses the one before.
 
-    What the iterator raises is raised here, in its turn. No two threads ever use it at a time.
+    An error of the iterator is raised at the item where it occurs. Only one thread at a time uses the iterator.
     """
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        coming = thread.submit(_next_or_none, items)
-        while found := coming.result():
-            coming = thread.submit(_next_or_none, items)
-            yield found[0]
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        future = executor.submit(_next_or_none, items)
+        while item := future.result():
+            future = executor.submit(_next_or_none, items)
+            yield item[0]
 
 
 def _next_or_none(items: Iterator[T]) -> tuple[T] | None:

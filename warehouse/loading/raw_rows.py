@@ -1,4 +1,4 @@
-"""From records to raw rows, in SQL: parse the text, pick the mapped columns by name, keep the rest as JSON."""
+"""Insert records into the raw tables: SQL parses the text, selects the mapped columns and keeps the rest as JSON."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,20 +16,20 @@ REJECTED_TABLE = "rejected_records"
 JSON_PROBLEM_SQL = """
     case
         when error is not null then error
-        when not json_valid(text) then 'the line is no valid JSON'
-        when not starts_with(text, '{') and json_type(text) <> 'OBJECT' then 'the JSON value is no object'
+        when not json_valid(text) then 'the line is not valid JSON'
+        when not starts_with(text, '{') and json_type(text) <> 'OBJECT' then 'the line is not a JSON object'
     end
 """
-"""Why a record cannot be loaded, or null."""
+"""Expression of why a record cannot be loaded, or null."""
 
 DOCUMENT_HINT_SQL = r"""
     case
         when error is null and (starts_with(text, '[') or trim(text, e' \t\r\n') = '{')
-            then '; a list, or a document that goes over several lines, is of format json'
+            then '; a list or a document of several lines needs format: json'
         else ''
     end
 """
-"""What to add where a line shows that the file has no object a line."""
+"""Expression of a hint for a line that shows that the file is not JSON lines."""
 
 
 def _quote_literal(text: str) -> str:
@@ -45,21 +45,21 @@ def _build_json_pointer(keys: Sequence[str]) -> str:
 
 
 def _nest(keys: Sequence[str], value: Any) -> Any:
-    """The value as the only one inside objects of these keys."""
+    """Wrap the value in nested objects, one for each key."""
     return _nest(keys[:-1], {keys[-1]: value}) if keys else value
 
 
 def _build_object_check(keys: Sequence[str]) -> str:
-    """Whether an object lies at every step of the way in JSON `rest`."""
+    """Build the condition that JSON `rest` has an object at every step of the path."""
     steps = (_build_json_pointer(keys[: depth + 1]) for depth in range(len(keys)))
     return " and ".join(f"json_type(rest, {step}) = 'OBJECT'" for step in steps) or "rest is not null"
 
 
 def _build_removals(paths: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    """Expressions that turn JSON `rest` into the same without the values under the paths, to be applied in turn.
+    """Build expressions that, applied one after the other, remove the values under the paths from JSON `rest`.
 
-    A merge patch makes an object of whatever it finds on the way, so what lies deeper is removed only where objects are
-    on the way; an object that has lost its last key goes with it.
+    A merge patch turns every value on the path into an object, so nested values are removed only if all values on the
+    path are objects. An object that has no keys left is removed too.
     """
     by_parent: dict[tuple[str, ...], list[str]] = {}
     for path in paths:
@@ -75,10 +75,13 @@ def _build_removals(paths: Iterable[tuple[str, ...]]) -> Iterator[str]:
 
 
 def _build_json_query(feed: Feed, common_keys: Sequence[str]) -> str:
-    """`usual_keys`: of a record with just these, in this order, nothing is left beside the declared columns."""
+    """Build the query of raw rows from JSON records.
+
+    A record with exactly `common_keys`, in this order, has no undeclared keys, so its `rest` is null.
+    """
     paths = {column: split_json_path(name) for column, name in feed.columns.items()}
-    places = {column: place for place, column in enumerate(paths, start=1)}
-    values = [f"found[{places[column]}]" if column in paths else "null" for column in RAW_COLUMNS[feed.kind]]
+    indexes = {column: index for index, column in enumerate(paths, start=1)}
+    values = [f"mapped[{indexes[column]}]" if column in paths else "null" for column in RAW_COLUMNS[feed.kind]]
     removals = list(_build_removals(dict.fromkeys(paths.values())))
     steps = "".join(
         f"""
@@ -93,8 +96,10 @@ def _build_json_query(feed: Feed, common_keys: Sequence[str]) -> str:
         with rest_0 as (
             select
                 *,
-                json_extract_string(text, {_build_list(map(_build_json_pointer, paths.values()))}) as found,
-                case when json_keys(text) is distinct from {_build_list(map(_quote_literal, common_keys))} then text end as rest,
+                json_extract_string(text, {_build_list(map(_build_json_pointer, paths.values()))}) as mapped,
+                case
+                    when json_keys(text) is distinct from {_build_list(map(_quote_literal, common_keys))} then text
+                end as rest,
             from records
             where {JSON_PROBLEM_SQL} is null
         ),
@@ -110,12 +115,10 @@ def _build_json_query(feed: Feed, common_keys: Sequence[str]) -> str:
 
 
 def _find_common_keys(connection: duckdb.DuckDBPyConnection, feed: Feed) -> list[str]:
-    """The keys of one of `records`, where all of them are declared: to compare them costs half of removing them."""
-    found = connection.execute(
-        f"select json_keys(text) from records where {JSON_PROBLEM_SQL} is null limit 1"
-    ).fetchone()
+    """Return the keys of one record if all of them are declared: comparing keys costs half of removing them."""
+    row = connection.execute(f"select json_keys(text) from records where {JSON_PROBLEM_SQL} is null limit 1").fetchone()
     declared = {keys[0] for keys in map(split_json_path, feed.columns.values()) if len(keys) == 1}
-    return found[0] if found and declared.issuperset(found[0]) else []
+    return row[0] if row and declared.issuperset(row[0]) else []
 
 
 def _build_csv_query(feed: Feed, header: tuple[str, ...]) -> str:
@@ -134,9 +137,10 @@ def _build_csv_query(feed: Feed, header: tuple[str, ...]) -> str:
 def insert_records(
     connection: duckdb.DuckDBPyConnection, feed: Feed, header: tuple[str, ...], records: pa.Table
 ) -> dict[str, tuple[int, int]]:
-    """Write records of one feed and header to the feed's raw table, and the broken ones to `raw.rejected_rows`.
+    """Insert records of one feed and header into the feed's raw table, and broken records into `raw.rejected_rows`.
 
-    `records` has path, load_id, line, text, error and, for CSV, fields. Returns the rows loaded and rejected by path.
+    `records` has path, load_id, line, text, error and, for CSV, fields. Returns the number of rows loaded and of rows
+    rejected by path.
     """
     connection.register("records", records)
     if feed.format == "csv":
@@ -171,11 +175,11 @@ def insert_records(
 def save_column_names(
     connection: duckdb.DuckDBPyConnection, feed: Feed, header: tuple[str, ...], records: pa.Table
 ) -> None:
-    """Remember every column name that the inserted records had, and whether the feed declares it."""
+    """Save every column name of the inserted records, and whether the feed declares it."""
     declared = set(feed.columns.values())
     first_path = records["path"][0].as_py()
     if feed.format == "csv":
-        seen = dict.fromkeys(header, first_path)
+        first_paths = dict.fromkeys(header, first_path)
     else:
         rows = connection.execute(
             f"""
@@ -189,12 +193,12 @@ def save_column_names(
             """,
             [*pc.min_max(records["load_id"]).as_py().values()],
         ).fetchall()
-        seen = {**dict(rows), **dict.fromkeys(declared, first_path)}
+        first_paths = {**dict(rows), **dict.fromkeys(declared, first_path)}
     connection.executemany(
         """
         insert into raw.seen_columns (feed, column_name, is_declared, first_path)
         values (?, ?, ?, ?)
         on conflict do update set is_declared = excluded.is_declared
         """,
-        [(feed.name, name, name in declared, path) for name, path in sorted(seen.items())],
+        [(feed.name, name, name in declared, path) for name, path in sorted(first_paths.items())],
     )

@@ -1,4 +1,4 @@
-"""The records of a file, whatever its format: numbered, with their text, and what is wrong with the broken ones."""
+"""Reading of the records of a file of any format: line number, text and error."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -13,11 +13,10 @@ from warehouse.loading.text import read_blocks
 
 @dataclass(frozen=True)
 class FileRecords:
-    """Some consecutive records of one file.
+    """Consecutive records of one file.
 
     `table` has `line` (int64, from 1: the number of the record's first line, or of the element in a JSON document),
-    `text` and `error` (null where the record could be read), and for CSV `fields` (list of text, in the order of
-    `header`).
+    `text`, `error` (null if the record can be read) and, for CSV, `fields` (list of text in the order of `header`).
     """
 
     table: pa.Table
@@ -25,11 +24,11 @@ class FileRecords:
 
 
 def read_records(file: LandingFile, file_load: FileLoad) -> Generator[FileRecords, None, None]:
-    """All records of a file in order, in pieces of bounded size; empty lines are no records.
+    """Yield all records of a file in order, in chunks of bounded size; empty lines are skipped.
 
     Raises:
-        UnreadableFileError: No record can be taken from the file, or it broke off on the way.
-        ChangingFileError: The file is not as it was listed.
+        UnreadableFileError: The file cannot be read, or is incomplete.
+        ChangingFileError: The file changed after it was listed.
     """
     blocks = read_blocks(file, file_load)
     match file.feed.format:
@@ -38,8 +37,8 @@ def read_records(file: LandingFile, file_load: FileLoad) -> Generator[FileRecord
         case "json":
             tables = read_document_elements(blocks, file.feed)
         case "csv":
-            csv = CsvRecordReader(file.feed, file_load)
-            tables = csv.read_tables(blocks)
+            reader = CsvRecordReader(file.feed, file_load)
+            tables = reader.read_tables(blocks)
     for table in tables:
         file_load.lines += len(table)
-        yield FileRecords(table, csv.header if file.feed.format == "csv" else ())
+        yield FileRecords(table, reader.header if file.feed.format == "csv" else ())

@@ -1,11 +1,11 @@
-"""What a load did, and how far it is."""
+"""The report and the progress of a load."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
 class LoadProgress(NamedTuple):
-    """How far a load is; bytes as they lie on the disk."""
+    """Progress of a load; bytes are counted as stored on the disk, before decompression."""
 
     files_done: int
     files_total: int
@@ -15,7 +15,7 @@ class LoadProgress(NamedTuple):
 
 @dataclass
 class FeedLoadReport:
-    """What one load did for one feed."""
+    """Counts of one load for one feed."""
 
     files_loaded: int = 0
     files_replaced: int = 0
@@ -29,30 +29,30 @@ class FeedLoadReport:
 
 @dataclass
 class LoadReport:
-    """What one load did."""
+    """Counts and findings of one load."""
 
     feeds: dict[str, FeedLoadReport] = field(default_factory=dict)
     rejected_files: dict[str, str] = field(default_factory=dict)
-    """Path of each file that could not be read, and why."""
+    """The error of each file that cannot be read, by path."""
 
     changing_files: list[str] = field(default_factory=list)
-    """Paths of the files that are still being written; the next load takes them."""
+    """Paths of the files that are still being written; the next load reads them."""
 
     unmatched_files: list[str] = field(default_factory=list)
-    """Paths of the files that no feed's globs mean; they are not loaded."""
+    """Paths of the files that no feed's globs match; they are not loaded."""
 
     shared_files: dict[str, list[str]] = field(default_factory=dict)
-    """Path of each file that the globs of several feeds mean, and those feeds; it is loaded into each."""
+    """The feeds of each file that the globs of several feeds match, by path; the file is loaded into each feed."""
 
     undeclared_columns: dict[str, list[str]] = field(default_factory=dict)
-    """Feed, and the columns its files have that nobody declared; they are kept in `_extra`."""
+    """Columns that a feed's files have and the feed does not declare, by feed; they are kept in `_extra`."""
 
     detected_formats: dict[str, dict[str, int]] = field(default_factory=dict)
-    """Feed, and how its files were found to be written where nobody declared it, with the number of files."""
+    """Number of files by feed and by detected format, if the format is neither declared nor the default."""
 
     seconds: float = 0.0
 
     @property
     def rows_loaded(self) -> int:
-        """Rows loaded over all feeds."""
+        """Rows loaded for all feeds."""
         return sum(feed.rows_loaded for feed in self.feeds.values())

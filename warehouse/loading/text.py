@@ -1,4 +1,4 @@
-"""The text of a landing file in blocks of bounded size: decompressed, and in UTF-8 whatever it was written in."""
+"""The text of a landing file in blocks of bounded size: decompressed and converted to UTF-8."""
 
 import codecs
 import gzip
@@ -15,19 +15,19 @@ from charset_normalizer import from_bytes
 from warehouse.loading.landing_files import ChangingFileError, FileLoad, LandingFile, UnreadableFileError
 
 BLOCK_BYTES = 16 << 20
-"""Bytes read at a time; what bounds the loader's memory, whatever the size of a file."""
+"""Bytes read at a time; the block size limits the loader's memory for files of any size."""
 
 GZIP_MAGIC = b"\x1f\x8b"
 
 UNSUPPORTED_ARCHIVES = {
-    rb"PK\x03\x04": "a zip archive, as spreadsheets such as .xlsx are, too",
+    rb"PK\x03\x04": "a zip archive or a spreadsheet such as .xlsx",
     rb"BZh[1-9]1AY&SY": "compressed with bzip2",
     rb"\xfd7zXZ\x00": "compressed with xz",
     rb"\x28\xb5\x2f\xfd": "compressed with zstd",
 }
-"""What the packed files begin with that are not read, as regular expressions."""
+"""The first bytes of archives and compressed files that are not supported, as regular expressions."""
 
-# The longer ones first: UTF-32's little-endian mark begins with UTF-16's.
+# UTF-32 is before UTF-16, because its little-endian mark begins with UTF-16's mark.
 BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32-le",
@@ -37,36 +37,38 @@ BYTE_ORDER_MARKS = {
 }
 
 FALLBACK_ENCODING = "cp1252"
-"""What Western shops' tools write when they do not write UTF-8."""
+"""The most common encoding of Western European software besides UTF-8."""
 
 CANDIDATE_ENCODINGS = (
     *(FALLBACK_ENCODING, "cp1250", "cp1251", "cp1253", "cp1254", "cp1257", "koi8_r"),
     *("cp932", "gb18030", "big5", "cp949"),
 )
-"""What a file that is no Unicode is looked at for: what the world's spreadsheets write. Many more fit a short text."""
+"""Encodings that detection considers for a file that is not Unicode: the ones that spreadsheets write. More candidates
+would match a short text by chance."""
 
 DETECTION_SAMPLE_BYTES = 64 << 10
-"""How much of the lines with letters beyond ASCII an encoding is guessed from."""
+"""Maximum bytes of non-ASCII lines that are used to detect the encoding."""
 
 
 def read_blocks(file: LandingFile, file_load: FileLoad) -> Generator[bytes, None, None]:
-    """A file's text as UTF-8 blocks without a byte order mark; the blocks cut lines anywhere.
+    """Yield a file's text as UTF-8 blocks without a byte order mark; a block can end within a line.
 
-    UTF-8 passes as it is, and a byte that another encoding does not know stands as a lone surrogate, which UTF-8 does
-    not know either: so a broken byte costs one line and not the file. Fills the reading's checksum, bytes and encoding.
+    UTF-8 text is passed on unchanged. In other encodings an undecodable byte becomes a lone surrogate, which is invalid
+    UTF-8, so that a broken byte rejects one line and not the file. Fills the checksum, bytes and encoding of the file
+    load.
 
     Raises:
         UnreadableFileError: The file cannot be opened or decompressed.
-        ChangingFileError: The file is not as it was listed.
+        ChangingFileError: The file changed after it was listed.
     """
     try:
-        with file.location.open("rb") as plain:
-            start = plain.peek(16)
+        with file.location.open("rb") as opened:
+            start = opened.peek(16)
             _reject_archive(start)
             is_gzip = start.startswith(GZIP_MAGIC)
-            hashed = _HashingReader(plain, file_load)
-            yield from _decode(gzip.GzipFile(fileobj=hashed) if is_gzip else hashed, file, file_load)
-            file_load.checksum = hashed.hexdigest()
+            reader = _HashingReader(opened, file_load)
+            yield from _decode(gzip.GzipFile(fileobj=reader) if is_gzip else reader, file, file_load)
+            file_load.checksum = reader.hexdigest()
     except FileNotFoundError as error:
         raise ChangingFileError from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -78,9 +80,9 @@ def read_blocks(file: LandingFile, file_load: FileLoad) -> Generator[bytes, None
 
 
 def _reject_archive(start: bytes) -> None:
-    for magic, packing in UNSUPPORTED_ARCHIVES.items():
+    for magic, description in UNSUPPORTED_ARCHIVES.items():
         if re.match(magic, start):
-            raise UnreadableFileError(f"the file is {packing}; unpack it, or compress it with gzip")
+            raise UnreadableFileError(f"the file is {description}; unpack it, or compress it with gzip")
 
 
 def _check_unchanged(file: LandingFile) -> None:
@@ -89,7 +91,7 @@ def _check_unchanged(file: LandingFile) -> None:
 
 
 class _HashingReader(io.RawIOBase):
-    """A binary file that computes the checksum of what is read from it, and counts it."""
+    """A binary file that computes the checksum and counts the bytes as they are read."""
 
     def __init__(self, file: BinaryIO, file_load: FileLoad) -> None:
         self._file = file
@@ -112,22 +114,22 @@ def _decode(stream: io.RawIOBase | gzip.GzipFile, file: LandingFile, file_load: 
         block, is_guessing_allowed=file.feed.format == "csv"
     )
     decoder = None if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii") else _make_decoder(encoding)
-    ends_with_returns = first = True
+    has_return_line_ends = is_first = True
     while True:
         data = decoder.decode(block, final=not block).encode("utf-8", "surrogatepass") if decoder else block
-        if first:
+        if is_first:
             data = data.removeprefix(codecs.BOM_UTF8)
-            ends_with_returns = _has_return_line_ends(data)
+            has_return_line_ends = _has_return_line_ends(data)
         if data:
-            yield data.replace(b"\r", b"\n") if ends_with_returns else data
-            first = False
+            yield data.replace(b"\r", b"\n") if has_return_line_ends else data
+            is_first = False
         if not block:
             return
         block = stream.read(BLOCK_BYTES)
 
 
 def _has_return_line_ends(start: bytes) -> bool:
-    """Whether the first line of the text ends with a lone carriage return, as the lines of old Macs do."""
+    """Return whether the first line ends with a lone carriage return, as in old Mac files."""
     end = start.find(b"\r")
     return 0 <= end < len(start) - 1 and start[end + 1 : end + 2] != b"\n" and b"\n" not in start[:end]
 
@@ -149,37 +151,40 @@ codecs.register_error(BROKEN_BYTES_HANDLER, _replace_with_surrogates)
 
 
 def detect_encoding(start: bytes, *, is_guessing_allowed: bool) -> str:
-    """The Python name of the encoding of a text, from its first block.
+    """Detect the encoding of a text from its first block; return its Python name.
 
-    A byte order mark decides; then zeros where UTF-16 and UTF-32 have them; then UTF-8 if the text is valid, or broken
-    in places but with valid letters beyond ASCII. Only what is left is guessed, where `guess` says so (JSON is UTF-8 by
-    its standard): the detector's best of the likely encodings, or the usual one when nothing fits better.
+    The checks are, in order: a byte order mark; zero bytes at the places where UTF-16 and UTF-32 have them; UTF-8 that
+    is valid, or that has more valid non-ASCII characters than broken bytes. Other text is UTF-8 if guessing is not
+    allowed (the JSON standard requires UTF-8). Otherwise the result is the best candidate of charset_normalizer, or
+    `FALLBACK_ENCODING` if no candidate is better.
     """
     for mark, encoding in BYTE_ORDER_MARKS.items():
         if start.startswith(mark):
             return encoding
-    # The first two letters of a header or of JSON are ASCII.
-    zeros = "".join("0" if byte == 0 else "x" for byte in start[:4])
-    unicodes = {"000x": "utf-32-be", "x000": "utf-32-le", "0x0x": "utf-16-be", "x0x0": "utf-16-le"}
-    if zeros in unicodes:
-        return unicodes[zeros]
+    # The first two characters of a header or of JSON are ASCII.
+    zero_pattern = "".join("0" if byte == 0 else "x" for byte in start[:4])
+    wide_encodings = {"000x": "utf-32-be", "x000": "utf-32-le", "0x0x": "utf-16-be", "x0x0": "utf-16-le"}
+    if zero_pattern in wide_encodings:
+        return wide_encodings[zero_pattern]
     if not is_guessing_allowed or start.isascii() or _is_mostly_utf8(start):
         return "utf-8"
     lines = b"\n".join(line for line in start.split(b"\n") if not line.isascii())
     matches = list(from_bytes(lines[:DETECTION_SAMPLE_BYTES], cp_isolation=list(CANDIDATE_ENCODINGS)))
-    # Most letters of the encodings of Europe are the same: the usual one, where no other makes better sense.
-    best = [match for match in matches if (match.chaos, -match.coherence) == (matches[0].chaos, -matches[0].coherence)]
-    if not best or any(FALLBACK_ENCODING in match.could_be_from_charset for match in best):
+    # European encodings share most characters, so several candidates can be equally good.
+    best_matches = [
+        match for match in matches if (match.chaos, -match.coherence) == (matches[0].chaos, -matches[0].coherence)
+    ]
+    if not best_matches or any(FALLBACK_ENCODING in match.could_be_from_charset for match in best_matches):
         return FALLBACK_ENCODING
-    return best[0].encoding
+    return best_matches[0].encoding
 
 
 def _is_mostly_utf8(text: bytes) -> bool:
-    """Whether the text is UTF-8, its end perhaps cut off, or has more letters beyond ASCII than broken bytes."""
+    """Return whether the text is UTF-8 (perhaps truncated) or has more valid non-ASCII characters than broken bytes."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(text)
     except UnicodeDecodeError:
-        valid = text.decode("utf-8", "ignore")
-        ascii_letters = int((np.frombuffer(text, dtype=np.uint8) < 0x80).sum())
-        return len(valid) - ascii_letters > len(text) - len(valid.encode())
+        valid_text = text.decode("utf-8", "ignore")
+        ascii_count = int((np.frombuffer(text, dtype=np.uint8) < 0x80).sum())
+        return len(valid_text) - ascii_count > len(text) - len(valid_text.encode())
     return True

@@ -1,4 +1,4 @@
-"""The shop's rules over a list that is made outside SQL, for somebody with a basket."""
+"""Merchandising rules for lists that are ranked in Python, such as recommendations for a basket."""
 
 from collections import Counter
 from collections.abc import Collection, Container, Iterable, Iterator
@@ -7,24 +7,24 @@ from itertools import islice
 import pandas as pd
 
 PINNED_REASON = "Chosen by the shop"
-"""Why a pinned product is offered, as in `rec_top_n`."""
+"""Reason of a pinned product, as in `rec_top_n`."""
 
 
 class MerchandisingRules:
-    """What may be offered, what is pinned for everybody, and how much of a category or brand a list holds."""
+    """Which products can be recommended, which are pinned, and how many of a category or brand a list can have."""
 
     def __init__(self, rules: pd.DataFrame) -> None:
-        """Take the rows of `rec_product_rules`."""
-        offered = rules[rules["is_recommendable"]]
-        self.recommendable_products = frozenset(offered["product_id"])
-        pinned = offered[offered["pinned_position"].notna()].sort_values(["pinned_position", "product_id"])
+        """Index the rows of `rec_product_rules`."""
+        recommendable = rules[rules["is_recommendable"]]
+        self.recommendable_products = frozenset(recommendable["product_id"])
+        pinned = recommendable[recommendable["pinned_position"].notna()].sort_values(["pinned_position", "product_id"])
         self._pin_positions = dict(zip(pinned["product_id"], pinned["pinned_position"].astype(int), strict=True))
         self._caps_by_product: dict[str, list[tuple[tuple[str, str], int]]] = {}
-        self._max_list_length = len(offered)
+        self._max_list_length = len(recommendable)
         for facet in ("category", "brand"):
-            capped = offered[offered[f"{facet}_cap"].notna()]
-            room = capped.groupby(facet)[f"{facet}_cap"].agg(["size", "max"]).min(axis=1).sum()
-            self._max_list_length = min(self._max_list_length, len(offered) - len(capped) + int(room))
+            capped = recommendable[recommendable[f"{facet}_cap"].notna()]
+            max_capped = capped.groupby(facet)[f"{facet}_cap"].agg(["size", "max"]).min(axis=1).sum()
+            self._max_list_length = min(self._max_list_length, len(recommendable) - len(capped) + int(max_capped))
             for product, value, cap in zip(
                 capped["product_id"], capped[facet], capped[f"{facet}_cap"].astype(int), strict=True
             ):
@@ -32,7 +32,7 @@ class MerchandisingRules:
 
     @property
     def pinned_products(self) -> frozenset[str]:
-        """Products that have a place of their own in everybody's list."""
+        """Products with a fixed position in every list."""
         return frozenset(self._pin_positions)
 
     def apply(
@@ -43,15 +43,21 @@ class MerchandisingRules:
         allowed_products: Container[str] | None = None,
         excluded_products: Collection[str] = (),
     ) -> list[str]:
-        """The list of at most `n` products that the rules make of a ranking, best first.
+        """Apply the rules to a ranking; return a list of at most `n` products, best first.
 
-        As int_recommendations_capped and int_recommendations_ranked do it: pins first, then down the ranking, passing
-        over what may not be offered and what finds its category or brand full; then the pins go to their places. All
-        pins take part, so that a list is the beginning of every longer one. Listed is what is among `only`, when given,
-        and not among `without`. No more of the ranking is read than is needed.
+        The steps are those of int_recommendations_capped and int_recommendations_ranked. First the pinned products are
+        selected, then the products of the ranking in order; a product is skipped if it is not recommendable or if its
+        category or brand has reached its cap. Then the pinned products are inserted at their positions. All pinned
+        products take part for every `n`, so that a list is the beginning of every longer list.
+
+        Args:
+            ranked: Products, best first; only as many as necessary are read.
+            n: Maximum length of the list.
+            allowed_products: If given, only these products are selected.
+            excluded_products: These products are not selected.
         """
         excluded = frozenset(excluded_products)
-        taken: Counter[tuple[str, str]] = Counter()
+        facet_counts: Counter[tuple[str, str]] = Counter()
 
         def select_within_caps(products: Iterable[str]) -> Iterator[str]:
             for product in products:
@@ -62,20 +68,20 @@ class MerchandisingRules:
                 ):
                     continue
                 caps = self._caps_by_product.get(product, [])
-                if all(taken[facet] < cap for facet, cap in caps):
-                    taken.update(facet for facet, _ in caps)
+                if all(facet_counts[facet] < cap for facet, cap in caps):
+                    facet_counts.update(facet for facet, _ in caps)
                     yield product
 
         pinned = list(select_within_caps(self._pin_positions))
-        others = select_within_caps(product for product in ranked if product not in self._pin_positions)
-        # Where caps leave less than n, the whole ranking would be read in vain.
-        listed = list(islice(others, min(n, self._max_list_length - len(pinned))))
+        unpinned = select_within_caps(product for product in ranked if product not in self._pin_positions)
+        # If the caps allow fewer than n products, this bound avoids reading the whole ranking.
+        products = list(islice(unpinned, min(n, self._max_list_length - len(pinned))))
         index = -1
         for product in pinned:
             index = max(index + 1, self._pin_positions[product] - 1)
-            listed.insert(index, product)
-        return listed[:n]
+            products.insert(index, product)
+        return products[:n]
 
     def is_pinned(self, product_id: str) -> bool:
-        """Whether the product has a place of its own in everybody's list."""
+        """Return whether the product has a fixed position in every list."""
         return product_id in self._pin_positions

@@ -1,4 +1,4 @@
-"""The door out: versioned read-only copies of what people look at, and the pointer to the newest."""
+"""Publishing of versioned read-only copies of the marts, and of the pointer to the newest copy."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
-from warehouse.database import get_resource_limits, retry_while_locked
+from warehouse.database import connect_to_file, retry_while_locked
 from warehouse.disk_full import raise_on_full_disk
 from warehouse.errors import RecomartError
 from warehouse.locks import exclusive_lock
@@ -21,19 +21,19 @@ from warehouse.settings import Settings
 LOCK_FILE = "publishing.lock"
 
 WAREHOUSE_CATALOG = "recomart"
-"""Catalog that the warehouse is attached as: the name it has when dbt opens it, by which its views refer to tables."""
+"""Catalog name of the attached warehouse; it is dbt's name, because the warehouse's views refer to tables by it."""
 
 LOG = logging.getLogger(__name__)
 
 
 class CopyQuery(NamedTuple):
-    """A question to a copy, and the table without which it cannot be asked."""
+    """A query of a copy, and the table that it needs."""
 
     table: str
     sql: str
 
 
-# The run that made the lists, not the newest one: a model may have been trained since they were built.
+# The run of the recommendations is not the newest run if a model was trained after they were built.
 PUBLISHED_RUN_QUERY = "select max(run_id) from rec_top_n"
 
 PROVENANCE_QUERIES = {
@@ -44,30 +44,30 @@ PROVENANCE_QUERIES = {
     "dataset_hash": CopyQuery(
         "eval_model_runs", f"select dataset_hash from eval_model_runs where run_id = ({PUBLISHED_RUN_QUERY})"
     ),
-    "data_until": CopyQuery("audit_feeds", "select max(newest_row_at) from audit_feeds"),
+    "newest_row_at": CopyQuery("audit_feeds", "select max(newest_row_at) from audit_feeds"),
 }
-"""What is asked of a copy to fill the fields of `Published`."""
+"""Queries of a copy that fill fields of `PublishedCopy`."""
 
 
 @raise_on_full_disk
 def publish(settings: Settings, tables: Sequence[str]) -> PublishedCopy:
     """Copy marts into a new serving copy, verify it, and move the pointer to it.
 
-    Readers of the copy before are not disturbed: its file stays until newer ones have pushed it out.
+    The earlier copy stays readable: its file is kept until `serving_copies` newer copies exist.
 
     Args:
-        settings: Where the warehouse is, how many copies to keep, and how long to wait for another publishing to end.
+        settings: The folders of the warehouse, the number of copies to keep, and the time to wait for locks.
         tables: Names of the tables of schema `marts` to publish.
 
     Raises:
-        WarehouseBusyError: Another process is writing the warehouse.
-        RecomartError: A table is missing, or holds no recommendation at all; or another publishing does not end.
-        DiskFullError: No more can be written.
+        WarehouseBusyError: Another process is writing the warehouse or publishing.
+        RecomartError: A table is missing, or the tables have no recommendations.
+        DiskFullError: The disk is full.
     """
     if not settings.database.exists():
-        raise RecomartError(f"{settings.database}: there is no warehouse yet; make one with `recomart run`")
+        raise RecomartError(f"{settings.database}: the warehouse does not exist. Create it with `recomart run`")
     settings.serving_dir.mkdir(parents=True, exist_ok=True)
-    # Each takes unfinished copies for those of one that was killed.
+    # Publishing deletes unfinished copies of killed processes, so only one process may publish at a time.
     with exclusive_lock(settings.serving_dir / LOCK_FILE, "publishing", settings.wait_seconds, LOG.warning):
         return _publish(settings, tables)
 
@@ -84,24 +84,23 @@ def _publish(settings: Settings, tables: Sequence[str]) -> PublishedCopy:
         _delete_unfinished_copies(settings.serving_dir)
         raise
     published = PublishedCopy(file=copy.name, published_at=datetime.now(UTC), rows=rows, **provenance)
-    _move_pointer(settings, published)
-    _delete_old_copies(settings, kept_copy=copy)
+    _move_pointer(settings.serving_dir, published)
+    _delete_old_copies(settings.serving_dir, settings.serving_copies, live_copy=copy)
     return published
 
 
 def _delete_unfinished_copies(folder: Path) -> None:
-    for left in folder.glob("recomart-*.duckdb.tmp*"):
-        if left.is_file():
-            left.unlink()
-        # Where its writing spilled what memory could not hold; a reader spills into the name of a copy and one .tmp.
-        elif left.name.endswith(".tmp.tmp"):
-            shutil.rmtree(left)
+    for path in folder.glob("recomart-*.duckdb.tmp*"):
+        if path.is_file():
+            path.unlink()
+        # The writer of a copy spills into a folder .tmp.tmp; the readers of a published copy spill into a folder .tmp.
+        elif path.name.endswith(".tmp.tmp"):
+            shutil.rmtree(path)
 
 
 def _write_copy(settings: Settings, tables: Sequence[str], path: Path) -> tuple[dict[str, int], dict[str, Any]]:
-    """Return the rows of each table, and the fields of `Published` that say what they were made from."""
-    # Not in the warehouse's storage format: looking up one customer's list in that takes three times as long.
-    with closing(duckdb.connect(str(path), config=get_resource_limits(settings))) as connection:
+    """Write the copy; return the number of rows by table, and the provenance fields of `PublishedCopy`."""
+    with closing(connect_to_file(settings, path)) as connection:
         _attach_warehouse(connection, settings)
         rows = {}
         for table in tables:
@@ -109,13 +108,13 @@ def _write_copy(settings: Settings, tables: Sequence[str], path: Path) -> tuple[
                 columns = connection.sql(f"select * from {WAREHOUSE_CATALOG}.marts.{table} limit 0").columns
             except duckdb.CatalogException as error:
                 raise RecomartError(
-                    f"{settings.database}: there is no table marts.{table} to publish; build it with `recomart run`"
+                    f"{settings.database}: no table marts.{table} to publish. Build it with `recomart run`"
                 ) from error
-            # Rows of one customer together: the app's look-ups then read a few blocks instead of the whole table.
+            # With the rows of a customer together, a look-up reads a few blocks instead of the whole table.
             order = "order by user_id" if "user_id" in columns else ""
             connection.execute(f"create table {table} as select * from {WAREHOUSE_CATALOG}.marts.{table} {order}")
             if "product_id" in columns and not order:
-                # Few products are looked up at a time: a tenth of the time that reading 200,000 of them takes.
+                # A look-up of a few products takes a tenth of the time of a scan of 200,000.
                 connection.execute(f"create index {table}_by_product on {table} (product_id)")
             rows[table] = _count_rows(connection, f"{WAREHOUSE_CATALOG}.marts.{table}")
         return rows, {
@@ -129,8 +128,8 @@ def _attach_warehouse(connection: duckdb.DuckDBPyConnection, settings: Settings)
 
 
 def _query_value(connection: duckdb.DuckDBPyConnection, query: CopyQuery) -> Any:
-    found = connection.execute(query.sql).fetchone()
-    return found[0] if found else None
+    row = connection.execute(query.sql).fetchone()
+    return row[0] if row else None
 
 
 def _count_rows(connection: duckdb.DuckDBPyConnection, table: str) -> int:
@@ -139,17 +138,21 @@ def _count_rows(connection: duckdb.DuckDBPyConnection, table: str) -> int:
 
 
 def _verify_copy(settings: Settings, path: Path, rows: dict[str, int]) -> None:
-    """Open the copy as its readers will, and count again."""
-    with closing(duckdb.connect(str(path), read_only=True, config=get_resource_limits(settings))) as connection:
+    """Open the copy read-only, compare its row counts, and check that it has recommendations."""
+    with closing(connect_to_file(settings, path, read_only=True)) as connection:
         for table, expected in rows.items():
-            if _count_rows(connection, table) != expected:
-                raise RecomartError(f"{path}: {table} has not the {expected} rows of the warehouse; not published")
+            if (count := _count_rows(connection, table)) != expected:
+                raise RecomartError(
+                    f"{path}: table {table} has {count} rows instead of the warehouse's {expected}. Publish again"
+                )
     if not rows.get("rec_top_n", 0) + rows.get("rec_popular_products", 0):
-        raise RecomartError("there is not one recommendation to publish; see `recomart status` for what was loaded")
+        raise RecomartError(
+            f"{settings.database}: no recommendations to publish. `recomart status` shows which data was loaded"
+        )
 
 
-def _move_pointer(settings: Settings, published: PublishedCopy) -> None:
-    pointer = settings.serving_dir / POINTER_FILE
+def _move_pointer(folder: Path, published: PublishedCopy) -> None:
+    pointer = folder / POINTER_FILE
     unfinished = pointer.with_suffix(".tmp")
     with unfinished.open("w", encoding="utf-8") as file:
         file.write(published.model_dump_json(indent=2) + "\n")
@@ -158,8 +161,8 @@ def _move_pointer(settings: Settings, published: PublishedCopy) -> None:
     unfinished.replace(pointer)
 
 
-def _delete_old_copies(settings: Settings, kept_copy: Path) -> None:
-    copies = sorted(settings.serving_dir.glob("recomart-*.duckdb"))
-    for old in copies[: -settings.serving_copies]:
-        if old != kept_copy:
-            old.unlink()
+def _delete_old_copies(folder: Path, max_copies: int, live_copy: Path) -> None:
+    copies = sorted(folder.glob("recomart-*.duckdb"))
+    for old_copy in copies[:-max_copies]:
+        if old_copy != live_copy:
+            old_copy.unlink()

@@ -1,4 +1,4 @@
-"""What a shop sends, as its YAML file declares it: files, format, column mapping, time zone, event aliases."""
+"""Declaration of a shop's feeds in its sources file: files, format, column mapping, time zone, event aliases."""
 
 import codecs
 import hashlib
@@ -27,18 +27,17 @@ RAW_COLUMNS: Mapping[FeedKind, tuple[str, ...]] = {
     "purchases": ("transaction_id", "user_id", "product_id", "quantity", "price", "purchased_at", *PRODUCT_ATTRIBUTES),
     "products": ("product_id", *PRODUCT_ATTRIBUTES, "price", "popularity_score", "is_available", "updated_at"),
 }
-"""The columns of each raw table that a mapping may fill, in table order."""
+"""The columns of each raw table that a mapping can fill, in table order."""
 
 REQUIRED_COLUMNS: Mapping[FeedKind, tuple[str, ...]] = {
     "events": ("user_id", "product_id", "event_type", "event_at"),
     "purchases": ("product_id", "purchased_at"),
     "products": ("product_id",),
 }
-"""The columns without which no row of a feed could mean anything."""
-
+"""The columns that the mapping of a feed must have."""
 
 NO_QUOTE = "none"
-"""Declares that quotes are letters like others."""
+"""Value of `quote` which declares that quotes are ordinary characters."""
 
 LINE_END_CHARS = "\r\n"
 
@@ -46,20 +45,20 @@ PATH_STEP_PATTERN = re.compile(r"\.(?:(\w+)|(\"(?:[^\"\\]|\\.)*\"))")
 
 
 def split_json_path(name: str) -> tuple[str, ...]:
-    """The keys that lead to a value in a JSON object: `$.product.id` and `$."product.v2".id` are paths, others keys.
+    """Split a JSON path such as `$.product.id` or `$."product.v2".id` into keys; any other name is one key.
 
     Raises:
-        ValueError: It begins with `$.` and is no path.
+        ValueError: The name begins with `$.` and is not a path.
     """
     if not name.startswith("$."):
         return (name,)
-    keys, at = [], 1
-    while at < len(name):
-        step = PATH_STEP_PATTERN.match(name, at)
+    keys, position = [], 1
+    while position < len(name):
+        step = PATH_STEP_PATTERN.match(name, position)
         if not step:
-            raise ValueError(f"'{name}' is no path of keys such as $.product.id or $.\"product.v2\".id")
+            raise ValueError(f"'{name}' is not a path of keys. Write it like $.product.id or $.\"product.v2\".id")
         keys.append(step[1] or str(json.loads(step[2])))
-        at = step.end()
+        position = step.end()
     return tuple(keys)
 
 
@@ -71,7 +70,7 @@ OneOrMany = Annotated[tuple[str, ...], BeforeValidator(_wrap_in_list), Field(min
 
 
 def _find_format_problem(timestamp_format: str) -> str | None:
-    """What DuckDB has against a timestamp format, if anything."""
+    """Describe why DuckDB cannot use a timestamp format, or return None."""
     if timestamp_format in ("iso", "epoch_s", "epoch_ms"):
         return None
     quoted = timestamp_format.replace("'", "''")
@@ -79,7 +78,7 @@ def _find_format_problem(timestamp_format: str) -> str | None:
         duckdb.execute(f"select try_strptime('', '{quoted}')")
     except duckdb.Error as error:
         return str(error).splitlines()[0]
-    return None if "%" in timestamp_format else "it is neither iso, epoch_s, epoch_ms nor a strptime format"
+    return None if "%" in timestamp_format else "it is not iso, epoch_s, epoch_ms or a strptime format"
 
 
 def _is_known_to_duckdb(time_zone: str) -> bool:
@@ -91,7 +90,7 @@ def _is_known_to_duckdb(time_zone: str) -> bool:
 
 
 def _is_supported_encoding(encoding: str) -> bool:
-    """Whether it is an encoding of text, and one whose broken bytes can be passed over."""
+    """Return whether Python has this text encoding and can skip undecodable bytes in it."""
     try:
         "".encode(encoding)
         codecs.getincrementaldecoder(encoding)("surrogateescape").decode(b"", final=True)
@@ -101,95 +100,103 @@ def _is_supported_encoding(encoding: str) -> bool:
 
 
 def _normalize_event_type(event_type: str) -> str:
-    """An event type's name as staging makes it of what a row says; Python has other small letters for İ, say, and Σ."""
-    # A cursor, because threads that share a connection take each other's results.
-    staged: str = duckdb.cursor().execute(r"select lower(trim(?, e' \t\r\n'))", [event_type]).fetchall()[0][0]
-    return staged
+    """Normalize an event type as the staging models do."""
+    # DuckDB computes it, because Python's lower case differs, for example for İ and Σ.
+    # Threads that share a connection would get each other's results, so each call uses its own cursor.
+    normalized: str = duckdb.cursor().execute(r"select lower(trim(?, e' \t\r\n'))", [event_type]).fetchall()[0][0]
+    return normalized
 
 
 class Feed(DeclarationModel):
-    """One feed: a set of files of one shape that land in one raw table."""
+    """One feed: a set of files of one format that are loaded into one raw table."""
 
     derived_fields: ClassVar = frozenset({"name"})
 
     name: str
-    """Name of the feed; the key it is declared under."""
+    """Name of the feed: its key in the sources file."""
 
     kind: FeedKind
-    """The raw table that the rows land in; the feed's name when that is one of the three."""
+    """Raw table of the feed's rows; the default is the feed's name if that is events, purchases or products."""
 
     files: OneOrMany
     """Globs of the files, relative to the landing folder."""
 
     format: Literal["csv", "jsonl", "json"]
-    """`csv`, `jsonl` (one object a line) or `json` (a document that holds a list of objects); each may be gzipped."""
+    """`csv`, `jsonl` (one object a line) or `json` (a document with a list of objects); files can be gzipped."""
 
     columns: dict[str, str]
-    """Our column name: the name in the files. Columns are matched by name, never by position. In JSON, a name that
-    begins with `$.` is a path of keys: `$.product.id`, or `$."product.v2".id`."""
+    """Column of the raw table: name in the files. Columns are matched by name, never by position. In JSON, a name that
+    begins with `$.` is a path of keys: `$.product.id` or `$."product.v2".id`."""
 
     delimiter: str | None = None
-    """What separates the fields of a CSV line; when not given, comma, semicolon, tab or bar, as each file's header
-    shows."""
+    """Delimiter of CSV fields; by default it is detected from the header of each file: comma, semicolon, tab or bar."""
 
     quote: str | None = None
-    """What encloses the fields of a CSV line that need it, or `none`; when not given, as each file's first lines show:
-    double quotes, unless something else is plain."""
+    """Quote character of CSV fields, or `none`; by default it is detected from the first lines of each file, and is the
+    double quote if detection is not clear."""
 
     encoding: str | None = None
-    """Text encoding, by its Python name; when not given, it is found out for each file."""
+    """Text encoding, by its Python name; by default it is detected for each file."""
 
     decimal: Literal[".", ","] = "."
-    """What stands before the decimals of a number; the other one may part its thousands where this is a comma."""
+    """Decimal mark of numbers. If it is a comma, points may separate thousands."""
 
     records: str | None = None
-    """For `json`: the key (dotted when nested, or a path like those of columns) of the list of records; the document
-    itself when not given."""
+    """For `json`: the key of the list of records, dotted if nested, or a path as in `columns`; by default the document
+    itself is the list."""
 
     time_zone: str = "UTC"
-    """IANA name of the zone of timestamps that carry no offset."""
+    """IANA time zone of timestamps without an offset."""
 
     timestamp_formats: OneOrMany = ("iso",)
-    """`iso`, `epoch_s`, `epoch_ms` or strptime formats; the first that fits a value is taken."""
+    """`iso`, `epoch_s`, `epoch_ms` or strptime formats; the first one that parses a value is used."""
 
     event_types: dict[EventType, OneOrMany] = Field(default_factory=dict)
-    """Our event type: the names it goes by in the files, in any casing. Our own names need no mention."""
+    """Event type: its names in the files, in any case. The event type's own name need not be listed."""
 
     carries: Annotated[tuple[Literal["purchases", "products"], ...], BeforeValidator(_wrap_in_list)] = ()
-    """What else the rows say: `purchases` (events of type purchase are transactions; so they are in any shop that
-    declares no feed of purchases), `products` (product facts)."""
+    """Further content of the rows: `purchases` (events of type purchase are transactions, which is the default for a
+    shop without a purchases feed) and `products` (product attributes)."""
 
     cancelled_transaction_prefix: str | None = None
-    """A transaction id that starts so is a return."""
+    """Prefix of the transaction ids of returns."""
 
     api: Api | None = None
-    """The web service that the records are fetched from, each time into a new file: the first of `files` with the time
-    in the place of its `*`."""
+    """Web service to fetch the records from. Each fetch writes a new file: the first glob of `files` with the time in
+    place of its `*`."""
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
-        known = RAW_COLUMNS[self.kind]
+        columns = RAW_COLUMNS[self.kind]
         for column in self.columns:
-            if column not in known:
-                raise ValueError(f"columns: unknown column '{column}'; a feed of {self.kind} knows {', '.join(known)}")
+            if column not in columns:
+                raise ValueError(
+                    f"columns: unknown column '{column}'. The columns of a feed of {self.kind} are {', '.join(columns)}"
+                )
         for column in REQUIRED_COLUMNS[self.kind]:
             if column not in self.columns:
-                raise ValueError(f"columns: '{column}' is not mapped, and a feed of {self.kind} needs it")
+                raise ValueError(f"columns: '{column}' is not mapped. A feed of {self.kind} needs it")
         for pattern in self.files:
             parts = Path(pattern).parts
             if not "".join(parts).strip() or Path(pattern).is_absolute() or ".." in parts:
-                raise ValueError(f"files: '{pattern}' is no glob inside the landing folder, such as 'events/*.csv'")
+                raise ValueError(
+                    f"files: '{pattern}' is not a glob inside the landing folder. Write it like 'events/*.csv'"
+                )
             if any("**" in part and part != "**" for part in parts):
-                raise ValueError(f"files: '{pattern}': ** stands for folders, and by itself, as in 'events/**/*.csv'")
+                raise ValueError(
+                    f"files: '{pattern}': ** matches folders and must be a whole path part, as in 'events/**/*.csv'"
+                )
         if self.time_zone not in available_timezones() or not _is_known_to_duckdb(self.time_zone):
-            raise ValueError(f"time_zone: '{self.time_zone}' is no IANA time zone, such as {ZoneInfo('Europe/Paris')}")
+            raise ValueError(
+                f"time_zone: '{self.time_zone}' is not an IANA time zone. Write it like {ZoneInfo('Europe/Paris')}"
+            )
         if self.encoding and not _is_supported_encoding(self.encoding):
-            raise ValueError(f"encoding: Python knows no text encoding '{self.encoding}'")
+            raise ValueError(f"encoding: Python has no text encoding '{self.encoding}'")
         for timestamp_format in self.timestamp_formats:
             if problem := _find_format_problem(timestamp_format):
                 raise ValueError(f"timestamp_formats: '{timestamp_format}': {problem}")
         if self.records is not None and self.format != "json":
-            raise ValueError("records: only a feed of format json has it")
+            raise ValueError("records: only a feed of format json can have it")
         try:
             _ = self.records_path
         except ValueError as error:
@@ -202,41 +209,42 @@ class Feed(DeclarationModel):
                 except ValueError as error:
                     raise ValueError(f"columns: {column}: {error}") from None
         if self.kind != "events" and (self.event_types or "purchases" in self.carries):
-            raise ValueError("event_types and carries: [purchases] belong to a feed of events")
+            raise ValueError("event_types and carries: [purchases]: only a feed of events can have them")
         if self.api:
             self._check_api(self.api)
-        seen: dict[str, str] = {}
+        type_by_alias: dict[str, str] = {}
         for alias, event_type in self.event_aliases:
-            if seen.setdefault(alias, event_type) != event_type:
-                raise ValueError(f"event_types: '{alias}' stands for both {seen[alias]} and {event_type}")
+            if type_by_alias.setdefault(alias, event_type) != event_type:
+                raise ValueError(f"event_types: '{alias}' is a name of both {type_by_alias[alias]} and {event_type}")
         return self
 
     def _check_dialect(self) -> None:
         if self.format != "csv" and (self.delimiter, self.quote) != (None, None):
-            raise ValueError("delimiter and quote: only a feed of format csv has them")
+            raise ValueError("delimiter and quote: only a feed of format csv can have them")
         if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in LINE_END_CHARS + '"'):
             raise ValueError(
-                'delimiter: it is one character, and no quote or line end; a tab is written "\\t", in double quotes'
+                'delimiter: it must be one character that is not a quote or line end. Write a tab as "\\t", in double '
+                "quotes"
             )
         quote = None if self.quote == NO_QUOTE else self.quote
         if quote is not None and (len(quote) != 1 or quote in LINE_END_CHARS or quote == self.delimiter):
-            raise ValueError(f"quote: {quote!r} is neither one character other than the delimiter nor none")
+            raise ValueError(f"quote: {quote!r} is not `none` or one character other than the delimiter")
 
     def _check_api(self, api: Api) -> None:
         if self.format != "jsonl" or codecs.lookup(self.encoding or "utf-8").name != "utf-8":
-            raise ValueError("format: what is fetched from an api is written as jsonl in utf-8; declare that")
+            raise ValueError("format: records from an api are written as jsonl in utf-8. Declare that format")
         folder, _, name = self.files[0].rpartition("/")
         if name.count("*") != 1 or set(folder + name) & set("?[") or "*" in folder:
             raise ValueError(
-                f"files: '{self.files[0]}' does not say where a file that is fetched from the api goes; the first glob "
-                "needs one * in the file's name, where the time will stand, such as 'catalog/*.jsonl'"
+                f"files: '{self.files[0]}' does not name the file to write the api's records to. The first glob needs "
+                "one * in the file's name, in place of the time, as in 'catalog/*.jsonl'"
             )
         if api.id_column is None and self.kind != "products":
-            raise ValueError(f"api.id_column: a feed of {self.kind} must name the key that tells its records apart")
+            raise ValueError(f"api.id_column: it must be given for a feed of {self.kind}")
 
     @property
     def parse_fingerprint(self) -> str:
-        """Fingerprint of what decides how the files are read; when it changes, they are loaded again."""
+        """Fingerprint of the settings that decide how files are read; when it changes, the files are loaded again."""
         settings = (
             *(self.kind, self.format, self.delimiter, self.quote, self.encoding, self.records),
             sorted(self.columns.items()),
@@ -252,15 +260,18 @@ class Feed(DeclarationModel):
 
     @property
     def event_aliases(self) -> list[tuple[str, EventType]]:
-        """Every name an event type goes by, lower case and trimmed, with the type it stands for."""
+        """Every name of an event type, normalized, with its event type."""
         if self.kind != "events":
             return []
-        own: tuple[EventType, ...] = ("view", "click", "add_to_cart", "remove_from_cart", "purchase")
+        event_types: tuple[EventType, ...] = ("view", "click", "add_to_cart", "remove_from_cart", "purchase")
         declared = [
-            (_normalize_event_type(alias), ours) for ours, aliases in self.event_types.items() for alias in aliases
+            (_normalize_event_type(alias), event_type)
+            for event_type, aliases in self.event_types.items()
+            for alias in aliases
         ]
-        taken = {alias for alias, _ in declared}
-        return [*dict.fromkeys(declared), *((ours, ours) for ours in own if ours not in taken)]
+        declared_aliases = {alias for alias, _ in declared}
+        own_names = ((event_type, event_type) for event_type in event_types if event_type not in declared_aliases)
+        return [*dict.fromkeys(declared), *own_names]
 
 
 class Sources(DeclarationModel):
@@ -273,7 +284,7 @@ class Sources(DeclarationModel):
     @classmethod
     def _name_feeds(cls, data: Any) -> Any:
         if data is None:
-            raise ValueError("the sources file is empty; it declares `feeds`")
+            raise ValueError("the sources file is empty. Declare `feeds`")
         if not isinstance(data, dict) or not isinstance(data.get("feeds"), dict):
             return data
         feeds = {
@@ -285,12 +296,12 @@ class Sources(DeclarationModel):
         return {**data, "feeds": feeds}
 
     def carries_purchases(self, feed: Feed) -> bool:
-        """Whether the feed's events of type purchase are transactions: said so, or there is no feed of purchases."""
-        has_purchases = any(other.kind == "purchases" for other in self.feeds.values())
-        return feed.kind == "events" and ("purchases" in feed.carries or not has_purchases)
+        """Return whether the feed's purchase events are transactions: as declared, or if no purchases feed exists."""
+        has_purchases_feed = any(shop_feed.kind == "purchases" for shop_feed in self.feeds.values())
+        return feed.kind == "events" and ("purchases" in feed.carries or not has_purchases_feed)
 
     def typing_settings(self, feed: Feed) -> tuple[object, ...]:
-        """What the SQL goes by to type the feed's rows: the columns of raw.feeds in order, but for the fingerprint."""
+        """Return the settings by which the SQL types the feed's rows: the columns of raw.feeds without the last."""
         return (
             *(feed.name, feed.kind, feed.time_zone, list(feed.timestamp_formats)),
             *(self.carries_purchases(feed), "products" in feed.carries, feed.cancelled_transaction_prefix),
@@ -298,9 +309,6 @@ class Sources(DeclarationModel):
         )
 
     def typing_fingerprint(self, feed: Feed) -> int:
-        """Fingerprint of all that decides what the feed's rows mean once they are read.
-
-        When it changes, they are classified again.
-        """
-        said = repr((self.typing_settings(feed), sorted(feed.event_aliases)))
-        return int.from_bytes(hashlib.sha256(said.encode()).digest()[:7], "big")
+        """Return the fingerprint of the typing settings and aliases; when it changes, the rows are typed again."""
+        settings = repr((self.typing_settings(feed), sorted(feed.event_aliases)))
+        return int.from_bytes(hashlib.sha256(settings.encode()).digest()[:7], "big")

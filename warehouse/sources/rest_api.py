@@ -1,4 +1,4 @@
-"""What sources.yml says about a web service: where it is, how it pages, how to sign in, how patient to be."""
+"""Declaration of a web service in the sources file: address, paging, authentication, retries."""
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -9,27 +9,27 @@ ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\[\]-]+$")]
 """Name of a query parameter or a header."""
 
 EnvironmentVariable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-"""Name of an environment variable that holds a secret; the secret itself never stands in YAML."""
+"""Name of an environment variable with a secret; the secret itself is never in the YAML file."""
 
 KeyPath = Annotated[str, Field(min_length=1)]
-"""Key in a page, dotted when nested: `data.items`."""
+"""Key in a page, dotted if nested: `data.items`."""
 
 
 class DeclarationModel(BaseModel):
-    """Settings of the sources file."""
+    """Base of the settings in the sources file."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     derived_fields: ClassVar[frozenset[str]] = frozenset()
-    """Fields that the file does not set."""
+    """Fields that the file cannot set."""
 
     @model_validator(mode="before")
     @classmethod
     def _reject_unknown_settings(cls, data: Any) -> Any:
-        known = [name for name in cls.model_fields if name not in cls.derived_fields]
+        settings = [name for name in cls.model_fields if name not in cls.derived_fields]
         for name in data if isinstance(data, dict) else ():
             if name not in cls.model_fields:
-                raise ValueError(f"there is no setting '{name}' here; there are {', '.join(known)}")
+                raise ValueError(f"unknown setting '{name}'. The settings are {', '.join(settings)}")
         return data
 
 
@@ -38,68 +38,68 @@ class DeclarationModel(BaseModel):
 
 class _Paging(DeclarationModel):
     has_shifting_pages: ClassVar[bool] = True
-    """Whether a product can move to a page that was read already when others come or go."""
+    """Whether a product can move to another page while the catalog is read, because products are added or removed."""
 
     size: int | None = Field(default=None, ge=1)
-    """Products a page; the service's own choice when not given."""
+    """Products a page; by default the service decides."""
 
     size_param: ParameterName = "page_size"
     """Query parameter of `size`."""
 
     @property
     def first_page_params(self) -> dict[str, str | int]:
-        """Query parameters of every request that starts a reading."""
+        """Query parameters of the first page."""
         return {self.size_param: self.size} if self.size else {}
 
 
 class PageNumberPaging(_Paging):
-    """Pages have numbers; the one after the last is empty, or `total` says which is the last."""
+    """Pages have numbers; an empty page or `total` marks the end."""
 
     style: Literal["page"]
     param: ParameterName = "page"
-    """Query parameter of the number."""
+    """Query parameter of the page number."""
 
     first: int = 1
     """Number of the first page."""
 
 
 class OffsetPaging(_Paging):
-    """A page is a number of products after so many others; the one after the last is empty, or `total` tells."""
+    """A page has a number of products from an offset on; an empty page or `total` marks the end."""
 
     style: Literal["offset"]
     param: ParameterName = "offset"
-    """Query parameter of how many products come before the page."""
+    """Query parameter of the offset: the number of products before the page."""
 
     size: int = Field(default=100, ge=1)
-    """Products a page. A service that gives fewer is followed by what it gives."""
+    """Products a page. If the service returns fewer, the next offset grows by that number."""
 
     size_param: ParameterName = "limit"
     """Query parameter of `size`."""
 
 
 class CursorPaging(_Paging):
-    """Each page names a mark from which the service goes on; the last one names none."""
+    """Each page has the cursor of the next page; the last page has none."""
 
     has_shifting_pages: ClassVar[bool] = False
 
     style: Literal["cursor"]
     path: KeyPath
-    """Key of the mark."""
+    """Key of the cursor in a page."""
 
     param: ParameterName = "cursor"
-    """Query parameter that hands it back."""
+    """Query parameter of the cursor."""
 
 
 class NextLinkPaging(_Paging):
-    """Each page has the address of the next in its body; the last one has none."""
+    """Each page has the URL of the next page in its body; the last page has none."""
 
     style: Literal["next_link"]
     path: KeyPath
-    """Key of the address."""
+    """Key of the URL."""
 
 
 class LinkHeaderPaging(_Paging):
-    """Each page has the address of the next in its header `Link`, with rel="next"; the last one has none."""
+    """Each page has the URL of the next page in its header `Link`, with rel="next"; the last page has none."""
 
     style: Literal["link_header"]
 
@@ -115,7 +115,7 @@ class SinglePagePaging(_Paging):
 Paging = PageNumberPaging | OffsetPaging | CursorPaging | NextLinkPaging | LinkHeaderPaging | SinglePagePaging
 
 
-# -- signing in -------------------------------------------------------------------------------------------------------
+# -- authentication ---------------------------------------------------------------------------------------------------
 
 
 class BearerAuth(DeclarationModel):
@@ -127,7 +127,7 @@ class BearerAuth(DeclarationModel):
 
 
 class HeaderKeyAuth(DeclarationModel):
-    """A key in a header of its own."""
+    """A key in a custom header."""
 
     type: Literal["header"]
     name: ParameterName = "X-Api-Key"
@@ -138,7 +138,7 @@ class HeaderKeyAuth(DeclarationModel):
 
 
 class QueryKeyAuth(DeclarationModel):
-    """A key among the query parameters."""
+    """A key in a query parameter."""
 
     type: Literal["query"]
     name: ParameterName = "api_key"
@@ -149,11 +149,11 @@ class QueryKeyAuth(DeclarationModel):
 
 
 class BasicAuth(DeclarationModel):
-    """A name and a password."""
+    """A user name and a password."""
 
     type: Literal["basic"]
     user_env: EnvironmentVariable
-    """Environment variable of the name."""
+    """Environment variable of the user name."""
 
     password_env: EnvironmentVariable
     """Environment variable of the password."""
@@ -166,77 +166,81 @@ Auth = BearerAuth | HeaderKeyAuth | QueryKeyAuth | BasicAuth
 
 
 class Retries(DeclarationModel):
-    """What is done about answers that may be better next time: 429, 5xx, time-outs, broken connections and bodies."""
+    """Retries of temporary errors: status 429 and 5xx, time-outs, broken connections and broken bodies."""
 
     max_attempts: int = Field(default=6, ge=1)
-    """Requests for one page before the fetch is given up; the next one goes on from there."""
+    """Maximum requests for one page. After them the fetch fails, and the next fetch resumes at this page."""
 
     first_wait: float = Field(default=1, ge=0)
-    """Seconds before the second attempt; each later wait is twice as long, and a random part of `first_wait` is added
-    so that many clients do not come back at once. `Retry-After` goes before."""
+    """Seconds before the second attempt. Each later wait is twice as long, plus a random part of `first_wait`, so that
+    many clients do not retry at once. The header `Retry-After` takes precedence."""
 
     max_wait: float = Field(default=120, ge=0)
-    """Seconds that a wait may take. A service that asks for more is taken at its word: the fetch ends there."""
+    """Maximum seconds of a wait. If the service asks for a longer one, the fetch fails."""
 
 
 class Api(DeclarationModel):
-    """A web service that hands out a feed's records, page by page, as JSON."""
+    """A web service that returns a feed's records as JSON pages."""
 
     base_url: str
-    """Address of the service, such as `https://shop.example/api/v2`. No link leads a fetch to another host."""
+    """URL of the service, such as `https://shop.example/api/v2`. A fetch follows no link to another host."""
 
     path: str = ""
-    """Where the records are asked for, below `base_url`."""
+    """Path of the records below `base_url`."""
 
     params: dict[str, str | int | float | bool] = Field(default_factory=dict)
-    """Query parameters of every reading, such as a filter or an order that does not change. No secrets: see `auth`."""
+    """Fixed query parameters, such as a filter or a stable order. Secrets belong to `auth`."""
 
     records: KeyPath | None = None
-    """Key of the list of records in a page; the page itself when not given."""
+    """Key of the list of records in a page; by default the page itself is the list."""
 
     id_column: KeyPath | None = None
-    """Key that tells one record from another; what `product_id` is mapped to when not given."""
+    """Key of the record id; by default the name that `product_id` is mapped to."""
 
     total: KeyPath | None = None
-    """Key of how many records there are in all, if the service tells; then so many must arrive."""
+    """Key of the total number of records, if the service has one; the fetch checks that all of them arrive."""
 
     paging: Paging = Field(discriminator="style")
-    """How the service divides its records into pages."""
+    """Paging of the service."""
 
     auth: Auth | None = Field(default=None, discriminator="type")
-    """How to sign in; nothing when not given."""
+    """Authentication; none by default."""
 
     requests_per_second: float = Field(default=5, gt=0)
-    """Requests a second at the most, repeated ones included."""
+    """Maximum requests a second, including retries."""
 
     timeout: float = Field(default=30, gt=0)
-    """Seconds to wait for a connection, and for the service to send something over it."""
+    """Seconds to wait for a connection, and for the next bytes of a response."""
 
     retries: Retries = Retries()
-    """How patient to be with a service in trouble."""
+    """Retries of temporary errors."""
 
     max_passes: int = Field(default=5, ge=2)
-    """Readings of the whole catalog before it is given up because it never holds still."""
+    """Maximum passes over the whole catalog, which must be the same in two passes in a row; after them the fetch
+    fails."""
 
     resume_hours: float = Field(default=6, ge=0)
-    """Age at which a reading that broke off is begun anew: half an old catalog and half a new one are neither."""
+    """Maximum age in hours of an interrupted fetch that is resumed. An older one is restarted, because its file would
+    mix two states of the catalog."""
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
         try:
             url = urlsplit(self.base_url)
-            is_good = url.scheme in ("http", "https") and url.hostname and url.port != 0
+            is_valid = url.scheme in ("http", "https") and url.hostname and url.port != 0
         except ValueError:
-            is_good = False
-        if not is_good or url.query or url.fragment:
-            raise ValueError("base_url: it is no address such as https://shop.example/api; parameters go to `params`")
+            is_valid = False
+        if not is_valid or url.query or url.fragment:
+            raise ValueError(
+                "base_url: it is not a URL such as https://shop.example/api. Query parameters belong to `params`"
+            )
         if url.username or url.password:
-            raise ValueError("base_url: a secret stands in the address; name an environment variable under `auth`")
+            raise ValueError("base_url: the URL has a secret. Name an environment variable under `auth` instead")
         if "://" in self.path or self.path.startswith("//") or set(self.path) & set("?#"):
-            raise ValueError(f"path: '{self.path}' is no path below base_url; parameters go to `params`")
+            raise ValueError(f"path: '{self.path}' is not a path below base_url. Query parameters belong to `params`")
         return self
 
     @property
     def request_text(self) -> str:
-        """What decides which records come in which order, as text: another text, another catalog."""
+        """The settings that decide which records the service returns, and in which order, as text."""
         return self.model_dump_json(include={"base_url", "path", "params", "records", "id_column", "total", "paging"})

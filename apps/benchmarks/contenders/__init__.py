@@ -1,10 +1,11 @@
-"""A module for each contender: `run` makes the tables from the landing folder, and yields each step's name when done.
+"""The contenders of the benchmarks of loading and of ranking.
 
-The scripts are what somebody at home in the tool would write for this one shop, and owe nothing to our SQL; `checks`
-holds their tables against ours.
+Each `*_script` module and `recomart` has a function `run` that makes the tables from the landing folder and yields the
+name of each finished step. The scripts are written for the demo shop in the usual style of their tool and do not reuse
+RecoMart's SQL; `table_equality` compares their tables with RecoMart's.
 """
 
 from warehouse.settings import PROJECT_ROOT
 
 EVENT_WEIGHTS_FILE = PROJECT_ROOT / "dbt_project" / "seeds" / "event_weights.csv"
-"""What an action of each type weighs and how fast it fades, as the analysts say."""
+"""Weight and half-life of each event type."""

@@ -1,4 +1,4 @@
-"""Runs duckdb_script.sql."""
+"""Runs duckdb_script.sql in a separate database."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ STEP_MARKER = "\n-- step: "
 
 
 def run(settings: Settings) -> Iterator[str]:
-    """Make the tables in a database of their own, within our memory and threads."""
+    """Make the tables with RecoMart's limits of memory and threads."""
     with duckdb.connect(str(settings.database), config=get_duckdb_config(settings)) as connection:
         connection.execute("set preserve_insertion_order = false")
         connection.execute("set variable landing = ?", [str(settings.landing_dir)])

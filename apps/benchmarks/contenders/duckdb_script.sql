@@ -1,5 +1,5 @@
--- The tables of the demo shop by one DuckDB script: no tests, no ledger, no rejected lines kept, no increments. Variables
--- landing (folder) and weights (CSV file) are set by whoever runs it.
+-- The tables of the demo shop in one DuckDB script, without tests, ledger, rejected lines or increments. The caller sets
+-- the variables landing (folder) and weights (CSV file).
 
 -- step: read
 
@@ -49,7 +49,7 @@ select * exclude (price_text, effective_at, filename, line), filename as _file
 from catalog
 where reasons is not null;
 
--- Lines are read as text, because read_json with ignore_errors loses a good line here and there after a broken one.
+-- Reads the lines as text, because read_json with ignore_errors loses some valid lines after a damaged line.
 create table events as
 with lines as (
     select
@@ -86,14 +86,14 @@ typed as (
     from lines
 ),
 
-single as (
+deduplicated as (
     select * exclude (filename), min(filename) as filename
     from typed
     group by all
 )
 
 select
-    single.*,
+    deduplicated.*,
     cast(event_at as date) as event_date,
     nullif(concat_ws(';',
         case when event_at is null then 'bad_timestamp' end,
@@ -103,7 +103,7 @@ select
         case when product_id is not null and product_id not in (select product_id from catalog where reasons is null)
             then 'unknown_product' end
     ), '') as reasons,
-from single;
+from deduplicated;
 
 create view fct_events as
 select user_id, product_id, event_type, event_at, event_date, device, session_id, filename as _file
@@ -121,7 +121,7 @@ with lines as (
     from read_csv(
         getvariable('landing') || '/purchases/*.csv',
         all_varchar = true, union_by_name = true, ignore_errors = true, filename = true,
-        -- Said, because guessing it for each file takes longer than reading it.
+        -- Declared, because detecting the format of each file takes longer than reading it.
         header = true, delim = ',', quote = '"', escape = '"', new_line = '\n', sample_size = 1
     )
 ),
@@ -141,14 +141,14 @@ typed as (
     from lines
 ),
 
-single as (
+deduplicated as (
     select * exclude (filename), min(filename) as filename
     from typed
     group by all
 )
 
 select
-    single.*,
+    deduplicated.*,
     nullif(concat_ws(';',
         case when price < 0 or unreadable_price is not null then 'bad_price' end,
         case when quantity = 0 or unreadable_quantity is not null then 'bad_quantity' end,
@@ -157,7 +157,7 @@ select
         case when product_id is not null and product_id not in (select product_id from catalog where reasons is null)
             then 'unknown_product' end
     ), '') as reasons,
-from single;
+from deduplicated;
 
 create view quarantine_purchases as
 select * exclude (filename), filename as _file
@@ -184,19 +184,19 @@ where reasons is null;
 create table weights as
 select * from read_csv(getvariable('weights'));
 
--- What a customer did, with the weight it has on its day. A return takes back the part of the purchases before it that its
--- pieces are of theirs.
+-- Actions of customers with their undecayed weight. A return cancels a share of the earlier purchases: its quantity
+-- divided by theirs.
 create view actions as
 with counted as (
     select
         *,
-        count(*) filter (not is_return) over so_far as purchases_before,
-        sum(quantity) filter (not is_return) over so_far as pieces_before,
+        count(*) filter (not is_return) over earlier_purchases as purchases_before,
+        sum(quantity) filter (not is_return) over earlier_purchases as pieces_before,
     from fct_transactions
-    window so_far as (partition by user_id, product_id order by purchased_at)
+    window earlier_purchases as (partition by user_id, product_id order by purchased_at)
 ),
 
-unioned as (
+all_actions as (
     select
         user_id, product_id, event_type as action_type, event_type as weight_event_type, event_at as action_at,
         event_date as action_date, 1.0 as share, null as quantity, null as price, device, session_id,
@@ -217,11 +217,11 @@ unioned as (
     from counted
 )
 
-select unioned.*, weights.weight * share as weight, weights.half_life_days
-from unioned
-inner join weights on unioned.weight_event_type = weights.event_type;
+select all_actions.*, weights.weight * share as weight, weights.half_life_days
+from all_actions
+inner join weights on all_actions.weight_event_type = weights.event_type;
 
--- The two instants that evaluation looks back from, a tenth of the time each, and now.
+-- The cutoffs of the validation and test windows, each a tenth of the time span, and the cutoff now.
 create table cutoffs as
 with span as (
     select
@@ -230,7 +230,7 @@ with span as (
     from actions
 ),
 
-instants as (
+cutoff_instants as (
     select
         date_trunc('day', now_at - window_length) as test_at,
         date_trunc('day', date_trunc('day', now_at - window_length) - window_length) as validation_at,
@@ -238,11 +238,11 @@ instants as (
     from span
 )
 
-select 'validation' as cutoff, validation_at as as_of, test_at as window_end_at from instants
+select 'validation' as cutoff, validation_at as as_of, test_at as window_end_at from cutoff_instants
 union all
-select 'test', test_at, now_at from instants
+select 'test', test_at, now_at from cutoff_instants
 union all
-select 'now', now_at, null from instants;
+select 'now', now_at, null from cutoff_instants;
 
 create table feat_user_product_interactions as
 select
@@ -420,7 +420,7 @@ with lines as (
     group by all
 ),
 
--- Nothing is learned from a wholesaler's order of hundreds of products.
+-- Orders with more than 100 products, such as those of wholesalers, give no useful pairs.
 baskets as (
     select * from lines
     qualify count(*) over (partition by cutoff, transaction_id) between 2 and 100
@@ -434,39 +434,40 @@ shop as (
     select cutoff, count(distinct transaction_id) as orders from lines group by all
 ),
 
-together as (
+joint_orders as (
     select
-        one.cutoff,
-        one.as_of,
-        one.product_id,
-        other.product_id as other_product_id,
+        left_product.cutoff,
+        left_product.as_of,
+        left_product.product_id,
+        right_product.product_id as other_product_id,
         count(*) as joint_order_count,
-        max(one.bought_at) as last_joint_order_at,
-    from baskets as one
-    inner join baskets as other
-        on one.cutoff = other.cutoff
-        and one.transaction_id = other.transaction_id
-        and one.product_id != other.product_id
+        max(left_product.bought_at) as last_joint_order_at,
+    from baskets as left_product
+    inner join baskets as right_product
+        on left_product.cutoff = right_product.cutoff
+        and left_product.transaction_id = right_product.transaction_id
+        and left_product.product_id != right_product.product_id
     group by all
     having count(*) >= 2
 )
 
 select
-    together.*,
-    own.orders as order_count,
-    other.orders as other_order_count,
-    joint_order_count / own.orders as confidence,
-    joint_order_count / own.orders / (other.orders / shop.orders) as lift,
-from together
-inner join order_counts as own using (cutoff, product_id)
-inner join order_counts as other
-    on together.cutoff = other.cutoff and together.other_product_id = other.product_id
-inner join shop on together.cutoff = shop.cutoff;
+    joint_orders.*,
+    product_orders.orders as order_count,
+    other_product_orders.orders as other_order_count,
+    joint_order_count / product_orders.orders as confidence,
+    joint_order_count / product_orders.orders / (other_product_orders.orders / shop.orders) as lift,
+from joint_orders
+inner join order_counts as product_orders using (cutoff, product_id)
+inner join order_counts as other_product_orders
+    on joint_orders.cutoff = other_product_orders.cutoff
+    and joint_orders.other_product_id = other_product_orders.product_id
+inner join shop on joint_orders.cutoff = shop.cutoff;
 
 -- step: products and customers
 
 create table dim_product_history as
-with statements as (
+with product_versions as (
     select * exclude (price_text, filename, line, reasons)
     from catalog
     where reasons is null
@@ -482,7 +483,7 @@ select
     effective_at as valid_from,
     coalesce(lead(effective_at) over by_time, timestamp '9999-12-31') as valid_to,
     lead(effective_at) over by_time is null as is_current,
-from statements
+from product_versions
 window by_time as (partition by product_id order by effective_at);
 
 create table dim_products as
@@ -490,18 +491,18 @@ with first_actions as (
     select product_id, min(first_action_at) as first_action_at from feat_product_popularity group by product_id
 ),
 
-stated as (
-    select product_id, min(valid_from) as first_stated_at, max(valid_from) as last_updated_at
+version_dates as (
+    select product_id, min(valid_from) as first_valid_from, max(valid_from) as last_updated_at
     from dim_product_history
     group by product_id
 )
 
 select
     history.* exclude (version, valid_from, valid_to, is_current),
-    least(first_stated_at, first_action_at) as first_seen_at,
+    least(first_valid_from, first_action_at) as first_seen_at,
     last_updated_at,
 from dim_product_history as history
-inner join stated using (product_id)
+inner join version_dates using (product_id)
 left join first_actions using (product_id)
 where is_current;
 
@@ -604,9 +605,9 @@ from active
 left join categories using (user_id)
 left join brands using (user_id);
 
--- What customers took in each window and had not met before; only products that were there can be recommended.
+-- New customer-product pairs in each window, for products that existed at the cutoff.
 create table ml_evaluation_pairs as
-with taken as (
+with window_actions as (
     select cutoff, user_id, product_id
     from actions
     inner join cutoffs on action_at >= as_of and action_at < window_end_at
@@ -619,10 +620,12 @@ known_users as (
     select distinct cutoff, user_id from feat_user_product_interactions where strength > 0
 )
 
-select taken.*, known_users.user_id is not null as is_known_user
-from taken
-semi join ml_product_features as known
-    on taken.cutoff = known.cutoff and taken.product_id = known.product_id
-anti join feat_user_product_interactions as seen
-    on taken.cutoff = seen.cutoff and taken.user_id = seen.user_id and taken.product_id = seen.product_id
-left join known_users on taken.cutoff = known_users.cutoff and taken.user_id = known_users.user_id;
+select window_actions.*, known_users.user_id is not null as is_known_user
+from window_actions
+semi join ml_product_features as features
+    on window_actions.cutoff = features.cutoff and window_actions.product_id = features.product_id
+anti join feat_user_product_interactions as interactions
+    on window_actions.cutoff = interactions.cutoff
+    and window_actions.user_id = interactions.user_id
+    and window_actions.product_id = interactions.product_id
+left join known_users on window_actions.cutoff = known_users.cutoff and window_actions.user_id = known_users.user_id;

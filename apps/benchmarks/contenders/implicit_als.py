@@ -1,6 +1,6 @@
-"""The `implicit` library's weighted ALS, with the best settings of a grid of its own.
+"""The weighted ALS of the `implicit` library, with the best settings of a separate grid.
 
-Its BLAS runs on one thread, as its documentation asks: it has threads of its own over rows.
+BLAS runs on one thread, as the library's documentation requires, because the library has its own threads over rows.
 """
 
 import os
@@ -27,12 +27,14 @@ ALPHAS = (1.0, 3.0, 10.0, 30.0, 100.0)
 REGULARIZATIONS = (0.1, 1.0, 10.0, 30.0, 100.0, 300.0)
 ITERATIONS = 15
 MEASURE_INTERVAL = 5
+"""Iterations between measurements."""
+
 MAX_KEPT_SETTINGS = 4
-"""Pairs of alpha and regularization, the best ones at the fewest factors, that are tried with more."""
+"""Number of the best pairs of alpha and regularization that are tried with more factors."""
 
 
 class _MeasuredFit:
-    """One training, measured every few iterations; measuring does not count as training."""
+    """One training run with regular measurements; their time does not count as training time."""
 
     def __init__(
         self,
@@ -69,39 +71,41 @@ class _MeasuredFit:
             self.measuring_seconds += time.perf_counter() - now
 
     def rank(self) -> Ranking:
-        """Return the lists of the window's customers."""
+        """Return the ranked lists of the window's customers."""
         users = torch.from_numpy(np.asarray(self.model.user_factors)[self.window.known_positions.numpy()])
         return self.window.rank_factors(users, torch.from_numpy(np.asarray(self.model.item_factors)), self.config)
 
 
 def measure_implicit(files: SplitSource, config: TrainConfig) -> RankingResult:
-    """Pick the grid's best setting and number of iterations on the validation window; measure on the test window."""
+    """Select the best settings and iterations in the validation window; measure in the test window."""
     threadpool_limits(1, "blas")
     split = files.read(config)
     started = time.perf_counter()
-    tried: list[tuple[float, int, dict[str, float]]] = []
+    trials: list[tuple[float, int, dict[str, float]]] = []
     pairs = list(product(ALPHAS, REGULARIZATIONS))
     for factors in FACTORS:
         for alpha, regularization in pairs:
             setting = {"factors": factors, "alpha": alpha, "regularization": regularization}
             fit = _MeasuredFit(split.validation, config, setting, ITERATIONS, MEASURE_INTERVAL)
-            ndcg, iterations = max((point.ndcg, at) for point, at in zip(fit.curve, fit.iterations, strict=True))
-            tried.append((ndcg, iterations, setting))
-        tried.sort(key=lambda trial: -trial[0])
-        best = [trial[2] for trial in tried[:MAX_KEPT_SETTINGS]]
+            ndcg, iterations = max(
+                (point.ndcg, iteration) for point, iteration in zip(fit.curve, fit.iterations, strict=True)
+            )
+            trials.append((ndcg, iterations, setting))
+        trials.sort(key=lambda trial: -trial[0])
+        best = [trial[2] for trial in trials[:MAX_KEPT_SETTINGS]]
         pairs = list(dict.fromkeys((setting["alpha"], setting["regularization"]) for setting in best))
-        log_progress(f"implicit: up to {factors} factors, best validation NDCG {tried[0][0]:.5f} with {tried[0][2]}")
+        log_progress(f"implicit: up to {factors} factors, best validation NDCG {trials[0][0]:.5f} with {trials[0][2]}")
     tune_seconds = time.perf_counter() - started
-    _, iterations, setting = tried[0]
+    _, iterations, setting = trials[0]
     fit = _MeasuredFit(split.test, config, setting, iterations, measure_interval=1)
     started = time.perf_counter()
     ranking = fit.rank()
-    recommending = time.perf_counter() - started
+    scoring_seconds = time.perf_counter() - started
     return measure_ranking(METHOD_NAME, split.test, ranking, config).model_copy(
         update={
             "tune_seconds": tune_seconds,
             "fit_seconds": fit.curve[-1].seconds,
-            "scoring_seconds": recommending,
+            "scoring_seconds": scoring_seconds,
             "peak_memory_mib": get_peak_memory_mib(),
             "config": {**setting, "iterations": iterations},
             "curves": {int(setting["factors"]): fit.curve},
@@ -110,7 +114,7 @@ def measure_implicit(files: SplitSource, config: TrainConfig) -> RankingResult:
 
 
 def _build_matrix(strength: Csr) -> scipy.sparse.csr_matrix:
-    """Return the strengths as multiples of their mean, so that one grid suits all data."""
+    """Return the strengths divided by their mean, so that one grid fits all data."""
     values = strength.values / strength.values.mean()
     parts = (values.numpy(), strength.columns.numpy(), strength.row_starts.numpy())
     return scipy.sparse.csr_matrix(parts, shape=(strength.row_count, strength.column_count))

@@ -1,6 +1,6 @@
-"""The tables of the demo shop by one pandas script: no tests, no ledger, no rejected lines kept, no increments."""
+"""The tables of the demo shop in one pandas script, without tests, ledger, rejected lines or increments."""
 
-# The stubs of pandas give Any for what operators and chained calls return.
+# The pandas stubs return Any for operators and chained calls.
 # mypy: disable-error-code="no-any-return"
 
 import gzip
@@ -58,17 +58,17 @@ def run(settings: Settings) -> Iterator[str]:
     history = save("dim_product_history", compute_product_history(catalog))
     dim_products = save("dim_products", compute_current_products(history, popularity))
     features = save("ml_product_features", compute_product_features(dim_products, history, popularity, cutoffs))
-    likings = {
-        fact: save(f"feat_user_{fact}_affinity", compute_affinity(interactions, features, fact))
-        for fact in ("category", "brand")
+    affinities = {
+        attribute: save(f"feat_user_{attribute}_affinity", compute_affinity(interactions, features, attribute))
+        for attribute in ("category", "brand")
     }
-    save("dim_users", compute_users(user_days, likings))
+    save("dim_users", compute_users(user_days, affinities))
     save("ml_evaluation_pairs", compute_evaluation_pairs(actions, interactions, features, cutoffs))
     yield "products and customers"
 
 
 def read_catalog(landing: Path) -> pd.DataFrame:
-    """Catalog records that differ from the product's record before."""
+    """Return the catalog records that differ from the previous record of the product."""
     pages = []
     for path in sorted(landing.glob("catalog/*/*.json")):
         page = pd.DataFrame(json.loads(path.read_text(encoding="utf-8"))["products"])
@@ -77,14 +77,14 @@ def read_catalog(landing: Path) -> pd.DataFrame:
     catalog = pd.concat(pages, ignore_index=True).rename(columns={"name": "product_name", "in_stock": "is_available"})
     product_id = catalog["product_id"].astype("str").str.strip()
     catalog["product_id"] = product_id.mask(product_id == "")
-    for fact in ("category", "brand"):
-        catalog[fact] = catalog[fact].str.lower()
+    for attribute in ("category", "brand"):
+        catalog[attribute] = catalog[attribute].str.lower()
     price_text = catalog["price"].astype("str")
     catalog["price"] = pd.to_numeric(catalog["price"], errors="coerce").astype("float64")
-    facts = [catalog[name] for name in ("product_name", "category", "brand", "popularity_score", "is_available")]
+    attributes = [catalog[name] for name in ("product_name", "category", "brand", "popularity_score", "is_available")]
     is_repeat = (
-        pd.concat([*facts, price_text], axis=1)
-        == pd.concat([*facts, price_text], axis=1).groupby(catalog["product_id"], dropna=False).shift()
+        pd.concat([*attributes, price_text], axis=1)
+        == pd.concat([*attributes, price_text], axis=1).groupby(catalog["product_id"], dropna=False).shift()
     )
     catalog["reasons"] = join_reasons(
         bad_price=(catalog["price"] < 0) | catalog["price"].isna() & price_text.notna(),
@@ -94,7 +94,7 @@ def read_catalog(landing: Path) -> pd.DataFrame:
 
 
 def read_events(landing: Path, products: pd.Index) -> pd.DataFrame:
-    """The clickstream typed, without copies, each row with the rules that it breaks."""
+    """Return the typed and deduplicated clickstream rows with their quarantine reasons."""
     paths = sorted(landing.glob("clickstream/*.jsonl*"))
     table = pa.concat_tables([read_clickstream_file(path) for path in paths]).unify_dictionaries().combine_chunks()
     events = table.to_pandas()
@@ -117,12 +117,12 @@ def read_events(landing: Path, products: pd.Index) -> pd.DataFrame:
 
 
 def read_clickstream_file(path: Path) -> pa.Table:
-    """One file's lines as texts, few-valued columns as dictionaries; lines that are no JSON are left out."""
+    """Return the lines of a file as text columns, dictionary-encoded except the time; skip lines that are no JSON."""
     content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    # A line that was cut off does not end the object it began.
-    whole = [line for line in content.split(b"\n") if line.endswith(b"}")]
+    # A truncated line does not end with a brace.
+    complete_lines = [line for line in content.split(b"\n") if line.endswith(b"}")]
     table = pyarrow.json.read_json(
-        pa.BufferReader(b"\n".join(whole)),
+        pa.BufferReader(b"\n".join(complete_lines)),
         read_options=pyarrow.json.ReadOptions(block_size=16 << 20),
         parse_options=pyarrow.json.ParseOptions(
             explicit_schema=pa.schema([(name, pa.string()) for name in EVENT_FIELDS]),
@@ -141,7 +141,7 @@ def read_clickstream_file(path: Path) -> pa.Table:
 
 
 def read_purchases(landing: Path, products: pd.Index) -> pd.DataFrame:
-    """The purchase lines typed, without copies, each row with the rules that it breaks."""
+    """Return the typed and deduplicated purchase lines with their quarantine reasons."""
     files = []
     for path in sorted(landing.glob("purchases/*.csv")):
         table = pyarrow.csv.read_csv(
@@ -175,7 +175,7 @@ def read_purchases(landing: Path, products: pd.Index) -> pd.DataFrame:
 
 
 def join_reasons(**broken_rules: pd.Series) -> pd.Series:
-    """Names of the broken rules joined by ';', missing where there is none."""
+    """Return the names of the broken rules joined by ';', missing for a clean row."""
     rules = pd.DataFrame(broken_rules)
     bad = rules[rules.any(axis=1)]
     texts = [";".join(bad.columns[row]) for row in bad.to_numpy()]
@@ -183,7 +183,7 @@ def join_reasons(**broken_rules: pd.Series) -> pd.Series:
 
 
 def build_transactions(purchases: pd.DataFrame) -> pd.DataFrame:
-    """Clean purchase lines as transactions."""
+    """Return clean purchase lines as transactions."""
     quantity = purchases["quantity"].fillna(1)
     return purchases.drop(columns="reasons").assign(
         quantity=quantity,
@@ -194,10 +194,12 @@ def build_transactions(purchases: pd.DataFrame) -> pd.DataFrame:
 
 
 def compute_weighted_actions(events: pd.DataFrame, transactions: pd.DataFrame, weights: pd.DataFrame) -> pd.DataFrame:
-    """What customers did, one row each, with the weight that it has on its day."""
-    clicks = events[["user_id", "product_id", "event_type", "event_at", "event_date", "device", "session_id"]]
-    clicks = clicks.rename(columns={"event_type": "action_type", "event_at": "action_at", "event_date": "action_date"})
-    bought = transactions[["user_id", "product_id", "quantity", "amount", "transaction_id"]].assign(
+    """Return one row per action with its undecayed weight."""
+    event_actions = events[["user_id", "product_id", "event_type", "event_at", "event_date", "device", "session_id"]]
+    event_actions = event_actions.rename(
+        columns={"event_type": "action_type", "event_at": "action_at", "event_date": "action_date"}
+    )
+    purchase_actions = transactions[["user_id", "product_id", "quantity", "amount", "transaction_id"]].assign(
         action_type=np.where(transactions["is_return"], "return", "purchase"),
         action_at=transactions["purchased_at"],
         action_date=transactions["purchase_date"],
@@ -205,10 +207,14 @@ def compute_weighted_actions(events: pd.DataFrame, transactions: pd.DataFrame, w
     )
     types = pd.CategoricalDtype(list(ACTION_TYPES))
     ids = {
-        name: pd.CategoricalDtype(clicks[name].cat.categories.union(pd.Index(bought[name].dropna().unique())))
+        name: pd.CategoricalDtype(
+            event_actions[name].cat.categories.union(pd.Index(purchase_actions[name].dropna().unique()))
+        )
         for name in ("user_id", "product_id")
     }
-    actions = pd.concat([frame.astype({"action_type": types, **ids}) for frame in (clicks, bought)], ignore_index=True)
+    actions = pd.concat(
+        [frame.astype({"action_type": types, **ids}) for frame in (event_actions, purchase_actions)], ignore_index=True
+    )
     by_type = weights.set_index("event_type")
     weight_event_type = actions["action_type"].astype(object).where(actions["action_type"] != "return", "purchase")
     actions["weight"] = weight_event_type.map(by_type["weight"]).astype("float64") * actions.pop("share").fillna(1.0)
@@ -218,7 +224,7 @@ def compute_weighted_actions(events: pd.DataFrame, transactions: pd.DataFrame, w
 
 
 def compute_returned_share(transactions: pd.DataFrame) -> pd.Series:
-    """For each return, how many purchases it takes back, as a negative number; missing elsewhere."""
+    """Return the number of purchases that each return cancels, as a negative number; missing for purchases."""
     returns = transactions[transactions["is_return"]].reset_index(names="row")
     bought = transactions.loc[~transactions["is_return"], ["user_id", "product_id", "purchased_at", "quantity"]]
     before = returns.dropna(subset="user_id").merge(bought, on=["user_id", "product_id"], suffixes=("", "_bought"))
@@ -229,12 +235,12 @@ def compute_returned_share(transactions: pd.DataFrame) -> pd.Series:
 
 
 def to_epoch_seconds(instants: pd.Series) -> pd.Series:
-    """Whole seconds since 1970."""
+    """Return whole seconds since 1970."""
     return instants.astype("datetime64[s]").astype("int64")
 
 
 def compute_cutoffs(actions: pd.DataFrame) -> pd.DataFrame:
-    """The instants that features are computed as of, each with its second and last day."""
+    """Return the cutoffs with their epoch second and last day."""
     first, last = actions["action_at"].min(), actions["action_at"].max()
     now = last + pd.Timedelta(seconds=1)
     window = pd.Timedelta(seconds=round((int(last.timestamp()) - int(first.timestamp())) * 0.1))
@@ -253,21 +259,21 @@ def compute_cutoffs(actions: pd.DataFrame) -> pd.DataFrame:
 
 
 def iter_cutoffs(cutoffs: pd.DataFrame) -> Iterator[tuple[pd.Series, dict[str, Any]]]:
-    """The rows of the cutoffs, each with the columns that name it."""
-    for _, instant in cutoffs.iterrows():
-        yield instant, {"cutoff": instant["cutoff"], "as_of": instant["as_of"]}
+    """Yield each cutoff with the columns that identify it."""
+    for _, cutoff in cutoffs.iterrows():
+        yield cutoff, {"cutoff": cutoff["cutoff"], "as_of": cutoff["as_of"]}
 
 
 def compute_user_product_interactions(actions: pd.DataFrame, cutoffs: pd.DataFrame) -> pd.DataFrame:
-    """How strongly each customer took to each product."""
-    named = actions[actions["user_id"].notna()]
+    """Return the strength and the counts of each customer-product pair."""
+    user_actions = actions[actions["user_id"].notna()]
     counted = add_action_counts(
-        named, ["user_id", "product_id", "action_at", "second", "weight", "half_life_days", "quantity"]
+        user_actions, ["user_id", "product_id", "action_at", "second", "weight", "half_life_days", "quantity"]
     )
     parts = []
-    for instant, named_as in iter_cutoffs(cutoffs):
-        seen = counted[counted["action_at"] < instant["as_of"]]
-        days = (instant["second"] - seen["second"]) / 86400
+    for cutoff, cutoff_columns in iter_cutoffs(cutoffs):
+        seen = counted[counted["action_at"] < cutoff["as_of"]]
+        days = (cutoff["second"] - seen["second"]) / 86400
         seen = seen.assign(strength=seen["weight"] * np.power(0.5, days / seen["half_life_days"]))
         pairs = seen.groupby(["user_id", "product_id"], observed=True, sort=False).agg(
             strength=("strength", "sum"),
@@ -277,27 +283,27 @@ def compute_user_product_interactions(actions: pd.DataFrame, cutoffs: pd.DataFra
             first_interaction_at=("action_at", "min"),
             last_interaction_at=("action_at", "max"),
         )
-        parts.append(pairs.reset_index().assign(**named_as))
+        parts.append(pairs.reset_index().assign(**cutoff_columns))
     interactions = pd.concat(parts, ignore_index=True)
     interactions["average_strength"] = interactions["strength"] / interactions["interaction_count"]
     return interactions
 
 
 def add_action_counts(actions: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """These columns, and for every action type one that is 1 where the action is of that type."""
+    """Return the columns and a 0/1 column for each action type."""
     return actions[columns].assign(
         **{f"{name}_count": (actions["action_type"] == name).astype("int32") for name in ACTION_TYPES}
     )
 
 
 def compute_user_days(actions: pd.DataFrame) -> pd.DataFrame:
-    """What each customer did on each day."""
-    named = actions[actions["user_id"].notna()]
-    days = add_action_counts(named, ["user_id", "action_date", "action_at"]).assign(
-        spend=named["amount"],
-        mobile_count=(named["device"] == "mobile").astype("int32"),
-        known_device_count=named["device"].isin(["mobile", "web"]).astype("int32"),
-        daytime_count=named["action_at"].dt.hour.between(6, 17).astype("int32"),
+    """Return the action counts of each customer and day."""
+    user_actions = actions[actions["user_id"].notna()]
+    days = add_action_counts(user_actions, ["user_id", "action_date", "action_at"]).assign(
+        spend=user_actions["amount"],
+        mobile_count=(user_actions["device"] == "mobile").astype("int32"),
+        known_device_count=user_actions["device"].isin(["mobile", "web"]).astype("int32"),
+        daytime_count=user_actions["action_at"].dt.hour.between(6, 17).astype("int32"),
     )
     keys = ["user_id", "action_date"]
     added = [
@@ -312,24 +318,27 @@ def compute_user_days(actions: pd.DataFrame) -> pd.DataFrame:
     result["action_count"] = grouped.size()
     result["first_action_at"] = grouped["action_at"].min()
     result["last_action_at"] = grouped["action_at"].max()
-    orders = named[named["action_type"] == "purchase"]
-    for name, rows, what in (("session_count", named, "session_id"), ("order_count", orders, "transaction_id")):
-        single = rows.loc[rows[what].notna(), [*keys, what]].drop_duplicates()
-        result[name] = single.groupby(keys, observed=True, sort=False).size()
+    orders = user_actions[user_actions["action_type"] == "purchase"]
+    for name, rows, id_column in (
+        ("session_count", user_actions, "session_id"),
+        ("order_count", orders, "transaction_id"),
+    ):
+        distinct_ids = rows.loc[rows[id_column].notna(), [*keys, id_column]].drop_duplicates()
+        result[name] = distinct_ids.groupby(keys, observed=True, sort=False).size()
     return result.fillna({"session_count": 0, "order_count": 0}).reset_index()
 
 
 def compute_user_activity(user_days: pd.DataFrame, cutoffs: pd.DataFrame) -> pd.DataFrame:
-    """How active each customer was."""
+    """Return the activity features of each customer."""
     days = user_days.assign(
         weekend_count=user_days["action_count"].where(user_days["action_date"].dt.dayofweek >= 5, 0)
     )
     added = [name for name in map(str, days) if name.endswith("_count")]
     parts = []
-    for instant, named_as in iter_cutoffs(cutoffs):
-        seen = days[days["action_date"] < instant["as_of"]]
+    for cutoff, cutoff_columns in iter_cutoffs(cutoffs):
+        seen = days[days["action_date"] < cutoff["as_of"]]
         for length in (7, 28):
-            recent = seen["action_date"] > instant["last_day"] - pd.Timedelta(days=length)
+            recent = seen["action_date"] > cutoff["last_day"] - pd.Timedelta(days=length)
             seen = seen.assign(**{f"action_count_{length}d": seen["action_count"].where(recent, 0)})
         grouped = seen.groupby("user_id", observed=True)
         counted = grouped[[*added, "action_count_7d", "action_count_28d"]].sum()
@@ -339,9 +348,9 @@ def compute_user_activity(user_days: pd.DataFrame, cutoffs: pd.DataFrame) -> pd.
         counted["last_action_at"] = grouped["last_action_at"].max()
         spanned = (grouped["action_date"].max() - grouped["action_date"].min()).dt.days
         counted["days_between_visits"] = divide(spanned, counted["active_days"] - 1)
-        for name, moment in (("recency_days", "last_action_at"), ("tenure_days", "first_action_at")):
-            counted[name] = (instant["second"] - to_epoch_seconds(counted[moment])) / 86400
-        parts.append(counted.reset_index().assign(**named_as))
+        for name, timestamp_column in (("recency_days", "last_action_at"), ("tenure_days", "first_action_at")):
+            counted[name] = (cutoff["second"] - to_epoch_seconds(counted[timestamp_column])) / 86400
+        parts.append(counted.reset_index().assign(**cutoff_columns))
     activity = pd.concat(parts, ignore_index=True)
     for name, part, whole in (
         ("average_order_value", "total_spend", "order_count"),
@@ -358,14 +367,14 @@ def compute_user_activity(user_days: pd.DataFrame, cutoffs: pd.DataFrame) -> pd.
 
 
 def divide(numerator: pd.Series, denominator: pd.Series) -> pd.Series:
-    """One number as a share of another; missing where the other is zero."""
+    """Return the quotient; missing where the denominator is zero."""
     return numerator / denominator.where(denominator != 0)
 
 
 def compute_product_popularity(
     actions: pd.DataFrame, interactions: pd.DataFrame, cutoffs: pd.DataFrame
 ) -> pd.DataFrame:
-    """How popular each product was, in windows of days and with fading."""
+    """Return the popularity of each product, in windows of days and with decay."""
     columns = ["product_id", "action_date", "action_at", "second", "weight", "amount"]
     counted = add_action_counts(actions, columns)
     day_end = to_epoch_seconds(counted["action_date"]) + 86400
@@ -377,26 +386,26 @@ def compute_product_popularity(
     days = days.reset_index()
     days["event_count"] = days[[f"{name}_count" for name in ACTION_TYPES[:4]]].sum(axis=1)
     parts = []
-    for instant, named_as in iter_cutoffs(cutoffs):
-        seen = days[days["action_date"] < instant["as_of"]]
-        faded = np.power(0.5, (instant["second"] - to_epoch_seconds(seen["action_date"]) - 86400) / 86400 / 28)
-        sums = {"revenue": seen["amount"], "recent_popularity": seen["popularity"] * faded}
-        pairs = interactions[interactions["cutoff"] == instant["cutoff"]]
-        people = {"user_count": pairs["product_id"].notna(), "buyer_count": pairs["purchase_count"] > 0}
+    for cutoff, cutoff_columns in iter_cutoffs(cutoffs):
+        seen = days[days["action_date"] < cutoff["as_of"]]
+        decay = np.power(0.5, (cutoff["second"] - to_epoch_seconds(seen["action_date"]) - 86400) / 86400 / 28)
+        sums = {"revenue": seen["amount"], "recent_popularity": seen["popularity"] * decay}
+        pairs = interactions[interactions["cutoff"] == cutoff["cutoff"]]
+        user_counts = {"user_count": pairs["product_id"].notna(), "buyer_count": pairs["purchase_count"] > 0}
         for length in (1, 7, 28):
-            first_day = instant["last_day"] - pd.Timedelta(days=length - 1)
+            first_day = cutoff["last_day"] - pd.Timedelta(days=length - 1)
             for measure in ("event_count", "purchase_count"):
                 sums[f"{measure}_{length}d"] = seen[measure].where(seen["action_date"] >= first_day, 0)
-            people[f"user_count_{length}d"] = pairs["last_interaction_at"] >= first_day
+            user_counts[f"user_count_{length}d"] = pairs["last_interaction_at"] >= first_day
         for measure in ("event_count", "purchase_count", "return_count", "view_count"):
             sums[measure] = seen[measure]
         result = pd.DataFrame(sums).groupby(seen["product_id"], observed=True).sum()
-        moments = seen.groupby("product_id", observed=True)
-        result["first_action_at"] = moments["first_action_at"].min()
-        result["last_action_at"] = moments["last_action_at"].max()
-        by_people = pd.DataFrame(people).groupby(pairs["product_id"], observed=True).sum()
-        result = result.join(by_people).fillna(dict.fromkeys(by_people, 0))
-        parts.append(result.reset_index().assign(**named_as))
+        product_days = seen.groupby("product_id", observed=True)
+        result["first_action_at"] = product_days["first_action_at"].min()
+        result["last_action_at"] = product_days["last_action_at"].max()
+        user_count_sums = pd.DataFrame(user_counts).groupby(pairs["product_id"], observed=True).sum()
+        result = result.join(user_count_sums).fillna(dict.fromkeys(user_count_sums, 0))
+        parts.append(result.reset_index().assign(**cutoff_columns))
     popularity = pd.concat(parts, ignore_index=True)
     popularity["conversion_rate"] = divide(popularity["buyer_count"], popularity["user_count"])
     popularity["purchases_per_view"] = divide(popularity["purchase_count"], popularity["view_count"])
@@ -408,25 +417,27 @@ def compute_product_popularity(
 
 
 def compute_product_pairs(transactions: pd.DataFrame, cutoffs: pd.DataFrame) -> pd.DataFrame:
-    """Products bought together in two orders or more."""
+    """Return the pairs of products with at least two joint orders."""
     lines = transactions.loc[~transactions["is_return"], ["transaction_id", "product_id", "purchased_at"]]
     parts = []
-    for instant, named_as in iter_cutoffs(cutoffs):
-        seen = lines[lines["purchased_at"] < instant["as_of"]]
+    for cutoff, cutoff_columns in iter_cutoffs(cutoffs):
+        seen = lines[lines["purchased_at"] < cutoff["as_of"]]
         seen = seen.groupby(["transaction_id", "product_id"], as_index=False, sort=False)["purchased_at"].max()
         orders = seen["product_id"].value_counts()
         sizes = seen.groupby("transaction_id")["product_id"].transform("size")
         baskets = seen[sizes.between(2, 100)]
         pairs = baskets.merge(baskets[["transaction_id", "product_id"]], on="transaction_id", suffixes=("", "_other"))
         pairs = pairs[pairs["product_id"] != pairs["product_id_other"]]
-        together = pairs.groupby(["product_id", "product_id_other"], sort=False)["purchased_at"].agg(["size", "max"])
-        together = together[together["size"] >= 2].reset_index()
-        together.columns = ["product_id", "other_product_id", "joint_order_count", "last_joint_order_at"]
-        together["order_count"] = together["product_id"].map(orders)
-        together["other_order_count"] = together["other_product_id"].map(orders)
-        together["confidence"] = together["joint_order_count"] / together["order_count"]
-        expected = together["other_order_count"] / seen["transaction_id"].nunique()
-        parts.append(together.assign(lift=together["confidence"] / expected, **named_as))
+        joint_orders = pairs.groupby(["product_id", "product_id_other"], sort=False)["purchased_at"].agg(
+            ["size", "max"]
+        )
+        joint_orders = joint_orders[joint_orders["size"] >= 2].reset_index()
+        joint_orders.columns = ["product_id", "other_product_id", "joint_order_count", "last_joint_order_at"]
+        joint_orders["order_count"] = joint_orders["product_id"].map(orders)
+        joint_orders["other_order_count"] = joint_orders["other_product_id"].map(orders)
+        joint_orders["confidence"] = joint_orders["joint_order_count"] / joint_orders["order_count"]
+        expected = joint_orders["other_order_count"] / seen["transaction_id"].nunique()
+        parts.append(joint_orders.assign(lift=joint_orders["confidence"] / expected, **cutoff_columns))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -434,7 +445,7 @@ PRODUCT_ATTRIBUTES = ["product_name", "category", "brand", "price", "popularity_
 
 
 def compute_product_history(catalog: pd.DataFrame) -> pd.DataFrame:
-    """What the catalog said of each product, and when."""
+    """Return the versions of each product with their validity periods."""
     history = catalog.sort_values(["product_id", "effective_at"], kind="stable")
     history = history[
         ~(history[PRODUCT_ATTRIBUTES] == history.groupby("product_id")[PRODUCT_ATTRIBUTES].shift()).all(axis=1)
@@ -450,7 +461,7 @@ def compute_product_history(catalog: pd.DataFrame) -> pd.DataFrame:
 
 
 def compute_current_products(history: pd.DataFrame, popularity: pd.DataFrame) -> pd.DataFrame:
-    """The products as they are now."""
+    """Return the current version of each product."""
     by_product = history.groupby("product_id")["valid_from"]
     first_actions = popularity.groupby("product_id", observed=True)["first_action_at"].min()
     first_actions.index = first_actions.index.astype("str")
@@ -463,19 +474,19 @@ def compute_current_products(history: pd.DataFrame, popularity: pd.DataFrame) ->
 def compute_product_features(
     products: pd.DataFrame, history: pd.DataFrame, popularity: pd.DataFrame, cutoffs: pd.DataFrame
 ) -> pd.DataFrame:
-    """What was known of each product."""
+    """Return the features of each product at the cutoff."""
     parts = []
-    for instant, named_as in iter_cutoffs(cutoffs):
+    for cutoff, cutoff_columns in iter_cutoffs(cutoffs):
         known = products.loc[
-            (products["first_seen_at"] < instant["as_of"]) | (instant["cutoff"] == "now"), ["product_id"]
+            (products["first_seen_at"] < cutoff["as_of"]) | (cutoff["cutoff"] == "now"), ["product_id"]
         ]
-        versions = history[history["valid_from"] < instant["as_of"]].groupby("product_id").tail(1)
+        versions = history[history["valid_from"] < cutoff["as_of"]].groupby("product_id").tail(1)
         of_now = popularity.loc[
-            popularity["cutoff"] == instant["cutoff"],
+            popularity["cutoff"] == cutoff["cutoff"],
             ["product_id", "user_count", "user_count_28d", "recent_popularity"],
         ].astype({"product_id": "str"})
-        facts = known.merge(versions, on="product_id", how="left").merge(of_now, on="product_id", how="left")
-        parts.append(facts.assign(**named_as))
+        attributes = known.merge(versions, on="product_id", how="left").merge(of_now, on="product_id", how="left")
+        parts.append(attributes.assign(**cutoff_columns))
     features = pd.concat(parts, ignore_index=True).rename(
         columns={"user_count": "popularity", "user_count_28d": "active_users_28d"}
     )
@@ -490,13 +501,13 @@ def compute_product_features(
 
 
 def compute_affinity(interactions: pd.DataFrame, features: pd.DataFrame, attribute: str) -> pd.DataFrame:
-    """How much each customer likes each category or brand."""
+    """Return the affinity of each customer to each category or brand."""
     parts = []
     for cutoff, pairs in interactions.groupby("cutoff"):
         known = features[features["cutoff"] == cutoff].set_index("product_id")[attribute].astype("category")
-        told = pairs["product_id"].map(known).astype(known.dtype)
-        likings = (
-            pairs.groupby(["as_of", "user_id", told.rename(attribute)], observed=True, sort=False)
+        attributes = pairs["product_id"].map(known).astype(known.dtype)
+        affinities = (
+            pairs.groupby(["as_of", "user_id", attributes.rename(attribute)], observed=True, sort=False)
             .agg(
                 strength=("strength", "sum"),
                 interaction_count=("interaction_count", "sum"),
@@ -506,14 +517,14 @@ def compute_affinity(interactions: pd.DataFrame, features: pd.DataFrame, attribu
             )
             .reset_index()
         )
-        positive = likings["strength"].where(likings["strength"] > 0)
-        whole = positive.groupby(likings["user_id"], observed=True).transform("sum")
-        parts.append(likings.assign(cutoff=cutoff, affinity=positive / whole))
+        positive = affinities["strength"].where(affinities["strength"] > 0)
+        whole = positive.groupby(affinities["user_id"], observed=True).transform("sum")
+        parts.append(affinities.assign(cutoff=cutoff, affinity=positive / whole))
     return pd.concat(parts, ignore_index=True)
 
 
 def compute_users(user_days: pd.DataFrame, affinities: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The customers."""
+    """Return the customers with totals and favourites."""
     grouped = user_days.groupby("user_id", observed=True)
     sums = grouped[[name for name in map(str, user_days) if name.endswith("_count")]].sum()
     web_count = sums["known_device_count"] - sums["mobile_count"]
@@ -532,27 +543,29 @@ def compute_users(user_days: pd.DataFrame, affinities: dict[str, pd.DataFrame]) 
             ),
         }
     )
-    for fact, liking in affinities.items():
-        liked = liking[(liking["cutoff"] == "now") & (liking["strength"] > 0)]
-        best = liked.loc[liked.groupby("user_id", observed=True)["strength"].idxmax(), ["user_id", fact]]
-        result[f"favourite_{fact}"] = best.set_index("user_id")[fact].astype("str")
+    for attribute, affinity in affinities.items():
+        positive_affinity = affinity[(affinity["cutoff"] == "now") & (affinity["strength"] > 0)]
+        best = positive_affinity.loc[
+            positive_affinity.groupby("user_id", observed=True)["strength"].idxmax(), ["user_id", attribute]
+        ]
+        result[f"favourite_{attribute}"] = best.set_index("user_id")[attribute].astype("str")
     return result.reset_index()
 
 
 def compute_evaluation_pairs(
     actions: pd.DataFrame, interactions: pd.DataFrame, features: pd.DataFrame, cutoffs: pd.DataFrame
 ) -> pd.DataFrame:
-    """What customers took in each window and had not met before; only products that were there can be recommended."""
+    """Return the new customer-product pairs in each window, for products that existed at the cutoff."""
     parts = []
-    for instant, _ in iter_cutoffs(cutoffs[cutoffs["window_end_at"].notna()]):
-        window = (actions["action_at"] >= instant["as_of"]) & (actions["action_at"] < instant["window_end_at"])
-        taken = actions[window & actions["user_id"].notna()]
-        taken = taken.groupby(["user_id", "product_id"], observed=True, sort=False)["weight"].sum()
-        pairs = taken[taken > 1e-6].reset_index()[["user_id", "product_id"]]
-        known = features.loc[features["cutoff"] == instant["cutoff"], "product_id"]
-        seen = interactions[interactions["cutoff"] == instant["cutoff"]]
+    for cutoff, _ in iter_cutoffs(cutoffs[cutoffs["window_end_at"].notna()]):
+        window = (actions["action_at"] >= cutoff["as_of"]) & (actions["action_at"] < cutoff["window_end_at"])
+        window_actions = actions[window & actions["user_id"].notna()]
+        window_actions = window_actions.groupby(["user_id", "product_id"], observed=True, sort=False)["weight"].sum()
+        pairs = window_actions[window_actions > 1e-6].reset_index()[["user_id", "product_id"]]
+        known = features.loc[features["cutoff"] == cutoff["cutoff"], "product_id"]
+        seen = interactions[interactions["cutoff"] == cutoff["cutoff"]]
         pairs = pairs[pairs["product_id"].isin(known)]
         pairs = pairs.merge(seen[["user_id", "product_id"]], how="left_anti", on=["user_id", "product_id"])
         is_known_user = pairs["user_id"].isin(seen.loc[seen["strength"] > 0, "user_id"])
-        parts.append(pairs.assign(is_known_user=is_known_user, cutoff=instant["cutoff"]))
+        parts.append(pairs.assign(is_known_user=is_known_user, cutoff=cutoff["cutoff"]))
     return pd.concat(parts, ignore_index=True)

@@ -1,4 +1,4 @@
-"""The tables of the demo shop by one polars script: no tests, no ledger, no rejected lines kept, no increments."""
+"""The tables of the demo shop in one polars script, without tests, ledger, rejected lines or increments."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ DAY_SECONDS = 86_400
 
 
 class Cutoff(NamedTuple):
-    """An instant that features are computed as of."""
+    """A cutoff at which features are computed."""
 
     name: str
     as_of: datetime
@@ -29,11 +29,11 @@ class Cutoff(NamedTuple):
 
     @property
     def name_columns(self) -> list[pl.Expr]:
-        """The columns that name it."""
+        """The columns that identify the cutoff."""
         return [pl.lit(self.name).alias("cutoff"), pl.lit(self.as_of).alias("as_of")]
 
     def get_first_date(self, length: int) -> pl.Expr:
-        """First of the last `length` days."""
+        """Return the first of the last `length` days."""
         return pl.lit((self.as_of - timedelta(seconds=1)).date() - timedelta(days=length - 1))
 
 
@@ -61,82 +61,82 @@ def run(settings: Settings) -> Iterator[str]:
     cutoffs = compute_cutoffs(actions)
     interactions = save(
         "feat_user_product_interactions",
-        concat_cutoffs(cutoffs, lambda at: compute_user_product_interactions(actions, at)),
+        concat_cutoffs(cutoffs, lambda cutoff: compute_user_product_interactions(actions, cutoff)),
     )
     user_days = compute_user_days(actions).collect(engine="streaming").lazy()
-    save("feat_user_activity", concat_cutoffs(cutoffs, lambda at: compute_user_activity(user_days, at)))
+    save("feat_user_activity", concat_cutoffs(cutoffs, lambda cutoff: compute_user_activity(user_days, cutoff)))
     product_days = compute_product_days(actions).collect(engine="streaming").lazy()
     popularity = save(
         "feat_product_popularity",
-        concat_cutoffs(cutoffs, lambda at: compute_product_popularity(product_days, interactions, at)),
+        concat_cutoffs(cutoffs, lambda cutoff: compute_product_popularity(product_days, interactions, cutoff)),
     )
-    save("feat_product_pairs", concat_cutoffs(cutoffs, lambda at: compute_product_pairs(transactions, at)))
+    save("feat_product_pairs", concat_cutoffs(cutoffs, lambda cutoff: compute_product_pairs(transactions, cutoff)))
     yield "features"
 
     history = save("dim_product_history", compute_product_history(catalog))
     dim_products = save("dim_products", compute_current_products(history, popularity))
     features = save(
         "ml_product_features",
-        concat_cutoffs(cutoffs, lambda at: compute_product_features(dim_products, history, popularity, at)),
+        concat_cutoffs(cutoffs, lambda cutoff: compute_product_features(dim_products, history, popularity, cutoff)),
     )
-    likings = {
-        fact: save(f"feat_user_{fact}_affinity", compute_affinity(interactions, features, fact))
-        for fact in ("category", "brand")
+    affinities = {
+        attribute: save(f"feat_user_{attribute}_affinity", compute_affinity(interactions, features, attribute))
+        for attribute in ("category", "brand")
     }
-    save("dim_users", compute_users(user_days, likings))
+    save("dim_users", compute_users(user_days, affinities))
     save(
         "ml_evaluation_pairs",
-        concat_cutoffs(cutoffs[:2], lambda at: compute_evaluation_pairs(actions, interactions, features, at)),
+        concat_cutoffs(cutoffs[:2], lambda cutoff: compute_evaluation_pairs(actions, interactions, features, cutoff)),
     )
     yield "products and customers"
 
 
 def concat_cutoffs(cutoffs: list[Cutoff], build_frame: Callable[[Cutoff], pl.LazyFrame]) -> pl.LazyFrame:
-    """The rows that `make` gives for each instant, one instant after the other."""
-    return pl.concat([build_frame(instant) for instant in cutoffs])
+    """Build a frame for each cutoff and concatenate the frames."""
+    return pl.concat([build_frame(cutoff) for cutoff in cutoffs])
 
 
 def join_reasons(**rules: pl.Expr) -> pl.Expr:
-    """Names of the broken rules joined by ';', null where there is none."""
+    """Return the names of the broken rules joined by ';', null for a clean row."""
     names = [pl.when(is_broken).then(pl.lit(name)) for name, is_broken in rules.items()]
     return pl.when(pl.any_horizontal(*rules.values())).then(pl.concat_str(names, separator=";", ignore_nulls=True))
 
 
 def clean_text(name: str) -> pl.Expr:
-    """A text column without blanks around it; null when nothing is left."""
+    """Return a stripped text column; null for an empty text."""
     stripped = col(name).str.strip_chars()
     return pl.when(stripped != "").then(stripped).alias(name)
 
 
 def parse_instant(name: str) -> pl.Expr:
-    """A text column as an instant; null when it is none."""
+    """Parse a text column as a timestamp; null when that fails."""
     return col(name).str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_unit="us", strict=False)
 
 
 def divide(numerator: str | pl.Expr, denominator: str | pl.Expr) -> pl.Expr:
-    """One number as a share of another; null where the other is zero."""
-    numerator, denominator = (col(one) if isinstance(one, str) else one for one in (numerator, denominator))
+    """Return the quotient; null where the denominator is zero."""
+    numerator, denominator = (col(part) if isinstance(part, str) else part for part in (numerator, denominator))
     return pl.when(denominator != 0).then(numerator / denominator)
 
 
-def to_epoch_seconds(moment: pl.Expr) -> pl.Expr:
-    """Whole seconds since 1970."""
-    return moment.dt.epoch("s")
+def to_epoch_seconds(instant: pl.Expr) -> pl.Expr:
+    """Return whole seconds since 1970."""
+    return instant.dt.epoch("s")
 
 
 def decay_weight(weight: pl.Expr, since: pl.Expr, until: pl.Expr, half_life_days: pl.Expr | float) -> pl.Expr:
-    """What is left of a weight."""
+    """Return the weight after exponential decay."""
     days = (to_epoch_seconds(until) - to_epoch_seconds(since)) / DAY_SECONDS
     return weight * pl.lit(0.5).pow(days / half_life_days)
 
 
 def count_action_types() -> list[pl.Expr]:
-    """Aggregates: the number of actions of each type."""
+    """Return aggregates that count the actions of each type."""
     return [(col("action_type") == name).sum().alias(f"{name}_count") for name in ACTION_TYPES]
 
 
 def read_catalog(landing: Path) -> pl.LazyFrame:
-    """Catalog records that differ from the product's record before."""
+    """Return the catalog records that differ from the previous record of the product."""
     records = [
         {
             "product_id": record["product_id"],
@@ -151,11 +151,11 @@ def read_catalog(landing: Path) -> pl.LazyFrame:
         for path in sorted(landing.glob("catalog/*/*.json"))
         for record in json.loads(path.read_text(encoding="utf-8"))["products"]
     ]
-    told = pl.struct("product_name", "category", "brand", "price_text", "popularity_score", "is_available")
+    attributes = pl.struct("product_name", "category", "brand", "price_text", "popularity_score", "is_available")
     return (
         pl.LazyFrame(records, infer_schema_length=None)
         .with_columns(clean_text("product_id"), price=col("price_text").cast(pl.Float64, strict=False))
-        .filter(told.ne_missing(told.shift().over("product_id")))
+        .filter(attributes.ne_missing(attributes.shift().over("product_id")))
         .with_columns(
             reasons=join_reasons(
                 bad_price=(col("price") < 0) | col("price").is_null(), missing_product=col("product_id").is_null()
@@ -166,11 +166,11 @@ def read_catalog(landing: Path) -> pl.LazyFrame:
 
 
 def read_events(landing: Path, products: pl.Series) -> pl.LazyFrame:
-    """The clickstream typed, without copies, each row with the rules that it breaks."""
+    """Return the typed and deduplicated clickstream rows with their quarantine reasons."""
     fields = pl.Struct(dict.fromkeys(EVENT_FIELDS, pl.String))
     return (
         pl.scan_lines(landing / "clickstream" / "*", name="line", include_file_paths="_file")
-        # A line that was cut off does not end the object it began, and decoding stops at the first that does not.
+        # A truncated line does not end with a brace, and decoding stops at the first truncated line.
         .filter(col("line").str.ends_with("}"))
         .select(col("line").str.json_decode(fields).struct.unnest(), "_file")
         .with_columns(
@@ -193,14 +193,16 @@ def read_events(landing: Path, products: pl.Series) -> pl.LazyFrame:
 
 
 def read_purchases(landing: Path, products: pl.Series) -> pl.LazyFrame:
-    """The purchase lines typed, without copies, each row with the rules that it breaks."""
+    """Return the typed and deduplicated purchase lines with their quarantine reasons."""
     files = []
     for path in sorted(landing.glob("purchases/*.csv")):
         lines = path.read_bytes().splitlines(keepends=True)
-        # A line that was cut off has fewer fields, which polars would fill up with nulls.
-        whole = b"".join(line for line in lines if line.count(b",") == len(PURCHASE_FIELDS) - 1)
+        # A truncated line has fewer fields, which polars would fill with nulls.
+        complete_lines = b"".join(line for line in lines if line.count(b",") == len(PURCHASE_FIELDS) - 1)
         files.append(
-            pl.read_csv(whole, infer_schema=False).select(PURCHASE_FIELDS).with_columns(_file=pl.lit(path.name))
+            pl.read_csv(complete_lines, infer_schema=False)
+            .select(PURCHASE_FIELDS)
+            .with_columns(_file=pl.lit(path.name))
         )
     quantity, price = (col(name).cast(pl.Float64, strict=False) for name in ("quantity", "price"))
     return (
@@ -223,7 +225,7 @@ def read_purchases(landing: Path, products: pl.Series) -> pl.LazyFrame:
 
 
 def build_transactions(purchases: pl.LazyFrame) -> pl.LazyFrame:
-    """Clean purchase lines as transactions."""
+    """Return clean purchase lines as transactions."""
     return (
         purchases.drop("reasons")
         .with_columns(col("quantity").fill_null(1.0))
@@ -236,12 +238,13 @@ def build_transactions(purchases: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def compute_weighted_actions(events: pl.LazyFrame, transactions: pl.LazyFrame, weights: pl.LazyFrame) -> pl.LazyFrame:
-    """What customers did, one row each, with the weight that it has on its day."""
-    clicks = events.select(
+    """Return one row per action with its undecayed weight."""
+    event_actions = events.select(
         "user_id", "product_id", "device", "session_id",
         action_type="event_type", weight_event_type="event_type", action_at="event_at", action_date="event_date",
     )  # fmt: skip
-    bought = transactions.join(compute_returned_shares(transactions), on=["transaction_id", "product_id"], how="left").select(
+    returned_shares = compute_returned_shares(transactions)
+    purchase_actions = transactions.join(returned_shares, on=["transaction_id", "product_id"], how="left").select(
         "user_id", "product_id", "quantity", "amount", "transaction_id",
         action_type=pl.when("is_return").then(pl.lit("return")).otherwise(pl.lit("purchase")),
         weight_event_type=pl.lit("purchase"),
@@ -250,7 +253,7 @@ def compute_weighted_actions(events: pl.LazyFrame, transactions: pl.LazyFrame, w
         share=pl.when("is_return").then(col("share").fill_null(-1.0)),
     )  # fmt: skip
     return (
-        pl.concat([clicks, bought], how="diagonal")
+        pl.concat([event_actions, purchase_actions], how="diagonal")
         .join(
             weights.select("event_type", "weight", "half_life_days"), left_on="weight_event_type", right_on="event_type"
         )
@@ -260,7 +263,7 @@ def compute_weighted_actions(events: pl.LazyFrame, transactions: pl.LazyFrame, w
 
 
 def compute_returned_shares(transactions: pl.LazyFrame) -> pl.LazyFrame:
-    """For each return with a purchase before it, how many purchases it takes back, as a negative number."""
+    """Return the number of purchases that each return cancels, as a negative number."""
     bought = transactions.filter(~col("is_return")).select("user_id", "product_id", "purchased_at", "quantity")
     returns = transactions.filter(col("is_return") & col("user_id").is_not_null())
     return (
@@ -277,7 +280,7 @@ def compute_returned_shares(transactions: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def compute_cutoffs(actions: pl.LazyFrame) -> list[Cutoff]:
-    """The instants that features are computed as of: validation, test, now."""
+    """Return the cutoffs validation, test and now."""
     span = actions.select(first=col("action_at").min(), last=col("action_at").max()).collect(engine="streaming")
     first, last = span.row(0)
     now = last + timedelta(seconds=1)
@@ -289,7 +292,7 @@ def compute_cutoffs(actions: pl.LazyFrame) -> list[Cutoff]:
 
 
 def compute_user_product_interactions(actions: pl.LazyFrame, cutoff: Cutoff) -> pl.LazyFrame:
-    """How strongly each customer took to each product."""
+    """Return the strength and the counts of each customer-product pair."""
     return (
         actions.filter(col("user_id").is_not_null() & (col("action_at") < cutoff.as_of))
         .group_by("user_id", "product_id")
@@ -306,7 +309,7 @@ def compute_user_product_interactions(actions: pl.LazyFrame, cutoff: Cutoff) -> 
 
 
 def compute_user_days(actions: pl.LazyFrame) -> pl.LazyFrame:
-    """What each customer did on each day."""
+    """Return the action counts of each customer and day."""
     return (
         actions.filter(col("user_id").is_not_null())
         .group_by("user_id", "action_date")
@@ -326,7 +329,7 @@ def compute_user_days(actions: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def compute_user_activity(user_days: pl.LazyFrame, cutoff: Cutoff) -> pl.LazyFrame:
-    """How active each customer was."""
+    """Return the activity features of each customer."""
     recent = {length: col("action_date") >= cutoff.get_first_date(length) for length in (7, 28)}
     summed = [*(f"{name}_count" for name in ACTION_TYPES), "action_count", "session_count", "order_count"]
     shared = ("mobile_count", "known_device_count", "daytime_count")
@@ -369,7 +372,7 @@ def compute_user_activity(user_days: pl.LazyFrame, cutoff: Cutoff) -> pl.LazyFra
 
 
 def compute_product_days(actions: pl.LazyFrame) -> pl.LazyFrame:
-    """What became of each product on each day."""
+    """Return the action counts and the popularity of each product and day."""
     day_end = col("action_date").cast(pl.Datetime("us")) + pl.duration(days=1)
     return (
         actions.with_columns(popularity=decay_weight(col("weight"), col("action_at"), day_end, 28.0))
@@ -386,10 +389,10 @@ def compute_product_days(actions: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def compute_product_popularity(product_days: pl.LazyFrame, interactions: pl.LazyFrame, cutoff: Cutoff) -> pl.LazyFrame:
-    """How popular each product was, in windows of days and with fading."""
+    """Return the popularity of each product, in windows of days and with decay."""
     windows = {length: cutoff.get_first_date(length) for length in (1, 7, 28)}
     day_end = col("action_date").cast(pl.Datetime("us")) + pl.duration(days=1)
-    people = (
+    user_counts = (
         interactions.filter(col("cutoff") == cutoff.name)
         .group_by("product_id")
         .agg(
@@ -415,7 +418,7 @@ def compute_product_popularity(product_days: pl.LazyFrame, interactions: pl.Lazy
             first_action_at=col("first_action_at").min(),
             last_action_at=col("last_action_at").max(),
         )
-        .join(people, on="product_id", how="left")
+        .join(user_counts, on="product_id", how="left")
         .with_columns(
             *cutoff.name_columns,
             col("user_count", "buyer_count", *(f"user_count_{length}d" for length in windows)).fill_null(0),
@@ -429,7 +432,7 @@ def compute_product_popularity(product_days: pl.LazyFrame, interactions: pl.Lazy
 
 
 def compute_product_pairs(transactions: pl.LazyFrame, cutoff: Cutoff) -> pl.LazyFrame:
-    """Products bought together in two orders or more."""
+    """Return the pairs of products with at least two joint orders."""
     seen = (
         transactions.filter(~col("is_return") & (col("purchased_at") < cutoff.as_of))
         .group_by("transaction_id", "product_id")
@@ -456,12 +459,12 @@ def compute_product_pairs(transactions: pl.LazyFrame, cutoff: Cutoff) -> pl.Lazy
 
 
 def compute_product_history(catalog: pl.LazyFrame) -> pl.LazyFrame:
-    """What the catalog said of each product, and when."""
-    told = pl.struct(*PRODUCT_ATTRIBUTES)
+    """Return the versions of each product with their validity periods."""
+    attributes = pl.struct(*PRODUCT_ATTRIBUTES)
     following = col("effective_at").shift(-1).over("product_id")
     return (
         catalog.sort("product_id", "effective_at", maintain_order=True)
-        .filter(told.ne_missing(told.shift().over("product_id")))
+        .filter(attributes.ne_missing(attributes.shift().over("product_id")))
         .select(
             "product_id",
             *PRODUCT_ATTRIBUTES,
@@ -474,25 +477,25 @@ def compute_product_history(catalog: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def compute_current_products(history: pl.LazyFrame, popularity: pl.LazyFrame) -> pl.LazyFrame:
-    """The products as they are now."""
-    stated = history.group_by("product_id").agg(
-        first_stated_at=col("valid_from").min(), last_updated_at=col("valid_from").max()
+    """Return the current version of each product."""
+    version_dates = history.group_by("product_id").agg(
+        first_valid_from=col("valid_from").min(), last_updated_at=col("valid_from").max()
     )
-    acted = popularity.group_by("product_id").agg(col("first_action_at").min())
+    first_actions = popularity.group_by("product_id").agg(col("first_action_at").min())
     return (
         history.filter("is_current")
         .select("product_id", *PRODUCT_ATTRIBUTES)
-        .join(stated, on="product_id")
-        .join(acted, on="product_id", how="left")
-        .with_columns(first_seen_at=pl.min_horizontal("first_stated_at", "first_action_at"))
-        .drop("first_stated_at", "first_action_at")
+        .join(version_dates, on="product_id")
+        .join(first_actions, on="product_id", how="left")
+        .with_columns(first_seen_at=pl.min_horizontal("first_valid_from", "first_action_at"))
+        .drop("first_valid_from", "first_action_at")
     )
 
 
 def compute_product_features(
     products: pl.LazyFrame, history: pl.LazyFrame, popularity: pl.LazyFrame, cutoff: Cutoff
 ) -> pl.LazyFrame:
-    """What was known of each product."""
+    """Return the features of each product at the cutoff."""
     versions = (
         history.filter(col("valid_from") < cutoff.as_of)
         .group_by("product_id")
@@ -524,8 +527,8 @@ def compute_product_features(
 
 
 def compute_affinity(interactions: pl.LazyFrame, features: pl.LazyFrame, attribute: str) -> pl.LazyFrame:
-    """How much each customer likes each category or brand."""
-    likings = (
+    """Return the affinity of each customer to each category or brand."""
+    affinities = (
         interactions.join(features.select("cutoff", "product_id", attribute), on=["cutoff", "product_id"])
         .group_by("cutoff", "as_of", "user_id", attribute)
         .agg(
@@ -535,11 +538,11 @@ def compute_affinity(interactions: pl.LazyFrame, features: pl.LazyFrame, attribu
         )
     )
     positive = pl.when(col("strength") > 0).then("strength")
-    return likings.with_columns(affinity=positive / positive.sum().over("cutoff", "user_id"))
+    return affinities.with_columns(affinity=positive / positive.sum().over("cutoff", "user_id"))
 
 
 def compute_users(user_days: pl.LazyFrame, affinities: dict[str, pl.LazyFrame]) -> pl.LazyFrame:
-    """The customers."""
+    """Return the customers with totals and favourites."""
     mobile_count, web_count = col("mobile_count"), col("known_device_count") - col("mobile_count")
     result = (
         user_days.group_by("user_id")
@@ -559,9 +562,11 @@ def compute_users(user_days: pl.LazyFrame, affinities: dict[str, pl.LazyFrame]) 
             .otherwise(pl.lit("unknown")),
         )
     )  # fmt: skip
-    for fact, liking in affinities.items():
-        liked = liking.filter((col("cutoff") == "now") & (col("strength") > 0))
-        best = liked.group_by("user_id").agg(col(fact).sort_by("strength").last().alias(f"favourite_{fact}"))
+    for attribute, affinity in affinities.items():
+        positive_affinity = affinity.filter((col("cutoff") == "now") & (col("strength") > 0))
+        best = positive_affinity.group_by("user_id").agg(
+            col(attribute).sort_by("strength").last().alias(f"favourite_{attribute}")
+        )
         result = result.join(best, on="user_id", how="left")
     return result
 
@@ -569,7 +574,7 @@ def compute_users(user_days: pl.LazyFrame, affinities: dict[str, pl.LazyFrame]) 
 def compute_evaluation_pairs(
     actions: pl.LazyFrame, interactions: pl.LazyFrame, features: pl.LazyFrame, cutoff: Cutoff
 ) -> pl.LazyFrame:
-    """What customers took in the window and had not met before; only products that were there can be recommended."""
+    """Return the new customer-product pairs in the window, for products that existed at the cutoff."""
     seen = interactions.filter(col("cutoff") == cutoff.name)
     known_users = seen.filter(col("strength") > 0).select(col("user_id").unique(), is_known_user=pl.lit(value=True))
     in_window = (col("action_at") >= cutoff.as_of) & (col("action_at") < cutoff.window_end_at)

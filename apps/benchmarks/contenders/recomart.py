@@ -1,4 +1,4 @@
-"""The first steps of `recomart run`: load, build and test."""
+"""RecoMart as a contender: the steps of `recomart run` that load, build and test."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from warehouse.settings import Settings
 
 
 def run(settings: Settings) -> Iterator[str]:
-    """Bring the warehouse up to date with its landing folder."""
+    """Load the landing folder, then build and test the marts."""
     with start_dbt(settings) as dbt:
         load(settings)
         yield "load"

@@ -1,5 +1,4 @@
--- What each category has of the products, of the attention and of the sales: the ten with most actions, and the rest
--- together.
+-- Products, events, actions and purchases of the ten categories with most actions, and of all others together.
 with products as (
 
     select

@@ -1,4 +1,4 @@
--- Who comes back: of the customers whose first action fell in a week, how many acted again so many weeks later.
+-- Returning customers: of the customers with their first action in a week, the number with an action n weeks later.
 with active_weeks as (
 
     select distinct

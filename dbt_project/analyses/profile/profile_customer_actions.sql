@@ -1,4 +1,4 @@
--- How much customers do: customers by their number of actions, in steps that double.
+-- Customers by number of actions, in steps that double.
 with customers as (
 
     select

@@ -1,5 +1,4 @@
--- How long ago customers were last here: customers by days since their last action, in steps that double. Step -1 is
--- less than a day.
+-- Customers by days since their last action, in steps that double. Step -1 is less than a day.
 with customers as (
 
     select

@@ -1,4 +1,4 @@
--- How busy each day (UTC) is.
+-- Actions by day (UTC).
 select
     cast(action_at as date) as day,
     count(case when action_type not in ('purchase', 'return') then 1 end) as events,

@@ -1,4 +1,4 @@
--- On what devices customers act; purchases that name none are left out.
+-- Events by device; purchases of feeds of purchases have no device and are left out.
 select
     device,
     count(*) as events,

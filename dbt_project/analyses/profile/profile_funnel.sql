@@ -1,5 +1,5 @@
--- From looking to buying: how many customers, and how many pairs of customer and product, got to each step. The steps
--- are those that the feeds tell of; a purchase may well come without a click before it.
+-- The conversion funnel: customers, and pairs of customer and product, by step. Only steps with an action are shown; a
+-- purchase does not need a click before it.
 {% set steps = ['view', 'click', 'add_to_cart', 'purchase'] %}
 
 with counted as (

@@ -1,5 +1,5 @@
--- How unevenly attention falls on products: the share of all actions that each hundredth of the products gets, the most
--- popular first, and the Gini coefficient (0: all products alike; 1: one product has everything).
+-- Concentration of actions on products: the share of each hundredth of the products in all actions, most popular first, and
+-- the Gini coefficient (0: all products are equal; 1: one product has all actions).
 with products as (
 
     select

@@ -1,5 +1,4 @@
--- How often each column of each feed is empty, or unreadable, among all loaded rows. A device that nobody recognizes
--- counts as empty.
+-- Empty and unreadable values of each column of each feed, in all loaded rows. An unknown device counts as empty.
 {% set kinds = {
     'int_events_classified': [
         'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id', 'transaction_id', 'quantity',

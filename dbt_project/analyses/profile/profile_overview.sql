@@ -1,4 +1,4 @@
--- How much there is of everything, and from when to when.
+-- Totals of the shop and the time span of its actions.
 with actions as (
 
     select

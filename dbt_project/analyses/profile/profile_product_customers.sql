@@ -1,5 +1,4 @@
--- How wide products reach: products by the number of customers who had to do with them, in steps that double. Step -1
--- is nobody.
+-- Products by number of customers with an action on them, in steps that double. Step -1 is no customer.
 with products as (
 
     select

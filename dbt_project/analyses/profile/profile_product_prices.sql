@@ -1,5 +1,5 @@
--- What products cost: products by their newest price, in steps that double; less than a cent counts as a cent. Products
--- without a price are left out.
+-- Products by newest price, in steps that double; a price below one cent counts as one cent. Products without a price are
+-- left out.
 with products as (
 
     select

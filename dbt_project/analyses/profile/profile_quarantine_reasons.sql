@@ -1,4 +1,4 @@
--- Why rows are in quarantine. A row may have several reasons and counts for each.
+-- Quarantined rows by reason. A row with several reasons counts for each.
 select
     feed,
     reason,

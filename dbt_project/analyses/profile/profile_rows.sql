@@ -1,4 +1,4 @@
--- What became of every line that arrived: lines = loaded + rejected, loaded = clean + duplicates + quarantined.
+-- Lines by status: lines = loaded + rejected, loaded = clean + duplicates + quarantined.
 select
     feed,
     files,

@@ -1,4 +1,4 @@
--- When in the week customers act (UTC). Weekday 0 is Monday.
+-- Actions by weekday and hour (UTC). Weekday 0 is Monday.
 select
     {{ dbt.datediff("date '1970-01-05'", 'cast(action_at as date)', 'day') }} % 7 as weekday,
     extract(hour from action_at) as hour_of_day,

@@ -1,5 +1,4 @@
--- The windows that models are evaluated on: the trainer sees what is before as_of, and is measured on what comes until
--- window_end_at.
+-- The evaluation windows: a model is trained on data before as_of and evaluated on data from as_of to window_end_at.
 select
     cutoff,
     as_of,

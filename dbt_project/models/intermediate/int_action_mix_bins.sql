@@ -6,6 +6,7 @@ with periods as (
 
 ),
 
+-- Actions per period and product.
 product_counts as (
 
     select
@@ -25,6 +26,7 @@ product_counts as (
 
 ),
 
+-- Actions per period and kind of customer; a customer is new on the first day.
 user_counts as (
 
     select
@@ -48,18 +50,18 @@ products as (
     select
         product_id,
         coalesce(category, '(unknown)') as category,
-        {{ log2_bucket('case when price < 0.01 then 0.01 else price end') }} as price_step
+        {{ log2_bucket('case when price < 0.01 then 0.01 else price end') }} as price_bucket
     from {{ ref('dim_products') }}
 
 ),
 
--- By the facts of today, in both periods: a product that moves to another category changes the catalog, not what people do.
+-- Both periods use today's attributes: a product that moves to another category changes the catalog, not the actions.
 product_counts_with_attributes as (
 
     select
         product_counts.*,
         products.category,
-        products.price_step
+        products.price_bucket
     from product_counts
     inner join products on product_counts.product_id = products.product_id
 
@@ -70,37 +72,37 @@ bin_counts as (
     {% for action_type in action_types -%}
     select
         'action_type' as name, '{{ action_type }}' as bin, {{ loop.index }} as bin_order, period, {{ action_type }}_count
-            as actions
+            as action_count
     from product_counts
     union all
     {% endfor -%}
     {% for device in ['web', 'mobile', 'unknown'] -%}
-    select 'device' as name, '{{ device }}' as bin, {{ loop.index }} as bin_order, period, {{ device }}_count as actions
+    select 'device' as name, '{{ device }}' as bin, {{ loop.index }} as bin_order, period, {{ device }}_count as action_count
     from user_counts
     union all
     {% endfor -%}
-    select 'category' as name, category as bin, 0 as bin_order, period, action_count as actions
+    select 'category' as name, category as bin, 0 as bin_order, period, action_count
     from product_counts_with_attributes
     union all
     select
         'price' as name,
         case
-            when price_step is null then '(unknown)'
-            else concat(power(2.0, price_step), ' to ', power(2.0, price_step + 1))
+            when price_bucket is null then '(unknown)'
+            else concat(power(2.0, price_bucket), ' to ', power(2.0, price_bucket + 1))
         end as bin,
-        coalesce(price_step, -99) as bin_order,
+        coalesce(price_bucket, -99) as bin_order,
         period,
-        action_count as actions
+        action_count
     from product_counts_with_attributes
     union all
-    select 'customer' as name, customer as bin, 0 as bin_order, period, action_count as actions
+    select 'customer' as name, customer as bin, 0 as bin_order, period, action_count
     from user_counts
     union all
-    -- Who bought is not always known: what the days of products have and those of customers have not.
-    select 'customer' as name, '(unknown)' as bin, 1 as bin_order, period, action_count as actions
+    -- Actions of unknown customers: all actions on products, less those of known customers.
+    select 'customer' as name, '(unknown)' as bin, 1 as bin_order, period, action_count
     from product_counts
     union all
-    select 'customer' as name, '(unknown)' as bin, 1 as bin_order, period, -action_count as actions
+    select 'customer' as name, '(unknown)' as bin, 1 as bin_order, period, -action_count as action_count
     from user_counts
 
 ),
@@ -111,14 +113,14 @@ period_counts as (
         name,
         bin,
         bin_order,
-        sum(case when period = 'reference' then actions else 0 end) as reference_rows,
-        sum(case when period = 'current' then actions else 0 end) as current_rows
+        sum(case when period = 'reference' then action_count else 0 end) as reference_rows,
+        sum(case when period = 'current' then action_count else 0 end) as current_rows
     from bin_counts
     group by name, bin, bin_order
 
 ),
 
--- At a shop's beginning everybody is new: who is, shows once there is as much of its past as a reference is long.
+-- In a young shop all customers are new. Their bins need a history before the reference as long as the reference itself.
 ranked_bins as (
 
     select
@@ -131,7 +133,7 @@ ranked_bins as (
 
 ),
 
--- The largest bins of the reference; the others are one. Only categories are that many.
+-- The bins after the largest ones of the reference are merged into (other). Only categories have that many bins.
 final as (
 
     select

@@ -34,6 +34,7 @@ periods as (
 
     union all
 
+    -- The windows of features end with a cutoff and have 28 days.
     select
         'feature' as kind,
         case when cutoff = 'test' then 'reference' else 'current' end as period,
@@ -45,7 +46,7 @@ periods as (
 
 ),
 
--- What is only half there seems to change as the rest of it comes.
+-- Kinds whose reference does not begin before the shop's first day. An incomplete period would look like drift.
 complete_kinds as (
 
     select

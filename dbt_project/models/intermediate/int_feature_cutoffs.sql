@@ -28,8 +28,7 @@ span_end as (
 
 ),
 
--- Where a window is a day or longer, it begins at midnight: a day then lies on one side of it, and from one build to the
--- next only whole days change sides.
+-- A window of a day or longer begins at midnight, so that it splits no day and a new build moves whole days only.
 test_cutoff as (
 
     select
@@ -52,8 +51,8 @@ cutoff_instants as (
                 then {{ dbt.date_trunc('day', dbt.dateadd('second', '-window_seconds', 'test_at')) }}
             else {{ dbt.dateadd('second', '-window_seconds', 'test_at') }}
         end as validation_at,
-        -- A grid: the instant is the same build after build, for thirty of the shortest half-lives. Relative to it no
-        -- weight grows beyond two to the thirtieth.
+        -- The reference time lies on a grid and is equal in all builds within thirty of the shortest half-lives. A weight
+        -- relative to it grows by a factor of 2^30 at most.
         cast(
             floor({{ dbt.datediff("timestamp '2000-01-01'", 'now_at', 'second') }} / reference_step_seconds)
             * reference_step_seconds as {{ dbt.type_bigint() }}

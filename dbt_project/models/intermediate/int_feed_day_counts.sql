@@ -1,4 +1,4 @@
-with loaded_files as (
+with loaded_file_counts as (
 
     select
         feed,
@@ -14,34 +14,34 @@ with loaded_files as (
 
 ),
 
-rejected_files_by_day as (
+rejected_file_days as (
 
     select
         feed,
         coalesce(
             {{ delivery_day('path', 'cast(null as date)', 'rejected_at') }}, cast(rejected_at as date)
         ) as delivery_day
-    from {{ source('raw', 'rejected_files') }}
+    from {{ ref('stg_raw__rejected_files') }}
 
 ),
 
-unreadable as (
+rejected_file_counts as (
 
     select feed, delivery_day, count(*) as rejected_files
-    from rejected_files_by_day
+    from rejected_file_days
     group by feed, delivery_day
 
 ),
 
 days_with_files as (
 
-    select feed, delivery_day from loaded_files
+    select feed, delivery_day from loaded_file_counts
     union all
-    select feed, delivery_day from unreadable
+    select feed, delivery_day from rejected_file_counts
 
 ),
 
--- A day on which nothing came is a day too, up to the newest of any feed: that is how a delivery is missed.
+-- Days without a file are included up to the newest day of any feed, so that a missed delivery is visible.
 feed_spans as (
 
     select
@@ -65,16 +65,20 @@ final as (
     select
         days.feed,
         days.delivery_day,
-        coalesce(loaded_files.files, 0) as files,
-        coalesce(unreadable.rejected_files, 0) as rejected_files,
+        coalesce(loaded_file_counts.files, 0) as files,
+        coalesce(rejected_file_counts.rejected_files, 0) as rejected_files,
         {% for count in ['lines', 'loaded', 'rejected', 'clean', 'duplicates', 'quarantined'] -%}
-        cast(coalesce(loaded_files.{{ count }}, 0) as {{ dbt.type_bigint() }}) as {{ count }},
+        cast(coalesce(loaded_file_counts.{{ count }}, 0) as {{ dbt.type_bigint() }}) as {{ count }},
         {% endfor -%}
-        loaded_files.newest_row_at,
-        loaded_files.last_loaded_at
+        loaded_file_counts.newest_row_at,
+        loaded_file_counts.last_loaded_at
     from days
-    left join loaded_files on days.feed = loaded_files.feed and days.delivery_day = loaded_files.delivery_day
-    left join unreadable on days.feed = unreadable.feed and days.delivery_day = unreadable.delivery_day
+    left join loaded_file_counts
+        on days.feed = loaded_file_counts.feed
+        and days.delivery_day = loaded_file_counts.delivery_day
+    left join rejected_file_counts
+        on days.feed = rejected_file_counts.feed
+        and days.delivery_day = rejected_file_counts.delivery_day
 
 )
 

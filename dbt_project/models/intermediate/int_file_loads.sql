@@ -7,5 +7,5 @@ select
     feeds.kind,
     feeds.typing_fingerprint,
     feeds.cancelled_transaction_prefix
-from {{ source('raw', 'loaded_files') }} as files
-inner join {{ source('raw', 'feeds') }} as feeds on files.feed = feeds.feed
+from {{ ref('stg_raw__loaded_files') }} as files
+inner join {{ ref('stg_raw__feeds') }} as feeds on files.feed = feeds.feed

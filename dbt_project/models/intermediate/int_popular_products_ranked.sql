@@ -30,7 +30,7 @@ ranked as (
 
 ),
 
--- Popular is what no less happens with than with the average product that is offered.
+-- A product is popular if it has at least as many actions as the average recommendable product.
 products_with_reason as (
 
     select
@@ -46,6 +46,7 @@ products_with_reason as (
 
 ),
 
+-- Whether each cap allows the product in a list of popular products.
 capped as (
 
     select

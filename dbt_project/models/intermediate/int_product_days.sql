@@ -22,7 +22,7 @@ actions as (
 
 ),
 
--- Purchases without a customer count here, though they tell nobody's taste.
+-- Purchases without a customer count, in contrast to int_user_days.
 daily_counts as (
 
     select

@@ -1,6 +1,6 @@
--- A row that names no product and is delivered again repeats a quarantined one, so that it is not quarantined itself. A file
--- without a date cannot be put in an order.
-with catalog_days as (
+-- Products by the days of the catalogs that contain them. A repeated row without a product id is a duplicate and not
+-- quarantined, so the missing id is checked too. Files without a date have no order.
+with delivered_products as (
 
     select distinct
         _feed,
@@ -18,33 +18,33 @@ deliveries as (
         delivery_day,
         row_number() over (partition by _feed order by delivery_day) as delivery_number,
         row_number() over (partition by _feed order by delivery_day desc) - 1 as later_delivery_count
-    from (select distinct _feed, delivery_day from catalog_days) as days
+    from (select distinct _feed, delivery_day from delivered_products) as days
 
 ),
 
 product_deliveries as (
 
     select
-        catalog_days._feed,
-        catalog_days.product_id,
-        catalog_days.delivery_day,
+        delivered_products._feed,
+        delivered_products.product_id,
+        delivered_products.delivery_day,
         deliveries.later_delivery_count,
         coalesce(
             lead(deliveries.delivery_number) over (
-                partition by catalog_days._feed, catalog_days.product_id
+                partition by delivered_products._feed, delivered_products.product_id
                 order by deliveries.delivery_number
             ) = deliveries.delivery_number + 1,
             false
         ) as is_in_next_delivery
-    from catalog_days
+    from delivered_products
     inner join deliveries
-        on catalog_days._feed = deliveries._feed
-        and catalog_days.delivery_day = deliveries.delivery_day
+        on delivered_products._feed = deliveries._feed
+        and delivered_products.delivery_day = deliveries.delivery_day
 
 ),
 
--- Where most of a delivery stands in the next one as well, the catalog is sent whole. One that sends what is new or changed
--- leaves products out for no reason.
+-- A feed sends full catalogs if most products of a delivery are also in the next one. In a feed that sends new and changed
+-- products only, an absent product is not missing.
 full_catalog_feeds as (
 
     select _feed

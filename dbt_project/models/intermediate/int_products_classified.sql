@@ -15,7 +15,7 @@ files as (
 
 ),
 
--- A row without a date of its own says what was true on the day its file is about.
+-- The attributes of a row without a date hold from the day that its file is about.
 dated_rows as (
 
     select
@@ -27,7 +27,7 @@ dated_rows as (
 
 ),
 
--- A catalog is sent again and again: a version is a row whose facts differ from the product's version before.
+-- A catalog is delivered in full again and again, so only a row with changed attributes is a new version.
 rows_with_fingerprint as (
 
     select

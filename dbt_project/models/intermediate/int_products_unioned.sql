@@ -36,7 +36,7 @@ event_products as (
 
 ),
 
--- Lines of returns, stock corrections and gifts carry remarks where the name should be, so only sales tell facts.
+-- Only sales carry name and price: lines of returns, stock corrections and gifts have remarks in the place of the name.
 purchase_products as (
 
     select
@@ -54,6 +54,7 @@ purchase_products as (
 
 ),
 
+-- Rows of feeds without product attributes.
 mentioned_products as (
 
     select product_id, event_at as effective_at from {{ ref('stg_shop__events') }}
@@ -64,8 +65,8 @@ mentioned_products as (
 
 ),
 
--- Only a catalog can tell that a product does not exist: a shop without one is taken at its word about what its
--- products are, also where another feed carries facts. The first row that names a product is enough: it says no more.
+-- Only a catalog shows that a product does not exist. In a shop without one, every product that a row names is known, also
+-- when another feed carries attributes. The first row that names a product suffices, because all of them lack attributes.
 products_without_catalog as (
 
     select
@@ -119,7 +120,7 @@ unioned as (
 
 ),
 
--- The catalog's word counts for more than what an event or a purchase carries, then the newer word.
+-- Catalog rows take precedence over events and purchases, then newer rows over older ones.
 rows_with_fingerprint as (
 
     select

@@ -24,7 +24,7 @@ with known_products as (
 {{ rows_of_outdated_days(this, ref('stg_shop__purchases'), 'purchased_at', columns) }},
 
 {% endif -%}
--- A repeat is a line that says in every column, undeclared ones included, what an earlier line of the same feed said.
+-- A duplicate equals an earlier line of the same feed in every column, undeclared columns included.
 {{ duplicate_rows(purchases, compared_columns) }},
 
 checked as (

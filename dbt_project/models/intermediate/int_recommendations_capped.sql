@@ -23,7 +23,7 @@ exclusions as (
 
 serving_run as (
 
-    select run_id from {{ source('ml', 'model_runs') }}
+    select run_id from {{ ref('stg_ml__model_runs') }}
     where is_serving
 
 ),
@@ -31,7 +31,7 @@ serving_run as (
 candidates as (
 
     select candidates.*
-    from {{ source('ml', 'candidates') }} as candidates
+    from {{ ref('stg_ml__candidates') }} as candidates
     inner join serving_run on candidates.run_id = serving_run.run_id
     inner join users on candidates.user_id = users.user_id
 
@@ -52,7 +52,7 @@ user_pins as (
 
 ),
 
--- Candidates have their places from 1 on, pins theirs from 0 down: these come first.
+-- Pins have list_order 0 and below, candidates 1 and above, so that pins come first.
 ordered_candidates as (
 
     select

@@ -38,10 +38,10 @@ exclusion_counts as (
 
 ),
 
--- A list that pins and candidates leave short is filled up from what is popular. Of the products that the caps let through
--- whatever the list, a withheld one is passed over, and a picked one may crowd out two, of its category and of its brand,
--- but fills a place itself. So nobody needs to look more than so much deeper than a list is long, nor at a product that at
--- least so many crowd.
+-- Lists that pins and candidates leave short are filled up with popular products. Each excluded product makes a list skip at
+-- most one of the products that no cap keeps out. Each listed product may make it skip two, one of its category and one of
+-- its brand, but fills a place itself. So a list needs only popular products with an uncapped_rank up to top_n plus
+-- skip_count and with a cap_excess below skip_count.
 short_lists as (
 
     select
@@ -54,7 +54,7 @@ short_lists as (
 
 ),
 
--- Nor at one that has no room from the start.
+-- Categories whose cap is reached before popular products are added.
 full_categories as (
 
     select user_id, category from capped_lists
@@ -107,7 +107,7 @@ popular_fillers as (
 
 ),
 
--- The caps left what was picked, and leave it again: it comes first.
+-- The listed products come first, so that the caps leave them unchanged.
 lists_with_fillers as (
 
     select
@@ -190,7 +190,7 @@ lists_with_pins as (
 
 ),
 
--- In a list with pins: the how-manieth of the pinned, or of the others.
+-- Rank of each product among the pinned or the other products of its list.
 pin_group_ranks as (
 
     select
@@ -205,7 +205,8 @@ pin_group_ranks as (
 
 ),
 
--- The third pin at position 5 has two pins and two others before it; one whose position is taken already comes right after.
+-- Number of other products before each pin. The third pin, at position 5, has two pins and two other products before it. A
+-- pin whose position is taken follows the pin that has it.
 pin_offsets as (
 
     select

@@ -4,6 +4,7 @@ with transactions as (
 
 ),
 
+-- Only pairs of user and product with a return need their purchases.
 returned_pairs as (
 
     select distinct
@@ -24,7 +25,7 @@ pair_transactions as (
 
 ),
 
--- What the customer had bought of the product by then, purchases of the same instant included and later ones not.
+-- Purchases and pieces of the pair up to each line, purchases at the same time included.
 running_purchases as (
 
     select

@@ -55,6 +55,7 @@ file_loads as (
 
 ),
 
+-- A line is a return if its quantity is negative or its order id has the prefix of cancelled orders.
 flagged as (
 
     select

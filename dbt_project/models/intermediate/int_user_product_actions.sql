@@ -25,7 +25,7 @@ return_purchase_counts as (
 
 ),
 
--- A purchase counts once, as a transaction: a click on 'buy' is not yet a sale.
+-- A purchase counts once, as a transaction. Events of type purchase are left out, because a click on 'buy' is not a sale.
 unioned as (
 
     select

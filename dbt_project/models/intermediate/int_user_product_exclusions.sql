@@ -7,7 +7,7 @@ with now_cutoff as (
 
 ),
 
--- Bought and kept: what went back may be offered again.
+-- Products that the user bought and kept; returned products may be recommended again.
 purchased_products as (
 
     select user_id, product_id from {{ ref('feat_user_product_interactions') }}
@@ -22,6 +22,7 @@ repurchasable_products as (
 
 ),
 
+-- End of the exclusion of products that may be recommended again some days after the newest purchase.
 repurchases as (
 
     select

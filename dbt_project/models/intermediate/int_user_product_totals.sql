@@ -6,8 +6,8 @@
     post_hook="{{ record_day_versions(this) }}",
 ) }}
 
-{#- A full build reads all actions where it needs them, and groups them twice: whatever is read twice as a CTE is kept first,
-    which takes longer. -#}
+{#- A full build reads the view of actions directly, twice. DuckDB would first store a CTE that is read twice, which takes
+    longer. -#}
 {% set actions = 'actions_of_changed_pairs' if is_incremental() else ref('int_actions_with_cutoffs') %}
 
 with cutoffs as (
@@ -27,6 +27,7 @@ actions_of_changed_pairs as (
 ),
 
 {% endif -%}
+-- Newest totals of each pair, for all cutoffs from the one at which its last action is visible.
 latest_totals as (
 
     select
@@ -42,7 +43,7 @@ latest_totals as (
 
 ),
 
--- Most pairs look the same from every instant that sees them at all; only the few others are summed up once more.
+-- Pairs with different totals at different cutoffs. Most pairs have one total; only these few are summed up again.
 changing_pairs as (
 
     select
@@ -70,7 +71,7 @@ changing_pair_actions as (
 
 ),
 
--- Nothing at or after as_of may be seen.
+-- Totals of these pairs at the earlier cutoffs, from the actions visible at each cutoff.
 earlier_totals as (
 
     select

@@ -1,5 +1,5 @@
 {% test expression_is_true(model, expression) %}
-{{ config(description='The expression is true for every row; a row for which it is null passes.') }}
+{{ config(description='The expression is true for every row. A row passes when the expression is null.') }}
 select *
 from {{ model }}
 where not ({{ expression }})

@@ -1,5 +1,5 @@
 {% test mutually_exclusive_ranges(model, lower_bound_column, upper_bound_column, partition_by, gaps='allowed') %}
-{{ config(description='The ranges of a partition, from the lower bound up to but not including the upper bound, have a positive length and do not overlap; with gaps not_allowed, each range begins where the one before it ends.') }}
+{{ config(description='The ranges of a partition, from the lower bound up to but not including the upper bound, have a positive length and do not overlap. With gaps not_allowed, each range begins at the end of the previous one.') }}
 with ranges as (
 
     select

@@ -1,5 +1,5 @@
 {% test unique_combination_of_columns(model, combination_of_columns) %}
-{{ config(description='No two rows share the values of these columns.') }}
+{{ config(description='No two rows have equal values in these columns.') }}
 select {{ combination_of_columns | join(', ') }}, count(*) as row_count
 from {{ model }}
 group by {{ combination_of_columns | join(', ') }}

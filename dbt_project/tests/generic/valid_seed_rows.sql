@@ -1,12 +1,12 @@
 {% test valid_seed_rows(model, columns, invalid_when, required_values={}) %}
-{{ config(description='No row can only be a mistake, and none that is needed is missing; those that can are said in words, as the file has them.') }}
+{{ config(description='No row of the seed is invalid and no required row is missing. Messages quote the invalid rows as the file has them.') }}
 {% set invalid_rows %}
     with checked_rows as (
 
         select
             concat_ws(','
                 {%- for column in columns %},
-                {#- Files have whole numbers without a point. -#}
+                {#- The database shows whole numbers with a decimal point; files have none. -#}
                 regexp_replace(
                     coalesce(cast({{ column }} as {{ dbt.type_string() }}), ''),
                     '^(-?[0-9]+)[.]0$', '{{ backreference(1) }}'

@@ -1,4 +1,4 @@
-"""`recomart bench pipeline` on a shop so small that its seconds mean nothing; that the tables agree does."""
+"""`recomart bench pipeline` on a small shop: equal tables and error messages, not speed."""
 
 import json
 import sys
@@ -19,60 +19,53 @@ from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
 
-@pytest.fixture
-def recomart(tmp_path: Path) -> RecomartCli:
-    return RecomartCli(tmp_path)
-
-
-def test_the_scripts_make_equal_tables(tmp_path: Path) -> None:
+def test_scripts_make_equal_tables(tmp_path: Path) -> None:
     landing = tmp_path / "landing"
     generate_shop(build_shop_config(events=5_000, days=20), landing, tmp_path / "truth")
     for contender in ("duckdb_script", "pandas_script", "polars_script"):
-        measured = measure_contender(contender, Settings(warehouse=tmp_path / contender, landing=landing))
-        assert list(measured.step_seconds) == ["read", "features", "products and customers"]
-        assert 0 < measured.max_process_mib <= measured.max_total_mib
-    places = (tmp_path / "duckdb_script" / "recomart.duckdb", tmp_path / "pandas_script", tmp_path / "polars_script")
-    figures = []
-    for place in places:
-        with closing(open_tables(place)) as tables:
-            figures.append(compute_statistics(tables))
-    assert all(figures[0][table]["rows"] for table in COMPARED_TABLES)
-    assert find_differences(figures[0], figures[1]) == find_differences(figures[0], figures[2]) == []
+        usage = measure_contender(contender, Settings(warehouse=tmp_path / contender, landing=landing))
+        assert list(usage.step_seconds) == ["read", "features", "products and customers"]
+        assert 0 < usage.max_process_mib <= usage.max_total_mib
+    paths = (tmp_path / "duckdb_script" / "recomart.duckdb", tmp_path / "pandas_script", tmp_path / "polars_script")
+    statistics = []
+    for path in paths:
+        with closing(open_tables(path)) as tables:
+            statistics.append(compute_statistics(tables))
+    assert all(statistics[0][table]["rows"] for table in COMPARED_TABLES)
+    assert find_differences(statistics[0], statistics[1]) == find_differences(statistics[0], statistics[2]) == []
 
 
-def test_a_contender_that_fails_is_named_with_its_reason(tmp_path: Path) -> None:
-    nothing = Settings(warehouse=tmp_path / "pandas", landing=tmp_path / "nothing")
+def test_failed_contender_is_named_with_reason(tmp_path: Path) -> None:
+    settings = Settings(warehouse=tmp_path / "pandas", landing=tmp_path / "missing")
     with pytest.raises(
-        RecomartError, match=r"pandas_script: ValueError: No objects to concatenate; see .*contender\.log"
+        RecomartError, match=r"pandas_script: ValueError: No objects to concatenate\. See .*contender\.log"
     ):
-        measure_contender("pandas_script", nothing)
+        measure_contender("pandas_script", settings)
 
 
-def test_a_contender_that_says_what_is_no_step_leaves_no_process_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    talker = tmp_path / "talker"
-    talker.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/number\necho no step\nexec sleep 600\n", encoding="utf-8")
-    talker.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(talker))
+def test_invalid_step_output_ends_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    executable = tmp_path / "executable"
+    executable.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\necho no step\nexec sleep 600\n", encoding="utf-8")
+    executable.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(executable))
     with pytest.raises(ValueError, match="Expecting value"):
         measure_contender("recomart", Settings(warehouse=tmp_path / "warehouse"))
-    assert not psutil.pid_exists(int((tmp_path / "number").read_text(encoding="utf-8")))
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text(encoding="utf-8")))
 
 
-def test_a_part_that_is_none_is_refused_with_those_that_are(tmp_path: Path) -> None:
-    done = CliRunner().invoke(
+def test_unknown_part_is_an_error(tmp_path: Path) -> None:
+    result = CliRunner().invoke(
         app, ["bench", "pipeline", "--work-dir", str(tmp_path / "work"), "--parts", "recomart,spark"]
     )
-    assert isinstance(done.exception, RecomartError)
-    assert "--parts spark: there is no such part; choose among recomart, duckdb" in str(done.exception)
+    assert isinstance(result.exception, RecomartError)
+    assert "unknown part: --parts spark. Choose from recomart, duckdb" in str(result.exception)
 
 
 @pytest.mark.slow
-def test_everyone_makes_our_tables_in_one_run_and_days_are_added(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_full_benchmark_run(recomart: RecomartCli, tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
-    done = recomart("bench", "pipeline", "--work-dir", "work", "--events", 5_000, "--days", 20, "--json", file)
-    assert done.returncode == 0, done.stderr
+    result = recomart("bench", "pipeline", "--work-dir", "work", "--events", 5_000, "--days", 20, "--json", file)
+    assert result.returncode == 0, result.stderr
     figures = json.loads(file.read_text(encoding="utf-8"))
     assert {outcome["part"]: outcome["differences"] for outcome in figures["results"]} == {
         "recomart": None, "duckdb": [], "pandas": [], "polars": [], "small-memory": [],
@@ -80,4 +73,4 @@ def test_everyone_makes_our_tables_in_one_run_and_days_are_added(recomart: Recom
     increments = figures["increments"]
     assert (increments["early"]["days_before"], increments["late"]["days_before"]) == (6, 19)
     assert all(target["is_met"] is not None for target in figures["targets"])
-    assert "one more day" in done.stdout
+    assert "One more day" in result.stdout

@@ -1,4 +1,4 @@
-"""`recomart bench serving` on a shop so small that its milliseconds mean nothing; that it runs without an error does."""
+"""`recomart bench serving` on a small shop: responses without errors, not speed."""
 
 import json
 from pathlib import Path
@@ -13,35 +13,35 @@ from warehouse.settings import Settings
 
 
 @pytest.mark.usefixtures("restore_torch_threads")
-def test_it_asks_the_real_service_and_writes_its_figures(tmp_path: Path) -> None:
+def test_serving_benchmark_writes_figures(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     options = {"--work-dir": tmp_path / "work", "--products": 2000, "--factors": 16, "--clients": 2, "--seconds": 0.3}
     arguments = [str(word) for option in options.items() for word in option]
-    done = CliRunner().invoke(app, ["bench", "serving", *arguments, "--json", str(file)])
-    assert done.exit_code == 0, done.output
+    result = CliRunner().invoke(app, ["bench", "serving", *arguments, "--json", str(file)])
+    assert result.exit_code == 0, result.output
     figures = json.loads(file.read_text(encoding="utf-8"))
     assert (figures["products"], figures["factors"], figures["first_error"]) == (2000, 16, None)
     for latency in (figures["in_process"], *figures["over_http"]):
         assert latency["response_count"] > 0
         assert latency["error_count"] == 0
         assert 0 < latency["p50_ms"] <= latency["p99_ms"]
-    assert "random factors" in done.output
+    assert "random factors" in result.output
 
 
-def test_it_needs_one_folder(tmp_path: Path) -> None:
-    for given in ([], ["--work-dir", str(tmp_path), "--warehouse", str(tmp_path)]):
-        assert CliRunner().invoke(app, ["bench", "serving", *given]).exit_code == 2
+def test_exactly_one_folder_is_required(tmp_path: Path) -> None:
+    for folder_options in ([], ["--work-dir", str(tmp_path), "--warehouse", str(tmp_path)]):
+        assert CliRunner().invoke(app, ["bench", "serving", *folder_options]).exit_code == 2
 
 
-def test_the_same_seed_makes_the_same_model(tmp_path: Path) -> None:
-    answers = []
+def test_synthetic_shop_is_deterministic(tmp_path: Path) -> None:
+    rankings = []
     for folder in ("one", "other"):
         settings = Settings(warehouse=tmp_path / folder)
         publish_synthetic_shop(settings, SyntheticShop(products=500, customers=20, factors=8))
-        with RecommendationQueries(settings) as storefront:
-            items = storefront.recommender.recommend(basket=["P0000001", "P0000007"]).items
-            offered = {item.product_id for item in items}
-            assert offered <= storefront.rules.recommendable_products
-            answers.append([(item.product_id, pytest.approx(item.score)) for item in items])
-            assert len(storefront.recommend_for_customer("U0000003", 10).recommendations) == 10
-    assert answers[0] == answers[1]
+        with RecommendationQueries(settings) as queries:
+            items = queries.recommender.recommend(basket=["P0000001", "P0000007"]).items
+            recommended = {item.product_id for item in items}
+            assert recommended <= queries.rules.recommendable_products
+            rankings.append([(item.product_id, pytest.approx(item.score)) for item in items])
+            assert len(queries.recommend_for_customer("U0000003", 10).recommendations) == 10
+    assert rankings[0] == rankings[1]

@@ -1,4 +1,4 @@
-"""Whoever makes other tables than ours is found out."""
+"""Comparison of a contender's tables with the expected ones."""
 
 from contextlib import closing
 from pathlib import Path
@@ -23,7 +23,7 @@ ROWS = """
 
 @pytest.fixture
 def expected_database(tmp_path: Path) -> Path:
-    database = tmp_path / "ours.duckdb"
+    database = tmp_path / "expected.duckdb"
     with closing(duckdb.connect(str(database))) as connection:
         connection.execute("create schema marts")
         for table in COMPARED_TABLES:
@@ -35,40 +35,40 @@ def expected_database(tmp_path: Path) -> Path:
 
 
 def _write_contender_tables(folder: Path, query: str) -> Path:
-    """Parquet files like our tables, the first of them changed by a query over `same`."""
+    """Write the expected tables as Parquet files; the first one is the result of a query over `same`."""
     folder.mkdir()
     for table in COMPARED_TABLES:
-        made = query if table == FIRST_TABLE else "select * from same"
+        table_query = query if table == FIRST_TABLE else "select * from same"
         duckdb.sql(
             f"select * from (values {ROWS}) as t (user_id, product_id, n, strength, seen_at, _file, not_sent)"
         ).create_view("same", replace=True)
-        duckdb.sql(f"copy ({made}) to '{folder / table}.parquet'")
+        duckdb.sql(f"copy ({table_query}) to '{folder / table}.parquet'")
     return folder
 
 
 def _compare_changed_tables(expected: Path, query: str) -> list[Difference]:
-    theirs = _write_contender_tables(expected.parent / "theirs", query)
-    return _compare_tables(expected, theirs)
+    contender_folder = _write_contender_tables(expected.parent / "contender_folder", query)
+    return _compare_tables(expected, contender_folder)
 
 
 def _compare_tables(expected: Path, actual: Path) -> list[Difference]:
-    with closing(open_tables(expected)) as our_tables, closing(open_tables(actual)) as their_tables:
-        return find_differences(compute_statistics(our_tables), compute_statistics(their_tables))
+    with closing(open_tables(expected)) as expected_tables, closing(open_tables(actual)) as actual_tables:
+        return find_differences(compute_statistics(expected_tables), compute_statistics(actual_tables))
 
 
-def test_the_same_rows_in_another_order_with_other_file_names_are_no_difference(expected_database: Path) -> None:
+def test_row_order_and_file_names_are_ignored(expected_database: Path) -> None:
     assert (
         _compare_changed_tables(expected_database, "select * exclude (_file, not_sent) from same order by user_id desc")
         == []
     )
 
 
-def test_a_number_that_differs_by_rounding_is_no_difference(expected_database: Path) -> None:
+def test_rounding_differences_are_ignored(expected_database: Path) -> None:
     assert _compare_changed_tables(expected_database, "select * replace (strength + 1e-12 as strength) from same") == []
 
 
 @pytest.mark.parametrize(
-    ("query", "figure"),
+    ("query", "statistic"),
     [
         ("select * from same where user_id = 'u1'", "rows"),
         ("select * exclude (strength) from same", "sum of strength"),
@@ -77,15 +77,15 @@ def test_a_number_that_differs_by_rounding_is_no_difference(expected_database: P
         ("select * replace (if(user_id = 'u1', 'p2', 'p1') as product_id) from same", "texts of each row"),
     ],
 )
-def test_a_difference_is_named_by_table_and_figure(expected_database: Path, query: str, figure: str) -> None:
-    assert (FIRST_TABLE, figure) in {
-        (found.table, found.statistic) for found in _compare_changed_tables(expected_database, query)
+def test_difference_names_table_and_statistic(expected_database: Path, query: str, statistic: str) -> None:
+    assert (FIRST_TABLE, statistic) in {
+        (difference.table, difference.statistic) for difference in _compare_changed_tables(expected_database, query)
     }
 
 
-def test_a_table_that_was_not_made_is_a_difference(expected_database: Path) -> None:
-    theirs = _write_contender_tables(expected_database.parent / "theirs", "select * from same")
-    (theirs / f"{FIRST_TABLE}.parquet").unlink()
-    found = _compare_tables(expected_database, theirs)
-    assert Difference(table=FIRST_TABLE, statistic="rows", expected=2, actual=None) in found
-    assert {difference.table for difference in found} == {FIRST_TABLE}
+def test_missing_table_is_a_difference(expected_database: Path) -> None:
+    contender_folder = _write_contender_tables(expected_database.parent / "contender_folder", "select * from same")
+    (contender_folder / f"{FIRST_TABLE}.parquet").unlink()
+    differences = _compare_tables(expected_database, contender_folder)
+    assert Difference(table=FIRST_TABLE, statistic="rows", expected=2, actual=None) in differences
+    assert {difference.table for difference in differences} == {FIRST_TABLE}

@@ -1,4 +1,4 @@
-"""What merchandisers see, page by page, compared with what is published."""
+"""The pages of the merchandiser app compared with the published copy."""
 
 from typing import Any
 
@@ -22,45 +22,45 @@ from warehouse.settings import Settings
 
 
 def get_history_table(app: AppTest) -> pd.DataFrame:
-    """The table of what a customer did."""
+    """Return the history table."""
     return app.dataframe[0].value
 
 
 def get_recommendations_table(app: AppTest) -> pd.DataFrame:
-    """The table of offers, on the pages that have one."""
+    """Return the recommendations table."""
     return app.dataframe[-1].value
 
 
 def capture_exports(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """What the download buttons of the following runs hold, by file name."""
-    held: dict[str, bytes] = {}
-    real = st.download_button
+    """Return a dictionary that collects the data of the download buttons in later runs, by file name."""
+    exports: dict[str, bytes] = {}
+    download_button = st.download_button
 
-    def keep(label: str, data: bytes, file_name: str, *args: Any, **options: Any) -> bool:
-        held[file_name] = data
-        return real(label, data, file_name, *args, **options)
+    def capture(label: str, data: bytes, file_name: str, *args: Any, **options: Any) -> bool:
+        exports[file_name] = data
+        return download_button(label, data, file_name, *args, **options)
 
-    monkeypatch.setattr(st, "download_button", keep)
-    return held
+    monkeypatch.setattr(st, "download_button", capture)
+    return exports
 
 
 def list_customer_ids(copy: ServingCopy) -> list[str]:
     return [str(user_id) for user_id in copy.search_customers(limit=300)["user_id"]]
 
 
-def test_home_opens_with_the_busiest_customer(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+def test_home_shows_most_active_customer(open_app: OpenApp, demo_copy: ServingCopy) -> None:
     app = open_app()
     assert not app.exception
     assert app.selectbox(key="selected_customer").value == list_customer_ids(demo_copy)[0]
-    facts = {metric.label: metric.value for metric in app.metric}
+    figures = {metric.label: metric.value for metric in app.metric}
     customer = demo_copy.get_customer(list_customer_ids(demo_copy)[0])
-    assert facts["Events"] == f"{customer['event_count']:,}"
-    assert facts["Purchase lines"] == f"{customer['purchase_count']:,}"
-    assert facts["Spent"] == f"{customer['total_spend']:,.2f}"
-    assert facts["Favourite brand"] == customer["favourite_brand"].capitalize()
+    assert figures["Events"] == f"{customer['event_count']:,}"
+    assert figures["Purchase lines"] == f"{customer['purchase_count']:,}"
+    assert figures["Spent"] == f"{customer['total_spend']:,.2f}"
+    assert figures["Favourite brand"] == customer["favourite_brand"].capitalize()
 
 
-def test_a_link_shows_its_customers_history_and_offers_as_published(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+def test_link_shows_published_tables(open_app: OpenApp, demo_copy: ServingCopy) -> None:
     linked = list_customer_ids(demo_copy)[200]
     app = open_app(customer=linked)
     timeline, published = demo_copy.get_timeline(linked), demo_copy.get_recommendations(linked, 10)
@@ -70,7 +70,7 @@ def test_a_link_shows_its_customers_history_and_offers_as_published(open_app: Op
     pd.testing.assert_frame_equal(get_recommendations_table(app)[columns], published[columns], check_dtype=False)
 
 
-def test_choosing_a_customer_changes_the_page_and_its_link(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+def test_selection_changes_page_and_link(open_app: OpenApp, demo_copy: ServingCopy) -> None:
     chosen = list_customer_ids(demo_copy)[3]
     app = open_app()
     app.selectbox(key="selected_customer").select(chosen).run()
@@ -80,36 +80,34 @@ def test_choosing_a_customer_changes_the_page_and_its_link(open_app: OpenApp, de
     )
 
 
-def test_searching_shows_the_match_and_keeps_it_when_the_search_is_cleared(
-    open_app: OpenApp, demo_copy: ServingCopy
-) -> None:
-    wanted = list_customer_ids(demo_copy)[-1]
+def test_search_result_stays_after_clearing(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    user_id = list_customer_ids(demo_copy)[-1]
     app = open_app()
-    app.text_input(key="search").set_value(wanted.upper()).run()
-    assert app.selectbox(key="selected_customer").value == wanted
-    assert app.query_params["customer"] == wanted
+    app.text_input(key="search").set_value(user_id.upper()).run()
+    assert app.selectbox(key="selected_customer").value == user_id
+    assert app.query_params["customer"] == user_id
     app.text_input(key="search").set_value("").run()
-    assert app.selectbox(key="selected_customer").value == wanted
+    assert app.selectbox(key="selected_customer").value == user_id
     assert list(get_recommendations_table(app)["product_id"]) == list(
-        demo_copy.get_recommendations(wanted, 10)["product_id"]
+        demo_copy.get_recommendations(user_id, 10)["product_id"]
     )
 
 
-def test_a_search_that_nobody_matches_says_so(open_app: OpenApp) -> None:
+def test_search_without_match_shows_message(open_app: OpenApp) -> None:
     app = open_app()
-    app.text_input(key="search").set_value("nobody is called this").run()
+    app.text_input(key="search").set_value("no such customer").run()
     assert not app.exception
-    assert "nobody is called this" in app.info[0].value
-    assert app.caption[0].value.startswith("0 customers found. Published ")
+    assert "no such customer" in app.info[0].value
+    assert app.caption[0].value.startswith("0 customers found. Last updated ")
     assert not app.dataframe
 
 
-def test_the_list_to_choose_from_stays_short(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+def test_selection_list_has_maximum_length(open_app: OpenApp, demo_copy: ServingCopy) -> None:
     assert demo_copy.published.rows["dim_users"] > 300
     assert len(open_app().selectbox(key="selected_customer").options) == 100
 
 
-def test_a_linked_customer_stays_when_another_page_was_looked_at(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+def test_linked_customer_stays_across_pages(open_app: OpenApp, demo_copy: ServingCopy) -> None:
     linked = list_customer_ids(demo_copy)[200]
     app = open_app(customer=linked)
     app.switch_page("quality.py").run()
@@ -118,15 +116,15 @@ def test_a_linked_customer_stays_when_another_page_was_looked_at(open_app: OpenA
     assert app.selectbox(key="selected_customer").value == linked
 
 
-def test_history_is_narrowed_down_to_an_action(open_app: OpenApp) -> None:
+def test_history_filter_by_action(open_app: OpenApp) -> None:
     app = open_app()
-    everything = get_history_table(app)
+    full_history = get_history_table(app)
     app.segmented_control(key="actions").set_value(["Clicked"]).run()
-    assert 0 < len(get_history_table(app)) == (everything["action_type"] == "click").sum() < len(everything)
+    assert 0 < len(get_history_table(app)) == (full_history["action_type"] == "click").sum() < len(full_history)
     assert set(get_history_table(app)["action_type"]) == {"click"}
 
 
-def test_the_slider_says_how_many_are_offered(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+def test_slider_sets_list_length(open_app: OpenApp, demo_copy: ServingCopy) -> None:
     app = open_app()
     assert len(get_recommendations_table(app)) == 10
     app.slider(key="customer_n").set_value(25).run()
@@ -135,14 +133,14 @@ def test_the_slider_says_how_many_are_offered(open_app: OpenApp, demo_copy: Serv
     assert app.slider(key="customer_n").max == demo_copy.get_max_list_length()
 
 
-def test_filters_keep_what_matches_with_its_rank(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+def test_filters_keep_original_ranks(open_app: OpenApp, demo_copy: ServingCopy) -> None:
     published = demo_copy.get_recommendations(list_customer_ids(demo_copy)[0], demo_copy.get_max_list_length())
     category = published["category"].mode()[0]
-    dearest = float(published.loc[published["category"] == category, "price"].median())
+    max_price = float(published.loc[published["category"] == category, "price"].median())
     app = open_app()
     app.multiselect(key="customer_category").select(category)
-    app.number_input(key="customer_max_price").set_value(dearest).run()
-    expected = published[(published["category"] == category) & (published["price"] <= dearest)].head(10)
+    app.number_input(key="customer_max_price").set_value(max_price).run()
+    expected = published[(published["category"] == category) & (published["price"] <= max_price)].head(10)
     assert 0 < len(expected) < len(published)
     assert list(get_recommendations_table(app)["rank"]) == list(expected["rank"])
 
@@ -150,15 +148,15 @@ def test_filters_keep_what_matches_with_its_rank(open_app: OpenApp, demo_copy: S
     assert set(get_recommendations_table(app)["brand"]) == {expected["brand"].iloc[-1]}
 
 
-def test_filters_that_nothing_passes_say_so(open_app: OpenApp) -> None:
+def test_filters_without_match_show_message(open_app: OpenApp) -> None:
     app = open_app()
     app.number_input(key="customer_min_price").set_value(1e9).run()
     assert not app.exception
-    assert "passes the filters" in app.info[0].value
+    assert "matches the filters" in app.info[0].value
     assert app.download_button(key="customer_export").proto.disabled
 
 
-def test_a_filter_stays_while_customers_are_gone_through(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+def test_filter_stays_for_next_customer(open_app: OpenApp, demo_copy: ServingCopy) -> None:
     first, second = list_customer_ids(demo_copy)[:2]
     brands = set(demo_copy.get_recommendations(first, 50)["brand"]) - set(
         demo_copy.get_recommendations(second, 50)["brand"]
@@ -169,30 +167,28 @@ def test_a_filter_stays_while_customers_are_gone_through(open_app: OpenApp, demo
     app.selectbox(key="selected_customer").select(second).run()
     assert not app.exception
     assert app.multiselect(key="customer_brand").value == [brand]
-    assert "passes the filters" in app.info[0].value
+    assert "matches the filters" in app.info[0].value
 
 
-def test_the_export_holds_what_is_shown(
+def test_export_has_visible_rows(
     open_app: OpenApp, demo_copy: ServingCopy, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    held = capture_exports(monkeypatch)
+    exports = capture_exports(monkeypatch)
     app = open_app()
     app.slider(key="customer_n").set_value(50)
     app.multiselect(key="customer_category").select(get_recommendations_table(app)["category"].iloc[0]).run()
     file = tmp_path / "export.csv"
-    file.write_bytes(held[f"recomart-recommendations-{list_customer_ids(demo_copy)[0]}.csv"])
+    file.write_bytes(exports[f"recomart-recommendations-{list_customer_ids(demo_copy)[0]}.csv"])
     pd.testing.assert_frame_equal(
         pd.read_csv(file), get_recommendations_table(app).reset_index(drop=True), check_dtype=False
     )
     assert 0 < len(get_recommendations_table(app)) < 50
 
 
-def test_an_unknown_customer_in_the_link_is_named_and_another_can_be_chosen(
-    open_app: OpenApp, demo_copy: ServingCopy
-) -> None:
-    app = open_app(customer="who-is-this")
+def test_unknown_customer_in_link(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    app = open_app(customer="unknown-customer")
     assert not app.exception
-    assert escape_markdown("who-is-this") in app.warning[0].value
+    assert escape_markdown("unknown-customer") in app.warning[0].value
     assert "recomart" not in app.warning[0].value
     assert not app.dataframe
     app.selectbox(key="selected_customer").select(list_customer_ids(demo_copy)[1]).run()
@@ -200,19 +196,19 @@ def test_an_unknown_customer_in_the_link_is_named_and_another_can_be_chosen(
     assert len(get_recommendations_table(app)) == 10
 
 
-def test_new_customers_are_offered_what_is_popular(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+def test_new_customers_get_popular_products(open_app: OpenApp, demo_copy: ServingCopy) -> None:
     app = open_app()
     app.switch_page("new_customers.py").run()
     assert not app.exception
     assert list(get_recommendations_table(app)["product_id"]) == list(demo_copy.get_popular_products(10)["product_id"])
     app.multiselect(key="new_customer_category").select("books").run()
-    everything = demo_copy.get_popular_products(1000)
+    popular = demo_copy.get_popular_products(1000)
     assert list(get_recommendations_table(app)["rank"]) == list(
-        everything[everything["category"] == "books"]["rank"].head(10)
+        popular[popular["category"] == "books"]["rank"].head(10)
     )
 
 
-def test_new_customers_are_shown_what_is_pinned_as_pinned(
+def test_new_customers_see_pinned_products(
     open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]
 ) -> None:
     with duckdb.connect(str(writable_warehouse.database)) as connection:
@@ -223,7 +219,7 @@ def test_new_customers_are_shown_what_is_pinned_as_pinned(
     assert list(get_recommendations_table(app)["source"])[:3] == ["Popular", "Pinned", "Popular"]
 
 
-def test_quality_shows_the_live_model_beside_its_baselines(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+def test_quality_shows_published_figures(open_app: OpenApp, demo_copy: ServingCopy) -> None:
     app = open_app()
     app.switch_page("quality.py").run()
     assert not app.exception
@@ -250,14 +246,14 @@ def test_quality_shows_the_live_model_beside_its_baselines(open_app: OpenApp, de
 
 
 @pytest.mark.parametrize("page", ["customers.py", "new_customers.py", "quality.py"])
-def test_nothing_published_says_what_to_run(open_app: OpenApp, tmp_path: Any, page: str) -> None:
+def test_missing_copy_names_command(open_app: OpenApp, tmp_path: Any, page: str) -> None:
     app = open_app(Settings(warehouse=tmp_path))
     app.switch_page(page).run()
     assert not app.exception
     assert "recomart run" in app.warning[0].value
 
 
-def test_a_damaged_pointer_or_copy_says_what_to_run(
+def test_damaged_pointer_or_copy_names_command(
     open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]
 ) -> None:
     published = publish(writable_warehouse, published_tables)
@@ -272,9 +268,7 @@ def test_a_damaged_pointer_or_copy_says_what_to_run(
     assert "recomart publish" in damaged_pointer.warning[0].value
 
 
-def test_a_copy_without_a_table_says_what_to_run(
-    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]
-) -> None:
+def test_missing_table_is_named(open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]) -> None:
     published = publish(writable_warehouse, published_tables)
     with duckdb.connect(str(writable_warehouse.serving_dir / published.file)) as connection:
         connection.execute("drop table rec_user_timeline")
@@ -283,7 +277,7 @@ def test_a_copy_without_a_table_says_what_to_run(
     assert escape_markdown("rec_user_timeline") in app.warning[0].value
 
 
-def test_a_newer_publication_shows_on_the_next_interaction(
+def test_next_run_shows_new_publication(
     open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]
 ) -> None:
     publish(writable_warehouse, published_tables)
@@ -291,12 +285,12 @@ def test_a_newer_publication_shows_on_the_next_interaction(
     assert len(get_recommendations_table(app)) == 10
     with duckdb.connect(str(writable_warehouse.database)) as connection:
         connection.execute("delete from marts.rec_top_n where rank > 4")
-    # The app still holds the copy before: publishing must not mind.
+    # The app still has the previous copy open, which must not disturb the publication.
     publish(writable_warehouse, published_tables)
     assert len(get_recommendations_table(app.run())) == 4
 
 
-def test_copies_from_before_the_last_publications_are_closed(
+def test_old_copies_are_closed(
     writable_warehouse: Settings, published_tables: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RECOMART_WAREHOUSE", str(writable_warehouse.warehouse))
@@ -311,28 +305,32 @@ def test_copies_from_before_the_last_publications_are_closed(
 
 
 @pytest.mark.parametrize(
-    ("dropped", "told"),
+    ("emptied_tables", "message"),
     [
-        (LIST_TABLES, "The lists that the live model was evaluated by are no longer kept; "),
-        ((*LIST_TABLES, "ranking_metrics"), "There was nothing to evaluate the live model on: "),
+        (LIST_TABLES, "The evaluation lists of the live model are no longer kept."),
+        ((*LIST_TABLES, "ranking_metrics"), "The live model could not be evaluated: "),
     ],
-    ids=["an older run that was promoted", "a run that had nobody to be measured on"],
+    ids=["an older run that was promoted", "a run without evaluated customers"],
 )
-def test_quality_says_why_the_live_model_is_not_compared(
-    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str], dropped: tuple[str, ...], told: str
+def test_quality_explains_missing_metrics(
+    open_app: OpenApp,
+    writable_warehouse: Settings,
+    published_tables: list[str],
+    emptied_tables: tuple[str, ...],
+    message: str,
 ) -> None:
     with duckdb.connect(str(writable_warehouse.database)) as connection:
-        for table in dropped:
+        for table in emptied_tables:
             connection.execute(f"delete from ml.{table}")
     run_dbt(writable_warehouse, "run", "--select", "eval_ranking_metrics", "eval_model_runs", "eval_quality_by_day")
     publish(writable_warehouse, published_tables)
     app = open_app(writable_warehouse)
     app.switch_page("quality.py").run()
     assert not app.exception
-    assert [info.value for info in app.info if info.value.startswith(told)]
+    assert [info.value for info in app.info if info.value.startswith(message)]
 
 
-def test_quality_shows_what_has_changed_over_the_days(
+def test_quality_shows_trend_and_drift(
     open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]
 ) -> None:
     with duckdb.connect(str(writable_warehouse.database)) as connection:
@@ -356,15 +354,15 @@ def test_quality_shows_what_has_changed_over_the_days(
     app = open_app(writable_warehouse)
     app.switch_page("quality.py").run()
     assert not app.exception
-    assert "Quality over the days" in [heading.value for heading in app.subheader]
+    assert "Quality over time" in [heading.value for heading in app.subheader]
     (drift,) = (table.value for table in app.dataframe if "largest_shift" in table.value)
     assert drift[["name", "drift_level", "largest_shift"]].to_numpy().tolist() == [
-        ["Devices", "has shifted", "web: all"]
+        ["Devices", "significant", "web: all"]
     ]
-    days = "Actions: 29 Jan to 04 Feb 2026 beside 01 Jan to 28 Jan 2026."
-    assert [caption.value for caption in app.caption if caption.value.endswith(days)]
+    periods = "Actions: 29 Jan to 04 Feb 2026 compared with 01 Jan to 28 Jan 2026."
+    assert [caption.value for caption in app.caption if caption.value.endswith(periods)]
 
 
-def test_all_that_is_compared_with_what_was_usual_has_a_name_in_words(demo_copy: ServingCopy) -> None:
-    # Who is new is compared in an older shop only.
+def test_every_drift_subject_has_a_label(demo_copy: ServingCopy) -> None:
+    # The share of new customers is compared only in a shop with a longer history.
     assert set(demo_copy.get_drift()["name"]) == set(DRIFT_SUBJECTS) - {"customer"}

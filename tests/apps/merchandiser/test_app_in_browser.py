@@ -1,4 +1,4 @@
-"""The app as its users have it: `streamlit run`, and a real browser."""
+"""The merchandiser app under `streamlit run` in a real browser."""
 
 import json
 import os
@@ -51,7 +51,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def app_url(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of the app, started as `make app` does it, by somebody who never started Streamlit before."""
+    """Address of the app, started like `make app` in a home folder without Streamlit settings."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -72,39 +72,39 @@ def app_url(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def _wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
-    give_up = time.monotonic() + TIMEOUT_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
-        assert process.poll() is None, "the app ended before it answered"
+        assert process.poll() is None, "the app exited before it was ready"
         try:
             with urlopen(url, timeout=5):
                 return
         except OSError:
-            assert time.monotonic() < give_up, "the app does not answer"
+            assert time.monotonic() < deadline, "the app is not ready in time"
             time.sleep(0.2)
 
 
 class BrowserPage:
-    """A browser that looks at the app."""
+    """A browser window with the app."""
 
     def __init__(self, driver: webdriver.Chrome, downloads: Path) -> None:
         self.driver = driver
         self.downloads = downloads
 
     def wait_for(self, condition: Callable[[], T]) -> T:
-        """Wait until something is so; returns it."""
+        """Wait until the condition returns a true value and return that value."""
         return WebDriverWait(self.driver, TIMEOUT_SECONDS).until(lambda _: condition())
 
     def open(self, url: str) -> None:
         """Open a page and wait until its script has run."""
         self.driver.get(url)
-        self.wait_for(lambda: self.find_element("[data-testid=stApp][data-test-script-state=notRunning]"))
+        self.wait_for(lambda: self.find_elements("[data-testid=stApp][data-test-script-state=notRunning]"))
 
-    def find_element(self, selector: str) -> list[WebElement]:
-        """Elements by CSS selector."""
+    def find_elements(self, selector: str) -> list[WebElement]:
+        """Return the elements that match a CSS selector."""
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def read_rows(self, table: str) -> list[list[str]]:
-        """The drawn rows of a table, as assistive technologies read them."""
+        """Return the drawn rows of a table as text, from its accessibility tree."""
         script = """
             return [...document.querySelectorAll(`[aria-label="${arguments[0]}"] canvas tbody tr`)].map(
                 row => [...row.querySelectorAll("[role=gridcell]")].map(cell => cell.textContent))
@@ -112,19 +112,19 @@ class BrowserPage:
         return list(self.driver.execute_script(script, table))
 
     def read_log(self, kind: str) -> list[dict[str, Any]]:
-        """What the browser logged of a kind since this was asked last."""
+        """Return the browser's log entries of one kind since the last call."""
         return list(self.driver.get_log(kind))  # type: ignore[no-untyped-call]
 
     def assert_no_error(self) -> None:
-        """Neither the page nor the console shows an error."""
-        assert not self.find_element("[data-testid=stException], [data-testid=stAlert]")
-        severe = [entry for entry in self.read_log("browser") if entry["level"] == "SEVERE"]
-        assert not severe
+        """Assert that neither the page nor the browser console shows an error."""
+        assert not self.find_elements("[data-testid=stException], [data-testid=stAlert]")
+        severe_entries = [entry for entry in self.read_log("browser") if entry["level"] == "SEVERE"]
+        assert not severe_entries
 
 
 @pytest.fixture(scope="module")
 def browser_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserPage]:
-    """A fresh headless Chromium."""
+    """A headless Chromium with a new profile."""
     downloads = tmp_path_factory.mktemp("downloads")
     options = webdriver.ChromeOptions()
     options.binary_location = str(CHROMIUM)
@@ -140,101 +140,97 @@ def browser_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserPa
 
 
 def get_recommended_names(copy: ServingCopy, user_id: str) -> list[str]:
-    """Names of a customer's ten best products."""
+    """Return the names of a customer's top 10 recommendations."""
     return list(copy.get_recommendations(user_id, 10)["product_name"])
 
 
-def test_a_customer_is_found_by_typing_and_their_offers_are_taken_away(
-    browser_page: BrowserPage, app_url: str, demo_copy: ServingCopy
-) -> None:
-    wanted = str(demo_copy.search_customers(limit=300)["user_id"].iloc[-1])
+def test_search_and_export_recommendations(browser_page: BrowserPage, app_url: str, demo_copy: ServingCopy) -> None:
+    user_id = str(demo_copy.search_customers(limit=300)["user_id"].iloc[-1])
     browser_page.open(app_url)
-    browser_page.find_element("input[aria-label='Find a customer']")[0].send_keys(wanted)
+    browser_page.find_elements("input[aria-label='Find a customer']")[0].send_keys(user_id)
     browser_page.wait_for(
         lambda: (
-            [row[1] for row in browser_page.read_rows("What they are offered")]
-            == get_recommended_names(demo_copy, wanted)
+            [row[1] for row in browser_page.read_rows("Recommendations")] == get_recommended_names(demo_copy, user_id)
         )
     )
-    assert browser_page.driver.current_url.endswith(f"?customer={wanted}")
-    assert browser_page.read_rows("What they did")[0][2] == demo_copy.get_timeline(wanted)["product_name"].iloc[0]
+    assert browser_page.driver.current_url.endswith(f"?customer={user_id}")
+    assert browser_page.read_rows("History")[0][2] == demo_copy.get_timeline(user_id)["product_name"].iloc[0]
 
-    browser_page.find_element(".st-key-customer_export button")[0].click()
-    file = browser_page.downloads / f"recomart-recommendations-{wanted}.csv"
+    browser_page.find_elements(".st-key-customer_export button")[0].click()
+    file = browser_page.downloads / f"recomart-recommendations-{user_id}.csv"
     browser_page.wait_for(file.exists)
     exported = pd.read_csv(file)
-    assert list(exported["product_name"]) == get_recommended_names(demo_copy, wanted)
-    assert list(exported["reason"]) == list(demo_copy.get_recommendations(wanted, 10)["reason"])
+    assert list(exported["product_name"]) == get_recommended_names(demo_copy, user_id)
+    assert list(exported["reason"]) == list(demo_copy.get_recommendations(user_id, 10)["reason"])
     browser_page.assert_no_error()
 
 
-def test_a_customer_is_chosen_from_the_list_by_typing(
-    browser_page: BrowserPage, app_url: str, demo_copy: ServingCopy
-) -> None:
-    wanted = str(demo_copy.search_customers(limit=50)["user_id"].iloc[-1])
+def test_select_customer_by_typing(browser_page: BrowserPage, app_url: str, demo_copy: ServingCopy) -> None:
+    user_id = str(demo_copy.search_customers(limit=50)["user_id"].iloc[-1])
     browser_page.open(app_url)
-    box = browser_page.wait_for(lambda: browser_page.find_element("input[aria-label='Customer']"))[0]
-    box.click()
-    box.send_keys(wanted, Keys.ENTER)
+    select_box = browser_page.wait_for(lambda: browser_page.find_elements("input[aria-label='Customer']"))[0]
+    select_box.click()
+    select_box.send_keys(user_id, Keys.ENTER)
     browser_page.wait_for(
         lambda: (
-            [row[1] for row in browser_page.read_rows("What they are offered")]
-            == get_recommended_names(demo_copy, wanted)
+            [row[1] for row in browser_page.read_rows("Recommendations")] == get_recommended_names(demo_copy, user_id)
         )
     )
     browser_page.assert_no_error()
 
 
-def test_every_page_opens_from_the_bar_above(browser_page: BrowserPage, app_url: str, demo_copy: ServingCopy) -> None:
+def test_navigation_opens_every_page(browser_page: BrowserPage, app_url: str, demo_copy: ServingCopy) -> None:
     browser_page.open(app_url)
-    browser_page.wait_for(lambda: browser_page.read_rows("What they did"))
-    browser_page.find_element("a[href$='/new_customers']")[0].click()
+    browser_page.wait_for(lambda: browser_page.read_rows("History"))
+    browser_page.find_elements("a[href$='/new_customers']")[0].click()
     popular = list(demo_copy.get_popular_products(10)["product_name"])
-    browser_page.wait_for(lambda: [row[1] for row in browser_page.read_rows("What a stranger is offered")] == popular)
-    browser_page.assert_no_error()
-    browser_page.find_element("a[href$='/quality']")[0].click()
     browser_page.wait_for(
-        lambda: len(browser_page.read_rows("Row accounting of each feed")) == len(demo_copy.get_feed_accounting())
+        lambda: [row[1] for row in browser_page.read_rows("Recommendations for new customers")] == popular
+    )
+    browser_page.assert_no_error()
+    browser_page.find_elements("a[href$='/quality']")[0].click()
+    browser_page.wait_for(
+        lambda: len(browser_page.read_rows("Rows by feed and status")) == len(demo_copy.get_feed_accounting())
     )
     browser_page.wait_for(
         lambda: (
-            len(browser_page.find_element("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg"))
+            len(browser_page.find_elements("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg"))
             >= 3
         )
     )
     browser_page.assert_no_error()
 
 
-def test_an_unknown_customer_in_the_link_gets_words_and_no_traceback(browser_page: BrowserPage, app_url: str) -> None:
+def test_unknown_customer_shows_message(browser_page: BrowserPage, app_url: str) -> None:
     browser_page.open(f"{app_url}/?customer=who-is-this")
-    alert = browser_page.wait_for(lambda: browser_page.find_element("[data-testid=stAlert]"))[0]
+    alert = browser_page.wait_for(lambda: browser_page.find_elements("[data-testid=stAlert]"))[0]
     assert "who-is-this" in alert.text
-    assert not browser_page.find_element("[data-testid=stException]")
+    assert not browser_page.find_elements("[data-testid=stException]")
 
 
-def test_what_the_link_says_is_shown_as_it_is(browser_page: BrowserPage, app_url: str) -> None:
-    said = (
+def test_link_text_is_escaped(browser_page: BrowserPage, app_url: str) -> None:
+    markdown_text = (
         "[Click](http://evil.example) https://evil.example www.evil.example a@evil.example ![x](http://evil.example/x) "
         "$x^2$ **b** :red[c] :smile: `d` <a href='http://evil.example'>e</a> \\ & &amp; ~~f~~ 1. g"
     )
-    for path in (f"/?customer={quote(said)}", "/"):
+    for path in (f"/?customer={quote(markdown_text)}", "/"):
         browser_page.open(app_url + path)
         if path == "/":
-            browser_page.wait_for(lambda: browser_page.find_element("input[aria-label='Find a customer']"))[
+            browser_page.wait_for(lambda: browser_page.find_elements("input[aria-label='Find a customer']"))[
                 0
-            ].send_keys(said)
-        alert = browser_page.wait_for(lambda: browser_page.find_element("[data-testid=stAlert]"))[0]
-        assert said in browser_page.wait_for(lambda alert=alert: alert.text).replace(WORD_JOINER, "")
-        assert not browser_page.find_element(
+            ].send_keys(markdown_text)
+        alert = browser_page.wait_for(lambda: browser_page.find_elements("[data-testid=stAlert]"))[0]
+        assert markdown_text in browser_page.wait_for(lambda alert=alert: alert.text).replace(WORD_JOINER, "")
+        assert not browser_page.find_elements(
             "[data-testid=stAlert] :is(a, img, strong, code, del, .katex, [style*=color])"
         )
 
 
-def test_nothing_is_fetched_from_elsewhere(browser_page: BrowserPage, app_url: str) -> None:
+def test_all_requests_go_to_localhost(browser_page: BrowserPage, app_url: str) -> None:
     browser_page.read_log("performance")
     for path in ("/", "/new_customers", "/quality"):
         browser_page.open(app_url + path)
-        browser_page.wait_for(lambda: browser_page.find_element("[data-testid=stDataFrame] canvas"))
+        browser_page.wait_for(lambda: browser_page.find_elements("[data-testid=stDataFrame] canvas"))
     messages = [json.loads(entry["message"])["message"] for entry in browser_page.read_log("performance")]
     urls = [
         message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"

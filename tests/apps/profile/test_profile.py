@@ -1,4 +1,4 @@
-"""The page of pictures about a shop, whatever the shop has."""
+"""The profile page of the demo shop and of shops with little data."""
 
 import json
 from functools import partial
@@ -23,7 +23,7 @@ SECTION_TITLES = [section.title for sections in CHAPTERS.values() for section in
 
 
 class PageParser(HTMLParser):
-    """What a page is made of."""
+    """The tags and texts of a page."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -32,15 +32,15 @@ class PageParser(HTMLParser):
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a tag."""
+        """Record a tag."""
         self.tags.append((tag, dict(attrs)))
 
     def handle_data(self, data: str) -> None:
-        """Note a text."""
+        """Record a text."""
         self.text.append(data.strip())
 
     def find_all(self, tag: str) -> list[dict[str, str | None]]:
-        """Attributes of every such tag."""
+        """Return the attributes of all tags of this name."""
         return [attributes for name, attributes in self.tags if name == tag]
 
 
@@ -50,28 +50,28 @@ def write(settings: Settings, output: Path | None = None) -> ProfileSummary:
 
 @pytest.fixture(scope="module")
 def demo_profile(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> ProfileSummary:
-    """The demo shop's page."""
+    """The profile of the demo shop."""
     return write(demo_warehouse, tmp_path_factory.mktemp("profile") / "new" / "page.html")
 
 
 def load_and_build(shop: Shop) -> Settings:
-    """The shop's marts, without tests, which other tests run."""
+    """Load the shop and build its marts without the dbt tests, which other tests run."""
     load(shop.settings)
     run_dbt(shop.settings, "build", "--exclude-resource-types", "unit_test", "test", *MODEL_INPUT_SELECTION)
     return shop.settings
 
 
-def test_the_page_has_every_section_with_a_picture_that_says_what_it_shows(demo_profile: ProfileSummary) -> None:
+def test_page_has_a_chart_for_every_section(demo_profile: ProfileSummary) -> None:
     page = PageParser(demo_profile.path)
     assert list(demo_profile.sentences) == SECTION_TITLES
     assert all(sentence in page.text for sentence in demo_profile.sentences.values())
-    pictures = page.find_all("img")
-    assert len(pictures) == len(SECTION_TITLES)
-    for picture, sentence in zip(pictures, demo_profile.sentences.values(), strict=True):
-        assert (picture["alt"] or "").endswith(f". {sentence}")
+    images = page.find_all("img")
+    assert len(images) == len(SECTION_TITLES)
+    for image, sentence in zip(images, demo_profile.sentences.values(), strict=True):
+        assert (image["alt"] or "").endswith(f". {sentence}")
 
 
-def test_the_page_needs_nothing_but_itself(demo_profile: ProfileSummary) -> None:
+def test_page_is_self_contained(demo_profile: ProfileSummary) -> None:
     page = PageParser(demo_profile.path)
     assert {tag for tag, _ in page.tags}.isdisjoint({"script", "link", "iframe", "object", "form"})
     for _, attributes in page.tags:
@@ -80,35 +80,33 @@ def test_the_page_needs_nothing_but_itself(demo_profile: ProfileSummary) -> None
     assert "url(" not in demo_profile.path.read_text(encoding="utf-8")
 
 
-def test_the_same_data_give_the_same_page(
-    demo_profile: ProfileSummary, demo_warehouse: Settings, tmp_path: Path
-) -> None:
-    again = write(demo_warehouse, tmp_path / "again.html")
-    assert again.path.read_bytes() == demo_profile.path.read_bytes()
+def test_page_is_deterministic(demo_profile: ProfileSummary, demo_warehouse: Settings, tmp_path: Path) -> None:
+    second_profile = write(demo_warehouse, tmp_path / "again.html")
+    assert second_profile.path.read_bytes() == demo_profile.path.read_bytes()
 
 
-def test_sentences_are_computed_from_the_data(demo_profile: ProfileSummary, demo_warehouse: Settings) -> None:
+def test_sentences_match_the_marts(demo_profile: ProfileSummary, demo_warehouse: Settings) -> None:
     with open_reader(demo_warehouse) as connection:
 
-        def ask(query: str) -> Any:
+        def fetch_value(query: str) -> Any:
             return connection.execute(query).fetchall()[0][0]
 
-        customers = ask("select count(*) from marts.dim_users")
-        buyers = ask("select count(*) from marts.dim_users where purchase_count > 0")
-        lines = ask("select sum(lines) from raw.loaded_files")
-        recent = ask(
+        customers = fetch_value("select count(*) from marts.dim_users")
+        buyers = fetch_value("select count(*) from marts.dim_users where purchase_count > 0")
+        lines = fetch_value("select sum(lines) from raw.loaded_files")
+        recent = fetch_value(
             """
             select count(*) from marts.dim_users
             where last_seen_at > (select max(last_seen_at) from marts.dim_users) - interval 8 day
             """
         )
-        busiest, most = connection.execute(
+        busiest_day, busiest_count = connection.execute(
             """
             select action_at::date, count(*) from intermediate.int_user_product_actions
             group by 1 order by 2 desc limit 1
             """
         ).fetchall()[0]
-        top_fifth = ask(
+        top_fifth = fetch_value(
             """
             with products as (
                 select coalesce(n, 0) as n from marts.dim_products
@@ -121,52 +119,52 @@ def test_sentences_are_computed_from_the_data(demo_profile: ProfileSummary, demo
             from (select n, row_number() over (order by n desc) as place, count(*) over () as products from products)
             """
         )
-    said = demo_profile.sentences
-    assert f"{lines:,} lines in " in said["Rows set aside"]
-    assert f", {buyers:,} bought." in said["From looking to buying"]
-    assert f"{recent / customers:.0%} of {customers:,} customers" in said["Who is still here"]
-    assert f"the busiest, {busiest}, has {most:,}." in said["Every day"]
-    assert f"20% of the products get {top_fifth:.0%} of all actions" in said["The long tail"]
+    sentences = demo_profile.sentences
+    assert f"{lines:,} lines in " in sentences["Rows by status"]
+    assert f", {buyers:,} bought." in sentences["Purchase funnel"]
+    assert f"{recent / customers:.0%} of {customers:,} customers" in sentences["Recency"]
+    assert f"the busiest day, {busiest_day}, has {busiest_count:,}." in sentences["Actions per day"]
+    assert f"The top 20% of the products get {top_fifth:.0%} of all actions" in sentences["Long tail"]
 
 
 @pytest.mark.slow
-def test_a_shop_with_purchases_alone_has_a_page(tmp_path: Path) -> None:
+def test_page_of_shop_with_purchases_only(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     shop.declare(purchases=PURCHASES_CSV)
     rows = [f"p{n % 3},2026-01-{1 + n:02} 10:00,u{n % 2},1" for n in range(20)]
     shop.put("purchases/a.csv", "\n".join(["sku,when,who,qty", *rows, "p1,2026-01-05 10:00,,2", ",x,,"]))
-    said = write(load_and_build(shop)).sentences
-    assert said["Devices"] == "There are no events, so no device is known."
-    assert said["From looking to buying"].startswith("The feeds tell of one kind of action alone")
-    assert "2 customers bought something, 6 pairs" in said["From looking to buying"]
-    assert said["Categories"] == "None of 3 products has a category."
-    assert said["Prices"] == "No product has a price."
-    assert said["Who comes back"].startswith("100% of customers came back")
-    assert "purchases (price, transaction_id)" in said["Missing values"]
+    sentences = write(load_and_build(shop)).sentences
+    assert sentences["Devices"] == "There are no events, so no device is known."
+    assert sentences["Purchase funnel"].startswith("The feeds have only one type of action")
+    assert "2 customers bought products, 6 customer-product pairs" in sentences["Purchase funnel"]
+    assert sentences["Categories"] == "None of 3 products has a category."
+    assert sentences["Prices"] == "No product has a price."
+    assert sentences["Retention"].startswith("100% of customers returned")
+    assert "purchases (price, transaction_id)" in sentences["Missing values"]
 
 
 @pytest.mark.slow
-def test_a_clickstream_of_one_row_has_a_page(tmp_path: Path) -> None:
+def test_page_of_shop_with_one_event(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     shop.declare(events=EVENTS_JSONL)
     row = {"user": "u", "item": "<p & co>", "type": "view", "time": "2026-01-01T10:00:00"}
     shop.put("events/a.jsonl", json.dumps(row))
-    said = write(load_and_build(shop)).sentences
-    assert said["Rows set aside"].startswith("100% of 1 line in 1 file are in use")
-    assert said["Devices"] == "None of 1 event names a device that is recognized."
-    assert said["Who comes back"] == "Nobody has acted in a later week than that of their first action yet."
-    assert said["Quarantine"] == "No row is in quarantine."
+    sentences = write(load_and_build(shop)).sentences
+    assert sentences["Rows by status"].startswith("100% of 1 line in 1 file are clean")
+    assert sentences["Devices"] == "None of 1 event has a known device."
+    assert sentences["Retention"] == "No customer has acted in a later week than the first one yet."
+    assert sentences["Quarantine"] == "No row is quarantined."
 
 
 @pytest.mark.slow
-def test_a_shop_without_a_single_row_has_a_page(tmp_path: Path) -> None:
+def test_page_of_shop_without_rows(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     shop.declare(purchases=PURCHASES_CSV)
     shop.put("purchases/a.csv", "sku,when,who,qty\n")
     settings = load_and_build(shop)
     profile = write(settings)
     assert profile.path == settings.warehouse / "profile.html"
-    assert profile.sentences["How much they do"] == "No customer is known."
+    assert profile.sentences["Actions per customer"] == "No customer is known."
     assert "There are no actions yet." in PageParser(profile.path).text
 
 
@@ -174,21 +172,21 @@ def test_a_shop_without_a_single_row_has_a_page(tmp_path: Path) -> None:
     not (CHROMIUM and CHROMEDRIVER), reason="needs chromium and chromedriver, which are not installed here"
 )
 @pytest.mark.parametrize("width", [390, 1200], ids=["phone", "desktop"])
-def test_a_browser_shows_every_picture_and_no_line_runs_off_the_side(demo_profile: ProfileSummary, width: int) -> None:
+def test_page_fits_the_browser_window(demo_profile: ProfileSummary, width: int) -> None:
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM or ""
     for flag in CHROMIUM_FLAGS:
         options.add_argument(flag)
-    # A window cannot be as narrow as a phone; its page can be.
+    # A browser window cannot be as narrow as a phone; an emulated device can.
     options.add_experimental_option(
         "mobileEmulation", {"deviceMetrics": {"width": width, "height": 900, "pixelRatio": 1}}
     )
     browser = webdriver.Chrome(options, webdriver.ChromeService(CHROMEDRIVER or ""))
     try:
         browser.get(demo_profile.path.as_uri())
-        drawn = browser.execute_script("return [...document.images].map(image => image.naturalWidth)")
-        assert len(drawn) == len(SECTION_TITLES)
-        assert all(drawn)
+        widths = browser.execute_script("return [...document.images].map(image => image.naturalWidth)")
+        assert len(widths) == len(SECTION_TITLES)
+        assert all(widths)
         assert browser.execute_script("return document.documentElement.scrollWidth") == width
     finally:
         browser.quit()

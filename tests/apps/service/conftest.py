@@ -1,4 +1,4 @@
-"""The service as a real server on a free port of this machine."""
+"""Fixtures that run the service as a server on a free local port."""
 
 import shutil
 import threading
@@ -23,50 +23,50 @@ TIMEOUT_SECONDS = 30.0
 
 
 class ServiceClient:
-    """Asks a running service."""
+    """An HTTP client of a running service."""
 
     def __init__(self, base: str) -> None:
         self._base = base
         self._session = requests.Session()
 
     def get(self, path: str, **query: Any) -> requests.Response:
-        """GET a path, which is quoted already."""
+        """Send GET to a quoted path."""
         return self._session.get(self._base + path, params=query, timeout=TIMEOUT_SECONDS)
 
     def head(self, path: str) -> requests.Response:
-        """HEAD of a path."""
+        """Send HEAD to a path."""
         return self._session.head(self._base + path, timeout=TIMEOUT_SECONDS)
 
     def post(self, path: str, body: Any) -> requests.Response:
-        """POST a body as JSON."""
+        """Send POST with a JSON body."""
         return self._session.post(self._base + path, json=body, timeout=TIMEOUT_SECONDS)
 
     def post_bytes(self, path: str, text: bytes) -> requests.Response:
-        """POST these very bytes as JSON."""
+        """Send POST with raw bytes as the JSON body."""
         return self._session.post(
             self._base + path, data=text, headers={"content-type": "application/json"}, timeout=TIMEOUT_SECONDS
         )
 
     def delete(self, path: str) -> requests.Response:
-        """DELETE a path."""
+        """Send DELETE to a path."""
         return self._session.delete(self._base + path, timeout=TIMEOUT_SECONDS)
 
     def create_client(self) -> "ServiceClient":
-        """Another client."""
+        """Return another client of the same service."""
         return ServiceClient(self._base)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait until something holds; it must within the time that a slow machine needs."""
-    end = time.monotonic() + TIMEOUT_SECONDS
+    """Wait until the condition is true; fail after a generous timeout."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
-        assert time.monotonic() < end, "it never held"
+        assert time.monotonic() < deadline, "the condition did not become true in time"
         time.sleep(0.05)
 
 
 @contextmanager
 def run_service(settings: Settings, **options: float) -> Iterator[ServiceClient]:
-    """Run the server over a warehouse."""
+    """Run the service for a warehouse."""
     server = uvicorn.Server(uvicorn.Config(create_app(settings, **options), port=0, log_level="critical"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -80,21 +80,21 @@ def run_service(settings: Settings, **options: float) -> Iterator[ServiceClient]
 
 @pytest.fixture(scope="module")
 def service(demo_warehouse: Settings) -> Iterator[ServiceClient]:
-    """The service over the demo shop."""
+    """The service for the demo shop."""
     with run_service(demo_warehouse) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def demo_queries(demo_warehouse: Settings) -> Iterator[RecommendationQueries]:
-    """What the service should answer from."""
-    with RecommendationQueries(demo_warehouse) as opened:
-        yield opened
+    """The queries that the service should answer with."""
+    with RecommendationQueries(demo_warehouse) as queries:
+        yield queries
 
 
 @pytest.fixture
 def writable_shop(demo_warehouse: Settings, tmp_path: Path) -> Settings:
-    """A copy of the demo shop with its model, that a test may change and publish from; nothing is published yet."""
+    """A copy of the demo shop with its model, which a test may change and publish; nothing is published yet."""
     shutil.copy(demo_warehouse.database, tmp_path)
     shutil.copytree(demo_warehouse.models_dir, tmp_path / "models")
     return Settings(warehouse=tmp_path)
@@ -102,7 +102,7 @@ def writable_shop(demo_warehouse: Settings, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def publish_again(demo_warehouse: Settings, writable_shop: Settings) -> Callable[[], PublishedCopy]:
-    """Publishes the changed copy of the shop."""
+    """Return a function that publishes the changed copy of the shop."""
     with ServingCopy(demo_warehouse) as copy:
         tables = list(copy.published.rows)
     return lambda: publish(writable_shop, tables)

@@ -1,4 +1,4 @@
-"""What the service answers, over real HTTP, beside what Python answers."""
+"""Responses of the service over HTTP, compared with the Python queries."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ ODD_IDS = ["no body", "🙂 smile", "a/b/c?d=1#e", "50% off", "O'Brien", "../x",
 
 
 def get_product_ids(recommendations: Sequence[dict[str, Any]]) -> list[str]:
-    return [offer["product_id"] for offer in recommendations]
+    return [item["product_id"] for item in recommendations]
 
 
 def build_basket(*product_ids: str, **fields: Any) -> dict[str, Any]:
@@ -35,9 +35,7 @@ def popular_product_ids(demo_queries: RecommendationQueries) -> list[str]:
     return list(demo_queries.serving_copy.get_popular_products(1000)["product_id"])
 
 
-def test_it_is_healthy_and_names_its_version_and_its_model(
-    service: ServiceClient, demo_queries: RecommendationQueries, most_active_user: str
-) -> None:
+def test_health_and_version(service: ServiceClient, demo_queries: RecommendationQueries, most_active_user: str) -> None:
     published = demo_queries.serving_copy.published
     health = service.get("/health").json()
     assert (health["status"], health["problem"]) == ("ok", None)
@@ -59,7 +57,7 @@ def test_it_is_healthy_and_names_its_version_and_its_model(
         assert answer["version"] == health["version"]
 
 
-def test_a_customer_gets_the_published_list(
+def test_customer_gets_published_recommendations(
     service: ServiceClient, demo_queries: RecommendationQueries, most_active_user: str
 ) -> None:
     answer = service.get(f"/customers/{most_active_user}/recommendations", n=7).json()
@@ -69,45 +67,41 @@ def test_a_customer_gets_the_published_list(
     assert len(service.get(f"/customers/{most_active_user}/recommendations").json()["recommendations"]) == 10
     longest = service.get(f"/customers/{most_active_user}/recommendations", n=1000).json()
     assert len(longest["recommendations"]) == demo_queries.serving_copy.get_max_list_length()
-    assert "there are 50 to show" in longest["notes"][0]
+    assert "the list has 50 products" in longest["notes"][0]
 
 
 @pytest.mark.parametrize("unknown", ODD_IDS)
-def test_an_unknown_customer_gets_what_is_popular_and_is_told_so(
+def test_unknown_customer_gets_popular_products(
     service: ServiceClient, popular_product_ids: list[str], unknown: str
 ) -> None:
     answer = service.get(f"/customers/{quote(unknown, safe='')}/recommendations", n=3).json()
     assert get_product_ids(answer["recommendations"]) == popular_product_ids[:3]
-    assert {offer["source"] for offer in answer["recommendations"]} == {"popularity"}
+    assert {item["source"] for item in answer["recommendations"]} == {"popularity"}
     assert answer["is_fallback"]
-    assert f"customer '{unknown}' is not known" in answer["notes"][0]
+    assert f"customer '{unknown}' is unknown" in answer["notes"][0]
 
 
-def test_a_basket_gets_what_python_answers_among_what_may_be_offered(
-    service: ServiceClient, demo_queries: RecommendationQueries
-) -> None:
+def test_basket_gets_recommendable_products(service: ServiceClient, demo_queries: RecommendationQueries) -> None:
     answer = service.post("/recommendations", build_basket(*PRODUCT_IDS, n=1000)).json()
     expected = demo_queries.recommender.recommend(basket=PRODUCT_IDS, n=1000).items
     assert get_product_ids(answer["recommendations"]) == [item.product_id for item in expected]
-    assert [offer["score"] for offer in answer["recommendations"]] == pytest.approx([item.score for item in expected])
-    offerable = demo_queries.rules.recommendable_products
+    assert [item["score"] for item in answer["recommendations"]] == pytest.approx([item.score for item in expected])
+    recommendable = demo_queries.rules.recommendable_products
     known = set(demo_queries.recommender.products.ids.to_pylist())
-    assert set(get_product_ids(answer["recommendations"])) == (offerable & known) - set(PRODUCT_IDS)
-    assert known - offerable, "the shop has nothing that it may not offer, so this shows nothing"
-    assert [offer["rank"] for offer in answer["recommendations"]] == list(range(1, len(expected) + 1))
+    assert set(get_product_ids(answer["recommendations"])) == (recommendable & known) - set(PRODUCT_IDS)
+    assert known - recommendable, "the test needs a product that may not be recommended"
+    assert [item["rank"] for item in answer["recommendations"]] == list(range(1, len(expected) + 1))
     first = answer["recommendations"][0]
-    facts = demo_queries.serving_copy.get_products([first["product_id"]]).iloc[0]
-    assert (first["product_name"], first["price"]) == (facts["product_name"], facts["price"])
+    product_row = demo_queries.serving_copy.get_products([first["product_id"]]).iloc[0]
+    assert (first["product_name"], first["price"]) == (product_row["product_name"], product_row["price"])
     assert first["reason"].startswith("Goes with ")
     assert first["reason_product_id"] in PRODUCT_IDS
 
 
-def test_strengths_count_and_those_of_a_product_named_twice_add_up(
-    service: ServiceClient, demo_queries: RecommendationQueries
-) -> None:
+def test_basket_strengths_are_added(service: ServiceClient, demo_queries: RecommendationQueries) -> None:
     def scores(*items: tuple[str, float | None]) -> list[float]:
         body = {"basket": [{"product_id": product, "strength": strength} for product, strength in items]}
-        return [offer["score"] for offer in service.post("/recommendations", body).json()["recommendations"]]
+        return [item["score"] for item in service.post("/recommendations", body).json()["recommendations"]]
 
     mean = demo_queries.recommender.card.mean_strength
     assert scores((PRODUCT_IDS[0], 2.0), (PRODUCT_IDS[1], 1.0), (PRODUCT_IDS[0], 3.0)) == scores(
@@ -119,98 +113,103 @@ def test_strengths_count_and_those_of_a_product_named_twice_add_up(
     assert scores((PRODUCT_IDS[0], 9.0), (PRODUCT_IDS[1], 1.0)) != scores((PRODUCT_IDS[0], 1.0), (PRODUCT_IDS[1], 1.0))
 
 
-def test_filters_narrow_a_basket_and_its_fallback(service: ServiceClient, popular_product_ids: list[str]) -> None:
-    ranked = get_product_ids(
+def test_filters_apply_to_basket_and_fallback(service: ServiceClient, popular_product_ids: list[str]) -> None:
+    product_ids = get_product_ids(
         service.post("/recommendations", build_basket(*PRODUCT_IDS, n=100)).json()["recommendations"]
     )
-    narrowed = build_basket(
-        *PRODUCT_IDS, n=100, allowed_products=[*ranked[:6], "🙂"], excluded_products=[ranked[0], "no such"]
+    filtered_basket = build_basket(
+        *PRODUCT_IDS, n=100, allowed_products=[*product_ids[:6], "🙂"], excluded_products=[product_ids[0], "no such"]
     )
-    few = service.post("/recommendations", narrowed).json()
-    assert get_product_ids(few["recommendations"]) == ranked[1:6]
-    assert few["notes"] == ["there are 5 to show: the shop's rules or what was asked for leave no more"]
+    filtered = service.post("/recommendations", filtered_basket).json()
+    assert get_product_ids(filtered["recommendations"]) == product_ids[1:6]
+    assert filtered["notes"] == [
+        "the list has 5 products; the merchandising rules or the filters of the request allow no more"
+    ]
     fallback = build_basket(
         "no such", n=2, allowed_products=popular_product_ids[3:9], excluded_products=popular_product_ids[3:5]
     )
     answer = service.post("/recommendations", fallback).json()
     assert get_product_ids(answer["recommendations"]) == popular_product_ids[5:7]
-    assert [offer["rank"] for offer in answer["recommendations"]] == [1, 2]
-    assert service.post("/recommendations", build_basket(*PRODUCT_IDS, only=[])).json()["recommendations"] == []
+    assert [item["rank"] for item in answer["recommendations"]] == [1, 2]
+    assert (
+        service.post("/recommendations", build_basket(*PRODUCT_IDS, allowed_products=[])).json()["recommendations"]
+        == []
+    )
 
 
-def test_a_basket_of_which_nothing_or_little_is_known_is_told_so(
-    service: ServiceClient, popular_product_ids: list[str]
-) -> None:
-    for nothing in ([], ODD_IDS):
-        answer = service.post("/recommendations", build_basket(*nothing, n=4)).json()
+def test_basket_with_unknown_products(service: ServiceClient, popular_product_ids: list[str]) -> None:
+    for unknown_products in ([], ODD_IDS):
+        answer = service.post("/recommendations", build_basket(*unknown_products, n=4)).json()
         assert get_product_ids(answer["recommendations"]) == popular_product_ids[:4]
         assert answer["is_fallback"]
-        assert "nothing in the basket is known" in answer["notes"][-1]
-    little = service.post("/recommendations", build_basket("🙂 smile", PRODUCT_IDS[0])).json()
-    assert not little["is_fallback"]
-    assert little["notes"] == ["not known to the model, left out: 🙂 smile"]
+        assert "the model knows no product of the basket" in answer["notes"][-1]
+    partly_known = service.post("/recommendations", build_basket("🙂 smile", PRODUCT_IDS[0])).json()
+    assert not partly_known["is_fallback"]
+    assert partly_known["notes"] == ["unknown to the model, ignored: 🙂 smile"]
     assert (
-        little["recommendations"]
+        partly_known["recommendations"]
         == service.post("/recommendations", build_basket(PRODUCT_IDS[0])).json()["recommendations"]
     )
 
 
-def test_similar_products_are_those_of_python_and_may_be_offered(
+def test_similar_products(
     service: ServiceClient, demo_queries: RecommendationQueries, popular_product_ids: list[str]
 ) -> None:
     answer = service.get(f"/products/{PRODUCT_IDS[0]}/similar", n=6).json()
     expected = demo_queries.recommender.similar_items(PRODUCT_IDS[0], 6).items
     assert get_product_ids(answer["recommendations"]) == [item.product_id for item in expected]
-    assert {offer["reason_product_id"] for offer in answer["recommendations"]} == {PRODUCT_IDS[0]}
+    assert {item["reason_product_id"] for item in answer["recommendations"]} == {PRODUCT_IDS[0]}
     for unknown in ODD_IDS:
         answer = service.get(f"/products/{quote(unknown, safe='')}/similar", n=2).json()
         assert (get_product_ids(answer["recommendations"]), answer["is_fallback"]) == (popular_product_ids[:2], True)
-        assert f"product '{unknown}' is not known" in answer["notes"][0]
+        assert f"product '{unknown}' is unknown" in answer["notes"][0]
 
 
-def test_explanations_add_up_to_the_score_and_name_their_products(
+def test_explanations_add_up_to_score(
     service: ServiceClient, demo_queries: RecommendationQueries, most_active_user: str
 ) -> None:
     product = service.get(f"/customers/{most_active_user}/recommendations", n=1).json()["recommendations"][0]
-    explained = service.get(f"/customers/{most_active_user}/explanations/{product['product_id']}").json()
-    parts = explained["contributions"]
-    assert explained["product_name"] == product["product_name"]
-    assert explained["score"] == pytest.approx(product["score"], rel=1e-3)
-    assert sum(part["contribution"] for part in parts) == pytest.approx(explained["score"], rel=1e-3)
+    explanation = service.get(f"/customers/{most_active_user}/explanations/{product['product_id']}").json()
+    parts = explanation["contributions"]
+    assert explanation["product_name"] == product["product_name"]
+    assert explanation["score"] == pytest.approx(product["score"], rel=1e-3)
+    assert sum(part["contribution"] for part in parts) == pytest.approx(explanation["score"], rel=1e-3)
     recommender = demo_queries.recommender
     assert len(parts) == int(recommender.history.lengths[recommender.users.get_position(most_active_user)])
     assert all(part["product_name"] for part in parts)
-    of_basket = service.post("/explanations", build_basket(*PRODUCT_IDS, "🙂", product_id=PRODUCT_IDS[0])).json()
-    assert sorted(get_product_ids(of_basket["contributions"])) == PRODUCT_IDS
-    assert of_basket["notes"] == ["not known to the model, left out: 🙂"]
+    basket_explanation = service.post(
+        "/explanations", build_basket(*PRODUCT_IDS, "🙂", product_id=PRODUCT_IDS[0])
+    ).json()
+    assert sorted(get_product_ids(basket_explanation["contributions"])) == PRODUCT_IDS
+    assert basket_explanation["notes"] == ["unknown to the model, ignored: 🙂"]
 
 
-def test_who_is_unknown_has_nothing_to_explain_and_is_told_so(service: ServiceClient) -> None:
-    of_nobody = service.get("/customers/no%20body/explanations/p00001").json()
-    of_nothing = service.post("/explanations", build_basket(product_id="p00001")).json()
-    for answer in (of_nobody, of_nothing):
+def test_explanation_of_unknown_customer(service: ServiceClient) -> None:
+    unknown_customer = service.get("/customers/no%20body/explanations/p00001").json()
+    empty_basket = service.post("/explanations", build_basket(product_id="p00001")).json()
+    for answer in (unknown_customer, empty_basket):
         assert (answer["score"], answer["contributions"], answer["is_fallback"]) == (None, [], True)
         assert "no score to explain" in answer["notes"][0]
 
 
-def test_eight_clients_at_once_see_no_error_and_the_same_answers(service: ServiceClient, most_active_user: str) -> None:
+def test_concurrent_clients_get_equal_responses(service: ServiceClient, most_active_user: str) -> None:
     bodies = [build_basket(*PRODUCT_IDS[: 1 + number % 3], n=5) for number in range(6)]
-    alone = [service.post("/recommendations", body).json() for body in bodies]
-    list_alone = service.get(f"/customers/{most_active_user}/recommendations").json()
+    expected_responses = [service.post("/recommendations", body).json() for body in bodies]
+    expected_list = service.get(f"/customers/{most_active_user}/recommendations").json()
 
-    def client(number: int) -> None:
-        own = service.create_client()
-        for turn in range(12):
-            which = (number + turn) % len(bodies)
-            assert own.post("/recommendations", bodies[which]).json() == alone[which]
-            assert own.get(f"/customers/{most_active_user}/recommendations").json() == list_alone
+    def send_requests(number: int) -> None:
+        client_session = service.create_client()
+        for request_number in range(12):
+            body_index = (number + request_number) % len(bodies)
+            assert client_session.post("/recommendations", bodies[body_index]).json() == expected_responses[body_index]
+            assert client_session.get(f"/customers/{most_active_user}/recommendations").json() == expected_list
 
     with ThreadPoolExecutor(8) as clients:
-        list(clients.map(client, range(8)))
+        list(clients.map(send_requests, range(8)))
 
 
 @pytest.mark.parametrize(
-    ("path", "where"),
+    ("path", "location"),
     [
         ("/customers/u/recommendations?n=0", "query.n"),
         ("/customers/u/recommendations?n=1001", "query.n"),
@@ -221,12 +220,12 @@ def test_eight_clients_at_once_see_no_error_and_the_same_answers(service: Servic
         (f"/customers/{'u' * 1001}/recommendations", "path.user_id"),
     ],
 )
-def test_values_of_the_path_that_cannot_be_taken_are_named(service: ServiceClient, path: str, where: str) -> None:
-    assert_problem(service.get(path), 422, where)
+def test_invalid_path_values_are_named(service: ServiceClient, path: str, location: str) -> None:
+    assert_problem(service.get(path), 422, location)
 
 
 @pytest.mark.parametrize(
-    ("text", "where"),
+    ("text", "location"),
     [
         (b"", "body"),
         (b"{", "body"),
@@ -250,32 +249,28 @@ def test_values_of_the_path_that_cannot_be_taken_are_named(service: ServiceClien
         (b"\xff\xfe", "body"),
     ],
 )
-def test_bodies_that_cannot_be_taken_are_told_where_they_are_wrong(
-    service: ServiceClient, text: bytes, where: str
-) -> None:
-    assert_problem(service.post_bytes("/recommendations", text), 422, where)
+def test_invalid_bodies_are_located(service: ServiceClient, text: bytes, location: str) -> None:
+    assert_problem(service.post_bytes("/recommendations", text), 422, location)
 
 
-def test_a_strength_too_small_for_the_model_is_refused(service: ServiceClient) -> None:
+def test_too_small_strength_is_an_error(service: ServiceClient) -> None:
     body = {"basket": [{"product_id": PRODUCT_IDS[0], "strength": 1e-60}]}
     problem = service.post("/recommendations", body)
     assert_problem(problem, 422)
     assert "finite numbers above zero" in problem.json()["detail"]
 
 
-def test_what_is_not_there_and_what_may_not_be_done_have_the_same_shape(
-    service: ServiceClient, most_active_user: str
-) -> None:
+def test_not_found_and_not_allowed_are_problems(service: ServiceClient, most_active_user: str) -> None:
     assert_problem(service.get(f"/customers/{most_active_user}/explanations/no%20such%20%F0%9F%99%82"), 404)
     assert "unknown product 'x'" in service.get(f"/customers/{most_active_user}/explanations/x").json()["detail"]
     assert_problem(service.post("/explanations", build_basket(product_id="x")), 404)
-    assert_problem(service.get("/nothing"), 404)
+    assert_problem(service.get("/unknown"), 404)
     not_allowed = service.delete("/health")
     assert_problem(not_allowed, 405)
     assert not_allowed.headers["allow"] == "GET"
 
 
-def test_health_can_be_asked_without_its_words(service: ServiceClient) -> None:
+def test_health_supports_head(service: ServiceClient) -> None:
     assert service.head("/health").status_code == 200
 
 
@@ -287,4 +282,4 @@ def assert_problem(response: requests.Response, status: int, location: str | Non
     assert problem["status"] == status
     assert problem["detail"]
     if location is not None:
-        assert any(one["location"].startswith(location) and one["message"] for one in problem["errors"]), problem
+        assert any(error["location"].startswith(location) and error["message"] for error in problem["errors"]), problem

@@ -1,4 +1,4 @@
-"""The service's description of itself is complete."""
+"""The OpenAPI description of the service is complete."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +25,7 @@ def iter_operations(description: dict[str, Any]) -> Iterator[tuple[str, dict[str
             yield f"{method} {path}", operation
 
 
-def test_it_lists_every_question(openapi_description: dict[str, Any]) -> None:
+def test_openapi_lists_all_operations(openapi_description: dict[str, Any]) -> None:
     assert {name: operation["operationId"] for name, operation in iter_operations(openapi_description)} == {
         "get /health": "get_health",
         "get /model": "get_model",
@@ -37,36 +37,34 @@ def test_it_lists_every_question(openapi_description: dict[str, Any]) -> None:
     }
 
 
-def test_every_question_has_words_parameters_with_limits_and_all_its_answers(
+def test_every_operation_is_described(
     openapi_description: dict[str, Any],
 ) -> None:
     for name, operation in iter_operations(openapi_description):
         assert operation["description"], name
         assert operation["tags"], name
-        answers = operation["responses"]
+        responses = operation["responses"]
         expected = {"200", "422", "500", "503"} | ({"404"} if "explanations" in name else set())
-        assert set(answers) == expected, name
-        assert "$ref" in answers["200"]["content"]["application/json"]["schema"], name
+        assert set(responses) == expected, name
+        assert "$ref" in responses["200"]["content"]["application/json"]["schema"], name
         for status in expected - {"200"}:
-            assert answers[status]["content"] == {"application/problem+json": {"schema": PROBLEM}}, (name, status)
-            assert answers[status]["description"], name
+            assert responses[status]["content"] == {"application/problem+json": {"schema": PROBLEM}}, (name, status)
+            assert responses[status]["description"], name
         for parameter in operation.get("parameters", []):
             assert parameter["description"], name
             schema = parameter["schema"]
             assert {"minimum", "maximum"} <= set(schema) or {"minLength", "maxLength"} <= set(schema), parameter
 
 
-def test_every_field_of_every_schema_is_described(openapi_description: dict[str, Any]) -> None:
+def test_every_schema_field_is_described(openapi_description: dict[str, Any]) -> None:
     schemas = openapi_description["components"]["schemas"]
     assert "HTTPValidationError" not in schemas
     for schema_name, schema in schemas.items():
         assert schema["description"], schema_name
-        for field, facts in schema["properties"].items():
-            assert facts.get("description") or "$ref" in facts, f"{schema_name}.{field}"
+        for field, field_schema in schema["properties"].items():
+            assert field_schema.get("description") or "$ref" in field_schema, f"{schema_name}.{field}"
 
 
-def test_it_is_served_and_nothing_is_fetched_from_elsewhere(
-    service: ServiceClient, openapi_description: dict[str, Any]
-) -> None:
+def test_openapi_is_served_without_docs_page(service: ServiceClient, openapi_description: dict[str, Any]) -> None:
     assert service.get("/openapi.json").json() == openapi_description
     assert service.get("/docs").status_code == 404

@@ -1,4 +1,4 @@
-"""What content says of products with few customers, and of those with none."""
+"""Tests of the content prior and its effect on training."""
 
 import numpy as np
 import pyarrow as pa
@@ -9,11 +9,11 @@ from models_ml.als.content_prior import ContentPrior
 from models_ml.als.trainer import AlsTrainer, fit
 from models_ml.config import TrainConfig
 from models_ml.data.id_map import IdMap
-from models_ml.data.item_features import ItemFeatures, build_content_features
+from models_ml.data.item_features import ItemFeatures
 from models_ml.data.sparse import Csr
 from tests.models_ml.synthetic_tables import build_product_features, to_csr, to_dense
 
-CATEGORIES = {"a": "mugs", "b": "mugs", "c": "hats", "d": "hats"}
+CATEGORIES = {f"p{product:02}": f"category {product % 3}" for product in range(40)}
 
 
 def build_item_features(features: pa.Table, config: TrainConfig) -> ItemFeatures:
@@ -22,97 +22,53 @@ def build_item_features(features: pa.Table, config: TrainConfig) -> ItemFeatures
 
 @pytest.fixture
 def two_preference_groups() -> tuple[Csr, pa.Table]:
-    """Customers who take either even or odd products; the last four products are new, two of each kind."""
+    """Interactions and features of customers who prefer even or odd products; the last four products are new."""
     rng = np.random.default_rng(3)
-    customers, products, new = 80, 40, 4
-    taken = rng.random((customers, products)) < np.where(
-        np.arange(products) % 2 == np.arange(customers)[:, None] % 2, 0.4, 0.02
-    )
-    taken[:, -new:] = False
-    taken[np.arange(customers), np.arange(customers) % 2] = True
-    kinds = {f"p{product:02}": ("even", "odd")[product % 2] for product in range(products)}
-    return to_csr(taken.astype(float)), build_product_features("now", dict.fromkeys(kinds, 1.0), category=kinds)
+    customer_count, product_count, new_count = 80, 40, 4
+    is_preferred = np.arange(product_count) % 2 == np.arange(customer_count)[:, None] % 2
+    has_interaction = rng.random((customer_count, product_count)) < np.where(is_preferred, 0.4, 0.02)
+    has_interaction[:, -new_count:] = False
+    has_interaction[np.arange(customer_count), np.arange(customer_count) % 2] = True
+    categories = {f"p{product:02}": ("even", "odd")[product % 2] for product in range(product_count)}
+    features = build_product_features("now", dict.fromkeys(categories, 1.0), category=categories)
+    return to_csr(has_interaction.astype(float)), features
 
 
-def test_features_are_those_that_several_products_share() -> None:
-    features = build_content_features(
-        build_product_features(
-            "now",
-            dict.fromkeys("abcde", 0.0),
-            category=CATEGORIES,
-            brand={"a": "acme", "b": "acme", "c": "solo"},
-            product_name={"a": "Red MUG, big", "b": "red—mug", "c": "Größe 9", "d": "größe"},
-        ),
-        IdMap(list("abcde"), "product"),
-        TrainConfig(),
-    )
-    shared = (to_dense(features) > 0).astype(int)
-    # Category, brand, and the words red and mug; category and the word größe; nothing is known of the last.
-    assert shared.sum(1).tolist() == [4, 4, 2, 2, 0]
-    assert (shared @ shared.T)[0].tolist() == [4, 4, 0, 0, 0]
-    np.testing.assert_allclose(np.square(to_dense(features)).sum(1), [1, 1, 1, 1, 0], rtol=1e-6)
-
-
-def test_prices_become_bands_of_equal_size() -> None:
-    prices = {f"p{number}": float(number) for number in range(8)}
-    features = build_content_features(
-        build_product_features("now", dict.fromkeys([*prices, "unpriced"], 0.0), price=prices),
-        IdMap([*prices, "unpriced"], "product"),
-        TrainConfig(content_price_bands=4),
-    )
-    assert (to_dense(features) > 0).sum(0).tolist() == [2, 2, 2, 2]
-    assert features.lengths.tolist() == [1] * 8 + [0]
-
-
-def test_only_the_most_frequent_words_count() -> None:
-    names = {"a": "mug red", "b": "mug red", "c": "mug"}
-    features = build_content_features(
-        build_product_features("now", dict.fromkeys(names, 0.0), product_name=names),
-        IdMap(list(names), "product"),
-        TrainConfig(max_content_words=1),
-    )
-    assert features.lengths.tolist() == [1, 1, 1]
-
-
-def test_expected_factors_are_the_weighted_ridge_regression(config: TrainConfig) -> None:
+def test_predictions_equal_ridge_regression(config: TrainConfig) -> None:
     rng = np.random.default_rng(0)
     content = to_csr(rng.random((12, 5)) * (rng.random((12, 5)) < 0.6) + np.eye(12, 5))
-    customers, factors = rng.integers(0, 40, 12), rng.normal(size=(12, 3))
-    prior = ContentPrior.create(content, torch.from_numpy(customers).float(), config)
+    customer_counts, factors = rng.integers(0, 40, 12), rng.normal(size=(12, 3))
+    prior = ContentPrior.create(content, torch.from_numpy(customer_counts).float(), config)
     assert prior is not None
-    design, trust = to_dense(content), customers / (customers + config.content_prior_customers)
-    matrix = design.T @ (trust[:, None] * design) + config.content_ridge * np.eye(5)
-    expected = design @ np.linalg.solve(matrix, design.T @ (trust[:, None] * factors))
+    design = to_dense(content)
+    weights = customer_counts / (customer_counts + config.content_prior_customers)
+    matrix = design.T @ (weights[:, None] * design) + config.content_ridge * np.eye(5)
+    expected = design @ np.linalg.solve(matrix, design.T @ (weights[:, None] * factors))
     np.testing.assert_allclose(prior.predict_factors(torch.from_numpy(factors).float()), expected, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(prior.content_weight, np.where(content.lengths > 0, 1 - trust, 0), rtol=1e-6)
+    np.testing.assert_allclose(prior.content_weight, np.where(content.lengths > 0, 1 - weights, 0), rtol=1e-6)
 
 
-def test_product_factors_solve_the_normal_equations_with_their_pull(strength: Csr) -> None:
+def test_product_factors_with_prior_are_exact(strength: Csr) -> None:
     config = TrainConfig(factors=6, cg_steps=40, device="cpu")
-    kinds = {f"p{product:02}": f"kind {product % 3}" for product in range(40)}
-    facts = build_item_features(build_product_features("now", dict.fromkeys(kinds, 0.0), category=kinds), config)
-    trainer = AlsTrainer(strength, config, facts)
+    features = build_product_features("now", dict.fromkeys(CATEGORIES, 0.0), category=CATEGORIES)
+    trainer = AlsTrainer(strength, config, build_item_features(features, config))
     trainer.train_epoch()
     prior = trainer.content_prior
     assert prior is not None
     eigenvalues = trainer._rotate(trainer.user_factors)
-    expected, users = (
-        prior.predict_factors(trainer.product_factors).double().numpy(),
-        trainer.user_factors.double().numpy(),
-    )
+    predicted = prior.predict_factors(trainer.product_factors).double().numpy()
+    users = trainer.user_factors.double().numpy()
     trainer._improve_products(eigenvalues)
     confidence = to_dense(trainer.product_side.confidence)
     penalty = trainer.product_side.penalty.double().numpy()
     for product, weights in enumerate(confidence):
         matrix = users.T @ (weights[:, None] * users) + trainer.unobserved_pair_weight * users.T @ users
-        pulled = users.T @ weights + penalty[product] * float(prior.content_weight[product]) * expected[product]
-        solved = np.linalg.solve(matrix + penalty[product] * np.eye(6), pulled)
-        np.testing.assert_allclose(trainer.product_factors[product], solved, rtol=1e-3, atol=1e-5)
+        target = users.T @ weights + penalty[product] * float(prior.content_weight[product]) * predicted[product]
+        expected = np.linalg.solve(matrix + penalty[product] * np.eye(6), target)
+        np.testing.assert_allclose(trainer.product_factors[product], expected, rtol=1e-3, atol=1e-5)
 
 
-def test_new_products_are_offered_to_those_who_like_their_kind(
-    two_preference_groups: tuple[Csr, pa.Table], config: TrainConfig
-) -> None:
+def test_new_products_score_by_category(two_preference_groups: tuple[Csr, pa.Table], config: TrainConfig) -> None:
     strength, features = two_preference_groups
     model = fit(strength, config, 5, item_features=build_item_features(features, config))
     scores = model.fold_in(strength) @ model.scoring_factors[-4:].T
@@ -121,35 +77,31 @@ def test_new_products_are_offered_to_those_who_like_their_kind(
     assert (odd[[1, 3]] > 2 * even[[1, 3]]).all()
 
 
-def test_new_products_change_nobodys_factors(two_preference_groups: tuple[Csr, pa.Table], config: TrainConfig) -> None:
+def test_new_products_do_not_change_scores(two_preference_groups: tuple[Csr, pa.Table], config: TrainConfig) -> None:
     strength, features = two_preference_groups
-    without = Csr(strength.row_starts, strength.columns, strength.values, strength.column_count - 4)
+    strength_without_new = Csr(strength.row_starts, strength.columns, strength.values, strength.column_count - 4)
     config = config.model_copy(update={"content_prior_customers": 0})
-    started = torch.randn((40, config.factors), generator=torch.Generator().manual_seed(1))
-    models = [
+    initial_factors = torch.randn((40, config.factors), generator=torch.Generator().manual_seed(1))
+    with_new, without_new = (
         fit(
             matrix,
             config,
             3,
-            initial_product_factors=started[: matrix.column_count],
+            initial_product_factors=initial_factors[: matrix.column_count],
             item_features=build_item_features(rows, config),
         )
-        for matrix, rows in ((strength, features), (without, features.slice(0, 36)))
-    ]
+        for matrix, rows in ((strength, features), (strength_without_new, features.slice(0, 36)))
+    )
     torch.testing.assert_close(
-        *(
-            model.fold_in(matrix) @ model.product_factors[:36].T
-            for model, matrix in zip(models, (strength, without), strict=True)
-        ),
+        with_new.fold_in(strength) @ with_new.product_factors[:36].T,
+        without_new.fold_in(strength_without_new) @ without_new.product_factors[:36].T,
         rtol=1e-4,
         atol=1e-5,
     )
-    assert not models[0].product_factors[36:].any()
+    assert not with_new.product_factors[36:].any()
 
 
-def test_the_loss_counts_what_strays_from_the_content(
-    two_preference_groups: tuple[Csr, pa.Table], config: TrainConfig
-) -> None:
+def test_loss_decreases_with_content_penalty(two_preference_groups: tuple[Csr, pa.Table], config: TrainConfig) -> None:
     strength, features = two_preference_groups
     losses = []
     fit(
@@ -163,12 +115,12 @@ def test_the_loss_counts_what_strays_from_the_content(
     assert 0 < losses[-1] < losses[0] < 1
 
 
-def test_content_that_is_left_out_or_unknown_changes_nothing(strength: Csr, config: TrainConfig) -> None:
-    kinds = {f"p{product:02}": f"kind {product % 3}" for product in range(40)}
-    left_out = config.model_copy(update={"content_prior_customers": 0})
-    known = build_item_features(build_product_features("now", dict.fromkeys(kinds, 0.0), category=kinds), config)
-    unknown = build_item_features(build_product_features("now", dict.fromkeys(kinds, 0.0)), config)
+def test_missing_content_changes_nothing(strength: Csr, config: TrainConfig) -> None:
+    ids = dict.fromkeys(CATEGORIES, 0.0)
+    without_prior = config.model_copy(update={"content_prior_customers": 0})
+    content = build_item_features(build_product_features("now", ids, category=CATEGORIES), config)
+    no_content = build_item_features(build_product_features("now", ids), config)
     plain = fit(strength, config, 2).product_factors
-    assert torch.equal(plain, fit(strength, left_out, 2, item_features=known).product_factors)
-    assert torch.equal(plain, fit(strength, config, 2, item_features=unknown).product_factors)
-    assert not torch.equal(plain, fit(strength, config, 2, item_features=known).product_factors)
+    assert torch.equal(plain, fit(strength, without_prior, 2, item_features=content).product_factors)
+    assert torch.equal(plain, fit(strength, config, 2, item_features=no_content).product_factors)
+    assert not torch.equal(plain, fit(strength, config, 2, item_features=content).product_factors)

@@ -1,4 +1,4 @@
-"""The content of a dataset and its hash."""
+"""Tests of datasets and their hashes."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def build_dataset(
     popularity: float = 1.0,
     relevant: str = "p1",
 ) -> Dataset:
-    """Return a small dataset of two instants."""
+    """Return a small dataset at two cutoffs."""
     interactions = pa.concat_tables([build_interactions("now", 100, pairs), build_interactions("test", 90, PAIRS[:1])])
     return Dataset.from_tables(
         interactions,
@@ -26,15 +26,15 @@ def build_dataset(
     )
 
 
-def test_the_hash_knows_content_and_nothing_else() -> None:
+def test_hash_depends_on_content_only() -> None:
     table = build_dataset().interactions
-    again = pa.concat_tables([table.slice(2), table.slice(0, 1), table.slice(1, 1)])
-    again = again.set_column(2, "user_id", again["user_id"].cast(pa.string()))
-    again = again.append_column("more", pa.array(range(again.num_rows)))
-    same = Dataset.from_tables(
-        again, build_product_features("test", {"p1": 1.0}), build_evaluation_pairs("test", [("u1", "p1", True)])
+    changed = pa.concat_tables([table.slice(2), table.slice(0, 1), table.slice(1, 1)])
+    changed = changed.set_column(2, "user_id", changed["user_id"].cast(pa.string()))
+    changed = changed.append_column("extra_column", pa.array(range(changed.num_rows)))
+    dataset = Dataset.from_tables(
+        changed, build_product_features("test", {"p1": 1.0}), build_evaluation_pairs("test", [("u1", "p1", True)])
     )
-    assert same.dataset_hash == build_dataset().dataset_hash
+    assert dataset.dataset_hash == build_dataset().dataset_hash
 
 
 @pytest.mark.parametrize(
@@ -47,22 +47,22 @@ def test_the_hash_knows_content_and_nothing_else() -> None:
         build_dataset(popularity=2.0),
         build_dataset(relevant="p 2"),
     ],
-    ids=["strength", "purchase", "ids", "rows", "what evaluation ranks", "what evaluation counts"],
+    ids=["strength", "purchase", "ids", "rows", "product features", "evaluation pairs"],
 )
-def test_any_change_gives_another_hash(changed: Dataset) -> None:
+def test_hash_changes_with_content(changed: Dataset) -> None:
     assert changed.dataset_hash != build_dataset().dataset_hash
 
 
 def hash_with_features(**features: Any) -> str:
-    """Return the hash of a dataset whose three products have these facts."""
-    counts = {"p1": 1.0, "p2": 1.0, "p3": 1.0}
+    """Return the hash of a dataset whose three products have these features."""
+    popularity = {"p1": 1.0, "p2": 1.0, "p3": 1.0}
     pairs = build_evaluation_pairs("test", [("u1", "p1", True)])
     return Dataset.from_tables(
-        build_interactions("now", 100, PAIRS), build_product_features("now", counts, **features), pairs
+        build_interactions("now", 100, PAIRS), build_product_features("now", popularity, **features), pairs
     ).dataset_hash
 
 
-def test_the_hash_tells_unknown_facts_from_empty_ones_and_from_those_of_other_products() -> None:
+def test_hash_distinguishes_nulls_and_products() -> None:
     hashes = [
         hash_with_features(),
         hash_with_features(category={"p2": ""}),
@@ -79,16 +79,16 @@ def test_the_hash_tells_unknown_facts_from_empty_ones_and_from_those_of_other_pr
     assert len(set(hashes)) == len(hashes)
 
 
-def test_unknown_facts_are_hashed_alike_however_their_rows_are_chunked() -> None:
+def test_hash_does_not_depend_on_chunks() -> None:
     rows = build_product_features("now", {"p1": 1.0, "p2": 1.0, "p3": 1.0}, category={"p1": "mugs", "p3": "pans"})
     interactions, pairs = build_interactions("now", 100, PAIRS), build_evaluation_pairs("test", [])
     chunked = pa.concat_tables([rows.slice(1), rows.slice(0, 1)])
-    one, other = (Dataset.from_tables(interactions, table, pairs) for table in (rows, chunked))
-    assert other.dataset_hash == one.dataset_hash
-    assert one.product_features["category"].to_pylist() == ["mugs", None, "pans"]
+    dataset, chunked_dataset = (Dataset.from_tables(interactions, table, pairs) for table in (rows, chunked))
+    assert chunked_dataset.dataset_hash == dataset.dataset_hash
+    assert dataset.product_features["category"].to_pylist() == ["mugs", None, "pans"]
 
 
-def test_rows_that_are_no_training_rows_are_refused() -> None:
+def test_dataset_rejects_invalid_tables() -> None:
     table, features, pairs = (
         build_interactions("now", 100, PAIRS),
         build_product_features("now", {}),
@@ -102,8 +102,8 @@ def test_rows_that_are_no_training_rows_are_refused() -> None:
         Dataset.from_tables(build_interactions("test", 90, PAIRS), features, pairs)
     with pytest.raises(ModelError, match="nulls in strength"):
         Dataset.from_tables(table.set_column(4, "strength", pa.array([1.0, None, 1.0])), features, pairs)
-    unknown = build_product_features("now", {"p1": 1.0}).set_column(6, "popularity", pa.array([None], pa.float64()))
-    with pytest.raises(ModelError, match="product features hold nulls in popularity; every value there must be known"):
-        Dataset.from_tables(table, unknown, pairs)
+    null_row = build_product_features("now", {"p1": 1.0}).set_column(6, "popularity", pa.array([None], pa.float64()))
+    with pytest.raises(ModelError, match="product features hold nulls in popularity; these columns must have a value"):
+        Dataset.from_tables(table, null_row, pairs)
     with pytest.raises(ModelError, match="interactions do not have the types"):
         Dataset.from_tables(table.set_column(4, "strength", pa.array(["much", "1", "1"])), features, pairs)

@@ -1,4 +1,4 @@
-"""Dataset versions on disk."""
+"""Tests of dataset versions on disk."""
 
 import json
 import shutil
@@ -32,38 +32,36 @@ PROVENANCE = Provenance(
 
 @pytest.fixture
 def version(tmp_path: Path) -> Dataset:
-    """A version that lies in tmp_path."""
-    made = build_dataset()
-    write_dataset(made, PROVENANCE, tmp_path)
-    return made
+    """A dataset that is stored in tmp_path."""
+    dataset = build_dataset()
+    write_dataset(dataset, PROVENANCE, tmp_path)
+    return dataset
 
 
-def test_a_manifest_says_what_the_version_holds_and_where_it_came_from(version: Dataset, tmp_path: Path) -> None:
+def test_manifest_content(version: Dataset, tmp_path: Path) -> None:
     manifest = read_manifest(tmp_path, version.dataset_hash)
     assert (manifest.interactions, manifest.users, manifest.products) == (3, 2, 2)
     assert manifest.first_interaction_at == START
-    assert {name: facts.row_count for name, facts in manifest.tables.items()} == {
+    assert {name: summary.row_count for name, summary in manifest.tables.items()} == {
         "interactions": 4, "product_features": 1, "evaluation_pairs": 1,
     }  # fmt: skip
     assert manifest.tables["product_features"].columns["popularity"] == "double"
     assert manifest.provenance == PROVENANCE
 
 
-def test_rows_come_back_as_written_and_are_written_once(version: Dataset, tmp_path: Path) -> None:
+def test_write_and_read_version(version: Dataset, tmp_path: Path) -> None:
     written = read_manifest(tmp_path, version.dataset_hash)
     assert write_dataset(version, Provenance(), tmp_path) == written
     assert list(iter_dataset_hashes(tmp_path)) == [version.dataset_hash]
     assert sorted(path.name for path in (tmp_path / version.dataset_hash).iterdir()) == sorted(
         [MANIFEST_FILE, *(f"{name}.parquet" for name in TABLE_LAYOUTS)]
     )
-    again = read_dataset(tmp_path, version.dataset_hash)
-    assert all(again.tables[name].equals(table) for name, table in version.tables.items())
+    dataset = read_dataset(tmp_path, version.dataset_hash)
+    assert all(dataset.tables[name].equals(table) for name, table in version.tables.items())
 
 
 @pytest.mark.parametrize("table", TABLE_LAYOUTS)
-def test_a_changed_a_truncated_and_a_missing_file_are_refused_by_name(
-    version: Dataset, tmp_path: Path, table: str
-) -> None:
+def test_read_rejects_damaged_or_missing_table(version: Dataset, tmp_path: Path, table: str) -> None:
     file = get_table_path(tmp_path, version.dataset_hash, table)
     whole = file.read_bytes()
     pq.write_table(pa.concat_tables([version.tables[table], version.tables[table].slice(0, 1)]), file)
@@ -74,7 +72,7 @@ def test_a_changed_a_truncated_and_a_missing_file_are_refused_by_name(
     file.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ModelError, match=f"{table}.parquet cannot be read"):
         read_dataset(tmp_path, version.dataset_hash)
-    pq.write_table(pa.table({"something": ["else"]}), file)
+    pq.write_table(pa.table({"unknown_column": ["x"]}), file)
     with pytest.raises(ModelError, match=f"{table}.parquet cannot be read: .* lack the columns"):
         read_dataset(tmp_path, version.dataset_hash)
     file.unlink()
@@ -82,7 +80,7 @@ def test_a_changed_a_truncated_and_a_missing_file_are_refused_by_name(
         read_dataset(tmp_path, version.dataset_hash)
 
 
-def test_a_manifest_of_another_version_is_refused(version: Dataset, tmp_path: Path) -> None:
+def test_read_rejects_damaged_or_wrong_manifest(version: Dataset, tmp_path: Path) -> None:
     other = write_dataset(build_dataset(PAIRS[:2]), PROVENANCE, tmp_path)
     manifest = tmp_path / version.dataset_hash / MANIFEST_FILE
     shutil.copy(tmp_path / other.dataset_hash / MANIFEST_FILE, manifest)
@@ -96,16 +94,16 @@ def test_a_manifest_of_another_version_is_refused(version: Dataset, tmp_path: Pa
         read_dataset(tmp_path, version.dataset_hash)
 
 
-def test_a_version_of_an_older_format_is_refused_with_what_to_do(version: Dataset, tmp_path: Path) -> None:
+def test_read_rejects_older_format(version: Dataset, tmp_path: Path) -> None:
     file = tmp_path / version.dataset_hash / MANIFEST_FILE
-    file.write_text(json.dumps(json.loads(file.read_bytes()) | {"format_version": 1}), encoding="utf-8")
+    file.write_text(json.dumps(json.loads(file.read_bytes()) | {"format_version": 2}), encoding="utf-8")
     with pytest.raises(
-        ModelError, match=f"{MANIFEST_FILE} is of dataset format 1, and this RecoMart reads format 2.*anew"
+        ModelError, match=f"{MANIFEST_FILE} is of dataset format 2, and this RecoMart reads format 3.*anew"
     ):
         read_dataset(tmp_path, version.dataset_hash)
 
 
-def test_what_a_killed_writer_leaves_is_no_version(tmp_path: Path) -> None:
+def test_unfinished_folder_is_no_version(tmp_path: Path) -> None:
     (tmp_path / ".abc-unfinished").mkdir()
     assert list(iter_dataset_hashes(tmp_path)) == []
     assert list(iter_dataset_hashes(tmp_path / "nowhere")) == []

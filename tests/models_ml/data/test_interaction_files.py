@@ -1,4 +1,4 @@
-"""Interaction files of every form, and what is wrong with some."""
+"""Tests of interaction files in all formats, and of invalid files."""
 
 from datetime import datetime
 from pathlib import Path
@@ -21,24 +21,24 @@ def read_rows(file: Path) -> set[tuple[object, ...]]:
     return {tuple(row.values()) for row in read_interactions(file).to_pylist()}
 
 
-def test_a_csv_may_have_weights_and_timestamps_in_any_order(tmp_path: Path) -> None:
+def test_read_csv_with_optional_columns(tmp_path: Path) -> None:
     file = write_file(tmp_path, "a.csv", "timestamp,item_id,weight,user_id,other\n5,007,1.5,ann,x\n7,8,2,bob,y\n")
     assert read_rows(file) == {("ann", "007", 1.5, 5.0), ("bob", "8", 2.0, 7.0)}
 
 
-def test_ids_with_spaces_commas_and_emoji_stay_as_they_are(tmp_path: Path) -> None:
+def test_read_csv_keeps_ids(tmp_path: Path) -> None:
     file = write_file(tmp_path, "a.csv", 'user_id,item_id\nann b,"tea, green 🍵"\nNA,null\n')
     assert read_rows(file) == {("ann b", "tea, green 🍵", 1.0, None), ("NA", "null", 1.0, None)}
 
 
-def test_a_parquet_file_says_the_same_as_a_csv(tmp_path: Path) -> None:
+def test_read_parquet_equals_csv(tmp_path: Path) -> None:
     instants = pa.array([datetime(2026, 1, 1), datetime(2026, 1, 2)])
     pq.write_table(pa.table({"user_id": [1, 2], "item_id": ["x", "y"], "timestamp": instants}), tmp_path / "a.parquet")
     csv = write_file(tmp_path, "a.csv", "user_id,item_id,timestamp\n1,x,2026-01-01\n2,y,2026-01-02\n")
     assert read_rows(tmp_path / "a.parquet") == read_rows(csv)
 
 
-def test_both_text_forms_are_told_apart(tmp_path: Path) -> None:
+def test_read_both_text_formats(tmp_path: Path) -> None:
     assert read_rows(write_file(tmp_path, "a.txt", "u a b c\nv a\nw\n")) == {
         *(("u", item, 1.0, None) for item in "abc"),
         ("v", "a", 1.0, None),
@@ -46,7 +46,7 @@ def test_both_text_forms_are_told_apart(tmp_path: Path) -> None:
     assert read_rows(write_file(tmp_path, "b.txt", "u a 1\nu b 1\n")) == {("u", "a", 1.0, None), ("u", "b", 1.0, None)}
 
 
-def test_repeated_pairs_become_one(tmp_path: Path) -> None:
+def test_read_merges_repeated_pairs(tmp_path: Path) -> None:
     file = write_file(tmp_path, "a.csv", "user_id,item_id,weight,timestamp\nu,a,1,9\nu,a,2,3\nu,b,0,1\n")
     assert read_rows(file) == {("u", "a", 3.0, 9.0)}
 
@@ -55,27 +55,27 @@ def test_repeated_pairs_become_one(tmp_path: Path) -> None:
     ("name", "text", "message"),
     [
         ("a.csv", "user,item\n1,2\n", r"lacks the columns user_id, item_id; there are user, item"),
-        ("a.csv", "user_id,item_id\n", r"holds no interaction"),
+        ("a.csv", "user_id,item_id\n", r"has no interactions"),
         ("a.csv", "", r"cannot be read"),
         ("a.csv", "user_id,item_id\n1,2\n3\n", r"cannot be read: .*Expected 2 columns, got 1"),
         ("a.csv", "user_id,item_id,weight\n1,2,1\n1,3,nan\n", r"weight of row 2 is None"),
         ("a.csv", "user_id,item_id,weight\n1,2,-1\n", r"weight of row 1 is -1"),
-        ("a.csv", "user_id,item_id,weight\n1,2,heavy\n", r"weight holds string, not numbers"),
-        ("a.csv", "user_id,item_id,weight\n1,2,0\n", r"holds no interaction: it is empty, or every weight is zero"),
+        ("a.csv", "user_id,item_id,weight\n1,2,heavy\n", r"weight has the type string\. Give numbers"),
+        ("a.csv", "user_id,item_id,weight\n1,2,0\n", r"has no interactions: the file is empty, or every weight"),
         ("a.csv", "user_id,item_id\n1,\n", r"item_id of row 1 is ''"),
         ("a.csv", "user_id,item_id,timestamp\n1,2,\n1,3,\n1,4,5\n", r"timestamp of row 1 is None, and 1 more"),
-        ("a.txt", "u\nv\n", r"holds no interaction"),
-        ("a.json", "{}", r"\.json is not a form that is read; give a \.csv"),
+        ("a.txt", "u\nv\n", r"has no interactions"),
+        ("a.json", "{}", r"file extension '\.json' is not supported\. Give a \.csv"),
         ("a.parquet", "no parquet", r"cannot be read"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, name: str, text: str, message: str) -> None:
+def test_read_rejects_invalid_file(tmp_path: Path, name: str, text: str, message: str) -> None:
     file = write_file(tmp_path, name, text)
     with pytest.raises(ModelError, match=message) as raised:
         read_interactions(file)
     assert str(file) in str(raised.value)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"missing\.csv is no file; give a \.csv"):
+def test_read_rejects_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"missing\.csv: there is no such file\. Give a \.csv"):
         read_interactions(tmp_path / "missing.csv")

@@ -1,4 +1,4 @@
-"""What the model is measured against."""
+"""Tests of the baselines and the oracle."""
 
 import numpy as np
 import pyarrow as pa
@@ -26,37 +26,36 @@ from tests.models_ml.synthetic_tables import (
 )
 
 HISTORIES = [("u1", "p1", 1.0, True), ("u1", "p2", 2.0, False), ("u2", "p1", 1.0, False), ("u3", "p3", 1.0, True)]
+
 POPULARITY = {"p1": 2.0, "p2": 1.0, "p3": 1.0, "p4": 0.0}
+
 RECENT_POPULARITY = {"p1": 0.5, "p2": 3.0, "p4": 1.0}
 
 
 @pytest.fixture
 def window() -> EvaluationWindow:
     """Two known customers and a new one."""
-    found = EvaluationWindow.create(
+    window = EvaluationWindow.create(
         "test",
         Interactions.from_table(build_interactions("test", 90, HISTORIES)),
         build_product_features("test", POPULARITY, recent_popularity=RECENT_POPULARITY),
         build_evaluation_pairs("test", [("u2", "p2", True), ("u1", "p3", True), ("n", "p1", False)]),
         10,
     )
-    assert found is not None
-    return found
+    assert window is not None
+    return window
 
 
 def get_recommendations(window: EvaluationWindow, ranking: Ranking) -> dict[str, list[str]]:
     """Return each customer's products, best first."""
-    table = window.build_candidate_table("run", "method", ranking).to_pylist()
-    found: dict[str, list[str]] = {user: [] for user in window.customer_ids.to_pylist()}
-    for row in table:
-        found[row["user_id"]].append(row["product_id"])
-        assert row["rank"] == len(found[row["user_id"]])
-    return found
+    recommendations: dict[str, list[str]] = {user: [] for user in window.customer_ids.to_pylist()}
+    for row in window.build_candidate_table("run", "method", ranking).to_pylist():
+        recommendations[row["user_id"]].append(row["product_id"])
+        assert row["rank"] == len(recommendations[row["user_id"]])
+    return recommendations
 
 
-def test_popularity_of_all_time_and_of_late_leave_out_what_was_dealt_with(
-    window: EvaluationWindow, config: TrainConfig
-) -> None:
+def test_popularity_baselines_exclude_history(window: EvaluationWindow, config: TrainConfig) -> None:
     assert get_recommendations(window, rank_by_popularity(window, config)) == {
         "u1": ["p3", "p4"], "u2": ["p2", "p3", "p4"], "n": ["p1", "p2", "p3", "p4"],
     }  # fmt: skip
@@ -65,28 +64,7 @@ def test_popularity_of_all_time_and_of_late_leave_out_what_was_dealt_with(
     }  # fmt: skip
 
 
-def test_one_score_for_everybody_ranks_as_whole_rows_of_it_would(config: TrainConfig, strength: Csr) -> None:
-    dealt_with = [
-        (f"u{user:02}", f"p{product:02}", 1.0, False) for user, product in np.argwhere(to_dense(strength)).tolist()
-    ]
-    relevant = [(f"u{user:02}", "elsewhere", True) for user in range(0, 60, 2)]
-    window = EvaluationWindow.create(
-        "test",
-        Interactions.from_table(build_interactions("test", 90, dealt_with)),
-        build_product_features("test", {}),
-        build_evaluation_pairs("test", relevant),
-        100,
-    )
-    assert window is not None
-    worth = torch.randint(0, 5, (40,), generator=torch.Generator().manual_seed(0)).float()
-    short = config.model_copy(update={"k_values": (3,)})
-    whole = window.rank_catalog(torch.ones((30, 1)), worth[:, None], short)
-    assert torch.equal(window.rank_by_global_score(worth, short).positions, whole.positions)
-
-
-def test_item_item_offers_what_others_had_beside_it_and_nothing_unlike(
-    window: EvaluationWindow, config: TrainConfig
-) -> None:
+def test_item_similarity_lists_similar_products(window: EvaluationWindow, config: TrainConfig) -> None:
     assert get_recommendations(window, rank_by_item_similarity(window, config)) == {
         "u1": [],
         "u2": ["p2"],
@@ -95,28 +73,29 @@ def test_item_item_offers_what_others_had_beside_it_and_nothing_unlike(
 
 
 @pytest.mark.parametrize("block_rows", [1, 7, 100])
-def test_nearest_products_are_those_with_the_highest_cosine(strength: Csr, block_rows: int) -> None:
+def test_nearest_products_equal_dense_cosines(strength: Csr, block_rows: int) -> None:
     columns = to_dense(strength)
-    lengths = np.linalg.norm(columns, axis=0)
-    cosines = columns.T @ columns / np.outer(lengths, lengths)
+    norms = np.linalg.norm(columns, axis=0)
+    cosines = columns.T @ columns / np.outer(norms, norms)
     np.fill_diagonal(cosines, 0)
-    cut = np.sort(cosines, axis=1)[:, -6, None]
-    expected = np.where(cosines >= cut, cosines, 0)
+    sixth_largest = np.sort(cosines, axis=1)[:, -6, None]
+    expected = np.where(cosines >= sixth_largest, cosines, 0)
     np.testing.assert_allclose(to_dense(find_nearest_products(strength, 6, block_rows)), expected, atol=1e-6)
     np.testing.assert_allclose(to_dense(find_nearest_products(strength, 1000, block_rows)), cosines, atol=1e-6)
 
 
-def test_a_single_product_is_like_no_other() -> None:
-    one = Csr.from_pairs(torch.tensor([0]), torch.tensor([0]), torch.ones(1), (1, 1))
-    assert len(find_nearest_products(one, 5, 10).values) == 0
+def test_nearest_products_of_single_product() -> None:
+    weights = Csr.from_pairs(torch.tensor([0]), torch.tensor([0]), torch.ones(1), (1, 1))
+    assert len(find_nearest_products(weights, 5, 10).values) == 0
 
 
-def test_the_oracle_ranks_new_customers_by_their_own_tastes(window: EvaluationWindow, config: TrainConfig) -> None:
-    tastes = pa.table({"user_id": ["u1", "u2", "n"], "factors": [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]})
-    traits = build_factor_table("product_id", "p", np.array([[9, 9], [1, 4], [2, 3], [3, 2], [4, 1]], dtype=np.float64))
-    ranked = get_recommendations(window, build_oracle_method((tastes, traits))(window, config))
-    assert ranked == {"u1": ["p4", "p3"], "u2": ["p4", "p3", "p2"], "n": ["p1", "p2", "p3", "p4"]}
+def test_oracle_ranks_by_true_factors(window: EvaluationWindow, config: TrainConfig) -> None:
+    users = pa.table({"user_id": ["u1", "u2", "n"], "factors": [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]})
+    factors = np.array([[9, 9], [1, 4], [2, 3], [3, 2], [4, 1]], dtype=np.float64)
+    products = build_factor_table("product_id", "p", factors)
+    recommendations = get_recommendations(window, build_oracle_method((users, products))(window, config))
+    assert recommendations == {"u1": ["p4", "p3"], "u2": ["p4", "p3", "p2"], "n": ["p1", "p2", "p3", "p4"]}
     with pytest.raises(ModelError, match="unknown customer ids, the first is 'n'"):
-        build_oracle_method((tastes.slice(0, 2), traits))(window, config)
+        build_oracle_method((users.slice(0, 2), products))(window, config)
     with pytest.raises(ModelError, match="differ in length: 2 and 1"):
-        build_oracle_method((tastes, build_factor_table("product_id", "p", np.ones((5, 1)))))(window, config)
+        build_oracle_method((users, build_factor_table("product_id", "p", np.ones((5, 1)))))(window, config)

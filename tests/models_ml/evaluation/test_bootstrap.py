@@ -1,4 +1,4 @@
-"""Intervals of means over customers."""
+"""Tests of bootstrap intervals."""
 
 import pytest
 import torch
@@ -6,31 +6,30 @@ import torch
 from models_ml.evaluation.bootstrap import bootstrap_mean_bounds
 
 
-def test_bounds_are_those_of_the_normal_approximation_where_customers_are_many() -> None:
+def test_bounds_match_normal_approximation() -> None:
     values = torch.randn((4000, 2), generator=torch.Generator().manual_seed(1)) + torch.tensor([0.0, 3.0])
     lower, upper = bootstrap_mean_bounds(values, 2000, 0, 64)
-    spread = 1.96 * values.std(0) / len(values) ** 0.5
-    torch.testing.assert_close(lower, (values.mean(0) - spread).double(), rtol=0, atol=0.004)
-    torch.testing.assert_close(upper, (values.mean(0) + spread).double(), rtol=0, atol=0.004)
+    half_width = 1.96 * values.std(0) / len(values) ** 0.5
+    torch.testing.assert_close(lower, (values.mean(0) - half_width).double(), rtol=0, atol=0.004)
+    torch.testing.assert_close(upper, (values.mean(0) + half_width).double(), rtol=0, atol=0.004)
 
 
-def test_intervals_hold_the_true_mean_about_as_often_as_they_say() -> None:
+def test_intervals_have_stated_coverage() -> None:
     generator = torch.Generator().manual_seed(2)
     samples = torch.rand((150, 400), generator=generator)
-    held = sum(
-        bool(lower <= 0.5 <= upper) for lower, upper in (bootstrap_mean_bounds(s[:, None], 300, 0, 50) for s in samples)
-    )
-    assert 0.88 < held / len(samples) < 0.99
+    intervals = (bootstrap_mean_bounds(sample[:, None], 300, 0, 50) for sample in samples)
+    covered_count = sum(bool(lower <= 0.5 <= upper) for lower, upper in intervals)
+    assert 0.88 < covered_count / len(samples) < 0.99
 
 
-def test_the_same_seed_gives_the_same_bounds_however_they_are_computed() -> None:
+def test_bounds_depend_on_seed_only() -> None:
     values = torch.rand((50, 3), generator=torch.Generator().manual_seed(3))
-    whole = bootstrap_mean_bounds(values, 100, 7, 1000)
-    torch.testing.assert_close(bootstrap_mean_bounds(values, 100, 7, 9), whole)
-    torch.testing.assert_close(bootstrap_mean_bounds(values[:, 1:2], 100, 7, 1000), whole[:, 1:2])
-    assert not torch.equal(bootstrap_mean_bounds(values, 100, 8, 1000), whole)
+    bounds = bootstrap_mean_bounds(values, 100, 7, 1000)
+    torch.testing.assert_close(bootstrap_mean_bounds(values, 100, 7, 9), bounds)
+    torch.testing.assert_close(bootstrap_mean_bounds(values[:, 1:2], 100, 7, 1000), bounds[:, 1:2])
+    assert not torch.equal(bootstrap_mean_bounds(values, 100, 8, 1000), bounds)
 
 
 @pytest.mark.parametrize("customers", [1, 5])
-def test_customers_who_all_differ_alike_leave_nothing_to_chance(customers: int) -> None:
+def test_bounds_of_equal_values(customers: int) -> None:
     assert bootstrap_mean_bounds(torch.full((customers, 1), 0.25), 10, 0, 3).tolist() == [[0.25], [0.25]]

@@ -1,81 +1,33 @@
-"""What a new model must reach before it serves."""
+"""Tests of the gates of a new model."""
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 
 from models_ml.config import GatePolicy, TrainConfig
 from models_ml.data.dataset import Dataset
-from models_ml.evaluation.comparison import ComparedModel, ModelComparison, compare_models
+from models_ml.evaluation.comparison import ComparedModel, ModelComparison
 from models_ml.evaluation.gates import GateResult, describe_failures, evaluate_gates
-from models_ml.evaluation.window import EvaluationWindow
 from models_ml.inference.artifact import ModelCard
 from models_ml.training import TrainingResult, train
+from tests.models_ml.evaluation.test_comparison import run_comparison, shuffle_products
 
 POLICY = GatePolicy()
 
 
-def shuffle_products(dataset: Dataset, share: float) -> Dataset:
-    """Return the dataset after a delivery in which a share of the pairs as of now have somebody else's product."""
-    rows = dataset.interactions
-    chance = np.random.default_rng(3)
-    is_wrong = (np.asarray(rows["cutoff"]) == "now") & (chance.random(rows.num_rows) < share)
-    products = np.asarray(rows["product_id"].to_pylist(), dtype=object)
-    products[is_wrong] = chance.permutation(products[is_wrong])
-    shuffled = rows.set_column(
-        rows.column_names.index("product_id"), "product_id", pa.array(products.tolist(), pa.large_string())
-    )
-    kept = shuffled.group_by(["cutoff", "as_of", "user_id", "product_id"]).aggregate(
-        [(name, "max") for name in rows.column_names if name not in ("cutoff", "as_of", "user_id", "product_id")]
-    )
-    return Dataset.from_tables(
-        kept.rename_columns([name.removesuffix("_max") for name in kept.column_names]),
-        dataset.product_features,
-        dataset.evaluation_pairs,
-    )
-
-
-def run_comparison(new: ComparedModel, serving: ComparedModel) -> ModelComparison:
-    found = compare_models(new, serving, 10)
-    assert found is not None
-    return found
-
-
-def test_equal_settings_and_rows_stand_equal_whatever_the_seed(shop: Dataset, trained: TrainingResult) -> None:
-    card = trained.recommender.card
-    other = card.model_copy(update={"config": card.config.model_copy(update={"seed": 1}), "epochs": card.epochs + 3})
-    found = run_comparison(ComparedModel(other, shop), ComparedModel(card, shop))
-    assert found.user_count > 0
-    assert found.new_ndcg == found.serving_ndcg > 0
-    assert (found.lower_bound, found.upper_bound) == (0, 0)
-
-
-def test_what_is_relevant_is_not_learned_from(shop: Dataset, trained: TrainingResult) -> None:
-    card = trained.recommender.card
-    window = EvaluationWindow.from_dataset(shop, "test", 10_000)
-    assert window is not None
-    asked = window.pairs.select(["user_id", "product_id"])
-    keys = pa.table({name: asked[name].cast(shop.interactions[name].type) for name in asked.column_names})
-    unasked = shop.interactions.join(keys, ["user_id", "product_id"], join_type="left anti")
-    without = Dataset.from_tables(unasked, shop.product_features, shop.evaluation_pairs)
-    found = run_comparison(ComparedModel(card, without), ComparedModel(card, shop))
-    assert found.new_ndcg == found.serving_ndcg
-
-
-def test_rows_that_are_nonsense_make_a_model_worse_than_the_serving_one(shop: Dataset, trained: TrainingResult) -> None:
+def test_gates_reject_model_of_wrong_rows(shop: Dataset, trained: TrainingResult) -> None:
     serving = trained.recommender.card
-    found = run_comparison(ComparedModel(serving, shuffle_products(shop, 0.7)), ComparedModel(serving, shop))
-    assert found.upper_bound < -0.05 * found.serving_ndcg
-    gates = evaluate_gates(serving, trained.metric_differences, POLICY, serving, found)
+    comparison = run_comparison(ComparedModel(serving, shuffle_products(shop, 0.7)), ComparedModel(serving, shop))
+    assert comparison.upper_bound < -0.05 * comparison.serving_ndcg
+    gates = evaluate_gates(serving, trained.metric_differences, POLICY, serving, comparison)
     assert [gate.gate for gate in gates if not gate.is_passed] == ["versus_serving_model", "possible_loss"]
     assert "in the serving model's test window" in (describe_failures(gates) or "")
 
 
-def test_a_model_of_the_same_data_may_serve(shop: Dataset, trained: TrainingResult, config: TrainConfig) -> None:
-    other = train(shop, config.model_copy(update={"seed": 1}), "run-2")
-    found = run_comparison(ComparedModel(other.recommender.card, shop), ComparedModel(trained.recommender.card, shop))
-    gates = evaluate_gates(other.recommender.card, other.metric_differences, POLICY, trained.recommender.card, found)
+def test_gates_accept_model_of_same_data(shop: Dataset, trained: TrainingResult, config: TrainConfig) -> None:
+    result = train(shop, config.model_copy(update={"seed": 1}), "run-2")
+    new, serving = result.recommender.card, trained.recommender.card
+    comparison = run_comparison(ComparedModel(new, shop), ComparedModel(serving, shop))
+    gates = evaluate_gates(new, result.metric_differences, POLICY, serving, comparison)
     assert {gate.gate for gate in gates} == {
         *("versus_popularity", "versus_recent_popularity", "versus_item_item"),
         *("versus_serving_model", "possible_loss", "coverage", "customers_served"),
@@ -93,19 +45,14 @@ def test_a_model_of_the_same_data_may_serve(shop: Dataset, trained: TrainingResu
         ("oracle", -0.5, -0.4, True),
     ],
 )
-def test_popularity_must_be_beaten_and_other_baselines_not_be_better_beyond_doubt(
+def test_gates_against_baselines(
     trained: TrainingResult, method: str, difference: float, upper_bound: float, is_passed: bool
 ) -> None:
-    rows = trained.metric_differences
-    of_popularity = rows.filter(
-        pc.and_(
-            pc.equal(rows["method"], "popularity"),
-            pc.and_(
-                pc.equal(rows["segment"], "all"), pc.and_(pc.equal(rows["metric"], "ndcg"), pc.equal(rows["k"], 10))
-            ),
-        )
-    ).to_pylist()[0]
-    row = of_popularity | {"method": method, "difference": difference, "upper_bound": upper_bound}
+    """The model must be better than popularity, and not significantly worse than the other baselines."""
+    key = ("popularity", "all", "ndcg", 10)
+    rows = trained.metric_differences.to_pylist()
+    template = next(row for row in rows if (row["method"], row["segment"], row["metric"], row["k"]) == key)
+    row = template | {"method": method, "difference": difference, "upper_bound": upper_bound}
     gates = evaluate_gates(trained.recommender.card, pa.Table.from_pylist([row]), POLICY)
     assert (describe_failures(gates) is None) == is_passed
 
@@ -114,33 +61,32 @@ def evaluate_against_serving(
     card: ModelCard, serving: ModelCard, users: int = 5, lower_bound: float = -0.02
 ) -> dict[str, GateResult]:
     no_differences = pa.table({"cutoff": pa.array([], pa.string())})
-    beside = ModelComparison(
+    comparison = ModelComparison(
         k=10, user_count=users, serving_ndcg=0.2, new_ndcg=0.19, lower_bound=lower_bound, upper_bound=-0.0099
     )
-    return {gate.gate: gate for gate in evaluate_gates(card, no_differences, POLICY, serving, beside)}
+    return {gate.gate: gate for gate in evaluate_gates(card, no_differences, POLICY, serving, comparison)}
 
 
-def test_a_small_loss_passes_and_lost_customers_or_coverage_do_not(trained: TrainingResult) -> None:
+def test_gates_check_customers_and_coverage(trained: TrainingResult) -> None:
+    """A small loss of NDCG passes all gates; a loss of customers or coverage fails its gate."""
     card = trained.recommender.card
-    narrow = card.model_copy(
+    smaller = card.model_copy(
         update={
             "users": card.users * 8 // 10,
             "metrics": [{**row, "coverage": float(row.get("coverage", 0)) * 0.4} for row in card.metrics],
         }
     )
     assert all(gate.is_passed for gate in evaluate_against_serving(card, card).values())
-    failed = {name for name, gate in evaluate_against_serving(narrow, card).items() if not gate.is_passed}
+    failed = {name for name, gate in evaluate_against_serving(smaller, card).items() if not gate.is_passed}
     assert failed == {"coverage", "customers_served"}
 
 
 @pytest.mark.parametrize(
     ("users", "lower_bound", "is_passed"), [(200, -0.0199, True), (200, -0.0204, False), (199, -0.0204, True)]
 )
-def test_a_loss_that_is_merely_possible_counts_where_enough_customers_were_measured(
-    trained: TrainingResult, users: int, lower_bound: float, is_passed: bool
-) -> None:
+def test_gates_check_possible_loss(trained: TrainingResult, users: int, lower_bound: float, is_passed: bool) -> None:
     card = trained.recommender.card
     gates = evaluate_against_serving(card, card, users, lower_bound)
     assert all(gate.is_passed for gate in gates.values()) == is_passed
     if not is_passed:
-        assert gates["possible_loss"].finding.endswith("possibly 10.2% below that one's")
+        assert gates["possible_loss"].finding.endswith("possibly 10.2% below the serving model's")

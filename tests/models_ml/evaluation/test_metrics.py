@@ -1,4 +1,4 @@
-"""Metrics against numbers worked out by hand, a plain second implementation, and an independent library."""
+"""Tests of metrics against manual calculations, a loop implementation, and the library ir_measures."""
 
 import math
 
@@ -19,7 +19,7 @@ from models_ml.evaluation.metrics import (
 )
 
 
-def test_numbers_worked_out_by_hand() -> None:
+def test_metrics_equal_manual_calculation() -> None:
     hits = torch.tensor([[True, False, True], [False, False, False], [False, True, False]])
     at_2, at_3 = compute_ranking_metrics(hits, torch.tensor([2, 0, 5]), [2, 3])
     assert (at_2.k, at_2.user_count, at_2.skipped_user_count) == (2, 2, 1)
@@ -35,78 +35,79 @@ def test_numbers_worked_out_by_hand() -> None:
     assert at_3.map == pytest.approx(((1 + 2 / 3) / 2 + (1 / 2) / 3) / 2)
 
 
-def test_a_plain_second_implementation_agrees() -> None:
+def test_metrics_equal_loop_implementation() -> None:
     generator = torch.Generator().manual_seed(0)
     ranked = torch.rand((200, 50), generator=generator).argsort(1)[:, :20]
-    wanted = torch.rand((200, 50), generator=generator) < 0.08
-    hits = wanted.gather(1, ranked)
-    for metrics in compute_ranking_metrics(hits, wanted.sum(1), (1, 5, 10, 20)):
-        k, precision, recall, ndcg, average, hit = metrics.k, [], [], [], [], []
-        for products, row in zip(ranked.tolist(), wanted, strict=True):
+    is_relevant = torch.rand((200, 50), generator=generator) < 0.08
+    hits = is_relevant.gather(1, ranked)
+    for metrics in compute_ranking_metrics(hits, is_relevant.sum(1), (1, 5, 10, 20)):
+        k, precision, recall, ndcg, average_precision, has_hit = metrics.k, [], [], [], [], []
+        for products, row in zip(ranked.tolist(), is_relevant, strict=True):
             relevant = set(torch.nonzero(row).flatten().tolist())
             if relevant:
-                found = [product in relevant for product in products[:k]]
-                gain = sum(1 / math.log2(rank + 2) for rank, hit in enumerate(found) if hit)
-                ideal = sum(1 / math.log2(rank + 2) for rank in range(min(k, len(relevant))))
-                precision.append(sum(found) / k)
-                recall.append(sum(found) / len(relevant))
-                ndcg.append(gain / ideal)
-                precisions = [sum(found[: rank + 1]) / (rank + 1) for rank, is_hit in enumerate(found) if is_hit]
-                average.append(sum(precisions) / min(k, len(relevant)))
-                hit.append(any(found))
+                is_hit = [product in relevant for product in products[:k]]
+                dcg = sum(1 / math.log2(rank + 2) for rank, hit in enumerate(is_hit) if hit)
+                ideal_dcg = sum(1 / math.log2(rank + 2) for rank in range(min(k, len(relevant))))
+                precision.append(sum(is_hit) / k)
+                recall.append(sum(is_hit) / len(relevant))
+                ndcg.append(dcg / ideal_dcg)
+                precisions = [sum(is_hit[: rank + 1]) / (rank + 1) for rank, hit in enumerate(is_hit) if hit]
+                average_precision.append(sum(precisions) / min(k, len(relevant)))
+                has_hit.append(any(is_hit))
         assert metrics.user_count == len(ndcg)
         assert metrics.skipped_user_count == 200 - len(ndcg)
         assert metrics.precision == pytest.approx(sum(precision) / len(ndcg))
         assert metrics.recall == pytest.approx(sum(recall) / len(ndcg))
         assert metrics.ndcg == pytest.approx(sum(ndcg) / len(ndcg))
-        assert metrics.map == pytest.approx(sum(average) / len(ndcg))
-        assert metrics.hit_rate == pytest.approx(sum(hit) / len(ndcg))
+        assert metrics.map == pytest.approx(sum(average_precision) / len(ndcg))
+        assert metrics.hit_rate == pytest.approx(sum(has_hit) / len(ndcg))
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_every_customers_metrics_are_those_of_an_independent_library(seed: int) -> None:
+def test_metrics_equal_ir_measures(seed: int) -> None:
     rng = np.random.default_rng(seed)
     users, products, depth = int(rng.integers(1, 40)), int(rng.integers(20, 80)), int(rng.integers(1, 25))
     ranked = rng.random((users, products)).argsort(1)[:, :depth]
-    wanted = rng.random((users, products)) < rng.uniform(0.02, 0.6)
-    wanted[np.arange(users), rng.integers(0, products, users)] = True
-    relevant = torch.from_numpy(wanted.sum(1))
+    is_relevant = rng.random((users, products)) < rng.uniform(0.02, 0.6)
+    is_relevant[np.arange(users), rng.integers(0, products, users)] = True
+    relevant_counts = torch.from_numpy(is_relevant.sum(1))
     k_values = (1, 5, 10, 20)
-    rows, ranks = torch.nonzero(torch.from_numpy(np.take_along_axis(wanted, ranked, 1)), as_tuple=True)
-    ours = compute_accuracy(rows, ranks, relevant, k_values)
-    # The library divides average precision by all that is relevant, also where the list has no room for it.
-    room = torch.minimum(relevant[:, None], torch.tensor(k_values)).double() / relevant[:, None]
-    ours[:, :, ACCURACY_METRICS.index("map")] *= room
-    truth = [ir_measures.Qrel(f"u{user}", f"p{product}", 1) for user, product in zip(*np.nonzero(wanted), strict=True)]
+    rows, ranks = torch.nonzero(torch.from_numpy(np.take_along_axis(is_relevant, ranked, 1)), as_tuple=True)
+    accuracy = compute_accuracy(rows, ranks, relevant_counts, k_values)
+    # The library divides average precision by the number of relevant products, also if it is above k.
+    max_hit_share = torch.minimum(relevant_counts[:, None], torch.tensor(k_values)).double() / relevant_counts[:, None]
+    accuracy[:, :, ACCURACY_METRICS.index("map")] *= max_hit_share
+    relevant_pairs = zip(*np.nonzero(is_relevant), strict=True)
+    judgments = [ir_measures.Qrel(f"u{user}", f"p{product}", 1) for user, product in relevant_pairs]
     run = [
         ScoredDoc(f"u{user}", f"p{product}", float(depth - rank))
         for user, row in enumerate(ranked)
         for rank, product in enumerate(row)
     ]
     measures = {
-        measure @ k: (place, column)
-        for place, k in enumerate(k_values)
+        measure @ k: (row, column)
+        for row, k in enumerate(k_values)
         for column, measure in enumerate((P, R, nDCG, AP, Success))
     }
-    theirs = torch.full_like(ours, torch.nan)
-    for value in ir_measures.iter_calc(list(measures), truth, run):
-        theirs[(int(value.query_id[1:]), *measures[value.measure])] = value.value
-    torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
+    expected = torch.full_like(accuracy, torch.nan)
+    for value in ir_measures.iter_calc(list(measures), judgments, run):
+        expected[(int(value.query_id[1:]), *measures[value.measure])] = value.value
+    torch.testing.assert_close(accuracy, expected, rtol=1e-9, atol=1e-12)
 
 
-def test_lists_shorter_than_the_cutoff_count_what_they_hold() -> None:
+def test_metrics_of_lists_shorter_than_k() -> None:
     (metrics,) = compute_ranking_metrics(torch.tensor([[True, True]]), torch.tensor([2]), [10])
     assert (metrics.precision, metrics.recall, metrics.ndcg) == pytest.approx((0.2, 1.0, 1.0))
     assert (metrics.map, metrics.hit_rate) == (1.0, 1.0)
 
 
-def test_without_anything_relevant_the_means_are_zero() -> None:
+def test_metrics_without_relevant_products() -> None:
     (metrics,) = compute_ranking_metrics(torch.zeros((3, 5), dtype=torch.bool), torch.zeros(3, dtype=torch.int64), [5])
     assert (metrics.user_count, metrics.skipped_user_count) == (0, 3)
     assert {getattr(metrics, name) for name in ACCURACY_METRICS} == {0.0}
 
 
-def test_exposure_is_what_lists_show_whatever_is_relevant() -> None:
+def test_exposure_and_coverage_of_lists() -> None:
     positions = torch.tensor([[0, 1, 2], [0, -1, -1], [-1, -1, -1]])
     information, is_long_tail = compute_self_information(torch.tensor([4, 2, 0]), 8), torch.tensor([False, False, True])
     assert information.tolist() == [1, 2, 3]
@@ -116,9 +117,9 @@ def test_exposure_is_what_lists_show_whatever_is_relevant() -> None:
     assert [compute_coverage(positions, 4, k) for k in (1, 2, 3)] == [0.25, 0.5, 0.75]
 
 
-def test_the_head_is_the_fewest_products_with_the_share() -> None:
-    customers = torch.tensor([1, 5, 0, 3, 1])
-    assert find_long_tail(customers, 0.8).tolist() == [True, False, True, False, True]
-    assert find_long_tail(customers, 0.81).tolist() == [False, False, True, False, True]
-    assert find_long_tail(customers, 1.0).tolist() == [False, False, True, False, False]
+def test_long_tail_is_outside_smallest_head() -> None:
+    customer_counts = torch.tensor([1, 5, 0, 3, 1])
+    assert find_long_tail(customer_counts, 0.8).tolist() == [True, False, True, False, True]
+    assert find_long_tail(customer_counts, 0.81).tolist() == [False, False, True, False, True]
+    assert find_long_tail(customer_counts, 1.0).tolist() == [False, False, True, False, False]
     assert find_long_tail(torch.tensor([7]), 0.8).tolist() == [False]

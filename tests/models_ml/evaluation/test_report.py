@@ -1,4 +1,4 @@
-"""What an evaluation says of each part of the customers and products, and how sure the differences are."""
+"""Tests of the evaluation report: segments, differences and tables."""
 
 from typing import Any
 
@@ -24,14 +24,14 @@ RELEVANT = [
     ("calm", "p3", True),
     ("calm", "p4", True),
     ("new", "p0", False),
-    ("new", "unheard", False),
+    ("new", "unknown", False),
 ]
 CATEGORIES = {"fresh": "mugs", "p0": "mugs", "p2": "pans", "p3": "pans", "p4": "zips"}
 
 
 @pytest.fixture(scope="module")
 def result(config: TrainConfig) -> TrainingResult:
-    """Two known customers, of whom one has many products, and a new one."""
+    """A run with two known customers, one of them with many products, and a new customer."""
     catalog = {**{f"p{product}": 2.0 for product in range(6)}, "fresh": 0.0}
     dataset = Dataset.from_tables(
         pa.concat_tables([build_interactions("test", 90, HISTORIES), build_interactions("now", 100, HISTORIES)]),
@@ -51,7 +51,7 @@ def index_metrics(result: TrainingResult, method: str, k: int) -> dict[tuple[str
     }
 
 
-def test_every_pair_says_which_segments_it_is_in(result: TrainingResult) -> None:
+def test_report_labels_pairs_with_segments(result: TrainingResult) -> None:
     labels = {(row["user_id"], row["product_id"]): row for row in result.evaluation_pairs.to_pylist()}
     assert labels.keys() == {(user, product) for user, product, _ in RELEVANT}
     assert {pair: tuple(row[name] for name in SEGMENTS) for pair, row in labels.items()} == {
@@ -60,14 +60,14 @@ def test_every_pair_says_which_segments_it_is_in(result: TrainingResult) -> None
         ("calm", "p3"): ("1-4", "known", "known", "pans"),
         ("calm", "p4"): ("1-4", "known", "known", "(other)"),
         ("new", "p0"): (None, "new", "known", "mugs"),
-        ("new", "unheard"): (None, "new", "new", "(unknown)"),
+        ("new", "unknown"): (None, "new", "new", "(unknown)"),
     }
 
 
-def test_a_segment_counts_its_own_pairs_in_whole_lists(result: TrainingResult) -> None:
-    # Popularity offers busy nothing but fresh, calm the other four in order, and new p0 to p5 and fresh.
-    found = index_metrics(result, "popularity", 5)
-    assert {key: row["users"] for key, row in found.items()} == {
+def test_report_segment_counts_own_pairs(result: TrainingResult) -> None:
+    # Popularity recommends fresh to busy, p2 to p5 and fresh to calm, and p0 to p5 and fresh to new.
+    metrics = index_metrics(result, "popularity", 5)
+    assert {key: row["users"] for key, row in metrics.items()} == {
         ("all", "all"): 2,
         ("activity", "1-4"): 1,
         ("activity", "5+"): 1,
@@ -79,26 +79,26 @@ def test_a_segment_counts_its_own_pairs_in_whole_lists(result: TrainingResult) -
         ("category", "pans"): 1,
         ("category", "(other)"): 1,
     }
-    assert found["all", "all"]["recall"] == 1
-    assert found["all", "all"]["precision"] == pytest.approx((1 / 5 + 3 / 5) / 2)
-    assert found["customer", "new"]["recall"] == 1 / 2
-    assert (found["category", "pans"]["precision"], found["category", "pans"]["map"]) == (2 / 5, 1)
-    assert found["category", "(other)"]["map"] == pytest.approx(1 / 3)
-    assert found["product", "new"]["ndcg"] == 1
+    assert metrics["all", "all"]["recall"] == 1
+    assert metrics["all", "all"]["precision"] == pytest.approx((1 / 5 + 3 / 5) / 2)
+    assert metrics["customer", "new"]["recall"] == 1 / 2
+    assert (metrics["category", "pans"]["precision"], metrics["category", "pans"]["map"]) == (2 / 5, 1)
+    assert metrics["category", "(other)"]["map"] == pytest.approx(1 / 3)
+    assert metrics["product", "new"]["ndcg"] == 1
 
 
-def test_only_segments_of_customers_have_exposure(result: TrainingResult) -> None:
-    for (segment, _), row in index_metrics(result, "popularity", 5).items():
-        measured = [row[name] is not None for name in ("coverage", "novelty", "long_tail_share")]
-        assert measured == [segment in ("all", "activity", "customer")] * 3
-    found = index_metrics(result, "popularity", 5)
-    # Of seven products p2 to p5 and fresh are offered, which one customer of two had or none; p5 ends the head.
-    assert found["all", "all"]["coverage"] == 5 / 7
-    assert found["all", "all"]["novelty"] == pytest.approx(1)
-    assert found["all", "all"]["long_tail_share"] == pytest.approx((1 + 2 / 5) / 2)
+def test_report_exposure_of_customer_segments(result: TrainingResult) -> None:
+    metrics = index_metrics(result, "popularity", 5)
+    for (segment, _), row in metrics.items():
+        has_exposure = [row[name] is not None for name in ("coverage", "novelty", "long_tail_share")]
+        assert has_exposure == [segment in ("all", "activity", "customer")] * 3
+    # The lists hold p2 to p5 and fresh of seven products; each has at most one of the two customers.
+    assert metrics["all", "all"]["coverage"] == 5 / 7
+    assert metrics["all", "all"]["novelty"] == pytest.approx(1)
+    assert metrics["all", "all"]["long_tail_share"] == pytest.approx((1 + 2 / 5) / 2)
 
 
-def test_differences_are_between_the_means_and_inside_their_intervals(trained: TrainingResult) -> None:
+def test_report_differences_within_intervals(trained: TrainingResult) -> None:
     metrics = {
         (row["cutoff"], row["method"], row["segment"], row["segment_value"], row["k"]): row
         for row in trained.ranking_metrics.to_pylist()
@@ -107,34 +107,34 @@ def test_differences_are_between_the_means_and_inside_their_intervals(trained: T
     assert {row["method"] for row in differences} == {"popularity", "recent_popularity", "item_item", "oracle"}
     for row in differences:
         key = (row["segment"], row["segment_value"], row["k"])
-        model, other = (metrics["test", method, *key][row["metric"]] for method in ("als", row["method"]))
-        assert row["difference"] == pytest.approx(model - other)
+        model, baseline = (metrics["test", method, *key][row["metric"]] for method in ("als", row["method"]))
+        assert row["difference"] == pytest.approx(model - baseline)
         assert row["lower_bound"] - 1e-9 <= row["difference"] <= row["upper_bound"] + 1e-9
-    by_popularity = {
+    popularity_differences = {
         (row["metric"], row["k"]): row
         for row in differences
         if (row["method"], row["segment"]) == ("popularity", "all")
     }
-    assert by_popularity.keys() == {
+    assert popularity_differences.keys() == {
         (metric, k)
         for metric in ("precision", "recall", "ndcg", "map", "hit_rate", "novelty", "long_tail_share")
         for k in (5, 10, 20)
     }
-    assert by_popularity["ndcg", 10]["lower_bound"] > 0
+    assert popularity_differences["ndcg", 10]["lower_bound"] > 0
 
 
-def test_the_same_run_measures_the_same(
+def test_report_is_reproducible(
     trained: TrainingResult, shop: Dataset, oracle: OracleFactors, config: TrainConfig
 ) -> None:
-    again = train(shop, config, "run-1", oracle_factors=oracle)
-    assert again.ranking_metrics == trained.ranking_metrics
-    assert again.metric_differences == trained.metric_differences
+    repeated = train(shop, config, "run-1", oracle_factors=oracle)
+    assert repeated.ranking_metrics == trained.ranking_metrics
+    assert repeated.metric_differences == trained.metric_differences
 
 
-def test_one_customer_with_one_product_is_measured(config: TrainConfig) -> None:
-    one = [("u", "p", 1.0, True)]
+def test_report_of_single_customer(config: TrainConfig) -> None:
+    pairs = [("u", "p", 1.0, True)]
     dataset = Dataset.from_tables(
-        pa.concat_tables([build_interactions("test", 90, one), build_interactions("now", 100, one)]),
+        pa.concat_tables([build_interactions("test", 90, pairs), build_interactions("now", 100, pairs)]),
         build_product_features("test", {"p": 1.0}),
         build_evaluation_pairs("test", [("u", "q", True)]),
     )
@@ -143,7 +143,7 @@ def test_one_customer_with_one_product_is_measured(config: TrainConfig) -> None:
     assert {(row["lower_bound"], row["upper_bound"]) for row in result.metric_differences.to_pylist()} == {(0.0, 0.0)}
 
 
-def test_without_a_window_the_tables_are_empty_and_have_their_columns(config: TrainConfig) -> None:
+def test_report_without_window_has_empty_tables(config: TrainConfig) -> None:
     now = build_interactions("now", 100, HISTORIES)
     report = EvaluationReport(
         "run",
@@ -155,8 +155,8 @@ def test_without_a_window_the_tables_are_empty_and_have_their_columns(config: Tr
     assert all(table.num_rows == 0 and table.num_columns > 4 for table in report.tables.values())
 
 
-def test_no_more_customers_are_measured_than_set(shop: Dataset, config: TrainConfig) -> None:
-    few = config.model_copy(update={"max_evaluation_users": 25, "bootstrap_resamples": 10})
-    result = train(shop, few, "run")
+def test_report_limits_evaluated_customers(shop: Dataset, config: TrainConfig) -> None:
+    limited = config.model_copy(update={"max_evaluation_users": 25, "bootstrap_resamples": 10})
+    result = train(shop, limited, "run")
     users = {row["users"] for row in result.ranking_metrics.to_pylist() if row["cutoff"] == "test"}
     assert max(users) == 25

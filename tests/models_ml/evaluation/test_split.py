@@ -1,4 +1,4 @@
-"""What a split of interaction files knows and asks."""
+"""Tests of benchmark splits from interaction files and datasets."""
 
 from pathlib import Path
 
@@ -35,24 +35,24 @@ def files(tmp_path: Path) -> tuple[Path, Path, Path]:
     return (
         write_csv(tmp_path, "train", ["u,a", "u,b", "v,a", "v,c"]),
         write_csv(tmp_path, "valid", ["u,c", "v,a"]),
-        write_csv(tmp_path, "test", ["u,c", "v,b", "unknown_user,a", "v,unheard of"]),
+        write_csv(tmp_path, "test", ["u,c", "v,b", "unknown_user,a", "v,unknown product"]),
     )
 
 
-def test_the_test_window_knows_train_and_validation(files: tuple[Path, Path, Path]) -> None:
+def test_split_test_window_follows_validation(files: tuple[Path, Path, Path]) -> None:
     split = Split.from_files(*files, TrainConfig())
     assert get_known_pairs(split.validation) == {("u", "a"), ("u", "b"), ("v", "a"), ("v", "c")}
     assert get_known_pairs(split.test) == {*get_known_pairs(split.validation), ("u", "c")}
 
 
-def test_known_pairs_are_not_asked_and_unknown_products_are(files: tuple[Path, Path, Path]) -> None:
+def test_split_relevant_pairs(files: tuple[Path, Path, Path]) -> None:
     split = Split.from_files(*files, TrainConfig())
     assert get_relevant_pairs(split.validation) == {("u", "c")}
-    assert get_relevant_pairs(split.test) == {("v", "b"), ("v", "unheard of"), ("unknown_user", "a")}
+    assert get_relevant_pairs(split.test) == {("v", "b"), ("v", "unknown product"), ("unknown_user", "a")}
     assert len(split.test.known_positions) == 1
 
 
-def test_without_a_validation_file_the_newest_tenth_of_train_is_split_off(tmp_path: Path) -> None:
+def test_split_newest_tenth_without_validation(tmp_path: Path) -> None:
     rows = [f"u{number % 5},i{number},{number}" for number in range(30)]
     train = write_csv(tmp_path, "train", rows, "user_id,item_id,timestamp")
     split = Split.from_files(train, None, write_csv(tmp_path, "test", ["u0,i1"]), TrainConfig())
@@ -61,16 +61,16 @@ def test_without_a_validation_file_the_newest_tenth_of_train_is_split_off(tmp_pa
     assert len(get_known_pairs(split.test)) == 30
 
 
-def test_without_timestamps_the_split_is_drawn_by_the_seed(tmp_path: Path) -> None:
+def test_split_random_without_timestamps(tmp_path: Path) -> None:
     train = write_csv(tmp_path, "train", [f"u{number % 5},i{number}" for number in range(30)])
     test = write_csv(tmp_path, "test", ["u0,i1"])
-    drawn = [
+    first, repeated, other = (
         get_relevant_pairs(Split.from_files(train, None, test, TrainConfig(seed=seed)).validation) for seed in (0, 0, 1)
-    ]
-    assert drawn[0] == drawn[1] != drawn[2]
+    )
+    assert first == repeated != other
 
 
-def test_late_customers_are_those_of_the_last_tenth_of_the_time(tmp_path: Path) -> None:
+def test_split_recent_users_of_last_tenth(tmp_path: Path) -> None:
     train = write_csv(tmp_path, "train", ["u,a,0", "u,b,50", "v,a,95", "v,b,100"], "user_id,item_id,timestamp")
     test = write_csv(tmp_path, "test", ["u,c"])
     valid = write_csv(tmp_path, "valid", ["u,d"])
@@ -81,26 +81,26 @@ def test_late_customers_are_those_of_the_last_tenth_of_the_time(tmp_path: Path) 
     ]
 
 
-def test_a_file_that_asks_nothing_new_of_anybody_is_named(files: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_split_rejects_file_without_new_pairs(files: tuple[Path, Path, Path], tmp_path: Path) -> None:
     unknown_users = write_csv(tmp_path, "unknown_users", ["x,a"])
     with pytest.raises(
-        ModelError, match=r"unknown_users\.csv: no customer with interactions before it takes anything new"
+        ModelError, match=r"unknown_users\.csv: no customer with earlier interactions has a new product"
     ):
         Split.from_files(files[0], files[1], unknown_users, TrainConfig())
 
 
-def test_one_interaction_cannot_be_split(tmp_path: Path) -> None:
-    one = write_csv(tmp_path, "one", ["u,a"])
-    with pytest.raises(ModelError, match=r"too few interactions to split a validation part off"):
-        Split.from_files(one, None, one, TrainConfig())
+def test_split_rejects_single_interaction(tmp_path: Path) -> None:
+    file = write_csv(tmp_path, "one", ["u,a"])
+    with pytest.raises(ModelError, match=r"too few interactions to split off a validation part"):
+        Split.from_files(file, None, file, TrainConfig())
 
 
-def test_a_dataset_has_both_windows(shop: Dataset) -> None:
+def test_split_from_dataset(shop: Dataset) -> None:
     split = Split.from_dataset(shop, TrainConfig())
     assert (split.validation.cutoff, split.test.cutoff) == ("validation", "test")
     assert get_known_pairs(split.validation) < get_known_pairs(split.test)
 
 
-def test_a_dataset_without_windows_is_no_split() -> None:
-    with pytest.raises(ModelError, match="the validation window has no customer"):
+def test_split_rejects_dataset_without_windows() -> None:
+    with pytest.raises(ModelError, match="the validation window has no customers"):
         Split.from_dataset(build_current_dataset([("u", "p", 1.0, False)]), TrainConfig())

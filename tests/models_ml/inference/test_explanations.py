@@ -1,4 +1,4 @@
-"""Contributions of past interactions to scores."""
+"""Tests of contributions and reasons."""
 
 import pytest
 import torch
@@ -10,20 +10,20 @@ from models_ml.inference.explanations import find_strongest_reasons, iter_contri
 
 
 @pytest.mark.parametrize("factors", [4, 64])
-def test_contributions_add_up_to_the_score(strength: Csr, factors: int) -> None:
+def test_contributions_add_up_to_score(strength: Csr, factors: int) -> None:
     model = fit(strength, TrainConfig(factors=factors, device="cpu"), 4)
     candidates = torch.arange(40).expand(60, 40)
     scores = model.fold_in(strength) @ model.product_factors.T
-    rows_seen = 0
-    for block, parts in iter_contributions(model, strength, candidates):
-        rows_seen += len(block.rows)
-        torch.testing.assert_close(parts.sum(2), scores[block.rows], rtol=1e-3, atol=1e-5)
-        padding = block.root_confidence == 0
-        assert not parts.mT[padding].any()
-    assert rows_seen == 60
+    row_count = 0
+    for block, contributions in iter_contributions(model, strength, candidates):
+        row_count += len(block.rows)
+        torch.testing.assert_close(contributions.sum(2), scores[block.rows], rtol=1e-3, atol=1e-5)
+        is_padding = block.root_confidence == 0
+        assert not contributions.mT[is_padding].any()
+    assert row_count == 60
 
 
-def test_influences_follow_their_closed_form(strength: Csr) -> None:
+def test_influence_equals_closed_form(strength: Csr) -> None:
     model = fit(strength, TrainConfig(factors=8, device="cpu"), 4)
     row = strength.slice_rows(0, 1)
     (block,) = model.iter_history_blocks(row)
@@ -41,19 +41,22 @@ def test_influences_follow_their_closed_form(strength: Csr) -> None:
     torch.testing.assert_close(block.compute_influence()[0].double(), expected, rtol=1e-3, atol=1e-5)
 
 
-def test_a_product_is_never_its_own_reason_and_shares_are_of_the_other_positive_parts(strength: Csr) -> None:
+def test_strongest_reasons_and_shares(strength: Csr) -> None:
+    """A product is never its own reason; the share is relative to the positive contributions of other products."""
     model = fit(strength, TrainConfig(factors=16, device="cpu"), 4)
     candidates = torch.arange(40).repeat(60, 1)
     candidates[:, 5] = -1
     reasons, shares = find_strongest_reasons(model, strength, candidates)
     assert (reasons[:, 5] == -1).all()
-    for block, parts in iter_contributions(model, strength, candidates):
-        for row, past, of_row in zip(block.rows.tolist(), block.products.tolist(), parts, strict=True):
+    for block, contributions in iter_contributions(model, strength, candidates):
+        for row, past, row_contributions in zip(
+            block.rows.tolist(), block.products.tolist(), contributions, strict=True
+        ):
             for slot, product in enumerate(candidates[row].tolist()):
                 others = {
-                    other: float(part)
-                    for other, part in zip(past, of_row[slot], strict=True)
-                    if other != product and part > 0 and product >= 0
+                    past_product: float(contribution)
+                    for past_product, contribution in zip(past, row_contributions[slot], strict=True)
+                    if past_product != product and contribution > 0 and product >= 0
                 }
                 if not others:
                     assert reasons[row, slot] == -1

@@ -1,29 +1,30 @@
-"""Inference, and artifacts on disk."""
+"""Tests of recommendations, filters, similar products and explanations."""
 
-import json
-from pathlib import Path
+from dataclasses import replace
+from itertools import islice
+from typing import Any
 
 import pytest
+import torch
 
 from models_ml.data.dataset import Dataset
-from models_ml.errors import ModelError
-from models_ml.inference.artifact import compute_card_checksum
+from models_ml.errors import ModelError, UnknownIdError
 from models_ml.inference.candidates import Candidates
 from models_ml.inference.recommender import Basket, Recommender
+from models_ml.inference.results import Recommendations
 from models_ml.training import TrainingResult
 
 
 @pytest.fixture
-def artifact(trained: TrainingResult, tmp_path: Path) -> Path:
-    """A saved model that may be damaged."""
-    path = tmp_path / "models" / "run-1"
-    trained.recommender.save(path)
-    return path
+def recommender(trained: TrainingResult) -> Recommender:
+    return trained.recommender
 
 
-def test_a_known_customer_gets_what_the_candidates_say_less_what_was_seen(
-    trained: TrainingResult, shop: Dataset
-) -> None:
+def get_product_ids(recommendations: Recommendations) -> list[str]:
+    return [item.product_id for item in recommendations.items]
+
+
+def test_recommend_equals_unseen_candidates(trained: TrainingResult, shop: Dataset) -> None:
     recommender = trained.recommender
     seen = {row["product_id"] for row in shop.current_interactions.to_pylist() if row["user_id"] == "u7"}
     rows = [
@@ -31,57 +32,53 @@ def test_a_known_customer_gets_what_the_candidates_say_less_what_was_seen(
         for row in Candidates.create(trained.recommender, shop.current_interactions).to_table().to_pylist()
         if row["user_id"] == "u7"
     ]
-    answer = recommender.recommend(user_id="u7", n=5)
+    unseen = recommender.recommend(user_id="u7", n=5)
     expected = [row for row in rows if row["product_id"] not in seen][:5]
-    assert answer.source == "model"
-    assert [item.product_id for item in answer.items] == [row["product_id"] for row in expected]
-    assert [item.reason_product_id for item in answer.items] == [row["reason_product_id"] for row in expected]
-    assert [item.score for item in answer.items] == pytest.approx([row["score"] for row in expected], rel=1e-3)
-    everything = recommender.recommend(user_id="u7", n=5, exclude_seen=False)
-    assert [item.product_id for item in everything.items] == [row["product_id"] for row in rows[:5]]
+    assert unseen.source == "model"
+    assert get_product_ids(unseen) == [row["product_id"] for row in expected]
+    assert [item.reason_product_id for item in unseen.items] == [row["reason_product_id"] for row in expected]
+    assert [item.score for item in unseen.items] == pytest.approx([row["score"] for row in expected], rel=1e-3)
+    all_products = recommender.recommend(user_id="u7", n=5, exclude_seen=False)
+    assert get_product_ids(all_products) == [row["product_id"] for row in rows[:5]]
 
 
-def test_a_basket_equal_to_a_history_gets_the_same_answer(trained: TrainingResult, shop: Dataset) -> None:
+def test_basket_equal_to_history_has_same_result(trained: TrainingResult, shop: Dataset) -> None:
     rows = [row for row in shop.current_interactions.to_pylist() if row["user_id"] == "u3"]
     basket = {row["product_id"]: row["strength"] for row in reversed(rows)}
     assert trained.recommender.recommend(basket=basket) == trained.recommender.recommend(user_id="u3")
 
 
-def test_an_unknown_customer_gets_the_most_popular_products_and_is_told_so(
-    trained: TrainingResult, shop: Dataset
-) -> None:
+def test_unknown_customer_gets_popular_products(trained: TrainingResult, shop: Dataset) -> None:
     assert not trained.recommender.is_known_user("unknown_user")
-    answer = trained.recommender.recommend(user_id="unknown_user", n=3)
+    result = trained.recommender.recommend(user_id="unknown_user", n=3)
     counts: dict[str, int] = {}
     for product in shop.current_interactions["product_id"].to_pylist():
         counts[product] = counts.get(product, 0) + 1
     best = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:3]
-    assert answer.source == "popularity"
-    assert [(item.product_id, item.score) for item in answer.items] == best
+    assert result.source == "popularity"
+    assert [(item.product_id, item.score) for item in result.items] == best
 
 
-@pytest.mark.parametrize("basket", [["no such", "🛒 nor this"], [], {}])
-def test_a_basket_of_which_nothing_is_known_gets_the_most_popular_products_and_is_told_so(
-    trained: TrainingResult, basket: Basket
-) -> None:
-    answer = trained.recommender.recommend(basket=basket, n=3)
-    assert answer.items == trained.recommender.recommend(user_id="unknown_user", n=3).items
-    assert (answer.source, answer.unknown_products) == ("popularity", list(basket))
+@pytest.mark.parametrize("basket", [["unknown", "🛒 unknown"], [], {}])
+def test_unknown_basket_gets_popular_products(trained: TrainingResult, basket: Basket) -> None:
+    result = trained.recommender.recommend(basket=basket, n=3)
+    assert result.items == trained.recommender.recommend(user_id="unknown_user", n=3).items
+    assert (result.source, result.unknown_products) == ("popularity", list(basket))
 
 
-def test_a_product_that_a_basket_names_twice_counts_twice(trained: TrainingResult) -> None:
+def test_repeated_basket_product_counts_twice(trained: TrainingResult) -> None:
     mean = trained.recommender.card.mean_strength
     assert trained.recommender.recommend(basket=["p1", "p2", "p1"]) == trained.recommender.recommend(
         basket={"p1": 2 * mean, "p2": mean}
     )
 
 
-def test_unknown_products_of_a_basket_are_ignored_and_named(trained: TrainingResult) -> None:
-    answer = trained.recommender.recommend(basket=["p1", "no such", "p2"])
-    assert answer.unknown_products == ["no such"]
-    assert answer.items == trained.recommender.recommend(basket=["p2", "p1"]).items
-    assert not {"p1", "p2"} & {item.product_id for item in answer.items}
-    assert {item.reason_product_id for item in answer.items} <= {"p1", "p2", None}
+def test_unknown_basket_products_are_ignored(trained: TrainingResult) -> None:
+    result = trained.recommender.recommend(basket=["p1", "unknown", "p2"])
+    assert result.unknown_products == ["unknown"]
+    assert result.items == trained.recommender.recommend(basket=["p2", "p1"]).items
+    assert not {"p1", "p2"} & set(get_product_ids(result))
+    assert {item.reason_product_id for item in result.items} <= {"p1", "p2", None}
 
 
 @pytest.mark.parametrize(
@@ -90,107 +87,134 @@ def test_unknown_products_of_a_basket_are_ignored_and_named(trained: TrainingRes
         ({"basket": "p1"}, "a list of product ids, not a text"),
         ({"basket": {"p1": float("nan")}}, "finite numbers above zero"),
         ({"basket": {"p1": 0.0}}, "finite numbers above zero"),
-        ({"basket": {"p1": 1e39}}, "that of 'p1' is 1e[+]39"),
+        ({"basket": {"p1": 1e39}}, "the strength of 'p1' is 1e[+]39"),
         ({"user_id": "u1", "n": 0}, "n >= 1"),
         ({}, "either a customer or a basket"),
         ({"user_id": "u1", "basket": ["p1"]}, "either a customer or a basket"),
     ],
 )
-def test_requests_that_make_no_sense_are_refused(
-    trained: TrainingResult, request_: dict[str, object], message: str
-) -> None:
+def test_recommend_rejects_invalid_request(trained: TrainingResult, request_: dict[str, object], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         trained.recommender.recommend(**request_)  # type: ignore[arg-type]
 
 
-def test_a_loaded_model_answers_as_the_saved_one(trained: TrainingResult, artifact: Path) -> None:
-    loaded = Recommender.load(artifact)
-    assert loaded.recommend(user_id="u7") == trained.recommender.recommend(user_id="u7")
-    assert loaded.recommend(basket=["p1", "p2"]) == trained.recommender.recommend(basket=["p1", "p2"])
-    assert loaded.recommend(user_id="unknown_user") == trained.recommender.recommend(user_id="unknown_user")
-    assert loaded.card.metrics == trained.recommender.card.metrics
-    assert loaded.card.versions["torch"]
-    assert sorted(file.name for file in artifact.parent.iterdir()) == ["run-1"]
+def test_filters_keep_order(recommender: Recommender) -> None:
+    ranked = get_product_ids(recommender.recommend(user_id="u7", n=1000))
+    every_third = recommender.recommend(user_id="u7", n=5, allowed_products={*ranked[::3], "unknown"})
+    assert get_product_ids(every_third) == ranked[::3][:5]
+    others = recommender.recommend(user_id="u7", n=4, excluded_products=[*ranked[:4], ranked[6], "unknown"])
+    assert get_product_ids(others) == [*ranked[4:6], *ranked[7:9]]
+    both_filters = recommender.recommend(
+        user_id="u7", n=1000, allowed_products=ranked[:9], excluded_products=ranked[:3]
+    )
+    assert get_product_ids(both_filters) == ranked[3:9]
+    assert get_product_ids(recommender.recommend(basket=["p1"], allowed_products=[])) == []
 
 
-def test_an_artifact_is_never_overwritten(trained: TrainingResult, artifact: Path) -> None:
-    with pytest.raises(ModelError, match="run-1 exists already"):
-        trained.recommender.save(artifact)
+def test_iter_ranking_equals_recommend(recommender: Recommender) -> None:
+    basket = ["p1", "p2"]
+    ranked = get_product_ids(recommender.recommend(basket=basket, n=1000))
+    assert list(recommender.iter_ranking(basket, 2)) == ranked
+    after_third = recommender.iter_ranking(basket, 5, excluded_products=ranked[:3])
+    assert list(islice(after_third, 9)) == ranked[3:12]
+    every_fourth = recommender.iter_ranking(basket, 5, allowed_products=[*ranked[::4], "unknown"])
+    assert list(every_fourth) == ranked[::4]
+    assert list(recommender.iter_ranking(["unknown"], 5)) == []
 
 
-@pytest.mark.parametrize("name", ["tensors.safetensors", "users.parquet", "products.parquet"])
-def test_truncated_missing_and_exchanged_files_are_named(artifact: Path, name: str) -> None:
-    file = artifact / name
-    whole = file.read_bytes()
-    for content in (whole[:-1], b"", whole[:-1] + bytes([whole[-1] ^ 1])):
-        file.write_bytes(content)
-        with pytest.raises(ModelError, match=f"{name} does not match the checksum"):
-            Recommender.load(artifact)
-    file.unlink()
-    with pytest.raises(ModelError, match=f"{name} is missing"):
-        Recommender.load(artifact)
+def test_filters_of_fallback_and_similar_items(recommender: Recommender) -> None:
+    popular = get_product_ids(recommender.recommend(user_id="unknown_user", n=1000))
+    filtered = recommender.recommend(user_id="unknown_user", n=3, excluded_products=popular[:2])
+    assert get_product_ids(filtered) == popular[2:5]
+    assert get_product_ids(recommender.recommend(basket=["unknown"], allowed_products=popular[5:7])) == popular[5:7]
+    similar = get_product_ids(recommender.similar_items("p1", 1000))
+    assert get_product_ids(recommender.similar_items("p1", 3, excluded_products=similar[:2])) == similar[2:5]
+    assert get_product_ids(recommender.similar_items("p1", allowed_products=similar[5:7])) == similar[5:7]
+
+
+def test_restrict_products_limits_results(recommender: Recommender) -> None:
+    """Products outside the restriction are never recommended, but count in baskets and can be explained."""
+    products = {f"p{number}" for number in range(40, 60)} | {"unknown"}
+    restricted = recommender.restrict_products(sorted(products))
+    for result in (restricted.recommend(user_id="unknown_user", n=1000), restricted.similar_items("p1", 1000)):
+        assert set(get_product_ids(result)) == products & set(recommender.products.ids.to_pylist())
+    result = restricted.recommend(basket=["p1", "p2"], n=1000)
+    assert set(get_product_ids(result)) <= products
+    assert result.items == recommender.recommend(basket=["p1", "p2"], n=1000, allowed_products=products).items
+    assert {item.reason_product_id for item in result.items} <= {"p1", "p2", None}
+    assert restricted.explain("p1", basket=["p2"]).score is not None
+
+
+def test_n_above_catalog_size_returns_all(recommender: Recommender) -> None:
+    catalog = set(recommender.products.ids.to_pylist())
+    assert set(get_product_ids(recommender.recommend(basket=["p1"], n=10**9))) == catalog - {"p1"}
+    assert set(get_product_ids(recommender.similar_items("p1", 10**9))) == catalog - {"p1"}
+    assert set(get_product_ids(recommender.recommend(user_id="unknown_user", n=10**9))) == catalog
+
+
+def test_similar_items_have_largest_cosine(recommender: Recommender) -> None:
+    factors = recommender.factor_model.product_factors.double()
+    cosines = torch.nn.functional.cosine_similarity(factors, factors[recommender.products.get_position("p7")][None])
+    best = [
+        int(position)
+        for position in cosines.argsort(descending=True)
+        if recommender.products.get_id(int(position)) != "p7"
+    ]
+    result = recommender.similar_items("p7", 5)
+    assert (result.source, result.unknown_products) == ("model", [])
+    assert get_product_ids(result) == [recommender.products.get_id(position) for position in best[:5]]
+    assert [item.score for item in result.items] == pytest.approx(cosines[best[:5]].tolist(), rel=1e-4)
+
+
+def test_similar_items_of_unknown_product(recommender: Recommender) -> None:
+    popular = recommender.recommend(user_id="unknown_user", n=3).items
+    result = recommender.similar_items("unknown", 3)
+    assert (result.items, result.source, result.unknown_products) == (popular, "popularity", ["unknown"])
+    factors = recommender.factor_model.product_factors.clone()
+    factors[recommender.products.get_position("p7")] = 0
+    without_p7 = replace(recommender, factor_model=replace(recommender.factor_model, product_factors=factors))
+    assert without_p7.similar_items("p7", 3).source == "popularity"
+    assert "p7" not in get_product_ids(without_p7.similar_items("p8", 1000))
 
 
 @pytest.mark.parametrize(
-    "change",
-    [
-        {"format": "something-else"},
-        {"format_version": 1},
-        {"surprise": 1},
-        {"config": {"factors": -1}},
-    ],
+    "query", [{"user_id": "u7"}, {"basket": ["p1", "p2", "p5"]}, {"basket": {"p1": 9.0, "p7": 0.1}}]
 )
-def test_foreign_cards_are_refused(artifact: Path, change: dict[str, object]) -> None:
-    card = json.loads((artifact / "card.json").read_text())
-    (artifact / "card.json").write_text(json.dumps(card | change))
-    with pytest.raises(ModelError, match=r"card\.json is not the card of a model"):
-        Recommender.load(artifact)
+def test_explain_contributions_add_up_to_score(recommender: Recommender, shop: Dataset, query: dict[str, Any]) -> None:
+    past = (
+        {row["product_id"] for row in shop.current_interactions.to_pylist() if row["user_id"] == "u7"}
+        if "user_id" in query
+        else set(query["basket"])
+    )
+    scores = {item.product_id: item.score for item in recommender.recommend(**query, n=1000, exclude_seen=False).items}
+    for product in ("p3", "p7", *sorted(past)[:2]):
+        explanation = recommender.explain(product, **query)
+        contributions = [item.contribution for item in explanation.contributions]
+        assert {item.product_id for item in explanation.contributions} == past
+        assert contributions == sorted(contributions, reverse=True)
+        assert explanation.score == pytest.approx(scores[product], rel=1e-4, abs=1e-6)
+        assert sum(contributions) == pytest.approx(explanation.score, rel=1e-4, abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"regularization": 0.5},
-        {"dataset_hash": "of other data"},
-        {"metrics": []},
-        {"checksum": "0" * 64},
-        {"checksum": ""},
-    ],
-)
-def test_a_card_that_was_changed_is_refused(artifact: Path, change: dict[str, object]) -> None:
-    card = json.loads((artifact / "card.json").read_text())
-    (artifact / "card.json").write_text(json.dumps(card, indent=4))
-    assert Recommender.load(artifact).card.run_id == "run-1"
-    (artifact / "card.json").write_text(json.dumps(card | change))
-    with pytest.raises(ModelError, match=r"card\.json does not match its own checksum"):
-        Recommender.load(artifact)
+def test_reason_is_largest_contribution(recommender: Recommender) -> None:
+    for item in recommender.recommend(user_id="u7", n=5).items:
+        largest, *others = recommender.explain(item.product_id, user_id="u7").contributions
+        assert item.reason_product_id == largest.product_id
+        positive_sum = sum(other.contribution for other in [largest, *others] if other.contribution > 0)
+        assert item.reason_share == pytest.approx(largest.contribution / positive_sum, rel=1e-3)
 
 
-def test_a_card_that_describes_other_files_is_refused(artifact: Path) -> None:
-    card = json.loads((artifact / "card.json").read_text()) | {"users": 5}
-    card["checksum"] = compute_card_checksum(json.dumps(card))
-    (artifact / "card.json").write_text(json.dumps(card))
-    with pytest.raises(ModelError, match=r"card\.json does not describe the files beside it"):
-        Recommender.load(artifact)
+def test_explain_unknown_customer_or_basket(recommender: Recommender) -> None:
+    for query in ({"user_id": "unknown_user"}, {"basket": ["unknown"]}, {"basket": []}):
+        explanation = recommender.explain("p1", **query)  # type: ignore[arg-type]
+        assert (explanation.score, explanation.contributions, explanation.source) == (None, [], "popularity")
+    assert recommender.explain("p1", basket=["p2", "unknown"]).unknown_products == ["unknown"]
 
 
-def test_what_is_no_artifact_is_named(artifact: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"card\.json is missing"):
-        Recommender.load(tmp_path)
-    with pytest.raises(ModelError, match=r"card\.json is missing"):
-        Recommender.load(tmp_path / "nowhere")
-    (artifact / "card.json").write_text("{ not json")
-    with pytest.raises(ModelError, match="is not the card of a model"):
-        Recommender.load(artifact)
-
-
-def test_a_save_that_fails_leaves_nothing(
-    trained: TrainingResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full_disk(*_: object) -> None:
-        raise OSError("no space left")
-
-    monkeypatch.setattr("models_ml.inference.artifact.save_file", full_disk)
-    with pytest.raises(OSError, match="no space left"):
-        trained.recommender.save(tmp_path / "models" / "run-1")
-    assert not list((tmp_path / "models").iterdir())
+def test_explain_rejects_invalid_request(recommender: Recommender) -> None:
+    with pytest.raises(UnknownIdError, match="unknown product 'x'"):
+        recommender.explain("x", user_id="u7")
+    with pytest.raises(ModelError, match="either a customer or a basket"):
+        recommender.explain("p1")
+    with pytest.raises(ModelError, match="n >= 1"):
+        recommender.similar_items("p1", 0)

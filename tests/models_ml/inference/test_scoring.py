@@ -1,4 +1,4 @@
-"""Top-N against brute force."""
+"""Tests of top-N selection against stable sorts."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from tests.models_ml.synthetic_tables import to_csr
 
 @pytest.mark.parametrize("n", [1, 5, 29, 30, 50])
 @pytest.mark.parametrize("block_rows", [1, 7, 100])
-def test_top_n_equals_a_stable_sort_even_with_many_ties(n: int, block_rows: int) -> None:
+def test_rank_top_n_equals_stable_sort(n: int, block_rows: int) -> None:
     generator = torch.Generator().manual_seed(n)
     users = torch.randint(-2, 3, (40, 3), generator=generator).float()
     products = torch.randint(-1, 2, (30, 3), generator=generator).float()
@@ -21,12 +21,11 @@ def test_top_n_equals_a_stable_sort_even_with_many_ties(n: int, block_rows: int)
     assert positions.shape == scores.shape == (40, min(n, 30))
     for user in range(40):
         all_scores = (users[user] @ products.T).tolist()
-        left = [(-score, product) for product, score in enumerate(all_scores) if not seen[user, product]]
-        expected = [product for _, product in sorted(left)][:n]
-        found = positions[user][positions[user] >= 0].tolist()
-        assert found == expected
-        assert scores[user][: len(found)].tolist() == [all_scores[product] for product in expected]
-        assert (scores[user][len(found) :] == -torch.inf).all()
+        unseen = [(-score, product) for product, score in enumerate(all_scores) if not seen[user, product]]
+        expected = [product for _, product in sorted(unseen)][:n]
+        assert positions[user][positions[user] >= 0].tolist() == expected
+        assert scores[user][: len(expected)].tolist() == [all_scores[product] for product in expected]
+        assert (scores[user][len(expected) :] == -torch.inf).all()
 
 
 @settings(max_examples=300, deadline=None)
@@ -34,30 +33,30 @@ def test_top_n_equals_a_stable_sort_even_with_many_ties(n: int, block_rows: int)
     rows=st.integers(1, 5),
     products=st.integers(1, 3000),
     n=st.integers(1, 120),
-    values=st.sampled_from([1, 2, 10, 1000, None]),
+    value_count=st.sampled_from([1, 2, 10, 1000, None]),
     excluded_share=st.sampled_from([0.0, 0.5, 0.99, 1.0]),
-    clustered=st.booleans(),
+    is_sorted=st.booleans(),
     seed=st.integers(0, 2**31),
 )
-def test_best_of_equals_a_stable_sort(
-    rows: int, products: int, n: int, values: int | None, excluded_share: float, clustered: bool, seed: int
+def test_select_top_n_equals_stable_sort(
+    rows: int, products: int, n: int, value_count: int | None, excluded_share: float, is_sorted: bool, seed: int
 ) -> None:
-    """Scores of few different `values` tie; `clustered` ones have the best products side by side."""
+    """A small `value_count` gives ties; sorted scores have the best products in one group."""
     generator = torch.Generator().manual_seed(seed)
     scores = torch.randn((rows, products), generator=generator)
-    if values is not None:
-        scores = torch.randint(values, (rows, products), generator=generator).float()
-    if clustered:
+    if value_count is not None:
+        scores = torch.randint(value_count, (rows, products), generator=generator).float()
+    if is_sorted:
         scores = scores.sort(dim=1, descending=True).values
     excluded = torch.rand((rows, products), generator=generator) < excluded_share
     expected, order = scores.masked_fill(excluded, -torch.inf).sort(dim=1, descending=True, stable=True)
     expected, order = expected[:, :n], order[:, :n].masked_fill(expected[:, :n] == -torch.inf, -1)
-    positions, found = select_top_n(scores, n, to_csr(excluded.double().numpy()))
+    positions, best = select_top_n(scores, n, to_csr(excluded.double().numpy()))
     assert torch.equal(positions, order)
-    assert torch.equal(found, expected)
+    assert torch.equal(best, expected)
 
 
-def test_nothing_is_offered_to_who_has_seen_everything() -> None:
+def test_rank_top_n_without_unseen_products() -> None:
     positions, scores = rank_top_n(torch.ones((1, 2)), torch.ones((3, 2)), 2, to_csr(np.ones((1, 3))))
     assert positions.tolist() == [[-1, -1]]
     assert scores.tolist() == [[-torch.inf, -torch.inf]]

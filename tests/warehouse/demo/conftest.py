@@ -1,4 +1,4 @@
-"""A small demo shop with much dirt, generated once."""
+"""A fixture of a small demo shop with a large dirt share, generated once."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from warehouse.demo import DemoConfig, generate_shop
 
 @dataclass(frozen=True)
 class GeneratedShop:
-    """A generated shop, read back."""
+    """A generated shop, with its ground truth and the independent audit of its files."""
 
     config: DemoConfig
     landing: Path

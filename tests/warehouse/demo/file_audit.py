@@ -1,4 +1,4 @@
-"""Counts the demo shop's files by the warehouse's rules, sharing no code with the generator or the warehouse."""
+"""An independent audit of the demo shop's files; it uses no code of the generator or of the warehouse."""
 
 import csv
 import gzip
@@ -12,11 +12,11 @@ from typing import Any
 PURCHASE_COLUMNS = ["transaction_id", "user_id", "product_id", "quantity", "price", "timestamp"]
 
 AuditResult = tuple[Counter[str], list[dict[str, Any]]]
-"""How many rows of each kind, and the clean ones."""
+"""Number of rows of each kind, and the clean rows."""
 
 
 def read_catalog(landing: Path) -> Iterator[tuple[date, dict[str, Any]]]:
-    """Every record of the catalog with its day of delivery, in the order of the files."""
+    """Yield every record of the catalog with its delivery date, in the order of the files."""
     for path in sorted((landing / "catalog").rglob("*.json")):
         document = json.loads(path.read_text())
         assert document["pages"] == len(list(path.parent.iterdir()))
@@ -37,22 +37,22 @@ def audit_events(landing: Path) -> AuditResult:
         for line in text.decode().splitlines():
             counts["lines"] += 1
             try:
-                arrived = json.loads(line)
+                record = json.loads(line)
             except json.JSONDecodeError:
                 counts["rejected"] += 1
                 continue
             counts["loaded"] += 1
-            row = {key: _clean_text(arrived.get(key)) for key in ("user_id", "product_id", "device", "session_id")}
-            row |= {"event_type": arrived["event_type"].strip().lower(), "at": _parse_instant(arrived["timestamp"])}
-            bad = _check_product(row["product_id"], known) | {
+            row = {key: _clean_text(record.get(key)) for key in ("user_id", "product_id", "device", "session_id")}
+            row |= {"event_type": record["event_type"].strip().lower(), "at": _parse_instant(record["timestamp"])}
+            problems = _check_product(row["product_id"], known) | {
                 "missing_user": row["user_id"] is None,
                 "unknown_event_type": row["event_type"] not in ("view", "click", "add-to-cart"),
                 "bad_timestamp": row["at"] is None,
             }
-            if _count_row(counts, seen, tuple(row.values()), bad):
-                counts["odd_casing"] += row["event_type"] != arrived["event_type"]
+            if _count_row(counts, seen, tuple(row.values()), problems):
+                counts["odd_casing"] += row["event_type"] != record["event_type"]
                 counts["late"] += row["at"].date() < date.fromisoformat(path.name[:10])
-                clean.append(row | {"has_new_column": "app_version" in arrived})
+                clean.append(row | {"has_new_column": "app_version" in record})
     return counts, clean
 
 
@@ -69,16 +69,16 @@ def audit_purchases(landing: Path) -> AuditResult:
                 counts["rejected"] += 1
                 continue
             counts["loaded"] += 1
-            arrived = dict(zip(header, fields, strict=True))
-            row = {key: _clean_text(arrived[key]) for key in ("transaction_id", "user_id", "product_id")}
-            row |= {"quantity": _parse_number(arrived["quantity"]), "price": _parse_number(arrived["price"])}
-            row |= {"at": _parse_instant(arrived["timestamp"])}
-            bad = _check_product(row["product_id"], known) | {
+            record = dict(zip(header, fields, strict=True))
+            row = {key: _clean_text(record[key]) for key in ("transaction_id", "user_id", "product_id")}
+            row |= {"quantity": _parse_number(record["quantity"]), "price": _parse_number(record["price"])}
+            row |= {"at": _parse_instant(record["timestamp"])}
+            problems = _check_product(row["product_id"], known) | {
                 "bad_timestamp": row["at"] is None,
                 "bad_quantity": not row["quantity"],
                 "bad_price": row["price"] is None or row["price"] < 0,
             }
-            if _count_row(counts, seen, tuple(row.values()), bad):
+            if _count_row(counts, seen, tuple(row.values()), problems):
                 counts["returns"] += row["quantity"] < 0
                 counts["missing_user_kept"] += row["user_id"] is None
                 counts["late"] += row["at"].date() < date.fromisoformat(path.stem)
@@ -92,22 +92,24 @@ def audit_products(landing: Path) -> Counter[str]:
     for _, record in read_catalog(landing):
         counts.update(("lines", "loaded"))
         product, price = _clean_text(record["product_id"]), _parse_number(record["price"])
-        facts = (price, *(record[key] for key in ("name", "category", "brand", "popularity_score", "in_stock")))
-        is_repeat = latest.get(product) == facts
-        latest[product] = facts
-        bad = {"missing_product": product is None, "bad_price": price is None or price < 0}
-        _count_row(counts, {facts} if is_repeat else set(), facts, bad)
+        values = (price, *(record[key] for key in ("name", "category", "brand", "popularity_score", "in_stock")))
+        is_repeat = latest.get(product) == values
+        latest[product] = values
+        problems = {"missing_product": product is None, "bad_price": price is None or price < 0}
+        _count_row(counts, {values} if is_repeat else set(), values, problems)
     return counts
 
 
-def _count_row(counts: Counter[str], seen: set[tuple[Any, ...]], facts: tuple[Any, ...], bad: dict[str, bool]) -> bool:
-    """Count the row as a duplicate, as quarantined for its reason or as clean."""
-    if facts in seen:
+def _count_row(
+    counts: Counter[str], seen: set[tuple[Any, ...]], values: tuple[Any, ...], problems: dict[str, bool]
+) -> bool:
+    """Count the row as duplicate, quarantined or clean; return whether it is clean."""
+    if values in seen:
         counts["duplicates"] += 1
         return False
-    seen.add(facts)
-    reasons = [reason for reason, applies in bad.items() if applies]
-    assert len(reasons) <= 1, "a planted row carries one kind of dirt"
+    seen.add(values)
+    reasons = [reason for reason, is_present in problems.items() if is_present]
+    assert len(reasons) <= 1, "a planted row has at most one kind of dirt"
     counts.update(reasons)
     counts["quarantined" if reasons else "clean"] += 1
     return not reasons
@@ -118,7 +120,7 @@ def _check_product(product: str | None, known: set[str]) -> dict[str, bool]:
 
 
 def _clean_text(value: object) -> str | None:
-    """Trimmed, and None when missing."""
+    """Trim a text; return None for a missing or empty one."""
     return None if value is None else str(value).strip() or None
 
 

@@ -1,4 +1,4 @@
-"""What the generator says it planted is what its files hold."""
+"""The counts of the ground truth match an independent audit of the files."""
 
 import json
 from collections import Counter
@@ -17,45 +17,45 @@ def _read_counts(planted: dict[str, Any], feed: str) -> Counter[str]:
     return Counter(counts | counts.pop("quarantined_by_reason"))
 
 
-def test_planted_events_are_what_the_clickstream_holds(shop: GeneratedShop) -> None:
+def test_planted_event_counts_match_files(shop: GeneratedShop) -> None:
     planted = _read_counts(shop.truth_json, "events")
     assert planted.pop("undeclared_columns") == 1
     assert +planted == +shop.events[0]
 
 
-def test_planted_purchases_are_what_the_purchase_files_hold(shop: GeneratedShop) -> None:
+def test_planted_purchase_counts_match_files(shop: GeneratedShop) -> None:
     assert +_read_counts(shop.truth_json, "purchases") == +shop.purchases[0]
 
 
-def test_planted_products_are_what_the_catalog_holds(shop: GeneratedShop) -> None:
+def test_planted_product_counts_match_files(shop: GeneratedShop) -> None:
     assert +_read_counts(shop.truth_json, "products") == +audit_products(shop.landing)
 
 
-def test_the_days_of_each_feed_add_up_to_the_feed(shop: GeneratedShop) -> None:
+def test_day_counts_add_up_to_feed(shop: GeneratedShop) -> None:
     for feed, days in shop.truth_json["days"].items():
         total: Counter[str] = Counter()
-        for accounts in days.values():
-            total += Counter(accounts | accounts.pop("quarantined_by_reason"))
-        of_feed = _read_counts(shop.truth_json, feed)
-        assert +total == +Counter({name: of_feed[name] for name in total})
+        for day_counts in days.values():
+            total += Counter(day_counts | day_counts.pop("quarantined_by_reason"))
+        feed_counts = _read_counts(shop.truth_json, feed)
+        assert +total == +Counter({name: feed_counts[name] for name in total})
         assert sum(total.values()) > 0
     assert len(shop.truth_json["days"]["events"]) == shop.config.days
 
 
-def test_customers_products_and_transactions_are_those_of_the_clean_rows(shop: GeneratedShop) -> None:
+def test_planted_totals_match_clean_rows(shop: GeneratedShop) -> None:
     events, purchases = shop.events[1], shop.purchases[1]
     assert shop.truth_json["customers"] == len({row["user_id"] for row in (*events, *purchases)} - {None})
     assert shop.truth_json["products"] == len(read_known_products(shop.landing)) == shop.config.products
     assert shop.truth_json["transactions"] == len({row["transaction_id"] for row in purchases if row["quantity"] > 0})
 
 
-def test_new_column_appears_halfway(shop: GeneratedShop) -> None:
+def test_new_column_starts_in_middle(shop: GeneratedShop) -> None:
     first_date = min(row["at"] for row in shop.events[1]).date()
-    half = shop.config.days // 2
-    assert all(row["has_new_column"] == ((row["at"].date() - first_date).days >= half) for row in shop.events[1])
+    middle = shop.config.days // 2
+    assert all(row["has_new_column"] == ((row["at"].date() - first_date).days >= middle) for row in shop.events[1])
 
 
-def test_default_shop_has_every_kind_of_dirt(tmp_path: Path) -> None:
+def test_default_shop_has_all_dirt_kinds(tmp_path: Path) -> None:
     generate_shop(DemoConfig(), tmp_path / "landing", tmp_path / "truth")
     planted = json.loads((tmp_path / "truth" / "planted.json").read_text())
     assert abs(planted["feeds"]["events"]["lines"] / DemoConfig().events - 1) < 0.05
@@ -80,9 +80,9 @@ def test_default_shop_has_every_kind_of_dirt(tmp_path: Path) -> None:
         DemoConfig(customers=50, products=40, days=1, events=60_000, dirt=0.05),
         DemoConfig(customers=200, products=80, days=12, events=4_000, dirt=0.0),
     ],
-    ids=["least", "few", "much dirt", "one big day", "no dirt"],
+    ids=["minimum", "few", "much dirt", "one large day", "no dirt"],
 )
-def test_accounting_holds_for_shops_of_any_shape(config: DemoConfig, tmp_path: Path) -> None:
+def test_accounting_for_different_sizes(config: DemoConfig, tmp_path: Path) -> None:
     landing = tmp_path / "landing"
     generate_shop(config, landing, tmp_path / "truth")
     planted = json.loads((tmp_path / "truth" / "planted.json").read_text())

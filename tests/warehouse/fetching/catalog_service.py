@@ -1,4 +1,4 @@
-"""A real catalog service on localhost that pages in every style, and that can be told to misbehave."""
+"""A catalog service on localhost with every paging style, and with faults on request."""
 
 import json
 import threading
@@ -13,7 +13,7 @@ from warehouse.fetching.fetch_run import fetch_feeds
 from warehouse.fetching.reports import FeedFetchReport, FetchProgress
 
 Fault = Callable[["CatalogHandler"], None]
-"""What happens to a request in place of a good answer."""
+"""Handles a request in place of the normal response."""
 
 RETRY_SETTINGS = {"max_attempts": 4, "first_wait": 0.001, "max_wait": 2}
 
@@ -25,16 +25,16 @@ PAGING_STYLES: dict[str, dict[str, Any]] = {
     "link_header": {"path": "headers", "paging": {"style": "link_header"}},
     "none": {"path": "all", "paging": {"style": "none"}},
 }
-"""How to read the service in each style; `meta.total` tells how many products there are, but for the last two."""
+"""API settings for each paging style; all but the last two have the number of products in `meta.total`."""
 
 
 def make_products(count: int, first: int = 0) -> list[dict[str, Any]]:
-    """Products with ids in ascending order."""
+    """Make products with ids in ascending order."""
     return [{"sku": f"P{n:04d}", "name": f"Thing {n} «ü»", "price": n + 0.5} for n in range(first, first + count)]
 
 
 class CatalogService(ThreadingHTTPServer):
-    """Hands out `products`; `on_request` may change them, and `faults` take the place of answers."""
+    """Returns `products`; `on_request` can change them, and `faults` replace responses."""
 
     daemon_threads = True
 
@@ -44,29 +44,29 @@ class CatalogService(ThreadingHTTPServer):
         self.requested_paths: list[str] = []
         """Path and query of every request."""
         self.faults: dict[int, Fault] = {}
-        """By the number of the request, from 1."""
+        """Faults by the number of the request, from 1."""
         self.on_request: Callable[[int], None] = lambda _: None
-        """Called with the number of each request before it is answered."""
+        """Called with the number of each request before the response."""
         self.is_authorized: Callable[[CatalogHandler], bool] = lambda _: True
-        """Whether a request is signed in."""
+        """Returns whether a request is authorized."""
         self.link_suffix = ""
-        """What the links to the next page end in."""
+        """End of the links to the next page."""
         self.released = threading.Event()
-        """Set when requests that hang are to end."""
+        """Set to end requests that hang."""
 
     @property
     def url(self) -> str:
-        """Address of the service."""
+        """URL of the service."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
 
 class CatalogHandler(BaseHTTPRequestHandler):
-    """Answers one request."""
+    """Handles one request."""
 
     server: CatalogService
 
     def do_GET(self) -> None:
-        """Misbehave, refuse or answer."""
+        """Send the fault of this request, a refusal or a page."""
         service = self.server
         service.requested_paths.append(self.path)
         number = len(service.requested_paths)
@@ -76,35 +76,33 @@ class CatalogHandler(BaseHTTPRequestHandler):
         elif not service.is_authorized(self):
             self.send_json({"error": f"{self.path} with {dict(self.headers)} is not welcome"}, status=401)
         else:
-            address = urlsplit(self.path)
-            self.send_page(address.path, {name: values[0] for name, values in parse_qs(address.query).items()})
+            url = urlsplit(self.path)
+            self.send_page(url.path, {name: values[0] for name, values in parse_qs(url.query).items()})
 
     def send_page(self, path: str, query: dict[str, str]) -> None:
-        """Answer with a page."""
-        everything, size = self.server.products, 10
+        """Send a page."""
+        products, size = self.server.products, 10
         if path == "/all":
-            self.send_json(everything)
+            self.send_json(products)
         elif path == "/cursor":
-            later = [product for product in everything if product["sku"] > query.get("cursor", "")]
-            page = later[:size]
-            self.send_json(self.wrap_page(page, page[-1]["sku"] if len(later) > size else None))
+            rest = [product for product in products if product["sku"] > query.get("cursor", "")]
+            page = rest[:size]
+            self.send_json(self.wrap_page(page, page[-1]["sku"] if len(rest) > size else None))
         elif path == "/offset":
             start = int(query["offset"])
-            self.send_json(self.wrap_page(everything[start : start + int(query["limit"])]))
+            self.send_json(self.wrap_page(products[start : start + int(query["limit"])]))
         else:
             number = int(query.get("page", 1))
-            page = everything[(number - 1) * size : number * size]
-            following = (
-                f"{path}?page={number + 1}{self.server.link_suffix}" if number * size < len(everything) else None
-            )
+            page = products[(number - 1) * size : number * size]
+            next_link = f"{path}?page={number + 1}{self.server.link_suffix}" if number * size < len(products) else None
             if path == "/headers":
-                link = {"Link": f'<{following}>; rel="next", </headers>; rel="first"'} if following else {}
-                self.send_json(page, headers=link)
+                headers = {"Link": f'<{next_link}>; rel="next", </headers>; rel="first"'} if next_link else {}
+                self.send_json(page, headers=headers)
             else:
-                self.send_json(self.wrap_page(page, following))
+                self.send_json(self.wrap_page(page, next_link))
 
     def wrap_page(self, items: list[dict[str, Any]], next_location: str | None = None) -> dict[str, Any]:
-        """A page as most styles wrap it."""
+        """Wrap products in the page format of most styles."""
         return {"data": {"items": items}, "meta": {"total": len(self.server.products), "next": next_location}}
 
     def send_json(self, body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> None:
@@ -114,7 +112,7 @@ class CatalogHandler(BaseHTTPRequestHandler):
     def send(
         self, data: bytes, *, status: int = 200, headers: dict[str, str] | None = None, length: int | None = None
     ) -> None:
-        """Send bytes, which may be fewer than are announced."""
+        """Send bytes; `length` can declare more than are sent."""
         self.send_response(status)
         for name, value in {**(headers or {}), "Content-Length": str(length or len(data))}.items():
             self.send_header(name, value)
@@ -126,36 +124,36 @@ class CatalogHandler(BaseHTTPRequestHandler):
 
 
 def make_status_fault(code: int, **headers: str) -> Fault:
-    """An answer with a status and headers."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return lambda handler: handler.send_json({"error": handler.path}, status=code, headers=named)
+    """Make a fault that sends a status and headers."""
+    http_headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda handler: handler.send_json({"error": handler.path}, status=code, headers=http_headers)
 
 
 def send_garbage(handler: CatalogHandler) -> None:
-    """An answer that is no JSON."""
+    """Send a body that is not JSON."""
     handler.send(f"<html>{handler.path} is being repaired</html>".encode())
 
 
 def send_partial_body(handler: CatalogHandler) -> None:
-    """Half of a body, and a connection that closes."""
+    """Send half of a body and close the connection."""
     handler.send(b'{"data": {"items": [', length=1000)
     handler.close_connection = True
 
 
 def drop_connection(handler: CatalogHandler) -> None:
-    """A connection that closes without a word."""
+    """Close the connection without a response."""
     handler.close_connection = True
 
 
 def hang(handler: CatalogHandler) -> None:
-    """No answer until the test is over."""
+    """Send no response until the test ends."""
     handler.server.released.wait(30)
     handler.close_connection = True
 
 
 @contextmanager
 def run_service() -> Iterator[CatalogService]:
-    """A catalog service with 35 products."""
+    """Run a catalog service with 35 products."""
     with CatalogService() as service:
         threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield service
@@ -164,7 +162,7 @@ def run_service() -> Iterator[CatalogService]:
 
 
 class ApiShop:
-    """A shop whose catalog is fetched."""
+    """A shop whose catalog is fetched from a service."""
 
     def __init__(self, shop: Shop, service: CatalogService) -> None:
         self.shop = shop
@@ -173,7 +171,7 @@ class ApiShop:
         self.declare("page")
 
     def declare(self, style: str, **more: Any) -> None:
-        """Write a sources file whose products come from the service in a style of paging."""
+        """Write a sources file whose products come from the service with a paging style."""
         api = {
             **PAGING_STYLES[style],
             "base_url": self.service.url,
@@ -195,11 +193,11 @@ class ApiShop:
         return fetch_feeds(self.shop.settings, self.progress.append).feeds["products"]
 
     def list_files(self) -> list[str]:
-        """Every visible file in landing."""
-        found = (path.relative_to(self.shop.landing) for path in self.shop.landing.rglob("*") if path.is_file())
-        return sorted(str(path) for path in found if not any(part.startswith(".") for part in path.parts))
+        """List the visible files in the landing folder."""
+        paths = (path.relative_to(self.shop.landing) for path in self.shop.landing.rglob("*") if path.is_file())
+        return sorted(str(path) for path in paths if not any(part.startswith(".") for part in path.parts))
 
     def read_fetched(self) -> list[dict[str, Any]]:
-        """What the one visible file holds."""
+        """Read the records of the only visible file."""
         (file,) = self.list_files()
         return [json.loads(line) for line in (self.shop.landing / file).read_text(encoding="utf-8").split("\n") if line]

@@ -1,4 +1,4 @@
-"""A catalog service that runs, and a shop that fetches from it."""
+"""Fixtures of a running catalog service and of a shop that fetches from it."""
 
 from collections.abc import Iterator
 
@@ -17,5 +17,5 @@ def service() -> Iterator[CatalogService]:
 
 @pytest.fixture
 def api(shop: Shop, service: CatalogService) -> ApiShop:
-    """A shop whose catalog is fetched from `service`, by page number when not declared otherwise."""
+    """A shop whose catalog is fetched from `service`, by default with page numbers."""
     return ApiShop(shop, service)

@@ -1,4 +1,4 @@
-"""A catalog that changes while it is paged arrives whole, every product once, or not at all."""
+"""A catalog that changes during a fetch is written completely, each product once, or not at all."""
 
 import random
 from typing import Any
@@ -21,7 +21,7 @@ def insert_one(service: CatalogService) -> None:
 
 
 def replace_one(service: CatalogService) -> None:
-    """The number of products stays, and yet one of them moves to a page that was read already."""
+    """Keep the number of products, but move one to a page that was already read."""
     del service.products[2]
     service.products.append({"sku": "Z", "name": "new", "price": 1})
 
@@ -31,7 +31,7 @@ def reverse_products(service: CatalogService) -> None:
 
 
 def swap_products(service: CatalogService) -> None:
-    """Two products change places across a page that was read and one that was not."""
+    """Swap a product of a page that was read with one of a page that was not."""
     service.products[3], service.products[25] = service.products[25], service.products[3]
 
 
@@ -40,36 +40,36 @@ def change_prices(service: CatalogService) -> None:
 
 
 def change_at_request(number: int, change: Any, service: CatalogService) -> None:
-    service.on_request = lambda asked: change(service) if asked == number else None
+    service.on_request = lambda request: change(service) if request == number else None
 
 
-def sort_by_id(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(found, key=lambda product: str(product["sku"]))
+def sort_by_id(products: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(products, key=lambda product: str(product["sku"]))
 
 
 @pytest.mark.parametrize("has_total", [True, False])
 @pytest.mark.parametrize("style", SHIFTING_STYLES)
 @pytest.mark.parametrize("change", [remove_one, insert_one, replace_one, reverse_products, swap_products])
-@pytest.mark.parametrize("when", [2, 4])
-def test_after_a_change_every_product_of_the_catalog_arrives_once(
-    api: ApiShop, style: str, change: Any, when: int, has_total: bool
+@pytest.mark.parametrize("request_number", [2, 4])
+def test_fetch_of_changed_catalog_is_complete(
+    api: ApiShop, style: str, change: Any, request_number: int, has_total: bool
 ) -> None:
     api.declare(style, **({"total": "meta.total"} if has_total and style != "link_header" else {}))
-    change_at_request(when, change, api.service)
+    change_at_request(request_number, change, api.service)
     api.fetch()
     assert sort_by_id(api.read_fetched()) == sort_by_id(api.service.products)
 
 
 @pytest.mark.parametrize("style", SHIFTING_STYLES)
-def test_a_catalog_that_changes_in_every_reading_fails_clearly(api: ApiShop, style: str) -> None:
+def test_catalog_changing_in_each_pass_fails(api: ApiShop, style: str) -> None:
     api.declare(style, max_passes=3)
 
-    def every_third_request(asked: int) -> None:
-        if asked % 3 == 2:
-            api.service.products.insert(0, {"sku": f"N{asked:04d}", "name": "new"})
+    def insert_at_every_third_request(request: int) -> None:
+        if request % 3 == 2:
+            api.service.products.insert(0, {"sku": f"N{request:04d}", "name": "new"})
 
-    api.service.on_request = every_third_request
-    with pytest.raises(RecomartError, match="the catalog changed during each of 3 readings"):
+    api.service.on_request = insert_at_every_third_request
+    with pytest.raises(RecomartError, match="the catalog changed during each of 3 passes"):
         api.fetch()
     assert api.list_files() == []
     api.service.on_request = lambda _: None
@@ -77,16 +77,16 @@ def test_a_catalog_that_changes_in_every_reading_fails_clearly(api: ApiShop, sty
     assert sort_by_id(api.read_fetched()) == sort_by_id(api.service.products)
 
 
-def test_a_cursor_with_a_total_is_held_to_it(api: ApiShop) -> None:
+def test_cursor_total_mismatch_repeats_pass(api: ApiShop) -> None:
     api.declare("cursor", total="meta.total")
     change_at_request(3, remove_one, api.service)
     assert api.fetch().pass_count == 2
     assert api.read_fetched() == api.service.products
 
 
-def test_one_page_with_a_total_is_held_to_it(api: ApiShop) -> None:
+def test_single_page_total_mismatch_fails(api: ApiShop) -> None:
     api.declare("none", path="numbered", records="data.items", total="meta.total")
-    with pytest.raises(RecomartError, match="10 records came where the service counts 35"):
+    with pytest.raises(RecomartError, match="10 records arrived, but the service's total is 35"):
         api.fetch()
 
 
@@ -98,39 +98,40 @@ def test_repeated_products_are_dropped(api: ApiShop, style: str) -> None:
     assert api.read_fetched() == make_products(35)
 
 
-def test_new_prices_between_readings_arrive_as_they_are_last(api: ApiShop) -> None:
+def test_last_pass_determines_prices(api: ApiShop) -> None:
     change_at_request(6, change_prices, api.service)
     api.fetch()
     assert [product["price"] for product in api.read_fetched()[10:]] == [1] * 25
 
 
 @pytest.mark.parametrize("style", ALL_STYLES)
-def test_an_id_with_two_contents_in_one_reading_is_a_change(api: ApiShop, style: str) -> None:
+def test_conflicting_id_repeats_pass(api: ApiShop, style: str) -> None:
     api.service.products.insert(15, {"sku": "P0015", "name": "another"})
 
-    def mend(asked: int) -> None:
-        if asked == 6:
+    def remove_conflict(request: int) -> None:
+        if request == 6:
             del api.service.products[15]
 
-    api.service.on_request = mend
+    api.service.on_request = remove_conflict
     api.declare(style)
     assert api.fetch().pass_count > 1
     assert sort_by_id(api.read_fetched()) == make_products(35)
 
 
-def test_an_id_that_always_has_two_contents_is_named(api: ApiShop) -> None:
+def test_permanently_conflicting_id_fails(api: ApiShop) -> None:
     api.service.products.insert(15, {"sku": "P0015", "name": "another"})
-    with pytest.raises(RecomartError, match="'P0015' came with two different contents"):
+    with pytest.raises(RecomartError, match="'P0015' has two different contents"):
         api.fetch()
 
 
 @pytest.mark.parametrize("style", SHIFTING_STYLES)
 @pytest.mark.parametrize("seed", range(10))
-def test_whatever_changes_when_what_was_there_all_along_arrives_once(api: ApiShop, style: str, seed: int) -> None:
+def test_random_changes_keep_stable_products(api: ApiShop, style: str, seed: int) -> None:
+    """Products that exist during the whole fetch arrive exactly once."""
     rng = random.Random(seed)
-    throughout = {product["sku"] for product in api.service.products}
+    stable_ids = {product["sku"] for product in api.service.products}
 
-    def change(asked: int) -> None:
+    def change(request: int) -> None:
         if rng.random() < 0.8:
             return
         rng.choice([remove_one, insert_one, replace_one, swap_products, lambda service: rng.shuffle(service.products)])(
@@ -138,12 +139,12 @@ def test_whatever_changes_when_what_was_there_all_along_arrives_once(api: ApiSho
         )
         for product in api.service.products:
             if len(product["sku"]) == 1:
-                product["sku"] = f"N{asked}"
-        throughout.intersection_update(product["sku"] for product in api.service.products)
+                product["sku"] = f"N{request}"
+        stable_ids.intersection_update(product["sku"] for product in api.service.products)
 
     api.service.on_request = change
     api.declare(style, max_passes=50)
     api.fetch()
-    arrived = [product["sku"] for product in api.read_fetched()]
-    assert throughout <= set(arrived)
-    assert len(arrived) == len(set(arrived))
+    fetched_ids = [product["sku"] for product in api.read_fetched()]
+    assert stable_ids <= set(fetched_ids)
+    assert len(fetched_ids) == len(set(fetched_ids))

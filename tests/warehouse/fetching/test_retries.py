@@ -1,4 +1,4 @@
-"""What may be better next time is asked again, as late as the service wishes; what will not is an error at once."""
+"""Retries of temporary errors, `Retry-After`, the rate limit, and errors that are not retried."""
 
 import itertools
 import socket
@@ -29,28 +29,28 @@ def list_wait_reasons(api: ApiShop) -> list[str]:
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        (make_status_fault(429), "answered 429 Too Many Requests"),
-        (make_status_fault(500), "answered 500 Internal Server Error"),
-        (make_status_fault(503), "answered 503 Service Unavailable"),
-        (make_status_fault(599), "answered 599"),
-        (send_garbage, "answered with something that is no JSON"),
-        (send_partial_body, "broke off"),
+        (make_status_fault(429), "returned 429 Too Many Requests"),
+        (make_status_fault(500), "returned 500 Internal Server Error"),
+        (make_status_fault(503), "returned 503 Service Unavailable"),
+        (make_status_fault(599), "returned 599"),
+        (send_garbage, "returned a body that is not JSON"),
+        (send_partial_body, "incomplete response from"),
         (drop_connection, "RemoteDisconnected"),
-        (hang, "no answer from"),
+        (hang, "no response from"),
     ],
 )
-def test_trouble_that_passes_costs_another_attempt_and_no_product(api: ApiShop, fault: Fault, reason: str) -> None:
+def test_temporary_errors_are_retried(api: ApiShop, fault: Fault, reason: str) -> None:
     api.declare("cursor", timeout=0.2 if fault is hang else 5)
     api.service.faults = dict.fromkeys([1, 3, 4, 7], fault)
     fetched = api.fetch()
     assert api.read_fetched() == make_products(35)
     assert fetched.request_count == len(api.service.requested_paths) == 8
     assert len(list_wait_reasons(api)) == 4
-    assert all(reason in waiting for waiting in list_wait_reasons(api))
+    assert all(reason in wait_reason for wait_reason in list_wait_reasons(api))
 
 
 @pytest.mark.parametrize("fault", [make_status_fault(500), send_garbage, send_partial_body, drop_connection])
-def test_trouble_that_stays_ends_the_fetch_after_the_declared_attempts(api: ApiShop, fault: Fault) -> None:
+def test_permanent_errors_fail_after_attempts(api: ApiShop, fault: Fault) -> None:
     api.service.faults = dict.fromkeys(range(3, 99), fault)
     with pytest.raises(RecomartError, match=r"feeds\.products\.api: .* \(4 attempts\)"):
         api.fetch()
@@ -58,38 +58,37 @@ def test_trouble_that_stays_ends_the_fetch_after_the_declared_attempts(api: ApiS
     assert api.list_files() == []
 
 
-def test_without_retry_after_each_wait_is_twice_as_long_up_to_the_longest(api: ApiShop) -> None:
-    moments: list[float] = []
-    api.service.on_request = lambda _: moments.append(time.monotonic())
+def test_waits_double_up_to_max_wait(api: ApiShop) -> None:
+    requested_at: list[float] = []
+    api.service.on_request = lambda _: requested_at.append(time.monotonic())
     api.service.faults = dict.fromkeys(range(1, 5), make_status_fault(500))
     api.declare("cursor", retries={"max_attempts": 5, "first_wait": 0.02, "max_wait": 0.1})
     api.fetch()
-    gaps = [after - before for before, after in itertools.pairwise(moments[:5])]
-    assert all(gap >= least for gap, least in zip(gaps, [0.02, 0.04, 0.08, 0.1], strict=True))
+    gaps = [after - before for before, after in itertools.pairwise(requested_at[:5])]
+    assert all(gap >= min_gap for gap, min_gap in zip(gaps, [0.02, 0.04, 0.08, 0.1], strict=True))
 
 
-@pytest.mark.parametrize("as_date", [False, True])
-def test_retry_after_is_respected_in_seconds_and_as_a_date(api: ApiShop, as_date: bool) -> None:
-    began: list[datetime] = []
-    then = datetime.now(UTC) + timedelta(seconds=2)
-    asked_for = format_datetime(then, usegmt=True) if as_date else "1"
-    api.service.on_request = lambda _: began.append(datetime.now(UTC))
-    api.service.faults[2] = make_status_fault(429, Retry_After=asked_for)
+@pytest.mark.parametrize("is_date", [False, True])
+def test_retry_after_is_respected(api: ApiShop, is_date: bool) -> None:
+    requested_at: list[datetime] = []
+    retry_at = datetime.now(UTC) + timedelta(seconds=2)
+    header = format_datetime(retry_at, usegmt=True) if is_date else "1"
+    api.service.on_request = lambda _: requested_at.append(datetime.now(UTC))
+    api.service.faults[2] = make_status_fault(429, Retry_After=header)
     api.declare("cursor")
     api.fetch()
     assert api.read_fetched() == make_products(35)
-    if as_date:
-        assert began[2] >= then.replace(microsecond=0)
+    if is_date:
+        assert requested_at[2] >= retry_at.replace(microsecond=0)
     else:
-        assert began[2] - began[1] >= timedelta(seconds=1)
+        assert requested_at[2] - requested_at[1] >= timedelta(seconds=1)
 
 
-@pytest.mark.parametrize("as_date", [False, True])
-def test_a_service_that_asks_for_too_long_a_wait_is_not_asked_before_and_the_fetch_goes_on_later(
-    api: ApiShop, as_date: bool
-) -> None:
-    then = datetime.now(UTC) + timedelta(hours=1)
-    header = format_datetime(then, usegmt=True) if as_date else "3600"
+@pytest.mark.parametrize("is_date", [False, True])
+def test_too_long_retry_after_fails(api: ApiShop, is_date: bool) -> None:
+    """The fetch fails without another request, and the next fetch resumes it."""
+    retry_at = datetime.now(UTC) + timedelta(hours=1)
+    header = format_datetime(retry_at, usegmt=True) if is_date else "3600"
     api.declare("cursor")
     api.service.faults[3] = make_status_fault(503, Retry_After=header)
     with pytest.raises(RecomartError, match=r"asks to wait for 3\d\d\d s, longer than retries\.max_wait"):
@@ -99,7 +98,7 @@ def test_a_service_that_asks_for_too_long_a_wait_is_not_asked_before_and_the_fet
     assert api.read_fetched() == make_products(35)
 
 
-def test_a_retry_after_that_cannot_be_read_is_no_reason_to_fail(api: ApiShop) -> None:
+def test_invalid_retry_after_is_ignored(api: ApiShop) -> None:
     api.declare("cursor")
     api.service.faults[1] = make_status_fault(429, Retry_After="soon")
     assert api.fetch().record_count == 35
@@ -108,15 +107,15 @@ def test_a_retry_after_that_cannot_be_read_is_no_reason_to_fail(api: ApiShop) ->
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        (make_status_fault(400), "answered 400 Bad Request: look at `base_url`, `path` and the parameters of `paging`"),
-        (make_status_fault(404), "answered 404 Not Found: look at `base_url`"),
-        (make_status_fault(410), "answered 410 Gone"),
-        (make_status_fault(302, Location="/all"), "answered 302 Found: redirects are not followed"),
-        (make_status_fault(401), "/numbered answered 401 Unauthorized: it may want an `auth`"),
-        (make_status_fault(403), "403 Forbidden: it may want an `auth`"),
+        (make_status_fault(400), "returned 400 Bad Request. Check `base_url`, `path` and the parameters of `paging`"),
+        (make_status_fault(404), "returned 404 Not Found. Check `base_url`"),
+        (make_status_fault(410), "returned 410 Gone"),
+        (make_status_fault(302, Location="/all"), "returned 302 Found. Redirects are not followed"),
+        (make_status_fault(401), "/numbered returned 401 Unauthorized. Declare `auth`"),
+        (make_status_fault(403), "403 Forbidden. Declare `auth`"),
     ],
 )
-def test_what_will_not_be_better_fails_at_once(api: ApiShop, fault: Fault, message: str) -> None:
+def test_client_errors_fail_at_once(api: ApiShop, fault: Fault, message: str) -> None:
     api.service.faults = dict.fromkeys(range(2, 99), fault)
     with pytest.raises(RecomartError) as error:
         api.fetch()
@@ -125,7 +124,7 @@ def test_what_will_not_be_better_fails_at_once(api: ApiShop, fault: Fault, messa
     assert api.list_files() == []
 
 
-def test_a_service_that_is_not_there_is_named_with_the_systems_reason(api: ApiShop) -> None:
+def test_unreachable_service_error_message(api: ApiShop) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -134,11 +133,11 @@ def test_a_service_that_is_not_there_is_named_with_the_systems_reason(api: ApiSh
         api.fetch()
 
 
-def test_the_rate_limit_holds_for_repeated_requests_too(api: ApiShop) -> None:
-    moments: list[datetime] = []
-    api.service.on_request = lambda _: moments.append(datetime.now(UTC))
+def test_rate_limit_includes_retries(api: ApiShop) -> None:
+    requested_at: list[datetime] = []
+    api.service.on_request = lambda _: requested_at.append(datetime.now(UTC))
     api.service.faults = dict.fromkeys([1, 2], make_status_fault(500))
     api.declare("cursor", requests_per_second=50)
     api.fetch()
-    assert len(moments) == 6
-    assert moments[-1] - moments[0] >= timedelta(seconds=0.09)
+    assert len(requested_at) == 6
+    assert requested_at[-1] - requested_at[0] >= timedelta(seconds=0.09)

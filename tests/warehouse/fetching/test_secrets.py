@@ -1,4 +1,4 @@
-"""A secret goes to the service and nowhere else: no message, log, trace, checkpoint or file has it."""
+"""Secrets are sent to the service only: messages, logs, tracebacks, checkpoints and files do not have them."""
 
 import logging
 import traceback
@@ -35,7 +35,7 @@ AUTHS: dict[str, tuple[dict[str, str], str]] = {
 
 
 def find_auth_used(handler: CatalogHandler, secret: str) -> dict[str, bool]:
-    """Which ways of signing in a request has used."""
+    """Find which kinds of authentication a request has."""
     keys = parse_qs(urlsplit(handler.path).query).get("api_key")
     basic = "Basic " + b64encode(f"shop:{secret}".encode()).decode()
     return {
@@ -48,13 +48,13 @@ def find_auth_used(handler: CatalogHandler, secret: str) -> dict[str, bool]:
 
 @pytest.fixture(params=AUTHS)
 def auth(request: pytest.FixtureRequest) -> str:
-    """A way of signing in."""
+    """A kind of authentication."""
     return str(request.param)
 
 
 @pytest.fixture
 def secret(auth: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The secret, which the environment holds."""
+    """The secret, set in the environment."""
     value = AUTHS[auth][1]
     monkeypatch.setenv("SHOP_SECRET", value + "\n")
     monkeypatch.setenv("SHOP_USER", "shop")
@@ -63,25 +63,25 @@ def secret(auth: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def debug_log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """Every log there is, as talkative as can be."""
+    """All logs at level DEBUG."""
     with caplog.at_level(logging.DEBUG):
         yield caplog
 
 
 def list_secret_forms(secret: str) -> list[str]:
-    """How a secret may look."""
-    plain = [secret, quote(secret), quote(secret, safe=""), quote_plus(secret), secret.replace('"', '\\"')]
-    return [*plain, b64encode(f"shop:{secret}".encode()).decode(), "s3cr3t"]
+    """List the encoded forms of a secret."""
+    forms = [secret, quote(secret), quote(secret, safe=""), quote_plus(secret), secret.replace('"', '\\"')]
+    return [*forms, b64encode(f"shop:{secret}".encode()).decode(), "s3cr3t"]
 
 
 def assert_secret_absent(secret: str, folder: Path, *texts: str) -> None:
     files = [path for path in folder.rglob("*") if path.is_file()]
-    everything = "\n".join([*texts, *(path.read_bytes().decode(errors="replace") for path in files)])
-    assert [form for form in list_secret_forms(secret) if form in everything] == []
+    all_text = "\n".join([*texts, *(path.read_bytes().decode(errors="replace") for path in files)])
+    assert [form for form in list_secret_forms(secret) if form in all_text] == []
 
 
 @pytest.mark.parametrize("style", ["page", "next_link", "link_header"])
-def test_every_request_is_signed_and_the_secret_stays_out_of_logs_and_files(
+def test_requests_are_signed_without_leak(
     api: ApiShop, auth: str, secret: str, style: str, debug_log: pytest.LogCaptureFixture
 ) -> None:
     api.service.is_authorized = lambda handler: find_auth_used(handler, secret)[auth]
@@ -95,19 +95,19 @@ def test_every_request_is_signed_and_the_secret_stays_out_of_logs_and_files(
 
 
 def echo_in_redirect(handler: CatalogHandler) -> None:
-    """A redirect that repeats everything."""
+    """Redirect, with the secret in the headers."""
     handler.send_json({}, status=302, headers={"Location": handler.path, "X-Seen": str(handler.headers.get("X-Key"))})
 
 
 def echo_in_phrase(handler: CatalogHandler) -> None:
-    """A status line that repeats the address."""
+    """Return a status line that repeats the URL and the secret."""
     handler.send_response(500, f"no luck with {handler.path} {handler.headers.get('Authorization')}")
     handler.send_header("Content-Length", "0")
     handler.end_headers()
 
 
 def echo_in_retry_after(handler: CatalogHandler) -> None:
-    """A header that repeats the address."""
+    """Return a header that repeats the URL."""
     handler.send_json({}, status=429, headers={"Retry-After": handler.path})
 
 
@@ -127,7 +127,7 @@ def echo_in_retry_after(handler: CatalogHandler) -> None:
         *(echo_in_redirect, echo_in_phrase, echo_in_retry_after),
     ],
 )
-def test_no_failure_tells_the_secret(
+def test_errors_have_no_secret(
     api: ApiShop, auth: str, secret: str, fault: Fault, debug_log: pytest.LogCaptureFixture
 ) -> None:
     api.declare("page", auth=AUTHS[auth][0], timeout=0.05 if fault is hang else 5)
@@ -139,15 +139,15 @@ def test_no_failure_tells_the_secret(
 
 
 @pytest.mark.parametrize("code", [401, 403])
-def test_a_refusal_names_the_environment_variable(api: ApiShop, auth: str, secret: str, code: int) -> None:
+def test_refusal_names_environment_variable(api: ApiShop, auth: str, secret: str, code: int) -> None:
     assert secret
     api.declare("page", auth=AUTHS[auth][0])
     api.service.faults[1] = make_status_fault(code)
-    with pytest.raises(RecomartError, match=rf"answered {code} .*SHOP_SECRET should hold, and at `auth`"):
+    with pytest.raises(RecomartError, match=rf"returned {code} .*Check `auth` and the value of .*SHOP_SECRET"):
         api.fetch()
 
 
-def test_a_record_that_repeats_the_secret_reaches_no_file(api: ApiShop, auth: str, secret: str) -> None:
+def test_record_with_secret_is_not_written(api: ApiShop, auth: str, secret: str) -> None:
     api.service.products[20]["picture"] = f"http://pictures.example/?key={quote_plus(secret)}"
     api.declare("cursor", auth=AUTHS[auth][0])
     with pytest.raises(RecomartError, match=r"a record repeats the value of .*SHOP_SECRET"):
@@ -155,22 +155,22 @@ def test_a_record_that_repeats_the_secret_reaches_no_file(api: ApiShop, auth: st
     assert_secret_absent(secret, api.shop.landing.parent)
 
 
-def test_a_link_that_holds_the_secret_elsewhere_is_not_followed(api: ApiShop, auth: str, secret: str) -> None:
+def test_link_with_secret_is_not_followed(api: ApiShop, auth: str, secret: str) -> None:
     api.service.link_suffix = "&session=" + quote_plus(secret)
     api.declare("next_link", auth=AUTHS[auth][0])
-    with pytest.raises(RecomartError, match=r"the address of the next page repeats the value of .*SHOP_SECRET"):
+    with pytest.raises(RecomartError, match=r"the link to the next page repeats the value of .*SHOP_SECRET"):
         api.fetch()
     assert_secret_absent(secret, api.shop.landing.parent)
 
 
-def test_no_link_takes_the_secret_to_another_host(api: ApiShop, auth: str, secret: str) -> None:
+def test_link_to_other_host_is_not_followed(api: ApiShop, auth: str, secret: str) -> None:
     page: dict[str, Any] = {
         "data": {"items": make_products(3)},
         "meta": {"next": api.service.url.replace("127.0.0.1", "localhost")},
     }
     api.service.faults[1] = lambda handler: handler.send_json(page)
     api.declare("next_link", auth=AUTHS[auth][0])
-    with pytest.raises(RecomartError, match="a fetch stays where it began"):
+    with pytest.raises(RecomartError, match="Links to another host are not followed"):
         api.fetch()
     assert len(api.service.requested_paths) == 1
     assert secret
@@ -181,12 +181,12 @@ def test_no_link_takes_the_secret_to_another_host(api: ApiShop, auth: str, secre
     [
         (None, "the environment variable SHOP_SECRET is not set"),
         (" ", "the environment variable SHOP_SECRET is not set"),
-        ("s3cr3t\nX-Evil: 1", "the environment variable SHOP_SECRET holds line ends or control characters"),
-        ("Bearer s3cr3t", "SHOP_SECRET begins with the word Bearer, which is sent before it anyway"),
-        ("s3cr3t-ключ", "the environment variable SHOP_SECRET holds letters that no HTTP header can carry"),
+        ("s3cr3t\nX-Evil: 1", "the environment variable SHOP_SECRET has line ends or control characters"),
+        ("Bearer s3cr3t", "SHOP_SECRET begins with the word Bearer, which is added automatically"),
+        ("s3cr3t-ключ", "the environment variable SHOP_SECRET has characters that an HTTP header cannot have"),
     ],
 )
-def test_a_secret_that_cannot_be_used_is_said_by_its_variable(
+def test_invalid_secret_names_variable(
     api: ApiShop, monkeypatch: pytest.MonkeyPatch, value: str | None, message: str
 ) -> None:
     monkeypatch.delenv("SHOP_SECRET", raising=False)
@@ -200,9 +200,7 @@ def test_a_secret_that_cannot_be_used_is_said_by_its_variable(
     assert api.service.requested_paths == []
 
 
-def test_no_credentials_are_sent_that_nobody_declared(
-    api: ApiShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_netrc_credentials_are_not_sent(api: ApiShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login shop password s3cr3t\n")
     netrc.chmod(0o600)

@@ -1,4 +1,4 @@
-"""Files as shops send them, and everything that can happen to them on the way; all of it seeded."""
+"""Random well-formed files of all formats, and random damage of files; everything is seeded."""
 
 import csv
 import gzip
@@ -38,14 +38,14 @@ UNICODE_ENCODINGS = ("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-32",
 
 
 class GeneratedFile(NamedTuple):
-    """A well-formed file, and what the first columns of its raw table are to hold."""
+    """A well-formed file, and the expected values of its raw columns."""
 
     data: bytes
     rows: list[tuple[str, ...]]
 
 
 def make_rows(rng: random.Random, max_count: int = 40) -> list[tuple[str, str, str, str]]:
-    """Product, time, customer and quantity; some of them strange."""
+    """Make rows of product, time, customer and quantity, some with special characters."""
     return [
         (
             rng.choice(SAMPLE_VALUES) if rng.random() < 0.2 else f"p{rng.randrange(100)}",
@@ -58,27 +58,27 @@ def make_rows(rng: random.Random, max_count: int = 40) -> list[tuple[str, str, s
 
 
 def make_csv_file(rng: random.Random) -> GeneratedFile:
-    """Purchases in one of the ways that shops write CSV, the columns in any order, some of them new or unnamed."""
+    """Make a CSV file of purchases with a random dialect and encoding, shuffled columns, and new or unnamed columns."""
     encoding = rng.choice([*UNICODE_ENCODINGS, "cp1252"])
     rows = [tuple(value.encode(encoding, "replace").decode(encoding) for value in row) for row in make_rows(rng)]
     order = rng.sample(range(len(PURCHASE_COLUMNS)), len(PURCHASE_COLUMNS))
-    more = rng.sample(["note", "colour", "maß", "no 1"], rng.randrange(3))
+    new_columns = rng.sample(["note", "colour", "maß", "no 1"], rng.randrange(3))
     unnamed = rng.choice([[], [], [], [""], ["", ""]])
     text = io.StringIO()
-    ends = rng.choice(["\n", "\n", "\r\n", "\r"])
-    # The writer does not see that a line feed needs quotes where lines end with something else.
-    quoting = rng.choice(QUOTING_STYLES if "\n" in ends else QUOTING_STYLES[1:])
+    line_end = rng.choice(["\n", "\n", "\r\n", "\r"])
+    # csv.writer does not quote a line feed if the line end is a carriage return.
+    quoting = rng.choice(QUOTING_STYLES if "\n" in line_end else QUOTING_STYLES[1:])
     delimiter = rng.choice(",,,;\t|")
     if rng.random() < 0.2:
-        text.write(f"sep={delimiter}{ends}")
-    writer = csv.writer(text, delimiter=delimiter, lineterminator=ends, **quoting)
-    writer.writerow([*(PURCHASE_COLUMNS[place] for place in order), *more, *unnamed])
-    writer.writerows([*(row[place] for place in order), *("new" for _ in more), *unnamed] for row in rows)
+        text.write(f"sep={delimiter}{line_end}")
+    writer = csv.writer(text, delimiter=delimiter, lineterminator=line_end, **quoting)
+    writer.writerow([*(PURCHASE_COLUMNS[index] for index in order), *new_columns, *unnamed])
+    writer.writerows([*(row[index] for index in order), *("new" for _ in new_columns), *unnamed] for row in rows)
     return GeneratedFile(_maybe_compress(rng, text.getvalue().encode(encoding)), rows)
 
 
 def make_json_lines_file(rng: random.Random) -> GeneratedFile:
-    """Events as JSON lines, keys in any order, some of them new or nested."""
+    """Make a JSON lines file of events with shuffled keys, and new or nested keys."""
     rows = make_rows(rng)
     lines = []
     for item, when, user, _ in rows:
@@ -87,14 +87,14 @@ def make_json_lines_file(rng: random.Random) -> GeneratedFile:
             pairs.append(("app", rng.choice([1, None, [1, {"a": "b"}], {"version": {"major": 2}}, 1e300, 10**40])))
         rng.shuffle(pairs)
         lines.append(json.dumps(dict(pairs), ensure_ascii=rng.random() < 0.5))
-    end = rng.choice(["\n", "\n", "\r\n"])
-    text = end.join(lines) + rng.choice(["", end])
+    line_end = rng.choice(["\n", "\n", "\r\n"])
+    text = line_end.join(lines) + rng.choice(["", line_end])
     data = _maybe_compress(rng, text.encode(rng.choice(UNICODE_ENCODINGS)))
     return GeneratedFile(data, [(user, item, "view", when) for item, when, user, _ in rows])
 
 
 def make_document_file(rng: random.Random) -> GeneratedFile:
-    """Products in a JSON document with their list somewhere inside."""
+    """Make a JSON document of products with a nested list of records."""
     rows = [(item, user, f"{quantity}.0") for item, _, user, quantity in make_rows(rng)]
     items = [{"id": item, "name": user, "price": float(price)} for item, user, price in rows]
     document = {"page": 1, "data": {"of": ["a", {"items": []}], "items": items}, "next": None}
@@ -116,8 +116,8 @@ def _flip_bytes(rng: random.Random, data: bytes) -> bytes:
 def _make_inserter(*texts: bytes) -> Callable[[random.Random, bytes], bytes]:
     def mutate(rng: random.Random, data: bytes) -> bytes:
         for _ in range(rng.randrange(1, 6)):
-            place = rng.randrange(len(data) + 1)
-            data = data[:place] + rng.choice(texts) + data[place:]
+            position = rng.randrange(len(data) + 1)
+            data = data[:position] + rng.choice(texts) + data[position:]
         return data
 
     return mutate
@@ -133,12 +133,9 @@ def _cut_out(rng: random.Random, data: bytes) -> bytes:
 
 
 def _mix_encodings(rng: random.Random, data: bytes) -> bytes:
-    place = rng.randrange(len(data) + 1)
-    return (
-        data[:place]
-        + "\nnaïve,größe;Ω\n".encode(rng.choice(["utf-16", "cp1252", "utf-8", "cp437"]), "replace")
-        + data[place:]
-    )
+    position = rng.randrange(len(data) + 1)
+    inserted = "\nnaïve,größe;Ω\n".encode(rng.choice(["utf-16", "cp1252", "utf-8", "cp437"]), "replace")
+    return data[:position] + inserted + data[position:]
 
 
 def _shuffle_lines(rng: random.Random, data: bytes) -> bytes:
@@ -195,7 +192,7 @@ MUTATIONS: tuple[Callable[[random.Random, bytes], bytes], ...] = (
 
 
 def damage_file(rng: random.Random, data: bytes) -> bytes:
-    """The file after one to three mishaps."""
+    """Apply one to three random mutations to a file."""
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
         if data:
             data = rng.choice(MUTATIONS)(rng, data)

@@ -1,4 +1,4 @@
-"""Whatever the files are, the loader accounts for every line of them and never harms the files beside them."""
+"""The loader accounts for every line of any file, and loads the other files completely."""
 
 import gzip
 import json
@@ -78,7 +78,7 @@ def assert_all_lines_accounted(shop: Shop, delivered: dict[str, bytes]) -> None:
 
 
 def assert_line_counts(shop: Shop, delivered: dict[str, bytes]) -> None:
-    """Count lines another way, where they are plain to see: in files of UTF-8."""
+    """Compare the ledger's line counts of UTF-8 files with an independent count."""
     counts = dict(shop.query("select path, lines from raw.loaded_files where encoding = 'utf-8'"))
     spans: dict[str, dict[int, int]] = {path: {} for path in counts}
     for path, line, *values in shop.query(
@@ -106,29 +106,32 @@ def assert_line_counts(shop: Shop, delivered: dict[str, bytes]) -> None:
 def split_physical_lines(data: bytes) -> list[bytes]:
     text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
     text = text.removeprefix(b"\xef\xbb\xbf")
-    first_end = next((text[place : place + 2] for place, letter in enumerate(text) if letter in b"\r\n"), b"")
-    if first_end[:1] == b"\r" and first_end not in (b"\r\n", b"\r"):
+    first_line_end = next((text[index : index + 2] for index, byte in enumerate(text) if byte in b"\r\n"), b"")
+    if first_line_end[:1] == b"\r" and first_line_end not in (b"\r\n", b"\r"):
         text = text.replace(b"\r", b"\n")
     return [line.rstrip(b"\r") for line in text.split(b"\n")]
 
 
 def assert_no_gaps(path: str, physical: list[bytes], spans: dict[int, int]) -> None:
-    """Every line after the header belongs to one record, but for the empty ones."""
-    filled = [(number, line) for number, line in enumerate(physical, start=1) if line]
-    header = next(
-        number for number, line in filled if not re.fullmatch(rb'"?sep=([!#-/:-@\[-^`{-~]|\t)"?', line, re.IGNORECASE)
+    """Check that every line after the header belongs to exactly one record, except empty lines."""
+    filled_lines = [(number, line) for number, line in enumerate(physical, start=1) if line]
+    header_number = next(
+        number
+        for number, line in filled_lines
+        if not re.fullmatch(rb'"?sep=([!#-/:-@\[-^`{-~]|\t)"?', line, re.IGNORECASE)
     )
-    covered = [number for first, span in sorted(spans.items()) for number in range(first, first + span)]
-    assert len(covered) == len(set(covered)), path
-    left = set(range(header + 1, len(physical) + 1)) - set(covered)
-    assert not [physical[number - 1] for number in left if physical[number - 1]], path
+    covered_numbers = [number for first, span in sorted(spans.items()) for number in range(first, first + span)]
+    assert len(covered_numbers) == len(set(covered_numbers)), path
+    uncovered_numbers = set(range(header_number + 1, len(physical) + 1)) - set(covered_numbers)
+    assert not [physical[number - 1] for number in uncovered_numbers if physical[number - 1]], path
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_of_damaged_files_every_line_is_accounted_for(shop: Shop, kind: str) -> None:
-    chance = random.Random(f"damage {kind}")
-    made = [damage_file(chance, MAKERS[kind](chance).data) for _ in range(FILES_PER_KIND)]
-    delivered = {f"{kind}/{number:04}": data for number, data in enumerate(made)}
+def test_load_accounts_for_damaged_lines(shop: Shop, kind: str) -> None:
+    """Every line of a damaged file is loaded or rejected, and a second load changes nothing."""
+    rng = random.Random(f"damage {kind}")
+    damaged = [damage_file(rng, MAKERS[kind](rng).data) for _ in range(FILES_PER_KIND)]
+    delivered = {f"{kind}/{number:04}": data for number, data in enumerate(damaged)}
     for path, data in (CLEAN_FILES | delivered).items():
         shop.put(path, data)
     load(shop.settings)
@@ -139,17 +142,17 @@ def test_of_damaged_files_every_line_is_accounted_for(shop: Shop, kind: str) -> 
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_well_formed_files_load_exactly_however_they_are_written(shop: Shop, kind: str) -> None:
-    chance = random.Random(f"order {kind}")
-    made = {f"{kind}/{number:04}": MAKERS[kind](chance) for number in range(150)}
-    for path, file in made.items():
+def test_load_reads_all_file_formats(shop: Shop, kind: str) -> None:
+    rng = random.Random(f"order {kind}")
+    files = {f"{kind}/{number:04}": MAKERS[kind](rng) for number in range(150)}
+    for path, file in files.items():
         shop.put(path, file.data)
     load(shop.settings)
-    loaded: dict[str, list[tuple[str, ...]]] = {path: [] for path in made}
+    loaded: dict[str, list[tuple[str, ...]]] = {path: [] for path in files}
     columns, _, table = RAW_COLUMNS[kind].partition(" from ")
     for path, *values in shop.query(f"select _file, {columns} from {table} order by _file, _line"):
         loaded[path].append(tuple(values))
-    assert loaded == {path: file.rows for path, file in made.items()}
+    assert loaded == {path: file.rows for path, file in files.items()}
 
 
 CSV_PARTS = [b"sku", b"when", b",", b";", b'"', b"'", b"\n", b"\r", b"\0", b"p1", b"\xff", b"\xc3\xa9"]
@@ -165,7 +168,7 @@ contents = st.one_of(
 
 @settings(max_examples=15, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(st.lists(contents, min_size=20, max_size=40))
-def test_arbitrary_bytes_are_accounted_for(files: list[bytes]) -> None:
+def test_load_accounts_for_arbitrary_bytes(files: list[bytes]) -> None:
     with TemporaryDirectory() as folder:
         shop = Shop(Path(folder))
         delivered = {f"{kind}/{number:02}": data for kind in MAKERS for number, data in enumerate(files)}

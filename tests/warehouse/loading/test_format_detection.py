@@ -1,4 +1,4 @@
-"""How a file is written is found out for each file, unless it is declared."""
+"""Detection of encoding, delimiter and quotes of each file."""
 
 import codecs
 import gzip
@@ -31,22 +31,20 @@ ROWS = "select product_id, user_id, quantity from raw.purchases order by _line"
         (gzip.compress(TEXT.encode("cp1252"), mtime=0), "cp1252"),
     ],
 )
-def test_encoding_and_delimiter_are_detected_and_told(shop: Shop, data: bytes, encoding: str) -> None:
+def test_encoding_and_delimiter_are_detected(shop: Shop, data: bytes, encoding: str) -> None:
     shop.put("purchases/a.csv", data)
     report = load(shop.settings)
     assert shop.query(ROWS) == EXPECTED
     assert shop.query("select encoding, delimiter, quote from raw.loaded_files") == [(encoding, ";", '"')]
-    told = ([] if encoding == "utf-8" else [encoding]) + ["delimiter ';'"]
-    assert report.detected_formats["purchases"] == {", ".join(told): 1}
+    detected = ([] if encoding == "utf-8" else [encoding]) + ["delimiter ';'"]
+    assert report.detected_formats["purchases"] == {", ".join(detected): 1}
 
 
 @pytest.mark.parametrize(
     ("encoding", "word"),
     [("cp1251", "Чайник электрический"), ("cp1250", "Příliš žluťoučký kůň"), ("cp932", "お茶セット")],
 )
-def test_encodings_of_other_parts_of_the_world_are_told_apart_where_the_text_shows_it(
-    shop: Shop, encoding: str, word: str
-) -> None:
+def test_other_encodings_are_detected(shop: Shop, encoding: str, word: str) -> None:
     shop.put("purchases/a.csv", f"sku,when,who,qty\n{word},2026-01-01,u,1\n".encode(encoding))
     load(shop.settings)
     assert shop.query("select product_id from raw.purchases") == [(word,)]
@@ -74,7 +72,7 @@ def test_delimiters_and_quotes(shop: Shop, declared: dict[str, Any], text: str, 
     assert shop.query("select count(*) from raw.rejected_rows") == [(0,)]
 
 
-def test_files_of_one_feed_may_be_written_in_different_ways(shop: Shop) -> None:
+def test_files_of_feed_differ_in_format(shop: Shop) -> None:
     shop.put("purchases/a.csv", "sku,when,who,qty\np1,d,u,1\n")
     shop.put("purchases/b.csv", "sku;when;who;qty\np2;d;u;1\n".encode("utf-16"))
     shop.put("purchases/c.csv", "sku\twhen\twho\tqty\rp3\td\tu\t1\rp4\td\tu\t1\r")
@@ -84,14 +82,14 @@ def test_files_of_one_feed_may_be_written_in_different_ways(shop: Shop) -> None:
     ]
 
 
-def test_what_is_declared_wins_over_what_the_file_looks_like(shop: Shop) -> None:
+def test_declared_encoding_takes_precedence(shop: Shop) -> None:
     shop.declare(purchases={**PURCHASES_CSV, "encoding": "cp437"})
     shop.put("purchases/a.csv", "sku,when,who,qty\ncafé,d,u,1\n".encode())
     load(shop.settings)
     assert shop.query("select product_id from raw.purchases") == [("caf├⌐",)]
 
 
-def test_a_byte_that_the_encoding_does_not_know_costs_its_line_only(shop: Shop) -> None:
+def test_undecodable_byte_rejects_one_line(shop: Shop) -> None:
     shop.declare(purchases={**PURCHASES_CSV, "encoding": "cp1252"})
     shop.put("purchases/a.csv", b"sku,when,who,qty\np1,d,u,1\np\x81,d,\xe9,1\np3,d,u,1\n")
     load(shop.settings)
@@ -101,14 +99,14 @@ def test_a_byte_that_the_encoding_does_not_know_costs_its_line_only(shop: Shop) 
     ]
 
 
-def test_a_few_broken_bytes_do_not_turn_a_file_of_utf8_into_something_else(shop: Shop) -> None:
+def test_broken_bytes_keep_utf8_detection(shop: Shop) -> None:
     shop.put("purchases/a.csv", b"sku,when,who,qty\n" + "café,d,jürgen,1\n".encode() + b"p\xff,d,u,1\n")
     load(shop.settings)
     assert shop.query("select product_id, encoding from raw.purchases, raw.loaded_files") == [("café", "utf-8")]
     assert shop.query("select line from raw.rejected_rows") == [(3,)]
 
 
-def test_a_line_too_long_is_rejected_and_does_not_fill_the_memory(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_long_lines_are_rejected(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("lines", "csv_records", "json_records"):
         monkeypatch.setattr(f"warehouse.loading.{module}.MAX_LINE_BYTES", 1_000)
     monkeypatch.setattr("warehouse.loading.text.BLOCK_BYTES", 300)
@@ -122,13 +120,13 @@ def test_a_line_too_long_is_rejected_and_does_not_fill_the_memory(shop: Shop, mo
     assert shop.query("select (select count(*) from raw.purchases), (select count(*) from raw.events)") == [(2, 1)]
 
 
-def test_empty_lines_may_precede_the_header(shop: Shop) -> None:
+def test_empty_lines_before_header(shop: Shop) -> None:
     shop.put("purchases/a.csv", "\n\r\nsku,when,who,qty\np1,d,u,1\n")
     load(shop.settings)
     assert shop.query("select product_id, _line from raw.purchases") == [("p1", 4)]
 
 
-def test_a_line_before_the_header_may_name_the_delimiter(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_delimiter_line_before_header(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.declare(purchases=PURCHASES_CSV)
     shop.put("purchases/a.csv", "sep=^\r\nsku^when^who^qty\r\np,1^d^u^1\r\n")
     load(shop.settings)
@@ -138,7 +136,7 @@ def test_a_line_before_the_header_may_name_the_delimiter(shop: Shop, monkeypatch
     assert shop.query("select product_id, quantity, _line from raw.purchases") == [("p,1", "1", 3)] * 2
 
 
-def test_columns_at_the_end_of_the_header_need_no_name(shop: Shop) -> None:
+def test_unnamed_columns_at_end_get_names(shop: Shop) -> None:
     shop.put("purchases/a.csv", "sku;when;who;qty;;\np1;d;u;1;;\np2;d;u;1;x;\n")
     load(shop.settings)
     assert [json.loads(extra) for (extra,) in shop.query("select _extra from raw.purchases order by _line")] == [
@@ -150,19 +148,19 @@ def test_columns_at_the_end_of_the_header_need_no_name(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"quote": "ab"}, "quote: 'ab' is neither one character"),
-        ({"quote": ";", "delimiter": ";"}, "quote: ';' is neither one character other than the delimiter"),
-        ({"format": "jsonl", "quote": "'"}, "delimiter and quote: only a feed of format csv has them"),
+        ({"quote": "ab"}, "quote: 'ab' is not `none` or one character"),
+        ({"quote": ";", "delimiter": ";"}, "quote: ';' is not `none` or one character other than the delimiter"),
+        ({"format": "jsonl", "quote": "'"}, "delimiter and quote: only a feed of format csv can have them"),
     ],
 )
-def test_impossible_declarations_are_refused(shop: Shop, option: dict[str, str], message: str) -> None:
+def test_invalid_dialect_declarations_fail(shop: Shop, option: dict[str, str], message: str) -> None:
     shop.declare(purchases={**PURCHASES_CSV, **option})
     shop.put("purchases/a.csv", TEXT)
     with pytest.raises(RecomartError, match=message):
         load(shop.settings)
 
 
-def test_a_first_line_that_names_no_delimiter_stops_no_other_file(shop: Shop) -> None:
+def test_invalid_delimiter_line_rejects_file(shop: Shop) -> None:
     shop.declare(purchases={**PURCHASES_CSV, "encoding": "utf-8"})
     shop.put("purchases/a.csv", b"sep=\xa7\nsku\xa7when\xa7who\xa7qty\np\xa7d\xa7u\xa71\n")
     shop.put("purchases/b.csv", "sku,when,who,qty\np,d,u,1\n")
@@ -170,7 +168,7 @@ def test_a_first_line_that_names_no_delimiter_stops_no_other_file(shop: Shop) ->
     assert shop.query("select _file from raw.purchases") == [("purchases/b.csv",)]
 
 
-def test_columns_without_a_name_take_nobodys_name(shop: Shop) -> None:
+def test_unnamed_columns_get_unique_names(shop: Shop) -> None:
     shop.put("purchases/a.csv", "sku,when,who,qty,column 6,,\np,d,u,1,x,y,z\n")
     load(shop.settings)
     assert shop.query("select _extra from raw.purchases") == [

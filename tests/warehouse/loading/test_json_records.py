@@ -1,4 +1,4 @@
-"""JSON documents are taken apart element by element; a mapping may name a value deep inside one, the rest is kept."""
+"""JSON documents and paths of nested values."""
 
 import json
 from typing import Any
@@ -30,7 +30,7 @@ def read_extras(shop: Shop) -> list[Any]:
     ]
 
 
-def test_mapped_values_are_found_and_leave_the_rest(shop: Shop) -> None:
+def test_mapped_paths_are_removed_from_extra(shop: Shop) -> None:
     shop.declare(events=NESTED)
     first = {
         "visitor": {"id": "u1", "country": "ES"},
@@ -52,7 +52,7 @@ def test_mapped_values_are_found_and_leave_the_rest(shop: Shop) -> None:
     ]
 
 
-def test_paths_hold_in_documents_and_lead_to_their_list(shop: Shop) -> None:
+def test_document_paths_select_list_and_values(shop: Shop) -> None:
     columns = {"product_id": "$.ids.sku", "price": "$.price.amount"}
     shop.declare(products={**PRODUCTS_JSON, "columns": columns, "records": '$."page.1".items'})
     items = [{"ids": {"sku": "p1"}, "price": {"amount": 1.50, "currency": "EUR"}}, {"ids": {"sku": "p2"}}]
@@ -64,7 +64,7 @@ def test_paths_hold_in_documents_and_lead_to_their_list(shop: Shop) -> None:
     ]
 
 
-def test_a_path_that_no_record_has_is_refused(shop: Shop) -> None:
+def test_path_missing_in_all_records_fails(shop: Shop) -> None:
     shop.declare(events=NESTED)
     shop.put("events/a.jsonl", json.dumps({"visitor": {}, "type": "view"} | NESTED_VALUES))
     with pytest.raises(RecomartError, match=r"columns\.user_id: no column '\$\.visitor\.id'.*they have .*visitor"):
@@ -72,13 +72,13 @@ def test_a_path_that_no_record_has_is_refused(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("path", ["$.", "$.a.", "$.items[0].id", '$."a', "$.a b"])
-def test_a_path_that_is_none_is_refused(shop: Shop, path: str) -> None:
+def test_invalid_path_fails(shop: Shop, path: str) -> None:
     shop.declare(events={**EVENTS_JSONL, "columns": {**EVENTS_JSONL["columns"], "user_id": path}})
-    with pytest.raises(RecomartError, match=r"columns: user_id: '.*' is no path of keys such as"):
+    with pytest.raises(RecomartError, match=r"columns: user_id: '.*' is not a path of keys\. Write it like"):
         load(shop.settings)
 
 
-def test_a_large_document_passes_through_a_window(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_document_larger_than_window(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("warehouse.loading.text.BLOCK_BYTES", 61)
     monkeypatch.setattr("warehouse.loading.json_records.CHUNK_BYTES", 500)
     items = [
@@ -93,7 +93,7 @@ def test_a_large_document_passes_through_a_window(shop: Shop, monkeypatch: pytes
     assert rows == [(item["id"], item["name"], line) for _ in "ab" for line, item in enumerate(items, start=1)]
 
 
-def test_json_documents_give_a_row_for_each_element(shop: Shop) -> None:
+def test_document_element_becomes_row(shop: Shop) -> None:
     items = '[{"id": "p1", "name": "A", "price": 1.1}, 7, {"id": 2, "name": null, "extra": [1]}]'
     shop.put("catalog/page.json", f'{{"page": 1, "data": {{"items": {items}}}}}')
     report = load(shop.settings).feeds["products"]
@@ -108,9 +108,9 @@ def test_json_documents_give_a_row_for_each_element(shop: Shop) -> None:
 @pytest.mark.parametrize(
     "content",
     [b"", b'{"data": {"it', b'{"data": {"items": [1,]}}', b'{"data": {"items": []}} {}', b"[" * 100_000],
-    ids=["empty", "cut off", "a comma too many", "something after it", "nested deep"],
+    ids=["empty", "incomplete", "extra comma", "text after the end", "nested deep"],
 )
-def test_a_document_that_is_no_json_is_unreadable_as_a_whole(shop: Shop, content: bytes) -> None:
+def test_invalid_document_is_rejected(shop: Shop, content: bytes) -> None:
     shop.put("catalog/a.json", content)
     shop.put("catalog/b.json", '{"data": {"items": [{"id": "p1"}], "items": [{"id": "p2"}, {"id": "p3"}]}}')
     report = load(shop.settings)
@@ -126,10 +126,10 @@ def test_a_document_that_is_no_json_is_unreadable_as_a_whole(shop: Shop, content
         ('{"data": [{"items": 1}]}', "no list of records under 'data.items'; 'data' is a list"),
         ('{"data": {"items": 5}}', "no list of records under 'data.items'; 'data.items' is a plain value"),
         ('[{"id": "p1"}]', "no list of records under 'data.items'; it is a list"),
-        ('{"id": "p1"}\n{"id": "p2"}\n', "those are of format jsonl"),
+        ('{"id": "p1"}\n{"id": "p2"}\n', "a file with one object a line needs format: jsonl"),
     ],
 )
-def test_a_document_that_is_made_otherwise_is_said_to_be(shop: Shop, content: str, problem: str) -> None:
+def test_document_without_list_is_rejected(shop: Shop, content: str, problem: str) -> None:
     shop.put("catalog/a.json", content)
     (reason,) = load(shop.settings).rejected_files.values()
     assert reason.endswith(problem)
@@ -138,9 +138,9 @@ def test_a_document_that_is_made_otherwise_is_said_to_be(shop: Shop, content: st
 @pytest.mark.parametrize(
     "element",
     [b'{"id": "\\ud800"}', b'{"id": "\xff"}', b'{"id": 1, "x": ' + b"[" * 600 + b"]" * 600 + b"}", b'{"id": "a\nb"}'],
-    ids=["half a surrogate pair", "broken UTF-8", "nested deep", "a raw line end in a text"],
+    ids=["lone surrogate", "broken UTF-8", "nested deep", "raw line end in a string"],
 )
-def test_a_broken_element_of_a_document_costs_itself_only(shop: Shop, element: bytes) -> None:
+def test_broken_element_rejects_one_row(shop: Shop, element: bytes) -> None:
     shop.put("catalog/a.json", b'{"data": {"items": [{"id": "p1"}, ' + element + b', {"id": "p3"}]}}')
     report = load(shop.settings).feeds["products"]
     assert (report.lines, report.rows_loaded, report.rows_rejected) == (3, 2, 1)

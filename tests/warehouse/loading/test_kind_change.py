@@ -1,4 +1,4 @@
-"""A feed that was declared to be of another kind than it is, and what is made good when that is corrected."""
+"""Loading after the declared kind of a feed is corrected."""
 
 import pytest
 
@@ -16,7 +16,7 @@ LINE = "sku,when,who,qty,at\np1,2026-01-01,u1,2,t\n"
 
 
 def change_kind(shop: Shop, **files: str) -> None:
-    """Load purchases as events, and declare what they are."""
+    """Load purchases declared as events, then correct the declaration."""
     shop.declare(sales=PURCHASES_AS_EVENTS)
     for name, text in files.items():
         shop.put(f"purchases/{name}.csv", text)
@@ -24,7 +24,7 @@ def change_kind(shop: Shop, **files: str) -> None:
     shop.declare(sales={**PURCHASES_CSV, "kind": "purchases"})
 
 
-def test_no_row_is_left_where_it_was(shop: Shop) -> None:
+def test_changed_kind_moves_all_rows(shop: Shop) -> None:
     change_kind(shop, a=LINE + "broken\n", b="sku,who,qty,at\np1,u1,2,t\n")
     assert list(load(shop.settings).rejected_files) == ["purchases/b.csv"]
     assert shop.query("select (select count(*) from raw.events), (select count(*) from raw.purchases)") == [(0, 1)]
@@ -32,16 +32,18 @@ def test_no_row_is_left_where_it_was(shop: Shop) -> None:
     assert shop.query("select count(*) from raw.rejected_rows") == [(1,)]
 
 
-def test_a_reload_of_some_files_is_refused(shop: Shop) -> None:
+def test_reload_fails_after_kind_change(shop: Shop) -> None:
     change_kind(shop, a=LINE, b=LINE)
-    with pytest.raises(RecomartError, match=r"feeds\.sales\.kind: .* `recomart load` loads all of them anew"):
+    with pytest.raises(RecomartError, match=r"feeds\.sales\.kind: .* `recomart load`, which loads all of them again"):
         reload_files(shop.settings, file_glob="purchases/a.csv")
     assert shop.query("select count(*) from raw.events") == [(2,)]
 
 
-def test_it_is_refused_where_loaded_files_are_gone(shop: Shop) -> None:
+def test_changed_kind_fails_for_missing_file(shop: Shop) -> None:
     change_kind(shop, a=LINE, b=LINE)
     (shop.landing / "purchases/b.csv").unlink()
-    with pytest.raises(RecomartError, match=r"feeds\.sales\.kind: it was another one when purchases/b\.csv was loaded"):
+    with pytest.raises(
+        RecomartError, match=r"feeds\.sales\.kind: the kind was different when purchases/b\.csv was loaded"
+    ):
         load(shop.settings)
     assert shop.query("select count(*) from raw.events") == [(2,)]

@@ -1,4 +1,4 @@
-"""The loader is killed at random instants, again and again, and ends where an undisturbed one ends; nothing is left."""
+"""Loads that are killed at random times, followed by a complete load."""
 
 import random
 from pathlib import Path
@@ -11,31 +11,31 @@ from warehouse.settings import Settings
 KILLS_PER_DELIVERY = 2
 
 
-def test_a_loader_killed_at_random_instants_ends_where_an_undisturbed_one_ends(tmp_path: Path) -> None:
-    chance = random.Random(3)
-    calm, killed = (Settings(warehouse=tmp_path / name, settle_seconds=0) for name in ("calm", "killed"))
+def test_killed_loads_end_in_same_state(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    undisturbed, killed = (Settings(warehouse=tmp_path / name, settle_seconds=0) for name in ("undisturbed", "killed"))
     first, second, *others = make_deliveries(tmp_path / "source", seed=3)
     last = {path: data for delivery in others for path, data in delivery.items()}
-    kills = 0
+    kill_count = 0
     for delivery in (first, second, last):
-        deliver(delivery, calm)
-        seconds = load(calm).seconds
+        deliver(delivery, undisturbed)
+        seconds = load(undisturbed).seconds
         deliver(delivery, killed)
         for _ in range(KILLS_PER_DELIVERY):
-            kills += kill_load(killed, chance.uniform(0, seconds))
+            kill_count += kill_load(killed, rng.uniform(0, seconds))
         load(killed)
-        assert find_differences(calm.database, killed.database, ["raw"]) == {}
-    assert kills > 0
+        assert find_differences(undisturbed.database, killed.database, ["raw"]) == {}
+    assert kill_count > 0
 
 
-def test_what_a_killed_process_spilled_goes_with_the_next_one_that_writes(tmp_path: Path) -> None:
+def test_writer_deletes_old_spill_files(tmp_path: Path) -> None:
     settings = Settings(warehouse=tmp_path)
     with open_writer(settings):
         pass
-    spilled = tmp_path / "recomart.duckdb.tmp"
-    spilled.mkdir()
-    (spilled / "duckdb_temp_storage_DEFAULT-0.tmp").touch()
+    spill_folder = tmp_path / "recomart.duckdb.tmp"
+    spill_folder.mkdir()
+    (spill_folder / "duckdb_temp_storage_DEFAULT-0.tmp").touch()
     with open_reader(settings):
-        assert spilled.exists()
+        assert spill_folder.exists()
     with open_writer(settings):
-        assert not spilled.exists()
+        assert not spill_folder.exists()

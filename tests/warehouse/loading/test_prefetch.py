@@ -1,4 +1,4 @@
-"""The next piece is read while the last is worked on."""
+"""Prefetching of an iterator's next item."""
 
 import threading
 from collections.abc import Iterator
@@ -8,32 +8,32 @@ import pytest
 from warehouse.loading.prefetch import read_ahead
 
 
-def test_the_next_item_is_made_while_the_last_is_in_use() -> None:
-    made = [threading.Event() for _ in range(3)]
+def test_read_ahead_computes_next_item() -> None:
+    is_computed = [threading.Event() for _ in range(3)]
 
-    def items() -> Iterator[int]:
-        for number, event in enumerate(made):
+    def compute_items() -> Iterator[int]:
+        for number, event in enumerate(is_computed):
             event.set()
             yield number
 
-    for number in read_ahead(items()):
-        assert made[min(number + 1, 2)].wait(timeout=10)
+    for number in read_ahead(compute_items()):
+        assert is_computed[min(number + 1, 2)].wait(timeout=10)
 
 
-def test_items_come_in_order_and_an_error_in_its_turn() -> None:
-    def items() -> Iterator[int]:
+def test_read_ahead_keeps_order_and_errors() -> None:
+    def compute_items() -> Iterator[int]:
         yield from range(3)
         raise ValueError("broken")
 
-    found: list[int] = []
+    items: list[int] = []
     with pytest.raises(ValueError, match="broken"):
-        found.extend(read_ahead(items()))
-    assert found == [0, 1, 2]
+        items.extend(read_ahead(compute_items()))
+    assert items == [0, 1, 2]
 
 
-def test_who_stops_early_leaves_no_thread_behind() -> None:
-    before = threading.active_count()
-    reading = read_ahead(iter(range(100)))
-    assert next(reading) == 0
-    reading.close()
-    assert threading.active_count() == before
+def test_read_ahead_close_ends_thread() -> None:
+    thread_count = threading.active_count()
+    items = read_ahead(iter(range(100)))
+    assert next(items) == 0
+    items.close()
+    assert threading.active_count() == thread_count

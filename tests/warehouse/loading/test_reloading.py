@@ -1,4 +1,4 @@
-"""Files being written wait; known files are known cheaply, and are loaded again when somebody asks."""
+"""Files that change during a load, recognition of loaded files, and reloads by path and date."""
 
 import gzip
 import os
@@ -23,18 +23,18 @@ from warehouse.settings import Settings
 
 
 def touch(path: Path) -> None:
-    """Give a file another time and no other content."""
+    """Change the times of a file, but not its content."""
     os.utime(path, (1e9, 1e9))
 
 
-def test_a_file_that_grows_while_it_is_looked_at_waits_for_the_next_load(shop: Shop) -> None:
+def test_growing_file_waits_for_next_load(shop: Shop) -> None:
     shop.put("events/a.jsonl", make_events(2))
     growing = shop.put("events/b.jsonl", make_events(2))
-    done = threading.Event()
+    is_done = threading.Event()
 
     def write() -> None:
         with growing.open("a") as file:
-            while not done.wait(0.02):
+            while not is_done.wait(0.02):
                 file.write(make_events(1))
                 file.flush()
 
@@ -43,7 +43,7 @@ def test_a_file_that_grows_while_it_is_looked_at_waits_for_the_next_load(shop: S
     try:
         report = load(Settings(**{**dict(shop.settings), "settle_seconds": 0.3}))
     finally:
-        done.set()
+        is_done.set()
         writer.join()
     assert report.changing_files == ["events/b.jsonl"]
     assert (report.feeds["events"].files_loaded, report.feeds["events"].files_changing) == (1, 1)
@@ -52,25 +52,23 @@ def test_a_file_that_grows_while_it_is_looked_at_waits_for_the_next_load(shop: S
 
 
 @pytest.mark.parametrize(
-    "data", [make_events(500).encode(), gzip.compress(make_events(500).encode())[:-20]], ids=["whole", "cut"]
+    "data", [make_events(500).encode(), gzip.compress(make_events(500).encode())[:-20]], ids=["complete", "truncated"]
 )
-def test_a_file_that_changes_while_it_is_read_waits_and_keeps_its_old_rows(
-    shop: Shop, data: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_file_changed_during_read_keeps_rows(shop: Shop, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.put("events/a.jsonl", make_events(3))
     shop.put("events/b.jsonl", make_events(1))
     load(shop.settings)
-    changing = shop.put("events/a.jsonl", data)
+    changing_file = shop.put("events/a.jsonl", data)
     shop.put("events/b.jsonl", make_events(2))
     decode = text._decode
 
-    def write_meanwhile(stream: object, file: LandingFile, *rest: object) -> Iterator[bytes]:
-        if file.location == changing:
-            with changing.open("ab") as more:
-                more.write(b"more")
+    def append_and_decode(stream: object, file: LandingFile, *rest: object) -> Iterator[bytes]:
+        if file.location == changing_file:
+            with changing_file.open("ab") as opened:
+                opened.write(b"more")
         return decode(stream, file, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(text, "_decode", write_meanwhile)
+    monkeypatch.setattr(text, "_decode", append_and_decode)
     report = load(shop.settings)
     assert report.changing_files == ["events/a.jsonl"]
     assert report.rejected_files == {}
@@ -80,34 +78,36 @@ def test_a_file_that_changes_while_it_is_read_waits_and_keeps_its_old_rows(
     ]
 
 
-def test_known_files_are_not_read_again_unless_their_time_says_so(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[str] = []
-    checksum = plan.compute_checksum
-    monkeypatch.setattr(plan, "compute_checksum", lambda path: read.append(path.name) or checksum(path))
+def test_loaded_files_are_read_only_if_changed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked_names: list[str] = []
+    compute_checksum = plan.compute_checksum
+    monkeypatch.setattr(
+        plan, "compute_checksum", lambda path: checked_names.append(path.name) or compute_checksum(path)
+    )
     file = shop.put("events/a.jsonl", make_events(2))
 
-    def files_read(seconds_later: int) -> list[str]:
-        """Load so long after the file's last change; the file must turn out to be unchanged."""
-        read.clear()
+    def list_read_files(seconds_later: int) -> list[str]:
+        """Load some seconds after the file's last change, and list the files that are read to check their content."""
+        checked_names.clear()
         monkeypatch.setattr("time.time_ns", lambda: file.stat().st_ctime_ns + seconds_later * 10**9)
         assert load(shop.settings).feeds["events"].files_unchanged == 1
-        return read
+        return checked_names
 
     monkeypatch.setattr("time.time_ns", lambda: file.stat().st_ctime_ns + 10**9)
     load(shop.settings)
-    assert files_read(1) == ["a.jsonl"], "a file this young could change and keep its time"
-    assert files_read(10) == ["a.jsonl"], "its time was not sure yet when it was loaded"
-    assert files_read(10) == []
+    assert list_read_files(1) == ["a.jsonl"], "a new file can change and keep its time"
+    assert list_read_files(10) == ["a.jsonl"], "the time was not reliable when the file was loaded"
+    assert list_read_files(10) == []
     touch(file)
-    assert files_read(10) == ["a.jsonl"]
-    assert files_read(10) == []
+    assert list_read_files(10) == ["a.jsonl"]
+    assert list_read_files(10) == []
     times = file.stat()
     file.write_text(make_events(2).replace("view", "cart"))
     os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert load(shop.settings).feeds["events"].files_replaced == 1, "same size and modification time, other content"
 
 
-def test_a_changed_mapping_replaces_many_files_in_one_transaction(shop: Shop) -> None:
+def test_changed_mapping_replaces_many_files(shop: Shop) -> None:
     for number in range(40):
         shop.put(f"purchases/{number:02}.csv", make_purchases(["p1,2026-01-01,u1,2"]))
     load(shop.settings)
@@ -118,41 +118,41 @@ def test_a_changed_mapping_replaces_many_files_in_one_transaction(shop: Shop) ->
     assert shop.query("select user_id, count(*) from raw.purchases group by all order by all") == [("2", 39), ("u1", 1)]
 
 
-def test_progress_moves_within_a_large_file_and_ends_at_all_of_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_within_large_file(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("warehouse.loading.text.BLOCK_BYTES", 10_000)
     shop.put("events/a.jsonl", make_events(2_000))
-    heard: list[LoadProgress] = []
-    load(shop.settings, heard.append)
-    sizes = [progress.bytes_done for progress in heard]
+    reported: list[LoadProgress] = []
+    load(shop.settings, reported.append)
+    sizes = [progress.bytes_done for progress in reported]
     assert sizes == sorted(sizes)
-    assert len([progress for progress in heard if progress.files_done == 0]) > 5
-    assert heard[-1].files_done == heard[-1].files_total == 1
-    assert heard[-1].bytes_done == heard[-1].bytes_total == (shop.landing / "events/a.jsonl").stat().st_size
+    assert len([progress for progress in reported if progress.files_done == 0]) > 5
+    assert reported[-1].files_done == reported[-1].files_total == 1
+    assert reported[-1].bytes_done == reported[-1].bytes_total == (shop.landing / "events/a.jsonl").stat().st_size
 
 
-def test_a_reload_takes_the_files_that_match_and_no_others(shop: Shop) -> None:
+def test_reload_loads_only_matching_files(shop: Shop) -> None:
     for day in (1, 2, 3):
         shop.put(f"events/2026-01-0{day}.jsonl", make_events(day) + "broken\n")
     load(shop.settings)
     before = shop.read_contents()
-    ids = dict(shop.query("select path, load_id from raw.loaded_files"))
+    old_ids = dict(shop.query("select path, load_id from raw.loaded_files"))
     shop.put("events/2026-01-04.jsonl", make_events(1))
     report = reload_files(shop.settings, file_glob="events/*-02.jsonl")
     assert (report.feeds["events"].files_loaded, report.feeds["events"].files_replaced) == (1, 1)
     assert shop.read_contents() == before
-    now = dict(shop.query("select path, load_id from raw.loaded_files"))
-    assert [path for path in ids if now[path] != ids[path]] == ["events/2026-01-02.jsonl"]
+    new_ids = dict(shop.query("select path, load_id from raw.loaded_files"))
+    assert [path for path in old_ids if new_ids[path] != old_ids[path]] == ["events/2026-01-02.jsonl"]
     report = reload_files(shop.settings, date_range=DateRange(date(2026, 1, 2), date(2026, 1, 3)))
     assert report.feeds["events"].files_replaced == 2
     assert shop.read_contents() == before
 
 
-def test_a_reload_by_date_knows_the_dates_of_rows_where_paths_have_none(shop: Shop) -> None:
+def test_reload_by_dates_of_rows(shop: Shop) -> None:
     for name in ("a", "b", "2026-01-05"):
         shop.put(f"events/{name}.jsonl", make_events(2))
     load(shop.settings)
     with pytest.raises(
-        RecomartError, match=r"none of its 3 loaded files matches 2026-01-01 to 2026-01-01; .*dbt build"
+        RecomartError, match=r"none of its 3 loaded files matches 2026-01-01 to 2026-01-01\. .*dbt build"
     ):
         reload_files(shop.settings, date_range=parse_date_range("2026-01-01"))
     connection = connect(shop.settings)
@@ -167,27 +167,27 @@ def test_a_reload_by_date_knows_the_dates_of_rows_where_paths_have_none(shop: Sh
     assert reload_files(shop.settings, date_range=parse_date_range("2026-01-05")).feeds["events"].files_replaced == 1
 
 
-def test_a_reload_of_a_file_that_is_gone_changes_nothing(shop: Shop) -> None:
+def test_reload_of_missing_file_fails(shop: Shop) -> None:
     shop.put("events/a.jsonl", make_events(2))
-    gone = shop.put("events/b.jsonl", make_events(2))
+    deleted = shop.put("events/b.jsonl", make_events(2))
     load(shop.settings)
-    gone.unlink()
-    with pytest.raises(RecomartError, match=r"no file events/b\.jsonl any more.*its rows stay as they are"):
+    deleted.unlink()
+    with pytest.raises(RecomartError, match=r"file events/b\.jsonl is missing.*its rows stay as they are"):
         reload_files(shop.settings, file_glob="events/*")
     assert shop.query("select count(*) from raw.events") == [(4,)]
 
 
-@pytest.mark.parametrize("days", ["yesterday", "2026-02-30", "2026-01-02..2026-01-01", ".."])
-def test_what_is_no_date_is_said(days: str) -> None:
-    with pytest.raises(RecomartError, match=f"'{re.escape(days)}'"):
-        parse_date_range(days)
+@pytest.mark.parametrize("date_text", ["yesterday", "2026-02-30", "2026-01-02..2026-01-01", ".."])
+def test_parse_date_range_rejects_other_text(date_text: str) -> None:
+    with pytest.raises(RecomartError, match=f"'{re.escape(date_text)}'"):
+        parse_date_range(date_text)
 
 
 @pytest.mark.parametrize(
     "path",
     ["20260131.jsonl", "2026-01-31/a.jsonl", "2026/01/31.jsonl", "y=2026/m=01/d=31/a", "x1_2026_01_31_v2"],
 )
-def test_dates_are_found_in_paths_as_shops_write_them(shop: Shop, path: str) -> None:
+def test_reload_by_date_in_path(shop: Shop, path: str) -> None:
     shop.declare(events={**EVENTS_JSONL, "files": "**/*"})
     shop.put(path, make_events(1))
     load(shop.settings)

@@ -1,4 +1,4 @@
-"""What a published copy answers when it is asked."""
+"""Queries of a published copy."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ from warehouse.settings import Settings
 TABLES = ["rec_top_n", "eval_model_runs", "eval_ranking_metrics", "eval_metric_differences"]
 
 
-@pytest.mark.parametrize("made_by", ["old", None])
-def test_the_figures_are_those_of_the_model_that_made_the_lists(tmp_path: Path, made_by: str | None) -> None:
+@pytest.mark.parametrize("run_id", ["old", None])
+def test_metrics_belong_to_published_run(tmp_path: Path, run_id: str | None) -> None:
     settings = Settings(warehouse=tmp_path)
     with open_writer(settings) as connection:
         connection.execute("create schema marts")
-        connection.execute("create table marts.rec_top_n as select ?::text as run_id, 'u' as user_id", [made_by])
+        connection.execute("create table marts.rec_top_n as select ?::text as run_id, 'u' as user_id", [run_id])
         connection.execute("create table marts.eval_model_runs (run_id text, trained_at timestamp, dataset_hash text)")
-        connection.execute("insert into marts.eval_model_runs (run_id) values ('old'), ('trained since')")
+        connection.execute("insert into marts.eval_model_runs (run_id) values ('old'), ('newer')")
         for table in ("eval_ranking_metrics", "eval_metric_differences"):
             connection.execute(
                 f"create table marts.{table} as select run_id, 'all' as segment, 'all' as segment_value, "
@@ -27,33 +27,33 @@ def test_the_figures_are_those_of_the_model_that_made_the_lists(tmp_path: Path, 
             )
     publish(settings, TABLES)
     with ServingCopy(settings) as copy:
-        for figures in (copy.get_metrics(), copy.get_metric_differences()):
-            assert list(figures["run_id"]) == ([made_by] if made_by else [])
+        for metrics in (copy.get_metrics(), copy.get_metric_differences()):
+            assert list(metrics["run_id"]) == ([run_id] if run_id else [])
 
 
 @pytest.mark.parametrize(
-    ("made_by", "runs", "why"),
+    ("run_id", "runs", "reason"),
     [
-        (None, [], "No model serves yet, everybody is offered what is popular; `recomart run` trains one"),
-        (None, [("held back", 0.1)], "No model serves, everybody is offered what is popular; `recomart models` shows"),
-        ("old", [("old", 0.1), ("new", 0.2)], "The lists that the live model was evaluated by are no longer kept;"),
-        ("old", [("old", None), ("new", 0.2)], "There was nothing to evaluate the live model on:"),
+        (None, [], "No model is live yet: all customers get popular products. `recomart run` trains"),
+        (None, [("held back", 0.1)], "No model is live: all customers get popular products. `recomart models` shows"),
+        ("old", [("old", 0.1), ("new", 0.2)], "The evaluation lists of the live model are no longer kept."),
+        ("old", [("old", None), ("new", 0.2)], "The live model could not be evaluated:"),
     ],
-    ids=["never trained", "held back", "an older run that was promoted", "nobody to be measured on"],
+    ids=["never trained", "not promoted", "older run promoted", "no evaluated users"],
 )
-def test_why_the_lists_have_no_figures_is_told_apart(
-    tmp_path: Path, made_by: str | None, runs: list[tuple[str, float | None]], why: str
+def test_explain_missing_metrics_by_reason(
+    tmp_path: Path, run_id: str | None, runs: list[tuple[str, float | None]], reason: str
 ) -> None:
     settings = Settings(warehouse=tmp_path)
     with open_writer(settings) as connection:
         connection.execute("create schema marts")
-        connection.execute("create table marts.rec_top_n as select ?::text as run_id, 'u' as user_id", [made_by])
+        connection.execute("create table marts.rec_top_n as select ?::text as run_id, 'u' as user_id", [run_id])
         connection.execute(
             "create table marts.eval_model_runs "
             "(run_id text, trained_at timestamp, dataset_hash text, ndcg_at_10 double)"
         )
-        for run in runs:
-            connection.execute("insert into marts.eval_model_runs (run_id, ndcg_at_10) values (?, ?)", run)
+        for model_run in runs:
+            connection.execute("insert into marts.eval_model_runs (run_id, ndcg_at_10) values (?, ?)", model_run)
     publish(settings, ["rec_top_n", "eval_model_runs"])
     with ServingCopy(settings) as copy:
-        assert copy.explain_missing_metrics().startswith(why)
+        assert copy.explain_missing_metrics().startswith(reason)

@@ -2,7 +2,7 @@
 
 with serving_run as (
 
-    select run_id from {{ source('ml', 'model_runs') }}
+    select run_id from {{ ref('stg_ml__model_runs') }}
     where is_serving
 
 ),
@@ -10,7 +10,7 @@ with serving_run as (
 candidates as (
 
     select candidates.*
-    from {{ source('ml', 'candidates') }} as candidates
+    from {{ ref('stg_ml__candidates') }} as candidates
     inner join serving_run on candidates.run_id = serving_run.run_id
 
 ),
@@ -33,8 +33,8 @@ recommendations as (
 
 ),
 
--- A list that is short, or had to be filled up, had room for every candidate that no cap refused.
-list_rooms as (
+-- A list that is short, or contains popular products, has room for every candidate within the caps.
+list_capacities as (
 
     select
         user_id,
@@ -59,7 +59,7 @@ recommended_category_counts as (
 
 ),
 
-compared as (
+candidates_with_rules as (
 
     select
         candidates.user_id,
@@ -71,11 +71,11 @@ compared as (
         exclusions.product_id is not null as is_excluded,
         products.category_cap,
         recommended_category_counts.recommended_in_category,
-        list_rooms.has_room,
+        list_capacities.has_room,
         max(case when recommendations.source = 'model' then candidates.rank end) over (partition by candidates.user_id)
             as last_recommended_rank
     from candidates
-    inner join list_rooms on candidates.user_id = list_rooms.user_id
+    inner join list_capacities on candidates.user_id = list_capacities.user_id
     inner join products on candidates.product_id = products.product_id
     left join exclusions
         on candidates.user_id = exclusions.user_id
@@ -105,7 +105,7 @@ final as (
             when recommended_in_category >= category_cap then 'category cap reached'
             else 'brand cap reached'
         end as outcome
-    from compared
+    from candidates_with_rules
 
 )
 

@@ -38,8 +38,8 @@ psi_totals as (
 
 ),
 
--- The actions of one customer's day are of one device and much alike: a shop's mix has as much chance in it as it has such
--- days. A feature has one value for each customer or product.
+-- The actions of a customer's day have one device and are alike, so they are not independent draws. A feature has one value
+-- for each customer or product and needs no correction.
 design_effects as (
 
     select

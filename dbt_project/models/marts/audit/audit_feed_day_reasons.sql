@@ -17,7 +17,7 @@ quarantined as (
 
 ),
 
--- Lines that fail alike are one reason: their errors differ in numbers only, '5 fields where the header has 7'.
+-- Errors that differ only in numbers are one reason, for example '5 fields where the header has 7'.
 rejected as (
 
     select
@@ -26,7 +26,7 @@ rejected as (
         'rejected' as outcome,
         {{ replace_all('error', '(^| )[0-9]+', backreference(1) ~ 'N') }} as reason,
         1 as rows
-    from {{ source('raw', 'rejected_rows') }}
+    from {{ ref('stg_raw__rejected_rows') }}
 
 ),
 

@@ -3,7 +3,7 @@ with feed_days as (
     select
         *,
         (rejected + quarantined) / nullif(cast(lines as {{ type_double() }}), 0) as bad_share,
-        -- Each day of a feed has a row.
+        -- Each day of a feed has one row.
         count(case when lines > 0 then 1 end) over (
             partition by feed
             order by delivery_day rows between 28 preceding and 1 preceding
@@ -25,37 +25,37 @@ usual_weekdays as (
     select
         feed_days.feed,
         feed_days.delivery_day,
-        max(case when weeks.weeks_before = 1 then earlier.lines end) as previous_week_lines,
-        max(case when weeks.weeks_before = 1 then earlier.bad_share end) as previous_week_bad_share,
-        percentile_cont(0.5) within group (order by earlier.lines) as usual_lines,
-        percentile_cont(0.5) within group (order by earlier.bad_share) as usual_bad_share
+        max(case when weeks.weeks_before = 1 then earlier_days.lines end) as previous_week_lines,
+        max(case when weeks.weeks_before = 1 then earlier_days.bad_share end) as previous_week_bad_share,
+        percentile_cont(0.5) within group (order by earlier_days.lines) as usual_lines,
+        percentile_cont(0.5) within group (order by earlier_days.bad_share) as usual_bad_share
     from feed_days
     cross join weeks
-    inner join feed_days as earlier
-        on feed_days.feed = earlier.feed
-        and cast({{ dbt.dateadd('day', '-7 * weeks.weeks_before', 'feed_days.delivery_day') }} as date) = earlier.delivery_day
+    inner join feed_days as earlier_days
+        on feed_days.feed = earlier_days.feed
+        and cast({{ dbt.dateadd('day', '-7 * weeks.weeks_before', 'feed_days.delivery_day') }} as date) = earlier_days.delivery_day
     group by feed_days.feed, feed_days.delivery_day
 
 ),
 
-compared as (
+feed_days_with_usual as (
 
     select
         feed_days.*,
         {{ dbt.datediff('feed_days.newest_row_at', 'feed_days.last_loaded_at', 'second') }} / 3600.0 as hours_to_load,
-        before.previous_week_lines,
-        cast(before.usual_lines as {{ type_double() }}) as usual_lines,
-        feed_days.lines / nullif(cast(before.previous_week_lines as {{ type_double() }}), 0)
+        usual_weekdays.previous_week_lines,
+        cast(usual_weekdays.usual_lines as {{ type_double() }}) as usual_lines,
+        feed_days.lines / nullif(cast(usual_weekdays.previous_week_lines as {{ type_double() }}), 0)
             as volume_ratio_to_previous_week,
-        feed_days.lines / nullif(cast(before.usual_lines as {{ type_double() }}), 0) as volume_ratio_to_usual,
-        before.previous_week_bad_share,
-        before.usual_bad_share,
-        feed_days.bad_share - before.previous_week_bad_share as bad_share_change_from_previous_week,
-        feed_days.bad_share - before.usual_bad_share as bad_share_change_from_usual
+        feed_days.lines / nullif(cast(usual_weekdays.usual_lines as {{ type_double() }}), 0) as volume_ratio_to_usual,
+        usual_weekdays.previous_week_bad_share,
+        usual_weekdays.usual_bad_share,
+        feed_days.bad_share - usual_weekdays.previous_week_bad_share as bad_share_change_from_previous_week,
+        feed_days.bad_share - usual_weekdays.usual_bad_share as bad_share_change_from_usual
     from feed_days
-    left join usual_weekdays as before
-        on feed_days.feed = before.feed
-        and feed_days.delivery_day = before.delivery_day
+    left join usual_weekdays
+        on feed_days.feed = usual_weekdays.feed
+        and feed_days.delivery_day = usual_weekdays.delivery_day
 
 ),
 
@@ -68,8 +68,7 @@ flagged as (
             and (
                 volume_ratio_to_usual >= {{ var('audit_volume_jump') }}
                 or volume_ratio_to_usual <= 1.0 / {{ var('audit_volume_jump') }}
-                -- Of a feed that comes once in a while nothing is usual on every day but one: when it is late, or early, it
-                -- has not jumped.
+                -- A rare feed has a usual value of 0 on most days; an early or late delivery is no jump.
                 or (usual_lines = 0 and lines > 0 and active_days_before >= 14)
             ),
             false
@@ -79,7 +78,7 @@ flagged as (
             and bad_share_change_from_usual >= {{ var('audit_bad_share_jump') }},
             false
         ) as is_bad_share_jump
-    from compared
+    from feed_days_with_usual
 
 ),
 

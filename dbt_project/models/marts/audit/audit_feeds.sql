@@ -1,6 +1,6 @@
 with feeds as (
 
-    select feed, kind from {{ source('raw', 'feeds') }}
+    select feed, kind from {{ ref('stg_raw__feeds') }}
 
 ),
 
@@ -25,7 +25,7 @@ files as (
 rejected_files as (
 
     select feed, count(*) as rejected_files
-    from {{ source('raw', 'rejected_files') }}
+    from {{ ref('stg_raw__rejected_files') }}
     group by feed
 
 ),

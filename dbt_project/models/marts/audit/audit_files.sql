@@ -1,6 +1,6 @@
 with ledger as (
 
-    select * from {{ source('raw', 'loaded_files') }}
+    select * from {{ ref('stg_raw__loaded_files') }}
 
 ),
 

@@ -30,7 +30,8 @@ product_activity as (
 
 ),
 
--- The pace of slow products, which nine in ten of the category keep: what sells little is not stale by itself.
+-- The slow interval of each category, which nine in ten products do not exceed. A product with few sales is not stale by
+-- itself.
 category_intervals as (
 
     select
@@ -80,7 +81,7 @@ product_facts as (
 
 ),
 
--- A catalog may be newer than the newest action.
+-- A catalog can be newer than the newest action.
 idle_products as (
 
     select
@@ -124,14 +125,14 @@ final as (
             case
                 when is_idle then concat_ws(
                     ', ',
-                    concat('nobody dealt with it for ', idle_days, ' days'),
+                    concat('no action for ', idle_days, ' days'),
                     case
                         when slow_interval_days is not null
-                            then concat('a slow product of its category waits ', cast(slow_interval_days as decimal(9, 1)))
+                            then concat('slow interval of its category: ', cast(slow_interval_days as decimal(9, 1)))
                     end
                 )
             end,
-            case when is_missing_from_catalogs then concat('the last ', missed_catalog_count, ' whole catalogs left it out') end
+            case when is_missing_from_catalogs then concat('missing from the last ', missed_catalog_count, ' full catalogs') end
         ), '') as stale_reason
     from flagged
 

@@ -15,7 +15,7 @@ file_loads as (
 
 raw_events as (
 
-    select * from {{ source('raw', 'events') }}
+    select * from {{ ref('stg_raw__events') }}
 
 ),
 
@@ -34,7 +34,7 @@ final as (
         quarantined.session_id,
         quarantined.transaction_id,
         quarantined.quantity,
-        quarantined.price,
+        {{ as_price('quarantined.price') }} as price,
         quarantined.unreadable_event_type,
         quarantined.unreadable_event_at,
         quarantined.unreadable_quantity,

@@ -9,7 +9,7 @@ with quarantined as (
 
 raw_products as (
 
-    select * from {{ source('raw', 'products') }}
+    select * from {{ ref('stg_raw__products') }}
 
 ),
 
@@ -24,7 +24,7 @@ final as (
         quarantined.product_name,
         quarantined.category,
         quarantined.brand,
-        quarantined.price,
+        {{ as_price('quarantined.price') }} as price,
         quarantined.popularity_score,
         quarantined.is_available,
         quarantined.updated_at,

@@ -15,7 +15,7 @@ file_loads as (
 
 raw_purchases as (
 
-    select * from {{ source('raw', 'purchases') }}
+    select * from {{ ref('stg_raw__purchases') }}
 
 ),
 
@@ -30,7 +30,7 @@ final as (
         quarantined.user_id,
         quarantined.product_id,
         quarantined.quantity,
-        quarantined.price,
+        {{ as_price('quarantined.price') }} as price,
         quarantined.purchased_at,
         quarantined.unreadable_quantity,
         quarantined.unreadable_price,

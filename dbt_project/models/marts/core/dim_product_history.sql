@@ -7,7 +7,7 @@ with product_updates as (
 
 ),
 
--- After each statement: for each fact, the weightiest word so far. Statements of one instant are one step.
+-- The newest known value of each attribute after each update. Updates of one effective time make one state.
 states as (
 
     select distinct
@@ -77,7 +77,7 @@ final as (
         product_name,
         category,
         brand,
-        price,
+        {{ as_price('price') }} as price,
         popularity_score,
         is_available,
         valid_from,

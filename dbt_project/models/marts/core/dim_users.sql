@@ -21,7 +21,7 @@ action_totals as (
 
 ),
 
--- Events of type purchase are no actions: their transactions are.
+-- Events of type purchase are not in int_user_days, which has their transactions.
 purchase_events as (
 
     select
@@ -76,7 +76,7 @@ final as (
         ) as event_count,
         cast(coalesce(action_totals.purchase_count, 0) as {{ dbt.type_bigint() }}) as purchase_count,
         cast(coalesce(action_totals.return_count, 0) as {{ dbt.type_bigint() }}) as return_count,
-        coalesce(action_totals.total_spend, 0) as total_spend,
+        {{ as_amount('coalesce(action_totals.total_spend, 0)') }} as total_spend,
         ranked_categories.category as favourite_category,
         ranked_brands.brand as favourite_brand,
         case

@@ -1,12 +1,12 @@
 with runs as (
 
-    select run_id, trained_at from {{ source('ml', 'model_runs') }}
+    select run_id, trained_at from {{ ref('stg_ml__model_runs') }}
 
 ),
 
 differences as (
 
-    select * from {{ source('ml', 'metric_differences') }}
+    select * from {{ ref('stg_ml__metric_differences') }}
 
 ),
 

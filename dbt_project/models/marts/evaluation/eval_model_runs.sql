@@ -1,13 +1,13 @@
 with runs as (
 
-    select * from {{ source('ml', 'model_runs') }}
+    select * from {{ ref('stg_ml__model_runs') }}
 
 ),
 
--- The trainer's own numbers: the lists that eval_ranking_metrics is computed from are kept for few runs only.
+-- Metrics come from the trainer, because the lists for eval_ranking_metrics are kept for few runs only.
 metrics as (
 
-    select * from {{ source('ml', 'ranking_metrics') }}
+    select * from {{ ref('stg_ml__ranking_metrics') }}
     where cutoff = 'test' and segment = 'all' and k = 10
 
 ),

@@ -7,12 +7,12 @@ with runs as (
 
 metrics as (
 
-    select * from {{ source('ml', 'ranking_metrics') }}
+    select * from {{ ref('stg_ml__ranking_metrics') }}
     where cutoff = 'test' and segment = 'all' and k = {{ k }}
 
 ),
 
--- The oracle is no baseline: it knows what no shop can.
+-- The oracle is not a baseline: it uses the true preferences of the demo shop.
 baselines as (
 
     select
@@ -40,12 +40,12 @@ gate_totals as (
             "concat(gate, case when is_passed then ' (passed): ' else ' (failed): ' end, finding)", "'; '",
             'order by is_passed, gate'
         ) }} as findings
-    from {{ source('ml', 'gate_results') }}
+    from {{ ref('stg_ml__gate_results') }}
     group by run_id
 
 ),
 
--- One model serves at a time: until the next one began to.
+-- A model serves until the next promotion.
 serving_periods as (
 
     select

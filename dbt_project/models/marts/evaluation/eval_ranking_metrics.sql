@@ -1,19 +1,19 @@
 {%- set is_user_segment = "segment in ('all', 'activity', 'customer')" -%}
 with runs as (
 
-    select run_id, trained_at from {{ source('ml', 'model_runs') }}
+    select run_id, trained_at from {{ ref('stg_ml__model_runs') }}
 
 ),
 
 pairs as (
 
-    select * from {{ source('ml', 'evaluation_pairs') }}
+    select * from {{ ref('stg_ml__evaluation_pairs') }}
 
 ),
 
 candidates as (
 
-    select * from {{ source('ml', 'evaluation_candidates') }}
+    select * from {{ ref('stg_ml__evaluation_candidates') }}
 
 ),
 
@@ -25,22 +25,22 @@ products as (
         product_id,
         -ln(customer_share) / ln(2.0) as self_information,
         case when is_long_tail then 1.0 else 0.0 end as is_long_tail
-    from {{ source('ml', 'evaluation_products') }}
+    from {{ ref('stg_ml__evaluation_products') }}
 
 ),
 
--- Those that the trainer measured the same lists at.
+-- The list lengths of the trainer's metrics for the same lists.
 list_lengths as (
 
     select distinct
         metrics.run_id,
         metrics.k
-    from {{ source('ml', 'ranking_metrics') }} as metrics
+    from {{ ref('stg_ml__ranking_metrics') }} as metrics
     inner join (select distinct run_id from candidates) as listed on metrics.run_id = listed.run_id
 
 ),
 
--- The best discounted gain that a list with this many hits can reach.
+-- The highest discounted cumulative gain for each number of hits.
 ideal_gains as (
 
     select
@@ -50,7 +50,7 @@ ideal_gains as (
 
 ),
 
--- Relevant pairs once for every segment that they are in. New customers stand by themselves.
+-- Relevant pairs, once for each of their segments. New customers are only in segment customer.
 relevant_pairs as (
 
     select
@@ -148,7 +148,7 @@ methods as (
 
 ),
 
--- What each list shows, whatever is relevant.
+-- Novelty and share of the long tail of each list, independent of the relevant products.
 list_exposure as (
 
     select
@@ -169,7 +169,7 @@ list_exposure as (
 
 ),
 
--- Every customer with something relevant counts, also when no list or no hit was there: as zero.
+-- Every customer with a relevant product counts; without a list or a hit the metrics are zero.
 per_user as (
 
     select
@@ -237,7 +237,7 @@ catalog_sizes as (
 
 ),
 
--- The best place that each product has in anybody's list: it is covered from that length on.
+-- The best rank of each product in any list; from that list length on, the product is covered.
 best_ranks as (
 
     select
@@ -278,7 +278,7 @@ covered_products as (
 
 ),
 
--- A list as a whole shows nothing about some products of it: segments of products have no exposure.
+-- Coverage, novelty and share of the long tail describe whole lists, so segments of products have none.
 final as (
 
     select

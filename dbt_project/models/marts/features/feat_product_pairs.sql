@@ -16,8 +16,8 @@ cutoff_instants as (
 
 ),
 
--- The instants stand side by side, so that lines meet once and not once for each of them: when the product was bought in
--- this order for the last time, as each instant sees it.
+-- The product's last purchase in the order before each cutoff. The cutoffs are columns, so that lines are joined once and
+-- not once for each cutoff.
 lines as (
 
     select
@@ -35,7 +35,7 @@ lines as (
 
 ),
 
--- Two feeds may both number their orders from one.
+-- Two feeds can have equal transaction ids.
 orders as (
 
     select
@@ -49,8 +49,8 @@ orders as (
 
 ),
 
--- A wholesaler's order of hundreds of products says little about any two of them, and has tens of thousands of pairs: it
--- counts nowhere.
+-- A wholesale order of hundreds of products says little about two of them and has tens of thousands of pairs, so it is
+-- left out.
 lines_within_limit as (
 
     select
@@ -132,13 +132,13 @@ pairs as (
         joint_orders.product_id,
         joint_orders.other_product_id,
         {{ at_cutoff('joint_orders.orders') }} as joint_order_count,
-        {{ at_cutoff('own.orders') }} as order_count,
-        {{ at_cutoff('other.orders') }} as other_order_count,
+        {{ at_cutoff('first_products.orders') }} as order_count,
+        {{ at_cutoff('other_products.orders') }} as other_order_count,
         {{ at_cutoff('shop.orders') }} as shop_order_count,
         {{ at_cutoff('joint_orders.last') }} as last_joint_order_at
     from joint_orders
-    inner join products as own on joint_orders.product_id = own.product_id
-    inner join products as other on joint_orders.other_product_id = other.product_id
+    inner join products as first_products on joint_orders.product_id = first_products.product_id
+    inner join products as other_products on joint_orders.other_product_id = other_products.product_id
     cross join shop
     cross join cutoffs
 

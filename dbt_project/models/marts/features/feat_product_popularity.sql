@@ -53,7 +53,7 @@ window_starts as (
 
 ),
 
--- Pairs that the same instants see are counted once for all of these.
+-- Pairs with the same visible cutoffs are counted once for all of these cutoffs.
 pair_counts as (
 
     select
@@ -108,7 +108,7 @@ final as (
         {% endfor -%}
         coalesce(user_counts.user_count, 0) as user_count,
         coalesce(user_counts.buyer_count, 0) as buyer_count,
-        product_totals.revenue,
+        {{ as_amount('product_totals.revenue') }} as revenue,
         {{ share('user_counts.buyer_count', 'user_counts.user_count') }} as conversion_rate,
         {{ share('product_totals.purchase_count', 'product_totals.view_count') }} as purchases_per_view,
         {{ share('product_totals.event_count_7d * 4', 'product_totals.event_count_28d') }} as event_trend,

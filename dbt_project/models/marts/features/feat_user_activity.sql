@@ -21,7 +21,7 @@ window_starts as (
 
 ),
 
--- Days that the same instants see are summed up once for all of these.
+-- Days with the same visible cutoffs are summed once for all of these cutoffs.
 visible_parts as (
 
     select
@@ -54,7 +54,7 @@ visible_parts as (
 
 ),
 
--- Of a day that an instant cuts in two, each part has one.
+-- A day that a cutoff divides has a row in both parts and counts once as an active day.
 visible_parts_joined as (
 
     select
@@ -67,7 +67,7 @@ visible_parts_joined as (
 
 ),
 
--- An order counts once, wherever midnight or an instant falls between its lines.
+-- An order counts once, even when midnight or a cutoff is between its lines.
 orders as (
 
     select
@@ -152,8 +152,8 @@ final as (
         active_days,
         session_count,
         order_count,
-        total_spend,
-        total_spend / nullif(order_count, 0) as average_order_value,
+        {{ as_amount('total_spend') }} as total_spend,
+        {{ as_amount('total_spend / nullif(order_count, 0)') }} as average_order_value,
         {{ share('click_count', 'view_count') }} as click_rate,
         {{ share('add_to_cart_count', 'view_count') }} as add_to_cart_rate,
         {{ share('purchase_count', 'view_count') }} as purchase_rate,

@@ -1,4 +1,4 @@
--- An action of a window is first seen by the next cutoff, which is the window's end.
+-- The first visible cutoff of an action in a window is the next cutoff, which is the window's end.
 with windows as (
 
     select * from {{ ref('int_feature_cutoffs') }}
@@ -6,8 +6,8 @@ with windows as (
 
 ),
 
--- What a customer had already found needs no recommending: their first action on the product lies in the window. Returns
--- in parts leave a rest of rounding, which is no liking.
+-- A recommendation is only useful for a new product, so the pair's first action must be in the window. The limit above zero
+-- is for partial returns, whose weights can leave a rounding error.
 new_pairs as (
 
     select
@@ -28,7 +28,7 @@ known_products as (
 
 ),
 
--- A constant, where a join with the windows would weigh the interactions of all instants.
+-- The condition is a constant, because a join with the windows would compute the interactions of all cutoffs.
 known_users as (
 
     select distinct cutoff, user_id
@@ -37,7 +37,7 @@ known_users as (
 
 ),
 
--- Nobody can recommend what did not exist yet.
+-- A product that does not exist at the cutoff cannot be recommended.
 final as (
 
     select

@@ -17,7 +17,7 @@ existing_products as (
 
 ),
 
--- Joined with the few instants first: a join of products and versions that compares times as well takes seconds.
+-- Versions are joined with the few cutoffs first; a join of products and versions that also compares times takes seconds.
 versions as (
 
     select

@@ -17,7 +17,7 @@ anonymous_list as (
 
 ),
 
--- After the list, what the caps keep out of it: who looks for one category finds all of it.
+-- Products that the caps exclude follow after the list, so that a filter by category finds all products.
 unlisted as (
 
     select

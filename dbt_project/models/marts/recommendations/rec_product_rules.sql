@@ -11,7 +11,7 @@ products as (
 
 ),
 
--- What a rule can name of a product.
+-- The attributes that a rule can name.
 product_attributes as (
 
     select product_id, 'product' as scope, product_id as value from products

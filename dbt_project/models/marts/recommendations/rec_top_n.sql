@@ -6,7 +6,7 @@ with recommendations as (
 
 serving_run as (
 
-    select run_id from {{ source('ml', 'model_runs') }}
+    select run_id from {{ ref('stg_ml__model_runs') }}
     where is_serving
 
 ),
@@ -29,7 +29,7 @@ popular_products as (
 
 ),
 
--- What the customer did with a product; the strongest action gives the words.
+-- The strongest action of a customer on a product, as a phrase of the reason.
 strongest_actions as (
 
     select
@@ -78,7 +78,7 @@ final as (
     inner join products on recommendations.product_id = products.product_id
     left join serving_run on true
     left join popular_products on recommendations.product_id = popular_products.product_id
-    -- The product that speaks most for the offer, or where none does, the offered product itself.
+    -- The reason product, or without one the recommended product itself.
     left join strongest_actions
         on recommendations.user_id = strongest_actions.user_id
         and coalesce(recommendations.reason_product_id, recommendations.product_id) = strongest_actions.product_id

@@ -14,7 +14,7 @@ with days as (
 
 ),
 
--- Whole days, as many as are needed: sorting every customer's actions would cost far more than the few more that this keeps.
+-- The timeline keeps whole days, because sorting all actions of every customer costs far more than the few extra actions.
 first_shown_dates as (
 
     select
@@ -55,7 +55,7 @@ final as (
         products.category,
         products.brand,
         actions.quantity,
-        coalesce(actions.price, products.price) as price,
+        coalesce({{ as_price('actions.price') }}, products.price) as price,
         actions.device,
         file_loads.feed as _feed,
         file_loads.path as _file,

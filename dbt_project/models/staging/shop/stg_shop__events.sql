@@ -67,6 +67,7 @@ typed as (
 
 ),
 
+-- Event types by the aliases of the feed, and times in the plausible range.
 translated as (
 
     select

@@ -1,0 +1,20 @@
+select
+    event_id,
+    user_id,
+    product_id,
+    event_type,
+    event_at,
+    device,
+    session_id,
+    transaction_id,
+    quantity,
+    price,
+    product_name,
+    category,
+    brand,
+    _extra,
+    _feed,
+    _file,
+    _line,
+    _load_id
+from {{ source('raw', 'events') }}

@@ -1,0 +1,15 @@
+select
+    product_id,
+    product_name,
+    category,
+    brand,
+    price,
+    popularity_score,
+    is_available,
+    updated_at,
+    _extra,
+    _feed,
+    _file,
+    _line,
+    _load_id
+from {{ source('raw', 'products') }}

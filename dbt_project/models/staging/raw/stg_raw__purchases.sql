@@ -1,0 +1,16 @@
+select
+    transaction_id,
+    user_id,
+    product_id,
+    quantity,
+    price,
+    purchased_at,
+    product_name,
+    category,
+    brand,
+    _extra,
+    _feed,
+    _file,
+    _line,
+    _load_id
+from {{ source('raw', 'purchases') }}

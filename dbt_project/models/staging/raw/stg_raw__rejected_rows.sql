@@ -1,0 +1,7 @@
+select
+    feed,
+    path,
+    line,
+    text,
+    error
+from {{ source('raw', 'rejected_rows') }}

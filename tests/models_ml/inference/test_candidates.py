@@ -1,0 +1,95 @@
+"""Tests of candidates."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from models_ml.config import TrainConfig
+from models_ml.data.dataset import Dataset
+from models_ml.inference.candidates import Candidates
+from models_ml.training import TrainingResult, train
+from tests.models_ml.synthetic_tables import (
+    build_current_dataset,
+    build_interactions,
+)
+
+
+def test_candidates_have_reasons(trained: TrainingResult, shop: Dataset) -> None:
+    candidates = Candidates.create(trained.recommender, shop.current_interactions).to_table().to_pylist()
+    assert Candidates.create(trained.recommender, shop.current_interactions).to_table().schema.names == [
+        "run_id", "user_id", "product_id", "rank", "score", "reason_product_id", "reason_share",
+    ]  # fmt: skip
+    assert len({row["user_id"] for row in candidates}) == 300
+    history = {(row["user_id"], row["product_id"]) for row in shop.current_interactions.to_pylist()}
+    for row, following in pairwise(candidates):
+        is_same_user = row["user_id"] == following["user_id"]
+        assert following["rank"] == (row["rank"] + 1 if is_same_user else 1)
+        assert not is_same_user or row["score"] >= following["score"]
+    for row in candidates:
+        assert row["reason_product_id"] != row["product_id"]
+        assert (row["user_id"], row["reason_product_id"]) in history
+        assert 0 < row["reason_share"] <= 1
+
+
+def test_candidates_add_purchased_products(shop: Dataset, config: TrainConfig) -> None:
+    quick = config.model_copy(update={"max_epochs": 1, "candidates_per_user": 10})
+    result = train(shop, quick, "run")
+    purchases = {
+        (row["user_id"], row["product_id"]) for row in shop.current_interactions.to_pylist() if row["has_purchased"]
+    }
+    lists: dict[str, list[str]] = {}
+    for row in Candidates.create(result.recommender, shop.current_interactions).to_table().to_pylist():
+        lists.setdefault(row["user_id"], []).append(row["product_id"])
+    assert len(lists) == 300
+    for user, products in lists.items():
+        assert len(products) == len(set(products))
+        assert sum((user, product) not in purchases for product in products) == 10
+        # Purchased products are candidates only if they are among the ten best products of all.
+        assert all((user, product) not in purchases for product in products[10:])
+
+
+def test_candidates_of_single_customer(config: TrainConfig) -> None:
+    dataset = build_current_dataset([("u1", "p1", 1.0, True)])
+    recommender = train(dataset, config, "run").recommender
+    (row,) = Candidates.create(recommender, dataset.current_interactions).to_table().to_pylist()
+    assert (row["product_id"], row["rank"], row["reason_product_id"], row["reason_share"]) == ("p1", 1, None, None)
+
+
+def test_candidates_do_not_depend_on_block_size(trained: TrainingResult, shop: Dataset) -> None:
+    card = trained.recommender.card
+    small = card.model_copy(update={"config": card.config.model_copy(update={"block_mib": 1})})
+    blocks = list(Candidates.create(replace(trained.recommender, card=small), shop.current_interactions).iter_blocks())
+    whole = Candidates.create(trained.recommender, shop.current_interactions).to_table()
+    assert len(blocks) > 1
+    combined = pa.concat_tables(blocks)
+    assert combined.drop_columns(["score", "reason_share"]).equals(whole.drop_columns(["score", "reason_share"]))
+    assert combined["score"].to_pylist() == pytest.approx(whole["score"].to_pylist(), abs=1e-6)
+
+
+def test_candidates_of_older_model(trained: TrainingResult) -> None:
+    """The model scores for the current histories and ignores products that are newer than the model."""
+    model = trained.recommender
+    rows = build_interactions(
+        "now",
+        200,
+        [
+            ("newcomer", "p1", 2.0, True),
+            ("newcomer", "p2", 1.0, False),
+            ("newcomer", "unknown product", 1.0, True),
+            ("only unknown", "unknown product", 1.0, True),
+        ],
+    )
+    rows = rows.cast(
+        pa.schema(
+            [field.with_type(pa.large_string()) if pa.types.is_string(field.type) else field for field in rows.schema]
+        )
+    )
+    table = Candidates.create(model, rows).to_table()
+    assert set(table["user_id"].to_pylist()) == {"newcomer"}
+    assert set(table["run_id"].to_pylist()) == {model.card.run_id}
+    basket = model.recommend(basket={"p1": 2.0, "p2": 1.0}, n=10, exclude_seen=False)
+    best = table.filter(pc.less_equal(table["rank"], 10))["product_id"].to_pylist()
+    assert best == [item.product_id for item in basket.items]
