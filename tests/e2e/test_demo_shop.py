@@ -66,7 +66,7 @@ def test_quarantined_shows_original_rows(
 ) -> None:
     command = ("quarantined", "--feed", "purchases", "--reason", "bad_price", "--warehouse", demo_warehouse.warehouse)
     report = recomart.run_json(*command, "-n", "2")
-    assert report["total"] == demo_truth.feeds["purchases"].quarantined_by_reason["bad_price"]
+    assert report["row_count"] == demo_truth.feeds["purchases"].quarantined_by_reason["bad_price"]
     assert len(report["rows"]) == 2
     for row in report["rows"]:
         line = (demo_warehouse.landing_dir / row["file"]).read_text(encoding="utf-8").splitlines()[row["line"] - 1]
@@ -139,10 +139,10 @@ def test_recommend_shows_reasons(demo_warehouse: Settings, recomart: RecomartCli
     customers = recomart.run_json("customers", "-n", "1", "--warehouse", demo_warehouse.warehouse)["customers"]
     user = customers[0]["user_id"]
     answer = recomart.run_json("recommend", "--user", user, "-n", "7", "--warehouse", demo_warehouse.warehouse)
-    assert [product["rank"] for product in answer["products"]] == list(range(1, 8))
-    assert all(product["reason"] and product["price"] > 0 for product in answer["products"])
+    assert [product["rank"] for product in answer["recommendations"]] == list(range(1, 8))
+    assert all(product["reason"] and product["price"] > 0 for product in answer["recommendations"])
     printed = recomart("recommend", "--user", user, "-n", "7", "--warehouse", demo_warehouse.warehouse)
-    assert answer["products"][0]["product_name"] in printed.stdout
+    assert answer["recommendations"][0]["product_name"] in printed.stdout
 
 
 def test_recommend_for_basket_without_customer(demo_warehouse: Settings, recomart: RecomartCli) -> None:
@@ -153,7 +153,7 @@ def test_recommend_for_basket_without_customer(demo_warehouse: Settings, recomar
     answer = recomart.run_json(
         "recommend", "--basket", f"{basket[0]}, {basket[1]},p999", "-n", "5", "--warehouse", demo_warehouse.warehouse
     )
-    recommended = {product["product_id"] for product in answer["products"]}
+    recommended = {product["product_id"] for product in answer["recommendations"]}
     assert len(recommended) == 5
     assert recommended.isdisjoint(basket)
     assert "p999" in answer["notes"][0]
@@ -172,7 +172,7 @@ def test_unknown_ids_get_popular_products(
 ) -> None:
     answer = recomart.run_json(*command, "-n", "3", "--warehouse", demo_warehouse.warehouse)
     popular = query_warehouse(demo_warehouse, "select product_id from marts.rec_popular_products order by rank limit 3")
-    assert [product["product_id"] for product in answer["products"]] == [product for (product,) in popular]
+    assert [product["product_id"] for product in answer["recommendations"]] == [product for (product,) in popular]
     assert answer["is_fallback"]
     assert note in answer["notes"][0]
 

@@ -78,4 +78,4 @@ def test_online_retail_shop(recomart: RecomartCli, tmp_path: Path) -> None:
         "files_unchanged": 305,
     }
     user = recomart.run_json("customers", "-n", "1", "--warehouse", tmp_path)["customers"][0]["user_id"]
-    assert len(recomart.run_json("recommend", "--user", user, "--warehouse", tmp_path)["products"]) == 10
+    assert len(recomart.run_json("recommend", "--user", user, "--warehouse", tmp_path)["recommendations"]) == 10

@@ -289,7 +289,7 @@ def test_unmeasured_k_fails_before_training(
 ) -> None:
     demo_shop_settings.policy_file.write_text('{"gates": {"k": 15}}')
     stages: list[str] = []
-    with pytest.raises(RecomartError, match=r"policy.json: gates.k: .* lists of 15; .* \(5, 10, 20\)"):
+    with pytest.raises(RecomartError, match=r"policy.json: gates.k: .* lists of 15\. .* \(5, 10, 20\)"):
         train_model(demo_shop_settings, TrainConfig(), stages.append)
     assert stages == []
 
