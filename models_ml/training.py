@@ -19,7 +19,7 @@ from models_ml.data.item_features import ItemFeatures
 from models_ml.errors import ModelError
 from models_ml.evaluation.baselines import OracleFactors
 from models_ml.evaluation.report import EvaluationReport, MetricRow
-from models_ml.evaluation.selection import EpochRecord, OnEpoch, SelectedParams, select_params
+from models_ml.evaluation.selection import EpochCallback, EpochRecord, SelectedParams, select_params
 from models_ml.inference.artifact import ModelCard
 from models_ml.inference.recommender import Recommender
 
@@ -72,8 +72,8 @@ def train(
     run_id: str,
     *,
     oracle_factors: OracleFactors | None = None,
-    warm_from: Recommender | None = None,
-    on_epoch: OnEpoch | None = None,
+    warm_start_model: Recommender | None = None,
+    on_epoch: EpochCallback | None = None,
 ) -> TrainingResult:
     """Train and evaluate a model on a dataset.
 
@@ -81,14 +81,14 @@ def train(
     2. Fit with these parameters to the data before the test window, and evaluate on the test window.
     3. Fit the final model with these parameters to the interactions at the cutoff 'now'.
 
-    With `warm_from`, step 1 takes the parameters of that model, and step 3 starts from its product factors and runs
-    `warm_epochs`. `oracle_factors` add the oracle to the baselines. `on_epoch` is called after each epoch of each fit.
-    A window without usable pairs is skipped; `TrainingResult.skipped` holds the reason.
+    With `warm_start_model`, step 1 takes the parameters of that model, and step 3 starts from its product factors and
+    runs `warm_epochs`. `oracle_factors` add the oracle to the baselines. `on_epoch` is called after each epoch of each
+    fit. A window without usable pairs is skipped; `TrainingResult.skipped` holds the reason.
 
     Equal arguments give bitwise identical factors on the same machine.
 
     Raises ModelError when a table is invalid, the factors diverge or collapse to zero, the device does not exist, or
-    the model-defining settings differ from those of `warm_from`.
+    the model-defining settings differ from those of `warm_start_model`.
     """
     epoch_records: list[EpochRecord] = []
 
@@ -100,9 +100,9 @@ def train(
     report = EvaluationReport(run_id, dataset, config, oracle_factors)
     selected_params, reason = SelectedParams.from_defaults(config), "default: there is no validation window"
     validation = report.build_window("validation", config.max_selection_users)
-    if warm_from is not None:
-        selected_params = SelectedParams(warm_from.card.epochs, warm_from.card.trend_power)
-        reason = f"taken from run {warm_from.card.run_id} (warm start)"
+    if warm_start_model is not None:
+        selected_params = SelectedParams(warm_start_model.card.epochs, warm_start_model.card.trend_power)
+        reason = f"taken from run {warm_start_model.card.run_id} (warm start)"
     elif validation is not None and len(validation.known_positions) < config.min_selection_users:
         reason = f"default: the validation window has only {len(validation.known_positions)} customers"
     elif validation is not None:
@@ -122,7 +122,7 @@ def train(
         user_factors = model.fold_in(test.seen.to(model.product_factors.device))
         report.add(test, test.rank_factors(user_factors, model.scoring_factors, config))
     recommender, fit_seconds = _fit_recommender(
-        dataset, config, selected_params, run_id, report.overall_metrics, record_epoch, warm_from
+        dataset, config, selected_params, run_id, report.overall_metrics, record_epoch, warm_start_model
     )
     return TrainingResult(
         recommender=recommender,
@@ -140,8 +140,8 @@ def _fit_recommender(
     selected_params: SelectedParams,
     run_id: str,
     metrics: list[MetricRow],
-    on_epoch: OnEpoch,
-    warm_from: Recommender | None,
+    on_epoch: EpochCallback,
+    warm_start_model: Recommender | None,
 ) -> tuple[Recommender, float]:
     """Return the model fitted to the interactions at the cutoff 'now', and the duration of the fit in seconds."""
     rows, features = dataset.current_interactions, dataset.select_cutoff("now").product_features
@@ -150,13 +150,13 @@ def _fit_recommender(
     model = fit(
         interactions.strength,
         config,
-        selected_params.epochs if warm_from is None else config.warm_epochs,
+        selected_params.epochs if warm_start_model is None else config.warm_epochs,
         lambda report: on_epoch(EpochRecord("now", report, None)),
         item_features=ItemFeatures.from_table(features, interactions.products, config),
         trend_power=selected_params.trend_power,
         initial_product_factors=None
-        if warm_from is None
-        else _align_product_factors(warm_from, interactions.products, config),
+        if warm_start_model is None
+        else _align_product_factors(warm_start_model, interactions.products, config),
     )
     fit_seconds = time.perf_counter() - started_at
     card = ModelCard(
@@ -167,7 +167,7 @@ def _fit_recommender(
         config=config,
         epochs=selected_params.epochs,
         trend_power=selected_params.trend_power,
-        warm_from=None if warm_from is None else warm_from.card.run_id,
+        warm_from=None if warm_start_model is None else warm_start_model.card.run_id,
         users=len(interactions.users),
         products=len(interactions.products),
         trained_products=model.trained_products,

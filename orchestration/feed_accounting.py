@@ -75,7 +75,7 @@ def read_feed_status(settings: Settings) -> list[FeedStatus]:
     with open_ledger_reader(settings) as connection:
         ledger = connection.execute(LEDGER_QUERY).fetchall()
         try:
-            audit = {feed: figures for feed, *figures in connection.execute(AUDIT_QUERY).fetchall()}
+            audit = {feed: values for feed, *values in connection.execute(AUDIT_QUERY).fetchall()}
             reasons = connection.execute(QUARANTINE_REASONS_QUERY).fetchall()
             outdated_feeds = find_outdated_feeds(connection)
         except duckdb.CatalogException:

@@ -70,19 +70,19 @@ def train_if_due(
     read_gate_policy(settings, config)
     if is_training_requested is False:
         return None
-    due = (
+    request = (
         TrainingRequest("requested", is_warm_start=False)
         if is_training_requested
         else find_due_training(settings, config)
     )
-    if due is None:
+    if request is None:
         return None
-    on_stage(f"training ({'warm' if due.is_warm_start else 'cold'} start): {due.reason}")
+    on_stage(f"training ({'warm' if request.is_warm_start else 'cold'} start): {request.reason}")
     return replace(
         train_model(
-            settings, config, on_stage, is_warm_start=due.is_warm_start, oracle=read_oracle(settings.demo_truth_dir)
+            settings, config, on_stage, is_warm_start=request.is_warm_start, oracle=read_oracle(settings.demo_truth_dir)
         ),
-        reason=due.reason,
+        reason=request.reason,
     )
 
 

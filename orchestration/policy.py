@@ -25,7 +25,7 @@ class RetrainPolicy(BaseModel):
     interactions of customers since it was trained."""
 
     min_lift_customers: int = Field(default=200, ge=1)
-    """Customers with new interactions that `min_lift` needs; with fewer it is not checked."""
+    """Minimum number of customers with new interactions for the condition `min_lift`; with fewer it is not checked."""
 
     max_warm_start_days: float = Field(default=7.0, ge=0)
     """Days of data after the last cold start during which trainings start from the serving model's factors. Later

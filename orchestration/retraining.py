@@ -48,16 +48,17 @@ CHANGED_PAIRS_QUERY = """
         and current_pairs.product_id = trained_pairs.product_id
 """
 
-TRAINED_PAIRS = """
+DATASET_PAIRS = """
         select user_id, product_id, interaction_count, last_interaction_at
         from read_parquet($file)
         where cutoff = 'now'
 """
 
-OLDER_PAIRS = "from current_pairs where last_interaction_at < $since"
-"""Replaces TRAINED_PAIRS when the dataset version cannot be read; it misses late rows and removed rows."""
+PAIRS_BEFORE_TRAINING = "from current_pairs where last_interaction_at < $trained_as_of"
+"""Used in place of DATASET_PAIRS when the dataset version cannot be read. The pairs are approximate: rows that arrived
+late or were removed after the training are not found."""
 
-DATA_END_QUERY = "select max(as_of) from marts.ml_interactions where cutoff = 'now'"
+AS_OF_QUERY = "select max(as_of) from marts.ml_interactions where cutoff = 'now'"
 
 DAY = timedelta(days=1)
 
@@ -83,19 +84,19 @@ def find_due_training(settings: Settings, config: TrainConfig) -> TrainingReques
     if not retrain_policy.is_automatic:
         return None
     runs = list_model_runs(settings)
-    latest = find_next_serving_run(runs)
-    if latest is None:
-        due: TrainingRequest | None = TrainingRequest("no model serves yet", is_warm_start=False)
+    latest_run = find_next_serving_run(runs)
+    if latest_run is None:
+        request: TrainingRequest | None = TrainingRequest("no model serves yet", is_warm_start=False)
     else:
         try:
-            model = Recommender.load(settings.warehouse / latest.artifact_path)
+            recommender = Recommender.load(settings.warehouse / latest_run.artifact_path)
         except ModelError as error:
             return TrainingRequest(str(error), is_warm_start=False)
-        due = _check_policy(settings, retrain_policy, runs, latest, model, config)
-    return None if due is None or _is_already_rejected(settings, runs, config, due) else due
+        request = _apply_policy(settings, retrain_policy, runs, latest_run, recommender, config)
+    return None if request is None or _is_already_rejected(settings, runs, config, request) else request
 
 
-def _check_policy(
+def _apply_policy(
     settings: Settings,
     retrain_policy: RetrainPolicy,
     runs: list[ModelRun],
@@ -103,23 +104,26 @@ def _check_policy(
     recommender: Recommender,
     config: TrainConfig,
 ) -> TrainingRequest | None:
-    if changed := _describe_config_changes(latest_run, config):
-        return TrainingRequest(f"the settings have changed since the model was trained: {changed}", is_warm_start=False)
+    """Return the training that the policy asks for because of new settings, new data or a low ranking quality."""
+    if config_changes := _describe_config_changes(latest_run, config):
+        return TrainingRequest(
+            f"the settings have changed since the model was trained: {config_changes}", is_warm_start=False
+        )
     with open_reader(settings) as connection:
         changed_weights = _find_changed_weights(connection, latest_run)
         pair_count, changed_pair_count = _count_changed_pairs(connection, settings, latest_run)
-        (as_of,) = connection.execute(DATA_END_QUERY).fetchone() or (None,)
-    # A new weight changes no row when no customer does that action: compare the rows' hash.
+        (as_of,) = connection.execute(AS_OF_QUERY).fetchone() or (None,)
+    # A changed weight is a reason only if it changes the training data. The weight of an unused event type does not.
     if changed_weights and read_marts(settings)[0].dataset_hash != latest_run.dataset_hash:
         return TrainingRequest(
             f"event weights have changed since the model was trained: {changed_weights}", is_warm_start=False
         )
     age = as_of - latest_run.as_of if as_of else timedelta(0)
     cold_start_age = as_of - _find_cold_start(runs, latest_run).as_of if as_of else timedelta(0)
-    # A warm start needs the serving model: a model that waits for its first scoring does not serve yet.
+    # A warm start begins with the factors of the serving model. The latest run serves only after its first scoring.
     is_warm_start = latest_run.is_serving and cold_start_age < retrain_policy.max_warm_start_days * DAY
-    reason = _check_data_changes(retrain_policy, changed_pair_count, pair_count, age) or (
-        _check_ranking(settings, retrain_policy, recommender) if changed_pair_count else None
+    reason = _describe_data_changes(retrain_policy, changed_pair_count, pair_count, age) or (
+        _describe_low_ranking(settings, retrain_policy, recommender) if changed_pair_count else None
     )
     return TrainingRequest(reason, is_warm_start) if reason else None
 
@@ -131,8 +135,8 @@ def _is_already_rejected(
     serving = find_serving_run(runs)
     warm_from = serving.run_id if serving and request.is_warm_start else None
     with open_reader(settings) as connection:
-        (as_of,) = connection.execute(DATA_END_QUERY).fetchone() or (None,)
-    versions = {
+        (as_of,) = connection.execute(AS_OF_QUERY).fetchone() or (None,)
+    rejected_hashes = {
         run.dataset_hash
         for run in runs
         if run.rejection_reason is not None
@@ -143,7 +147,7 @@ def _is_already_rejected(
         and not _describe_config_changes(run, config)
     }
     # Reading all rows for their hash takes a fraction of a training's time.
-    return bool(versions) and read_marts(settings)[0].dataset_hash in versions
+    return bool(rejected_hashes) and read_marts(settings)[0].dataset_hash in rejected_hashes
 
 
 def _get_change_time(file: Path) -> datetime:
@@ -155,6 +159,7 @@ def _get_change_time(file: Path) -> datetime:
 
 
 def _describe_config_changes(latest_run: ModelRun, config: TrainConfig) -> str:
+    """Return the settings that differ from those of the run; an empty text when all are equal."""
     try:
         return TrainConfig.model_validate_json(latest_run.config).describe_differences(config)
     except ValidationError:
@@ -166,10 +171,13 @@ def _find_changed_weights(connection: duckdb.DuckDBPyConnection, latest_run: Mod
     (settings_json,) = connection.execute(
         "select settings from ml.dataset_versions where dataset_hash = ?", [latest_run.dataset_hash]
     ).fetchone() or ("{}",)
-    trained, current = json.loads(settings_json).get("event_weights", {}), read_event_weights(connection)
-    if not trained:
+    trained_weights = json.loads(settings_json).get("event_weights", {})
+    weights = read_event_weights(connection)
+    if not trained_weights:
         return ""
-    return ", ".join(name for name in sorted({*trained, *current}) if trained.get(name) != current.get(name))
+    return ", ".join(
+        name for name in sorted({*trained_weights, *weights}) if trained_weights.get(name) != weights.get(name)
+    )
 
 
 def _count_changed_pairs(
@@ -179,19 +187,20 @@ def _count_changed_pairs(
     file = get_table_path(settings.datasets_dir, latest_run.dataset_hash, "interactions")
     try:
         counts = connection.execute(
-            CHANGED_PAIRS_QUERY.format(trained_pairs=TRAINED_PAIRS), {"file": str(file)}
+            CHANGED_PAIRS_QUERY.format(trained_pairs=DATASET_PAIRS), {"file": str(file)}
         ).fetchone()
     except duckdb.Error:
         counts = connection.execute(
-            CHANGED_PAIRS_QUERY.format(trained_pairs=OLDER_PAIRS), {"since": latest_run.as_of}
+            CHANGED_PAIRS_QUERY.format(trained_pairs=PAIRS_BEFORE_TRAINING), {"trained_as_of": latest_run.as_of}
         ).fetchone()
     assert counts is not None
     return int(counts[0]), int(counts[1])
 
 
-def _check_data_changes(
+def _describe_data_changes(
     retrain_policy: RetrainPolicy, changed_pair_count: int, pair_count: int, age: timedelta
 ) -> str | None:
+    """Return why the amount or the age of the new data requires a training; None when it does not."""
     changed_share = changed_pair_count / pair_count if pair_count else 0.0
     if changed_share > retrain_policy.max_changed_share:
         return f"{changed_share:.1%} of all pairs are new or changed (policy: {retrain_policy.max_changed_share:.1%})"
@@ -200,17 +209,18 @@ def _check_data_changes(
     return None
 
 
-def _check_ranking(settings: Settings, retrain_policy: RetrainPolicy, recommender: Recommender) -> str | None:
-    figures = evaluate_since_training(recommender, read_interactions(settings), read_policy(settings).gates.k)
+def _describe_low_ranking(settings: Settings, retrain_policy: RetrainPolicy, recommender: Recommender) -> str | None:
+    """Return by how much the model's ranking is too low; None when it is good, or too few customers are evaluated."""
+    metrics = evaluate_since_training(recommender, read_interactions(settings), read_policy(settings).gates.k)
     if (
-        figures is None
-        or figures.user_count < retrain_policy.min_lift_customers
-        or figures.ndcg >= retrain_policy.min_lift * figures.popularity_ndcg
+        metrics is None
+        or metrics.user_count < retrain_policy.min_lift_customers
+        or metrics.ndcg >= retrain_policy.min_lift * metrics.popularity_ndcg
     ):
         return None
     return (
-        f"the model's NDCG@{figures.k} on interactions since its training is {figures.ndcg:.4f}, that of popularity "
-        f"{figures.popularity_ndcg:.4f}, for {format_count(figures.user_count, 'customer')} "
+        f"the model's NDCG@{metrics.k} on interactions since its training is {metrics.ndcg:.4f}, that of popularity "
+        f"{metrics.popularity_ndcg:.4f}, for {format_count(metrics.user_count, 'customer')} "
         f"(policy: at least {retrain_policy.min_lift:g} times popularity)"
     )
 

@@ -126,7 +126,7 @@ def train_model(
         config,
         f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}",
         oracle_factors=oracle,
-        warm_from=serving if is_warm_start else None,
+        warm_start_model=serving if is_warm_start else None,
         on_epoch=lambda epoch: on_stage(_describe_epoch(epoch)),
     )
     card = result.recommender.card

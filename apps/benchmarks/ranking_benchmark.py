@@ -45,27 +45,34 @@ class RankingBenchmarkResult(BaseModel):
 
 
 def run_ranking_benchmark(
-    files: SplitSource, config: TrainConfig, tune_seconds: float, library_names: Sequence[str], *, ablate: bool = False
+    split_source: SplitSource,
+    config: TrainConfig,
+    tune_seconds: float,
+    library_names: Sequence[str],
+    *,
+    ablate: bool = False,
 ) -> RankingBenchmarkResult:
-    """Measure RecoMart's model, the baselines and the named libraries; progress goes to standard error.
+    """Evaluate RecoMart's model, the baselines and the named libraries; progress goes to standard error.
 
-    With `ablate`, also measure RecoMart's model without content, without trends and without both.
+    With `ablate`, also evaluate RecoMart's model without content, without trends and without both.
 
     Raises:
         RecomartError: A process was killed, or a library is unknown or not installed.
         ModelError: The split is unusable.
     """
     libraries = {library: _load_library(library) for library in library_names}
-    recomart_result = run_in_fresh_process(recomart_als.measure_als, files, config, tune_seconds)
-    results = [recomart_result, *run_in_fresh_process(recomart_als.measure_baselines, files, config)]
+    recomart_result = run_in_fresh_process(recomart_als.evaluate_als, split_source, config, tune_seconds)
+    results = [recomart_result, *run_in_fresh_process(recomart_als.evaluate_baselines, split_source, config)]
     if ablate:
         results += run_in_fresh_process(
-            recomart_als.measure_ablations, files, TrainConfig.model_validate(recomart_result.config["train"])
+            recomart_als.evaluate_ablations, split_source, TrainConfig.model_validate(recomart_result.config["train"])
         )
     curves = recomart_result.curves | (
-        run_in_fresh_process(recomart_als.measure_shorter_vectors, files, recomart_result) if library_names else {}
+        run_in_fresh_process(recomart_als.evaluate_shorter_vectors, split_source, recomart_result)
+        if library_names
+        else {}
     )
-    results += [run_in_fresh_process(measure, files, config) for measure in libraries.values()]
+    results += [run_in_fresh_process(evaluate_library, split_source, config) for evaluate_library in libraries.values()]
     comparisons = [
         compare_results(recomart_result, curves, result) for result in results if result.method in library_names
     ]
@@ -78,7 +85,7 @@ def _load_library(name: str) -> Callable[[SplitSource, TrainConfig], RankingResu
     require_library(name)
     from apps.benchmarks.contenders import implicit_als
 
-    return implicit_als.measure_implicit
+    return implicit_als.evaluate_implicit
 
 
 def compare_results(

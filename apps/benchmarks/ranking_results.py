@@ -40,12 +40,12 @@ class SplitSource(BaseModel):
 
 
 class CurvePoint(BaseModel):
-    """Quality of a method after some training time."""
+    """A point of a learning curve: the quality of a method after some training time."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     seconds: float
-    """Training seconds, without the measurements."""
+    """Training seconds, without the evaluations."""
 
     ndcg: float
     """NDCG in the test window."""
@@ -78,16 +78,16 @@ class RankingResult(BaseModel):
     """Top k lists of all evaluated customers."""
 
     peak_memory_mib: int | None = None
-    """Largest resident memory of the process, including tuning and measurement."""
+    """Largest resident memory of the process, including tuning and evaluation."""
 
     config: dict[str, object] = {}
     curves: dict[int, list[CurvePoint]] = {}
-    """Quality after each training epoch, by factor length."""
+    """Learning curve by factor length."""
 
 
-def measure_ranking(method: str, window: EvaluationWindow, ranking: Ranking, config: TrainConfig) -> RankingResult:
-    """Measure the ranked lists of a method in a window."""
-    metrics = window.measure(ranking, config.k_values)[0]
+def evaluate_ranking(method: str, window: EvaluationWindow, ranking: Ranking, config: TrainConfig) -> RankingResult:
+    """Evaluate the ranked lists of a method on a window."""
+    metrics = window.evaluate(ranking, config.k_values)[0]
     pairs = window.pair_products[: int((window.pair_rows < len(window.known_positions)).sum())]
     customers = window.product_customer_counts[pairs.clamp(min=0)].where(pairs >= 0, 0)
     is_hit = torch.zeros(len(pairs), dtype=torch.bool)

@@ -86,20 +86,20 @@ def benchmark_ranking(
     result = run_ranking_benchmark(files, config, tune_seconds, tuple(against or ()), ablate=ablate)
     if json_file:
         json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    rows = [figures.model_dump(include=set(RANKING_COLUMNS)) for figures in result.results]
+    rows = [method_result.model_dump(include=set(RANKING_COLUMNS)) for method_result in result.results]
     console.print_table(f"Top {k}", [{name: _round_value(row[name]) for name in RANKING_COLUMNS} for row in rows])
     console.print_table(
         "Recall by number of the product's customers in training: new 0, rare 1 to 9, warm 10 or more",
         [
             {
-                "method": figures.method,
-                **{kind: _round_value(part) for kind, part in figures.recall_by_product_group.items()},
+                "method": method_result.method,
+                **{kind: _round_value(part) for kind, part in method_result.recall_by_product_group.items()},
             }
-            for figures in result.results
+            for method_result in result.results
         ],
     )
-    for figures in result.results:
-        _print_settings(figures.method, figures.config)
+    for method_result in result.results:
+        _print_settings(method_result.method, method_result.config)
     for comparison in result.comparisons:
         console.print_table(
             f"RecoMart compared with {comparison.method}",

@@ -43,10 +43,11 @@ STYLE: dict[Any, Any] = {
 FONT_FAMILY = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, 'DejaVu Sans', sans-serif"
 """Matplotlib measures the space for texts with DejaVu Sans, the widest of these fonts."""
 
-Draw = Callable[[Axes], None]
+ChartDrawer = Callable[[Axes], None]
+"""A function that draws a chart on the axes."""
 
 
-def render_svg(draw: Draw, height: float = HEIGHT) -> str:
+def render_svg(draw: ChartDrawer, height: float = HEIGHT) -> str:
     """Return the SVG of a chart; the same data give the same bytes."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, height))
@@ -61,7 +62,7 @@ def compute_chart_height(bar_count: int) -> float:
     return 0.85 + 0.26 * bar_count
 
 
-def make_column_chart(labels: Sequence[str], values: Sequence[float], xlabel: str, ylabel: str) -> Draw:
+def make_column_chart(labels: Sequence[str], values: Sequence[float], xlabel: str, ylabel: str) -> ChartDrawer:
     """Return a chart of vertical bars; with many bars only every nth bar is labelled."""
 
     def draw(axes: Axes) -> None:
@@ -78,7 +79,7 @@ def make_column_chart(labels: Sequence[str], values: Sequence[float], xlabel: st
 
 def make_bar_chart(
     labels: Sequence[str], series: dict[str, Sequence[float]], *, is_share: bool, is_stacked: bool = False
-) -> Draw:
+) -> ChartDrawer:
     """Return a chart of horizontal bars, the first on top; several series are grouped or stacked."""
 
     def draw(axes: Axes) -> None:
@@ -114,7 +115,7 @@ def make_heatmap(
     xlabel: str,
     *,
     is_share: bool = False,
-) -> Draw:
+) -> ChartDrawer:
     """Return a heatmap with empty cells for NaN; in a small heatmap of shares each cell shows its value."""
 
     def draw(axes: Axes) -> None:
@@ -138,7 +139,7 @@ def make_heatmap(
     return draw
 
 
-def make_lorenz_chart(products: Sequence[float], actions: Sequence[float], half: float) -> Draw:
+def make_lorenz_chart(products: Sequence[float], actions: Sequence[float], half: float) -> ChartDrawer:
     """Return a Lorenz curve, the line of equality, and a mark at the products with half of the actions."""
 
     def draw(axes: Axes) -> None:
@@ -155,7 +156,7 @@ def make_lorenz_chart(products: Sequence[float], actions: Sequence[float], half:
     return draw
 
 
-def make_day_chart(frame: pd.DataFrame, windows: Sequence[tuple[str, pd.Timestamp, pd.Timestamp]]) -> Draw:
+def make_day_chart(frame: pd.DataFrame, windows: Sequence[tuple[str, pd.Timestamp, pd.Timestamp]]) -> ChartDrawer:
     """Return a line for each column of `frame`, which has one row per day, over shaded time windows."""
 
     def draw(axes: Axes) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from apps.profile.charts import render_svg
-from apps.profile.queries import CompileQueries, run_queries
+from apps.profile.queries import QueryCompiler, run_queries
 from apps.profile.sections import CHAPTERS, Finding, Section
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
@@ -27,16 +27,21 @@ class Card:
     title: str
     sentence: str
     analyses: tuple[str, ...]
-    alt: str
+    """Names of the dbt analyses that the section shows."""
+
+    alt_text: str
+    """Description of the chart for screen readers."""
+
     chart: str | None
     """The SVG as a data URL; None for a section without a chart."""
 
     table: list[dict[str, Any]]
+    """Rows of the table above the chart."""
 
 
 @dataclass(frozen=True)
 class ProfileSummary:
-    """The written page."""
+    """The path of a written page, its sentences, and the duration of the run."""
 
     path: Path
     sentences: dict[str, str]
@@ -44,7 +49,7 @@ class ProfileSummary:
     seconds: float
 
 
-def write_profile(settings: Settings, compile_queries: CompileQueries, output: Path | None = None) -> ProfileSummary:
+def write_profile(settings: Settings, compile_queries: QueryCompiler, output: Path | None = None) -> ProfileSummary:
     """Write the data profile of a warehouse to `output`, by default profile.html in the warehouse folder.
 
     Raises:
@@ -67,12 +72,11 @@ def _build_card(section: Section, results: dict[str, pd.DataFrame]) -> Card:
     frames = [results[name] for name in section.analyses]
     finding = Finding(section.empty_message) if frames[0].empty else section.build_finding(*frames)
     chart = None
-    if finding.draw is not None:
-        chart = (
-            f"data:image/svg+xml;base64,{base64.b64encode(render_svg(finding.draw, finding.height).encode()).decode()}"
-        )
-    alt = f"{finding.alt} {finding.sentence}"
-    return Card(section.title, finding.sentence, section.analyses, alt, chart, finding.table)
+    if finding.draw_chart is not None:
+        svg = render_svg(finding.draw_chart, finding.height)
+        chart = f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+    alt_text = f"{finding.alt_text} {finding.sentence}"
+    return Card(section.title, finding.sentence, section.analyses, alt_text, chart, finding.table)
 
 
 def _render_page(overview: "pd.Series[float]", chapters: dict[str, list[Card]]) -> str:
@@ -86,8 +90,8 @@ def _render_page(overview: "pd.Series[float]", chapters: dict[str, list[Card]]) 
     tiles = ("customers", "buyers", "products", "events", "transactions", "transaction_lines", "return_lines")
     return environment.get_template(TEMPLATE).render(
         tiles={name.replace("_", " "): f"{overview[name]:,.0f}" for name in tiles},
-        first=overview["first_action_at"],
-        last=overview["last_action_at"],
+        first_action_at=overview["first_action_at"],
+        last_action_at=overview["last_action_at"],
         chapters=chapters,
     )
 

@@ -9,11 +9,11 @@ from warehouse.database import open_reader
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
-CompileQueries = Callable[[], Mapping[str, str]]
-"""Returns the SQL of each analysis by name; called after the warehouse is open."""
+QueryCompiler = Callable[[], Mapping[str, str]]
+"""A function that returns the SQL of each analysis by name. It is called while the warehouse is open."""
 
 
-def run_queries(settings: Settings, compile_queries: CompileQueries) -> dict[str, pd.DataFrame]:
+def run_queries(settings: Settings, compile_queries: QueryCompiler) -> dict[str, pd.DataFrame]:
     """Run every analysis and return the results by name.
 
     Raises:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from apps.profile.charts import (
     HEIGHT,
-    Draw,
+    ChartDrawer,
     compute_chart_height,
     make_bar_chart,
     make_column_chart,
@@ -44,10 +44,10 @@ class Finding:
     """The text, chart and table of a section."""
 
     sentence: str
-    draw: Draw | None = None
-    """Draws the chart; None for a section without a chart."""
+    draw_chart: ChartDrawer | None = None
+    """The function that draws the chart; None for a section without a chart."""
 
-    alt: str = ""
+    alt_text: str = ""
     """Description of the chart for screen readers; the page appends the sentence."""
 
     height: float = HEIGHT
@@ -354,7 +354,9 @@ CHAPTERS: dict[str, list[Section]] = {
 """The chapters of the page and their sections, in order."""
 
 
-def _make_histogram(frame: pd.DataFrame, count_column: str, format_bin: Callable[[int], str], xlabel: str) -> Draw:
+def _make_histogram(
+    frame: pd.DataFrame, count_column: str, format_bin: Callable[[int], str], xlabel: str
+) -> ChartDrawer:
     """Return a column chart of all bins from the lowest to the highest, including empty ones."""
     numbers = range(int(frame["step"].min()), int(frame["step"].max()) + 1)
     values = frame.set_index("step")[count_column].reindex(numbers, fill_value=0)

@@ -10,13 +10,13 @@
 
 {#- Number as a decimal, for sums. A sum of decimals does not depend on the order of rows, which differs between parallel
     runs, so that the same rows give the same bits and the same dataset hash. -#}
-{% macro as_decimal(expression) -%}
+{% macro cast_to_decimal(expression) -%}
     cast({{ expression }} as decimal(38, 12))
 {%- endmacro %}
 
 {#- Aggregate: sum as a double, equal in every run; 0 without rows. -#}
 {% macro exact_sum(expression) -%}
-    cast(coalesce(sum({{ as_decimal(expression) }}), 0) as {{ type_double() }})
+    cast(coalesce(sum({{ cast_to_decimal(expression) }}), 0) as {{ type_double() }})
 {%- endmacro %}
 
 {#- Value of a key in a JSON text, as text; null when the key is absent. -#}
@@ -137,7 +137,7 @@ with interactions as (
 
 ),
 
--- Products with the attribute as known at the cutoff.
+-- Products whose attribute is known at the cutoff.
 products as (
 
     select cutoff, product_id, {{ attribute }} from {{ ref('ml_product_features') }}
@@ -176,7 +176,7 @@ final as (
         case
             when strength > 0
                 then strength / cast(
-                    sum(case when strength > 0 then {{ as_decimal('strength') }} end) over (
+                    sum(case when strength > 0 then {{ cast_to_decimal('strength') }} end) over (
                         partition by cutoff, user_id
                     ) as {{ type_double() }}
                 )
@@ -211,8 +211,8 @@ select * from final
     {{ return(['validation', 'test', 'now']) }}
 {%- endmacro %}
 
-{#- Column <column>_<cutoff> of the row's cutoff; the query needs a relation named cutoffs. -#}
-{% macro at_cutoff(column) -%}
+{#- Value of the column <column>_<cutoff> for the cutoff of the row; the query needs a relation named cutoffs. -#}
+{% macro column_at_cutoff(column) -%}
     case cutoffs.cutoff
         {%- for cutoff in cutoff_names() %}
         when '{{ cutoff }}' then {{ column }}_{{ cutoff }}

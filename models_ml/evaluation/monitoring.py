@@ -48,5 +48,5 @@ def evaluate_since_training(
         config,
     )
     popularity_ranking = window.rank_by_global_score(window.get_feature("popularity"), config)
-    ndcg, popularity_ndcg = (window.measure(ranking, (k,))[0].ndcg for ranking in (model_ranking, popularity_ranking))
+    ndcg, popularity_ndcg = (window.evaluate(ranking, (k,))[0].ndcg for ranking in (model_ranking, popularity_ranking))
     return PostTrainingMetrics(k, len(window.known_positions), ndcg, popularity_ndcg)

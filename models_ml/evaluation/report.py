@@ -137,7 +137,9 @@ class EvaluationReport:
 
     def add_overall(self, window: EvaluationWindow, ranking: Ranking) -> None:
         """Add the metrics of the model's `ranking` of known customers, over all of them."""
-        self._measure(window, build_overall_segment(window), {MODEL_METHOD: _MethodLists(window, ranking, self.config)})
+        self._evaluate_segment(
+            window, build_overall_segment(window), {MODEL_METHOD: _MethodLists(window, ranking, self.config)}
+        )
 
     def add(self, window: EvaluationWindow, ranking: Ranking) -> None:
         """Add the metrics of the model's `ranking` of known customers and of all baselines, in all segments.
@@ -151,7 +153,7 @@ class EvaluationReport:
             method: _MethodLists(window, method_ranking, self.config) for method, method_ranking in rankings.items()
         }
         for segment in iter_segments(window, labels):
-            self._compare(window, segment, self._measure(window, segment, method_lists))
+            self._compare(window, segment, self._evaluate_segment(window, segment, method_lists))
         self._pairs.append(
             self._build_table(window, window.pairs.num_rows, PAIRS_SCHEMA, *_iter_id_columns(window), *labels.columns)
         )
@@ -172,7 +174,7 @@ class EvaluationReport:
                 # The oracle lacks factors for real data that was loaded in addition to the synthetic shop's.
                 self.skipped[name] = str(error)
 
-    def _measure(
+    def _evaluate_segment(
         self, window: EvaluationWindow, segment: Segment, methods: "Mapping[str, _MethodLists]"
     ) -> dict[str, Tensor]:
         """Add the mean metrics of a segment.
@@ -183,7 +185,7 @@ class EvaluationReport:
         rows = torch.nonzero(relevant_counts).flatten()
         values = {}
         for method, lists in methods.items():
-            values[method] = lists.measure(segment, rows, relevant_counts[rows])
+            values[method] = lists.evaluate(segment, rows, relevant_counts[rows])
             means = values[method].mean(0).tolist()
             for k, means_at_k in zip(self.config.k_values, means, strict=True):
                 row = self._build_key(window, segment, method) | {"k": k, "users": len(rows)}
@@ -238,7 +240,7 @@ class _MethodLists:
             [compute_exposure(self.positions, information, is_long_tail, k) for k in self.k_values], 1
         )
 
-    def measure(self, segment: Segment, rows: Tensor, relevant_counts: Tensor) -> Tensor:
+    def evaluate(self, segment: Segment, rows: Tensor, relevant_counts: Tensor) -> Tensor:
         """Return the metrics of a segment for the customers at `rows`, float64 of (customers, k_values, metrics).
 
         `relevant_counts` (customers) counts each customer's relevant pairs of the segment, at least one.

@@ -21,7 +21,7 @@ class EpochRecord:
     """NDCG at the config's `selection_k`; only in the fit that selects the number of epochs."""
 
 
-OnEpoch = Callable[[EpochRecord], None]
+EpochCallback = Callable[[EpochRecord], None]
 """Called after each epoch of a fit."""
 
 
@@ -40,7 +40,9 @@ class SelectedParams:
         return cls(config.default_epochs, config.default_trend_power)
 
 
-def select_params(window: EvaluationWindow, config: TrainConfig, on_epoch: OnEpoch) -> tuple[SelectedParams, Ranking]:
+def select_params(
+    window: EvaluationWindow, config: TrainConfig, on_epoch: EpochCallback
+) -> tuple[SelectedParams, Ranking]:
     """Return the parameters with the best NDCG in `window`, and their ranking for its known customers.
 
     The number of epochs is selected first, with early stopping (`max_epochs`, `patience`) and without trends. The trend
@@ -53,7 +55,7 @@ def select_params(window: EvaluationWindow, config: TrainConfig, on_epoch: OnEpo
 
     def compute_ndcg(user_factors: Tensor, product_factors: Tensor) -> float:
         ranking = window.rank_factors(user_factors, product_factors, config)
-        return window.measure(ranking, (config.selection_k,))[0].ndcg
+        return window.evaluate(ranking, (config.selection_k,))[0].ndcg
 
     best_ndcg, best_epoch = -1.0, 0
     user_factors = product_factors = trainer.product_factors

@@ -227,7 +227,7 @@ class EvaluationWindow:
         is_hit = (pair_keys[index] == ranked_keys) & (ranking.positions >= 0)
         return torch.where(is_hit, catalog_pairs[index], -1)
 
-    def measure(self, ranking: Ranking, k_values: tuple[int, ...]) -> list[RankingMetrics]:
+    def evaluate(self, ranking: Ranking, k_values: tuple[int, ...]) -> list[RankingMetrics]:
         """Return the metrics of the ranking for the known customers at each of `k_values`."""
         known_count = len(self.known_positions)
         hits = self.find_hit_pairs(ranking)[:known_count] >= 0

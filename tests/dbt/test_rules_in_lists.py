@@ -282,7 +282,7 @@ def test_list_skips_bought_products(demo_warehouse: Settings, tmp_path: Path) ->
     ]
     customer, bought = "u00054", books[:14]
     totals = "intermediate.int_user_product_totals"
-    newest = f"from {totals} where until_cutoff_index = (select max(until_cutoff_index) from {totals}) limit 1"
+    newest = f"from {totals} where valid_to_cutoff_index = (select max(valid_to_cutoff_index) from {totals}) limit 1"
     with open_writer(analyst.settings) as connection:
         connection.execute("delete from ml.candidates")
         connection.execute(f"delete from {totals} where user_id = ?", [customer])

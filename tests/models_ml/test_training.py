@@ -53,7 +53,7 @@ def test_warm_start_continues_from_factors(shop: Dataset, trained: TrainingResul
 
     def compute_score_correlation(settings: TrainConfig, warm_from: Recommender | None) -> float:
         """Return the correlation of the scores of both models for the products that both know."""
-        result = train(changed, settings, "run-2", warm_from=warm_from)
+        result = train(changed, settings, "run-2", warm_start_model=warm_from)
         model = result.recommender
         if warm_from is not None:
             assert [entry.cutoff for entry in result.epoch_records].count("now") == settings.warm_epochs
@@ -75,7 +75,7 @@ def test_warm_start_continues_from_factors(shop: Dataset, trained: TrainingResul
 def test_warm_start_rejects_other_settings(shop: Dataset, trained: TrainingResult, config: TrainConfig) -> None:
     other = config.model_copy(update={"regularization": 0.5, "factors": 8})
     with pytest.raises(ModelError, match=r"other settings \(factors was 16, is 8, regularization was 0.25, is 0.5"):
-        train(shop, other, "run-2", warm_from=trained.recommender)
+        train(shop, other, "run-2", warm_start_model=trained.recommender)
 
 
 def test_epochs_have_best_validation_ndcg(trained: TrainingResult, config: TrainConfig) -> None:

@@ -38,7 +38,7 @@ class CsvRecordReader:
     def __init__(self, feed: Feed, file_load: FileLoad) -> None:
         self._feed = feed
         self._file_load = file_load
-        self._named_delimiter: str | None = None
+        self._sep_line_delimiter: str | None = None
         self._dialect = Dialect(",", '"')
         self._next_line_number = 1
         self.header: tuple[str, ...] = ()
@@ -81,11 +81,11 @@ class CsvRecordReader:
     def _parse_header(self, lines: bytes) -> bytes:
         """Read the header and detect the dialect; return the lines after the header."""
         start, delimiter = skip_to_header(lines)
-        self._named_delimiter = delimiter or self._named_delimiter
+        self._sep_line_delimiter = delimiter or self._sep_line_delimiter
         self._next_line_number += lines[: len(lines) - len(start)].count(b"\n")
         if not start:
             return b""
-        self._dialect, header = read_header(start, self._feed, self._named_delimiter)
+        self._dialect, header = read_header(start, self._feed, self._sep_line_delimiter)
         self._file_load.delimiter, self._file_load.quote = self._dialect
         self._next_line_number += 1
         if problem := find_header_problem(header, self._feed):
@@ -188,13 +188,13 @@ class _LineFeeder:
 
 
 def skip_to_header(start: bytes) -> tuple[bytes, str | None]:
-    """Skip empty lines and a delimiter line before the header; return the rest and the named delimiter, if any."""
+    """Skip empty lines and a delimiter line before the header; return the rest and that line's delimiter, if any."""
     match = DELIMITER_LINE_PATTERN.match(start)
     rest = start[match.end() if match else 0 :].lstrip(b"\r\n")
     return rest, match[1].decode("ascii") if match else None
 
 
-def read_header(start: bytes, feed: Feed, named_delimiter: str | None) -> tuple[Dialect, list[str]]:
+def read_header(start: bytes, feed: Feed, sep_line_delimiter: str | None) -> tuple[Dialect, list[str]]:
     """Detect the dialect of a file from its header and first lines; return the dialect and the column names.
 
     Unnamed columns at the end, as spreadsheets write them, get a name from their position.
@@ -204,7 +204,7 @@ def read_header(start: bytes, feed: Feed, named_delimiter: str | None) -> tuple[
     """
     header, _, rest = start.partition(b"\n")
     lines = [header, *rest[:SAMPLE_BYTES].split(b"\n")[:SAMPLE_LINES]]
-    dialect = detect_dialect([make_readable(line).rstrip("\r") for line in lines], feed, named_delimiter)
+    dialect = detect_dialect([make_readable(line).rstrip("\r") for line in lines], feed, sep_line_delimiter)
     try:
         names = [name.strip() for name in next(dialect.make_reader([header.decode("utf-8").rstrip("\r")]), [])]
     except (UnicodeDecodeError, csv.Error) as error:

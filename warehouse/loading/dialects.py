@@ -11,11 +11,11 @@ DELIMITERS = (",", ";", "\t", "|")
 
 SAMPLE_LINES = 200
 SAMPLE_BYTES = 64 << 10
-"""The sample after the header that is used for detection: the smaller of lines and bytes."""
+"""Maximum size of the sample after the header from which the dialect is detected."""
 
 MIN_UNCLOSED_QUOTE_SHARE = 0.1
-"""Minimum share of lines with an unclosed quote for which quotes are ordinary characters, for example inches. A smaller
-share counts as damaged lines."""
+"""If more than this share of the lines has an unclosed quote, the quotes are ordinary characters, for example inch
+signs. If fewer lines have one, those lines are damaged."""
 
 
 class Dialect(NamedTuple):
@@ -32,27 +32,28 @@ class Dialect(NamedTuple):
         return csv.reader(lines, delimiter=self.delimiter, quotechar=self.quote, strict=True)
 
 
-def detect_dialect(lines: list[str], feed: Feed, named_delimiter: str | None) -> Dialect:
+def detect_dialect(lines: list[str], feed: Feed, sep_line_delimiter: str | None) -> Dialect:
     """Detect the dialect of a file from its header and first lines; the feed's declarations take precedence.
 
-    If neither the feed nor the file names the delimiter, the one that splits the header into most mapped names is used.
+    `sep_line_delimiter` is the delimiter from a `sep=` line before the header. Without it and without a declared
+    delimiter, the delimiter is the one with which the header has the most column names of the feed's mapping.
     """
     delimiter = (
         feed.delimiter
-        or named_delimiter
+        or sep_line_delimiter
         or max(DELIMITERS, key=lambda candidate: _count_mapped_names(lines[0], candidate, feed))
     )
     if feed.quote is not None:
         return Dialect(delimiter, None if feed.quote == NO_QUOTE else feed.quote)
-    header, *rows = lines
-    cells = [header.split(delimiter), *(line.split(delimiter) for line in rows if line)]
-    single, double = Dialect(delimiter, "'"), Dialect(delimiter, '"')
-    if not _has_leading_quote(cells, '"') and (
-        _has_quoted_column(cells, "'")
-        or _count_complete_records(lines, single) > _count_complete_records(lines, double)
+    header, *data_lines = lines
+    rows = [header.split(delimiter), *(line.split(delimiter) for line in data_lines if line)]
+    single_quoted, double_quoted = Dialect(delimiter, "'"), Dialect(delimiter, '"')
+    if not _has_leading_quote(rows, '"') and (
+        _has_quoted_column(rows, "'")
+        or _count_complete_records(lines, single_quoted) > _count_complete_records(lines, double_quoted)
     ):
-        return single
-    return Dialect(delimiter, None) if _is_literal_quote(cells, '"') else double
+        return single_quoted
+    return Dialect(delimiter, None) if _is_literal_quote(rows, '"') else double_quoted
 
 
 def _count_mapped_names(header: str, delimiter: str, feed: Feed) -> int:
@@ -72,28 +73,30 @@ def _is_quoted(cell: str, quote: str) -> bool:
     return len(cell) >= 2 and cell[0] == cell[-1] == quote
 
 
-def _has_quoted_column(cells: list[list[str]], quote: str) -> bool:
+def _has_quoted_column(rows: list[list[str]], quote: str) -> bool:
     """Return whether a header name, or every value of a column with more than one value, is quoted."""
-    header, *rows = cells
+    header, *data_rows = rows
     if any(_is_quoted(cell, quote) for cell in header):
         return True
-    columns = zip(*(row for row in rows if len(row) == len(header)), strict=True)
+    columns = zip(*(row for row in data_rows if len(row) == len(header)), strict=True)
     filled_columns = ([cell for cell in column if cell] for column in columns)
     return any(len(column) > 1 and all(_is_quoted(cell, quote) for cell in column) for column in filled_columns)
 
 
-def _has_leading_quote(cells: list[list[str]], quote: str) -> bool:
-    return any(cell.startswith(quote) for row in cells for cell in row)
+def _has_leading_quote(rows: list[list[str]], quote: str) -> bool:
+    return any(cell.startswith(quote) for row in rows for cell in row)
 
 
-def _is_literal_quote(cells: list[list[str]], quote: str) -> bool:
+def _is_literal_quote(rows: list[list[str]], quote: str) -> bool:
     """Return whether quotes are ordinary characters.
 
-    This is so if every line has the header's number of fields without quoting, no field is quoted, and many fields
-    begin with a quote that does not close.
+    The condition is that all lines have equally many fields without quoting, no field is quoted, and many lines have a
+    field that begins with an unclosed quote. A single line is no evidence, because it can be damaged.
     """
-    header, *rows = cells
-    if any(len(row) != len(header) for row in rows) or any(_is_quoted(cell, quote) for row in cells for cell in row):
+    header, *data_rows = rows
+    if any(len(row) != len(header) for row in data_rows) or any(
+        _is_quoted(cell, quote) for row in rows for cell in row
+    ):
         return False
-    unclosed_line_count = sum(_has_leading_quote([row], quote) for row in rows)
-    return unclosed_line_count > max(1, len(rows) * MIN_UNCLOSED_QUOTE_SHARE)
+    unclosed_line_count = sum(_has_leading_quote([row], quote) for row in data_rows)
+    return unclosed_line_count > max(1, len(data_rows) * MIN_UNCLOSED_QUOTE_SHARE)

@@ -38,10 +38,10 @@ def read_json_lines(blocks: Iterator[bytes], file_load: FileLoad) -> Iterator[pa
     for data in align_blocks_to_lines(blocks):
         lines = split_lines(data, first_number)
         first_number += len(lines.text)
-        yield _check_lines(lines, file_load.encoding or "")
+        yield _build_line_table(lines, file_load.encoding or "")
 
 
-def _check_lines(lines: Lines, encoding: str) -> pa.Table:
+def _build_line_table(lines: Lines, encoding: str) -> pa.Table:
     text = lines.text
     error: pa.Array = pa.nulls(len(text), pa.string())
     length = pc.binary_length(text)

@@ -53,9 +53,9 @@ def load(
 ) -> LoadReport:
     """Load every new or changed file of the landing folder into the raw tables.
 
-    The rows and the ledger entry of a file are written in one transaction, so the next load repairs a killed one. An
-    unreadable file is recorded in `raw.rejected_files`, and the other files are loaded. A file that is still being
-    written is left for the next load.
+    The rows and the ledger entry of a file are written in one transaction. After a killed load, the next load reads the
+    files that are not in the ledger. An unreadable file is recorded in `raw.rejected_files`, and the other files are
+    loaded. A file that is still being written ("changing") is left for the next load.
 
     Args:
         settings: The folders and limits of the warehouse.
@@ -85,7 +85,7 @@ def load(
         present_paths = {file.path for feed_files in files.values() for file in feed_files}
         _check_files_present(reload_paths, present_paths, settings)
     with open_writer(settings) as connection:
-        # Raw rows have their line numbers, and keeping them in file order takes a third of the time.
+        # Keeping the rows in file order would take a third of the load time. Raw rows store their line number instead.
         connection.execute("set preserve_insertion_order = false")
         _check_feeds_declared(connection, sources, settings)
         changed_feeds = _find_feeds_with_changed_kind(connection, sources)
@@ -97,7 +97,7 @@ def load(
             )
         plan = make_plan(connection, files, settings.settle_seconds, reload_paths or ())
         for feed in sources.feeds.values():
-            check_mapping(connection, feed, [item.file for item in plan.new_files[feed.name]], settings.sources)
+            check_mapping(connection, feed, [new_file.file for new_file in plan.new_files[feed.name]], settings.sources)
         _write_declarations(connection, sources, changed_feeds)
         loader = _Loader(connection, report, ProgressTracker(plan, on_progress))
         for feed in sources.feeds.values():
@@ -196,10 +196,10 @@ def _read_undeclared_columns(connection: duckdb.DuckDBPyConnection) -> dict[str,
 
 
 class ProgressTracker:
-    """Adds up the progress of a load and calls `on_progress`; a lock serializes the calls of the reading thread."""
+    """Adds up the progress of a load and calls `on_progress`, for one thread at a time."""
 
     def __init__(self, plan: LoadPlan, on_progress: Callable[[LoadProgress], None]) -> None:
-        files = [item.file for items in plan.new_files.values() for item in items]
+        files = [new_file.file for new_files in plan.new_files.values() for new_file in new_files]
         self._progress = LoadProgress(0, len(files), 0, sum(file.size_bytes for file in files))
         self._bytes_read: dict[str, int] = {}
         self._on_progress = on_progress
@@ -226,16 +226,18 @@ class BatchRead:
 
     def __init__(self, batch: list[NewFile]) -> None:
         self.batch = batch
-        self.file_loads = {item.file.path: FileLoad() for item in batch}
+        self.file_loads = {new_file.file.path: FileLoad() for new_file in batch}
         self.errors: dict[str, Exception] = {}
         """The error of each file that cannot be read, by path."""
 
 
 class RecordChunk(NamedTuple):
-    """Records of files with the same header: the columns of `FileRecords.table`, path and load_id; can be empty."""
+    """Records of files with the same header. A chunk without records has no columns."""
 
     header: tuple[str, ...]
     records: pa.Table
+    """The columns of `FileRecords.table`, path and load_id."""
+
     is_last: bool
     """Whether it is the last chunk of its batch read."""
 
@@ -263,18 +265,18 @@ class _Loader:
     def _load_batch(self, feed: Feed, batch_read: BatchRead, chunks: Iterator[RecordChunk]) -> None:
         """Load the files of a batch and report them as loaded, rejected or still changing."""
         batch = batch_read.batch
-        written, failed = self._write_readable_files(feed, batch_read, chunks)
-        self._add_to_report(feed, written)
-        unreadable = [
-            (item.file, str(failed[item.file.path]))
-            for item in batch
-            if isinstance(failed.get(item.file.path), UnreadableFileError)
+        written_read, errors = self._write_readable_files(feed, batch_read, chunks)
+        self._add_to_report(feed, written_read)
+        unreadable_files = [
+            (new_file.file, str(errors[new_file.file.path]))
+            for new_file in batch
+            if isinstance(errors.get(new_file.file.path), UnreadableFileError)
         ]
-        ledger.add_rejected_files(self._connection, feed, unreadable)
-        self._report.rejected_files |= {file.path: reason for file, reason in unreadable}
-        self._report.feeds[feed.name].files_rejected += len(unreadable)
+        ledger.add_rejected_files(self._connection, feed, unreadable_files)
+        self._report.rejected_files |= {file.path: reason for file, reason in unreadable_files}
+        self._report.feeds[feed.name].files_rejected += len(unreadable_files)
         self.report_changing_files(
-            feed, [path for path, error in failed.items() if isinstance(error, ChangingFileError)]
+            feed, [path for path, error in errors.items() if isinstance(error, ChangingFileError)]
         )
         self._tracker.finish_batch(batch)
 
@@ -290,12 +292,14 @@ class _Loader:
                 self._write(feed, batch_read, chunks)
         except _FailedFilesError:
             # The rollback also restores the earlier rows of changed files.
-            retry = BatchRead([item for item in batch_read.batch if item.file.path not in batch_read.errors])
+            retry = BatchRead(
+                [new_file for new_file in batch_read.batch if new_file.file.path not in batch_read.errors]
+            )
             if not retry.batch:
                 return retry, batch_read.errors
             with closing(read_ahead(self._read_chunks([retry]))) as retry_chunks:
-                written, failed = self._write_readable_files(feed, retry, retry_chunks)
-            return written, batch_read.errors | failed
+                written_read, errors = self._write_readable_files(feed, retry, retry_chunks)
+            return written_read, batch_read.errors | errors
         return batch_read, {}
 
     def _write(self, feed: Feed, batch_read: BatchRead, chunks: Iterator[RecordChunk]) -> None:
@@ -306,15 +310,17 @@ class _Loader:
         """
         file_loads = batch_read.file_loads
         ledger.delete_files(
-            self._connection, feed, [item.file.path for item in batch_read.batch if item.is_replacement]
+            self._connection, feed, [new_file.file.path for new_file in batch_read.batch if new_file.is_replacement]
         )
         for header, records, is_last in chunks:
             if len(records) and not batch_read.errors:
-                for path, (loaded, rejected) in insert_records(self._connection, feed, header, records).items():
-                    file_loads[path].rows_loaded += loaded
-                    file_loads[path].rows_rejected += rejected
+                for path, (loaded_count, rejected_count) in insert_records(
+                    self._connection, feed, header, records
+                ).items():
+                    file_loads[path].rows_loaded += loaded_count
+                    file_loads[path].rows_rejected += rejected_count
                 save_column_names(self._connection, feed, header, records)
-            # The thread already reads the next batch, whose errors do not concern this one.
+            # The chunks after the last one belong to the next batch, which the thread already reads.
             if is_last:
                 break
         if batch_read.errors:
@@ -326,31 +332,32 @@ class _Loader:
         for batch_read in batch_reads:
             tables_by_header: dict[tuple[str, ...], list[pa.Table]] = {}
             buffered_bytes = 0
-            for item in batch_read.batch:
-                path, file_load = item.file.path, batch_read.file_loads[item.file.path]
+            for new_file in batch_read.batch:
+                path, file_load = new_file.file.path, batch_read.file_loads[new_file.file.path]
                 try:
-                    for records in read_records(item.file, file_load):
+                    for records in read_records(new_file.file, file_load):
                         if tables_by_header and buffered_bytes + records.table.nbytes > CHUNK_BYTES:
                             yield from _join_tables(tables_by_header, is_last=False)
                             tables_by_header, buffered_bytes = {}, 0
                         table = records.table.append_column("path", pa.repeat(pa.scalar(path), len(records.table)))
-                        table = table.append_column("load_id", pa.repeat(pa.scalar(item.load_id), len(table)))
+                        table = table.append_column("load_id", pa.repeat(pa.scalar(new_file.load_id), len(table)))
                         tables_by_header.setdefault(records.header, []).append(table)
                         buffered_bytes += records.table.nbytes
-                        self._tracker.add_bytes_read(item.file, file_load.bytes_read)
+                        self._tracker.add_bytes_read(new_file.file, file_load.bytes_read)
                 except (UnreadableFileError, ChangingFileError) as error:
                     batch_read.errors[path] = error
-                self._tracker.add_bytes_read(item.file, item.file.size_bytes)
+                self._tracker.add_bytes_read(new_file.file, new_file.file.size_bytes)
+            # Every batch ends with a last chunk, even if no file has a record.
             yield from _join_tables(tables_by_header or {(): [pa.table({})]}, is_last=True)
 
     def _add_to_report(self, feed: Feed, batch_read: BatchRead) -> None:
         """Add loaded files to the report."""
         report = self._report.feeds[feed.name]
         detected_formats = self._report.detected_formats.setdefault(feed.name, {})
-        for item in batch_read.batch:
-            file_load = batch_read.file_loads[item.file.path]
+        for new_file in batch_read.batch:
+            file_load = batch_read.file_loads[new_file.file.path]
             report.files_loaded += 1
-            report.files_replaced += item.is_replacement
+            report.files_replaced += new_file.is_replacement
             report.lines += file_load.lines
             report.rows_loaded += file_load.rows_loaded
             report.rows_rejected += file_load.rows_rejected
@@ -371,11 +378,11 @@ class _FailedFilesError(Exception):
 def _split_into_batches(files: Iterable[NewFile]) -> Iterator[list[NewFile]]:
     batch: list[NewFile] = []
     size = 0
-    for item in files:
-        if batch and (size + item.file.size_bytes > MAX_BATCH_BYTES or len(batch) == MAX_BATCH_FILES):
+    for new_file in files:
+        if batch and (size + new_file.file.size_bytes > MAX_BATCH_BYTES or len(batch) == MAX_BATCH_FILES):
             yield batch
             batch, size = [], 0
-        batch.append(item)
-        size += item.file.size_bytes
+        batch.append(new_file)
+        size += new_file.file.size_bytes
     if batch:
         yield batch

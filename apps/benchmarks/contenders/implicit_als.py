@@ -1,6 +1,6 @@
-"""The weighted ALS of the `implicit` library, with the best settings of a separate grid.
+"""The weighted ALS of the `implicit` library, with the best settings of a grid search of its own.
 
-BLAS runs on one thread, as the library's documentation requires, because the library has its own threads over rows.
+BLAS runs on one thread, as the library's documentation requires, because the library itself runs several threads.
 """
 
 import os
@@ -14,7 +14,7 @@ import torch
 from implicit.cpu.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits
 
-from apps.benchmarks.ranking_results import CurvePoint, RankingResult, SplitSource, log_progress, measure_ranking
+from apps.benchmarks.ranking_results import CurvePoint, RankingResult, SplitSource, evaluate_ranking, log_progress
 from models_ml.config import TrainConfig
 from models_ml.data.sparse import Csr
 from models_ml.evaluation.window import EvaluationWindow, Ranking
@@ -26,15 +26,15 @@ FACTORS = (64, 128, 256, 512)
 ALPHAS = (1.0, 3.0, 10.0, 30.0, 100.0)
 REGULARIZATIONS = (0.1, 1.0, 10.0, 30.0, 100.0, 300.0)
 ITERATIONS = 15
-MEASURE_INTERVAL = 5
-"""Iterations between measurements."""
+EVALUATION_INTERVAL = 5
+"""Iterations between evaluations."""
 
 MAX_KEPT_SETTINGS = 4
-"""Number of the best pairs of alpha and regularization that are tried with more factors."""
+"""Number of the best settings whose alpha and regularization are also tried with more factors."""
 
 
-class _MeasuredFit:
-    """One training run with regular measurements; their time does not count as training time."""
+class _EvaluatedFit:
+    """One training run with regular evaluations, whose time does not count as training time."""
 
     def __init__(
         self,
@@ -42,12 +42,12 @@ class _MeasuredFit:
         config: TrainConfig,
         setting: dict[str, float],
         iterations: int,
-        measure_interval: int,
+        evaluation_interval: int,
     ) -> None:
-        self.window, self.config, self.measure_interval = window, config, measure_interval
+        self.window, self.config, self.evaluation_interval = window, config, evaluation_interval
         self.curve: list[CurvePoint] = []
-        self.iterations: list[int] = []
-        self.measuring_seconds = 0.0
+        self.evaluated_iterations: list[int] = []
+        self.evaluation_seconds = 0.0
         self.model = AlternatingLeastSquares(
             factors=int(setting["factors"]),
             alpha=setting["alpha"],
@@ -63,12 +63,12 @@ class _MeasuredFit:
             self.model.fit(matrix, show_progress=False, callback=self._on_iteration)
 
     def _on_iteration(self, iteration: int, *_: object) -> None:
-        if (iteration + 1) % self.measure_interval == 0:
+        if (iteration + 1) % self.evaluation_interval == 0:
             now = time.perf_counter()
-            ndcg = measure_ranking(METHOD_NAME, self.window, self.rank(), self.config).ndcg
-            self.curve.append(CurvePoint(seconds=now - self.started - self.measuring_seconds, ndcg=ndcg))
-            self.iterations.append(iteration + 1)
-            self.measuring_seconds += time.perf_counter() - now
+            ndcg = evaluate_ranking(METHOD_NAME, self.window, self.rank(), self.config).ndcg
+            self.curve.append(CurvePoint(seconds=now - self.started - self.evaluation_seconds, ndcg=ndcg))
+            self.evaluated_iterations.append(iteration + 1)
+            self.evaluation_seconds += time.perf_counter() - now
 
     def rank(self) -> Ranking:
         """Return the ranked lists of the window's customers."""
@@ -76,32 +76,32 @@ class _MeasuredFit:
         return self.window.rank_factors(users, torch.from_numpy(np.asarray(self.model.item_factors)), self.config)
 
 
-def measure_implicit(files: SplitSource, config: TrainConfig) -> RankingResult:
-    """Select the best settings and iterations in the validation window; measure in the test window."""
+def evaluate_implicit(split_source: SplitSource, config: TrainConfig) -> RankingResult:
+    """Select the best settings and iterations on the validation window, and evaluate on the test window."""
     threadpool_limits(1, "blas")
-    split = files.read(config)
+    split = split_source.read(config)
     started = time.perf_counter()
     trials: list[tuple[float, int, dict[str, float]]] = []
     pairs = list(product(ALPHAS, REGULARIZATIONS))
     for factors in FACTORS:
         for alpha, regularization in pairs:
             setting = {"factors": factors, "alpha": alpha, "regularization": regularization}
-            fit = _MeasuredFit(split.validation, config, setting, ITERATIONS, MEASURE_INTERVAL)
+            fit = _EvaluatedFit(split.validation, config, setting, ITERATIONS, EVALUATION_INTERVAL)
             ndcg, iterations = max(
-                (point.ndcg, iteration) for point, iteration in zip(fit.curve, fit.iterations, strict=True)
+                (point.ndcg, iteration) for point, iteration in zip(fit.curve, fit.evaluated_iterations, strict=True)
             )
             trials.append((ndcg, iterations, setting))
         trials.sort(key=lambda trial: -trial[0])
-        best = [trial[2] for trial in trials[:MAX_KEPT_SETTINGS]]
-        pairs = list(dict.fromkeys((setting["alpha"], setting["regularization"]) for setting in best))
+        best_settings = [trial[2] for trial in trials[:MAX_KEPT_SETTINGS]]
+        pairs = list(dict.fromkeys((setting["alpha"], setting["regularization"]) for setting in best_settings))
         log_progress(f"implicit: up to {factors} factors, best validation NDCG {trials[0][0]:.5f} with {trials[0][2]}")
     tune_seconds = time.perf_counter() - started
     _, iterations, setting = trials[0]
-    fit = _MeasuredFit(split.test, config, setting, iterations, measure_interval=1)
+    fit = _EvaluatedFit(split.test, config, setting, iterations, evaluation_interval=1)
     started = time.perf_counter()
     ranking = fit.rank()
     scoring_seconds = time.perf_counter() - started
-    return measure_ranking(METHOD_NAME, split.test, ranking, config).model_copy(
+    return evaluate_ranking(METHOD_NAME, split.test, ranking, config).model_copy(
         update={
             "tune_seconds": tune_seconds,
             "fit_seconds": fit.curve[-1].seconds,
@@ -114,7 +114,7 @@ def measure_implicit(files: SplitSource, config: TrainConfig) -> RankingResult:
 
 
 def _build_matrix(strength: Csr) -> scipy.sparse.csr_matrix:
-    """Return the strengths divided by their mean, so that one grid fits all data."""
+    """Return the strengths divided by their mean, so that one grid of settings suits every dataset."""
     values = strength.values / strength.values.mean()
-    parts = (values.numpy(), strength.columns.numpy(), strength.row_starts.numpy())
-    return scipy.sparse.csr_matrix(parts, shape=(strength.row_count, strength.column_count))
+    arrays = (values.numpy(), strength.columns.numpy(), strength.row_starts.numpy())
+    return scipy.sparse.csr_matrix(arrays, shape=(strength.row_count, strength.column_count))

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from pydantic import TypeAdapter
 
-from apps.benchmarks.ranking_results import CurvePoint, RankingResult, SplitSource, log_progress, measure_ranking
+from apps.benchmarks.ranking_results import CurvePoint, RankingResult, SplitSource, evaluate_ranking, log_progress
 from models_ml.als.trainer import AlsTrainer, fit
 from models_ml.config import TrainConfig
 from models_ml.evaluation.baselines import BASELINES
@@ -15,9 +15,9 @@ from models_ml.tuning import SearchSpace, tune
 from orchestration.process_memory import get_peak_memory_mib
 
 
-def measure_als(files: SplitSource, config: TrainConfig, tune_seconds: float) -> RankingResult:
-    """Tune on the validation window, train on everything before the test window, and measure on it."""
-    split = files.read(config)
+def evaluate_als(split_source: SplitSource, config: TrainConfig, tune_seconds: float) -> RankingResult:
+    """Tune on the validation window, train on everything before the test window, and evaluate on the test window."""
+    split = split_source.read(config)
     started = time.perf_counter()
     if tune_seconds > 0:
         tuned = tune(
@@ -41,7 +41,7 @@ def measure_als(files: SplitSource, config: TrainConfig, tune_seconds: float) ->
     started = time.perf_counter()
     ranking = test.rank_factors(users, model.scoring_factors, config)
     scoring_seconds = time.perf_counter() - started
-    return measure_ranking("als", test, ranking, config).model_copy(
+    return evaluate_ranking("als", test, ranking, config).model_copy(
         update={
             "tune_seconds": tune_seconds_used,
             "fit_seconds": fit_seconds,
@@ -53,10 +53,10 @@ def measure_als(files: SplitSource, config: TrainConfig, tune_seconds: float) ->
     )
 
 
-def measure_shorter_vectors(files: SplitSource, result: RankingResult) -> dict[int, list[CurvePoint]]:
+def evaluate_shorter_vectors(split_source: SplitSource, result: RankingResult) -> dict[int, list[CurvePoint]]:
     """Return the quality after each epoch for shorter factor vectors, with the other settings unchanged."""
     config = TrainConfig.model_validate(result.config["train"])
-    test = files.read(config).test
+    test = split_source.read(config).test
     selected_params = TypeAdapter(SelectedParams).validate_python(result.config["selected_params"])
     return {
         factors: _train_with_curve(test, config.model_copy(update={"factors": factors}), selected_params)[1]
@@ -80,24 +80,24 @@ def _train_with_curve(
         seconds += report.seconds
         products = trainer.complete_product_factors() * trends
         ranking = window.rank_factors(trainer.user_factors[evaluated], products, config)
-        curve.append(CurvePoint(seconds=seconds, ndcg=window.measure(ranking, config.k_values)[0].ndcg))
+        curve.append(CurvePoint(seconds=seconds, ndcg=window.evaluate(ranking, config.k_values)[0].ndcg))
         log_progress(
             f"als, {config.factors} factors: epoch {report.epoch}, loss {report.loss:.4f}, NDCG {curve[-1].ndcg:.5f}"
         )
     return trainer, curve
 
 
-def measure_baselines(files: SplitSource, config: TrainConfig) -> list[RankingResult]:
-    """Measure the baselines; recent popularity only if the interactions have timestamps."""
-    test = files.read(config).test
+def evaluate_baselines(split_source: SplitSource, config: TrainConfig) -> list[RankingResult]:
+    """Evaluate the baselines; recent popularity only if the interactions have timestamps."""
+    test = split_source.read(config).test
     has_timestamps = bool(test.get_feature("recent_popularity").any())
     methods = {name: rank for name, rank in BASELINES.items() if has_timestamps or name != "recent_popularity"}
-    return [measure_ranking(name, test, rank(test, config), config) for name, rank in methods.items()]
+    return [evaluate_ranking(name, test, rank(test, config), config) for name, rank in methods.items()]
 
 
-def measure_ablations(files: SplitSource, config: TrainConfig) -> list[RankingResult]:
-    """Measure RecoMart's model with the tuned settings, without content, without trends and without both."""
-    split = files.read(config)
+def evaluate_ablations(split_source: SplitSource, config: TrainConfig) -> list[RankingResult]:
+    """Evaluate RecoMart's model with the tuned settings, without content, without trends and without both."""
+    split = split_source.read(config)
     results = []
     for method, change in (
         ("als without content", {"content_prior_customers": 0.0}),
@@ -116,7 +116,7 @@ def measure_ablations(files: SplitSource, config: TrainConfig) -> list[RankingRe
         )
         users = model.fold_in(test.seen.to(model.product_factors.device))
         results.append(
-            measure_ranking(
+            evaluate_ranking(
                 method, test, test.rank_factors(users, model.scoring_factors, ablated_config), ablated_config
             )
         )

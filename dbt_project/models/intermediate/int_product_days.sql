@@ -30,9 +30,9 @@ daily_counts as (
         actions.action_date,
         actions.first_visible_cutoff,
         {{ action_counts('actions') }},
-        sum({{ as_decimal('actions.quantity') }}) as quantity,
-        sum({{ as_decimal('actions.quantity * actions.price') }}) as revenue,
-        sum({{ as_decimal(
+        sum({{ cast_to_decimal('actions.quantity') }}) as quantity,
+        sum({{ cast_to_decimal('actions.quantity * actions.price') }}) as revenue,
+        sum({{ cast_to_decimal(
             'actions.weight * ' ~ decay('actions.action_at', 'actions.day_end', var('popularity_half_life_days'))
         ) }})
             as popularity_at_day_end,

@@ -38,10 +38,11 @@ exclusion_counts as (
 
 ),
 
--- Lists that pins and candidates leave short are filled up with popular products. Each excluded product makes a list skip at
--- most one of the products that no cap keeps out. Each listed product may make it skip two, one of its category and one of
--- its brand, but fills a place itself. So a list needs only popular products with an uncapped_rank up to top_n plus
--- skip_count and with a cap_excess below skip_count.
+-- Users whose pins and candidates fill fewer than top_n places. Popular products fill the other places. skip_count limits
+-- the popular products to compare with a list: uncapped_rank is at most top_n + skip_count, and cap_excess is below
+-- skip_count. The reason is that a list skips few of the popular products that the caps allow. An excluded product makes the
+-- list skip one product, itself. A listed product makes it skip two at most, one of its category and one of its brand, but
+-- takes one place of the list.
 short_lists as (
 
     select
@@ -107,7 +108,7 @@ popular_fillers as (
 
 ),
 
--- The listed products come first, so that the caps leave them unchanged.
+-- Products from capped_lists come first, so that apply_caps drops none of them.
 lists_with_fillers as (
 
     select
@@ -190,7 +191,7 @@ lists_with_pins as (
 
 ),
 
--- Rank of each product among the pinned or the other products of its list.
+-- group_rank is the rank among the pinned products of the list for a pin, and among the other products for another product.
 pin_group_ranks as (
 
     select
@@ -205,8 +206,9 @@ pin_group_ranks as (
 
 ),
 
--- Number of other products before each pin. The third pin, at position 5, has two pins and two other products before it. A
--- pin whose position is taken follows the pin that has it.
+-- unpinned_count is the number of unpinned products down to the row; the rows are ordered by it. For example, a third pin at
+-- position 5 has two pins and two unpinned products before it. If an earlier pin has the same position, the maximum over the
+-- earlier pins puts the later pin directly after it.
 pin_offsets as (
 
     select

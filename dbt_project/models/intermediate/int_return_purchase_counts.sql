@@ -32,7 +32,7 @@ running_purchases as (
         *,
         count(case when not is_return then 1 end) over up_to_row as purchase_count,
         cast(
-            sum({{ as_decimal('case when not is_return then quantity else 0 end') }}) over up_to_row
+            sum({{ cast_to_decimal('case when not is_return then quantity else 0 end') }}) over up_to_row
             as {{ type_double() }}
         ) as purchased_quantity
     from pair_transactions

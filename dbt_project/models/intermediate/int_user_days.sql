@@ -31,7 +31,7 @@ daily_counts as (
         {{ action_counts('actions') }},
         count(*) as action_count,
         count(distinct actions.session_id) as session_count,
-        sum({{ as_decimal('actions.quantity * actions.price') }}) as spend,
+        sum({{ cast_to_decimal('actions.quantity * actions.price') }}) as spend,
         count(case when actions.device = 'mobile' then 1 end) as mobile_count,
         count(case when actions.device in ('mobile', 'web') then 1 end) as known_device_count,
         count(case when extract(hour from actions.action_at) between 6 and 17 then 1 end) as daytime_count,

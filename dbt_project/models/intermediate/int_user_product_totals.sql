@@ -28,15 +28,15 @@ actions_of_changed_pairs as (
 ),
 
 {% endif -%}
--- Newest totals of each pair, for all cutoffs from the one at which its last action is visible.
+-- Totals of all actions of a pair. They are valid from the first cutoff at which the pair's last action is visible.
 latest_totals as (
 
     select
         actions.user_id,
         actions.product_id,
-        min(actions.first_visible_cutoff) as first_cutoff_index,
-        max(actions.first_visible_cutoff) as from_cutoff_index,
-        (select max(all_cutoffs.cutoff_index) + 1 from cutoffs as all_cutoffs) as until_cutoff_index,
+        min(actions.first_visible_cutoff) as first_visible_cutoff,
+        max(actions.first_visible_cutoff) as valid_from_cutoff_index,
+        (select max(all_cutoffs.cutoff_index) + 1 from cutoffs as all_cutoffs) as valid_to_cutoff_index,
         {{ pair_totals('actions') }}
     from {{ actions }} as actions
     where actions.user_id is not null
@@ -44,14 +44,15 @@ latest_totals as (
 
 ),
 
--- Pairs with different totals at different cutoffs. Most pairs have one total; only these few are summed up again.
+-- Pairs with actions between two cutoffs, so that the totals differ by cutoff. These are few: most pairs need no second
+-- aggregation.
 changing_pairs as (
 
     select
         actions.user_id,
         actions.product_id,
-        min(actions.first_visible_cutoff) as first_cutoff_index,
-        max(actions.first_visible_cutoff) as last_cutoff_index
+        min(actions.first_visible_cutoff) as pair_first_visible_cutoff,
+        max(actions.first_visible_cutoff) as pair_last_visible_cutoff
     from {{ actions }} as actions
     where actions.user_id is not null
     group by actions.user_id, actions.product_id
@@ -63,8 +64,8 @@ changing_pair_actions as (
 
     select
         actions.*,
-        changing_pairs.first_cutoff_index,
-        changing_pairs.last_cutoff_index
+        changing_pairs.pair_first_visible_cutoff,
+        changing_pairs.pair_last_visible_cutoff
     from {{ actions }} as actions
     inner join changing_pairs
         on actions.user_id = changing_pairs.user_id
@@ -72,21 +73,21 @@ changing_pair_actions as (
 
 ),
 
--- Totals of these pairs at the earlier cutoffs, from the actions visible at each cutoff.
+-- Totals of the changing pairs at the cutoffs before the newest totals, from the actions that are visible at each cutoff.
 earlier_totals as (
 
     select
         actions.user_id,
         actions.product_id,
-        actions.first_cutoff_index,
-        cutoffs.cutoff_index as from_cutoff_index,
-        cutoffs.cutoff_index + 1 as until_cutoff_index,
+        actions.pair_first_visible_cutoff as first_visible_cutoff,
+        cutoffs.cutoff_index as valid_from_cutoff_index,
+        cutoffs.cutoff_index + 1 as valid_to_cutoff_index,
         {{ pair_totals('actions') }}
     from changing_pair_actions as actions
     inner join cutoffs
         on actions.first_visible_cutoff <= cutoffs.cutoff_index
-        and actions.last_cutoff_index > cutoffs.cutoff_index
-    group by actions.user_id, actions.product_id, actions.first_cutoff_index, cutoffs.cutoff_index
+        and actions.pair_last_visible_cutoff > cutoffs.cutoff_index
+    group by actions.user_id, actions.product_id, actions.pair_first_visible_cutoff, cutoffs.cutoff_index
 
 ),
 

@@ -69,7 +69,7 @@ psi_tests as (
     select
         *,
         cast(
-            {{ as_decimal(psi_critical_value(
+            {{ cast_to_decimal(psi_critical_value(
                 'bin_count', 'nullif(reference_rows, 0)', 'nullif(current_rows, 0)', 'design_effect'
             )) }}
             as {{ type_double() }}

@@ -46,7 +46,7 @@ final as (
         current_rows,
         reference_share,
         current_share,
-        cast({{ as_decimal(psi_contribution('current_share', 'reference_share')) }} as {{ type_double() }})
+        cast({{ cast_to_decimal(psi_contribution('current_share', 'reference_share')) }} as {{ type_double() }})
             as psi_contribution
     from shares
 

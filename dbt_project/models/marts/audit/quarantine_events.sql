@@ -34,7 +34,7 @@ final as (
         quarantined.session_id,
         quarantined.transaction_id,
         quarantined.quantity,
-        {{ as_price('quarantined.price') }} as price,
+        {{ cast_to_price('quarantined.price') }} as price,
         quarantined.unreadable_event_type,
         quarantined.unreadable_event_at,
         quarantined.unreadable_quantity,

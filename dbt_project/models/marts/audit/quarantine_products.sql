@@ -24,7 +24,7 @@ final as (
         quarantined.product_name,
         quarantined.category,
         quarantined.brand,
-        {{ as_price('quarantined.price') }} as price,
+        {{ cast_to_price('quarantined.price') }} as price,
         quarantined.popularity_score,
         quarantined.is_available,
         quarantined.updated_at,

@@ -30,7 +30,7 @@ final as (
         quarantined.user_id,
         quarantined.product_id,
         quarantined.quantity,
-        {{ as_price('quarantined.price') }} as price,
+        {{ cast_to_price('quarantined.price') }} as price,
         quarantined.purchased_at,
         quarantined.unreadable_quantity,
         quarantined.unreadable_price,

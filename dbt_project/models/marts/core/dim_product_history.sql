@@ -78,7 +78,7 @@ final as (
         product_name,
         category,
         brand,
-        {{ as_price('price') }} as price,
+        {{ cast_to_price('price') }} as price,
         popularity_score,
         is_available,
         valid_from,

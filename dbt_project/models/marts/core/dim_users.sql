@@ -76,7 +76,7 @@ final as (
         ) as event_count,
         cast(coalesce(action_totals.purchase_count, 0) as {{ dbt.type_bigint() }}) as purchase_count,
         cast(coalesce(action_totals.return_count, 0) as {{ dbt.type_bigint() }}) as return_count,
-        {{ as_amount('coalesce(action_totals.total_spend, 0)') }} as total_spend,
+        {{ cast_to_amount('coalesce(action_totals.total_spend, 0)') }} as total_spend,
         ranked_categories.category as favourite_category,
         ranked_brands.brand as favourite_brand,
         case

@@ -27,7 +27,7 @@ lines as (
         transactions.product_id,
         {% for cutoff in names -%}
         max(case when transactions.purchased_at < cutoff_instants.{{ cutoff }} then transactions.purchased_at end)
-            as bought_{{ cutoff }}{{ ',' if not loop.last }}
+            as purchased_at_{{ cutoff }}{{ ',' if not loop.last }}
         {% endfor %}
     from {{ ref('fct_transactions') }} as transactions
     cross join cutoff_instants
@@ -43,7 +43,7 @@ orders as (
         _feed,
         transaction_id,
         {% for cutoff in names -%}
-        count(bought_{{ cutoff }}) as products_{{ cutoff }}{{ ',' if not loop.last }}
+        count(purchased_at_{{ cutoff }}) as product_count_{{ cutoff }}{{ ',' if not loop.last }}
         {% endfor %}
     from lines
     group by _feed, transaction_id
@@ -59,10 +59,12 @@ lines_within_limit as (
         lines.transaction_id,
         lines.product_id,
         {% for cutoff in names -%}
-        case when orders.products_{{ cutoff }} <= {{ var('max_order_products') }} then lines.bought_{{ cutoff }} end
-            as bought_{{ cutoff }},
+        case
+            when orders.product_count_{{ cutoff }} <= {{ var('max_order_products') }} then lines.purchased_at_{{ cutoff }}
+        end
+            as purchased_at_{{ cutoff }},
         {% endfor -%}
-        orders.products_now > 1 as has_others
+        orders.product_count_now > 1 as has_other_products
     from lines
     inner join orders
         on lines._feed = orders._feed
@@ -73,9 +75,9 @@ lines_within_limit as (
 baskets as (
 
     select * from lines_within_limit
-    where has_others and coalesce(
+    where has_other_products and coalesce(
         {%- for cutoff in names -%}
-        bought_{{ cutoff }}{{ ', ' if not loop.last }}
+        purchased_at_{{ cutoff }}{{ ', ' if not loop.last }}
         {%- endfor -%}
     ) is not null
 
@@ -87,10 +89,10 @@ joint_orders as (
         left_side.product_id,
         right_side.product_id as other_product_id,
         {% for cutoff in names -%}
-        count(case when right_side.bought_{{ cutoff }} is not null then left_side.bought_{{ cutoff }} end)
-            as orders_{{ cutoff }},
-        max(case when right_side.bought_{{ cutoff }} is not null then left_side.bought_{{ cutoff }} end)
-            as last_{{ cutoff }}{{ ',' if not loop.last }}
+        count(case when right_side.purchased_at_{{ cutoff }} is not null then left_side.purchased_at_{{ cutoff }} end)
+            as order_count_{{ cutoff }},
+        max(case when right_side.purchased_at_{{ cutoff }} is not null then left_side.purchased_at_{{ cutoff }} end)
+            as last_order_at_{{ cutoff }}{{ ',' if not loop.last }}
         {% endfor %}
     from baskets as left_side
     inner join baskets as right_side
@@ -107,7 +109,7 @@ products as (
     select
         product_id,
         {% for cutoff in names -%}
-        count(bought_{{ cutoff }}) as orders_{{ cutoff }}{{ ',' if not loop.last }}
+        count(purchased_at_{{ cutoff }}) as order_count_{{ cutoff }}{{ ',' if not loop.last }}
         {% endfor %}
     from lines_within_limit
     group by product_id
@@ -118,8 +120,8 @@ shop as (
 
     select
         {% for cutoff in names -%}
-        count(case when products_{{ cutoff }} between 1 and {{ var('max_order_products') }} then 1 end)
-            as orders_{{ cutoff }}{{ ',' if not loop.last }}
+        count(case when product_count_{{ cutoff }} between 1 and {{ var('max_order_products') }} then 1 end)
+            as order_count_{{ cutoff }}{{ ',' if not loop.last }}
         {% endfor %}
     from orders
 
@@ -132,11 +134,11 @@ pairs as (
         cutoffs.as_of,
         joint_orders.product_id,
         joint_orders.other_product_id,
-        {{ at_cutoff('joint_orders.orders') }} as joint_order_count,
-        {{ at_cutoff('first_products.orders') }} as order_count,
-        {{ at_cutoff('other_products.orders') }} as other_order_count,
-        {{ at_cutoff('shop.orders') }} as shop_order_count,
-        {{ at_cutoff('joint_orders.last') }} as last_joint_order_at
+        {{ column_at_cutoff('joint_orders.order_count') }} as joint_order_count,
+        {{ column_at_cutoff('first_products.order_count') }} as order_count,
+        {{ column_at_cutoff('other_products.order_count') }} as other_order_count,
+        {{ column_at_cutoff('shop.order_count') }} as shop_order_count,
+        {{ column_at_cutoff('joint_orders.last_order_at') }} as last_joint_order_at
     from joint_orders
     inner join products as first_products on joint_orders.product_id = first_products.product_id
     inner join products as other_products on joint_orders.other_product_id = other_products.product_id

@@ -57,13 +57,13 @@ window_starts as (
 
 ),
 
--- Pairs with the same visible cutoffs are counted once for all of these cutoffs.
+-- Pairs of user and product whose totals are valid at the same cutoffs are counted together, once for all these cutoffs.
 pair_counts as (
 
     select
         totals.product_id,
-        totals.from_cutoff_index,
-        totals.until_cutoff_index,
+        totals.valid_from_cutoff_index,
+        totals.valid_to_cutoff_index,
         {% for name in windows -%}
         {% for cutoff in cutoff_names() -%}
         count(case when totals.last_interaction_at >= window_starts.window_start_{{ name }}_{{ cutoff }} then 1 end)
@@ -74,7 +74,7 @@ pair_counts as (
         count(case when totals.purchase_count > 0 then 1 end) as buyer_count
     from {{ ref('int_user_product_totals') }} as totals
     cross join window_starts
-    group by totals.product_id, totals.from_cutoff_index, totals.until_cutoff_index
+    group by totals.product_id, totals.valid_from_cutoff_index, totals.valid_to_cutoff_index
 
 ),
 
@@ -84,15 +84,15 @@ user_counts as (
         cutoffs.cutoff,
         pair_counts.product_id,
         {% for name in windows -%}
-        cast(sum({{ at_cutoff('pair_counts.user_count_' ~ name) }}) as {{ dbt.type_bigint() }})
+        cast(sum({{ column_at_cutoff('pair_counts.user_count_' ~ name) }}) as {{ dbt.type_bigint() }})
             as user_count_{{ name }},
         {% endfor -%}
         cast(sum(pair_counts.user_count) as {{ dbt.type_bigint() }}) as user_count,
         cast(sum(pair_counts.buyer_count) as {{ dbt.type_bigint() }}) as buyer_count
     from pair_counts
     inner join cutoffs
-        on pair_counts.from_cutoff_index <= cutoffs.cutoff_index
-        and pair_counts.until_cutoff_index > cutoffs.cutoff_index
+        on pair_counts.valid_from_cutoff_index <= cutoffs.cutoff_index
+        and pair_counts.valid_to_cutoff_index > cutoffs.cutoff_index
     group by cutoffs.cutoff, pair_counts.product_id
 
 ),
@@ -113,7 +113,7 @@ final as (
         {% endfor -%}
         coalesce(user_counts.user_count, 0) as user_count,
         coalesce(user_counts.buyer_count, 0) as buyer_count,
-        {{ as_amount('product_totals.revenue') }} as revenue,
+        {{ cast_to_amount('product_totals.revenue') }} as revenue,
         {{ share('user_counts.buyer_count', 'user_counts.user_count') }} as conversion_rate,
         {{ share('product_totals.purchase_count', 'product_totals.view_count') }} as purchases_per_view,
         {{ share('product_totals.event_count_7d * 4', 'product_totals.event_count_28d') }} as event_trend,

@@ -4,6 +4,7 @@ with days as (
 
     select
         *,
+        -- Saturday is 5 and Sunday 6.
         {{ weekday('action_date') }} >= 5 as is_weekend
     from {{ ref('int_user_days') }}
 
@@ -21,8 +22,9 @@ window_starts as (
 
 ),
 
--- Days with the same visible cutoffs are summed once for all of these cutoffs.
-visible_parts as (
+-- One part for each user and first_visible_cutoff. The totals at a cutoff are the sum of the parts that are visible at it.
+-- So each day is summed up once and not once for each cutoff.
+activity_parts as (
 
     select
         days.user_id,
@@ -43,7 +45,7 @@ visible_parts as (
         {% endfor -%}
         count(*) as active_days,
         sum(days.session_count) as session_count,
-        sum({{ as_decimal('days.spend') }}) as total_spend,
+        sum({{ cast_to_decimal('days.spend') }}) as total_spend,
         sum(days.mobile_count) as mobile_count,
         sum(days.known_device_count) as known_device_count,
         sum(days.daytime_count) as daytime_count,
@@ -58,8 +60,8 @@ visible_parts as (
 
 ),
 
--- A day that a cutoff divides has a row in both parts and counts once as an active day.
-visible_parts_joined as (
+-- A cutoff within a day divides the day into two parts. The later part does not count the day again.
+activity_parts_with_new_days as (
 
     select
         *,
@@ -68,11 +70,12 @@ visible_parts_joined as (
                 then active_days - 1
             else active_days
         end as new_active_days
-    from visible_parts
+    from activity_parts
 
 ),
 
--- An order counts once, even when midnight or a cutoff is between its lines.
+-- Orders come from the transaction lines, because int_user_days would count an order twice whose lines are on two days or
+-- on both sides of a cutoff.
 orders as (
 
     select
@@ -103,29 +106,29 @@ user_totals as (
     select
         cutoffs.cutoff,
         cutoffs.as_of,
-        visible_parts.user_id,
-        cast(sum(visible_parts.action_count) as {{ dbt.type_bigint() }}) as action_count,
+        activity_parts.user_id,
+        cast(sum(activity_parts.action_count) as {{ dbt.type_bigint() }}) as action_count,
         {% for name in windows -%}
-        cast(sum({{ at_cutoff('visible_parts.action_count_' ~ name) }}) as {{ dbt.type_bigint() }})
+        cast(sum({{ column_at_cutoff('activity_parts.action_count_' ~ name) }}) as {{ dbt.type_bigint() }})
             as action_count_{{ name }},
         {% endfor -%}
         {% for action_type in event_types() + ['return'] -%}
-        cast(sum(visible_parts.{{ action_type }}_count) as {{ dbt.type_bigint() }}) as {{ action_type }}_count,
+        cast(sum(activity_parts.{{ action_type }}_count) as {{ dbt.type_bigint() }}) as {{ action_type }}_count,
         {% endfor -%}
-        cast(sum(visible_parts.new_active_days) as {{ dbt.type_bigint() }}) as active_days,
-        cast(sum(visible_parts.session_count) as {{ dbt.type_bigint() }}) as session_count,
-        {{ exact_sum('visible_parts.total_spend') }} as total_spend,
-        sum(visible_parts.mobile_count) as mobile_count,
-        sum(visible_parts.known_device_count) as known_device_count,
-        sum(visible_parts.daytime_count) as daytime_count,
-        sum(visible_parts.weekend_count) as weekend_count,
-        min(visible_parts.first_date) as first_date,
-        max(visible_parts.last_date) as last_date,
-        min(visible_parts.first_action_at) as first_action_at,
-        max(visible_parts.last_action_at) as last_action_at
-    from visible_parts_joined as visible_parts
-    inner join cutoffs on visible_parts.first_visible_cutoff <= cutoffs.cutoff_index
-    group by cutoffs.cutoff, cutoffs.as_of, visible_parts.user_id
+        cast(sum(activity_parts.new_active_days) as {{ dbt.type_bigint() }}) as active_days,
+        cast(sum(activity_parts.session_count) as {{ dbt.type_bigint() }}) as session_count,
+        {{ exact_sum('activity_parts.total_spend') }} as total_spend,
+        sum(activity_parts.mobile_count) as mobile_count,
+        sum(activity_parts.known_device_count) as known_device_count,
+        sum(activity_parts.daytime_count) as daytime_count,
+        sum(activity_parts.weekend_count) as weekend_count,
+        min(activity_parts.first_date) as first_date,
+        max(activity_parts.last_date) as last_date,
+        min(activity_parts.first_action_at) as first_action_at,
+        max(activity_parts.last_action_at) as last_action_at
+    from activity_parts_with_new_days as activity_parts
+    inner join cutoffs on activity_parts.first_visible_cutoff <= cutoffs.cutoff_index
+    group by cutoffs.cutoff, cutoffs.as_of, activity_parts.user_id
 
 ),
 
@@ -157,8 +160,8 @@ final as (
         active_days,
         session_count,
         order_count,
-        {{ as_amount('total_spend') }} as total_spend,
-        {{ as_amount('total_spend / nullif(order_count, 0)') }} as average_order_value,
+        {{ cast_to_amount('total_spend') }} as total_spend,
+        {{ cast_to_amount('total_spend / nullif(order_count, 0)') }} as average_order_value,
         {{ share('click_count', 'view_count') }} as click_rate,
         {{ share('add_to_cart_count', 'view_count') }} as add_to_cart_rate,
         {{ share('purchase_count', 'view_count') }} as purchase_rate,

@@ -24,8 +24,8 @@ decayed as (
             as strength
     from totals
     inner join decay_factors
-        on totals.from_cutoff_index <= decay_factors.cutoff_index
-        and totals.until_cutoff_index > decay_factors.cutoff_index
+        on totals.valid_from_cutoff_index <= decay_factors.cutoff_index
+        and totals.valid_to_cutoff_index > decay_factors.cutoff_index
 
 ),
 

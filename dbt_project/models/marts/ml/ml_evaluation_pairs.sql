@@ -1,4 +1,3 @@
--- The first visible cutoff of an action in a window is the next cutoff, which is the window's end.
 with windows as (
 
     select * from {{ ref('int_feature_cutoffs') }}
@@ -6,8 +5,9 @@ with windows as (
 
 ),
 
--- A recommendation is only useful for a new product, so the pair's first action must be in the window. The limit above
--- zero is for partial returns, whose weights can leave a rounding error.
+-- Pairs whose first action is in the window. An action in a window is first visible at the next cutoff, which is the end of
+-- the window. Older pairs are left out, because a recommendation is only useful for a new product. The minimum weight is
+-- above zero, because the weights of a purchase and its returns can add up to a rounding error.
 new_pairs as (
 
     select
@@ -15,9 +15,9 @@ new_pairs as (
         totals.user_id,
         totals.product_id
     from {{ ref('int_user_product_totals') }} as totals
-    inner join windows on totals.from_cutoff_index = windows.cutoff_index + 1
+    inner join windows on totals.valid_from_cutoff_index = windows.cutoff_index + 1
     where
-        totals.first_cutoff_index = totals.from_cutoff_index
+        totals.first_visible_cutoff = totals.valid_from_cutoff_index
         and totals.undecayed_weight > 0.000001
 
 ),
@@ -28,7 +28,8 @@ known_products as (
 
 ),
 
--- The condition is a constant, because a join with the windows would compute the interactions of all cutoffs.
+-- The filter on cutoff is a constant and not a join with windows, because DuckDB would compute the view ml_interactions for
+-- cutoff 'now' too.
 known_users as (
 
     select distinct cutoff, user_id
@@ -37,7 +38,7 @@ known_users as (
 
 ),
 
--- A product that does not exist at the cutoff cannot be recommended.
+-- Pairs with a product that does not exist at the cutoff are left out, because no method can recommend it.
 final as (
 
     select

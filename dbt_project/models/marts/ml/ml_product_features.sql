@@ -17,8 +17,8 @@ existing_products as (
 
 ),
 
--- Versions are joined with the few cutoffs first; a join of products and versions that also compares times takes
--- seconds.
+-- Versions are joined with the three cutoffs first, because a join of products and versions that also compares times is
+-- slower by seconds.
 versions as (
 
     select

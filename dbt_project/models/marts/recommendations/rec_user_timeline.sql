@@ -56,7 +56,7 @@ final as (
         products.category,
         products.brand,
         actions.quantity,
-        coalesce({{ as_price('actions.price') }}, products.price) as price,
+        coalesce({{ cast_to_price('actions.price') }}, products.price) as price,
         actions.device,
         file_loads.feed as _feed,
         file_loads.path as _file,
