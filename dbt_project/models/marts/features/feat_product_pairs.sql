@@ -60,7 +60,8 @@ lines_within_limit as (
         lines.product_id,
         {% for cutoff in names -%}
         case
-            when orders.product_count_{{ cutoff }} <= {{ var('max_order_products') }} then lines.purchased_at_{{ cutoff }}
+            when orders.product_count_{{ cutoff }} <= {{ var('max_order_products') }}
+                then lines.purchased_at_{{ cutoff }}
         end
             as purchased_at_{{ cutoff }},
         {% endfor -%}
