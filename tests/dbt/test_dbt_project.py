@@ -12,7 +12,7 @@ import pytest
 import yaml
 from tenacity import stop_after_attempt
 
-from orchestration import dbt_runner
+from orchestration import dbt_manifest, dbt_runner
 from orchestration.dbt_manifest import list_published_tables, load_manifest
 from orchestration.dbt_runner import PROJECT_DIR, run_dbt, start_dbt
 from tests.warehouse.conftest import Shop
@@ -193,7 +193,8 @@ def test_load_manifest_drops_deleted_model(tmp_path: Path, monkeypatch: pytest.M
     )
     for name in ("kept", "deleted"):
         (project / "models" / f"{name}.sql").write_text("select 1 as one", encoding="utf-8")
-    monkeypatch.setattr(dbt_runner, "PROJECT_DIR", project)
+    for module in (dbt_runner, dbt_manifest):
+        monkeypatch.setattr(module, "PROJECT_DIR", project)
     settings = Settings(warehouse=tmp_path / "warehouse")
     assert load_manifest(settings)["nodes"].keys() == {"model.small.kept", "model.small.deleted"}
     (project / "models" / "deleted.sql").unlink()
