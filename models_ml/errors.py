@@ -1,4 +1,4 @@
-"""Errors whose message tells the user what failed and what to do."""
+"""Errors whose message says what failed and what to do."""
 
 
 class ModelError(Exception):

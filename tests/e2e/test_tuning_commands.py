@@ -33,7 +33,7 @@ def test_tune_writes_and_adopts_settings(tuning_settings: Settings, recomart: Re
 
     adopting = recomart("tune", "--seconds", 60, "--trials", 5, "--adopt", *options)
     assert adopting.returncode == 0, adopting.stderr
-    assert "goes by the best settings from now on" in adopting.stdout
+    assert "every training of this warehouse now uses the best settings" in adopting.stdout
     assert len((folder / "trials.csv").read_text().splitlines()) == 1 + 5
     adopted = json.loads((folder / "config.json").read_text())
     assert read_train_config(tuning_settings).model_dump(mode="json", include=adopted.keys()) == adopted

@@ -1,4 +1,4 @@
-"""The weighted ALS of the `implicit` library, with the best settings of a grid search of its own.
+"""The weighted ALS of the `implicit` library, with the best settings of its grid search.
 
 BLAS runs on one thread, as the library's documentation requires, because the library itself runs several threads.
 """
