@@ -119,8 +119,8 @@ def train(
             item_features=test.build_item_features(config),
             trend_power=selected_params.trend_power,
         )
-        user_factors = model.fold_in(test.seen.to(model.product_factors.device))
-        report.add(test, test.rank_factors(user_factors, model.scoring_factors, config))
+        user_factors = model.fold_in(test.histories.to(model.product_factors.device))
+        report.add(test, test.rank_for_known_customers(user_factors, model.scoring_factors, config))
     recommender, fit_seconds = _fit_recommender(
         dataset, config, selected_params, run_id, report.overall_metrics, record_epoch, warm_start_model
     )

@@ -26,8 +26,8 @@ def read_json_settings(model: type[SettingsModel], file: Path, docs_page: str) -
         raise RecomartError(f"{file} cannot be read: {error.strerror}") from error
     except ValidationError as error:
         problem = error.errors()[0]
-        setting = ".".join(str(part) for part in problem["loc"]) or "the file"
-        raise RecomartError(f"{file}: {setting}: {problem['msg']}. {docs_page} describes every setting") from error
+        setting_path = ".".join(str(part) for part in problem["loc"]) or "the file"
+        raise RecomartError(f"{file}: {setting_path}: {problem['msg']}. {docs_page} describes every setting") from error
 
 
 def read_train_config(settings: Settings, file: Path | None = None) -> TrainConfig:

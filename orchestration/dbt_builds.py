@@ -5,8 +5,8 @@ from subprocess import Popen
 
 from orchestration.dbt_runner import (
     BUILD_COMMAND,
-    MODEL_INPUT_SELECTION,
-    MODEL_OUTPUT_SELECTION,
+    TRAINING_INPUT_SELECTION,
+    TRAINING_OUTPUT_SELECTION,
     DbtProgress,
     DbtResult,
     build_lock,
@@ -21,7 +21,7 @@ def build_marts(
     started_process: Popen[str] | None = None,
 ) -> DbtResult:
     """Build and test the dbt models that the model is trained on, in `started_process` or a new dbt process."""
-    return _build(settings, MODEL_INPUT_SELECTION, on_progress, started_process)
+    return _build(settings, TRAINING_INPUT_SELECTION, on_progress, started_process)
 
 
 def build_recommendations(
@@ -30,7 +30,7 @@ def build_recommendations(
     started_process: Popen[str] | None = None,
 ) -> DbtResult:
     """Build and test the dbt models that read the model's output, in `started_process` or a new dbt process."""
-    return _build(settings, MODEL_OUTPUT_SELECTION, on_progress, started_process)
+    return _build(settings, TRAINING_OUTPUT_SELECTION, on_progress, started_process)
 
 
 def _build(

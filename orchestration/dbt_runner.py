@@ -1,6 +1,6 @@
 """Run dbt as a child process, report its progress, and turn its failures into clear errors.
 
-A child process releases the warehouse's lock when it ends.
+dbt runs in a child process, whose end releases DuckDB's lock on the warehouse.
 """
 
 import json
@@ -25,18 +25,18 @@ from warehouse.settings import PROJECT_ROOT, Settings
 
 PROJECT_DIR = PROJECT_ROOT / "dbt_project"
 
-MODEL_INPUT_SELECTION = ("--exclude", "source:ml+")
-"""Selects the dbt nodes that the model is trained on."""
+TRAINING_INPUT_SELECTION = ("--exclude", "source:ml+")
+"""Selection of all dbt nodes that do not read the output of the training: the training reads some of them."""
 
-MODEL_OUTPUT_SELECTION = ("--select", "source:ml+")
-"""Selects the dbt nodes that read the model's output."""
+TRAINING_OUTPUT_SELECTION = ("--select", "source:ml+")
+"""Selection of the dbt nodes that read the output of the training (schema ml), directly or through other nodes."""
 
 BUILD_COMMAND = ("build", "--exclude-resource-type", "unit_test")
-"""Leaves unit tests out, which check the SQL and not the data and would take a quarter of the pipeline's time; a plain
-`dbt build` and CI run them."""
+"""`dbt build` without the unit tests. They check the SQL and not the data, and take a quarter of the pipeline's time.
+CI and a plain `dbt build` run them."""
 
 OUT_OF_SYNC_MESSAGE = "The source and target schemas on this incremental model are out of sync"
-"""dbt's message about a table whose columns differ from those of its model."""
+"""dbt's message when the columns of a table differ from the columns of its dbt model."""
 
 SEED_HINT = "in dbt_project/seeds numbers are written 2.5, dates 2026-01-31, and columns are separated by commas"
 """Hint for a seed that dbt cannot load; dbt's own message does not explain the format."""
@@ -58,17 +58,17 @@ class DbtResult(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     status_counts: dict[str, int]
-    """Number of nodes by dbt's status: success, pass, warn, skipped, error, fail."""
+    """Number of nodes with each dbt status: success, pass, warn, skipped, error, fail."""
 
     warnings: list[str]
     """The warnings that tests and macros logged, then the tests that warned, with dbt's message."""
 
     seconds: float
-    """Wall time. It includes the start of the dbt process, unless that was started ahead."""
+    """Wall time. The time to start dbt is included only if `run_dbt` started the process."""
 
 
 def find_dbt_executable() -> str:
-    """Return the dbt command of the running interpreter's environment, which may not be on PATH."""
+    """Return the path of the dbt command next to the running Python interpreter; its folder may not be on PATH."""
     return str(Path(sys.executable).with_name("dbt"))
 
 
@@ -92,7 +92,7 @@ def start_dbt(settings: Settings) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.kill()
-            # Closing flushes the command, which fails when the process had ended before it read the command.
+            # Closing flushes the command. This fails if the process ended before it read the command.
             with suppress(BrokenPipeError):
                 process.stdin.close()
 
@@ -103,7 +103,9 @@ def run_dbt(
     on_progress: Callable[[DbtProgress], None] = lambda _: None,
     started_process: subprocess.Popen[str] | None = None,
 ) -> DbtResult:
-    """Run a dbt command on the warehouse, in a process of `start_dbt` that still waits, or in a new process.
+    """Run a dbt command on the warehouse.
+
+    The command runs in `started_process` (of `start_dbt`) if that process still waits, otherwise in a new process.
 
     Raises:
         WarehouseBusyError: Another process has the warehouse open.
@@ -115,7 +117,7 @@ def run_dbt(
     warnings: list[str] = []
     is_waiting = started_process is not None and started_process.poll() is None
     with nullcontext(started_process) if started_process and is_waiting else start_dbt(settings) as process:
-        # The process has ended already when dbt cannot be imported; its output says why.
+        # If dbt cannot be imported, the process has already ended. Its output contains the reason.
         with suppress(BrokenPipeError):
             _send_arguments(process, ["--log-format", "json", "--log-level", "info", *args])
         errors = list(_read_log(process, on_progress, warnings.append))
@@ -169,7 +171,7 @@ def _get_results_file(settings: Settings) -> Path:
 
 
 def delete_run_results(settings: Settings) -> None:
-    """Delete the results of the previous dbt command: a command that does not start would leave them in place."""
+    """Delete the results of the previous dbt command, so that a command that fails early leaves none."""
     _get_results_file(settings).unlink(missing_ok=True)
 
 
@@ -183,8 +185,8 @@ def _read_run_results(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _describe_result(result: dict[str, Any]) -> str:
-    kind, _, name = result["unique_id"].split(".")[:3]
-    hint = f" ({SEED_HINT})" if kind == "seed" else ""
+    resource_type, _, name = result["unique_id"].split(".")[:3]
+    hint = f" ({SEED_HINT})" if resource_type == "seed" else ""
     return f"{name}: {_shorten_message(result['message'] or '')}{hint}"
 
 
@@ -211,16 +213,16 @@ def build_dbt_error(settings: Settings, command: str, messages: Sequence[str], l
             f"dbt {command} failed: {settings.database}: its tables have other columns than the models of this version "
             "of RecoMart. Rebuild them with `dbt build --full-refresh` in dbt_project/"
         )
-    more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
-    return RecomartError(f"dbt {command} failed: {'; '.join(reasons[:3])}{more}. See {log_dir}/dbt.log")
+    more_text = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
+    return RecomartError(f"dbt {command} failed: {'; '.join(reasons[:3])}{more_text}. See {log_dir}/dbt.log")
 
 
 @contextmanager
 def build_lock(settings: Settings) -> Iterator[None]:
-    """Hold the lock on dbt builds; wait up to the settings' `wait_seconds` for another build or another writer.
+    """Hold the lock on dbt builds, so that only one build runs at a time.
 
-    dbt itself waits for one minute, regardless of the settings. Of two builds that start together, one keeps the
-    warehouse until it has finished.
+    Waits up to the settings' `wait_seconds` until no other process builds or writes. Without this function, dbt would
+    wait for one minute, regardless of the settings.
 
     Raises:
         WarehouseBusyError: Another process still has the warehouse open.

@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from orchestration.dbt_runner import (
     BUILD_COMMAND,
-    MODEL_INPUT_SELECTION,
     PROJECT_DIR,
+    TRAINING_INPUT_SELECTION,
     build_dbt_environment,
     find_dbt_executable,
 )
@@ -99,7 +99,7 @@ def kill_load(settings: Settings, seconds: float) -> bool:
 def kill_build(settings: Settings, seconds: float) -> bool:
     """Kill dbt some seconds after its start; return whether it was still running."""
     with subprocess.Popen(
-        [find_dbt_executable(), *BUILD_COMMAND, *MODEL_INPUT_SELECTION],
+        [find_dbt_executable(), *BUILD_COMMAND, *TRAINING_INPUT_SELECTION],
         cwd=PROJECT_DIR,
         env=settings.build_environment() | build_dbt_environment(settings),
         stdout=subprocess.DEVNULL,

@@ -88,7 +88,7 @@ class RankingResult(BaseModel):
 def evaluate_ranking(method: str, window: EvaluationWindow, ranking: Ranking, config: TrainConfig) -> RankingResult:
     """Evaluate the ranked lists of a method on a window."""
     metrics = window.evaluate(ranking, config.k_values)[0]
-    pairs = window.pair_products[: int((window.pair_rows < len(window.known_positions)).sum())]
+    pairs = window.catalog_position_of_pair[: int((window.customer_row_of_pair < len(window.known_positions)).sum())]
     customers = window.product_customer_counts[pairs.clamp(min=0)].where(pairs >= 0, 0)
     is_hit = torch.zeros(len(pairs), dtype=torch.bool)
     hits = window.find_hit_pairs(ranking)[: len(window.known_positions)]

@@ -15,31 +15,34 @@ from warehouse.settings import Settings
 def exit_with_message(error: Exception) -> None:
     """Print the message of an error that the user can fix and exit with status 1; raise any other error again.
 
-    Exits with status 130 on Ctrl-C during a DuckDB query, which DuckDB raises as a RuntimeError.
+    On Ctrl-C during a query, DuckDB raises a RuntimeError; the exit status is then 130.
     """
     match error:
         case RecomartError() | ModelError():
             console.exit_with_error(str(error))
         case ValidationError():
-            console.exit_with_error(_describe_setting(error))
+            console.exit_with_error(_describe_validation_error(error))
         case OSError(filename=str() as path):
             console.exit_with_error(f"{path}: {error.strerror}. Use another path, or fix this one")
         case duckdb.Error():
-            console.exit_with_error(describe_memory_error(str(error)) or _first_line(error))
+            console.exit_with_error(describe_memory_error(str(error)) or _format_first_line(error))
+        # An OSError without a file name.
         case OSError():
-            console.exit_with_error(_first_line(error))
+            console.exit_with_error(_format_first_line(error))
         case RuntimeError(__cause__=KeyboardInterrupt()):
             sys.exit(130)
         case _:
             raise error
 
 
-def _describe_setting(error: ValidationError) -> str:
+def _describe_validation_error(error: ValidationError) -> str:
+    """Return the name of the first wrong setting and its problem."""
     problem = error.errors()[0]
     name = ".".join(str(part) for part in problem["loc"])
     setting = f"RECOMART_{name.upper()}" if error.title == Settings.__name__ else f"{error.title}: {name}"
     return f"{setting}: {problem['msg'].removeprefix('Value error, ')}"
 
 
-def _first_line(error: Exception) -> str:
+def _format_first_line(error: Exception) -> str:
+    """Return the type of the error and the first line of its text."""
     return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"

@@ -1,4 +1,4 @@
-"""Quality page: the live model, its ranking metrics, trends over time and data quality."""
+"""Quality page: the live serving copy, the ranking metrics of its model, trends over time and data quality."""
 
 import altair as alt
 import pandas as pd
@@ -37,7 +37,7 @@ DEFAULT_COLOR = "#d97706"
 
 
 def show_live_copy(copy: ServingCopy, metrics: pd.DataFrame) -> None:
-    """Show the live copy and the lift of its model over popularity."""
+    """Show the live serving copy, and the metrics of its model with their lift over the popularity baseline."""
     published = copy.published
     with st.container(border=True, horizontal=True, horizontal_alignment="distribute"):
         st.metric(
@@ -91,7 +91,7 @@ def show_ranking(copy: ServingCopy, metrics: pd.DataFrame) -> None:
 
 
 def show_differences(differences: pd.DataFrame) -> None:
-    """Show the difference of the live model to each baseline, with confidence intervals."""
+    """Show the metric differences between the live model and each baseline, with confidence intervals."""
     if differences.empty:
         return
     st.caption(
@@ -153,7 +153,7 @@ def show_model_runs(runs: pd.DataFrame, live_run_id: str | None) -> None:
 
 
 def show_row_accounting(feeds: pd.DataFrame) -> None:
-    """Show the rows of each feed by status."""
+    """Show the row accounting: the rows of each feed by status."""
     st.subheader("Data quality", anchor=False)
     columns = {
         "feed": st.column_config.TextColumn("Feed"),
@@ -181,9 +181,9 @@ def show_row_accounting(feeds: pd.DataFrame) -> None:
 
 
 live = get_live_copy()
-ranking = select_test_metrics(live.get_metrics())
-show_live_copy(live, ranking)
-show_ranking(live, ranking)
+test_metrics = select_test_metrics(live.get_metrics())
+show_live_copy(live, test_metrics)
+show_ranking(live, test_metrics)
 show_differences(live.get_metric_differences())
 show_quality_trend(live.get_quality_by_day())
 show_model_runs(live.get_model_runs(), live.published.run_id)

@@ -1,5 +1,5 @@
 -- Each category's share of a month's actions and purchases, and the change since the previous month.
-with actions as (
+with monthly_counts as (
 
     select
         cast({{ dbt.date_trunc('month', 'actions.action_at') }} as date) as action_month,
@@ -20,7 +20,7 @@ shares as (
         *,
         actions * 1.0 / sum(actions) over (partition by action_month) as action_share,
         purchases * 1.0 / nullif(sum(purchases) over (partition by action_month), 0) as purchase_share
-    from actions
+    from monthly_counts
 
 )
 

@@ -1,6 +1,6 @@
 -- Customers with at least three days with a purchase and none for more than twice their usual gap, highest total_spend
 -- first. The usual gap is the mean time between days with a purchase.
-with purchase_days as (
+with user_purchase_days as (
 
     select
         user_id,
@@ -20,7 +20,7 @@ buyers as (
         sum(amount) as total_spend,
         max(purchase_date) as last_purchase_date,
         {{ dbt.datediff('min(purchase_date)', 'max(purchase_date)', 'day') }} * 1.0 / (count(*) - 1) as usual_gap_days
-    from purchase_days
+    from user_purchase_days
     group by user_id
     having count(*) >= 3
 

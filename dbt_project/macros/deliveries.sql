@@ -12,7 +12,7 @@
 {%- endmacro %}
 
 {#- Day that a file is about: the date in its path, unless that is later than the load, else the date of its newest row;
-    null without either. Both come from the file and do not change when the warehouse is rebuilt. -#}
+    null when there is neither. Both come from the file and do not change when the warehouse is rebuilt. -#}
 {% macro delivery_day(path, newest_row_at, loaded_at) -%}
     {%- set midnight = 'cast(' ~ date_in_path(path) ~ ' as ' ~ dbt.type_timestamp() ~ ')' -%}
     coalesce(cast({{ plausible_timestamp(midnight, loaded_at) }} as date), cast({{ newest_row_at }} as date))

@@ -3,18 +3,18 @@
     {{ dbt.datediff(earlier, later, 'second') }} / 86400.0
 {%- endmacro %}
 
-{#- Factor by which a weight decays between an action and as_of. -#}
+{#- Factor by which a weight decays from the time of an action to as_of, the timestamp of a cutoff. -#}
 {% macro decay(happened_at, as_of, half_life_days) -%}
     power(0.5, {{ days_between(happened_at, as_of) }} / {{ half_life_days }})
 {%- endmacro %}
 
 {#- Number as a decimal, for sums. A sum of decimals does not depend on the order of rows, which differs between parallel
-    runs, so that the same rows give the same bits and the same dataset hash. -#}
+    runs. So the same rows give the same sum and the same dataset hash. -#}
 {% macro cast_to_decimal(expression) -%}
     cast({{ expression }} as decimal(38, 12))
 {%- endmacro %}
 
-{#- Aggregate: sum as a double, equal in every run; 0 without rows. -#}
+{#- Aggregate function: sum of a number as a double, the same in every run; 0 if there are no rows. -#}
 {% macro exact_sum(expression) -%}
     cast(coalesce(sum({{ cast_to_decimal(expression) }}), 0) as {{ type_double() }})
 {%- endmacro %}
@@ -32,7 +32,8 @@
     json_extract_string({{ column }}, '$.{{ key }}')
 {%- endmacro %}
 
-{#- JSON object as text with sorted keys; other texts stay unchanged. -#}
+{#- Keys and values of a JSON object as text, sorted by key, to compare objects. A text that is not a JSON object stays
+    unchanged. -#}
 {% macro json_sorted_by_key(column) -%}
     {{ return(adapter.dispatch('json_sorted_by_key')(column)) }}
 {%- endmacro %}
@@ -102,7 +103,7 @@
     {%- endfor %}
 {%- endmacro %}
 
-{#- Columns of a select list: totals of a pair's actions in int_user_product_totals. -#}
+{#- Columns of a select list: totals of the actions of a user-product pair, for int_user_product_totals. -#}
 {% macro pair_totals(actions) -%}
     {% for event_type in event_types() -%}
         {%- set is_of_type = actions ~ '.weight_event_type = ' ~ quote(event_type) %}
@@ -117,14 +118,14 @@
         max({{ actions }}.action_at) as last_interaction_at
 {%- endmacro %}
 
-{#- One number divided by another; null when the divisor is zero or null. -#}
+{#- part / whole as a double; null when whole is zero or null. -#}
 {% macro share(part, whole) -%}
     (cast({{ part }} as {{ type_double() }}) / nullif({{ whole }}, 0))
 {%- endmacro %}
 
-{#- Day of the week from 0 (Monday) to 6 (Sunday); engines number weekdays differently. -#}
+{#- Day of the week from 0 (Monday) to 6 (Sunday); SQL engines differ in the numbers of weekdays. -#}
 {% macro weekday(date_column) -%}
-    {#- 2000-01-03 was a Monday. The second modulo makes the result of earlier dates positive. -#}
+    {#- 2000-01-03 was a Monday. The second modulo makes the result positive for dates before it. -#}
     (({{ dbt.datediff("date '2000-01-03'", date_column, 'day') }} % 7 + 7) % 7)
 {%- endmacro %}
 
@@ -137,7 +138,7 @@ with interactions as (
 
 ),
 
--- Products whose attribute is known at the cutoff.
+-- Products with a value of the attribute at the cutoff.
 products as (
 
     select cutoff, product_id, {{ attribute }} from {{ ref('ml_product_features') }}
@@ -192,11 +193,12 @@ final as (
 select * from final
 {%- endmacro %}
 
-{#- Earlier (later) of two timestamps, of which one may be null. -#}
+{#- Earlier of two timestamps; if one is null, the other one. -#}
 {% macro earlier_timestamp(first, second) -%}
     case when {{ first }} <= {{ second }} then {{ first }} else coalesce({{ second }}, {{ first }}) end
 {%- endmacro %}
 
+{#- Later of two timestamps; if one is null, the other one. -#}
 {% macro later_timestamp(first, second) -%}
     case when {{ first }} >= {{ second }} then {{ first }} else coalesce({{ second }}, {{ first }}) end
 {%- endmacro %}
@@ -220,8 +222,8 @@ select * from final
     end
 {%- endmacro %}
 
-{#- Query of one row with the first day of each window for each cutoff, in columns window_start_<window>_<cutoff>. A window
-    ends with last_date of its cutoff. `windows` maps the name of a window to its length in days. -#}
+{#- Query of one row with the first day of each window for each cutoff, in columns window_start_<window>_<cutoff>. The
+    last day of a window is last_date of its cutoff. `windows` maps the name of a window to its length in days. -#}
 {% macro window_starts(windows) -%}
 select
     {% for name, length in windows.items() -%}

@@ -66,7 +66,7 @@ duplicate_rows as (
 )
 {%- endmacro %}
 
-{#- Names of the broken rules, sorted and joined by ';'; null without one. -#}
+{#- Names of the broken rules, sorted and joined by ';'; null when no rule is broken. -#}
 {% macro broken_rules(rules) -%}
     nullif(concat_ws(';'
         {%- for name, is_broken in rules.items() | sort %},

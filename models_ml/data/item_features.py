@@ -81,14 +81,14 @@ def build_content_features(product_features: pa.Table, products: IdMap, config: 
     has carries no information about other products, so it is dropped.
     """
     require_columns(product_features, ("product_id", "product_name", "category", "brand", "price"), "product features")
-    known = product_features.filter(pc.is_in(product_features["product_id"].cast(pa.large_string()), products.ids))
-    position = products.get_positions(known["product_id"])
-    word_rows, words = _find_frequent_words(known["product_name"], config.max_content_words)
-    all_rows = np.arange(len(known))
+    features = product_features.filter(pc.is_in(product_features["product_id"].cast(pa.large_string()), products.ids))
+    position = products.get_positions(features["product_id"])
+    word_rows, words = _find_frequent_words(features["product_name"], config.max_content_words)
+    all_rows = np.arange(len(features))
     feature_groups = [
-        (all_rows, known["category"]),
-        (all_rows, known["brand"]),
-        (all_rows, _assign_price_bands(known["price"], config.content_price_bands)),
+        (all_rows, features["category"]),
+        (all_rows, features["brand"]),
+        (all_rows, _assign_price_bands(features["price"], config.content_price_bands)),
         (word_rows, words),
     ]
     rows, columns, first_column = list[Positions](), list[Positions](), 0

@@ -25,19 +25,21 @@ OracleFactors = tuple[pa.Table, pa.Table]
 
 
 def rank_by_popularity(window: EvaluationWindow, config: TrainConfig) -> Ranking:
-    """Rank by the product's number of customers."""
+    """Rank products by their number of customers."""
     return window.rank_by_global_score(window.get_feature("popularity"), config)
 
 
 def rank_by_recent_popularity(window: EvaluationWindow, config: TrainConfig) -> Ranking:
-    """Rank by the product's number of actions, weighted by recency."""
+    """Rank products by their number of actions, weighted by recency."""
     return window.rank_by_global_score(window.get_feature("recent_popularity"), config)
 
 
 def rank_by_item_similarity(window: EvaluationWindow, config: TrainConfig) -> Ranking:
-    """Rank by the sum of a product's cosine similarities to the products of the history (item-item nearest neighbors).
+    """Rank products by the sum of their cosine similarities to the products of the history (item-item neighbors).
 
-    Products without similarity to the history are not listed. New customers get the products of recent popularity.
+    Products without similarity to the history are not listed. New customers get the products with the
+    highest recent popularity.
+
     Source: Sarwar et al., "Item-based collaborative filtering recommendation algorithms" (WWW 2001).
     """
     weights = window.interactions.strength
@@ -47,10 +49,10 @@ def rank_by_item_similarity(window: EvaluationWindow, config: TrainConfig) -> Ra
     similarities = find_nearest_products(weights, config.max_neighbors, block_rows).to_torch_coo()
     blocks = []
     for start, stop in iter_row_blocks(len(window.known_positions), block_rows):
-        seen = weights.select_rows(window.known_positions[start:stop])
-        scores = multiply_to_dense(seen, similarities)
+        histories = weights.select_rows(window.known_positions[start:stop])
+        scores = multiply_to_dense(histories, similarities)
         scores[scores <= 0] = -torch.inf
-        blocks.append(select_top_n(scores, get_max_k(config), seen))
+        blocks.append(select_top_n(scores, get_max_k(config), histories))
     positions, best = (torch.cat(tensors) for tensors in zip(*blocks, strict=True))
     return window.append_new_customers(Ranking(window.map_to_catalog(positions), best), config)
 
@@ -79,7 +81,7 @@ def build_oracle_method(oracle_factors: OracleFactors) -> RankingMethod:
                 f"oracle factors of customers and products differ in length: {user_factors.shape[1]} and "
                 f"{product_factors.shape[1]}"
             )
-        return window.rank_catalog(user_factors, product_factors, config)
+        return window.rank_for_all_customers(user_factors, product_factors, config)
 
     return rank
 

@@ -109,9 +109,9 @@ def _compute_ndcg(window: EvaluationWindow, products: IdMap, model: FactorModel,
     position = torch.from_numpy(products.find_positions(window.interactions.products.ids)).to(
         model.product_factors.device
     )
-    user_factors = model.fold_in(window.seen.to(position.device).remap_columns(position, len(products)))
+    user_factors = model.fold_in(window.histories.to(position.device).remap_columns(position, len(products)))
     product_factors = model.product_factors[position.clamp(min=0)] * (position >= 0)[:, None]
-    hits = window.find_hit_pairs(window.rank_factors(user_factors, product_factors, config)) >= 0
-    relevant_counts = torch.bincount(window.pair_rows, minlength=len(hits))[: len(hits)]
+    hits = window.find_hit_pairs(window.rank_for_known_customers(user_factors, product_factors, config)) >= 0
+    relevant_counts = torch.bincount(window.customer_row_of_pair, minlength=len(hits))[: len(hits)]
     rows, ranks = torch.nonzero(hits, as_tuple=True)
     return compute_accuracy(rows, ranks, relevant_counts, config.k_values)[:, 0, ACCURACY_METRICS.index("ndcg")]

@@ -91,8 +91,9 @@ def compute_accuracy(rows: Tensor, ranks: Tensor, relevant_counts: Tensor, k_val
 def compute_exposure(positions: Tensor, information: Tensor, is_long_tail: Tensor, k: int) -> Tensor:
     """Return the `EXPOSURE_METRICS` of each user's first `k` ranks, float64 of shape (users, metrics).
 
-    `positions` (users, ranks) are the listed products, -1 for none. `information` (products) is the self-information in
-    bits, `is_long_tail` (products) whether a product is outside the head. The metrics of an empty list are 0.
+    `positions` (users, ranks) are the listed products, -1 for an unused rank. `information` (products) is the
+    self-information in bits, `is_long_tail` (products) whether a product is outside the head. The
+    metrics of an empty list are 0.
     """
     listed = positions[:, :k]
     values = torch.stack([information.double(), is_long_tail.double()], 1)[listed.clamp(min=0)]
@@ -112,8 +113,8 @@ def compute_coverage(positions: Tensor, product_count: int, k: int) -> float:
 def compute_self_information(customer_counts: Tensor, customer_count: int) -> Tensor:
     """Return -log2 of each product's share of customers, float64 of shape (products).
 
-    `customer_counts` (products) counts the product's customers, `customer_count` all customers. A product without
-    customers counts as a product with one. Source: Zhou et al., "Solving the apparent diversity-accuracy dilemma of
+    `customer_counts` (products) counts the product's customers, `customer_count` all customers. For a product
+    without customers, a count of one is used. Source: Zhou et al., "Solving the apparent diversity-accuracy dilemma of
     recommender systems" (PNAS 2010).
     """
     return -(customer_counts.double().clamp(min=1) / customer_count).log2()

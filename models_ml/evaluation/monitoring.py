@@ -42,8 +42,8 @@ def evaluate_since_training(
     window = EvaluationWindow.create("since", interactions, popularity, pairs, config.max_evaluation_users)
     if window is None:
         return None
-    model_ranking = window.rank_factors(
-        recommender.factor_model.fold_in(window.seen.to(recommender.history.values.device)),
+    model_ranking = window.rank_for_known_customers(
+        recommender.factor_model.fold_in(window.histories.to(recommender.history.values.device)),
         recommender.factor_model.scoring_factors,
         config,
     )

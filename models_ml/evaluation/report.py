@@ -120,15 +120,15 @@ class EvaluationReport:
 
     def build_window(self, cutoff: str, max_users: int) -> EvaluationWindow | None:
         """Return the window at `cutoff`, or None after adding the reason to `skipped`."""
-        known = self.dataset.select_cutoff(cutoff)
-        if not known.interactions.num_rows:
+        cutoff_data = self.dataset.select_cutoff(cutoff)
+        if not cutoff_data.interactions.num_rows:
             self.skipped[cutoff] = "no interactions before it"
             return None
         window = EvaluationWindow.create(
             cutoff,
-            Interactions.from_table(known.interactions, known.product_features["product_id"]),
-            known.product_features,
-            known.evaluation_pairs,
+            Interactions.from_table(cutoff_data.interactions, cutoff_data.product_features["product_id"]),
+            cutoff_data.product_features,
+            cutoff_data.evaluation_pairs,
             max_users,
         )
         if window is None:
@@ -181,7 +181,9 @@ class EvaluationReport:
 
         Returns the metrics of each customer by method, float64 of shape (customers, k_values, metrics).
         """
-        relevant_counts = torch.bincount(window.pair_rows[segment.pair_mask], minlength=len(window.customer_ids))
+        relevant_counts = torch.bincount(
+            window.customer_row_of_pair[segment.pair_mask], minlength=len(window.customer_ids)
+        )
         rows = torch.nonzero(relevant_counts).flatten()
         values = {}
         for method, lists in methods.items():

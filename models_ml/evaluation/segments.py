@@ -42,8 +42,10 @@ def label_pairs(window: EvaluationWindow, config: TrainConfig) -> pa.Table:
 
     `activity` is null for new customers.
     """
-    is_known = window.pair_rows < len(window.known_positions)
-    is_seen = (window.product_customer_counts > 0)[window.pair_products.clamp(min=0)] & (window.pair_products >= 0)
+    is_known = window.customer_row_of_pair < len(window.known_positions)
+    is_seen = (window.product_customer_counts > 0)[window.catalog_position_of_pair.clamp(min=0)] & (
+        window.catalog_position_of_pair >= 0
+    )
     return pa.table(
         {
             "activity": _label_activity(window, config),
@@ -56,7 +58,7 @@ def label_pairs(window: EvaluationWindow, config: TrainConfig) -> pa.Table:
 
 def build_overall_segment(window: EvaluationWindow) -> Segment:
     """Return the segment of all pairs of known customers."""
-    return Segment(OVERALL, OVERALL, window.pair_rows < len(window.known_positions))
+    return Segment(OVERALL, OVERALL, window.customer_row_of_pair < len(window.known_positions))
 
 
 def iter_segments(window: EvaluationWindow, labels: pa.Table) -> Iterator[Segment]:
@@ -83,9 +85,9 @@ def _label_activity(window: EvaluationWindow, config: TrainConfig) -> pa.Array:
     closed_ranges = [f"{start:0{width}}-{stop - 1:0{width}}" for start, stop in pairwise(bounds)]
     names = pa.array([*closed_ranges, f"{bounds[-1]}+"])
     thresholds = torch.tensor(config.activity_thresholds, dtype=torch.int32)
-    known_levels = torch.bucketize(window.seen.lengths, thresholds, right=True)
+    known_levels = torch.bucketize(window.histories.lengths, thresholds, right=True)
     levels = torch.cat([known_levels, torch.full((window.new_customer_count,), -1)])
-    pair_levels = levels[window.pair_rows].numpy()
+    pair_levels = levels[window.customer_row_of_pair].numpy()
     return names.take(pa.array(pair_levels, mask=pair_levels < 0))
 
 
@@ -95,7 +97,7 @@ def _label_known(is_known: Tensor) -> pa.Array:
 
 def _label_category(window: EvaluationWindow, is_known: Tensor, config: TrainConfig) -> pa.Array:
     """Return the category of each pair; categories beyond `max_category_segments` are OTHER_CATEGORIES."""
-    positions = window.pair_products.numpy()
+    positions = window.catalog_position_of_pair.numpy()
     categories = window.product_features["category"].cast(pa.string()).combine_chunks()
     pair_categories = categories.take(pa.array(positions, mask=positions < 0))
     counts = pair_categories.filter(pa.array(is_known.numpy())).drop_null().value_counts().to_pylist()

@@ -54,7 +54,7 @@ def select_params(
     evaluated = window.known_positions.to(trainer.device)
 
     def compute_ndcg(user_factors: Tensor, product_factors: Tensor) -> float:
-        ranking = window.rank_factors(user_factors, product_factors, config)
+        ranking = window.rank_for_known_customers(user_factors, product_factors, config)
         return window.evaluate(ranking, (config.selection_k,))[0].ndcg
 
     best_ndcg, best_epoch = -1.0, 0
@@ -72,5 +72,5 @@ def select_params(
         power: compute_ndcg(user_factors, product_factors * trends**power) for power in sorted(config.trend_powers)
     }
     best_power = max(ndcg_by_power, key=lambda power: ndcg_by_power[power])
-    ranking = window.rank_factors(user_factors, product_factors * trends**best_power, config)
+    ranking = window.rank_for_known_customers(user_factors, product_factors * trends**best_power, config)
     return SelectedParams(best_epoch, best_power, ndcg_by_power[best_power]), ranking

@@ -34,13 +34,15 @@ class Split:
 
         Raises ModelError when a file is invalid or a window has no known customer with new products.
         """
-        known, test_pairs = read_interactions(train), read_interactions(test)
+        earlier, test_pairs = read_interactions(train), read_interactions(test)
         validation_pairs = read_interactions(validation) if validation is not None else None
         if validation_pairs is None:
-            known, validation_pairs = _split_newest(known, config.seed)
+            earlier, validation_pairs = _split_newest(earlier, config.seed)
         return cls(
-            _build_window("validation", validation or train, known, validation_pairs, config.max_selection_users),
-            _build_window("test", test, _merge_pairs(known, validation_pairs), test_pairs, config.max_evaluation_users),
+            _build_window("validation", validation or train, earlier, validation_pairs, config.max_selection_users),
+            _build_window(
+                "test", test, _merge_pairs(earlier, validation_pairs), test_pairs, config.max_evaluation_users
+            ),
         )
 
     @classmethod
@@ -77,40 +79,44 @@ def _merge_pairs(first: pa.Table, second: pa.Table) -> pa.Table:
     return groups.aggregate([("weight", "sum"), ("timestamp", "max")]).rename_columns(first.column_names)
 
 
-def _build_window(cutoff: str, file: Path, known: pa.Table, held_out: pa.Table, max_users: int) -> EvaluationWindow:
-    interactions = known.select(["user_id", "item_id", "weight"]).rename_columns(["user_id", "product_id", "strength"])
-    seen = known.select(["user_id", "item_id"]).append_column("is_seen", pa.repeat(True, known.num_rows))
-    new = held_out.join(seen, ["user_id", "item_id"], join_type="left anti")
+def _build_window(cutoff: str, file: Path, earlier: pa.Table, held_out: pa.Table, max_users: int) -> EvaluationWindow:
+    interactions = earlier.select(["user_id", "item_id", "weight"]).rename_columns(
+        ["user_id", "product_id", "strength"]
+    )
+    earlier_pairs = earlier.select(["user_id", "item_id"]).append_column(
+        "is_earlier", pa.repeat(True, earlier.num_rows)
+    )
+    new = held_out.join(earlier_pairs, ["user_id", "item_id"], join_type="left anti")
     pairs = pa.table(
         {
             "user_id": new["user_id"],
             "product_id": new["item_id"],
-            "is_known_user": pc.is_in(new["user_id"], pc.unique(known["user_id"])),
+            "is_known_user": pc.is_in(new["user_id"], pc.unique(earlier["user_id"])),
         }
     )
     window = EvaluationWindow.create(
-        cutoff, Interactions.from_table(interactions), _build_product_features(known), pairs, max_users
+        cutoff, Interactions.from_table(interactions), _build_product_features(earlier), pairs, max_users
     )
     if window is None:
         raise ModelError(f"{file}: no customer with earlier interactions has a new product in this file")
     return window
 
 
-def _build_product_features(known: pa.Table) -> pa.Table:
+def _build_product_features(earlier: pa.Table) -> pa.Table:
     """Return the columns of marts.ml_product_features that follow from interactions; all others are null."""
-    timestamps = known["timestamp"]
+    timestamps = earlier["timestamp"]
     if timestamps.null_count:
-        is_recent = pa.repeat(0, known.num_rows)
+        is_recent = pa.repeat(0, earlier.num_rows)
     else:
         first, last = pc.min_max(timestamps).as_py().values()
         is_recent = pc.greater(timestamps, last - NEWEST_SHARE * (last - first)).cast(pa.int64())
     counts = (
-        pa.table({"product_id": known["item_id"], "pairs": pa.repeat(1, known.num_rows), "recent": is_recent})
+        pa.table({"product_id": earlier["item_id"], "pairs": pa.repeat(1, earlier.num_rows), "recent": is_recent})
         .group_by("product_id", use_threads=False)
         .aggregate([("pairs", "sum"), ("recent", "sum")])
     )
     recent_users = counts["recent_sum"].cast(pa.float64())
-    unknown = {
+    null_columns = {
         name: pa.nulls(counts.num_rows, type_)
         for name, type_ in (
             ("product_name", pa.string()), ("category", pa.string()), ("brand", pa.string()), ("price", pa.float64())
@@ -119,7 +125,7 @@ def _build_product_features(known: pa.Table) -> pa.Table:
     return pa.table(
         {
             "product_id": counts["product_id"],
-            **unknown,
+            **null_columns,
             "popularity": counts["pairs_sum"].cast(pa.float64()),
             "active_users_28d": recent_users,
             "recent_popularity": recent_users,

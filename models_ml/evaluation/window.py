@@ -1,4 +1,4 @@
-"""Temporal evaluation: rank with the data before a window, and compare with the customers' new products in it."""
+"""Temporal evaluation: rank products with the data before a window, and compare with the new products in it."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,9 +26,9 @@ class Ranking:
     """Top lists of a method for the customers of a window."""
 
     positions: Tensor
-    """int64 of shape (customers, ranks): positions in the window's catalog, -1 for none."""
+    """int64 of shape (customers, ranks): positions in the window's catalog, -1 for an unused rank."""
     scores: Tensor
-    """float32 of shape (customers, ranks): scores, -inf for none."""
+    """float32 of shape (customers, ranks): scores, -inf for an unused rank."""
 
     @classmethod
     def from_top_n(cls, top: tuple[Tensor, Tensor]) -> "Ranking":
@@ -55,8 +55,9 @@ class Ranking:
 class EvaluationWindow:
     """Customers of a window with their interactions before it and their new products in it.
 
-    All new products of a customer are relevant. No method ranks products of the customer's history. Per-customer rows
-    are in this order: known customers (with a history) by id, then new customers by id.
+    All new products of a customer are relevant. No method ranks products of the customer's history. A known customer
+    has a history at the cutoff; a new customer has none. Per-customer rows are in this order: known customers by id,
+    then new customers by id.
     """
 
     cutoff: str
@@ -64,7 +65,7 @@ class EvaluationWindow:
     interactions: Interactions
     """Interactions before the window."""
     catalog: IdMap
-    """Products known before the window, including products without interactions."""
+    """Products that exist before the window, including products without interactions."""
     product_features: pa.Table
     """Rows of ml_product_features in the order of the catalog; nulls for a product without such a row."""
     known_positions: Tensor
@@ -78,10 +79,11 @@ class EvaluationWindow:
     def create(
         cls, cutoff: str, interactions: Interactions, product_features: pa.Table, pairs: pa.Table, max_users: int
     ) -> "EvaluationWindow | None":
-        """Return the window, or None when no known customer with a history has a new product in it.
+        """Return the window, or None when no known customer has a new product in it.
 
-        `interactions`, `product_features` and `pairs` (rows of marts.ml_evaluation_pairs) are those of `cutoff`. More
-        than `max_users` known customers, or new customers, are sampled evenly by id.
+        `interactions`, `product_features` and `pairs` (rows of marts.ml_evaluation_pairs) are those of `cutoff`. The
+        window has at most `max_users` known and at most `max_users` new customers, sampled evenly by id. A customer
+        whose `is_known_user` contradicts `interactions` is left out.
 
         Raises ModelError when a column is missing or a pair occurs twice.
         """
@@ -111,23 +113,24 @@ class EvaluationWindow:
 
     @classmethod
     def from_dataset(cls, dataset: Dataset, cutoff: str, max_users: int) -> "EvaluationWindow | None":
-        """Return the window of a dataset at `cutoff`.
+        """Return the window of a dataset at `cutoff`; see `create` for `max_users`.
 
-        Returns None when there are no interactions before the window, and in the cases of `create`, whose arguments and
-        errors apply.
+        Returns None when there are no interactions before the window, or no known customer has a new product in it.
+
+        Raises ModelError when a column is missing or a pair occurs twice.
         """
-        known = dataset.select_cutoff(cutoff)
-        if not known.interactions.num_rows:
+        cutoff_data = dataset.select_cutoff(cutoff)
+        if not cutoff_data.interactions.num_rows:
             return None
-        interactions = Interactions.from_table(known.interactions, known.product_features["product_id"])
-        return cls.create(cutoff, interactions, known.product_features, known.evaluation_pairs, max_users)
+        interactions = Interactions.from_table(cutoff_data.interactions, cutoff_data.product_features["product_id"])
+        return cls.create(cutoff, interactions, cutoff_data.product_features, cutoff_data.evaluation_pairs, max_users)
 
     def build_item_features(self, config: TrainConfig) -> ItemFeatures:
-        """Return the features before the window of the products of `interactions`, in their order."""
+        """Return the item features at the cutoff, one row per product of `interactions`."""
         return ItemFeatures.from_table(self.product_features, self.interactions.products, config)
 
     def get_feature(self, column: str) -> Tensor:
-        """Return a numeric column of the product features, float32 of shape (catalog), 0 if unknown."""
+        """Return a numeric column of the product features, float32 of shape (catalog); 0 replaces null."""
         return torch.from_numpy(self.product_features[column].fill_null(0).to_numpy().astype(np.float32))
 
     @property
@@ -136,7 +139,7 @@ class EvaluationWindow:
         return len(self.customer_ids) - len(self.known_positions)
 
     @cached_property
-    def seen(self) -> Csr:
+    def histories(self) -> Csr:
         """Histories of the known customers, customers x products of `interactions`."""
         return self.interactions.strength.select_rows(self.known_positions)
 
@@ -146,80 +149,84 @@ class EvaluationWindow:
         return torch.from_numpy(self.catalog.get_positions(self.interactions.products.ids))
 
     @cached_property
-    def pair_rows(self) -> Tensor:
-        """Row of the customer of each pair, int64 of shape (pairs), ascending."""
+    def customer_row_of_pair(self) -> Tensor:
+        """Row of each pair's customer in the per-customer order, int64 of shape (pairs), ascending."""
         rows = pc.index_in(self.pairs["user_id"].cast(pa.large_string()), value_set=self.customer_ids)
         return torch.from_numpy(rows.to_numpy().astype(np.int64))
 
     @cached_property
-    def pair_products(self) -> Tensor:
-        """Position in the catalog of the product of each pair, int64 of shape (pairs), -1 for other products."""
+    def catalog_position_of_pair(self) -> Tensor:
+        """Position of each pair's product in the catalog, int64 of shape (pairs), -1 if it is not there."""
         return torch.from_numpy(self.catalog.find_positions(self.pairs["product_id"]))
 
     @cached_property
     def product_customer_counts(self) -> Tensor:
-        """Number of customers of each product before the window, int64 of shape (catalog)."""
+        """Number of customers with each product in their history, int64 of shape (catalog)."""
         counts = torch.zeros(len(self.catalog), dtype=torch.int64)
         counts[self.catalog_positions] = torch.bincount(
             self.interactions.strength.columns, minlength=len(self.catalog_positions)
         )
         return counts
 
-    def rank_factors(self, user_factors: Tensor, product_factors: Tensor, config: TrainConfig) -> Ranking:
-        """Rank for the known customers by dot products.
+    def rank_for_known_customers(self, user_factors: Tensor, product_factors: Tensor, config: TrainConfig) -> Ranking:
+        """Rank the products of `interactions` for the known customers by dot products of factors.
 
         `user_factors` (known customers, factors) and `product_factors` (products of `interactions`, factors) are on the
         same device.
         """
-        seen = self.seen.to(user_factors.device)
+        histories = self.histories.to(user_factors.device)
         block_rows = config.compute_block_rows(len(product_factors))
-        ranking = Ranking.from_top_n(rank_top_n(user_factors, product_factors, get_max_k(config), seen, block_rows))
+        ranking = Ranking.from_top_n(
+            rank_top_n(user_factors, product_factors, get_max_k(config), histories, block_rows)
+        )
         return Ranking(self.map_to_catalog(ranking.positions), ranking.scores)
 
-    def rank_catalog(self, customer_factors: Tensor, product_factors: Tensor, config: TrainConfig) -> Ranking:
-        """Rank for all customers by dot products of `customer_factors` (customers, factors) and `product_factors`.
+    def rank_for_all_customers(self, customer_factors: Tensor, product_factors: Tensor, config: TrainConfig) -> Ranking:
+        """Rank the catalog for all customers by dot products of factors.
 
-        `product_factors` (catalog, factors) cover the whole catalog.
+        The shapes are (customers, factors) for `customer_factors` and (catalog, factors) for `product_factors`.
         """
         known, new = customer_factors[: len(self.known_positions)], customer_factors[len(self.known_positions) :]
-        columns = self.catalog_positions[self.seen.columns.long()].int()
-        seen = Csr(self.seen.row_starts, columns, self.seen.values, len(self.catalog))
+        columns = self.catalog_positions[self.histories.columns.long()].int()
+        histories = Csr(self.histories.row_starts, columns, self.histories.values, len(self.catalog))
         block_rows = config.compute_block_rows(len(product_factors))
-        ranking = Ranking.from_top_n(rank_top_n(known, product_factors, get_max_k(config), seen, block_rows))
+        ranking = Ranking.from_top_n(rank_top_n(known, product_factors, get_max_k(config), histories, block_rows))
         return ranking.append(Ranking.from_top_n(rank_top_n(new, product_factors, get_max_k(config), None, block_rows)))
 
     def rank_by_global_score(self, scores: Tensor, config: TrainConfig) -> Ranking:
-        """Rank for all customers by one score per product, float32 of shape (catalog)."""
-        max_history = int(self.seen.lengths.max())
-        # A list needs at most this number of best products, also when the whole history is among them.
+        """Rank the catalog for all customers by one score per product, float32 of shape (catalog)."""
+        max_history = int(self.histories.lengths.max())
+        # The pool is large enough to fill a list even if it contains the whole history of the customer.
         pool = scores.sort(descending=True, stable=True).indices[: get_max_k(config) + max_history].sort().values
         pool_position = torch.full((len(self.catalog),), -1)
         pool_position[pool] = torch.arange(len(pool))
-        columns = pool_position[self.catalog_positions[self.seen.columns.long()]]
-        rows, columns = self.seen.row_of_entry[columns >= 0], columns[columns >= 0]
-        seen = Csr.from_pairs(rows, columns, torch.ones(len(rows)), (len(self.known_positions), len(pool)))
+        columns = pool_position[self.catalog_positions[self.histories.columns.long()]]
+        rows, columns = self.histories.row_of_entry[columns >= 0], columns[columns >= 0]
+        histories = Csr.from_pairs(rows, columns, torch.ones(len(rows)), (len(self.known_positions), len(pool)))
         customer_factors, pool_factors = torch.ones((len(self.known_positions), 1)), scores[pool][:, None]
         ranking = Ranking.from_top_n(
-            rank_top_n(customer_factors, pool_factors, get_max_k(config), seen, config.compute_block_rows(len(pool)))
+            rank_top_n(
+                customer_factors, pool_factors, get_max_k(config), histories, config.compute_block_rows(len(pool))
+            )
         )
         positions = torch.where(ranking.positions < 0, -1, pool[ranking.positions.clamp(min=0)])
-        return self._append_new_customers(Ranking(positions, ranking.scores), scores, config)
+        return self._append_shared_list(Ranking(positions, ranking.scores), scores, config)
 
     def append_new_customers(self, ranking: Ranking, config: TrainConfig) -> Ranking:
         """Return the ranking of the known customers, followed by recently popular products for the new customers."""
-        return self._append_new_customers(ranking, self.get_feature("recent_popularity"), config)
+        return self._append_shared_list(ranking, self.get_feature("recent_popularity"), config)
 
     def map_to_catalog(self, positions: Tensor) -> Tensor:
         """Return the positions in the catalog for positions among the products of `interactions`; -1 stays -1."""
         return torch.where(positions < 0, -1, self.catalog_positions[positions.clamp(min=0)])
 
     def find_hit_pairs(self, ranking: Ranking) -> Tensor:
-        """Return the row in `pairs` that each list position hits, int64 of shape (customers, ranks), -1 for none.
+        """Return the row in `pairs` of each ranked product, int64 of shape (customers, ranks), -1 if not relevant.
 
         The ranking may cover all customers or the known customers only.
         """
-        catalog_pairs = torch.nonzero(self.pair_products >= 0).flatten()
-        pair_keys = (self.pair_rows * len(self.catalog) + self.pair_products)[catalog_pairs]
+        catalog_pairs = torch.nonzero(self.catalog_position_of_pair >= 0).flatten()
+        pair_keys = (self.customer_row_of_pair * len(self.catalog) + self.catalog_position_of_pair)[catalog_pairs]
         ranked_keys = torch.arange(len(ranking.positions))[:, None] * len(self.catalog) + ranking.positions
         if not len(pair_keys):
             return torch.full_like(ranked_keys, -1)
@@ -231,7 +238,7 @@ class EvaluationWindow:
         """Return the metrics of the ranking for the known customers at each of `k_values`."""
         known_count = len(self.known_positions)
         hits = self.find_hit_pairs(ranking)[:known_count] >= 0
-        relevant_counts = torch.bincount(self.pair_rows, minlength=known_count)[:known_count]
+        relevant_counts = torch.bincount(self.customer_row_of_pair, minlength=known_count)[:known_count]
         return compute_ranking_metrics(hits, relevant_counts, k_values)
 
     def build_candidate_table(self, run_id: str, method: str, ranking: Ranking) -> pa.Table:
@@ -250,7 +257,8 @@ class EvaluationWindow:
             }
         )
 
-    def _append_new_customers(self, ranking: Ranking, scores: Tensor, config: TrainConfig) -> Ranking:
+    def _append_shared_list(self, ranking: Ranking, scores: Tensor, config: TrainConfig) -> Ranking:
+        """Return `ranking` with the best products by `scores` appended as the list of each new customer."""
         shared_list = Ranking.from_top_n(rank_top_n(torch.ones((1, 1)), scores[:, None], get_max_k(config)))
         return ranking.append(shared_list.repeat(self.new_customer_count))
 

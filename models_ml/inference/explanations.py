@@ -12,8 +12,8 @@ from models_ml.data.sparse import Csr
 def iter_contributions(model: FactorModel, strength: Csr, candidates: Tensor) -> Iterator[tuple[HistoryBlock, Tensor]]:
     """Yield blocks of rows with the contributions to each candidate's score, float32 of (rows, candidates, length).
 
-    `candidates` (rows, n) are product positions for each row of `strength`, -1 for none. The contributions of a row's
-    past products add up to the candidate's score; padding has contribution 0.
+    `candidates` (rows, n) are product positions for each row of `strength`, -1 for an unused rank. The contributions of
+    a row's past products add up to the candidate's score; padding has contribution 0.
     """
     for block in model.iter_history_blocks(strength, candidates.shape[1]):
         products = model.scoring_factors[candidates[block.rows].clamp(min=0)]

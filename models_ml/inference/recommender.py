@@ -96,10 +96,10 @@ class Recommender:
 
         Raises ModelError when no row remains.
         """
-        known = self.filter_known_products(rows)
-        if rows.num_rows and not known.num_rows:
+        known_rows = self.filter_known_products(rows)
+        if rows.num_rows and not known_rows.num_rows:
             raise ModelError("the model knows none of the products in the interactions. Train anew")
-        histories = Interactions.from_table(known, pa.chunked_array([self.products.ids]))
+        histories = Interactions.from_table(known_rows, pa.chunked_array([self.products.ids]))
         return replace(self, users=histories.users, history=histories.strength.to(self.history.values.device))
 
     def is_known_user(self, user_id: str) -> bool:
@@ -292,12 +292,14 @@ def _build_basket_row(
             f"basket strengths must be finite numbers above zero: the strength of {product!r} is {strength}"
         )
     unknown = [product for product in strengths if product not in products]
-    known = sorted((products.get_position(product), strengths[product]) for product in strengths.keys() - set(unknown))
-    if not known:
+    known_strengths = sorted(
+        (products.get_position(product), strengths[product]) for product in strengths.keys() - set(unknown)
+    )
+    if not known_strengths:
         return None, unknown
-    columns, known_values = zip(*known, strict=True)
+    columns, known_values = zip(*known_strengths, strict=True)
     row = Csr(
-        torch.tensor([0, len(known)], dtype=torch.int32, device=device),
+        torch.tensor([0, len(known_strengths)], dtype=torch.int32, device=device),
         torch.tensor(columns, dtype=torch.int32, device=device),
         torch.tensor(known_values, dtype=torch.float32, device=device),
         len(products),

@@ -24,8 +24,8 @@ def rank_top_n(
     scores = torch.empty((len(user_factors), n), dtype=user_factors.dtype, device=user_factors.device)
     scorer = BlockScorer(product_factors, min(block_rows, len(user_factors)))
     for start, stop in iter_row_blocks(len(user_factors), block_rows):
-        seen = None if exclude is None else exclude.slice_rows(start, stop)
-        positions[start:stop], scores[start:stop] = select_top_n(scorer.score(user_factors[start:stop]), n, seen)
+        excluded = None if exclude is None else exclude.slice_rows(start, stop)
+        positions[start:stop], scores[start:stop] = select_top_n(scorer.score(user_factors[start:stop]), n, excluded)
     return positions, scores
 
 

@@ -14,8 +14,8 @@ from orchestration.assets.lineage import build_lineage_metadata
 from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.dbt_runner import (
     BUILD_COMMAND,
-    MODEL_INPUT_SELECTION,
-    MODEL_OUTPUT_SELECTION,
+    TRAINING_INPUT_SELECTION,
+    TRAINING_OUTPUT_SELECTION,
     build_dbt_error,
     build_lock,
     delete_run_results,
@@ -61,7 +61,7 @@ def _run_build(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse
 
 @dbt_assets(
     manifest=MANIFEST,
-    exclude=MODEL_INPUT_SELECTION[1],
+    exclude=TRAINING_INPUT_SELECTION[1],
     name="marts",
     dagster_dbt_translator=TRANSLATOR,
     pool=WAREHOUSE_POOL,
@@ -73,7 +73,7 @@ def marts(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: War
 
 @dbt_assets(
     manifest=MANIFEST,
-    select=MODEL_OUTPUT_SELECTION[1],
+    select=TRAINING_OUTPUT_SELECTION[1],
     name="recommendations",
     dagster_dbt_translator=TRANSLATOR,
     pool=WAREHOUSE_POOL,

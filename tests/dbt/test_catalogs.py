@@ -2,7 +2,7 @@
 
 import json
 
-from orchestration.dbt_runner import BUILD_COMMAND, MODEL_INPUT_SELECTION, run_dbt
+from orchestration.dbt_runner import BUILD_COMMAND, TRAINING_INPUT_SELECTION, run_dbt
 from tests.warehouse.conftest import Shop
 from warehouse.loading.loader import load
 
@@ -13,7 +13,7 @@ def test_catalog_line_without_product_id(three_feed_shop: Shop) -> None:
         three_feed_shop.put(f"catalog/{day}.json", json.dumps({"data": {"items": lines}}))
     load(three_feed_shop.settings)
 
-    run_dbt(three_feed_shop.settings, *BUILD_COMMAND, *MODEL_INPUT_SELECTION)
+    run_dbt(three_feed_shop.settings, *BUILD_COMMAND, *TRAINING_INPUT_SELECTION)
 
     assert three_feed_shop.query(
         "select product_id, missed_catalog_count from intermediate.int_product_deliveries"

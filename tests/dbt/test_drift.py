@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration.dbt_runner import BUILD_COMMAND, MODEL_INPUT_SELECTION, run_dbt
+from orchestration.dbt_runner import BUILD_COMMAND, TRAINING_INPUT_SELECTION, run_dbt
 from warehouse.database import open_reader
 from warehouse.settings import Settings
 
@@ -136,7 +136,7 @@ def test_partial_newest_day_shows_no_drift(demo_warehouse: Settings, tmp_path: P
                 )
                 """
             )
-    run_dbt(settings, "run", "--full-refresh", "--select", "int_user_product_actions+", *MODEL_INPUT_SELECTION)
+    run_dbt(settings, "run", "--full-refresh", "--select", "int_user_product_actions+", *TRAINING_INPUT_SELECTION)
     with open_reader(settings) as connection:
         drifted = connection.execute("select name, psi from marts.audit_drift where kind = 'feature' and psi >= 0.1")
         assert drifted.fetchall() == []

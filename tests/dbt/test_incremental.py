@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from orchestration.dbt_runner import MODEL_INPUT_SELECTION, run_dbt
+from orchestration.dbt_runner import TRAINING_INPUT_SELECTION, run_dbt
 from tests.warehouse.conftest import EVENTS_JSONL, PRODUCTS_JSON, PURCHASES_CSV, Shop
 from warehouse.database import connect, open_reader
 from warehouse.loading.loader import load
 from warehouse.settings import Settings
 
-BUILD_ARGUMENTS = ("build", "--resource-type", "seed", "--resource-type", "model", *MODEL_INPUT_SELECTION)
+BUILD_ARGUMENTS = ("build", "--resource-type", "seed", "--resource-type", "model", *TRAINING_INPUT_SELECTION)
 DAY_COUNT = 24
 Delivery = Callable[[Shop, Random], None]
 

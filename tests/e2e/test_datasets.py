@@ -21,10 +21,10 @@ from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
 REMOVED_USERS_CONDITION = "hash(user_id) % 10 = 0"
-"""Selects the customers whose pairs are removed from the marts after the first training."""
+"""Condition of the customers whose pairs are removed from the marts after the first training."""
 
 CHANGED_FILE_QUERY = "select min(path) from raw.loaded_files"
-"""Selects the file that is reloaded after the first training."""
+"""Query of the file that is reloaded after the first training."""
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from orchestration.dbt_runner import BUILD_COMMAND, MODEL_INPUT_SELECTION, run_dbt
+from orchestration.dbt_runner import BUILD_COMMAND, TRAINING_INPUT_SELECTION, run_dbt
 from tests.e2e.conftest import RecomartCli
 from warehouse.database import open_reader
 from warehouse.settings import PROJECT_ROOT, Settings
@@ -32,7 +32,7 @@ def load_and_count_rows(recomart: RecomartCli, shop: Settings) -> dict[str, RowC
     options = ("--sources", shop.sources, "--landing", shop.landing_dir, "--warehouse", shop.warehouse)
     result = recomart("load", *options)
     assert result.returncode == 0, result.stderr
-    run_dbt(shop, *BUILD_COMMAND, *MODEL_INPUT_SELECTION)
+    run_dbt(shop, *BUILD_COMMAND, *TRAINING_INPUT_SELECTION)
     names = ("lines", "rejected", "clean", "duplicates", "quarantined")
     status = recomart.run_json("status", "--warehouse", shop.warehouse)
     return {feed["feed"]: tuple(feed[name] for name in names) for feed in status["feeds"]}

@@ -1,8 +1,9 @@
-"""Fetch the records of a web service into one landing file.
+"""Fetch the product catalog of a web service into one landing file.
 
-A catalog can change while its pages are read. With page numbers, offsets or links, a product that moves to an earlier
-page is missed; if another product is added, the number of records still equals `total`. Such a catalog is read until
-two passes in a row have the same ids. A service with cursors keeps its pages consistent, so its catalog is read once.
+A pass reads all pages of the catalog. The catalog can change during a pass. With page numbers, offsets or links, the
+pages can shift: a product that moves to a page that was already read is missed. The service's `total` does not reveal
+the missing product if another product was added. Such a catalog is read until two passes in a row have the same ids. A
+service with cursors keeps its pages consistent, so its catalog is read once.
 
 Each pass drops repeated records. A pass is invalid if one id has two different records, or if the number of ids differs
 from the `total` of the pages.
@@ -34,18 +35,18 @@ class _CatalogChangedError(Exception):
 
 def fetch_feed(feed: Feed, api: Api, landing: Path, on_progress: Callable[[FetchProgress], None]) -> FeedFetchReport:
     """Fetch one feed; see `fetch_run.fetch_feeds`."""
-    setting = f"feeds.{feed.name}.api"
+    setting_path = f"feeds.{feed.name}.api"
     try:
         credentials = ServiceCredentials(api.auth)
     except RecomartError as error:
-        raise RecomartError(f"{setting}: {error}") from None
+        raise RecomartError(f"{setting_path}: {error}") from None
     files = FetchedFiles(feed, landing)
     try:
         with files.lock_folder(), credentials.redact_logs():
             return _CatalogFetcher(feed, api, files, credentials, on_progress).run()
     except RecomartError as error:
-        # The causes are left out, because they quote URLs that may have secrets.
-        raise RecomartError(f"{setting}: {credentials.redact(str(error))}") from None
+        # The cause is suppressed (`from None`), because it quotes URLs that may have secrets.
+        raise RecomartError(f"{setting_path}: {credentials.redact(str(error))}") from None
 
 
 class _CatalogFetcher:
@@ -93,7 +94,7 @@ class _CatalogFetcher:
     def _read_until_stable(self) -> RecordStore:
         """Read the catalog until a pass is valid and, if pages can shift, the next pass has the same ids."""
         reason = ""
-        # A resumed pass can have a number above a reduced `max_passes`; it is the last pass then.
+        # If `max_passes` was reduced, the number of a resumed pass can exceed it. That pass is then the last one.
         for number in range(min(self._checkpoint.state.pass_number, self._api.max_passes), self._api.max_passes + 1):
             previous_ids_fingerprint = self._checkpoint.state.previous_ids_fingerprint
             try:
@@ -125,7 +126,7 @@ class _CatalogFetcher:
         try:
             return self._continue_pass()
         except RequestRefusedError:
-            # Cursors expire. If the first request of a resumed pass is refused, the pass restarts.
+            # A cursor can expire. If the first request of a resumed pass is refused (same state), the pass restarts.
             if start_state.page_count == 0 or self._checkpoint.state is not start_state:
                 raise
         self._checkpoint.start_pass(start_state.pass_number, start_state.previous_ids_fingerprint)
@@ -147,7 +148,7 @@ class _CatalogFetcher:
                     f"the pages never end: page {state.page_count + 1} links to itself, or is the last of many without "
                     "new records. Check the parameters of `paging`"
                 )
-            is_all = self._is_end_known_by_count and page.total == len(records)
+            is_count_reached = self._is_end_known_by_count and page.total == len(records)
             state = FetchState(
                 request_fingerprint=state.request_fingerprint,
                 started_at=state.started_at,
@@ -157,7 +158,7 @@ class _CatalogFetcher:
                 byte_count=records.size_bytes,
                 total=page.total,
                 next_location=page.next_location,
-                is_complete=is_all or page.next_location is None,
+                is_complete=is_count_reached or page.next_location is None,
             )
             self._checkpoint.save(state)
             self._report_progress(
@@ -174,7 +175,7 @@ class _CatalogFetcher:
 
     @property
     def _is_end_known_by_count(self) -> bool:
-        """Whether the record count marks the last page; with links and cursors, the last page itself does."""
+        """Whether the record count shows the last page; the last page of links or cursors has no next location."""
         return isinstance(self._api.paging, PageNumberPaging | OffsetPaging)
 
     def _add_page(self, page: Page, records: RecordStore) -> int:

@@ -69,10 +69,10 @@ def publish(settings: Settings, tables: Sequence[str]) -> PublishedCopy:
     settings.serving_dir.mkdir(parents=True, exist_ok=True)
     # Publishing deletes unfinished copies of killed processes, so only one process may publish at a time.
     with exclusive_lock(settings.serving_dir / LOCK_FILE, "publishing", settings.wait_seconds, LOG.warning):
-        return _publish(settings, tables)
+        return _publish_new_copy(settings, tables)
 
 
-def _publish(settings: Settings, tables: Sequence[str]) -> PublishedCopy:
+def _publish_new_copy(settings: Settings, tables: Sequence[str]) -> PublishedCopy:
     _delete_unfinished_copies(settings.serving_dir)
     copy = settings.serving_dir / f"recomart-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.duckdb"
     unfinished = copy.with_suffix(".duckdb.tmp")

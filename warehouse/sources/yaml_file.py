@@ -51,9 +51,11 @@ def read_sources(path: Path) -> Sources:
         return Sources.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        setting = ".".join(str(part) for part in first["loc"] if part != "[key]")
+        setting_path = ".".join(str(part) for part in first["loc"] if part != "[key]")
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise RecomartError(f"{path}: {setting + ': ' if setting else ''}{_describe_problem(first)}{more}") from error
+        raise RecomartError(
+            f"{path}: {setting_path + ': ' if setting_path else ''}{_describe_problem(first)}{more}"
+        ) from error
 
 
 def _describe_problem(error: ErrorDetails) -> str:

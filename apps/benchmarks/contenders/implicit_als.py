@@ -73,7 +73,9 @@ class _EvaluatedFit:
     def rank(self) -> Ranking:
         """Return the ranked lists of the window's customers."""
         users = torch.from_numpy(np.asarray(self.model.user_factors)[self.window.known_positions.numpy()])
-        return self.window.rank_factors(users, torch.from_numpy(np.asarray(self.model.item_factors)), self.config)
+        return self.window.rank_for_known_customers(
+            users, torch.from_numpy(np.asarray(self.model.item_factors)), self.config
+        )
 
 
 def evaluate_implicit(split_source: SplitSource, config: TrainConfig) -> RankingResult:

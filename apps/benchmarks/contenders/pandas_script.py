@@ -272,10 +272,12 @@ def compute_user_product_interactions(actions: pd.DataFrame, cutoffs: pd.DataFra
     )
     parts = []
     for cutoff, cutoff_columns in iter_cutoffs(cutoffs):
-        seen = counted[counted["action_at"] < cutoff["as_of"]]
-        days = (cutoff["second"] - seen["second"]) / 86400
-        seen = seen.assign(strength=seen["weight"] * np.power(0.5, days / seen["half_life_days"]))
-        pairs = seen.groupby(["user_id", "product_id"], observed=True, sort=False).agg(
+        visible_actions = counted[counted["action_at"] < cutoff["as_of"]]
+        days = (cutoff["second"] - visible_actions["second"]) / 86400
+        visible_actions = visible_actions.assign(
+            strength=visible_actions["weight"] * np.power(0.5, days / visible_actions["half_life_days"])
+        )
+        pairs = visible_actions.groupby(["user_id", "product_id"], observed=True, sort=False).agg(
             strength=("strength", "sum"),
             interaction_count=("strength", "size"),
             **{f"{name}_count": (f"{name}_count", "sum") for name in ACTION_TYPES},
@@ -336,11 +338,13 @@ def compute_user_activity(user_days: pd.DataFrame, cutoffs: pd.DataFrame) -> pd.
     added = [name for name in map(str, days) if name.endswith("_count")]
     parts = []
     for cutoff, cutoff_columns in iter_cutoffs(cutoffs):
-        seen = days[days["action_date"] < cutoff["as_of"]]
+        visible_days = days[days["action_date"] < cutoff["as_of"]]
         for length in (7, 28):
-            recent = seen["action_date"] > cutoff["last_day"] - pd.Timedelta(days=length)
-            seen = seen.assign(**{f"action_count_{length}d": seen["action_count"].where(recent, 0)})
-        grouped = seen.groupby("user_id", observed=True)
+            recent = visible_days["action_date"] > cutoff["last_day"] - pd.Timedelta(days=length)
+            visible_days = visible_days.assign(
+                **{f"action_count_{length}d": visible_days["action_count"].where(recent, 0)}
+            )
+        grouped = visible_days.groupby("user_id", observed=True)
         counted = grouped[[*added, "action_count_7d", "action_count_28d"]].sum()
         counted["total_spend"] = grouped["spend"].sum()
         counted["active_days"] = grouped.size()
@@ -387,20 +391,20 @@ def compute_product_popularity(
     days["event_count"] = days[[f"{name}_count" for name in ACTION_TYPES[:4]]].sum(axis=1)
     parts = []
     for cutoff, cutoff_columns in iter_cutoffs(cutoffs):
-        seen = days[days["action_date"] < cutoff["as_of"]]
-        decay = np.power(0.5, (cutoff["second"] - to_epoch_seconds(seen["action_date"]) - 86400) / 86400 / 28)
-        sums = {"revenue": seen["amount"], "recent_popularity": seen["popularity"] * decay}
+        visible_days = days[days["action_date"] < cutoff["as_of"]]
+        decay = np.power(0.5, (cutoff["second"] - to_epoch_seconds(visible_days["action_date"]) - 86400) / 86400 / 28)
+        sums = {"revenue": visible_days["amount"], "recent_popularity": visible_days["popularity"] * decay}
         pairs = interactions[interactions["cutoff"] == cutoff["cutoff"]]
         user_counts = {"user_count": pairs["product_id"].notna(), "buyer_count": pairs["purchase_count"] > 0}
         for length in (1, 7, 28):
             first_day = cutoff["last_day"] - pd.Timedelta(days=length - 1)
             for measure in ("event_count", "purchase_count"):
-                sums[f"{measure}_{length}d"] = seen[measure].where(seen["action_date"] >= first_day, 0)
+                sums[f"{measure}_{length}d"] = visible_days[measure].where(visible_days["action_date"] >= first_day, 0)
             user_counts[f"user_count_{length}d"] = pairs["last_interaction_at"] >= first_day
         for measure in ("event_count", "purchase_count", "return_count", "view_count"):
-            sums[measure] = seen[measure]
-        result = pd.DataFrame(sums).groupby(seen["product_id"], observed=True).sum()
-        product_days = seen.groupby("product_id", observed=True)
+            sums[measure] = visible_days[measure]
+        result = pd.DataFrame(sums).groupby(visible_days["product_id"], observed=True).sum()
+        product_days = visible_days.groupby("product_id", observed=True)
         result["first_action_at"] = product_days["first_action_at"].min()
         result["last_action_at"] = product_days["last_action_at"].max()
         user_count_sums = pd.DataFrame(user_counts).groupby(pairs["product_id"], observed=True).sum()
@@ -421,11 +425,13 @@ def compute_product_pairs(transactions: pd.DataFrame, cutoffs: pd.DataFrame) -> 
     lines = transactions.loc[~transactions["is_return"], ["transaction_id", "product_id", "purchased_at"]]
     parts = []
     for cutoff, cutoff_columns in iter_cutoffs(cutoffs):
-        seen = lines[lines["purchased_at"] < cutoff["as_of"]]
-        seen = seen.groupby(["transaction_id", "product_id"], as_index=False, sort=False)["purchased_at"].max()
-        orders = seen["product_id"].value_counts()
-        sizes = seen.groupby("transaction_id")["product_id"].transform("size")
-        baskets = seen[sizes.between(2, 100)]
+        visible_lines = lines[lines["purchased_at"] < cutoff["as_of"]]
+        visible_lines = visible_lines.groupby(["transaction_id", "product_id"], as_index=False, sort=False)[
+            "purchased_at"
+        ].max()
+        orders = visible_lines["product_id"].value_counts()
+        sizes = visible_lines.groupby("transaction_id")["product_id"].transform("size")
+        baskets = visible_lines[sizes.between(2, 100)]
         pairs = baskets.merge(baskets[["transaction_id", "product_id"]], on="transaction_id", suffixes=("", "_other"))
         pairs = pairs[pairs["product_id"] != pairs["product_id_other"]]
         joint_orders = pairs.groupby(["product_id", "product_id_other"], sort=False)["purchased_at"].agg(
@@ -436,7 +442,7 @@ def compute_product_pairs(transactions: pd.DataFrame, cutoffs: pd.DataFrame) -> 
         joint_orders["order_count"] = joint_orders["product_id"].map(orders)
         joint_orders["other_order_count"] = joint_orders["other_product_id"].map(orders)
         joint_orders["confidence"] = joint_orders["joint_order_count"] / joint_orders["order_count"]
-        expected = joint_orders["other_order_count"] / seen["transaction_id"].nunique()
+        expected = joint_orders["other_order_count"] / visible_lines["transaction_id"].nunique()
         parts.append(joint_orders.assign(lift=joint_orders["confidence"] / expected, **cutoff_columns))
     return pd.concat(parts, ignore_index=True)
 
@@ -563,9 +569,13 @@ def compute_evaluation_pairs(
         window_actions = window_actions.groupby(["user_id", "product_id"], observed=True, sort=False)["weight"].sum()
         pairs = window_actions[window_actions > 1e-6].reset_index()[["user_id", "product_id"]]
         known = features.loc[features["cutoff"] == cutoff["cutoff"], "product_id"]
-        seen = interactions[interactions["cutoff"] == cutoff["cutoff"]]
+        interactions_at_cutoff = interactions[interactions["cutoff"] == cutoff["cutoff"]]
         pairs = pairs[pairs["product_id"].isin(known)]
-        pairs = pairs.merge(seen[["user_id", "product_id"]], how="left_anti", on=["user_id", "product_id"])
-        is_known_user = pairs["user_id"].isin(seen.loc[seen["strength"] > 0, "user_id"])
+        pairs = pairs.merge(
+            interactions_at_cutoff[["user_id", "product_id"]], how="left_anti", on=["user_id", "product_id"]
+        )
+        is_known_user = pairs["user_id"].isin(
+            interactions_at_cutoff.loc[interactions_at_cutoff["strength"] > 0, "user_id"]
+        )
         parts.append(pairs.assign(is_known_user=is_known_user, cutoff=cutoff["cutoff"]))
     return pd.concat(parts, ignore_index=True)

@@ -433,14 +433,14 @@ def compute_product_popularity(product_days: pl.LazyFrame, interactions: pl.Lazy
 
 def compute_product_pairs(transactions: pl.LazyFrame, cutoff: Cutoff) -> pl.LazyFrame:
     """Return the pairs of products with at least two joint orders."""
-    seen = (
+    visible_lines = (
         transactions.filter(~col("is_return") & (col("purchased_at") < cutoff.as_of))
         .group_by("transaction_id", "product_id")
         .agg(bought_at=col("purchased_at").max())
     )
-    baskets = seen.filter(pl.len().over("transaction_id").is_between(2, 100))
-    orders = seen.group_by("product_id").agg(order_count=pl.len())
-    shop = seen.select(shop_orders=col("transaction_id").n_unique())
+    baskets = visible_lines.filter(pl.len().over("transaction_id").is_between(2, 100))
+    orders = visible_lines.group_by("product_id").agg(order_count=pl.len())
+    shop = visible_lines.select(shop_orders=col("transaction_id").n_unique())
     return (
         baskets.join(baskets, on="transaction_id", suffix="_other")
         .filter(col("product_id") != col("product_id_other"))
@@ -575,8 +575,10 @@ def compute_evaluation_pairs(
     actions: pl.LazyFrame, interactions: pl.LazyFrame, features: pl.LazyFrame, cutoff: Cutoff
 ) -> pl.LazyFrame:
     """Return the new customer-product pairs in the window, for products that existed at the cutoff."""
-    seen = interactions.filter(col("cutoff") == cutoff.name)
-    known_users = seen.filter(col("strength") > 0).select(col("user_id").unique(), is_known_user=pl.lit(value=True))
+    interactions_at_cutoff = interactions.filter(col("cutoff") == cutoff.name)
+    known_users = interactions_at_cutoff.filter(col("strength") > 0).select(
+        col("user_id").unique(), is_known_user=pl.lit(value=True)
+    )
     in_window = (col("action_at") >= cutoff.as_of) & (col("action_at") < cutoff.window_end_at)
     return (
         actions.filter(col("user_id").is_not_null() & in_window)
@@ -584,7 +586,7 @@ def compute_evaluation_pairs(
         .agg(col("weight").sum())
         .filter(col("weight") > 1e-6)
         .join(features.filter(col("cutoff") == cutoff.name), on="product_id", how="semi")
-        .join(seen, on=["user_id", "product_id"], how="anti")
+        .join(interactions_at_cutoff, on=["user_id", "product_id"], how="anti")
         .join(known_users, on="user_id", how="left")
         .select(
             pl.lit(cutoff.name).alias("cutoff"),

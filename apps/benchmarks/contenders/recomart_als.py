@@ -36,10 +36,10 @@ def evaluate_als(split_source: SplitSource, config: TrainConfig, tune_seconds: f
     trainer, curve = _train_with_curve(test, config, selected_params)
     started = time.perf_counter()
     model = trainer.finalize(selected_params.trend_power)
-    users = model.fold_in(test.seen.to(trainer.device))
+    users = model.fold_in(test.histories.to(trainer.device))
     fit_seconds = curve[-1].seconds + time.perf_counter() - started
     started = time.perf_counter()
-    ranking = test.rank_factors(users, model.scoring_factors, config)
+    ranking = test.rank_for_known_customers(users, model.scoring_factors, config)
     scoring_seconds = time.perf_counter() - started
     return evaluate_ranking("als", test, ranking, config).model_copy(
         update={
@@ -79,7 +79,7 @@ def _train_with_curve(
         report = trainer.train_epoch()
         seconds += report.seconds
         products = trainer.complete_product_factors() * trends
-        ranking = window.rank_factors(trainer.user_factors[evaluated], products, config)
+        ranking = window.rank_for_known_customers(trainer.user_factors[evaluated], products, config)
         curve.append(CurvePoint(seconds=seconds, ndcg=window.evaluate(ranking, config.k_values)[0].ndcg))
         log_progress(
             f"als, {config.factors} factors: epoch {report.epoch}, loss {report.loss:.4f}, NDCG {curve[-1].ndcg:.5f}"
@@ -114,10 +114,13 @@ def evaluate_ablations(split_source: SplitSource, config: TrainConfig) -> list[R
             item_features=test.build_item_features(ablated_config),
             trend_power=selected_params.trend_power,
         )
-        users = model.fold_in(test.seen.to(model.product_factors.device))
+        users = model.fold_in(test.histories.to(model.product_factors.device))
         results.append(
             evaluate_ranking(
-                method, test, test.rank_factors(users, model.scoring_factors, ablated_config), ablated_config
+                method,
+                test,
+                test.rank_for_known_customers(users, model.scoring_factors, ablated_config),
+                ablated_config,
             )
         )
         log_progress(f"{method}: test NDCG {results[-1].ndcg:.5f}")

@@ -12,7 +12,7 @@ from selenium import webdriver
 from apps.profile.page import ProfileSummary, write_profile
 from apps.profile.sections import CHAPTERS
 from orchestration.dbt_manifest import compile_analyses
-from orchestration.dbt_runner import MODEL_INPUT_SELECTION, run_dbt
+from orchestration.dbt_runner import TRAINING_INPUT_SELECTION, run_dbt
 from tests.apps.merchandiser.test_app_in_browser import CHROMEDRIVER, CHROMIUM, CHROMIUM_FLAGS
 from tests.warehouse.conftest import EVENTS_JSONL, PURCHASES_CSV, Shop
 from warehouse.database import open_reader
@@ -57,7 +57,7 @@ def demo_profile(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFact
 def load_and_build(shop: Shop) -> Settings:
     """Load the shop and build its marts without the dbt tests, which other tests run."""
     load(shop.settings)
-    run_dbt(shop.settings, "build", "--exclude-resource-types", "unit_test", "test", *MODEL_INPUT_SELECTION)
+    run_dbt(shop.settings, "build", "--exclude-resource-types", "unit_test", "test", *TRAINING_INPUT_SELECTION)
     return shop.settings
 
 

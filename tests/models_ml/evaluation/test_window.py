@@ -37,7 +37,7 @@ def test_global_score_equals_full_ranking(config: TrainConfig, strength: Csr) ->
     assert window is not None
     scores = torch.randint(0, 5, (40,), generator=torch.Generator().manual_seed(0)).float()
     top_3 = config.model_copy(update={"k_values": (3,)})
-    expected = window.rank_catalog(torch.ones((30, 1)), scores[:, None], top_3)
+    expected = window.rank_for_all_customers(torch.ones((30, 1)), scores[:, None], top_3)
     assert torch.equal(window.rank_by_global_score(scores, top_3).positions, expected.positions)
 
 

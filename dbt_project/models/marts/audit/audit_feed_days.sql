@@ -3,7 +3,7 @@ with feed_days as (
     select
         *,
         (rejected + quarantined) / nullif(cast(lines as {{ type_double() }}), 0) as bad_share,
-        -- Each day of a feed has one row.
+        -- int_feed_day_counts has one row for each day of a feed, also without a file, so 28 rows are 28 days.
         count(case when lines > 0 then 1 end) over (
             partition by feed
             order by delivery_day rows between 28 preceding and 1 preceding
@@ -14,12 +14,13 @@ with feed_days as (
 
 weeks as (
 
-    {% for weeks in range(1, 5) -%}
-    select {{ weeks }} as weeks_before{{ '\n    union all\n    ' if not loop.last }}
+    {% for weeks_before in range(1, 5) -%}
+    select {{ weeks_before }} as weeks_before{{ '\n    union all\n    ' if not loop.last }}
     {%- endfor %}
 
 ),
 
+-- The usual value is the median of the same weekday in the four weeks before.
 usual_weekdays as (
 
     select
@@ -69,7 +70,8 @@ flagged as (
             and (
                 volume_ratio_to_usual >= {{ var('audit_volume_jump') }}
                 or volume_ratio_to_usual <= 1.0 / {{ var('audit_volume_jump') }}
-                -- A rare feed has a usual value of 0 on most days; an early or late delivery is no jump.
+                -- Lines on a day that usually has none are a jump only if the feed had lines on half of the 28 days
+                -- before. For a rarer feed, they are an early or late delivery.
                 or (usual_lines = 0 and lines > 0 and active_days_before >= 14)
             ),
             false

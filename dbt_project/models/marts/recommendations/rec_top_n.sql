@@ -79,7 +79,7 @@ final as (
     inner join products on recommendations.product_id = products.product_id
     left join serving_run on true
     left join popular_products on recommendations.product_id = popular_products.product_id
-    -- The reason product, or without one the recommended product itself.
+    -- The reason product. If there is none, the recommended product itself.
     left join strongest_actions
         on recommendations.user_id = strongest_actions.user_id
         and coalesce(recommendations.reason_product_id, recommendations.product_id) = strongest_actions.product_id
