@@ -53,7 +53,7 @@ def test_fetch_and_load_fill_raw_products(catalog_api_shop: ApiShop, recomart: R
     ]
     second = recomart("fetch")
     assert second.returncode == 0
-    assert f"nothing changed since {fetched['file']} was fetched" in second.stdout
+    assert f"no change since {fetched['file']}; no new file was written" in second.stdout
 
 
 def test_run_fetches_before_loading(catalog_api_shop: ApiShop, recomart: RecomartCli) -> None:
