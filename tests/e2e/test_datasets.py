@@ -214,4 +214,4 @@ def test_datasets_without_versions_gives_hint(recomart: RecomartCli, tmp_path: P
     assert_one_line_error(recomart("datasets", "--warehouse", tmp_path / "none"), "the warehouse does not exist")
     with open_writer(Settings(warehouse=tmp_path)):
         pass
-    assert "`recomart train` makes one" in recomart("datasets", "--warehouse", tmp_path).stdout
+    assert "Run `recomart train` to create one" in recomart("datasets", "--warehouse", tmp_path).stdout

@@ -78,7 +78,7 @@ def test_quarantined_shows_original_rows(
     for unknown in (("--feed", "nothing"), ("--reason", "nothing")):
         result = recomart("quarantined", *unknown, "--warehouse", demo_warehouse.warehouse)
         assert result.returncode == 1
-        assert "'nothing'; there are" in result.stderr
+        assert "'nothing': known are" in result.stderr
 
 
 def test_quarantine_reasons_equal_planted_rows(demo_warehouse: Settings, demo_truth: DemoTruth) -> None:
@@ -185,7 +185,7 @@ def test_similar_and_explain_name_products(demo_warehouse: Settings, recomart: R
         "(select product_id from marts.ml_interactions where cutoff = 'now') order by product_id limit 2",
     )
     similar = recomart("similar", product, "-n", "4", *options).stdout
-    assert f"4 products like {product}" in similar
+    assert f"4 products similar to {product}" in similar
     assert f"Like {name}" in similar
     command = ("explain", "--basket", f"{history_product},{product},x1", "--product", product, *options)
     explanation = recomart.run_json(*command)
@@ -196,7 +196,7 @@ def test_similar_and_explain_name_products(demo_warehouse: Settings, recomart: R
     assert total == pytest.approx(explanation["score"], rel=1e-4)
     printed = recomart(*command).stdout
     assert f"{name} ({product}): score {explanation['score']:.4f}, the sum of these contributions:" in printed
-    assert "left out: x1" in printed
+    assert "unknown to the model, ignored: x1" in printed
 
 
 def test_demo_shows_accounting_and_top_ten(recomart: RecomartCli, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_missing_landing_folder(recomart: RecomartCli, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("feeds: {events: [", ("line 1, column", "no valid YAML")),
+        ("feeds: {events: [", ("line 1, column", "not valid YAML")),
         (
             "feeds: {products: {files: '*', format: csv, columns: {product_id: id, colour: c}}}",
             ("feeds.products", "unknown column 'colour'", "popularity_score"),
