@@ -163,7 +163,7 @@ def test_ended_started_process_is_replaced(parsed_settings: Settings) -> None:
 
 @pytest.mark.slow
 def test_load_manifest_reparses_truncated_file(parsed_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dbt_runner._read_manifest.retry, "stop", stop_after_attempt(1))  # type: ignore[attr-defined]
+    monkeypatch.setattr(dbt_manifest._read_manifest.retry, "stop", stop_after_attempt(1))  # type: ignore[attr-defined]
     manifest = load_manifest(parsed_settings)
     for name in ("manifest.json", "partial_parse.msgpack"):
         file = parsed_settings.dbt_target_dir / name

@@ -86,7 +86,7 @@ def test_reload_loads_matching_files(recomart: RecomartCli, loaded_shop_options:
     assert_one_line_error(
         recomart("reload", "--file", "*-09.csv", *loaded_shop_options), "none of its 2 loaded files matches *-09.csv"
     )
-    assert_one_line_error(recomart("reload", "--date", "tomorrow", *loaded_shop_options), "'tomorrow' is no date")
+    assert_one_line_error(recomart("reload", "--date", "tomorrow", *loaded_shop_options), "'tomorrow' is not a date")
 
 
 def test_status_shows_last_load(recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]) -> None:
