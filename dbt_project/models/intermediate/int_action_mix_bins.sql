@@ -80,7 +80,12 @@ bin_counts as (
     union all
     {% endfor -%}
     {% for device in ['web', 'mobile', 'unknown'] -%}
-    select 'device' as name, '{{ device }}' as bin, {{ loop.index }} as bin_order, period, {{ device }}_count as action_count
+    select
+        'device' as name,
+        '{{ device }}' as bin,
+        {{ loop.index }} as bin_order,
+        period,
+        {{ device }}_count as action_count
     from user_counts
     union all
     {% endfor -%}
