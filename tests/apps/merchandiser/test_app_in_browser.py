@@ -147,7 +147,8 @@ def get_recommended_names(copy: ServingCopy, user_id: str) -> list[str]:
 def test_search_and_export_recommendations(browser_page: BrowserPage, app_url: str, demo_copy: ServingCopy) -> None:
     user_id = str(demo_copy.search_customers(limit=300)["user_id"].iloc[-1])
     browser_page.open(app_url)
-    browser_page.find_elements("input[aria-label='Find a customer']")[0].send_keys(user_id)
+    (search_box,) = browser_page.wait_for(lambda: browser_page.find_elements("input[aria-label='Find a customer']"))
+    search_box.send_keys(user_id)
     browser_page.wait_for(
         lambda: (
             [row[1] for row in browser_page.read_rows("Recommendations")] == get_recommended_names(demo_copy, user_id)
