@@ -1,6 +1,6 @@
 """The commands of `recomart bench`."""
 
-from apps.cli.lazy_group import CommandEntry, lazy_app
+from apps.cli.lazy_group import CommandEntry, create_lazy_app
 
 BENCHMARKS = {
     "pipeline": CommandEntry("bench_pipeline", "Compare loading and building with a DuckDB script, pandas and polars."),
@@ -14,4 +14,4 @@ BENCHMARKS = {
     ),
 }
 
-app = lazy_app(BENCHMARKS, help="Measure speed, memory and ranking quality, compared with other libraries.")
+app = create_lazy_app(BENCHMARKS, help="Measure speed, memory and ranking quality, compared with other libraries.")

@@ -3,7 +3,7 @@
 Each summary equals the first line of the command's docstring; a test compares them.
 """
 
-from apps.cli.lazy_group import CommandEntry, lazy_app
+from apps.cli.lazy_group import CommandEntry, create_lazy_app
 
 COMMANDS = {
     "demo": CommandEntry("pipeline", "Generate the demo shop, run the whole pipeline on it, and show the results."),
@@ -37,7 +37,7 @@ COMMANDS = {
     "bench": CommandEntry("bench", "Measure speed, memory and ranking quality, compared with other libraries."),
 }
 
-app = lazy_app(
+app = create_lazy_app(
     COMMANDS,
     name="recomart",
     help="Turn a shop's raw files into personal recommendations, in one DuckDB warehouse.",

@@ -46,7 +46,7 @@ class LazyGroup(TyperGroup):
         return name, group.commands.get(name, group), remaining_args
 
 
-def lazy_app(entries: Mapping[str, CommandEntry], **options: Any) -> typer.Typer:
+def create_lazy_app(entries: Mapping[str, CommandEntry], **options: Any) -> typer.Typer:
     """Return a Typer application that imports each command's module when the command is named."""
     group = type("Group", (LazyGroup,), {"entries": entries})
     app = typer.Typer(cls=group, no_args_is_help=True, add_completion=False, **options)

@@ -6,7 +6,6 @@ import pandas as pd
 import typer
 
 from apps.cli import console
-from apps.cli.console import print_table, to_records
 from apps.cli.options import Json, Warehouse, load_settings
 from orchestration.publication import publish_copy
 from warehouse.publishing.live_copy import PublishedCopy
@@ -65,4 +64,4 @@ def _print_published(published: PublishedCopy, as_json: bool) -> None:
 def print_customers(customers: pd.DataFrame) -> None:
     """Print one line for each customer."""
     columns = ["user_id", "last_seen_at", "event_count", "purchase_count", "total_spend", "favourite_category"]
-    print_table("Customers", to_records(customers), columns)
+    console.print_table("Customers", console.to_records(customers), columns)
