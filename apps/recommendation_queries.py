@@ -201,7 +201,7 @@ class RecommendationQueries:
         answer = self.recommender.recommend(basket=basket, n=n, allowed_products=best)
         scored = {item.product_id: item for item in answer.items}
         # A pinned product may be unknown to the model.
-        return answer, [scored.get(product, Recommendation(product, 0.0, None, None)) for product in best]
+        return answer, [scored.get(product, Recommendation(product, 0.0)) for product in best]
 
     def _build_list(
         self,

@@ -170,7 +170,7 @@ def _fit_recommender(
         warm_from=None if warm_start_model is None else warm_start_model.card.run_id,
         users=len(interactions.users),
         products=len(interactions.products),
-        trained_products=model.trained_products,
+        trained_products=model.trained_product_count,
         interactions=rows.num_rows,
         mean_strength=model.confidence.mean_strength,
         unobserved_pair_weight=model.unobserved_pair_weight,

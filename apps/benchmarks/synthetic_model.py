@@ -156,7 +156,7 @@ def _build_recommender(shop: SyntheticShop, run_id: str) -> Recommender:
         product_factors=factors @ basis.float(),
         trends=torch.ones(shop.products),
         eigenvalues=eigenvalues.float(),
-        trained_products=shop.products,
+        trained_product_count=shop.products,
         confidence=confidence,
         unobserved_pair_weight=card.unobserved_pair_weight,
         regularization=card.regularization,

@@ -1,4 +1,4 @@
-"""Commands for recommendations: show, explain, publish and serve them."""
+"""Commands that show recommendations and similar products, and explain scores."""
 
 from typing import Annotated
 
@@ -19,7 +19,7 @@ def _validate_id(value: str | None) -> str | None:
 
 
 UserOption = Annotated[str | None, typer.Option(help="Customer id.", callback=_validate_id)]
-BasketOption = Annotated[str | None, typer.Option(help="Product ids separated by commas, for an unknown customer.")]
+BasketOption = Annotated[str | None, typer.Option(help="Product ids separated by commas, instead of a customer id.")]
 ListLength = Annotated[int, typer.Option("-n", min=1, max=1000, help="Number of products.")]
 
 
@@ -33,7 +33,7 @@ def recommend(
 ) -> None:
     """Show recommendations for a customer or a basket.
 
-    An unknown customer gets popular products.
+    Popular products are shown for an unknown customer and for a basket without a known product.
     """
     _require_user_or_basket(user, basket)
     with RecommendationQueries(load_settings(warehouse=warehouse)) as queries:
@@ -67,10 +67,7 @@ def explain(
     warehouse: Warehouse = None,
     as_json: Json = False,
 ) -> None:
-    """Show how much each past product adds to a product's score.
-
-    The past products are those of a customer or of a basket.
-    """
+    """Show how much each product of a history or basket adds to a product's score."""
     _require_user_or_basket(user, basket)
     with RecommendationQueries(load_settings(warehouse=warehouse)) as queries:
         explanation = queries.explain(product, user_id=user, basket=None if user is not None else _split_basket(basket))

@@ -46,8 +46,8 @@ def pivot_metrics(metrics: pd.DataFrame) -> pd.DataFrame:
     return named.pivot_table(index="method", columns="column", values="value", observed=True)[columns].reset_index()
 
 
-def compute_lift(metrics: pd.DataFrame, metric: str, k: int) -> tuple[float, float]:
-    """Return the model's metric and its lift over the popularity baseline; NaN when unknown."""
+def compute_gain_over_popularity(metrics: pd.DataFrame, metric: str, k: int) -> tuple[float, float]:
+    """Return the model's metric and its gain over the popularity baseline (0.5: half as much again); NaN when unknown."""
     at_k = metrics[(metrics["metric"] == metric) & (metrics["k"] == k)].set_index("method")["value"]
     model, baseline = (
         at_k.get(METHOD_LABELS[MODEL_METHOD], float("nan")),

@@ -10,7 +10,7 @@ from apps.merchandiser.metric_tables import (
     METHODS_HELP,
     METRIC_HELP,
     METRIC_LABELS,
-    compute_lift,
+    compute_gain_over_popularity,
     format_differences,
     pivot_metrics,
     select_test_metrics,
@@ -37,7 +37,7 @@ DEFAULT_COLOR = "#d97706"
 
 
 def show_live_copy(copy: ServingCopy, metrics: pd.DataFrame) -> None:
-    """Show the live serving copy, and the metrics of its model with their lift over the popularity baseline."""
+    """Show the live serving copy, and the metrics of its model with their gain over the popularity baseline."""
     published = copy.published
     with st.container(border=True, horizontal=True, horizontal_alignment="distribute"):
         st.metric(
@@ -50,12 +50,12 @@ def show_live_copy(copy: ServingCopy, metrics: pd.DataFrame) -> None:
         st.metric("Customers", f"{published.rows.get('dim_users', 0):,}", width="content")
         st.metric("Products", f"{published.rows.get('dim_products', 0):,}", width="content")
         for metric in METRIC_LABELS.values():
-            value, lift = compute_lift(metrics, metric, HEADLINE_K)
+            value, gain = compute_gain_over_popularity(metrics, metric, HEADLINE_K)
             if pd.notna(value):
                 st.metric(
                     f"{metric}@{HEADLINE_K}",
                     f"{value:.3f}",
-                    f"{lift:+.0%}" if pd.notna(lift) else None,
+                    f"{gain:+.0%}" if pd.notna(gain) else None,
                     delta_description="vs. popularity",
                     width="content",
                     help=METRIC_HELP[metric],
@@ -185,7 +185,7 @@ test_metrics = select_test_metrics(live.get_metrics())
 show_live_copy(live, test_metrics)
 show_ranking(live, test_metrics)
 show_differences(live.get_metric_differences())
-show_quality_trend(live.get_quality_by_day())
+show_quality_trend(live.get_run_quality())
 show_model_runs(live.get_model_runs(), live.published.run_id)
 show_coverage(live.get_coverage())
 show_drift(live.get_drift())

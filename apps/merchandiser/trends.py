@@ -11,7 +11,7 @@ QUALITY_SERIES = {
     "best_baseline_ndcg_at_10": ("Best baseline", "#64748b"),
     "popularity_ndcg_at_10": ("Popularity", "#94a3b8"),
 }
-"""Columns of `eval_quality_by_day` in the chart, with their labels and colors."""
+"""Columns of `eval_run_quality` in the chart, with their labels and colors."""
 
 DRIFT_SUBJECTS = {
     "action_type": "Actions of customers",

@@ -107,7 +107,7 @@ def describe_quarantine_reasons(reasons: pd.DataFrame) -> Finding:
 
 def describe_missing_values(frame: pd.DataFrame) -> Finding:
     """Describe the columns with missing values; chart those that are partly filled."""
-    share = frame["missing"] / frame["rows"]
+    share = frame["missing_count"] / frame["row_count"]
     empty, partly_filled = frame[share == 1], frame.assign(share=share)[(share > 0) & (share < 1)]
     sentence = (
         f"Of {format_quantity(len(frame), 'column')}, {(share == 0).sum():,} are complete, and "

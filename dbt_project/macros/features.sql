@@ -118,9 +118,9 @@
         max({{ actions }}.action_at) as last_interaction_at
 {%- endmacro %}
 
-{#- part / whole as a double; null when whole is zero or null. -#}
-{% macro share(part, whole) -%}
-    (cast({{ part }} as {{ type_double() }}) / nullif({{ whole }}, 0))
+{#- numerator / denominator as a double; null when the denominator is zero or null. -#}
+{% macro safe_divide(numerator, denominator) -%}
+    (cast({{ numerator }} as {{ type_double() }}) / nullif({{ denominator }}, 0))
 {%- endmacro %}
 
 {#- Day of the week from 0 (Monday) to 6 (Sunday); SQL engines differ in the numbers of weekdays. -#}

@@ -20,9 +20,9 @@
 
     select
         measure,
-        {{ format_percent(share('stale_count', 'total')) }} as stale_share
+        {{ format_percent(safe_divide('stale_count', 'total')) }} as stale_share
     from shares
-    where {{ share('stale_count', 'total') }} > {{ var('max_stale_share') }}
+    where {{ safe_divide('stale_count', 'total') }} > {{ var('max_stale_share') }}
     order by measure
 {% endset %}
 

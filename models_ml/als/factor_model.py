@@ -30,10 +30,10 @@ class FactorModel:
     product_factors: Tensor
     """float32 of shape (products, factors); the Gramian of the trained products' factors is diagonal."""
     trends: Tensor
-    """float32 of shape (products): multipliers of the products' scores."""
+    """float32 of shape (products): multipliers of the products' scores, from their shares of recent customers."""
     eigenvalues: Tensor
     """float32 of shape (factors): the diagonal of that Gramian."""
-    trained_products: int
+    trained_product_count: int
     """Number of products with customers; all other products have factors predicted from content, and no penalty."""
     confidence: Confidence
     unobserved_pair_weight: float
@@ -59,7 +59,7 @@ class FactorModel:
         Each buffer of a block, and `candidates` factors or contributions per row, fit `block_mib`.
         """
         confidence = self.confidence.transform(strength)
-        penalty = self.regularization * (confidence.sum_rows() + self.unobserved_pair_weight * self.trained_products)
+        penalty = self.regularization * (confidence.sum_rows() + self.unobserved_pair_weight * self.trained_product_count)
         lengths = strength.lengths.long()
         order = torch.argsort(lengths, descending=True, stable=True)
         order = order[lengths[order] > 0]

@@ -180,7 +180,7 @@ class AlsTrainer:
             product_factors=self.complete_product_factors(),
             trends=self.item_features.trends.pow(trend_power),
             eigenvalues=eigenvalues,
-            trained_products=int(self.is_trained.sum()),
+            trained_product_count=int(self.is_trained.sum()),
             confidence=self.confidence,
             unobserved_pair_weight=self.unobserved_pair_weight,
             regularization=self.regularization,

@@ -1,4 +1,4 @@
-"""External interaction files: CSV, Parquet and the two text formats of public benchmark splits."""
+"""External interaction files: CSV, Parquet, and text files with lines `user item item ...` or `user item 1`."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ SCHEMA = pa.schema(
 )
 SUPPORTED_FORMATS = (
     "a .csv or .parquet file with user_id, item_id[, weight][, timestamp], or a .txt file with lines "
-    "`user item item ...`"
+    "`user item item ...` or `user item 1`"
 )
 
 
@@ -30,8 +30,8 @@ def read_interactions(file: Path) -> pa.Table:
 
     The weight is 1 and the timestamp null if the file has no such column. Repeated pairs are merged: weights are added
     and the last timestamp is kept. Rows with weight 0 are dropped. A `.txt` file has lines `user item item ...`, or
-    `user item 1` if every line has three words and ends with 1. Timestamps are numbers (in any unit), dates or
-    datetimes.
+    `user item 1` if every line has three words and ends with 1. Timestamps are numbers, dates or datetimes. Numbers
+    keep their unit; dates and datetimes become microseconds since 1970.
 
     Raises:
         ModelError: The file cannot be read, lacks a column, has an invalid value or no interaction; the message names
@@ -59,6 +59,7 @@ def read_interactions(file: Path) -> pa.Table:
         },
         schema=SCHEMA,
     )
+    # With threads, the order of the pairs differs between runs.
     pairs = (
         table.filter(pc.greater(table["weight"], 0))
         .group_by(["user_id", "item_id"], use_threads=False)
@@ -71,8 +72,9 @@ def read_interactions(file: Path) -> pa.Table:
 
 
 def _read_csv(file: Path) -> pa.Table:
-    ids = dict.fromkeys(("user_id", "item_id"), pa.string())
-    return pacsv.read_csv(file, convert_options=pacsv.ConvertOptions(column_types=ids))
+    # Ids are read as text: "007" is not the number 7.
+    id_types = dict.fromkeys(("user_id", "item_id"), pa.string())
+    return pacsv.read_csv(file, convert_options=pacsv.ConvertOptions(column_types=id_types))
 
 
 def _read_parquet(file: Path) -> pa.Table:
@@ -94,7 +96,8 @@ READERS = {".csv": _read_csv, ".parquet": _read_parquet, ".txt": _read_text}
 
 def _parse_ids(file: Path, rows: pa.Table, column: str) -> pa.ChunkedArray:
     ids = rows[column].cast(pa.large_string())
-    _require_valid(file, rows, column, pc.fill_null(pc.not_equal(ids, ""), False).to_numpy())
+    is_valid = pc.fill_null(pc.not_equal(ids, ""), False).to_numpy()
+    _require_valid(file, rows, column, is_valid, "an id with at least one character")
     return ids
 
 
@@ -102,7 +105,7 @@ def _parse_weights(file: Path, rows: pa.Table) -> pa.ChunkedArray | pa.Array:
     if "weight" not in rows.column_names:
         return pa.repeat(1.0, rows.num_rows)
     weights = _parse_numbers(file, rows, "weight")
-    _require_valid(file, rows, "weight", np.isfinite(weights) & (weights >= 0))
+    _require_valid(file, rows, "weight", np.isfinite(weights) & (weights >= 0), "a finite number that is not negative")
     return pa.array(weights)
 
 
@@ -114,7 +117,7 @@ def _parse_timestamps(file: Path, rows: pa.Table) -> pa.ChunkedArray | pa.Array:
         instants = column.cast(pa.timestamp("us")).cast(pa.int64()).cast(pa.float64())
         rows = rows.set_column(rows.column_names.index("timestamp"), "timestamp", instants)
     timestamps = _parse_numbers(file, rows, "timestamp")
-    _require_valid(file, rows, "timestamp", np.isfinite(timestamps))
+    _require_valid(file, rows, "timestamp", np.isfinite(timestamps), "a finite number")
     return pa.array(timestamps)
 
 
@@ -126,10 +129,12 @@ def _parse_numbers(file: Path, rows: pa.Table, column: str) -> npt.NDArray[np.fl
     return numbers
 
 
-def _require_valid(file: Path, rows: pa.Table, column: str, is_valid: npt.NDArray[np.bool_]) -> None:
+def _require_valid(
+    file: Path, rows: pa.Table, column: str, is_valid: npt.NDArray[np.bool_], valid_values: str
+) -> None:
     """Raise ModelError when a row is invalid; the message names the first such row and the number of others."""
     invalid_rows = np.flatnonzero(~is_valid)
     if len(invalid_rows):
         value = rows[column][int(invalid_rows[0])].as_py()
-        others = f", and {len(invalid_rows) - 1:,} more rows are invalid" if len(invalid_rows) > 1 else ""
-        raise ModelError(f"{file}: {column} of row {invalid_rows[0] + 1:,} is {value!r}{others}")
+        others = f" ({len(invalid_rows) - 1:,} more rows are invalid)" if len(invalid_rows) > 1 else ""
+        raise ModelError(f"{file}: {column} of row {invalid_rows[0] + 1:,} is {value!r}{others}. Give {valid_values}")

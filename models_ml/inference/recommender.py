@@ -44,7 +44,8 @@ class Recommender:
     def load(cls, path: Path) -> "Recommender":
         """Read an artifact folder.
 
-        Raises ModelError, naming the file, when it is incomplete, damaged, changed, or has another format version.
+        Raises ModelError, which names the file, when the folder is incomplete or a file is damaged, changed, or of
+        another format version.
         """
         card, users, products, tensors = read_artifact(path)
         history = Csr(tensors["row_starts"], tensors["columns"], tensors["strengths"], len(products))
@@ -55,7 +56,7 @@ class Recommender:
             product_factors=tensors["product_factors"],
             trends=tensors["trends"],
             eigenvalues=tensors["eigenvalues"],
-            trained_products=card.trained_products,
+            trained_product_count=card.trained_products,
             confidence=confidence,
             unobserved_pair_weight=card.unobserved_pair_weight,
             regularization=card.regularization,
@@ -92,9 +93,9 @@ class Recommender:
     def replace_histories(self, rows: pa.Table) -> "Recommender":
         """Return a recommender with the customers and histories of `rows` (user_id, product_id, strength).
 
-        Rows with a product unknown to the model are dropped, and with them customers without any other product.
+        Rows whose product the model does not know are dropped, and customers without other rows.
 
-        Raises ModelError when no row remains.
+        Raises ModelError when no row remains. (Interactions.from_table raises it for empty `rows`.)
         """
         known_rows = self.filter_known_products(rows)
         if rows.num_rows and not known_rows.num_rows:
@@ -124,25 +125,26 @@ class Recommender:
 
         Raises ModelError when both or neither of customer and basket are given, the basket is invalid, or n is below 1.
         """
-        history, unknown = self._get_history_row(user_id, basket)
+        history, unknown_products = self._get_history_row(user_id, basket)
         allowed = self._build_allowed_mask(n, allowed_products, excluded_products)
         if history is None:
-            return self._recommend_popular(n, allowed, unknown)
+            return self._recommend_popular(n, allowed, unknown_products)
         if exclude_seen:
             allowed[history.columns.long()] = False
         positions, scores = self._index.search(self.factor_model.fold_in(history)[0], n, allowed)
+        # Positions of the reason products, -1 without a product that adds to the score.
         reasons, shares = find_strongest_reasons(self.factor_model, history, positions[None])
         ranked = zip(positions.tolist(), scores.tolist(), reasons[0].tolist(), shares[0].tolist(), strict=True)
         items = [
             Recommendation(
                 self.products.get_id(position),
                 score,
-                self.products.get_id(reason) if reason >= 0 else None,
-                share if reason >= 0 else None,
+                reason_product_id=self.products.get_id(reason) if reason >= 0 else None,
+                reason_share=share if reason >= 0 else None,
             )
             for position, score, reason, share in ranked
         ]
-        return Recommendations(items, "model", unknown)
+        return Recommendations(items, "model", unknown_products)
 
     def iter_ranking(
         self,
@@ -152,10 +154,11 @@ class Recommender:
         allowed_products: Collection[str] | None = None,
         excluded_products: Collection[str] = (),
     ) -> Iterator[str]:
-        """Yield the ids of the products that `recommend` returns for a basket, best first, to the end of the catalog.
+        """Yield the ids of all products that `recommend` can return for a basket, best first.
 
-        The first search finds `batch_size` products, each further search eight times as many. Reasons are not computed.
-        Yields nothing when no product of the basket is known. Filters and errors are those of `recommend`.
+        The caller stops when it has enough. The first search finds `batch_size` products, each further search eight
+        times as many, so that a long ranking needs few searches. Yields nothing when no product of the basket is known.
+        Filters and errors are those of `recommend`.
         """
         history, _ = self._get_history_row(None, basket)
         remaining = self._build_allowed_mask(batch_size, allowed_products, excluded_products)
@@ -191,9 +194,10 @@ class Recommender:
             return self._recommend_popular(n, allowed, [product_id])
         allowed[position] = False
         allowed &= self._index.norms > 0
+        # The index has scoring factors: product factors times the product's trend, which does not change a cosine.
         positions, scores = self._index.search(self.factor_model.product_factors[position], n, allowed, by_cosine=True)
         ranked = zip(positions.tolist(), scores.tolist(), strict=True)
-        items = [Recommendation(self.products.get_id(similar), score, None, None) for similar, score in ranked]
+        items = [Recommendation(self.products.get_id(similar), score) for similar, score in ranked]
         return Recommendations(items, "model", [])
 
     def explain(self, product_id: str, *, user_id: str | None = None, basket: Basket | None = None) -> Explanation:
@@ -204,12 +208,13 @@ class Recommender:
 
         Raises UnknownIdError when the product is unknown, and the errors of `recommend` about customer and basket.
         """
-        history, unknown = self._get_history_row(user_id, basket)
+        history, unknown_products = self._get_history_row(user_id, basket)
         position = self.products.get_position(product_id)
         if history is None:
-            return Explanation(product_id, None, [], "popularity", unknown)
+            return Explanation(product_id, None, [], "popularity", unknown_products)
         score = self.factor_model.fold_in(history)[0] @ self.factor_model.scoring_factors[position]
         candidate = torch.tensor([[position]], device=history.columns.device)
+        # One history gives one block; the contributions have shape (1, 1, products of the history).
         ((block, contributions),) = iter_contributions(self.factor_model, history, candidate)
         ranked = sorted(
             zip(contributions[0, 0].tolist(), block.products[0].tolist(), strict=True),
@@ -218,9 +223,9 @@ class Recommender:
         return Explanation(
             product_id,
             float(score),
-            [Contribution(self.products.get_id(past), contribution) for contribution, past in ranked],
+            [Contribution(self.products.get_id(past_position), contribution) for contribution, past_position in ranked],
             "model",
-            unknown,
+            unknown_products,
         )
 
     @cached_property
@@ -232,10 +237,11 @@ class Recommender:
 
     @cached_property
     def _index(self) -> ScreeningIndex:
+        """Index for exact search: products are screened in half precision and scored in full precision."""
         return ScreeningIndex.from_factors(self.factor_model.scoring_factors)
 
     def _get_history_row(self, user_id: str | None, basket: Basket | None) -> tuple[Csr | None, list[str]]:
-        """Return the history (a matrix with one row; None when unknown) and the unknown products of the basket."""
+        """Return the history (a matrix with one row; None when unknown) and the basket's unknown products."""
         if (user_id is None) == (basket is None):
             raise ModelError("give either a customer or a basket")
         if basket is not None:
@@ -263,12 +269,12 @@ class Recommender:
         allowed[self.products.get_known_positions(excluded_products)] = False
         return allowed
 
-    def _recommend_popular(self, n: int, allowed: Tensor, unknown: list[str]) -> Recommendations:
+    def _recommend_popular(self, n: int, allowed: Tensor, unknown_products: list[str]) -> Recommendations:
         order, customers = self._popularity
         best = torch.nonzero(allowed[order]).flatten()[:n]
         ranked = zip(order[best].tolist(), customers[best].tolist(), strict=True)
-        items = [Recommendation(self.products.get_id(position), float(score), None, None) for position, score in ranked]
-        return Recommendations(items, "popularity", unknown)
+        items = [Recommendation(self.products.get_id(position), float(score)) for position, score in ranked]
+        return Recommendations(items, "popularity", unknown_products)
 
 
 def _build_basket_row(
@@ -291,12 +297,12 @@ def _build_basket_row(
         raise ModelError(
             f"basket strengths must be finite numbers above zero: the strength of {product!r} is {strength}"
         )
-    unknown = [product for product in strengths if product not in products]
+    unknown_products = [product for product in strengths if product not in products]
     known_strengths = sorted(
-        (products.get_position(product), strengths[product]) for product in strengths.keys() - set(unknown)
+        (products.get_position(product), strengths[product]) for product in strengths.keys() - set(unknown_products)
     )
     if not known_strengths:
-        return None, unknown
+        return None, unknown_products
     columns, known_values = zip(*known_strengths, strict=True)
     row = Csr(
         torch.tensor([0, len(known_strengths)], dtype=torch.int32, device=device),
@@ -304,4 +310,4 @@ def _build_basket_row(
         torch.tensor(known_values, dtype=torch.float32, device=device),
         len(products),
     )
-    return row, unknown
+    return row, unknown_products

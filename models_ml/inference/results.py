@@ -15,9 +15,9 @@ class Recommendation:
     score: float
     """Score of the model (the training target is 1), cosine similarity of similar products, or the number of customers
     for `popularity`."""
-    reason_product_id: str | None
-    """Past product with the largest positive contribution to the score."""
-    reason_share: float | None
+    reason_product_id: str | None = None
+    """Product of the history with the largest positive contribution to the score."""
+    reason_share: float | None = None
     """Share of the reason in all positive contributions, in (0, 1]."""
 
 

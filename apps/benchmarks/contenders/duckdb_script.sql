@@ -333,7 +333,7 @@ select
     mobile_count / nullif(known_device_count, 0) as mobile_share,
     weekend_count / action_count as weekend_share,
     daytime_count / action_count as daytime_share,
-    days_spanned / nullif(active_days - 1, 0) as days_between_visits,
+    days_spanned / nullif(active_days - 1, 0) as mean_days_between_active_days,
     date_diff('second', last_action_at, as_of) / 86400 as recency_days,
     date_diff('second', first_action_at, as_of) / 86400 as tenure_days,
 from counted;

@@ -351,7 +351,7 @@ def compute_user_activity(user_days: pd.DataFrame, cutoffs: pd.DataFrame) -> pd.
         counted["first_action_at"] = grouped["first_action_at"].min()
         counted["last_action_at"] = grouped["last_action_at"].max()
         spanned = (grouped["action_date"].max() - grouped["action_date"].min()).dt.days
-        counted["days_between_visits"] = divide(spanned, counted["active_days"] - 1)
+        counted["mean_days_between_active_days"] = divide(spanned, counted["active_days"] - 1)
         for name, timestamp_column in (("recency_days", "last_action_at"), ("tenure_days", "first_action_at")):
             counted[name] = (cutoff["second"] - to_epoch_seconds(counted[timestamp_column])) / 86400
         parts.append(counted.reset_index().assign(**cutoff_columns))

@@ -361,7 +361,7 @@ def compute_user_activity(user_days: pl.LazyFrame, cutoff: Cutoff) -> pl.LazyFra
             mobile_share=divide("mobile_count", "known_device_count"),
             weekend_share=divide("weekend_count", "action_count"),
             daytime_share=divide("daytime_count", "action_count"),
-            days_between_visits=divide(spanned, col("active_days").cast(pl.Int64) - 1),
+            mean_days_between_active_days=divide(spanned, col("active_days").cast(pl.Int64) - 1),
             recency_days=(to_epoch_seconds(pl.lit(cutoff.as_of)) - to_epoch_seconds(col("last_action_at")))
             / DAY_SECONDS,
             tenure_days=(to_epoch_seconds(pl.lit(cutoff.as_of)) - to_epoch_seconds(col("first_action_at")))

@@ -1,5 +1,7 @@
--- Empty and unreadable values of each column of each feed, in all loaded rows. An unknown device counts as empty.
-{% set kinds = {
+-- Number of empty and unreadable values by feed and column. Both are null in the classified models, which hold all loaded
+-- rows: clean, duplicate and quarantined. An unknown device counts as empty. The product attributes that events and
+-- purchases may carry are left out.
+{% set columns_by_model = {
     'int_events_classified': [
         'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id', 'transaction_id', 'quantity',
         'price',
@@ -11,15 +13,15 @@
 } %}
 
 with
-{% for model, columns in kinds.items() %}
+{% for model, columns in columns_by_model.items() %}
 {{ model }}_counted as (
 
     select
         file_loads.feed,
         {% for column in columns -%}
-        count({{ "nullif(device, 'unknown')" if column == 'device' else column }}) as {{ column }},
+        count({{ "nullif(device, 'unknown')" if column == 'device' else column }}) as {{ column }}_value_count,
         {% endfor -%}
-        count(*) as rows
+        count(*) as row_count
     from {{ ref(model) }} as classified
     inner join {{ ref('int_file_loads') }} as file_loads on classified._load_id = file_loads.load_id
     group by file_loads.feed
@@ -30,14 +32,14 @@ with
 
 final as (
 
-    {% for model, columns in kinds.items() -%}
+    {% for model, columns in columns_by_model.items() -%}
     {% set last_model = loop.last -%}
     {% for column in columns -%}
     select
         feed,
         '{{ column }}' as column_name,
-        rows,
-        rows - {{ column }} as missing
+        row_count,
+        row_count - {{ column }}_value_count as missing_count
     from {{ model }}_counted
     {{ 'union all' if not (loop.last and last_model) }}
     {% endfor -%}
@@ -46,4 +48,4 @@ final as (
 )
 
 select * from final
-order by feed, missing desc, column_name
+order by feed, missing_count desc, column_name

@@ -322,7 +322,7 @@ def test_quality_explains_missing_metrics(
     with duckdb.connect(str(writable_warehouse.database)) as connection:
         for table in emptied_tables:
             connection.execute(f"delete from ml.{table}")
-    run_dbt(writable_warehouse, "run", "--select", "eval_ranking_metrics", "eval_model_runs", "eval_quality_by_day")
+    run_dbt(writable_warehouse, "run", "--select", "eval_ranking_metrics", "eval_model_runs", "eval_run_quality")
     publish(writable_warehouse, published_tables)
     app = open_app(writable_warehouse)
     app.switch_page("quality.py").run()
@@ -335,8 +335,8 @@ def test_quality_shows_trend_and_drift(
 ) -> None:
     with duckdb.connect(str(writable_warehouse.database)) as connection:
         connection.execute(
-            "insert into marts.eval_quality_by_day select * replace (data_date - 1 as data_date, 'earlier' as run_id, "
-            "false as is_serving, null as serving_started_at) from marts.eval_quality_by_day"
+            "insert into marts.eval_run_quality select * replace (data_date - 1 as data_date, 'earlier' as run_id, "
+            "false as is_serving, null as serving_started_at) from marts.eval_run_quality"
         )
         connection.execute("delete from marts.audit_drift")
         connection.execute(

@@ -5,7 +5,7 @@ import pytest
 
 from apps.merchandiser.customer_texts import describe_customer
 from apps.merchandiser.markdown import WORD_JOINER, escape_markdown
-from apps.merchandiser.metric_tables import compute_lift, pivot_metrics, select_test_metrics
+from apps.merchandiser.metric_tables import compute_gain_over_popularity, pivot_metrics, select_test_metrics
 from apps.merchandiser.product_filter import ProductFilter, add_display_columns, encode_csv
 from apps.merchandiser.table_columns import select_filled_columns
 from apps.merchandiser.trends import build_quality_chart
@@ -75,6 +75,7 @@ def test_encode_csv_starts_with_byte_order_mark() -> None:
 
 def test_escape_markdown() -> None:
     assert escape_markdown("[a](b) $x$ <i> `c`\n# d") == r"\[a\]\(b\) \$x\$ \<i\> \`c\` \# d"
+    # Streamlit makes links of URLs and addresses even in escaped text; one word joiner breaks each of the three.
     assert escape_markdown("http://a, www.a and b@a").count(WORD_JOINER) == 3
     assert escape_markdown("Crème brûlée 2") == "Crème brûlée 2"
 
@@ -117,7 +118,8 @@ def test_metrics_are_those_of_test_window() -> None:
             ]
         )
     )
-    assert compute_lift(test_metrics, "NDCG", 10) == pytest.approx((0.3, 0.5))
+    value, gain = compute_gain_over_popularity(test_metrics, "NDCG", 10)
+    assert (value, gain) == pytest.approx((0.3, 0.3 / 0.2 - 1))
     table = pivot_metrics(test_metrics)
     assert list(table["method"]) == ["This model", "Popularity", "something_new"]
     assert list(table.columns) == ["method", "Precision@10", "Recall@10", "NDCG@10"]
@@ -126,10 +128,11 @@ def test_metrics_are_those_of_test_window() -> None:
 def test_metrics_without_evaluated_model() -> None:
     test_metrics = select_test_metrics(build_metrics([]))
     assert test_metrics.empty
-    assert all(pd.isna(value) for value in compute_lift(test_metrics, "NDCG", 10))
+    assert all(pd.isna(value) for value in compute_gain_over_popularity(test_metrics, "NDCG", 10))
 
 
-def test_quality_chart_has_one_line_point_per_day() -> None:
+def test_quality_chart_line_has_one_model_per_day() -> None:
+    """The line has the model of each day that started to serve last, or was trained last if none served."""
     quality = pd.DataFrame(
         {
             "data_date": pd.to_datetime(
@@ -146,10 +149,13 @@ def test_quality_chart_has_one_line_point_per_day() -> None:
     chart = build_quality_chart(quality).to_dict()
     (rows,) = chart["datasets"].values()
     models = [row for row in rows if row["series"] == "Models"]
-    assert [row["run_id"] for row in models if row["is_on_line"]] == ["d", "a", "b"]
+    assert {row["run_id"] for row in models if row["is_on_line"]} == {"a", "b", "d"}
     assert {row["run_id"] for row in models} == {"a", "b", "c", "rejected", "d"}
+    # Models of one day are spread over the day, so that their points do not overlap.
     assert len({row["drawn_at"] for row in models}) == len(models)
-    lines, dots, marks = chart["layer"]
+    lines, baseline_points, model_points = chart["layer"]
     assert lines["transform"] == [{"filter": "datum.is_on_line"}]
-    assert dots["transform"] == [{"filter": "datum.is_on_line"}, {"filter": "(datum.series !== 'Models')"}]
-    assert marks["encoding"]["fill"]["scale"] == marks["encoding"]["color"]["scale"]
+    # A baseline's line of a single day is visible only as a point.
+    assert baseline_points["transform"] == [{"filter": "datum.is_on_line"}, {"filter": "(datum.series !== 'Models')"}]
+    # Filled and hollow points have the colors of the legend.
+    assert model_points["encoding"]["fill"]["scale"] == model_points["encoding"]["color"]["scale"]

@@ -45,7 +45,7 @@ design_effects as (
 
     select
         'mix' as kind,
-        {{ share('sum(days.action_count * days.action_count)', 'sum(days.action_count)') }} as design_effect
+        {{ safe_divide('sum(days.action_count * days.action_count)', 'sum(days.action_count)') }} as design_effect
     from {{ ref('int_user_days') }} as days
     inner join {{ ref('int_drift_periods') }} as periods
         on days.action_date between periods.first_date

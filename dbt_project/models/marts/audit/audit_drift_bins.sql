@@ -28,8 +28,8 @@ shares as (
 
     select
         *,
-        {{ share('reference_rows', 'reference_total') }} as reference_share,
-        coalesce({{ share('current_rows', 'current_total') }}, 0) as current_share
+        {{ safe_divide('reference_rows', 'reference_total') }} as reference_share,
+        coalesce({{ safe_divide('current_rows', 'current_total') }}, 0) as current_share
     from totals
     where reference_total > 0
 

@@ -23,7 +23,7 @@ product_activity as (
     select
         product_id,
         max(last_action_at) as last_action_at,
-        {{ share(dbt.datediff('min(action_date)', 'max(action_date)', 'day'), 'count(distinct action_date) - 1') }}
+        {{ safe_divide(dbt.datediff('min(action_date)', 'max(action_date)', 'day'), 'count(distinct action_date) - 1') }}
             as days_between_actions
     from {{ ref('int_product_days') }}
     group by product_id

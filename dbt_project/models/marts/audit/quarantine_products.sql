@@ -34,6 +34,7 @@ final as (
             'updated_at',
         ]) }} as raw_row
     from quarantined
+    -- A quarantined row is kept even if its raw row is missing.
     left join raw_products
         on quarantined._load_id = raw_products._load_id
         and quarantined._line = raw_products._line

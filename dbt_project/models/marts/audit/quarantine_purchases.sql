@@ -41,6 +41,7 @@ final as (
         ]) }} as raw_row
     from quarantined
     inner join file_loads on quarantined._load_id = file_loads.load_id
+    -- A quarantined row is kept even if its raw row is missing.
     left join raw_purchases
         on quarantined._load_id = raw_purchases._load_id
         and quarantined._line = raw_purchases._line

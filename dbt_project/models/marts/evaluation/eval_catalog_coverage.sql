@@ -48,11 +48,11 @@ final as (
         segment_value,
         recommendable_product_count,
         cast(recommended_product_count as {{ dbt.type_bigint() }}) as recommended_product_count,
-        {{ share('recommended_product_count', 'recommendable_product_count') }} as coverage,
-        {{ share('recommendable_product_count', 'sum(recommendable_product_count) over (partition by segment)') }}
+        {{ safe_divide('recommended_product_count', 'recommendable_product_count') }} as coverage,
+        {{ safe_divide('recommendable_product_count', 'sum(recommendable_product_count) over (partition by segment)') }}
             as catalog_share,
         cast(list_entry_count as {{ dbt.type_bigint() }}) as list_entry_count,
-        {{ share('list_entry_count', 'sum(list_entry_count) over (partition by segment)') }} as list_entry_share
+        {{ safe_divide('list_entry_count', 'sum(list_entry_count) over (partition by segment)') }} as list_entry_share
     from segment_totals
 
 )

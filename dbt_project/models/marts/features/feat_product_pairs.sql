@@ -158,8 +158,8 @@ final as (
         joint_order_count,
         order_count,
         other_order_count,
-        {{ share('joint_order_count', 'order_count') }} as confidence,
-        {{ share('joint_order_count', 'order_count') }} / {{ share('other_order_count', 'shop_order_count') }} as lift,
+        {{ safe_divide('joint_order_count', 'order_count') }} as confidence,
+        {{ safe_divide('joint_order_count', 'order_count') }} / {{ safe_divide('other_order_count', 'shop_order_count') }} as lift,
         last_joint_order_at
     from pairs
     where joint_order_count >= 2

@@ -1,5 +1,7 @@
 {% set windows = {'7d': 7, '28d': 28} %}
 
+-- One row per user, day and first_visible_cutoff: a cutoff within a day gives the day two rows. A session counts once in
+-- each row that has an action of it.
 with days as (
 
     select
@@ -74,8 +76,8 @@ activity_parts_with_new_days as (
 
 ),
 
--- Orders come from the transaction lines, because int_user_days would count an order twice whose lines are on two days or
--- on both sides of a cutoff.
+-- Orders come from the transaction lines. int_user_days would count an order twice if its lines are on two days or on both
+-- sides of a cutoff.
 orders as (
 
     select
@@ -126,7 +128,7 @@ user_totals as (
         max(activity_parts.last_date) as last_date,
         min(activity_parts.first_action_at) as first_action_at,
         max(activity_parts.last_action_at) as last_action_at
-    from activity_parts_with_new_days as activity_parts
+    from activity_parts_with_new_days as parts
     inner join cutoffs on activity_parts.first_visible_cutoff <= cutoffs.cutoff_index
     group by cutoffs.cutoff, cutoffs.as_of, activity_parts.user_id
 
@@ -162,14 +164,14 @@ final as (
         order_count,
         {{ cast_to_amount('total_spend') }} as total_spend,
         {{ cast_to_amount('total_spend / nullif(order_count, 0)') }} as average_order_value,
-        {{ share('click_count', 'view_count') }} as click_rate,
-        {{ share('add_to_cart_count', 'view_count') }} as add_to_cart_rate,
-        {{ share('purchase_count', 'view_count') }} as purchase_rate,
-        {{ share('purchase_count', 'add_to_cart_count') }} as cart_purchase_rate,
-        {{ share('mobile_count', 'known_device_count') }} as mobile_share,
-        {{ share('weekend_count', 'action_count') }} as weekend_share,
-        {{ share('daytime_count', 'action_count') }} as daytime_share,
-        {{ share(dbt.datediff('first_date', 'last_date', 'day'), 'active_days - 1') }} as days_between_visits,
+        {{ safe_divide('click_count', 'view_count') }} as click_rate,
+        {{ safe_divide('add_to_cart_count', 'view_count') }} as add_to_cart_rate,
+        {{ safe_divide('purchase_count', 'view_count') }} as purchase_rate,
+        {{ safe_divide('purchase_count', 'add_to_cart_count') }} as cart_purchase_rate,
+        {{ safe_divide('mobile_count', 'known_device_count') }} as mobile_share,
+        {{ safe_divide('weekend_count', 'action_count') }} as weekend_share,
+        {{ safe_divide('daytime_count', 'action_count') }} as daytime_share,
+        {{ safe_divide(dbt.datediff('first_date', 'last_date', 'day'), 'active_days - 1') }} as mean_days_between_active_days,
         {{ days_between('last_action_at', 'as_of') }} as recency_days,
         {{ days_between('first_action_at', 'as_of') }} as tenure_days,
         first_action_at,

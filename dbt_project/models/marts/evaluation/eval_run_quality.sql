@@ -23,6 +23,7 @@ baselines as (
 
 ),
 
+-- The bounds are those of the 95 % bootstrap interval over customers.
 differences as (
 
     select * from {{ ref('eval_metric_differences') }}
@@ -30,6 +31,7 @@ differences as (
 
 ),
 
+-- finding is the gate's measurement as text. Failed gates come first.
 gate_totals as (
 
     select
@@ -45,7 +47,7 @@ gate_totals as (
 
 ),
 
--- A model serves until the next promotion.
+-- A model serves from its last promotion until the promotion of another model. Earlier promotions are not kept.
 serving_periods as (
 
     select
@@ -61,6 +63,7 @@ serving_periods as (
 final as (
 
     select
+        -- as_of is exclusive: one second before it is on the last day of the data.
         cast({{ dbt.dateadd('second', -1, 'runs.as_of') }} as date) as data_date,
         runs.run_id,
         runs.trained_at,
@@ -76,7 +79,7 @@ final as (
         model.recall as recall_at_{{ k }},
         model.coverage as coverage_at_{{ k }},
         runs.popularity_ndcg_at_{{ k }},
-        {{ share('model.ndcg', 'runs.popularity_ndcg_at_' ~ k) }} as lift_over_popularity,
+        {{ safe_divide('model.ndcg', 'runs.popularity_ndcg_at_' ~ k) }} as ndcg_ratio_to_popularity,
         baselines.method as best_baseline,
         baselines.ndcg as best_baseline_ndcg_at_{{ k }},
         baselines.recall as best_baseline_recall_at_{{ k }},
