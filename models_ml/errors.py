@@ -1,9 +1,9 @@
-"""Errors whose message says what failed and what to do."""
+"""Errors whose message contains the reason and the remedy."""
 
 
 class ModelError(Exception):
-    """Data, settings or an artifact cannot be used; the message names the cause and what to do."""
+    """Data, settings or an artifact cannot be used; the message contains the reason and the remedy."""
 
 
 class UnknownIdError(ModelError):
-    """The model does not know a customer or product."""
+    """A customer or product is unknown to the model."""

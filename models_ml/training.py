@@ -87,8 +87,9 @@ def train(
 
     Equal arguments give bitwise identical factors on the same machine.
 
-    Raises ModelError when a table is invalid, the factors diverge or collapse to zero, the device does not exist, or
-    the model-defining settings differ from those of `warm_start_model`.
+    Raises:
+        ModelError: A table is invalid, the factors diverge or collapse to zero, the device does not exist, or the
+            model-defining settings differ from those of `warm_start_model`.
     """
     epoch_records: list[EpochRecord] = []
 
@@ -182,7 +183,7 @@ def _fit_recommender(
 
 
 def _align_product_factors(recommender: Recommender, products: IdMap, config: TrainConfig) -> Tensor:
-    """Return the model's factors of `products`, (products, factors); zero for products that it does not know."""
+    """Return the model's factors of `products`, (products, factors); zero for unknown products."""
     factors = recommender.factor_model.product_factors
     if differences := recommender.card.config.describe_differences(config):
         raise ModelError(

@@ -123,7 +123,8 @@ class AlsTrainer:
         The initial product factors are the nonzero rows of `initial_product_factors` (products, factors); all other
         rows are random with the config's seed. `item_features` describe the products in the order of the columns.
 
-        Raises ModelError when the configured device does not exist or the factors are not finite.
+        Raises:
+            ModelError: The configured device does not exist, or the factors are not finite.
         """
         self.config = config
         self.device = select_device(config.device)
@@ -161,7 +162,8 @@ class AlsTrainer:
     def train_epoch(self) -> EpochReport:
         """Improve the product factors, then the customer factors.
 
-        Raises ModelError when the factors diverge or collapse to zero.
+        Raises:
+            ModelError: The factors diverge or collapse to zero.
         """
         started_at = time.perf_counter()
         with self.core_pool:
@@ -276,7 +278,8 @@ def fit(
     trends to the power `trend_power`. `on_epoch` is called after each epoch. Equal arguments give identical bits on the
     same machine.
 
-    Raises ModelError when the configured device does not exist, or the factors diverge or collapse to zero.
+    Raises:
+        ModelError: The configured device does not exist, or the factors diverge or collapse to zero.
     """
     trainer = AlsTrainer(strength, config, item_features, initial_product_factors)
     for _ in range(epochs):
@@ -287,7 +290,11 @@ def fit(
 
 
 def select_device(device: Literal["auto", "cpu", "cuda"]) -> torch.device:
-    """Return the device of the computation; raises ModelError for `cuda` when torch finds no GPU."""
+    """Return the device of the computation.
+
+    Raises:
+        ModelError: The device is `cuda`, and torch finds no GPU.
+    """
     if device == "cuda" and not torch.cuda.is_available():
         raise ModelError("device 'cuda' is set but torch finds no GPU. Set device to 'auto' or 'cpu'")
     return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")

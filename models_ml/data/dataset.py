@@ -88,8 +88,9 @@ class Dataset:
 
         Rows that are in this order already are not sorted again.
 
-        Raises ModelError when a column is missing, has a wrong type or unexpected nulls, and when there are no
-        interactions at the cutoff 'now'.
+        Raises:
+            ModelError: A column is missing, has a wrong type or unexpected nulls, or there are no interactions at the
+                cutoff 'now'.
         """
         tables = {
             "interactions": interactions,
@@ -98,7 +99,7 @@ class Dataset:
         }
         dataset = cls(**{name: apply_layout(table, name) for name, table in tables.items()})
         if not dataset.current_interactions.num_rows:
-            raise ModelError("there are no interactions as of now. Load events or purchases with a customer first")
+            raise ModelError("there are no interactions at cutoff now. Load events or purchases with a customer first")
         return dataset
 
     @property
@@ -134,7 +135,8 @@ def combine_hashes(table_hashes: dict[str, str]) -> str:
 def apply_layout(table: pa.Table, name: str) -> pa.Table:
     """Return the columns of `TABLE_LAYOUTS[name]` with its types and row order.
 
-    Raises ModelError when a column is missing, cannot be cast to its type, or has nulls but is not nullable.
+    Raises:
+        ModelError: A column is missing, cannot be cast to its type, or has nulls but is not nullable.
     """
     label = f"the {name.replace('_', ' ')}"
     schema, keys, nullable = TABLE_LAYOUTS[name]
@@ -145,18 +147,20 @@ def apply_layout(table: pa.Table, name: str) -> pa.Table:
         raise ModelError(f"{label} do not have the types of a dataset: {error}") from error
     null_columns = [column for column in schema.names if rows[column].null_count and column not in nullable]
     if null_columns:
-        raise ModelError(
-            f"{label} hold nulls in {', '.join(null_columns)}; these columns must have a value in every row"
-        )
+        raise ModelError(f"{label} hold nulls in {', '.join(null_columns)}. Give a value in every row")
     return rows if _is_ordered(rows, keys) else rows.sort_by([(key, "ascending") for key in keys])
 
 
 def require_columns(table: pa.Table, columns: tuple[str, ...], table_label: str) -> None:
-    """Raise ModelError when `table` lacks one of the columns; `table_label` names the table in the message."""
+    """Check that `table` has the columns; `table_label` names the table in the message.
+
+    Raises:
+        ModelError: A column is missing.
+    """
     missing = [name for name in columns if name not in table.column_names]
     if missing:
         raise ModelError(
-            f"{table_label} lack the columns {', '.join(missing)}; there are {', '.join(table.column_names)}"
+            f"{table_label} lack the columns {', '.join(missing)} (there are {', '.join(table.column_names)})"
         )
 
 

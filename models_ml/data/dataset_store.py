@@ -17,7 +17,7 @@ from models_ml.errors import ModelError
 
 MANIFEST_FILE = "manifest.json"
 
-_REPAIR_HINT = "restore the folder from a backup, or delete it and train anew"
+_REPAIR_HINT = "Restore the folder from a backup, or delete it and train again"
 
 
 class SourceFile(BaseModel):
@@ -71,7 +71,7 @@ class DatasetManifest(BaseModel):
     created_at: datetime
     """When the version was first written, UTC."""
     as_of: datetime
-    """The instant of the cutoff 'now', UTC; every interaction is before it."""
+    """The time of the cutoff 'now', UTC; every interaction is before it."""
     interactions: int
     """Number of customer-product pairs at the cutoff 'now'."""
     users: int
@@ -116,7 +116,8 @@ def get_table_path(folder: Path, dataset_hash: str, table: str) -> Path:
 def write_dataset(dataset: Dataset, provenance: Provenance, folder: Path) -> DatasetManifest:
     """Write a version atomically to `folder`/<hash> and return its manifest; an existing version is verified and kept.
 
-    Raises ModelError when the existing version is damaged.
+    Raises:
+        ModelError: The existing version is damaged.
     """
     path = folder / dataset.dataset_hash
     if path.exists():
@@ -133,7 +134,8 @@ def write_dataset(dataset: Dataset, provenance: Provenance, folder: Path) -> Dat
 def read_dataset(folder: Path, dataset_hash: str) -> Dataset:
     """Read a version from the datasets `folder` and verify its content against the hash.
 
-    Raises ModelError, naming the file, when a file is missing, cannot be read, or does not match its hash.
+    Raises:
+        ModelError: A file is missing, cannot be read, or does not match its hash; the message names the file.
     """
     manifest = read_manifest(folder, dataset_hash)
     tables = {}
@@ -142,13 +144,13 @@ def read_dataset(folder: Path, dataset_hash: str) -> Dataset:
         try:
             tables[name] = apply_layout(pq.read_table(file), name)
         except (pa.ArrowException, OSError, ModelError) as error:
-            raise ModelError(f"{file} cannot be read: {error}; {_REPAIR_HINT}") from error
+            raise ModelError(f"{file} cannot be read: {error}. {_REPAIR_HINT}") from error
     dataset = Dataset(**tables)
     for name, table_hash in dataset.table_hashes.items():
         if table_hash != manifest.tables[name].content_sha256:
             raise ModelError(
                 f"{get_table_path(folder, dataset_hash, name)}: its content does not match its hash in "
-                f"{MANIFEST_FILE}, so it was changed or belongs to another version; {_REPAIR_HINT}"
+                f"{MANIFEST_FILE}, so it was changed or belongs to another version. {_REPAIR_HINT}"
             )
     return dataset
 
@@ -156,8 +158,9 @@ def read_dataset(folder: Path, dataset_hash: str) -> Dataset:
 def read_manifest(folder: Path, dataset_hash: str) -> DatasetManifest:
     """Read the manifest of a version from the datasets `folder`.
 
-    Raises ModelError, naming the file, when it is missing or damaged, belongs to another version, or has another
-    format version.
+    Raises:
+        ModelError: The manifest is missing or damaged, belongs to another version, or has another format version; the
+            message names the file.
     """
     file = folder / dataset_hash / MANIFEST_FILE
     try:
@@ -171,10 +174,10 @@ def read_manifest(folder: Path, dataset_hash: str) -> DatasetManifest:
         ) from None
     except (ValueError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise ModelError(f"{file} is not a manifest that this version can read: {reason}; {_REPAIR_HINT}") from None
+        raise ModelError(f"{file} is not a manifest that this version can read: {reason}. {_REPAIR_HINT}") from None
     hashes = {name: summary.content_sha256 for name, summary in manifest.tables.items()}
     if hashes.keys() != TABLE_LAYOUTS.keys() or combine_hashes(hashes) != dataset_hash:
-        raise ModelError(f"{file} does not describe the dataset of this hash; {_REPAIR_HINT}")
+        raise ModelError(f"{file} does not describe the dataset of this hash. {_REPAIR_HINT}")
     return manifest
 
 
@@ -183,8 +186,8 @@ def _require_format_version(manifest: Any, file: Path) -> None:
     version = manifest.get("format_version", supported) if isinstance(manifest, dict) else supported
     if version != supported:
         raise ModelError(
-            f"{file} is of dataset format {version}, and this RecoMart reads format {supported}, which holds other "
-            "columns; train on it with the RecoMart that wrote it, or train anew from the marts"
+            f"{file} is of dataset format {version}, and this RecoMart reads format {supported}. Train on it "
+            "with the RecoMart that wrote it, or train again from the marts"
         )
 
 

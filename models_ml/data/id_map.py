@@ -17,7 +17,8 @@ class IdMap:
     def __init__(self, ids: pa.Array | pa.ChunkedArray | Sequence[str], kind: str) -> None:
         """Sort and deduplicate `ids`; `kind` ('customer', 'product') names them in messages.
 
-        Raises ModelError when an id is null.
+        Raises:
+            ModelError: An id is null.
         """
         column = ids if isinstance(ids, pa.Array | pa.ChunkedArray) else pa.array(ids, pa.large_string())
         if column.null_count:
@@ -33,9 +34,13 @@ class IdMap:
         return text_id in self._position_by_id
 
     def get_position(self, text_id: str) -> int:
-        """Return the position of one id; raises UnknownIdError when the id is unknown."""
+        """Return the position of one id.
+
+        Raises:
+            UnknownIdError: The id is unknown.
+        """
         if text_id not in self._position_by_id:
-            raise UnknownIdError(f"unknown {self.kind} {text_id!r}: the model knows {len(self):,} {self.kind} ids")
+            raise UnknownIdError(f"unknown {self.kind} {text_id!r}: the model has {len(self):,} {self.kind} ids")
         return self._position_by_id[text_id]
 
     def get_known_positions(self, ids: Iterable[str]) -> list[int]:
@@ -50,7 +55,8 @@ class IdMap:
     def get_positions(self, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
         """Return the position of every id of a column, int64 of shape (ids).
 
-        Raises ModelError, naming the first unknown id, when an id is unknown.
+        Raises:
+            ModelError: An id is unknown; the message names the first such id.
         """
         positions = self.find_positions(ids)
         if (positions < 0).any():

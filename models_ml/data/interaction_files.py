@@ -49,7 +49,9 @@ def read_interactions(file: Path) -> pa.Table:
         raise ModelError(f"{file} cannot be read: {error}") from error
     missing = [name for name in ("user_id", "item_id") if name not in rows.column_names]
     if missing:
-        raise ModelError(f"{file} lacks the columns {', '.join(missing)}; there are {', '.join(rows.column_names)}")
+        raise ModelError(
+            f"{file} lacks the columns {', '.join(missing)} (there are {', '.join(rows.column_names)}). Add them"
+        )
     table = pa.table(
         {
             "user_id": _parse_ids(file, rows, "user_id"),
@@ -129,10 +131,12 @@ def _parse_numbers(file: Path, rows: pa.Table, column: str) -> npt.NDArray[np.fl
     return numbers
 
 
-def _require_valid(
-    file: Path, rows: pa.Table, column: str, is_valid: npt.NDArray[np.bool_], valid_values: str
-) -> None:
-    """Raise ModelError when a row is invalid; the message names the first such row and the number of others."""
+def _require_valid(file: Path, rows: pa.Table, column: str, is_valid: npt.NDArray[np.bool_], valid_values: str) -> None:
+    """Check the values of a column.
+
+    Raises:
+        ModelError: A row is invalid; the message names the first such row and the number of others.
+    """
     invalid_rows = np.flatnonzero(~is_valid)
     if len(invalid_rows):
         value = rows[column][int(invalid_rows[0])].as_py()

@@ -28,8 +28,9 @@ class Interactions:
 
         The products are the products of the rows and of the `catalog` (a column of product ids).
 
-        Raises ModelError when the table is empty, a column is missing, an id is null, a pair occurs twice, or a
-        strength is not a finite number above zero (in 32-bit precision).
+        Raises:
+            ModelError: The table is empty, a column is missing, an id is null, a pair occurs twice, or a strength is
+                not a finite number above zero (in 32-bit precision).
         """
         require_columns(table, ("user_id", "product_id", "strength"), "the interactions")
         if not table.num_rows:
@@ -60,7 +61,7 @@ def _parse_strengths(table: pa.Table) -> npt.NDArray[np.float32]:
     column = table["strength"]
     if column.null_count or not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
         raise ModelError(
-            f"strength must be a number in every row; its type is {column.type}, {column.null_count} are null"
+            f"strength must be a number in every row: its type is {column.type}, {column.null_count} are null"
         )
     values: npt.NDArray[np.float32] = column.to_numpy().astype(np.float32)
     invalid_rows = np.flatnonzero(~(np.isfinite(values) & (values > 0)))

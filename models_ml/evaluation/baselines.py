@@ -37,8 +37,8 @@ def rank_by_recent_popularity(window: EvaluationWindow, config: TrainConfig) -> 
 def rank_by_item_similarity(window: EvaluationWindow, config: TrainConfig) -> Ranking:
     """Rank products by the sum of their cosine similarities to the products of the history (item-item neighbors).
 
-    Products without similarity to the history are not listed. New customers get the products with the
-    highest recent popularity.
+    Products without similarity to the history are not listed. New customers get the products with the highest recent
+    popularity.
 
     Source: Sarwar et al., "Item-based collaborative filtering recommendation algorithms" (WWW 2001).
     """
@@ -68,8 +68,9 @@ BASELINES: dict[str, RankingMethod] = {
 def build_oracle_method(oracle_factors: OracleFactors) -> RankingMethod:
     """Return the method that ranks by the true factors.
 
-    The method raises ModelError when the oracle lacks a customer or product of the window, or the factors of customers
-    and products differ in length.
+    Raises:
+        ModelError: In a call of the method: the oracle lacks a customer or product of the window, or the factors
+            of customers and products differ in length.
     """
 
     def rank(window: EvaluationWindow, config: TrainConfig) -> Ranking:

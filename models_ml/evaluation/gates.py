@@ -92,7 +92,7 @@ def _check_reach(card: ModelCard, serving_card: ModelCard, policy: GatePolicy) -
     yield GateResult(
         "customers_served",
         card.users >= (1 - policy.max_customers_lost) * serving_card.users,
-        f"the model knows {card.users:,} customers, the serving model {serving_card.users:,}",
+        f"the model has {card.users:,} known customers, the serving model {serving_card.users:,}",
     )
 
 

@@ -92,8 +92,8 @@ def compute_exposure(positions: Tensor, information: Tensor, is_long_tail: Tenso
     """Return the `EXPOSURE_METRICS` of each user's first `k` ranks, float64 of shape (users, metrics).
 
     `positions` (users, ranks) are the listed products, -1 for an unused rank. `information` (products) is the
-    self-information in bits, `is_long_tail` (products) whether a product is outside the head. The
-    metrics of an empty list are 0.
+    self-information in bits, `is_long_tail` (products) whether a product is outside the head. The metrics of an empty
+    list are 0.
     """
     listed = positions[:, :k]
     values = torch.stack([information.double(), is_long_tail.double()], 1)[listed.clamp(min=0)]

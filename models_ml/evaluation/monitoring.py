@@ -39,7 +39,7 @@ def evaluate_since_training(
     )
     interactions = Interactions(recommender.users, recommender.products, recommender.history)
     config = recommender.card.config.model_copy(update={"k_values": (k,)})
-    window = EvaluationWindow.create("since", interactions, popularity, pairs, config.max_evaluation_users)
+    window = EvaluationWindow.create("now", interactions, popularity, pairs, config.max_evaluation_users)
     if window is None:
         return None
     model_ranking = window.rank_for_known_customers(

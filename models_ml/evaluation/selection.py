@@ -48,7 +48,8 @@ def select_params(
     The number of epochs is selected first, with early stopping (`max_epochs`, `patience`) and without trends. The trend
     power is then selected for this number of epochs.
 
-    Raises ModelError when the factors diverge or collapse to zero.
+    Raises:
+        ModelError: The factors diverge or collapse to zero.
     """
     trainer = AlsTrainer(window.interactions.strength, config, window.build_item_features(config))
     evaluated = window.known_positions.to(trainer.device)

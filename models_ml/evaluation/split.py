@@ -32,7 +32,8 @@ class Split:
         Without a `validation` file, a tenth of `train` is the validation part: the newest pairs or, without timestamps,
         random pairs by the config's seed. The test window follows all pairs of training and validation.
 
-        Raises ModelError when a file is invalid or a window has no known customer with new products.
+        Raises:
+            ModelError: A file is invalid, or a window has no known customer with new products.
         """
         earlier, test_pairs = read_interactions(train), read_interactions(test)
         validation_pairs = read_interactions(validation) if validation is not None else None
@@ -49,7 +50,8 @@ class Split:
     def from_dataset(cls, dataset: Dataset, config: TrainConfig) -> "Split":
         """Take the two windows of a dataset.
 
-        Raises ModelError when a window has no known customer with new products.
+        Raises:
+            ModelError: A window has no known customer with new products.
         """
         windows = [
             EvaluationWindow.from_dataset(dataset, name, max_users)

@@ -85,7 +85,8 @@ class EvaluationWindow:
         window has at most `max_users` known and at most `max_users` new customers, sampled evenly by id. A customer
         whose `is_known_user` contradicts `interactions` is left out.
 
-        Raises ModelError when a column is missing or a pair occurs twice.
+        Raises:
+            ModelError: A column is missing, or a pair occurs twice.
         """
         require_columns(product_features, ("product_id", "popularity"), "the product features")
         require_columns(pairs, ("user_id", "product_id", "is_known_user"), "the evaluation pairs")
@@ -117,7 +118,8 @@ class EvaluationWindow:
 
         Returns None when there are no interactions before the window, or no known customer has a new product in it.
 
-        Raises ModelError when a column is missing or a pair occurs twice.
+        Raises:
+            ModelError: A column is missing, or a pair occurs twice.
         """
         cutoff_data = dataset.select_cutoff(cutoff)
         if not cutoff_data.interactions.num_rows:

@@ -88,10 +88,11 @@ def write_artifact(
 ) -> None:
     """Write the artifact folder `path` atomically, with versions, file hashes and checksum added to `card`.
 
-    Raises ModelError when the folder exists.
+    Raises:
+        ModelError: The folder exists.
     """
     if path.exists():
-        raise ModelError(f"{path} exists already; artifacts are never overwritten. Save under another run id")
+        raise ModelError(f"{path} exists already: artifacts are never overwritten. Save under another run id")
     with create_folder_atomically(path) as unfinished:
         save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, unfinished / TENSORS_FILE)
         for name, column, ids in ((USERS_FILE, "user_id", users), (PRODUCTS_FILE, "product_id", products)):
@@ -105,18 +106,19 @@ def write_artifact(
 def read_artifact(path: Path) -> tuple[ModelCard, pa.Array, pa.Array, dict[str, Tensor]]:
     """Return the card, customer ids, product ids and tensors of the artifact folder `path`.
 
-    Raises ModelError, naming the file, when a file is missing, cannot be read, does not match its checksum, or has
-    another format version.
+    Raises:
+        ModelError: A file is missing, cannot be read, does not match its checksum, or has another format version; the
+            message names the file.
     """
     card = _read_card(path / CARD_FILE)
     for name in (TENSORS_FILE, USERS_FILE, PRODUCTS_FILE):
         file = path / name
         if not file.is_file():
-            raise ModelError(f"{file} is missing: the artifact is incomplete. Restore it or train anew")
+            raise ModelError(f"{file} is missing: the artifact is incomplete. Restore it or train again")
         if _hash_file(file) != card.files.get(name):
             raise ModelError(
                 f"{file} does not match the checksum in {CARD_FILE}: the artifact is damaged or mixed up. Restore it "
-                "or train anew"
+                "or train again"
             )
     try:
         # Copies of the memory-mapped tensors: the alignment of the mapped file changes the last bits of results.
@@ -126,7 +128,7 @@ def read_artifact(path: Path) -> tuple[ModelCard, pa.Array, pa.Array, dict[str, 
             for name in (USERS_FILE, PRODUCTS_FILE)
         )
     except (SafetensorError, pa.ArrowException, OSError) as error:
-        raise ModelError(f"the artifact {path} cannot be read: {error}. Restore it or train anew") from error
+        raise ModelError(f"the artifact {path} cannot be read: {error}. Restore it or train again") from error
     factors = (card.products, card.config.factors)
     expected = {
         "product_factors": factors,
@@ -141,7 +143,7 @@ def read_artifact(path: Path) -> tuple[ModelCard, pa.Array, pa.Array, dict[str, 
     if shapes != expected or (len(users), len(products)) != (card.users, card.products):
         raise ModelError(
             f"{path / CARD_FILE} does not describe the other files: the artifact is damaged or mixed up. Restore it or "
-            "train anew"
+            "train again"
         )
     return card, users, products, tensors
 
@@ -158,17 +160,17 @@ def _read_card(file: Path) -> ModelCard:
         text = file.read_bytes()
         card = ModelCard.model_validate_json(text)
     except FileNotFoundError:
-        raise ModelError(f"{file} is missing: {file.parent} is no model artifact") from None
+        raise ModelError(f"{file} is missing: {file.parent} is no model artifact. Restore it or train again") from None
     except OSError as error:
-        raise ModelError(f"{file} cannot be read: {error.strerror}") from None
+        raise ModelError(f"{file} cannot be read: {error.strerror}. Restore it or train again") from None
     except ValidationError as error:
         first_error = error.errors()[0]
         field = ".".join(str(part) for part in first_error["loc"]) or "the file"
         raise ModelError(
-            f"{file} is not the card of a model that this version can read ({field}: {first_error['msg']}); train anew"
+            f"{file} is not the card of a model that this version can read ({field}: {first_error['msg']}). Train again"
         ) from None
     if card.checksum != compute_card_checksum(text):
-        raise ModelError(f"{file} does not match its own checksum: it was changed. Restore it or train anew")
+        raise ModelError(f"{file} does not match its own checksum: it was changed. Restore it or train again")
     return card
 
 

@@ -35,7 +35,10 @@ class Candidates:
     def create(cls, model: Recommender, interactions: pa.Table) -> "Candidates":
         """Prepare candidates for the customers of `interactions`, the rows of a dataset at the cutoff 'now'.
 
-        The model may be older than the interactions. Raises ModelError when it knows none of their products.
+        The model may be older than the interactions.
+
+        Raises:
+            ModelError: No product of the interactions is known.
         """
         recommender = model.replace_histories(interactions)
         purchases = model.filter_known_products(interactions.filter(interactions["has_purchased"]))

@@ -44,8 +44,9 @@ class Recommender:
     def load(cls, path: Path) -> "Recommender":
         """Read an artifact folder.
 
-        Raises ModelError, which names the file, when the folder is incomplete or a file is damaged, changed, or of
-        another format version.
+        Raises:
+            ModelError: The folder is incomplete, or a file is damaged, changed, or of another format version; the
+                message names the file.
         """
         card, users, products, tensors = read_artifact(path)
         history = Csr(tensors["row_starts"], tensors["columns"], tensors["strengths"], len(products))
@@ -65,7 +66,11 @@ class Recommender:
         return cls(card, IdMap(users, "customer"), IdMap(products, "product"), history, model)
 
     def save(self, path: Path) -> None:
-        """Write the artifact folder `path` atomically; raises ModelError when it exists."""
+        """Write the artifact folder `path` atomically.
+
+        Raises:
+            ModelError: The folder exists.
+        """
         tensors = {
             "product_factors": self.factor_model.product_factors,
             "trends": self.factor_model.trends,
@@ -93,13 +98,14 @@ class Recommender:
     def replace_histories(self, rows: pa.Table) -> "Recommender":
         """Return a recommender with the customers and histories of `rows` (user_id, product_id, strength).
 
-        Rows whose product the model does not know are dropped, and customers without other rows.
+        Rows of unknown products are dropped, and customers without other rows.
 
-        Raises ModelError when no row remains. (Interactions.from_table raises it for empty `rows`.)
+        Raises:
+            ModelError: No row remains. (Interactions.from_table raises it for empty `rows`.)
         """
         known_rows = self.filter_known_products(rows)
         if rows.num_rows and not known_rows.num_rows:
-            raise ModelError("the model knows none of the products in the interactions. Train anew")
+            raise ModelError("no product of the interactions is known to the model. Train again")
         histories = Interactions.from_table(known_rows, pa.chunked_array([self.products.ids]))
         return replace(self, users=histories.users, history=histories.strength.to(self.history.values.device))
 
@@ -123,7 +129,8 @@ class Recommender:
         `allowed_products` (None allows all) without `excluded_products`. An unknown customer and a basket without any
         known product get the most popular products.
 
-        Raises ModelError when both or neither of customer and basket are given, the basket is invalid, or n is below 1.
+        Raises:
+            ModelError: Both or neither of customer and basket are given, the basket is invalid, or n is below 1.
         """
         history, unknown_products = self._get_history_row(user_id, basket)
         allowed = self._build_allowed_mask(n, allowed_products, excluded_products)
@@ -186,7 +193,8 @@ class Recommender:
         interactions: by dot product, bestsellers are similar to every product. Filters are those of `recommend`. An
         unknown product and a product with factors of zero get the most popular products.
 
-        Raises ModelError when n is below 1.
+        Raises:
+            ModelError: `n` is below 1.
         """
         allowed = self._build_allowed_mask(n, allowed_products, excluded_products)
         position = self.products.get_position(product_id) if product_id in self.products else None
@@ -206,7 +214,9 @@ class Recommender:
         Contributions are exact, by the closed form of the customer's factors (Hu, Koren, Volinsky, ICDM 2008, section
         5).
 
-        Raises UnknownIdError when the product is unknown, and the errors of `recommend` about customer and basket.
+        Raises:
+            UnknownIdError: The product is unknown.
+            ModelError: The customer or the basket is invalid, as in `recommend`.
         """
         history, unknown_products = self._get_history_row(user_id, basket)
         position = self.products.get_position(product_id)
@@ -282,7 +292,8 @@ def _build_basket_row(
 ) -> tuple[Csr | None, list[str]]:
     """Return the basket as a matrix with one row (None when no product is known), and the unknown products.
 
-    Raises ModelError when the basket is a text, or a strength is not a finite number above zero (in 32-bit precision).
+    Raises:
+        ModelError: The basket is a text, or a strength is not a finite number above zero (in 32-bit precision).
     """
     if isinstance(basket, str):
         raise ModelError(f"a basket is a list of product ids, not a text: {basket!r}")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Source = Literal["model", "popularity"]
-"""Basis of a result: the model, or popularity if the model knows neither the customer nor any given product."""
+"""Basis of a result: the model, or popularity if neither the customer nor any given product is known."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Recommendations:
     items: list[Recommendation]
     source: Source
     unknown_products: list[str]
-    """Products of the request that the model does not know; they were ignored."""
+    """Unknown products of the request; they were ignored."""
 
 
 @dataclass(frozen=True)
@@ -51,4 +51,4 @@ class Explanation:
     """One per past interaction, largest first; their sum is the score."""
     source: Source
     unknown_products: list[str]
-    """Products of the basket that the model does not know; they were ignored."""
+    """Unknown products of the basket; they were ignored."""
