@@ -52,7 +52,7 @@ class Explanation:
     """Columns product_id, product_name and contribution, the largest contribution first; their sum is the score."""
 
     is_fallback: bool
-    """Whether the model knows no past product."""
+    """Whether no past product is known."""
 
     notes: list[str]
 
@@ -91,15 +91,17 @@ class RecommendationQueries:
         """The model, or the error message; cached, so that a damaged model is not read again by each query."""
         run_id = self.serving_copy.published.run_id
         if run_id is None:
-            return "no model has been trained; run `recomart run` first"
+            return "no model has been trained. Run `recomart run`"
         folder = self._models_dir / run_id
-        remedy = f"restore {folder}, or run `recomart run` to train and publish another model"
         try:
             recommender = Recommender.load(folder)
         except ModelError as error:
-            return f"{error}; {remedy}"
+            return f"{error} (`recomart run` trains and publishes another model)"
         if recommender.card.run_id != run_id:
-            return f"{folder} holds the model of run {recommender.card.run_id}; {remedy}"
+            return (
+                f"{folder} holds the model of run {recommender.card.run_id}. Restore the model of this run, or run "
+                "`recomart run` to train and publish another one"
+            )
         return recommender.restrict_products(self.rules.recommendable_products)
 
     @cached_property
@@ -135,7 +137,7 @@ class RecommendationQueries:
         if answer.unknown_products:
             notes.append(_note_unknown_products(answer.unknown_products))
         if answer.source == "popularity":
-            notes.append(f"the model knows no product of the basket; {FALLBACK_NOTE}")
+            notes.append(f"no product of the basket is known; {FALLBACK_NOTE}")
             return self._recommend_popular(n, notes, allowed_products, [*excluded_products, *basket])
         result = self._build_list(n, best, [item.reason_product_id for item in best], "Goes with", notes)
         is_pinned = result.recommendations["product_id"].map(self.rules.is_pinned).astype(bool)
@@ -157,7 +159,7 @@ class RecommendationQueries:
         """Return what each past product of a customer or of a basket adds to the model's score of a product.
 
         Raises:
-            UnknownIdError: The model does not know the product.
+            UnknownIdError: The product is unknown.
         """
         # The published interactions, which the lists are scored with, may be newer than the model's training data.
         interactions = None if user_id is None else self.serving_copy.get_interactions(user_id)
@@ -167,7 +169,7 @@ class RecommendationQueries:
             notes.append(_note_unknown_products(answer.unknown_products))
         if answer.source == "popularity":
             owner = "the basket" if user_id is None else f"customer '{user_id}'"
-            notes.append(f"the model knows no past product of {owner}; there is no score to explain")
+            notes.append(f"no past product of {owner} is known: there is no score to explain")
         past_products = [part.product_id for part in answer.contributions]
         names = self.serving_copy.get_products([product_id, *past_products]).set_index("product_id")["product_name"]
         contributions = pd.DataFrame(

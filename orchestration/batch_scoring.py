@@ -41,7 +41,7 @@ def score_customers(
 
     Raises:
         RecomartError: The marts are not built, no run has that id, or the warehouse is in use.
-        ModelError: The model's artifact is missing or damaged, or the model knows none of the current products.
+        ModelError: The model's artifact is missing or damaged, or no current product is known.
         DiskFullError: The disk is full.
     """
     started = time.perf_counter()

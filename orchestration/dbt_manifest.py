@@ -21,7 +21,7 @@ PARSED_SUFFIXES = {".sql", ".yml", ".csv", ".md"}
 """Suffixes of the files that dbt parses."""
 
 PARSE_TIMEOUT_SECONDS = 120.0
-"""Longest wait for another process that parses the project."""
+"""Maximum wait for another process that parses the project."""
 
 
 def load_manifest(settings: Settings) -> dict[str, Any]:

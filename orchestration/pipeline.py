@@ -12,10 +12,7 @@ from models_ml.config import TrainConfig
 from models_ml.evaluation.baselines import read_oracle
 from orchestration.batch_scoring import ScoringSummary, score_customers
 from orchestration.dbt_builds import build_marts, build_recommendations
-from orchestration.dbt_runner import (
-    DbtResult,
-    start_dbt,
-)
+from orchestration.dbt_runner import DbtResult, start_dbt
 from orchestration.process_memory import get_peak_memory_mib
 from orchestration.progress import PipelineListener, describe_dbt, describe_fetch, describe_load
 from orchestration.publication import publish_copy
@@ -61,7 +58,7 @@ def train_if_due(
     *,
     is_training_requested: bool | None = None,
 ) -> TrainingSummary | None:
-    """Train if the policy asks for it; `is_training_requested` overrides the policy. Return None without a training.
+    """Train if a training is due; `is_training_requested` overrides the policy. Return None without a training.
 
     Raises:
         RecomartError: The policy is wrong, or the training fails (see `train_model`).

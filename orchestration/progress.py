@@ -1,9 +1,6 @@
-"""Progress of the pipeline: the listener interface, and one-line summaries of finished steps."""
+"""Progress of the pipeline: the listener interface, and one-line descriptions of fetches, loads and dbt builds."""
 
-from orchestration.dbt_runner import (
-    DbtProgress,
-    DbtResult,
-)
+from orchestration.dbt_runner import DbtProgress, DbtResult
 from warehouse.fetching.reports import FetchProgress, FetchReport
 from warehouse.formatting import format_count
 from warehouse.loading.reports import LoadProgress, LoadReport
@@ -48,9 +45,7 @@ def describe_load(report: LoadReport) -> str:
     unchanged_files = sum(feed.files_unchanged for feed in report.feeds.values())
     rejected_rows = sum(feed.rows_rejected for feed in report.feeds.values())
     unreadable = f", {format_count(len(report.rejected_files), 'file')} unreadable" if report.rejected_files else ""
-    changing = (
-        f", {format_count(len(report.changing_files), 'file')} still being written" if report.changing_files else ""
-    )
+    changing = f", {format_count(len(report.changing_files), 'file')} changing" if report.changing_files else ""
     rows = f"{format_count(report.rows_loaded, 'row')}, {format_count(rejected_rows, 'line')} rejected"
     return f"{format_count(loaded_files, 'file')} ({unchanged_files:,} unchanged), {rows}{unreadable}{changing}"
 

@@ -1,4 +1,4 @@
-"""Retraining: find out whether the policy asks for a training now, and whether it is a warm or a cold start."""
+"""Retraining: find out whether a training is due, and whether it is a warm or a cold start."""
 
 import json
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """A training that the policy asks for."""
+    """A training that the policy requires."""
 
     reason: str
     is_warm_start: bool
@@ -73,7 +73,7 @@ class TrainingRequest:
 
 
 def find_due_training(settings: Settings, config: TrainConfig) -> TrainingRequest | None:
-    """Return the training that the policy asks for, given the current marts and settings; None when none is due.
+    """Return the training that the policy requires for the current marts and settings; None when none is due.
 
     Also returns None when the same training already gave a model that was rejected: the result would be the same.
 
@@ -104,7 +104,7 @@ def _apply_policy(
     recommender: Recommender,
     config: TrainConfig,
 ) -> TrainingRequest | None:
-    """Return the training that the policy asks for because of new settings, new data or a low ranking quality."""
+    """Return the training that the policy requires because of new settings, new data or a low ranking quality."""
     if config_changes := _describe_config_changes(latest_run, config):
         return TrainingRequest(
             f"the settings have changed since the model was trained: {config_changes}", is_warm_start=False
@@ -159,7 +159,7 @@ def _get_change_time(file: Path) -> datetime:
 
 
 def _describe_config_changes(latest_run: ModelRun, config: TrainConfig) -> str:
-    """Return the settings that differ from those of the run; an empty text when all are equal."""
+    """Return the settings that have changed since the run; an empty text when all are equal."""
     try:
         return TrainConfig.model_validate_json(latest_run.config).describe_differences(config)
     except ValidationError:
@@ -167,7 +167,7 @@ def _describe_config_changes(latest_run: ModelRun, config: TrainConfig) -> str:
 
 
 def _find_changed_weights(connection: duckdb.DuckDBPyConnection, latest_run: ModelRun) -> str:
-    """Return the names of the event types whose weights differ from those that the model was trained with."""
+    """Return the names of the event types whose weights have changed since the model was trained."""
     (settings_json,) = connection.execute(
         "select settings from ml.dataset_versions where dataset_hash = ?", [latest_run.dataset_hash]
     ).fetchone() or ("{}",)

@@ -27,7 +27,7 @@ class Delivery(NamedTuple):
     """Files that have not changed for the settle time, in order of their change times."""
 
     is_complete: bool
-    """Whether no file has changed for the delivery gap, or the first file has waited for the longest allowed time."""
+    """Whether no file has changed for the delivery gap, or the first file has waited for the maximum time."""
 
 
 def find_delivery(settings: Settings, changed_after_ns: int) -> Delivery:

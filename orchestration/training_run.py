@@ -186,7 +186,7 @@ def _require_clean_rows(settings: Settings) -> None:
             reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in feed.reasons.items())
             raise RecomartError(
                 f"feed {feed.feed}: none of {feed.loaded:,} rows is clean ({reasons}). Correct its declaration in "
-                f"{settings.sources} (formats, time zone, event types, columns) and run again"
+                f"{settings.sources} (formats, time zone, event types, columns) and run the command again"
             )
 
 

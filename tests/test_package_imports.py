@@ -16,10 +16,10 @@ MODEL_LAYERS = (
     *("models_ml.errors", "models_ml.config", "models_ml.data", "models_ml.als", "models_ml.inference"),
     "models_ml.evaluation",
 )
-"""The inner packages of models_ml; each may import those before it."""
+"""The inner packages of models_ml; each may import the earlier packages of this list."""
 
 READ_ONLY_PACKAGES = ("warehouse", "models_ml.inference", "models_ml.errors")
-"""What an app may import: it reads the published copy and the model, and runs no step of the pipeline."""
+"""Packages that an app may import: an app reads the published copy and the model, and runs no step of the pipeline."""
 
 ALLOWED_IMPORTS: dict[str, tuple[str, ...]] = {
     "warehouse": (),
@@ -39,7 +39,7 @@ ALLOWED_IMPORTS: dict[str, tuple[str, ...]] = {
         *("apps.recommendation_queries", "apps.service", "apps.profile", "apps.benchmarks"),
     ),
 }
-"""What the modules of each package may import, besides modules of the same package."""
+"""Packages that the modules of each package may import, besides their own package."""
 
 REPEATED_NAMES = {
     "__init__": "Python's name of a package's own module",
@@ -49,7 +49,7 @@ REPEATED_NAMES = {
     "errors": "the exceptions of its package",
     "pipeline": "the pipeline's steps, and the commands that run them",
     "reports": "reports of what its package did: of a load, of a fetch",
-    "test_explanations": "explanations of recommendations: those of the model, those that the apps show",
+    "test_explanations": "explanations of recommendations: from the model, and in the apps",
 }
 """Base names that more than one module has, and what these modules have in common."""
 

@@ -158,7 +158,7 @@ def create_schema(connection: duckdb.DuckDBPyConnection, database: Path) -> None
         table = ".".join(min(missing_columns)[:2])
         raise RecomartError(
             f"{database}: an earlier version of RecoMart made this warehouse: {table} lacks columns. Delete "
-            "the file and run again; the landing folder has all of its data except the models"
+            "the file and run the command again. The landing folder has all of its data except the models"
         )
 
 

@@ -30,7 +30,7 @@ def describe_disk_full_error(error_text: str, folder: Path) -> str | None:
     disk = shutil.disk_usage(folder)
     return (
         f"{folder}: cannot write: {reason} ({disk.free >> 20:,} of {disk.total >> 20:,} MiB are free). Free some "
-        "space (docs/operations/disk_space.md lists what can be deleted) and run it again. No data is "
+        "space (docs/operations/disk_space.md lists what can be deleted) and run the command again. No data is "
         "half-written, and the published copy stays live"
     )
 

@@ -2,7 +2,7 @@
 
 
 class RecomartError(Exception):
-    """An error that a user can correct; the message says what failed, where, why, and what to do."""
+    """An error that a user can correct; the message contains the reason and the remedy."""
 
 
 class WarehouseBusyError(RecomartError):

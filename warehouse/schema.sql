@@ -34,8 +34,8 @@ create table if not exists raw.event_aliases (
     feed varchar not null, alias varchar not null, event_type varchar not null, primary key (feed, alias)
 );
 
--- The loader's ledger. Every load of a file has a unique id, which its rows have too. Data that was built from rows
--- whose load id is no longer in the ledger is out of date.
+-- The loader's ledger: loaded_files, rejected_rows and rejected_files. Every load of a file has a unique id, which its
+-- rows have too. Data that was built from rows whose load id is no longer in the ledger is out of date.
 create sequence if not exists raw.load_ids;
 
 create table if not exists raw.loaded_files (

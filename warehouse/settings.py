@@ -43,7 +43,7 @@ class Settings(BaseSettings):
 
     settle_seconds: float = Field(default=1.0, ge=0)
     """Age in seconds below which a landing file is checked a second time, after the same number of seconds. A file that
-    changed in between is still being written."""
+    changed in between is left for the next load."""
 
     delivery_gap_seconds: float = Field(default=10.0, ge=0)
     """Seconds without a change of a landing file after which a delivery is complete and a run may start."""

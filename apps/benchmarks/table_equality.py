@@ -102,7 +102,7 @@ def _compute_table_statistics(table: str, tables: duckdb.DuckDBPyConnection) -> 
             texts.append(name)
             sums[f"texts of {name}"] = f"sum(hash({name})) filter ({name} is not null)"
         elif data_type.startswith(("TIMESTAMP", "DATE")):
-            sums[f"instants of {name}"] = f"sum(epoch_us(cast({name} as timestamp)))"
+            sums[f"timestamps of {name}"] = f"sum(epoch_us(cast({name} as timestamp)))"
         else:
             sums[f"sum of {name}"] = f"sum(cast({name} as double))"
     # The joined text skips nulls, so a missing column and an empty column give the same hash.

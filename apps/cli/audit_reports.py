@@ -86,7 +86,7 @@ class QuarantineReport(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     row_count: int
-    """Number of all rows that match the request, shown_rows or not."""
+    """Number of all rows that match the request, shown or not."""
     rows: list[QuarantinedRow]
     """The first of these rows, the newest delivery first."""
     reasons: dict[str, QuarantineReason]

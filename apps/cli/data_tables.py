@@ -32,7 +32,7 @@ def print_load(report: LoadReport) -> None:
     for path, reason in report.rejected_files.items():
         print_line(f"could not read {path}: {reason}")
     for path in report.changing_files:
-        print_line(f"still being written, left for the next load: {path}")
+        print_line(f"changing, left for the next load: {path}")
     if report.unmatched_files:
         print_line(
             f"not loaded, {format_count(len(report.unmatched_files), 'file')} without a feed: "

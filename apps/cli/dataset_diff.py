@@ -106,8 +106,8 @@ class DatasetDiff(BaseModel):
     rows: list[dict[str, Any]]
     """Row counts of each table and cutoff, before and after."""
     pairs: dict[str, int]
-    """Customer-product pairs as of now: added, removed and kept; and of the kept pairs, those with a changed strength
-    (strengths decay with time) and those with changed actions."""
+    """Customer-product pairs at the cutoff 'now': added, removed and kept; and the kept pairs with a changed
+    strength (strengths decay with time) and with changed actions."""
     entities: list[dict[str, Any]]
     """Numbers of customers and products that were added, removed or kept."""
     product_features: list[dict[str, Any]]

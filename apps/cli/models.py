@@ -1,4 +1,4 @@
-"""Commands for models: train, tune, evaluate, list and promote."""
+"""Commands for models: list and evaluate them."""
 
 from enum import StrEnum
 from typing import Annotated

@@ -97,7 +97,7 @@ def tune(
         typer.Option(help="Start of the hash of a dataset version to tune on; by default the current marts."),
     ] = None,
     adopt: Annotated[
-        bool, typer.Option(help="Use the best settings for all later training of this warehouse.")
+        bool, typer.Option(help="Use the best settings for all later trainings of this warehouse.")
     ] = False,
     config: ConfigFile = None,
     warehouse: Warehouse = None,

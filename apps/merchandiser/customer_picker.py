@@ -13,7 +13,7 @@ MAX_CUSTOMERS = 100
 
 
 def pick_customer(copy: ServingCopy) -> str | None:
-    """Show the search and the selection; return the selected customer, or None after a message that says why."""
+    """Show the search and the selection; return the selected customer, or None after a message with the reason."""
     search_column, choice_column, note_column = st.columns([3, 5, 5], vertical_alignment="bottom")
     search = search_column.text_input(
         "Find a customer", placeholder="Part of an id", icon=":material/search:", type="search", live=True, key="search"

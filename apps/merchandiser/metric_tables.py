@@ -11,7 +11,7 @@ METHOD_LABELS = {
     "oracle": "Best possible",
 }
 METHODS_HELP = (
-    "Item-item: products that share customers with the products a customer knows. Recent popularity: popular products, "
+    "Item-item: products that share customers with the customer's past products. Recent popularity: popular products, "
     "where newer actions count more. Best possible: the real preferences of a demo shop's customers."
 )
 METRIC_LABELS = {"precision": "Precision", "recall": "Recall", "ndcg": "NDCG"}
@@ -47,7 +47,7 @@ def pivot_metrics(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def compute_gain_over_popularity(metrics: pd.DataFrame, metric: str, k: int) -> tuple[float, float]:
-    """Return the model's metric and its gain over the popularity baseline (0.5: half as much again); NaN when unknown."""
+    """Return the model's metric and its gain over the popularity baseline (0.5: 50 % more); NaN when unknown."""
     at_k = metrics[(metrics["metric"] == metric) & (metrics["k"] == k)].set_index("method")["value"]
     model, baseline = (
         at_k.get(METHOD_LABELS[MODEL_METHOD], float("nan")),

@@ -106,7 +106,7 @@ def describe_quarantine_reasons(reasons: pd.DataFrame) -> Finding:
 
 
 def describe_missing_values(frame: pd.DataFrame) -> Finding:
-    """Describe the columns with missing values; chart those that are partly filled."""
+    """Describe the columns with missing values, with a chart of the partly filled columns."""
     share = frame["missing_count"] / frame["row_count"]
     empty, partly_filled = frame[share == 1], frame.assign(share=share)[(share > 0) & (share < 1)]
     sentence = (
@@ -115,7 +115,7 @@ def describe_missing_values(frame: pd.DataFrame) -> Finding:
     )
     if len(empty):
         names = [f"{feed} ({', '.join(sorted(rows['column_name']))})" for feed, rows in empty.groupby("feed")]
-        sentence += f" Always empty: {'; '.join(names)}."
+        sentence += f" Columns without values: {'; '.join(names)}."
     if partly_filled.empty:
         return Finding(sentence)
     charted = partly_filled.sort_values("share", ascending=False).head(MAX_BARS)

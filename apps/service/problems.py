@@ -37,7 +37,7 @@ class Problem(BaseModel):
                 {
                     "title": "Unprocessable Entity",
                     "status": 422,
-                    "detail": "the request is invalid; see `errors`",
+                    "detail": "the request is invalid. See `errors`",
                     "errors": [{"location": "query.n", "message": "Input should be less than or equal to 1000"}],
                 }
             ]
@@ -51,7 +51,7 @@ class Problem(BaseModel):
     """HTTP status code."""
 
     detail: str
-    """Reason of the failure and what to do."""
+    """Reason of the failure, and the remedy."""
 
     errors: list[InvalidValue] = []
     """The invalid values, for status 422."""
@@ -62,11 +62,11 @@ def _document_response(status: int, description: str) -> dict[int | str, dict[st
 
 
 INVALID_RESPONSE = _document_response(422, "The request is invalid; `errors` names the values and the reasons.")
-NOT_FOUND_RESPONSE = _document_response(404, "The model does not know the product.")
+NOT_FOUND_RESPONSE = _document_response(404, "The product is unknown to the model.")
 NOT_READY_RESPONSE = _document_response(
-    503, "Nothing is published yet, or the model is missing; `detail` says what to do."
+    503, "Nothing is published yet, or the model is missing; `detail` contains the remedy."
 )
-FAILED_RESPONSE = _document_response(500, "Internal error; see the log of the service.")
+FAILED_RESPONSE = _document_response(500, "Internal error. See the log of the service.")
 
 
 def _build_response(status: int, detail: str, errors: list[InvalidValue] | None = None) -> JSONResponse:
@@ -109,17 +109,17 @@ def add_error_handlers(app: FastAPI) -> None:
             )
             for item in error.errors()
         ]
-        return _build_response(422, "the request is invalid; see `errors`", values)
+        return _build_response(422, "the request is invalid. See `errors`", values)
 
     @app.exception_handler(HTTPException)
     def handle_http_error(_: Request, error: HTTPException) -> JSONResponse:
-        response = _build_response(error.status_code, f"{error.detail}; /openapi.json lists all paths")
+        response = _build_response(error.status_code, f"{error.detail}. See /openapi.json for all paths")
         response.headers.update(error.headers or {})
         return response
 
     @app.exception_handler(Exception)
     def handle_unexpected_error(*_: object) -> JSONResponse:
-        return _build_response(500, "internal error; see the log of the service")
+        return _build_response(500, "internal error. See the log of the service")
 
 
 def _replace_surrogates(text: str) -> str:

@@ -148,7 +148,7 @@ class Explanation(ServiceSchema):
     """All past products, the largest contribution first; the contributions add up to the score."""
 
     is_fallback: bool = Field(examples=[False])
-    """True when the model knows no past product of the customer or the basket."""
+    """True when no past product of the customer or the basket is known."""
 
     notes: list[str] = Field(examples=[[]])
     """Notes on the explanation, as text."""
@@ -182,8 +182,8 @@ class Basket(ServiceSchema):
     """A basket of products."""
 
     basket: list[BasketItem] = Field(max_length=MAX_BASKET_SIZE)
-    """Products of the basket. Products unknown to the model are ignored and named in `notes`. If the model knows none
-    of them, or the basket is empty, the response is a fallback."""
+    """Products of the basket. Products unknown to the model are ignored and named in `notes`. If all are unknown, or
+    the basket is empty, the response is a fallback."""
 
     def sum_strengths(self, queries: RecommendationQueries) -> dict[str, float]:
         """Return the total strength of each product."""

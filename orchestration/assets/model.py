@@ -43,7 +43,7 @@ SPECS = build_source_specs(
 def model_tables(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Train if the policy asks for a training, evaluate the new model, and score all customers with the serving model.
+    """Train if a training is due, evaluate the new model, and score all customers with the serving model.
 
     Training and scoring are one step: dbt tests these tables after both.
     """

@@ -54,7 +54,7 @@ def raw_tables(
     for path, reason in report.rejected_files.items():
         context.log.warning(f"could not read {path}: {reason}")
     for path in report.changing_files:
-        context.log.info(f"still being written, left for the next load: {path}")
+        context.log.info(f"changing, left for the next load: {path}")
     table_info = read_table_info(context, warehouse.settings, {spec.key for spec in SPECS})
     loaded_by_feed = {name: vars(feed) for name, feed in report.feeds.items()}
     for spec in SPECS:

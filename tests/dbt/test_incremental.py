@@ -202,9 +202,7 @@ def test_build_rebuilds_only_new_file_days(built_three_feed_shop: Shop) -> None:
 
 
 @pytest.mark.slow
-def test_late_product_releases_its_events(
-    built_three_feed_shop: Shop,
-) -> None:
+def test_late_product_releases_its_events(built_three_feed_shop: Shop) -> None:
     """The next build also repairs a full refresh of only some models."""
     unknown = {"user": "u1", "item": "p2", "type": "view", "time": "2026-01-02T09:00:00Z"}
     built_three_feed_shop.put("events/late.jsonl", json.dumps(unknown) + "\n")

@@ -50,7 +50,7 @@ class PendingDaysShop:
 def find_differences_between(expected: Settings, actual: Settings) -> dict[str, int]:
     """Return the tables of two warehouses and of their published copies that differ, with the number of rows.
 
-    The entry "the model" says that the serving models differ.
+    The entry "the model" is present when the serving models differ.
     """
     excluded = (*RUN_DEPENDENT_COLUMNS, *TRAINING_DEPENDENT_COLUMNS)
     return {

@@ -1,4 +1,4 @@
-"""The loader and dbt are killed at 200 random instants; every table ends as in an undisturbed run."""
+"""The loader and dbt are killed at 200 random times; every table ends as in an undisturbed run."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""User errors end with exit status 1 and one line that says what failed, where, why and what to do."""
+"""User errors end with exit status 1 and one line that contains the reason and the remedy."""
 
 import os
 import shutil

@@ -54,7 +54,7 @@ def find_model_output_tables(settings: Settings) -> set[str]:
 
 @pytest.mark.slow
 def test_restore_from_landing_folder(lost_settings: Settings, tmp_path: Path) -> None:
-    """All tables equal the lost ones, except those that depend on the model."""
+    """All tables equal the lost ones, except the tables that depend on the model."""
     restored = restore_warehouse(lost_settings, tmp_path / "restored", "landing")
     run_pipeline(restored, TrainConfig(), PipelineListener())
     model_tables = find_model_output_tables(restored)

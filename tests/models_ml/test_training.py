@@ -52,7 +52,7 @@ def test_warm_start_continues_from_factors(shop: Dataset, trained: TrainingResul
     before = trained.recommender
 
     def compute_score_correlation(settings: TrainConfig, warm_from: Recommender | None) -> float:
-        """Return the correlation of the scores of both models for the products that both know."""
+        """Return the correlation of the scores of both models for the products that are known in both."""
         result = train(changed, settings, "run-2", warm_start_model=warm_from)
         model = result.recommender
         if warm_from is not None:
@@ -159,7 +159,7 @@ def test_training_without_windows_uses_defaults(config: TrainConfig) -> None:
 
 
 def test_training_rejects_empty_dataset() -> None:
-    with pytest.raises(ModelError, match="no interactions as of now"):
+    with pytest.raises(ModelError, match="no interactions at cutoff now"):
         build_current_dataset([])
 
 

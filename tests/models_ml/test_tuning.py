@@ -60,7 +60,7 @@ def test_journal_separates_other_settings(window: EvaluationWindow, config: Trai
     for change in ({"selection_k": 5}, {"factors": 24}, {"content_prior_customers": 0.0}):
         other = tune(window, config.model_copy(update=change), seconds=600, max_trials=2, space=SPACE, journal=journal)
         assert other.trials["number"].tolist() == [0, 1]
-    # A search with another initial value of a searched setting continues, with a trial of its own initial settings.
+    # A changed initial value does not restart the search; the search adds a trial of it.
     changed = config.model_copy(update={"regularization": 0.2})
     result = tune(window, changed, seconds=600, max_trials=6, space=SPACE, journal=journal)
     assert result.default_ndcg == select_params(window, changed, lambda _: None)[0].validation_ndcg

@@ -1,4 +1,4 @@
-"""Promotion and retraining: which model serves, and when the policy asks for a training."""
+"""Promotion and retraining: which model serves, and when a training is due."""
 
 import gzip
 import json
@@ -122,9 +122,7 @@ def test_promotion_rejects_waiting_models(demo_shop_settings: Settings) -> None:
     assert not any(states.values())
 
 
-def test_scoring_restarts_after_promotion(
-    demo_shop_settings: Settings,
-) -> None:
+def test_scoring_restarts_after_promotion(demo_shop_settings: Settings) -> None:
     """A scoring starts again when another model is promoted while it runs."""
     before = get_serving_run_id(demo_shop_settings)
     poor = train_model(demo_shop_settings, POOR_CONFIG)
@@ -173,9 +171,7 @@ def test_next_run_replaces_damaged_model(demo_shop_settings: Settings) -> None:
     assert find_due_training(demo_shop_settings, TrainConfig()) is None
 
 
-def test_rejected_training_is_not_repeated(
-    demo_shop_settings: Settings,
-) -> None:
+def test_rejected_training_is_not_repeated(demo_shop_settings: Settings) -> None:
     """A training is due again when its rows, the policy file or the serving model change."""
     before = get_serving_run_id(demo_shop_settings)
     assert find_due_training(demo_shop_settings, POOR_CONFIG) is not None
@@ -284,9 +280,7 @@ def test_read_policy_names_unknown_setting(demo_shop_settings: Settings) -> None
         read_policy(demo_shop_settings)
 
 
-def test_unmeasured_k_fails_before_training(
-    demo_shop_settings: Settings,
-) -> None:
+def test_unmeasured_k_fails_before_training(demo_shop_settings: Settings) -> None:
     demo_shop_settings.policy_file.write_text('{"gates": {"k": 15}}')
     stages: list[str] = []
     with pytest.raises(RecomartError, match=r"policy.json: gates.k: .* lists of 15\. .* \(5, 10, 20\)"):
@@ -294,9 +288,7 @@ def test_unmeasured_k_fails_before_training(
     assert stages == []
 
 
-def test_unmeasured_k_fails_before_loading(
-    demo_shop_settings: Settings,
-) -> None:
+def test_unmeasured_k_fails_before_loading(demo_shop_settings: Settings) -> None:
     """The run checks the policy first, even when it would train nothing."""
     demo_shop_settings.policy_file.write_text('{"gates": {"k": 15}}')
     modified_ns = demo_shop_settings.database.stat().st_mtime_ns
@@ -315,9 +307,7 @@ def test_training_waits_for_datasets_lock(demo_shop_settings: Settings, caplog: 
     assert "(waiting up to 0.2 s for it)" in caplog.text
 
 
-def test_training_deletes_unregistered_models(
-    demo_shop_settings: Settings,
-) -> None:
+def test_training_deletes_unregistered_models(demo_shop_settings: Settings) -> None:
     """Folders of other warehouses stay."""
     (registered,) = demo_shop_settings.models_dir.iterdir()
     unregistered, foreign = (demo_shop_settings.models_dir / name for name in ("b", "c"))

@@ -126,7 +126,7 @@ class _CatalogFetcher:
         try:
             return self._continue_pass()
         except RequestRefusedError:
-            # A cursor can expire. If the first request of a resumed pass is refused (same state), the pass restarts.
+            # A cursor can expire. If the first request of a resumed pass is rejected (same state), the pass restarts.
             if start_state.page_count == 0 or self._checkpoint.state is not start_state:
                 raise
         self._checkpoint.start_pass(start_state.pass_number, start_state.previous_ids_fingerprint)

@@ -24,7 +24,7 @@ class ServiceError(RecomartError):
 
 
 class RequestRefusedError(ServiceError):
-    """The service refuses the request, for example because a cursor has expired."""
+    """The service rejects the request, for example because a cursor has expired."""
 
 
 class _TransientError(ServiceError):
@@ -119,7 +119,7 @@ class RetryingSession(Session):
             hint = f"Check `auth` and the value of {variables}" if variables else "Declare `auth` if it needs one"
             raise ServiceError(f"{message}. {hint}")
         if 300 <= status < 400:
-            raise ServiceError(f"{message}. Redirects are not followed; declare the URL that it redirects to")
+            raise ServiceError(f"{message}. Redirects are not followed. Declare the URL that it redirects to")
         if status >= 400:
             raise RequestRefusedError(f"{message}. Check `base_url`, `path` and the parameters of `paging`")
         try:
@@ -135,8 +135,8 @@ class RetryingSession(Session):
         max_wait = self._api.retries.max_wait
         if seconds is not None and seconds > max_wait:
             return ServiceError(
-                f"{message} and asks to wait for {seconds:.0f} s, longer than retries.max_wait ({max_wait:g} s). "
-                "Fetch again after that time; the fetch resumes where it stopped"
+                f"{message} and requires a wait of {seconds:.0f} s, longer than retries.max_wait ({max_wait:g} s). "
+                "Fetch again after that time. The fetch resumes where it stopped"
             )
         return _TransientError(message, seconds)
 

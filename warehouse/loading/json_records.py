@@ -134,7 +134,7 @@ class _DocumentReader:
         """Yield the text of each element of the list under the keys; read the document to its end."""
         is_found = yield from self._read_elements_under(keys)
         if self._peek():
-            raise self._make_error("there is text after its end; a file with one object a line needs format: jsonl")
+            raise self._make_error("there is text after its end. A file with one object per line needs format: jsonl")
         if not is_found:
             location = f"under '{'.'.join(keys)}'" if keys else "at the top"
             raise UnreadableFileError(f"the JSON document has no list of records {location}; {self._mismatch}")

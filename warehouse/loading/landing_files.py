@@ -1,4 +1,4 @@
-"""Landing files on the disk: which files match a feed's globs, and which are still being written."""
+"""Landing files on the disk: which files match a feed's globs, and which are changing."""
 
 import hashlib
 import os
@@ -20,7 +20,7 @@ TIMESTAMP_RESOLUTION_NS = 2_000_000_000
 
 
 class UnreadableFileError(Exception):
-    """A file cannot be read; the message says why."""
+    """A file cannot be read; the message contains the reason."""
 
 
 class ChangingFileError(Exception):
@@ -59,7 +59,7 @@ class LandingFile:
 
 
 class NewFile(NamedTuple):
-    """A file to load: the ledger does not have it, or has an earlier version of it."""
+    """A file to load: `raw.loaded_files` does not have it, or has an earlier version."""
 
     file: LandingFile
     is_replacement: bool
@@ -151,7 +151,7 @@ def compute_checksum(path: Path) -> str:
 
 
 def find_changing_files(files: Iterable[LandingFile], settle_seconds: float) -> set[str]:
-    """Find the files that are still being written; if any file is younger than `settle_seconds`, wait that long."""
+    """Find the changing files; if any file is younger than `settle_seconds`, wait that long."""
     min_changed_ns = time.time_ns() - settle_seconds * 1e9
     young_files = [file for file in files if file.changed_ns > min_changed_ns]
     if young_files:

@@ -54,13 +54,13 @@ def load(
     """Load every new or changed file of the landing folder into the raw tables.
 
     The rows and the ledger entry of a file are written in one transaction. After a killed load, the next load reads the
-    files that are not in the ledger. An unreadable file is recorded in `raw.rejected_files`, and the other files are
-    loaded. A file that is still being written ("changing") is left for the next load.
+    files that have no such entry. An unreadable file is recorded in `raw.rejected_files`, and the other files are
+    loaded. A changing file, which is still being written, is left for the next load.
 
     Args:
         settings: The folders and limits of the warehouse.
         on_progress: Called by one thread at a time, but not always by the caller's thread.
-        reload_paths: If given, load exactly the files of these paths, even if the ledger has them.
+        reload_paths: If given, load exactly the files of these paths, even if the ledger has them as loaded.
 
     Raises:
         RecomartError: The sources file or the landing folder is missing or wrong, a file to reload is missing, or the
@@ -122,7 +122,7 @@ def _check_files_present(requested_paths: Collection[str], present_paths: set[st
         others = f" and {len(missing_paths) - 1:,} others" if len(missing_paths) > 1 else ""
         raise RecomartError(
             f"{settings.landing_dir}: file {missing_paths[0]}{others} is missing, or no glob of {settings.sources} "
-            "matches it; its rows stay as they are. Deliver it again, or name other files"
+            "matches it. Its rows stay as they are. Deliver it again, or name other files"
         )
 
 
@@ -251,7 +251,7 @@ class _Loader:
         self._tracker = tracker
 
     def report_changing_files(self, feed: Feed, paths: list[str]) -> None:
-        """Report files that are still being written."""
+        """Report changing files."""
         self._report.changing_files += paths
         self._report.feeds[feed.name].files_changing += len(paths)
 
@@ -366,7 +366,7 @@ class _Loader:
 
 
 def _join_tables(tables_by_header: dict[tuple[str, ...], list[pa.Table]], *, is_last: bool) -> Iterator[RecordChunk]:
-    """Yield one chunk for each header; `is_last` says whether no more chunks of the batch follow."""
+    """Yield one chunk for each header; `is_last` is true when no more chunks of the batch follow."""
     for number, (header, tables) in enumerate(tables_by_header.items(), start=1):
         yield RecordChunk(header, pa.concat_tables(tables), is_last and number == len(tables_by_header))
 

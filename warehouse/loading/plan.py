@@ -1,4 +1,4 @@
-"""The plan of a load: which landing files are new or changed, unchanged, or still being written."""
+"""The plan of a load: which landing files are new or changed, unchanged, or changing."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ class LoadPlan:
     new_files: dict[str, list[NewFile]] = field(default_factory=dict)
     unchanged_counts: dict[str, int] = field(default_factory=dict)
     changing_paths: dict[str, list[str]] = field(default_factory=dict)
-    """Paths of the files that are still being written."""
+    """Paths of the changing files."""
 
 
 def make_plan(

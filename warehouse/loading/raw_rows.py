@@ -25,7 +25,7 @@ JSON_PROBLEM_SQL = """
 DOCUMENT_HINT_SQL = r"""
     case
         when error is null and (starts_with(text, '[') or trim(text, e' \t\r\n') = '{')
-            then '; a list or a document of several lines needs format: json'
+            then '. A list or a document of several lines needs format: json'
         else ''
     end
 """

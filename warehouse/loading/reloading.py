@@ -21,11 +21,8 @@ TIME_OF_DAY = r"(?:(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?)?"
 DATE_IN_PATH_PATTERN = re.compile(
     rf"(?:.*[^0-9])?((?:19|20)[0-9]{{2}}){DATE_PART_SEPARATOR}(0[1-9]|1[0-2]){DATE_PART_SEPARATOR}(0[1-9]|[12][0-9]|3[01]){TIME_OF_DAY}(?:[^0-9].*)?"
 )
-"""The last date in a path, as 2026-01-31, 20260131, 2026/01/31, 2026_01_31, 2026.01.31 or year=2026/month=01/day=31,
-with or without a time after it.
-
-dbt's macro date_in_path uses the same pattern.
-"""
+"""The last date in a path, in the forms of a delivery day (docs/data_quality.md). dbt's macro date_in_path uses the
+same pattern."""
 
 DATE_COLUMNS: dict[FeedKind, tuple[str, str]] = {
     "events": ("staging.stg_shop__events", "event_at"),

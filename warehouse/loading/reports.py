@@ -36,7 +36,7 @@ class LoadReport:
     """The error of each file that cannot be read, by path."""
 
     changing_files: list[str] = field(default_factory=list)
-    """Paths of the files that are still being written; the next load reads them."""
+    """Paths of the changing files; the next load reads them."""
 
     unmatched_files: list[str] = field(default_factory=list)
     """Paths of the files that no feed's globs match; they are not loaded."""

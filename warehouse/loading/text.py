@@ -82,7 +82,7 @@ def read_blocks(file: LandingFile, file_load: FileLoad) -> Generator[bytes, None
 def _reject_archive(start: bytes) -> None:
     for magic, description in UNSUPPORTED_ARCHIVES.items():
         if re.match(magic, start):
-            raise UnreadableFileError(f"the file is {description}; unpack it, or compress it with gzip")
+            raise UnreadableFileError(f"the file is {description}. Unpack it, or compress it with gzip")
 
 
 def _check_unchanged(file: LandingFile) -> None:

@@ -176,7 +176,7 @@ class Retries(DeclarationModel):
     many clients do not retry at once. The header `Retry-After` takes precedence."""
 
     max_wait: float = Field(default=120, ge=0)
-    """Maximum seconds of a wait. If the service asks for a longer one, the fetch fails."""
+    """Maximum seconds of a wait. If the service requires a longer one, the fetch fails."""
 
 
 class Api(DeclarationModel):

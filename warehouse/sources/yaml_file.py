@@ -21,7 +21,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable):
                 raise yaml.MarkedYAMLError(
-                    problem="a name is expected, not a list or mapping; put the name in quotes",
+                    problem="a name is expected, not a list or mapping. Put the name in quotes",
                     problem_mark=key_node.start_mark,
                 )
             if key in keys:

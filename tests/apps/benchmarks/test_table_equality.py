@@ -73,7 +73,7 @@ def test_rounding_differences_are_ignored(expected_database: Path) -> None:
         ("select * from same where user_id = 'u1'", "rows"),
         ("select * exclude (strength) from same", "sum of strength"),
         ("select * replace (strength + 0.001 as strength) from same", "sum of strength"),
-        ("select * replace (seen_at + interval 1 microsecond as seen_at) from same", "instants of seen_at"),
+        ("select * replace (seen_at + interval 1 microsecond as seen_at) from same", "timestamps of seen_at"),
         ("select * replace (if(user_id = 'u1', 'p2', 'p1') as product_id) from same", "texts of each row"),
     ],
 )

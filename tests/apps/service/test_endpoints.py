@@ -142,7 +142,7 @@ def test_basket_with_unknown_products(service: ServiceClient, popular_product_id
         answer = service.post("/recommendations", build_basket(*unknown_products, n=4)).json()
         assert get_product_ids(answer["recommendations"]) == popular_product_ids[:4]
         assert answer["is_fallback"]
-        assert "the model knows no product of the basket" in answer["notes"][-1]
+        assert "no product of the basket is known" in answer["notes"][-1]
     partly_known = service.post("/recommendations", build_basket("🙂 smile", PRODUCT_IDS[0])).json()
     assert not partly_known["is_fallback"]
     assert partly_known["notes"] == ["unknown to the model, ignored: 🙂 smile"]

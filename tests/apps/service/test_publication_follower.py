@@ -107,7 +107,7 @@ def test_copy_without_model_serves_lists(writable_shop: Settings, publish_again:
             service.get("/customers/u00054/explanations/p00001"),
         ):
             assert response.status_code == 503
-            assert "no model has been trained; run `recomart run`" in response.json()["detail"]
+            assert "no model has been trained. Run `recomart run`" in response.json()["detail"]
 
 
 def test_missing_model_folder_degrades_service(writable_shop: Settings, publish_again: Publish) -> None:
@@ -125,7 +125,7 @@ def test_missing_model_folder_degrades_service(writable_shop: Settings, publish_
             service.get("/customers/u00054/explanations/p00001"),
         ):
             assert response.status_code == 503
-            assert f"restore {folder}, or run `recomart run`" in response.json()["detail"]
+            assert f"{folder} is no model artifact. Restore it or train again" in response.json()["detail"]
             assert response.json()["detail"] == health["problem"]
         # A newer publication is used although its model is missing too.
         newer = publish_again()

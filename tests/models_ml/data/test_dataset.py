@@ -98,12 +98,12 @@ def test_dataset_rejects_invalid_tables() -> None:
         Dataset.from_tables(table.drop_columns(["cutoff", "has_purchased"]), features, pairs)
     with pytest.raises(ModelError, match="product features lack the columns popularity"):
         Dataset.from_tables(table, features.drop_columns("popularity"), pairs)
-    with pytest.raises(ModelError, match="no interactions as of now"):
+    with pytest.raises(ModelError, match="no interactions at cutoff now"):
         Dataset.from_tables(build_interactions("test", 90, PAIRS), features, pairs)
     with pytest.raises(ModelError, match="nulls in strength"):
         Dataset.from_tables(table.set_column(4, "strength", pa.array([1.0, None, 1.0])), features, pairs)
     null_row = build_product_features("now", {"p1": 1.0}).set_column(6, "popularity", pa.array([None], pa.float64()))
-    with pytest.raises(ModelError, match="product features hold nulls in popularity; these columns must have a value"):
+    with pytest.raises(ModelError, match=r"product features hold nulls in popularity\. Give a value"):
         Dataset.from_tables(table, null_row, pairs)
     with pytest.raises(ModelError, match="interactions do not have the types"):
         Dataset.from_tables(table.set_column(4, "strength", pa.array(["much", "1", "1"])), features, pairs)

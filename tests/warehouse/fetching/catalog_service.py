@@ -66,7 +66,7 @@ class CatalogHandler(BaseHTTPRequestHandler):
     server: CatalogService
 
     def do_GET(self) -> None:
-        """Send the fault of this request, a refusal or a page."""
+        """Send the fault of this request, an error status or a page."""
         service = self.server
         service.requested_paths.append(self.path)
         number = len(service.requested_paths)

@@ -91,7 +91,7 @@ def test_too_long_retry_after_fails(api: ApiShop, is_date: bool) -> None:
     header = format_datetime(retry_at, usegmt=True) if is_date else "3600"
     api.declare("cursor")
     api.service.faults[3] = make_status_fault(503, Retry_After=header)
-    with pytest.raises(RecomartError, match=r"asks to wait for 3\d\d\d s, longer than retries\.max_wait"):
+    with pytest.raises(RecomartError, match=r"requires a wait of 3\d\d\d s, longer than retries\.max_wait"):
         api.fetch()
     assert len(api.service.requested_paths) == 3
     assert api.fetch().resumed_page_count == 2

@@ -25,7 +25,7 @@ from warehouse.loading.loader import load
 from warehouse.loading.records import FileRecords, read_records
 from warehouse.sources.yaml_file import read_sources
 
-DOCUMENT_HINT = "; a list or a document of several lines needs format: json"
+DOCUMENT_HINT = ". A list or a document of several lines needs format: json"
 
 
 def make_events(count: int, user: str = "u") -> str:

@@ -172,7 +172,7 @@ def test_reload_of_missing_file_fails(shop: Shop) -> None:
     deleted = shop.put("events/b.jsonl", make_events(2))
     load(shop.settings)
     deleted.unlink()
-    with pytest.raises(RecomartError, match=r"file events/b\.jsonl is missing.*its rows stay as they are"):
+    with pytest.raises(RecomartError, match=r"file events/b\.jsonl is missing.*Its rows stay as they are"):
         reload_files(shop.settings, file_glob="events/*")
     assert shop.query("select count(*) from raw.events") == [(4,)]
 
