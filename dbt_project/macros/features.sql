@@ -204,7 +204,7 @@ select * from final
 {%- endmacro %}
 
 {#- Bucket of a positive number on a scale with doubling steps: n for 2^n up to but not including 2^(n+1). -#}
-{% macro log2_bucket(column) -%}
+{% macro log2_bin(column) -%}
     cast(floor(log2({{ column }})) as integer)
 {%- endmacro %}
 

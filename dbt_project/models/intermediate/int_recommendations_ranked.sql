@@ -39,7 +39,7 @@ exclusion_counts as (
 ),
 
 -- Users whose pins and candidates fill fewer than top_n places. Popular products fill the other places. skip_count limits
--- the popular products to compare with a list: uncapped_rank is at most top_n + skip_count, and cap_excess is below
+-- the popular products to compare with a list: within_caps_count is at most top_n + skip_count, and cap_excess is below
 -- skip_count. The reason is that a list skips few of the popular products that the caps allow. An excluded product makes the
 -- list skip one product, itself. A listed product makes it skip two at most, one of its category and one of its brand, but
 -- takes one place of the list.
@@ -86,7 +86,7 @@ popular_fillers as (
         popular_products.brand_cap
     from short_lists
     inner join popular_products
-        on {{ var('top_n') }} + short_lists.skip_count >= popular_products.uncapped_rank
+        on {{ var('top_n') }} + short_lists.skip_count >= popular_products.within_caps_count
         and short_lists.skip_count > popular_products.cap_excess
     left join exclusions
         on short_lists.user_id = exclusions.user_id

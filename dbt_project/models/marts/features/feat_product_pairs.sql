@@ -7,7 +7,7 @@ with cutoffs as (
 
 ),
 
-cutoff_instants as (
+cutoff_times as (
 
     select
         {% for cutoff in names -%}
@@ -26,11 +26,11 @@ lines as (
         transactions.transaction_id,
         transactions.product_id,
         {% for cutoff in names -%}
-        max(case when transactions.purchased_at < cutoff_instants.{{ cutoff }} then transactions.purchased_at end)
+        max(case when transactions.purchased_at < cutoff_times.{{ cutoff }} then transactions.purchased_at end)
             as purchased_at_{{ cutoff }}{{ ',' if not loop.last }}
         {% endfor %}
     from {{ ref('fct_transactions') }} as transactions
-    cross join cutoff_instants
+    cross join cutoff_times
     where not transactions.is_return
     group by transactions._feed, transactions.transaction_id, transactions.product_id
 
