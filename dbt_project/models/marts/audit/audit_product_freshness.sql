@@ -36,7 +36,9 @@ category_intervals as (
 
     select
         products.category,
-        percentile_cont(0.9) within group (order by product_activity.mean_days_between_active_days) as slow_interval_days
+        percentile_cont(0.9) within group (
+            order by product_activity.mean_days_between_active_days
+        ) as slow_interval_days
     from products
     inner join product_activity on products.product_id = product_activity.product_id
     group by products.category

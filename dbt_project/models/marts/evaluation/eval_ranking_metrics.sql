@@ -191,8 +191,7 @@ user_metrics as (
     inner join segment_users on methods.run_id = segment_users.run_id and methods.cutoff = segment_users.cutoff
     inner join list_lengths on methods.run_id = list_lengths.run_id
     inner join ideal_gains
-        on ideal_gains.hits
-        = case when segment_users.relevant_count < list_lengths.k then segment_users.relevant_count else list_lengths.k end
+        on ideal_gains.hits = least(segment_users.relevant_count, list_lengths.k)
     left join user_gains
         on methods.run_id = user_gains.run_id
         and methods.cutoff = user_gains.cutoff

@@ -50,8 +50,8 @@ orders as (
 
 ),
 
--- A wholesale order of hundreds of products says little about two of them and has tens of thousands of pairs, so it is
--- left out.
+-- A wholesale order of hundreds of products is weak evidence for a pair and has tens of thousands of pairs, so it is left
+-- out.
 lines_within_limit as (
 
     select
