@@ -252,7 +252,8 @@ def describe_customer_actions(frame: pd.DataFrame) -> Finding:
 def describe_customer_recency(frame: pd.DataFrame) -> Finding:
     """Describe the shares of recent and inactive customers; chart the days since the last action."""
     customers = frame["customers"].sum()
-    recent, inactive = (frame.loc[mask, "customers"].sum() for mask in (frame["bin_number"] <= 2, frame["bin_number"] >= 5))
+    bins = frame["bin_number"]
+    recent, inactive = (frame.loc[mask, "customers"].sum() for mask in (bins <= 2, bins >= 5))
     return Finding(
         f"{format_ratio(recent, customers)} of {format_quantity(customers, 'customer')} were active in the last eight "
         f"days of the data; {format_ratio(inactive, customers)} were inactive for 32 days or more.",

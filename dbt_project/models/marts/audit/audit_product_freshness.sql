@@ -23,8 +23,9 @@ product_activity as (
     select
         product_id,
         max(last_action_at) as last_action_at,
-        {{ safe_divide(dbt.datediff('min(action_date)', 'max(action_date)', 'day'), 'count(distinct action_date) - 1') }}
-            as mean_days_between_active_days
+        {{ safe_divide(
+            dbt.datediff('min(action_date)', 'max(action_date)', 'day'), 'count(distinct action_date) - 1'
+        ) }} as mean_days_between_active_days
     from {{ ref('int_product_days') }}
     group by product_id
 

@@ -159,7 +159,8 @@ final as (
         order_count,
         other_order_count,
         {{ safe_divide('joint_order_count', 'order_count') }} as confidence,
-        {{ safe_divide('joint_order_count', 'order_count') }} / {{ safe_divide('other_order_count', 'shop_order_count') }} as lift,
+        {{ safe_divide('joint_order_count', 'order_count') }}
+        / {{ safe_divide('other_order_count', 'shop_order_count') }} as lift,
         last_joint_order_at
     from pairs
     where joint_order_count >= 2
