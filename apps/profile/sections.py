@@ -252,7 +252,8 @@ def describe_customer_actions(frame: pd.DataFrame) -> Finding:
 def describe_customer_recency(frame: pd.DataFrame) -> Finding:
     """Describe the shares of recent and inactive customers; chart the days since the last action."""
     customers = frame["customers"].sum()
-    recent, inactive = (frame.loc[mask, "customers"].sum() for mask in (frame["step"] <= 2, frame["step"] >= 5))
+    bins = frame["bin_number"]
+    recent, inactive = (frame.loc[mask, "customers"].sum() for mask in (bins <= 2, bins >= 5))
     return Finding(
         f"{format_ratio(recent, customers)} of {format_quantity(customers, 'customer')} were active in the last eight "
         f"days of the data; {format_ratio(inactive, customers)} were inactive for 32 days or more.",
@@ -278,7 +279,7 @@ def describe_long_tail(frame: pd.DataFrame) -> Finding:
 def describe_product_reach(frame: pd.DataFrame) -> Finding:
     """Describe the median and the maximum of customers per product; chart the distribution."""
     median = _find_median_bin(frame, "products")["max_customers"]
-    without_customers = frame.loc[frame["step"] < 0, "products"].sum()
+    without_customers = frame.loc[frame["bin_number"] < 0, "products"].sum()
     return Finding(
         f"At least half of {format_quantity(frame['products'].sum(), 'product')} have no more than "
         f"{format_quantity(median, 'customer')}, and {without_customers:,} have none; "
@@ -358,8 +359,8 @@ def _make_histogram(
     frame: pd.DataFrame, count_column: str, format_bin: Callable[[int], str], xlabel: str
 ) -> ChartDrawer:
     """Return a column chart of all bins from the lowest to the highest, including empty ones."""
-    numbers = range(int(frame["step"].min()), int(frame["step"].max()) + 1)
-    values = frame.set_index("step")[count_column].reindex(numbers, fill_value=0)
+    numbers = range(int(frame["bin_number"].min()), int(frame["bin_number"].max()) + 1)
+    values = frame.set_index("bin_number")[count_column].reindex(numbers, fill_value=0)
     return make_column_chart([format_bin(number) for number in numbers], list(values), xlabel, count_column)
 
 

@@ -1,25 +1,18 @@
-{#- Contribution of a bin to the population stability index, the sum of (p - q) * ln(p / q) over all bins, where p and q are
-    the bin's shares in the current and the reference period. Shares below drift_min_share count as drift_min_share, because
-    the logarithm of an empty bin's share does not exist. -#}
+{#- The shares have a lower bound, because the logarithm of an empty bin's share does not exist. -#}
 {% macro psi_contribution(current_share, reference_share) -%}
     {%- set current = 'greatest(' ~ current_share ~ ', ' ~ var('drift_min_share') ~ ')' -%}
     {%- set reference = 'greatest(' ~ reference_share ~ ', ' ~ var('drift_min_share') ~ ')' -%}
     ({{ current }} - {{ reference }}) * ln({{ current }} / {{ reference }})
 {%- endmacro %}
 
-{#- Population stability index that two samples of one population exceed once in a thousand times. The index is distributed
-    as (1 / draws of one sample + 1 / draws of the other) times a chi-squared variable with one degree of freedom less than
-    the number of bins (Yurdakul and Naranjo, Statistical properties of the population stability index, 2020). The macro uses
-    the Wilson-Hilferty approximation of its quantile. Rows that are drawn together count as one draw for every design_effect
-    rows (Kish, Survey Sampling, 1965: the sum of the squared row counts of the draws over the sum of the row counts). -#}
+{#- The index is distributed as (1 / draws of one sample + 1 / draws of the other) times a chi-squared variable with one
+    degree of freedom less than the number of bins (Yurdakul and Naranjo, Statistical properties of the population
+    stability index, 2020). The macro uses the Wilson-Hilferty approximation of its quantile. Rows that are drawn
+    together count as one draw for every design_effect rows (Kish, Survey Sampling, 1965: the sum of the squared row
+    counts of the draws over the sum of the row counts). -#}
 {% macro psi_critical_value(bin_count, row_count, other_row_count, design_effect) -%}
     {%- set degrees = 'greatest(' ~ bin_count ~ ' - 1, 1.0)' -%}
     {#- 3.0902 is the 99.9 % quantile of the standard normal distribution. -#}
     {{ degrees }} * power(1 - 2 / (9 * {{ degrees }}) + 3.0902 * sqrt(2 / (9 * {{ degrees }})), 3)
         * {{ design_effect }} * (1.0 / {{ row_count }} + 1.0 / {{ other_row_count }})
-{%- endmacro %}
-
-{#- Share as text, such as 12.5 %. -#}
-{% macro format_percent(share) -%}
-    concat(cast(100 * {{ share }} as decimal(5, 1)), ' %')
 {%- endmacro %}

@@ -3,13 +3,7 @@
     outdated days by comparing the built table with its inputs, so that the next build completes an interrupted one and the
     result equals a full rebuild row for row. -#}
 
-{#- UTC date of a timestamp; rows with an unreadable timestamp share the date 0001-01-01. -#}
-{% macro row_date(timestamp_column) -%}
-    coalesce(cast({{ timestamp_column }} as date), date '0001-01-01')
-{%- endmacro %}
-
-{#- Ids of the loads that are in the ledger but not in the built table. The macro returns constants, because with a subquery
-    the staging view would parse the rows of all loads. -#}
+{#- The result is a list of constants, because with a subquery the staging view would parse the rows of all loads. -#}
 {% macro new_load_ids(built) -%}
     {%- set kind = config.require('meta')['kind'] -%}
     {%- set query -%}
@@ -23,18 +17,11 @@
     {{ return(query_to_list(query) | map('int') | list) }}
 {%- endmacro %}
 
-{#- Values of a query of one column. -#}
-{% macro query_to_list(query) -%}
-    {{ return(run_query(query).columns[0].values() | list) }}
-{%- endmacro %}
-
-{#- Whether a row belongs to one of these loads. -#}
 {% macro is_in_loads(loads) -%}
     {{ '_load_id in (' ~ loads | join(', ') ~ ')' if loads else 'false' }}
 {%- endmacro %}
 
-{#- Query of the outdated days (column day) of a classified table. `staging_model` is the relation that the table is built
-    from. The query compares distinct loads and products, because a lookup for every row takes several times as long. -#}
+{#- The query compares distinct loads and products, because a lookup for every row takes several times as long. -#}
 {% macro outdated_days(built, staging_model, timestamp_column) -%}
     select built_loads._row_date as day
     from (select distinct _row_date, _load_id, _typing_fingerprint from {{ built }}) as built_loads
@@ -70,12 +57,10 @@
         )
 {%- endmacro %}
 
-{#- Whether a classified row was built with a known product; the rules are not checked for duplicates. -#}
 {% macro has_known_product() -%}
     row_status != 'duplicate' and coalesce(reasons, '') not like '%unknown_product%'
 {%- endmacro %}
 
-{#- CTEs, the last one rows_of_outdated_days: the rows to classify again. -#}
 {% macro rows_of_outdated_days(built, staging_model, timestamp_column, columns) -%}
 outdated_days as (
 
@@ -109,8 +94,7 @@ rows_of_outdated_days as (
 )
 {%- endmacro %}
 
-{#- Incremental strategy replace_outdated_days of the classified models. dbt runs the model's query before the rows are
-    deleted. -#}
+{#- dbt runs the model's query before the rows are deleted. -#}
 {% macro get_incremental_replace_outdated_days_sql(arg_dict) -%}
     {%- set target = arg_dict['target_relation'] -%}
     {%- set staging_model = ref(config.require('meta')['staging_model']) -%}
@@ -129,8 +113,7 @@ rows_of_outdated_days as (
 {#- The following macros rebuild the days whose version in int_action_days changed; the rows of a built table carry the
     version from which they were built (day_version). -#}
 
-{#- Days whose rows are missing in the built table or have another version. The macro returns constants, because then the
-    actions of all other days are not read. -#}
+{#- The result is a list of constants, because then the actions of all other days are not read. -#}
 {% macro changed_days(built) -%}
     {{ return(query_to_dates(
         "select current_days.action_date
@@ -142,21 +125,10 @@ rows_of_outdated_days as (
     )) }}
 {%- endmacro %}
 
-{#- Dates of a query of one column, as SQL constants. -#}
-{% macro query_to_dates(query) -%}
-    {%- set dates = [] -%}
-    {%- for date in query_to_list(query) -%}
-        {%- do dates.append("date '" ~ date ~ "'") -%}
-    {%- endfor -%}
-    {{ return(dates) }}
-{%- endmacro %}
-
-{#- Whether action_date is one of these days. -#}
 {% macro is_on_days(days) -%}
     {{ 'action_date in (' ~ days | join(', ') ~ ')' if days else 'false' }}
 {%- endmacro %}
 
-{#- Incremental strategy replace_changed_days. -#}
 {% macro get_incremental_replace_changed_days_sql(arg_dict) -%}
     {%- set target = arg_dict['target_relation'] -%}
     delete from {{ target }}
@@ -165,8 +137,6 @@ rows_of_outdated_days as (
     {{ insert_all(target, arg_dict['temp_relation'], arg_dict['dest_columns']) }}
 {%- endmacro %}
 
-{#- Relation with the day versions from which a table without day_version was built; written in the same transaction as the
-    table. -#}
 {% macro day_versions_relation(built) -%}
     {{ built.incorporate(path={'identifier': built.identifier ~ '__day_versions'}) }}
 {%- endmacro %}
@@ -176,10 +146,9 @@ rows_of_outdated_days as (
     select action_date, content_fingerprint, version from {{ ref('int_action_days') }}
 {%- endmacro %}
 
-{#- Pairs (user_id, product_id) to build again: those with an action on a changed day, now or at the last build. The built
-    table has only the first and last day of a pair, so the result may contain unchanged pairs; rebuilding them does no harm.
-    For a day with the same actions as at the last build, the current actions give all pairs. The pairs are computed once
-    before the build, because the model's query and its strategy both need them. -#}
+{#- The built table has only the first and last day of a pair, so the result may contain unchanged pairs; rebuilding
+    them does no harm. For a day with the same actions as at the last build, the current actions give all pairs. The
+    pairs are computed once before the build, because the model's query and its strategy both need them. -#}
 {% macro create_changed_pairs(built) -%}
     {% if is_incremental() -%}
     {%- set changed_dates -%}
@@ -220,30 +189,7 @@ rows_of_outdated_days as (
     {%- endif %}
 {%- endmacro %}
 
-{#- Dates of a query of action_date as ranges of consecutive days, each [first, last] in SQL constants. -#}
-{% macro query_to_date_ranges(query) -%}
-    {%- set ranges_query -%}
-    select
-        cast(min(action_date) as {{ dbt.type_string() }}) as first_date,
-        cast(max(action_date) as {{ dbt.type_string() }}) as last_date
-    from (
-        select
-            action_date,
-            {{ dbt.datediff("date '2000-01-01'", 'action_date', 'day') }} - row_number() over (order by action_date)
-                as range_number
-        from ({{ query }}) as dates
-    ) as numbered_dates
-    group by range_number
-    {%- endset -%}
-    {%- set date_ranges = [] -%}
-    {%- for row in run_query(ranges_query).rows -%}
-        {%- do date_ranges.append(["date '" ~ row[0] ~ "'", "date '" ~ row[1] ~ "'"]) -%}
-    {%- endfor -%}
-    {{ return(date_ranges) }}
-{%- endmacro %}
-
-{#- Whether the days from a pair's first to its last action overlap one of these ranges. A change of all days is one range.
-    For many ranges, a join would be faster than these conditions. -#}
+{#- A change of all days is one range. For many ranges, a join would be faster than these conditions. -#}
 {% macro overlaps_ranges(ranges) -%}
     {%- for first, last in ranges -%}
     {{ '\n        or ' if not loop.first -}}
@@ -257,7 +203,6 @@ rows_of_outdated_days as (
     {{ built.identifier }}__changed_pairs
 {%- endmacro %}
 
-{#- Incremental strategy replace_changed_pairs. -#}
 {% macro get_incremental_replace_changed_pairs_sql(arg_dict) -%}
     {%- set target = arg_dict['target_relation'] -%}
     delete from {{ target }}

@@ -1,26 +1,9 @@
-{#- Value cast to the type; null when it does not fit. In the DuckDB adapter dbt.safe_cast is a plain cast, which fails. -#}
-{% macro cast_or_null(expression, type) -%}
-    {{ return(adapter.dispatch('cast_or_null')(expression, type)) }}
-{%- endmacro %}
-
-{% macro default__cast_or_null(expression, type) -%}
-    {{ dbt.safe_cast(expression, type) }}
-{%- endmacro %}
-
-{% macro duckdb__cast_or_null(expression, type) -%}
-    try_cast({{ expression }} as {{ type }})
-{%- endmacro %}
-
-{#- Text as a number in the range of prices and quantities, with the decimal mark of the feed; null when it is no such
-    number. NaN sorts above all numbers, so the upper bound rejects it too. -#}
+{#- NaN sorts above all numbers, so the upper bound rejects it too. -#}
 {% macro parse_number(column, feed_column, feeds) -%}
     {%- set number = cast_or_null(normalize_decimal_mark(column, feed_column, feeds), type_double()) -%}
     case when {{ number }} between -1e10 and 1e10 then {{ number }} end
 {%- endmacro %}
 
-{#- Text of a number with a decimal point and without thousands separators. In a feed with a decimal comma, points are
-    thousands separators if they separate groups of three digits after a first group that does not begin with zero. Other
-    points are decimal points in a text without a comma (as in JSON); a text with such a point and a comma is no number. -#}
 {% macro normalize_decimal_mark(column, feed_column, feeds) -%}
     {%- set comma_feeds = [] -%}
     {%- for feed in feeds if feed.decimal_mark == ',' -%}
@@ -40,7 +23,6 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Clean text as true or false; null when it is neither. -#}
 {% macro parse_boolean(column) -%}
     case
         when lower({{ column }}) in ('true', 't', 'yes', 'y', '1', 'available', 'in_stock') then true
@@ -48,16 +30,6 @@
     end
 {%- endmacro %}
 
-{% macro type_double() -%}
-    {{ return(adapter.dispatch('type_double')()) }}
-{%- endmacro %}
-
-{% macro default__type_double() -%}
-    double
-{%- endmacro %}
-
-{#- Feeds of one kind as declared in sources.yml: a list of dicts with feed, time_zone, timestamp_formats and
-    decimal_mark. -#}
 {% macro declared_feeds(kind) %}
     {% if not execute %}
         {{ return([]) }}
@@ -77,8 +49,7 @@
     {{ return(feeds) }}
 {% endmacro %}
 
-{#- Clean text as a UTC timestamp by the formats of the row's feed, tried in order; null when none fits. Formats must be
-    constants, so the expression has one branch per feed. -#}
+{#- Formats must be constants, so the expression has one branch per feed. -#}
 {% macro parse_timestamp(column, feed_column, feeds) -%}
     case
         when {{ column }} is null then cast(null as {{ dbt.type_timestamp() }})
@@ -93,9 +64,9 @@
     end
 {%- endmacro %}
 
-{#- Timestamp, or null when it is before 1990 or more than a day after the load of the file. A single later row would move
-    cutoff 'now' into the future, where all other actions have decayed. The day allows for fast clocks and wrongly declared
-    time zones. The limit is the time of the load and not of the build, so that a row has the same value in every build. -#}
+{#- A single later row would move cutoff 'now' into the future, where all other actions have decayed. The day allows for
+    fast clocks and wrongly declared time zones. The limit is the time of the load and not of the build, so that a row
+    has the same value in every build. -#}
 {% macro plausible_timestamp(column, loaded_at) -%}
     case
         when {{ column }} < timestamp '1990-01-01' or {{ column }} > {{ dbt.dateadd('day', 1, loaded_at) }} then null
@@ -103,14 +74,11 @@
     end
 {%- endmacro %}
 
-{#- Timestamp, or null when its year is before 1000. A wrong format parses 10/1/26 as such a year; the
-    next format may fit. -#}
+{#- A wrong format parses 10/1/26 as such a year; the next format may fit. -#}
 {% macro null_if_before_year_1000(column) -%}
     case when {{ column }} >= timestamp '1000-01-01' then {{ column }} end
 {%- endmacro %}
 
-{#- Text as a UTC timestamp by one format: iso, epoch_s, epoch_ms or a strptime format. A time without an offset is in the
-    given time zone. -#}
 {% macro parse_timestamp_as(text, format, time_zone) -%}
     {{ return(adapter.dispatch('parse_timestamp_as')(text, format, time_zone)) }}
 {%- endmacro %}
@@ -155,9 +123,4 @@
     {%- else -%}
         try_strptime({{ text }}, {{ quote(format) }}) {{ local_to_utc }}
     {%- endif -%}
-{%- endmacro %}
-
-{#- Text as an SQL constant. -#}
-{% macro quote(text) -%}
-    '{{ text | replace("'", "''") }}'
 {%- endmacro %}

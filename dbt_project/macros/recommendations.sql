@@ -1,37 +1,30 @@
-{#- Whether a rule is active on a day; valid_until is excluded. -#}
 {% macro is_active_on(rules, day) -%}
     ({{ rules }}.valid_from is null or {{ rules }}.valid_from <= {{ day }})
     and ({{ rules }}.valid_until is null or {{ rules }}.valid_until > {{ day }})
 {%- endmacro %}
 
-{#- Value of a rule in the form that products have: ids unchanged, categories and brands in lower case. -#}
 {% macro normalized_rule_value(scope, value) -%}
     case when {{ scope }} = 'product' then {{ clean_text(value) }} else lower({{ clean_text(value) }}) end
 {%- endmacro %}
 
-{#- user_id of the list for anonymous users; no customer has an empty id. -#}
+{#- No customer has an empty id. -#}
 {% macro anonymous_user_id() -%}
     ''
 {%- endmacro %}
 
-{#- Reason text of a pinned product. -#}
 {% macro pinned_reason() -%}
     'Chosen by the shop'
 {%- endmacro %}
 
-{#- Reason text of a product without a more specific reason. -#}
 {% macro default_reason(category) -%}
     'More from ' || coalesce({{ category }}, 'the shop')
 {%- endmacro %}
 
-{#- CTEs, the last one within_caps, for a query that begins with `with recursive`: the rows of `lists` (user_id, list_order,
-    category, brand, category_cap, brand_cap) that the caps leave, counted from the first row of each list down.
-
-    Whether a category is full depends on the rows above that the brand caps leave, and the other way round. Therefore the
-    macro decides in rounds instead of row by row. Each round takes all undecided rows that the caps allow even if all
-    undecided rows above them are taken. The next round drops the rows whose category or brand is full by then. Each round
-    decides at least the first undecided row of a list. With caps on categories only or on brands only, one round decides all
-    rows. -#}
+{#- Whether a category is full depends on the rows above that the brand caps leave, and the other way round. Therefore
+    the macro decides in rounds instead of row by row. Each round takes all undecided rows that the caps allow even if
+    all undecided rows above them are taken. The next round drops the rows whose category or brand is full by then. Each
+    round decides at least the first undecided row of a list. With caps on categories only or on brands only, one round
+    decides all rows. -#}
 {% macro apply_caps(lists) -%}
 {%- set above = 'order by list_order rows between unbounded preceding and 1 preceding' -%}
 -- Rows with a cap; a category or brand without a cap is null.
@@ -133,8 +126,6 @@ within_caps as (
 )
 {%- endmacro %}
 
-{#- Whether the caps allow a row even if all undecided rows above it are taken. The arguments are the numbers of taken rows of
-    its category and brand. -#}
 {% macro is_within_caps_in_worst_case(category_taken_count, brand_taken_count) -%}
         coalesce(
             {{ category_taken_count }} + row_number() over (partition by user_id, category order by list_order) <= category_cap,

@@ -1,5 +1,3 @@
-{#- Raises an error when a source table does not exist yet. dbt calls the macro at the start of a run, and declared_feeds
-    calls it for commands without a start (compile, show, docs generate). -#}
 {% macro require_raw_tables() %}
     {% if execute %}
         {% set missing = [] %}

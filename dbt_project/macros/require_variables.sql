@@ -1,5 +1,4 @@
-{#- Raises an error when a variable of dbt_project.yml or --vars is outside its allowed range. Most wrong values would
-    otherwise cause an unclear database error, or wrong lists without an error. -#}
+{#- Most wrong values would otherwise cause an unclear database error, or wrong lists without an error. -#}
 {% macro require_variables() %}
     {% set whole_number = {'whole': true, 'at least': 1} %}
     {% set positive = {'above': 0} %}

@@ -1,5 +1,4 @@
-{#- Value that is equal for two rows only when all columns are equal, nulls included. Grouping by it is cheaper than by the
-    columns. -#}
+{#- Grouping by the fingerprint is cheaper than by the columns. -#}
 {% macro fingerprint(columns) -%}
     {{ return(adapter.dispatch('fingerprint')(columns)) }}
 {%- endmacro %}
@@ -12,17 +11,13 @@
     ))
 {%- endmacro %}
 
-{#- 128 bits: a hash of 64 bits times 2^64, plus another hash of 64 bits. The constant 'second' makes the hashes differ. This
-    takes a sixth of the time of MD5. -#}
+{#- 128 bits: a hash of 64 bits times 2^64, plus another hash of 64 bits. The constant 'second' makes the hashes differ.
+    This takes a sixth of the time of MD5. -#}
 {% macro duckdb__fingerprint(columns) -%}
     hash({{ columns | join(', ') }}) * cast(18446744073709551616 as uhugeint) + hash('second', {{ columns | join(', ') }})
 {%- endmacro %}
 
-{#- CTEs, the last one duplicate_rows: the rows (_load_id, _line) that equal an earlier row of the same feed in the given
-    columns and in _extra, the JSON object of the undeclared columns. Earlier means a smaller path, compared as text, or the
-    same path and a smaller line. The order of the keys in _extra does not matter, and keys without a value are ignored. The
-    calling model joins duplicate_rows back to `rows` by _load_id and _line. `rows` is often a view; reading it twice is
-    cheaper than storing its wide rows. -#}
+{#- `rows` is often a view; reading it twice is cheaper than storing its wide rows. -#}
 {% macro duplicate_rows(rows, columns) -%}
 rows_with_fingerprint as (
 
@@ -69,7 +64,6 @@ duplicate_rows as (
 )
 {%- endmacro %}
 
-{#- Names of the broken rules, sorted and joined by ';'; null when no rule is broken. -#}
 {% macro broken_rules(rules) -%}
     nullif(concat_ws(';'
         {%- for name, is_broken in rules.items() | sort %},
@@ -78,7 +72,6 @@ duplicate_rows as (
     ), '')
 {%- endmacro %}
 
-{#- One row per part of a text that is joined by ';', as an expression of a select list. -#}
 {% macro split_to_rows(column) -%}
     {{ return(adapter.dispatch('split_to_rows')(column)) }}
 {%- endmacro %}
@@ -91,8 +84,6 @@ duplicate_rows as (
     unnest(string_split({{ column }}, ';'))
 {%- endmacro %}
 
-{#- Aggregate or window function: the value of `column` with the highest `order_column`, nulls left out. DuckDB's arg_max
-    leaves out nulls; max_by of other engines does not. -#}
 {% macro latest(column, order_column) -%}
     {{ return(adapter.dispatch('latest')(column, order_column)) }}
 {%- endmacro %}
@@ -101,11 +92,11 @@ duplicate_rows as (
     max_by({{ column }}, case when {{ column }} is not null then {{ order_column }} end)
 {%- endmacro %}
 
+{#- arg_max leaves out nulls; max_by of other engines does not. -#}
 {% macro duckdb__latest(column, order_column) -%}
     arg_max({{ column }}, {{ order_column }})
 {%- endmacro %}
 
-{#- Aggregate: fingerprint of a set of rows that does not depend on their order. -#}
 {% macro rows_fingerprint(columns) -%}
     {{ return(adapter.dispatch('rows_fingerprint')(columns)) }}
 {%- endmacro %}
@@ -118,8 +109,6 @@ duplicate_rows as (
     cast(sum(hash({{ columns | join(', ') }})) as varchar)
 {%- endmacro %}
 
-{#- Columns of a raw row as one JSON object, with the texts as in the file. Nulls are included; the undeclared columns are
-    under the key _extra. -#}
 {% macro raw_row_json(raw, columns) -%}
     {{ return(adapter.dispatch('raw_row_json')(raw, columns)) }}
 {%- endmacro %}

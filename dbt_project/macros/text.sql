@@ -1,4 +1,3 @@
-{#- Text without surrounding blanks; null when nothing is left. -#}
 {% macro clean_text(column) -%}
     {{ return(adapter.dispatch('clean_text')(column)) }}
 {%- endmacro %}
@@ -20,7 +19,6 @@
     end
 {%- endmacro %}
 
-{#- Query of raw rows with clean texts and the columns that locate a row in its file. -#}
 {% macro cleaned_rows(raw, columns) -%}
     select
         {% for column in columns -%}
@@ -34,7 +32,6 @@
     from {{ raw }}
 {%- endmacro %}
 
-{#- Customer id from a clean text; spreadsheets export 17850 as 17850.0. -#}
 {% macro clean_user_id(column) -%}
     case
         when {{ column }} like '%.0' then regexp_replace({{ column }}, '^([0-9]+)[.]0$', '{{ backreference(1) }}')
@@ -42,7 +39,6 @@
     end
 {%- endmacro %}
 
-{#- Reference to a group of a regular expression in a replacement text. -#}
 {% macro backreference(group) -%}
     {{ return(adapter.dispatch('backreference')(group)) }}
 {%- endmacro %}
@@ -55,19 +51,16 @@
     \{{ group }}
 {%- endmacro %}
 
-{#- Name to show for a product: its name, else its brand and id. -#}
 {% macro display_name(product_name, brand, product_id) -%}
     coalesce({{ product_name }}, concat_ws(' ', {{ brand }}, {{ product_id }}))
 {%- endmacro %}
 
-{#- Text to sort by in which numbers sort as numbers: page-2 before page-10. Every run of digits is padded with zeros and
-    cut to its last twenty digits. -#}
+{#- Every run of digits is padded with zeros and cut to its last twenty digits. -#}
 {% macro natural_sort_key(column) -%}
     {%- set padded = replace_all(column, '([0-9]+)', '0' * 20 ~ backreference(1)) -%}
     {{ replace_all(padded, '[0-9]*([0-9]{20})', backreference(1)) }}
 {%- endmacro %}
 
-{#- Text with every match of a regular expression replaced. -#}
 {% macro replace_all(column, pattern, replacement) -%}
     {{ return(adapter.dispatch('replace_all')(column, pattern, replacement)) }}
 {%- endmacro %}
@@ -79,4 +72,8 @@
 {#- Without the option 'g', DuckDB replaces only the first match. -#}
 {% macro duckdb__replace_all(column, pattern, replacement) -%}
     regexp_replace({{ column }}, '{{ pattern }}', '{{ replacement }}', 'g')
+{%- endmacro %}
+
+{% macro quote(text) -%}
+    '{{ text | replace("'", "''") }}'
 {%- endmacro %}

@@ -35,7 +35,7 @@
         {% do lines.append("'" ~ day['feed'] ~ ',' ~ day['delivery_day'] ~ ",why'") %}
     {% endfor %}
     {% do exceptions.raise_compiler_error(
-        messages | join('; ') ~ '. If the volume is right, add ' ~ lines | join(' and ')
+        messages | join('; ') ~ '. If the volume is correct, add ' ~ lines | join(' and ')
         ~ ' to dbt_project/seeds/expected_jumps.csv; otherwise deliver the file again'
     ) %}
 {% endif %}

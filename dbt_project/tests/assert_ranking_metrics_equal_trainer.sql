@@ -4,14 +4,14 @@
 -- Ranking metrics are computed twice, by the trainer and in SQL from the trainer's lists. Both must have equal values
 -- and equal nulls; no metric is below zero, so -1 replaces null.
 -- noqa: disable=LT02
-with in_sql as (
+with sql_metrics as (
 
     select * from {{ ref('eval_ranking_metrics') }}
     where cutoff = 'test'
 
 ),
 
-by_trainer as (
+trainer_metrics as (
 
     select metrics.* from {{ source('ml', 'ranking_metrics') }} as metrics
     inner join (
@@ -23,28 +23,28 @@ by_trainer as (
 )
 
 select
-    coalesce(in_sql.run_id, by_trainer.run_id) as run_id,
-    coalesce(in_sql.method, by_trainer.method) as method,
-    coalesce(in_sql.segment, by_trainer.segment) as segment,
-    coalesce(in_sql.segment_value, by_trainer.segment_value) as segment_value,
-    coalesce(in_sql.k, by_trainer.k) as k,
-    in_sql.users,
-    by_trainer.users as trainer_users
+    coalesce(sql_metrics.run_id, trainer_metrics.run_id) as run_id,
+    coalesce(sql_metrics.method, trainer_metrics.method) as method,
+    coalesce(sql_metrics.segment, trainer_metrics.segment) as segment,
+    coalesce(sql_metrics.segment_value, trainer_metrics.segment_value) as segment_value,
+    coalesce(sql_metrics.k, trainer_metrics.k) as k,
+    sql_metrics.users,
+    trainer_metrics.users as trainer_users
     {%- for metric in metrics %},
-    in_sql.{{ metric }},
-    by_trainer.{{ metric }} as trainer_{{ metric }}
+    sql_metrics.{{ metric }},
+    trainer_metrics.{{ metric }} as trainer_{{ metric }}
     {%- endfor %}
-from in_sql
-full outer join by_trainer
-    on in_sql.run_id = by_trainer.run_id
-    and in_sql.method = by_trainer.method
-    and in_sql.segment = by_trainer.segment
-    and in_sql.segment_value = by_trainer.segment_value
-    and in_sql.k = by_trainer.k
+from sql_metrics
+full outer join trainer_metrics
+    on sql_metrics.run_id = trainer_metrics.run_id
+    and sql_metrics.method = trainer_metrics.method
+    and sql_metrics.segment = trainer_metrics.segment
+    and sql_metrics.segment_value = trainer_metrics.segment_value
+    and sql_metrics.k = trainer_metrics.k
 where
-    in_sql.run_id is null
-    or by_trainer.run_id is null
-    or in_sql.users != by_trainer.users
+    sql_metrics.run_id is null
+    or trainer_metrics.run_id is null
+    or sql_metrics.users != trainer_metrics.users
     {%- for metric in metrics %}
-    or abs(coalesce(in_sql.{{ metric }}, -1) - coalesce(by_trainer.{{ metric }}, -1)) > 1e-6
+    or abs(coalesce(sql_metrics.{{ metric }}, -1) - coalesce(trainer_metrics.{{ metric }}, -1)) > 1e-6
     {%- endfor %}

@@ -12,8 +12,8 @@
         union all
         select
             'list entries' as measure,
-            sum(case when is_stale then list_count else 0 end) as stale_count,
-            sum(list_count) as total
+            sum(case when is_stale then list_entry_count else 0 end) as stale_count,
+            sum(list_entry_count) as total
         from {{ ref('audit_product_freshness') }}
 
     )

@@ -230,7 +230,7 @@ with span as (
     from actions
 ),
 
-cutoff_instants as (
+cutoff_times as (
     select
         date_trunc('day', now_at - window_length) as test_at,
         date_trunc('day', date_trunc('day', now_at - window_length) - window_length) as validation_at,
@@ -238,11 +238,11 @@ cutoff_instants as (
     from span
 )
 
-select 'validation' as cutoff, validation_at as as_of, test_at as window_end_at from cutoff_instants
+select 'validation' as cutoff, validation_at as as_of, test_at as window_end_at from cutoff_times
 union all
-select 'test', test_at, now_at from cutoff_instants
+select 'test', test_at, now_at from cutoff_times
 union all
-select 'now', now_at, null from cutoff_instants;
+select 'now', now_at, null from cutoff_times;
 
 create table feat_user_product_interactions as
 select

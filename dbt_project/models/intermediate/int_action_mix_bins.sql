@@ -50,7 +50,7 @@ products as (
     select
         product_id,
         coalesce(category, '(unknown)') as category,
-        {{ log2_bucket('case when price < 0.01 then 0.01 else price end') }} as price_bucket
+        {{ log2_bin('case when price < 0.01 then 0.01 else price end') }} as price_bin
     from {{ ref('dim_products') }}
 
 ),
@@ -61,7 +61,7 @@ product_counts_with_attributes as (
     select
         product_counts.*,
         products.category,
-        products.price_bucket
+        products.price_bin
     from product_counts
     inner join products on product_counts.product_id = products.product_id
 
@@ -95,10 +95,10 @@ bin_counts as (
     select
         'price' as name,
         case
-            when price_bucket is null then '(unknown)'
-            else concat(power(2.0, price_bucket), ' to ', power(2.0, price_bucket + 1))
+            when price_bin is null then '(unknown)'
+            else concat(power(2.0, price_bin), ' to ', power(2.0, price_bin + 1))
         end as bin,
-        coalesce(price_bucket, -99) as bin_order,
+        coalesce(price_bin, -99) as bin_order,
         period,
         action_count
     from product_counts_with_attributes

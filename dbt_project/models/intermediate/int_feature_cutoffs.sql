@@ -42,7 +42,7 @@ test_cutoff as (
 
 ),
 
-cutoff_instants as (
+cutoff_times as (
 
     select
         *,
@@ -69,11 +69,11 @@ cutoffs as (
         validation_at as as_of,
         test_at as window_end_at,
         reference_offset_seconds
-    from cutoff_instants
+    from cutoff_times
     union all
     select
         'test' as cutoff, 1 as cutoff_index, test_at as as_of, now_at as window_end_at, reference_offset_seconds
-    from cutoff_instants
+    from cutoff_times
     union all
     select
         'now' as cutoff,
@@ -81,7 +81,7 @@ cutoffs as (
         now_at as as_of,
         cast(null as {{ dbt.type_timestamp() }}) as window_end_at,
         reference_offset_seconds
-    from cutoff_instants
+    from cutoff_times
 
 ),
 

@@ -71,7 +71,7 @@ final as (
         reason,
         count(case when is_within_category_cap and is_within_brand_cap then 1 end) over (
             order by rank rows between unbounded preceding and current row
-        ) as uncapped_rank,
+        ) as within_caps_count,
         greatest(
             coalesce(
                 count(case when is_within_brand_cap then 1 end) over (partition by category {{ above }}) - category_cap,

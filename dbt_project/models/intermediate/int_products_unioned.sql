@@ -65,9 +65,8 @@ mentioned_products as (
 
 ),
 
--- Only a catalog shows that a product does not exist. In a shop without a catalog, every product that a row names is
--- known, also when another feed carries attributes. The first row that names a product suffices,
--- because all of them lack attributes.
+-- Without a catalog, an unknown product cannot be detected. Therefore every product that a row names is known, also when
+-- another feed carries attributes. The first row that names a product suffices, because all of them lack attributes.
 products_without_catalog as (
 
     select

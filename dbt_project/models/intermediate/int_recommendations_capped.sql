@@ -43,7 +43,7 @@ user_pins as (
         users.user_id,
         pins.product_id,
         min(pins.position) as pinned_position,
-        min(case when pins.favourite_category is null then 1 else 0 end) as is_for_all_users
+        count(pins.favourite_category) = 0 as is_for_all_users
     from {{ ref('int_active_pins') }} as pins
     inner join users
         on pins.favourite_category is null

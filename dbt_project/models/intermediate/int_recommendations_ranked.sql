@@ -38,11 +38,13 @@ exclusion_counts as (
 
 ),
 
--- Users whose pins and candidates fill fewer than top_n places. Popular products fill the other places. skip_count limits
--- the popular products to compare with a list: uncapped_rank is at most top_n + skip_count, and cap_excess is below
--- skip_count. The reason is that a list skips few of the popular products that the caps allow. An excluded product makes the
--- list skip one product, itself. A listed product makes it skip two at most, one of its category and one of its brand, but
--- takes one place of the list.
+-- Users whose pins and candidates fill fewer than top_n places. Popular products fill the other places.
+-- skip_count is the number of the user's exclusions and listed products. It limits the popular products to compare with
+-- the list, because a list skips few of the popular products that the caps allow. An excluded product is skipped. A
+-- listed product uses at most one place of a category cap and one of a brand cap, so that the list skips at most two
+-- products for it. It also fills one of the top_n places. Therefore a filler has a within_caps_count of at most
+-- top_n + skip_count. For one cap, the list skips at most skip_count products. Therefore a filler has a cap_excess below
+-- skip_count.
 short_lists as (
 
     select
@@ -86,7 +88,7 @@ popular_fillers as (
         popular_products.brand_cap
     from short_lists
     inner join popular_products
-        on {{ var('top_n') }} + short_lists.skip_count >= popular_products.uncapped_rank
+        on {{ var('top_n') }} + short_lists.skip_count >= popular_products.within_caps_count
         and short_lists.skip_count > popular_products.cap_excess
     left join exclusions
         on short_lists.user_id = exclusions.user_id

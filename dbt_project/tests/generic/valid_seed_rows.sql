@@ -51,7 +51,7 @@
     {% set missing = columns | reject('in', existing_columns) | join(', ') %}
     {% if missing %}
         {% do exceptions.raise_compiler_error(
-            model.identifier ~ '.csv has no column ' ~ missing ~ "; parted by commas, its columns are '"
+            model.identifier ~ '.csv has no column ' ~ missing ~ ". Split at commas, it has the columns '"
             ~ existing_columns | join("', '") ~ "'"
         ) %}
     {% endif %}

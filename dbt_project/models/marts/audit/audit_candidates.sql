@@ -38,10 +38,7 @@ list_capacities as (
 
     select
         user_id,
-        case
-            when count(*) < {{ var('top_n') }} or max(case when source = 'popularity' then 1 else 0 end) = 1 then 1
-            else 0
-        end as has_room
+        count(*) < {{ var('top_n') }} or count(case when source = 'popularity' then 1 end) > 0 as has_room
     from recommendations
     group by user_id
 
@@ -101,7 +98,7 @@ final as (
             when recommended_rank is not null then 'recommended'
             when exclusion_reason is not null then exclusion_reason
             when is_excluded then 'already bought'
-            when has_room = 0 and coalesce(candidate_rank > last_recommended_rank, true) then 'list full'
+            when not has_room and coalesce(candidate_rank > last_recommended_rank, true) then 'list full'
             when recommended_in_category >= category_cap then 'category cap reached'
             else 'brand cap reached'
         end as outcome

@@ -23,20 +23,23 @@ product_activity as (
     select
         product_id,
         max(last_action_at) as last_action_at,
-        {{ safe_divide(dbt.datediff('min(action_date)', 'max(action_date)', 'day'), 'count(distinct action_date) - 1') }}
-            as days_between_actions
+        {{ safe_divide(
+            dbt.datediff('min(action_date)', 'max(action_date)', 'day'), 'count(distinct action_date) - 1'
+        ) }} as mean_days_between_active_days
     from {{ ref('int_product_days') }}
     group by product_id
 
 ),
 
--- The slow interval of each category, which nine in ten products do not exceed. A product with few sales is not stale
--- by itself.
+-- The slow interval of each category, which nine in ten products do not exceed. Few sales alone do not make a product
+-- stale.
 category_intervals as (
 
     select
         products.category,
-        percentile_cont(0.9) within group (order by product_activity.days_between_actions) as slow_interval_days
+        percentile_cont(0.9) within group (
+            order by product_activity.mean_days_between_active_days
+        ) as slow_interval_days
     from products
     inner join product_activity on products.product_id = product_activity.product_id
     group by products.category
@@ -49,11 +52,11 @@ deliveries as (
 
 ),
 
-list_counts as (
+list_entry_counts as (
 
     select
         product_id,
-        count(*) as list_count
+        count(*) as list_entry_count
     from {{ ref('rec_top_n') }}
     group by product_id
 
@@ -71,13 +74,13 @@ product_facts as (
         category_intervals.slow_interval_days,
         deliveries.last_delivery_date,
         deliveries.missed_catalog_count,
-        coalesce(list_counts.list_count, 0) as list_count
+        coalesce(list_entry_counts.list_entry_count, 0) as list_entry_count
     from products
     left join now_cutoff on true
     left join product_activity on products.product_id = product_activity.product_id
     left join category_intervals on coalesce(products.category, '') = coalesce(category_intervals.category, '')
     left join deliveries on products.product_id = deliveries.product_id
-    left join list_counts on products.product_id = list_counts.product_id
+    left join list_entry_counts on products.product_id = list_entry_counts.product_id
 
 ),
 
@@ -119,7 +122,7 @@ final as (
         cast(slow_interval_days as {{ type_double() }}) as slow_interval_days,
         last_delivery_date,
         cast(missed_catalog_count as integer) as missed_catalog_count,
-        list_count,
+        list_entry_count,
         is_idle or is_missing_from_catalogs as is_stale,
         nullif(concat_ws(
             '; ',

@@ -12,7 +12,7 @@ products as (
 
     select
         coalesce(rules.category, '(unknown)') as category,
-        case when recommended_products.product_id is not null then 1 else 0 end as is_recommended,
+        recommended_products.product_id is not null as is_recommended,
         coalesce(recommended_products.list_entry_count, 0) as list_entry_count
     from {{ ref('rec_product_rules') }} as rules
     left join recommended_products on rules.product_id = recommended_products.product_id
@@ -34,7 +34,7 @@ segment_totals as (
         segment,
         segment_value,
         count(*) as recommendable_product_count,
-        sum(is_recommended) as recommended_product_count,
+        count(case when is_recommended then 1 end) as recommended_product_count,
         sum(list_entry_count) as list_entry_count
     from segments
     group by segment, segment_value
@@ -47,7 +47,7 @@ final as (
         segment,
         segment_value,
         recommendable_product_count,
-        cast(recommended_product_count as {{ dbt.type_bigint() }}) as recommended_product_count,
+        recommended_product_count,
         {{ safe_divide('recommended_product_count', 'recommendable_product_count') }} as coverage,
         {{ safe_divide('recommendable_product_count', 'sum(recommendable_product_count) over (partition by segment)') }}
             as catalog_share,

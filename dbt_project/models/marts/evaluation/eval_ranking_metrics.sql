@@ -25,7 +25,7 @@ products as (
         cutoff,
         product_id,
         -ln(customer_share) / ln(2.0) as self_information,
-        case when is_long_tail then 1.0 else 0.0 end as is_long_tail
+        is_long_tail
     from {{ ref('stg_ml__evaluation_products') }}
 
 ),
@@ -80,7 +80,7 @@ relevant_pairs as (
 
 ),
 
-users as (
+segment_users as (
 
     select
         run_id,
@@ -159,7 +159,7 @@ list_exposure as (
         candidates.user_id,
         list_lengths.k,
         {{ exact_sum('products.self_information') }} / count(*) as novelty,
-        {{ exact_sum('products.is_long_tail') }} / count(*) as long_tail_share
+        count(case when products.is_long_tail then 1 end) * 1.0 / count(*) as long_tail_share
     from candidates
     inner join list_lengths on candidates.run_id = list_lengths.run_id and candidates.rank <= list_lengths.k
     inner join products
@@ -171,41 +171,40 @@ list_exposure as (
 ),
 
 -- Every customer with a relevant product counts; without a list or a hit the metrics are zero.
-per_user as (
+user_metrics as (
 
     select
         methods.run_id,
         methods.cutoff,
         methods.method,
-        users.segment,
-        users.segment_value,
+        segment_users.segment,
+        segment_users.segment_value,
         list_lengths.k,
         coalesce(user_gains.hit_count, 0) * 1.0 / list_lengths.k as precision,
-        coalesce(user_gains.hit_count, 0) * 1.0 / users.relevant_count as recall,
+        coalesce(user_gains.hit_count, 0) * 1.0 / segment_users.relevant_count as recall,
         coalesce(user_gains.gain, 0) / ideal_gains.ideal_gain as ndcg,
         coalesce(user_gains.precision_sum, 0) / ideal_gains.hits as map,
         case when user_gains.hit_count > 0 then 1.0 else 0.0 end as hit_rate,
         coalesce(list_exposure.novelty, 0) as novelty,
         coalesce(list_exposure.long_tail_share, 0) as long_tail_share
     from methods
-    inner join users on methods.run_id = users.run_id and methods.cutoff = users.cutoff
+    inner join segment_users on methods.run_id = segment_users.run_id and methods.cutoff = segment_users.cutoff
     inner join list_lengths on methods.run_id = list_lengths.run_id
     inner join ideal_gains
-        on ideal_gains.hits
-        = case when users.relevant_count < list_lengths.k then users.relevant_count else list_lengths.k end
+        on ideal_gains.hits = least(segment_users.relevant_count, list_lengths.k)
     left join user_gains
         on methods.run_id = user_gains.run_id
         and methods.cutoff = user_gains.cutoff
         and methods.method = user_gains.method
-        and users.segment = user_gains.segment
-        and users.segment_value = user_gains.segment_value
-        and users.user_id = user_gains.user_id
+        and segment_users.segment = user_gains.segment
+        and segment_users.segment_value = user_gains.segment_value
+        and segment_users.user_id = user_gains.user_id
         and list_lengths.k = user_gains.k
     left join list_exposure
         on methods.run_id = list_exposure.run_id
         and methods.cutoff = list_exposure.cutoff
         and methods.method = list_exposure.method
-        and users.user_id = list_exposure.user_id
+        and segment_users.user_id = list_exposure.user_id
         and list_lengths.k = list_exposure.k
 
 ),
@@ -221,9 +220,9 @@ means as (
         k,
         count(*) as users
         {%- for metric in ['precision', 'recall', 'ndcg', 'map', 'hit_rate', 'novelty', 'long_tail_share'] %},
-        {{ exact_sum('per_user.' ~ metric) }} / count(*) as {{ metric }}
+        {{ exact_sum('user_metrics.' ~ metric) }} / count(*) as {{ metric }}
         {%- endfor %}
-    from per_user
+    from user_metrics
     group by run_id, cutoff, method, segment, segment_value, k
 
 ),
@@ -246,18 +245,18 @@ best_ranks as (
         candidates.run_id,
         candidates.cutoff,
         candidates.method,
-        users.segment,
-        users.segment_value,
+        segment_users.segment,
+        segment_users.segment_value,
         candidates.product_id,
         min(candidates.rank) as rank
     from candidates
-    inner join users
-        on candidates.run_id = users.run_id
-        and candidates.cutoff = users.cutoff
-        and candidates.user_id = users.user_id
-    where users.{{ is_user_segment }}
+    inner join segment_users
+        on candidates.run_id = segment_users.run_id
+        and candidates.cutoff = segment_users.cutoff
+        and candidates.user_id = segment_users.user_id
+    where segment_users.{{ is_user_segment }}
     group by
-        candidates.run_id, candidates.cutoff, candidates.method, users.segment, users.segment_value,
+        candidates.run_id, candidates.cutoff, candidates.method, segment_users.segment, segment_users.segment_value,
         candidates.product_id
 
 ),

@@ -74,7 +74,7 @@ final as (
         gate_totals.gate_count,
         cast(gate_totals.passed_gate_count as {{ dbt.type_bigint() }}) as passed_gate_count,
         gate_totals.findings,
-        model.users,
+        model.users as evaluated_user_count,
         model.ndcg as ndcg_at_{{ k }},
         model.recall as recall_at_{{ k }},
         model.coverage as coverage_at_{{ k }},

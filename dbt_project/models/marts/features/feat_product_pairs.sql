@@ -7,7 +7,7 @@ with cutoffs as (
 
 ),
 
-cutoff_instants as (
+cutoff_times as (
 
     select
         {% for cutoff in names -%}
@@ -26,11 +26,11 @@ lines as (
         transactions.transaction_id,
         transactions.product_id,
         {% for cutoff in names -%}
-        max(case when transactions.purchased_at < cutoff_instants.{{ cutoff }} then transactions.purchased_at end)
+        max(case when transactions.purchased_at < cutoff_times.{{ cutoff }} then transactions.purchased_at end)
             as purchased_at_{{ cutoff }}{{ ',' if not loop.last }}
         {% endfor %}
     from {{ ref('fct_transactions') }} as transactions
-    cross join cutoff_instants
+    cross join cutoff_times
     where not transactions.is_return
     group by transactions._feed, transactions.transaction_id, transactions.product_id
 
@@ -50,8 +50,8 @@ orders as (
 
 ),
 
--- A wholesale order of hundreds of products says little about two of them and has tens of thousands of pairs, so it is
--- left out.
+-- A wholesale order of hundreds of products is weak evidence for a pair and has tens of thousands of pairs, so it is left
+-- out.
 lines_within_limit as (
 
     select
@@ -159,7 +159,8 @@ final as (
         order_count,
         other_order_count,
         {{ safe_divide('joint_order_count', 'order_count') }} as confidence,
-        {{ safe_divide('joint_order_count', 'order_count') }} / {{ safe_divide('other_order_count', 'shop_order_count') }} as lift,
+        {{ safe_divide('joint_order_count', 'order_count') }}
+        / {{ safe_divide('other_order_count', 'shop_order_count') }} as lift,
         last_joint_order_at
     from pairs
     where joint_order_count >= 2

@@ -117,7 +117,8 @@ final as (
         {{ safe_divide('user_counts.buyer_count', 'user_counts.user_count') }} as conversion_rate,
         {{ safe_divide('product_totals.purchase_count', 'product_totals.view_count') }} as purchases_per_view,
         {{ safe_divide('product_totals.event_count_7d * 4', 'product_totals.event_count_28d') }} as event_trend,
-        {{ safe_divide('product_totals.purchase_count_7d * 4', 'product_totals.purchase_count_28d') }} as purchase_trend,
+        {{ safe_divide('product_totals.purchase_count_7d * 4', 'product_totals.purchase_count_28d') }}
+            as purchase_trend,
         product_totals.recent_popularity,
         product_totals.first_action_at,
         product_totals.last_action_at

@@ -128,7 +128,7 @@ user_totals as (
         max(activity_parts.last_date) as last_date,
         min(activity_parts.first_action_at) as first_action_at,
         max(activity_parts.last_action_at) as last_action_at
-    from activity_parts_with_new_days as parts
+    from activity_parts_with_new_days as activity_parts
     inner join cutoffs on activity_parts.first_visible_cutoff <= cutoffs.cutoff_index
     group by cutoffs.cutoff, cutoffs.as_of, activity_parts.user_id
 
@@ -171,7 +171,8 @@ final as (
         {{ safe_divide('mobile_count', 'known_device_count') }} as mobile_share,
         {{ safe_divide('weekend_count', 'action_count') }} as weekend_share,
         {{ safe_divide('daytime_count', 'action_count') }} as daytime_share,
-        {{ safe_divide(dbt.datediff('first_date', 'last_date', 'day'), 'active_days - 1') }} as mean_days_between_active_days,
+        {{ safe_divide(dbt.datediff('first_date', 'last_date', 'day'), 'active_days - 1') }}
+            as mean_days_between_active_days,
         {{ days_between('last_action_at', 'as_of') }} as recency_days,
         {{ days_between('first_action_at', 'as_of') }} as tenure_days,
         first_action_at,

@@ -1,4 +1,4 @@
--- Columns are qualified, because sqlglot, which reads the column lineage, takes a bare map for a type.
+-- Columns are qualified, because sqlglot, which reads the column lineage, parses an unqualified column `map` as a type.
 select
     metrics.run_id,
     metrics.cutoff,

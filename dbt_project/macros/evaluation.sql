@@ -1,0 +1,3 @@
+{% macro dcg_discount(rank) -%}
+    ln(2.0) / ln({{ rank }} + 1.0)
+{%- endmacro %}
