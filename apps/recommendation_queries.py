@@ -144,7 +144,7 @@ class RecommendationQueries:
 
     def find_similar(self, product_id: str, n: int) -> RecommendationList:
         """Return the products most similar to a product; popular products for an unknown product."""
-        answer = self.recommender.similar_items(product_id, n)
+        answer = self.recommender.find_similar_products(product_id, n)
         if answer.source == "popularity":
             return self._recommend_popular(
                 n,

@@ -146,7 +146,7 @@ def _fit_recommender(
     """Return the model fitted to the interactions at the cutoff 'now', and the duration of the fit in seconds."""
     rows, features = dataset.current_interactions, dataset.select_cutoff("now").product_features
     interactions = Interactions.from_table(rows, features["product_id"])
-    started_at = time.perf_counter()
+    start_seconds = time.perf_counter()
     model = fit(
         interactions.strength,
         config,
@@ -158,7 +158,7 @@ def _fit_recommender(
         if warm_start_model is None
         else _align_product_factors(warm_start_model, interactions.products, config),
     )
-    fit_seconds = time.perf_counter() - started_at
+    fit_seconds = time.perf_counter() - start_seconds
     card = ModelCard(
         run_id=run_id,
         trained_at=datetime.now(UTC).replace(tzinfo=None),

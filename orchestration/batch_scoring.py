@@ -44,7 +44,7 @@ def score_customers(
         ModelError: The model's artifact is missing or damaged, or the model knows none of the current products.
         DiskFullError: The disk is full.
     """
-    started = time.perf_counter()
+    start_seconds = time.perf_counter()
     while (selected := _select_run(list_model_runs(settings), run_id_prefix)) is not None:
         on_stage(f"scoring with model {selected.run_id}")
         model = Recommender.load(settings.warehouse / selected.artifact_path)
@@ -64,7 +64,7 @@ def score_customers(
             is_newly_serving=not current.is_serving,
             customer_count=len(candidates.recommender.users),
             candidate_count=candidate_count,
-            seconds=time.perf_counter() - started,
+            seconds=time.perf_counter() - start_seconds,
         )
     return None
 

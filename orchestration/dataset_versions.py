@@ -162,7 +162,7 @@ def list_dataset_versions(settings: Settings) -> list[DatasetVersion]:
         used_versions = connection.sql(VERSIONS_QUERY).to_arrow_table().to_pylist()
     rows: dict[str, dict[str, Any]] = {row["dataset_hash"]: {**row, "runs": row["runs"] or []} for row in used_versions}
     for dataset_hash in iter_dataset_hashes(settings.datasets_dir):
-        if dataset_hash not in rows and (manifest := _read_manifest_or_none(settings.datasets_dir, dataset_hash)):
+        if dataset_hash not in rows and (manifest := _try_read_manifest(settings.datasets_dir, dataset_hash)):
             rows[dataset_hash] = {**vars(manifest), "runs": [], "is_serving": False}
     versions = [
         DatasetVersion(**{**row, "missing_files": _find_missing_files(settings.datasets_dir, dataset_hash)})
@@ -171,7 +171,7 @@ def list_dataset_versions(settings: Settings) -> list[DatasetVersion]:
     return sorted(versions, key=lambda dataset: dataset.created_at, reverse=True)
 
 
-def _read_manifest_or_none(folder: Path, dataset_hash: str) -> DatasetManifest | None:
+def _try_read_manifest(folder: Path, dataset_hash: str) -> DatasetManifest | None:
     """Return a version's manifest; None when the folder holds no readable version."""
     try:
         return read_manifest(folder, dataset_hash)

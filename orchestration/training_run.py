@@ -115,7 +115,7 @@ def train_model(
         ModelError: There are no rows to train on, the version's files are damaged, or the training failed.
         DiskFullError: The disk is full.
     """
-    started = time.perf_counter()
+    start_seconds = time.perf_counter()
     gate_policy = read_gate_policy(settings, config)
     serving = _load_serving_model(settings, on_stage)
     if is_warm_start and serving is None:
@@ -152,7 +152,7 @@ def train_model(
         rejection_reason=describe_failures(gates),
         metrics=pd.DataFrame(card.metrics, columns=result.ranking_metrics.schema.names),
         fit_seconds=result.fit_seconds,
-        seconds=time.perf_counter() - started,
+        seconds=time.perf_counter() - start_seconds,
     )
 
 

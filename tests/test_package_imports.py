@@ -49,7 +49,6 @@ REPEATED_NAMES = {
     "errors": "the exceptions of its package",
     "pipeline": "the pipeline's steps, and the commands that run them",
     "reports": "reports of what its package did: of a load, of a fetch",
-    "test_explanations": "explanations of recommendations: those of the model, those that the apps show",
 }
 """Base names that more than one module has, and what these modules have in common."""
 

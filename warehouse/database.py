@@ -20,7 +20,7 @@ STORAGE_VERSION = "v1.3.0"
 """Oldest DuckDB version that can read the database. This version introduced a compression of texts with which ten
 million raw events take two thirds of the time to write and three quarters of the time to read."""
 
-RETRY_INTERVAL_SECONDS = 0.25
+OPEN_RETRY_SECONDS = 0.25
 """Seconds between two attempts to open a locked warehouse."""
 
 LOG = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def retry_while_locked(settings: Settings, action: Callable[[], T]) -> T:
     retrying = Retrying(
         retry=retry_if_exception_type(WarehouseBusyError),
         stop=stop_after_delay(settings.wait_seconds),
-        wait=wait_fixed(RETRY_INTERVAL_SECONDS),
+        wait=wait_fixed(OPEN_RETRY_SECONDS),
         before_sleep=log_wait,
         reraise=True,
     )

@@ -6,9 +6,9 @@ MAX_LISTED_NAMES = 30
 """Maximum number of names that a message lists."""
 
 
-def format_count(count: int, noun: str) -> str:
-    """Format a count with its noun: '1 file', '0 files', '1,024 files'. The plural of the noun must end in s."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+def format_count(count: float, noun: str, plural: str = "") -> str:
+    """Format a count with its noun: '1 file', '0 files', '1,024 files'. The plural is by default the noun with an s."""
+    return f"{count:,.0f} {noun if count == 1 else plural or noun + 's'}"
 
 
 def format_names(names: Sequence[str]) -> str:

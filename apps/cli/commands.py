@@ -29,7 +29,9 @@ COMMANDS = {
     "datasets": CommandEntry("datasets", "List the versions of the training data, or compare two."),
     "recommend": CommandEntry("recommendations", "Show recommendations for a customer or a basket."),
     "similar": CommandEntry("recommendations", "Show the products most similar to a product."),
-    "explain": CommandEntry("recommendations", "Show how much each product of a history or basket adds to a product's score."),
+    "explain": CommandEntry(
+        "recommendations", "Show how much each product of a history or basket adds to a product's score."
+    ),
     "customers": CommandEntry("published_copies", "List customers, the most active first."),
     "publish": CommandEntry("published_copies", "Publish the current recommendations."),
     "published": CommandEntry("published_copies", "Show which published copy is live, with its data and model."),

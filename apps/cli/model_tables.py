@@ -5,18 +5,13 @@ from collections.abc import Sequence
 import pandas as pd
 
 from apps.cli.console import print_line, print_table, to_records
+from models_ml.evaluation.metric_names import ACCURACY_METRICS, REPORTED_METRICS
 from orchestration.model_registry import ModelRun, find_serving_run, is_waiting_to_serve
-
-ACCURACY_METRICS = ("precision", "recall", "ndcg", "map", "hit_rate")
-"""Accuracy metrics, in the order of the tables."""
-
-EXPOSURE_METRICS = ("coverage", "novelty", "long_tail_share")
-"""Metrics of the recommended products, in the order of the tables."""
 
 
 def print_metrics(metrics: pd.DataFrame, missing_metrics_reason: str | None = None) -> None:
     """Print the ranking metrics of the model and the baselines over all known customers, or why there are none."""
-    columns = ["cutoff", "k", "method", "users", *ACCURACY_METRICS, *EXPOSURE_METRICS]
+    columns = ["cutoff", "k", "method", "users", *REPORTED_METRICS]
     if metrics.empty:
         print_line(f"{missing_metrics_reason or 'No ranking metrics: no customer could be evaluated.'}\n")
     else:
@@ -62,7 +57,7 @@ def print_comparison(metrics: pd.DataFrame, differences: pd.DataFrame, *, by_seg
     """
     (k,) = set(metrics["k"])
     segment_columns = ["segment_value"] if by_segment else []
-    metric_columns = [metric for metric in (*ACCURACY_METRICS, *EXPOSURE_METRICS) if metrics[metric].notna().any()]
+    metric_columns = [metric for metric in REPORTED_METRICS if metrics[metric].notna().any()]
     print_table(
         f"Ranking metrics of the top {k}", to_records(metrics), [*segment_columns, "method", "users", *metric_columns]
     )

@@ -7,7 +7,7 @@ import typer
 
 from apps.cli import console
 from apps.cli.options import Json, Warehouse, load_settings
-from orchestration.publication import publish_copy
+from orchestration.steps import publish_copy
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.publishing.serving_copy import ServingCopy
 
@@ -27,7 +27,7 @@ def list_customers(
     if as_json:
         console.print_json({"customers": customers})
     else:
-        print_customers(customers)
+        _print_customers(customers)
 
 
 @app.command()
@@ -61,7 +61,7 @@ def _print_published(published: PublishedCopy, as_json: bool) -> None:
         console.print_table("Tables", [{"table": name, "rows": count} for name, count in published.rows.items()])
 
 
-def print_customers(customers: pd.DataFrame) -> None:
+def _print_customers(customers: pd.DataFrame) -> None:
     """Print one line for each customer."""
     columns = ["user_id", "last_seen_at", "event_count", "purchase_count", "total_spend", "favourite_category"]
     console.print_table("Customers", console.to_records(customers), columns)

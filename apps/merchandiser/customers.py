@@ -14,7 +14,7 @@ from apps.merchandiser.customer_texts import (
 )
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.recommendation_panel import show_recommendations
-from apps.merchandiser.table_columns import TABLE_HEIGHT, make_instant_column, make_price_column, select_filled_columns
+from apps.merchandiser.table_columns import TABLE_HEIGHT, make_price_column, make_time_column, select_filled_columns
 from warehouse.formatting import format_count
 from warehouse.publishing.serving_copy import ServingCopy
 
@@ -68,7 +68,7 @@ def show_history(timeline: pd.DataFrame) -> None:
             visible_rows, ["action_at", "action", "product_name", "category", "brand", "price", "quantity", "device"]
         ),
         column_config={
-            "action_at": make_instant_column("When", width=120),
+            "action_at": make_time_column("When", width=120),
             "action": st.column_config.MultiselectColumn(
                 "Action", options=list(ACTION_LABELS.values()), color=ACTION_COLORS, width=92
             ),

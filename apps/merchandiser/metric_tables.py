@@ -47,7 +47,7 @@ def pivot_metrics(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def compute_gain_over_popularity(metrics: pd.DataFrame, metric: str, k: int) -> tuple[float, float]:
-    """Return the model's metric and its gain over the popularity baseline (0.5: half as much again); NaN when unknown."""
+    """Return the model's metric and its gain over the popularity baseline (0.5: half as much again); NaN if unknown."""
     at_k = metrics[(metrics["metric"] == metric) & (metrics["k"] == k)].set_index("method")["value"]
     model, baseline = (
         at_k.get(METHOD_LABELS[MODEL_METHOD], float("nan")),

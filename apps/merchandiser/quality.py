@@ -18,8 +18,8 @@ from apps.merchandiser.metric_tables import (
 from apps.merchandiser.table_columns import (
     choose_table_height,
     make_count_column,
-    make_instant_column,
     make_metric_column,
+    make_time_column,
 )
 from apps.merchandiser.trends import show_coverage, show_drift, show_quality_trend
 from warehouse.publishing.serving_copy import ServingCopy
@@ -129,7 +129,7 @@ def show_model_runs(runs: pd.DataFrame, live_run_id: str | None) -> None:
     st.subheader("Model runs", anchor=False)
     columns = {
         "is_live": st.column_config.CheckboxColumn("Live"),
-        "trained_at": make_instant_column("Trained"),
+        "trained_at": make_time_column("Trained"),
         "ndcg_at_10": make_metric_column("NDCG@10", METRIC_HELP["NDCG"]),
         "popularity_ndcg_at_10": make_metric_column("NDCG@10 of popularity"),
         "interactions": make_count_column("Interactions"),
@@ -166,8 +166,8 @@ def show_row_accounting(feeds: pd.DataFrame) -> None:
         "clean": make_count_column("Clean"),
         "duplicates": make_count_column("Duplicates"),
         "quarantined": make_count_column("Quarantined"),
-        "newest_row_at": make_instant_column("Newest row"),
-        "last_loaded_at": make_instant_column("Last loaded"),
+        "newest_row_at": make_time_column("Newest row"),
+        "last_loaded_at": make_time_column("Last loaded"),
     }
     st.dataframe(
         feeds.assign(clean_share=100 * feeds["clean"] / feeds["lines"].where(feeds["lines"] > 0)),

@@ -24,9 +24,9 @@ from apps.profile.number_format import (
     format_percent,
     format_period,
     format_price_bin,
-    format_quantity,
     format_ratio,
 )
+from warehouse.formatting import format_count
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -76,8 +76,8 @@ def describe_row_status(rows: pd.DataFrame) -> Finding:
     total = rows.drop(columns="feed").sum()
     statuses = ("duplicates", "quarantined", "rejected")
     return Finding(
-        f"{format_ratio(total['clean'], total['lines'])} of {format_quantity(total['lines'], 'line')} in "
-        f"{format_quantity(total['files'], 'file')} are clean; {total['duplicates']:,} are duplicates, "
+        f"{format_ratio(total['clean'], total['lines'])} of {format_count(total['lines'], 'line')} in "
+        f"{format_count(total['files'], 'file')} are clean; {total['duplicates']:,} are duplicates, "
         f"{total['quarantined']:,} are quarantined and {total['rejected']:,} are rejected.",
         make_bar_chart(
             list(rows["feed"]),
@@ -87,16 +87,16 @@ def describe_row_status(rows: pd.DataFrame) -> Finding:
         ),
         "Stacked bars: share of duplicate, quarantined and rejected lines by feed.",
         compute_chart_height(len(rows)),
-        _to_rows(rows[["feed", "lines", "clean", *statuses]]),
+        _to_records(rows[["feed", "lines", "clean", *statuses]]),
     )
 
 
 def describe_quarantine_reasons(reasons: pd.DataFrame) -> Finding:
     """Describe the most frequent quarantine reason; chart the most frequent ones."""
-    first, charted = _to_rows(reasons)[0], reasons.head(MAX_BARS)
+    first, charted = _to_records(reasons)[0], reasons.head(MAX_BARS)
     return Finding(
-        f"The most frequent of {format_quantity(len(reasons), 'reason')} is {first['reason']} in {first['feed']}, with "
-        f"{format_quantity(first['rows'], 'row')}.{describe_omissions(len(charted), len(reasons), 'most frequent')}",
+        f"The most frequent of {format_count(len(reasons), 'reason')} is {first['reason']} in {first['feed']}, with "
+        f"{format_count(first['rows'], 'row')}.{describe_omissions(len(charted), len(reasons), 'most frequent')}",
         make_bar_chart(
             list(charted["feed"] + ": " + charted["reason"]), {"rows": list(charted["rows"])}, is_share=False
         ),
@@ -110,7 +110,7 @@ def describe_missing_values(frame: pd.DataFrame) -> Finding:
     share = frame["missing_count"] / frame["row_count"]
     empty, partly_filled = frame[share == 1], frame.assign(share=share)[(share > 0) & (share < 1)]
     sentence = (
-        f"Of {format_quantity(len(frame), 'column')}, {(share == 0).sum():,} are complete, and "
+        f"Of {format_count(len(frame), 'column')}, {(share == 0).sum():,} are complete, and "
         f"{len(partly_filled):,} have missing values."
     )
     if len(empty):
@@ -134,12 +134,12 @@ def describe_daily_actions(frame: pd.DataFrame, windows: pd.DataFrame) -> Findin
     by_day = frame.set_index(pd.DatetimeIndex(frame["day"]))[["events", "purchases"]].asfreq("D", fill_value=0)
     actions = by_day["events"] + by_day["purchases"]
     sentence = (
-        f"The median of {format_quantity(len(actions), 'day')} has {format_quantity(actions.median(), 'action')}; "
+        f"The median of {format_count(len(actions), 'day')} has {format_count(actions.median(), 'action')}; "
         f"the busiest day, {actions.idxmax():%Y-%m-%d}, has {actions.max():,}."
     )
     if empty_day_count := (actions == 0).sum():
-        sentence += f" {format_quantity(empty_day_count, 'day')} had no action."
-    evaluation_windows = [(row["cutoff"], row["as_of"], row["window_end_at"]) for row in _to_rows(windows)]
+        sentence += f" {format_count(empty_day_count, 'day')} had no action."
+    evaluation_windows = [(row["cutoff"], row["as_of"], row["window_end_at"]) for row in _to_records(windows)]
     for name, start, end in evaluation_windows:
         purpose = "tuned" if name == "validation" else "evaluated"
         sentence += f" Models are {purpose} on {format_period(start, end)}."
@@ -169,11 +169,11 @@ def describe_devices(frame: pd.DataFrame) -> Finding:
     """Describe the most frequent device; chart the shares of all devices."""
     total, known = frame["events"].sum(), frame[frame["device"] != "unknown"]
     if known.empty:
-        return Finding(f"None of {format_quantity(total, 'event')} has a known device.")
-    first = _to_rows(known)[0]
+        return Finding(f"None of {format_count(total, 'event')} has a known device.")
+    first = _to_records(known)[0]
     return Finding(
-        f"{format_ratio(first['events'], total)} of {format_quantity(total, 'event')} come from {first['device']}, by "
-        f"{format_quantity(first['customers'], 'customer')}.",
+        f"{format_ratio(first['events'], total)} of {format_count(total, 'event')} come from {first['device']}, by "
+        f"{format_count(first['customers'], 'customer')}.",
         make_bar_chart(list(frame["device"]), {"events": list(frame["events"] / total)}, is_share=True),
         "Bars: share of events by device.",
         compute_chart_height(len(frame)),
@@ -182,13 +182,13 @@ def describe_devices(frame: pd.DataFrame) -> Finding:
 
 def describe_funnel(frame: pd.DataFrame) -> Finding:
     """Describe how many customers reach each step; chart the steps as shares of the first one."""
-    steps = [{**row, "step": FUNNEL_STEPS[row["step"]]} for row in _to_rows(frame)]
+    steps = [{**row, "step": FUNNEL_STEPS[row["step"]]} for row in _to_records(frame)]
     first, last = steps[0], steps[-1]
     if len(steps) == 1:
         return Finding(
             "The feeds have only one type of action, so there is no funnel: "
-            f"{format_quantity(first['customers'], 'customer')} {first['step']} products, "
-            f"{format_quantity(first['pairs'], 'customer-product pair')} in total."
+            f"{format_count(first['customers'], 'customer')} {first['step']} products, "
+            f"{format_count(first['pairs'], 'customer-product pair')} in total."
         )
     reached = ", ".join(f"{row['customers']:,} {row['step']}" for row in steps)
     return Finding(
@@ -242,8 +242,8 @@ def describe_customer_actions(frame: pd.DataFrame) -> Finding:
     """Describe the median and the maximum of actions per customer; chart the distribution."""
     median = _find_median_bin(frame, "customers")["max_actions"]
     return Finding(
-        f"At least half of {format_quantity(frame['customers'].sum(), 'customer')} took no more than "
-        f"{format_quantity(median, 'action')}; the most active customer took {frame['max_actions'].max():,}.",
+        f"At least half of {format_count(frame['customers'].sum(), 'customer')} took no more than "
+        f"{format_count(median, 'action')}; the most active customer took {frame['max_actions'].max():,}.",
         _make_histogram(frame, "customers", format_count_bin, "actions"),
         "Columns: customers by number of actions, in doubling bins.",
     )
@@ -254,7 +254,7 @@ def describe_customer_recency(frame: pd.DataFrame) -> Finding:
     customers = frame["customers"].sum()
     recent, inactive = (frame.loc[mask, "customers"].sum() for mask in (frame["step"] <= 2, frame["step"] >= 5))
     return Finding(
-        f"{format_ratio(recent, customers)} of {format_quantity(customers, 'customer')} were active in the last eight "
+        f"{format_ratio(recent, customers)} of {format_count(customers, 'customer')} were active in the last eight "
         f"days of the data; {format_ratio(inactive, customers)} were inactive for 32 days or more.",
         _make_histogram(frame, "customers", format_days_bin, "days since the last action"),
         "Columns: customers by days since the last action, in doubling bins.",
@@ -280,8 +280,8 @@ def describe_product_reach(frame: pd.DataFrame) -> Finding:
     median = _find_median_bin(frame, "products")["max_customers"]
     without_customers = frame.loc[frame["step"] < 0, "products"].sum()
     return Finding(
-        f"At least half of {format_quantity(frame['products'].sum(), 'product')} have no more than "
-        f"{format_quantity(median, 'customer')}, and {without_customers:,} have none; "
+        f"At least half of {format_count(frame['products'].sum(), 'product')} have no more than "
+        f"{format_count(median, 'customer')}, and {without_customers:,} have none; "
         f"the most popular product has {frame['max_customers'].max():,}.",
         _make_histogram(frame, "products", format_count_bin, "customers"),
         "Columns: products by number of customers, in doubling bins.",
@@ -290,9 +290,9 @@ def describe_product_reach(frame: pd.DataFrame) -> Finding:
 
 def describe_categories(frame: pd.DataFrame) -> Finding:
     """Describe the category with the most actions; chart the shares of all categories."""
-    categories = _to_rows(frame[frame["category"] != "without a category"])
+    categories = _to_records(frame[frame["category"] != "without a category"])
     if not categories:
-        return Finding(f"None of {format_quantity(frame['products'].sum(), 'product')} has a category.")
+        return Finding(f"None of {format_count(frame['products'].sum(), 'product')} has a category.")
     measures = ["products", "actions", "purchases"]
     totals = {name: frame[name].sum() for name in measures}
     # Without events, the actions are the purchases.
@@ -301,7 +301,7 @@ def describe_categories(frame: pd.DataFrame) -> Finding:
     return Finding(
         f"{first['category']} has {format_ratio(first['actions'], totals['actions'])} of all actions with "
         f"{format_ratio(first['products'], totals['products'])} of the products; there are "
-        f"{format_quantity(sum(row['categories'] for row in categories), 'category', 'categories')}.",
+        f"{format_count(sum(row['categories'] for row in categories), 'category', 'categories')}.",
         make_bar_chart(
             list(frame["category"]), {name: list(frame[name] / totals[name]) for name in charted}, is_share=True
         ),
@@ -313,7 +313,7 @@ def describe_categories(frame: pd.DataFrame) -> Finding:
 def describe_prices(frame: pd.DataFrame) -> Finding:
     """Describe the range and the median of the prices; chart the distribution."""
     return Finding(
-        f"The prices of {format_quantity(frame['products'].sum(), 'product')} range from "
+        f"The prices of {format_count(frame['products'].sum(), 'product')} range from "
         f"{frame['lowest_price'].min():,.2f} to {frame['highest_price'].max():,.2f}; "
         f"at least half of them are no more than {_find_median_bin(frame, 'products')['highest_price']:,.2f}.",
         _make_histogram(frame, "products", format_price_bin, "price"),
@@ -366,8 +366,8 @@ def _make_histogram(
 def _find_median_bin(frame: pd.DataFrame, count_column: str) -> dict[str, Any]:
     """Return the bin of the median: the first at which the cumulative count reaches half of the total."""
     is_half_reached = frame[count_column].cumsum() >= frame[count_column].sum() / 2
-    return _to_rows(frame)[int(is_half_reached.to_numpy().argmax())]
+    return _to_records(frame)[int(is_half_reached.to_numpy().argmax())]
 
 
-def _to_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def _to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]

@@ -59,7 +59,9 @@ class FactorModel:
         Each buffer of a block, and `candidates` factors or contributions per row, fit `block_mib`.
         """
         confidence = self.confidence.transform(strength)
-        penalty = self.regularization * (confidence.sum_rows() + self.unobserved_pair_weight * self.trained_product_count)
+        penalty = self.regularization * (
+            confidence.sum_rows() + self.unobserved_pair_weight * self.trained_product_count
+        )
         lengths = strength.lengths.long()
         order = torch.argsort(lengths, descending=True, stable=True)
         order = order[lengths[order] > 0]

@@ -114,8 +114,8 @@ def _parse_timestamps(file: Path, rows: pa.Table) -> pa.ChunkedArray | pa.Array:
         return pa.nulls(rows.num_rows, pa.float64())
     column = rows["timestamp"]
     if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
-        instants = column.cast(pa.timestamp("us")).cast(pa.int64()).cast(pa.float64())
-        rows = rows.set_column(rows.column_names.index("timestamp"), "timestamp", instants)
+        timestamps = column.cast(pa.timestamp("us")).cast(pa.int64()).cast(pa.float64())
+        rows = rows.set_column(rows.column_names.index("timestamp"), "timestamp", timestamps)
     timestamps = _parse_numbers(file, rows, "timestamp")
     _require_valid(file, rows, "timestamp", np.isfinite(timestamps), "a finite number")
     return pa.array(timestamps)
@@ -129,9 +129,7 @@ def _parse_numbers(file: Path, rows: pa.Table, column: str) -> npt.NDArray[np.fl
     return numbers
 
 
-def _require_valid(
-    file: Path, rows: pa.Table, column: str, is_valid: npt.NDArray[np.bool_], valid_values: str
-) -> None:
+def _require_valid(file: Path, rows: pa.Table, column: str, is_valid: npt.NDArray[np.bool_], valid_values: str) -> None:
     """Raise ModelError when a row is invalid; the message names the first such row and the number of others."""
     invalid_rows = np.flatnonzero(~is_valid)
     if len(invalid_rows):

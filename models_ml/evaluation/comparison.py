@@ -14,7 +14,8 @@ from models_ml.data.id_map import IdMap
 from models_ml.data.interactions import Interactions
 from models_ml.data.item_features import ItemFeatures
 from models_ml.evaluation.bootstrap import bootstrap_mean_bounds
-from models_ml.evaluation.metrics import ACCURACY_METRICS, compute_accuracy
+from models_ml.evaluation.metric_names import ACCURACY_METRICS
+from models_ml.evaluation.metrics import compute_accuracy
 from models_ml.evaluation.window import EvaluationWindow
 from models_ml.inference.artifact import ModelCard
 

@@ -10,11 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-ACCURACY_METRICS = ("precision", "recall", "ndcg", "map", "hit_rate")
-"""Metrics of `compute_accuracy`, in its order."""
-
-EXPOSURE_METRICS = ("novelty", "long_tail_share")
-"""Metrics of `compute_exposure`, in its order."""
+from models_ml.evaluation.metric_names import ACCURACY_METRICS
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ from models_ml.data.interactions import Interactions
 from models_ml.errors import ModelError
 from models_ml.evaluation.baselines import BASELINES, OracleFactors, build_oracle_method
 from models_ml.evaluation.bootstrap import bootstrap_mean_bounds
+from models_ml.evaluation.metric_names import ACCURACY_METRICS, EXPOSURE_METRICS, REPORTED_METRICS
 from models_ml.evaluation.metrics import (
-    ACCURACY_METRICS,
-    EXPOSURE_METRICS,
     compute_accuracy,
     compute_coverage,
     compute_exposure,
@@ -44,7 +43,7 @@ METRICS_SCHEMA = pa.schema(
         **_KEY_COLUMNS,
         "k": pa.int32(),
         "users": pa.int64(),
-        **dict.fromkeys((*ACCURACY_METRICS, "coverage", *EXPOSURE_METRICS), _NUMBER),
+        **dict.fromkeys(REPORTED_METRICS, _NUMBER),
     }
 )
 DIFFERENCES_SCHEMA = pa.schema(

@@ -172,7 +172,7 @@ class Recommender:
             remaining[positions] = False
             batch_size *= 8
 
-    def similar_items(
+    def find_similar_products(
         self,
         product_id: str,
         n: int = 10,

@@ -14,7 +14,7 @@ import pytest
 
 from apps.recommendation_queries import RecommendationQueries
 from orchestration.dbt_runner import PROJECT_DIR, build_dbt_environment, find_dbt_executable
-from orchestration.publication import publish_copy
+from orchestration.steps import publish_copy
 from warehouse.database import open_reader, open_writer
 from warehouse.settings import Settings
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.dbt_builds import build_marts
+from orchestration.steps import build_marts
 from tests.crash_recovery import deliver, find_differences, kill_build, kill_load, make_deliveries
 from warehouse.loading.loader import load
 from warehouse.settings import Settings

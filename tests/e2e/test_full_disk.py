@@ -14,10 +14,9 @@ import pytest
 
 from models_ml.config import TrainConfig
 from orchestration.batch_scoring import score_customers
-from orchestration.dbt_builds import build_marts, build_recommendations
 from orchestration.pipeline import run_pipeline, train_if_due
 from orchestration.progress import PipelineListener
-from orchestration.publication import publish_copy
+from orchestration.steps import build_marts, build_recommendations, publish_copy
 from tests.e2e.pending_days_shop import PendingDaysShop, find_differences_between, find_unexpected_files
 from warehouse.errors import DiskFullError
 from warehouse.loading.loader import load

@@ -7,12 +7,11 @@ import pytest
 
 from models_ml.config import TrainConfig
 from orchestration.batch_scoring import score_customers
-from orchestration.dbt_builds import build_recommendations
 from orchestration.dbt_manifest import load_manifest
 from orchestration.model_registry import list_model_runs
 from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener
-from orchestration.publication import publish_copy
+from orchestration.steps import build_recommendations, publish_copy
 from orchestration.training_run import train_model
 from tests.crash_recovery import RUN_DEPENDENT_COLUMNS, deliver, find_differences, make_deliveries
 from tests.e2e.pending_days_shop import COMPARED_SCHEMAS, SHOP_CONFIG, find_differences_between, read_serving_checksums

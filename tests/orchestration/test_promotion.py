@@ -12,11 +12,11 @@ from models_ml.config import TrainConfig
 from models_ml.data.dataset_store import iter_dataset_hashes
 from orchestration.batch_scoring import score_customers
 from orchestration.config_files import read_policy
-from orchestration.dbt_builds import build_marts
 from orchestration.model_registry import find_next_serving_run, find_serving_run, is_waiting_to_serve, list_model_runs
 from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener
 from orchestration.retraining import find_due_training
+from orchestration.steps import build_marts
 from orchestration.training_run import DATASETS_LOCK, train_model
 from warehouse.database import open_reader, open_writer
 from warehouse.errors import RecomartError, WarehouseBusyError

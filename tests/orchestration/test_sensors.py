@@ -29,8 +29,8 @@ def write_landing_file(settings: Settings, name: str) -> Path:
     return file
 
 
-def find_delivered_paths(settings: Settings, instant_ns: int) -> list[str]:
-    return [file.path for file in find_delivery(settings, instant_ns).files]
+def find_delivered_paths(settings: Settings, time_ns: int) -> list[str]:
+    return [file.path for file in find_delivery(settings, time_ns).files]
 
 
 def evaluate_sensor(instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult | dg.SkipReason:

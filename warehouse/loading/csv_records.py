@@ -18,12 +18,10 @@ from warehouse.loading.lines import (
     make_readable,
     split_lines,
 )
-from warehouse.sources.declaration import REQUIRED_COLUMNS, Feed
+from warehouse.sources.declaration import LINE_END_CHARS, REQUIRED_COLUMNS, Feed
 
 MAX_RECORD_LINES = 1_000
 """Maximum number of lines of a quoted record; a quote that stays open longer makes the line invalid."""
-
-LINE_END_CHARS = "\r\n"
 
 DELIMITER_LINE_PATTERN = re.compile(rb"""(?:[\r\n]*"?sep=([!#-/:-@\[-^`{-~]|\t)"?\r?(?:\n|\Z))+""", re.IGNORECASE)
 """A line before the header that names the delimiter, as Excel reads it."""

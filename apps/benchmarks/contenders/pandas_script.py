@@ -234,9 +234,9 @@ def compute_returned_share(transactions: pd.DataFrame) -> pd.Series:
     return (-part * totals["size"]).fillna(-1.0).reindex(transactions.index)
 
 
-def to_epoch_seconds(instants: pd.Series) -> pd.Series:
+def to_epoch_seconds(timestamps: pd.Series) -> pd.Series:
     """Return whole seconds since 1970."""
-    return instants.astype("datetime64[s]").astype("int64")
+    return timestamps.astype("datetime64[s]").astype("int64")
 
 
 def compute_cutoffs(actions: pd.DataFrame) -> pd.DataFrame:

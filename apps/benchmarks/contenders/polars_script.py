@@ -108,7 +108,7 @@ def clean_text(name: str) -> pl.Expr:
     return pl.when(stripped != "").then(stripped).alias(name)
 
 
-def parse_instant(name: str) -> pl.Expr:
+def parse_timestamp(name: str) -> pl.Expr:
     """Parse a text column as a timestamp; null when that fails."""
     return col(name).str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_unit="us", strict=False)
 
@@ -119,9 +119,9 @@ def divide(numerator: str | pl.Expr, denominator: str | pl.Expr) -> pl.Expr:
     return pl.when(denominator != 0).then(numerator / denominator)
 
 
-def to_epoch_seconds(instant: pl.Expr) -> pl.Expr:
+def to_epoch_seconds(timestamp: pl.Expr) -> pl.Expr:
     """Return whole seconds since 1970."""
-    return instant.dt.epoch("s")
+    return timestamp.dt.epoch("s")
 
 
 def decay_weight(weight: pl.Expr, since: pl.Expr, until: pl.Expr, half_life_days: pl.Expr | float) -> pl.Expr:
@@ -177,7 +177,9 @@ def read_events(landing: Path, products: pl.Series) -> pl.LazyFrame:
             clean_text("user_id"), clean_text("product_id"), col("event_type").str.strip_chars().str.to_lowercase()
         )
         .unique(EVENT_FIELDS, keep="any")
-        .with_columns(col("event_type").replace_strict(EVENT_TYPES, default=None), event_at=parse_instant("timestamp"))
+        .with_columns(
+            col("event_type").replace_strict(EVENT_TYPES, default=None), event_at=parse_timestamp("timestamp")
+        )
         .drop("timestamp")
         .with_columns(
             event_date=col("event_at").dt.date(),
@@ -214,12 +216,12 @@ def read_purchases(landing: Path, products: pl.Series) -> pl.LazyFrame:
             reasons=join_reasons(
                 bad_price=(price < 0) | price.is_null() & col("price").is_not_null(),
                 bad_quantity=(quantity == 0) | quantity.is_null() & col("quantity").is_not_null(),
-                bad_timestamp=parse_instant("timestamp").is_null(),
+                bad_timestamp=parse_timestamp("timestamp").is_null(),
                 missing_product=clean_text("product_id").is_null(),
                 unknown_product=~clean_text("product_id").is_in(products.implode()),
             ),
         )
-        .with_columns(quantity=quantity, price=price, purchased_at=parse_instant("timestamp"))
+        .with_columns(quantity=quantity, price=price, purchased_at=parse_timestamp("timestamp"))
         .drop("timestamp")
     )
 

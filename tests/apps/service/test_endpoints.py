@@ -156,7 +156,7 @@ def test_similar_products(
     service: ServiceClient, demo_queries: RecommendationQueries, popular_product_ids: list[str]
 ) -> None:
     answer = service.get(f"/products/{PRODUCT_IDS[0]}/similar", n=6).json()
-    expected = demo_queries.recommender.similar_items(PRODUCT_IDS[0], 6).items
+    expected = demo_queries.recommender.find_similar_products(PRODUCT_IDS[0], 6).items
     assert get_product_ids(answer["recommendations"]) == [item.product_id for item in expected]
     assert {item["reason_product_id"] for item in answer["recommendations"]} == {PRODUCT_IDS[0]}
     for unknown in ODD_IDS:

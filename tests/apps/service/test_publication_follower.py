@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from apps.service.live_recommendations import PublicationFollower
+from apps.service.publication_follower import PublicationFollower
 from tests.apps.service.conftest import ServiceClient, run_service, wait_until
 from warehouse.database import open_writer
 from warehouse.publishing.live_copy import PublishedCopy

@@ -8,8 +8,8 @@ import pytest
 import torch
 from ir_measures import AP, P, R, ScoredDoc, Success, nDCG
 
+from models_ml.evaluation.metric_names import ACCURACY_METRICS
 from models_ml.evaluation.metrics import (
-    ACCURACY_METRICS,
     compute_accuracy,
     compute_coverage,
     compute_exposure,

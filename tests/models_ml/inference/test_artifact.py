@@ -131,5 +131,5 @@ def test_artifact_keeps_ids_of_any_text(tmp_path: Path) -> None:
         assert recommendations.source == "model"
         assert set(get_product_ids(recommendations)) == set(products) - history
         assert {item.product_id for item in loaded.explain("a", user_id=user).contributions} == history
-    assert set(get_product_ids(loaded.similar_items("🛒 cart"))) == {"50% off", "line\nbreak", "a", "b"}
+    assert set(get_product_ids(loaded.find_similar_products("🛒 cart"))) == {"50% off", "line\nbreak", "a", "b"}
     assert loaded.recommend(basket=["🛒 cart", "🛒"]).unknown_products == ["🛒"]

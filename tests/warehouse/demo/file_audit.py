@@ -43,7 +43,7 @@ def audit_events(landing: Path) -> AuditResult:
                 continue
             counts["loaded"] += 1
             row = {key: _clean_text(record.get(key)) for key in ("user_id", "product_id", "device", "session_id")}
-            row |= {"event_type": record["event_type"].strip().lower(), "at": _parse_instant(record["timestamp"])}
+            row |= {"event_type": record["event_type"].strip().lower(), "at": _parse_timestamp(record["timestamp"])}
             problems = _check_product(row["product_id"], known) | {
                 "missing_user": row["user_id"] is None,
                 "unknown_event_type": row["event_type"] not in ("view", "click", "add-to-cart"),
@@ -72,7 +72,7 @@ def audit_purchases(landing: Path) -> AuditResult:
             record = dict(zip(header, fields, strict=True))
             row = {key: _clean_text(record[key]) for key in ("transaction_id", "user_id", "product_id")}
             row |= {"quantity": _parse_number(record["quantity"]), "price": _parse_number(record["price"])}
-            row |= {"at": _parse_instant(record["timestamp"])}
+            row |= {"at": _parse_timestamp(record["timestamp"])}
             problems = _check_product(row["product_id"], known) | {
                 "bad_timestamp": row["at"] is None,
                 "bad_quantity": not row["quantity"],
@@ -124,7 +124,7 @@ def _clean_text(value: object) -> str | None:
     return None if value is None else str(value).strip() or None
 
 
-def _parse_instant(value: object) -> datetime | None:
+def _parse_timestamp(value: object) -> datetime | None:
     try:
         return datetime.fromisoformat(str(value))
     except ValueError:

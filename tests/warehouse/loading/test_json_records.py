@@ -80,7 +80,7 @@ def test_invalid_path_fails(shop: Shop, path: str) -> None:
 
 def test_document_larger_than_window(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("warehouse.loading.text.BLOCK_BYTES", 61)
-    monkeypatch.setattr("warehouse.loading.json_records.CHUNK_BYTES", 500)
+    monkeypatch.setattr("warehouse.loading.json_records.TABLE_BYTES", 500)
     items = [
         {"id": f"p{number}", "name": '日本"\\' * (number % 7), "n": [number, {"a": None}]} for number in range(300)
     ]

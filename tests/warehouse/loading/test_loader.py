@@ -269,7 +269,7 @@ def test_read_error_keeps_previous_batch(shop: Shop, monkeypatch: pytest.MonkeyP
 
 def test_small_chunks_load_each_row_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("warehouse.loading.text.BLOCK_BYTES", 100)
-    monkeypatch.setattr("warehouse.loading.loader.CHUNK_BYTES", 1_000)
+    monkeypatch.setattr("warehouse.loading.loader.STATEMENT_BYTES", 1_000)
     monkeypatch.setattr("warehouse.loading.loader.MAX_BATCH_FILES", 2)
     for number in range(5):
         shop.put(f"events/{number}.jsonl", make_events(50, user=f"u{number}_") + "broken\n")
