@@ -181,8 +181,8 @@ def _open_storage(journal: Path | None) -> BaseStorage:
 
 
 def _list_searched_settings(space: SearchSpace, has_varying_strength: bool) -> list[str]:
-    excluded = {"startup_trials"} if has_varying_strength else {"startup_trials", "strength_scale"}
-    return [name for name in type(space).model_fields if name not in excluded]
+    excluded_settings = {"startup_trials"} if has_varying_strength else {"startup_trials", "strength_scale"}
+    return [name for name in type(space).model_fields if name not in excluded_settings]
 
 
 def _list_started_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

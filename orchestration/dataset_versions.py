@@ -129,25 +129,25 @@ def _read_sorted_rows(
         ) from error
 
 
-def find_version(settings: Settings, prefix: str) -> str:
-    """Return the hash of the dataset version whose hash begins with `prefix`.
+def find_version(settings: Settings, hash_prefix: str) -> str:
+    """Return the hash of the dataset version whose hash begins with `hash_prefix`.
 
     Raises:
         RecomartError: No version, or more than one, has such a hash.
     """
-    if not prefix:
+    if not hash_prefix:
         raise RecomartError("an empty hash names no dataset version. `recomart datasets` lists them")
-    matches = [name for name in iter_dataset_hashes(settings.datasets_dir) if name.startswith(prefix.lower())]
+    matches = [name for name in iter_dataset_hashes(settings.datasets_dir) if name.startswith(hash_prefix.lower())]
     if len(matches) == 1:
         return matches[0]
     if not matches:
         raise RecomartError(
-            f"{settings.datasets_dir}: no dataset version has a hash that begins with {prefix!r}. "
+            f"{settings.datasets_dir}: no dataset version has a hash that begins with {hash_prefix!r}. "
             "`recomart datasets` lists them"
         )
     raise RecomartError(
-        f"{len(matches)} dataset versions have a hash that begins with {prefix!r}: "
-        f"{', '.join(name[: len(prefix) + 8] for name in matches)}. Give more characters"
+        f"{len(matches)} dataset versions have a hash that begins with {hash_prefix!r}: "
+        f"{', '.join(name[: len(hash_prefix) + 8] for name in matches)}. Give more characters"
     )
 
 

@@ -197,11 +197,13 @@ def _shorten_message(message: str) -> str:
 
 def build_dbt_error(settings: Settings, command: str, messages: Sequence[str], log_dir: Path) -> RecomartError:
     """Return the error for a failed dbt command, given dbt's messages and the folder of its log."""
-    failed = [
+    failed_results = [
         result for result in _read_run_results(settings) if result["status"] in ("error", "fail", "runtime error")
     ]
-    reasons = [_describe_result(result) for result in failed] or [_shorten_message(" ".join(messages)) or "no message"]
-    all_messages = " ".join([*(str(result["message"]) for result in failed), *messages])
+    reasons = [_describe_result(result) for result in failed_results] or [
+        _shorten_message(" ".join(messages)) or "no message"
+    ]
+    all_messages = " ".join([*(str(result["message"]) for result in failed_results), *messages])
     if lock_message := describe_lock_error(all_messages, settings.database):
         return WarehouseBusyError(lock_message)
     if disk_message := describe_disk_full_error(all_messages, settings.warehouse):

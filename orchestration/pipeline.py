@@ -147,11 +147,11 @@ def describe_training(summary: TrainingSummary | None) -> str:
     """Return one line about a training run, or about why there was none."""
     if summary is None:
         return "no training is due"
-    rejected = f"; rejected: {summary.rejection_reason}" if summary.rejection_reason else ""
+    rejection_text = f"; rejected: {summary.rejection_reason}" if summary.rejection_reason else ""
     return (
         f"{summary.reason}: {format_count(summary.interactions, 'interaction')} of "
         f"{format_count(summary.users, 'customer')} and {format_count(summary.products, 'product')}, "
-        f"{format_count(summary.epochs, 'epoch')}{rejected}"
+        f"{format_count(summary.epochs, 'epoch')}{rejection_text}"
     )
 
 

@@ -43,8 +43,8 @@ def describe_memory_error(error_text: str) -> str | None:
     """Describe which setting to raise if DuckDB's error is about its memory limit; None otherwise."""
     if "Out of Memory Error" not in error_text:
         return None
-    used = re.search(r" \([^()]* used\)", error_text)
-    return f"DuckDB's memory limit is too small{used[0] if used else ''}. Raise RECOMART_MEMORY_LIMIT"
+    usage_match = re.search(r" \([^()]* used\)", error_text)
+    return f"DuckDB's memory limit is too small{usage_match[0] if usage_match else ''}. Raise RECOMART_MEMORY_LIMIT"
 
 
 DuckDbConfig = dict[str, str | bool | int | float | list[str]]

@@ -13,5 +13,5 @@ def format_count(count: float, noun: str, plural: str = "") -> str:
 
 def format_names(names: Sequence[str]) -> str:
     """Format names from a file as one printable line."""
-    shown = [name if name.isprintable() else repr(name) for name in names[:MAX_LISTED_NAMES]]
-    return ", ".join(name[:60] for name in shown) + (" and others" if len(names) > MAX_LISTED_NAMES else "")
+    printable_names = [name if name.isprintable() else repr(name) for name in names[:MAX_LISTED_NAMES]]
+    return ", ".join(name[:60] for name in printable_names) + (" and others" if len(names) > MAX_LISTED_NAMES else "")

@@ -20,7 +20,7 @@ def print_metrics(metrics: pd.DataFrame, missing_metrics_reason: str | None = No
 
 def print_models(runs: Sequence[ModelRun]) -> None:
     """Print the model registry, the newest model first."""
-    serving = find_serving_run(runs)
+    serving_run = find_serving_run(runs)
     print_table(
         "Models",
         [
@@ -31,14 +31,14 @@ def print_models(runs: Sequence[ModelRun]) -> None:
                 "start": "warm" if run.warm_from else "cold",
                 "ndcg_at_10": run.ndcg_at_10,
                 "popularity_ndcg_at_10": run.popularity_ndcg_at_10,
-                "state": _describe_state(run, serving),
+                "state": _describe_state(run, serving_run),
             }
             for run in runs
         ],
     )
 
 
-def _describe_state(run: ModelRun, serving: ModelRun | None) -> str:
+def _describe_state(run: ModelRun, serving_run: ModelRun | None) -> str:
     if run.is_serving:
         return f"serves since {run.promoted_at:%Y-%m-%d %H:%M}"
     if run.promoted_at:
@@ -46,7 +46,9 @@ def _describe_state(run: ModelRun, serving: ModelRun | None) -> str:
     if run.rejection_reason:
         return f"rejected: {run.rejection_reason}"
     return (
-        "passed, serves after the next scoring" if is_waiting_to_serve(run, serving) else "passed, a newer model serves"
+        "passed, serves after the next scoring"
+        if is_waiting_to_serve(run, serving_run)
+        else "passed, a newer model serves"
     )
 
 

@@ -55,9 +55,9 @@ def _print_published(published: PublishedCopy, as_json: bool) -> None:
         if published.run_id is None:
             console.print_line("model: none; all customers get popular products")
         else:
-            trained = f" trained {published.trained_at:%Y-%m-%d %H:%M:%S} UTC" if published.trained_at else ""
-            dataset = f" on dataset {published.dataset_hash[:16]}" if published.dataset_hash else ""
-            console.print_line(f"model: {published.run_id},{trained}{dataset}")
+            training_text = f" trained {published.trained_at:%Y-%m-%d %H:%M:%S} UTC" if published.trained_at else ""
+            dataset_text = f" on dataset {published.dataset_hash[:16]}" if published.dataset_hash else ""
+            console.print_line(f"model: {published.run_id},{training_text}{dataset_text}")
         console.print_table("Tables", [{"table": name, "rows": count} for name, count in published.rows.items()])
 
 

@@ -43,7 +43,7 @@ def train(
         progress.on_step("train")
         oracle = read_oracle(settings.demo_truth_dir)
         summary = train_model(
-            settings, train_config, progress.on_stage, dataset=dataset, is_warm_start=warm_start, oracle=oracle
+            settings, train_config, progress.on_stage, hash_prefix=dataset, is_warm_start=warm_start, oracle=oracle
         )
         progress.on_step_done("train", describe_training(summary), summary.seconds)
         progress.on_step("score")
@@ -117,7 +117,7 @@ def tune(
             progress.on_stage,
             seconds=seconds,
             max_trials=trials,
-            dataset=dataset,
+            hash_prefix=dataset,
             adopt=adopt,
         )
         progress.on_step_done("tune", f"{len(summary.trials)} trials", time.perf_counter() - start_seconds)

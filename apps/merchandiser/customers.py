@@ -54,8 +54,10 @@ def show_history(timeline: pd.DataFrame) -> None:
         )
         # The filters of the recommendations are higher by this; the space aligns both tables.
         st.space(7)
-    labelled = add_action_labels(timeline)
-    visible_rows = labelled[labelled["action"].isin(selected_actions)] if selected_actions else labelled
+    labelled_timeline = add_action_labels(timeline)
+    visible_rows = (
+        labelled_timeline[labelled_timeline["action"].isin(selected_actions)] if selected_actions else labelled_timeline
+    )
     if visible_rows.empty:
         st.info("The latest actions include none of this kind.", icon=":material/filter_alt_off:")
         return
@@ -82,6 +84,6 @@ def show_history(timeline: pd.DataFrame) -> None:
     )
 
 
-live = get_live_copy()
-if (selected_customer := pick_customer(live)) is not None:
-    show_customer(live, selected_customer)
+live_copy = get_live_copy()
+if (selected_customer := pick_customer(live_copy)) is not None:
+    show_customer(live_copy, selected_customer)

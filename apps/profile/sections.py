@@ -93,15 +93,18 @@ def describe_row_status(rows: pd.DataFrame) -> Finding:
 
 def describe_quarantine_reasons(reasons: pd.DataFrame) -> Finding:
     """Describe the most frequent quarantine reason; chart the most frequent ones."""
-    first, charted = _to_records(reasons)[0], reasons.head(MAX_BARS)
+    first, charted_reasons = _to_records(reasons)[0], reasons.head(MAX_BARS)
     return Finding(
         f"The most frequent of {format_count(len(reasons), 'reason')} is {first['reason']} in {first['feed']}, with "
-        f"{format_count(first['rows'], 'row')}.{describe_omissions(len(charted), len(reasons), 'most frequent')}",
+        f"{format_count(first['rows'], 'row')}."
+        f"{describe_omissions(len(charted_reasons), len(reasons), 'most frequent')}",
         make_bar_chart(
-            list(charted["feed"] + ": " + charted["reason"]), {"rows": list(charted["rows"])}, is_share=False
+            list(charted_reasons["feed"] + ": " + charted_reasons["reason"]),
+            {"rows": list(charted_reasons["rows"])},
+            is_share=False,
         ),
         "Bars: quarantined rows by feed and reason.",
-        compute_chart_height(len(charted)),
+        compute_chart_height(len(charted_reasons)),
     )
 
 
@@ -118,14 +121,16 @@ def describe_missing_values(frame: pd.DataFrame) -> Finding:
         sentence += f" Always empty: {'; '.join(names)}."
     if partly_filled.empty:
         return Finding(sentence)
-    charted = partly_filled.sort_values("share", ascending=False).head(MAX_BARS)
+    charted_columns = partly_filled.sort_values("share", ascending=False).head(MAX_BARS)
     return Finding(
-        sentence + describe_omissions(len(charted), len(partly_filled), "emptiest"),
+        sentence + describe_omissions(len(charted_columns), len(partly_filled), "emptiest"),
         make_bar_chart(
-            list(charted["feed"] + ": " + charted["column_name"]), {"": list(charted["share"])}, is_share=True
+            list(charted_columns["feed"] + ": " + charted_columns["column_name"]),
+            {"": list(charted_columns["share"])},
+            is_share=True,
         ),
         "Bars: share of rows with an empty or unreadable value, by column.",
-        compute_chart_height(len(charted)),
+        compute_chart_height(len(charted_columns)),
     )
 
 
@@ -167,10 +172,10 @@ def describe_weekly_pattern(frame: pd.DataFrame) -> Finding:
 
 def describe_devices(frame: pd.DataFrame) -> Finding:
     """Describe the most frequent device; chart the shares of all devices."""
-    total, known = frame["events"].sum(), frame[frame["device"] != "unknown"]
-    if known.empty:
+    total, known_devices = frame["events"].sum(), frame[frame["device"] != "unknown"]
+    if known_devices.empty:
         return Finding(f"None of {format_count(total, 'event')} has a known device.")
-    first = _to_records(known)[0]
+    first = _to_records(known_devices)[0]
     return Finding(
         f"{format_ratio(first['events'], total)} of {format_count(total, 'event')} come from {first['device']}, by "
         f"{format_count(first['customers'], 'customer')}.",
@@ -210,22 +215,24 @@ def describe_funnel(frame: pd.DataFrame) -> Finding:
 def describe_retention(frame: pd.DataFrame) -> Finding:
     """Describe the share of customers who return in the second week; chart the weekly cohorts."""
     table = frame.pivot_table(index="cohort_week", columns="weeks_later", values="customers", fill_value=0)
-    active = table.reindex(columns=range(int(frame["weeks_later"].max()) + 1), fill_value=0).to_numpy(dtype=float)
-    if active.shape[1] == 1:
+    active_counts = table.reindex(columns=range(int(frame["weeks_later"].max()) + 1), fill_value=0).to_numpy(
+        dtype=float
+    )
+    if active_counts.shape[1] == 1:
         return Finding("No customer has acted in a later week than the first one yet.")
     starts = pd.DatetimeIndex(table.index)
-    weeks = starts.to_numpy()[:, None] + np.arange(active.shape[1]) * np.timedelta64(7, "D")
-    last = weeks[active > 0].max()
+    weeks = starts.to_numpy()[:, None] + np.arange(active_counts.shape[1]) * np.timedelta64(7, "D")
+    last = weeks[active_counts > 0].max()
     has_second_week = weeks[:, 1] <= last
-    starts, weeks, active = starts[has_second_week], weeks[has_second_week], active[has_second_week]
+    starts, weeks, active_counts = starts[has_second_week], weeks[has_second_week], active_counts[has_second_week]
     # The last week may be incomplete, so it is used only if there is no other week.
     is_complete = weeks[:, 1] < last
-    compared = active[is_complete] if is_complete.any() else active
-    retention = np.where(weeks > last, np.nan, active / active[:, :1])[-MAX_WEEKS:, 1 : MAX_WEEKS + 1]
+    compared_cohorts = active_counts[is_complete] if is_complete.any() else active_counts
+    retention = np.where(weeks > last, np.nan, active_counts / active_counts[:, :1])[-MAX_WEEKS:, 1 : MAX_WEEKS + 1]
     return Finding(
-        f"{format_ratio(compared[:, 1].sum(), compared[:, 0].sum())} of customers returned in the "
+        f"{format_ratio(compared_cohorts[:, 1].sum(), compared_cohorts[:, 0].sum())} of customers returned in the "
         "week after their first week. The last cell of each row is the last week of the data, which may be incomplete."
-        + describe_omissions(len(retention), len(active), "newest weeks"),
+        + describe_omissions(len(retention), len(active_counts), "newest weeks"),
         make_heatmap(
             retention,
             [str(week + 1) for week in range(retention.shape[1])],
@@ -296,14 +303,16 @@ def describe_categories(frame: pd.DataFrame) -> Finding:
     measures = ["products", "actions", "purchases"]
     totals = {name: frame[name].sum() for name in measures}
     # Without events, the actions are the purchases.
-    charted = [name for name in measures if totals[name] and (name != "actions" or frame["events"].any())]
+    charted_measures = [name for name in measures if totals[name] and (name != "actions" or frame["events"].any())]
     first = max(categories, key=lambda row: row["actions"])
     return Finding(
         f"{first['category']} has {format_ratio(first['actions'], totals['actions'])} of all actions with "
         f"{format_ratio(first['products'], totals['products'])} of the products; there are "
         f"{format_count(sum(row['categories'] for row in categories), 'category', 'categories')}.",
         make_bar_chart(
-            list(frame["category"]), {name: list(frame[name] / totals[name]) for name in charted}, is_share=True
+            list(frame["category"]),
+            {name: list(frame[name] / totals[name]) for name in charted_measures},
+            is_share=True,
         ),
         "Bars: share of products, actions and purchases by category.",
         0.75 + 0.38 * len(frame),

@@ -47,9 +47,11 @@ def read_interactions(file: Path) -> pa.Table:
         ) from None
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         raise ModelError(f"{file} cannot be read: {error}") from error
-    missing = [name for name in ("user_id", "item_id") if name not in rows.column_names]
-    if missing:
-        raise ModelError(f"{file} lacks the columns {', '.join(missing)}; there are {', '.join(rows.column_names)}")
+    missing_columns = [name for name in ("user_id", "item_id") if name not in rows.column_names]
+    if missing_columns:
+        raise ModelError(
+            f"{file} lacks the columns {', '.join(missing_columns)}; there are {', '.join(rows.column_names)}"
+        )
     table = pa.table(
         {
             "user_id": _parse_ids(file, rows, "user_id"),

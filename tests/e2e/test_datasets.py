@@ -187,7 +187,7 @@ def test_damaged_version_is_reported(
             recomart("train", "--warehouse", retrained_shop_settings.warehouse), file, "cannot be read"
         )
         with pytest.raises(ModelError, match=r"interactions\.parquet cannot be read"):
-            train_model(retrained_shop_settings, TrainConfig(), dataset=new)
+            train_model(retrained_shop_settings, TrainConfig(), hash_prefix=new)
         with pytest.raises(ModelError, match=r"interactions\.parquet cannot be read"):
             diff_versions(retrained_shop_settings, new, listed_versions[1]["dataset_hash"])
         file.unlink()

@@ -74,7 +74,7 @@ def test_restore_with_dataset_versions(lost_settings: Settings, tmp_path: Path) 
     runs = sorted(list_model_runs(lost_settings), key=lambda run: run.trained_at)
     assert runs[-1].warm_from is not None
     for run in runs:
-        train_model(restored, TrainConfig(), dataset=run.dataset_hash[:12], is_warm_start=run.warm_from is not None)
+        train_model(restored, TrainConfig(), hash_prefix=run.dataset_hash[:12], is_warm_start=run.warm_from is not None)
         score_customers(restored)
     build_recommendations(restored)
     publish_copy(restored)

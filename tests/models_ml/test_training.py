@@ -147,7 +147,7 @@ def test_training_without_windows_uses_defaults(config: TrainConfig) -> None:
     result = train(build_current_dataset(SHORT_HISTORIES), config, "run", on_epoch=records.append)
     assert result.recommender.card.epochs == len(records) == config.default_epochs
     assert "default" in result.epochs_reason
-    assert result.skipped == dict.fromkeys(("validation", "test"), "no interactions before it")
+    assert result.skip_reasons == dict.fromkeys(("validation", "test"), "no interactions before it")
     assert (result.ranking_metrics.num_rows, result.evaluation_candidates.num_rows) == (0, 0)
     assert result.evaluation_pairs.schema.names[:4] == ["run_id", "cutoff", "user_id", "product_id"]
     assert (
@@ -186,7 +186,7 @@ def test_evaluation_of_known_customers_only(config: TrainConfig) -> None:
         ("item_item", "p3"),
         *((method, product) for method in methods for product in ("p3", "unseen_product")),
     }
-    assert set(result.skipped) == {"validation"}
+    assert set(result.skip_reasons) == {"validation"}
 
 
 def test_window_without_known_customers(config: TrainConfig) -> None:
@@ -197,7 +197,7 @@ def test_window_without_known_customers(config: TrainConfig) -> None:
         build_product_features("test", {}),
         build_evaluation_pairs("test", [("unknown_user", "p1", False)]),
     )
-    assert train(tables, config, "run").skipped["test"] == "no customers with a history and new products"
+    assert train(tables, config, "run").skip_reasons["test"] == "no customers with a history and new products"
 
 
 def test_selection_limits_customers(shop: Dataset, config: TrainConfig) -> None:
@@ -210,5 +210,5 @@ def test_selection_limits_customers(shop: Dataset, config: TrainConfig) -> None:
 def test_incomplete_oracle_is_skipped(shop: Dataset, oracle: OracleFactors, config: TrainConfig) -> None:
     users, products = oracle
     result = train(shop, config, "run", oracle_factors=(users, products.slice(3)))
-    assert "unknown product ids" in result.skipped["oracle"]
+    assert "unknown product ids" in result.skip_reasons["oracle"]
     assert set(result.ranking_metrics["method"].to_pylist()) == {"als", *BASELINES}

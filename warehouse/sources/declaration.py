@@ -74,9 +74,9 @@ def _find_format_problem(timestamp_format: str) -> str | None:
     """Describe why DuckDB cannot use a timestamp format, or return None."""
     if timestamp_format in ("iso", "epoch_s", "epoch_ms"):
         return None
-    quoted = timestamp_format.replace("'", "''")
+    quoted_format = timestamp_format.replace("'", "''")
     try:
-        duckdb.execute(f"select try_strptime('', '{quoted}')")
+        duckdb.execute(f"select try_strptime('', '{quoted_format}')")
     except duckdb.Error as error:
         return str(error).splitlines()[0]
     return None if "%" in timestamp_format else "it is not iso, epoch_s, epoch_ms or a strptime format"
@@ -264,14 +264,14 @@ class Feed(DeclarationModel):
         """Every name of an event type, normalized, with its event type."""
         if self.kind != "events":
             return []
-        declared = [
+        declared_pairs = [
             (_normalize_event_type(alias), event_type)
             for event_type, aliases in self.event_types.items()
             for alias in aliases
         ]
-        declared_aliases = {alias for alias, _ in declared}
+        declared_aliases = {alias for alias, _ in declared_pairs}
         own_names = ((event_type, event_type) for event_type in EVENT_TYPES if event_type not in declared_aliases)
-        return [*dict.fromkeys(declared), *own_names]
+        return [*dict.fromkeys(declared_pairs), *own_names]
 
 
 class Sources(DeclarationModel):
