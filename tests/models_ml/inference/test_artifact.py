@@ -40,8 +40,8 @@ def test_save_rejects_existing_artifact(trained: TrainingResult, artifact: Path)
 @pytest.mark.parametrize("name", ["tensors.safetensors", "users.parquet", "products.parquet"])
 def test_load_rejects_damaged_or_missing_file(artifact: Path, name: str) -> None:
     file = artifact / name
-    whole = file.read_bytes()
-    for content in (whole[:-1], b"", whole[:-1] + bytes([whole[-1] ^ 1])):
+    file_content = file.read_bytes()
+    for content in (file_content[:-1], b"", file_content[:-1] + bytes([file_content[-1] ^ 1])):
         file.write_bytes(content)
         with pytest.raises(ModelError, match=f"{name} does not match the checksum"):
             Recommender.load(artifact)

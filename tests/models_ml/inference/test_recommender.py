@@ -24,35 +24,35 @@ def get_product_ids(recommendations: Recommendations) -> list[str]:
     return [item.product_id for item in recommendations.items]
 
 
-def test_recommend_equals_unseen_candidates(trained: TrainingResult, shop: Dataset) -> None:
+def test_recommend_equals_unseen_candidates(trained: TrainingResult, dataset: Dataset) -> None:
     recommender = trained.recommender
-    seen = {row["product_id"] for row in shop.current_interactions.to_pylist() if row["user_id"] == "u7"}
+    history_products = {row["product_id"] for row in dataset.current_interactions.to_pylist() if row["user_id"] == "u7"}
     rows = [
         row
-        for row in Candidates.create(trained.recommender, shop.current_interactions).to_table().to_pylist()
+        for row in Candidates.create(trained.recommender, dataset.current_interactions).to_table().to_pylist()
         if row["user_id"] == "u7"
     ]
-    unseen = recommender.recommend(user_id="u7", n=5)
-    expected = [row for row in rows if row["product_id"] not in seen][:5]
-    assert unseen.source == "model"
-    assert get_product_ids(unseen) == [row["product_id"] for row in expected]
-    assert [item.reason_product_id for item in unseen.items] == [row["reason_product_id"] for row in expected]
-    assert [item.score for item in unseen.items] == pytest.approx([row["score"] for row in expected], rel=1e-3)
+    recommendations = recommender.recommend(user_id="u7", n=5)
+    expected = [row for row in rows if row["product_id"] not in history_products][:5]
+    assert recommendations.source == "model"
+    assert get_product_ids(recommendations) == [row["product_id"] for row in expected]
+    assert [item.reason_product_id for item in recommendations.items] == [row["reason_product_id"] for row in expected]
+    assert [item.score for item in recommendations.items] == pytest.approx([row["score"] for row in expected], rel=1e-3)
     all_products = recommender.recommend(user_id="u7", n=5, exclude_seen=False)
     assert get_product_ids(all_products) == [row["product_id"] for row in rows[:5]]
 
 
-def test_basket_equal_to_history_has_same_result(trained: TrainingResult, shop: Dataset) -> None:
-    rows = [row for row in shop.current_interactions.to_pylist() if row["user_id"] == "u3"]
+def test_basket_equals_same_history(trained: TrainingResult, dataset: Dataset) -> None:
+    rows = [row for row in dataset.current_interactions.to_pylist() if row["user_id"] == "u3"]
     basket = {row["product_id"]: row["strength"] for row in reversed(rows)}
     assert trained.recommender.recommend(basket=basket) == trained.recommender.recommend(user_id="u3")
 
 
-def test_unknown_customer_gets_popular_products(trained: TrainingResult, shop: Dataset) -> None:
+def test_unknown_customer_gets_popular_products(trained: TrainingResult, dataset: Dataset) -> None:
     assert not trained.recommender.is_known_user("unknown_user")
     result = trained.recommender.recommend(user_id="unknown_user", n=3)
     counts: dict[str, int] = {}
-    for product in shop.current_interactions["product_id"].to_pylist():
+    for product in dataset.current_interactions["product_id"].to_pylist():
         counts[product] = counts.get(product, 0) + 1
     best = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:3]
     assert result.source == "popularity"
@@ -180,9 +180,11 @@ def test_similar_products_of_unknown_product(recommender: Recommender) -> None:
 @pytest.mark.parametrize(
     "query", [{"user_id": "u7"}, {"basket": ["p1", "p2", "p5"]}, {"basket": {"p1": 9.0, "p7": 0.1}}]
 )
-def test_explain_contributions_add_up_to_score(recommender: Recommender, shop: Dataset, query: dict[str, Any]) -> None:
+def test_explain_contributions_add_up_to_score(
+    recommender: Recommender, dataset: Dataset, query: dict[str, Any]
+) -> None:
     past = (
-        {row["product_id"] for row in shop.current_interactions.to_pylist() if row["user_id"] == "u7"}
+        {row["product_id"] for row in dataset.current_interactions.to_pylist() if row["user_id"] == "u7"}
         if "user_id" in query
         else set(query["basket"])
     )

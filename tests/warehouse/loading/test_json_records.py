@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.warehouse.conftest import EVENTS_JSONL, PRODUCTS_JSON, Shop
+from tests.three_feed_shop import EVENTS_JSONL, PRODUCTS_JSON, Shop
 from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.database_lock import hold_database
-from tests.warehouse.conftest import EVENTS_JSONL, PURCHASES_CSV, Shop
+from tests.three_feed_shop import EVENTS_JSONL, PURCHASES_CSV, Shop
 from warehouse.database import connect
 from warehouse.errors import RecomartError, WarehouseBusyError
 from warehouse.loading.landing_files import FileLoad, LandingFile, find_files
@@ -54,11 +54,11 @@ def test_load_twice_changes_nothing(shop: Shop) -> None:
     shop.put("events/a.jsonl", make_events(5) + "broken\n")
     shop.put("purchases/a.csv", make_purchases(["p1,2026-01-01,u1,2", "p2,2026-01-01"]))
     load(shop.settings)
-    before = shop.read_contents()
+    previous_contents = shop.read_contents()
     report = load(shop.settings)
     assert report.rows_loaded == 0
     assert report.feeds["events"].files_unchanged == 1
-    assert shop.read_contents() == before
+    assert shop.read_contents() == previous_contents
 
 
 def test_load_replaces_changed_file(shop: Shop) -> None:
