@@ -87,7 +87,7 @@ class RecommendationQueries:
         return self._model_or_error
 
     @cached_property
-    def _model_or_error(self) -> "Recommender | str":
+    def _model_or_error(self) -> Recommender | str:
         """The model, or the error message; cached, so that a damaged model is not read again by each query."""
         run_id = self.serving_copy.published.run_id
         if run_id is None:
@@ -132,28 +132,28 @@ class RecommendationQueries:
         excluded_products: Collection[str] = (),
     ) -> RecommendationList:
         """Rank products for a basket; the products of the basket are excluded."""
-        answer, best = self._rank_under_rules(basket, n, allowed_products, excluded_products)
+        model_result, best_items = self._rank_under_rules(basket, n, allowed_products, excluded_products)
         notes = []
-        if answer.unknown_products:
-            notes.append(_note_unknown_products(answer.unknown_products))
-        if answer.source == "popularity":
+        if model_result.unknown_products:
+            notes.append(_note_unknown_products(model_result.unknown_products))
+        if model_result.source == "popularity":
             notes.append(f"no product of the basket is known; {FALLBACK_NOTE}")
             return self._recommend_popular(n, notes, allowed_products, [*excluded_products, *basket])
-        result = self._build_list(n, best, [item.reason_product_id for item in best], "Goes with", notes)
+        result = self._build_list(n, best_items, [item.reason_product_id for item in best_items], "Goes with", notes)
         is_pinned = result.recommendations["product_id"].map(self.rules.is_pinned).astype(bool)
         result.recommendations.loc[is_pinned, ["source", "reason", "reason_product_id"]] = "pinned", PINNED_REASON, None
         return result
 
     def find_similar(self, product_id: str, n: int) -> RecommendationList:
         """Return the products most similar to a product; popular products for an unknown product."""
-        answer = self.recommender.similar_items(product_id, n)
-        if answer.source == "popularity":
+        similar_products = self.recommender.find_similar_products(product_id, n)
+        if similar_products.source == "popularity":
             return self._recommend_popular(
                 n,
                 [f"product '{product_id}' is unknown to the model; {FALLBACK_NOTE}"],
                 excluded_products=[product_id],
             )
-        return self._build_list(n, answer.items, [product_id] * len(answer.items), "Like", [])
+        return self._build_list(n, similar_products.items, [product_id] * len(similar_products.items), "Like", [])
 
     def explain(self, product_id: str, *, user_id: str | None = None, basket: Basket | None = None) -> Explanation:
         """Return what each past product of a customer or of a basket adds to the model's score of a product.
@@ -163,34 +163,34 @@ class RecommendationQueries:
         """
         # The published interactions, which the lists are scored with, may be newer than the model's training data.
         interactions = None if user_id is None else self.serving_copy.get_interactions(user_id)
-        answer = self.recommender.explain(product_id, basket=basket if interactions is None else interactions)
+        explanation = self.recommender.explain(product_id, basket=basket if interactions is None else interactions)
         notes = []
-        if answer.unknown_products:
-            notes.append(_note_unknown_products(answer.unknown_products))
-        if answer.source == "popularity":
+        if explanation.unknown_products:
+            notes.append(_note_unknown_products(explanation.unknown_products))
+        if explanation.source == "popularity":
             owner = "the basket" if user_id is None else f"customer '{user_id}'"
             notes.append(f"no past product of {owner} is known: there is no score to explain")
-        past_products = [part.product_id for part in answer.contributions]
+        past_products = [part.product_id for part in explanation.contributions]
         names = self.serving_copy.get_products([product_id, *past_products]).set_index("product_id")["product_name"]
         contributions = pd.DataFrame(
             {
                 "product_id": past_products,
                 "product_name": [names.get(product) for product in past_products],
-                "contribution": [part.contribution for part in answer.contributions],
+                "contribution": [part.contribution for part in explanation.contributions],
             }
         )
         return Explanation(
             product_id,
             names.get(product_id),
-            answer.score,
+            explanation.score,
             contributions,
-            is_fallback=answer.source == "popularity",
+            is_fallback=explanation.source == "popularity",
             notes=notes,
         )
 
     def _rank_under_rules(
         self, basket: Basket, n: int, allowed_products: Collection[str] | None, excluded_products: Collection[str]
-    ) -> "tuple[Recommendations, list[Recommendation]]":
+    ) -> tuple[Recommendations, list[Recommendation]]:
         """Apply the merchandising rules to the model's ranking; return the model's answer and the ranked products."""
         ranking = self.recommender.iter_ranking(
             basket,
@@ -198,17 +198,21 @@ class RecommendationQueries:
             allowed_products=allowed_products,
             excluded_products=[*excluded_products, *self.rules.pinned_products],
         )
-        allowed = None if allowed_products is None else frozenset(allowed_products)
-        best = self.rules.apply(ranking, n, allowed_products=allowed, excluded_products=[*excluded_products, *basket])
-        answer = self.recommender.recommend(basket=basket, n=n, allowed_products=best)
-        scored = {item.product_id: item for item in answer.items}
+        allowed_set = None if allowed_products is None else frozenset(allowed_products)
+        best_product_ids = self.rules.apply(
+            ranking, n, allowed_products=allowed_set, excluded_products=[*excluded_products, *basket]
+        )
+        recommendations = self.recommender.recommend(basket=basket, n=n, allowed_products=best_product_ids)
+        items_by_product = {item.product_id: item for item in recommendations.items}
         # A pinned product may be unknown to the model.
-        return answer, [scored.get(product, Recommendation(product, 0.0)) for product in best]
+        return recommendations, [
+            items_by_product.get(product, Recommendation(product, 0.0)) for product in best_product_ids
+        ]
 
     def _build_list(
         self,
         n: int,
-        items: "Sequence[Recommendation]",
+        items: Sequence[Recommendation],
         reasons: Sequence[str | None],
         reason_prefix: str,
         notes: list[str],
@@ -233,8 +237,8 @@ class RecommendationQueries:
         if allowed_products is not None:
             ranked_products = sorted(ranking.keys() & allowed_products, key=ranking.__getitem__)
             ranking = {product_id: ranking[product_id] for product_id in ranked_products}
-        best = self.rules.apply(ranking, n, allowed_products=ranking, excluded_products=excluded_products)
-        recommendations = self.serving_copy.get_popular_recommendations(best)
+        best_product_ids = self.rules.apply(ranking, n, allowed_products=ranking, excluded_products=excluded_products)
+        recommendations = self.serving_copy.get_popular_recommendations(best_product_ids)
         return RecommendationList(
             recommendations,
             is_fallback=True,

@@ -34,7 +34,7 @@ class TrainingResult:
     """Duration of the final fit."""
     epochs_reason: str
     """Origin of the number of epochs, as text."""
-    skipped: dict[str, str]
+    skip_reasons: dict[str, str]
     """Reasons by window or baseline that was not evaluated."""
     epoch_records: list[EpochRecord]
     """All epochs of all fits."""
@@ -83,7 +83,7 @@ def train(
 
     With `warm_start_model`, step 1 takes the parameters of that model, and step 3 starts from its product factors and
     runs `warm_epochs`. `oracle_factors` add the oracle to the baselines. `on_epoch` is called after each epoch of each
-    fit. A window without usable pairs is skipped; `TrainingResult.skipped` holds the reason.
+    fit. A window without usable pairs is skipped; `TrainingResult.skip_reasons` holds the reason.
 
     Equal arguments give bitwise identical factors on the same machine.
 
@@ -129,7 +129,7 @@ def train(
         recommender=recommender,
         fit_seconds=fit_seconds,
         epochs_reason=reason,
-        skipped=report.skipped,
+        skip_reasons=report.skip_reasons,
         epoch_records=epoch_records,
         **report.tables,
     )
@@ -147,7 +147,7 @@ def _fit_recommender(
     """Return the model fitted to the interactions at the cutoff 'now', and the duration of the fit in seconds."""
     rows, features = dataset.current_interactions, dataset.select_cutoff("now").product_features
     interactions = Interactions.from_table(rows, features["product_id"])
-    started_at = time.perf_counter()
+    start_seconds = time.perf_counter()
     model = fit(
         interactions.strength,
         config,
@@ -159,7 +159,7 @@ def _fit_recommender(
         if warm_start_model is None
         else _align_product_factors(warm_start_model, interactions.products, config),
     )
-    fit_seconds = time.perf_counter() - started_at
+    fit_seconds = time.perf_counter() - start_seconds
     card = ModelCard(
         run_id=run_id,
         trained_at=datetime.now(UTC).replace(tzinfo=None),

@@ -114,7 +114,7 @@ def tune(
         multivariate=True,
         n_startup_trials=space.startup_trials,
     )
-    started_at = time.perf_counter()
+    start_seconds = time.perf_counter()
     for factors in factor_counts:
         study.enqueue_trial(initial_settings | {"factors": factors}, skip_if_exists=True)
 
@@ -124,7 +124,7 @@ def tune(
         def report_epoch(epoch: EpochRecord) -> None:
             assert epoch.validation_ndcg is not None
             trial.report(epoch.validation_ndcg, epoch.report.epoch)
-            is_out_of_time = trial.number > earlier_trials and time.perf_counter() - started_at > seconds
+            is_out_of_time = trial.number > earlier_trials and time.perf_counter() - start_seconds > seconds
             if is_out_of_time or trial.should_prune():
                 raise optuna.TrialPruned
 
@@ -160,7 +160,7 @@ def tune(
         ),
         default_ndcg=next((trial.value for trial in completed_trials if trial.params == initial_settings), None),
         trials=_build_trial_table(study),
-        seconds=time.perf_counter() - started_at,
+        seconds=time.perf_counter() - start_seconds,
     )
 
 
@@ -181,8 +181,8 @@ def _open_storage(journal: Path | None) -> BaseStorage:
 
 
 def _list_searched_settings(space: SearchSpace, has_varying_strength: bool) -> list[str]:
-    excluded = {"startup_trials"} if has_varying_strength else {"startup_trials", "strength_scale"}
-    return [name for name in type(space).model_fields if name not in excluded]
+    excluded_settings = {"startup_trials"} if has_varying_strength else {"startup_trials", "strength_scale"}
+    return [name for name in type(space).model_fields if name not in excluded_settings]
 
 
 def _list_started_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

@@ -25,18 +25,18 @@ WILL_RETRY_TAG = "dagster/will_retry"
 
 def find_failed_checks(evaluations: Iterable[dg.AssetCheckEvaluation]) -> list[dict[str, Any]]:
     """Return the checks whose last evaluation failed, errors before warnings; evaluations are in order of time."""
-    latest = {(check.asset_key, check.check_name): check for check in evaluations}
-    failed = [
+    latest_by_check = {(check.asset_key, check.check_name): check for check in evaluations}
+    failed_checks = [
         {
             "asset": check.asset_key.to_user_string(),
             "check": check.check_name,
             "severity": check.severity.value,
             "description": check.description,
         }
-        for check in latest.values()
+        for check in latest_by_check.values()
         if not check.passed
     ]
-    return sorted(failed, key=lambda check: str(check["severity"]))
+    return sorted(failed_checks, key=lambda check: str(check["severity"]))
 
 
 def build_alert(context: dg.RunStatusSensorContext) -> dict[str, Any] | None:

@@ -44,33 +44,33 @@ def score_customers(
         ModelError: The model's artifact is missing or damaged, or no current product is known.
         DiskFullError: The disk is full.
     """
-    started = time.perf_counter()
-    while (selected := _select_run(list_model_runs(settings), run_id_prefix)) is not None:
-        on_stage(f"scoring with model {selected.run_id}")
-        model = Recommender.load(settings.warehouse / selected.artifact_path)
+    start_seconds = time.perf_counter()
+    while (selected_run := _select_run(list_model_runs(settings), run_id_prefix)) is not None:
+        on_stage(f"scoring with model {selected_run.run_id}")
+        model = Recommender.load(settings.warehouse / selected_run.artifact_path)
         candidates = Candidates.create(model, read_interactions(settings))
         with open_writer(settings) as connection, transaction(connection):
-            current = _select_run(read_model_runs(connection), run_id_prefix)
-            if current is None or current.run_id != selected.run_id:
+            current_run = _select_run(read_model_runs(connection), run_id_prefix)
+            if current_run is None or current_run.run_id != selected_run.run_id:
                 # Another process has promoted another model in the meantime.
                 continue
             candidate_count = _write_candidates(connection, candidates)
-            if not current.is_serving:
-                _set_serving_run(connection, current.run_id)
+            if not current_run.is_serving:
+                _set_serving_run(connection, current_run.run_id)
             if run_id_prefix is not None:
-                _reject_waiting_runs(connection, current.run_id)
+                _reject_waiting_runs(connection, current_run.run_id)
         return ScoringSummary(
-            run_id=current.run_id,
-            is_newly_serving=not current.is_serving,
+            run_id=current_run.run_id,
+            is_newly_serving=not current_run.is_serving,
             customer_count=len(candidates.recommender.users),
             candidate_count=candidate_count,
-            seconds=time.perf_counter() - started,
+            seconds=time.perf_counter() - start_seconds,
         )
     return None
 
 
-def _select_run(runs: list[ModelRun], prefix: str | None) -> ModelRun | None:
-    return find_next_serving_run(runs) if prefix is None else find_run(runs, prefix)
+def _select_run(runs: list[ModelRun], run_id_prefix: str | None) -> ModelRun | None:
+    return find_next_serving_run(runs) if run_id_prefix is None else find_run(runs, run_id_prefix)
 
 
 def _write_candidates(connection: duckdb.DuckDBPyConnection, candidates: Candidates) -> int:

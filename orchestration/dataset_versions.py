@@ -129,25 +129,25 @@ def _read_sorted_rows(
         ) from error
 
 
-def find_version(settings: Settings, prefix: str) -> str:
-    """Return the hash of the dataset version whose hash begins with `prefix`.
+def find_version(settings: Settings, hash_prefix: str) -> str:
+    """Return the hash of the dataset version whose hash begins with `hash_prefix`.
 
     Raises:
         RecomartError: No version, or more than one, has such a hash.
     """
-    if not prefix:
+    if not hash_prefix:
         raise RecomartError("an empty hash names no dataset version. `recomart datasets` lists them")
-    matches = [name for name in iter_dataset_hashes(settings.datasets_dir) if name.startswith(prefix.lower())]
+    matches = [name for name in iter_dataset_hashes(settings.datasets_dir) if name.startswith(hash_prefix.lower())]
     if len(matches) == 1:
         return matches[0]
     if not matches:
         raise RecomartError(
-            f"{settings.datasets_dir}: no dataset version has a hash that begins with {prefix!r}. "
+            f"{settings.datasets_dir}: no dataset version has a hash that begins with {hash_prefix!r}. "
             "`recomart datasets` lists them"
         )
     raise RecomartError(
-        f"{len(matches)} dataset versions have a hash that begins with {prefix!r}: "
-        f"{', '.join(name[: len(prefix) + 8] for name in matches)}. Give more characters"
+        f"{len(matches)} dataset versions have a hash that begins with {hash_prefix!r}: "
+        f"{', '.join(name[: len(hash_prefix) + 8] for name in matches)}. Give more characters"
     )
 
 
@@ -162,7 +162,7 @@ def list_dataset_versions(settings: Settings) -> list[DatasetVersion]:
         used_versions = connection.sql(VERSIONS_QUERY).to_arrow_table().to_pylist()
     rows: dict[str, dict[str, Any]] = {row["dataset_hash"]: {**row, "runs": row["runs"] or []} for row in used_versions}
     for dataset_hash in iter_dataset_hashes(settings.datasets_dir):
-        if dataset_hash not in rows and (manifest := _read_manifest_or_none(settings.datasets_dir, dataset_hash)):
+        if dataset_hash not in rows and (manifest := _try_read_manifest(settings.datasets_dir, dataset_hash)):
             rows[dataset_hash] = {**vars(manifest), "runs": [], "is_serving": False}
     versions = [
         DatasetVersion(**{**row, "missing_files": _find_missing_files(settings.datasets_dir, dataset_hash)})
@@ -171,7 +171,7 @@ def list_dataset_versions(settings: Settings) -> list[DatasetVersion]:
     return sorted(versions, key=lambda dataset: dataset.created_at, reverse=True)
 
 
-def _read_manifest_or_none(folder: Path, dataset_hash: str) -> DatasetManifest | None:
+def _try_read_manifest(folder: Path, dataset_hash: str) -> DatasetManifest | None:
     """Return a version's manifest; None when the folder holds no readable version."""
     try:
         return read_manifest(folder, dataset_hash)

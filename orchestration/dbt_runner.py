@@ -112,7 +112,7 @@ def run_dbt(
         DiskFullError: The disk is full.
         RecomartError: A node failed, or dbt could not start. The message names the nodes and the log file.
     """
-    started = time.perf_counter()
+    start_seconds = time.perf_counter()
     delete_run_results(settings)
     warnings: list[str] = []
     is_waiting = started_process is not None and started_process.poll() is None
@@ -129,7 +129,7 @@ def run_dbt(
     for result in results:
         statuses[result["status"]] = statuses.get(result["status"], 0) + 1
     warnings += [_describe_result(result) for result in results if result["status"] == "warn"]
-    return DbtResult(status_counts=statuses, warnings=warnings, seconds=time.perf_counter() - started)
+    return DbtResult(status_counts=statuses, warnings=warnings, seconds=time.perf_counter() - start_seconds)
 
 
 def build_dbt_environment(settings: Settings) -> dict[str, str]:
@@ -197,11 +197,13 @@ def _shorten_message(message: str) -> str:
 
 def build_dbt_error(settings: Settings, command: str, messages: Sequence[str], log_dir: Path) -> RecomartError:
     """Return the error for a failed dbt command, given dbt's messages and the folder of its log."""
-    failed = [
+    failed_results = [
         result for result in _read_run_results(settings) if result["status"] in ("error", "fail", "runtime error")
     ]
-    reasons = [_describe_result(result) for result in failed] or [_shorten_message(" ".join(messages)) or "no message"]
-    all_messages = " ".join([*(str(result["message"]) for result in failed), *messages])
+    reasons = [_describe_result(result) for result in failed_results] or [
+        _shorten_message(" ".join(messages)) or "no message"
+    ]
+    all_messages = " ".join([*(str(result["message"]) for result in failed_results), *messages])
     if lock_message := describe_lock_error(all_messages, settings.database):
         return WarehouseBusyError(lock_message)
     if disk_message := describe_disk_full_error(all_messages, settings.warehouse):
@@ -218,7 +220,7 @@ def build_dbt_error(settings: Settings, command: str, messages: Sequence[str], l
 
 
 @contextmanager
-def build_lock(settings: Settings) -> Iterator[None]:
+def lock_build(settings: Settings) -> Iterator[None]:
     """Hold the lock on dbt builds, so that only one build runs at a time.
 
     Waits up to the settings' `wait_seconds` until no other process builds or writes. Without this function, dbt would

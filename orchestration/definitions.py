@@ -12,8 +12,7 @@ from orchestration.assets.publishing import published_copy
 from orchestration.assets.raw import raw_tables
 from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.dbt_runner import PROJECT_DIR, find_dbt_executable
-from orchestration.jobs import JOBS
-from orchestration.schedules import nightly_schedule
+from orchestration.jobs import JOBS, nightly_schedule
 from orchestration.sensors import landing_files_sensor
 
 defs = dg.Definitions(

@@ -1,4 +1,4 @@
-"""Dagster jobs: the full pipeline, its parts, and a backfill."""
+"""Dagster jobs: the full pipeline, its parts, and a backfill; and the schedule that runs the full pipeline."""
 
 import dagster as dg
 
@@ -38,3 +38,12 @@ backfill = dg.define_asset_job(
 )
 
 JOBS = [full_pipeline, data_only, model_only, publish_only, backfill]
+
+nightly_schedule = dg.ScheduleDefinition(
+    name="nightly_schedule",
+    job=full_pipeline,
+    cron_schedule="0 3 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Runs the full pipeline every night: fetches feeds from their APIs, and trains if a training is due.",
+)

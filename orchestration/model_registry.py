@@ -93,16 +93,16 @@ def find_serving_run(runs: Sequence[ModelRun]) -> ModelRun | None:
     return next((run for run in runs if run.is_serving), None)
 
 
-def is_waiting_to_serve(run: ModelRun, serving: ModelRun | None) -> bool:
+def is_waiting_to_serve(run: ModelRun, serving_run: ModelRun | None) -> bool:
     """Return whether a model passed the gates, has never served, and is newer than the serving model."""
-    serving_trained_at = serving.trained_at if serving else datetime.min
+    serving_trained_at = serving_run.trained_at if serving_run else datetime.min
     return run.rejection_reason is None and run.promoted_at is None and run.trained_at > serving_trained_at
 
 
 def find_next_serving_run(runs: list[ModelRun]) -> ModelRun | None:
     """Return the newest model that waits to serve, or else the serving model."""
-    serving = find_serving_run(runs)
-    return next((run for run in runs if is_waiting_to_serve(run, serving)), serving)
+    serving_run = find_serving_run(runs)
+    return next((run for run in runs if is_waiting_to_serve(run, serving_run)), serving_run)
 
 
 def find_run(runs: list[ModelRun], prefix: str) -> ModelRun:

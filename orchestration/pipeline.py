@@ -11,12 +11,11 @@ from typing import TypeVar
 from models_ml.config import TrainConfig
 from models_ml.evaluation.baselines import read_oracle
 from orchestration.batch_scoring import ScoringSummary, score_customers
-from orchestration.dbt_builds import build_marts, build_recommendations
 from orchestration.dbt_runner import DbtResult, start_dbt
 from orchestration.process_memory import get_peak_memory_mib
 from orchestration.progress import PipelineListener, describe_dbt, describe_fetch, describe_load
-from orchestration.publication import publish_copy
 from orchestration.retraining import TrainingRequest, find_due_training
+from orchestration.steps import build_marts, build_recommendations, publish_copy
 from orchestration.training_run import TrainingSummary, read_gate_policy, train_model
 from warehouse.fetching.fetch_run import fetch_feeds, find_api_feeds
 from warehouse.fetching.reports import FetchReport
@@ -98,13 +97,13 @@ def run_pipeline(
 
     def run_step(name: str, action: Callable[[], T], describe: Callable[[T], str]) -> T:
         listener.on_step(name)
-        started = time.perf_counter()
+        start_seconds = time.perf_counter()
         result = action()
-        seconds[name] = time.perf_counter() - started
+        seconds[name] = time.perf_counter() - start_seconds
         listener.on_step_done(name, describe(result), seconds[name])
         return result
 
-    started = time.perf_counter()
+    start_seconds = time.perf_counter()
     # Reports a wrong policy before the run loads and builds.
     read_gate_policy(settings, config)
     fetch_report = (
@@ -136,7 +135,7 @@ def run_pipeline(
         published=run_step("publish", lambda: publish_copy(settings), lambda published: published.file),
         seconds=seconds,
     )
-    seconds["all"] = time.perf_counter() - started
+    seconds["all"] = time.perf_counter() - start_seconds
     report.peak_memory_mib = get_peak_memory_mib()
     return report
 
@@ -145,11 +144,11 @@ def describe_training(summary: TrainingSummary | None) -> str:
     """Return one line about a training run, or about why there was none."""
     if summary is None:
         return "no training is due"
-    rejected = f"; rejected: {summary.rejection_reason}" if summary.rejection_reason else ""
+    rejection_text = f"; rejected: {summary.rejection_reason}" if summary.rejection_reason else ""
     return (
         f"{summary.reason}: {format_count(summary.interactions, 'interaction')} of "
         f"{format_count(summary.users, 'customer')} and {format_count(summary.products, 'product')}, "
-        f"{format_count(summary.epochs, 'epoch')}{rejected}"
+        f"{format_count(summary.epochs, 'epoch')}{rejection_text}"
     )
 
 

@@ -132,8 +132,8 @@ def _is_already_rejected(
     settings: Settings, runs: list[ModelRun], config: TrainConfig, request: TrainingRequest
 ) -> bool:
     """Return whether a training with the same rows, serving model, settings and gates gave a rejected model."""
-    serving = find_serving_run(runs)
-    warm_from = serving.run_id if serving and request.is_warm_start else None
+    serving_run = find_serving_run(runs)
+    warm_from = serving_run.run_id if serving_run and request.is_warm_start else None
     with open_reader(settings) as connection:
         (as_of,) = connection.execute(AS_OF_QUERY).fetchone() or (None,)
     rejected_hashes = {
@@ -142,7 +142,7 @@ def _is_already_rejected(
         if run.rejection_reason is not None
         and run.promoted_at is None
         and (run.as_of, run.warm_from) == (as_of, warm_from)
-        and (serving is None or (serving.promoted_at or serving.trained_at) < run.trained_at)
+        and (serving_run is None or (serving_run.promoted_at or serving_run.trained_at) < run.trained_at)
         and _get_change_time(settings.policy_file) < run.trained_at
         and not _describe_config_changes(run, config)
     }

@@ -69,7 +69,7 @@ class TrainingSummary:
     epochs_reason: str
     """How the number of epochs was selected."""
 
-    skipped: dict[str, str]
+    skip_reasons: dict[str, str]
     """Windows and baselines that were not evaluated, with the reasons."""
 
     gates: list[GateResult]
@@ -96,15 +96,15 @@ def train_model(
     config: TrainConfig,
     on_stage: Callable[[str], None] = lambda _: None,
     *,
-    dataset: str | None = None,
+    hash_prefix: str | None = None,
     is_warm_start: bool = False,
     oracle: OracleFactors | None = None,
 ) -> TrainingSummary:
     """Train and evaluate a model, and evaluate the gates; a model that passes serves from the next scoring on.
 
-    `dataset` is the beginning of a dataset version's hash: the run then trains and evaluates on that version alone and
-    does not read the marts. Without it the run makes a new version of the current marts. All rows that the run writes
-    come from the version that ml.model_runs names; scoring uses the current histories.
+    `hash_prefix` is the beginning of a dataset version's hash: the run then trains and evaluates on that version alone
+    and does not read the marts. Without it the run makes a new version of the current marts. All rows that the run
+    writes come from the version that ml.model_runs names; scoring uses the current histories.
 
     A warm start begins with the serving model's product factors and uses the settings that were selected on its
     validation window. A model that fails a gate stays in the registry with the reasons, and the serving model stays.
@@ -115,18 +115,18 @@ def train_model(
         ModelError: There are no rows to train on, the version's files are damaged, or the training failed.
         DiskFullError: The disk is full.
     """
-    started = time.perf_counter()
+    start_seconds = time.perf_counter()
     gate_policy = read_gate_policy(settings, config)
-    serving = _load_serving_model(settings, on_stage)
-    if is_warm_start and serving is None:
+    serving_model = _load_serving_model(settings, on_stage)
+    if is_warm_start and serving_model is None:
         raise RecomartError("warm start failed: no model serves, or it cannot be read. Train without --warm-start")
-    rows, manifest = load_training_dataset(settings, dataset, on_stage)
+    dataset, manifest = load_training_dataset(settings, hash_prefix, on_stage)
     result = train(
-        rows,
+        dataset,
         config,
         f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}",
         oracle_factors=oracle,
-        warm_start_model=serving if is_warm_start else None,
+        warm_start_model=serving_model if is_warm_start else None,
         on_epoch=lambda epoch: on_stage(_describe_epoch(epoch)),
     )
     card = result.recommender.card
@@ -135,8 +135,10 @@ def train_model(
         card,
         result.metric_differences,
         gate_policy,
-        None if serving is None else serving.card,
-        None if serving is None else _compare_with_serving(settings, card, rows, serving.card, gate_policy.k),
+        None if serving_model is None else serving_model.card,
+        None
+        if serving_model is None
+        else _compare_with_serving(settings, card, dataset, serving_model.card, gate_policy.k),
     )
     _write_result(settings, manifest, result, gates)
     return TrainingSummary(
@@ -147,12 +149,12 @@ def train_model(
         interactions=card.interactions,
         epochs=card.epochs,
         epochs_reason=result.epochs_reason,
-        skipped=result.skipped,
+        skip_reasons=result.skip_reasons,
         gates=gates,
         rejection_reason=describe_failures(gates),
         metrics=pd.DataFrame(card.metrics, columns=result.ranking_metrics.schema.names),
         fit_seconds=result.fit_seconds,
-        seconds=time.perf_counter() - started,
+        seconds=time.perf_counter() - start_seconds,
     )
 
 
@@ -203,19 +205,19 @@ def _load_serving_model(settings: Settings, on_stage: Callable[[str], None]) -> 
 
 
 def _compare_with_serving(
-    settings: Settings, new_card: ModelCard, rows: Dataset, serving_card: ModelCard, k: int
+    settings: Settings, new_card: ModelCard, dataset: Dataset, serving_card: ModelCard, k: int
 ) -> ModelComparison | None:
     """Compare both models in the test window of the serving model's dataset version; None when that is missing."""
     if serving_card.dataset_hash not in iter_dataset_hashes(settings.datasets_dir):
         return None
-    serving_rows = read_dataset(settings.datasets_dir, serving_card.dataset_hash)
-    return compare_models(ComparedModel(new_card, rows), ComparedModel(serving_card, serving_rows), k)
+    serving_dataset = read_dataset(settings.datasets_dir, serving_card.dataset_hash)
+    return compare_models(ComparedModel(new_card, dataset), ComparedModel(serving_card, serving_dataset), k)
 
 
 def load_training_dataset(
-    settings: Settings, prefix: str | None, on_stage: Callable[[str], None]
+    settings: Settings, hash_prefix: str | None, on_stage: Callable[[str], None]
 ) -> tuple[Dataset, DatasetManifest]:
-    """Return the stored version whose hash begins with `prefix`, or a new version of the current marts.
+    """Return the stored version whose hash begins with `hash_prefix`, or a new version of the current marts.
 
     Raises:
         RecomartError: The marts are not built, or the version does not exist.
@@ -223,8 +225,8 @@ def load_training_dataset(
     """
     return (
         _create_dataset_version(settings, on_stage)
-        if prefix is None
-        else _load_dataset_version(settings, prefix, on_stage)
+        if hash_prefix is None
+        else _load_dataset_version(settings, hash_prefix, on_stage)
     )
 
 
@@ -232,20 +234,20 @@ def _create_dataset_version(settings: Settings, on_stage: Callable[[str], None])
     """Write the current marts as a dataset version and return it."""
     _require_clean_rows(settings)
     on_stage("reading the marts")
-    rows, provenance = read_marts(settings)
+    dataset, provenance = read_marts(settings)
     on_stage("writing the dataset")
     # Each writer deletes unfinished versions, which must be those of killed writers only.
     lock = settings.datasets_dir / DATASETS_LOCK
     with exclusive_lock(lock, "writing of a dataset", settings.wait_seconds, LOG.warning):
         remove_unfinished(settings.datasets_dir)
-        return rows, write_dataset(rows, provenance, settings.datasets_dir)
+        return dataset, write_dataset(dataset, provenance, settings.datasets_dir)
 
 
 def _load_dataset_version(
-    settings: Settings, prefix: str, on_stage: Callable[[str], None]
+    settings: Settings, hash_prefix: str, on_stage: Callable[[str], None]
 ) -> tuple[Dataset, DatasetManifest]:
     on_stage("reading the dataset")
-    dataset_hash = find_version(settings, prefix)
+    dataset_hash = find_version(settings, hash_prefix)
     return read_dataset(settings.datasets_dir, dataset_hash), read_manifest(settings.datasets_dir, dataset_hash)
 
 

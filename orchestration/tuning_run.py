@@ -49,7 +49,7 @@ def tune_config(
     *,
     seconds: float,
     max_trials: int | None = None,
-    dataset: str | None = None,
+    hash_prefix: str | None = None,
     adopt: bool = False,
 ) -> TuningSummary:
     """Search for settings, beginning with `config`, on the validation window of a version or of the current marts.
@@ -62,8 +62,8 @@ def tune_config(
         ModelError: Every trial failed.
         DiskFullError: The disk is full.
     """
-    rows, manifest = load_training_dataset(settings, dataset, on_stage)
-    window = EvaluationWindow.from_dataset(rows, "validation", config.max_selection_users)
+    dataset, manifest = load_training_dataset(settings, hash_prefix, on_stage)
+    window = EvaluationWindow.from_dataset(dataset, "validation", config.max_selection_users)
     if window is None or len(window.known_positions) < config.min_selection_users:
         raise RecomartError("tuning failed: the validation window has too few customers. Load more days first")
     folder = settings.tuning_dir / manifest.dataset_hash[:16]
@@ -95,18 +95,20 @@ def tune_config(
 
 def _describe_trial(trial: TrialReport) -> str:
     outcome = "stopped" if trial.ndcg is None else f"validation NDCG {trial.ndcg:.4f}"
-    best = "" if trial.best_ndcg is None else f", best {trial.best_ndcg:.4f}"
-    return f"trial {trial.number}: {outcome} in {trial.seconds:.1f} s{best}"
+    best_text = "" if trial.best_ndcg is None else f", best {trial.best_ndcg:.4f}"
+    return f"trial {trial.number}: {outcome} in {trial.seconds:.1f} s{best_text}"
 
 
 def _plot_trials(trials: pd.DataFrame, file: Path) -> None:
     """Plot the NDCG of the finished trials by trial number and by each searched setting."""
-    finished = trials[trials["ndcg"].notna()]
+    finished_trials = trials[trials["ndcg"].notna()]
     result_columns = ("number", "state", "ndcg", "epochs", "trend_power", "failure", "seconds")
-    plotted = ["number", *(name for name in trials.columns if name not in result_columns)]
-    figure = Figure(figsize=(3.2 * len(plotted), 3), layout="constrained")
-    for axes, name in zip(figure.subplots(1, len(plotted), sharey=True, squeeze=False)[0], plotted, strict=True):
-        axes.scatter(finished[name], finished["ndcg"], s=14)
+    plotted_columns = ["number", *(name for name in trials.columns if name not in result_columns)]
+    figure = Figure(figsize=(3.2 * len(plotted_columns), 3), layout="constrained")
+    for axes, name in zip(
+        figure.subplots(1, len(plotted_columns), sharey=True, squeeze=False)[0], plotted_columns, strict=True
+    ):
+        axes.scatter(finished_trials[name], finished_trials["ndcg"], s=14)
         axes.set_xlabel(name.replace("_", " "))
         if name in ("factors", "regularization", "unobserved_weight"):
             axes.set_xscale("log")

@@ -25,7 +25,7 @@ from warehouse.settings import Settings
 
 seed, user, stop = sys.argv[1:]
 rng, settings, stop = random.Random(seed), Settings(), Path(stop)
-seen, query_count, is_last = set(), 0, False
+versions, query_count, is_last = set(), 0, False
 print("reading", flush=True)
 while not is_last:
     is_last = stop.exists()
@@ -37,16 +37,16 @@ while not is_last:
                 *copy.get_popular_products()["product_name"],
                 copy.get_customer(user)["favourite_category"],
             }
-            seen.add((copy.published.file, version))
+            versions.add((copy.published.file, version))
             query_count += 1
-print(json.dumps({"seen": sorted(seen), "query_count": query_count}))
+print(json.dumps({"versions": sorted(versions), "query_count": query_count}))
 """
 
 
 class ReaderResult(NamedTuple):
     """The versions that a reader read."""
 
-    seen_versions: set[tuple[str, str]]
+    versions: set[tuple[str, str]]
     """Names of copies, with the version of all tables."""
 
     query_count: int
@@ -95,8 +95,8 @@ def run_readers(settings: Settings, count: int, user: str, stop: Path) -> Iterat
             output, error = reader.communicate(timeout=60)
             assert reader.returncode == 0, error
             result = json.loads(output)
-            seen_versions = {(file, version) for file, version in result["seen"]}
-            results.append(ReaderResult(seen_versions, result["query_count"]))
+            versions = {(file, version) for file, version in result["versions"]}
+            results.append(ReaderResult(versions, result["query_count"]))
     finally:
         for reader in readers:
             reader.kill()

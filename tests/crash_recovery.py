@@ -43,10 +43,10 @@ Delivery = dict[str, bytes]
 """Content of files by path."""
 
 
-def make_deliveries(folder: Path, seed: int, shop: DemoConfig = DELIVERED_SHOP_CONFIG) -> list[Delivery]:
+def make_deliveries(folder: Path, seed: int, config: DemoConfig = DELIVERED_SHOP_CONFIG) -> list[Delivery]:
     """Make consecutive deliveries with new, late and changed files."""
     rng = random.Random(seed)
-    generate_shop(shop, folder / "landing", folder / "truth")
+    generate_shop(config, folder / "landing", folder / "truth")
     landing = folder / "landing"
     files = sorted(path for path in landing.rglob("*") if path.is_file() and not path.name.startswith("."))
     contents = {path.relative_to(landing).as_posix(): path.read_bytes() for path in files}
@@ -117,7 +117,7 @@ def _kill(process: subprocess.Popen[bytes], seconds: float) -> bool:
     return process.wait() == -signal.SIGKILL
 
 
-def find_differences(
+def count_differences(
     first: Path, second: Path, schemas: Sequence[str], excluded_columns: Sequence[str] = RUN_DEPENDENT_COLUMNS
 ) -> dict[str, int]:
     """Compare the tables and views of two databases as multisets of rows; return the number of differing rows."""

@@ -49,7 +49,6 @@ REPEATED_NAMES = {
     "errors": "the exceptions of its package",
     "pipeline": "the pipeline's steps, and the commands that run them",
     "reports": "reports of what its package did: of a load, of a fetch",
-    "test_explanations": "explanations of recommendations: from the model, and in the apps",
 }
 """Base names that more than one module has, and what these modules have in common."""
 

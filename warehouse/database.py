@@ -20,7 +20,7 @@ STORAGE_VERSION = "v1.3.0"
 """Oldest DuckDB version that can read the database. This version introduced a compression of texts with which ten
 million raw events take two thirds of the time to write and three quarters of the time to read."""
 
-RETRY_INTERVAL_SECONDS = 0.25
+OPEN_RETRY_SECONDS = 0.25
 """Seconds between two attempts to open a locked warehouse."""
 
 LOG = logging.getLogger(__name__)
@@ -43,8 +43,8 @@ def describe_memory_error(error_text: str) -> str | None:
     """Describe which setting to raise if DuckDB's error is about its memory limit; None otherwise."""
     if "Out of Memory Error" not in error_text:
         return None
-    used = re.search(r" \([^()]* used\)", error_text)
-    return f"DuckDB's memory limit is too small{used[0] if used else ''}. Raise RECOMART_MEMORY_LIMIT"
+    usage_match = re.search(r" \([^()]* used\)", error_text)
+    return f"DuckDB's memory limit is too small{usage_match[0] if usage_match else ''}. Raise RECOMART_MEMORY_LIMIT"
 
 
 DuckDbConfig = dict[str, str | bool | int | float | list[str]]
@@ -81,7 +81,7 @@ def retry_while_locked(settings: Settings, action: Callable[[], T]) -> T:
     retrying = Retrying(
         retry=retry_if_exception_type(WarehouseBusyError),
         stop=stop_after_delay(settings.wait_seconds),
-        wait=wait_fixed(RETRY_INTERVAL_SECONDS),
+        wait=wait_fixed(OPEN_RETRY_SECONDS),
         before_sleep=log_wait,
         reraise=True,
     )

@@ -13,7 +13,7 @@ import psutil
 
 from warehouse.errors import WarehouseBusyError
 
-RETRY_INTERVAL_SECONDS = 0.1
+LOCK_RETRY_SECONDS = 0.1
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def exclusive_lock(
             if not is_waiting:
                 is_waiting = True
                 on_wait(f"{message} (waiting up to {timeout_seconds:.3g} s for it)")
-            time.sleep(RETRY_INTERVAL_SECONDS)
+            time.sleep(LOCK_RETRY_SECONDS)
         # Only messages use the process id, so a full disk must not fail here.
         with suppress(OSError):
             os.ftruncate(file.fileno(), 0)

@@ -1,6 +1,7 @@
 """Runs a function in a new process, so that its peak memory and threads can be measured separately."""
 
 import multiprocessing
+import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -25,3 +26,8 @@ def run_in_fresh_process(function: Callable[P, T], *arguments: P.args, **keyword
             raise RecomartError(
                 f"benchmark failed: {function.__name__}: the process was killed, probably because memory ran out"
             ) from error
+
+
+def log_progress(message: str) -> None:
+    """Write a progress message of a function in a new process to standard error."""
+    sys.stderr.write(message + "\n")

@@ -1,4 +1,4 @@
-"""Runs one contender in a separate process and measures its time and memory."""
+"""Runs one contender in a separate process and measures its time and memory; also the properties of the machine."""
 
 import json
 import os
@@ -8,7 +8,9 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from platform import python_version
 
 import psutil
 from pydantic import BaseModel, ConfigDict
@@ -68,6 +70,20 @@ class _MemorySampler(threading.Thread):
         self.join()
 
 
+def get_machine_info() -> dict[str, str | int | float]:
+    """Return properties of the machine that affect the figures; the load shows whether it was busy."""
+    machine: dict[str, str | int | float] = {
+        "cores": os.cpu_count() or 1,
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "load_at_start": round(os.getloadavg()[0], 1),
+        "python": python_version(),
+    }
+    for package in ("duckdb", "dbt-core", "pandas", "pyarrow", "polars"):
+        with suppress(PackageNotFoundError):
+            machine[package] = version(package)
+    return machine
+
+
 def measure_contender(
     contender: str, settings: Settings, on_step: Callable[[str, float], None] = lambda *_: None
 ) -> ResourceUsage:
@@ -82,7 +98,7 @@ def measure_contender(
     settings.warehouse.mkdir(parents=True, exist_ok=True)
     log = settings.warehouse / "contender.log"
     steps: dict[str, float] = {}
-    started = time.perf_counter()
+    start_seconds = time.perf_counter()
     with (
         log.open("wb") as errors,
         subprocess.Popen(
@@ -111,7 +127,7 @@ def measure_contender(
         raise RecomartError(f"{contender}: {_describe_exit(process.returncode, log)}")
     return ResourceUsage(
         step_seconds=steps,
-        seconds=time.perf_counter() - started,
+        seconds=time.perf_counter() - start_seconds,
         cpu_seconds=usage.ru_utime + usage.ru_stime,
         max_process_mib=sampler.max_process_bytes >> 20,
         max_total_mib=sampler.max_total_bytes >> 20,

@@ -1,19 +1,15 @@
 """The benchmark of loading and building: RecoMart and other engines, RecoMart with little memory, and one more day."""
 
-import os
 import shutil
 import time
 from collections.abc import Collection, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from enum import StrEnum
-from importlib.metadata import PackageNotFoundError, version
-from platform import python_version
 
-import psutil
 from pydantic import BaseModel, ConfigDict
 
 from apps.benchmarks.increments import Increments, measure_increments
-from apps.benchmarks.measurement import ResourceUsage, measure_contender
+from apps.benchmarks.measurement import ResourceUsage, get_machine_info, measure_contender
 from apps.benchmarks.optional_libraries import require_library
 from apps.benchmarks.table_equality import (
     Difference,
@@ -154,13 +150,13 @@ def _create_part_settings(settings: Settings, part: Part) -> Settings:
 
 def _run_part(part: Part, part_settings: Settings, listener: PipelineListener) -> PartResult:
     listener.on_step(part)
-    started = time.perf_counter()
+    start_seconds = time.perf_counter()
     try:
         usage = measure_contender(
             CONTENDER_MODULES[part], part_settings, lambda step, seconds: listener.on_stage(f"{step}: {seconds:.1f} s")
         )
     except RecomartError as error:
-        listener.on_step_done(part, f"failed: {error}", time.perf_counter() - started)
+        listener.on_step_done(part, f"failed: {error}", time.perf_counter() - start_seconds)
         return PartResult(part=part, usage=None, failure=str(error))
     listener.on_step_done(part, describe_usage(usage), usage.seconds)
     return PartResult(part=part, usage=usage)
@@ -178,20 +174,6 @@ def describe_usage(usage: ResourceUsage) -> str:
     """Return the seconds of each step and the memory as one line."""
     steps = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in usage.step_seconds.items())
     return f"{steps}; {usage.max_total_mib:,} MiB"
-
-
-def get_machine_info() -> dict[str, str | int | float]:
-    """Return properties of the machine that affect the figures; the load shows whether it was busy."""
-    machine: dict[str, str | int | float] = {
-        "cores": os.cpu_count() or 1,
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "load_at_start": round(os.getloadavg()[0], 1),
-        "python": python_version(),
-    }
-    for package in ("duckdb", "dbt-core", "pandas", "pyarrow", "polars"):
-        with suppress(PackageNotFoundError):
-            machine[package] = version(package)
-    return machine
 
 
 def evaluate_targets(results: Sequence[PartResult], increments: Increments | None) -> list[Target]:

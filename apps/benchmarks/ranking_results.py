@@ -1,6 +1,5 @@
 """Input and results of the contenders in the ranking benchmark."""
 
-import sys
 from pathlib import Path
 
 import torch
@@ -111,8 +110,3 @@ def evaluate_ranking(method: str, window: EvaluationWindow, ranking: Ranking, co
             for group, is_in_group in groups.items()
         },
     )
-
-
-def log_progress(message: str) -> None:
-    """Write a progress message to standard error; the contender runs in a separate process."""
-    sys.stderr.write(message + "\n")

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from apps.benchmarks.fresh_process import run_in_fresh_process
-from apps.benchmarks.pipeline_benchmark import get_machine_info
+from apps.benchmarks.measurement import get_machine_info
 from apps.benchmarks.targets import Target
 from models_ml.config import TrainConfig
 from models_ml.data.sparse import Csr, iter_row_blocks

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from apps.benchmarks.pipeline_benchmark import get_machine_info
+from apps.benchmarks.measurement import get_machine_info
 from apps.recommendation_queries import RecommendationQueries
 from warehouse.errors import RecomartError
 from warehouse.settings import PROJECT_ROOT, Settings
@@ -93,13 +93,13 @@ def run_serving_benchmark(
     torch.set_num_threads(1)
     rng = random.Random(0)
     on_stage("baskets in this process")
-    started = time.perf_counter()
+    start_seconds = time.perf_counter()
     with RecommendationQueries(settings) as queries:
         recommender = queries.recommender
         products = recommender.products.ids.to_pylist()
         users = recommender.users.ids.to_pylist()
         recommender.recommend(basket=products[:1], n=1)
-        load_seconds = time.perf_counter() - started
+        load_seconds = time.perf_counter() - start_seconds
         factors = recommender.card.config.factors
         in_process = _compute_latency(
             f"basket of {BASKET_SIZE}, top {LIST_LENGTH}", *_time_baskets(recommender.recommend, products, rng)
@@ -141,13 +141,13 @@ def _time_baskets(
     recommend: Callable[..., object], products: list[str], rng: random.Random
 ) -> tuple[list[float], float]:
     wait_seconds = []
-    started = time.perf_counter()
+    start_seconds = time.perf_counter()
     for _ in range(TIMED_BASKET_COUNT):
         basket = rng.sample(products, BASKET_SIZE)
         request_start = time.perf_counter()
         recommend(basket=basket, n=LIST_LENGTH)
         wait_seconds.append(time.perf_counter() - request_start)
-    return wait_seconds, time.perf_counter() - started
+    return wait_seconds, time.perf_counter() - start_seconds
 
 
 def _build_basket_body(rng: random.Random, products: list[str]) -> str:
@@ -178,17 +178,17 @@ def _run_service(settings: Settings) -> Iterator[tuple[int, float]]:
         port = probe.getsockname()[1]
     log = settings.warehouse / "service.log"
     command = [sys.executable, "-c", "from apps.cli.entry_point import main; main()", "serve", "--port", str(port)]
-    started = time.perf_counter()
+    start_seconds = time.perf_counter()
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, cwd=PROJECT_ROOT, env=settings.build_environment(), stdout=output, stderr=subprocess.STDOUT
         )
     try:
         while not _is_healthy(port):
-            if process.poll() is not None or time.perf_counter() - started > MAX_START_SECONDS:
+            if process.poll() is not None or time.perf_counter() - start_seconds > MAX_START_SECONDS:
                 raise RecomartError(f"benchmark failed: serving: the service did not start. See {log}")
             time.sleep(0.05)
-        yield port, time.perf_counter() - started
+        yield port, time.perf_counter() - start_seconds
     finally:
         process.terminate()
         process.wait()
@@ -232,10 +232,10 @@ def _send_requests(
                 errors.append(f"{method} {path}: {response.status}: {text[:200].decode(errors='replace')}")
         connection.close()
 
-    started = time.perf_counter()
+    start_seconds = time.perf_counter()
     threads = [threading.Thread(target=run_client, args=(number,)) for number in range(client_count)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return wait_seconds, errors, time.perf_counter() - started
+    return wait_seconds, errors, time.perf_counter() - start_seconds

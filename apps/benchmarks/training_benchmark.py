@@ -1,6 +1,5 @@
 """The benchmark of training: seconds of each epoch and peak memory on a synthetic shop of any size."""
 
-import sys
 import time
 from importlib.metadata import version
 from typing import Literal
@@ -9,8 +8,8 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from apps.benchmarks.fresh_process import run_in_fresh_process
-from apps.benchmarks.pipeline_benchmark import get_machine_info
+from apps.benchmarks.fresh_process import log_progress, run_in_fresh_process
+from apps.benchmarks.measurement import get_machine_info
 from apps.benchmarks.targets import Target
 from models_ml.als.trainer import AlsTrainer, EpochReport
 from models_ml.config import TrainConfig
@@ -121,19 +120,19 @@ def run_training_benchmark(
 
 def _train_on_device(shop: TrainingShop, config: TrainConfig, epochs: int) -> DeviceResult:
     strength = shop.draw_interactions()
-    _log_progress(f"{len(strength.values):,} interactions drawn, {get_peak_memory_mib():,} MiB so far")
-    started = time.perf_counter()
+    log_progress(f"{len(strength.values):,} interactions drawn, {get_peak_memory_mib():,} MiB so far")
+    start_seconds = time.perf_counter()
     trainer = AlsTrainer(strength, config)
     on_gpu = trainer.device.type == "cuda"
     if on_gpu:
         torch.cuda.synchronize()
-    setup_seconds = time.perf_counter() - started
-    _log_progress(f"set up in {setup_seconds:.1f} s, {get_peak_memory_mib():,} MiB so far")
+    setup_seconds = time.perf_counter() - start_seconds
+    log_progress(f"set up in {setup_seconds:.1f} s, {get_peak_memory_mib():,} MiB so far")
     reports: list[EpochReport] = []
     for _ in range(epochs):
         reports.append(trainer.train_epoch())
         report = reports[-1]
-        _log_progress(
+        log_progress(
             f"epoch {report.epoch}: {report.seconds:.1f} s, loss {report.loss:.4f}, "
             f"{get_peak_memory_mib():,} MiB so far"
         )
@@ -146,7 +145,3 @@ def _train_on_device(shop: TrainingShop, config: TrainConfig, epochs: int) -> De
         peak_memory_mib=get_peak_memory_mib(),
         gpu_memory_mib=torch.cuda.max_memory_allocated() >> 20 if on_gpu else None,
     )
-
-
-def _log_progress(message: str) -> None:
-    sys.stderr.write(message + "\n")

@@ -1,6 +1,5 @@
 """The entry point of the `recomart` command."""
 
-import importlib
 import sys
 
 from apps.cli.commands import app
@@ -13,5 +12,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        # Imported late, because the module imports DuckDB, which `--help` does not need.
-        importlib.import_module("apps.cli.error_messages").exit_with_message(error)
+        # Imported here, because the module imports DuckDB, which `--help` does not need.
+        from apps.cli.error_messages import handle_error
+
+        handle_error(error)

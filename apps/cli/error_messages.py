@@ -12,7 +12,7 @@ from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
 
-def exit_with_message(error: Exception) -> None:
+def handle_error(error: Exception) -> None:
     """Print the message of an error that the user can fix and exit with status 1; raise any other error again.
 
     On Ctrl-C during a query, DuckDB raises a RuntimeError; the exit status is then 130.

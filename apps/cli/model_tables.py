@@ -5,18 +5,13 @@ from collections.abc import Sequence
 import pandas as pd
 
 from apps.cli.console import print_line, print_table, to_records
+from models_ml.evaluation.metric_names import ACCURACY_METRICS, REPORTED_METRICS
 from orchestration.model_registry import ModelRun, find_serving_run, is_waiting_to_serve
-
-ACCURACY_METRICS = ("precision", "recall", "ndcg", "map", "hit_rate")
-"""Accuracy metrics, in the order of the tables."""
-
-EXPOSURE_METRICS = ("coverage", "novelty", "long_tail_share")
-"""Metrics of the recommended products, in the order of the tables."""
 
 
 def print_metrics(metrics: pd.DataFrame, missing_metrics_reason: str | None = None) -> None:
     """Print the ranking metrics of the model and the baselines over all known customers, or why there are none."""
-    columns = ["cutoff", "k", "method", "users", *ACCURACY_METRICS, *EXPOSURE_METRICS]
+    columns = ["cutoff", "k", "method", "users", *REPORTED_METRICS]
     if metrics.empty:
         print_line(f"{missing_metrics_reason or 'No ranking metrics: no customer could be evaluated.'}\n")
     else:
@@ -25,7 +20,7 @@ def print_metrics(metrics: pd.DataFrame, missing_metrics_reason: str | None = No
 
 def print_models(runs: Sequence[ModelRun]) -> None:
     """Print the model registry, the newest model first."""
-    serving = find_serving_run(runs)
+    serving_run = find_serving_run(runs)
     print_table(
         "Models",
         [
@@ -36,14 +31,14 @@ def print_models(runs: Sequence[ModelRun]) -> None:
                 "start": "warm" if run.warm_from else "cold",
                 "ndcg_at_10": run.ndcg_at_10,
                 "popularity_ndcg_at_10": run.popularity_ndcg_at_10,
-                "state": _describe_state(run, serving),
+                "state": _describe_state(run, serving_run),
             }
             for run in runs
         ],
     )
 
 
-def _describe_state(run: ModelRun, serving: ModelRun | None) -> str:
+def _describe_state(run: ModelRun, serving_run: ModelRun | None) -> str:
     if run.is_serving:
         return f"serves since {run.promoted_at:%Y-%m-%d %H:%M}"
     if run.promoted_at:
@@ -51,7 +46,9 @@ def _describe_state(run: ModelRun, serving: ModelRun | None) -> str:
     if run.rejection_reason:
         return f"rejected: {run.rejection_reason}"
     return (
-        "passed, serves after the next scoring" if is_waiting_to_serve(run, serving) else "passed, a newer model serves"
+        "passed, serves after the next scoring"
+        if is_waiting_to_serve(run, serving_run)
+        else "passed, a newer model serves"
     )
 
 
@@ -62,7 +59,7 @@ def print_comparison(metrics: pd.DataFrame, differences: pd.DataFrame, *, by_seg
     """
     (k,) = set(metrics["k"])
     segment_columns = ["segment_value"] if by_segment else []
-    metric_columns = [metric for metric in (*ACCURACY_METRICS, *EXPOSURE_METRICS) if metrics[metric].notna().any()]
+    metric_columns = [metric for metric in REPORTED_METRICS if metrics[metric].notna().any()]
     print_table(
         f"Ranking metrics of the top {k}", to_records(metrics), [*segment_columns, "method", "users", *metric_columns]
     )

@@ -31,8 +31,8 @@ def list_models(
         model_tables.print_models(runs)
 
 
-class Segment(StrEnum):
-    """A grouping of customers or products."""
+class SegmentName(StrEnum):
+    """The name of a grouping of customers or products."""
 
     ACTIVITY = "activity"
     CUSTOMER = "customer"
@@ -44,7 +44,7 @@ class Segment(StrEnum):
 def evaluate(
     k: Annotated[int, typer.Option("--k", "-k", help="Length of the lists: 5, 10 or 20.")] = 10,
     by: Annotated[
-        Segment | None,
+        SegmentName | None,
         typer.Option(
             help="Group by customer activity, known or new customers, known or new products, or product category."
         ),
@@ -68,7 +68,7 @@ def evaluate(
                             "metrics": copy.get_metrics(segment),
                             "differences": copy.get_metric_differences(segment),
                         }
-                        for segment in Segment
+                        for segment in SegmentName
                     },
                 }
             )

@@ -7,7 +7,7 @@ import typer
 
 from apps.cli import console
 from apps.cli.options import Json, Warehouse, load_settings
-from orchestration.publication import publish_copy
+from orchestration.steps import publish_copy
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.publishing.serving_copy import ServingCopy
 
@@ -27,7 +27,7 @@ def list_customers(
     if as_json:
         console.print_json({"customers": customers})
     else:
-        print_customers(customers)
+        _print_customers(customers)
 
 
 @app.command()
@@ -55,13 +55,13 @@ def _print_published(published: PublishedCopy, as_json: bool) -> None:
         if published.run_id is None:
             console.print_line("model: none; all customers get popular products")
         else:
-            trained = f", trained {published.trained_at:%Y-%m-%d %H:%M:%S} UTC" if published.trained_at else ""
-            dataset = f", dataset {published.dataset_hash[:16]}" if published.dataset_hash else ""
-            console.print_line(f"model: {published.run_id}{trained}{dataset}")
+            training_text = f", trained {published.trained_at:%Y-%m-%d %H:%M:%S} UTC" if published.trained_at else ""
+            dataset_text = f", dataset {published.dataset_hash[:16]}" if published.dataset_hash else ""
+            console.print_line(f"model: {published.run_id}{training_text}{dataset_text}")
         console.print_table("Tables", [{"table": name, "rows": count} for name, count in published.rows.items()])
 
 
-def print_customers(customers: pd.DataFrame) -> None:
+def _print_customers(customers: pd.DataFrame) -> None:
     """Print one line for each customer."""
     columns = ["user_id", "last_seen_at", "event_count", "purchase_count", "total_spend", "favourite_category"]
     console.print_table("Customers", console.to_records(customers), columns)

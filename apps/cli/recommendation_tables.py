@@ -1,4 +1,4 @@
-"""Tables of recommendations, explanations and customers."""
+"""Tables of recommendations and explanations."""
 
 from apps.cli.console import print_line, print_table, to_records
 from apps.recommendation_queries import Explanation, RecommendationList

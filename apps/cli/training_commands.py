@@ -10,10 +10,9 @@ from apps.cli.options import ConfigFile, Json, Warehouse, load_settings
 from models_ml.evaluation.baselines import read_oracle
 from orchestration.batch_scoring import score_customers
 from orchestration.config_files import read_train_config
-from orchestration.dbt_builds import build_recommendations
 from orchestration.pipeline import describe_scoring, describe_training
 from orchestration.progress import describe_dbt
-from orchestration.publication import publish_copy
+from orchestration.steps import build_recommendations, publish_copy
 from orchestration.training_run import train_model
 from orchestration.tuning_run import tune_config
 
@@ -44,7 +43,7 @@ def train(
         progress.on_step("train")
         oracle = read_oracle(settings.demo_truth_dir)
         summary = train_model(
-            settings, train_config, progress.on_stage, dataset=dataset, is_warm_start=warm_start, oracle=oracle
+            settings, train_config, progress.on_stage, hash_prefix=dataset, is_warm_start=warm_start, oracle=oracle
         )
         progress.on_step_done("train", describe_training(summary), summary.seconds)
         progress.on_step("score")
@@ -111,17 +110,17 @@ def tune(
     train_config = read_train_config(settings, config)
     with console.StepProgress() as progress:
         progress.on_step("tune")
-        started = time.perf_counter()
+        start_seconds = time.perf_counter()
         summary = tune_config(
             settings,
             train_config,
             progress.on_stage,
             seconds=seconds,
             max_trials=trials,
-            dataset=dataset,
+            hash_prefix=dataset,
             adopt=adopt,
         )
-        progress.on_step_done("tune", f"{len(summary.trials)} trials", time.perf_counter() - started)
+        progress.on_step_done("tune", f"{len(summary.trials)} trials", time.perf_counter() - start_seconds)
     if as_json:
         console.print_json(summary)
     else:

@@ -18,22 +18,22 @@ def pick_customer(copy: ServingCopy) -> str | None:
     search = search_column.text_input(
         "Find a customer", placeholder="Part of an id", icon=":material/search:", type="search", live=True, key="search"
     ).strip()
-    linked = st.query_params.get("customer") or st.session_state.get("customer")
+    linked_id = st.query_params.get("customer") or st.session_state.get("customer")
     customers = copy.search_customers(search, MAX_CUSTOMERS)
-    unknown = None
-    if linked is not None and not search and linked not in set(customers["user_id"]):
-        if copy.has_customer(linked):
-            customers = pd.concat([pd.DataFrame([copy.get_customer(linked)]), customers])
+    unknown_id = None
+    if linked_id is not None and not search and linked_id not in set(customers["user_id"]):
+        if copy.has_customer(linked_id):
+            customers = pd.concat([pd.DataFrame([copy.get_customer(linked_id)]), customers])
         else:
-            unknown = linked
+            unknown_id = linked_id
 
     labels = label_customers(customers)
-    selected = None if unknown else next((user_id for user_id in (linked, *labels) if user_id in labels), None)
-    st.session_state["selected_customer"] = selected
+    selected_id = None if unknown_id else next((user_id for user_id in (linked_id, *labels) if user_id in labels), None)
+    st.session_state["selected_customer"] = selected_id
     choice_column.selectbox(
         "Customer",
         list(labels),
-        index=None if selected is None else 0,
+        index=None if selected_id is None else 0,
         key="selected_customer",
         format_func=lambda user_id: labels.get(user_id, user_id),
         filter_mode="contains",
@@ -41,20 +41,20 @@ def pick_customer(copy: ServingCopy) -> str | None:
         on_change=lambda: st.query_params.update(customer=st.session_state["selected_customer"]),
     )
     note_column.caption(_describe_matches(copy, search, len(customers)))
-    if unknown:
+    if unknown_id:
         st.warning(
-            f"The published copy has no customer “{escape_markdown(unknown)}”. Search for another customer, or see "
+            f"The published copy has no customer “{escape_markdown(unknown_id)}”. Search for another customer, or see "
             "the page “New customers” for the recommendations of an unknown customer.",
             icon=":material/person_off:",
         )
     elif customers.empty:
         message = f"No customer id contains “{escape_markdown(search)}”." if search else "There are no customers yet."
         st.info(message, icon=":material/search_off:")
-    elif selected is not None:
-        st.session_state["customer"] = selected
+    elif selected_id is not None:
+        st.session_state["customer"] = selected_id
         if search:
-            st.query_params["customer"] = selected
-    return selected
+            st.query_params["customer"] = selected_id
+    return selected_id
 
 
 def _describe_matches(copy: ServingCopy, search: str, match_count: int) -> str:

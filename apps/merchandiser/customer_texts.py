@@ -61,8 +61,8 @@ def count_actions(timeline: pd.DataFrame) -> dict[str, int]:
     return {label: int(counts[label]) for label in [*labels, *counts.index.difference(labels)]}
 
 
-def _format_day(instant: pd.Timestamp) -> str:
-    return UNKNOWN_TEXT if pd.isna(instant) else f"{instant.day} {instant:%b %Y}"
+def _format_day(timestamp: pd.Timestamp) -> str:
+    return UNKNOWN_TEXT if pd.isna(timestamp) else f"{timestamp.day} {timestamp:%b %Y}"
 
 
 def _format_text(text: str | None) -> str:

@@ -14,7 +14,7 @@ from apps.merchandiser.customer_texts import (
 )
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.recommendation_panel import show_recommendations
-from apps.merchandiser.table_columns import TABLE_HEIGHT, make_instant_column, make_price_column, select_filled_columns
+from apps.merchandiser.table_columns import TABLE_HEIGHT, make_price_column, make_time_column, select_filled_columns
 from warehouse.formatting import format_count
 from warehouse.publishing.serving_copy import ServingCopy
 
@@ -54,8 +54,10 @@ def show_history(timeline: pd.DataFrame) -> None:
         )
         # The filters of the recommendations are higher by this; the space aligns both tables.
         st.space(7)
-    labelled = add_action_labels(timeline)
-    visible_rows = labelled[labelled["action"].isin(selected_actions)] if selected_actions else labelled
+    labelled_timeline = add_action_labels(timeline)
+    visible_rows = (
+        labelled_timeline[labelled_timeline["action"].isin(selected_actions)] if selected_actions else labelled_timeline
+    )
     if visible_rows.empty:
         st.info("The latest actions include none of this kind.", icon=":material/filter_alt_off:")
         return
@@ -68,7 +70,7 @@ def show_history(timeline: pd.DataFrame) -> None:
             visible_rows, ["action_at", "action", "product_name", "category", "brand", "price", "quantity", "device"]
         ),
         column_config={
-            "action_at": make_instant_column("When", width=120),
+            "action_at": make_time_column("When", width=120),
             "action": st.column_config.MultiselectColumn(
                 "Action", options=list(ACTION_LABELS.values()), color=ACTION_COLORS, width=92
             ),
@@ -82,6 +84,6 @@ def show_history(timeline: pd.DataFrame) -> None:
     )
 
 
-live = get_live_copy()
-if (selected_customer := pick_customer(live)) is not None:
-    show_customer(live, selected_customer)
+live_copy = get_live_copy()
+if (selected_customer := pick_customer(live_copy)) is not None:
+    show_customer(live_copy, selected_customer)

@@ -42,12 +42,14 @@ def select_test_metrics(metrics: pd.DataFrame) -> pd.DataFrame:
 def pivot_metrics(metrics: pd.DataFrame) -> pd.DataFrame:
     """Return one row per method and one column per metric and k, such as `NDCG@10`."""
     columns = [f"{metric}@{k}" for metric in METRIC_LABELS.values() for k in sorted(metrics["k"].unique())]
-    named = metrics.assign(column=metrics["metric"] + "@" + metrics["k"].astype(str))
-    return named.pivot_table(index="method", columns="column", values="value", observed=True)[columns].reset_index()
+    labelled_metrics = metrics.assign(column=metrics["metric"] + "@" + metrics["k"].astype(str))
+    return labelled_metrics.pivot_table(index="method", columns="column", values="value", observed=True)[
+        columns
+    ].reset_index()
 
 
 def compute_gain_over_popularity(metrics: pd.DataFrame, metric: str, k: int) -> tuple[float, float]:
-    """Return the model's metric and its gain over the popularity baseline (0.5: 50 % more); NaN when unknown."""
+    """Return the model's metric and its gain over the popularity baseline (0.5: 50 % more); NaN if unknown."""
     at_k = metrics[(metrics["metric"] == metric) & (metrics["k"] == k)].set_index("method")["value"]
     model, baseline = (
         at_k.get(METHOD_LABELS[MODEL_METHOD], float("nan")),
@@ -67,6 +69,6 @@ def format_differences(differences: pd.DataFrame, k: int) -> pd.DataFrame:
         f"{difference:+.4f} ({lower:+.4f} to {upper:+.4f})"
         for difference, lower, upper in at_k[["difference", "lower_bound", "upper_bound"]].to_numpy()
     ]
-    named = at_k.assign(method=at_k["method"].map(lambda method: METHOD_LABELS.get(method, method)), text=texts)
-    wide = named.pivot(index="method", columns="metric", values="text").rename(columns=METRIC_LABELS)
-    return wide.reindex(columns=list(METRIC_LABELS.values())).reset_index()
+    labelled_rows = at_k.assign(method=at_k["method"].map(lambda method: METHOD_LABELS.get(method, method)), text=texts)
+    table = labelled_rows.pivot(index="method", columns="metric", values="text").rename(columns=METRIC_LABELS)
+    return table.reindex(columns=list(METRIC_LABELS.values())).reset_index()

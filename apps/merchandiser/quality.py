@@ -18,8 +18,8 @@ from apps.merchandiser.metric_tables import (
 from apps.merchandiser.table_columns import (
     choose_table_height,
     make_count_column,
-    make_instant_column,
     make_metric_column,
+    make_time_column,
 )
 from apps.merchandiser.trends import show_coverage, show_drift, show_quality_trend
 from warehouse.publishing.serving_copy import ServingCopy
@@ -129,7 +129,7 @@ def show_model_runs(runs: pd.DataFrame, live_run_id: str | None) -> None:
     st.subheader("Model runs", anchor=False)
     columns = {
         "is_live": st.column_config.CheckboxColumn("Live"),
-        "trained_at": make_instant_column("Trained"),
+        "trained_at": make_time_column("Trained"),
         "ndcg_at_10": make_metric_column("NDCG@10", METRIC_HELP["NDCG"]),
         "popularity_ndcg_at_10": make_metric_column("NDCG@10 of popularity"),
         "interactions": make_count_column("Interactions"),
@@ -166,8 +166,8 @@ def show_row_accounting(feeds: pd.DataFrame) -> None:
         "clean": make_count_column("Clean"),
         "duplicates": make_count_column("Duplicates"),
         "quarantined": make_count_column("Quarantined"),
-        "newest_row_at": make_instant_column("Newest row"),
-        "last_loaded_at": make_instant_column("Last loaded"),
+        "newest_row_at": make_time_column("Newest row"),
+        "last_loaded_at": make_time_column("Last loaded"),
     }
     st.dataframe(
         feeds.assign(clean_share=100 * feeds["clean"] / feeds["lines"].where(feeds["lines"] > 0)),
@@ -180,13 +180,13 @@ def show_row_accounting(feeds: pd.DataFrame) -> None:
     st.caption("Lines = loaded + rejected; loaded = clean + duplicates + quarantined.")
 
 
-live = get_live_copy()
-test_metrics = select_test_metrics(live.get_metrics())
-show_live_copy(live, test_metrics)
-show_ranking(live, test_metrics)
-show_differences(live.get_metric_differences())
-show_quality_trend(live.get_run_quality())
-show_model_runs(live.get_model_runs(), live.published.run_id)
-show_coverage(live.get_coverage())
-show_drift(live.get_drift())
-show_row_accounting(live.get_feed_accounting())
+live_copy = get_live_copy()
+test_metrics = select_test_metrics(live_copy.get_metrics())
+show_live_copy(live_copy, test_metrics)
+show_ranking(live_copy, test_metrics)
+show_differences(live_copy.get_metric_differences())
+show_quality_trend(live_copy.get_run_quality())
+show_model_runs(live_copy.get_model_runs(), live_copy.published.run_id)
+show_coverage(live_copy.get_coverage())
+show_drift(live_copy.get_drift())
+show_row_accounting(live_copy.get_feed_accounting())

@@ -24,7 +24,7 @@ def select_filled_columns(table: pd.DataFrame, columns: Sequence[str]) -> list[s
     return [column for column in columns if table[column].notna().any()]
 
 
-def make_instant_column(label: str, width: int | None = None) -> ColumnConfig:
+def make_time_column(label: str, width: int | None = None) -> ColumnConfig:
     """Return a column of UTC timestamps."""
     return st.column_config.DatetimeColumn(f"{label} (UTC)", format="D MMM YYYY, HH:mm", width=width)
 

@@ -57,17 +57,17 @@ def build_quality_chart(quality: pd.DataFrame) -> alt.LayerChart:
 
     The points of one day are spread horizontally, so that models of equal quality do not overlap.
     """
-    measured = quality[quality["ndcg_at_10"].notna()].sort_values(
+    measured_runs = quality[quality["ndcg_at_10"].notna()].sort_values(
         ["serving_started_at", "trained_at"], na_position="first"
     )
-    runs_by_day = measured.groupby("data_date")["run_id"]
+    runs_by_day = measured_runs.groupby("data_date")["run_id"]
     day_offset = (runs_by_day.cumcount() + 0.5) / runs_by_day.transform("size") - 0.5
     labels = {column: label for column, (label, _) in QUALITY_SERIES.items()}
     points = (
-        measured.assign(
-            served=measured["serving_started_at"].notna().map({True: "served", False: "never served"}),
-            drawn_at=measured["data_date"] + day_offset * pd.Timedelta(hours=12),
-            is_on_line=~measured.duplicated("data_date", keep="last"),
+        measured_runs.assign(
+            served=measured_runs["serving_started_at"].notna().map({True: "served", False: "never served"}),
+            drawn_at=measured_runs["data_date"] + day_offset * pd.Timedelta(hours=12),
+            is_on_line=~measured_runs.duplicated("data_date", keep="last"),
         )
         .melt(["data_date", "drawn_at", "run_id", "served", "is_on_line"], list(QUALITY_SERIES), var_name="series")
         .dropna(subset="value")
@@ -105,16 +105,16 @@ def show_drift(drift: pd.DataFrame) -> None:
     if drift.empty:
         st.info("There is not enough history for a comparison yet.", icon=":material/hourglass_empty:")
         return
-    drifted = drift[drift["drift_level"] != "stable"].assign(
+    drifted_distributions = drift[drift["drift_level"] != "stable"].assign(
         name=lambda table: table["name"].map(lambda name: DRIFT_SUBJECTS.get(name, name))
     )
     periods = describe_compared_periods(drift)
-    if drifted.empty:
+    if drifted_distributions.empty:
         st.caption(f"None of {len(drift)} distributions has drifted. {periods}")
         return
     st.dataframe(
-        drifted,
-        height=choose_table_height(drifted),
+        drifted_distributions,
+        height=choose_table_height(drifted_distributions),
         hide_index=True,
         alt="Drifted distributions",
         column_order=["name", "drift_level", "psi", "largest_shift"],
@@ -126,7 +126,8 @@ def show_drift(drift: pd.DataFrame) -> None:
         },
     )
     st.caption(
-        f"{len(drift) - len(drifted)} other distributions are stable. PSI is the population stability index. {periods}"
+        f"{len(drift) - len(drifted_distributions)} other distributions are stable. "
+        f"PSI is the population stability index. {periods}"
     )
 
 

@@ -3,11 +3,6 @@
 from datetime import datetime, timedelta
 
 
-def format_quantity(number: float, singular: str, plural: str = "") -> str:
-    """Return '1 row' or '1,234 rows'."""
-    return f"{number:,.0f} {singular if number == 1 else plural or singular + 's'}"
-
-
 def format_ratio(part: float, whole: float) -> str:
     """Return a part as a percentage of the whole."""
     return format_percent(part / whole if whole else 0)

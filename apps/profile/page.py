@@ -57,7 +57,7 @@ def write_profile(settings: Settings, compile_queries: QueryCompiler, output: Pa
         RecomartError: There is no warehouse, the marts are not built, or `output` is a folder.
         OSError: The file cannot be written.
     """
-    started = time.perf_counter()
+    start_seconds = time.perf_counter()
     path = output or settings.profile_file
     if path.is_dir():
         raise RecomartError(f"cannot write the profile: {path} is a folder. Give the path of a file with --output")
@@ -65,7 +65,7 @@ def write_profile(settings: Settings, compile_queries: QueryCompiler, output: Pa
     chapters = {name: [_build_card(section, results) for section in sections] for name, sections in CHAPTERS.items()}
     _write_atomically(path, _render_page(results["profile_overview"].iloc[0], chapters))
     sentences = {card.title: card.sentence for cards in chapters.values() for card in cards}
-    return ProfileSummary(path, sentences, time.perf_counter() - started)
+    return ProfileSummary(path, sentences, time.perf_counter() - start_seconds)
 
 
 def _build_card(section: Section, results: dict[str, pd.DataFrame]) -> Card:

@@ -24,9 +24,9 @@ from apps.profile.number_format import (
     format_percent,
     format_period,
     format_price_bin,
-    format_quantity,
     format_ratio,
 )
+from warehouse.formatting import format_count
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -76,8 +76,8 @@ def describe_row_status(rows: pd.DataFrame) -> Finding:
     total = rows.drop(columns="feed").sum()
     statuses = ("duplicates", "quarantined", "rejected")
     return Finding(
-        f"{format_ratio(total['clean'], total['lines'])} of {format_quantity(total['lines'], 'line')} in "
-        f"{format_quantity(total['files'], 'file')} are clean; {total['duplicates']:,} are duplicates, "
+        f"{format_ratio(total['clean'], total['lines'])} of {format_count(total['lines'], 'line')} in "
+        f"{format_count(total['files'], 'file')} are clean; {total['duplicates']:,} are duplicates, "
         f"{total['quarantined']:,} are quarantined and {total['rejected']:,} are rejected.",
         make_bar_chart(
             list(rows["feed"]),
@@ -87,21 +87,24 @@ def describe_row_status(rows: pd.DataFrame) -> Finding:
         ),
         "Stacked bars: share of duplicate, quarantined and rejected lines by feed.",
         compute_chart_height(len(rows)),
-        _to_rows(rows[["feed", "lines", "clean", *statuses]]),
+        _to_records(rows[["feed", "lines", "clean", *statuses]]),
     )
 
 
 def describe_quarantine_reasons(reasons: pd.DataFrame) -> Finding:
     """Describe the most frequent quarantine reason; chart the most frequent ones."""
-    first, charted = _to_rows(reasons)[0], reasons.head(MAX_BARS)
+    first, charted_reasons = _to_records(reasons)[0], reasons.head(MAX_BARS)
     return Finding(
-        f"The most frequent of {format_quantity(len(reasons), 'reason')} is {first['reason']} in {first['feed']}, with "
-        f"{format_quantity(first['rows'], 'row')}.{describe_omissions(len(charted), len(reasons), 'most frequent')}",
+        f"The most frequent of {format_count(len(reasons), 'reason')} is {first['reason']} in {first['feed']}, with "
+        f"{format_count(first['rows'], 'row')}."
+        f"{describe_omissions(len(charted_reasons), len(reasons), 'most frequent')}",
         make_bar_chart(
-            list(charted["feed"] + ": " + charted["reason"]), {"rows": list(charted["rows"])}, is_share=False
+            list(charted_reasons["feed"] + ": " + charted_reasons["reason"]),
+            {"rows": list(charted_reasons["rows"])},
+            is_share=False,
         ),
         "Bars: quarantined rows by feed and reason.",
-        compute_chart_height(len(charted)),
+        compute_chart_height(len(charted_reasons)),
     )
 
 
@@ -110,7 +113,7 @@ def describe_missing_values(frame: pd.DataFrame) -> Finding:
     share = frame["missing_count"] / frame["row_count"]
     empty, partly_filled = frame[share == 1], frame.assign(share=share)[(share > 0) & (share < 1)]
     sentence = (
-        f"Of {format_quantity(len(frame), 'column')}, {(share == 0).sum():,} are complete, and "
+        f"Of {format_count(len(frame), 'column')}, {(share == 0).sum():,} are complete, and "
         f"{len(partly_filled):,} have missing values."
     )
     if len(empty):
@@ -118,14 +121,16 @@ def describe_missing_values(frame: pd.DataFrame) -> Finding:
         sentence += f" Columns without values: {'; '.join(names)}."
     if partly_filled.empty:
         return Finding(sentence)
-    charted = partly_filled.sort_values("share", ascending=False).head(MAX_BARS)
+    charted_columns = partly_filled.sort_values("share", ascending=False).head(MAX_BARS)
     return Finding(
-        sentence + describe_omissions(len(charted), len(partly_filled), "emptiest"),
+        sentence + describe_omissions(len(charted_columns), len(partly_filled), "emptiest"),
         make_bar_chart(
-            list(charted["feed"] + ": " + charted["column_name"]), {"": list(charted["share"])}, is_share=True
+            list(charted_columns["feed"] + ": " + charted_columns["column_name"]),
+            {"": list(charted_columns["share"])},
+            is_share=True,
         ),
         "Bars: share of rows with an empty or unreadable value, by column.",
-        compute_chart_height(len(charted)),
+        compute_chart_height(len(charted_columns)),
     )
 
 
@@ -134,12 +139,12 @@ def describe_daily_actions(frame: pd.DataFrame, windows: pd.DataFrame) -> Findin
     by_day = frame.set_index(pd.DatetimeIndex(frame["day"]))[["events", "purchases"]].asfreq("D", fill_value=0)
     actions = by_day["events"] + by_day["purchases"]
     sentence = (
-        f"The median of {format_quantity(len(actions), 'day')} has {format_quantity(actions.median(), 'action')}; "
+        f"The median of {format_count(len(actions), 'day')} has {format_count(actions.median(), 'action')}; "
         f"the busiest day, {actions.idxmax():%Y-%m-%d}, has {actions.max():,}."
     )
     if empty_day_count := (actions == 0).sum():
-        sentence += f" {format_quantity(empty_day_count, 'day')} had no action."
-    evaluation_windows = [(row["cutoff"], row["as_of"], row["window_end_at"]) for row in _to_rows(windows)]
+        sentence += f" {format_count(empty_day_count, 'day')} had no action."
+    evaluation_windows = [(row["cutoff"], row["as_of"], row["window_end_at"]) for row in _to_records(windows)]
     for name, start, end in evaluation_windows:
         purpose = "tuned" if name == "validation" else "evaluated"
         sentence += f" Models are {purpose} on {format_period(start, end)}."
@@ -167,13 +172,13 @@ def describe_weekly_pattern(frame: pd.DataFrame) -> Finding:
 
 def describe_devices(frame: pd.DataFrame) -> Finding:
     """Describe the most frequent device; chart the shares of all devices."""
-    total, known = frame["events"].sum(), frame[frame["device"] != "unknown"]
-    if known.empty:
-        return Finding(f"None of {format_quantity(total, 'event')} has a known device.")
-    first = _to_rows(known)[0]
+    total, known_devices = frame["events"].sum(), frame[frame["device"] != "unknown"]
+    if known_devices.empty:
+        return Finding(f"None of {format_count(total, 'event')} has a known device.")
+    first = _to_records(known_devices)[0]
     return Finding(
-        f"{format_ratio(first['events'], total)} of {format_quantity(total, 'event')} come from {first['device']}, by "
-        f"{format_quantity(first['customers'], 'customer')}.",
+        f"{format_ratio(first['events'], total)} of {format_count(total, 'event')} come from {first['device']}, by "
+        f"{format_count(first['customers'], 'customer')}.",
         make_bar_chart(list(frame["device"]), {"events": list(frame["events"] / total)}, is_share=True),
         "Bars: share of events by device.",
         compute_chart_height(len(frame)),
@@ -182,13 +187,13 @@ def describe_devices(frame: pd.DataFrame) -> Finding:
 
 def describe_funnel(frame: pd.DataFrame) -> Finding:
     """Describe how many customers reach each step; chart the steps as shares of the first one."""
-    steps = [{**row, "step": FUNNEL_STEPS[row["step"]]} for row in _to_rows(frame)]
+    steps = [{**row, "step": FUNNEL_STEPS[row["step"]]} for row in _to_records(frame)]
     first, last = steps[0], steps[-1]
     if len(steps) == 1:
         return Finding(
             "The feeds have only one type of action, so there is no funnel: "
-            f"{format_quantity(first['customers'], 'customer')} {first['step']} products, "
-            f"{format_quantity(first['pairs'], 'customer-product pair')} in total."
+            f"{format_count(first['customers'], 'customer')} {first['step']} products, "
+            f"{format_count(first['pairs'], 'customer-product pair')} in total."
         )
     reached = ", ".join(f"{row['customers']:,} {row['step']}" for row in steps)
     return Finding(
@@ -210,22 +215,24 @@ def describe_funnel(frame: pd.DataFrame) -> Finding:
 def describe_retention(frame: pd.DataFrame) -> Finding:
     """Describe the share of customers who return in the second week; chart the weekly cohorts."""
     table = frame.pivot_table(index="cohort_week", columns="weeks_later", values="customers", fill_value=0)
-    active = table.reindex(columns=range(int(frame["weeks_later"].max()) + 1), fill_value=0).to_numpy(dtype=float)
-    if active.shape[1] == 1:
+    active_counts = table.reindex(columns=range(int(frame["weeks_later"].max()) + 1), fill_value=0).to_numpy(
+        dtype=float
+    )
+    if active_counts.shape[1] == 1:
         return Finding("No customer has acted in a later week than the first one yet.")
     starts = pd.DatetimeIndex(table.index)
-    weeks = starts.to_numpy()[:, None] + np.arange(active.shape[1]) * np.timedelta64(7, "D")
-    last = weeks[active > 0].max()
+    weeks = starts.to_numpy()[:, None] + np.arange(active_counts.shape[1]) * np.timedelta64(7, "D")
+    last = weeks[active_counts > 0].max()
     has_second_week = weeks[:, 1] <= last
-    starts, weeks, active = starts[has_second_week], weeks[has_second_week], active[has_second_week]
+    starts, weeks, active_counts = starts[has_second_week], weeks[has_second_week], active_counts[has_second_week]
     # The last week may be incomplete, so it is used only if there is no other week.
     is_complete = weeks[:, 1] < last
-    compared = active[is_complete] if is_complete.any() else active
-    retention = np.where(weeks > last, np.nan, active / active[:, :1])[-MAX_WEEKS:, 1 : MAX_WEEKS + 1]
+    compared_cohorts = active_counts[is_complete] if is_complete.any() else active_counts
+    retention = np.where(weeks > last, np.nan, active_counts / active_counts[:, :1])[-MAX_WEEKS:, 1 : MAX_WEEKS + 1]
     return Finding(
-        f"{format_ratio(compared[:, 1].sum(), compared[:, 0].sum())} of customers returned in the "
+        f"{format_ratio(compared_cohorts[:, 1].sum(), compared_cohorts[:, 0].sum())} of customers returned in the "
         "week after their first week. The last cell of each row is the last week of the data, which may be incomplete."
-        + describe_omissions(len(retention), len(active), "newest weeks"),
+        + describe_omissions(len(retention), len(active_counts), "newest weeks"),
         make_heatmap(
             retention,
             [str(week + 1) for week in range(retention.shape[1])],
@@ -242,8 +249,8 @@ def describe_customer_actions(frame: pd.DataFrame) -> Finding:
     """Describe the median and the maximum of actions per customer; chart the distribution."""
     median = _find_median_bin(frame, "customers")["max_actions"]
     return Finding(
-        f"At least half of {format_quantity(frame['customers'].sum(), 'customer')} took no more than "
-        f"{format_quantity(median, 'action')}; the most active customer took {frame['max_actions'].max():,}.",
+        f"At least half of {format_count(frame['customers'].sum(), 'customer')} took no more than "
+        f"{format_count(median, 'action')}; the most active customer took {frame['max_actions'].max():,}.",
         _make_histogram(frame, "customers", format_count_bin, "actions"),
         "Columns: customers by number of actions, in doubling bins.",
     )
@@ -255,7 +262,7 @@ def describe_customer_recency(frame: pd.DataFrame) -> Finding:
     bins = frame["bin_number"]
     recent, inactive = (frame.loc[mask, "customers"].sum() for mask in (bins <= 2, bins >= 5))
     return Finding(
-        f"{format_ratio(recent, customers)} of {format_quantity(customers, 'customer')} were active in the last eight "
+        f"{format_ratio(recent, customers)} of {format_count(customers, 'customer')} were active in the last eight "
         f"days of the data; {format_ratio(inactive, customers)} were inactive for 32 days or more.",
         _make_histogram(frame, "customers", format_days_bin, "days since the last action"),
         "Columns: customers by days since the last action, in doubling bins.",
@@ -281,8 +288,8 @@ def describe_product_reach(frame: pd.DataFrame) -> Finding:
     median = _find_median_bin(frame, "products")["max_customers"]
     without_customers = frame.loc[frame["bin_number"] < 0, "products"].sum()
     return Finding(
-        f"At least half of {format_quantity(frame['products'].sum(), 'product')} have no more than "
-        f"{format_quantity(median, 'customer')}, and {without_customers:,} have none; "
+        f"At least half of {format_count(frame['products'].sum(), 'product')} have no more than "
+        f"{format_count(median, 'customer')}, and {without_customers:,} have none; "
         f"the most popular product has {frame['max_customers'].max():,}.",
         _make_histogram(frame, "products", format_count_bin, "customers"),
         "Columns: products by number of customers, in doubling bins.",
@@ -291,20 +298,22 @@ def describe_product_reach(frame: pd.DataFrame) -> Finding:
 
 def describe_categories(frame: pd.DataFrame) -> Finding:
     """Describe the category with the most actions; chart the shares of all categories."""
-    categories = _to_rows(frame[frame["category"] != "without a category"])
+    categories = _to_records(frame[frame["category"] != "without a category"])
     if not categories:
-        return Finding(f"None of {format_quantity(frame['products'].sum(), 'product')} has a category.")
+        return Finding(f"None of {format_count(frame['products'].sum(), 'product')} has a category.")
     measures = ["products", "actions", "purchases"]
     totals = {name: frame[name].sum() for name in measures}
     # Without events, the actions are the purchases.
-    charted = [name for name in measures if totals[name] and (name != "actions" or frame["events"].any())]
+    charted_measures = [name for name in measures if totals[name] and (name != "actions" or frame["events"].any())]
     first = max(categories, key=lambda row: row["actions"])
     return Finding(
         f"{first['category']} has {format_ratio(first['actions'], totals['actions'])} of all actions with "
         f"{format_ratio(first['products'], totals['products'])} of the products; there are "
-        f"{format_quantity(sum(row['categories'] for row in categories), 'category', 'categories')}.",
+        f"{format_count(sum(row['categories'] for row in categories), 'category', 'categories')}.",
         make_bar_chart(
-            list(frame["category"]), {name: list(frame[name] / totals[name]) for name in charted}, is_share=True
+            list(frame["category"]),
+            {name: list(frame[name] / totals[name]) for name in charted_measures},
+            is_share=True,
         ),
         "Bars: share of products, actions and purchases by category.",
         0.75 + 0.38 * len(frame),
@@ -314,7 +323,7 @@ def describe_categories(frame: pd.DataFrame) -> Finding:
 def describe_prices(frame: pd.DataFrame) -> Finding:
     """Describe the range and the median of the prices; chart the distribution."""
     return Finding(
-        f"The prices of {format_quantity(frame['products'].sum(), 'product')} range from "
+        f"The prices of {format_count(frame['products'].sum(), 'product')} range from "
         f"{frame['lowest_price'].min():,.2f} to {frame['highest_price'].max():,.2f}; "
         f"at least half of them are no more than {_find_median_bin(frame, 'products')['highest_price']:,.2f}.",
         _make_histogram(frame, "products", format_price_bin, "price"),
@@ -367,8 +376,8 @@ def _make_histogram(
 def _find_median_bin(frame: pd.DataFrame, count_column: str) -> dict[str, Any]:
     """Return the bin of the median: the first at which the cumulative count reaches half of the total."""
     is_half_reached = frame[count_column].cumsum() >= frame[count_column].sum() / 2
-    return _to_rows(frame)[int(is_half_reached.to_numpy().argmax())]
+    return _to_records(frame)[int(is_half_reached.to_numpy().argmax())]
 
 
-def _to_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def _to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]

@@ -8,7 +8,6 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, Path, Query, Request
 
 from apps.recommendation_queries import RecommendationQueries
-from apps.service.live_recommendations import RETRY_DELAY_SECONDS, PublicationFollower
 from apps.service.problems import (
     FAILED_RESPONSE,
     INVALID_RESPONSE,
@@ -17,6 +16,7 @@ from apps.service.problems import (
     ProblemDetailsApp,
     add_error_handlers,
 )
+from apps.service.publication_follower import RETRY_DELAY_SECONDS, PublicationFollower
 from apps.service.schemas import (
     MAX_ID_LENGTH,
     BasketRequest,

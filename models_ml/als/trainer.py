@@ -165,12 +165,12 @@ class AlsTrainer:
         Raises:
             ModelError: The factors diverge or collapse to zero.
         """
-        started_at = time.perf_counter()
+        start_seconds = time.perf_counter()
         with self.core_pool:
             self._improve_products(self._rotate(self.user_factors))
             eigenvalues, squared_error, score = self._improve_users()
             self.epochs += 1
-            report = self._build_report(eigenvalues, squared_error, score, started_at)
+            report = self._build_report(eigenvalues, squared_error, score, start_seconds)
         _check_convergence(report, self.observed_score, self.config)
         self.observed_score = report.observed_score
         return report
@@ -252,14 +252,16 @@ class AlsTrainer:
         diagonal: Tensor = eigenvalues.clamp(min=0).float()
         return diagonal
 
-    def _build_report(self, eigenvalues: Tensor, squared_error: float, score: float, started_at: float) -> EpochReport:
+    def _build_report(
+        self, eigenvalues: Tensor, squared_error: float, score: float, start_seconds: float
+    ) -> EpochReport:
         squared_scores = float((self.user_factors.square().sum(0, dtype=torch.float64) * eigenvalues).sum())
         penalties = sum(
             float((side.penalty * factors.square().sum(1)).sum(dtype=torch.float64))
             for side, factors in ((self.user_side, self.user_factors), (self.product_side, self.product_factors))
         )
         objective = squared_error + self.unobserved_pair_weight * squared_scores + penalties + self.content_penalty
-        return EpochReport(self.epochs, objective / self.total_confidence, score, time.perf_counter() - started_at)
+        return EpochReport(self.epochs, objective / self.total_confidence, score, time.perf_counter() - start_seconds)
 
 
 def fit(

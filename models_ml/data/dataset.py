@@ -157,20 +157,20 @@ def require_columns(table: pa.Table, columns: tuple[str, ...], table_label: str)
     Raises:
         ModelError: A column is missing.
     """
-    missing = [name for name in columns if name not in table.column_names]
-    if missing:
+    missing_columns = [name for name in columns if name not in table.column_names]
+    if missing_columns:
         raise ModelError(
-            f"{table_label} lack the columns {', '.join(missing)} (there are {', '.join(table.column_names)})"
+            f"{table_label} lack the columns {', '.join(missing_columns)} (there are {', '.join(table.column_names)})"
         )
 
 
 def _is_ordered(rows: pa.Table, sort_keys: tuple[str, ...]) -> bool:
     """Return whether the rows are in order; for 16 million rows Arrow checks in 1 s and sorts in 30 s."""
-    before, after = rows.slice(0, max(0, rows.num_rows - 1)), rows.slice(1)
+    previous_rows, next_rows = rows.slice(0, max(0, rows.num_rows - 1)), rows.slice(1)
     is_in_order: pa.ChunkedArray | pa.Scalar = pa.scalar(True)
     for key in reversed(sort_keys):
-        is_equal_and_in_order = pc.and_(pc.equal(before[key], after[key]), is_in_order)
-        is_in_order = pc.or_(pc.less(before[key], after[key]), is_equal_and_in_order)
+        is_equal_and_in_order = pc.and_(pc.equal(previous_rows[key], next_rows[key]), is_in_order)
+        is_in_order = pc.or_(pc.less(previous_rows[key], next_rows[key]), is_equal_and_in_order)
     return pc.all(is_in_order, min_count=0).as_py() is True
 
 

@@ -47,10 +47,10 @@ def read_interactions(file: Path) -> pa.Table:
         ) from None
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         raise ModelError(f"{file} cannot be read: {error}") from error
-    missing = [name for name in ("user_id", "item_id") if name not in rows.column_names]
-    if missing:
+    missing_columns = [name for name in ("user_id", "item_id") if name not in rows.column_names]
+    if missing_columns:
         raise ModelError(
-            f"{file} lacks the columns {', '.join(missing)} (there are {', '.join(rows.column_names)}). Add them"
+            f"{file} lacks the columns {', '.join(missing_columns)} (there are {', '.join(rows.column_names)}). Add them"
         )
     table = pa.table(
         {
@@ -116,8 +116,8 @@ def _parse_timestamps(file: Path, rows: pa.Table) -> pa.ChunkedArray | pa.Array:
         return pa.nulls(rows.num_rows, pa.float64())
     column = rows["timestamp"]
     if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
-        instants = column.cast(pa.timestamp("us")).cast(pa.int64()).cast(pa.float64())
-        rows = rows.set_column(rows.column_names.index("timestamp"), "timestamp", instants)
+        timestamps = column.cast(pa.timestamp("us")).cast(pa.int64()).cast(pa.float64())
+        rows = rows.set_column(rows.column_names.index("timestamp"), "timestamp", timestamps)
     timestamps = _parse_numbers(file, rows, "timestamp")
     _require_valid(file, rows, "timestamp", np.isfinite(timestamps), "a finite number")
     return pa.array(timestamps)

@@ -42,9 +42,9 @@ class Csr:
         if len(rows) >= 2**31:
             raise ModelError(f"{len(rows):,} pairs do not fit 32-bit indices. Train on fewer than 2^31 pairs")
         keys, order = torch.sort(rows * shape[1] + columns)
-        repeated = torch.nonzero(keys[1:] == keys[:-1])
-        if len(repeated):
-            raise DuplicatePairError(int(order[repeated[0, 0]]), len(repeated))
+        repeat_positions = torch.nonzero(keys[1:] == keys[:-1])
+        if len(repeat_positions):
+            raise DuplicatePairError(int(order[repeat_positions[0, 0]]), len(repeat_positions))
         return cls(_compute_row_starts(rows, shape[0]), columns[order].int(), values[order].float(), shape[1])
 
     @property

@@ -14,7 +14,8 @@ from models_ml.data.id_map import IdMap
 from models_ml.data.interactions import Interactions
 from models_ml.data.item_features import ItemFeatures
 from models_ml.evaluation.bootstrap import bootstrap_mean_bounds
-from models_ml.evaluation.metrics import ACCURACY_METRICS, compute_accuracy
+from models_ml.evaluation.metric_names import ACCURACY_METRICS
+from models_ml.evaluation.metrics import compute_accuracy
 from models_ml.evaluation.window import EvaluationWindow
 from models_ml.inference.artifact import ModelCard
 
@@ -93,10 +94,10 @@ def _fit_without_relevant_pairs(model: ComparedModel, window: EvaluationWindow) 
 def _remove_pairs(rows: pa.Table, pairs: pa.Table) -> pa.Table:
     """Return the rows whose customer and product are not among the pairs, ordered by customer and product."""
     keys = ["user_id", "product_id"]
-    removed = pairs.select(keys).cast(rows.select(keys).schema)
+    removed_pairs = pairs.select(keys).cast(rows.select(keys).schema)
     return (
         rows.select([*keys, "strength"])
-        .join(removed, keys, join_type="left anti")
+        .join(removed_pairs, keys, join_type="left anti")
         .sort_by([(key, "ascending") for key in keys])
     )
 

@@ -10,11 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-ACCURACY_METRICS = ("precision", "recall", "ndcg", "map", "hit_rate")
-"""Metrics of `compute_accuracy`, in its order."""
-
-EXPOSURE_METRICS = ("novelty", "long_tail_share")
-"""Metrics of `compute_exposure`, in its order."""
+from models_ml.evaluation.metric_names import ACCURACY_METRICS
 
 
 @dataclass(frozen=True)
@@ -95,9 +91,9 @@ def compute_exposure(positions: Tensor, information: Tensor, is_long_tail: Tenso
     self-information in bits, `is_long_tail` (products) whether a product is outside the head. The metrics of an empty
     list are 0.
     """
-    listed = positions[:, :k]
-    values = torch.stack([information.double(), is_long_tail.double()], 1)[listed.clamp(min=0)]
-    is_filled = (listed >= 0)[..., None]
+    listed_positions = positions[:, :k]
+    values = torch.stack([information.double(), is_long_tail.double()], 1)[listed_positions.clamp(min=0)]
+    is_filled = (listed_positions >= 0)[..., None]
     return (values * is_filled).sum(1) / is_filled.sum(1).clamp(min=1)
 
 
@@ -106,8 +102,11 @@ def compute_coverage(positions: Tensor, product_count: int, k: int) -> float:
 
     `positions` are those of `compute_exposure`.
     """
-    listed = positions[:, :k]
-    return int((torch.bincount(listed[listed >= 0], minlength=product_count) > 0).sum()) / product_count
+    listed_positions = positions[:, :k]
+    return (
+        int((torch.bincount(listed_positions[listed_positions >= 0], minlength=product_count) > 0).sum())
+        / product_count
+    )
 
 
 def compute_self_information(customer_counts: Tensor, customer_count: int) -> Tensor:

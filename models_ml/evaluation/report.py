@@ -12,9 +12,8 @@ from models_ml.data.interactions import Interactions
 from models_ml.errors import ModelError
 from models_ml.evaluation.baselines import BASELINES, OracleFactors, build_oracle_method
 from models_ml.evaluation.bootstrap import bootstrap_mean_bounds
+from models_ml.evaluation.metric_names import ACCURACY_METRICS, EXPOSURE_METRICS, REPORTED_METRICS
 from models_ml.evaluation.metrics import (
-    ACCURACY_METRICS,
-    EXPOSURE_METRICS,
     compute_accuracy,
     compute_coverage,
     compute_exposure,
@@ -44,7 +43,7 @@ METRICS_SCHEMA = pa.schema(
         **_KEY_COLUMNS,
         "k": pa.int32(),
         "users": pa.int64(),
-        **dict.fromkeys((*ACCURACY_METRICS, "coverage", *EXPOSURE_METRICS), _NUMBER),
+        **dict.fromkeys(REPORTED_METRICS, _NUMBER),
     }
 )
 DIFFERENCES_SCHEMA = pa.schema(
@@ -88,7 +87,7 @@ class EvaluationReport:
         self.baselines = (
             BASELINES if oracle_factors is None else {**BASELINES, "oracle": build_oracle_method(oracle_factors)}
         )
-        self.skipped: dict[str, str] = {}
+        self.skip_reasons: dict[str, str] = {}
         """Reasons by window or baseline that was not evaluated."""
         self._metrics: list[MetricRow] = []
         self._differences: list[MetricRow] = []
@@ -119,10 +118,10 @@ class EvaluationReport:
         }
 
     def build_window(self, cutoff: str, max_users: int) -> EvaluationWindow | None:
-        """Return the window at `cutoff`, or None after adding the reason to `skipped`."""
+        """Return the window at `cutoff`, or None after adding the reason to `skip_reasons`."""
         cutoff_data = self.dataset.select_cutoff(cutoff)
         if not cutoff_data.interactions.num_rows:
-            self.skipped[cutoff] = "no interactions before it"
+            self.skip_reasons[cutoff] = "no interactions before it"
             return None
         window = EvaluationWindow.create(
             cutoff,
@@ -132,7 +131,7 @@ class EvaluationReport:
             max_users,
         )
         if window is None:
-            self.skipped[cutoff] = "no customers with a history and new products"
+            self.skip_reasons[cutoff] = "no customers with a history and new products"
         return window
 
     def add_overall(self, window: EvaluationWindow, ranking: Ranking) -> None:
@@ -165,14 +164,14 @@ class EvaluationReport:
             self._candidates.append(window.build_candidate_table(self.run_id, method, method_ranking))
 
     def _iter_rankings(self, window: EvaluationWindow, model_ranking: Ranking) -> Iterator[tuple[str, Ranking]]:
-        """Yield the name and ranking of the model and of each baseline; failed baselines are added to `skipped`."""
+        """Yield the name and ranking of the model and each baseline; failed baselines are added to `skip_reasons`."""
         yield MODEL_METHOD, window.append_new_customers(model_ranking, self.config)
         for name, method in self.baselines.items():
             try:
                 yield name, method(window, self.config)
             except ModelError as error:
                 # The oracle lacks factors for real data that was loaded in addition to the synthetic shop's.
-                self.skipped[name] = str(error)
+                self.skip_reasons[name] = str(error)
 
     def _evaluate_segment(
         self, window: EvaluationWindow, segment: Segment, methods: "Mapping[str, _MethodLists]"

@@ -61,9 +61,9 @@ class Candidates:
         for start, stop in iter_row_blocks(history.row_count, block_rows):
             block = history.slice_rows(start, stop)
             scores = scorer.score(model.fold_in(block))
-            best = select_top_n(scores, self.n)
+            top_products = select_top_n(scores, self.n)
             best_unpurchased = select_top_n(scores, self.n, self.purchased.slice_rows(start, stop))
-            positions, merged_scores = _merge_top_lists(best_unpurchased, best, product_count)
+            positions, merged_scores = _merge_top_lists(best_unpurchased, top_products, product_count)
             reasons, shares = find_strongest_reasons(model, block, positions)
             yield self._build_table(start, positions, merged_scores, reasons, shares)
 

@@ -133,12 +133,12 @@ class Recommender:
             ModelError: Both or neither of customer and basket are given, the basket is invalid, or n is below 1.
         """
         history, unknown_products = self._get_history_row(user_id, basket)
-        allowed = self._build_allowed_mask(n, allowed_products, excluded_products)
+        is_allowed = self._build_allowed_mask(n, allowed_products, excluded_products)
         if history is None:
-            return self._recommend_popular(n, allowed, unknown_products)
+            return self._recommend_popular(n, is_allowed, unknown_products)
         if exclude_seen:
-            allowed[history.columns.long()] = False
-        positions, scores = self._index.search(self.factor_model.fold_in(history)[0], n, allowed)
+            is_allowed[history.columns.long()] = False
+        positions, scores = self._index.search(self.factor_model.fold_in(history)[0], n, is_allowed)
         # Positions of the reason products, -1 without a product that adds to the score.
         reasons, shares = find_strongest_reasons(self.factor_model, history, positions[None])
         ranked = zip(positions.tolist(), scores.tolist(), reasons[0].tolist(), shares[0].tolist(), strict=True)
@@ -179,7 +179,7 @@ class Recommender:
             remaining[positions] = False
             batch_size *= 8
 
-    def similar_items(
+    def find_similar_products(
         self,
         product_id: str,
         n: int = 10,
@@ -196,14 +196,16 @@ class Recommender:
         Raises:
             ModelError: `n` is below 1.
         """
-        allowed = self._build_allowed_mask(n, allowed_products, excluded_products)
+        is_allowed = self._build_allowed_mask(n, allowed_products, excluded_products)
         position = self.products.get_position(product_id) if product_id in self.products else None
         if position is None or not self._index.norms[position]:
-            return self._recommend_popular(n, allowed, [product_id])
-        allowed[position] = False
-        allowed &= self._index.norms > 0
+            return self._recommend_popular(n, is_allowed, [product_id])
+        is_allowed[position] = False
+        is_allowed &= self._index.norms > 0
         # The index has scoring factors: product factors times the product's trend, which does not change a cosine.
-        positions, scores = self._index.search(self.factor_model.product_factors[position], n, allowed, by_cosine=True)
+        positions, scores = self._index.search(
+            self.factor_model.product_factors[position], n, is_allowed, by_cosine=True
+        )
         ranked = zip(positions.tolist(), scores.tolist(), strict=True)
         items = [Recommendation(self.products.get_id(similar), score) for similar, score in ranked]
         return Recommendations(items, "model", [])
@@ -226,14 +228,17 @@ class Recommender:
         candidate = torch.tensor([[position]], device=history.columns.device)
         # One history gives one block; the contributions have shape (1, 1, products of the history).
         ((block, contributions),) = iter_contributions(self.factor_model, history, candidate)
-        ranked = sorted(
+        ranked_contributions = sorted(
             zip(contributions[0, 0].tolist(), block.products[0].tolist(), strict=True),
             key=lambda pair: (-pair[0], pair[1]),
         )
         return Explanation(
             product_id,
             float(score),
-            [Contribution(self.products.get_id(past_position), contribution) for contribution, past_position in ranked],
+            [
+                Contribution(self.products.get_id(past_position), contribution)
+                for contribution, past_position in ranked_contributions
+            ],
             "model",
             unknown_products,
         )
@@ -271,18 +276,18 @@ class Recommender:
         if n < 1:
             raise ModelError(f"the number of products n is {n}. Give n >= 1")
         all_products = torch.ones(len(self.products), dtype=torch.bool, device=self.history.values.device)
-        allowed = all_products if self.is_recommendable is None else self.is_recommendable.clone()
+        is_allowed = all_products if self.is_recommendable is None else self.is_recommendable.clone()
         if allowed_products is not None:
-            is_listed = torch.zeros_like(allowed)
+            is_listed = torch.zeros_like(is_allowed)
             is_listed[self.products.get_known_positions(allowed_products)] = True
-            allowed &= is_listed
-        allowed[self.products.get_known_positions(excluded_products)] = False
-        return allowed
+            is_allowed &= is_listed
+        is_allowed[self.products.get_known_positions(excluded_products)] = False
+        return is_allowed
 
-    def _recommend_popular(self, n: int, allowed: Tensor, unknown_products: list[str]) -> Recommendations:
+    def _recommend_popular(self, n: int, is_allowed: Tensor, unknown_products: list[str]) -> Recommendations:
         order, customers = self._popularity
-        best = torch.nonzero(allowed[order]).flatten()[:n]
-        ranked = zip(order[best].tolist(), customers[best].tolist(), strict=True)
+        best_positions = torch.nonzero(is_allowed[order]).flatten()[:n]
+        ranked = zip(order[best_positions].tolist(), customers[best_positions].tolist(), strict=True)
         items = [Recommendation(self.products.get_id(position), float(score)) for position, score in ranked]
         return Recommendations(items, "popularity", unknown_products)
 

@@ -106,5 +106,5 @@ def _rank_within_rows(row: Tensor, is_counted: Tensor, row_count: int) -> Tensor
     """Return the number of counted entries (`is_counted`, 0 or 1) of the same row up to each entry, in row order."""
     total = is_counted.cumsum(0)
     ends = torch.bincount(row, minlength=row_count).cumsum(0)
-    before = pad(total, (1, 0))[pad(ends, (1, 0))[:-1]]
-    return total - before[row]
+    row_start_totals = pad(total, (1, 0))[pad(ends, (1, 0))[:-1]]
+    return total - row_start_totals[row]

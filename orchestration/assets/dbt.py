@@ -17,8 +17,8 @@ from orchestration.dbt_runner import (
     TRAINING_INPUT_SELECTION,
     TRAINING_OUTPUT_SELECTION,
     build_dbt_error,
-    build_lock,
     delete_run_results,
+    lock_build,
 )
 
 
@@ -34,7 +34,7 @@ def _run_build(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse
     outputs: dict[dg.AssetKey, dg.Output[Any]] = {}
     failure: Exception | None = None
     try:
-        with build_lock(settings):
+        with lock_build(settings):
             delete_run_results(settings)
             for event in dbt.cli(BUILD_COMMAND, context=context, target_path=settings.dbt_target_dir).stream():
                 if isinstance(event, dg.Output):

@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from models_ml.evaluation.metric_names import REPORTED_METRICS
 from orchestration.assets.common import (
     WAREHOUSE_POOL,
     as_dagster_failure,
@@ -48,7 +49,7 @@ def model_tables(
     Training and scoring are one step: dbt tests these tables after both.
     """
     settings = warehouse.settings
-    started = time.perf_counter()
+    start_seconds = time.perf_counter()
     with as_dagster_failure():
         training = train_if_due(settings, read_train_config(settings), context.log.info)
         scoring = score_customers(settings, context.log.info)
@@ -61,7 +62,7 @@ def model_tables(
             metadata={
                 **build_table_metadata(table_info.get(spec.key), spec.metadata),
                 **outcome,
-                "seconds": time.perf_counter() - started,
+                "seconds": time.perf_counter() - start_seconds,
                 **training_metadata.get(spec.key, {}),
             },
         )
@@ -73,7 +74,7 @@ def _build_training_metadata(settings: Settings, training: TrainingSummary) -> d
     ranking = {
         f"{row['method']}_{name}_at_{row['k']}": float(row[name])
         for row in test.to_dict("records")
-        for name in ("precision", "recall", "ndcg", "map", "hit_rate", "coverage", "novelty", "long_tail_share")
+        for name in REPORTED_METRICS
     }
     return {
         DATASET_VERSIONS_KEY: {

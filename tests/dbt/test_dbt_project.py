@@ -15,7 +15,7 @@ from tenacity import stop_after_attempt
 from orchestration import dbt_manifest, dbt_runner
 from orchestration.dbt_manifest import list_published_tables, load_manifest
 from orchestration.dbt_runner import PROJECT_DIR, run_dbt, start_dbt
-from tests.warehouse.conftest import Shop
+from tests.three_feed_shop import Shop
 from warehouse.database import open_writer
 from warehouse.errors import RecomartError
 from warehouse.loading.loader import load

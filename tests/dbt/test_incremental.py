@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from orchestration.dbt_runner import TRAINING_INPUT_SELECTION, run_dbt
-from tests.warehouse.conftest import EVENTS_JSONL, PRODUCTS_JSON, PURCHASES_CSV, Shop
+from tests.three_feed_shop import EVENTS_JSONL, PRODUCTS_JSON, PURCHASES_CSV, Shop
 from warehouse.database import connect, open_reader
 from warehouse.loading.loader import load
 from warehouse.settings import Settings
@@ -124,7 +124,7 @@ def change_declaration(shop: Shop, rng: Random) -> None:
     shop.declare(events=EVENTS_JSONL | changes, purchases=PURCHASES_CSV, products=PRODUCTS_JSON)
 
 
-def deliver(shop: Shop, rng: Random, rounds: int) -> dict[str, list[tuple[Any, ...]]]:
+def build_deliveries(shop: Shop, rng: Random, rounds: int) -> dict[str, list[tuple[Any, ...]]]:
     """Build after every round of deliveries; return the tables after the last round."""
     write_events(shop, rng)
     write_catalog(shop, rng)
@@ -146,9 +146,9 @@ def deliver(shop: Shop, rng: Random, rounds: int) -> dict[str, list[tuple[Any, .
     return tables
 
 
-def test_deliveries_equal_full_refresh(three_feed_shop: Shop) -> None:
-    incremental = deliver(three_feed_shop, Random(3), rounds=4)
-    assert find_differences(incremental, build(three_feed_shop, "--full-refresh")) == {}
+def test_deliveries_equal_full_refresh(shop: Shop) -> None:
+    incremental_tables = build_deliveries(shop, Random(3), rounds=4)
+    assert find_differences(incremental_tables, build(shop, "--full-refresh")) == {}
 
 
 @pytest.mark.slow
@@ -158,24 +158,22 @@ def test_deliveries_equal_full_refresh(three_feed_shop: Shop) -> None:
 @given(seed=st.integers(min_value=0), rounds=st.integers(min_value=2, max_value=7))
 def test_random_deliveries_equal_full_refresh(tmp_path_factory: pytest.TempPathFactory, seed: int, rounds: int) -> None:
     shop = Shop(tmp_path_factory.mktemp("shop"))
-    incremental = deliver(shop, Random(seed), rounds)
-    assert find_differences(incremental, build(shop, "--full-refresh")) == {}
+    incremental_tables = build_deliveries(shop, Random(seed), rounds)
+    assert find_differences(incremental_tables, build(shop, "--full-refresh")) == {}
 
 
 @pytest.fixture
-def built_three_feed_shop(three_feed_shop: Shop) -> Shop:
+def built_shop(shop: Shop) -> Shop:
     """A built shop with three days of events."""
     for number in range(3):
         rows = [
             {"user": f"u{i}", "item": "p1", "type": "view", "time": f"{format_day(number)}T0{i}:00:00Z"}
             for i in range(1, 4)
         ]
-        three_feed_shop.put(f"events/{format_day(number)}.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-    three_feed_shop.put(
-        "catalog/2026-01-01.json", json.dumps({"data": {"items": [{"id": "p1", "name": "Mug", "price": 5}]}})
-    )
-    build(three_feed_shop)
-    return three_feed_shop
+        shop.put(f"events/{format_day(number)}.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    shop.put("catalog/2026-01-01.json", json.dumps({"data": {"items": [{"id": "p1", "name": "Mug", "price": 5}]}}))
+    build(shop)
+    return shop
 
 
 def mark_rows(shop: Shop) -> None:
@@ -190,49 +188,47 @@ def find_rebuilt_days(shop: Shop) -> set[str]:
     return {day for (day,) in shop.query(query)}
 
 
-def test_build_rebuilds_only_new_file_days(built_three_feed_shop: Shop) -> None:
-    mark_rows(built_three_feed_shop)
-    build(built_three_feed_shop)
-    assert find_rebuilt_days(built_three_feed_shop) == set()
+def test_build_rebuilds_only_new_file_days(built_shop: Shop) -> None:
+    mark_rows(built_shop)
+    build(built_shop)
+    assert find_rebuilt_days(built_shop) == set()
     late = {"user": "u9", "item": "p1", "type": "view", "time": "2026-01-02T09:00:00Z"}
     new = {"user": "u9", "item": "p1", "type": "view", "time": "2026-01-04T09:00:00Z"}
-    built_three_feed_shop.put("events/2026-01-04.jsonl", json.dumps(late) + "\n" + json.dumps(new) + "\n")
-    build(built_three_feed_shop)
-    assert find_rebuilt_days(built_three_feed_shop) == {"2026-01-02", "2026-01-04"}
+    built_shop.put("events/2026-01-04.jsonl", json.dumps(late) + "\n" + json.dumps(new) + "\n")
+    build(built_shop)
+    assert find_rebuilt_days(built_shop) == {"2026-01-02", "2026-01-04"}
 
 
 @pytest.mark.slow
-def test_late_product_releases_its_events(built_three_feed_shop: Shop) -> None:
+def test_late_product_releases_its_events(built_shop: Shop) -> None:
     """The next build also repairs a full refresh of only some models."""
-    unknown = {"user": "u1", "item": "p2", "type": "view", "time": "2026-01-02T09:00:00Z"}
-    built_three_feed_shop.put("events/late.jsonl", json.dumps(unknown) + "\n")
+    unknown_event = {"user": "u1", "item": "p2", "type": "view", "time": "2026-01-02T09:00:00Z"}
+    built_shop.put("events/late.jsonl", json.dumps(unknown_event) + "\n")
     status = "select reasons from intermediate.int_events_classified where product_id = 'p2'"
-    build(built_three_feed_shop)
-    assert built_three_feed_shop.query(status) == [("unknown_product",)]
+    build(built_shop)
+    assert built_shop.query(status) == [("unknown_product",)]
     items = [{"id": "p1", "name": "Mug", "price": 5}, {"id": "p2", "name": "Cup", "price": 4}]
-    built_three_feed_shop.put("catalog/2026-01-03.json", json.dumps({"data": {"items": items}}))
-    before = build(built_three_feed_shop)
-    assert built_three_feed_shop.query(status) == [(None,)]
-    run_dbt(
-        built_three_feed_shop.settings, "run", "--full-refresh", "--select", "int_events_classified", "int_user_days"
-    )
-    assert find_differences(before, build(built_three_feed_shop)) == {}
+    built_shop.put("catalog/2026-01-03.json", json.dumps({"data": {"items": items}}))
+    incremental_tables = build(built_shop)
+    assert built_shop.query(status) == [(None,)]
+    run_dbt(built_shop.settings, "run", "--full-refresh", "--select", "int_events_classified", "int_user_days")
+    assert find_differences(incremental_tables, build(built_shop)) == {}
 
 
-def test_changed_variable_rebuilds_every_day(built_three_feed_shop: Shop) -> None:
+def test_changed_variable_rebuilds_every_day(built_shop: Shop) -> None:
     variables = ("--vars", "{popularity_half_life_days: 1}")
-    before, after = read_tables(built_three_feed_shop.settings), build(built_three_feed_shop, *variables)
-    assert find_differences(before, after) != {}
-    assert find_differences(after, build(built_three_feed_shop, *variables, "--full-refresh")) == {}
+    previous_tables, rebuilt_tables = read_tables(built_shop.settings), build(built_shop, *variables)
+    assert find_differences(previous_tables, rebuilt_tables) != {}
+    assert find_differences(rebuilt_tables, build(built_shop, *variables, "--full-refresh")) == {}
 
 
-def test_changed_declaration_changes_spend(built_three_feed_shop: Shop) -> None:
+def test_changed_declaration_changes_spend(built_shop: Shop) -> None:
     purchases = PURCHASES_CSV | {"columns": PURCHASES_CSV["columns"] | {"price": "each"}}
-    built_three_feed_shop.declare(events=EVENTS_JSONL, purchases=purchases, products=PRODUCTS_JSON)
-    built_three_feed_shop.put("purchases/2026-01-02.csv", "sku,when,who,qty,each\np1,2026-01-02T09:00:00Z,u1,1,1.250\n")
+    built_shop.declare(events=EVENTS_JSONL, purchases=purchases, products=PRODUCTS_JSON)
+    built_shop.put("purchases/2026-01-02.csv", "sku,when,who,qty,each\np1,2026-01-02T09:00:00Z,u1,1,1.250\n")
     query = "select total_spend from marts.dim_users where user_id = 'u1'"
-    build(built_three_feed_shop)
-    assert built_three_feed_shop.query(query) == [(1.25,)]
-    built_three_feed_shop.declare(events=EVENTS_JSONL, purchases=purchases | {"decimal": ","}, products=PRODUCTS_JSON)
-    build(built_three_feed_shop)
-    assert built_three_feed_shop.query(query) == [(1250,)]
+    build(built_shop)
+    assert built_shop.query(query) == [(1.25,)]
+    built_shop.declare(events=EVENTS_JSONL, purchases=purchases | {"decimal": ","}, products=PRODUCTS_JSON)
+    build(built_shop)
+    assert built_shop.query(query) == [(1250,)]

@@ -14,7 +14,7 @@ import pytest
 
 from apps.recommendation_queries import RecommendationQueries
 from orchestration.dbt_runner import PROJECT_DIR, build_dbt_environment, find_dbt_executable
-from orchestration.publication import publish_copy
+from orchestration.steps import publish_copy
 from warehouse.database import open_reader, open_writer
 from warehouse.settings import Settings
 
@@ -332,7 +332,7 @@ def test_unreadable_rules_stop_build(restored_project: AnalystProject) -> None:
     """The build succeeds when the files are corrected."""
     seeds = restored_project.project / "seeds" / "merchandising_rules"
     contents = {name: (seeds / f"{name}.csv").read_bytes() for name in ("caps", "repurchases")}
-    before = restored_project.query("from seeds.repurchases")
+    previous_rows = restored_project.query("from seeds.repurchases")
     (seeds / "caps.csv").write_text("scope;value;max_products\ncategory;toys;3\n", encoding="utf-8")
     restored_project.write("repurchases", ("toys", "first"))
     result = restored_project.build("merchandising_rules")
@@ -340,7 +340,7 @@ def test_unreadable_rules_stop_build(restored_project: AnalystProject) -> None:
     assert "caps.csv has no column scope, value, max_products. " in result.stdout
     assert "Split at commas, it has the columns 'scope;" in result.stdout
     assert "Could not convert string 'first'" in result.stdout
-    assert restored_project.query("from seeds.repurchases") == before
+    assert restored_project.query("from seeds.repurchases") == previous_rows
     for name, content in contents.items():
         (seeds / f"{name}.csv").write_bytes(content)
     assert restored_project.build("merchandising_rules").returncode == 0
@@ -350,7 +350,7 @@ def test_invalid_rules_stop_build(
     restored_project: AnalystProject,
 ) -> None:
     """The message names the line and the error of every invalid rule; the lists do not change."""
-    before = restored_project.read_lists()
+    previous_lists = restored_project.read_lists()
     restored_project.write("blocks", ("shop", "mine", "", "2026-02-01", "2026-02-01"))
     restored_project.write("pins", (0, "", "", "", ""), (1.5, "p", "", "", ""))
     restored_project.write(
@@ -376,4 +376,4 @@ def test_invalid_rules_stop_build(
         "line 'shoes,0.4': after_days must be a whole number, and 1000000 at most",
     ):
         assert error in result.stdout
-    assert restored_project.read_lists() == before
+    assert restored_project.read_lists() == previous_lists

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from orchestration.dbt_runner import run_dbt
-from tests.warehouse.conftest import EVENTS_JSONL, Shop
+from tests.three_feed_shop import EVENTS_JSONL, Shop
 from warehouse.loading.loader import load
 
 ZONED_TIMES = {
@@ -20,9 +20,9 @@ LOCAL_TIMES = {
 }
 
 
-def test_time_zone_applies_to_its_own_row(three_feed_shop: Shop) -> None:
+def test_time_zone_applies_to_its_own_row(shop: Shop) -> None:
     hours_ahead = {"UTC": 0, "Europe/Berlin": 1}
-    three_feed_shop.declare(
+    shop.declare(
         **{
             f"in_{number}": EVENTS_JSONL | {"kind": "events", "files": f"{number}/*", "time_zone": zone}
             for number, zone in enumerate(hours_ahead)
@@ -31,14 +31,12 @@ def test_time_zone_applies_to_its_own_row(three_feed_shop: Shop) -> None:
     texts = [text for zoned in ZONED_TIMES for text in (zoned, *LOCAL_TIMES)]
     lines = [f'{{"user": "u", "item": "p", "type": "view", "time": "{text}"}}\n' for text in texts]
     for number, _ in enumerate(hours_ahead):
-        three_feed_shop.put(f"{number}/a.jsonl", "".join(lines))
-    load(three_feed_shop.settings)
+        shop.put(f"{number}/a.jsonl", "".join(lines))
+    load(shop.settings)
 
-    run_dbt(three_feed_shop.settings, "run", "--select", "+stg_shop__events")
+    run_dbt(shop.settings, "run", "--select", "+stg_shop__events")
 
     for number, hours in enumerate(hours_ahead.values()):
         expected = ZONED_TIMES | {text: at - timedelta(hours=hours) for text, at in LOCAL_TIMES.items()}
-        rows = three_feed_shop.query(
-            f"select event_at from staging.stg_shop__events where _feed = 'in_{number}' order by _line"
-        )
+        rows = shop.query(f"select event_at from staging.stg_shop__events where _feed = 'in_{number}' order by _line")
         assert [event_at for (event_at,) in rows] == [expected[text] for text in texts]

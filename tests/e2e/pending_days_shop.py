@@ -9,7 +9,7 @@ from orchestration.model_registry import find_serving_run, list_model_runs
 from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener
 from orchestration.training_run import DATASETS_LOCK
-from tests.crash_recovery import RUN_DEPENDENT_COLUMNS, TRAINING_DEPENDENT_COLUMNS, find_differences
+from tests.crash_recovery import RUN_DEPENDENT_COLUMNS, TRAINING_DEPENDENT_COLUMNS, count_differences
 from warehouse.demo.config import DemoConfig
 from warehouse.demo.generator import generate_shop
 from warehouse.publishing.live_copy import POINTER_FILE, read_pointer
@@ -27,35 +27,35 @@ class PendingDaysShop:
 
     def __init__(self, folder: Path) -> None:
         """Run the pipeline on the first days, and on a copy of the shop also on the last days."""
-        self.before = Settings(warehouse=folder / "before", settle_seconds=0)
+        self.pending_settings = Settings(warehouse=folder / "before", settle_seconds=0)
         all_days = Settings(warehouse=folder / "all_days")
         generate_shop(SHOP_CONFIG, all_days.landing_dir, all_days.demo_truth_dir)
         last_files = [path for path in all_days.landing_dir.rglob("*") if any(day in str(path) for day in LAST_DAYS)]
         assert last_files
-        shutil.copytree(all_days.warehouse, self.before.warehouse)
+        shutil.copytree(all_days.warehouse, self.pending_settings.warehouse)
         for path in last_files:
-            (self.before.landing_dir / path.relative_to(all_days.landing_dir)).unlink()
-        run_pipeline(self.before, TrainConfig(), PipelineListener())
-        self.undisturbed = self.copy_before(folder / "undisturbed")
-        for settings in (self.undisturbed, self.before):
+            (self.pending_settings.landing_dir / path.relative_to(all_days.landing_dir)).unlink()
+        run_pipeline(self.pending_settings, TrainConfig(), PipelineListener())
+        self.undisturbed_settings = self.copy_pending(folder / "undisturbed")
+        for settings in (self.undisturbed_settings, self.pending_settings):
             shutil.copytree(all_days.landing_dir, settings.landing_dir, dirs_exist_ok=True)
-        self.seconds = run_pipeline(self.undisturbed, TrainConfig(), PipelineListener()).seconds
+        self.seconds = run_pipeline(self.undisturbed_settings, TrainConfig(), PipelineListener()).seconds
 
-    def copy_before(self, warehouse: Path) -> Settings:
+    def copy_pending(self, warehouse: Path) -> Settings:
         """Copy the shop in its state before the run; return the copy's settings."""
-        shutil.copytree(self.before.warehouse, warehouse)
+        shutil.copytree(self.pending_settings.warehouse, warehouse)
         return Settings(warehouse=warehouse, settle_seconds=0)
 
 
-def find_differences_between(expected: Settings, actual: Settings) -> dict[str, int]:
+def count_differences_between(expected: Settings, actual: Settings) -> dict[str, int]:
     """Return the tables of two warehouses and of their published copies that differ, with the number of rows.
 
     The entry "the model" is present when the serving models differ.
     """
     excluded = (*RUN_DEPENDENT_COLUMNS, *TRAINING_DEPENDENT_COLUMNS)
     return {
-        **find_differences(expected.database, actual.database, COMPARED_SCHEMAS, excluded),
-        **find_differences(get_published_database(expected), get_published_database(actual), ["main"], excluded),
+        **count_differences(expected.database, actual.database, COMPARED_SCHEMAS, excluded),
+        **count_differences(get_published_database(expected), get_published_database(actual), ["main"], excluded),
         **({} if read_serving_checksums(expected) == read_serving_checksums(actual) else {"the model": 1}),
     }
 

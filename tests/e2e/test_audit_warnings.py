@@ -8,7 +8,7 @@ import duckdb
 from apps.cli.audit_reports import read_audit
 from orchestration.dbt_runner import run_dbt
 from orchestration.feed_accounting import read_feed_status
-from tests.e2e.conftest import RecomartCli
+from tests.recomart_cli import RecomartCli
 from warehouse.settings import Settings
 
 AUDIT_TEST = "warn_feed_day_unusual"

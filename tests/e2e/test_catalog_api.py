@@ -10,8 +10,8 @@ import yaml
 
 from orchestration.assets.raw import raw_tables
 from orchestration.assets.warehouse_resource import WarehouseResource
-from tests.e2e.conftest import RecomartCli
-from tests.warehouse.conftest import Shop
+from tests.recomart_cli import RecomartCli
+from tests.three_feed_shop import Shop
 from tests.warehouse.fetching.catalog_service import (
     RETRY_SETTINGS,
     ApiShop,

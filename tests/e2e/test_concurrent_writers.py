@@ -10,7 +10,7 @@ from models_ml.config import TrainConfig
 from orchestration.dbt_runner import PROJECT_DIR, build_dbt_environment, find_dbt_executable
 from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener
-from tests.e2e.pending_days_shop import PendingDaysShop, find_differences_between
+from tests.e2e.pending_days_shop import PendingDaysShop, count_differences_between
 from warehouse.settings import Settings
 
 HOLD_SCRIPT = """
@@ -23,9 +23,9 @@ with open_writer(Settings()):
 """
 
 
-def create_patient_settings(shop: Settings) -> Settings:
+def create_long_wait_settings(settings: Settings) -> Settings:
     """Return settings with a wait time that is long enough for a busy machine."""
-    return Settings(warehouse=shop.warehouse, settle_seconds=0, wait_seconds=300)
+    return Settings(warehouse=settings.warehouse, settle_seconds=0, wait_seconds=300)
 
 
 def start_process(settings: Settings, *command: str, folder: Path | None = None) -> subprocess.Popen[str]:
@@ -72,26 +72,26 @@ def read_remaining_output(process: subprocess.Popen[str]) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize(("first", "second"), [("run", "run"), ("run", "load"), ("dbt build", "load")])
 def test_second_writer_waits(pending_days_shop: PendingDaysShop, first: str, second: str, tmp_path: Path) -> None:
-    shop = create_patient_settings(pending_days_shop.copy_before(tmp_path / "shop"))
+    settings = create_long_wait_settings(pending_days_shop.copy_pending(tmp_path / "shop"))
     if first == "run":
-        first_process, progress_text = start_recomart(shop, first), "done load"
+        first_process, progress_text = start_recomart(settings, first), "done load"
     else:
-        first_process, progress_text = start_dbt_build(shop), "1 of "
+        first_process, progress_text = start_dbt_build(settings), "1 of "
     wait_for_text(first_process, progress_text)
-    output = read_remaining_output(start_recomart(shop, second))
+    output = read_remaining_output(start_recomart(settings, second))
     # A run releases the warehouse between two steps: the second process may not have to wait.
     assert first == "run" or "waiting up to 300 s" in output
     read_remaining_output(first_process)
-    run_pipeline(shop, TrainConfig(), PipelineListener())
-    assert find_differences_between(pending_days_shop.undisturbed, shop) == {}
+    run_pipeline(settings, TrainConfig(), PipelineListener())
+    assert count_differences_between(pending_days_shop.undisturbed_settings, settings) == {}
 
 
 @pytest.mark.slow
 def test_dbt_waits_for_load(pending_days_shop: PendingDaysShop, tmp_path: Path) -> None:
-    shop = pending_days_shop.copy_before(tmp_path / "shop")
-    writer = start_process(shop, sys.executable, "-c", HOLD_SCRIPT)
+    settings = pending_days_shop.copy_pending(tmp_path / "shop")
+    writer = start_process(settings, sys.executable, "-c", HOLD_SCRIPT)
     wait_for_text(writer, "holding")
-    build = start_dbt_build(shop)
+    build = start_dbt_build(settings)
     with pytest.raises(subprocess.TimeoutExpired):
         build.wait(timeout=15)
     writer.communicate("\n")

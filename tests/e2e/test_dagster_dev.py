@@ -85,14 +85,14 @@ def test_killed_run_is_retried_from_its_step(dagster_server: DagsterServer, land
 def test_backfill_reloads_only_named_files(
     dagster_server: DagsterServer, landed_shop_settings: Settings, config: dict[str, str], expected_pattern: str
 ) -> None:
-    before = read_load_times(landed_shop_settings)
-    published = read_pointer(landed_shop_settings)
+    previous_load_times = read_load_times(landed_shop_settings)
+    previous_copy = read_pointer(landed_shop_settings)
     run_id = dagster_server.launch("backfill", {"ops": {"raw_tables": {"config": config}}})
     assert dagster_server.wait_for_run(run_id).status == dg.DagsterRunStatus.SUCCESS
-    after = read_load_times(landed_shop_settings)
-    reloaded = {path for path in after if after[path] != before[path]}
-    assert reloaded == {path for path in before if re.fullmatch(expected_pattern, path)} != set()
-    assert read_pointer(landed_shop_settings).file != published.file
+    load_times = read_load_times(landed_shop_settings)
+    reloaded_paths = {path for path in load_times if load_times[path] != previous_load_times[path]}
+    assert reloaded_paths == {path for path in previous_load_times if re.fullmatch(expected_pattern, path)} != set()
+    assert read_pointer(landed_shop_settings).file != previous_copy.file
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ import pytest
 
 from orchestration.dbt_runner import run_dbt
 from orchestration.model_registry import list_model_runs
+from tests.table_changes import execute_statements
 from warehouse.errors import RecomartError
 from warehouse.publishing.live_copy import read_pointer
 from warehouse.settings import Settings
@@ -35,13 +36,6 @@ def database_only_settings(demo_warehouse: Settings, tmp_path_factory: pytest.Te
     return settings
 
 
-def execute_statements(settings: Settings, *statements: str) -> None:
-    """Execute statements on the tables that dbt built."""
-    with duckdb.connect(str(settings.database)) as connection:
-        for statement in statements:
-            connection.execute(statement)
-
-
 def set_expected_jumps(settings: Settings, *rows: str) -> None:
     """Replace the rows of the seed of expected jumps."""
     execute_statements(
@@ -51,19 +45,19 @@ def set_expected_jumps(settings: Settings, *rows: str) -> None:
 
 def write_flood_file(settings: Settings) -> str:
     """Write a landing file with many times the usual lines for the newest day; return the day."""
-    newest = max((settings.landing_dir / "clickstream").glob("*.jsonl*"))
-    day = newest.name[:10]
+    newest_file = max((settings.landing_dir / "clickstream").glob("*.jsonl*"))
+    day = newest_file.name[:10]
     events = (
         {"user_id": f"u{number}", "product_id": "p00001", "event_type": "view", "timestamp": f"{day}T12:00:00Z"}
         for number in range(FLOOD_LINE_COUNT)
     )
-    (newest.parent / f"{day}-flood.jsonl").write_text("\n".join(map(json.dumps, events)) + "\n", encoding="utf-8")
+    (newest_file.parent / f"{day}-flood.jsonl").write_text("\n".join(map(json.dumps, events)) + "\n", encoding="utf-8")
     return day
 
 
 def test_volume_jump_stops_run(writable_shop_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is trained, and the published copy stays; an expected jump lets the build pass."""
-    published, trained = read_pointer(writable_shop_settings), list_model_runs(writable_shop_settings)
+    previous_copy, previous_runs = read_pointer(writable_shop_settings), list_model_runs(writable_shop_settings)
     day = write_flood_file(writable_shop_settings)
     monkeypatch.setenv("RECOMART_WAREHOUSE", str(writable_shop_settings.warehouse))
     job = importlib.import_module("orchestration.definitions").defs.resolve_job_def("full_pipeline")
@@ -76,7 +70,10 @@ def test_volume_jump_stops_run(writable_shop_settings: Settings, monkeypatch: py
     ]
     assert failed_checks == ["assert_daily_volume_within_limit"]
     assert [event.step_key for event in run.all_events if event.is_step_start] == ["raw_tables", "marts"]
-    assert (read_pointer(writable_shop_settings), list_model_runs(writable_shop_settings)) == (published, trained)
+    assert (read_pointer(writable_shop_settings), list_model_runs(writable_shop_settings)) == (
+        previous_copy,
+        previous_runs,
+    )
     (failure,) = run.get_step_failure_events()
     assert failure.step_failure_data.user_failure_data is not None
     message = failure.step_failure_data.user_failure_data.description or ""

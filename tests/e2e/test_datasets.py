@@ -14,8 +14,8 @@ from models_ml.errors import ModelError
 from models_ml.inference.artifact import TENSORS_FILE
 from orchestration.dataset_versions import find_version, list_dataset_versions
 from orchestration.training_run import train_model
-from tests.e2e.conftest import RecomartCli
 from tests.e2e.test_error_messages import assert_one_line_error
+from tests.recomart_cli import RecomartCli
 from warehouse.database import open_reader, open_writer
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
@@ -130,7 +130,7 @@ def test_training_on_old_version_is_repeatable(
     """The artifact is equal byte for byte, and no mart is read."""
     _, old = listed_versions
     with open_reader(retrained_shop_settings) as connection:
-        before = read_metrics(connection, old["runs"][0])
+        previous_metrics = read_metrics(connection, old["runs"][0])
     summary = recomart.run_json(
         "train", "--dataset", old["dataset_hash"][:10], "--warehouse", retrained_shop_settings.warehouse
     )
@@ -144,7 +144,7 @@ def test_training_on_old_version_is_repeatable(
     assert reused["runs"] == [*old["runs"], summary["run_id"]]
     assert reused["is_serving"]
     with open_reader(retrained_shop_settings) as connection:
-        assert read_metrics(connection, summary["run_id"]) == before
+        assert read_metrics(connection, summary["run_id"]) == previous_metrics
         assert connection.execute("select distinct run_id from ml.candidates").fetchall() == [(summary["run_id"],)]
 
 
@@ -159,7 +159,7 @@ def read_metrics(connection: Any, run_id: str) -> list[tuple[Any, ...]]:
 def test_diff_spills_into_warehouse_folder(
     retrained_shop_settings: Settings, listed_versions: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = set(retrained_shop_settings.warehouse.iterdir())
+    previous_paths = set(retrained_shop_settings.warehouse.iterdir())
     original_connect, temp_folders = duckdb.connect, []
 
     def connect(**options: Any) -> duckdb.DuckDBPyConnection:
@@ -170,7 +170,7 @@ def test_diff_spills_into_warehouse_folder(
     monkeypatch.setattr(duckdb, "connect", connect)
     diff_versions(retrained_shop_settings, listed_versions[1]["dataset_hash"], listed_versions[0]["dataset_hash"])
     assert [Path(folder).parent for folder in temp_folders] == [retrained_shop_settings.warehouse]
-    assert set(retrained_shop_settings.warehouse.iterdir()) == before
+    assert set(retrained_shop_settings.warehouse.iterdir()) == previous_paths
 
 
 def test_damaged_version_is_reported(
@@ -187,7 +187,7 @@ def test_damaged_version_is_reported(
             recomart("train", "--warehouse", retrained_shop_settings.warehouse), file, "cannot be read"
         )
         with pytest.raises(ModelError, match=r"interactions\.parquet cannot be read"):
-            train_model(retrained_shop_settings, TrainConfig(), dataset=new)
+            train_model(retrained_shop_settings, TrainConfig(), hash_prefix=new)
         with pytest.raises(ModelError, match=r"interactions\.parquet cannot be read"):
             diff_versions(retrained_shop_settings, new, listed_versions[1]["dataset_hash"])
         file.unlink()

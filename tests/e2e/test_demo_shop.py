@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from orchestration.dbt_runner import PROJECT_DIR, find_dbt_executable
-from tests.e2e.conftest import RecomartCli
 from tests.e2e.test_error_messages import assert_one_line_error
+from tests.recomart_cli import RecomartCli
 from warehouse.database import open_reader
 from warehouse.demo.truth import DemoTruth
 from warehouse.settings import Settings
@@ -138,11 +138,11 @@ def test_every_customer_has_recommendations(demo_warehouse: Settings) -> None:
 def test_recommend_shows_reasons(demo_warehouse: Settings, recomart: RecomartCli) -> None:
     customers = recomart.run_json("customers", "-n", "1", "--warehouse", demo_warehouse.warehouse)["customers"]
     user = customers[0]["user_id"]
-    answer = recomart.run_json("recommend", "--user", user, "-n", "7", "--warehouse", demo_warehouse.warehouse)
-    assert [product["rank"] for product in answer["recommendations"]] == list(range(1, 8))
-    assert all(product["reason"] and product["price"] > 0 for product in answer["recommendations"])
+    payload = recomart.run_json("recommend", "--user", user, "-n", "7", "--warehouse", demo_warehouse.warehouse)
+    assert [product["rank"] for product in payload["recommendations"]] == list(range(1, 8))
+    assert all(product["reason"] and product["price"] > 0 for product in payload["recommendations"])
     printed = recomart("recommend", "--user", user, "-n", "7", "--warehouse", demo_warehouse.warehouse)
-    assert answer["recommendations"][0]["product_name"] in printed.stdout
+    assert payload["recommendations"][0]["product_name"] in printed.stdout
 
 
 def test_recommend_for_basket_without_customer(demo_warehouse: Settings, recomart: RecomartCli) -> None:
@@ -150,13 +150,13 @@ def test_recommend_for_basket_without_customer(demo_warehouse: Settings, recomar
         product
         for (product,) in query_warehouse(demo_warehouse, "select product_id from marts.rec_popular_products limit 2")
     ]
-    answer = recomart.run_json(
+    payload = recomart.run_json(
         "recommend", "--basket", f"{basket[0]}, {basket[1]},p999", "-n", "5", "--warehouse", demo_warehouse.warehouse
     )
-    recommended = {product["product_id"] for product in answer["recommendations"]}
+    recommended = {product["product_id"] for product in payload["recommendations"]}
     assert len(recommended) == 5
     assert recommended.isdisjoint(basket)
-    assert "p999" in answer["notes"][0]
+    assert "p999" in payload["notes"][0]
 
 
 @pytest.mark.parametrize(
@@ -170,11 +170,15 @@ def test_recommend_for_basket_without_customer(demo_warehouse: Settings, recomar
 def test_unknown_ids_get_popular_products(
     demo_warehouse: Settings, recomart: RecomartCli, command: tuple[str, ...], note: str
 ) -> None:
-    answer = recomart.run_json(*command, "-n", "3", "--warehouse", demo_warehouse.warehouse)
-    popular = query_warehouse(demo_warehouse, "select product_id from marts.rec_popular_products order by rank limit 3")
-    assert [product["product_id"] for product in answer["recommendations"]] == [product for (product,) in popular]
-    assert answer["is_fallback"]
-    assert note in answer["notes"][0]
+    payload = recomart.run_json(*command, "-n", "3", "--warehouse", demo_warehouse.warehouse)
+    popular_products = query_warehouse(
+        demo_warehouse, "select product_id from marts.rec_popular_products order by rank limit 3"
+    )
+    assert [product["product_id"] for product in payload["recommendations"]] == [
+        product for (product,) in popular_products
+    ]
+    assert payload["is_fallback"]
+    assert note in payload["notes"][0]
 
 
 def test_similar_and_explain_name_products(demo_warehouse: Settings, recomart: RecomartCli) -> None:
@@ -214,7 +218,7 @@ def test_plain_dbt_build_changes_nothing(
 ) -> None:
     copy = Settings(warehouse=tmp_path / "warehouse")
     shutil.copytree(demo_warehouse.warehouse, copy.warehouse, ignore=shutil.ignore_patterns("landing", "target"))
-    before = compute_fingerprints(copy)
+    fingerprints = compute_fingerprints(copy)
     for name, value in {"RECOMART_WAREHOUSE": copy.warehouse, "DBT_TARGET_PATH": tmp_path / "target"}.items():
         monkeypatch.setenv(name, str(value))
     process = subprocess.run(
@@ -222,7 +226,7 @@ def test_plain_dbt_build_changes_nothing(
     )
     assert process.returncode == 0, process.stdout[-3000:]
     assert "WARN=0 ERROR=0 SKIP=0" in process.stdout
-    assert compute_fingerprints(copy) == before
+    assert compute_fingerprints(copy) == fingerprints
 
 
 def compute_fingerprints(settings: Settings) -> dict[str, tuple[int, int]]:

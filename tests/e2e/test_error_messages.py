@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.database_lock import hold_database
-from tests.e2e.conftest import RecomartCli
+from tests.recomart_cli import RecomartCli
 from warehouse.settings import Settings
 
 
@@ -22,7 +22,7 @@ def assert_one_line_error(result: subprocess.CompletedProcess[str], *parts: str 
         assert str(part) in lines[0]
 
 
-def test_missing_landing_folder(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_run_reports_missing_landing(recomart: RecomartCli, tmp_path: Path) -> None:
     result = recomart("run", "--landing", tmp_path / "nowhere", "--warehouse", tmp_path / "warehouse")
     assert_one_line_error(result, tmp_path / "nowhere", "no such landing folder", "--landing")
 
@@ -56,7 +56,9 @@ def test_explain_unknown_product(recomart: RecomartCli, demo_warehouse: Settings
     assert_one_line_error(result, "unknown product 'x1'")
 
 
-def test_locked_warehouse(recomart: RecomartCli, demo_warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_reports_locking_process(
+    recomart: RecomartCli, demo_warehouse: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("RECOMART_WAIT_SECONDS", "0")
     with hold_database(demo_warehouse.database) as process_id:
         process = f"process {process_id}"
@@ -65,7 +67,7 @@ def test_locked_warehouse(recomart: RecomartCli, demo_warehouse: Settings, monke
             assert_one_line_error(recomart(command, "--warehouse", demo_warehouse.warehouse), *parts)
 
 
-def test_missing_warehouse(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_command_reports_missing_warehouse(recomart: RecomartCli, tmp_path: Path) -> None:
     assert_one_line_error(recomart("status", "--warehouse", tmp_path / "none"), tmp_path / "none", "recomart run")
     assert_one_line_error(
         recomart("recommend", "--user", "u", "--warehouse", tmp_path / "none"),
@@ -100,7 +102,7 @@ def test_invalid_environment_setting(
     assert_one_line_error(recomart("status", "--warehouse", tmp_path), f"recomart: {variable}: ", problem)
 
 
-def test_invalid_database_file(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_command_reports_invalid_database(recomart: RecomartCli, tmp_path: Path) -> None:
     (tmp_path / "recomart.duckdb").write_text("hello")
     assert_one_line_error(recomart("status", "--warehouse", tmp_path), tmp_path / "recomart.duckdb", "cannot be opened")
 
@@ -146,7 +148,7 @@ def test_damaged_or_missing_published_copy(recomart: RecomartCli, demo_warehouse
 @pytest.mark.parametrize(
     "command", [("recommend", "--user", ""), ("similar", ""), ("explain", "--user", "u", "--product", "")]
 )
-def test_empty_id(recomart: RecomartCli, command: tuple[str, ...]) -> None:
+def test_command_rejects_empty_id(recomart: RecomartCli, command: tuple[str, ...]) -> None:
     result = recomart(*command)
     assert result.returncode == 2
     assert "an id must have at least one character" in result.stderr

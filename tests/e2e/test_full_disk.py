@@ -14,11 +14,10 @@ import pytest
 
 from models_ml.config import TrainConfig
 from orchestration.batch_scoring import score_customers
-from orchestration.dbt_builds import build_marts, build_recommendations
 from orchestration.pipeline import run_pipeline, train_if_due
 from orchestration.progress import PipelineListener
-from orchestration.publication import publish_copy
-from tests.e2e.pending_days_shop import PendingDaysShop, find_differences_between, find_unexpected_files
+from orchestration.steps import build_marts, build_recommendations, publish_copy
+from tests.e2e.pending_days_shop import PendingDaysShop, count_differences_between, find_unexpected_files
 from warehouse.errors import DiskFullError
 from warehouse.loading.loader import load
 from warehouse.locks import exclusive_lock
@@ -65,22 +64,22 @@ def fill_disk(disk: Path) -> Path:
 @pytest.mark.parametrize("step", STEPS)
 def test_full_disk_is_reported_and_repaired(pending_days_shop: PendingDaysShop, small_disk: Path, step: str) -> None:
     """Readers keep the old copy, and the next run ends like an undisturbed run."""
-    shop = pending_days_shop.copy_before(small_disk / "shop")
-    before = read_pointer(shop)
+    settings = pending_days_shop.copy_pending(small_disk / "shop")
+    previous_copy = read_pointer(settings)
     for name, run_step in STEPS.items():
         if name == step:
             break
-        run_step(shop)
+        run_step(settings)
     ballast = fill_disk(small_disk)
-    with pytest.raises(DiskFullError, match=rf"{shop.warehouse}: .* No space left on device .*Free some space"):
-        STEPS[step](shop)
-    with ServingCopy(shop) as copy:
-        assert copy.published == before
+    with pytest.raises(DiskFullError, match=rf"{settings.warehouse}: .* No space left on device .*Free some space"):
+        STEPS[step](settings)
+    with ServingCopy(settings) as copy:
+        assert copy.published == previous_copy
         assert not copy.get_popular_products().empty
     ballast.unlink()
-    run_pipeline(shop, TrainConfig(), PipelineListener())
-    assert find_differences_between(pending_days_shop.undisturbed, shop) == {}
-    assert find_unexpected_files(shop) == []
+    run_pipeline(settings, TrainConfig(), PipelineListener())
+    assert count_differences_between(pending_days_shop.undisturbed_settings, settings) == {}
+    assert find_unexpected_files(settings) == []
 
 
 def test_exclusive_lock_needs_no_disk_space(small_disk: Path) -> None:
@@ -96,10 +95,10 @@ def test_exclusive_lock_needs_no_disk_space(small_disk: Path) -> None:
 def test_dagster_step_reports_full_disk(
     pending_days_shop: PendingDaysShop, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop = pending_days_shop.copy_before(small_disk / "shop")
-    monkeypatch.setenv("RECOMART_WAREHOUSE", str(shop.warehouse))
+    settings = pending_days_shop.copy_pending(small_disk / "shop")
+    monkeypatch.setenv("RECOMART_WAREHOUSE", str(settings.warehouse))
     job = importlib.import_module("orchestration.definitions").defs.resolve_job_def("full_pipeline")
-    load(shop)
+    load(settings)
     fill_disk(small_disk)
     with dg.DagsterInstance.ephemeral() as instance:
         selection = [dg.AssetKey(["intermediate", "int_events_classified"])]
@@ -107,4 +106,4 @@ def test_dagster_step_reports_full_disk(
     (failure,) = run.get_step_failure_events()
     assert failure.step_failure_data.user_failure_data is not None
     message = failure.step_failure_data.user_failure_data.description or ""
-    assert re.match(rf"{shop.warehouse}: cannot write: No space left on device .*Free some space", message)
+    assert re.match(rf"{settings.warehouse}: cannot write: No space left on device .*Free some space", message)

@@ -13,7 +13,7 @@ import pytest
 from models_ml.config import TrainConfig
 from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener
-from tests.e2e.pending_days_shop import PendingDaysShop, find_differences_between, find_unexpected_files
+from tests.e2e.pending_days_shop import PendingDaysShop, count_differences_between, find_unexpected_files
 from warehouse.publishing.live_copy import read_pointer
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
@@ -60,18 +60,18 @@ def kill_run(settings: Settings, step: str, seconds: float, *, is_alone: bool) -
 @pytest.mark.parametrize("step", STEPS)
 def test_next_run_repairs_killed_run(pending_days_shop: PendingDaysShop, step: str, tmp_path: Path) -> None:
     rng = random.Random(step)
-    shop = pending_days_shop.copy_before(tmp_path / "killed")
+    shop = pending_days_shop.copy_pending(tmp_path / "killed")
     # A run's dbt process ends with the run, so a short wait is enough for the next run.
-    killed = Settings(warehouse=shop.warehouse, settle_seconds=0, wait_seconds=5)
-    before = read_pointer(killed)
+    settings = Settings(warehouse=shop.warehouse, settle_seconds=0, wait_seconds=5)
+    previous_copy = read_pointer(settings)
     kill_count = 0
     for attempt in range(KILLS_PER_STEP):
-        is_killed = kill_run(killed, step, rng.uniform(0, pending_days_shop.seconds[step]), is_alone=attempt % 2 == 0)
+        is_killed = kill_run(settings, step, rng.uniform(0, pending_days_shop.seconds[step]), is_alone=attempt % 2 == 0)
         kill_count += is_killed
-        with ServingCopy(killed) as copy:
-            assert copy.published == before or step == "publish" or not is_killed
+        with ServingCopy(settings) as copy:
+            assert copy.published == previous_copy or step == "publish" or not is_killed
             assert not copy.get_popular_products().empty
     assert kill_count > 0
-    run_pipeline(killed, TrainConfig(), PipelineListener())
-    assert find_differences_between(pending_days_shop.undisturbed, killed) == {}
-    assert find_unexpected_files(killed) == []
+    run_pipeline(settings, TrainConfig(), PipelineListener())
+    assert count_differences_between(pending_days_shop.undisturbed_settings, settings) == {}
+    assert find_unexpected_files(settings) == []

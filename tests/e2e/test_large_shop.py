@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import RecomartCli
+from tests.recomart_cli import RecomartCli
 
 MAX_MEMORY_MIB = 8_000
 """Twice DuckDB's default limit: the other half is for torch, Arrow and Python."""

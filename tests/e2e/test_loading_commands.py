@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import RecomartCli
 from tests.e2e.test_error_messages import assert_one_line_error
+from tests.recomart_cli import RecomartCli
 
 SOURCES = """
 feeds:

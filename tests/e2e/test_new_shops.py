@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from orchestration.dbt_runner import BUILD_COMMAND, TRAINING_INPUT_SELECTION, run_dbt
-from tests.e2e.conftest import RecomartCli
+from tests.recomart_cli import RecomartCli
 from warehouse.database import open_reader
 from warehouse.settings import PROJECT_ROOT, Settings
 
@@ -27,27 +27,27 @@ def read_guide_block(language: str) -> str:
     return str(block)
 
 
-def load_and_count_rows(recomart: RecomartCli, shop: Settings) -> dict[str, RowCounts]:
+def load_and_count_rows(recomart: RecomartCli, settings: Settings) -> dict[str, RowCounts]:
     """Load and build the shop; return the row counts of each feed."""
-    options = ("--sources", shop.sources, "--landing", shop.landing_dir, "--warehouse", shop.warehouse)
+    options = ("--sources", settings.sources, "--landing", settings.landing_dir, "--warehouse", settings.warehouse)
     result = recomart("load", *options)
     assert result.returncode == 0, result.stderr
-    run_dbt(shop, *BUILD_COMMAND, *TRAINING_INPUT_SELECTION)
+    run_dbt(settings, *BUILD_COMMAND, *TRAINING_INPUT_SELECTION)
     names = ("lines", "rejected", "clean", "duplicates", "quarantined")
-    status = recomart.run_json("status", "--warehouse", shop.warehouse)
+    status = recomart.run_json("status", "--warehouse", settings.warehouse)
     return {feed["feed"]: tuple(feed[name] for name in names) for feed in status["feeds"]}
 
 
-def query_warehouse(shop: Settings, query: str) -> list[tuple[Any, ...]]:
+def query_warehouse(settings: Settings, query: str) -> list[tuple[Any, ...]]:
     """Return the rows of a query on the warehouse."""
-    with open_reader(shop) as connection:
+    with open_reader(settings) as connection:
         return connection.execute(query).fetchall()
 
 
 def test_german_shop(recomart: RecomartCli, tmp_path: Path) -> None:
     """Prices, times and the nested catalog of the guide's example are parsed."""
-    shop = Settings(warehouse=tmp_path / "warehouse", landing=tmp_path / "landing", sources=tmp_path / "shop.yml")
-    shop.sources.write_text(read_guide_block("yaml"), encoding="utf-8")
+    settings = Settings(warehouse=tmp_path / "warehouse", landing=tmp_path / "landing", sources=tmp_path / "shop.yml")
+    settings.sources.write_text(read_guide_block("yaml"), encoding="utf-8")
     files = {
         "verkauf/bestellungen_20260731.csv": (
             "Bestellnr;Kunde;Artikel;Bezeichnung;Menge;Einzelpreis;Bestelldatum\r\n"
@@ -66,7 +66,7 @@ def test_german_shop(recomart: RecomartCli, tmp_path: Path) -> None:
         ),
     }
     for path, text in files.items():
-        file = shop.landing_dir / path
+        file = settings.landing_dir / path
         file.parent.mkdir(parents=True)
         file.write_bytes(text.encode("cp1252"))
     products = [
@@ -78,36 +78,36 @@ def test_german_shop(recomart: RecomartCli, tmp_path: Path) -> None:
         }
         for number, title, price in (("A-1", "Übertopf", "1.299,00"), ("A-2", "Gießkanne", "auf Anfrage"))
     ]
-    (shop.landing_dir / "katalog.json").write_text(json.dumps({"data": {"items": products}}), encoding="utf-8")
+    (settings.landing_dir / "katalog.json").write_text(json.dumps({"data": {"items": products}}), encoding="utf-8")
 
-    assert load_and_count_rows(recomart, shop) == {
+    assert load_and_count_rows(recomart, settings) == {
         "purchases": (6, 1, 3, 1, 1),
         "events": (3, 0, 2, 0, 1),
         "products": (2, 0, 1, 0, 1),
     }
     columns = "transaction_id, cast(price as double), quantity, purchased_at, is_return"
     purchases = f"select {columns} from marts.fct_transactions order by transaction_id"
-    assert query_warehouse(shop, purchases) == [
+    assert query_warehouse(settings, purchases) == [
         ("B1", 1234.5, 2, datetime(2026, 1, 31, 13, 5), False),
         ("B2", 9.9, 1, datetime(2026, 7, 31, 12, 5), False),
         ("S3", 9.9, -1, datetime(2026, 7, 31, 13, 0), True),
     ]
-    assert query_warehouse(shop, "select event_type, event_at from marts.fct_events order by event_at") == [
+    assert query_warehouse(settings, "select event_type, event_at from marts.fct_events order by event_at") == [
         ("view", datetime(2025, 12, 31, 23, 30, 15)),
         ("add_to_cart", datetime(2025, 12, 31, 23, 31)),
     ]
-    names = dict(query_warehouse(shop, "select product_id, product_name from marts.dim_products"))
+    names = dict(query_warehouse(settings, "select product_id, product_name from marts.dim_products"))
     assert names["A-2"] == "Gießkanne"
-    assert query_warehouse(shop, "select price, category from marts.dim_product_history where product_id = 'A-1'") == [
-        (1299.0, "töpfe")
-    ]
+    assert query_warehouse(
+        settings, "select price, category from marts.dim_product_history where product_id = 'A-1'"
+    ) == [(1299.0, "töpfe")]
 
 
 def test_retailrocket_shop(recomart: RecomartCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Times, transactions and weekly properties are parsed."""
-    shop = Settings(warehouse=tmp_path / "warehouse", landing=tmp_path / "landing", sources=RETAILROCKET_FILE)
-    (shop.landing_dir / "catalog").mkdir(parents=True)
-    (shop.landing_dir / "events.csv").write_text(
+    settings = Settings(warehouse=tmp_path / "warehouse", landing=tmp_path / "landing", sources=RETAILROCKET_FILE)
+    (settings.landing_dir / "catalog").mkdir(parents=True)
+    (settings.landing_dir / "events.csv").write_text(
         "timestamp,visitorid,event,itemid,transactionid\n"
         "1433221332117,257597,view,355908,\n"
         "1433221332117,257597,view,355908,\n"
@@ -125,25 +125,25 @@ def test_retailrocket_shop(recomart: RecomartCli, tmp_path: Path, monkeypatch: p
             "1433646000000,355908,available,0\n",
         )
     ):
-        (shop.landing_dir / f"item_properties_part{part + 1}.csv").write_text(
+        (settings.landing_dir / f"item_properties_part{part + 1}.csv").write_text(
             "timestamp,itemid,property,value\n" + lines, encoding="utf-8"
         )
-    monkeypatch.chdir(shop.landing_dir)
+    monkeypatch.chdir(settings.landing_dir)
     duckdb.execute(read_guide_block("sql"))
 
-    assert load_and_count_rows(recomart, shop) == {"events": (8, 1, 4, 1, 2), "products": (2, 0, 2, 0, 0)}
+    assert load_and_count_rows(recomart, settings) == {"events": (8, 1, 4, 1, 2), "products": (2, 0, 2, 0, 0)}
     assert query_warehouse(
-        shop, "select transaction_id, user_id, purchased_at from marts.fct_transactions order by 1"
+        settings, "select transaction_id, user_id, purchased_at from marts.fct_transactions order by 1"
     ) == [
         ("4000", "257597", datetime(2015, 6, 2, 5, 17, 56, 276000)),
         ("4001", "599528", datetime(2015, 6, 2, 5, 17, 56, 276000)),
     ]
     assert query_warehouse(
-        shop,
+        settings,
         "select category, is_available, valid_from from marts.dim_product_history "
         "where product_id = '355908' order by valid_from",
     ) == [
         ("1338", True, datetime(2015, 5, 10, 3)),
         ("1338", False, datetime(2015, 6, 7, 3)),
     ]
-    assert query_warehouse(shop, "select count(*) from marts.dim_products where product_id = '15335'") == [(1,)]
+    assert query_warehouse(settings, "select count(*) from marts.dim_products where product_id = '15335'") == [(1,)]

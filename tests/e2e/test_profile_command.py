@@ -3,17 +3,17 @@
 from pathlib import Path
 
 from apps.profile.sections import CHAPTERS
-from tests.e2e.conftest import RecomartCli
 from tests.e2e.test_error_messages import assert_one_line_error
+from tests.recomart_cli import RecomartCli
 from warehouse.database import open_writer
 from warehouse.settings import Settings
 
 
 def test_profile_writes_page(demo_warehouse: Settings, recomart: RecomartCli, tmp_path: Path) -> None:
     output = tmp_path / "profile.html"
-    answer = recomart.run_json("profile", "--output", output, "--warehouse", demo_warehouse.warehouse)
-    assert answer["path"] == str(output)
-    assert list(answer["sentences"]) == [section.title for sections in CHAPTERS.values() for section in sections]
+    payload = recomart.run_json("profile", "--output", output, "--warehouse", demo_warehouse.warehouse)
+    assert payload["path"] == str(output)
+    assert list(payload["sentences"]) == [section.title for sections in CHAPTERS.values() for section in sections]
     assert list(tmp_path.iterdir()) == [output]
 
 

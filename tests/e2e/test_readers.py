@@ -30,7 +30,7 @@ def test_readers_see_one_version_without_errors(demo_warehouse: Settings, tmp_pa
                 published[publish_version(settings, version).file] = version
     assert len(readings) == READER_COUNT
     for reading in readings:
-        assert reading.seen_versions <= published.items()
-        assert (max(published), version) in reading.seen_versions
-        assert len(reading.seen_versions) > REBUILD_COUNT
+        assert reading.versions <= published.items()
+        assert (max(published), version) in reading.versions
+        assert len(reading.versions) > REBUILD_COUNT
         assert reading.query_count > 10 * len(published)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import RecomartCli, get_public_data_dir
+from tests.e2e.conftest import get_public_data_dir
+from tests.recomart_cli import RecomartCli
 from warehouse.database import open_reader
 from warehouse.settings import PROJECT_ROOT, Settings
 

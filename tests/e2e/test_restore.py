@@ -7,15 +7,14 @@ import pytest
 
 from models_ml.config import TrainConfig
 from orchestration.batch_scoring import score_customers
-from orchestration.dbt_builds import build_recommendations
 from orchestration.dbt_manifest import load_manifest
 from orchestration.model_registry import list_model_runs
 from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener
-from orchestration.publication import publish_copy
+from orchestration.steps import build_recommendations, publish_copy
 from orchestration.training_run import train_model
-from tests.crash_recovery import RUN_DEPENDENT_COLUMNS, deliver, find_differences, make_deliveries
-from tests.e2e.pending_days_shop import COMPARED_SCHEMAS, SHOP_CONFIG, find_differences_between, read_serving_checksums
+from tests.crash_recovery import RUN_DEPENDENT_COLUMNS, count_differences, deliver, make_deliveries
+from tests.e2e.pending_days_shop import COMPARED_SCHEMAS, SHOP_CONFIG, count_differences_between, read_serving_checksums
 from warehouse.settings import Settings
 
 
@@ -55,29 +54,33 @@ def find_model_output_tables(settings: Settings) -> set[str]:
 @pytest.mark.slow
 def test_restore_from_landing_folder(lost_settings: Settings, tmp_path: Path) -> None:
     """All tables equal the lost ones, except the tables that depend on the model."""
-    restored = restore_warehouse(lost_settings, tmp_path / "restored", "landing")
-    run_pipeline(restored, TrainConfig(), PipelineListener())
-    model_tables = find_model_output_tables(restored)
-    differences = find_differences(lost_settings.database, restored.database, COMPARED_SCHEMAS, RUN_DEPENDENT_COLUMNS)
+    restored_settings = restore_warehouse(lost_settings, tmp_path / "restored", "landing")
+    run_pipeline(restored_settings, TrainConfig(), PipelineListener())
+    model_tables = find_model_output_tables(restored_settings)
+    differences = count_differences(
+        lost_settings.database, restored_settings.database, COMPARED_SCHEMAS, RUN_DEPENDENT_COLUMNS
+    )
     assert {table for table in differences if not table.startswith("ml.")} <= model_tables
     # The comparison covers most tables of the warehouse.
     assert not model_tables & {"marts.dim_product_history", "marts.ml_interactions", "marts.rec_user_timeline"}
     assert "marts.rec_top_n" in model_tables
-    (new,) = list_model_runs(restored)
+    (new,) = list_model_runs(restored_settings)
     assert new.dataset_hash == list_model_runs(lost_settings)[0].dataset_hash
 
 
 @pytest.mark.slow
 def test_restore_with_dataset_versions(lost_settings: Settings, tmp_path: Path) -> None:
     """The models equal the lost ones byte for byte."""
-    restored = restore_warehouse(lost_settings, tmp_path / "restored", "landing", "datasets")
-    run_pipeline(restored, TrainConfig(), PipelineListener(), is_training_requested=False)
+    restored_settings = restore_warehouse(lost_settings, tmp_path / "restored", "landing", "datasets")
+    run_pipeline(restored_settings, TrainConfig(), PipelineListener(), is_training_requested=False)
     runs = sorted(list_model_runs(lost_settings), key=lambda run: run.trained_at)
     assert runs[-1].warm_from is not None
     for run in runs:
-        train_model(restored, TrainConfig(), dataset=run.dataset_hash[:12], is_warm_start=run.warm_from is not None)
-        score_customers(restored)
-    build_recommendations(restored)
-    publish_copy(restored)
-    assert read_serving_checksums(restored) == read_serving_checksums(lost_settings)
-    assert find_differences_between(lost_settings, restored) == {}
+        train_model(
+            restored_settings, TrainConfig(), hash_prefix=run.dataset_hash[:12], is_warm_start=run.warm_from is not None
+        )
+        score_customers(restored_settings)
+    build_recommendations(restored_settings)
+    publish_copy(restored_settings)
+    assert read_serving_checksums(restored_settings) == read_serving_checksums(lost_settings)
+    assert count_differences_between(lost_settings, restored_settings) == {}

@@ -57,7 +57,7 @@ class DeliveringShop:
         unfinished.write_bytes(data)
         unfinished.rename(target)
 
-    def list_landed(self) -> set[str]:
+    def list_landed_files(self) -> set[str]:
         """Return the files that have landed."""
         landing = self.settings.landing_dir
         return {path.relative_to(landing).as_posix() for path in landing.rglob("*") if path.is_file()}
@@ -106,7 +106,7 @@ def wait_for_run_end(dagster: DagsterServer, number: int) -> dg.DagsterRun:
 def test_ten_unattended_days(delivering_shop: DeliveringShop, dagster_server: DagsterServer) -> None:
     delivering_shop.deliver(delivering_shop.days[:FIRST_DAYS])
     assert wait_for_run_end(dagster_server, 1).status == dg.DagsterRunStatus.SUCCESS
-    published: list[PublishedCopy] = [read_pointer(delivering_shop.settings)]
+    published_copies: list[PublishedCopy] = [read_pointer(delivering_shop.settings)]
     bad_file = ""
     runs_by_day: list[list[ModelRun]] = [list_model_runs(delivering_shop.settings)]
     for number, day in enumerate(delivering_shop.days[FIRST_DAYS:], start=1):
@@ -121,7 +121,7 @@ def test_ten_unattended_days(delivering_shop: DeliveringShop, dagster_server: Da
         if number == REPAIRED_DAY:
             delivering_shop.land(bad_file, b"")
         assert wait_for_run_end(dagster_server, number + 1).status == dg.DagsterRunStatus.SUCCESS
-        published.append(read_pointer(delivering_shop.settings))
+        published_copies.append(read_pointer(delivering_shop.settings))
         known_ids = {run.run_id for runs in runs_by_day for run in runs}
         runs_by_day.append([run for run in list_model_runs(delivering_shop.settings) if run.run_id not in known_ids])
 
@@ -129,22 +129,22 @@ def test_ten_unattended_days(delivering_shop: DeliveringShop, dagster_server: Da
         loaded = connection.execute("select path, count(*) from raw.loaded_files group by path").fetchall()
         unreadable = connection.execute("select path from raw.rejected_files").fetchall()
         quality = connection.execute("select run_id, rejection_reason from marts.eval_run_quality").fetchall()
-    broken_files = {path for path in delivering_shop.list_landed() if path.endswith("-late.jsonl.gz")}
-    assert dict(loaded) == dict.fromkeys(delivering_shop.list_landed() - broken_files, 1)
+    broken_files = {path for path in delivering_shop.list_landed_files() if path.endswith("-late.jsonl.gz")}
+    assert dict(loaded) == dict.fromkeys(delivering_shop.list_landed_files() - broken_files, 1)
     assert {path for (path,) in unreadable} == broken_files
 
     # Every day published a new copy, and no rejected model served.
-    assert len({copy.file for copy in published}) == len(published)
+    assert len({copy.file for copy in published_copies}) == len(published_copies)
     runs = [run for runs in runs_by_day for run in runs]
-    assert not {run.run_id for run in runs if run.rejection_reason} & {copy.run_id for copy in published}
+    assert not {run.run_id for run in runs if run.rejection_reason} & {copy.run_id for copy in published_copies}
 
     # With the bad file in the landing folder no model passed and the earlier model served; a later model passed.
     bad_data_runs = [run for runs in runs_by_day[BAD_DATA_DAY:REPAIRED_DAY] for run in runs]
     assert bad_data_runs
     assert all(run.rejection_reason for run in bad_data_runs)
-    run_id_before, *run_ids_after = (copy.run_id for copy in published[BAD_DATA_DAY - 1 :])
+    run_id_before, *run_ids_after = (copy.run_id for copy in published_copies[BAD_DATA_DAY - 1 :])
     assert run_ids_after[: REPAIRED_DAY - BAD_DATA_DAY] == [run_id_before] * (REPAIRED_DAY - BAD_DATA_DAY)
-    assert len({copy.run_id for copy in published}) > 3
+    assert len({copy.run_id for copy in published_copies}) > 3
     assert run_ids_after[-1] != run_id_before
 
     assert dict(quality) == {run.run_id: run.rejection_reason for run in runs}

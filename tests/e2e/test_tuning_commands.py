@@ -8,7 +8,7 @@ import pytest
 
 from models_ml.inference.recommender import Recommender
 from orchestration.config_files import read_train_config
-from tests.e2e.conftest import RecomartCli
+from tests.recomart_cli import RecomartCli
 from warehouse.settings import Settings
 
 

@@ -37,7 +37,7 @@ def strength() -> Csr:
 
 
 @pytest.fixture(scope="session")
-def shop_and_oracle() -> tuple[Dataset, OracleFactors]:
+def dataset_and_oracle() -> tuple[Dataset, OracleFactors]:
     """A dataset of 300 customers and 120 products at three cutoffs, sampled from true factors, and these factors."""
     rng = np.random.default_rng(2)
     user_count, product_count = 300, 120
@@ -70,18 +70,18 @@ def shop_and_oracle() -> tuple[Dataset, OracleFactors]:
 
 
 @pytest.fixture(scope="session")
-def shop(shop_and_oracle: tuple[Dataset, OracleFactors]) -> Dataset:
+def dataset(dataset_and_oracle: tuple[Dataset, OracleFactors]) -> Dataset:
     """The dataset of the shop."""
-    return shop_and_oracle[0]
+    return dataset_and_oracle[0]
 
 
 @pytest.fixture(scope="session")
-def oracle(shop_and_oracle: tuple[Dataset, OracleFactors]) -> OracleFactors:
+def oracle(dataset_and_oracle: tuple[Dataset, OracleFactors]) -> OracleFactors:
     """The true factors of the shop."""
-    return shop_and_oracle[1]
+    return dataset_and_oracle[1]
 
 
 @pytest.fixture(scope="session")
-def trained(shop: Dataset, oracle: OracleFactors, config: TrainConfig) -> TrainingResult:
+def trained(dataset: Dataset, oracle: OracleFactors, config: TrainConfig) -> TrainingResult:
     """A training run on the shop; tests must not modify it."""
-    return train(shop, config, "run-1", oracle_factors=oracle)
+    return train(dataset, config, "run-1", oracle_factors=oracle)

@@ -29,18 +29,18 @@ def to_dense(matrix: Csr) -> npt.NDArray[np.float64]:
 def build_interactions(cutoff: str, days: int, pairs: list[tuple[str, str, float, bool]]) -> pa.Table:
     """Return rows of marts.ml_interactions at one cutoff from (user, product, strength, has_purchased)."""
     users, products, strengths, purchased = zip(*pairs, strict=True) if pairs else ((), (), (), ())
-    instants = pa.timestamp("us")
+    timestamp_type = pa.timestamp("us")
     return pa.table(
         {
             "cutoff": pa.array([cutoff] * len(pairs), pa.string()),
-            "as_of": pa.array([START + timedelta(days=days)] * len(pairs), instants),
+            "as_of": pa.array([START + timedelta(days=days)] * len(pairs), timestamp_type),
             "user_id": pa.array(users, pa.string()),
             "product_id": pa.array(products, pa.string()),
             "strength": pa.array(strengths, pa.float64()),
             "interaction_count": pa.array([1] * len(pairs), pa.int64()),
             "has_purchased": pa.array(purchased, pa.bool_()),
-            "first_interaction_at": pa.array([START] * len(pairs), instants),
-            "last_interaction_at": pa.array([START] * len(pairs), instants),
+            "first_interaction_at": pa.array([START] * len(pairs), timestamp_type),
+            "last_interaction_at": pa.array([START] * len(pairs), timestamp_type),
         }
     )
 

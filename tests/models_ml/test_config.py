@@ -34,7 +34,7 @@ def test_config_rejects_invalid_settings(setting: str, value: tuple[float, ...],
         TrainConfig(**{setting: value})
 
 
-def test_differences_of_model_defining_settings() -> None:
+def test_differences_ignore_other_settings() -> None:
     config = TrainConfig()
     assert config.describe_differences(TrainConfig(k_values=(10,), block_mib=8, warm_epochs=1)) == ""
     assert (

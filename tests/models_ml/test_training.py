@@ -42,40 +42,43 @@ def test_model_between_popularity_and_oracle(trained: TrainingResult) -> None:
     assert get_ndcg(trained, "oracle") > get_ndcg(trained, "als")
 
 
-def test_warm_start_continues_from_factors(shop: Dataset, trained: TrainingResult, config: TrainConfig) -> None:
-    removed = pa.array(["p0", "p50"])
+def test_warm_start_continues_from_factors(dataset: Dataset, trained: TrainingResult, config: TrainConfig) -> None:
+    removed_products = pa.array(["p0", "p50"])
     rows, features, pairs = (
-        table.filter(pc.invert(pc.is_in(table["product_id"].cast(pa.string()), value_set=removed)))
-        for table in shop.tables.values()
+        table.filter(pc.invert(pc.is_in(table["product_id"].cast(pa.string()), value_set=removed_products)))
+        for table in dataset.tables.values()
     )
-    changed = Dataset.from_tables(rows, features, pairs)
-    before = trained.recommender
+    changed_dataset = Dataset.from_tables(rows, features, pairs)
+    first_recommender = trained.recommender
 
     def compute_score_correlation(settings: TrainConfig, warm_from: Recommender | None) -> float:
         """Return the correlation of the scores of both models for the products that are known in both."""
-        result = train(changed, settings, "run-2", warm_start_model=warm_from)
+        result = train(changed_dataset, settings, "run-2", warm_start_model=warm_from)
         model = result.recommender
         if warm_from is not None:
             assert [entry.cutoff for entry in result.epoch_records].count("now") == settings.warm_epochs
-            assert (model.card.warm_from, model.card.epochs) == (before.card.run_id, before.card.epochs)
-        position = torch.from_numpy(before.products.find_positions(model.products.ids))
+            assert (model.card.warm_from, model.card.epochs) == (
+                first_recommender.card.run_id,
+                first_recommender.card.epochs,
+            )
+        position = torch.from_numpy(first_recommender.products.find_positions(model.products.ids))
         scores = [
             recommender.factor_model.fold_in(recommender.history) @ products.T
             for recommender, products in (
-                (before, before.factor_model.product_factors[position]),
+                (first_recommender, first_recommender.factor_model.product_factors[position]),
                 (model, model.factor_model.product_factors),
             )
         ]
         return float(torch.corrcoef(torch.stack([matrix.flatten() for matrix in scores]))[0, 1])
 
     one_epoch = config.model_copy(update={"warm_epochs": 1, "max_epochs": 1})
-    assert compute_score_correlation(one_epoch, before) > 0.99 > compute_score_correlation(one_epoch, None)
+    assert compute_score_correlation(one_epoch, first_recommender) > 0.99 > compute_score_correlation(one_epoch, None)
 
 
-def test_warm_start_rejects_other_settings(shop: Dataset, trained: TrainingResult, config: TrainConfig) -> None:
+def test_warm_start_rejects_other_settings(dataset: Dataset, trained: TrainingResult, config: TrainConfig) -> None:
     other = config.model_copy(update={"regularization": 0.5, "factors": 8})
     with pytest.raises(ModelError, match=r"other settings \(factors was 16, is 8, regularization was 0.25, is 0.5"):
-        train(shop, other, "run-2", warm_start_model=trained.recommender)
+        train(dataset, other, "run-2", warm_start_model=trained.recommender)
 
 
 def test_epochs_have_best_validation_ndcg(trained: TrainingResult, config: TrainConfig) -> None:
@@ -91,52 +94,56 @@ def test_epochs_have_best_validation_ndcg(trained: TrainingResult, config: Train
 
 
 def test_metrics_follow_from_result_tables(trained: TrainingResult) -> None:
-    relevant: dict[str, set[str]] = {}
+    relevant_products: dict[str, set[str]] = {}
     for row in trained.evaluation_pairs.to_pylist():
         if row["cutoff"] == "test":
-            relevant.setdefault(row["user_id"], set()).add(row["product_id"])
+            relevant_products.setdefault(row["user_id"], set()).add(row["product_id"])
     for method in ("als", "popularity", "oracle"):
         rows = [row for row in trained.evaluation_candidates.to_pylist() if row["method"] == method]
         for metrics in get_overall_metrics(trained):
             if (metrics["cutoff"], metrics["method"]) == ("test", method):
                 k = metrics["k"]
-                hits = dict.fromkeys(relevant, 0)
+                hits = dict.fromkeys(relevant_products, 0)
                 for row in rows:
-                    hits[row["user_id"]] += row["rank"] <= k and row["product_id"] in relevant[row["user_id"]]
-                assert metrics["users"] == len(relevant)
-                assert metrics["precision"] == pytest.approx(sum(hits.values()) / k / len(relevant))
-                recall = sum(count / len(relevant[user]) for user, count in hits.items()) / len(relevant)
+                    hits[row["user_id"]] += row["rank"] <= k and row["product_id"] in relevant_products[row["user_id"]]
+                assert metrics["users"] == len(relevant_products)
+                assert metrics["precision"] == pytest.approx(sum(hits.values()) / k / len(relevant_products))
+                recall = sum(count / len(relevant_products[user]) for user, count in hits.items()) / len(
+                    relevant_products
+                )
                 assert metrics["recall"] == pytest.approx(recall)
 
 
-def test_evaluation_excludes_history(trained: TrainingResult, shop: Dataset) -> None:
-    before = shop.interactions.filter(pc.equal(shop.interactions["cutoff"], "test"))
-    seen = set(zip(before["user_id"].to_pylist(), before["product_id"].to_pylist(), strict=True))
-    ranked = trained.evaluation_candidates.select(["user_id", "product_id"]).to_pylist()
-    assert ranked
-    assert not seen & {(row["user_id"], row["product_id"]) for row in ranked}
+def test_evaluation_excludes_history(trained: TrainingResult, dataset: Dataset) -> None:
+    history_rows = dataset.interactions.filter(pc.equal(dataset.interactions["cutoff"], "test"))
+    history_pairs = set(zip(history_rows["user_id"].to_pylist(), history_rows["product_id"].to_pylist(), strict=True))
+    ranked_rows = trained.evaluation_candidates.select(["user_id", "product_id"]).to_pylist()
+    assert ranked_rows
+    assert not history_pairs & {(row["user_id"], row["product_id"]) for row in ranked_rows}
 
 
-def test_training_ignores_row_order(trained: TrainingResult, shop: Dataset, config: TrainConfig) -> None:
-    reversed_tables = {name: table.take(pa.array(range(table.num_rows))[::-1]) for name, table in shop.tables.items()}
+def test_training_ignores_row_order(trained: TrainingResult, dataset: Dataset, config: TrainConfig) -> None:
+    reversed_tables = {
+        name: table.take(pa.array(range(table.num_rows))[::-1]) for name, table in dataset.tables.items()
+    }
     result = train(Dataset.from_tables(**reversed_tables), config, "run-2")
     assert result.recommender.card.dataset_hash == trained.recommender.card.dataset_hash
     factors, expected = (run.recommender.factor_model.product_factors for run in (result, trained))
     assert factors.numpy().tobytes() == expected.numpy().tobytes()
 
 
-def test_run_row_and_card(trained: TrainingResult, shop: Dataset, config: TrainConfig) -> None:
+def test_run_row_and_card_match_training(trained: TrainingResult, dataset: Dataset, config: TrainConfig) -> None:
     (row,) = trained.build_run_row(Path("models/run-1"), "too bad").to_pylist()
     assert row["run_id"] == "run-1"
     assert TrainConfig.model_validate_json(row["config"]) == config
-    assert row["dataset_hash"] == shop.dataset_hash
-    assert row["interactions"] == shop.current_interactions.num_rows
+    assert row["dataset_hash"] == dataset.dataset_hash
+    assert row["interactions"] == dataset.current_interactions.num_rows
     assert trained.recommender.card.metrics == get_overall_metrics(trained)
 
 
-def test_small_validation_window_is_not_used(shop: Dataset, config: TrainConfig) -> None:
-    strict = config.model_copy(update={"min_selection_users": 10_000, "default_epochs": 3})
-    result = train(shop, strict, "run")
+def test_small_validation_window_is_not_used(dataset: Dataset, config: TrainConfig) -> None:
+    strict_config = config.model_copy(update={"min_selection_users": 10_000, "default_epochs": 3})
+    result = train(dataset, strict_config, "run")
     assert result.recommender.card.epochs == 3
     assert "only" in result.epochs_reason
     assert "validation" not in result.ranking_metrics["cutoff"].to_pylist()
@@ -147,7 +154,7 @@ def test_training_without_windows_uses_defaults(config: TrainConfig) -> None:
     result = train(build_current_dataset(SHORT_HISTORIES), config, "run", on_epoch=records.append)
     assert result.recommender.card.epochs == len(records) == config.default_epochs
     assert "default" in result.epochs_reason
-    assert result.skipped == dict.fromkeys(("validation", "test"), "no interactions before it")
+    assert result.skip_reasons == dict.fromkeys(("validation", "test"), "no interactions before it")
     assert (result.ranking_metrics.num_rows, result.evaluation_candidates.num_rows) == (0, 0)
     assert result.evaluation_pairs.schema.names[:4] == ["run_id", "cutoff", "user_id", "product_id"]
     assert (
@@ -186,7 +193,7 @@ def test_evaluation_of_known_customers_only(config: TrainConfig) -> None:
         ("item_item", "p3"),
         *((method, product) for method in methods for product in ("p3", "unseen_product")),
     }
-    assert set(result.skipped) == {"validation"}
+    assert set(result.skip_reasons) == {"validation"}
 
 
 def test_window_without_known_customers(config: TrainConfig) -> None:
@@ -197,18 +204,18 @@ def test_window_without_known_customers(config: TrainConfig) -> None:
         build_product_features("test", {}),
         build_evaluation_pairs("test", [("unknown_user", "p1", False)]),
     )
-    assert train(tables, config, "run").skipped["test"] == "no customers with a history and new products"
+    assert train(tables, config, "run").skip_reasons["test"] == "no customers with a history and new products"
 
 
-def test_selection_limits_customers(shop: Dataset, config: TrainConfig) -> None:
-    result = train(shop, config.model_copy(update={"max_selection_users": 40, "max_epochs": 1}), "run")
+def test_selection_limits_customers(dataset: Dataset, config: TrainConfig) -> None:
+    result = train(dataset, config.model_copy(update={"max_selection_users": 40, "max_epochs": 1}), "run")
     users = {row["cutoff"]: row["users"] for row in get_overall_metrics(result)}
     assert users["validation"] == 40
     assert users["test"] > 200
 
 
-def test_incomplete_oracle_is_skipped(shop: Dataset, oracle: OracleFactors, config: TrainConfig) -> None:
+def test_incomplete_oracle_is_skipped(dataset: Dataset, oracle: OracleFactors, config: TrainConfig) -> None:
     users, products = oracle
-    result = train(shop, config, "run", oracle_factors=(users, products.slice(3)))
-    assert "unknown product ids" in result.skipped["oracle"]
+    result = train(dataset, config, "run", oracle_factors=(users, products.slice(3)))
+    assert "unknown product ids" in result.skip_reasons["oracle"]
     assert set(result.ranking_metrics["method"].to_pylist()) == {"als", *BASELINES}

@@ -15,9 +15,9 @@ SPACE = SearchSpace(factors=(8, 16), startup_trials=3)
 
 
 @pytest.fixture(scope="module")
-def window(shop: Dataset) -> EvaluationWindow:
+def window(dataset: Dataset) -> EvaluationWindow:
     """The validation window of the shop."""
-    window = EvaluationWindow.from_dataset(shop, "validation", 10_000)
+    window = EvaluationWindow.from_dataset(dataset, "validation", 10_000)
     assert window is not None
     return window
 

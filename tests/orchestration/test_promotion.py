@@ -12,11 +12,11 @@ from models_ml.config import TrainConfig
 from models_ml.data.dataset_store import iter_dataset_hashes
 from orchestration.batch_scoring import score_customers
 from orchestration.config_files import read_policy
-from orchestration.dbt_builds import build_marts
 from orchestration.model_registry import find_next_serving_run, find_serving_run, is_waiting_to_serve, list_model_runs
 from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener
 from orchestration.retraining import find_due_training
+from orchestration.steps import build_marts
 from orchestration.training_run import DATASETS_LOCK, train_model
 from warehouse.database import open_reader, open_writer
 from warehouse.errors import RecomartError, WarehouseBusyError
@@ -46,37 +46,37 @@ def get_serving_run_id(settings: Settings) -> str | None:
 
 
 def test_run_without_new_data_trains_nothing(demo_shop_settings: Settings) -> None:
-    before, lists = get_serving_run_id(demo_shop_settings), read_candidates(demo_shop_settings)
+    serving_run_id, candidates = get_serving_run_id(demo_shop_settings), read_candidates(demo_shop_settings)
     report = run_pipeline(demo_shop_settings, TrainConfig(), PipelineListener())
     assert report.training is None
     assert report.scoring is not None
-    assert (report.scoring.run_id, report.scoring.is_newly_serving) == (before, False)
-    assert read_candidates(demo_shop_settings) == lists
-    assert read_pointer(demo_shop_settings).run_id == before
+    assert (report.scoring.run_id, report.scoring.is_newly_serving) == (serving_run_id, False)
+    assert read_candidates(demo_shop_settings) == candidates
+    assert read_pointer(demo_shop_settings).run_id == serving_run_id
 
 
 def test_worse_model_is_rejected(demo_shop_settings: Settings) -> None:
-    before, lists = get_serving_run_id(demo_shop_settings), read_candidates(demo_shop_settings)
+    serving_run_id, candidates = get_serving_run_id(demo_shop_settings), read_candidates(demo_shop_settings)
     summary = train_model(demo_shop_settings, POOR_CONFIG)
     assert summary.rejection_reason is not None
     assert "in the serving model's test window" in summary.rejection_reason
-    rejected = list_model_runs(demo_shop_settings)[0]
-    assert (rejected.run_id, rejected.rejection_reason) == (summary.run_id, summary.rejection_reason)
+    rejected_run = list_model_runs(demo_shop_settings)[0]
+    assert (rejected_run.run_id, rejected_run.rejection_reason) == (summary.run_id, summary.rejection_reason)
     with open_reader(demo_shop_settings) as connection:
         gates = connection.execute("select gate, is_passed from ml.gate_results where run_id = ?", [summary.run_id])
         assert ("versus_serving_model", False) in gates.fetchall()
     scoring = score_customers(demo_shop_settings)
     assert scoring is not None
-    assert (scoring.run_id, scoring.is_newly_serving) == (before, False)
-    assert read_candidates(demo_shop_settings) == lists
+    assert (scoring.run_id, scoring.is_newly_serving) == (serving_run_id, False)
+    assert read_candidates(demo_shop_settings) == candidates
 
 
 def test_passed_model_serves_from_next_scoring(demo_shop_settings: Settings) -> None:
-    before = get_serving_run_id(demo_shop_settings)
+    serving_run_id = get_serving_run_id(demo_shop_settings)
     passed = train_model(demo_shop_settings, TrainConfig(seed=1))
     assert passed.rejection_reason is None
     # The model waits until the next scoring, even if the process is killed here.
-    assert get_serving_run_id(demo_shop_settings) == before
+    assert get_serving_run_id(demo_shop_settings) == serving_run_id
     assert find_next_serving_run(list_model_runs(demo_shop_settings)) == list_model_runs(demo_shop_settings)[0]
     assert find_due_training(demo_shop_settings, TrainConfig()) is None
     scoring = score_customers(demo_shop_settings)
@@ -87,14 +87,14 @@ def test_passed_model_serves_from_next_scoring(demo_shop_settings: Settings) -> 
 
 
 def test_score_customers_promotes_any_run(demo_shop_settings: Settings) -> None:
-    before, lists = get_serving_run_id(demo_shop_settings), read_candidates(demo_shop_settings)
-    assert before is not None
+    serving_run_id, candidates = get_serving_run_id(demo_shop_settings), read_candidates(demo_shop_settings)
+    assert serving_run_id is not None
     poor = train_model(demo_shop_settings, POOR_CONFIG)
-    for run, is_new in ((poor.run_id, True), (before, True), (before, False)):
+    for run, is_new in ((poor.run_id, True), (serving_run_id, True), (serving_run_id, False)):
         scoring = score_customers(demo_shop_settings, run_id_prefix=run)
         assert scoring is not None
         assert (scoring.run_id, scoring.is_newly_serving, get_serving_run_id(demo_shop_settings)) == (run, is_new, run)
-    assert read_candidates(demo_shop_settings) == lists
+    assert read_candidates(demo_shop_settings) == candidates
     for prefix, message in (
         ("nothing", "no model has a run id"),
         ("2", "2 models have a run id that begins with '2'"),
@@ -105,16 +105,16 @@ def test_score_customers_promotes_any_run(demo_shop_settings: Settings) -> None:
 
 
 def test_promotion_rejects_waiting_models(demo_shop_settings: Settings) -> None:
-    before = get_serving_run_id(demo_shop_settings)
+    serving_run_id = get_serving_run_id(demo_shop_settings)
     waiting = train_model(demo_shop_settings, TrainConfig(seed=1))
     newest = train_model(demo_shop_settings, TrainConfig(seed=2))
     assert (waiting.rejection_reason, newest.rejection_reason) == (None, None)
-    for run in (None, before):
+    for run in (None, serving_run_id):
         assert score_customers(demo_shop_settings, run_id_prefix=run) is not None
-    assert get_serving_run_id(demo_shop_settings) == before
+    assert get_serving_run_id(demo_shop_settings) == serving_run_id
     scoring = score_customers(demo_shop_settings)
     assert scoring is not None
-    assert (scoring.run_id, get_serving_run_id(demo_shop_settings)) == (before, before)
+    assert (scoring.run_id, get_serving_run_id(demo_shop_settings)) == (serving_run_id, serving_run_id)
     states = {
         run.run_id: is_waiting_to_serve(run, find_serving_run(list_model_runs(demo_shop_settings)))
         for run in list_model_runs(demo_shop_settings)
@@ -124,7 +124,7 @@ def test_promotion_rejects_waiting_models(demo_shop_settings: Settings) -> None:
 
 def test_scoring_restarts_after_promotion(demo_shop_settings: Settings) -> None:
     """A scoring starts again when another model is promoted while it runs."""
-    before = get_serving_run_id(demo_shop_settings)
+    serving_run_id = get_serving_run_id(demo_shop_settings)
     poor = train_model(demo_shop_settings, POOR_CONFIG)
     stages: list[str] = []
 
@@ -134,7 +134,7 @@ def test_scoring_restarts_after_promotion(demo_shop_settings: Settings) -> None:
             score_customers(demo_shop_settings, run_id_prefix=poor.run_id)
 
     scoring = score_customers(demo_shop_settings, promote_poor_model)
-    assert stages == [f"scoring with model {before}", f"scoring with model {poor.run_id}"]
+    assert stages == [f"scoring with model {serving_run_id}", f"scoring with model {poor.run_id}"]
     assert scoring is not None
     assert (scoring.run_id, scoring.is_newly_serving, get_serving_run_id(demo_shop_settings)) == (
         poor.run_id,
@@ -173,7 +173,7 @@ def test_next_run_replaces_damaged_model(demo_shop_settings: Settings) -> None:
 
 def test_rejected_training_is_not_repeated(demo_shop_settings: Settings) -> None:
     """A training is due again when its rows, the policy file or the serving model change."""
-    before = get_serving_run_id(demo_shop_settings)
+    serving_run_id = get_serving_run_id(demo_shop_settings)
     assert find_due_training(demo_shop_settings, POOR_CONFIG) is not None
     poor = train_model(demo_shop_settings, POOR_CONFIG)
     assert poor.rejection_reason is not None
@@ -188,7 +188,7 @@ def test_rejected_training_is_not_repeated(demo_shop_settings: Settings) -> None
     assert find_due_training(demo_shop_settings, POOR_CONFIG) is not None
     demo_shop_settings.policy_file.unlink()
     score_customers(demo_shop_settings, run_id_prefix=poor.run_id)
-    score_customers(demo_shop_settings, run_id_prefix=before)
+    score_customers(demo_shop_settings, run_id_prefix=serving_run_id)
     assert find_due_training(demo_shop_settings, POOR_CONFIG) is not None
 
 

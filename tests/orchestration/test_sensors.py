@@ -29,8 +29,8 @@ def write_landing_file(settings: Settings, name: str) -> Path:
     return file
 
 
-def find_delivered_paths(settings: Settings, instant_ns: int) -> list[str]:
-    return [file.path for file in find_delivery(settings, instant_ns).files]
+def find_delivered_paths(settings: Settings, time_ns: int) -> list[str]:
+    return [file.path for file in find_delivery(settings, time_ns).files]
 
 
 def evaluate_sensor(instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult | dg.SkipReason:
@@ -91,9 +91,9 @@ def test_find_delivery_skips_unsettled_files(empty_shop_settings: Settings) -> N
 
 def test_find_delivery_includes_old_mtime(empty_shop_settings: Settings) -> None:
     """The time of landing decides, not the modification time that the sender set."""
-    before = time.time_ns() - 1
+    earlier_ns = time.time_ns() - 1
     os.utime(write_landing_file(empty_shop_settings, "a.jsonl"), (0, 0))
-    assert find_delivered_paths(empty_shop_settings, before) == ["clickstream/a.jsonl"]
+    assert find_delivered_paths(empty_shop_settings, earlier_ns) == ["clickstream/a.jsonl"]
 
 
 def test_find_delivery_accepts_future_mtime(empty_shop_settings: Settings) -> None:

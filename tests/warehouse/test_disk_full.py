@@ -55,12 +55,12 @@ def test_load_on_full_disk_is_repaired(tmp_path: Path) -> None:
 def test_publish_on_full_disk_keeps_old_copy(tmp_path: Path) -> None:
     settings = Settings(warehouse=tmp_path)
     write_recommendations(settings, "p1")
-    before = publish(settings, TABLES)
+    previous_copy = publish(settings, TABLES)
     write_recommendations(settings, *(os.urandom(500).hex() for _ in range(500)))
     done = run_with_file_limit(settings, PUBLISH_SCRIPT, max_file_bytes=100_000)
     assert f"DiskFullError: {tmp_path}: cannot write: File too large" in done.stderr
-    assert read_pointer(settings) == before
-    assert {path.name for path in settings.serving_dir.iterdir()} == {before.file, POINTER_FILE, LOCK_FILE}
+    assert read_pointer(settings) == previous_copy
+    assert {path.name for path in settings.serving_dir.iterdir()} == {previous_copy.file, POINTER_FILE, LOCK_FILE}
     with ServingCopy(settings) as copy:
         assert read_recommended(copy) == ["p1"]
     assert run_with_file_limit(settings, PUBLISH_SCRIPT, max_file_bytes=resource.RLIM_INFINITY).returncode == 0

@@ -42,7 +42,7 @@ def _plan_deliveries(config: DemoConfig, world: World) -> Iterator[tuple[Ints, I
     """Yield, for each delivery, the product and the kind of dirt of each record."""
     rng = config.make_rng(RandomStream.CATALOG)
     periods, products = world.price_cents.shape
-    planned = plan_dirt(
+    dirt_counts = plan_dirt(
         DIRT_SHARES, config.dirt, np.where(np.arange(periods) > 0, products / max(periods - 1, 1), 0), rng
     )
     # A product gets at most one bad record, and either a bad or a repeated one: so a repeat of the previous record is
@@ -56,19 +56,20 @@ def _plan_deliveries(config: DemoConfig, world: World) -> Iterator[tuple[Ints, I
         )
         is_delivered = (launch_period == period) | (launch_period < period) & is_changed
         is_unchanged = (launch_period < period) & ~is_delivered
-        repeated = _sample(
-            np.flatnonzero(is_unchanged & (np.arange(products) % 2 == 0)), planned[Dirt.REPEATED][period], rng
+        repeated_products = _sample(
+            np.flatnonzero(is_unchanged & (np.arange(products) % 2 == 0)), dirt_counts[Dirt.REPEATED][period], rng
         )
         bad_kinds = np.repeat(
-            [Dirt.MISSING_PRODUCT, Dirt.BAD_PRICE], [planned[k][period] for k in (Dirt.MISSING_PRODUCT, Dirt.BAD_PRICE)]
+            [Dirt.MISSING_PRODUCT, Dirt.BAD_PRICE],
+            [dirt_counts[k][period] for k in (Dirt.MISSING_PRODUCT, Dirt.BAD_PRICE)],
         )
-        bad = _sample(np.flatnonzero(is_unchanged & can_be_bad), len(bad_kinds), rng)
-        can_be_bad[bad] = False
-        good = np.flatnonzero(is_delivered)
-        record_products = np.concatenate([good, repeated, bad])
-        dirt = np.repeat([Dirt.NONE, Dirt.REPEATED], [len(good), len(repeated)])
+        bad_products = _sample(np.flatnonzero(is_unchanged & can_be_bad), len(bad_kinds), rng)
+        can_be_bad[bad_products] = False
+        delivered_products = np.flatnonzero(is_delivered)
+        record_products = np.concatenate([delivered_products, repeated_products, bad_products])
+        dirt = np.repeat([Dirt.NONE, Dirt.REPEATED], [len(delivered_products), len(repeated_products)])
         order = np.argsort(record_products, kind="stable")
-        yield record_products[order], np.concatenate([dirt, bad_kinds[: len(bad)]])[order]
+        yield record_products[order], np.concatenate([dirt, bad_kinds[: len(bad_products)]])[order]
 
 
 def _make_record(world: World, period: int, product: int, dirt: Dirt) -> dict[str, Any]:

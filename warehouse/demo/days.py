@@ -79,11 +79,11 @@ class DemoShop:
     def _add_dirt(self, main: Traffic, day: int, part: int, parts: int, rng: np.random.Generator) -> tuple[Rows, Rows]:
         """Add the part's share of the day's dirt to its rows."""
 
-        def count_part_dirt(planned: dict[Dirt, Ints]) -> dict[Dirt, int]:
+        def count_part_dirt(dirt_counts: dict[Dirt, Ints]) -> dict[Dirt, int]:
             kinds_from_earlier_days = (Dirt.REDELIVERED, Dirt.RETURNED)
             return {
                 kind: int(day_counts[day]) * (part + 1) // parts - int(day_counts[day]) * part // parts
-                for kind, day_counts in planned.items()
+                for kind, day_counts in dirt_counts.items()
                 if kind not in kinds_from_earlier_days
             }
 
@@ -96,26 +96,28 @@ class DemoShop:
         """Draw the rows of earlier days in a day's files: copies, late sessions and returns."""
         if day == 0 or not self.config.dirt:
             return
-        replayed = self.draw_replayed_sessions(day - 1)
+        replayed_traffic = self.draw_replayed_sessions(day - 1)
         event_count, purchase_count = (
             int(counts[Dirt.REDELIVERED][day]) for counts in (self.event_dirt_counts, self.purchase_dirt_counts)
         )
         yield Traffic(
-            sample_rows(replayed.clicks, event_count, Dirt.REDELIVERED, rng),
-            sample_rows(replayed.purchases, purchase_count, Dirt.REDELIVERED, rng),
+            sample_rows(replayed_traffic.clicks, event_count, Dirt.REDELIVERED, rng),
+            sample_rows(replayed_traffic.purchases, purchase_count, Dirt.REDELIVERED, rng),
         )
         earlier_day = day - int(rng.integers(1, min(day, MAX_LATE_DAYS) + 1))
         count = min(int(self.late_session_counts[day]), MAX_PART_SESSIONS)
-        late = draw_sessions(self.config, self.world, earlier_day, count, SessionBlock.LATE, delivery_day=day)
-        late.clicks["dirt"] = Dirt.LATE
-        late.purchases["dirt"] = Dirt.LATE
-        yield late
+        late_traffic = draw_sessions(self.config, self.world, earlier_day, count, SessionBlock.LATE, delivery_day=day)
+        late_traffic.clicks["dirt"] = Dirt.LATE
+        late_traffic.purchases["dirt"] = Dirt.LATE
+        yield late_traffic
         if day >= RETURNED_AFTER_DAYS:
-            bought = self.draw_replayed_sessions(day - RETURNED_AFTER_DAYS).purchases
-            returned = sample_rows(bought, int(self.purchase_dirt_counts[Dirt.RETURNED][day]), Dirt.RETURNED, rng)
-            returned["quantity"] *= -1
-            returned["time"] = day * DAY_MS + rng.integers(8 * 3_600_000, 20 * 3_600_000, len(returned))
-            yield Traffic(late.clicks[:0], returned)
+            purchase_lines = self.draw_replayed_sessions(day - RETURNED_AFTER_DAYS).purchases
+            return_lines = sample_rows(
+                purchase_lines, int(self.purchase_dirt_counts[Dirt.RETURNED][day]), Dirt.RETURNED, rng
+            )
+            return_lines["quantity"] *= -1
+            return_lines["time"] = day * DAY_MS + rng.integers(8 * 3_600_000, 20 * 3_600_000, len(return_lines))
+            yield Traffic(late_traffic.clicks[:0], return_lines)
 
 
 @lru_cache(maxsize=1)

@@ -54,10 +54,10 @@ class DayTally:
             clicks[np.isin(clicks["dirt"], CLEAN_EVENT_KINDS)],
             purchases[np.isin(purchases["dirt"], CLEAN_PURCHASE_KINDS)],
         )
-        bought = purchases[purchases["dirt"] != Dirt.RETURNED]
-        self.transaction_count += len(np.unique(bought["session"]))
-        with_user = purchases[purchases["dirt"] != Dirt.MISSING_USER]
-        self.clean_users = np.unique(np.concatenate([self.clean_users, clicks["user"], with_user["user"]]))
+        purchase_lines = purchases[purchases["dirt"] != Dirt.RETURNED]
+        self.transaction_count += len(np.unique(purchase_lines["session"]))
+        lines_with_user = purchases[purchases["dirt"] != Dirt.MISSING_USER]
+        self.clean_users = np.unique(np.concatenate([self.clean_users, clicks["user"], lines_with_user["user"]]))
         self.has_new_column |= bool(has_new_column(config, clicks).any())
 
 

@@ -66,12 +66,12 @@ def generate_shop(
     Raises:
         RecomartError: `landing` has other files, or another demo shop and `overwrite` is not set.
     """
-    started = time.monotonic()
+    start_seconds = time.monotonic()
     landing, truth = landing.resolve(), truth.resolve()
     existing_config = _read_marker(landing)
-    planted = _read_truth(truth)
-    if planted and existing_config == planted.config == config:
-        return _make_summary(planted, started, is_new=False)
+    demo_truth = _read_truth(truth)
+    if demo_truth and existing_config == demo_truth.config == config:
+        return _make_summary(demo_truth, start_seconds, is_new=False)
     _check_no_foreign_files(landing, existing_config)
     if existing_config not in (None, config) and not overwrite:
         raise RecomartError(
@@ -91,15 +91,15 @@ def generate_shop(
             if on_day:
                 on_day(config.start_date + timedelta(days=tally.day), int(tally.event_counts.sum()))
         world = open_shop(config).world
-        planted = counter.build_truth(write_catalog(config, world, new_landing))
-        write_truth(new_truth, planted, world)
+        demo_truth = counter.build_truth(write_catalog(config, world, new_landing))
+        write_truth(new_truth, demo_truth, world)
         (new_landing / MARKER_FILE).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
         _replace_folder(truth, new_truth)
         _replace_folder(landing, new_landing)
     finally:
         for folder in (new_landing, new_truth):
             shutil.rmtree(folder, ignore_errors=True)
-    return _make_summary(planted, started, is_new=True)
+    return _make_summary(demo_truth, start_seconds, is_new=True)
 
 
 def _write_days(config: DemoConfig, landing: Path, workers: int | None) -> Iterator[DayTally]:
@@ -154,13 +154,13 @@ def _replace_folder(folder: Path, new_folder: Path) -> None:
         new_folder.rename(folder)
 
 
-def _make_summary(planted: DemoTruth, started: float, *, is_new: bool) -> DemoSummary:
-    feeds = planted.feeds
+def _make_summary(demo_truth: DemoTruth, start_seconds: float, *, is_new: bool) -> DemoSummary:
+    feeds = demo_truth.feeds
     return DemoSummary(
         files=sum(feed.files for feed in feeds.values()),
         events=feeds["events"].lines,
         purchases=feeds["purchases"].lines,
         products=feeds["products"].lines,
-        seconds=round(time.monotonic() - started, 3),
+        seconds=round(time.monotonic() - start_seconds, 3),
         is_new=is_new,
     )

@@ -30,8 +30,8 @@ class ServiceCredentials:
 
     def sign(self, request: PreparedRequest) -> PreparedRequest:
         """Return a copy of a request with the secret."""
-        signed = request.copy()
-        return self._sign(signed) if self._sign else signed
+        signed_request = request.copy()
+        return self._sign(signed_request) if self._sign else signed_request
 
     @property
     def query_parameter(self) -> str | None:

@@ -76,7 +76,7 @@ class _CatalogFetcher:
         self._service = ServiceClient(api, self._session, credentials)
 
     def run(self) -> FeedFetchReport:
-        started = time.perf_counter()
+        start_seconds = time.perf_counter()
         resumed_page_count = self._checkpoint.state.page_count
         with self._session:
             records = self._read_until_stable()
@@ -88,7 +88,7 @@ class _CatalogFetcher:
             pass_count=self._progress.pass_number,
             request_count=self._session.request_count,
             resumed_page_count=resumed_page_count,
-            seconds=time.perf_counter() - started,
+            seconds=time.perf_counter() - start_seconds,
         )
 
     def _read_until_stable(self) -> RecordStore:

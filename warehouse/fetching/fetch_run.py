@@ -31,7 +31,7 @@ def fetch_feeds(settings: Settings, on_progress: Callable[[FetchProgress], None]
             during every pass, or another process is fetching. The message names the feed.
         DiskFullError: The disk of the landing folder is full.
     """
-    started = time.perf_counter()
+    start_seconds = time.perf_counter()
     report = FetchReport()
     for feed, api in find_api_feeds(settings):
         # Imported here because dlt takes one second to import, which every command would pay and few shops need.
@@ -43,5 +43,5 @@ def fetch_feeds(settings: Settings, on_progress: Callable[[FetchProgress], None]
             if message := describe_disk_full_error(str(error), settings.landing_dir):
                 raise DiskFullError(message) from None
             raise
-    report.seconds = time.perf_counter() - started
+    report.seconds = time.perf_counter() - start_seconds
     return report

@@ -18,12 +18,10 @@ from warehouse.loading.lines import (
     make_readable,
     split_lines,
 )
-from warehouse.sources.declaration import REQUIRED_COLUMNS, Feed
+from warehouse.sources.declaration import LINE_END_CHARS, REQUIRED_COLUMNS, Feed
 
 MAX_RECORD_LINES = 1_000
 """Maximum number of lines of a quoted record; a quote that stays open longer makes the line invalid."""
-
-LINE_END_CHARS = "\r\n"
 
 DELIMITER_LINE_PATTERN = re.compile(rb"""(?:[\r\n]*"?sep=([!#-/:-@\[-^`{-~]|\t)"?\r?(?:\n|\Z))+""", re.IGNORECASE)
 """A line before the header that names the delimiter, as Excel reads it."""
@@ -98,10 +96,10 @@ class CsvRecordReader:
         fields = pc.split_pattern(text, self._dialect.delimiter)
         width = len(self.header)
         count = pc.list_value_length(fields)
-        ragged = pc.binary_join_element_wise(
+        width_errors = pc.binary_join_element_wise(
             pc.cast(count, pa.string()), pa.scalar(f"fields where the header has {width}"), " "
         )
-        error = pc.if_else(pc.equal(count, width), pa.scalar(None, pa.string()), ragged)
+        error = pc.if_else(pc.equal(count, width), pa.scalar(None, pa.string()), width_errors)
         table = pa.table({"line": pa.array(lines.numbers), "text": text, "fields": fields, "error": error})
         return table.filter(pc.not_equal(text, ""))
 
@@ -218,9 +216,9 @@ def read_header(start: bytes, feed: Feed, sep_line_delimiter: str | None) -> tup
 
 def find_header_problem(header: list[str], feed: Feed) -> str | None:
     """Describe why a CSV file with this header cannot be loaded, or return None."""
-    repeated = sorted({name for name in header if header.count(name) > 1})
-    if repeated:
-        return f"the header has the column '{repeated[0]}' twice"
+    repeated_names = sorted({name for name in header if header.count(name) > 1})
+    if repeated_names:
+        return f"the header has the column '{repeated_names[0]}' twice"
     for column in REQUIRED_COLUMNS[feed.kind]:
         if feed.columns[column] not in header:
             return f"the header has no '{feed.columns[column]}' (for {column}); it has {format_names(header)}"

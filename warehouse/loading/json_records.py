@@ -26,7 +26,7 @@ at one thousand."""
 
 TOO_DEEP_MESSAGE = f"the JSON is nested more than {MAX_DEPTH} deep"
 
-CHUNK_BYTES = 16 << 20
+TABLE_BYTES = 16 << 20
 """Text size of the document elements in one table."""
 
 NON_SPACE_PATTERN = re.compile(r"[^ \t\r\n]")
@@ -98,7 +98,7 @@ def read_document_elements(blocks: Iterator[bytes], feed: Feed) -> Iterator[pa.T
     for text in _DocumentReader(blocks).read_elements(feed.records_path):
         texts.append(text)
         size += len(text)
-        if size > CHUNK_BYTES:
+        if size > TABLE_BYTES:
             yield _build_element_table(texts, number)
             number, texts, size = number + len(texts), [], 0
     if texts:

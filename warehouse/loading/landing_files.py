@@ -112,7 +112,7 @@ def find_files(feed: Feed, landing: Path) -> list[LandingFile]:
         with suppress(OSError):
             file_stat = path.stat()
             if stat.S_ISREG(file_stat.st_mode):
-                relative_path = _path_to_text(path.relative_to(landing))
+                relative_path = _format_path(path.relative_to(landing))
                 files.append(LandingFile(feed, relative_path, path, *_get_size_and_change_time(file_stat), now))
     return sorted(files, key=lambda file: file.path)
 
@@ -120,7 +120,7 @@ def find_files(feed: Feed, landing: Path) -> list[LandingFile]:
 def find_unmatched_files(landing: Path, matched_files: Collection[Path]) -> list[str]:
     """Find the complete files in the landing folder that no feed's globs match; return their relative paths."""
     files = {Path(folder, name) for folder, _, names in os.walk(landing) for name in names if _has_finished_name(name)}
-    return sorted(_path_to_text(path.relative_to(landing)) for path in files.difference(matched_files))
+    return sorted(_format_path(path.relative_to(landing)) for path in files.difference(matched_files))
 
 
 def find_shared_files(files: Iterable[LandingFile]) -> dict[str, list[str]]:
@@ -139,7 +139,7 @@ def _get_size_and_change_time(file_stat: os.stat_result) -> tuple[int, int]:
     return file_stat.st_size, file_stat.st_ctime_ns
 
 
-def _path_to_text(path: Path) -> str:
+def _format_path(path: Path) -> str:
     """Convert a relative path to valid Unicode text; undecodable bytes of the name become escapes."""
     return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 

@@ -37,7 +37,7 @@ from warehouse.sources.yaml_file import read_sources
 MAX_BATCH_BYTES = 256 << 20
 """Maximum bytes of small files in one transaction."""
 
-CHUNK_BYTES = 256 << 20
+STATEMENT_BYTES = 256 << 20
 """Bytes of text that one statement parses while a thread reads the next chunk. DuckDB writes the partial row group at
 the end of each statement twice: with a quarter of this size a load takes a third longer and needs more memory."""
 
@@ -67,7 +67,7 @@ def load(
             warehouse is in use.
         DiskFullError: The disk is full.
     """
-    started = time.perf_counter()
+    start_seconds = time.perf_counter()
     sources = read_sources(settings.sources)
     files = {feed.name: find_files(feed, settings.landing_dir) for feed in sources.feeds.values()}
     if not any(files.values()):
@@ -107,7 +107,7 @@ def load(
         report.undeclared_columns = _read_undeclared_columns(connection)
     # Arrow keeps its memory for the next read; later work in this process may need that memory.
     pa.default_memory_pool().release_unused()
-    report.seconds = time.perf_counter() - started
+    report.seconds = time.perf_counter() - start_seconds
     return report
 
 
@@ -175,7 +175,7 @@ def _write_declarations(connection: duckdb.DuckDBPyConnection, sources: Sources,
         connection.execute("delete from raw.event_aliases")
         connection.executemany(
             "insert into raw.feeds values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(*sources.typing_settings(feed), sources.typing_fingerprint(feed)) for feed in feeds],
+            [(*sources.get_typing_settings(feed), sources.compute_typing_fingerprint(feed)) for feed in feeds],
         )
         aliases = [(feed.name, alias, event_type) for feed in feeds for alias, event_type in feed.event_aliases]
         if aliases:
@@ -336,7 +336,7 @@ class _Loader:
                 path, file_load = new_file.file.path, batch_read.file_loads[new_file.file.path]
                 try:
                     for records in read_records(new_file.file, file_load):
-                        if tables_by_header and buffered_bytes + records.table.nbytes > CHUNK_BYTES:
+                        if tables_by_header and buffered_bytes + records.table.nbytes > STATEMENT_BYTES:
                             yield from _join_tables(tables_by_header, is_last=False)
                             tables_by_header, buffered_bytes = {}, 0
                         table = records.table.append_column("path", pa.repeat(pa.scalar(path), len(records.table)))

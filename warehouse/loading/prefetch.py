@@ -13,13 +13,13 @@ def read_ahead(items: Iterator[T]) -> Generator[T, None, None]:
     An error of the iterator is raised at the item where it occurs. Only one thread at a time uses the iterator.
     """
     with ThreadPoolExecutor(max_workers=1) as executor:
-        future = executor.submit(_next_or_none, items)
+        future = executor.submit(_read_next, items)
         while item := future.result():
-            future = executor.submit(_next_or_none, items)
+            future = executor.submit(_read_next, items)
             yield item[0]
 
 
-def _next_or_none(items: Iterator[T]) -> tuple[T] | None:
+def _read_next(items: Iterator[T]) -> tuple[T] | None:
     for item in items:
         return (item,)
     return None

@@ -117,8 +117,8 @@ def _build_json_query(feed: Feed, common_keys: Sequence[str]) -> str:
 def _find_common_keys(connection: duckdb.DuckDBPyConnection, feed: Feed) -> list[str]:
     """Return the keys of one record if all of them are declared: comparing keys costs half of removing them."""
     row = connection.execute(f"select json_keys(text) from records where {JSON_PROBLEM_SQL} is null limit 1").fetchone()
-    declared = {keys[0] for keys in map(split_json_path, feed.columns.values()) if len(keys) == 1}
-    return row[0] if row and declared.issuperset(row[0]) else []
+    declared_keys = {keys[0] for keys in map(split_json_path, feed.columns.values()) if len(keys) == 1}
+    return row[0] if row and declared_keys.issuperset(row[0]) else []
 
 
 def _build_csv_query(feed: Feed, header: tuple[str, ...]) -> str:
@@ -128,9 +128,9 @@ def _build_csv_query(feed: Feed, header: tuple[str, ...]) -> str:
     values = [
         build_field(feed.columns[column]) if column in feed.columns else "null" for column in RAW_COLUMNS[feed.kind]
     ]
-    undeclared = [name for name in header if name not in feed.columns.values()]
-    pairs = ", ".join(f"{_quote_literal(name)}, nullif({build_field(name)}, '')" for name in undeclared)
-    extra = f"json_object({pairs})::varchar" if undeclared else "null"
+    undeclared_names = [name for name in header if name not in feed.columns.values()]
+    pairs = ", ".join(f"{_quote_literal(name)}, nullif({build_field(name)}, '')" for name in undeclared_names)
+    extra = f"json_object({pairs})::varchar" if undeclared_names else "null"
     return f"select {', '.join(values)}, {extra}, path, line, load_id from records where error is null"
 
 
@@ -167,16 +167,18 @@ def insert_records(
         f"insert into raw.rejected_rows (feed, path, line, text, error) select ?, * from {REJECTED_TABLE}", [feed.name]
     )
     connection.unregister("records")
-    rejected = dict(connection.execute(f"select path, count(*) from {REJECTED_TABLE} group by path").fetchall())
+    rejected_counts = dict(connection.execute(f"select path, count(*) from {REJECTED_TABLE} group by path").fetchall())
     totals = {row["values"]: row["counts"] for row in pc.value_counts(records["path"]).to_pylist()}
-    return {path: (total - rejected.get(path, 0), rejected.get(path, 0)) for path, total in totals.items()}
+    return {
+        path: (total - rejected_counts.get(path, 0), rejected_counts.get(path, 0)) for path, total in totals.items()
+    }
 
 
 def save_column_names(
     connection: duckdb.DuckDBPyConnection, feed: Feed, header: tuple[str, ...], records: pa.Table
 ) -> None:
     """Save every column name of the inserted records, and whether the feed declares it."""
-    declared = set(feed.columns.values())
+    declared_names = set(feed.columns.values())
     first_path = records["path"][0].as_py()
     if feed.format == "csv":
         first_paths = dict.fromkeys(header, first_path)
@@ -193,12 +195,12 @@ def save_column_names(
             """,
             [*pc.min_max(records["load_id"]).as_py().values()],
         ).fetchall()
-        first_paths = {**dict(rows), **dict.fromkeys(declared, first_path)}
+        first_paths = {**dict(rows), **dict.fromkeys(declared_names, first_path)}
     connection.executemany(
         """
         insert into raw.seen_columns (feed, column_name, is_declared, first_path)
         values (?, ?, ?, ?)
         on conflict do update set is_declared = excluded.is_declared
         """,
-        [(feed.name, name, name in declared, path) for name, path in sorted(first_paths.items())],
+        [(feed.name, name, name in declared_names, path) for name, path in sorted(first_paths.items())],
     )

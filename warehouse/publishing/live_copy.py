@@ -72,10 +72,10 @@ def open_live_copy(settings: Settings, open_function: Callable[[PublishedCopy], 
         try:
             return open_function(published)
         except RecomartError:
-            newer = read_pointer(settings)
-            if newer == published:
+            newer_copy = read_pointer(settings)
+            if newer_copy == published:
                 raise
-            published = newer
+            published = newer_copy
 
 
 def open_copy(settings: Settings, published: PublishedCopy) -> duckdb.DuckDBPyConnection:

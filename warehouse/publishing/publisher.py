@@ -123,8 +123,10 @@ def _write_copy(settings: Settings, tables: Sequence[str], path: Path) -> tuple[
 
 
 def _attach_warehouse(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    quoted = str(settings.database).replace("'", "''")
-    retry_while_locked(settings, lambda: connection.execute(f"attach '{quoted}' as {WAREHOUSE_CATALOG} (read_only)"))
+    quoted_path = str(settings.database).replace("'", "''")
+    retry_while_locked(
+        settings, lambda: connection.execute(f"attach '{quoted_path}' as {WAREHOUSE_CATALOG} (read_only)")
+    )
 
 
 def _query_value(connection: duckdb.DuckDBPyConnection, query: CopyQuery) -> Any:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
 import duckdb
@@ -16,6 +16,7 @@ from warehouse.sources.rest_api import Api, DeclarationModel
 
 FeedKind = Literal["events", "purchases", "products"]
 EventType = Literal["view", "click", "add_to_cart", "remove_from_cart", "purchase"]
+EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
 
 PRODUCT_ATTRIBUTES = ("product_name", "category", "brand")
 
@@ -73,9 +74,9 @@ def _find_format_problem(timestamp_format: str) -> str | None:
     """Describe why DuckDB cannot use a timestamp format, or return None."""
     if timestamp_format in ("iso", "epoch_s", "epoch_ms"):
         return None
-    quoted = timestamp_format.replace("'", "''")
+    quoted_format = timestamp_format.replace("'", "''")
     try:
-        duckdb.execute(f"select try_strptime('', '{quoted}')")
+        duckdb.execute(f"select try_strptime('', '{quoted_format}')")
     except duckdb.Error as error:
         return str(error).splitlines()[0]
     return None if "%" in timestamp_format else "it is not iso, epoch_s, epoch_ms or a strptime format"
@@ -263,15 +264,14 @@ class Feed(DeclarationModel):
         """Every name of an event type, normalized, with its event type."""
         if self.kind != "events":
             return []
-        event_types: tuple[EventType, ...] = ("view", "click", "add_to_cart", "remove_from_cart", "purchase")
-        declared = [
+        declared_pairs = [
             (_normalize_event_type(alias), event_type)
             for event_type, aliases in self.event_types.items()
             for alias in aliases
         ]
-        declared_aliases = {alias for alias, _ in declared}
-        own_names = ((event_type, event_type) for event_type in event_types if event_type not in declared_aliases)
-        return [*dict.fromkeys(declared), *own_names]
+        declared_aliases = {alias for alias, _ in declared_pairs}
+        own_names = ((event_type, event_type) for event_type in EVENT_TYPES if event_type not in declared_aliases)
+        return [*dict.fromkeys(declared_pairs), *own_names]
 
 
 class Sources(DeclarationModel):
@@ -300,7 +300,7 @@ class Sources(DeclarationModel):
         has_purchases_feed = any(shop_feed.kind == "purchases" for shop_feed in self.feeds.values())
         return feed.kind == "events" and ("purchases" in feed.carries or not has_purchases_feed)
 
-    def typing_settings(self, feed: Feed) -> tuple[object, ...]:
+    def get_typing_settings(self, feed: Feed) -> tuple[object, ...]:
         """Return the settings by which the SQL types the feed's rows: the columns of raw.feeds without the last."""
         return (
             *(feed.name, feed.kind, feed.time_zone, list(feed.timestamp_formats)),
@@ -308,7 +308,7 @@ class Sources(DeclarationModel):
             feed.decimal,
         )
 
-    def typing_fingerprint(self, feed: Feed) -> int:
+    def compute_typing_fingerprint(self, feed: Feed) -> int:
         """Return the fingerprint of the typing settings and aliases; when it changes, the rows are typed again."""
-        settings = repr((self.typing_settings(feed), sorted(feed.event_aliases)))
+        settings = repr((self.get_typing_settings(feed), sorted(feed.event_aliases)))
         return int.from_bytes(hashlib.sha256(settings.encode()).digest()[:7], "big")

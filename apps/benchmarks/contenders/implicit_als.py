@@ -14,7 +14,8 @@ import torch
 from implicit.cpu.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits
 
-from apps.benchmarks.ranking_results import CurvePoint, RankingResult, SplitSource, evaluate_ranking, log_progress
+from apps.benchmarks.fresh_process import log_progress
+from apps.benchmarks.ranking_results import CurvePoint, RankingResult, SplitSource, evaluate_ranking
 from models_ml.config import TrainConfig
 from models_ml.data.sparse import Csr
 from models_ml.evaluation.window import EvaluationWindow, Ranking
@@ -57,7 +58,7 @@ class _EvaluatedFit:
             random_state=config.seed,
         )
         matrix = _build_matrix(window.interactions.strength)
-        self.started = time.perf_counter()
+        self.start_seconds = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self.model.fit(matrix, show_progress=False, callback=self._on_iteration)
@@ -66,7 +67,7 @@ class _EvaluatedFit:
         if (iteration + 1) % self.evaluation_interval == 0:
             now = time.perf_counter()
             ndcg = evaluate_ranking(METHOD_NAME, self.window, self.rank(), self.config).ndcg
-            self.curve.append(CurvePoint(seconds=now - self.started - self.evaluation_seconds, ndcg=ndcg))
+            self.curve.append(CurvePoint(seconds=now - self.start_seconds - self.evaluation_seconds, ndcg=ndcg))
             self.evaluated_iterations.append(iteration + 1)
             self.evaluation_seconds += time.perf_counter() - now
 
@@ -82,7 +83,7 @@ def evaluate_implicit(split_source: SplitSource, config: TrainConfig) -> Ranking
     """Select the best settings and iterations on the validation window, and evaluate on the test window."""
     threadpool_limits(1, "blas")
     split = split_source.read(config)
-    started = time.perf_counter()
+    start_seconds = time.perf_counter()
     trials: list[tuple[float, int, dict[str, float]]] = []
     pairs = list(product(ALPHAS, REGULARIZATIONS))
     for factors in FACTORS:
@@ -97,12 +98,12 @@ def evaluate_implicit(split_source: SplitSource, config: TrainConfig) -> Ranking
         best_settings = [trial[2] for trial in trials[:MAX_KEPT_SETTINGS]]
         pairs = list(dict.fromkeys((setting["alpha"], setting["regularization"]) for setting in best_settings))
         log_progress(f"implicit: up to {factors} factors, best validation NDCG {trials[0][0]:.5f} with {trials[0][2]}")
-    tune_seconds = time.perf_counter() - started
+    tune_seconds = time.perf_counter() - start_seconds
     _, iterations, setting = trials[0]
     fit = _EvaluatedFit(split.test, config, setting, iterations, evaluation_interval=1)
-    started = time.perf_counter()
+    start_seconds = time.perf_counter()
     ranking = fit.rank()
-    scoring_seconds = time.perf_counter() - started
+    scoring_seconds = time.perf_counter() - start_seconds
     return evaluate_ranking(METHOD_NAME, split.test, ranking, config).model_copy(
         update={
             "tune_seconds": tune_seconds,

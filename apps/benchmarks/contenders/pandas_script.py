@@ -163,10 +163,10 @@ def read_purchases(landing: Path, products: pd.Index) -> pd.DataFrame:
     purchases["purchased_at"] = pd.to_datetime(
         purchases.pop("timestamp"), format="ISO8601", utc=True, errors="coerce"
     ).dt.tz_localize(None)
-    unreadable = purchases[["quantity", "price"]].isna() & texts.notna()
+    is_unreadable = purchases[["quantity", "price"]].isna() & texts.notna()
     purchases["reasons"] = join_reasons(
-        bad_price=(purchases["price"] < 0) | unreadable["price"],
-        bad_quantity=(purchases["quantity"] == 0) | unreadable["quantity"],
+        bad_price=(purchases["price"] < 0) | is_unreadable["price"],
+        bad_quantity=(purchases["quantity"] == 0) | is_unreadable["quantity"],
         bad_timestamp=purchases["purchased_at"].isna(),
         missing_product=purchases["product_id"].isna(),
         unknown_product=purchases["product_id"].notna() & ~purchases["product_id"].isin(products),
@@ -177,9 +177,9 @@ def read_purchases(landing: Path, products: pd.Index) -> pd.DataFrame:
 def join_reasons(**broken_rules: pd.Series) -> pd.Series:
     """Return the names of the broken rules joined by ';', missing for a clean row."""
     rules = pd.DataFrame(broken_rules)
-    bad = rules[rules.any(axis=1)]
-    texts = [";".join(bad.columns[row]) for row in bad.to_numpy()]
-    return pd.Series(texts, index=bad.index, dtype="str").reindex(rules.index)
+    broken_rows = rules[rules.any(axis=1)]
+    texts = [";".join(broken_rows.columns[row]) for row in broken_rows.to_numpy()]
+    return pd.Series(texts, index=broken_rows.index, dtype="str").reindex(rules.index)
 
 
 def build_transactions(purchases: pd.DataFrame) -> pd.DataFrame:
@@ -226,17 +226,19 @@ def compute_weighted_actions(events: pd.DataFrame, transactions: pd.DataFrame, w
 def compute_returned_share(transactions: pd.DataFrame) -> pd.Series:
     """Return the number of purchases that each return cancels, as a negative number; missing for purchases."""
     returns = transactions[transactions["is_return"]].reset_index(names="row")
-    bought = transactions.loc[~transactions["is_return"], ["user_id", "product_id", "purchased_at", "quantity"]]
-    before = returns.dropna(subset="user_id").merge(bought, on=["user_id", "product_id"], suffixes=("", "_bought"))
-    before = before[before["purchased_at_bought"] <= before["purchased_at"]]
-    totals = before.groupby("row")["quantity_bought"].agg(["size", "sum"]).reindex(returns["row"])
+    purchase_lines = transactions.loc[~transactions["is_return"], ["user_id", "product_id", "purchased_at", "quantity"]]
+    earlier_purchases = returns.dropna(subset="user_id").merge(
+        purchase_lines, on=["user_id", "product_id"], suffixes=("", "_bought")
+    )
+    earlier_purchases = earlier_purchases[earlier_purchases["purchased_at_bought"] <= earlier_purchases["purchased_at"]]
+    totals = earlier_purchases.groupby("row")["quantity_bought"].agg(["size", "sum"]).reindex(returns["row"])
     part = np.minimum(-returns["quantity"].to_numpy() / totals["sum"], 1.0)
     return (-part * totals["size"]).fillna(-1.0).reindex(transactions.index)
 
 
-def to_epoch_seconds(instants: pd.Series) -> pd.Series:
+def to_epoch_seconds(timestamps: pd.Series) -> pd.Series:
     """Return whole seconds since 1970."""
-    return instants.astype("datetime64[s]").astype("int64")
+    return timestamps.astype("datetime64[s]").astype("int64")
 
 
 def compute_cutoffs(actions: pd.DataFrame) -> pd.DataFrame:
@@ -267,12 +269,12 @@ def iter_cutoffs(cutoffs: pd.DataFrame) -> Iterator[tuple[pd.Series, dict[str, A
 def compute_user_product_interactions(actions: pd.DataFrame, cutoffs: pd.DataFrame) -> pd.DataFrame:
     """Return the strength and the counts of each customer-product pair."""
     user_actions = actions[actions["user_id"].notna()]
-    counted = add_action_counts(
+    action_counts = add_action_counts(
         user_actions, ["user_id", "product_id", "action_at", "second", "weight", "half_life_days", "quantity"]
     )
     parts = []
     for cutoff, cutoff_columns in iter_cutoffs(cutoffs):
-        visible_actions = counted[counted["action_at"] < cutoff["as_of"]]
+        visible_actions = action_counts[action_counts["action_at"] < cutoff["as_of"]]
         days = (cutoff["second"] - visible_actions["second"]) / 86400
         visible_actions = visible_actions.assign(
             strength=visible_actions["weight"] * np.power(0.5, days / visible_actions["half_life_days"])
@@ -308,18 +310,18 @@ def compute_user_days(actions: pd.DataFrame) -> pd.DataFrame:
         daytime_count=user_actions["action_at"].dt.hour.between(6, 17).astype("int32"),
     )
     keys = ["user_id", "action_date"]
-    added = [
+    summed_columns = [
         *(f"{name}_count" for name in ACTION_TYPES),
         "spend",
         "mobile_count",
         "known_device_count",
         "daytime_count",
     ]
-    grouped = days.groupby(keys, observed=True, sort=False)
-    result = grouped[added].sum()
-    result["action_count"] = grouped.size()
-    result["first_action_at"] = grouped["action_at"].min()
-    result["last_action_at"] = grouped["action_at"].max()
+    day_groups = days.groupby(keys, observed=True, sort=False)
+    result = day_groups[summed_columns].sum()
+    result["action_count"] = day_groups.size()
+    result["first_action_at"] = day_groups["action_at"].min()
+    result["last_action_at"] = day_groups["action_at"].max()
     orders = user_actions[user_actions["action_type"] == "purchase"]
     for name, rows, id_column in (
         ("session_count", user_actions, "session_id"),
@@ -335,26 +337,26 @@ def compute_user_activity(user_days: pd.DataFrame, cutoffs: pd.DataFrame) -> pd.
     days = user_days.assign(
         weekend_count=user_days["action_count"].where(user_days["action_date"].dt.dayofweek >= 5, 0)
     )
-    added = [name for name in map(str, days) if name.endswith("_count")]
+    summed_columns = [name for name in map(str, days) if name.endswith("_count")]
     parts = []
     for cutoff, cutoff_columns in iter_cutoffs(cutoffs):
         visible_days = days[days["action_date"] < cutoff["as_of"]]
         for length in (7, 28):
-            recent = visible_days["action_date"] > cutoff["last_day"] - pd.Timedelta(days=length)
+            is_recent = visible_days["action_date"] > cutoff["last_day"] - pd.Timedelta(days=length)
             visible_days = visible_days.assign(
-                **{f"action_count_{length}d": visible_days["action_count"].where(recent, 0)}
+                **{f"action_count_{length}d": visible_days["action_count"].where(is_recent, 0)}
             )
-        grouped = visible_days.groupby("user_id", observed=True)
-        counted = grouped[[*added, "action_count_7d", "action_count_28d"]].sum()
-        counted["total_spend"] = grouped["spend"].sum()
-        counted["active_days"] = grouped.size()
-        counted["first_action_at"] = grouped["first_action_at"].min()
-        counted["last_action_at"] = grouped["last_action_at"].max()
-        spanned = (grouped["action_date"].max() - grouped["action_date"].min()).dt.days
-        counted["mean_days_between_active_days"] = divide(spanned, counted["active_days"] - 1)
+        user_groups = visible_days.groupby("user_id", observed=True)
+        user_totals = user_groups[[*summed_columns, "action_count_7d", "action_count_28d"]].sum()
+        user_totals["total_spend"] = user_groups["spend"].sum()
+        user_totals["active_days"] = user_groups.size()
+        user_totals["first_action_at"] = user_groups["first_action_at"].min()
+        user_totals["last_action_at"] = user_groups["last_action_at"].max()
+        active_span_days = (user_groups["action_date"].max() - user_groups["action_date"].min()).dt.days
+        user_totals["mean_days_between_active_days"] = divide(active_span_days, user_totals["active_days"] - 1)
         for name, timestamp_column in (("recency_days", "last_action_at"), ("tenure_days", "first_action_at")):
-            counted[name] = (cutoff["second"] - to_epoch_seconds(counted[timestamp_column])) / 86400
-        parts.append(counted.reset_index().assign(**cutoff_columns))
+            user_totals[name] = (cutoff["second"] - to_epoch_seconds(user_totals[timestamp_column])) / 86400
+        parts.append(user_totals.reset_index().assign(**cutoff_columns))
     activity = pd.concat(parts, ignore_index=True)
     for name, part, whole in (
         ("average_order_value", "total_spend", "order_count"),
@@ -380,13 +382,15 @@ def compute_product_popularity(
 ) -> pd.DataFrame:
     """Return the popularity of each product, in windows of days and with decay."""
     columns = ["product_id", "action_date", "action_at", "second", "weight", "amount"]
-    counted = add_action_counts(actions, columns)
-    day_end = to_epoch_seconds(counted["action_date"]) + 86400
-    counted["popularity"] = counted["weight"] * np.power(0.5, (day_end - counted["second"]) / 86400 / 28)
-    grouped = counted.groupby(["product_id", "action_date"], observed=True, sort=False)
-    days = grouped[[*(f"{name}_count" for name in ACTION_TYPES), "amount", "popularity"]].sum()
-    days["first_action_at"] = grouped["action_at"].min()
-    days["last_action_at"] = grouped["action_at"].max()
+    action_counts = add_action_counts(actions, columns)
+    day_end = to_epoch_seconds(action_counts["action_date"]) + 86400
+    action_counts["popularity"] = action_counts["weight"] * np.power(
+        0.5, (day_end - action_counts["second"]) / 86400 / 28
+    )
+    day_groups = action_counts.groupby(["product_id", "action_date"], observed=True, sort=False)
+    days = day_groups[[*(f"{name}_count" for name in ACTION_TYPES), "amount", "popularity"]].sum()
+    days["first_action_at"] = day_groups["action_at"].min()
+    days["last_action_at"] = day_groups["action_at"].max()
     days = days.reset_index()
     days["event_count"] = days[[f"{name}_count" for name in ACTION_TYPES[:4]]].sum(axis=1)
     parts = []
@@ -442,8 +446,8 @@ def compute_product_pairs(transactions: pd.DataFrame, cutoffs: pd.DataFrame) -> 
         joint_orders["order_count"] = joint_orders["product_id"].map(orders)
         joint_orders["other_order_count"] = joint_orders["other_product_id"].map(orders)
         joint_orders["confidence"] = joint_orders["joint_order_count"] / joint_orders["order_count"]
-        expected = joint_orders["other_order_count"] / visible_lines["transaction_id"].nunique()
-        parts.append(joint_orders.assign(lift=joint_orders["confidence"] / expected, **cutoff_columns))
+        expected_confidence = joint_orders["other_order_count"] / visible_lines["transaction_id"].nunique()
+        parts.append(joint_orders.assign(lift=joint_orders["confidence"] / expected_confidence, **cutoff_columns))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -457,12 +461,12 @@ def compute_product_history(catalog: pd.DataFrame) -> pd.DataFrame:
         ~(history[PRODUCT_ATTRIBUTES] == history.groupby("product_id")[PRODUCT_ATTRIBUTES].shift()).all(axis=1)
     ]
     by_product = history.groupby("product_id")["effective_at"]
-    following = by_product.shift(-1)
+    next_effective_at = by_product.shift(-1)
     return history[["product_id", *PRODUCT_ATTRIBUTES]].assign(
         version=by_product.cumcount() + 1,
         valid_from=history["effective_at"],
-        valid_to=following.astype("datetime64[us]").fillna(pd.Timestamp("9999-12-31")),
-        is_current=following.isna(),
+        valid_to=next_effective_at.astype("datetime64[us]").fillna(pd.Timestamp("9999-12-31")),
+        is_current=next_effective_at.isna(),
     )
 
 
@@ -483,15 +487,17 @@ def compute_product_features(
     """Return the features of each product at the cutoff."""
     parts = []
     for cutoff, cutoff_columns in iter_cutoffs(cutoffs):
-        known = products.loc[
+        known_products = products.loc[
             (products["first_seen_at"] < cutoff["as_of"]) | (cutoff["cutoff"] == "now"), ["product_id"]
         ]
         versions = history[history["valid_from"] < cutoff["as_of"]].groupby("product_id").tail(1)
-        of_now = popularity.loc[
+        popularity_at_cutoff = popularity.loc[
             popularity["cutoff"] == cutoff["cutoff"],
             ["product_id", "user_count", "user_count_28d", "recent_popularity"],
         ].astype({"product_id": "str"})
-        attributes = known.merge(versions, on="product_id", how="left").merge(of_now, on="product_id", how="left")
+        attributes = known_products.merge(versions, on="product_id", how="left").merge(
+            popularity_at_cutoff, on="product_id", how="left"
+        )
         parts.append(attributes.assign(**cutoff_columns))
     features = pd.concat(parts, ignore_index=True).rename(
         columns={"user_count": "popularity", "user_count_28d": "active_users_28d"}
@@ -510,8 +516,10 @@ def compute_affinity(interactions: pd.DataFrame, features: pd.DataFrame, attribu
     """Return the affinity of each customer to each category or brand."""
     parts = []
     for cutoff, pairs in interactions.groupby("cutoff"):
-        known = features[features["cutoff"] == cutoff].set_index("product_id")[attribute].astype("category")
-        attributes = pairs["product_id"].map(known).astype(known.dtype)
+        attribute_by_product = (
+            features[features["cutoff"] == cutoff].set_index("product_id")[attribute].astype("category")
+        )
+        attributes = pairs["product_id"].map(attribute_by_product).astype(attribute_by_product.dtype)
         affinities = (
             pairs.groupby(["as_of", "user_id", attributes.rename(attribute)], observed=True, sort=False)
             .agg(
@@ -523,25 +531,25 @@ def compute_affinity(interactions: pd.DataFrame, features: pd.DataFrame, attribu
             )
             .reset_index()
         )
-        positive = affinities["strength"].where(affinities["strength"] > 0)
-        whole = positive.groupby(affinities["user_id"], observed=True).transform("sum")
-        parts.append(affinities.assign(cutoff=cutoff, affinity=positive / whole))
+        positive_strength = affinities["strength"].where(affinities["strength"] > 0)
+        total_strength = positive_strength.groupby(affinities["user_id"], observed=True).transform("sum")
+        parts.append(affinities.assign(cutoff=cutoff, affinity=positive_strength / total_strength))
     return pd.concat(parts, ignore_index=True)
 
 
 def compute_users(user_days: pd.DataFrame, affinities: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the customers with totals and favourites."""
-    grouped = user_days.groupby("user_id", observed=True)
-    sums = grouped[[name for name in map(str, user_days) if name.endswith("_count")]].sum()
+    user_groups = user_days.groupby("user_id", observed=True)
+    sums = user_groups[[name for name in map(str, user_days) if name.endswith("_count")]].sum()
     web_count = sums["known_device_count"] - sums["mobile_count"]
     result = pd.DataFrame(
         {
-            "first_seen_at": grouped["first_action_at"].min(),
-            "last_seen_at": grouped["last_action_at"].max(),
+            "first_seen_at": user_groups["first_action_at"].min(),
+            "last_seen_at": user_groups["last_action_at"].max(),
             "event_count": sums[[f"{name}_count" for name in ACTION_TYPES[:4]]].sum(axis=1),
             "purchase_count": sums["purchase_count"],
             "return_count": sums["return_count"],
-            "total_spend": grouped["spend"].sum(),
+            "total_spend": user_groups["spend"].sum(),
             "main_device": np.select(
                 [(sums["mobile_count"] >= web_count) & (sums["mobile_count"] > 0), web_count > 0],
                 ["mobile", "web"],
@@ -551,10 +559,10 @@ def compute_users(user_days: pd.DataFrame, affinities: dict[str, pd.DataFrame]) 
     )
     for attribute, affinity in affinities.items():
         positive_affinity = affinity[(affinity["cutoff"] == "now") & (affinity["strength"] > 0)]
-        best = positive_affinity.loc[
+        favourites = positive_affinity.loc[
             positive_affinity.groupby("user_id", observed=True)["strength"].idxmax(), ["user_id", attribute]
         ]
-        result[f"favourite_{attribute}"] = best.set_index("user_id")[attribute].astype("str")
+        result[f"favourite_{attribute}"] = favourites.set_index("user_id")[attribute].astype("str")
     return result.reset_index()
 
 
@@ -564,13 +572,13 @@ def compute_evaluation_pairs(
     """Return the new customer-product pairs in each window, for products that existed at the cutoff."""
     parts = []
     for cutoff, _ in iter_cutoffs(cutoffs[cutoffs["window_end_at"].notna()]):
-        window = (actions["action_at"] >= cutoff["as_of"]) & (actions["action_at"] < cutoff["window_end_at"])
-        window_actions = actions[window & actions["user_id"].notna()]
+        is_in_window = (actions["action_at"] >= cutoff["as_of"]) & (actions["action_at"] < cutoff["window_end_at"])
+        window_actions = actions[is_in_window & actions["user_id"].notna()]
         window_actions = window_actions.groupby(["user_id", "product_id"], observed=True, sort=False)["weight"].sum()
         pairs = window_actions[window_actions > 1e-6].reset_index()[["user_id", "product_id"]]
-        known = features.loc[features["cutoff"] == cutoff["cutoff"], "product_id"]
+        known_products = features.loc[features["cutoff"] == cutoff["cutoff"], "product_id"]
         interactions_at_cutoff = interactions[interactions["cutoff"] == cutoff["cutoff"]]
-        pairs = pairs[pairs["product_id"].isin(known)]
+        pairs = pairs[pairs["product_id"].isin(known_products)]
         pairs = pairs.merge(
             interactions_at_cutoff[["user_id", "product_id"]], how="left_anti", on=["user_id", "product_id"]
         )

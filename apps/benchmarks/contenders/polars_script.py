@@ -108,7 +108,7 @@ def clean_text(name: str) -> pl.Expr:
     return pl.when(stripped != "").then(stripped).alias(name)
 
 
-def parse_instant(name: str) -> pl.Expr:
+def parse_timestamp(name: str) -> pl.Expr:
     """Parse a text column as a timestamp; null when that fails."""
     return col(name).str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_unit="us", strict=False)
 
@@ -119,9 +119,9 @@ def divide(numerator: str | pl.Expr, denominator: str | pl.Expr) -> pl.Expr:
     return pl.when(denominator != 0).then(numerator / denominator)
 
 
-def to_epoch_seconds(instant: pl.Expr) -> pl.Expr:
+def to_epoch_seconds(timestamp: pl.Expr) -> pl.Expr:
     """Return whole seconds since 1970."""
-    return instant.dt.epoch("s")
+    return timestamp.dt.epoch("s")
 
 
 def decay_weight(weight: pl.Expr, since: pl.Expr, until: pl.Expr, half_life_days: pl.Expr | float) -> pl.Expr:
@@ -177,7 +177,9 @@ def read_events(landing: Path, products: pl.Series) -> pl.LazyFrame:
             clean_text("user_id"), clean_text("product_id"), col("event_type").str.strip_chars().str.to_lowercase()
         )
         .unique(EVENT_FIELDS, keep="any")
-        .with_columns(col("event_type").replace_strict(EVENT_TYPES, default=None), event_at=parse_instant("timestamp"))
+        .with_columns(
+            col("event_type").replace_strict(EVENT_TYPES, default=None), event_at=parse_timestamp("timestamp")
+        )
         .drop("timestamp")
         .with_columns(
             event_date=col("event_at").dt.date(),
@@ -214,12 +216,12 @@ def read_purchases(landing: Path, products: pl.Series) -> pl.LazyFrame:
             reasons=join_reasons(
                 bad_price=(price < 0) | price.is_null() & col("price").is_not_null(),
                 bad_quantity=(quantity == 0) | quantity.is_null() & col("quantity").is_not_null(),
-                bad_timestamp=parse_instant("timestamp").is_null(),
+                bad_timestamp=parse_timestamp("timestamp").is_null(),
                 missing_product=clean_text("product_id").is_null(),
                 unknown_product=~clean_text("product_id").is_in(products.implode()),
             ),
         )
-        .with_columns(quantity=quantity, price=price, purchased_at=parse_instant("timestamp"))
+        .with_columns(quantity=quantity, price=price, purchased_at=parse_timestamp("timestamp"))
         .drop("timestamp")
     )
 
@@ -264,10 +266,10 @@ def compute_weighted_actions(events: pl.LazyFrame, transactions: pl.LazyFrame, w
 
 def compute_returned_shares(transactions: pl.LazyFrame) -> pl.LazyFrame:
     """Return the number of purchases that each return cancels, as a negative number."""
-    bought = transactions.filter(~col("is_return")).select("user_id", "product_id", "purchased_at", "quantity")
+    purchase_lines = transactions.filter(~col("is_return")).select("user_id", "product_id", "purchased_at", "quantity")
     returns = transactions.filter(col("is_return") & col("user_id").is_not_null())
     return (
-        returns.join(bought, on=["user_id", "product_id"], suffix="_bought")
+        returns.join(purchase_lines, on=["user_id", "product_id"], suffix="_bought")
         .filter(col("purchased_at_bought") <= col("purchased_at"))
         .group_by("transaction_id", "product_id", "quantity")
         .agg(purchases=pl.len(), pieces=col("quantity_bought").sum())
@@ -330,18 +332,18 @@ def compute_user_days(actions: pl.LazyFrame) -> pl.LazyFrame:
 
 def compute_user_activity(user_days: pl.LazyFrame, cutoff: Cutoff) -> pl.LazyFrame:
     """Return the activity features of each customer."""
-    recent = {length: col("action_date") >= cutoff.get_first_date(length) for length in (7, 28)}
-    summed = [*(f"{name}_count" for name in ACTION_TYPES), "action_count", "session_count", "order_count"]
-    shared = ("mobile_count", "known_device_count", "daytime_count")
-    spanned = (col("last_day") - col("first_day")).dt.total_days()
+    is_recent_by_length = {length: col("action_date") >= cutoff.get_first_date(length) for length in (7, 28)}
+    summed_columns = [*(f"{name}_count" for name in ACTION_TYPES), "action_count", "session_count", "order_count"]
+    device_columns = ("mobile_count", "known_device_count", "daytime_count")
+    active_span_days = (col("last_day") - col("first_day")).dt.total_days()
     return (
         user_days.filter(col("action_date") < pl.lit(cutoff.as_of))
         .group_by("user_id")
         .agg(
-            col(*summed, *shared).sum(),
+            col(*summed_columns, *device_columns).sum(),
             *(
-                col("action_count").filter(days).sum().alias(f"action_count_{length}d")
-                for length, days in recent.items()
+                col("action_count").filter(is_recent).sum().alias(f"action_count_{length}d")
+                for length, is_recent in is_recent_by_length.items()
             ),
             active_days=pl.len(),
             total_spend=col("spend").sum(),
@@ -361,13 +363,13 @@ def compute_user_activity(user_days: pl.LazyFrame, cutoff: Cutoff) -> pl.LazyFra
             mobile_share=divide("mobile_count", "known_device_count"),
             weekend_share=divide("weekend_count", "action_count"),
             daytime_share=divide("daytime_count", "action_count"),
-            mean_days_between_active_days=divide(spanned, col("active_days").cast(pl.Int64) - 1),
+            mean_days_between_active_days=divide(active_span_days, col("active_days").cast(pl.Int64) - 1),
             recency_days=(to_epoch_seconds(pl.lit(cutoff.as_of)) - to_epoch_seconds(col("last_action_at")))
             / DAY_SECONDS,
             tenure_days=(to_epoch_seconds(pl.lit(cutoff.as_of)) - to_epoch_seconds(col("first_action_at")))
             / DAY_SECONDS,
         )
-        .drop("weekend_count", "first_day", "last_day", *shared)
+        .drop("weekend_count", "first_day", "last_day", *device_columns)
     )
 
 
@@ -461,7 +463,7 @@ def compute_product_pairs(transactions: pl.LazyFrame, cutoff: Cutoff) -> pl.Lazy
 def compute_product_history(catalog: pl.LazyFrame) -> pl.LazyFrame:
     """Return the versions of each product with their validity periods."""
     attributes = pl.struct(*PRODUCT_ATTRIBUTES)
-    following = col("effective_at").shift(-1).over("product_id")
+    next_effective_at = col("effective_at").shift(-1).over("product_id")
     return (
         catalog.sort("product_id", "effective_at", maintain_order=True)
         .filter(attributes.ne_missing(attributes.shift().over("product_id")))
@@ -470,8 +472,8 @@ def compute_product_history(catalog: pl.LazyFrame) -> pl.LazyFrame:
             *PRODUCT_ATTRIBUTES,
             version=pl.int_range(1, pl.len() + 1).over("product_id"),
             valid_from="effective_at",
-            valid_to=following.fill_null(datetime(9999, 12, 31)),
-            is_current=following.is_null(),
+            valid_to=next_effective_at.fill_null(datetime(9999, 12, 31)),
+            is_current=next_effective_at.is_null(),
         )
     )
 
@@ -501,12 +503,14 @@ def compute_product_features(
         .group_by("product_id")
         .agg(col(*PRODUCT_ATTRIBUTES).sort_by("valid_from").last())
     )
-    known = products.filter((col("first_seen_at") < cutoff.as_of) | (cutoff.name == "now")).select("product_id")
-    popular = popularity.filter(col("cutoff") == cutoff.name)
+    known_products = products.filter((col("first_seen_at") < cutoff.as_of) | (cutoff.name == "now")).select(
+        "product_id"
+    )
+    popularity_at_cutoff = popularity.filter(col("cutoff") == cutoff.name)
     return (
-        known.join(versions, on="product_id", how="left")
+        known_products.join(versions, on="product_id", how="left")
         .join(
-            popular.select(
+            popularity_at_cutoff.select(
                 "product_id", "recent_popularity", popularity="user_count", active_users_28d="user_count_28d"
             ),
             on="product_id",
@@ -537,8 +541,8 @@ def compute_affinity(interactions: pl.LazyFrame, features: pl.LazyFrame, attribu
             last_interaction_at=col("last_interaction_at").max(),
         )
     )
-    positive = pl.when(col("strength") > 0).then("strength")
-    return affinities.with_columns(affinity=positive / positive.sum().over("cutoff", "user_id"))
+    positive_strength = pl.when(col("strength") > 0).then("strength")
+    return affinities.with_columns(affinity=positive_strength / positive_strength.sum().over("cutoff", "user_id"))
 
 
 def compute_users(user_days: pl.LazyFrame, affinities: dict[str, pl.LazyFrame]) -> pl.LazyFrame:
@@ -564,10 +568,10 @@ def compute_users(user_days: pl.LazyFrame, affinities: dict[str, pl.LazyFrame]) 
     )  # fmt: skip
     for attribute, affinity in affinities.items():
         positive_affinity = affinity.filter((col("cutoff") == "now") & (col("strength") > 0))
-        best = positive_affinity.group_by("user_id").agg(
+        favourites = positive_affinity.group_by("user_id").agg(
             col(attribute).sort_by("strength").last().alias(f"favourite_{attribute}")
         )
-        result = result.join(best, on="user_id", how="left")
+        result = result.join(favourites, on="user_id", how="left")
     return result
 
 
@@ -579,9 +583,9 @@ def compute_evaluation_pairs(
     known_users = interactions_at_cutoff.filter(col("strength") > 0).select(
         col("user_id").unique(), is_known_user=pl.lit(value=True)
     )
-    in_window = (col("action_at") >= cutoff.as_of) & (col("action_at") < cutoff.window_end_at)
+    is_in_window = (col("action_at") >= cutoff.as_of) & (col("action_at") < cutoff.window_end_at)
     return (
-        actions.filter(col("user_id").is_not_null() & in_window)
+        actions.filter(col("user_id").is_not_null() & is_in_window)
         .group_by("user_id", "product_id")
         .agg(col("weight").sum())
         .filter(col("weight") > 1e-6)

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from orchestration.dbt_builds import build_marts
 from orchestration.dbt_runner import start_dbt
+from orchestration.steps import build_marts
 from warehouse.loading.loader import load
 from warehouse.settings import Settings
 

@@ -5,7 +5,8 @@ from dataclasses import asdict
 
 from pydantic import TypeAdapter
 
-from apps.benchmarks.ranking_results import CurvePoint, RankingResult, SplitSource, evaluate_ranking, log_progress
+from apps.benchmarks.fresh_process import log_progress
+from apps.benchmarks.ranking_results import CurvePoint, RankingResult, SplitSource, evaluate_ranking
 from models_ml.als.trainer import AlsTrainer, fit
 from models_ml.config import TrainConfig
 from models_ml.evaluation.baselines import BASELINES
@@ -18,7 +19,7 @@ from orchestration.process_memory import get_peak_memory_mib
 def evaluate_als(split_source: SplitSource, config: TrainConfig, tune_seconds: float) -> RankingResult:
     """Tune on the validation window, train on everything before the test window, and evaluate on the test window."""
     split = split_source.read(config)
-    started = time.perf_counter()
+    start_seconds = time.perf_counter()
     if tune_seconds > 0:
         tuned = tune(
             split.validation,
@@ -31,16 +32,16 @@ def evaluate_als(split_source: SplitSource, config: TrainConfig, tune_seconds: f
         config, selected_params = tuned.config, tuned.selected_params
     else:
         selected_params, _ = select_params(split.validation, config, lambda _: None)
-    tune_seconds_used = time.perf_counter() - started
+    tune_seconds_used = time.perf_counter() - start_seconds
     test = split.test
     trainer, curve = _train_with_curve(test, config, selected_params)
-    started = time.perf_counter()
+    start_seconds = time.perf_counter()
     model = trainer.finalize(selected_params.trend_power)
     users = model.fold_in(test.histories.to(trainer.device))
-    fit_seconds = curve[-1].seconds + time.perf_counter() - started
-    started = time.perf_counter()
+    fit_seconds = curve[-1].seconds + time.perf_counter() - start_seconds
+    start_seconds = time.perf_counter()
     ranking = test.rank_for_known_customers(users, model.scoring_factors, config)
-    scoring_seconds = time.perf_counter() - started
+    scoring_seconds = time.perf_counter() - start_seconds
     return evaluate_ranking("als", test, ranking, config).model_copy(
         update={
             "tune_seconds": tune_seconds_used,
@@ -70,9 +71,9 @@ def _train_with_curve(
 ) -> tuple[AlsTrainer, list[CurvePoint]]:
     # As for the other contender, the time excludes the preparation of the trainer's input.
     item_features = window.build_item_features(config)
-    started = time.perf_counter()
+    start_seconds = time.perf_counter()
     trainer = AlsTrainer(window.interactions.strength, config, item_features)
-    seconds, curve = time.perf_counter() - started, list[CurvePoint]()
+    seconds, curve = time.perf_counter() - start_seconds, list[CurvePoint]()
     trends = trainer.item_features.trends[:, None] ** selected_params.trend_power
     evaluated = window.known_positions.to(trainer.device)
     for _ in range(selected_params.epochs):

@@ -13,7 +13,7 @@ from apps.benchmarks.measurement import measure_contender
 from apps.benchmarks.pipeline_benchmark import build_shop_config
 from apps.benchmarks.table_equality import COMPARED_TABLES, compute_statistics, find_differences, open_tables
 from apps.cli.commands import app
-from tests.e2e.conftest import RecomartCli
+from tests.recomart_cli import RecomartCli
 from warehouse.demo import generate_shop
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings

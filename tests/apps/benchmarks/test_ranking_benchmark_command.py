@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from apps.cli.commands import app
 from models_ml.data.dataset_store import iter_dataset_hashes
 from models_ml.errors import ModelError
-from tests.e2e.conftest import RecomartCli
+from tests.recomart_cli import RecomartCli
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 

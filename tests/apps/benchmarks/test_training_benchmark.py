@@ -30,7 +30,7 @@ def test_unknown_device_is_an_error() -> None:
     assert CliRunner().invoke(app, ["bench", "training", "--device", "abacus"]).exit_code == 2
 
 
-def test_synthetic_shop_has_long_tail_and_unique_pairs() -> None:
+def test_training_shop_has_long_tail() -> None:
     shop = TrainingShop(customers=3000, products=1000, interactions=60_000)
     strength = shop.draw_interactions()
     assert (strength.row_count, strength.column_count) == (3000, 1000)

@@ -43,7 +43,7 @@ def test_pinned_product_has_no_score() -> None:
     assert displayed["score"].fillna(-1).tolist() == [-1, 0.8, 0.4]
 
 
-def test_relative_score_without_positive_score() -> None:
+def test_relative_score_of_negative_is_zero() -> None:
     assert list(add_display_columns(build_recommendations(score=[-0.1, 0.0]))["relative_score"]) == [0, 0]
 
 
@@ -131,7 +131,7 @@ def test_metrics_without_evaluated_model() -> None:
     assert all(pd.isna(value) for value in compute_gain_over_popularity(test_metrics, "NDCG", 10))
 
 
-def test_quality_chart_line_has_one_model_per_day() -> None:
+def test_quality_line_has_one_model_per_day() -> None:
     """The line has the model of each day that started to serve last, or was trained last if none served."""
     quality = pd.DataFrame(
         {

@@ -46,7 +46,7 @@ def test_health_and_version(service: ServiceClient, demo_queries: Recommendation
     }
     model = service.get("/model").json()
     assert model["card"] == demo_queries.recommender.card.model_dump(mode="json")
-    for answer in (
+    for payload in (
         model,
         service.get(f"/customers/{most_active_user}/recommendations").json(),
         service.post("/recommendations", build_basket("p00001")).json(),
@@ -54,16 +54,16 @@ def test_health_and_version(service: ServiceClient, demo_queries: Recommendation
         service.get(f"/customers/{most_active_user}/explanations/p00001").json(),
         service.post("/explanations", build_basket("p00001", product_id="p00002")).json(),
     ):
-        assert answer["version"] == health["version"]
+        assert payload["version"] == health["version"]
 
 
-def test_customer_gets_published_recommendations(
+def test_customer_gets_published_list(
     service: ServiceClient, demo_queries: RecommendationQueries, most_active_user: str
 ) -> None:
-    answer = service.get(f"/customers/{most_active_user}/recommendations", n=7).json()
+    payload = service.get(f"/customers/{most_active_user}/recommendations", n=7).json()
     expected = demo_queries.serving_copy.get_recommendations(most_active_user, 7).drop(columns=["run_id", "user_id"])
-    assert answer["recommendations"] == expected.to_dict("records")
-    assert (answer["is_fallback"], answer["notes"]) == (False, [])
+    assert payload["recommendations"] == expected.to_dict("records")
+    assert (payload["is_fallback"], payload["notes"]) == (False, [])
     assert len(service.get(f"/customers/{most_active_user}/recommendations").json()["recommendations"]) == 10
     longest = service.get(f"/customers/{most_active_user}/recommendations", n=1000).json()
     assert len(longest["recommendations"]) == demo_queries.serving_copy.get_max_list_length()
@@ -74,24 +74,26 @@ def test_customer_gets_published_recommendations(
 def test_unknown_customer_gets_popular_products(
     service: ServiceClient, popular_product_ids: list[str], unknown: str
 ) -> None:
-    answer = service.get(f"/customers/{quote(unknown, safe='')}/recommendations", n=3).json()
-    assert get_product_ids(answer["recommendations"]) == popular_product_ids[:3]
-    assert {item["source"] for item in answer["recommendations"]} == {"popularity"}
-    assert answer["is_fallback"]
-    assert f"customer '{unknown}' is unknown" in answer["notes"][0]
+    payload = service.get(f"/customers/{quote(unknown, safe='')}/recommendations", n=3).json()
+    assert get_product_ids(payload["recommendations"]) == popular_product_ids[:3]
+    assert {item["source"] for item in payload["recommendations"]} == {"popularity"}
+    assert payload["is_fallback"]
+    assert f"customer '{unknown}' is unknown" in payload["notes"][0]
 
 
 def test_basket_gets_recommendable_products(service: ServiceClient, demo_queries: RecommendationQueries) -> None:
-    answer = service.post("/recommendations", build_basket(*PRODUCT_IDS, n=1000)).json()
+    payload = service.post("/recommendations", build_basket(*PRODUCT_IDS, n=1000)).json()
     expected = demo_queries.recommender.recommend(basket=PRODUCT_IDS, n=1000).items
-    assert get_product_ids(answer["recommendations"]) == [item.product_id for item in expected]
-    assert [item["score"] for item in answer["recommendations"]] == pytest.approx([item.score for item in expected])
-    recommendable = demo_queries.rules.recommendable_products
-    known = set(demo_queries.recommender.products.ids.to_pylist())
-    assert set(get_product_ids(answer["recommendations"])) == (recommendable & known) - set(PRODUCT_IDS)
-    assert known - recommendable, "the test needs a product that may not be recommended"
-    assert [item["rank"] for item in answer["recommendations"]] == list(range(1, len(expected) + 1))
-    first = answer["recommendations"][0]
+    assert get_product_ids(payload["recommendations"]) == [item.product_id for item in expected]
+    assert [item["score"] for item in payload["recommendations"]] == pytest.approx([item.score for item in expected])
+    recommendable_products = demo_queries.rules.recommendable_products
+    known_products = set(demo_queries.recommender.products.ids.to_pylist())
+    assert set(get_product_ids(payload["recommendations"])) == (recommendable_products & known_products) - set(
+        PRODUCT_IDS
+    )
+    assert known_products - recommendable_products, "the test needs a product that may not be recommended"
+    assert [item["rank"] for item in payload["recommendations"]] == list(range(1, len(expected) + 1))
+    first = payload["recommendations"][0]
     product_row = demo_queries.serving_copy.get_products([first["product_id"]]).iloc[0]
     assert (first["product_name"], first["price"]) == (product_row["product_name"], product_row["price"])
     assert first["reason"].startswith("Goes with ")
@@ -128,9 +130,9 @@ def test_filters_apply_to_basket_and_fallback(service: ServiceClient, popular_pr
     fallback = build_basket(
         "no such", n=2, allowed_products=popular_product_ids[3:9], excluded_products=popular_product_ids[3:5]
     )
-    answer = service.post("/recommendations", fallback).json()
-    assert get_product_ids(answer["recommendations"]) == popular_product_ids[5:7]
-    assert [item["rank"] for item in answer["recommendations"]] == [1, 2]
+    payload = service.post("/recommendations", fallback).json()
+    assert get_product_ids(payload["recommendations"]) == popular_product_ids[5:7]
+    assert [item["rank"] for item in payload["recommendations"]] == [1, 2]
     assert (
         service.post("/recommendations", build_basket(*PRODUCT_IDS, allowed_products=[])).json()["recommendations"]
         == []
@@ -139,10 +141,10 @@ def test_filters_apply_to_basket_and_fallback(service: ServiceClient, popular_pr
 
 def test_basket_with_unknown_products(service: ServiceClient, popular_product_ids: list[str]) -> None:
     for unknown_products in ([], ODD_IDS):
-        answer = service.post("/recommendations", build_basket(*unknown_products, n=4)).json()
-        assert get_product_ids(answer["recommendations"]) == popular_product_ids[:4]
-        assert answer["is_fallback"]
-        assert "no product of the basket is known" in answer["notes"][-1]
+        payload = service.post("/recommendations", build_basket(*unknown_products, n=4)).json()
+        assert get_product_ids(payload["recommendations"]) == popular_product_ids[:4]
+        assert payload["is_fallback"]
+        assert "no product of the basket is known" in payload["notes"][-1]
     partly_known = service.post("/recommendations", build_basket("🙂 smile", PRODUCT_IDS[0])).json()
     assert not partly_known["is_fallback"]
     assert partly_known["notes"] == ["unknown to the model, ignored: 🙂 smile"]
@@ -155,14 +157,14 @@ def test_basket_with_unknown_products(service: ServiceClient, popular_product_id
 def test_similar_products(
     service: ServiceClient, demo_queries: RecommendationQueries, popular_product_ids: list[str]
 ) -> None:
-    answer = service.get(f"/products/{PRODUCT_IDS[0]}/similar", n=6).json()
-    expected = demo_queries.recommender.similar_items(PRODUCT_IDS[0], 6).items
-    assert get_product_ids(answer["recommendations"]) == [item.product_id for item in expected]
-    assert {item["reason_product_id"] for item in answer["recommendations"]} == {PRODUCT_IDS[0]}
+    payload = service.get(f"/products/{PRODUCT_IDS[0]}/similar", n=6).json()
+    expected = demo_queries.recommender.find_similar_products(PRODUCT_IDS[0], 6).items
+    assert get_product_ids(payload["recommendations"]) == [item.product_id for item in expected]
+    assert {item["reason_product_id"] for item in payload["recommendations"]} == {PRODUCT_IDS[0]}
     for unknown in ODD_IDS:
-        answer = service.get(f"/products/{quote(unknown, safe='')}/similar", n=2).json()
-        assert (get_product_ids(answer["recommendations"]), answer["is_fallback"]) == (popular_product_ids[:2], True)
-        assert f"product '{unknown}' is unknown" in answer["notes"][0]
+        payload = service.get(f"/products/{quote(unknown, safe='')}/similar", n=2).json()
+        assert (get_product_ids(payload["recommendations"]), payload["is_fallback"]) == (popular_product_ids[:2], True)
+        assert f"product '{unknown}' is unknown" in payload["notes"][0]
 
 
 def test_explanations_add_up_to_score(
@@ -187,9 +189,9 @@ def test_explanations_add_up_to_score(
 def test_explanation_of_unknown_customer(service: ServiceClient) -> None:
     unknown_customer = service.get("/customers/no%20body/explanations/p00001").json()
     empty_basket = service.post("/explanations", build_basket(product_id="p00001")).json()
-    for answer in (unknown_customer, empty_basket):
-        assert (answer["score"], answer["contributions"], answer["is_fallback"]) == (None, [], True)
-        assert "no score to explain" in answer["notes"][0]
+    for payload in (unknown_customer, empty_basket):
+        assert (payload["score"], payload["contributions"], payload["is_fallback"]) == (None, [], True)
+        assert "no score to explain" in payload["notes"][0]
 
 
 def test_concurrent_clients_get_equal_responses(service: ServiceClient, most_active_user: str) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from apps.service.live_recommendations import PublicationFollower
+from apps.service.publication_follower import PublicationFollower
 from tests.apps.service.conftest import ServiceClient, run_service, wait_until
-from warehouse.database import open_writer
+from tests.table_changes import execute_statements
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.settings import Settings
 
@@ -20,22 +20,17 @@ Publish = Callable[[], PublishedCopy]
 BASKET = {"basket": [{"product_id": "p00001"}]}
 
 
-def execute_statement(settings: Settings, statement: str) -> None:
-    with open_writer(settings) as connection:
-        connection.execute(statement)
-
-
 def get_published_copy(service: ServiceClient) -> Any:
     health = service.get("/health")
     return health.json()["version"]["published_copy"] if health.status_code == 200 else None
 
 
-def test_responses_during_publication_have_one_version(writable_shop: Settings, publish_again: Publish) -> None:
+def test_each_response_has_one_version(writable_shop: Settings, publish_again: Publish) -> None:
     user = "u00054"
     reason_by_file: dict[str, str] = {}
 
     def publish_with_reason(reason: str) -> str:
-        execute_statement(writable_shop, f"update marts.rec_top_n set reason = '{reason}'")
+        execute_statements(writable_shop, f"update marts.rec_top_n set reason = '{reason}'")
         published = publish_again()
         reason_by_file[published.file] = reason
         return published.file
@@ -44,20 +39,20 @@ def test_responses_during_publication_have_one_version(writable_shop: Settings, 
 
     def send_requests(client_session: ServiceClient) -> set[tuple[str, str | None]]:
         """Send requests until the stop event, and once more; return the copies and reasons of the responses."""
-        seen: set[tuple[str, str | None]] = set()
+        versions: set[tuple[str, str | None]] = set()
         is_last = False
         while not is_last:
             is_last = stop.is_set()
-            listed, fresh = (
+            list_response, basket_response = (
                 client_session.get(f"/customers/{user}/recommendations"),
                 client_session.post("/recommendations", BASKET),
             )
-            for answer in (listed, fresh):
-                assert answer.status_code == 200, answer.text
-            (reason,) = {item["reason"] for item in listed.json()["recommendations"]}
-            seen.add((listed.json()["version"]["published_copy"], reason))
-            seen.add((fresh.json()["version"]["published_copy"], None))
-        return seen
+            for response in (list_response, basket_response):
+                assert response.status_code == 200, response.text
+            (reason,) = {item["reason"] for item in list_response.json()["recommendations"]}
+            versions.add((list_response.json()["version"]["published_copy"], reason))
+            versions.add((basket_response.json()["version"]["published_copy"], None))
+        return versions
 
     first = publish_with_reason("first")
     with run_service(writable_shop) as service, ThreadPoolExecutor(4) as pool:
@@ -71,8 +66,8 @@ def test_responses_during_publication_have_one_version(writable_shop: Settings, 
                 wait_until(lambda expected=file: get_published_copy(service) == expected)  # type: ignore[misc]
         finally:
             stop.set()
-        seen = set().union(*(future.result() for future in clients))
-    assert seen == {(file, reason) for file in files for reason in (reason_by_file[file], None)}
+        versions = set().union(*(future.result() for future in clients))
+    assert versions == {(file, reason) for file in files for reason in (reason_by_file[file], None)}
     assert not (writable_shop.serving_dir / first).exists()
 
 
@@ -93,7 +88,7 @@ def test_service_waits_for_first_publication(writable_shop: Settings, publish_ag
 
 
 def test_copy_without_model_serves_lists(writable_shop: Settings, publish_again: Publish) -> None:
-    execute_statement(writable_shop, "update marts.rec_top_n set run_id = null")
+    execute_statements(writable_shop, "update marts.rec_top_n set run_id = null")
     publish_again()
     with run_service(writable_shop) as service:
         health = service.get("/health").json()
@@ -174,7 +169,7 @@ def test_failed_version_keeps_previous_version(writable_shop: Settings, publish_
     published = publish_again()
     assert published.run_id is not None
     with run_service(writable_shop, retry_delay_seconds=0) as service:
-        execute_statement(writable_shop, "update marts.rec_top_n set run_id = 'run-of-another-machine'")
+        execute_statements(writable_shop, "update marts.rec_top_n set run_id = 'run-of-another-machine'")
         publish_again()
         wait_until(lambda: service.get("/health").json()["status"] == "degraded")
         assert "run-of-another-machine/card.json is missing" in service.get("/health").json()["problem"]

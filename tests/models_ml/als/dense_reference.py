@@ -13,10 +13,10 @@ Array = npt.NDArray[np.float64]
 def compute_confidences(strength: Csr, config: TrainConfig) -> Array:
     """Return the confidences by their definition, customers x products."""
     values = to_dense(strength)
-    seen = values > 0
-    unscaled = seen * (1 + config.strength_scale * np.log1p(values / values[seen].mean()))
-    unscaled *= seen.sum(1)[:, None] ** -config.user_damping * seen.sum(0) ** -config.product_damping
-    confidences: Array = unscaled / unscaled[seen].mean()
+    is_observed = values > 0
+    unscaled = is_observed * (1 + config.strength_scale * np.log1p(values / values[is_observed].mean()))
+    unscaled *= is_observed.sum(1)[:, None] ** -config.user_damping * is_observed.sum(0) ** -config.product_damping
+    confidences: Array = unscaled / unscaled[is_observed].mean()
     return confidences
 
 

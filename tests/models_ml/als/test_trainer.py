@@ -38,13 +38,13 @@ def test_thread_count_changes_no_bit(strength: Csr, threads: int, monkeypatch: p
     monkeypatch.setattr("models_ml.als.trainer.MAX_CACHED_CELLS", 240)
     config = TrainConfig(factors=8, device="cpu")
     expected = fit(strength, config, 3).product_factors
-    before = torch.get_num_threads()
+    thread_count = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         factors = fit(strength, config, 3).product_factors
         assert torch.get_num_threads() == threads
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(thread_count)
     assert torch.equal(factors, expected)
 
 
@@ -66,9 +66,9 @@ def test_loss_equals_objective_and_decreases(strength: Csr, config: TrainConfig)
 def test_rotation_diagonalizes_gramian(strength: Csr, config: TrainConfig) -> None:
     trainer = AlsTrainer(strength, config)
     trainer.train_epoch()
-    before = trainer.user_factors @ trainer.product_factors.T
+    scores = trainer.user_factors @ trainer.product_factors.T
     eigenvalues = trainer._rotate(trainer.product_factors)
-    torch.testing.assert_close(trainer.user_factors @ trainer.product_factors.T, before, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(trainer.user_factors @ trainer.product_factors.T, scores, rtol=1e-4, atol=1e-5)
     gramian = trainer.product_factors.T @ trainer.product_factors
     torch.testing.assert_close(gramian, torch.diag(eigenvalues), rtol=1e-4, atol=1e-5 * float(eigenvalues.max()))
 

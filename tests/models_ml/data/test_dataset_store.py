@@ -63,13 +63,13 @@ def test_write_and_read_version(version: Dataset, tmp_path: Path) -> None:
 @pytest.mark.parametrize("table", TABLE_LAYOUTS)
 def test_read_rejects_damaged_or_missing_table(version: Dataset, tmp_path: Path, table: str) -> None:
     file = get_table_path(tmp_path, version.dataset_hash, table)
-    whole = file.read_bytes()
+    file_content = file.read_bytes()
     pq.write_table(pa.concat_tables([version.tables[table], version.tables[table].slice(0, 1)]), file)
     with pytest.raises(ModelError, match=f"{table}.parquet: its content does not match its hash"):
         read_dataset(tmp_path, version.dataset_hash)
     with pytest.raises(ModelError, match="does not match its hash"):
         write_dataset(version, PROVENANCE, tmp_path)
-    file.write_bytes(whole[: len(whole) // 2])
+    file.write_bytes(file_content[: len(file_content) // 2])
     with pytest.raises(ModelError, match=f"{table}.parquet cannot be read"):
         read_dataset(tmp_path, version.dataset_hash)
     pq.write_table(pa.table({"unknown_column": ["x"]}), file)

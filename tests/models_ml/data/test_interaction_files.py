@@ -32,8 +32,10 @@ def test_read_csv_keeps_ids(tmp_path: Path) -> None:
 
 
 def test_read_parquet_equals_csv(tmp_path: Path) -> None:
-    instants = pa.array([datetime(2026, 1, 1), datetime(2026, 1, 2)])
-    pq.write_table(pa.table({"user_id": [1, 2], "item_id": ["x", "y"], "timestamp": instants}), tmp_path / "a.parquet")
+    timestamps = pa.array([datetime(2026, 1, 1), datetime(2026, 1, 2)])
+    pq.write_table(
+        pa.table({"user_id": [1, 2], "item_id": ["x", "y"], "timestamp": timestamps}), tmp_path / "a.parquet"
+    )
     csv = write_file(tmp_path, "a.csv", "user_id,item_id,timestamp\n1,x,2026-01-01\n2,y,2026-01-02\n")
     assert read_rows(tmp_path / "a.parquet") == read_rows(csv)
 

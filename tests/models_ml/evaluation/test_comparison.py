@@ -35,22 +35,22 @@ def run_comparison(new: ComparedModel, serving: ComparedModel) -> ModelCompariso
     return comparison
 
 
-def test_comparison_equal_for_equal_models(shop: Dataset, trained: TrainingResult) -> None:
+def test_comparison_equal_for_equal_models(dataset: Dataset, trained: TrainingResult) -> None:
     card = trained.recommender.card
     other = card.model_copy(update={"config": card.config.model_copy(update={"seed": 1}), "epochs": card.epochs + 3})
-    comparison = run_comparison(ComparedModel(other, shop), ComparedModel(card, shop))
+    comparison = run_comparison(ComparedModel(other, dataset), ComparedModel(card, dataset))
     assert comparison.user_count > 0
     assert comparison.new_ndcg == comparison.serving_ndcg > 0
     assert (comparison.lower_bound, comparison.upper_bound) == (0, 0)
 
 
-def test_comparison_excludes_relevant_pairs(shop: Dataset, trained: TrainingResult) -> None:
+def test_comparison_excludes_relevant_pairs(dataset: Dataset, trained: TrainingResult) -> None:
     card = trained.recommender.card
-    window = EvaluationWindow.from_dataset(shop, "test", 10_000)
+    window = EvaluationWindow.from_dataset(dataset, "test", 10_000)
     assert window is not None
     keys = ["user_id", "product_id"]
-    relevant_pairs = pa.table({key: window.pairs[key].cast(shop.interactions[key].type) for key in keys})
-    other_rows = shop.interactions.join(relevant_pairs, keys, join_type="left anti")
-    without_relevant = Dataset.from_tables(other_rows, shop.product_features, shop.evaluation_pairs)
-    comparison = run_comparison(ComparedModel(card, without_relevant), ComparedModel(card, shop))
+    relevant_pairs = pa.table({key: window.pairs[key].cast(dataset.interactions[key].type) for key in keys})
+    other_rows = dataset.interactions.join(relevant_pairs, keys, join_type="left anti")
+    without_relevant = Dataset.from_tables(other_rows, dataset.product_features, dataset.evaluation_pairs)
+    comparison = run_comparison(ComparedModel(card, without_relevant), ComparedModel(card, dataset))
     assert comparison.new_ndcg == comparison.serving_ndcg

@@ -14,19 +14,19 @@ from tests.models_ml.evaluation.test_comparison import run_comparison, shuffle_p
 POLICY = GatePolicy()
 
 
-def test_gates_reject_model_of_wrong_rows(shop: Dataset, trained: TrainingResult) -> None:
+def test_gates_reject_model_of_wrong_rows(dataset: Dataset, trained: TrainingResult) -> None:
     serving = trained.recommender.card
-    comparison = run_comparison(ComparedModel(serving, shuffle_products(shop, 0.7)), ComparedModel(serving, shop))
+    comparison = run_comparison(ComparedModel(serving, shuffle_products(dataset, 0.7)), ComparedModel(serving, dataset))
     assert comparison.upper_bound < -0.05 * comparison.serving_ndcg
     gates = evaluate_gates(serving, trained.metric_differences, POLICY, serving, comparison)
     assert [gate.gate for gate in gates if not gate.is_passed] == ["versus_serving_model", "possible_loss"]
     assert "in the serving model's test window" in (describe_failures(gates) or "")
 
 
-def test_gates_accept_model_of_same_data(shop: Dataset, trained: TrainingResult, config: TrainConfig) -> None:
-    result = train(shop, config.model_copy(update={"seed": 1}), "run-2")
+def test_gates_accept_model_of_same_data(dataset: Dataset, trained: TrainingResult, config: TrainConfig) -> None:
+    result = train(dataset, config.model_copy(update={"seed": 1}), "run-2")
     new, serving = result.recommender.card, trained.recommender.card
-    comparison = run_comparison(ComparedModel(new, shop), ComparedModel(serving, shop))
+    comparison = run_comparison(ComparedModel(new, dataset), ComparedModel(serving, dataset))
     gates = evaluate_gates(new, result.metric_differences, POLICY, serving, comparison)
     assert {gate.gate for gate in gates} == {
         *("versus_popularity", "versus_recent_popularity", "versus_item_item"),

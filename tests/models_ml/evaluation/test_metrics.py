@@ -8,8 +8,8 @@ import pytest
 import torch
 from ir_measures import AP, P, R, ScoredDoc, Success, nDCG
 
+from models_ml.evaluation.metric_names import ACCURACY_METRICS
 from models_ml.evaluation.metrics import (
-    ACCURACY_METRICS,
     compute_accuracy,
     compute_coverage,
     compute_exposure,
@@ -43,16 +43,16 @@ def test_metrics_equal_loop_implementation() -> None:
     for metrics in compute_ranking_metrics(hits, is_relevant.sum(1), (1, 5, 10, 20)):
         k, precision, recall, ndcg, average_precision, has_hit = metrics.k, [], [], [], [], []
         for products, row in zip(ranked.tolist(), is_relevant, strict=True):
-            relevant = set(torch.nonzero(row).flatten().tolist())
-            if relevant:
-                is_hit = [product in relevant for product in products[:k]]
+            relevant_products = set(torch.nonzero(row).flatten().tolist())
+            if relevant_products:
+                is_hit = [product in relevant_products for product in products[:k]]
                 dcg = sum(1 / math.log2(rank + 2) for rank, hit in enumerate(is_hit) if hit)
-                ideal_dcg = sum(1 / math.log2(rank + 2) for rank in range(min(k, len(relevant))))
+                ideal_dcg = sum(1 / math.log2(rank + 2) for rank in range(min(k, len(relevant_products))))
                 precision.append(sum(is_hit) / k)
-                recall.append(sum(is_hit) / len(relevant))
+                recall.append(sum(is_hit) / len(relevant_products))
                 ndcg.append(dcg / ideal_dcg)
                 precisions = [sum(is_hit[: rank + 1]) / (rank + 1) for rank, hit in enumerate(is_hit) if hit]
-                average_precision.append(sum(precisions) / min(k, len(relevant)))
+                average_precision.append(sum(precisions) / min(k, len(relevant_products)))
                 has_hit.append(any(is_hit))
         assert metrics.user_count == len(ndcg)
         assert metrics.skipped_user_count == 200 - len(ndcg)

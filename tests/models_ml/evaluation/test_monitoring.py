@@ -30,10 +30,10 @@ def test_monitoring_of_exact_lists(trained: TrainingResult) -> None:
     assert metrics.ndcg == 1.0 > metrics.popularity_ndcg
 
 
-def test_monitoring_ignores_old_pairs(trained: TrainingResult, shop: Dataset) -> None:
+def test_monitoring_ignores_old_pairs(trained: TrainingResult, dataset: Dataset) -> None:
     """Interactions before the training and unknown customers do not count."""
     model = trained.recommender
-    assert evaluate_since_training(model, shop.current_interactions, 10) is None
+    assert evaluate_since_training(model, dataset.current_interactions, 10) is None
     assert evaluate_since_training(model, build_later_interactions(trained, [("unknown_user", "p1")]), 10) is None
     known_user = model.users.ids.to_pylist()[0]
     pairs = [("unknown_user", "p1"), (known_user, "unknown product")]

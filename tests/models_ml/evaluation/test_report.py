@@ -124,9 +124,9 @@ def test_report_differences_within_intervals(trained: TrainingResult) -> None:
 
 
 def test_report_is_reproducible(
-    trained: TrainingResult, shop: Dataset, oracle: OracleFactors, config: TrainConfig
+    trained: TrainingResult, dataset: Dataset, oracle: OracleFactors, config: TrainConfig
 ) -> None:
-    repeated = train(shop, config, "run-1", oracle_factors=oracle)
+    repeated = train(dataset, config, "run-1", oracle_factors=oracle)
     assert repeated.ranking_metrics == trained.ranking_metrics
     assert repeated.metric_differences == trained.metric_differences
 
@@ -155,8 +155,8 @@ def test_report_without_window_has_empty_tables(config: TrainConfig) -> None:
     assert all(table.num_rows == 0 and table.num_columns > 4 for table in report.tables.values())
 
 
-def test_report_limits_evaluated_customers(shop: Dataset, config: TrainConfig) -> None:
+def test_report_limits_evaluated_customers(dataset: Dataset, config: TrainConfig) -> None:
     limited = config.model_copy(update={"max_evaluation_users": 25, "bootstrap_resamples": 10})
-    result = train(shop, limited, "run")
+    result = train(dataset, limited, "run")
     users = {row["users"] for row in result.ranking_metrics.to_pylist() if row["cutoff"] == "test"}
     assert max(users) == 25

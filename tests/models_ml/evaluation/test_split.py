@@ -95,8 +95,8 @@ def test_split_rejects_single_interaction(tmp_path: Path) -> None:
         Split.from_files(file, None, file, TrainConfig())
 
 
-def test_split_from_dataset(shop: Dataset) -> None:
-    split = Split.from_dataset(shop, TrainConfig())
+def test_split_from_dataset(dataset: Dataset) -> None:
+    split = Split.from_dataset(dataset, TrainConfig())
     assert (split.validation.cutoff, split.test.cutoff) == ("validation", "test")
     assert get_known_pairs(split.validation) < get_known_pairs(split.test)
 

@@ -26,12 +26,12 @@ def test_global_score_equals_full_ranking(config: TrainConfig, strength: Csr) ->
     known_pairs = [
         (f"u{user:02}", f"p{product:02}", 1.0, False) for user, product in np.argwhere(to_dense(strength)).tolist()
     ]
-    relevant = [(f"u{user:02}", "new product", True) for user in range(0, 60, 2)]
+    relevant_pairs = [(f"u{user:02}", "new product", True) for user in range(0, 60, 2)]
     window = EvaluationWindow.create(
         "test",
         Interactions.from_table(build_interactions("test", 90, known_pairs)),
         build_product_features("test", {}),
-        build_evaluation_pairs("test", relevant),
+        build_evaluation_pairs("test", relevant_pairs),
         100,
     )
     assert window is not None
@@ -41,7 +41,7 @@ def test_global_score_equals_full_ranking(config: TrainConfig, strength: Csr) ->
     assert torch.equal(window.rank_by_global_score(scores, top_3).positions, expected.positions)
 
 
-def test_window_rejects_repeated_pair(shop: Dataset, config: TrainConfig) -> None:
-    repeated = pa.concat_tables([shop.evaluation_pairs, shop.evaluation_pairs.slice(0, 1)])
+def test_window_rejects_repeated_pair(dataset: Dataset, config: TrainConfig) -> None:
+    repeated = pa.concat_tables([dataset.evaluation_pairs, dataset.evaluation_pairs.slice(0, 1)])
     with pytest.raises(ModelError, match="evaluation pairs of 'test' repeat a pair"):
-        train(replace(shop, evaluation_pairs=repeated), config, "run")
+        train(replace(dataset, evaluation_pairs=repeated), config, "run")

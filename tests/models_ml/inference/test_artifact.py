@@ -40,8 +40,8 @@ def test_save_rejects_existing_artifact(trained: TrainingResult, artifact: Path)
 @pytest.mark.parametrize("name", ["tensors.safetensors", "users.parquet", "products.parquet"])
 def test_load_rejects_damaged_or_missing_file(artifact: Path, name: str) -> None:
     file = artifact / name
-    whole = file.read_bytes()
-    for content in (whole[:-1], b"", whole[:-1] + bytes([whole[-1] ^ 1])):
+    file_content = file.read_bytes()
+    for content in (file_content[:-1], b"", file_content[:-1] + bytes([file_content[-1] ^ 1])):
         file.write_bytes(content)
         with pytest.raises(ModelError, match=f"{name} does not match the checksum"):
             Recommender.load(artifact)
@@ -131,5 +131,5 @@ def test_artifact_keeps_ids_of_any_text(tmp_path: Path) -> None:
         assert recommendations.source == "model"
         assert set(get_product_ids(recommendations)) == set(products) - history
         assert {item.product_id for item in loaded.explain("a", user_id=user).contributions} == history
-    assert set(get_product_ids(loaded.similar_items("🛒 cart"))) == {"50% off", "line\nbreak", "a", "b"}
+    assert set(get_product_ids(loaded.find_similar_products("🛒 cart"))) == {"50% off", "line\nbreak", "a", "b"}
     assert loaded.recommend(basket=["🛒 cart", "🛒"]).unknown_products == ["🛒"]

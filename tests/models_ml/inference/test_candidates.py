@@ -17,13 +17,13 @@ from tests.models_ml.synthetic_tables import (
 )
 
 
-def test_candidates_have_reasons(trained: TrainingResult, shop: Dataset) -> None:
-    candidates = Candidates.create(trained.recommender, shop.current_interactions).to_table().to_pylist()
-    assert Candidates.create(trained.recommender, shop.current_interactions).to_table().schema.names == [
+def test_candidates_have_reasons(trained: TrainingResult, dataset: Dataset) -> None:
+    candidates = Candidates.create(trained.recommender, dataset.current_interactions).to_table().to_pylist()
+    assert Candidates.create(trained.recommender, dataset.current_interactions).to_table().schema.names == [
         "run_id", "user_id", "product_id", "rank", "score", "reason_product_id", "reason_share",
     ]  # fmt: skip
     assert len({row["user_id"] for row in candidates}) == 300
-    history = {(row["user_id"], row["product_id"]) for row in shop.current_interactions.to_pylist()}
+    history = {(row["user_id"], row["product_id"]) for row in dataset.current_interactions.to_pylist()}
     for row, following in pairwise(candidates):
         is_same_user = row["user_id"] == following["user_id"]
         assert following["rank"] == (row["rank"] + 1 if is_same_user else 1)
@@ -34,14 +34,14 @@ def test_candidates_have_reasons(trained: TrainingResult, shop: Dataset) -> None
         assert 0 < row["reason_share"] <= 1
 
 
-def test_candidates_add_purchased_products(shop: Dataset, config: TrainConfig) -> None:
+def test_candidates_add_purchased_products(dataset: Dataset, config: TrainConfig) -> None:
     quick = config.model_copy(update={"max_epochs": 1, "candidates_per_user": 10})
-    result = train(shop, quick, "run")
+    result = train(dataset, quick, "run")
     purchases = {
-        (row["user_id"], row["product_id"]) for row in shop.current_interactions.to_pylist() if row["has_purchased"]
+        (row["user_id"], row["product_id"]) for row in dataset.current_interactions.to_pylist() if row["has_purchased"]
     }
     lists: dict[str, list[str]] = {}
-    for row in Candidates.create(result.recommender, shop.current_interactions).to_table().to_pylist():
+    for row in Candidates.create(result.recommender, dataset.current_interactions).to_table().to_pylist():
         lists.setdefault(row["user_id"], []).append(row["product_id"])
     assert len(lists) == 300
     for user, products in lists.items():
@@ -58,15 +58,19 @@ def test_candidates_of_single_customer(config: TrainConfig) -> None:
     assert (row["product_id"], row["rank"], row["reason_product_id"], row["reason_share"]) == ("p1", 1, None, None)
 
 
-def test_candidates_do_not_depend_on_block_size(trained: TrainingResult, shop: Dataset) -> None:
+def test_candidates_do_not_depend_on_block_size(trained: TrainingResult, dataset: Dataset) -> None:
     card = trained.recommender.card
-    small = card.model_copy(update={"config": card.config.model_copy(update={"block_mib": 1})})
-    blocks = list(Candidates.create(replace(trained.recommender, card=small), shop.current_interactions).iter_blocks())
-    whole = Candidates.create(trained.recommender, shop.current_interactions).to_table()
+    small_card = card.model_copy(update={"config": card.config.model_copy(update={"block_mib": 1})})
+    blocks = list(
+        Candidates.create(replace(trained.recommender, card=small_card), dataset.current_interactions).iter_blocks()
+    )
+    one_block_table = Candidates.create(trained.recommender, dataset.current_interactions).to_table()
     assert len(blocks) > 1
-    combined = pa.concat_tables(blocks)
-    assert combined.drop_columns(["score", "reason_share"]).equals(whole.drop_columns(["score", "reason_share"]))
-    assert combined["score"].to_pylist() == pytest.approx(whole["score"].to_pylist(), abs=1e-6)
+    combined_table = pa.concat_tables(blocks)
+    assert combined_table.drop_columns(["score", "reason_share"]).equals(
+        one_block_table.drop_columns(["score", "reason_share"])
+    )
+    assert combined_table["score"].to_pylist() == pytest.approx(one_block_table["score"].to_pylist(), abs=1e-6)
 
 
 def test_candidates_of_older_model(trained: TrainingResult) -> None:

@@ -24,35 +24,35 @@ def get_product_ids(recommendations: Recommendations) -> list[str]:
     return [item.product_id for item in recommendations.items]
 
 
-def test_recommend_equals_unseen_candidates(trained: TrainingResult, shop: Dataset) -> None:
+def test_recommend_equals_unseen_candidates(trained: TrainingResult, dataset: Dataset) -> None:
     recommender = trained.recommender
-    seen = {row["product_id"] for row in shop.current_interactions.to_pylist() if row["user_id"] == "u7"}
+    history_products = {row["product_id"] for row in dataset.current_interactions.to_pylist() if row["user_id"] == "u7"}
     rows = [
         row
-        for row in Candidates.create(trained.recommender, shop.current_interactions).to_table().to_pylist()
+        for row in Candidates.create(trained.recommender, dataset.current_interactions).to_table().to_pylist()
         if row["user_id"] == "u7"
     ]
-    unseen = recommender.recommend(user_id="u7", n=5)
-    expected = [row for row in rows if row["product_id"] not in seen][:5]
-    assert unseen.source == "model"
-    assert get_product_ids(unseen) == [row["product_id"] for row in expected]
-    assert [item.reason_product_id for item in unseen.items] == [row["reason_product_id"] for row in expected]
-    assert [item.score for item in unseen.items] == pytest.approx([row["score"] for row in expected], rel=1e-3)
+    recommendations = recommender.recommend(user_id="u7", n=5)
+    expected = [row for row in rows if row["product_id"] not in history_products][:5]
+    assert recommendations.source == "model"
+    assert get_product_ids(recommendations) == [row["product_id"] for row in expected]
+    assert [item.reason_product_id for item in recommendations.items] == [row["reason_product_id"] for row in expected]
+    assert [item.score for item in recommendations.items] == pytest.approx([row["score"] for row in expected], rel=1e-3)
     all_products = recommender.recommend(user_id="u7", n=5, exclude_seen=False)
     assert get_product_ids(all_products) == [row["product_id"] for row in rows[:5]]
 
 
-def test_basket_equal_to_history_has_same_result(trained: TrainingResult, shop: Dataset) -> None:
-    rows = [row for row in shop.current_interactions.to_pylist() if row["user_id"] == "u3"]
+def test_basket_equals_same_history(trained: TrainingResult, dataset: Dataset) -> None:
+    rows = [row for row in dataset.current_interactions.to_pylist() if row["user_id"] == "u3"]
     basket = {row["product_id"]: row["strength"] for row in reversed(rows)}
     assert trained.recommender.recommend(basket=basket) == trained.recommender.recommend(user_id="u3")
 
 
-def test_unknown_customer_gets_popular_products(trained: TrainingResult, shop: Dataset) -> None:
+def test_unknown_customer_gets_popular_products(trained: TrainingResult, dataset: Dataset) -> None:
     assert not trained.recommender.is_known_user("unknown_user")
     result = trained.recommender.recommend(user_id="unknown_user", n=3)
     counts: dict[str, int] = {}
-    for product in shop.current_interactions["product_id"].to_pylist():
+    for product in dataset.current_interactions["product_id"].to_pylist():
         counts[product] = counts.get(product, 0) + 1
     best = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:3]
     assert result.source == "popularity"
@@ -122,21 +122,21 @@ def test_iter_ranking_equals_recommend(recommender: Recommender) -> None:
     assert list(recommender.iter_ranking(["unknown"], 5)) == []
 
 
-def test_filters_of_fallback_and_similar_items(recommender: Recommender) -> None:
+def test_filters_of_fallback_and_similar(recommender: Recommender) -> None:
     popular = get_product_ids(recommender.recommend(user_id="unknown_user", n=1000))
     filtered = recommender.recommend(user_id="unknown_user", n=3, excluded_products=popular[:2])
     assert get_product_ids(filtered) == popular[2:5]
     assert get_product_ids(recommender.recommend(basket=["unknown"], allowed_products=popular[5:7])) == popular[5:7]
-    similar = get_product_ids(recommender.similar_items("p1", 1000))
-    assert get_product_ids(recommender.similar_items("p1", 3, excluded_products=similar[:2])) == similar[2:5]
-    assert get_product_ids(recommender.similar_items("p1", allowed_products=similar[5:7])) == similar[5:7]
+    similar = get_product_ids(recommender.find_similar_products("p1", 1000))
+    assert get_product_ids(recommender.find_similar_products("p1", 3, excluded_products=similar[:2])) == similar[2:5]
+    assert get_product_ids(recommender.find_similar_products("p1", allowed_products=similar[5:7])) == similar[5:7]
 
 
 def test_restrict_products_limits_results(recommender: Recommender) -> None:
     """Products outside the restriction are never recommended, but count in baskets and can be explained."""
     products = {f"p{number}" for number in range(40, 60)} | {"unknown"}
     restricted = recommender.restrict_products(sorted(products))
-    for result in (restricted.recommend(user_id="unknown_user", n=1000), restricted.similar_items("p1", 1000)):
+    for result in (restricted.recommend(user_id="unknown_user", n=1000), restricted.find_similar_products("p1", 1000)):
         assert set(get_product_ids(result)) == products & set(recommender.products.ids.to_pylist())
     result = restricted.recommend(basket=["p1", "p2"], n=1000)
     assert set(get_product_ids(result)) <= products
@@ -148,11 +148,11 @@ def test_restrict_products_limits_results(recommender: Recommender) -> None:
 def test_n_above_catalog_size_returns_all(recommender: Recommender) -> None:
     catalog = set(recommender.products.ids.to_pylist())
     assert set(get_product_ids(recommender.recommend(basket=["p1"], n=10**9))) == catalog - {"p1"}
-    assert set(get_product_ids(recommender.similar_items("p1", 10**9))) == catalog - {"p1"}
+    assert set(get_product_ids(recommender.find_similar_products("p1", 10**9))) == catalog - {"p1"}
     assert set(get_product_ids(recommender.recommend(user_id="unknown_user", n=10**9))) == catalog
 
 
-def test_similar_items_have_largest_cosine(recommender: Recommender) -> None:
+def test_similar_products_have_largest_cosine(recommender: Recommender) -> None:
     factors = recommender.factor_model.product_factors.double()
     cosines = torch.nn.functional.cosine_similarity(factors, factors[recommender.products.get_position("p7")][None])
     best = [
@@ -160,29 +160,31 @@ def test_similar_items_have_largest_cosine(recommender: Recommender) -> None:
         for position in cosines.argsort(descending=True)
         if recommender.products.get_id(int(position)) != "p7"
     ]
-    result = recommender.similar_items("p7", 5)
+    result = recommender.find_similar_products("p7", 5)
     assert (result.source, result.unknown_products) == ("model", [])
     assert get_product_ids(result) == [recommender.products.get_id(position) for position in best[:5]]
     assert [item.score for item in result.items] == pytest.approx(cosines[best[:5]].tolist(), rel=1e-4)
 
 
-def test_similar_items_of_unknown_product(recommender: Recommender) -> None:
+def test_similar_products_of_unknown_product(recommender: Recommender) -> None:
     popular = recommender.recommend(user_id="unknown_user", n=3).items
-    result = recommender.similar_items("unknown", 3)
+    result = recommender.find_similar_products("unknown", 3)
     assert (result.items, result.source, result.unknown_products) == (popular, "popularity", ["unknown"])
     factors = recommender.factor_model.product_factors.clone()
     factors[recommender.products.get_position("p7")] = 0
     without_p7 = replace(recommender, factor_model=replace(recommender.factor_model, product_factors=factors))
-    assert without_p7.similar_items("p7", 3).source == "popularity"
-    assert "p7" not in get_product_ids(without_p7.similar_items("p8", 1000))
+    assert without_p7.find_similar_products("p7", 3).source == "popularity"
+    assert "p7" not in get_product_ids(without_p7.find_similar_products("p8", 1000))
 
 
 @pytest.mark.parametrize(
     "query", [{"user_id": "u7"}, {"basket": ["p1", "p2", "p5"]}, {"basket": {"p1": 9.0, "p7": 0.1}}]
 )
-def test_explain_contributions_add_up_to_score(recommender: Recommender, shop: Dataset, query: dict[str, Any]) -> None:
+def test_explain_contributions_add_up_to_score(
+    recommender: Recommender, dataset: Dataset, query: dict[str, Any]
+) -> None:
     past = (
-        {row["product_id"] for row in shop.current_interactions.to_pylist() if row["user_id"] == "u7"}
+        {row["product_id"] for row in dataset.current_interactions.to_pylist() if row["user_id"] == "u7"}
         if "user_id" in query
         else set(query["basket"])
     )
@@ -217,4 +219,4 @@ def test_explain_rejects_invalid_request(recommender: Recommender) -> None:
     with pytest.raises(ModelError, match="either a customer or a basket"):
         recommender.explain("p1")
     with pytest.raises(ModelError, match="n >= 1"):
-        recommender.similar_items("p1", 0)
+        recommender.find_similar_products("p1", 0)

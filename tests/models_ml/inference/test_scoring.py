@@ -16,13 +16,13 @@ def test_rank_top_n_equals_stable_sort(n: int, block_rows: int) -> None:
     generator = torch.Generator().manual_seed(n)
     users = torch.randint(-2, 3, (40, 3), generator=generator).float()
     products = torch.randint(-1, 2, (30, 3), generator=generator).float()
-    seen = torch.rand((40, 30), generator=generator) < 0.4
-    positions, scores = rank_top_n(users, products, n, to_csr(seen.double().numpy()), block_rows)
+    is_excluded = torch.rand((40, 30), generator=generator) < 0.4
+    positions, scores = rank_top_n(users, products, n, to_csr(is_excluded.double().numpy()), block_rows)
     assert positions.shape == scores.shape == (40, min(n, 30))
     for user in range(40):
         all_scores = (users[user] @ products.T).tolist()
-        unseen = [(-score, product) for product, score in enumerate(all_scores) if not seen[user, product]]
-        expected = [product for _, product in sorted(unseen)][:n]
+        ranked_pairs = [(-score, product) for product, score in enumerate(all_scores) if not is_excluded[user, product]]
+        expected = [product for _, product in sorted(ranked_pairs)][:n]
         assert positions[user][positions[user] >= 0].tolist() == expected
         assert scores[user][: len(expected)].tolist() == [all_scores[product] for product in expected]
         assert (scores[user][len(expected) :] == -torch.inf).all()

@@ -30,7 +30,7 @@ def read_known_products(landing: Path) -> set[str]:
 
 def audit_events(landing: Path) -> AuditResult:
     counts: Counter[str] = Counter()
-    known, seen, clean = read_known_products(landing), set(), []
+    known_products, earlier_rows, clean_rows = read_known_products(landing), set(), []
     for path in sorted((landing / "clickstream").iterdir()):
         counts.update(files=1, repeated_files="(1)" in path.name)
         text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -43,22 +43,25 @@ def audit_events(landing: Path) -> AuditResult:
                 continue
             counts["loaded"] += 1
             row = {key: _clean_text(record.get(key)) for key in ("user_id", "product_id", "device", "session_id")}
-            row |= {"event_type": record["event_type"].strip().lower(), "at": _parse_instant(record["timestamp"])}
-            problems = _check_product(row["product_id"], known) | {
+            row |= {
+                "event_type": record["event_type"].strip().lower(),
+                "timestamp": _parse_timestamp(record["timestamp"]),
+            }
+            problems = _check_product(row["product_id"], known_products) | {
                 "missing_user": row["user_id"] is None,
                 "unknown_event_type": row["event_type"] not in ("view", "click", "add-to-cart"),
-                "bad_timestamp": row["at"] is None,
+                "bad_timestamp": row["timestamp"] is None,
             }
-            if _count_row(counts, seen, tuple(row.values()), problems):
+            if _count_row(counts, earlier_rows, tuple(row.values()), problems):
                 counts["odd_casing"] += row["event_type"] != record["event_type"]
-                counts["late"] += row["at"].date() < date.fromisoformat(path.name[:10])
-                clean.append(row | {"has_new_column": "app_version" in record})
-    return counts, clean
+                counts["late"] += row["timestamp"].date() < date.fromisoformat(path.name[:10])
+                clean_rows.append(row | {"has_new_column": "app_version" in record})
+    return counts, clean_rows
 
 
 def audit_purchases(landing: Path) -> AuditResult:
     counts: Counter[str] = Counter()
-    known, seen, clean = read_known_products(landing), set(), []
+    known_products, earlier_rows, clean_rows = read_known_products(landing), set(), []
     for path in sorted((landing / "purchases").iterdir()):
         header, *lines = csv.reader(path.read_text().splitlines())
         assert sorted(header) == sorted(PURCHASE_COLUMNS)
@@ -72,42 +75,42 @@ def audit_purchases(landing: Path) -> AuditResult:
             record = dict(zip(header, fields, strict=True))
             row = {key: _clean_text(record[key]) for key in ("transaction_id", "user_id", "product_id")}
             row |= {"quantity": _parse_number(record["quantity"]), "price": _parse_number(record["price"])}
-            row |= {"at": _parse_instant(record["timestamp"])}
-            problems = _check_product(row["product_id"], known) | {
-                "bad_timestamp": row["at"] is None,
+            row |= {"timestamp": _parse_timestamp(record["timestamp"])}
+            problems = _check_product(row["product_id"], known_products) | {
+                "bad_timestamp": row["timestamp"] is None,
                 "bad_quantity": not row["quantity"],
                 "bad_price": row["price"] is None or row["price"] < 0,
             }
-            if _count_row(counts, seen, tuple(row.values()), problems):
+            if _count_row(counts, earlier_rows, tuple(row.values()), problems):
                 counts["returns"] += row["quantity"] < 0
                 counts["missing_user_kept"] += row["user_id"] is None
-                counts["late"] += row["at"].date() < date.fromisoformat(path.stem)
-                clean.append(row)
-    return counts, clean
+                counts["late"] += row["timestamp"].date() < date.fromisoformat(path.stem)
+                clean_rows.append(row)
+    return counts, clean_rows
 
 
 def audit_products(landing: Path) -> Counter[str]:
     counts: Counter[str] = Counter(files=len(list((landing / "catalog").rglob("*.json"))))
-    latest: dict[str | None, tuple[Any, ...]] = {}
+    latest_values: dict[str | None, tuple[Any, ...]] = {}
     for _, record in read_catalog(landing):
         counts.update(("lines", "loaded"))
         product, price = _clean_text(record["product_id"]), _parse_number(record["price"])
         values = (price, *(record[key] for key in ("name", "category", "brand", "popularity_score", "in_stock")))
-        is_repeat = latest.get(product) == values
-        latest[product] = values
+        is_repeat = latest_values.get(product) == values
+        latest_values[product] = values
         problems = {"missing_product": product is None, "bad_price": price is None or price < 0}
         _count_row(counts, {values} if is_repeat else set(), values, problems)
     return counts
 
 
 def _count_row(
-    counts: Counter[str], seen: set[tuple[Any, ...]], values: tuple[Any, ...], problems: dict[str, bool]
+    counts: Counter[str], earlier_rows: set[tuple[Any, ...]], values: tuple[Any, ...], problems: dict[str, bool]
 ) -> bool:
     """Count the row as duplicate, quarantined or clean; return whether it is clean."""
-    if values in seen:
+    if values in earlier_rows:
         counts["duplicates"] += 1
         return False
-    seen.add(values)
+    earlier_rows.add(values)
     reasons = [reason for reason, is_present in problems.items() if is_present]
     assert len(reasons) <= 1, "a planted row has at most one kind of dirt"
     counts.update(reasons)
@@ -115,8 +118,11 @@ def _count_row(
     return not reasons
 
 
-def _check_product(product: str | None, known: set[str]) -> dict[str, bool]:
-    return {"missing_product": product is None, "unknown_product": product is not None and product not in known}
+def _check_product(product: str | None, known_products: set[str]) -> dict[str, bool]:
+    return {
+        "missing_product": product is None,
+        "unknown_product": product is not None and product not in known_products,
+    }
 
 
 def _clean_text(value: object) -> str | None:
@@ -124,7 +130,7 @@ def _clean_text(value: object) -> str | None:
     return None if value is None else str(value).strip() or None
 
 
-def _parse_instant(value: object) -> datetime | None:
+def _parse_timestamp(value: object) -> datetime | None:
     try:
         return datetime.fromisoformat(str(value))
     except ValueError:

@@ -50,9 +50,11 @@ def test_planted_totals_match_clean_rows(shop: GeneratedShop) -> None:
 
 
 def test_new_column_starts_in_middle(shop: GeneratedShop) -> None:
-    first_date = min(row["at"] for row in shop.events[1]).date()
+    first_date = min(row["timestamp"] for row in shop.events[1]).date()
     middle = shop.config.days // 2
-    assert all(row["has_new_column"] == ((row["at"].date() - first_date).days >= middle) for row in shop.events[1])
+    assert all(
+        row["has_new_column"] == ((row["timestamp"].date() - first_date).days >= middle) for row in shop.events[1]
+    )
 
 
 def test_default_shop_has_all_dirt_kinds(tmp_path: Path) -> None:

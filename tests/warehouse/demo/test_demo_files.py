@@ -42,11 +42,11 @@ def test_on_day_is_called_for_each_day(tmp_path: Path) -> None:
 
 def test_same_shop_is_not_written_again(tmp_path: Path) -> None:
     first = generate_shop(TINY_CONFIG, tmp_path / "landing", tmp_path / "truth")
-    before = [path.stat().st_mtime_ns for path in sorted(tmp_path.rglob("*"))]
+    previous_times = [path.stat().st_mtime_ns for path in sorted(tmp_path.rglob("*"))]
     second = generate_shop(TINY_CONFIG, tmp_path / "landing", tmp_path / "truth")
     assert (first.is_new, second.is_new) == (True, False)
     assert second.model_dump(exclude={"seconds", "is_new"}) == first.model_dump(exclude={"seconds", "is_new"})
-    assert [path.stat().st_mtime_ns for path in sorted(tmp_path.rglob("*"))] == before
+    assert [path.stat().st_mtime_ns for path in sorted(tmp_path.rglob("*"))] == previous_times
 
 
 def test_other_shop_needs_overwrite(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_eagerness_raises_purchase_share(shop: GeneratedShop, tmp_path: Path) ->
 def test_funnel_steps_follow_in_order(shop: GeneratedShop) -> None:
     steps: dict[tuple[str, str], dict[str, datetime]] = defaultdict(dict)
     for row in shop.events[1]:
-        steps[row["session_id"][1:], row["product_id"]][row["event_type"]] = row["at"]
+        steps[row["session_id"][1:], row["product_id"]][row["event_type"]] = row["timestamp"]
     orders = [[step[kind] for kind in ("view", "click", "add-to-cart") if kind in step] for step in steps.values()]
     assert all(order == sorted(order) for order in orders)
     is_carted = [
@@ -55,7 +55,7 @@ def test_some_views_are_repeated(shop: GeneratedShop) -> None:
 
 
 def test_evenings_and_weekends_peak(shop: GeneratedShop) -> None:
-    viewed_at = [row["at"] for row in shop.events[1] if row["event_type"] == "view"]
+    viewed_at = [row["timestamp"] for row in shop.events[1] if row["event_type"] == "view"]
     hours = Counter(at.hour for at in viewed_at)
     assert max(hours, key=hours.__getitem__) in (19, 20, 21)
     assert hours[20] > 5 * hours[3]
@@ -74,8 +74,8 @@ def test_rows_follow_signup_and_launch(shop: GeneratedShop) -> None:
     assert 0.3 < np.mean([day > shop.config.start_date for day in signup_dates.values()]) < 0.6
     assert 0.1 < np.mean([day > shop.config.start_date for day in launch_dates.values()]) < 0.2
     for row in (*shop.events[1], *shop.purchases[1]):
-        assert row["at"].date() >= launch_dates[row["product_id"]]
-        assert row["user_id"] is None or row["at"].date() >= signup_dates[row["user_id"]]
+        assert row["timestamp"].date() >= launch_dates[row["product_id"]]
+        assert row["user_id"] is None or row["timestamp"].date() >= signup_dates[row["user_id"]]
     delivery_dates: dict[str, date] = {}
     for day, record in read_catalog(shop.landing):
         delivery_dates.setdefault(record["product_id"], day)
@@ -84,13 +84,13 @@ def test_rows_follow_signup_and_launch(shop: GeneratedShop) -> None:
 
 def test_returns_match_earlier_purchases(shop: GeneratedShop) -> None:
     lines = shop.purchases[1]
-    bought = {(row["transaction_id"][1:], row["product_id"]): row for row in lines if row["quantity"] > 0}
+    purchase_by_key = {(row["transaction_id"][1:], row["product_id"]): row for row in lines if row["quantity"] > 0}
     returns = [row for row in lines if row["quantity"] < 0]
     assert returns
-    for returned in returns:
-        purchase = bought[returned["transaction_id"][1:], returned["product_id"]]
-        assert returned["at"] > purchase["at"]
-        assert (returned["user_id"], returned["price"], -returned["quantity"]) == (
+    for return_line in returns:
+        purchase = purchase_by_key[return_line["transaction_id"][1:], return_line["product_id"]]
+        assert return_line["timestamp"] > purchase["timestamp"]
+        assert (return_line["user_id"], return_line["price"], -return_line["quantity"]) == (
             purchase["user_id"],
             purchase["price"],
             purchase["quantity"],
@@ -104,17 +104,19 @@ def test_true_ranking_beats_popularity(shop: GeneratedShop) -> None:
     score = np.array(users["factors"].to_pylist()) @ np.array(products["factors"].to_pylist()).T
     assert np.allclose(score.sum(axis=1), 1, atol=1e-4)
 
-    event_times = sorted(row["at"] for row in shop.events[1])
+    event_times = sorted(row["timestamp"] for row in shop.events[1])
     cutoff = event_times[int(0.8 * len(event_times))]
-    before, after = np.zeros(score.shape, bool), np.zeros(score.shape, bool)
+    has_earlier_event, has_later_event = np.zeros(score.shape, bool), np.zeros(score.shape, bool)
     for row in shop.events[1]:
-        has_event = before if row["at"] < cutoff else after
+        has_event = has_earlier_event if row["timestamp"] < cutoff else has_later_event
         has_event[row_index[row["user_id"]], column_index[row["product_id"]]] = True
-    after &= ~before
-    is_evaluated = after.any(axis=1)
+    has_later_event &= ~has_earlier_event
+    is_evaluated = has_later_event.any(axis=1)
 
     def compute_precision(scores: np.ndarray) -> float:
-        top = np.argsort(np.where(before, -np.inf, scores), axis=1)[:, -10:]
-        return float(np.take_along_axis(after, top, axis=1)[is_evaluated].mean())
+        top = np.argsort(np.where(has_earlier_event, -np.inf, scores), axis=1)[:, -10:]
+        return float(np.take_along_axis(has_later_event, top, axis=1)[is_evaluated].mean())
 
-    assert compute_precision(score) > 1.5 * compute_precision(np.broadcast_to(before.sum(axis=0), score.shape))
+    assert compute_precision(score) > 1.5 * compute_precision(
+        np.broadcast_to(has_earlier_event.sum(axis=0), score.shape)
+    )

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.warehouse.conftest import EVENTS_JSONL, Shop
+from tests.three_feed_shop import EVENTS_JSONL, Shop
 from warehouse.fetching.fetch_run import fetch_feeds
 from warehouse.fetching.reports import FeedFetchReport, FetchProgress
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.warehouse.conftest import Shop
+from tests.three_feed_shop import Shop
 from tests.warehouse.fetching.catalog_service import ApiShop, CatalogService, run_service
 
 

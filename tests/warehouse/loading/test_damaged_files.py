@@ -12,7 +12,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.warehouse.conftest import Shop
+from tests.three_feed_shop import Shop
 from tests.warehouse.loading.file_damage import (
     GeneratedFile,
     damage_file,
@@ -136,9 +136,9 @@ def test_load_accounts_for_damaged_lines(shop: Shop, kind: str) -> None:
         shop.put(path, data)
     load(shop.settings)
     assert_all_lines_accounted(shop, delivered)
-    before = shop.read_contents()
+    previous_contents = shop.read_contents()
     assert load(shop.settings).rows_loaded == 0
-    assert shop.read_contents() == before
+    assert shop.read_contents() == previous_contents
 
 
 @pytest.mark.parametrize("kind", MAKERS)

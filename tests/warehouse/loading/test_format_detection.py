@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.warehouse.conftest import PURCHASES_CSV, Shop
+from tests.three_feed_shop import PURCHASES_CSV, Shop
 from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
 

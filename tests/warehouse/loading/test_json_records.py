@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.warehouse.conftest import EVENTS_JSONL, PRODUCTS_JSON, Shop
+from tests.three_feed_shop import EVENTS_JSONL, PRODUCTS_JSON, Shop
 from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
 
@@ -80,7 +80,7 @@ def test_invalid_path_fails(shop: Shop, path: str) -> None:
 
 def test_document_larger_than_window(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("warehouse.loading.text.BLOCK_BYTES", 61)
-    monkeypatch.setattr("warehouse.loading.json_records.CHUNK_BYTES", 500)
+    monkeypatch.setattr("warehouse.loading.json_records.TABLE_BYTES", 500)
     items = [
         {"id": f"p{number}", "name": '日本"\\' * (number % 7), "n": [number, {"a": None}]} for number in range(300)
     ]

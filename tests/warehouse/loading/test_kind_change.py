@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.warehouse.conftest import PURCHASES_CSV, Shop
+from tests.three_feed_shop import PURCHASES_CSV, Shop
 from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
 from warehouse.loading.reloading import reload_files

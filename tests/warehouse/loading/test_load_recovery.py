@@ -3,7 +3,7 @@
 import random
 from pathlib import Path
 
-from tests.crash_recovery import deliver, find_differences, kill_load, make_deliveries
+from tests.crash_recovery import count_differences, deliver, kill_load, make_deliveries
 from warehouse.database import open_reader, open_writer
 from warehouse.loading.loader import load
 from warehouse.settings import Settings
@@ -13,18 +13,20 @@ KILLS_PER_DELIVERY = 2
 
 def test_killed_loads_end_in_same_state(tmp_path: Path) -> None:
     rng = random.Random(3)
-    undisturbed, killed = (Settings(warehouse=tmp_path / name, settle_seconds=0) for name in ("undisturbed", "killed"))
+    undisturbed_settings, killed_settings = (
+        Settings(warehouse=tmp_path / name, settle_seconds=0) for name in ("undisturbed", "killed")
+    )
     first, second, *others = make_deliveries(tmp_path / "source", seed=3)
     last = {path: data for delivery in others for path, data in delivery.items()}
     kill_count = 0
     for delivery in (first, second, last):
-        deliver(delivery, undisturbed)
-        seconds = load(undisturbed).seconds
-        deliver(delivery, killed)
+        deliver(delivery, undisturbed_settings)
+        seconds = load(undisturbed_settings).seconds
+        deliver(delivery, killed_settings)
         for _ in range(KILLS_PER_DELIVERY):
-            kill_count += kill_load(killed, rng.uniform(0, seconds))
-        load(killed)
-        assert find_differences(undisturbed.database, killed.database, ["raw"]) == {}
+            kill_count += kill_load(killed_settings, rng.uniform(0, seconds))
+        load(killed_settings)
+        assert count_differences(undisturbed_settings.database, killed_settings.database, ["raw"]) == {}
     assert kill_count > 0
 
 

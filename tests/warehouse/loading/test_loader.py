@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.database_lock import hold_database
-from tests.warehouse.conftest import EVENTS_JSONL, PURCHASES_CSV, Shop
+from tests.three_feed_shop import EVENTS_JSONL, PURCHASES_CSV, Shop
 from warehouse.database import connect
 from warehouse.errors import RecomartError, WarehouseBusyError
 from warehouse.loading.landing_files import FileLoad, LandingFile, find_files
@@ -54,11 +54,11 @@ def test_load_twice_changes_nothing(shop: Shop) -> None:
     shop.put("events/a.jsonl", make_events(5) + "broken\n")
     shop.put("purchases/a.csv", make_purchases(["p1,2026-01-01,u1,2", "p2,2026-01-01"]))
     load(shop.settings)
-    before = shop.read_contents()
+    previous_contents = shop.read_contents()
     report = load(shop.settings)
     assert report.rows_loaded == 0
     assert report.feeds["events"].files_unchanged == 1
-    assert shop.read_contents() == before
+    assert shop.read_contents() == previous_contents
 
 
 def test_load_replaces_changed_file(shop: Shop) -> None:
@@ -269,7 +269,7 @@ def test_read_error_keeps_previous_batch(shop: Shop, monkeypatch: pytest.MonkeyP
 
 def test_small_chunks_load_each_row_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("warehouse.loading.text.BLOCK_BYTES", 100)
-    monkeypatch.setattr("warehouse.loading.loader.CHUNK_BYTES", 1_000)
+    monkeypatch.setattr("warehouse.loading.loader.STATEMENT_BYTES", 1_000)
     monkeypatch.setattr("warehouse.loading.loader.MAX_BATCH_FILES", 2)
     for number in range(5):
         shop.put(f"events/{number}.jsonl", make_events(50, user=f"u{number}_") + "broken\n")

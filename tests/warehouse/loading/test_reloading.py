@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.warehouse.conftest import EVENTS_JSONL, PURCHASES_CSV, Shop
+from tests.three_feed_shop import EVENTS_JSONL, PURCHASES_CSV, Shop
 from tests.warehouse.loading.test_loader import make_events, make_purchases
 from warehouse.database import connect
 from warehouse.errors import RecomartError
@@ -134,17 +134,17 @@ def test_reload_loads_only_matching_files(shop: Shop) -> None:
     for day in (1, 2, 3):
         shop.put(f"events/2026-01-0{day}.jsonl", make_events(day) + "broken\n")
     load(shop.settings)
-    before = shop.read_contents()
+    previous_contents = shop.read_contents()
     old_ids = dict(shop.query("select path, load_id from raw.loaded_files"))
     shop.put("events/2026-01-04.jsonl", make_events(1))
     report = reload_files(shop.settings, file_glob="events/*-02.jsonl")
     assert (report.feeds["events"].files_loaded, report.feeds["events"].files_replaced) == (1, 1)
-    assert shop.read_contents() == before
+    assert shop.read_contents() == previous_contents
     new_ids = dict(shop.query("select path, load_id from raw.loaded_files"))
     assert [path for path in old_ids if new_ids[path] != old_ids[path]] == ["events/2026-01-02.jsonl"]
     report = reload_files(shop.settings, date_range=DateRange(date(2026, 1, 2), date(2026, 1, 3)))
     assert report.feeds["events"].files_replaced == 2
-    assert shop.read_contents() == before
+    assert shop.read_contents() == previous_contents
 
 
 def test_reload_by_dates_of_rows(shop: Shop) -> None:

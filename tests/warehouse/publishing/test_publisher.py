@@ -76,11 +76,11 @@ def test_publish_keeps_last_copies(settings: Settings) -> None:
 
 @pytest.mark.parametrize("tables", [["rec_top_n", "no_such_table"], ["rec_popular_products"]])
 def test_failed_publish_keeps_old_copy(settings: Settings, tables: list[str]) -> None:
-    before = publish(settings, TABLES)
+    previous_copy = publish(settings, TABLES)
     with pytest.raises(RecomartError, match=r"no table marts\.no_such_table|no recommendations to publish"):
         publish(settings, tables)
-    assert read_pointer(settings) == before
-    assert {path.name for path in settings.serving_dir.iterdir()} == {before.file, POINTER_FILE, LOCK_FILE}
+    assert read_pointer(settings) == previous_copy
+    assert {path.name for path in settings.serving_dir.iterdir()} == {previous_copy.file, POINTER_FILE, LOCK_FILE}
 
 
 def test_concurrent_publishes_wait(settings: Settings) -> None:
@@ -93,7 +93,7 @@ def test_concurrent_publishes_wait(settings: Settings) -> None:
 
 
 def test_publish_wait_times_out(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
-    before = publish(settings, TABLES)
+    previous_copy = publish(settings, TABLES)
     script = (
         "import sys, pathlib; from warehouse.locks import exclusive_lock\n"
         "with exclusive_lock(pathlib.Path(sys.argv[1]), 'publishing', 0): print(flush=True); input()"
@@ -106,7 +106,7 @@ def test_publish_wait_times_out(settings: Settings, caplog: pytest.LogCaptureFix
         with pytest.raises(WarehouseBusyError, match=match):
             publish(settings.model_copy(update={"wait_seconds": 0.2}), TABLES)
         assert "runs another publishing (waiting up to 0.2 s for it)" in caplog.text
-        assert read_pointer(settings) == before
+        assert read_pointer(settings) == previous_copy
         holder.communicate(b"\n")
     assert publish(settings, TABLES) == read_pointer(settings)
 
@@ -119,14 +119,14 @@ def test_published_at_is_time_of_pointer_move(settings: Settings) -> None:
 
 def test_publish_deletes_unfinished_copies(settings: Settings) -> None:
     """The spill folders of readers are not deleted."""
-    before = publish(settings, TABLES)
+    previous_copy = publish(settings, TABLES)
     unfinished = settings.serving_dir / "recomart-20260101T000000000000Z.duckdb.tmp"
     unfinished.touch()
-    for spill_folder in (f"{unfinished.name}.tmp", f"{before.file}.tmp"):
+    for spill_folder in (f"{unfinished.name}.tmp", f"{previous_copy.file}.tmp"):
         (settings.serving_dir / spill_folder).mkdir()
         (settings.serving_dir / spill_folder / "duckdb_temp_storage_DEFAULT-0.tmp").touch()
     published = publish(settings, TABLES)
-    expected = {before.file, f"{before.file}.tmp", published.file, POINTER_FILE, LOCK_FILE}
+    expected = {previous_copy.file, f"{previous_copy.file}.tmp", published.file, POINTER_FILE, LOCK_FILE}
     assert {path.name for path in settings.serving_dir.iterdir()} == expected
 
 
@@ -159,10 +159,10 @@ def test_readers_never_see_mixed_versions(tmp_path: Path) -> None:
         for number in range(20):
             published[publish_version(settings, str(number)).file] = str(number)
     for result in results:
-        assert result.seen_versions <= published.items()
-        assert (max(published), "19") in result.seen_versions
+        assert result.versions <= published.items()
+        assert (max(published), "19") in result.versions
     # A reader that keeps a copy open can miss many versions.
-    assert len(set.union(*(result.seen_versions for result in results))) > 3
+    assert len(set.union(*(result.versions for result in results))) > 3
 
 
 def test_open_copy_uses_resource_limits(settings: Settings) -> None:

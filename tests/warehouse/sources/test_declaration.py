@@ -135,7 +135,7 @@ def test_carries_purchases_by_default(tmp_path: Path) -> None:
 def compute_typing_fingerprint(tmp_path: Path, text: str) -> int:
     sources = read_sources(write_sources_file(tmp_path, text))
     (feed,) = sources.feeds.values()
-    return sources.typing_fingerprint(feed)
+    return sources.compute_typing_fingerprint(feed)
 
 
 @pytest.mark.parametrize(

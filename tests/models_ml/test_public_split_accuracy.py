@@ -25,16 +25,16 @@ def read_pairs(*names: str) -> npt.NDArray[np.int64]:
 @pytest.mark.real_data
 @pytest.mark.skipif(not LASTFM.is_dir(), reason=f"the Last.fm split is not in {LASTFM}")
 def test_default_settings_on_lastfm() -> None:
-    known, relevant = read_pairs("train.txt", "valid.txt"), read_pairs("test.txt")
-    users, user_rows = np.unique(known[:, 0], return_inverse=True)
-    items, item_columns = np.unique(known[:, 1], return_inverse=True)
+    known_pairs, test_pairs = read_pairs("train.txt", "valid.txt"), read_pairs("test.txt")
+    users, user_rows = np.unique(known_pairs[:, 0], return_inverse=True)
+    items, item_columns = np.unique(known_pairs[:, 1], return_inverse=True)
     rows, columns = torch.from_numpy(user_rows), torch.from_numpy(item_columns)
-    strength = Csr.from_pairs(rows, columns, torch.ones(len(known)), (len(users), len(items)))
+    strength = Csr.from_pairs(rows, columns, torch.ones(len(known_pairs)), (len(users), len(items)))
     model = fit(strength, TrainConfig(factors=128), 6)
     positions, _ = rank_top_n(model.fold_in(strength), model.product_factors, 20, strength)
-    relevant = relevant[np.isin(relevant[:, 0], users)]
-    relevant_rows = np.searchsorted(users, relevant[:, 0])
-    relevant_pairs = set(zip(relevant_rows.tolist(), relevant[:, 1].tolist(), strict=True))
+    test_pairs = test_pairs[np.isin(test_pairs[:, 0], users)]
+    relevant_rows = np.searchsorted(users, test_pairs[:, 0])
+    relevant_pairs = set(zip(relevant_rows.tolist(), test_pairs[:, 1].tolist(), strict=True))
     hits = torch.tensor(
         [
             [(row, item) in relevant_pairs for item in ranked_items]

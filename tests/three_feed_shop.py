@@ -1,9 +1,8 @@
-"""A fixture of a shop: a landing folder, a sources file and an empty warehouse for each test."""
+"""A shop for tests: a landing folder, a sources file with three feeds, and an empty warehouse."""
 
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from warehouse.database import open_reader
@@ -27,12 +26,6 @@ PRODUCTS_JSON: dict[str, Any] = {
     "records": "data.items",
     "columns": {"product_id": "id", "product_name": "name", "price": "price"},
 }
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> "Shop":
-    """An empty shop with three feeds."""
-    return Shop(tmp_path)
 
 
 class Shop:

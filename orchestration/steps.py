@@ -1,17 +1,20 @@
-"""The two dbt builds of a run: the marts that the model is trained on, and the recommendations."""
+"""Steps of a run that need no model: the two dbt builds, and the publication of their tables."""
 
 from collections.abc import Callable
 from subprocess import Popen
 
+from orchestration.dbt_manifest import list_published_tables
 from orchestration.dbt_runner import (
     BUILD_COMMAND,
     TRAINING_INPUT_SELECTION,
     TRAINING_OUTPUT_SELECTION,
     DbtProgress,
     DbtResult,
-    build_lock,
+    lock_build,
     run_dbt,
 )
+from warehouse.publishing.live_copy import PublishedCopy
+from warehouse.publishing.publisher import publish
 from warehouse.settings import Settings
 
 
@@ -33,11 +36,16 @@ def build_recommendations(
     return _build(settings, TRAINING_OUTPUT_SELECTION, on_progress, started_process)
 
 
+def publish_copy(settings: Settings) -> PublishedCopy:
+    """Publish the tables that the exposures of the app and the service depend on."""
+    return publish(settings, list_published_tables(settings))
+
+
 def _build(
     settings: Settings,
     selection: tuple[str, str],
     on_progress: Callable[[DbtProgress], None],
     started_process: Popen[str] | None,
 ) -> DbtResult:
-    with build_lock(settings):
+    with lock_build(settings):
         return run_dbt(settings, *BUILD_COMMAND, *selection, on_progress=on_progress, started_process=started_process)
