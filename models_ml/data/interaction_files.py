@@ -50,7 +50,7 @@ def read_interactions(file: Path) -> pa.Table:
     missing_columns = [name for name in ("user_id", "item_id") if name not in rows.column_names]
     if missing_columns:
         raise ModelError(
-            f"{file} lacks the columns {', '.join(missing_columns)} (there are {', '.join(rows.column_names)}). Add them"
+            f"{file} lacks the columns {', '.join(missing_columns)} (it has {', '.join(rows.column_names)}). Add them"
         )
     table = pa.table(
         {
