@@ -56,7 +56,7 @@ def test_read_merges_repeated_pairs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.csv", "user,item\n1,2\n", r"lacks the columns user_id, item_id \(there are user, item\)"),
+        ("a.csv", "user,item\n1,2\n", r"lacks the columns user_id, item_id \(it has user, item\)"),
         ("a.csv", "user_id,item_id\n", r"has no interactions"),
         ("a.csv", "", r"cannot be read"),
         ("a.csv", "user_id,item_id\n1,2\n3\n", r"cannot be read: .*Expected 2 columns, got 1"),
