@@ -41,7 +41,6 @@ class TrainingResult:
     ranking_metrics: pa.Table
     metric_differences: pa.Table
     evaluation_pairs: pa.Table
-    evaluation_products: pa.Table
     evaluation_candidates: pa.Table
 
     def build_run_row(self, artifact_path: Path, rejection_reason: str | None) -> pa.Table:

@@ -45,7 +45,7 @@ from warehouse.errors import RecomartError
 from warehouse.locks import exclusive_lock
 from warehouse.settings import Settings
 
-LIST_TABLES = ("evaluation_pairs", "evaluation_products", "evaluation_candidates")
+LIST_TABLES = ("evaluation_pairs", "evaluation_candidates")
 """Tables of schema ml that keep only the newest run and the serving run; the other tables keep every run."""
 
 DATASETS_LOCK = "writing.lock"

@@ -99,11 +99,6 @@ create table if not exists ml.evaluation_pairs (
     activity varchar, customer varchar not null, product varchar not null, category varchar not null
 );
 
-create table if not exists ml.evaluation_products (
-    run_id varchar not null, cutoff varchar not null, product_id varchar not null,
-    customer_share double not null, is_long_tail boolean not null
-);
-
 create table if not exists ml.evaluation_candidates (
     run_id varchar not null, cutoff varchar not null, method varchar not null,
     user_id varchar not null, product_id varchar not null, rank integer not null, score double not null

@@ -23,17 +23,17 @@ METRIC_HELP = {
 """Explanations of the metrics; each metric is between 0 and 1."""
 
 
-def select_test_metrics(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return the test window's rows of `eval_ranking_metrics` with one row per metric, k and method.
+def melt_metrics(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of `eval_ranking_metrics` with one row per metric, k and method.
 
     Returns:
         Columns `metric` and `method` (labels, the method as an ordered category), `k`, `users` and `value`.
     """
-    test_rows = metrics[metrics["cutoff"] == "test"].rename(columns=METRIC_LABELS)
-    labels = [*METHOD_LABELS.values(), *sorted(set(test_rows["method"]) - set(METHOD_LABELS))]
-    methods = test_rows["method"].map(lambda method: METHOD_LABELS.get(method, method))
+    labelled_rows = metrics.rename(columns=METRIC_LABELS)
+    labels = [*METHOD_LABELS.values(), *sorted(set(labelled_rows["method"]) - set(METHOD_LABELS))]
+    methods = labelled_rows["method"].map(lambda method: METHOD_LABELS.get(method, method))
     return (
-        test_rows.assign(method=pd.Categorical(methods, labels, ordered=True))
+        labelled_rows.assign(method=pd.Categorical(methods, labels, ordered=True))
         .melt(["method", "k", "users"], list(METRIC_LABELS.values()), var_name="metric")
         .sort_values(["metric", "k", "method"], ignore_index=True)
     )

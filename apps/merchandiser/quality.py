@@ -12,8 +12,8 @@ from apps.merchandiser.metric_tables import (
     METRIC_LABELS,
     compute_gain_over_popularity,
     format_differences,
+    melt_metrics,
     pivot_metrics,
-    select_test_metrics,
 )
 from apps.merchandiser.table_columns import (
     choose_table_height,
@@ -181,9 +181,9 @@ def show_row_accounting(feeds: pd.DataFrame) -> None:
 
 
 live_copy = get_live_copy()
-test_metrics = select_test_metrics(live_copy.get_metrics())
-show_live_copy(live_copy, test_metrics)
-show_ranking(live_copy, test_metrics)
+metrics = melt_metrics(live_copy.get_metrics())
+show_live_copy(live_copy, metrics)
+show_ranking(live_copy, metrics)
 show_differences(live_copy.get_metric_differences())
 show_quality_trend(live_copy.get_run_quality())
 show_model_runs(live_copy.get_model_runs(), live_copy.published.run_id)

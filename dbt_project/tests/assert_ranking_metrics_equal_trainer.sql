@@ -1,50 +1,103 @@
 {{ config(meta={'dagster': {'ref': {'name': 'eval_ranking_metrics'}}}) }}
-{%- set metrics = ['precision', 'recall', 'ndcg', 'map', 'hit_rate', 'coverage', 'novelty', 'long_tail_share'] %}
 
--- Ranking metrics are computed twice, by the trainer and in SQL from the trainer's lists. Both must have equal values
--- and equal nulls; no metric is below zero, so -1 replaces null.
--- noqa: disable=LT02
-with sql_metrics as (
+-- Recall and NDCG over all customers of the test window, computed in SQL from the lists that the trainer keeps, equal the
+-- trainer's.
+with relevant_products as (
 
-    select * from {{ ref('eval_ranking_metrics') }}
+    select run_id, user_id, product_id from {{ ref('stg_ml__evaluation_pairs') }}
+    where cutoff = 'test' and customer = 'known'
+
+),
+
+candidates as (
+
+    select * from {{ ref('stg_ml__evaluation_candidates') }}
     where cutoff = 'test'
 
 ),
 
+-- The trainer's metrics of the methods whose lists are kept.
 trainer_metrics as (
 
-    select metrics.* from {{ source('ml', 'ranking_metrics') }} as metrics
-    inner join (
-        select distinct run_id, method from {{ source('ml', 'evaluation_candidates') }}
-        where cutoff = 'test'
-    ) as listed on metrics.run_id = listed.run_id and metrics.method = listed.method
-    where metrics.cutoff = 'test'
+    select metrics.run_id, metrics.method, metrics.k, metrics.users, metrics.recall, metrics.ndcg
+    from {{ ref('eval_ranking_metrics') }} as metrics
+    inner join (select distinct run_id, method from candidates) as lists
+        on metrics.run_id = lists.run_id
+        and metrics.method = lists.method
+    where metrics.cutoff = 'test' and metrics.segment = 'all'
+
+),
+
+-- The highest discounted cumulative gain for each number of hits.
+ideal_gains as (
+
+    select
+        generated_number as hit_count,
+        sum({{ dcg_discount('generated_number') }}) over (order by generated_number) as ideal_gain
+    from ({{ dbt.generate_series(1000) }}) as numbers
+
+),
+
+users as (
+
+    select run_id, user_id, count(*) as relevant_count from relevant_products
+    group by run_id, user_id
+
+),
+
+hits as (
+
+    select candidates.run_id, candidates.method, candidates.user_id, candidates.rank
+    from candidates
+    inner join relevant_products
+        on candidates.run_id = relevant_products.run_id
+        and candidates.user_id = relevant_products.user_id
+        and candidates.product_id = relevant_products.product_id
+
+),
+
+-- A user without a list or a hit has zeros.
+user_metrics as (
+
+    select
+        trainer_metrics.run_id,
+        trainer_metrics.method,
+        trainer_metrics.k,
+        users.user_id,
+        count(hits.rank) * 1.0 / max(users.relevant_count) as recall,
+        coalesce(sum({{ dcg_discount('hits.rank') }}), 0) / max(ideal_gains.ideal_gain) as ndcg
+    from trainer_metrics
+    inner join users on trainer_metrics.run_id = users.run_id
+    inner join ideal_gains on ideal_gains.hit_count = least(users.relevant_count, trainer_metrics.k)
+    left join hits
+        on trainer_metrics.run_id = hits.run_id
+        and trainer_metrics.method = hits.method
+        and users.user_id = hits.user_id
+        and hits.rank <= trainer_metrics.k
+    group by trainer_metrics.run_id, trainer_metrics.method, trainer_metrics.k, users.user_id
+
+),
+
+sql_metrics as (
+
+    select run_id, method, k, count(*) as users, avg(recall) as recall, avg(ndcg) as ndcg
+    from user_metrics
+    group by run_id, method, k
 
 )
 
 select
-    coalesce(sql_metrics.run_id, trainer_metrics.run_id) as run_id,
-    coalesce(sql_metrics.method, trainer_metrics.method) as method,
-    coalesce(sql_metrics.segment, trainer_metrics.segment) as segment,
-    coalesce(sql_metrics.segment_value, trainer_metrics.segment_value) as segment_value,
-    coalesce(sql_metrics.k, trainer_metrics.k) as k,
-    sql_metrics.users,
-    trainer_metrics.users as trainer_users
-    {%- for metric in metrics %},
-    sql_metrics.{{ metric }},
-    trainer_metrics.{{ metric }} as trainer_{{ metric }}
-    {%- endfor %}
-from sql_metrics
-full outer join trainer_metrics
-    on sql_metrics.run_id = trainer_metrics.run_id
-    and sql_metrics.method = trainer_metrics.method
-    and sql_metrics.segment = trainer_metrics.segment
-    and sql_metrics.segment_value = trainer_metrics.segment_value
-    and sql_metrics.k = trainer_metrics.k
+    trainer_metrics.*,
+    sql_metrics.users as sql_users,
+    sql_metrics.recall as sql_recall,
+    sql_metrics.ndcg as sql_ndcg
+from trainer_metrics
+left join sql_metrics
+    on trainer_metrics.run_id = sql_metrics.run_id
+    and trainer_metrics.method = sql_metrics.method
+    and trainer_metrics.k = sql_metrics.k
 where
-    sql_metrics.run_id is null
-    or trainer_metrics.run_id is null
+    sql_metrics.users is null
     or sql_metrics.users != trainer_metrics.users
-    {%- for metric in metrics %}
-    or abs(coalesce(sql_metrics.{{ metric }}, -1) - coalesce(trainer_metrics.{{ metric }}, -1)) > 1e-6
-    {%- endfor %}
+    or abs(sql_metrics.recall - trainer_metrics.recall) > 1e-6
+    or abs(sql_metrics.ndcg - trainer_metrics.ndcg) > 1e-6

@@ -58,9 +58,6 @@ DIFFERENCES_SCHEMA = pa.schema(
     }
 )
 PAIRS_SCHEMA = pa.schema({**_RUN_COLUMNS, **dict.fromkeys(("user_id", "product_id", *SEGMENTS), _TEXT)})
-PRODUCTS_SCHEMA = pa.schema(
-    {**_RUN_COLUMNS, "product_id": _TEXT, "customer_share": _NUMBER, "is_long_tail": pa.bool_()}
-)
 CANDIDATES_SCHEMA = pa.schema(
     {
         **_RUN_COLUMNS,
@@ -92,7 +89,6 @@ class EvaluationReport:
         self._metrics: list[MetricRow] = []
         self._differences: list[MetricRow] = []
         self._pairs: list[pa.Table] = []
-        self._products: list[pa.Table] = []
         self._candidates: list[pa.Table] = []
 
     @property
@@ -105,7 +101,6 @@ class EvaluationReport:
         """The results as tables of the schema ml, by name."""
         window_tables = {
             "evaluation_pairs": (PAIRS_SCHEMA, self._pairs),
-            "evaluation_products": (PRODUCTS_SCHEMA, self._products),
             "evaluation_candidates": (CANDIDATES_SCHEMA, self._candidates),
         }
         return {
@@ -143,8 +138,7 @@ class EvaluationReport:
     def add(self, window: EvaluationWindow, ranking: Ranking) -> None:
         """Add the metrics of the model's `ranking` of known customers and of all baselines, in all segments.
 
-        Also adds differences with intervals, and the lists, relevant pairs and products from which SQL can compute the
-        metrics again.
+        Also adds differences with intervals, and the lists and relevant pairs, from which SQL computes accuracy again.
         """
         rankings = dict(self._iter_rankings(window, ranking))
         labels = label_pairs(window, self.config)
@@ -156,10 +150,6 @@ class EvaluationReport:
         self._pairs.append(
             self._build_table(window, window.pairs.num_rows, PAIRS_SCHEMA, *_iter_id_columns(window), *labels.columns)
         )
-        shares = window.product_customer_counts.double().clamp(min=1) / window.interactions.strength.row_count
-        is_long_tail = find_long_tail(window.product_customer_counts, self.config.head_share)
-        products = (window.catalog.ids.cast(pa.string()), shares.numpy(), is_long_tail.numpy())
-        self._products.append(self._build_table(window, len(window.catalog), PRODUCTS_SCHEMA, *products))
         for method, method_ranking in rankings.items():
             self._candidates.append(window.build_candidate_table(self.run_id, method, method_ranking))
 

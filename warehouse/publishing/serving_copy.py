@@ -191,7 +191,9 @@ class ServingCopy:
         return self._query_frame("select * from dim_products where product_id in (select unnest(?))", list(product_ids))
 
     def get_metrics(self, segment: str = "all") -> pd.DataFrame:
-        """Return the ranking metrics of the live model and its baselines; rows of `eval_ranking_metrics`.
+        """Return the ranking metrics of the live model and its baselines in the test window.
+
+        Rows of `eval_ranking_metrics`.
 
         Args:
             segment: The segmentation of customers or products: all (one segment), activity, customer, product or
@@ -210,12 +212,6 @@ class ServingCopy:
             return "No model is live yet: all customers get popular products. `recomart run` trains and evaluates one."
         if live_run_id is None:
             return "No model is live: all customers get popular products. `recomart models` shows why."
-        # A training deletes the evaluation lists of runs that are not live; such a run can be promoted later.
-        if runs.loc[runs["run_id"] == live_run_id, "ndcg_at_10"].notna().any():
-            return (
-                "The evaluation lists of the live model are no longer kept. `recomart models` shows the metrics of its "
-                "run."
-            )
         return "The live model could not be evaluated: its test window has no new interactions of customers."
 
     def _get_live_run_rows(self, table: str, segment: str) -> pd.DataFrame:
@@ -224,8 +220,8 @@ class ServingCopy:
             f"""
             select *
             from {table}
-            where run_id = ? and segment = ?
-            order by cutoff, segment_value, k, method
+            where run_id = ? and segment = ? and cutoff = 'test'
+            order by segment_value, k, method
             """,
             self.published.run_id,
             segment,

@@ -5,7 +5,7 @@ import pytest
 
 from apps.merchandiser.customer_texts import describe_customer
 from apps.merchandiser.markdown import WORD_JOINER, escape_markdown
-from apps.merchandiser.metric_tables import compute_gain_over_popularity, pivot_metrics, select_test_metrics
+from apps.merchandiser.metric_tables import compute_gain_over_popularity, melt_metrics, pivot_metrics
 from apps.merchandiser.product_filter import ProductFilter, add_display_columns, encode_csv
 from apps.merchandiser.table_columns import select_filled_columns
 from apps.merchandiser.trends import build_quality_chart
@@ -107,28 +107,27 @@ def build_metrics(rows: list[tuple[str, str, int, float]]) -> pd.DataFrame:
     return table.assign(users=7, precision=table["ndcg"], recall=table["ndcg"])
 
 
-def test_metrics_are_those_of_test_window() -> None:
-    test_metrics = select_test_metrics(
+def test_metrics_have_labels_and_columns() -> None:
+    metrics = melt_metrics(
         build_metrics(
             [
-                ("validation", "als", 10, 0.9),
                 ("test", "popularity", 10, 0.2),
                 ("test", "als", 10, 0.3),
                 ("test", "something_new", 10, 0.1),
             ]
         )
     )
-    value, gain = compute_gain_over_popularity(test_metrics, "NDCG", 10)
+    value, gain = compute_gain_over_popularity(metrics, "NDCG", 10)
     assert (value, gain) == pytest.approx((0.3, 0.3 / 0.2 - 1))
-    table = pivot_metrics(test_metrics)
+    table = pivot_metrics(metrics)
     assert list(table["method"]) == ["This model", "Popularity", "something_new"]
     assert list(table.columns) == ["method", "Precision@10", "Recall@10", "NDCG@10"]
 
 
 def test_metrics_without_evaluated_model() -> None:
-    test_metrics = select_test_metrics(build_metrics([]))
-    assert test_metrics.empty
-    assert all(pd.isna(value) for value in compute_gain_over_popularity(test_metrics, "NDCG", 10))
+    metrics = melt_metrics(build_metrics([]))
+    assert metrics.empty
+    assert all(pd.isna(value) for value in compute_gain_over_popularity(metrics, "NDCG", 10))
 
 
 def test_quality_line_has_one_model_per_day() -> None:

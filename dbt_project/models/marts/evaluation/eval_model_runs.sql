@@ -4,7 +4,6 @@ with runs as (
 
 ),
 
--- Metrics come from the trainer, because the lists for eval_ranking_metrics are kept for few runs only.
 metrics as (
 
     select * from {{ ref('stg_ml__ranking_metrics') }}
