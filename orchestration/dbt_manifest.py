@@ -1,7 +1,7 @@
 """dbt's manifest: parse the project when it changed, and read models, exposures and compiled SQL from it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +46,14 @@ def load_manifest(settings: Settings) -> dict[str, Any]:
 
 def _find_last_change() -> float:
     """Return when a file of the project was last changed, added or deleted; a deletion changes its folder's time."""
-    paths = (
-        path for path in PROJECT_DIR.rglob("*") if path.relative_to(PROJECT_DIR).parts[0] not in DBT_OUTPUT_FOLDERS
-    )
-    return max(path.stat().st_mtime for path in paths if path.suffix in PARSED_SUFFIXES or path.is_dir())
+    return max(path.stat().st_mtime for path in iter_project_paths() if path.is_dir() or path.suffix in PARSED_SUFFIXES)
+
+
+def iter_project_paths() -> Iterator[Path]:
+    """Yield the folders and files of the dbt project without the folders that dbt writes to."""
+    for path in PROJECT_DIR.rglob("*"):
+        if path.relative_to(PROJECT_DIR).parts[0] not in DBT_OUTPUT_FOLDERS:
+            yield path
 
 
 @retry(retry=retry_if_exception_type(ValueError), stop=stop_after_delay(10), wait=wait_fixed(0.2), reraise=True)

@@ -15,6 +15,7 @@ from orchestration.dbt_runner import DbtResult, start_dbt
 from orchestration.process_memory import get_peak_memory_mib
 from orchestration.progress import PipelineListener, describe_dbt, describe_fetch, describe_load
 from orchestration.retraining import TrainingRequest, find_due_training
+from orchestration.run_state import find_reasons_to_run, read_ledger, record_run
 from orchestration.steps import build_marts, build_recommendations, publish_copy
 from orchestration.training_run import TrainingSummary, read_gate_policy, train_model
 from warehouse.fetching.fetch_run import fetch_feeds, find_api_feeds
@@ -34,15 +35,19 @@ class PipelineReport:
 
     fetch: FetchReport
     load: LoadReport
-    marts: DbtResult
-    training: TrainingSummary | None
+    reasons: list[str]
+    """What had changed since the last complete run. When nothing had, the run ended after the load, and all results of
+    later steps are None."""
+
+    marts: DbtResult | None = None
+    training: TrainingSummary | None = None
     """None when no training was due."""
 
-    scoring: ScoringSummary | None
+    scoring: ScoringSummary | None = None
     """None when no model may serve: all customers then get popular products."""
 
-    recommendations: DbtResult
-    published: PublishedCopy
+    recommendations: DbtResult | None = None
+    published: PublishedCopy | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall time of each step, and of the run under `all`."""
 
@@ -83,11 +88,17 @@ def train_if_due(
 
 
 def run_pipeline(
-    settings: Settings, config: TrainConfig, listener: PipelineListener, *, is_training_requested: bool | None = None
+    settings: Settings,
+    config: TrainConfig,
+    listener: PipelineListener,
+    *,
+    is_training_requested: bool | None = None,
+    is_forced: bool = False,
 ) -> PipelineReport:
     """Run all steps: fetch, load, build, train, score, evaluate and publish.
 
-    The policy decides whether the run trains, unless `is_training_requested` is set.
+    The policy decides whether the run trains, unless `is_training_requested` is set. The run ends after the load when
+    nothing has changed since the last complete run, unless it is forced or a training is requested.
 
     Raises:
         RecomartError: A step failed. The results of the steps before it stay.
@@ -103,7 +114,12 @@ def run_pipeline(
         listener.on_step_done(name, describe(result), seconds[name])
         return result
 
-    start_seconds = time.perf_counter()
+    def finish(report: PipelineReport) -> PipelineReport:
+        seconds["all"] = time.perf_counter() - run_start_seconds
+        report.peak_memory_mib = get_peak_memory_mib()
+        return report
+
+    run_start_seconds = time.perf_counter()
     # Reports a wrong policy before the run loads and builds.
     read_gate_policy(settings, config)
     fetch_report = (
@@ -114,30 +130,27 @@ def run_pipeline(
     # Each dbt process starts one step ahead: its imports then take no extra time, and it uses memory for one step only.
     with start_dbt(settings) as dbt:
         load_report = run_step("load", lambda: load(settings, listener.on_files), describe_load)
-        marts = run_step("build", lambda: build_marts(settings, listener.on_dbt, dbt), describe_dbt)
-    training = run_step(
+        ledger = read_ledger(settings)
+        reasons = ["requested"] if is_forced or is_training_requested else find_reasons_to_run(settings, config)
+        report = PipelineReport(fetch_report, load_report, reasons, seconds=seconds)
+        if not reasons:
+            return finish(report)
+        report.marts = run_step("build", lambda: build_marts(settings, listener.on_dbt, dbt), describe_dbt)
+    report.training = run_step(
         "train",
         lambda: train_if_due(settings, config, listener.on_stage, is_training_requested=is_training_requested),
         lambda summary: describe_training(summary) if is_training_requested is not False else "not requested",
     )
     with start_dbt(settings) as dbt:
-        scoring = run_step("score", lambda: score_customers(settings, listener.on_stage), describe_scoring)
-        recommendations = run_step(
+        report.scoring = run_step("score", lambda: score_customers(settings, listener.on_stage), describe_scoring)
+        report.recommendations = run_step(
             "recommend", lambda: build_recommendations(settings, listener.on_dbt, dbt), describe_dbt
         )
-    report = PipelineReport(
-        fetch=fetch_report,
-        load=load_report,
-        marts=marts,
-        training=training,
-        scoring=scoring,
-        recommendations=recommendations,
-        published=run_step("publish", lambda: publish_copy(settings), lambda published: published.file),
-        seconds=seconds,
-    )
-    seconds["all"] = time.perf_counter() - start_seconds
-    report.peak_memory_mib = get_peak_memory_mib()
-    return report
+    report.published = run_step("publish", lambda: publish_copy(settings), lambda published: published.file)
+    # After a run that was not allowed to train, a training may be due.
+    if is_training_requested is not False:
+        record_run(settings, config, ledger)
+    return finish(report)
 
 
 def describe_training(summary: TrainingSummary | None) -> str:

@@ -132,6 +132,11 @@ class Settings(BaseSettings):
         return self.warehouse / "policy.json"
 
     @property
+    def run_state_file(self) -> Path:
+        """State of the warehouse after the last complete run; without it, the next run is complete."""
+        return self.warehouse / "run_state.json"
+
+    @property
     def profile_file(self) -> Path:
         """The HTML page of the shop's data profile."""
         return self.warehouse / "profile.html"

@@ -23,7 +23,7 @@ def run_demo(warehouse: Warehouse = None, as_json: Json = False) -> None:
     settings = load_settings(warehouse=warehouse)
     with console.StepProgress() as progress:
         generate_demo_shop(settings, DEMO_SHOP_CONFIG, progress)
-        report = pipeline.run_pipeline(settings, read_train_config(settings), progress)
+        report = pipeline.run_pipeline(settings, read_train_config(settings), progress, is_forced=True)
     outcome = collect_demo_outcome(settings, report)
     if as_json:
         console.print_json(outcome)
@@ -62,6 +62,7 @@ def run_full_pipeline(
         bool | None,
         typer.Option("--train/--no-train", help="Train a new model, or none; by default the policy decides."),
     ] = None,
+    force: Annotated[bool, typer.Option(help="Run every step, even if nothing has changed.")] = False,
     sources: SourcesFile = None,
     landing: Landing = None,
     warehouse: Warehouse = None,
@@ -69,11 +70,13 @@ def run_full_pipeline(
 ) -> None:
     """Run the whole pipeline: fetch, load, build, train, score, evaluate and publish.
 
-    The steps are those of the Dagster job.
+    The steps are those of the Dagster job. The run ends after the load when nothing has changed since the last one.
     """
     settings = load_settings(sources=sources, landing=landing, warehouse=warehouse)
     with console.StepProgress() as progress:
-        report = pipeline.run_pipeline(settings, read_train_config(settings), progress, is_training_requested=train)
+        report = pipeline.run_pipeline(
+            settings, read_train_config(settings), progress, is_training_requested=train, is_forced=force
+        )
     status_rows = read_feed_status(settings)
     with ServingCopy(settings) as copy:
         metrics, missing_metrics_reason = copy.get_metrics(), copy.explain_missing_metrics()
@@ -81,8 +84,14 @@ def run_full_pipeline(
         console.print_json({"status": status_rows, "metrics": metrics, **vars(report)})
         return
     data_tables.print_load(report.load)
-    for warning in report.marts.warnings + report.recommendations.warnings:
-        console.print_line(f"dbt test warned: {warning}")
+    for result in (report.marts, report.recommendations):
+        for warning in result.warnings if result else []:
+            console.print_line(f"dbt test warned: {warning}")
     data_tables.print_status(status_rows)
     model_tables.print_metrics(metrics, missing_metrics_reason)
+    if not report.reasons:
+        console.print_line(
+            "Nothing has changed since the last complete run, so nothing was built, trained or published. "
+            "`recomart run --force` runs every step."
+        )
     console.print_line(f"{report.seconds['all']:.0f} s in total, peak memory {report.peak_memory_mib:,} MiB")
