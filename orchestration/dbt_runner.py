@@ -191,8 +191,14 @@ def _describe_result(result: dict[str, Any]) -> str:
 
 
 def _shorten_message(message: str) -> str:
-    """Return the beginning of a message, without colours and line breaks; dbt's log has the full message."""
-    return shorten(re.sub(r"\x1b\[[0-9;]*m", "", message), width=400, placeholder=" ...")
+    """Return the beginning of a message, without colours and line breaks; dbt's log has the full message.
+
+    A test that raises its message names itself in dbt's first line and its macros in the last ones; they are left out.
+    """
+    message = re.sub(r"\x1b\[[0-9;]*m", "", message)
+    if message.startswith("Compilation Error in test "):
+        message = re.sub(r"^Compilation Error in test .*|^ *> (in macro|called by) .*", "", message, flags=re.MULTILINE)
+    return shorten(message, width=400, placeholder=" ...")
 
 
 def build_dbt_error(settings: Settings, command: str, messages: Sequence[str], log_dir: Path) -> RecomartError:
@@ -217,6 +223,15 @@ def build_dbt_error(settings: Settings, command: str, messages: Sequence[str], l
         )
     more_text = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
     return RecomartError(f"dbt {command} failed: {'; '.join(reasons[:3])}{more_text}. See {log_dir}/dbt.log")
+
+
+def read_failed_test_messages(settings: Settings) -> dict[str, str]:
+    """Return dbt's messages of the tests that failed or warned in the last command, by the unique id of the test."""
+    return {
+        result["unique_id"]: _shorten_message(result["message"] or "")
+        for result in _read_run_results(settings)
+        if result["unique_id"].startswith("test.") and result["status"] != "pass"
+    }
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from orchestration.dbt_runner import (
     build_dbt_error,
     delete_run_results,
     lock_build,
+    read_failed_test_messages,
 )
 
 
@@ -26,12 +27,13 @@ def _run_build(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse
     """Run `dbt build` and yield its events.
 
     The tables' events come last: their metadata can be read only after dbt has closed the warehouse. Tables that were
-    built before a failure are reported too.
+    built before a failure are reported too. The events of failed checks come when dbt has written their messages.
     """
     settings = warehouse.settings
     # dbt inherits this environment and runs in another folder: relative paths must become absolute.
     os.environ.update(settings.build_environment())
     outputs: dict[dg.AssetKey, dg.Output[Any]] = {}
+    failed_checks: list[dg.AssetCheckResult] = []
     failure: Exception | None = None
     try:
         with lock_build(settings):
@@ -39,6 +41,8 @@ def _run_build(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse
             for event in dbt.cli(BUILD_COMMAND, context=context, target_path=settings.dbt_target_dir).stream():
                 if isinstance(event, dg.Output):
                     outputs[context.asset_key_for_output(event.output_name)] = event
+                elif isinstance(event, dg.AssetCheckResult) and not event.passed:
+                    failed_checks.append(event)
                 else:
                     yield event
     except DagsterDbtCliRuntimeError as error:
@@ -48,6 +52,9 @@ def _run_build(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse
         failure.__cause__ = error
     except Exception as error:
         failure = error
+    messages = read_failed_test_messages(settings) if failed_checks else {}
+    for check in failed_checks:
+        yield check._replace(description=messages.get(str(check.metadata["unique_id"].value)))
     table_info = read_table_info(context, settings, outputs) if outputs else {}
     lineage = build_lineage_metadata(context, settings, outputs, table_info)
     for key, output in outputs.items():

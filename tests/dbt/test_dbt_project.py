@@ -33,10 +33,25 @@ def parsed_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def manifest_models(parsed_settings: Settings) -> list[dict[str, Any]]:
+def parsed_manifest(parsed_settings: Settings) -> dict[str, Any]:
+    """dbt's manifest."""
+    manifest: dict[str, Any] = json.loads(
+        (parsed_settings.dbt_target_dir / "manifest.json").read_text(encoding="utf-8")
+    )
+    return manifest
+
+
+@pytest.fixture(scope="module")
+def manifest_models(parsed_manifest: dict[str, Any]) -> list[dict[str, Any]]:
     """The models' nodes in dbt's manifest."""
-    manifest = json.loads((parsed_settings.dbt_target_dir / "manifest.json").read_text(encoding="utf-8"))
-    return [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+    return [node for node in parsed_manifest["nodes"].values() if node["resource_type"] == "model"]
+
+
+@pytest.fixture(scope="module")
+def valid_rows_tests(parsed_manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """The nodes of generic test valid_rows in dbt's manifest."""
+    nodes = parsed_manifest["nodes"].values()
+    return [node for node in nodes if (node.get("test_metadata") or {}).get("name") == "valid_rows"]
 
 
 def test_model_descriptions_end_with_grain(manifest_models: list[dict[str, Any]]) -> None:
@@ -89,6 +104,49 @@ def test_quarantine_rules_are_documented(manifest_models: list[dict[str, Any]]) 
 
     assert len(rules) > 5
     assert sorted(documented) == sorted(rules)
+
+
+def find_tested_table(test: dict[str, Any]) -> str:
+    """Return the unique id of the table that a test of the yml file of the table tests."""
+    return str(test["attached_node"] or next(iter(test["depends_on"]["nodes"])))
+
+
+def test_valid_rows_is_named_after_table(valid_rows_tests: list[dict[str, Any]]) -> None:
+    """A table has one test, and at most one more for its relationships."""
+    kinds_by_name = {test["name"]: set(test["test_metadata"]["kwargs"]) - {"model"} for test in valid_rows_tests}
+    expected = {
+        f"valid_rows_{table.split('.', 2)[2].replace('.', '_')}" for table in map(find_tested_table, valid_rows_tests)
+    }
+    additional = {f"{name}_relationships" for name in expected} & kinds_by_name.keys()
+
+    assert len(expected) > 50
+    assert expected <= kinds_by_name.keys() <= expected | additional
+    assert len(kinds_by_name) == len(valid_rows_tests)
+    assert [name for name in additional if kinds_by_name[name] != {"relationships"}] == []
+
+
+def test_relationships_do_not_delay_other_checks(
+    parsed_manifest: dict[str, Any], valid_rows_tests: list[dict[str, Any]]
+) -> None:
+    """A failed test stops every model below its table.
+
+    dbt stops only the models below all tables that a test reads. A relationship that would exempt a model is a test of
+    its own.
+    """
+
+    def list_models_below(node: str) -> set[str]:
+        children = {child for child in parsed_manifest["child_map"][node] if child.startswith("model.")}
+        return children.union(*map(list_models_below, children))
+
+    exempted = {
+        test["name"]: models
+        for test in valid_rows_tests
+        for parent in test["depends_on"]["nodes"]
+        if set(test["test_metadata"]["kwargs"]) > {"model", "relationships"}
+        and (models := list_models_below(find_tested_table(test)) - list_models_below(parent))
+    }
+
+    assert exempted == {}
 
 
 @pytest.mark.parametrize("command", [("build",), ("docs", "generate")])

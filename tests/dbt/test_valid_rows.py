@@ -1,0 +1,71 @@
+"""Generic test valid_rows: its message names every broken rule of a table and the number of rows that break it."""
+
+import pytest
+
+from orchestration.dbt_runner import run_dbt
+from tests.table_changes import execute_statements
+from tests.three_feed_shop import Shop
+from warehouse.errors import RecomartError
+from warehouse.loading.loader import load
+from warehouse.settings import Settings
+
+PURCHASES_CSV = """\
+sku,when,who,qty
+p1,2026-01-05T10:00:00Z,u1,1
+p1,2026-01-06T10:00:00Z,u2,1
+p1,2026-01-07T10:00:00Z,u3,0
+"""
+
+
+@pytest.fixture(scope="module")
+def built_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A shop with two clean purchase lines and a quarantined one."""
+    shop = Shop(tmp_path_factory.mktemp("shop"))
+    shop.put("purchases/a.csv", PURCHASES_CSV)
+    load(shop.settings)
+    tables = ("--select", "+audit_feed_day_reasons", "quarantine_reasons")
+    run_dbt(shop.settings, "build", "--exclude-resource-types", "unit_test", "test", *tables)
+    return shop.settings
+
+
+def read_error(settings: Settings, table: str) -> str:
+    """Return the error of the tests of a table."""
+    with pytest.raises(RecomartError) as raised:
+        run_dbt(settings, "test", "--select", f"{table},test_type:data")
+    return str(raised.value)
+
+
+def test_message_names_every_broken_rule(built_settings: Settings) -> None:
+    table = "intermediate.int_purchases_classified"
+    execute_statements(
+        built_settings,
+        f"insert into {table} select * from {table} where row_status = 'quarantined'",
+        f"update {table} set reasons = null where row_status = 'quarantined'",
+        f"update {table} set row_status = 'lost' where user_id = 'u1'",
+    )
+    assert read_error(built_settings, "int_purchases_classified").startswith(
+        "dbt test failed: valid_rows_int_purchases_classified: only_quarantined_rows_have_reasons (2 rows), "
+        "unique (_load_id, _line) (2 rows), accepted_values (row_status) (1 row). See "
+    )
+
+
+def test_null_breaks_only_not_null(built_settings: Settings) -> None:
+    table = "intermediate.int_products_classified"
+    execute_statements(built_settings, f"update {table} set row_status = null")
+    run_dbt(built_settings, "test", "--select", "int_products_classified,test_type:data")
+    execute_statements(built_settings, "update seeds.quarantine_reasons set meaning = null where reason = 'bad_price'")
+    assert "valid_rows_quarantine_reasons: not_null (meaning) (1 row). " in read_error(
+        built_settings, "quarantine_reasons"
+    )
+
+
+def test_relationship_checks_rows_of_condition(built_settings: Settings) -> None:
+    table = "marts.audit_feed_day_reasons"
+    for outcome in ("rejected", "quarantined"):
+        execute_statements(
+            built_settings,
+            f"insert into {table} select * replace ('no such' as reason, '{outcome}' as outcome) from {table} limit 1",
+        )
+    assert "valid_rows_audit_feed_day_reasons_relationships: relationships (reason) (1 row). " in read_error(
+        built_settings, "audit_feed_day_reasons"
+    )
