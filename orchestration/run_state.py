@@ -36,8 +36,10 @@ class RunState(BaseModel):
     """Hash of the dbt project (models, macros, tests, seeds) and the Python packages."""
     settings: str
     """The training settings and the policy."""
-    published_file: str
-    """Name of the live copy."""
+    models: str
+    """Names, sizes and change times of the files of all models."""
+    live_copy: str
+    """Name, size and change time of the live copy."""
 
 
 CHANGE_REASONS = {
@@ -46,7 +48,8 @@ CHANGE_REASONS = {
     "database": "the tables were changed",
     "code": "the dbt project or the code was changed",
     "settings": "the policy or the training settings were changed",
-    "published_file": "another copy is live",
+    "models": "the files of a model were changed",
+    "live_copy": "another copy is live",
 }
 """Reasons to run, by field of `RunState`."""
 
@@ -75,15 +78,21 @@ def record_run(settings: Settings, config: TrainConfig, ledger: str) -> None:
 
 
 def _read_state(settings: Settings, config: TrainConfig, ledger: str) -> RunState:
-    database = settings.database.stat()
+    live_copy = settings.serving_dir / read_pointer(settings).file
     return RunState(
         run_date=f"{datetime.now(UTC):%Y-%m-%d}",
         ledger=ledger,
-        database=f"{database.st_size} bytes, {database.st_mtime_ns} ns",
+        database=_describe_file(settings, settings.database),
         code=_hash_files(_find_code_files()),
         settings=config.model_dump_json() + read_policy(settings).model_dump_json(),
-        published_file=read_pointer(settings).file,
+        models="; ".join(_describe_file(settings, file) for file in sorted(settings.models_dir.glob("*/*"))),
+        live_copy=_describe_file(settings, live_copy),
     )
+
+
+def _describe_file(settings: Settings, file: Path) -> str:
+    status = file.stat()
+    return f"{file.relative_to(settings.warehouse)}: {status.st_size} bytes, {status.st_mtime_ns} ns"
 
 
 def _find_code_files() -> list[Path]:

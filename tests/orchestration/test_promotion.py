@@ -47,7 +47,7 @@ def get_serving_run_id(settings: Settings) -> str | None:
 
 def test_run_without_new_data_trains_nothing(demo_shop_settings: Settings) -> None:
     serving_run_id, candidates = get_serving_run_id(demo_shop_settings), read_candidates(demo_shop_settings)
-    report = run_pipeline(demo_shop_settings, TrainConfig(), PipelineListener())
+    report = run_pipeline(demo_shop_settings, TrainConfig(), PipelineListener(), is_forced=True)
     assert report.training is None
     assert report.scoring is not None
     assert (report.scoring.run_id, report.scoring.is_newly_serving) == (serving_run_id, False)

@@ -168,6 +168,10 @@ def _check_changed_feeds_present(
 def _write_declarations(connection: duckdb.DuckDBPyConnection, sources: Sources, changed_feeds: list[Feed]) -> None:
     """Write the declarations for the SQL models; delete the rows and ledger entries of feeds with a changed kind."""
     feeds = list(sources.feeds.values())
+    fingerprints = {feed.name: sources.compute_typing_fingerprint(feed) for feed in feeds}
+    # A load with nothing new leaves the database file unchanged, so that a run can end after it.
+    if fingerprints == dict(connection.execute("select feed, typing_fingerprint from raw.feeds").fetchall()):
+        return
     with transaction(connection):
         for feed in changed_feeds:
             ledger.delete_files(connection, feed, list(ledger.read_loaded_files(connection, feed)), RAW_COLUMNS)
@@ -175,7 +179,7 @@ def _write_declarations(connection: duckdb.DuckDBPyConnection, sources: Sources,
         connection.execute("delete from raw.event_aliases")
         connection.executemany(
             "insert into raw.feeds values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(*sources.get_typing_settings(feed), sources.compute_typing_fingerprint(feed)) for feed in feeds],
+            [(*sources.get_typing_settings(feed), fingerprints[feed.name]) for feed in feeds],
         )
         aliases = [(feed.name, alias, event_type) for feed in feeds for alias, event_type in feed.event_aliases]
         if aliases:
