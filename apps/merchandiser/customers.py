@@ -18,6 +18,7 @@ from apps.merchandiser.table_columns import TABLE_HEIGHT, make_price_column, mak
 from warehouse.formatting import format_count
 from warehouse.publishing.serving_copy import ServingCopy
 
+TIMELINE_HELP = "The newest actions only: at least 100 by default, and always the whole oldest day."
 ACTION_COLORS = ["#86efac", "#fca5a5", "#fde68a", "#fed7aa", "#bfdbfe", "#e2e8f0"]
 
 
@@ -49,6 +50,7 @@ def show_history(timeline: pd.DataFrame) -> None:
             f"Latest {format_count(len(timeline), 'action')}",
             [*counts, *(action for action in st.session_state.get("actions", []) if action not in counts)],
             selection_mode="multi",
+            help=TIMELINE_HELP,
             format_func=lambda action: f"{escape_markdown(action)} {counts.get(action, 0)}",
             key="actions",
         )

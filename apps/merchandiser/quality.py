@@ -96,7 +96,8 @@ def show_differences(differences: pd.DataFrame) -> None:
         return
     st.caption(
         f"Difference of the model to each baseline at {HEADLINE_K} recommended products, with the 95 % confidence "
-        "interval. If the interval excludes zero, the difference is statistically significant."
+        "interval. If the interval excludes zero, the difference is statistically significant. Best possible is not a "
+        "baseline: it ranks by the real preferences of a demo shop's customers."
     )
     st.dataframe(
         format_differences(differences, HEADLINE_K),

@@ -13,7 +13,9 @@ SOURCE_HELP = (
     "Personal: from the actions of this customer. Popular: from the actions of all customers. "
     "Pinned: by a merchandising rule."
 )
-SCORE_HELP = "100 is the best score of the same source in the list. Pinned products have no score."
+SCORE_HELP = (
+    "Percentage of the best score of the same source in the list, from 0 to 100. Pinned products have no score."
+)
 MIN_WRAPPING_ROW_HEIGHT = 57
 """Pixels; Streamlit wraps texts only in rows of at least this height."""
 

@@ -110,7 +110,7 @@ def show_drift(drift: pd.DataFrame) -> None:
     )
     periods = describe_compared_periods(drift)
     if drifted_distributions.empty:
-        st.caption(f"None of {len(drift)} distributions has drifted. {periods}")
+        st.caption(f"None of {len(drift)} distributions has drifted. {describe_period_overlap(drift)}{periods}")
         return
     st.dataframe(
         drifted_distributions,
@@ -127,7 +127,7 @@ def show_drift(drift: pd.DataFrame) -> None:
     )
     st.caption(
         f"{len(drift) - len(drifted_distributions)} other distributions are stable. "
-        f"PSI is the population stability index. {periods}"
+        f"PSI is the population stability index. {describe_period_overlap(drift)}{periods}"
     )
 
 
@@ -138,6 +138,17 @@ def describe_compared_periods(drift: pd.DataFrame) -> str:
         f"{row.reference_first_date:%d %b} to {row.reference_last_date:%d %b %Y}."
         for kind, label in DRIFT_KINDS.items()
         for row in drift[drift["kind"] == kind].head(1).itertuples()
+    )
+
+
+def describe_period_overlap(drift: pd.DataFrame) -> str:
+    """Return a sentence about feature periods that share days; an empty text when they share none."""
+    features = drift[drift["kind"] == "feature"]
+    if not (features["current_first_date"] <= features["reference_last_date"]).any():
+        return ""
+    return (
+        "The two periods of customers and products share days, because both have 28 days and the second begins earlier "
+        "than the first ends. "
     )
 
 

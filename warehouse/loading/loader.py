@@ -54,7 +54,7 @@ def load(
     """Load every new or changed file of the landing folder into the raw tables.
 
     The rows and the ledger entry of a file are written in one transaction. After a killed load, the next load reads the
-    files that have no such entry. An unreadable file is recorded in `raw.rejected_files`, and the other files are
+    files that have no such entry. A rejected file is recorded in `raw.rejected_files`, and the other files are
     loaded. A changing file, which is still being written, is left for the next load.
 
     Args:

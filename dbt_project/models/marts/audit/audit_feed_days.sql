@@ -124,7 +124,7 @@ final as (
                         cast(100 * usual_bad_share as decimal(5, 1)), ' % are usual'
                     )
             end,
-            case when rejected_files > 0 then concat('unreadable files: ', rejected_files) end
+            case when rejected_files > 0 then concat('rejected files: ', rejected_files) end
         ), '') as warning
     from flagged
 
