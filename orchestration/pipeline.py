@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
+from uuid import uuid4
 
 from models_ml.config import TrainConfig
 from models_ml.evaluation.baselines import read_oracle
@@ -15,7 +16,7 @@ from orchestration.dbt_runner import DbtResult, start_dbt
 from orchestration.process_memory import get_peak_memory_mib
 from orchestration.progress import PipelineListener, describe_dbt, describe_fetch, describe_load
 from orchestration.retraining import TrainingRequest, find_due_training
-from orchestration.run_state import find_reasons_to_run, read_ledger, record_run
+from orchestration.run_state import begin_run, complete_run, find_reasons_to_run
 from orchestration.steps import build_marts, build_recommendations, publish_copy
 from orchestration.training_run import TrainingSummary, read_gate_policy, train_model
 from warehouse.fetching.fetch_run import fetch_feeds, find_api_feeds
@@ -119,7 +120,7 @@ def run_pipeline(
         report.peak_memory_mib = get_peak_memory_mib()
         return report
 
-    run_start_seconds = time.perf_counter()
+    run_id, run_start_seconds = uuid4().hex, time.perf_counter()
     # Reports a wrong policy before the run loads and builds.
     read_gate_policy(settings, config)
     fetch_report = (
@@ -130,11 +131,11 @@ def run_pipeline(
     # Each dbt process starts one step ahead: its imports then take no extra time, and it uses memory for one step only.
     with start_dbt(settings) as dbt:
         load_report = run_step("load", lambda: load(settings, listener.on_files), describe_load)
-        ledger = read_ledger(settings)
         reasons = ["requested"] if is_forced or is_training_requested else find_reasons_to_run(settings, config)
         report = PipelineReport(fetch_report, load_report, reasons, seconds=seconds)
         if not reasons:
             return finish(report)
+        begin_run(settings, config, run_id)
         report.marts = run_step("build", lambda: build_marts(settings, listener.on_dbt, dbt), describe_dbt)
     report.training = run_step(
         "train",
@@ -149,7 +150,7 @@ def run_pipeline(
     report.published = run_step("publish", lambda: publish_copy(settings), lambda published: published.file)
     # After a run that was not allowed to train, a training may be due.
     if is_training_requested is not False:
-        record_run(settings, config, ledger)
+        complete_run(settings, run_id)
     return finish(report)
 
 

@@ -1,7 +1,6 @@
 """State of the warehouse after a complete run, so that a run with nothing new can end before the build."""
 
 import hashlib
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,81 +17,131 @@ from warehouse.settings import PROJECT_ROOT, Settings
 PYTHON_PACKAGES = ("models_ml", "orchestration", "warehouse")
 """Packages whose code the tables depend on."""
 
-LEDGER_QUERY = "select concat_ws(' ', count(*), max(load_id)) from raw.loaded_files"
+NOTHING_NEW_MESSAGE = "Nothing has changed since the last complete run, so nothing was built, trained or published"
+
+UNBUILT_FILES_QUERY = """
+    select count(*)
+    from raw.loaded_files as loaded
+    full join marts.audit_files as built
+        on loaded.feed = built.feed and loaded.path = built.path and loaded.loaded_at = built.loaded_at
+    where loaded.path is null or built.path is null
+"""
 
 
-class RunState(BaseModel):
-    """Everything that the results of a run depend on. Equal states give equal results."""
+class RunInputs(BaseModel):
+    """Inputs of a run besides the tables, as they were before its build."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     run_date: str
-    """UTC date of the run: the first run of a day is complete, so that it warns of overdue feeds."""
-    ledger: str
-    """Number of loads and the newest load, after the run's own load."""
-    database: str
-    """Size and change time of the database: they change with each load, build, training or promotion."""
+    """UTC date: the first run of a day is complete, so that it warns of overdue feeds."""
     code: str
     """Hash of the dbt project (models, macros, tests, seeds) and the Python packages."""
     settings: str
-    """The training settings and the policy."""
+    """The training settings and the policy, as JSON."""
+
+
+class RunResults(BaseModel):
+    """Results of a run, as they were at its end. Sizes and change times show later changes."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    database: str
+    """Size and change time of the database, which each load, build, training and promotion changes."""
     models: str
     """Names, sizes and change times of the files of all models."""
     live_copy: str
     """Name, size and change time of the live copy."""
 
 
+class RunState(BaseModel):
+    """The last run."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    run_id: str
+    """Identifier of the run, not of a model."""
+    inputs: RunInputs
+    results: RunResults | None = None
+    """None until the run is complete."""
+
+
 CHANGE_REASONS = {
     "run_date": "it is the first run of the day",
-    "ledger": "files were loaded",
-    "database": "the tables were changed",
     "code": "the dbt project or the code was changed",
     "settings": "the policy or the training settings were changed",
+    "database": "the tables were changed",
     "models": "the files of a model were changed",
     "live_copy": "another copy is live",
 }
-"""Reasons to run, by field of `RunState`."""
-
-
-def read_ledger(settings: Settings) -> str:
-    """Return the number of loads and the newest load."""
-    with open_reader(settings) as connection:
-        (ledger,) = connection.execute(LEDGER_QUERY).fetchone() or ("",)
-    return str(ledger)
+"""Reasons to run, by field of `RunInputs` and `RunResults`."""
 
 
 def find_reasons_to_run(settings: Settings, config: TrainConfig) -> list[str]:
     """Return what has changed since the last complete run; an empty list when nothing has."""
     try:
-        last_state = RunState.model_validate_json(settings.run_state_file.read_bytes())
-        state = _read_state(settings, config, read_ledger(settings))
+        last_run = RunState.model_validate_json(settings.run_state_file.read_bytes())
+        if last_run.results is None:
+            return ["the last run did not complete"]
+        if _has_unbuilt_files(settings):
+            return ["files were loaded"]
+        current = (_read_inputs(settings, config), _read_results(settings))
     except (FileNotFoundError, ValidationError, RecomartError):
         return ["there was no complete run"]
-    return [reason for field, reason in CHANGE_REASONS.items() if getattr(state, field) != getattr(last_state, field)]
+    return [
+        CHANGE_REASONS[field]
+        for before, after in zip((last_run.inputs, last_run.results), current, strict=True)
+        for field, value in after
+        if value != getattr(before, field)
+    ]
 
 
-def record_run(settings: Settings, config: TrainConfig, ledger: str) -> None:
-    """Record a complete run; `ledger` is that of the run's own load, so that a load by another process is noticed."""
-    state = _read_state(settings, config, ledger)
-    settings.run_state_file.write_text(state.model_dump_json(indent=2) + "\n", encoding="utf-8")
+def begin_run(settings: Settings, config: TrainConfig, run_id: str) -> None:
+    """Record the inputs of a run before its build. Until `complete_run`, the next run is complete."""
+    _write_state(settings, RunState(run_id=run_id, inputs=_read_inputs(settings, config)))
 
 
-def _read_state(settings: Settings, config: TrainConfig, ledger: str) -> RunState:
-    live_copy = settings.serving_dir / read_pointer(settings).file
-    return RunState(
+def complete_run(settings: Settings, run_id: str) -> None:
+    """Record the results of a run whose steps have all succeeded; does nothing if another run has begun since."""
+    state = RunState.model_validate_json(settings.run_state_file.read_bytes())
+    if state.run_id == run_id:
+        _write_state(settings, state.model_copy(update={"results": _read_results(settings)}))
+
+
+def _write_state(settings: Settings, state: RunState) -> None:
+    unfinished = settings.run_state_file.with_name(f".{settings.run_state_file.name}.unfinished")
+    unfinished.write_text(state.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    unfinished.replace(settings.run_state_file)
+
+
+def _has_unbuilt_files(settings: Settings) -> bool:
+    """Return whether a file was loaded or removed after the last build."""
+    with open_reader(settings) as connection:
+        (file_count,) = connection.execute(UNBUILT_FILES_QUERY).fetchone() or (0,)
+    return bool(file_count)
+
+
+def _read_inputs(settings: Settings, config: TrainConfig) -> RunInputs:
+    return RunInputs(
         run_date=f"{datetime.now(UTC):%Y-%m-%d}",
-        ledger=ledger,
-        database=_describe_file(settings, settings.database),
         code=_hash_files(_find_code_files()),
         settings=config.model_dump_json() + read_policy(settings).model_dump_json(),
-        models="; ".join(_describe_file(settings, file) for file in sorted(settings.models_dir.glob("*/*"))),
-        live_copy=_describe_file(settings, live_copy),
     )
 
 
-def _describe_file(settings: Settings, file: Path) -> str:
-    status = file.stat()
-    return f"{file.relative_to(settings.warehouse)}: {status.st_size} bytes, {status.st_mtime_ns} ns"
+def _read_results(settings: Settings) -> RunResults:
+    return RunResults(
+        database=_describe_files(settings, settings.database),
+        models=_describe_files(settings, *settings.models_dir.glob("*/*")),
+        live_copy=_describe_files(settings, settings.serving_dir / read_pointer(settings).file),
+    )
+
+
+def _describe_files(settings: Settings, *files: Path) -> str:
+    return "; ".join(
+        f"{file.relative_to(settings.warehouse)} {file.stat().st_size} bytes {file.stat().st_mtime_ns} ns"
+        for file in sorted(files)
+    )
 
 
 def _find_code_files() -> list[Path]:
@@ -101,7 +150,7 @@ def _find_code_files() -> list[Path]:
     return sorted([*dbt_files, *python_files])
 
 
-def _hash_files(files: Iterable[Path]) -> str:
+def _hash_files(files: list[Path]) -> str:
     """Return a hash of the paths and contents of the files."""
     digest = hashlib.sha256()
     for file in files:

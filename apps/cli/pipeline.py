@@ -11,6 +11,7 @@ from orchestration import pipeline
 from orchestration.config_files import read_train_config
 from orchestration.demo_data import generate_demo_shop
 from orchestration.feed_accounting import read_feed_status
+from orchestration.run_state import NOTHING_NEW_MESSAGE
 from warehouse.demo.config import DemoConfig
 from warehouse.publishing.serving_copy import ServingCopy
 
@@ -90,8 +91,5 @@ def run_full_pipeline(
     data_tables.print_status(status_rows)
     model_tables.print_metrics(metrics, missing_metrics_reason)
     if not report.reasons:
-        console.print_line(
-            "Nothing has changed since the last complete run, so nothing was built, trained or published. "
-            "`recomart run --force` runs every step."
-        )
+        console.print_line(f"{NOTHING_NEW_MESSAGE}. `recomart run --force` runs every step.")
     console.print_line(f"{report.seconds['all']:.0f} s in total, peak memory {report.peak_memory_mib:,} MiB")

@@ -12,6 +12,7 @@ from orchestration.assets.common import WAREHOUSE_POOL, as_dagster_failure, buil
 from orchestration.assets.dbt_graph import MANIFEST, TRANSLATOR
 from orchestration.assets.lineage import build_lineage_metadata
 from orchestration.assets.warehouse_resource import WarehouseResource
+from orchestration.config_files import read_train_config
 from orchestration.dbt_runner import (
     BUILD_COMMAND,
     TRAINING_INPUT_SELECTION,
@@ -21,6 +22,10 @@ from orchestration.dbt_runner import (
     lock_build,
     read_failed_test_messages,
 )
+from orchestration.run_state import NOTHING_NEW_MESSAGE, begin_run, find_reasons_to_run
+
+AUTOMATIC_RUN_TAGS = {"dagster/schedule_name", "dagster/sensor_name"}
+"""Tags that Dagster gives to the runs of schedules and sensors."""
 
 
 def _run_build(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseResource) -> Iterator[Any]:
@@ -74,7 +79,18 @@ def _run_build(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse
     pool=WAREHOUSE_POOL,
 )
 def marts(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseResource) -> Iterator[Any]:
-    """Build and test the dbt models that the model is trained on."""
+    """Build and test the dbt models that the model is trained on.
+
+    When nothing has changed since the last complete run, a run that a sensor or a schedule started builds nothing, and
+    Dagster skips the steps after this one.
+    """
+    settings = warehouse.settings
+    with as_dagster_failure():
+        config = read_train_config(settings)
+        if AUTOMATIC_RUN_TAGS & context.run.tags.keys() and not find_reasons_to_run(settings, config):
+            context.log.info(NOTHING_NEW_MESSAGE)
+            return
+        begin_run(settings, config, context.run_id)
     yield from _run_build(context, dbt, warehouse)
 
 

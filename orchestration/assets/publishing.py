@@ -13,6 +13,7 @@ from orchestration.assets.common import (
 from orchestration.assets.dbt_graph import MANIFEST
 from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.dbt_manifest import find_published_models
+from orchestration.run_state import complete_run
 from orchestration.steps import publish_copy
 
 
@@ -26,7 +27,7 @@ from orchestration.steps import publish_copy
     metadata=build_docs_metadata("docs/serving.md"),
     pool=WAREHOUSE_POOL,
 )
-def published_copy(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
+def published_copy(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
     """Publish a versioned, verified, read-only copy of the tables that the app and the service read.
 
     The pointer moves to the new copy by an atomic rename.
@@ -34,6 +35,9 @@ def published_copy(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
     start_seconds = time.perf_counter()
     with as_dagster_failure():
         published = publish_copy(warehouse.settings)
+        # A run of some assets only is not complete.
+        if context.run.job_name == "full_pipeline" and context.run.asset_selection is None:
+            complete_run(warehouse.settings, context.run_id)
     return dg.MaterializeResult(
         metadata={
             **build_row_count_metadata(sum(published.rows.values())),

@@ -57,6 +57,18 @@ def test_full_pipeline_succeeds_twice(job_runs: list[dg.ExecuteInProcessResult])
     assert [run.success for run in job_runs] == [True, True]
 
 
+def test_scheduled_run_with_nothing_new_builds_nothing(
+    job_runs: list[dg.ExecuteInProcessResult], dagster_definitions: ModuleType
+) -> None:
+    assert job_runs[-1].success
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = dagster_definitions.defs.resolve_job_def("full_pipeline")
+        run = job.execute_in_process(instance=instance, tags={"dagster/schedule_name": "nightly_schedule"})
+    assert {key.path[0] for key in get_materializations(run)} == {"raw"}
+    skipped_steps = {event.step_key for event in run.all_events if event.is_step_skipped}
+    assert skipped_steps == {"model_tables", "recommendations", "published_copy"}
+
+
 def test_assets_report_row_count_and_duration(
     job_runs: list[dg.ExecuteInProcessResult], dagster_definitions: ModuleType
 ) -> None:
