@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from apps.benchmarks.targets import Target
 from apps.cli import console
 
-TARGET_OUTCOMES = {None: "not measured", True: "met", False: "not met"}
+TARGET_OUTCOMES = {True: "met", False: "not met"}
 
 
 def describe_machine(machine: dict[str, str | int | float]) -> str:
@@ -13,7 +13,15 @@ def describe_machine(machine: dict[str, str | int | float]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in machine.items())
 
 
-def print_targets(targets: Sequence[Target]) -> None:
-    """Print each target with the measured value and its outcome."""
-    rows = [{**target.model_dump(exclude={"is_met"}), "outcome": TARGET_OUTCOMES[target.is_met]} for target in targets]
+def print_targets(targets: Sequence[Target], default_size: str) -> None:
+    """Print each target with the measured value and its outcome; the targets hold for the default size."""
+    rows = [
+        {
+            **target.model_dump(exclude={"is_met"}),
+            "outcome": "not measured"
+            if target.value is None
+            else TARGET_OUTCOMES.get(target.is_met, f"not measured (for {default_size})"),
+        }
+        for target in targets
+    ]
     console.print_table("Targets", rows)

@@ -12,6 +12,10 @@ from models_ml.evaluation.segments import OVERALL
 from models_ml.inference.artifact import ModelCard
 
 
+METHOD_NAMES = {"item_item": "item-item", "recent_popularity": "recent popularity"}
+"""Names of the baselines in findings, where they differ from the values of the column `method`."""
+
+
 @dataclass(frozen=True)
 class GateResult:
     """Result of one gate for one model."""
@@ -56,7 +60,7 @@ def _check_baselines(differences: pa.Table, k: int) -> Iterator[GateResult]:
         yield GateResult(
             f"versus_{row['method']}",
             is_passed,
-            f"NDCG@{k} differs by {row['difference']:+.4f} ({interval}) from {row['method'].replace('_', ' ')}",
+            f"NDCG@{k} differs by {row['difference']:+.4f} ({interval}) from {METHOD_NAMES.get(row['method'], row['method'])}",
         )
 
 
@@ -75,8 +79,8 @@ def _check_serving_model(comparison: ModelComparison | None, policy: GatePolicy)
         yield GateResult(
             "possible_loss",
             possible_loss <= policy.max_possible_loss,
-            f"NDCG@{comparison.k} in the serving model's test window is possibly {possible_loss:.1%} below the serving "
-            "model's",
+            f"NDCG@{comparison.k} in the serving model's test window is at most {possible_loss:.2%} below the serving "
+            "model's (lower end of the 95 % interval)",
         )
 
 

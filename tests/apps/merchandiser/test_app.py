@@ -307,8 +307,8 @@ def test_old_copies_are_closed(
 @pytest.mark.parametrize(
     ("emptied_tables", "message"),
     [
-        (LIST_TABLES, "The evaluation lists of the live model are no longer kept."),
-        ((*LIST_TABLES, "ranking_metrics"), "The live model could not be evaluated: "),
+        (LIST_TABLES, "The evaluation lists of the published model are no longer kept."),
+        ((*LIST_TABLES, "ranking_metrics"), "The published model could not be evaluated: "),
     ],
     ids=["an older run that was promoted", "a run without evaluated customers"],
 )
