@@ -137,15 +137,17 @@ class RecommendationQueries:
         notes = []
         if model_result.unknown_products:
             notes.append(_note_unknown_products(model_result.unknown_products))
-        known_products = (self.recommender.products, self.rules.pinned_products)
-        unknown_allowed = [
+        is_fallback = model_result.source == "popularity"
+        # A pinned product, and a popular product of a fallback, may be unknown to the model.
+        other_known_products = self._popularity_ranks.keys() if is_fallback else self.rules.pinned_products
+        unknown_allowed_products = [
             product
             for product in dict.fromkeys(allowed_products or ())
-            if not any(product in products for products in known_products)
+            if product not in self.recommender.products and product not in other_known_products
         ]
-        if unknown_allowed:
-            notes.append(f"allowed products unknown to the model, ignored: {format_names(unknown_allowed)}")
-        if model_result.source == "popularity":
+        if unknown_allowed_products:
+            notes.append(f"allowed products unknown to the model, ignored: {format_names(unknown_allowed_products)}")
+        if is_fallback:
             notes.append(f"no product of the basket is known; {FALLBACK_NOTE}")
             return self._recommend_popular(n, notes, allowed_products, [*excluded_products, *basket])
         result = self._build_list(n, best_items, [item.reason_product_id for item in best_items], "Goes with", notes)

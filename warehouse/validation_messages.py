@@ -1,4 +1,4 @@
-"""Messages about wrong settings and values: the path and the problem of a Pydantic error, in the words of this project."""
+"""Messages about wrong settings and values: the path and the problem of a Pydantic error."""
 
 import re
 from collections.abc import Sequence

@@ -27,6 +27,7 @@ PIPED_WIDTH = 200
 
 
 HEADINGS = {
+    "event_count": "events",
     "files_replaced": "of them replaced",
     "purchase_count": "purchase lines",
     "user_count": "customers",

@@ -52,12 +52,11 @@ def _describe_state(run: ModelRun, serving_run: ModelRun | None) -> str:
     )
 
 
-def print_comparison(
-    run_id: str | None, metrics: pd.DataFrame, differences: pd.DataFrame, *, by_segment: bool
-) -> None:
+def print_comparison(run_id: str | None, metrics: pd.DataFrame, differences: pd.DataFrame, *, by_segment: bool) -> None:
     """Print metrics and their differences to the baselines at one list length, for all customers or by segment.
 
-    `run_id` is the run of the published model. `metrics` and `differences` are rows of `ServingCopy.get_metrics` and `ServingCopy.get_metric_differences`.
+    `run_id` is the run of the published model. `metrics` and `differences` are rows of `ServingCopy.get_metrics` and
+    `ServingCopy.get_metric_differences`.
     """
     (k,) = set(metrics["k"])
     segment_columns = ["segment_value"] if by_segment else []

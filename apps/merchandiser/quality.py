@@ -124,11 +124,11 @@ def _build_metric_chart(metrics: pd.DataFrame, metric: str) -> alt.Chart:
     return chart
 
 
-def show_model_runs(runs: pd.DataFrame, live_run_id: str | None) -> None:
-    """Show all training runs, the newest first; the live one is marked."""
+def show_model_runs(runs: pd.DataFrame, published_run_id: str | None) -> None:
+    """Show all training runs, the newest first; the published one is marked."""
     st.subheader("Model runs", anchor=False)
     columns = {
-        "is_live": st.column_config.CheckboxColumn("Live"),
+        "is_published": st.column_config.CheckboxColumn("Published"),
         "trained_at": make_time_column("Trained"),
         "ndcg_at_10": make_metric_column("NDCG@10", METRIC_HELP["NDCG"]),
         "popularity_ndcg_at_10": make_metric_column("NDCG@10 of popularity"),
@@ -136,13 +136,13 @@ def show_model_runs(runs: pd.DataFrame, live_run_id: str | None) -> None:
         "users": make_count_column("Customers"),
         "products": make_count_column("Products"),
         "factors": make_count_column("Factors", "Length of the factor vectors of customers and products."),
-        "epochs": make_count_column("Epochs", "Training passes over all customers and products; a warm start makes fewer."),
+        "epochs": make_count_column("Epochs", "Training passes over customers and products; a warm start has fewer."),
         "fit_seconds": st.column_config.NumberColumn("Fitting (s)", format="%.1f"),
         "run_id": st.column_config.TextColumn("Run"),
         "rejection_reason": st.column_config.TextColumn("Rejected because", width="large"),
     }
     st.dataframe(
-        runs.assign(is_live=runs["run_id"] == live_run_id),
+        runs.assign(is_published=runs["run_id"] == published_run_id),
         height=choose_table_height(runs),
         hide_index=True,
         alt="Model runs",

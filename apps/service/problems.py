@@ -129,7 +129,8 @@ def _describe_invalid_value(error: Any, request: Request) -> tuple[str, str]:
         # FastAPI puts the place of a value, such as body, before the path in the model of the request.
         field = getattr(request.scope.get("route"), "body_field", None)
         model = None if field is None else field.field_info.annotation
-        path, message = locate_problem({**error, "loc": error["loc"][1:]}, model, "field")
+        inner_error: Any = {**error, "loc": error["loc"][1:]}
+        path, message = locate_problem(inner_error, model, "field")
         return f"{error['loc'][0]}.{path}", message
     return locate_problem(error, noun="field")
 

@@ -41,8 +41,8 @@ class IdMap:
         """
         if text_id not in self._position_by_id:
             raise UnknownIdError(
-                f"unknown {self.kind} {text_id!r}: it is not one of the model's {len(self):,} {self.kind} ids. Check the "
-                f"id; a {self.kind} added since the training is known after the next training"
+                f"unknown {self.kind} {text_id!r}: it is not one of the model's {len(self):,} {self.kind} ids. Check "
+                f"the id; a {self.kind} added since the training is known after the next training"
             )
         return self._position_by_id[text_id]
 

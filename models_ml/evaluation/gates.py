@@ -11,7 +11,6 @@ from models_ml.evaluation.report import MODEL_METHOD
 from models_ml.evaluation.segments import OVERALL
 from models_ml.inference.artifact import ModelCard
 
-
 METHOD_NAMES = {"item_item": "item-item", "recent_popularity": "recent popularity"}
 """Names of the baselines in findings, where they differ from the values of the column `method`."""
 
@@ -54,13 +53,14 @@ def _check_baselines(differences: pa.Table, k: int) -> Iterator[GateResult]:
         is_compared = row["cutoff"] == "test" and row["segment"] == OVERALL and row["method"] != "oracle"
         if not is_compared or (row["metric"], row["k"]) != ("ndcg", k):
             continue
+        method = METHOD_NAMES.get(row["method"], row["method"])
         interval = f"{row['lower_bound']:+.4f} to {row['upper_bound']:+.4f}"
         # The model must be better than popularity, and not significantly worse than the other baselines.
         is_passed = row["difference"] > 0 if row["method"] == "popularity" else row["upper_bound"] >= 0
         yield GateResult(
             f"versus_{row['method']}",
             is_passed,
-            f"NDCG@{k} differs by {row['difference']:+.4f} ({interval}) from {METHOD_NAMES.get(row['method'], row['method'])}",
+            f"NDCG@{k} differs by {row['difference']:+.4f} ({interval}) from {method}",
         )
 
 

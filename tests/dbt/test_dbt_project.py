@@ -127,7 +127,7 @@ def test_seed_error_names_line_and_format(tmp_path: Path, monkeypatch: pytest.Mo
     message = str(dbt_runner.build_dbt_error(settings, "build", [], tmp_path))
     assert message.startswith(
         "dbt build failed: dbt_project/seeds/merchandising_rules/repurchases.csv, line 3, column after_days: "
-        "Conversion Error: Could not convert string 'first' to DOUBLE. Write numbers like 2.5 and dates like 2026-01-31, "
+        "Conversion Error: Could not convert string 'first' to DOUBLE. Write numbers like 2.5 and dates "
     )
 
 

@@ -49,6 +49,9 @@ def test_warm_start_continues_serving_model(tuning_settings: Settings, recomart:
     assert (warm.card.epochs, warm.card.trend_power) == (cold.card.epochs, cold.card.trend_power)
     assert (report["epochs"], warm.card.trained_epochs) == (2, 2)
     assert report["epochs_reason"] == f"the setting warm_epochs: a warm start from run {cold_id}"
+    evaluation = recomart("evaluate", *options).stdout
+    assert f"Ranking metrics of the published model {cold_id}, top 10" in evaluation
+    assert f"The serving model is {report['run_id']}, which is not published yet. `recomart publish`" in evaluation
     # The warm start trains the same rows for a few more epochs: the lists are nearly the same.
     users = cold.users.ids.to_pylist()[:50]
     lists = [

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from models_ml.config import TrainConfig
 from orchestration import training_run
 from orchestration.feed_accounting import FeedStatus
 from orchestration.training_run import train_model
-from models_ml.config import TrainConfig
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
@@ -41,7 +41,7 @@ def test_feeds_without_clean_row_are_named(monkeypatch: pytest.MonkeyPatch, tmp_
     with pytest.raises(RecomartError) as raised:
         train_model(Settings(warehouse=tmp_path, sources=tmp_path / "shop.yml"), TrainConfig())
     assert str(raised.value).startswith(
-        "feed orders: none of 205 rows is clean: 148 duplicates, 57 quarantined for bad_price (57), missing_product (1); "
-        "feed clicks: none of 2,000 rows is clean: 2,000 quarantined for unknown_product (2,000). "
+        "feed orders: none of 205 rows is clean: 148 duplicates, 57 quarantined for bad_price (57), "
+        "missing_product (1); feed clicks: none of 2,000 rows is clean: 2,000 quarantined for unknown_product (2,000). "
         f"Correct the declaration in {tmp_path / 'shop.yml'} "
     )

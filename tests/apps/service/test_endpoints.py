@@ -255,6 +255,40 @@ def test_invalid_bodies_are_located(service: ServiceClient, text: bytes, locatio
     assert_problem(service.post_bytes("/recommendations", text), 422, location)
 
 
+@pytest.mark.parametrize(
+    ("text", "content_type", "location", "message"),
+    [
+        (b'{"basket": []}', None, "body", "Send it with the header Content-Type: application/json"),
+        (b"{", "application/json", "body", "the body is not valid JSON (character 1)"),
+        (
+            b'{"basket": [], "nn": 1}',
+            "application/json",
+            "body.nn",
+            "unknown field. Known: basket, n, ",
+        ),
+        (
+            b'{"basket": [{"product_id": "p1", "strenth": 1}]}',
+            "application/json",
+            "body.basket.0.strenth",
+            "unknown field. Known: product_id, strength",
+        ),
+    ],
+)
+def test_invalid_body_names_remedy(
+    service: ServiceClient, text: bytes, content_type: str | None, location: str, message: str
+) -> None:
+    (error,) = service.post_bytes("/recommendations", text, content_type).json()["errors"]
+    assert error["location"] == location
+    assert message in error["message"]
+
+
+def test_unknown_allowed_product_gets_note(service: ServiceClient) -> None:
+    body = build_basket(PRODUCT_IDS[0], allowed_products=[PRODUCT_IDS[1], "x1"])
+    payload = service.post("/recommendations", body).json()
+    assert get_product_ids(payload["recommendations"]) == [PRODUCT_IDS[1]]
+    assert payload["notes"][0] == "allowed products unknown to the model, ignored: x1"
+
+
 def test_too_small_strength_is_an_error(service: ServiceClient) -> None:
     body = {"basket": [{"product_id": PRODUCT_IDS[0], "strength": 1e-60}]}
     problem = service.post("/recommendations", body)
