@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from apps.benchmarks.targets import Target
 from apps.cli import console
 
-TARGET_OUTCOMES = {True: "met", False: "not met"}
-
 
 def describe_machine(machine: dict[str, str | int | float]) -> str:
     """Return the properties of the machine on one line."""
@@ -16,12 +14,13 @@ def describe_machine(machine: dict[str, str | int | float]) -> str:
 def print_targets(targets: Sequence[Target], default_size: str) -> None:
     """Print each target with the measured value and its outcome; the targets hold for the default size."""
     rows = [
-        {
-            **target.model_dump(exclude={"is_met"}),
-            "outcome": "not measured"
-            if target.value is None
-            else TARGET_OUTCOMES.get(target.is_met, f"not measured (for {default_size})"),
-        }
+        {**target.model_dump(exclude={"is_met"}), "outcome": _describe_outcome(target, default_size)}
         for target in targets
     ]
     console.print_table("Targets", rows)
+
+
+def _describe_outcome(target: Target, default_size: str) -> str:
+    if target.is_met is not None:
+        return "met" if target.is_met else "not met"
+    return "not measured" if target.value is None else f"not measured (for {default_size})"
