@@ -125,7 +125,8 @@ def test_filters_apply_to_basket_and_fallback(service: ServiceClient, popular_pr
     filtered = service.post("/recommendations", filtered_basket).json()
     assert get_product_ids(filtered["recommendations"]) == product_ids[1:6]
     assert filtered["notes"] == [
-        "the list has 5 products; the merchandising rules or the filters of the request allow no more"
+        "allowed products unknown to the model, ignored: 🙂",
+        "the list has 5 products; the merchandising rules or the filters of the request allow no more",
     ]
     fallback = build_basket(
         "no such", n=2, allowed_products=popular_product_ids[3:9], excluded_products=popular_product_ids[3:5]
