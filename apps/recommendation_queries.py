@@ -4,7 +4,7 @@ The service and the command line use this module.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
 
@@ -14,7 +14,7 @@ from models_ml.errors import ModelError
 from models_ml.inference.recommender import Basket, Recommender
 from models_ml.inference.results import Recommendation, Recommendations
 from warehouse.errors import RecomartError
-from warehouse.formatting import format_count
+from warehouse.formatting import format_count, format_names
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.publishing.merchandising_rules import PINNED_REASON, MerchandisingRules
 from warehouse.publishing.serving_copy import ServingCopy
@@ -31,7 +31,8 @@ class RecommendationList:
     """Recommended or similar products, with notes for the reader."""
 
     recommendations: pd.DataFrame
-    """Columns rank, product_id, product_name, category, brand, price, score, source, reason; best product first."""
+    """Columns rank, product_id, product_name, category, brand, price, score, source, reason; best product first. The
+    score of a pinned product is missing, because its rank does not come from a score."""
 
     is_fallback: bool
     """Whether the customer, basket or product is unknown and the list has popular products instead."""
@@ -116,7 +117,7 @@ class RecommendationQueries:
 
     def recommend_for_customer(self, user_id: str, n: int) -> RecommendationList:
         """Return the published recommendations of a customer; popular products for an unknown customer."""
-        recommendations = self.serving_copy.get_recommendations(user_id, n)
+        recommendations = _remove_pinned_scores(self.serving_copy.get_recommendations(user_id, n))
         if recommendations.empty and not self.serving_copy.has_customer(user_id):
             return self._recommend_popular(
                 n, [f"customer '{user_id}' is unknown to the published copy; {FALLBACK_NOTE}"]
@@ -136,13 +137,23 @@ class RecommendationQueries:
         notes = []
         if model_result.unknown_products:
             notes.append(_note_unknown_products(model_result.unknown_products))
-        if model_result.source == "popularity":
+        is_fallback = model_result.source == "popularity"
+        # A pinned product, and a popular product of a fallback, may be unknown to the model.
+        other_known_products = self._popularity_ranks.keys() if is_fallback else self.rules.pinned_products
+        unknown_allowed_products = [
+            product
+            for product in dict.fromkeys(allowed_products or ())
+            if product not in self.recommender.products and product not in other_known_products
+        ]
+        if unknown_allowed_products:
+            notes.append(f"allowed products unknown to the model, ignored: {format_names(unknown_allowed_products)}")
+        if is_fallback:
             notes.append(f"no product of the basket is known; {FALLBACK_NOTE}")
             return self._recommend_popular(n, notes, allowed_products, [*excluded_products, *basket])
         result = self._build_list(n, best_items, [item.reason_product_id for item in best_items], "Goes with", notes)
         is_pinned = result.recommendations["product_id"].map(self.rules.is_pinned).astype(bool)
         result.recommendations.loc[is_pinned, ["source", "reason", "reason_product_id"]] = "pinned", PINNED_REASON, None
-        return result
+        return replace(result, recommendations=_remove_pinned_scores(result.recommendations))
 
     def find_similar(self, product_id: str, n: int) -> RecommendationList:
         """Return the products most similar to a product; popular products for an unknown product."""
@@ -238,12 +249,17 @@ class RecommendationQueries:
             ranked_products = sorted(ranking.keys() & allowed_products, key=ranking.__getitem__)
             ranking = {product_id: ranking[product_id] for product_id in ranked_products}
         best_product_ids = self.rules.apply(ranking, n, allowed_products=ranking, excluded_products=excluded_products)
-        recommendations = self.serving_copy.get_popular_recommendations(best_product_ids)
+        recommendations = _remove_pinned_scores(self.serving_copy.get_popular_recommendations(best_product_ids))
         return RecommendationList(
             recommendations,
             is_fallback=True,
             notes=[*notes, *_note_short_list(recommendations, n, FILTERED_LIST_REASON)],
         )
+
+
+def _remove_pinned_scores(recommendations: pd.DataFrame) -> pd.DataFrame:
+    """Return the recommendations without the scores of pinned products."""
+    return recommendations.assign(score=recommendations["score"].mask(recommendations["source"] == "pinned"))
 
 
 def _note_short_list(recommendations: pd.DataFrame, n: int, reason: str) -> list[str]:

@@ -52,7 +52,7 @@ class TrainingResult:
             "dataset_hash": card.dataset_hash,
             "as_of": card.as_of,
             "config": card.config.model_dump_json(),
-            "epochs": card.epochs,
+            "epochs": card.trained_epochs,
             "users": card.users,
             "products": card.products,
             "interactions": card.interactions,
@@ -102,7 +102,7 @@ def train(
     validation = report.build_window("validation", config.max_selection_users)
     if warm_start_model is not None:
         selected_params = SelectedParams(warm_start_model.card.epochs, warm_start_model.card.trend_power)
-        reason = f"taken from run {warm_start_model.card.run_id} (warm start)"
+        reason = f"the setting warm_epochs: a warm start from run {warm_start_model.card.run_id}"
     elif validation is not None and len(validation.known_positions) < config.min_selection_users:
         reason = f"default: the validation window has only {len(validation.known_positions)} customers"
     elif validation is not None:

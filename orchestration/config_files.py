@@ -9,6 +9,7 @@ from models_ml.config import TrainConfig
 from orchestration.policy import ModelPolicy
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
+from warehouse.validation_messages import locate_problem
 
 SettingsModel = TypeVar("SettingsModel", bound=BaseModel)
 
@@ -25,9 +26,10 @@ def read_json_settings(model: type[SettingsModel], file: Path, docs_page: str) -
     except OSError as error:
         raise RecomartError(f"{file} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        problem = error.errors()[0]
-        setting_path = ".".join(str(part) for part in problem["loc"]) or "the file"
-        raise RecomartError(f"{file}: {setting_path}: {problem['msg']}. {docs_page} describes every setting") from error
+        setting_path, problem = locate_problem(error.errors()[0], model)
+        raise RecomartError(
+            f"{file}: {setting_path + ': ' if setting_path else ''}{problem}. {docs_page} describes every setting"
+        ) from error
 
 
 def read_train_config(settings: Settings, file: Path | None = None) -> TrainConfig:

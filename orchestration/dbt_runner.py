@@ -3,6 +3,7 @@
 dbt runs in a child process, whose end releases DuckDB's lock on the warehouse.
 """
 
+import csv
 import json
 import logging
 import re
@@ -38,7 +39,7 @@ CI and a plain `dbt build` run them."""
 OUT_OF_SYNC_MESSAGE = "The source and target schemas on this incremental model are out of sync"
 """dbt's message when the columns of a table differ from the columns of its dbt model."""
 
-SEED_HINT = "in dbt_project/seeds numbers are written 2.5, dates 2026-01-31, and columns are separated by commas"
+SEED_HINT = "Write numbers like 2.5 and dates like 2026-01-31, and separate columns by commas"
 """Hint for a seed that dbt cannot load; dbt's own message does not explain the format."""
 
 LOG = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class DbtResult(BaseModel):
     """Number of nodes with each dbt status: success, pass, warn, skipped, error, fail."""
 
     warnings: list[str]
-    """The warnings that tests and macros logged, then the tests that warned, with dbt's message."""
+    """The warnings that tests and macros logged, then the other tests that warned, with dbt's message."""
 
     seconds: float
     """Wall time. The time to start dbt is included only if `run_dbt` started the process."""
@@ -114,22 +115,30 @@ def run_dbt(
     """
     start_seconds = time.perf_counter()
     delete_run_results(settings)
-    warnings: list[str] = []
+    log = _LogReader(on_progress)
     is_waiting = started_process is not None and started_process.poll() is None
     with nullcontext(started_process) if started_process and is_waiting else start_dbt(settings) as process:
         # If dbt cannot be imported, the process has already ended. Its output contains the reason.
         with suppress(BrokenPipeError):
             _send_arguments(process, ["--log-format", "json", "--log-level", "info", *args])
-        errors = list(_read_log(process, on_progress, warnings.append))
+        log.read(process)
         status = process.wait()
     if status != 0:
-        raise build_dbt_error(settings, args[0], errors, settings.warehouse / "logs")
+        raise build_dbt_error(settings, args[0], log.errors, settings.warehouse / "logs")
     results = _read_run_results(settings)
     statuses: dict[str, int] = {}
     for result in results:
         statuses[result["status"]] = statuses.get(result["status"], 0) + 1
-    warnings += [_describe_result(result) for result in results if result["status"] == "warn"]
-    return DbtResult(status_counts=statuses, warnings=warnings, seconds=time.perf_counter() - start_seconds)
+    test_warnings = [
+        _describe_result(result)
+        for result in results
+        if result["status"] == "warn" and result["unique_id"] not in log.nodes_with_warnings
+    ]
+    return DbtResult(
+        status_counts=statuses,
+        warnings=log.warnings + test_warnings,
+        seconds=time.perf_counter() - start_seconds,
+    )
 
 
 def build_dbt_environment(settings: Settings) -> dict[str, str]:
@@ -146,24 +155,47 @@ def _send_arguments(process: subprocess.Popen[str], args: list[str]) -> None:
     process.stdin.flush()
 
 
-def _read_log(
-    process: subprocess.Popen[str], on_progress: Callable[[DbtProgress], None], on_warning: Callable[[str], None]
-) -> Iterator[str]:
-    """Report each finished node and warning; yield error messages, and lines that are not in dbt's log format."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        try:
-            event = json.loads(line)
-            info, data = event["info"], event["data"]
-        except (ValueError, KeyError, TypeError):
-            yield line.strip()
-            continue
+class _LogReader:
+    """Collects the errors and warnings in the log of a dbt process, and reports each finished node."""
+
+    def __init__(self, on_progress: Callable[[DbtProgress], None]) -> None:
+        self._on_progress = on_progress
+        self._threads_with_warnings: set[str] = set()
+        self.errors: list[str] = []
+        """Error messages, and lines that are not in dbt's log format."""
+        self.warnings: list[str] = []
+        """Warnings that tests and macros logged."""
+        self.nodes_with_warnings: set[str] = set()
+        """Unique ids of the nodes that logged one."""
+
+    def read(self, process: subprocess.Popen[str]) -> None:
+        """Read the log until the process closes it."""
+        assert process.stdout is not None
+        for line in process.stdout:
+            try:
+                event = json.loads(line)
+                info, data = event["info"], event["data"]
+            except (ValueError, KeyError, TypeError):
+                self.errors.append(line.strip())
+            else:
+                self._handle_event(info, data)
+
+    def _handle_event(self, info: dict[str, Any], data: dict[str, Any]) -> None:
         if info["level"] == "error":
-            yield info["msg"].strip()
+            self.errors.append(info["msg"].strip())
         if info["name"] == "JinjaLogWarning":
-            on_warning(info["msg"].strip())
-        if "index" in data and "total" in data and info["name"].startswith("Log") and info["name"].endswith("Result"):
-            on_progress(DbtProgress(data["index"], data["total"], data.get("node_info", {}).get("node_name", "")))
+            self.warnings.append(info["msg"].strip())
+            # The event does not name its node. A thread runs one node at a time, and logs its result next.
+            self._threads_with_warnings.add(info["thread"])
+        if info["name"].startswith("Log") and info["name"].endswith("Result"):
+            node = data.get("node_info", {})
+            if info["thread"] in self._threads_with_warnings:
+                self._threads_with_warnings.remove(info["thread"])
+                self.nodes_with_warnings.add(node.get("unique_id", ""))
+            # The results of tests have the number of nodes under another name.
+            total_count = data.get("total", data.get("num_models"))
+            if "index" in data and total_count is not None:
+                self._on_progress(DbtProgress(data["index"], total_count, node.get("node_name", "")))
 
 
 def _get_results_file(settings: Settings) -> Path:
@@ -186,8 +218,27 @@ def _read_run_results(settings: Settings) -> list[dict[str, Any]]:
 
 def _describe_result(result: dict[str, Any]) -> str:
     resource_type, _, name = result["unique_id"].split(".")[:3]
-    hint = f" ({SEED_HINT})" if resource_type == "seed" else ""
-    return f"{name}: {_shorten_message(result['message'] or '')}{hint}"
+    message = result["message"] or ""
+    if resource_type == "seed":
+        return f"{_locate_seed_error(name, message)}. {SEED_HINT}"
+    return f"{name}: {_shorten_message(message)}"
+
+
+def _locate_seed_error(name: str, message: str) -> str:
+    """Return the message of a seed that cannot be loaded, after the file and, if known, the line and the column."""
+    # DuckDB's message has the wrong value in quotes, and no line.
+    match = re.search(r"\((seeds/.+?\.csv)\)\s*(.*)", message, re.DOTALL)
+    if not match:
+        return f"{name}: {_shorten_message(message)}"
+    location, problem = f"dbt_project/{match[1]}", _shorten_message(match[2])
+    values = {value for pair in re.findall(r"\"([^\"]+)\"|'([^']+)'", problem) for value in pair if value}
+    with suppress(OSError, UnicodeDecodeError, csv.Error), (PROJECT_DIR / match[1]).open(encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        for row in reader:
+            for column, value in row.items():
+                if value in values:
+                    return f"{location}, line {reader.line_num}, column {column}: {problem}"
+    return f"{location}: {problem}"
 
 
 def _shorten_message(message: str) -> str:

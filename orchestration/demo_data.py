@@ -28,7 +28,7 @@ def generate_demo_shop(
     listener.on_step_done(
         "demo data",
         f"{format_count(summary.files, 'file')} {state} in {settings.landing_dir}: "
-        f"{format_count(summary.events, 'event')}, {format_count(summary.purchases, 'purchase')}, "
+        f"{format_count(summary.events, 'event')}, {format_count(summary.purchases, 'purchase line')}, "
         f"{format_count(summary.products, 'product record')}",
         summary.seconds,
     )

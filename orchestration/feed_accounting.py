@@ -1,5 +1,6 @@
 """Row accounting of every feed: rows loaded, rejected, clean, duplicate and quarantined."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import duckdb
@@ -101,6 +102,11 @@ def read_feed_status(settings: Settings) -> list[FeedStatus]:
             )
         )
     return statuses
+
+
+def format_reasons(reasons: Mapping[str, int]) -> str:
+    """Return the reasons with their counts as text."""
+    return ", ".join(f"{reason} ({count:,})" for reason, count in reasons.items())
 
 
 def find_outdated_feeds(connection: duckdb.DuckDBPyConnection) -> set[str]:

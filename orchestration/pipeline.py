@@ -73,13 +73,13 @@ def train_if_due(
     if is_training_requested is False:
         return None
     request = (
-        TrainingRequest("requested", is_warm_start=False)
+        TrainingRequest("it was requested", is_warm_start=False)
         if is_training_requested
         else find_due_training(settings, config)
     )
     if request is None:
         return None
-    on_stage(f"training ({'warm' if request.is_warm_start else 'cold'} start): {request.reason}")
+    on_stage(f"training ({'warm' if request.is_warm_start else 'cold'} start) because {request.reason}")
     return replace(
         train_model(
             settings, config, on_stage, is_warm_start=request.is_warm_start, oracle=read_oracle(settings.demo_truth_dir)
@@ -160,7 +160,7 @@ def describe_training(summary: TrainingSummary | None) -> str:
         return "no training is due"
     rejection_text = f"; rejected: {summary.rejection_reason}" if summary.rejection_reason else ""
     return (
-        f"{summary.reason}: {format_count(summary.interactions, 'interaction')} of "
+        f"trained because {summary.reason}; {format_count(summary.interactions, 'interaction')} of "
         f"{format_count(summary.users, 'customer')} and {format_count(summary.products, 'product')}, "
         f"{format_count(summary.epochs, 'epoch')}{rejection_text}"
     )

@@ -29,7 +29,7 @@ class RetrainPolicy(BaseModel):
 
     max_warm_start_days: float = Field(default=7.0, ge=0)
     """Days of data after the last cold start during which trainings start from the serving model's factors. Later
-    trainings start cold and select their number of epochs again."""
+    trainings are cold starts and select their number of epochs again."""
 
 
 class ModelPolicy(BaseModel):

@@ -44,10 +44,10 @@ def describe_load(report: LoadReport) -> str:
     loaded_files = sum(feed.files_loaded for feed in report.feeds.values())
     unchanged_files = sum(feed.files_unchanged for feed in report.feeds.values())
     rejected_rows = sum(feed.rows_rejected for feed in report.feeds.values())
-    unreadable = f", {format_count(len(report.rejected_files), 'file')} unreadable" if report.rejected_files else ""
+    rejected = f", {format_count(len(report.rejected_files), 'file')} rejected" if report.rejected_files else ""
     changing = f", {format_count(len(report.changing_files), 'file')} changing" if report.changing_files else ""
     rows = f"{format_count(report.rows_loaded, 'row')}, {format_count(rejected_rows, 'line')} rejected"
-    return f"{format_count(loaded_files, 'file')} ({unchanged_files:,} unchanged), {rows}{unreadable}{changing}"
+    return f"{format_count(loaded_files, 'file')} ({unchanged_files:,} unchanged), {rows}{rejected}{changing}"
 
 
 def describe_dbt(result: DbtResult) -> str:

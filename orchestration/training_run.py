@@ -37,11 +37,12 @@ from models_ml.inference.recommender import Recommender
 from models_ml.training import TrainingResult, train
 from orchestration.config_files import read_policy
 from orchestration.dataset_versions import find_version, read_marts
-from orchestration.feed_accounting import read_feed_status
+from orchestration.feed_accounting import FeedStatus, format_reasons, read_feed_status
 from orchestration.model_registry import find_serving_run, list_model_runs
 from warehouse.database import insert_ml_rows, open_writer, transaction
 from warehouse.disk_full import raise_on_full_disk
 from warehouse.errors import RecomartError
+from warehouse.formatting import format_count
 from warehouse.locks import exclusive_lock
 from warehouse.settings import Settings
 
@@ -66,6 +67,8 @@ class TrainingSummary:
     products: int
     interactions: int
     epochs: int
+    """Number of epochs of the final model's training; of a warm start, the setting warm_epochs."""
+
     epochs_reason: str
     """How the number of epochs was selected."""
 
@@ -86,7 +89,7 @@ class TrainingSummary:
     seconds: float
     """Wall time of the whole run: reading, three fits, evaluation, gates, writing."""
 
-    reason: str = "requested"
+    reason: str = "it was requested"
     """Why the run trained."""
 
 
@@ -147,7 +150,7 @@ def train_model(
         users=card.users,
         products=card.products,
         interactions=card.interactions,
-        epochs=card.epochs,
+        epochs=card.trained_epochs,
         epochs_reason=result.epochs_reason,
         skip_reasons=result.skip_reasons,
         gates=gates,
@@ -183,13 +186,24 @@ def _describe_epoch(record: EpochRecord) -> str:
 
 def _require_clean_rows(settings: Settings) -> None:
     """Raise an error when all rows of a feed are quarantined: its declaration is wrong, and a model would lack it."""
-    for feed in read_feed_status(settings):
-        if feed.loaded and feed.clean == 0:
-            reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in feed.reasons.items())
-            raise RecomartError(
-                f"feed {feed.feed}: none of {feed.loaded:,} rows is clean ({reasons}). Correct its declaration in "
-                f"{settings.sources} (formats, time zone, event types, columns) and run the command again"
-            )
+    feeds = [_describe_unclean_feed(feed) for feed in read_feed_status(settings) if feed.loaded and feed.clean == 0]
+    if feeds:
+        raise RecomartError(
+            f"{'; '.join(feeds)}. Correct the declaration in {settings.sources} (formats, time zone, event types, "
+            "columns) and run the command again"
+        )
+
+
+def _describe_unclean_feed(feed: FeedStatus) -> str:
+    reasons = feed.reasons
+    if any(rows == feed.quarantined for reason, rows in reasons.items() if reason != "unknown_product"):
+        # A product is also unknown when the rows of the catalog are not clean, so the other reason is the cause.
+        reasons = {reason: rows for reason, rows in reasons.items() if reason != "unknown_product"}
+    duplicates = f"{format_count(feed.duplicates, 'duplicate')}, " if feed.duplicates else ""
+    return (
+        f"feed {feed.feed}: none of {feed.loaded:,} rows is clean: {duplicates}{feed.quarantined:,} quarantined for "
+        f"{format_reasons(reasons)}"
+    )
 
 
 def _load_serving_model(settings: Settings, on_stage: Callable[[str], None]) -> Recommender | None:

@@ -23,7 +23,7 @@ class Settings(BaseSettings):
     )
 
     warehouse: Path = PROJECT_ROOT / "warehouse"
-    """Folder that holds the database, the serving copies, the model artifacts and the dataset versions."""
+    """Folder that holds the database, the published copies, the model artifacts and the dataset versions."""
 
     landing: Path | None = None
     """Folder of the raw files; the default is `landing` inside the warehouse folder."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Collection, Sequence
 from contextlib import closing
 from enum import StrEnum
+from functools import partial
 
 from pydantic import BaseModel, ConfigDict
 
@@ -48,6 +49,9 @@ CONTENDER_MODULES = {
 """Parts that make all tables, each with its module of `contenders`."""
 
 SMALL_MEMORY_LIMIT = "1GB"
+
+DEFAULT_EVENTS = 10_000_000
+"""Default number of events, for which the targets hold."""
 
 PURCHASE_EAGERNESS = 1.45
 """Eagerness of the demo shop's customers that gives one purchase line for ten events."""
@@ -136,7 +140,7 @@ def run_pipeline_benchmark(
         memory_limit=settings.memory_limit,
         results=outcomes,
         increments=increments,
-        targets=evaluate_targets(outcomes, increments),
+        targets=evaluate_targets(outcomes, increments, is_default_size=shop.events >= DEFAULT_EVENTS),
     )
 
 
@@ -176,29 +180,32 @@ def describe_usage(usage: ResourceUsage) -> str:
     return f"{steps}; {usage.max_total_mib:,} MiB"
 
 
-def evaluate_targets(results: Sequence[PartResult], increments: Increments | None) -> list[Target]:
+def evaluate_targets(
+    results: Sequence[PartResult], increments: Increments | None, *, is_default_size: bool
+) -> list[Target]:
     """Return the targets of the pipeline with the measured values."""
+    evaluate = partial(Target.evaluate, is_default_size=is_default_size)
     seconds = {outcome.part: outcome.usage.seconds for outcome in results if outcome.usage}
     memory = {outcome.part: outcome.usage.max_total_mib / 1024 for outcome in results if outcome.usage}
     early, late = (increments.early.usage.seconds, increments.late.usage.seconds) if increments else (None, None)
     small = next((outcome for outcome in results if outcome.part is Part.SMALL_MEMORY), None)
     return [
-        Target.evaluate(
+        evaluate(
             "seconds relative to the DuckDB script",
             _compute_ratio(seconds.get(Part.RECOMART), seconds.get(Part.DUCKDB)),
             1.5,
         ),
-        Target.evaluate(
+        evaluate(
             "seconds relative to pandas", _compute_ratio(seconds.get(Part.RECOMART), seconds.get(Part.PANDAS)), 0.5
         ),
-        Target.evaluate("memory, GiB", memory.get(Part.RECOMART), 3.0),
-        Target.evaluate(
+        evaluate("memory, GiB", memory.get(Part.RECOMART), 3.0),
+        evaluate(
             f"failures with {SMALL_MEMORY_LIMIT} of memory", None if small is None else float(small.usage is None), 0.0
         ),
-        Target.evaluate(
+        evaluate(
             "seconds for one more day, relative to all days", _compute_ratio(late, seconds.get(Part.RECOMART)), 0.2
         ),
-        Target.evaluate("seconds for one more day, late relative to early", _compute_ratio(late, early), 1.2),
+        evaluate("seconds for one more day, late relative to early", _compute_ratio(late, early), 1.2),
     ]
 
 

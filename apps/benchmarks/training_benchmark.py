@@ -114,7 +114,8 @@ def run_training_benchmark(
     ]
     cpu_memory_mib = next((result.peak_memory_mib for result in device_results if result.device == "cpu"), None)
     gigabytes = None if cpu_memory_mib is None else cpu_memory_mib * 2**20 / 1e9
-    target = Target.evaluate("memory on the CPU, GB", gigabytes, MAX_MEMORY_GB)
+    is_default_size = shop.interactions >= TrainingShop().interactions
+    target = Target.evaluate("memory on the CPU, GB", gigabytes, MAX_MEMORY_GB, is_default_size=is_default_size)
     return TrainingBenchmarkResult(machine=machine, shop=shop, config=config, results=device_results, targets=[target])
 
 

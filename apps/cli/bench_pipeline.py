@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from apps.benchmarks.pipeline_benchmark import (
+    DEFAULT_EVENTS,
     Part,
     PartResult,
     PipelineBenchmarkResult,
@@ -38,7 +39,7 @@ def benchmark_pipeline(
     ],
     events: Annotated[
         int, typer.Option(help="Approximate number of clickstream events; there is one purchase line for ten events.")
-    ] = 10_000_000,
+    ] = DEFAULT_EVENTS,
     days: Annotated[int, typer.Option(help="Days of history.", min=12)] = 91,
     part_names: Annotated[str, typer.Option("--parts", help="Parts to run, separated by commas.")] = ",".join(Part),
     memory_limit: Annotated[
@@ -104,7 +105,7 @@ def _print_pipeline_result(result: PipelineBenchmarkResult) -> None:
             for day in days
         ]
         console.print_table("One more day", rows)
-    print_targets(result.targets)
+    print_targets(result.targets, "ten million events")
 
 
 def _build_result_row(outcome: PartResult, baseline_seconds: float | None) -> dict[str, str | int | float | None]:

@@ -51,7 +51,7 @@ def benchmark_scoring(
     console.print_line(
         f"RecoMart and implicit recommend the same product at {result.same_product_share:.4%} of all ranks"
     )
-    print_targets(result.targets)
+    print_targets(result.targets, "50,000 customers and products")
     if not result.is_comparable:
         console.exit_with_error(
             f"benchmark failed: scoring: {result.different_score_count:,} scores of RecoMart and implicit differ"

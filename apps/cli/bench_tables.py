@@ -5,15 +5,22 @@ from collections.abc import Sequence
 from apps.benchmarks.targets import Target
 from apps.cli import console
 
-TARGET_OUTCOMES = {None: "not measured", True: "met", False: "not met"}
-
 
 def describe_machine(machine: dict[str, str | int | float]) -> str:
     """Return the properties of the machine on one line."""
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in machine.items())
 
 
-def print_targets(targets: Sequence[Target]) -> None:
-    """Print each target with the measured value and its outcome."""
-    rows = [{**target.model_dump(exclude={"is_met"}), "outcome": TARGET_OUTCOMES[target.is_met]} for target in targets]
+def print_targets(targets: Sequence[Target], default_size: str) -> None:
+    """Print each target with the measured value and its outcome; the targets hold for the default size."""
+    rows = [
+        {**target.model_dump(exclude={"is_met"}), "outcome": _describe_outcome(target, default_size)}
+        for target in targets
+    ]
     console.print_table("Targets", rows)
+
+
+def _describe_outcome(target: Target, default_size: str) -> str:
+    if target.is_met is not None:
+        return "met" if target.is_met else "not met"
+    return "not measured" if target.value is None else f"not measured (for {default_size})"

@@ -44,4 +44,4 @@ def benchmark_training(
         for device_result in result.results
     ]
     console.print_table("Training", rows)
-    print_targets(result.targets)
+    print_targets(result.targets, "50 million interactions")

@@ -26,6 +26,17 @@ PIPED_WIDTH = 200
 """Width of tables that go to a file or another program instead of a terminal."""
 
 
+HEADINGS = {
+    "event_count": "events",
+    "files_replaced": "of them replaced",
+    "purchase_count": "purchase lines",
+    "user_count": "customers",
+    "user_id": "customer",
+    "users": "customers",
+}
+"""Headings of columns whose name is not that of the documentation."""
+
+
 def _create_console(*, stderr: bool) -> Console:
     console = Console(stderr=stderr, highlight=False)
     return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=PIPED_WIDTH)
@@ -60,28 +71,48 @@ def _to_json_value(value: Any) -> Any:
 
 
 def print_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
-    """Print rows under a title; numbers are right-aligned, with thousands separators."""
-    columns = list(columns or (rows[0] if rows else []))
-    table = Table(
-        title=Text(title), title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False
-    )
-    for column in columns:
-        is_number = any(isinstance(row[column], int | float) for row in rows)
-        table.add_column(column.replace("_", " "), justify="right" if is_number else "left", overflow="fold")
-    for row in rows:
+    """Print rows under a title; numbers are right-aligned, with thousands separators. Times must be UTC."""
+    if not rows:
+        print_line(f"{title}: none\n")
+        return
+    table = Table(header_style="bold", box=None, pad_edge=False)
+    cells = []
+    for column in columns or rows[0]:
+        values = [None if _is_missing(row[column]) else row[column] for row in rows]
+        heading = HEADINGS.get(column, column.replace("_", " "))
+        if any(isinstance(value, datetime) for value in values):
+            heading += " (UTC)"
+        is_number = any(isinstance(value, int | float) for value in values)
+        table.add_column(heading, justify="right" if is_number else "left", overflow="fold")
+        decimals = _choose_decimals([value for value in values if isinstance(value, float)])
         # Text, not markup: a product name may contain brackets, such as "Mug [red]".
-        table.add_row(*(Text(_format_cell(row[column])) for column in columns))
+        cells.append([Text(_format_cell(value, decimals)) for value in values])
+    for row_cells in zip(*cells, strict=True):
+        table.add_row(*row_cells)
+    # A title of the table itself would wrap at the width of the table.
+    stdout_console.print(Text(title, style="bold"), soft_wrap=True)
     stdout_console.print(table)
     stdout_console.print()
 
 
-def _format_cell(value: Any) -> str:
-    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and pd.isna(value)):
+def _is_missing(value: Any) -> bool:
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and pd.isna(value))
+
+
+def _choose_decimals(numbers: Sequence[float]) -> int:
+    """Return the number of decimals of a column."""
+    if all(number.is_integer() for number in numbers):
+        return 0
+    return 4 if max(map(abs, numbers)) < 1 else 2
+
+
+def _format_cell(value: Any, decimals: int) -> str:
+    if value is None:
         return "-"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     if isinstance(value, float):
-        return f"{value:,.4f}" if abs(value) < 1 else f"{value:,.2f}"
+        return f"{value:,.{decimals}f}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return str(value)

@@ -7,7 +7,7 @@ from typing import Any
 from apps.cli.audit_reports import AuditReport, QuarantineReport
 from apps.cli.console import print_line, print_table, stdout_console
 from apps.cli.rejects import RejectReport
-from orchestration.feed_accounting import FeedStatus
+from orchestration.feed_accounting import FeedStatus, format_reasons
 from warehouse.fetching.reports import FetchReport
 from warehouse.formatting import format_count
 from warehouse.loading.reports import LoadReport
@@ -30,7 +30,7 @@ def print_fetch(report: FetchReport) -> None:
 def print_load(report: LoadReport) -> None:
     """Print the rejected and skipped files, the detected formats and the undeclared columns of a load."""
     for path, reason in report.rejected_files.items():
-        print_line(f"could not read {path}: {reason}")
+        print_line(f"rejected file {path}: {reason}")
     for path in report.changing_files:
         print_line(f"changing, left for the next load: {path}")
     if report.unmatched_files:
@@ -43,8 +43,10 @@ def print_load(report: LoadReport) -> None:
         print_line(f"loaded into several feeds, {format_count(len(shared), 'file')}: {_format_paths(shared)}")
     for feed, formats in report.detected_formats.items():
         for file_format, file_count in formats.items():
-            detected = f"detected in {format_count(file_count, 'file')}"
-            print_line(f"{feed}: read as {file_format} ({detected}; if this is wrong, declare it in sources.yml)")
+            print_line(
+                f"{feed}: the format ({file_format}) was detected in {format_count(file_count, 'file')}; if it is "
+                "wrong, declare it in the sources file"
+            )
     for feed, columns in report.undeclared_columns.items():
         print_line(f"{feed}: undeclared columns are kept in _extra: {', '.join(columns)}")
 
@@ -61,8 +63,7 @@ def print_status(feeds: Sequence[FeedStatus]) -> None:
     print_table("Rows by feed and status", [feed.model_dump(exclude={"reasons"}) for feed in feeds])
     for feed in feeds:
         if feed.reasons:
-            reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in feed.reasons.items())
-            print_line(f"{feed.feed}: quarantined for {reasons}")
+            print_line(f"{feed.feed}: quarantined for {format_reasons(feed.reasons)}")
     print_line("")
     if any(feed.clean is None for feed in feeds):
         stdout_console.print(
@@ -103,11 +104,8 @@ def print_audit(report: AuditReport) -> None:
             "usual_lines": None if day.usual_lines is None else round(day.usual_lines),
             **day.model_dump(include={"rejected", "duplicates", "quarantined", "clean"}),
             "bad_share": None if day.bad_share is None else f"{day.bad_share:.1%}",
-            "newest_row": day.newest_row_at,
-            "loaded_at": day.last_loaded_at,
-            "reasons": ", ".join(
-                f"{reason} {count:,}" for reason, count in (day.rejected_by_reason | day.quarantined_by_reason).items()
-            ),
+            **day.model_dump(include={"newest_row_at", "last_loaded_at"}),
+            "reasons": format_reasons(day.rejected_by_reason | day.quarantined_by_reason),
         }
         for day in report.days
         if day.files or day.rejected_files or day.warning

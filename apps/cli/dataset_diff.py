@@ -15,7 +15,7 @@ from warehouse.settings import Settings
 
 ROW_COUNTS_QUERY = " union all ".join(
     f"""
-    select '{table}' as "table", cutoff, sum(is_before) as before, sum(is_after) as after
+    select '{table}' as "table", cutoff, sum(is_before)::bigint as before, sum(is_after)::bigint as after
     from (
         select cutoff, 1 as is_before, 0 as is_after from before_{table}
         union all

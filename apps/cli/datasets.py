@@ -65,7 +65,7 @@ def _print_diff(difference: DatasetDiff) -> None:
     names = ("dataset_hash", "created_at", "as_of", "interactions", "users", "products")
     sides = {"before": difference.before, "after": difference.after}
     console.print_table(
-        "Versions", [{"": side, **{name: manifest[name] for name in names}} for side, manifest in sides.items()]
+        "Versions", [{"version": side, **{name: manifest[name] for name in names}} for side, manifest in sides.items()]
     )
     console.print_table("Rows", difference.rows)
     console.print_table("Customer-product pairs, as of now", [difference.pairs])

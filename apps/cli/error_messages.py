@@ -10,6 +10,7 @@ from models_ml.errors import ModelError
 from warehouse.database import describe_memory_error
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
+from warehouse.validation_messages import locate_problem
 
 
 def handle_error(error: Exception) -> None:
@@ -37,10 +38,9 @@ def handle_error(error: Exception) -> None:
 
 def _describe_validation_error(error: ValidationError) -> str:
     """Return the name of the first wrong setting and its problem."""
-    problem = error.errors()[0]
-    name = ".".join(str(part) for part in problem["loc"])
+    name, problem = locate_problem(error.errors()[0])
     setting = f"RECOMART_{name.upper()}" if error.title == Settings.__name__ else f"{error.title}: {name}"
-    return f"{setting}: {problem['msg'].removeprefix('Value error, ')}"
+    return f"{setting}: {problem}"
 
 
 def _format_first_line(error: Exception) -> str:

@@ -26,6 +26,13 @@ class LazyGroup(TyperGroup):
 
     entries: Mapping[str, CommandEntry]
 
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return the option `--help` without a type."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.metavar = ""
+        return option
+
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         """Return the names of all commands in the order of the help page."""
         return list(self.entries)
@@ -43,7 +50,18 @@ class LazyGroup(TyperGroup):
         module = importlib.import_module(f"apps.cli.{self.entries[name].module}")
         group = typer.main.get_group(module.app)
         # The module of a command group, such as `datasets`, has no command of the group's name.
-        return name, group.commands.get(name, group), remaining_args
+        command = group.commands.get(name, group)
+        _hide_flag_types(command, ctx)
+        return name, command, remaining_args
+
+
+def _hide_flag_types(command: Any, ctx: Any) -> None:
+    """Remove the type `<bool>` of flags, which take no value, from the help page of a command."""
+    for parameter in command.get_params(ctx):
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    for subcommand in getattr(command, "commands", {}).values():
+        _hide_flag_types(subcommand, ctx)
 
 
 def create_lazy_app(entries: Mapping[str, CommandEntry], **options: Any) -> typer.Typer:

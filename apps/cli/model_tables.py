@@ -26,7 +26,7 @@ def print_models(runs: Sequence[ModelRun]) -> None:
         [
             {
                 "run_id": run.run_id,
-                "as_of": f"{run.as_of:%Y-%m-%d %H:%M}",
+                "as_of": run.as_of,
                 "dataset": run.dataset_hash[:12],
                 "start": "warm" if run.warm_from else "cold",
                 "ndcg_at_10": run.ndcg_at_10,
@@ -40,9 +40,9 @@ def print_models(runs: Sequence[ModelRun]) -> None:
 
 def _describe_state(run: ModelRun, serving_run: ModelRun | None) -> str:
     if run.is_serving:
-        return f"serves since {run.promoted_at:%Y-%m-%d %H:%M}"
+        return f"serves since {run.promoted_at:%Y-%m-%d %H:%M} UTC"
     if run.promoted_at:
-        return f"served from {run.promoted_at:%Y-%m-%d %H:%M}"
+        return f"served from {run.promoted_at:%Y-%m-%d %H:%M} UTC"
     if run.rejection_reason:
         return f"rejected: {run.rejection_reason}"
     return (
@@ -52,16 +52,19 @@ def _describe_state(run: ModelRun, serving_run: ModelRun | None) -> str:
     )
 
 
-def print_comparison(metrics: pd.DataFrame, differences: pd.DataFrame, *, by_segment: bool) -> None:
+def print_comparison(run_id: str | None, metrics: pd.DataFrame, differences: pd.DataFrame, *, by_segment: bool) -> None:
     """Print metrics and their differences to the baselines at one list length, for all customers or by segment.
 
-    `metrics` and `differences` are rows of `ServingCopy.get_metrics` and `ServingCopy.get_metric_differences`.
+    `run_id` is the run of the published model. `metrics` and `differences` are rows of `ServingCopy.get_metrics` and
+    `ServingCopy.get_metric_differences`.
     """
     (k,) = set(metrics["k"])
     segment_columns = ["segment_value"] if by_segment else []
     metric_columns = [metric for metric in REPORTED_METRICS if metrics[metric].notna().any()]
     print_table(
-        f"Ranking metrics of the top {k}", to_records(metrics), [*segment_columns, "method", "users", *metric_columns]
+        f"Ranking metrics of the published model {run_id}, top {k}",
+        to_records(metrics),
+        ["cutoff", *segment_columns, "method", "users", *metric_columns],
     )
     intervals = differences.assign(
         value=[

@@ -1,5 +1,6 @@
 """Commands for models: list and evaluate them."""
 
+from contextlib import suppress
 from enum import StrEnum
 from typing import Annotated
 
@@ -7,9 +8,10 @@ import typer
 
 from apps.cli import console, model_tables
 from apps.cli.options import Json, Warehouse, load_settings
-from orchestration.model_registry import list_model_runs
+from orchestration.model_registry import find_serving_run, list_model_runs
 from warehouse.errors import RecomartError
 from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.settings import Settings
 
 app = typer.Typer()
 
@@ -57,10 +59,13 @@ def evaluate(
     Differences to the baselines have 95 % intervals. docs/evaluation.md defines the metrics.
     With --json, the output has all list lengths and segments and ignores --k and --by.
     """
-    with ServingCopy(load_settings(warehouse=warehouse)) as copy:
+    settings = load_settings(warehouse=warehouse)
+    with ServingCopy(settings) as copy:
+        published_run_id = copy.published.run_id
         if as_json:
             console.print_json(
                 {
+                    "run_id": published_run_id,
                     "metrics": copy.get_metrics(),
                     "differences": copy.get_metric_differences(),
                     "segments": {
@@ -78,10 +83,24 @@ def evaluate(
         missing_metrics_reason = copy.explain_missing_metrics()
     if metrics.empty:
         console.print_line(missing_metrics_reason)
+        _print_serving_note(settings, published_run_id)
         return
     if k not in set(metrics["k"]):
         lengths = ", ".join(str(length) for length in sorted(set(metrics["k"])))
         raise RecomartError(f"no metrics for --k {k}. Choose from {lengths}")
     model_tables.print_comparison(
-        metrics[metrics["k"] == k], differences[differences["k"] == k], by_segment=by is not None
+        published_run_id, metrics[metrics["k"] == k], differences[differences["k"] == k], by_segment=by is not None
     )
+    _print_serving_note(settings, published_run_id)
+
+
+def _print_serving_note(settings: Settings, published_run_id: str | None) -> None:
+    """Print a note when another model serves than the published one."""
+    # The published metrics can be shown while another process uses the warehouse, or without it.
+    with suppress(RecomartError):
+        serving_run = find_serving_run(list_model_runs(settings.model_copy(update={"wait_seconds": 0})))
+        if serving_run is not None and serving_run.run_id != published_run_id:
+            console.print_line(
+                f"The serving model is {serving_run.run_id}, which is not published yet. `recomart publish` publishes "
+                "its lists and metrics"
+            )

@@ -8,7 +8,7 @@ import typer
 from warehouse.settings import Settings
 
 Warehouse = Annotated[
-    Path | None, typer.Option(help="Folder of the database, models and serving copies [RECOMART_WAREHOUSE].")
+    Path | None, typer.Option(help="Folder of the database, models and published copies [RECOMART_WAREHOUSE].")
 ]
 Landing = Annotated[Path | None, typer.Option(help="Folder of the landing files [RECOMART_LANDING].")]
 SourcesFile = Annotated[Path | None, typer.Option(help="YAML file that declares the feeds [RECOMART_SOURCES].")]

@@ -7,9 +7,7 @@ from apps.recommendation_queries import Explanation, RecommendationList
 def print_recommendations(title: str, recommendations: RecommendationList) -> None:
     """Print recommendations with their reasons, then the notes."""
     columns = ["rank", "product_id", "product_name", "category", "brand", "price", "score", "reason"]
-    # The rank of a pinned product does not come from a score.
-    products = recommendations.recommendations.assign(score=lambda rows: rows["score"].mask(rows["source"] == "pinned"))
-    print_table(title, to_records(products), columns)
+    print_table(title, to_records(recommendations.recommendations), columns)
     for note in recommendations.notes:
         print_line(note)
 

@@ -15,6 +15,9 @@ from orchestration.progress import describe_dbt
 from orchestration.steps import build_recommendations, publish_copy
 from orchestration.training_run import train_model
 from orchestration.tuning_run import tune_config
+from warehouse.errors import RecomartError
+from warehouse.publishing.live_copy import read_pointer
+from warehouse.settings import Settings
 
 app = typer.Typer()
 
@@ -57,6 +60,20 @@ def train(
     else:
         model_tables.print_metrics(summary.metrics)
         training_tables.print_gates(summary.gates)
+        if scoring is not None:
+            _print_publish_hint(settings, scoring.run_id)
+
+
+def _print_publish_hint(settings: Settings, serving_run_id: str) -> None:
+    """Print how to publish the lists of the serving model, unless the published copy has them."""
+    try:
+        published_run_id = read_pointer(settings).run_id
+    except RecomartError:
+        console.print_line("Nothing is published yet. `recomart publish` publishes the new lists")
+        return
+    if published_run_id != serving_run_id:
+        model = f"model {published_run_id}" if published_run_id else "no model"
+        console.print_line(f"The published copy still has {model}. `recomart publish` publishes the new lists")
 
 
 @app.command()

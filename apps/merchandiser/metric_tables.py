@@ -1,4 +1,4 @@
-"""Tables of the ranking metrics of the live model and the baselines."""
+"""Tables of the ranking metrics of the published model and the baselines."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Quality page: the live serving copy, the ranking metrics of its model, trends over time and data quality."""
+"""Quality page: the published copy, the ranking metrics of its model, trends over time and data quality."""
 
 import altair as alt
 import pandas as pd
@@ -37,7 +37,7 @@ DEFAULT_COLOR = "#d97706"
 
 
 def show_live_copy(copy: ServingCopy, metrics: pd.DataFrame) -> None:
-    """Show the live serving copy, and the metrics of its model with their gain over the popularity baseline."""
+    """Show the published copy, and the metrics of its model with their gain over the popularity baseline."""
     published = copy.published
     with st.container(border=True, horizontal=True, horizontal_alignment="distribute"):
         st.metric(
@@ -63,7 +63,7 @@ def show_live_copy(copy: ServingCopy, metrics: pd.DataFrame) -> None:
 
 
 def show_ranking(copy: ServingCopy, metrics: pd.DataFrame) -> None:
-    """Show the ranking metrics of the live model and the baselines as charts and a table."""
+    """Show the ranking metrics of the published model and the baselines as charts and a table."""
     st.subheader("Ranking quality", anchor=False)
     if metrics.empty:
         st.info(copy.explain_missing_metrics(), icon=":material/hourglass_empty:")
@@ -91,7 +91,7 @@ def show_ranking(copy: ServingCopy, metrics: pd.DataFrame) -> None:
 
 
 def show_differences(differences: pd.DataFrame) -> None:
-    """Show the metric differences between the live model and each baseline, with confidence intervals."""
+    """Show the metric differences between the published model and each baseline, with confidence intervals."""
     if differences.empty:
         return
     st.caption(
@@ -125,11 +125,11 @@ def _build_metric_chart(metrics: pd.DataFrame, metric: str) -> alt.Chart:
     return chart
 
 
-def show_model_runs(runs: pd.DataFrame, live_run_id: str | None) -> None:
-    """Show all training runs, the newest first; the live one is marked."""
+def show_model_runs(runs: pd.DataFrame, published_run_id: str | None) -> None:
+    """Show all training runs, the newest first; the published one is marked."""
     st.subheader("Model runs", anchor=False)
     columns = {
-        "is_live": st.column_config.CheckboxColumn("Live"),
+        "is_published": st.column_config.CheckboxColumn("Published"),
         "trained_at": make_time_column("Trained"),
         "ndcg_at_10": make_metric_column("NDCG@10", METRIC_HELP["NDCG"]),
         "popularity_ndcg_at_10": make_metric_column("NDCG@10 of popularity"),
@@ -137,13 +137,13 @@ def show_model_runs(runs: pd.DataFrame, live_run_id: str | None) -> None:
         "users": make_count_column("Customers"),
         "products": make_count_column("Products"),
         "factors": make_count_column("Factors", "Length of the factor vectors of customers and products."),
-        "epochs": make_count_column("Epochs", "Training passes over all customers and products."),
+        "epochs": make_count_column("Epochs", "Training passes over customers and products; a warm start has fewer."),
         "fit_seconds": st.column_config.NumberColumn("Fitting (s)", format="%.1f"),
         "run_id": st.column_config.TextColumn("Run"),
         "rejection_reason": st.column_config.TextColumn("Rejected because", width="large"),
     }
     st.dataframe(
-        runs.assign(is_live=runs["run_id"] == live_run_id),
+        runs.assign(is_published=runs["run_id"] == published_run_id),
         height=choose_table_height(runs),
         hide_index=True,
         alt="Model runs",

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from models_ml.errors import ModelError, UnknownIdError
 from warehouse.errors import RecomartError
+from warehouse.validation_messages import locate_problem
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -38,7 +39,7 @@ class Problem(BaseModel):
                     "title": "Unprocessable Entity",
                     "status": 422,
                     "detail": "the request is invalid. See `errors`",
-                    "errors": [{"location": "query.n", "message": "Input should be less than or equal to 1000"}],
+                    "errors": [{"location": "query.n", "message": "it must be at most 1000"}],
                 }
             ]
         },
@@ -100,15 +101,11 @@ def add_error_handlers(app: FastAPI) -> None:
         return _build_response(404 if isinstance(error, UnknownIdError) else 422, str(error))
 
     @app.exception_handler(RequestValidationError)
-    def handle_invalid_request(_: Request, error: RequestValidationError) -> JSONResponse:
-        # The response does not repeat the values: JSON cannot represent all of them, for example NaN.
-        values = [
-            InvalidValue(
-                location=_replace_surrogates(".".join(map(str, item["loc"]))),
-                message=_replace_surrogates(item["msg"]),
-            )
-            for item in error.errors()
-        ]
+    def handle_invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
+        values = []
+        for item in error.errors():
+            location, message = _describe_invalid_value(item, request)
+            values.append(InvalidValue(location=_replace_surrogates(location), message=_replace_surrogates(message)))
         return _build_response(422, "the request is invalid. See `errors`", values)
 
     @app.exception_handler(HTTPException)
@@ -120,6 +117,22 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def handle_unexpected_error(*_: object) -> JSONResponse:
         return _build_response(500, "internal error. See the log of the service")
+
+
+def _describe_invalid_value(error: Any, request: Request) -> tuple[str, str]:
+    """Return the location of an invalid value, and why it is invalid."""
+    if error["type"] == "json_invalid":
+        return "body", f"the body is not valid JSON (character {error['loc'][1]})"
+    if error["loc"] == ("body",) and "json" not in request.headers.get("content-type", ""):
+        return "body", "the body is not read as JSON. Send it with the header Content-Type: application/json"
+    if error["type"] == "extra_forbidden":
+        # FastAPI puts the place of a value, such as body, before the path in the model of the request.
+        field = getattr(request.scope.get("route"), "body_field", None)
+        model = None if field is None else field.field_info.annotation
+        inner_error: Any = {**error, "loc": error["loc"][1:]}
+        path, message = locate_problem(inner_error, model, "field")
+        return f"{error['loc'][0]}.{path}", message
+    return locate_problem(error, noun="field")
 
 
 def _replace_surrogates(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The live version of the service: a thread follows the pointer to the published copies."""
+"""The published version that the service uses: a thread follows the pointer to the published copies."""
 
 import logging
 import threading
@@ -38,7 +38,7 @@ class PublicationFollower:
     """
 
     def __init__(self, settings: Settings, retry_delay_seconds: float = RETRY_DELAY_SECONDS) -> None:
-        """Prepare the follower; `start` opens the live version.
+        """Prepare the follower; `start` opens the published version.
 
         A version that could not be opened is tried again after `retry_delay_seconds`, because each attempt may read a
         large model. A new version is opened at the next check.
@@ -54,7 +54,7 @@ class PublicationFollower:
         self._thread = threading.Thread(target=self._poll, name="publication-follower", daemon=True)
 
     def start(self) -> None:
-        """Open the live version, if possible, and start the thread."""
+        """Open the published version, if possible, and start the thread."""
         self.refresh()
         self._thread.start()
 

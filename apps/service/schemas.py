@@ -73,9 +73,11 @@ class Recommendation(ServiceSchema):
     price: float | None = Field(examples=[32.99])
     """Latest price of the product; null when unknown."""
 
-    score: float = Field(examples=[0.422])
-    """Score of the product: the model's score, the cosine for similar products, or recent popularity when `source` is
-    `popularity`. Scores are comparable only within one source of one response."""
+    score: float | None = Field(examples=[0.422])
+    """Score of the product, by `source`. `model`: the model's score, whose training target is 1 for a past product and
+    0 for others; for similar products the cosine of the factors, from -1 to 1. `popularity`: recent popularity, the sum
+    of the decayed event weights of all customers. `pinned`: null, because a rule sets the rank. Scores are comparable
+    only within one source of one response."""
 
     source: Literal["model", "popularity", "pinned"] = Field(examples=["model"])
     """Source of the recommendation: `model`, `popularity` when the model has too few products, or `pinned` by a
@@ -213,10 +215,10 @@ class ExplanationRequest(Basket):
 
 
 class ModelInfo(ServiceSchema):
-    """The live model."""
+    """The published model."""
 
     version: Version
-    """The live version."""
+    """The published version."""
 
     card: ModelCard
     """Model card: data, settings, metrics, package versions and checksums."""
@@ -231,7 +233,7 @@ class Health(ServiceSchema):
     requests that need the model fail."""
 
     version: Version
-    """The live version."""
+    """The published version."""
 
     problem: str | None
     """Why the latest publication cannot be opened, and what to do; null when it is open."""

@@ -40,7 +40,10 @@ class IdMap:
             UnknownIdError: The id is unknown.
         """
         if text_id not in self._position_by_id:
-            raise UnknownIdError(f"unknown {self.kind} {text_id!r}: the model has {len(self):,} {self.kind} ids")
+            raise UnknownIdError(
+                f"unknown {self.kind} {text_id!r}: it is not one of the model's {len(self):,} {self.kind} ids. Check "
+                f"the id; a {self.kind} added since the training is known after the next training"
+            )
         return self._position_by_id[text_id]
 
     def get_known_positions(self, ids: Iterable[str]) -> list[int]:

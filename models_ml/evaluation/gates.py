@@ -11,6 +11,9 @@ from models_ml.evaluation.report import MODEL_METHOD
 from models_ml.evaluation.segments import OVERALL
 from models_ml.inference.artifact import ModelCard
 
+METHOD_NAMES = {"item_item": "item-item", "recent_popularity": "recent popularity"}
+"""Names of the baselines in findings, where they differ from the values of the column `method`."""
+
 
 @dataclass(frozen=True)
 class GateResult:
@@ -50,13 +53,14 @@ def _check_baselines(differences: pa.Table, k: int) -> Iterator[GateResult]:
         is_compared = row["cutoff"] == "test" and row["segment"] == OVERALL and row["method"] != "oracle"
         if not is_compared or (row["metric"], row["k"]) != ("ndcg", k):
             continue
+        method = METHOD_NAMES.get(row["method"], row["method"])
         interval = f"{row['lower_bound']:+.4f} to {row['upper_bound']:+.4f}"
         # The model must be better than popularity, and not significantly worse than the other baselines.
         is_passed = row["difference"] > 0 if row["method"] == "popularity" else row["upper_bound"] >= 0
         yield GateResult(
             f"versus_{row['method']}",
             is_passed,
-            f"NDCG@{k} differs by {row['difference']:+.4f} ({interval}) from {row['method'].replace('_', ' ')}",
+            f"NDCG@{k} differs by {row['difference']:+.4f} ({interval}) from {method}",
         )
 
 
@@ -75,8 +79,8 @@ def _check_serving_model(comparison: ModelComparison | None, policy: GatePolicy)
         yield GateResult(
             "possible_loss",
             possible_loss <= policy.max_possible_loss,
-            f"NDCG@{comparison.k} in the serving model's test window is possibly {possible_loss:.1%} below the serving "
-            "model's",
+            f"NDCG@{comparison.k} in the serving model's test window is at most {possible_loss:.2%} below the serving "
+            "model's (lower end of the 95 % interval)",
         )
 
 

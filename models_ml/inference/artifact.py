@@ -48,7 +48,8 @@ class ModelCard(BaseModel):
     config: TrainConfig
     """Settings of the run."""
     epochs: int
-    """Number of epochs selected on the validation window. A warm start runs the config's `warm_epochs` instead."""
+    """Number of epochs of a cold start, selected on the validation window. A warm start keeps the number of the model
+    that it starts from, but trains the config's `warm_epochs`."""
     trend_power: float
     """Power of the products' trends in the scores."""
     warm_from: str | None = None
@@ -75,6 +76,11 @@ class ModelCard(BaseModel):
     """sha256 of the folder's other files."""
     checksum: str = ""
     """sha256 of all other fields; detects changes of the card, which holds settings of inference."""
+
+    @property
+    def trained_epochs(self) -> int:
+        """The number of epochs of the training."""
+        return self.epochs if self.warm_from is None else self.config.warm_epochs
 
 
 def get_library_versions() -> dict[str, str]:

@@ -23,7 +23,7 @@ LANDING_SPECS = [
         kinds={"file"},
         owners=["team:data_engineering"],
         metadata=build_docs_metadata("docs/loading.md"),
-        description=f"Files of {kind} as the shop delivered them. sources.yml declares the feeds and their files.",
+        description=f"Files of {kind} as the shop delivered them. The sources file declares the feeds and their files.",
     )
     for kind in RAW_COLUMNS
 ]

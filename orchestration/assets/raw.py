@@ -52,7 +52,7 @@ def raw_tables(
         context.log.info(f"fetched {describe_fetch(fetched)}")
     context.log.info(f"{format_count(report.rows_loaded, 'row')} loaded in {report.seconds:.1f} s")
     for path, reason in report.rejected_files.items():
-        context.log.warning(f"could not read {path}: {reason}")
+        context.log.warning(f"rejected file {path}: {reason}")
     for path in report.changing_files:
         context.log.info(f"changing, left for the next load: {path}")
     table_info = read_table_info(context, warehouse.settings, {spec.key for spec in SPECS})

@@ -168,7 +168,7 @@ def test_invalid_variables_stop_run(tmp_path: Path) -> None:
     assert [name for name, value in invalid.items() if f"{name} is {value} and must be a " not in log] == []
 
 
-def test_seed_error_includes_format_hint(tmp_path: Path) -> None:
+def test_seed_error_names_line_and_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(warehouse=tmp_path)
     settings.dbt_target_dir.mkdir(parents=True)
     failed = {
@@ -178,11 +178,15 @@ def test_seed_error_includes_format_hint(tmp_path: Path) -> None:
         "  Conversion Error: Could not convert string 'first' to DOUBLE",
     }
     (settings.dbt_target_dir / "run_results.json").write_text(json.dumps({"results": [failed]}), encoding="utf-8")
+    folder = tmp_path / "seeds" / "merchandising_rules"
+    folder.mkdir(parents=True)
+    (folder / "repurchases.csv").write_text("category,after_days\nbooks,9\ntoys,first\n", encoding="utf-8")
+    monkeypatch.setattr(dbt_runner, "PROJECT_DIR", tmp_path)
     message = str(dbt_runner.build_dbt_error(settings, "build", [], tmp_path))
-    assert (
-        "(seeds/merchandising_rules/repurchases.csv) Conversion Error: Could not convert string 'first' to" in message
+    assert message.startswith(
+        "dbt build failed: dbt_project/seeds/merchandising_rules/repurchases.csv, line 3, column after_days: "
+        "Conversion Error: Could not convert string 'first' to DOUBLE. Write numbers like 2.5 and dates "
     )
-    assert "numbers are written 2.5, dates 2026-01-31, and columns are separated by commas" in message
 
 
 def test_changed_columns_suggest_full_refresh(tmp_path: Path) -> None:

@@ -29,8 +29,7 @@ def test_unusual_day_warns_with_feed_and_count(demo_warehouse: Settings, tmp_pat
             [newest],
         )
     assert run_dbt(copy, "test", "--select", AUDIT_TEST).warnings == [
-        f"purchases of {newest}: 3 lines where 900 are usual",
-        f"{AUDIT_TEST}: Got 1 result, configured to warn if != 0",
+        f"purchases of {newest}: 3 lines where 900 are usual"
     ]
 
 

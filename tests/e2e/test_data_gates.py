@@ -117,7 +117,7 @@ def test_expected_jump_of_unknown_feed_warns(database_only_settings: Settings) -
     set_expected_jumps(
         database_only_settings, "('EVENTS ', date '2026-01-31', 'a sale')", "('evnts', date '2026-01-31', 'a sale')"
     )
-    (warning, _) = run_dbt(database_only_settings, "test", "--select", "expected_jumps").warnings
+    (warning,) = run_dbt(database_only_settings, "test", "--select", "expected_jumps").warnings
     assert warning == "expected_jumps.csv: the shop has no feed 'evnts'"
 
 
@@ -171,7 +171,7 @@ def test_event_weights_of_unusual_sign_warn(database_only_settings: Settings) ->
         "('view', 1, 60), ('click', -2, 60), ('add_to_cart', 0, 90)",
         "('remove_from_cart', 3, 90), ('purchase', 0, 180)",
     )
-    (warning, _) = run_dbt(database_only_settings, "test", "--select", "event_weights").warnings
+    (warning,) = run_dbt(database_only_settings, "test", "--select", "event_weights").warnings
     assert warning == (
         "event_weights.csv, line 'click,-2,60': a weight below 0 counts the action against the product; "
         "line 'purchase,0,180': a weight of 0 leaves purchases and returns without influence; "
@@ -185,7 +185,7 @@ def test_overdue_feed_warns(database_only_settings: Settings) -> None:
         "update marts.audit_feed_days set files = 0 where feed = 'purchases' "
         "and delivery_day > (select max(delivery_day) - 9 from marts.audit_feed_days)",
     )
-    (warning, _) = run_dbt(database_only_settings, "test", "--select", "warn_feed_overdue").warnings
+    (warning,) = run_dbt(database_only_settings, "test", "--select", "warn_feed_overdue").warnings
     assert warning.startswith("purchases: no delivery for 9 days")
 
 

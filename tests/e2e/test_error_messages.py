@@ -33,7 +33,7 @@ def test_run_reports_missing_landing(recomart: RecomartCli, tmp_path: Path) -> N
         ("feeds: {events: [", ("line 1, column", "not valid YAML")),
         (
             "feeds: {products: {files: '*', format: csv, columns: {product_id: id, colour: c}}}",
-            ("feeds.products", "unknown column 'colour'", "popularity_score"),
+            ("feeds.products.columns.colour: unknown column", "popularity_score"),
         ),
         (
             "feeds: {products: {files: '*.csv', format: csv, columns: {product_id: id, brand: maker}}}",
@@ -90,8 +90,8 @@ def test_audit_before_dbt_build(recomart: RecomartCli, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "problem"),
     [
-        ("RECOMART_THREADS", "many", "valid integer"),
-        ("RECOMART_SETTLE_SECONDS", "-1", "greater than or equal to 0"),
+        ("RECOMART_THREADS", "many", "it must be a whole number"),
+        ("RECOMART_SETTLE_SECONDS", "-1", "it must be at least 0"),
         ("RECOMART_MEMORY_LIMIT", "-1GB", "'-1GB' is not an amount of memory. Write it like 500MB or 4GB"),
     ],
 )

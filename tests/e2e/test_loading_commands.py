@@ -34,9 +34,9 @@ def loaded_shop_options(recomart: RecomartCli, tmp_path_factory: pytest.TempPath
     options = ("--sources", folder / "sources.yml", "--landing", landing, "--warehouse", folder / "warehouse")
     result = recomart("load", *options)
     assert result.returncode == 0, result.stderr
-    assert "could not read 2026-01-03.csv: the file is empty" in result.stdout
+    assert "rejected file 2026-01-03.csv: the file is empty" in result.stdout
     assert "not loaded, 1 file without a feed: catalog/products.json\n" in result.stdout
-    assert "purchases: read as utf-16-le, delimiter ';' (detected in 1 file;" in result.stdout
+    assert "purchases: the format (utf-16-le, delimiter ';') was detected in 1 file; if it is wrong," in result.stdout
     return options
 
 

@@ -57,6 +57,7 @@ def test_warm_start_continues_from_factors(dataset: Dataset, trained: TrainingRe
         model = result.recommender
         if warm_from is not None:
             assert [entry.cutoff for entry in result.epoch_records].count("now") == settings.warm_epochs
+            assert model.card.trained_epochs == settings.warm_epochs
             assert (model.card.warm_from, model.card.epochs) == (
                 first_recommender.card.run_id,
                 first_recommender.card.epochs,

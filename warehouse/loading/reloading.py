@@ -38,6 +38,11 @@ class DateRange(NamedTuple):
     first_date: date
     last_date: date
 
+    def describe(self) -> str:
+        """Return the date, or the first and the last date, as text."""
+        is_single_date = self.first_date == self.last_date
+        return str(self.first_date) if is_single_date else f"{self.first_date} to {self.last_date}"
+
 
 def parse_date_range(text: str) -> DateRange:
     """Parse `2026-01-31` or `2026-01-01..2026-01-31`.
@@ -82,7 +87,7 @@ def reload_files(
         criteria = " and ".join(
             [
                 *([file_glob] if file_glob else []),
-                *([f"{date_range.first_date} to {date_range.last_date}"] if date_range else []),
+                *([date_range.describe()] if date_range else []),
             ]
         )
         raise RecomartError(

@@ -51,7 +51,7 @@ PROVENANCE_QUERIES = {
 
 @raise_on_full_disk
 def publish(settings: Settings, tables: Sequence[str]) -> PublishedCopy:
-    """Copy marts into a new serving copy, verify it, and move the pointer to it.
+    """Copy marts into a new published copy, verify it, and move the pointer to it.
 
     The earlier copy stays readable: its file is kept until `serving_copies` newer copies exist.
 

@@ -191,7 +191,7 @@ class ServingCopy:
         return self._query_frame("select * from dim_products where product_id in (select unnest(?))", list(product_ids))
 
     def get_metrics(self, segment: str = "all") -> pd.DataFrame:
-        """Return the ranking metrics of the live model and its baselines in the test window.
+        """Return the ranking metrics of the published model and its baselines in the test window.
 
         Rows of `eval_ranking_metrics`.
 
@@ -199,23 +199,23 @@ class ServingCopy:
             segment: The segmentation of customers or products: all (one segment), activity, customer, product or
                 category.
         """
-        return self._get_live_run_rows("eval_ranking_metrics", segment)
+        return self._get_published_run_rows("eval_ranking_metrics", segment)
 
     def get_metric_differences(self, segment: str = "all") -> pd.DataFrame:
-        """Return the differences between the live model and its baselines; rows of `eval_metric_differences`."""
-        return self._get_live_run_rows("eval_metric_differences", segment)
+        """Return the differences between the published model and its baselines; rows of `eval_metric_differences`."""
+        return self._get_published_run_rows("eval_metric_differences", segment)
 
     def explain_missing_metrics(self) -> str:
-        """Explain why the live model has no ranking metrics."""
-        runs, live_run_id = self.get_model_runs(), self.published.run_id
-        if live_run_id is None and runs.empty:
-            return "No model is live yet: all customers get popular products. `recomart run` trains and evaluates one."
-        if live_run_id is None:
-            return "No model is live: all customers get popular products. `recomart models` shows why."
-        return "The live model could not be evaluated: its test window has no new interactions of customers."
+        """Explain why the published model has no ranking metrics."""
+        runs, published_run_id = self.get_model_runs(), self.published.run_id
+        if published_run_id is None and runs.empty:
+            return "No model serves yet: all customers get popular products. `recomart run` trains and evaluates one."
+        if published_run_id is None:
+            return "No model serves: all customers get popular products. `recomart models` shows why."
+        return "The published model could not be evaluated: its test window has no new interactions of customers."
 
-    def _get_live_run_rows(self, table: str, segment: str) -> pd.DataFrame:
-        # Without a live model the run id is null, which equals no run, so the result is empty.
+    def _get_published_run_rows(self, table: str, segment: str) -> pd.DataFrame:
+        # Without a published model the run id is null, which equals no run, so the result is empty.
         return self._query_frame(
             f"""
             select *

@@ -172,11 +172,11 @@ class Feed(DeclarationModel):
         for column in self.columns:
             if column not in columns:
                 raise ValueError(
-                    f"columns: unknown column '{column}'. The columns of a feed of {self.kind} are {', '.join(columns)}"
+                    f"columns.{column}: unknown column. The columns of a feed of {self.kind} are {', '.join(columns)}"
                 )
         for column in REQUIRED_COLUMNS[self.kind]:
             if column not in self.columns:
-                raise ValueError(f"columns: '{column}' is not mapped. A feed of {self.kind} needs it")
+                raise ValueError(f"columns.{column}: it is not mapped. A feed of {self.kind} needs it")
         for pattern in self.files:
             parts = Path(pattern).parts
             if not "".join(parts).strip() or Path(pattern).is_absolute() or ".." in parts:
@@ -208,7 +208,7 @@ class Feed(DeclarationModel):
                 try:
                     split_json_path(name)
                 except ValueError as error:
-                    raise ValueError(f"columns: {column}: {error}") from None
+                    raise ValueError(f"columns.{column}: {error}") from None
         if self.kind != "events" and (self.event_types or "purchases" in self.carries):
             raise ValueError("event_types and carries: [purchases]: only a feed of events can have them")
         if self.api:

@@ -29,7 +29,7 @@ class DeclarationModel(BaseModel):
         settings = [name for name in cls.model_fields if name not in cls.derived_fields]
         for name in data if isinstance(data, dict) else ():
             if name not in cls.model_fields:
-                raise ValueError(f"unknown setting '{name}'. The settings are {', '.join(settings)}")
+                raise ValueError(f"{name}: unknown setting. Known: {', '.join(settings)}")
         return data
 
 

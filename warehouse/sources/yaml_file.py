@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from warehouse.errors import RecomartError
 from warehouse.sources.declaration import RAW_COLUMNS, Sources
+from warehouse.validation_messages import locate_problem
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -51,35 +52,27 @@ def read_sources(path: Path) -> Sources:
         return Sources.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        setting_path = ".".join(str(part) for part in first["loc"] if part != "[key]")
+        setting_path, problem = locate_problem(first, Sources)
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise RecomartError(
-            f"{path}: {setting_path + ': ' if setting_path else ''}{_describe_problem(first)}{more}"
+            f"{path}: {setting_path + ': ' if setting_path else ''}{_describe_yaml_problem(first) or problem}{more}"
         ) from error
 
 
-def _describe_problem(error: ErrorDetails) -> str:
-    """Describe a validation error for the author of the YAML file."""
+def _describe_yaml_problem(error: ErrorDetails) -> str | None:
+    """Describe a mistake that only a YAML file can have; None for other mistakes."""
     value = error["input"]
     match error["type"]:
         case "missing" if error["loc"][-1] == "kind":
             return f"it must be given, because the feed's name is not one of {', '.join(RAW_COLUMNS)}"
-        case "missing":
-            return "it must be given"
         case "string_type" if value is None:
             return "it has no value. Set a text, or remove the setting"
         case "string_type" if isinstance(value, list | dict):
             return "it must be a text, not a list or mapping"
         case "string_type":
             return f"YAML reads this as {_dump_yaml(value)}, which is not a text. Put it in quotes"
-        case "too_short":
-            return "it is empty"
-        case "union_tag_not_found":
-            return f"it must have the setting {error['ctx']['discriminator']}"
-        case "dict_type" | "model_type" | "model_attributes_type":
-            return "it must be a mapping of names to values"
         case _:
-            return error["msg"].removeprefix("Value error, ")
+            return None
 
 
 def _dump_yaml(value: Any) -> str:

@@ -2,13 +2,13 @@
 
 import io
 import json
+from datetime import datetime
 
 import pandas as pd
 import pytest
 from rich.console import Console
 
-from apps.cli import console, data_tables, recommendation_tables
-from apps.recommendation_queries import RecommendationList
+from apps.cli import console, data_tables
 from warehouse.loading.reports import LoadReport
 
 
@@ -34,14 +34,33 @@ def test_print_load_names_shared_files(console_output: io.StringIO) -> None:
 
 
 def test_missing_values_in_table_and_json(console_output: io.StringIO) -> None:
-    frame = pd.DataFrame({"price": [float("nan"), 2.0], "seen_at": pd.to_datetime([None, "2026-01-01 10:20:30"])})
+    frame = pd.DataFrame({"price": [float("nan"), 2.5], "seen_at": pd.to_datetime([None, "2026-01-01 10:20:30"])})
     console.print_table("Prices", frame.to_dict("records"), ["price", "seen_at"])
     assert console_output.getvalue().splitlines()[2].split() == ["-", "-"]
-    assert console_output.getvalue().splitlines()[3].split() == ["2.00", "2026-01-01", "10:20"]
+    assert console_output.getvalue().splitlines()[3].split() == ["2.50", "2026-01-01", "10:20"]
     console_output.truncate(0)
     console_output.seek(0)
     console.print_json({"rows": frame})
     assert json.loads(console_output.getvalue())["rows"][0] == {"price": None, "seen_at": None}
+
+
+def test_columns_have_one_precision(console_output: io.StringIO) -> None:
+    """A title longer than the table does not wrap."""
+    title = "Numbers of a very small table with a long title"
+    console.print_table(
+        title,
+        [
+            {"epochs": 2.0, "spend": 0.0, "share": 0.25, "at": datetime(2026, 1, 1, 10, 20)},
+            {"epochs": None, "spend": 8530.449, "share": 0.5, "at": None},
+        ],
+    )
+    console.print_table("Settings", [])
+    lines = [line.rstrip() for line in console_output.getvalue().splitlines()]
+    assert lines[0] == title
+    assert lines[1].split() == ["epochs", "spend", "share", "at", "(UTC)"]
+    assert lines[2].split() == ["2", "0.00", "0.2500", "2026-01-01", "10:20"]
+    assert lines[3].split() == ["-", "8,530.45", "0.5000", "-"]
+    assert lines[4:] == ["", "Settings: none", ""]
 
 
 def test_exit_with_error_prints_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,14 +68,3 @@ def test_exit_with_error_prints_one_line(capsys: pytest.CaptureFixture[str]) -> 
         console.exit_with_error("load failed:\n  a.csv\n\tis empty")
     assert exit_info.value.code == 1
     assert capsys.readouterr().err == "recomart: load failed: a.csv is empty\n"
-
-
-def test_pinned_product_has_no_score(console_output: io.StringIO) -> None:
-    defaults = {"product_name": "Mug", "category": None, "brand": None, "price": 9.5, "reason": "Why"}
-    rows = [
-        {"rank": rank, "product_id": f"p{rank}", "score": 0.5, "source": source, **defaults}
-        for rank, source in enumerate(("pinned", "model"), 1)
-    ]
-    recommendation_tables.print_recommendations("Top 2", RecommendationList(pd.DataFrame(rows), is_fallback=False))
-    pinned, other = (line.split() for line in console_output.getvalue().splitlines() if line.strip()[:1] in ("1", "2"))
-    assert (pinned[-2], other[-2]) == ("-", "0.5000")

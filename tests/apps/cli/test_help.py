@@ -43,6 +43,7 @@ def test_help_of_every_command(path: tuple[str, ...], summary: str) -> None:
     assert usage.startswith("Usage:")
     assert description == summary
     assert result.output.count(summary) == 1
+    assert "<bool>" not in result.output
 
 
 def test_unknown_command_is_an_error() -> None:

@@ -235,7 +235,7 @@ def test_quality_shows_published_figures(open_app: OpenApp, demo_copy: ServingCo
     rows = differences[(differences["metric"] == "ndcg") & (differences["k"] == 10)].set_index("method")
     shown_difference = certainty.set_index("method").loc["Popularity", "NDCG"]
     assert shown_difference.startswith(f"{rows.loc['popularity', 'difference']:+.4f} (")
-    assert list(runs["run_id"][runs["is_live"]]) == [demo_copy.published.run_id]
+    assert list(runs["run_id"][runs["is_published"]]) == [demo_copy.published.run_id]
     by_category = demo_copy.get_coverage().query("segment == 'category'")
     assert list(coverage["coverage"]) == pytest.approx(list(100 * by_category["coverage"]))
     assert list(feeds["feed"]) == list(demo_copy.get_feed_accounting()["feed"])
@@ -315,7 +315,7 @@ def test_quality_explains_missing_metrics(
     app = open_app(writable_warehouse)
     app.switch_page("quality.py").run()
     assert not app.exception
-    assert [info.value for info in app.info if info.value.startswith("The live model could not be evaluated: ")]
+    assert [info.value for info in app.info if info.value.startswith("The published model could not be evaluated: ")]
 
 
 def test_quality_shows_trend_and_drift(

@@ -41,11 +41,10 @@ class ServiceClient:
         """Send POST with a JSON body."""
         return self._session.post(self._base + path, json=body, timeout=TIMEOUT_SECONDS)
 
-    def post_bytes(self, path: str, text: bytes) -> requests.Response:
-        """Send POST with raw bytes as the JSON body."""
-        return self._session.post(
-            self._base + path, data=text, headers={"content-type": "application/json"}, timeout=TIMEOUT_SECONDS
-        )
+    def post_bytes(self, path: str, text: bytes, content_type: str | None = "application/json") -> requests.Response:
+        """Send POST with raw bytes as the body."""
+        headers = {"content-type": content_type} if content_type else {}
+        return self._session.post(self._base + path, data=text, headers=headers, timeout=TIMEOUT_SECONDS)
 
     def delete(self, path: str) -> requests.Response:
         """Send DELETE to a path."""

@@ -125,7 +125,8 @@ def test_filters_apply_to_basket_and_fallback(service: ServiceClient, popular_pr
     filtered = service.post("/recommendations", filtered_basket).json()
     assert get_product_ids(filtered["recommendations"]) == product_ids[1:6]
     assert filtered["notes"] == [
-        "the list has 5 products; the merchandising rules or the filters of the request allow no more"
+        "allowed products unknown to the model, ignored: 🙂",
+        "the list has 5 products; the merchandising rules or the filters of the request allow no more",
     ]
     fallback = build_basket(
         "no such", n=2, allowed_products=popular_product_ids[3:9], excluded_products=popular_product_ids[3:5]
@@ -253,6 +254,40 @@ def test_invalid_path_values_are_named(service: ServiceClient, path: str, locati
 )
 def test_invalid_bodies_are_located(service: ServiceClient, text: bytes, location: str) -> None:
     assert_problem(service.post_bytes("/recommendations", text), 422, location)
+
+
+@pytest.mark.parametrize(
+    ("text", "content_type", "location", "message"),
+    [
+        (b'{"basket": []}', None, "body", "Send it with the header Content-Type: application/json"),
+        (b"{", "application/json", "body", "the body is not valid JSON (character 1)"),
+        (
+            b'{"basket": [], "nn": 1}',
+            "application/json",
+            "body.nn",
+            "unknown field. Known: basket, n, ",
+        ),
+        (
+            b'{"basket": [{"product_id": "p1", "strenth": 1}]}',
+            "application/json",
+            "body.basket.0.strenth",
+            "unknown field. Known: product_id, strength",
+        ),
+    ],
+)
+def test_invalid_body_names_remedy(
+    service: ServiceClient, text: bytes, content_type: str | None, location: str, message: str
+) -> None:
+    (error,) = service.post_bytes("/recommendations", text, content_type).json()["errors"]
+    assert error["location"] == location
+    assert message in error["message"]
+
+
+def test_unknown_allowed_product_gets_note(service: ServiceClient) -> None:
+    body = build_basket(PRODUCT_IDS[0], allowed_products=[PRODUCT_IDS[1], "x1"])
+    payload = service.post("/recommendations", body).json()
+    assert get_product_ids(payload["recommendations"]) == [PRODUCT_IDS[1]]
+    assert payload["notes"][0] == "allowed products unknown to the model, ignored: x1"
 
 
 def test_too_small_strength_is_an_error(service: ServiceClient) -> None:

@@ -74,7 +74,7 @@ def test_path_missing_in_all_records_fails(shop: Shop) -> None:
 @pytest.mark.parametrize("path", ["$.", "$.a.", "$.items[0].id", '$."a', "$.a b"])
 def test_invalid_path_fails(shop: Shop, path: str) -> None:
     shop.declare(events={**EVENTS_JSONL, "columns": {**EVENTS_JSONL["columns"], "user_id": path}})
-    with pytest.raises(RecomartError, match=r"columns: user_id: '.*' is not a path of keys\. Write it like"):
+    with pytest.raises(RecomartError, match=r"columns.user_id: '.*' is not a path of keys\. Write it like"):
         load(shop.settings)
 
 
@@ -126,7 +126,7 @@ def test_invalid_document_is_rejected(shop: Shop, content: bytes) -> None:
         ('{"data": [{"items": 1}]}', "no list of records under 'data.items'; 'data' is a list"),
         ('{"data": {"items": 5}}', "no list of records under 'data.items'; 'data.items' is a plain value"),
         ('[{"id": "p1"}]', "no list of records under 'data.items'; it is a list"),
-        ('{"id": "p1"}\n{"id": "p2"}\n', "a file with one object a line needs format: jsonl"),
+        ('{"id": "p1"}\n{"id": "p2"}\n', "A file with one object per line needs format: jsonl"),
     ],
 )
 def test_document_without_list_is_rejected(shop: Shop, content: str, problem: str) -> None:

@@ -34,9 +34,9 @@ def test_metrics_belong_to_published_run(tmp_path: Path, run_id: str | None) -> 
 @pytest.mark.parametrize(
     ("run_id", "runs", "reason"),
     [
-        (None, [], "No model is live yet: all customers get popular products. `recomart run` trains"),
-        (None, [("held back", 0.1)], "No model is live: all customers get popular products. `recomart models` shows"),
-        ("old", [("old", None), ("new", 0.2)], "The live model could not be evaluated:"),
+        (None, [], "No model serves yet: all customers get popular products. `recomart run` trains"),
+        (None, [("held back", 0.1)], "No model serves: all customers get popular products. `recomart models` shows"),
+        ("old", [("old", None), ("new", 0.2)], "The published model could not be evaluated:"),
     ],
     ids=["never trained", "not promoted", "no evaluated users"],
 )

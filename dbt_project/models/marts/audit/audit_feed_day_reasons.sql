@@ -17,14 +17,17 @@ quarantined as (
 
 ),
 
--- Errors that differ only in numbers are one reason, for example '5 fields where the header has 7'.
+-- Errors that differ only in numbers are one reason.
 rejected as (
 
     select
         feed,
         path,
         'rejected' as outcome,
-        {{ replace_all('error', '(^| )[0-9]+', backreference(1) ~ 'N') }} as reason,
+        case
+            when error like '% fields where the header has %' then 'another number of fields than the header'
+            else {{ replace_all('error', '(^| )[0-9]+', backreference(1) ~ 'N') }}
+        end as reason,
         1 as rows
     from {{ ref('stg_raw__rejected_rows') }}
 
