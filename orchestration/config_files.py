@@ -39,7 +39,7 @@ def read_train_config(settings: Settings, file: Path | None = None) -> TrainConf
         RecomartError: The file cannot be read, or a setting is wrong. The message names both.
     """
     file = file or settings.train_config_file
-    if file == settings.train_config_file and not file.is_file():
+    if file == settings.train_config_file and not file.exists():
         return TrainConfig()
     return read_json_settings(TrainConfig, file, "models_ml/config.py")
 
@@ -57,6 +57,6 @@ def read_policy(settings: Settings) -> ModelPolicy:
     Raises:
         RecomartError: The file cannot be read, or a setting is wrong. The message names both.
     """
-    if not settings.policy_file.is_file():
+    if not settings.policy_file.exists():
         return ModelPolicy()
     return read_json_settings(ModelPolicy, settings.policy_file, "docs/operations/retraining.md")

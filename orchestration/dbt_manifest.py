@@ -1,6 +1,7 @@
 """dbt's manifest: parse the project when it changed, and read models, exposures and compiled SQL from it."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ READER_EXPOSURES = ("exposure.recomart.streamlit_app", "exposure.recomart.http_s
 DBT_OUTPUT_FOLDERS = {"target", "logs", "dbt_packages"}
 """Folders of the project that dbt writes to when a user runs it there."""
 
-PARSED_SUFFIXES = {".sql", ".yml", ".csv", ".md"}
+PARSED_SUFFIXES = {".sql", ".yml", ".yaml", ".csv", ".md", ".py"}
 """Suffixes of the files that dbt parses."""
 
 PARSE_TIMEOUT_SECONDS = 120.0
@@ -46,14 +47,19 @@ def load_manifest(settings: Settings) -> dict[str, Any]:
 
 def _find_last_change() -> float:
     """Return when a file of the project was last changed, added or deleted; a deletion changes its folder's time."""
-    return max(path.stat().st_mtime for path in iter_project_paths() if path.is_dir() or path.suffix in PARSED_SUFFIXES)
+    return max(
+        path.stat().st_mtime
+        for path in iter_project_paths()
+        if path.is_dir() or (path.suffix in PARSED_SUFFIXES and path.is_file())
+    )
 
 
 def iter_project_paths() -> Iterator[Path]:
-    """Yield the folders and files of the dbt project without the folders that dbt writes to."""
-    for path in PROJECT_DIR.rglob("*"):
-        if path.relative_to(PROJECT_DIR).parts[0] not in DBT_OUTPUT_FOLDERS:
-            yield path
+    """Yield the folders and files of the dbt project without the folders that dbt writes to; dbt follows links."""
+    for folder, subfolders, files in os.walk(PROJECT_DIR, followlinks=True):
+        if Path(folder) == PROJECT_DIR:
+            subfolders[:] = [name for name in subfolders if name not in DBT_OUTPUT_FOLDERS]
+        yield from (Path(folder, name) for name in [*subfolders, *files])
 
 
 @retry(retry=retry_if_exception_type(ValueError), stop=stop_after_delay(10), wait=wait_fixed(0.2), reraise=True)

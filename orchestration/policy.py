@@ -8,7 +8,7 @@ from models_ml.config import GatePolicy
 class RetrainPolicy(BaseModel):
     """Conditions under which a run trains a new model; one condition is enough. Ages are measured in days of data."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     is_automatic: bool = True
     """Whether runs train automatically. If not, the serving model stays until a user trains or promotes another."""
@@ -35,7 +35,7 @@ class RetrainPolicy(BaseModel):
 class ModelPolicy(BaseModel):
     """Rules that decide about models automatically: when to train, and which models may serve."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     retrain: RetrainPolicy = RetrainPolicy()
     gates: GatePolicy = GatePolicy()

@@ -1,6 +1,7 @@
 """State of the warehouse after a complete run, so that a run with nothing new can end before the build."""
 
 import hashlib
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models_ml.config import TrainConfig
 from orchestration.config_files import read_policy
-from orchestration.dbt_manifest import PARSED_SUFFIXES, iter_project_paths
+from orchestration.dbt_manifest import iter_project_paths
 from warehouse.database import open_reader
 from warehouse.errors import RecomartError
 from warehouse.publishing.live_copy import read_pointer
@@ -19,22 +20,19 @@ PYTHON_PACKAGES = ("models_ml", "orchestration", "warehouse")
 
 NOTHING_NEW_MESSAGE = "Nothing has changed since the last complete run, so nothing was built, trained or published"
 
-UNBUILT_FILES_QUERY = """
-    select count(*)
-    from raw.loaded_files as loaded
-    full join marts.audit_files as built
-        on loaded.feed = built.feed and loaded.path = built.path and loaded.loaded_at = built.loaded_at
-    where loaded.path is null or built.path is null
-"""
+LOAD_TABLES = ("raw.loaded_files", "raw.feeds", "raw.event_aliases")
+"""Tables that each change of the loaded rows or of their declaration changes."""
 
 
 class RunInputs(BaseModel):
-    """Inputs of a run besides the tables, as they were before its build."""
+    """Inputs of a run, as they were before its build. So changes during the run are reasons for another one."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     run_date: str
     """UTC date: the first run of a day is complete, so that it warns of overdue feeds."""
+    loads: str
+    """Hash of the loaded files and the declarations of their feeds."""
     code: str
     """Hash of the dbt project (models, macros, tests, seeds) and the Python packages."""
     settings: str
@@ -68,6 +66,7 @@ class RunState(BaseModel):
 
 CHANGE_REASONS = {
     "run_date": "it is the first run of the day",
+    "loads": "files were loaded, or their declaration was changed",
     "code": "the dbt project or the code was changed",
     "settings": "the policy or the training settings were changed",
     "database": "the tables were changed",
@@ -83,8 +82,6 @@ def find_reasons_to_run(settings: Settings, config: TrainConfig) -> list[str]:
         last_run = RunState.model_validate_json(settings.run_state_file.read_bytes())
         if last_run.results is None:
             return ["the last run did not complete"]
-        if _has_unbuilt_files(settings):
-            return ["files were loaded"]
         current = (_read_inputs(settings, config), _read_results(settings))
     except (FileNotFoundError, ValidationError, RecomartError):
         return ["there was no complete run"]
@@ -114,16 +111,10 @@ def _write_state(settings: Settings, state: RunState) -> None:
     unfinished.replace(settings.run_state_file)
 
 
-def _has_unbuilt_files(settings: Settings) -> bool:
-    """Return whether a file was loaded or removed after the last build."""
-    with open_reader(settings) as connection:
-        (file_count,) = connection.execute(UNBUILT_FILES_QUERY).fetchone() or (0,)
-    return bool(file_count)
-
-
 def _read_inputs(settings: Settings, config: TrainConfig) -> RunInputs:
     return RunInputs(
         run_date=f"{datetime.now(UTC):%Y-%m-%d}",
+        loads=_hash_load_tables(settings),
         code=_hash_files(_find_code_files()),
         settings=config.model_dump_json() + read_policy(settings).model_dump_json(),
     )
@@ -137,17 +128,27 @@ def _read_results(settings: Settings) -> RunResults:
     )
 
 
+def _hash_load_tables(settings: Settings) -> str:
+    digest = hashlib.sha256()
+    with open_reader(settings) as connection:
+        for table in LOAD_TABLES:
+            digest.update(repr(connection.execute(f"from {table} order by all").fetchall()).encode())
+    return digest.hexdigest()
+
+
 def _describe_files(settings: Settings, *files: Path) -> str:
     return "; ".join(
-        f"{file.relative_to(settings.warehouse)} {file.stat().st_size} bytes {file.stat().st_mtime_ns} ns"
+        f"{os.path.relpath(file, settings.warehouse)} {file.stat().st_size} bytes {file.stat().st_mtime_ns} ns"
         for file in sorted(files)
+        if file.is_file()
     )
 
 
 def _find_code_files() -> list[Path]:
-    dbt_files = [path for path in iter_project_paths() if path.suffix in PARSED_SUFFIXES]
-    python_files = [file for package in PYTHON_PACKAGES for file in (PROJECT_ROOT / package).rglob("*.py")]
-    return sorted([*dbt_files, *python_files])
+    """Return all files of the dbt project, whatever their suffix, and the Python and SQL files of the packages."""
+    packages = [PROJECT_ROOT / package for package in PYTHON_PACKAGES]
+    package_files = [file for folder in packages for file in (*folder.rglob("*.py"), *folder.glob("*.sql"))]
+    return sorted(file for file in (*iter_project_paths(), *package_files) if file.is_file())
 
 
 def _hash_files(files: list[Path]) -> str:

@@ -36,7 +36,7 @@ def published_copy(context: dg.AssetExecutionContext, warehouse: WarehouseResour
     with as_dagster_failure():
         published = publish_copy(warehouse.settings)
         # A run of some assets only is not complete.
-        if context.run.job_name == "full_pipeline" and context.run.asset_selection is None:
+        if context.run.job_name == "full_pipeline" and not context.run.asset_selection:
             complete_run(warehouse.settings, context.run_id)
     return dg.MaterializeResult(
         metadata={

@@ -66,7 +66,7 @@ def test_scheduled_run_with_nothing_new_builds_nothing(
         run = job.execute_in_process(instance=instance, tags={"dagster/schedule_name": "nightly_schedule"})
     assert {key.path[0] for key in get_materializations(run)} == {"raw"}
     skipped_steps = {event.step_key for event in run.all_events if event.is_step_skipped}
-    assert skipped_steps == {"model_tables", "recommendations", "published_copy"}
+    assert skipped_steps == {"model_tables", "recommendations", "serving__published_copy"}
 
 
 def test_assets_report_row_count_and_duration(

@@ -9,7 +9,7 @@ import pytest
 from models_ml.config import TrainConfig
 from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener
-from orchestration.run_state import find_reasons_to_run
+from orchestration.run_state import begin_run, complete_run, find_reasons_to_run
 from orchestration.steps import publish_copy
 from tests.table_changes import execute_statements
 from warehouse.loading.loader import load
@@ -63,12 +63,12 @@ def delete_live_copy(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("change", "reasons"),
     [
-        (load_repeated_file, ["files were loaded"]),
+        (load_repeated_file, ["files were loaded, or their declaration was changed", "the tables were changed"]),
         (change_table, ["the tables were changed"]),
         (change_policy, ["the policy or the training settings were changed"]),
         (damage_model, ["the files of a model were changed"]),
         (publish_copy, ["another copy is live"]),
-        (delete_live_copy, ["there was no complete run"]),
+        (delete_live_copy, ["another copy is live"]),
         (delete_run_state, ["there was no complete run"]),
     ],
 )
@@ -90,3 +90,20 @@ def test_run_without_training_is_not_complete(finished_settings: Settings) -> No
     change_policy(finished_settings)
     run_pipeline(finished_settings, TrainConfig(), PipelineListener(), is_training_requested=False)
     assert find_reasons_to_run(finished_settings, TrainConfig()) != []
+
+
+def test_load_during_run_is_reason(finished_settings: Settings) -> None:
+    """A load by another process after the build of a run is not lost, although the run completes later."""
+    begin_run(finished_settings, TrainConfig(), "a run")
+    load_repeated_file(finished_settings)
+    complete_run(finished_settings, "a run")
+    assert find_reasons_to_run(finished_settings, TrainConfig()) == [
+        "files were loaded, or their declaration was changed"
+    ]
+
+
+def test_run_does_not_complete_another(finished_settings: Settings) -> None:
+    begin_run(finished_settings, TrainConfig(), "a run")
+    begin_run(finished_settings, TrainConfig(), "a later run")
+    complete_run(finished_settings, "a run")
+    assert find_reasons_to_run(finished_settings, TrainConfig()) == ["the last run did not complete"]

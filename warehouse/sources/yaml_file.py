@@ -41,13 +41,22 @@ def read_sources(path: Path) -> Sources:
         data = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
     except FileNotFoundError:
         raise RecomartError(f"{path}: no such sources file. Name one with --sources") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecomartError(f"{path}: the sources file cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise RecomartError(
+            f"{path}: the sources file is not UTF-8 text (byte {error.start + 1:,}). Save it as UTF-8"
+        ) from error
+    except OSError as error:
+        raise RecomartError(f"{path}: the sources file cannot be read: {error.strerror}. Name a file") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         location = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or "it cannot be parsed"
         raise RecomartError(f"{location}: the sources file is not valid YAML: {problem}") from error
+    except (ValueError, RecursionError) as error:
+        # PyYAML builds dates without a check of the day, and nests calls as deep as the lists.
+        raise RecomartError(
+            f"{path}: the sources file is not valid YAML: {error}. Put texts that look like dates in quotes"
+        ) from error
     try:
         return Sources.model_validate(data)
     except ValidationError as error:
