@@ -9,12 +9,18 @@
     {%- set query -%}
     select file_loads.load_id
     from {{ ref('int_file_loads') }} as file_loads
-    left join (select distinct _load_id, _typing_fingerprint from {{ built }}) as built_loads
-        on file_loads.load_id = built_loads._load_id and file_loads.typing_fingerprint = built_loads._typing_fingerprint
+    left join (select distinct _load_id, _typing_fingerprint, _sql_version from {{ built }}) as built_loads
+        on {{ is_current_load('built_loads') }}
     where file_loads.kind = {{ quote(kind) }} and built_loads._load_id is null
     order by file_loads.load_id
     {%- endset -%}
     {{ return(query_to_list(query) | map('int') | list) }}
+{%- endmacro %}
+
+{% macro is_current_load(built) -%}
+    {{ built }}._load_id = file_loads.load_id
+        and {{ built }}._typing_fingerprint = file_loads.typing_fingerprint
+        and {{ built }}._sql_version = {{ sql_version() }}
 {%- endmacro %}
 
 {% macro is_in_loads(loads) -%}
@@ -24,9 +30,8 @@
 {#- The query compares distinct loads and products, because a lookup for every row takes several times as long. -#}
 {% macro outdated_days(built, staging_model, timestamp_column) -%}
     select built_loads._row_date as day
-    from (select distinct _row_date, _load_id, _typing_fingerprint from {{ built }}) as built_loads
-    left join {{ ref('int_file_loads') }} as file_loads
-        on built_loads._load_id = file_loads.load_id and built_loads._typing_fingerprint = file_loads.typing_fingerprint
+    from (select distinct _row_date, _load_id, _typing_fingerprint, _sql_version from {{ built }}) as built_loads
+    left join {{ ref('int_file_loads') }} as file_loads on {{ is_current_load('built_loads') }}
     where file_loads.load_id is null
 
     union
@@ -79,8 +84,7 @@ new_rows as (
 built_rows as (
 
     select {{ columns | join(', ') }} from {{ built }} as built
-    inner join {{ ref('int_file_loads') }} as file_loads
-        on built._load_id = file_loads.load_id and built._typing_fingerprint = file_loads.typing_fingerprint
+    inner join {{ ref('int_file_loads') }} as file_loads on {{ is_current_load('built') }}
     where built._row_date in (select day from outdated_days)
 
 ),
@@ -110,8 +114,12 @@ rows_of_outdated_days as (
     select {{ names }} from {{ source }};
 {%- endmacro %}
 
-{#- The following macros rebuild the days whose version in int_action_days changed; the rows of a built table carry the
-    version from which they were built (day_version). -#}
+{#- The following macros rebuild the days whose version changed; the rows of a built table carry the version from which they
+    were built (day_version). -#}
+
+{% macro day_version(days) -%}
+    {{ dbt.concat([days ~ '.version', quote('/' ~ sql_version())]) }}
+{%- endmacro %}
 
 {#- The result is a list of constants, because then the actions of all other days are not read. -#}
 {% macro changed_days(built) -%}
@@ -120,7 +128,7 @@ rows_of_outdated_days as (
         from " ~ ref('int_action_days') ~ " as current_days
         left join (select distinct action_date, day_version from " ~ built ~ ") as built_days
             on current_days.action_date = built_days.action_date
-            and current_days.version = built_days.day_version
+            and " ~ day_version('current_days') ~ " = built_days.day_version
         where built_days.action_date is null"
     )) }}
 {%- endmacro %}
@@ -132,7 +140,9 @@ rows_of_outdated_days as (
 {% macro get_incremental_replace_changed_days_sql(arg_dict) -%}
     {%- set target = arg_dict['target_relation'] -%}
     delete from {{ target }}
-    where (action_date, day_version) not in (select action_date, version from {{ ref('int_action_days') }});
+    where (action_date, day_version) not in (
+        select action_date, {{ day_version('days') }} from {{ ref('int_action_days') }} as days
+    );
 
     {{ insert_all(target, arg_dict['temp_relation'], arg_dict['dest_columns']) }}
 {%- endmacro %}
@@ -143,7 +153,8 @@ rows_of_outdated_days as (
 
 {% macro record_day_versions(built) -%}
     create or replace table {{ day_versions_relation(built) }} as
-    select action_date, content_fingerprint, version from {{ ref('int_action_days') }}
+    select action_date, content_fingerprint, {{ day_version('days') }} as day_version
+    from {{ ref('int_action_days') }} as days
 {%- endmacro %}
 
 {#- The built table has only the first and last day of a pair, so the result may contain unchanged pairs; rebuilding
@@ -158,8 +169,8 @@ rows_of_outdated_days as (
         on current_days.action_date = built_days.action_date
     where
         current_days.version is null
-        or built_days.version is null
-        or current_days.version != built_days.version
+        or built_days.day_version is null
+        or {{ day_version('current_days') }} != built_days.day_version
     {%- endset -%}
     {%- set replaced_dates -%}
     select built_days.action_date

@@ -1,8 +1,10 @@
 """Incremental builds equal full builds row for row, for deliveries in any order."""
 
 import json
+import shutil
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -10,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from orchestration.dbt_runner import TRAINING_INPUT_SELECTION, run_dbt
+from orchestration.dbt_manifest import DBT_OUTPUT_FOLDERS
+from orchestration.dbt_runner import PROJECT_DIR, TRAINING_INPUT_SELECTION, run_dbt
 from tests.three_feed_shop import EVENTS_JSONL, PRODUCTS_JSON, PURCHASES_CSV, Shop
 from warehouse.database import connect, open_reader
 from warehouse.loading.loader import load
@@ -177,9 +180,9 @@ def built_shop(shop: Shop) -> Shop:
 
 
 def mark_rows(shop: Shop) -> None:
-    """Mark every classified row; a rebuild of the row's day removes the mark."""
+    """Mark every clean row; a rebuild of the row's day removes the mark."""
     with closing(connect(shop.settings)) as connection:
-        connection.execute("update intermediate.int_events_classified set reasons = 'marked'")
+        connection.execute("update intermediate.int_events_classified set reasons = 'marked' where reasons is null")
 
 
 def find_rebuilt_days(shop: Shop) -> set[str]:
@@ -232,3 +235,22 @@ def test_changed_declaration_changes_spend(built_shop: Shop) -> None:
     built_shop.declare(events=EVENTS_JSONL, purchases=purchases | {"decimal": ","}, products=PRODUCTS_JSON)
     build(built_shop)
     assert built_shop.query(query) == [(1250,)]
+
+
+def test_changed_macro_rebuilds_rows(built_shop: Shop, tmp_path: Path) -> None:
+    """A changed macro changes the rows of an incremental model, although no file has changed."""
+    built_shop.put(
+        "events/late.jsonl", json.dumps({"user": "u1", "item": "p2", "type": "view", "time": "2026-01-02T09:00:00Z"})
+    )
+    build(built_shop)
+    project = tmp_path / "project"
+    shutil.copytree(PROJECT_DIR, project, ignore=shutil.ignore_patterns(*DBT_OUTPUT_FOLDERS))
+    macro_file = project / "macros" / "rows.sql"
+    macro_file.write_text(macro_file.read_text().replace("then '{{ name }}' end", "then 'renamed_{{ name }}' end"))
+    options = ("--project-dir", str(project), "--profiles-dir", str(project))
+    run_dbt(built_shop.settings, "run", "--select", "int_events_classified", *options)
+    reasons = "select distinct reasons from intermediate.int_events_classified where reasons is not null"
+    assert built_shop.query(reasons) == [("renamed_unknown_product",)]
+    mark_rows(built_shop)
+    run_dbt(built_shop.settings, "run", "--select", "int_events_classified", *options)
+    assert find_rebuilt_days(built_shop) == set()

@@ -56,6 +56,7 @@ final as (
         {{ column }},
         {% endfor -%}
         {{ row_date('event_at') }} as _row_date,
+        {{ sql_version() }} as _sql_version,
         case
             when is_duplicate then 'duplicate'
             when broken_rules is not null then 'quarantined'

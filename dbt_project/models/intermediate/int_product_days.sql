@@ -47,7 +47,7 @@ final as (
 
     select
         daily_counts.*,
-        days.version as day_version
+        {{ day_version('days') }} as day_version
     from daily_counts
     inner join days on daily_counts.action_date = days.action_date
 
