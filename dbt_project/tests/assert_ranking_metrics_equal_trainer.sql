@@ -73,7 +73,7 @@ user_metrics as (
         on trainer_metrics.run_id = hits.run_id
         and trainer_metrics.method = hits.method
         and users.user_id = hits.user_id
-        and hits.rank <= trainer_metrics.k
+        and trainer_metrics.k >= hits.rank
     group by trainer_metrics.run_id, trainer_metrics.method, trainer_metrics.k, users.user_id
 
 ),
