@@ -88,9 +88,9 @@ def _find_known_names(model: type[BaseModel] | None, location: Sequence[int | st
     """Return the fields of the model that is validated at a location in `model`."""
     annotation: Any = model
     for part in location:
-        fields = next((found.model_fields for found in _find_models(annotation)), {})
+        fields = next((submodel.model_fields for submodel in _find_models(annotation)), {})
         annotation = fields[part].annotation if isinstance(part, str) and part in fields else annotation
-    return [name for found in _find_models(annotation)[:1] for name in found.model_fields]
+    return [name for submodel in _find_models(annotation)[:1] for name in submodel.model_fields]
 
 
 def _find_models(annotation: Any) -> list[type[BaseModel]]:

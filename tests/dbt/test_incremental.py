@@ -150,7 +150,7 @@ def build_deliveries(shop: Shop, rng: Random, rounds: int) -> dict[str, list[tup
 
 
 def test_deliveries_equal_full_refresh(shop: Shop) -> None:
-    incremental_tables = build_deliveries(shop, Random(3), rounds=4)
+    incremental_tables = build_deliveries(shop, Random(3), rounds=2)
     assert find_differences(incremental_tables, build(shop, "--full-refresh")) == {}
 
 
@@ -218,6 +218,7 @@ def test_late_product_releases_its_events(built_shop: Shop) -> None:
     assert find_differences(incremental_tables, build(built_shop)) == {}
 
 
+@pytest.mark.slow
 def test_changed_variable_rebuilds_every_day(built_shop: Shop) -> None:
     variables = ("--vars", "{popularity_half_life_days: 1}")
     previous_tables, rebuilt_tables = read_tables(built_shop.settings), build(built_shop, *variables)

@@ -39,6 +39,7 @@ def test_rees46_shop(recomart: RecomartCli, tmp_path: Path) -> None:
     assert second["feeds"]["events"]["rows_loaded"] == 0
 
 
+@pytest.mark.slow
 def test_online_retail_shop(recomart: RecomartCli, tmp_path: Path) -> None:
     """The shop has purchases only."""
     landing = get_public_data_dir("online_retail")
