@@ -1,7 +1,7 @@
 {#- The shares have a lower bound, because the logarithm of an empty bin's share does not exist. -#}
 {% macro psi_contribution(current_share, reference_share) -%}
-    {%- set current = 'greatest(' ~ current_share ~ ', ' ~ var('drift_min_share') ~ ')' -%}
-    {%- set reference = 'greatest(' ~ reference_share ~ ', ' ~ var('drift_min_share') ~ ')' -%}
+    {%- set current = 'greatest(' ~ current_share ~ ', ' ~ var('min_drift_share') ~ ')' -%}
+    {%- set reference = 'greatest(' ~ reference_share ~ ', ' ~ var('min_drift_share') ~ ')' -%}
     ({{ current }} - {{ reference }}) * ln({{ current }} / {{ reference }})
 {%- endmacro %}
 

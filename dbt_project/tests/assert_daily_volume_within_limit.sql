@@ -1,7 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'audit_feed_days'}}}) }}
 
 -- Stops a run before training when a newest day has many times the usual lines and is not in the seed expected_jumps.
--- Where the usual value is 0, audit_min_lines replaces it. Dagster shows a test at an asset that the test depends on:
+-- Where the usual value is 0, min_audit_lines replaces it. Dagster shows a test at an asset that the test depends on:
 -- depends_on: {{ ref('audit_feed_days') }}
 {% set unexpected %}
     select
@@ -15,7 +15,7 @@
     where
         days.is_volume_jump
         and days.lines >= {{ var('audit_volume_limit') }}
-            * case when days.usual_lines > 0 then days.usual_lines else {{ var('audit_min_lines') }} end
+            * case when days.usual_lines > 0 then days.usual_lines else {{ var('min_audit_lines') }} end
         and expected.feed is null
         and days.delivery_day > (
             select {{ dbt.dateadd('day', -var('audit_warning_days'), 'max(delivery_day)') }}

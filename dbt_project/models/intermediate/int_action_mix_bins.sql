@@ -149,12 +149,12 @@ final as (
 
     select
         name,
-        case when size_rank <= {{ var('drift_max_bins') }} then bin else '(other)' end as bin,
+        case when size_rank <= {{ var('max_drift_bins') }} then bin else '(other)' end as bin,
         cast(min(bin_order) as {{ type_double() }}) as bin_order,
         cast(sum(reference_rows) as {{ dbt.type_bigint() }}) as reference_rows,
         cast(sum(current_rows) as {{ dbt.type_bigint() }}) as current_rows
     from ranked_bins
-    group by name, case when size_rank <= {{ var('drift_max_bins') }} then bin else '(other)' end
+    group by name, case when size_rank <= {{ var('max_drift_bins') }} then bin else '(other)' end
 
 )
 

@@ -66,7 +66,7 @@ flagged as (
     select
         *,
         coalesce(
-            greatest(lines, usual_lines) >= {{ var('audit_min_lines') }}
+            greatest(lines, usual_lines) >= {{ var('min_audit_lines') }}
             and (
                 volume_ratio_to_usual >= {{ var('audit_volume_jump') }}
                 or volume_ratio_to_usual <= 1.0 / {{ var('audit_volume_jump') }}
@@ -77,7 +77,7 @@ flagged as (
             false
         ) as is_volume_jump,
         coalesce(
-            lines >= {{ var('audit_min_lines') }}
+            lines >= {{ var('min_audit_lines') }}
             and bad_share_change_from_usual >= {{ var('audit_bad_share_jump') }},
             false
         ) as is_bad_share_jump

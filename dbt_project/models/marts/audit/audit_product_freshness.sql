@@ -102,7 +102,7 @@ flagged as (
     select
         *,
         coalesce(
-            idle_days >= {{ var('stale_min_days') }}
+            idle_days >= {{ var('min_stale_days') }}
             and idle_days >= {{ var('stale_interval_multiple') }} * coalesce(slow_interval_days, 0),
             false
         ) as is_idle,
