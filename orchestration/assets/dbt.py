@@ -90,7 +90,7 @@ def marts(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: War
         if AUTOMATIC_RUN_TAGS & context.run.tags.keys() and not find_reasons_to_run(settings, config):
             context.log.info(NOTHING_NEW_MESSAGE)
             return
-        begin_run(settings, config, context.run_id)
+        begin_run(settings, config, context.run.run_id)
     yield from _run_build(context, dbt, warehouse)
 
 

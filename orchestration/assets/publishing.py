@@ -37,7 +37,7 @@ def published_copy(context: dg.AssetExecutionContext, warehouse: WarehouseResour
         published = publish_copy(warehouse.settings)
         # A run of some assets only is not complete.
         if context.run.job_name == "full_pipeline" and not context.run.asset_selection:
-            complete_run(warehouse.settings, context.run_id)
+            complete_run(warehouse.settings, context.run.run_id)
     return dg.MaterializeResult(
         metadata={
             **build_row_count_metadata(sum(published.rows.values())),
