@@ -79,7 +79,8 @@ def find_unexpected_files(settings: Settings) -> list[str]:
     assert copies[-1] == read_pointer(settings).file
     expected = {
         settings.warehouse: {
-            *("recomart.duckdb", "landing", "demo_truth", "datasets", "models", "serving", "target", "logs")
+            *("recomart.duckdb", "landing", "demo_truth", "datasets", "models", "serving", "target", "logs"),
+            settings.run_state_file.name,
         },
         settings.models_dir: {run.run_id for run in runs},
         settings.datasets_dir: {DATASETS_LOCK, *(run.dataset_hash for run in runs)},
