@@ -46,8 +46,13 @@ def read_train_config(settings: Settings, file: Path | None = None) -> TrainConf
 
 def write_train_config(config: TrainConfig, file: Path) -> None:
     """Write the settings that differ from the defaults; the file appears by an atomic rename."""
+    write_text_atomically(file, config.model_dump_json(indent=2, exclude_defaults=True) + "\n")
+
+
+def write_text_atomically(file: Path, text: str) -> None:
+    """Write a text file under another name and rename it, so that readers never see a part of it."""
     unfinished = file.with_name(f".{file.name}.unfinished")
-    unfinished.write_text(config.model_dump_json(indent=2, exclude_defaults=True) + "\n", encoding="utf-8")
+    unfinished.write_text(text, encoding="utf-8")
     unfinished.replace(file)
 
 

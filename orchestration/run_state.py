@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models_ml.config import TrainConfig
-from orchestration.config_files import read_policy
+from orchestration.config_files import read_policy, write_text_atomically
 from orchestration.dbt_manifest import iter_project_paths
 from warehouse.database import open_reader
 from warehouse.errors import RecomartError
@@ -106,9 +106,7 @@ def complete_run(settings: Settings, run_id: str) -> None:
 
 
 def _write_state(settings: Settings, state: RunState) -> None:
-    unfinished = settings.run_state_file.with_name(f".{settings.run_state_file.name}.unfinished")
-    unfinished.write_text(state.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    unfinished.replace(settings.run_state_file)
+    write_text_atomically(settings.run_state_file, state.model_dump_json(indent=2) + "\n")
 
 
 def _read_inputs(settings: Settings, config: TrainConfig) -> RunInputs:
@@ -145,7 +143,7 @@ def _describe_files(settings: Settings, *files: Path) -> str:
 
 
 def _find_code_files() -> list[Path]:
-    """Return all files of the dbt project, whatever their suffix, and the Python and SQL files of the packages."""
+    """Return all files of the dbt project, with any suffix, and the Python and SQL files of the packages."""
     packages = [PROJECT_ROOT / package for package in PYTHON_PACKAGES]
     package_files = [file for folder in packages for file in (*folder.rglob("*.py"), *folder.glob("*.sql"))]
     return sorted(file for file in (*iter_project_paths(), *package_files) if file.is_file())
