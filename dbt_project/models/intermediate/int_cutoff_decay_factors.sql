@@ -7,6 +7,12 @@ with cutoffs as (
 
 ),
 
+weight_reference as (
+
+    select * from {{ ref('int_weight_reference') }}
+
+),
+
 half_lives as (
 
     select
@@ -22,14 +28,14 @@ final as (
 
     select
         cutoffs.cutoff,
-        cutoffs.cutoff_index,
         cutoffs.as_of,
         {% for event_type in event_types() -%}
-        {{ decay('cutoffs.weight_reference_at', 'cutoffs.as_of', 'half_lives.' ~ event_type ~ '_days') }}
+        {{ decay('weight_reference.weight_reference_at', 'cutoffs.as_of', 'half_lives.' ~ event_type ~ '_days') }}
             as {{ event_type }}_decay_factor
         {{- ',' if not loop.last }}
         {% endfor %}
     from cutoffs
+    cross join weight_reference
     cross join half_lives
 
 )

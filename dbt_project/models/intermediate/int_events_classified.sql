@@ -1,8 +1,9 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='replace_outdated_days',
+    incremental_strategy='replace_outdated',
+    unique_key='_row_date',
     on_schema_change='fail',
-    meta={'kind': 'events', 'staging_model': 'stg_shop__events', 'timestamp_column': 'event_at'},
+    meta={'outdated': 'outdated_days', 'kind': 'events'},
 ) }}
 {% set compared_columns = [
     'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id',
@@ -21,7 +22,26 @@ with known_products as (
 ),
 
 {% if is_incremental() -%}
-{{ rows_of_outdated_days(this, ref('stg_shop__events'), 'event_at', columns) }},
+changed_loads as (
+
+    select * from {{ ref('int_changed_loads') }}
+    where kind = 'events'
+
+),
+
+rows_of_outdated_days as (
+
+    select {{ columns | join(', ') }} from {{ ref('stg_shop__events') }}
+    where _load_id in (select load_id from changed_loads where reason != 'file replaced or removed')
+
+    union all
+
+    select {{ columns | join(', ') }} from {{ this }}
+    where
+        _row_date in ({{ outdated_days(this) }})
+        and _load_id not in (select load_id from changed_loads)
+
+),
 
 {% endif -%}
 -- A duplicate equals an earlier row of the same feed in every column, undeclared columns included.

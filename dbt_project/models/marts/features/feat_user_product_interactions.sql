@@ -1,8 +1,8 @@
 {{ config(materialized='view') }}
 
-with totals as (
+with history as (
 
-    select * from {{ ref('int_user_product_totals') }}
+    select * from {{ ref('int_user_product_history') }}
 
 ),
 
@@ -17,15 +17,13 @@ decayed as (
     select
         decay_factors.cutoff,
         decay_factors.as_of,
-        totals.*,
+        history.*,
         {% for event_type in event_types() -%}
-        {{ '+ ' if not loop.first }}totals.{{ event_type }}_weight * decay_factors.{{ event_type }}_decay_factor
+        {{ '+ ' if not loop.first }}history.{{ event_type }}_weight * decay_factors.{{ event_type }}_decay_factor
         {% endfor -%}
             as strength
-    from totals
-    inner join decay_factors
-        on totals.valid_from_cutoff_index <= decay_factors.cutoff_index
-        and totals.valid_to_cutoff_index > decay_factors.cutoff_index
+    from history
+    inner join decay_factors on {{ known_as_of('history', 'decay_factors.as_of') }}
 
 ),
 

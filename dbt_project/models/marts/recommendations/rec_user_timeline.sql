@@ -7,7 +7,7 @@ with days as (
         action_date,
         sum(action_count) over (
             partition by user_id
-            order by action_date desc, first_visible_cutoff desc
+            order by period_start desc
             rows between unbounded preceding and current row
         ) - action_count as newer_action_count
     from {{ ref('int_user_days') }}
