@@ -29,7 +29,7 @@
     select count(*) from {{ built }}
     where _sql_version != {{ sql_version() }}
     {%- endset -%}
-    {{ return(query_to_list(query)[0] > 0) }}
+    {{ return(run_query(query).rows[0][0] > 0) }}
 {%- endmacro %}
 
 {% macro outdated_days(built) -%}

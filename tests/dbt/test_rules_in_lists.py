@@ -281,13 +281,13 @@ def test_list_skips_bought_products(demo_warehouse: Settings, tmp_path: Path) ->
         )
     ]
     customer, bought = "u00054", books[:14]
-    totals = "intermediate.int_user_product_totals"
-    newest = f"from {totals} where valid_to_cutoff_index = (select max(valid_to_cutoff_index) from {totals}) limit 1"
+    history = "intermediate.int_user_product_history"
+    newest = f"from {history} order by valid_to desc limit 1"
     with open_writer(analyst.settings) as connection:
         connection.execute("delete from ml.candidates")
-        connection.execute(f"delete from {totals} where user_id = ?", [customer])
+        connection.execute(f"delete from {history} where user_id = ?", [customer])
         connection.execute(
-            f"insert into {totals} select pair.* replace (? as user_id, book as product_id, 1 as purchased_quantity) "
+            f"insert into {history} select pair.* replace (? as user_id, book as product_id, 1 as purchased_quantity) "
             f"from ({newest}) as pair cross join unnest(?) as books(book)",
             [customer, bought],
         )

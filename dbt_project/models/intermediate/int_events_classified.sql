@@ -5,6 +5,7 @@
     on_schema_change='fail',
     meta={'outdated': 'outdated_days', 'kind': 'events'},
 ) }}
+-- depends_on: {{ ref('int_changed_loads') }}, {{ ref('int_outdated_days') }}
 {% set compared_columns = [
     'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id',
     'transaction_id', 'quantity', 'price', 'product_name', 'category', 'brand',

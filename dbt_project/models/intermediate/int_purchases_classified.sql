@@ -5,6 +5,7 @@
     on_schema_change='fail',
     meta={'outdated': 'outdated_days', 'kind': 'purchases'},
 ) }}
+-- depends_on: {{ ref('int_changed_loads') }}, {{ ref('int_outdated_days') }}
 {% set compared_columns = [
     'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'purchased_at',
     'product_name', 'category', 'brand',
