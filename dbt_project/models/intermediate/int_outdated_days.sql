@@ -19,7 +19,7 @@ built_rows as (
     {% endfor %}
 ),
 
--- Loads that are not in the classified tables yet.
+-- Loads that are not in the classified tables yet. The first build reads all rows and needs no days.
 days_of_new_rows as (
     {% for kind, timestamp_column in timestamp_columns.items() %}
     select
@@ -31,7 +31,7 @@ days_of_new_rows as (
     where
         changed_loads.kind = '{{ kind }}'
         and changed_loads.reason != 'file replaced or removed'
-        and exists (select 1 from built_rows where kind = '{{ kind }}')
+        and changed_loads.kind in (select built_rows.kind from built_rows)
     {{ 'union all' if not loop.last }}
     {% endfor %}
 ),
@@ -68,7 +68,7 @@ days_of_changed_products as (
     select
         product_days.kind,
         product_days.day,
-        case when was_known then 'product unknown now' else 'product known now' end as reason
+        case when product_days.was_known then 'product unknown now' else 'product known now' end as reason
     from product_days
     left join known_products on product_days.product_id = known_products.product_id
     where product_days.was_known != (known_products.product_id is not null)

@@ -9,14 +9,10 @@
 {#- The view of actions is read three times. DuckDB would store the rows of a CTE that is read more than once, which takes
     longer. -#}
 {% set actions = ref('int_actions_with_periods') %}
-{% set is_read -%}
-    user_id is not null
-    {%- if is_incremental() %}
-        and (user_id, product_id) in ({{ changed_pairs(this) }})
-    {%- endif %}
-{%- endset %}
+{% set is_outdated = '(user_id, product_id) in (' ~ changed_pairs(this) ~ ')' if is_incremental() else 'true' %}
 {% set counts = event_types() + ['return', 'interaction'] %}
 
+-- noqa: disable=LT02
 with latest_totals as (
 
     select
@@ -26,7 +22,7 @@ with latest_totals as (
         {{ max_valid_to() }} as valid_to,
         {{ pair_totals() }}
     from {{ actions }}
-    where {{ is_read }}
+    where user_id is not null and {{ is_outdated }}
     group by user_id, product_id
 
 ),
@@ -38,7 +34,7 @@ returning_pairs as (
         user_id,
         product_id
     from {{ actions }}
-    where {{ is_read }}
+    where user_id is not null and {{ is_outdated }}
     group by user_id, product_id
     having min(period_start) < max(period_start)
 
@@ -52,7 +48,10 @@ period_totals as (
         period_start,
         {{ pair_totals() }}
     from {{ actions }}
-    where (user_id, product_id) in (select user_id, product_id from returning_pairs)
+    where
+        (user_id, product_id) in (
+            select returning_pairs.user_id, returning_pairs.product_id from returning_pairs
+        )
     group by user_id, product_id, period_start
 
 ),
