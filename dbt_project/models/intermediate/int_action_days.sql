@@ -38,7 +38,9 @@ changed_days as (
         coalesce(current_days.content_fingerprint, '') as content_fingerprint
     from current_days
     full outer join built_days on current_days.action_date = built_days.action_date
-    where built_days.action_date is null or coalesce(current_days.content_fingerprint, '') != built_days.content_fingerprint
+    where
+        built_days.action_date is null
+        or coalesce(current_days.content_fingerprint, '') != built_days.content_fingerprint
 
 ),
 
