@@ -60,7 +60,10 @@ final as (
     inner join products on ranked.product_id = products.product_id
     left join popular_products on ranked.product_id = popular_products.product_id
     left join reason_texts
-        on case when ranked.source = 'pinned' then 'pinned' else popular_products.reason_key end = reason_texts.reason_key
+        on case
+            when ranked.source = 'pinned' then 'pinned'
+            else popular_products.reason_key
+        end = reason_texts.reason_key
 
 )
 

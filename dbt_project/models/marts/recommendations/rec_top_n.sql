@@ -99,8 +99,9 @@ final as (
         recommendations.score,
         recommendations.source,
         recommendations.reason_product_id,
-        {{ fill_placeholders('reason_texts.reason_text', 'recommendations.reason_product_name', 'recommendations.category') }}
-            as reason
+        {{ fill_placeholders(
+            'reason_texts.reason_text', 'recommendations.reason_product_name', 'recommendations.category'
+        ) }} as reason
     from recommendations_with_reason_key as recommendations
     left join serving_run on true
     left join reason_texts on recommendations.reason_key = reason_texts.reason_key
