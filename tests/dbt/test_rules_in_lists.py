@@ -20,6 +20,7 @@ from warehouse.settings import Settings
 
 TOP_N = 50
 FILLER_PRODUCTS = 200
+PINNED_REASON = "Picked by our team"
 ANONYMOUS_USER_ID = ""
 
 
@@ -77,7 +78,7 @@ class AnalystProject:
 
 @pytest.fixture(scope="module")
 def analyst_project(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> AnalystProject:
-    """A shop with rules of every kind, and with too few candidates of the model to fill the lists."""
+    """A shop with rules of every kind, its own text for pins, and too few candidates of the model to fill the lists."""
     analyst = AnalystProject(demo_warehouse, tmp_path_factory.mktemp("analyst"))
     with open_writer(analyst.settings) as connection:
         connection.execute("delete from ml.candidates where rank > 80")
@@ -105,7 +106,9 @@ def analyst_project(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathF
     )
     analyst.write("caps", ("category", "", 6), ("category", "Shoes", 1), ("category", "audio", ""), ("brand", "", 4))
     analyst.write("repurchases", ("groceries", 7), ("Toys", 0))
-    result = analyst.build()
+    texts = analyst.project / "seeds" / "reason_texts.csv"
+    texts.write_text(texts.read_text(encoding="utf-8").replace("Chosen by the shop", PINNED_REASON), encoding="utf-8")
+    result = analyst.build("merchandising_rules+ reason_texts+")
     assert result.returncode == 0, result.stdout[-3000:]
     assert "WARN=0" in result.stdout
     return analyst
@@ -196,9 +199,9 @@ def test_blocked_products_are_never_listed(analyst_project: AnalystProject) -> N
     rank_3_rows = analyst_project.query(
         "select product_id, source, reason from marts.rec_top_n where rank = 3 and source = 'pinned'"
     )
-    assert (pinned, "pinned", "Chosen by the shop") in rank_3_rows
+    assert (pinned, "pinned", PINNED_REASON) in rank_3_rows
     assert analyst_project.query("select product_id, reason from marts.rec_popular_products where rank = 3") == [
-        (pinned, "Chosen by the shop")
+        (pinned, PINNED_REASON)
     ]
 
 
@@ -242,7 +245,7 @@ def test_basket_follows_rules(analyst_project: AnalystProject, rules_queries: Re
     assert (products["category"] == "shoes").sum() == 1
     assert (products["category"] == "audio").sum() > 4
     assert products["brand"].value_counts().max() == 4
-    assert products["reason"].tolist()[2] == "Chosen by the shop"
+    assert products["reason"].tolist()[2] == PINNED_REASON
 
 
 def test_unknown_customer_follows_rules(analyst_project: AnalystProject, rules_queries: RecommendationQueries) -> None:
