@@ -35,22 +35,9 @@ reason_texts as (
 
 ),
 
--- The strongest action of a customer on a product, as the key of a reason.
 strongest_actions as (
 
-    select
-        interactions.user_id,
-        interactions.product_id,
-        products.product_name,
-        case
-            when interactions.purchased_quantity > 0 then 'bought'
-            when interactions.add_to_cart_count > 0 then 'added_to_cart'
-            when interactions.click_count > 0 then 'clicked'
-            when interactions.view_count > 0 then 'viewed'
-        end as reason_key
-    from {{ ref('feat_user_product_interactions') }} as interactions
-    inner join products on interactions.product_id = products.product_id
-    where interactions.cutoff = 'now'
+    select * from {{ ref('int_strongest_actions') }}
 
 ),
 
