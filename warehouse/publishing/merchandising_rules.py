@@ -16,9 +16,16 @@ class MerchandisingRules:
         self.recommendable_products = frozenset(recommendable["product_id"])
         pinned = recommendable[recommendable["pinned_position"].notna()].sort_values(["pinned_position", "product_id"])
         self._pin_positions = dict(zip(pinned["product_id"], pinned["pinned_position"].astype(int), strict=True))
-        self._category_caps, max_by_category = _index_caps(recommendable, "category")
-        self._brand_caps, max_by_brand = _index_caps(recommendable, "brand")
-        self._max_list_length = min(max_by_category, max_by_brand)
+        self._caps_by_product: dict[str, list[tuple[tuple[str, str], int]]] = {}
+        self._max_list_length = len(recommendable)
+        for facet in ("category", "brand"):
+            capped = recommendable[recommendable[f"{facet}_cap"].notna()]
+            max_capped = capped.groupby(facet)[f"{facet}_cap"].agg(["size", "max"]).min(axis=1).sum()
+            self._max_list_length = min(self._max_list_length, len(recommendable) - len(capped) + int(max_capped))
+            for product, value, cap in zip(
+                capped["product_id"], capped[facet], capped[f"{facet}_cap"].astype(int), strict=True
+            ):
+                self._caps_by_product.setdefault(product, []).append(((facet, value), cap))
 
     @property
     def pinned_products(self) -> frozenset[str]:
@@ -48,8 +55,15 @@ class MerchandisingRules:
             excluded_products: These products are not selected.
         """
         excluded = frozenset(excluded_products)
-        category_counts: Counter[str] = Counter()
-        brand_counts: Counter[str] = Counter()
+        facet_counts: Counter[tuple[str, str]] = Counter()
+
+        def is_within_caps(product: str) -> bool:
+            # The category comes first; only a product within its cap counts for the brand.
+            for facet, cap in self._caps_by_product.get(product, []):
+                facet_counts[facet] += 1
+                if facet_counts[facet] > cap:
+                    return False
+            return True
 
         def select_within_caps(products: Iterable[str]) -> Iterator[str]:
             for product in products:
@@ -57,8 +71,7 @@ class MerchandisingRules:
                     product in self.recommendable_products
                     and product not in excluded
                     and (allowed_products is None or product in allowed_products)
-                    and _count_within_cap(category_counts, self._category_caps.get(product))
-                    and _count_within_cap(brand_counts, self._brand_caps.get(product))
+                    and is_within_caps(product)
                 ):
                     yield product
 
@@ -75,20 +88,3 @@ class MerchandisingRules:
     def is_pinned(self, product_id: str) -> bool:
         """Return whether the product has a fixed position in every list."""
         return product_id in self._pin_positions
-
-
-def _index_caps(products: pd.DataFrame, attribute: str) -> tuple[dict[str, tuple[str, int]], int]:
-    """Return the category (or brand) and its cap by product, and the length of the longest list that the caps allow."""
-    capped = products[products[f"{attribute}_cap"].notna()].astype({f"{attribute}_cap": int})
-    max_capped = capped.groupby(attribute)[f"{attribute}_cap"].agg(["size", "max"]).min(axis=1).sum()
-    caps = zip(capped[attribute], capped[f"{attribute}_cap"], strict=True)
-    return dict(zip(capped["product_id"], caps, strict=True)), len(products) - len(capped) + int(max_capped)
-
-
-def _count_within_cap(counts: Counter[str], cap: tuple[str, int] | None) -> bool:
-    """Count a product of a category (or brand); return whether it is within the cap."""
-    if cap is None:
-        return True
-    value, max_products = cap
-    counts[value] += 1
-    return counts[value] <= max_products
