@@ -10,6 +10,12 @@ products as (
 
 ),
 
+reason_texts as (
+
+    select * from {{ ref('reason_texts') }}
+
+),
+
 anonymous_list as (
 
     select * from {{ ref('int_recommendations_ranked') }}
@@ -49,10 +55,15 @@ final as (
         products.price,
         ranked.score,
         ranked.source,
-        case when ranked.source = 'pinned' then {{ pinned_reason() }} else popular_products.reason end as reason
+        {{ fill_placeholders('reason_texts.reason_text', 'null', 'products.category') }} as reason
     from ranked
     inner join products on ranked.product_id = products.product_id
     left join popular_products on ranked.product_id = popular_products.product_id
+    left join reason_texts
+        on case
+            when ranked.source = 'pinned' then 'pinned'
+            else popular_products.reason_key
+        end = reason_texts.reason_key
 
 )
 
