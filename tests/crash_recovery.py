@@ -31,8 +31,8 @@ RUN_DEPENDENT_COLUMNS = (
     *("int_changed_loads.kind", "int_changed_loads.reason"),
     *("int_outdated_days.kind", "int_outdated_days.day", "int_outdated_days.reason"),
 )
-"""Columns, of all tables or of one table, that depend on load ids, load times and the last build. Only these columns may
-differ between runs."""
+"""Columns, of all tables or of one table, that depend on load ids, load times and the last build. Only these columns
+may differ between runs."""
 
 TRAINING_DEPENDENT_COLUMNS = (
     *("run_id", "warm_from", "artifact_path", "trained_at", "promoted_at", "created_at", "fit_seconds"),
