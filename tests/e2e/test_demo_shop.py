@@ -228,7 +228,7 @@ def test_plain_dbt_build_changes_nothing(demo_copy: Settings, monkeypatch: pytes
 
 
 def compute_fingerprints(settings: Settings) -> dict[str, tuple[int, int]]:
-    """Return the row count and an order-independent hash of every table that dbt builds, except of those about a build."""
+    """Return the row count and a hash of every table that dbt builds, except of those about the last build."""
     tables = query_warehouse(
         settings,
         "select table_schema || '.' || table_name from information_schema.tables "
