@@ -161,7 +161,8 @@ def simulate_lists(analyst: AnalystProject) -> dict[str, list[str]]:
             if category is None or category == favourite_category
         )
         positions = {product: position for position, _, product in user_pins}
-        selected = select_within_caps(user, chain(positions, candidates.get(user, []), fillers), TOP_N)
+        selected = select_within_caps(user, chain(positions, candidates.get(user, [])), TOP_N)
+        selected = select_within_caps(user, chain(selected, fillers), TOP_N)
         pinned = [product for product in selected if product in positions]
         unpinned = [product for product in selected if product not in positions]
         ranked: list[str] = []

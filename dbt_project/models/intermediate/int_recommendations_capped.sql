@@ -13,6 +13,10 @@ ranked as (
         row_number() over (partition by user_id order by list_order) as capped_rank,
         list_order,
         product_id,
+        category,
+        brand,
+        category_cap,
+        brand_cap,
         pinned_position,
         score,
         reason_product_id

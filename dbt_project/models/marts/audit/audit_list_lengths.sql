@@ -1,6 +1,12 @@
 {{ config(materialized='view') }}
 
-with lists as (
+with recommendations as (
+
+    select user_id, product_id, source from {{ ref('int_recommendations_ranked') }}
+
+),
+
+lists as (
 
     select
         users.user_id,
@@ -9,16 +15,23 @@ with lists as (
         count(case when recommendations.source = 'model' then 1 end) as model_count,
         count(case when recommendations.source = 'popularity' then 1 end) as popular_count
     from {{ ref('dim_users') }} as users
-    left join {{ ref('int_recommendations_ranked') }} as recommendations on users.user_id = recommendations.user_id
+    left join recommendations on users.user_id = recommendations.user_id
     group by users.user_id
 
 ),
 
--- Pins, candidates and popular products from which short lists are made. The caps drop those that are not in the list.
-products_before_caps as (
+-- Pins and candidates outside the list. A short list has room for them, so that only caps can keep them out.
+unlisted as (
 
-    select user_id, count(*) as product_count from {{ ref('int_short_lists_with_fillers') }}
-    group by user_id
+    select
+        candidates.user_id,
+        count(*) as unlisted_count
+    from {{ ref('int_recommendation_candidates') }} as candidates
+    left join recommendations
+        on candidates.user_id = recommendations.user_id
+        and candidates.product_id = recommendations.product_id
+    where recommendations.product_id is null
+    group by candidates.user_id
 
 ),
 
@@ -37,17 +50,13 @@ final as (
         cast(sum(lists.pinned_count) as {{ dbt.type_bigint() }}) as pinned_count,
         cast(sum(lists.model_count) as {{ dbt.type_bigint() }}) as model_count,
         cast(sum(lists.popular_count) as {{ dbt.type_bigint() }}) as popular_count,
-        cast(coalesce(sum(exclusions.excluded_count), 0) as {{ dbt.type_bigint() }}) as excluded_count,
-        cast(
-            sum(
-                case
-                    when lists.list_length < {{ var('top_n') }}
-                        then coalesce(products_before_caps.product_count, 0) - lists.list_length
-                end
-            ) as {{ dbt.type_bigint() }}
-        ) as over_caps_count
+        cast(sum(coalesce(exclusions.excluded_count, 0)) as {{ dbt.type_bigint() }}) as excluded_count,
+        case
+            when lists.list_length < {{ var('top_n') }}
+                then cast(sum(coalesce(unlisted.unlisted_count, 0)) as {{ dbt.type_bigint() }})
+        end as over_caps_count
     from lists
-    left join products_before_caps on lists.user_id = products_before_caps.user_id
+    left join unlisted on lists.user_id = unlisted.user_id
     left join exclusions on lists.user_id = exclusions.user_id
     group by lists.list_length
 
