@@ -23,13 +23,6 @@
     {%- endif -%}
 {%- endmacro %}
 
-{% macro parse_boolean(column) -%}
-    case
-        when lower({{ column }}) in ('true', 't', 'yes', 'y', '1', 'available', 'in_stock') then true
-        when lower({{ column }}) in ('false', 'f', 'no', 'n', '0', 'unavailable', 'out_of_stock') then false
-    end
-{%- endmacro %}
-
 {% macro declared_feeds(kind) %}
     {% if not execute %}
         {{ return([]) }}

@@ -1,26 +1,8 @@
 {% set feeds = declared_feeds('purchases') %}
 
-with source as (
+with cleaned as (
 
-    select * from {{ source('raw', 'purchases') }}
-
-),
-
-feeds as (
-
-    select * from {{ source('raw', 'feeds') }}
-
-),
-
-files as (
-
-    select load_id, loaded_at from {{ source('raw', 'loaded_files') }}
-
-),
-
-cleaned as (
-
-    {{ cleaned_rows('source', [
+    {{ cleaned_rows(source('raw', 'purchases'), [
         'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'purchased_at',
         'product_name', 'category', 'brand',
     ]) }}
@@ -51,8 +33,8 @@ typed as (
         cleaned._line,
         cleaned._load_id
     from cleaned
-    left join feeds on cleaned._feed = feeds.feed
-    left join files on cleaned._load_id = files.load_id
+    left join {{ source('raw', 'feeds') }} as feeds on cleaned._feed = feeds.feed
+    left join {{ source('raw', 'loaded_files') }} as files on cleaned._load_id = files.load_id
 
 ),
 
