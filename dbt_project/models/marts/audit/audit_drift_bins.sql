@@ -35,6 +35,17 @@ shares as (
 
 ),
 
+-- The logarithm of an empty bin's share does not exist.
+bounded_shares as (
+
+    select
+        *,
+        greatest(reference_share, {{ var('min_drift_share') }}) as bounded_reference_share,
+        greatest(current_share, {{ var('min_drift_share') }}) as bounded_current_share
+    from shares
+
+),
+
 final as (
 
     select
@@ -46,9 +57,10 @@ final as (
         current_rows,
         reference_share,
         current_share,
-        cast({{ cast_to_decimal(psi_contribution('current_share', 'reference_share')) }} as {{ type_double() }})
-            as psi_contribution
-    from shares
+        cast({{ cast_to_decimal(
+            '(bounded_current_share - bounded_reference_share) * ln(bounded_current_share / bounded_reference_share)'
+        ) }} as {{ type_double() }}) as psi_contribution
+    from bounded_shares
 
 )
 
