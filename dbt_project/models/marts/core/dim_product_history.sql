@@ -13,29 +13,17 @@ states as (
     select distinct
         product_id,
         valid_from,
-        {{ latest('product_name', 'version_number') }} over up_to_update as product_name,
+        coalesce(
+            {{ latest('product_name', 'version_number') }} over up_to_update,
+            concat_ws(' ', {{ latest('brand', 'version_number') }} over up_to_update, product_id)
+        ) as product_name,
         {{ latest('category', 'version_number') }} over up_to_update as category,
         {{ latest('brand', 'version_number') }} over up_to_update as brand,
         {{ latest('price', 'version_number') }} over up_to_update as price,
         {{ latest('popularity_score', 'version_number') }} over up_to_update as popularity_score,
-        {{ latest('is_available', 'version_number') }} over up_to_update as is_available
+        coalesce({{ latest('is_available', 'version_number') }} over up_to_update, true) as is_available
     from product_updates
     window up_to_update as (partition by product_id order by valid_from)
-
-),
-
-filled_states as (
-
-    select
-        product_id,
-        {{ display_name('product_name', 'brand', 'product_id') }} as product_name,
-        category,
-        brand,
-        price,
-        popularity_score,
-        coalesce(is_available, true) as is_available,
-        valid_from
-    from states
 
 ),
 
@@ -45,7 +33,7 @@ states_with_fingerprint as (
         *,
         {{ fingerprint(['product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available']) }}
             as attributes_fingerprint
-    from filled_states
+    from states
 
 ),
 
