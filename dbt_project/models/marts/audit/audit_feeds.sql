@@ -1,10 +1,4 @@
-with feeds as (
-
-    select feed, kind from {{ ref('stg_raw__feeds') }}
-
-),
-
-files as (
+with files as (
 
     select
         feed,
@@ -42,7 +36,7 @@ final as (
         coalesce(rejected_files.rejected_files, 0) as rejected_files,
         files.last_loaded_at,
         files.newest_row_at
-    from feeds
+    from {{ ref('stg_raw__feeds') }} as feeds
     left join files on feeds.feed = files.feed
     left join rejected_files on feeds.feed = rejected_files.feed
 

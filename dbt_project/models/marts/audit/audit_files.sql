@@ -1,10 +1,4 @@
-with ledger as (
-
-    select * from {{ ref('stg_raw__loaded_files') }}
-
-),
-
-status_counts as (
+with status_counts as (
 
     select
         feed,
@@ -36,7 +30,7 @@ final as (
         {% endfor -%}
         status_counts.newest_clean_row_at as newest_row_at,
         ledger.loaded_at
-    from ledger
+    from {{ ref('stg_raw__loaded_files') }} as ledger
     left join status_counts on ledger.feed = status_counts.feed and ledger.path = status_counts.path
 
 )

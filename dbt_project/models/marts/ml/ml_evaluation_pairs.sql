@@ -22,12 +22,6 @@ new_pairs as (
 
 ),
 
-known_products as (
-
-    select cutoff, product_id from {{ ref('ml_product_features') }}
-
-),
-
 -- The filter on cutoff is a constant and not a join with windows, because DuckDB would compute the view ml_interactions for
 -- cutoff 'now' too.
 known_users as (
@@ -47,7 +41,7 @@ final as (
         new_pairs.product_id,
         known_users.user_id is not null as is_known_user
     from new_pairs
-    inner join known_products
+    inner join {{ ref('ml_product_features') }} as known_products
         on new_pairs.cutoff = known_products.cutoff
         and new_pairs.product_id = known_products.product_id
     left join known_users

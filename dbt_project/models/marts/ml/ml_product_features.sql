@@ -33,12 +33,6 @@ versions as (
 
 ),
 
-popularity as (
-
-    select * from {{ ref('feat_product_popularity') }}
-
-),
-
 final as (
 
     select
@@ -57,7 +51,7 @@ final as (
     left join versions
         on existing_products.cutoff = versions.cutoff
         and existing_products.product_id = versions.product_id
-    left join popularity
+    left join {{ ref('feat_product_popularity') }} as popularity
         on existing_products.cutoff = popularity.cutoff
         and existing_products.product_id = popularity.product_id
 
