@@ -19,20 +19,14 @@ ranked_bins as (
             or (select min(periods.days_before_reference) from periods) >= {{ var('drift_reference_days') }}
         )
 
-),
-
--- The bins after the largest ones of the reference are merged into (other). Only categories have that many bins.
-final as (
-
-    select
-        name,
-        case when size_rank <= {{ var('max_drift_bins') }} then bin else '(other)' end as bin,
-        cast(min(bin_order) as {{ type_double() }}) as bin_order,
-        cast(sum(reference_rows) as {{ dbt.type_bigint() }}) as reference_rows,
-        cast(sum(current_rows) as {{ dbt.type_bigint() }}) as current_rows
-    from ranked_bins
-    group by name, case when size_rank <= {{ var('max_drift_bins') }} then bin else '(other)' end
-
 )
 
-select * from final
+-- The bins after the largest ones of the reference are merged into (other). Only categories have that many bins.
+select
+    name,
+    case when size_rank <= {{ var('max_drift_bins') }} then bin else '(other)' end as bin,
+    cast(min(bin_order) as {{ type_double() }}) as bin_order,
+    cast(sum(reference_rows) as {{ dbt.type_bigint() }}) as reference_rows,
+    cast(sum(current_rows) as {{ dbt.type_bigint() }}) as current_rows
+from ranked_bins
+group by name, case when size_rank <= {{ var('max_drift_bins') }} then bin else '(other)' end

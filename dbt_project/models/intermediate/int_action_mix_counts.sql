@@ -90,19 +90,13 @@ bin_counts as (
     select period, 'customer' as name, '(unknown)' as bin, 1 as bin_order, -action_count as action_count
     from user_counts
 
-),
-
-final as (
-
-    select
-        name,
-        bin,
-        bin_order,
-        sum(case when period = 'reference' then action_count else 0 end) as reference_rows,
-        sum(case when period = 'current' then action_count else 0 end) as current_rows
-    from bin_counts
-    group by name, bin, bin_order
-
 )
 
-select * from final
+select
+    name,
+    bin,
+    bin_order,
+    sum(case when period = 'reference' then action_count else 0 end) as reference_rows,
+    sum(case when period = 'current' then action_count else 0 end) as current_rows
+from bin_counts
+group by name, bin, bin_order

@@ -49,21 +49,15 @@ periods_with_start as (
         (select min(days.action_date) from {{ ref('int_action_days') }} as days) as shop_start
     from periods
 
-),
-
--- A reference that begins before the shop's first day is incomplete and would look like drift.
-final as (
-
-    select
-        kind,
-        period,
-        cutoff,
-        cast(first_date as date) as first_date,
-        cast(last_date as date) as last_date,
-        {{ dbt.datediff('shop_start', 'reference_start', 'day') }} as days_before_reference
-    from periods_with_start
-    where reference_start >= shop_start
-
 )
 
-select * from final
+-- A reference that begins before the shop's first day is incomplete and would look like drift.
+select
+    kind,
+    period,
+    cutoff,
+    cast(first_date as date) as first_date,
+    cast(last_date as date) as last_date,
+    {{ dbt.datediff('shop_start', 'reference_start', 'day') }} as days_before_reference
+from periods_with_start
+where reference_start >= shop_start

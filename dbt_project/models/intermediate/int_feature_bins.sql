@@ -46,24 +46,18 @@ bin_counts as (
         and feature_values.value <= coalesce(bin_edges.upper_edge, cast('infinity' as {{ type_double() }}))
     group by feature_values.name, bin_order, bin_edges.lower_edge, bin_edges.upper_edge
 
-),
-
-final as (
-
-    select
-        name,
-        case
-            when bin_order = 0 then '(unknown)'
-            when lower_edge is null and upper_edge is null then '(known)'
-            when lower_edge is null then concat('up to ', round(upper_edge, 3))
-            when upper_edge is null then concat('above ', round(lower_edge, 3))
-            else concat('above ', round(lower_edge, 3), ' up to ', round(upper_edge, 3))
-        end as bin,
-        cast(bin_order as {{ type_double() }}) as bin_order,
-        reference_rows,
-        current_rows
-    from bin_counts
-
 )
 
-select * from final
+select
+    name,
+    case
+        when bin_order = 0 then '(unknown)'
+        when lower_edge is null and upper_edge is null then '(known)'
+        when lower_edge is null then concat('up to ', round(upper_edge, 3))
+        when upper_edge is null then concat('above ', round(lower_edge, 3))
+        else concat('above ', round(lower_edge, 3), ' up to ', round(upper_edge, 3))
+    end as bin,
+    cast(bin_order as {{ type_double() }}) as bin_order,
+    reference_rows,
+    current_rows
+from bin_counts

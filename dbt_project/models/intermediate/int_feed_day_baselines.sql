@@ -35,28 +35,22 @@ usual_values as (
     from earlier_days
     group by feed, delivery_day
 
-),
-
-final as (
-
-    select
-        feed_days.feed,
-        feed_days.delivery_day,
-        feed_days.bad_share,
-        usual_values.previous_week_lines,
-        usual_values.previous_week_bad_share,
-        cast(usual_values.usual_lines as {{ type_double() }}) as usual_lines,
-        usual_values.usual_bad_share,
-        -- int_feed_day_counts has one row for each day of a feed, also without a file, so 28 rows are 28 days.
-        count(case when feed_days.lines > 0 then 1 end) over (
-            partition by feed_days.feed
-            order by feed_days.delivery_day rows between 28 preceding and 1 preceding
-        ) as active_days_before
-    from feed_days
-    left join usual_values
-        on feed_days.feed = usual_values.feed
-        and feed_days.delivery_day = usual_values.delivery_day
-
 )
 
-select * from final
+select
+    feed_days.feed,
+    feed_days.delivery_day,
+    feed_days.bad_share,
+    usual_values.previous_week_lines,
+    usual_values.previous_week_bad_share,
+    cast(usual_values.usual_lines as {{ type_double() }}) as usual_lines,
+    usual_values.usual_bad_share,
+    -- int_feed_day_counts has one row for each day of a feed, also without a file, so 28 rows are 28 days.
+    count(case when feed_days.lines > 0 then 1 end) over (
+        partition by feed_days.feed
+        order by feed_days.delivery_day rows between 28 preceding and 1 preceding
+    ) as active_days_before
+from feed_days
+left join usual_values
+    on feed_days.feed = usual_values.feed
+    and feed_days.delivery_day = usual_values.delivery_day

@@ -54,22 +54,16 @@ days as (
     select feed, {{ date_series('first_date', 'last_date') }} as delivery_day
     from feed_spans
 
-),
-
-final as (
-
-    select
-        days.feed,
-        days.delivery_day,
-        {% for count in counts -%}
-        cast(coalesce(sum(files.{{ count }}), 0) as {{ dbt.type_bigint() }}) as {{ count }},
-        {% endfor -%}
-        max(files.newest_row_at) as newest_row_at,
-        max(files.loaded_at) as last_loaded_at
-    from days
-    left join files on days.feed = files.feed and days.delivery_day = files.delivery_day
-    group by days.feed, days.delivery_day
-
 )
 
-select * from final
+select
+    days.feed,
+    days.delivery_day,
+    {% for count in counts -%}
+    cast(coalesce(sum(files.{{ count }}), 0) as {{ dbt.type_bigint() }}) as {{ count }},
+    {% endfor -%}
+    max(files.newest_row_at) as newest_row_at,
+    max(files.loaded_at) as last_loaded_at
+from days
+left join files on days.feed = files.feed and days.delivery_day = files.delivery_day
+group by days.feed, days.delivery_day

@@ -43,25 +43,19 @@ categories as (
     from products
     group by category
 
-),
-
-final as (
-
-    select
-        products.product_id,
-        products.product_name,
-        products.category,
-        products.last_action_at,
-        -- A catalog can be newer than the newest action.
-        case
-            when cast(products.idle_since as date) > now_cutoff.last_date then 0
-            else {{ dbt.datediff('products.idle_since', 'now_cutoff.last_date', 'day') }}
-        end as idle_days,
-        categories.slow_interval_days
-    from products
-    left join now_cutoff on true
-    left join categories on coalesce(products.category, '') = coalesce(categories.category, '')
-
 )
 
-select * from final
+select
+    products.product_id,
+    products.product_name,
+    products.category,
+    products.last_action_at,
+    -- A catalog can be newer than the newest action.
+    case
+        when cast(products.idle_since as date) > now_cutoff.last_date then 0
+        else {{ dbt.datediff('products.idle_since', 'now_cutoff.last_date', 'day') }}
+    end as idle_days,
+    categories.slow_interval_days
+from products
+left join now_cutoff on true
+left join categories on coalesce(products.category, '') = coalesce(categories.category, '')

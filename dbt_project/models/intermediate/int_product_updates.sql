@@ -94,13 +94,7 @@ unioned as (
     where not exists (select 1 from catalog)
     group by product_id
 
-),
-
-final as (
-
-    select * from unioned
-    where is_from_catalog or (product_id is not null and effective_at is not null)
-
 )
 
-select * from final
+select * from unioned
+where is_from_catalog or (product_id is not null and effective_at is not null)

@@ -28,24 +28,18 @@ updates_with_previous as (
             as previous_attributes_fingerprint
     from numbered_updates
 
-),
-
-final as (
-
-    select
-        product_id,
-        version_number,
-        product_name,
-        category,
-        brand,
-        price,
-        popularity_score,
-        is_available,
-        effective_at,
-        is_from_catalog
-    from updates_with_previous
-    where previous_attributes_fingerprint is null or attributes_fingerprint != previous_attributes_fingerprint
-
 )
 
-select * from final
+select
+    product_id,
+    version_number,
+    product_name,
+    category,
+    brand,
+    price,
+    popularity_score,
+    is_available,
+    effective_at,
+    is_from_catalog
+from updates_with_previous
+where previous_attributes_fingerprint is null or attributes_fingerprint != previous_attributes_fingerprint

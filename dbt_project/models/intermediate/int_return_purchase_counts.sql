@@ -33,27 +33,21 @@ running_purchases as (
         range between unbounded preceding and current row
     )
 
-),
-
-final as (
-
-    select
-        _line,
-        _load_id,
-        case
-            when purchase_count = 0 then 1.0
-            when -quantity >= purchased_quantity then 1.0 * purchase_count
-            else -quantity / purchased_quantity * purchase_count
-        end as returned_purchase_count
-    from running_purchases
-    where is_return
-
-    union all
-
-    select _line, _load_id, 1.0 as returned_purchase_count
-    from transactions
-    where is_return and user_id is null
-
 )
 
-select * from final
+select
+    _line,
+    _load_id,
+    case
+        when purchase_count = 0 then 1.0
+        when -quantity >= purchased_quantity then 1.0 * purchase_count
+        else -quantity / purchased_quantity * purchase_count
+    end as returned_purchase_count
+from running_purchases
+where is_return
+
+union all
+
+select _line, _load_id, 1.0 as returned_purchase_count
+from transactions
+where is_return and user_id is null

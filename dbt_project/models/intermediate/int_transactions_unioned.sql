@@ -50,31 +50,25 @@ flagged as (
     from unioned
     inner join {{ ref('int_file_loads') }} as file_loads on unioned._load_id = file_loads.load_id
 
-),
-
-final as (
-
-    select
-        coalesce(
-            transaction_id,
-            session_id,
-            {{ dbt.hash(
-                "coalesce(user_id, 'nobody|' || product_id) || '|' || cast(purchased_at as " ~ dbt.type_string() ~ ")"
-            ) }}
-        ) as transaction_id,
-        user_id,
-        product_id,
-        case when is_return then -abs(coalesce(quantity, 1)) else coalesce(quantity, 1) end as quantity,
-        price,
-        purchased_at,
-        purchase_date,
-        is_return,
-        session_id,
-        device,
-        _line,
-        _load_id
-    from flagged
-
 )
 
-select * from final
+select
+    coalesce(
+        transaction_id,
+        session_id,
+        {{ dbt.hash(
+            "coalesce(user_id, 'nobody|' || product_id) || '|' || cast(purchased_at as " ~ dbt.type_string() ~ ")"
+        ) }}
+    ) as transaction_id,
+    user_id,
+    product_id,
+    case when is_return then -abs(coalesce(quantity, 1)) else coalesce(quantity, 1) end as quantity,
+    price,
+    purchased_at,
+    purchase_date,
+    is_return,
+    session_id,
+    device,
+    _line,
+    _load_id
+from flagged

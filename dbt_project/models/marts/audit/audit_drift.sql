@@ -66,38 +66,32 @@ psi_tests as (
     from totals
     left join design_effects on totals.kind = design_effects.kind
 
-),
-
-final as (
-
-    select
-        psi_tests.kind,
-        psi_tests.name,
-        reference_periods.first_date as reference_first_date,
-        reference_periods.last_date as reference_last_date,
-        current_periods.first_date as current_first_date,
-        current_periods.last_date as current_last_date,
-        cast(psi_tests.bin_count as integer) as bin_count,
-        cast(psi_tests.reference_rows as {{ dbt.type_bigint() }}) as reference_rows,
-        cast(psi_tests.current_rows as {{ dbt.type_bigint() }}) as current_rows,
-        psi_tests.design_effect,
-        psi_tests.psi,
-        cast({{ cast_to_decimal('psi_tests.psi_critical_value') }} as {{ type_double() }}) as psi_critical_value,
-        case
-            when psi_tests.psi < {{ var('drift_moderate_psi') }} or psi_tests.psi <= psi_tests.psi_critical_value
-                then 'stable'
-            when psi_tests.psi < {{ var('drift_significant_psi') }} then 'moderate'
-            else 'significant'
-        end as drift_level,
-        psi_tests.largest_shift
-    from psi_tests
-    inner join periods as reference_periods
-        on psi_tests.kind = reference_periods.kind
-        and reference_periods.period = 'reference'
-    inner join periods as current_periods
-        on psi_tests.kind = current_periods.kind
-        and current_periods.period = 'current'
-
 )
 
-select * from final
+select
+    psi_tests.kind,
+    psi_tests.name,
+    reference_periods.first_date as reference_first_date,
+    reference_periods.last_date as reference_last_date,
+    current_periods.first_date as current_first_date,
+    current_periods.last_date as current_last_date,
+    cast(psi_tests.bin_count as integer) as bin_count,
+    cast(psi_tests.reference_rows as {{ dbt.type_bigint() }}) as reference_rows,
+    cast(psi_tests.current_rows as {{ dbt.type_bigint() }}) as current_rows,
+    psi_tests.design_effect,
+    psi_tests.psi,
+    cast({{ cast_to_decimal('psi_tests.psi_critical_value') }} as {{ type_double() }}) as psi_critical_value,
+    case
+        when psi_tests.psi < {{ var('drift_moderate_psi') }} or psi_tests.psi <= psi_tests.psi_critical_value
+            then 'stable'
+        when psi_tests.psi < {{ var('drift_significant_psi') }} then 'moderate'
+        else 'significant'
+    end as drift_level,
+    psi_tests.largest_shift
+from psi_tests
+inner join periods as reference_periods
+    on psi_tests.kind = reference_periods.kind
+    and reference_periods.period = 'reference'
+inner join periods as current_periods
+    on psi_tests.kind = current_periods.kind
+    and current_periods.period = 'current'

@@ -27,24 +27,18 @@ bounded_shares as (
     from shares
     where reference_share is not null
 
-),
-
-final as (
-
-    select
-        kind,
-        name,
-        cast(row_number() over (partition by kind, name order by bin_order, bin) as integer) as bin_number,
-        bin,
-        reference_rows,
-        current_rows,
-        reference_share,
-        current_share,
-        cast({{ cast_to_decimal(
-            '(bounded_current_share - bounded_reference_share) * ln(bounded_current_share / bounded_reference_share)'
-        ) }} as {{ type_double() }}) as psi_contribution
-    from bounded_shares
-
 )
 
-select * from final
+select
+    kind,
+    name,
+    cast(row_number() over (partition by kind, name order by bin_order, bin) as integer) as bin_number,
+    bin,
+    reference_rows,
+    current_rows,
+    reference_share,
+    current_share,
+    cast({{ cast_to_decimal(
+        '(bounded_current_share - bounded_reference_share) * ln(bounded_current_share / bounded_reference_share)'
+    ) }} as {{ type_double() }}) as psi_contribution
+from bounded_shares

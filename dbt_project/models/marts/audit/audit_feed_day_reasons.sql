@@ -33,20 +33,14 @@ reasons as (
     union all
     select * from rejected
 
-),
-
-final as (
-
-    select
-        reasons.feed,
-        files.delivery_day,
-        reasons.outcome,
-        reasons.reason,
-        cast(sum(reasons.rows) as {{ dbt.type_bigint() }}) as rows
-    from reasons
-    inner join {{ ref('audit_files') }} as files on reasons.feed = files.feed and reasons.path = files.path
-    group by reasons.feed, files.delivery_day, reasons.outcome, reasons.reason
-
 )
 
-select * from final
+select
+    reasons.feed,
+    files.delivery_day,
+    reasons.outcome,
+    reasons.reason,
+    cast(sum(reasons.rows) as {{ dbt.type_bigint() }}) as rows
+from reasons
+inner join {{ ref('audit_files') }} as files on reasons.feed = files.feed and reasons.path = files.path
+group by reasons.feed, files.delivery_day, reasons.outcome, reasons.reason

@@ -42,51 +42,45 @@ flagged as (
         ) as is_bad_share_jump
     from feed_days
 
-),
-
-final as (
-
-    select
-        feed,
-        delivery_day,
-        files,
-        rejected_files,
-        lines,
-        loaded,
-        rejected,
-        clean,
-        duplicates,
-        quarantined,
-        bad_share,
-        newest_row_at,
-        last_loaded_at,
-        cast(hours_to_load as {{ type_double() }}) as hours_to_load,
-        previous_week_lines,
-        usual_lines,
-        volume_ratio_to_previous_week,
-        volume_ratio_to_usual,
-        previous_week_bad_share,
-        usual_bad_share,
-        bad_share_change_from_previous_week,
-        bad_share_change_from_usual,
-        is_volume_jump,
-        is_bad_share_jump,
-        nullif(concat_ws(
-            '; ',
-            case
-                when is_volume_jump
-                    then concat(lines, ' lines where ', cast(usual_lines as {{ dbt.type_bigint() }}), ' are usual')
-            end,
-            case
-                when is_bad_share_jump then concat(
-                        {{ format_percent('bad_share') }}, ' of the lines bad where ',
-                        {{ format_percent('usual_bad_share') }}, ' are usual'
-                    )
-            end,
-            case when rejected_files > 0 then concat('rejected files: ', rejected_files) end
-        ), '') as warning
-    from flagged
-
 )
 
-select * from final
+select
+    feed,
+    delivery_day,
+    files,
+    rejected_files,
+    lines,
+    loaded,
+    rejected,
+    clean,
+    duplicates,
+    quarantined,
+    bad_share,
+    newest_row_at,
+    last_loaded_at,
+    cast(hours_to_load as {{ type_double() }}) as hours_to_load,
+    previous_week_lines,
+    usual_lines,
+    volume_ratio_to_previous_week,
+    volume_ratio_to_usual,
+    previous_week_bad_share,
+    usual_bad_share,
+    bad_share_change_from_previous_week,
+    bad_share_change_from_usual,
+    is_volume_jump,
+    is_bad_share_jump,
+    nullif(concat_ws(
+        '; ',
+        case
+            when is_volume_jump
+                then concat(lines, ' lines where ', cast(usual_lines as {{ dbt.type_bigint() }}), ' are usual')
+        end,
+        case
+            when is_bad_share_jump then concat(
+                    {{ format_percent('bad_share') }}, ' of the lines bad where ',
+                    {{ format_percent('usual_bad_share') }}, ' are usual'
+                )
+        end,
+        case when rejected_files > 0 then concat('rejected files: ', rejected_files) end
+    ), '') as warning
+from flagged

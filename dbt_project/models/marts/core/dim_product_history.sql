@@ -56,24 +56,18 @@ versions as (
     from states_with_previous
     where previous_attributes_fingerprint is null or attributes_fingerprint != previous_attributes_fingerprint
 
-),
-
-final as (
-
-    select
-        product_id,
-        version,
-        product_name,
-        category,
-        brand,
-        {{ cast_to_price('price') }} as price,
-        popularity_score,
-        is_available,
-        valid_from,
-        coalesce(next_valid_from, {{ max_valid_to() }}) as valid_to,
-        next_valid_from is null as is_current
-    from versions
-
 )
 
-select * from final
+select
+    product_id,
+    version,
+    product_name,
+    category,
+    brand,
+    {{ cast_to_price('price') }} as price,
+    popularity_score,
+    is_available,
+    valid_from,
+    coalesce(next_valid_from, {{ max_valid_to() }}) as valid_to,
+    next_valid_from is null as is_current
+from versions

@@ -68,29 +68,23 @@ ranked_brands as (
     from {{ ref('feat_user_brand_affinity') }}
     where cutoff = 'now' and strength > 0
 
-),
-
-final as (
-
-    select
-        users.user_id,
-        users.first_seen_at,
-        users.last_seen_at,
-        cast(users.event_count as {{ dbt.type_bigint() }}) as event_count,
-        cast(users.purchase_count as {{ dbt.type_bigint() }}) as purchase_count,
-        cast(users.return_count as {{ dbt.type_bigint() }}) as return_count,
-        {{ cast_to_amount('users.total_spend') }} as total_spend,
-        ranked_categories.category as favourite_category,
-        ranked_brands.brand as favourite_brand,
-        case
-            when users.mobile_count >= users.web_count and users.mobile_count > 0 then 'mobile'
-            when users.web_count > 0 then 'web'
-            else 'unknown'
-        end as main_device
-    from users
-    left join ranked_categories on users.user_id = ranked_categories.user_id and ranked_categories.affinity_rank = 1
-    left join ranked_brands on users.user_id = ranked_brands.user_id and ranked_brands.affinity_rank = 1
-
 )
 
-select * from final
+select
+    users.user_id,
+    users.first_seen_at,
+    users.last_seen_at,
+    cast(users.event_count as {{ dbt.type_bigint() }}) as event_count,
+    cast(users.purchase_count as {{ dbt.type_bigint() }}) as purchase_count,
+    cast(users.return_count as {{ dbt.type_bigint() }}) as return_count,
+    {{ cast_to_amount('users.total_spend') }} as total_spend,
+    ranked_categories.category as favourite_category,
+    ranked_brands.brand as favourite_brand,
+    case
+        when users.mobile_count >= users.web_count and users.mobile_count > 0 then 'mobile'
+        when users.web_count > 0 then 'web'
+        else 'unknown'
+    end as main_device
+from users
+left join ranked_categories on users.user_id = ranked_categories.user_id and ranked_categories.affinity_rank = 1
+left join ranked_brands on users.user_id = ranked_brands.user_id and ranked_brands.affinity_rank = 1

@@ -54,45 +54,39 @@ checked as (
         {{ plausible_timestamp('event_at', 'loaded_at') }} as plausible_event_at
     from typed
 
-),
-
-final as (
-
-    select
-        event_id,
-        user_id,
-        product_id,
-        event_type,
-        plausible_event_at as event_at,
-        case
-            when device_text in ('web', 'desktop', 'browser', 'website', 'computer', 'laptop', 'pc') then 'web'
-            when device_text in (
-                    'mobile', 'mobile app', 'mobile_app', 'app', 'phone', 'smartphone', 'tablet',
-                    'android', 'ios', 'iphone', 'ipad'
-                ) then 'mobile'
-            else 'unknown'
-        end as device,
-        session_id,
-        transaction_id,
-        quantity,
-        price,
-        product_name,
-        category,
-        brand,
-        case when event_type is null then event_type_text end as unreadable_event_type,
-        case when plausible_event_at is null then event_at_text end as unreadable_event_at,
-        case when quantity is null then quantity_text end as unreadable_quantity,
-        case when price is null then price_text end as unreadable_price,
-        coalesce(event_type = 'purchase' and carries_purchases, false) as is_transaction,
-        coalesce(carries_products, false) as has_product_attributes,
-        _extra,
-        _feed,
-        _file,
-        _line,
-        _load_id,
-        _typing_fingerprint
-    from checked
-
 )
 
-select * from final
+select
+    event_id,
+    user_id,
+    product_id,
+    event_type,
+    plausible_event_at as event_at,
+    case
+        when device_text in ('web', 'desktop', 'browser', 'website', 'computer', 'laptop', 'pc') then 'web'
+        when device_text in (
+                'mobile', 'mobile app', 'mobile_app', 'app', 'phone', 'smartphone', 'tablet',
+                'android', 'ios', 'iphone', 'ipad'
+            ) then 'mobile'
+        else 'unknown'
+    end as device,
+    session_id,
+    transaction_id,
+    quantity,
+    price,
+    product_name,
+    category,
+    brand,
+    case when event_type is null then event_type_text end as unreadable_event_type,
+    case when plausible_event_at is null then event_at_text end as unreadable_event_at,
+    case when quantity is null then quantity_text end as unreadable_quantity,
+    case when price is null then price_text end as unreadable_price,
+    coalesce(event_type = 'purchase' and carries_purchases, false) as is_transaction,
+    coalesce(carries_products, false) as has_product_attributes,
+    _extra,
+    _feed,
+    _file,
+    _line,
+    _load_id,
+    _typing_fingerprint
+from checked

@@ -30,29 +30,23 @@ typed as (
         _load_id
     from cleaned
 
-),
-
-final as (
-
-    select
-        typed.product_id,
-        typed.product_name,
-        typed.category,
-        typed.brand,
-        typed.price,
-        typed.popularity_score,
-        typed.is_available,
-        {{ plausible_timestamp('typed.updated_at', 'files.loaded_at') }} as updated_at,
-        case when typed.price is null then typed.price_text end as unreadable_price,
-        files.loaded_at,
-        typed._extra,
-        typed._feed,
-        typed._file,
-        typed._line,
-        typed._load_id
-    from typed
-    left join {{ source('raw', 'loaded_files') }} as files on typed._load_id = files.load_id
-
 )
 
-select * from final
+select
+    typed.product_id,
+    typed.product_name,
+    typed.category,
+    typed.brand,
+    typed.price,
+    typed.popularity_score,
+    typed.is_available,
+    {{ plausible_timestamp('typed.updated_at', 'files.loaded_at') }} as updated_at,
+    case when typed.price is null then typed.price_text end as unreadable_price,
+    files.loaded_at,
+    typed._extra,
+    typed._feed,
+    typed._file,
+    typed._line,
+    typed._load_id
+from typed
+left join {{ source('raw', 'loaded_files') }} as files on typed._load_id = files.load_id

@@ -45,32 +45,26 @@ checked as (
         {{ plausible_timestamp('purchased_at', 'loaded_at') }} as plausible_purchased_at
     from typed
 
-),
-
-final as (
-
-    select
-        transaction_id,
-        user_id,
-        product_id,
-        quantity,
-        price,
-        plausible_purchased_at as purchased_at,
-        product_name,
-        category,
-        brand,
-        case when quantity is null then quantity_text end as unreadable_quantity,
-        case when price is null then price_text end as unreadable_price,
-        case when plausible_purchased_at is null then purchased_at_text end as unreadable_purchased_at,
-        coalesce(carries_products, false) as has_product_attributes,
-        _extra,
-        _feed,
-        _file,
-        _line,
-        _load_id,
-        _typing_fingerprint
-    from checked
-
 )
 
-select * from final
+select
+    transaction_id,
+    user_id,
+    product_id,
+    quantity,
+    price,
+    plausible_purchased_at as purchased_at,
+    product_name,
+    category,
+    brand,
+    case when quantity is null then quantity_text end as unreadable_quantity,
+    case when price is null then price_text end as unreadable_price,
+    case when plausible_purchased_at is null then purchased_at_text end as unreadable_purchased_at,
+    coalesce(carries_products, false) as has_product_attributes,
+    _extra,
+    _feed,
+    _file,
+    _line,
+    _load_id,
+    _typing_fingerprint
+from checked
