@@ -22,12 +22,6 @@ new_pairs as (
 
 ),
 
-known_products as (
-
-    select cutoff, product_id from {{ ref('ml_product_features') }}
-
-),
-
 -- The filter on cutoff is a constant and not a join with windows, because DuckDB would compute the view ml_interactions for
 -- cutoff 'now' too.
 known_users as (
@@ -36,24 +30,18 @@ known_users as (
     from {{ ref('ml_interactions') }}
     where cutoff != 'now'
 
-),
-
--- Pairs with a product that does not exist at the cutoff are left out, because no method can recommend it.
-final as (
-
-    select
-        new_pairs.cutoff,
-        new_pairs.user_id,
-        new_pairs.product_id,
-        known_users.user_id is not null as is_known_user
-    from new_pairs
-    inner join known_products
-        on new_pairs.cutoff = known_products.cutoff
-        and new_pairs.product_id = known_products.product_id
-    left join known_users
-        on new_pairs.cutoff = known_users.cutoff
-        and new_pairs.user_id = known_users.user_id
-
 )
 
-select * from final
+-- Pairs with a product that does not exist at the cutoff are left out, because no method can recommend it.
+select
+    new_pairs.cutoff,
+    new_pairs.user_id,
+    new_pairs.product_id,
+    known_users.user_id is not null as is_known_user
+from new_pairs
+inner join {{ ref('ml_product_features') }} as known_products
+    on new_pairs.cutoff = known_products.cutoff
+    and new_pairs.product_id = known_products.product_id
+left join known_users
+    on new_pairs.cutoff = known_users.cutoff
+    and new_pairs.user_id = known_users.user_id
