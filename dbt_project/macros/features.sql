@@ -27,14 +27,8 @@
 {%- endmacro %}
 
 {% macro affinity_by(attribute) -%}
-with interactions as (
-
-    select * from {{ ref('feat_user_product_interactions') }}
-
-),
-
 -- Products with a value of the attribute at the cutoff.
-products as (
+with products as (
 
     select cutoff, product_id, {{ attribute }} from {{ ref('ml_product_features') }}
     where {{ attribute }} is not null
@@ -53,39 +47,33 @@ strength_by_attribute as (
         cast(sum(interactions.purchase_count) as {{ dbt.type_bigint() }}) as purchase_count,
         count(*) as product_count,
         max(interactions.last_interaction_at) as last_interaction_at
-    from interactions
+    from {{ ref('feat_user_product_interactions') }} as interactions
     inner join products
         on interactions.cutoff = products.cutoff
         and interactions.product_id = products.product_id
     group by interactions.cutoff, interactions.as_of, interactions.user_id, products.{{ attribute }}
 
-),
-
-final as (
-
-    select
-        cutoff,
-        as_of,
-        user_id,
-        {{ attribute }},
-        strength,
-        case
-            when strength > 0
-                then strength / cast(
-                    sum(case when strength > 0 then {{ cast_to_decimal('strength') }} end) over (
-                        partition by cutoff, user_id
-                    ) as {{ type_double() }}
-                )
-        end as affinity,
-        interaction_count,
-        purchase_count,
-        product_count,
-        last_interaction_at
-    from strength_by_attribute
-
 )
 
-select * from final
+select
+    cutoff,
+    as_of,
+    user_id,
+    {{ attribute }},
+    strength,
+    case
+        when strength > 0
+            then strength / cast(
+                sum(case when strength > 0 then {{ cast_to_decimal('strength') }} end) over (
+                    partition by cutoff, user_id
+                ) as {{ type_double() }}
+            )
+    end as affinity,
+    interaction_count,
+    purchase_count,
+    product_count,
+    last_interaction_at
+from strength_by_attribute
 {%- endmacro %}
 
 {#- Windows end with the last day before the cutoff. -#}

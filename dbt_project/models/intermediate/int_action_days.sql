@@ -20,14 +20,9 @@ with current_days as (
     from {{ ref('int_actions_with_periods') }}
     group by action_date
 
-),
+)
 
-{% if is_incremental() -%}
-built_days as (
-
-    select * from {{ this }}
-
-),
+{%- if is_incremental() %},
 
 -- A day that lost all of its actions keeps a row, so that the models that read its actions notice.
 changed_days as (
@@ -37,24 +32,19 @@ changed_days as (
         coalesce(current_days.action_count, 0) as action_count,
         coalesce(current_days.content_fingerprint, '') as content_fingerprint
     from current_days
-    full outer join built_days on current_days.action_date = built_days.action_date
+    full outer join {{ this }} as built_days on current_days.action_date = built_days.action_date
     where
         built_days.action_date is null
         or coalesce(current_days.content_fingerprint, '') != built_days.content_fingerprint
 
-),
-
-{% endif -%}
-final as (
-
-    select
-        action_date,
-        action_count,
-        content_fingerprint,
-        {{ change_time() }} as changed_at,
-        {{ sql_version() }} as _sql_version
-    from {{ 'changed_days' if is_incremental() else 'current_days' }}
-
 )
 
-select * from final
+{%- endif %}
+
+select
+    action_date,
+    action_count,
+    content_fingerprint,
+    {{ change_time() }} as changed_at,
+    {{ sql_version() }} as _sql_version
+from {{ 'changed_days' if is_incremental() else 'current_days' }}

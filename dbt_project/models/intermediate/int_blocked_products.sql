@@ -34,19 +34,13 @@ active_blocks as (
     left join now_cutoff on true
     where {{ is_active_on('seed', 'now_cutoff.last_date') }}
 
-),
-
-final as (
-
-    select
-        product_attributes.product_id,
-        min('blocked ' || active_blocks.scope || coalesce(': ' || active_blocks.reason, '')) as exclusion_reason
-    from product_attributes
-    inner join active_blocks
-        on product_attributes.scope = active_blocks.scope
-        and product_attributes.value = active_blocks.value
-    group by product_attributes.product_id
-
 )
 
-select * from final
+select
+    product_attributes.product_id,
+    min('blocked ' || active_blocks.scope || coalesce(': ' || active_blocks.reason, '')) as exclusion_reason
+from product_attributes
+inner join active_blocks
+    on product_attributes.scope = active_blocks.scope
+    and product_attributes.value = active_blocks.value
+group by product_attributes.product_id

@@ -14,27 +14,21 @@ current_loads as (
     select * from {{ ref('int_file_loads') }}
     where kind in ('events', 'purchases')
 
-),
-
-final as (
-
-    select
-        coalesce(current_loads.kind, built_loads.kind) as kind,
-        coalesce(current_loads.load_id, built_loads.load_id) as load_id,
-        case
-            when built_loads.load_id is null then 'file loaded'
-            when current_loads.load_id is null then 'file replaced or removed'
-            else 'declaration changed'
-        end as reason
-    from current_loads
-    full outer join built_loads
-        on current_loads.kind = built_loads.kind
-        and current_loads.load_id = built_loads.load_id
-    where
-        built_loads.load_id is null
-        or current_loads.load_id is null
-        or current_loads.typing_fingerprint != built_loads.typing_fingerprint
-
 )
 
-select * from final
+select
+    coalesce(current_loads.kind, built_loads.kind) as kind,
+    coalesce(current_loads.load_id, built_loads.load_id) as load_id,
+    case
+        when built_loads.load_id is null then 'file loaded'
+        when current_loads.load_id is null then 'file replaced or removed'
+        else 'declaration changed'
+    end as reason
+from current_loads
+full outer join built_loads
+    on current_loads.kind = built_loads.kind
+    and current_loads.load_id = built_loads.load_id
+where
+    built_loads.load_id is null
+    or current_loads.load_id is null
+    or current_loads.typing_fingerprint != built_loads.typing_fingerprint

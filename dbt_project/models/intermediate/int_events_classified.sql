@@ -68,24 +68,18 @@ checked as (
         on events._load_id = duplicate_rows._load_id
         and events._line = duplicate_rows._line
 
-),
-
-final as (
-
-    select
-        {% for column in columns -%}
-        {{ column }},
-        {% endfor -%}
-        {{ row_date('event_at') }} as _row_date,
-        {{ sql_version() }} as _sql_version,
-        case
-            when is_duplicate then 'duplicate'
-            when broken_rules is not null then 'quarantined'
-            else 'clean'
-        end as row_status,
-        case when not is_duplicate then broken_rules end as reasons
-    from checked
-
 )
 
-select * from final
+select
+    {% for column in columns -%}
+    {{ column }},
+    {% endfor -%}
+    {{ row_date('event_at') }} as _row_date,
+    {{ sql_version() }} as _sql_version,
+    case
+        when is_duplicate then 'duplicate'
+        when broken_rules is not null then 'quarantined'
+        else 'clean'
+    end as row_status,
+    case when not is_duplicate then broken_rules end as reasons
+from checked

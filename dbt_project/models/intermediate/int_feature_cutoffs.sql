@@ -39,17 +39,11 @@ cutoffs as (
         end as as_of
     from cutoff_times
 
-),
-
-final as (
-
-    select
-        cutoff,
-        as_of,
-        lead(as_of) over (order by windows_before_now desc) as window_end_at,
-        cast({{ dbt.dateadd('second', -1, 'as_of') }} as date) as last_date
-    from cutoffs
-
 )
 
-select * from final
+select
+    cutoff,
+    as_of,
+    lead(as_of) over (order by windows_before_now desc) as window_end_at,
+    cast({{ dbt.dateadd('second', -1, 'as_of') }} as date) as last_date
+from cutoffs

@@ -26,13 +26,7 @@ ranked as (
         brand_cap
     from within_caps
 
-),
-
-final as (
-
-    select * from ranked
-    where rank <= {{ var('filler_products') }}
-
 )
 
-select * from final
+select * from ranked
+where rank <= {{ var('filler_products') }}

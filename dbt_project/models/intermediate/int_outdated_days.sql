@@ -73,16 +73,10 @@ days_of_changed_products as (
     left join known_products on product_days.product_id = known_products.product_id
     where product_days.was_known != (known_products.product_id is not null)
 
-),
-
-final as (
-
-    select * from days_of_new_rows
-    union
-    select * from days_of_old_rows
-    union
-    select * from days_of_changed_products
-
 )
 
-select * from final
+select * from days_of_new_rows
+union
+select * from days_of_old_rows
+union
+select * from days_of_changed_products

@@ -27,29 +27,23 @@ ranked as (
     from popularity
     inner join rules on popularity.product_id = rules.product_id
 
-),
-
--- A product is popular if it has at least as many actions as the average recommendable product.
-final as (
-
-    select
-        rank,
-        product_id,
-        category,
-        brand,
-        category_cap,
-        brand_cap,
-        score,
-        case
-            when action_count_28d > 0 and action_count_28d >= avg(action_count_28d) over () then 'popular_this_month'
-            when action_count >= avg(action_count) over (partition by category) and category is not null
-                then 'popular_in_category'
-            when action_count >= avg(action_count) over () then 'popular_in_shop'
-            when category is not null then 'more_from_category'
-            else 'more_from_shop'
-        end as reason_key
-    from ranked
-
 )
 
-select * from final
+-- A product is popular if it has at least as many actions as the average recommendable product.
+select
+    rank,
+    product_id,
+    category,
+    brand,
+    category_cap,
+    brand_cap,
+    score,
+    case
+        when action_count_28d > 0 and action_count_28d >= avg(action_count_28d) over () then 'popular_this_month'
+        when action_count >= avg(action_count) over (partition by category) and category is not null
+            then 'popular_in_category'
+        when action_count >= avg(action_count) over () then 'popular_in_shop'
+        when category is not null then 'more_from_category'
+        else 'more_from_shop'
+    end as reason_key
+from ranked

@@ -67,29 +67,23 @@ ordered_candidates as (
         and candidates.product_id = user_pins.product_id
     where user_pins.product_id is null
 
-),
-
--- Candidates that are recommendable and that the user may get.
-final as (
-
-    select
-        ordered_candidates.user_id,
-        ordered_candidates.list_order,
-        ordered_candidates.product_id,
-        rules.category,
-        rules.brand,
-        rules.category_cap,
-        rules.brand_cap,
-        ordered_candidates.pinned_position,
-        ordered_candidates.score,
-        ordered_candidates.reason_product_id
-    from ordered_candidates
-    inner join {{ ref('rec_product_rules') }} as rules on ordered_candidates.product_id = rules.product_id
-    left join {{ ref('int_user_product_exclusions') }} as exclusions
-        on ordered_candidates.user_id = exclusions.user_id
-        and ordered_candidates.product_id = exclusions.product_id
-    where rules.is_recommendable and exclusions.product_id is null
-
 )
 
-select * from final
+-- Candidates that are recommendable and that the user may get.
+select
+    ordered_candidates.user_id,
+    ordered_candidates.list_order,
+    ordered_candidates.product_id,
+    rules.category,
+    rules.brand,
+    rules.category_cap,
+    rules.brand_cap,
+    ordered_candidates.pinned_position,
+    ordered_candidates.score,
+    ordered_candidates.reason_product_id
+from ordered_candidates
+inner join {{ ref('rec_product_rules') }} as rules on ordered_candidates.product_id = rules.product_id
+left join {{ ref('int_user_product_exclusions') }} as exclusions
+    on ordered_candidates.user_id = exclusions.user_id
+    and ordered_candidates.product_id = exclusions.product_id
+where rules.is_recommendable and exclusions.product_id is null

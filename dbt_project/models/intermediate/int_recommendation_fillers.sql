@@ -45,26 +45,20 @@ list_limits as (
     left join skipped_products on short_lists.user_id = skipped_products.user_id
     group by short_lists.user_id
 
-),
-
-final as (
-
-    select
-        list_limits.user_id,
-        filler_products.rank as filler_rank,
-        filler_products.product_id,
-        filler_products.category,
-        filler_products.brand,
-        filler_products.category_cap,
-        filler_products.brand_cap
-    from list_limits
-    inner join {{ ref('int_filler_products') }} as filler_products
-        on list_limits.max_filler_rank >= filler_products.rank
-    left join skipped_products
-        on list_limits.user_id = skipped_products.user_id
-        and filler_products.product_id = skipped_products.product_id
-    where skipped_products.product_id is null
-
 )
 
-select * from final
+select
+    list_limits.user_id,
+    filler_products.rank as filler_rank,
+    filler_products.product_id,
+    filler_products.category,
+    filler_products.brand,
+    filler_products.category_cap,
+    filler_products.brand_cap
+from list_limits
+inner join {{ ref('int_filler_products') }} as filler_products
+    on list_limits.max_filler_rank >= filler_products.rank
+left join skipped_products
+    on list_limits.user_id = skipped_products.user_id
+    and filler_products.product_id = skipped_products.product_id
+where skipped_products.product_id is null

@@ -22,13 +22,7 @@ ranked as (
         reason_product_id
     from within_caps
 
-),
-
-final as (
-
-    select * from ranked
-    where capped_rank <= {{ var('top_n') }}
-
 )
 
-select * from final
+select * from ranked
+where capped_rank <= {{ var('top_n') }}

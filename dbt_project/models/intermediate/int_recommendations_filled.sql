@@ -65,26 +65,20 @@ filled_lists as (
         reason_product_id
     from within_caps
 
-),
-
-final as (
-
-    select
-        capped_lists.user_id,
-        capped_lists.capped_rank,
-        capped_lists.product_id,
-        capped_lists.pinned_position,
-        capped_lists.score,
-        capped_lists.reason_product_id
-    from capped_lists
-    left join lists_to_fill on capped_lists.user_id = lists_to_fill.user_id
-    where lists_to_fill.user_id is null
-
-    union all
-
-    select * from filled_lists
-    where capped_rank <= {{ var('top_n') }}
-
 )
 
-select * from final
+select
+    capped_lists.user_id,
+    capped_lists.capped_rank,
+    capped_lists.product_id,
+    capped_lists.pinned_position,
+    capped_lists.score,
+    capped_lists.reason_product_id
+from capped_lists
+left join lists_to_fill on capped_lists.user_id = lists_to_fill.user_id
+where lists_to_fill.user_id is null
+
+union all
+
+select * from filled_lists
+where capped_rank <= {{ var('top_n') }}

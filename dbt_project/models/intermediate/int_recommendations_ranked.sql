@@ -36,25 +36,19 @@ ranked as (
         row_number() over (partition by user_id order by unpinned_count, is_pinned, group_rank) as rank
     from pin_offsets
 
-),
-
-final as (
-
-    select
-        ranked.user_id,
-        cast(ranked.rank as integer) as rank,
-        ranked.product_id,
-        coalesce(ranked.score, popular_products.score, 0) as score,
-        case
-            when ranked.is_pinned then 'pinned'
-            when ranked.score is not null then 'model'
-            else 'popularity'
-        end as source,
-        ranked.reason_product_id
-    from ranked
-    left join {{ ref('int_popular_products_ranked') }} as popular_products
-        on ranked.product_id = popular_products.product_id
-
 )
 
-select * from final
+select
+    ranked.user_id,
+    cast(ranked.rank as integer) as rank,
+    ranked.product_id,
+    coalesce(ranked.score, popular_products.score, 0) as score,
+    case
+        when ranked.is_pinned then 'pinned'
+        when ranked.score is not null then 'model'
+        else 'popularity'
+    end as source,
+    ranked.reason_product_id
+from ranked
+left join {{ ref('int_popular_products_ranked') }} as popular_products
+    on ranked.product_id = popular_products.product_id

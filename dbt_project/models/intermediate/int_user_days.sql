@@ -16,28 +16,22 @@ with actions as (
         and action_date in ({{ changed_days(this) }})
         {%- endif %}
 
-),
-
-final as (
-
-    select
-        user_id,
-        action_date,
-        period_start,
-        {{ action_counts() }},
-        count(*) as action_count,
-        count(distinct session_id) as session_count,
-        sum({{ cast_to_decimal('quantity * price') }}) as spend,
-        count(case when device = 'mobile' then 1 end) as mobile_count,
-        count(case when device in ('mobile', 'web') then 1 end) as known_device_count,
-        count(case when extract(hour from action_at) between 6 and 17 then 1 end) as daytime_count,
-        min(action_at) as first_action_at,
-        max(action_at) as last_action_at,
-        {{ newest_change() }} as actions_changed_at,
-        {{ sql_version() }} as _sql_version
-    from actions
-    group by user_id, action_date, period_start
-
 )
 
-select * from final
+select
+    user_id,
+    action_date,
+    period_start,
+    {{ action_counts() }},
+    count(*) as action_count,
+    count(distinct session_id) as session_count,
+    sum({{ cast_to_decimal('quantity * price') }}) as spend,
+    count(case when device = 'mobile' then 1 end) as mobile_count,
+    count(case when device in ('mobile', 'web') then 1 end) as known_device_count,
+    count(case when extract(hour from action_at) between 6 and 17 then 1 end) as daytime_count,
+    min(action_at) as first_action_at,
+    max(action_at) as last_action_at,
+    {{ newest_change() }} as actions_changed_at,
+    {{ sql_version() }} as _sql_version
+from actions
+group by user_id, action_date, period_start

@@ -87,16 +87,10 @@ unioned as (
     select * from running_totals
     where valid_to is not null
 
-),
-
-final as (
-
-    select
-        *,
-        {{ newest_change() }} as actions_changed_at,
-        {{ sql_version() }} as _sql_version
-    from unioned
-
 )
 
-select * from final
+select
+    *,
+    {{ newest_change() }} as actions_changed_at,
+    {{ sql_version() }} as _sql_version
+from unioned

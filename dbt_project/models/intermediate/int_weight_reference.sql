@@ -22,21 +22,15 @@ steps as (
     from now_cutoff
     cross join half_lives
 
-),
-
-final as (
-
-    select
-        cast(
-            {{ dbt.dateadd(
-                'second',
-                'cast(floor(' ~ dbt.datediff("timestamp '2000-01-01'", 'as_of', 'second')
-                ~ ' / step_seconds) * step_seconds as ' ~ dbt.type_bigint() ~ ')',
-                "timestamp '2000-01-01'",
-            ) }} as {{ dbt.type_timestamp() }}
-        ) as weight_reference_at
-    from steps
-
 )
 
-select * from final
+select
+    cast(
+        {{ dbt.dateadd(
+            'second',
+            'cast(floor(' ~ dbt.datediff("timestamp '2000-01-01'", 'as_of', 'second')
+            ~ ' / step_seconds) * step_seconds as ' ~ dbt.type_bigint() ~ ')',
+            "timestamp '2000-01-01'",
+        ) }} as {{ dbt.type_timestamp() }}
+    ) as weight_reference_at
+from steps

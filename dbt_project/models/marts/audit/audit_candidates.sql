@@ -30,34 +30,28 @@ full_lists as (
     from {{ ref('int_recommendations_capped') }}
     where capped_rank = {{ var('top_n') }}
 
-),
-
-final as (
-
-    select
-        candidates.user_id,
-        candidates.rank as candidate_rank,
-        candidates.product_id,
-        candidates.score,
-        recommendations.rank as recommended_rank,
-        case
-            when recommendations.product_id is not null then 'recommended'
-            when rules.exclusion_reason is not null then rules.exclusion_reason
-            when allowed_candidates.product_id is null then 'already bought'
-            when allowed_candidates.list_order > full_lists.last_list_order then 'list full'
-            when allowed_candidates.category_rank > allowed_candidates.category_cap then 'category cap reached'
-            else 'brand cap reached'
-        end as outcome
-    from candidates
-    inner join {{ ref('rec_product_rules') }} as rules on candidates.product_id = rules.product_id
-    left join allowed_candidates
-        on candidates.user_id = allowed_candidates.user_id
-        and candidates.product_id = allowed_candidates.product_id
-    left join full_lists on candidates.user_id = full_lists.user_id
-    left join {{ ref('int_recommendations_ranked') }} as recommendations
-        on candidates.user_id = recommendations.user_id
-        and candidates.product_id = recommendations.product_id
-
 )
 
-select * from final
+select
+    candidates.user_id,
+    candidates.rank as candidate_rank,
+    candidates.product_id,
+    candidates.score,
+    recommendations.rank as recommended_rank,
+    case
+        when recommendations.product_id is not null then 'recommended'
+        when rules.exclusion_reason is not null then rules.exclusion_reason
+        when allowed_candidates.product_id is null then 'already bought'
+        when allowed_candidates.list_order > full_lists.last_list_order then 'list full'
+        when allowed_candidates.category_rank > allowed_candidates.category_cap then 'category cap reached'
+        else 'brand cap reached'
+    end as outcome
+from candidates
+inner join {{ ref('rec_product_rules') }} as rules on candidates.product_id = rules.product_id
+left join allowed_candidates
+    on candidates.user_id = allowed_candidates.user_id
+    and candidates.product_id = allowed_candidates.product_id
+left join full_lists on candidates.user_id = full_lists.user_id
+left join {{ ref('int_recommendations_ranked') }} as recommendations
+    on candidates.user_id = recommendations.user_id
+    and candidates.product_id = recommendations.product_id

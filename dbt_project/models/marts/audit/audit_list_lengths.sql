@@ -40,26 +40,20 @@ exclusions as (
     select user_id, count(*) as excluded_count from {{ ref('int_user_product_exclusions') }}
     group by user_id
 
-),
-
-final as (
-
-    select
-        lists.list_length,
-        count(*) as customer_count,
-        cast(sum(lists.pinned_count) as {{ dbt.type_bigint() }}) as pinned_count,
-        cast(sum(lists.model_count) as {{ dbt.type_bigint() }}) as model_count,
-        cast(sum(lists.popular_count) as {{ dbt.type_bigint() }}) as popular_count,
-        cast(sum(coalesce(exclusions.excluded_count, 0)) as {{ dbt.type_bigint() }}) as excluded_count,
-        case
-            when lists.list_length < {{ var('top_n') }}
-                then cast(sum(coalesce(unlisted.unlisted_count, 0)) as {{ dbt.type_bigint() }})
-        end as over_caps_count
-    from lists
-    left join unlisted on lists.user_id = unlisted.user_id
-    left join exclusions on lists.user_id = exclusions.user_id
-    group by lists.list_length
-
 )
 
-select * from final
+select
+    lists.list_length,
+    count(*) as customer_count,
+    cast(sum(lists.pinned_count) as {{ dbt.type_bigint() }}) as pinned_count,
+    cast(sum(lists.model_count) as {{ dbt.type_bigint() }}) as model_count,
+    cast(sum(lists.popular_count) as {{ dbt.type_bigint() }}) as popular_count,
+    cast(sum(coalesce(exclusions.excluded_count, 0)) as {{ dbt.type_bigint() }}) as excluded_count,
+    case
+        when lists.list_length < {{ var('top_n') }}
+            then cast(sum(coalesce(unlisted.unlisted_count, 0)) as {{ dbt.type_bigint() }})
+    end as over_caps_count
+from lists
+left join unlisted on lists.user_id = unlisted.user_id
+left join exclusions on lists.user_id = exclusions.user_id
+group by lists.list_length

@@ -1,11 +1,5 @@
-with cutoffs as (
-
-    select * from {{ ref('int_feature_cutoffs') }}
-
-),
-
 -- One row per product of an order. Two feeds can have equal transaction ids.
-lines as (
+with lines as (
 
     select
         cutoffs.cutoff,
@@ -15,7 +9,7 @@ lines as (
         transactions.product_id,
         max(transactions.purchased_at) as purchased_at
     from {{ ref('fct_transactions') }} as transactions
-    inner join cutoffs on transactions.purchased_at < cutoffs.as_of
+    inner join {{ ref('int_feature_cutoffs') }} as cutoffs on transactions.purchased_at < cutoffs.as_of
     where not transactions.is_return
     group by
         cutoffs.cutoff, cutoffs.as_of, transactions._feed, transactions.transaction_id, transactions.product_id
@@ -90,31 +84,25 @@ joint_orders as (
     group by lines.cutoff, lines.as_of, lines.product_id, other_lines.product_id
     having count(*) >= 2
 
-),
-
-final as (
-
-    select
-        joint_orders.cutoff,
-        joint_orders.as_of,
-        joint_orders.product_id,
-        joint_orders.other_product_id,
-        joint_orders.joint_order_count,
-        product_counts.order_count,
-        other_product_counts.order_count as other_order_count,
-        {{ safe_divide('joint_orders.joint_order_count', 'product_counts.order_count') }} as confidence,
-        {{ safe_divide('joint_orders.joint_order_count', 'product_counts.order_count') }}
-        / {{ safe_divide('other_product_counts.order_count', 'shop_counts.order_count') }} as lift,
-        joint_orders.last_joint_order_at
-    from joint_orders
-    inner join shop_counts on joint_orders.cutoff = shop_counts.cutoff
-    inner join product_counts
-        on joint_orders.cutoff = product_counts.cutoff
-        and joint_orders.product_id = product_counts.product_id
-    inner join product_counts as other_product_counts
-        on joint_orders.cutoff = other_product_counts.cutoff
-        and joint_orders.other_product_id = other_product_counts.product_id
-
 )
 
-select * from final
+select
+    joint_orders.cutoff,
+    joint_orders.as_of,
+    joint_orders.product_id,
+    joint_orders.other_product_id,
+    joint_orders.joint_order_count,
+    product_counts.order_count,
+    other_product_counts.order_count as other_order_count,
+    {{ safe_divide('joint_orders.joint_order_count', 'product_counts.order_count') }} as confidence,
+    {{ safe_divide('joint_orders.joint_order_count', 'product_counts.order_count') }}
+    / {{ safe_divide('other_product_counts.order_count', 'shop_counts.order_count') }} as lift,
+    joint_orders.last_joint_order_at
+from joint_orders
+inner join shop_counts on joint_orders.cutoff = shop_counts.cutoff
+inner join product_counts
+    on joint_orders.cutoff = product_counts.cutoff
+    and joint_orders.product_id = product_counts.product_id
+inner join product_counts as other_product_counts
+    on joint_orders.cutoff = other_product_counts.cutoff
+    and joint_orders.other_product_id = other_product_counts.product_id

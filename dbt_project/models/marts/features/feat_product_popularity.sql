@@ -60,39 +60,33 @@ user_counts as (
     inner join cutoffs on interactions.cutoff = cutoffs.cutoff
     group by cutoffs.cutoff, interactions.product_id
 
-),
-
-final as (
-
-    select
-        product_totals.cutoff,
-        product_totals.as_of,
-        product_totals.product_id,
-        {% for length in lengths -%}
-        {% for count in ['event_count', 'purchase_count'] -%}
-        cast(product_totals.{{ count }}_{{ length }}d as {{ dbt.type_bigint() }}) as {{ count }}_{{ length }}d,
-        {% endfor -%}
-        coalesce(user_counts.user_count_{{ length }}d, 0) as user_count_{{ length }}d,
-        {% endfor -%}
-        {% for count in ['event_count', 'purchase_count', 'return_count'] -%}
-        cast(product_totals.{{ count }} as {{ dbt.type_bigint() }}) as {{ count }},
-        {% endfor -%}
-        coalesce(user_counts.user_count, 0) as user_count,
-        coalesce(user_counts.buyer_count, 0) as buyer_count,
-        {{ cast_to_amount('product_totals.revenue') }} as revenue,
-        {{ safe_divide('user_counts.buyer_count', 'user_counts.user_count') }} as conversion_rate,
-        {{ safe_divide('product_totals.purchase_count', 'product_totals.view_count') }} as purchases_per_view,
-        {{ safe_divide('product_totals.event_count_7d * 4', 'product_totals.event_count_28d') }} as event_trend,
-        {{ safe_divide('product_totals.purchase_count_7d * 4', 'product_totals.purchase_count_28d') }}
-            as purchase_trend,
-        product_totals.recent_popularity,
-        product_totals.first_action_at,
-        product_totals.last_action_at
-    from product_totals
-    left join user_counts
-        on product_totals.cutoff = user_counts.cutoff
-        and product_totals.product_id = user_counts.product_id
-
 )
 
-select * from final
+select
+    product_totals.cutoff,
+    product_totals.as_of,
+    product_totals.product_id,
+    {% for length in lengths -%}
+    {% for count in ['event_count', 'purchase_count'] -%}
+    cast(product_totals.{{ count }}_{{ length }}d as {{ dbt.type_bigint() }}) as {{ count }}_{{ length }}d,
+    {% endfor -%}
+    coalesce(user_counts.user_count_{{ length }}d, 0) as user_count_{{ length }}d,
+    {% endfor -%}
+    {% for count in ['event_count', 'purchase_count', 'return_count'] -%}
+    cast(product_totals.{{ count }} as {{ dbt.type_bigint() }}) as {{ count }},
+    {% endfor -%}
+    coalesce(user_counts.user_count, 0) as user_count,
+    coalesce(user_counts.buyer_count, 0) as buyer_count,
+    {{ cast_to_amount('product_totals.revenue') }} as revenue,
+    {{ safe_divide('user_counts.buyer_count', 'user_counts.user_count') }} as conversion_rate,
+    {{ safe_divide('product_totals.purchase_count', 'product_totals.view_count') }} as purchases_per_view,
+    {{ safe_divide('product_totals.event_count_7d * 4', 'product_totals.event_count_28d') }} as event_trend,
+    {{ safe_divide('product_totals.purchase_count_7d * 4', 'product_totals.purchase_count_28d') }}
+        as purchase_trend,
+    product_totals.recent_popularity,
+    product_totals.first_action_at,
+    product_totals.last_action_at
+from product_totals
+left join user_counts
+    on product_totals.cutoff = user_counts.cutoff
+    and product_totals.product_id = user_counts.product_id

@@ -82,37 +82,31 @@ totals_with_orders as (
         on user_totals.cutoff = order_counts.cutoff
         and user_totals.user_id = order_counts.user_id
 
-),
-
-final as (
-
-    select
-        cutoff,
-        as_of,
-        user_id,
-        {% for count in [
-            'action_count', 'action_count_7d', 'action_count_28d', 'view_count', 'click_count', 'add_to_cart_count',
-            'remove_from_cart_count', 'purchase_count', 'return_count', 'active_days', 'session_count', 'order_count',
-        ] -%}
-        cast({{ count }} as {{ dbt.type_bigint() }}) as {{ count }},
-        {% endfor -%}
-        {{ cast_to_amount('total_spend') }} as total_spend,
-        {{ cast_to_amount('total_spend / nullif(order_count, 0)') }} as average_order_value,
-        {{ safe_divide('click_count', 'view_count') }} as click_rate,
-        {{ safe_divide('add_to_cart_count', 'view_count') }} as add_to_cart_rate,
-        {{ safe_divide('purchase_count', 'view_count') }} as purchase_rate,
-        {{ safe_divide('purchase_count', 'add_to_cart_count') }} as cart_purchase_rate,
-        {{ safe_divide('mobile_count', 'known_device_count') }} as mobile_share,
-        {{ safe_divide('weekend_count', 'action_count') }} as weekend_share,
-        {{ safe_divide('daytime_count', 'action_count') }} as daytime_share,
-        {{ safe_divide(dbt.datediff('first_date', 'last_date', 'day'), 'active_days - 1') }}
-            as mean_days_between_active_days,
-        {{ days_between('last_action_at', 'as_of') }} as recency_days,
-        {{ days_between('first_action_at', 'as_of') }} as tenure_days,
-        first_action_at,
-        last_action_at
-    from totals_with_orders
-
 )
 
-select * from final
+select
+    cutoff,
+    as_of,
+    user_id,
+    {% for count in [
+        'action_count', 'action_count_7d', 'action_count_28d', 'view_count', 'click_count', 'add_to_cart_count',
+        'remove_from_cart_count', 'purchase_count', 'return_count', 'active_days', 'session_count', 'order_count',
+    ] -%}
+    cast({{ count }} as {{ dbt.type_bigint() }}) as {{ count }},
+    {% endfor -%}
+    {{ cast_to_amount('total_spend') }} as total_spend,
+    {{ cast_to_amount('total_spend / nullif(order_count, 0)') }} as average_order_value,
+    {{ safe_divide('click_count', 'view_count') }} as click_rate,
+    {{ safe_divide('add_to_cart_count', 'view_count') }} as add_to_cart_rate,
+    {{ safe_divide('purchase_count', 'view_count') }} as purchase_rate,
+    {{ safe_divide('purchase_count', 'add_to_cart_count') }} as cart_purchase_rate,
+    {{ safe_divide('mobile_count', 'known_device_count') }} as mobile_share,
+    {{ safe_divide('weekend_count', 'action_count') }} as weekend_share,
+    {{ safe_divide('daytime_count', 'action_count') }} as daytime_share,
+    {{ safe_divide(dbt.datediff('first_date', 'last_date', 'day'), 'active_days - 1') }}
+        as mean_days_between_active_days,
+    {{ days_between('last_action_at', 'as_of') }} as recency_days,
+    {{ days_between('first_action_at', 'as_of') }} as tenure_days,
+    first_action_at,
+    last_action_at
+from totals_with_orders

@@ -1,18 +1,6 @@
 {{ config(materialized='view') }}
 
-with history as (
-
-    select * from {{ ref('int_user_product_history') }}
-
-),
-
-decay_factors as (
-
-    select * from {{ ref('int_cutoff_decay_factors') }}
-
-),
-
-decayed as (
+with decayed as (
 
     select
         decay_factors.cutoff,
@@ -22,29 +10,24 @@ decayed as (
         {{ '+ ' if not loop.first }}history.{{ event_type }}_weight * decay_factors.{{ event_type }}_decay_factor
         {% endfor -%}
             as strength
-    from history
-    inner join decay_factors on {{ known_as_of('history', 'decay_factors.as_of') }}
-
-),
-
-final as (
-
-    select
-        cutoff,
-        as_of,
-        user_id,
-        product_id,
-        strength,
-        strength / interaction_count as average_strength,
-        interaction_count,
-        {% for action_type in event_types() + ['return'] -%}
-        {{ action_type }}_count,
-        {% endfor -%}
-        purchased_quantity,
-        first_interaction_at,
-        last_interaction_at
-    from decayed
+    from {{ ref('int_user_product_history') }} as history
+    inner join {{ ref('int_cutoff_decay_factors') }} as decay_factors
+        on {{ known_as_of('history', 'decay_factors.as_of') }}
 
 )
 
-select * from final
+select
+    cutoff,
+    as_of,
+    user_id,
+    product_id,
+    strength,
+    strength / interaction_count as average_strength,
+    interaction_count,
+    {% for action_type in event_types() + ['return'] -%}
+    {{ action_type }}_count,
+    {% endfor -%}
+    purchased_quantity,
+    first_interaction_at,
+    last_interaction_at
+from decayed

@@ -4,18 +4,6 @@ with popular_products as (
 
 ),
 
-products as (
-
-    select * from {{ ref('dim_products') }}
-
-),
-
-reason_texts as (
-
-    select * from {{ ref('reason_texts') }}
-
-),
-
 anonymous_list as (
 
     select * from {{ ref('int_recommendations_ranked') }}
@@ -42,29 +30,23 @@ ranked as (
     union all
     select product_id, score, rank, 'popularity' as source from unlisted
 
-),
-
-final as (
-
-    select
-        cast(ranked.rank as integer) as rank,
-        ranked.product_id,
-        products.product_name,
-        products.category,
-        products.brand,
-        products.price,
-        ranked.score,
-        ranked.source,
-        {{ fill_placeholders('reason_texts.reason_text', 'null', 'products.category') }} as reason
-    from ranked
-    inner join products on ranked.product_id = products.product_id
-    left join popular_products on ranked.product_id = popular_products.product_id
-    left join reason_texts
-        on case
-            when ranked.source = 'pinned' then 'pinned'
-            else popular_products.reason_key
-        end = reason_texts.reason_key
-
 )
 
-select * from final
+select
+    cast(ranked.rank as integer) as rank,
+    ranked.product_id,
+    products.product_name,
+    products.category,
+    products.brand,
+    products.price,
+    ranked.score,
+    ranked.source,
+    {{ fill_placeholders('reason_texts.reason_text', 'null', 'products.category') }} as reason
+from ranked
+inner join {{ ref('dim_products') }} as products on ranked.product_id = products.product_id
+left join popular_products on ranked.product_id = popular_products.product_id
+left join {{ ref('reason_texts') }} as reason_texts
+    on case
+        when ranked.source = 'pinned' then 'pinned'
+        else popular_products.reason_key
+    end = reason_texts.reason_key

@@ -1,10 +1,4 @@
-with recommendations as (
-
-    select * from {{ ref('int_recommendations_ranked') }}
-
-),
-
-serving_run as (
+with serving_run as (
 
     select run_id from {{ ref('stg_ml__model_runs') }}
     where is_serving
@@ -17,27 +11,9 @@ users as (
 
 ),
 
-products as (
-
-    select * from {{ ref('dim_products') }}
-
-),
-
 popular_products as (
 
     select product_id, reason_key from {{ ref('int_popular_products_ranked') }}
-
-),
-
-reason_texts as (
-
-    select * from {{ ref('reason_texts') }}
-
-),
-
-strongest_actions as (
-
-    select * from {{ ref('int_strongest_actions') }}
 
 ),
 
@@ -61,38 +37,32 @@ recommendations_with_reason_key as (
             when products.category is not null then 'more_from_category'
             else 'more_from_shop'
         end as reason_key
-    from recommendations
+    from {{ ref('int_recommendations_ranked') }} as recommendations
     inner join users on recommendations.user_id = users.user_id
-    inner join products on recommendations.product_id = products.product_id
+    inner join {{ ref('dim_products') }} as products on recommendations.product_id = products.product_id
     left join popular_products on recommendations.product_id = popular_products.product_id
     -- The reason product. If there is none, the recommended product itself.
-    left join strongest_actions
+    left join {{ ref('int_strongest_actions') }} as strongest_actions
         on recommendations.user_id = strongest_actions.user_id
         and coalesce(recommendations.reason_product_id, recommendations.product_id) = strongest_actions.product_id
 
-),
-
-final as (
-
-    select
-        serving_run.run_id,
-        recommendations.user_id,
-        recommendations.rank,
-        recommendations.product_id,
-        recommendations.product_name,
-        recommendations.category,
-        recommendations.brand,
-        recommendations.price,
-        recommendations.score,
-        recommendations.source,
-        recommendations.reason_product_id,
-        {{ fill_placeholders(
-            'reason_texts.reason_text', 'recommendations.reason_product_name', 'recommendations.category'
-        ) }} as reason
-    from recommendations_with_reason_key as recommendations
-    left join serving_run on true
-    left join reason_texts on recommendations.reason_key = reason_texts.reason_key
-
 )
 
-select * from final
+select
+    serving_run.run_id,
+    recommendations.user_id,
+    recommendations.rank,
+    recommendations.product_id,
+    recommendations.product_name,
+    recommendations.category,
+    recommendations.brand,
+    recommendations.price,
+    recommendations.score,
+    recommendations.source,
+    recommendations.reason_product_id,
+    {{ fill_placeholders(
+        'reason_texts.reason_text', 'recommendations.reason_product_name', 'recommendations.category'
+    ) }} as reason
+from recommendations_with_reason_key as recommendations
+left join serving_run on true
+left join {{ ref('reason_texts') }} as reason_texts on recommendations.reason_key = reason_texts.reason_key
