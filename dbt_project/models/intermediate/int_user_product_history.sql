@@ -6,6 +6,8 @@
     meta={'outdated': 'changed_pairs'},
 ) }}
 
+{#- A table of pairs with their totals at every cutoff would be plainer, but takes 21 CPU seconds in every build, for five
+    million actions and three cutoffs. This table takes 11, once. -#}
 {#- The view of actions is read three times. DuckDB would store the rows of a CTE that is read more than once, which takes
     longer. -#}
 {% set actions = ref('int_actions_with_periods') %}
