@@ -16,7 +16,7 @@ from models_ml.inference.results import Recommendation, Recommendations
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count, format_names
 from warehouse.publishing.live_copy import PublishedCopy
-from warehouse.publishing.merchandising_rules import PINNED_REASON, MerchandisingRules
+from warehouse.publishing.merchandising_rules import MerchandisingRules
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
@@ -150,9 +150,10 @@ class RecommendationQueries:
         if is_fallback:
             notes.append(f"no product of the basket is known; {FALLBACK_NOTE}")
             return self._recommend_popular(n, notes, allowed_products, [*excluded_products, *basket])
-        result = self._build_list(n, best_items, [item.reason_product_id for item in best_items], "Goes with", notes)
+        result = self._build_list(n, best_items, [item.reason_product_id for item in best_items], "goes_with", notes)
         is_pinned = result.recommendations["product_id"].map(self.rules.is_pinned).astype(bool)
-        result.recommendations.loc[is_pinned, ["source", "reason", "reason_product_id"]] = "pinned", PINNED_REASON, None
+        pinned_reason = self.serving_copy.get_reason_text("pinned")
+        result.recommendations.loc[is_pinned, ["source", "reason", "reason_product_id"]] = "pinned", pinned_reason, None
         return replace(result, recommendations=_remove_pinned_scores(result.recommendations))
 
     def find_similar(self, product_id: str, n: int) -> RecommendationList:
@@ -164,7 +165,7 @@ class RecommendationQueries:
                 [f"product '{product_id}' is unknown to the model; {FALLBACK_NOTE}"],
                 excluded_products=[product_id],
             )
-        return self._build_list(n, similar_products.items, [product_id] * len(similar_products.items), "Like", [])
+        return self._build_list(n, similar_products.items, [product_id] * len(similar_products.items), "similar", [])
 
     def explain(self, product_id: str, *, user_id: str | None = None, basket: Basket | None = None) -> Explanation:
         """Return what each past product of a customer or of a basket adds to the model's score of a product.
@@ -225,12 +226,12 @@ class RecommendationQueries:
         n: int,
         items: Sequence[Recommendation],
         reasons: Sequence[str | None],
-        reason_prefix: str,
+        reason_key: str,
         notes: list[str],
     ) -> RecommendationList:
         products = [item.product_id for item in items]
         scores = [item.score for item in items]
-        recommendations = self.serving_copy.build_recommendations(products, scores, reasons, reason_prefix)
+        recommendations = self.serving_copy.build_recommendations(products, scores, reasons, reason_key)
         return RecommendationList(
             recommendations,
             is_fallback=False,

@@ -1,5 +1,6 @@
 """Fixtures for all tests, such as a demo shop after a complete run of the pipeline."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,9 +29,36 @@ def demo_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
+def dbt_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder, the same for all tests of a process.
+
+    dbt keeps the parsed project in `warehouse/target` and uses it for a warehouse of the same path only. Parsing takes
+    as long as half of a small shop's build.
+    """
+    folder = tmp_path_factory.getbasetemp() / "dbt_folder"
+    parsed_project = folder / "warehouse" / "target" / "partial_parse.msgpack"
+    content = parsed_project.read_bytes() if parsed_project.exists() else None
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    if content is not None:
+        parsed_project.parent.mkdir(parents=True)
+        parsed_project.write_bytes(content)
+    return folder
+
+
+@pytest.fixture
+def shop(dbt_folder: Path) -> Shop:
     """An empty shop with three feeds."""
-    return Shop(tmp_path)
+    return Shop(dbt_folder)
+
+
+@pytest.fixture
+def demo_copy(demo_warehouse: Settings, dbt_folder: Path) -> Settings:
+    """Settings of a writable copy of the demo shop after a complete run."""
+    settings = Settings(warehouse=dbt_folder / "warehouse", settle_seconds=0)
+    ignored = shutil.ignore_patterns("partial_parse.msgpack")
+    shutil.copytree(demo_warehouse.warehouse, settings.warehouse, ignore=ignored, dirs_exist_ok=True)
+    return settings
 
 
 @pytest.fixture(scope="session")

@@ -27,11 +27,12 @@ DELIVERED_SHOP_CONFIG = DemoConfig(customers=150, products=80, days=10, events=3
 
 RUN_DEPENDENT_COLUMNS = (
     *("_load_id", "load_id", "loaded_at", "last_loaded_at", "rejected_at", "changed_ns", "hours_to_load"),
-    *("day_version", "int_action_days.version", "int_user_product_totals__day_versions.version"),
-    *("int_action_days.content_fingerprint", "int_user_product_totals__day_versions.content_fingerprint"),
+    *("actions_changed_at", "int_action_days.changed_at", "int_action_days.content_fingerprint"),
+    *("int_changed_loads.kind", "int_changed_loads.reason"),
+    *("int_outdated_days.kind", "int_outdated_days.day", "int_outdated_days.reason"),
 )
-"""Columns, of all tables or of one table, that depend on load ids and load times. Only these columns may differ between
-runs."""
+"""Columns, of all tables or of one table, that depend on load ids, load times and the last build. Only these columns
+may differ between runs."""
 
 TRAINING_DEPENDENT_COLUMNS = (
     *("run_id", "warm_from", "artifact_path", "trained_at", "promoted_at", "created_at", "fit_seconds"),

@@ -193,19 +193,19 @@ def evaluate_targets(
         evaluate(
             "seconds relative to the DuckDB script",
             _compute_ratio(seconds.get(Part.RECOMART), seconds.get(Part.DUCKDB)),
-            1.5,
+            1.15,
         ),
         evaluate(
-            "seconds relative to pandas", _compute_ratio(seconds.get(Part.RECOMART), seconds.get(Part.PANDAS)), 0.5
+            "seconds relative to polars", _compute_ratio(seconds.get(Part.RECOMART), seconds.get(Part.POLARS)), 1.3
         ),
-        evaluate("memory, GiB", memory.get(Part.RECOMART), 3.0),
+        evaluate("memory, GiB", memory.get(Part.RECOMART), 2.5),
         evaluate(
             f"failures with {SMALL_MEMORY_LIMIT} of memory", None if small is None else float(small.usage is None), 0.0
         ),
         evaluate(
-            "seconds for one more day, relative to all days", _compute_ratio(late, seconds.get(Part.RECOMART)), 0.2
+            "seconds for one more day, relative to all days", _compute_ratio(late, seconds.get(Part.RECOMART)), 0.25
         ),
-        evaluate("seconds for one more day, late relative to early", _compute_ratio(late, early), 1.2),
+        evaluate("seconds for one more day, late relative to early", _compute_ratio(late, early), 1.3),
     ]
 
 

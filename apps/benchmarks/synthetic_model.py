@@ -14,11 +14,19 @@ from models_ml.data.id_map import IdMap
 from models_ml.data.sparse import Csr
 from models_ml.inference.artifact import ModelCard
 from models_ml.inference.recommender import Recommender
+from orchestration.dbt_runner import PROJECT_DIR
 from warehouse.database import open_writer
 from warehouse.publishing.publisher import publish
 from warehouse.settings import Settings
 
-PUBLISHED_TABLES = ("dim_products", "dim_users", "rec_popular_products", "rec_product_rules", "rec_top_n")
+PUBLISHED_TABLES = (
+    "dim_products",
+    "dim_users",
+    "rec_popular_products",
+    "rec_product_rules",
+    "rec_reason_texts",
+    "rec_top_n",
+)
 LIST_LENGTH = 50
 HISTORY_LENGTH = 20
 """Known products of each customer."""
@@ -49,6 +57,9 @@ select
     cast(null as integer) as brand_cap,
     cast(null as integer) as pinned_position
 from marts.dim_products;
+
+create or replace table marts.rec_reason_texts as
+from read_csv($reason_texts);
 
 create or replace table marts.rec_popular_products as
 select
@@ -108,11 +119,17 @@ def publish_synthetic_shop(settings: Settings, shop: SyntheticShop) -> None:
     """Write a model of random factors and its tables to the warehouse, and publish them."""
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
     _build_recommender(shop, run_id).save(settings.models_dir / run_id)
-    sizes = {"products": shop.products, "customers": shop.customers, "list_length": LIST_LENGTH, "run_id": run_id}
+    values = {
+        "products": shop.products,
+        "customers": shop.customers,
+        "list_length": LIST_LENGTH,
+        "run_id": run_id,
+        "reason_texts": str(PROJECT_DIR / "seeds" / "reason_texts.csv"),
+    }
     with open_writer(settings) as connection:
         for statement in SHOP_SQL.split(";\n"):
             if statement.strip():
-                parameters = {name: size for name, size in sizes.items() if f"${name}" in statement}
+                parameters = {name: value for name, value in values.items() if f"${name}" in statement}
                 connection.execute(statement, parameters)
     publish(settings, PUBLISHED_TABLES)
 

@@ -11,24 +11,18 @@ products as (
 
     select product_id, product_name from {{ ref('dim_products') }}
 
-),
-
-final as (
-
-    select
-        pairs.product_id,
-        first_products.product_name,
-        pairs.other_product_id,
-        other_products.product_name as other_product_name,
-        pairs.joint_order_count,
-        pairs.confidence as order_share,
-        pairs.lift,
-        pairs.last_joint_order_at
-    from pairs
-    inner join products as first_products on pairs.product_id = first_products.product_id
-    inner join products as other_products on pairs.other_product_id = other_products.product_id
-
 )
 
-select * from final
-order by lift desc, joint_order_count desc, product_id, other_product_id
+select
+    pairs.product_id,
+    first_products.product_name,
+    pairs.other_product_id,
+    other_products.product_name as other_product_name,
+    pairs.joint_order_count,
+    pairs.confidence as order_share,
+    pairs.lift,
+    pairs.last_joint_order_at
+from pairs
+inner join products as first_products on pairs.product_id = first_products.product_id
+inner join products as other_products on pairs.other_product_id = other_products.product_id
+order by pairs.lift desc, pairs.joint_order_count desc, pairs.product_id, pairs.other_product_id

@@ -6,36 +6,29 @@
     {{ return(['view', 'click', 'add_to_cart', 'remove_from_cart', 'purchase']) }}
 {%- endmacro %}
 
-{% macro action_counts(relation) -%}
+{% macro action_counts() -%}
     {%- for action_type in event_types() + ['return'] -%}
-        count(case when {{ relation }}.action_type = '{{ action_type }}' then 1 end) as {{ action_type }}_count
+        count(case when action_type = '{{ action_type }}' then 1 end) as {{ action_type }}_count
         {{- ',\n        ' if not loop.last }}
     {%- endfor %}
 {%- endmacro %}
 
-{% macro pair_totals(actions) -%}
+{% macro pair_totals() -%}
     {% for event_type in event_types() -%}
-        {%- set is_of_type = actions ~ '.weight_event_type = ' ~ quote(event_type) %}
-        {{ exact_sum('case when ' ~ is_of_type ~ ' then ' ~ actions ~ '.weight_at_reference end') }}
+        {{ exact_sum("case when weight_event_type = '" ~ event_type ~ "' then weight_at_reference end") }}
             as {{ event_type }}_weight,
         {% endfor -%}
-        {{ exact_sum(actions ~ '.weight') }} as undecayed_weight,
-        {{ action_counts(actions) }},
+        {{ exact_sum('weight') }} as undecayed_weight,
+        {{ action_counts() }},
         count(*) as interaction_count,
-        {{ exact_sum(actions ~ '.quantity') }} as purchased_quantity,
-        min({{ actions }}.action_at) as first_interaction_at,
-        max({{ actions }}.action_at) as last_interaction_at
+        {{ exact_sum('quantity') }} as purchased_quantity,
+        min(action_at) as first_interaction_at,
+        max(action_at) as last_interaction_at
 {%- endmacro %}
 
 {% macro affinity_by(attribute) -%}
-with interactions as (
-
-    select * from {{ ref('feat_user_product_interactions') }}
-
-),
-
 -- Products with a value of the attribute at the cutoff.
-products as (
+with products as (
 
     select cutoff, product_id, {{ attribute }} from {{ ref('ml_product_features') }}
     where {{ attribute }} is not null
@@ -54,62 +47,36 @@ strength_by_attribute as (
         cast(sum(interactions.purchase_count) as {{ dbt.type_bigint() }}) as purchase_count,
         count(*) as product_count,
         max(interactions.last_interaction_at) as last_interaction_at
-    from interactions
+    from {{ ref('feat_user_product_interactions') }} as interactions
     inner join products
         on interactions.cutoff = products.cutoff
         and interactions.product_id = products.product_id
     group by interactions.cutoff, interactions.as_of, interactions.user_id, products.{{ attribute }}
 
-),
-
-final as (
-
-    select
-        cutoff,
-        as_of,
-        user_id,
-        {{ attribute }},
-        strength,
-        case
-            when strength > 0
-                then strength / cast(
-                    sum(case when strength > 0 then {{ cast_to_decimal('strength') }} end) over (
-                        partition by cutoff, user_id
-                    ) as {{ type_double() }}
-                )
-        end as affinity,
-        interaction_count,
-        purchase_count,
-        product_count,
-        last_interaction_at
-    from strength_by_attribute
-
 )
 
-select * from final
-{%- endmacro %}
-
-{% macro cutoff_names() -%}
-    {{ return(['validation', 'test', 'now']) }}
-{%- endmacro %}
-
-{% macro column_at_cutoff(column) -%}
-    case cutoffs.cutoff
-        {%- for cutoff in cutoff_names() %}
-        when '{{ cutoff }}' then {{ column }}_{{ cutoff }}
-        {%- endfor %}
-    end
-{%- endmacro %}
-
-{% macro window_starts(windows) -%}
 select
-    {% for name, length in windows.items() -%}
-    {%- set outer_loop = loop -%}
-    {% for cutoff in cutoff_names() -%}
-    max(
-        case when cutoff = '{{ cutoff }}' then cast({{ dbt.dateadd('day', 1 - length, 'last_date') }} as date) end
-    ) as window_start_{{ name }}_{{ cutoff }}{{ ',' if not (loop.last and outer_loop.last) }}
-    {% endfor -%}
-    {% endfor %}
-from {{ ref('int_feature_cutoffs') }}
+    cutoff,
+    as_of,
+    user_id,
+    {{ attribute }},
+    strength,
+    case
+        when strength > 0
+            then strength / cast(
+                sum(case when strength > 0 then {{ cast_to_decimal('strength') }} end) over (
+                    partition by cutoff, user_id
+                ) as {{ type_double() }}
+            )
+    end as affinity,
+    interaction_count,
+    purchase_count,
+    product_count,
+    last_interaction_at
+from strength_by_attribute
+{%- endmacro %}
+
+{#- Windows end with the last day before the cutoff. -#}
+{% macro is_in_last_days(date_column, length) -%}
+    {{ date_column }} > {{ dbt.dateadd('day', -length, 'cutoffs.last_date') }}
 {%- endmacro %}

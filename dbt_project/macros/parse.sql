@@ -23,13 +23,6 @@
     {%- endif -%}
 {%- endmacro %}
 
-{% macro parse_boolean(column) -%}
-    case
-        when lower({{ column }}) in ('true', 't', 'yes', 'y', '1', 'available', 'in_stock') then true
-        when lower({{ column }}) in ('false', 'f', 'no', 'n', '0', 'unavailable', 'out_of_stock') then false
-    end
-{%- endmacro %}
-
 {% macro declared_feeds(kind) %}
     {% if not execute %}
         {{ return([]) }}
@@ -57,7 +50,12 @@
         when {{ feed_column }} = {{ quote(feed.feed) }} then coalesce(
             {%- for format in feed.timestamp_formats %}
             {%- set timestamp = parse_timestamp_as(column, format, feed.time_zone) %}
-            {{ timestamp if loop.last else null_if_before_year_1000(timestamp) }}{{ ',' if not loop.last }}
+            {%- if loop.last %}
+            {{ timestamp }}
+            {%- else %}
+            {#- A wrong format parses 10/1/26 as a year before 1000; the next format may fit. #}
+            case when {{ timestamp }} >= timestamp '1000-01-01' then {{ timestamp }} end,
+            {%- endif %}
             {%- endfor %}
         )
         {%- endfor %}
@@ -72,11 +70,6 @@
         when {{ column }} < timestamp '1990-01-01' or {{ column }} > {{ dbt.dateadd('day', 1, loaded_at) }} then null
         else {{ column }}
     end
-{%- endmacro %}
-
-{#- A wrong format parses 10/1/26 as such a year; the next format may fit. -#}
-{% macro null_if_before_year_1000(column) -%}
-    case when {{ column }} >= timestamp '1000-01-01' then {{ column }} end
 {%- endmacro %}
 
 {% macro parse_timestamp_as(text, format, time_zone) -%}

@@ -51,10 +51,6 @@
     \{{ group }}
 {%- endmacro %}
 
-{% macro display_name(product_name, brand, product_id) -%}
-    coalesce({{ product_name }}, concat_ws(' ', {{ brand }}, {{ product_id }}))
-{%- endmacro %}
-
 {#- Every run of digits is padded with zeros and cut to its last twenty digits. -#}
 {% macro natural_sort_key(column) -%}
     {%- set padded = replace_all(column, '([0-9]+)', '0' * 20 ~ backreference(1)) -%}

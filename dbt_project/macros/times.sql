@@ -12,10 +12,6 @@
     (({{ dbt.datediff("date '2000-01-03'", date_column, 'day') }} % 7 + 7) % 7)
 {%- endmacro %}
 
-{% macro earlier_timestamp(first, second) -%}
-    case when {{ first }} <= {{ second }} then {{ first }} else coalesce({{ second }}, {{ first }}) end
-{%- endmacro %}
-
 {% macro later_timestamp(first, second) -%}
     case when {{ first }} >= {{ second }} then {{ first }} else coalesce({{ second }}, {{ first }}) end
 {%- endmacro %}

@@ -1,6 +1,7 @@
 """Names of dbt's Jinja context that sqlfluff lacks when it renders the models; see .sqlfluff."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ VARIABLES: dict[str, Any] = yaml.safe_load((Path(__file__).parents[1] / "dbt_pro
 ]
 
 execute = False
+run_started_at = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def is_incremental() -> bool:

@@ -28,12 +28,12 @@ trainer_metrics as (
 
 ),
 
--- The highest discounted cumulative gain for each number of hits.
+-- The highest discounted cumulative gain for each number of hits. The discount of a hit is 1 / log2(rank + 1).
 ideal_gains as (
 
     select
         generated_number as hit_count,
-        sum({{ dcg_discount('generated_number') }}) over (order by generated_number) as ideal_gain
+        sum(ln(2.0) / ln(generated_number + 1.0)) over (order by generated_number) as ideal_gain
     from ({{ dbt.generate_series(1000) }}) as numbers
 
 ),
@@ -65,7 +65,7 @@ user_metrics as (
         trainer_metrics.k,
         users.user_id,
         count(hits.rank) * 1.0 / max(users.relevant_count) as recall,
-        coalesce(sum({{ dcg_discount('hits.rank') }}), 0) / max(ideal_gains.ideal_gain) as ndcg
+        coalesce(sum(ln(2.0) / ln(hits.rank + 1.0)), 0) / max(ideal_gains.ideal_gain) as ndcg
     from trainer_metrics
     inner join users on trainer_metrics.run_id = users.run_id
     inner join ideal_gains on ideal_gains.hit_count = least(users.relevant_count, trainer_metrics.k)

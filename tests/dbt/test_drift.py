@@ -1,7 +1,6 @@
 """Drift warnings: each planted change gives one warning, chance gives none, and the build succeeds."""
 
 import shutil
-from pathlib import Path
 
 import duckdb
 import pytest
@@ -100,14 +99,12 @@ def test_planted_change_gives_one_warning(drift_warnings: list[str], expected_te
     assert sum(expected_text in warning for warning in drift_warnings) == 1
 
 
-def test_random_visits_show_no_drift(demo_warehouse: Settings, tmp_path: Path) -> None:
+def test_random_visits_show_no_drift(demo_copy: Settings) -> None:
     """Random splits of visits exceed the critical PSI value in at most 1% of the draws."""
-    settings = Settings(warehouse=tmp_path)
-    shutil.copyfile(demo_warehouse.database, settings.database)
-    with duckdb.connect(str(settings.database)) as connection:
+    with duckdb.connect(str(demo_copy.database)) as connection:
         connection.execute(f"create or replace table intermediate.int_action_mix_bins as {RANDOM_DRAWS_QUERY}")
-    run_dbt(settings, "run", "--select", "audit_drift_bins", "audit_drift")
-    with open_reader(settings) as connection:
+    run_dbt(demo_copy, "run", "--select", "audit_drift_bins", "audit_drift")
+    with open_reader(demo_copy) as connection:
         significant_shares = dict(
             connection.execute(
                 """
@@ -122,10 +119,8 @@ def test_random_visits_show_no_drift(demo_warehouse: Settings, tmp_path: Path) -
     assert max(significant_shares.values()) <= 0.01, significant_shares
 
 
-def test_partial_newest_day_shows_no_drift(demo_warehouse: Settings, tmp_path: Path) -> None:
-    settings = Settings(warehouse=tmp_path)
-    shutil.copyfile(demo_warehouse.database, settings.database)
-    with duckdb.connect(str(settings.database)) as connection:
+def test_partial_newest_day_shows_no_drift(demo_copy: Settings) -> None:
+    with duckdb.connect(str(demo_copy.database)) as connection:
         for table, column in (("int_events_classified", "event_at"), ("int_purchases_classified", "purchased_at")):
             connection.execute(
                 f"""
@@ -136,8 +131,8 @@ def test_partial_newest_day_shows_no_drift(demo_warehouse: Settings, tmp_path: P
                 )
                 """
             )
-    run_dbt(settings, "run", "--full-refresh", "--select", "int_user_product_actions+", *TRAINING_INPUT_SELECTION)
-    with open_reader(settings) as connection:
+    run_dbt(demo_copy, "run", "--full-refresh", "--select", "int_user_product_actions+", *TRAINING_INPUT_SELECTION)
+    with open_reader(demo_copy) as connection:
         drifted = connection.execute("select name, psi from marts.audit_drift where kind = 'feature' and psi >= 0.1")
         assert drifted.fetchall() == []
 

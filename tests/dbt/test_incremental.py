@@ -32,16 +32,24 @@ def build(shop: Shop, *args: str) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def read_tables(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
-    """Return the sorted rows of every table and view that dbt builds."""
+    """Return the sorted rows of every table and view that dbt builds, without what depends on the last build."""
     with open_reader(settings) as connection:
-        names = connection.execute(
+        tables = connection.execute(
             """
-            select table_schema || '.' || table_name
-            from information_schema.tables
-            where table_schema in ('staging', 'intermediate', 'marts')
+            select
+                table_schema || '.' || table_name,
+                list(column_name) filter (column_name not in ('changed_at', 'actions_changed_at'))
+            from information_schema.columns
+            where
+                table_schema in ('staging', 'intermediate', 'marts')
+                and table_name not in ('int_changed_loads', 'int_outdated_days')
+            group by all
             """
         ).fetchall()
-        return {name: connection.execute(f"select * from {name} order by all").fetchall() for (name,) in names}
+        return {
+            table: connection.execute(f"select {', '.join(columns)} from {table} order by all").fetchall()
+            for table, columns in tables
+        }
 
 
 def find_differences(
@@ -253,5 +261,5 @@ def test_changed_macro_rebuilds_rows(built_shop: Shop, tmp_path: Path) -> None:
     reasons = "select distinct reasons from intermediate.int_events_classified where reasons is not null"
     assert built_shop.query(reasons) == [("renamed_unknown_product",)]
     mark_rows(built_shop)
-    run_dbt(built_shop.settings, "run", "--select", "int_events_classified", *options)
+    run_dbt(built_shop.settings, "run", "--select", "+int_events_classified", *options)
     assert find_rebuilt_days(built_shop) == set()

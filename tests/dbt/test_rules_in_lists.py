@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,6 +19,8 @@ from warehouse.database import open_reader, open_writer
 from warehouse.settings import Settings
 
 TOP_N = 50
+FILLER_PRODUCTS = 200
+PINNED_REASON = "Picked by our team"
 ANONYMOUS_USER_ID = ""
 
 
@@ -76,7 +78,7 @@ class AnalystProject:
 
 @pytest.fixture(scope="module")
 def analyst_project(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> AnalystProject:
-    """A shop with rules of every kind, and with too few candidates of the model to fill the lists."""
+    """A shop with rules of every kind, its own text for pins, and too few candidates of the model to fill the lists."""
     analyst = AnalystProject(demo_warehouse, tmp_path_factory.mktemp("analyst"))
     with open_writer(analyst.settings) as connection:
         connection.execute("delete from ml.candidates where rank > 80")
@@ -104,7 +106,9 @@ def analyst_project(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathF
     )
     analyst.write("caps", ("category", "", 6), ("category", "Shoes", 1), ("category", "audio", ""), ("brand", "", 4))
     analyst.write("repurchases", ("groceries", 7), ("Toys", 0))
-    result = analyst.build()
+    texts = analyst.project / "seeds" / "reason_texts.csv"
+    texts.write_text(texts.read_text(encoding="utf-8").replace("Chosen by the shop", PINNED_REASON), encoding="utf-8")
+    result = analyst.build("merchandising_rules+ reason_texts+")
     assert result.returncode == 0, result.stdout[-3000:]
     assert "WARN=0" in result.stdout
     return analyst
@@ -132,6 +136,24 @@ def simulate_lists(analyst: AnalystProject) -> dict[str, list[str]]:
         candidates.setdefault(user, []).append(product)
     users = dict(analyst.query("select user_id, favourite_category from marts.dim_users"))
 
+    def select_within_caps(user: str, products: Iterable[str], n: int) -> list[str]:
+        counts: Counter[str] = Counter()
+        selected: list[str] = []
+        for product in dict.fromkeys(products):
+            if product not in caps or (user, product) in excluded:
+                continue
+            # The category first; only a product within its cap counts for the brand.
+            for name, cap in zip(attributes[product], caps[product], strict=True):
+                if cap is not None:
+                    counts[name] += 1
+                    if counts[name] > cap:
+                        break
+            else:
+                selected.append(product)
+        return selected[:n]
+
+    fillers = select_within_caps(ANONYMOUS_USER_ID, popular, FILLER_PRODUCTS)
+
     def simulate_list(user: str, favourite_category: str | None) -> list[str]:
         user_pins = sorted(
             (position, category is None, product)
@@ -139,21 +161,8 @@ def simulate_lists(analyst: AnalystProject) -> dict[str, list[str]]:
             if category is None or category == favourite_category
         )
         positions = {product: position for position, _, product in user_pins}
-        counts: Counter[object] = Counter()
-        selected: list[str] = []
-        for product in chain(positions, candidates.get(user, []), popular):
-            capped = [
-                (name, cap)
-                for name, cap in zip(attributes[product], caps.get(product, ()), strict=False)
-                if cap is not None
-            ]
-            is_cap_reached = any(counts[name] >= cap for name, cap in capped)
-            if product in selected or product not in caps or (user, product) in excluded or is_cap_reached:
-                continue
-            selected.append(product)
-            counts.update(name for name, _ in capped)
-            if len(selected) == TOP_N:
-                break
+        selected = select_within_caps(user, chain(positions, candidates.get(user, [])), TOP_N)
+        selected = select_within_caps(user, chain(selected, fillers), TOP_N)
         pinned = [product for product in selected if product in positions]
         unpinned = [product for product in selected if product not in positions]
         ranked: list[str] = []
@@ -191,9 +200,9 @@ def test_blocked_products_are_never_listed(analyst_project: AnalystProject) -> N
     rank_3_rows = analyst_project.query(
         "select product_id, source, reason from marts.rec_top_n where rank = 3 and source = 'pinned'"
     )
-    assert (pinned, "pinned", "Chosen by the shop") in rank_3_rows
+    assert (pinned, "pinned", PINNED_REASON) in rank_3_rows
     assert analyst_project.query("select product_id, reason from marts.rec_popular_products where rank = 3") == [
-        (pinned, "Chosen by the shop")
+        (pinned, PINNED_REASON)
     ]
 
 
@@ -237,7 +246,7 @@ def test_basket_follows_rules(analyst_project: AnalystProject, rules_queries: Re
     assert (products["category"] == "shoes").sum() == 1
     assert (products["category"] == "audio").sum() > 4
     assert products["brand"].value_counts().max() == 4
-    assert products["reason"].tolist()[2] == "Chosen by the shop"
+    assert products["reason"].tolist()[2] == PINNED_REASON
 
 
 def test_unknown_customer_follows_rules(analyst_project: AnalystProject, rules_queries: RecommendationQueries) -> None:
@@ -272,7 +281,7 @@ def test_rules_test_checks_anonymous_list(analyst_project: AnalystProject) -> No
 
 
 def test_list_skips_bought_products(demo_warehouse: Settings, tmp_path: Path) -> None:
-    """A customer who bought the 14 most popular books gets the next ones."""
+    """A customer who bought the 14 most popular books gets the next ones, unless a cap leaves only bought ones."""
     analyst = AnalystProject(demo_warehouse, tmp_path)
     books = [
         product
@@ -281,13 +290,13 @@ def test_list_skips_bought_products(demo_warehouse: Settings, tmp_path: Path) ->
         )
     ]
     customer, bought = "u00054", books[:14]
-    totals = "intermediate.int_user_product_totals"
-    newest = f"from {totals} where valid_to_cutoff_index = (select max(valid_to_cutoff_index) from {totals}) limit 1"
+    history = "intermediate.int_user_product_history"
+    newest = f"from {history} order by valid_to desc limit 1"
     with open_writer(analyst.settings) as connection:
         connection.execute("delete from ml.candidates")
-        connection.execute(f"delete from {totals} where user_id = ?", [customer])
+        connection.execute(f"delete from {history} where user_id = ?", [customer])
         connection.execute(
-            f"insert into {totals} select pair.* replace (? as user_id, book as product_id, 1 as purchased_quantity) "
+            f"insert into {history} select pair.* replace (? as user_id, book as product_id, 1 as purchased_quantity) "
             f"from ({newest}) as pair cross join unnest(?) as books(book)",
             [customer, bought],
         )
@@ -296,12 +305,20 @@ def test_list_skips_bought_products(demo_warehouse: Settings, tmp_path: Path) ->
         "select 'product', product_id, '', '', '' from marts.dim_products where category is null"
     )
     analyst.write("blocks", *blocked_rows)
-    analyst.write("caps", ("category", "books", 2))
     result = analyst.build(top_n=5)
     assert result.returncode == 0, result.stdout[-3000:]
     lists = analyst.read_lists()
+    assert lists[ANONYMOUS_USER_ID] == [(book, "popularity") for book in books[:5]]
+    assert lists[customer] == [(book, "popularity") for book in books[14:19]]
+    analyst.write("caps", ("category", "books", 2))
+    result = analyst.build("caps+", top_n=5)
+    assert result.returncode == 0, result.stdout[-3000:]
+    lists = analyst.read_lists()
     assert lists[ANONYMOUS_USER_ID] == [(book, "popularity") for book in books[:2]]
-    assert lists[customer] == [(book, "popularity") for book in books[14:16]]
+    assert customer not in lists
+    users = analyst.query("select user_id from marts.dim_users")
+    lengths = dict(analyst.query("select list_length, customer_count from marts.audit_list_lengths"))
+    assert lengths == Counter(len(lists.get(user, [])) for (user,) in users)
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """Warnings about unusual days, and outdated audits and feed counts."""
 
-import shutil
-from pathlib import Path
-
 import duckdb
 
 from apps.cli.audit_reports import read_audit
@@ -14,11 +11,9 @@ from warehouse.settings import Settings
 AUDIT_TEST = "warn_feed_day_unusual"
 
 
-def test_unusual_day_warns_with_feed_and_count(demo_warehouse: Settings, tmp_path: Path) -> None:
+def test_unusual_day_warns_with_feed_and_count(demo_copy: Settings) -> None:
     """Only the newest days warn."""
-    copy = Settings(warehouse=tmp_path)
-    shutil.copyfile(demo_warehouse.database, copy.database)
-    with duckdb.connect(str(copy.database)) as connection:
+    with duckdb.connect(str(demo_copy.database)) as connection:
         ((newest, old_warnings),) = connection.execute(
             "select max(delivery_day), count(warning) from marts.audit_feed_days"
         ).fetchall()
@@ -28,42 +23,36 @@ def test_unusual_day_warns_with_feed_and_count(demo_warehouse: Settings, tmp_pat
             "where feed = 'purchases' and delivery_day = ?",
             [newest],
         )
-    assert run_dbt(copy, "test", "--select", AUDIT_TEST).warnings == [
+    assert run_dbt(demo_copy, "test", "--select", AUDIT_TEST).warnings == [
         f"purchases of {newest}: 3 lines where 900 are usual"
     ]
 
 
-def test_audit_is_outdated_after_load(demo_warehouse: Settings, recomart: RecomartCli, tmp_path: Path) -> None:
-    copy = Settings(warehouse=tmp_path)
-    shutil.copyfile(demo_warehouse.database, copy.database)
-    assert recomart.run_json("audit", "--warehouse", tmp_path)["is_up_to_date"] is True
-    with duckdb.connect(str(copy.database)) as connection:
+def test_audit_is_outdated_after_load(demo_copy: Settings, recomart: RecomartCli) -> None:
+    assert recomart.run_json("audit", "--warehouse", demo_copy.warehouse)["is_up_to_date"] is True
+    with duckdb.connect(str(demo_copy.database)) as connection:
         connection.execute(
             "update raw.loaded_files set loaded_at = loaded_at + interval 1 hour where feed = 'products'"
         )
-    assert recomart.run_json("audit", "--warehouse", tmp_path)["is_up_to_date"] is False
-    assert "files were loaded after the last dbt build" in recomart("audit", "--warehouse", tmp_path).stdout
+    assert recomart.run_json("audit", "--warehouse", demo_copy.warehouse)["is_up_to_date"] is False
+    assert "files were loaded after the last dbt build" in recomart("audit", "--warehouse", demo_copy.warehouse).stdout
 
 
-def test_status_is_unknown_after_reload(demo_warehouse: Settings, tmp_path: Path) -> None:
+def test_status_is_unknown_after_reload(demo_copy: Settings) -> None:
     """Counts of a feed are None when its files were replaced, even with equal row counts."""
-    copy = Settings(warehouse=tmp_path)
-    shutil.copyfile(demo_warehouse.database, copy.database)
-    assert all(feed.clean is not None for feed in read_feed_status(copy))
-    with duckdb.connect(str(copy.database)) as connection:
+    assert all(feed.clean is not None for feed in read_feed_status(demo_copy))
+    with duckdb.connect(str(demo_copy.database)) as connection:
         connection.execute(
             "update raw.loaded_files set loaded_at = loaded_at + interval 1 hour where feed = 'products'"
         )
-    feeds = {feed.feed: feed for feed in read_feed_status(copy)}
+    feeds = {feed.feed: feed for feed in read_feed_status(demo_copy)}
     assert (feeds["products"].clean, feeds["products"].duplicates, feeds["products"].quarantined) == (None, None, None)
     assert feeds["products"].reasons == {}
     assert feeds["events"].clean
 
 
-def test_audit_is_outdated_after_deletion(demo_warehouse: Settings, tmp_path: Path) -> None:
-    copy = Settings(warehouse=tmp_path)
-    shutil.copyfile(demo_warehouse.database, copy.database)
-    with duckdb.connect(str(copy.database)) as connection:
+def test_audit_is_outdated_after_deletion(demo_copy: Settings) -> None:
+    with duckdb.connect(str(demo_copy.database)) as connection:
         connection.execute("delete from raw.loaded_files where feed = 'purchases' and path ilike '%1%'")
-    assert {feed.feed for feed in read_feed_status(copy) if feed.clean is None} == {"purchases"}
-    assert not read_audit(copy, days=7).is_up_to_date
+    assert {feed.feed for feed in read_feed_status(demo_copy) if feed.clean is None} == {"purchases"}
+    assert not read_audit(demo_copy, days=7).is_up_to_date

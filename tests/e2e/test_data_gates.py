@@ -3,7 +3,6 @@
 import importlib
 import json
 import shutil
-from pathlib import Path
 
 import dagster as dg
 import duckdb
@@ -17,14 +16,6 @@ from warehouse.publishing.live_copy import read_pointer
 from warehouse.settings import Settings
 
 FLOOD_LINE_COUNT = 20_000
-
-
-@pytest.fixture
-def writable_shop_settings(demo_warehouse: Settings, tmp_path: Path) -> Settings:
-    """A writable copy of the demo shop after a finished run."""
-    settings = Settings(warehouse=tmp_path / "shop", settle_seconds=0)
-    shutil.copytree(demo_warehouse.warehouse, settings.warehouse)
-    return settings
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +45,11 @@ def write_flood_file(settings: Settings) -> str:
     return day
 
 
-def test_volume_jump_stops_run(writable_shop_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_volume_jump_stops_run(demo_copy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is trained, and the published copy stays; an expected jump lets the build pass."""
-    previous_copy, previous_runs = read_pointer(writable_shop_settings), list_model_runs(writable_shop_settings)
-    day = write_flood_file(writable_shop_settings)
-    monkeypatch.setenv("RECOMART_WAREHOUSE", str(writable_shop_settings.warehouse))
+    previous_copy, previous_runs = read_pointer(demo_copy), list_model_runs(demo_copy)
+    day = write_flood_file(demo_copy)
+    monkeypatch.setenv("RECOMART_WAREHOUSE", str(demo_copy.warehouse))
     job = importlib.import_module("orchestration.definitions").defs.resolve_job_def("full_pipeline")
     with dg.DagsterInstance.ephemeral() as instance:
         run = job.execute_in_process(instance=instance, raise_on_error=False)
@@ -70,24 +61,21 @@ def test_volume_jump_stops_run(writable_shop_settings: Settings, monkeypatch: py
     assert failed_checks.keys() == {"assert_daily_volume_within_limit"}
     assert failed_checks["assert_daily_volume_within_limit"].startswith(f"events of {day}: ")
     assert [event.step_key for event in run.all_events if event.is_step_start] == ["raw_tables", "marts"]
-    assert (read_pointer(writable_shop_settings), list_model_runs(writable_shop_settings)) == (
+    assert (read_pointer(demo_copy), list_model_runs(demo_copy)) == (
         previous_copy,
         previous_runs,
     )
     (failure,) = run.get_step_failure_events()
     assert failure.step_failure_data.user_failure_data is not None
     message = failure.step_failure_data.user_failure_data.description or ""
-    log_file = writable_shop_settings.dbt_target_dir / "dbt.log"
+    log_file = demo_copy.dbt_target_dir / "dbt.log"
     reason = failed_checks["assert_daily_volume_within_limit"]
     assert message == f"dbt build failed: assert_daily_volume_within_limit: {reason}. See {log_file}"
     assert log_file.exists()
     with pytest.raises(RecomartError, match=rf"events of {day}: \d+ lines where \d+ are usual.*expected_jumps.csv"):
-        run_dbt(writable_shop_settings, "test", "--select", "assert_daily_volume_within_limit")
-    set_expected_jumps(writable_shop_settings, f"(' Events', date '{day}', 'a sale')")
-    assert (
-        run_dbt(writable_shop_settings, "test", "--select", "assert_daily_volume_within_limit").status_counts["pass"]
-        == 1
-    )
+        run_dbt(demo_copy, "test", "--select", "assert_daily_volume_within_limit")
+    set_expected_jumps(demo_copy, f"(' Events', date '{day}', 'a sale')")
+    assert run_dbt(demo_copy, "test", "--select", "assert_daily_volume_within_limit").status_counts["pass"] == 1
 
 
 def test_volume_jump_has_minimum_lines(

@@ -1,6 +1,5 @@
 """The demo shop from landing files to recommendations, compared with the truth that the generator wrote."""
 
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -213,28 +212,28 @@ def test_demo_shows_accounting_and_top_ten(recomart: RecomartCli, tmp_path: Path
     assert f"Top 10 for customer {user}" in result.stdout
 
 
-def test_plain_dbt_build_changes_nothing(
-    demo_warehouse: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    copy = Settings(warehouse=tmp_path / "warehouse")
-    shutil.copytree(demo_warehouse.warehouse, copy.warehouse, ignore=shutil.ignore_patterns("landing", "target"))
-    fingerprints = compute_fingerprints(copy)
-    for name, value in {"RECOMART_WAREHOUSE": copy.warehouse, "DBT_TARGET_PATH": tmp_path / "target"}.items():
+def test_plain_dbt_build_changes_nothing(demo_copy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    fingerprints = compute_fingerprints(demo_copy)
+    for name, value in {
+        "RECOMART_WAREHOUSE": demo_copy.warehouse,
+        "DBT_TARGET_PATH": demo_copy.dbt_target_dir,
+    }.items():
         monkeypatch.setenv(name, str(value))
     process = subprocess.run(
         [find_dbt_executable(), "build"], cwd=PROJECT_DIR, capture_output=True, text=True, check=False
     )
     assert process.returncode == 0, process.stdout[-3000:]
     assert "WARN=0 ERROR=0 SKIP=0" in process.stdout
-    assert compute_fingerprints(copy) == fingerprints
+    assert compute_fingerprints(demo_copy) == fingerprints
 
 
 def compute_fingerprints(settings: Settings) -> dict[str, tuple[int, int]]:
-    """Return the row count and an order-independent hash of every table that dbt builds."""
+    """Return the row count and a hash of every table that dbt builds, except of those about the last build."""
     tables = query_warehouse(
         settings,
         "select table_schema || '.' || table_name from information_schema.tables "
-        "where table_schema in ('intermediate', 'marts', 'seeds') order by all",
+        "where table_schema in ('intermediate', 'marts', 'seeds') "
+        "and table_name not in ('int_changed_loads', 'int_outdated_days') order by all",
     )
     return {
         table: query_warehouse(settings, f"select count(*), coalesce(bit_xor(hash(rows)), 0) from {table} as rows")[0]

@@ -1,6 +1,5 @@
 """Product history: the versions of the demo shop's weekly catalog, and the tables that use them."""
 
-import shutil
 from datetime import datetime, time
 from pathlib import Path
 
@@ -56,12 +55,12 @@ def test_features_use_prices_of_their_cutoff(demo_warehouse: Settings) -> None:
     assert changed_count
 
 
-def test_revenue_uses_category_at_purchase(demo_warehouse: Settings, tmp_path: Path) -> None:
-    copy = Settings(warehouse=tmp_path)
-    shutil.copyfile(demo_warehouse.database, copy.database)
-    run_dbt(copy, "compile", "--select", "revenue_by_historical_category")
-    query = (copy.dbt_target_dir / "compiled/recomart/analyses/revenue_by_historical_category.sql").read_text("utf-8")
-    with duckdb.connect(str(copy.database)) as connection:
+def test_revenue_uses_category_at_purchase(demo_copy: Settings) -> None:
+    run_dbt(demo_copy, "compile", "--select", "revenue_by_historical_category")
+    query = (demo_copy.dbt_target_dir / "compiled/recomart/analyses/revenue_by_historical_category.sql").read_text(
+        "utf-8"
+    )
+    with duckdb.connect(str(demo_copy.database)) as connection:
         connection.execute(
             """
             create table moved_products as

@@ -2,8 +2,6 @@
 
 import gzip
 import json
-import shutil
-from pathlib import Path
 
 import duckdb
 import pytest
@@ -28,13 +26,6 @@ from warehouse.settings import Settings
 POOR_CONFIG = TrainConfig(factors=1, max_epochs=1)
 
 
-@pytest.fixture
-def demo_shop_settings(demo_warehouse: Settings, tmp_path: Path) -> Settings:
-    """A writable copy of the demo shop."""
-    shutil.copytree(demo_warehouse.warehouse, tmp_path / "shop")
-    return Settings(warehouse=tmp_path / "shop")
-
-
 def read_candidates(settings: Settings) -> list[tuple[object, ...]]:
     with open_reader(settings) as connection:
         return connection.execute("from ml.candidates order by all").fetchall()
@@ -45,110 +36,110 @@ def get_serving_run_id(settings: Settings) -> str | None:
     return run.run_id if run else None
 
 
-def test_run_without_new_data_trains_nothing(demo_shop_settings: Settings) -> None:
-    serving_run_id, candidates = get_serving_run_id(demo_shop_settings), read_candidates(demo_shop_settings)
-    report = run_pipeline(demo_shop_settings, TrainConfig(), PipelineListener(), is_forced=True)
+def test_run_without_new_data_trains_nothing(demo_copy: Settings) -> None:
+    serving_run_id, candidates = get_serving_run_id(demo_copy), read_candidates(demo_copy)
+    report = run_pipeline(demo_copy, TrainConfig(), PipelineListener(), is_forced=True)
     assert report.training is None
     assert report.scoring is not None
     assert (report.scoring.run_id, report.scoring.is_newly_serving) == (serving_run_id, False)
-    assert read_candidates(demo_shop_settings) == candidates
-    assert read_pointer(demo_shop_settings).run_id == serving_run_id
+    assert read_candidates(demo_copy) == candidates
+    assert read_pointer(demo_copy).run_id == serving_run_id
 
 
-def test_worse_model_is_rejected(demo_shop_settings: Settings) -> None:
-    serving_run_id, candidates = get_serving_run_id(demo_shop_settings), read_candidates(demo_shop_settings)
-    summary = train_model(demo_shop_settings, POOR_CONFIG)
+def test_worse_model_is_rejected(demo_copy: Settings) -> None:
+    serving_run_id, candidates = get_serving_run_id(demo_copy), read_candidates(demo_copy)
+    summary = train_model(demo_copy, POOR_CONFIG)
     assert summary.rejection_reason is not None
     assert "in the serving model's test window" in summary.rejection_reason
-    rejected_run = list_model_runs(demo_shop_settings)[0]
+    rejected_run = list_model_runs(demo_copy)[0]
     assert (rejected_run.run_id, rejected_run.rejection_reason) == (summary.run_id, summary.rejection_reason)
-    with open_reader(demo_shop_settings) as connection:
+    with open_reader(demo_copy) as connection:
         gates = connection.execute("select gate, is_passed from ml.gate_results where run_id = ?", [summary.run_id])
         assert ("versus_serving_model", False) in gates.fetchall()
-    scoring = score_customers(demo_shop_settings)
+    scoring = score_customers(demo_copy)
     assert scoring is not None
     assert (scoring.run_id, scoring.is_newly_serving) == (serving_run_id, False)
-    assert read_candidates(demo_shop_settings) == candidates
+    assert read_candidates(demo_copy) == candidates
 
 
-def test_passed_model_serves_from_next_scoring(demo_shop_settings: Settings) -> None:
-    serving_run_id = get_serving_run_id(demo_shop_settings)
-    passed = train_model(demo_shop_settings, TrainConfig(seed=1))
+def test_passed_model_serves_from_next_scoring(demo_copy: Settings) -> None:
+    serving_run_id = get_serving_run_id(demo_copy)
+    passed = train_model(demo_copy, TrainConfig(seed=1))
     assert passed.rejection_reason is None
     # The model waits until the next scoring, even if the process is killed here.
-    assert get_serving_run_id(demo_shop_settings) == serving_run_id
-    assert find_next_serving_run(list_model_runs(demo_shop_settings)) == list_model_runs(demo_shop_settings)[0]
-    assert find_due_training(demo_shop_settings, TrainConfig()) is None
-    scoring = score_customers(demo_shop_settings)
+    assert get_serving_run_id(demo_copy) == serving_run_id
+    assert find_next_serving_run(list_model_runs(demo_copy)) == list_model_runs(demo_copy)[0]
+    assert find_due_training(demo_copy, TrainConfig()) is None
+    scoring = score_customers(demo_copy)
     assert scoring is not None
     assert (scoring.run_id, scoring.is_newly_serving) == (passed.run_id, True)
-    assert get_serving_run_id(demo_shop_settings) == passed.run_id
-    assert [run.promoted_at is not None for run in list_model_runs(demo_shop_settings)] == [True, True]
+    assert get_serving_run_id(demo_copy) == passed.run_id
+    assert [run.promoted_at is not None for run in list_model_runs(demo_copy)] == [True, True]
 
 
-def test_score_customers_promotes_any_run(demo_shop_settings: Settings) -> None:
-    serving_run_id, candidates = get_serving_run_id(demo_shop_settings), read_candidates(demo_shop_settings)
+def test_score_customers_promotes_any_run(demo_copy: Settings) -> None:
+    serving_run_id, candidates = get_serving_run_id(demo_copy), read_candidates(demo_copy)
     assert serving_run_id is not None
-    poor = train_model(demo_shop_settings, POOR_CONFIG)
+    poor = train_model(demo_copy, POOR_CONFIG)
     for run, is_new in ((poor.run_id, True), (serving_run_id, True), (serving_run_id, False)):
-        scoring = score_customers(demo_shop_settings, run_id_prefix=run)
+        scoring = score_customers(demo_copy, run_id_prefix=run)
         assert scoring is not None
-        assert (scoring.run_id, scoring.is_newly_serving, get_serving_run_id(demo_shop_settings)) == (run, is_new, run)
-    assert read_candidates(demo_shop_settings) == candidates
+        assert (scoring.run_id, scoring.is_newly_serving, get_serving_run_id(demo_copy)) == (run, is_new, run)
+    assert read_candidates(demo_copy) == candidates
     for prefix, message in (
         ("nothing", "no model has a run id"),
         ("2", "2 models have a run id that begins with '2'"),
         ("", "an empty run id names no model"),
     ):
         with pytest.raises(RecomartError, match=message):
-            score_customers(demo_shop_settings, run_id_prefix=prefix)
+            score_customers(demo_copy, run_id_prefix=prefix)
 
 
-def test_promotion_rejects_waiting_models(demo_shop_settings: Settings) -> None:
-    serving_run_id = get_serving_run_id(demo_shop_settings)
-    waiting = train_model(demo_shop_settings, TrainConfig(seed=1))
-    newest = train_model(demo_shop_settings, TrainConfig(seed=2))
+def test_promotion_rejects_waiting_models(demo_copy: Settings) -> None:
+    serving_run_id = get_serving_run_id(demo_copy)
+    waiting = train_model(demo_copy, TrainConfig(seed=1))
+    newest = train_model(demo_copy, TrainConfig(seed=2))
     assert (waiting.rejection_reason, newest.rejection_reason) == (None, None)
     for run in (None, serving_run_id):
-        assert score_customers(demo_shop_settings, run_id_prefix=run) is not None
-    assert get_serving_run_id(demo_shop_settings) == serving_run_id
-    scoring = score_customers(demo_shop_settings)
+        assert score_customers(demo_copy, run_id_prefix=run) is not None
+    assert get_serving_run_id(demo_copy) == serving_run_id
+    scoring = score_customers(demo_copy)
     assert scoring is not None
-    assert (scoring.run_id, get_serving_run_id(demo_shop_settings)) == (serving_run_id, serving_run_id)
+    assert (scoring.run_id, get_serving_run_id(demo_copy)) == (serving_run_id, serving_run_id)
     states = {
-        run.run_id: is_waiting_to_serve(run, find_serving_run(list_model_runs(demo_shop_settings)))
-        for run in list_model_runs(demo_shop_settings)
+        run.run_id: is_waiting_to_serve(run, find_serving_run(list_model_runs(demo_copy)))
+        for run in list_model_runs(demo_copy)
     }
     assert not any(states.values())
 
 
-def test_scoring_restarts_after_promotion(demo_shop_settings: Settings) -> None:
+def test_scoring_restarts_after_promotion(demo_copy: Settings) -> None:
     """A scoring starts again when another model is promoted while it runs."""
-    serving_run_id = get_serving_run_id(demo_shop_settings)
-    poor = train_model(demo_shop_settings, POOR_CONFIG)
+    serving_run_id = get_serving_run_id(demo_copy)
+    poor = train_model(demo_copy, POOR_CONFIG)
     stages: list[str] = []
 
     def promote_poor_model(stage: str) -> None:
         stages.append(stage)
         if len(stages) == 1:
-            score_customers(demo_shop_settings, run_id_prefix=poor.run_id)
+            score_customers(demo_copy, run_id_prefix=poor.run_id)
 
-    scoring = score_customers(demo_shop_settings, promote_poor_model)
+    scoring = score_customers(demo_copy, promote_poor_model)
     assert stages == [f"scoring with model {serving_run_id}", f"scoring with model {poor.run_id}"]
     assert scoring is not None
-    assert (scoring.run_id, scoring.is_newly_serving, get_serving_run_id(demo_shop_settings)) == (
+    assert (scoring.run_id, scoring.is_newly_serving, get_serving_run_id(demo_copy)) == (
         poor.run_id,
         False,
         poor.run_id,
     )
-    assert {row[0] for row in read_candidates(demo_shop_settings)} == {poor.run_id}
+    assert {row[0] for row in read_candidates(demo_copy)} == {poor.run_id}
 
 
-def test_damaged_serving_model_allows_training(demo_shop_settings: Settings) -> None:
-    (artifact,) = demo_shop_settings.models_dir.iterdir()
+def test_damaged_serving_model_allows_training(demo_copy: Settings) -> None:
+    (artifact,) = demo_copy.models_dir.iterdir()
     (artifact / "card.json").write_text("{}")
     messages: list[str] = []
-    summary = train_model(demo_shop_settings, TrainConfig(), messages.append)
+    summary = train_model(demo_copy, TrainConfig(), messages.append)
     assert any("the serving model cannot be compared" in message for message in messages)
     assert summary.rejection_reason is None
     assert {gate.gate for gate in summary.gates} == {
@@ -158,38 +149,38 @@ def test_damaged_serving_model_allows_training(demo_shop_settings: Settings) -> 
     }
 
 
-def test_next_run_replaces_damaged_model(demo_shop_settings: Settings) -> None:
-    (artifact,) = demo_shop_settings.models_dir.iterdir()
+def test_next_run_replaces_damaged_model(demo_copy: Settings) -> None:
+    (artifact,) = demo_copy.models_dir.iterdir()
     (artifact / "card.json").write_text("{}")
-    due = find_due_training(demo_shop_settings, TrainConfig())
+    due = find_due_training(demo_copy, TrainConfig())
     assert due is not None
     assert "card.json" in due.reason
     assert not due.is_warm_start
-    report = run_pipeline(demo_shop_settings, TrainConfig(), PipelineListener())
+    report = run_pipeline(demo_copy, TrainConfig(), PipelineListener())
     assert report.scoring is not None
     assert report.scoring.is_newly_serving
-    assert find_due_training(demo_shop_settings, TrainConfig()) is None
+    assert find_due_training(demo_copy, TrainConfig()) is None
 
 
-def test_rejected_training_is_not_repeated(demo_shop_settings: Settings) -> None:
+def test_rejected_training_is_not_repeated(demo_copy: Settings) -> None:
     """A training is due again when its rows, the policy file or the serving model change."""
-    serving_run_id = get_serving_run_id(demo_shop_settings)
-    assert find_due_training(demo_shop_settings, POOR_CONFIG) is not None
-    poor = train_model(demo_shop_settings, POOR_CONFIG)
+    serving_run_id = get_serving_run_id(demo_copy)
+    assert find_due_training(demo_copy, POOR_CONFIG) is not None
+    poor = train_model(demo_copy, POOR_CONFIG)
     assert poor.rejection_reason is not None
-    assert find_due_training(demo_shop_settings, POOR_CONFIG) is None
-    with duckdb.connect(str(demo_shop_settings.database)) as connection:
+    assert find_due_training(demo_copy, POOR_CONFIG) is None
+    with duckdb.connect(str(demo_copy.database)) as connection:
         connection.execute("update ml.model_runs set dataset_hash = 'of other rows' where not is_serving")
-    assert find_due_training(demo_shop_settings, POOR_CONFIG) is not None
-    with duckdb.connect(str(demo_shop_settings.database)) as connection:
+    assert find_due_training(demo_copy, POOR_CONFIG) is not None
+    with duckdb.connect(str(demo_copy.database)) as connection:
         connection.execute("update ml.model_runs set dataset_hash = ? where not is_serving", [poor.dataset_hash])
-    assert find_due_training(demo_shop_settings, POOR_CONFIG) is None
-    demo_shop_settings.policy_file.write_text("{}")
-    assert find_due_training(demo_shop_settings, POOR_CONFIG) is not None
-    demo_shop_settings.policy_file.unlink()
-    score_customers(demo_shop_settings, run_id_prefix=poor.run_id)
-    score_customers(demo_shop_settings, run_id_prefix=serving_run_id)
-    assert find_due_training(demo_shop_settings, POOR_CONFIG) is not None
+    assert find_due_training(demo_copy, POOR_CONFIG) is None
+    demo_copy.policy_file.write_text("{}")
+    assert find_due_training(demo_copy, POOR_CONFIG) is not None
+    demo_copy.policy_file.unlink()
+    score_customers(demo_copy, run_id_prefix=poor.run_id)
+    score_customers(demo_copy, run_id_prefix=serving_run_id)
+    assert find_due_training(demo_copy, POOR_CONFIG) is not None
 
 
 def age_serving_model(settings: Settings, days: int) -> None:
@@ -198,51 +189,51 @@ def age_serving_model(settings: Settings, days: int) -> None:
         connection.execute(f"update ml.model_runs set as_of = as_of - interval {days} day")
 
 
-def test_age_or_changed_pairs_make_training_due(demo_shop_settings: Settings) -> None:
-    assert find_due_training(demo_shop_settings, TrainConfig()) is None
-    demo_shop_settings.policy_file.write_text(json.dumps({"retrain": {"max_changed_share": 1, "min_lift": 0}}))
-    age_serving_model(demo_shop_settings, 6)
-    assert find_due_training(demo_shop_settings, TrainConfig()) is None
-    age_serving_model(demo_shop_settings, 1)
-    due = find_due_training(demo_shop_settings, TrainConfig())
+def test_age_or_changed_pairs_make_training_due(demo_copy: Settings) -> None:
+    assert find_due_training(demo_copy, TrainConfig()) is None
+    demo_copy.policy_file.write_text(json.dumps({"retrain": {"max_changed_share": 1, "min_lift": 0}}))
+    age_serving_model(demo_copy, 6)
+    assert find_due_training(demo_copy, TrainConfig()) is None
+    age_serving_model(demo_copy, 1)
+    due = find_due_training(demo_copy, TrainConfig())
     assert due is not None
     assert (due.reason, due.is_warm_start) == ("the data are 7.0 days newer than the model (policy: 7)", False)
-    demo_shop_settings.policy_file.write_text(json.dumps({"retrain": {"max_warm_start_days": 30}}))
-    (version,) = iter_dataset_hashes(demo_shop_settings.datasets_dir)
-    file = demo_shop_settings.datasets_dir / version / "interactions.parquet"
+    demo_copy.policy_file.write_text(json.dumps({"retrain": {"max_warm_start_days": 30}}))
+    (version,) = iter_dataset_hashes(demo_copy.datasets_dir)
+    file = demo_copy.datasets_dir / version / "interactions.parquet"
     for damage_file in (lambda: file.write_bytes(b"damaged"), file.unlink):
         damage_file()
-        due = find_due_training(demo_shop_settings, TrainConfig())
+        due = find_due_training(demo_copy, TrainConfig())
         assert due is not None
         assert due.is_warm_start
         assert "of all pairs are new or changed (policy: 1.0%)" in due.reason
-    demo_shop_settings.policy_file.write_text(json.dumps({"retrain": {"is_automatic": False}}))
-    assert find_due_training(demo_shop_settings, TrainConfig()) is None
+    demo_copy.policy_file.write_text(json.dumps({"retrain": {"is_automatic": False}}))
+    assert find_due_training(demo_copy, TrainConfig()) is None
 
 
-def test_late_or_removed_rows_make_training_due(demo_shop_settings: Settings) -> None:
-    first, *_ = sorted((demo_shop_settings.landing_dir / "clickstream").iterdir())
+def test_late_or_removed_rows_make_training_due(demo_copy: Settings) -> None:
+    first, *_ = sorted((demo_copy.landing_dir / "clickstream").iterdir())
     content = first.read_bytes()
     first.write_bytes(gzip.compress(b"") if first.suffix == ".gz" else b"")
-    settings = demo_shop_settings.model_copy(update={"settle_seconds": 0})
+    settings = demo_copy.model_copy(update={"settle_seconds": 0})
     load(settings)
     build_marts(settings)
-    due = find_due_training(demo_shop_settings, TrainConfig())
+    due = find_due_training(demo_copy, TrainConfig())
     assert due is not None
     assert "of all pairs are new or changed (policy: 1.0%)" in due.reason
     assert due.is_warm_start
     first.write_bytes(content)
     load(settings)
     build_marts(settings)
-    assert find_due_training(demo_shop_settings, TrainConfig()) is None
+    assert find_due_training(demo_copy, TrainConfig()) is None
 
 
-def test_changed_settings_need_cold_start(demo_shop_settings: Settings) -> None:
-    due = find_due_training(demo_shop_settings, TrainConfig(factors=32))
+def test_changed_settings_need_cold_start(demo_copy: Settings) -> None:
+    due = find_due_training(demo_copy, TrainConfig(factors=32))
     assert due is not None
     assert "factors was 256, is 32" in due.reason
     assert not due.is_warm_start
-    assert find_due_training(demo_shop_settings, TrainConfig(k_values=(5, 10))) is None
+    assert find_due_training(demo_copy, TrainConfig(k_values=(5, 10))) is None
 
 
 def set_event_weight(settings: Settings, event_type: str, weight: float) -> None:
@@ -251,81 +242,81 @@ def set_event_weight(settings: Settings, event_type: str, weight: float) -> None
         connection.execute("update seeds.event_weights set weight = ? where event_type = ?", [weight, event_type])
 
 
-def test_changed_event_weights_need_cold_start(demo_shop_settings: Settings) -> None:
-    set_event_weight(demo_shop_settings, "remove_from_cart", -1)
-    assert find_due_training(demo_shop_settings, TrainConfig()) is None, "the shop has no such events"
-    set_event_weight(demo_shop_settings, "purchase", 5)
-    with duckdb.connect(str(demo_shop_settings.database)) as connection:
+def test_changed_event_weights_need_cold_start(demo_copy: Settings) -> None:
+    set_event_weight(demo_copy, "remove_from_cart", -1)
+    assert find_due_training(demo_copy, TrainConfig()) is None, "the shop has no such events"
+    set_event_weight(demo_copy, "purchase", 5)
+    with duckdb.connect(str(demo_copy.database)) as connection:
         connection.execute("update ml.model_runs set dataset_hash = 'of other rows'")
         connection.execute("update ml.dataset_versions set dataset_hash = 'of other rows'")
-    due = find_due_training(demo_shop_settings, TrainConfig())
+    due = find_due_training(demo_copy, TrainConfig())
     assert due is not None
     assert due.reason == "event weights have changed since the model was trained: purchase, remove_from_cart"
     assert not due.is_warm_start
 
 
-def test_training_is_due_without_model(demo_shop_settings: Settings) -> None:
-    with duckdb.connect(str(demo_shop_settings.database)) as connection:
+def test_training_is_due_without_model(demo_copy: Settings) -> None:
+    with duckdb.connect(str(demo_copy.database)) as connection:
         connection.execute("delete from ml.model_runs")
-    due = find_due_training(demo_shop_settings, TrainConfig())
+    due = find_due_training(demo_copy, TrainConfig())
     assert due is not None
     assert (due.reason, due.is_warm_start) == ("no model serves yet", False)
 
 
-def test_read_policy_names_unknown_setting(demo_shop_settings: Settings) -> None:
-    demo_shop_settings.policy_file.write_text('{"gates": {"max_los": 1}}')
+def test_read_policy_names_unknown_setting(demo_copy: Settings) -> None:
+    demo_copy.policy_file.write_text('{"gates": {"max_los": 1}}')
     with pytest.raises(
         RecomartError, match=r"policy.json: gates.max_los: .* docs/operations/retraining.md describes every setting"
     ):
-        read_policy(demo_shop_settings)
+        read_policy(demo_copy)
 
 
-def test_unmeasured_k_fails_before_training(demo_shop_settings: Settings) -> None:
-    demo_shop_settings.policy_file.write_text('{"gates": {"k": 15}}')
+def test_unmeasured_k_fails_before_training(demo_copy: Settings) -> None:
+    demo_copy.policy_file.write_text('{"gates": {"k": 15}}')
     stages: list[str] = []
     with pytest.raises(RecomartError, match=r"policy.json: gates.k: .* lists of 15\. .* \(5, 10, 20\)"):
-        train_model(demo_shop_settings, TrainConfig(), stages.append)
+        train_model(demo_copy, TrainConfig(), stages.append)
     assert stages == []
 
 
-def test_unmeasured_k_fails_before_loading(demo_shop_settings: Settings) -> None:
+def test_unmeasured_k_fails_before_loading(demo_copy: Settings) -> None:
     """The run checks the policy first, even when it would train nothing."""
-    demo_shop_settings.policy_file.write_text('{"gates": {"k": 15}}')
-    modified_ns = demo_shop_settings.database.stat().st_mtime_ns
+    demo_copy.policy_file.write_text('{"gates": {"k": 15}}')
+    modified_ns = demo_copy.database.stat().st_mtime_ns
     with pytest.raises(RecomartError, match=r"policy.json: gates.k: "):
-        run_pipeline(demo_shop_settings, TrainConfig(), PipelineListener())
-    assert demo_shop_settings.database.stat().st_mtime_ns == modified_ns
+        run_pipeline(demo_copy, TrainConfig(), PipelineListener())
+    assert demo_copy.database.stat().st_mtime_ns == modified_ns
 
 
-def test_training_waits_for_datasets_lock(demo_shop_settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+def test_training_waits_for_datasets_lock(demo_copy: Settings, caplog: pytest.LogCaptureFixture) -> None:
     """The wait ends after the settings' `wait_seconds`."""
     with (
-        exclusive_lock(demo_shop_settings.datasets_dir / DATASETS_LOCK, "writing of a dataset", timeout_seconds=0),
+        exclusive_lock(demo_copy.datasets_dir / DATASETS_LOCK, "writing of a dataset", timeout_seconds=0),
         pytest.raises(WarehouseBusyError, match=r"runs another writing of a dataset\. Wait until"),
     ):
-        train_model(demo_shop_settings.model_copy(update={"wait_seconds": 0.2}), POOR_CONFIG)
+        train_model(demo_copy.model_copy(update={"wait_seconds": 0.2}), POOR_CONFIG)
     assert "(waiting up to 0.2 s for it)" in caplog.text
 
 
-def test_training_deletes_unregistered_models(demo_shop_settings: Settings) -> None:
+def test_training_deletes_unregistered_models(demo_copy: Settings) -> None:
     """Folders of other warehouses stay."""
-    (registered,) = demo_shop_settings.models_dir.iterdir()
-    unregistered, foreign = (demo_shop_settings.models_dir / name for name in ("b", "c"))
+    (registered,) = demo_copy.models_dir.iterdir()
+    unregistered, foreign = (demo_copy.models_dir / name for name in ("b", "c"))
     for folder in (
         unregistered,
         foreign,
-        demo_shop_settings.models_dir / ".a-x1",
-        demo_shop_settings.datasets_dir / ".hash-x1",
+        demo_copy.models_dir / ".a-x1",
+        demo_copy.datasets_dir / ".hash-x1",
     ):
         folder.mkdir()
         (folder / "tensors.safetensors").touch()
     for name in (registered.name, unregistered.name):
-        (demo_shop_settings.models_dir / f"{name}.unregistered").touch()
-    (version,) = iter_dataset_hashes(demo_shop_settings.datasets_dir)
-    new = train_model(demo_shop_settings, POOR_CONFIG).run_id
-    assert {path.name for path in demo_shop_settings.models_dir.iterdir()} == {
+        (demo_copy.models_dir / f"{name}.unregistered").touch()
+    (version,) = iter_dataset_hashes(demo_copy.datasets_dir)
+    new = train_model(demo_copy, POOR_CONFIG).run_id
+    assert {path.name for path in demo_copy.models_dir.iterdir()} == {
         registered.name,
         foreign.name,
         new,
     }
-    assert {path.name for path in demo_shop_settings.datasets_dir.iterdir()} == {version, DATASETS_LOCK}
+    assert {path.name for path in demo_copy.datasets_dir.iterdir()} == {version, DATASETS_LOCK}

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -17,21 +16,13 @@ from warehouse.publishing.live_copy import read_pointer
 from warehouse.settings import Settings
 
 
-@pytest.fixture
-def finished_settings(demo_warehouse: Settings, tmp_path: Path) -> Settings:
-    """A writable copy of the demo shop after a complete run."""
-    settings = Settings(warehouse=tmp_path / "shop", settle_seconds=0)
-    shutil.copytree(demo_warehouse.warehouse, settings.warehouse)
-    return settings
-
-
-def test_run_without_changes_ends_after_load(finished_settings: Settings) -> None:
-    live_copy = read_pointer(finished_settings)
-    report = run_pipeline(finished_settings, TrainConfig(), PipelineListener())
+def test_run_without_changes_ends_after_load(demo_copy: Settings) -> None:
+    live_copy = read_pointer(demo_copy)
+    report = run_pipeline(demo_copy, TrainConfig(), PipelineListener())
     assert report.reasons == []
     assert report.load.rows_loaded == 0
     assert (report.marts, report.scoring, report.published) == (None, None, None)
-    assert read_pointer(finished_settings) == live_copy
+    assert read_pointer(demo_copy) == live_copy
 
 
 def load_repeated_file(settings: Settings) -> None:
@@ -72,38 +63,32 @@ def delete_live_copy(settings: Settings) -> None:
         (delete_run_state, ["there was no complete run"]),
     ],
 )
-def test_change_is_reason_to_run(
-    finished_settings: Settings, change: Callable[[Settings], object], reasons: list[str]
-) -> None:
-    change(finished_settings)
-    assert find_reasons_to_run(finished_settings, TrainConfig()) == reasons
+def test_change_is_reason_to_run(demo_copy: Settings, change: Callable[[Settings], object], reasons: list[str]) -> None:
+    change(demo_copy)
+    assert find_reasons_to_run(demo_copy, TrainConfig()) == reasons
 
 
-def test_changed_training_settings_are_reason(finished_settings: Settings) -> None:
-    assert find_reasons_to_run(finished_settings, TrainConfig(seed=1)) == [
-        "the policy or the training settings were changed"
-    ]
+def test_changed_training_settings_are_reason(demo_copy: Settings) -> None:
+    assert find_reasons_to_run(demo_copy, TrainConfig(seed=1)) == ["the policy or the training settings were changed"]
 
 
-def test_run_without_training_is_not_complete(finished_settings: Settings) -> None:
+def test_run_without_training_is_not_complete(demo_copy: Settings) -> None:
     """After a run that was not allowed to train, the next run decides anew whether to train."""
-    change_policy(finished_settings)
-    run_pipeline(finished_settings, TrainConfig(), PipelineListener(), is_training_requested=False)
-    assert find_reasons_to_run(finished_settings, TrainConfig()) != []
+    change_policy(demo_copy)
+    run_pipeline(demo_copy, TrainConfig(), PipelineListener(), is_training_requested=False)
+    assert find_reasons_to_run(demo_copy, TrainConfig()) != []
 
 
-def test_load_during_run_is_reason(finished_settings: Settings) -> None:
+def test_load_during_run_is_reason(demo_copy: Settings) -> None:
     """A load by another process after the build of a run is not lost, although the run completes later."""
-    begin_run(finished_settings, TrainConfig(), "a run")
-    load_repeated_file(finished_settings)
-    complete_run(finished_settings, "a run")
-    assert find_reasons_to_run(finished_settings, TrainConfig()) == [
-        "files were loaded, or their declaration was changed"
-    ]
+    begin_run(demo_copy, TrainConfig(), "a run")
+    load_repeated_file(demo_copy)
+    complete_run(demo_copy, "a run")
+    assert find_reasons_to_run(demo_copy, TrainConfig()) == ["files were loaded, or their declaration was changed"]
 
 
-def test_run_does_not_complete_another(finished_settings: Settings) -> None:
-    begin_run(finished_settings, TrainConfig(), "a run")
-    begin_run(finished_settings, TrainConfig(), "a later run")
-    complete_run(finished_settings, "a run")
-    assert find_reasons_to_run(finished_settings, TrainConfig()) == ["the last run did not complete"]
+def test_run_does_not_complete_another(demo_copy: Settings) -> None:
+    begin_run(demo_copy, TrainConfig(), "a run")
+    begin_run(demo_copy, TrainConfig(), "a later run")
+    complete_run(demo_copy, "a run")
+    assert find_reasons_to_run(demo_copy, TrainConfig()) == ["the last run did not complete"]

@@ -6,9 +6,6 @@ from itertools import islice
 
 import pandas as pd
 
-PINNED_REASON = "Chosen by the shop"
-"""Reason of a pinned product, as in `rec_top_n`."""
-
 
 class MerchandisingRules:
     """Which products can be recommended, which are pinned, and how many of a category or brand a list can have."""
@@ -45,10 +42,11 @@ class MerchandisingRules:
     ) -> list[str]:
         """Apply the rules to a ranking; return a list of at most `n` products, best first.
 
-        The steps are those of int_recommendations_capped and int_recommendations_ranked. First the pinned products are
-        selected, then the products of the ranking in order; a product is skipped if it is not recommendable or if its
-        category or brand has reached its cap. Then the pinned products are inserted at their positions. All pinned
-        products take part for every `n`, so that a list is the beginning of every longer list.
+        The steps are those of the int_recommendations_ models. First the pinned products are selected, then the
+        products of the ranking in order; a product is skipped if it is not recommendable or over a cap. A product
+        within the cap of its category uses a place of it, even if the cap of its brand then drops the product. At last
+        the pinned products are inserted at their positions. All pinned products take part for every `n`, so that a list
+        is the beginning of every longer list.
 
         Args:
             ranked: Products, best first; only as many as necessary are read.
@@ -59,17 +57,22 @@ class MerchandisingRules:
         excluded = frozenset(excluded_products)
         facet_counts: Counter[tuple[str, str]] = Counter()
 
+        def is_within_caps(product: str) -> bool:
+            # The category comes first; only a product within its cap counts for the brand.
+            for facet, cap in self._caps_by_product.get(product, []):
+                facet_counts[facet] += 1
+                if facet_counts[facet] > cap:
+                    return False
+            return True
+
         def select_within_caps(products: Iterable[str]) -> Iterator[str]:
             for product in products:
                 if (
-                    product not in self.recommendable_products
-                    or product in excluded
-                    or (allowed_products is not None and product not in allowed_products)
+                    product in self.recommendable_products
+                    and product not in excluded
+                    and (allowed_products is None or product in allowed_products)
+                    and is_within_caps(product)
                 ):
-                    continue
-                caps = self._caps_by_product.get(product, [])
-                if all(facet_counts[facet] < cap for facet, cap in caps):
-                    facet_counts.update(facet for facet, _ in caps)
                     yield product
 
         pinned = list(select_within_caps(self._pin_positions))

@@ -121,16 +121,21 @@ class ServingCopy:
         """Return the merchandising rules, which every list that is ranked in Python must apply."""
         return MerchandisingRules(self._query_frame("select * from rec_product_rules"))
 
+    def get_reason_text(self, reason_key: str) -> str:
+        """Return the text of a reason, from `rec_reason_texts`."""
+        rows = self._query_frame("select reason_text from rec_reason_texts where reason_key = ?", reason_key)
+        return str(rows["reason_text"].iloc[0])
+
     def build_recommendations(
         self,
         product_ids: Sequence[str],
         scores: Sequence[float],
         reason_product_ids: Sequence[str | None],
-        reason_prefix: str,
+        reason_key: str,
     ) -> pd.DataFrame:
         """Build the rows of a list that was ranked in Python, best first; columns as in `rec_top_n`.
 
-        `reason_prefix` is the text before the name of the reason product, such as 'Goes with'.
+        `reason_key` is the key in `rec_reason_texts` of the reason that names the reason product.
         """
         return self._query_frame(
             """
@@ -169,9 +174,17 @@ class ServingCopy:
                 'model' as source,
                 recommendations.reason_product_id,
                 coalesce(
-                    ? || ' ' || coalesce(reason_products.product_name, recommendations.reason_product_id),
-                    'More from ' || products.category,
-                    'More from the shop'
+                    replace(
+                        (select reason_text from rec_reason_texts where reason_key = ?),
+                        '{product}',
+                        coalesce(reason_products.product_name, recommendations.reason_product_id)
+                    ),
+                    replace(
+                        (select reason_text from rec_reason_texts where reason_key = 'more_from_category'),
+                        '{category}',
+                        products.category
+                    ),
+                    (select reason_text from rec_reason_texts where reason_key = 'more_from_shop')
                 ) as reason
             from recommendations
             left join listed_products as products on recommendations.product_id = products.product_id
@@ -183,7 +196,7 @@ class ServingCopy:
             list(scores),
             list(reason_product_ids),
             len(product_ids),
-            reason_prefix,
+            reason_key,
         )
 
     def get_products(self, product_ids: Sequence[str]) -> pd.DataFrame:

@@ -233,7 +233,7 @@ with span as (
 cutoff_times as (
     select
         date_trunc('day', now_at - window_length) as test_at,
-        date_trunc('day', date_trunc('day', now_at - window_length) - window_length) as validation_at,
+        date_trunc('day', now_at - 2 * window_length) as validation_at,
         now_at,
     from span
 )

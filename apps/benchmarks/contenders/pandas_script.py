@@ -247,7 +247,7 @@ def compute_cutoffs(actions: pd.DataFrame) -> pd.DataFrame:
     now = last + pd.Timedelta(seconds=1)
     window = pd.Timedelta(seconds=round((int(last.timestamp()) - int(first.timestamp())) * 0.1))
     test = (now - window).normalize()
-    validation = (test - window).normalize()
+    validation = (now - 2 * window).normalize()
     cutoffs = pd.DataFrame(
         {
             "cutoff": ["validation", "test", "now"],

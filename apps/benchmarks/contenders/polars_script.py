@@ -289,7 +289,7 @@ def compute_cutoffs(actions: pl.LazyFrame) -> list[Cutoff]:
     whole_seconds = (last.replace(microsecond=0) - first.replace(microsecond=0)) // timedelta(seconds=1)
     window = timedelta(seconds=round(whole_seconds * 0.1))
     test = (now - window).replace(hour=0, minute=0, second=0, microsecond=0)
-    validation = (test - window).replace(hour=0, minute=0, second=0, microsecond=0)
+    validation = (now - 2 * window).replace(hour=0, minute=0, second=0, microsecond=0)
     return [Cutoff("validation", validation, test), Cutoff("test", test, now), Cutoff("now", now, None)]
 
 

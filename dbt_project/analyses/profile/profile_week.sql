@@ -1,6 +1,6 @@
 -- Actions by weekday and hour (UTC). Weekday 0 is Monday.
 select
-    {{ dbt.datediff("date '1970-01-05'", 'cast(action_at as date)', 'day') }} % 7 as weekday,
+    {{ weekday('cast(action_at as date)') }} as weekday,
     extract(hour from action_at) as hour_of_day,
     count(*) as actions
 from {{ ref('int_user_product_actions') }}

@@ -17,19 +17,13 @@ pins as (
         valid_until
     from {{ ref('pins') }}
 
-),
-
-final as (
-
-    select
-        pins.product_id,
-        pins.favourite_category,
-        min(pins.position) as position
-    from pins
-    left join now_cutoff on true
-    where {{ is_active_on('pins', 'now_cutoff.last_date') }}
-    group by pins.product_id, pins.favourite_category
-
 )
 
-select * from final
+select
+    pins.product_id,
+    pins.favourite_category,
+    min(pins.position) as position
+from pins
+left join now_cutoff on true
+where {{ is_active_on('pins', 'now_cutoff.last_date') }}
+group by pins.product_id, pins.favourite_category

@@ -1,13 +1,7 @@
 {{ config(materialized='view') }}
 
 -- noqa: disable=LT02
-with cutoffs as (
-
-    select * from {{ ref('int_feature_cutoffs') }}
-
-),
-
-half_lives as (
+with half_lives as (
 
     select
         {% for event_type in event_types() -%}
@@ -16,22 +10,16 @@ half_lives as (
         {% endfor %}
     from {{ ref('event_weights') }}
 
-),
-
-final as (
-
-    select
-        cutoffs.cutoff,
-        cutoffs.cutoff_index,
-        cutoffs.as_of,
-        {% for event_type in event_types() -%}
-        {{ decay('cutoffs.weight_reference_at', 'cutoffs.as_of', 'half_lives.' ~ event_type ~ '_days') }}
-            as {{ event_type }}_decay_factor
-        {{- ',' if not loop.last }}
-        {% endfor %}
-    from cutoffs
-    cross join half_lives
-
 )
 
-select * from final
+select
+    cutoffs.cutoff,
+    cutoffs.as_of,
+    {% for event_type in event_types() -%}
+    {{ decay('weight_reference.weight_reference_at', 'cutoffs.as_of', 'half_lives.' ~ event_type ~ '_days') }}
+        as {{ event_type }}_decay_factor
+    {{- ',' if not loop.last }}
+    {% endfor %}
+from {{ ref('int_feature_cutoffs') }} as cutoffs
+cross join {{ ref('int_weight_reference') }} as weight_reference
+cross join half_lives

@@ -4,12 +4,6 @@ with cutoffs as (
 
 ),
 
-shop_start as (
-
-    select min(action_date) as first_action_date from {{ ref('int_action_days') }}
-
-),
-
 periods as (
 
     select
@@ -47,32 +41,23 @@ periods as (
 
 ),
 
--- Kinds whose reference does not begin before the shop's first day. An incomplete period would look like drift.
-complete_kinds as (
+periods_with_start as (
 
     select
-        periods.kind,
-        {{ dbt.datediff('min(shop_start.first_action_date)', 'min(periods.first_date)', 'day') }}
-            as days_before_reference
+        *,
+        min(first_date) over (partition by kind) as reference_start,
+        (select min(days.action_date) from {{ ref('int_action_days') }} as days) as shop_start
     from periods
-    cross join shop_start
-    group by periods.kind
-    having min(periods.first_date) >= min(shop_start.first_action_date)
-
-),
-
-final as (
-
-    select
-        periods.kind,
-        periods.period,
-        periods.cutoff,
-        cast(periods.first_date as date) as first_date,
-        cast(periods.last_date as date) as last_date,
-        complete_kinds.days_before_reference
-    from periods
-    inner join complete_kinds on periods.kind = complete_kinds.kind
 
 )
 
-select * from final
+-- A reference that begins before the shop's first day is incomplete and would look like drift.
+select
+    kind,
+    period,
+    cutoff,
+    cast(first_date as date) as first_date,
+    cast(last_date as date) as last_date,
+    {{ dbt.datediff('shop_start', 'reference_start', 'day') }} as days_before_reference
+from periods_with_start
+where reference_start >= shop_start

@@ -53,19 +53,13 @@ full_catalog_feeds as (
     group by _feed
     having avg(case when is_in_next_delivery then 1.0 else 0.0 end) >= {{ var('min_full_catalog_share') }}
 
-),
-
-final as (
-
-    select
-        product_deliveries.product_id,
-        max(product_deliveries.delivery_day) as last_delivery_date,
-        min(case when full_catalog_feeds._feed is not null then product_deliveries.later_delivery_count end)
-            as missed_catalog_count
-    from product_deliveries
-    left join full_catalog_feeds on product_deliveries._feed = full_catalog_feeds._feed
-    group by product_deliveries.product_id
-
 )
 
-select * from final
+select
+    product_deliveries.product_id,
+    max(product_deliveries.delivery_day) as last_delivery_date,
+    min(case when full_catalog_feeds._feed is not null then product_deliveries.later_delivery_count end)
+        as missed_catalog_count
+from product_deliveries
+left join full_catalog_feeds on product_deliveries._feed = full_catalog_feeds._feed
+group by product_deliveries.product_id

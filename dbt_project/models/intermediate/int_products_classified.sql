@@ -62,35 +62,29 @@ checked as (
         }) }} as broken_rules
     from rows_with_previous
 
-),
-
-final as (
-
-    select
-        product_id,
-        product_name,
-        category,
-        brand,
-        price,
-        popularity_score,
-        is_available,
-        updated_at,
-        delivery_day,
-        effective_at,
-        unreadable_price,
-        case
-            when is_duplicate then 'duplicate'
-            when broken_rules is not null then 'quarantined'
-            else 'clean'
-        end as row_status,
-        case when not is_duplicate then broken_rules end as reasons,
-        _extra,
-        _feed,
-        _file,
-        _line,
-        _load_id
-    from checked
-
 )
 
-select * from final
+select
+    product_id,
+    product_name,
+    category,
+    brand,
+    price,
+    popularity_score,
+    is_available,
+    updated_at,
+    delivery_day,
+    effective_at,
+    unreadable_price,
+    case
+        when is_duplicate then 'duplicate'
+        when broken_rules is not null then 'quarantined'
+        else 'clean'
+    end as row_status,
+    case when not is_duplicate then broken_rules end as reasons,
+    _extra,
+    _feed,
+    _file,
+    _line,
+    _load_id
+from checked

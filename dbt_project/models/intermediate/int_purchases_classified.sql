@@ -1,9 +1,11 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='replace_outdated_days',
+    incremental_strategy='replace_outdated',
+    unique_key='_row_date',
     on_schema_change='fail',
-    meta={'kind': 'purchases', 'staging_model': 'stg_shop__purchases', 'timestamp_column': 'purchased_at'},
+    meta={'outdated': 'outdated_days', 'kind': 'purchases'},
 ) }}
+-- depends_on: {{ ref('int_changed_loads') }}, {{ ref('int_outdated_days') }}
 {% set compared_columns = [
     'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'purchased_at',
     'product_name', 'category', 'brand',
@@ -21,7 +23,26 @@ with known_products as (
 ),
 
 {% if is_incremental() -%}
-{{ rows_of_outdated_days(this, ref('stg_shop__purchases'), 'purchased_at', columns) }},
+changed_loads as (
+
+    select * from {{ ref('int_changed_loads') }}
+    where kind = 'purchases'
+
+),
+
+rows_of_outdated_days as (
+
+    select {{ columns | join(', ') }} from {{ ref('stg_shop__purchases') }}
+    where _load_id in (select load_id from changed_loads where reason != 'file replaced or removed')
+
+    union all
+
+    select {{ columns | join(', ') }} from {{ this }}
+    where
+        _row_date in ({{ outdated_days(this) }})
+        and _load_id not in (select load_id from changed_loads)
+
+),
 
 {% endif -%}
 -- A duplicate equals an earlier line of the same feed in every column, undeclared columns included.
@@ -45,24 +66,18 @@ checked as (
         on purchases._load_id = duplicate_rows._load_id
         and purchases._line = duplicate_rows._line
 
-),
-
-final as (
-
-    select
-        {% for column in columns -%}
-        {{ column }},
-        {% endfor -%}
-        {{ row_date('purchased_at') }} as _row_date,
-        {{ sql_version() }} as _sql_version,
-        case
-            when is_duplicate then 'duplicate'
-            when broken_rules is not null then 'quarantined'
-            else 'clean'
-        end as row_status,
-        case when not is_duplicate then broken_rules end as reasons
-    from checked
-
 )
 
-select * from final
+select
+    {% for column in columns -%}
+    {{ column }},
+    {% endfor -%}
+    {{ row_date('purchased_at') }} as _row_date,
+    {{ sql_version() }} as _sql_version,
+    case
+        when is_duplicate then 'duplicate'
+        when broken_rules is not null then 'quarantined'
+        else 'clean'
+    end as row_status,
+    case when not is_duplicate then broken_rules end as reasons
+from checked

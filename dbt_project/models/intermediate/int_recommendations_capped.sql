@@ -1,111 +1,17 @@
-{{ config(materialized='view') }}
+with candidates as (
 
-with recursive users as (
-
-    select user_id, favourite_category from {{ ref('dim_users') }}
-    union all
-    select {{ anonymous_user_id() }} as user_id, null as favourite_category
+    select * from {{ ref('int_recommendation_candidates') }}
 
 ),
 
-rules as (
-
-    select * from {{ ref('rec_product_rules') }}
-    where is_recommendable
-
-),
-
-exclusions as (
-
-    select user_id, product_id from {{ ref('int_user_product_exclusions') }}
-
-),
-
-serving_run as (
-
-    select run_id from {{ ref('stg_ml__model_runs') }}
-    where is_serving
-
-),
-
-candidates as (
-
-    select candidates.*
-    from {{ ref('stg_ml__candidates') }} as candidates
-    inner join serving_run on candidates.run_id = serving_run.run_id
-    inner join users on candidates.user_id = users.user_id
-
-),
-
-user_pins as (
-
-    select
-        users.user_id,
-        pins.product_id,
-        min(pins.position) as pinned_position,
-        count(pins.favourite_category) = 0 as is_for_all_users
-    from {{ ref('int_active_pins') }} as pins
-    inner join users
-        on pins.favourite_category is null
-        or pins.favourite_category = users.favourite_category
-    group by users.user_id, pins.product_id
-
-),
-
--- Pins have list_order 0 and below, candidates 1 and above, so that pins come first.
-ordered_candidates as (
-
-    select
-        user_id,
-        product_id,
-        row_number() over (partition by user_id order by pinned_position, is_for_all_users, product_id)
-        - count(*) over (partition by user_id) as list_order,
-        pinned_position,
-        cast(null as {{ type_double() }}) as score,
-        cast(null as {{ dbt.type_string() }}) as reason_product_id
-    from user_pins
-
-    union all
-
-    select
-        candidates.user_id,
-        candidates.product_id,
-        candidates.rank as list_order,
-        cast(null as {{ dbt.type_int() }}) as pinned_position,
-        candidates.score,
-        candidates.reason_product_id
-    from candidates
-    left join user_pins
-        on candidates.user_id = user_pins.user_id
-        and candidates.product_id = user_pins.product_id
-    where user_pins.product_id is null
-
-),
-
-allowed_candidates as (
-
-    select
-        ordered_candidates.*,
-        rules.category,
-        rules.brand,
-        rules.category_cap,
-        rules.brand_cap
-    from ordered_candidates
-    inner join rules on ordered_candidates.product_id = rules.product_id
-    left join exclusions
-        on ordered_candidates.user_id = exclusions.user_id
-        and ordered_candidates.product_id = exclusions.product_id
-    where exclusions.product_id is null
-
-),
-
-{{ apply_caps('allowed_candidates') }},
+{{ apply_caps('candidates') }},
 
 ranked as (
 
     select
         user_id,
         row_number() over (partition by user_id order by list_order) as capped_rank,
+        list_order,
         product_id,
         category,
         brand,
@@ -116,13 +22,7 @@ ranked as (
         reason_product_id
     from within_caps
 
-),
-
-final as (
-
-    select * from ranked
-    where capped_rank <= {{ var('top_n') }}
-
 )
 
-select * from final
+select * from ranked
+where capped_rank <= {{ var('top_n') }}

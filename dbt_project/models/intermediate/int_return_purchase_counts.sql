@@ -7,21 +7,8 @@ with transactions as (
 -- Only pairs of user and product with a return need their purchases.
 returned_pairs as (
 
-    select distinct
-        user_id,
-        product_id
-    from transactions
+    select distinct user_id, product_id from transactions
     where is_return and user_id is not null
-
-),
-
-pair_transactions as (
-
-    select transactions.*
-    from transactions
-    inner join returned_pairs
-        on transactions.user_id = returned_pairs.user_id
-        and transactions.product_id = returned_pairs.product_id
 
 ),
 
@@ -29,43 +16,38 @@ pair_transactions as (
 running_purchases as (
 
     select
-        *,
-        count(case when not is_return then 1 end) over up_to_row as purchase_count,
+        transactions.*,
+        count(case when not transactions.is_return then 1 end) over up_to_row as purchase_count,
         cast(
-            sum({{ cast_to_decimal('case when not is_return then quantity else 0 end') }}) over up_to_row
-            as {{ type_double() }}
+            sum(
+                {{ cast_to_decimal('case when transactions.is_return then 0 else transactions.quantity end') }}
+            ) over up_to_row as {{ type_double() }}
         ) as purchased_quantity
-    from pair_transactions
+    from transactions
+    inner join returned_pairs
+        on transactions.user_id = returned_pairs.user_id
+        and transactions.product_id = returned_pairs.product_id
     window up_to_row as (
-        partition by user_id, product_id
-        order by purchased_at
+        partition by transactions.user_id, transactions.product_id
+        order by transactions.purchased_at
         range between unbounded preceding and current row
     )
 
-),
-
-final as (
-
-    select
-        _line,
-        _load_id,
-        case
-            when purchase_count = 0 then 1.0
-            when -quantity >= purchased_quantity then 1.0 * purchase_count
-            else -quantity / purchased_quantity * purchase_count
-        end as returned_purchase_count
-    from running_purchases
-    where is_return
-
-    union all
-
-    select
-        _line,
-        _load_id,
-        1.0 as returned_purchase_count
-    from transactions
-    where is_return and user_id is null
-
 )
 
-select * from final
+select
+    _line,
+    _load_id,
+    case
+        when purchase_count = 0 then 1.0
+        when -quantity >= purchased_quantity then 1.0 * purchase_count
+        else -quantity / purchased_quantity * purchase_count
+    end as returned_purchase_count
+from running_purchases
+where is_return
+
+union all
+
+select _line, _load_id, 1.0 as returned_purchase_count
+from transactions
+where is_return and user_id is null

@@ -19,20 +19,14 @@ status_counts as (
     from classified
     group by _load_id, row_status, reasons
 
-),
-
-final as (
-
-    select
-        file_loads.feed,
-        file_loads.path,
-        status_counts.row_status,
-        status_counts.reasons,
-        status_counts.rows,
-        status_counts.newest_row_at
-    from status_counts
-    inner join {{ ref('int_file_loads') }} as file_loads on status_counts._load_id = file_loads.load_id
-
 )
 
-select * from final
+select
+    file_loads.feed,
+    file_loads.path,
+    status_counts.row_status,
+    status_counts.reasons,
+    status_counts.rows,
+    status_counts.newest_row_at
+from status_counts
+inner join {{ ref('int_file_loads') }} as file_loads on status_counts._load_id = file_loads.load_id

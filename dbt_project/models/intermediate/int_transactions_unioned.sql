@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
-with purchases as (
+with unioned as (
 
     select
         transaction_id,
@@ -17,9 +17,7 @@ with purchases as (
     from {{ ref('int_purchases_classified') }}
     where row_status = 'clean'
 
-),
-
-purchase_events as (
+    union all
 
     select
         transaction_id,
@@ -38,58 +36,39 @@ purchase_events as (
 
 ),
 
-unioned as (
-
-    select * from purchases
-    union all
-    select * from purchase_events
-
-),
-
-file_loads as (
-
-    select
-        load_id,
-        cancelled_transaction_prefix as prefix
-    from {{ ref('int_file_loads') }}
-
-),
-
 -- A line is a return if its quantity is negative or its order id has the prefix of cancelled orders.
 flagged as (
 
     select
         unioned.*,
         coalesce(unioned.quantity < 0, false)
-        or coalesce(left(unioned.transaction_id, length(file_loads.prefix)) = file_loads.prefix, false) as is_return
+        or coalesce(
+            left(unioned.transaction_id, length(file_loads.cancelled_transaction_prefix))
+            = file_loads.cancelled_transaction_prefix,
+            false
+        ) as is_return
     from unioned
-    inner join file_loads on unioned._load_id = file_loads.load_id
-
-),
-
-final as (
-
-    select
-        coalesce(
-            transaction_id,
-            session_id,
-            {{ dbt.hash(
-                "coalesce(user_id, 'nobody|' || product_id) || '|' || cast(purchased_at as " ~ dbt.type_string() ~ ")"
-            ) }}
-        ) as transaction_id,
-        user_id,
-        product_id,
-        case when is_return then -abs(coalesce(quantity, 1)) else coalesce(quantity, 1) end as quantity,
-        price,
-        purchased_at,
-        purchase_date,
-        is_return,
-        session_id,
-        device,
-        _line,
-        _load_id
-    from flagged
+    inner join {{ ref('int_file_loads') }} as file_loads on unioned._load_id = file_loads.load_id
 
 )
 
-select * from final
+select
+    coalesce(
+        transaction_id,
+        session_id,
+        {{ dbt.hash(
+            "coalesce(user_id, 'nobody|' || product_id) || '|' || cast(purchased_at as " ~ dbt.type_string() ~ ")"
+        ) }}
+    ) as transaction_id,
+    user_id,
+    product_id,
+    case when is_return then -abs(coalesce(quantity, 1)) else coalesce(quantity, 1) end as quantity,
+    price,
+    purchased_at,
+    purchase_date,
+    is_return,
+    session_id,
+    device,
+    _line,
+    _load_id
+from flagged

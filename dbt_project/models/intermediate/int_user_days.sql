@@ -1,55 +1,37 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='replace_changed_days',
+    incremental_strategy='replace_outdated',
+    unique_key='action_date',
     on_schema_change='fail',
+    meta={'outdated': 'changed_days'},
 ) }}
 
 -- noqa: disable=LT02
-with days as (
+with actions as (
 
-    select * from {{ ref('int_action_days') }}
-
-),
-
-actions as (
-
-    select * from {{ ref('int_actions_with_cutoffs') }}
+    select * from {{ ref('int_actions_with_periods') }}
     where
         user_id is not null
         {% if is_incremental() -%}
-        and {{ is_on_days(changed_days(this)) }}
+        and action_date in ({{ changed_days(this) }})
         {%- endif %}
-
-),
-
-daily_counts as (
-
-    select
-        actions.user_id,
-        actions.action_date,
-        actions.first_visible_cutoff,
-        {{ action_counts('actions') }},
-        count(*) as action_count,
-        count(distinct actions.session_id) as session_count,
-        sum({{ cast_to_decimal('actions.quantity * actions.price') }}) as spend,
-        count(case when actions.device = 'mobile' then 1 end) as mobile_count,
-        count(case when actions.device in ('mobile', 'web') then 1 end) as known_device_count,
-        count(case when extract(hour from actions.action_at) between 6 and 17 then 1 end) as daytime_count,
-        min(actions.action_at) as first_action_at,
-        max(actions.action_at) as last_action_at
-    from actions
-    group by actions.user_id, actions.action_date, actions.first_visible_cutoff
-
-),
-
-final as (
-
-    select
-        daily_counts.*,
-        {{ day_version('days') }} as day_version
-    from daily_counts
-    inner join days on daily_counts.action_date = days.action_date
 
 )
 
-select * from final
+select
+    user_id,
+    action_date,
+    period_start,
+    {{ action_counts() }},
+    count(*) as action_count,
+    count(distinct session_id) as session_count,
+    sum({{ cast_to_decimal('quantity * price') }}) as spend,
+    count(case when device = 'mobile' then 1 end) as mobile_count,
+    count(case when device in ('mobile', 'web') then 1 end) as known_device_count,
+    count(case when extract(hour from action_at) between 6 and 17 then 1 end) as daytime_count,
+    min(action_at) as first_action_at,
+    max(action_at) as last_action_at,
+    {{ newest_change() }} as actions_changed_at,
+    {{ sql_version() }} as _sql_version
+from actions
+group by user_id, action_date, period_start

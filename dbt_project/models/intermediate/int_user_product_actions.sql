@@ -1,32 +1,7 @@
 {{ config(materialized='view') }}
 
-with events as (
-
-    select * from {{ ref('int_events_classified') }}
-    where row_status = 'clean'
-
-),
-
-transactions as (
-
-    select * from {{ ref('int_transactions_unioned') }}
-
-),
-
-event_weights as (
-
-    select * from {{ ref('event_weights') }}
-
-),
-
-return_purchase_counts as (
-
-    select * from {{ ref('int_return_purchase_counts') }}
-
-),
-
 -- A purchase counts once, as a transaction. Events of type purchase are left out, because a click on 'buy' is not a sale.
-unioned as (
+with unioned as (
 
     select
         user_id,
@@ -43,8 +18,8 @@ unioned as (
         cast(null as {{ dbt.type_string() }}) as transaction_id,
         _line,
         _load_id
-    from events
-    where event_type != 'purchase'
+    from {{ ref('int_events_classified') }}
+    where row_status = 'clean' and event_type != 'purchase'
 
     union all
 
@@ -64,34 +39,28 @@ unioned as (
         transactions.transaction_id,
         transactions._line,
         transactions._load_id
-    from transactions
-    left join return_purchase_counts
+    from {{ ref('int_transactions_unioned') }} as transactions
+    left join {{ ref('int_return_purchase_counts') }} as return_purchase_counts
         on transactions._load_id = return_purchase_counts._load_id
         and transactions._line = return_purchase_counts._line
 
-),
-
-final as (
-
-    select
-        unioned.user_id,
-        unioned.product_id,
-        unioned.action_type,
-        unioned.weight_event_type,
-        unioned.action_at,
-        unioned.action_date,
-        event_weights.weight * unioned.weight_factor as weight,
-        event_weights.half_life_days,
-        unioned.quantity,
-        unioned.price,
-        unioned.device,
-        unioned.session_id,
-        unioned.transaction_id,
-        unioned._line,
-        unioned._load_id
-    from unioned
-    inner join event_weights on unioned.weight_event_type = event_weights.event_type
-
 )
 
-select * from final
+select
+    unioned.user_id,
+    unioned.product_id,
+    unioned.action_type,
+    unioned.weight_event_type,
+    unioned.action_at,
+    unioned.action_date,
+    event_weights.weight * unioned.weight_factor as weight,
+    event_weights.half_life_days,
+    unioned.quantity,
+    unioned.price,
+    unioned.device,
+    unioned.session_id,
+    unioned.transaction_id,
+    unioned._line,
+    unioned._load_id
+from unioned
+inner join {{ ref('event_weights') }} as event_weights on unioned.weight_event_type = event_weights.event_type

@@ -35,21 +35,15 @@ repurchases as (
     where not purchases.is_return
     group by purchases.user_id, purchases.product_id
 
-),
-
-final as (
-
-    select
-        purchased_products.user_id,
-        purchased_products.product_id,
-        repurchases.exclusion_ends_at
-    from purchased_products
-    cross join now_cutoff
-    left join repurchases
-        on purchased_products.user_id = repurchases.user_id
-        and purchased_products.product_id = repurchases.product_id
-    where repurchases.exclusion_ends_at is null or repurchases.exclusion_ends_at > now_cutoff.as_of
-
 )
 
-select * from final
+select
+    purchased_products.user_id,
+    purchased_products.product_id,
+    repurchases.exclusion_ends_at
+from purchased_products
+cross join now_cutoff
+left join repurchases
+    on purchased_products.user_id = repurchases.user_id
+    and purchased_products.product_id = repurchases.product_id
+where repurchases.exclusion_ends_at is null or repurchases.exclusion_ends_at > now_cutoff.as_of

@@ -27,7 +27,13 @@ def test_apply_blocks_caps_and_pins(
     rules: MerchandisingRules,
 ) -> None:
     assert rules.apply(["gone", "mug", "ball", "pan", "kite", "unknown"], 5) == ["mug", "kite", "cup", "tea", "rug"]
-    assert rules.apply(["ball", "mug", "pan", "kite"], 5) == ["ball", "pan", "cup", "tea", "kite"]
+    assert rules.apply(["ball", "pan", "kite"], 5) == ["ball", "pan", "cup", "tea", "kite"]
+
+
+def test_apply_category_cap_before_brand_cap(rules: MerchandisingRules) -> None:
+    """A product over the cap of its brand uses a place of its category, but not the other way round."""
+    assert rules.apply(["ball", "mug", "pan", "kite"], 5) == ["ball", "kite", "cup", "tea", "rug"]
+    assert rules.apply(["pan", "mug", "ball"], 2) == ["pan", "ball"]
 
 
 def test_apply_short_list_ends_with_pins(rules: MerchandisingRules) -> None:

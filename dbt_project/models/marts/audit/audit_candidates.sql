@@ -1,109 +1,57 @@
 {{ config(materialized='view') }}
 
-with serving_run as (
-
-    select run_id from {{ ref('stg_ml__model_runs') }}
-    where is_serving
-
-),
-
-candidates as (
+with candidates as (
 
     select candidates.*
     from {{ ref('stg_ml__candidates') }} as candidates
-    inner join serving_run on candidates.run_id = serving_run.run_id
+    inner join {{ ref('stg_ml__model_runs') }} as runs on candidates.run_id = runs.run_id
+    inner join {{ ref('dim_users') }} as users on candidates.user_id = users.user_id
+    where runs.is_serving
 
 ),
 
-products as (
-
-    select * from {{ ref('rec_product_rules') }}
-
-),
-
-exclusions as (
-
-    select * from {{ ref('int_user_product_exclusions') }}
-
-),
-
-recommendations as (
-
-    select * from {{ ref('int_recommendations_ranked') }}
-
-),
-
--- A list that is short, or contains popular products, has room for every candidate within the caps.
-list_capacities as (
+-- Pins and candidates that the rules allow, with their rank within the category before the brand caps.
+allowed_candidates as (
 
     select
         user_id,
-        count(*) < {{ var('top_n') }} or count(case when source = 'popularity' then 1 end) > 0 as has_room
-    from recommendations
-    group by user_id
-
-),
-
-recommended_category_counts as (
-
-    select
-        recommendations.user_id,
-        products.category,
-        count(*) as recommended_in_category
-    from recommendations
-    inner join products on recommendations.product_id = products.product_id
-    group by recommendations.user_id, products.category
-
-),
-
-candidates_with_rules as (
-
-    select
-        candidates.user_id,
-        candidates.rank as candidate_rank,
-        candidates.product_id,
-        candidates.score,
-        recommendations.rank as recommended_rank,
-        products.exclusion_reason,
-        exclusions.product_id is not null as is_excluded,
-        products.category_cap,
-        recommended_category_counts.recommended_in_category,
-        list_capacities.has_room,
-        max(case when recommendations.source = 'model' then candidates.rank end) over (partition by candidates.user_id)
-            as last_recommended_rank
-    from candidates
-    inner join list_capacities on candidates.user_id = list_capacities.user_id
-    inner join products on candidates.product_id = products.product_id
-    left join exclusions
-        on candidates.user_id = exclusions.user_id
-        and candidates.product_id = exclusions.product_id
-    left join recommendations
-        on candidates.user_id = recommendations.user_id
-        and candidates.product_id = recommendations.product_id
-    left join recommended_category_counts
-        on candidates.user_id = recommended_category_counts.user_id
-        and products.category = recommended_category_counts.category
-
-),
-
-final as (
-
-    select
-        user_id,
-        candidate_rank,
         product_id,
-        score,
-        recommended_rank,
-        case
-            when recommended_rank is not null then 'recommended'
-            when exclusion_reason is not null then exclusion_reason
-            when is_excluded then 'already bought'
-            when not has_room and coalesce(candidate_rank > last_recommended_rank, true) then 'list full'
-            when recommended_in_category >= category_cap then 'category cap reached'
-            else 'brand cap reached'
-        end as outcome
-    from candidates_with_rules
+        list_order,
+        category_cap,
+        row_number() over (partition by user_id, category order by list_order) as category_rank
+    from {{ ref('int_recommendation_candidates') }}
+
+),
+
+-- The last row of each list that pins and candidates fill.
+full_lists as (
+
+    select user_id, list_order as last_list_order
+    from {{ ref('int_recommendations_capped') }}
+    where capped_rank = {{ var('top_n') }}
 
 )
 
-select * from final
+select
+    candidates.user_id,
+    candidates.rank as candidate_rank,
+    candidates.product_id,
+    candidates.score,
+    recommendations.rank as recommended_rank,
+    case
+        when recommendations.product_id is not null then 'recommended'
+        when rules.exclusion_reason is not null then rules.exclusion_reason
+        when allowed_candidates.product_id is null then 'already bought'
+        when allowed_candidates.list_order > full_lists.last_list_order then 'list full'
+        when allowed_candidates.category_rank > allowed_candidates.category_cap then 'category cap reached'
+        else 'brand cap reached'
+    end as outcome
+from candidates
+inner join {{ ref('rec_product_rules') }} as rules on candidates.product_id = rules.product_id
+left join allowed_candidates
+    on candidates.user_id = allowed_candidates.user_id
+    and candidates.product_id = allowed_candidates.product_id
+left join full_lists on candidates.user_id = full_lists.user_id
+left join {{ ref('int_recommendations_ranked') }} as recommendations
+    on candidates.user_id = recommendations.user_id
+    and candidates.product_id = recommendations.product_id

@@ -1,10 +1,4 @@
-with files as (
-
-    select feed, path, delivery_day from {{ ref('audit_files') }}
-
-),
-
-quarantined as (
+with quarantined as (
 
     select
         feed,
@@ -39,20 +33,14 @@ reasons as (
     union all
     select * from rejected
 
-),
-
-final as (
-
-    select
-        reasons.feed,
-        files.delivery_day,
-        reasons.outcome,
-        reasons.reason,
-        cast(sum(reasons.rows) as {{ dbt.type_bigint() }}) as rows
-    from reasons
-    inner join files on reasons.feed = files.feed and reasons.path = files.path
-    group by reasons.feed, files.delivery_day, reasons.outcome, reasons.reason
-
 )
 
-select * from final
+select
+    reasons.feed,
+    files.delivery_day,
+    reasons.outcome,
+    reasons.reason,
+    cast(sum(reasons.rows) as {{ dbt.type_bigint() }}) as rows
+from reasons
+inner join {{ ref('audit_files') }} as files on reasons.feed = files.feed and reasons.path = files.path
+group by reasons.feed, files.delivery_day, reasons.outcome, reasons.reason

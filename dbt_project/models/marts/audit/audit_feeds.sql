@@ -1,10 +1,4 @@
-with feeds as (
-
-    select feed, kind from {{ ref('stg_raw__feeds') }}
-
-),
-
-files as (
+with files as (
 
     select
         feed,
@@ -28,24 +22,18 @@ rejected_files as (
     from {{ ref('stg_raw__rejected_files') }}
     group by feed
 
-),
-
-final as (
-
-    select
-        feeds.feed,
-        feeds.kind,
-        coalesce(files.files, 0) as files,
-        {% for count in ['lines', 'loaded', 'rejected', 'clean', 'duplicates', 'quarantined'] -%}
-        cast(coalesce(files.{{ count }}, 0) as {{ dbt.type_bigint() }}) as {{ count }},
-        {% endfor -%}
-        coalesce(rejected_files.rejected_files, 0) as rejected_files,
-        files.last_loaded_at,
-        files.newest_row_at
-    from feeds
-    left join files on feeds.feed = files.feed
-    left join rejected_files on feeds.feed = rejected_files.feed
-
 )
 
-select * from final
+select
+    feeds.feed,
+    feeds.kind,
+    coalesce(files.files, 0) as files,
+    {% for count in ['lines', 'loaded', 'rejected', 'clean', 'duplicates', 'quarantined'] -%}
+    cast(coalesce(files.{{ count }}, 0) as {{ dbt.type_bigint() }}) as {{ count }},
+    {% endfor -%}
+    coalesce(rejected_files.rejected_files, 0) as rejected_files,
+    files.last_loaded_at,
+    files.newest_row_at
+from {{ ref('stg_raw__feeds') }} as feeds
+left join files on feeds.feed = files.feed
+left join rejected_files on feeds.feed = rejected_files.feed

@@ -1,10 +1,4 @@
-with ledger as (
-
-    select * from {{ ref('stg_raw__loaded_files') }}
-
-),
-
-status_counts as (
+with status_counts as (
 
     select
         feed,
@@ -17,28 +11,22 @@ status_counts as (
     from {{ ref('int_row_status_counts') }}
     group by feed, path
 
-),
-
-final as (
-
-    select
-        ledger.feed,
-        ledger.path,
-        coalesce(
-            {{ delivery_day('ledger.path', 'status_counts.newest_row_at', 'ledger.loaded_at') }},
-            cast(ledger.loaded_at as date)
-        ) as delivery_day,
-        ledger.lines,
-        ledger.rows_loaded as loaded,
-        ledger.rows_rejected as rejected,
-        {% for count in ['clean', 'duplicates', 'quarantined'] -%}
-        cast(coalesce(status_counts.{{ count }}, 0) as {{ dbt.type_bigint() }}) as {{ count }},
-        {% endfor -%}
-        status_counts.newest_clean_row_at as newest_row_at,
-        ledger.loaded_at
-    from ledger
-    left join status_counts on ledger.feed = status_counts.feed and ledger.path = status_counts.path
-
 )
 
-select * from final
+select
+    ledger.feed,
+    ledger.path,
+    coalesce(
+        {{ delivery_day('ledger.path', 'status_counts.newest_row_at', 'ledger.loaded_at') }},
+        cast(ledger.loaded_at as date)
+    ) as delivery_day,
+    ledger.lines,
+    ledger.rows_loaded as loaded,
+    ledger.rows_rejected as rejected,
+    {% for count in ['clean', 'duplicates', 'quarantined'] -%}
+    cast(coalesce(status_counts.{{ count }}, 0) as {{ dbt.type_bigint() }}) as {{ count }},
+    {% endfor -%}
+    status_counts.newest_clean_row_at as newest_row_at,
+    ledger.loaded_at
+from {{ ref('stg_raw__loaded_files') }} as ledger
+left join status_counts on ledger.feed = status_counts.feed and ledger.path = status_counts.path

@@ -13,29 +13,17 @@ states as (
     select distinct
         product_id,
         valid_from,
-        {{ latest('product_name', 'version_number') }} over up_to_update as product_name,
+        coalesce(
+            {{ latest('product_name', 'version_number') }} over up_to_update,
+            concat_ws(' ', {{ latest('brand', 'version_number') }} over up_to_update, product_id)
+        ) as product_name,
         {{ latest('category', 'version_number') }} over up_to_update as category,
         {{ latest('brand', 'version_number') }} over up_to_update as brand,
         {{ latest('price', 'version_number') }} over up_to_update as price,
         {{ latest('popularity_score', 'version_number') }} over up_to_update as popularity_score,
-        {{ latest('is_available', 'version_number') }} over up_to_update as is_available
+        coalesce({{ latest('is_available', 'version_number') }} over up_to_update, true) as is_available
     from product_updates
     window up_to_update as (partition by product_id order by valid_from)
-
-),
-
-filled_states as (
-
-    select
-        product_id,
-        {{ display_name('product_name', 'brand', 'product_id') }} as product_name,
-        category,
-        brand,
-        price,
-        popularity_score,
-        coalesce(is_available, true) as is_available,
-        valid_from
-    from states
 
 ),
 
@@ -45,7 +33,7 @@ states_with_fingerprint as (
         *,
         {{ fingerprint(['product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available']) }}
             as attributes_fingerprint
-    from filled_states
+    from states
 
 ),
 
@@ -68,24 +56,18 @@ versions as (
     from states_with_previous
     where previous_attributes_fingerprint is null or attributes_fingerprint != previous_attributes_fingerprint
 
-),
-
-final as (
-
-    select
-        product_id,
-        version,
-        product_name,
-        category,
-        brand,
-        {{ cast_to_price('price') }} as price,
-        popularity_score,
-        is_available,
-        valid_from,
-        coalesce(next_valid_from, {{ max_valid_to() }}) as valid_to,
-        next_valid_from is null as is_current
-    from versions
-
 )
 
-select * from final
+select
+    product_id,
+    version,
+    product_name,
+    category,
+    brand,
+    {{ cast_to_price('price') }} as price,
+    popularity_score,
+    is_available,
+    valid_from,
+    coalesce(next_valid_from, {{ max_valid_to() }}) as valid_to,
+    next_valid_from is null as is_current
+from versions

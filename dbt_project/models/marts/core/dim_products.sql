@@ -24,27 +24,21 @@ first_actions as (
     from {{ ref('int_product_days') }}
     group by product_id
 
-),
-
-final as (
-
-    select
-        current_versions.product_id,
-        current_versions.product_name,
-        current_versions.category,
-        current_versions.brand,
-        current_versions.price,
-        current_versions.popularity_score,
-        current_versions.is_available,
-        case
-            when first_actions.first_action_at < product_updates.first_seen_at then first_actions.first_action_at
-            else coalesce(product_updates.first_seen_at, first_actions.first_action_at)
-        end as first_seen_at,
-        product_updates.last_updated_at
-    from current_versions
-    inner join product_updates on current_versions.product_id = product_updates.product_id
-    left join first_actions on current_versions.product_id = first_actions.product_id
-
 )
 
-select * from final
+select
+    current_versions.product_id,
+    current_versions.product_name,
+    current_versions.category,
+    current_versions.brand,
+    current_versions.price,
+    current_versions.popularity_score,
+    current_versions.is_available,
+    case
+        when first_actions.first_action_at < product_updates.first_seen_at then first_actions.first_action_at
+        else coalesce(product_updates.first_seen_at, first_actions.first_action_at)
+    end as first_seen_at,
+    product_updates.last_updated_at
+from current_versions
+inner join product_updates on current_versions.product_id = product_updates.product_id
+left join first_actions on current_versions.product_id = first_actions.product_id

@@ -39,22 +39,16 @@ segment_totals as (
     from segments
     group by segment, segment_value
 
-),
-
-final as (
-
-    select
-        segment,
-        segment_value,
-        recommendable_product_count,
-        recommended_product_count,
-        {{ safe_divide('recommended_product_count', 'recommendable_product_count') }} as coverage,
-        {{ safe_divide('recommendable_product_count', 'sum(recommendable_product_count) over (partition by segment)') }}
-            as catalog_share,
-        cast(list_entry_count as {{ dbt.type_bigint() }}) as list_entry_count,
-        {{ safe_divide('list_entry_count', 'sum(list_entry_count) over (partition by segment)') }} as list_entry_share
-    from segment_totals
-
 )
 
-select * from final
+select
+    segment,
+    segment_value,
+    recommendable_product_count,
+    recommended_product_count,
+    {{ safe_divide('recommended_product_count', 'recommendable_product_count') }} as coverage,
+    {{ safe_divide('recommendable_product_count', 'sum(recommendable_product_count) over (partition by segment)') }}
+        as catalog_share,
+    cast(list_entry_count as {{ dbt.type_bigint() }}) as list_entry_count,
+    {{ safe_divide('list_entry_count', 'sum(list_entry_count) over (partition by segment)') }} as list_entry_share
+from segment_totals

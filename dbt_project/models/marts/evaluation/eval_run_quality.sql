@@ -1,4 +1,3 @@
-{%- set k = 10 -%}
 with runs as (
 
     select * from {{ ref('eval_model_runs') }}
@@ -8,7 +7,7 @@ with runs as (
 metrics as (
 
     select * from {{ ref('stg_ml__ranking_metrics') }}
-    where cutoff = 'test' and segment = 'all' and k = {{ k }}
+    where cutoff = 'test' and segment = 'all' and k = 10
 
 ),
 
@@ -20,14 +19,6 @@ baselines as (
         row_number() over (partition by run_id order by ndcg desc, method) as baseline_rank
     from metrics
     where method not in ('als', 'oracle')
-
-),
-
--- The bounds are those of the 95 % bootstrap interval over customers.
-differences as (
-
-    select * from {{ ref('eval_metric_differences') }}
-    where cutoff = 'test' and segment = 'all' and metric = 'ndcg' and k = {{ k }}
 
 ),
 
@@ -58,43 +49,43 @@ serving_periods as (
     left join metrics on runs.run_id = metrics.run_id and metrics.method = 'als'
     where runs.promoted_at is not null
 
-),
-
-final as (
-
-    select
-        -- as_of is exclusive: one second before it is on the last day of the data.
-        cast({{ dbt.dateadd('second', -1, 'runs.as_of') }} as date) as data_date,
-        runs.run_id,
-        runs.trained_at,
-        runs.is_serving,
-        runs.promoted_at as serving_started_at,
-        serving_periods.serving_ended_at,
-        runs.rejection_reason,
-        gate_totals.gate_count,
-        cast(gate_totals.passed_gate_count as {{ dbt.type_bigint() }}) as passed_gate_count,
-        gate_totals.findings,
-        model.users as evaluated_user_count,
-        model.ndcg as ndcg_at_{{ k }},
-        model.recall as recall_at_{{ k }},
-        model.coverage as coverage_at_{{ k }},
-        runs.popularity_ndcg_at_{{ k }},
-        {{ safe_divide('model.ndcg', 'runs.popularity_ndcg_at_' ~ k) }} as ndcg_ratio_to_popularity,
-        baselines.method as best_baseline,
-        baselines.ndcg as best_baseline_ndcg_at_{{ k }},
-        baselines.recall as best_baseline_recall_at_{{ k }},
-        baselines.coverage as best_baseline_coverage_at_{{ k }},
-        differences.difference as ndcg_difference,
-        differences.lower_bound as ndcg_difference_lower_bound,
-        differences.upper_bound as ndcg_difference_upper_bound,
-        serving_periods.previous_coverage
-    from runs
-    left join metrics as model on runs.run_id = model.run_id and model.method = 'als'
-    left join baselines on runs.run_id = baselines.run_id and baselines.baseline_rank = 1
-    left join differences on runs.run_id = differences.run_id and baselines.method = differences.method
-    left join gate_totals on runs.run_id = gate_totals.run_id
-    left join serving_periods on runs.run_id = serving_periods.run_id
-
 )
 
-select * from final
+select
+    -- as_of is exclusive: one second before it is on the last day of the data.
+    cast({{ dbt.dateadd('second', -1, 'runs.as_of') }} as date) as data_date,
+    runs.run_id,
+    runs.trained_at,
+    runs.is_serving,
+    runs.promoted_at as serving_started_at,
+    serving_periods.serving_ended_at,
+    runs.rejection_reason,
+    gate_totals.gate_count,
+    cast(gate_totals.passed_gate_count as {{ dbt.type_bigint() }}) as passed_gate_count,
+    gate_totals.findings,
+    model.users as evaluated_user_count,
+    model.ndcg as ndcg_at_10,
+    model.recall as recall_at_10,
+    model.coverage as coverage_at_10,
+    runs.popularity_ndcg_at_10,
+    {{ safe_divide('model.ndcg', 'runs.popularity_ndcg_at_10') }} as ndcg_ratio_to_popularity,
+    baselines.method as best_baseline,
+    baselines.ndcg as best_baseline_ndcg_at_10,
+    baselines.recall as best_baseline_recall_at_10,
+    baselines.coverage as best_baseline_coverage_at_10,
+    differences.difference as ndcg_difference,
+    differences.lower_bound as ndcg_difference_lower_bound,
+    differences.upper_bound as ndcg_difference_upper_bound,
+    serving_periods.previous_coverage
+from runs
+left join metrics as model on runs.run_id = model.run_id and model.method = 'als'
+left join baselines on runs.run_id = baselines.run_id and baselines.baseline_rank = 1
+left join {{ ref('eval_metric_differences') }} as differences
+    on runs.run_id = differences.run_id
+    and baselines.method = differences.method
+    and differences.cutoff = 'test'
+    and differences.segment = 'all'
+    and differences.metric = 'ndcg'
+    and differences.k = 10
+left join gate_totals on runs.run_id = gate_totals.run_id
+left join serving_periods on runs.run_id = serving_periods.run_id

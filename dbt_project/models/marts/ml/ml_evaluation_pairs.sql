@@ -1,30 +1,24 @@
 with windows as (
 
     select * from {{ ref('int_feature_cutoffs') }}
-    where window_end_at is not null
+    where cutoff in ('validation', 'test')
 
 ),
 
--- Pairs whose first action is in the window. An action in a window is first visible at the next cutoff, which is the end of
--- the window. Older pairs are left out, because a recommendation is only useful for a new product. The minimum weight is
--- above zero, because the weights of a purchase and its returns can add up to a rounding error.
+-- Pairs whose first action is in the window. Older pairs are left out, because a recommendation is only useful for a new
+-- product. The minimum weight is above zero, because the weights of a purchase and its returns can add up to a rounding
+-- error.
 new_pairs as (
 
     select
         windows.cutoff,
-        totals.user_id,
-        totals.product_id
-    from {{ ref('int_user_product_totals') }} as totals
-    inner join windows on totals.valid_from_cutoff_index = windows.cutoff_index + 1
-    where
-        totals.first_visible_cutoff = totals.valid_from_cutoff_index
-        and totals.undecayed_weight > 0.000001
-
-),
-
-known_products as (
-
-    select cutoff, product_id from {{ ref('ml_product_features') }}
+        history.user_id,
+        history.product_id
+    from {{ ref('int_user_product_history') }} as history
+    inner join windows
+        on {{ known_as_of('history', 'windows.window_end_at') }}
+        and history.first_interaction_at >= windows.as_of
+    where history.undecayed_weight > 0.000001
 
 ),
 
@@ -36,24 +30,18 @@ known_users as (
     from {{ ref('ml_interactions') }}
     where cutoff != 'now'
 
-),
-
--- Pairs with a product that does not exist at the cutoff are left out, because no method can recommend it.
-final as (
-
-    select
-        new_pairs.cutoff,
-        new_pairs.user_id,
-        new_pairs.product_id,
-        known_users.user_id is not null as is_known_user
-    from new_pairs
-    inner join known_products
-        on new_pairs.cutoff = known_products.cutoff
-        and new_pairs.product_id = known_products.product_id
-    left join known_users
-        on new_pairs.cutoff = known_users.cutoff
-        and new_pairs.user_id = known_users.user_id
-
 )
 
-select * from final
+-- Pairs with a product that does not exist at the cutoff are left out, because no method can recommend it.
+select
+    new_pairs.cutoff,
+    new_pairs.user_id,
+    new_pairs.product_id,
+    known_users.user_id is not null as is_known_user
+from new_pairs
+inner join {{ ref('ml_product_features') }} as known_products
+    on new_pairs.cutoff = known_products.cutoff
+    and new_pairs.product_id = known_products.product_id
+left join known_users
+    on new_pairs.cutoff = known_users.cutoff
+    and new_pairs.user_id = known_users.user_id

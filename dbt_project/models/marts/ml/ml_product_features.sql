@@ -31,36 +31,24 @@ versions as (
             else {{ known_as_of('history', 'cutoffs.as_of') }}
         end
 
-),
-
-popularity as (
-
-    select * from {{ ref('feat_product_popularity') }}
-
-),
-
-final as (
-
-    select
-        existing_products.cutoff,
-        existing_products.as_of,
-        existing_products.product_id,
-        coalesce(versions.product_name, existing_products.product_id) as product_name,
-        versions.category,
-        versions.brand,
-        versions.price,
-        cast(coalesce(popularity.user_count, 0) as {{ type_double() }}) as popularity,
-        cast(coalesce(popularity.user_count_28d, 0) as {{ type_double() }}) as active_users_28d,
-        coalesce(popularity.recent_popularity, 0) as recent_popularity,
-        coalesce(versions.is_available, true) as is_available
-    from existing_products
-    left join versions
-        on existing_products.cutoff = versions.cutoff
-        and existing_products.product_id = versions.product_id
-    left join popularity
-        on existing_products.cutoff = popularity.cutoff
-        and existing_products.product_id = popularity.product_id
-
 )
 
-select * from final
+select
+    existing_products.cutoff,
+    existing_products.as_of,
+    existing_products.product_id,
+    coalesce(versions.product_name, existing_products.product_id) as product_name,
+    versions.category,
+    versions.brand,
+    versions.price,
+    cast(coalesce(popularity.user_count, 0) as {{ type_double() }}) as popularity,
+    cast(coalesce(popularity.user_count_28d, 0) as {{ type_double() }}) as active_users_28d,
+    coalesce(popularity.recent_popularity, 0) as recent_popularity,
+    coalesce(versions.is_available, true) as is_available
+from existing_products
+left join versions
+    on existing_products.cutoff = versions.cutoff
+    and existing_products.product_id = versions.product_id
+left join {{ ref('feat_product_popularity') }} as popularity
+    on existing_products.cutoff = popularity.cutoff
+    and existing_products.product_id = popularity.product_id

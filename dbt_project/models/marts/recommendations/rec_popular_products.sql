@@ -4,12 +4,6 @@ with popular_products as (
 
 ),
 
-products as (
-
-    select * from {{ ref('dim_products') }}
-
-),
-
 anonymous_list as (
 
     select * from {{ ref('int_recommendations_ranked') }}
@@ -36,24 +30,23 @@ ranked as (
     union all
     select product_id, score, rank, 'popularity' as source from unlisted
 
-),
-
-final as (
-
-    select
-        cast(ranked.rank as integer) as rank,
-        ranked.product_id,
-        products.product_name,
-        products.category,
-        products.brand,
-        products.price,
-        ranked.score,
-        ranked.source,
-        case when ranked.source = 'pinned' then {{ pinned_reason() }} else popular_products.reason end as reason
-    from ranked
-    inner join products on ranked.product_id = products.product_id
-    left join popular_products on ranked.product_id = popular_products.product_id
-
 )
 
-select * from final
+select
+    cast(ranked.rank as integer) as rank,
+    ranked.product_id,
+    products.product_name,
+    products.category,
+    products.brand,
+    products.price,
+    ranked.score,
+    ranked.source,
+    {{ fill_placeholders('reason_texts.reason_text', 'null', 'products.category') }} as reason
+from ranked
+inner join {{ ref('dim_products') }} as products on ranked.product_id = products.product_id
+left join popular_products on ranked.product_id = popular_products.product_id
+left join {{ ref('reason_texts') }} as reason_texts
+    on case
+        when ranked.source = 'pinned' then 'pinned'
+        else popular_products.reason_key
+    end = reason_texts.reason_key

@@ -7,7 +7,7 @@ with days as (
         action_date,
         sum(action_count) over (
             partition by user_id
-            order by action_date desc, first_visible_cutoff desc
+            order by period_start desc
             rows between unbounded preceding and current row
         ) - action_count as newer_action_count
     from {{ ref('int_user_days') }}
@@ -25,49 +25,25 @@ first_shown_dates as (
     where newer_action_count < {{ var('min_timeline_actions') }}
     group by user_id
 
-),
-
-actions as (
-
-    select * from {{ ref('int_user_product_actions') }}
-
-),
-
-products as (
-
-    select * from {{ ref('dim_products') }}
-
-),
-
-file_loads as (
-
-    select * from {{ ref('int_file_loads') }}
-
-),
-
-final as (
-
-    select
-        actions.user_id,
-        actions.action_at,
-        actions.action_type,
-        actions.product_id,
-        products.product_name,
-        products.category,
-        products.brand,
-        actions.quantity,
-        coalesce({{ cast_to_price('actions.price') }}, products.price) as price,
-        actions.device,
-        file_loads.feed as _feed,
-        file_loads.path as _file,
-        actions._line
-    from actions
-    inner join first_shown_dates
-        on actions.user_id = first_shown_dates.user_id
-        and actions.action_date >= first_shown_dates.first_date
-    inner join products on actions.product_id = products.product_id
-    inner join file_loads on actions._load_id = file_loads.load_id
-
 )
 
-select * from final
+select
+    actions.user_id,
+    actions.action_at,
+    actions.action_type,
+    actions.product_id,
+    products.product_name,
+    products.category,
+    products.brand,
+    actions.quantity,
+    coalesce({{ cast_to_price('actions.price') }}, products.price) as price,
+    actions.device,
+    file_loads.feed as _feed,
+    file_loads.path as _file,
+    actions._line
+from {{ ref('int_user_product_actions') }} as actions
+inner join first_shown_dates
+    on actions.user_id = first_shown_dates.user_id
+    and actions.action_date >= first_shown_dates.first_date
+inner join {{ ref('dim_products') }} as products on actions.product_id = products.product_id
+inner join {{ ref('int_file_loads') }} as file_loads on actions._load_id = file_loads.load_id

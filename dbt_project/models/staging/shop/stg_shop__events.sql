@@ -1,32 +1,8 @@
 {% set feeds = declared_feeds('events') %}
 
-with source as (
+with cleaned as (
 
-    select * from {{ source('raw', 'events') }}
-
-),
-
-feeds as (
-
-    select * from {{ source('raw', 'feeds') }}
-
-),
-
-files as (
-
-    select load_id, loaded_at from {{ source('raw', 'loaded_files') }}
-
-),
-
-aliases as (
-
-    select * from {{ source('raw', 'event_aliases') }}
-
-),
-
-cleaned as (
-
-    {{ cleaned_rows('source', [
+    {{ cleaned_rows(source('raw', 'events'), [
         'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id', 'transaction_id',
         'quantity', 'price', 'product_name', 'category', 'brand',
     ]) }}
@@ -39,6 +15,7 @@ typed as (
         cleaned.event_id,
         {{ clean_user_id('cleaned.user_id') }} as user_id,
         cleaned.product_id,
+        aliases.event_type,
         lower(cleaned.event_type) as event_type_text,
         cleaned.event_at as event_at_text,
         {{ parse_timestamp('cleaned.event_at', 'cleaned._feed', feeds) }} as event_at,
@@ -62,62 +39,54 @@ typed as (
         cleaned._line,
         cleaned._load_id
     from cleaned
-    left join feeds on cleaned._feed = feeds.feed
-    left join files on cleaned._load_id = files.load_id
+    left join {{ source('raw', 'feeds') }} as feeds on cleaned._feed = feeds.feed
+    left join {{ source('raw', 'loaded_files') }} as files on cleaned._load_id = files.load_id
+    left join {{ source('raw', 'event_aliases') }} as aliases
+        on cleaned._feed = aliases.feed
+        and lower(cleaned.event_type) = aliases.alias
 
 ),
 
--- Event types by the aliases of the feed, and times in the plausible range.
-translated as (
+checked as (
 
     select
-        typed.*,
-        aliases.event_type,
-        {{ plausible_timestamp('typed.event_at', 'typed.loaded_at') }} as plausible_event_at
+        *,
+        {{ plausible_timestamp('event_at', 'loaded_at') }} as plausible_event_at
     from typed
-    left join aliases
-        on typed._feed = aliases.feed
-        and typed.event_type_text = aliases.alias
-
-),
-
-final as (
-
-    select
-        event_id,
-        user_id,
-        product_id,
-        event_type,
-        plausible_event_at as event_at,
-        case
-            when device_text in ('web', 'desktop', 'browser', 'website', 'computer', 'laptop', 'pc') then 'web'
-            when device_text in (
-                    'mobile', 'mobile app', 'mobile_app', 'app', 'phone', 'smartphone', 'tablet',
-                    'android', 'ios', 'iphone', 'ipad'
-                ) then 'mobile'
-            else 'unknown'
-        end as device,
-        session_id,
-        transaction_id,
-        quantity,
-        price,
-        product_name,
-        category,
-        brand,
-        case when event_type is null then event_type_text end as unreadable_event_type,
-        case when plausible_event_at is null then event_at_text end as unreadable_event_at,
-        case when quantity is null then quantity_text end as unreadable_quantity,
-        case when price is null then price_text end as unreadable_price,
-        coalesce(event_type = 'purchase' and carries_purchases, false) as is_transaction,
-        coalesce(carries_products, false) as has_product_attributes,
-        _extra,
-        _feed,
-        _file,
-        _line,
-        _load_id,
-        _typing_fingerprint
-    from translated
 
 )
 
-select * from final
+select
+    event_id,
+    user_id,
+    product_id,
+    event_type,
+    plausible_event_at as event_at,
+    case
+        when device_text in ('web', 'desktop', 'browser', 'website', 'computer', 'laptop', 'pc') then 'web'
+        when device_text in (
+                'mobile', 'mobile app', 'mobile_app', 'app', 'phone', 'smartphone', 'tablet',
+                'android', 'ios', 'iphone', 'ipad'
+            ) then 'mobile'
+        else 'unknown'
+    end as device,
+    session_id,
+    transaction_id,
+    quantity,
+    price,
+    product_name,
+    category,
+    brand,
+    case when event_type is null then event_type_text end as unreadable_event_type,
+    case when plausible_event_at is null then event_at_text end as unreadable_event_at,
+    case when quantity is null then quantity_text end as unreadable_quantity,
+    case when price is null then price_text end as unreadable_price,
+    coalesce(event_type = 'purchase' and carries_purchases, false) as is_transaction,
+    coalesce(carries_products, false) as has_product_attributes,
+    _extra,
+    _feed,
+    _file,
+    _line,
+    _load_id,
+    _typing_fingerprint
+from checked

@@ -1,20 +1,8 @@
 {% set feeds = declared_feeds('products') %}
 
-with source as (
+with cleaned as (
 
-    select * from {{ source('raw', 'products') }}
-
-),
-
-files as (
-
-    select load_id, loaded_at from {{ source('raw', 'loaded_files') }}
-
-),
-
-cleaned as (
-
-    {{ cleaned_rows('source', [
+    {{ cleaned_rows(source('raw', 'products'), [
         'product_id', 'product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available', 'updated_at',
     ]) }}
 
@@ -30,7 +18,10 @@ typed as (
         price as price_text,
         {{ parse_number('price', '_feed', feeds) }} as price,
         {{ parse_number('popularity_score', '_feed', feeds) }} as popularity_score,
-        {{ parse_boolean('is_available') }} as is_available,
+        case
+            when lower(is_available) in ('true', 't', 'yes', 'y', '1', 'available', 'in_stock') then true
+            when lower(is_available) in ('false', 'f', 'no', 'n', '0', 'unavailable', 'out_of_stock') then false
+        end as is_available,
         {{ parse_timestamp('updated_at', '_feed', feeds) }} as updated_at,
         _extra,
         _feed,
@@ -39,29 +30,23 @@ typed as (
         _load_id
     from cleaned
 
-),
-
-final as (
-
-    select
-        typed.product_id,
-        typed.product_name,
-        typed.category,
-        typed.brand,
-        typed.price,
-        typed.popularity_score,
-        typed.is_available,
-        {{ plausible_timestamp('typed.updated_at', 'files.loaded_at') }} as updated_at,
-        case when typed.price is null then typed.price_text end as unreadable_price,
-        files.loaded_at,
-        typed._extra,
-        typed._feed,
-        typed._file,
-        typed._line,
-        typed._load_id
-    from typed
-    left join files on typed._load_id = files.load_id
-
 )
 
-select * from final
+select
+    typed.product_id,
+    typed.product_name,
+    typed.category,
+    typed.brand,
+    typed.price,
+    typed.popularity_score,
+    typed.is_available,
+    {{ plausible_timestamp('typed.updated_at', 'files.loaded_at') }} as updated_at,
+    case when typed.price is null then typed.price_text end as unreadable_price,
+    files.loaded_at,
+    typed._extra,
+    typed._feed,
+    typed._file,
+    typed._line,
+    typed._load_id
+from typed
+left join {{ source('raw', 'loaded_files') }} as files on typed._load_id = files.load_id

@@ -1,26 +1,8 @@
 {% set feeds = declared_feeds('purchases') %}
 
-with source as (
+with cleaned as (
 
-    select * from {{ source('raw', 'purchases') }}
-
-),
-
-feeds as (
-
-    select * from {{ source('raw', 'feeds') }}
-
-),
-
-files as (
-
-    select load_id, loaded_at from {{ source('raw', 'loaded_files') }}
-
-),
-
-cleaned as (
-
-    {{ cleaned_rows('source', [
+    {{ cleaned_rows(source('raw', 'purchases'), [
         'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'purchased_at',
         'product_name', 'category', 'brand',
     ]) }}
@@ -51,8 +33,8 @@ typed as (
         cleaned._line,
         cleaned._load_id
     from cleaned
-    left join feeds on cleaned._feed = feeds.feed
-    left join files on cleaned._load_id = files.load_id
+    left join {{ source('raw', 'feeds') }} as feeds on cleaned._feed = feeds.feed
+    left join {{ source('raw', 'loaded_files') }} as files on cleaned._load_id = files.load_id
 
 ),
 
@@ -63,32 +45,26 @@ checked as (
         {{ plausible_timestamp('purchased_at', 'loaded_at') }} as plausible_purchased_at
     from typed
 
-),
-
-final as (
-
-    select
-        transaction_id,
-        user_id,
-        product_id,
-        quantity,
-        price,
-        plausible_purchased_at as purchased_at,
-        product_name,
-        category,
-        brand,
-        case when quantity is null then quantity_text end as unreadable_quantity,
-        case when price is null then price_text end as unreadable_price,
-        case when plausible_purchased_at is null then purchased_at_text end as unreadable_purchased_at,
-        coalesce(carries_products, false) as has_product_attributes,
-        _extra,
-        _feed,
-        _file,
-        _line,
-        _load_id,
-        _typing_fingerprint
-    from checked
-
 )
 
-select * from final
+select
+    transaction_id,
+    user_id,
+    product_id,
+    quantity,
+    price,
+    plausible_purchased_at as purchased_at,
+    product_name,
+    category,
+    brand,
+    case when quantity is null then quantity_text end as unreadable_quantity,
+    case when price is null then price_text end as unreadable_price,
+    case when plausible_purchased_at is null then purchased_at_text end as unreadable_purchased_at,
+    coalesce(carries_products, false) as has_product_attributes,
+    _extra,
+    _feed,
+    _file,
+    _line,
+    _load_id,
+    _typing_fingerprint
+from checked

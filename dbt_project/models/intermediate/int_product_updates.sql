@@ -1,0 +1,100 @@
+{{ config(materialized='view') }}
+
+with catalog as (
+
+    select * from {{ ref('int_products_classified') }}
+    where row_status = 'clean'
+
+),
+
+-- Rows of feeds without product attributes. All of them are equal, so the first one of a product suffices.
+bare_mentions as (
+
+    select product_id, event_at as effective_at from {{ ref('stg_shop__events') }}
+    where not has_product_attributes
+    union all
+    select product_id, purchased_at as effective_at from {{ ref('stg_shop__purchases') }}
+    where not has_product_attributes
+
+),
+
+unioned as (
+
+    select
+        product_id,
+        product_name,
+        category,
+        brand,
+        price,
+        popularity_score,
+        is_available,
+        effective_at,
+        true as is_from_catalog,
+        _feed,
+        _file,
+        _line
+    from catalog
+
+    union all
+
+    select
+        product_id,
+        product_name,
+        category,
+        brand,
+        case when price > 0 then price end as price,
+        null as popularity_score,
+        null as is_available,
+        event_at as effective_at,
+        false as is_from_catalog,
+        _feed,
+        _file,
+        _line
+    from {{ ref('stg_shop__events') }}
+    where has_product_attributes
+
+    union all
+
+    -- Only sales carry name and price: lines of returns, stock corrections and gifts have remarks in the place of the
+    -- name.
+    select
+        product_id,
+        case when coalesce(quantity, 1) > 0 and price > 0 then product_name end as product_name,
+        category,
+        brand,
+        case when coalesce(quantity, 1) > 0 and price > 0 then price end as price,
+        null as popularity_score,
+        null as is_available,
+        purchased_at as effective_at,
+        false as is_from_catalog,
+        _feed,
+        _file,
+        _line
+    from {{ ref('stg_shop__purchases') }}
+    where has_product_attributes
+
+    union all
+
+    -- Without a catalog, an unknown product cannot be detected. Therefore every product that a row names is known, also
+    -- when another feed carries attributes.
+    select
+        product_id,
+        null as product_name,
+        null as category,
+        null as brand,
+        null as price,
+        null as popularity_score,
+        null as is_available,
+        min(effective_at) as effective_at,
+        false as is_from_catalog,
+        null as _feed,
+        null as _file,
+        null as _line
+    from bare_mentions
+    where not exists (select 1 from catalog)
+    group by product_id
+
+)
+
+select * from unioned
+where is_from_catalog or (product_id is not null and effective_at is not null)

@@ -1,0 +1,4 @@
+select
+    reason_key,
+    reason_text
+from {{ ref('reason_texts') }}
