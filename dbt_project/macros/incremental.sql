@@ -13,10 +13,12 @@
     select {{ columns }} from {{ arg_dict['temp_relation'] }};
 {%- endmacro %}
 
-{#- dbt calls this for every model. A table that other SQL has built is built in full. -#}
+{#- dbt calls this for every model. A table that other SQL has built is built in full, if its model stores sql_version(). -#}
 {% macro should_full_refresh() -%}
-    {%- if flags.FULL_REFRESH or not execute or model.config.materialized != 'incremental' -%}
-        {{ return(flags.FULL_REFRESH) }}
+    {%- set requested = flags.FULL_REFRESH if config.get('full_refresh') is none else config.get('full_refresh') -%}
+    {%- set has_version = model.config.materialized == 'incremental' and 'sql_version()' in model.raw_code -%}
+    {%- if requested or not execute or not has_version -%}
+        {{ return(requested) }}
     {%- endif -%}
     {%- set built = load_relation(this) -%}
     {%- if built is none -%}
