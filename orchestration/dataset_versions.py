@@ -119,7 +119,7 @@ def _read_sorted_rows(
         cutoffs = connection.sql(f"select distinct cutoff from {MART_TABLES[name]} {condition} order by 1").fetchall()
         # One cutoff at a time: sorting all rows at once takes three times the memory.
         query = f"select {columns} from {MART_TABLES[name]} where cutoff = ? order by {keys}"
-        parts = [connection.execute(query, cutoff).to_arrow_table() for cutoff in cutoffs]
+        parts = [connection.sql(query, params=cutoff).to_arrow_table() for cutoff in cutoffs]
         empty = connection.sql(f"select {columns} from {MART_TABLES[name]} limit 0").to_arrow_table()
         return pa.concat_tables([empty, *parts])
     except duckdb.CatalogException as error:

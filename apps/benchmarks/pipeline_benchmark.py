@@ -1,4 +1,4 @@
-"""The benchmark of loading and building: RecoMart and other engines, RecoMart with little memory, and one more day."""
+"""The benchmark of loading and building: RecoMart and other engines, little memory, one more day, and the demo shop."""
 
 import shutil
 import time
@@ -9,6 +9,7 @@ from functools import partial
 
 from pydantic import BaseModel, ConfigDict
 
+from apps.benchmarks.demo_shop import DemoShopSeconds, measure_demo_shop
 from apps.benchmarks.increments import Increments, measure_increments
 from apps.benchmarks.measurement import ResourceUsage, get_machine_info, measure_contender
 from apps.benchmarks.optional_libraries import require_library
@@ -37,6 +38,7 @@ class Part(StrEnum):
     POLARS = "polars"
     SMALL_MEMORY = "small-memory"
     INCREMENTS = "increments"
+    DEMO_SHOP = "demo-shop"
 
 
 CONTENDER_MODULES = {
@@ -82,6 +84,7 @@ class PipelineBenchmarkResult(BaseModel):
     memory_limit: str
     results: list[PartResult]
     increments: Increments | None
+    demo_shop: DemoShopSeconds | None
     targets: list[Target]
 
     @property
@@ -127,20 +130,27 @@ def run_pipeline_benchmark(
                     update={"differences": find_differences(expected, _read_statistics(part_settings, listener))}
                 )
             outcomes.append(outcome)
-    increments = None
+    increments: Increments | None = None
+    demo_shop: DemoShopSeconds | None = None
+    # A failure must not lose the results of the other parts, which took half an hour.
     if Part.INCREMENTS in parts:
         try:
             increments = measure_increments(_create_part_settings(settings, Part.INCREMENTS), shop, listener)
         except RecomartError as error:
-            # The results of the other parts, which took half an hour, must not be lost.
             outcomes.append(PartResult(part=Part.INCREMENTS, usage=None, failure=str(error)))
+    if Part.DEMO_SHOP in parts:
+        try:
+            demo_shop = measure_demo_shop(_create_part_settings(settings, Part.DEMO_SHOP), listener)
+        except RecomartError as error:
+            outcomes.append(PartResult(part=Part.DEMO_SHOP, usage=None, failure=str(error)))
     return PipelineBenchmarkResult(
         machine=machine,
         shop=summary,
         memory_limit=settings.memory_limit,
         results=outcomes,
         increments=increments,
-        targets=evaluate_targets(outcomes, increments, is_default_size=shop.events >= DEFAULT_EVENTS),
+        demo_shop=demo_shop,
+        targets=evaluate_targets(outcomes, increments, demo_shop, is_default_size=shop.events >= DEFAULT_EVENTS),
     )
 
 
@@ -181,7 +191,11 @@ def describe_usage(usage: ResourceUsage) -> str:
 
 
 def evaluate_targets(
-    results: Sequence[PartResult], increments: Increments | None, *, is_default_size: bool
+    results: Sequence[PartResult],
+    increments: Increments | None,
+    demo_shop: DemoShopSeconds | None,
+    *,
+    is_default_size: bool,
 ) -> list[Target]:
     """Return the targets of the pipeline with the measured values."""
     evaluate = partial(Target.evaluate, is_default_size=is_default_size)
@@ -206,6 +220,8 @@ def evaluate_targets(
             "seconds for one more day, relative to all days", _compute_ratio(late, seconds.get(Part.RECOMART)), 0.25
         ),
         evaluate("seconds for one more day, late relative to early", _compute_ratio(late, early), 1.3),
+        Target.evaluate("demo shop, seconds for nothing new", demo_shop and demo_shop.nothing_new, 3.0),
+        Target.evaluate("demo shop, seconds for one more day", demo_shop and demo_shop.one_more_day, 8.0),
     ]
 
 

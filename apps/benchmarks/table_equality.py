@@ -64,6 +64,7 @@ def open_tables(path: Path) -> duckdb.DuckDBPyConnection:
         for file in path.glob("*.parquet"):
             connection.execute(f"create view {file.stem} as select * from read_parquet('{file}')")
     connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set enable_progress_bar = false")
     return connection
 
 

@@ -17,7 +17,7 @@ class Target(BaseModel):
     """None when the value was not measured, or at another size than the target's."""
 
     @classmethod
-    def evaluate(cls, name: str, value: float | None, max_value: float, *, is_default_size: bool) -> "Target":
+    def evaluate(cls, name: str, value: float | None, max_value: float, *, is_default_size: bool = True) -> "Target":
         """Compare a value with its limit; the limits hold for a benchmark of the default size or a larger one."""
         is_met = value <= max_value if value is not None and is_default_size else None
         return cls(name=name, value=value, max_value=max_value, is_met=is_met)

@@ -50,7 +50,7 @@ def benchmark_pipeline(
     """Compare loading and building with a DuckDB script, pandas and polars.
 
     Measures seconds and memory and checks that all contenders make equal tables.
-    Also runs RecoMart with 1 GB of memory, and adds one day to a third and to all of the history.
+    Also runs RecoMart with 1 GB of memory, adds one day to a third and to all of the history, and runs the demo shop.
     """
     parts = [_parse_part(name.strip()) for name in part_names.split(",")]
     # The demo shop needs its own sources file, even if the environment names another one.
@@ -105,6 +105,12 @@ def _print_pipeline_result(result: PipelineBenchmarkResult) -> None:
             for day in days
         ]
         console.print_table("One more day", rows)
+    if result.demo_shop:
+        runs = result.demo_shop.model_dump().items()
+        console.print_table(
+            "recomart run, demo shop",
+            [{"run": name.replace("_", " "), "seconds": round(seconds, 1)} for name, seconds in runs],
+        )
     print_targets(result.targets, "ten million events")
 
 

@@ -1,4 +1,4 @@
-"""Incremental builds equal full builds row for row, for deliveries in any order."""
+"""Incremental builds equal full builds row for row, for deliveries in any order and after killed builds."""
 
 import json
 import shutil
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from orchestration.dbt_manifest import DBT_OUTPUT_FOLDERS
 from orchestration.dbt_runner import PROJECT_DIR, TRAINING_INPUT_SELECTION, run_dbt
+from tests.crash_recovery import kill_build
 from tests.three_feed_shop import EVENTS_JSONL, PRODUCTS_JSON, PURCHASES_CSV, Shop
 from warehouse.database import connect, open_reader
 from warehouse.loading.loader import load
@@ -21,6 +22,7 @@ from warehouse.settings import Settings
 
 BUILD_ARGUMENTS = ("build", "--resource-type", "seed", "--resource-type", "model", *TRAINING_INPUT_SELECTION)
 DAY_COUNT = 24
+MAX_BUILD_SECONDS = 10
 Delivery = Callable[[Shop, Random], None]
 
 
@@ -129,6 +131,19 @@ def empty_file(shop: Shop, rng: Random) -> None:
         rng.choice(files).write_text("", encoding="utf-8")
 
 
+def delete_file(shop: Shop, rng: Random) -> None:
+    """Delete a landing file; its rows stay."""
+    files = sorted(path for path in shop.landing.rglob("*") if path.is_file())
+    if files:
+        rng.choice(files).unlink()
+
+
+def kill_random_build(shop: Shop, rng: Random) -> None:
+    """Load the deliveries so far and kill the build of their tables."""
+    load(shop.settings)
+    kill_build(shop.settings, rng.uniform(0, MAX_BUILD_SECONDS))
+
+
 def change_declaration(shop: Shop, rng: Random) -> None:
     """Declare another event type or another time zone for the events, or neither."""
     changes: dict[str, Any] = rng.choice([{"event_types": {"view": ["hover"]}}, {"time_zone": "Asia/Tokyo"}, {}])
@@ -148,7 +163,9 @@ def build_deliveries(shop: Shop, rng: Random, rounds: int) -> dict[str, list[tup
         write_purchases,
         write_catalog,
         empty_file,
+        delete_file,
         change_declaration,
+        kill_random_build,
     ]
     for _ in range(rounds):
         for kind in rng.choices(kinds, k=rng.randrange(1, 5)):

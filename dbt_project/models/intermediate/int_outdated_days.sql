@@ -8,7 +8,7 @@ with changed_loads as (
 
 known_products as (
 
-    select distinct product_id from {{ ref('int_products_unioned') }}
+    select distinct product_id from {{ ref('int_product_versions') }}
 
 ),
 

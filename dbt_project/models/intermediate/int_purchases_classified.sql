@@ -18,7 +18,7 @@
 
 with known_products as (
 
-    select distinct product_id from {{ ref('int_products_unioned') }}
+    select distinct product_id from {{ ref('int_product_versions') }}
 
 ),
 

@@ -3,7 +3,7 @@ with product_updates as (
     select
         *,
         coalesce(effective_at, {{ min_valid_from() }}) as valid_from
-    from {{ ref('int_products_unioned') }}
+    from {{ ref('int_product_versions') }}
 
 ),
 

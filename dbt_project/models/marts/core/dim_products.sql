@@ -11,7 +11,7 @@ product_updates as (
         product_id,
         min(effective_at) as first_seen_at,
         max(effective_at) as last_updated_at
-    from {{ ref('int_products_unioned') }}
+    from {{ ref('int_product_versions') }}
     group by product_id
 
 ),
