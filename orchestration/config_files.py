@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from models_ml.config import TrainConfig
+from models_ml.config import GatePolicy, TrainConfig
 from orchestration.policy import ModelPolicy
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
@@ -65,3 +65,21 @@ def read_policy(settings: Settings) -> ModelPolicy:
     if not settings.policy_file.exists():
         return ModelPolicy()
     return read_json_settings(ModelPolicy, settings.policy_file, "docs/operations/retraining.md")
+
+
+def read_gate_policy(settings: Settings, config: TrainConfig) -> GatePolicy:
+    """Return the gates of the policy after checking that the training measures their metrics.
+
+    Without those metrics every model would pass.
+
+    Raises:
+        RecomartError: The policy is wrong, or its k is not among the k values that the training measures.
+    """
+    gates = read_policy(settings).gates
+    if gates.k not in config.k_values:
+        k_values = ", ".join(map(str, config.k_values))
+        raise RecomartError(
+            f"{settings.policy_file}: gates.k: the training does not measure lists of {gates.k}. Set one of its "
+            f"k_values ({k_values}), or add {gates.k} to k_values in {settings.train_config_file}"
+        )
+    return gates

@@ -5,27 +5,27 @@ Dagster's assets run the same steps, but build with dagster-dbt, which reports e
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
 from models_ml.config import TrainConfig
-from models_ml.evaluation.baselines import read_oracle
-from orchestration.batch_scoring import ScoringSummary, score_customers
+from orchestration.config_files import read_gate_policy
 from orchestration.dbt_runner import DbtResult, start_dbt
 from orchestration.process_memory import get_peak_memory_mib
 from orchestration.progress import PipelineListener, describe_dbt, describe_fetch, describe_load
-from orchestration.retraining import TrainingRequest, find_due_training
 from orchestration.run_state import begin_run, complete_run, find_reasons_to_run
 from orchestration.steps import build_marts, build_recommendations, publish_copy
-from orchestration.training_run import TrainingSummary, read_gate_policy, train_model
 from warehouse.fetching.fetch_run import fetch_feeds, find_api_feeds
 from warehouse.fetching.reports import FetchReport
-from warehouse.formatting import format_count
 from warehouse.loading.loader import load
 from warehouse.loading.reports import LoadReport
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from orchestration.batch_scoring import ScoringSummary
+    from orchestration.training_run import TrainingSummary
 
 T = TypeVar("T")
 
@@ -41,10 +41,10 @@ class PipelineReport:
     later steps are None."""
 
     marts: DbtResult | None = None
-    training: TrainingSummary | None = None
+    training: "TrainingSummary | None" = None
     """None when no training was due."""
 
-    scoring: ScoringSummary | None = None
+    scoring: "ScoringSummary | None" = None
     """None when no model may serve: all customers then get popular products."""
 
     recommendations: DbtResult | None = None
@@ -54,38 +54,6 @@ class PipelineReport:
 
     peak_memory_mib: int = 0
     """Largest resident memory of any process of the run."""
-
-
-def train_if_due(
-    settings: Settings,
-    config: TrainConfig,
-    on_stage: Callable[[str], None] = lambda _: None,
-    *,
-    is_training_requested: bool | None = None,
-) -> TrainingSummary | None:
-    """Train if a training is due; `is_training_requested` overrides the policy. Return None without a training.
-
-    Raises:
-        RecomartError: The policy is wrong, or the training fails (see `train_model`).
-    """
-    # Every run reports a wrong policy, not only the next run that trains.
-    read_gate_policy(settings, config)
-    if is_training_requested is False:
-        return None
-    request = (
-        TrainingRequest("it was requested", is_warm_start=False)
-        if is_training_requested
-        else find_due_training(settings, config)
-    )
-    if request is None:
-        return None
-    on_stage(f"training ({'warm' if request.is_warm_start else 'cold'} start) because {request.reason}")
-    return replace(
-        train_model(
-            settings, config, on_stage, is_warm_start=request.is_warm_start, oracle=read_oracle(settings.demo_truth_dir)
-        ),
-        reason=request.reason,
-    )
 
 
 def run_pipeline(
@@ -135,6 +103,10 @@ def run_pipeline(
         report = PipelineReport(fetch_report, load_report, reasons, seconds=seconds)
         if not reasons:
             return finish(report)
+        # Imported here, because torch takes longer to import than a run with nothing new takes without it.
+        from orchestration.batch_scoring import score_customers
+        from orchestration.model_steps import describe_scoring, describe_training, train_if_due
+
         begin_run(settings, config, run_id)
         report.marts = run_step("build", lambda: build_marts(settings, listener.on_dbt, dbt), describe_dbt)
     report.training = run_step(
@@ -152,26 +124,3 @@ def run_pipeline(
     if is_training_requested is not False:
         complete_run(settings, run_id)
     return finish(report)
-
-
-def describe_training(summary: TrainingSummary | None) -> str:
-    """Return one line about a training run, or about why there was none."""
-    if summary is None:
-        return "no training is due"
-    rejection_text = f"; rejected: {summary.rejection_reason}" if summary.rejection_reason else ""
-    return (
-        f"trained because {summary.reason}; {format_count(summary.interactions, 'interaction')} of "
-        f"{format_count(summary.users, 'customer')} and {format_count(summary.products, 'product')}, "
-        f"{format_count(summary.epochs, 'epoch')}{rejection_text}"
-    )
-
-
-def describe_scoring(summary: ScoringSummary | None) -> str:
-    """Return one line about a scoring."""
-    if summary is None:
-        return "no model may serve yet: all customers get popular products"
-    state = "serves from now on" if summary.is_newly_serving else "continues to serve"
-    counts = (
-        f"{format_count(summary.candidate_count, 'candidate')} for {format_count(summary.customer_count, 'customer')}"
-    )
-    return f"{counts}; model {summary.run_id} {state}"

@@ -17,7 +17,7 @@ from orchestration.config_files import read_policy
 from orchestration.dataset_versions import read_event_weights, read_interactions, read_marts
 from orchestration.model_registry import ModelRun, find_next_serving_run, find_serving_run, list_model_runs
 from orchestration.policy import RetrainPolicy
-from warehouse.database import open_reader
+from warehouse.database import fetch_first_row, open_reader
 from warehouse.formatting import format_count
 from warehouse.settings import Settings
 
@@ -112,7 +112,7 @@ def _apply_policy(
     with open_reader(settings) as connection:
         changed_weights = _find_changed_weights(connection, latest_run)
         pair_count, changed_pair_count = _count_changed_pairs(connection, settings, latest_run)
-        (as_of,) = connection.execute(AS_OF_QUERY).fetchone() or (None,)
+        (as_of,) = fetch_first_row(connection, AS_OF_QUERY) or (None,)
     # A changed weight is a reason only if it changes the training data. The weight of an unused event type does not.
     if changed_weights and read_marts(settings)[0].dataset_hash != latest_run.dataset_hash:
         return TrainingRequest(
@@ -135,7 +135,7 @@ def _is_already_rejected(
     serving_run = find_serving_run(runs)
     warm_from = serving_run.run_id if serving_run and request.is_warm_start else None
     with open_reader(settings) as connection:
-        (as_of,) = connection.execute(AS_OF_QUERY).fetchone() or (None,)
+        (as_of,) = fetch_first_row(connection, AS_OF_QUERY) or (None,)
     rejected_hashes = {
         run.dataset_hash
         for run in runs
@@ -168,9 +168,9 @@ def _describe_config_changes(latest_run: ModelRun, config: TrainConfig) -> str:
 
 def _find_changed_weights(connection: duckdb.DuckDBPyConnection, latest_run: ModelRun) -> str:
     """Return the names of the event types whose weights have changed since the model was trained."""
-    (settings_json,) = connection.execute(
-        "select settings from ml.dataset_versions where dataset_hash = ?", [latest_run.dataset_hash]
-    ).fetchone() or ("{}",)
+    (settings_json,) = fetch_first_row(
+        connection, "select settings from ml.dataset_versions where dataset_hash = ?", [latest_run.dataset_hash]
+    ) or ("{}",)
     trained_weights = json.loads(settings_json).get("event_weights", {})
     weights = read_event_weights(connection)
     if not trained_weights:
@@ -186,13 +186,15 @@ def _count_changed_pairs(
     """Return the number of pairs, and the number that is new, removed or changed since the model was trained."""
     file = get_table_path(settings.datasets_dir, latest_run.dataset_hash, "interactions")
     try:
-        counts = connection.execute(
-            CHANGED_PAIRS_QUERY.format(trained_pairs=DATASET_PAIRS), {"file": str(file)}
-        ).fetchone()
+        counts = fetch_first_row(
+            connection, CHANGED_PAIRS_QUERY.format(trained_pairs=DATASET_PAIRS), {"file": str(file)}
+        )
     except duckdb.Error:
-        counts = connection.execute(
-            CHANGED_PAIRS_QUERY.format(trained_pairs=PAIRS_BEFORE_TRAINING), {"trained_as_of": latest_run.as_of}
-        ).fetchone()
+        counts = fetch_first_row(
+            connection,
+            CHANGED_PAIRS_QUERY.format(trained_pairs=PAIRS_BEFORE_TRAINING),
+            {"trained_as_of": latest_run.as_of},
+        )
     assert counts is not None
     return int(counts[0]), int(counts[1])
 

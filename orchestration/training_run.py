@@ -17,7 +17,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from models_ml.config import GatePolicy, TrainConfig
+from models_ml.config import TrainConfig
 from models_ml.data.atomic_folders import remove_unfinished
 from models_ml.data.dataset import Dataset
 from models_ml.data.dataset_store import (
@@ -35,7 +35,7 @@ from models_ml.evaluation.selection import EpochRecord
 from models_ml.inference.artifact import ModelCard
 from models_ml.inference.recommender import Recommender
 from models_ml.training import TrainingResult, train
-from orchestration.config_files import read_policy
+from orchestration.config_files import read_gate_policy
 from orchestration.dataset_versions import find_version, read_marts
 from orchestration.feed_accounting import FeedStatus, format_reasons, read_feed_status
 from orchestration.model_registry import find_serving_run, list_model_runs
@@ -159,24 +159,6 @@ def train_model(
         fit_seconds=result.fit_seconds,
         seconds=time.perf_counter() - start_seconds,
     )
-
-
-def read_gate_policy(settings: Settings, config: TrainConfig) -> GatePolicy:
-    """Return the gates of the policy after checking that the training measures their metrics.
-
-    Without those metrics every model would pass.
-
-    Raises:
-        RecomartError: The policy is wrong, or its k is not among the k values that the training measures.
-    """
-    gates = read_policy(settings).gates
-    if gates.k not in config.k_values:
-        k_values = ", ".join(map(str, config.k_values))
-        raise RecomartError(
-            f"{settings.policy_file}: gates.k: the training does not measure lists of {gates.k}. Set one of its "
-            f"k_values ({k_values}), or add {gates.k} to k_values in {settings.train_config_file}"
-        )
-    return gates
 
 
 def _describe_epoch(record: EpochRecord) -> str:

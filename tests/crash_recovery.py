@@ -157,6 +157,5 @@ def _read_tables(database: Path, schemas: Sequence[str], excluded_columns: Seque
     with duckdb.connect(database, read_only=True) as connection:
         tables = connection.execute(columns, {"schemas": schemas, "excluded": excluded_columns}).fetchall()
         return {
-            table: connection.sql(f"select {', '.join(names)} from {table}").to_arrow_table()
-            for table, names in tables
+            table: connection.sql(f"select {', '.join(names)} from {table}").to_arrow_table() for table, names in tables
         }

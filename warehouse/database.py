@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -189,6 +189,15 @@ def open_ledger_reader(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection
                 "shop with `make demo`"
             ) from error
         yield connection
+
+
+def fetch_first_row(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: object = None
+) -> tuple[Any, ...] | None:
+    """Return the first row of a query's result; None if the result is empty."""
+    # A result that is not read to its end blocks the connection.
+    rows = connection.execute(query, parameters).fetchall()
+    return rows[0] if rows else None
 
 
 @contextmanager

@@ -220,8 +220,8 @@ def evaluate_targets(
             "seconds for one more day, relative to all days", _compute_ratio(late, seconds.get(Part.RECOMART)), 0.25
         ),
         evaluate("seconds for one more day, late relative to early", _compute_ratio(late, early), 1.3),
-        Target.evaluate("demo shop, seconds for nothing new", demo_shop and demo_shop.nothing_new, 3.0),
-        Target.evaluate("demo shop, seconds for one more day", demo_shop and demo_shop.one_more_day, 8.0),
+        Target.evaluate("demo shop, seconds for nothing new", demo_shop.nothing_new if demo_shop else None, 3.0),
+        Target.evaluate("demo shop, seconds for one more day", demo_shop.one_more_day if demo_shop else None, 8.0),
     ]
 
 

@@ -8,11 +8,7 @@ from apps.cli import console, data_tables, model_tables, recommendation_tables
 from apps.recommendation_queries import RecommendationList, RecommendationQueries
 from orchestration.feed_accounting import FeedStatus, read_feed_status
 from orchestration.pipeline import PipelineReport
-from warehouse.demo.config import DemoConfig
 from warehouse.settings import Settings
-
-DEMO_SHOP_CONFIG = DemoConfig()
-"""The configuration of the shop that `make demo` generates."""
 
 NEXT_STEPS = """\
 Next steps:

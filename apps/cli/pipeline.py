@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from apps.cli import console, data_tables, model_tables
-from apps.cli.demo import DEMO_SHOP_CONFIG, collect_demo_outcome, print_demo_outcome
 from apps.cli.options import Json, Landing, SourcesFile, Warehouse, load_settings
 from orchestration import pipeline
 from orchestration.config_files import read_train_config
@@ -17,10 +16,16 @@ from warehouse.publishing.serving_copy import ServingCopy
 
 app = typer.Typer()
 
+DEMO_SHOP_CONFIG = DemoConfig()
+"""The configuration of the shop that `make demo` generates."""
+
 
 @app.command("demo")
 def run_demo(warehouse: Warehouse = None, as_json: Json = False) -> None:
     """Generate the demo shop, run the whole pipeline on it, and show the results."""
+    # Imported here, because it needs torch, which `recomart run` imports only when there is something to do.
+    from apps.cli.demo import collect_demo_outcome, print_demo_outcome
+
     settings = load_settings(warehouse=warehouse)
     with console.StepProgress() as progress:
         generate_demo_shop(settings, DEMO_SHOP_CONFIG, progress)

@@ -10,7 +10,7 @@ from apps.cli.options import ConfigFile, Json, Warehouse, load_settings
 from models_ml.evaluation.baselines import read_oracle
 from orchestration.batch_scoring import score_customers
 from orchestration.config_files import read_train_config
-from orchestration.pipeline import describe_scoring, describe_training
+from orchestration.model_steps import describe_scoring, describe_training
 from orchestration.progress import describe_dbt
 from orchestration.steps import build_recommendations, publish_copy
 from orchestration.training_run import train_model

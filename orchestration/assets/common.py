@@ -8,7 +8,7 @@ import dagster as dg
 import duckdb
 
 from models_ml.errors import ModelError
-from warehouse.database import connect
+from warehouse.database import connect, fetch_first_row
 from warehouse.errors import RecomartError
 from warehouse.settings import PROJECT_ROOT, Settings
 
@@ -79,7 +79,7 @@ def _read_column_types(connection: duckdb.DuckDBPyConnection) -> dict[dg.AssetKe
 
 def _count_rows(connection: duckdb.DuckDBPyConnection, key: dg.AssetKey) -> int | None:
     try:
-        row = connection.execute(f"select count(*) from {'.'.join(key.path)}").fetchone()
+        row = fetch_first_row(connection, f"select count(*) from {'.'.join(key.path)}")
     except duckdb.Error:
         return None
     return int(row[0]) if row else None

@@ -18,7 +18,7 @@ from orchestration.assets.dbt_graph import build_source_specs
 from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.batch_scoring import score_customers
 from orchestration.config_files import read_train_config
-from orchestration.pipeline import describe_scoring, describe_training, train_if_due
+from orchestration.model_steps import describe_scoring, describe_training, train_if_due
 from orchestration.training_run import TrainingSummary
 from warehouse.settings import Settings
 

@@ -164,7 +164,7 @@ def test_diff_spills_into_warehouse_folder(
 
     def connect(**options: Any) -> duckdb.DuckDBPyConnection:
         connection = original_connect(**options)
-        temp_folders.extend(connection.execute("select current_setting('temp_directory')").fetchone() or ())
+        temp_folders.extend(connection.execute("select current_setting('temp_directory')").fetchall()[0])
         return connection
 
     monkeypatch.setattr(duckdb, "connect", connect)

@@ -14,7 +14,8 @@ import pytest
 
 from models_ml.config import TrainConfig
 from orchestration.batch_scoring import score_customers
-from orchestration.pipeline import run_pipeline, train_if_due
+from orchestration.model_steps import train_if_due
+from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener
 from orchestration.steps import build_marts, build_recommendations, publish_copy
 from tests.e2e.pending_days_shop import PendingDaysShop, count_differences_between, find_unexpected_files

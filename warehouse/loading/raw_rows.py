@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from warehouse.database import fetch_first_row
 from warehouse.sources.declaration import RAW_COLUMNS, Feed, split_json_path
 
 REJECTED_TABLE = "rejected_records"
@@ -116,7 +117,7 @@ def _build_json_query(feed: Feed, common_keys: Sequence[str]) -> str:
 
 def _find_common_keys(connection: duckdb.DuckDBPyConnection, feed: Feed) -> list[str]:
     """Return the keys of one record if all of them are declared: comparing keys costs half of removing them."""
-    row = connection.execute(f"select json_keys(text) from records where {JSON_PROBLEM_SQL} is null limit 1").fetchone()
+    row = fetch_first_row(connection, f"select json_keys(text) from records where {JSON_PROBLEM_SQL} is null limit 1")
     declared_keys = {keys[0] for keys in map(split_json_path, feed.columns.values()) if len(keys) == 1}
     return row[0] if row and declared_keys.issuperset(row[0]) else []
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
-from warehouse.database import connect_to_file, retry_while_locked
+from warehouse.database import connect_to_file, fetch_first_row, retry_while_locked
 from warehouse.disk_full import raise_on_full_disk
 from warehouse.errors import RecomartError
 from warehouse.locks import exclusive_lock
@@ -130,12 +130,12 @@ def _attach_warehouse(connection: duckdb.DuckDBPyConnection, settings: Settings)
 
 
 def _query_value(connection: duckdb.DuckDBPyConnection, query: CopyQuery) -> Any:
-    row = connection.execute(query.sql).fetchone()
+    row = fetch_first_row(connection, query.sql)
     return row[0] if row else None
 
 
 def _count_rows(connection: duckdb.DuckDBPyConnection, table: str) -> int:
-    count = connection.execute(f"select count(*) from {table}").fetchone()
+    count = fetch_first_row(connection, f"select count(*) from {table}")
     return int(count[0]) if count else 0
 
 

@@ -169,10 +169,8 @@ def test_open_copy_uses_resource_limits(settings: Settings) -> None:
     published = publish(settings, TABLES)
     limited = Settings(warehouse=settings.warehouse, memory_limit="123MiB", threads=1)
     with closing(open_copy(limited, published)) as connection:
-        assert connection.execute("select current_setting('memory_limit'), current_setting('threads')").fetchone() == (
-            "123.0 MiB",
-            1,
-        )
+        query = "select current_setting('memory_limit'), current_setting('threads')"
+        assert connection.execute(query).fetchall() == [("123.0 MiB", 1)]
 
 
 def test_read_pointer_errors(settings: Settings) -> None:

@@ -44,7 +44,7 @@ def test_event_aliases_include_own_names(tmp_path: Path) -> None:
 )
 def test_event_aliases_match_duckdb_lower_case(tmp_path: Path, declared: str, alias: str) -> None:
     path = write_sources_file(tmp_path, VALID_SOURCES.replace("' basket '", json.dumps(declared)))
-    assert duckdb.execute("select lower(?)", [declared.strip(" \t\r\n")]).fetchone() == (alias,)
+    assert duckdb.execute("select lower(?)", [declared.strip(" \t\r\n")]).fetchall() == [(alias,)]
     assert dict(read_sources(path).feeds["events"].event_aliases)[alias] == "add_to_cart"
 
 
