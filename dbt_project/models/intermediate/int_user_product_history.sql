@@ -16,10 +16,10 @@ with period_totals as (
         product_id,
         period_start,
         -- Each event type has its own half-life and therefore its own sum.
-        {% for event_type in event_types() -%}
+        {% for type in event_types() -%}
         sum(
-            case when weight_event_type = '{{ event_type }}' then {{ cast_to_decimal('weight_at_reference') }} else 0 end
-        ) as {{ event_type }}_weight,
+            case when weight_event_type = '{{ type }}' then {{ cast_to_decimal('weight_at_reference') }} else 0 end
+        ) as {{ type }}_weight,
         {% endfor -%}
         sum({{ cast_to_decimal('weight') }}) as undecayed_weight,
         {{ action_counts() }},
