@@ -15,13 +15,9 @@ with new_pairs as (
 
 ),
 
--- The filter on cutoff is a constant and not a join with windows, because DuckDB would compute the view ml_interactions for
--- cutoff 'now' too.
 known_users as (
 
-    select distinct cutoff, user_id
-    from {{ ref('ml_interactions') }}
-    where cutoff != 'now'
+    select distinct cutoff, user_id from {{ ref('ml_interactions') }}
 
 )
 
