@@ -29,7 +29,7 @@ RUN_DEPENDENT_COLUMNS = (
     *("_load_id", "load_id", "loaded_at", "last_loaded_at", "rejected_at", "changed_ns", "hours_to_load"),
     *("actions_changed_at", "int_action_days.changed_at", "int_action_days.content_fingerprint"),
     *("int_changed_loads.kind", "int_changed_loads.reason"),
-    *("int_outdated_days.kind", "int_outdated_days.day", "int_outdated_days.reason"),
+    *("int_outdated_days.kind", "int_outdated_days.row_date", "int_outdated_days.reason"),
 )
 """Columns, of all tables or of one table, that depend on load ids, load times and the last build. Only these columns
 may differ between runs."""

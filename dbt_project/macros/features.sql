@@ -1,5 +1,5 @@
-{% macro decay(happened_at, as_of, half_life_days) -%}
-    power(0.5, {{ days_between(happened_at, as_of) }} / {{ half_life_days }})
+{% macro decay(from_time, to_time, half_life_days) -%}
+    power(0.5, {{ days_between(from_time, to_time) }} / {{ half_life_days }})
 {%- endmacro %}
 
 {% macro event_types() -%}
@@ -11,19 +11,6 @@
         count(case when action_type = '{{ action_type }}' then 1 end) as {{ action_type }}_count
         {{- ',\n        ' if not loop.last }}
     {%- endfor %}
-{%- endmacro %}
-
-{% macro pair_totals() -%}
-    {% for event_type in event_types() -%}
-        {{ exact_sum("case when weight_event_type = '" ~ event_type ~ "' then weight_at_reference end") }}
-            as {{ event_type }}_weight,
-        {% endfor -%}
-        {{ exact_sum('weight') }} as undecayed_weight,
-        {{ action_counts() }},
-        count(*) as interaction_count,
-        {{ exact_sum('quantity') }} as purchased_quantity,
-        min(action_at) as first_interaction_at,
-        max(action_at) as last_interaction_at
 {%- endmacro %}
 
 {% macro affinity_by(attribute) -%}

@@ -34,8 +34,9 @@
     {{ return(run_query(query).rows[0][0] > 0) }}
 {%- endmacro %}
 
+{#- The strategy calls outdated_days, changed_days and changed_pairs alike, so each of them takes the built table. -#}
 {% macro outdated_days(built) -%}
-    select day from {{ ref('int_outdated_days') }}
+    select row_date from {{ ref('int_outdated_days') }}
     where kind = '{{ config.require('meta')['kind'] }}'
 {%- endmacro %}
 
@@ -44,7 +45,7 @@
     {%- set started_at = "timestamp '" ~ run_started_at.strftime('%Y-%m-%d %H:%M:%S.%f') ~ "'" -%}
     {%- if is_incremental() -%}
     (
-        select {{ later_timestamp(started_at, dbt.dateadd('microsecond', 1, 'max(changed_at)')) }}
+        select greatest({{ started_at }}, coalesce({{ dbt.dateadd('microsecond', 1, 'max(changed_at)') }}, {{ started_at }}))
         from {{ this }}
     )
     {%- else -%}

@@ -12,10 +12,6 @@
     (({{ dbt.datediff("date '2000-01-03'", date_column, 'day') }} % 7 + 7) % 7)
 {%- endmacro %}
 
-{% macro later_timestamp(first, second) -%}
-    case when {{ first }} >= {{ second }} then {{ first }} else coalesce({{ second }}, {{ first }}) end
-{%- endmacro %}
-
 {% macro date_series(first_date, last_date) -%}
     {{ return(adapter.dispatch('date_series')(first_date, last_date)) }}
 {%- endmacro %}

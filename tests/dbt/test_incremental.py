@@ -34,7 +34,10 @@ def build(shop: Shop, *args: str) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def read_tables(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
-    """Return the sorted rows of every table and view that dbt builds, without what depends on the last build."""
+    """Return the sorted rows of every table and view that dbt builds, without what depends on the last build.
+
+    An incremental build keeps a row of int_action_days for a day that lost its actions; a full build has no such row.
+    """
     with open_reader(settings) as connection:
         tables = connection.execute(
             """
@@ -49,7 +52,10 @@ def read_tables(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
             """
         ).fetchall()
         return {
-            table: connection.execute(f"select {', '.join(columns)} from {table} order by all").fetchall()
+            table: connection.execute(
+                f"select {', '.join(columns)} from {table}"
+                f" where {'action_count > 0' if table == 'intermediate.int_action_days' else 'true'} order by all"
+            ).fetchall()
             for table, columns in tables
         }
 
@@ -225,6 +231,15 @@ def test_build_rebuilds_only_new_file_days(built_shop: Shop) -> None:
     built_shop.put("events/2026-01-04.jsonl", json.dumps(late) + "\n" + json.dumps(new) + "\n")
     build(built_shop)
     assert find_rebuilt_days(built_shop) == {"2026-01-02", "2026-01-04"}
+
+
+def test_emptied_first_day_equals_full_refresh(built_shop: Shop) -> None:
+    """The shop starts with its first day that still has actions."""
+    variables = ("--vars", "{drift_current_days: 1, drift_reference_days: 1}")
+    built_shop.put("events/2026-01-01.jsonl", "")
+    incremental_tables = build(built_shop, *variables)
+    assert len(incremental_tables["intermediate.int_drift_periods"]) == 2
+    assert find_differences(incremental_tables, build(built_shop, *variables, "--full-refresh")) == {}
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ with current_days as (
     select
         action_date,
         count(*) as action_count,
+        -- int_product_days decays with popularity_half_life_days.
         {{ dbt.concat([
             rows_fingerprint([
                 '_load_id', '_line', 'action_type', 'action_at', 'weight', 'half_life_days', 'quantity', 'price',

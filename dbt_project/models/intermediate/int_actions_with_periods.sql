@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
--- Cutoffs within a day. A part of the day begins with each.
+-- Cutoffs within a day. A part of the day begins with each. The part that begins with cutoff 'now' has no actions.
 with day_parts as (
 
     select

@@ -1,13 +1,6 @@
 {{ config(materialized='view') }}
 
-with now_cutoff as (
-
-    select last_date from {{ ref('int_feature_cutoffs') }}
-    where cutoff = 'now'
-
-),
-
-pins as (
+with pins as (
 
     select
         {{ clean_text('product_id') }} as product_id,
@@ -24,6 +17,6 @@ select
     pins.favourite_category,
     min(pins.position) as position
 from pins
-left join now_cutoff on true
-where {{ is_active_on('pins', 'now_cutoff.last_date') }}
+left join {{ ref('int_feature_cutoffs') }} as cutoffs on cutoffs.cutoff = 'now'
+where {{ is_active_on('pins', 'cutoffs.last_date') }}
 group by pins.product_id, pins.favourite_category

@@ -1,13 +1,6 @@
 {{ config(materialized='view') }}
 
-with now_cutoff as (
-
-    select last_date from {{ ref('int_feature_cutoffs') }}
-    where cutoff = 'now'
-
-),
-
-products as (
+with products as (
 
     select product_id, category, brand from {{ ref('dim_products') }}
 
@@ -27,12 +20,12 @@ product_attributes as (
 active_blocks as (
 
     select
-        seed.scope,
-        {{ normalized_rule_value('seed.scope', 'seed.value') }} as value,
-        {{ clean_text('seed.reason') }} as reason
-    from {{ ref('blocks') }} as seed
-    left join now_cutoff on true
-    where {{ is_active_on('seed', 'now_cutoff.last_date') }}
+        blocks.scope,
+        {{ normalized_rule_value('blocks.scope', 'blocks.value') }} as value,
+        {{ clean_text('blocks.reason') }} as reason
+    from {{ ref('blocks') }} as blocks
+    left join {{ ref('int_feature_cutoffs') }} as cutoffs on cutoffs.cutoff = 'now'
+    where {{ is_active_on('blocks', 'cutoffs.last_date') }}
 
 )
 

@@ -25,9 +25,7 @@ select
         else 'declaration changed'
     end as reason
 from current_loads
-full outer join built_loads
-    on current_loads.kind = built_loads.kind
-    and current_loads.load_id = built_loads.load_id
+full outer join built_loads on current_loads.load_id = built_loads.load_id
 where
     built_loads.load_id is null
     or current_loads.load_id is null

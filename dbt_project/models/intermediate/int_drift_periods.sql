@@ -46,7 +46,10 @@ periods_with_start as (
     select
         *,
         min(first_date) over (partition by kind) as reference_start,
-        (select min(days.action_date) from {{ ref('int_action_days') }} as days) as shop_start
+        (
+            select min(days.action_date) from {{ ref('int_action_days') }} as days
+            where days.action_count > 0
+        ) as shop_start
     from periods
 
 )

@@ -1,4 +1,5 @@
--- The caps apply to one list of all popular products, that of a user without candidates and purchases.
+-- The caps apply to one list of all popular products, that of a user without candidates and purchases. All rows have the same
+-- user id, because apply_caps counts per user.
 with popular_products as (
 
     select
@@ -15,6 +16,7 @@ with popular_products as (
 
 {{ apply_caps('popular_products') }},
 
+-- apply_caps ends in within_caps.
 ranked as (
 
     select

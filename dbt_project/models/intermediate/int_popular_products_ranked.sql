@@ -1,18 +1,4 @@
-with popularity as (
-
-    select * from {{ ref('feat_product_popularity') }}
-    where cutoff = 'now' and recent_popularity > 0
-
-),
-
-rules as (
-
-    select * from {{ ref('rec_product_rules') }}
-    where is_recommendable
-
-),
-
-ranked as (
+with ranked as (
 
     select
         row_number() over (order by popularity.recent_popularity desc, rules.product_id) as rank,
@@ -24,8 +10,9 @@ ranked as (
         popularity.recent_popularity as score,
         popularity.event_count + popularity.purchase_count as action_count,
         popularity.event_count_28d + popularity.purchase_count_28d as action_count_28d
-    from popularity
-    inner join rules on popularity.product_id = rules.product_id
+    from {{ ref('feat_product_popularity') }} as popularity
+    inner join {{ ref('rec_product_rules') }} as rules on popularity.product_id = rules.product_id
+    where popularity.cutoff = 'now' and popularity.recent_popularity > 0 and rules.is_recommendable
 
 )
 

@@ -1,11 +1,4 @@
-with now_cutoff as (
-
-    select last_date from {{ ref('int_feature_cutoffs') }}
-    where cutoff = 'now'
-
-),
-
-activity as (
+with activity as (
 
     select
         product_id,
@@ -52,10 +45,10 @@ select
     products.last_action_at,
     -- A catalog can be newer than the newest action.
     case
-        when cast(products.idle_since as date) > now_cutoff.last_date then 0
-        else {{ dbt.datediff('products.idle_since', 'now_cutoff.last_date', 'day') }}
+        when cast(products.idle_since as date) > cutoffs.last_date then 0
+        else {{ dbt.datediff('products.idle_since', 'cutoffs.last_date', 'day') }}
     end as idle_days,
     categories.slow_interval_days
 from products
-left join now_cutoff on true
+left join {{ ref('int_feature_cutoffs') }} as cutoffs on cutoffs.cutoff = 'now'
 left join categories on coalesce(products.category, '') = coalesce(categories.category, '')

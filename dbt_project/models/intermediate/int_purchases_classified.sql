@@ -16,36 +16,29 @@
 ] %}
 {% set purchases = 'rows_of_outdated_days' if is_incremental() else ref('stg_shop__purchases') %}
 
-with known_products as (
-
-    select distinct product_id from {{ ref('int_product_versions') }}
-
-),
-
+with
 {% if is_incremental() -%}
-changed_loads as (
-
-    select * from {{ ref('int_changed_loads') }}
-    where kind = 'purchases'
-
-),
-
 rows_of_outdated_days as (
 
     select {{ columns | join(', ') }} from {{ ref('stg_shop__purchases') }}
-    where _load_id in (select load_id from changed_loads where reason != 'file replaced or removed')
+    where
+        _load_id in (
+            select load_id from {{ ref('int_changed_loads') }}
+            where reason != 'file replaced or removed'
+        )
 
     union all
 
     select {{ columns | join(', ') }} from {{ this }}
     where
         _row_date in ({{ outdated_days(this) }})
-        and _load_id not in (select load_id from changed_loads)
+        and _load_id not in (select load_id from {{ ref('int_changed_loads') }})
 
 ),
 
 {% endif -%}
--- A duplicate equals an earlier line of the same feed in every column, undeclared columns included.
+-- A duplicate equals an earlier line of the same feed in every column, undeclared columns included. Both have the same
+-- timestamp and therefore the same day, so the rows of the outdated days suffice.
 {{ duplicate_rows(purchases, compared_columns) }},
 
 checked as (
@@ -58,10 +51,12 @@ checked as (
             'unknown_product': 'purchases.product_id is not null and known_products.product_id is null',
             'bad_timestamp': 'purchased_at is null',
             'bad_quantity': 'quantity = 0 or unreadable_quantity is not null',
-            'bad_price': 'price < 0 or unreadable_price is not null',
+            'bad_price': 'purchases.price < 0 or unreadable_price is not null',
         }) }} as broken_rules
     from {{ purchases }} as purchases
-    left join known_products on purchases.product_id = known_products.product_id
+    left join {{ ref('int_product_versions') }} as known_products
+        on purchases.product_id = known_products.product_id
+        and known_products.version_number = 1
     left join duplicate_rows
         on purchases._load_id = duplicate_rows._load_id
         and purchases._line = duplicate_rows._line

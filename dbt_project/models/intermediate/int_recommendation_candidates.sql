@@ -8,22 +8,8 @@ with users as (
 
 ),
 
-serving_run as (
-
-    select run_id from {{ ref('stg_ml__model_runs') }}
-    where is_serving
-
-),
-
-candidates as (
-
-    select candidates.*
-    from {{ ref('stg_ml__candidates') }} as candidates
-    inner join serving_run on candidates.run_id = serving_run.run_id
-    inner join users on candidates.user_id = users.user_id
-
-),
-
+-- A product can have a pin for all users and one for the user's favourite category. It is for all users only without the
+-- latter, which comes first among pins of the same position.
 user_pins as (
 
     select
@@ -61,11 +47,14 @@ ordered_candidates as (
         cast(null as {{ dbt.type_int() }}) as pinned_position,
         candidates.score,
         candidates.reason_product_id
-    from candidates
+    from {{ ref('stg_ml__candidates') }} as candidates
+    inner join {{ ref('stg_ml__model_runs') }} as runs on candidates.run_id = runs.run_id
+    -- Users who are gone have no list.
+    inner join users on candidates.user_id = users.user_id
     left join user_pins
         on candidates.user_id = user_pins.user_id
         and candidates.product_id = user_pins.product_id
-    where user_pins.product_id is null
+    where runs.is_serving and user_pins.product_id is null
 
 )
 

@@ -1,11 +1,7 @@
-with candidates as (
+with
+{{ apply_caps(ref('int_recommendation_candidates')) }},
 
-    select * from {{ ref('int_recommendation_candidates') }}
-
-),
-
-{{ apply_caps('candidates') }},
-
+-- apply_caps ends in within_caps.
 ranked as (
 
     select

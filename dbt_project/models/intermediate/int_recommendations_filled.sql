@@ -1,20 +1,36 @@
 {{ config(materialized='view') }}
 
-with capped_lists as (
+with users as (
+
+    select user_id from {{ ref('dim_users') }}
+    union all
+    select {{ anonymous_user_id() }} as user_id
+
+),
+
+capped_lists as (
 
     select * from {{ ref('int_recommendations_capped') }}
 
 ),
 
-fillers as (
+short_lists as (
 
-    select * from {{ ref('int_recommendation_fillers') }}
+    select users.user_id
+    from users
+    left join capped_lists
+        on users.user_id = capped_lists.user_id
+        and capped_lists.capped_rank = {{ var('top_n') }}
+    where capped_lists.user_id is null
 
 ),
 
-lists_to_fill as (
+-- Products that cannot fill up a list: they are in it already, or the user bought them.
+skipped_products as (
 
-    select distinct user_id from fillers
+    select user_id, product_id from capped_lists
+    union all
+    select user_id, product_id from {{ ref('int_user_product_exclusions') }}
 
 ),
 
@@ -22,43 +38,48 @@ lists_to_fill as (
 lists_with_fillers as (
 
     select
-        capped_lists.user_id,
-        capped_lists.capped_rank as list_order,
-        capped_lists.product_id,
-        capped_lists.category,
-        capped_lists.brand,
-        capped_lists.category_cap,
-        capped_lists.brand_cap,
-        capped_lists.pinned_position,
-        capped_lists.score,
-        capped_lists.reason_product_id
-    from capped_lists
-    inner join lists_to_fill on capped_lists.user_id = lists_to_fill.user_id
-
-    union all
-
-    select
         user_id,
-        {{ var('top_n') }} + filler_rank as list_order,
+        capped_rank as list_order,
         product_id,
         category,
         brand,
         category_cap,
         brand_cap,
+        pinned_position,
+        score,
+        reason_product_id
+    from capped_lists
+
+    union all
+
+    select
+        short_lists.user_id,
+        {{ var('top_n') }} + filler_products.rank as list_order,
+        filler_products.product_id,
+        filler_products.category,
+        filler_products.brand,
+        filler_products.category_cap,
+        filler_products.brand_cap,
         null as pinned_position,
         null as score,
         null as reason_product_id
-    from fillers
+    from short_lists
+    cross join {{ ref('int_filler_products') }} as filler_products
+    left join skipped_products
+        on short_lists.user_id = skipped_products.user_id
+        and filler_products.product_id = skipped_products.product_id
+    where skipped_products.product_id is null
 
 ),
 
 {{ apply_caps('lists_with_fillers') }},
 
-filled_lists as (
+-- apply_caps ends in within_caps.
+ranked as (
 
     select
         user_id,
-        row_number() over (partition by user_id order by list_order) as capped_rank,
+        row_number() over (partition by user_id order by list_order) as filled_rank,
         product_id,
         pinned_position,
         score,
@@ -67,18 +88,5 @@ filled_lists as (
 
 )
 
-select
-    capped_lists.user_id,
-    capped_lists.capped_rank,
-    capped_lists.product_id,
-    capped_lists.pinned_position,
-    capped_lists.score,
-    capped_lists.reason_product_id
-from capped_lists
-left join lists_to_fill on capped_lists.user_id = lists_to_fill.user_id
-where lists_to_fill.user_id is null
-
-union all
-
-select * from filled_lists
-where capped_rank <= {{ var('top_n') }}
+select * from ranked
+where filled_rank <= {{ var('top_n') }}

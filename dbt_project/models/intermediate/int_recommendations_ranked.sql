@@ -1,17 +1,17 @@
--- group_rank is the rank among the pinned products of the list for a pin, and among the other products for another product.
+-- group_rank numbers the pins of a list from 1, and its other products from 1.
 with group_ranks as (
 
     select
         *,
         pinned_position is not null as is_pinned,
-        row_number() over (partition by user_id, pinned_position is not null order by capped_rank) as group_rank
+        row_number() over (partition by user_id, pinned_position is not null order by filled_rank) as group_rank
     from {{ ref('int_recommendations_filled') }}
 
 ),
 
--- unpinned_count is the number of unpinned products down to the row; the rows are ordered by it. For example, a third pin at
--- position 5 has two pins and two unpinned products before it. If an earlier pin has the same position, the maximum over the
--- earlier pins puts the later pin directly after it.
+-- unpinned_count is the number of unpinned products down to the row; the rows are ordered by it. A pin at position p that is
+-- the g-th pin has p - g unpinned products before it. If an earlier pin has the same position, the maximum over the earlier
+-- pins puts the later pin directly after it.
 pin_offsets as (
 
     select

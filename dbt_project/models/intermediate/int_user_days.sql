@@ -7,17 +7,6 @@
 ) }}
 
 -- noqa: disable=LT02
-with actions as (
-
-    select * from {{ ref('int_actions_with_periods') }}
-    where
-        user_id is not null
-        {% if is_incremental() -%}
-        and action_date in ({{ changed_days(this) }})
-        {%- endif %}
-
-)
-
 select
     user_id,
     action_date,
@@ -33,5 +22,10 @@ select
     max(action_at) as last_action_at,
     {{ newest_change() }} as actions_changed_at,
     {{ sql_version() }} as _sql_version
-from actions
+from {{ ref('int_actions_with_periods') }}
+where
+    user_id is not null
+    {% if is_incremental() -%}
+    and action_date in ({{ changed_days(this) }})
+    {%- endif %}
 group by user_id, action_date, period_start

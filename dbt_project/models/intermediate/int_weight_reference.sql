@@ -1,26 +1,17 @@
 {{ config(materialized='view') }}
 
-with half_lives as (
-
-    select min(half_life_days) as min_half_life_days from {{ ref('event_weights') }}
-
-),
-
-now_cutoff as (
-
-    select as_of from {{ ref('int_feature_cutoffs') }}
-    where cutoff = 'now'
-
-),
-
--- Steps of thirty of the shortest half-lives: a weight relative to the reference time grows by a factor of 2^30 at most.
-steps as (
+-- The newest multiple of 30 of the shortest half-lives since 2000 that is not after now. The time moves forward in steps,
+-- because a weight relative to it grows with the time of its action: by a factor of 2^30 at most within a step, and beyond
+-- any decimal without one.
+with steps as (
 
     select
-        now_cutoff.as_of,
-        30 * 86400 * half_lives.min_half_life_days as step_seconds
-    from now_cutoff
-    cross join half_lives
+        cutoffs.as_of,
+        30 * 86400 * min(event_weights.half_life_days) as step_seconds
+    from {{ ref('int_feature_cutoffs') }} as cutoffs
+    cross join {{ ref('event_weights') }} as event_weights
+    where cutoffs.cutoff = 'now'
+    group by cutoffs.as_of
 
 )
 

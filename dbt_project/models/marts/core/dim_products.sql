@@ -1,11 +1,4 @@
-with current_versions as (
-
-    select * from {{ ref('dim_product_history') }}
-    where is_current
-
-),
-
-product_updates as (
+with product_updates as (
 
     select
         product_id,
@@ -27,18 +20,19 @@ first_actions as (
 )
 
 select
-    current_versions.product_id,
-    current_versions.product_name,
-    current_versions.category,
-    current_versions.brand,
-    current_versions.price,
-    current_versions.popularity_score,
-    current_versions.is_available,
+    versions.product_id,
+    versions.product_name,
+    versions.category,
+    versions.brand,
+    versions.price,
+    versions.popularity_score,
+    versions.is_available,
     case
         when first_actions.first_action_at < product_updates.first_seen_at then first_actions.first_action_at
         else coalesce(product_updates.first_seen_at, first_actions.first_action_at)
     end as first_seen_at,
     product_updates.last_updated_at
-from current_versions
-inner join product_updates on current_versions.product_id = product_updates.product_id
-left join first_actions on current_versions.product_id = first_actions.product_id
+from {{ ref('dim_product_history') }} as versions
+inner join product_updates on versions.product_id = product_updates.product_id
+left join first_actions on versions.product_id = first_actions.product_id
+where versions.is_current

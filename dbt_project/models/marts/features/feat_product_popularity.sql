@@ -25,12 +25,14 @@ product_totals as (
         days.product_id,
         {% for length in lengths -%}
         {% for count in ['event_count', 'purchase_count'] -%}
-        sum(case when {{ is_in_last_days('days.action_date', length) }} then days.{{ count }} else 0 end)
-            as {{ count }}_{{ length }}d,
+        cast(
+            sum(case when {{ is_in_last_days('days.action_date', length) }} then days.{{ count }} else 0 end)
+            as {{ dbt.type_bigint() }}
+        ) as {{ count }}_{{ length }}d,
         {% endfor -%}
         {% endfor -%}
         {% for count in ['event_count', 'view_count', 'purchase_count', 'return_count'] -%}
-        sum(days.{{ count }}) as {{ count }},
+        cast(sum(days.{{ count }}) as {{ dbt.type_bigint() }}) as {{ count }},
         {% endfor -%}
         {{ exact_sum('days.revenue') }} as revenue,
         {{ exact_sum(
@@ -67,14 +69,13 @@ select
     product_totals.as_of,
     product_totals.product_id,
     {% for length in lengths -%}
-    {% for count in ['event_count', 'purchase_count'] -%}
-    cast(product_totals.{{ count }}_{{ length }}d as {{ dbt.type_bigint() }}) as {{ count }}_{{ length }}d,
-    {% endfor -%}
+    product_totals.event_count_{{ length }}d,
+    product_totals.purchase_count_{{ length }}d,
     coalesce(user_counts.user_count_{{ length }}d, 0) as user_count_{{ length }}d,
     {% endfor -%}
-    {% for count in ['event_count', 'purchase_count', 'return_count'] -%}
-    cast(product_totals.{{ count }} as {{ dbt.type_bigint() }}) as {{ count }},
-    {% endfor -%}
+    product_totals.event_count,
+    product_totals.purchase_count,
+    product_totals.return_count,
     coalesce(user_counts.user_count, 0) as user_count,
     coalesce(user_counts.buyer_count, 0) as buyer_count,
     {{ cast_to_amount('product_totals.revenue') }} as revenue,

@@ -1,15 +1,5 @@
 -- noqa: disable=LT02
-with days as (
-
-    select
-        *,
-        -- Saturday is 5 and Sunday 6.
-        {{ weekday('action_date') }} >= 5 as is_weekend
-    from {{ ref('int_user_days') }}
-
-),
-
-cutoffs as (
+with cutoffs as (
 
     select * from {{ ref('int_feature_cutoffs') }}
 
@@ -21,26 +11,29 @@ user_totals as (
         cutoffs.cutoff,
         cutoffs.as_of,
         days.user_id,
-        sum(days.action_count) as action_count,
+        cast(sum(days.action_count) as {{ dbt.type_bigint() }}) as action_count,
         {% for length in [7, 28] -%}
-        sum(case when {{ is_in_last_days('days.action_date', length) }} then days.action_count else 0 end)
-            as action_count_{{ length }}d,
+        cast(
+            sum(case when {{ is_in_last_days('days.action_date', length) }} then days.action_count else 0 end)
+            as {{ dbt.type_bigint() }}
+        ) as action_count_{{ length }}d,
         {% endfor -%}
         {% for action_type in event_types() + ['return'] -%}
-        sum(days.{{ action_type }}_count) as {{ action_type }}_count,
+        cast(sum(days.{{ action_type }}_count) as {{ dbt.type_bigint() }}) as {{ action_type }}_count,
         {% endfor -%}
         count(distinct days.action_date) as active_days,
-        sum(days.session_count) as session_count,
+        cast(sum(days.session_count) as {{ dbt.type_bigint() }}) as session_count,
         {{ exact_sum('days.spend') }} as total_spend,
         sum(days.mobile_count) as mobile_count,
         sum(days.known_device_count) as known_device_count,
         sum(days.daytime_count) as daytime_count,
-        sum(case when days.is_weekend then days.action_count else 0 end) as weekend_count,
+        -- Saturday is 5 and Sunday 6.
+        sum(case when {{ weekday('days.action_date') }} >= 5 then days.action_count else 0 end) as weekend_count,
         min(days.action_date) as first_date,
         max(days.action_date) as last_date,
         min(days.first_action_at) as first_action_at,
         max(days.last_action_at) as last_action_at
-    from days
+    from {{ ref('int_user_days') }} as days
     inner join cutoffs on days.period_start < cutoffs.as_of
     group by cutoffs.cutoff, cutoffs.as_of, days.user_id
 
@@ -70,43 +63,37 @@ order_counts as (
     inner join cutoffs on orders.ordered_at < cutoffs.as_of
     group by cutoffs.cutoff, orders.user_id
 
-),
-
-totals_with_orders as (
-
-    select
-        user_totals.*,
-        coalesce(order_counts.order_count, 0) as order_count
-    from user_totals
-    left join order_counts
-        on user_totals.cutoff = order_counts.cutoff
-        and user_totals.user_id = order_counts.user_id
-
 )
 
 select
-    cutoff,
-    as_of,
-    user_id,
-    {% for count in [
-        'action_count', 'action_count_7d', 'action_count_28d', 'view_count', 'click_count', 'add_to_cart_count',
-        'remove_from_cart_count', 'purchase_count', 'return_count', 'active_days', 'session_count', 'order_count',
-    ] -%}
-    cast({{ count }} as {{ dbt.type_bigint() }}) as {{ count }},
+    totals.cutoff,
+    totals.as_of,
+    totals.user_id,
+    totals.action_count,
+    totals.action_count_7d,
+    totals.action_count_28d,
+    {% for action_type in event_types() + ['return'] -%}
+    totals.{{ action_type }}_count,
     {% endfor -%}
-    {{ cast_to_amount('total_spend') }} as total_spend,
-    {{ cast_to_amount('total_spend / nullif(order_count, 0)') }} as average_order_value,
-    {{ safe_divide('click_count', 'view_count') }} as click_rate,
-    {{ safe_divide('add_to_cart_count', 'view_count') }} as add_to_cart_rate,
-    {{ safe_divide('purchase_count', 'view_count') }} as purchase_rate,
-    {{ safe_divide('purchase_count', 'add_to_cart_count') }} as cart_purchase_rate,
-    {{ safe_divide('mobile_count', 'known_device_count') }} as mobile_share,
-    {{ safe_divide('weekend_count', 'action_count') }} as weekend_share,
-    {{ safe_divide('daytime_count', 'action_count') }} as daytime_share,
-    {{ safe_divide(dbt.datediff('first_date', 'last_date', 'day'), 'active_days - 1') }}
+    totals.active_days,
+    totals.session_count,
+    coalesce(order_counts.order_count, 0) as order_count,
+    {{ cast_to_amount('totals.total_spend') }} as total_spend,
+    {{ cast_to_amount('totals.total_spend / order_counts.order_count') }} as average_order_value,
+    {{ safe_divide('totals.click_count', 'totals.view_count') }} as click_rate,
+    {{ safe_divide('totals.add_to_cart_count', 'totals.view_count') }} as add_to_cart_rate,
+    {{ safe_divide('totals.purchase_count', 'totals.view_count') }} as purchase_rate,
+    {{ safe_divide('totals.purchase_count', 'totals.add_to_cart_count') }} as cart_purchase_rate,
+    {{ safe_divide('totals.mobile_count', 'totals.known_device_count') }} as mobile_share,
+    {{ safe_divide('totals.weekend_count', 'totals.action_count') }} as weekend_share,
+    {{ safe_divide('totals.daytime_count', 'totals.action_count') }} as daytime_share,
+    {{ safe_divide(dbt.datediff('totals.first_date', 'totals.last_date', 'day'), 'totals.active_days - 1') }}
         as mean_days_between_active_days,
-    {{ days_between('last_action_at', 'as_of') }} as recency_days,
-    {{ days_between('first_action_at', 'as_of') }} as tenure_days,
-    first_action_at,
-    last_action_at
-from totals_with_orders
+    {{ days_between('totals.last_action_at', 'totals.as_of') }} as recency_days,
+    {{ days_between('totals.first_action_at', 'totals.as_of') }} as tenure_days,
+    totals.first_action_at,
+    totals.last_action_at
+from user_totals as totals
+left join order_counts
+    on totals.cutoff = order_counts.cutoff
+    and totals.user_id = order_counts.user_id

@@ -1,34 +1,23 @@
-with windows as (
-
-    select * from {{ ref('int_feature_cutoffs') }}
-    where cutoff in ('validation', 'test')
-
-),
-
 -- Pairs whose first action is in the window. Older pairs are left out, because a recommendation is only useful for a new
 -- product. The minimum weight is above zero, because the weights of a purchase and its returns can add up to a rounding
 -- error.
-new_pairs as (
+with new_pairs as (
 
     select
         windows.cutoff,
         history.user_id,
         history.product_id
     from {{ ref('int_user_product_history') }} as history
-    inner join windows
+    inner join {{ ref('int_feature_cutoffs') }} as windows
         on {{ known_as_of('history', 'windows.window_end_at') }}
         and history.first_interaction_at >= windows.as_of
-    where history.undecayed_weight > 0.000001
+    where windows.cutoff in ('validation', 'test') and history.undecayed_weight > 0.000001
 
 ),
 
--- The filter on cutoff is a constant and not a join with windows, because DuckDB would compute the view ml_interactions for
--- cutoff 'now' too.
 known_users as (
 
-    select distinct cutoff, user_id
-    from {{ ref('ml_interactions') }}
-    where cutoff != 'now'
+    select distinct cutoff, user_id from {{ ref('ml_interactions') }}
 
 )
 

@@ -17,7 +17,7 @@ existing_products as (
 
 ),
 
--- Versions are joined with the three cutoffs first, because a join of products and versions that also compares times is
+-- Versions are joined with the cutoffs first, because a join of products and versions that also compares times is
 -- slower by seconds.
 versions as (
 

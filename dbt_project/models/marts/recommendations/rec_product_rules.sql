@@ -1,39 +1,52 @@
-with products as (
+with caps as (
 
-    select product_id, category, brand, is_available from {{ ref('dim_products') }}
+    select
+        scope,
+        lower({{ clean_text('value') }}) as value,
+        cast(max_products as {{ dbt.type_int() }}) as max_products
+    from {{ ref('caps') }}
 
 ),
 
-repurchase_rules as (
+repurchases as (
 
     select
         lower({{ clean_text('category') }}) as category,
-        cast(after_days as {{ dbt.type_int() }}) as after_days,
-        true as has_rule
+        cast(after_days as {{ dbt.type_int() }}) as after_days
     from {{ ref('repurchases') }}
-
-),
-
-pins as (
-
-    select product_id, position from {{ ref('int_active_pins') }}
-    where favourite_category is null
 
 )
 
+-- A rule of one category or brand replaces the default, even if it has no number.
 select
     products.product_id,
     products.is_available and blocked.product_id is null as is_recommendable,
     case when not products.is_available then 'not available' else blocked.exclusion_reason end as exclusion_reason,
     products.category,
     products.brand,
-    caps.category_cap,
-    caps.brand_cap,
-    case when specific.has_rule then specific.after_days else default_rule.after_days end as repurchase_after_days,
+    case
+        when products.category is null then null
+        when category_caps.value is not null then category_caps.max_products
+        else default_category_cap.max_products
+    end as category_cap,
+    case
+        when products.brand is null then null
+        when brand_caps.value is not null then brand_caps.max_products
+        else default_brand_cap.max_products
+    end as brand_cap,
+    case
+        when category_repurchases.category is not null then category_repurchases.after_days
+        else default_repurchase.after_days
+    end as repurchase_after_days,
     pins.position as pinned_position
-from products
-inner join {{ ref('int_product_caps') }} as caps on products.product_id = caps.product_id
+from {{ ref('dim_products') }} as products
 left join {{ ref('int_blocked_products') }} as blocked on products.product_id = blocked.product_id
-left join repurchase_rules as specific on products.category = specific.category
-left join repurchase_rules as default_rule on default_rule.category is null and default_rule.has_rule
-left join pins on products.product_id = pins.product_id
+left join caps as category_caps on category_caps.scope = 'category' and products.category = category_caps.value
+left join caps as default_category_cap on default_category_cap.scope = 'category' and default_category_cap.value is null
+left join caps as brand_caps on brand_caps.scope = 'brand' and products.brand = brand_caps.value
+left join caps as default_brand_cap on default_brand_cap.scope = 'brand' and default_brand_cap.value is null
+left join repurchases as category_repurchases on products.category = category_repurchases.category
+left join repurchases as default_repurchase on default_repurchase.category is null
+left join {{ ref('int_active_pins') }} as pins
+    on products.product_id = pins.product_id
+    and pins.favourite_category is null

@@ -1,23 +1,4 @@
-with serving_run as (
-
-    select run_id from {{ ref('stg_ml__model_runs') }}
-    where is_serving
-
-),
-
-users as (
-
-    select user_id, favourite_category from {{ ref('dim_users') }}
-
-),
-
-popular_products as (
-
-    select product_id, reason_key from {{ ref('int_popular_products_ranked') }}
-
-),
-
-recommendations_with_reason_key as (
+with recommendations_with_reason_key as (
 
     select
         recommendations.*,
@@ -25,6 +6,7 @@ recommendations_with_reason_key as (
         products.category,
         products.brand,
         products.price,
+        -- Of the reason product. If there is none, of the recommended product itself.
         strongest_actions.product_name as reason_product_name,
         case
             when recommendations.source = 'pinned' then 'pinned'
@@ -38,10 +20,10 @@ recommendations_with_reason_key as (
             else 'more_from_shop'
         end as reason_key
     from {{ ref('int_recommendations_ranked') }} as recommendations
-    inner join users on recommendations.user_id = users.user_id
+    inner join {{ ref('dim_users') }} as users on recommendations.user_id = users.user_id
     inner join {{ ref('dim_products') }} as products on recommendations.product_id = products.product_id
-    left join popular_products on recommendations.product_id = popular_products.product_id
-    -- The reason product. If there is none, the recommended product itself.
+    left join {{ ref('int_popular_products_ranked') }} as popular_products
+        on recommendations.product_id = popular_products.product_id
     left join {{ ref('int_strongest_actions') }} as strongest_actions
         on recommendations.user_id = strongest_actions.user_id
         and coalesce(recommendations.reason_product_id, recommendations.product_id) = strongest_actions.product_id
@@ -49,7 +31,7 @@ recommendations_with_reason_key as (
 )
 
 select
-    serving_run.run_id,
+    runs.run_id,
     recommendations.user_id,
     recommendations.rank,
     recommendations.product_id,
@@ -64,5 +46,5 @@ select
         'reason_texts.reason_text', 'recommendations.reason_product_name', 'recommendations.category'
     ) }} as reason
 from recommendations_with_reason_key as recommendations
-left join serving_run on true
+left join {{ ref('stg_ml__model_runs') }} as runs on runs.is_serving
 left join {{ ref('reason_texts') }} as reason_texts on recommendations.reason_key = reason_texts.reason_key

