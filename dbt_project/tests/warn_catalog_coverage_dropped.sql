@@ -1,4 +1,4 @@
-{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'eval_run_quality'}}}) }}
+{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'eval_model_runs'}}}) }}
 
 -- Warns when the serving model's coverage in its test window is below that of the previous model by more than
 -- max_coverage_drop.
@@ -7,7 +7,7 @@
         run_id,
         {{ format_percent('coverage_at_10') }} as coverage,
         {{ format_percent('previous_coverage') }} as previous_coverage
-    from {{ ref('eval_run_quality') }}
+    from {{ ref('eval_model_runs') }}
     where is_serving and coverage_at_10 < (1 - {{ var('max_coverage_drop') }}) * previous_coverage
 {% endset %}
 
