@@ -1,12 +1,5 @@
-with periods as (
-
-    select * from {{ ref('int_drift_periods') }}
-    where kind = 'mix'
-
-),
-
 -- In a young shop all customers are new. Their bins need a history before the reference as long as the reference itself.
-ranked_bins as (
+with ranked_bins as (
 
     select
         *,
@@ -16,7 +9,10 @@ ranked_bins as (
         reference_rows + current_rows > 0
         and (
             name != 'customer'
-            or (select min(periods.days_before_reference) from periods) >= {{ var('drift_reference_days') }}
+            or (
+                select min(periods.days_before_reference) from {{ ref('int_drift_periods') }} as periods
+                where periods.kind = 'mix'
+            ) >= {{ var('drift_reference_days') }}
         )
 
 )

@@ -1,11 +1,4 @@
-with now_cutoff as (
-
-    select last_date from {{ ref('int_feature_cutoffs') }}
-    where cutoff = 'now'
-
-),
-
-activity as (
+with activity as (
 
     select
         product_id,
@@ -57,5 +50,5 @@ select
     end as idle_days,
     categories.slow_interval_days
 from products
-left join now_cutoff on true
+left join {{ ref('int_feature_cutoffs') }} as now_cutoff on now_cutoff.cutoff = 'now'
 left join categories on coalesce(products.category, '') = coalesce(categories.category, '')
