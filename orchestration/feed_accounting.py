@@ -63,7 +63,13 @@ OUTDATED_FEEDS_QUERY = """
     )
 """
 
-QUARANTINE_REASONS_QUERY = "select feed, reason, rows from marts.audit_quarantine_reasons order by rows desc, reason"
+QUARANTINE_REASONS_QUERY = """
+    select feed, reason, sum(rows)
+    from marts.audit_feed_day_reasons
+    where outcome = 'quarantined'
+    group by feed, reason
+    order by sum(rows) desc, reason
+"""
 
 
 def read_feed_status(settings: Settings) -> list[FeedStatus]:

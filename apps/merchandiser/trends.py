@@ -11,7 +11,7 @@ QUALITY_SERIES = {
     "best_baseline_ndcg_at_10": ("Best baseline", "#64748b"),
     "popularity_ndcg_at_10": ("Popularity", "#94a3b8"),
 }
-"""Columns of `eval_run_quality` in the chart, with their labels and colors."""
+"""Columns of `eval_model_runs` in the chart, with their labels and colors."""
 
 DRIFT_SUBJECTS = {
     "action_type": "Actions of customers",
@@ -40,24 +40,24 @@ CHART_HEIGHT = 260
 SHARE_FORMAT = "%.1f%%"
 
 
-def show_quality_trend(quality: pd.DataFrame) -> None:
+def show_quality_trend(runs: pd.DataFrame) -> None:
     """Show the quality of the models by day, and which of them served."""
-    if quality["ndcg_at_10"].notna().sum() < 2:
+    if runs["ndcg_at_10"].notna().sum() < 2:
         return
     st.subheader("Quality over time", anchor=False)
     st.caption(
         "NDCG@10 of each model, by the last day of its training data. Hollow points are models that never served. The "
         "lines connect one model per day, the last one that served."
     )
-    st.altair_chart(build_quality_chart(quality), alt="Quality of the models over time")
+    st.altair_chart(build_quality_chart(runs), alt="Quality of the models over time")
 
 
-def build_quality_chart(quality: pd.DataFrame) -> alt.LayerChart:
+def build_quality_chart(runs: pd.DataFrame) -> alt.LayerChart:
     """Return a chart with a point for each measured model and lines through one model per day.
 
     The points of one day are spread horizontally, so that models of equal quality do not overlap.
     """
-    measured_runs = quality[quality["ndcg_at_10"].notna()].sort_values(
+    measured_runs = runs[runs["ndcg_at_10"].notna()].sort_values(
         ["serving_started_at", "trained_at"], na_position="first"
     )
     runs_by_day = measured_runs.groupby("data_date")["run_id"]

@@ -70,6 +70,8 @@ def write_profile(settings: Settings, compile_queries: QueryCompiler, output: Pa
 
 def _build_card(section: Section, results: dict[str, pd.DataFrame]) -> Card:
     frames = [results[name] for name in section.analyses]
+    if section.measure is not None:
+        frames = [frame[frame["measure"] == section.measure] for frame in frames]
     finding = Finding(section.empty_message) if frames[0].empty else section.build_finding(*frames)
     chart = None
     if finding.draw_chart is not None:

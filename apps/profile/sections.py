@@ -70,6 +70,9 @@ class Section:
 
     build_finding: Callable[..., Finding]
 
+    measure: str | None = None
+    """The measure of `profile_histograms` that the section shows."""
+
 
 def describe_row_status(rows: pd.DataFrame) -> Finding:
     """Describe the share of clean rows; chart the other rows by status."""
@@ -247,24 +250,24 @@ def describe_retention(frame: pd.DataFrame) -> Finding:
 
 def describe_customer_actions(frame: pd.DataFrame) -> Finding:
     """Describe the median and the maximum of actions per customer; chart the distribution."""
-    median = _find_median_bin(frame, "customers")["max_actions"]
     return Finding(
-        f"At least half of {format_count(frame['customers'].sum(), 'customer')} took no more than "
-        f"{format_count(median, 'action')}; the most active customer took {frame['max_actions'].max():,}.",
-        _make_histogram(frame, "customers", format_count_bin, "actions"),
+        f"At least half of {format_count(frame['value_count'].sum(), 'customer')} took no more than "
+        f"{format_count(_find_median_bin_maximum(frame), 'action')}; "
+        f"the most active customer took {frame['max_value'].max():,.0f}.",
+        _make_histogram(frame, format_count_bin, "actions", "customers"),
         "Columns: customers by number of actions, in doubling bins.",
     )
 
 
 def describe_customer_recency(frame: pd.DataFrame) -> Finding:
     """Describe the shares of recent and inactive customers; chart the days since the last action."""
-    customers = frame["customers"].sum()
+    customers = frame["value_count"].sum()
     bins = frame["bin_number"]
-    recent, inactive = (frame.loc[mask, "customers"].sum() for mask in (bins <= 2, bins >= 5))
+    recent, inactive = (frame.loc[mask, "value_count"].sum() for mask in (bins <= 2, bins >= 5))
     return Finding(
         f"{format_ratio(recent, customers)} of {format_count(customers, 'customer')} were active in the last eight "
         f"days of the data; {format_ratio(inactive, customers)} were inactive for 32 days or more.",
-        _make_histogram(frame, "customers", format_days_bin, "days since the last action"),
+        _make_histogram(frame, format_days_bin, "days since the last action", "customers"),
         "Columns: customers by days since the last action, in doubling bins.",
     )
 
@@ -285,13 +288,12 @@ def describe_long_tail(frame: pd.DataFrame) -> Finding:
 
 def describe_product_reach(frame: pd.DataFrame) -> Finding:
     """Describe the median and the maximum of customers per product; chart the distribution."""
-    median = _find_median_bin(frame, "products")["max_customers"]
-    without_customers = frame.loc[frame["bin_number"] < 0, "products"].sum()
+    without_customers = frame.loc[frame["bin_number"] < 0, "value_count"].sum()
     return Finding(
-        f"At least half of {format_count(frame['products'].sum(), 'product')} have no more than "
-        f"{format_count(median, 'customer')}, and {without_customers:,} have none; "
-        f"the most popular product has {frame['max_customers'].max():,}.",
-        _make_histogram(frame, "products", format_count_bin, "customers"),
+        f"At least half of {format_count(frame['value_count'].sum(), 'product')} have no more than "
+        f"{format_count(_find_median_bin_maximum(frame), 'customer')}, and {without_customers:,} have none; "
+        f"the most popular product has {frame['max_value'].max():,.0f}.",
+        _make_histogram(frame, format_count_bin, "customers", "products"),
         "Columns: products by number of customers, in doubling bins.",
     )
 
@@ -323,10 +325,10 @@ def describe_categories(frame: pd.DataFrame) -> Finding:
 def describe_prices(frame: pd.DataFrame) -> Finding:
     """Describe the range and the median of the prices; chart the distribution."""
     return Finding(
-        f"The prices of {format_count(frame['products'].sum(), 'product')} range from "
-        f"{frame['lowest_price'].min():,.2f} to {frame['highest_price'].max():,.2f}; "
-        f"at least half of them are no more than {_find_median_bin(frame, 'products')['highest_price']:,.2f}.",
-        _make_histogram(frame, "products", format_price_bin, "price"),
+        f"The prices of {format_count(frame['value_count'].sum(), 'product')} range from "
+        f"{frame['min_value'].min():,.2f} to {frame['max_value'].max():,.2f}; "
+        f"at least half of them are no more than {_find_median_bin_maximum(frame):,.2f}.",
+        _make_histogram(frame, format_price_bin, "price", "products"),
         "Columns: products by price, in doubling bins.",
     )
 
@@ -348,35 +350,47 @@ CHAPTERS: dict[str, list[Section]] = {
         Section("Purchase funnel", ("profile_funnel",), "No customer is known.", describe_funnel),
         Section("Retention", ("profile_cohorts",), "No customer is known.", describe_retention),
         Section(
-            "Actions per customer", ("profile_customer_actions",), "No customer is known.", describe_customer_actions
+            "Actions per customer",
+            ("profile_histograms",),
+            "No customer is known.",
+            describe_customer_actions,
+            measure="customer_actions",
         ),
-        Section("Recency", ("profile_customer_recency",), "No customer is known.", describe_customer_recency),
+        Section(
+            "Recency",
+            ("profile_histograms",),
+            "No customer is known.",
+            describe_customer_recency,
+            measure="customer_recency_days",
+        ),
     ],
     "Products": [
         Section("Long tail", ("profile_long_tail",), "No product has an action yet.", describe_long_tail),
         Section(
-            "Customers per product", ("profile_product_customers",), "There are no products.", describe_product_reach
+            "Customers per product",
+            ("profile_histograms",),
+            "There are no products.",
+            describe_product_reach,
+            measure="product_customers",
         ),
         Section("Categories", ("profile_categories",), "There are no products.", describe_categories),
-        Section("Prices", ("profile_product_prices",), "No product has a price.", describe_prices),
+        Section("Prices", ("profile_histograms",), "No product has a price.", describe_prices, measure="product_price"),
     ],
 }
 """The chapters of the page and their sections, in order."""
 
 
-def _make_histogram(
-    frame: pd.DataFrame, count_column: str, format_bin: Callable[[int], str], xlabel: str
-) -> ChartDrawer:
+def _make_histogram(frame: pd.DataFrame, format_bin: Callable[[int], str], xlabel: str, ylabel: str) -> ChartDrawer:
     """Return a column chart of all bins from the lowest to the highest, including empty ones."""
     numbers = range(int(frame["bin_number"].min()), int(frame["bin_number"].max()) + 1)
-    values = frame.set_index("bin_number")[count_column].reindex(numbers, fill_value=0)
-    return make_column_chart([format_bin(number) for number in numbers], list(values), xlabel, count_column)
+    values = frame.set_index("bin_number")["value_count"].reindex(numbers, fill_value=0)
+    return make_column_chart([format_bin(number) for number in numbers], list(values), xlabel, ylabel)
 
 
-def _find_median_bin(frame: pd.DataFrame, count_column: str) -> dict[str, Any]:
-    """Return the bin of the median: the first at which the cumulative count reaches half of the total."""
-    is_half_reached = frame[count_column].cumsum() >= frame[count_column].sum() / 2
-    return _to_records(frame)[int(is_half_reached.to_numpy().argmax())]
+def _find_median_bin_maximum(frame: pd.DataFrame) -> float:
+    """Return the highest value of the bin at which the cumulative count reaches half of the total."""
+    is_half_reached = frame["value_count"].cumsum() >= frame["value_count"].sum() / 2
+    return float(frame["max_value"].iloc[int(is_half_reached.to_numpy().argmax())])
 
 
 def _to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:

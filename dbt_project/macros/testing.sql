@@ -6,3 +6,19 @@
 {% macro run_test_query(query) -%}
     {{ return(run_query(query).rows if is_test_run() else []) }}
 {%- endmacro %}
+
+{% macro report_rows() -%}
+    {%- set query = caller() -%}
+    {%- for row in run_test_query(query) -%}
+        {%- do report_message(row['message']) -%}
+    {%- endfor -%}
+    {{ query }}
+{%- endmacro %}
+
+{% macro report_message(message) -%}
+    {%- if config.get('severity') | lower == 'warn' -%}
+        {%- do exceptions.warn(message) -%}
+    {%- else -%}
+        {%- do exceptions.raise_compiler_error(message) -%}
+    {%- endif -%}
+{%- endmacro %}

@@ -1,8 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'audit_feed_days'}}}) }}
 
 -- Stops a run before training when a newest day has many times the usual lines and is not in the seed expected_jumps.
--- Where the usual value is 0, min_audit_lines replaces it. Dagster shows a test at an asset that the test depends on:
--- depends_on: {{ ref('audit_feed_days') }}
+-- Where the usual value is 0, min_audit_lines replaces it.
 {% set unexpected %}
     select
         days.feed,

@@ -24,12 +24,6 @@ rejected as (
     select feed, path, count(*) as rejected_rows from {{ source('raw', 'rejected_rows') }}
     group by feed, path
 
-),
-
-ledger as (
-
-    select * from {{ source('raw', 'loaded_files') }}
-
 )
 
 select
@@ -40,7 +34,7 @@ select
     loaded.loaded_rows,
     ledger.rows_rejected,
     rejected.rejected_rows
-from ledger
+from {{ source('raw', 'loaded_files') }} as ledger
 full outer join loaded on ledger.feed = loaded.feed and ledger.path = loaded.path
 left join rejected on ledger.feed = rejected.feed and ledger.path = rejected.path
 where

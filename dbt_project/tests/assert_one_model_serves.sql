@@ -1,7 +1,7 @@
-{{ config(meta={'dagster': {'ref': {'name': 'eval_run_quality'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'eval_model_runs'}}}) }}
 
 -- After the first promotion exactly one model serves. Two serving models would mix their candidates in a list; without
 -- a serving model lists would have popular products only.
 select count(case when is_serving then 1 end) as serving_models
-from {{ ref('eval_run_quality') }}
+from {{ ref('eval_model_runs') }}
 having count(serving_started_at) > 0 and count(case when is_serving then 1 end) != 1

@@ -1,7 +1,8 @@
 {{ config(meta={'dagster': {'ref': {'name': 'int_recommendations_ranked'}}}) }}
 
--- Checks every recommendation, those for anonymous users included, against blocks, exclusions and caps. The query does
--- not use the models that apply the rules. A rank above the length of its list means that a rank is missing.
+-- Checks every recommendation, those for anonymous users included, against blocks, exclusions and caps. The rules come
+-- from rec_product_rules and int_user_product_exclusions; the query does not use the models that apply them to lists. A
+-- rank above the length of its list means that a rank is missing.
 with recommendations as (
 
     select

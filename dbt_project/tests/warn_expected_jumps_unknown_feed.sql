@@ -1,7 +1,7 @@
 {{ config(severity='warn', meta={'dagster': {'ref': {'name': 'expected_jumps'}}}) }}
 
 -- Warns of expected jumps of undeclared feeds, which have no effect and may be spelling mistakes.
-{% set unknown_feeds %}
+{% call report_rows() %}
     with expected as (
 
         select distinct {{ clean_text('feed') }} as feed from {{ ref('expected_jumps') }}
@@ -14,15 +14,9 @@
 
     )
 
-    select expected.feed
+    select concat('expected_jumps.csv: the shop has no feed ''', expected.feed, '''') as message
     from expected
     left join feeds on lower(expected.feed) = feeds.feed
     where expected.feed is not null and feeds.feed is null
     order by expected.feed
-{% endset %}
-
-{% for row in run_test_query(unknown_feeds) %}
-    {% do exceptions.warn("expected_jumps.csv: the shop has no feed '" ~ row['feed'] ~ "'") %}
-{% endfor %}
-
-{{ unknown_feeds }}
+{% endcall %}

@@ -1,11 +1,8 @@
 {{ config(severity='warn', meta={'dagster': {'ref': {'name': 'audit_feed_days'}}}) }}
 
 -- Gives the warnings of audit_feed_days for the newest days (audit_warning_days).
-{% set unusual %}
-    select
-        feed,
-        delivery_day,
-        warning
+{% call report_rows() %}
+    select concat(feed, ' of ', delivery_day, ': ', warning) as message
     from {{ ref('audit_feed_days') }}
     where
         warning is not null
@@ -14,10 +11,4 @@
             from {{ ref('audit_feed_days') }}
         )
     order by delivery_day, feed
-{% endset %}
-
-{% for day in run_test_query(unusual) %}
-    {% do exceptions.warn(day['feed'] ~ ' of ' ~ day['delivery_day'] ~ ': ' ~ day['warning']) %}
-{% endfor %}
-
-{{ unusual }}
+{% endcall %}

@@ -2,7 +2,7 @@
 
 -- Warns of feeds without a delivery for many times their usual interval (audit_overdue_multiple), measured to the
 -- newest day of any feed or to the current time. A feed with one delivery has no usual interval.
-{% set overdue_feeds %}
+{% call report_rows() %}
     with deliveries as (
 
         select
@@ -41,20 +41,11 @@
     )
 
     select
-        feed,
-        last_date,
-        days,
-        cast(usual_interval_days as {{ dbt.type_bigint() }}) as usual_interval_days
+        concat(
+            feed, ': no delivery for ', days, ' days, the last one on ', last_date, '; usual interval ',
+            cast(usual_interval_days as {{ dbt.type_bigint() }}), ' days'
+        ) as message
     from feed_ages
     where days >= {{ var('audit_overdue_multiple') }} * usual_interval_days
     order by feed
-{% endset %}
-
-{% for feed in run_test_query(overdue_feeds) %}
-    {% do exceptions.warn(
-        feed['feed'] ~ ': no delivery for ' ~ feed['days'] ~ ' days, the last one on ' ~ feed['last_date'] ~ '; usual interval '
-        ~ feed['usual_interval_days'] ~ ' days'
-    ) %}
-{% endfor %}
-
-{{ overdue_feeds }}
+{% endcall %}

@@ -2,7 +2,7 @@
 
 -- Warns of rules with an unknown product, category or brand, which have no effect and may be spelling mistakes. Dagster
 -- shows a test at an asset that the test depends on: -- depends_on: {{ ref('rec_product_rules') }}
-{% set unknown_values %}
+{% call report_rows() %}
     with rule_values as (
 
         select 'blocks.csv' as file, scope, value from {{ ref('blocks') }}
@@ -38,17 +38,11 @@
     )
 
     select
-        normalized_values.file,
-        normalized_values.scope,
-        normalized_values.value
+        concat(
+            normalized_values.file, ': the shop has no ', normalized_values.scope, ' ''', normalized_values.value, ''''
+        ) as message
     from normalized_values
     left join shop_values on normalized_values.scope = shop_values.scope and normalized_values.value = shop_values.value
     where normalized_values.value is not null and shop_values.value is null
     order by normalized_values.file, normalized_values.scope, normalized_values.value
-{% endset %}
-
-{% for rule in run_test_query(unknown_values) %}
-    {% do exceptions.warn(rule['file'] ~ ': the shop has no ' ~ rule['scope'] ~ " '" ~ rule['value'] ~ "'") %}
-{% endfor %}
-
-{{ unknown_values }}
+{% endcall %}

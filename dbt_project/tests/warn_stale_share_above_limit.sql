@@ -1,7 +1,7 @@
 {{ config(severity='warn', meta={'dagster': {'ref': {'name': 'audit_product_freshness'}}}) }}
 
 -- Warns when the stale share of the recommendable products or of the list entries is above max_stale_share.
-{% set above_limit %}
+{% call report_rows() %}
     with shares as (
 
         select
@@ -19,15 +19,8 @@
     )
 
     select
-        measure,
-        {{ format_percent(safe_divide('stale_count', 'total')) }} as stale_share
+        concat({{ format_percent(safe_divide('stale_count', 'total')) }}, ' of the ', measure, ' are stale') as message
     from shares
     where {{ safe_divide('stale_count', 'total') }} > {{ var('max_stale_share') }}
     order by measure
-{% endset %}
-
-{% for row in run_test_query(above_limit) %}
-    {% do exceptions.warn(row['stale_share'] ~ ' of the ' ~ row['measure'] ~ ' are stale') %}
-{% endfor %}
-
-{{ above_limit }}
+{% endcall %}

@@ -180,8 +180,8 @@ def test_overdue_feed_warns(database_only_settings: Settings) -> None:
 def test_one_model_must_serve(database_only_settings: Settings) -> None:
     assert run_dbt(database_only_settings, "test", "--select", "assert_one_model_serves").status_counts["pass"] == 1
     for statement in (
-        "insert into marts.eval_run_quality select * replace ('another' as run_id) from marts.eval_run_quality",
-        "update marts.eval_run_quality set is_serving = false",
+        "insert into marts.eval_model_runs select * replace ('another' as run_id) from marts.eval_model_runs",
+        "update marts.eval_model_runs set is_serving = false",
     ):
         execute_statements(database_only_settings, statement)
         with pytest.raises(RecomartError, match="assert_one_model_serves"):

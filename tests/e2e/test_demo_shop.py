@@ -83,7 +83,8 @@ def test_quarantined_shows_original_rows(
 def test_quarantine_reasons_equal_planted_rows(demo_warehouse: Settings, demo_truth: DemoTruth) -> None:
     counts: dict[str, dict[str, int]] = {}
     for feed, reason, rows in query_warehouse(
-        demo_warehouse, "select feed, reason, rows from marts.audit_quarantine_reasons"
+        demo_warehouse,
+        "select feed, reason, sum(rows) from marts.audit_feed_day_reasons where outcome = 'quarantined' group by all",
     ):
         counts.setdefault(feed, {})[reason] = rows
     for feed, truth in demo_truth.feeds.items():

@@ -128,7 +128,7 @@ def test_ten_unattended_days(delivering_shop: DeliveringShop, dagster_server: Da
     with open_reader(delivering_shop.settings) as connection:
         loaded = connection.execute("select path, count(*) from raw.loaded_files group by path").fetchall()
         unreadable = connection.execute("select path from raw.rejected_files").fetchall()
-        quality = connection.execute("select run_id, rejection_reason from marts.eval_run_quality").fetchall()
+        quality = connection.execute("select run_id, rejection_reason from marts.eval_model_runs").fetchall()
     broken_files = {path for path in delivering_shop.list_landed_files() if path.endswith("-late.jsonl.gz")}
     assert dict(loaded) == dict.fromkeys(delivering_shop.list_landed_files() - broken_files, 1)
     assert {path for (path,) in unreadable} == broken_files

@@ -244,10 +244,6 @@ class ServingCopy:
         """Return all model runs, newest first; rows of `eval_model_runs`."""
         return self._query_frame("select * from eval_model_runs order by trained_at desc")
 
-    def get_run_quality(self) -> pd.DataFrame:
-        """Return the quality of every model, by the date of its data; rows of `eval_run_quality`."""
-        return self._query_frame("select * from eval_run_quality order by data_date, trained_at")
-
     def get_coverage(self) -> pd.DataFrame:
         """Return the share of the catalog in the lists, the largest category first; rows of `eval_catalog_coverage`."""
         return self._query_frame(

@@ -2,34 +2,15 @@
 -- purchase does not need a click before it.
 {% set steps = ['view', 'click', 'add_to_cart', 'purchase'] %}
 
--- noqa: disable=LT02
-with counted as (
-
-    select
-        {% for step in steps -%}
-        count(case when {{ step }}_count > 0 then 1 end) as {{ step }}_pairs,
-        count(distinct case when {{ step }}_count > 0 then user_id end) as {{ step }}_customers
-        {{- ',' if not loop.last }}
-        {% endfor %}
-    from {{ ref('feat_user_product_interactions') }}
-    where cutoff = 'now'
-
-),
-
-final as (
-
-    {% for step in steps -%}
-    select
-        {{ loop.index }} as step_number,
-        '{{ step }}' as step,
-        {{ step }}_pairs as pairs,
-        {{ step }}_customers as customers
-    from counted
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
-
-)
-
-select * from final
-where pairs > 0
+{% for step in steps -%}
+select
+    {{ loop.index }} as step_number,
+    '{{ step }}' as step,
+    count(*) as pairs,
+    count(distinct user_id) as customers
+from {{ ref('feat_user_product_interactions') }}
+where cutoff = 'now' and {{ step }}_count > 0
+having count(*) > 0
+{{ 'union all' if not loop.last }}
+{% endfor %}
 order by step_number

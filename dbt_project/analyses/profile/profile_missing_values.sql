@@ -12,40 +12,18 @@
     ],
 } %}
 
-with
-{% for model, columns in columns_by_model.items() %}
-{{ model }}_counted as (
-
-    select
-        file_loads.feed,
-        {% for column in columns -%}
-        count({{ "nullif(device, 'unknown')" if column == 'device' else column }}) as {{ column }}_value_count,
-        {% endfor -%}
-        count(*) as row_count
-    from {{ ref(model) }} as classified
-    inner join {{ ref('int_file_loads') }} as file_loads on classified._load_id = file_loads.load_id
-    group by file_loads.feed
-
-),
-
+{% for model, columns in columns_by_model.items() -%}
+{% set is_last_model = loop.last -%}
+{% for column in columns -%}
+select
+    file_loads.feed,
+    '{{ column }}' as column_name,
+    count(*) as row_count,
+    count(*) - count({{ "nullif(device, 'unknown')" if column == 'device' else column }}) as missing_count
+from {{ ref(model) }} as classified
+inner join {{ ref('int_file_loads') }} as file_loads on classified._load_id = file_loads.load_id
+group by file_loads.feed
+{{ 'union all' if not (loop.last and is_last_model) }}
 {% endfor -%}
-
-final as (
-
-    {% for model, columns in columns_by_model.items() -%}
-    {% set last_model = loop.last -%}
-    {% for column in columns -%}
-    select
-        feed,
-        '{{ column }}' as column_name,
-        row_count,
-        row_count - {{ column }}_value_count as missing_count
-    from {{ model }}_counted
-    {{ 'union all' if not (loop.last and last_model) }}
-    {% endfor -%}
-    {% endfor %}
-
-)
-
-select * from final
+{% endfor %}
 order by feed, missing_count desc, column_name

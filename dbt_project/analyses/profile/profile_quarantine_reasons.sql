@@ -2,6 +2,8 @@
 select
     feed,
     reason,
-    rows
-from {{ ref('audit_quarantine_reasons') }} as reasons
-order by reasons.rows desc, feed, reason
+    sum(rows) as rows
+from {{ ref('audit_feed_day_reasons') }}
+where outcome = 'quarantined'
+group by feed, reason
+order by sum(rows) desc, feed, reason

@@ -2,6 +2,8 @@
 
 {%- set action_types = event_types() + ['return'] %}
 
+-- The totals of days are added up, because reading the actions takes 1.9 instead of 0.3 seconds of CPU time on ten million
+-- events.
 -- noqa: disable=LT02
 with periods as (
 

@@ -1,66 +1,56 @@
-with cutoffs as (
+{%- set current_days, reference_days = var('drift_current_days'), var('drift_reference_days') -%}
 
-    select * from {{ ref('int_feature_cutoffs') }}
+-- First and last day of each period, in days before the last day of its cutoff. The windows of features have 28 days;
+-- price, recent_popularity and conversion_rate have none.
+with day_offsets as (
+
+    select
+        'mix' as kind,
+        'reference' as period,
+        'now' as cutoff,
+        {{ current_days + reference_days - 1 }} as first_offset,
+        {{ current_days }} as last_offset
+    union all
+    select 'mix' as kind, 'current' as period, 'now' as cutoff, {{ current_days - 1 }} as first_offset, 0 as last_offset
+    union all
+    select 'feature' as kind, 'reference' as period, 'test' as cutoff, 27 as first_offset, 0 as last_offset
+    union all
+    select 'feature' as kind, 'current' as period, 'now' as cutoff, 27 as first_offset, 0 as last_offset
 
 ),
 
 periods as (
 
     select
-        'mix' as kind,
-        'reference' as period,
-        cutoff,
-        {{ dbt.dateadd('day', 1 - var('drift_current_days') - var('drift_reference_days'), 'last_date') }}
-            as first_date,
-        {{ dbt.dateadd('day', -var('drift_current_days'), 'last_date') }} as last_date
-    from cutoffs
-    where cutoff = 'now'
-
-    union all
-
-    select
-        'mix' as kind,
-        'current' as period,
-        cutoff,
-        {{ dbt.dateadd('day', 1 - var('drift_current_days'), 'last_date') }} as first_date,
-        last_date
-    from cutoffs
-    where cutoff = 'now'
-
-    union all
-
-    -- The windows of features end with a cutoff and have 28 days.
-    select
-        'feature' as kind,
-        case when cutoff = 'test' then 'reference' else 'current' end as period,
-        cutoff,
-        {{ dbt.dateadd('day', -27, 'last_date') }} as first_date,
-        last_date
-    from cutoffs
-    where cutoff in ('test', 'now')
+        day_offsets.kind,
+        day_offsets.period,
+        day_offsets.cutoff,
+        cast({{ dbt.dateadd('day', '-day_offsets.first_offset', 'cutoffs.last_date') }} as date) as first_date,
+        cast({{ dbt.dateadd('day', '-day_offsets.last_offset', 'cutoffs.last_date') }} as date) as last_date
+    from day_offsets
+    inner join {{ ref('int_feature_cutoffs') }} as cutoffs on day_offsets.cutoff = cutoffs.cutoff
 
 ),
 
-periods_with_start as (
+shop_start as (
+
+    select min(action_date) as first_date
+    from {{ ref('int_action_days') }}
+    where action_count > 0
+
+),
+
+periods_with_history as (
 
     select
-        *,
-        min(first_date) over (partition by kind) as reference_start,
-        (
-            select min(days.action_date) from {{ ref('int_action_days') }} as days
-            where days.action_count > 0
-        ) as shop_start
+        periods.*,
+        {{ dbt.datediff('shop_start.first_date', 'min(periods.first_date) over (partition by periods.kind)', 'day') }}
+            as days_before_reference
     from periods
+    cross join shop_start
 
 )
 
 -- A reference that begins before the shop's first day is incomplete and would look like drift.
-select
-    kind,
-    period,
-    cutoff,
-    cast(first_date as date) as first_date,
-    cast(last_date as date) as last_date,
-    {{ dbt.datediff('shop_start', 'reference_start', 'day') }} as days_before_reference
-from periods_with_start
-where reference_start >= shop_start
+select * from periods_with_history
+where days_before_reference >= 0

@@ -59,11 +59,8 @@
     {% for row in run_query(invalid_rows).rows %}
         {% do messages.append(("line '" ~ row['line'] ~ "': " if row['line'] is not none) ~ row['messages']) %}
     {% endfor %}
-    {% set report = model.identifier ~ '.csv, ' ~ messages | join('; ') %}
-    {% if messages and config.get('severity') | lower == 'warn' %}
-        {% do exceptions.warn(report) %}
-    {% elif messages %}
-        {% do exceptions.raise_compiler_error(report) %}
+    {% if messages %}
+        {% do report_message(model.identifier ~ '.csv, ' ~ messages | join('; ')) %}
     {% endif %}
 {% endif %}
 {{ invalid_rows }}

@@ -310,7 +310,7 @@ def test_quality_explains_missing_metrics(
 ) -> None:
     with duckdb.connect(str(writable_warehouse.database)) as connection:
         connection.execute("delete from ml.ranking_metrics")
-    run_dbt(writable_warehouse, "run", "--select", "eval_ranking_metrics", "eval_model_runs", "eval_run_quality")
+    run_dbt(writable_warehouse, "run", "--select", "eval_ranking_metrics", "eval_model_runs")
     publish(writable_warehouse, published_tables)
     app = open_app(writable_warehouse)
     app.switch_page("quality.py").run()
@@ -323,8 +323,8 @@ def test_quality_shows_trend_and_drift(
 ) -> None:
     with duckdb.connect(str(writable_warehouse.database)) as connection:
         connection.execute(
-            "insert into marts.eval_run_quality select * replace (data_date - 1 as data_date, 'earlier' as run_id, "
-            "false as is_serving, null as serving_started_at) from marts.eval_run_quality"
+            "insert into marts.eval_model_runs select * replace (data_date - 1 as data_date, 'earlier' as run_id, "
+            "false as is_serving, null as serving_started_at) from marts.eval_model_runs"
         )
         connection.execute("delete from marts.audit_drift")
         connection.execute(

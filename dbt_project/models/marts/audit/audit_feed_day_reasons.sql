@@ -1,19 +1,12 @@
-with quarantined as (
+with reasons as (
 
-    select
-        feed,
-        path,
-        'quarantined' as outcome,
-        {{ split_to_rows('reasons') }} as reason,
-        rows
+    select feed, path, 'quarantined' as outcome, {{ split_to_rows('reasons') }} as reason, rows
     from {{ ref('int_row_status_counts') }}
     where reasons is not null
 
-),
+    union all
 
--- Errors that differ only in numbers are one reason.
-rejected as (
-
+    -- Errors that differ only in numbers are one reason.
     select
         feed,
         path,
@@ -24,14 +17,6 @@ rejected as (
         end as reason,
         1 as rows
     from {{ ref('stg_raw__rejected_rows') }}
-
-),
-
-reasons as (
-
-    select * from quarantined
-    union all
-    select * from rejected
 
 )
 

@@ -1,22 +1,45 @@
 with feed_days as (
 
     select
-        counts.*,
-        {{ dbt.datediff('counts.newest_row_at', 'counts.last_loaded_at', 'second') }} / 3600.0 as hours_to_load,
-        baselines.bad_share,
-        baselines.previous_week_lines,
-        baselines.usual_lines,
-        {{ safe_divide('counts.lines', 'baselines.previous_week_lines') }} as volume_ratio_to_previous_week,
-        {{ safe_divide('counts.lines', 'baselines.usual_lines') }} as volume_ratio_to_usual,
-        baselines.previous_week_bad_share,
-        baselines.usual_bad_share,
-        baselines.bad_share - baselines.previous_week_bad_share as bad_share_change_from_previous_week,
-        baselines.bad_share - baselines.usual_bad_share as bad_share_change_from_usual,
-        baselines.active_days_before
-    from {{ ref('int_feed_day_counts') }} as counts
-    inner join {{ ref('int_feed_day_baselines') }} as baselines
-        on counts.feed = baselines.feed
-        and counts.delivery_day = baselines.delivery_day
+        *,
+        {{ safe_divide('rejected + quarantined', 'lines') }} as bad_share,
+        -- int_feed_day_counts has one row for each day of a feed, also without a file, so 28 rows are 28 days.
+        count(case when lines > 0 then 1 end) over (
+            partition by feed
+            order by delivery_day rows between 28 preceding and 1 preceding
+        ) as active_days_before
+    from {{ ref('int_feed_day_counts') }}
+
+),
+
+-- A day is compared with the same weekday in the four weeks before.
+usual_values as (
+
+    select
+        feed_days.feed,
+        feed_days.delivery_day,
+        percentile_cont(0.5) within group (order by earlier_days.lines) as usual_lines,
+        percentile_cont(0.5) within group (order by earlier_days.bad_share) as usual_bad_share
+    from feed_days
+    inner join feed_days as earlier_days
+        on feed_days.feed = earlier_days.feed
+        and {{ dbt.datediff('earlier_days.delivery_day', 'feed_days.delivery_day', 'day') }} in (7, 14, 21, 28)
+    group by feed_days.feed, feed_days.delivery_day
+
+),
+
+compared as (
+
+    select
+        feed_days.*,
+        usual_values.usual_lines,
+        {{ safe_divide('feed_days.lines', 'usual_values.usual_lines') }} as volume_ratio_to_usual,
+        usual_values.usual_bad_share,
+        feed_days.bad_share - usual_values.usual_bad_share as bad_share_change_from_usual
+    from feed_days
+    left join usual_values
+        on feed_days.feed = usual_values.feed
+        and feed_days.delivery_day = usual_values.delivery_day
 
 ),
 
@@ -40,7 +63,7 @@ flagged as (
             and bad_share_change_from_usual >= {{ var('audit_bad_share_jump') }},
             false
         ) as is_bad_share_jump
-    from feed_days
+    from compared
 
 )
 
@@ -58,14 +81,11 @@ select
     bad_share,
     newest_row_at,
     last_loaded_at,
-    cast(hours_to_load as {{ type_double() }}) as hours_to_load,
-    previous_week_lines,
+    cast({{ dbt.datediff('newest_row_at', 'last_loaded_at', 'second') }} / 3600.0 as {{ type_double() }})
+        as hours_to_load,
     usual_lines,
-    volume_ratio_to_previous_week,
     volume_ratio_to_usual,
-    previous_week_bad_share,
     usual_bad_share,
-    bad_share_change_from_previous_week,
     bad_share_change_from_usual,
     is_volume_jump,
     is_bad_share_jump,

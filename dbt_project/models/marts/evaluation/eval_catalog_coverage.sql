@@ -1,8 +1,6 @@
-with recommended_products as (
+with list_entry_counts as (
 
-    select
-        product_id,
-        count(*) as list_entry_count
+    select product_id, count(*) as list_entry_count
     from {{ ref('rec_top_n') }}
     group by product_id
 
@@ -12,32 +10,25 @@ products as (
 
     select
         coalesce(rules.category, '(unknown)') as category,
-        recommended_products.product_id is not null as is_recommended,
-        coalesce(recommended_products.list_entry_count, 0) as list_entry_count
+        list_entry_counts.list_entry_count
     from {{ ref('rec_product_rules') }} as rules
-    left join recommended_products on rules.product_id = recommended_products.product_id
+    left join list_entry_counts on rules.product_id = list_entry_counts.product_id
     where rules.is_recommendable
 
 ),
 
+-- The total has a null category. A shop without recommendable products has no row.
 segments as (
 
-    select 'all' as segment, 'all' as segment_value, is_recommended, list_entry_count from products
-    union all
-    select 'category' as segment, category as segment_value, is_recommended, list_entry_count from products
-
-),
-
-segment_totals as (
-
     select
-        segment,
-        segment_value,
+        case when category is null then 'all' else 'category' end as segment,
+        coalesce(category, 'all') as segment_value,
         count(*) as recommendable_product_count,
-        count(case when is_recommended then 1 end) as recommended_product_count,
-        sum(list_entry_count) as list_entry_count
-    from segments
-    group by segment, segment_value
+        count(list_entry_count) as recommended_product_count,
+        coalesce(sum(list_entry_count), 0) as list_entry_count
+    from products
+    group by grouping sets ((), (category))
+    having count(*) > 0
 
 )
 
@@ -51,4 +42,4 @@ select
         as catalog_share,
     cast(list_entry_count as {{ dbt.type_bigint() }}) as list_entry_count,
     {{ safe_divide('list_entry_count', 'sum(list_entry_count) over (partition by segment)') }} as list_entry_share
-from segment_totals
+from segments
