@@ -41,9 +41,10 @@ class Settings(BaseSettings):
     """Seconds to wait while another process uses the warehouse. dbt waits for one minute, or not at all if this is
     0."""
 
-    settle_seconds: float = Field(default=1.0, ge=0)
+    settle_seconds: float = Field(default=2.0, ge=0)
     """Age in seconds below which a landing file is checked a second time, after the same number of seconds. A file that
-    changed in between is left for the next load."""
+    changed in between is left for the next load. With less than the resolution of file times (up to two seconds), the
+    next load reads a young file again to recognize it."""
 
     delivery_gap_seconds: float = Field(default=10.0, ge=0)
     """Seconds without a change of a landing file after which a delivery is complete and a run may start."""

@@ -43,7 +43,7 @@ class LandingFile:
     it cannot be set, and a copy does not keep it."""
 
     listed_ns: int
-    """Time when the folder was listed, in nanoseconds since 1970."""
+    """Time when the folder was listed or the file was last checked, in nanoseconds since 1970."""
 
     @property
     def reliable_changed_ns(self) -> int | None:

@@ -1,7 +1,8 @@
 """The plan of a load: which landing files are new or changed, unchanged, or changing."""
 
+import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import duckdb
 
@@ -52,9 +53,10 @@ def make_plan(
     changing_paths = find_changing_files(
         (file for feed_files in candidates.values() for file in feed_files), settle_seconds
     )
+    checked_ns = time.time_ns()
     plan = LoadPlan()
     for name, feed_files in candidates.items():
-        settled_files = [file for file in feed_files if file.path not in changing_paths]
+        settled_files = [replace(file, listed_ns=checked_ns) for file in feed_files if file.path not in changing_paths]
         touched_files = [
             file
             for file in settled_files
