@@ -135,7 +135,12 @@ def test_memory_limit_is_too_small(
 def test_damaged_or_missing_published_copy(recomart: RecomartCli, demo_warehouse: Settings, tmp_path: Path) -> None:
     shutil.copytree(demo_warehouse.serving_dir, tmp_path / "serving")
     (copy,) = (tmp_path / "serving").glob("recomart-*.duckdb")
+    # DuckDB opens a file that lacks only tables.
     os.truncate(copy, copy.stat().st_size // 2)
+    assert_one_line_error(
+        recomart("recommend", "--user", "u1", "--warehouse", tmp_path), copy.name, "cannot be", "`recomart publish`"
+    )
+    os.truncate(copy, 10_000)
     assert_one_line_error(
         recomart("published", "--warehouse", tmp_path), copy, "cannot be opened", "`recomart publish`"
     )
