@@ -20,8 +20,12 @@ PYTHON_PACKAGES = ("models_ml", "orchestration", "warehouse")
 
 NOTHING_NEW_MESSAGE = "Nothing has changed since the last complete run, so nothing was built, trained or published"
 
-LOAD_TABLES = ("raw.loaded_files", "raw.feeds", "raw.event_aliases")
-"""Tables that each change of the loaded rows or of their declaration changes."""
+LOAD_QUERIES = (
+    "select * exclude (changed_ns) from raw.loaded_files order by all",
+    "select * from raw.feeds order by all",
+    "select * from raw.event_aliases order by all",
+)
+"""Queries whose rows each change of the loaded rows or of their declaration changes."""
 
 
 class RunInputs(BaseModel):
@@ -129,8 +133,8 @@ def _read_results(settings: Settings) -> RunResults:
 def _hash_load_tables(settings: Settings) -> str:
     digest = hashlib.sha256()
     with open_reader(settings) as connection:
-        for table in LOAD_TABLES:
-            digest.update(repr(connection.execute(f"from {table} order by all").fetchall()).encode())
+        for query in LOAD_QUERIES:
+            digest.update(repr(connection.execute(query).fetchall()).encode())
     return digest.hexdigest()
 
 
