@@ -233,6 +233,7 @@ def test_build_rebuilds_only_new_file_days(built_shop: Shop) -> None:
     assert find_rebuilt_days(built_shop) == {"2026-01-02", "2026-01-04"}
 
 
+@pytest.mark.slow
 def test_emptied_first_day_equals_full_refresh(built_shop: Shop) -> None:
     """The shop starts with its first day that still has actions."""
     variables = ("--vars", "{drift_current_days: 1, drift_reference_days: 1}")
