@@ -108,7 +108,11 @@ def run_pipeline(
         from orchestration.model_steps import describe_scoring, describe_training, train_if_due
 
         begin_run(settings, config, run_id)
-        report.marts = run_step("build", lambda: build_marts(settings, listener.on_dbt, dbt), describe_dbt)
+        report.marts = run_step(
+            "build",
+            lambda: build_marts(settings, listener.on_dbt, dbt),
+            lambda result: f"{describe_dbt(result)}; reason: {', '.join(reasons)}",
+        )
     report.training = run_step(
         "train",
         lambda: train_if_due(settings, config, listener.on_stage, is_training_requested=is_training_requested),

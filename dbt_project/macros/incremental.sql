@@ -57,9 +57,15 @@
     (select max(changed_at) from {{ ref('int_action_days') }})
 {%- endmacro %}
 
-{% macro changed_days(built) -%}
+{#- The second part finds days that lost all their actions before int_action_days was made anew. -#}
+{% macro changed_days(built, date_column='action_date') -%}
     select action_date from {{ ref('int_action_days') }}
     where changed_at > (select coalesce(max(actions_changed_at), {{ min_valid_from() }}) from {{ built }})
+
+    union
+
+    select cast({{ date_column }} as date) from {{ built }}
+    where cast({{ date_column }} as date) not in (select action_date from {{ ref('int_action_days') }})
 {%- endmacro %}
 
 {#- Pairs of user and product with an action on a changed day, now or when the table was built. -#}
@@ -68,7 +74,7 @@
         user_id,
         product_id
     from {{ ref('int_actions_with_periods') }}
-    where action_date in ({{ changed_days(built) }})
+    where action_date in ({{ changed_days(built, 'valid_from') }})
 
     union
 
@@ -76,7 +82,7 @@
         user_id,
         product_id
     from {{ built }}
-    where cast(valid_from as date) in ({{ changed_days(built) }})
+    where cast(valid_from as date) in ({{ changed_days(built, 'valid_from') }})
 {%- endmacro %}
 
 {#- The rows of a classified table from the last build. A ref would make a circle in the lineage. -#}

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from orchestration.dbt_manifest import DBT_OUTPUT_FOLDERS
 from orchestration.dbt_runner import PROJECT_DIR, TRAINING_INPUT_SELECTION, run_dbt
 from tests.crash_recovery import kill_build
+from tests.table_changes import execute_statements
 from tests.three_feed_shop import EVENTS_JSONL, PRODUCTS_JSON, PURCHASES_CSV, Shop
 from warehouse.database import connect, open_reader
 from warehouse.loading.loader import load
@@ -234,10 +235,13 @@ def test_build_rebuilds_only_new_file_days(built_shop: Shop) -> None:
 
 
 @pytest.mark.slow
-def test_emptied_first_day_equals_full_refresh(built_shop: Shop) -> None:
+@pytest.mark.parametrize("is_action_days_lost", [False, True])
+def test_emptied_first_day_equals_full_refresh(built_shop: Shop, *, is_action_days_lost: bool) -> None:
     """The shop starts with its first day that still has actions."""
     variables = ("--vars", "{drift_current_days: 1, drift_reference_days: 1}")
     built_shop.put("events/2026-01-01.jsonl", "")
+    if is_action_days_lost:
+        execute_statements(built_shop.settings, "drop table intermediate.int_action_days")
     incremental_tables = build(built_shop, *variables)
     assert len(incremental_tables["intermediate.int_drift_periods"]) == 2
     assert find_differences(incremental_tables, build(built_shop, *variables, "--full-refresh")) == {}
