@@ -33,7 +33,7 @@ class DailyDeliveries:
             target = self._settings.landing_dir / file.relative_to(self._source)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
-        # The loader ignores files that were just written.
+        # The loader waits for younger files, and this wait belongs to no measurement.
         time.sleep(self._settings.settle_seconds)
         self.delivered_days = day_count
         return files
