@@ -5,29 +5,34 @@ create schema if not exists ml;
 
 create table if not exists raw.events (
     event_id varchar, user_id varchar, product_id varchar, event_type varchar, event_at varchar, device varchar,
-    session_id varchar, transaction_id varchar, quantity varchar, price varchar,
+    session_id varchar, transaction_id varchar, quantity varchar, price varchar, line_total varchar, currency varchar,
     product_name varchar, category varchar, brand varchar,
-    _extra varchar, _feed varchar not null, _file varchar not null, _line bigint not null, _load_id bigint not null
+    _extra varchar, _feed varchar not null, _file varchar not null,
+    _line bigint not null, _load_id bigint not null
 );
 
 create table if not exists raw.purchases (
-    transaction_id varchar, user_id varchar, product_id varchar, quantity varchar, price varchar, purchased_at varchar,
+    transaction_id varchar, user_id varchar, product_id varchar, quantity varchar, price varchar, line_total varchar,
+    currency varchar, purchased_at varchar,
     product_name varchar, category varchar, brand varchar,
-    _extra varchar, _feed varchar not null, _file varchar not null, _line bigint not null, _load_id bigint not null
+    _extra varchar, _feed varchar not null, _file varchar not null,
+    _line bigint not null, _load_id bigint not null
 );
 
 create table if not exists raw.products (
-    product_id varchar, product_name varchar, category varchar, brand varchar, price varchar,
+    product_id varchar, product_name varchar, category varchar, brand varchar, price varchar, currency varchar,
     popularity_score varchar, is_available varchar, updated_at varchar,
-    _extra varchar, _feed varchar not null, _file varchar not null, _line bigint not null, _load_id bigint not null
+    _extra varchar, _feed varchar not null, _file varchar not null,
+    _line bigint not null, _load_id bigint not null
 );
 
 -- The feed declarations of sources.yml, by which the SQL types the rows of each feed.
 create table if not exists raw.feeds (
-    feed varchar primary key, kind varchar not null, time_zone varchar not null, timestamp_formats varchar[] not null,
+    feed varchar primary key, kind varchar not null,
+    joined_to varchar, -- for the joined files of a feed: the name of that feed
     carries_purchases boolean not null, carries_products boolean not null, cancelled_transaction_prefix varchar,
-    decimal_mark varchar not null,
-    typing_fingerprint bigint not null -- fingerprint of these columns and of the feed's aliases
+    settings varchar not null, -- JSON; warehouse/sources/typing_settings.py writes it, macro declared_feeds reads it
+    typing_fingerprint bigint not null -- fingerprint of these columns, the feed's aliases and its joined loads
 );
 
 create table if not exists raw.event_aliases (
@@ -44,7 +49,9 @@ create table if not exists raw.loaded_files (
     changed_ns bigint, -- the file's change time; null if a later change could have the same time
     parse_fingerprint varchar not null, -- fingerprint of the settings by which the file was read
     encoding varchar not null, delimiter varchar, quote varchar, -- as declared or detected
-    lines bigint not null, rows_loaded bigint not null, rows_rejected bigint not null, loaded_at timestamp not null,
+    decimal_id_columns varchar[] not null, -- id columns in which a value is a number with decimals, such as 10.5
+    lines bigint not null, -- rows of files that are not text; with unnest, the items of the lists
+    rows_loaded bigint not null, rows_rejected bigint not null, loaded_at timestamp not null,
     primary key (feed, path)
 );
 

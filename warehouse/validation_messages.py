@@ -32,7 +32,7 @@ def locate_problem(error: ErrorDetails, model: type[BaseModel] | None = None, no
     For an unknown name, the problem lists the known names; they come from `model`, which was validated. `noun` is the
     word for a name in the messages.
     """
-    path = ".".join(str(part) for part in error["loc"] if part != "[key]")
+    path = ".".join(str(part) for part in error["loc"] if not str(part).startswith("["))
     problem = _describe_problem(error, model, noun)
     if error["type"] == "value_error" and (leading := LEADING_PATH_PATTERN.fullmatch(problem)):
         return f"{path}.{leading[1]}".removeprefix("."), leading[2]

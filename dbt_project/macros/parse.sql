@@ -30,14 +30,13 @@
     {% do require_raw_tables() %}
     {% set feeds = [] %}
     {% set query %}
-        select feed, time_zone, timestamp_formats, decimal_mark
+        select feed, joined_to, settings
         from {{ source('raw', 'feeds') }}
         where kind = {{ quote(kind) }}
         order by feed
     {% endset %}
     {% for row in run_query(query).rows %}
-        {#- dbt returns a list as JSON text. -#}
-        {% do feeds.append({'feed': row[0], 'time_zone': row[1], 'timestamp_formats': fromjson(row[2]), 'decimal_mark': row[3]}) %}
+        {% do feeds.append(dict(fromjson(row[2]), feed=row[0], joined_to=row[1])) %}
     {% endfor %}
     {{ return(feeds) }}
 {% endmacro %}

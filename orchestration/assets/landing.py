@@ -7,7 +7,7 @@ import dagster as dg
 from orchestration.assets.common import build_docs_metadata
 from warehouse.loading.landing_files import find_files
 from warehouse.settings import Settings
-from warehouse.sources.declaration import RAW_COLUMNS, FeedKind
+from warehouse.sources.columns import RAW_COLUMNS, FeedKind
 from warehouse.sources.yaml_file import read_sources
 
 

@@ -14,7 +14,7 @@ from warehouse.fetching.fetch_run import fetch_feeds
 from warehouse.formatting import format_count
 from warehouse.loading.loader import load
 from warehouse.loading.reloading import parse_date_range, reload_files
-from warehouse.sources.declaration import RAW_COLUMNS
+from warehouse.sources.columns import RAW_COLUMNS
 
 SPECS = build_source_specs(
     "raw",

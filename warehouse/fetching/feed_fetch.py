@@ -22,6 +22,7 @@ from warehouse.fetching.fetched_files import FetchedFiles
 from warehouse.fetching.http_session import RequestRefusedError, RetryingSession, ServiceError
 from warehouse.fetching.pages import Page, ServiceClient
 from warehouse.fetching.reports import FeedFetchReport, FetchProgress
+from warehouse.sources.columns import get_source_names
 from warehouse.sources.declaration import Feed
 from warehouse.sources.rest_api import Api, OffsetPaging, PageNumberPaging
 
@@ -64,7 +65,7 @@ class _CatalogFetcher:
         self._api = api
         self._files = files
         self._credentials = credentials
-        self._id_column = api.id_column or feed.columns["product_id"]
+        self._id_column = api.id_column or get_source_names(feed.columns["product_id"])[0]
         self._checkpoint = FetchCheckpoint(
             files.folder / f".{feed.name}.fetching",
             api.request_text + self._id_column,

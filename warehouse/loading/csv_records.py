@@ -18,7 +18,8 @@ from warehouse.loading.lines import (
     make_readable,
     split_lines,
 )
-from warehouse.sources.declaration import LINE_END_CHARS, REQUIRED_COLUMNS, Feed
+from warehouse.sources.declaration import Feed
+from warehouse.sources.feed_checks import LINE_END_CHARS
 
 MAX_RECORD_LINES = 1_000
 """Maximum number of lines of a quoted record; a quote that stays open longer makes the line invalid."""
@@ -219,9 +220,9 @@ def find_header_problem(header: list[str], feed: Feed) -> str | None:
     repeated_names = sorted({name for name in header if header.count(name) > 1})
     if repeated_names:
         return f"the header has the column '{repeated_names[0]}' twice"
-    for column in REQUIRED_COLUMNS[feed.kind]:
-        if feed.columns[column] not in header:
-            return f"the header has no '{feed.columns[column]}' (for {column}); it has {format_names(header)}"
+    for column, name in feed.required_names:
+        if name not in header:
+            return f"the header has no '{name}' (for {column}); it has {format_names(header)}"
     if any("\0" in name for name in header):
         return "the header has a name with a zero byte"
     return None

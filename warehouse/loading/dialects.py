@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from warehouse.sources.declaration import NO_QUOTE, Feed
+from warehouse.sources.declaration import Feed
+from warehouse.sources.feed_checks import NO_QUOTE
 
 DELIMITERS = (",", ";", "\t", "|")
 
@@ -58,7 +59,7 @@ def detect_dialect(lines: list[str], feed: Feed, sep_line_delimiter: str | None)
 
 def _count_mapped_names(header: str, delimiter: str, feed: Feed) -> int:
     names = {name.strip().strip("\"'").strip() for name in header.split(delimiter)}
-    return len(names & set(feed.columns.values()))
+    return len(names.intersection(feed.mapped_names))
 
 
 def _count_complete_records(lines: list[str], dialect: Dialect) -> int:

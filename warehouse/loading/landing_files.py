@@ -6,7 +6,7 @@ import stat
 import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,6 +83,8 @@ class FileLoad:
     lines: int = 0
     rows_loaded: int = 0
     rows_rejected: int = 0
+    decimal_id_columns: list[str] = field(default_factory=list)
+    """Id columns in which a row has a number with decimals; set when the rows are written."""
 
     def describe_detected_format(self, feed: Feed) -> str:
         """Describe the detected encoding, delimiter and quote, except declared and default ones; often empty."""

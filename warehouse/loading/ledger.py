@@ -1,5 +1,6 @@
 """The loader's ledger: which files are loaded and how they were read, and which files were rejected."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -29,6 +30,27 @@ def read_loaded_files(connection: duckdb.DuckDBPyConnection, feed: Feed) -> dict
     return {path: LedgerEntry(*rest) for path, *rest in rows}
 
 
+class FeedLoads(NamedTuple):
+    """The loads of all files of a feed."""
+
+    load_ids: tuple[int, ...] = ()
+    decimal_id_columns: tuple[str, ...] = ()
+    """Id columns in which a row of any file has a number with decimals."""
+
+
+def read_feed_loads(connection: duckdb.DuckDBPyConnection) -> defaultdict[str, FeedLoads]:
+    """Read the loads of the feeds by feed; feeds without loaded files have empty ones."""
+    rows = connection.execute(
+        """
+        select feed, list(load_id), list_distinct(flatten(list(decimal_id_columns)))
+        from raw.loaded_files
+        group by feed
+        """
+    ).fetchall()
+    loads = {feed: FeedLoads(tuple(load_ids), tuple(columns)) for feed, load_ids, columns in rows}
+    return defaultdict(FeedLoads, loads)
+
+
 def allocate_load_ids(connection: duckdb.DuckDBPyConnection, count: int) -> list[int]:
     """Allocate the ids of new file loads."""
     return [
@@ -51,6 +73,7 @@ def add_loaded_files(
             "encoding": pa.array([load.encoding for load in loads], pa.string()),
             "delimiter": pa.array([load.delimiter for load in loads], pa.string()),
             "quote": pa.array([load.quote for load in loads], pa.string()),
+            "decimal_id_columns": pa.array([load.decimal_id_columns for load in loads], pa.list_(pa.string())),
             "lines": pa.array([load.lines for load in loads], pa.int64()),
             "rows_loaded": pa.array([load.rows_loaded for load in loads], pa.int64()),
             "rows_rejected": pa.array([load.rows_rejected for load in loads], pa.int64()),

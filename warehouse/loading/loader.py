@@ -27,11 +27,13 @@ from warehouse.loading.landing_files import (
 from warehouse.loading.mapping_check import check_mapping
 from warehouse.loading.plan import LoadPlan, make_plan
 from warehouse.loading.prefetch import read_ahead
-from warehouse.loading.raw_rows import insert_records, save_column_names
+from warehouse.loading.raw_rows import find_decimal_id_columns, insert_records, save_column_names
 from warehouse.loading.records import read_records
 from warehouse.loading.reports import FeedLoadReport, LoadProgress, LoadReport
 from warehouse.settings import Settings
-from warehouse.sources.declaration import RAW_COLUMNS, Feed, Sources
+from warehouse.sources.columns import RAW_COLUMNS
+from warehouse.sources.declaration import Feed, Sources
+from warehouse.sources.typing_settings import build_feed_row, compute_typing_fingerprint
 from warehouse.sources.yaml_file import read_sources
 
 MAX_BATCH_BYTES = 256 << 20
@@ -104,6 +106,8 @@ def load(
             report.feeds[feed.name] = FeedLoadReport(files_unchanged=plan.unchanged_counts[feed.name])
             loader.report_changing_files(feed, plan.changing_paths[feed.name])
             loader.load(feed, plan.new_files[feed.name])
+        # The declarations contain facts about the loaded files, such as ids with decimals.
+        _write_declarations(connection, sources, [])
         report.undeclared_columns = _read_undeclared_columns(connection)
     # Arrow keeps its memory for the next read; later work in this process may need that memory.
     pa.default_memory_pool().release_unused()
@@ -168,19 +172,21 @@ def _check_changed_feeds_present(
 def _write_declarations(connection: duckdb.DuckDBPyConnection, sources: Sources, changed_feeds: list[Feed]) -> None:
     """Write the declarations for the SQL models; delete the rows and ledger entries of feeds with a changed kind."""
     feeds = list(sources.feeds.values())
-    fingerprints = {feed.name: sources.compute_typing_fingerprint(feed) for feed in feeds}
+    loads = ledger.read_feed_loads(connection)
+    rows = []
+    for feed in feeds:
+        row = build_feed_row(sources, feed, loads[feed.name].decimal_id_columns)
+        rows.append((*row, compute_typing_fingerprint(row, feed, loads[f"{feed.name}.join"].load_ids)))
     # A load with nothing new leaves the database file unchanged, so that a run can end after it.
-    if fingerprints == dict(connection.execute("select feed, typing_fingerprint from raw.feeds").fetchall()):
+    stored_fingerprints = dict(connection.execute("select feed, typing_fingerprint from raw.feeds").fetchall())
+    if stored_fingerprints == {feed: fingerprint for feed, *_, fingerprint in rows}:
         return
     with transaction(connection):
         for feed in changed_feeds:
             ledger.delete_files(connection, feed, list(ledger.read_loaded_files(connection, feed)), RAW_COLUMNS)
         connection.execute("delete from raw.feeds")
         connection.execute("delete from raw.event_aliases")
-        connection.executemany(
-            "insert into raw.feeds values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(*sources.get_typing_settings(feed), fingerprints[feed.name]) for feed in feeds],
-        )
+        connection.executemany("insert into raw.feeds values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         aliases = [(feed.name, alias, event_type) for feed in feeds for alias, event_type in feed.event_aliases]
         if aliases:
             connection.executemany("insert into raw.event_aliases values (?, ?, ?)", aliases)
@@ -329,6 +335,9 @@ class _Loader:
                 break
         if batch_read.errors:
             raise _FailedFilesError
+        load_ids = {new_file.load_id: new_file.file.path for new_file in batch_read.batch}
+        for load_id, columns in find_decimal_id_columns(self._connection, feed, list(load_ids)).items():
+            file_loads[load_ids[load_id]].decimal_id_columns = columns
         ledger.add_loaded_files(self._connection, feed, batch_read.batch, file_loads)
 
     def _read_chunks(self, batch_reads: Iterable[BatchRead]) -> Iterator[RecordChunk]:

@@ -14,7 +14,9 @@ from warehouse.loading.csv_records import read_header, skip_to_header
 from warehouse.loading.landing_files import ChangingFileError, FileLoad, LandingFile, UnreadableFileError
 from warehouse.loading.records import read_records
 from warehouse.loading.text import read_blocks
-from warehouse.sources.declaration import REQUIRED_COLUMNS, Feed, split_json_path
+from warehouse.sources.columns import get_source_names, split_json_path
+from warehouse.sources.declaration import Feed
+from warehouse.sources.yaml_file import locate_setting
 
 SAMPLE_FILES = 20
 SAMPLE_RECORDS = 200
@@ -39,11 +41,16 @@ def check_mapping(
         "select column_name from raw.seen_columns where feed = ? and is_declared", [feed.name]
     ).fetchall()
     names |= {name for (name,) in loaded_names}
-    for column, name in feed.columns.items():
-        is_checked = feed.format == "csv" or column in REQUIRED_COLUMNS[feed.kind]
-        if is_checked and name not in names:
+    names_by_column = (
+        [(column, name) for column, source in feed.columns.items() for name in get_source_names(source)]
+        if feed.format == "csv"
+        else feed.required_names
+    )
+    for column, name in names_by_column:
+        if name not in names:
+            setting = f"feeds.{feed.name}.columns.{column}"
             raise RecomartError(
-                f"{sources}: feeds.{feed.name}.columns.{column}: no column '{name}' in {sample[0].path} or the "
+                f"{locate_setting(sources, setting)}: {setting}: no column '{name}' in {sample[0].path} or the "
                 f"other files of the feed; they have {format_names(sorted(names))}. Correct the mapping"
             )
 
@@ -63,7 +70,7 @@ def _read_column_names(file: LandingFile) -> set[str]:
     records = [value for value in map(_parse_json, texts) if isinstance(value, dict)]
     mapped_names = {
         name
-        for name in file.feed.columns.values()
+        for name in file.feed.mapped_names
         if any(_has_key_path(record, split_json_path(name)) for record in records)
     }
     return mapped_names.union(*records)

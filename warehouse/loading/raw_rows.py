@@ -1,7 +1,7 @@
 """Insert records into the raw tables: SQL parses the text, selects the mapped columns and keeps the rest as JSON."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import duckdb
@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse.database import fetch_first_row
-from warehouse.sources.declaration import RAW_COLUMNS, Feed, split_json_path
+from warehouse.sources.columns import ID_COLUMNS, RAW_COLUMNS, ColumnSource, Constant, split_json_path
+from warehouse.sources.declaration import Feed
 
 REJECTED_TABLE = "rejected_records"
 """Temporary table of the records that cannot be loaded: path, line, text, error."""
@@ -75,14 +76,30 @@ def _build_removals(paths: Iterable[tuple[str, ...]]) -> Iterator[str]:
             yield f"case when {condition} then json_merge_patch(rest, {removal}) else rest end"
 
 
+def _build_values(feed: Feed, build_field: Callable[[str], str]) -> list[str]:
+    """Build the expressions of the raw columns; `build_field` builds that of a name in the files."""
+
+    def build_value(source: ColumnSource) -> str:
+        if isinstance(source, Constant):
+            return _quote_literal(source.value)
+        if isinstance(source, str):
+            return build_field(source)
+        fields = ", ".join(f"nullif({build_field(name)}, '')" for name in source)
+        return f"nullif(concat_ws(' ', {fields}), '')"
+
+    return [
+        build_value(feed.columns[column]) if column in feed.columns else "null" for column in RAW_COLUMNS[feed.kind]
+    ]
+
+
 def _build_json_query(feed: Feed, common_keys: Sequence[str]) -> str:
     """Build the query of raw rows from JSON records.
 
     A record with exactly `common_keys`, in this order, has no undeclared keys, so its `rest` is null.
     """
-    paths = {column: split_json_path(name) for column, name in feed.columns.items()}
-    indexes = {column: index for index, column in enumerate(paths, start=1)}
-    values = [f"mapped[{indexes[column]}]" if column in paths else "null" for column in RAW_COLUMNS[feed.kind]]
+    paths = {name: split_json_path(name) for name in feed.mapped_names}
+    indexes = {name: index for index, name in enumerate(paths, start=1)}
+    values = _build_values(feed, lambda name: f"mapped[{indexes[name]}]")
     removals = list(_build_removals(dict.fromkeys(paths.values())))
     steps = "".join(
         f"""
@@ -118,7 +135,7 @@ def _build_json_query(feed: Feed, common_keys: Sequence[str]) -> str:
 def _find_common_keys(connection: duckdb.DuckDBPyConnection, feed: Feed) -> list[str]:
     """Return the keys of one record if all of them are declared: comparing keys costs half of removing them."""
     row = fetch_first_row(connection, f"select json_keys(text) from records where {JSON_PROBLEM_SQL} is null limit 1")
-    declared_keys = {keys[0] for keys in map(split_json_path, feed.columns.values()) if len(keys) == 1}
+    declared_keys = {keys[0] for keys in map(split_json_path, feed.mapped_names) if len(keys) == 1}
     return row[0] if row and declared_keys.issuperset(row[0]) else []
 
 
@@ -126,10 +143,8 @@ def _build_csv_query(feed: Feed, header: tuple[str, ...]) -> str:
     def build_field(name: str) -> str:
         return f"fields[{header.index(name) + 1}]" if name in header else "null"
 
-    values = [
-        build_field(feed.columns[column]) if column in feed.columns else "null" for column in RAW_COLUMNS[feed.kind]
-    ]
-    undeclared_names = [name for name in header if name not in feed.columns.values()]
+    values = _build_values(feed, build_field)
+    undeclared_names = [name for name in header if name not in feed.mapped_names]
     pairs = ", ".join(f"{_quote_literal(name)}, nullif({build_field(name)}, '')" for name in undeclared_names)
     extra = f"json_object({pairs})::varchar" if undeclared_names else "null"
     return f"select {', '.join(values)}, {extra}, path, line, load_id from records where error is null"
@@ -179,7 +194,7 @@ def save_column_names(
     connection: duckdb.DuckDBPyConnection, feed: Feed, header: tuple[str, ...], records: pa.Table
 ) -> None:
     """Save every column name of the inserted records, and whether the feed declares it."""
-    declared_names = set(feed.columns.values())
+    declared_names = {*feed.mapped_names, *feed.condition_names}
     first_path = records["path"][0].as_py()
     if feed.format == "csv":
         first_paths = dict.fromkeys(header, first_path)
@@ -205,3 +220,31 @@ def save_column_names(
         """,
         [(feed.name, name, name in declared_names, path) for name, path in sorted(first_paths.items())],
     )
+
+
+def find_decimal_id_columns(
+    connection: duckdb.DuckDBPyConnection, feed: Feed, load_ids: Sequence[int]
+) -> dict[int, list[str]]:
+    """Find the id columns in which a row of these loads has a number with decimals, such as 10.5; return them by load.
+
+    In such a column, 10.0 is another id than 10; in others it is an integer that a program wrote as a float.
+    """
+    columns = [column for column in ID_COLUMNS if column in feed.columns]
+    if not columns:
+        return {}
+    # The first condition is cheap, and true for few values.
+    checks = (
+        f"case when bool_or(contains({column}, '.') and regexp_full_match({column}, '\\s*[0-9]+[.]0*[1-9][0-9]*\\s*'))"
+        f" then {_quote_literal(column)} end"
+        for column in columns
+    )
+    rows = connection.execute(
+        f"""
+        select _load_id, list_filter({_build_list(checks)}, lambda x: x is not null)
+        from raw.{feed.kind}
+        where _load_id between ? and ? and _feed = ?
+        group by _load_id
+        """,
+        [min(load_ids), max(load_ids), feed.name],
+    ).fetchall()
+    return dict(rows)

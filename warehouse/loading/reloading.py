@@ -14,7 +14,7 @@ from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
 from warehouse.loading.reports import LoadProgress, LoadReport
 from warehouse.settings import Settings
-from warehouse.sources.declaration import FeedKind
+from warehouse.sources.columns import FeedKind
 
 DATE_PART_SEPARATOR = r"[-/_.]?(?:[A-Za-z]+=)?"
 TIME_OF_DAY = r"(?:(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?)?"

@@ -1,103 +1,46 @@
 """Declaration of a shop's feeds in its sources file: files, format, column mapping, time zone, event aliases."""
 
-import codecs
 import hashlib
 import json
-import re
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
-from zoneinfo import ZoneInfo, available_timezones
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import duckdb
 from pydantic import BeforeValidator, Field, model_validator
 
+from warehouse.sources.columns import (
+    EVENT_TYPES,
+    RAW_COLUMNS,
+    REQUIRED_COLUMNS,
+    ColumnSource,
+    EventType,
+    FeedKind,
+    FileValues,
+    OneOrMany,
+    get_source_names,
+    split_json_path,
+    wrap_in_list,
+)
+from warehouse.sources.feed_checks import check_feed
+from warehouse.sources.null_words import DEFAULT_WORD, get_default_null_words
 from warehouse.sources.rest_api import Api, DeclarationModel
 
-FeedKind = Literal["events", "purchases", "products"]
-EventType = Literal["view", "click", "add_to_cart", "remove_from_cart", "purchase"]
-EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
+FileFormat = Literal["csv", "jsonl", "json", "parquet", "arrow", "excel"]
 
-PRODUCT_ATTRIBUTES = ("product_name", "category", "brand")
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
+"""Code of a currency by ISO 4217, such as EUR."""
 
-RAW_COLUMNS: Mapping[FeedKind, tuple[str, ...]] = {
-    "events": (
-        *("event_id", "user_id", "product_id", "event_type", "event_at", "device", "session_id"),
-        *("transaction_id", "quantity", "price", *PRODUCT_ATTRIBUTES),
-    ),
-    "purchases": ("transaction_id", "user_id", "product_id", "quantity", "price", "purchased_at", *PRODUCT_ATTRIBUTES),
-    "products": ("product_id", *PRODUCT_ATTRIBUTES, "price", "popularity_score", "is_available", "updated_at"),
+CSV_SETTINGS = ("delimiter", "quote", "escape", "comment", "short_lines")
+"""Settings that only a feed of format csv can have."""
+
+PARSE_SETTINGS = {
+    *("kind", "format", "columns", "encoding", "names", "skip_lines", "sheet", "records", "record_key", "unnest"),
+    *("key_values", *CSV_SETTINGS),
 }
-"""The columns of each raw table that a mapping can fill, in table order."""
+"""Settings that decide how files are read; the others decide how the SQL types the rows."""
 
-REQUIRED_COLUMNS: Mapping[FeedKind, tuple[str, ...]] = {
-    "events": ("user_id", "product_id", "event_type", "event_at"),
-    "purchases": ("product_id", "purchased_at"),
-    "products": ("product_id",),
-}
-"""The columns that the mapping of a feed must have."""
-
-NO_QUOTE = "none"
-"""Value of `quote` which declares that quotes are ordinary characters."""
-
-LINE_END_CHARS = "\r\n"
-
-PATH_STEP_PATTERN = re.compile(r"\.(?:(\w+)|(\"(?:[^\"\\]|\\.)*\"))")
-
-
-def split_json_path(name: str) -> tuple[str, ...]:
-    """Split a JSON path such as `$.product.id` or `$."product.v2".id` into keys; any other name is one key.
-
-    Raises:
-        ValueError: The name begins with `$.` and is not a path.
-    """
-    if not name.startswith("$."):
-        return (name,)
-    keys, position = [], 1
-    while position < len(name):
-        step = PATH_STEP_PATTERN.match(name, position)
-        if not step:
-            raise ValueError(f"'{name}' is not a path of keys. Write it like $.product.id or $.\"product.v2\".id")
-        keys.append(step[1] or str(json.loads(step[2])))
-        position = step.end()
-    return tuple(keys)
-
-
-def _wrap_in_list(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else [value]
-
-
-OneOrMany = Annotated[tuple[str, ...], BeforeValidator(_wrap_in_list), Field(min_length=1)]
-
-
-def _find_format_problem(timestamp_format: str) -> str | None:
-    """Describe why DuckDB cannot use a timestamp format, or return None."""
-    if timestamp_format in ("iso", "epoch_s", "epoch_ms"):
-        return None
-    quoted_format = timestamp_format.replace("'", "''")
-    try:
-        duckdb.execute(f"select try_strptime('', '{quoted_format}')")
-    except duckdb.Error as error:
-        return str(error).splitlines()[0]
-    return None if "%" in timestamp_format else "it is not iso, epoch_s, epoch_ms or a strptime format"
-
-
-def _is_known_to_duckdb(time_zone: str) -> bool:
-    try:
-        duckdb.execute("select timezone(?, timestamp '2000-01-01')", [time_zone])
-    except duckdb.Error:
-        return False
-    return True
-
-
-def _is_supported_encoding(encoding: str) -> bool:
-    """Return whether Python has this text encoding and can skip undecodable bytes in it."""
-    try:
-        "".encode(encoding)
-        codecs.getincrementaldecoder(encoding)("surrogateescape").decode(b"", final=True)
-    except (LookupError, UnicodeError):
-        return False
-    return True
+JOIN_SETTINGS = PARSE_SETTINGS - {"kind"} | {"files"}
+"""Settings that the joined files of a feed can have."""
 
 
 def _normalize_event_type(event_type: str) -> str:
@@ -108,13 +51,48 @@ def _normalize_event_type(event_type: str) -> str:
     return normalized
 
 
+def make_joined_feed(feed: dict[str, Any], join: dict[str, Any]) -> dict[str, Any]:
+    """Make the declaration of the joined files of a feed; settings that it does not give are those of the feed."""
+    for name in join:
+        if name not in JOIN_SETTINGS | {"by"}:
+            known_names = ", ".join(sorted(JOIN_SETTINGS | {"by"}))
+            raise ValueError(f"feeds.{feed['name']}.join.{name}: unknown setting. Known: {known_names}")
+    inherited = {name: feed[name] for name in ("kind", "format", "encoding") if name in feed}
+    settings = {name: value for name, value in join.items() if name != "by"}
+    return {**inherited, **settings, "name": f"{feed['name']}.join", "joined_to": feed["name"]}
+
+
+class Availability(DeclarationModel):
+    """Further values of `is_available`, in any casing."""
+
+    available: FileValues = ()
+    """Values of products that can be bought."""
+
+    unavailable: FileValues = ()
+    """Values of products that cannot be bought."""
+
+
+class JoinKey(DeclarationModel):
+    """The columns by which the rows of a feed are joined with those of the joined files."""
+
+    by: Annotated[tuple[str, ...], BeforeValidator(wrap_in_list)] = ()
+    """Columns of the raw table; by default those that both mappings have."""
+
+
 class Feed(DeclarationModel):
     """One feed: a set of files of one format that are loaded into one raw table."""
 
-    derived_fields: ClassVar = frozenset({"name"})
+    derived_fields: ClassVar = frozenset({"name", "joined_to", "joined_columns"})
 
     name: str
-    """Name of the feed: its key in the sources file."""
+    """Name of the feed: its key in the sources file. The joined files of a feed are a feed of their own,
+    `NAME.join`."""
+
+    joined_to: str | None = None
+    """For the joined files of a feed: the name of that feed."""
+
+    joined_columns: tuple[str, ...] = ()
+    """Columns that the joined files fill."""
 
     kind: FeedKind
     """Raw table of the feed's rows; the default is the feed's name if that is events, purchases or products."""
@@ -122,12 +100,14 @@ class Feed(DeclarationModel):
     files: OneOrMany
     """Globs of the files, relative to the landing folder."""
 
-    format: Literal["csv", "jsonl", "json"]
-    """`csv`, `jsonl` (one object a line) or `json` (a document with a list of objects); files can be gzipped."""
+    format: FileFormat
+    """`csv`; `jsonl` (JSON objects, one a line or one behind the other); `json` (a document with a list of objects);
+    `parquet`, `arrow` or `excel` (rows are read as JSON objects). Text files can be compressed."""
 
-    columns: dict[str, str]
-    """Column of the raw table: name in the files. Columns are matched by name, never by position. In JSON, a name that
-    begins with `$.` is a path of keys: `$.product.id` or `$."product.v2".id`."""
+    columns: dict[str, ColumnSource]
+    """Column of the raw table: name in the files, a list of names whose values are joined by blanks, or a constant, as
+    in `{value: view}`. Columns are matched by name, never by position. Except in CSV, a name that begins with `$.` is a
+    path of keys: `$.product.id` or `$."product.v2".id`."""
 
     delimiter: str | None = None
     """Delimiter of CSV fields; by default it is detected from the header of each file: comma, semicolon, tab or bar."""
@@ -136,31 +116,104 @@ class Feed(DeclarationModel):
     """Quote character of CSV fields, or `none`; by default it is detected from the first lines of each file, and is the
     double quote if detection is not clear."""
 
+    escape: str | None = None
+    """Character before a quote inside a quoted CSV field, as in `\\"`; by default a doubled quote stands for a quote,
+    and backslashes are detected from the first lines of each file."""
+
     encoding: str | None = None
     """Text encoding, by its Python name; by default it is detected for each file."""
 
-    decimal: Literal[".", ","] = "."
-    """Decimal mark of numbers. If it is a comma, points may separate thousands."""
+    names: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """For `csv` and `excel`: the names of the columns in files without a header."""
+
+    skip_lines: int = Field(default=0, ge=0)
+    """For `csv` and `excel`: number of lines before the header, or before the first row in files without a header."""
+
+    comment: str | None = Field(default=None, min_length=1)
+    """For `csv`: lines that begin with this text are no rows."""
+
+    short_lines: Literal["reject", "fill"] = "reject"
+    """For `csv`: what happens to a line that ends before a mapped column: it is rejected, or its last columns are
+    empty. A line that lacks only columns that are not mapped is loaded."""
+
+    sheet: str | None = None
+    """For `excel`: name of the sheet; the default is the first one."""
 
     records: str | None = None
     """For `json`: the key of the list of records, dotted if nested, or a path as in `columns`; by default the document
     itself is the list."""
 
+    record_key: str | None = None
+    """For `json`: the records are the values of an object instead of a list, and their key becomes this name."""
+
+    unnest: str | None = None
+    """Name or path of a list within a record: each of its items becomes a row, in which the item has the place of the
+    list. A record without items is one row."""
+
+    key_values: Annotated[tuple[str, ...], BeforeValidator(wrap_in_list)] = ()
+    """Names or paths of lists of `{key, value}`, which are read as objects: `$.event_params.page_location`. A value
+    that is an object is its first member that is not null."""
+
+    decimal: Literal[".", ","] = "."
+    """Decimal mark of numbers. If it is a comma, points may separate thousands."""
+
+    thousands: Literal[",", ".", " ", "'"] | None = None
+    """Separator of thousands. Without it, only numbers that cannot be read otherwise have one, such as `1,234.50`."""
+
+    null_values: dict[str, FileValues] | FileValues | None = None
+    """Values, in any casing, that stand for a missing one: a list for all columns, or lists by column of the raw table.
+    A declared list replaces the default list, which the word `default` in a list includes."""
+
     time_zone: str = "UTC"
-    """IANA time zone of timestamps without an offset."""
+    """IANA time zone of timestamps without an offset. It also decides abbreviations in the text, such as CST."""
 
     timestamp_formats: OneOrMany = ("iso",)
-    """`iso`, `epoch_s`, `epoch_ms` or strptime formats; the first one that parses a value is used."""
+    """`iso`, `epoch_s`, `epoch_ms`, `epoch_us`, `epoch_ns` or strptime formats; the first one that parses a value is
+    used."""
 
-    event_types: dict[EventType, OneOrMany] = Field(default_factory=dict)
-    """Event type: its names in the files, in any case. The event type's own name need not be listed."""
+    event_types: dict[EventType | Literal["ignored"], OneOrMany] = Field(default_factory=dict)
+    """Event type: its names in the files, in any case. The event type's own name need not be listed. Rows of the
+    `ignored` types are excluded."""
 
-    carries: Annotated[tuple[Literal["purchases", "products"], ...], BeforeValidator(_wrap_in_list)] = ()
-    """Further content of the rows: `purchases` (events of type purchase are transactions, which is the default for a
-    shop without a purchases feed) and `products` (product attributes)."""
+    where: dict[str, FileValues] = Field(default_factory=dict)
+    """Name in the files: values, in any casing. Rows in which one of these columns has another value are excluded. An
+    empty text means a missing value."""
+
+    leave_out: dict[str, FileValues] = Field(default_factory=dict)
+    """Name in the files: values, in any casing. Rows in which one of these columns has such a value are excluded."""
+
+    is_return: dict[str, FileValues] = Field(default_factory=dict)
+    """Name in the files: values, in any casing. Rows in which one of these columns has such a value are returns."""
 
     cancelled_transaction_prefix: str | None = None
     """Prefix of the transaction ids of returns."""
+
+    key: Annotated[tuple[str, ...], BeforeValidator(wrap_in_list)] | None = None
+    """Names in the files that together identify a row: of the rows with the same values, the newest one counts. The
+    default is the name of `event_id` where it is mapped. An empty list means no key."""
+
+    duplicates: Literal["drop", "keep"] = "drop"
+    """What happens to a row without a key that equals an earlier row in every column: it is dropped as a duplicate, or
+    kept, for files in which equal rows are several pieces."""
+
+    availability: Availability = Availability()
+    """Further values of `is_available`."""
+
+    whole: bool | None = None
+    """For `products`: whether every delivery has all products, so that an absent product is not available. By
+    default it is not, and a build warns when the deliveries look as if they were."""
+
+    fill_down: str | None = None
+    """For `products`: name in the files of a column that groups rows, such as the variants of a product. A row without
+    name, category and brand takes those of the group's row before it in the file."""
+
+    join: JoinKey | None = None
+    """Further files of the feed, with `files`, `columns`, and the settings of their format where it differs: rows with
+    the same key are joined, such as order lines with their orders."""
+
+    carries: Annotated[tuple[Literal["purchases", "products"], ...], BeforeValidator(wrap_in_list)] = ()
+    """Further content of the rows: `purchases` (events of type purchase are transactions, which is the default for a
+    shop without a purchases feed) and `products` (product attributes)."""
 
     api: Api | None = None
     """Web service to fetch the records from. Each fetch writes a new file: the first glob of `files` with the time in
@@ -168,89 +221,19 @@ class Feed(DeclarationModel):
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
-        columns = RAW_COLUMNS[self.kind]
-        for column in self.columns:
-            if column not in columns:
-                raise ValueError(
-                    f"columns.{column}: unknown column. The columns of a feed of {self.kind} are {', '.join(columns)}"
-                )
-        for column in REQUIRED_COLUMNS[self.kind]:
-            if column not in self.columns:
-                raise ValueError(f"columns.{column}: it is not mapped. A feed of {self.kind} needs it")
-        for pattern in self.files:
-            parts = Path(pattern).parts
-            if not "".join(parts).strip() or Path(pattern).is_absolute() or ".." in parts:
-                raise ValueError(
-                    f"files: '{pattern}' is not a glob inside the landing folder. Write it like 'events/*.csv'"
-                )
-            if any("**" in part and part != "**" for part in parts):
-                raise ValueError(
-                    f"files: '{pattern}': ** matches folders and must be a whole path part, as in 'events/**/*.csv'"
-                )
-        if self.time_zone not in available_timezones() or not _is_known_to_duckdb(self.time_zone):
-            raise ValueError(
-                f"time_zone: '{self.time_zone}' is not an IANA time zone. Write it like {ZoneInfo('Europe/Paris')}"
-            )
-        if self.encoding and not _is_supported_encoding(self.encoding):
-            raise ValueError(f"encoding: Python has no text encoding '{self.encoding}'")
-        for timestamp_format in self.timestamp_formats:
-            if problem := _find_format_problem(timestamp_format):
-                raise ValueError(f"timestamp_formats: '{timestamp_format}': {problem}")
-        if self.records is not None and self.format != "json":
-            raise ValueError("records: only a feed of format json can have it")
-        try:
-            _ = self.records_path
-        except ValueError as error:
-            raise ValueError(f"records: {error}") from None
-        self._check_dialect()
-        if self.format != "csv":
-            for column, name in self.columns.items():
-                try:
-                    split_json_path(name)
-                except ValueError as error:
-                    raise ValueError(f"columns.{column}: {error}") from None
-        if self.kind != "events" and (self.event_types or "purchases" in self.carries):
-            raise ValueError("event_types and carries: [purchases]: only a feed of events can have them")
-        if self.api:
-            self._check_api(self.api)
-        type_by_alias: dict[str, str] = {}
-        for alias, event_type in self.event_aliases:
-            if type_by_alias.setdefault(alias, event_type) != event_type:
-                raise ValueError(f"event_types: '{alias}' is a name of both {type_by_alias[alias]} and {event_type}")
+        check_feed(self)
         return self
 
-    def _check_dialect(self) -> None:
-        if self.format != "csv" and (self.delimiter, self.quote) != (None, None):
-            raise ValueError("delimiter and quote: only a feed of format csv can have them")
-        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in LINE_END_CHARS + '"'):
-            raise ValueError(
-                'delimiter: it must be one character that is not a quote or line end. Write a tab as "\\t", in double '
-                "quotes"
-            )
-        quote = None if self.quote == NO_QUOTE else self.quote
-        if quote is not None and (len(quote) != 1 or quote in LINE_END_CHARS or quote == self.delimiter):
-            raise ValueError(f"quote: {quote!r} is not `none` or one character other than the delimiter")
-
-    def _check_api(self, api: Api) -> None:
-        if self.format != "jsonl" or codecs.lookup(self.encoding or "utf-8").name != "utf-8":
-            raise ValueError("format: records from an api are written as jsonl in utf-8. Declare that format")
-        folder, _, name = self.files[0].rpartition("/")
-        if name.count("*") != 1 or set(folder + name) & set("?[") or "*" in folder:
-            raise ValueError(
-                f"files: '{self.files[0]}' does not name the file to write the api's records to. The first glob needs "
-                "one * in the file's name, in place of the time, as in 'catalog/*.jsonl'"
-            )
-        if api.id_column is None and self.kind != "products":
-            raise ValueError(f"api.id_column: it must be given for a feed of {self.kind}")
-
     @property
+    def is_json(self) -> bool:
+        """Whether the records are JSON objects; those of CSV files are lists of fields."""
+        return self.format != "csv"
+
+    @cached_property
     def parse_fingerprint(self) -> str:
         """Fingerprint of the settings that decide how files are read; when it changes, the files are loaded again."""
-        settings = (
-            *(self.kind, self.format, self.delimiter, self.quote, self.encoding, self.records),
-            sorted(self.columns.items()),
-        )
-        return hashlib.sha256(repr(settings).encode()).hexdigest()
+        settings = self.model_dump(mode="json", include=PARSE_SETTINGS)
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     @property
     def records_path(self) -> tuple[str, ...]:
@@ -260,12 +243,39 @@ class Feed(DeclarationModel):
         return split_json_path(self.records) if self.records.startswith("$.") else tuple(self.records.split("."))
 
     @property
-    def event_aliases(self) -> list[tuple[str, EventType]]:
-        """Every name of an event type, normalized, with its event type."""
+    def mapped_names(self) -> list[str]:
+        """The names in the files that fill columns of the raw table."""
+        return list(dict.fromkeys(name for source in self.columns.values() for name in get_source_names(source)))
+
+    @property
+    def required_names(self) -> list[tuple[str, str]]:
+        """The required columns of the raw table, each with a name in the files that fills it."""
+        sources = ((column, self.columns.get(column, ())) for column in REQUIRED_COLUMNS[self.kind])
+        return [(column, name) for column, source in sources for name in get_source_names(source)]
+
+    @property
+    def condition_names(self) -> list[str]:
+        """The names in the files that conditions, the key and `fill_down` read."""
+        names = (*self.where, *self.leave_out, *self.is_return, *(self.key or ()), self.fill_down)
+        return list(dict.fromkeys(name for name in names if name))
+
+    def get_null_words(self, column: str) -> tuple[str, ...]:
+        """Return the values, in lower case, that stand for a missing value of a column."""
+        declared = self.null_values.get(column) if isinstance(self.null_values, dict) else self.null_values
+        if declared is None:
+            return get_default_null_words(column)
+        words = (
+            get_default_null_words(column) if word == DEFAULT_WORD else (word.strip().lower(),) for word in declared
+        )
+        return tuple(dict.fromkeys(word for group in words for word in group))
+
+    @property
+    def event_aliases(self) -> list[tuple[str, str]]:
+        """Every name of an event type, normalized, with its event type or `ignored`."""
         if self.kind != "events":
             return []
         declared_pairs = [
-            (_normalize_event_type(alias), event_type)
+            (_normalize_event_type(alias), str(event_type))
             for event_type, aliases in self.event_types.items()
             for alias in aliases
         ]
@@ -277,8 +287,14 @@ class Feed(DeclarationModel):
 class Sources(DeclarationModel):
     """All feeds of one shop."""
 
+    currency: Currency | None = None
+    """Currency of the shop's prices. It must be given when rows name more than one currency."""
+
+    exchange_rates: dict[Currency, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    """Currency: what one unit of it is worth in the shop's currency."""
+
     feeds: dict[str, Feed] = Field(min_length=1)
-    """The feeds by name."""
+    """The feeds by name, with the joined files of a feed as feed `NAME.join`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -287,28 +303,48 @@ class Sources(DeclarationModel):
             raise ValueError("the sources file is empty. Declare `feeds`")
         if not isinstance(data, dict) or not isinstance(data.get("feeds"), dict):
             return data
-        feeds = {
-            name: {**({"kind": name} if name in RAW_COLUMNS else {}), **feed, "name": str(name)}
-            if isinstance(feed, dict)
-            else feed
-            for name, feed in data["feeds"].items()
-        }
+        feeds: dict[Any, Any] = {}
+        for name, feed in data["feeds"].items():
+            if not isinstance(feed, dict):
+                feeds[name] = feed
+                continue
+            named_feed = {**({"kind": name} if name in RAW_COLUMNS else {}), **feed, "name": str(name)}
+            feeds[name] = named_feed
+            if isinstance(join := feed.get("join"), dict):
+                feeds[f"{name}.join"] = make_joined_feed(named_feed, join)
+                joined_columns = join.get("columns")
+                named_feed["joined_columns"] = tuple(joined_columns) if isinstance(joined_columns, dict) else ()
+                named_feed["join"] = {"by": join.get("by", ())}
         return {**data, "feeds": feeds}
+
+    @model_validator(mode="after")
+    def _check_currencies(self) -> Self:
+        if self.exchange_rates and not self.currency:
+            raise ValueError("exchange_rates: without currency. Declare the currency of the shop's prices")
+        if self.currency in self.exchange_rates:
+            raise ValueError(f"exchange_rates.{self.currency}: it is the shop's own currency. Remove the rate")
+        return self
+
+    @model_validator(mode="after")
+    def _check_joins(self) -> Self:
+        for feed in self.feeds.values():
+            if feed.join and not self.get_join_columns(feed):
+                raise ValueError(
+                    f"feeds.{feed.name}.join.columns: no column is in both mappings. Map the key, such as "
+                    "transaction_id, in columns and in join.columns"
+                )
+            for column in feed.join.by if feed.join else ():
+                if column not in feed.columns or column not in feed.joined_columns:
+                    raise ValueError(f"feeds.{feed.name}.join.by: {column} must be in columns and in join.columns")
+        return self
+
+    def get_join_columns(self, feed: Feed) -> tuple[str, ...]:
+        """Return the columns by which the feed's rows are joined with those of its joined files."""
+        if not feed.join:
+            return ()
+        return feed.join.by or tuple(column for column in feed.columns if column in feed.joined_columns)
 
     def carries_purchases(self, feed: Feed) -> bool:
         """Return whether the feed's purchase events are transactions: as declared, or if no purchases feed exists."""
         has_purchases_feed = any(shop_feed.kind == "purchases" for shop_feed in self.feeds.values())
         return feed.kind == "events" and ("purchases" in feed.carries or not has_purchases_feed)
-
-    def get_typing_settings(self, feed: Feed) -> tuple[object, ...]:
-        """Return the settings by which the SQL types the feed's rows: the columns of raw.feeds without the last."""
-        return (
-            *(feed.name, feed.kind, feed.time_zone, list(feed.timestamp_formats)),
-            *(self.carries_purchases(feed), "products" in feed.carries, feed.cancelled_transaction_prefix),
-            feed.decimal,
-        )
-
-    def compute_typing_fingerprint(self, feed: Feed) -> int:
-        """Return the fingerprint of the typing settings and aliases; when it changes, the rows are typed again."""
-        settings = repr((self.get_typing_settings(feed), sorted(feed.event_aliases)))
-        return int.from_bytes(hashlib.sha256(settings.encode()).digest()[:7], "big")

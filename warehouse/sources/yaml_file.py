@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from warehouse.errors import RecomartError
-from warehouse.sources.declaration import RAW_COLUMNS, Sources
+from warehouse.sources.columns import RAW_COLUMNS
+from warehouse.sources.declaration import Sources
 from warehouse.validation_messages import locate_problem
 
 
@@ -64,8 +65,32 @@ def read_sources(path: Path) -> Sources:
         setting_path, problem = locate_problem(first, Sources)
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise RecomartError(
-            f"{path}: {setting_path + ': ' if setting_path else ''}{_describe_yaml_problem(first) or problem}{more}"
+            f"{locate_setting(path, setting_path)}: {setting_path + ': ' if setting_path else ''}"
+            f"{_describe_yaml_problem(first) or problem}{more}"
         ) from error
+
+
+def locate_setting(path: Path, setting: str) -> str:
+    """Return the sources file and, where the file has the setting or a part of its path, the line.
+
+    `setting` is a path such as `feeds.events.columns.user_id`.
+    """
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
+    except (OSError, ValueError, yaml.YAMLError):
+        return str(path)
+    line = None
+    while isinstance(node, yaml.MappingNode):
+        # A key can contain dots, so the longest key that fits is the right one.
+        keys = {str(key.value): (key, value) for key, value in node.value}
+        fitting_keys = [key for key in keys if setting == key or setting.startswith(f"{key}.")]
+        if not fitting_keys:
+            break
+        name = max(fitting_keys, key=len)
+        key_node, node = keys[name]
+        line = key_node.start_mark.line + 1
+        setting = setting[len(name) + 1 :]
+    return f"{path}, line {line}" if line else str(path)
 
 
 def _describe_yaml_problem(error: ErrorDetails) -> str | None:

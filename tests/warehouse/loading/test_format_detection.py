@@ -150,7 +150,7 @@ def test_unnamed_columns_at_end_get_names(shop: Shop) -> None:
     [
         ({"quote": "ab"}, "quote: 'ab' is not `none` or one character"),
         ({"quote": ";", "delimiter": ";"}, "quote: ';' is not `none` or one character other than the delimiter"),
-        ({"format": "jsonl", "quote": "'"}, "delimiter and quote: only a feed of format csv can have them"),
+        ({"format": "jsonl", "quote": "'"}, "quote: only a feed of format csv can have it"),
     ],
 )
 def test_invalid_dialect_declarations_fail(shop: Shop, option: dict[str, str], message: str) -> None:

@@ -8,6 +8,9 @@ import pytest
 
 from warehouse.errors import RecomartError
 from warehouse.settings import PROJECT_ROOT
+from warehouse.sources.null_words import get_default_null_words
+from warehouse.sources.typing_settings import build_feed_row
+from warehouse.sources.typing_settings import compute_typing_fingerprint as compute_fingerprint
 from warehouse.sources.yaml_file import read_sources
 
 VALID_SOURCES = """
@@ -67,7 +70,11 @@ def test_event_aliases_match_duckdb_lower_case(tmp_path: Path, declared: str, al
         ("format: csv", "format: csv\n    encoding: utf-9", "encoding: Python has no text encoding 'utf-9'"),
         ("format: csv", "format: csv\n    encoding: rot13", "Python has no text encoding 'rot13'"),
         ("format: csv", "format: csv\n    timestamp_formats: '%Q'", "timestamp_formats: '%Q': "),
-        ("format: csv", "format: csv\n    timestamp_formats: ISO8601", "not iso, epoch_s, epoch_ms or a strptime"),
+        (
+            "format: csv",
+            "format: csv\n    timestamp_formats: ISO8601",
+            "not iso, epoch_s, epoch_ms, epoch_us, epoch_ns or a",
+        ),
         ('"*.csv"', "/etc/*.csv", "'/etc/*.csv' is not a glob inside the landing folder"),
         ('"*.csv"', "''", "'' is not a glob inside the landing folder"),
         ("format: csv", "format: csv\n    format: json", "the key 'format' occurs twice"),
@@ -79,7 +86,7 @@ def test_event_aliases_match_duckdb_lower_case(tmp_path: Path, declared: str, al
         ),
         ("add_to_cart: [Cart", "view: [cart], add_to_cart: [Cart", "'cart' is a name of both view and add_to_cart"),
         ("{add_to_cart", "{add_to_basket", "event_types.add_to_basket"),
-        ("feeds:", "other: []\nfeeds:", ": other: unknown setting. Known: feeds"),
+        ("feeds:", "other: []\nfeeds:", ": other: unknown setting. Known: currency, exchange_rates, feeds"),
         (VALID_SOURCES, "", "the sources file is empty"),
         (VALID_SOURCES, "feeds: []", "feeds: it must be a mapping of names to values"),
         (VALID_SOURCES, "feeds: {}", "feeds: it is empty"),
@@ -90,7 +97,7 @@ def test_event_aliases_match_duckdb_lower_case(tmp_path: Path, declared: str, al
         ),
         ("user_id: u", "user_id: on", "feeds.events.columns.user_id: YAML reads this as true, which is not a text"),
         ("user_id: u", "user_id:", "feeds.events.columns.user_id: it has no value"),
-        ("user_id: u", "user_id: [u]", "feeds.events.columns.user_id: it must be a text"),
+        ("user_id: u", "user_id: [5]", "line 6: feeds.events.columns.user_id.0: YAML reads this as 5"),
         ("[Cart, ' basket ']", "1", "feeds.events.event_types.add_to_cart.0: YAML reads this as 1"),
         ("  events:", "  2024:", "feeds.2024: YAML reads this as 2024"),
         ("    format: csv\n", "", "feeds.events.format: it must be given"),
@@ -135,7 +142,7 @@ def test_carries_purchases_by_default(tmp_path: Path) -> None:
 def compute_typing_fingerprint(tmp_path: Path, text: str) -> int:
     sources = read_sources(write_sources_file(tmp_path, text))
     (feed,) = sources.feeds.values()
-    return sources.compute_typing_fingerprint(feed)
+    return compute_fingerprint(build_feed_row(sources, feed), feed)
 
 
 @pytest.mark.parametrize(
@@ -162,12 +169,120 @@ def test_typing_fingerprint_ignores_order(tmp_path: Path, old: str, new: str) ->
         ("format: csv", "format: csv\n    decimal: ','"),
         ("format: csv", "format: csv\n    carries: [products]"),
         ("format: csv", "format: csv\n    cancelled_transaction_prefix: C"),
+        ("format: csv", "format: csv\n    null_values: [default, x]"),
+        ("format: csv", "format: csv\n    where: {status: paid}"),
+        ("format: csv", "format: csv\n    key: [id]"),
+        ("format: csv", "format: csv\n    duplicates: keep"),
     ],
 )
 def test_typing_fingerprint_changes(tmp_path: Path, old: str, new: str) -> None:
     assert compute_typing_fingerprint(tmp_path, VALID_SOURCES.replace(old, new)) != compute_typing_fingerprint(
         tmp_path, VALID_SOURCES
     )
+
+
+VALID_FEEDS = """
+feeds:
+  purchases:
+    files: "*.csv"
+    format: csv
+    columns: {user_id: u, product_id: p, purchased_at: [date, time], transaction_id: order}
+    join: {files: orders.csv, columns: {transaction_id: id, price: total}}
+  products:
+    files: "*.json"
+    format: json
+    columns: {product_id: sku, product_name: name, is_available: stock}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "format: csv",
+            "format: csv\n    thousands: '.'\n    decimal: '.'",
+            "line 6: feeds.purchases.thousands: '.' is",
+        ),
+        (
+            "format: csv",
+            "format: csv\n    key: order\n    duplicates: keep",
+            "line 7: feeds.purchases.duplicates",
+        ),
+        ("format: csv", "format: csv\n    key: date", "line 6: feeds.purchases.key: columns.purchased_at joins it"),
+        (
+            "format: csv",
+            "format: csv\n    where: {status: []}",
+            "line 6: feeds.purchases.where.status: it has",
+        ),
+        ("format: csv", "format: csv\n    unnest: items", "feeds.purchases.unnest: a feed of format csv has no lists"),
+        ("format: csv", "format: csv\n    names: [a, a]", "feeds.purchases.names: a name occurs twice"),
+        ("format: csv", "format: csv\n    escape: '\\'\n    quote: none", "feeds.purchases.escape: quote: none means"),
+        ("format: csv", "format: csv\n    whole: true", "feeds.purchases.whole: only a feed of products can have it"),
+        (
+            "format: csv",
+            "format: csv\n    null_values: {brand: x}",
+            "purchases.null_values.brand: columns do not",
+        ),
+        (
+            "format: csv",
+            "format: csv\n    event_types: {ignored: x}",
+            "purchases.event_types: only a feed of events can",
+        ),
+        ("format: csv", "format: csv\n    sheet: A", "feeds.purchases.sheet: only a feed of format excel can have it"),
+        (
+            "files: orders.csv",
+            "files: orders.csv, key: id",
+            "line 7: feeds.purchases.join.key: unknown setting",
+        ),
+        ("{transaction_id: id, price", "{price", "feeds.purchases.join.columns: no column is in both mappings"),
+        ("price: total}}", "price: total}, by: price}", "feeds.purchases.join.by: price must be in columns and in"),
+        ("format: json", "format: json\n    skip_lines: 2", "products.skip_lines: only a feed of format csv or excel"),
+        ("format: json", "format: json\n    is_return: {a: b}", "products.is_return: products cannot be returns"),
+        (
+            "format: json",
+            "format: json\n    fill_down: '$.a['",
+            "line 11: feeds.products.fill_down: '$.a[' is",
+        ),
+        (
+            "format: json",
+            "format: json\n    availability: {available: [Ja], unavailable: [ja ]}",
+            "line 11: feeds.products.availability: 'ja' is a value of both",
+        ),
+        ("format: json", "format: json\n    unnest: a\n    key_values: a", "products.key_values: 'a' is unnested"),
+        ("format: json", "format: json\n    key: sku", "feeds.products.key: the product is the key"),
+        ("feeds:", "exchange_rates: {USD: 2}\nfeeds:", "line 2: exchange_rates: without currency"),
+        (
+            "feeds:",
+            "currency: USD\nexchange_rates: {USD: 2}\nfeeds:",
+            "line 3: exchange_rates.USD: it is",
+        ),
+    ],
+)
+def test_contradictory_settings_fail(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = write_sources_file(tmp_path, VALID_FEEDS)
+    read_sources(path)
+    write_sources_file(tmp_path, VALID_FEEDS.replace(old, new, 1))
+    with pytest.raises(RecomartError) as error:
+        read_sources(path)
+    assert message in str(error.value)
+
+
+def test_joined_files_are_a_feed(tmp_path: Path) -> None:
+    """The joined files have the feed's kind and format, and the columns of both mappings are the key."""
+    sources = read_sources(write_sources_file(tmp_path, VALID_FEEDS))
+    joined_feed = sources.feeds["purchases.join"]
+    assert (joined_feed.kind, joined_feed.format, joined_feed.joined_to) == ("purchases", "csv", "purchases")
+    assert sources.get_join_columns(sources.feeds["purchases"]) == ("transaction_id",)
+
+
+def test_null_words_of_column(tmp_path: Path) -> None:
+    """A declared list replaces the default, which the word `default` includes."""
+    lists = "format: csv\n    null_values: {user_id: [], product_id: [default, X]}"
+    feed = read_sources(write_sources_file(tmp_path, VALID_SOURCES.replace("format: csv", lists))).feeds["events"]
+    assert feed.get_null_words("user_id") == ()
+    assert {"na", "x"} <= set(feed.get_null_words("product_id"))
+    assert "guest" not in feed.get_null_words("product_id")
+    assert feed.get_null_words("event_at") == get_default_null_words("event_at")
 
 
 def test_missing_sources_file_fails(tmp_path: Path) -> None:

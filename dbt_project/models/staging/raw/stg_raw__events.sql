@@ -9,6 +9,8 @@ select
     transaction_id,
     quantity,
     price,
+    line_total,
+    currency,
     product_name,
     category,
     brand,

@@ -1,6 +1,7 @@
 select
     feed,
     kind,
+    joined_to,
     typing_fingerprint,
     cancelled_transaction_prefix
 from {{ source('raw', 'feeds') }}

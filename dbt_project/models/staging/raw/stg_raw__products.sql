@@ -4,6 +4,7 @@ select
     category,
     brand,
     price,
+    currency,
     popularity_score,
     is_available,
     updated_at,

@@ -4,6 +4,8 @@ select
     product_id,
     quantity,
     price,
+    line_total,
+    currency,
     purchased_at,
     product_name,
     category,

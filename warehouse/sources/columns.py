@@ -1,0 +1,109 @@
+"""Columns of the raw tables, and the names in a shop's files that fill them."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag
+
+from warehouse.sources.rest_api import DeclarationModel
+
+FeedKind = Literal["events", "purchases", "products"]
+EventType = Literal["view", "click", "add_to_cart", "remove_from_cart", "purchase"]
+EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
+
+PRODUCT_ATTRIBUTES = ("product_name", "category", "brand")
+MONEY_COLUMNS = ("quantity", "price", "line_total", "currency")
+
+RAW_COLUMNS: Mapping[FeedKind, tuple[str, ...]] = {
+    "events": (
+        *("event_id", "user_id", "product_id", "event_type", "event_at", "device", "session_id", "transaction_id"),
+        *(*MONEY_COLUMNS, *PRODUCT_ATTRIBUTES),
+    ),
+    "purchases": ("transaction_id", "user_id", "product_id", *MONEY_COLUMNS, "purchased_at", *PRODUCT_ATTRIBUTES),
+    "products": (
+        *("product_id", *PRODUCT_ATTRIBUTES, "price", "currency", "popularity_score", "is_available", "updated_at"),
+    ),
+}
+"""The columns of each raw table that a mapping can fill, in table order."""
+
+REQUIRED_COLUMNS: Mapping[FeedKind, tuple[str, ...]] = {
+    "events": ("user_id", "product_id", "event_type", "event_at"),
+    "purchases": ("product_id", "purchased_at"),
+    "products": ("product_id",),
+}
+"""The columns that the mapping of a feed must have."""
+
+ID_COLUMNS = ("user_id", "product_id", "transaction_id", "session_id", "event_id")
+"""Columns with ids, which are cleaned alike."""
+
+PATH_STEP_PATTERN = re.compile(r"\.(?:(\w+)|(\"(?:[^\"\\]|\\.)*\"))")
+
+
+def split_json_path(name: str) -> tuple[str, ...]:
+    """Split a JSON path such as `$.product.id` or `$."product.v2".id` into keys; any other name is one key.
+
+    Raises:
+        ValueError: The name begins with `$.` and is not a path.
+    """
+    if not name.startswith("$."):
+        return (name,)
+    keys, position = [], 1
+    while position < len(name):
+        step = PATH_STEP_PATTERN.match(name, position)
+        if not step:
+            hint = ". For each item of a list, declare unnest" if name.startswith("[", position) else ""
+            raise ValueError(f"'{name}' is not a path of keys. Write it like $.product.id or $.\"product.v2\".id{hint}")
+        keys.append(step[1] or str(json.loads(step[2])))
+        position = step.end()
+    return tuple(keys)
+
+
+def wrap_in_list(value: Any) -> Any:
+    """Return a list or tuple unchanged, and any other value as a list of one."""
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _write_as_text(value: Any) -> Any:
+    """Write a YAML number or truth value as the text that files have."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+OneOrMany = Annotated[tuple[str, ...], BeforeValidator(wrap_in_list), Field(min_length=1)]
+
+FileValue = Annotated[str, BeforeValidator(_write_as_text)]
+"""A value in the files; YAML may write it as a number or a truth value."""
+
+FileValues = Annotated[tuple[FileValue, ...], BeforeValidator(wrap_in_list)]
+
+
+class Constant(DeclarationModel):
+    """A column with the same value in every row."""
+
+    value: FileValue
+    """The value, written as a file would have it."""
+
+
+def _get_source_tag(source: Any) -> str:
+    if isinstance(source, dict | Constant):
+        return "[constant]"
+    return "[names]" if isinstance(source, list | tuple) else "[name]"
+
+
+ColumnSource = Annotated[
+    Annotated[str, Tag("[name]")]
+    | Annotated[tuple[str, ...], Field(min_length=1), Tag("[names]")]
+    | Annotated[Constant, Tag("[constant]")],
+    Discriminator(_get_source_tag),
+]
+"""What fills a column: a name in the files, several names whose values are joined by blanks, or a constant."""
+
+
+def get_source_names(source: ColumnSource) -> tuple[str, ...]:
+    """Return the names in the files that fill a column; none for a constant."""
+    if isinstance(source, Constant):
+        return ()
+    return (source,) if isinstance(source, str) else source

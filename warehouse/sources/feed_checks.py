@@ -1,0 +1,252 @@
+"""Checks of a feed's declaration: settings that are wrong, or that contradict each other."""
+
+import codecs
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, available_timezones
+
+import duckdb
+
+from warehouse.sources.columns import (
+    PRODUCT_ATTRIBUTES,
+    RAW_COLUMNS,
+    REQUIRED_COLUMNS,
+    Constant,
+    get_source_names,
+    split_json_path,
+)
+from warehouse.sources.rest_api import Api
+
+if TYPE_CHECKING:
+    from warehouse.sources.declaration import Feed
+
+NO_QUOTE = "none"
+"""Value of `quote` which declares that quotes are ordinary characters."""
+
+LINE_END_CHARS = "\r\n"
+
+NAMED_TIMESTAMP_FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
+
+TEXT_FORMATS = ("csv", "jsonl", "json")
+
+
+def check_feed(feed: "Feed") -> None:
+    """Check the settings of a feed.
+
+    Raises:
+        ValueError: A setting is wrong or contradicts another; the message begins with the setting's name.
+    """
+    _check_columns(feed)
+    _check_files(feed)
+    _check_text_format(feed)
+    _check_records(feed)
+    _check_times(feed)
+    _check_numbers(feed)
+    _check_rows(feed)
+    _check_products(feed)
+    if feed.api:
+        _check_api(feed, feed.api)
+
+
+def _check_columns(feed: "Feed") -> None:
+    columns = RAW_COLUMNS[feed.kind]
+    for column in feed.columns:
+        if column not in columns:
+            raise ValueError(
+                f"columns.{column}: unknown column. The columns of a feed of {feed.kind} are {', '.join(columns)}"
+            )
+    for column in REQUIRED_COLUMNS[feed.kind]:
+        if column not in (*feed.columns, *feed.joined_columns) and not feed.joined_to:
+            raise ValueError(f"columns.{column}: it is not mapped. A feed of {feed.kind} needs it")
+    if all(isinstance(source, Constant) for source in feed.columns.values()):
+        raise ValueError("columns: every column is a constant. Map a column of the files")
+    if feed.is_json:
+        for column, source in feed.columns.items():
+            for name in get_source_names(source):
+                _check_path(name, f"columns.{column}")
+
+
+def _check_path(name: str, setting: str) -> None:
+    try:
+        split_json_path(name)
+    except ValueError as error:
+        raise ValueError(f"{setting}: {error}") from None
+
+
+def _check_files(feed: "Feed") -> None:
+    for pattern in feed.files:
+        parts = Path(pattern).parts
+        if not "".join(parts).strip() or Path(pattern).is_absolute() or ".." in parts:
+            raise ValueError(
+                f"files: '{pattern}' is not a glob inside the landing folder. Write it like 'events/*.csv'"
+            )
+        if any("**" in part and part != "**" for part in parts):
+            raise ValueError(
+                f"files: '{pattern}': ** matches folders and must be a whole path part, as in 'events/**/*.csv'"
+            )
+
+
+def _check_text_format(feed: "Feed") -> None:
+    if feed.encoding and feed.format not in TEXT_FORMATS:
+        raise ValueError(f"encoding: files of format {feed.format} have no text encoding. Remove it")
+    if feed.encoding and not _is_supported_encoding(feed.encoding):
+        raise ValueError(f"encoding: Python has no text encoding '{feed.encoding}'")
+    for setting in ("delimiter", "quote", "escape", "comment"):
+        if feed.format != "csv" and getattr(feed, setting) is not None:
+            raise ValueError(f"{setting}: only a feed of format csv can have it")
+    if feed.format != "csv" and feed.short_lines == "fill":
+        raise ValueError("short_lines: only a feed of format csv can have it")
+    for setting, value in (("names", feed.names), ("skip_lines", feed.skip_lines)):
+        if value and feed.format not in ("csv", "excel"):
+            raise ValueError(f"{setting}: only a feed of format csv or excel can have it")
+    if feed.sheet and feed.format != "excel":
+        raise ValueError("sheet: only a feed of format excel can have it")
+    if feed.names and len(set(feed.names)) < len(feed.names):
+        raise ValueError("names: a name occurs twice. Give every column a name of its own")
+    if feed.delimiter is not None and (len(feed.delimiter) != 1 or feed.delimiter in LINE_END_CHARS + '"'):
+        raise ValueError(
+            'delimiter: it must be one character that is not a quote or line end. Write a tab as "\\t", in double '
+            "quotes"
+        )
+    quote = None if feed.quote == NO_QUOTE else feed.quote
+    if quote is not None and (len(quote) != 1 or quote in LINE_END_CHARS or quote == feed.delimiter):
+        raise ValueError(f"quote: {quote!r} is not `none` or one character other than the delimiter")
+    if feed.escape is not None:
+        if len(feed.escape) != 1 or feed.escape in {feed.delimiter, quote, *LINE_END_CHARS}:
+            raise ValueError(f"escape: {feed.escape!r} is not one character other than the delimiter and the quote")
+        if feed.quote == NO_QUOTE:
+            raise ValueError("escape: quote: none means that there are no quoted fields. Remove one of the two")
+
+
+def _check_records(feed: "Feed") -> None:
+    for setting in ("records", "record_key"):
+        if getattr(feed, setting) is not None and feed.format != "json":
+            raise ValueError(f"{setting}: only a feed of format json can have it")
+    if feed.records is not None and feed.records.startswith("$."):
+        _check_path(feed.records, "records")
+    if feed.format == "csv" and (feed.unnest or feed.key_values):
+        setting = "unnest" if feed.unnest else "key_values"
+        raise ValueError(f"{setting}: a feed of format csv has no lists. Remove it")
+    for name in (feed.unnest, *feed.key_values):
+        if name:
+            _check_path(name, "unnest" if name == feed.unnest else "key_values")
+    if feed.unnest in feed.key_values:
+        raise ValueError(f"key_values: '{feed.unnest}' is unnested. A list is either unnested or read as an object")
+
+
+def _check_times(feed: "Feed") -> None:
+    if feed.time_zone not in available_timezones() or not _is_known_to_duckdb(feed.time_zone):
+        raise ValueError(
+            f"time_zone: '{feed.time_zone}' is not an IANA time zone. Write it like {ZoneInfo('Europe/Paris')}"
+        )
+    for timestamp_format in feed.timestamp_formats:
+        if problem := _find_format_problem(timestamp_format):
+            raise ValueError(f"timestamp_formats: '{timestamp_format}': {problem}")
+
+
+def _check_numbers(feed: "Feed") -> None:
+    if feed.thousands == feed.decimal:
+        raise ValueError(f"thousands: '{feed.thousands}' is the decimal mark. Declare the other one as decimal")
+
+
+def _check_rows(feed: "Feed") -> None:
+    if feed.joined_to:
+        return
+    if isinstance(feed.null_values, dict):
+        for column in feed.null_values:
+            if column not in feed.columns and column not in feed.joined_columns:
+                raise ValueError(f"null_values.{column}: columns do not map it. Map it, or remove the list")
+    for setting in ("where", "leave_out", "is_return"):
+        for name, values in getattr(feed, setting).items():
+            _check_row_name(feed, name, f"{setting}.{name}")
+            if not values:
+                raise ValueError(f"{setting}.{name}: it has no value. List the values")
+    for name in feed.key or ():
+        _check_row_name(feed, name, "key")
+    if feed.key and feed.duplicates == "keep":
+        raise ValueError("duplicates: with a key, rows of the same key are one row. Remove key or duplicates")
+    if feed.is_return and feed.kind == "products":
+        raise ValueError("is_return: products cannot be returns")
+    if feed.kind == "products" and (feed.key or feed.duplicates == "keep"):
+        setting = "key" if feed.key else "duplicates"
+        raise ValueError(f"{setting}: the product is the key of a feed of products. Remove it")
+    if feed.kind != "events" and (feed.event_types or "purchases" in feed.carries):
+        setting = "event_types" if feed.event_types else "carries: [purchases]"
+        raise ValueError(f"{setting}: only a feed of events can have it")
+    type_by_alias: dict[str, str] = {}
+    for alias, event_type in feed.event_aliases:
+        if type_by_alias.setdefault(alias, event_type) != event_type:
+            raise ValueError(f"event_types: '{alias}' is a name of both {type_by_alias[alias]} and {event_type}")
+
+
+def _check_row_name(feed: "Feed", name: str, setting: str) -> None:
+    """Check that the SQL can read a name in the files: alone in a column, or among the undeclared ones."""
+    if feed.is_json:
+        _check_path(name, setting)
+    for column, source in feed.columns.items():
+        if name in get_source_names(source) and not isinstance(source, str):
+            raise ValueError(f"{setting}: columns.{column} joins it with others. Map it alone, or use another column")
+
+
+def _check_products(feed: "Feed") -> None:
+    for setting, is_declared in (
+        ("whole", feed.whole is not None),
+        ("fill_down", feed.fill_down is not None),
+        ("availability", bool(feed.availability.available or feed.availability.unavailable)),
+    ):
+        if is_declared and feed.kind != "products":
+            raise ValueError(f"{setting}: only a feed of products can have it")
+    if feed.fill_down is not None:
+        _check_row_name(feed, feed.fill_down, "fill_down")
+        if not any(column in feed.columns for column in PRODUCT_ATTRIBUTES):
+            raise ValueError("fill_down: product_name, category and brand are not mapped. Map one, or remove it")
+    available = {value.strip().lower() for value in feed.availability.available}
+    for value in feed.availability.unavailable:
+        if value.strip().lower() in available:
+            raise ValueError(f"availability: '{value}' is a value of both available and unavailable")
+
+
+def _check_api(feed: "Feed", api: Api) -> None:
+    if feed.format != "jsonl" or codecs.lookup(feed.encoding or "utf-8").name != "utf-8":
+        raise ValueError("format: records from an api are written as jsonl in utf-8. Declare that format")
+    folder, _, name = feed.files[0].rpartition("/")
+    if name.count("*") != 1 or set(folder + name) & set("?[") or "*" in folder:
+        raise ValueError(
+            f"files: '{feed.files[0]}' does not name the file to write the api's records to. The first glob needs "
+            "one * in the file's name, in place of the time, as in 'catalog/*.jsonl'"
+        )
+    if api.id_column is None and feed.kind != "products":
+        raise ValueError(f"api.id_column: it must be given for a feed of {feed.kind}")
+    if api.id_column is None and not isinstance(feed.columns["product_id"], str):
+        raise ValueError("api.id_column: it must be given, because product_id is not one name")
+
+
+def _find_format_problem(timestamp_format: str) -> str | None:
+    """Describe why DuckDB cannot use a timestamp format, or return None."""
+    if timestamp_format in NAMED_TIMESTAMP_FORMATS:
+        return None
+    quoted_format = timestamp_format.replace("'", "''")
+    try:
+        duckdb.execute(f"select try_strptime('', '{quoted_format}')")
+    except duckdb.Error as error:
+        return str(error).splitlines()[0]
+    names = ", ".join(NAMED_TIMESTAMP_FORMATS)
+    return None if "%" in timestamp_format else f"it is not {names} or a strptime format"
+
+
+def _is_known_to_duckdb(time_zone: str) -> bool:
+    try:
+        duckdb.execute("select timezone(?, timestamp '2000-01-01')", [time_zone])
+    except duckdb.Error:
+        return False
+    return True
+
+
+def _is_supported_encoding(encoding: str) -> bool:
+    """Return whether Python has this text encoding and can skip undecodable bytes in it."""
+    try:
+        "".encode(encoding)
+        codecs.getincrementaldecoder(encoding)("surrogateescape").decode(b"", final=True)
+    except (LookupError, UnicodeError):
+        return False
+    return True
