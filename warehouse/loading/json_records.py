@@ -131,7 +131,12 @@ class _DocumentReader:
         self._scanner = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
 
     def read_elements(self, keys: tuple[str, ...]) -> Iterator[str]:
-        """Yield the text of each element of the list under the keys; read the document to its end."""
+        """Yield the text of each element of the list under the keys; read the document to its end.
+
+        An empty file has no elements.
+        """
+        if not self._peek():
+            return
         is_found = yield from self._read_elements_under(keys)
         if self._peek():
             raise self._make_error("there is text after its end. A file with one object per line needs format: jsonl")

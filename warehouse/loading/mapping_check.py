@@ -10,7 +10,7 @@ import duckdb
 
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_names
-from warehouse.loading.csv_records import read_header, skip_to_header
+from warehouse.loading.csv_header import LinesBeforeHeader, describe_later_header, read_header
 from warehouse.loading.landing_files import ChangingFileError, FileLoad, LandingFile, UnreadableFileError
 from warehouse.loading.records import read_records
 from warehouse.loading.text import read_blocks
@@ -51,19 +51,18 @@ def check_mapping(
             setting = f"feeds.{feed.name}.columns.{column}"
             raise RecomartError(
                 f"{locate_setting(sources, setting)}: {setting}: no column '{name}' in {sample[0].path} or the "
-                f"other files of the feed; they have {format_names(sorted(names))}. Correct the mapping"
+                f"other files of the feed; they have {format_names(sorted(names))}"
+                f"{_find_later_header(sample[0]) or '. Correct the mapping'}"
             )
 
 
 def _read_column_names(file: LandingFile) -> set[str]:
     """Read the column names at the start of a file; empty for an unreadable file, which the load reports."""
-    file_load = FileLoad()
     try:
         if file.feed.format == "csv":
-            with closing(read_blocks(file, file_load)) as blocks:
-                start, delimiter = skip_to_header(next(blocks, b""))
-                return set(read_header(start, file.feed, delimiter)[1])
-        with closing(read_records(file, file_load)) as chunks:
+            lines_before_header, start = _read_start(file)
+            return set(read_header(start, file.feed, lines_before_header.delimiter).names) if start else set()
+        with closing(read_records(file, FileLoad())) as chunks:
             texts = next(chunks).table["text"][:SAMPLE_RECORDS].to_pylist()
     except (UnreadableFileError, ChangingFileError, StopIteration):
         return set()
@@ -74,6 +73,25 @@ def _read_column_names(file: LandingFile) -> set[str]:
         if any(_has_key_path(record, split_json_path(name)) for record in records)
     }
     return mapped_names.union(*records)
+
+
+def _read_start(file: LandingFile) -> tuple[LinesBeforeHeader, bytes]:
+    """Read the start of a CSV file, from its header on."""
+    lines_before_header = LinesBeforeHeader(file.feed)
+    with closing(read_blocks(file, FileLoad())) as blocks:
+        return lines_before_header, lines_before_header.skip(next(blocks, b""))
+
+
+def _find_later_header(file: LandingFile) -> str:
+    """Describe the line of a CSV file that looks like its header, if the first line is none; otherwise empty."""
+    if file.feed.format != "csv":
+        return ""
+    try:
+        lines_before_header, start = _read_start(file)
+        hint = describe_later_header(start, lines_before_header.line_count + 1, file.feed)
+    except (UnreadableFileError, ChangingFileError):
+        return ""
+    return f". {file.path}: {hint.removeprefix('. ')}" if hint else ""
 
 
 def _has_key_path(value: Any, keys: tuple[str, ...]) -> bool:

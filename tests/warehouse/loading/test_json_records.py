@@ -107,8 +107,8 @@ def test_document_element_becomes_row(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b'{"data": {"it', b'{"data": {"items": [1,]}}', b'{"data": {"items": []}} {}', b"[" * 100_000],
-    ids=["empty", "incomplete", "extra comma", "text after the end", "nested deep"],
+    [b'{"data": {"it', b'{"data": {"items": [1,]}}', b'{"data": {"items": []}} {}', b"[" * 100_000],
+    ids=["incomplete", "extra comma", "text after the end", "nested deep"],
 )
 def test_invalid_document_is_rejected(shop: Shop, content: bytes) -> None:
     shop.put("catalog/a.json", content)

