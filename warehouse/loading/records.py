@@ -8,6 +8,7 @@ import pyarrow as pa
 from warehouse.loading.csv_records import CsvRecordReader
 from warehouse.loading.json_records import read_document_elements, read_json_lines
 from warehouse.loading.landing_files import FileLoad, LandingFile
+from warehouse.loading.nested_records import has_nested_lists, reshape_records
 from warehouse.loading.text import read_blocks
 
 
@@ -15,8 +16,8 @@ from warehouse.loading.text import read_blocks
 class FileRecords:
     """Consecutive records of one file.
 
-    `table` has `line` (int64, from 1: the number of the record's first line, or of the element in a JSON document),
-    `text`, `error` (null if the record can be read) and, for CSV, `fields` (list of text in the order of `header`).
+    `table` has `line` (int64, from 1: the number of the record's first line, or of the record if the file is not read by
+    lines), `text`, `error` (null if the record can be read) and, for CSV, `fields` (list of text in the header's order).
     """
 
     table: pa.Table
@@ -40,5 +41,7 @@ def read_records(file: LandingFile, file_load: FileLoad) -> Generator[FileRecord
             reader = CsvRecordReader(file.feed, file_load)
             tables = reader.read_tables(blocks)
     for table in tables:
+        if has_nested_lists(file.feed):
+            table = reshape_records(table, file.feed, file_load.lines)
         file_load.lines += len(table)
         yield FileRecords(table, reader.header if file.feed.format == "csv" else ())

@@ -31,7 +31,12 @@ def test_repeated_undeclared_names_load(shop: Shop) -> None:
     rows = load_csv(shop, "Note,sku,when,who,Note,qty,Note (column 7),Note,,x\n1,p,d,u,2,3,4,5,6,7\n")
     assert rows == [("p", "u", "3", 2)]
     assert json.loads(shop.query("select _extra from raw.purchases")[0][0]) == {
-        **{"Note": "1", "Note (column 5)": "2", "Note (column 7)": "4", "Note (column 8)": "5", "": "6", "x": "7"}
+        "Note": "1",
+        "Note (column 5)": "2",
+        "Note (column 7)": "4",
+        "Note (column 8)": "5",
+        "": "6",
+        "x": "7",
     }
 
 
