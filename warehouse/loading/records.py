@@ -16,8 +16,8 @@ from warehouse.loading.text import read_blocks
 class FileRecords:
     """Consecutive records of one file.
 
-    `table` has `line` (int64, from 1: the number of the record's first line, or of the record if the file is not read by
-    lines), `text`, `error` (null if the record can be read) and, for CSV, `fields` (list of text in the header's order).
+    `table` has `line` (int64, from 1: the number of the record's first line, or of the record in a file without
+    lines), `text`, `error` (null if the record can be read) and, for CSV, `fields` (texts in the header's order).
     """
 
     table: pa.Table

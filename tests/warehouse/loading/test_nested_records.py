@@ -156,3 +156,27 @@ def test_name_within_items_is_checked(shop: Shop) -> None:
             make_order("u1", [{"sku": "A"}]),
             columns={**ORDERS["columns"], "product_id": "$.order.lines.id"},
         )
+
+
+UNNEST_HINT = "is a list (first seen in events/a). Declare unnest: user, which makes each item a row"
+
+
+@pytest.mark.parametrize(
+    ("user", "problem"),
+    [
+        ({"no": 1, "ID": "u"}, "object with the keys no, ID (first seen in events/a). Write a path such as $.user.ID"),
+        ({"my key": 7}, 'object with the keys my key (first seen in events/a). Write a path such as $.user."my key"'),
+        ([{"name": "A", "user_id": 1}], f"{UNNEST_HINT}, and write a path such as $.user.user_id"),
+        (["u1"], UNNEST_HINT),
+        ({}, "object without keys (first seen in events/a). Write a path to the id"),
+    ],
+)
+def test_object_as_id_fails(shop: Shop, user: Any, problem: str) -> None:
+    event = {"item": "p", "type": "view", "time": "t"}
+    shop.put("events/a", json.dumps(event | {"user": None}) + "\n" + json.dumps(event | {"user": user}))
+    with pytest.raises(RecomartError, match=r"sources\.yml, line 7: feeds\.events\.columns\.user_id: ") as error:
+        load(shop.settings)
+    assert str(error.value).endswith(problem)
+    # Where some records have an id, the rows of the others are quarantined.
+    shop.put("events/b", json.dumps(event | {"user": "u1"}))
+    assert load(shop.settings).rows_loaded == 3
