@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from warehouse.loading.csv_records import CsvRecordReader
+from warehouse.loading.excel_records import read_excel_records
 from warehouse.loading.json_records import read_document_elements, read_json_lines
 from warehouse.loading.landing_files import FileLoad, LandingFile
 from warehouse.loading.nested_records import has_nested_lists, reshape_records
+from warehouse.loading.tabular_records import read_tabular_records
 from warehouse.loading.text import read_blocks
 
 
@@ -33,6 +35,10 @@ def read_records(file: LandingFile, file_load: FileLoad) -> Generator[FileRecord
     """
     blocks = read_blocks(file, file_load)
     match file.feed.format:
+        case "parquet" | "arrow":
+            tables = read_tabular_records(file, file_load)
+        case "excel":
+            tables = read_excel_records(file, file_load)
         case "jsonl":
             tables = read_json_lines(blocks, file_load)
         case "json":
