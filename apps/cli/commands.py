@@ -9,6 +9,7 @@ COMMANDS = {
     "demo": CommandEntry("pipeline", "Generate the demo shop, run the whole pipeline on it, and show the results."),
     "demo-data": CommandEntry("pipeline", "Write the landing files of a synthetic shop and the truth behind them."),
     "run": CommandEntry("pipeline", "Run the whole pipeline: fetch, load, build, train, score, evaluate and publish."),
+    "sources": CommandEntry("sources", "Draft a sources file from a folder of files, or check one on the first rows."),
     "fetch": CommandEntry("data", "Fetch each feed that declares a web API into a new landing file."),
     "load": CommandEntry("data", "Load new and changed landing files into the raw tables."),
     "reload": CommandEntry("data", "Load files again, selected by path, by date, or both."),

@@ -100,14 +100,14 @@ def load(
         plan = make_plan(connection, files, settings.settle_seconds, reload_paths or ())
         for feed in sources.feeds.values():
             check_mapping(connection, feed, [new_file.file for new_file in plan.new_files[feed.name]], settings.sources)
-        _write_declarations(connection, sources, changed_feeds)
+        write_declarations(connection, sources, changed_feeds)
         loader = _Loader(connection, report, ProgressTracker(plan, on_progress))
         for feed in sources.feeds.values():
             report.feeds[feed.name] = FeedLoadReport(files_unchanged=plan.unchanged_counts[feed.name])
             loader.report_changing_files(feed, plan.changing_paths[feed.name])
             loader.load(feed, plan.new_files[feed.name])
         # The declarations contain facts about the loaded files, such as ids with decimals.
-        _write_declarations(connection, sources, [])
+        write_declarations(connection, sources, [])
         report.undeclared_columns = _read_undeclared_columns(connection)
     # Arrow keeps its memory for the next read; later work in this process may need that memory.
     pa.default_memory_pool().release_unused()
@@ -169,7 +169,7 @@ def _check_changed_feeds_present(
             )
 
 
-def _write_declarations(connection: duckdb.DuckDBPyConnection, sources: Sources, changed_feeds: list[Feed]) -> None:
+def write_declarations(connection: duckdb.DuckDBPyConnection, sources: Sources, changed_feeds: list[Feed]) -> None:
     """Write the declarations for the SQL models; delete the rows and ledger entries of feeds with a changed kind."""
     feeds = list(sources.feeds.values())
     loads = ledger.read_feed_loads(connection)
