@@ -10,6 +10,23 @@
     json_extract_string({{ column }}, '$.{{ key }}')
 {%- endmacro %}
 
+{% macro json_path_text(column, keys) -%}
+    {{ return(adapter.dispatch('json_path_text')(column, keys)) }}
+{%- endmacro %}
+
+{% macro default__json_path_text(column, keys) -%}
+    get_json_object({{ column }}, {{ quote("$['" ~ keys | join("']['") ~ "']") }})
+{%- endmacro %}
+
+{#- A JSON pointer, in which a key can have any characters. -#}
+{% macro duckdb__json_path_text(column, keys) -%}
+    {%- set steps = [] -%}
+    {%- for key in keys -%}
+        {%- do steps.append(key | replace('~', '~0') | replace('/', '~1')) -%}
+    {%- endfor -%}
+    json_extract_string({{ column }}, {{ quote('/' ~ steps | join('/')) }})
+{%- endmacro %}
+
 {% macro json_sorted_by_key(column) -%}
     {{ return(adapter.dispatch('json_sorted_by_key')(column)) }}
 {%- endmacro %}

@@ -23,6 +23,7 @@ typed as (
             when lower(is_available) in ('false', 'f', 'no', 'n', '0', 'unavailable', 'out_of_stock') then false
         end as is_available,
         {{ parse_timestamp('updated_at', '_feed', feeds) }} as updated_at,
+        {{ is_left_out(feeds, 'cleaned') }} as is_excluded,
         _extra,
         _feed,
         _file,
@@ -42,6 +43,7 @@ select
     typed.is_available,
     {{ plausible_timestamp('typed.updated_at', 'files.loaded_at') }} as updated_at,
     case when typed.price is null then typed.price_text end as unreadable_price,
+    typed.is_excluded,
     files.loaded_at,
     typed._extra,
     typed._feed,
