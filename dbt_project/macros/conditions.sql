@@ -22,7 +22,9 @@
     {%- for feed in feeds -%}
         {%- set conditions = [] -%}
         {%- for condition in feed.where or [] -%}
-            {%- do conditions.append('not ' ~ has_declared_value(condition, row)) -%}
+            {#- The values of a row without its joined row are not known yet. -#}
+            {%- set is_known = 'not ' ~ row ~ '.is_unjoined and ' if feed.join_columns else '' -%}
+            {%- do conditions.append(is_known ~ 'not ' ~ has_declared_value(condition, row)) -%}
         {%- endfor -%}
         {%- for condition in feed.leave_out or [] -%}
             {%- do conditions.append(has_declared_value(condition, row)) -%}
@@ -44,7 +46,8 @@
     {{ expression_by_feed(branches, row, 'false') }}
 {%- endmacro %}
 
-{#- Null without a value of each name of the key, so that the row is compared with equal rows only. -#}
+{#- Null without a value of each name of the key, so that the row is compared with equal rows only. A text, because client
+    libraries cannot read the type of the fingerprint. -#}
 {% macro row_key(feeds, row) -%}
     {%- set branches = [] -%}
     {%- for feed in feeds if feed.key -%}
@@ -55,12 +58,12 @@
         {%- set key -%}
         case
             when {{ texts | join(' is not null and ') }} is not null
-                then {{ fingerprint([row ~ '._feed'] + texts) }}
+                then cast({{ fingerprint([row ~ '._feed'] + texts) }} as {{ dbt.type_string() }})
         end
         {%- endset -%}
         {%- do branches.append((feed.feed, key)) -%}
     {%- endfor -%}
-    {{ expression_by_feed(branches, row, 'cast(null as ' ~ type_fingerprint() ~ ')') }}
+    {{ expression_by_feed(branches, row, 'cast(null as ' ~ dbt.type_string() ~ ')') }}
 {%- endmacro %}
 
 {% macro expression_by_feed(branches, row, otherwise) -%}

@@ -89,7 +89,7 @@
     were keys is built in full, because its SQL has changed. -#}
 {% macro built_rows(kind, has_key=false) -%}
     {%- set built = load_relation(this.incorporate(path={'identifier': 'int_' ~ kind ~ '_classified'})) if execute -%}
-    {%- set null_key = 'cast(null as ' ~ type_fingerprint() ~ ') as _key' -%}
+    {%- set null_key = 'cast(null as ' ~ dbt.type_string() ~ ') as _key' -%}
     {%- if built -%}
     {%- set is_key_built = has_key and '_key' in adapter.get_columns_in_relation(built) | map(attribute='name') -%}
     select

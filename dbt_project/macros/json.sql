@@ -76,3 +76,30 @@
         else {{ column }}
     end
 {%- endmacro %}
+
+{% macro json_merged(column, other_column) -%}
+    {{ return(adapter.dispatch('json_merged')(column, other_column)) }}
+{%- endmacro %}
+
+{% macro default__json_merged(column, other_column) -%}
+    to_json(map_concat(
+        map_filter(
+            coalesce(from_json({{ other_column }}, 'map<string,string>'), map()),
+            (key, value) -> not array_contains(
+                map_keys(coalesce(from_json({{ column }}, 'map<string,string>'), map())), key
+            )
+        ),
+        coalesce(from_json({{ column }}, 'map<string,string>'), map())
+    ))
+{%- endmacro %}
+
+{#- A null in the second argument of json_merge_patch would remove the key. -#}
+{% macro duckdb__json_merged(column, other_column) -%}
+    case
+        when {{ other_column }} is null then {{ column }}
+        when {{ column }} is null then {{ other_column }}
+        else cast(json_merge_patch(
+            {{ other_column }}, coalesce({{ json_without_nulls(column) }}, '{}')
+        ) as varchar)
+    end
+{%- endmacro %}

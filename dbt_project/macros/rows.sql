@@ -17,18 +17,6 @@
     hash({{ columns | join(', ') }}) * cast(18446744073709551616 as uhugeint) + hash('second', {{ columns | join(', ') }})
 {%- endmacro %}
 
-{% macro type_fingerprint() -%}
-    {{ return(adapter.dispatch('type_fingerprint')()) }}
-{%- endmacro %}
-
-{% macro default__type_fingerprint() -%}
-    {{ dbt.type_string() }}
-{%- endmacro %}
-
-{% macro duckdb__type_fingerprint() -%}
-    uhugeint
-{%- endmacro %}
-
 {#- `rows` is often a view; reading it twice is cheaper than storing its wide rows. -#}
 {% macro duplicate_rows(rows, columns, feeds) -%}
 {%- set is_keyed = is_key_declared(feeds) -%}

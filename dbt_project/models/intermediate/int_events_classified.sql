@@ -13,7 +13,7 @@
     'unreadable_event_type', 'unreadable_event_at', 'unreadable_quantity', 'unreadable_price',
 ] %}
 {% set columns = compared_columns + [
-    'is_transaction', 'is_excluded', 'is_declared_return', '_key', '_extra', '_line', '_load_id',
+    'is_transaction', 'is_excluded', 'is_declared_return', 'is_unjoined', '_key', '_extra', '_line', '_load_id',
     '_typing_fingerprint',
 ] %}
 {% set events = 'rows_of_outdated_days' if is_incremental() else ref('stg_shop__events') %}
@@ -51,6 +51,7 @@ checked as (
         duplicate_rows._line is not null as is_duplicate,
         {{ broken_rules({
             'missing_user': 'user_id is null and not is_transaction',
+            'missing_joined_row': 'is_unjoined',
             'missing_product': 'events.product_id is null',
             'unknown_product': 'events.product_id is not null and known_products.product_id is null',
             'unknown_event_type': 'event_type is null',

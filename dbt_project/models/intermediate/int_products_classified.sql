@@ -62,6 +62,7 @@ checked as (
         *,
         coalesce(attributes_fingerprint = previous_attributes_fingerprint, false) as is_duplicate,
         {{ broken_rules({
+            'missing_joined_row': 'is_unjoined',
             'missing_product': 'product_id is null',
             'bad_price': 'price < 0 or unreadable_price is not null',
         }) }} as broken_rules

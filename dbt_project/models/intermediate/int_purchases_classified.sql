@@ -13,7 +13,7 @@
     'unreadable_quantity', 'unreadable_price', 'unreadable_purchased_at',
 ] %}
 {% set columns = compared_columns + [
-    'is_excluded', 'is_declared_return', '_key', '_extra', '_line', '_load_id', '_typing_fingerprint',
+    'is_excluded', 'is_declared_return', 'is_unjoined', '_key', '_extra', '_line', '_load_id', '_typing_fingerprint',
 ] %}
 {% set purchases = 'rows_of_outdated_days' if is_incremental() else ref('stg_shop__purchases') %}
 
@@ -49,6 +49,7 @@ checked as (
         purchases.*,
         duplicate_rows._line is not null as is_duplicate,
         {{ broken_rules({
+            'missing_joined_row': 'is_unjoined',
             'missing_product': 'purchases.product_id is null',
             'unknown_product': 'purchases.product_id is not null and known_products.product_id is null',
             'bad_timestamp': 'purchased_at is null',

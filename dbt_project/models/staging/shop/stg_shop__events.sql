@@ -1,14 +1,20 @@
 {% set feeds = declared_feeds('events') %}
+{% set has_join = has_joined_files(feeds) %}
+{% set columns = [
+    'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id', 'transaction_id',
+    'quantity', 'price', 'product_name', 'category', 'brand',
+] %}
 
 with cleaned as (
 
-    {{ cleaned_rows(source('raw', 'events'), [
-        'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id', 'transaction_id',
-        'quantity', 'price', 'product_name', 'category', 'brand',
-    ]) }}
+    {{ cleaned_rows(source('raw', 'events'), columns) }}
 
 ),
 
+{% if has_join -%}
+{{ rows_with_join('cleaned', columns, feeds) }},
+
+{% endif -%}
 typed as (
 
     select
@@ -34,6 +40,7 @@ typed as (
         feeds.carries_products,
         {{ is_left_out(feeds, 'cleaned') }} as is_left_out,
         {{ is_declared_return(feeds, 'cleaned') }} as is_declared_return,
+        {{ 'cleaned.is_unjoined' if has_join else 'false' }} as is_unjoined,
         {{ row_key(feeds, 'cleaned') }} as _key,
         feeds.typing_fingerprint as _typing_fingerprint,
         files.loaded_at,
@@ -42,7 +49,7 @@ typed as (
         cleaned._file,
         cleaned._line,
         cleaned._load_id
-    from cleaned
+    from {{ 'rows_with_join' if has_join else 'cleaned' }} as cleaned
     left join {{ source('raw', 'feeds') }} as feeds on cleaned._feed = feeds.feed
     left join {{ source('raw', 'loaded_files') }} as files on cleaned._load_id = files.load_id
     left join {{ source('raw', 'event_aliases') }} as aliases
@@ -89,6 +96,7 @@ select
     coalesce(carries_products, false) as has_product_attributes,
     is_left_out or is_ignored as is_excluded,
     is_declared_return,
+    is_unjoined,
     _key,
     _extra,
     _feed,
