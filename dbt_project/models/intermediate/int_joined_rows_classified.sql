@@ -1,4 +1,5 @@
 {{ config(materialized='view') }}
+-- depends_on: {{ source('raw', 'events') }}, {{ source('raw', 'purchases') }}, {{ source('raw', 'products') }}
 {% set kinds = [] %}
 {% for kind in ['events', 'purchases', 'products'] if has_joined_files(declared_feeds(kind)) %}
     {% do kinds.append(kind) %}

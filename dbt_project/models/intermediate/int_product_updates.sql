@@ -49,6 +49,23 @@ unioned as (
 
     select
         product_id,
+        null as product_name,
+        null as category,
+        null as brand,
+        null as price,
+        null as popularity_score,
+        is_available,
+        effective_at,
+        true as is_from_catalog,
+        _feed,
+        null as _file,
+        null as _line
+    from {{ ref('int_product_absences') }}
+
+    union all
+
+    select
+        product_id,
         product_name,
         category,
         brand,

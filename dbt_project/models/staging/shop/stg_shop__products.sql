@@ -1,5 +1,6 @@
 {% set feeds = declared_feeds('products') %}
 {% set has_join = has_joined_files(feeds) %}
+{% set is_filled_down = is_fill_down_declared(feeds) %}
 {% set columns = [
     'product_id', 'product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available', 'updated_at',
 ] %}
@@ -12,6 +13,10 @@ with cleaned as (
 
 {% if has_join -%}
 {{ rows_with_join('cleaned', columns, feeds) }},
+
+{% endif -%}
+{% if is_filled_down -%}
+{{ filled_down_rows('rows_with_join' if has_join else 'cleaned', columns, feeds, has_join) }},
 
 {% endif -%}
 typed as (
@@ -36,7 +41,7 @@ typed as (
         _file,
         _line,
         _load_id
-    from {{ 'rows_with_join' if has_join else 'cleaned' }} as cleaned
+    from {{ 'filled_down_rows' if is_filled_down else 'rows_with_join' if has_join else 'cleaned' }} as cleaned
 
 )
 
