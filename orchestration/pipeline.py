@@ -20,6 +20,7 @@ from warehouse.fetching.fetch_run import fetch_feeds, find_api_feeds
 from warehouse.fetching.reports import FetchReport
 from warehouse.loading.loader import load
 from warehouse.loading.reports import LoadReport
+from warehouse.loading.unreadable_feeds import check_feeds_readable
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.settings import Settings
 
@@ -70,7 +71,7 @@ def run_pipeline(
     nothing has changed since the last complete run, unless it is forced or a training is requested.
 
     Raises:
-        RecomartError: A step failed. The results of the steps before it stay.
+        RecomartError: A step failed, or no line of a feed could be read. The results of the steps before it stay.
         ModelError: There are no rows to train on, or the training failed.
     """
     seconds: dict[str, float] = {}
@@ -99,6 +100,7 @@ def run_pipeline(
     # Each dbt process starts one step ahead: its imports then take no extra time, and it uses memory for one step only.
     with start_dbt(settings) as dbt:
         load_report = run_step("load", lambda: load(settings, listener.on_files), describe_load)
+        check_feeds_readable(load_report)
         reasons = ["requested"] if is_forced or is_training_requested else find_reasons_to_run(settings, config)
         report = PipelineReport(fetch_report, load_report, reasons, seconds=seconds)
         if not reasons:

@@ -28,9 +28,11 @@ def print_fetch(report: FetchReport) -> None:
 
 
 def print_load(report: LoadReport) -> None:
-    """Print the rejected and skipped files, the detected formats and the undeclared columns of a load."""
+    """Print the findings of a load: rejected and skipped files, unreadable feeds, detected formats, new columns."""
     for path, reason in report.rejected_files.items():
         print_line(f"rejected file {path}: {reason}")
+    for message in report.unreadable_feeds.values():
+        print_line(message)
     for path in report.changing_files:
         print_line(f"changing, left for the next load: {path}")
     if report.unmatched_files:

@@ -14,6 +14,7 @@ from warehouse.fetching.fetch_run import fetch_feeds
 from warehouse.formatting import format_count
 from warehouse.loading.loader import load
 from warehouse.loading.reloading import parse_date_range, reload_files
+from warehouse.loading.unreadable_feeds import check_feeds_readable
 from warehouse.sources.columns import RAW_COLUMNS
 
 SPECS = build_source_specs(
@@ -55,6 +56,8 @@ def raw_tables(
         context.log.warning(f"rejected file {path}: {reason}")
     for path in report.changing_files:
         context.log.info(f"changing, left for the next load: {path}")
+    with as_dagster_failure():
+        check_feeds_readable(report)
     table_info = read_table_info(context, warehouse.settings, {spec.key for spec in SPECS})
     loaded_by_feed = {name: vars(feed) for name, feed in report.feeds.items()}
     for spec in SPECS:

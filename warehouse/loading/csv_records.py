@@ -7,8 +7,17 @@ from collections.abc import Generator, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.formatting import format_names
-from warehouse.loading.dialects import SAMPLE_BYTES, SAMPLE_LINES, Dialect, detect_dialect
+from warehouse.loading.csv_header import (
+    MAX_HEADER_LINES,
+    Header,
+    IncompleteHeaderError,
+    LinesBeforeHeader,
+    describe_later_header,
+    encode_comment,
+    find_header_problem,
+    read_header,
+)
+from warehouse.loading.dialects import Dialect
 from warehouse.loading.landing_files import FileLoad, UnreadableFileError
 from warehouse.loading.lines import (
     MAX_LINE_BYTES,
@@ -24,9 +33,6 @@ from warehouse.sources.feed_checks import LINE_END_CHARS
 MAX_RECORD_LINES = 1_000
 """Maximum number of lines of a quoted record; a quote that stays open longer makes the line invalid."""
 
-DELIMITER_LINE_PATTERN = re.compile(rb"""(?:[\r\n]*"?sep=([!#-/:-@\[-^`{-~]|\t)"?\r?(?:\n|\Z))+""", re.IGNORECASE)
-"""A line before the header that names the delimiter, as Excel reads it."""
-
 # The standard library's default limit is 128 KiB; MAX_LINE_BYTES limits the length of a line.
 csv.field_size_limit(MAX_LINE_BYTES)
 
@@ -37,16 +43,24 @@ class CsvRecordReader:
     def __init__(self, feed: Feed, file_load: FileLoad) -> None:
         self._feed = feed
         self._file_load = file_load
-        self._sep_line_delimiter: str | None = None
+        self._comment = encode_comment(feed)
+        self._before_header = LinesBeforeHeader(feed)
         self._dialect = Dialect(",", '"')
         self._next_line_number = 1
+        self._header_fields: list[str] = []
+        self._min_width = 0
+        """Number of fields that a record must have; those of undeclared columns after them can be missing."""
+
         self.header: tuple[str, ...] = ()
 
     def read_tables(self, blocks: Iterator[bytes]) -> Iterator[pa.Table]:
         """Yield the records: line, text, error, and the fields in the header's order.
 
+        A file without a header and records has no table. Fields at the end can be missing, or be empty ones without a
+        column.
+
         Raises:
-            UnreadableFileError: The header is missing, cannot be read, or lacks a required column.
+            UnreadableFileError: The header cannot be read, or lacks a required column.
         """
         pending = b""
         for data in align_blocks_to_lines(blocks):
@@ -54,19 +68,19 @@ class CsvRecordReader:
             pending = yield from self._parse_lines(pending + data, is_final=is_last)
         if pending:
             yield from self._parse_lines(pending, is_final=True)
-        if not self.header:
-            raise UnreadableFileError("the file is empty: it has no header line")
 
     def _parse_lines(self, lines: bytes, *, is_final: bool) -> Generator[pa.Table, None, bytes]:
         """Yield the records in `lines`; return the lines of a last record that may continue in the next block."""
         if not self.header:
-            lines = self._parse_header(lines)
+            lines = self._parse_header(lines, is_final=is_final)
+            if not self.header:
+                return lines
         if not lines:
             return b""
         split = split_lines(lines, self._next_line_number)
         # With quotes or lone carriage returns, a line can be more or less than a record.
-        quote = (self._dialect.quote or "").encode()
-        is_special = (quote and quote in lines) or lines.count(b"\r") != lines.count(b"\r\n")
+        special_chars = [char.encode() for char in (self._dialect.quote, self._dialect.escape) if char]
+        is_special = any(char in lines for char in special_chars) or lines.count(b"\r") != lines.count(b"\r\n")
         is_long = pc.max(pc.binary_length(split.text)).as_py() > MAX_LINE_BYTES
         if is_special or is_long or not split.is_utf8():
             table, used_line_count = self._parse_quoted(split, is_final=is_final)
@@ -77,32 +91,63 @@ class CsvRecordReader:
             yield table
         return b"".join(split.get_line_bytes(used_line_count))
 
-    def _parse_header(self, lines: bytes) -> bytes:
-        """Read the header and detect the dialect; return the lines after the header."""
-        start, delimiter = skip_to_header(lines)
-        self._sep_line_delimiter = delimiter or self._sep_line_delimiter
-        self._next_line_number += lines[: len(lines) - len(start)].count(b"\n")
+    def _parse_header(self, lines: bytes, *, is_final: bool) -> bytes:
+        """Read the header and detect the dialect; return the lines after the header, or those that it may begin in."""
+        start = self._before_header.skip(lines)
         if not start:
             return b""
-        self._dialect, header = read_header(start, self._feed, self._sep_line_delimiter)
-        self._file_load.delimiter, self._file_load.quote = self._dialect
-        self._next_line_number += 1
-        if problem := find_header_problem(header, self._feed):
-            raise UnreadableFileError(problem)
-        self.header = tuple(header)
-        return start.partition(b"\n")[2]
+        try:
+            header = read_header(start, self._feed, self._before_header.delimiter)
+        except IncompleteHeaderError:
+            if is_final or start.count(b"\n") >= MAX_HEADER_LINES:
+                raise
+            return start
+        header_number = self._before_header.line_count + 1
+        if problem := find_header_problem(header.names, self._feed):
+            raise UnreadableFileError(problem + describe_later_header(start, header_number, self._feed))
+        self._use_header(header)
+        self._next_line_number = header_number + header.line_count
+        return b"\n".join(start.split(b"\n", header.line_count)[header.line_count :])
+
+    def _use_header(self, header: Header) -> None:
+        self._dialect = header.dialect
+        self._file_load.delimiter, self._file_load.quote = header.dialect.delimiter, header.dialect.quote
+        self._header_fields = list(header.fields)
+        self.header = header.names
+        declared_names = {*self._feed.mapped_names, *self._feed.condition_names}
+        positions = [position for position, name in enumerate(header.names, start=1) if name in declared_names]
+        self._min_width = max(positions, default=0) if self._feed.short_lines == "reject" else 0
 
     def _parse_unquoted(self, lines: Lines) -> pa.Table:
         text = pc.utf8_rtrim(lines.text, LINE_END_CHARS)
-        fields = pc.split_pattern(text, self._dialect.delimiter)
-        width = len(self.header)
+        delimiter = self._dialect.delimiter
+        record_text = text
+        if self._dialect.skips_blanks:
+            record_text = pc.replace_substring_regex(text, f"(^|{re.escape(delimiter)}) +", r"\1")
+        fields = pc.split_pattern(record_text, delimiter)
         count = pc.list_value_length(fields)
-        width_errors = pc.binary_join_element_wise(
-            pc.cast(count, pa.string()), pa.scalar(f"fields where the header has {width}"), " "
-        )
-        error = pc.if_else(pc.equal(count, width), pa.scalar(None, pa.string()), width_errors)
+        error = pa.nulls(len(text), pa.string())
+        if not pc.all(pc.equal(count, len(self.header))).as_py():
+            # The fields that are left without the delimiters at the end.
+            filled_count = pc.add(pc.count_substring(pc.utf8_rtrim(record_text, delimiter), delimiter), 1)
+            is_valid = pc.and_(pc.greater_equal(count, self._min_width), pc.less_equal(filled_count, len(self.header)))
+            width_errors = pc.binary_join_element_wise(
+                pc.cast(count, pa.string()), pa.scalar(self._describe_expected_width()), " "
+            )
+            error = pc.if_else(is_valid, error, width_errors)
         table = pa.table({"line": pa.array(lines.numbers), "text": text, "fields": fields, "error": error})
-        return table.filter(pc.not_equal(text, ""))
+        return table.filter(self._find_records(text, record_text))
+
+    def _find_records(self, text: pa.Array, record_text: pa.Array) -> pa.Array:
+        """Return which lines are records, and not empty, comments or the header of a file that was appended."""
+        is_record = pc.not_equal(text, "")
+        header_text = self._dialect.delimiter.join(self._header_fields)
+        if header_text.count(self._dialect.delimiter) + 1 == len(self._header_fields):
+            for repeated_text in (header_text, f"\ufeff{header_text}"):
+                is_record = pc.and_(is_record, pc.not_equal(record_text, repeated_text))
+        if self._comment:
+            is_record = pc.and_(is_record, pc.invert(pc.starts_with(text, self._comment.decode())))
+        return is_record
 
     def _parse_quoted(self, lines: Lines, *, is_final: bool) -> tuple[pa.Table, int]:
         """Parse with the standard library's reader; return the records and the number of lines that they use.
@@ -110,7 +155,6 @@ class CsvRecordReader:
         An invalid record rejects its first line only: the parser restarts at the next line, so that a stray quote does
         not include the valid lines after it.
         """
-        width = len(self.header)
         raw = lines.get_line_bytes()
         feeder = _LineFeeder([make_readable(line) for line in raw])
         rows: list[tuple[int, str, list[str] | None, str | None]] = []
@@ -118,6 +162,9 @@ class CsvRecordReader:
         parse = self._dialect.make_reader(feeder)
         while feeder.position < len(feeder.lines):
             start = feeder.begin_record()
+            if self._comment and raw[start].startswith(self._comment):
+                feeder.position += 1
+                continue
             fields: list[str] = []
             error: str | None = None
             try:
@@ -130,8 +177,8 @@ class CsvRecordReader:
                 if is_open and not is_final and not feeder.is_too_long():
                     feeder.position = start
                     break
-            if error is None and fields and len(fields) != width:
-                error = f"{len(fields)} fields where the header has {width}"
+            if error is None and fields:
+                error = self._find_width_problem(fields)
             if error is not None:
                 feeder.position = start + 1
                 parse = self._dialect.make_reader(feeder)
@@ -140,7 +187,7 @@ class CsvRecordReader:
                 find_line_problem(line, self._file_load.encoding or "") for line in raw[start : feeder.position]
             )
             error = next((problem for problem in problems if problem), error)
-            if text:
+            if text and (error or not self._is_header(fields)):
                 rows.append((lines.first_number + start, text, None if error else fields, error))
         columns = list(zip(*rows, strict=True)) if rows else [(), (), (), ()]
         table = pa.table(
@@ -152,6 +199,20 @@ class CsvRecordReader:
             }
         )
         return table, feeder.position
+
+    def _find_width_problem(self, fields: list[str]) -> str | None:
+        if self._min_width <= len(fields) and not any(fields[len(self.header) :]):
+            return None
+        return f"{len(fields)} {self._describe_expected_width()}"
+
+    def _describe_expected_width(self) -> str:
+        return f"fields where the header has {len(self.header)}"
+
+    def _is_header(self, fields: list[str]) -> bool:
+        """Return whether a record is the header of a file that was appended."""
+        return len(fields) == len(self._header_fields) and [fields[0].removeprefix("\ufeff"), *fields[1:]] == [
+            *self._header_fields
+        ]
 
 
 class _LineFeeder:
@@ -184,45 +245,3 @@ class _LineFeeder:
         self.position += 1
         self._record_length += len(line)
         return line
-
-
-def skip_to_header(start: bytes) -> tuple[bytes, str | None]:
-    """Skip empty lines and a delimiter line before the header; return the rest and that line's delimiter, if any."""
-    match = DELIMITER_LINE_PATTERN.match(start)
-    rest = start[match.end() if match else 0 :].lstrip(b"\r\n")
-    return rest, match[1].decode("ascii") if match else None
-
-
-def read_header(start: bytes, feed: Feed, sep_line_delimiter: str | None) -> tuple[Dialect, list[str]]:
-    """Detect the dialect of a file from its header and first lines; return the dialect and the column names.
-
-    Unnamed columns at the end, as spreadsheets write them, get a name from their position.
-
-    Raises:
-        UnreadableFileError: The header is not valid CSV or not valid UTF-8.
-    """
-    header, _, rest = start.partition(b"\n")
-    lines = [header, *rest[:SAMPLE_BYTES].split(b"\n")[:SAMPLE_LINES]]
-    dialect = detect_dialect([make_readable(line).rstrip("\r") for line in lines], feed, sep_line_delimiter)
-    try:
-        names = [name.strip() for name in next(dialect.make_reader([header.decode("utf-8").rstrip("\r")]), [])]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UnreadableFileError(f"the header line cannot be read: {error}") from error
-    last_named = max((position for position, name in enumerate(names, start=1) if name), default=0)
-    for position in range(last_named + 1, len(names) + 1):
-        name = f"column {position}"
-        names[position - 1] = name if name not in names else f"{name} without a name"
-    return dialect, names
-
-
-def find_header_problem(header: list[str], feed: Feed) -> str | None:
-    """Describe why a CSV file with this header cannot be loaded, or return None."""
-    repeated_names = sorted({name for name in header if header.count(name) > 1})
-    if repeated_names:
-        return f"the header has the column '{repeated_names[0]}' twice"
-    for column, name in feed.required_names:
-        if name not in header:
-            return f"the header has no '{name}' (for {column}); it has {format_names(header)}"
-    if any("\0" in name for name in header):
-        return "the header has a name with a zero byte"
-    return None

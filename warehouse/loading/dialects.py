@@ -1,8 +1,10 @@
-"""CSV dialects: the delimiter and the quote character of a file, declared or detected."""
+"""CSV dialects: the delimiter, the quote and the escape character of a file, declared or detected."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 from warehouse.sources.declaration import Feed
@@ -20,30 +22,62 @@ signs. If fewer lines have one, those lines are damaged."""
 
 
 class Dialect(NamedTuple):
-    """The delimiter and the quote character of one CSV file."""
+    """How the fields of one CSV file are delimited and quoted."""
 
     delimiter: str
     quote: str | None
     """None if quotes are ordinary characters."""
 
+    escape: str | None = None
+    """Character before a quote, a delimiter or itself, which then are ordinary characters."""
+
+    skips_blanks: bool = False
+    """Whether blanks before a field are no part of it, as in `a, "b"`."""
+
     def make_reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
         """Make a csv.reader for the lines."""
         if self.quote is None:
             return csv.reader(lines, delimiter=self.delimiter, quoting=csv.QUOTE_NONE, strict=True)
-        return csv.reader(lines, delimiter=self.delimiter, quotechar=self.quote, strict=True)
+        if self.escape:
+            # csv.reader removes every escape character; those before another character are text, such as \N.
+            special = re.escape(self.escape + self.quote + self.delimiter)
+            escape = re.escape(self.escape)
+            pattern = re.compile(f"({escape}[{special}])|{escape}")
+            lines = map(partial(pattern.sub, lambda match: match[1] or 2 * match[0]), lines)
+        return csv.reader(
+            lines,
+            delimiter=self.delimiter,
+            quotechar=self.quote,
+            escapechar=self.escape,
+            skipinitialspace=self.skips_blanks,
+            strict=True,
+        )
 
 
 def detect_dialect(lines: list[str], feed: Feed, sep_line_delimiter: str | None) -> Dialect:
     """Detect the dialect of a file from its header and first lines; the feed's declarations take precedence.
 
     `sep_line_delimiter` is the delimiter from a `sep=` line before the header. Without it and without a declared
-    delimiter, the delimiter is the one with which the header has the most column names of the feed's mapping.
+    delimiter, the delimiter is the one with which the header has the most column names of the feed's mapping. If the
+    feed declares the names, it is the one with which most lines have as many fields, and the lines have no header.
     """
     delimiter = (
         feed.delimiter
         or sep_line_delimiter
-        or max(DELIMITERS, key=lambda candidate: _count_mapped_names(lines[0], candidate, feed))
+        or max(DELIMITERS, key=lambda candidate: _count_expected_fields(lines, candidate, feed))
     )
+    if feed.names:
+        lines = [delimiter.join("x" for _ in feed.names), *lines]
+    dialect = _detect_quote(lines, delimiter, feed)
+    if dialect.quote is None:
+        return dialect
+    dialect = _detect_blanks(lines, dialect, feed)
+    if feed.escape:
+        return dialect._replace(escape=feed.escape)
+    return _detect_escape(lines, dialect)
+
+
+def _detect_quote(lines: list[str], delimiter: str, feed: Feed) -> Dialect:
     if feed.quote is not None:
         return Dialect(delimiter, None if feed.quote == NO_QUOTE else feed.quote)
     header, *data_lines = lines
@@ -54,7 +88,43 @@ def detect_dialect(lines: list[str], feed: Feed, sep_line_delimiter: str | None)
         or _count_complete_records(lines, single_quoted) > _count_complete_records(lines, double_quoted)
     ):
         return single_quoted
-    return Dialect(delimiter, None) if _is_literal_quote(rows, '"') else double_quoted
+    # Quotes with an escape declared are never ordinary characters.
+    return Dialect(delimiter, None) if not feed.escape and _is_literal_quote(rows, '"') else double_quoted
+
+
+def _detect_blanks(lines: list[str], dialect: Dialect, feed: Feed) -> Dialect:
+    """Return the dialect that skips blanks before fields if quoted fields in the lines begin after one."""
+    blanks = re.compile(f"({re.escape(dialect.delimiter)}|^) +(?=[\"'{re.escape(dialect.quote or '')}])")
+    if dialect.delimiter == " " or not any(map(blanks.search, lines)):
+        return dialect
+    candidate = _detect_quote([blanks.sub(r"\1", line) for line in lines], dialect.delimiter, feed)
+    quote = candidate.quote
+    if quote is None:
+        return dialect
+    candidate = candidate._replace(skips_blanks=True)
+    gain = _count_complete_records(lines, candidate) - _count_complete_records(lines, dialect)
+    has_quoted_field = any(
+        cell.startswith(" ") and _is_quoted(cell.strip(" "), quote)
+        for line in lines
+        for cell in line.split(dialect.delimiter)
+    )
+    return candidate if gain > 0 or (gain == 0 and has_quoted_field) else dialect
+
+
+def _detect_escape(lines: list[str], dialect: Dialect) -> Dialect:
+    """Return the dialect with backslashes as escapes if it reads more records of the lines."""
+    candidate = dialect._replace(escape="\\")
+    if not any(f"\\{dialect.quote}" in line for line in lines):
+        return dialect
+    gain = _count_complete_records(lines, candidate) - _count_complete_records(lines, dialect)
+    return candidate if gain > 0 else dialect
+
+
+def _count_expected_fields(lines: list[str], delimiter: str, feed: Feed) -> int:
+    """Count the names of the mapping in the header, or the lines with as many fields as the declared names."""
+    if feed.names:
+        return sum(line.count(delimiter) + 1 == len(feed.names) for line in lines)
+    return _count_mapped_names(lines[0], delimiter, feed)
 
 
 def _count_mapped_names(header: str, delimiter: str, feed: Feed) -> int:
@@ -63,11 +133,12 @@ def _count_mapped_names(header: str, delimiter: str, feed: Feed) -> int:
 
 
 def _count_complete_records(lines: list[str], dialect: Dialect) -> int:
-    """Count the records that have as many fields as the header."""
-    counts: list[int] = []
+    """Count the records that have as many fields as the header, or empty ones after them."""
+    records: list[list[str]] = []
     with suppress(csv.Error):
-        counts.extend(len(record) for record in dialect.make_reader(f"{line}\n" for line in lines))
-    return counts.count(counts[0]) if counts else 0
+        records.extend(dialect.make_reader(f"{line}\n" for line in lines))
+    width = len(records[0]) if records else 0
+    return sum(len(record) >= width and not any(record[width:]) for record in records)
 
 
 def _is_quoted(cell: str, quote: str) -> bool:

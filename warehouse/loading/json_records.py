@@ -1,15 +1,14 @@
 """Records of JSON files as unparsed text: the lines of a JSON lines file or the list elements of a document."""
 
-import codecs
 import json
-import re
-from collections.abc import Generator, Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.formatting import MAX_LISTED_NAMES, format_names
-from warehouse.loading.landing_files import FileLoad, UnreadableFileError
+from warehouse.loading.json_reader import MAX_DEPTH, TOO_DEEP_MESSAGE, JsonReader
+from warehouse.loading.landing_files import FileLoad
 from warehouse.loading.lines import (
     MAX_LINE_BYTES,
     Lines,
@@ -20,20 +19,20 @@ from warehouse.loading.lines import (
 )
 from warehouse.sources.declaration import Feed
 
-MAX_DEPTH = 500
-"""Maximum nesting depth of objects and lists. DuckDB's JSON functions crash at some hundred thousand levels, Python's
-at one thousand."""
-
-TOO_DEEP_MESSAGE = f"the JSON is nested more than {MAX_DEPTH} deep"
-
 TABLE_BYTES = 16 << 20
 """Text size of the document elements in one table."""
 
-NON_SPACE_PATTERN = re.compile(r"[^ \t\r\n]")
-
 
 def read_json_lines(blocks: Iterator[bytes], file_load: FileLoad) -> Iterator[pa.Table]:
-    """Yield every line that is not empty, with line number, text and error; DuckDB checks the JSON syntax later."""
+    """Yield every line that is not empty, with line number, text and error; DuckDB checks the JSON syntax later.
+
+    If the file begins with an object that does not end with its line, objects take the place of lines.
+    """
+    start = _read_first_line(blocks)
+    blocks = chain([start], blocks)
+    if _has_objects_across_lines(start):
+        yield from _build_element_tables(JsonReader(blocks).read_values(), file_load.encoding or "")
+        return
     first_number = 1
     for data in align_blocks_to_lines(blocks):
         lines = split_lines(data, first_number)
@@ -85,29 +84,65 @@ def _find_depth_problem(line: bytes) -> str | None:
     return TOO_DEEP_MESSAGE if max_depth > MAX_DEPTH else None
 
 
+def _read_first_line(blocks: Iterator[bytes]) -> bytes:
+    """Read blocks until they have a complete line or more than a line may have."""
+    start = b""
+    for block in blocks:
+        start += block
+        if b"\n" in start.lstrip() or len(start) > MAX_LINE_BYTES:
+            break
+    return start
+
+
+def _has_objects_across_lines(start: bytes) -> bool:
+    """Return whether the first object is followed by another one in its line, or ends in a later line."""
+    start = start.lstrip(b" \t\r\n")
+    if not start.startswith(b"{"):
+        return False
+    decoder = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
+    for text in (start.partition(b"\n")[0], start):
+        try:
+            line = text.decode("utf-8", "replace")
+            _, end = decoder.raw_decode(line)
+        except (json.JSONDecodeError, RecursionError):
+            continue
+        return text is start or line[end:].lstrip(" \t\r").startswith("{")
+    return False
+
+
 def read_document_elements(blocks: Iterator[bytes], feed: Feed) -> Iterator[pa.Table]:
-    """Yield each element of the document's list of records, with its number in the list.
+    """Yield each record of the document, with its number.
 
     The document is read in blocks, so it can be larger than the memory. If a later part of it is invalid, the elements
     before were already yielded, and the caller must discard them.
 
     Raises:
-        UnreadableFileError: The document is not valid JSON, is incomplete, or has no list under the feed's keys.
+        UnreadableFileError: The document is not valid JSON, is incomplete, or has no records under the feed's keys.
     """
-    number, texts, size = 1, [], 0
-    for text in _DocumentReader(blocks).read_elements(feed.records_path):
+    elements = JsonReader(blocks).read_elements(feed.records_path, feed.record_key)
+    yield from _build_element_tables(((text, None) for text in elements), "utf-8")
+
+
+def _build_element_tables(elements: Iterable[tuple[str, str | None]], encoding: str) -> Iterator[pa.Table]:
+    """Yield tables of texts with their problems, if any; the line is the number of the text in the file."""
+    number, texts, problems, size = 1, [], [], 0
+    for text, problem in elements:
         texts.append(text)
+        problems.append(problem)
         size += len(text)
         if size > TABLE_BYTES:
-            yield _build_element_table(texts, number)
-            number, texts, size = number + len(texts), [], 0
+            yield _build_element_table(texts, problems, number, encoding)
+            number, texts, problems, size = number + len(texts), [], [], 0
     if texts:
-        yield _build_element_table(texts, number)
+        yield _build_element_table(texts, problems, number, encoding)
 
 
-def _build_element_table(texts: list[str], first_number: int) -> pa.Table:
+def _build_element_table(texts: list[str], problems: list[str | None], first_number: int, encoding: str) -> pa.Table:
     raw = [text.encode("utf-8", "surrogateescape") for text in texts]
-    errors = [find_line_problem(element, "utf-8") or _find_depth_problem(element) for element in raw]
+    errors = [
+        find_line_problem(element, encoding) or problem or _find_depth_problem(element)
+        for element, problem in zip(raw, problems, strict=True)
+    ]
     return pa.table(
         {
             "line": pa.array(range(first_number, first_number + len(texts)), pa.int64()),
@@ -115,133 +150,3 @@ def _build_element_table(texts: list[str], first_number: int) -> pa.Table:
             "error": pa.array(errors, pa.string()),
         }
     )
-
-
-class _DocumentReader:
-    """Reads a JSON document through a moving window; an undecodable byte becomes a lone surrogate."""
-
-    def __init__(self, blocks: Iterator[bytes]) -> None:
-        self._blocks = blocks
-        self._window = ""
-        self._position = 0
-        self._is_at_end = False
-        self._mismatch = ""
-        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        # Only the ends of values are needed. Python does not convert a number of five thousand digits.
-        self._scanner = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
-
-    def read_elements(self, keys: tuple[str, ...]) -> Iterator[str]:
-        """Yield the text of each element of the list under the keys; read the document to its end."""
-        is_found = yield from self._read_elements_under(keys)
-        if self._peek():
-            raise self._make_error("there is text after its end. A file with one object per line needs format: jsonl")
-        if not is_found:
-            location = f"under '{'.'.join(keys)}'" if keys else "at the top"
-            raise UnreadableFileError(f"the JSON document has no list of records {location}; {self._mismatch}")
-
-    def _read_elements_under(self, keys: tuple[str, ...], path: tuple[str, ...] = ()) -> Generator[str, None, bool]:
-        """Yield the elements of the list under the keys of the next value, which is at the path in the document."""
-        location = f"'{'.'.join(path)}'" if path else "it"
-        is_found = False
-        match self._peek():
-            case "[" if not keys:
-                is_found = True
-                yield from self._read_list()
-            case "{":
-                names: list[str] = []
-                for key in self._read_keys():
-                    names += [key] if len(names) <= MAX_LISTED_NAMES else []
-                    if key in keys[:1] and not is_found:
-                        is_found = yield from self._read_elements_under(keys[1:], (*path, key))
-                    else:
-                        self._skip_value()
-                self._mismatch = self._mismatch or f"{location} has {format_names(names) or 'no keys'}"
-            case character:
-                self._skip_value()
-                self._mismatch = self._mismatch or f"{location} is {'a list' if character == '[' else 'a plain value'}"
-        return is_found
-
-    def _read_keys(self) -> Iterator[str]:
-        """Yield the keys of the next object; the caller reads the value after each key."""
-        self._expect("{")
-        if self._peek() != "}":
-            yield self._read_key()
-            while self._peek() == ",":
-                self._expect(",")
-                yield self._read_key()
-        self._expect("}")
-
-    def _read_key(self) -> str:
-        if self._peek() != '"':
-            raise self._make_error("a key is missing")
-        key: str = json.loads(self._read_value(), strict=False)
-        self._expect(":")
-        return key
-
-    def _read_list(self) -> Iterator[str]:
-        """Yield the elements of the next list."""
-        self._expect("[")
-        if self._peek() != "]":
-            yield self._read_value()
-            while self._peek() == ",":
-                self._expect(",")
-                yield self._read_value()
-        self._expect("]")
-
-    def _skip_value(self) -> None:
-        """Skip the next value, which can be larger than the window."""
-        match self._peek():
-            case "[":
-                for _ in self._read_list():
-                    pass
-            case "{":
-                for _ in self._read_keys():
-                    self._read_value()
-            case _:
-                self._read_value()
-
-    def _read_value(self) -> str:
-        """Return the text of the next value."""
-        self._peek()
-        while True:
-            problem = ""
-            try:
-                _, end = self._scanner.raw_decode(self._window, self._position)
-            except RecursionError:
-                raise UnreadableFileError(TOO_DEEP_MESSAGE) from None
-            except json.JSONDecodeError as error:
-                end, problem = len(self._window), error.msg
-            # A value that ends with the window can continue after it.
-            if end < len(self._window) or (self._is_at_end and not problem):
-                text = self._window[self._position : end]
-                self._position = end
-                return text
-            if self._is_at_end or len(self._window) - self._position > MAX_LINE_BYTES:
-                raise self._make_error(problem or "a value is too long")
-            self._fill_window()
-
-    def _expect(self, character: str) -> None:
-        if self._peek() != character:
-            raise self._make_error(f"'{character}' is missing")
-        self._position += 1
-
-    def _peek(self) -> str:
-        """Return the next character that is not white space; empty at the end."""
-        while True:
-            match = NON_SPACE_PATTERN.search(self._window, self._position)
-            if match:
-                self._position = match.start()
-                return match[0]
-            self._position = len(self._window)
-            if self._is_at_end:
-                return ""
-            self._fill_window()
-
-    def _fill_window(self) -> None:
-        block = next(self._blocks, None)
-        self._is_at_end = block is None
-        self._window = self._window[self._position :] + self._decoder.decode(block or b"", final=self._is_at_end)
-        self._position = 0
-
-    def _make_error(self, problem: str) -> UnreadableFileError:
-        return UnreadableFileError(f"the file is not a complete JSON document: {problem}")

@@ -30,6 +30,7 @@ from warehouse.loading.prefetch import read_ahead
 from warehouse.loading.raw_rows import find_decimal_id_columns, insert_records, save_column_names
 from warehouse.loading.records import read_records
 from warehouse.loading.reports import FeedLoadReport, LoadProgress, LoadReport
+from warehouse.loading.unreadable_feeds import find_unreadable_feeds
 from warehouse.settings import Settings
 from warehouse.sources.columns import RAW_COLUMNS
 from warehouse.sources.declaration import Feed, Sources
@@ -82,6 +83,7 @@ def load(
     all_files = [file for feed_files in files.values() for file in feed_files]
     report.unmatched_files = find_unmatched_files(settings.landing_dir, {file.location for file in all_files})
     report.shared_files = find_shared_files(all_files)
+    present_paths_by_feed = {name: {file.path for file in feed_files} for name, feed_files in files.items()}
     if reload_paths is not None:
         files = {name: [file for file in feed_files if file.path in reload_paths] for name, feed_files in files.items()}
         present_paths = {file.path for feed_files in files.values() for file in feed_files}
@@ -109,6 +111,7 @@ def load(
         # The declarations contain facts about the loaded files, such as ids with decimals.
         write_declarations(connection, sources, [])
         report.undeclared_columns = _read_undeclared_columns(connection)
+        report.unreadable_feeds = find_unreadable_feeds(connection, present_paths_by_feed)
     # Arrow keeps its memory for the next read; later work in this process may need that memory.
     pa.default_memory_pool().release_unused()
     report.seconds = time.perf_counter() - start_seconds

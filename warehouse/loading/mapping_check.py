@@ -1,20 +1,22 @@
-"""Check that the files have the columns that a mapping names, so that a misspelt name does not load as nulls."""
+"""Check that the files fit a mapping, so that a misspelt name does not load as nulls, nor an object as an id."""
 
 import json
-from contextlib import closing
+import re
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_names
-from warehouse.loading.csv_records import read_header, skip_to_header
+from warehouse.loading.csv_header import LinesBeforeHeader, describe_later_header, read_header
 from warehouse.loading.landing_files import ChangingFileError, FileLoad, LandingFile, UnreadableFileError
 from warehouse.loading.records import read_records
 from warehouse.loading.text import read_blocks
-from warehouse.sources.columns import get_source_names, split_json_path
+from warehouse.sources.columns import ID_COLUMNS, get_source_names, split_json_path
 from warehouse.sources.declaration import Feed
 from warehouse.sources.yaml_file import locate_setting
 
@@ -22,25 +24,48 @@ SAMPLE_FILES = 20
 SAMPLE_RECORDS = 200
 
 
+class FileSample(NamedTuple):
+    """The start of a file; empty for an unreadable file, which the load reports."""
+
+    file: LandingFile
+    names: set[str]
+    """The names of its columns, or the keys of its first records."""
+
+    records: list[dict[str, Any]]
+    """The first records of a file with JSON objects."""
+
+
 def check_mapping(
     connection: duckdb.DuckDBPyConnection, feed: Feed, new_files: list[LandingFile], sources: Path
 ) -> None:
     """Reject a mapping that names a column which neither the new files nor the loaded files have.
 
-    JSON records omit keys without a value, so for JSON only the required columns are checked.
+    JSON records omit keys without a value, so for JSON only the required columns are checked. A mapping is also
+    rejected if an id column has only objects or lists.
 
     Raises:
-        RecomartError: A mapped column is in none of the files.
+        RecomartError: A mapped column is in none of the files, or is no id.
     """
     # Every CSV header is read, because it is one line. Of other files, the first ones are a sufficient sample.
-    sample = new_files if feed.format == "csv" else new_files[:SAMPLE_FILES]
-    names = set(chain.from_iterable(map(_read_column_names, sample)))
+    samples = [_read_sample(file) for file in (new_files if feed.format == "csv" else new_files[:SAMPLE_FILES])]
+    names = set(chain.from_iterable(sample.names for sample in samples))
     if not names:
         return
+    _check_names(connection, feed, samples[0].file, names, sources)
+    for column in ID_COLUMNS:
+        for name in get_source_names(feed.columns.get(column, ())):
+            if problem := _find_id_problem(name, samples):
+                setting = f"feeds.{feed.name}.columns.{column}"
+                raise RecomartError(f"{locate_setting(sources, setting)}: {setting}: {problem}")
+
+
+def _check_names(
+    connection: duckdb.DuckDBPyConnection, feed: Feed, first_file: LandingFile, names: set[str], sources: Path
+) -> None:
     loaded_names = connection.execute(
         "select column_name from raw.seen_columns where feed = ? and is_declared", [feed.name]
     ).fetchall()
-    names |= {name for (name,) in loaded_names}
+    names = names | {name for (name,) in loaded_names}
     names_by_column = (
         [(column, name) for column, source in feed.columns.items() for name in get_source_names(source)]
         if feed.format == "csv"
@@ -50,38 +75,90 @@ def check_mapping(
         if name not in names:
             setting = f"feeds.{feed.name}.columns.{column}"
             raise RecomartError(
-                f"{locate_setting(sources, setting)}: {setting}: no column '{name}' in {sample[0].path} or the "
-                f"other files of the feed; they have {format_names(sorted(names))}. Correct the mapping"
+                f"{locate_setting(sources, setting)}: {setting}: no column '{name}' in {first_file.path} or the "
+                f"other files of the feed; they have {format_names(sorted(names))}"
+                f"{_find_later_header(first_file) or '. Correct the mapping'}"
             )
 
 
-def _read_column_names(file: LandingFile) -> set[str]:
-    """Read the column names at the start of a file; empty for an unreadable file, which the load reports."""
-    file_load = FileLoad()
-    try:
+def _read_sample(file: LandingFile) -> FileSample:
+    texts: list[str] = []
+    with suppress(UnreadableFileError, ChangingFileError):
         if file.feed.format == "csv":
-            with closing(read_blocks(file, file_load)) as blocks:
-                start, delimiter = skip_to_header(next(blocks, b""))
-                return set(read_header(start, file.feed, delimiter)[1])
-        with closing(read_records(file, file_load)) as chunks:
-            texts = next(chunks).table["text"][:SAMPLE_RECORDS].to_pylist()
-    except (UnreadableFileError, ChangingFileError, StopIteration):
-        return set()
+            lines_before_header, start = _read_start(file)
+            header_names = read_header(start, file.feed, lines_before_header.delimiter).names if start else ()
+            return FileSample(file, set(header_names), [])
+        with closing(read_records(file, FileLoad())) as chunks:
+            for chunk in chunks:
+                texts += chunk.table["text"][: SAMPLE_RECORDS - len(texts)].to_pylist()
+                if len(texts) == SAMPLE_RECORDS:
+                    break
     records = [value for value in map(_parse_json, texts) if isinstance(value, dict)]
     mapped_names = {
         name
         for name in file.feed.mapped_names
         if any(_has_key_path(record, split_json_path(name)) for record in records)
     }
-    return mapped_names.union(*records)
+    return FileSample(file, mapped_names.union(*records), records)
+
+
+def _read_start(file: LandingFile) -> tuple[LinesBeforeHeader, bytes]:
+    """Read the start of a CSV file, from its header on."""
+    lines_before_header = LinesBeforeHeader(file.feed)
+    with closing(read_blocks(file, FileLoad())) as blocks:
+        return lines_before_header, lines_before_header.skip(next(blocks, b""))
+
+
+def _find_later_header(file: LandingFile) -> str:
+    """Describe the line of a CSV file that looks like its header, if the first line is none; otherwise empty."""
+    if file.feed.format != "csv":
+        return ""
+    try:
+        lines_before_header, start = _read_start(file)
+        hint = describe_later_header(start, lines_before_header.line_count + 1, file.feed)
+    except (UnreadableFileError, ChangingFileError):
+        return ""
+    return f". {file.path}: {hint.removeprefix('. ')}" if hint else ""
+
+
+def _find_id_problem(name: str, samples: Sequence[FileSample]) -> str | None:
+    """Describe an id that is an object or a list in all records of the samples that have it, or return None."""
+    path = split_json_path(name)
+    values = [(sample.file, _get_value(record, path)) for sample in samples for record in sample.records]
+    values = [(file, value) for file, value in values if value is not None]
+    if not values or not all(isinstance(value, dict | list) for _, value in values):
+        return None
+    file, value = values[0]
+    # A list of plain values needs no path.
+    item = next((item for item in value if isinstance(item, dict)), {}) if isinstance(value, list) else value
+    example = f"a path such as {_format_path((*path, _choose_id_key(item)))}" if item else ""
+    if isinstance(value, list):
+        remedy = f"Declare unnest: {name}, which makes each item a row{f', and write {example}' if example else ''}"
+        return f"'{name}' is a list (first seen in {file.path}). {remedy}"
+    keys = f" with the keys {format_names(list(value))}" if value else " without keys"
+    return f"'{name}' is an object{keys} (first seen in {file.path}). Write {example or 'a path to the id'}"
+
+
+def _choose_id_key(item: dict[str, Any]) -> str:
+    """Return the key that most probably has the id of an object."""
+    return next((key for key in item if key.lower() == "id"), None) or next(
+        (key for key in item if key.lower().endswith(("id", "sku", "code"))), next(iter(item))
+    )
+
+
+def _format_path(keys: Sequence[str]) -> str:
+    return "$" + "".join(f".{key}" if re.fullmatch(r"\w+", key) else f".{json.dumps(key)}" for key in keys)
 
 
 def _has_key_path(value: Any, keys: tuple[str, ...]) -> bool:
+    parent = _get_value(value, keys[:-1])
+    return isinstance(parent, dict) and keys[-1] in parent
+
+
+def _get_value(value: Any, keys: tuple[str, ...]) -> Any:
     for key in keys:
-        if not isinstance(value, dict) or key not in value:
-            return False
-        value = value[key]
-    return True
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _parse_json(text: str) -> object:

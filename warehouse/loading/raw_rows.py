@@ -34,7 +34,8 @@ DOCUMENT_HINT_SQL = r"""
 """Expression of a hint for a line that shows that the file is not JSON lines."""
 
 
-def _quote_literal(text: str) -> str:
+def quote_literal(text: str) -> str:
+    """Return the SQL literal of a text."""
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -42,18 +43,19 @@ def _build_list(items: Iterable[str]) -> str:
     return "[" + ", ".join(items) + "]"
 
 
-def _build_json_pointer(keys: Sequence[str]) -> str:
-    return _quote_literal("".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys))
+def build_json_pointer(keys: Sequence[str]) -> str:
+    """Return the SQL literal of the JSON pointer to the value under the keys."""
+    return quote_literal("".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys))
 
 
-def _nest(keys: Sequence[str], value: Any) -> Any:
+def nest(keys: Sequence[str], value: Any) -> Any:
     """Wrap the value in nested objects, one for each key."""
-    return _nest(keys[:-1], {keys[-1]: value}) if keys else value
+    return nest(keys[:-1], {keys[-1]: value}) if keys else value
 
 
 def _build_object_check(keys: Sequence[str]) -> str:
     """Build the condition that JSON `rest` has an object at every step of the path."""
-    steps = (_build_json_pointer(keys[: depth + 1]) for depth in range(len(keys)))
+    steps = (build_json_pointer(keys[: depth + 1]) for depth in range(len(keys)))
     return " and ".join(f"json_type(rest, {step}) = 'OBJECT'" for step in steps) or "rest is not null"
 
 
@@ -67,11 +69,11 @@ def _build_removals(paths: Iterable[tuple[str, ...]]) -> Iterator[str]:
     for path in paths:
         by_parent.setdefault(path[:-1], []).append(path[-1])
     for parent, keys in sorted(by_parent.items(), key=lambda item: -len(item[0])):
-        removal = _quote_literal(json.dumps(_nest(parent, dict.fromkeys(keys))))
+        removal = quote_literal(json.dumps(nest(parent, dict.fromkeys(keys))))
         yield f"case when {_build_object_check(parent)} then json_merge_patch(rest, {removal}) else rest end"
         for depth in range(len(parent), 0, -1):
-            emptied = f"json_extract(rest, {_build_json_pointer(parent[:depth])})::varchar = '{{}}'"
-            removal = _quote_literal(json.dumps(_nest(parent[: depth - 1], {parent[depth - 1]: None})))
+            emptied = f"json_extract(rest, {build_json_pointer(parent[:depth])})::varchar = '{{}}'"
+            removal = quote_literal(json.dumps(nest(parent[: depth - 1], {parent[depth - 1]: None})))
             condition = f"{_build_object_check(parent[: depth - 1])} and {emptied}"
             yield f"case when {condition} then json_merge_patch(rest, {removal}) else rest end"
 
@@ -81,7 +83,7 @@ def _build_values(feed: Feed, build_field: Callable[[str], str]) -> list[str]:
 
     def build_value(source: ColumnSource) -> str:
         if isinstance(source, Constant):
-            return _quote_literal(source.value)
+            return quote_literal(source.value)
         if isinstance(source, str):
             return build_field(source)
         fields = ", ".join(f"nullif({build_field(name)}, '')" for name in source)
@@ -114,9 +116,9 @@ def _build_json_query(feed: Feed, common_keys: Sequence[str]) -> str:
         with rest_0 as (
             select
                 *,
-                json_extract_string(text, {_build_list(map(_build_json_pointer, paths.values()))}) as mapped,
+                json_extract_string(text, {_build_list(map(build_json_pointer, paths.values()))}) as mapped,
                 case
-                    when json_keys(text) is distinct from {_build_list(map(_quote_literal, common_keys))} then text
+                    when json_keys(text) is distinct from {_build_list(map(quote_literal, common_keys))} then text
                 end as rest,
             from records
             where {JSON_PROBLEM_SQL} is null
@@ -145,7 +147,7 @@ def _build_csv_query(feed: Feed, header: tuple[str, ...]) -> str:
 
     values = _build_values(feed, build_field)
     undeclared_names = [name for name in header if name not in feed.mapped_names]
-    pairs = ", ".join(f"{_quote_literal(name)}, nullif({build_field(name)}, '')" for name in undeclared_names)
+    pairs = ", ".join(f"{quote_literal(name)}, nullif({build_field(name)}, '')" for name in undeclared_names)
     extra = f"json_object({pairs})::varchar" if undeclared_names else "null"
     return f"select {', '.join(values)}, {extra}, path, line, load_id from records where error is null"
 
@@ -175,7 +177,7 @@ def insert_records(
     connection.execute(
         f"""
         insert into raw.{feed.kind} ({", ".join(RAW_COLUMNS[feed.kind])}, _extra, _file, _line, _load_id, _feed)
-        select *, {_quote_literal(feed.name)}
+        select *, {quote_literal(feed.name)}
         from ({rows})
         """
     )
@@ -235,7 +237,7 @@ def find_decimal_id_columns(
     # The first condition is cheap, and true for few values.
     checks = (
         f"case when bool_or(contains({column}, '.') and regexp_full_match({column}, '\\s*[0-9]+[.]0*[1-9][0-9]*\\s*'))"
-        f" then {_quote_literal(column)} end"
+        f" then {quote_literal(column)} end"
         for column in columns
     )
     rows = connection.execute(

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from warehouse.loading.csv_records import CsvRecordReader
+from warehouse.loading.excel_records import read_excel_records
 from warehouse.loading.json_records import read_document_elements, read_json_lines
 from warehouse.loading.landing_files import FileLoad, LandingFile
+from warehouse.loading.nested_records import has_nested_lists, reshape_records
+from warehouse.loading.tabular_records import read_tabular_records
 from warehouse.loading.text import read_blocks
 
 
@@ -15,8 +18,8 @@ from warehouse.loading.text import read_blocks
 class FileRecords:
     """Consecutive records of one file.
 
-    `table` has `line` (int64, from 1: the number of the record's first line, or of the element in a JSON document),
-    `text`, `error` (null if the record can be read) and, for CSV, `fields` (list of text in the order of `header`).
+    `table` has `line` (int64, from 1: the number of the record's first line, or of the record in a file without
+    lines), `text`, `error` (null if the record can be read) and, for CSV, `fields` (texts in the header's order).
     """
 
     table: pa.Table
@@ -32,6 +35,10 @@ def read_records(file: LandingFile, file_load: FileLoad) -> Generator[FileRecord
     """
     blocks = read_blocks(file, file_load)
     match file.feed.format:
+        case "parquet" | "arrow":
+            tables = read_tabular_records(file, file_load)
+        case "excel":
+            tables = read_excel_records(file, file_load)
         case "jsonl":
             tables = read_json_lines(blocks, file_load)
         case "json":
@@ -40,5 +47,7 @@ def read_records(file: LandingFile, file_load: FileLoad) -> Generator[FileRecord
             reader = CsvRecordReader(file.feed, file_load)
             tables = reader.read_tables(blocks)
     for table in tables:
+        if has_nested_lists(file.feed):
+            table = reshape_records(table, file.feed, file_load.lines)
         file_load.lines += len(table)
         yield FileRecords(table, reader.header if file.feed.format == "csv" else ())

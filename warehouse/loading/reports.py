@@ -35,6 +35,9 @@ class LoadReport:
     rejected_files: dict[str, str] = field(default_factory=dict)
     """The error of each file that cannot be read, by path."""
 
+    unreadable_feeds: dict[str, str] = field(default_factory=dict)
+    """A message for each feed that has lines but no loaded row, from this load or an earlier one."""
+
     changing_files: list[str] = field(default_factory=list)
     """Paths of the changing files; the next load reads them."""
 

@@ -1,31 +1,19 @@
 """The text of a landing file in blocks of bounded size: decompressed and converted to UTF-8."""
 
 import codecs
-import gzip
 import hashlib
 import io
-import re
-import zlib
 from collections.abc import Generator, Iterator
 from typing import BinaryIO
 
 import numpy as np
 from charset_normalizer import from_bytes
 
+from warehouse.loading.compression import DECOMPRESSION_ERRORS, ByteReader, open_decompressed
 from warehouse.loading.landing_files import ChangingFileError, FileLoad, LandingFile, UnreadableFileError
 
 BLOCK_BYTES = 16 << 20
 """Bytes read at a time; the block size limits the loader's memory for files of any size."""
-
-GZIP_MAGIC = b"\x1f\x8b"
-
-UNSUPPORTED_ARCHIVES = {
-    rb"PK\x03\x04": "a zip archive or a spreadsheet such as .xlsx",
-    rb"BZh[1-9]1AY&SY": "compressed with bzip2",
-    rb"\xfd7zXZ\x00": "compressed with xz",
-    rb"\x28\xb5\x2f\xfd": "compressed with zstd",
-}
-"""The first bytes of archives and compressed files that are not supported, as regular expressions."""
 
 # UTF-32 is before UTF-16, because its little-endian mark begins with UTF-16's mark.
 BYTE_ORDER_MARKS = {
@@ -63,15 +51,12 @@ def read_blocks(file: LandingFile, file_load: FileLoad) -> Generator[bytes, None
     """
     try:
         with file.location.open("rb") as opened:
-            start = opened.peek(16)
-            _reject_archive(start)
-            is_gzip = start.startswith(GZIP_MAGIC)
-            reader = _HashingReader(opened, file_load)
-            yield from _decode(gzip.GzipFile(fileobj=reader) if is_gzip else reader, file, file_load)
+            reader = HashingReader(opened, file_load)
+            yield from _decode(open_decompressed(reader, opened.peek(16)), file, file_load)
             file_load.checksum = reader.hexdigest()
     except FileNotFoundError as error:
         raise ChangingFileError from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+    except DECOMPRESSION_ERRORS as error:
         _check_unchanged(file)
         raise UnreadableFileError(f"the compressed file is damaged or incomplete: {error}") from error
     except OSError as error:
@@ -79,24 +64,21 @@ def read_blocks(file: LandingFile, file_load: FileLoad) -> Generator[bytes, None
     _check_unchanged(file)
 
 
-def _reject_archive(start: bytes) -> None:
-    for magic, description in UNSUPPORTED_ARCHIVES.items():
-        if re.match(magic, start):
-            raise UnreadableFileError(f"the file is {description}. Unpack it, or compress it with gzip")
-
-
 def _check_unchanged(file: LandingFile) -> None:
     if not file.is_unchanged():
         raise ChangingFileError
 
 
-class _HashingReader(io.RawIOBase):
+class HashingReader(io.RawIOBase):
     """A binary file that computes the checksum and counts the bytes as they are read."""
 
     def __init__(self, file: BinaryIO, file_load: FileLoad) -> None:
         self._file = file
         self._file_load = file_load
         self._digest = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
 
     def read(self, size: int = -1, /) -> bytes:
         data = self._file.read(size)
@@ -105,10 +87,11 @@ class _HashingReader(io.RawIOBase):
         return data
 
     def hexdigest(self) -> str:
+        """Return the checksum of the bytes that were read."""
         return self._digest.hexdigest()
 
 
-def _decode(stream: io.RawIOBase | gzip.GzipFile, file: LandingFile, file_load: FileLoad) -> Iterator[bytes]:
+def _decode(stream: ByteReader, file: LandingFile, file_load: FileLoad) -> Iterator[bytes]:
     block = stream.read(BLOCK_BYTES)
     encoding = file_load.encoding = file.feed.encoding or detect_encoding(
         block, is_guessing_allowed=file.feed.format == "csv"

@@ -107,7 +107,7 @@ def test_broken_bytes_keep_utf8_detection(shop: Shop) -> None:
 
 
 def test_too_long_lines_are_rejected(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("lines", "csv_records", "json_records"):
+    for module in ("lines", "csv_records", "json_records", "json_reader"):
         monkeypatch.setattr(f"warehouse.loading.{module}.MAX_LINE_BYTES", 1_000)
     monkeypatch.setattr("warehouse.loading.text.BLOCK_BYTES", 300)
     shop.put("purchases/a.csv", "sku,when,who,qty\np1,d,u,1\n" + "x" * 5_000 + ",d,u,1\np3,d,u,1\n")

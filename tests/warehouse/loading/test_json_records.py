@@ -1,5 +1,6 @@
 """JSON documents and paths of nested values."""
 
+import codecs
 import json
 from typing import Any
 
@@ -107,8 +108,8 @@ def test_document_element_becomes_row(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b'{"data": {"it', b'{"data": {"items": [1,]}}', b'{"data": {"items": []}} {}', b"[" * 100_000],
-    ids=["empty", "incomplete", "extra comma", "text after the end", "nested deep"],
+    [b'{"data": {"it', b'{"data": {"items": [1,]}}', b'{"data": {"items": []}} {}', b"[" * 100_000],
+    ids=["incomplete", "extra comma", "text after the end", "nested deep"],
 )
 def test_invalid_document_is_rejected(shop: Shop, content: bytes) -> None:
     shop.put("catalog/a.json", content)
@@ -146,3 +147,82 @@ def test_broken_element_rejects_one_row(shop: Shop, element: bytes) -> None:
     assert (report.lines, report.rows_loaded, report.rows_rejected) == (3, 2, 1)
     assert shop.query("select _line from raw.products order by _line") == [(1,), (3,)]
     assert shop.query("select line from raw.rejected_rows") == [(2,)]
+
+
+def make_objects(separator: str, *, indent: int | None = None, count: int = 3) -> str:
+    events = ({"user": f"u{i}", "item": "}{ p", "type": "view", "time": "t"} for i in range(count))
+    return separator.join(json.dumps(event, indent=indent) for event in events)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        make_objects(""),
+        f"\n {make_objects(' ')}\n",
+        make_objects("\n", indent=2),
+        make_objects("", indent=0).replace("\n", "\r\n"),
+        make_objects("").encode("utf-16"),
+    ],
+    ids=["no separator", "blanks", "indented", "CRLF", "UTF-16"],
+)
+def test_objects_without_line_ends_load(shop: Shop, text: str | bytes) -> None:
+    shop.put("events/a", text)
+    assert load(shop.settings).feeds["events"].lines == 3
+    rows = shop.query("select user_id, product_id, _line, _extra from raw.events order by _line")
+    assert rows == [("u0", "}{ p", 1, None), ("u1", "}{ p", 2, None), ("u2", "}{ p", 3, None)]
+
+
+def test_one_indented_object_is_a_row(shop: Shop) -> None:
+    shop.put("events/a", make_objects("", indent=4, count=1))
+    load(shop.settings)
+    assert shop.query("select user_id, _line from raw.events") == [("u0", 1)]
+
+
+def test_broken_object_rejects_one_row(shop: Shop) -> None:
+    texts = [make_objects(""), '{"user": "u3", "item', make_objects(""), "7", '{"user": x}', make_objects("")]
+    shop.put("events/a", "".join(texts).replace("}{ p", "p") + '{"user": "u')
+    report = load(shop.settings).feeds["events"]
+    # The first broken object ends where the next one probably does.
+    assert (report.lines, report.rows_loaded, report.rows_rejected) == (12, 8, 4)
+    rejects = shop.query("select line, text, error from raw.rejected_rows order by line")
+    assert [(line, text[:12]) for line, text, _ in rejects] == [
+        *((4, '{"user": "u3'), (7, "7"), (8, '{"user": x}'), (12, '{"user": "u')),
+    ]
+    assert rejects[1][2] == "the line is not a JSON object"
+    assert rejects[2][2] == "the object is not valid JSON: Expecting value"
+
+
+def test_one_long_line_of_objects(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warehouse.loading.text.BLOCK_BYTES", 61)
+    monkeypatch.setattr("warehouse.loading.json_records.TABLE_BYTES", 500)
+    shop.put("events/a", make_objects("", count=300))
+    load(shop.settings)
+    rows = shop.query("select user_id, _line from raw.events order by _line")
+    assert rows == [(f"u{number}", number + 1) for number in range(300)]
+
+
+@pytest.mark.parametrize("records", [None, "data.items"])
+def test_record_key_becomes_value(shop: Shop, records: str | None) -> None:
+    settings = {"records": records} if records else {}
+    products = {key: value for key, value in PRODUCTS_JSON.items() if key != "records"} | settings
+    columns = {"product_id": "sku", "product_name": "name"}
+    shop.declare(products={**products, "record_key": "sku", "columns": columns})
+    items = '{"p\\"1": {"name": "A"}, "2": {}, "p3": 7, "p4": {"name": "B", "tags": []}}'
+    shop.put("catalog/a.json", f'{{"data": {{"items": {items}}}}}' if records else items)
+    shop.put("catalog/b.json", '{"data": {"items": []}}' if records else "[]")
+    report = load(shop.settings)
+    assert shop.query("select product_id, product_name, _extra, _line from raw.products order by _line") == [
+        *(('p"1', "A", None, 1), ("2", None, None, 2), ("p4", "B", '{"tags":[]}', 4)),
+    ]
+    assert shop.query("select line, text from raw.rejected_rows") == [(3, "7")]
+    location = "under 'data.items'; 'data.items' is a list" if records else "at the top; it is a list"
+    assert report.rejected_files["catalog/b.json"] == f"the JSON document has no object of records {location}"
+
+
+@pytest.mark.parametrize("content", [b"", b" \n\n", codecs.BOM_UTF8])
+def test_empty_document_has_no_rows(shop: Shop, content: bytes) -> None:
+    shop.put("catalog/a.json", content)
+    shop.put("events/a", content.strip(b" "))
+    report = load(shop.settings)
+    assert report.rejected_files == {}
+    assert shop.query("select lines, checksum <> '' from raw.loaded_files") == [(0, True)] * 2
