@@ -1,4 +1,4 @@
-"""Row accounting of every feed: rows loaded, rejected, clean, duplicate and quarantined."""
+"""Row accounting of every feed: rows loaded, rejected, clean, duplicate, excluded and quarantined."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,7 +13,7 @@ from warehouse.settings import Settings
 class FeedStatus(BaseModel):
     """Row accounting of a feed.
 
-    `clean`, `duplicates` and `quarantined` are None before the first dbt build, and when files were loaded since.
+    `clean`, `duplicates`, `excluded` and `quarantined` are None before the first dbt build, and when files were loaded since.
     """
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
@@ -25,6 +25,7 @@ class FeedStatus(BaseModel):
     rejected: int
     clean: int | None
     duplicates: int | None
+    excluded: int | None
     quarantined: int | None
     rejected_files: int
     last_loaded_at: datetime | None
@@ -52,7 +53,7 @@ LEDGER_QUERY = """
     order by feeds.feed
 """
 
-AUDIT_QUERY = "select feed, newest_row_at, clean, duplicates, quarantined from marts.audit_feeds"
+AUDIT_QUERY = "select feed, newest_row_at, clean, duplicates, excluded, quarantined from marts.audit_feeds"
 
 OUTDATED_FEEDS_QUERY = """
     select distinct feed
@@ -89,8 +90,8 @@ def read_feed_status(settings: Settings) -> list[FeedStatus]:
             audit, reasons, outdated_feeds = {}, [], set()
     statuses = []
     for feed, files, lines, loaded, rejected, rejected_files, last_loaded_at in ledger:
-        newest_row_at, *counts = audit.get(feed, [None] * 4)
-        clean, duplicates, quarantined = [None] * 3 if feed in outdated_feeds else counts
+        newest_row_at, *counts = audit.get(feed, [None] * 5)
+        clean, duplicates, excluded, quarantined = [None] * 4 if feed in outdated_feeds else counts
         statuses.append(
             FeedStatus(
                 feed=feed,
@@ -100,6 +101,7 @@ def read_feed_status(settings: Settings) -> list[FeedStatus]:
                 rejected=rejected,
                 clean=clean,
                 duplicates=duplicates,
+                excluded=excluded,
                 quarantined=quarantined,
                 rejected_files=rejected_files,
                 last_loaded_at=last_loaded_at,

@@ -167,12 +167,12 @@ def _describe_epoch(record: EpochRecord) -> str:
 
 
 def _require_clean_rows(settings: Settings) -> None:
-    """Raise an error when all rows of a feed are quarantined: its declaration is wrong, and a model would lack it."""
+    """Raise an error when no row of a feed is clean: its declaration is wrong, and a model would lack it."""
     feeds = [_describe_unclean_feed(feed) for feed in read_feed_status(settings) if feed.loaded and feed.clean == 0]
     if feeds:
         raise RecomartError(
             f"{'; '.join(feeds)}. Correct the declaration in {settings.sources} (formats, time zone, event types, "
-            "columns) and run the command again"
+            "columns, conditions) and run the command again"
         )
 
 
@@ -181,11 +181,12 @@ def _describe_unclean_feed(feed: FeedStatus) -> str:
     if any(rows == feed.quarantined for reason, rows in reasons.items() if reason != "unknown_product"):
         # A product is also unknown when the rows of the catalog are not clean, so the other reason is the cause.
         reasons = {reason: rows for reason, rows in reasons.items() if reason != "unknown_product"}
-    duplicates = f"{format_count(feed.duplicates, 'duplicate')}, " if feed.duplicates else ""
-    return (
-        f"feed {feed.feed}: none of {feed.loaded:,} rows is clean: {duplicates}{feed.quarantined:,} quarantined for "
-        f"{format_reasons(reasons)}"
-    )
+    counts = [
+        format_count(feed.duplicates, "duplicate") if feed.duplicates else None,
+        f"{feed.excluded:,} excluded" if feed.excluded else None,
+        f"{feed.quarantined:,} quarantined for {format_reasons(reasons)}" if feed.quarantined else None,
+    ]
+    return f"feed {feed.feed}: none of {feed.loaded:,} rows is clean: {', '.join(filter(None, counts))}"
 
 
 def _load_serving_model(settings: Settings, on_stage: Callable[[str], None]) -> Recommender | None:

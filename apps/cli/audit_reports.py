@@ -16,7 +16,10 @@ from warehouse.settings import Settings
 
 
 class FeedDay(BaseModel):
-    """The rows of a feed on one delivery day: lines = loaded + rejected, loaded = clean + duplicates + quarantined."""
+    """The rows of a feed on one delivery day.
+
+    lines = loaded + rejected, and loaded = clean + duplicates + excluded + quarantined.
+    """
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -33,6 +36,7 @@ class FeedDay(BaseModel):
     """Rejected lines by error, the most frequent error first."""
     clean: int
     duplicates: int
+    excluded: int
     quarantined: int
     quarantined_by_reason: dict[str, int]
     """Quarantined rows by reason, the most frequent reason first; a row may have several reasons."""

@@ -11,6 +11,7 @@ from apps.benchmarks.ranking_results import SplitSource
 from apps.cli import console
 from apps.cli.options import Warehouse, load_settings
 from models_ml.config import TrainConfig
+from models_ml.data.interaction_files import find_ignored_columns
 from orchestration.dataset_versions import find_version
 from warehouse.errors import RecomartError
 
@@ -83,6 +84,12 @@ def benchmark_ranking(
         # The libraries run on the CPU only.
         device="cpu" if against else "auto",
     )
+    for file in (train, valid, test):
+        if file and (ignored_columns := find_ignored_columns(file)):
+            console.print_line(
+                f"{file}: ignored columns: {', '.join(ignored_columns)}. The columns that count are user_id, item_id, "
+                "weight and timestamp; rename one to use it"
+            )
     result = run_ranking_benchmark(files, config, tune_seconds, tuple(against or ()), ablate=ablate)
     if json_file:
         json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -106,7 +106,7 @@ def show_rejected(
 
 @app.command("status")
 def show_status(warehouse: Warehouse = None, as_json: Json = False) -> None:
-    """Show the rows of each feed by status: clean, duplicate, quarantined or rejected."""
+    """Show the rows of each feed by status: clean, duplicate, excluded, quarantined, rejected."""
     rows = read_feed_status(load_settings(warehouse=warehouse))
     if as_json:
         console.print_json({"feeds": rows})

@@ -58,7 +58,10 @@ def _format_paths(files: Sequence[str]) -> str:
 
 
 def print_status(feeds: Sequence[FeedStatus]) -> None:
-    """Print the rows of each feed by status: lines = loaded + rejected, loaded = clean + duplicates + quarantined."""
+    """Print the rows of each feed by status.
+
+    lines = loaded + rejected, and loaded = clean + duplicates + excluded + quarantined.
+    """
     if not feeds:
         print_line("no file is loaded yet. Run `recomart run` for your shop, or `make demo` for the demo shop")
         return
@@ -104,7 +107,7 @@ def print_audit(report: AuditReport) -> None:
             "day": f"{day.delivery_day:%a %Y-%m-%d}",
             **day.model_dump(include={"feed", "files", "lines"}),
             "usual_lines": None if day.usual_lines is None else round(day.usual_lines),
-            **day.model_dump(include={"rejected", "duplicates", "quarantined", "clean"}),
+            **day.model_dump(include={"rejected", "duplicates", "excluded", "quarantined", "clean"}),
             "bad_share": None if day.bad_share is None else f"{day.bad_share:.1%}",
             **day.model_dump(include={"newest_row_at", "last_loaded_at"}),
             "reasons": format_reasons(day.rejected_by_reason | day.quarantined_by_reason),

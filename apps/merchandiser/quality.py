@@ -166,6 +166,7 @@ def show_row_accounting(feeds: pd.DataFrame) -> None:
         "rejected": make_count_column("Rejected"),
         "clean": make_count_column("Clean"),
         "duplicates": make_count_column("Duplicates"),
+        "excluded": make_count_column("Excluded", "Rows that the sources file excludes."),
         "quarantined": make_count_column("Quarantined"),
         "newest_row_at": make_time_column("Newest row"),
         "last_loaded_at": make_time_column("Last loaded"),
@@ -178,7 +179,7 @@ def show_row_accounting(feeds: pd.DataFrame) -> None:
         column_order=list(columns),
         column_config=columns,
     )
-    st.caption("Lines = loaded + rejected; loaded = clean + duplicates + quarantined.")
+    st.caption("Lines = loaded + rejected; loaded = clean + duplicates + excluded + quarantined.")
 
 
 live_copy = get_live_copy()

@@ -77,18 +77,18 @@ class Section:
 def describe_row_status(rows: pd.DataFrame) -> Finding:
     """Describe the share of clean rows; chart the other rows by status."""
     total = rows.drop(columns="feed").sum()
-    statuses = ("duplicates", "quarantined", "rejected")
+    statuses = ("duplicates", "excluded", "quarantined", "rejected")
     return Finding(
         f"{format_ratio(total['clean'], total['lines'])} of {format_count(total['lines'], 'line')} in "
         f"{format_count(total['files'], 'file')} are clean; {total['duplicates']:,} are duplicates, "
-        f"{total['quarantined']:,} are quarantined and {total['rejected']:,} are rejected.",
+        f"{total['excluded']:,} are excluded, {total['quarantined']:,} are quarantined and {total['rejected']:,} are rejected.",
         make_bar_chart(
             list(rows["feed"]),
             {status: list(rows[status] / rows["lines"].clip(lower=1)) for status in statuses},
             is_share=True,
             is_stacked=True,
         ),
-        "Stacked bars: share of duplicate, quarantined and rejected lines by feed.",
+        "Stacked bars: share of duplicate, excluded, quarantined and rejected lines by feed.",
         compute_chart_height(len(rows)),
         _to_records(rows[["feed", "lines", "clean", *statuses]]),
     )

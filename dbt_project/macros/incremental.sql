@@ -85,11 +85,22 @@
     where cast(valid_from as date) in ({{ changed_days(built, 'valid_from') }})
 {%- endmacro %}
 
-{#- The rows of a classified table from the last build. A ref would make a circle in the lineage. -#}
-{% macro built_rows(kind) -%}
+{#- The rows of a classified table from the last build. A ref would make a circle in the lineage. A table from before there
+    were keys is built in full, because its SQL has changed. -#}
+{% macro built_rows(kind, has_key=false) -%}
     {%- set built = load_relation(this.incorporate(path={'identifier': 'int_' ~ kind ~ '_classified'})) if execute -%}
+    {%- set null_key = 'cast(null as ' ~ dbt.type_string() ~ ') as _key' -%}
     {%- if built -%}
-    select _load_id, _typing_fingerprint, _row_date, product_id, row_status, reasons from {{ built }}
+    {%- set is_key_built = has_key and '_key' in adapter.get_columns_in_relation(built) | map(attribute='name') -%}
+    select
+        _load_id,
+        _typing_fingerprint,
+        _row_date,
+        product_id,
+        row_status,
+        reasons
+        {{- (',\n        ' ~ ('_key' if is_key_built else null_key)) if has_key }}
+    from {{ built }}
     {%- else -%}
     select
         cast(null as {{ dbt.type_bigint() }}) as _load_id,
@@ -98,6 +109,7 @@
         cast(null as {{ dbt.type_string() }}) as product_id,
         cast(null as {{ dbt.type_string() }}) as row_status,
         cast(null as {{ dbt.type_string() }}) as reasons
+        {{- (',\n        ' ~ null_key) if has_key }}
     where 1 = 0
     {%- endif -%}
 {%- endmacro %}

@@ -10,6 +10,23 @@
     json_extract_string({{ column }}, '$.{{ key }}')
 {%- endmacro %}
 
+{% macro json_path_text(column, keys) -%}
+    {{ return(adapter.dispatch('json_path_text')(column, keys)) }}
+{%- endmacro %}
+
+{% macro default__json_path_text(column, keys) -%}
+    get_json_object({{ column }}, {{ quote("$['" ~ keys | join("']['") ~ "']") }})
+{%- endmacro %}
+
+{#- A JSON pointer, in which a key can have any characters. -#}
+{% macro duckdb__json_path_text(column, keys) -%}
+    {%- set steps = [] -%}
+    {%- for key in keys -%}
+        {%- do steps.append(key | replace('~', '~0') | replace('/', '~1')) -%}
+    {%- endfor -%}
+    json_extract_string({{ column }}, {{ quote('/' ~ steps | join('/')) }})
+{%- endmacro %}
+
 {% macro json_sorted_by_key(column) -%}
     {{ return(adapter.dispatch('json_sorted_by_key')(column)) }}
 {%- endmacro %}
@@ -57,5 +74,32 @@
             '{}'
         )
         else {{ column }}
+    end
+{%- endmacro %}
+
+{% macro json_merged(column, other_column) -%}
+    {{ return(adapter.dispatch('json_merged')(column, other_column)) }}
+{%- endmacro %}
+
+{% macro default__json_merged(column, other_column) -%}
+    to_json(map_concat(
+        map_filter(
+            coalesce(from_json({{ other_column }}, 'map<string,string>'), map()),
+            (key, value) -> not array_contains(
+                map_keys(coalesce(from_json({{ column }}, 'map<string,string>'), map())), key
+            )
+        ),
+        coalesce(from_json({{ column }}, 'map<string,string>'), map())
+    ))
+{%- endmacro %}
+
+{#- A null in the second argument of json_merge_patch would remove the key. -#}
+{% macro duckdb__json_merged(column, other_column) -%}
+    case
+        when {{ other_column }} is null then {{ column }}
+        when {{ column }} is null then {{ other_column }}
+        else cast(json_merge_patch(
+            {{ other_column }}, coalesce({{ json_without_nulls(column) }}, '{}')
+        ) as varchar)
     end
 {%- endmacro %}

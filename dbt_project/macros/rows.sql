@@ -18,7 +18,12 @@
 {%- endmacro %}
 
 {#- `rows` is often a view; reading it twice is cheaper than storing its wide rows. -#}
-{% macro duplicate_rows(rows, columns) -%}
+{% macro duplicate_rows(rows, columns, feeds) -%}
+{%- set is_keyed = is_key_declared(feeds) -%}
+{%- set keeping_feeds = [] -%}
+{%- for feed in feeds if feed.keeps_duplicates -%}
+    {%- do keeping_feeds.append(quote(feed.feed)) -%}
+{%- endfor -%}
 rows_with_fingerprint as (
 
     select
@@ -30,6 +35,14 @@ rows_with_fingerprint as (
         ) }} as fingerprint
     from {{ rows }} as rows
     inner join {{ ref('int_file_loads') }} as file_loads on rows._load_id = file_loads.load_id
+    where
+        not rows.is_excluded
+        {%- if is_keyed %}
+        and rows._key is null
+        {%- endif %}
+        {%- if keeping_feeds %}
+        and file_loads.feed not in ({{ keeping_feeds | join(', ') }})
+        {%- endif %}
 
 ),
 
@@ -56,10 +69,70 @@ numbered_copies as (
 
 ),
 
+{% if is_keyed -%}
+{{ superseded_rows(rows) }},
+
+{% endif -%}
 duplicate_rows as (
 
     select _load_id, _line from numbered_copies
     where copy_number > 1
+    {%- if is_keyed %}
+
+    union all
+
+    select _load_id, _line from superseded_rows
+    {%- endif %}
+
+)
+{%- endmacro %}
+
+{#- In an incremental build, the rows of outdated days are compared with the rows of all days: rows of one key can have
+    different times. -#}
+{% macro superseded_rows(rows) -%}
+keyed_rows as (
+
+    select _key, _load_id, _line from {{ rows }}
+    where _key is not null
+    {%- if is_incremental() %}
+
+    union all
+
+    select _key, _load_id, _line from {{ this }}
+    where
+        _row_date not in ({{ outdated_days(this) }})
+        and _key in (select _key from {{ rows }})
+    {%- endif %}
+
+),
+
+repeated_keys as (
+
+    select _key from keyed_rows
+    group by _key
+    having count(*) > 1
+
+),
+
+keyed_rows_by_age as (
+
+    select
+        keyed_rows._load_id,
+        keyed_rows._line,
+        row_number() over (
+            partition by keyed_rows._key
+            order by {{ natural_sort_key('file_loads.path') }} desc, file_loads.path desc, keyed_rows._line desc
+        ) as age_rank
+    from keyed_rows
+    inner join repeated_keys on keyed_rows._key = repeated_keys._key
+    inner join {{ ref('int_file_loads') }} as file_loads on keyed_rows._load_id = file_loads.load_id
+
+),
+
+superseded_rows as (
+
+    select _load_id, _line from keyed_rows_by_age
+    where age_rank > 1
 
 )
 {%- endmacro %}

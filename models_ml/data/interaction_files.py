@@ -73,6 +73,21 @@ def read_interactions(file: Path) -> pa.Table:
     return pairs
 
 
+def find_ignored_columns(file: Path) -> list[str]:
+    """Return the columns of a file that `read_interactions` ignores; none for a file that cannot be read."""
+    try:
+        if file.suffix == ".parquet":
+            names = pq.read_schema(file).names
+        elif file.suffix == ".csv":
+            with pacsv.open_csv(file) as reader:
+                names = reader.schema.names
+        else:
+            return []
+    except (pa.ArrowException, OSError):
+        return []
+    return [name for name in names if name not in SCHEMA.names]
+
+
 def _read_csv(file: Path) -> pa.Table:
     # Ids are read as text: "007" is not the number 7.
     id_types = dict.fromkeys(("user_id", "item_id"), pa.string())

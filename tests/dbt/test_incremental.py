@@ -24,6 +24,26 @@ from warehouse.settings import Settings
 BUILD_ARGUMENTS = ("build", "--resource-type", "seed", "--resource-type", "model", *TRAINING_INPUT_SELECTION)
 DAY_COUNT = 24
 MAX_BUILD_SECONDS = 10
+
+KEYED_EVENTS_CSV: dict[str, Any] = {
+    "kind": "events",
+    "files": "tracker/*",
+    "format": "csv",
+    "leave_out": {"state": "void"},
+    "columns": {"event_id": "id", "user_id": "who", "product_id": "sku", "event_type": "what", "event_at": "when"},
+}
+JOINED_ORDERS_CSV: dict[str, Any] = {
+    "kind": "purchases",
+    "files": "lines/*",
+    "format": "csv",
+    "key": ["order", "line"],
+    "is_return": {"state": "refunded"},
+    "columns": {"transaction_id": "order", "product_id": "sku", "quantity": "qty"},
+    "join": {
+        "files": "orders/*",
+        "columns": {"transaction_id": "id", "user_id": "who", "purchased_at": "when"},
+    },
+}
 Delivery = Callable[[Shop, Random], None]
 
 
@@ -121,6 +141,40 @@ def write_purchases(shop: Shop, rng: Random) -> None:
     shop.put(f"purchases/{format_day(number)}.csv", "\n".join(["sku,when,who,qty", *rows]) + "\n")
 
 
+def write_keyed_events(shop: Shop, rng: Random) -> None:
+    """Write or replace events with ids that other files, and other days, have too."""
+    number = rng.randrange(DAY_COUNT)
+
+    def draw_row() -> str:
+        event_id, user, product = rng.choice(["", *range(15)]), rng.choice(["u1", "u2"]), rng.randrange(8)
+        kind, state = rng.choice(["view", "click", "hover"]), rng.choice(["", "", "void"])
+        return f"{event_id},{user},p{product},{kind},{draw_timestamp(rng, number)},{state}"
+
+    rows = [draw_row() for _ in range(rng.randrange(10))]
+    shop.put(f"tracker/{format_day(number)}.csv", "\n".join(["id,who,sku,what,when,state", *rows, *rows[:2]]) + "\n")
+
+
+def write_order_lines(shop: Shop, rng: Random) -> None:
+    """Write or replace order lines; their orders come before or after them."""
+    number = rng.randrange(DAY_COUNT)
+    rows = [
+        f"{rng.choice(['', *range(12)])},{rng.randrange(2)},p{rng.randrange(8)},{rng.randrange(3)}"
+        for _ in range(rng.randrange(8))
+    ]
+    shop.put(f"lines/{format_day(number)}.csv", "\n".join(["order,line,sku,qty", *rows]) + "\n")
+
+
+def write_orders(shop: Shop, rng: Random) -> None:
+    """Write or replace the orders of order lines."""
+    number = rng.randrange(DAY_COUNT)
+    rows = [
+        f"{order},{rng.choice(['u1', 'u2', ''])},{draw_timestamp(rng, number)},{rng.choice(['', 'refunded'])}"
+        for order in ["", *range(12)]
+        if rng.random() < 0.5
+    ]
+    shop.put(f"orders/{format_day(number)}.csv", "\n".join(["id,who,when,state", *rows]) + "\n")
+
+
 def write_catalog(shop: Shop, rng: Random) -> None:
     """Write or replace a catalog in which products are added, removed and repriced."""
     items = [
@@ -151,14 +205,33 @@ def kill_random_build(shop: Shop, rng: Random) -> None:
     kill_build(shop.settings, rng.uniform(0, MAX_BUILD_SECONDS))
 
 
+def declare_feeds(shop: Shop, **changes: Any) -> None:
+    """Declare the feeds, with other settings of the feeds of events."""
+    shop.declare(
+        events=EVENTS_JSONL | changes,
+        tracker=KEYED_EVENTS_CSV | changes,
+        purchases=PURCHASES_CSV,
+        lines=JOINED_ORDERS_CSV,
+        products=PRODUCTS_JSON,
+    )
+
+
 def change_declaration(shop: Shop, rng: Random) -> None:
-    """Declare another event type or another time zone for the events, or neither."""
-    changes: dict[str, Any] = rng.choice([{"event_types": {"view": ["hover"]}}, {"time_zone": "Asia/Tokyo"}, {}])
-    shop.declare(events=EVENTS_JSONL | changes, purchases=PURCHASES_CSV, products=PRODUCTS_JSON)
+    """Declare another event type, time zone, key or condition for the events, or none of them."""
+    changes: list[dict[str, Any]] = [
+        {"event_types": {"view": ["hover"]}},
+        {"event_types": {"ignored": ["hover"]}},
+        {"time_zone": "Asia/Tokyo"},
+        {"key": []},
+        {"duplicates": "keep"},
+        {},
+    ]
+    declare_feeds(shop, **rng.choice(changes))
 
 
 def build_deliveries(shop: Shop, rng: Random, rounds: int) -> dict[str, list[tuple[Any, ...]]]:
     """Build after every round of deliveries; return the tables after the last round."""
+    declare_feeds(shop)
     write_events(shop, rng)
     write_catalog(shop, rng)
     tables: dict[str, list[tuple[Any, ...]]] = {}
@@ -168,6 +241,10 @@ def build_deliveries(shop: Shop, rng: Random, rounds: int) -> dict[str, list[tup
         write_events,
         write_purchases,
         write_purchases,
+        write_keyed_events,
+        write_keyed_events,
+        write_order_lines,
+        write_orders,
         write_catalog,
         empty_file,
         delete_file,
@@ -179,6 +256,32 @@ def build_deliveries(shop: Shop, rng: Random, rounds: int) -> dict[str, list[tup
             kind(shop, rng)
         tables = build(shop)
     return tables
+
+
+def test_keys_and_joins_equal_full_refresh(shop: Shop) -> None:
+    """A row supersedes a row of another day, and its file is replaced; orders and their lines come in any order."""
+    rng = Random(1)
+    declare_feeds(shop)
+    write_catalog(shop, rng)
+    header = "id,who,sku,what,when,state\n"
+    status = "select product_id, row_status from intermediate.int_events_classified order by event_at"
+    shop.put("tracker/1.csv", header + "7,u1,p1,view,2026-01-03T09:00:00Z,\n8,u1,p4,view,2026-01-04T09:00:00Z,\n")
+    write_order_lines(shop, rng)
+    build(shop)
+    shop.put("tracker/10.csv", header + "7,u1,p2,view,2026-01-09T09:00:00Z,\n")
+    shop.put("tracker/9.csv", header + "7,u1,p3,view,2026-01-11T09:00:00Z,\n")
+    write_orders(shop, rng)
+    build(shop)
+    assert shop.query(status) == [("p1", "duplicate"), ("p4", "clean"), ("p2", "clean"), ("p3", "duplicate")]
+    shop.put("tracker/10.csv", header + "7,u1,p2,view,2026-01-04T10:00:00Z,void\n")
+    write_orders(shop, rng)
+    build(shop)
+    assert shop.query(status) == [("p1", "duplicate"), ("p4", "clean"), ("p2", "excluded"), ("p3", "duplicate")]
+    shop.put("tracker/10.csv", header)
+    write_order_lines(shop, rng)
+    incremental_tables = build(shop)
+    assert shop.query(status) == [("p1", "duplicate"), ("p4", "clean"), ("p3", "clean")]
+    assert find_differences(incremental_tables, build(shop, "--full-refresh")) == {}
 
 
 def test_deliveries_equal_full_refresh(shop: Shop) -> None:

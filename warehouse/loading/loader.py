@@ -102,14 +102,14 @@ def load(
         plan = make_plan(connection, files, settings.settle_seconds, reload_paths or ())
         for feed in sources.feeds.values():
             check_mapping(connection, feed, [new_file.file for new_file in plan.new_files[feed.name]], settings.sources)
-        _write_declarations(connection, sources, changed_feeds)
+        write_declarations(connection, sources, changed_feeds)
         loader = _Loader(connection, report, ProgressTracker(plan, on_progress))
         for feed in sources.feeds.values():
             report.feeds[feed.name] = FeedLoadReport(files_unchanged=plan.unchanged_counts[feed.name])
             loader.report_changing_files(feed, plan.changing_paths[feed.name])
             loader.load(feed, plan.new_files[feed.name])
         # The declarations contain facts about the loaded files, such as ids with decimals.
-        _write_declarations(connection, sources, [])
+        write_declarations(connection, sources, [])
         report.undeclared_columns = _read_undeclared_columns(connection)
         report.unreadable_feeds = find_unreadable_feeds(connection, present_paths_by_feed)
     # Arrow keeps its memory for the next read; later work in this process may need that memory.
@@ -172,13 +172,16 @@ def _check_changed_feeds_present(
             )
 
 
-def _write_declarations(connection: duckdb.DuckDBPyConnection, sources: Sources, changed_feeds: list[Feed]) -> None:
+def write_declarations(connection: duckdb.DuckDBPyConnection, sources: Sources, changed_feeds: list[Feed]) -> None:
     """Write the declarations for the SQL models; delete the rows and ledger entries of feeds with a changed kind."""
     feeds = list(sources.feeds.values())
     loads = ledger.read_feed_loads(connection)
     rows = []
     for feed in feeds:
-        row = build_feed_row(sources, feed, loads[feed.name].decimal_id_columns)
+        # The ids of a feed and of its joined files are cleaned alike.
+        feed_names = (feed.name, feed.joined_to or f"{feed.name}.join")
+        decimal_id_columns = {column for name in feed_names for column in loads[name].decimal_id_columns}
+        row = build_feed_row(sources, feed, decimal_id_columns)
         rows.append((*row, compute_typing_fingerprint(row, feed, loads[f"{feed.name}.join"].load_ids)))
     # A load with nothing new leaves the database file unchanged, so that a run can end after it.
     stored_fingerprints = dict(connection.execute("select feed, typing_fingerprint from raw.feeds").fetchall())

@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from warehouse.sources.columns import RAW_COLUMNS, split_json_path
+from warehouse.sources.columns import RAW_COLUMNS, ColumnSource, split_json_path
 from warehouse.sources.declaration import Feed, Sources
 from warehouse.sources.null_words import get_default_null_words
 from warehouse.sources.time_zones import find_abbreviations
@@ -34,7 +34,11 @@ def compute_typing_fingerprint(feed_row: tuple[Any, ...], feed: Feed, joined_loa
 
 def _build_settings(sources: Sources, feed: Feed, decimal_id_columns: Collection[str]) -> dict[str, Any]:
     """Build the settings that the macro declared_feeds reads; those with their default value are left out."""
-    null_words = {column: feed.get_null_words(column) for column in RAW_COLUMNS[feed.kind]}
+    # The values of joined files fill the rows of the feed, so its null words are those of both.
+    words_feed = sources.feeds[feed.joined_to] if feed.joined_to else feed
+    null_words = {column: words_feed.get_null_words(column) for column in RAW_COLUMNS[feed.kind]}
+    joined_feed = sources.feeds.get(f"{feed.name}.join") if feed.join else None
+    columns = {**(joined_feed.columns if joined_feed else {}), **feed.columns}
     settings = {
         "time_zone": feed.time_zone,
         "timestamp_formats": feed.timestamp_formats,
@@ -43,15 +47,15 @@ def _build_settings(sources: Sources, feed: Feed, decimal_id_columns: Collection
         "thousands": feed.thousands,
         "null_words": {c: words for c, words in null_words.items() if words != get_default_null_words(c)},
         "decimal_id_columns": sorted(decimal_id_columns),
-        "where": _locate_conditions(feed, feed.where),
-        "leave_out": _locate_conditions(feed, feed.leave_out),
-        "is_return": _locate_conditions(feed, feed.is_return),
-        "key": _locate_key(feed),
+        "where": _locate_conditions(feed, feed.where, columns),
+        "leave_out": _locate_conditions(feed, feed.leave_out, columns),
+        "is_return": _locate_conditions(feed, feed.is_return, columns),
+        "key": _locate_key(feed, columns),
         "keeps_duplicates": feed.duplicates == "keep",
         "available": [value.strip().lower() for value in feed.availability.available],
         "unavailable": [value.strip().lower() for value in feed.availability.unavailable],
         "whole": feed.whole,
-        "fill_down": _locate(feed, feed.fill_down) if feed.fill_down else None,
+        "fill_down": _locate(feed, feed.fill_down, columns) if feed.fill_down else None,
         "join_columns": sources.get_join_columns(feed),
         "currency": sources.currency,
         "exchange_rates": sources.exchange_rates,
@@ -59,22 +63,30 @@ def _build_settings(sources: Sources, feed: Feed, decimal_id_columns: Collection
     return {name: value for name, value in settings.items() if value or value is False}
 
 
-def _locate_conditions(feed: Feed, conditions: dict[str, tuple[str, ...]]) -> list[dict[str, Any]]:
-    return [
-        {**_locate(feed, name), "values": [value.strip().lower() for value in values]}
-        for name, values in conditions.items()
-    ]
+def _locate_conditions(
+    feed: Feed, conditions: Mapping[str, tuple[str, ...]], columns: Mapping[str, ColumnSource]
+) -> list[dict[str, Any]]:
+    located_conditions = []
+    for name, declared_values in conditions.items():
+        place = _locate(feed, name, columns)
+        values = [value.strip().lower() for value in declared_values]
+        # A null word in a mapped column is a missing value, whose text is empty.
+        null_words = feed.get_null_words(place["column"]) if "column" in place else ()
+        missing = [""] if "" not in values and not set(null_words).isdisjoint(values) else []
+        located_conditions.append({**place, "values": [*values, *missing]})
+    return located_conditions
 
 
-def _locate_key(feed: Feed) -> list[dict[str, Any]]:
-    if feed.key is None and feed.duplicates == "drop" and "event_id" in feed.columns:
-        return [{"column": "event_id"}]
-    return [_locate(feed, name) for name in feed.key or ()]
+def _locate_key(feed: Feed, columns: Mapping[str, ColumnSource]) -> list[dict[str, Any]]:
+    if feed.key is not None or feed.duplicates == "keep" or "event_id" not in feed.columns:
+        return [_locate(feed, name, columns) for name in feed.key or ()]
+    # The items of one event share its id.
+    return [{"column": "event_id"}, *([{"column": "product_id"}] if feed.unnest else [])]
 
 
-def _locate(feed: Feed, name: str) -> dict[str, Any]:
+def _locate(feed: Feed, name: str, columns: Mapping[str, ColumnSource]) -> dict[str, Any]:
     """Return the place of a name of the files in a raw row: a column, or the keys of a value in _extra."""
-    for column, source in feed.columns.items():
+    for column, source in columns.items():
         if source == name:
             return {"column": column}
     return {"keys": split_json_path(name) if feed.is_json else (name,)}

@@ -1,5 +1,5 @@
 -- Number of empty and unreadable values by feed and column. Both are null in the classified models, which hold all loaded
--- rows: clean, duplicate and quarantined. An unknown device counts as empty. The product attributes that events and
+-- rows, whatever their status. An unknown device counts as empty. The product attributes that events and
 -- purchases may carry are left out.
 {% set columns_by_model = {
     'int_events_classified': [

@@ -1,4 +1,4 @@
--- Lines by status: lines = loaded + rejected, loaded = clean + duplicates + quarantined.
+-- Lines by status: lines = loaded + rejected, loaded = clean + duplicates + excluded + quarantined.
 select
     feed,
     files,
@@ -7,6 +7,7 @@ select
     rejected,
     clean,
     duplicates,
+    excluded,
     quarantined
 from {{ ref('audit_feeds') }}
 order by feed

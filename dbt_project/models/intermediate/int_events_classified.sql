@@ -6,13 +6,15 @@
     meta={'outdated': 'outdated_days', 'kind': 'events'},
 ) }}
 -- depends_on: {{ ref('int_changed_loads') }}, {{ ref('int_outdated_days') }}
+{% set feeds = declared_feeds('events') %}
 {% set compared_columns = [
     'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id',
     'transaction_id', 'quantity', 'price', 'product_name', 'category', 'brand',
     'unreadable_event_type', 'unreadable_event_at', 'unreadable_quantity', 'unreadable_price',
 ] %}
 {% set columns = compared_columns + [
-    'is_transaction', '_extra', '_line', '_load_id', '_typing_fingerprint',
+    'is_transaction', 'is_excluded', 'is_declared_return', 'is_unjoined', '_key', '_extra', '_line', '_load_id',
+    '_typing_fingerprint',
 ] %}
 {% set events = 'rows_of_outdated_days' if is_incremental() else ref('stg_shop__events') %}
 
@@ -38,8 +40,9 @@ rows_of_outdated_days as (
 
 {% endif -%}
 -- A duplicate equals an earlier row of the same feed in every column, undeclared columns included. Both have the same
--- timestamp and therefore the same day, so the rows of the outdated days suffice.
-{{ duplicate_rows(events, compared_columns) }},
+-- timestamp and therefore the same day, so the rows of the outdated days suffice. With a key, a duplicate is any row that
+-- is not the newest one of its key.
+{{ duplicate_rows(events, compared_columns, feeds) }},
 
 checked as (
 
@@ -48,6 +51,7 @@ checked as (
         duplicate_rows._line is not null as is_duplicate,
         {{ broken_rules({
             'missing_user': 'user_id is null and not is_transaction',
+            'missing_joined_row': 'is_unjoined',
             'missing_product': 'events.product_id is null',
             'unknown_product': 'events.product_id is not null and known_products.product_id is null',
             'unknown_event_type': 'event_type is null',
@@ -72,9 +76,10 @@ select
     {{ row_date('event_at') }} as _row_date,
     {{ sql_version() }} as _sql_version,
     case
+        when is_excluded then 'excluded'
         when is_duplicate then 'duplicate'
         when broken_rules is not null then 'quarantined'
         else 'clean'
     end as row_status,
-    case when not is_duplicate then broken_rules end as reasons
+    case when not is_excluded and not is_duplicate then broken_rules end as reasons
 from checked

@@ -1,4 +1,6 @@
-{%- set counts = ['files', 'rejected_files', 'lines', 'loaded', 'rejected', 'clean', 'duplicates', 'quarantined'] -%}
+{%- set counts = [
+    'files', 'rejected_files', 'lines', 'loaded', 'rejected', 'clean', 'duplicates', 'excluded', 'quarantined',
+] -%}
 with files as (
 
     select
@@ -11,6 +13,7 @@ with files as (
         rejected,
         clean,
         duplicates,
+        excluded,
         quarantined,
         newest_row_at,
         loaded_at
@@ -30,6 +33,7 @@ with files as (
         0 as rejected,
         0 as clean,
         0 as duplicates,
+        0 as excluded,
         0 as quarantined,
         null as newest_row_at,
         null as loaded_at

@@ -5,6 +5,7 @@ select
     files.feed,
     files.path,
     feeds.kind,
+    feeds.joined_to,
     feeds.typing_fingerprint,
     feeds.cancelled_transaction_prefix
 from {{ ref('stg_raw__loaded_files') }} as files

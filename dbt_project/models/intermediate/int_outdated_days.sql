@@ -1,8 +1,13 @@
 {% set timestamp_columns = {'events': 'event_at', 'purchases': 'purchased_at'} %}
+{% set keyed_kinds = [] %}
+{% for kind in timestamp_columns if is_key_declared(declared_feeds(kind)) %}
+    {% do keyed_kinds.append(kind) %}
+{% endfor %}
+{% set has_key = keyed_kinds | length > 0 %}
 
 with built_rows as (
     {% for kind in timestamp_columns %}
-    select '{{ kind }}' as kind, * from ({{ built_rows(kind) }}) as {{ kind }}
+    select '{{ kind }}' as kind, * from ({{ built_rows(kind, has_key) }}) as {{ kind }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
 ),
@@ -36,6 +41,41 @@ days_of_old_rows as (
 
 ),
 
+{% if has_key -%}
+-- A new row supersedes rows of its key on other days. When it is replaced or removed, one of these counts again.
+keys_of_changed_loads as (
+    {% for kind in keyed_kinds %}
+    select
+        '{{ kind }}' as kind,
+        staged_rows._key
+    from {{ ref('stg_shop__' ~ kind) }} as staged_rows
+    inner join {{ ref('int_changed_loads') }} as changed_loads on staged_rows._load_id = changed_loads.load_id
+    where changed_loads.reason != 'file replaced or removed' and staged_rows._key is not null
+
+    union
+    {% endfor %}
+    select
+        built_rows.kind,
+        built_rows._key
+    from built_rows
+    inner join {{ ref('int_changed_loads') }} as changed_loads on built_rows._load_id = changed_loads.load_id
+
+),
+
+days_of_changed_keys as (
+
+    select
+        built_rows.kind,
+        built_rows._row_date as row_date,
+        'key in a changed file' as reason
+    from built_rows
+    inner join keys_of_changed_loads
+        on built_rows.kind = keys_of_changed_loads.kind
+        and built_rows._key = keys_of_changed_loads._key
+
+),
+
+{% endif -%}
 -- The products of distinct days are compared, because a lookup for every row takes several times as long.
 product_days as (
 
@@ -45,7 +85,7 @@ product_days as (
         product_id,
         coalesce(reasons, '') not like '%unknown_product%' as was_known
     from built_rows
-    where row_status != 'duplicate' and product_id is not null
+    where row_status not in ('duplicate', 'excluded') and product_id is not null
 
 ),
 
@@ -68,3 +108,7 @@ union
 select * from days_of_old_rows
 union
 select * from days_of_changed_products
+{%- if has_key %}
+union
+select * from days_of_changed_keys
+{%- endif %}

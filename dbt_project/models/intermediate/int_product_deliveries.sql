@@ -7,7 +7,7 @@ with delivered_products as (
         product_id,
         delivery_day
     from {{ ref('int_products_classified') }}
-    where row_status != 'quarantined' and product_id is not null and delivery_day is not null
+    where row_status not in ('quarantined', 'excluded') and product_id is not null and delivery_day is not null
 
 ),
 

@@ -11,10 +11,20 @@ with catalog as (
 bare_mentions as (
 
     select product_id, event_at as effective_at from {{ ref('stg_shop__events') }}
-    where not has_product_attributes
+    where not has_product_attributes and not is_excluded
     union all
     select product_id, purchased_at as effective_at from {{ ref('stg_shop__purchases') }}
-    where not has_product_attributes
+    where not has_product_attributes and not is_excluded
+
+),
+
+purchases as (
+
+    select
+        *,
+        coalesce(quantity, 1) > 0 and price > 0 and not is_declared_return as is_sale
+    from {{ ref('stg_shop__purchases') }}
+    where has_product_attributes and not is_excluded
 
 ),
 
@@ -39,6 +49,23 @@ unioned as (
 
     select
         product_id,
+        null as product_name,
+        null as category,
+        null as brand,
+        null as price,
+        null as popularity_score,
+        is_available,
+        effective_at,
+        true as is_from_catalog,
+        _feed,
+        null as _file,
+        null as _line
+    from {{ ref('int_product_absences') }}
+
+    union all
+
+    select
+        product_id,
         product_name,
         category,
         brand,
@@ -51,7 +78,7 @@ unioned as (
         _file,
         _line
     from {{ ref('stg_shop__events') }}
-    where has_product_attributes
+    where has_product_attributes and not is_excluded
 
     union all
 
@@ -59,10 +86,10 @@ unioned as (
     -- name.
     select
         product_id,
-        case when coalesce(quantity, 1) > 0 and price > 0 then product_name end as product_name,
+        case when is_sale then product_name end as product_name,
         category,
         brand,
-        case when coalesce(quantity, 1) > 0 and price > 0 then price end as price,
+        case when is_sale then price end as price,
         null as popularity_score,
         null as is_available,
         purchased_at as effective_at,
@@ -70,8 +97,7 @@ unioned as (
         _feed,
         _file,
         _line
-    from {{ ref('stg_shop__purchases') }}
-    where has_product_attributes
+    from purchases
 
     union all
 

@@ -9,7 +9,11 @@ files as (
     select
         _feed,
         _file,
-        {{ delivery_day('_file', 'max(updated_at)', 'max(loaded_at)') }} as delivery_day
+        {{ delivery_day(
+            '_file',
+            'coalesce(max(case when not is_excluded then updated_at end), max(updated_at))',
+            'max(loaded_at)'
+        ) }} as delivery_day
     from products
     group by _feed, _file
 
@@ -27,7 +31,8 @@ dated_rows as (
 
 ),
 
--- A catalog is delivered in full again and again, so only a row with changed attributes is a new version.
+-- A catalog is delivered in full again and again, so only a row with changed attributes is a new version. Excluded rows
+-- are no versions, so they are compared apart.
 rows_with_fingerprint as (
 
     select
@@ -44,7 +49,7 @@ rows_with_previous as (
     select
         *,
         lag(attributes_fingerprint) over (
-            partition by _feed, product_id
+            partition by _feed, product_id, is_excluded
             order by effective_at nulls first, {{ natural_sort_key('_file') }}, _file, _line
         ) as previous_attributes_fingerprint
     from rows_with_fingerprint
@@ -57,6 +62,7 @@ checked as (
         *,
         coalesce(attributes_fingerprint = previous_attributes_fingerprint, false) as is_duplicate,
         {{ broken_rules({
+            'missing_joined_row': 'is_unjoined',
             'missing_product': 'product_id is null',
             'bad_price': 'price < 0 or unreadable_price is not null',
         }) }} as broken_rules
@@ -77,11 +83,12 @@ select
     effective_at,
     unreadable_price,
     case
+        when is_excluded then 'excluded'
         when is_duplicate then 'duplicate'
         when broken_rules is not null then 'quarantined'
         else 'clean'
     end as row_status,
-    case when not is_duplicate then broken_rules end as reasons,
+    case when not is_excluded and not is_duplicate then broken_rules end as reasons,
     _extra,
     _feed,
     _file,

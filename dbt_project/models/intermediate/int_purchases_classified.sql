@@ -6,13 +6,14 @@
     meta={'outdated': 'outdated_days', 'kind': 'purchases'},
 ) }}
 -- depends_on: {{ ref('int_changed_loads') }}, {{ ref('int_outdated_days') }}
+{% set feeds = declared_feeds('purchases') %}
 {% set compared_columns = [
     'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'purchased_at',
     'product_name', 'category', 'brand',
     'unreadable_quantity', 'unreadable_price', 'unreadable_purchased_at',
 ] %}
 {% set columns = compared_columns + [
-    '_extra', '_line', '_load_id', '_typing_fingerprint',
+    'is_excluded', 'is_declared_return', 'is_unjoined', '_key', '_extra', '_line', '_load_id', '_typing_fingerprint',
 ] %}
 {% set purchases = 'rows_of_outdated_days' if is_incremental() else ref('stg_shop__purchases') %}
 
@@ -38,8 +39,9 @@ rows_of_outdated_days as (
 
 {% endif -%}
 -- A duplicate equals an earlier line of the same feed in every column, undeclared columns included. Both have the same
--- timestamp and therefore the same day, so the rows of the outdated days suffice.
-{{ duplicate_rows(purchases, compared_columns) }},
+-- timestamp and therefore the same day, so the rows of the outdated days suffice. With a key, a duplicate is any row that
+-- is not the newest one of its key.
+{{ duplicate_rows(purchases, compared_columns, feeds) }},
 
 checked as (
 
@@ -47,6 +49,7 @@ checked as (
         purchases.*,
         duplicate_rows._line is not null as is_duplicate,
         {{ broken_rules({
+            'missing_joined_row': 'is_unjoined',
             'missing_product': 'purchases.product_id is null',
             'unknown_product': 'purchases.product_id is not null and known_products.product_id is null',
             'bad_timestamp': 'purchased_at is null',
@@ -70,9 +73,10 @@ select
     {{ row_date('purchased_at') }} as _row_date,
     {{ sql_version() }} as _sql_version,
     case
+        when is_excluded then 'excluded'
         when is_duplicate then 'duplicate'
         when broken_rules is not null then 'quarantined'
         else 'clean'
     end as row_status,
-    case when not is_duplicate then broken_rules end as reasons
+    case when not is_excluded and not is_duplicate then broken_rules end as reasons
 from checked

@@ -5,6 +5,8 @@ with classified as (
     select _load_id, row_status, reasons, purchased_at as row_at from {{ ref('int_purchases_classified') }}
     union all
     select _load_id, row_status, reasons, updated_at as row_at from {{ ref('int_products_classified') }}
+    union all
+    select _load_id, row_status, reasons, null as row_at from {{ ref('int_joined_rows_classified') }}
 
 ),
 

@@ -12,6 +12,7 @@ with unioned as (
         purchased_at,
         _row_date as purchase_date,
         cast(null as {{ dbt.type_string() }}) as device,
+        is_declared_return,
         _line,
         _load_id
     from {{ ref('int_purchases_classified') }}
@@ -29,6 +30,7 @@ with unioned as (
         event_at as purchased_at,
         _row_date as purchase_date,
         device,
+        is_declared_return,
         _line,
         _load_id
     from {{ ref('int_events_classified') }}
@@ -36,12 +38,14 @@ with unioned as (
 
 ),
 
--- A line is a return if its quantity is negative or its order id has the prefix of cancelled orders.
+-- A line is a return if its quantity is negative, its order id has the prefix of cancelled orders, or a declared column says
+-- so.
 flagged as (
 
     select
         unioned.*,
-        coalesce(unioned.quantity < 0, false)
+        unioned.is_declared_return
+        or coalesce(unioned.quantity < 0, false)
         or coalesce(
             left(unioned.transaction_id, length(file_loads.cancelled_transaction_prefix))
             = file_loads.cancelled_transaction_prefix,

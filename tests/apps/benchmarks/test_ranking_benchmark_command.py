@@ -50,6 +50,17 @@ def test_ranking_on_files(split_files: dict[str, Path], recomart: RecomartCli, t
     assert recomart_result["config"]["train"]["k_values"] == [10]
 
 
+def test_ranking_names_ignored_columns(recomart: RecomartCli, tmp_path: Path) -> None:
+    rows = [f"u{user},i{item},{user % 5 + 1},x" for user in range(12) for item in range(user, user + 8)]
+    for name, part in (("train", rows[::2]), ("test", rows[1::2])):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["user_id,item_id,rating,shop", *part]), encoding="utf-8")
+    options = ("--train", tmp_path / "train.csv", "--test", tmp_path / "test.csv", "-k", 3)
+    result = recomart("bench", "ranking", *options)
+    assert result.returncode == 0, result.stderr
+    assert "train.csv: ignored columns: rating, shop." in result.stdout
+    assert "test.csv: ignored columns: rating, shop." in result.stdout
+
+
 def test_ranking_on_dataset_version(demo_warehouse: Settings, recomart: RecomartCli, tmp_path: Path) -> None:
     (version,) = iter_dataset_hashes(demo_warehouse.datasets_dir)
     file = tmp_path / "figures.json"

@@ -77,6 +77,7 @@ select
     rejected,
     clean,
     duplicates,
+    excluded,
     quarantined,
     bad_share,
     newest_row_at,

@@ -1,4 +1,6 @@
-{%- set counts = ['files', 'lines', 'loaded', 'rejected', 'clean', 'duplicates', 'quarantined', 'rejected_files'] -%}
+{%- set counts = [
+    'files', 'lines', 'loaded', 'rejected', 'clean', 'duplicates', 'excluded', 'quarantined', 'rejected_files',
+] -%}
 
 select
     feeds.feed,

@@ -1,14 +1,20 @@
 {% set feeds = declared_feeds('purchases') %}
+{% set has_join = has_joined_files(feeds) %}
+{% set columns = [
+    'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'purchased_at',
+    'product_name', 'category', 'brand',
+] %}
 
 with cleaned as (
 
-    {{ cleaned_rows(source('raw', 'purchases'), [
-        'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'purchased_at',
-        'product_name', 'category', 'brand',
-    ]) }}
+    {{ cleaned_rows(source('raw', 'purchases'), columns) }}
 
 ),
 
+{% if has_join -%}
+{{ rows_with_join('cleaned', columns, feeds) }},
+
+{% endif -%}
 typed as (
 
     select
@@ -25,6 +31,10 @@ typed as (
         lower(cleaned.category) as category,
         lower(cleaned.brand) as brand,
         feeds.carries_products,
+        {{ is_left_out(feeds, 'cleaned') }} as is_excluded,
+        {{ is_declared_return(feeds, 'cleaned') }} as is_declared_return,
+        {{ 'cleaned.is_unjoined' if has_join else 'false' }} as is_unjoined,
+        {{ row_key(feeds, 'cleaned') }} as _key,
         feeds.typing_fingerprint as _typing_fingerprint,
         files.loaded_at,
         cleaned._extra,
@@ -32,7 +42,7 @@ typed as (
         cleaned._file,
         cleaned._line,
         cleaned._load_id
-    from cleaned
+    from {{ 'rows_with_join' if has_join else 'cleaned' }} as cleaned
     left join {{ source('raw', 'feeds') }} as feeds on cleaned._feed = feeds.feed
     left join {{ source('raw', 'loaded_files') }} as files on cleaned._load_id = files.load_id
 
@@ -61,6 +71,10 @@ select
     case when price is null then price_text end as unreadable_price,
     case when plausible_purchased_at is null then purchased_at_text end as unreadable_purchased_at,
     coalesce(carries_products, false) as has_product_attributes,
+    is_excluded,
+    is_declared_return,
+    is_unjoined,
+    _key,
     _extra,
     _feed,
     _file,

@@ -1,0 +1,68 @@
+"""Commands for the sources file: draft one from a folder of files, and check one on the first rows."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from apps.cli import console
+from apps.cli.options import Json, Landing, SourcesFile, load_settings
+from orchestration.sources_check import SAMPLE_ROWS, FeedCheck, check_sources
+from warehouse.drafting.feed_drafts import draft_sources
+from warehouse.drafting.yaml_text import write_draft
+from warehouse.errors import RecomartError
+
+app = typer.Typer(help="Draft a sources file from a folder of files, or check one on the first rows.")
+
+COLUMN_HEADINGS = ("column", "name", "values", "missing", "not_understood", "first", "last")
+
+
+@app.command()
+def draft(
+    folder: Annotated[Path, typer.Argument(help="Folder of the landing files.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; by default the draft is printed.")
+    ] = None,
+) -> None:
+    """Draft a sources file from the files in a folder, with doubts as comments.
+
+    The draft guesses the kind of each feed, its columns, formats, time zone, decimal mark and event types.
+    """
+    if not folder.is_dir():
+        raise RecomartError(f"{folder}: no such folder. Name the folder of the landing files")
+    if output is not None and output.exists():
+        raise RecomartError(f"{output}: the file exists. Name another file, or delete it first")
+    text = write_draft(draft_sources(folder), str(folder))
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RecomartError(f"{output}: the draft cannot be written: {error.strerror}. Name another file") from error
+    console.print_line(f"{output} written. Read it, then run `recomart sources check --sources {output}`")
+
+
+@app.command()
+def check(sources: SourcesFile = None, landing: Landing = None, as_json: Json = False) -> None:
+    """Show what every mapped column becomes in the first thousand rows of each feed.
+
+    Nothing is loaded into the warehouse.
+    """
+    feeds = check_sources(load_settings(sources=sources, landing=landing))
+    if as_json:
+        console.print_json([feed.model_dump() for feed in feeds])
+        return
+    for feed in feeds:
+        _print_feed(feed)
+
+
+def _print_feed(feed: FeedCheck) -> None:
+    rows = [{name: column.model_dump()[name] for name in COLUMN_HEADINGS} for column in feed.columns]
+    console.print_table(f"{feed.feed}: the first {min(feed.rows, SAMPLE_ROWS):,} rows", rows)
+    for column in feed.columns:
+        if column.texts_not_understood:
+            texts = ", ".join(f"{text!r} ({count:,})" for text, count in column.texts_not_understood.items())
+            console.print_line(f"{feed.feed}.{column.column}: not understood: {texts}")
+    if feed.rejected_lines or feed.first_error:
+        console.print_line(f"{feed.feed}: {feed.rejected_lines:,} lines rejected; first error: {feed.first_error}")

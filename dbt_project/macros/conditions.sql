@@ -1,0 +1,80 @@
+{% macro is_key_declared(feeds) -%}
+    {{ return(feeds | selectattr('key', 'defined') | selectattr('key') | list | length > 0) }}
+{%- endmacro %}
+
+{#- The text of a declared name of the files: in a column, or in _extra. `place.keys` would be a method. -#}
+{% macro raw_text(place, row) -%}
+    {%- if place.column -%}
+    {{ clean_text(row ~ '.' ~ place.column) }}
+    {%- else -%}
+    {{ clean_text(json_path_text(row ~ '._extra', place['keys'])) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro has_declared_value(condition, row) -%}
+    coalesce(lower({{ raw_text(condition, row) }}), '') in (
+        {%- for value in condition['values'] %}{{ quote(value) }}{{ ', ' if not loop.last }}{% endfor -%}
+    )
+{%- endmacro %}
+
+{% macro is_left_out(feeds, row) -%}
+    {%- set branches = [] -%}
+    {%- for feed in feeds -%}
+        {%- set conditions = [] -%}
+        {%- for condition in feed.where or [] -%}
+            {#- The values of a row without its joined row are not known yet. -#}
+            {%- set is_known = 'not ' ~ row ~ '.is_unjoined and ' if feed.join_columns else '' -%}
+            {%- do conditions.append(is_known ~ 'not ' ~ has_declared_value(condition, row)) -%}
+        {%- endfor -%}
+        {%- for condition in feed.leave_out or [] -%}
+            {%- do conditions.append(has_declared_value(condition, row)) -%}
+        {%- endfor -%}
+        {%- do branches.append((feed.feed, conditions | join('\n            or '))) if conditions -%}
+    {%- endfor -%}
+    {{ expression_by_feed(branches, row, 'false') }}
+{%- endmacro %}
+
+{% macro is_declared_return(feeds, row) -%}
+    {%- set branches = [] -%}
+    {%- for feed in feeds if feed.is_return -%}
+        {%- set conditions = [] -%}
+        {%- for condition in feed.is_return -%}
+            {%- do conditions.append(has_declared_value(condition, row)) -%}
+        {%- endfor -%}
+        {%- do branches.append((feed.feed, conditions | join('\n            or '))) -%}
+    {%- endfor -%}
+    {{ expression_by_feed(branches, row, 'false') }}
+{%- endmacro %}
+
+{#- Null without a value of each name of the key, so that the row is compared with equal rows only. A text, because client
+    libraries cannot read the type of the fingerprint. -#}
+{% macro row_key(feeds, row) -%}
+    {%- set branches = [] -%}
+    {%- for feed in feeds if feed.key -%}
+        {%- set texts = [] -%}
+        {%- for place in feed.key -%}
+            {%- do texts.append(raw_text(place, row)) -%}
+        {%- endfor -%}
+        {%- set key -%}
+        case
+            when {{ texts | join(' is not null and ') }} is not null
+                then cast({{ fingerprint([row ~ '._feed'] + texts) }} as {{ dbt.type_string() }})
+        end
+        {%- endset -%}
+        {%- do branches.append((feed.feed, key)) -%}
+    {%- endfor -%}
+    {{ expression_by_feed(branches, row, 'cast(null as ' ~ dbt.type_string() ~ ')') }}
+{%- endmacro %}
+
+{% macro expression_by_feed(branches, row, otherwise) -%}
+    {%- if branches -%}
+    case
+        {%- for feed, expression in branches %}
+        when {{ row }}._feed = {{ quote(feed) }} then {{ expression }}
+        {%- endfor %}
+        else {{ otherwise }}
+    end
+    {%- else -%}
+    {{ otherwise }}
+    {%- endif -%}
+{%- endmacro %}

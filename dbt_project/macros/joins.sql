@@ -1,0 +1,84 @@
+{% macro has_joined_files(feeds) -%}
+    {{ return(feeds | selectattr('joined_to', 'defined') | selectattr('joined_to') | list | length > 0) }}
+{%- endmacro %}
+
+{#- Null for rows of feeds without joined files, and when a value is missing. -#}
+{% macro join_key(feeds, row) -%}
+    {%- set branches = [] -%}
+    {%- for feed in feeds if feed.join_columns -%}
+        {%- set columns = [] -%}
+        {%- for column in feed.join_columns -%}
+            {%- do columns.append(row ~ '.' ~ column) -%}
+        {%- endfor -%}
+        {%- set key -%}
+        case
+            when {{ columns | join(' is not null and ') }} is not null
+                then cast({{ fingerprint([quote(feed.feed)] + columns) }} as {{ dbt.type_string() }})
+        end
+        {%- endset -%}
+        {%- do branches.append((feed.feed, key)) -%}
+        {%- for joined_feed in feeds if joined_feed.joined_to == feed.feed -%}
+            {%- do branches.append((joined_feed.feed, key)) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ expression_by_feed(branches, row, 'cast(null as ' ~ dbt.type_string() ~ ')') }}
+{%- endmacro %}
+
+{% macro joined_rows_by_age(rows, feeds) -%}
+rows_with_join_key as (
+
+    select
+        rows.*,
+        {{ join_key(feeds, 'rows') }} as join_key
+    from {{ rows }} as rows
+
+),
+
+joined_rows_by_age as (
+
+    select
+        *,
+        row_number() over (
+            partition by join_key
+            order by {{ natural_sort_key('_file') }} desc, _file desc, _line desc
+        ) as age_rank
+    from rows_with_join_key
+    where _feed in ({{ joined_feed_names(feeds) }})
+
+)
+{%- endmacro %}
+
+{% macro joined_feed_names(feeds) -%}
+    {%- set names = [] -%}
+    {%- for feed in feeds if feed.joined_to -%}
+        {%- do names.append(quote(feed.feed)) -%}
+    {%- endfor -%}
+    {{ names | join(', ') }}
+{%- endmacro %}
+
+{#- A row of joined files is no row of its own. The values of a row take precedence over those of the joined row. -#}
+{% macro rows_with_join(rows, columns, feeds) -%}
+{%- set joining_feeds = [] -%}
+{%- for feed in feeds if feed.join_columns -%}
+    {%- do joining_feeds.append(quote(feed.feed)) -%}
+{%- endfor -%}
+{{ joined_rows_by_age(rows, feeds) }},
+
+rows_with_join as (
+
+    select
+        {% for column in columns -%}
+        coalesce(own.{{ column }}, joined.{{ column }}) as {{ column }},
+        {% endfor -%}
+        {{ json_merged('own._extra', 'joined._extra') }} as _extra,
+        own._feed in ({{ joining_feeds | join(', ') }}) and joined._line is null as is_unjoined,
+        own._feed,
+        own._file,
+        own._line,
+        own._load_id
+    from rows_with_join_key as own
+    left join joined_rows_by_age as joined on own.join_key = joined.join_key and joined.age_rank = 1
+    where own._feed not in ({{ joined_feed_names(feeds) }})
+
+)
+{%- endmacro %}

@@ -1,0 +1,48 @@
+{{ config(materialized='view') }}
+-- depends_on: {{ source('raw', 'events') }}, {{ source('raw', 'purchases') }}, {{ source('raw', 'products') }}
+{% set kinds = [] %}
+{% for kind in ['events', 'purchases', 'products'] if has_joined_files(declared_feeds(kind)) %}
+    {% do kinds.append(kind) %}
+{% endfor %}
+
+{% for kind in kinds -%}
+{% set feeds = declared_feeds(kind) -%}
+{% set columns = feeds | selectattr('join_columns', 'defined') | map(attribute='join_columns') | sum(start=[]) -%}
+select
+    _load_id,
+    _line,
+    case
+        when reasons is not null then 'quarantined'
+        when age_rank = 1 then 'clean'
+        else 'duplicate'
+    end as row_status,
+    reasons
+from (
+
+    with cleaned as (
+
+        {{ cleaned_rows(source('raw', kind), columns | unique | list) }}
+
+    ),
+
+    {{ joined_rows_by_age('cleaned', feeds) }}
+
+    select
+        *,
+        {{ broken_rules({
+            'missing_key': 'join_key is null',
+        }) }} as reasons
+    from joined_rows_by_age
+
+) as {{ kind }}
+
+{{ 'union all' if not loop.last }}
+
+{% else -%}
+select
+    cast(null as {{ dbt.type_bigint() }}) as _load_id,
+    cast(null as {{ dbt.type_bigint() }}) as _line,
+    cast(null as {{ dbt.type_string() }}) as row_status,
+    cast(null as {{ dbt.type_string() }}) as reasons
+where 1 = 0
+{% endfor %}

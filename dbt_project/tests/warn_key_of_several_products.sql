@@ -1,0 +1,41 @@
+{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'audit_feeds'}}}) }}
+
+-- Warns of keys that rows of several products have in one file: only the newest of these rows counts, so the key lacks a
+-- column. Dagster shows a test at an asset that the test depends on: -- depends_on: {{ ref('audit_feeds') }}
+-- depends_on: {{ ref('int_events_classified') }}, {{ ref('int_purchases_classified') }}
+{% set keyed_kinds = [] %}
+{% for kind in ['events', 'purchases'] if is_key_declared(declared_feeds(kind)) %}
+    {% do keyed_kinds.append(kind) %}
+{% endfor %}
+{% call report_rows() %}
+    with repeated_keys as (
+
+        {% for kind in keyed_kinds -%}
+        select
+            _load_id,
+            _key,
+            min(_line) as first_line
+        from {{ ref('int_' ~ kind ~ '_classified') }}
+        where _key is not null
+        group by _load_id, _key
+        having min(product_id) != max(product_id)
+        {{ 'union all' if not loop.last }}
+        {% else -%}
+        select
+            cast(null as {{ dbt.type_bigint() }}) as _load_id,
+            cast(null as {{ dbt.type_bigint() }}) as first_line
+        where 1 = 0
+        {%- endfor %}
+    )
+
+    select
+        concat(
+            'feed ', file_loads.feed, ': rows of several products have the same key ', count(*), ' time(s), as in ',
+            min(concat(file_loads.path, ', line ', repeated_keys.first_line)),
+            ', and only the newest row counts. Add a column to the key of the feed, such as the line number'
+        ) as message
+    from repeated_keys
+    inner join {{ ref('int_file_loads') }} as file_loads on repeated_keys._load_id = file_loads.load_id
+    group by file_loads.feed
+    order by file_loads.feed
+{% endcall %}
