@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
-from threading import Lock
 from typing import NamedTuple
 
 import duckdb
@@ -17,7 +16,6 @@ from warehouse.loading import ledger
 from warehouse.loading.landing_files import (
     ChangingFileError,
     FileLoad,
-    LandingFile,
     NewFile,
     UnreadableFileError,
     find_files,
@@ -25,8 +23,9 @@ from warehouse.loading.landing_files import (
     find_unmatched_files,
 )
 from warehouse.loading.mapping_check import check_mapping
-from warehouse.loading.plan import LoadPlan, make_plan
+from warehouse.loading.plan import make_plan
 from warehouse.loading.prefetch import read_ahead
+from warehouse.loading.progress_tracker import ProgressTracker
 from warehouse.loading.raw_rows import find_decimal_id_columns, insert_records, save_column_names
 from warehouse.loading.records import read_records
 from warehouse.loading.reports import FeedLoadReport, LoadProgress, LoadReport
@@ -209,32 +208,6 @@ def _read_undeclared_columns(connection: duckdb.DuckDBPyConnection) -> dict[str,
         """
     ).fetchall()
     return dict(rows)
-
-
-class ProgressTracker:
-    """Adds up the progress of a load and calls `on_progress`, for one thread at a time."""
-
-    def __init__(self, plan: LoadPlan, on_progress: Callable[[LoadProgress], None]) -> None:
-        files = [new_file.file for new_files in plan.new_files.values() for new_file in new_files]
-        self._progress = LoadProgress(0, len(files), 0, sum(file.size_bytes for file in files))
-        self._bytes_read: dict[str, int] = {}
-        self._on_progress = on_progress
-        self._lock = Lock()
-
-    def add_bytes_read(self, file: LandingFile, bytes_read: int) -> None:
-        """Record the bytes of a file that were read so far; bytes that are read a second time count once."""
-        with self._lock:
-            new_bytes = bytes_read - self._bytes_read.get(file.path, 0)
-            if new_bytes > 0:
-                self._bytes_read[file.path] = bytes_read
-                self._progress = self._progress._replace(bytes_done=self._progress.bytes_done + new_bytes)
-                self._on_progress(self._progress)
-
-    def finish_batch(self, batch: list[NewFile]) -> None:
-        """Record that the files of a batch are done, whether they were loaded or not."""
-        with self._lock:
-            self._progress = self._progress._replace(files_done=self._progress.files_done + len(batch))
-            self._on_progress(self._progress)
 
 
 class BatchRead:
