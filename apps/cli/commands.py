@@ -14,7 +14,9 @@ COMMANDS = {
     "load": CommandEntry("data", "Load new and changed landing files into the raw tables."),
     "reload": CommandEntry("data", "Load files again, selected by path, by date, or both."),
     "rejected": CommandEntry("data", "Show the lines and files that the loader rejected, with the reasons."),
-    "status": CommandEntry("data", "Show the rows of each feed by status: clean, duplicate, excluded, quarantined, rejected."),
+    "status": CommandEntry(
+        "data", "Show the rows of each feed by status: clean, duplicate, excluded, quarantined, rejected."
+    ),
     "audit": CommandEntry("data", "Show the rows of the newest days, compared with the usual figures."),
     "quarantined": CommandEntry("data", "Show quarantined rows with the reasons and remedies."),
     "profile": CommandEntry("profile_page", "Write an HTML page of charts that describe the shop's data."),

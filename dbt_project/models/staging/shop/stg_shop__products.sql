@@ -1,6 +1,7 @@
 {% set feeds = declared_feeds('products') %}
 {% set has_join = has_joined_files(feeds) %}
 {% set is_filled_down = is_fill_down_declared(feeds) %}
+{% set rows = 'filled_down_rows' if is_filled_down else 'rows_with_join' if has_join else 'cleaned' %}
 {% set columns = [
     'product_id', 'product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available', 'updated_at',
 ] %}
@@ -34,14 +35,14 @@ typed as (
             when lower(is_available) in ('false', 'f', 'no', 'n', '0', 'unavailable', 'out_of_stock') then false
         end as is_available,
         {{ parse_timestamp('updated_at', '_feed', feeds) }} as updated_at,
-        {{ is_left_out(feeds, 'cleaned') }} as is_excluded,
+        {{ is_left_out(feeds, rows) }} as is_excluded,
         {{ 'is_unjoined' if has_join else 'false' }} as is_unjoined,
         _extra,
         _feed,
         _file,
         _line,
         _load_id
-    from {{ 'filled_down_rows' if is_filled_down else 'rows_with_join' if has_join else 'cleaned' }} as cleaned
+    from {{ rows }}
 
 )
 
