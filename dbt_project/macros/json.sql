@@ -103,3 +103,23 @@
         ) as varchar)
     end
 {%- endmacro %}
+
+{% macro json_of_values(values) -%}
+    {{ return(adapter.dispatch('json_of_values')(values)) }}
+{%- endmacro %}
+
+{% macro default__json_of_values(values) -%}
+    to_json(map(
+        {%- for name, value in values.items() %}
+        {{ quote(name) }}, {{ value }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    ))
+{%- endmacro %}
+
+{% macro duckdb__json_of_values(values) -%}
+    cast(json_object(
+        {%- for name, value in values.items() %}
+        {{ quote(name) }}, {{ value }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    ) as varchar)
+{%- endmacro %}

@@ -100,8 +100,10 @@ def load(
                 "loaded. Run `recomart load`, which loads all of them again"
             )
         plan = make_plan(connection, files, settings.settle_seconds, reload_paths or ())
+        plan_files = {name: [item.file for item in items] for name, items in plan.new_files.items()}
         for feed in sources.feeds.values():
-            check_mapping(connection, feed, [new_file.file for new_file in plan.new_files[feed.name]], settings.sources)
+            joined_files = plan_files.get(f"{feed.name}.join", ())
+            check_mapping(connection, feed, plan_files[feed.name], settings.sources, joined_files)
         write_declarations(connection, sources, changed_feeds)
         loader = _Loader(connection, report, ProgressTracker(plan, on_progress))
         for feed in sources.feeds.values():

@@ -204,8 +204,9 @@ class Feed(DeclarationModel):
     default it is not, and a build warns when the deliveries look as if they were."""
 
     fill_down: str | None = None
-    """For `products`: name in the files of a column that groups rows, such as the variants of a product. A row without
-    name, category and brand takes those of the group's row before it in the file."""
+    """Name in the files of a column that groups rows, such as the variants of a product or the lines of an order. A row
+    takes the values that it lacks from the group's rows before it in the file. Values of a single row are not filled
+    down: of orders and events product and amounts, of products id and price."""
 
     join: JoinKey | None = None
     """Further files of the feed, with `files`, `columns`, and the settings of their format where it differs: rows with
@@ -258,6 +259,20 @@ class Feed(DeclarationModel):
         """The names in the files that conditions, the key and `fill_down` read."""
         names = (*self.where, *self.leave_out, *self.is_return, *(self.key or ()), self.fill_down)
         return list(dict.fromkeys(name for name in names if name))
+
+    def get_row_names(self, *, is_complete: bool) -> list[tuple[str, str]]:
+        """Return the settings that select, identify or group rows, each with a name in the files.
+
+        If records omit keys without a value (not `is_complete`), only names without which rows would be lost count.
+        """
+        lists = {"leave_out": self.leave_out, "is_return": self.is_return} if is_complete else {}
+        required_where = {name: values for name, values in self.where.items() if is_complete or "" not in values}
+        return [
+            *((f"{setting}.{name}", name) for setting, names in lists.items() for name in names),
+            *((f"where.{name}", name) for name in required_where),
+            *(("key", name) for name in self.key or ()),
+            *(("fill_down", name) for name in (self.fill_down,) if name),
+        ]
 
     def get_null_words(self, column: str) -> tuple[str, ...]:
         """Return the values, in lower case, that stand for a missing value of a column."""
