@@ -190,7 +190,8 @@ class Feed(DeclarationModel):
 
     key: Annotated[tuple[str, ...], BeforeValidator(wrap_in_list)] | None = None
     """Names in the files that together identify a row: of the rows with the same values, the newest one counts. The
-    default is the name of `event_id` where it is mapped. An empty list means no key."""
+    default is the name of `event_id` where it is mapped, and with `unnest` also that of `product_id`. An empty list
+    means no key."""
 
     duplicates: Literal["drop", "keep"] = "drop"
     """What happens to a row without a key that equals an earlier row in every column: it is dropped as a duplicate, or
