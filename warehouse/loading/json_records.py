@@ -99,15 +99,19 @@ def _has_objects_across_lines(start: bytes) -> bool:
     start = start.lstrip(b" \t\r\n")
     if not start.startswith(b"{"):
         return False
-    decoder = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
-    for text in (start.partition(b"\n")[0], start):
-        try:
-            line = text.decode("utf-8", "replace")
-            _, end = decoder.raw_decode(line)
-        except (json.JSONDecodeError, RecursionError):
-            continue
-        return text is start or line[end:].lstrip(" \t\r").startswith("{")
-    return False
+    line = start.partition(b"\n")[0].decode("utf-8", "replace")
+    end = _find_object_end(line, is_strict=False)
+    if end is not None:
+        return line[end:].lstrip(" \t\r").startswith("{")
+    # A line end within a string is damage.
+    return _find_object_end(start.decode("utf-8", "replace"), is_strict=True) is not None
+
+
+def _find_object_end(text: str, *, is_strict: bool) -> int | None:
+    try:
+        return json.JSONDecoder(strict=is_strict, parse_int=str, parse_float=str).raw_decode(text)[1]
+    except (json.JSONDecodeError, RecursionError):
+        return None
 
 
 def read_document_elements(blocks: Iterator[bytes], feed: Feed) -> Iterator[pa.Table]:
