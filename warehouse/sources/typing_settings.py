@@ -7,7 +7,6 @@ from typing import Any
 
 from warehouse.sources.columns import RAW_COLUMNS, split_json_path
 from warehouse.sources.declaration import Feed, Sources
-from warehouse.sources.null_words import get_default_null_words
 from warehouse.sources.time_zones import find_abbreviations
 
 
@@ -33,15 +32,16 @@ def compute_typing_fingerprint(feed_row: tuple[Any, ...], feed: Feed, joined_loa
 
 
 def _build_settings(sources: Sources, feed: Feed, decimal_id_columns: Collection[str]) -> dict[str, Any]:
-    """Build the settings that the macro declared_feeds reads; those with their default value are left out."""
-    null_words = {column: feed.get_null_words(column) for column in RAW_COLUMNS[feed.kind]}
+    """Build the settings that the macro declared_feeds reads; empty ones are left out."""
+    columns = {*feed.columns, *feed.joined_columns}
+    null_words = {column: feed.get_null_words(column) for column in RAW_COLUMNS[feed.kind] if column in columns}
     settings = {
         "time_zone": feed.time_zone,
         "timestamp_formats": feed.timestamp_formats,
         "zone_offsets": find_abbreviations(feed.time_zone),
         "decimal_mark": feed.decimal,
         "thousands": feed.thousands,
-        "null_words": {c: words for c, words in null_words.items() if words != get_default_null_words(c)},
+        "null_words": {column: words for column, words in null_words.items() if words},
         "decimal_id_columns": sorted(decimal_id_columns),
         "where": _locate_conditions(feed, feed.where),
         "leave_out": _locate_conditions(feed, feed.leave_out),

@@ -57,8 +57,10 @@ checked as (
         *,
         coalesce(attributes_fingerprint = previous_attributes_fingerprint, false) as is_duplicate,
         {{ broken_rules({
-            'missing_product': 'product_id is null',
+            'missing_product': 'product_id is null and not ' ~ has_unusual_id('product_id'),
             'bad_price': 'price < 0 or unreadable_price is not null',
+            'rounded_id': 'rounded_ids is not null',
+            'object_as_id': 'nested_ids is not null',
         }) }} as broken_rules
     from rows_with_previous
 
@@ -76,6 +78,9 @@ select
     delivery_day,
     effective_at,
     unreadable_price,
+    rounded_ids,
+    nested_ids,
+    unread_values,
     case
         when is_duplicate then 'duplicate'
         when broken_rules is not null then 'quarantined'

@@ -9,10 +9,10 @@
 {% set compared_columns = [
     'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'purchased_at',
     'product_name', 'category', 'brand',
-    'unreadable_quantity', 'unreadable_price', 'unreadable_purchased_at',
+    'unreadable_quantity', 'unreadable_price', 'unreadable_purchased_at', 'rounded_ids', 'nested_ids',
 ] %}
 {% set columns = compared_columns + [
-    '_extra', '_line', '_load_id', '_typing_fingerprint',
+    'unread_values', '_extra', '_line', '_load_id', '_typing_fingerprint',
 ] %}
 {% set purchases = 'rows_of_outdated_days' if is_incremental() else ref('stg_shop__purchases') %}
 
@@ -47,11 +47,13 @@ checked as (
         purchases.*,
         duplicate_rows._line is not null as is_duplicate,
         {{ broken_rules({
-            'missing_product': 'purchases.product_id is null',
+            'missing_product': 'purchases.product_id is null and not ' ~ has_unusual_id('product_id'),
             'unknown_product': 'purchases.product_id is not null and known_products.product_id is null',
             'bad_timestamp': 'purchased_at is null',
             'bad_quantity': 'quantity = 0 or unreadable_quantity is not null',
             'bad_price': 'purchases.price < 0 or unreadable_price is not null',
+            'rounded_id': 'rounded_ids is not null',
+            'object_as_id': 'nested_ids is not null',
         }) }} as broken_rules
     from {{ purchases }} as purchases
     left join {{ ref('int_product_versions') }} as known_products

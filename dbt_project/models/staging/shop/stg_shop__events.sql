@@ -1,38 +1,48 @@
 {% set feeds = declared_feeds('events') %}
+{% set ids = ['event_id', 'user_id', 'product_id', 'session_id', 'transaction_id'] %}
 
 with cleaned as (
 
     {{ cleaned_rows(source('raw', 'events'), [
         'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id', 'transaction_id',
         'quantity', 'price', 'product_name', 'category', 'brand',
-    ]) }}
+    ], feeds) }}
 
 ),
 
 typed as (
 
     select
-        cleaned.event_id,
-        {{ clean_user_id('cleaned.user_id') }} as user_id,
-        cleaned.product_id,
+        cleaned.event_id as event_id_text,
+        cleaned.user_id as user_id_text,
+        cleaned.product_id as product_id_text,
         aliases.event_type,
         lower(cleaned.event_type) as event_type_text,
         cleaned.event_at as event_at_text,
         {{ parse_timestamp('cleaned.event_at', 'cleaned._feed', feeds) }} as event_at,
         lower(cleaned.device) as device_text,
-        cleaned.session_id,
-        cleaned.transaction_id,
+        case
+            when lower(cleaned.device) in ('web', 'desktop', 'browser', 'website', 'computer', 'laptop', 'pc') then 'web'
+            when lower(cleaned.device) in (
+                    'mobile', 'mobile app', 'mobile_app', 'app', 'phone', 'smartphone', 'tablet',
+                    'android', 'ios', 'iphone', 'ipad'
+                ) then 'mobile'
+            else 'unknown'
+        end as device,
+        cleaned.session_id as session_id_text,
+        cleaned.transaction_id as transaction_id_text,
         cleaned.quantity as quantity_text,
         {{ parse_number('cleaned.quantity', 'cleaned._feed', feeds) }} as quantity,
         cleaned.price as price_text,
         {{ parse_number('cleaned.price', 'cleaned._feed', feeds) }} as price,
-        cleaned.product_name,
-        lower(cleaned.category) as category,
-        lower(cleaned.brand) as brand,
+        cleaned.product_name as product_name_text,
+        lower(cleaned.category) as category_text,
+        lower(cleaned.brand) as brand_text,
         feeds.carries_purchases,
         feeds.carries_products,
         feeds.typing_fingerprint as _typing_fingerprint,
         files.loaded_at,
+        cleaned.has_unusual_id,
         cleaned._extra,
         cleaned._feed,
         cleaned._file,
@@ -51,36 +61,39 @@ checked as (
 
     select
         *,
-        {{ plausible_timestamp('event_at', 'loaded_at') }} as plausible_event_at
+        {{ plausible_timestamp('event_at', 'loaded_at') }} as plausible_event_at,
+        {{ unusual_ids(ids, is_rounded_id) }} as rounded_ids,
+        {{ unusual_ids(ids, is_nested) }} as nested_ids
     from typed
 
 )
 
 select
-    event_id,
-    user_id,
-    product_id,
+    {{ id_or_null('event_id') }} as event_id,
+    {{ id_or_null('user_id') }} as user_id,
+    {{ id_or_null('product_id') }} as product_id,
     event_type,
     plausible_event_at as event_at,
-    case
-        when device_text in ('web', 'desktop', 'browser', 'website', 'computer', 'laptop', 'pc') then 'web'
-        when device_text in (
-                'mobile', 'mobile app', 'mobile_app', 'app', 'phone', 'smartphone', 'tablet',
-                'android', 'ios', 'iphone', 'ipad'
-            ) then 'mobile'
-        else 'unknown'
-    end as device,
-    session_id,
-    transaction_id,
+    device,
+    {{ id_or_null('session_id') }} as session_id,
+    {{ id_or_null('transaction_id') }} as transaction_id,
     quantity,
     price,
-    product_name,
-    category,
-    brand,
+    {{ text_or_null('product_name') }} as product_name,
+    {{ text_or_null('category') }} as category,
+    {{ text_or_null('brand') }} as brand,
     case when event_type is null then event_type_text end as unreadable_event_type,
-    case when plausible_event_at is null then event_at_text end as unreadable_event_at,
-    case when quantity is null then quantity_text end as unreadable_quantity,
-    case when price is null then price_text end as unreadable_price,
+    {{ unreadable_text('event_at', feeds, value='plausible_event_at') }} as unreadable_event_at,
+    {{ unreadable_text('quantity', feeds) }} as unreadable_quantity,
+    {{ unreadable_text('price', feeds) }} as unreadable_price,
+    rounded_ids,
+    nested_ids,
+    {{ texts_to_keep({
+        'device': "device = 'unknown' and " ~ null_if_word('device_text', 'device', feeds) ~ ' is not null',
+        'product_name': is_nested('product_name_text'),
+        'category': is_nested('category_text'),
+        'brand': is_nested('brand_text'),
+    }) }} as unread_values,
     coalesce(event_type = 'purchase' and carries_purchases, false) as is_transaction,
     coalesce(carries_products, false) as has_product_attributes,
     _extra,

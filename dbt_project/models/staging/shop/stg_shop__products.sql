@@ -4,49 +4,75 @@ with cleaned as (
 
     {{ cleaned_rows(source('raw', 'products'), [
         'product_id', 'product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available', 'updated_at',
-    ]) }}
+    ], feeds) }}
 
 ),
 
 typed as (
 
     select
-        product_id,
-        product_name,
-        lower(category) as category,
-        lower(brand) as brand,
-        price as price_text,
-        {{ parse_number('price', '_feed', feeds) }} as price,
-        {{ parse_number('popularity_score', '_feed', feeds) }} as popularity_score,
+        cleaned.product_id as product_id_text,
+        cleaned.product_name as product_name_text,
+        lower(cleaned.category) as category_text,
+        lower(cleaned.brand) as brand_text,
+        cleaned.price as price_text,
+        {{ parse_number('cleaned.price', 'cleaned._feed', feeds) }} as price,
+        cleaned.popularity_score as popularity_score_text,
+        {{ parse_number('cleaned.popularity_score', 'cleaned._feed', feeds) }} as popularity_score,
+        cleaned.is_available as is_available_text,
         case
-            when lower(is_available) in ('true', 't', 'yes', 'y', '1', 'available', 'in_stock') then true
-            when lower(is_available) in ('false', 'f', 'no', 'n', '0', 'unavailable', 'out_of_stock') then false
+            when lower(cleaned.is_available) in ('true', 't', 'yes', 'y', '1', 'available', 'in_stock') then true
+            when lower(cleaned.is_available) in ('false', 'f', 'no', 'n', '0', 'unavailable', 'out_of_stock') then false
         end as is_available,
-        {{ parse_timestamp('updated_at', '_feed', feeds) }} as updated_at,
-        _extra,
-        _feed,
-        _file,
-        _line,
-        _load_id
+        cleaned.updated_at as updated_at_text,
+        {{ parse_timestamp('cleaned.updated_at', 'cleaned._feed', feeds) }} as updated_at,
+        files.loaded_at,
+        cleaned.has_unusual_id,
+        cleaned._extra,
+        cleaned._feed,
+        cleaned._file,
+        cleaned._line,
+        cleaned._load_id
     from cleaned
+    left join {{ source('raw', 'loaded_files') }} as files on cleaned._load_id = files.load_id
+
+),
+
+checked as (
+
+    select
+        *,
+        {{ plausible_timestamp('updated_at', 'loaded_at') }} as plausible_updated_at,
+        {{ unusual_ids(['product_id'], is_rounded_id) }} as rounded_ids,
+        {{ unusual_ids(['product_id'], is_nested) }} as nested_ids
+    from typed
 
 )
 
 select
-    typed.product_id,
-    typed.product_name,
-    typed.category,
-    typed.brand,
-    typed.price,
-    typed.popularity_score,
-    typed.is_available,
-    {{ plausible_timestamp('typed.updated_at', 'files.loaded_at') }} as updated_at,
-    case when typed.price is null then typed.price_text end as unreadable_price,
-    files.loaded_at,
-    typed._extra,
-    typed._feed,
-    typed._file,
-    typed._line,
-    typed._load_id
-from typed
-left join {{ source('raw', 'loaded_files') }} as files on typed._load_id = files.load_id
+    {{ id_or_null('product_id') }} as product_id,
+    {{ text_or_null('product_name') }} as product_name,
+    {{ text_or_null('category') }} as category,
+    {{ text_or_null('brand') }} as brand,
+    price,
+    popularity_score,
+    is_available,
+    plausible_updated_at as updated_at,
+    {{ unreadable_text('price', feeds) }} as unreadable_price,
+    rounded_ids,
+    nested_ids,
+    {{ texts_to_keep({
+        'product_name': is_nested('product_name_text'),
+        'category': is_nested('category_text'),
+        'brand': is_nested('brand_text'),
+        'popularity_score': unreadable_text('popularity_score', feeds) ~ ' is not null',
+        'is_available': 'is_available is null and is_available_text is not null',
+        'updated_at': unreadable_text('updated_at', feeds, value='plausible_updated_at') ~ ' is not null',
+    }) }} as unread_values,
+    loaded_at,
+    _extra,
+    _feed,
+    _file,
+    _line,
+    _load_id
+from checked

@@ -1,32 +1,34 @@
 {% set feeds = declared_feeds('purchases') %}
+{% set ids = ['transaction_id', 'user_id', 'product_id'] %}
 
 with cleaned as (
 
     {{ cleaned_rows(source('raw', 'purchases'), [
         'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'purchased_at',
         'product_name', 'category', 'brand',
-    ]) }}
+    ], feeds) }}
 
 ),
 
 typed as (
 
     select
-        cleaned.transaction_id,
-        {{ clean_user_id('cleaned.user_id') }} as user_id,
-        cleaned.product_id,
+        cleaned.transaction_id as transaction_id_text,
+        cleaned.user_id as user_id_text,
+        cleaned.product_id as product_id_text,
         cleaned.quantity as quantity_text,
         {{ parse_number('cleaned.quantity', 'cleaned._feed', feeds) }} as quantity,
         cleaned.price as price_text,
         {{ parse_number('cleaned.price', 'cleaned._feed', feeds) }} as price,
         cleaned.purchased_at as purchased_at_text,
         {{ parse_timestamp('cleaned.purchased_at', 'cleaned._feed', feeds) }} as purchased_at,
-        cleaned.product_name,
-        lower(cleaned.category) as category,
-        lower(cleaned.brand) as brand,
+        cleaned.product_name as product_name_text,
+        lower(cleaned.category) as category_text,
+        lower(cleaned.brand) as brand_text,
         feeds.carries_products,
         feeds.typing_fingerprint as _typing_fingerprint,
         files.loaded_at,
+        cleaned.has_unusual_id,
         cleaned._extra,
         cleaned._feed,
         cleaned._file,
@@ -42,24 +44,33 @@ checked as (
 
     select
         *,
-        {{ plausible_timestamp('purchased_at', 'loaded_at') }} as plausible_purchased_at
+        {{ plausible_timestamp('purchased_at', 'loaded_at') }} as plausible_purchased_at,
+        {{ unusual_ids(ids, is_rounded_id) }} as rounded_ids,
+        {{ unusual_ids(ids, is_nested) }} as nested_ids
     from typed
 
 )
 
 select
-    transaction_id,
-    user_id,
-    product_id,
+    {{ id_or_null('transaction_id') }} as transaction_id,
+    {{ id_or_null('user_id') }} as user_id,
+    {{ id_or_null('product_id') }} as product_id,
     quantity,
     price,
     plausible_purchased_at as purchased_at,
-    product_name,
-    category,
-    brand,
-    case when quantity is null then quantity_text end as unreadable_quantity,
-    case when price is null then price_text end as unreadable_price,
-    case when plausible_purchased_at is null then purchased_at_text end as unreadable_purchased_at,
+    {{ text_or_null('product_name') }} as product_name,
+    {{ text_or_null('category') }} as category,
+    {{ text_or_null('brand') }} as brand,
+    {{ unreadable_text('quantity', feeds) }} as unreadable_quantity,
+    {{ unreadable_text('price', feeds) }} as unreadable_price,
+    {{ unreadable_text('purchased_at', feeds, value='plausible_purchased_at') }} as unreadable_purchased_at,
+    rounded_ids,
+    nested_ids,
+    {{ texts_to_keep({
+        'product_name': is_nested('product_name_text'),
+        'category': is_nested('category_text'),
+        'brand': is_nested('brand_text'),
+    }) }} as unread_values,
     coalesce(carries_products, false) as has_product_attributes,
     _extra,
     _feed,
