@@ -1,7 +1,12 @@
 {#- NaN sorts above all numbers, so the upper bound rejects it too. -#}
-{% macro parse_number(column, feed_column, feeds) -%}
-    {%- set number = cast_or_null(normalize_decimal_mark(column, feed_column, feeds), type_double()) -%}
-    case when {{ number }} between -1e10 and 1e10 then {{ number }} end
+{% macro parse_number(column, feed_column, feeds, is_price=false) -%}
+    {%- set usual = cast_or_null(normalize_decimal_mark(column, feed_column, feeds), type_double()) -%}
+    {%- set unusual = cast_or_null(unusual_number(column, feed_column, feeds, is_price), type_double()) -%}
+    case
+        when {{ column }} is null then null
+        when {{ usual }} between -1e10 and 1e10 then {{ usual }}
+        when {{ usual }} is null then case when {{ unusual }} between -1e10 and 1e10 then {{ unusual }} end
+    end
 {%- endmacro %}
 
 {% macro normalize_decimal_mark(column, feed_column, feeds) -%}

@@ -8,12 +8,12 @@
 -- depends_on: {{ ref('int_changed_loads') }}, {{ ref('int_outdated_days') }}
 {% set compared_columns = [
     'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id',
-    'transaction_id', 'quantity', 'price', 'product_name', 'category', 'brand',
+    'transaction_id', 'quantity', 'price', 'currency', 'product_name', 'category', 'brand',
     'unreadable_event_type', 'unreadable_event_at', 'unreadable_quantity', 'unreadable_price',
     'rounded_ids', 'nested_ids',
 ] %}
 {% set columns = compared_columns + [
-    'unread_values', 'is_transaction', '_extra', '_line', '_load_id', '_typing_fingerprint',
+    'unreadable_currency', 'unread_values', 'is_transaction', '_extra', '_line', '_load_id', '_typing_fingerprint',
 ] %}
 {% set events = 'rows_of_outdated_days' if is_incremental() else ref('stg_shop__events') %}
 
@@ -55,6 +55,7 @@ checked as (
             'bad_timestamp': 'event_at is null',
             'bad_quantity': 'is_transaction and (quantity = 0 or unreadable_quantity is not null)',
             'bad_price': 'is_transaction and (events.price < 0 or unreadable_price is not null)',
+            'unknown_currency': 'is_transaction and unreadable_currency is not null',
             'rounded_id': 'rounded_ids is not null',
             'object_as_id': 'nested_ids is not null',
         }) }} as broken_rules

@@ -59,6 +59,7 @@ checked as (
         {{ broken_rules({
             'missing_product': 'product_id is null and not ' ~ has_unusual_id('product_id'),
             'bad_price': 'price < 0 or unreadable_price is not null',
+            'unknown_currency': 'unreadable_currency is not null',
             'rounded_id': 'rounded_ids is not null',
             'object_as_id': 'nested_ids is not null',
         }) }} as broken_rules
@@ -72,12 +73,14 @@ select
     category,
     brand,
     price,
+    currency,
     popularity_score,
     is_available,
     updated_at,
     delivery_day,
     effective_at,
     unreadable_price,
+    unreadable_currency,
     rounded_ids,
     nested_ids,
     unread_values,

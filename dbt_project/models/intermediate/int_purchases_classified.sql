@@ -7,12 +7,12 @@
 ) }}
 -- depends_on: {{ ref('int_changed_loads') }}, {{ ref('int_outdated_days') }}
 {% set compared_columns = [
-    'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'purchased_at',
+    'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'currency', 'purchased_at',
     'product_name', 'category', 'brand',
     'unreadable_quantity', 'unreadable_price', 'unreadable_purchased_at', 'rounded_ids', 'nested_ids',
 ] %}
 {% set columns = compared_columns + [
-    'unread_values', '_extra', '_line', '_load_id', '_typing_fingerprint',
+    'unreadable_currency', 'unread_values', '_extra', '_line', '_load_id', '_typing_fingerprint',
 ] %}
 {% set purchases = 'rows_of_outdated_days' if is_incremental() else ref('stg_shop__purchases') %}
 
@@ -52,6 +52,7 @@ checked as (
             'bad_timestamp': 'purchased_at is null',
             'bad_quantity': 'quantity = 0 or unreadable_quantity is not null',
             'bad_price': 'purchases.price < 0 or unreadable_price is not null',
+            'unknown_currency': 'unreadable_currency is not null',
             'rounded_id': 'rounded_ids is not null',
             'object_as_id': 'nested_ids is not null',
         }) }} as broken_rules

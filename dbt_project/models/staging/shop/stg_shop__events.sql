@@ -5,7 +5,7 @@ with cleaned as (
 
     {{ cleaned_rows(source('raw', 'events'), [
         'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id', 'transaction_id',
-        'quantity', 'price', 'product_name', 'category', 'brand',
+        'quantity', 'price', 'line_total', 'currency', 'product_name', 'category', 'brand',
     ], feeds) }}
 
 ),
@@ -34,7 +34,10 @@ typed as (
         cleaned.quantity as quantity_text,
         {{ parse_number('cleaned.quantity', 'cleaned._feed', feeds) }} as quantity,
         cleaned.price as price_text,
-        {{ parse_number('cleaned.price', 'cleaned._feed', feeds) }} as price,
+        {{ parse_number('cleaned.price', 'cleaned._feed', feeds, is_price=true) }} as price_number,
+        cleaned.line_total as line_total_text,
+        {{ parse_number('cleaned.line_total', 'cleaned._feed', feeds, is_price=true) }} as line_total,
+        {{ parse_currency('cleaned.currency', 'coalesce(cleaned.price, cleaned.line_total)', feeds) }} as currency,
         cleaned.product_name as product_name_text,
         lower(cleaned.category) as category_text,
         lower(cleaned.brand) as brand_text,
@@ -62,6 +65,7 @@ checked as (
     select
         *,
         {{ plausible_timestamp('event_at', 'loaded_at') }} as plausible_event_at,
+        {{ unit_price(feeds) }} as unit_price,
         {{ unusual_ids(ids, is_rounded_id) }} as rounded_ids,
         {{ unusual_ids(ids, is_nested) }} as nested_ids
     from typed
@@ -78,14 +82,16 @@ select
     {{ id_or_null('session_id') }} as session_id,
     {{ id_or_null('transaction_id') }} as transaction_id,
     quantity,
-    price,
+    {{ price_in_shop_currency('unit_price', 'currency', feeds) }} as price,
+    case when unit_price is not null then currency end as currency,
     {{ text_or_null('product_name') }} as product_name,
     {{ text_or_null('category') }} as category,
     {{ text_or_null('brand') }} as brand,
     case when event_type is null then event_type_text end as unreadable_event_type,
     {{ unreadable_text('event_at', feeds, value='plausible_event_at') }} as unreadable_event_at,
     {{ unreadable_text('quantity', feeds) }} as unreadable_quantity,
-    {{ unreadable_text('price', feeds) }} as unreadable_price,
+    {{ unreadable_price(feeds) }} as unreadable_price,
+    {{ currency_without_rate('currency', 'unit_price', feeds) }} as unreadable_currency,
     rounded_ids,
     nested_ids,
     {{ texts_to_keep({

@@ -3,7 +3,8 @@
 with cleaned as (
 
     {{ cleaned_rows(source('raw', 'products'), [
-        'product_id', 'product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available', 'updated_at',
+        'product_id', 'product_name', 'category', 'brand', 'price', 'currency', 'popularity_score',
+        'is_available', 'updated_at',
     ], feeds) }}
 
 ),
@@ -16,7 +17,8 @@ typed as (
         lower(cleaned.category) as category_text,
         lower(cleaned.brand) as brand_text,
         cleaned.price as price_text,
-        {{ parse_number('cleaned.price', 'cleaned._feed', feeds) }} as price,
+        {{ parse_number('cleaned.price', 'cleaned._feed', feeds, is_price=true) }} as unit_price,
+        {{ parse_currency('cleaned.currency', 'cleaned.price', feeds) }} as currency,
         cleaned.popularity_score as popularity_score_text,
         {{ parse_number('cleaned.popularity_score', 'cleaned._feed', feeds) }} as popularity_score,
         cleaned.is_available as is_available_text,
@@ -54,11 +56,13 @@ select
     {{ text_or_null('product_name') }} as product_name,
     {{ text_or_null('category') }} as category,
     {{ text_or_null('brand') }} as brand,
-    price,
+    {{ price_in_shop_currency('unit_price', 'currency', feeds) }} as price,
+    case when unit_price is not null then currency end as currency,
     popularity_score,
     is_available,
     plausible_updated_at as updated_at,
-    {{ unreadable_text('price', feeds) }} as unreadable_price,
+    {{ unreadable_text('price', feeds, value='unit_price') }} as unreadable_price,
+    {{ currency_without_rate('currency', 'unit_price', feeds) }} as unreadable_currency,
     rounded_ids,
     nested_ids,
     {{ texts_to_keep({

@@ -4,8 +4,8 @@
 with cleaned as (
 
     {{ cleaned_rows(source('raw', 'purchases'), [
-        'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'purchased_at',
-        'product_name', 'category', 'brand',
+        'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'line_total', 'currency',
+        'purchased_at', 'product_name', 'category', 'brand',
     ], feeds) }}
 
 ),
@@ -19,7 +19,10 @@ typed as (
         cleaned.quantity as quantity_text,
         {{ parse_number('cleaned.quantity', 'cleaned._feed', feeds) }} as quantity,
         cleaned.price as price_text,
-        {{ parse_number('cleaned.price', 'cleaned._feed', feeds) }} as price,
+        {{ parse_number('cleaned.price', 'cleaned._feed', feeds, is_price=true) }} as price_number,
+        cleaned.line_total as line_total_text,
+        {{ parse_number('cleaned.line_total', 'cleaned._feed', feeds, is_price=true) }} as line_total,
+        {{ parse_currency('cleaned.currency', 'coalesce(cleaned.price, cleaned.line_total)', feeds) }} as currency,
         cleaned.purchased_at as purchased_at_text,
         {{ parse_timestamp('cleaned.purchased_at', 'cleaned._feed', feeds) }} as purchased_at,
         cleaned.product_name as product_name_text,
@@ -45,6 +48,7 @@ checked as (
     select
         *,
         {{ plausible_timestamp('purchased_at', 'loaded_at') }} as plausible_purchased_at,
+        {{ unit_price(feeds) }} as unit_price,
         {{ unusual_ids(ids, is_rounded_id) }} as rounded_ids,
         {{ unusual_ids(ids, is_nested) }} as nested_ids
     from typed
@@ -56,13 +60,15 @@ select
     {{ id_or_null('user_id') }} as user_id,
     {{ id_or_null('product_id') }} as product_id,
     quantity,
-    price,
+    {{ price_in_shop_currency('unit_price', 'currency', feeds) }} as price,
+    case when unit_price is not null then currency end as currency,
     plausible_purchased_at as purchased_at,
     {{ text_or_null('product_name') }} as product_name,
     {{ text_or_null('category') }} as category,
     {{ text_or_null('brand') }} as brand,
     {{ unreadable_text('quantity', feeds) }} as unreadable_quantity,
-    {{ unreadable_text('price', feeds) }} as unreadable_price,
+    {{ unreadable_price(feeds) }} as unreadable_price,
+    {{ currency_without_rate('currency', 'unit_price', feeds) }} as unreadable_currency,
     {{ unreadable_text('purchased_at', feeds, value='plausible_purchased_at') }} as unreadable_purchased_at,
     rounded_ids,
     nested_ids,
