@@ -22,10 +22,7 @@ typed as (
         cleaned.popularity_score as popularity_score_text,
         {{ parse_number('cleaned.popularity_score', 'cleaned._feed', feeds) }} as popularity_score,
         cleaned.is_available as is_available_text,
-        case
-            when lower(cleaned.is_available) in ('true', 't', 'yes', 'y', '1', 'available', 'in_stock') then true
-            when lower(cleaned.is_available) in ('false', 'f', 'no', 'n', '0', 'unavailable', 'out_of_stock') then false
-        end as is_available,
+        {{ parse_availability('cleaned.is_available', 'cleaned._feed', feeds) }} as is_available,
         cleaned.updated_at as updated_at_text,
         {{ parse_timestamp('cleaned.updated_at', 'cleaned._feed', feeds) }} as updated_at,
         files.loaded_at,
