@@ -12,7 +12,7 @@
 
 {#- A row takes the values that it lacks from the newest row before it in its group that has them. A group is the rows of a
     file with the same value of fill_down. -#}
-{% macro filled_down_rows(kind, rows, columns, feeds) -%}
+{% macro filled_down_rows(kind, rows, columns, feeds, has_join) -%}
 {%- set branches, extra_names = [], [] -%}
 {%- for feed in feeds if feed.fill_down -%}
     {%- do branches.append((feed.feed, raw_text(feed.fill_down, 'rows'))) -%}
@@ -41,7 +41,10 @@ filled_down_rows as (
         {{ column }},
         {% endif -%}
         {%- endfor -%}
+        {%- if has_join -%}
         is_unjoined,
+        {% endif -%}
+        has_unusual_id,
                 {%- if extra_names -%}
         {%- set values = {} -%}
         {%- for name in extra_names -%}

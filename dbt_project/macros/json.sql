@@ -112,6 +112,16 @@
     to_json(map(
         {%- for name, value in values.items() %}
         {{ quote(name) }}, {{ value }}{{ ',' if not loop.last }}
+{%- endmacro %}
+
+{% macro json_of_texts(conditions) -%}
+    {{ return(adapter.dispatch('json_of_texts')(conditions)) }}
+{%- endmacro %}
+
+{% macro default__json_of_texts(conditions) -%}
+    to_json(named_struct(
+        {%- for column, condition in conditions.items() %}
+        '{{ column }}', case when {{ condition }} then {{ column }}_text end{{ ',' if not loop.last }}
         {%- endfor %}
     ))
 {%- endmacro %}
@@ -122,4 +132,12 @@
         {{ quote(name) }}, {{ value }}{{ ',' if not loop.last }}
         {%- endfor %}
     ) as varchar)
+{%- endmacro %}
+
+{% macro duckdb__json_of_texts(conditions) -%}
+    cast(json_merge_patch('{}', json_object(
+        {%- for column, condition in conditions.items() %}
+        '{{ column }}', case when {{ condition }} then {{ column }}_text end{{ ',' if not loop.last }}
+        {%- endfor %}
+    )) as varchar)
 {%- endmacro %}

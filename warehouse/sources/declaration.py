@@ -76,7 +76,8 @@ class JoinKey(DeclarationModel):
     """The columns by which the rows of a feed are joined with those of the joined files."""
 
     by: Annotated[tuple[str, ...], BeforeValidator(wrap_in_list)] = ()
-    """Columns of the raw table; by default those that both mappings have."""
+    """Columns of the raw table that both mappings have, or names that the files of both have; by default all columns
+    that both mappings have."""
 
 
 class Feed(DeclarationModel):
@@ -344,18 +345,18 @@ class Sources(DeclarationModel):
     @model_validator(mode="after")
     def _check_joins(self) -> Self:
         for feed in self.feeds.values():
-            if feed.join and not self.get_join_columns(feed):
+            if feed.join and not self.get_join_names(feed):
                 raise ValueError(
                     f"feeds.{feed.name}.join.columns: no column is in both mappings. Map the key, such as "
                     "transaction_id, in columns and in join.columns"
                 )
-            for column in feed.join.by if feed.join else ():
-                if column not in feed.columns or column not in feed.joined_columns:
-                    raise ValueError(f"feeds.{feed.name}.join.by: {column} must be in columns and in join.columns")
+            for name in feed.join.by if feed.join else ():
+                if name in RAW_COLUMNS[feed.kind] and not (name in feed.columns and name in feed.joined_columns):
+                    raise ValueError(f"feeds.{feed.name}.join.by: {name} must be in columns and in join.columns")
         return self
 
-    def get_join_columns(self, feed: Feed) -> tuple[str, ...]:
-        """Return the columns by which the feed's rows are joined with those of its joined files."""
+    def get_join_names(self, feed: Feed) -> tuple[str, ...]:
+        """Return the columns, or names in the files, by which the rows of a feed are joined with its joined files."""
         if not feed.join:
             return ()
         return feed.join.by or tuple(column for column in feed.columns if column in feed.joined_columns)
