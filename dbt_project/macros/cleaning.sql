@@ -213,9 +213,13 @@
 
 {#- Building the JSON object of every row would take longer than typing it. -#}
 {% macro texts_to_keep(conditions) -%}
+    {%- set texts = {} -%}
+    {%- for column, condition in conditions.items() -%}
+        {%- do texts.update({column: 'case when ' ~ condition ~ ' then ' ~ column ~ '_text end'}) -%}
+    {%- endfor -%}
     case
         when ({{ conditions.values() | join(') or (') }})
-            then {{ json_of_texts(conditions) }}
+            then {{ json_of_values(texts) }}
     end
 {%- endmacro %}
 

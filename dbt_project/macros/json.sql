@@ -104,40 +104,23 @@
     end
 {%- endmacro %}
 
+{#- Without the values that are null. -#}
 {% macro json_of_values(values) -%}
     {{ return(adapter.dispatch('json_of_values')(values)) }}
 {%- endmacro %}
 
 {% macro default__json_of_values(values) -%}
-    to_json(map(
+    to_json(named_struct(
         {%- for name, value in values.items() %}
         {{ quote(name) }}, {{ value }}{{ ',' if not loop.last }}
-{%- endmacro %}
-
-{% macro json_of_texts(conditions) -%}
-    {{ return(adapter.dispatch('json_of_texts')(conditions)) }}
-{%- endmacro %}
-
-{% macro default__json_of_texts(conditions) -%}
-    to_json(named_struct(
-        {%- for column, condition in conditions.items() %}
-        '{{ column }}', case when {{ condition }} then {{ column }}_text end{{ ',' if not loop.last }}
         {%- endfor %}
     ))
 {%- endmacro %}
 
 {% macro duckdb__json_of_values(values) -%}
-    cast(json_object(
+    cast(json_merge_patch('{}', json_object(
         {%- for name, value in values.items() %}
         {{ quote(name) }}, {{ value }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    ) as varchar)
-{%- endmacro %}
-
-{% macro duckdb__json_of_texts(conditions) -%}
-    cast(json_merge_patch('{}', json_object(
-        {%- for column, condition in conditions.items() %}
-        '{{ column }}', case when {{ condition }} then {{ column }}_text end{{ ',' if not loop.last }}
         {%- endfor %}
     )) as varchar)
 {%- endmacro %}
