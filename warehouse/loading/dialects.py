@@ -123,7 +123,12 @@ def _detect_escape(lines: list[str], dialect: Dialect) -> Dialect:
 def _count_expected_fields(lines: list[str], delimiter: str, feed: Feed) -> int:
     """Count the names of the mapping in the header, or the lines with as many fields as the declared names."""
     if feed.names:
-        return sum(line.count(delimiter) + 1 == len(feed.names) for line in lines)
+        # Delimiters at the end of a line can follow its last column.
+        delimiter_count = len(feed.names) - 1
+        return sum(
+            line.rstrip(f"{delimiter}\"'").count(delimiter) <= delimiter_count <= line.count(delimiter)
+            for line in lines
+        )
     return _count_mapped_names(lines[0], delimiter, feed)
 
 

@@ -23,6 +23,10 @@ OBJECT_BOUNDARY_PATTERN = re.compile(r"(\}[ \t\r\n]*|\n)(?=\{)")
 """The end of an object before another one, or of a line before one that begins with an object."""
 
 
+class InvalidJsonError(UnreadableFileError):
+    """The text is no JSON; other errors are those of the file, such as damaged compression."""
+
+
 class JsonReader:
     """Reads JSON values through a moving window; an undecodable byte becomes a lone surrogate."""
 
@@ -60,7 +64,7 @@ class JsonReader:
         while self._peek():
             try:
                 yield self._read_value(), None
-            except UnreadableFileError as error:
+            except InvalidJsonError as error:
                 # The text can be up to a block longer than the maximum, so the memory is bounded.
                 boundary = OBJECT_BOUNDARY_PATTERN.search(self._window, self._position + 1)
                 end = boundary.end() if boundary else len(self._window)
@@ -142,7 +146,7 @@ class JsonReader:
             try:
                 _, end = self._scanner.raw_decode(self._window, self._position)
             except RecursionError:
-                raise UnreadableFileError(TOO_DEEP_MESSAGE) from None
+                raise InvalidJsonError(TOO_DEEP_MESSAGE) from None
             except json.JSONDecodeError as error:
                 end, problem = len(self._window), error.msg
             # A value that ends with the window can continue after it.
@@ -177,8 +181,8 @@ class JsonReader:
         self._window = self._window[self._position :] + self._decoder.decode(block or b"", final=self._is_at_end)
         self._position = 0
 
-    def _make_error(self, problem: str) -> UnreadableFileError:
-        return UnreadableFileError(f"{INCOMPLETE_MESSAGE}{problem}")
+    def _make_error(self, problem: str) -> InvalidJsonError:
+        return InvalidJsonError(f"{INCOMPLETE_MESSAGE}{problem}")
 
 
 def _add_key(record: str, name: str, key: str) -> str:

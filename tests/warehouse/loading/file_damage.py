@@ -1,12 +1,17 @@
 """Random well-formed files of all formats, and random damage of files; everything is seeded."""
 
+import bz2
 import csv
 import gzip
 import io
 import json
+import lzma
 import random
 from collections.abc import Callable
 from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 PURCHASE_COLUMNS = ("sku", "when", "who", "qty")
 SAMPLE_VALUES = (
@@ -41,7 +46,7 @@ class GeneratedFile(NamedTuple):
     """A well-formed file, and the expected values of its raw columns."""
 
     data: bytes
-    rows: list[tuple[str, ...]]
+    rows: list[tuple[str | None, ...]]
 
 
 def make_rows(rng: random.Random, max_count: int = 40) -> list[tuple[str, str, str, str]]:
@@ -102,8 +107,100 @@ def make_document_file(rng: random.Random) -> GeneratedFile:
     return GeneratedFile(_maybe_compress(rng, text.encode(rng.choice(UNICODE_ENCODINGS))), rows)
 
 
+def make_report_file(rng: random.Random) -> GeneratedFile:
+    """Make a CSV file with two lines before the header, comments, backslash escapes and short lines."""
+    rows = make_rows(rng)
+    line_end = rng.choice(["\n", "\r\n"])
+    text = io.StringIO()
+    text.write(line_end.join(["Report of all sales", rng.choice(['"Total", 5', "", "# x"]), ""]))
+    text.write(rng.choice(["", line_end, f"# {line_end}", f"sep=;{line_end}"]))
+    delimiter = ";" if "sep=" in text.getvalue() else rng.choice(",;\t")
+    quoting = rng.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+    writer = csv.writer(
+        text, delimiter=delimiter, lineterminator=line_end, quoting=quoting, escapechar="\\", doublequote=False
+    )
+    writer.writerow([*PURCHASE_COLUMNS, "note"])
+    expected_rows: list[tuple[str | None, ...]] = []
+    for row in rows:
+        if rng.random() < 0.1:
+            text.write(f'# a "comment{line_end}')
+        width = rng.choice([5, 5, 5, 4, 3])
+        writer.writerow([*row, "new"][:width])
+        expected_rows.append(row if width > 3 else (*row[:3], None))
+    return GeneratedFile(_maybe_compress(rng, text.getvalue().encode(rng.choice(UNICODE_ENCODINGS))), expected_rows)
+
+
+def make_headless_file(rng: random.Random) -> GeneratedFile:
+    """Make a CSV file of purchases without a header, perhaps with delimiters at the end of its lines."""
+    rows = make_rows(rng) + make_rows(rng)
+    text = io.StringIO()
+    quoting = rng.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+    writer = csv.writer(text, delimiter=rng.choice(",;\t|"), lineterminator="\n", quoting=quoting)
+    end = rng.choice([[], [], ["", ""]])
+    writer.writerows([*row, "new", *end] for row in rows)
+    return GeneratedFile(_maybe_compress(rng, text.getvalue().encode(rng.choice(UNICODE_ENCODINGS))), [*rows])
+
+
+def make_orders_file(rng: random.Random) -> GeneratedFile:
+    """Make a file of orders with lists of items: JSON objects in lines, or one behind the other."""
+    rows: list[tuple[str | None, ...]] = []
+    orders = []
+    for item, when, user, quantity in make_rows(rng):
+        items = [{"sku": f"{item}{number}", "qty": int(quantity)} for number in range(rng.randrange(4))]
+        orders.append({"user": user, "order": {"items": items, "at": when}})
+        rows += [(line["sku"], when, user, str(line["qty"])) for line in items] or [(None, when, user, None)]
+    indent = rng.choice([None, None, 1])
+    separator = rng.choice(["\n", "\n", "", "\r\n"])
+    text = separator.join(json.dumps(order, ensure_ascii=rng.random() < 0.5, indent=indent) for order in orders)
+    return GeneratedFile(_maybe_compress(rng, text.encode(rng.choice(UNICODE_ENCODINGS))), rows)
+
+
+def make_parquet_file(rng: random.Random) -> GeneratedFile:
+    """Make a Parquet file of events."""
+    rows = [(user, item, "view", when) for item, when, user, _ in make_rows(rng)]
+    columns = {name: [row[index] for row in rows] for index, name in enumerate(("user", "item", "type", "time"))}
+    sink = pa.BufferOutputStream()
+    compression = rng.choice(["none", "snappy", "zstd", "gzip"])
+    pq.write_table(pa.table(columns), sink, row_group_size=rng.choice([5, 100]), compression=compression)
+    return GeneratedFile(bytes(sink.getvalue()), [*rows])
+
+
+def compress_with_zstd(data: bytes) -> bytes:
+    """Compress data as one zstd frame."""
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(data)
+    return bytes(sink.getvalue())
+
+
+def _compress_with_gzip(data: bytes) -> bytes:
+    return gzip.compress(data, 1, mtime=0)
+
+
+COMPRESSORS: tuple[Callable[[bytes], bytes], ...] = (
+    _compress_with_gzip,
+    bz2.compress,
+    lzma.compress,
+    compress_with_zstd,
+)
+
+
+def decompress(data: bytes) -> bytes:
+    """Decompress a file that is not damaged, or return its content."""
+    if data.startswith(b"\x28\xb5\x2f\xfd"):
+        return bytes(pa.CompressedInputStream(pa.BufferReader(data), "zstd").read())
+    for magic, decompress_stream in (
+        (b"\x1f\x8b", gzip.decompress),
+        (b"BZh91AY&SY", bz2.decompress),
+        (b"\xfd7zXZ", lzma.decompress),
+    ):
+        if data.startswith(magic):
+            return decompress_stream(data)
+    return data
+
+
 def _maybe_compress(rng: random.Random, data: bytes) -> bytes:
-    return gzip.compress(data, 1, mtime=0) if rng.random() < 0.2 else data
+    return rng.choice(COMPRESSORS)(data) if rng.random() < 0.25 else data
 
 
 def _flip_bytes(rng: random.Random, data: bytes) -> bytes:
@@ -163,12 +260,9 @@ def _replace_line_ends(rng: random.Random, data: bytes) -> bytes:
     return data.replace(b"\n", rng.choice([b"\r", b"\r\n", b"\n\r", b"\r\r\n", b"\n\n", b"\x0b", b"\xe2\x80\xa8"]))
 
 
-def _damage_gzip(rng: random.Random, data: bytes) -> bytes:
-    return (
-        _flip_bytes(rng, gzip.compress(data, 1, mtime=0))
-        if rng.random() < 0.5
-        else gzip.compress(data, 1, mtime=0)[: -rng.randrange(1, 12)]
-    )
+def _damage_compressed(rng: random.Random, data: bytes) -> bytes:
+    compressed = rng.choice(COMPRESSORS)(data)
+    return _flip_bytes(rng, compressed) if rng.random() < 0.5 else compressed[: -rng.randrange(1, 12)]
 
 
 MUTATIONS: tuple[Callable[[random.Random, bytes], bytes], ...] = (
@@ -183,7 +277,7 @@ MUTATIONS: tuple[Callable[[random.Random, bytes], bytes], ...] = (
         _replace_tokens,
         _replace_line_ends,
     ),
-    _damage_gzip,
+    _damage_compressed,
     _make_inserter(b'"', b"'", b'""', b'\n"'),
     _make_inserter(b"\0", b"\0\0\0", b"\x1a", b"\x1b[0m", b"\\u0000", b"\\ud800"),
     _make_inserter(b"\xef\xbb\xbf", b"\xff\xfe", b"\xed\xb2\x80", b"\xc0\x80", b"\xf4\x90\x80\x80"),

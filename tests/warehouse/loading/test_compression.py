@@ -6,19 +6,11 @@ import hashlib
 import lzma
 from collections.abc import Callable
 
-import pyarrow as pa
 import pytest
 
 from tests.three_feed_shop import Shop
+from tests.warehouse.loading.file_damage import compress_with_zstd
 from warehouse.loading.loader import load
-
-
-def compress_with_zstd(data: bytes) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.CompressedOutputStream(sink, "zstd") as stream:
-        stream.write(data)
-    return bytes(sink.getvalue())
-
 
 Compressor = Callable[[bytes], bytes]
 

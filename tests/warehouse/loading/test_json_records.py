@@ -1,6 +1,7 @@
 """JSON documents and paths of nested values."""
 
 import codecs
+import gzip
 import json
 from typing import Any
 
@@ -190,6 +191,12 @@ def test_broken_object_rejects_one_row(shop: Shop) -> None:
     ]
     assert rejects[1][2] == "the line is not a JSON object"
     assert rejects[2][2] == "the object is not valid JSON: Expecting value"
+
+
+def test_damaged_file_of_objects_is_rejected(shop: Shop) -> None:
+    shop.put("events/a", gzip.compress(make_objects("", count=300).encode())[:-9])
+    (reason,) = load(shop.settings).rejected_files.values()
+    assert reason.startswith("the compressed file is damaged or incomplete")
 
 
 def test_one_long_line_of_objects(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
