@@ -150,6 +150,8 @@ QUARANTINE_QUERY = """
         select _feed, _file, _line, reasons, raw_row from marts.quarantine_purchases
         union all
         select _feed, _file, _line, reasons, raw_row from marts.quarantine_products
+        union all
+        select _feed, _file, _line, reasons, raw_row from marts.quarantine_joined_rows
     )
     select
         _feed as feed,

@@ -79,7 +79,7 @@ def test_rows_that_do_not_count(shop: Shop) -> None:
         shop.put(path, content)
     shop.declare(**FEEDS)
     load(shop.settings)
-    marts = ("+audit_feeds", "+audit_feed_day_reasons", "+fct_transactions", "+dim_products")
+    marts = ("+quarantine_joined_rows", "+audit_feeds", "+audit_feed_day_reasons", "+fct_transactions", "+dim_products")
     run_dbt(shop.settings, "build", "--resource-type", "seed", "--resource-type", "model", "--select", *marts)
 
     assert {
@@ -93,6 +93,8 @@ def test_rows_that_do_not_count(shop: Shop) -> None:
         "web.join": (1, 0, 0, 1, {"missing_key": 1}),
         "products": (3, 2, 1, 0, {}),
     }
+    (order,) = shop.query("select _line, raw_row ->> 'user_id' from marts.quarantine_joined_rows")
+    assert order == (3, "u4")
     transactions = """
         select _feed, transaction_id, user_id, cast(purchase_date as varchar), quantity from marts.fct_transactions
         where _feed != 'till' order by all
