@@ -13,7 +13,8 @@ from warehouse.settings import Settings
 class FeedStatus(BaseModel):
     """Row accounting of a feed.
 
-    `clean`, `duplicates`, `excluded` and `quarantined` are None before the first dbt build, and when files were loaded since.
+    `clean`, `duplicates`, `excluded` and `quarantined` are None before the first dbt build, and when files were loaded
+    since.
     """
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)

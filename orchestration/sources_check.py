@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from orchestration.dbt_runner import run_dbt
 from warehouse.database import open_reader, open_writer
-from warehouse.loading.loader import write_declarations
+from warehouse.loading.feed_declarations import write_declarations
 from warehouse.loading.sample_load import load_sample
 from warehouse.settings import Settings
 from warehouse.sources.columns import get_source_names

@@ -50,8 +50,20 @@ class FeedDay(BaseModel):
     """Why the day is unusual; None on a usual day."""
 
 
+class UnreadValue(BaseModel):
+    """A value of the files that was not understood, so that its column is empty."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    feed: str
+    column: str
+    value: str | None
+    """None for all less frequent values of the column together."""
+    rows: int
+
+
 class AuditReport(BaseModel):
-    """The newest days of every feed."""
+    """The newest days of every feed, and the values that were not understood."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -61,6 +73,8 @@ class AuditReport(BaseModel):
     """Warnings of all days, the newest day first."""
     days: list[FeedDay]
     """The newest day first, including days without a delivery."""
+    unread_values: list[UnreadValue]
+    """Of all days; the values of each feed and column from the most frequent one down."""
 
 
 class QuarantinedRow(BaseModel):
@@ -123,6 +137,12 @@ FEED_DAYS_QUERY = """
     order by days.delivery_day desc, days.feed
 """
 
+UNREAD_VALUES_QUERY = """
+    select feed, column_name as column, value, rows from marts.audit_unread_values
+    where $feed is null or feed = $feed
+    order by feed, column_name, value is null, rows desc, value
+"""
+
 QUARANTINE_QUERY = """
     with quarantined as (
         select _feed, _file, _line, reasons, raw_row from marts.quarantine_events
@@ -130,6 +150,8 @@ QUARANTINE_QUERY = """
         select _feed, _file, _line, reasons, raw_row from marts.quarantine_purchases
         union all
         select _feed, _file, _line, reasons, raw_row from marts.quarantine_products
+        union all
+        select _feed, _file, _line, reasons, raw_row from marts.quarantine_joined_rows
     )
     select
         _feed as feed,
@@ -159,9 +181,12 @@ def read_audit(settings: Settings, days: int, feed: str | None = None) -> AuditR
             FeedDay.model_validate(row)
             for row in _fetch_rows(connection, FEED_DAYS_QUERY, {"days": days, "feed": feed})
         ]
+        unread_values = [
+            UnreadValue.model_validate(row) for row in _fetch_rows(connection, UNREAD_VALUES_QUERY, {"feed": feed})
+        ]
         is_up_to_date = not find_outdated_feeds(connection)
     warnings = [f"{day.feed}, {day.delivery_day:%a %Y-%m-%d}: {day.warning}" for day in feed_days if day.warning]
-    return AuditReport(is_up_to_date=is_up_to_date, warnings=warnings, days=feed_days)
+    return AuditReport(is_up_to_date=is_up_to_date, warnings=warnings, days=feed_days, unread_values=unread_values)
 
 
 def read_quarantine(settings: Settings, n: int, feed: str | None = None, reason: str | None = None) -> QuarantineReport:

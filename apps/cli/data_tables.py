@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
-from apps.cli.audit_reports import AuditReport, QuarantineReport
+from apps.cli.audit_reports import AuditReport, QuarantineReport, UnreadValue
 from apps.cli.console import print_line, print_table, stdout_console
 from apps.cli.rejects import RejectReport
 from orchestration.feed_accounting import FeedStatus, format_reasons
@@ -14,6 +15,9 @@ from warehouse.loading.reports import LoadReport
 
 MAX_LINE_CHARS = 120
 """Characters of a rejected line in a table; `--json` shows the whole line."""
+
+MAX_UNREAD_VALUES = 5
+"""Values not understood that a table shows of a feed and column; `--json` shows up to 100."""
 
 MAX_LISTED_FILES = 5
 """Files that one message names; `--json` names all."""
@@ -116,10 +120,25 @@ def print_audit(report: AuditReport) -> None:
         if day.files or day.rejected_files or day.warning
     ]
     print_table("Rows by feed and day", rows)
+    _print_unread_values(report.unread_values)
     if not report.is_up_to_date:
         print_line(
             "the audit is incomplete: files were loaded after the last dbt build. Run `recomart run` or `dbt build`\n"
         )
+
+
+def _print_unread_values(unread_values: Sequence[UnreadValue]) -> None:
+    """Print the most frequent values of each feed and column, and the number of rows with the others."""
+    rows: list[dict[str, Any]] = []
+    for (feed, column), group in groupby(unread_values, lambda unread: (unread.feed, unread.column)):
+        values = list(group)
+        shown = [value for value in values if value.value is not None][:MAX_UNREAD_VALUES]
+        rows += [{**vars(value), "value": _format_line_text(str(value.value))} for value in shown]
+        other_rows = sum(value.rows for value in values) - sum(value.rows for value in shown)
+        if other_rows:
+            rows.append({"feed": feed, "column": column, "value": "(other values)", "rows": other_rows})
+    if rows:
+        print_table("Values not understood", rows)
 
 
 def print_quarantine(report: QuarantineReport) -> None:

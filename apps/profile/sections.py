@@ -81,7 +81,8 @@ def describe_row_status(rows: pd.DataFrame) -> Finding:
     return Finding(
         f"{format_ratio(total['clean'], total['lines'])} of {format_count(total['lines'], 'line')} in "
         f"{format_count(total['files'], 'file')} are clean; {total['duplicates']:,} are duplicates, "
-        f"{total['excluded']:,} are excluded, {total['quarantined']:,} are quarantined and {total['rejected']:,} are rejected.",
+        f"{total['excluded']:,} are excluded, {total['quarantined']:,} are quarantined and {total['rejected']:,} are "
+        "rejected.",
         make_bar_chart(
             list(rows["feed"]),
             {status: list(rows[status] / rows["lines"].clip(lower=1)) for status in statuses},

@@ -23,7 +23,7 @@
         {%- set conditions = [] -%}
         {%- for condition in feed.where or [] -%}
             {#- The values of a row without its joined row are not known yet. -#}
-            {%- set is_known = 'not ' ~ row ~ '.is_unjoined and ' if feed.join_columns else '' -%}
+            {%- set is_known = 'not ' ~ row ~ '.is_unjoined and ' if feed.join_key else '' -%}
             {%- do conditions.append(is_known ~ 'not ' ~ has_declared_value(condition, row)) -%}
         {%- endfor -%}
         {%- for condition in feed.leave_out or [] -%}

@@ -2,37 +2,30 @@
     {{ return(feeds | selectattr('fill_down', 'defined') | selectattr('fill_down') | list | length > 0) }}
 {%- endmacro %}
 
-{#- A row without name, category and brand takes all three from the newest row before it in its group: the rows of a file
-    with the same value of fill_down. -#}
-{% macro filled_down_rows(rows, columns, feeds, has_join) -%}
-{%- set branches = [] -%}
+{#- Columns of a group of rows: the variants of a product, or the lines of an order or event. -#}
+{% macro columns_of_groups(kind) -%}
+    {%- if kind == 'products' -%}
+        {{ return(['product_name', 'category', 'brand', 'is_available', 'currency', 'updated_at']) }}
+    {%- endif -%}
+    {{ return(['transaction_id', 'user_id', 'session_id', 'device', 'currency', 'purchased_at', 'event_at']) }}
+{%- endmacro %}
+
+{#- A row takes the values that it lacks from the newest row before it in its group that has them. A group is the rows of a
+    file with the same value of fill_down. -#}
+{% macro filled_down_rows(kind, rows, columns, feeds, has_join) -%}
+{%- set branches, extra_names = [], [] -%}
 {%- for feed in feeds if feed.fill_down -%}
     {%- do branches.append((feed.feed, raw_text(feed.fill_down, 'rows'))) -%}
+    {%- for place in (feed.where or []) + (feed.leave_out or []) + (feed.is_return or []) if not place.column -%}
+        {%- do extra_names.append(place['keys'] | first) -%}
+    {%- endfor -%}
 {%- endfor -%}
-{%- set attributes = ['product_name', 'category', 'brand'] -%}
 grouped_rows as (
 
     select
         rows.*,
-        {{ expression_by_feed(branches, 'rows', 'cast(null as ' ~ dbt.type_string() ~ ')') }} as group_value,
-        coalesce(product_name, category, brand) is not null as has_attributes
+        {{ expression_by_feed(branches, 'rows', 'cast(null as ' ~ dbt.type_string() ~ ')') }} as group_value
     from {{ rows }} as rows
-
-),
-
-rows_with_source as (
-
-    select
-        *,
-        case
-            when group_value is not null and not has_attributes
-                then max(case when has_attributes then _line end) over (
-                        partition by _load_id, group_value
-                        order by _line rows between unbounded preceding and current row
-                    )
-            else _line
-        end as attributes_line
-    from grouped_rows
 
 ),
 
@@ -40,20 +33,40 @@ filled_down_rows as (
 
     select
         {% for column in columns -%}
-        {{ 'sources' if column in attributes else 'rows_with_source' }}.{{ column }},
-        {% endfor -%}
-        {%- if has_join -%}
-        rows_with_source.is_unjoined,
+        {%- if column in columns_of_groups(kind) -%}
+        coalesce(
+            {{ column }}, case when group_value is not null then {{ latest(column, '_line') }} over rows_up_to_row end
+        ) as {{ column }},
+        {% else -%}
+        {{ column }},
         {% endif -%}
-        rows_with_source._extra,
-        rows_with_source._feed,
-        rows_with_source._file,
-        rows_with_source._line,
-        rows_with_source._load_id
-    from rows_with_source
-    left join rows_with_source as sources
-        on rows_with_source._load_id = sources._load_id
-        and rows_with_source.attributes_line = sources._line
+        {%- endfor -%}
+        {%- if has_join -%}
+        is_unjoined,
+        {% endif -%}
+        has_unusual_id,
+                {%- if extra_names -%}
+        {%- set values = {} -%}
+        {%- for name in extra_names -%}
+            {%- set value = clean_text(json_path_text('_extra', [name])) -%}
+            {%- do values.update({name: latest(value, '_line') ~ ' over rows_up_to_row'}) -%}
+        {%- endfor -%}
+        case
+            when group_value is not null then {{ json_merged('_extra', json_of_values(values)) }}
+            else _extra
+        end as _extra,
+        {% else -%}
+        _extra,
+        {% endif -%}
+        _feed,
+        _file,
+        _line,
+        _load_id
+    from grouped_rows
+    window rows_up_to_row as (
+        partition by _load_id, group_value
+        order by _line rows between unbounded preceding and current row
+    )
 
 )
 {%- endmacro %}

@@ -5,21 +5,18 @@
 {#- Null for rows of feeds without joined files, and when a value is missing. -#}
 {% macro join_key(feeds, row) -%}
     {%- set branches = [] -%}
-    {%- for feed in feeds if feed.join_columns -%}
-        {%- set columns = [] -%}
-        {%- for column in feed.join_columns -%}
-            {%- do columns.append(row ~ '.' ~ column) -%}
+    {%- for feed in feeds if feed.join_key -%}
+        {%- set texts = [] -%}
+        {%- for place in feed.join_key -%}
+            {%- do texts.append(raw_text(place, row)) -%}
         {%- endfor -%}
         {%- set key -%}
         case
-            when {{ columns | join(' is not null and ') }} is not null
-                then cast({{ fingerprint([quote(feed.feed)] + columns) }} as {{ dbt.type_string() }})
+            when {{ texts | join(' is not null and ') }} is not null
+                then cast({{ fingerprint([quote(feed.joined_to or feed.feed)] + texts) }} as {{ dbt.type_string() }})
         end
         {%- endset -%}
         {%- do branches.append((feed.feed, key)) -%}
-        {%- for joined_feed in feeds if joined_feed.joined_to == feed.feed -%}
-            {%- do branches.append((joined_feed.feed, key)) -%}
-        {%- endfor -%}
     {%- endfor -%}
     {{ expression_by_feed(branches, row, 'cast(null as ' ~ dbt.type_string() ~ ')') }}
 {%- endmacro %}
@@ -59,7 +56,7 @@ joined_rows_by_age as (
 {#- A row of joined files is no row of its own. The values of a row take precedence over those of the joined row. -#}
 {% macro rows_with_join(rows, columns, feeds) -%}
 {%- set joining_feeds = [] -%}
-{%- for feed in feeds if feed.join_columns -%}
+{%- for feed in feeds if feed.join_key and not feed.joined_to -%}
     {%- do joining_feeds.append(quote(feed.feed)) -%}
 {%- endfor -%}
 {{ joined_rows_by_age(rows, feeds) }},
@@ -71,6 +68,7 @@ rows_with_join as (
         coalesce(own.{{ column }}, joined.{{ column }}) as {{ column }},
         {% endfor -%}
         {{ json_merged('own._extra', 'joined._extra') }} as _extra,
+        own.has_unusual_id or coalesce(joined.has_unusual_id, false) as has_unusual_id,
         own._feed in ({{ joining_feeds | join(', ') }}) and joined._line is null as is_unjoined,
         own._feed,
         own._file,

@@ -103,3 +103,24 @@
         ) as varchar)
     end
 {%- endmacro %}
+
+{#- Without the values that are null. -#}
+{% macro json_of_values(values) -%}
+    {{ return(adapter.dispatch('json_of_values')(values)) }}
+{%- endmacro %}
+
+{% macro default__json_of_values(values) -%}
+    to_json(named_struct(
+        {%- for name, value in values.items() %}
+        {{ quote(name) }}, {{ value }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    ))
+{%- endmacro %}
+
+{% macro duckdb__json_of_values(values) -%}
+    cast(json_merge_patch('{}', json_object(
+        {%- for name, value in values.items() %}
+        {{ quote(name) }}, {{ value }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    )) as varchar)
+{%- endmacro %}

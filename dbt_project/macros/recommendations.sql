@@ -4,7 +4,7 @@
 {%- endmacro %}
 
 {% macro normalized_rule_value(scope, value) -%}
-    case when {{ scope }} = 'product' then {{ clean_text(value) }} else lower({{ clean_text(value) }}) end
+    case when {{ scope }} = 'product' then {{ clean_id(value) }} else lower({{ clean_text(value) }}) end
 {%- endmacro %}
 
 {#- No customer has an empty id. -#}

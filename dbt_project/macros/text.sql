@@ -19,26 +19,6 @@
     end
 {%- endmacro %}
 
-{% macro cleaned_rows(raw, columns) -%}
-    select
-        {% for column in columns -%}
-        {{ clean_text(column) }} as {{ column }},
-        {% endfor -%}
-        _extra,
-        _feed,
-        _file,
-        _line,
-        _load_id
-    from {{ raw }}
-{%- endmacro %}
-
-{% macro clean_user_id(column) -%}
-    case
-        when {{ column }} like '%.0' then regexp_replace({{ column }}, '^([0-9]+)[.]0$', '{{ backreference(1) }}')
-        else {{ column }}
-    end
-{%- endmacro %}
-
 {% macro backreference(group) -%}
     {{ return(adapter.dispatch('backreference')(group)) }}
 {%- endmacro %}
@@ -72,4 +52,10 @@
 
 {% macro quote(text) -%}
     '{{ text | replace("'", "''") }}'
+{%- endmacro %}
+
+{% macro quoted_list(texts) -%}
+    {%- for text in texts -%}
+    {{ quote(text) }}{{ ', ' if not loop.last }}
+    {%- endfor -%}
 {%- endmacro %}

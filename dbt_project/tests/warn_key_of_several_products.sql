@@ -19,13 +19,16 @@
         where _key is not null
         group by _load_id, _key
         having min(product_id) != max(product_id)
-        {{ 'union all' if not loop.last }}
-        {% else -%}
+
+        union all
+
+        {% endfor -%}
         select
             cast(null as {{ dbt.type_bigint() }}) as _load_id,
+            cast(null as {{ dbt.type_string() }}) as _key,
             cast(null as {{ dbt.type_bigint() }}) as first_line
         where 1 = 0
-        {%- endfor %}
+
     )
 
     select

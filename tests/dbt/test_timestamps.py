@@ -8,7 +8,7 @@ from warehouse.loading.loader import load
 
 ZONED_TIMES = {
     "2026-01-05 10:00:00 America/New_York": datetime(2026, 1, 5, 15),
-    "2026-01-05 10:00:00 PST": datetime(2026, 1, 5, 18),
+    "2026-01-05 10:00:00 EST": datetime(2026, 1, 5, 15),
     "2026-01-05 10:00:00 UTC+3": datetime(2026, 1, 5, 7),
     "2026-01-05T10:00:00+02:00": datetime(2026, 1, 5, 8),
 }

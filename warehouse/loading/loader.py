@@ -11,8 +11,13 @@ import pyarrow as pa
 from warehouse.database import open_writer, transaction
 from warehouse.disk_full import raise_on_full_disk
 from warehouse.errors import RecomartError
-from warehouse.formatting import format_count
 from warehouse.loading import ledger
+from warehouse.loading.feed_declarations import (
+    check_changed_feeds_present,
+    check_feeds_declared,
+    find_feeds_with_changed_kind,
+    write_declarations,
+)
 from warehouse.loading.landing_files import (
     ChangingFileError,
     FileLoad,
@@ -31,9 +36,7 @@ from warehouse.loading.records import read_records
 from warehouse.loading.reports import FeedLoadReport, LoadProgress, LoadReport
 from warehouse.loading.unreadable_feeds import find_unreadable_feeds
 from warehouse.settings import Settings
-from warehouse.sources.columns import RAW_COLUMNS
-from warehouse.sources.declaration import Feed, Sources
-from warehouse.sources.typing_settings import build_feed_row, compute_typing_fingerprint
+from warehouse.sources.declaration import Feed
 from warehouse.sources.yaml_file import read_sources
 
 MAX_BATCH_BYTES = 256 << 20
@@ -90,17 +93,19 @@ def load(
     with open_writer(settings) as connection:
         # Keeping the rows in file order would take a third of the load time. Raw rows store their line number instead.
         connection.execute("set preserve_insertion_order = false")
-        _check_feeds_declared(connection, sources, settings)
-        changed_feeds = _find_feeds_with_changed_kind(connection, sources)
-        _check_changed_feeds_present(connection, changed_feeds, {file.path for file in all_files}, settings)
+        check_feeds_declared(connection, sources, settings)
+        changed_feeds = find_feeds_with_changed_kind(connection, sources)
+        check_changed_feeds_present(connection, changed_feeds, {file.path for file in all_files}, settings)
         if reload_paths is not None and changed_feeds:
             raise RecomartError(
                 f"{settings.sources}: feeds.{changed_feeds[0].name}.kind: the kind was different when its files were "
                 "loaded. Run `recomart load`, which loads all of them again"
             )
         plan = make_plan(connection, files, settings.settle_seconds, reload_paths or ())
+        plan_files = {name: [item.file for item in items] for name, items in plan.new_files.items()}
         for feed in sources.feeds.values():
-            check_mapping(connection, feed, [new_file.file for new_file in plan.new_files[feed.name]], settings.sources)
+            joined_files = plan_files.get(f"{feed.name}.join", ())
+            check_mapping(connection, feed, plan_files[feed.name], settings.sources, joined_files)
         write_declarations(connection, sources, changed_feeds)
         loader = _Loader(connection, report, ProgressTracker(plan, on_progress))
         for feed in sources.feeds.values():
@@ -130,71 +135,6 @@ def _check_files_present(requested_paths: Collection[str], present_paths: set[st
             f"{settings.landing_dir}: file {missing_paths[0]}{others} is missing, or no glob of {settings.sources} "
             "matches it. Its rows stay as they are. Deliver it again, or name other files"
         )
-
-
-def _check_feeds_declared(connection: duckdb.DuckDBPyConnection, sources: Sources, settings: Settings) -> None:
-    """Check that the sources file declares every feed that was loaded: a warehouse belongs to one shop.
-
-    Raises:
-        RecomartError: The warehouse has files of a feed that the sources file does not declare.
-    """
-    loaded_feeds = connection.execute("select distinct feed from raw.loaded_files order by feed").fetchall()
-    undeclared_feeds = [feed for (feed,) in loaded_feeds if feed not in sources.feeds]
-    if undeclared_feeds:
-        raise RecomartError(
-            f"{settings.sources}: feed {', '.join(undeclared_feeds)} is not declared, but {settings.database} has its "
-            "files. Name another warehouse with --warehouse, declare the feed, or delete the database and load again"
-        )
-
-
-def _find_feeds_with_changed_kind(connection: duckdb.DuckDBPyConnection, sources: Sources) -> list[Feed]:
-    """Find the feeds whose declared kind differs from the kind they were loaded with."""
-    kinds = dict(connection.execute("select feed, kind from raw.feeds").fetchall())
-    return [feed for feed in sources.feeds.values() if kinds.get(feed.name, feed.kind) != feed.kind]
-
-
-def _check_changed_feeds_present(
-    connection: duckdb.DuckDBPyConnection, changed_feeds: list[Feed], present_paths: set[str], settings: Settings
-) -> None:
-    """Check that all files of feeds with a changed kind are present, because all of their rows are loaded again.
-
-    Raises:
-        RecomartError: A file is missing, or no glob of the feed matches it.
-    """
-    for feed in changed_feeds:
-        missing_paths = sorted(set(ledger.read_loaded_files(connection, feed)) - present_paths)
-        if missing_paths:
-            raise RecomartError(
-                f"{settings.sources}: feeds.{feed.name}.kind: the kind was different when {missing_paths[0]} was "
-                f"loaded, and that file is no longer in {settings.landing_dir} or no glob of the feed matches it. Put "
-                f"back {format_count(len(missing_paths), 'such file')}, or delete {settings.database} and load again"
-            )
-
-
-def write_declarations(connection: duckdb.DuckDBPyConnection, sources: Sources, changed_feeds: list[Feed]) -> None:
-    """Write the declarations for the SQL models; delete the rows and ledger entries of feeds with a changed kind."""
-    feeds = list(sources.feeds.values())
-    loads = ledger.read_feed_loads(connection)
-    rows = []
-    for feed in feeds:
-        # The ids of a feed and of its joined files are cleaned alike.
-        feed_names = (feed.name, feed.joined_to or f"{feed.name}.join")
-        decimal_id_columns = {column for name in feed_names for column in loads[name].decimal_id_columns}
-        row = build_feed_row(sources, feed, decimal_id_columns)
-        rows.append((*row, compute_typing_fingerprint(row, feed, loads[f"{feed.name}.join"].load_ids)))
-    # A load with nothing new leaves the database file unchanged, so that a run can end after it.
-    stored_fingerprints = dict(connection.execute("select feed, typing_fingerprint from raw.feeds").fetchall())
-    if stored_fingerprints == {feed: fingerprint for feed, *_, fingerprint in rows}:
-        return
-    with transaction(connection):
-        for feed in changed_feeds:
-            ledger.delete_files(connection, feed, list(ledger.read_loaded_files(connection, feed)), RAW_COLUMNS)
-        connection.execute("delete from raw.feeds")
-        connection.execute("delete from raw.event_aliases")
-        connection.executemany("insert into raw.feeds values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        aliases = [(feed.name, alias, event_type) for feed in feeds for alias, event_type in feed.event_aliases]
-        if aliases:
-            connection.executemany("insert into raw.event_aliases values (?, ?, ?)", aliases)
 
 
 def _read_undeclared_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:

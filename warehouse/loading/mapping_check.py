@@ -36,12 +36,17 @@ class FileSample(NamedTuple):
 
 
 def check_mapping(
-    connection: duckdb.DuckDBPyConnection, feed: Feed, new_files: list[LandingFile], sources: Path
+    connection: duckdb.DuckDBPyConnection,
+    feed: Feed,
+    new_files: Sequence[LandingFile],
+    sources: Path,
+    joined_files: Sequence[LandingFile] = (),
 ) -> None:
-    """Reject a mapping that names a column which neither the new files nor the loaded files have.
+    """Reject a declaration that names a column which neither the new files nor the loaded files have.
 
-    JSON records omit keys without a value, so for JSON only the required columns are checked. A mapping is also
-    rejected if an id column has only objects or lists.
+    JSON records omit keys without a value, so for JSON only the required columns are checked, and the names without
+    which all rows would be excluded. A mapping is also rejected if an id column has only objects or lists. Conditions
+    and the key can name columns of `joined_files`.
 
     Raises:
         RecomartError: A mapped column is in none of the files, or is no id.
@@ -49,9 +54,10 @@ def check_mapping(
     # Every CSV header is read, because it is one line. Of other files, the first ones are a sufficient sample.
     samples = [_read_sample(file) for file in (new_files if feed.format == "csv" else new_files[:SAMPLE_FILES])]
     names = set(chain.from_iterable(sample.names for sample in samples))
-    if not names:
-        return
-    _check_names(connection, feed, samples[0].file, names, sources)
+    if names:
+        _check_mapped_names(connection, feed, samples[0].file, names, sources)
+    joined_names = set(chain.from_iterable(_read_sample(file).names for file in joined_files[:SAMPLE_FILES]))
+    _check_row_names(connection, feed, names | joined_names, sources)
     for column in ID_COLUMNS:
         for name in get_source_names(feed.columns.get(column, ())):
             if problem := _find_id_problem(name, samples):
@@ -59,7 +65,7 @@ def check_mapping(
                 raise RecomartError(f"{locate_setting(sources, setting)}: {setting}: {problem}")
 
 
-def _check_names(
+def _check_mapped_names(
     connection: duckdb.DuckDBPyConnection, feed: Feed, first_file: LandingFile, names: set[str], sources: Path
 ) -> None:
     loaded_names = connection.execute(
@@ -68,7 +74,7 @@ def _check_names(
     names = names | {name for (name,) in loaded_names}
     names_by_column = (
         [(column, name) for column, source in feed.columns.items() for name in get_source_names(source)]
-        if feed.format == "csv"
+        if _has_all_keys(feed)
         else feed.required_names
     )
     for column, name in names_by_column:
@@ -79,6 +85,29 @@ def _check_names(
                 f"other files of the feed; they have {format_names(sorted(names))}"
                 f"{_find_later_header(first_file) or '. Correct the mapping'}"
             )
+
+
+def _check_row_names(connection: duckdb.DuckDBPyConnection, feed: Feed, names: set[str], sources: Path) -> None:
+    """Check the names in conditions, key and fill_down; they can change when no file is new."""
+    loaded_names = connection.execute(
+        "select column_name from raw.seen_columns where feed in (?, ?)", [feed.name, f"{feed.name}.join"]
+    ).fetchall()
+    names = names | {name for (name,) in loaded_names}
+    if not names:
+        return
+    for setting_name, name in feed.get_row_names(is_complete=_has_all_keys(feed)):
+        # Of nested values that are not mapped, only the first key of the path is recorded.
+        if name not in names and split_json_path(name)[0] not in names:
+            setting = f"feeds.{feed.name}.{setting_name}"
+            raise RecomartError(
+                f"{locate_setting(sources, setting)}: {setting}: no column '{name}' in the files of the feed; they "
+                f"have {format_names(sorted(names))}. Correct the name"
+            )
+
+
+def _has_all_keys(feed: Feed) -> bool:
+    """Return whether a record has a key without a value, too."""
+    return feed.format not in ("jsonl", "json")
 
 
 def _read_sample(file: LandingFile) -> FileSample:

@@ -213,7 +213,7 @@ def save_column_names(
             """,
             [*pc.min_max(records["load_id"]).as_py().values()],
         ).fetchall()
-        first_paths = {**dict(rows), **dict.fromkeys(declared_names, first_path)}
+        first_paths = {**dict(rows), **dict.fromkeys(feed.mapped_names, first_path)}
     connection.executemany(
         """
         insert into raw.seen_columns (feed, column_name, is_declared, first_path)

@@ -24,9 +24,10 @@ def load_sample(
         RecomartError: A mapped column is in none of the files, or the landing folder is missing.
     """
     errors: dict[str, str] = {}
+    files_by_feed = {feed.name: find_files(feed, settings.landing_dir) for feed in sources.feeds.values()}
     for feed in sources.feeds.values():
-        files = find_files(feed, settings.landing_dir)
-        check_mapping(connection, feed, files, settings.sources)
+        files = files_by_feed[feed.name]
+        check_mapping(connection, feed, files, settings.sources, files_by_feed.get(f"{feed.name}.join", ()))
         row_count = 0
         for file, load_id in zip(files, ledger.allocate_load_ids(connection, len(files)), strict=True):
             if row_count >= max_rows:

@@ -76,7 +76,8 @@ class JoinKey(DeclarationModel):
     """The columns by which the rows of a feed are joined with those of the joined files."""
 
     by: Annotated[tuple[str, ...], BeforeValidator(wrap_in_list)] = ()
-    """Columns of the raw table; by default those that both mappings have."""
+    """Columns of the raw table that both mappings have, or names that the files of both have; by default all columns
+    that both mappings have."""
 
 
 class Feed(DeclarationModel):
@@ -190,7 +191,8 @@ class Feed(DeclarationModel):
 
     key: Annotated[tuple[str, ...], BeforeValidator(wrap_in_list)] | None = None
     """Names in the files that together identify a row: of the rows with the same values, the newest one counts. The
-    default is the name of `event_id` where it is mapped. An empty list means no key."""
+    default is the name of `event_id` where it is mapped, and with `unnest` also that of `product_id`. An empty list
+    means no key."""
 
     duplicates: Literal["drop", "keep"] = "drop"
     """What happens to a row without a key that equals an earlier row in every column: it is dropped as a duplicate, or
@@ -204,8 +206,9 @@ class Feed(DeclarationModel):
     default it is not, and a build warns when the deliveries look as if they were."""
 
     fill_down: str | None = None
-    """For `products`: name in the files of a column that groups rows, such as the variants of a product. A row without
-    name, category and brand takes those of the group's row before it in the file."""
+    """Name in the files of a column that groups rows, such as the variants of a product or the lines of an order. A row
+    takes the values that it lacks from the group's rows before it in the file. Values of a single row are not filled
+    down: of orders and events product and amounts, of products id and price."""
 
     join: JoinKey | None = None
     """Further files of the feed, with `files`, `columns`, and the settings of their format where it differs: rows with
@@ -258,6 +261,20 @@ class Feed(DeclarationModel):
         """The names in the files that conditions, the key and `fill_down` read."""
         names = (*self.where, *self.leave_out, *self.is_return, *(self.key or ()), self.fill_down)
         return list(dict.fromkeys(name for name in names if name))
+
+    def get_row_names(self, *, is_complete: bool) -> list[tuple[str, str]]:
+        """Return the settings that select, identify or group rows, each with a name in the files.
+
+        If records omit keys without a value (not `is_complete`), only names without which rows would be lost count.
+        """
+        lists = {"leave_out": self.leave_out, "is_return": self.is_return} if is_complete else {}
+        required_where = {name: values for name, values in self.where.items() if is_complete or "" not in values}
+        return [
+            *((f"{setting}.{name}", name) for setting, names in lists.items() for name in names),
+            *((f"where.{name}", name) for name in required_where),
+            *(("key", name) for name in self.key or ()),
+            *(("fill_down", name) for name in (self.fill_down,) if name),
+        ]
 
     def get_null_words(self, column: str) -> tuple[str, ...]:
         """Return the values, in lower case, that stand for a missing value of a column."""
@@ -328,18 +345,18 @@ class Sources(DeclarationModel):
     @model_validator(mode="after")
     def _check_joins(self) -> Self:
         for feed in self.feeds.values():
-            if feed.join and not self.get_join_columns(feed):
+            if feed.join and not self.get_join_names(feed):
                 raise ValueError(
                     f"feeds.{feed.name}.join.columns: no column is in both mappings. Map the key, such as "
                     "transaction_id, in columns and in join.columns"
                 )
-            for column in feed.join.by if feed.join else ():
-                if column not in feed.columns or column not in feed.joined_columns:
-                    raise ValueError(f"feeds.{feed.name}.join.by: {column} must be in columns and in join.columns")
+            for name in feed.join.by if feed.join else ():
+                if name in RAW_COLUMNS[feed.kind] and not (name in feed.columns and name in feed.joined_columns):
+                    raise ValueError(f"feeds.{feed.name}.join.by: {name} must be in columns and in join.columns")
         return self
 
-    def get_join_columns(self, feed: Feed) -> tuple[str, ...]:
-        """Return the columns by which the feed's rows are joined with those of its joined files."""
+    def get_join_names(self, feed: Feed) -> tuple[str, ...]:
+        """Return the columns, or names in the files, by which the rows of a feed are joined with its joined files."""
         if not feed.join:
             return ()
         return feed.join.by or tuple(column for column in feed.columns if column in feed.joined_columns)

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo, available_timezones
 import duckdb
 
 from warehouse.sources.columns import (
-    PRODUCT_ATTRIBUTES,
     RAW_COLUMNS,
     REQUIRED_COLUMNS,
     Constant,
@@ -165,6 +164,8 @@ def _check_rows(feed: "Feed") -> None:
         _check_row_name(feed, name, "key")
     if feed.key and feed.duplicates == "keep":
         raise ValueError("duplicates: with a key, rows of the same key are one row. Remove key or duplicates")
+    if feed.fill_down is not None:
+        _check_row_name(feed, feed.fill_down, "fill_down")
     if feed.is_return and feed.kind == "products":
         raise ValueError("is_return: products cannot be returns")
     if feed.kind == "products" and (feed.key or feed.duplicates == "keep"):
@@ -191,15 +192,10 @@ def _check_row_name(feed: "Feed", name: str, setting: str) -> None:
 def _check_products(feed: "Feed") -> None:
     for setting, is_declared in (
         ("whole", feed.whole is not None),
-        ("fill_down", feed.fill_down is not None),
         ("availability", bool(feed.availability.available or feed.availability.unavailable)),
     ):
         if is_declared and feed.kind != "products":
             raise ValueError(f"{setting}: only a feed of products can have it")
-    if feed.fill_down is not None:
-        _check_row_name(feed, feed.fill_down, "fill_down")
-        if not any(column in feed.columns for column in PRODUCT_ATTRIBUTES):
-            raise ValueError("fill_down: product_name, category and brand are not mapped. Map one, or remove it")
     available = {value.strip().lower() for value in feed.availability.available}
     for value in feed.availability.unavailable:
         if value.strip().lower() in available:

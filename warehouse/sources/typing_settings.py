@@ -7,7 +7,6 @@ from typing import Any
 
 from warehouse.sources.columns import RAW_COLUMNS, ColumnSource, split_json_path
 from warehouse.sources.declaration import Feed, Sources
-from warehouse.sources.null_words import get_default_null_words
 from warehouse.sources.time_zones import find_abbreviations
 
 
@@ -33,19 +32,19 @@ def compute_typing_fingerprint(feed_row: tuple[Any, ...], feed: Feed, joined_loa
 
 
 def _build_settings(sources: Sources, feed: Feed, decimal_id_columns: Collection[str]) -> dict[str, Any]:
-    """Build the settings that the macro declared_feeds reads; those with their default value are left out."""
+    """Build the settings that the macro declared_feeds reads; empty ones are left out."""
     # The values of joined files fill the rows of the feed, so its null words are those of both.
     words_feed = sources.feeds[feed.joined_to] if feed.joined_to else feed
-    null_words = {column: words_feed.get_null_words(column) for column in RAW_COLUMNS[feed.kind]}
     joined_feed = sources.feeds.get(f"{feed.name}.join") if feed.join else None
     columns = {**(joined_feed.columns if joined_feed else {}), **feed.columns}
+    null_words = {column: words_feed.get_null_words(column) for column in RAW_COLUMNS[feed.kind] if column in columns}
     settings = {
         "time_zone": feed.time_zone,
         "timestamp_formats": feed.timestamp_formats,
         "zone_offsets": find_abbreviations(feed.time_zone),
         "decimal_mark": feed.decimal,
         "thousands": feed.thousands,
-        "null_words": {c: words for c, words in null_words.items() if words != get_default_null_words(c)},
+        "null_words": {column: words for column, words in null_words.items() if words},
         "decimal_id_columns": sorted(decimal_id_columns),
         "where": _locate_conditions(feed, feed.where, columns),
         "leave_out": _locate_conditions(feed, feed.leave_out, columns),
@@ -56,7 +55,7 @@ def _build_settings(sources: Sources, feed: Feed, decimal_id_columns: Collection
         "unavailable": [value.strip().lower() for value in feed.availability.unavailable],
         "whole": feed.whole,
         "fill_down": _locate(feed, feed.fill_down, columns) if feed.fill_down else None,
-        "join_columns": sources.get_join_columns(feed),
+        "join_key": _locate_join_key(sources, feed),
         "currency": sources.currency,
         "exchange_rates": sources.exchange_rates,
     }
@@ -82,6 +81,15 @@ def _locate_key(feed: Feed, columns: Mapping[str, ColumnSource]) -> list[dict[st
         return [_locate(feed, name, columns) for name in feed.key or ()]
     # The items of one event share its id.
     return [{"column": "event_id"}, *([{"column": "product_id"}] if feed.unnest else [])]
+
+
+def _locate_join_key(sources: Sources, feed: Feed) -> list[dict[str, Any]]:
+    """Return the places of the join key in the rows of a feed, or of its joined files."""
+    joining_feed = sources.feeds[feed.joined_to] if feed.joined_to else feed
+    return [
+        {"column": name} if name in feed.columns else _locate(feed, name, feed.columns)
+        for name in sources.get_join_names(joining_feed)
+    ]
 
 
 def _locate(feed: Feed, name: str, columns: Mapping[str, ColumnSource]) -> dict[str, Any]:

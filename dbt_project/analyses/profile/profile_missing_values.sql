@@ -1,5 +1,5 @@
 -- Number of empty and unreadable values by feed and column. Both are null in the classified models, which hold all loaded
--- rows, whatever their status. An unknown device counts as empty. The product attributes that events and
+-- rows; excluded rows are left out. An unknown device counts as empty. The product attributes that events and
 -- purchases may carry are left out.
 {% set columns_by_model = {
     'int_events_classified': [
@@ -22,6 +22,7 @@ select
     count(*) - count({{ "nullif(device, 'unknown')" if column == 'device' else column }}) as missing_count
 from {{ ref(model) }} as classified
 inner join {{ ref('int_file_loads') }} as file_loads on classified._load_id = file_loads.load_id
+where classified.row_status != 'excluded'
 group by file_loads.feed
 {{ 'union all' if not (loop.last and is_last_model) }}
 {% endfor -%}

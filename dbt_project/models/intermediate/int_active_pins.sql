@@ -3,7 +3,7 @@
 with pins as (
 
     select
-        {{ clean_text('product_id') }} as product_id,
+        {{ clean_id('product_id') }} as product_id,
         lower({{ clean_text('favourite_category') }}) as favourite_category,
         cast(position as {{ dbt.type_int() }}) as position,
         valid_from,

@@ -9,12 +9,13 @@
 {% set feeds = declared_feeds('events') %}
 {% set compared_columns = [
     'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id',
-    'transaction_id', 'quantity', 'price', 'product_name', 'category', 'brand',
+    'transaction_id', 'quantity', 'price', 'currency', 'product_name', 'category', 'brand',
     'unreadable_event_type', 'unreadable_event_at', 'unreadable_quantity', 'unreadable_price',
+    'rounded_ids', 'nested_ids',
 ] %}
 {% set columns = compared_columns + [
-    'is_transaction', 'is_excluded', 'is_declared_return', 'is_unjoined', '_key', '_extra', '_line', '_load_id',
-    '_typing_fingerprint',
+    'unreadable_currency', 'unread_values', 'is_transaction', 'is_excluded', 'is_declared_return', 'is_unjoined', '_key',
+    '_extra', '_line', '_load_id', '_typing_fingerprint',
 ] %}
 {% set events = 'rows_of_outdated_days' if is_incremental() else ref('stg_shop__events') %}
 
@@ -50,14 +51,17 @@ checked as (
         events.*,
         duplicate_rows._line is not null as is_duplicate,
         {{ broken_rules({
-            'missing_user': 'user_id is null and not is_transaction',
+            'missing_user': 'user_id is null and not is_transaction and not ' ~ has_unusual_id('user_id'),
             'missing_joined_row': 'is_unjoined',
-            'missing_product': 'events.product_id is null',
+            'missing_product': 'events.product_id is null and not ' ~ has_unusual_id('product_id'),
             'unknown_product': 'events.product_id is not null and known_products.product_id is null',
             'unknown_event_type': 'event_type is null',
             'bad_timestamp': 'event_at is null',
             'bad_quantity': 'is_transaction and (quantity = 0 or unreadable_quantity is not null)',
             'bad_price': 'is_transaction and (events.price < 0 or unreadable_price is not null)',
+            'unknown_currency': 'is_transaction and unreadable_currency is not null',
+            'rounded_id': 'rounded_ids is not null',
+            'object_as_id': 'nested_ids is not null',
         }) }} as broken_rules
     from {{ events }} as events
     left join {{ ref('int_product_versions') }} as known_products

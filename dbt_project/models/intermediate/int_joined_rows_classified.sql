@@ -7,7 +7,8 @@
 
 {% for kind in kinds -%}
 {% set feeds = declared_feeds(kind) -%}
-{% set columns = feeds | selectattr('join_columns', 'defined') | map(attribute='join_columns') | sum(start=[]) -%}
+{% set places = feeds | selectattr('join_key', 'defined') | map(attribute='join_key') | sum(start=[]) -%}
+{% set columns = places | selectattr('column', 'defined') | map(attribute='column') | unique | list -%}
 select
     _load_id,
     _line,
@@ -21,7 +22,7 @@ from (
 
     with cleaned as (
 
-        {{ cleaned_rows(source('raw', kind), columns | unique | list) }}
+        {{ cleaned_rows(source('raw', kind), columns, feeds) }}
 
     ),
 

@@ -17,10 +17,10 @@ with delivered_products as (
         min(case when not is_available then 0 else 1 end) as has_only_available_rows
     from {{ ref('int_products_classified') }}
     where
-        _feed in ({{ whole_feeds | join(', ') }})
-        and row_status != 'excluded'
+        row_status != 'excluded'
         and product_id is not null
         and delivery_day is not null
+        and _feed in ({{ whole_feeds | join(', ') or 'null' }})
     group by _feed, product_id, delivery_day
 
 ),

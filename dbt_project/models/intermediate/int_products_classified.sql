@@ -63,8 +63,11 @@ checked as (
         coalesce(attributes_fingerprint = previous_attributes_fingerprint, false) as is_duplicate,
         {{ broken_rules({
             'missing_joined_row': 'is_unjoined',
-            'missing_product': 'product_id is null',
+            'missing_product': 'product_id is null and not ' ~ has_unusual_id('product_id'),
             'bad_price': 'price < 0 or unreadable_price is not null',
+            'unknown_currency': 'unreadable_currency is not null',
+            'rounded_id': 'rounded_ids is not null',
+            'object_as_id': 'nested_ids is not null',
         }) }} as broken_rules
     from rows_with_previous
 
@@ -76,12 +79,17 @@ select
     category,
     brand,
     price,
+    currency,
     popularity_score,
     is_available,
     updated_at,
     delivery_day,
     effective_at,
     unreadable_price,
+    unreadable_currency,
+    rounded_ids,
+    nested_ids,
+    unread_values,
     case
         when is_excluded then 'excluded'
         when is_duplicate then 'duplicate'

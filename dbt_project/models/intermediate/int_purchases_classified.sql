@@ -8,12 +8,13 @@
 -- depends_on: {{ ref('int_changed_loads') }}, {{ ref('int_outdated_days') }}
 {% set feeds = declared_feeds('purchases') %}
 {% set compared_columns = [
-    'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'purchased_at',
+    'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'currency', 'purchased_at',
     'product_name', 'category', 'brand',
-    'unreadable_quantity', 'unreadable_price', 'unreadable_purchased_at',
+    'unreadable_quantity', 'unreadable_price', 'unreadable_purchased_at', 'rounded_ids', 'nested_ids',
 ] %}
 {% set columns = compared_columns + [
-    'is_excluded', 'is_declared_return', 'is_unjoined', '_key', '_extra', '_line', '_load_id', '_typing_fingerprint',
+    'unreadable_currency', 'unread_values', 'is_excluded', 'is_declared_return', 'is_unjoined', '_key', '_extra',
+    '_line', '_load_id', '_typing_fingerprint',
 ] %}
 {% set purchases = 'rows_of_outdated_days' if is_incremental() else ref('stg_shop__purchases') %}
 
@@ -50,11 +51,14 @@ checked as (
         duplicate_rows._line is not null as is_duplicate,
         {{ broken_rules({
             'missing_joined_row': 'is_unjoined',
-            'missing_product': 'purchases.product_id is null',
+            'missing_product': 'purchases.product_id is null and not ' ~ has_unusual_id('product_id'),
             'unknown_product': 'purchases.product_id is not null and known_products.product_id is null',
             'bad_timestamp': 'purchased_at is null',
             'bad_quantity': 'quantity = 0 or unreadable_quantity is not null',
             'bad_price': 'purchases.price < 0 or unreadable_price is not null',
+            'unknown_currency': 'unreadable_currency is not null',
+            'rounded_id': 'rounded_ids is not null',
+            'object_as_id': 'nested_ids is not null',
         }) }} as broken_rules
     from {{ purchases }} as purchases
     left join {{ ref('int_product_versions') }} as known_products

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -456,4 +457,36 @@ def test_earlier_schema_version_fails(shop: Shop) -> None:
     with closing(connect(shop.settings)) as connection:
         connection.execute("alter table raw.purchases drop column _load_id")
     with pytest.raises(RecomartError, match=r"earlier version.*raw\.purchases.*Delete"):
+        load(shop.settings)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"where": {"statuss": "paid"}},
+        {"leave_out": {"statuss": "void"}},
+        {"is_return": {"statuss": "back"}},
+        {"key": ["who", "statuss"]},
+        {"fill_down": "statuss"},
+    ],
+)
+def test_misspelt_name_of_condition_fails(shop: Shop, setting: dict[str, Any]) -> None:
+    """Also when the condition is declared after the files were loaded."""
+    shop.put("purchases/1.csv", "sku,when,who,qty,status\na,2026-01-01,u,1,paid\n")
+    (name,) = setting
+    for _ in range(2):
+        shop.declare(purchases={**PURCHASES_CSV, **setting})
+        with pytest.raises(RecomartError, match=rf"feeds.purchases.{name}.*no column 'statuss' in the files"):
+            load(shop.settings)
+        shop.declare(purchases={**PURCHASES_CSV, "where": {"status": "paid"}})
+        load(shop.settings)
+
+
+def test_missing_condition_name_in_json(shop: Shop) -> None:
+    """JSON records omit keys without a value: only names without which rows would be lost are checked."""
+    shop.put("events/1.jsonl", '{"user": "u", "item": "a", "type": "view", "time": "2026-01-01", "x": {"y": 1}}\n')
+    shop.declare(events={**EVENTS_JSONL, "leave_out": {"test": "yes"}, "where": {"parent": "", "$.x.y": 1}})
+    load(shop.settings)
+    shop.declare(events={**EVENTS_JSONL, "where": {"parent": "a"}})
+    with pytest.raises(RecomartError, match=r"feeds.events.where.parent: no column 'parent' in the files of the feed"):
         load(shop.settings)

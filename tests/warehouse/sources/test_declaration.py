@@ -272,7 +272,7 @@ def test_joined_files_are_a_feed(tmp_path: Path) -> None:
     sources = read_sources(write_sources_file(tmp_path, VALID_FEEDS))
     joined_feed = sources.feeds["purchases.join"]
     assert (joined_feed.kind, joined_feed.format, joined_feed.joined_to) == ("purchases", "csv", "purchases")
-    assert sources.get_join_columns(sources.feeds["purchases"]) == ("transaction_id",)
+    assert sources.get_join_names(sources.feeds["purchases"]) == ("transaction_id",)
 
 
 def test_null_words_of_column(tmp_path: Path) -> None:

@@ -1,60 +1,64 @@
 {% set feeds = declared_feeds('events') %}
-{% set has_join = has_joined_files(feeds) %}
+{% set ids = ['event_id', 'user_id', 'product_id', 'session_id', 'transaction_id'] %}
 {% set columns = [
     'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id', 'transaction_id',
-    'quantity', 'price', 'product_name', 'category', 'brand',
+    'quantity', 'price', 'line_total', 'currency', 'product_name', 'category', 'brand',
 ] %}
 
-with cleaned as (
+with {{ feed_rows('events', columns, feeds) }},
 
-    {{ cleaned_rows(source('raw', 'events'), columns) }}
-
-),
-
-{% if has_join -%}
-{{ rows_with_join('cleaned', columns, feeds) }},
-
-{% endif -%}
 typed as (
 
     select
-        cleaned.event_id,
-        {{ clean_user_id('cleaned.user_id') }} as user_id,
-        cleaned.product_id,
+        feed_rows.event_id as event_id_text,
+        feed_rows.user_id as user_id_text,
+        feed_rows.product_id as product_id_text,
         case when aliases.event_type != 'ignored' then aliases.event_type end as event_type,
         coalesce(aliases.event_type = 'ignored', false) as is_ignored,
-        lower(cleaned.event_type) as event_type_text,
-        cleaned.event_at as event_at_text,
-        {{ parse_timestamp('cleaned.event_at', 'cleaned._feed', feeds) }} as event_at,
-        lower(cleaned.device) as device_text,
-        cleaned.session_id,
-        cleaned.transaction_id,
-        cleaned.quantity as quantity_text,
-        {{ parse_number('cleaned.quantity', 'cleaned._feed', feeds) }} as quantity,
-        cleaned.price as price_text,
-        {{ parse_number('cleaned.price', 'cleaned._feed', feeds) }} as price,
-        cleaned.product_name,
-        lower(cleaned.category) as category,
-        lower(cleaned.brand) as brand,
+        lower(feed_rows.event_type) as event_type_text,
+        feed_rows.event_at as event_at_text,
+        {{ parse_timestamp('feed_rows.event_at', 'feed_rows._feed', feeds) }} as event_at,
+        lower(feed_rows.device) as device_text,
+        case
+            when lower(feed_rows.device) in ('web', 'desktop', 'browser', 'website', 'computer', 'laptop', 'pc') then 'web'
+            when lower(feed_rows.device) in (
+                    'mobile', 'mobile app', 'mobile_app', 'app', 'phone', 'smartphone', 'tablet',
+                    'android', 'ios', 'iphone', 'ipad'
+                ) then 'mobile'
+            else 'unknown'
+        end as device,
+        feed_rows.session_id as session_id_text,
+        feed_rows.transaction_id as transaction_id_text,
+        feed_rows.quantity as quantity_text,
+        {{ parse_number('feed_rows.quantity', 'feed_rows._feed', feeds) }} as quantity,
+        feed_rows.price as price_text,
+        {{ parse_number('feed_rows.price', 'feed_rows._feed', feeds, is_price=true) }} as price_number,
+        feed_rows.line_total as line_total_text,
+        {{ parse_number('feed_rows.line_total', 'feed_rows._feed', feeds, is_price=true) }} as line_total,
+        {{ parse_currency('feed_rows.currency', 'coalesce(feed_rows.price, feed_rows.line_total)', feeds) }} as currency,
+        feed_rows.product_name as product_name_text,
+        lower(feed_rows.category) as category_text,
+        lower(feed_rows.brand) as brand_text,
         feeds.carries_purchases,
         feeds.carries_products,
-        {{ is_left_out(feeds, 'cleaned') }} as is_left_out,
-        {{ is_declared_return(feeds, 'cleaned') }} as is_declared_return,
-        {{ 'cleaned.is_unjoined' if has_join else 'false' }} as is_unjoined,
-        {{ row_key(feeds, 'cleaned') }} as _key,
         feeds.typing_fingerprint as _typing_fingerprint,
         files.loaded_at,
-        cleaned._extra,
-        cleaned._feed,
-        cleaned._file,
-        cleaned._line,
-        cleaned._load_id
-    from {{ 'rows_with_join' if has_join else 'cleaned' }} as cleaned
-    left join {{ source('raw', 'feeds') }} as feeds on cleaned._feed = feeds.feed
-    left join {{ source('raw', 'loaded_files') }} as files on cleaned._load_id = files.load_id
+        {{ is_left_out(feeds, 'feed_rows') }} as is_left_out,
+        {{ is_declared_return(feeds, 'feed_rows') }} as is_declared_return,
+        {{ row_key(feeds, 'feed_rows') }} as _key,
+        feed_rows.is_unjoined,
+        feed_rows.has_unusual_id,
+        feed_rows._extra,
+        feed_rows._feed,
+        feed_rows._file,
+        feed_rows._line,
+        feed_rows._load_id
+    from feed_rows
+    left join {{ source('raw', 'feeds') }} as feeds on feed_rows._feed = feeds.feed
+    left join {{ source('raw', 'loaded_files') }} as files on feed_rows._load_id = files.load_id
     left join {{ source('raw', 'event_aliases') }} as aliases
-        on cleaned._feed = aliases.feed
-        and lower(cleaned.event_type) = aliases.alias
+        on feed_rows._feed = aliases.feed
+        and lower(feed_rows.event_type) = aliases.alias
 
 ),
 
@@ -62,36 +66,42 @@ checked as (
 
     select
         *,
-        {{ plausible_timestamp('event_at', 'loaded_at') }} as plausible_event_at
+        {{ plausible_timestamp('event_at', 'loaded_at') }} as plausible_event_at,
+        {{ unit_price(feeds) }} as unit_price,
+        {{ unusual_ids(ids, is_rounded_id) }} as rounded_ids,
+        {{ unusual_ids(ids, is_nested) }} as nested_ids
     from typed
 
 )
 
 select
-    event_id,
-    user_id,
-    product_id,
+    {{ id_or_null('event_id') }} as event_id,
+    {{ id_or_null('user_id') }} as user_id,
+    {{ id_or_null('product_id') }} as product_id,
     event_type,
     plausible_event_at as event_at,
-    case
-        when device_text in ('web', 'desktop', 'browser', 'website', 'computer', 'laptop', 'pc') then 'web'
-        when device_text in (
-                'mobile', 'mobile app', 'mobile_app', 'app', 'phone', 'smartphone', 'tablet',
-                'android', 'ios', 'iphone', 'ipad'
-            ) then 'mobile'
-        else 'unknown'
-    end as device,
-    session_id,
-    transaction_id,
+    device,
+    {{ id_or_null('session_id') }} as session_id,
+    {{ id_or_null('transaction_id') }} as transaction_id,
     quantity,
-    price,
-    product_name,
-    category,
-    brand,
+    {{ price_in_shop_currency('unit_price', 'currency', feeds) }} as price,
+    case when unit_price is not null then currency end as currency,
+    {{ text_or_null('product_name') }} as product_name,
+    {{ text_or_null('category') }} as category,
+    {{ text_or_null('brand') }} as brand,
     case when event_type is null and not is_ignored then event_type_text end as unreadable_event_type,
-    case when plausible_event_at is null then event_at_text end as unreadable_event_at,
-    case when quantity is null then quantity_text end as unreadable_quantity,
-    case when price is null then price_text end as unreadable_price,
+    {{ unreadable_text('event_at', feeds, value='plausible_event_at') }} as unreadable_event_at,
+    {{ unreadable_text('quantity', feeds) }} as unreadable_quantity,
+    {{ unreadable_price(feeds) }} as unreadable_price,
+    {{ currency_without_rate('currency', 'unit_price', feeds) }} as unreadable_currency,
+    rounded_ids,
+    nested_ids,
+    {{ texts_to_keep({
+        'device': "device = 'unknown' and " ~ null_if_word('device_text', 'device', feeds) ~ ' is not null',
+        'product_name': is_nested('product_name_text'),
+        'category': is_nested('category_text'),
+        'brand': is_nested('brand_text'),
+    }) }} as unread_values,
     coalesce(event_type = 'purchase' and carries_purchases, false) as is_transaction,
     coalesce(carries_products, false) as has_product_attributes,
     is_left_out or is_ignored as is_excluded,

@@ -1,67 +1,80 @@
 {% set feeds = declared_feeds('products') %}
-{% set has_join = has_joined_files(feeds) %}
-{% set is_filled_down = is_fill_down_declared(feeds) %}
 {% set columns = [
-    'product_id', 'product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available', 'updated_at',
+    'product_id', 'product_name', 'category', 'brand', 'price', 'currency', 'popularity_score',
+    'is_available', 'updated_at',
 ] %}
 
-with cleaned as (
+with {{ feed_rows('products', columns, feeds) }},
 
-    {{ cleaned_rows(source('raw', 'products'), columns) }}
-
-),
-
-{% if has_join -%}
-{{ rows_with_join('cleaned', columns, feeds) }},
-
-{% endif -%}
-{% if is_filled_down -%}
-{{ filled_down_rows('rows_with_join' if has_join else 'cleaned', columns, feeds, has_join) }},
-
-{% endif -%}
 typed as (
 
     select
-        product_id,
-        product_name,
-        lower(category) as category,
-        lower(brand) as brand,
-        price as price_text,
-        {{ parse_number('price', '_feed', feeds) }} as price,
-        {{ parse_number('popularity_score', '_feed', feeds) }} as popularity_score,
-        case
-            when lower(is_available) in ('true', 't', 'yes', 'y', '1', 'available', 'in_stock') then true
-            when lower(is_available) in ('false', 'f', 'no', 'n', '0', 'unavailable', 'out_of_stock') then false
-        end as is_available,
-        {{ parse_timestamp('updated_at', '_feed', feeds) }} as updated_at,
-        {{ is_left_out(feeds, 'cleaned') }} as is_excluded,
-        {{ 'is_unjoined' if has_join else 'false' }} as is_unjoined,
-        _extra,
-        _feed,
-        _file,
-        _line,
-        _load_id
-    from {{ 'filled_down_rows' if is_filled_down else 'rows_with_join' if has_join else 'cleaned' }} as cleaned
+        feed_rows.product_id as product_id_text,
+        feed_rows.product_name as product_name_text,
+        lower(feed_rows.category) as category_text,
+        lower(feed_rows.brand) as brand_text,
+        feed_rows.price as price_text,
+        {{ parse_number('feed_rows.price', 'feed_rows._feed', feeds, is_price=true) }} as unit_price,
+        {{ parse_currency('feed_rows.currency', 'feed_rows.price', feeds) }} as currency,
+        feed_rows.popularity_score as popularity_score_text,
+        {{ parse_number('feed_rows.popularity_score', 'feed_rows._feed', feeds) }} as popularity_score,
+        feed_rows.is_available as is_available_text,
+        {{ parse_availability('feed_rows.is_available', 'feed_rows._feed', feeds) }} as is_available,
+        feed_rows.updated_at as updated_at_text,
+        {{ parse_timestamp('feed_rows.updated_at', 'feed_rows._feed', feeds) }} as updated_at,
+        files.loaded_at,
+        {{ is_left_out(feeds, 'feed_rows') }} as is_excluded,
+        feed_rows.is_unjoined,
+        feed_rows.has_unusual_id,
+        feed_rows._extra,
+        feed_rows._feed,
+        feed_rows._file,
+        feed_rows._line,
+        feed_rows._load_id
+    from feed_rows
+    left join {{ source('raw', 'loaded_files') }} as files on feed_rows._load_id = files.load_id
+
+),
+
+checked as (
+
+    select
+        *,
+        {{ plausible_timestamp('updated_at', 'loaded_at') }} as plausible_updated_at,
+        {{ unusual_ids(['product_id'], is_rounded_id) }} as rounded_ids,
+        {{ unusual_ids(['product_id'], is_nested) }} as nested_ids
+    from typed
 
 )
 
 select
-    typed.product_id,
-    typed.product_name,
-    typed.category,
-    typed.brand,
-    typed.price,
-    typed.popularity_score,
-    typed.is_available,
-    {{ plausible_timestamp('typed.updated_at', 'files.loaded_at') }} as updated_at,
-    case when typed.price is null then typed.price_text end as unreadable_price,
-    typed.is_excluded,
-    typed.is_unjoined,
-    files.loaded_at,
-    typed._extra,
-    typed._feed,
-    typed._file,
-    typed._line,
-    typed._load_id
-from typed
-left join {{ source('raw', 'loaded_files') }} as files on typed._load_id = files.load_id
+    {{ id_or_null('product_id') }} as product_id,
+    {{ text_or_null('product_name') }} as product_name,
+    {{ text_or_null('category') }} as category,
+    {{ text_or_null('brand') }} as brand,
+    {{ price_in_shop_currency('unit_price', 'currency', feeds) }} as price,
+    case when unit_price is not null then currency end as currency,
+    popularity_score,
+    is_available,
+    plausible_updated_at as updated_at,
+    {{ unreadable_text('price', feeds, value='unit_price') }} as unreadable_price,
+    {{ currency_without_rate('currency', 'unit_price', feeds) }} as unreadable_currency,
+    rounded_ids,
+    nested_ids,
+    {{ texts_to_keep({
+        'product_name': is_nested('product_name_text'),
+        'category': is_nested('category_text'),
+        'brand': is_nested('brand_text'),
+        'popularity_score': unreadable_text('popularity_score', feeds) ~ ' is not null',
+        'is_available': 'is_available is null and is_available_text is not null',
+        'updated_at': unreadable_text('updated_at', feeds, value='plausible_updated_at') ~ ' is not null',
+    }) }} as unread_values,
+    loaded_at,
+    is_excluded,
+    is_unjoined,
+    _extra,
+    _feed,
+    _file,
+    _line,
+    _load_id
+from checked

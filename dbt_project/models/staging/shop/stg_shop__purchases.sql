@@ -1,50 +1,46 @@
 {% set feeds = declared_feeds('purchases') %}
-{% set has_join = has_joined_files(feeds) %}
+{% set ids = ['transaction_id', 'user_id', 'product_id'] %}
 {% set columns = [
-    'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'purchased_at',
-    'product_name', 'category', 'brand',
+    'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'line_total', 'currency',
+    'purchased_at', 'product_name', 'category', 'brand',
 ] %}
 
-with cleaned as (
+with {{ feed_rows('purchases', columns, feeds) }},
 
-    {{ cleaned_rows(source('raw', 'purchases'), columns) }}
-
-),
-
-{% if has_join -%}
-{{ rows_with_join('cleaned', columns, feeds) }},
-
-{% endif -%}
 typed as (
 
     select
-        cleaned.transaction_id,
-        {{ clean_user_id('cleaned.user_id') }} as user_id,
-        cleaned.product_id,
-        cleaned.quantity as quantity_text,
-        {{ parse_number('cleaned.quantity', 'cleaned._feed', feeds) }} as quantity,
-        cleaned.price as price_text,
-        {{ parse_number('cleaned.price', 'cleaned._feed', feeds) }} as price,
-        cleaned.purchased_at as purchased_at_text,
-        {{ parse_timestamp('cleaned.purchased_at', 'cleaned._feed', feeds) }} as purchased_at,
-        cleaned.product_name,
-        lower(cleaned.category) as category,
-        lower(cleaned.brand) as brand,
+        feed_rows.transaction_id as transaction_id_text,
+        feed_rows.user_id as user_id_text,
+        feed_rows.product_id as product_id_text,
+        feed_rows.quantity as quantity_text,
+        {{ parse_number('feed_rows.quantity', 'feed_rows._feed', feeds) }} as quantity,
+        feed_rows.price as price_text,
+        {{ parse_number('feed_rows.price', 'feed_rows._feed', feeds, is_price=true) }} as price_number,
+        feed_rows.line_total as line_total_text,
+        {{ parse_number('feed_rows.line_total', 'feed_rows._feed', feeds, is_price=true) }} as line_total,
+        {{ parse_currency('feed_rows.currency', 'coalesce(feed_rows.price, feed_rows.line_total)', feeds) }} as currency,
+        feed_rows.purchased_at as purchased_at_text,
+        {{ parse_timestamp('feed_rows.purchased_at', 'feed_rows._feed', feeds) }} as purchased_at,
+        feed_rows.product_name as product_name_text,
+        lower(feed_rows.category) as category_text,
+        lower(feed_rows.brand) as brand_text,
         feeds.carries_products,
-        {{ is_left_out(feeds, 'cleaned') }} as is_excluded,
-        {{ is_declared_return(feeds, 'cleaned') }} as is_declared_return,
-        {{ 'cleaned.is_unjoined' if has_join else 'false' }} as is_unjoined,
-        {{ row_key(feeds, 'cleaned') }} as _key,
         feeds.typing_fingerprint as _typing_fingerprint,
         files.loaded_at,
-        cleaned._extra,
-        cleaned._feed,
-        cleaned._file,
-        cleaned._line,
-        cleaned._load_id
-    from {{ 'rows_with_join' if has_join else 'cleaned' }} as cleaned
-    left join {{ source('raw', 'feeds') }} as feeds on cleaned._feed = feeds.feed
-    left join {{ source('raw', 'loaded_files') }} as files on cleaned._load_id = files.load_id
+        {{ is_left_out(feeds, 'feed_rows') }} as is_excluded,
+        {{ is_declared_return(feeds, 'feed_rows') }} as is_declared_return,
+        {{ row_key(feeds, 'feed_rows') }} as _key,
+        feed_rows.is_unjoined,
+        feed_rows.has_unusual_id,
+        feed_rows._extra,
+        feed_rows._feed,
+        feed_rows._file,
+        feed_rows._line,
+        feed_rows._load_id
+    from feed_rows
+    left join {{ source('raw', 'feeds') }} as feeds on feed_rows._feed = feeds.feed
+    left join {{ source('raw', 'loaded_files') }} as files on feed_rows._load_id = files.load_id
 
 ),
 
@@ -52,24 +48,36 @@ checked as (
 
     select
         *,
-        {{ plausible_timestamp('purchased_at', 'loaded_at') }} as plausible_purchased_at
+        {{ plausible_timestamp('purchased_at', 'loaded_at') }} as plausible_purchased_at,
+        {{ unit_price(feeds) }} as unit_price,
+        {{ unusual_ids(ids, is_rounded_id) }} as rounded_ids,
+        {{ unusual_ids(ids, is_nested) }} as nested_ids
     from typed
 
 )
 
 select
-    transaction_id,
-    user_id,
-    product_id,
+    {{ id_or_null('transaction_id') }} as transaction_id,
+    {{ id_or_null('user_id') }} as user_id,
+    {{ id_or_null('product_id') }} as product_id,
     quantity,
-    price,
+    {{ price_in_shop_currency('unit_price', 'currency', feeds) }} as price,
+    case when unit_price is not null then currency end as currency,
     plausible_purchased_at as purchased_at,
-    product_name,
-    category,
-    brand,
-    case when quantity is null then quantity_text end as unreadable_quantity,
-    case when price is null then price_text end as unreadable_price,
-    case when plausible_purchased_at is null then purchased_at_text end as unreadable_purchased_at,
+    {{ text_or_null('product_name') }} as product_name,
+    {{ text_or_null('category') }} as category,
+    {{ text_or_null('brand') }} as brand,
+    {{ unreadable_text('quantity', feeds) }} as unreadable_quantity,
+    {{ unreadable_price(feeds) }} as unreadable_price,
+    {{ currency_without_rate('currency', 'unit_price', feeds) }} as unreadable_currency,
+    {{ unreadable_text('purchased_at', feeds, value='plausible_purchased_at') }} as unreadable_purchased_at,
+    rounded_ids,
+    nested_ids,
+    {{ texts_to_keep({
+        'product_name': is_nested('product_name_text'),
+        'category': is_nested('category_text'),
+        'brand': is_nested('brand_text'),
+    }) }} as unread_values,
     coalesce(carries_products, false) as has_product_attributes,
     is_excluded,
     is_declared_return,

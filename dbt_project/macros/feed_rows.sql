@@ -1,0 +1,27 @@
+{#- The rows of the feeds of a kind, with cleaned texts. Rows of joined files are no rows of their own; they fill others. -#}
+{% macro feed_rows(kind, columns, feeds) -%}
+{%- set has_join = has_joined_files(feeds) -%}
+{%- set is_filled_down = is_fill_down_declared(feeds) -%}
+cleaned as (
+
+    {{ cleaned_rows(source('raw', kind), columns, feeds) }}
+
+),
+
+{% if has_join -%}
+{{ rows_with_join('cleaned', columns, feeds) }},
+
+{% endif -%}
+{% if is_filled_down -%}
+{{ filled_down_rows(kind, 'rows_with_join' if has_join else 'cleaned', columns, feeds, has_join) }},
+
+{% endif -%}
+feed_rows as (
+
+    select
+        *
+        {{- ',\n        false as is_unjoined' if not has_join }}
+    from {{ 'filled_down_rows' if is_filled_down else 'rows_with_join' if has_join else 'cleaned' }}
+
+)
+{%- endmacro %}

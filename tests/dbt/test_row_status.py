@@ -1,0 +1,112 @@
+"""Rows that do not count: conditions, ignored event types, keys, joined files and whole catalogs, from file to mart."""
+
+from typing import Any
+
+from orchestration.dbt_runner import run_dbt
+from orchestration.feed_accounting import read_feed_status
+from tests.three_feed_shop import Shop
+from warehouse.loading.loader import load
+
+FEEDS: dict[str, dict[str, Any]] = {
+    "clicks": {
+        "kind": "events",
+        "files": "clicks*.csv",
+        "format": "csv",
+        "columns": {"event_id": "id", "user_id": "who", "product_id": "sku", "event_type": "what", "event_at": "when"},
+        "event_types": {"view": "detail", "ignored": ["scroll", "login"]},
+    },
+    "shop": {
+        "kind": "purchases",
+        "files": "shop*.csv",
+        "format": "csv",
+        "columns": {"transaction_id": "order", "user_id": "who", "product_id": "sku", "purchased_at": "when"},
+        "key": ["order", "sku"],
+        "where": {"state": ["paid", "back"]},
+        "is_return": {"state": "back"},
+    },
+    "till": {
+        "kind": "purchases",
+        "files": "till*.csv",
+        "format": "csv",
+        "columns": {"user_id": "who", "product_id": "sku", "purchased_at": "when"},
+        "duplicates": "keep",
+    },
+    "web": {
+        "kind": "purchases",
+        "files": "lines*.csv",
+        "format": "csv",
+        "columns": {"transaction_id": "order", "product_id": "sku"},
+        "join": {"files": "orders*.csv", "columns": {"transaction_id": "id", "user_id": "who", "purchased_at": "when"}},
+    },
+    "products": {
+        "files": "catalog/*.csv",
+        "format": "csv",
+        "columns": {"product_id": "sku", "product_name": "name", "brand": "brand"},
+        "fill_down": "group",
+        "leave_out": {"sku": ""},
+        "whole": True,
+    },
+}
+
+FILES = {
+    "clicks.csv": """id,who,sku,what,when
+1,u1,mug,detail,2026-01-05T10:00:00Z
+1,u1,mug,detail,2026-01-05T10:00:07Z
+2,u1,,scroll,2026-01-05T10:00:00Z
+3,,,Login,2026-01-05T10:00:00Z
+4,u1,mug,hover,2026-01-05T10:00:00Z
+""",
+    "shop-9.csv": """order,who,sku,when,state
+o1,u1,mug,2026-01-05T10:00:00Z,open
+o2,u1,mug,2026-01-05T11:00:00Z,paid
+o3,u2,mug,2026-01-06T11:00:00Z,paid
+o4,u2,relic,2026-01-06T11:00:00Z,failed
+""",
+    "shop-10.csv": """order,who,sku,when,state
+o1,u1,mug,2026-01-07T10:00:00Z,paid
+o2,u1,mug,2026-01-08T11:00:00Z,Back
+""",
+    "till.csv": "who,sku,when\nu1,mug,2026-01-05\nu1,mug,2026-01-05\n",
+    "lines.csv": "order,sku\nw1,mug\nw2,mug\n",
+    "orders.csv": "id,who,when\nw1,u3,2026-01-05T10:00:00Z\n,u4,2026-01-05T10:00:00Z\n",
+    "catalog/2026-01-01.csv": "group,sku,name,brand\na,mug,Mug,Acme\na,big-mug,,\na,,,\nb,pan,Pan,\n",
+    "catalog/2026-01-08.csv": "group,sku,name,brand\na,mug,Mug,Acme\na,big-mug,,\n",
+}
+
+
+def test_rows_that_do_not_count(shop: Shop) -> None:
+    for path, content in FILES.items():
+        shop.put(path, content)
+    shop.declare(**FEEDS)
+    load(shop.settings)
+    marts = ("+quarantine_joined_rows", "+audit_feeds", "+audit_feed_day_reasons", "+fct_transactions", "+dim_products")
+    run_dbt(shop.settings, "build", "--resource-type", "seed", "--resource-type", "model", "--select", *marts)
+
+    assert {
+        status.feed: (status.clean, status.duplicates, status.excluded, status.quarantined, status.reasons)
+        for status in read_feed_status(shop.settings)
+    } == {
+        "clicks": (1, 1, 2, 1, {"unknown_event_type": 1}),
+        "shop": (3, 1, 2, 0, {}),
+        "till": (2, 0, 0, 0, {}),
+        "web": (1, 0, 0, 1, {"bad_timestamp": 1, "missing_joined_row": 1}),
+        "web.join": (1, 0, 0, 1, {"missing_key": 1}),
+        "products": (3, 2, 1, 0, {}),
+    }
+    (order,) = shop.query("select _line, raw_row ->> 'user_id' from marts.quarantine_joined_rows")
+    assert order == (3, "u4")
+    transactions = """
+        select _feed, transaction_id, user_id, cast(purchase_date as varchar), quantity from marts.fct_transactions
+        where _feed != 'till' order by all
+    """
+    assert shop.query(transactions) == [
+        ("shop", "o1", "u1", "2026-01-07", 1),
+        ("shop", "o2", "u1", "2026-01-08", -1),
+        ("shop", "o3", "u2", "2026-01-06", 1),
+        ("web", "w1", "u3", "2026-01-05", 1),
+    ]
+    assert shop.query("select product_id, product_name, brand, is_available from marts.dim_products order by all") == [
+        ("big-mug", "Mug", "acme", True),
+        ("mug", "Mug", "acme", True),
+        ("pan", "Pan", None, False),
+    ]

@@ -1,0 +1,68 @@
+"""The settings that the SQL reads: where it finds the names of conditions and keys."""
+
+import json
+from typing import Any
+
+from warehouse.sources.declaration import Sources
+from warehouse.sources.typing_settings import build_feed_row
+
+EVENTS: dict[str, Any] = {
+    "files": "*.jsonl",
+    "format": "jsonl",
+    "columns": {
+        "event_id": "$.message.id",
+        "user_id": "user",
+        "product_id": "$.items.sku",
+        "event_type": "type",
+        "event_at": "at",
+    },
+}
+LINES: dict[str, Any] = {
+    "files": "lines.csv",
+    "format": "csv",
+    "columns": {"transaction_id": "order", "product_id": "sku"},
+    "join": {"files": "orders.csv", "columns": {"transaction_id": "id", "user_id": "who", "purchased_at": "at"}},
+}
+
+
+def build_settings(feed: str, **feeds: dict[str, Any]) -> dict[str, Any]:
+    """Build the settings of one of the declared feeds."""
+    sources = Sources.model_validate({"feeds": feeds})
+    settings: dict[str, Any] = json.loads(build_feed_row(sources, sources.feeds[feed])[-1])
+    return settings
+
+
+def test_event_id_is_default_key() -> None:
+    assert build_settings("events", events=EVENTS)["key"] == [{"column": "event_id"}]
+    assert build_settings("events", events=EVENTS | {"key": "session"})["key"] == [{"keys": ["session"]}]
+    assert "key" not in build_settings("events", events=EVENTS | {"key": []})
+    assert "key" not in build_settings("events", events=EVENTS | {"duplicates": "keep"})
+
+
+def test_unnested_events_have_key_of_item() -> None:
+    """All items of an event have its id."""
+    settings = build_settings("events", events=EVENTS | {"unnest": "$.items"})
+    assert settings["key"] == [{"column": "event_id"}, {"column": "product_id"}]
+
+
+def test_null_word_in_condition_is_missing_value() -> None:
+    """A null word is null in a mapped column, and an ordinary value in an undeclared one."""
+    conditions = {"leave_out": {"user": ["Guest"], "$.shop.name": "NA"}}
+    assert build_settings("events", events=EVENTS | conditions)["leave_out"] == [
+        {"column": "user_id", "values": ["guest", ""]},
+        {"keys": ["shop", "name"], "values": ["na"]},
+    ]
+
+
+def test_conditions_find_joined_columns() -> None:
+    conditions = {"where": {"order": "1", "who": "u1", "state": "paid"}}
+    assert build_settings("purchases", purchases=LINES | conditions)["where"] == [
+        {"column": "transaction_id", "values": ["1"]},
+        {"column": "user_id", "values": ["u1"]},
+        {"keys": ["state"], "values": ["paid"]},
+    ]
+
+
+def test_joined_files_have_null_words_of_feed() -> None:
+    settings = build_settings("purchases.join", purchases=LINES | {"null_values": {"user_id": "nobody"}})
+    assert settings["null_words"] == {"user_id": ["nobody"]}
