@@ -176,9 +176,8 @@ def _write_declarations(connection: duckdb.DuckDBPyConnection, sources: Sources,
     rows = []
     for feed in feeds:
         # The ids of a feed and of its joined files are cleaned alike.
-        feed_names = (feed.name, feed.joined_to or f"{feed.name}.join")
-        decimal_id_columns = {column for name in feed_names for column in loads[name].decimal_id_columns}
-        row = build_feed_row(sources, feed, decimal_id_columns)
+        joined = loads[feed.joined_to or f"{feed.name}.join"]
+        row = build_feed_row(sources, feed, {*loads[feed.name].decimal_id_columns, *joined.decimal_id_columns})
         rows.append((*row, compute_typing_fingerprint(row, feed, loads[f"{feed.name}.join"].load_ids)))
     # A load with nothing new leaves the database file unchanged, so that a run can end after it.
     stored_fingerprints = dict(connection.execute("select feed, typing_fingerprint from raw.feeds").fetchall())
