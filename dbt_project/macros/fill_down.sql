@@ -4,7 +4,7 @@
 
 {#- A row without name, category and brand takes all three from the newest row before it in its group: the rows of a file
     with the same value of fill_down. -#}
-{% macro filled_down_rows(rows, columns, feeds, has_join) -%}
+{% macro filled_down_rows(rows, columns, feeds, flags=[]) -%}
 {%- set branches = [] -%}
 {%- for feed in feeds if feed.fill_down -%}
     {%- do branches.append((feed.feed, raw_text(feed.fill_down, 'rows'))) -%}
@@ -42,9 +42,9 @@ filled_down_rows as (
         {% for column in columns -%}
         {{ 'sources' if column in attributes else 'rows_with_source' }}.{{ column }},
         {% endfor -%}
-        {%- if has_join -%}
-        rows_with_source.is_unjoined,
-        {% endif -%}
+        {%- for flag in flags -%}
+        rows_with_source.{{ flag }},
+        {% endfor -%}
         rows_with_source._extra,
         rows_with_source._feed,
         rows_with_source._file,

@@ -57,7 +57,7 @@ joined_rows_by_age as (
 {%- endmacro %}
 
 {#- A row of joined files is no row of its own. The values of a row take precedence over those of the joined row. -#}
-{% macro rows_with_join(rows, columns, feeds) -%}
+{% macro rows_with_join(rows, columns, feeds, flags=[]) -%}
 {%- set joining_feeds = [] -%}
 {%- for feed in feeds if feed.join_columns -%}
     {%- do joining_feeds.append(quote(feed.feed)) -%}
@@ -69,6 +69,9 @@ rows_with_join as (
     select
         {% for column in columns -%}
         coalesce(own.{{ column }}, joined.{{ column }}) as {{ column }},
+        {% endfor -%}
+        {%- for flag in flags -%}
+        own.{{ flag }} or coalesce(joined.{{ flag }}, false) as {{ flag }},
         {% endfor -%}
         {{ json_merged('own._extra', 'joined._extra') }} as _extra,
         own._feed in ({{ joining_feeds | join(', ') }}) and joined._line is null as is_unjoined,

@@ -17,7 +17,7 @@ with cleaned as (
 
 {% endif -%}
 {% if is_filled_down -%}
-{{ filled_down_rows('rows_with_join' if has_join else 'cleaned', columns, feeds, has_join) }},
+{{ filled_down_rows('rows_with_join' if has_join else 'cleaned', columns, feeds, ['is_unjoined'] if has_join else []) }},
 
 {% endif -%}
 typed as (
