@@ -49,17 +49,12 @@ unioned as (
 
     select
         product_id,
-        null as product_name,
-        null as category,
-        null as brand,
-        null as price,
-        null as popularity_score,
+        null as product_name, null as category, null as brand, null as price, null as popularity_score,
         is_available,
         effective_at,
         true as is_from_catalog,
         _feed,
-        null as _file,
-        null as _line
+        null as _file, null as _line
     from {{ ref('int_product_absences') }}
 
     union all
@@ -105,11 +100,7 @@ unioned as (
     -- when another feed carries attributes.
     select
         product_id,
-        null as product_name,
-        null as category,
-        null as brand,
-        null as price,
-        null as popularity_score,
+        null as product_name, null as category, null as brand, null as price, null as popularity_score,
         null as is_available,
         min(effective_at) as effective_at,
         false as is_from_catalog,
