@@ -14,7 +14,11 @@ TILL = {
     "format": "csv",
     "carries": ["products"],
     "columns": {
-        **{"transaction_id": "t", "user_id": "u", "product_id": "i", "quantity": "q", "price": "p"},
+        "transaction_id": "t",
+        "user_id": "u",
+        "product_id": "i",
+        "quantity": "q",
+        "price": "p",
         "purchased_at": "at",
     },
 }
