@@ -22,7 +22,8 @@ typed as (
         {{ parse_timestamp('cleaned.event_at', 'cleaned._feed', feeds) }} as event_at,
         lower(cleaned.device) as device_text,
         case
-            when lower(cleaned.device) in ('web', 'desktop', 'browser', 'website', 'computer', 'laptop', 'pc') then 'web'
+            when lower(cleaned.device) in ('web', 'desktop', 'browser', 'website', 'computer', 'laptop', 'pc')
+                then 'web'
             when lower(cleaned.device) in (
                     'mobile', 'mobile app', 'mobile_app', 'app', 'phone', 'smartphone', 'tablet',
                     'android', 'ios', 'iphone', 'ipad'
