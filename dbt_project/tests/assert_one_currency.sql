@@ -1,5 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'audit_files'}}}) }}
 
+-- noqa: disable=LT02
+
 -- Stops a run before training when clean rows have prices in several currencies and the sources file does not say how
 -- to convert them. With a declared currency, rows of a currency without a rate are quarantined instead.
 {% set currencies %}
@@ -27,7 +29,7 @@
             select 1 from {{ source('raw', 'feeds') }}
             where {{ json_text('settings', 'currency') }} is not null
         )
-    order by rows desc, currency
+    order by counts.rows desc, currency
 {% endset %}
 
 {% set found = run_test_query(currencies) %}

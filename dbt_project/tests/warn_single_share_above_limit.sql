@@ -1,5 +1,7 @@
 {{ config(severity='warn', meta={'dagster': {'ref': {'name': 'audit_files'}}}) }}
 
+-- noqa: disable=LT02
+
 -- Warns when one user or product has an implausible share of a feed's clean rows, as a word for a missing value has.
 -- Every 16th line of a large feed suffices: counting all lines of ten million would take a second.
 {% call report_rows() %}

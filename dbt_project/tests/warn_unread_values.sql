@@ -8,8 +8,11 @@
         select
             *,
             sum(rows) over (partition by feed, column_name) as column_rows,
-            row_number() over (partition by feed, column_name order by value is null, rows desc, value) as value_rank
-        from {{ ref('audit_unread_values') }}
+            row_number() over (
+                partition by feed, column_name
+                order by unread.value is null, unread.rows desc, unread.value
+            ) as value_rank
+        from {{ ref('audit_unread_values') }} as unread
         where column_name in ('is_available', 'popularity_score', 'updated_at', 'category', 'brand', 'product_name')
 
     ),

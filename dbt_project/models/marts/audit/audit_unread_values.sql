@@ -62,7 +62,7 @@ ranked_values as (
 
     select
         *,
-        row_number() over (partition by feed, column_name order by rows desc, value) as frequency_rank
+        row_number() over (partition by feed, column_name order by value_counts.rows desc, value) as frequency_rank
     from value_counts
 
 )

@@ -15,8 +15,8 @@ select
     products.updated_at,
     products.unreadable_price,
     {{ raw_row_json('raw_products', [
-        'product_id', 'product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available',
-        'updated_at',
+        'product_id', 'product_name', 'category', 'brand', 'price', 'currency', 'popularity_score',
+        'is_available', 'updated_at',
     ]) }} as raw_row
 from {{ ref('int_products_classified') }} as products
 -- A quarantined row is kept even if its raw row is missing.

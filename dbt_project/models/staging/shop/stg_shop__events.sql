@@ -20,7 +20,8 @@ typed as (
         {{ parse_timestamp('feed_rows.event_at', 'feed_rows._feed', feeds) }} as event_at,
         lower(feed_rows.device) as device_text,
         case
-            when lower(feed_rows.device) in ('web', 'desktop', 'browser', 'website', 'computer', 'laptop', 'pc') then 'web'
+            when lower(feed_rows.device) in ('web', 'desktop', 'browser', 'website', 'computer', 'laptop', 'pc')
+                then 'web'
             when lower(feed_rows.device) in (
                     'mobile', 'mobile app', 'mobile_app', 'app', 'phone', 'smartphone', 'tablet',
                     'android', 'ios', 'iphone', 'ipad'
