@@ -61,12 +61,17 @@
     end
 {%- endmacro %}
 
+{#- Most events have no price; the first condition spares them the comparisons with the signs. -#}
 {% macro parse_currency(currency_text, price_text, feeds) -%}
-    case upper(replace(coalesce({{ currency_text }}, {{ currency_in_price(price_text) }}), '.', ''))
-        {%- for sign, currency in currency_signs(feeds).items() %}
-        when {{ quote(sign) }} then {{ quote(currency) }}
-        {%- endfor %}
-        else upper(replace(coalesce({{ currency_text }}, {{ currency_in_price(price_text) }}), '.', ''))
+    {%- set text = 'upper(replace(coalesce(' ~ currency_text ~ ', ' ~ currency_in_price(price_text) ~ "), '.', ''))" -%}
+    case
+        when {{ currency_text }} is null and {{ price_text }} is null then null
+        else case {{ text }}
+            {%- for sign, currency in currency_signs(feeds).items() %}
+            when {{ quote(sign) }} then {{ quote(currency) }}
+            {%- endfor %}
+            else {{ text }}
+        end
     end
 {%- endmacro %}
 
