@@ -14,7 +14,8 @@ from warehouse.loading.dialects import DELIMITERS
 from warehouse.loading.landing_files import ChangingFileError, FileLoad, LandingFile, UnreadableFileError
 from warehouse.loading.records import read_records
 from warehouse.loading.text import read_blocks
-from warehouse.sources.declaration import Feed, FileFormat
+from warehouse.sources.declaration import Feed
+from warehouse.sources.feed_settings import FileFormat
 
 SAMPLE_RECORDS = 1_000
 SAMPLE_BYTES = 1 << 20

@@ -2,7 +2,6 @@
 
 import codecs
 from pathlib import Path
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
 import duckdb
@@ -14,10 +13,8 @@ from warehouse.sources.columns import (
     get_source_names,
     split_json_path,
 )
+from warehouse.sources.feed_settings import FeedSettings
 from warehouse.sources.rest_api import Api
-
-if TYPE_CHECKING:
-    from warehouse.sources.declaration import Feed
 
 NO_QUOTE = "none"
 """Value of `quote` which declares that quotes are ordinary characters."""
@@ -29,7 +26,7 @@ NAMED_TIMESTAMP_FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
 TEXT_FORMATS = ("csv", "jsonl", "json")
 
 
-def check_feed(feed: "Feed") -> None:
+def check_feed(feed: FeedSettings) -> None:
     """Check the settings of a feed.
 
     Raises:
@@ -47,7 +44,7 @@ def check_feed(feed: "Feed") -> None:
         _check_api(feed, feed.api)
 
 
-def _check_columns(feed: "Feed") -> None:
+def _check_columns(feed: FeedSettings) -> None:
     columns = RAW_COLUMNS[feed.kind]
     for column in feed.columns:
         if column not in columns:
@@ -72,7 +69,7 @@ def _check_path(name: str, setting: str) -> None:
         raise ValueError(f"{setting}: {error}") from None
 
 
-def _check_files(feed: "Feed") -> None:
+def _check_files(feed: FeedSettings) -> None:
     for pattern in feed.files:
         parts = Path(pattern).parts
         if not "".join(parts).strip() or Path(pattern).is_absolute() or ".." in parts:
@@ -85,7 +82,7 @@ def _check_files(feed: "Feed") -> None:
             )
 
 
-def _check_text_format(feed: "Feed") -> None:
+def _check_text_format(feed: FeedSettings) -> None:
     if feed.encoding and feed.format not in TEXT_FORMATS:
         raise ValueError(f"encoding: files of format {feed.format} have no text encoding. Remove it")
     if feed.encoding and not _is_supported_encoding(feed.encoding):
@@ -117,7 +114,7 @@ def _check_text_format(feed: "Feed") -> None:
             raise ValueError("escape: quote: none means that there are no quoted fields. Remove one of the two")
 
 
-def _check_records(feed: "Feed") -> None:
+def _check_records(feed: FeedSettings) -> None:
     for setting in ("records", "record_key"):
         if getattr(feed, setting) is not None and feed.format != "json":
             raise ValueError(f"{setting}: only a feed of format json can have it")
@@ -133,7 +130,7 @@ def _check_records(feed: "Feed") -> None:
         raise ValueError(f"key_values: '{feed.unnest}' is unnested. A list is either unnested or read as an object")
 
 
-def _check_times(feed: "Feed") -> None:
+def _check_times(feed: FeedSettings) -> None:
     if feed.time_zone not in available_timezones() or not _is_known_to_duckdb(feed.time_zone):
         raise ValueError(
             f"time_zone: '{feed.time_zone}' is not an IANA time zone. Write it like {ZoneInfo('Europe/Paris')}"
@@ -143,12 +140,12 @@ def _check_times(feed: "Feed") -> None:
             raise ValueError(f"timestamp_formats: '{timestamp_format}': {problem}")
 
 
-def _check_numbers(feed: "Feed") -> None:
+def _check_numbers(feed: FeedSettings) -> None:
     if feed.thousands == feed.decimal:
         raise ValueError(f"thousands: '{feed.thousands}' is the decimal mark. Declare the other one as decimal")
 
 
-def _check_rows(feed: "Feed") -> None:
+def _check_rows(feed: FeedSettings) -> None:
     if feed.joined_to:
         return
     if isinstance(feed.null_values, dict):
@@ -180,7 +177,7 @@ def _check_rows(feed: "Feed") -> None:
             raise ValueError(f"event_types: '{alias}' is a name of both {type_by_alias[alias]} and {event_type}")
 
 
-def _check_row_name(feed: "Feed", name: str, setting: str) -> None:
+def _check_row_name(feed: FeedSettings, name: str, setting: str) -> None:
     """Check that the SQL can read a name in the files: alone in a column, or among the undeclared ones."""
     if feed.is_json:
         _check_path(name, setting)
@@ -189,7 +186,7 @@ def _check_row_name(feed: "Feed", name: str, setting: str) -> None:
             raise ValueError(f"{setting}: columns.{column} joins it with others. Map it alone, or use another column")
 
 
-def _check_products(feed: "Feed") -> None:
+def _check_products(feed: FeedSettings) -> None:
     for setting, is_declared in (
         ("whole", feed.whole is not None),
         ("availability", bool(feed.availability.available or feed.availability.unavailable)),
@@ -202,7 +199,7 @@ def _check_products(feed: "Feed") -> None:
             raise ValueError(f"availability: '{value}' is a value of both available and unavailable")
 
 
-def _check_api(feed: "Feed", api: Api) -> None:
+def _check_api(feed: FeedSettings, api: Api) -> None:
     if feed.format != "jsonl" or codecs.lookup(feed.encoding or "utf-8").name != "utf-8":
         raise ValueError("format: records from an api are written as jsonl in utf-8. Declare that format")
     folder, _, name = feed.files[0].rpartition("/")

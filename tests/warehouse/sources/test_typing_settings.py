@@ -65,4 +65,4 @@ def test_conditions_find_joined_columns() -> None:
 
 def test_joined_files_have_null_words_of_feed() -> None:
     settings = build_settings("purchases.join", purchases=LINES | {"null_values": {"user_id": "nobody"}})
-    assert settings["null_words"] == {"user_id": ["nobody"]}
+    assert settings["null_words"]["user_id"] == ["nobody"]
