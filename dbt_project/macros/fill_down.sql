@@ -44,7 +44,8 @@ filled_down_rows as (
         {%- if has_join -%}
         is_unjoined,
         {% endif -%}
-        has_unusual_id or group_value is not null as has_unusual_id,
+        rounded_ids,
+        nested_ids,
         {% if extra_names -%}
         {%- set values = {} -%}
         {%- for name in extra_names -%}

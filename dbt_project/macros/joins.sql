@@ -68,7 +68,8 @@ rows_with_join as (
         coalesce(own.{{ column }}, joined.{{ column }}) as {{ column }},
         {% endfor -%}
         {{ json_merged('own._extra', 'joined._extra') }} as _extra,
-        own.has_unusual_id or coalesce(joined.has_unusual_id, false) as has_unusual_id,
+        coalesce(own.rounded_ids, joined.rounded_ids) as rounded_ids,
+        coalesce(own.nested_ids, joined.nested_ids) as nested_ids,
         own._feed in ({{ joining_feeds | join(', ') }}) and joined._line is null as is_unjoined,
         own._feed,
         own._file,

@@ -63,6 +63,9 @@
 
 {#- Most events have no price; the first condition spares them the comparisons with the signs. -#}
 {% macro parse_currency(currency_text, price_text, feeds) -%}
+    {%- if not mapped_columns(['currency', 'price', 'line_total'], feeds) -%}
+    cast(null as {{ dbt.type_string() }})
+    {%- else -%}
     {%- set text = 'upper(replace(coalesce(' ~ currency_text ~ ', ' ~ currency_in_price(price_text) ~ "), '.', ''))" -%}
     case
         when {{ currency_text }} is null and {{ price_text }} is null then null
@@ -73,6 +76,7 @@
             else {{ text }}
         end
     end
+    {%- endif -%}
 {%- endmacro %}
 
 {% macro price_in_shop_currency(price, currency, feeds) -%}

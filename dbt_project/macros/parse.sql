@@ -1,5 +1,8 @@
 {#- NaN sorts above all numbers, so the upper bound rejects it too. -#}
 {% macro parse_number(column, feed_column, feeds, is_price=false) -%}
+    {%- if not mapped_columns([column.split('.') | last], feeds) -%}
+    cast(null as {{ type_double() }})
+    {%- else -%}
     {%- set usual = cast_or_null(normalize_decimal_mark(column, feed_column, feeds), type_double()) -%}
     {%- set unusual = cast_or_null(unusual_number(column, feed_column, feeds, is_price), type_double()) -%}
     case
@@ -7,6 +10,7 @@
         when {{ usual }} between -1e10 and 1e10 then {{ usual }}
         when {{ usual }} is null then case when {{ unusual }} between -1e10 and 1e10 then {{ unusual }} end
     end
+    {%- endif -%}
 {%- endmacro %}
 
 {% macro normalize_decimal_mark(column, feed_column, feeds) -%}

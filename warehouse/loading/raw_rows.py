@@ -234,10 +234,16 @@ def find_decimal_id_columns(
     columns = [column for column in ID_COLUMNS if column in feed.columns]
     if not columns:
         return {}
-    # The first condition is cheap, and true for few values.
+    # `case` skips the regular expression for almost all values; `and` would evaluate it for all of them.
     checks = (
-        f"case when bool_or(contains({column}, '.') and regexp_full_match({column}, '\\s*[0-9]+[.]0*[1-9][0-9]*\\s*'))"
-        f" then {quote_literal(column)} end"
+        f"""
+        case
+            when bool_or(
+                case when contains({column}, '.') then regexp_full_match({column}, '\\s*[0-9]+[.]0*[1-9][0-9]*\\s*') end
+            )
+                then {quote_literal(column)}
+        end
+        """
         for column in columns
     )
     rows = connection.execute(

@@ -39,6 +39,7 @@ def _build_settings(sources: Sources, feed: Feed, decimal_id_columns: Collection
     columns = {**(joined_feed.columns if joined_feed else {}), **feed.columns}
     null_words = {column: words_feed.get_null_words(column) for column in RAW_COLUMNS[feed.kind] if column in columns}
     settings = {
+        "columns": sorted(columns),
         "time_zone": feed.time_zone,
         "timestamp_formats": feed.timestamp_formats,
         "zone_offsets": find_abbreviations(feed.time_zone),

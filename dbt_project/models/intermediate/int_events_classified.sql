@@ -51,9 +51,9 @@ checked as (
         events.*,
         duplicate_rows._line is not null as is_duplicate,
         {{ broken_rules({
-            'missing_user': 'user_id is null and not is_transaction and not ' ~ has_unusual_id('user_id'),
+            'missing_user': 'user_id is null and not is_transaction and not ' ~ is_kept_as_text('user_id'),
             'missing_joined_row': 'is_unjoined',
-            'missing_product': 'events.product_id is null and not ' ~ has_unusual_id('product_id'),
+            'missing_product': 'events.product_id is null and not ' ~ is_kept_as_text('product_id'),
             'unknown_product': 'events.product_id is not null and known_products.product_id is null',
             'unknown_event_type': 'event_type is null',
             'bad_timestamp': 'event_at is null',

@@ -63,7 +63,7 @@ checked as (
         coalesce(attributes_fingerprint = previous_attributes_fingerprint, false) as is_duplicate,
         {{ broken_rules({
             'missing_joined_row': 'is_unjoined',
-            'missing_product': 'product_id is null and not ' ~ has_unusual_id('product_id'),
+            'missing_product': 'product_id is null and not ' ~ is_kept_as_text('product_id'),
             'bad_price': 'price < 0 or unreadable_price is not null',
             'unknown_currency': 'unreadable_currency is not null',
             'rounded_id': 'rounded_ids is not null',

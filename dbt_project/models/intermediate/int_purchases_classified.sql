@@ -51,7 +51,7 @@ checked as (
         duplicate_rows._line is not null as is_duplicate,
         {{ broken_rules({
             'missing_joined_row': 'is_unjoined',
-            'missing_product': 'purchases.product_id is null and not ' ~ has_unusual_id('product_id'),
+            'missing_product': 'purchases.product_id is null and not ' ~ is_kept_as_text('product_id'),
             'unknown_product': 'purchases.product_id is not null and known_products.product_id is null',
             'bad_timestamp': 'purchased_at is null',
             'bad_quantity': 'quantity = 0 or unreadable_quantity is not null',

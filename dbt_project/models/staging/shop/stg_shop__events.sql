@@ -1,5 +1,4 @@
 {% set feeds = declared_feeds('events') %}
-{% set ids = ['event_id', 'user_id', 'product_id', 'session_id', 'transaction_id'] %}
 {% set columns = [
     'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id', 'transaction_id',
     'quantity', 'price', 'line_total', 'currency', 'product_name', 'category', 'brand',
@@ -10,9 +9,9 @@ with {{ feed_rows('events', columns, feeds) }},
 typed as (
 
     select
-        feed_rows.event_id as event_id_text,
-        feed_rows.user_id as user_id_text,
-        feed_rows.product_id as product_id_text,
+        feed_rows.event_id,
+        feed_rows.user_id,
+        feed_rows.product_id,
         case when aliases.event_type != 'ignored' then aliases.event_type end as event_type,
         coalesce(aliases.event_type = 'ignored', false) as is_ignored,
         lower(feed_rows.event_type) as event_type_text,
@@ -28,8 +27,8 @@ typed as (
                 ) then 'mobile'
             else 'unknown'
         end as device,
-        feed_rows.session_id as session_id_text,
-        feed_rows.transaction_id as transaction_id_text,
+        feed_rows.session_id,
+        feed_rows.transaction_id,
         feed_rows.quantity as quantity_text,
         {{ parse_number('feed_rows.quantity', 'feed_rows._feed', feeds) }} as quantity,
         feed_rows.price as price_text,
@@ -48,7 +47,8 @@ typed as (
         {{ is_declared_return(feeds, 'feed_rows') }} as is_declared_return,
         {{ row_key(feeds, 'feed_rows') }} as _key,
         feed_rows.is_unjoined,
-        feed_rows.has_unusual_id,
+        feed_rows.rounded_ids,
+        feed_rows.nested_ids,
         feed_rows._extra,
         feed_rows._feed,
         feed_rows._file,
@@ -68,22 +68,20 @@ checked as (
     select
         *,
         {{ plausible_timestamp('event_at', 'loaded_at') }} as plausible_event_at,
-        {{ unit_price(feeds) }} as unit_price,
-        {{ unusual_ids(ids, is_rounded_id) }} as rounded_ids,
-        {{ unusual_ids(ids, is_nested) }} as nested_ids
+        {{ unit_price(feeds) }} as unit_price
     from typed
 
 )
 
 select
-    {{ id_or_null('event_id') }} as event_id,
-    {{ id_or_null('user_id') }} as user_id,
-    {{ id_or_null('product_id') }} as product_id,
+    event_id,
+    user_id,
+    product_id,
     event_type,
     plausible_event_at as event_at,
     device,
-    {{ id_or_null('session_id') }} as session_id,
-    {{ id_or_null('transaction_id') }} as transaction_id,
+    session_id,
+    transaction_id,
     quantity,
     {{ price_in_shop_currency('unit_price', 'currency', feeds) }} as price,
     case when unit_price is not null then currency end as currency,

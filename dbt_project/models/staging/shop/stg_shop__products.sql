@@ -9,7 +9,7 @@ with {{ feed_rows('products', columns, feeds) }},
 typed as (
 
     select
-        feed_rows.product_id as product_id_text,
+        feed_rows.product_id,
         feed_rows.product_name as product_name_text,
         lower(feed_rows.category) as category_text,
         lower(feed_rows.brand) as brand_text,
@@ -25,7 +25,8 @@ typed as (
         files.loaded_at,
         {{ is_left_out(feeds, 'feed_rows') }} as is_excluded,
         feed_rows.is_unjoined,
-        feed_rows.has_unusual_id,
+        feed_rows.rounded_ids,
+        feed_rows.nested_ids,
         feed_rows._extra,
         feed_rows._feed,
         feed_rows._file,
@@ -40,15 +41,13 @@ checked as (
 
     select
         *,
-        {{ plausible_timestamp('updated_at', 'loaded_at') }} as plausible_updated_at,
-        {{ unusual_ids(['product_id'], is_rounded_id) }} as rounded_ids,
-        {{ unusual_ids(['product_id'], is_nested) }} as nested_ids
+        {{ plausible_timestamp('updated_at', 'loaded_at') }} as plausible_updated_at
     from typed
 
 )
 
 select
-    {{ id_or_null('product_id') }} as product_id,
+    product_id,
     {{ text_or_null('product_name') }} as product_name,
     {{ text_or_null('category') }} as category,
     {{ text_or_null('brand') }} as brand,

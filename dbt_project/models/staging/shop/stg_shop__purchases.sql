@@ -1,5 +1,4 @@
 {% set feeds = declared_feeds('purchases') %}
-{% set ids = ['transaction_id', 'user_id', 'product_id'] %}
 {% set columns = [
     'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'line_total', 'currency',
     'purchased_at', 'product_name', 'category', 'brand',
@@ -10,9 +9,9 @@ with {{ feed_rows('purchases', columns, feeds) }},
 typed as (
 
     select
-        feed_rows.transaction_id as transaction_id_text,
-        feed_rows.user_id as user_id_text,
-        feed_rows.product_id as product_id_text,
+        feed_rows.transaction_id,
+        feed_rows.user_id,
+        feed_rows.product_id,
         feed_rows.quantity as quantity_text,
         {{ parse_number('feed_rows.quantity', 'feed_rows._feed', feeds) }} as quantity,
         feed_rows.price as price_text,
@@ -32,7 +31,8 @@ typed as (
         {{ is_declared_return(feeds, 'feed_rows') }} as is_declared_return,
         {{ row_key(feeds, 'feed_rows') }} as _key,
         feed_rows.is_unjoined,
-        feed_rows.has_unusual_id,
+        feed_rows.rounded_ids,
+        feed_rows.nested_ids,
         feed_rows._extra,
         feed_rows._feed,
         feed_rows._file,
@@ -49,17 +49,15 @@ checked as (
     select
         *,
         {{ plausible_timestamp('purchased_at', 'loaded_at') }} as plausible_purchased_at,
-        {{ unit_price(feeds) }} as unit_price,
-        {{ unusual_ids(ids, is_rounded_id) }} as rounded_ids,
-        {{ unusual_ids(ids, is_nested) }} as nested_ids
+        {{ unit_price(feeds) }} as unit_price
     from typed
 
 )
 
 select
-    {{ id_or_null('transaction_id') }} as transaction_id,
-    {{ id_or_null('user_id') }} as user_id,
-    {{ id_or_null('product_id') }} as product_id,
+    transaction_id,
+    user_id,
+    product_id,
     quantity,
     {{ price_in_shop_currency('unit_price', 'currency', feeds) }} as price,
     case when unit_price is not null then currency end as currency,
