@@ -11,7 +11,7 @@ from warehouse.database import open_reader, open_writer
 from warehouse.loading.feed_declarations import write_declarations
 from warehouse.loading.sample_load import load_sample
 from warehouse.settings import Settings
-from warehouse.sources.columns import get_source_names
+from warehouse.sources.columns import ColumnSource, get_source_names
 from warehouse.sources.declaration import Feed
 from warehouse.sources.yaml_file import read_sources
 
@@ -80,10 +80,15 @@ def check_sources(settings: Settings) -> list[FeedCheck]:
             write_declarations(connection, sources, [])
         run_dbt(trial, "run", "--select", "staging.shop")
         with open_reader(trial) as connection:
-            return [_check_feed(connection, feed, errors.get(feed.name)) for feed in sources.feeds.values()]
+            return [
+                _check_feed(connection, feed, sources.feeds.get(f"{name}.join"), errors.get(name))
+                for name, feed in sources.feeds.items()
+            ]
 
 
-def _check_feed(connection: duckdb.DuckDBPyConnection, feed: Feed, file_error: str | None) -> FeedCheck:
+def _check_feed(
+    connection: duckdb.DuckDBPyConnection, feed: Feed, joined_feed: Feed | None, file_error: str | None
+) -> FeedCheck:
     ((rows, rejected_lines, first_error),) = connection.execute(
         """
         select
@@ -93,14 +98,15 @@ def _check_feed(connection: duckdb.DuckDBPyConnection, feed: Feed, file_error: s
         """,
         {"feed": feed.name},
     ).fetchall()
+    sources = {**(joined_feed.columns if joined_feed else {}), **feed.columns}
     # Rows of joined files are typed as part of the rows that they are joined with.
-    columns = [] if feed.joined_to else [_check_column(connection, feed, column) for column in feed.columns]
+    columns = [] if feed.joined_to else [_check_column(connection, feed, *column) for column in sources.items()]
     return FeedCheck(
         feed=feed.name, rows=rows, rejected_lines=rejected_lines, first_error=first_error or file_error, columns=columns
     )
 
 
-def _check_column(connection: duckdb.DuckDBPyConnection, feed: Feed, column: str) -> ColumnCheck:
+def _check_column(connection: duckdb.DuckDBPyConnection, feed: Feed, column: str, source: ColumnSource) -> ColumnCheck:
     raw_rows, typed_rows = f"raw.{feed.kind}", f"staging.stg_shop__{feed.kind}"
     staged_columns = {name for name, *_ in connection.execute(f"describe {typed_rows}").fetchall()}
     # Line totals become prices.
@@ -134,7 +140,7 @@ def _check_column(connection: duckdb.DuckDBPyConnection, feed: Feed, column: str
     return ColumnCheck(
         feed=feed.name,
         column=column,
-        name=" ".join(get_source_names(feed.columns[column])) or "(constant)",
+        name=" ".join(get_source_names(source)) or "(constant)",
         values=values,
         missing=missing,
         not_understood=sum(count for _, count in unread_texts),

@@ -7,7 +7,7 @@ import typer
 
 from apps.cli import console
 from apps.cli.options import Json, Landing, SourcesFile, load_settings
-from orchestration.sources_check import SAMPLE_ROWS, FeedCheck, check_sources
+from orchestration.sources_check import FeedCheck, check_sources
 from warehouse.drafting.feed_drafts import draft_sources
 from warehouse.drafting.yaml_text import write_draft
 from warehouse.errors import RecomartError
@@ -59,7 +59,7 @@ def check(sources: SourcesFile = None, landing: Landing = None, as_json: Json = 
 
 def _print_feed(feed: FeedCheck) -> None:
     rows = [{name: column.model_dump()[name] for name in COLUMN_HEADINGS} for column in feed.columns]
-    console.print_table(f"{feed.feed}: the first {min(feed.rows, SAMPLE_ROWS):,} rows", rows)
+    console.print_table(f"{feed.feed}: the first {feed.rows:,} rows", rows)
     for column in feed.columns:
         if column.texts_not_understood:
             texts = ", ".join(f"{text!r} ({count:,})" for text, count in column.texts_not_understood.items())

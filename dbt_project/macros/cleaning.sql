@@ -1,5 +1,6 @@
 {#- Null words of numbers, times and devices are looked for where a text was not understood, which is rare. Only a word
-    with a digit, such as -1, could be understood. A column that no feed maps is null and costs nothing. -#}
+    with a digit, such as -1, could be understood. Joins, conditions and filling down need all of them. A column that no
+    feed maps is null and costs nothing. -#}
 {% macro cleaned_rows(raw, columns, feeds) -%}
     {%- set mapped = mapped_columns(columns, feeds) -%}
     {%- set ids = mapped | select('in', [
@@ -8,6 +9,10 @@
     {%- set typed_columns = [
         'event_at', 'purchased_at', 'updated_at', 'device', 'quantity', 'price', 'line_total', 'popularity_score',
     ] -%}
+    {%- set feeds_that_read_texts = [] -%}
+    {%- for feed in feeds if feed.join_key or feed.fill_down or feed.where or feed.leave_out or feed.is_return -%}
+        {%- do feeds_that_read_texts.append(feed.feed) -%}
+    {%- endfor -%}
     select
         {% for column in columns -%}
         {%- if column not in mapped -%}
@@ -15,7 +20,8 @@
         {% elif column in ids -%}
         case when has_unusual_id then {{ unusual_id(column, feeds) }} else {{ column }} end as {{ column }},
         {% else -%}
-        {{ null_if_word(column, column, feeds, with_digits_only=column in typed_columns) }} as {{ column }},
+        {{ null_if_word(column, column, feeds, with_digits_only=column in typed_columns and not feeds_that_read_texts) }}
+            as {{ column }},
         {% endif -%}
         {% endfor -%}
         {{ unusual_ids(ids, is_rounded_id) }} as rounded_ids,

@@ -7,7 +7,12 @@
     {%- if place.column -%}
     {{ clean_text(row ~ '.' ~ place.column) }}
     {%- else -%}
-    {{ clean_text(json_path_text(row ~ '._extra', place['keys'])) }}
+    {%- set text = clean_text(json_path_text(row ~ '._extra', place['keys'])) -%}
+    {%- if place.null_words -%}
+    case when {{ is_word(text, place.null_words) }} then null else {{ text }} end
+    {%- else -%}
+    {{ text }}
+    {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
 
@@ -27,7 +32,8 @@
             {%- do conditions.append(is_known ~ 'not ' ~ has_declared_value(condition, row)) -%}
         {%- endfor -%}
         {%- for condition in feed.leave_out or [] -%}
-            {%- do conditions.append(has_declared_value(condition, row)) -%}
+            {%- set is_known = 'not ' ~ row ~ '.is_unjoined and ' if feed.join_key and '' in condition['values'] else '' -%}
+            {%- do conditions.append(is_known ~ has_declared_value(condition, row)) -%}
         {%- endfor -%}
         {%- do branches.append((feed.feed, conditions | join('\n            or '))) if conditions -%}
     {%- endfor -%}

@@ -107,13 +107,14 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Tills write both signs for a return; its quantity says so. -#}
+{#- The price of a piece. A return can have a negative quantity, a negative amount, or both. -#}
 {% macro unit_price(feeds) -%}
     case
         when price_number < 0 and quantity < 0 then -price_number
         when price_number is not null then price_number
         when line_total is not null and {{ unreadable_text('price', feeds, value='price_number') }} is null
-            then line_total / nullif(coalesce(quantity, 1), 0)
+            then case when line_total < 0 and quantity < 0 then -line_total else line_total end
+                / nullif(abs(coalesce(quantity, 1)), 0)
     end
 {%- endmacro %}
 

@@ -18,7 +18,7 @@ DIRT_SHARES = {Dirt.REPEATED: 0.3, Dirt.MISSING_PRODUCT: 0.15, Dirt.BAD_PRICE: 0
 """Planted records of each kind, as shares of the catalog; multiplied by the configured dirt share."""
 
 MISSING_IDS = (None, "", " ")
-BAD_PRICES = ("n/a", "call us", -1)
+BAD_PRICES = ("on request", "call us", -1)
 
 
 def write_catalog(config: DemoConfig, world: World, landing: Path) -> dict[date, tuple[int, Ints]]:

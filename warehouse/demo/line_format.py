@@ -128,7 +128,7 @@ def format_csv_lines(config: DemoConfig, world: World, rows: Rows, columns: Sequ
         elif dirt == Dirt.BAD_QUANTITY:
             fields["quantity"] = ("0", "abc")[session % 2]
         elif dirt == Dirt.BAD_PRICE:
-            fields["price"] = ("n/a", "-1.00")[session % 2]
+            fields["price"] = ("on request", "-1.00")[session % 2]
         line_columns = columns[: 2 + session % 3] if dirt == Dirt.BROKEN else columns
         lines.append(",".join(fields[column] for column in line_columns))
     return ("\n".join(lines) + "\n").encode()

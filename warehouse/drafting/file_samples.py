@@ -178,7 +178,7 @@ def _read_csv_sample(text: str) -> FileSample:
     lines = text.splitlines(keepends=True)[: SAMPLE_RECORDS + MAX_PREAMBLE_LINES]
     if text[-1:] not in ("\n", "\r"):
         lines = lines[:-1] or lines
-    delimiter, rows = max(((char, _parse_rows(lines, char)) for char in DELIMITERS), key=lambda item: _score(item[1]))
+    rows = max((_parse_rows(lines, char) for char in DELIMITERS), key=_score)
     width = _find_width(rows)
     if all(not fields[-1] for _, fields in rows if len(fields) == width):
         # Data lines can end with a delimiter where the header does not.
@@ -195,8 +195,6 @@ def _read_csv_sample(text: str) -> FileSample:
         data_rows.insert(0, header)
         sample.settings["names"] = names
         sample.doubts.append("The files seem to have no header, so the columns have invented names. Rename them.")
-    if delimiter not in DELIMITERS[:4] or width == 1:
-        sample.settings["delimiter"] = delimiter
     sample.records = [dict(zip(names, fields, strict=False)) for fields in data_rows[:SAMPLE_RECORDS]]
     _require_records(sample.records)
     return sample

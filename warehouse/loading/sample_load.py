@@ -9,7 +9,7 @@ import pyarrow as pa
 from warehouse.loading import ledger
 from warehouse.loading.landing_files import ChangingFileError, FileLoad, NewFile, UnreadableFileError, find_files
 from warehouse.loading.mapping_check import check_mapping
-from warehouse.loading.raw_rows import insert_records
+from warehouse.loading.raw_rows import find_decimal_id_columns, insert_records
 from warehouse.loading.records import FileRecords, read_records
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Feed, Sources
@@ -50,6 +50,8 @@ def _load_start(connection: duckdb.DuckDBPyConnection, feed: Feed, new_file: New
             for loaded_count, rejected_count in insert_records(connection, feed, records.header, table).values():
                 file_load.rows_loaded += loaded_count
                 file_load.rows_rejected += rejected_count
+    decimal_id_columns = find_decimal_id_columns(connection, feed, [new_file.load_id])
+    file_load.decimal_id_columns = decimal_id_columns.get(new_file.load_id, [])
     file_load.lines = file_load.rows_loaded + file_load.rows_rejected
     file_load.encoding = file_load.encoding or "utf-8"
     ledger.add_loaded_files(connection, feed, [new_file], {path: file_load})

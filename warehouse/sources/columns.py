@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
+import duckdb
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from warehouse.sources.rest_api import DeclarationModel
@@ -58,6 +59,14 @@ def split_json_path(name: str) -> tuple[str, ...]:
         keys.append(step[1] or str(json.loads(step[2])))
         position = step.end()
     return tuple(keys)
+
+
+def normalize_value(value: str) -> str:
+    """Return a declared value as the SQL compares it: trimmed, and in the lower case of DuckDB."""
+    # Python's lower case differs, for example for İ and Σ.
+    # Threads that share a connection would get each other's results, so each call uses its own cursor.
+    normalized: str = duckdb.cursor().execute(r"select lower(trim(?, e' \t\r\n'))", [value]).fetchall()[0][0]
+    return normalized
 
 
 def wrap_in_list(value: Any) -> Any:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from warehouse.sources.columns import RAW_COLUMNS
+from warehouse.sources.columns import RAW_COLUMNS, wrap_in_list
 from warehouse.sources.feed_checks import check_feed
 from warehouse.sources.feed_settings import PARSE_SETTINGS, FeedSettings
 from warehouse.sources.rest_api import DeclarationModel
@@ -26,14 +26,24 @@ class Feed(FeedSettings):
 
 
 def make_joined_feed(feed: dict[str, Any], join: dict[str, Any]) -> dict[str, Any]:
-    """Make the declaration of the joined files of a feed; settings that it does not give are those of the feed."""
+    """Make the declaration of the joined files of a feed, by default in the feed's format and encoding."""
     for name in join:
         if name not in JOIN_SETTINGS | {"by"}:
             known_names = ", ".join(sorted(JOIN_SETTINGS | {"by"}))
             raise ValueError(f"feeds.{feed['name']}.join.{name}: unknown setting. Known: {known_names}")
-    inherited = {name: feed[name] for name in ("kind", "format", "encoding") if name in feed}
+    inherited_names = ("kind", "format") if "format" in join else ("kind", "format", "encoding")
+    inherited = {name: feed[name] for name in inherited_names if name in feed}
     settings = {name: value for name, value in join.items() if name != "by"}
-    return {**inherited, **settings, "name": f"{feed['name']}.join", "joined_to": feed["name"]}
+    conditions = [feed.get(name) for name in ("where", "leave_out", "is_return")]
+    lists = [wrap_in_list(names) for names in (feed.get("key") or (), join.get("by") or ())]
+    names = [name for group in (*conditions, *lists) for name in group or ()]
+    return {
+        **inherited,
+        **settings,
+        "name": f"{feed['name']}.join",
+        "joined_to": feed["name"],
+        "names_of_joining_feed": tuple(name for name in names if isinstance(name, str)),
+    }
 
 
 class Sources(DeclarationModel):
@@ -60,6 +70,11 @@ class Sources(DeclarationModel):
             if not isinstance(feed, dict):
                 feeds[name] = feed
                 continue
+            for setting in feed:
+                if setting in FeedSettings.derived_fields:
+                    raise ValueError(f"feeds.{name}.{setting}: unknown setting. Remove it")
+            if str(name).endswith(".join"):
+                raise ValueError(f"feeds.{name}: the ending .join is that of joined files. Give the feed another name")
             named_feed = {**({"kind": name} if name in RAW_COLUMNS else {}), **feed, "name": str(name)}
             feeds[name] = named_feed
             if isinstance(join := feed.get("join"), dict):

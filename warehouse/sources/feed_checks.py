@@ -11,6 +11,7 @@ from warehouse.sources.columns import (
     REQUIRED_COLUMNS,
     Constant,
     get_source_names,
+    normalize_value,
     split_json_path,
 )
 from warehouse.sources.feed_settings import FeedSettings
@@ -54,7 +55,7 @@ def _check_columns(feed: FeedSettings) -> None:
     for column in REQUIRED_COLUMNS[feed.kind]:
         if column not in (*feed.columns, *feed.joined_columns) and not feed.joined_to:
             raise ValueError(f"columns.{column}: it is not mapped. A feed of {feed.kind} needs it")
-    if all(isinstance(source, Constant) for source in feed.columns.values()):
+    if feed.columns and all(isinstance(source, Constant) for source in feed.columns.values()):
         raise ValueError("columns: every column is a constant. Map a column of the files")
     if feed.is_json:
         for column, source in feed.columns.items():
@@ -108,8 +109,11 @@ def _check_text_format(feed: FeedSettings) -> None:
     if quote is not None and (len(quote) != 1 or quote in LINE_END_CHARS or quote == feed.delimiter):
         raise ValueError(f"quote: {quote!r} is not `none` or one character other than the delimiter")
     if feed.escape is not None:
-        if len(feed.escape) != 1 or feed.escape in {feed.delimiter, quote, *LINE_END_CHARS}:
-            raise ValueError(f"escape: {feed.escape!r} is not one character other than the delimiter and the quote")
+        if len(feed.escape) != 1 or feed.escape in {feed.delimiter, quote or '"', *LINE_END_CHARS}:
+            raise ValueError(
+                f"escape: {feed.escape!r} is not one character other than the delimiter and the quote. A doubled quote "
+                "needs no escape"
+            )
         if feed.quote == NO_QUOTE:
             raise ValueError("escape: quote: none means that there are no quoted fields. Remove one of the two")
 
@@ -120,9 +124,9 @@ def _check_records(feed: FeedSettings) -> None:
             raise ValueError(f"{setting}: only a feed of format json can have it")
     if feed.records is not None and feed.records.startswith("$."):
         _check_path(feed.records, "records")
-    if feed.format == "csv" and (feed.unnest or feed.key_values):
+    if feed.format in ("csv", "excel") and (feed.unnest or feed.key_values):
         setting = "unnest" if feed.unnest else "key_values"
-        raise ValueError(f"{setting}: a feed of format csv has no lists. Remove it")
+        raise ValueError(f"{setting}: a feed of format {feed.format} has no lists. Remove it")
     for name in (feed.unnest, *feed.key_values):
         if name:
             _check_path(name, "unnest" if name == feed.unnest else "key_values")
@@ -163,6 +167,12 @@ def _check_rows(feed: FeedSettings) -> None:
         raise ValueError("duplicates: with a key, rows of the same key are one row. Remove key or duplicates")
     if feed.fill_down is not None:
         _check_row_name(feed, feed.fill_down, "fill_down")
+        for setting in ("where", "leave_out", "is_return"):
+            for name in getattr(feed, setting):
+                if feed.is_json and len(split_json_path(name)) > 1:
+                    raise ValueError(
+                        f"{setting}.{name}: a condition cannot read nested values with fill_down. Remove one"
+                    )
     if feed.is_return and feed.kind == "products":
         raise ValueError("is_return: products cannot be returns")
     if feed.kind == "products" and (feed.key or feed.duplicates == "keep"):
@@ -192,10 +202,15 @@ def _check_products(feed: FeedSettings) -> None:
         ("availability", bool(feed.availability.available or feed.availability.unavailable)),
     ):
         if is_declared and feed.kind != "products":
-            raise ValueError(f"{setting}: only a feed of products can have it")
-    available = {value.strip().lower() for value in feed.availability.available}
+            raise ValueError(f"{setting}: only a feed of products can have it. Remove it")
+    for setting in ("carries", "cancelled_transaction_prefix"):
+        if getattr(feed, setting) and feed.kind == "products":
+            raise ValueError(f"{setting}: a feed of products cannot have it. Remove it")
+    if feed.availability.available + feed.availability.unavailable and "is_available" not in feed.columns:
+        raise ValueError("availability: columns do not map is_available. Map it, or remove the values")
+    available = {normalize_value(value) for value in feed.availability.available}
     for value in feed.availability.unavailable:
-        if value.strip().lower() in available:
+        if normalize_value(value) in available:
             raise ValueError(f"availability: '{value}' is a value of both available and unavailable")
 
 

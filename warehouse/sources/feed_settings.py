@@ -5,11 +5,11 @@ import json
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
-import duckdb
 from pydantic import BeforeValidator, Field
 
 from warehouse.sources.columns import (
     EVENT_TYPES,
+    RAW_COLUMNS,
     REQUIRED_COLUMNS,
     ColumnSource,
     EventType,
@@ -17,6 +17,7 @@ from warehouse.sources.columns import (
     FileValues,
     OneOrMany,
     get_source_names,
+    normalize_value,
     split_json_path,
     wrap_in_list,
 )
@@ -33,14 +34,6 @@ PARSE_SETTINGS = {
     *("key_values", *CSV_SETTINGS),
 }
 """Settings that decide how files are read; the others decide how the SQL types the rows."""
-
-
-def _normalize_event_type(event_type: str) -> str:
-    """Normalize an event type as the staging models do."""
-    # DuckDB computes it, because Python's lower case differs, for example for İ and Σ.
-    # Threads that share a connection would get each other's results, so each call uses its own cursor.
-    normalized: str = duckdb.cursor().execute(r"select lower(trim(?, e' \t\r\n'))", [event_type]).fetchall()[0][0]
-    return normalized
 
 
 class Availability(DeclarationModel):
@@ -64,7 +57,7 @@ class JoinKey(DeclarationModel):
 class FeedSettings(DeclarationModel):
     """The settings of one feed, not yet compared with each other."""
 
-    derived_fields: ClassVar = frozenset({"name", "joined_to", "joined_columns"})
+    derived_fields: ClassVar = frozenset({"name", "joined_to", "joined_columns", "names_of_joining_feed"})
 
     name: str
     """Name of the feed: its key in the sources file. The joined files of a feed are a feed of their own,
@@ -75,6 +68,9 @@ class FeedSettings(DeclarationModel):
 
     joined_columns: tuple[str, ...] = ()
     """Columns that the joined files fill."""
+
+    names_of_joining_feed: tuple[str, ...] = ()
+    """For joined files: the names that the conditions and the keys of the joining feed read."""
 
     kind: FeedKind
     """Raw table of the feed's rows; the default is the feed's name if that is events, purchases or products."""
@@ -139,8 +135,9 @@ class FeedSettings(DeclarationModel):
     decimal: Literal[".", ","] = "."
     """Decimal mark of numbers. If it is a comma, points may separate thousands."""
 
-    thousands: Literal[",", ".", " ", "'"] | None = None
-    """Separator of thousands. Without it, only numbers that cannot be read otherwise have one, such as `1,234.50`."""
+    thousands: Literal[","] | None = None
+    """Separator of thousands. Without it, only numbers that cannot be read otherwise have a comma as one, such as
+    `1,234.50`; blanks and apostrophes are always understood."""
 
     null_values: dict[str, FileValues] | FileValues | None = None
     """Values, in any casing, that stand for a missing one: a list for all columns, or lists by column of the raw table.
@@ -211,7 +208,7 @@ class FeedSettings(DeclarationModel):
     @cached_property
     def parse_fingerprint(self) -> str:
         """Fingerprint of the settings that decide how files are read; when it changes, the files are loaded again."""
-        settings = self.model_dump(mode="json", include=PARSE_SETTINGS)
+        settings = {**self.model_dump(mode="json", include=PARSE_SETTINGS), "read_names": sorted(self.condition_names)}
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -234,9 +231,10 @@ class FeedSettings(DeclarationModel):
 
     @property
     def condition_names(self) -> list[str]:
-        """The names in the files that conditions, the key and `fill_down` read."""
-        names = (*self.where, *self.leave_out, *self.is_return, *(self.key or ()), self.fill_down)
-        return list(dict.fromkeys(name for name in names if name))
+        """The names in the files that conditions, keys and `fill_down` read."""
+        join_names = [name for name in (self.join.by if self.join else ()) if name not in RAW_COLUMNS[self.kind]]
+        names = (*self.where, *self.leave_out, *self.is_return, *(self.key or ()), self.fill_down, *join_names)
+        return list(dict.fromkeys(name for name in (*names, *self.names_of_joining_feed) if name))
 
     def get_row_names(self, *, is_complete: bool) -> list[tuple[str, str]]:
         """Return the settings that select, identify or group rows, each with a name in the files.
@@ -250,6 +248,7 @@ class FeedSettings(DeclarationModel):
             *((f"where.{name}", name) for name in required_where),
             *(("key", name) for name in self.key or ()),
             *(("fill_down", name) for name in (self.fill_down,) if name),
+            *(("join.by", name) for name in (self.join.by if self.join else ()) if name not in RAW_COLUMNS[self.kind]),
         ]
 
     def get_null_words(self, column: str) -> tuple[str, ...]:
@@ -258,7 +257,7 @@ class FeedSettings(DeclarationModel):
         if declared is None:
             return get_default_null_words(column)
         words = (
-            get_default_null_words(column) if word == DEFAULT_WORD else (word.strip().lower(),) for word in declared
+            get_default_null_words(column) if word == DEFAULT_WORD else (normalize_value(word),) for word in declared
         )
         return tuple(dict.fromkeys(word for group in words for word in group))
 
@@ -268,7 +267,7 @@ class FeedSettings(DeclarationModel):
         if self.kind != "events":
             return []
         declared_pairs = [
-            (_normalize_event_type(alias), str(event_type))
+            (normalize_value(alias), str(event_type))
             for event_type, aliases in self.event_types.items()
             for alias in aliases
         ]

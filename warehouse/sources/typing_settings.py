@@ -5,7 +5,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from warehouse.sources.columns import RAW_COLUMNS, ColumnSource, split_json_path
+from warehouse.sources.columns import RAW_COLUMNS, ColumnSource, normalize_value, split_json_path
 from warehouse.sources.declaration import Feed, Sources
 from warehouse.sources.time_zones import find_abbreviations
 
@@ -52,8 +52,8 @@ def _build_settings(sources: Sources, feed: Feed, decimal_id_columns: Collection
         "is_return": _locate_conditions(feed, feed.is_return, columns),
         "key": _locate_key(feed, columns),
         "keeps_duplicates": feed.duplicates == "keep",
-        "available": [value.strip().lower() for value in feed.availability.available],
-        "unavailable": [value.strip().lower() for value in feed.availability.unavailable],
+        "available": [normalize_value(value) for value in feed.availability.available],
+        "unavailable": [normalize_value(value) for value in feed.availability.unavailable],
         "whole": feed.whole,
         "fill_down": _locate(feed, feed.fill_down, columns) if feed.fill_down else None,
         "join_key": _locate_join_key(sources, feed),
@@ -69,17 +69,19 @@ def _locate_conditions(
     located_conditions = []
     for name, declared_values in conditions.items():
         place = _locate(feed, name, columns)
-        values = [value.strip().lower() for value in declared_values]
-        # A null word in a mapped column is a missing value, whose text is empty.
-        null_words = feed.get_null_words(place["column"]) if "column" in place else ()
-        missing = [""] if "" not in values and not set(null_words).isdisjoint(values) else []
-        located_conditions.append({**place, "values": [*values, *missing]})
+        values = [normalize_value(value) for value in declared_values]
+        # A null word in a mapped column is a missing value, whose text is empty; in another column it is a text.
+        if "keys" in place:
+            same_values = feed.get_null_words(name) if "" in values else ()
+        else:
+            same_values = ("",) if not set(feed.get_null_words(place["column"])).isdisjoint(values) else ()
+        located_conditions.append({**place, "values": list(dict.fromkeys([*values, *same_values]))})
     return located_conditions
 
 
 def _locate_key(feed: Feed, columns: Mapping[str, ColumnSource]) -> list[dict[str, Any]]:
     if feed.key is not None or feed.duplicates == "keep" or "event_id" not in feed.columns:
-        return [_locate(feed, name, columns) for name in feed.key or ()]
+        return [_locate_value(feed, name, columns) for name in feed.key or ()]
     # The items of one event share its id.
     return [{"column": "event_id"}, *([{"column": "product_id"}] if feed.unnest else [])]
 
@@ -88,14 +90,21 @@ def _locate_join_key(sources: Sources, feed: Feed) -> list[dict[str, Any]]:
     """Return the places of the join key in the rows of a feed, or of its joined files."""
     joining_feed = sources.feeds[feed.joined_to] if feed.joined_to else feed
     return [
-        {"column": name} if name in feed.columns else _locate(feed, name, feed.columns)
+        {"column": name} if name in feed.columns else _locate_value(feed, name, feed.columns)
         for name in sources.get_join_names(joining_feed)
     ]
 
 
 def _locate(feed: Feed, name: str, columns: Mapping[str, ColumnSource]) -> dict[str, Any]:
     """Return the place of a name of the files in a raw row: a column, or the keys of a value in _extra."""
+    keys = split_json_path(name) if feed.is_json else (name,)
     for column, source in columns.items():
-        if source == name:
+        if isinstance(source, str) and keys == (split_json_path(source) if feed.is_json else (source,)):
             return {"column": column}
-    return {"keys": split_json_path(name) if feed.is_json else (name,)}
+    return {"keys": keys}
+
+
+def _locate_value(feed: Feed, name: str, columns: Mapping[str, ColumnSource]) -> dict[str, Any]:
+    """Return the place of a name whose null words are missing values: those of mapped columns already are."""
+    place = _locate(feed, name, columns)
+    return place if "column" in place else {**place, "null_words": feed.get_null_words(name)}

@@ -38,7 +38,8 @@ rows_with_fingerprint as (
     select
         *,
         {{ fingerprint([
-            'product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available', 'unreadable_price',
+            'product_name', 'category', 'brand', 'price', 'currency', 'popularity_score', 'is_available',
+            'unreadable_price',
         ]) }} as attributes_fingerprint
     from dated_rows
 

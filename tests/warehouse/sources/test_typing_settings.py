@@ -34,7 +34,8 @@ def build_settings(feed: str, **feeds: dict[str, Any]) -> dict[str, Any]:
 
 def test_event_id_is_default_key() -> None:
     assert build_settings("events", events=EVENTS)["key"] == [{"column": "event_id"}]
-    assert build_settings("events", events=EVENTS | {"key": "session"})["key"] == [{"keys": ["session"]}]
+    (place,) = build_settings("events", events=EVENTS | {"key": "session", "null_values": "none"})["key"]
+    assert place == {"keys": ["session"], "null_words": ["none"]}
     assert "key" not in build_settings("events", events=EVENTS | {"key": []})
     assert "key" not in build_settings("events", events=EVENTS | {"duplicates": "keep"})
 
@@ -61,6 +62,18 @@ def test_conditions_find_joined_columns() -> None:
         {"column": "user_id", "values": ["u1"]},
         {"keys": ["state"], "values": ["paid"]},
     ]
+
+
+def test_missing_value_of_condition_includes_null_words() -> None:
+    conditions = {"where": {"parent": ["", "0"]}, "leave_out": {"state": "none"}}
+    settings = build_settings("events", events=EVENTS | conditions | {"null_values": ["null", "none"]})
+    assert settings["where"] == [{"keys": ["parent"], "values": ["", "0", "null", "none"]}]
+    assert settings["leave_out"] == [{"keys": ["state"], "values": ["none"]}]
+
+
+def test_path_of_mapped_key_is_its_column() -> None:
+    settings = build_settings("events", events=EVENTS | {"where": {"$.user": "u1"}})
+    assert settings["where"] == [{"column": "user_id", "values": ["u1"]}]
 
 
 def test_joined_files_have_null_words_of_feed() -> None:

@@ -22,13 +22,13 @@ with unread_texts as (
     {% for column in groups.unreadable -%}
     select _load_id, '{{ column }}' as column_name, unreadable_{{ column }} as text
     from {{ ref('int_' ~ kind ~ '_classified') }}
-    where unreadable_{{ column }} is not null
+    where unreadable_{{ column }} is not null and row_status != 'excluded'
     union all
     {% endfor -%}
     {% for column in groups.unread -%}
     select _load_id, '{{ column }}' as column_name, {{ json_text('unread_values', column) }} as text
     from {{ ref('int_' ~ kind ~ '_classified') }}
-    where unread_values is not null
+    where unread_values is not null and row_status != 'excluded'
     union all
     {% endfor -%}
     {% set kind_loop = loop -%}
@@ -38,7 +38,7 @@ with unread_texts as (
         '{{ column }}' as column_name,
         coalesce({{ json_text('rounded_ids', column) }}, {{ json_text('nested_ids', column) }}) as text
     from {{ ref('int_' ~ kind ~ '_classified') }}
-    where rounded_ids is not null or nested_ids is not null
+    where (rounded_ids is not null or nested_ids is not null) and row_status != 'excluded'
     {{ 'union all' if not (loop.last and kind_loop.last) }}
     {% endfor -%}
     {% endfor %}

@@ -35,7 +35,8 @@ typed as (
         {{ parse_number('feed_rows.price', 'feed_rows._feed', feeds, is_price=true) }} as price_number,
         feed_rows.line_total as line_total_text,
         {{ parse_number('feed_rows.line_total', 'feed_rows._feed', feeds, is_price=true) }} as line_total,
-        {{ parse_currency('feed_rows.currency', 'coalesce(feed_rows.price, feed_rows.line_total)', feeds) }} as currency,
+        {{ parse_currency('feed_rows.currency', 'coalesce(feed_rows.price, feed_rows.line_total)', feeds) }}
+            as currency,
         feed_rows.product_name as product_name_text,
         lower(feed_rows.category) as category_text,
         lower(feed_rows.brand) as brand_text,
