@@ -1,7 +1,8 @@
 {{ config(severity='warn', meta={'dagster': {'ref': {'name': 'audit_feeds'}}}) }}
 
 -- Warns of keys that rows of several products have in one file: only the newest of these rows counts, so the key lacks a
--- column. Dagster shows a test at an asset that the test depends on: -- depends_on: {{ ref('audit_feeds') }}
+-- column. Dagster shows a test at an asset that the test depends on.
+-- depends_on: {{ ref('audit_feeds') }}
 -- depends_on: {{ ref('int_events_classified') }}, {{ ref('int_purchases_classified') }}
 {% set keyed_kinds = [] %}
 {% for kind in ['events', 'purchases'] if is_key_declared(declared_feeds(kind)) %}

@@ -171,7 +171,7 @@ def _check_rows(feed: FeedSettings) -> None:
             for name in getattr(feed, setting):
                 if feed.is_json and len(split_json_path(name)) > 1:
                     raise ValueError(
-                        f"{setting}.{name}: a condition cannot read nested values with fill_down. Remove one"
+                        f"{setting}.{name}: fill_down reads no nested values. Remove one"
                     )
     if feed.is_return and feed.kind == "products":
         raise ValueError("is_return: products cannot be returns")

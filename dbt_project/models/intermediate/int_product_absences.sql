@@ -6,7 +6,7 @@
 {% endfor %}
 
 {% if whole_feeds -%}
--- A quarantined row is a broken row of a product that the catalog has; an excluded row is as good as none.
+-- A quarantined row is a broken row of a product that the catalog has; an excluded row does not count.
 with delivered_products as (
 
     select
