@@ -150,7 +150,7 @@ SHOPS = {
         ],
     ),
     "merchant_feed": Shop(
-        counts=[("products", 5, 5, 0, 0, 0), ("purchases", 3, 3, 0, 0, 0)],
+        counts=[("products", 5, 4, 1, 0, 0), ("purchases", 3, 3, 0, 0, 0)],
         transactions=[
             ("1", "c1", "sku-1", 1, 249.0, False),
             ("2", "c2", "sku-2", 2, 89.0, False),
