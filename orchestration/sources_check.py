@@ -57,6 +57,9 @@ class FeedCheck(BaseModel):
 
     feed: str
     rows: int
+    excluded_rows: int
+    """Rows that conditions and ignored event types exclude; the columns do not count them."""
+
     rejected_lines: int
     first_error: str | None
     """Error of the first rejected line or file."""
@@ -101,8 +104,16 @@ def _check_feed(
     sources = {**(joined_feed.columns if joined_feed else {}), **feed.columns}
     # Rows of joined files are typed as part of the rows that they are joined with.
     columns = [] if feed.joined_to else [_check_column(connection, feed, *column) for column in sources.items()]
+    ((excluded_rows,),) = connection.execute(
+        f"select count(*) from staging.stg_shop__{feed.kind} where _feed = ? and is_excluded", [feed.name]
+    ).fetchall()
     return FeedCheck(
-        feed=feed.name, rows=rows, rejected_lines=rejected_lines, first_error=first_error or file_error, columns=columns
+        feed=feed.name,
+        rows=rows,
+        excluded_rows=excluded_rows,
+        rejected_lines=rejected_lines,
+        first_error=first_error or file_error,
+        columns=columns,
     )
 
 
@@ -119,7 +130,7 @@ def _check_column(connection: duckdb.DuckDBPyConnection, feed: Feed, column: str
         from {raw_rows} as raw_rows
         inner join {typed_rows} as typed_rows
             on raw_rows._load_id = typed_rows._load_id and raw_rows._line = typed_rows._line
-        where raw_rows._feed = $feed
+        where raw_rows._feed = $feed and not typed_rows.is_excluded
         """,
         {"feed": feed.name},
     )

@@ -59,7 +59,11 @@ def check(sources: SourcesFile = None, landing: Landing = None, as_json: Json = 
 
 def _print_feed(feed: FeedCheck) -> None:
     rows = [{name: column.model_dump()[name] for name in COLUMN_HEADINGS} for column in feed.columns]
-    console.print_table(f"{feed.feed}: the first {feed.rows:,} rows", rows)
+    excluded = f", {feed.excluded_rows:,} of them excluded" if feed.excluded_rows else ""
+    if not feed.columns:
+        console.print_line(f"{feed.feed}: the first {feed.rows:,} rows; their columns are in the feed that they join")
+    else:
+        console.print_table(f"{feed.feed}: the first {feed.rows:,} rows{excluded}", rows)
     for column in feed.columns:
         if column.texts_not_understood:
             texts = ", ".join(f"{text!r} ({count:,})" for text, count in column.texts_not_understood.items())

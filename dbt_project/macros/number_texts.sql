@@ -32,7 +32,9 @@
 {#- The lambda gives the text without sign and currency a name, so that it is computed once. -#}
 {% macro duckdb__rewritten_number(text, decimal_mark, thousands, is_price) -%}
     {%- set blanks = '[\\p{Zs}\u2019\'\']' -%}
-    {%- set steps = [['\u2212', '-'], ['^[(]([^()-]+)[)]$', '-\\1']] -%}
+    {%- set steps = [
+        ['\u2212', '-'], ['([0-9])[.,][-\u2013\u2014]{1,2}', '\\1'], ['^[(]([^()-]+)[)]$', '-\\1'],
+    ] -%}
     {%- if is_price -%}
         {%- set currency = '(?i)(?:' ~ currency_pattern() ~ ')' -%}
         {%- do steps.append(['^([-+]?)\\p{Zs}*' ~ currency ~ '\\p{Zs}*([-+]?[0-9.,])', '\\1\\2']) -%}

@@ -69,7 +69,7 @@
 {%- endmacro %}
 
 {#- The forms that DuckDB's cast reads correctly. Other letters than those of UTC are left to duckdb__normalized_iso_text:
-    DuckDB reads BST as the time of Bangladesh. -#}
+    DuckDB reads BST as the time of Bangladesh. It reads a second time of day as a zone. -#}
 {% macro duckdb__usual_iso_timestamp(text, time_zone) -%}
     {%- set valid_text = "case when substring(" ~ text ~ ", 5, 1) not between '0' and '9' then " ~ text ~ " end" -%}
     {%- set timestamp -%}
@@ -82,7 +82,7 @@
     {#- Separate branches, because DuckDB's cast gives a text without a zone the zone of the text before it. -#}
     case
         when {{ is_utc }} then {{ timestamp }}
-        when regexp_matches(substring({{ text }}, 12), '[A-Za-z]') then null
+        when regexp_matches(substring({{ text }}, 12), '[A-Za-z]| [0-9]') then null
         {%- if time_zone == 'UTC' %}
         else {{ timestamp }}
         {%- else %}
@@ -115,8 +115,8 @@
     {%- for offset, names in abbreviations.items() -%}
         {%- do steps.append(['(?i)([0-9]) *(?:' ~ names | join('|') ~ ')$', '\\1' ~ offset]) -%}
     {%- endfor -%}
-    {#- An abbreviation without an offset, and a year of more than four digits. #}
-    {%- do steps.append(['^.*[0-9] *[A-Za-z]+$|^[0-9]{5,}.*$', '']) -%}
+    {#- An abbreviation without an offset, a year of more than four digits, and a second time of day. #}
+    {%- do steps.append(['^.*[0-9] *[A-Za-z]+$|^[0-9]{5,}.*$|^.*:[0-9.]+ +[0-9].*$', '']) -%}
     {%- set date = '[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}' -%}
     {%- do steps.append(['^(' ~ date ~ ')$', '\\1 00:00:00']) -%}
     {%- do steps.append(['^(' ~ date ~ ' [0-9:.]+)$', '\\1 ' ~ time_zone]) -%}

@@ -90,7 +90,8 @@ def read_sample(path: Path) -> FileSample:
 
 
 def _make_file(path: Path, settings: dict[str, Any]) -> LandingFile:
-    feed = Feed(name="draft", kind="products", files=("*",), columns={"product_id": "draft"}, **settings)
+    # Joined files need no column.
+    feed = Feed(name="draft", joined_to="-", kind="products", files=("*",), columns={"brand": "-"}, **settings)
     stat = path.stat()
     return LandingFile(feed, path.name, path, stat.st_size, stat.st_ctime_ns, 0)
 

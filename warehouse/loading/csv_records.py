@@ -68,6 +68,9 @@ class CsvRecordReader:
             pending = yield from self._parse_lines(pending + data, is_final=is_last)
         if pending:
             yield from self._parse_lines(pending, is_final=True)
+        if self._feed.skip_lines and self._before_header.line_count and not self.header:
+            count = self._before_header.line_count
+            raise UnreadableFileError(f"all of its {count:,} lines are skipped. Correct skip_lines")
 
     def _parse_lines(self, lines: bytes, *, is_final: bool) -> Generator[pa.Table, None, bytes]:
         """Yield the records in `lines`; return the lines of a last record that may continue in the next block."""

@@ -55,11 +55,10 @@ def write_declarations(connection: duckdb.DuckDBPyConnection, sources: Sources, 
     """Write the declarations for the SQL models; delete the rows and ledger entries of feeds with a changed kind."""
     feeds = list(sources.feeds.values())
     loads = ledger.read_feed_loads(connection)
+    # An id is the same in all feeds, so all of them are cleaned alike.
+    decimal_id_columns = {column for feed_loads in loads.values() for column in feed_loads.decimal_id_columns}
     rows = []
     for feed in feeds:
-        # The ids of a feed and of its joined files are cleaned alike.
-        feed_names = (feed.name, feed.joined_to or f"{feed.name}.join")
-        decimal_id_columns = {column for name in feed_names for column in loads[name].decimal_id_columns}
         row = build_feed_row(sources, feed, decimal_id_columns)
         rows.append((*row, compute_typing_fingerprint(row, feed, loads[f"{feed.name}.join"].load_ids)))
     # A load with nothing new leaves the database file unchanged, so that a run can end after it.

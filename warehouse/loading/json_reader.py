@@ -186,8 +186,15 @@ class JsonReader:
 
 
 def _add_key(record: str, name: str, key: str) -> str:
-    """Add a key to the text of a record; a value that is not an object stays as it is."""
-    members = record[1:].lstrip(" \t\r\n")
+    """Add a key to the text of a record; a value that is not an object stays as it is.
+
+    Raises:
+        UnreadableFileError: The record has the key already.
+    """
     if not record.startswith("{"):
         return record
+    # Reading the record would take longer than the search.
+    if json.dumps(name) in record and name in json.loads(record, strict=False):
+        raise UnreadableFileError(f"the record '{key}' has a key '{name}' of its own. Give record_key another name")
+    members = record[1:].lstrip(" \t\r\n")
     return f"{{{json.dumps(name)}: {json.dumps(key)}{'' if members == '}' else ', '}{members}"

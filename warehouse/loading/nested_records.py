@@ -94,9 +94,16 @@ def _build_unnesting(path: Sequence[str]) -> str:
             from checked
         ),
 
+        -- The list leaves the record first: a record is repeated for each of its items.
         items as (
             select
-                *,
+                line, error, is_object,
+                json_type(list) in ('ARRAY', 'NULL') as is_list,
+                case
+                    when json_type(list) in ('ARRAY', 'NULL')
+                        then json_merge_patch(text, {before} || 'null' || {after})::varchar
+                    else text
+                end as text,
                 case
                     when json_type(list) = 'ARRAY' and json_array_length(list) > 0 then json_extract(list, '$[*]')
                     else ['null'::json]
@@ -114,8 +121,7 @@ def _build_unnesting(path: Sequence[str]) -> str:
             select
                 line, error, is_object, position,
                 case
-                    when json_type(list) in ('ARRAY', 'NULL')
-                        then json_merge_patch(text, {before} || item::varchar || {after})::varchar
+                    when is_list then json_merge_patch(text, {before} || item::varchar || {after})::varchar
                     else text
                 end as text,
             from numbered

@@ -86,7 +86,9 @@ def _build_values(feed: Feed, build_field: Callable[[str], str]) -> list[str]:
             return quote_literal(source.value)
         if isinstance(source, str):
             return build_field(source)
-        fields = ", ".join(f"nullif({build_field(name)}, '')" for name in source)
+        # A spreadsheet writes a date as midnight. Before a time of day, that is no time.
+        dates = (f"regexp_replace({build_field(name)}, '[T ]00:00:00([.]0+)?$', '')" for name in source)
+        fields = ", ".join(f"nullif({date}, '')" for date in dates)
         return f"nullif(concat_ws(' ', {fields}), '')"
 
     return [

@@ -74,25 +74,16 @@ def wrap_in_list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
-def _write_as_text(value: Any) -> Any:
-    """Write a YAML number or truth value as the text that files have."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int | float) else value
-
-
 OneOrMany = Annotated[tuple[str, ...], BeforeValidator(wrap_in_list), Field(min_length=1)]
 
-FileValue = Annotated[str, BeforeValidator(_write_as_text)]
-"""A value in the files; YAML may write it as a number or a truth value."""
-
-FileValues = Annotated[tuple[FileValue, ...], BeforeValidator(wrap_in_list)]
+FileValues = Annotated[tuple[str, ...], BeforeValidator(wrap_in_list)]
+"""Values as the files have them. YAML reads yes, NO, 007 and 1.10 as other values, so these need quotes."""
 
 
 class Constant(DeclarationModel):
     """A column with the same value in every row."""
 
-    value: FileValue
+    value: str
     """The value, written as a file would have it."""
 
 

@@ -119,6 +119,8 @@ def _check_text_format(feed: FeedSettings) -> None:
 
 
 def _check_records(feed: FeedSettings) -> None:
+    if feed.record_key and feed.record_key.startswith("$."):
+        raise ValueError("record_key: it is the name that the keys of the records get, not a path. Write a name")
     for setting in ("records", "record_key"):
         if getattr(feed, setting) is not None and feed.format != "json":
             raise ValueError(f"{setting}: only a feed of format json can have it")
@@ -170,9 +172,7 @@ def _check_rows(feed: FeedSettings) -> None:
         for setting in ("where", "leave_out", "is_return"):
             for name in getattr(feed, setting):
                 if feed.is_json and len(split_json_path(name)) > 1:
-                    raise ValueError(
-                        f"{setting}.{name}: fill_down reads no nested values. Remove one"
-                    )
+                    raise ValueError(f"{setting}.{name}: fill_down reads no nested values. Remove one")
     if feed.is_return and feed.kind == "products":
         raise ValueError("is_return: products cannot be returns")
     if feed.kind == "products" and (feed.key or feed.duplicates == "keep"):
@@ -194,6 +194,10 @@ def _check_row_name(feed: FeedSettings, name: str, setting: str) -> None:
     for column, source in feed.columns.items():
         if name in get_source_names(source) and not isinstance(source, str):
             raise ValueError(f"{setting}: columns.{column} joins it with others. Map it alone, or use another column")
+        if feed.is_json and isinstance(source, str):
+            keys, mapped_keys = split_json_path(name), split_json_path(source)
+            if len(keys) > len(mapped_keys) and keys[: len(mapped_keys)] == mapped_keys:
+                raise ValueError(f"{setting}: columns.{column} maps the object around it. Map a value in it")
 
 
 def _check_products(feed: FeedSettings) -> None:

@@ -5,7 +5,7 @@ import json
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from warehouse.sources.columns import (
     EVENT_TYPES,
@@ -25,6 +25,11 @@ from warehouse.sources.null_words import DEFAULT_WORD, get_default_null_words
 from warehouse.sources.rest_api import Api, DeclarationModel
 
 FileFormat = Literal["csv", "jsonl", "json", "parquet", "arrow", "excel"]
+
+NullValues = Annotated[
+    Annotated[dict[str, FileValues], Tag("[columns]")] | Annotated[FileValues, Tag("[list]")],
+    Discriminator(lambda value: "[columns]" if isinstance(value, dict) else "[list]"),
+]
 
 CSV_SETTINGS = ("delimiter", "quote", "escape", "comment", "short_lines")
 """Settings that only a feed of format csv can have."""
@@ -139,7 +144,7 @@ class FeedSettings(DeclarationModel):
     """Separator of thousands. Without it, only numbers that cannot be read otherwise have a comma as one, such as
     `1,234.50`; blanks and apostrophes are always understood."""
 
-    null_values: dict[str, FileValues] | FileValues | None = None
+    null_values: NullValues | None = None
     """Values, in any casing, that stand for a missing one: a list for all columns, or lists by column of the raw table.
     A declared list replaces the default list, which the word `default` in a list includes."""
 
@@ -254,12 +259,16 @@ class FeedSettings(DeclarationModel):
     def get_null_words(self, column: str) -> tuple[str, ...]:
         """Return the values, in lower case, that stand for a missing value of a column."""
         declared = self.null_values.get(column) if isinstance(self.null_values, dict) else self.null_values
-        if declared is None:
-            return get_default_null_words(column)
-        words = (
-            get_default_null_words(column) if word == DEFAULT_WORD else (normalize_value(word),) for word in declared
-        )
-        return tuple(dict.fromkeys(word for group in words for word in group))
+        default_words = get_default_null_words(column)
+        words = default_words
+        if declared is not None:
+            groups = [default_words if word == DEFAULT_WORD else (normalize_value(word),) for word in declared]
+            words = tuple(dict.fromkeys(word for group in groups for word in group))
+        if column != "is_available":
+            return words
+        # A declared value of availability is no missing one.
+        values = {normalize_value(value) for value in (*self.availability.available, *self.availability.unavailable)}
+        return tuple(word for word in words if word not in values)
 
     @property
     def event_aliases(self) -> list[tuple[str, str]]:

@@ -55,7 +55,7 @@ def _build_settings(sources: Sources, feed: Feed, decimal_id_columns: Collection
         "available": [normalize_value(value) for value in feed.availability.available],
         "unavailable": [normalize_value(value) for value in feed.availability.unavailable],
         "whole": feed.whole,
-        "fill_down": _locate(feed, feed.fill_down, columns) if feed.fill_down else None,
+        "fill_down": _locate_value(feed, feed.fill_down, columns) if feed.fill_down else None,
         "join_key": _locate_join_key(sources, feed),
         "currency": sources.currency,
         "exchange_rates": sources.exchange_rates,

@@ -25,6 +25,25 @@ with delivered_products as (
 
 ),
 
+-- A delivery of which lines or files were rejected does not show that a product is absent.
+damaged_deliveries as (
+
+    select
+        products._feed,
+        products.delivery_day
+    from {{ ref('int_products_classified') }} as products
+    inner join {{ ref('stg_raw__loaded_files') }} as files on products._load_id = files.load_id
+    where files.rows_rejected > 0
+
+    union
+
+    select
+        feed as _feed,
+        {{ delivery_day('path', 'cast(null as date)', 'rejected_at') }} as delivery_day
+    from {{ ref('stg_raw__rejected_files') }}
+
+),
+
 -- The files of one day are one delivery.
 deliveries as (
 
@@ -65,7 +84,13 @@ from numbered_deliveries as present
 inner join deliveries as missed
     on present._feed = missed._feed
     and present.delivery_number + 1 = missed.delivery_number
-where present.is_known = 1 and coalesce(present.next_number, 0) != missed.delivery_number
+left join damaged_deliveries
+    on missed._feed = damaged_deliveries._feed
+    and missed.delivery_day = damaged_deliveries.delivery_day
+where
+    present.is_known = 1
+    and coalesce(present.next_number, 0) != missed.delivery_number
+    and damaged_deliveries._feed is null
 
 union all
 

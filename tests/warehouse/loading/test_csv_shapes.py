@@ -201,3 +201,23 @@ def test_headers_of_appended_files_are_no_rows(shop: Shop, quote: str) -> None:
     text = f"{header}p1,d,u,1\n{header}p2,d,u,2\n" + ("" if quote else f"\ufeff{header}sku,when,who,4\n")
     rows = [("p1", "u", "1", 2), ("p2", "u", "2", 4)]
     assert load_csv(shop, text) == rows + ([] if quote else [("sku", "who", "4", 6)])
+
+
+def test_date_and_time_of_two_columns(shop: Shop) -> None:
+    """A date that a spreadsheet wrote as midnight, before a time of day."""
+    shop.declare(purchases={**PURCHASES_CSV, "columns": {"product_id": "sku", "purchased_at": ["day", "time"]}})
+    shop.put(
+        "purchases/1.csv",
+        "sku,day,time\na,2026-10-01 00:00:00,10:43:00\nb,2026-10-01,00:00:00\nc,2026-10-01 00:00:00,\nd,,10:43\n",
+    )
+    load(shop.settings)
+    texts = [text for (text,) in shop.query("select purchased_at from raw.purchases order by _line")]
+    assert texts == ["2026-10-01 10:43:00", "2026-10-01 00:00:00", "2026-10-01", "10:43"]
+
+
+def test_all_lines_skipped_rejects_file(shop: Shop) -> None:
+    shop.declare(purchases={**PURCHASES_CSV, "skip_lines": 50})
+    shop.put("purchases/1.csv", "sku,when,who,qty\na,2026-01-01,u,1\n")
+    assert load(shop.settings).rejected_files == {
+        "purchases/1.csv": "all of its 2 lines are skipped. Correct skip_lines"
+    }
