@@ -4,6 +4,7 @@
 
 -- Stops a run before training when clean rows have prices in several currencies and the sources file does not say how
 -- to convert them. With a declared currency, rows of a currency without a rate are quarantined instead.
+-- depends_on: {{ ref('audit_files') }}
 {% set currencies %}
     with classified as (
 
@@ -32,16 +33,16 @@
     order by counts.rows desc, currency
 {% endset %}
 
-{% set found = run_test_query(currencies) %}
-{% if found %}
+{% set rows = run_test_query(currencies) %}
+{% if rows %}
     {% set counts, rates = [], [] %}
-    {% for row in found %}
+    {% for row in rows %}
         {% do counts.append(row['currency'] ~ ' in ' ~ row['rows'] ~ ' rows') %}
         {% do rates.append(row['currency'] ~ ': RATE') if not loop.first %}
     {% endfor %}
     {% do exceptions.raise_compiler_error(
         'prices have several currencies: ' ~ counts | join(', ') ~ '. Declare the currency of the shop and the rates '
-        ~ 'of the others in the sources file, such as currency: ' ~ found[0]['currency'] ~ ' and exchange_rates: {'
+        ~ 'of the others in the sources file, such as currency: ' ~ rows[0]['currency'] ~ ' and exchange_rates: {'
         ~ rates | join(', ') ~ '}'
     ) %}
 {% endif %}

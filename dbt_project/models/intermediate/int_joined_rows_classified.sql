@@ -41,9 +41,10 @@ from (
 
 {% else -%}
 select
-    cast(null as {{ dbt.type_bigint() }}) as _load_id,
-    cast(null as {{ dbt.type_bigint() }}) as _line,
+    _load_id,
+    _line,
     cast(null as {{ dbt.type_string() }}) as row_status,
     cast(null as {{ dbt.type_string() }}) as reasons
+from {{ source('raw', 'events') }}
 where 1 = 0
 {% endfor %}

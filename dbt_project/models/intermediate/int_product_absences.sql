@@ -1,11 +1,9 @@
 {{ config(materialized='view') }}
--- depends_on: {{ ref('int_products_classified') }}
 {% set whole_feeds = [] %}
 {% for feed in declared_feeds('products') if feed.whole %}
     {% do whole_feeds.append(quote(feed.feed)) %}
 {% endfor %}
 
-{% if whole_feeds -%}
 -- A quarantined row is a broken row of a product that the catalog has; an excluded row does not count.
 with delivered_products as (
 
@@ -102,11 +100,3 @@ select
     has_only_available_rows = 1 as is_available
 from numbered_deliveries
 where is_known = 1 and previous_number < delivery_number - 1
-{%- else -%}
-select
-    cast(null as {{ dbt.type_string() }}) as _feed,
-    cast(null as {{ dbt.type_string() }}) as product_id,
-    cast(null as {{ dbt.type_timestamp() }}) as effective_at,
-    cast(null as boolean) as is_available
-where 1 = 0
-{%- endif %}
