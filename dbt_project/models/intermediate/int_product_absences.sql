@@ -76,19 +76,18 @@ numbered_deliveries as (
 select
     present._feed,
     present.product_id,
-    cast(missed.delivery_day as {{ dbt.type_timestamp() }}) as effective_at,
+    cast(min(missed.delivery_day) as {{ dbt.type_timestamp() }}) as effective_at,
     false as is_available
 from numbered_deliveries as present
 inner join deliveries as missed
     on present._feed = missed._feed
-    and present.delivery_number + 1 = missed.delivery_number
+    and present.delivery_number < missed.delivery_number
+    and (present.next_number is null or missed.delivery_number < present.next_number)
 left join damaged_deliveries
     on missed._feed = damaged_deliveries._feed
     and missed.delivery_day = damaged_deliveries.delivery_day
-where
-    present.is_known = 1
-    and coalesce(present.next_number, 0) != missed.delivery_number
-    and damaged_deliveries._feed is null
+where present.is_known = 1 and damaged_deliveries._feed is null
+group by present._feed, present.product_id, present.delivery_number
 
 union all
 
