@@ -233,3 +233,12 @@ def test_empty_document_has_no_rows(shop: Shop, content: bytes) -> None:
     report = load(shop.settings)
     assert report.rejected_files == {}
     assert shop.query("select lines, checksum <> '' from raw.loaded_files") == [(0, True)] * 2
+
+
+def test_record_key_of_its_own_rejects_file(shop: Shop) -> None:
+    """The key of the records would replace a value."""
+    products = {"files": "catalog/*", "format": "json", "columns": {"product_id": "sku"}}
+    shop.declare(products={**products, "record_key": "sku"})
+    shop.put("catalog/a.json", '{"k1": {"sku": "own1"}, "k2": {}}')
+    (error,) = load(shop.settings).rejected_files.values()
+    assert "the record 'k1' has a key 'sku' of its own. Give record_key another name" in error

@@ -180,3 +180,10 @@ def test_object_as_id_fails(shop: Shop, user: Any, problem: str) -> None:
     # Where some records have an id, the rows of the others are quarantined.
     shop.put("events/b", json.dumps(event | {"user": "u1"}))
     assert load(shop.settings).rows_loaded == 3
+
+
+def test_unnest_of_long_list(shop: Shop) -> None:
+    """The time grows with the number of items, and not with its square: the record is repeated without the list."""
+    items = [{"sku": f"p{number}", "note": "x" * 80} for number in range(5_000)]
+    rows = load_orders(shop, make_order("u", items))
+    assert len({product_id for product_id, *_ in rows}) == len(rows) == 5_000

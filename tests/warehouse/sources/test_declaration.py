@@ -208,6 +208,12 @@ feeds:
             "format: csv\n    key: order\n    duplicates: keep",
             "line 7: feeds.purchases.duplicates",
         ),
+        ("format: csv", "format: csv\n    where: {status: yes}", "purchases.where.status.0: YAML reads this as true"),
+        ("format: csv", "format: csv\n    null_values: [NULL]", "purchases.null_values.0: it has no value"),
+        ("format: csv", "format: csv\n    null_values: {user_id: [0]}", "null_values.user_id.0: YAML reads this as 0"),
+        ("format: csv", "format: csv\n    joined_to: x", "line 6: feeds.purchases.joined_to: unknown setting"),
+        ("  products:", "  purchases.join:", "feeds.purchases.join: the ending .join is that of joined files"),
+        ("format: json", "format: json\n    record_key: $.a", "line 11: feeds.products.record_key: it is the name"),
         ("format: csv", "format: csv\n    key: date", "line 6: feeds.purchases.key: columns.purchased_at joins it"),
         (
             "format: csv",
