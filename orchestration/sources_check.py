@@ -75,14 +75,14 @@ def check_sources(settings: Settings) -> list[FeedCheck]:
     """
     sources = read_sources(settings.sources)
     with TemporaryDirectory() as folder:
-        trial = settings.model_copy(
+        trial_settings = settings.model_copy(
             update={"warehouse": Path(folder), "landing": settings.landing_dir, "sources": settings.sources}
         )
-        with open_writer(trial) as connection:
-            errors = load_sample(connection, sources, trial, SAMPLE_ROWS)
+        with open_writer(trial_settings) as connection:
+            errors = load_sample(connection, sources, trial_settings, SAMPLE_ROWS)
             write_declarations(connection, sources, [])
-        run_dbt(trial, "run", "--select", "staging.shop")
-        with open_reader(trial) as connection:
+        run_dbt(trial_settings, "run", "--select", "staging.shop")
+        with open_reader(trial_settings) as connection:
             return [
                 _check_feed(connection, feed, sources.feeds.get(f"{name}.join"), errors.get(name))
                 for name, feed in sources.feeds.items()

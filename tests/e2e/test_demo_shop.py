@@ -70,7 +70,7 @@ def test_quarantined_shows_original_rows(
     for row in report["rows"]:
         line = (demo_warehouse.landing_dir / row["file"]).read_text(encoding="utf-8").splitlines()[row["line"] - 1]
         assert sorted(value for value in row["raw_row"].values() if value) == sorted(filter(None, line.split(",")))
-        assert row["raw_row"]["price"] in ("n/a", "-1.00")
+        assert row["raw_row"]["price"] in ("on request", "-1.00")
     printed = recomart(*command).stdout
     assert f"{row['file']}:{row['line']}" in printed
     assert report["reasons"]["bad_price"]["what_to_do"][:30] in printed

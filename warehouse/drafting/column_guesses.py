@@ -57,7 +57,7 @@ NAMES_BY_COLUMN = {
     ),
     "updated_at": "updatedat lastmodified modifiedat dateupdated stand validfrom",
 }
-"""Names that files use for each column, without anything but letters and digits, the most telling first."""
+"""Names that files use for each column, without anything but letters and digits, the most specific first."""
 
 EVENT_TYPE_NAMES = {
     "view": "view viewitem productviewed productview detail pv impression ansicht",

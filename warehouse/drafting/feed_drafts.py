@@ -78,7 +78,7 @@ def draft_sources(landing: Path) -> SourcesDraft:
             draft.unused_files |= dict.fromkeys(paths, reason)
         else:
             drafts.append(feed)
-    _settle_shop(drafts)
+    _draft_shop_settings(drafts)
     for feed in drafts:
         draft.feeds[_choose_name(feed, draft.feeds)] = feed
     return draft
@@ -224,7 +224,7 @@ def _draft_catalog(feed: FeedDraft, sample: FileSample) -> None:
         feed.doubts.append("If every delivery has all products, declare whole: true: absent ones are then unavailable.")
 
 
-def _settle_shop(feeds: list[FeedDraft]) -> None:
+def _draft_shop_settings(feeds: list[FeedDraft]) -> None:
     """Draft what depends on all feeds: joined files, and product attributes in events and purchases."""
     _join_orders(feeds)
     has_catalog = any(feed.kind == "products" for feed in feeds)
