@@ -11,6 +11,7 @@ from orchestration.sources_check import FeedCheck, check_sources
 from warehouse.drafting.feed_drafts import draft_sources
 from warehouse.drafting.yaml_text import write_draft
 from warehouse.errors import RecomartError
+from warehouse.formatting import format_count
 
 app = typer.Typer(help="Draft a sources file from a folder of files, or check one on the first rows.")
 
@@ -68,5 +69,6 @@ def _print_feed(feed: FeedCheck) -> None:
         if column.texts_not_understood:
             texts = ", ".join(f"{text!r} ({count:,})" for text, count in column.texts_not_understood.items())
             console.print_line(f"{feed.feed}.{column.column}: not understood: {texts}")
-    if feed.rejected_lines or feed.first_error:
-        console.print_line(f"{feed.feed}: {feed.rejected_lines:,} lines rejected; first error: {feed.first_error}")
+    if feed.first_error:
+        rejected = format_count(feed.rejected_lines, "line")
+        console.print_line(f"{feed.feed}: {rejected} rejected; first error: {feed.first_error}")
