@@ -82,7 +82,7 @@ from numbered_deliveries as present
 inner join deliveries as missed
     on present._feed = missed._feed
     and present.delivery_number < missed.delivery_number
-    and (present.next_number is null or missed.delivery_number < present.next_number)
+    and (present.next_number is null or present.next_number > missed.delivery_number)
 left join damaged_deliveries
     on missed._feed = damaged_deliveries._feed
     and missed.delivery_day = damaged_deliveries.delivery_day
