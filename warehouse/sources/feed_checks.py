@@ -163,6 +163,13 @@ def _check_rows(feed: FeedSettings) -> None:
             _check_row_name(feed, name, f"{setting}.{name}")
             if not values:
                 raise ValueError(f"{setting}.{name}: it has no value. List the values")
+            for column in [column for column, source in feed.columns.items() if source == name]:
+                missing_words = set(feed.get_null_words(column)).intersection(map(normalize_value, values))
+                if missing_words and "" not in values:
+                    raise ValueError(
+                        f"{setting}.{name}: '{min(missing_words)}' is a missing value of {column}. Write \"\" for all "
+                        "missing values, or declare null_values without it"
+                    )
     for name in feed.key or ():
         _check_row_name(feed, name, "key")
     if feed.key and feed.duplicates == "keep":

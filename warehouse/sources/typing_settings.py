@@ -70,11 +70,8 @@ def _locate_conditions(
     for name, declared_values in conditions.items():
         place = _locate(feed, name, columns)
         values = [normalize_value(value) for value in declared_values]
-        # A null word in a mapped column is a missing value, whose text is empty; in another column it is a text.
-        if "keys" in place:
-            same_values = feed.get_null_words(name) if "" in values else ()
-        else:
-            same_values = ("",) if not set(feed.get_null_words(place["column"])).isdisjoint(values) else ()
+        # Null words of a mapped column are missing values already.
+        same_values = feed.get_null_words(name) if "keys" in place and "" in values else ()
         located_conditions.append({**place, "values": list(dict.fromkeys([*values, *same_values]))})
     return located_conditions
 

@@ -209,6 +209,7 @@ feeds:
             "line 7: feeds.purchases.duplicates",
         ),
         ("format: csv", "format: csv\n    where: {status: yes}", "purchases.where.status.0: YAML reads this as true"),
+        ("format: csv", "format: csv\n    leave_out: {u: Guest}", "purchases.leave_out.u: 'guest' is a missing value"),
         ("format: csv", "format: csv\n    null_values: [NULL]", "purchases.null_values.0: it has no value"),
         ("format: csv", "format: csv\n    null_values: {user_id: [0]}", "null_values.user_id.0: YAML reads this as 0"),
         ("format: csv", "format: csv\n    joined_to: x", "line 6: feeds.purchases.joined_to: unknown setting"),

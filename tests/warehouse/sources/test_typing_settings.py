@@ -46,15 +46,6 @@ def test_unnested_events_have_key_of_item() -> None:
     assert settings["key"] == [{"column": "event_id"}, {"column": "product_id"}]
 
 
-def test_null_word_in_condition_is_missing_value() -> None:
-    """A null word is null in a mapped column, and an ordinary value in an undeclared one."""
-    conditions = {"leave_out": {"user": ["Guest"], "$.shop.name": "NA"}}
-    assert build_settings("events", events=EVENTS | conditions)["leave_out"] == [
-        {"column": "user_id", "values": ["guest", ""]},
-        {"keys": ["shop", "name"], "values": ["na"]},
-    ]
-
-
 def test_conditions_find_joined_columns() -> None:
     conditions = {"where": {"order": "1", "who": "u1", "state": "paid"}}
     assert build_settings("purchases", purchases=LINES | conditions)["where"] == [
