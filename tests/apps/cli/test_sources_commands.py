@@ -9,6 +9,7 @@ LINES = (
     "1;c1;a;Mug;1;9,90;31.01.2026 14:05",
     "2;NA;b;Cup;2;on request;01.02.2026 09:00",
     "3;c2;b;Cup;two;1.234,50;02.02.2026 09:00",
+    *(f"{order};c{order};a;Mug;1;9,90;02.02.2026 08:{order}" for order in range(10, 16)),
     "4;c2",
 )
 
@@ -22,17 +23,17 @@ def test_draft_and_check(recomart: RecomartCli, tmp_path: Path) -> None:
     assert drafted.returncode == 0, drafted.stderr
     assert "sources check" in drafted.stdout
     (feed,) = recomart.run_json("sources", "check", "--sources", sources, "--landing", landing)
-    assert (feed["feed"], feed["rows"], feed["rejected_lines"]) == ("purchases", 3, 1)
-    assert feed["first_error"] == "sales_20260202.csv:5: 2 fields where the header has 7"
+    assert (feed["feed"], feed["rows"], feed["rejected_lines"]) == ("purchases", 9, 1)
+    assert feed["first_error"] == "sales_20260202.csv:11: 2 fields where the header has 7"
     columns = {column["column"]: column for column in feed["columns"]}
-    assert (columns["user_id"]["values"], columns["user_id"]["missing"]) == (2, 1)
+    assert (columns["user_id"]["values"], columns["user_id"]["missing"]) == (8, 1)
     assert columns["price"]["texts_not_understood"] == {"on request": 1}
-    assert (columns["quantity"]["values"], columns["quantity"]["not_understood"]) == (2, 1)
+    assert (columns["quantity"]["values"], columns["quantity"]["not_understood"]) == (8, 1)
     assert columns["purchased_at"]["first"] == "2026-01-31 14:05:00"
     assert columns["purchased_at"]["last"] == "2026-02-02 09:00:00"
     printed = recomart("sources", "check", "--sources", sources, "--landing", landing)
     assert "purchases.price: not understood: 'on request' (1)" in printed.stdout
-    assert "first error: sales_20260202.csv:5: 2 fields where the header has 7" in printed.stdout
+    assert "first error: sales_20260202.csv:11: 2 fields where the header has 7" in printed.stdout
     assert not (tmp_path / "warehouse").exists()
 
 
