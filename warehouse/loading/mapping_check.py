@@ -57,7 +57,7 @@ def check_mapping(
     if names:
         _check_mapped_names(connection, feed, samples[0].file, names, sources)
     joined_names = set(chain.from_iterable(_read_sample(file).names for file in joined_files[:SAMPLE_FILES]))
-    _check_row_names(connection, feed, names | joined_names, sources)
+    _check_row_names(connection, feed, names, joined_names, sources)
     for column in ID_COLUMNS:
         for name in get_source_names(feed.columns.get(column, ())):
             if problem := _find_id_problem(name, samples):
@@ -87,14 +87,17 @@ def _check_mapped_names(
             )
 
 
-def _check_row_names(connection: duckdb.DuckDBPyConnection, feed: Feed, names: set[str], sources: Path) -> None:
+def _check_row_names(
+    connection: duckdb.DuckDBPyConnection, feed: Feed, names: set[str], joined_names: set[str], sources: Path
+) -> None:
     """Check the names in conditions, key and fill_down; they can change when no file is new."""
-    loaded_names = connection.execute(
-        "select column_name from raw.seen_columns where feed in (?, ?)", [feed.name, f"{feed.name}.join"]
-    ).fetchall()
-    names = names | {name for (name,) in loaded_names}
-    if not names:
+    query = "select column_name from raw.seen_columns where feed = ?"
+    names = names | {name for (name,) in connection.execute(query, [feed.name]).fetchall()}
+    joined_names = joined_names | {name for (name,) in connection.execute(query, [f"{feed.name}.join"]).fetchall()}
+    # Joined files can arrive later than the rows that they fill.
+    if not names or (feed.join and not joined_names):
         return
+    names |= joined_names
     for setting_name, name in feed.get_row_names(is_complete=_has_all_keys(feed)):
         # Of nested values that are not mapped, only the first key of the path is recorded.
         if name not in names and split_json_path(name)[0] not in names:
