@@ -485,7 +485,7 @@ def test_misspelt_name_of_condition_fails(shop: Shop, setting: dict[str, Any]) -
 def test_missing_condition_name_in_json(shop: Shop) -> None:
     """JSON records omit keys without a value: only names without which rows would be lost are checked."""
     shop.put("events/1.jsonl", '{"user": "u", "item": "a", "type": "view", "time": "2026-01-01", "x": {"y": 1}}\n')
-    shop.declare(events={**EVENTS_JSONL, "leave_out": {"test": "yes"}, "where": {"parent": "", "$.x.y": 1}})
+    shop.declare(events={**EVENTS_JSONL, "leave_out": {"test": "yes"}, "where": {"parent": "", "$.x.y": "1"}})
     load(shop.settings)
     shop.declare(events={**EVENTS_JSONL, "where": {"parent": "a"}})
     with pytest.raises(RecomartError, match=r"feeds.events.where.parent: no column 'parent' in the files of the feed"):
