@@ -52,24 +52,25 @@
     {{ expression_by_feed(branches, row, 'false') }}
 {%- endmacro %}
 
-{#- Null without a value of each name of the key, so that the row is compared with equal rows only. A text, because client
-    libraries cannot read the type of the fingerprint. -#}
+{#- Rows without a key are compared with equal rows only. -#}
 {% macro row_key(feeds, row) -%}
     {%- set branches = [] -%}
     {%- for feed in feeds if feed.key -%}
-        {%- set texts = [] -%}
-        {%- for place in feed.key -%}
-            {%- do texts.append(raw_text(place, row)) -%}
-        {%- endfor -%}
-        {%- set key -%}
-        case
-            when {{ texts | join(' is not null and ') }} is not null
-                then cast({{ fingerprint([row ~ '._feed'] + texts) }} as {{ dbt.type_string() }})
-        end
-        {%- endset -%}
-        {%- do branches.append((feed.feed, key)) -%}
+        {%- do branches.append((feed.feed, key_of_places(feed.key, row ~ '._feed', row))) -%}
     {%- endfor -%}
     {{ expression_by_feed(branches, row, 'cast(null as ' ~ dbt.type_string() ~ ')') }}
+{%- endmacro %}
+
+{#- Null without a value at each place. A text, because client libraries cannot read the type of the fingerprint. -#}
+{% macro key_of_places(places, owner, row) -%}
+    {%- set texts = [] -%}
+    {%- for place in places -%}
+        {%- do texts.append(raw_text(place, row)) -%}
+    {%- endfor -%}
+        case
+            when {{ texts | join(' is not null and ') }} is not null
+                then cast({{ fingerprint([owner] + texts) }} as {{ dbt.type_string() }})
+        end
 {%- endmacro %}
 
 {% macro expression_by_feed(branches, row, otherwise) -%}

@@ -6,16 +6,7 @@
 {% macro join_key(feeds, row) -%}
     {%- set branches = [] -%}
     {%- for feed in feeds if feed.join_key -%}
-        {%- set texts = [] -%}
-        {%- for place in feed.join_key -%}
-            {%- do texts.append(raw_text(place, row)) -%}
-        {%- endfor -%}
-        {%- set key -%}
-        case
-            when {{ texts | join(' is not null and ') }} is not null
-                then cast({{ fingerprint([quote(feed.joined_to or feed.feed)] + texts) }} as {{ dbt.type_string() }})
-        end
-        {%- endset -%}
+        {%- set key = key_of_places(feed.join_key, quote(feed.joined_to or feed.feed), row) -%}
         {%- do branches.append((feed.feed, key)) -%}
     {%- endfor -%}
     {{ expression_by_feed(branches, row, 'cast(null as ' ~ dbt.type_string() ~ ')') }}

@@ -68,5 +68,5 @@ def test_path_of_mapped_key_is_its_column() -> None:
 
 
 def test_joined_files_have_null_words_of_feed() -> None:
-    settings = build_settings("purchases.join", purchases=LINES | {"null_values": {"user_id": "nobody"}})
-    assert settings["null_words"]["user_id"] == ["nobody"]
+    settings = build_settings("purchases.join", purchases=LINES | {"null_values": {"user_id": "unknown"}})
+    assert settings["null_words"]["user_id"] == ["unknown"]
