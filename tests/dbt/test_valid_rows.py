@@ -31,7 +31,7 @@ def built_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 def read_error(settings: Settings, table: str) -> str:
     """Return the error of the tests of a table."""
     with pytest.raises(RecomartError) as raised:
-        run_dbt(settings, "test", "--select", f"{table},test_type:data")
+        run_dbt(settings, "test", "--select", f"{table},test_type:generic")
     return str(raised.value)
 
 
@@ -52,7 +52,7 @@ def test_message_names_every_broken_rule(built_settings: Settings) -> None:
 def test_null_breaks_only_not_null(built_settings: Settings) -> None:
     table = "intermediate.int_products_classified"
     execute_statements(built_settings, f"update {table} set row_status = null")
-    run_dbt(built_settings, "test", "--select", "int_products_classified,test_type:data")
+    run_dbt(built_settings, "test", "--select", "int_products_classified,test_type:generic")
     execute_statements(built_settings, "update seeds.quarantine_reasons set meaning = null where reason = 'bad_price'")
     assert "valid_rows_quarantine_reasons: not_null (meaning) (1 row). " in read_error(
         built_settings, "quarantine_reasons"
