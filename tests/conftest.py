@@ -1,5 +1,6 @@
 """Fixtures for all tests, such as a demo shop after a complete run of the pipeline."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.recomart_cli import RecomartCli
 from tests.three_feed_shop import Shop
 from warehouse.demo.config import DemoConfig
 from warehouse.demo.generator import generate_shop
+from warehouse.locks import exclusive_lock
 from warehouse.settings import Settings
 
 SMALL_SHOP_CONFIG = DemoConfig(customers=800, products=500, days=40, events=30_000, dirt=0.03)
@@ -21,10 +23,18 @@ SMALL_SHOP_CONFIG = DemoConfig(customers=800, products=500, days=40, events=30_0
 
 @pytest.fixture(scope="session")
 def demo_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Settings of a small demo shop's warehouse after a complete run; tests must not write to it."""
-    settings = Settings(warehouse=tmp_path_factory.mktemp("demo_shop"))
-    generate_shop(SMALL_SHOP_CONFIG, settings.landing_dir, settings.demo_truth_dir)
-    run_pipeline(settings, TrainConfig(), PipelineListener())
+    """Settings of a small demo shop's warehouse after a complete run; tests must not write to it.
+
+    The processes of a test run share it.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    settings = Settings(warehouse=folder / "demo_shop")
+    with exclusive_lock(folder / "demo_shop.lock", "build of the demo shop", timeout_seconds=600):
+        if not settings.warehouse.exists():
+            generate_shop(SMALL_SHOP_CONFIG, settings.landing_dir, settings.demo_truth_dir)
+            run_pipeline(settings, TrainConfig(), PipelineListener())
     return settings
 
 

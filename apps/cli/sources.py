@@ -55,10 +55,11 @@ def check(sources: SourcesFile = None, landing: Landing = None, as_json: Json = 
         console.print_json([feed.model_dump() for feed in feeds])
         return
     for feed in feeds:
-        _print_feed(feed)
+        print_feed(feed)
 
 
-def _print_feed(feed: FeedCheck) -> None:
+def print_feed(feed: FeedCheck) -> None:
+    """Print what the columns of a feed become, and the texts and lines that were not understood."""
     rows = [{name: column.model_dump()[name] for name in COLUMN_HEADINGS} for column in feed.columns]
     excluded = f", {feed.excluded_rows:,} of them excluded" if feed.excluded_rows else ""
     if not feed.columns:

@@ -38,6 +38,7 @@ def next_day_settings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPat
     return settings
 
 
+@pytest.mark.slow
 def test_explanation_matches_published_score(next_day_settings: Settings) -> None:
     with RecommendationQueries(next_day_settings) as queries:
         for user in (*queries.serving_copy.search_customers(limit=5)["user_id"], "new_user"):

@@ -149,7 +149,7 @@ def test_relationships_do_not_delay_other_checks(
     assert exempted == {}
 
 
-@pytest.mark.parametrize("command", [("build",), ("docs", "generate")])
+@pytest.mark.parametrize("command", [("build",), pytest.param(("docs", "generate"), marks=pytest.mark.slow)])
 def test_missing_raw_tables_name_next_step(tmp_path: Path, command: tuple[str, ...]) -> None:
     with pytest.raises(RecomartError, match="recomart load"):
         run_dbt(Settings(warehouse=tmp_path), *command)
@@ -189,6 +189,7 @@ def test_seed_error_names_line_and_format(tmp_path: Path, monkeypatch: pytest.Mo
     )
 
 
+@pytest.mark.slow
 def test_changed_columns_suggest_full_refresh(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     shop.put("events/a.jsonl", '{"user": "u", "item": "p", "type": "view", "time": "2026-01-05T10:00:00Z"}\n')
@@ -245,6 +246,7 @@ def test_profile_defaults_equal_settings(monkeypatch: pytest.MonkeyPatch) -> Non
     }
 
 
+@pytest.mark.slow
 def test_load_manifest_drops_deleted_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The project may lie in a folder with the name of an output folder."""
     project = tmp_path / "target" / "dbt_project"

@@ -99,6 +99,7 @@ def test_planted_change_gives_one_warning(drift_warnings: list[str], expected_te
     assert sum(expected_text in warning for warning in drift_warnings) == 1
 
 
+@pytest.mark.slow
 def test_random_visits_show_no_drift(demo_copy: Settings) -> None:
     """Random splits of visits exceed the critical PSI value in at most 1% of the draws."""
     with duckdb.connect(str(demo_copy.database)) as connection:
@@ -119,6 +120,7 @@ def test_random_visits_show_no_drift(demo_copy: Settings) -> None:
     assert max(significant_shares.values()) <= 0.01, significant_shares
 
 
+@pytest.mark.slow
 def test_partial_newest_day_shows_no_drift(demo_copy: Settings) -> None:
     with duckdb.connect(str(demo_copy.database)) as connection:
         for table, column in (("int_events_classified", "event_at"), ("int_purchases_classified", "purchased_at")):

@@ -264,6 +264,7 @@ def test_unknown_customer_follows_rules(analyst_project: AnalystProject, rules_q
         assert products["brand"].value_counts().max() == 4
 
 
+@pytest.mark.slow
 def test_rules_test_checks_anonymous_list(analyst_project: AnalystProject) -> None:
     blocked = "(select min(product_id) from marts.rec_product_rules where not is_recommendable)"
     ((first_product,),) = analyst_project.query(
@@ -280,6 +281,7 @@ def test_rules_test_checks_anonymous_list(analyst_project: AnalystProject) -> No
     assert analyst_project.build("assert_recommendations_follow_rules").returncode == 0
 
 
+@pytest.mark.slow
 def test_list_skips_bought_products(demo_warehouse: Settings, tmp_path: Path) -> None:
     """A customer who bought the 14 most popular books gets the next ones, unless a cap leaves only bought ones."""
     analyst = AnalystProject(demo_warehouse, tmp_path)

@@ -56,6 +56,7 @@ def test_fetch_and_load_fill_raw_products(catalog_api_shop: ApiShop, recomart: R
     assert f"no change since {fetched['file']}; no new file was written" in second.stdout
 
 
+@pytest.mark.slow
 def test_run_fetches_before_loading(catalog_api_shop: ApiShop, recomart: RecomartCli) -> None:
     recomart.run_json("fetch")
     catalog_api_shop.service.products = [{**product, "price": 99} for product in make_products(40)]

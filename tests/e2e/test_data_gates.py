@@ -78,6 +78,7 @@ def test_volume_jump_stops_run(demo_copy: Settings, monkeypatch: pytest.MonkeyPa
     assert run_dbt(demo_copy, "test", "--select", "assert_daily_volume_within_limit").status_counts["pass"] == 1
 
 
+@pytest.mark.slow
 def test_volume_jump_has_minimum_lines(
     database_only_settings: Settings,
 ) -> None:

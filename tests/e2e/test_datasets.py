@@ -124,6 +124,7 @@ def test_diff_reports_settings_files_and_pairs(
     assert "settings.event_weights.purchase.weight" in printed.stdout, printed.stderr
 
 
+@pytest.mark.slow
 def test_training_on_old_version_is_repeatable(
     retrained_shop_settings: Settings, listed_versions: list[dict[str, Any]], recomart: RecomartCli
 ) -> None:

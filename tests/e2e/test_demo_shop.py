@@ -213,6 +213,7 @@ def test_demo_shows_accounting_and_top_ten(recomart: RecomartCli, tmp_path: Path
     assert f"Top 10 for customer {user}" in result.stdout
 
 
+@pytest.mark.slow
 def test_plain_dbt_build_changes_nothing(demo_copy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     fingerprints = compute_fingerprints(demo_copy)
     for name, value in {

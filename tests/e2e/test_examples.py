@@ -27,6 +27,10 @@ PRODUCTS_QUERY = "select product_id, product_name, category, brand, is_available
 COUNTS_QUERY = "select feed, lines, clean, duplicates, excluded, quarantined from marts.audit_feeds order by feed"
 
 
+QUICK_EXAMPLES = ("shopify", "ga4", "olist")
+"""Examples that together have lists in records, keys and values, variants, and two files of orders."""
+
+
 class Shop(NamedTuple):
     """What a shop's files contain."""
 
@@ -165,7 +169,9 @@ SHOPS = {
 }
 
 
-@pytest.mark.parametrize("name", SHOPS)
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK_EXAMPLES else pytest.param(name, marks=pytest.mark.slow) for name in SHOPS]
+)
 def test_example(name: str, dbt_folder: Path) -> None:
     settings = Settings(
         warehouse=dbt_folder / "warehouse",

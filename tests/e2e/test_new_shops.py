@@ -103,6 +103,7 @@ def test_german_shop(recomart: RecomartCli, tmp_path: Path) -> None:
     ) == [(1299.0, "töpfe")]
 
 
+@pytest.mark.slow
 def test_retailrocket_shop(recomart: RecomartCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Times, transactions and weekly properties are parsed."""
     settings = Settings(warehouse=tmp_path / "warehouse", landing=tmp_path / "landing", sources=RETAILROCKET_FILE)

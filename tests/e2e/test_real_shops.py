@@ -14,6 +14,7 @@ EXAMPLES_DIR = PROJECT_ROOT / "warehouse" / "examples"
 pytestmark = pytest.mark.real_data
 
 
+@pytest.mark.slow
 def test_rees46_shop(recomart: RecomartCli, tmp_path: Path) -> None:
     """One file holds all events, products and prices."""
     options = [

@@ -39,6 +39,7 @@ def test_tune_writes_and_adopts_settings(tuning_settings: Settings, recomart: Re
     assert read_train_config(tuning_settings).model_dump(mode="json", include=adopted.keys()) == adopted
 
 
+@pytest.mark.slow
 def test_warm_start_continues_serving_model(tuning_settings: Settings, recomart: RecomartCli) -> None:
     options = ("--warehouse", tuning_settings.warehouse)
     tuning_settings.train_config_file.unlink(missing_ok=True)

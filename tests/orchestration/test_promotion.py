@@ -36,6 +36,7 @@ def get_serving_run_id(settings: Settings) -> str | None:
     return run.run_id if run else None
 
 
+@pytest.mark.slow
 def test_run_without_new_data_trains_nothing(demo_copy: Settings) -> None:
     serving_run_id, candidates = get_serving_run_id(demo_copy), read_candidates(demo_copy)
     report = run_pipeline(demo_copy, TrainConfig(), PipelineListener(), is_forced=True)
@@ -149,6 +150,7 @@ def test_damaged_serving_model_allows_training(demo_copy: Settings) -> None:
     }
 
 
+@pytest.mark.slow
 def test_next_run_replaces_damaged_model(demo_copy: Settings) -> None:
     (artifact,) = demo_copy.models_dir.iterdir()
     (artifact / "card.json").write_text("{}")
@@ -211,6 +213,7 @@ def test_age_or_changed_pairs_make_training_due(demo_copy: Settings) -> None:
     assert find_due_training(demo_copy, TrainConfig()) is None
 
 
+@pytest.mark.slow
 def test_late_or_removed_rows_make_training_due(demo_copy: Settings) -> None:
     first, *_ = sorted((demo_copy.landing_dir / "clickstream").iterdir())
     content = first.read_bytes()

@@ -75,6 +75,7 @@ def test_changed_training_settings_are_reason(demo_copy: Settings) -> None:
     assert find_reasons_to_run(demo_copy, TrainConfig(seed=1)) == ["the policy or the training settings were changed"]
 
 
+@pytest.mark.slow
 def test_run_without_training_is_not_complete(demo_copy: Settings) -> None:
     """After a run that was not allowed to train, the next run decides anew whether to train."""
     change_policy(demo_copy)

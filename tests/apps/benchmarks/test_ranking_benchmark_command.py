@@ -32,6 +32,7 @@ def split_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return paths
 
 
+@pytest.mark.slow
 def test_ranking_on_files(split_files: dict[str, Path], recomart: RecomartCli, tmp_path: Path) -> None:
     options = [word for name, file in split_files.items() for word in (f"--{name}", file)]
     result = recomart("bench", "ranking", *options, "-k", 10, "--tune-seconds", 1, "--json", tmp_path / "figures.json")
@@ -61,6 +62,7 @@ def test_ranking_names_ignored_columns(recomart: RecomartCli, tmp_path: Path) ->
     assert "test.csv: ignored columns: rating, shop." in result.stdout
 
 
+@pytest.mark.slow
 def test_ranking_on_dataset_version(demo_warehouse: Settings, recomart: RecomartCli, tmp_path: Path) -> None:
     (version,) = iter_dataset_hashes(demo_warehouse.datasets_dir)
     file = tmp_path / "figures.json"

@@ -11,6 +11,7 @@ from apps.cli.commands import app
 from warehouse.errors import RecomartError
 
 
+@pytest.mark.slow
 def test_recomart_and_implicit_lists_are_equal(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     sizes = {"--customers": 900, "--products": 700, "--factors": 16, "--history-length": 5, "-n": 30, "--json": file}

@@ -12,6 +12,7 @@ from apps.recommendation_queries import RecommendationQueries
 from warehouse.settings import Settings
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("restore_torch_threads")
 def test_serving_benchmark_writes_figures(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"

@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
+from apps.cli.sources import print_feed
+from orchestration.sources_check import FeedCheck
 from tests.recomart_cli import RecomartCli
 
 LINES = (
@@ -14,7 +18,7 @@ LINES = (
 )
 
 
-def test_draft_and_check(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_draft_and_check(recomart: RecomartCli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The draft loads without changes, and the check names the texts that are no values."""
     landing, sources = tmp_path / "landing", tmp_path / "shop.yml"
     landing.mkdir()
@@ -31,9 +35,10 @@ def test_draft_and_check(recomart: RecomartCli, tmp_path: Path) -> None:
     assert (columns["quantity"]["values"], columns["quantity"]["not_understood"]) == (8, 1)
     assert columns["purchased_at"]["first"] == "2026-01-31 14:05:00"
     assert columns["purchased_at"]["last"] == "2026-02-02 09:00:00"
-    printed = recomart("sources", "check", "--sources", sources, "--landing", landing)
-    assert "purchases.price: not understood: 'on request' (1)" in printed.stdout
-    assert "first error: sales_20260202.csv:11: 2 fields where the header has 7" in printed.stdout
+    print_feed(FeedCheck.model_validate(feed))
+    printed = capsys.readouterr().out
+    assert "purchases.price: not understood: 'on request' (1)" in printed
+    assert "first error: sales_20260202.csv:11: 2 fields where the header has 7" in printed
     assert not (tmp_path / "warehouse").exists()
 
 
