@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 
 from orchestration.dbt_manifest import DBT_OUTPUT_FOLDERS
 from orchestration.dbt_runner import PROJECT_DIR, TRAINING_INPUT_SELECTION, run_dbt
-from tests.crash_recovery import kill_build
+from tests.dbt.random_deliveries import (
+    DELIVERIES,
+    declare_feeds,
+    format_day,
+    write_catalog,
+    write_events,
+    write_order_lines,
+    write_orders,
+)
 from tests.table_changes import execute_statements
 from tests.three_feed_shop import EVENTS_JSONL, PRODUCTS_JSON, PURCHASES_CSV, Shop
 from warehouse.database import connect, open_reader
@@ -22,29 +30,6 @@ from warehouse.loading.loader import load
 from warehouse.settings import Settings
 
 BUILD_ARGUMENTS = ("build", "--resource-type", "seed", "--resource-type", "model")
-DAY_COUNT = 24
-MAX_BUILD_SECONDS = 10
-
-KEYED_EVENTS_CSV: dict[str, Any] = {
-    "kind": "events",
-    "files": "tracker/*",
-    "format": "csv",
-    "leave_out": {"state": "void"},
-    "columns": {"event_id": "id", "user_id": "who", "product_id": "sku", "event_type": "what", "event_at": "when"},
-}
-JOINED_ORDERS_CSV: dict[str, Any] = {
-    "kind": "purchases",
-    "files": "lines/*",
-    "format": "csv",
-    "key": ["order", "line"],
-    "is_return": {"state": "refunded"},
-    "columns": {"transaction_id": "order", "product_id": "sku", "quantity": "qty"},
-    "join": {
-        "files": "orders/*",
-        "columns": {"transaction_id": "id", "user_id": "who", "purchased_at": "when"},
-    },
-}
-Delivery = Callable[[Shop, Random], None]
 
 
 def build(shop: Shop, *args: str) -> dict[str, list[tuple[Any, ...]]]:
@@ -99,167 +84,14 @@ def find_differences(
     }
 
 
-def format_day(number: int) -> str:
-    return f"2026-01-{1 + number:02d}"
-
-
-def draw_timestamp(rng: Random, day_number: int) -> str:
-    """Return a time on the day; sometimes on another day, and seldom an invalid time."""
-    if rng.random() < 0.05:
-        return rng.choice(["", "soon", "1970-01-01T00:00:00Z"])
-    number = day_number if rng.random() < 0.8 else rng.randrange(DAY_COUNT)
-    return f"{format_day(number)}T{rng.randrange(24):02d}:{rng.randrange(60):02d}:00Z"
-
-
-def draw_event(rng: Random, day_number: int) -> str:
-    row = {
-        "user": rng.choice(["u1", "u2", "u3", ""]),
-        "item": f"p{rng.randrange(8)}",
-        "type": rng.choice(["view", "click", "add_to_cart", "remove_from_cart", "hover"]),
-        "time": draw_timestamp(rng, day_number),
-    }
-    return json.dumps(row if rng.random() < 0.9 else row | {"seen_in": "shop window"})
-
-
-def write_events(shop: Shop, rng: Random) -> None:
-    """Write or replace a day's clickstream, with lines of other days, repeated lines and broken lines."""
-    number = rng.randrange(DAY_COUNT)
-    lines = [draw_event(rng, number) for _ in range(rng.randrange(25))]
-    earlier = sorted((shop.landing / "events").glob("*"))
-    if earlier and rng.random() < 0.6:
-        lines += rng.choice(earlier).read_text(encoding="utf-8").splitlines()[:8]
-    lines += ["{broken"] * rng.randrange(2)
-    shop.put(f"events/{format_day(number)}.jsonl", "".join(line + "\n" for line in lines))
-
-
-def write_purchases(shop: Shop, rng: Random) -> None:
-    """Write or replace a day's purchases and returns."""
-    number = rng.randrange(DAY_COUNT)
-
-    def draw_purchase() -> str:
-        product, user, quantity = (
-            rng.randrange(8),
-            rng.choice(["u1", "u2", "u3", ""]),
-            rng.choice([1, 2, 3, -1, -2, 0]),
-        )
-        return f"p{product},{draw_timestamp(rng, number)},{user},{quantity}"
-
-    rows = [draw_purchase() for _ in range(rng.randrange(12))]
-    shop.put(f"purchases/{format_day(number)}.csv", "\n".join(["sku,when,who,qty", *rows]) + "\n")
-
-
-def write_keyed_events(shop: Shop, rng: Random) -> None:
-    """Write or replace events with ids that other files, and other days, have too."""
-    number = rng.randrange(DAY_COUNT)
-
-    def draw_row() -> str:
-        event_id, user, product = rng.choice(["", *range(15)]), rng.choice(["u1", "u2"]), rng.randrange(8)
-        kind, state = rng.choice(["view", "click", "hover"]), rng.choice(["", "", "void"])
-        return f"{event_id},{user},p{product},{kind},{draw_timestamp(rng, number)},{state}"
-
-    rows = [draw_row() for _ in range(rng.randrange(10))]
-    shop.put(f"tracker/{format_day(number)}.csv", "\n".join(["id,who,sku,what,when,state", *rows, *rows[:2]]) + "\n")
-
-
-def write_order_lines(shop: Shop, rng: Random) -> None:
-    """Write or replace order lines; their orders come before or after them."""
-    number = rng.randrange(DAY_COUNT)
-    rows = [
-        f"{rng.choice(['', *range(12)])},{rng.randrange(2)},p{rng.randrange(8)},{rng.randrange(3)}"
-        for _ in range(rng.randrange(8))
-    ]
-    shop.put(f"lines/{format_day(number)}.csv", "\n".join(["order,line,sku,qty", *rows]) + "\n")
-
-
-def write_orders(shop: Shop, rng: Random) -> None:
-    """Write or replace the orders of order lines."""
-    number = rng.randrange(DAY_COUNT)
-    rows = [
-        f"{order},{rng.choice(['u1', 'u2', ''])},{draw_timestamp(rng, number)},{rng.choice(['', 'refunded'])}"
-        for order in ["", *range(12)]
-        if rng.random() < 0.5
-    ]
-    shop.put(f"orders/{format_day(number)}.csv", "\n".join(["id,who,when,state", *rows]) + "\n")
-
-
-def write_catalog(shop: Shop, rng: Random) -> None:
-    """Write or replace a catalog in which products are added, removed and repriced."""
-    items = [
-        {"id": f"p{number}", "name": f"Product {number}", "price": rng.randrange(1, 4)}
-        for number in range(8)
-        if rng.random() < 0.8
-    ]
-    shop.put(f"catalog/{format_day(rng.choice([0, 0, 9, 18]))}.json", json.dumps({"data": {"items": items}}))
-
-
-def empty_file(shop: Shop, rng: Random) -> None:
-    """Replace an events file by an empty file."""
-    files = sorted((shop.landing / "events").glob("*"))
-    if files:
-        rng.choice(files).write_text("", encoding="utf-8")
-
-
-def delete_file(shop: Shop, rng: Random) -> None:
-    """Delete a landing file; its rows stay."""
-    files = sorted(path for path in shop.landing.rglob("*") if path.is_file())
-    if files:
-        rng.choice(files).unlink()
-
-
-def kill_random_build(shop: Shop, rng: Random) -> None:
-    """Load the deliveries so far and kill the build of their tables."""
-    load(shop.settings)
-    kill_build(shop.settings, rng.uniform(0, MAX_BUILD_SECONDS))
-
-
-def declare_feeds(shop: Shop, **changes: Any) -> None:
-    """Declare the feeds, with other settings of the feeds of events."""
-    shop.declare(
-        events=EVENTS_JSONL | changes,
-        tracker=KEYED_EVENTS_CSV | changes,
-        purchases=PURCHASES_CSV,
-        lines=JOINED_ORDERS_CSV,
-        products=PRODUCTS_JSON,
-    )
-
-
-def change_declaration(shop: Shop, rng: Random) -> None:
-    """Declare another event type, time zone, key or condition for the events, or none of them."""
-    changes: list[dict[str, Any]] = [
-        {"event_types": {"view": ["hover"]}},
-        {"event_types": {"ignored": ["hover"]}},
-        {"time_zone": "Asia/Tokyo"},
-        {"key": []},
-        {"duplicates": "keep"},
-        {},
-    ]
-    declare_feeds(shop, **rng.choice(changes))
-
-
 def build_deliveries(shop: Shop, rng: Random, rounds: int) -> dict[str, list[tuple[Any, ...]]]:
     """Build after every round of deliveries; return the tables after the last round."""
     declare_feeds(shop)
     write_events(shop, rng)
     write_catalog(shop, rng)
     tables: dict[str, list[tuple[Any, ...]]] = {}
-    kinds: list[Delivery] = [
-        write_events,
-        write_events,
-        write_events,
-        write_purchases,
-        write_purchases,
-        write_keyed_events,
-        write_keyed_events,
-        write_order_lines,
-        write_orders,
-        write_catalog,
-        empty_file,
-        delete_file,
-        change_declaration,
-        kill_random_build,
-    ]
     for _ in range(rounds):
-        for kind in rng.choices(kinds, k=rng.randrange(1, 5)):
+        for kind in rng.choices(DELIVERIES, k=rng.randrange(1, 5)):
             kind(shop, rng)
         tables = build(shop)
     return tables
