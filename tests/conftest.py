@@ -40,12 +40,22 @@ def demo_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture
 def dbt_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty folder, the same for all tests of a process.
+    """An empty folder, the same for all tests of a process."""
+    return empty_dbt_folder(tmp_path_factory.getbasetemp() / "test_shop")
 
-    dbt keeps the parsed project in `warehouse/target` and uses it for a warehouse of the same path only. Parsing takes
-    as long as half of a small shop's build.
+
+@pytest.fixture(scope="module")
+def module_dbt_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder for the tests of a module, the same for all modules of a process."""
+    return empty_dbt_folder(tmp_path_factory.getbasetemp() / "module_shop")
+
+
+def empty_dbt_folder(folder: Path) -> Path:
+    """Empty a folder whose subfolder `warehouse` is a warehouse, but for the project that dbt parsed.
+
+    dbt uses a parsed project for a warehouse of the same path only. Parsing takes as long as half of a small shop's
+    build.
     """
-    folder = tmp_path_factory.getbasetemp() / "dbt_folder"
     parsed_project = folder / "warehouse" / "target" / "partial_parse.msgpack"
     content = parsed_project.read_bytes() if parsed_project.exists() else None
     shutil.rmtree(folder, ignore_errors=True)

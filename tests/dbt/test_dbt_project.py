@@ -25,9 +25,9 @@ from warehouse.settings import Settings
 
 
 @pytest.fixture(scope="module")
-def parsed_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def parsed_settings(module_dbt_folder: Path) -> Settings:
     """Settings of a warehouse that contains only dbt's manifest."""
-    settings = Settings(warehouse=tmp_path_factory.mktemp("parsed"))
+    settings = Settings(warehouse=module_dbt_folder / "warehouse")
     run_dbt(settings, "parse")
     return settings
 

@@ -1,6 +1,7 @@
 """Drift warnings: each planted change gives one warning, chance gives none, and the build succeeds."""
 
 import shutil
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -74,9 +75,10 @@ RANDOM_DRAWS_QUERY = f"""
 
 
 @pytest.fixture(scope="module")
-def drift_warnings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def drift_warnings(demo_warehouse: Settings, module_dbt_folder: Path) -> list[str]:
     """Warnings of a build on a copy of the demo shop with all planted changes."""
-    changed = Settings(warehouse=tmp_path_factory.mktemp("changed_shop"))
+    changed = Settings(warehouse=module_dbt_folder / "warehouse")
+    changed.warehouse.mkdir(exist_ok=True)
     shutil.copyfile(demo_warehouse.database, changed.database)
     with duckdb.connect(str(changed.database)) as connection:
         for statement in PLANTED_CHANGES.values():

@@ -1,5 +1,7 @@
 """Generic test valid_rows: its message names every broken rule of a table and the number of rows that break it."""
 
+from pathlib import Path
+
 import pytest
 
 from orchestration.dbt_runner import run_dbt
@@ -18,9 +20,9 @@ p1,2026-01-07T10:00:00Z,u3,0
 
 
 @pytest.fixture(scope="module")
-def built_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def built_settings(module_dbt_folder: Path) -> Settings:
     """A shop with two clean purchase lines and a quarantined one."""
-    shop = Shop(tmp_path_factory.mktemp("shop"))
+    shop = Shop(module_dbt_folder)
     shop.put("purchases/a.csv", PURCHASES_CSV)
     load(shop.settings)
     tables = ("--select", "+audit_feed_day_reasons", "quarantine_reasons")

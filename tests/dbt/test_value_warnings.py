@@ -1,5 +1,7 @@
 """Warnings and gates about values that are read but look wrong, on a shop whose files have them all."""
 
+from pathlib import Path
+
 import pytest
 
 from orchestration.dbt_runner import run_dbt
@@ -25,9 +27,9 @@ TILL = {
 
 
 @pytest.fixture(scope="module")
-def built_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def built_settings(module_dbt_folder: Path) -> Settings:
     """A shop with a third of the lines by one user, totals of lines as prices, and two currencies."""
-    shop = Shop(tmp_path_factory.mktemp("shop"))
+    shop = Shop(module_dbt_folder)
     shop.declare(till=TILL)
     lines = ["t,u,i,q,p,at"]
     for number in range(1200):

@@ -26,13 +26,13 @@ SECRET = "s3cr3t/key"
 
 
 @pytest.fixture
-def catalog_api_shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiShop]:
+def catalog_api_shop(dbt_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiShop]:
     """A shop with events and a catalog API that needs a key in the query; the environment names its settings."""
     monkeypatch.setenv("CATALOG_KEY", SECRET)
     for variable, folder in {"WAREHOUSE": "warehouse", "LANDING": "landing", "SOURCES": "sources.yml"}.items():
-        monkeypatch.setenv(f"RECOMART_{variable}", str(tmp_path / folder))
+        monkeypatch.setenv(f"RECOMART_{variable}", str(dbt_folder / folder))
     with run_service() as service:
-        api = ApiShop(Shop(tmp_path), service)
+        api = ApiShop(Shop(dbt_folder), service)
         api.declare("page", total="meta.total", auth={"type": "query", "name": "key", "key_env": "CATALOG_KEY"})
         api.shop.put("events/e.jsonl", "".join(json.dumps(build_event(n)) + "\n" for n in range(300)))
         yield api
@@ -75,7 +75,7 @@ def test_dagster_raw_tables_fetch_first(catalog_api_shop: ApiShop) -> None:
     assert catalog_api_shop.shop.query("select count(*) from raw.products") == [(35,)]
 
 
-def test_failed_fetch_hides_secret(catalog_api_shop: ApiShop, recomart: RecomartCli, tmp_path: Path) -> None:
+def test_failed_fetch_hides_secret(catalog_api_shop: ApiShop, recomart: RecomartCli, dbt_folder: Path) -> None:
     catalog_api_shop.service.faults = dict.fromkeys(range(2, 99), make_status_fault(401))
     for command in ("fetch", "run"):
         result = recomart(command)
@@ -85,7 +85,7 @@ def test_failed_fetch_hides_secret(catalog_api_shop: ApiShop, recomart: Recomart
         assert "Traceback" not in result.stderr
         assert "s3cr3t" not in result.stdout + result.stderr
     assert [file for file in catalog_api_shop.list_files() if file.startswith("catalog")] == []
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    files = [path for path in dbt_folder.rglob("*") if path.is_file()]
     assert [path for path in files if b"s3cr3t" in path.read_bytes()] == []
 
 

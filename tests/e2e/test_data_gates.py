@@ -3,6 +3,7 @@
 import importlib
 import json
 import shutil
+from pathlib import Path
 
 import dagster as dg
 import duckdb
@@ -19,9 +20,10 @@ FLOOD_LINE_COUNT = 20_000
 
 
 @pytest.fixture(scope="module")
-def database_only_settings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def database_only_settings(demo_warehouse: Settings, module_dbt_folder: Path) -> Settings:
     """A copy of the demo shop's database alone; each test changes another table."""
-    settings = Settings(warehouse=tmp_path_factory.mktemp("tables"))
+    settings = Settings(warehouse=module_dbt_folder / "warehouse")
+    settings.warehouse.mkdir(exist_ok=True)
     shutil.copyfile(demo_warehouse.database, settings.database)
     return settings
 

@@ -44,9 +44,11 @@ def query_warehouse(settings: Settings, query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query).fetchall()
 
 
-def test_german_shop(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_german_shop(recomart: RecomartCli, dbt_folder: Path) -> None:
     """Prices, times and the nested catalog of the guide's example are parsed."""
-    settings = Settings(warehouse=tmp_path / "warehouse", landing=tmp_path / "landing", sources=tmp_path / "shop.yml")
+    settings = Settings(
+        warehouse=dbt_folder / "warehouse", landing=dbt_folder / "landing", sources=dbt_folder / "shop.yml"
+    )
     settings.sources.write_text(read_guide_block("yaml"), encoding="utf-8")
     files = {
         "verkauf/bestellungen_20260731.csv": (
