@@ -9,7 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse.database import fetch_first_row
-from warehouse.sources.columns import ID_COLUMNS, RAW_COLUMNS, ColumnSource, Constant, split_json_path
+from warehouse.sources.columns import (
+    ID_COLUMNS,
+    NUMBER_COLUMNS,
+    RAW_COLUMNS,
+    TIME_COLUMNS,
+    ColumnSource,
+    Constant,
+    get_source_names,
+    split_json_path,
+)
 from warehouse.sources.declaration import Feed
 
 REJECTED_TABLE = "rejected_records"
@@ -32,6 +41,11 @@ DOCUMENT_HINT_SQL = r"""
     end
 """
 """Expression of a hint for a line that shows that the file is not JSON lines."""
+
+
+SCIENTIFIC_NUMBER_PATTERN = r'([^\\]"\s*:\s*)(-?[0-9]+(?:[.][0-9]+)?[eE])[+]?([0-9]+)(\s*[,}])'
+"""A JSON number in scientific notation with the end of its key before it. A quote within a text has a backslash before
+it, so no text has this pattern."""
 
 
 def quote_literal(text: str) -> str:
@@ -78,21 +92,30 @@ def _build_removals(paths: Iterable[tuple[str, ...]]) -> Iterator[str]:
             yield f"case when {condition} then json_merge_patch(rest, {removal}) else rest end"
 
 
-def _build_values(feed: Feed, build_field: Callable[[str], str]) -> list[str]:
-    """Build the expressions of the raw columns; `build_field` builds that of a name in the files."""
+def build_scientific_texts(text: str) -> str:
+    """Build the expression of JSON in which numbers in scientific notation are texts such as "8.85E+12".
 
-    def build_value(source: ColumnSource) -> str:
+    DuckDB would read such a number as 8850000000000.0, which does not show that it was rounded.
+    """
+    return rf"""regexp_replace({text}, {quote_literal(SCIENTIFIC_NUMBER_PATTERN)}, '\1"\2+\3"\4', 'g')"""
+
+
+def _build_values(feed: Feed, build_field: Callable[[str, str], str]) -> list[str]:
+    """Build the expressions of the raw columns; `build_field` builds that of a column's name in the files."""
+
+    def build_value(column: str, source: ColumnSource) -> str:
         if isinstance(source, Constant):
             return quote_literal(source.value)
         if isinstance(source, str):
-            return build_field(source)
+            return build_field(column, source)
         # A spreadsheet writes a date as midnight. Before a time of day, that is no time.
-        dates = (f"regexp_replace({build_field(name)}, '[T ]00:00:00([.]0+)?$', '')" for name in source)
+        dates = (f"regexp_replace({build_field(column, name)}, '[T ]00:00:00([.]0+)?$', '')" for name in source)
         fields = ", ".join(f"nullif({date}, '')" for date in dates)
         return f"nullif(concat_ws(' ', {fields}), '')"
 
     return [
-        build_value(feed.columns[column]) if column in feed.columns else "null" for column in RAW_COLUMNS[feed.kind]
+        build_value(column, feed.columns[column]) if column in feed.columns else "null"
+        for column in RAW_COLUMNS[feed.kind]
     ]
 
 
@@ -103,7 +126,21 @@ def _build_json_query(feed: Feed, common_keys: Sequence[str]) -> str:
     """
     paths = {name: split_json_path(name) for name in feed.mapped_names}
     indexes = {name: index for index, name in enumerate(paths, start=1)}
-    values = _build_values(feed, lambda name: f"mapped[{indexes[name]}]")
+    pointers = _build_list(map(build_json_pointer, paths.values()))
+
+    def build_field(column: str, name: str) -> str:
+        field = f"mapped[{indexes[name]}]"
+        if feed.decimal != "," or column not in NUMBER_COLUMNS:
+            return field
+        # In a feed with a decimal comma, a text 1.125 has a separator of thousands, and 1.1250 has none.
+        number = rf"regexp_replace({field}, '^-?[1-9][0-9]{{0,2}}[.][0-9]{{3}}$', '\00')"
+        return f"case when types[{indexes[name]}] <> 'VARCHAR' then {number} else {field} end"
+
+    values = _build_values(feed, build_field)
+    # Rewriting the text of every record would take longer than reading it.
+    exact_columns = [column for column in (*ID_COLUMNS, *TIME_COLUMNS) if column in feed.columns]
+    exact_names = dict.fromkeys(name for column in exact_columns for name in get_source_names(feed.columns[column]))
+    has_float = " or ".join(f"suffix(mapped[{indexes[name]}], '.0')" for name in exact_names) or "false"
     removals = list(_build_removals(dict.fromkeys(paths.values())))
     steps = "".join(
         f"""
@@ -115,15 +152,27 @@ def _build_json_query(feed: Feed, common_keys: Sequence[str]) -> str:
         for number, removal in enumerate(removals, start=1)
     )
     return f"""
-        with rest_0 as (
+        with read as (
             select
                 *,
-                json_extract_string(text, {_build_list(map(build_json_pointer, paths.values()))}) as mapped,
+                json_extract_string(text, {pointers}) as mapped,
+                {f"json_type(text, {pointers}) as types," if feed.decimal == "," else ""}
+            from records
+            where {JSON_PROBLEM_SQL} is null
+        ),
+
+        rest_0 as (
+            select
+                * replace (
+                    case
+                        when {has_float} then json_extract_string({build_scientific_texts("text")}, {pointers})
+                        else mapped
+                    end as mapped
+                ),
                 case
                     when json_keys(text) is distinct from {_build_list(map(quote_literal, common_keys))} then text
                 end as rest,
-            from records
-            where {JSON_PROBLEM_SQL} is null
+            from read
         ),
 
         {steps}
@@ -147,7 +196,7 @@ def _build_csv_query(feed: Feed, header: tuple[str, ...]) -> str:
     def build_field(name: str) -> str:
         return f"fields[{header.index(name) + 1}]" if name in header else "null"
 
-    values = _build_values(feed, build_field)
+    values = _build_values(feed, lambda _, name: build_field(name))
     undeclared_names = [name for name in header if name not in feed.mapped_names]
     pairs = ", ".join(f"{quote_literal(name)}, nullif({build_field(name)}, '')" for name in undeclared_names)
     extra = f"json_object({pairs})::varchar" if undeclared_names else "null"
