@@ -16,7 +16,6 @@ from warehouse.sources.columns import (
     TIME_COLUMNS,
     ColumnSource,
     Constant,
-    get_source_names,
     split_json_path,
 )
 from warehouse.sources.declaration import Feed
@@ -126,21 +125,21 @@ def _build_json_query(feed: Feed, common_keys: Sequence[str]) -> str:
     """
     paths = {name: split_json_path(name) for name in feed.mapped_names}
     indexes = {name: index for index, name in enumerate(paths, start=1)}
-    pointers = _build_list(map(build_json_pointer, paths.values()))
 
     def build_field(column: str, name: str) -> str:
-        field = f"mapped[{indexes[name]}]"
-        if feed.decimal != "," or column not in NUMBER_COLUMNS:
-            return field
-        # In a feed with a decimal comma, a text 1.125 has a separator of thousands, and 1.1250 has none.
-        number = rf"regexp_replace({field}, '^-?[1-9][0-9]{{0,2}}[.][0-9]{{3}}$', '\00')"
-        return f"case when types[{indexes[name]}] <> 'VARCHAR' then {number} else {field} end"
+        field, pointer = f"mapped[{indexes[name]}]", build_json_pointer(paths[name])
+        if column in (*ID_COLUMNS, *TIME_COLUMNS):
+            # Rewriting the text of every record would take longer than reading it.
+            exact = f"json_extract_string({build_scientific_texts('text')}, {pointer})"
+            return f"case when suffix({field}, '.0') then {exact} else {field} end"
+        if column in NUMBER_COLUMNS and feed.decimal == ",":
+            # In a feed with a decimal comma, a text 1.125 has a separator of thousands, and 1.1250 has none.
+            is_ambiguous = f"regexp_full_match({field}, '-?[1-9][0-9]{{0,2}}[.][0-9]{{3}}')"
+            is_text = f"json_type(text, {pointer}) = 'VARCHAR'"
+            return f"case when {is_ambiguous} and not {is_text} then {field} || '0' else {field} end"
+        return field
 
     values = _build_values(feed, build_field)
-    # Rewriting the text of every record would take longer than reading it.
-    exact_columns = [column for column in (*ID_COLUMNS, *TIME_COLUMNS) if column in feed.columns]
-    exact_names = dict.fromkeys(name for column in exact_columns for name in get_source_names(feed.columns[column]))
-    has_float = " or ".join(f"suffix(mapped[{indexes[name]}], '.0')" for name in exact_names) or "false"
     removals = list(_build_removals(dict.fromkeys(paths.values())))
     steps = "".join(
         f"""
@@ -152,27 +151,15 @@ def _build_json_query(feed: Feed, common_keys: Sequence[str]) -> str:
         for number, removal in enumerate(removals, start=1)
     )
     return f"""
-        with read as (
+        with rest_0 as (
             select
                 *,
-                json_extract_string(text, {pointers}) as mapped,
-                {f"json_type(text, {pointers}) as types," if feed.decimal == "," else ""}
-            from records
-            where {JSON_PROBLEM_SQL} is null
-        ),
-
-        rest_0 as (
-            select
-                * replace (
-                    case
-                        when {has_float} then json_extract_string({build_scientific_texts("text")}, {pointers})
-                        else mapped
-                    end as mapped
-                ),
+                json_extract_string(text, {_build_list(map(build_json_pointer, paths.values()))}) as mapped,
                 case
                     when json_keys(text) is distinct from {_build_list(map(quote_literal, common_keys))} then text
                 end as rest,
-            from read
+            from records
+            where {JSON_PROBLEM_SQL} is null
         ),
 
         {steps}
