@@ -70,7 +70,10 @@
         ({{ column }} is null or (
             ({{ column }} between '0' and ':' or {{ column }} between 'A' and '[' or {{ column }} between 'a' and '{')
             and not suffix({{ column }}, '.0')
-            and not ({{ column }} < ':' and contains({{ column }}, '+'))
+            and not (
+                {{ column }} < ':'
+                and (contains({{ column }}, '+') or contains({{ column }}, '.') or contains({{ column }}, ','))
+            )
             and strlen({{ column }}) = length({{ column }})
             and case
                 when array_extract({{ column }}, -1) between '0' and '9'
@@ -187,9 +190,11 @@
     regexp_replace({{ text }}, '^{{ blanks }}|{{ blanks }}$', '', 'g')
 {%- endmacro %}
 
-{#- An explicit plus distinguishes a number from an article code such as 12E5. -#}
+{#- A number in scientific notation has a decimal mark or an explicit plus; 12E5 is an article code. A whole number of
+    17 or more digits with .0 was a float, which has 15 to 16 exact digits. -#}
 {% macro is_rounded_id(id) -%}
-    {{ id }} < ':' and {{ id }} like '%+%' and regexp_replace({{ id }}, '^[-+]?[0-9]+([.,][0-9]+)?[eE][+][0-9]+$', '') = ''
+    {%- set scientific = '[0-9]+([.,][0-9]+[eE][-+]?|[eE][+])[0-9]+' -%}
+    {{ id }} < ':' and {{ id }} != '' and regexp_replace({{ id }}, '^[-+]?({{ scientific }}|[0-9]{17,}[.]0)$', '') = ''
 {%- endmacro %}
 
 {% macro is_nested(text) -%}

@@ -11,21 +11,51 @@
 {%- endmacro %}
 
 {#- A row takes the values that it lacks from the newest row before it in its group that has them. A group is the rows of a
-    file with the same value of fill_down. -#}
+    file with the same value of fill_down. A row without that value, and without the time or name of a row of its own,
+    continues the group of the row before it. -#}
 {% macro filled_down_rows(kind, rows, columns, feeds, has_join) -%}
+{%- set own_value = {'products': 'product_name', 'purchases': 'purchased_at', 'events': 'event_at'}[kind] -%}
 {%- set branches, extra_names = [], [] -%}
 {%- for feed in feeds if feed.fill_down -%}
     {%- do branches.append((feed.feed, raw_text(feed.fill_down, 'rows'))) -%}
-    {%- for place in (feed.where or []) + (feed.leave_out or []) + (feed.is_return or []) if not place.column -%}
+    {%- set group_places = [feed.fill_down] if feed.fill_down.get('keys', []) | length == 1 else [] -%}
+    {%- set condition_places = (feed.where or []) + (feed.leave_out or []) + (feed.is_return or []) -%}
+    {%- for place in group_places + condition_places if not place.column -%}
         {%- do extra_names.append(place['keys'] | first) -%}
     {%- endfor -%}
 {%- endfor -%}
-grouped_rows as (
+rows_with_own_group as (
 
     select
         rows.*,
-        {{ expression_by_feed(branches, 'rows', 'cast(null as ' ~ dbt.type_string() ~ ')') }} as group_value
+        {{ expression_by_feed(branches, 'rows', 'cast(null as ' ~ dbt.type_string() ~ ')') }} as own_group_value
     from {{ rows }} as rows
+
+),
+
+rows_in_blocks as (
+
+    select
+        *,
+        sum(case when own_group_value is null and {{ own_value }} is null then 0 else 1 end) over (
+            partition by _load_id
+            order by _line rows between unbounded preceding and current row
+        ) as block_number
+    from rows_with_own_group
+
+),
+
+grouped_rows as (
+
+    select
+        *,
+        max(own_group_value) over (partition by _load_id, block_number) as group_value
+        {%- if has_join %},
+        max(case when own_group_value is not null then is_unjoined end) over (
+            partition by _load_id, block_number
+        ) as is_group_unjoined
+        {%- endif %}
+    from rows_in_blocks
 
 ),
 
@@ -42,7 +72,7 @@ filled_down_rows as (
         {% endif -%}
         {%- endfor -%}
         {%- if has_join -%}
-        is_unjoined,
+        coalesce(is_group_unjoined, is_unjoined) as is_unjoined,
         {% endif -%}
         rounded_ids,
         nested_ids,

@@ -82,24 +82,29 @@
 {%- endmacro %}
 
 {% macro default__json_merged(column, other_column) -%}
+    {%- set values -%}
+    map_filter(
+        coalesce(from_json({{ column }}, 'map<string,string>'), map()), (key, value) -> trim(value) != ''
+    )
+    {%- endset -%}
     to_json(map_concat(
         map_filter(
             coalesce(from_json({{ other_column }}, 'map<string,string>'), map()),
-            (key, value) -> not array_contains(
-                map_keys(coalesce(from_json({{ column }}, 'map<string,string>'), map())), key
-            )
+            (key, value) -> not array_contains(map_keys({{ values }}), key)
         ),
-        coalesce(from_json({{ column }}, 'map<string,string>'), map())
+        {{ values }}
     ))
 {%- endmacro %}
 
-{#- A null in the second argument of json_merge_patch would remove the key. -#}
+{#- An empty text is a missing value. A quote within a text has a backslash before it, so no text has the pattern of a key
+    with an empty text. A null in the second argument of json_merge_patch would remove the key. -#}
 {% macro duckdb__json_merged(column, other_column) -%}
+    {%- set without_empty_texts = "regexp_replace(" ~ column ~ ", '([^\\\\]\": *)\" *\"', '\\1null', 'g')" -%}
     case
         when {{ other_column }} is null then {{ column }}
         when {{ column }} is null then {{ other_column }}
         else cast(json_merge_patch(
-            {{ other_column }}, coalesce({{ json_without_nulls(column) }}, '{}')
+            {{ other_column }}, coalesce({{ json_without_nulls(without_empty_texts) }}, '{}')
         ) as varchar)
     end
 {%- endmacro %}

@@ -8,6 +8,21 @@
     cast({{ expression }} as decimal(38, 4))
 {%- endmacro %}
 
+{% macro parse_price(column, feed_column, feeds) -%}
+    {%- set number = parse_number(column, feed_column, feeds, is_price=true) -%}
+    {%- set divided_feeds = feeds | selectattr('price_divisor', 'defined') | list -%}
+    {%- if divided_feeds and mapped_columns([column.split('.') | last], feeds) -%}
+    {{ number }} / case {{ feed_column }}
+        {%- for feed in divided_feeds %}
+        when {{ quote(feed.feed) }} then {{ feed.price_divisor }}
+        {%- endfor %}
+        else 1
+    end
+    {%- else -%}
+    {{ number }}
+    {%- endif -%}
+{%- endmacro %}
+
 {#- Signs and abbreviations with their currencies. A sign of several currencies means the shop's own currency, else the
     one with a declared exchange rate, else the first one. -#}
 {% macro currency_signs(feeds) -%}

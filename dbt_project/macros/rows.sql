@@ -70,7 +70,7 @@ numbered_copies as (
 ),
 
 {% if is_keyed -%}
-{{ superseded_rows(rows) }},
+{{ superseded_rows(rows, feeds) }},
 
 {% endif -%}
 duplicate_rows as (
@@ -88,17 +88,23 @@ duplicate_rows as (
 {%- endmacro %}
 
 {#- In an incremental build, the rows of outdated days are compared with the rows of all days: rows of one key can have
-    different times. -#}
-{% macro superseded_rows(rows) -%}
+    different times. The rows of an unnested record have consecutive lines, so a line minus the number of the item is the
+    same for all of them. -#}
+{% macro superseded_rows(rows, feeds) -%}
+{%- set numbered_feeds = [] -%}
+{%- for feed in feeds if feed.item_number -%}
+    {%- do numbered_feeds.append(feed) -%}
+{%- endfor -%}
+{%- set columns = '_key, _load_id, _line' ~ (', _extra' if numbered_feeds else '') -%}
 keyed_rows as (
 
-    select _key, _load_id, _line from {{ rows }}
+    select {{ columns }} from {{ rows }}
     where _key is not null
     {%- if is_incremental() %}
 
     union all
 
-    select _key, _load_id, _line from {{ this }}
+    select {{ columns }} from {{ this }}
     where
         _row_date not in ({{ outdated_days(this) }})
         and _key in (select _key from {{ rows }})
@@ -119,9 +125,20 @@ keyed_rows_by_age as (
     select
         keyed_rows._load_id,
         keyed_rows._line,
-        row_number() over (
+        rank() over (
             partition by keyed_rows._key
-            order by {{ natural_sort_key('file_loads.path') }} desc, file_loads.path desc, keyed_rows._line desc
+            order by
+                {{ natural_sort_key('file_loads.path') }} desc,
+                file_loads.path desc,
+                keyed_rows._line
+                {%- if numbered_feeds %} - case file_loads.feed
+                    {%- for feed in numbered_feeds %}
+                    when {{ quote(feed.feed) }}
+                        then cast({{ json_path_text('keyed_rows._extra', [feed.item_number]) }} as {{ dbt.type_int() }})
+                    {%- endfor %}
+                    else 0
+                end
+                {%- endif %} desc
         ) as age_rank
     from keyed_rows
     inner join repeated_keys on keyed_rows._key = repeated_keys._key

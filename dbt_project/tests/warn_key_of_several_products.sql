@@ -4,9 +4,13 @@
 -- column. Dagster shows a test at an asset that the test depends on.
 -- depends_on: {{ ref('audit_feeds') }}
 -- depends_on: {{ ref('int_events_classified') }}, {{ ref('int_purchases_classified') }}
-{% set keyed_kinds = [] %}
+-- The items of an unnested record share the key of the record.
+{% set keyed_kinds, unnested_feeds = [], [] %}
 {% for kind in ['events', 'purchases'] if is_key_declared(declared_feeds(kind)) %}
     {% do keyed_kinds.append(kind) %}
+    {% for feed in declared_feeds(kind) if feed.item_number %}
+        {% do unnested_feeds.append(feed.feed) %}
+    {% endfor %}
 {% endfor %}
 {% call report_rows() %}
     with repeated_keys as (
@@ -40,6 +44,7 @@
         ) as message
     from repeated_keys
     inner join {{ ref('int_file_loads') }} as file_loads on repeated_keys._load_id = file_loads.load_id
+    where {{ 'file_loads.feed not in (' ~ quoted_list(unnested_feeds) ~ ')' if unnested_feeds else 'true' }}
     group by file_loads.feed
     order by file_loads.feed
 {% endcall %}

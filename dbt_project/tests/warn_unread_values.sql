@@ -39,7 +39,10 @@
                 when 'is_available' then 'Declare the values under availability in the sources file'
                 when 'popularity_score' then 'Declare decimal or thousands in the sources file'
                 when 'updated_at' then 'Declare timestamp_formats in the sources file'
-                else 'Map a value inside the object with a path such as $.category.name'
+                else concat(
+                    'Map a value inside it with a path such as $.', column_name,
+                    case when first_value like '[%' then '.0' else '.name' end
+                )
             end,
             ', or as null_values if they mean a missing value'
         ) as message

@@ -1,5 +1,6 @@
 """Warnings and gates about values that are read but look wrong, on a shop whose files have them all."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,26 @@ TILL = {
     },
 }
 
+MARTS = ("+audit_files", "+audit_feeds", "+audit_unread_values", "+fct_transactions")
+
+API = {
+    "kind": "purchases",
+    "files": "api/*",
+    "format": "jsonl",
+    "carries": ["products"],
+    "unnest": "lines",
+    "key": "id",
+    "columns": {"user_id": "u", "product_id": "$.lines.i", "category": "$.lines.tags", "purchased_at": "at"},
+}
+
 
 @pytest.fixture(scope="module")
 def built_settings(module_dbt_folder: Path) -> Settings:
-    """A shop with a third of the lines by one user, totals of lines as prices, and two currencies."""
+    """A shop with a third of the lines by one user, totals of lines as prices, two currencies, lists of categories."""
     shop = Shop(module_dbt_folder)
-    shop.declare(till=TILL)
+    shop.declare(till=TILL, api=API)
+    lines_of_order = [{"i": "a", "tags": ["toys", "new"]}, {"i": "b", "tags": "toys"}]
+    shop.put("api/a", json.dumps({"id": 1, "u": "u1", "at": "2026-01-05", "lines": lines_of_order}))
     lines = ["t,u,i,q,p,at"]
     for number in range(1200):
         quantity, product = (1, 2, 3, 5)[number % 4], number % 7
@@ -41,7 +56,7 @@ def built_settings(module_dbt_folder: Path) -> Settings:
         )
     shop.put("till/a.csv", "\n".join(lines) + "\n")
     load(shop.settings)
-    run_dbt(shop.settings, "build", "--select", "+audit_files", "+fct_transactions", "--exclude", "resource_type:test")
+    run_dbt(shop.settings, "build", "--select", *MARTS, "--exclude", "resource_type:test")
     return shop.settings
 
 
@@ -50,13 +65,23 @@ def built_settings(module_dbt_folder: Path) -> Settings:
     [
         ("warn_single_share_above_limit", "implausible share: till: user 'visitor' has 33.3 % of the clean rows. "),
         ("warn_price_grows_with_quantity", "price looks like the total of a line: till: "),
+        (
+            "warn_unread_values",
+            'values not understood: api: category has no known value in 1 rows, such as ["toys","new"]. '
+            "Map a value inside it with a path such as $.category.0, or",
+        ),
     ],
 )
 def test_warning_names_feed_and_remedy(built_settings: Settings, test: str, start: str) -> None:
     (warning,) = run_dbt(built_settings, "test", "--select", test).warnings
 
     assert warning.startswith(start)
-    assert warning.endswith("in the sources file")
+    assert test == "warn_unread_values" or warning.endswith("in the sources file")
+
+
+def test_lines_of_record_share_its_key(built_settings: Settings) -> None:
+    """A key of rows of several products is suspicious, except where the rows are the items of a record."""
+    assert run_dbt(built_settings, "test", "--select", "warn_key_of_several_products").warnings == []
 
 
 def test_several_currencies_stop_run(built_settings: Settings) -> None:

@@ -2,12 +2,14 @@
 
 import csv
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from warehouse.formatting import format_names
 from warehouse.loading.dialects import SAMPLE_BYTES, SAMPLE_LINES, Dialect, detect_dialect
 from warehouse.loading.landing_files import UnreadableFileError
 from warehouse.loading.lines import make_readable
+from warehouse.sources.columns import split_json_path
 from warehouse.sources.declaration import Feed
 
 MAX_HEADER_LINES = 20
@@ -116,9 +118,15 @@ def name_columns(fields: list[str], feed: Feed) -> tuple[str, ...]:
     Unnamed columns at the end, as spreadsheets write them, get a name from their position. A name that occurs again
     gets its position too, unless the feed declares the name: then the file cannot be read, and the name stays.
     """
-    names = [field.strip().replace("\r\n", "\n") for field in fields]
+    return make_names_unique([field.strip().replace("\r\n", "\n") for field in fields], feed)
+
+
+def make_names_unique(names: Sequence[str], feed: Feed) -> tuple[str, ...]:
+    """Return a name for each column: a unique one, except for repeated names that the feed declares."""
     last_named = max((position for position, name in enumerate(names, start=1) if name), default=0)
-    declared_names = {*feed.mapped_names, *feed.condition_names}
+    # The values of a struct or list are declared by their paths.
+    paths = (split_json_path(name) if feed.is_json else (name,) for name in (*feed.mapped_names, *feed.condition_names))
+    declared_names = {path[0] for path in paths}
     unique_names: list[str] = []
     taken_names = set(names)
     for position, name in enumerate(names, start=1):
@@ -134,15 +142,20 @@ def name_columns(fields: list[str], feed: Feed) -> tuple[str, ...]:
 
 def find_header_problem(names: tuple[str, ...], feed: Feed) -> str | None:
     """Describe why a file with these columns cannot be loaded, or return None."""
-    repeated_names = sorted({name for name in names if names.count(name) > 1})
-    if repeated_names:
-        return f"the header has the column '{repeated_names[0]}' twice"
+    if problem := find_repeated_name(names):
+        return problem
     for column, name in feed.required_names:
         if name not in names:
             return f"the header has no '{name}' (for {column}); it has {format_names(list(names))}"
     if any("\0" in name for name in names):
         return "the header has a name with a zero byte"
     return None
+
+
+def find_repeated_name(names: Sequence[str]) -> str | None:
+    """Describe a name that two columns have, or return None."""
+    repeated_names = sorted({name for name in names if names.count(name) > 1})
+    return f"the header has the column '{repeated_names[0]}' twice" if repeated_names else None
 
 
 def find_later_header(start: bytes, feed: Feed) -> int | None:

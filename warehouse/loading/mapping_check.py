@@ -183,14 +183,20 @@ def _format_path(keys: Sequence[str]) -> str:
 
 
 def _has_key_path(value: Any, keys: tuple[str, ...]) -> bool:
-    parent = _get_value(value, keys[:-1])
-    return isinstance(parent, dict) and keys[-1] in parent
+    return keys[-1] in _get_members(_get_value(value, keys[:-1]))
 
 
 def _get_value(value: Any, keys: tuple[str, ...]) -> Any:
     for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
+        value = _get_members(value).get(key)
     return value
+
+
+def _get_members(value: Any) -> dict[str, Any]:
+    """Return the members of an object by key, or the items of a list by number."""
+    if isinstance(value, list):
+        return {str(number): item for number, item in enumerate(value)}
+    return value if isinstance(value, dict) else {}
 
 
 def _parse_json(text: str) -> object:

@@ -7,9 +7,16 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from warehouse.loading.raw_rows import JSON_PROBLEM_SQL, build_json_pointer, nest, quote_literal
+from warehouse.loading.raw_rows import (
+    JSON_PROBLEM_SQL,
+    build_json_pointer,
+    build_scientific_texts,
+    nest,
+    quote_literal,
+)
 from warehouse.sources.columns import split_json_path
 from warehouse.sources.declaration import Feed
+from warehouse.sources.feed_settings import ITEM_NUMBER_NAME
 
 VALUE_SQL = """
     case
@@ -44,7 +51,8 @@ def reshape_records(table: pa.Table, feed: Feed, row_count: int) -> pa.Table:
     """Return the records with the declared lists replaced.
 
     With `unnest`, each item of the list becomes a record, in which the item has the place of the list; `line` is then
-    the number of the record in the file, which had `row_count` records before.
+    the number of the record in the file, which had `row_count` records before. Where a key needs it, the record gets
+    the number of the item.
     """
     connection = duckdb.cursor()
     # Offsets of four bytes are too few for texts of more than 2 GiB.
@@ -66,7 +74,7 @@ def reshape_records(table: pa.Table, feed: Feed, row_count: int) -> pa.Table:
 
 def _build_query(feed: Feed) -> str:
     unnesting = (
-        _build_unnesting(split_json_path(feed.unnest))
+        _build_unnesting(split_json_path(feed.unnest), has_item_numbers=feed.has_item_numbers)
         if feed.unnest
         else "reshaped_0 as (select *, 1 as position from checked)"
     )
@@ -74,7 +82,9 @@ def _build_query(feed: Feed) -> str:
     steps = "".join(f", {_build_key_values_step(path, number)}" for number, path in enumerate(paths, start=1))
     return f"""
         with checked as (
-            select line, text, error, {JSON_PROBLEM_SQL} is null as is_object,
+            select
+                line, error, {JSON_PROBLEM_SQL} is null as is_object,
+                case when {JSON_PROBLEM_SQL} is null then {build_scientific_texts("text")} else text end as text,
             from records
         ),
 
@@ -86,8 +96,10 @@ def _build_query(feed: Feed) -> str:
     """
 
 
-def _build_unnesting(path: Sequence[str]) -> str:
+def _build_unnesting(path: Sequence[str], *, has_item_numbers: bool) -> str:
     before, after = _split_around_value(path)
+    number_before, number_after = _split_around_value([ITEM_NUMBER_NAME])
+    number = f", {number_before} || position || {number_after}" if has_item_numbers else ""
     return f"""
         lists as (
             select *, case when is_object then json_extract(text, {build_json_pointer(path)}) end as list,
@@ -121,7 +133,8 @@ def _build_unnesting(path: Sequence[str]) -> str:
             select
                 line, error, is_object, position,
                 case
-                    when is_list then json_merge_patch(text, {before} || item::varchar || {after})::varchar
+                    when is_list then json_merge_patch(text, {before} || item::varchar || {after}{number})::varchar
+                    when is_object then json_merge_patch(text, '{{}}'{number})::varchar
                     else text
                 end as text,
             from numbered

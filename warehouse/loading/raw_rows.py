@@ -9,7 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse.database import fetch_first_row
-from warehouse.sources.columns import ID_COLUMNS, RAW_COLUMNS, ColumnSource, Constant, split_json_path
+from warehouse.sources.columns import (
+    ID_COLUMNS,
+    NUMBER_COLUMNS,
+    RAW_COLUMNS,
+    TIME_COLUMNS,
+    ColumnSource,
+    Constant,
+    split_json_path,
+)
 from warehouse.sources.declaration import Feed
 
 REJECTED_TABLE = "rejected_records"
@@ -32,6 +40,11 @@ DOCUMENT_HINT_SQL = r"""
     end
 """
 """Expression of a hint for a line that shows that the file is not JSON lines."""
+
+
+SCIENTIFIC_NUMBER_PATTERN = r'([^\\]"\s*:\s*)(-?[0-9]+(?:[.][0-9]+)?[eE])[+]?([0-9]+)(\s*[,}])'
+"""A JSON number in scientific notation with the end of its key before it. A quote within a text has a backslash before
+it, so no text has this pattern."""
 
 
 def quote_literal(text: str) -> str:
@@ -78,21 +91,30 @@ def _build_removals(paths: Iterable[tuple[str, ...]]) -> Iterator[str]:
             yield f"case when {condition} then json_merge_patch(rest, {removal}) else rest end"
 
 
-def _build_values(feed: Feed, build_field: Callable[[str], str]) -> list[str]:
-    """Build the expressions of the raw columns; `build_field` builds that of a name in the files."""
+def build_scientific_texts(text: str) -> str:
+    """Build the expression of JSON in which numbers in scientific notation are texts such as "8.85E+12".
 
-    def build_value(source: ColumnSource) -> str:
+    DuckDB would read such a number as 8850000000000.0, which does not show that it was rounded.
+    """
+    return rf"""regexp_replace({text}, {quote_literal(SCIENTIFIC_NUMBER_PATTERN)}, '\1"\2+\3"\4', 'g')"""
+
+
+def _build_values(feed: Feed, build_field: Callable[[str, str], str]) -> list[str]:
+    """Build the expressions of the raw columns; `build_field` builds that of a column's name in the files."""
+
+    def build_value(column: str, source: ColumnSource) -> str:
         if isinstance(source, Constant):
             return quote_literal(source.value)
         if isinstance(source, str):
-            return build_field(source)
+            return build_field(column, source)
         # A spreadsheet writes a date as midnight. Before a time of day, that is no time.
-        dates = (f"regexp_replace({build_field(name)}, '[T ]00:00:00([.]0+)?$', '')" for name in source)
+        dates = (f"regexp_replace({build_field(column, name)}, '[T ]00:00:00([.]0+)?$', '')" for name in source)
         fields = ", ".join(f"nullif({date}, '')" for date in dates)
         return f"nullif(concat_ws(' ', {fields}), '')"
 
     return [
-        build_value(feed.columns[column]) if column in feed.columns else "null" for column in RAW_COLUMNS[feed.kind]
+        build_value(column, feed.columns[column]) if column in feed.columns else "null"
+        for column in RAW_COLUMNS[feed.kind]
     ]
 
 
@@ -103,7 +125,21 @@ def _build_json_query(feed: Feed, common_keys: Sequence[str]) -> str:
     """
     paths = {name: split_json_path(name) for name in feed.mapped_names}
     indexes = {name: index for index, name in enumerate(paths, start=1)}
-    values = _build_values(feed, lambda name: f"mapped[{indexes[name]}]")
+
+    def build_field(column: str, name: str) -> str:
+        field, pointer = f"mapped[{indexes[name]}]", build_json_pointer(paths[name])
+        if column in (*ID_COLUMNS, *TIME_COLUMNS):
+            # Rewriting the text of every record would take longer than reading it.
+            exact = f"json_extract_string({build_scientific_texts('text')}, {pointer})"
+            return f"case when suffix({field}, '.0') then {exact} else {field} end"
+        if column in NUMBER_COLUMNS and feed.decimal == ",":
+            # In a feed with a decimal comma, a text 1.125 has a separator of thousands, and 1.1250 has none.
+            is_ambiguous = f"regexp_full_match({field}, '-?[1-9][0-9]{{0,2}}[.][0-9]{{3}}')"
+            is_text = f"json_type(text, {pointer}) = 'VARCHAR'"
+            return f"case when {is_ambiguous} and not {is_text} then {field} || '0' else {field} end"
+        return field
+
+    values = _build_values(feed, build_field)
     removals = list(_build_removals(dict.fromkeys(paths.values())))
     steps = "".join(
         f"""
@@ -147,7 +183,7 @@ def _build_csv_query(feed: Feed, header: tuple[str, ...]) -> str:
     def build_field(name: str) -> str:
         return f"fields[{header.index(name) + 1}]" if name in header else "null"
 
-    values = _build_values(feed, build_field)
+    values = _build_values(feed, lambda _, name: build_field(name))
     undeclared_names = [name for name in header if name not in feed.mapped_names]
     pairs = ", ".join(f"{quote_literal(name)}, nullif({build_field(name)}, '')" for name in undeclared_names)
     extra = f"json_object({pairs})::varchar" if undeclared_names else "null"

@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from warehouse.loading.csv_header import find_repeated_name, make_names_unique
 from warehouse.loading.landing_files import (
     ChangingFileError,
     FileLoad,
@@ -16,6 +17,7 @@ from warehouse.loading.landing_files import (
     compute_checksum,
 )
 from warehouse.loading.raw_rows import quote_literal
+from warehouse.sources.declaration import Feed
 
 BATCH_ROWS = 20_000
 """Maximum number of rows that are converted at a time."""
@@ -73,7 +75,7 @@ def read_tabular_records(file: LandingFile, file_load: FileLoad) -> Iterator[pa.
         row_count = 0
         for batch in _read_parquet(opened) if file.feed.format == "parquet" else _read_arrow(opened):
             for start in range(0, len(batch), BATCH_ROWS):
-                texts = _write_as_json(batch.slice(start, BATCH_ROWS))
+                texts = _write_as_json(batch.slice(start, BATCH_ROWS), file.feed)
                 yield build_record_table(range(row_count + 1, row_count + 1 + len(texts)), texts, None)
                 row_count += len(texts)
 
@@ -108,8 +110,18 @@ def _read_arrow(opened: BinaryIO) -> Iterator[pa.RecordBatch]:
         yield reader.get_batch(number)
 
 
-def _write_as_json(batch: pa.RecordBatch) -> pa.ChunkedArray:
-    """Return the text of a JSON object for each row."""
+def _write_as_json(batch: pa.RecordBatch, feed: Feed) -> pa.ChunkedArray:
+    """Return the text of a JSON object for each row.
+
+    Numbers with decimals are texts, which keep their digits. In a feed with a decimal comma they are numbers, so that
+    their points are no separators of thousands.
+
+    Raises:
+        UnreadableFileError: Two columns have the same name, and the feed declares it.
+    """
+    header = make_names_unique(batch.schema.names, feed)
+    if problem := find_repeated_name(header):
+        raise UnreadableFileError(problem)
     # A reader can deliver damaged values without an error, which would crash the conversion.
     batch.validate(full=True)
     columns = [_decode_dictionary(column) for column in batch.columns]
@@ -120,8 +132,8 @@ def _write_as_json(batch: pa.RecordBatch) -> pa.ChunkedArray:
     connection.execute("set arrow_large_buffer_size = true")
     connection.register("batch", pa.table(columns, names=names))
     pairs = [
-        f"{quote_literal(field.name)}, {_build_value(name, column.type)}"
-        for field, name, column in zip(batch.schema, names, columns, strict=True)
+        f"{quote_literal(key)}, {_build_value(name, column.type, has_numbers=feed.decimal == ',')}"
+        for key, name, column in zip(header, names, columns, strict=True)
     ]
     result = connection.sql(f"select json_object({', '.join(pairs)})::varchar as text from batch").to_arrow_table()
     connection.unregister("batch")
@@ -134,29 +146,33 @@ def _decode_dictionary(column: pa.Array) -> pa.Array:
     return column.cast(pa.float32()) if pa.types.is_float16(column.type) else column
 
 
-def _build_value(name: str, arrow_type: pa.DataType) -> str:
+def _build_value(name: str, arrow_type: pa.DataType, *, has_numbers: bool) -> str:
     """Build the expression of a column's value in JSON."""
     if pa.types.is_floating(arrow_type):
-        return f"nullif({name}::varchar, 'nan')"
+        return f"nullif({name}::varchar, 'nan'){'::double' if has_numbers else ''}"
     if pa.types.is_binary(arrow_type) or pa.types.is_large_binary(arrow_type):
         # Some programs write texts as binary values.
         return f"coalesce(try(decode({name})), {name}::varchar)"
-    return f"{name}::{_get_duckdb_type(arrow_type)}"
+    return f"{name}::{_get_duckdb_type(arrow_type, has_numbers)}"
 
 
 def _quote_name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _get_duckdb_type(arrow_type: pa.DataType) -> str:
+def _get_duckdb_type(arrow_type: pa.DataType, has_numbers: bool) -> str:
     """Return the DuckDB type that a value is converted to before it is written as JSON."""
     if pa.types.is_struct(arrow_type):
-        fields = (f"{_quote_name(field.name)} {_get_duckdb_type(field.type)}" for field in arrow_type)
+        fields = (f"{_quote_name(field.name)} {_get_duckdb_type(field.type, has_numbers)}" for field in arrow_type)
         return f"struct({', '.join(fields)})"
     if pa.types.is_map(arrow_type):
-        return f"map(varchar, {_get_duckdb_type(arrow_type.item_type)})"
+        return f"map(varchar, {_get_duckdb_type(arrow_type.item_type, has_numbers)})"
     if pa.types.is_list(arrow_type) or pa.types.is_large_list(arrow_type) or pa.types.is_fixed_size_list(arrow_type):
-        return f"{_get_duckdb_type(arrow_type.value_type)}[]"
+        return f"{_get_duckdb_type(arrow_type.value_type, has_numbers)}[]"
     if pa.types.is_timestamp(arrow_type):
         return "timestamptz" if arrow_type.tz else "timestamp"
+    if has_numbers and pa.types.is_floating(arrow_type):
+        return "double"
+    if has_numbers and pa.types.is_decimal(arrow_type):
+        return f"decimal({arrow_type.precision}, {arrow_type.scale})" if arrow_type.scale else "hugeint"
     return next((name for is_type, name in NATIVE_TYPES.items() if is_type(arrow_type)), "varchar")

@@ -39,6 +39,12 @@ REQUIRED_COLUMNS: Mapping[FeedKind, tuple[str, ...]] = {
 ID_COLUMNS = ("user_id", "product_id", "transaction_id", "session_id", "event_id")
 """Columns with ids, which are cleaned alike."""
 
+TIME_COLUMNS = ("event_at", "purchased_at", "updated_at")
+"""Columns with times."""
+
+NUMBER_COLUMNS = ("quantity", "price", "line_total", "popularity_score")
+"""Columns whose texts follow the feed's marks of decimals and thousands; numbers of JSON do not."""
+
 PATH_STEP_PATTERN = re.compile(r"\.(?:(\w+)|(\"(?:[^\"\\]|\\.)*\"))")
 
 

@@ -26,12 +26,15 @@ class Feed(FeedSettings):
 
 
 def make_joined_feed(feed: dict[str, Any], join: dict[str, Any]) -> dict[str, Any]:
-    """Make the declaration of the joined files of a feed, by default in the feed's format and encoding."""
+    """Make the declaration of the joined files of a feed, by default in the feed's format and encoding.
+
+    Their values are typed as those of the feed, so the decimal mark is the feed's.
+    """
     for name in join:
         if name not in JOIN_SETTINGS | {"by"}:
             known_names = ", ".join(sorted(JOIN_SETTINGS | {"by"}))
             raise ValueError(f"feeds.{feed['name']}.join.{name}: unknown setting. Known: {known_names}")
-    inherited_names = ("kind", "format") if "format" in join else ("kind", "format", "encoding")
+    inherited_names = ("kind", "decimal", *(("format",) if "format" in join else ("format", "encoding")))
     inherited = {name: feed[name] for name in inherited_names if name in feed}
     settings = {name: value for name, value in join.items() if name != "by"}
     conditions = [feed.get(name) for name in ("where", "leave_out", "is_return")]

@@ -131,7 +131,11 @@ def _check_records(feed: FeedSettings) -> None:
         raise ValueError(f"{setting}: a feed of format {feed.format} has no lists. Remove it")
     for name in (feed.unnest, *feed.key_values):
         if name:
-            _check_path(name, "unnest" if name == feed.unnest else "key_values")
+            setting = "unnest" if name == feed.unnest else "key_values"
+            _check_path(name, setting)
+            # Writing into an item of a list would replace the list.
+            if any(key.isdigit() for key in split_json_path(name)):
+                raise ValueError(f"{setting}: '{name}' leads into an item of a list. Unnest the outer list")
     if feed.unnest in feed.key_values:
         raise ValueError(f"key_values: '{feed.unnest}' is unnested. A list is either unnested or read as an object")
 
@@ -149,6 +153,8 @@ def _check_times(feed: FeedSettings) -> None:
 def _check_numbers(feed: FeedSettings) -> None:
     if feed.thousands == feed.decimal:
         raise ValueError(f"thousands: '{feed.thousands}' is the decimal mark. Declare the other one as decimal")
+    if feed.price_divisor and not {"price", "line_total"}.intersection((*feed.columns, *feed.joined_columns)):
+        raise ValueError("price_divisor: columns do not map price or line_total. Map one, or remove the divisor")
 
 
 def _check_rows(feed: FeedSettings) -> None:

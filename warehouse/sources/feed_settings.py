@@ -40,6 +40,9 @@ PARSE_SETTINGS = {
 }
 """Settings that decide how files are read; the others decide how the SQL types the rows."""
 
+ITEM_NUMBER_NAME = "_item"
+"""Name of the number of an item in the list of its record."""
+
 
 class Availability(DeclarationModel):
     """Further values of `is_available`, in any casing."""
@@ -138,11 +141,15 @@ class FeedSettings(DeclarationModel):
     that is an object is its first member that is not null."""
 
     decimal: Literal[".", ","] = "."
-    """Decimal mark of numbers. If it is a comma, points may separate thousands."""
+    """Decimal mark of numbers in texts. If it is a comma, points may separate thousands. It does not apply to numbers
+    that JSON, Parquet, Arrow and Excel store as numbers."""
 
     thousands: Literal[","] | None = None
     """Separator of thousands. Without it, only numbers that cannot be read otherwise have a comma as one, such as
     `1,234.50`; blanks and apostrophes are always understood."""
+
+    price_divisor: int | None = Field(default=None, gt=1)
+    """Number by which prices and line totals are divided: 100 if they are in cents."""
 
     null_values: NullValues | None = None
     """Values, in any casing, that stand for a missing one: a list for all columns, or lists by column of the raw table.
@@ -173,8 +180,8 @@ class FeedSettings(DeclarationModel):
     """Prefix of the transaction ids of returns."""
 
     key: Annotated[tuple[str, ...], BeforeValidator(wrap_in_list)] | None = None
-    """Names in the files that together identify a row: of the rows with the same values, the newest one counts. The
-    default is the name of `event_id` where it is mapped, and with `unnest` also that of `product_id`. An empty list
+    """Names in the files that together identify a row: of the rows with the same values, the newest one counts; with
+    `unnest`, all rows of the newest record. The default is the name of `event_id` where it is mapped. An empty list
     means no key."""
 
     duplicates: Literal["drop", "keep"] = "drop"
@@ -190,8 +197,9 @@ class FeedSettings(DeclarationModel):
 
     fill_down: str | None = None
     """Name in the files of a column that groups rows, such as the variants of a product or the lines of an order. A row
-    takes the values that it lacks from the group's rows before it in the file. Values of a single row are not filled
-    down: of orders and events product and amounts, of products id and price."""
+    takes the values that it lacks from the group's rows before it in the file. A row without a group that also lacks
+    the time, or of products the name, continues the group before it. Values of a single row are not filled down: of
+    orders and events product and amounts, of products id and price."""
 
     join: JoinKey | None = None
     """Further files of the feed, with `files`, `columns`, and the settings of their format where it differs: rows with
@@ -214,7 +222,19 @@ class FeedSettings(DeclarationModel):
     def parse_fingerprint(self) -> str:
         """Fingerprint of the settings that decide how files are read; when it changes, the files are loaded again."""
         settings = {**self.model_dump(mode="json", include=PARSE_SETTINGS), "read_names": sorted(self.condition_names)}
+        if self.is_json and self.decimal == ",":
+            settings["decimal"] = self.decimal
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def has_default_key(self) -> bool:
+        """Whether `event_id` is the key."""
+        return self.key is None and self.duplicates == "drop" and "event_id" in self.columns
+
+    @property
+    def has_item_numbers(self) -> bool:
+        """Whether rows have the number of their item, which tells the rows of one record from those of another."""
+        return bool(self.unnest) and (bool(self.key) or self.has_default_key) and not self.joined_to
 
     @property
     def records_path(self) -> tuple[str, ...]:
@@ -236,9 +256,11 @@ class FeedSettings(DeclarationModel):
 
     @property
     def condition_names(self) -> list[str]:
-        """The names in the files that conditions, keys and `fill_down` read."""
+        """The names in the records that conditions, keys and `fill_down` read."""
         join_names = [name for name in (self.join.by if self.join else ()) if name not in RAW_COLUMNS[self.kind]]
-        names = (*self.where, *self.leave_out, *self.is_return, *(self.key or ()), self.fill_down, *join_names)
+        item_names = (ITEM_NUMBER_NAME,) if self.has_item_numbers else ()
+        row_names = (*self.where, *self.leave_out, *self.is_return, *(self.key or ()), self.fill_down)
+        names = (*row_names, *join_names, *item_names)
         return list(dict.fromkeys(name for name in (*names, *self.names_of_joining_feed) if name))
 
     def get_row_names(self, *, is_complete: bool) -> list[tuple[str, str]]:

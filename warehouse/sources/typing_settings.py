@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from warehouse.sources.columns import RAW_COLUMNS, ColumnSource, normalize_value, split_json_path
 from warehouse.sources.declaration import Feed, Sources
+from warehouse.sources.feed_settings import ITEM_NUMBER_NAME
 from warehouse.sources.time_zones import find_abbreviations
 
 
@@ -45,12 +47,14 @@ def _build_settings(sources: Sources, feed: Feed, decimal_id_columns: Collection
         "zone_offsets": find_abbreviations(feed.time_zone),
         "decimal_mark": feed.decimal,
         "thousands": feed.thousands,
+        "price_divisor": feed.price_divisor,
         "null_words": {column: words for column, words in null_words.items() if words},
         "decimal_id_columns": sorted(decimal_id_columns),
         "where": _locate_conditions(feed, feed.where, columns),
         "leave_out": _locate_conditions(feed, feed.leave_out, columns),
         "is_return": _locate_conditions(feed, feed.is_return, columns),
         "key": _locate_key(feed, columns),
+        "item_number": ITEM_NUMBER_NAME if feed.has_item_numbers else None,
         "keeps_duplicates": feed.duplicates == "keep",
         "available": [normalize_value(value) for value in feed.availability.available],
         "unavailable": [normalize_value(value) for value in feed.availability.unavailable],
@@ -69,18 +73,23 @@ def _locate_conditions(
     located_conditions = []
     for name, declared_values in conditions.items():
         place = _locate(feed, name, columns)
-        values = [normalize_value(value) for value in declared_values]
+        values = [spelling for value in declared_values for spelling in _spell_value(normalize_value(value))]
         # Null words of a mapped column are missing values already.
         same_values = feed.get_null_words(name) if "keys" in place and "" in values else ()
         located_conditions.append({**place, "values": list(dict.fromkeys([*values, *same_values]))})
     return located_conditions
 
 
+def _spell_value(value: str) -> list[str]:
+    """Return the spellings of a value: programs write 1 as 1.0 where a column has missing values."""
+    number = re.fullmatch(r"(-?[0-9]+)([.]0)?", value)
+    return [number[1], f"{number[1]}.0"] if number else [value]
+
+
 def _locate_key(feed: Feed, columns: Mapping[str, ColumnSource]) -> list[dict[str, Any]]:
-    if feed.key is not None or feed.duplicates == "keep" or "event_id" not in feed.columns:
-        return [_locate_value(feed, name, columns) for name in feed.key or ()]
-    # The items of one event share its id.
-    return [{"column": "event_id"}, *([{"column": "product_id"}] if feed.unnest else [])]
+    if feed.has_default_key:
+        return [{"column": "event_id"}]
+    return [_locate_value(feed, name, columns) for name in feed.key or ()]
 
 
 def _locate_join_key(sources: Sources, feed: Feed) -> list[dict[str, Any]]:

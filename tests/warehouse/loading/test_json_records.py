@@ -66,6 +66,57 @@ def test_document_paths_select_list_and_values(shop: Shop) -> None:
     ]
 
 
+def test_numbers_have_no_decimal_comma(shop: Shop) -> None:
+    """Only texts follow the decimal mark of the feed, which decides how the file is read."""
+    shop.declare(products=PRODUCTS_JSON)
+    prices = ["1.125", "-12.125", "1.5", "0.125", "1234.125", "1000", "1.125E3", '"1.125"', '"1,5"', "null"]
+    items = ", ".join(f'{{"id": {number}.125, "price": {price}}}' for number, price in enumerate(prices, start=1))
+    shop.put("catalog/a.json", f'{{"data": {{"items": [{items}]}}}}')
+    load(shop.settings)
+    shop.declare(products={**PRODUCTS_JSON, "decimal": ","})
+    assert load(shop.settings).rows_loaded == len(prices)
+    assert shop.query("select product_id, price from raw.products order by _line") == [
+        (f"{number}.125", price)
+        for number, price in enumerate(
+            ["1.1250", "-12.1250", "1.5", "0.125", "1234.125", "1000", "1125.0", "1.125", "1,5", None], start=1
+        )
+    ]
+
+
+def test_scientific_numbers_stay_recognizable(shop: Shop) -> None:
+    """DuckDB reads 8.85E12 as 8850000000000.0, which looks like an id."""
+    records = [
+        '{"user": 8.85E12, "item": "8.85e12", "type": "view", "time": 1.7676072e+12, "rate": 1e-05}',
+        '{"user": 1e15, "item": "x \\": 1e5, ", "type" : "view", "time" :1767607200000.0 , "n": {"a": 2e3}}',
+        '{"user": 4006381333931.0, "item": "p\\\\", "type": "view", "time": "t"}',
+    ]
+    shop.put("events/a.jsonl", "\n".join(records))
+    load(shop.settings)
+    assert shop.query("select user_id, product_id, event_at from raw.events order by _line") == [
+        ("8.85E+12", "8.85e12", "1.7676072e+12"),
+        ("1e+15", 'x ": 1e5, ', "1767607200000.0"),
+        ("4006381333931.0", "p\\", "t"),
+    ]
+
+
+@pytest.mark.parametrize("file_format", ["jsonl", "json"])
+def test_item_of_list_by_number(shop: Shop, file_format: str) -> None:
+    columns = {"product_id": "$.skus.0", "category": "$.tags.1", "brand": "$.makers.0.name"}
+    shop.declare(products={**PRODUCTS_JSON, "format": file_format, "columns": columns})
+    items = [{"skus": ["A", "B"], "tags": ["x", "y"], "makers": [{"name": "M"}]}, {"skus": {"0": "C"}, "tags": []}]
+    document = {"data": {"items": items}}
+    shop.put("catalog/a", "\n".join(map(json.dumps, items)) if file_format == "jsonl" else json.dumps(document))
+    if file_format == "jsonl":
+        shop.declare(products={"files": "catalog/*", "format": "jsonl", "columns": columns})
+    load(shop.settings)
+    assert shop.query("select product_id, category, brand from raw.products order by _line") == [
+        *(("A", "y", "M"), ("C", None, None)),
+    ]
+    ((extra,),) = shop.query("select _extra from raw.products where _line = 1")
+    # An item cannot leave its list without renumbering the others.
+    assert json.loads(extra) == items[0]
+
+
 def test_path_missing_in_all_records_fails(shop: Shop) -> None:
     shop.declare(events=NESTED)
     shop.put("events/a.jsonl", json.dumps({"visitor": {}, "type": "view"} | NESTED_VALUES))

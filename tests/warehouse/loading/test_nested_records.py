@@ -138,6 +138,27 @@ def test_keys_and_values_become_an_object(shop: Shop) -> None:
     ]
 
 
+def test_first_value_of_repeated_key_counts(shop: Shop) -> None:
+    """A value that is null is a missing one."""
+    shop.declare(events=PARAMS)
+    values: list[Any] = [None, {"string_value": None}, {"int_value": None, "string_value": "p1"}, "p2", None]
+    params = [{"key": "item", "value": value} for value in values]
+    shop.put("events/a", json.dumps({"user": {"id": "u"}, "params": params, "type": "view", "time": "t"}))
+    load(shop.settings)
+    assert shop.query("select product_id, _extra from raw.events") == [("p1", None)]
+
+
+def test_scientific_numbers_in_reshaped_records(shop: Shop) -> None:
+    rows = load_orders(shop, '{"user": 8.85E12, "order": {"at": "t", "lines": [{"sku": 1e15, "qty": 1.5E1}]}}')
+    assert [row[:3] for row in rows] == [("1e+15", "8.85E+12", "1.5E+1")]
+
+
+def test_key_of_unnested_records_adds_item_number(shop: Shop) -> None:
+    rows = load_orders(shop, make_order("u1", [{"sku": "A"}, {"sku": "A"}]), make_order("u2", {"sku": "B"}), key="user")
+    assert [json.loads(row[4]) for row in rows] == [{"_item": 1}, {"_item": 2}, {"_item": 1}]
+    assert shop.query("select column_name from raw.seen_columns where not is_declared") == []
+
+
 def test_keys_and_values_of_items(shop: Shop) -> None:
     items = [
         {"sku": "A", "params": [{"key": "qty", "value": {"int_value": 2}}]},

@@ -121,6 +121,56 @@ def test_values_of_tables_become_text(shop: Shop, column: pa.Array, text: str | 
     assert shop.query("select brand, device from raw.events") == [(text, text)]
 
 
+NUMBERS: list[tuple[pa.Array, str]] = [
+    (pa.array([1.125, 12.5, float("nan")]), "1.1250 12.5 None"),
+    (pa.array([9.99, 1.125, None], pa.float32()), "9.99 1.1250 None"),
+    (pa.array([Decimal("12.500"), Decimal("-1.125"), Decimal("1000")], pa.decimal128(9, 3)), "12.5 -1.1250 1000.0"),
+    (pa.array([Decimal(3), Decimal(10**25), None], pa.decimal128(38, 0)), f"3 {10**25} None"),
+    (pa.array([1000, 2, None]), "1000 2 None"),
+    (pa.array(["1.125", "1,5", None]), "1.125 1,5 None"),
+]
+
+
+@pytest.mark.parametrize(("column", "texts"), NUMBERS, ids=[str(column.type) for column, _ in NUMBERS])
+def test_stored_numbers_have_no_decimal_comma(shop: Shop, column: pa.Array, texts: str) -> None:
+    """In a feed with a decimal comma, 1.125 would be 1125. Ids are as they are."""
+    columns = {"product_id": "$.item.sku", "price": "price", "line_total": "$.item.total", "purchased_at": "at"}
+    shop.declare(purchases={**PURCHASES_CSV, "format": "parquet", "columns": columns, "decimal": ","})
+    item = pa.StructArray.from_arrays([pa.array([1.125, 1.0, 2.5]), column], names=["sku", "total"])
+    shop.put("purchases/a", write_parquet(pa.table({"price": column, "item": item, "at": ["t"] * 3})))
+    load(shop.settings)
+    prices = shop.query("select price, line_total from raw.purchases order by _line")
+    assert " ".join(str(price) for price, _ in prices) == texts
+    # NaN within an object stays, and is a missing value later; a float of four bytes gets the digits of its value.
+    totals = [None if total == "NaN" else total for _, total in prices]
+    assert totals == [price if price != "9.99" else "9.989999771118164" for price, _ in prices]
+    assert shop.query("select product_id from raw.purchases order by _line") == [("1.125",), ("1.0",), ("2.5",)]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_repeated_names_of_tables(shop: Shop, name: str) -> None:
+    """A repeated name is refused where the feed declares it, also as the start of a path."""
+    file_format, write = FORMATS[name]
+    columns = {**EVENTS_JSONL["columns"], "device": "$.app.version"}
+    shop.declare(events={**EVENTS_JSONL, "format": file_format, "columns": columns, "leave_out": {"test": "1"}})
+    columns_by_name = {
+        "note": pa.array(["n"] * 20),
+        "user": EVENTS["user"],
+        "app": EVENTS["app"],
+        "test": EVENTS["item"],
+    }
+    for number, (repeated_name, column) in enumerate(columns_by_name.items()):
+        table = EVENTS.append_column("note", pa.array(["a"] * 20)).append_column("test", pa.array(["0"] * 20))
+        shop.put(f"events/{number}", write(table.append_column(repeated_name, column)))
+    assert load(shop.settings).rejected_files == {
+        f"events/{number}": f"the header has the column '{repeated_name}' twice"
+        for number, repeated_name in enumerate(columns_by_name)
+        if repeated_name != "note"
+    }
+    ((extra,),) = shop.query("select _extra from raw.events where _line = 1")
+    assert json.loads(extra) == {"app": {"tags": ["a"]}, "note": "a", "note (column 8)": "n", "test": "0"}
+
+
 def test_names_can_differ_in_case_only(shop: Shop) -> None:
     shop.declare(events={**EVENTS_JSONL, "format": "parquet"})
     shop.put("events/a", write_parquet(EVENTS[:1].append_column("USER", pa.array(["other"]))))
@@ -137,6 +187,17 @@ def test_lists_in_tables_are_unnested(shop: Shop) -> None:
     assert shop.query("select product_id, _line from raw.purchases order by _line") == [
         *(("A", 1), ("B", 2), (None, 3), ("C", 4)),
     ]
+
+
+def test_item_of_list_in_table(shop: Shop) -> None:
+    columns = {**EVENTS_JSONL["columns"], "category": "$.tags.1"}
+    shop.declare(events={**EVENTS_JSONL, "format": "parquet", "columns": columns})
+    shop.put("events/a", write_parquet(EVENTS[:2].append_column("tags", pa.array([["a"], ["b", "c"]]))))
+    load(shop.settings)
+    assert shop.query("select category from raw.events order by _line") == [(None,), ("c",)]
+    shop.declare(events={**EVENTS_JSONL, "format": "parquet", "columns": {**columns, "category": "$.tags.2"}})
+    with pytest.raises(RecomartError, match=r"columns\.category: no column '\$\.tags\.2'"):
+        load(shop.settings)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -196,6 +257,16 @@ def test_rows_of_sheet_load(shop: Shop) -> None:
     assert extras[0] == {"note": "a", "": "b", "note (column 7)": "c"}
     assert shop.query("select line, error from raw.rejected_rows") == [(7, "8 fields where the header has 7")]
     assert shop.query("select lines, rows_loaded, rows_rejected from raw.loaded_files") == [(4, 3, 1)]
+
+
+def test_numbers_of_sheet_have_no_decimal_comma(shop: Shop) -> None:
+    rows = load_excel(shop, [HEADER, ["p1", "d", 1.0, 1.125], ["p2", "d", "u", "1.125"]], decimal=",")
+    assert [row[2:4] for row in rows] == [("1", "1.1250"), ("u", "1.125")]
+
+
+def test_formula_without_value_is_missing(shop: Shop) -> None:
+    """A program can write a formula without its value, which only a spreadsheet computes."""
+    assert load_excel(shop, [HEADER, ["p1", "d", "u", "=1+1"]]) == [("p1", "d", "u", None, 2)]
 
 
 def test_lines_before_sheet_header(shop: Shop) -> None:

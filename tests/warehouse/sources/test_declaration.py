@@ -256,6 +256,17 @@ feeds:
             "line 11: feeds.products.availability: 'ja' is a value of both",
         ),
         ("format: json", "format: json\n    unnest: a\n    key_values: a", "products.key_values: 'a' is unnested"),
+        (
+            "format: json",
+            "format: json\n    unnest: $.a.0.b",
+            "products.unnest: '$.a.0.b' leads into an item of a list",
+        ),
+        (
+            "format: json",
+            "format: json\n    price_divisor: 100",
+            "line 11: feeds.products.price_divisor: columns do not",
+        ),
+        ("format: csv", "format: csv\n    price_divisor: 1", "line 6: feeds.purchases.price_divisor: it must be"),
         ("format: json", "format: json\n    key: sku", "feeds.products.key: the product is the key"),
         ("feeds:", "exchange_rates: {USD: 2}\nfeeds:", "line 2: exchange_rates: without currency"),
         (
@@ -280,6 +291,20 @@ def test_joined_files_are_a_feed(tmp_path: Path) -> None:
     joined_feed = sources.feeds["purchases.join"]
     assert (joined_feed.kind, joined_feed.format, joined_feed.joined_to) == ("purchases", "csv", "purchases")
     assert sources.get_join_names(sources.feeds["purchases"]) == ("transaction_id",)
+
+
+def test_decimal_comma_decides_how_numbers_are_read(tmp_path: Path) -> None:
+    """Files of JSON are loaded again when it changes, and the joined files of a feed have its mark."""
+
+    def read_fingerprints(decimal: str) -> list[str]:
+        formats = VALID_FEEDS.replace("format:", f"decimal: '{decimal}'\n    format:")
+        sources = read_sources(
+            write_sources_file(tmp_path, formats.replace("orders.csv,", "orders.jsonl, format: jsonl,"))
+        )
+        return [feed.parse_fingerprint for feed in sources.feeds.values()]
+
+    is_equal = [point == comma for point, comma in zip(read_fingerprints("."), read_fingerprints(","), strict=True)]
+    assert is_equal == [True, False, False]
 
 
 def test_null_words_of_column(tmp_path: Path) -> None:

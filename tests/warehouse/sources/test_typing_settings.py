@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from warehouse.sources.declaration import Sources
 from warehouse.sources.typing_settings import build_feed_row
 
@@ -40,25 +42,37 @@ def test_event_id_is_default_key() -> None:
     assert "key" not in build_settings("events", events=EVENTS | {"duplicates": "keep"})
 
 
-def test_unnested_events_have_key_of_item() -> None:
+def test_unnested_feeds_with_key_have_item_numbers() -> None:
     """All items of an event have its id."""
     settings = build_settings("events", events=EVENTS | {"unnest": "$.items"})
-    assert settings["key"] == [{"column": "event_id"}, {"column": "product_id"}]
+    assert (settings["key"], settings["item_number"]) == ([{"column": "event_id"}], "_item")
+    assert "item_number" in build_settings("events", events=EVENTS | {"unnest": "$.items", "key": "session"})
+    assert "item_number" not in build_settings("events", events=EVENTS | {"unnest": "$.items", "key": []})
+    assert "item_number" not in build_settings("events", events=EVENTS)
+
+
+@pytest.mark.parametrize("value", ["-1", "-1.0"])
+def test_whole_number_in_condition_has_two_spellings(value: str) -> None:
+    """Programs write integers as floats where a column has missing values."""
+    conditions = {"is_return": {"status": [value, "1.5", "v1.0", "1."]}}
+    assert build_settings("purchases", purchases=LINES | conditions)["is_return"] == [
+        {"keys": ["status"], "values": ["-1", "-1.0", "1.5", "v1.0", "1."]}
+    ]
 
 
 def test_conditions_find_joined_columns() -> None:
     conditions = {"where": {"order": "1", "who": "u1", "state": "paid"}}
     assert build_settings("purchases", purchases=LINES | conditions)["where"] == [
-        {"column": "transaction_id", "values": ["1"]},
+        {"column": "transaction_id", "values": ["1", "1.0"]},
         {"column": "user_id", "values": ["u1"]},
         {"keys": ["state"], "values": ["paid"]},
     ]
 
 
 def test_missing_value_of_condition_includes_null_words() -> None:
-    conditions = {"where": {"parent": ["", "0"]}, "leave_out": {"state": "none"}}
+    conditions = {"where": {"parent": ["", "x"]}, "leave_out": {"state": "none"}}
     settings = build_settings("events", events=EVENTS | conditions | {"null_values": ["null", "none"]})
-    assert settings["where"] == [{"keys": ["parent"], "values": ["", "0", "null", "none"]}]
+    assert settings["where"] == [{"keys": ["parent"], "values": ["", "x", "null", "none"]}]
     assert settings["leave_out"] == [{"keys": ["state"], "values": ["none"]}]
 
 

@@ -14,7 +14,7 @@ typed as (
         lower(feed_rows.category) as category_text,
         lower(feed_rows.brand) as brand_text,
         feed_rows.price as price_text,
-        {{ parse_number('feed_rows.price', 'feed_rows._feed', feeds, is_price=true) }} as unit_price,
+        {{ parse_price('feed_rows.price', 'feed_rows._feed', feeds) }} as unit_price,
         {{ parse_currency('feed_rows.currency', 'feed_rows.price', feeds) }} as currency,
         feed_rows.popularity_score as popularity_score_text,
         {{ parse_number('feed_rows.popularity_score', 'feed_rows._feed', feeds) }} as popularity_score,

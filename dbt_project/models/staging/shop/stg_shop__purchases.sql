@@ -15,9 +15,9 @@ typed as (
         feed_rows.quantity as quantity_text,
         {{ parse_number('feed_rows.quantity', 'feed_rows._feed', feeds) }} as quantity,
         feed_rows.price as price_text,
-        {{ parse_number('feed_rows.price', 'feed_rows._feed', feeds, is_price=true) }} as price_number,
+        {{ parse_price('feed_rows.price', 'feed_rows._feed', feeds) }} as price_number,
         feed_rows.line_total as line_total_text,
-        {{ parse_number('feed_rows.line_total', 'feed_rows._feed', feeds, is_price=true) }} as line_total,
+        {{ parse_price('feed_rows.line_total', 'feed_rows._feed', feeds) }} as line_total,
         {{ parse_currency('feed_rows.currency', 'coalesce(feed_rows.price, feed_rows.line_total)', feeds) }}
             as currency,
         feed_rows.purchased_at as purchased_at_text,
