@@ -14,7 +14,7 @@ from warehouse.sources.columns import (
     normalize_value,
     split_json_path,
 )
-from warehouse.sources.feed_settings import FeedSettings
+from warehouse.sources.feed_settings import FORMATS_BY_SETTING, KINDS_BY_SETTING, FeedSettings
 from warehouse.sources.rest_api import Api
 
 NO_QUOTE = "none"
@@ -23,8 +23,6 @@ NO_QUOTE = "none"
 LINE_END_CHARS = "\r\n"
 
 NAMED_TIMESTAMP_FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
-
-TEXT_FORMATS = ("csv", "jsonl", "json")
 
 
 def check_feed(feed: FeedSettings) -> None:
@@ -35,12 +33,13 @@ def check_feed(feed: FeedSettings) -> None:
     """
     _check_columns(feed)
     _check_files(feed)
+    _check_format_and_kind(feed)
     _check_text_format(feed)
     _check_records(feed)
     _check_times(feed)
     _check_numbers(feed)
     _check_rows(feed)
-    _check_products(feed)
+    _check_availability(feed)
     if feed.api:
         _check_api(feed, feed.api)
 
@@ -83,21 +82,24 @@ def _check_files(feed: FeedSettings) -> None:
             )
 
 
+def _check_format_and_kind(feed: FeedSettings) -> None:
+    """Check that the feed's format and kind can have its settings."""
+    for setting, formats in FORMATS_BY_SETTING.items():
+        if feed.format not in formats and _is_declared(feed, setting):
+            raise ValueError(f"{setting}: only a feed of format {' or '.join(formats)} can have it. Remove it")
+    for setting, kinds in KINDS_BY_SETTING.items():
+        if feed.kind not in kinds and _is_declared(feed, setting):
+            raise ValueError(f"{setting}: only a feed of {' or '.join(kinds)} can have it. Remove it")
+
+
+def _is_declared(feed: FeedSettings, setting: str) -> bool:
+    value = getattr(feed, setting)
+    return bool(value != FeedSettings.model_fields[setting].get_default(call_default_factory=True))
+
+
 def _check_text_format(feed: FeedSettings) -> None:
-    if feed.encoding and feed.format not in TEXT_FORMATS:
-        raise ValueError(f"encoding: files of format {feed.format} have no text encoding. Remove it")
     if feed.encoding and not _is_supported_encoding(feed.encoding):
         raise ValueError(f"encoding: Python has no text encoding '{feed.encoding}'")
-    for setting in ("delimiter", "quote", "escape", "comment"):
-        if feed.format != "csv" and getattr(feed, setting) is not None:
-            raise ValueError(f"{setting}: only a feed of format csv can have it")
-    if feed.format != "csv" and feed.short_lines == "fill":
-        raise ValueError("short_lines: only a feed of format csv can have it")
-    for setting, value in (("names", feed.names), ("skip_lines", feed.skip_lines)):
-        if value and feed.format not in ("csv", "excel"):
-            raise ValueError(f"{setting}: only a feed of format csv or excel can have it")
-    if feed.sheet and feed.format != "excel":
-        raise ValueError("sheet: only a feed of format excel can have it")
     if feed.names and len(set(feed.names)) < len(feed.names):
         raise ValueError("names: a name occurs twice. Give every column a name of its own")
     if feed.delimiter is not None and (len(feed.delimiter) != 1 or feed.delimiter in LINE_END_CHARS + '"'):
@@ -121,14 +123,8 @@ def _check_text_format(feed: FeedSettings) -> None:
 def _check_records(feed: FeedSettings) -> None:
     if feed.record_key and feed.record_key.startswith("$."):
         raise ValueError("record_key: it is the name that the keys of the records get, not a path. Write a name")
-    for setting in ("records", "record_key"):
-        if getattr(feed, setting) is not None and feed.format != "json":
-            raise ValueError(f"{setting}: only a feed of format json can have it")
     if feed.records is not None and feed.records.startswith("$."):
         _check_path(feed.records, "records")
-    if feed.format in ("csv", "excel") and (feed.unnest or feed.key_values):
-        setting = "unnest" if feed.unnest else "key_values"
-        raise ValueError(f"{setting}: a feed of format {feed.format} has no lists. Remove it")
     for name in (feed.unnest, *feed.key_values):
         if name:
             setting = "unnest" if name == feed.unnest else "key_values"
@@ -186,14 +182,8 @@ def _check_rows(feed: FeedSettings) -> None:
             for name in getattr(feed, setting):
                 if feed.is_json and len(split_json_path(name)) > 1:
                     raise ValueError(f"{setting}.{name}: fill_down reads no nested values. Remove one")
-    if feed.is_return and feed.kind == "products":
-        raise ValueError("is_return: products cannot be returns")
-    if feed.kind == "products" and (feed.key or feed.duplicates == "keep"):
-        setting = "key" if feed.key else "duplicates"
-        raise ValueError(f"{setting}: the product is the key of a feed of products. Remove it")
-    if feed.kind != "events" and (feed.event_types or "purchases" in feed.carries):
-        setting = "event_types" if feed.event_types else "carries: [purchases]"
-        raise ValueError(f"{setting}: only a feed of events can have it")
+    if feed.kind != "events" and "purchases" in feed.carries:
+        raise ValueError("carries: only a feed of events can carry purchases. Remove it")
     type_by_alias: dict[str, str] = {}
     for alias, event_type in feed.event_aliases:
         if type_by_alias.setdefault(alias, event_type) != event_type:
@@ -213,16 +203,7 @@ def _check_row_name(feed: FeedSettings, name: str, setting: str) -> None:
                 raise ValueError(f"{setting}: columns.{column} maps the object around it. Map a value in it")
 
 
-def _check_products(feed: FeedSettings) -> None:
-    for setting, is_declared in (
-        ("whole", feed.whole is not None),
-        ("availability", bool(feed.availability.available or feed.availability.unavailable)),
-    ):
-        if is_declared and feed.kind != "products":
-            raise ValueError(f"{setting}: only a feed of products can have it. Remove it")
-    for setting in ("carries", "cancelled_transaction_prefix"):
-        if getattr(feed, setting) and feed.kind == "products":
-            raise ValueError(f"{setting}: a feed of products cannot have it. Remove it")
+def _check_availability(feed: FeedSettings) -> None:
     if feed.availability.available + feed.availability.unavailable and "is_available" not in feed.columns:
         raise ValueError("availability: columns do not map is_available. Map it, or remove the values")
     available = {normalize_value(value) for value in feed.availability.available}

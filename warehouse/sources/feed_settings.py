@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
@@ -31,13 +32,25 @@ NullValues = Annotated[
     Discriminator(lambda value: "[columns]" if isinstance(value, dict) else "[list]"),
 ]
 
-CSV_SETTINGS = ("delimiter", "quote", "escape", "comment", "short_lines")
-"""Settings that only a feed of format csv can have."""
-
-PARSE_SETTINGS = {
-    *("kind", "format", "columns", "encoding", "names", "skip_lines", "sheet", "records", "record_key", "unnest"),
-    *("key_values", *CSV_SETTINGS),
+FORMATS_BY_SETTING: Mapping[str, tuple[FileFormat, ...]] = {
+    "encoding": ("csv", "jsonl", "json"),
+    **dict.fromkeys(("delimiter", "quote", "escape", "comment", "short_lines"), ("csv",)),
+    **dict.fromkeys(("names", "skip_lines"), ("csv", "excel")),
+    "sheet": ("excel",),
+    **dict.fromkeys(("records", "record_key"), ("json",)),
+    **dict.fromkeys(("unnest", "key_values"), ("jsonl", "json", "parquet", "arrow")),
 }
+"""The formats of the feeds that can have a setting; a setting that is not here fits all formats."""
+
+KINDS_BY_SETTING: Mapping[str, tuple[FeedKind, ...]] = {
+    **dict.fromkeys(("is_return", "key", "duplicates", "carries"), ("events", "purchases")),
+    "cancelled_transaction_prefix": ("events", "purchases"),
+    "event_types": ("events",),
+    **dict.fromkeys(("whole", "availability"), ("products",)),
+}
+"""The kinds of the feeds that can have a setting; a setting that is not here fits all kinds."""
+
+PARSE_SETTINGS = {"kind", "format", "columns", *FORMATS_BY_SETTING}
 """Settings that decide how files are read; the others decide how the SQL types the rows."""
 
 ITEM_NUMBER_NAME = "_item"

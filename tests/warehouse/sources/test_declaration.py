@@ -221,7 +221,11 @@ feeds:
             "format: csv\n    where: {status: []}",
             "line 6: feeds.purchases.where.status: it has",
         ),
-        ("format: csv", "format: csv\n    unnest: items", "feeds.purchases.unnest: a feed of format csv has no lists"),
+        (
+            "format: csv",
+            "format: csv\n    unnest: items",
+            "purchases.unnest: only a feed of format jsonl or",
+        ),
         ("format: csv", "format: csv\n    names: [a, a]", "feeds.purchases.names: a name occurs twice"),
         ("format: csv", "format: csv\n    escape: '\\'\n    quote: none", "feeds.purchases.escape: quote: none means"),
         ("format: csv", "format: csv\n    whole: true", "feeds.purchases.whole: only a feed of products can have it"),
@@ -244,7 +248,7 @@ feeds:
         ("{transaction_id: id, price", "{price", "feeds.purchases.join.columns: no column is in both mappings"),
         ("price: total}}", "price: total}, by: price}", "feeds.purchases.join.by: price must be in columns and in"),
         ("format: json", "format: json\n    skip_lines: 2", "products.skip_lines: only a feed of format csv or excel"),
-        ("format: json", "format: json\n    is_return: {a: b}", "products.is_return: products cannot be returns"),
+        ("format: json", "format: json\n    is_return: {a: b}", "products.is_return: only a feed of events or"),
         (
             "format: json",
             "format: json\n    fill_down: '$.a['",
@@ -267,7 +271,7 @@ feeds:
             "line 11: feeds.products.price_divisor: columns do not",
         ),
         ("format: csv", "format: csv\n    price_divisor: 1", "line 6: feeds.purchases.price_divisor: it must be"),
-        ("format: json", "format: json\n    key: sku", "feeds.products.key: the product is the key"),
+        ("format: json", "format: json\n    key: sku", "feeds.products.key: only a feed of events or"),
         ("feeds:", "exchange_rates: {USD: 2}\nfeeds:", "line 2: exchange_rates: without currency"),
         (
             "feeds:",
