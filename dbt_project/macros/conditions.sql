@@ -1,5 +1,5 @@
-{% macro is_key_declared(feeds) -%}
-    {{ return(feeds | selectattr('key', 'defined') | selectattr('key') | list | length > 0) }}
+{% macro is_declared(feeds, setting) -%}
+    {{ return(feeds | selectattr(setting, 'defined') | selectattr(setting) | list | length > 0) }}
 {%- endmacro %}
 
 {#- The text of a declared name of the files: in a column, or in _extra. `place.keys` would be a method. -#}

@@ -1,7 +1,7 @@
 {#- The rows of the feeds of a kind, with cleaned texts. Rows of joined files are no rows of their own; they fill others. -#}
 {% macro feed_rows(kind, columns, feeds) -%}
-{%- set has_join = has_joined_files(feeds) -%}
-{%- set is_filled_down = is_fill_down_declared(feeds) -%}
+{%- set has_join = is_declared(feeds, 'joined_to') -%}
+{%- set is_filled_down = is_declared(feeds, 'fill_down') -%}
 cleaned as (
 
     {{ cleaned_rows(source('raw', kind), columns, feeds) }}

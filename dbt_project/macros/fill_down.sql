@@ -1,7 +1,3 @@
-{% macro is_fill_down_declared(feeds) -%}
-    {{ return(feeds | selectattr('fill_down', 'defined') | selectattr('fill_down') | list | length > 0) }}
-{%- endmacro %}
-
 {#- Columns of a group of rows: the variants of a product, or the lines of an order or event. -#}
 {% macro columns_of_groups(kind) -%}
     {%- if kind == 'products' -%}

@@ -1,7 +1,3 @@
-{% macro has_joined_files(feeds) -%}
-    {{ return(feeds | selectattr('joined_to', 'defined') | selectattr('joined_to') | list | length > 0) }}
-{%- endmacro %}
-
 {#- Null for rows of feeds without joined files, and when a value is missing. -#}
 {% macro join_key(feeds, row) -%}
     {%- set branches = [] -%}

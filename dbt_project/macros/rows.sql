@@ -19,7 +19,7 @@
 
 {#- `rows` is often a view; reading it twice is cheaper than storing its wide rows. -#}
 {% macro duplicate_rows(rows, columns, feeds) -%}
-{%- set is_keyed = is_key_declared(feeds) -%}
+{%- set is_keyed = is_declared(feeds, 'key') -%}
 {%- set keeping_feeds = [] -%}
 {%- for feed in feeds if feed.keeps_duplicates -%}
     {%- do keeping_feeds.append(quote(feed.feed)) -%}

@@ -1,7 +1,7 @@
 {{ config(materialized='view') }}
 -- depends_on: {{ source('raw', 'events') }}, {{ source('raw', 'purchases') }}, {{ source('raw', 'products') }}
 {% set kinds = [] %}
-{% for kind in ['events', 'purchases', 'products'] if has_joined_files(declared_feeds(kind)) %}
+{% for kind in ['events', 'purchases', 'products'] if is_declared(declared_feeds(kind), 'joined_to') %}
     {% do kinds.append(kind) %}
 {% endfor %}
 

@@ -1,6 +1,6 @@
 {% set timestamp_columns = {'events': 'event_at', 'purchases': 'purchased_at'} %}
 {% set keyed_kinds = [] %}
-{% for kind in timestamp_columns if is_key_declared(declared_feeds(kind)) %}
+{% for kind in timestamp_columns if is_declared(declared_feeds(kind), 'key') %}
     {% do keyed_kinds.append(kind) %}
 {% endfor %}
 {% set has_key = keyed_kinds | length > 0 %}
