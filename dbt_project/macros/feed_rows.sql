@@ -1,3 +1,21 @@
+{#- The columns of a raw table that a mapping can fill. -#}
+{% macro raw_columns(kind) -%}
+    {{ return({
+        'events': [
+            'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id', 'transaction_id',
+            'quantity', 'price', 'line_total', 'currency', 'product_name', 'category', 'brand',
+        ],
+        'purchases': [
+            'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'line_total', 'currency', 'purchased_at',
+            'product_name', 'category', 'brand',
+        ],
+        'products': [
+            'product_id', 'product_name', 'category', 'brand', 'price', 'currency', 'popularity_score', 'is_available',
+            'updated_at',
+        ],
+    }[kind]) }}
+{%- endmacro %}
+
 {#- The rows of the feeds of a kind, with cleaned texts. Rows of joined files are no rows of their own; they fill others. -#}
 {% macro feed_rows(kind, columns, feeds) -%}
 {%- set has_join = is_declared(feeds, 'joined_to') -%}

@@ -18,10 +18,7 @@ select
     events.unreadable_event_at,
     events.unreadable_quantity,
     events.unreadable_price,
-    {{ raw_row_json('raw_events', [
-        'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id',
-        'transaction_id', 'quantity', 'price', 'line_total', 'currency', 'product_name', 'category', 'brand',
-    ]) }} as raw_row
+    {{ raw_row_json('raw_events', raw_columns('events')) }} as raw_row
 from {{ ref('int_events_classified') }} as events
 inner join {{ ref('int_file_loads') }} as file_loads on events._load_id = file_loads.load_id
 -- A quarantined row is kept even if its raw row is missing.

@@ -14,10 +14,7 @@ select
     products.is_available,
     products.updated_at,
     products.unreadable_price,
-    {{ raw_row_json('raw_products', [
-        'product_id', 'product_name', 'category', 'brand', 'price', 'currency', 'popularity_score',
-        'is_available', 'updated_at',
-    ]) }} as raw_row
+    {{ raw_row_json('raw_products', raw_columns('products')) }} as raw_row
 from {{ ref('int_products_classified') }} as products
 -- A quarantined row is kept even if its raw row is missing.
 left join {{ ref('stg_raw__products') }} as raw_products

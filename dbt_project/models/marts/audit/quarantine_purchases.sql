@@ -14,10 +14,7 @@ select
     purchases.unreadable_quantity,
     purchases.unreadable_price,
     purchases.unreadable_purchased_at,
-    {{ raw_row_json('raw_purchases', [
-        'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'line_total', 'currency', 'purchased_at',
-        'product_name', 'category', 'brand',
-    ]) }} as raw_row
+    {{ raw_row_json('raw_purchases', raw_columns('purchases')) }} as raw_row
 from {{ ref('int_purchases_classified') }} as purchases
 inner join {{ ref('int_file_loads') }} as file_loads on purchases._load_id = file_loads.load_id
 -- A quarantined row is kept even if its raw row is missing.

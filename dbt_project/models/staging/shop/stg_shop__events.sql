@@ -1,8 +1,5 @@
 {% set feeds = declared_feeds('events') %}
-{% set columns = [
-    'event_id', 'user_id', 'product_id', 'event_type', 'event_at', 'device', 'session_id', 'transaction_id',
-    'quantity', 'price', 'line_total', 'currency', 'product_name', 'category', 'brand',
-] %}
+{% set columns = raw_columns('events') %}
 
 with {{ feed_rows('events', columns, feeds) }},
 

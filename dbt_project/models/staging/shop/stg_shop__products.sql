@@ -1,8 +1,5 @@
 {% set feeds = declared_feeds('products') %}
-{% set columns = [
-    'product_id', 'product_name', 'category', 'brand', 'price', 'currency', 'popularity_score',
-    'is_available', 'updated_at',
-] %}
+{% set columns = raw_columns('products') %}
 
 with {{ feed_rows('products', columns, feeds) }},
 

@@ -1,8 +1,5 @@
 {% set feeds = declared_feeds('purchases') %}
-{% set columns = [
-    'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'line_total', 'currency',
-    'purchased_at', 'product_name', 'category', 'brand',
-] %}
+{% set columns = raw_columns('purchases') %}
 
 with {{ feed_rows('purchases', columns, feeds) }},
 
