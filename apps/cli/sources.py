@@ -8,8 +8,8 @@ import typer
 from apps.cli import console
 from apps.cli.options import Json, Landing, SourcesFile, load_settings
 from orchestration.sources_check import FeedCheck, check_sources
-from warehouse.drafting.feed_drafts import draft_sources
-from warehouse.drafting.yaml_text import write_draft
+from warehouse.drafting.draft_text import write_draft
+from warehouse.drafting.shop_drafts import draft_sources
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
 

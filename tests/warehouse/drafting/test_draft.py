@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from warehouse.drafting.feed_drafts import draft_sources, make_glob
-from warehouse.drafting.yaml_text import write_draft
+from warehouse.drafting.draft_text import write_draft
+from warehouse.drafting.shop_drafts import draft_sources, make_glob
 from warehouse.errors import RecomartError
 from warehouse.sources.yaml_file import read_sources
 
@@ -165,7 +165,10 @@ def test_draft_of_broken_files(landing: Path) -> None:
 
 def test_draft_without_header(landing: Path) -> None:
     put(landing, "sales.csv", "1,u1,a,2026-01-02", "2,u2,b,2026-03-04")
-    assert "The files seem to have no header" in draft_sources(landing).unused_files["sales.csv"]
+    text = write_draft(draft_sources(landing), "landing")
+    assert "? The files seem to have no header" in text
+    assert "#   names: [column_1, column_2, column_3, column_4]" in text
+    assert "#     purchased_at: column_4" in text
 
 
 @pytest.mark.parametrize(
