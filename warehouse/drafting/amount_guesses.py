@@ -44,7 +44,7 @@ def guess_amounts(sample: FileSample, columns: ColumnMapping) -> tuple[ColumnMap
             doubts.append(f"{meaning}: {names[amount]} {grows} with {names['quantity']} in rows of the same product.")
             names[meaning] = names.pop(amount)
     doubts += [f"{column}: {doubt}" for column, name in names.items() if (doubt := _find_cents(sample, column, name))]
-    currencies = {str(value) for value in sample.get_values(str(columns.get("currency", "")))}
+    currencies = {str(value) for value in sample.get_values(columns.get("currency"))}
     if len(currencies) > 1:
         doubts.append(
             f"Prices are in {format_names(sorted(currencies))}. Declare currency and exchange_rates beside feeds."
@@ -74,8 +74,8 @@ def _find_meaning(
 
     None means that too few rows can be compared.
     """
-    products = sample.get_column(str(columns.get("product_id", "")))
-    orders = sample.get_column(str(columns.get("transaction_id", "")))
+    products = sample.get_column(columns.get("product_id"))
+    orders = sample.get_column(columns.get("transaction_id"))
     quantities = numbers.get("quantity", [None] * len(products))
     rows_by_product: dict[Any, list[tuple[float, float]]] = defaultdict(list)
     rows_by_order: dict[Any, set[tuple[Any, float | None, float]]] = defaultdict(set)

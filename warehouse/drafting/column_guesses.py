@@ -1,6 +1,7 @@
 """Guesses about a sample: which name fills each column, the kind of the rows, and the event types."""
 
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import NamedTuple
 
 from warehouse.drafting import value_tests
@@ -45,14 +46,16 @@ GUESSES = {
     ),
     "transaction_id": Guess("order id, sale id, increment id, oid | order | | name, o, id", measure_ids),
     "product_id": Guess(
-        "product id, sku* | item id, stock id, product | barcode*, item, handle | id, p, pid", measure_ids
+        "product id, sku* | item id, stock id, product | barcode*, item, handle, object id | id, p, pid", measure_ids
     ),
     "event_type": Guess("event type, event name, event | | type | name, t", value_tests.measure_event_types),
     "event_at": Guess(
-        "event time, event created time | created time, time, user time | sent time", measure_times, measure_times
+        "event time, event created time | created time, time, user time, created | sent time",
+        measure_times,
+        measure_times,
     ),
     "device": Guess("device type, device category, device | os", value_tests.measure_devices),
-    "session_id": Guess("session id, session", measure_ids),
+    "session_id": Guess("session id, session, user session", measure_ids),
     "quantity": Guess("quantity*, unit quantity, quantity created", measure_numbers, value_tests.measure_small_counts),
     "price": Guess(
         "unit price, unit amount, item price, price* | price amount, sale price, quantity price, price unit",
@@ -66,7 +69,7 @@ GUESSES = {
     ),
     "currency": Guess("currency*, currency id, price currency", measure_currencies),
     "purchased_at": Guess(
-        "order time, sale time, order created time | created time, paid time, time, event time | sent time",
+        "order time, sale time, order created time | created time, paid time, time, event time, created | sent time",
         measure_times,
         measure_times,
     ),
@@ -77,7 +80,7 @@ GUESSES = {
     ),
     "category": Guess(
         "category, category name, product category, item category, category* | product type, product type name, "
-        "product group, group name | type, group",
+        "product group, group name | type, group, category id",
         value_tests.measure_categories,
     ),
     "brand": Guess("brand*, brand name", value_tests.measure_labels),
@@ -85,7 +88,7 @@ GUESSES = {
     "is_available": Guess(
         "stock, stock status, stock quantity, product stock | status", value_tests.measure_availability
     ),
-    "updated_at": Guess("updated, updated time, product updated | valid from | time", measure_times),
+    "updated_at": Guess("updated*, updated time | valid from | time", measure_times),
     # Values that are none of RecoMart's columns.
     "line number": Guess("line id, order item id, line item id, line order item id, line | item position", measure_ids),
     "order total": Guess("order total, order amount, order price, total order amount", measure_numbers),
@@ -124,11 +127,12 @@ def guess_columns(sample: FileSample, kind: FeedKind) -> dict[str, str | list[st
     }
     # Values that are no columns take their names first.
     columns = sorted(guesses, key=lambda column: (column in ALL_COLUMNS, column != OWN_IDS[kind]))
-    for tier in range(4):
+    for is_own, tier in product((True, False), range(4)):
         for column in columns:
             if column not in sources and tier < len(guesses[column]):
-                free_names = [name for name in _list_names(sample, kind, column) if name not in sources.values()]
-                if name := _find_best_name(sample, kind, column, guesses[column][tier], free_names):
+                names = [name for name in sample.names if name not in sources.values()]
+                names = [name for name in names if _is_own_name(sample, kind, column, name) == is_own]
+                if name := _find_best_name(sample, kind, column, guesses[column][tier], names):
                     sources[column] = name
     _guess_by_values(sample, kind, sources)
     mapping: dict[str, str | list[str]] = {column: sources[column] for column in RAW_COLUMNS[kind] if column in sources}
@@ -138,13 +142,17 @@ def guess_columns(sample: FileSample, kind: FeedKind) -> dict[str, str | list[st
 ALL_COLUMNS = {column for columns in RAW_COLUMNS.values() for column in columns}
 
 
-def _list_names(sample: FileSample, kind: FeedKind, column: str) -> list[str]:
-    """Return the names that can fill a column: of the items of a list, of the record around it, or of both."""
-    attributes = () if kind == "products" else PRODUCT_ATTRIBUTES
+def _is_own_name(sample: FileSample, kind: FeedKind, column: str, name: str) -> bool | None:
+    """Return whether a column prefers the name: of the items of a list, or of the record around it; None excludes it.
+
+    The amounts of a record are those of all items together.
+    """
     if not sample.item_list or column not in RAW_COLUMNS[kind] or column in ("currency", "is_available"):
-        return sample.names
-    is_of_items = column in ("product_id", "quantity", "price", "line_total", *attributes)
-    return [name for name in sample.names if sample.is_item_name(name) == is_of_items]
+        return True
+    attributes = () if kind == "products" else PRODUCT_ATTRIBUTES
+    if column in ("product_id", "quantity", "price", "line_total", *attributes):
+        return True if sample.is_item_name(name) else None
+    return not sample.is_item_name(name)
 
 
 def _find_best_name(
@@ -278,30 +286,31 @@ def guess_kind(sample: FileSample, glob: str) -> FeedKind | None:
         or (sample.item_list is not None and ("user_id" in purchases or "quantity" in purchases))
     )
     is_order_line = "product_id" in purchases and has_order and has_amount
-    if "event_at" in events and ("user_id" in events or "session_id" in events):
-        types = {get_event_type(str(value)) for value in sample.get_values(events.get("event_type", []))}
-        if types - {None, "purchase"} or ("event_type" in events and not is_order_line):
+    has_user, has_time = "user_id" in purchases or "session_id" in events, "purchased_at" in purchases
+    is_order_file = "order" in get_path_concepts(glob)
+    if "event_at" in events and not is_order_line:
+        if find_event_type_in_path(glob) or (has_user and "event_type" in events):
             return "events"
-        if find_event_type_in_path(glob) and not is_order_line:
+        if has_user and "product_id" in events and not (has_order or has_amount or is_order_file):
             return "events"
-    has_time = "purchased_at" in purchases
-    if "product_id" in purchases and (
-        (has_time and "user_id" in purchases) or (has_order and (has_time or has_amount))
-    ):
+    types = {get_event_type(str(value)) for value in sample.get_values(events.get("event_type"))}
+    if has_user and "event_at" in events and types - {None, "purchase"}:
+        return "events"
+    if "product_id" in purchases and ((has_time and has_user) or (has_order and (has_time or has_amount))):
         return "purchases"
-    if has_time and (has_order or "order" in get_path_concepts(glob)):
-        return "purchases"
-    if has_order and "product_id" in purchases and len(products) == 1:
+    if (has_time and (has_order or is_order_file)) or (has_order and "product_id" in purchases and len(products) == 1):
         return "purchases"
     is_id_only = find_concepts(str(products.get("product_id"))) == ("id",) and len(products) < 3
-    is_catalog_file = {"product", "item", "category"}.intersection(get_path_concepts(f"{glob}/{sample.part}"))
+    is_catalog_file = {"product", "item", "catalog"}.intersection(get_path_concepts(f"{glob}/{sample.part}"))
     return "products" if "product_id" in products and (is_catalog_file or not is_id_only) else None
 
 
 def get_path_concepts(glob: str) -> set[str]:
     """Return the concepts of the names of files and folders; a sale is an order."""
-    concepts = {concept for part in glob.split("/") for concept in find_concepts(part.replace("$", ""))}
-    return concepts | ({"order"} if "sale" in concepts else set())
+    parts = glob.split("/")
+    concepts = {concept for part in parts for concept in find_concepts(part.replace("$", ""))}
+    event_types = {concept for part in parts for concept in find_event_type_concepts(part)}
+    return concepts | ({"order"} if "sale" in concepts or "purchase" in event_types else set())
 
 
 def find_event_type_in_path(glob: str) -> str | None:

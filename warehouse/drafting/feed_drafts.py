@@ -1,6 +1,6 @@
 """Drafts of feeds: the guessed settings for files of one name and shape, with doubts."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,6 @@ from warehouse.drafting.column_guesses import (
     ColumnMapping,
     find_event_type_in_path,
     get_event_type,
-    get_path_concepts,
     guess_columns,
     guess_kind,
     is_named_like,
@@ -21,7 +20,7 @@ from warehouse.drafting.item_lists import find_item_list, find_key_value_lists, 
 from warehouse.drafting.name_words import find_concepts
 from warehouse.drafting.row_groups import find_group_name
 from warehouse.formatting import format_count, format_names
-from warehouse.sources.columns import REQUIRED_COLUMNS, FeedKind
+from warehouse.sources.columns import PRODUCT_ATTRIBUTES, REQUIRED_COLUMNS, FeedKind
 
 NO_PURCHASE_WORDS = "cancel fail pending void declin unpaid draft trash hold expired abandon reject storn annul offen"
 RETURN_WORDS = "refund return chargeback retour ruckgabe erstatt gutschrift devol rembours"
@@ -30,6 +29,9 @@ RETURN_WORDS = "refund return chargeback retour ruckgabe erstatt gutschrift devo
 MAX_STATUSES = 30
 MAX_COMMON_SHARE = 0.3
 """Share of the rows from which a customer is probably a word for a missing one."""
+
+MIN_COMPARED_PRODUCTS = 5
+"""Number of products with several rows from which different names of a product mean something."""
 
 MIN_MISSING_SHARE = 0.2
 """Share of rows without a customer that is a doubt."""
@@ -70,8 +72,7 @@ class FeedDraft:
 
     def get_values(self, column: str) -> list[Any]:
         """Return the values of a column of the mapping that are not missing."""
-        source = self.columns.get(column, [])
-        return [] if isinstance(source, dict) else self.sample.get_values(source)
+        return self.sample.get_values(self.columns.get(column))
 
 
 def draft_feeds(sample: FileSample, globs: list[str], paths: list[str]) -> list[FeedDraft]:
@@ -107,7 +108,10 @@ def _draft_feed(sample: FileSample, globs: list[str], paths: list[str], item_lis
     feed = FeedDraft(globs, paths, sample, guess_kind(sample, globs[0]), settings, list(sample.doubts))
     if feed.kind is None:
         return feed
-    settings["columns"] = guess_columns(sample, feed.kind)
+    columns: ColumnMapping = {**guess_columns(sample, feed.kind)}
+    settings["columns"] = {
+        column: source for column, source in columns.items() if _is_of_product(sample, columns, column)
+    }
     if feed.kind == "events":
         _draft_events(feed)
     settings["columns"], number_settings, doubts = guess_amounts(sample, feed.columns)
@@ -123,9 +127,24 @@ def _draft_feed(sample: FileSample, globs: list[str], paths: list[str], item_lis
     if feed.kind == "products":
         _draft_catalog(feed)
     for column, source in feed.columns.items():
-        if isinstance(source, str) and not is_named_like(column, source):
+        is_named = isinstance(source, str) and (is_named_like(column, source) or source in " ".join(feed.doubts))
+        if isinstance(source, str) and not is_named:
             feed.doubts.append(f"{column}: {source} was chosen by its values only.")
     return feed
+
+
+def _is_of_product(sample: FileSample, columns: ColumnMapping, column: str) -> bool:
+    """Return whether an attribute is one of the product; the title of a review differs among rows of a product."""
+    if column not in PRODUCT_ATTRIBUTES or "product_id" not in columns:
+        return True
+    values_by_product: dict[str, list[str]] = defaultdict(list)
+    for product, value in zip(
+        sample.get_column(columns["product_id"]), sample.get_column(columns[column]), strict=True
+    ):
+        if product is not None and value is not None:
+            values_by_product[str(product)].append(str(value))
+    is_equal = [len(set(values)) == 1 for values in values_by_product.values() if len(values) > 1]
+    return len(is_equal) < MIN_COMPARED_PRODUCTS or sum(is_equal) >= value_tests.MIN_SHARE * len(is_equal)
 
 
 def _draft_times(feed: FeedDraft) -> None:
@@ -148,12 +167,23 @@ def _draft_events(feed: FeedDraft) -> None:
     if "user_id" not in columns and "session_id" in columns:
         columns["user_id"] = columns["session_id"]
         feed.doubts.append(f"user_id: no name looks like a customer, so {columns['session_id']} takes the place.")
+    path_type = find_event_type_in_path(feed.globs[0])
+    if "event_type" not in columns and path_type is None:
+        named = [name for name in feed.unused_names if is_named_like("event_type", name)]
+        if name := next((n for n in named if value_tests.measure_event_types(feed.sample.get_values(n))), None):
+            columns["event_type"] = name
     if "event_type" not in columns:
-        columns["event_type"] = {"value": find_event_type_in_path(feed.globs[0]) or "view"}
-        feed.doubts.append("event_type: no name looks like an event type, so the name of the files decides.")
+        columns["event_type"] = {"value": path_type or "view"}
+        reason = (
+            f"the files are called {path_type}" if path_type else "nothing says what the rows are, so they are views"
+        )
+        feed.doubts.append(
+            f"event_type: {reason}. For purchases, declare kind: purchases, and purchased_at in place of event_at and "
+            "event_type."
+        )
         return
-    types = feed.sample.get_column(str(columns["event_type"]))
-    products = feed.sample.get_column(str(columns.get("product_id", "")))
+    types = feed.sample.get_column(columns["event_type"])
+    products = feed.sample.get_column(columns.get("product_id"))
     row_counts = Counter(str(value) for value in types if value is not None)
     product_counts = Counter(str(value) for value, product in zip(types, products, strict=True) if product is not None)
     event_types: dict[str, list[str]] = {}
@@ -217,19 +247,12 @@ def _has_part(value: str, parts: str) -> bool:
 
 
 def _doubt_purchases(feed: FeedDraft) -> None:
-    columns = feed.columns
     texts = [str(record) for record in feed.sample.records]
     copies = len(texts) - len(set(texts))
     if copies and "fill_down" not in feed.settings:
         feed.doubts.append(
             f"{format_count(copies, 'row')} of the sample equal an earlier row. If they are several pieces, declare "
             "duplicates: keep."
-        )
-    is_order = {"transaction_id", "quantity", "price", "line_total"}.intersection(columns)
-    if not is_order and "order" not in get_path_concepts(feed.globs[0]):
-        feed.doubts.append(
-            "No name says that the rows are purchases. If they are views, declare kind: events, event_at in place of "
-            "purchased_at, and event_type: {value: view}."
         )
 
 

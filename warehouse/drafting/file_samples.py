@@ -15,6 +15,9 @@ SAMPLE_RECORDS = 1_000
 
 Record = dict[str, Any]
 
+Source = str | list[str] | dict[str, str] | None
+"""What fills a column: a name, names whose values are joined by blanks, a constant, or nothing."""
+
 MISSING_TEXTS = frozenset({"", *NULL_WORDS})
 
 
@@ -53,17 +56,18 @@ class FileSample:
     @property
     def names(self) -> list[str]:
         """The names of all records, in the order of their first occurrence; nested ones as paths."""
-        return list(self._columns)
+        return [name for name in self._columns if name]
 
-    def get_column(self, source: str | Sequence[str]) -> list[Any]:
-        """Return the value of a name in each record; None is a missing one. Several names are joined by blanks."""
-        if isinstance(source, str):
-            return self._columns.get(source) or [None] * len(self.records)
+    def get_column(self, source: Source) -> list[Any]:
+        """Return the value of a source in each record; None is a missing one. Constants are no values of the files."""
+        if not isinstance(source, list):
+            column = self._columns.get(source) if isinstance(source, str) else None
+            return column or [None] * len(self.records)
         rows = zip(*(self.get_column(name) for name in source), strict=True)
         return [None if None in row else " ".join(map(str, row)) for row in rows]
 
-    def get_values(self, source: str | Sequence[str]) -> list[Any]:
-        """Return the values of a name that are not missing."""
+    def get_values(self, source: Source) -> list[Any]:
+        """Return the values of a source that are not missing."""
         return [value for value in self.get_column(source) if value is not None]
 
     def replace_records(self, records: list[Record]) -> "FileSample":

@@ -48,7 +48,8 @@ def find_item_list(sample: FileSample) -> str | None:
             key = name.rpartition(".")[2]
             columns = guess_columns(FileSample("json", [{key: item} for item in items]), "purchases")
             count = sum(column in columns for column in ITEM_COLUMNS)
-            if "product_id" in columns and count > 1 and not _has_product(sample, name):
+            is_item = {"product_id", "quantity"}.intersection(columns) and count > 1
+            if (is_item or {"product_id", "purchased_at"} <= set(columns)) and not _has_product(sample, name):
                 candidates.append((count, name))
     return max(candidates, key=lambda candidate: candidate[0])[1] if candidates else None
 

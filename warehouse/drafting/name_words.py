@@ -29,15 +29,16 @@ COLUMN_WORDS = {
     ),
     "sale": "sale verkauf venta vente",
     "id": "id no nr num nbr number nummer numero code key sk uuid guid ref reference identifier #",
-    "event": "event action activity behavior behaviour interaction aktion ereignis accion evento verb",
+    "event": "event action activity behavior behaviour interaction aktion ereignis accion acao evento verb",
     "type": "type typ kind tipo",
     "time": (
-        "time timestamp ts date dat dt datetime datum zeit zeitpunkt uhrzeit fecha hora when day tag at jour heure data"
+        "time timestamp ts date dat dt datetime datum zeit zeitpunkt uhrzeit fecha hora when day tag at on jour heure "
+        "data"
     ),
     "created": "created create placed ordered occurred purchased bought erstellt angelegt",
     "sent": "sent received ingested logged server",
     "paid": "paid bezahlt pagado",
-    "updated": "updated update modified changed geändert stand",
+    "updated": "updated update modified changed geändert änderung stand",
     "quantity": "quantity qty qnty qte units pieces pcs menge anzahl stück stk cantidad quantité quantità aantal count",
     "unit": "unit einzel each per unitario unitaire",
     "price": "price preis precio prix prezzo prijs preço vk rrp",
@@ -47,8 +48,9 @@ COLUMN_WORDS = {
     "name": "name title titel bezeichnung label nombre libelle nom",
     "description": "description desc beschreibung descripción text",
     "category": (
-        "category cat kategorie categoria categorie warengruppe sortiment family familie department abteilung catalog"
+        "category cat kategorie categoria categorie warengruppe sortiment family familie department abteilung"
     ),
+    "catalog": "catalog catalogue katalog assortment",
     "group": "group gruppe class klasse section",
     "brand": "brand vendor manufacturer maker hersteller marke marca marque",
     "stock": "stock inventory bestand available availability lieferbar verfügbar disponible",
@@ -59,7 +61,7 @@ COLUMN_WORDS = {
     # Words that do not change what a name means.
     "+": (
         "net netto gross brutto incl excl inkl exkl of the in is my de der des du del current default main base raw "
-        "dim fact list regular final retail eur euro usd gbp chf pln utc gmt local iso full pseudo"
+        "dim fact list regular final retail eur euro usd gbp chf pln utc gmt local iso full pseudo detail info entry"
     ),
     # Values that are none of RecoMart's columns, such as the price of the shipping.
     "-": (
@@ -73,10 +75,13 @@ COLUMN_WORDS = {
 """Words of each concept that names of columns are made of; a plural s and accents do not matter."""
 
 EVENT_TYPE_WORDS = {
-    "view": "view viewed impression detail pdp pv open opened show shown seen ansicht angesehen vista",
+    "view": (
+        "view viewed impression detail pdp pv open opened show shown seen ansicht angesehen vista visualizacao "
+        "visualizacion vu"
+    ),
     "click": "click clicked tap tapped select selected klick clic",
     "add": "add added put insert atc hinzugefügt ajout",
-    "cart": "cart basket bag trolley warenkorb panier carrito",
+    "cart": "cart basket bag trolley warenkorb panier carrito carrinho",
     "remove": "remove removed delete deleted entfernt",
     "purchase": "purchase purchased buy bought transaction sale sold kauf gekauft compra achat",
     "order": "order bestellung pedido commande",
@@ -92,7 +97,7 @@ STRUCTURE_KEYS = (
 )
 """Keys of JSON objects that only hold others."""
 
-CONTEXT_CONCEPTS = frozenset({"user", "product", "item", "line", "order", "event", "price", "sale"})
+CONTEXT_CONCEPTS = frozenset({"user", "product", "item", "line", "order", "event", "price", "sale", "catalog"})
 """Concepts that say where a value belongs, such as the order in order_currency."""
 
 

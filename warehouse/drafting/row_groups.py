@@ -19,14 +19,10 @@ MIN_EXPLAINED_SHARE = 0.9
 
 def find_group_name(sample: FileSample, columns: ColumnMapping, kind: FeedKind) -> str | None:
     """Find the name that groups rows of which only the first one has the values of the group, or return None."""
-    filled_columns = [
-        sample.get_column(source)
-        for column in FILLED_COLUMNS[kind]
-        if not isinstance(source := columns.get(column, {}), dict)
-    ]
-    products = sample.get_column(str(columns.get("product_id", "")))
+    filled_columns = [sample.get_column(columns[column]) for column in FILLED_COLUMNS[kind] if column in columns]
+    products = sample.get_column(columns.get("product_id"))
     if kind != "products":
-        name = str(columns.get("transaction_id", ""))
+        name = str(columns.get("transaction_id"))
         groups = sample.get_column(name)
         rows = list(zip(groups, products, *filled_columns, strict=True))
         continued = [all(value is None for value in row[2:]) for row in rows if row[0] is None and row[1] is not None]

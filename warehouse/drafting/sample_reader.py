@@ -63,7 +63,8 @@ def read_samples(path: Path) -> list[FileSample]:
     if text.lstrip()[0] in "[{":
         return _read_json_samples(path, text)
     sample = read_csv_sample(text)
-    if encoding != "utf-8":
+    # A guess can differ among files; marks and zeros of Unicode cannot.
+    if not encoding.startswith("utf"):
         sample.settings["encoding"] = encoding
     return [sample]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from warehouse.drafting.column_guesses import find_event_type_in_path, guess_kind, is_named_like
 from warehouse.drafting.feed_drafts import FeedDraft, draft_feeds
@@ -21,6 +22,9 @@ MAX_TRIED_FILES = 20
 
 MIN_KNOWN_SHARE = 0.5
 """Minimum share of the product ids in a file that a catalog has, if they are the same ids."""
+
+MIN_UNIQUE_SHARE = 0.9
+"""Minimum share of different values in a column that identifies rows."""
 
 MIN_EQUAL_IDS = 0.1
 """Share of known product ids below which they are probably others than those of the catalog."""
@@ -131,8 +135,15 @@ def _name_part(path: str, sample: FileSample) -> str:
 def _explain_unused(sample: FileSample) -> str:
     if not sample.records:
         return "it is no table"
+    names = [name + _describe_items(sample.get_values(name)) for name in sample.names]
     doubts = "".join(f" {doubt}" for doubt in sample.doubts)
-    return f"nothing in it looks like a product or an action; it has {format_names(sample.names)}.{doubts}"
+    return f"nothing in it looks like a product or an action; it has {format_names(names)}.{doubts}"
+
+
+def _describe_items(values: list[Any]) -> str:
+    """Return the keys of the items of a list; empty for other values."""
+    items = [item for value in values if isinstance(value, list) for item in value if isinstance(item, dict)]
+    return f" (a list of {format_names(list(items[0]))})" if items else ""
 
 
 def _identify_kind(sample: FileSample, glob: str) -> str:
@@ -175,7 +186,9 @@ def _align_product_ids(feeds: list[FeedDraft]) -> None:
             (_measure_known(feed, name, catalog, key), -position, name, key, catalog)
             for catalog in catalogs
             for name in _list_id_names(feed)
-            for position, key in enumerate(_list_keys(catalog, is_fixed=id(catalog) in confirmed))
+            for position, key in enumerate(
+                [str(catalog.columns["product_id"]), *(() if id(catalog) in confirmed else list_keys(catalog))]
+            )
         ]
         share, _, name, key, catalog = max(options, key=lambda option: option[:2], default=(0, 0, "", "", catalogs[0]))
         if share >= MIN_KNOWN_SHARE:
@@ -208,17 +221,15 @@ def _list_id_names(feed: FeedDraft) -> list[str]:
     return [str(feed.columns["product_id"]), *(name for name in names if is_named_like("product_id", name))]
 
 
-def _list_keys(catalog: FeedDraft, *, is_fixed: bool) -> list[str]:
-    """Return the names whose values identify the products of a catalog."""
-    own = str(catalog.columns["product_id"])
-    keys = [
+def list_keys(feed: FeedDraft) -> list[str]:
+    """Return the names that are not mapped and whose values identify the rows."""
+    return [
         name
-        for name in catalog.unused_names
-        if (values := catalog.sample.get_values(name))
+        for name in feed.unused_names
+        if (values := feed.sample.get_values(name))
         and measure_ids(values)
-        and len(set(map(str, values))) > 0.9 * len(catalog.sample.records)
+        and len(set(map(str, values))) > MIN_UNIQUE_SHARE * len(feed.sample.records)
     ]
-    return [own] if is_fixed else [own, *keys]
 
 
 # -- Orders and their lines -------------------------------------------------------------------------------------------
@@ -232,29 +243,37 @@ def _join_orders(feeds: list[FeedDraft]) -> None:
         columns = set(lines.columns) if lines.kind == "purchases" else set()
         if not {"product_id", "transaction_id"} <= columns or {"user_id", "purchased_at"} <= columns:
             continue
-        options = [(_measure_same_orders(lines, orders), orders) for orders in headers]
-        share, orders = max(options, key=lambda option: option[0], default=(0, lines))
+        options = [(*_find_order_key(lines, orders), orders) for orders in headers]
+        share, key, orders = max(options, key=lambda option: option[0], default=(0, "", lines))
         if share > 0:
-            _join(lines, orders)
+            _join(lines, orders, key)
             joined.append(orders)
     feeds[:] = [feed for feed in feeds if feed not in joined]
 
 
-def _measure_same_orders(lines: FeedDraft, orders: FeedDraft) -> float:
-    """Return how probably a file has the orders of lines: by the ids of the sample, or by the name of the id."""
-    if not {"transaction_id", "purchased_at"} <= set(orders.columns):
-        return 0
+def _find_order_key(lines: FeedDraft, orders: FeedDraft) -> tuple[float, str]:
+    """Find the name in a file of orders that has the order ids of lines; return how probable it is, and the name.
+
+    The ids of the samples decide; they can differ if the files are long, so an equal name counts as well.
+    """
+    own_key, line_key = str(orders.columns.get("transaction_id")), str(lines.columns["transaction_id"])
     ids = {str(value) for value in lines.get_values("transaction_id")}
-    known_share = len(ids.intersection(map(str, orders.get_values("transaction_id")))) / max(1, len(ids))
-    is_same_name = lines.columns["transaction_id"] == orders.columns["transaction_id"]
-    return known_share + 0.5 * is_same_name + 0.5 * ("user_id" in orders.columns) * (known_share > 0 or is_same_name)
+    options = [
+        (
+            len(ids.intersection(map(str, orders.sample.get_values(key)))) / max(1, len(ids)) + 0.5 * (key == line_key),
+            key,
+        )
+        for key in (own_key, *list_keys(orders))
+    ]
+    share, key = max(options, key=lambda option: option[0])
+    is_order = "purchased_at" in orders.columns and share > 0
+    return (share + 0.5 * ("user_id" in orders.columns) if is_order else 0), key
 
 
-def _join(lines: FeedDraft, orders: FeedDraft) -> None:
-    columns = {
-        c: n for c, n in orders.columns.items() if c in ("transaction_id", "user_id", "purchased_at", "currency")
-    }
-    formats = {name: value for name, value in orders.sample.settings.items() if name != "comment" or value}
+def _join(lines: FeedDraft, orders: FeedDraft, key: str) -> None:
+    columns = {column: name for column, name in orders.columns.items() if column in ORDER_COLUMNS}
+    columns["transaction_id"] = key
+    formats = dict(orders.sample.settings)
     if (orders.sample.format, formats.get("encoding")) != (lines.sample.format, lines.settings.get("encoding")):
         formats["format"] = orders.sample.format
     lines.settings["columns"] = {c: n for c, n in lines.columns.items() if c == "transaction_id" or c not in columns}
