@@ -147,12 +147,15 @@ def _is_own_name(sample: FileSample, kind: FeedKind, column: str, name: str) -> 
 
     The amounts of a record are those of all items together.
     """
-    if not sample.item_list or column not in RAW_COLUMNS[kind] or column in ("currency", "is_available"):
+    if not sample.item_list or column in ("currency", "is_available", "line number"):
         return True
+    is_item = sample.is_item_name(name)
     attributes = () if kind == "products" else PRODUCT_ATTRIBUTES
     if column in ("product_id", "quantity", "price", "line_total", *attributes):
-        return True if sample.is_item_name(name) else None
-    return not sample.is_item_name(name)
+        return True if is_item else None
+    if column == "order total":
+        return None if is_item else True
+    return not is_item
 
 
 def _find_best_name(
@@ -260,7 +263,9 @@ def find_event_type_name(sample: FileSample) -> str | None:
 
 def get_event_type(value: str, *, has_product: bool = False) -> str | None:
     """Return the event type that a shop's name means, or None; a page that always has a product shows that product."""
-    concepts = find_event_type_concepts(value) - ({"page"} if has_product else frozenset())
+    concepts = find_event_type_concepts(value)
+    if has_product:
+        concepts = frozenset("view" if concept == "page" else concept for concept in concepts)
     return next(
         (
             event_type

@@ -19,7 +19,7 @@ from warehouse.drafting.file_samples import FileSample
 from warehouse.drafting.item_lists import find_item_list, find_key_value_lists, read_key_values
 from warehouse.drafting.name_words import find_concepts
 from warehouse.drafting.row_groups import find_group_name
-from warehouse.formatting import format_count, format_names
+from warehouse.formatting import format_names
 from warehouse.sources.columns import PRODUCT_ATTRIBUTES, REQUIRED_COLUMNS, FeedKind
 
 NO_PURCHASE_WORDS = "cancel fail pending void declin unpaid draft trash hold expired abandon reject storn annul offen"
@@ -84,9 +84,9 @@ def draft_feeds(sample: FileSample, globs: list[str], paths: list[str]) -> list[
     with_items = sample.replace_records([record for record, items in rows if items])
     without_items = sample.replace_records([record for record, items in rows if not items])
     plain = _draft_feed(without_items, globs, paths)
-    if plain.kind == "events" and not plain.missing_columns:
-        type_name = plain.columns["event_type"]
-        types = sorted({str(value) for value in with_items.get_values(str(type_name))})
+    type_name = plain.columns.get("event_type") if plain.kind == "events" and not plain.missing_columns else None
+    if isinstance(type_name, str):
+        types = sorted({str(value) for value in with_items.get_values(type_name)})
         if types and not {str(value) for value in plain.get_values("event_type")}.intersection(types):
             listed = _draft_feed(with_items, globs, paths, item_list)
             plain.settings["leave_out"] = {type_name: types}
@@ -127,8 +127,8 @@ def _draft_feed(sample: FileSample, globs: list[str], paths: list[str], item_lis
     if feed.kind == "products":
         _draft_catalog(feed)
     for column, source in feed.columns.items():
-        is_named = isinstance(source, str) and (is_named_like(column, source) or source in " ".join(feed.doubts))
-        if isinstance(source, str) and not is_named:
+        has_doubt = any(doubt.startswith(f"{column}:") for doubt in feed.doubts)
+        if isinstance(source, str) and not has_doubt and not is_named_like(column, source):
             feed.doubts.append(f"{column}: {source} was chosen by its values only.")
     return feed
 
@@ -251,8 +251,8 @@ def _doubt_purchases(feed: FeedDraft) -> None:
     copies = len(texts) - len(set(texts))
     if copies and "fill_down" not in feed.settings:
         feed.doubts.append(
-            f"{format_count(copies, 'row')} of the sample equal an earlier row. If they are several pieces, declare "
-            "duplicates: keep."
+            f"Rows of the sample that equal an earlier one: {copies}. If they are several pieces, declare duplicates: "
+            "keep."
         )
 
 

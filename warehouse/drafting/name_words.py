@@ -28,12 +28,11 @@ COLUMN_WORDS = {
         "bestellung auftrag rechnung vorgang commande pedido facture factura ordine bestelling"
     ),
     "sale": "sale verkauf venta vente",
-    "id": "id no nr num nbr number nummer numero code key sk uuid guid ref reference identifier #",
+    "id": "id no nr num nbr number nummer numero code codigo key sk uuid guid ref reference identifier #",
     "event": "event action activity behavior behaviour interaction aktion ereignis accion acao evento verb",
     "type": "type typ kind tipo",
     "time": (
-        "time timestamp ts date dat dt datetime datum zeit zeitpunkt uhrzeit fecha hora when day tag at on jour heure "
-        "data"
+        "time timestamp ts date dat dt datetime datum zeit zeitpunkt uhrzeit fecha hora when day tag at jour heure data"
     ),
     "created": "created create placed ordered occurred purchased bought erstellt angelegt",
     "sent": "sent received ingested logged server",
@@ -60,7 +59,7 @@ COLUMN_WORDS = {
     "cents": "cents cent minor pence centimos",
     # Words that do not change what a name means.
     "+": (
-        "net netto gross brutto incl excl inkl exkl of the in is my de der des du del current default main base raw "
+        "net netto gross brutto incl excl inkl exkl of the in on is my de der des du del current default main base raw "
         "dim fact list regular final retail eur euro usd gbp chf pln utc gmt local iso full pseudo detail info entry"
     ),
     # Values that are none of RecoMart's columns, such as the price of the shipping.
@@ -97,7 +96,7 @@ STRUCTURE_KEYS = (
 )
 """Keys of JSON objects that only hold others."""
 
-CONTEXT_CONCEPTS = frozenset({"user", "product", "item", "line", "order", "event", "price", "sale", "catalog"})
+CONTEXT_CONCEPTS = frozenset({"user", "product", "item", "line", "order", "event", "sale", "catalog"})
 """Concepts that say where a value belongs, such as the order in order_currency."""
 
 

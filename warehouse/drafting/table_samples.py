@@ -82,7 +82,10 @@ def make_table_sample(rows: Sequence[list[str]], start: TableStart, settings: di
         names = tuple(f"column_{index}" for index in range(1, start.width + 1))
         settings["names"] = list(names)
         sample.doubts.append("The files seem to have no header, so the columns have invented names. Rename them.")
-    records = (dict(zip(names, map(str.strip, row), strict=False)) for row in rows if row != list(names))
+    # Damaged rows lack their last fields.
+    min_width = min(len(names), mode(map(len, rows))) if rows else 0
+    full_rows = (row for row in rows if len(row) >= min_width and row != list(names))
+    records = (dict(zip(names, map(str.strip, row), strict=False)) for row in full_rows)
     sample.records = list(islice(records, SAMPLE_RECORDS))
     if not sample.records:
         raise UnreadableFileError("the file has no records")
