@@ -27,7 +27,7 @@ def draft(
 ) -> None:
     """Draft a sources file from the files in a folder, with doubts as comments.
 
-    The draft guesses the kind of each feed, its columns, formats, time zone, decimal mark and event types.
+    The draft guesses the kind of each feed, its columns, formats, decimal mark, event types, lists and joined files.
     """
     if not folder.is_dir():
         raise RecomartError(f"{folder}: no such folder. Name the folder of the landing files")

@@ -40,7 +40,8 @@ measure_ids, measure_labels, measure_times = (
 GUESSES = {
     "event_id": Guess("event id, message id, hit id, insert id | | | id", measure_ids),
     "user_id": Guess(
-        "user id, uid, card id, user card | user, user email, email* | card, install id, device id | u, c, who, cid",
+        "user id, uid, distinct id, card id, user card | user, user email, email* | card, install id, device id | "
+        "u, c, who, cid",
         measure_ids,
         measure_emails,
     ),
@@ -58,7 +59,7 @@ GUESSES = {
     "session_id": Guess("session id, session, user session", measure_ids),
     "quantity": Guess("quantity*, unit quantity, quantity created", measure_numbers, value_tests.measure_small_counts),
     "price": Guess(
-        "unit price, unit amount, item price, price* | price amount, sale price, quantity price, price unit",
+        "unit price, unit amount, item price, sale price, price* | price amount, quantity price, price unit | rrp",
         measure_numbers,
         measure_money,
     ),
@@ -112,7 +113,7 @@ EVENT_TYPE_PHRASES = {
 PATH_EVENT_TYPES = {"click": "click", "view": "view", "cart": "add_to_cart"}
 """Concepts of the names of files whose rows are all events of one type."""
 
-NOT_TIME_CONCEPTS = frozenset({"id", "sku", "barcode", "order", "product", "item", "user", "quantity", "price", "-"})
+NOT_TIME_CONCEPTS = frozenset({"id", "sku", "barcode", "product", "user", "quantity", "price", "-"})
 
 
 def guess_columns(sample: FileSample, kind: FeedKind) -> dict[str, str | list[str]]:
@@ -299,15 +300,16 @@ def guess_kind(sample: FileSample, glob: str) -> FeedKind | None:
         if has_user and "product_id" in events and not (has_order or has_amount or is_order_file):
             return "events"
     types = {get_event_type(str(value)) for value in sample.get_values(events.get("event_type"))}
-    if has_user and "event_at" in events and types - {None, "purchase"}:
+    if "event_at" in events and types - {None, "purchase"}:
         return "events"
     if "product_id" in purchases and ((has_time and has_user) or (has_order and (has_time or has_amount))):
         return "purchases"
     if (has_time and (has_order or is_order_file)) or (has_order and "product_id" in purchases and len(products) == 1):
         return "purchases"
-    is_id_only = find_concepts(str(products.get("product_id"))) == ("id",) and len(products) < 3
+    min_columns = 3 if find_concepts(str(products.get("product_id"))) == ("id",) else 2
     is_catalog_file = {"product", "item", "catalog"}.intersection(get_path_concepts(f"{glob}/{sample.part}"))
-    return "products" if "product_id" in products and (is_catalog_file or not is_id_only) else None
+    is_catalog = "product_id" in products and (is_catalog_file or len(products) >= min_columns)
+    return "products" if is_catalog else None
 
 
 def get_path_concepts(glob: str) -> set[str]:

@@ -110,7 +110,9 @@ def _draft_feed(sample: FileSample, globs: list[str], paths: list[str], item_lis
         return feed
     columns: ColumnMapping = {**guess_columns(sample, feed.kind)}
     settings["columns"] = {
-        column: source for column, source in columns.items() if _is_of_product(sample, columns, column)
+        column: source
+        for column, source in columns.items()
+        if feed.kind == "products" or _is_of_product(sample, columns, column)
     }
     if feed.kind == "events":
         _draft_events(feed)
@@ -247,6 +249,8 @@ def _has_part(value: str, parts: str) -> bool:
 
 
 def _doubt_purchases(feed: FeedDraft) -> None:
+    if _has_part(feed.globs[0], RETURN_WORDS):
+        feed.doubts.append("The files are called returns. Remove the feed, unless the quantities are negative.")
     texts = [str(record) for record in feed.sample.records]
     copies = len(texts) - len(set(texts))
     if copies and "fill_down" not in feed.settings:

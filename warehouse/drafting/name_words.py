@@ -7,13 +7,13 @@ from functools import lru_cache
 
 COLUMN_WORDS = {
     "user": (
-        "user customer cust client visitor member buyer shopper person account contact subscriber recipient household "
-        "anonymous kunde kunden kd besteller cliente acheteur utilisateur usuario klant"
+        "user usr customer cust client visitor member buyer shopper person account contact subscriber recipient "
+        "household anonymous kunde kunden kd besteller cliente acheteur utilisateur usuario klant"
     ),
     "email": "email mail",
     "card": "card karte carte tarjeta loyalty",
     "install": "install installation instance",
-    "session": "session visit sitzung sesion",
+    "session": "session sess visit sitzung sesion",
     "device": "device gerät platform appareil dispositivo",
     "product": (
         "product prod article art artikel produkt ware material variant part content producto articulo produit "
@@ -24,15 +24,16 @@ COLUMN_WORDS = {
     "item": "item",
     "line": "line row position pos zeile ligne linea",
     "order": (
-        "order transaction trans txn invoice receipt basket purchase ticket document doc beleg bon quittung bestell "
-        "bestellung auftrag rechnung vorgang commande pedido facture factura ordine bestelling"
+        "order transaction trans txn trx invoice receipt basket purchase ticket document doc beleg bon quittung "
+        "bestell bestellung auftrag rechnung vorgang commande pedido facture factura ordine bestelling"
     ),
     "sale": "sale verkauf venta vente",
     "id": "id no nr num nbr number nummer numero code codigo key sk uuid guid ref reference identifier #",
-    "event": "event action activity behavior behaviour interaction aktion ereignis accion acao evento verb",
+    "event": "event evt action activity behavior behaviour interaction aktion ereignis accion acao evento verb",
     "type": "type typ kind tipo",
     "time": (
-        "time timestamp ts date dat dt datetime datum zeit zeitpunkt uhrzeit fecha hora when day tag at jour heure data"
+        "time timestamp tstamp ts date dat dt datetime datum zeit zeitpunkt uhrzeit fecha hora when day tag at jour "
+        "heure data"
     ),
     "created": "created create placed ordered occurred purchased bought erstellt angelegt",
     "sent": "sent received ingested logged server",
@@ -40,8 +41,8 @@ COLUMN_WORDS = {
     "updated": "updated update modified changed geändert änderung stand",
     "quantity": "quantity qty qnty qte units pieces pcs menge anzahl stück stk cantidad quantité quantità aantal count",
     "unit": "unit einzel each per unitario unitaire",
-    "price": "price preis precio prix prezzo prijs preço vk rrp",
-    "amount": "amount betrag value wert montant valor money",
+    "price": "price preis precio prix prezzo prijs preço vk",
+    "amount": "amount amt betrag value wert montant valor money",
     "total": "total gesamt subtotal totale revenue umsatz turnover sum summe importe extended",
     "currency": "currency cur curr ccy währung devise moneda valuta",
     "name": "name title titel bezeichnung label nombre libelle nom",
@@ -60,7 +61,8 @@ COLUMN_WORDS = {
     # Words that do not change what a name means.
     "+": (
         "net netto gross brutto incl excl inkl exkl of the in on is my de der des du del current default main base raw "
-        "dim fact list regular final retail eur euro usd gbp chf pln utc gmt local iso full pseudo detail info entry"
+        "dim fact list regular final retail eur euro usd gbp chf pln utc gmt local iso full pseudo detail info entry "
+        "stamp"
     ),
     # Values that are none of RecoMart's columns, such as the price of the shipping.
     "-": (
@@ -120,7 +122,8 @@ class WordIndex:
         return tuple(dict.fromkeys(concept for concept in concepts if concept != "+"))
 
     def _get_concept(self, word: str) -> str | None:
-        singulars = (word, word.removesuffix("s"), re.sub("ies$", "y", word))
+        # German joins words with an s or n, as in Warengruppennummer.
+        singulars = (word, *(word.removesuffix(ending) for ending in ("s", "n", "en")), re.sub("ies$", "y", word))
         return next((self._concepts[singular] for singular in singulars if singular in self._concepts), None)
 
     def _split_compound(self, word: str) -> list[str]:

@@ -63,9 +63,9 @@ def read_samples(path: Path) -> list[FileSample]:
     if text.lstrip()[0] in "[{":
         return _read_json_samples(path, text)
     sample = read_csv_sample(text)
-    # A guess can differ among files; marks and zeros of Unicode cannot.
     if not encoding.startswith("utf"):
         sample.settings["encoding"] = encoding
+        sample.doubts.append(f"encoding: {encoding} is a guess by the letters of {path.name}.")
     return [sample]
 
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,9 @@ from warehouse.drafting.value_tests import MIN_TELLING_VALUES, measure_ids
 from warehouse.formatting import format_names
 from warehouse.loading.landing_files import UnreadableFileError, find_unmatched_files
 from warehouse.sources.columns import PRODUCT_ATTRIBUTES, RAW_COLUMNS
+
+RANDOM_ID_PATTERN = re.compile(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![a-z0-9])[0-9a-f]{16,}(?![a-z0-9])")
+"""Ids in the names of files that programs such as Spark write."""
 
 MAX_TRIED_FILES = 20
 """Number of files of a kind that are tried until one can be read."""
@@ -58,11 +60,8 @@ def draft_sources(landing: Path) -> SourcesDraft:
     """Draft the feeds of a landing folder from samples of its files."""
     draft = SourcesDraft({}, {})
     all_paths = find_unmatched_files(landing, ())
-    paths_by_glob: dict[str, list[str]] = {}
-    for path in all_paths:
-        paths_by_glob.setdefault(make_glob(path), []).append(path)
     groups: dict[str, SampledFiles] = {}
-    for glob, paths in paths_by_glob.items():
+    for glob, paths in _group_paths(all_paths).items():
         try:
             samples = _read_first_samples(landing, paths)
         except UnreadableFileError as error:
@@ -91,10 +90,25 @@ def draft_sources(landing: Path) -> SourcesDraft:
     return draft
 
 
+def _group_paths(paths: list[str]) -> dict[str, list[str]]:
+    """Return the paths by glob; a glob that matches files of another one has digits in place of its stars."""
+    groups: dict[str, list[str]] = {}
+    for path in paths:
+        groups.setdefault(make_glob(path), []).append(path)
+    is_exact = {glob: "*" not in glob or find_matches(paths, glob) == group for glob, group in groups.items()}
+    return {glob if is_exact[glob] else glob.replace("*", "[0-9]*"): group for glob, group in groups.items()}
+
+
 def make_glob(path: str) -> str:
-    """Return the glob of a file and of those whose paths differ only in digits, such as `clicks/2026-*.csv`."""
-    glob = re.sub(r"\d+", "*", path)
+    """Return the glob of a file and of those whose paths differ only in digits and random ids."""
+    glob = re.sub(r"\d+", "*", RANDOM_ID_PATTERN.sub("*", path))
     return re.sub(r"\*([-_.]?\*)+", "*", glob)
+
+
+def find_matches(paths: list[str], glob: str) -> list[str]:
+    """Return the paths that a glob matches; its stars match no slash."""
+    pattern = re.compile(r"[^/]*".join(re.escape(part) for part in glob.split("*")))
+    return [path for path in paths if pattern.fullmatch(path)]
 
 
 def _read_first_samples(landing: Path, paths: list[str]) -> list[FileSample]:
@@ -157,7 +171,7 @@ def _shorten_globs(group: SampledFiles, all_paths: list[str]) -> list[str]:
     prefix = re.sub(r"[^\W_]+$", "", _find_common_prefix(group.globs))
     suffix = re.sub(r"^[^\W_]+", "", _find_common_prefix([glob[::-1] for glob in group.globs])[::-1])
     glob = make_glob(f"{prefix}*{suffix}")
-    is_exact = sorted(path for path in all_paths if fnmatch(path, glob)) == sorted(group.paths)
+    is_exact = find_matches(all_paths, glob) == sorted(group.paths)
     return [glob] if len(group.globs) > 1 and is_exact else group.globs
 
 

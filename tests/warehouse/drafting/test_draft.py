@@ -354,6 +354,12 @@ def test_draft_doubts_about_rows(landing: Path) -> None:
     assert "2 of 33 lines of sales.csv are rejected, the first one for: 3 fields where the header has 4." in doubts
 
 
+def test_globs_match_own_files_only(landing: Path) -> None:
+    put(landing, "orders_2026.csv", "receipt,sku,sold_at", "1,a,2026-01-05")
+    put(landing, "orders_old_2025.csv", "ticket,client,article,sold_at", "1,c,a,2025-01-05")
+    assert {feed["files"] for feed in draft(landing).values()} == {"orders_[0-9]*.csv", "orders_old_*.csv"}
+
+
 @pytest.mark.parametrize(
     ("path", "glob"),
     [
@@ -361,6 +367,7 @@ def test_draft_doubts_about_rows(landing: Path) -> None:
         ("2026-01-31.csv", "*.csv"),
         ("clicks/2026/01/31/part-0001.jsonl.gz", "clicks/*/*/*/part-*.jsonl.gz"),
         ("orders_20260131_120000.csv", "orders_*.csv"),
+        ("part-00000-8c4f2a31-11aa-4bcd-9e00-aabbccddeeff-c000.snappy.parquet", "part-*-c*.snappy.parquet"),
     ],
 )
 def test_glob_of_files(path: str, glob: str) -> None:
