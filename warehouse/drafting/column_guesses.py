@@ -7,7 +7,7 @@ from typing import NamedTuple
 from warehouse.drafting import value_tests
 from warehouse.drafting.file_samples import FileSample
 from warehouse.drafting.name_words import count_other_words, find_concepts, find_event_type_concepts
-from warehouse.drafting.value_tests import Values
+from warehouse.drafting.value_tests import Values, measure_ids, measure_pattern, measure_times
 from warehouse.sources.columns import PRODUCT_ATTRIBUTES, RAW_COLUMNS, FeedKind
 
 ColumnMapping = dict[str, str | list[str] | dict[str, str]]
@@ -27,15 +27,11 @@ class Guess(NamedTuple):
     """The same for files without names; None if values alone show nothing."""
 
 
-measure_numbers = value_tests.measure_pattern(value_tests.NUMBER_PATTERN)
-measure_money = value_tests.measure_pattern(value_tests.MONEY_PATTERN)
-measure_emails = value_tests.measure_pattern(value_tests.EMAIL_PATTERN)
-measure_currencies = value_tests.measure_pattern(value_tests.CURRENCY_PATTERN)
-measure_ids, measure_labels, measure_times = (
-    value_tests.measure_ids,
-    value_tests.measure_labels,
-    value_tests.measure_times,
-)
+measure_numbers = measure_pattern(value_tests.NUMBER_PATTERN)
+measure_money = measure_pattern(value_tests.MONEY_PATTERN)
+measure_emails = measure_pattern(value_tests.EMAIL_PATTERN)
+measure_times_of_day = measure_pattern(value_tests.TIME_OF_DAY_PATTERN)
+measure_currencies = measure_pattern(value_tests.CURRENCY_PATTERN)
 
 GUESSES = {
     "event_id": Guess("event id, message id, hit id, insert id | | | id", measure_ids),
@@ -96,6 +92,8 @@ GUESSES = {
 }
 """How each column is recognized, by the concepts of a name and by its values."""
 
+ALL_COLUMNS = {column for columns in RAW_COLUMNS.values() for column in columns}
+
 OWN_IDS = {"events": "event_id", "purchases": "transaction_id", "products": "product_id"}
 """The column that a name without a word but id fills."""
 
@@ -124,7 +122,7 @@ def guess_columns(sample: FileSample, kind: FeedKind) -> dict[str, str | list[st
     guesses = {
         column: _split_phrases(guess.phrases)
         for column, guess in GUESSES.items()
-        if column in RAW_COLUMNS[kind] or column not in ALL_COLUMNS
+        if (column in RAW_COLUMNS[kind] or column not in ALL_COLUMNS) and column != "event_type"
     }
     # Values that are no columns take their names first.
     columns = sorted(guesses, key=lambda column: (column in ALL_COLUMNS, column != OWN_IDS[kind]))
@@ -138,9 +136,6 @@ def guess_columns(sample: FileSample, kind: FeedKind) -> dict[str, str | list[st
     _guess_by_values(sample, kind, sources)
     mapping: dict[str, str | list[str]] = {column: sources[column] for column in RAW_COLUMNS[kind] if column in sources}
     return mapping | _pair_dates_with_times(sample, sources)
-
-
-ALL_COLUMNS = {column for columns in RAW_COLUMNS.values() for column in columns}
 
 
 def _is_own_name(sample: FileSample, kind: FeedKind, column: str, name: str) -> bool | None:
@@ -232,15 +227,8 @@ def _pair_dates_with_times(sample: FileSample, sources: dict[str, str]) -> dict[
         if time_format is None or time_format.has_time_of_day:
             continue
         for name in sample.names:
-            values = sample.get_values(name)
-            is_time = (
-                value_tests.measure_share(values, value_tests.TIME_OF_DAY_PATTERN.fullmatch) > value_tests.MIN_SHARE
-            )
-            if (
-                is_time
-                and name not in sources.values()
-                and value_tests.guess_time_format(sample.get_values([sources[column], name]))
-            ):
+            is_free_time = name not in sources.values() and measure_times_of_day(sample.get_values(name))
+            if is_free_time and value_tests.guess_time_format(sample.get_values([sources[column], name])):
                 pairs[column] = [sources[column], name]
                 break
     return pairs

@@ -171,13 +171,14 @@ def _draft_events(feed: FeedDraft) -> None:
         feed.doubts.append(f"user_id: no name looks like a customer, so {columns['session_id']} takes the place.")
     path_type = find_event_type_in_path(feed.globs[0])
     if "event_type" not in columns and path_type is None:
-        named = [name for name in feed.unused_names if is_named_like("event_type", name)]
-        if name := next((n for n in named if value_tests.measure_event_types(feed.sample.get_values(n))), None):
-            columns["event_type"] = name
+        names = [name for name in feed.sample.names if find_concepts(name) in (("type",), ("t",))]
+        if name := next((n for n in names if value_tests.measure_event_types(feed.sample.get_values(n))), None):
+            columns = {column: source for column, source in columns.items() if source != name} | {"event_type": name}
+            feed.settings["columns"] = columns
     if "event_type" not in columns:
         columns["event_type"] = {"value": path_type or "view"}
         reason = (
-            f"the files are called {path_type}" if path_type else "nothing says what the rows are, so they are views"
+            f"the name of the files means {path_type}" if path_type else "no name looks like one, so all rows are views"
         )
         feed.doubts.append(
             f"event_type: {reason}. For purchases, declare kind: purchases, and purchased_at in place of event_at and "

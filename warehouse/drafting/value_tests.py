@@ -118,8 +118,9 @@ def measure_labels(values: Values) -> float:
 
 
 def measure_names(values: Values) -> float:
-    """Test names of products: texts with letters."""
-    return measure_labels(values) if measure_labels(values) == 1 else 0
+    """Test names of products: texts with letters, not always the same."""
+    is_constant = len(values) >= MIN_TELLING_VALUES and len(set(map(str, values))) == 1
+    return 0 if is_constant or measure_labels(values) < 1 else 1
 
 
 def measure_categories(values: Values) -> float:

@@ -94,6 +94,7 @@ def test_screen_with_product_is_view() -> None:
         ("a.csv", "id,sku,title,price", "1,a,Mug,5.00", "products"),
         ("stores.csv", "id,name", "1,Berlin", None),
         ("customers.csv", "customer_id,email,name,created_at", "1,a@b.example,Bo,2026-01-01", None),
+        ("customers.csv", "customer_id,name,type,created_at", "1,Bo,private,2026-01-01", None),
     ],
 )
 def test_kind_of_rows(glob: str, header: str, row: str, kind: FeedKind | None) -> None:

@@ -251,7 +251,7 @@ def test_draft_splits_events_with_lists(landing: Path) -> None:
     ],
 )
 def test_draft_amounts(landing: Path, header: str, rows: list[str], columns: dict[str, str], doubt: str | None) -> None:
-    """Totals become line_total, whatever their name is; amounts that may be something else are doubts."""
+    """Totals become line_total, by their names or values; unclear amounts are doubts."""
     lines = [f"{row}{sku},{sku},2026-01-05 10:00,{values}" for sku in "abc" for row, values in enumerate(rows)]
     put(landing, "sales.csv", f"receipt,sku,sold_at,{header}", *lines)
     (feed,) = draft(landing).values()
