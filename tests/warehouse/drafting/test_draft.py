@@ -202,6 +202,15 @@ def test_draft_app_events(landing: Path) -> None:
     assert "? Rows of favourite have a product. Is one of them a view or a click?" in write(landing)
 
 
+def test_draft_events_of_unknown_types(landing: Path) -> None:
+    """A column called type has the event types of events, although none is known."""
+    rows = [{"type": ["glance", "keep"][i % 2], "user": f"u{i}", "at": 1767225600 + i, "item": "i1"} for i in range(9)]
+    put(landing, "log.jsonl", *map(json.dumps, rows))
+    (feed,) = draft(landing).values()
+    assert (feed["columns"]["event_type"], feed["event_types"]) == ("type", {"ignored": ["glance", "keep"]})
+    assert "Rows of glance, keep have a product." in list_doubts(landing)
+
+
 def test_draft_splits_events_with_lists(landing: Path) -> None:
     """Events with a product and orders with a list of items are two feeds of the same files."""
     events = [
