@@ -8,8 +8,8 @@ import typer
 from apps.cli import console
 from apps.cli.options import Json, Landing, SourcesFile, load_settings
 from orchestration.sources_check import FeedCheck, check_sources
-from warehouse.drafting.feed_drafts import draft_sources
-from warehouse.drafting.yaml_text import write_draft
+from warehouse.drafting.draft_text import write_draft
+from warehouse.drafting.shop_drafts import draft_sources
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
 
@@ -27,7 +27,7 @@ def draft(
 ) -> None:
     """Draft a sources file from the files in a folder, with doubts as comments.
 
-    The draft guesses the kind of each feed, its columns, formats, time zone, decimal mark and event types.
+    The draft guesses the kind of each feed, its columns, formats, decimal mark, event types, lists and joined files.
     """
     if not folder.is_dir():
         raise RecomartError(f"{folder}: no such folder. Name the folder of the landing files")

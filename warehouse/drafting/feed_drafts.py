@@ -1,287 +1,288 @@
-"""Drafts of feeds: files of one name and shape, and the guessed settings with doubts."""
+"""Drafts of feeds: the guessed settings for files of one name and shape, with doubts."""
 
-import re
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from warehouse.drafting import value_tests
+from warehouse.drafting.amount_guesses import guess_amounts
 from warehouse.drafting.column_guesses import (
+    TIME_COLUMNS,
+    ColumnMapping,
+    find_event_type_in_path,
+    get_event_type,
     guess_columns,
-    guess_event_types,
     guess_kind,
-    guess_number_settings,
-    guess_time_format,
-    is_known_name,
-    normalize_name,
+    is_named_like,
 )
-from warehouse.drafting.file_samples import FileSample, flatten, read_sample
+from warehouse.drafting.file_samples import FileSample
+from warehouse.drafting.item_lists import find_item_list, find_key_value_lists, read_key_values
+from warehouse.drafting.name_words import find_concepts
+from warehouse.drafting.row_groups import find_group_name
 from warehouse.formatting import format_names
-from warehouse.loading.landing_files import UnreadableFileError, find_unmatched_files
-from warehouse.sources.columns import RAW_COLUMNS, REQUIRED_COLUMNS, FeedKind
+from warehouse.sources.columns import PRODUCT_ATTRIBUTES, REQUIRED_COLUMNS, FeedKind
 
-TIME_COLUMNS = ("event_at", "purchased_at", "updated_at")
+NO_PURCHASE_WORDS = "cancel fail pending void declin unpaid draft trash hold expired abandon reject storn annul offen"
+RETURN_WORDS = "refund return chargeback retour ruckgabe erstatt gutschrift devol rembours"
+"""Parts of the values of a status that means no purchase, or a return."""
 
-STATUS_NAMES = ("status", "orderstatus", "financialstatus", "paymentstatus", "state", "fulfillmentstatus")
-NO_PURCHASE_WORDS = ("cancel", "fail", "pending", "void", "declin", "unpaid", "draft", "trash", "onhold", "expired")
-RETURN_WORDS = ("refund", "return", "chargeback")
+MAX_STATUSES = 30
+MAX_COMMON_SHARE = 0.3
+"""Share of the rows from which a customer is probably a word for a missing one."""
+
+MIN_COMPARED_PRODUCTS = 5
+"""Number of products with several rows from which different names of a product mean something."""
+
+MIN_MISSING_SHARE = 0.2
+"""Share of rows without a customer that is a doubt."""
 
 
 @dataclass
 class FeedDraft:
     """A guessed feed."""
 
-    glob: str
+    globs: list[str]
     paths: list[str]
+    sample: FileSample
     kind: FeedKind | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    """The names in the files."""
+
+    @property
+    def columns(self) -> ColumnMapping:
+        """The guessed mapping."""
+        columns: ColumnMapping = self.settings["columns"]
+        return columns
 
     @property
     def missing_columns(self) -> list[str]:
         """The required columns without a guess; a feed with one is no valid declaration yet."""
         if self.kind is None:
             return []
-        columns = {*self.settings["columns"], *self.settings.get("join", {}).get("columns", ())}
+        columns = {*self.columns, *self.settings.get("join", {}).get("columns", ())}
         return [column for column in REQUIRED_COLUMNS[self.kind] if column not in columns]
 
+    @property
+    def unused_names(self) -> list[str]:
+        """The names in the files that no column reads."""
+        used_names: set[str] = set()
+        for source in self.columns.values():
+            used_names.update(() if isinstance(source, dict) else [source] if isinstance(source, str) else source)
+        return [name for name in self.sample.names if name not in used_names]
 
-@dataclass
-class SourcesDraft:
-    """The guessed feeds of a folder, by name."""
-
-    feeds: dict[str, FeedDraft]
-    unused_files: dict[str, str]
-    """The files that no feed uses, with the reason."""
-
-
-def draft_sources(landing: Path) -> SourcesDraft:
-    """Draft the feeds of a landing folder from samples of its files."""
-    draft = SourcesDraft({}, {})
-    paths_by_glob: dict[str, list[str]] = {}
-    for path in find_unmatched_files(landing, ()):
-        paths_by_glob.setdefault(make_glob(path), []).append(path)
-    drafts: list[FeedDraft] = []
-    for glob, paths in paths_by_glob.items():
-        try:
-            sample = _read_first_sample(landing, paths)
-        except UnreadableFileError as error:
-            draft.unused_files |= dict.fromkeys(paths, str(error))
-            continue
-        feed = draft_feed(sample, glob, paths)
-        if feed.kind is None:
-            doubts = "".join(f" {doubt}" for doubt in feed.doubts)
-            reason = f"nothing in it looks like a product or an action; it has {format_names(feed.names)}.{doubts}"
-            draft.unused_files |= dict.fromkeys(paths, reason)
-        else:
-            drafts.append(feed)
-    _draft_shop_settings(drafts)
-    for feed in drafts:
-        draft.feeds[_choose_name(feed, draft.feeds)] = feed
-    return draft
+    def get_values(self, column: str) -> list[Any]:
+        """Return the values of a column of the mapping that are not missing."""
+        return self.sample.get_values(self.columns.get(column))
 
 
-def make_glob(path: str) -> str:
-    """Return the glob of a file and of those whose paths differ only in digits, such as `clicks/2026-*.csv`."""
-    glob = re.sub(r"\d+", "*", path)
-    return re.sub(r"\*([-_.]?\*)+", "*", glob)
+def draft_feeds(sample: FileSample, globs: list[str], paths: list[str]) -> list[FeedDraft]:
+    """Draft the feeds of a sample: two if only some events have a list of items; one of no kind if it is no feed."""
+    item_list = find_item_list(sample)
+    if item_list is None:
+        return [_draft_feed(sample, globs, paths)]
+    rows = list(zip(sample.records, sample.get_column(item_list), strict=True))
+    with_items = sample.replace_records([record for record, items in rows if items])
+    without_items = sample.replace_records([record for record, items in rows if not items])
+    plain = _draft_feed(without_items, globs, paths)
+    type_name = plain.columns.get("event_type") if plain.kind == "events" and not plain.missing_columns else None
+    if isinstance(type_name, str):
+        types = sorted({str(value) for value in with_items.get_values(type_name)})
+        if types and not {str(value) for value in plain.get_values("event_type")}.intersection(types):
+            listed = _draft_feed(with_items, globs, paths, item_list)
+            plain.settings["leave_out"] = {type_name: types}
+            listed.settings["where"] = {type_name: types}
+            return [plain, listed]
+    return [_draft_feed(sample, globs, paths, item_list)]
 
 
-def _read_first_sample(landing: Path, paths: list[str]) -> FileSample:
-    """Read the sample of the first file that has records.
-
-    Raises:
-        UnreadableFileError: No file has records; the error is that of the first one.
-    """
-    errors: list[UnreadableFileError] = []
-    for path in paths[:20]:
-        try:
-            return read_sample(landing / path)
-        except UnreadableFileError as error:
-            errors.append(error)
-        except OSError as error:
-            errors.append(UnreadableFileError(f"the file cannot be read: {error.strerror}"))
-    raise errors[0]
-
-
-def draft_feed(sample: FileSample, glob: str, paths: list[str]) -> FeedDraft:
-    """Draft one feed from the sample of its files."""
-    feed = FeedDraft(glob, paths, names=sample.names, doubts=list(sample.doubts))
-    feed.settings = {"format": sample.format, **sample.settings}
-    sample = _draft_lists(feed, sample)
-    feed.kind = guess_kind(sample)
+def _draft_feed(sample: FileSample, globs: list[str], paths: list[str], item_list: str | None = None) -> FeedDraft:
+    settings: dict[str, Any] = {"format": sample.format, **sample.settings}
+    if key_values := find_key_value_lists(sample):
+        settings["key_values"] = key_values
+    for name in key_values:
+        sample = sample.expand(name, lambda value: [read_key_values(value)])
+    if item_list:
+        settings["unnest"] = item_list
+        sample = sample.expand(item_list, lambda value: value if isinstance(value, list) and value else [None])
+        sample.item_list = item_list
+    feed = FeedDraft(globs, paths, sample, guess_kind(sample, globs[0]), settings, list(sample.doubts))
     if feed.kind is None:
         return feed
-    feed.settings["columns"] = columns = guess_columns(sample, feed.kind)
-    if "line_total" in columns and "price" in columns:
-        del columns["line_total"]
-    _draft_times(feed, sample)
-    for column, name in columns.items():
-        if not is_known_name(column, name):
-            feed.doubts.append(f"{column}: {name} was chosen by its values only.")
-    amount_names = [columns[column] for column in ("price", "line_total") if column in columns]
-    numbers = [value for name in amount_names for value in sample.get_values(name)]
-    number_settings, doubt = guess_number_settings(numbers)
-    feed.settings |= number_settings
-    feed.doubts += [doubt] if doubt else []
+    columns: ColumnMapping = {**guess_columns(sample, feed.kind)}
+    settings["columns"] = {
+        column: source
+        for column, source in columns.items()
+        if feed.kind == "products" or _is_of_product(sample, columns, column)
+    }
     if feed.kind == "events":
-        _draft_event_types(feed, sample)
+        _draft_events(feed)
+    settings["columns"], number_settings, doubts = guess_amounts(sample, feed.columns)
+    settings |= number_settings
+    feed.doubts += doubts
+    _draft_times(feed)
+    _draft_fill_down(feed)
+    if feed.kind != "products":
+        _draft_customers(feed)
+        _draft_statuses(feed)
     if feed.kind == "purchases":
-        _draft_statuses(feed, sample)
+        _doubt_purchases(feed)
     if feed.kind == "products":
-        _draft_catalog(feed, sample)
+        _draft_catalog(feed)
+    for column, source in feed.columns.items():
+        has_doubt = any(doubt.startswith(f"{column}:") for doubt in feed.doubts)
+        if isinstance(source, str) and not has_doubt and not is_named_like(column, source):
+            feed.doubts.append(f"{column}: {source} was chosen by its values only.")
     return feed
 
 
-def _draft_lists(feed: FeedDraft, sample: FileSample) -> FileSample:
-    """Draft `unnest` and `key_values` for lists within the records; return the sample as these settings make it."""
-    for name in sample.names:
-        lists = [value for value in sample.get_values(name) if isinstance(value, list)]
-        items = [item for value in lists for item in value if isinstance(item, dict)]
-        if not items or name.startswith("$."):
-            continue
-        if all({"key", "value"} <= set(item) for item in items):
-            feed.settings.setdefault("key_values", []).append(name)
-            sample = _replace(sample, name, lambda value: [_read_key_values(value)])
-        elif "unnest" not in feed.settings and guess_columns(FileSample("json", items), "products"):
-            feed.settings["unnest"] = name
-            sample = _replace(sample, name, lambda value: value if isinstance(value, list) and value else [None])
-    return sample
+def _is_of_product(sample: FileSample, columns: ColumnMapping, column: str) -> bool:
+    """Return whether an attribute is one of the product; the title of a review differs among rows of a product."""
+    if column not in PRODUCT_ATTRIBUTES or "product_id" not in columns:
+        return True
+    values_by_product: dict[str, list[str]] = defaultdict(list)
+    for product, value in zip(
+        sample.get_column(columns["product_id"]), sample.get_column(columns[column]), strict=True
+    ):
+        if product is not None and value is not None:
+            values_by_product[str(product)].append(str(value))
+    is_equal = [len(set(values)) == 1 for values in values_by_product.values() if len(values) > 1]
+    return len(is_equal) < MIN_COMPARED_PRODUCTS or sum(is_equal) >= value_tests.MIN_SHARE * len(is_equal)
 
 
-def _replace(sample: FileSample, name: str, expand: Any) -> FileSample:
-    """Return the sample with one record for each of the values that `expand` returns for the value of a name."""
-    records = [{**record, name: value} for record in sample.records for value in expand(record.get(name))]
-    return FileSample(sample.format, records, sample.settings, sample.doubts)
-
-
-def _read_key_values(pairs: Any) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for pair in pairs if isinstance(pairs, list) else ():
-        value = pair.get("value") if isinstance(pair, dict) else None
-        members = value.values() if isinstance(value, dict) else [value]
-        values[str(pair.get("key"))] = next((member for member in members if member is not None), None)
-    return values
-
-
-def _draft_times(feed: FeedDraft, sample: FileSample) -> None:
-    columns: dict[str, str] = feed.settings["columns"]
-    formats = []
-    has_local_times = False
-    for column in TIME_COLUMNS:
-        values = sample.get_values(columns[column]) if column in columns else []
-        if values and (guess := guess_time_format(values)):
-            formats.append(guess[0])
-            feed.doubts += [guess[1]] if guess[1] else []
-            texts = [str(value).strip() for value in values]
-            has_offsets = all(re.search(r"(Z|[-+]\d\d:?\d\d)$", text, re.I) for text in texts)
-            has_local_times |= not guess[0].startswith("epoch") and not has_offsets
-    if formats and formats != ["iso"]:
-        feed.settings["timestamp_formats"] = list(dict.fromkeys(formats))
-    if has_local_times:
+def _draft_times(feed: FeedDraft) -> None:
+    time_formats = [
+        time_format
+        for column in TIME_COLUMNS
+        if (values := feed.get_values(column)) and (time_format := value_tests.guess_time_format(values))
+    ]
+    names = list(dict.fromkeys(time_format.name for time_format in time_formats))
+    if names and names != ["iso"]:
+        feed.settings["timestamp_formats"] = names
+    feed.doubts += dict.fromkeys(time_format.doubt for time_format in time_formats if time_format.doubt)
+    if not all(time_format.has_zone for time_format in time_formats):
         feed.settings["time_zone"] = "UTC"
         feed.doubts.append("The times have no offset. Ask the shop for their time_zone, such as Europe/Paris.")
 
 
-def _draft_event_types(feed: FeedDraft, sample: FileSample) -> None:
-    declared, unknown = guess_event_types(sample.get_values(feed.settings["columns"]["event_type"]))
-    event_types: dict[str, list[str]] = dict(declared)
-    if unknown:
-        event_types["ignored"] = unknown
-        feed.doubts.append(f"No event type of RecoMart was recognized in {format_names(unknown)}: they are ignored.")
-    if event_types:
-        feed.settings["event_types"] = event_types
+def _draft_events(feed: FeedDraft) -> None:
+    columns = feed.columns
+    if "user_id" not in columns and "session_id" in columns:
+        columns["user_id"] = columns["session_id"]
+        feed.doubts.append(f"user_id: no name looks like a customer, so {columns['session_id']} takes the place.")
+    path_type = find_event_type_in_path(feed.globs[0])
+    if "event_type" not in columns and path_type is None:
+        names = [name for name in feed.sample.names if find_concepts(name) in (("type",), ("t",))]
+        if name := next((n for n in names if value_tests.measure_event_types(feed.sample.get_values(n))), None):
+            columns = {column: source for column, source in columns.items() if source != name} | {"event_type": name}
+            feed.settings["columns"] = columns
+    if "event_type" not in columns:
+        columns["event_type"] = {"value": path_type or "view"}
+        reason = (
+            f"the name of the files means {path_type}" if path_type else "no name looks like one, so all rows are views"
+        )
+        feed.doubts.append(
+            f"event_type: {reason}. For purchases, declare kind: purchases, and purchased_at in place of event_at and "
+            "event_type."
+        )
+        return
+    types = feed.sample.get_column(columns["event_type"])
+    products = feed.sample.get_column(columns.get("product_id"))
+    row_counts = Counter(str(value) for value in types if value is not None)
+    product_counts = Counter(str(value) for value, product in zip(types, products, strict=True) if product is not None)
+    event_types: dict[str, list[str]] = {}
+    for value, count in row_counts.items():
+        event_type = get_event_type(value, has_product=product_counts[value] > 0.9 * count)
+        event_types.setdefault(event_type or "ignored", []).append(value)
+    ignored = event_types.get("ignored", [])
+    if ignored:
+        feed.doubts.append(f"No event type of RecoMart was recognized in {format_names(ignored)}: they are ignored.")
+    with_product = [value for value in ignored if product_counts[value] > 0.9 * row_counts[value]]
+    if with_product:
+        feed.doubts.append(f"Rows of {format_names(with_product)} have a product. Is one of them a view or a click?")
+    without_product = [value for value in row_counts if value not in ignored and not product_counts[value]]
+    if without_product and "product_id" in columns:
+        feed.doubts.append(f"Rows of {format_names(without_product)} have no product.")
+    event_types = {name: [value for value in values if value.lower() != name] for name, values in event_types.items()}
+    if declared := {name: values for name, values in event_types.items() if values}:
+        feed.settings["event_types"] = declared
 
 
-def _draft_statuses(feed: FeedDraft, sample: FileSample) -> None:
+def _draft_customers(feed: FeedDraft) -> None:
+    values = feed.get_values("user_id")
+    row_count = len(feed.sample.records)
+    if not values or row_count < value_tests.MIN_TELLING_VALUES:
+        return
+    name = feed.columns["user_id"]
+    ((value, count),) = Counter(map(str, values)).most_common(1)
+    if count > MAX_COMMON_SHARE * row_count and len(set(map(str, values))) > 3:
+        feed.doubts.append(
+            f"user_id: '{value}' is in {count / row_count:.0%} of the rows. If it is no customer, declare "
+            f"null_values: {{user_id: [default, '{value}']}}."
+        )
+    missing_share = 1 - len(values) / row_count
+    if missing_share > MIN_MISSING_SHARE and "fill_down" not in feed.settings:
+        others = [other for other in feed.unused_names if is_named_like("user_id", other)]
+        alternative = f" Other names of customers: {format_names(others)}." if others else ""
+        feed.doubts.append(f"user_id: {name} is missing in {missing_share:.0%} of the rows.{alternative}")
+
+
+def _draft_statuses(feed: FeedDraft) -> None:
     """Draft conditions by the values of a status, such as cancelled."""
-    for name in sample.names:
-        values = Counter(str(value).strip() for value in sample.get_values(name))
-        if normalize_name(name) not in STATUS_NAMES or len(values) > 30:
+    for name in feed.sample.names:
+        values = list(dict.fromkeys(str(value).strip() for value in feed.sample.get_values(name)))
+        concepts = {"status", "type"}.intersection(find_concepts(name))
+        if feed.columns.get("event_type") == name or not concepts or len(values) > MAX_STATUSES:
             continue
-        left_out = [value for value in values if any(word in normalize_name(value) for word in NO_PURCHASE_WORDS)]
-        returned = [value for value in values if any(word in normalize_name(value) for word in RETURN_WORDS)]
+        left_out = [value for value in values if _has_part(value, NO_PURCHASE_WORDS)]
+        returned = [value for value in values if _has_part(value, RETURN_WORDS) and value not in left_out]
         if left_out:
-            feed.settings["leave_out"] = {name: left_out}
+            feed.settings.setdefault("leave_out", {})[name] = left_out
         if returned:
             feed.settings["is_return"] = {name: returned}
-        feed.doubts.append(f"{name} has the values {format_names(list(values))}. Which of them are no purchases?")
-        return
-
-
-def _draft_catalog(feed: FeedDraft, sample: FileSample) -> None:
-    columns: dict[str, str] = feed.settings["columns"]
-    for name in sample.names:
-        if normalize_name(name) != "handle" or columns["product_id"] == name or "product_name" not in columns:
-            continue
-        flat_records = [flatten(record) for record in sample.records]
-        if any(not record.get(columns["product_name"]) for record in flat_records):
-            feed.settings["fill_down"] = name
-    if len(feed.paths) > 1:
-        feed.doubts.append("If every delivery has all products, declare whole: true: absent ones are then unavailable.")
-
-
-def _draft_shop_settings(feeds: list[FeedDraft]) -> None:
-    """Draft what depends on all feeds: joined files, and product attributes in events and purchases."""
-    _join_orders(feeds)
-    has_catalog = any(feed.kind == "products" for feed in feeds)
-    for feed in feeds:
-        has_attributes = any(column in feed.settings["columns"] for column in ("product_name", "category", "brand"))
-        if feed.kind in ("events", "purchases") and (has_attributes or not has_catalog):
-            feed.settings["carries"] = ["products"]
-
-
-def _join_orders(feeds: list[FeedDraft]) -> None:
-    """Join files of order lines, which lack customer or time, with the file of their orders."""
-    lines = [feed for feed in feeds if feed.kind in ("purchases", "products") and _has_order_id(feed)]
-    for feed in lines:
-        purchase_columns = _map_as_purchases(feed)
-        if "product_id" not in purchase_columns or {"user_id", "purchased_at"} <= set(purchase_columns):
-            continue
-        for orders in feeds:
-            order_columns = orders.settings["columns"] if orders.kind == "purchases" else {}
-            key = purchase_columns.get("transaction_id")
-            if orders is feed or "product_id" in order_columns or order_columns.get("transaction_id") != key:
-                continue
-            feed.kind = "purchases"
-            feed.settings["columns"] = {
-                c: n for c, n in purchase_columns.items() if c not in ("purchased_at", "user_id")
-            }
-            joined_columns = {
-                c: n for c, n in order_columns.items() if c in ("transaction_id", "user_id", "purchased_at")
-            }
-            feed.settings["join"] = {"files": orders.glob, "columns": joined_columns}
-            for setting in ("timestamp_formats", "time_zone", "leave_out", "is_return"):
-                feed.settings.pop(setting, None)
-                if setting in orders.settings:
-                    feed.settings[setting] = orders.settings[setting]
-            feed.doubts = orders.doubts
-            feeds.remove(orders)
+        if (left_out or returned or "status" in concepts) and feed.kind == "purchases":
+            feed.doubts.append(f"{name} has the values {format_names(values)}. Which of them are no purchases?")
             return
 
 
-def _has_order_id(feed: FeedDraft) -> bool:
-    return "transaction_id" in _map_as_purchases(feed)
+def _has_part(value: str, parts: str) -> bool:
+    folded = value_tests.fold_word(value)
+    return any(part in folded for part in parts.split())
 
 
-def _map_as_purchases(feed: FeedDraft) -> dict[str, str]:
-    if feed.kind == "purchases":
-        return dict(feed.settings["columns"])
-    sample = FileSample(feed.settings["format"], [dict.fromkeys(feed.names, "1")])
-    return guess_columns(sample, "purchases")
+def _doubt_purchases(feed: FeedDraft) -> None:
+    if _has_part(feed.globs[0], RETURN_WORDS):
+        feed.doubts.append("The files are called returns. Remove the feed, unless the quantities are negative.")
+    texts = [str(record) for record in feed.sample.records]
+    copies = len(texts) - len(set(texts))
+    if copies and "fill_down" not in feed.settings:
+        feed.doubts.append(
+            f"Rows of the sample that equal an earlier one: {copies}. If they are several pieces, declare duplicates: "
+            "keep."
+        )
 
 
-def _choose_name(feed: FeedDraft, taken_names: Iterable[str]) -> str:
-    name = str(feed.kind)
-    if name not in taken_names:
-        return name
-    stem = re.sub(r"\W+", "_", feed.glob.rpartition(".")[0].replace("*", "")).strip("_").lower() or name
-    number = 1
-    candidate = stem
-    while candidate in taken_names or candidate in RAW_COLUMNS:
-        number += 1
-        candidate = f"{stem}_{number}"
-    return candidate
+def _draft_fill_down(feed: FeedDraft) -> None:
+    group_name = (
+        None
+        if feed.kind is None or "unnest" in feed.settings
+        else find_group_name(feed.sample, feed.columns, feed.kind)
+    )
+    if group_name is None:
+        return
+    feed.settings["fill_down"] = group_name
+    feed.doubts.append(f"fill_down: rows lack values that an earlier row of the same {group_name} has.")
+    product_name = feed.columns.get("product_id")
+    if feed.kind == "products" and isinstance(product_name, str) and None in feed.sample.get_column(product_name):
+        feed.settings["leave_out"] = {product_name: [""]}
+
+
+def _draft_catalog(feed: FeedDraft) -> None:
+    texts = {str(value).strip(): value_tests.fold_word(str(value)) for value in feed.get_values("is_available")}
+    availability = {
+        state: [text for text, word in texts.items() if word in words.split()]
+        for state, words in value_tests.FOREIGN_AVAILABILITY_WORDS.items()
+    }
+    if any(availability.values()):
+        feed.settings["availability"] = {state: values for state, values in availability.items() if values}
+    if len(feed.paths) > 1:
+        feed.doubts.append("If every delivery has all products, declare whole: true: absent ones are then unavailable.")

@@ -1,14 +1,16 @@
 """Drafts of sources files from invented exports; each draft must be a valid declaration."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 import yaml
 
-from warehouse.drafting.feed_drafts import draft_sources, make_glob
-from warehouse.drafting.yaml_text import write_draft
+from warehouse.drafting.draft_text import write_draft
+from warehouse.drafting.shop_drafts import draft_sources, make_glob
 from warehouse.errors import RecomartError
 from warehouse.sources.yaml_file import read_sources
 
@@ -26,9 +28,17 @@ def put(landing: Path, path: str, *lines: str) -> None:
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def write(landing: Path) -> str:
+    return write_draft(draft_sources(landing), "landing")
+
+
+def list_doubts(landing: Path) -> str:
+    return "\n".join(doubt for feed in draft_sources(landing).feeds.values() for doubt in feed.doubts)
+
+
 def draft(landing: Path) -> dict[str, Any]:
     """Return the drafted feeds; the text must be a valid sources file."""
-    text = write_draft(draft_sources(landing), "landing")
+    text = write(landing)
     file = landing.parent / "sources.yml"
     file.write_text(text, encoding="utf-8")
     read_sources(file)
@@ -138,7 +148,7 @@ def test_draft_names_doubts(landing: Path) -> None:
     """A day that may be a month, times without an offset, files that are no feed."""
     put(landing, "sales.csv", "order,user,sku,day", "1,u1,a,01/02/2026", "2,u2,b,03/04/2026")
     put(landing, "readme.txt", "Please read.")
-    text = write_draft(draft_sources(landing), "landing")
+    text = write(landing)
     assert "? Every day is at most 12, so %m/%d/%Y fits as well. Ask the shop." in text
     assert "? The times have no offset." in text
     assert "#   readme.txt: the file has no records" in text
@@ -146,7 +156,7 @@ def test_draft_names_doubts(landing: Path) -> None:
 
 def test_draft_without_required_column_is_comment(landing: Path) -> None:
     put(landing, "lines.csv", "order_id,sku,qty", "1,a,1", "2,b,1")
-    text = write_draft(draft_sources(landing), "landing")
+    text = write(landing)
     assert "? No name looks like purchased_at, which a feed of purchases needs. Map it." in text
     (landing.parent / "sources.yml").write_text(text, encoding="utf-8")
     with pytest.raises(RecomartError, match="feeds"):
@@ -165,7 +175,198 @@ def test_draft_of_broken_files(landing: Path) -> None:
 
 def test_draft_without_header(landing: Path) -> None:
     put(landing, "sales.csv", "1,u1,a,2026-01-02", "2,u2,b,2026-03-04")
-    assert "The files seem to have no header" in draft_sources(landing).unused_files["sales.csv"]
+    text = write(landing)
+    assert "? The files seem to have no header" in text
+    assert "#   names: [column_1, column_2, column_3, column_4]" in text
+    assert "#     purchased_at: column_4" in text
+
+
+def test_draft_app_events(landing: Path) -> None:
+    """Rows of screens without a product are ignored; a screen that always has a product shows it."""
+    names = ["item_screen", "screen_view", "bag_add", "favourite", "checkout_done", "screen_view"]
+    events = [
+        {"action": name, "member": f"m{number}", "ts": f"2026-01-05T10:{number:02}:00+01"}
+        | ({"screen": "home"} if name == "screen_view" else {"item": f"i{number}"})
+        for number, name in enumerate(names * 4)
+    ]
+    put(landing, "app/2026-01-05.jsonl", *map(json.dumps, events))
+    (feed,) = draft(landing).values()
+    assert feed["columns"] == {"user_id": "member", "product_id": "item", "event_type": "action", "event_at": "ts"}
+    assert feed["event_types"] == {
+        "view": ["item_screen"],
+        "add_to_cart": ["bag_add"],
+        "purchase": ["checkout_done"],
+        "ignored": ["screen_view", "favourite"],
+    }
+    assert "time_zone" not in feed
+    assert "? Rows of favourite have a product. Is one of them a view or a click?" in write(landing)
+
+
+def test_draft_events_of_unknown_types(landing: Path) -> None:
+    """A column called type has the event types of events, although none is known."""
+    rows = [{"type": ["glance", "keep"][i % 2], "user": f"u{i}", "at": 1767225600 + i, "item": "i1"} for i in range(9)]
+    put(landing, "log.jsonl", *map(json.dumps, rows))
+    (feed,) = draft(landing).values()
+    assert (feed["columns"]["event_type"], feed["event_types"]) == ("type", {"ignored": ["glance", "keep"]})
+    assert "Rows of glance, keep have a product." in list_doubts(landing)
+
+
+def test_draft_splits_events_with_lists(landing: Path) -> None:
+    """Events with a product and orders with a list of items are two feeds of the same files."""
+    events = [
+        {"name": name, "visitor": f"v{number}", "time": 1767225600 + number, "data": data}
+        for number, (name, data) in enumerate(
+            [
+                ("item_viewed", {"sku": "a", "price": 5.5}),
+                ("cart_add", {"sku": "a", "price": 5.5}),
+                (
+                    "purchase",
+                    {"order_no": "1", "basket": [{"sku": "a", "qty": 1, "price": 5.5}]},
+                ),
+            ]
+        )
+    ]
+    put(landing, "events.jsonl", *map(json.dumps, events))
+    events_feed, orders_feed = draft(landing).values()
+    assert events_feed["columns"]["product_id"] == "$.data.sku"
+    assert events_feed["leave_out"] == orders_feed["where"] == {"name": ["purchase"]}
+    assert orders_feed["unnest"] == "$.data.basket"
+    assert orders_feed["columns"] == {
+        "transaction_id": "$.data.order_no",
+        "user_id": "visitor",
+        "product_id": "$.data.basket.sku",
+        "quantity": "$.data.basket.qty",
+        "price": "$.data.basket.price",
+        "purchased_at": "time",
+    }
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "columns", "doubt"),
+    [
+        ("qty,unit_price,total", ["1,5.00,5.00", "2,5.00,10.00"], {"price": "unit_price"}, None),
+        ("qty,total", ["1,5.00", "2,10.00"], {"line_total": "total"}, None),
+        ("qty,price", ["1,5.00", "3,15.00", "2,10.00"], {"line_total": "price"}, "line_total: price grows with qty"),
+        ("qty,amount", ["1,5.00", "3,5.00", "2,5.00"], {"price": "amount"}, "price: amount does not grow with qty"),
+        (
+            "qty,unit_amount",
+            ["1,1999", "2,1999"],
+            {"price": "unit_amount"},
+            "price: unit_amount has whole numbers such as",
+        ),
+        ("qty,price,total", ["2,5.00,9", "2,5.00,8", "2,5.00,7"], {"price": "price"}, "in only 0 of 9 rows"),
+        ("qty,price", ["1,1.500", "1,2.500"], {"price": "price"}, "Numbers such as 1.500 have either thousands"),
+        ("price,cur", ["5.00,EUR", "6.00,CHF"], {"price": "price", "currency": "cur"}, "Prices are in CHF, EUR."),
+    ],
+)
+def test_draft_amounts(landing: Path, header: str, rows: list[str], columns: dict[str, str], doubt: str | None) -> None:
+    """Totals become line_total, by their names or values; unclear amounts are doubts."""
+    lines = [f"{row}{sku},{sku},2026-01-05 10:00,{values}" for sku in "abc" for row, values in enumerate(rows)]
+    put(landing, "sales.csv", f"receipt,sku,sold_at,{header}", *lines)
+    (feed,) = draft(landing).values()
+    amounts = {name: source for name, source in feed["columns"].items() if name in ("price", "line_total", "currency")}
+    assert amounts == columns
+    assert doubt is None or doubt in list_doubts(landing)
+
+
+def test_draft_total_of_order(landing: Path) -> None:
+    """An amount that is equal in all lines of an order is no total of a line."""
+    lines = [f"{order},s{line},2026-01-05 10:00,{line},{order + 5}.50" for order in range(4) for line in (1, 2)]
+    put(landing, "sales.csv", "receipt,sku,sold_at,qty,total", *lines)
+    (feed,) = draft(landing).values()
+    assert "line_total" not in feed["columns"]
+    assert "? total is equal in all lines of an order" in write(landing)
+
+
+def test_draft_keyed_catalog_and_clicks(landing: Path) -> None:
+    """The ids of the catalog identify the products in a file without a header."""
+    catalog = {f"W-{number}": {"title": f"Lamp {number}", "brand": "Lux", "in_stock": True} for number in range(4)}
+    put(landing, "catalog.json", json.dumps(catalog))
+    clicks = [f"2026-01-05 10:0{number},a{number}@mail.example,W-{number % 4},spring" for number in range(8)]
+    put(landing, "newsletter_clicks.csv", *clicks)
+    feeds = draft(landing)
+    assert feeds["products"]["record_key"] == feeds["products"]["columns"]["product_id"] == "id"
+    assert feeds["events"]["columns"] == {
+        "user_id": "column_2",
+        "product_id": "column_3",
+        "event_at": "column_1",
+        "event_type": {"value": "click"},
+    }
+    assert "? user_id: column_2 was chosen by its values only." in write(landing)
+
+
+def test_draft_of_workbook(landing: Path) -> None:
+    """Each sheet is a feed or is named; lines of orders take the values of the order's first line."""
+    book = openpyxl.Workbook()
+    book.active.append(["Report", "of", "May"])
+    orders, articles = book.create_sheet("Orders"), book.create_sheet("Articles")
+    orders.append(["Orders of May"])
+    orders.append(["Order no.", "Date", "Customer no.", "Article no.", "Qty", "Net price"])
+    for number in range(5):
+        orders.append([number, datetime(2026, 5, 1, number), f"c{number}", "a", 1, 2.5])
+        orders.append([None, None, None, "b", 2, 3.5])
+    articles.append(["Article no.", "Description", "Product group", "On stock"])
+    articles.append(["a", "Nail", "Iron", 5])
+    articles.append(["b", "Screw", "Iron", 0])
+    book.save(landing / "export_2026-05.xlsx")
+    feeds = draft(landing)
+    settings = {name: feeds["purchases"][name] for name in ("sheet", "skip_lines", "fill_down")}
+    assert settings == {"sheet": "Orders", "skip_lines": 1, "fill_down": "Order no."}
+    assert feeds["products"]["sheet"] == "Articles"
+    assert feeds["products"]["columns"] == {
+        "product_id": "Article no.",
+        "product_name": "Description",
+        "category": "Product group",
+        "is_available": "On stock",
+    }
+    assert "export_2026-05.xlsx, sheet 'Sheet': " in write(landing)
+
+
+def test_draft_joins_by_equal_ids(landing: Path) -> None:
+    """Of two ids of an order, the lines have the one that is not called so; the orders have another format."""
+    put(landing, "order_items.csv", "order_id,sku,qty,price", *(f"{i},s{i % 3},1,5.00" for i in range(9)))
+    orders = [
+        {"pk": f"{i}", "order_no": f"B-{i}", "client": f"c{i % 4}", "created": "2026-01-05T10:00:00Z"} for i in range(9)
+    ]
+    put(landing, "orders.jsonl", *map(json.dumps, orders))
+    (feed,) = draft(landing).values()
+    assert feed["join"] == {
+        "files": "orders.jsonl",
+        "format": "jsonl",
+        "columns": {"transaction_id": "pk", "user_id": "client", "purchased_at": "created"},
+    }
+
+
+def test_draft_of_stores(landing: Path) -> None:
+    """Files of several stores are one feed; date and time of day are in two columns."""
+    for store, customer in (("nord", "c1"), ("sued", "c2")):
+        put(
+            landing,
+            f"till/{store}_20260131.csv",
+            "BonNr;Datum;Uhrzeit;Kundenkarte;EAN;Menge;Gesamtpreis",
+            f"1;31.01.2026;09:15;{customer};40001;2;1.234,50",
+        )
+    (feed,) = draft(landing).values()
+    assert feed["files"] == "till/*.csv"
+    assert feed["columns"]["purchased_at"] == ["Datum", "Uhrzeit"]
+    assert feed["timestamp_formats"] == ["%d.%m.%Y %H:%M"]
+    assert (feed["columns"]["line_total"], feed["decimal"]) == ("Gesamtpreis", ",")
+
+
+def test_draft_doubts_about_rows(landing: Path) -> None:
+    """A word for a missing customer, equal rows, and rows that the loader rejects."""
+    rows = [f"{i},{'WALKIN' if i % 2 else f'c{i}'},s{i % 3},2026-01-05 {i % 24:02}:00" for i in range(30)]
+    put(landing, "sales.csv", "order,customer,sku,sold_at", *rows, rows[0], "1,2,3", "1,2,3")
+    doubts = list_doubts(landing)
+    assert "user_id: 'WALKIN' is in 48% of the rows." in doubts
+    assert "Rows of the sample that equal an earlier one: 1." in doubts
+    assert "2 of 33 lines of sales.csv are rejected, the first one for: 3 fields where the header has 4." in doubts
+
+
+def test_globs_match_own_files_only(landing: Path) -> None:
+    put(landing, "orders_2026.csv", "receipt,sku,sold_at", "1,a,2026-01-05")
+    put(landing, "orders_old_2025.csv", "ticket,client,article,sold_at", "1,c,a,2025-01-05")
+    assert {feed["files"] for feed in draft(landing).values()} == {"orders_[0-9]*.csv", "orders_old_*.csv"}
 
 
 @pytest.mark.parametrize(
@@ -175,6 +376,7 @@ def test_draft_without_header(landing: Path) -> None:
         ("2026-01-31.csv", "*.csv"),
         ("clicks/2026/01/31/part-0001.jsonl.gz", "clicks/*/*/*/part-*.jsonl.gz"),
         ("orders_20260131_120000.csv", "orders_*.csv"),
+        ("part-00000-8c4f2a31-11aa-4bcd-9e00-aabbccddeeff-c000.snappy.parquet", "part-*-c*.snappy.parquet"),
     ],
 )
 def test_glob_of_files(path: str, glob: str) -> None:

@@ -4,10 +4,22 @@ import textwrap
 
 import yaml
 
-from warehouse.drafting.feed_drafts import FeedDraft, SourcesDraft
+from warehouse.drafting.feed_drafts import FeedDraft
+from warehouse.drafting.shop_drafts import SourcesDraft, format_globs
 from warehouse.formatting import format_names
 
 LINE_WIDTH = 110
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes lists in one line, and `columns` with one column in a line."""
+
+
+class _Columns(dict[str, object]):
+    pass
+
+
+_Dumper.add_representer(_Columns, lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data, False))
 
 
 def write_draft(draft: SourcesDraft, folder: str) -> str:
@@ -31,13 +43,13 @@ def write_draft(draft: SourcesDraft, folder: str) -> str:
 
 def _write_feed(name: str, feed: FeedDraft) -> list[str]:
     kind = {"kind": feed.kind} if feed.kind != name else {}
-    settings = {name: {**kind, "files": feed.glob, **feed.settings}}
-    text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=LINE_WIDTH, default_flow_style=None)
+    settings = {**kind, "files": format_globs(feed.globs), **feed.settings, "columns": _Columns(feed.columns)}
+    text = yaml.dump(
+        {name: settings}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=LINE_WIDTH, default_flow_style=None
+    )
     doubts = [f"? {doubt}" for doubt in feed.doubts]
-    mapped_names = set(map(str, feed.settings["columns"].values()))
-    unused_names = [column for column in feed.names if column not in mapped_names]
-    if unused_names:
-        doubts.append(f"Not mapped: {format_names(unused_names)}")
+    if feed.unused_names:
+        doubts.append(f"Not mapped: {format_names(feed.unused_names)}")
     for column in feed.missing_columns:
         doubts.insert(0, f"? No name looks like {column}, which a feed of {feed.kind} needs. Map it.")
     prefix = "# " if feed.missing_columns else ""

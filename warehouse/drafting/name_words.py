@@ -1,0 +1,177 @@
+"""The words of names: what the parts of a column's, file's or event type's name mean, in several languages."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+COLUMN_WORDS = {
+    "user": (
+        "user usr customer cust client visitor member buyer shopper person account contact subscriber recipient "
+        "household anonymous kunde kunden kd besteller cliente acheteur utilisateur usuario klant"
+    ),
+    "email": "email mail",
+    "card": "card karte carte tarjeta loyalty",
+    "install": "install installation instance",
+    "session": "session sess visit sitzung sesion",
+    "device": "device gerät platform appareil dispositivo",
+    "product": (
+        "product prod article art artikel produkt ware material variant part content producto articulo produit "
+        "prodotto articolo produto"
+    ),
+    "sku": "sku asin stockcode referencia isbn plu",
+    "barcode": "barcode ean gtin upc strichcode",
+    "item": "item",
+    "line": "line row position pos zeile ligne linea",
+    "order": (
+        "order transaction trans txn trx invoice receipt basket purchase ticket document doc beleg bon quittung "
+        "bestell bestellung auftrag rechnung vorgang commande pedido facture factura ordine bestelling"
+    ),
+    "sale": "sale verkauf venta vente",
+    "id": "id no nr num nbr number nummer numero code codigo key sk uuid guid ref reference identifier #",
+    "event": "event evt action activity behavior behaviour interaction aktion ereignis accion acao evento verb",
+    "type": "type typ kind tipo",
+    "time": (
+        "time timestamp tstamp ts date dat dt datetime datum zeit zeitpunkt uhrzeit fecha hora when day tag at jour "
+        "heure data"
+    ),
+    "created": "created create placed ordered occurred purchased bought erstellt angelegt",
+    "sent": "sent received ingested logged server",
+    "paid": "paid bezahlt pagado",
+    "updated": "updated update modified changed geändert änderung stand",
+    "quantity": "quantity qty qnty qte units pieces pcs menge anzahl stück stk cantidad quantité quantità aantal count",
+    "unit": "unit einzel each per unitario unitaire",
+    "price": "price preis precio prix prezzo prijs preço vk",
+    "amount": "amount amt betrag value wert montant valor money",
+    "total": "total gesamt subtotal totale revenue umsatz turnover sum summe importe extended",
+    "currency": "currency cur curr ccy währung devise moneda valuta",
+    "name": "name title titel bezeichnung label nombre libelle nom",
+    "description": "description desc beschreibung descripción text",
+    "category": (
+        "category cat kategorie categoria categorie warengruppe sortiment family familie department abteilung"
+    ),
+    "catalog": "catalog catalogue katalog assortment",
+    "group": "group gruppe class klasse section",
+    "brand": "brand vendor manufacturer maker hersteller marke marca marque",
+    "stock": "stock inventory bestand available availability lieferbar verfügbar disponible",
+    "status": "status state zustand published estado",
+    "score": "popularity score rating review",
+    "handle": "handle",
+    "cents": "cents cent minor pence centimos",
+    # Words that do not change what a name means.
+    "+": (
+        "net netto gross brutto incl excl inkl exkl of the in on is my de der des du del current default main base raw "
+        "dim fact list regular final retail eur euro usd gbp chf pln utc gmt local iso full pseudo detail info entry "
+        "stamp"
+    ),
+    # Values that are none of RecoMart's columns, such as the price of the shipping.
+    "-": (
+        "parent shipping ship shipped delivery delivered liefer lieferung versand freight billing tax vat mwst steuer "
+        "ust iva discount rabatt coupon promo promotion cost ek image img picture photo url link address street city "
+        "plz zip postal country region birth due cancel canceled cancelled refund refunded return returned reason "
+        "comment note agent ip phone first length weight height width old previous compare fee segment limit estimated "
+        "expiry"
+    ),
+}
+"""Words of each concept that names of columns are made of; a plural s and accents do not matter."""
+
+EVENT_TYPE_WORDS = {
+    "view": (
+        "view viewed impression detail pdp pv open opened show shown seen ansicht angesehen vista visualizacao "
+        "visualizacion vu"
+    ),
+    "click": "click clicked tap tapped select selected klick clic",
+    "add": "add added put insert atc hinzugefügt ajout",
+    "cart": "cart basket bag trolley warenkorb panier carrito carrinho",
+    "remove": "remove removed delete deleted entfernt",
+    "purchase": "purchase purchased buy bought transaction sale sold kauf gekauft compra achat",
+    "order": "order bestellung pedido commande",
+    "checkout": "checkout payment",
+    "done": "completed complete done success succeeded placed paid finished abgeschlossen",
+    "page": "page screen",
+    "+": "product item sku article artikel event track user to from the of in",
+}
+"""Words of each concept that event types are made of."""
+
+STRUCTURE_KEYS = (
+    "properties props params attributes attrs payload data body fields node details context traits record meta"
+)
+"""Keys of JSON objects that only hold others."""
+
+CONTEXT_CONCEPTS = frozenset({"user", "product", "item", "line", "order", "event", "sale", "catalog"})
+"""Concepts that say where a value belongs, such as the order in order_currency."""
+
+
+def fold(text: str) -> str:
+    """Return a text in lower case without accents; `ae`, `oe` and `ue` are umlauts."""
+    letters = unicodedata.normalize("NFKD", text.lower()).replace("ß", "ss")
+    return re.sub("([aou])e", r"\1", "".join(char for char in letters if not unicodedata.combining(char)))
+
+
+class WordIndex:
+    """Finds the concepts of a name's words."""
+
+    def __init__(self, words_by_concept: Mapping[str, str]) -> None:
+        self._concepts = {fold(word): concept for concept, words in words_by_concept.items() for word in words.split()}
+
+    def find_concepts(self, name: str) -> tuple[str, ...]:
+        """Return the concepts of a name's words without repetitions; unknown words stay as they are."""
+        spaced = re.sub(r"(?<=[a-zß-ÿ])(?=[A-ZÀ-Þ])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+        words = re.findall(r"[^\W\d_]+|#", fold(spaced))
+        concepts = [self._get_concept(part) or part for word in words for part in self._split_compound(word)]
+        return tuple(dict.fromkeys(concept for concept in concepts if concept != "+"))
+
+    def _get_concept(self, word: str) -> str | None:
+        # German joins words with an s or n, as in Warengruppennummer.
+        singulars = (word, *(word.removesuffix(ending) for ending in ("s", "n", "en")), re.sub("ies$", "y", word))
+        return next((self._concepts[singular] for singular in singulars if singular in self._concepts), None)
+
+    def _split_compound(self, word: str) -> list[str]:
+        """Split a word such as `kundennr` into known words, the longest first; other words stay whole."""
+        if self._get_concept(word):
+            return [word]
+        for end in range(len(word) - 2, 1, -1):
+            if self._get_concept(word[:end]):
+                rest = self._split_compound(word[end:])
+                if all(map(self._get_concept, rest)):
+                    return [word[:end], *rest]
+        return [word]
+
+
+_column_index, _event_type_index = WordIndex(COLUMN_WORDS), WordIndex(EVENT_TYPE_WORDS)
+
+
+@lru_cache(maxsize=4096)
+def find_concepts(name: str) -> tuple[str, ...]:
+    """Return the concepts of the name of a column or file.
+
+    A path such as `$.order.customer.id` means its last two keys.
+    """
+    *parents, key = re.split(r"[.](?=[\w\"])", name.removeprefix("$.")) if name.startswith("$.") else [name]
+    is_structure = not parents or fold(parents[-1]) in STRUCTURE_KEYS.split()
+    return _column_index.find_concepts(key if is_structure else f"{parents[-1]} {key}")
+
+
+def find_event_type_concepts(value: str) -> frozenset[str]:
+    """Return the concepts of a shop's event type."""
+    return frozenset(_event_type_index.find_concepts(value))
+
+
+def count_other_words(phrase: str, concepts: Sequence[str]) -> int | None:
+    """Return how many words a name has beside those of a phrase such as `user id`; None if it means something else.
+
+    A phrase of one word fits a name of that word only, unless it ends with a star. Other names may have unknown words,
+    and before the phrase concepts that say where the value belongs.
+    """
+    is_open = phrase.endswith("*")
+    wanted = set(phrase.rstrip("*").split())
+    places = [place for place, concept in enumerate(concepts) if concept in wanted]
+    # A word between those of the phrase changes its meaning: sales_channel_id is no id of a sale.
+    if len(places) < len(wanted) or places[-1] - places[0] >= len(wanted):
+        return None
+    others = [concept for concept in concepts if concept not in wanted]
+    known = {concept for concept in others if concept in COLUMN_WORDS}
+    is_at_end = is_open or places[-1] == len(concepts) - 1
+    if (others and len(wanted) == 1 and not is_open) or (known and not (is_at_end and known <= CONTEXT_CONCEPTS)):
+        return None
+    return len(others)
