@@ -26,7 +26,6 @@ class ColumnCheck(BaseModel):
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
-    feed: str
     column: str
     name: str
     """The name in the files, or the constant."""
@@ -97,7 +96,10 @@ def _check_feed(
         select
             (select coalesce(sum(rows_loaded), 0) from raw.loaded_files where feed = $feed),
             (select count(*) from raw.rejected_rows where feed = $feed),
-            (select min_by(path || ':' || line || ': ' || error, line) from raw.rejected_rows where feed = $feed)
+            (
+                select min_by(path || ', line ' || line || ': ' || error, (path, line)) from raw.rejected_rows
+                where feed = $feed
+            )
         """,
         {"feed": feed.name},
     ).fetchall()
@@ -119,14 +121,18 @@ def _check_feed(
 
 def _check_column(connection: duckdb.DuckDBPyConnection, feed: Feed, column: str, source: ColumnSource) -> ColumnCheck:
     raw_rows, typed_rows = f"raw.{feed.kind}", f"staging.stg_shop__{feed.kind}"
-    staged_columns = {name for name, *_ in connection.execute(f"describe {typed_rows}").fetchall()}
     # Line totals become prices.
-    typed_column = column if column in staged_columns else "price"
+    value = {"line_total": "typed_rows.price", "device": "nullif(typed_rows.device, 'unknown')"}.get(
+        column, f"typed_rows.{column}"
+    )
+    # The currency of a row without a price is not read.
+    is_read = "coalesce(typed_rows.currency, typed_rows.unreadable_currency) is not null"
+    text = f"case when {is_read} then raw_rows.currency end" if column == "currency" else f"raw_rows.{column}"
     words = {"words": ["", *feed.get_null_words(column)]}
     connection.execute(
         f"""
         create or replace temp table texts as
-        select raw_rows.{column} as text, typed_rows.{typed_column} as value
+        select {text} as text, {value} as value
         from {raw_rows} as raw_rows
         inner join {typed_rows} as typed_rows
             on raw_rows._load_id = typed_rows._load_id and raw_rows._line = typed_rows._line
@@ -149,7 +155,6 @@ def _check_column(connection: duckdb.DuckDBPyConnection, feed: Feed, column: str
         words,
     ).fetchall()
     return ColumnCheck(
-        feed=feed.name,
         column=column,
         name=" ".join(get_source_names(source)) or "(constant)",
         values=values,

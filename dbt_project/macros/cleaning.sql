@@ -9,10 +9,8 @@
     {%- set typed_columns = [
         'event_at', 'purchased_at', 'updated_at', 'device', 'quantity', 'price', 'line_total', 'popularity_score',
     ] -%}
-    {%- set feeds_that_read_texts = [] -%}
-    {%- for feed in feeds if feed.join_key or feed.fill_down or feed.where or feed.leave_out or feed.is_return -%}
-        {%- do feeds_that_read_texts.append(feed.feed) -%}
-    {%- endfor -%}
+    {%- set are_texts_read = is_declared(feeds, 'join_key') or is_declared(feeds, 'fill_down')
+        or is_declared(feeds, 'where') or is_declared(feeds, 'leave_out') or is_declared(feeds, 'is_return') -%}
     select
         {% for column in columns -%}
         {%- if column not in mapped -%}
@@ -20,7 +18,7 @@
         {% elif column in ids -%}
         case when has_unusual_id then {{ cleaned_unusual_id(column, feeds) }} else {{ column }} end as {{ column }},
         {% else -%}
-        {{ null_if_word(column, column, feeds, with_digits_only=column in typed_columns and not feeds_that_read_texts) }}
+        {{ null_if_word(column, column, feeds, with_digits_only=column in typed_columns and not are_texts_read) }}
             as {{ column }},
         {% endif -%}
         {% endfor -%}

@@ -1,5 +1,9 @@
 {% macro is_declared(feeds, setting) -%}
-    {{ return(feeds | selectattr(setting, 'defined') | selectattr(setting) | list | length > 0) }}
+    {{ return(feed_names(feeds, setting) | length > 0) }}
+{%- endmacro %}
+
+{% macro feed_names(feeds, setting) -%}
+    {{ return(feeds | selectattr(setting, 'defined') | selectattr(setting) | map(attribute='feed') | list) }}
 {%- endmacro %}
 
 {#- The text of a declared name of the files: in a column, or in _extra. `place.keys` would be a method. -#}
@@ -17,9 +21,7 @@
 {%- endmacro %}
 
 {% macro has_declared_value(condition, row) -%}
-    coalesce(lower({{ raw_text(condition, row) }}), '') in (
-        {%- for value in condition['values'] %}{{ quote(value) }}{{ ', ' if not loop.last }}{% endfor -%}
-    )
+    coalesce(lower({{ raw_text(condition, row) }}), '') in ({{ quoted_list(condition['values']) }})
 {%- endmacro %}
 
 {% macro is_left_out(feeds, row) -%}

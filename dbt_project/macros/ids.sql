@@ -82,7 +82,8 @@
     17 or more digits with .0 was a float, which has 15 to 16 exact digits. -#}
 {% macro is_rounded_id(id) -%}
     {%- set scientific = '[0-9]+([.,][0-9]+[eE][-+]?|[eE][+])[0-9]+' -%}
-    {{ id }} < ':' and {{ id }} != '' and regexp_replace({{ id }}, '^[-+]?({{ scientific }}|[0-9]{17,}[.]0)$', '') = ''
+    {%- set pattern = "^=?[\"']?[-+]?(" ~ scientific ~ "|[0-9]{17,}[.]0)[\"']?$" -%}
+    {{ id }} < '>' and {{ id }} != '' and regexp_replace({{ id }}, {{ quote(pattern) }}, '') = ''
 {%- endmacro %}
 
 {% macro ids_to_keep(columns, check) -%}

@@ -27,25 +27,13 @@ joined_rows_by_age as (
             order by {{ natural_sort_key('_file') }} desc, _file desc, _line desc
         ) as age_rank
     from rows_with_join_key
-    where _feed in ({{ joined_feed_names(feeds) }})
+    where _feed in ({{ quoted_list(feed_names(feeds, 'joined_to')) }})
 
 )
 {%- endmacro %}
 
-{% macro joined_feed_names(feeds) -%}
-    {%- set names = [] -%}
-    {%- for feed in feeds if feed.joined_to -%}
-        {%- do names.append(quote(feed.feed)) -%}
-    {%- endfor -%}
-    {{ names | join(', ') }}
-{%- endmacro %}
-
 {#- A row of joined files is no row of its own. The values of a row take precedence over those of the joined row. -#}
 {% macro rows_with_join(rows, columns, feeds) -%}
-{%- set joining_feeds = [] -%}
-{%- for feed in feeds if feed.join_key and not feed.joined_to -%}
-    {%- do joining_feeds.append(quote(feed.feed)) -%}
-{%- endfor -%}
 {{ joined_rows_by_age(rows, feeds) }},
 
 rows_with_join as (
@@ -57,14 +45,14 @@ rows_with_join as (
         {{ json_merged('own._extra', 'joined._extra') }} as _extra,
         coalesce(own.rounded_ids, joined.rounded_ids) as rounded_ids,
         coalesce(own.nested_ids, joined.nested_ids) as nested_ids,
-        own._feed in ({{ joining_feeds | join(', ') }}) and joined._line is null as is_unjoined,
+        own._feed in ({{ quoted_list(feed_names(feeds, 'join_key')) }}) and joined._line is null as is_unjoined,
         own._feed,
         own._file,
         own._line,
         own._load_id
     from rows_with_join_key as own
     left join joined_rows_by_age as joined on own.join_key = joined.join_key and joined.age_rank = 1
-    where own._feed not in ({{ joined_feed_names(feeds) }})
+    where own._feed not in ({{ quoted_list(feed_names(feeds, 'joined_to')) }})
 
 )
 {%- endmacro %}

@@ -64,10 +64,6 @@
     {{ return(adapter.dispatch('currency_in_price')(text)) }}
 {%- endmacro %}
 
-{% macro default__currency_in_price(text) -%}
-    cast(null as {{ dbt.type_string() }})
-{%- endmacro %}
-
 {#- The cast costs a tenth of the regular expression, and most prices are plain numbers. -#}
 {% macro duckdb__currency_in_price(text) -%}
     case

@@ -25,10 +25,6 @@
     {{ return(adapter.dispatch('rewritten_number')(text, decimal_mark, thousands, is_price)) }}
 {%- endmacro %}
 
-{% macro default__rewritten_number(text, decimal_mark, thousands, is_price) -%}
-    {{ text }}
-{%- endmacro %}
-
 {#- The lambda gives the text without sign and currency a name, so that it is computed once. -#}
 {% macro duckdb__rewritten_number(text, decimal_mark, thousands, is_price) -%}
     {%- set blanks = '[\\p{Zs}\u2019\'\']' -%}

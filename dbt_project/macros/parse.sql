@@ -14,14 +14,11 @@
 {%- endmacro %}
 
 {% macro normalize_decimal_mark(column, feed_column, feeds) -%}
-    {%- set comma_feeds = [] -%}
-    {%- for feed in feeds if feed.decimal_mark == ',' -%}
-        {%- do comma_feeds.append(quote(feed.feed)) -%}
-    {%- endfor -%}
+    {%- set comma_feeds = feeds | selectattr('decimal_mark', 'equalto', ',') | map(attribute='feed') | list -%}
     {%- if comma_feeds -%}
     {%- set thousands_pattern = '^[-+]?[1-9][0-9]{0,2}([.][0-9]{3})+(,[0-9]*)?$' -%}
     case
-        when {{ feed_column }} not in ({{ comma_feeds | join(', ') }}) then {{ column }}
+        when {{ feed_column }} not in ({{ quoted_list(comma_feeds) }}) then {{ column }}
         when regexp_replace({{ column }}, '{{ thousands_pattern }}', '') = ''
             then replace(replace({{ column }}, '.', ''), ',', '.')
         when {{ column }} not like '%.%' then replace({{ column }}, ',', '.')

@@ -20,10 +20,7 @@
 {#- `rows` is often a view; reading it twice is cheaper than storing its wide rows. -#}
 {% macro duplicate_rows(rows, columns, feeds) -%}
 {%- set is_keyed = is_declared(feeds, 'key') -%}
-{%- set keeping_feeds = [] -%}
-{%- for feed in feeds if feed.keeps_duplicates -%}
-    {%- do keeping_feeds.append(quote(feed.feed)) -%}
-{%- endfor -%}
+{%- set keeping_feeds = feed_names(feeds, 'keeps_duplicates') -%}
 rows_with_fingerprint as (
 
     select
@@ -41,7 +38,7 @@ rows_with_fingerprint as (
         and rows._key is null
         {%- endif %}
         {%- if keeping_feeds %}
-        and file_loads.feed not in ({{ keeping_feeds | join(', ') }})
+        and file_loads.feed not in ({{ quoted_list(keeping_feeds) }})
         {%- endif %}
 
 ),
@@ -91,10 +88,7 @@ duplicate_rows as (
     different times. The rows of an unnested record have consecutive lines, so a line minus the number of the item is the
     same for all of them. -#}
 {% macro superseded_rows(rows, feeds) -%}
-{%- set numbered_feeds = [] -%}
-{%- for feed in feeds if feed.item_number -%}
-    {%- do numbered_feeds.append(feed) -%}
-{%- endfor -%}
+{%- set numbered_feeds = feeds | selectattr('item_number', 'defined') | list -%}
 {%- set columns = '_key, _load_id, _line' ~ (', _extra' if numbered_feeds else '') -%}
 keyed_rows as (
 

@@ -1,5 +1,6 @@
 """Rules of the whole dbt project: documentation, contracts, variables, error messages and the manifest."""
 
+import ast
 import csv
 import json
 import re
@@ -22,6 +23,7 @@ from warehouse.loading.loader import load
 from warehouse.loading.reloading import extract_date_from_path
 from warehouse.publishing import serving_copy
 from warehouse.settings import Settings
+from warehouse.sources.columns import RAW_COLUMNS
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +106,12 @@ def test_quarantine_rules_are_documented(manifest_models: list[dict[str, Any]]) 
 
     assert len(rules) > 5
     assert sorted(documented) == sorted(rules)
+
+
+def test_raw_columns_equal_loader(parsed_manifest: dict[str, Any]) -> None:
+    macro = parsed_manifest["macros"]["macro.recomart.raw_columns"]["macro_sql"]
+    columns = ast.literal_eval(macro[macro.index("{\n") : macro.index("}[kind]") + 1])
+    assert {kind: tuple(names) for kind, names in columns.items()} == RAW_COLUMNS
 
 
 def find_tested_table(test: dict[str, Any]) -> str:

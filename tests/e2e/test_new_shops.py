@@ -132,7 +132,7 @@ def test_retailrocket_shop(recomart: RecomartCli, tmp_path: Path, monkeypatch: p
             "timestamp,itemid,property,value\n" + lines, encoding="utf-8"
         )
     monkeypatch.chdir(settings.landing_dir)
-    duckdb.execute(read_guide_block("sql"))
+    duckdb.execute(read_guide_block("sql")).fetchall()
 
     assert load_and_count_rows(recomart, settings) == {"events": (8, 1, 4, 1, 2), "products": (2, 0, 2, 0, 0)}
     assert query_warehouse(

@@ -42,9 +42,8 @@ DOCUMENT_HINT_SQL = r"""
 """Expression of a hint for a line that shows that the file is not JSON lines."""
 
 
-SCIENTIFIC_NUMBER_PATTERN = r'([^\\]"\s*:\s*)(-?[0-9]+(?:[.][0-9]+)?[eE])[+]?([0-9]+)(\s*[,}])'
-"""A JSON number in scientific notation with the end of its key before it. A quote within a text has a backslash before
-it, so no text has this pattern."""
+SCIENTIFIC_NUMBER_PATTERN = r'([{,]\s*"(?:[^"\\]|\\.)*"\s*:\s*)(-?[0-9]+(?:[.][0-9]+)?[eE])[+]?([0-9]+)'
+"""A JSON number in scientific notation, with its key before it."""
 
 
 def quote_literal(text: str) -> str:
@@ -96,7 +95,7 @@ def build_scientific_texts(text: str) -> str:
 
     DuckDB would read such a number as 8850000000000.0, which does not show that it was rounded.
     """
-    return rf"""regexp_replace({text}, {quote_literal(SCIENTIFIC_NUMBER_PATTERN)}, '\1"\2+\3"\4', 'g')"""
+    return rf"""regexp_replace({text}, {quote_literal(SCIENTIFIC_NUMBER_PATTERN)}, '\1"\2+\3"', 'g')"""
 
 
 def _build_values(feed: Feed, build_field: Callable[[str, str], str]) -> list[str]:

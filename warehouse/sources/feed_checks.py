@@ -53,7 +53,9 @@ def _check_columns(feed: FeedSettings) -> None:
             )
     for column in REQUIRED_COLUMNS[feed.kind]:
         if column not in (*feed.columns, *feed.joined_columns) and not feed.joined_to:
-            raise ValueError(f"columns.{column}: it is not mapped. A feed of {feed.kind} needs it")
+            raise ValueError(
+                f"columns.{column}: it is not mapped. A feed of {feed.kind} needs it, here or in join.columns"
+            )
     if feed.columns and all(isinstance(source, Constant) for source in feed.columns.values()):
         raise ValueError("columns: every column is a constant. Map a column of the files")
     if feed.is_json:
@@ -233,7 +235,7 @@ def _find_format_problem(timestamp_format: str) -> str | None:
         return None
     quoted_format = timestamp_format.replace("'", "''")
     try:
-        duckdb.execute(f"select try_strptime('', '{quoted_format}')")
+        duckdb.cursor().execute(f"select try_strptime('', '{quoted_format}')").fetchall()
     except duckdb.Error as error:
         return str(error).splitlines()[0]
     names = ", ".join(NAMED_TIMESTAMP_FORMATS)
@@ -242,7 +244,7 @@ def _find_format_problem(timestamp_format: str) -> str | None:
 
 def _is_known_to_duckdb(time_zone: str) -> bool:
     try:
-        duckdb.execute("select timezone(?, timestamp '2000-01-01')", [time_zone])
+        duckdb.cursor().execute("select timezone(?, timestamp '2000-01-01')", [time_zone]).fetchall()
     except duckdb.Error:
         return False
     return True

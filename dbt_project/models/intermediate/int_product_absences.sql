@@ -1,8 +1,5 @@
 {{ config(materialized='view') }}
-{% set whole_feeds = [] %}
-{% for feed in declared_feeds('products') if feed.whole %}
-    {% do whole_feeds.append(quote(feed.feed)) %}
-{% endfor %}
+{% set whole_feeds = feed_names(declared_feeds('products'), 'whole') %}
 
 -- A quarantined row is a broken row of a product that the catalog has; an excluded row does not count.
 with delivered_products as (
@@ -18,7 +15,7 @@ with delivered_products as (
         row_status != 'excluded'
         and product_id is not null
         and delivery_day is not null
-        and _feed in ({{ whole_feeds | join(', ') or 'null' }})
+        and _feed in ({{ quoted_list(whole_feeds) or 'null' }})
     group by _feed, product_id, delivery_day
 
 ),

@@ -28,7 +28,7 @@ def test_draft_and_check(recomart: RecomartCli, tmp_path: Path, capsys: pytest.C
     assert "sources check" in drafted.stdout
     (feed,) = recomart.run_json("sources", "check", "--sources", sources, "--landing", landing)
     assert (feed["feed"], feed["rows"], feed["rejected_lines"]) == ("purchases", 9, 1)
-    assert feed["first_error"] == "sales_20260202.csv:11: 2 fields where the header has 7"
+    assert feed["first_error"] == "sales_20260202.csv, line 11: 2 fields where the header has 7"
     columns = {column["column"]: column for column in feed["columns"]}
     assert (columns["user_id"]["values"], columns["user_id"]["missing"]) == (8, 1)
     assert columns["price"]["texts_not_understood"] == {"on request": 1}
@@ -38,7 +38,7 @@ def test_draft_and_check(recomart: RecomartCli, tmp_path: Path, capsys: pytest.C
     print_feed(FeedCheck.model_validate(feed))
     printed = capsys.readouterr().out
     assert "purchases.price: not understood: 'on request' (1)" in printed
-    assert "first error: sales_20260202.csv:11: 2 fields where the header has 7" in printed
+    assert "first error: sales_20260202.csv, line 11: 2 fields where the header has 7" in printed
     assert not (tmp_path / "warehouse").exists()
 
 

@@ -63,8 +63,10 @@ FEEDS: dict[str, dict[str, Any]] = {
     },
     "tables": {**EVENTS_JSONL, "kind": "events", "format": "parquet"},
 }
-for name, feed in FEEDS.items():
-    feed.update({"files": f"{name}/*", "kind": feed.get("kind", "events" if name == "events" else "purchases")})
+FEEDS = {
+    name: {"kind": "events" if name == "events" else "purchases", **feed, "files": f"{name}/*"}
+    for name, feed in FEEDS.items()
+}
 
 
 def make_clean_parquet() -> bytes:

@@ -200,8 +200,8 @@ feeds:
     [
         (
             "format: csv",
-            "format: csv\n    thousands: '.'\n    decimal: '.'",
-            "line 6: feeds.purchases.thousands: '.' is",
+            "format: csv\n    thousands: ','\n    decimal: ','",
+            "line 6: feeds.purchases.thousands: ',' is",
         ),
         (
             "format: csv",
