@@ -220,6 +220,7 @@ def test_changed_variable_rebuilds_every_day(built_shop: Shop) -> None:
     assert find_differences(rebuilt_tables, build(built_shop, *variables, "--full-refresh")) == {}
 
 
+@pytest.mark.slow
 def test_changed_declaration_changes_spend(three_day_shop: Shop) -> None:
     purchases = PURCHASES_CSV | {"columns": PURCHASES_CSV["columns"] | {"price": "each"}}
     three_day_shop.declare(events=EVENTS_JSONL, purchases=purchases, products=PRODUCTS_JSON)
