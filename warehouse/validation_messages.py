@@ -9,8 +9,9 @@ from pydantic_core import ErrorDetails
 
 from warehouse.formatting import format_count
 
-LEADING_PATH_PATTERN = re.compile(r"([\w.]+): (.+)", re.DOTALL)
-"""A setting before the problem, as in 'columns.user_id: it is not mapped'; validators of a whole model write it."""
+LEADING_PATH_PATTERN = re.compile(r"(\w+(?:\.[^:]+)?): (.+)", re.DOTALL)
+"""A setting before the problem, as in 'columns.user_id: it is not mapped'; validators of a whole model write it. The names
+in the files, as in 'where.Order Status: ...', can have blanks."""
 
 EXPECTED_TYPES = {
     "int": "a whole number",

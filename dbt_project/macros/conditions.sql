@@ -67,7 +67,7 @@
 {% macro key_of_places(places, owner, row) -%}
     {%- set texts = [] -%}
     {%- for place in places -%}
-        {%- do texts.append(raw_text(place, row)) -%}
+        {%- do texts.append(raw_text(place, row) if place.column else clean_id(raw_text(place, row))) -%}
     {%- endfor -%}
         case
             when {{ texts | join(' is not null and ') }} is not null

@@ -8,23 +8,27 @@
 
 {#- A row takes the values that it lacks from the newest row before it in its group that has them. A group is the rows of a
     file with the same value of fill_down. A row without that value, and without the time or name of a row of its own,
-    continues the group of the row before it. -#}
+    continues the group of the row before it, unless a line between them was rejected: that line can be the first one of
+    another group. -#}
 {% macro filled_down_rows(kind, rows, columns, feeds, has_join) -%}
 {%- set own_value = {'products': 'product_name', 'purchases': 'purchased_at', 'events': 'event_at'}[kind] -%}
-{%- set branches, extra_names = [], [] -%}
+{%- set group_values, extra_values = [], [] -%}
 {%- for feed in feeds if feed.fill_down -%}
-    {%- do branches.append((feed.feed, raw_text(feed.fill_down, 'rows'))) -%}
-    {%- set group_places = [feed.fill_down] if feed.fill_down.get('keys', []) | length == 1 else [] -%}
-    {%- set condition_places = (feed.where or []) + (feed.leave_out or []) + (feed.is_return or []) -%}
-    {%- for place in group_places + condition_places if not place.column -%}
-        {%- do extra_names.append(place['keys'] | first) -%}
+    {%- do group_values.append((feed.feed, raw_text(feed.fill_down, 'rows'))) -%}
+    {%- set values = {} -%}
+    {%- for place in names_to_fill(feed) -%}
+        {%- set value = clean_text(json_path_text('_extra', place['keys'])) -%}
+        {%- do values.update({place['keys'] | first: latest(value, '_line') ~ ' over rows_up_to_row'}) -%}
     {%- endfor -%}
+    {%- if values -%}
+        {%- do extra_values.append((feed.feed, json_merged('_extra', json_of_values(values)))) -%}
+    {%- endif -%}
 {%- endfor -%}
 rows_with_own_group as (
 
     select
         rows.*,
-        {{ expression_by_feed(branches, 'rows', 'cast(null as ' ~ dbt.type_string() ~ ')') }} as own_group_value
+        {{ expression_by_feed(group_values, 'rows', 'cast(null as ' ~ dbt.type_string() ~ ')') }} as own_group_value
     from {{ rows }} as rows
 
 ),
@@ -41,17 +45,42 @@ rows_in_blocks as (
 
 ),
 
+blocks as (
+
+    select
+        _load_id,
+        block_number,
+        min(_line) as first_line,
+        max(own_group_value) as group_value
+        {%- if has_join %},
+        max(case when own_group_value is not null then is_unjoined end) as is_unjoined
+        {%- endif %}
+    from rows_in_blocks
+    group by _load_id, block_number
+
+),
+
 grouped_rows as (
 
     select
-        *,
-        max(own_group_value) over (partition by _load_id, block_number) as group_value
-        {%- if has_join %},
-        max(case when own_group_value is not null then is_unjoined end) over (
-            partition by _load_id, block_number
-        ) as is_group_unjoined
+        rows_in_blocks.*,
+        {%- if has_join %}
+        case
+            when rows_in_blocks.join_key is null then blocks.is_unjoined
+        end as is_group_unjoined,
         {%- endif %}
+        blocks.group_value
     from rows_in_blocks
+    left join blocks
+        on rows_in_blocks._load_id = blocks._load_id
+        and rows_in_blocks.block_number = blocks.block_number
+        and not exists (
+            select 1 from {{ source('raw', 'rejected_rows') }} as rejected
+            where
+                rejected.feed = rows_in_blocks._feed
+                and rejected.path = rows_in_blocks._file
+                and rejected.line between blocks.first_line and rows_in_blocks._line
+        )
 
 ),
 
@@ -72,19 +101,10 @@ filled_down_rows as (
         {% endif -%}
         rounded_ids,
         nested_ids,
-        {% if extra_names -%}
-        {%- set values = {} -%}
-        {%- for name in extra_names -%}
-            {%- set value = clean_text(json_path_text('_extra', [name])) -%}
-            {%- do values.update({name: latest(value, '_line') ~ ' over rows_up_to_row'}) -%}
-        {%- endfor -%}
         case
-            when group_value is not null then {{ json_merged('_extra', json_of_values(values)) }}
+            when group_value is not null then {{ expression_by_feed(extra_values, 'grouped_rows', '_extra') }}
             else _extra
         end as _extra,
-        {% else -%}
-        _extra,
-        {% endif -%}
         _feed,
         _file,
         _line,
@@ -96,4 +116,11 @@ filled_down_rows as (
     )
 
 )
+{%- endmacro %}
+
+{#- The places in _extra that fill_down, the conditions and the key of a feed read. -#}
+{% macro names_to_fill(feed) -%}
+    {%- set group_places = [feed.fill_down] if feed.fill_down.get('keys', []) | length == 1 else [] -%}
+    {%- set places = group_places + (feed.where or []) + (feed.leave_out or []) + (feed.is_return or []) + (feed.key or []) -%}
+    {{ return(places | rejectattr('column', 'defined') | list) }}
 {%- endmacro %}

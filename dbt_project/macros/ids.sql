@@ -82,7 +82,7 @@
     17 or more digits with .0 was a float, which has 15 to 16 exact digits. -#}
 {% macro is_rounded_id(id) -%}
     {%- set scientific = '[0-9]+([.,][0-9]+[eE][-+]?|[eE][+])[0-9]+' -%}
-    {%- set pattern = "^=?[\"']?[-+]?(" ~ scientific ~ "|[0-9]{17,}[.]0)[\"']?$" -%}
+    {%- set pattern = "^=?[\"']?[-+]?(" ~ scientific ~ "|(9[0-9]{15}|[0-9]{17,})[.]0)[\"']?$" -%}
     {{ id }} < '>' and {{ id }} != '' and regexp_replace({{ id }}, {{ quote(pattern) }}, '') = ''
 {%- endmacro %}
 

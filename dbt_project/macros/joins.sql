@@ -46,6 +46,7 @@ rows_with_join as (
         coalesce(own.rounded_ids, joined.rounded_ids) as rounded_ids,
         coalesce(own.nested_ids, joined.nested_ids) as nested_ids,
         own._feed in ({{ quoted_list(feed_names(feeds, 'join_key')) }}) and joined._line is null as is_unjoined,
+        own.join_key,
         own._feed,
         own._file,
         own._line,

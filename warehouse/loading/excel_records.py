@@ -18,6 +18,9 @@ from warehouse.sources.declaration import Feed
 OLD_FORMAT_MAGIC = b"\xd0\xcf\x11\xe0"
 """The first bytes of .xls files and of encrypted ones."""
 
+MAX_EXACT_NUMBER = 10**15
+"""A sheet has numbers of 15 digits."""
+
 SheetRow = tuple[int, list[Any]]
 """The number of a row in its sheet, and its values without the empty ones at the end."""
 
@@ -116,6 +119,9 @@ def _convert_value(value: Any) -> Any:
         return value.isoformat(sep=" ")
     if isinstance(value, date | time):
         return value.isoformat()
+    # A number of more than 15 digits was rounded; its text stays in scientific notation.
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) >= MAX_EXACT_NUMBER:
+        return f"{value:.14E}"
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)

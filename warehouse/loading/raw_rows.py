@@ -130,7 +130,8 @@ def _build_json_query(feed: Feed, common_keys: Sequence[str]) -> str:
         if column in (*ID_COLUMNS, *TIME_COLUMNS):
             # Rewriting the text of every record would take longer than reading it.
             exact = f"json_extract_string({build_scientific_texts('text')}, {pointer})"
-            return f"case when suffix({field}, '.0') then {exact} else {field} end"
+            is_possibly_scientific = f"suffix({field}, '.0') or ({field} < ':' and contains({field}, 'e'))"
+            return f"case when {is_possibly_scientific} then {exact} else {field} end"
         if column in NUMBER_COLUMNS and feed.decimal == ",":
             # In a feed with a decimal comma, a text 1.125 has a separator of thousands, and 1.1250 has none.
             is_ambiguous = f"regexp_full_match({field}, '-?[1-9][0-9]{{0,2}}[.][0-9]{{3}}')"

@@ -150,6 +150,8 @@ def _build_value(name: str, arrow_type: pa.DataType, *, has_numbers: bool) -> st
     """Build the expression of a column's value in JSON."""
     if pa.types.is_floating(arrow_type):
         return f"nullif({name}::varchar, 'nan'){'::double' if has_numbers else ''}"
+    if pa.types.is_decimal(arrow_type) and not has_numbers:
+        return f"regexp_replace({name}::varchar, '[.]0+$', '')"
     if pa.types.is_binary(arrow_type) or pa.types.is_large_binary(arrow_type):
         # Some programs write texts as binary values.
         return f"coalesce(try(decode({name})), {name}::varchar)"

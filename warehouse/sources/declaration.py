@@ -4,7 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from warehouse.sources.columns import RAW_COLUMNS, wrap_in_list
+from warehouse.sources.columns import RAW_COLUMNS, Constant, wrap_in_list
 from warehouse.sources.feed_checks import check_feed
 from warehouse.sources.feed_settings import PARSE_SETTINGS, FeedSettings
 from warehouse.sources.rest_api import DeclarationModel
@@ -103,6 +103,8 @@ class Sources(DeclarationModel):
                     f"feeds.{feed.name}.join.columns: no column is in both mappings. Map the key, such as "
                     "transaction_id, in columns and in join.columns"
                 )
+            if feed.join and self.feeds[f"{feed.name}.join"].files == feed.files:
+                raise ValueError(f"feeds.{feed.name}.join.files: they are the feed's own files. Name the other ones")
             for name in feed.join.by if feed.join else ():
                 if name in RAW_COLUMNS[feed.kind] and not (name in feed.columns and name in feed.joined_columns):
                     raise ValueError(f"feeds.{feed.name}.join.by: {name} must be in columns and in join.columns")
@@ -112,7 +114,14 @@ class Sources(DeclarationModel):
         """Return the columns, or names in the files, by which the rows of a feed are joined with its joined files."""
         if not feed.join:
             return ()
-        return feed.join.by or tuple(column for column in feed.columns if column in feed.joined_columns)
+        joined_feed = self.feeds[f"{feed.name}.join"]
+        return feed.join.by or tuple(
+            column
+            for column in feed.columns
+            if column in joined_feed.columns
+            and not isinstance(feed.columns[column], Constant)
+            and not isinstance(joined_feed.columns[column], Constant)
+        )
 
     def carries_purchases(self, feed: Feed) -> bool:
         """Return whether the feed's purchase events are transactions: as declared, or if no purchases feed exists."""

@@ -16,6 +16,7 @@ from warehouse.sources.columns import (
 )
 from warehouse.sources.feed_settings import FORMATS_BY_SETTING, KINDS_BY_SETTING, FeedSettings
 from warehouse.sources.rest_api import Api
+from warehouse.sources.row_checks import check_path, check_rows
 
 NO_QUOTE = "none"
 """Value of `quote` which declares that quotes are ordinary characters."""
@@ -38,7 +39,7 @@ def check_feed(feed: FeedSettings) -> None:
     _check_records(feed)
     _check_times(feed)
     _check_numbers(feed)
-    _check_rows(feed)
+    check_rows(feed)
     _check_availability(feed)
     if feed.api:
         _check_api(feed, feed.api)
@@ -61,14 +62,7 @@ def _check_columns(feed: FeedSettings) -> None:
     if feed.is_json:
         for column, source in feed.columns.items():
             for name in get_source_names(source):
-                _check_path(name, f"columns.{column}")
-
-
-def _check_path(name: str, setting: str) -> None:
-    try:
-        split_json_path(name)
-    except ValueError as error:
-        raise ValueError(f"{setting}: {error}") from None
+                check_path(name, f"columns.{column}")
 
 
 def _check_files(feed: FeedSettings) -> None:
@@ -126,16 +120,17 @@ def _check_records(feed: FeedSettings) -> None:
     if feed.record_key and feed.record_key.startswith("$."):
         raise ValueError("record_key: it is the name that the keys of the records get, not a path. Write a name")
     if feed.records is not None and feed.records.startswith("$."):
-        _check_path(feed.records, "records")
+        check_path(feed.records, "records")
     for name in (feed.unnest, *feed.key_values):
         if name:
             setting = "unnest" if name == feed.unnest else "key_values"
-            _check_path(name, setting)
+            check_path(name, setting)
             # Writing into an item of a list would replace the list.
             if any(key.isdigit() for key in split_json_path(name)):
                 raise ValueError(f"{setting}: '{name}' leads into an item of a list. Unnest the outer list")
-    if feed.unnest in feed.key_values:
-        raise ValueError(f"key_values: '{feed.unnest}' is unnested. A list is either unnested or read as an object")
+    for name in feed.key_values if feed.unnest else ():
+        if split_json_path(str(feed.unnest))[: len(split_json_path(name))] == split_json_path(name):
+            raise ValueError(f"key_values: '{name}' has the list that is unnested. Unnest it, or read it as an object")
 
 
 def _check_times(feed: FeedSettings) -> None:
@@ -153,56 +148,6 @@ def _check_numbers(feed: FeedSettings) -> None:
         raise ValueError(f"thousands: '{feed.thousands}' is the decimal mark. Declare the other one as decimal")
     if feed.price_divisor and not {"price", "line_total"}.intersection((*feed.columns, *feed.joined_columns)):
         raise ValueError("price_divisor: columns do not map price or line_total. Map one, or remove the divisor")
-
-
-def _check_rows(feed: FeedSettings) -> None:
-    if feed.joined_to:
-        return
-    if isinstance(feed.null_values, dict):
-        for column in feed.null_values:
-            if column not in feed.columns and column not in feed.joined_columns:
-                raise ValueError(f"null_values.{column}: columns do not map it. Map it, or remove the list")
-    for setting in ("where", "leave_out", "is_return"):
-        for name, values in getattr(feed, setting).items():
-            _check_row_name(feed, name, f"{setting}.{name}")
-            if not values:
-                raise ValueError(f"{setting}.{name}: it has no value. List the values")
-            for column in [column for column, source in feed.columns.items() if source == name]:
-                missing_words = set(feed.get_null_words(column)).intersection(map(normalize_value, values))
-                if missing_words and "" not in values:
-                    raise ValueError(
-                        f"{setting}.{name}: '{min(missing_words)}' is a missing value of {column}. Write \"\" for all "
-                        "missing values, or declare null_values without it"
-                    )
-    for name in feed.key or ():
-        _check_row_name(feed, name, "key")
-    if feed.key and feed.duplicates == "keep":
-        raise ValueError("duplicates: with a key, rows of the same key are one row. Remove key or duplicates")
-    if feed.fill_down is not None:
-        _check_row_name(feed, feed.fill_down, "fill_down")
-        for setting in ("where", "leave_out", "is_return"):
-            for name in getattr(feed, setting):
-                if feed.is_json and len(split_json_path(name)) > 1:
-                    raise ValueError(f"{setting}.{name}: fill_down reads no nested values. Remove one")
-    if feed.kind != "events" and "purchases" in feed.carries:
-        raise ValueError("carries: only a feed of events can carry purchases. Remove it")
-    type_by_alias: dict[str, str] = {}
-    for alias, event_type in feed.event_aliases:
-        if type_by_alias.setdefault(alias, event_type) != event_type:
-            raise ValueError(f"event_types: '{alias}' is a name of both {type_by_alias[alias]} and {event_type}")
-
-
-def _check_row_name(feed: FeedSettings, name: str, setting: str) -> None:
-    """Check that the SQL can read a name in the files: alone in a column, or among the undeclared ones."""
-    if feed.is_json:
-        _check_path(name, setting)
-    for column, source in feed.columns.items():
-        if name in get_source_names(source) and not isinstance(source, str):
-            raise ValueError(f"{setting}: columns.{column} joins it with others. Map it alone, or use another column")
-        if feed.is_json and isinstance(source, str):
-            keys, mapped_keys = split_json_path(name), split_json_path(source)
-            if len(keys) > len(mapped_keys) and keys[: len(mapped_keys)] == mapped_keys:
-                raise ValueError(f"{setting}: columns.{column} maps the object around it. Map a value in it")
 
 
 def _check_availability(feed: FeedSettings) -> None:

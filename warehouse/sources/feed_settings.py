@@ -189,7 +189,7 @@ class FeedSettings(DeclarationModel):
     is_return: dict[str, FileValues] = Field(default_factory=dict)
     """Name in the files: values, in any casing. Rows in which one of these columns has such a value are returns."""
 
-    cancelled_transaction_prefix: str | None = None
+    cancelled_transaction_prefix: str | None = Field(default=None, min_length=1)
     """Prefix of the transaction ids of returns."""
 
     key: Annotated[tuple[str, ...], BeforeValidator(wrap_in_list)] | None = None
@@ -208,7 +208,7 @@ class FeedSettings(DeclarationModel):
     """For `products`: whether every delivery has all products, so that an absent product is not available. By
     default it is not, and a build warns when the deliveries look as if they were."""
 
-    fill_down: str | None = None
+    fill_down: str | None = Field(default=None, min_length=1)
     """Name in the files of a column that groups rows, such as the variants of a product or the lines of an order. A row
     takes the values that it lacks from the group's rows before it in the file. A row without a group that also lacks
     the time, or of products the name, continues the group before it. Values of a single row are not filled down: of

@@ -81,9 +81,13 @@ def _locate_conditions(
 
 
 def _spell_value(value: str) -> list[str]:
-    """Return the spellings of a value: programs write 1 as 1.0 where a column has missing values."""
-    number = re.fullmatch(r"(-?[0-9]+)([.]0)?", value)
-    return [number[1], f"{number[1]}.0"] if number else [value]
+    """Return the spellings of a value.
+
+    Programs write 1 as 1.0 where a column has missing values, and spreadsheets a date as midnight.
+    """
+    if number := re.fullmatch(r"(-?[0-9]+)([.]0)?", value):
+        return [number[1], f"{number[1]}.0"]
+    return [value, f"{value} 00:00:00"] if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value) else [value]
 
 
 def _locate_key(feed: Feed, columns: Mapping[str, ColumnSource]) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ feeds:
   events:
     files: "*.csv"
     format: csv
-    columns: {user_id: u, product_id: p, event_type: t, event_at: at}
+    columns: {user_id: u, product_id: p, event_type: t, event_at: at, transaction_id: o}
     event_types: {add_to_cart: [Cart, ' basket ']}
 """
 
@@ -115,7 +115,7 @@ def test_event_aliases_match_duckdb_lower_case(tmp_path: Path, declared: str, al
             ("format: csv", f"format: csv\n    delimiter: {delimiter}", 'Write a tab as "\\t", in double quotes')
             for delimiter in ("tab", r"\t", r'"\n"', "'\"'", "''")
         ),
-        ("{user_id: u", "{user_id: [u", "line 6, column 70: the sources file is not valid YAML"),
+        ("{user_id: u", "{user_id: [u", "line 6, column 89: the sources file is not valid YAML"),
     ],
 )
 def test_invalid_settings_error_messages(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -259,7 +259,11 @@ feeds:
             "format: json\n    availability: {available: [Ja], unavailable: [ja ]}",
             "line 11: feeds.products.availability: 'ja' is a value of both",
         ),
-        ("format: json", "format: json\n    unnest: a\n    key_values: a", "products.key_values: 'a' is unnested"),
+        (
+            "format: json",
+            "format: json\n    unnest: a\n    key_values: a",
+            "products.key_values: 'a' has the list that",
+        ),
         (
             "format: json",
             "format: json\n    unnest: $.a.0.b",
