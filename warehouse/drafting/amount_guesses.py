@@ -18,10 +18,11 @@ MIN_CENTS = 50
 """Prices that are all lower are hardly cents."""
 
 
-def guess_amounts(sample: FileSample, columns: ColumnMapping) -> tuple[ColumnMapping, dict[str, str], list[str]]:
+def guess_amounts(sample: FileSample, columns: ColumnMapping) -> tuple[ColumnMapping, dict[str, Any], list[str]]:
     """Check which amount is a price and which a total; return the columns, the settings of numbers, and doubts."""
     names = {column: str(columns[column]) for column in ("quantity", "price", "line_total") if column in columns}
-    settings, doubt = guess_number_settings([value for name in names.values() for value in sample.get_values(name)])
+    values = [value for name in names.values() for value in sample.get_values(name)]
+    settings, doubt = guess_number_settings(values)
     doubts = [doubt] if doubt else []
     decimal = settings.get("decimal", ".")
     numbers = {
@@ -43,7 +44,10 @@ def guess_amounts(sample: FileSample, columns: ColumnMapping) -> tuple[ColumnMap
             grows = "grows" if meaning == "line_total" else "does not grow"
             doubts.append(f"{meaning}: {names[amount]} {grows} with {names['quantity']} in rows of the same product.")
             names[meaning] = names.pop(amount)
-    doubts += [f"{column}: {doubt}" for column, name in names.items() if (doubt := _find_cents(sample, column, name))]
+    for column, name in names.items():
+        if doubt := _find_cents(sample, column, name):
+            settings["price_divisor"] = 100
+            doubts.append(f"{column}: {doubt}")
     currencies = {str(value) for value in sample.get_values(columns.get("currency"))}
     if len(currencies) > 1:
         doubts.append(
@@ -108,7 +112,4 @@ def _find_cents(sample: FileSample, column: str, name: str) -> str | None:
         return None
     if max(map(int, values), default=0) < MIN_CENTS:
         return None
-    return (
-        f"{name} has whole numbers such as {values[0]}. If they are cents, map currency: {{value: CTS}}, and declare "
-        "beside feeds the shop's currency and exchange_rates: {CTS: 0.01}."
-    )
+    return f"{name} has whole numbers such as {values[0]}. If they are no cents, remove price_divisor."

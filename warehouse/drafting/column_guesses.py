@@ -111,7 +111,7 @@ EVENT_TYPE_PHRASES = {
 PATH_EVENT_TYPES = {"click": "click", "view": "view", "cart": "add_to_cart"}
 """Concepts of the names of files whose rows are all events of one type."""
 
-NOT_TIME_CONCEPTS = frozenset({"id", "sku", "barcode", "product", "user", "quantity", "price", "-"})
+NOT_TIME_CONCEPTS = frozenset({"id", "sku", "barcode", "product", "user", "quantity", "price", "shipping", "-"})
 
 
 def guess_columns(sample: FileSample, kind: FeedKind) -> dict[str, str | list[str]]:

@@ -30,7 +30,7 @@ def write_draft(draft: SourcesDraft, folder: str) -> str:
             "begin with ? are doubts. `recomart sources check` shows what the columns become."
         ),
         "",
-        "feeds:" if any(not feed.missing_columns for feed in draft.feeds.values()) else "feeds: {}",
+        "feeds:",
     ]
     for name, feed in draft.feeds.items():
         lines += ["", *(_write_feed(name, feed))]

@@ -17,14 +17,10 @@ from warehouse.drafting.column_guesses import (
 )
 from warehouse.drafting.file_samples import FileSample
 from warehouse.drafting.item_lists import find_item_list, find_key_value_lists, read_key_values
-from warehouse.drafting.name_words import find_concepts
+from warehouse.drafting.name_words import find_concepts, find_status_concepts
 from warehouse.drafting.row_groups import find_group_name
 from warehouse.formatting import format_names
 from warehouse.sources.columns import PRODUCT_ATTRIBUTES, REQUIRED_COLUMNS, FeedKind
-
-NO_PURCHASE_WORDS = "cancel fail pending void declin unpaid draft trash hold expired abandon reject storn annul offen"
-RETURN_WORDS = "refund return chargeback retour ruckgabe erstatt gutschrift devol rembours"
-"""Parts of the values of a status that means no purchase, or a return."""
 
 MAX_STATUSES = 30
 MAX_COMMON_SHARE = 0.3
@@ -70,6 +66,12 @@ class FeedDraft:
             used_names.update(() if isinstance(source, dict) else [source] if isinstance(source, str) else source)
         return [name for name in self.sample.names if name not in used_names]
 
+    def leave_out(self, conditions: dict[str, list[str]]) -> None:
+        """Add values of names to those whose rows are left out."""
+        left_out = self.settings.setdefault("leave_out", {})
+        for name, values in conditions.items():
+            left_out[name] = [*dict.fromkeys([*left_out.get(name, ()), *values])]
+
     def get_values(self, column: str) -> list[Any]:
         """Return the values of a column of the mapping that are not missing."""
         return self.sample.get_values(self.columns.get(column))
@@ -89,7 +91,7 @@ def draft_feeds(sample: FileSample, globs: list[str], paths: list[str]) -> list[
         types = sorted({str(value) for value in with_items.get_values(type_name)})
         if types and not {str(value) for value in plain.get_values("event_type")}.intersection(types):
             listed = _draft_feed(with_items, globs, paths, item_list)
-            plain.settings["leave_out"] = {type_name: types}
+            plain.leave_out({type_name: types})
             listed.settings["where"] = {type_name: types}
             return [plain, listed]
     return [_draft_feed(sample, globs, paths, item_list)]
@@ -227,30 +229,36 @@ def _draft_customers(feed: FeedDraft) -> None:
 
 
 def _draft_statuses(feed: FeedDraft) -> None:
-    """Draft conditions by the values of a status, such as cancelled."""
-    for name in feed.sample.names:
+    """Draft conditions by the values of statuses, such as cancelled."""
+    for name in feed.unused_names:
+        concepts = {*find_concepts(name)}
         values = list(dict.fromkeys(str(value).strip() for value in feed.sample.get_values(name)))
-        concepts = {"status", "type"}.intersection(find_concepts(name))
-        if feed.columns.get("event_type") == name or not concepts or len(values) > MAX_STATUSES:
+        is_type = "type" in concepts and not concepts.intersection({"product", "item", "sku", "user", "device"})
+        if not (is_type or "status" in concepts) or len(values) > MAX_STATUSES:
             continue
-        left_out = [value for value in values if _has_part(value, NO_PURCHASE_WORDS)]
-        returned = [value for value in values if _has_part(value, RETURN_WORDS) and value not in left_out]
+        # An order that is not delivered yet is a purchase.
+        meanings = {
+            value: frozenset[str]() if "shipping" in concepts else find_status_concepts(value) for value in values
+        }
+        left_out = [
+            value
+            for value in values
+            if meanings[value].intersection({"unfinished", "refund"}) and not meanings[value] & {"partial", "not"}
+        ]
         if left_out:
-            feed.settings.setdefault("leave_out", {})[name] = left_out
-        if returned:
-            feed.settings["is_return"] = {name: returned}
-        if (left_out or returned or "status" in concepts) and feed.kind == "purchases":
-            feed.doubts.append(f"{name} has the values {format_names(values)}. Which of them are no purchases?")
-            return
-
-
-def _has_part(value: str, parts: str) -> bool:
-    folded = value_tests.fold_word(value)
-    return any(part in folded for part in parts.split())
+            feed.leave_out({name: left_out})
+        refunded = [value for value in left_out if "refund" in meanings[value]]
+        if left_out or ("status" in concepts and feed.kind == "purchases"):
+            question = "Which of them are no purchases?"
+            if refunded:
+                question += (
+                    f" If {format_names(refunded)} takes back a purchase that is another row, declare is_return."
+                )
+            feed.doubts.append(f"{name} has the values {format_names(values)}. {question}")
 
 
 def _doubt_purchases(feed: FeedDraft) -> None:
-    if _has_part(feed.globs[0], RETURN_WORDS):
+    if "refund" in find_status_concepts(feed.globs[0]):
         feed.doubts.append("The files are called returns. Remove the feed, unless the quantities are negative.")
     texts = [str(record) for record in feed.sample.records]
     copies = len(texts) - len(set(texts))
@@ -273,7 +281,7 @@ def _draft_fill_down(feed: FeedDraft) -> None:
     feed.doubts.append(f"fill_down: rows lack values that an earlier row of the same {group_name} has.")
     product_name = feed.columns.get("product_id")
     if feed.kind == "products" and isinstance(product_name, str) and None in feed.sample.get_column(product_name):
-        feed.settings["leave_out"] = {product_name: [""]}
+        feed.leave_out({product_name: [""]})
 
 
 def _draft_catalog(feed: FeedDraft) -> None:

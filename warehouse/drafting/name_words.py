@@ -65,8 +65,9 @@ COLUMN_WORDS = {
         "stamp"
     ),
     # Values that are none of RecoMart's columns, such as the price of the shipping.
+    "shipping": "shipping ship shipped delivery delivered liefer lieferung versand freight fulfillment fulfilment",
     "-": (
-        "parent shipping ship shipped delivery delivered liefer lieferung versand freight billing tax vat mwst steuer "
+        "parent billing tax vat mwst steuer "
         "ust iva discount rabatt coupon promo promotion cost ek image img picture photo url link address street city "
         "plz zip postal country region birth due cancel canceled cancelled refund refunded return returned reason "
         "comment note agent ip phone first length weight height width old previous compare fee segment limit estimated "
@@ -92,6 +93,21 @@ EVENT_TYPE_WORDS = {
     "+": "product item sku article artikel event track user to from the of in",
 }
 """Words of each concept that event types are made of."""
+
+STATUS_WORDS = {
+    "unfinished": (
+        "cancel canceled cancelled cancellation fail failed failure pending void voided decline declined unpaid draft "
+        "trash hold expired abandoned reject rejected storno storniert annulliert annule annulled cancelado cancelada "
+        "offen error"
+    ),
+    "refund": (
+        "refund refunded return returned chargeback retour retourniert retoure ruckgabe erstattet erstattung gutschrift "
+        "devuelto devolucion rembourse remboursement"
+    ),
+    "partial": "partial partially partly teilweise teil",
+    "not": "not no non nicht kein",
+}
+"""Words of each concept that statuses of orders are made of."""
 
 STRUCTURE_KEYS = (
     "properties props params attributes attrs payload data body fields node details context traits record meta"
@@ -139,6 +155,7 @@ class WordIndex:
 
 
 _column_index, _event_type_index = WordIndex(COLUMN_WORDS), WordIndex(EVENT_TYPE_WORDS)
+_status_index = WordIndex(STATUS_WORDS)
 
 
 @lru_cache(maxsize=4096)
@@ -155,6 +172,11 @@ def find_concepts(name: str) -> tuple[str, ...]:
 def find_event_type_concepts(value: str) -> frozenset[str]:
     """Return the concepts of a shop's event type."""
     return frozenset(_event_type_index.find_concepts(value))
+
+
+def find_status_concepts(value: str) -> frozenset[str]:
+    """Return the concepts of an order's status."""
+    return frozenset(_status_index.find_concepts(value))
 
 
 def count_other_words(phrase: str, concepts: Sequence[str]) -> int | None:

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import takewhile
-from pathlib import Path
+from glob import escape
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from warehouse.drafting.column_guesses import find_event_type_in_path, guess_kind, is_named_like
@@ -34,8 +34,8 @@ MIN_EQUAL_IDS = 0.1
 ORDER_COLUMNS = ("transaction_id", "user_id", "purchased_at", "currency")
 """Columns that the file of orders fills in their lines."""
 
-CONTENT_SETTINGS = ("timestamp_formats", "time_zone", "leave_out", "is_return")
-"""Settings that joined files have from the feed."""
+TIME_SETTINGS = ("timestamp_formats", "time_zone")
+"""Settings of the times, which joined files have from the feed."""
 
 
 @dataclass
@@ -59,22 +59,23 @@ class SampledFiles:
 def draft_sources(landing: Path) -> SourcesDraft:
     """Draft the feeds of a landing folder from samples of its files."""
     draft = SourcesDraft({}, {})
-    all_paths = find_unmatched_files(landing, ())
     groups: dict[str, SampledFiles] = {}
-    for glob, paths in _group_paths(all_paths).items():
+    for globs, paths in _group_paths(find_unmatched_files(landing, ())):
         try:
             samples = _read_first_samples(landing, paths)
         except UnreadableFileError as error:
             draft.unused_files |= dict.fromkeys(paths, str(error))
             continue
         for sample in samples:
-            group = groups.setdefault(_identify_kind(sample, glob), SampledFiles([], [], sample.replace_records([])))
-            group.globs.append(glob)
+            group = groups.setdefault(
+                _identify_kind(sample, globs[0]), SampledFiles([], [], sample.replace_records([]))
+            )
+            group.globs += globs
             group.paths += paths
             group.sample = sample.replace_records([*group.sample.records, *sample.records])
     feeds: list[FeedDraft] = []
     for group in groups.values():
-        drafts = draft_feeds(group.sample, _shorten_globs(group, all_paths), group.paths)
+        drafts = draft_feeds(group.sample, group.globs, group.paths)
         feeds += [feed for feed in drafts if feed.kind]
         if not all(feed.kind for feed in drafts):
             reason = _explain_unused(group.sample)
@@ -90,25 +91,33 @@ def draft_sources(landing: Path) -> SourcesDraft:
     return draft
 
 
-def _group_paths(paths: list[str]) -> dict[str, list[str]]:
-    """Return the paths by glob; a glob that matches files of another one has digits in place of its stars."""
+def _group_paths(paths: list[str]) -> list[tuple[list[str], list[str]]]:
+    """Return the globs of each group of files, and their paths.
+
+    Where the glob of a group also matches other files, it is exact to the digit; where that is not enough, the files
+    are listed.
+    """
     groups: dict[str, list[str]] = {}
     for path in paths:
         groups.setdefault(make_glob(path), []).append(path)
-    is_exact = {glob: "*" not in glob or find_matches(paths, glob) == group for glob, group in groups.items()}
-    return {glob if is_exact[glob] else glob.replace("*", "[0-9]*"): group for glob, group in groups.items()}
+    result = []
+    for glob, group in groups.items():
+        digit_globs = sorted({re.sub("[0-9]", "[0-9]", RANDOM_ID_PATTERN.sub("*", escape(path))) for path in group})
+        options = ([glob], digit_globs)
+        globs = next((globs for globs in options if find_matches(paths, globs) == group), list(map(escape, group)))
+        result.append((globs, group))
+    return result
 
 
 def make_glob(path: str) -> str:
     """Return the glob of a file and of those whose paths differ only in digits and random ids."""
-    glob = re.sub(r"\d+", "*", RANDOM_ID_PATTERN.sub("*", path))
-    return re.sub(r"\*([-_.]?\*)+", "*", glob)
+    return re.sub(r"\*([-_.]?\*)+", "*", re.sub("[0-9]+", "*", RANDOM_ID_PATTERN.sub("*", escape(path))))
 
 
-def find_matches(paths: list[str], glob: str) -> list[str]:
-    """Return the paths that a glob matches; its stars match no slash."""
-    pattern = re.compile(r"[^/]*".join(re.escape(part) for part in glob.split("*")))
-    return [path for path in paths if pattern.fullmatch(path)]
+def find_matches(paths: list[str], globs: list[str]) -> list[str]:
+    """Return the paths that globs match."""
+    # A glob without a root would match the end of a path.
+    return [path for path in paths if any(PurePosixPath("/", path).match(f"/{glob}") for glob in globs)]
 
 
 def _read_first_samples(landing: Path, paths: list[str]) -> list[FileSample]:
@@ -164,20 +173,6 @@ def _identify_kind(sample: FileSample, glob: str) -> str:
     """Return a text that is equal for files of one kind, such as those of several stores."""
     content = (sample.format, sample.part, sample.settings, sorted(sample.names))
     return repr((*content, guess_kind(sample, glob), find_event_type_in_path(glob)))
-
-
-def _shorten_globs(group: SampledFiles, all_paths: list[str]) -> list[str]:
-    """Return one glob for files whose paths differ in one word, if it matches no other files."""
-    prefix = re.sub(r"[^\W_]+$", "", _find_common_prefix(group.globs))
-    suffix = re.sub(r"^[^\W_]+", "", _find_common_prefix([glob[::-1] for glob in group.globs])[::-1])
-    glob = make_glob(f"{prefix}*{suffix}")
-    is_exact = find_matches(all_paths, glob) == sorted(group.paths)
-    return [glob] if len(group.globs) > 1 and is_exact else group.globs
-
-
-def _find_common_prefix(texts: list[str]) -> str:
-    characters = zip(min(texts), max(texts), strict=False)
-    return "".join(first for first, _ in takewhile(lambda pair: pair[0] == pair[1], characters))
 
 
 # -- Product ids ------------------------------------------------------------------------------------------------------
@@ -292,7 +287,9 @@ def _join(lines: FeedDraft, orders: FeedDraft, key: str) -> None:
         formats["format"] = orders.sample.format
     lines.settings["columns"] = {c: n for c, n in lines.columns.items() if c == "transaction_id" or c not in columns}
     lines.settings["join"] = {"files": format_globs(orders.globs), **formats, "columns": columns}
-    for setting in CONTENT_SETTINGS:
+    if "leave_out" in orders.settings:
+        lines.leave_out(orders.settings["leave_out"])
+    for setting in TIME_SETTINGS:
         lines.settings.pop(setting, None)
         if setting in orders.settings:
             lines.settings[setting] = orders.settings[setting]

@@ -203,7 +203,7 @@ def _count_parsed(texts: Values) -> dict[str, int]:
     return dict(zip(TIME_FORMATS, map(int, row), strict=True))
 
 
-def guess_number_settings(values: Values) -> tuple[dict[str, str], str | None]:
+def guess_number_settings(values: Values) -> tuple[dict[str, Any], str | None]:
     """Guess the settings `decimal` and `thousands` of numbers, with a doubt or None."""
     texts = [re.sub(r"[^0-9.,]", "", str(value)) for value in values if isinstance(value, str)]
 

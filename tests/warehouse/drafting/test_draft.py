@@ -105,16 +105,48 @@ def test_draft_order_with_items(landing: Path) -> None:
             "status": status,
             "line_items": [{"sku": "a", "quantity": 1, "price": "9.90"}, {"sku": "b", "quantity": 2, "price": "5"}],
         }
-        for number, status in enumerate(["paid", "cancelled", "refunded"])
+        for number, status in enumerate(["paid", "cancelled", "refunded", "partially_refunded"])
     ]
     put(landing, "orders.json", json.dumps({"data": {"orders": orders}}))
     (feed,) = draft(landing).values()
     assert (feed["format"], feed["records"], feed["unnest"]) == ("json", "$.data.orders", "line_items")
     assert feed["columns"]["product_id"] == "$.line_items.sku"
     assert feed["columns"]["user_id"] == "$.customer.id"
-    assert feed["leave_out"] == {"status": ["cancelled"]}
-    assert feed["is_return"] == {"status": ["refunded"]}
+    assert feed["leave_out"] == {"status": ["cancelled", "refunded"]}
+    assert "takes back a purchase that is another row, declare is_return." in list_doubts(landing)
     assert "time_zone" not in feed
+
+
+def test_draft_statuses(landing: Path) -> None:
+    """Whole words of all statuses decide; neither mapped columns nor those of products and deliveries do."""
+    rows = [
+        ("Household", "Hold", "on hold", "pending", "PartiallyRefunded", "Refund"),
+        ("Draft beer", "Return", "closed", "returned", "paid", "sale"),
+        ("Household", "Hold", "not cancelled", "sent", "payment_failed", "sale"),
+    ]
+    lines = [f"{i},c{i},s{i},1,2026-01-0{i} 10:00,{','.join(row)}" for i, row in enumerate(rows, start=1)]
+    header = "order,customer,sku,qty,sold_at,product_type,title,status,delivery_status,paymentStatus,order_type"
+    put(landing, "sales.csv", header, *lines)
+    (feed,) = draft(landing).values()
+    assert feed["leave_out"] == {"status": ["on hold"], "paymentStatus": ["payment_failed"], "order_type": ["Refund"]}
+    doubts = list_doubts(landing)
+    assert [f"{name} has the values" in doubts for name in header.split(",")[5:]] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]
+
+
+def test_draft_joins_conditions(landing: Path) -> None:
+    """Lines and orders keep their conditions."""
+    put(landing, "order_lines.csv", "order_id,sku,qty,status", "1,a,1,cancelled", "2,b,1,ok", "1,b,1,ok")
+    orders = ["1,c1,2026-01-01 10:00:00,paid,failed", "2,c2,2026-01-02 11:00:00,paid,done"]
+    put(landing, "orders.csv", "order_id,customer_id,order_date,status,payment_status", *orders)
+    (feed,) = draft(landing).values()
+    assert feed["leave_out"] == {"status": ["cancelled"], "payment_status": ["failed"]}
 
 
 def test_draft_joins_orders_with_lines(landing: Path) -> None:
@@ -159,8 +191,14 @@ def test_draft_without_required_column_is_comment(landing: Path) -> None:
     text = write(landing)
     assert "? No name looks like purchased_at, which a feed of purchases needs. Map it." in text
     (landing.parent / "sources.yml").write_text(text, encoding="utf-8")
-    with pytest.raises(RecomartError, match="feeds"):
+    with pytest.raises(RecomartError, match="feeds: it must be a mapping of names to values"):
         read_sources(landing.parent / "sources.yml")
+    lines = (
+        text.replace("  # ", "  ").replace("product_id: sku", "product_id: sku\n      purchased_at: day").split("\n")
+    )
+    text = "\n".join(line for line in lines if not line.startswith("  ?"))
+    (landing.parent / "sources.yml").write_text(text, encoding="utf-8")
+    assert read_sources(landing.parent / "sources.yml").feeds["purchases"].columns["purchased_at"] == "day"
 
 
 def test_draft_of_broken_files(landing: Path) -> None:
@@ -252,7 +290,7 @@ def test_draft_splits_events_with_lists(landing: Path) -> None:
             "qty,unit_amount",
             ["1,1999", "2,1999"],
             {"price": "unit_amount"},
-            "price: unit_amount has whole numbers such as",
+            "price: unit_amount has whole numbers such as 1999. If they are no cents, remove price_divisor.",
         ),
         ("qty,price,total", ["2,5.00,9", "2,5.00,8", "2,5.00,7"], {"price": "price"}, "in only 0 of 9 rows"),
         ("qty,price", ["1,1.500", "1,2.500"], {"price": "price"}, "Numbers such as 1.500 have either thousands"),
@@ -262,11 +300,14 @@ def test_draft_splits_events_with_lists(landing: Path) -> None:
 def test_draft_amounts(landing: Path, header: str, rows: list[str], columns: dict[str, str], doubt: str | None) -> None:
     """Totals become line_total, by their names or values; unclear amounts are doubts."""
     lines = [f"{row}{sku},{sku},2026-01-05 10:00,{values}" for sku in "abc" for row, values in enumerate(rows)]
-    put(landing, "sales.csv", f"receipt,sku,sold_at,{header}", *lines)
+    put(landing, "sales.csv", f"receipt,sku,date,{header}", *lines)
     (feed,) = draft(landing).values()
     amounts = {name: source for name, source in feed["columns"].items() if name in ("price", "line_total", "currency")}
     assert amounts == columns
-    assert doubt is None or doubt in list_doubts(landing)
+    assert ("price_divisor" in feed) == ("unit_amount" in columns.values())
+    expected_doubt = doubt or "The times have no offset."
+    assert expected_doubt in list_doubts(landing)
+    assert doubt or len(list_doubts(landing).split("\n")) == 1
 
 
 def test_draft_total_of_order(landing: Path) -> None:
@@ -338,7 +379,7 @@ def test_draft_joins_by_equal_ids(landing: Path) -> None:
 
 
 def test_draft_of_stores(landing: Path) -> None:
-    """Files of several stores are one feed; date and time of day are in two columns."""
+    """Files of several stores are one feed: date and time of day are in two columns."""
     for store, customer in (("nord", "c1"), ("sued", "c2")):
         put(
             landing,
@@ -347,7 +388,7 @@ def test_draft_of_stores(landing: Path) -> None:
             f"1;31.01.2026;09:15;{customer};40001;2;1.234,50",
         )
     (feed,) = draft(landing).values()
-    assert feed["files"] == "till/*.csv"
+    assert feed["files"] == ["till/nord_*.csv", "till/sued_*.csv"]
     assert feed["columns"]["purchased_at"] == ["Datum", "Uhrzeit"]
     assert feed["timestamp_formats"] == ["%d.%m.%Y %H:%M"]
     assert (feed["columns"]["line_total"], feed["decimal"]) == ("Gesamtpreis", ",")
@@ -363,10 +404,22 @@ def test_draft_doubts_about_rows(landing: Path) -> None:
     assert "2 of 33 lines of sales.csv are rejected, the first one for: 3 fields where the header has 4." in doubts
 
 
-def test_globs_match_own_files_only(landing: Path) -> None:
-    put(landing, "orders_2026.csv", "receipt,sku,sold_at", "1,a,2026-01-05")
-    put(landing, "orders_old_2025.csv", "ticket,client,article,sold_at", "1,c,a,2025-01-05")
-    assert {feed["files"] for feed in draft(landing).values()} == {"orders_[0-9]*.csv", "orders_old_*.csv"}
+@pytest.mark.parametrize(
+    ("paths", "other_path", "globs"),
+    [
+        (["orders_2026.csv"], "orders_old_2025.csv", ["orders_[0-9][0-9][0-9][0-9].csv"]),
+        (["orders_2026.csv"], "orders_2025_old.csv", ["orders_[0-9][0-9][0-9][0-9].csv"]),
+        (["a/1.csv", "a/12.csv"], "a/x.csv", ["a/[0-9].csv", "a/[0-9][0-9].csv"]),
+        (["x-deadbeefdeadbeef.csv"], "x-y.csv", ["x-deadbeefdeadbeef.csv"]),
+        (["a[1].csv", "a[2].csv"], "a1.csv", ["a[[]*].csv"]),
+    ],
+)
+def test_globs_match_own_files_only(landing: Path, paths: list[str], other_path: str, globs: list[str]) -> None:
+    for path in paths:
+        put(landing, path, "receipt,sku,sold_at", "1,a,2026-01-05", "2,b,2026-01-05")
+    put(landing, other_path, "ticket,client,article,sold_at", "1,c,a,2025-01-05", "2,c,b,2025-01-05")
+    assert globs in [feed.globs for feed in draft_sources(landing).feeds.values()]
+    assert sorted(file for glob in globs for file in landing.glob(glob)) == [landing / path for path in paths]
 
 
 @pytest.mark.parametrize(
