@@ -9,9 +9,9 @@ from typing import Any
 
 from warehouse.drafting.column_guesses import find_event_type_in_path, guess_kind, is_named_like
 from warehouse.drafting.feed_drafts import FeedDraft, draft_feeds
-from warehouse.drafting.file_samples import SAMPLE_RECORDS, FileSample
+from warehouse.drafting.record_samples import MAX_SAMPLE_RECORDS, Doubt, RecordSample
 from warehouse.drafting.sample_reader import find_load_problem, read_samples
-from warehouse.drafting.value_tests import MIN_TELLING_VALUES, measure_ids
+from warehouse.drafting.value_tests import MIN_EVIDENCE, MIN_SHARE, measure_ids
 from warehouse.formatting import format_names
 from warehouse.loading.landing_files import UnreadableFileError, find_unmatched_files
 from warehouse.sources.columns import PRODUCT_ATTRIBUTES, RAW_COLUMNS
@@ -21,15 +21,6 @@ RANDOM_ID_PATTERN = re.compile(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(
 
 MAX_TRIED_FILES = 20
 """Number of files of a kind that are tried until one can be read."""
-
-MIN_KNOWN_SHARE = 0.5
-"""Minimum share of the product ids in a file that a catalog has, if they are the same ids."""
-
-MIN_UNIQUE_SHARE = 0.9
-"""Minimum share of different values in a column that identifies rows."""
-
-MIN_EQUAL_IDS = 0.1
-"""Share of known product ids below which they are probably others than those of the catalog."""
 
 ORDER_COLUMNS = ("transaction_id", "user_id", "purchased_at", "currency")
 """Columns that the file of orders fills in their lines."""
@@ -53,7 +44,7 @@ class SampledFiles:
 
     globs: list[str]
     paths: list[str]
-    sample: FileSample
+    sample: RecordSample
 
 
 def draft_sources(landing: Path) -> SourcesDraft:
@@ -86,7 +77,7 @@ def draft_sources(landing: Path) -> SourcesDraft:
     for feed in feeds:
         if feed.kind and not feed.missing_columns:
             problem = find_load_problem(landing / feed.paths[0], feed.kind, feed.settings)
-            feed.doubts += [problem] if problem else []
+            feed.doubts += [Doubt(problem)] if problem else []
         draft.feeds[_choose_name(feed, draft.feeds)] = feed
     return draft
 
@@ -120,7 +111,7 @@ def find_matches(paths: list[str], globs: list[str]) -> list[str]:
     return [path for path in paths if any(PurePosixPath("/", path).match(f"/{glob}") for glob in globs)]
 
 
-def _read_first_samples(landing: Path, paths: list[str]) -> list[FileSample]:
+def _read_first_samples(landing: Path, paths: list[str]) -> list[RecordSample]:
     """Read the samples of the first file that has records, with the records of the last one.
 
     Raises:
@@ -140,7 +131,7 @@ def _read_first_samples(landing: Path, paths: list[str]) -> list[FileSample]:
     raise errors[0]
 
 
-def _add_records(samples: list[FileSample], path: Path) -> list[FileSample]:
+def _add_records(samples: list[RecordSample], path: Path) -> list[RecordSample]:
     try:
         others = {(sample.part, repr(sample.settings)): sample.records for sample in read_samples(path)}
     except (UnreadableFileError, OSError):
@@ -151,11 +142,11 @@ def _add_records(samples: list[FileSample], path: Path) -> list[FileSample]:
     ]
 
 
-def _name_part(path: str, sample: FileSample) -> str:
+def _name_part(path: str, sample: RecordSample) -> str:
     return f"{path}, {sample.part}" if sample.part else path
 
 
-def _explain_unused(sample: FileSample) -> str:
+def _explain_unused(sample: RecordSample) -> str:
     if not sample.records:
         return "it is no table"
     names = [name + _describe_items(sample.get_values(name)) for name in sample.names]
@@ -169,7 +160,7 @@ def _describe_items(values: list[Any]) -> str:
     return f" (a list of {format_names(list(items[0]))})" if items else ""
 
 
-def _identify_kind(sample: FileSample, glob: str) -> str:
+def _identify_kind(sample: RecordSample, glob: str) -> str:
     """Return a text that is equal for files of one kind, such as those of several stores."""
     content = (sample.format, sample.part, sample.settings, sorted(sample.names))
     return repr((*content, guess_kind(sample, glob), find_event_type_in_path(glob)))
@@ -179,55 +170,36 @@ def _identify_kind(sample: FileSample, glob: str) -> str:
 
 
 def _align_product_ids(feeds: list[FeedDraft]) -> None:
-    """Choose the names of product ids whose values the catalog and the other feeds share."""
-    catalogs = [feed for feed in feeds if feed.kind == "products"]
-    confirmed: set[int] = set()
+    """Choose names of product ids that the catalog and the other feeds share, where the guessed ones differ."""
+    catalog = next((feed for feed in feeds if feed.kind == "products"), None)
     for feed in feeds:
-        if feed.kind == "products" or not catalogs:
+        if catalog is None or feed.kind == "products":
             continue
-        current_share = max(
-            _measure_known(feed, feed.columns.get("product_id"), catalog, catalog.columns["product_id"])
-            for catalog in catalogs
-        )
-        if current_share >= MIN_KNOWN_SHARE:
-            continue
-        options = [
-            (_measure_known(feed, name, catalog, key), -position, name, key, catalog)
-            for catalog in catalogs
-            for name in _list_id_names(feed)
-            for position, key in enumerate(
-                [str(catalog.columns["product_id"]), *(() if id(catalog) in confirmed else list_keys(catalog))]
-            )
-        ]
-        share, _, name, key, catalog = max(options, key=lambda option: option[:2], default=(0, 0, "", "", catalogs[0]))
-        if share >= MIN_KNOWN_SHARE:
-            confirmed.add(id(catalog))
+        own_pair = str(feed.columns.get("product_id", "")), str(catalog.columns["product_id"])
+        names = [name for name in feed.unused_names if not own_pair[0] or is_named_like("product_id", name)]
+        shares = {
+            (name, key): _measure_common_ids(name, feed.sample.get_values(name), catalog.sample.get_values(key))
+            for name in (own_pair[0], *names)
+            for key in (own_pair[1], *list_keys(catalog))
+        }
+        name, key = max(shares, key=lambda pair: shares[pair])
+        share = shares[name, key]
+        if shares[own_pair] < MIN_SHARE <= share:
             feed.columns["product_id"], catalog.columns["product_id"] = name, key
-            doubt = f"product_id: {share:.0%} of the values of {name} are in {key} of {catalog.globs[0]}."
-            feed.doubts = [doubt, *(old for old in feed.doubts if not old.startswith("product_id:"))]
-        elif (
-            len(catalogs[0].sample.records) < SAMPLE_RECORDS
-            and len({str(value) for value in feed.get_values("product_id")}) >= MIN_TELLING_VALUES
-            and current_share < MIN_EQUAL_IDS
-        ):
-            feed.doubts.append(f"product_id: hardly any value is in {catalogs[0].globs[0]}. Are these the same ids?")
+            feed.doubts = [doubt for doubt in feed.doubts if doubt.column != "product_id"]
+            feed.doubt(f"{share:.0%} of the values of {name} are in {key} of {catalog.globs[0]}.", "product_id")
+        is_whole = len(catalog.sample.records) < MAX_SAMPLE_RECORDS
+        if is_whole and not share and len(set(map(str, feed.get_values("product_id")))) >= MIN_EVIDENCE:
+            feed.doubt(f"No value is in {own_pair[1]} of {catalog.globs[0]}. Are these the same ids?", "product_id")
 
 
-def _measure_known(feed: FeedDraft, name: object, catalog: FeedDraft, key: object) -> float:
-    """Return the share of the values of a feed's name that a catalog has."""
-    values = {str(value) for value in feed.sample.get_values(str(name))}
-    keys = {str(value) for value in catalog.sample.get_values(str(key))}
+def _measure_common_ids(name: str, values: list[Any], known_values: list[Any]) -> float:
+    """Return the share of the values of a name that are known ids."""
+    ids = set(map(str, values))
     # Small numbers are in many columns.
-    is_telling = name is not None and (is_named_like("product_id", str(name)) or not all(len(v) < 3 for v in values))
-    return len(values & keys) / len(values) if len(values) > 2 and is_telling else 0
-
-
-def _list_id_names(feed: FeedDraft) -> list[str]:
-    """Return the names that can be product ids: of their names, or of all that are not mapped if none is."""
-    names = [name for name in feed.unused_names if measure_ids(feed.sample.get_values(name))]
-    if "product_id" not in feed.columns:
-        return names
-    return [str(feed.columns["product_id"]), *(name for name in names if is_named_like("product_id", name))]
+    if all(len(value) < 3 for value in ids) and not is_named_like("product_id", name):
+        return 0
+    return len(ids.intersection(map(str, known_values))) / max(1, len(ids))
 
 
 def list_keys(feed: FeedDraft) -> list[str]:
@@ -237,7 +209,7 @@ def list_keys(feed: FeedDraft) -> list[str]:
         for name in feed.unused_names
         if (values := feed.sample.get_values(name))
         and measure_ids(values)
-        and len(set(map(str, values))) > MIN_UNIQUE_SHARE * len(feed.sample.records)
+        and len(set(map(str, values))) >= MIN_SHARE * len(feed.sample.records)
     ]
 
 
@@ -293,8 +265,7 @@ def _join(lines: FeedDraft, orders: FeedDraft, key: str) -> None:
         lines.settings.pop(setting, None)
         if setting in orders.settings:
             lines.settings[setting] = orders.settings[setting]
-    time_doubts = [doubt for doubt in lines.doubts if "offset" not in doubt and "purchased_at" not in doubt]
-    lines.doubts = [*time_doubts, *orders.doubts]
+    lines.doubts = [*(doubt for doubt in lines.doubts if doubt.column not in columns), *orders.doubts]
 
 
 def format_globs(globs: list[str]) -> str | list[str]:
