@@ -6,7 +6,15 @@ from typing import NamedTuple
 from warehouse.drafting import value_tests
 from warehouse.drafting.name_words import count_other_words, find_concepts, find_event_type_concepts
 from warehouse.drafting.record_samples import RecordSample
-from warehouse.drafting.value_tests import MIN_EVIDENCE, Values, is_mostly, measure_ids, measure_pattern, measure_times
+from warehouse.drafting.value_tests import (
+    MIN_EVIDENCE,
+    WEAK_FIT,
+    Values,
+    is_mostly,
+    measure_ids,
+    measure_numbers,
+    measure_times,
+)
 from warehouse.sources.columns import PRODUCT_ATTRIBUTES, RAW_COLUMNS, TIME_COLUMNS, FeedKind
 
 ColumnMapping = dict[str, str | list[str] | dict[str, str]]
@@ -36,12 +44,6 @@ class Guess(NamedTuple):
         return self.likely, self.possible, self.generic
 
 
-measure_numbers = measure_pattern(value_tests.NUMBER_PATTERN)
-measure_money = measure_pattern(value_tests.MONEY_PATTERN)
-measure_emails = measure_pattern(value_tests.EMAIL_PATTERN)
-measure_times_of_day = measure_pattern(value_tests.TIME_OF_DAY_PATTERN)
-measure_currencies = measure_pattern(value_tests.CURRENCY_PATTERN)
-
 GUESSES = {
     "event_id": Guess(measure_ids, ("event id", "message id", "hit id", "insert id"), generic=("id",)),
     "user_id": Guess(
@@ -49,7 +51,7 @@ GUESSES = {
         ("user id", "uid", "distinct id", "card id", "user card"),
         ("user", "user email", "email", "card", "install id", "device id"),
         ("u", "c", "who", "cid"),
-        measure_emails,
+        value_tests.measure_emails,
     ),
     "transaction_id": Guess(
         measure_ids, ("order id", "sale id", "increment id", "oid"), ("order",), ("name", "o", "id")
@@ -69,7 +71,7 @@ GUESSES = {
         ("created time", "time", "user time", "created", "sent time"),
         measure_alone=measure_times,
     ),
-    "device": Guess(value_tests.measure_devices, ("device type", "device category", "device"), ("os",)),
+    "device": Guess(value_tests.has_few_values, ("device type", "device category", "device"), ("os",)),
     "session_id": Guess(measure_ids, ("session id", "session", "user session")),
     "quantity": Guess(
         measure_numbers,
@@ -80,7 +82,7 @@ GUESSES = {
         measure_numbers,
         ("unit price", "unit amount", "item price", "sale price", "price"),
         ("price amount", "quantity price", "price unit", "rrp"),
-        measure_alone=measure_money,
+        measure_alone=value_tests.measure_money,
     ),
     "line_total": Guess(
         measure_numbers,
@@ -90,7 +92,7 @@ GUESSES = {
         ),
         ("total", "amount", "sale"),
     ),
-    "currency": Guess(measure_currencies, ("currency", "currency id", "price currency")),
+    "currency": Guess(value_tests.measure_currencies, ("currency", "currency id", "price currency")),
     "purchased_at": Guess(
         measure_times,
         ("order time", "sale time", "order created time"),
@@ -149,7 +151,7 @@ MIN_FILLED_SHARE = 0.5
 NOT_TIME_CONCEPTS = frozenset({"id", "sku", "barcode", "product", "user", "quantity", "price", "shipping", "other"})
 
 
-def guess_columns(sample: RecordSample, kind: FeedKind) -> dict[str, str | list[str]]:
+def guess_columns(sample: RecordSample, kind: FeedKind) -> ColumnMapping:
     """Guess which name of the sample fills each column of a feed of this kind; columns without a guess are left out."""
     sources: dict[str, str] = {}
     if kind == "events" and (event_type_name := find_event_type_name(sample)):
@@ -166,8 +168,8 @@ def guess_columns(sample: RecordSample, kind: FeedKind) -> dict[str, str | list[
                 if name := _find_best_name(sample, kind, column, phrases, free_names):
                     sources[column] = name
     _guess_by_values(sample, kind, sources)
-    mapping: dict[str, str | list[str]] = {column: sources[column] for column in RAW_COLUMNS[kind] if column in sources}
-    return mapping | _pair_dates_with_times(sample, sources)
+    mapping: ColumnMapping = {column: sources[column] for column in RAW_COLUMNS[kind] if column in sources}
+    return mapping | _pair_date_with_time(sample, kind, sources)
 
 
 def _list_names(sample: RecordSample, kind: FeedKind, column: str) -> tuple[list[str], list[str]]:
@@ -233,7 +235,7 @@ def _measure(sample: RecordSample, kind: FeedKind, column: str, name: str) -> fl
         # The id of a row is no product.
         return len(set(texts)) < len(texts)
     is_filled = len(values) >= MIN_FILLED_SHARE * len(sample.records)
-    return round(GUESSES[column].measure(values), 1) * (1 if is_filled else 0.5)
+    return GUESSES[column].measure(values) * (1 if is_filled else WEAK_FIT)
 
 
 def _guess_by_values(sample: RecordSample, kind: FeedKind, sources: dict[str, str]) -> None:
@@ -251,19 +253,23 @@ def _guess_by_values(sample: RecordSample, kind: FeedKind, sources: dict[str, st
                 break
 
 
-def _pair_dates_with_times(sample: RecordSample, sources: dict[str, str]) -> dict[str, str | list[str]]:
-    """Return the time columns whose dates have their time of day in another column."""
-    pairs: dict[str, str | list[str]] = {}
-    for column in TIME_COLUMNS:
-        time_format = value_tests.guess_time_format(sample.get_values(sources[column])) if column in sources else None
-        if time_format is None or time_format.has_time_of_day:
-            continue
-        for name in sample.names:
-            is_free_time = name not in sources.values() and measure_times_of_day(sample.get_values(name))
-            if is_free_time and value_tests.guess_time_format(sample.get_values([sources[column], name])):
-                pairs[column] = [sources[column], name]
-                break
-    return pairs
+def _pair_date_with_time(sample: RecordSample, kind: FeedKind, sources: dict[str, str]) -> dict[str, list[str]]:
+    """Return the time column if its dates have their time of day in another column."""
+    column = get_time_column(kind)
+    time_format = value_tests.guess_time_format(sample.get_values(sources.get(column)))
+    if time_format is None or time_format.has_time_of_day:
+        return {}
+    for name in sample.names:
+        pair = [sources[column], name]
+        is_free_time = name not in sources.values() and value_tests.measure_times_of_day(sample.get_values(name))
+        if is_free_time and value_tests.guess_time_format(sample.get_values(pair)):
+            return {column: pair}
+    return {}
+
+
+def get_time_column(kind: FeedKind) -> str:
+    """Return the column of the times of a feed's rows."""
+    return next(column for column in RAW_COLUMNS[kind] if column in TIME_COLUMNS)
 
 
 def find_event_type_name(sample: RecordSample) -> str | None:

@@ -10,20 +10,18 @@ from warehouse.drafting.column_guesses import (
     ColumnMapping,
     find_event_type_in_path,
     get_event_type,
+    get_time_column,
     guess_columns,
     guess_kind,
     is_named_like,
 )
 from warehouse.drafting.item_lists import find_item_list, find_key_value_lists
-from warehouse.drafting.name_words import find_concepts, find_status_concepts
+from warehouse.drafting.name_words import find_concepts, find_status_meaning
 from warehouse.drafting.record_samples import Doubt, RecordSample
 from warehouse.drafting.row_groups import find_group_name
 from warehouse.drafting.value_tests import MIN_SHARE
 from warehouse.formatting import format_names
-from warehouse.sources.columns import RAW_COLUMNS, REQUIRED_COLUMNS, TIME_COLUMNS, FeedKind
-
-MAX_STATUSES = 30
-"""Number of different values above which a column is no status."""
+from warehouse.sources.columns import REQUIRED_COLUMNS, FeedKind
 
 
 @dataclass
@@ -128,7 +126,7 @@ def _draft_feed(sample: RecordSample, globs: list[str], paths: list[str], item_l
 
 
 def _draft_times(feed: FeedDraft) -> None:
-    column = next(column for column in RAW_COLUMNS[feed.kind or "events"] if column in TIME_COLUMNS)
+    column = get_time_column(feed.kind or "events")
     time_format = value_tests.guess_time_format(feed.get_values(column))
     if time_format is None:
         return
@@ -191,33 +189,26 @@ def _draft_statuses(feed: FeedDraft) -> None:
     """Draft conditions by the values of statuses, such as cancelled."""
     for name in feed.unused_names:
         concepts = {*find_concepts(name)}
-        values = list(dict.fromkeys(str(value).strip() for value in feed.sample.get_values(name)))
         is_type = "type" in concepts and not concepts.intersection({"product", "item", "sku", "user", "device"})
-        if not (is_type or "status" in concepts) or len(values) > MAX_STATUSES:
+        all_values = feed.sample.get_values(name)
+        if not (is_type or "status" in concepts) or not value_tests.has_few_values(all_values):
             continue
+        values = list(dict.fromkeys(str(value).strip() for value in all_values))
         # An order that is not delivered yet is a purchase.
-        meanings = {
-            value: frozenset[str]() if "shipping" in concepts else find_status_concepts(value) for value in values
-        }
-        left_out = [
-            value
-            for value in values
-            if meanings[value].intersection({"unfinished", "refund"}) and not meanings[value] & {"partial", "not"}
-        ]
+        meanings = {} if "shipping" in concepts else {value: find_status_meaning(value) for value in values}
+        left_out = [value for value, meaning in meanings.items() if meaning]
+        refunded = [value for value, meaning in meanings.items() if meaning == "refund"]
         if left_out:
             feed.leave_out({name: left_out})
-        refunded = [value for value in left_out if "refund" in meanings[value]]
         if left_out or ("status" in concepts and feed.kind == "purchases"):
-            question = "Which of them are no purchases?"
+            text = f"{name} has the values {format_names(values)}. Which of them are no purchases?"
             if refunded:
-                question += (
-                    f" If {format_names(refunded)} takes back a purchase that is another row, declare is_return."
-                )
-            feed.doubt(f"{name} has the values {format_names(values)}. {question}")
+                text += f" If {format_names(refunded)} takes back a purchase that is another row, declare is_return."
+            feed.doubt(text)
 
 
 def _doubt_purchases(feed: FeedDraft) -> None:
-    if "refund" in find_status_concepts(feed.globs[0]):
+    if find_status_meaning(feed.globs[0]) == "refund":
         feed.doubt("The files are called returns. Remove the feed, unless the quantities are negative.")
     texts = [str(record) for record in feed.sample.records]
     copies = len(texts) - len(set(texts))

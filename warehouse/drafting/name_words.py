@@ -190,9 +190,11 @@ def find_event_type_concepts(value: str) -> frozenset[str]:
     return frozenset(_event_type_index.find_concepts(value))
 
 
-def find_status_concepts(value: str) -> frozenset[str]:
-    """Return the concepts of an order's status."""
-    return frozenset(_status_index.find_concepts(value))
+def find_status_meaning(value: str) -> str | None:
+    """Return whether the status of an order says that it is `unfinished` or a `refund`; None for other ones."""
+    concepts = _status_index.find_concepts(value)
+    meanings = [concept for concept in concepts if concept in ("unfinished", "refund")]
+    return meanings[0] if meanings and not {"partial", "not"}.intersection(concepts) else None
 
 
 def count_other_words(phrase: str, concepts: Sequence[str]) -> int | None:

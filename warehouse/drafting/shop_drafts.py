@@ -58,9 +58,8 @@ def draft_sources(landing: Path) -> SourcesDraft:
             draft.unused_files |= dict.fromkeys(paths, str(error))
             continue
         for sample in samples:
-            group = groups.setdefault(
-                _identify_kind(sample, globs[0]), SampledFiles([], [], sample.replace_records([]))
-            )
+            kind = _identify_kind(sample, globs[0])
+            group = groups.setdefault(kind, SampledFiles([], [], sample.replace_records([])))
             group.globs += globs
             group.paths += paths
             group.sample = sample.replace_records([*group.sample.records, *sample.records])
@@ -69,12 +68,14 @@ def draft_sources(landing: Path) -> SourcesDraft:
         drafts = draft_feeds(group.sample, group.globs, group.paths)
         feeds += [feed for feed in drafts if feed.kind]
         if not all(feed.kind for feed in drafts):
-            reason = _explain_unused(group.sample)
-            draft.unused_files |= {_name_part(path, group.sample): reason for path in group.paths}
+            part = f", {group.sample.part}" if group.sample.part else ""
+            draft.unused_files |= {f"{path}{part}": _explain_unused(group.sample) for path in group.paths}
     _align_product_ids(feeds)
     _join_orders(feeds)
-    _declare_carried_products(feeds)
+    has_catalog = any(feed.kind == "products" for feed in feeds)
     for feed in feeds:
+        if feed.kind != "products" and (not has_catalog or any(name in feed.columns for name in PRODUCT_ATTRIBUTES)):
+            feed.settings["carries"] = ["products"]
         if feed.kind and not feed.missing_columns:
             problem = find_load_problem(landing / feed.paths[0], feed.kind, feed.settings)
             feed.doubts += [Doubt(problem)] if problem else []
@@ -142,22 +143,11 @@ def _add_records(samples: list[RecordSample], path: Path) -> list[RecordSample]:
     ]
 
 
-def _name_part(path: str, sample: RecordSample) -> str:
-    return f"{path}, {sample.part}" if sample.part else path
-
-
 def _explain_unused(sample: RecordSample) -> str:
     if not sample.records:
         return "it is no table"
-    names = [name + _describe_items(sample.get_values(name)) for name in sample.names]
     doubts = "".join(f" {doubt}" for doubt in sample.doubts)
-    return f"nothing in it looks like a product or an action; it has {format_names(names)}.{doubts}"
-
-
-def _describe_items(values: list[Any]) -> str:
-    """Return the keys of the items of a list; empty for other values."""
-    items = [item for value in values if isinstance(value, list) for item in value if isinstance(item, dict)]
-    return f" (a list of {format_names(list(items[0]))})" if items else ""
+    return f"nothing in it looks like a product or an action; it has {format_names(sample.names)}.{doubts}"
 
 
 def _identify_kind(sample: RecordSample, glob: str) -> str:
@@ -180,7 +170,7 @@ def _align_product_ids(feeds: list[FeedDraft]) -> None:
         shares = {
             (name, key): _measure_common_ids(name, feed.sample.get_values(name), catalog.sample.get_values(key))
             for name in (own_pair[0], *names)
-            for key in (own_pair[1], *list_keys(catalog))
+            for key in list_keys(catalog)
         }
         name, key = max(shares, key=lambda pair: shares[pair])
         share = shares[name, key]
@@ -203,13 +193,15 @@ def _measure_common_ids(name: str, values: list[Any], known_values: list[Any]) -
 
 
 def list_keys(feed: FeedDraft) -> list[str]:
-    """Return the names that are not mapped and whose values identify the rows."""
+    """Return the name that is mapped as id, and those that are not mapped and whose values identify the rows."""
+    own_key = feed.columns.get("product_id" if feed.kind == "products" else "transaction_id")
     return [
         name
-        for name in feed.unused_names
-        if (values := feed.sample.get_values(name))
+        for name in (*([own_key] if isinstance(own_key, str) else []), *feed.unused_names)
+        if name == own_key
+        or ((values := feed.sample.get_values(name))
         and measure_ids(values)
-        and len(set(map(str, values))) >= MIN_SHARE * len(feed.sample.records)
+        and len(set(map(str, values))) >= MIN_SHARE * len(feed.sample.records))
     ]
 
 
@@ -218,37 +210,35 @@ def list_keys(feed: FeedDraft) -> list[str]:
 
 def _join_orders(feeds: list[FeedDraft]) -> None:
     """Join files of order lines, which lack customer or time, with the files of their orders."""
-    headers = [feed for feed in feeds if feed.kind == "purchases" and "product_id" not in feed.columns]
+    headers = [
+        feed
+        for feed in feeds
+        if feed.kind == "purchases" and {"product_id", "purchased_at"}.intersection(feed.columns) == {"purchased_at"}
+    ]
     joined: list[FeedDraft] = []
     for lines in feeds:
         columns = set(lines.columns) if lines.kind == "purchases" else set()
         if not {"product_id", "transaction_id"} <= columns or {"user_id", "purchased_at"} <= columns:
             continue
-        options = [(*_find_order_key(lines, orders), orders) for orders in headers]
-        share, key, orders = max(options, key=lambda option: option[0], default=(0, "", lines))
-        if share > 0:
+        options = [
+            (_compare_order_ids(lines, orders, key), key, orders) for orders in headers for key in list_keys(orders)
+        ]
+        likeness, key, orders = max(options, key=lambda option: option[0], default=((), "", lines))
+        if any(likeness):
             _join(lines, orders, key)
             joined.append(orders)
     feeds[:] = [feed for feed in feeds if feed not in joined]
 
 
-def _find_order_key(lines: FeedDraft, orders: FeedDraft) -> tuple[float, str]:
-    """Find the name in a file of orders that has the order ids of lines; return how probable it is, and the name.
+def _compare_order_ids(lines: FeedDraft, orders: FeedDraft, key: str) -> tuple[bool, bool, float, bool]:
+    """Return how well a name in a file of orders fits the order ids of lines.
 
     The ids of the samples decide; they can differ if the files are long, so an equal name counts as well.
     """
-    own_key, line_key = str(orders.columns.get("transaction_id")), str(lines.columns["transaction_id"])
-    ids = {str(value) for value in lines.get_values("transaction_id")}
-    options = [
-        (
-            len(ids.intersection(map(str, orders.sample.get_values(key)))) / max(1, len(ids)) + 0.5 * (key == line_key),
-            key,
-        )
-        for key in (own_key, *list_keys(orders))
-    ]
-    share, key = max(options, key=lambda option: option[0])
-    is_order = "purchased_at" in orders.columns and share > 0
-    return (share + 0.5 * ("user_id" in orders.columns) if is_order else 0), key
+    ids = set(map(str, lines.get_values("transaction_id")))
+    share = len(ids.intersection(map(str, orders.sample.get_values(key)))) / max(1, len(ids))
+    is_equal = key == lines.columns["transaction_id"]
+    return share >= MIN_SHARE, is_equal, share, "user_id" in orders.columns and (is_equal or share > 0)
 
 
 def _join(lines: FeedDraft, orders: FeedDraft, key: str) -> None:
@@ -273,24 +263,10 @@ def format_globs(globs: list[str]) -> str | list[str]:
     return globs[0] if len(globs) == 1 else globs
 
 
-# -- Names and carried products ---------------------------------------------------------------------------------------
-
-
-def _declare_carried_products(feeds: list[FeedDraft]) -> None:
-    has_catalog = any(feed.kind == "products" for feed in feeds)
-    for feed in feeds:
-        if feed.kind != "products" and (not has_catalog or any(name in feed.columns for name in PRODUCT_ATTRIBUTES)):
-            feed.settings["carries"] = ["products"]
-
-
 def _choose_name(feed: FeedDraft, taken_names: Iterable[str]) -> str:
-    name = str(feed.kind)
-    if name not in taken_names:
-        return name
-    stem = re.sub(r"\W+", "_", feed.globs[0].rpartition(".")[0].replace("*", "")).strip("_").lower() or name
-    number = 1
-    candidate = stem
-    while candidate in taken_names or candidate in RAW_COLUMNS:
-        number += 1
-        candidate = f"{stem}_{number}"
-    return candidate
+    """Return the kind, or if another feed has that name, one of the words of the files."""
+    stem = re.sub(r"\W+", "_", feed.globs[0].rpartition(".")[0].replace("*", "")).strip("_").lower()
+    names = (str(feed.kind), stem, *(f"{stem or feed.kind}_{number}" for number in range(2, 1_000)))
+    return next(
+        name for name in names if name and name not in taken_names and (name == feed.kind or name not in RAW_COLUMNS)
+    )

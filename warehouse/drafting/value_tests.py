@@ -18,7 +18,11 @@ MIN_SHARE = 0.8
 MIN_EVIDENCE = 20
 """Number of values from which it means something that they are all equal, or all different; few are so by chance."""
 
+WEAK_FIT = 0.5
+"""How well values fit that are possible in a column, but unlikely."""
+
 MAX_TESTED_VALUES = 300
+"""Number of values whose times are parsed in all formats."""
 
 ISO_PATTERN = re.compile(
     r"(?P<day>\d{4}-\d{2}-\d{2}|\d{4}(0[1-9]|1[0-2])([0-2]\d|3[01]))"
@@ -26,11 +30,6 @@ ISO_PATTERN = re.compile(
     re.I,
 )
 MIDNIGHT_PATTERN = re.compile(r"[T ]00:?00(:?00([.,]0+)?)?$")
-TIME_OF_DAY_PATTERN = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AP]M)?", re.I)
-EMAIL_PATTERN = re.compile(r"[^@\s]+@[^@\s]+\.\w+")
-NUMBER_PATTERN = re.compile(r"[-+(]?[^0-9]{0,4}[0-9][0-9.,'  ]*[^0-9]{0,4}")
-CURRENCY_PATTERN = re.compile(r"[A-Za-z]{3}|[€$£¥₹₽zł]{1,2}|Kč|kr\.?", re.I)
-MONEY_PATTERN = re.compile(r"[-+]?[0-9.,'  ]*[0-9][.,][0-9]{1,2}")
 
 EPOCH_RANGE = (631_152_000, 4_102_444_800)
 EPOCH_UNITS = {"epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9}
@@ -41,15 +40,7 @@ MORE_FORMATS = (
     *("%a, %d %b %Y", "%Y-%m-%d"),
 )
 HOUR_FORMATS = (
-    "",
-    " %H:%M:%S",
-    " %H:%M",
-    ", %H:%M:%S",
-    ", %H:%M",
-    " %I:%M:%S %p",
-    " %I:%M %p",
-    " %H:%M:%S %z",
-    " %H.%M",
+    *("", " %H:%M:%S", " %H:%M", ", %H:%M:%S", ", %H:%M", " %I:%M:%S %p", " %I:%M %p", " %H:%M:%S %z", " %H.%M"),
 )
 TIME_FORMATS = (
     *(f"{day}{hour}" for day in (*DAY_FORMATS, *MORE_FORMATS) for hour in HOUR_FORMATS if f"{day}{hour}" != "%Y-%m-%d"),
@@ -95,9 +86,21 @@ def is_mostly(values: Values, is_true: Callable[[str], Any]) -> bool:
     return bool(values) and sum(bool(is_true(str(value).strip())) for value in values) >= MIN_SHARE * len(values)
 
 
-def measure_pattern(pattern: re.Pattern[str]) -> Callable[[Values], float]:
-    """Make the test of values that match a pattern."""
-    return lambda values: is_mostly(values, pattern.fullmatch)
+def measure_pattern(pattern: str) -> Callable[[Values], float]:
+    """Make the test of values that match a pattern in any casing."""
+    return lambda values: is_mostly(values, re.compile(pattern, re.I).fullmatch)
+
+
+measure_times_of_day = measure_pattern(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AP]M)?")
+measure_emails = measure_pattern(r"[^@\s]+@[^@\s]+\.\w+")
+measure_numbers = measure_pattern(r"[-+(]?[^0-9]{0,4}[0-9][0-9.,'  ]*[^0-9]{0,4}")
+measure_money = measure_pattern(r"[-+]?[0-9.,'  ]*[0-9][.,][0-9]{1,2}")
+measure_currencies = measure_pattern(r"[A-Z]{3}|[€$£¥₹₽zł]{1,2}|Kč|kr\.?")
+
+
+def has_few_values(values: Values) -> bool:
+    """Return whether values are words of a short list, such as types, and not texts that differ."""
+    return len(set(map(str, values))) <= max(MIN_EVIDENCE, (1 - MIN_SHARE) * len(values))
 
 
 def is_constant(values: Values) -> bool:
@@ -116,7 +119,7 @@ def measure_labels(values: Values) -> float:
     """Test texts for people: words are better than numbers, and links are none."""
     if is_mostly(values, lambda text: "://" in text):
         return 0
-    return 1 if is_mostly(values, lambda text: re.search(r"[^\W\d_]", text)) else 0.5
+    return 1 if is_mostly(values, lambda text: re.search(r"[^\W\d_]", text)) else WEAK_FIT
 
 
 def measure_names(values: Values) -> float:
@@ -131,14 +134,7 @@ def measure_categories(values: Values) -> float:
 
 def measure_event_types(values: Values) -> float:
     """Test event types: few different words."""
-    texts = {str(value).strip() for value in values}
-    are_words = all(len(text) <= 60 and not re.search(r"://|^\d{3,}$|@", text) for text in texts)
-    return are_words and 0 < len(texts) <= min(60, max(8, len(values) / 3))
-
-
-def measure_devices(values: Values) -> float:
-    """Test devices: few different words."""
-    return len({str(value) for value in values}) <= max(30, len(values) / 20)
+    return has_few_values(values) and not any(re.search(r"://|^\d{3,}$|@", str(value)) for value in values)
 
 
 def measure_availability(values: Values) -> float:
@@ -150,7 +146,7 @@ def measure_availability(values: Values) -> float:
 def measure_times(values: Values) -> float:
     """Test times; dates are worse than times."""
     time_format = guess_time_format(values)
-    return 0 if time_format is None else 1 if time_format.has_time_of_day else 0.6
+    return 0 if time_format is None else 1 if time_format.has_time_of_day else WEAK_FIT
 
 
 def measure_small_counts(values: Values) -> float:
@@ -218,15 +214,3 @@ def guess_number_settings(values: Values) -> tuple[dict[str, Any], str | None]:
     if point_thousands and not point_decimals:
         return {"decimal": ","}, "Numbers such as 1.500 have either thousands or decimals. Ask the shop."
     return {}, None
-
-
-def parse_number(value: Any, decimal: str) -> float | None:
-    """Return the number in a text with this decimal mark, or None."""
-    text = re.sub(r"[^0-9.,-]", "", str(value))
-    text = (
-        text.replace(".", "").replace(",", ".") if decimal == "," and isinstance(value, str) else text.replace(",", "")
-    )
-    try:
-        return float(text)
-    except ValueError:
-        return None
