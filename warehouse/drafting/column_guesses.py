@@ -117,7 +117,6 @@ GUESSES = {
         value_tests.measure_availability, ("stock", "stock status", "stock quantity", "product stock"), ("status",)
     ),
     "updated_at": Guess(measure_times, ("updated", "updated time"), ("valid from",), ("time",)),
-    # Values that are none of RecoMart's columns.
     "line number": Guess(
         measure_ids, ("line id", "order item id", "line item id", "line order item id", "line"), ("item position",)
     ),
@@ -125,7 +124,8 @@ GUESSES = {
 }
 """How each column is recognized, by the concepts of a name and by its values."""
 
-ALL_COLUMNS = {column for columns in RAW_COLUMNS.values() for column in columns}
+OTHER_VALUES = ("line number", "order total")
+"""Values in GUESSES that are none of RecoMart's columns, and take their names first."""
 
 OWN_IDS = {"events": "event_id", "purchases": "transaction_id", "products": "product_id"}
 """The column that a name without a word but id fills."""
@@ -156,9 +156,7 @@ def guess_columns(sample: RecordSample, kind: FeedKind) -> ColumnMapping:
     sources: dict[str, str] = {}
     if kind == "events" and (event_type_name := find_event_type_name(sample)):
         sources["event_type"] = event_type_name
-    # Values that are no columns take their names first, and the column of ids that may be called id.
-    columns = [column for column in GUESSES if column not in ALL_COLUMNS]
-    columns += sorted(RAW_COLUMNS[kind], key=lambda column: column != OWN_IDS[kind])
+    columns = dict.fromkeys((*OTHER_VALUES, OWN_IDS[kind], *RAW_COLUMNS[kind]))
     preferences = {column: _list_names(sample, kind, column) for column in columns if column != "event_type"}
     for preference in range(2):
         for rank in range(3):

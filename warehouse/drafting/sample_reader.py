@@ -35,8 +35,11 @@ def read_samples(path: Path) -> list[RecordSample]:
     """
     if path.suffix in (".yml", ".yaml"):
         raise UnreadableFileError("it is YAML, such as a sources file")
-    with path.open("rb") as opened:
-        signature = find_signature(opened.read(SIGNATURE_BYTES))
+    try:
+        with path.open("rb") as opened:
+            signature = find_signature(opened.read(SIGNATURE_BYTES))
+    except OSError as error:
+        raise UnreadableFileError(f"the file cannot be read: {error.strerror}") from error
     if signature and signature.format == "excel":
         return _read_sheets(path)
     if signature and signature.format:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path, PurePosixPath
@@ -38,38 +39,33 @@ class SourcesDraft:
     """The files, and parts of files, that no feed uses, with the reason."""
 
 
-@dataclass
-class SampledFiles:
-    """Files of one kind and their sample."""
-
-    globs: list[str]
-    paths: list[str]
-    sample: RecordSample
-
-
 def draft_sources(landing: Path) -> SourcesDraft:
     """Draft the feeds of a landing folder from samples of its files."""
     draft = SourcesDraft({}, {})
-    groups: dict[str, SampledFiles] = {}
+    groups: dict[str, FeedDraft] = {}
     for globs, paths in _group_paths(find_unmatched_files(landing, ())):
         try:
-            samples = _read_first_samples(landing, paths)
+            samples = _read_first_samples([landing / path for path in paths])
         except UnreadableFileError as error:
             draft.unused_files |= dict.fromkeys(paths, str(error))
             continue
         for sample in samples:
-            kind = _identify_kind(sample, globs[0])
-            group = groups.setdefault(kind, SampledFiles([], [], sample.replace_records([])))
+            # Files of several stores have equal columns, and are one feed.
+            content = (sample.format, sample.part, sample.settings, sorted(sample.names))
+            kind = repr((*content, guess_kind(sample, globs[0]), find_event_type_in_path(globs[0])))
+            group = groups.setdefault(kind, FeedDraft([], [], sample.replace_records([])))
             group.globs += globs
             group.paths += paths
-            group.sample = sample.replace_records([*group.sample.records, *sample.records])
+            group.sample.records += sample.records
     feeds: list[FeedDraft] = []
     for group in groups.values():
-        drafts = draft_feeds(group.sample, group.globs, group.paths)
+        sample = group.sample
+        drafts = draft_feeds(sample, group.globs, group.paths)
         feeds += [feed for feed in drafts if feed.kind]
         if not all(feed.kind for feed in drafts):
-            part = f", {group.sample.part}" if group.sample.part else ""
-            draft.unused_files |= {f"{path}{part}": _explain_unused(group.sample) for path in group.paths}
+            reason = f"nothing in it looks like a product or an action; it has {format_names(sample.names)}."
+            reason = " ".join([reason, *map(str, sample.doubts)]) if sample.records else "it is no table"
+            draft.unused_files |= {f"{path}, {sample.part}".removesuffix(", "): reason for path in group.paths}
     _align_product_ids(feeds)
     _join_orders(feeds)
     has_catalog = any(feed.kind == "products" for feed in feeds)
@@ -112,7 +108,7 @@ def find_matches(paths: list[str], globs: list[str]) -> list[str]:
     return [path for path in paths if any(PurePosixPath("/", path).match(f"/{glob}") for glob in globs)]
 
 
-def _read_first_samples(landing: Path, paths: list[str]) -> list[RecordSample]:
+def _read_first_samples(paths: list[Path]) -> list[RecordSample]:
     """Read the samples of the first file that has records, with the records of the last one.
 
     Raises:
@@ -121,39 +117,19 @@ def _read_first_samples(landing: Path, paths: list[str]) -> list[RecordSample]:
     errors: list[UnreadableFileError] = []
     for path in paths[:MAX_TRIED_FILES]:
         try:
-            samples = read_samples(landing / path)
+            samples = read_samples(path)
+            break
         except UnreadableFileError as error:
             errors.append(error)
-        except OSError as error:
-            errors.append(UnreadableFileError(f"the file cannot be read: {error.strerror}"))
-        else:
-            # Files of one day do not show whether days precede months.
-            return _add_records(samples, landing / paths[-1]) if path != paths[-1] else samples
-    raise errors[0]
-
-
-def _add_records(samples: list[RecordSample], path: Path) -> list[RecordSample]:
-    try:
-        others = {(sample.part, repr(sample.settings)): sample.records for sample in read_samples(path)}
-    except (UnreadableFileError, OSError):
-        return samples
-    return [
-        sample.replace_records([*sample.records, *others.get((sample.part, repr(sample.settings)), [])])
-        for sample in samples
-    ]
-
-
-def _explain_unused(sample: RecordSample) -> str:
-    if not sample.records:
-        return "it is no table"
-    doubts = "".join(f" {doubt}" for doubt in sample.doubts)
-    return f"nothing in it looks like a product or an action; it has {format_names(sample.names)}.{doubts}"
-
-
-def _identify_kind(sample: RecordSample, glob: str) -> str:
-    """Return a text that is equal for files of one kind, such as those of several stores."""
-    content = (sample.format, sample.part, sample.settings, sorted(sample.names))
-    return repr((*content, guess_kind(sample, glob), find_event_type_in_path(glob)))
+    else:
+        raise errors[0]
+    if path != paths[-1]:
+        # Files of one day do not show whether days precede months.
+        with suppress(UnreadableFileError):
+            for sample, last_sample in zip(samples, read_samples(paths[-1]), strict=False):
+                if (sample.part, sample.settings) == (last_sample.part, last_sample.settings):
+                    sample.records += last_sample.records
+    return samples
 
 
 # -- Product ids ------------------------------------------------------------------------------------------------------
@@ -199,9 +175,11 @@ def list_keys(feed: FeedDraft) -> list[str]:
         name
         for name in (*([own_key] if isinstance(own_key, str) else []), *feed.unused_names)
         if name == own_key
-        or ((values := feed.sample.get_values(name))
-        and measure_ids(values)
-        and len(set(map(str, values))) >= MIN_SHARE * len(feed.sample.records))
+        or (
+            (values := feed.sample.get_values(name))
+            and measure_ids(values)
+            and len(set(map(str, values))) >= MIN_SHARE * len(feed.sample.records)
+        )
     ]
 
 

@@ -45,16 +45,6 @@ def find_csv_layout(text: str) -> tuple[str, TableLayout]:
     rows_by_delimiter = {delimiter: _parse_rows(lines, delimiter) for delimiter in (*DELIMITERS, *MORE_DELIMITERS)}
     delimiter = max(rows_by_delimiter, key=lambda delimiter: _score(rows_by_delimiter[delimiter]))
     layout = find_layout(rows_by_delimiter[delimiter])
-    skip_lines = layout.settings.get("skip_lines", 0)
-    preamble = [line for line in lines[:skip_lines] if line.strip()]
-    # A later line with the mark would be a record.
-    if (
-        preamble
-        and all(line.startswith("#") for line in preamble)
-        and not any(line.startswith("#") for line in lines[skip_lines:])
-    ):
-        del layout.settings["skip_lines"]
-        layout.settings["comment"] = "#"
     if delimiter in MORE_DELIMITERS:
         layout.settings["delimiter"] = delimiter
     return delimiter, layout
