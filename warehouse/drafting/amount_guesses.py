@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from warehouse.drafting.column_guesses import GUESSES, ColumnMapping, is_named_like
+from warehouse.drafting.column_guesses import ColumnMapping
 from warehouse.drafting.name_words import find_concepts
 from warehouse.drafting.record_samples import Doubt, RecordSample
 from warehouse.drafting.value_tests import guess_number_settings
@@ -20,12 +20,9 @@ def guess_amounts(sample: RecordSample, columns: ColumnMapping) -> tuple[dict[st
     names = {column: str(columns[column]) for column in ("quantity", "price", "line_total") if column in columns}
     settings, doubt = guess_number_settings([value for name in names.values() for value in sample.get_values(name)])
     doubts = [Doubt(doubt)] if doubt else []
-    if "line_total" in names and not is_named_like("line_total", names["line_total"], GUESSES["line_total"].likely):
-        doubts.append(
-            Doubt(
-                "If this is the price of one piece, map price. If it is the total of an order, map none.", "line_total"
-            )
-        )
+    if "line_total" in names and {"line", "item"}.isdisjoint(find_concepts(names["line_total"])):
+        text = "If this is the price of one piece, map price. If it is the total of an order, map none."
+        doubts.append(Doubt(text, "line_total"))
     for column in ("price", "line_total"):
         if column in names and (example := _find_cents(sample, names[column])):
             settings["price_divisor"] = 100

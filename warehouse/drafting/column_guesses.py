@@ -6,15 +6,7 @@ from typing import NamedTuple
 from warehouse.drafting import value_tests
 from warehouse.drafting.name_words import count_other_words, find_concepts, find_event_type_concepts
 from warehouse.drafting.record_samples import RecordSample
-from warehouse.drafting.value_tests import (
-    MIN_EVIDENCE,
-    WEAK_FIT,
-    Values,
-    is_mostly,
-    measure_ids,
-    measure_numbers,
-    measure_times,
-)
+from warehouse.drafting.value_tests import MIN_EVIDENCE, WEAK_FIT, Values, is_mostly, measure_ids
 from warehouse.sources.columns import PRODUCT_ATTRIBUTES, RAW_COLUMNS, TIME_COLUMNS, FeedKind
 
 ColumnMapping = dict[str, str | list[str] | dict[str, str]]
@@ -66,26 +58,26 @@ GUESSES = {
         value_tests.measure_event_types, ("event type", "event name", "event"), ("type",), ("name", "t")
     ),
     "event_at": Guess(
-        measure_times,
+        value_tests.measure_times,
         ("event time", "event created time"),
         ("created time", "time", "user time", "created", "sent time"),
-        measure_alone=measure_times,
+        measure_alone=value_tests.measure_times,
     ),
     "device": Guess(value_tests.has_few_values, ("device type", "device category", "device"), ("os",)),
     "session_id": Guess(measure_ids, ("session id", "session", "user session")),
     "quantity": Guess(
-        measure_numbers,
+        value_tests.measure_numbers,
         ("quantity", "unit quantity", "quantity created"),
         measure_alone=value_tests.measure_small_counts,
     ),
     "price": Guess(
-        measure_numbers,
+        value_tests.measure_numbers,
         ("unit price", "unit amount", "item price", "sale price", "price"),
         ("price amount", "quantity price", "price unit", "rrp"),
         measure_alone=value_tests.measure_money,
     ),
     "line_total": Guess(
-        measure_numbers,
+        value_tests.measure_numbers,
         (
             *("line total", "line amount", "line price", "item total", "item amount", "total price", "total amount"),
             *("sale amount", "sale total"),
@@ -94,10 +86,10 @@ GUESSES = {
     ),
     "currency": Guess(value_tests.measure_currencies, ("currency", "currency id", "price currency")),
     "purchased_at": Guess(
-        measure_times,
+        value_tests.measure_times,
         ("order time", "sale time", "order created time"),
         ("created time", "paid time", "time", "event time", "created", "sent time"),
-        measure_alone=measure_times,
+        measure_alone=value_tests.measure_times,
     ),
     "product_name": Guess(
         value_tests.measure_names,
@@ -112,15 +104,19 @@ GUESSES = {
         ("type", "group", "category id"),
     ),
     "brand": Guess(value_tests.measure_labels, ("brand", "brand name")),
-    "popularity_score": Guess(measure_numbers, ("score", "product score", "score quantity"), ("sale quantity",)),
+    "popularity_score": Guess(
+        value_tests.measure_numbers, ("score", "product score", "score quantity"), ("sale quantity",)
+    ),
     "is_available": Guess(
         value_tests.measure_availability, ("stock", "stock status", "stock quantity", "product stock"), ("status",)
     ),
-    "updated_at": Guess(measure_times, ("updated", "updated time"), ("valid from",), ("time",)),
+    "updated_at": Guess(value_tests.measure_times, ("updated", "updated time"), ("valid from",), ("time",)),
     "line number": Guess(
         measure_ids, ("line id", "order item id", "line item id", "line order item id", "line"), ("item position",)
     ),
-    "order total": Guess(measure_numbers, ("order total", "order amount", "order price", "total order amount")),
+    "order total": Guess(
+        value_tests.measure_numbers, ("order total", "order amount", "order price", "total order amount")
+    ),
 }
 """How each column is recognized, by the concepts of a name and by its values."""
 
@@ -140,7 +136,10 @@ EVENT_TYPE_PHRASES = {
     "remove_from_cart": ["remove cart", "remove"],
     "purchase": ["purchase", "order", "order done", "checkout done", "purchase done", "add purchase"],
 }
-"""Concepts of the names that shops use for each event type."""
+EVENT_TYPES = {
+    frozenset(phrase.split()): event_type for event_type, phrases in EVENT_TYPE_PHRASES.items() for phrase in phrases
+}
+"""Event type by the concepts of the names that shops use for it."""
 
 PATH_EVENT_TYPES = {"click": "click", "view": "view", "cart": "add_to_cart"}
 """Concepts of the names of files whose rows are all events of one type."""
@@ -204,19 +203,13 @@ def _find_best_name(
 
 def _match_phrases(phrases: Sequence[str], name: str) -> tuple[int, int] | None:
     """Return how many other words a name has beside the best of the phrases that it fits, and its index, or None."""
-    concepts = find_concepts(name)
-    matches = [
-        (count, index)
-        for index, phrase in enumerate(phrases)
-        if (count := count_other_words(phrase, concepts)) is not None
-    ]
-    return min(matches, default=None)
+    counts = [(count_other_words(phrase, find_concepts(name)), index) for index, phrase in enumerate(phrases)]
+    return min(((count, index) for count, index in counts if count is not None), default=None)
 
 
-def is_named_like(column: str, name: str, phrases: Sequence[str] = ()) -> bool:
-    """Return whether a name is one of those that files use for the column, or fits one of some phrases."""
-    ranks = (phrases,) if phrases else GUESSES[column].ranks
-    return any(_match_phrases(phrases, name) for phrases in ranks)
+def is_named_like(column: str, name: str) -> bool:
+    """Return whether a name is one of those that files use for the column."""
+    return any(_match_phrases(phrases, name) for phrases in GUESSES[column].ranks)
 
 
 def _measure(sample: RecordSample, kind: FeedKind, column: str, name: str) -> float:
@@ -290,14 +283,7 @@ def get_event_type(value: str, *, has_product: bool = False) -> str | None:
     concepts = find_event_type_concepts(value)
     if has_product:
         concepts = frozenset("view" if concept == "page" else concept for concept in concepts)
-    return next(
-        (
-            event_type
-            for event_type, phrases in EVENT_TYPE_PHRASES.items()
-            if any(set(phrase.split()) == concepts for phrase in phrases)
-        ),
-        None,
-    )
+    return EVENT_TYPES.get(concepts)
 
 
 def guess_kind(sample: RecordSample, glob: str) -> FeedKind | None:
@@ -337,13 +323,16 @@ def guess_kind(sample: RecordSample, glob: str) -> FeedKind | None:
 
 def get_path_concepts(glob: str) -> set[str]:
     """Return the concepts of the names of files and folders; a sale is an order."""
-    parts = glob.split("/")
-    concepts = {concept for part in parts for concept in find_concepts(part.replace("$", ""))}
-    event_types = {concept for part in parts for concept in find_event_type_concepts(part)}
-    return concepts | ({"order"} if "sale" in concepts or "purchase" in event_types else set())
+    concepts = {concept for part in glob.split("/") for concept in find_concepts(part.replace("$", ""))}
+    is_order = "sale" in concepts or "purchase" in _list_event_type_concepts(glob)
+    return concepts | ({"order"} if is_order else set())
+
+
+def _list_event_type_concepts(glob: str) -> set[str]:
+    return {concept for part in glob.split("/") for concept in find_event_type_concepts(part)}
 
 
 def find_event_type_in_path(glob: str) -> str | None:
     """Return the event type that the words of a file's name mean, such as clicks."""
-    concepts = {concept for part in glob.split("/") for concept in find_event_type_concepts(part)}
+    concepts = _list_event_type_concepts(glob)
     return next((PATH_EVENT_TYPES[concept] for concept in PATH_EVENT_TYPES if concept in concepts), None)

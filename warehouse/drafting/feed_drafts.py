@@ -21,7 +21,7 @@ from warehouse.drafting.record_samples import Doubt, RecordSample
 from warehouse.drafting.row_groups import find_group_name
 from warehouse.drafting.value_tests import MIN_SHARE
 from warehouse.formatting import format_names
-from warehouse.sources.columns import REQUIRED_COLUMNS, FeedKind
+from warehouse.sources.columns import REQUIRED_COLUMNS, FeedKind, wrap_in_list
 
 
 @dataclass
@@ -52,9 +52,8 @@ class FeedDraft:
     @property
     def unused_names(self) -> list[str]:
         """The names in the files that no column reads."""
-        used_names: set[str] = set()
-        for source in self.columns.values():
-            used_names.update(() if isinstance(source, dict) else [source] if isinstance(source, str) else source)
+        sources = [source for source in self.columns.values() if not isinstance(source, dict)]
+        used_names = {name for source in sources for name in wrap_in_list(source)}
         return [name for name in self.sample.names if name not in used_names]
 
     def leave_out(self, conditions: dict[str, list[str]]) -> None:
@@ -146,12 +145,10 @@ def _draft_events(feed: FeedDraft) -> None:
         feed.doubt(f"No name looks like a customer, so {columns['session_id']} takes the place.", "user_id")
     path_type = find_event_type_in_path(feed.globs[0])
     if "event_type" not in columns and path_type is None:
-        for name in feed.sample.names:
-            is_type = find_concepts(name) in (("type",), ("t",))
-            if is_type and value_tests.measure_event_types(feed.sample.get_values(name)):
-                columns = {column: source for column, source in columns.items() if source != name}
-                feed.settings["columns"] = columns = columns | {"event_type": name}
-                break
+        names = [name for name in feed.sample.names if find_concepts(name) in (("type",), ("t",))]
+        if name := next((n for n in names if value_tests.measure_event_types(feed.sample.get_values(n))), None):
+            columns = {column: source for column, source in columns.items() if source != name} | {"event_type": name}
+            feed.settings["columns"] = columns
     if "event_type" not in columns:
         columns["event_type"] = {"value": path_type or "view"}
         reason = (
@@ -213,10 +210,8 @@ def _doubt_purchases(feed: FeedDraft) -> None:
     texts = [str(record) for record in feed.sample.records]
     copies = len(texts) - len(set(texts))
     if copies and "fill_down" not in feed.settings:
-        feed.doubt(
-            f"Rows of the sample that equal an earlier one: {copies}. If they are several pieces, declare duplicates: "
-            "keep."
-        )
+        remedy = "If they are several pieces, declare duplicates: keep."
+        feed.doubt(f"Rows of the sample that equal an earlier one: {copies}. {remedy}")
 
 
 def _draft_catalog(feed: FeedDraft) -> None:

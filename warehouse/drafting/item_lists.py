@@ -7,8 +7,6 @@ from warehouse.drafting.name_words import find_concepts
 from warehouse.drafting.record_samples import RecordSample
 from warehouse.sources.columns import split_json_path
 
-PRODUCT_CONCEPTS = {"product", "sku", "item"}
-
 
 def find_key_value_lists(sample: RecordSample) -> list[str]:
     """Find the lists of which every item has a key and a value."""
@@ -32,7 +30,7 @@ def find_item_list(sample: RecordSample) -> str | None:
             continue
         if all(isinstance(item, str | int) for item in items):
             is_frequent = len(sample.get_values(name)) > MIN_FILLED_SHARE * len(sample.records)
-            if is_frequent and PRODUCT_CONCEPTS.intersection(find_concepts(name)):
+            if is_frequent and {"product", "sku", "item"}.intersection(find_concepts(name)):
                 counts[name] = 1
         elif all(isinstance(item, dict) for item in items):
             # The name of the list says what the id of an item is.

@@ -122,10 +122,8 @@ OPEN_CONCEPTS = frozenset({"email", "sku", "barcode", "quantity", "price", "curr
 
 CONTEXT_CONCEPTS = frozenset({"user", "product", "item", "line", "order", "event", "sale", "catalog"})
 """Concepts that say where a value belongs, such as the order in order_currency."""
-
-
 IGNORED = "ignored"
-"""The concept of words that are ignored."""
+"""The concept of words that change nothing."""
 
 
 def fold(text: str) -> str:

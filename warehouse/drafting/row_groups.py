@@ -13,7 +13,7 @@ def find_group_name(sample: RecordSample, columns: ColumnMapping, kind: FeedKind
     group_columns = [sample.get_column(columns[column]) for column in columns if not is_item_column(column, kind)]
     if kind == "products":
         used_names = {*map(str, columns.values())}
-        names = [name for name in sample.names if name not in used_names and _has_groups(sample.get_column(name))]
+        names = [name for name in sample.names if name not in used_names and _is_grouped(sample.get_column(name))]
     else:
         names = [str(columns["transaction_id"])] if "transaction_id" in columns else []
         groups = sample.get_column(columns.get("transaction_id"))
@@ -29,7 +29,7 @@ def find_group_name(sample: RecordSample, columns: ColumnMapping, kind: FeedKind
     )
 
 
-def _has_groups(values: list[Any]) -> bool:
+def _is_grouped(values: list[Any]) -> bool:
     return None not in values and 1 < len(set(map(str, values))) < len(values)
 
 

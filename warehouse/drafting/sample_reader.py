@@ -23,9 +23,6 @@ from warehouse.sources.columns import FeedKind, format_json_path
 from warehouse.sources.declaration import Feed
 from warehouse.sources.feed_settings import FileFormat
 
-MAX_REJECTED_SHARE = 0.02
-"""Share of rejected lines from which a draft has a doubt."""
-
 
 def read_samples(path: Path) -> list[RecordSample]:
     """Read the first records of each part of a file.
@@ -73,7 +70,7 @@ def find_load_problem(path: Path, kind: FeedKind, settings: dict[str, Any]) -> s
     except UnreadableFileError as error:
         return f"{path.name} cannot be loaded: {error}."
     rejected = [error for error in errors if error]
-    if len(rejected) <= MAX_REJECTED_SHARE * len(errors):
+    if not rejected:
         return None
     return f"{len(rejected):,} of {len(errors):,} lines of {path.name} are rejected, the first one for: {rejected[0]}."
 
@@ -159,9 +156,8 @@ def _read_json_samples(path: Path, text: str) -> list[RecordSample]:
     if len(records) > 1 or (records and _is_event_or_order(records[0])):
         return [RecordSample("jsonl", records)]
     document = records[0] if records else _parse_start(text)
-    locations = list(_find_records(document))
     samples = []
-    for keys, found_records, key_name in locations:
+    for keys, found_records, key_name in _find_records(document):
         settings: dict[str, Any] = {"records": format_json_path(keys)} if keys else {}
         settings |= {"record_key": key_name} if key_name else {}
         part = f"records under {format_json_path(keys)}" if keys else ""

@@ -26,9 +26,6 @@ MAX_TRIED_FILES = 20
 ORDER_COLUMNS = ("transaction_id", "user_id", "purchased_at", "currency")
 """Columns that the file of orders fills in their lines."""
 
-TIME_SETTINGS = ("timestamp_formats", "time_zone")
-"""Settings of the times, which joined files have from the feed."""
-
 
 @dataclass
 class SourcesDraft:
@@ -229,7 +226,7 @@ def _join(lines: FeedDraft, orders: FeedDraft, key: str) -> None:
     lines.settings["join"] = {"files": format_globs(orders.globs), **formats, "columns": columns}
     if "leave_out" in orders.settings:
         lines.leave_out(orders.settings["leave_out"])
-    for setting in TIME_SETTINGS:
+    for setting in ("timestamp_formats", "time_zone"):
         lines.settings.pop(setting, None)
         if setting in orders.settings:
             lines.settings[setting] = orders.settings[setting]

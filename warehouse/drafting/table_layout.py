@@ -67,16 +67,15 @@ def find_layout(rows: Sequence[Row]) -> TableLayout:
     headers = [
         index
         for index in (candidates if has_values else candidates[:1])
-        if not _has_value(rows[index][1]) and not _has_repeated_field(rows, index)
+        if not _has_value(rows[index][1]) and not _is_repeated(rows, index)
     ]
     start = headers[0] if headers else first
     settings: dict[str, Any] = {"skip_lines": rows[start][0] - 1} if start else {}
-    if headers:
-        return TableLayout(width, settings, [])
-    settings["names"] = [f"column_{number}" for number in range(1, width + 1)]
-    return TableLayout(
-        width, settings, [Doubt("There seems to be no header, so the columns have invented names. Rename them.")]
-    )
+    doubts = []
+    if not headers:
+        settings["names"] = [f"column_{number}" for number in range(1, width + 1)]
+        doubts.append(Doubt("There seems to be no header, so the columns have invented names. Rename them."))
+    return TableLayout(width, settings, doubts)
 
 
 def _find_width(rows: Sequence[Row]) -> int:
@@ -89,13 +88,12 @@ def _has_value(fields: Sequence[str]) -> bool:
     return any(VALUE_PATTERN.fullmatch(field.strip()) for field in fields)
 
 
-def _has_repeated_field(rows: Sequence[Row], index: int) -> bool:
-    """Return whether a row after this one has the same field, but is not the same, as the header of joined files is."""
+def _is_repeated(rows: Sequence[Row], index: int) -> bool:
+    """Return whether half of a row's fields are values of later rows; the header of joined files is no such row."""
     fields = rows[index][1]
-    return any(
-        other != fields and any(field.strip() and field == value for field, value in zip(fields, other, strict=False))
-        for _, other in rows[index + 1 :]
-    )
+    others = [other for _, other in rows[index + 1 :] if other != fields]
+    values = [{other[place] for other in others if len(other) > place} for place in range(len(fields))]
+    return 2 * sum(field in values[place] for place, field in enumerate(fields) if field.strip()) >= len(fields)
 
 
 def _parse_rows(lines: list[str], delimiter: str) -> list[Row]:

@@ -187,10 +187,8 @@ def _guess_time_format(texts: tuple[str, ...]) -> TimeFormat | None:
 
 def _count_parsed(texts: Values) -> dict[str, int]:
     """Count the texts that each format parses, to a year that a shop's file can have."""
-    counts = ", ".join(
-        f"count(*) filter (year(try_strptime(value, '{name}')) between 1990 and 2100)" for name in TIME_FORMATS
-    )
-    query = f"select {counts} from (select unnest(?::varchar[]) as value)"
+    counts = [f"count(*) filter (year(try_strptime(value, '{name}')) between 1990 and 2100)" for name in TIME_FORMATS]
+    query = f"select {', '.join(counts)} from (select unnest(?::varchar[]) as value)"
     (row,) = duckdb.cursor().execute(query, [list(texts)]).fetchall()
     return dict(zip(TIME_FORMATS, map(int, row), strict=True))
 

@@ -176,6 +176,28 @@ def test_draft_variants_of_catalog(landing: Path) -> None:
     assert feed["columns"]["product_id"] == "Variant SKU"
 
 
+def test_draft_catalog_in_german(landing: Path) -> None:
+    """Words of availability in other languages are declared; a missing stock count is no row of a group."""
+    rows = [f"A-{i},Lampe {i},{i % 2},{['lieferbar', 'ausverkauft', ''][i % 3]}" for i in range(9)]
+    put(landing, "artikel.csv", "artikel_nr,bezeichnung,sichtbar,lieferbar", *rows)
+    (feed,) = draft(landing).values()
+    assert feed["columns"]["is_available"] == "lieferbar"
+    assert feed["availability"] == {"available": ["lieferbar"], "unavailable": ["ausverkauft"]}
+    assert "fill_down" not in feed
+
+
+def test_draft_of_lists_in_items(landing: Path) -> None:
+    """Items and lists of keys and values are read as the loader reads them."""
+    attributes = [{"key": "currency", "value": {"string": "EUR", "int": None}}]
+    items = [{"sku": f"s{number}", "qty": 1, "price": 5.5} for number in range(2)]
+    order = {"order_no": "1", "client": "c1", "at": "2026-01-05T10:00:00Z", "attributes": attributes, "items": items}
+    put(landing, "orders.jsonl", json.dumps(order), json.dumps(order | {"order_no": "2", "items": []}))
+    (feed,) = draft(landing).values()
+    assert (feed["unnest"], feed["key_values"]) == ("items", ["attributes"])
+    assert feed["columns"]["currency"] == "$.attributes.currency"
+    assert feed["columns"]["product_id"] == "$.items.sku"
+
+
 def test_draft_names_doubts(landing: Path) -> None:
     """A day that may be a month, times without an offset, files that are no feed."""
     put(landing, "sales.csv", "order,user,sku,day", "1,u1,a,01/02/2026", "2,u2,b,03/04/2026")
