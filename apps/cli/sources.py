@@ -1,5 +1,6 @@
 """Commands for the sources file: draft one from a folder of files, and check one on the first rows."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +42,8 @@ def draft(
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise RecomartError(f"{output}: the draft cannot be written: {error.strerror}. Name another file") from error
-    console.print_line(f"{output} written. Read it, then run `recomart sources check --sources {output}`")
+    command = shlex.join(["recomart", "sources", "check", "--sources", str(output), "--landing", str(folder)])
+    console.print_line(f"{output} written. Read it, then run `{command}`")
 
 
 @app.command()

@@ -30,14 +30,14 @@ def write_draft(draft: SourcesDraft, folder: str) -> str:
             "begin with ? are doubts. `recomart sources check` shows what the columns become."
         ),
         "",
-        "feeds:" if any(not feed.missing_columns for feed in draft.feeds.values()) else "feeds: {}",
+        "feeds:",
     ]
     for name, feed in draft.feeds.items():
         lines += ["", *(_write_feed(name, feed))]
     if draft.unused_files:
         lines += ["", *_comment("Files that no feed uses:")]
         for path, reason in draft.unused_files.items():
-            lines += _comment(f"  {path}: {reason}")
+            lines += _comment(f"{path}: {reason}", indent="  ")
     return "\n".join(lines) + "\n"
 
 
@@ -59,7 +59,5 @@ def _write_feed(name: str, feed: FeedDraft) -> list[str]:
     ]
 
 
-def _comment(text: str) -> list[str]:
-    indent = " " * (len(text) - len(text.lstrip()))
-    lines = textwrap.wrap(text.strip(), LINE_WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ")
-    return [f"# {line}" for line in lines]
+def _comment(text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(text, LINE_WIDTH + 2, initial_indent=f"# {indent}", subsequent_indent=f"# {indent}  ")

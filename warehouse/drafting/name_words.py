@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
+from warehouse.sources.columns import split_json_path
+
 COLUMN_WORDS = {
     "user": (
         "user usr customer cust client visitor member buyer shopper person account contact subscriber recipient "
@@ -43,7 +45,7 @@ COLUMN_WORDS = {
     "unit": "unit einzel each per unitario unitaire",
     "price": "price preis precio prix prezzo prijs preço vk",
     "amount": "amount amt betrag value wert montant valor money",
-    "total": "total gesamt subtotal totale revenue umsatz turnover sum summe importe extended",
+    "total": "total ext gesamt subtotal totale revenue umsatz turnover sum summe importe extended",
     "currency": "currency cur curr ccy währung devise moneda valuta",
     "name": "name title titel bezeichnung label nombre libelle nom",
     "description": "description desc beschreibung descripción text",
@@ -58,22 +60,22 @@ COLUMN_WORDS = {
     "score": "popularity score rating review",
     "handle": "handle",
     "cents": "cents cent minor pence centimos",
-    # Words that do not change what a name means.
-    "+": (
-        "net netto gross brutto incl excl inkl exkl of the in on is my de der des du del current default main base raw "
-        "dim fact list regular final retail eur euro usd gbp chf pln utc gmt local iso full pseudo detail info entry "
-        "stamp"
-    ),
-    # Values that are none of RecoMart's columns, such as the price of the shipping.
-    "-": (
-        "parent shipping ship shipped delivery delivered liefer lieferung versand freight billing tax vat mwst steuer "
-        "ust iva discount rabatt coupon promo promotion cost ek image img picture photo url link address street city "
-        "plz zip postal country region birth due cancel canceled cancelled refund refunded return returned reason "
-        "comment note agent ip phone first length weight height width old previous compare fee segment limit estimated "
-        "expiry"
+    "shipping": "shipping ship shipped delivery delivered liefer lieferung versand freight fulfillment fulfilment",
+    "other": (
+        "parent billing tax vat mwst steuer ust iva discount rabatt coupon promo promotion cost ek image img picture "
+        "photo url link address street city plz zip postal country region birth due cancel canceled cancelled refund "
+        "refunded return returned reason comment note agent ip phone first length weight height width old previous "
+        "compare fee segment limit estimated expiry"
     ),
 }
-"""Words of each concept that names of columns are made of; a plural s and accents do not matter."""
+"""Words of each concept that names of columns are made of; a plural s and accents do not matter. `shipping` and `other`
+are values that none of RecoMart's columns has, such as the price of the shipping."""
+
+IGNORED_WORDS = (
+    "net netto gross brutto incl excl inkl exkl of the in on is my de der des du del current default main base raw dim "
+    "fact list regular final retail eur euro usd gbp chf pln utc gmt local iso full pseudo detail info entry stamp"
+)
+"""Words that do not change what the name of a column means."""
 
 EVENT_TYPE_WORDS = {
     "view": (
@@ -89,17 +91,39 @@ EVENT_TYPE_WORDS = {
     "checkout": "checkout payment",
     "done": "completed complete done success succeeded placed paid finished abgeschlossen",
     "page": "page screen",
-    "+": "product item sku article artikel event track user to from the of in",
 }
 """Words of each concept that event types are made of."""
+
+IGNORED_EVENT_WORDS = "product item sku article artikel event track user to from the of in"
+"""Words that do not change what an event type means."""
+
+STATUS_WORDS = {
+    "unfinished": (
+        "cancel canceled cancelled cancellation fail failed failure pending void voided decline declined unpaid draft "
+        "trash hold expired abandoned reject rejected storno storniert annulliert annule annulled cancelado cancelada "
+        "offen error"
+    ),
+    "refund": (
+        "refund refunded return returned chargeback retour retourniert retoure ruckgabe erstattet erstattung "
+        "gutschrift devuelto devolucion rembourse remboursement"
+    ),
+    "partial": "partial partially partly teilweise teil",
+    "not": "not no non nicht kein",
+}
+"""Words of each concept that statuses of orders are made of."""
 
 STRUCTURE_KEYS = (
     "properties props params attributes attrs payload data body fields node details context traits record meta"
 )
 """Keys of JSON objects that only hold others."""
 
+OPEN_CONCEPTS = frozenset({"email", "sku", "barcode", "quantity", "price", "currency", "category", "brand", "updated"})
+"""Concepts that mean the same beside other words, as in brand_label."""
+
 CONTEXT_CONCEPTS = frozenset({"user", "product", "item", "line", "order", "event", "sale", "catalog"})
 """Concepts that say where a value belongs, such as the order in order_currency."""
+IGNORED = "ignored"
+"""The concept of words that change nothing."""
 
 
 def fold(text: str) -> str:
@@ -111,15 +135,16 @@ def fold(text: str) -> str:
 class WordIndex:
     """Finds the concepts of a name's words."""
 
-    def __init__(self, words_by_concept: Mapping[str, str]) -> None:
+    def __init__(self, words_by_concept: Mapping[str, str], ignored_words: str = "") -> None:
         self._concepts = {fold(word): concept for concept, words in words_by_concept.items() for word in words.split()}
+        self._concepts |= {fold(word): IGNORED for word in ignored_words.split()}
 
     def find_concepts(self, name: str) -> tuple[str, ...]:
         """Return the concepts of a name's words without repetitions; unknown words stay as they are."""
         spaced = re.sub(r"(?<=[a-zß-ÿ])(?=[A-ZÀ-Þ])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
         words = re.findall(r"[^\W\d_]+|#", fold(spaced))
         concepts = [self._get_concept(part) or part for word in words for part in self._split_compound(word)]
-        return tuple(dict.fromkeys(concept for concept in concepts if concept != "+"))
+        return tuple(dict.fromkeys(concept for concept in concepts if concept != IGNORED))
 
     def _get_concept(self, word: str) -> str | None:
         # German joins words with an s or n, as in Warengruppennummer.
@@ -138,7 +163,9 @@ class WordIndex:
         return [word]
 
 
-_column_index, _event_type_index = WordIndex(COLUMN_WORDS), WordIndex(EVENT_TYPE_WORDS)
+_column_index = WordIndex(COLUMN_WORDS, IGNORED_WORDS)
+_event_type_index = WordIndex(EVENT_TYPE_WORDS, IGNORED_EVENT_WORDS)
+_status_index = WordIndex(STATUS_WORDS)
 
 
 @lru_cache(maxsize=4096)
@@ -147,7 +174,11 @@ def find_concepts(name: str) -> tuple[str, ...]:
 
     A path such as `$.order.customer.id` means its last two keys.
     """
-    *parents, key = re.split(r"[.](?=[\w\"])", name.removeprefix("$.")) if name.startswith("$.") else [name]
+    try:
+        *parents, key = split_json_path(name)
+    except ValueError:
+        # A column of CSV can have any name.
+        parents, key = [], name
     is_structure = not parents or fold(parents[-1]) in STRUCTURE_KEYS.split()
     return _column_index.find_concepts(key if is_structure else f"{parents[-1]} {key}")
 
@@ -157,14 +188,21 @@ def find_event_type_concepts(value: str) -> frozenset[str]:
     return frozenset(_event_type_index.find_concepts(value))
 
 
+def find_status_meaning(value: str) -> str | None:
+    """Return whether the status of an order says that it is `unfinished` or a `refund`; None for other ones."""
+    concepts = _status_index.find_concepts(value)
+    meanings = [concept for concept in concepts if concept in ("unfinished", "refund")]
+    return meanings[0] if meanings and not {"partial", "not"}.intersection(concepts) else None
+
+
 def count_other_words(phrase: str, concepts: Sequence[str]) -> int | None:
     """Return how many words a name has beside those of a phrase such as `user id`; None if it means something else.
 
-    A phrase of one word fits a name of that word only, unless it ends with a star. Other names may have unknown words,
-    and before the phrase concepts that say where the value belongs.
+    A phrase of one word fits a name of that word only, unless it is an open concept. Other names may have unknown
+    words, and before the phrase concepts that say where the value belongs.
     """
-    is_open = phrase.endswith("*")
-    wanted = set(phrase.rstrip("*").split())
+    is_open = phrase in OPEN_CONCEPTS
+    wanted = set(phrase.split())
     places = [place for place, concept in enumerate(concepts) if concept in wanted]
     # A word between those of the phrase changes its meaning: sales_channel_id is no id of a sale.
     if len(places) < len(wanted) or places[-1] - places[0] >= len(wanted):

@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import takewhile
-from pathlib import Path
+from glob import escape
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from warehouse.drafting.column_guesses import find_event_type_in_path, guess_kind, is_named_like
 from warehouse.drafting.feed_drafts import FeedDraft, draft_feeds
-from warehouse.drafting.file_samples import SAMPLE_RECORDS, FileSample
+from warehouse.drafting.record_samples import MAX_SAMPLE_RECORDS, Doubt, RecordSample
 from warehouse.drafting.sample_reader import find_load_problem, read_samples
-from warehouse.drafting.value_tests import MIN_TELLING_VALUES, measure_ids
+from warehouse.drafting.value_tests import MIN_EVIDENCE, MIN_SHARE, measure_ids
 from warehouse.formatting import format_names
 from warehouse.loading.landing_files import UnreadableFileError, find_unmatched_files
 from warehouse.sources.columns import PRODUCT_ATTRIBUTES, RAW_COLUMNS
@@ -22,20 +23,8 @@ RANDOM_ID_PATTERN = re.compile(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(
 MAX_TRIED_FILES = 20
 """Number of files of a kind that are tried until one can be read."""
 
-MIN_KNOWN_SHARE = 0.5
-"""Minimum share of the product ids in a file that a catalog has, if they are the same ids."""
-
-MIN_UNIQUE_SHARE = 0.9
-"""Minimum share of different values in a column that identifies rows."""
-
-MIN_EQUAL_IDS = 0.1
-"""Share of known product ids below which they are probably others than those of the catalog."""
-
 ORDER_COLUMNS = ("transaction_id", "user_id", "purchased_at", "currency")
 """Columns that the file of orders fills in their lines."""
-
-CONTENT_SETTINGS = ("timestamp_formats", "time_zone", "leave_out", "is_return")
-"""Settings that joined files have from the feed."""
 
 
 @dataclass
@@ -47,71 +36,76 @@ class SourcesDraft:
     """The files, and parts of files, that no feed uses, with the reason."""
 
 
-@dataclass
-class SampledFiles:
-    """Files of one kind and their sample."""
-
-    globs: list[str]
-    paths: list[str]
-    sample: FileSample
-
-
 def draft_sources(landing: Path) -> SourcesDraft:
     """Draft the feeds of a landing folder from samples of its files."""
     draft = SourcesDraft({}, {})
-    all_paths = find_unmatched_files(landing, ())
-    groups: dict[str, SampledFiles] = {}
-    for glob, paths in _group_paths(all_paths).items():
+    groups: dict[str, FeedDraft] = {}
+    for globs, paths in _group_paths(find_unmatched_files(landing, ())):
         try:
-            samples = _read_first_samples(landing, paths)
+            samples = _read_first_samples([landing / path for path in paths])
         except UnreadableFileError as error:
             draft.unused_files |= dict.fromkeys(paths, str(error))
             continue
         for sample in samples:
-            group = groups.setdefault(_identify_kind(sample, glob), SampledFiles([], [], sample.replace_records([])))
-            group.globs.append(glob)
+            # Files of several stores have equal columns, and are one feed.
+            content = (sample.format, sample.part, sample.settings, sorted(sample.names))
+            kind = repr((*content, guess_kind(sample, globs[0]), find_event_type_in_path(globs[0])))
+            group = groups.setdefault(kind, FeedDraft([], [], sample.replace_records([])))
+            group.globs += globs
             group.paths += paths
-            group.sample = sample.replace_records([*group.sample.records, *sample.records])
+            group.sample.records += sample.records
     feeds: list[FeedDraft] = []
     for group in groups.values():
-        drafts = draft_feeds(group.sample, _shorten_globs(group, all_paths), group.paths)
+        sample = group.sample
+        drafts = draft_feeds(sample, group.globs, group.paths)
         feeds += [feed for feed in drafts if feed.kind]
         if not all(feed.kind for feed in drafts):
-            reason = _explain_unused(group.sample)
-            draft.unused_files |= {_name_part(path, group.sample): reason for path in group.paths}
+            reason = f"nothing in it looks like a product or an action; it has {format_names(sample.names)}."
+            reason = " ".join([reason, *map(str, sample.doubts)]) if sample.records else "it is no table"
+            draft.unused_files |= {f"{path}, {sample.part}".removesuffix(", "): reason for path in group.paths}
     _align_product_ids(feeds)
     _join_orders(feeds)
-    _declare_carried_products(feeds)
+    has_catalog = any(feed.kind == "products" for feed in feeds)
     for feed in feeds:
+        if feed.kind != "products" and (not has_catalog or any(name in feed.columns for name in PRODUCT_ATTRIBUTES)):
+            feed.settings["carries"] = ["products"]
         if feed.kind and not feed.missing_columns:
             problem = find_load_problem(landing / feed.paths[0], feed.kind, feed.settings)
-            feed.doubts += [problem] if problem else []
+            feed.doubts += [Doubt(problem)] if problem else []
         draft.feeds[_choose_name(feed, draft.feeds)] = feed
     return draft
 
 
-def _group_paths(paths: list[str]) -> dict[str, list[str]]:
-    """Return the paths by glob; a glob that matches files of another one has digits in place of its stars."""
+def _group_paths(paths: list[str]) -> list[tuple[list[str], list[str]]]:
+    """Return the globs of each group of files, and their paths.
+
+    Where the glob of a group also matches other files, it is exact to the digit; where that is not enough, the files
+    are listed.
+    """
     groups: dict[str, list[str]] = {}
     for path in paths:
         groups.setdefault(make_glob(path), []).append(path)
-    is_exact = {glob: "*" not in glob or find_matches(paths, glob) == group for glob, group in groups.items()}
-    return {glob if is_exact[glob] else glob.replace("*", "[0-9]*"): group for glob, group in groups.items()}
+    result = []
+    for glob, group in groups.items():
+        digit_globs = sorted({re.sub("[0-9]", "[0-9]", RANDOM_ID_PATTERN.sub("*", escape(path))) for path in group})
+        options = ([glob], digit_globs)
+        globs = next((globs for globs in options if find_matches(paths, globs) == group), list(map(escape, group)))
+        result.append((globs, group))
+    return result
 
 
 def make_glob(path: str) -> str:
     """Return the glob of a file and of those whose paths differ only in digits and random ids."""
-    glob = re.sub(r"\d+", "*", RANDOM_ID_PATTERN.sub("*", path))
-    return re.sub(r"\*([-_.]?\*)+", "*", glob)
+    return re.sub(r"\*([-_.]?\*)+", "*", re.sub("[0-9]+", "*", RANDOM_ID_PATTERN.sub("*", escape(path))))
 
 
-def find_matches(paths: list[str], glob: str) -> list[str]:
-    """Return the paths that a glob matches; its stars match no slash."""
-    pattern = re.compile(r"[^/]*".join(re.escape(part) for part in glob.split("*")))
-    return [path for path in paths if pattern.fullmatch(path)]
+def find_matches(paths: list[str], globs: list[str]) -> list[str]:
+    """Return the paths that globs match."""
+    # A glob without a root would match the end of a path.
+    return [path for path in paths if any(PurePosixPath("/", path).match(f"/{glob}") for glob in globs)]
 
 
-def _read_first_samples(landing: Path, paths: list[str]) -> list[FileSample]:
+def _read_first_samples(paths: list[Path]) -> list[RecordSample]:
     """Read the samples of the first file that has records, with the records of the last one.
 
     Raises:
@@ -120,129 +114,69 @@ def _read_first_samples(landing: Path, paths: list[str]) -> list[FileSample]:
     errors: list[UnreadableFileError] = []
     for path in paths[:MAX_TRIED_FILES]:
         try:
-            samples = read_samples(landing / path)
+            samples = read_samples(path)
+            break
         except UnreadableFileError as error:
             errors.append(error)
-        except OSError as error:
-            errors.append(UnreadableFileError(f"the file cannot be read: {error.strerror}"))
-        else:
-            # Files of one day do not show whether days precede months.
-            return _add_records(samples, landing / paths[-1]) if path != paths[-1] else samples
-    raise errors[0]
-
-
-def _add_records(samples: list[FileSample], path: Path) -> list[FileSample]:
-    try:
-        others = {(sample.part, repr(sample.settings)): sample.records for sample in read_samples(path)}
-    except (UnreadableFileError, OSError):
-        return samples
-    return [
-        sample.replace_records([*sample.records, *others.get((sample.part, repr(sample.settings)), [])])
-        for sample in samples
-    ]
-
-
-def _name_part(path: str, sample: FileSample) -> str:
-    return f"{path}, {sample.part}" if sample.part else path
-
-
-def _explain_unused(sample: FileSample) -> str:
-    if not sample.records:
-        return "it is no table"
-    names = [name + _describe_items(sample.get_values(name)) for name in sample.names]
-    doubts = "".join(f" {doubt}" for doubt in sample.doubts)
-    return f"nothing in it looks like a product or an action; it has {format_names(names)}.{doubts}"
-
-
-def _describe_items(values: list[Any]) -> str:
-    """Return the keys of the items of a list; empty for other values."""
-    items = [item for value in values if isinstance(value, list) for item in value if isinstance(item, dict)]
-    return f" (a list of {format_names(list(items[0]))})" if items else ""
-
-
-def _identify_kind(sample: FileSample, glob: str) -> str:
-    """Return a text that is equal for files of one kind, such as those of several stores."""
-    content = (sample.format, sample.part, sample.settings, sorted(sample.names))
-    return repr((*content, guess_kind(sample, glob), find_event_type_in_path(glob)))
-
-
-def _shorten_globs(group: SampledFiles, all_paths: list[str]) -> list[str]:
-    """Return one glob for files whose paths differ in one word, if it matches no other files."""
-    prefix = re.sub(r"[^\W_]+$", "", _find_common_prefix(group.globs))
-    suffix = re.sub(r"^[^\W_]+", "", _find_common_prefix([glob[::-1] for glob in group.globs])[::-1])
-    glob = make_glob(f"{prefix}*{suffix}")
-    is_exact = find_matches(all_paths, glob) == sorted(group.paths)
-    return [glob] if len(group.globs) > 1 and is_exact else group.globs
-
-
-def _find_common_prefix(texts: list[str]) -> str:
-    characters = zip(min(texts), max(texts), strict=False)
-    return "".join(first for first, _ in takewhile(lambda pair: pair[0] == pair[1], characters))
+    else:
+        raise errors[0]
+    if path != paths[-1]:
+        # Files of one day do not show whether days precede months.
+        with suppress(UnreadableFileError):
+            for sample, last_sample in zip(samples, read_samples(paths[-1]), strict=False):
+                if (sample.part, sample.settings) == (last_sample.part, last_sample.settings):
+                    sample.records += last_sample.records
+    return samples
 
 
 # -- Product ids ------------------------------------------------------------------------------------------------------
 
 
 def _align_product_ids(feeds: list[FeedDraft]) -> None:
-    """Choose the names of product ids whose values the catalog and the other feeds share."""
-    catalogs = [feed for feed in feeds if feed.kind == "products"]
-    confirmed: set[int] = set()
+    """Choose names of product ids that the catalog and the other feeds share, where the guessed ones differ."""
+    catalog = next((feed for feed in feeds if feed.kind == "products"), None)
     for feed in feeds:
-        if feed.kind == "products" or not catalogs:
+        if catalog is None or feed.kind == "products":
             continue
-        current_share = max(
-            _measure_known(feed, feed.columns.get("product_id"), catalog, catalog.columns["product_id"])
-            for catalog in catalogs
-        )
-        if current_share >= MIN_KNOWN_SHARE:
-            continue
-        options = [
-            (_measure_known(feed, name, catalog, key), -position, name, key, catalog)
-            for catalog in catalogs
-            for name in _list_id_names(feed)
-            for position, key in enumerate(
-                [str(catalog.columns["product_id"]), *(() if id(catalog) in confirmed else list_keys(catalog))]
-            )
-        ]
-        share, _, name, key, catalog = max(options, key=lambda option: option[:2], default=(0, 0, "", "", catalogs[0]))
-        if share >= MIN_KNOWN_SHARE:
-            confirmed.add(id(catalog))
+        own_pair = str(feed.columns.get("product_id", "")), str(catalog.columns["product_id"])
+        names = [name for name in feed.unused_names if not own_pair[0] or is_named_like("product_id", name)]
+        shares = {
+            (name, key): _measure_common_ids(name, feed.sample.get_values(name), catalog.sample.get_values(key))
+            for name in (own_pair[0], *names)
+            for key in list_keys(catalog)
+        }
+        name, key = max(shares, key=lambda pair: shares[pair])
+        share = shares[name, key]
+        if shares[own_pair] < MIN_SHARE <= share:
             feed.columns["product_id"], catalog.columns["product_id"] = name, key
-            doubt = f"product_id: {share:.0%} of the values of {name} are in {key} of {catalog.globs[0]}."
-            feed.doubts = [doubt, *(old for old in feed.doubts if not old.startswith("product_id:"))]
-        elif (
-            len(catalogs[0].sample.records) < SAMPLE_RECORDS
-            and len({str(value) for value in feed.get_values("product_id")}) >= MIN_TELLING_VALUES
-            and current_share < MIN_EQUAL_IDS
-        ):
-            feed.doubts.append(f"product_id: hardly any value is in {catalogs[0].globs[0]}. Are these the same ids?")
+            feed.doubts = [doubt for doubt in feed.doubts if doubt.column != "product_id"]
+            feed.doubt(f"{share:.0%} of the values of {name} are in {key} of {catalog.globs[0]}.", "product_id")
+        is_whole = len(catalog.sample.records) < MAX_SAMPLE_RECORDS
+        if is_whole and not share and len(set(map(str, feed.get_values("product_id")))) >= MIN_EVIDENCE:
+            feed.doubt(f"No value is in {own_pair[1]} of {catalog.globs[0]}. Are these the same ids?", "product_id")
 
 
-def _measure_known(feed: FeedDraft, name: object, catalog: FeedDraft, key: object) -> float:
-    """Return the share of the values of a feed's name that a catalog has."""
-    values = {str(value) for value in feed.sample.get_values(str(name))}
-    keys = {str(value) for value in catalog.sample.get_values(str(key))}
+def _measure_common_ids(name: str, values: list[Any], known_values: list[Any]) -> float:
+    """Return the share of the values of a name that are known ids."""
+    ids = set(map(str, values))
     # Small numbers are in many columns.
-    is_telling = name is not None and (is_named_like("product_id", str(name)) or not all(len(v) < 3 for v in values))
-    return len(values & keys) / len(values) if len(values) > 2 and is_telling else 0
-
-
-def _list_id_names(feed: FeedDraft) -> list[str]:
-    """Return the names that can be product ids: of their names, or of all that are not mapped if none is."""
-    names = [name for name in feed.unused_names if measure_ids(feed.sample.get_values(name))]
-    if "product_id" not in feed.columns:
-        return names
-    return [str(feed.columns["product_id"]), *(name for name in names if is_named_like("product_id", name))]
+    if all(len(value) < 3 for value in ids) and not is_named_like("product_id", name):
+        return 0
+    return len(ids.intersection(map(str, known_values))) / max(1, len(ids))
 
 
 def list_keys(feed: FeedDraft) -> list[str]:
-    """Return the names that are not mapped and whose values identify the rows."""
+    """Return the name that is mapped as id, and those that are not mapped and whose values identify the rows."""
+    own_key = feed.columns.get("product_id" if feed.kind == "products" else "transaction_id")
     return [
         name
-        for name in feed.unused_names
-        if (values := feed.sample.get_values(name))
-        and measure_ids(values)
-        and len(set(map(str, values))) > MIN_UNIQUE_SHARE * len(feed.sample.records)
+        for name in (*([own_key] if isinstance(own_key, str) else []), *feed.unused_names)
+        if name == own_key
+        or (
+            (values := feed.sample.get_values(name))
+            and measure_ids(values)
+            and len(set(map(str, values))) >= MIN_SHARE * len(feed.sample.records)
+        )
     ]
 
 
@@ -251,37 +185,35 @@ def list_keys(feed: FeedDraft) -> list[str]:
 
 def _join_orders(feeds: list[FeedDraft]) -> None:
     """Join files of order lines, which lack customer or time, with the files of their orders."""
-    headers = [feed for feed in feeds if feed.kind == "purchases" and "product_id" not in feed.columns]
+    headers = [
+        feed
+        for feed in feeds
+        if feed.kind == "purchases" and {"product_id", "purchased_at"}.intersection(feed.columns) == {"purchased_at"}
+    ]
     joined: list[FeedDraft] = []
     for lines in feeds:
         columns = set(lines.columns) if lines.kind == "purchases" else set()
         if not {"product_id", "transaction_id"} <= columns or {"user_id", "purchased_at"} <= columns:
             continue
-        options = [(*_find_order_key(lines, orders), orders) for orders in headers]
-        share, key, orders = max(options, key=lambda option: option[0], default=(0, "", lines))
-        if share > 0:
+        options = [
+            (_compare_order_ids(lines, orders, key), key, orders) for orders in headers for key in list_keys(orders)
+        ]
+        likeness, key, orders = max(options, key=lambda option: option[0], default=((), "", lines))
+        if any(likeness):
             _join(lines, orders, key)
             joined.append(orders)
     feeds[:] = [feed for feed in feeds if feed not in joined]
 
 
-def _find_order_key(lines: FeedDraft, orders: FeedDraft) -> tuple[float, str]:
-    """Find the name in a file of orders that has the order ids of lines; return how probable it is, and the name.
+def _compare_order_ids(lines: FeedDraft, orders: FeedDraft, key: str) -> tuple[bool, bool, float, bool]:
+    """Return how well a name in a file of orders fits the order ids of lines.
 
     The ids of the samples decide; they can differ if the files are long, so an equal name counts as well.
     """
-    own_key, line_key = str(orders.columns.get("transaction_id")), str(lines.columns["transaction_id"])
-    ids = {str(value) for value in lines.get_values("transaction_id")}
-    options = [
-        (
-            len(ids.intersection(map(str, orders.sample.get_values(key)))) / max(1, len(ids)) + 0.5 * (key == line_key),
-            key,
-        )
-        for key in (own_key, *list_keys(orders))
-    ]
-    share, key = max(options, key=lambda option: option[0])
-    is_order = "purchased_at" in orders.columns and share > 0
-    return (share + 0.5 * ("user_id" in orders.columns) if is_order else 0), key
+    ids = set(map(str, lines.get_values("transaction_id")))
+    share = len(ids.intersection(map(str, orders.sample.get_values(key)))) / max(1, len(ids))
+    is_equal = key == lines.columns["transaction_id"]
+    return share >= MIN_SHARE, is_equal, share, "user_id" in orders.columns and (is_equal or share > 0)
 
 
 def _join(lines: FeedDraft, orders: FeedDraft, key: str) -> None:
@@ -292,12 +224,13 @@ def _join(lines: FeedDraft, orders: FeedDraft, key: str) -> None:
         formats["format"] = orders.sample.format
     lines.settings["columns"] = {c: n for c, n in lines.columns.items() if c == "transaction_id" or c not in columns}
     lines.settings["join"] = {"files": format_globs(orders.globs), **formats, "columns": columns}
-    for setting in CONTENT_SETTINGS:
+    if "leave_out" in orders.settings:
+        lines.leave_out(orders.settings["leave_out"])
+    for setting in ("timestamp_formats", "time_zone"):
         lines.settings.pop(setting, None)
         if setting in orders.settings:
             lines.settings[setting] = orders.settings[setting]
-    time_doubts = [doubt for doubt in lines.doubts if "offset" not in doubt and "purchased_at" not in doubt]
-    lines.doubts = [*time_doubts, *orders.doubts]
+    lines.doubts = [*(doubt for doubt in lines.doubts if doubt.column not in columns), *orders.doubts]
 
 
 def format_globs(globs: list[str]) -> str | list[str]:
@@ -305,24 +238,10 @@ def format_globs(globs: list[str]) -> str | list[str]:
     return globs[0] if len(globs) == 1 else globs
 
 
-# -- Names and carried products ---------------------------------------------------------------------------------------
-
-
-def _declare_carried_products(feeds: list[FeedDraft]) -> None:
-    has_catalog = any(feed.kind == "products" for feed in feeds)
-    for feed in feeds:
-        if feed.kind != "products" and (not has_catalog or any(name in feed.columns for name in PRODUCT_ATTRIBUTES)):
-            feed.settings["carries"] = ["products"]
-
-
 def _choose_name(feed: FeedDraft, taken_names: Iterable[str]) -> str:
-    name = str(feed.kind)
-    if name not in taken_names:
-        return name
-    stem = re.sub(r"\W+", "_", feed.globs[0].rpartition(".")[0].replace("*", "")).strip("_").lower() or name
-    number = 1
-    candidate = stem
-    while candidate in taken_names or candidate in RAW_COLUMNS:
-        number += 1
-        candidate = f"{stem}_{number}"
-    return candidate
+    """Return the kind, or if another feed has that name, one of the words of the files."""
+    stem = re.sub(r"\W+", "_", feed.globs[0].rpartition(".")[0].replace("*", "")).strip("_").lower()
+    names = (str(feed.kind), stem, *(f"{stem or feed.kind}_{number}" for number in range(2, 1_000)))
+    return next(
+        name for name in names if name and name not in taken_names and (name == feed.kind or name not in RAW_COLUMNS)
+    )

@@ -11,8 +11,6 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from warehouse.loading.landing_files import UnreadableFileError
-
 READ_BYTES = 1 << 20
 """Compressed bytes read at a time."""
 
@@ -21,14 +19,6 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 XZ_MAGIC = b"\xfd7zXZ\x00"
 BZIP2_PATTERN = rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"
 """The first bytes of a bzip2 file with data, or of an empty one."""
-
-UNSUPPORTED_FILES = {
-    rb"PK\x03\x04": "a zip archive or a spreadsheet such as .xlsx. Unpack it, or declare format: excel",
-    rb"\xd0\xcf\x11\xe0": "a spreadsheet of an old format. Save it as .xlsx, and declare format: excel",
-    rb"PAR1\x15": "a Parquet file. Declare format: parquet",
-    rb"ARROW1\x00": "an Arrow file. Declare format: arrow",
-}
-"""The first bytes of files that are not text, as regular expressions."""
 
 DECOMPRESSION_ERRORS = (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError, pa.ArrowInvalid)
 
@@ -54,14 +44,7 @@ class _Decompressor(Protocol):
 
 
 def open_decompressed(reader: io.RawIOBase, start: bytes) -> ByteReader:
-    """Return a reader of the decompressed bytes; `start` are the first bytes of the file.
-
-    Raises:
-        UnreadableFileError: The file is no text.
-    """
-    for magic, description in UNSUPPORTED_FILES.items():
-        if re.match(magic, start):
-            raise UnreadableFileError(f"the file is {description}")
+    """Return a reader of the decompressed bytes; `start` are the first bytes of the file."""
     if start.startswith(GZIP_MAGIC):
         return gzip.GzipFile(fileobj=reader)
     if re.match(BZIP2_PATTERN, start):

@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from warehouse.loading.column_names import find_header_problem
 from warehouse.loading.csv_header import (
     MAX_HEADER_LINES,
     Header,
@@ -14,7 +15,6 @@ from warehouse.loading.csv_header import (
     LinesBeforeHeader,
     describe_later_header,
     encode_comment,
-    find_header_problem,
     read_header,
 )
 from warehouse.loading.dialects import Dialect

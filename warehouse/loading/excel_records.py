@@ -2,7 +2,8 @@
 
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, time
 from itertools import islice
 from typing import Any, BinaryIO
@@ -10,13 +11,11 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from warehouse.formatting import format_names
-from warehouse.loading.csv_header import MAX_LINES_BEFORE_HEADER, find_header_problem, name_columns
+from warehouse.loading.column_names import find_header_problem, name_columns
+from warehouse.loading.csv_header import MAX_LINES_BEFORE_HEADER
 from warehouse.loading.landing_files import FileLoad, LandingFile, UnreadableFileError
 from warehouse.loading.tabular_records import BATCH_ROWS, build_record_table, open_whole_file
 from warehouse.sources.declaration import Feed
-
-OLD_FORMAT_MAGIC = b"\xd0\xcf\x11\xe0"
-"""The first bytes of .xls files and of encrypted ones."""
 
 MAX_EXACT_NUMBER = 10**15
 """A sheet has numbers of 15 digits."""
@@ -33,12 +32,11 @@ def read_excel_records(file: LandingFile, file_load: FileLoad) -> Iterator[pa.Ta
         ChangingFileError: The file changed after it was listed.
     """
     with open_whole_file(file, file_load) as opened:
-        start = opened.read(len(OLD_FORMAT_MAGIC))
-        if not start:
+        if not opened.read(1):
             return
-        if start == OLD_FORMAT_MAGIC:
-            raise UnreadableFileError("the file is a spreadsheet of an old format, or encrypted. Save it as .xlsx")
-        rows = _read_rows(opened, file.feed)
+        with explain_damage():
+            sheet = _find_sheet(open_workbook(opened), file.feed)
+        rows = read_sheet_rows(sheet, file.feed.skip_lines)
         header = file.feed.names or _read_header(rows, file.feed)
         while batch := list(islice(rows, BATCH_ROWS)):
             # A row that equals the header is that of a table that was appended.
@@ -50,27 +48,36 @@ def read_excel_records(file: LandingFile, file_load: FileLoad) -> Iterator[pa.Ta
             )
 
 
-def _read_rows(opened: BinaryIO, feed: Feed) -> Iterator[SheetRow]:
-    """Yield the rows of the feed's sheet that are not empty, after the lines to skip."""
+@contextmanager
+def explain_damage() -> Generator[None, None, None]:
+    """Raise an UnreadableFileError in place of openpyxl's errors, which are of many kinds for damaged files."""
+    try:
+        yield
+    except UnreadableFileError:
+        raise
+    except Exception as error:
+        raise UnreadableFileError(f"the file is a zip archive, or no complete .xlsx file: {error}") from error
+
+
+def open_workbook(opened: BinaryIO) -> Any:
+    """Open a workbook to read its values."""
     # It takes a quarter of the time of all imports of a load.
     import openpyxl
 
-    try:
-        # openpyxl warns of parts of a file that it does not read, such as styles.
-        with warnings.catch_warnings(action="ignore"):
-            book = openpyxl.load_workbook(opened, read_only=True, data_only=True)
-        sheet = _find_sheet(book, feed)
+    # openpyxl warns of parts of a file that it does not read, such as styles.
+    with warnings.catch_warnings(action="ignore"):
+        return openpyxl.load_workbook(opened, read_only=True, data_only=True)
+
+
+def read_sheet_rows(sheet: Any, skip_lines: int = 0) -> Iterator[SheetRow]:
+    """Yield the rows of a sheet that are not empty, after the lines to skip."""
+    with explain_damage():
         # The dimensions in a file can be wrong.
         sheet.reset_dimensions()
         for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
             width = max((position for position, cell in enumerate(cells, start=1) if cell is not None), default=0)
-            if number > feed.skip_lines and width:
+            if number > skip_lines and width:
                 yield number, [_convert_value(cell) for cell in cells[:width]]
-    except UnreadableFileError:
-        raise
-    except Exception as error:
-        # openpyxl raises errors of many kinds for damaged files.
-        raise UnreadableFileError(f"the file is not a complete .xlsx file: {error}") from error
 
 
 def _find_sheet(book: Any, feed: Feed) -> Any:

@@ -4,6 +4,7 @@ import codecs
 import json
 import re
 from collections.abc import Generator, Iterator
+from typing import Any
 
 from warehouse.formatting import MAX_LISTED_NAMES, format_names
 from warehouse.loading.landing_files import UnreadableFileError
@@ -21,6 +22,14 @@ NON_SPACE_PATTERN = re.compile(r"[^ \t\r\n]")
 
 OBJECT_BOUNDARY_PATTERN = re.compile(r"(\}[ \t\r\n]*|\n)(?=\{)")
 """The end of an object before another one, or of a line before one that begins with an object."""
+
+
+def parse_json(text: str) -> Any:
+    """Parse a JSON value; None for a text that is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 class InvalidJsonError(UnreadableFileError):

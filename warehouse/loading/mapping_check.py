@@ -1,7 +1,5 @@
 """Check that the files fit a mapping, so that a misspelt name does not load as nulls, nor an object as an id."""
 
-import json
-import re
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from itertools import chain
@@ -13,10 +11,11 @@ import duckdb
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_names
 from warehouse.loading.csv_header import LinesBeforeHeader, describe_later_header, read_header
+from warehouse.loading.json_reader import parse_json
 from warehouse.loading.landing_files import ChangingFileError, FileLoad, LandingFile, UnreadableFileError
 from warehouse.loading.records import read_records
 from warehouse.loading.text import read_blocks
-from warehouse.sources.columns import ID_COLUMNS, get_source_names, split_json_path
+from warehouse.sources.columns import ID_COLUMNS, format_json_path, get_source_names, split_json_path
 from warehouse.sources.declaration import Feed
 from warehouse.sources.yaml_file import locate_setting
 
@@ -125,7 +124,7 @@ def _read_sample(file: LandingFile) -> FileSample:
                 texts += chunk.table["text"][: SAMPLE_RECORDS - len(texts)].to_pylist()
                 if len(texts) == SAMPLE_RECORDS:
                     break
-    records = [value for value in map(_parse_json, texts) if isinstance(value, dict)]
+    records = [value for value in map(parse_json, texts) if isinstance(value, dict)]
     mapped_names = {
         name
         for name in file.feed.mapped_names
@@ -163,7 +162,7 @@ def _find_id_problem(name: str, samples: Sequence[FileSample]) -> str | None:
     file, value = values[0]
     # A list of plain values needs no path.
     item = next((item for item in value if isinstance(item, dict)), {}) if isinstance(value, list) else value
-    example = f"a path such as {_format_path((*path, _choose_id_key(item)))}" if item else ""
+    example = f"a path such as {format_json_path((*path, _choose_id_key(item)))}" if item else ""
     if isinstance(value, list):
         remedy = f"Declare unnest: {name}, which makes each item a row{f', and write {example}' if example else ''}"
         return f"'{name}' is a list (first seen in {file.path}). {remedy}"
@@ -176,10 +175,6 @@ def _choose_id_key(item: dict[str, Any]) -> str:
     return next((key for key in item if key.lower() == "id"), None) or next(
         (key for key in item if key.lower().endswith(("id", "sku", "code"))), next(iter(item))
     )
-
-
-def _format_path(keys: Sequence[str]) -> str:
-    return "$" + "".join(f".{key}" if re.fullmatch(r"\w+", key) else f".{json.dumps(key)}" for key in keys)
 
 
 def _has_key_path(value: Any, keys: tuple[str, ...]) -> bool:
@@ -197,11 +192,3 @@ def _get_members(value: Any) -> dict[str, Any]:
     if isinstance(value, list):
         return {str(number): item for number, item in enumerate(value)}
     return value if isinstance(value, dict) else {}
-
-
-def _parse_json(text: str) -> object:
-    try:
-        value: object = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value

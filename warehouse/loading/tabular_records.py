@@ -8,7 +8,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from warehouse.loading.csv_header import find_repeated_name, make_names_unique
+from warehouse.loading.column_names import find_repeated_name, make_names_unique
+from warehouse.loading.file_signatures import SIGNATURE_BYTES, check_signature, find_signature
 from warehouse.loading.landing_files import (
     ChangingFileError,
     FileLoad,
@@ -21,8 +22,6 @@ from warehouse.sources.declaration import Feed
 
 BATCH_ROWS = 20_000
 """Maximum number of rows that are converted at a time."""
-
-ARROW_FILE_MAGIC = b"ARROW1"
 
 NATIVE_TYPES = {
     pa.types.is_boolean: "boolean",
@@ -48,6 +47,7 @@ def open_whole_file(file: LandingFile, file_load: FileLoad) -> Generator[BinaryI
         file_load.checksum = compute_checksum(file.location)
         file_load.bytes_read = file.size_bytes
         with file.location.open("rb") as opened:
+            check_signature(opened.peek(SIGNATURE_BYTES), file.feed.format)
             yield opened
     except FileNotFoundError as error:
         raise ChangingFileError from error
@@ -100,9 +100,9 @@ def _read_parquet(opened: BinaryIO) -> Iterator[pa.RecordBatch]:
 
 
 def _read_arrow(opened: BinaryIO) -> Iterator[pa.RecordBatch]:
-    is_file = opened.read(len(ARROW_FILE_MAGIC)) == ARROW_FILE_MAGIC
+    signature = find_signature(opened.read(SIGNATURE_BYTES))
     opened.seek(0)
-    if not is_file:
+    if signature is None:
         yield from pa.ipc.open_stream(opened)
         return
     reader = pa.ipc.open_file(opened)

@@ -10,6 +10,7 @@ import numpy as np
 from charset_normalizer import from_bytes
 
 from warehouse.loading.compression import DECOMPRESSION_ERRORS, ByteReader, open_decompressed
+from warehouse.loading.file_signatures import check_signature
 from warehouse.loading.landing_files import ChangingFileError, FileLoad, LandingFile, UnreadableFileError
 
 BLOCK_BYTES = 16 << 20
@@ -46,7 +47,7 @@ def read_blocks(file: LandingFile, file_load: FileLoad) -> Generator[bytes, None
     load.
 
     Raises:
-        UnreadableFileError: The file cannot be opened or decompressed.
+        UnreadableFileError: The file cannot be opened or decompressed, or is no text.
         ChangingFileError: The file changed after it was listed.
     """
     try:
@@ -93,6 +94,7 @@ class HashingReader(io.RawIOBase):
 
 def _decode(stream: ByteReader, file: LandingFile, file_load: FileLoad) -> Iterator[bytes]:
     block = stream.read(BLOCK_BYTES)
+    check_signature(block, file.feed.format)
     encoding = file_load.encoding = file.feed.encoding or detect_encoding(
         block, is_guessing_allowed=file.feed.format == "csv"
     )

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args
 
 import duckdb
@@ -65,6 +65,13 @@ def split_json_path(name: str) -> tuple[str, ...]:
         keys.append(step[1] or str(json.loads(step[2])))
         position = step.end()
     return tuple(keys)
+
+
+def format_json_path(keys: Sequence[str]) -> str:
+    """Return a path of keys as the sources file has it."""
+    return "$" + "".join(
+        f".{key}" if re.fullmatch(r"\w+", key) else f".{json.dumps(key, ensure_ascii=False)}" for key in keys
+    )
 
 
 def normalize_value(value: str) -> str:

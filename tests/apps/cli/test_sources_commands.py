@@ -25,7 +25,7 @@ def test_draft_and_check(recomart: RecomartCli, tmp_path: Path, capsys: pytest.C
     (landing / "sales_20260202.csv").write_text("\n".join(LINES) + "\n", encoding="utf-8")
     drafted = recomart("sources", "draft", landing, "-o", sources)
     assert drafted.returncode == 0, drafted.stderr
-    assert "sources check" in drafted.stdout
+    assert f"sources check --sources {sources} --landing {landing}" in drafted.stdout
     (feed,) = recomart.run_json("sources", "check", "--sources", sources, "--landing", landing)
     assert (feed["feed"], feed["rows"], feed["rejected_lines"]) == ("purchases", 9, 1)
     assert feed["first_error"] == "sales_20260202.csv, line 11: 2 fields where the header has 7"

@@ -3,7 +3,7 @@
 import pytest
 
 from warehouse.drafting.column_guesses import get_event_type, guess_columns, guess_kind
-from warehouse.drafting.file_samples import FileSample
+from warehouse.drafting.record_samples import RecordSample
 from warehouse.drafting.value_tests import guess_time_format
 from warehouse.sources.columns import FeedKind
 
@@ -37,7 +37,7 @@ VALUES = {
 def test_column_of_name(column: str, names: str) -> None:
     """A name fills its column, and no other one."""
     for name in names.split(", "):
-        sample = FileSample("csv", [{name: value} for value in VALUES[column]])
+        sample = RecordSample("csv", [{name: value} for value in VALUES[column]])
         assert guess_columns(sample, "purchases") == {column: name}, name
 
 
@@ -46,12 +46,20 @@ def test_column_of_name(column: str, names: str) -> None:
     ["shipping_price", "tax_amount", "discount_total", "order_total", "purchase_cost", "price_without_tax", "weight"],
 )
 def test_amount_of_something_else(name: str) -> None:
-    assert guess_columns(FileSample("csv", [{name: "9.90"}, {name: "3.00"}]), "purchases") == {}
+    assert guess_columns(RecordSample("csv", [{name: "9.90"}, {name: "3.00"}]), "purchases") == {}
 
 
 @pytest.mark.parametrize("name", ["sales_channel_id", "parent_product_id", "customer_name", "order_line_no", "notes"])
 def test_id_of_something_else(name: str) -> None:
-    assert guess_columns(FileSample("csv", [{name: "a"}, {name: "b"}]), "purchases") == {}
+    assert guess_columns(RecordSample("csv", [{name: "a"}, {name: "b"}]), "purchases") == {}
+
+
+def test_column_of_path_with_dots() -> None:
+    """A dot within a key is no step of a path, and a column of CSV can look like a path."""
+    sample = RecordSample("jsonl", [{"page.1": {"sku.2": f"s{number}"}} for number in range(3)])
+    assert guess_columns(sample, "products") == {"product_id": '$."page.1"."sku.2"'}
+    sample = RecordSample("csv", [{"$.items[0].sku": f"s{number}"} for number in range(3)])
+    assert guess_columns(sample, "products") == {"product_id": "$.items[0].sku"}
 
 
 @pytest.mark.parametrize(
@@ -99,7 +107,7 @@ def test_screen_with_product_is_view() -> None:
 )
 def test_kind_of_rows(glob: str, header: str, row: str, kind: FeedKind | None) -> None:
     record = dict(zip(header.split(","), row.split(","), strict=True))
-    assert guess_kind(FileSample("csv", [record, dict(record)]), glob) == kind
+    assert guess_kind(RecordSample("csv", [record, dict(record)]), glob) == kind
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ ROWS = "B1;K1;A1;2,50\nB2;K2;A2;3,50\nB3;K2;A1;2,50\n"
         ),
         pytest.param(
             "# Export\n# 2026\nBon;Kunde;Artikel;Preis\n" + ROWS,
-            {"comment": "#"},
+            {"skip_lines": 2},
             "Bon|Kunde|Artikel|Preis",
             id="comments",
         ),

@@ -177,6 +177,12 @@ def make_parquet(data: bytes) -> bytes:
     [
         (make_zip, "a zip archive or a spreadsheet such as .xlsx. Unpack it, or declare format: excel"),
         (make_parquet, "a Parquet file. Declare format: parquet"),
+        (lambda _: b"%PDF-1.7\n%\xe2\xe3", "a PDF document. Ask the shop for the data as CSV or JSON"),
+        (lambda _: gzip.compress(b"<feed>\n<item>1</item></feed>"), "XML or HTML. Convert it to CSV or JSON"),
+        (
+            lambda _: b"-- -- -- dump\n" * 50 + b"/*!1 SET x */;\nINSERT INTO orders VALUES (1);\n",
+            "a dump of SQL statements. Export the tables to CSV",
+        ),
     ],
 )
 def test_files_that_are_no_text_are_rejected(shop: Shop, pack: Callable[[bytes], bytes], description: str) -> None:

@@ -1,17 +1,20 @@
-"""A sample of landing files: the first records, and their values by name."""
+"""Samples of landing files: the first records, their values by name, and what is uncertain about them."""
 
 import json
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
-from warehouse.sources.columns import split_json_path
+import pyarrow as pa
+
+from warehouse.loading.nested_records import reshape_records
+from warehouse.sources.columns import format_json_path, split_json_path
+from warehouse.sources.declaration import Feed
 from warehouse.sources.feed_settings import FileFormat
 from warehouse.sources.null_words import NULL_WORDS
 
-SAMPLE_RECORDS = 1_000
+MAX_SAMPLE_RECORDS = 1_000
 
 Record = dict[str, Any]
 
@@ -21,8 +24,19 @@ Source = str | list[str] | dict[str, str] | None
 MISSING_TEXTS = frozenset({"", *NULL_WORDS})
 
 
+class Doubt(NamedTuple):
+    """What is uncertain in a draft."""
+
+    text: str
+    column: str = ""
+    """The column of the mapping that it is about, if it is about one."""
+
+    def __str__(self) -> str:
+        return f"{self.column}: {self.text}" if self.column else self.text
+
+
 @dataclass
-class FileSample:
+class RecordSample:
     """The first records of files of one kind, and what must be declared to read them."""
 
     format: FileFormat
@@ -32,21 +46,18 @@ class FileSample:
     settings: dict[str, Any] = field(default_factory=dict)
     """Settings of a feed that the files need besides their format, such as `skip_lines`."""
 
-    doubts: list[str] = field(default_factory=list)
+    doubts: list[Doubt] = field(default_factory=list)
     part: str = ""
     """Description of the part of a file that the records are, such as a sheet."""
 
     item_list: str | None = None
-    """Name of the list that `expand` replaced by its items."""
-
-    @cached_property
-    def _flat_records(self) -> list[Record]:
-        return [flatten(record) for record in self.records]
+    """Name of the list whose items are the records."""
 
     @cached_property
     def _columns(self) -> dict[str, list[Any]]:
-        names = dict.fromkeys(name for record in self._flat_records for name in record)
-        return {name: [_drop_missing(record.get(name)) for record in self._flat_records] for name in names}
+        records = self.records if self.format == "csv" else [flatten(record) for record in self.records]
+        names = dict.fromkeys(name for record in records for name in record)
+        return {name: [_drop_missing(record.get(name)) for record in records] for name in names}
 
     def is_item_name(self, name: str) -> bool:
         """Return whether a name is one of the items of a list, not of the record around it."""
@@ -70,32 +81,30 @@ class FileSample:
         """Return the values of a source that are not missing."""
         return [value for value in self.get_column(source) if value is not None]
 
-    def replace_records(self, records: list[Record]) -> "FileSample":
+    def replace_records(self, records: list[Record]) -> "RecordSample":
         """Return the sample with other records."""
-        return FileSample(self.format, records, self.settings, self.doubts, self.part)
+        return replace(self, records=records)
 
-    def expand(self, name: str, get_values: Callable[[Any], list[Any]]) -> "FileSample":
-        """Return the sample with one record for each of the values that a function returns for the value of a name."""
-        keys = split_json_path(name)
-        return self.replace_records(
-            [
-                _set_value(record, keys, value)
-                for record, old_value in zip(self.records, self.get_column(name), strict=True)
-                for value in get_values(old_value)
-            ]
-        )
+    def reshape(self, item_list: str | None, key_values: Sequence[str]) -> "RecordSample":
+        """Return the sample as the loader reads it with a list as `unnest` and with `key_values`."""
+        if not item_list and not key_values:
+            return self
+        texts = [json.dumps(record) for record in self.records]
+        columns = {"line": range(len(texts)), "text": pa.array(texts, pa.large_string()), "error": [None] * len(texts)}
+        feed = make_sample_feed("jsonl", unnest=item_list, key_values=key_values)
+        rows = reshape_records(pa.table(columns), feed, 0)["text"].to_pylist()
+        return replace(self, records=[json.loads(row) for row in rows], item_list=item_list)
+
+
+def make_sample_feed(file_format: FileFormat, **settings: Any) -> Feed:
+    """Make a feed that reads files with any columns."""
+    # Joined files need no column.
+    settings |= {"name": "draft", "joined_to": "-", "kind": "products", "files": ("*",), "columns": {"brand": "-"}}
+    return Feed(format=file_format, **settings)
 
 
 def _drop_missing(value: Any) -> Any:
     return None if isinstance(value, str) and value.strip().lower() in MISSING_TEXTS else value
-
-
-def _set_value(record: Record, keys: Sequence[str], value: Any) -> Record:
-    """Return a copy of a record with a value under the keys, if it has objects there."""
-    child = record.get(keys[0])
-    if len(keys) == 1:
-        return {**record, keys[0]: value}
-    return {**record, keys[0]: _set_value(child, keys[1:], value)} if isinstance(child, dict) else record
 
 
 def flatten(record: Record, parents: tuple[str, ...] = ()) -> Record:
@@ -106,10 +115,5 @@ def flatten(record: Record, parents: tuple[str, ...] = ()) -> Record:
         if isinstance(value, dict):
             values |= flatten(value, path)
         else:
-            values[key if len(path) == 1 else format_path(path)] = value
+            values[format_json_path(path) if parents or key.startswith("$.") else key] = value
     return values
-
-
-def format_path(keys: Sequence[str]) -> str:
-    """Return a path of keys as the sources file has it."""
-    return "$." + ".".join(key if re.fullmatch(r"\w+", key) else json.dumps(key, ensure_ascii=False) for key in keys)
