@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from warehouse.formatting import format_count
 
 LEADING_PATH_PATTERN = re.compile(r"(\w+(?:\.[^:]+)?): (.+)", re.DOTALL)
-"""A setting before the problem, as in 'columns.user_id: it is not mapped'; validators of a whole model write it. The names
+"""A setting before the problem, as in 'columns.user_id: it is not mapped'; validators of a whole model write it. Names
 in the files, as in 'where.Order Status: ...', can have blanks."""
 
 EXPECTED_TYPES = {

@@ -61,7 +61,8 @@ FEEDS: dict[str, dict[str, Any]] = {
         "format": "csv",
         "columns": {"user_id": "who", "product_id": "sku", "purchased_at": "when"},
         "fill_down": "order",
-        "key": ["order", "sku"],
+        "key": ["receipt", "sku"],
+        "join": {"files": "articles*.csv", "columns": {"product_id": "sku", "price": "price"}},
     },
     "products": {
         "files": "catalog/*.csv",
@@ -110,7 +111,16 @@ o2,u1,mug,2026-01-08T11:00:00Z,Back
         ]
     ),
     "api-2.jsonl": make_order("a1", "u5", "1", mug=1999, mug_again=1899),
-    **dict.fromkeys(("erp-1.csv", "erp-2.csv"), "order,who,sku,when\ne1,u7,mug,2026-01-05\n,,pan,\n"),
+    # An order in two deliveries, an article without a price, and a rejected line that could begin another order.
+    "erp-1.csv": """order,receipt,who,sku,when
+e1,7,u7,mug,2026-01-05
+,,,pan,
+,,,big-mug,
+e2,8,u8,pan,2026-01-05,x,y
+,,,mug,
+""",
+    "erp-2.csv": "order,receipt,who,sku,when\ne1,7.0,u7,mug,2026-01-05\n,,,pan,\n",
+    "articles.csv": "sku,price\nmug,4\npan,9\n",
     "catalog/2026-01-01.csv": "group,sku,name,brand\na,mug,Mug,Acme\na,big-mug,,\na,,,\nb,pan,Pan,\n",
     "catalog/2026-01-08.csv": "group,sku,name,brand\na,mug,Mug,Acme\na,big-mug,,\n",
 }
@@ -135,7 +145,8 @@ def test_rows_that_do_not_count(shop: Shop) -> None:
         "web.join": (1, 0, 0, 1, {"missing_key": 1}),
         # The newest record of an order counts, with all its lines.
         "api": (5, 6, 1, 0, {}),
-        "erp": (2, 2, 0, 0, {}),
+        "erp": (2, 2, 0, 2, {"bad_timestamp": 1, "missing_joined_row": 1}),
+        "erp.join": (2, 0, 0, 0, {}),
         "products": (3, 2, 1, 0, {}),
     }
     (order,) = shop.query("select _line, raw_row ->> 'user_id' from marts.quarantine_joined_rows")

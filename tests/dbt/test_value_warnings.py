@@ -39,11 +39,24 @@ API = {
 }
 
 
+OPEN = {
+    "kind": "purchases",
+    "files": "open/*",
+    "format": "csv",
+    "columns": {"product_id": "i", "purchased_at": "at"},
+    "where": {"state": "complete"},
+}
+
+
 @pytest.fixture(scope="module")
 def built_settings(module_dbt_folder: Path) -> Settings:
-    """A shop with a third of the lines by one user, totals of lines as prices, two currencies, lists of categories."""
+    """A shop with a third of the lines by one user, totals of lines as prices, two currencies, lists of categories.
+
+    The files of another feed have other states than the declaration.
+    """
     shop = Shop(module_dbt_folder)
-    shop.declare(till=TILL, api=API)
+    shop.declare(till=TILL, api=API, open=OPEN)
+    shop.put("open/a", "i,at,state\na,2026-01-05,Completed\n")
     lines_of_order = [{"i": "a", "tags": ["toys", "new"]}, {"i": "b", "tags": "toys"}]
     shop.put("api/a", json.dumps({"id": 1, "u": "u1", "at": "2026-01-05", "lines": lines_of_order}))
     lines = ["t,u,i,q,p,at"]
@@ -65,6 +78,7 @@ def built_settings(module_dbt_folder: Path) -> Settings:
     [
         ("warn_single_share_above_limit", "implausible share: till: user 'visitor' has 33.3 % of the clean rows. "),
         ("warn_price_grows_with_quantity", "price looks like the total of a line: till: "),
+        ("warn_every_row_excluded", "feed open: conditions or ignored event types exclude all of its 1 rows. "),
         (
             "warn_unread_values",
             'values not understood: api: category has no known value in 1 rows, such as ["toys","new"]. '

@@ -92,6 +92,7 @@ def test_rows_of_tables_load(shop: Shop, name: str, monkeypatch: pytest.MonkeyPa
 
 VALUES: list[tuple[pa.Array, str | None]] = [
     (pa.array([Decimal("12.50")]), "12.50"),
+    (pa.array([Decimal("120.00")]), "120"),
     (pa.array([9.99], pa.float32()), "9.99"),
     (pa.array([1234567890123456789]), "1234567890123456789"),
     (pa.array([2**64 - 1], pa.uint64()), "18446744073709551615"),
@@ -262,6 +263,12 @@ def test_rows_of_sheet_load(shop: Shop) -> None:
 def test_numbers_of_sheet_have_no_decimal_comma(shop: Shop) -> None:
     rows = load_excel(shop, [HEADER, ["p1", "d", 1.0, 1.125], ["p2", "d", "u", "1.125"]], decimal=",")
     assert [row[2:4] for row in rows] == [("1", "1.1250"), ("u", "1.125")]
+
+
+def test_numbers_of_more_digits_than_a_sheet_has(shop: Shop) -> None:
+    rows = load_excel(shop, [HEADER, [123456789012345678, "d", 999999999999999, 1], [1e22, "d", -1.5e18, 1]])
+    assert [row[0] for row in rows] == ["1.23456789012346E+17", "1.00000000000000E+22"]
+    assert [row[2] for row in rows] == ["999999999999999", "-1.50000000000000E+18"]
 
 
 def test_formula_without_value_is_missing(shop: Shop) -> None:

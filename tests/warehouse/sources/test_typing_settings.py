@@ -52,11 +52,11 @@ def test_unnested_feeds_with_key_have_item_numbers() -> None:
 
 
 @pytest.mark.parametrize("value", ["-1", "-1.0"])
-def test_whole_number_in_condition_has_two_spellings(value: str) -> None:
+def test_values_of_conditions_have_spellings(value: str) -> None:
     """Programs write integers as floats where a column has missing values."""
-    conditions = {"is_return": {"status": [value, "1.5", "v1.0", "1."]}}
+    conditions = {"is_return": {"status": [value, "1.5", "v1.0", "1.", "2026-01-31"]}}
     assert build_settings("purchases", purchases=LINES | conditions)["is_return"] == [
-        {"keys": ["status"], "values": ["-1", "-1.0", "1.5", "v1.0", "1."]}
+        {"keys": ["status"], "values": ["-1", "-1.0", "1.5", "v1.0", "1.", "2026-01-31", "2026-01-31 00:00:00"]}
     ]
 
 
