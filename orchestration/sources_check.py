@@ -105,7 +105,10 @@ def _check_feed(
     ).fetchall()
     sources = {**(joined_feed.columns if joined_feed else {}), **feed.columns}
     # Rows of joined files are typed as part of the rows that they are joined with.
-    columns = [] if feed.joined_to else [_check_column(connection, feed, *column) for column in sources.items()]
+    columns = [
+        _check_column(connection, feed, *column, has_currency="currency" in sources)
+        for column in (() if feed.joined_to else sources.items())
+    ]
     ((excluded_rows,),) = connection.execute(
         f"select count(*) from staging.stg_shop__{feed.kind} where _feed = ? and is_excluded", [feed.name]
     ).fetchall()
@@ -119,15 +122,23 @@ def _check_feed(
     )
 
 
-def _check_column(connection: duckdb.DuckDBPyConnection, feed: Feed, column: str, source: ColumnSource) -> ColumnCheck:
+def _check_column(
+    connection: duckdb.DuckDBPyConnection, feed: Feed, column: str, source: ColumnSource, *, has_currency: bool
+) -> ColumnCheck:
     raw_rows, typed_rows = f"raw.{feed.kind}", f"staging.stg_shop__{feed.kind}"
-    # Line totals become prices.
-    value = {"line_total": "typed_rows.price", "device": "nullif(typed_rows.device, 'unknown')"}.get(
-        column, f"typed_rows.{column}"
-    )
-    # The currency of a row without a price is not read.
-    is_read = "coalesce(typed_rows.currency, typed_rows.unreadable_currency) is not null"
-    text = f"case when {is_read} then raw_rows.currency end" if column == "currency" else f"raw_rows.{column}"
+    value, text = f"typed_rows.{column}", f"raw_rows.{column}"
+    match column:
+        case "device":
+            value = "nullif(typed_rows.device, 'unknown')"
+        case "line_total":
+            value = "typed_rows.price * coalesce(typed_rows.quantity, 1)"
+        case "currency":
+            value = "case when typed_rows.unreadable_currency is null then typed_rows.currency end"
+            # The currency of a row without a price is not read.
+            text = "coalesce(typed_rows.unreadable_currency, typed_rows.currency)"
+    if column in ("price", "line_total") and has_currency:
+        # A price in a currency without an exchange rate is null; the currency is what was not understood.
+        text = f"case when typed_rows.unreadable_currency is null then {text} end"
     words = {"words": ["", *feed.get_null_words(column)]}
     connection.execute(
         f"""

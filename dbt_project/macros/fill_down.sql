@@ -14,7 +14,13 @@
 {%- set own_value = {'products': 'product_name', 'purchases': 'purchased_at', 'events': 'event_at'}[kind] -%}
 {%- set group_values, extra_values = [], [] -%}
 {%- for feed in feeds if feed.fill_down -%}
-    {%- do group_values.append((feed.feed, raw_text(feed.fill_down, 'rows'))) -%}
+    {%- set group_value = raw_text(feed.fill_down, 'rows') -%}
+    {%- if kind == 'products' -%}
+        {#- Variants can name the id of their parent, which names no parent. -#}
+        {%- set group_value = 'coalesce(' ~ group_value
+            ~ ', case when rows.product_name is not null then rows.product_id end)' -%}
+    {%- endif -%}
+    {%- do group_values.append((feed.feed, group_value)) -%}
     {%- set values = {} -%}
     {%- for place in names_to_fill(feed) -%}
         {%- set value = clean_text(json_path_text('_extra', place['keys'])) -%}

@@ -36,7 +36,7 @@
         {%- do steps.append(['^([-+]?)\\p{Zs}*' ~ currency ~ '\\p{Zs}*([-+]?[0-9.,])', '\\1\\2']) -%}
         {%- do steps.append(['([0-9.,]-?)\\p{Zs}*' ~ currency ~ '\\p{Zs}*(-?)$', '\\1\\2']) -%}
     {%- endif -%}
-    {%- do steps.append(['^([0-9].*[0-9.,])\\p{Zs}*-$', '-\\1']) -%}
+    {%- do steps.append(['^([0-9](?:.*[0-9.,])?)\\p{Zs}*-$', '-\\1']) -%}
     {%- do steps.append(['^([-+])\\p{Zs}+', '\\1']) -%}
     {%- set plain = namespace(text=trim_blanks(text)) -%}
     {%- for pattern, replacement in steps -%}

@@ -35,9 +35,10 @@ def read_excel_records(file: LandingFile, file_load: FileLoad) -> Iterator[pa.Ta
         if not opened.read(1):
             return
         with explain_damage():
-            sheet = _find_sheet(open_workbook(opened), file.feed)
+            book = open_workbook(opened)
+            sheet = _find_sheet(book, file.feed)
         rows = read_sheet_rows(sheet, file.feed.skip_lines)
-        header = file.feed.names or _read_header(rows, file.feed)
+        header = file.feed.names or _read_header(rows, file.feed, book.sheetnames)
         while batch := list(islice(rows, BATCH_ROWS)):
             # A row that equals the header is that of a table that was appended.
             records = [(number, values) for number, values in batch if _name_columns(values, file.feed) != header]
@@ -86,12 +87,13 @@ def _find_sheet(book: Any, feed: Feed) -> Any:
     return book[feed.sheet] if feed.sheet else book.worksheets[0]
 
 
-def _read_header(rows: Iterator[SheetRow], feed: Feed) -> tuple[str, ...]:
+def _read_header(rows: Iterator[SheetRow], feed: Feed, sheet_names: Sequence[str]) -> tuple[str, ...]:
     """Read the header, which is the next row; empty for a sheet without rows."""
     for _, values in rows:
         names = _name_columns(values, feed)
         if problem := find_header_problem(names, feed):
-            raise UnreadableFileError(problem + _describe_later_header(rows, feed))
+            other_sheets = "" if feed.sheet else f". This is the first sheet of {format_names(sheet_names)}"
+            raise UnreadableFileError(problem + (_describe_later_header(rows, feed) or other_sheets))
         return names
     return ()
 

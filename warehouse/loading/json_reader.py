@@ -45,6 +45,7 @@ class JsonReader:
         self._position = 0
         self._is_at_end = False
         self._mismatch = ""
+        self._hint = ""
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         # Only the ends of values are needed. Python does not convert a number of five thousand digits.
         self._scanner = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
@@ -63,7 +64,8 @@ class JsonReader:
         if not is_found:
             location = f"under '{'.'.join(keys)}'" if keys else "at the top"
             kind = "object" if record_key else "list"
-            raise UnreadableFileError(f"the JSON document has no {kind} of records {location}; {self._mismatch}")
+            problem = f"the JSON document has no {kind} of records {location}; {self._mismatch}"
+            raise UnreadableFileError(problem + self._hint)
 
     def read_values(self) -> Iterator[tuple[str, str | None]]:
         """Yield the text of each value of a file with one behind the other, and None.
@@ -95,6 +97,8 @@ class JsonReader:
                 for key in self._read_keys():
                     yield _add_key(self._read_value(), record_key, key)
             case "{":
+                if not keys:
+                    self._hint = ". If the values of these keys are the records, declare record_key"
                 names: list[str] = []
                 for key in self._read_keys():
                     names += [key] if len(names) <= MAX_LISTED_NAMES else []

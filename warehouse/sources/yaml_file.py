@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from warehouse.errors import RecomartError
+from warehouse.formatting import format_count
 from warehouse.sources.columns import RAW_COLUMNS
 from warehouse.sources.declaration import Sources
 from warehouse.validation_messages import locate_problem
@@ -63,7 +64,7 @@ def read_sources(path: Path) -> Sources:
     except ValidationError as error:
         first = error.errors()[0]
         setting_path, problem = locate_problem(first, Sources)
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        more = f" (and {format_count(error.error_count() - 1, 'further problem')})" if error.error_count() > 1 else ""
         raise RecomartError(
             f"{locate_setting(path, setting_path)}: {setting_path + ': ' if setting_path else ''}"
             f"{_describe_yaml_problem(first) or problem}{more}"
