@@ -59,7 +59,7 @@ COLUMN_WORDS = {
     "status": "status state zustand published estado",
     "score": "popularity score rating review",
     "handle": "handle",
-    "cents": "cents cent minor pence centimos",
+    "cents": "cents cent minor pence centimos centesimi centavos centimes",
     "shipping": "shipping ship shipped delivery delivered liefer lieferung versand freight fulfillment fulfilment",
     "other": (
         "parent billing tax vat mwst steuer ust iva discount rabatt coupon promo promotion cost ek image img picture "
@@ -201,6 +201,8 @@ def count_other_words(phrase: str, concepts: Sequence[str]) -> int | None:
     A phrase of one word fits a name of that word only, unless it is an open concept. Other names may have unknown
     words, and before the phrase concepts that say where the value belongs.
     """
+    # The unit of an amount changes nothing: item_price_cents is a price.
+    concepts = [concept for concept in concepts if concept != "cents"]
     is_open = phrase in OPEN_CONCEPTS
     wanted = set(phrase.split())
     places = [place for place, concept in enumerate(concepts) if concept in wanted]
