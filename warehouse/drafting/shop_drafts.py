@@ -224,6 +224,7 @@ def _join(lines: FeedDraft, orders: FeedDraft, key: str) -> None:
         formats["format"] = orders.sample.format
     lines.settings["columns"] = {c: n for c, n in lines.columns.items() if c == "transaction_id" or c not in columns}
     lines.settings["join"] = {"files": format_globs(orders.globs), **formats, "columns": columns}
+    lines.unused_joined_names = [name for name in orders.sample.names if name not in columns.values()]
     if "leave_out" in orders.settings:
         lines.leave_out(orders.settings["leave_out"])
     for setting in ("timestamp_formats", "time_zone"):

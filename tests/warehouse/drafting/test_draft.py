@@ -140,6 +140,25 @@ def test_draft_statuses(landing: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "left_out"),
+    [
+        ("is_test", ["0", "1"], ["1"]),
+        ("TestOrder", ["False", ""], ["true"]),
+        ("TEST_FLG", ["", "1.0"], ["1"]),
+        ("order.test", ["", ""], ["1"]),
+        ("ab_test", ["0", "1"], None),
+        ("test", ["blue", "red"], None),
+    ],
+)
+def test_draft_test_orders(landing: Path, name: str, values: list[str], left_out: list[str] | None) -> None:
+    rows = [f"{number},c{number},s{number},2026-01-05 10:00,{value}" for number, value in enumerate(values)]
+    put(landing, "sales.csv", f"order,customer,sku,sold_at,{name}", *rows)
+    (feed,) = draft(landing).values()
+    assert feed.get("leave_out") == (left_out and {name: left_out})
+    assert ("Are they tests?" in list_doubts(landing)) == bool(left_out)
+
+
 def test_draft_joins_conditions(landing: Path) -> None:
     """Lines and orders keep their conditions."""
     put(landing, "order_lines.csv", "order_id,sku,qty,status", "1,a,1,cancelled", "2,b,1,ok", "1,b,1,ok")
@@ -150,16 +169,17 @@ def test_draft_joins_conditions(landing: Path) -> None:
 
 
 def test_draft_joins_orders_with_lines(landing: Path) -> None:
-    put(landing, "order_lines.csv", "order_id,sku,qty,price", "1,a,1,5.00", "2,b,1,6.50")
-    put(
-        landing, "orders.csv", "order_id,customer_id,order_date", "1,c1,2026-01-01 10:00:00", "2,c2,2026-01-02 11:00:00"
-    )
+    """A status such as open is no event type."""
+    put(landing, "order_lines.csv", "order_id,sku,qty,price,shelf", "1,a,1,5.00,x", "2,b,1,6.50,y")
+    orders = ["1,c1,2026-01-01 10:00:00,open,web", "2,c2,2026-01-02 11:00:00,shipped,shop"]
+    put(landing, "orders.csv", "order_id,customer_id,order_date,state,channel", *orders)
     feeds = draft(landing)
     assert feeds["purchases"]["join"] == {
         "files": "orders.csv",
         "columns": {"transaction_id": "order_id", "user_id": "customer_id", "purchased_at": "order_date"},
     }
     assert len(feeds) == 1
+    assert "# Not mapped: shelf, state, channel" in write(landing)
 
 
 def test_draft_variants_of_catalog(landing: Path) -> None:
