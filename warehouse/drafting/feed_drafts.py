@@ -47,8 +47,8 @@ class FeedDraft:
         """The required columns without a guess; a feed with one is no valid declaration yet."""
         if self.kind is None:
             return []
-        columns = {*self.columns, *self.settings.get("join", {}).get("columns", ())}
-        return [column for column in REQUIRED_COLUMNS[self.kind] if column not in columns]
+        columns = self.settings.get("join", {}).get("columns", {}) | self.columns
+        return [column for column in REQUIRED_COLUMNS[self.kind] if not columns.get(column)]
 
     @property
     def unused_names(self) -> list[str]:

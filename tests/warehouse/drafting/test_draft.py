@@ -243,6 +243,18 @@ def test_draft_without_required_column_is_comment(landing: Path) -> None:
     assert read_sources(landing.parent / "sources.yml").feeds["purchases"].columns["purchased_at"] == "day"
 
 
+def test_draft_of_unknown_table_is_template(landing: Path) -> None:
+    """A table of something else needs no template beside feeds, and notes need none at all."""
+    put(landing, "myynti.csv", "tilaus;tuote;hinta", "1;a;2,00", "2;b;3,00")
+    put(landing, "notes.csv", "hello", "world", "again")
+    text = write(landing)
+    assert "# purchases:\n  #   files: myynti.csv\n  #   format: csv\n  #   columns:\n  #     product_id: ''" in text
+    assert "Not mapped: tilaus, tuote, hinta" in text
+    put(landing, "orders.csv", "order,user,sku,sold_at", "1,u1,a,2026-01-05", "2,u2,b,2026-01-05")
+    put(landing, "customers.csv", "customer_id,email,since", "u1,a@b.example,x", "u2,b@b.example,y")
+    assert list(draft_sources(landing).feeds) == ["purchases", "myynti"]
+
+
 def test_draft_of_broken_files(landing: Path) -> None:
     """Empty and damaged files are named as unused and do not end the draft."""
     (landing / "a.csv").write_bytes(b"")
