@@ -22,6 +22,8 @@ def guess_amounts(sample: RecordSample, columns: ColumnMapping) -> tuple[dict[st
     prices = sample.get_column(columns.get("price"))
     # Weighed goods can have no price of one piece.
     is_needed = any(price is None and total is not None for price, total in zip(prices, totals, strict=True))
+    # One divisor is for both.
+    is_needed &= _is_called_cents(str(columns.get("price"))) == _is_called_cents(str(columns.get("line_total")))
     if "price" in columns and not (is_needed and totals.count(None) <= (1 - MIN_SHARE) * len(totals)):
         # A price needs no total; without a quantity, both are the price of one piece.
         columns.pop("line_total", None)

@@ -356,6 +356,7 @@ def test_draft_splits_events_with_lists(landing: Path) -> None:
         ),
         ("qty,price", ["1,125", "2,80"], {"price": "price"}, None),
         ("kg,price,line_total", ["0.5,,2.50", "1,5.00,5.00"], {"price": "price", "line_total": "line_total"}, None),
+        ("kg,price_cents,line_total", ["0.5,,2.50", "1,500,5.00"], {"price": "price_cents"}, "remove price_divisor."),
         ("qty,price,line_total", ["1,5.00,", "2,,10.00"], {"price": "price"}, None),
         ("qty,price", ["1,1.500", "1,2.500"], {"price": "price"}, "Numbers such as 1.500 have either thousands"),
         ("price,cur", ["5.00,EUR", "6.00,CHF"], {"price": "price", "currency": "cur"}, "Prices are in CHF, EUR."),
