@@ -6,7 +6,7 @@ from typing import NamedTuple
 from warehouse.drafting import value_tests
 from warehouse.drafting.name_words import count_other_words, find_concepts, find_event_type_concepts
 from warehouse.drafting.record_samples import RecordSample
-from warehouse.drafting.value_tests import MIN_EVIDENCE, WEAK_FIT, Values, is_mostly, measure_ids
+from warehouse.drafting.value_tests import MIN_EVIDENCE, MIN_SHARE, WEAK_FIT, Values, is_mostly, measure_ids
 from warehouse.sources.columns import PRODUCT_ATTRIBUTES, RAW_COLUMNS, TIME_COLUMNS, FeedKind
 
 ColumnMapping = dict[str, str | list[str] | dict[str, str]]
@@ -37,12 +37,12 @@ class Guess(NamedTuple):
 
 
 GUESSES = {
-    "event_id": Guess(measure_ids, ("event id", "message id", "hit id", "insert id"), generic=("id",)),
+    "event_id": Guess(measure_ids, ("event id", "message id", "msg id", "hit id", "insert id", "eid"), generic=("id",)),
     "user_id": Guess(
         measure_ids,
         ("user id", "uid", "distinct id", "card id", "user card"),
         ("user", "user email", "email", "card", "install id", "device id"),
-        ("u", "c", "who", "cid"),
+        ("u", "c", "cid"),
         value_tests.measure_emails,
     ),
     "transaction_id": Guess(
@@ -63,7 +63,9 @@ GUESSES = {
         ("created time", "time", "user time", "created", "sent time"),
         measure_alone=value_tests.measure_times,
     ),
-    "device": Guess(value_tests.has_few_values, ("device type", "device category", "device"), ("os",)),
+    "device": Guess(
+        value_tests.has_few_values, ("device type", "device category", "device form", "form factor", "device"), ("os",)
+    ),
     "session_id": Guess(measure_ids, ("session id", "session", "user session")),
     "quantity": Guess(
         value_tests.measure_numbers,
@@ -225,6 +227,15 @@ def _measure(sample: RecordSample, kind: FeedKind, column: str, name: str) -> fl
     if concepts == ("id",) and column in OWN_IDS.values() and column != OWN_IDS[kind] and len(texts) >= MIN_EVIDENCE:
         # The id of a row is no product.
         return len(set(texts)) < len(texts)
+    if column == "event_id" and not sample.item_list and len(texts) >= MIN_EVIDENCE:
+        return len(set(texts)) >= MIN_SHARE * len(texts) and measure_ids(values)
+    if column == "category" and concepts == ("type",) and kind != "products":
+        # The type of an order, or of its line.
+        return 0
+    # ERP lines have the name of the customer, and describe the product.
+    is_described = any("description" in find_concepts(other) for other in sample.names)
+    if column == "product_name" and concepts == ("name",) and kind != "products" and is_described:
+        return WEAK_FIT * GUESSES[column].measure(values)
     is_filled = len(values) >= MIN_FILLED_SHARE * len(sample.records)
     return GUESSES[column].measure(values) * (1 if is_filled else WEAK_FIT)
 
@@ -271,7 +282,9 @@ def find_event_type_name(sample: RecordSample) -> str | None:
         if not values or isinstance(values[0], list | dict) or not value_tests.measure_event_types(values):
             continue
         ranks = [rank for rank, phrases in enumerate(GUESSES["event_type"].ranks) if _match_phrases(phrases, name)]
-        has_known_values = any(get_event_type(value) for value in set(map(str, values)))
+        # An order can be open, too.
+        is_status = "status" in find_concepts(name)
+        has_known_values = not is_status and any(get_event_type(value) for value in set(map(str, values)))
         # A type or a name of something else has other values.
         if has_known_values or 0 in ranks:
             candidates.append((not ranks, not has_known_values, min(ranks, default=9), len(name), name))
@@ -306,10 +319,15 @@ def guess_kind(sample: RecordSample, glob: str) -> FeedKind | None:
     has_named_type = has_user and "event_type" in events
     types = {get_event_type(str(value)) for value in sample.get_values(events.get("event_type"))}
 
-    is_event = "event_at" in events and (
-        (not (has_product and has_order and has_amount) and (find_event_type_in_path(glob) or has_named_type))
-        or (has_user and "product_id" in events and not (has_order or has_amount or is_order_file))
-        or not types <= {None, "purchase"}
+    # Orders without a product are joined with their lines.
+    is_event = (
+        ("product_id" in events or not has_order)
+        and "event_at" in events
+        and (
+            (not (has_product and has_order and has_amount) and (find_event_type_in_path(glob) or has_named_type))
+            or (has_user and "product_id" in events and not (has_order or has_amount or is_order_file))
+            or not types <= {None, "purchase"}
+        )
     )
     is_purchase = (
         (has_product and has_time and has_user)

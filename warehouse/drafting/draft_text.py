@@ -48,8 +48,8 @@ def _write_feed(name: str, feed: FeedDraft) -> list[str]:
         {name: settings}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=LINE_WIDTH, default_flow_style=None
     )
     doubts = [f"? {doubt}" for doubt in feed.doubts]
-    if feed.unused_names:
-        doubts.append(f"Not mapped: {format_names(feed.unused_names)}")
+    if unused_names := [*feed.unused_names, *feed.unused_joined_names]:
+        doubts.append(f"Not mapped: {format_names(unused_names)}")
     for column in feed.missing_columns:
         doubts.insert(0, f"? No name looks like {column}, which a feed of {feed.kind} needs. Map it.")
     prefix = "# " if feed.missing_columns else ""

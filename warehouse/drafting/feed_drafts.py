@@ -16,7 +16,7 @@ from warehouse.drafting.column_guesses import (
     is_named_like,
 )
 from warehouse.drafting.item_lists import find_item_list, find_key_value_lists
-from warehouse.drafting.name_words import find_concepts, find_status_meaning
+from warehouse.drafting.name_words import CONTEXT_CONCEPTS, find_concepts, find_status_meaning
 from warehouse.drafting.record_samples import Doubt, RecordSample
 from warehouse.drafting.row_groups import find_group_name
 from warehouse.drafting.value_tests import MIN_SHARE
@@ -34,6 +34,7 @@ class FeedDraft:
     kind: FeedKind | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     doubts: list[Doubt] = field(default_factory=list)
+    unused_joined_names: list[str] = field(default_factory=list)
 
     @property
     def columns(self) -> ColumnMapping:
@@ -46,8 +47,8 @@ class FeedDraft:
         """The required columns without a guess; a feed with one is no valid declaration yet."""
         if self.kind is None:
             return []
-        columns = {*self.columns, *self.settings.get("join", {}).get("columns", ())}
-        return [column for column in REQUIRED_COLUMNS[self.kind] if column not in columns]
+        columns = self.settings.get("join", {}).get("columns", {}) | self.columns
+        return [column for column in REQUIRED_COLUMNS[self.kind] if not columns.get(column)]
 
     @property
     def unused_names(self) -> list[str]:
@@ -119,6 +120,7 @@ def _draft_feed(sample: RecordSample, globs: list[str], paths: list[str], item_l
         _draft_catalog(feed)
     else:
         _draft_statuses(feed)
+        _draft_tests(feed)
     if feed.kind == "purchases":
         _doubt_purchases(feed)
     return feed
@@ -202,6 +204,18 @@ def _draft_statuses(feed: FeedDraft) -> None:
             if refunded:
                 text += f" If {format_names(refunded)} takes back a purchase that is another row, declare is_return."
             feed.doubt(text)
+
+
+def _draft_tests(feed: FeedDraft) -> None:
+    """Draft conditions by names such as is_test whose values are true or false."""
+    words = value_tests.TRUTH_WORDS
+    for name in feed.unused_names:
+        values = sorted({str(value).strip().lower().removesuffix(".0") for value in feed.sample.get_values(name)})
+        concepts = {*find_concepts(name)}
+        if "test" in concepts <= {"test", "other", *CONTEXT_CONCEPTS} and {*values} <= {*words, *words.values()}:
+            left_out = [value for value in values if value not in words] or [words[value] for value in values] or ["1"]
+            feed.leave_out({name: left_out})
+            feed.doubt(f"Rows whose {name} is {format_names(left_out)} are left out. Are they tests?")
 
 
 def _doubt_purchases(feed: FeedDraft) -> None:

@@ -10,62 +10,68 @@ from warehouse.sources.columns import split_json_path
 COLUMN_WORDS = {
     "user": (
         "user usr customer cust client visitor member buyer shopper person account contact subscriber recipient "
-        "household anonymous kunde kunden kd besteller cliente acheteur utilisateur usuario klant"
+        "who actor household anonymous kunde kunden kd besteller cliente acheteur utilisateur usuario klant"
     ),
     "email": "email mail",
     "card": "card karte carte tarjeta loyalty",
     "install": "install installation instance",
-    "session": "session sess visit sitzung sesion",
-    "device": "device gerät platform appareil dispositivo",
+    "session": "session sess visit sitzung sesion sessione",
+    "device": "device dev gerät platform appareil dispositivo",
     "product": (
         "product prod article art artikel produkt ware material variant part content producto articulo produit "
-        "prodotto articolo produto"
+        "prodotto prodotti articolo articoli produto"
     ),
     "sku": "sku asin stockcode referencia isbn plu",
     "barcode": "barcode ean gtin upc strichcode",
     "item": "item",
-    "line": "line row position pos zeile ligne linea",
+    "line": "line row position pos zeile ligne linea riga righe",
     "order": (
         "order transaction trans txn trx invoice receipt basket purchase ticket document doc beleg bon quittung "
-        "bestell bestellung auftrag rechnung vorgang commande pedido facture factura ordine bestelling"
+        "bestell bestellung auftrag rechnung vorgang commande pedido facture factura fattura ordine ordini documento "
+        "scontrino bestelling"
     ),
-    "sale": "sale verkauf venta vente",
-    "id": "id no nr num nbr number nummer numero code codigo key sk uuid guid ref reference identifier #",
+    "sale": "sale verkauf venta vente vendita vendite",
+    "id": "id no nr num nbr number nummer numero code cod codigo codice key sk uuid guid ref reference identifier #",
     "event": "event evt action activity behavior behaviour interaction aktion ereignis accion acao evento verb",
     "type": "type typ kind tipo",
     "time": (
         "time timestamp tstamp ts date dat dt datetime datum zeit zeitpunkt uhrzeit fecha hora when day tag at jour "
         "heure data"
     ),
-    "created": "created create placed ordered occurred purchased bought erstellt angelegt",
+    "created": "created create placed ordered occurred purchased bought posting erstellt angelegt",
     "sent": "sent received ingested logged server",
     "paid": "paid bezahlt pagado",
     "updated": "updated update modified changed geändert änderung stand",
-    "quantity": "quantity qty qnty qte units pieces pcs menge anzahl stück stk cantidad quantité quantità aantal count",
+    "quantity": (
+        "quantity qty qnty qte qta units unidades uds ud pieces pcs menge anzahl stück stk cantidad quantité quantità "
+        "aantal count"
+    ),
     "unit": "unit einzel each per unitario unitaire",
-    "price": "price preis precio prix prezzo prijs preço vk",
+    "price": "price preis precio prix prezzo prijs preço tarifa pvp vk",
     "amount": "amount amt betrag value wert montant valor money",
-    "total": "total ext gesamt subtotal totale revenue umsatz turnover sum summe importe extended",
-    "currency": "currency cur curr ccy währung devise moneda valuta",
+    "total": "total ext gesamt subtotal totale revenue umsatz turnover sum summe importe importo extended",
+    "currency": "currency cur curr ccy währung devise moneda divisa valuta",
     "name": "name title titel bezeichnung label nombre libelle nom",
-    "description": "description desc beschreibung descripción text",
+    "description": "description desc beschreibung descripción descrizione text",
     "category": (
-        "category cat kategorie categoria categorie warengruppe sortiment family familie department abteilung"
+        "category cat kategorie categoria categorie warengruppe sortiment family familie familia famiglia department "
+        "abteilung"
     ),
     "catalog": "catalog catalogue katalog assortment",
-    "group": "group gruppe class klasse section",
+    "group": "group gruppe grupo gruppo class klasse section",
     "brand": "brand vendor manufacturer maker hersteller marke marca marque",
-    "stock": "stock inventory bestand available availability lieferbar verfügbar disponible",
-    "status": "status state zustand published estado",
+    "stock": "stock inventory bestand available availability lieferbar verfügbar disponible giacenza existencia",
+    "status": "status state zustand published estado stato",
     "score": "popularity score rating review",
     "handle": "handle",
-    "cents": "cents cent minor pence centimos",
+    "cents": "cents cent minor pence centimos centesimi centavos centimes",
     "shipping": "shipping ship shipped delivery delivered liefer lieferung versand freight fulfillment fulfilment",
+    "test": "test testing prueba prova",
     "other": (
-        "parent billing tax vat mwst steuer ust iva discount rabatt coupon promo promotion cost ek image img picture "
-        "photo url link address street city plz zip postal country region birth due cancel canceled cancelled refund "
-        "refunded return returned reason comment note agent ip phone first length weight height width old previous "
-        "compare fee segment limit estimated expiry"
+        "parent billing tax vat mwst steuer ust iva discount rabatt descuento dto sconto coupon promo promotion cost "
+        "ek flag flg image img picture photo url link address street city plz zip postal country region birth due "
+        "cancel canceled cancelled refund refunded return returned reason comment note agent ip phone first length "
+        "weight height width old previous compare fee segment limit estimated expiry"
     ),
 }
 """Words of each concept that names of columns are made of; a plural s and accents do not matter. `shipping` and `other`
@@ -100,8 +106,8 @@ IGNORED_EVENT_WORDS = "product item sku article artikel event track user to from
 STATUS_WORDS = {
     "unfinished": (
         "cancel canceled cancelled cancellation fail failed failure pending void voided decline declined unpaid draft "
-        "trash hold expired abandoned reject rejected storno storniert annulliert annule annulled cancelado cancelada "
-        "offen error"
+        "trash hold expired abandoned reject rejected storno storniert annulliert annullato annullata anulado anulada "
+        "annule annulled cancelado cancelada offen error"
     ),
     "refund": (
         "refund refunded return returned chargeback retour retourniert retoure ruckgabe erstattet erstattung "
@@ -113,7 +119,7 @@ STATUS_WORDS = {
 """Words of each concept that statuses of orders are made of."""
 
 STRUCTURE_KEYS = (
-    "properties props params attributes attrs payload data body fields node details context traits record meta"
+    "properties props params attributes attrs payload data body fields node details context ctx traits record meta"
 )
 """Keys of JSON objects that only hold others."""
 
@@ -129,6 +135,8 @@ IGNORED = "ignored"
 def fold(text: str) -> str:
     """Return a text in lower case without accents; `ae`, `oe` and `ue` are umlauts."""
     letters = unicodedata.normalize("NFKD", text.lower()).replace("ß", "ss")
+    # Italian has N. documento and Q.tà.
+    letters = re.sub(r"\bq\.(?=t)", "q", re.sub(r"\bn *[.°] *(?=\w)", "no ", letters))
     return re.sub("([aou])e", r"\1", "".join(char for char in letters if not unicodedata.combining(char)))
 
 
@@ -201,6 +209,8 @@ def count_other_words(phrase: str, concepts: Sequence[str]) -> int | None:
     A phrase of one word fits a name of that word only, unless it is an open concept. Other names may have unknown
     words, and before the phrase concepts that say where the value belongs.
     """
+    # The unit of an amount changes nothing: item_price_cents is a price.
+    concepts = [concept for concept in concepts if concept != "cents"]
     is_open = phrase in OPEN_CONCEPTS
     wanted = set(phrase.split())
     places = [place for place, concept in enumerate(concepts) if concept in wanted]

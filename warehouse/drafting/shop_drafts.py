@@ -8,14 +8,14 @@ from glob import escape
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from warehouse.drafting.column_guesses import find_event_type_in_path, guess_kind, is_named_like
+from warehouse.drafting.column_guesses import find_event_type_in_path, guess_columns, guess_kind, is_named_like
 from warehouse.drafting.feed_drafts import FeedDraft, draft_feeds
 from warehouse.drafting.record_samples import MAX_SAMPLE_RECORDS, Doubt, RecordSample
 from warehouse.drafting.sample_reader import find_load_problem, read_samples
 from warehouse.drafting.value_tests import MIN_EVIDENCE, MIN_SHARE, measure_ids
 from warehouse.formatting import format_names
 from warehouse.loading.landing_files import UnreadableFileError, find_unmatched_files
-from warehouse.sources.columns import PRODUCT_ATTRIBUTES, RAW_COLUMNS
+from warehouse.sources.columns import ID_COLUMNS, PRODUCT_ATTRIBUTES, RAW_COLUMNS, REQUIRED_COLUMNS
 
 RANDOM_ID_PATTERN = re.compile(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![a-z0-9])[0-9a-f]{16,}(?![a-z0-9])")
 """Ids in the names of files that programs such as Spark write."""
@@ -55,10 +55,12 @@ def draft_sources(landing: Path) -> SourcesDraft:
             group.paths += paths
             group.sample.records += sample.records
     feeds: list[FeedDraft] = []
+    unknown: list[FeedDraft] = []
     for group in groups.values():
         sample = group.sample
         drafts = draft_feeds(sample, group.globs, group.paths)
         feeds += [feed for feed in drafts if feed.kind]
+        unknown += [feed for feed in drafts if not feed.kind]
         if not all(feed.kind for feed in drafts):
             reason = f"nothing in it looks like a product or an action; it has {format_names(sample.names)}."
             reason = " ".join([reason, *map(str, sample.doubts)]) if sample.records else "it is no table"
@@ -73,6 +75,14 @@ def draft_sources(landing: Path) -> SourcesDraft:
             problem = find_load_problem(landing / feed.paths[0], feed.kind, feed.settings)
             feed.doubts += [Doubt(problem)] if problem else []
         draft.feeds[_choose_name(feed, draft.feeds)] = feed
+    for feed in unknown:
+        # A table with ids beside feeds is of something else, such as customers.
+        is_other = bool(feeds) and not guess_columns(feed.sample, "purchases").keys().isdisjoint(ID_COLUMNS)
+        if len(feed.sample.names) > 1 and "names" not in feed.settings and not is_other:
+            feed.kind = "purchases"
+            feed.settings["columns"] = dict.fromkeys(REQUIRED_COLUMNS["purchases"], "")
+            feed.doubt("A template: nothing was recognized. If it is a feed, choose its kind, and map columns.")
+            draft.feeds[_choose_name(feed, draft.feeds)] = feed
     return draft
 
 
@@ -224,6 +234,7 @@ def _join(lines: FeedDraft, orders: FeedDraft, key: str) -> None:
         formats["format"] = orders.sample.format
     lines.settings["columns"] = {c: n for c, n in lines.columns.items() if c == "transaction_id" or c not in columns}
     lines.settings["join"] = {"files": format_globs(orders.globs), **formats, "columns": columns}
+    lines.unused_joined_names = [name for name in orders.sample.names if name not in columns.values()]
     if "leave_out" in orders.settings:
         lines.leave_out(orders.settings["leave_out"])
     for setting in ("timestamp_formats", "time_zone"):

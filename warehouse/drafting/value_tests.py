@@ -64,6 +64,9 @@ FOREIGN_AVAILABILITY_WORDS = {
 }
 """Words of availability that must be declared, folded and without blanks."""
 
+TRUTH_WORDS = {"0": "1", "false": "true", "f": "t", "no": "yes", "n": "y"}
+"""The word for true by the word for false."""
+
 
 class TimeFormat(NamedTuple):
     """How times are written."""

@@ -23,15 +23,38 @@ VALUES = {
 @pytest.mark.parametrize(
     ("column", "names"),
     [
-        ("user_id", "cust_no, shopperRef, Kd.-Nr., codigo_cliente, $.buyer.number, dim_client_sk, loyalty card no"),
-        ("product_id", "article, item_no, Artikelnr, sellerSku, EAN, $.product.ref, codigo_producto, l_partkey"),
-        ("transaction_id", "order_no, order number, receipt, Belegnummer, $.invoice.id, ticket_no, bon"),
-        ("purchased_at", "order_ts, Bestelldatum, orderedOn, fecha, transaction_date, $.sale.date, paid_at"),
-        ("quantity", "qty, Anzahl, units, qty_ordered, pcs, $.line.count, Cantidad"),
-        ("price", "unit_price, unitAmount, Einzelpreis, price_eur, precio_unitario, $.price.amount, Stückpreis"),
-        ("line_total", "line_total, net_amount, total, amount, Gesamtbetrag, salesValue, extendedprice, row_total"),
+        (
+            "user_id",
+            "cust_no, shopperRef, Kd.-Nr., codigo_cliente, Cod. cliente, $.actor.id, $.buyer.number, "
+            "dim_client_sk, loyalty card no",
+        ),
+        (
+            "product_id",
+            "article, item_no, Artikelnr, sellerSku, EAN, $.product.ref, codigo_producto, l_partkey, Codice articolo",
+        ),
+        (
+            "transaction_id",
+            "order_no, order number, receipt, Belegnummer, $.invoice.id, ticket_no, bon, N. documento, "
+            "Nº pedido, N° fattura",
+        ),
+        (
+            "purchased_at",
+            "order_ts, Bestelldatum, orderedOn, fecha, transaction_date, $.sale.date, paid_at, Posting "
+            "Date, Data ordine",
+        ),
+        ("quantity", "qty, Anzahl, units, qty_ordered, pcs, $.line.count, Cantidad, Q.tà, Quantità, Uds."),
+        (
+            "price",
+            "unit_price, unitAmount, Einzelpreis, price_eur, precio_unitario, $.price.amount, "
+            "Stückpreis, Prezzo unit., Tarifa, item_price_cents",
+        ),
+        (
+            "line_total",
+            "line_total, net_amount, total, amount, Gesamtbetrag, salesValue, extendedprice, row_total, "
+            "Importo, Totale riga, Line Amount",
+        ),
         ("currency", "cur, currency_code, order_currency, Währung, $.price.currency"),
-        ("product_name", "article_name, Artikelbezeichnung, item title, descripcion, product_desc"),
+        ("product_name", "article_name, Artikelbezeichnung, item title, descripcion, product_desc, Descrizione"),
     ],
 )
 def test_column_of_name(column: str, names: str) -> None:
@@ -52,6 +75,30 @@ def test_amount_of_something_else(name: str) -> None:
 @pytest.mark.parametrize("name", ["sales_channel_id", "parent_product_id", "customer_name", "order_line_no", "notes"])
 def test_id_of_something_else(name: str) -> None:
     assert guess_columns(RecordSample("csv", [{name: "a"}, {name: "b"}]), "purchases") == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "header", "row", "columns"),
+    [
+        ("products", "Codice,Famiglia,Giacenza", "A1,Viti,3", "product_id,category,is_available"),
+        ("products", "Artículo,Familia,Existencias", "A1,Clavos,3", "product_id,category,is_available"),
+        ("purchases", "Artículo,Tipo", "A1,OV", "product_id"),
+        ("purchases", "Item No.,Name,Description", "A1,Rossi,Bolt", "product_id,,product_name"),
+        ("events", "msg_id,$.who.id,$.ctx.sess,$.dev.form", "e1,u1,s1,tv", "event_id,user_id,session_id,device"),
+        ("events", "eid,$.actor.id,$.session.id,form_factor", "e1,u1,s1,tv", "event_id,user_id,session_id,device"),
+    ],
+)
+def test_columns_of_table(kind: FeedKind, header: str, row: str, columns: str) -> None:
+    names = header.split(",")
+    records = [{name: f"{value}{i}" for name, value in zip(names, row.split(","), strict=True)} for i in range(2)]
+    sample = RecordSample("csv", records)
+    expected = {column: name for column, name in zip(columns.split(","), names, strict=False) if column}
+    assert guess_columns(sample, kind) == expected
+
+
+def test_repeated_id_is_no_event_id() -> None:
+    sample = RecordSample("csv", [{"eid": f"e{number % 5}"} for number in range(30)])
+    assert guess_columns(sample, "events") == {}
 
 
 def test_column_of_path_with_dots() -> None:

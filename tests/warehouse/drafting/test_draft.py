@@ -140,6 +140,25 @@ def test_draft_statuses(landing: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "left_out"),
+    [
+        ("is_test", ["0", "1"], ["1"]),
+        ("TestOrder", ["False", ""], ["true"]),
+        ("TEST_FLG", ["", "1.0"], ["1"]),
+        ("order.test", ["", ""], ["1"]),
+        ("ab_test", ["0", "1"], None),
+        ("test", ["blue", "red"], None),
+    ],
+)
+def test_draft_test_orders(landing: Path, name: str, values: list[str], left_out: list[str] | None) -> None:
+    rows = [f"{number},c{number},s{number},2026-01-05 10:00,{value}" for number, value in enumerate(values)]
+    put(landing, "sales.csv", f"order,customer,sku,sold_at,{name}", *rows)
+    (feed,) = draft(landing).values()
+    assert feed.get("leave_out") == (left_out and {name: left_out})
+    assert ("Are they tests?" in list_doubts(landing)) == bool(left_out)
+
+
 def test_draft_joins_conditions(landing: Path) -> None:
     """Lines and orders keep their conditions."""
     put(landing, "order_lines.csv", "order_id,sku,qty,status", "1,a,1,cancelled", "2,b,1,ok", "1,b,1,ok")
@@ -150,16 +169,17 @@ def test_draft_joins_conditions(landing: Path) -> None:
 
 
 def test_draft_joins_orders_with_lines(landing: Path) -> None:
-    put(landing, "order_lines.csv", "order_id,sku,qty,price", "1,a,1,5.00", "2,b,1,6.50")
-    put(
-        landing, "orders.csv", "order_id,customer_id,order_date", "1,c1,2026-01-01 10:00:00", "2,c2,2026-01-02 11:00:00"
-    )
+    """A status such as open is no event type."""
+    put(landing, "order_lines.csv", "order_id,sku,qty,price,shelf", "1,a,1,5.00,x", "2,b,1,6.50,y")
+    orders = ["1,c1,2026-01-01 10:00:00,open,web", "2,c2,2026-01-02 11:00:00,shipped,shop"]
+    put(landing, "orders.csv", "order_id,customer_id,order_date,state,channel", *orders)
     feeds = draft(landing)
     assert feeds["purchases"]["join"] == {
         "files": "orders.csv",
         "columns": {"transaction_id": "order_id", "user_id": "customer_id", "purchased_at": "order_date"},
     }
     assert len(feeds) == 1
+    assert "# Not mapped: shelf, state, channel" in write(landing)
 
 
 def test_draft_variants_of_catalog(landing: Path) -> None:
@@ -221,6 +241,18 @@ def test_draft_without_required_column_is_comment(landing: Path) -> None:
     text = "\n".join(line for line in lines if not line.startswith("  ?"))
     (landing.parent / "sources.yml").write_text(text, encoding="utf-8")
     assert read_sources(landing.parent / "sources.yml").feeds["purchases"].columns["purchased_at"] == "day"
+
+
+def test_draft_of_unknown_table_is_template(landing: Path) -> None:
+    """A table of something else needs no template beside feeds, and notes need none at all."""
+    put(landing, "myynti.csv", "tilaus;tuote;hinta", "1;a;2,00", "2;b;3,00")
+    put(landing, "notes.csv", "hello", "world", "again")
+    text = write(landing)
+    assert "# purchases:\n  #   files: myynti.csv\n  #   format: csv\n  #   columns:\n  #     product_id: ''" in text
+    assert "Not mapped: tilaus, tuote, hinta" in text
+    put(landing, "orders.csv", "order,user,sku,sold_at", "1,u1,a,2026-01-05", "2,u2,b,2026-01-05")
+    put(landing, "customers.csv", "customer_id,email,since", "u1,a@b.example,x", "u2,b@b.example,y")
+    assert list(draft_sources(landing).feeds) == ["purchases", "myynti"]
 
 
 def test_draft_of_broken_files(landing: Path) -> None:
@@ -313,6 +345,19 @@ def test_draft_splits_events_with_lists(landing: Path) -> None:
             {"price": "unit_amount"},
             "price: unit_amount has whole numbers such as 1999. If they are no cents, remove price_divisor.",
         ),
+        ("qty,sale_price_cents", ["1,1250", "2,n/a"], {"price": "sale_price_cents"}, "remove price_divisor."),
+        ("qty,amount_minor", ["1,1250", "2,800"], {"line_total": "amount_minor"}, "remove price_divisor."),
+        ("qty,price_cents", ["1,12.50", "2,8.00"], {"price": "price_cents"}, None),
+        (
+            "qty,price",
+            ["1,1250", "2,800"],
+            {"price": "price"},
+            "such as 1250. They may be in cents: price_divisor: 100.",
+        ),
+        ("qty,price", ["1,125", "2,80"], {"price": "price"}, None),
+        ("kg,price,line_total", ["0.5,,2.50", "1,5.00,5.00"], {"price": "price", "line_total": "line_total"}, None),
+        ("kg,price_cents,line_total", ["0.5,,2.50", "1,500,5.00"], {"price": "price_cents"}, "remove price_divisor."),
+        ("qty,price,line_total", ["1,5.00,", "2,,10.00"], {"price": "price"}, None),
         ("qty,price", ["1,1.500", "1,2.500"], {"price": "price"}, "Numbers such as 1.500 have either thousands"),
         ("price,cur", ["5.00,EUR", "6.00,CHF"], {"price": "price", "currency": "cur"}, "Prices are in CHF, EUR."),
     ],
@@ -324,7 +369,7 @@ def test_draft_amounts(landing: Path, header: str, rows: list[str], columns: dic
     (feed,) = draft(landing).values()
     amounts = {name: source for name, source in feed["columns"].items() if name in ("price", "line_total", "currency")}
     assert amounts == columns
-    assert ("price_divisor" in feed) == ("unit_amount" in columns.values())
+    assert ("price_divisor" in feed) == ("remove price_divisor" in (doubt or ""))
     expected_doubt = doubt or "The times have no offset."
     assert expected_doubt in list_doubts(landing)
     assert doubt or len(list_doubts(landing).split("\n")) == 1
