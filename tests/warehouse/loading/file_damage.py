@@ -107,6 +107,16 @@ def make_document_file(rng: random.Random) -> GeneratedFile:
     return GeneratedFile(_maybe_compress(rng, text.encode(rng.choice(UNICODE_ENCODINGS))), rows)
 
 
+def make_keyed_file(rng: random.Random) -> GeneratedFile:
+    """Make a JSON document of products by their ids, of which some occur twice."""
+    rows = [(item, user, f"{quantity}.0") for item, _, user, quantity in make_rows(rng)]
+    items = ", ".join(
+        f"{json.dumps(item)}: {json.dumps({'name': user, 'price': float(price)})}" for item, user, price in rows
+    )
+    text = f'{{"data": {{"items": {{{items}}}}}}}'
+    return GeneratedFile(_maybe_compress(rng, text.encode(rng.choice(UNICODE_ENCODINGS))), rows)
+
+
 def make_report_file(rng: random.Random) -> GeneratedFile:
     """Make a CSV file with two lines before the header, comments, backslash escapes and short lines."""
     rows = make_rows(rng)
@@ -142,12 +152,12 @@ def make_headless_file(rng: random.Random) -> GeneratedFile:
 
 
 def make_orders_file(rng: random.Random) -> GeneratedFile:
-    """Make a file of orders with lists of items: JSON objects in lines, or one behind the other."""
+    """Make a file of orders with lists of items and of keys and values: JSON objects in lines, or without line ends."""
     rows: list[tuple[str | None, ...]] = []
     orders = []
     for item, when, user, quantity in make_rows(rng):
         items = [{"sku": f"{item}{number}", "qty": int(quantity)} for number in range(rng.randrange(4))]
-        orders.append({"user": user, "order": {"items": items, "at": when}})
+        orders.append({"params": [{"key": "user", "value": user}], "order": {"items": items, "at": when}})
         rows += [(line["sku"], when, user, str(line["qty"])) for line in items] or [(None, when, user, None)]
     indent = rng.choice([None, None, 1])
     separator = rng.choice(["\n", "\n", "", "\r\n"])
@@ -162,6 +172,16 @@ def make_parquet_file(rng: random.Random) -> GeneratedFile:
     sink = pa.BufferOutputStream()
     compression = rng.choice(["none", "snappy", "zstd", "gzip"])
     pq.write_table(pa.table(columns), sink, row_group_size=rng.choice([5, 100]), compression=compression)
+    return GeneratedFile(bytes(sink.getvalue()), [*rows])
+
+
+def make_arrow_file(rng: random.Random) -> GeneratedFile:
+    """Make an Arrow file or stream of events."""
+    rows = [(user, item, "view", when) for item, when, user, _ in make_rows(rng)]
+    columns = {name: [row[index] for row in rows] for index, name in enumerate(("user", "item", "type", "time"))}
+    table, sink = pa.table(columns), pa.BufferOutputStream()
+    with rng.choice([pa.ipc.new_file, pa.ipc.new_stream])(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=rng.choice([5, 100]))
     return GeneratedFile(bytes(sink.getvalue()), [*rows])
 
 

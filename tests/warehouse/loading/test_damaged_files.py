@@ -23,10 +23,12 @@ from tests.warehouse.loading.file_damage import (
     GeneratedFile,
     damage_file,
     decompress,
+    make_arrow_file,
     make_csv_file,
     make_document_file,
     make_headless_file,
     make_json_lines_file,
+    make_keyed_file,
     make_orders_file,
     make_parquet_file,
     make_report_file,
@@ -43,6 +45,8 @@ MAKERS: dict[str, Callable[[random.Random], GeneratedFile]] = {
     "headless": make_headless_file,
     "orders": make_orders_file,
     "tables": make_parquet_file,
+    "batches": make_arrow_file,
+    "keyed": make_keyed_file,
 }
 
 FEEDS: dict[str, dict[str, Any]] = {
@@ -58,10 +62,13 @@ FEEDS: dict[str, dict[str, Any]] = {
             "product_id": "$.order.items.sku",
             "quantity": "$.order.items.qty",
             "purchased_at": "$.order.at",
-            "user_id": "user",
+            "user_id": "$.params.user",
         },
+        "key_values": "$.params",
     },
     "tables": {**EVENTS_JSONL, "kind": "events", "format": "parquet"},
+    "batches": {**EVENTS_JSONL, "kind": "events", "format": "arrow"},
+    "keyed": {**PRODUCTS_JSON, "kind": "products", "record_key": "id"},
 }
 FEEDS = {
     name: {"kind": "events" if name == "events" else "purchases", **feed, "files": f"{name}/*"}
@@ -75,6 +82,14 @@ def make_clean_parquet() -> bytes:
     return bytes(sink.getvalue())
 
 
+def make_clean_arrow() -> bytes:
+    sink = pa.BufferOutputStream()
+    table = pa.table({name: ["x"] * 50 for name in ("user", "item", "type", "time")})
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
 RAW_COLUMNS = {
     "events": "user_id, product_id, event_type, event_at from raw.events",
     "purchases": "product_id, purchased_at, user_id, quantity from raw.purchases",
@@ -82,7 +97,8 @@ RAW_COLUMNS = {
     **dict.fromkeys(
         ("reports", "headless", "orders"), "product_id, purchased_at, user_id, quantity from raw.purchases"
     ),
-    "tables": "user_id, product_id, event_type, event_at from raw.events",
+    **dict.fromkeys(("tables", "batches"), "user_id, product_id, event_type, event_at from raw.events"),
+    "keyed": "product_id, product_name, price from raw.products",
 }
 
 CLEAN_FILES = {
@@ -91,8 +107,10 @@ CLEAN_FILES = {
     "catalog/clean.json": b'{"data": {"items": [' + b",".join([b'{"id": "p1"}'] * 50) + b"]}}",
     "reports/clean.csv": b"1\n2\nsku,when,who,qty\n" + b"p1,2026-01-01,u1\n# x\n" * 50,
     "headless/clean.csv": b"p1,2026-01-01,u1,1,x\n" * 50,
-    "orders/clean.jsonl": b'{"user": "u1", "order": {"at": "t", "items": [{"sku": "A"}, {"sku": "B"}]}}' * 25,
+    "orders/clean.jsonl": b'{"params": [], "order": {"at": "t", "items": [{"sku": "A"}, {"sku": "B"}]}}' * 25,
     "tables/clean.parquet": make_clean_parquet(),
+    "batches/clean.arrow": make_clean_arrow(),
+    "keyed/clean.json": b'{"data": {"items": {' + b",".join([b'"p1": {}'] * 50) + b"}}}",
 }
 
 UNACCOUNTED_QUERY = """
@@ -159,6 +177,15 @@ def assert_line_counts(shop: Shop, delivered: dict[str, bytes]) -> None:
             case "tables":
                 data = (CLEAN_FILES | delivered)[path]
                 assert lines == (pq.read_metadata(io.BytesIO(data)).num_rows if data else 0), path
+            case "batches":
+                data = (CLEAN_FILES | delivered)[path]
+                is_file = data.startswith(b"ARROW1")
+                reader = (pa.ipc.open_file if is_file else pa.ipc.open_stream)(data) if data else None
+                assert lines == (reader.read_all().num_rows if reader else 0), path
+            case "keyed":
+                document = b"\n".join(physical).decode("utf-8", "replace")
+                members = json.loads(document, strict=False, object_pairs_hook=list) if document.strip() else []
+                assert lines == len(dict(dict(members).get("data", [])).get("items", [])), path
             case "catalog":
                 document = b"\n".join(physical).decode("utf-8", "replace")
                 items = json.loads(document, strict=False)["data"]["items"] if document.strip() else []
