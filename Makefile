@@ -26,8 +26,9 @@ $(ENVIRONMENT): pyproject.toml constraints.txt
 	@.ci/make_environment $(PYTHON) .venv
 	@touch $@
 
-# Dagster reads .env from its working directory. DAGSTER_HOME must be absolute, so the file cannot be committed.
-.env: Makefile
+# Dagster reads .env from its working directory. DAGSTER_HOME must be absolute, so the file cannot be committed. It is
+# written only when it is missing: it can have settings.
+.env:
 	@echo "DAGSTER_HOME=$(CURDIR)/orchestration/dagster_home" > .env
 
 demo: install  ## generate the demo shop, run the whole pipeline, show recommendations

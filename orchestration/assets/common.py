@@ -85,9 +85,9 @@ def _count_rows(connection: duckdb.DuckDBPyConnection, key: dg.AssetKey) -> int 
     return int(row[0]) if row else None
 
 
-def build_docs_metadata(page: str) -> dict[str, Any]:
-    """Return the metadata entry that links to a page of docs, given its path in the project."""
-    return {"docs": dg.MetadataValue.path(str(PROJECT_ROOT / page))}
+def build_docs_metadata(page: str | None) -> dict[str, Any]:
+    """Return the metadata entry that links to a page of docs, given its path in the project; none without a page."""
+    return {"docs": dg.MetadataValue.path(str(PROJECT_ROOT / page))} if page else {}
 
 
 def build_row_count_metadata(count: int) -> dict[str, Any]:

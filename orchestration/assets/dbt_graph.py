@@ -19,19 +19,24 @@ class LayerTranslator(DagsterDbtTranslator):
     """Groups dbt's models by their folder and links to their files and docs; owners come from dbt's `meta`."""
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-        """Return the innermost layer folder: staging, intermediate, core, features, ml, ..."""
+        """Return the innermost layer folder: staging, intermediate, core, features, ml, ...
+
+        A resource of an analyst's own can be anywhere: without a folder, its group is the folder of its type.
+        """
         if dbt_resource_props["resource_type"] == "source":
-            return {"raw": "raw", "ml": "model"}[dbt_resource_props["schema"]]
+            schema = str(dbt_resource_props["schema"])
+            return "model" if schema == "ml" else schema
         if dbt_resource_props["resource_type"] == "seed":
             return "seeds"
-        folders = PurePosixPath(dbt_resource_props["original_file_path"]).parts[1:-1]
-        return folders[1] if folders[0] == "marts" else folders[0]
+        top_folder, *folders = PurePosixPath(dbt_resource_props["original_file_path"]).parts[:-1]
+        layer = folders[1:] if folders[:1] == ["marts"] else folders
+        return (layer or folders or [top_folder])[0]
 
     def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return dagster-dbt's metadata, the page of docs that `meta` names, and the file of the definition."""
         return {
             **super().get_metadata(dbt_resource_props),
-            **build_docs_metadata(dbt_resource_props["meta"]["docs"]),
+            **build_docs_metadata(dbt_resource_props["meta"].get("docs")),
             "file": dg.MetadataValue.path(str(PROJECT_DIR / dbt_resource_props["original_file_path"])),
         }
 

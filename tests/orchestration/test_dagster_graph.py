@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from unittest.mock import patch
 
 import dagster as dg
@@ -114,6 +115,25 @@ def test_assets_are_grouped_by_layer(dagster_definitions: ModuleType) -> None:
         *("landing", "raw", "seeds", "staging", "intermediate", "core", "features", "ml", "model"),
         *("recommendations", "evaluation", "audit", "serving", "apps"),
     }
+
+
+@pytest.mark.parametrize(
+    ("resource", "group"),
+    [
+        ({"resource_type": "model", "original_file_path": "models/marts/top_ten.sql"}, "marts"),
+        ({"resource_type": "model", "original_file_path": "models/top_ten.sql"}, "models"),
+        ({"resource_type": "model", "original_file_path": "models/marts/own/daily/top_ten.sql"}, "own"),
+        ({"resource_type": "snapshot", "original_file_path": "snapshots/prices.yml"}, "snapshots"),
+        ({"resource_type": "source", "schema": "crm", "original_file_path": "models/crm.yml"}, "crm"),
+    ],
+)
+@pytest.mark.usefixtures("dagster_definitions")
+def test_own_dbt_resources_have_defaults(resource: dict[str, Any], group: str) -> None:
+    """An analyst's model, snapshot or source can be in any folder, and need not name a page of docs."""
+    translator = sys.modules["orchestration.assets.dbt_graph"].TRANSLATOR
+    assert translator.get_group_name(resource) == group
+    properties = resource | {"meta": {}, "unique_id": "model.recomart.x", "name": "x", "config": {}, "columns": {}}
+    assert "docs" not in translator.get_metadata(properties | {"resource_type": "seed"})
 
 
 def test_published_copy_depends_on_landing(dagster_definitions: ModuleType) -> None:
