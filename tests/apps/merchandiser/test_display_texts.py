@@ -1,5 +1,7 @@
 """The display functions of the app on edge cases that the demo shop lacks."""
 
+import io
+
 import pandas as pd
 import pytest
 
@@ -71,6 +73,14 @@ def test_encode_csv_starts_with_byte_order_mark() -> None:
     exported = encode_csv(build_recommendations(product_name=["Crème brûlée, large"]))
     assert exported.startswith(b"\xef\xbb\xbf")
     assert "Crème brûlée, large" in exported.decode("utf-8-sig")
+
+
+def test_encode_csv_neutralizes_formulas() -> None:
+    names = ["=1+1", "+1", "-1", "@sum", "\tx", "\rx", "a=1", None]
+    exported = pd.read_csv(io.BytesIO(encode_csv(pd.DataFrame({"name": names, "score": [-1.5] * len(names)}))))
+    assert exported["name"].tolist()[:7] == ["'=1+1", "'+1", "'-1", "'@sum", "'\tx", "'\rx", "a=1"]
+    assert exported["name"].isna().tolist() == [False] * 7 + [True]
+    assert set(exported["score"]) == {-1.5}
 
 
 def test_escape_markdown() -> None:
