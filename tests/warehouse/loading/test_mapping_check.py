@@ -1,5 +1,6 @@
 """Checks of the declaration against the files: missing and misspelt names, changed mappings, files of no feed."""
 
+import json
 from typing import Any
 
 import pytest
@@ -96,3 +97,12 @@ def test_missing_condition_name_in_json(shop: Shop) -> None:
     shop.declare(events={**EVENTS_JSONL, "where": {"parent": "a"}})
     with pytest.raises(RecomartError, match=r"feeds.events.where.parent: no column 'parent' in the files of the feed"):
         load(shop.settings)
+
+
+def test_many_undeclared_keys_load(shop: Shop) -> None:
+    """With a statement for each of the keys, the load would need more than its memory."""
+    event = {"user": "u", "item": "a", "type": "view", "time": "2026-01-01"}
+    lines = [json.dumps(event | {f"key {i * 100 + j}": 1 for j in range(100)}) for i in range(200)]
+    shop.put("events/1.jsonl", "\n".join(lines) + "\n")
+    load(shop.settings.model_copy(update={"memory_limit": "300MB"}))
+    assert shop.query("select count(*), count(*) filter (is_declared) from raw.seen_columns") == [(20_004, 4)]
