@@ -38,6 +38,8 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 8.5,
     "figure.constrained_layout.use": True,
+    # Categories can have dollar signs, which begin formulas.
+    "text.parse_math": False,
 }
 
 FONT_FAMILY = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, 'DejaVu Sans', sans-serif"
