@@ -352,22 +352,6 @@ def test_load_file_name_not_utf8(shop: Shop) -> None:
     assert shop.query("select path from raw.loaded_files") == [("events/caf\\xe9.jsonl",)]
 
 
-def test_restored_file_is_no_longer_rejected(shop: Shop) -> None:
-    shop.put("events/a.jsonl", make_events(2))
-    load(shop.settings)
-    shop.put("events/a.jsonl", gzip.compress(make_events(500).encode())[:-20])
-    load(shop.settings)
-    shop.put("events/a.jsonl", make_events(2))
-    load(shop.settings)
-    assert shop.query("select count(*) from raw.rejected_files") == [(0,)]
-
-
-def test_missing_landing_folder_fails(shop: Shop) -> None:
-    shop.landing.rmdir()
-    with pytest.raises(RecomartError, match="landing: no such landing folder"):
-        load(shop.settings)
-
-
 def test_locked_warehouse_error_names_process(shop: Shop) -> None:
     shop.put("events/a.jsonl", make_events(1))
     load(shop.settings)

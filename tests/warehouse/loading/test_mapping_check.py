@@ -106,3 +106,9 @@ def test_many_undeclared_keys_load(shop: Shop) -> None:
     shop.put("events/1.jsonl", "\n".join(lines) + "\n")
     load(shop.settings.model_copy(update={"memory_limit": "300MB"}))
     assert shop.query("select count(*), count(*) filter (is_declared) from raw.seen_columns") == [(20_004, 4)]
+
+
+def test_missing_landing_folder_fails(shop: Shop) -> None:
+    shop.landing.rmdir()
+    with pytest.raises(RecomartError, match="landing: no such landing folder"):
+        load(shop.settings)

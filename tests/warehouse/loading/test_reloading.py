@@ -192,3 +192,13 @@ def test_reload_by_date_in_path(shop: Shop, path: str) -> None:
     assert reload_files(shop.settings, date_range=parse_date_range("2026-01-31")).feeds["events"].files_replaced == 1
     with pytest.raises(RecomartError, match="none of its 1 loaded files"):
         reload_files(shop.settings, date_range=parse_date_range("2026-01-30"))
+
+
+def test_restored_file_is_no_longer_rejected(shop: Shop) -> None:
+    shop.put("events/a.jsonl", make_events(2))
+    load(shop.settings)
+    shop.put("events/a.jsonl", gzip.compress(make_events(500).encode())[:-20])
+    load(shop.settings)
+    shop.put("events/a.jsonl", make_events(2))
+    load(shop.settings)
+    assert shop.query("select count(*) from raw.rejected_files") == [(0,)]
