@@ -1,5 +1,6 @@
 """Names of columns in the headers of files: unique ones, and problems of headers."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from warehouse.formatting import format_names
@@ -23,14 +24,15 @@ def make_names_unique(names: Sequence[str], feed: Feed) -> tuple[str, ...]:
     paths = (split_json_path(name) if feed.is_json else (name,) for name in (*feed.mapped_names, *feed.condition_names))
     declared_names = {path[0] for path in paths}
     unique_names: list[str] = []
-    taken_names = set(names)
+    taken_names, earlier_names = set(names), set[str]()
     for position, name in enumerate(names, start=1):
         unique_name = name
-        if (not name and position > last_named) or (name in unique_names and name not in declared_names):
+        if (not name and position > last_named) or (name in earlier_names and name not in declared_names):
             unique_name = f"{name} (column {position})" if name else f"column {position}"
             while unique_name in taken_names:
                 unique_name += " again" if name else " without a name"
         unique_names.append(unique_name)
+        earlier_names.add(unique_name)
         taken_names.add(unique_name)
     return tuple(unique_names)
 
@@ -49,5 +51,5 @@ def find_header_problem(names: tuple[str, ...], feed: Feed) -> str | None:
 
 def find_repeated_name(names: Sequence[str]) -> str | None:
     """Describe a name that two columns have, or return None."""
-    repeated_names = sorted({name for name in names if names.count(name) > 1})
+    repeated_names = sorted(name for name, count in Counter(names).items() if count > 1)
     return f"the header has the column '{repeated_names[0]}' twice" if repeated_names else None

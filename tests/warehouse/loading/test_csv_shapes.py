@@ -221,3 +221,13 @@ def test_all_lines_skipped_rejects_file(shop: Shop) -> None:
     assert load(shop.settings).rejected_files == {
         "purchases/1.csv": "all of its 2 lines are skipped. Correct skip_lines"
     }
+
+
+@pytest.mark.parametrize("column_count", [150, 20_000])
+def test_many_undeclared_columns_load(shop: Shop, column_count: int) -> None:
+    names = [f"c{number}" for number in range(column_count)]
+    values = ["", *(f"x {number}" for number in range(1, column_count))]
+    shop.put("purchases/a.csv", f"sku,when,who,qty,{','.join(names)}\np1,t,u1,1,{','.join(values)}\n")
+    load(shop.settings)
+    ((extra,),) = shop.query("select _extra from raw.purchases")
+    assert json.loads(extra) == dict(zip(names, [None, *values[1:]], strict=True))
