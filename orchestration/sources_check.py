@@ -126,19 +126,7 @@ def _check_column(
     connection: duckdb.DuckDBPyConnection, feed: Feed, column: str, source: ColumnSource, *, has_currency: bool
 ) -> ColumnCheck:
     raw_rows, typed_rows = f"raw.{feed.kind}", f"staging.stg_shop__{feed.kind}"
-    value, text = f"typed_rows.{column}", f"raw_rows.{column}"
-    match column:
-        case "device":
-            value = "nullif(typed_rows.device, 'unknown')"
-        case "line_total":
-            value = "typed_rows.price * coalesce(typed_rows.quantity, 1)"
-        case "currency":
-            value = "case when typed_rows.unreadable_currency is null then typed_rows.currency end"
-            # The currency of a row without a price is not read.
-            text = "coalesce(typed_rows.unreadable_currency, typed_rows.currency)"
-    if column in ("price", "line_total") and has_currency:
-        # A price in a currency without an exchange rate is null; the currency is what was not understood.
-        text = f"case when typed_rows.unreadable_currency is null then {text} end"
+    value, text = _build_expressions(column, has_currency=has_currency)
     words = {"words": ["", *feed.get_null_words(column)]}
     connection.execute(
         f"""
@@ -175,3 +163,21 @@ def _check_column(
         last=last,
         texts_not_understood=dict(unread_texts[:MAX_LISTED_TEXTS]),
     )
+
+
+def _build_expressions(column: str, *, has_currency: bool) -> tuple[str, str]:
+    """Return the SQL expressions of a column's value and of the text that it was read from."""
+    value, text = f"typed_rows.{column}", f"raw_rows.{column}"
+    match column:
+        case "device":
+            value = "nullif(typed_rows.device, 'unknown')"
+        case "line_total":
+            value = "typed_rows.price * coalesce(typed_rows.quantity, 1)"
+        case "currency":
+            value = "case when typed_rows.unreadable_currency is null then typed_rows.currency end"
+            # The currency of a row without a price is not read.
+            text = "coalesce(typed_rows.unreadable_currency, typed_rows.currency)"
+    if column in ("price", "line_total") and has_currency:
+        # A price in a currency without an exchange rate is null; the currency is what was not understood.
+        text = f"case when typed_rows.unreadable_currency is null then {text} end"
+    return value, text

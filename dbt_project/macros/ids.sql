@@ -78,8 +78,8 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- A number in scientific notation has a decimal mark or an explicit plus; 12E5 is an article code. A whole number of
-    17 or more digits with .0 was a float, which has 15 to 16 exact digits. -#}
+{#- A number in scientific notation has a decimal mark or an explicit plus; 12E5 is an article code. A whole number
+    with .0 was a float, which is exact up to 9.007e15. -#}
 {% macro is_rounded_id(id) -%}
     {%- set scientific = '[0-9]+([.,][0-9]+[eE][-+]?|[eE][+])[0-9]+' -%}
     {%- set pattern = "^=?[\"']?[-+]?(" ~ scientific ~ "|(9[0-9]{15}|[0-9]{17,})[.]0)[\"']?$" -%}

@@ -63,7 +63,7 @@ class FeedDraft:
         for name, values in conditions.items():
             left_out[name] = [*dict.fromkeys([*left_out.get(name, ()), *values])]
 
-    def doubt(self, text: str, column: str = "") -> None:
+    def add_doubt(self, text: str, column: str = "") -> None:
         """Add a doubt."""
         self.doubts.append(Doubt(text, column))
 
@@ -80,15 +80,17 @@ def draft_feeds(sample: RecordSample, globs: list[str], paths: list[str]) -> lis
     rows = list(zip(sample.records, sample.get_column(item_list), strict=True))
     with_items = sample.replace_records([record for record, items in rows if items])
     without_items = sample.replace_records([record for record, items in rows if not items])
-    plain = _draft_feed(without_items, globs, paths)
-    type_name = plain.columns.get("event_type") if plain.kind == "events" and not plain.missing_columns else None
+    plain_feed = _draft_feed(without_items, globs, paths)
+    type_name = (
+        plain_feed.columns.get("event_type") if plain_feed.kind == "events" and not plain_feed.missing_columns else None
+    )
     if isinstance(type_name, str):
         types = sorted({str(value) for value in with_items.get_values(type_name)})
-        if types and not {str(value) for value in plain.get_values("event_type")}.intersection(types):
-            listed = _draft_feed(with_items, globs, paths, item_list)
-            plain.leave_out({type_name: types})
-            listed.settings["where"] = {type_name: types}
-            return [plain, listed]
+        if types and not {str(value) for value in plain_feed.get_values("event_type")}.intersection(types):
+            listed_feed = _draft_feed(with_items, globs, paths, item_list)
+            plain_feed.leave_out({type_name: types})
+            listed_feed.settings["where"] = {type_name: types}
+            return [plain_feed, listed_feed]
     return [_draft_feed(sample, globs, paths, item_list)]
 
 
@@ -111,18 +113,18 @@ def _draft_feed(sample: RecordSample, globs: list[str], paths: list[str], item_l
     doubtful_columns = {doubt.column for doubt in feed.doubts}
     for column, source in feed.columns.items():
         if isinstance(source, str) and column not in doubtful_columns and not is_named_like(column, source):
-            feed.doubt(f"{source} was chosen by its values only.", column)
+            feed.add_doubt(f"{source} was chosen by its values only.", column)
     _draft_times(feed)
     if not item_list and (group_name := find_group_name(sample, feed.columns, feed.kind)):
         settings["fill_down"] = group_name
-        feed.doubt(f"fill_down: rows lack values that an earlier row of the same {group_name} has.")
+        feed.add_doubt(f"fill_down: rows lack values that an earlier row of the same {group_name} has.")
     if feed.kind == "products":
         _draft_catalog(feed)
     else:
         _draft_statuses(feed)
         _draft_tests(feed)
     if feed.kind == "purchases":
-        _doubt_purchases(feed)
+        _add_purchase_doubts(feed)
     return feed
 
 
@@ -134,17 +136,17 @@ def _draft_times(feed: FeedDraft) -> None:
     if time_format.name != "iso":
         feed.settings["timestamp_formats"] = [time_format.name]
     if time_format.doubt:
-        feed.doubt(time_format.doubt, column)
+        feed.add_doubt(time_format.doubt, column)
     if not time_format.has_zone:
         feed.settings["time_zone"] = "UTC"
-        feed.doubt("The times have no offset. Ask the shop for their time_zone, such as Europe/Paris.", column)
+        feed.add_doubt("The times have no offset. Ask the shop for their time_zone, such as Europe/Paris.", column)
 
 
 def _draft_events(feed: FeedDraft) -> None:
     columns = feed.columns
     if "user_id" not in columns and "session_id" in columns:
         columns["user_id"] = columns["session_id"]
-        feed.doubt(f"No name looks like a customer, so {columns['session_id']} takes the place.", "user_id")
+        feed.add_doubt(f"No name looks like a customer, so {columns['session_id']} takes the place.", "user_id")
     path_type = find_event_type_in_path(feed.globs[0])
     if "event_type" not in columns and path_type is None:
         names = [name for name in feed.sample.names if find_concepts(name) in (("type",), ("t",))]
@@ -157,7 +159,7 @@ def _draft_events(feed: FeedDraft) -> None:
             f"The name of the files means {path_type}" if path_type else "No name looks like one: all rows are views"
         )
         remedy = "For purchases, declare kind: purchases, and purchased_at in place of event_at and event_type."
-        feed.doubt(f"{reason}. {remedy}", "event_type")
+        feed.add_doubt(f"{reason}. {remedy}", "event_type")
         return
     types = feed.sample.get_column(columns["event_type"])
     products = feed.sample.get_column(columns.get("product_id"))
@@ -170,12 +172,12 @@ def _draft_events(feed: FeedDraft) -> None:
         values_by_type.setdefault(event_type or "ignored", []).append(value)
     ignored = values_by_type.get("ignored", [])
     if ignored:
-        feed.doubt(f"No event type of RecoMart was recognized in {format_names(ignored)}: they are ignored.")
+        feed.add_doubt(f"No event type of RecoMart was recognized in {format_names(ignored)}: they are ignored.")
     if ignored_products := [value for value in ignored if value in with_product]:
-        feed.doubt(f"Rows of {format_names(ignored_products)} have a product. Is one of them a view or a click?")
+        feed.add_doubt(f"Rows of {format_names(ignored_products)} have a product. Is one of them a view or a click?")
     without_product = [value for value in row_counts if value not in ignored and not product_counts[value]]
     if without_product and "product_id" in columns:
-        feed.doubt(f"Rows of {format_names(without_product)} have no product.")
+        feed.add_doubt(f"Rows of {format_names(without_product)} have no product.")
     # RecoMart's own names need no declaration.
     event_types = {
         name: [value for value in values if value.lower() != name] for name, values in values_by_type.items()
@@ -203,7 +205,7 @@ def _draft_statuses(feed: FeedDraft) -> None:
             text = f"{name} has the values {format_names(values)}. Which of them are no purchases?"
             if refunded:
                 text += f" If {format_names(refunded)} takes back a purchase that is another row, declare is_return."
-            feed.doubt(text)
+            feed.add_doubt(text)
 
 
 def _draft_tests(feed: FeedDraft) -> None:
@@ -215,17 +217,18 @@ def _draft_tests(feed: FeedDraft) -> None:
         if "test" in concepts <= {"test", "other", *CONTEXT_CONCEPTS} and {*values} <= {*words, *words.values()}:
             left_out = [value for value in values if value not in words] or [words[value] for value in values] or ["1"]
             feed.leave_out({name: left_out})
-            feed.doubt(f"Rows whose {name} is {format_names(left_out)} are left out. Are they tests?")
+            feed.add_doubt(f"Rows whose {name} is {format_names(left_out)} are left out. Are they tests?")
 
 
-def _doubt_purchases(feed: FeedDraft) -> None:
+def _add_purchase_doubts(feed: FeedDraft) -> None:
+    """Add the doubts about files of returns, and about rows that equal an earlier one."""
     if find_status_meaning(feed.globs[0]) == "refund":
-        feed.doubt("The files are called returns. Remove the feed, unless the quantities are negative.")
+        feed.add_doubt("The files are called returns. Remove the feed, unless the quantities are negative.")
     texts = [str(record) for record in feed.sample.records]
     copies = len(texts) - len(set(texts))
     if copies and "fill_down" not in feed.settings:
         remedy = "If they are several pieces, declare duplicates: keep."
-        feed.doubt(f"Rows of the sample that equal an earlier one: {copies}. {remedy}")
+        feed.add_doubt(f"Rows of the sample that equal an earlier one: {copies}. {remedy}")
 
 
 def _draft_catalog(feed: FeedDraft) -> None:
@@ -240,4 +243,4 @@ def _draft_catalog(feed: FeedDraft) -> None:
     if any(availability.values()):
         feed.settings["availability"] = {state: values for state, values in availability.items() if values}
     if len(feed.paths) > 1:
-        feed.doubt("If every delivery has all products, declare whole: true: absent ones are then unavailable.")
+        feed.add_doubt("If every delivery has all products, declare whole: true: absent ones are then unavailable.")

@@ -81,7 +81,7 @@ def draft_sources(landing: Path) -> SourcesDraft:
         if len(feed.sample.names) > 1 and "names" not in feed.settings and not is_other:
             feed.kind = "purchases"
             feed.settings["columns"] = dict.fromkeys(REQUIRED_COLUMNS["purchases"], "")
-            feed.doubt("A template: nothing was recognized. If it is a feed, choose its kind, and map columns.")
+            feed.add_doubt("A template: nothing was recognized. If it is a feed, choose its kind, and map columns.")
             draft.feeds[_choose_name(feed, draft.feeds)] = feed
     return draft
 
@@ -160,10 +160,10 @@ def _align_product_ids(feeds: list[FeedDraft]) -> None:
         if shares[own_pair] < MIN_SHARE <= share:
             feed.columns["product_id"], catalog.columns["product_id"] = name, key
             feed.doubts = [doubt for doubt in feed.doubts if doubt.column != "product_id"]
-            feed.doubt(f"{share:.0%} of the values of {name} are in {key} of {catalog.globs[0]}.", "product_id")
+            feed.add_doubt(f"{share:.0%} of the values of {name} are in {key} of {catalog.globs[0]}.", "product_id")
         is_whole = len(catalog.sample.records) < MAX_SAMPLE_RECORDS
         if is_whole and not share and len(set(map(str, feed.get_values("product_id")))) >= MIN_EVIDENCE:
-            feed.doubt(f"No value is in {own_pair[1]} of {catalog.globs[0]}. Are these the same ids?", "product_id")
+            feed.add_doubt(f"No value is in {own_pair[1]} of {catalog.globs[0]}. Are these the same ids?", "product_id")
 
 
 def _measure_common_ids(name: str, values: list[Any], known_values: list[Any]) -> float:

@@ -55,8 +55,8 @@ AVAILABILITY_PATTERN = re.compile(
     r"-?\d+([.]\d+)?|true|false|yes|no|.*(stock|avail|order|sold|active|abled|publish|archived|draft|discontinued).*",
     re.I,
 )
-"""Stock counts and words of availability. It only tells availability from other columns: the build decides what a word
-means, and `recomart sources check` shows those that it does not understand."""
+"""Stock counts and words of availability. They distinguish availability from other columns only: the build decides
+what a word means, and `recomart sources check` shows the words that it does not understand."""
 
 FOREIGN_AVAILABILITY_WORDS = {
     "available": "ja oui si sim lieferbar verfugbar vorratig auflager disponible enstock",

@@ -246,7 +246,7 @@ class FeedSettings(DeclarationModel):
 
     @property
     def has_item_numbers(self) -> bool:
-        """Whether rows have the number of their item, which tells the rows of one record from those of another."""
+        """Whether rows have the number of their item, by which the rows of one record are known."""
         return bool(self.unnest) and (bool(self.key) or self.has_default_key) and not self.joined_to
 
     @property
