@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from models_ml.config import GatePolicy, TrainConfig
 from orchestration.policy import ModelPolicy
+from warehouse.atomic_files import write_text_atomically
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 from warehouse.validation_messages import locate_problem
@@ -47,13 +48,6 @@ def read_train_config(settings: Settings, file: Path | None = None) -> TrainConf
 def write_train_config(config: TrainConfig, file: Path) -> None:
     """Write the settings that differ from the defaults; the file appears by an atomic rename."""
     write_text_atomically(file, config.model_dump_json(indent=2, exclude_defaults=True) + "\n")
-
-
-def write_text_atomically(file: Path, text: str) -> None:
-    """Write a text file under another name and rename it, so that readers never see a part of it."""
-    unfinished = file.with_name(f".{file.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(file)
 
 
 def read_policy(settings: Settings) -> ModelPolicy:

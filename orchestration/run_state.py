@@ -8,8 +8,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models_ml.config import TrainConfig
-from orchestration.config_files import read_policy, write_text_atomically
+from orchestration.config_files import read_policy
 from orchestration.dbt_manifest import iter_project_paths
+from warehouse.atomic_files import write_text_atomically
 from warehouse.database import open_reader
 from warehouse.errors import RecomartError
 from warehouse.publishing.live_copy import read_pointer

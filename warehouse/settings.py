@@ -133,6 +133,11 @@ class Settings(BaseSettings):
         return self.warehouse / "policy.json"
 
     @property
+    def forgotten_customers_file(self) -> Path:
+        """Salted hashes of the ids of forgotten customers, whose rows each load rejects."""
+        return self.warehouse / "forgotten_customers.json"
+
+    @property
     def run_state_file(self) -> Path:
         """State of the warehouse after the last complete run; without it, the next run is complete."""
         return self.warehouse / "run_state.json"

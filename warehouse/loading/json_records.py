@@ -28,9 +28,9 @@ def read_json_lines(blocks: Iterator[bytes], file_load: FileLoad) -> Iterator[pa
 
     If the file begins with an object that does not end with its line, objects take the place of lines.
     """
-    start = _read_first_line(blocks)
+    start = read_first_line(blocks)
     blocks = chain([start], blocks)
-    if _has_objects_across_lines(start):
+    if has_objects_across_lines(start):
         yield from _build_element_tables(JsonReader(blocks).read_values(), file_load.encoding or "")
         return
     first_number = 1
@@ -84,7 +84,7 @@ def _find_depth_problem(line: bytes) -> str | None:
     return TOO_DEEP_MESSAGE if max_depth > MAX_DEPTH else None
 
 
-def _read_first_line(blocks: Iterator[bytes]) -> bytes:
+def read_first_line(blocks: Iterator[bytes]) -> bytes:
     """Read blocks until they have a complete line or more than a line may have."""
     start = b""
     for block in blocks:
@@ -94,7 +94,7 @@ def _read_first_line(blocks: Iterator[bytes]) -> bytes:
     return start
 
 
-def _has_objects_across_lines(start: bytes) -> bool:
+def has_objects_across_lines(start: bytes) -> bool:
     """Return whether the first object is followed by another one in its line, or ends in a later line."""
     start = start.lstrip(b" \t\r\n")
     if not start.startswith(b"{"):

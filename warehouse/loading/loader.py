@@ -18,6 +18,12 @@ from warehouse.loading.feed_declarations import (
     find_feeds_with_changed_kind,
     write_declarations,
 )
+from warehouse.loading.forgotten_customers import (
+    ForgottenCustomers,
+    blank_rejected_texts,
+    read_forgotten_customers,
+    reject_forgotten_rows,
+)
 from warehouse.loading.landing_files import (
     ChangingFileError,
     FileLoad,
@@ -107,7 +113,7 @@ def load(
             joined_files = plan_files.get(f"{feed.name}.join", ())
             check_mapping(connection, feed, plan_files[feed.name], settings.sources, joined_files)
         write_declarations(connection, sources, changed_feeds)
-        loader = _Loader(connection, report, ProgressTracker(plan, on_progress))
+        loader = _Loader(connection, report, ProgressTracker(plan, on_progress), read_forgotten_customers(settings))
         for feed in sources.feeds.values():
             report.feeds[feed.name] = FeedLoadReport(files_unchanged=plan.unchanged_counts[feed.name])
             loader.report_changing_files(feed, plan.changing_paths[feed.name])
@@ -174,10 +180,17 @@ class RecordChunk(NamedTuple):
 class _Loader:
     """Writes files into the raw tables over one connection."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, report: LoadReport, tracker: ProgressTracker) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        report: LoadReport,
+        tracker: ProgressTracker,
+        forgotten: ForgottenCustomers,
+    ) -> None:
         self._connection = connection
         self._report = report
         self._tracker = tracker
+        self._forgotten = forgotten
 
     def report_changing_files(self, feed: Feed, paths: list[str]) -> None:
         """Report changing files."""
@@ -255,6 +268,10 @@ class _Loader:
         if batch_read.errors:
             raise _FailedFilesError
         load_ids = {new_file.load_id: new_file.file.path for new_file in batch_read.batch}
+        for path, count in reject_forgotten_rows(self._connection, feed, list(load_ids), self._forgotten).items():
+            file_loads[path].rows_loaded -= count
+            file_loads[path].rows_rejected += count
+        blank_rejected_texts(self._connection, feed, list(file_loads), self._forgotten)
         for load_id, columns in find_decimal_id_columns(self._connection, feed, list(load_ids)).items():
             file_loads[load_ids[load_id]].decimal_id_columns = columns
         ledger.add_loaded_files(self._connection, feed, batch_read.batch, file_loads)

@@ -54,18 +54,26 @@ def reshape_records(table: pa.Table, feed: Feed, row_count: int) -> pa.Table:
     the number of the record in the file, which had `row_count` records before. Where a key needs it, the record gets
     the number of the item.
     """
+    rows = replace_lists(table, feed)
+    return rows.set_column(0, "line", number_rows(rows, row_count)) if feed.unnest else rows
+
+
+def number_rows(rows: pa.Table, row_count: int) -> pa.Array:
+    """Return the numbers of rows in a file that has `row_count` rows before them."""
+    return pa.array(np.arange(row_count + 1, row_count + 1 + len(rows), dtype=np.int64))
+
+
+def replace_lists(table: pa.Table, feed: Feed) -> pa.Table:
+    """Return the records with the declared lists replaced; `line` is that of the record."""
     connection = duckdb.cursor()
     # Offsets of four bytes are too few for texts of more than 2 GiB.
     connection.execute("set arrow_large_buffer_size = true")
     connection.register("records", table)
     result = connection.sql(_build_query(feed)).to_arrow_table()
     connection.unregister("records")
-    line = result["line"]
-    if feed.unnest:
-        line = pa.array(np.arange(row_count + 1, row_count + 1 + len(result), dtype=np.int64))
     return pa.table(
         {
-            "line": line,
+            "line": result["line"],
             "text": result["text"].cast(pa.large_string()),
             "error": result["error"].cast(pa.string()),
         }

@@ -33,6 +33,21 @@ def read_records(file: LandingFile, file_load: FileLoad) -> Generator[FileRecord
         UnreadableFileError: The file cannot be read, or is incomplete.
         ChangingFileError: The file changed after it was listed.
     """
+    for records in read_whole_records(file, file_load):
+        table = records.table
+        if has_nested_lists(file.feed):
+            table = reshape_records(table, file.feed, file_load.lines)
+        file_load.lines += len(table)
+        yield FileRecords(table, records.header)
+
+
+def read_whole_records(file: LandingFile, file_load: FileLoad) -> Generator[FileRecords, None, None]:
+    """Yield all records of a file in order, with the lists that they contain.
+
+    Raises:
+        UnreadableFileError: The file cannot be read, or is incomplete.
+        ChangingFileError: The file changed after it was listed.
+    """
     blocks = read_blocks(file, file_load)
     match file.feed.format:
         case "parquet" | "arrow":
@@ -47,7 +62,4 @@ def read_records(file: LandingFile, file_load: FileLoad) -> Generator[FileRecord
             reader = CsvRecordReader(file.feed, file_load)
             tables = reader.read_tables(blocks)
     for table in tables:
-        if has_nested_lists(file.feed):
-            table = reshape_records(table, file.feed, file_load.lines)
-        file_load.lines += len(table)
         yield FileRecords(table, reader.header if file.feed.format == "csv" else ())

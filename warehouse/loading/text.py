@@ -99,21 +99,21 @@ def _decode(stream: ByteReader, file: LandingFile, file_load: FileLoad) -> Itera
         block, is_guessing_allowed=file.feed.format == "csv"
     )
     decoder = None if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii") else _make_decoder(encoding)
-    has_return_line_ends = is_first = True
+    is_return_ended = is_first = True
     while True:
         data = decoder.decode(block, final=not block).encode("utf-8", "surrogatepass") if decoder else block
         if is_first:
             data = data.removeprefix(codecs.BOM_UTF8)
-            has_return_line_ends = _has_return_line_ends(data)
+            is_return_ended = has_return_line_ends(data)
         if data:
-            yield data.replace(b"\r", b"\n") if has_return_line_ends else data
+            yield data.replace(b"\r", b"\n") if is_return_ended else data
             is_first = False
         if not block:
             return
         block = stream.read(BLOCK_BYTES)
 
 
-def _has_return_line_ends(start: bytes) -> bool:
+def has_return_line_ends(start: bytes) -> bool:
     """Return whether the first line ends with a lone carriage return, as in old Mac files."""
     end = start.find(b"\r")
     return 0 <= end < len(start) - 1 and start[end + 1 : end + 2] != b"\n" and b"\n" not in start[:end]

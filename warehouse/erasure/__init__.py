@@ -1,0 +1,1 @@
+"""Erasure of records: from landing files, and from the database with its free blocks."""
