@@ -1,5 +1,6 @@
 """Dataset versions: read from the marts, listed, and found by the beginning of their hash."""
 
+import json
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -185,3 +186,10 @@ def _find_missing_files(folder: Path, dataset_hash: str) -> list[str]:
         folder / dataset_hash / MANIFEST_FILE,
     ]
     return [file.name for file in files if not file.is_file()]
+
+
+def build_version_row(settings: Settings, manifest: DatasetManifest) -> pa.Table:
+    """Return the version's row of ml.dataset_versions."""
+    path = (settings.datasets_dir / manifest.dataset_hash).relative_to(settings.warehouse)
+    row = manifest.model_dump(exclude={"format", "format_version", "tables", "provenance", "successor_of"})
+    return pa.Table.from_pylist([row | {"settings": json.dumps(manifest.provenance.settings), "path": str(path)}])

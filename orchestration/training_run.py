@@ -3,7 +3,6 @@
 A model that passes the gates serves from the next scoring on.
 """
 
-import json
 import logging
 import shutil
 import time
@@ -36,7 +35,7 @@ from models_ml.inference.artifact import ModelCard
 from models_ml.inference.recommender import Recommender
 from models_ml.training import TrainingResult, train
 from orchestration.config_files import read_gate_policy
-from orchestration.dataset_versions import find_version, read_marts
+from orchestration.dataset_versions import build_version_row, find_version, read_marts
 from orchestration.feed_accounting import FeedStatus, format_reasons, read_feed_status
 from orchestration.model_registry import find_serving_run, list_model_runs
 from warehouse.database import insert_ml_rows, open_writer, transaction
@@ -263,7 +262,7 @@ def _write_result(
                 f"delete from ml.{table} where run_id not in (select run_id from ml.model_runs where is_serving)"
             )
         insert_ml_rows(
-            connection, "dataset_versions", _build_version_row(settings, manifest), conflict_clause="or ignore"
+            connection, "dataset_versions", build_version_row(settings, manifest), conflict_clause="or ignore"
         )
         insert_ml_rows(connection, "model_runs", run)
         if gates:
@@ -289,10 +288,3 @@ def _register_artifact(connection: duckdb.DuckDBPyConnection, artifact: Path) ->
     marker.touch()
     yield
     marker.unlink()
-
-
-def _build_version_row(settings: Settings, manifest: DatasetManifest) -> pa.Table:
-    """Return the version's row of ml.dataset_versions."""
-    path = (settings.datasets_dir / manifest.dataset_hash).relative_to(settings.warehouse)
-    row = manifest.model_dump(exclude={"format", "format_version", "tables", "provenance"})
-    return pa.Table.from_pylist([row | {"settings": json.dumps(manifest.provenance.settings), "path": str(path)}])

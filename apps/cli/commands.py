@@ -19,6 +19,9 @@ COMMANDS = {
     ),
     "audit": CommandEntry("data", "Show the rows of the newest days, compared with the usual figures."),
     "quarantined": CommandEntry("data", "Show quarantined rows with the reasons and remedies."),
+    "forget": CommandEntry(
+        "customer_data", "Erase a customer from the files, tables, datasets, models and published copies."
+    ),
     "profile": CommandEntry("profile_page", "Write an HTML page of charts that describe the shop's data."),
     "train": CommandEntry("training_commands", "Train a model on the current marts, evaluate it, and apply the gates."),
     "models": CommandEntry("models", "List the trained models: serving, earlier and rejected ones, with the reasons."),

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,27 @@ def create_folder_atomically(path: Path) -> Iterator[Path]:
         temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+SUCCESSOR_SUFFIX = ".successor"
+REPLACED_SUFFIX = ".replaced"
+
+
+def replace_folder(path: Path, write_successor: Callable[[Path], None]) -> None:
+    """Replace a folder by the one that `write_successor` writes; `complete_replacements` repairs a killed call."""
+    write_successor(path.with_name(path.name + SUCCESSOR_SUFFIX))
+    complete_replacements(path.parent)
+
+
+def complete_replacements(folder: Path) -> None:
+    """Complete all replacements in `folder`."""
+    for successor in folder.glob(f"*{SUCCESSOR_SUFFIX}"):
+        path = successor.with_name(successor.name.removesuffix(SUCCESSOR_SUFFIX))
+        if path.exists():
+            path.rename(path.with_name(path.name + REPLACED_SUFFIX))
+        successor.rename(path)
+    for replaced in folder.glob(f"*{REPLACED_SUFFIX}"):
+        shutil.rmtree(replaced)
 
 
 def remove_unfinished(folder: Path) -> None:

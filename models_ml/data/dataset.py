@@ -116,6 +116,19 @@ class Dataset:
         """Return the rows of one cutoff: 'validation', 'test' or 'now'."""
         return Dataset(**{name: table.filter(pc.equal(table["cutoff"], cutoff)) for name, table in self.tables.items()})
 
+    def remove_customer(self, user_id: str) -> "Dataset":
+        """Return the dataset without the rows of one customer.
+
+        Raises:
+            ModelError: There are no interactions of other customers at the cutoff 'now'.
+        """
+        tables = {
+            name: table.filter(pc.not_equal(table["user_id"], user_id))
+            for name, table in self.tables.items()
+            if "user_id" in table.column_names
+        }
+        return Dataset.from_tables(**{**self.tables, **tables})
+
     @cached_property
     def table_hashes(self) -> dict[str, str]:
         """The sha256 of each table's values in order; independent of file format and library versions."""

@@ -82,9 +82,13 @@ class DatasetManifest(BaseModel):
     last_interaction_at: datetime
     tables: dict[str, TableSummary]
     provenance: Provenance
+    successor_of: str | None = None
+    """Hash of the version that this one replaces, because a customer was forgotten; None for all others."""
 
     @classmethod
-    def from_dataset(cls, dataset: Dataset, provenance: Provenance) -> "DatasetManifest":
+    def from_dataset(
+        cls, dataset: Dataset, provenance: Provenance, successor_of: str | None = None
+    ) -> "DatasetManifest":
         """Return the manifest of a dataset, created now."""
         interactions = dataset.current_interactions
         return cls(
@@ -105,6 +109,7 @@ class DatasetManifest(BaseModel):
                 for name, table in dataset.tables.items()
             },
             provenance=provenance,
+            successor_of=successor_of,
         )
 
 
@@ -113,8 +118,12 @@ def get_table_path(folder: Path, dataset_hash: str, table: str) -> Path:
     return folder / dataset_hash / f"{table}.parquet"
 
 
-def write_dataset(dataset: Dataset, provenance: Provenance, folder: Path) -> DatasetManifest:
+def write_dataset(
+    dataset: Dataset, provenance: Provenance, folder: Path, successor_of: str | None = None
+) -> DatasetManifest:
     """Write a version atomically to `folder`/<hash> and return its manifest; an existing version is verified and kept.
+
+    `successor_of` is the hash of the version that it replaces, if any.
 
     Raises:
         ModelError: The existing version is damaged.
@@ -123,7 +132,7 @@ def write_dataset(dataset: Dataset, provenance: Provenance, folder: Path) -> Dat
     if path.exists():
         read_dataset(folder, dataset.dataset_hash)
         return read_manifest(folder, dataset.dataset_hash)
-    manifest = DatasetManifest.from_dataset(dataset, provenance)
+    manifest = DatasetManifest.from_dataset(dataset, provenance, successor_of)
     with create_folder_atomically(path) as unfinished:
         for name, table in dataset.tables.items():
             pq.write_table(table, unfinished / f"{name}.parquet", compression="zstd")

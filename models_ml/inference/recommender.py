@@ -82,6 +82,21 @@ class Recommender:
         }
         write_artifact(path, self.card, self.users.ids, self.products.ids, tensors)
 
+    def remove_customer(self, user_id: str) -> "Recommender":
+        """Return a recommender without the id and the history of a customer.
+
+        The factors of the products stay: they are learned from all customers together.
+        """
+        is_kept = torch.ones(len(self.users), dtype=torch.bool)
+        is_kept[self.users.get_known_positions([user_id])] = False
+        history = self.history.select_rows(torch.nonzero(is_kept)[:, 0].to(self.history.columns.device))
+        return replace(
+            self,
+            card=self.card.model_copy(update={"users": history.row_count, "interactions": history.entry_count}),
+            users=IdMap(self.users.ids.filter(pa.array(is_kept.numpy())), self.users.kind),
+            history=history,
+        )
+
     def restrict_products(self, product_ids: Collection[str]) -> "Recommender":
         """Return a recommender that recommends only these products; unknown ids are ignored.
 

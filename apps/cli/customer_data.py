@@ -1,0 +1,56 @@
+"""Commands for the data of one customer: forget the customer, or export all that is known."""
+
+from typing import Annotated
+
+import typer
+
+from apps.cli import console
+from apps.cli.options import Json, Landing, SourcesFile, Warehouse, load_settings
+from orchestration.forgetting.customer_erasure import check_customer, forget_customer
+from warehouse.errors import RecomartError
+from warehouse.formatting import format_count
+
+app = typer.Typer()
+
+UserId = Annotated[str, typer.Argument(metavar="USER", help="Customer id.")]
+
+
+@app.command()
+def forget(
+    user_id: UserId,
+    check: Annotated[bool, typer.Option("--check", help="Only show where the customer's id is.")] = False,
+    sources: SourcesFile = None,
+    landing: Landing = None,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Erase a customer from the files, tables, datasets, models and published copies.
+
+    Landing files are rewritten, and later loads reject the customer's rows. After an error, or when it was killed, call
+    the command again. docs/operations/customer_data.md describes what it erases.
+    """
+    settings = load_settings(sources=sources, landing=landing, warehouse=warehouse)
+    before = check_customer(settings, user_id)
+    if check:
+        after = before
+    else:
+        with console.StepProgress() as progress:
+            progress.on_step("forget")
+            after = forget_customer(settings, user_id, progress)
+            progress.on_step_done("forget", f"{format_count(len(before), 'place')} had the id", 0)
+    counts_after = {trace.place: trace.matches for trace in after}
+    rows = [
+        {"place": place, "before": count, "now": counts_after.get(place, 0)}
+        for place, count in {**dict.fromkeys(counts_after, 0), **dict(before)}.items()
+    ]
+    if as_json:
+        console.print_json({"is_forgotten": not after, "places": rows})
+    elif not rows:
+        console.print_line(f"the id {user_id} is nowhere")
+    else:
+        console.print_table("Places with the id", rows, ["place", "before"] if check else None)
+    if after and not check:
+        raise RecomartError(
+            f"{format_count(len(after), 'place')} still have the id {user_id}: "
+            f"{', '.join(trace.place for trace in after[:5])}. See docs/operations/customer_data.md"
+        )

@@ -1,0 +1,135 @@
+"""Erasure of a customer from the landing files, the tables, the dataset versions, the models and the published copies.
+
+Every step finds its work in the data, so the call after a killed one completes it.
+"""
+
+from collections.abc import Sequence
+from contextlib import closing
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from orchestration.dbt_runner import lock_build, run_dbt
+from orchestration.forgetting.model_erasure import erase_from_models
+from orchestration.forgetting.traces import MIN_TEXT_LENGTH, Trace, contains_id, find_traces
+from orchestration.progress import PipelineListener
+from orchestration.steps import build_marts, build_recommendations, publish_copy
+from warehouse.database import connect, fetch_first_row, open_writer
+from warehouse.erasure.customer_rows import (
+    FileRows,
+    blank_rejected_rows,
+    clean_user_id,
+    delete_raw_rows,
+    find_raw_rows,
+    find_rejected_rows,
+)
+from warehouse.erasure.database_rewriting import find_user_tables, rewrite_database
+from warehouse.erasure.landing_rewriting import remove_records
+from warehouse.loading.forgotten_customers import REJECTION_REASON, add_forgotten_customer
+from warehouse.loading.landing_files import find_files
+from warehouse.loading.loader import load
+from warehouse.publishing.live_copy import POINTER_FILE
+from warehouse.settings import Settings
+from warehouse.sources.declaration import Sources
+from warehouse.sources.yaml_file import read_sources
+
+DISPOSABLE_FOLDERS = ("logs", "target")
+"""Folders of dbt's logs and compiled SQL; a file with the id is deleted."""
+
+
+def check_customer(settings: Settings, user_id: str) -> list[Trace]:
+    """Return the places that have the id of a customer; nothing is changed.
+
+    Raises:
+        RecomartError: The text is no id of one customer, or the warehouse is in use.
+    """
+    return find_traces(settings, clean_user_id(read_sources(settings.sources), user_id))
+
+
+def forget_customer(settings: Settings, user_id: str, listener: PipelineListener) -> list[Trace]:
+    """Erase a customer everywhere, and build and publish the tables without them; return the places that are left.
+
+    From the first step on, each load rejects rows of the customer.
+
+    Raises:
+        RecomartError: A step failed; the next call continues. The text is no id of one customer, a landing file cannot
+            be rewritten, a test of a build failed, or the warehouse is in use.
+        ModelError: A dataset version or a model is damaged.
+        DiskFullError: The disk is full.
+    """
+    sources = read_sources(settings.sources)
+    user_id = clean_user_id(sources, user_id)
+    add_forgotten_customer(settings, user_id)
+    if settings.database.exists():
+        listener.on_stage("erasing the rows")
+        _erase_rows(settings, sources, user_id)
+        listener.on_stage("erasing datasets and models")
+        erase_from_models(settings, user_id)
+        _rebuild(settings, user_id, listener)
+        listener.on_stage("rewriting the database")
+        rewrite_database(settings)
+    _erase_from_other_files(settings, user_id)
+    listener.on_stage("searching for the id")
+    return find_traces(settings, user_id)
+
+
+def _erase_rows(settings: Settings, sources: Sources, user_id: str) -> None:
+    """Erase the rows of the customer from the landing files and the raw tables."""
+    with lock_build(settings):
+        run_dbt(settings, "run", "--select", "staging.shop")
+    while True:
+        load(settings)
+        with closing(connect(settings, read_only=True)) as connection:
+            raw_rows, rejected_rows = find_raw_rows(connection, user_id), find_rejected_rows(connection, user_id)
+        if not _rewrite_landing_files(settings, sources, [*raw_rows, *rejected_rows]):
+            break
+    # The files of the rows that are left are no longer in the landing folder.
+    with open_writer(settings) as connection:
+        delete_raw_rows(connection, sources, raw_rows)
+        blank_rejected_rows(connection, rejected_rows, REJECTION_REASON)
+
+
+def _rewrite_landing_files(settings: Settings, sources: Sources, rows: Sequence[FileRows]) -> bool:
+    """Remove rows from the landing files that exist; return whether there was one."""
+    files = {
+        (feed.name, file.path): file
+        for feed in sources.feeds.values()
+        for file in find_files(feed, settings.landing_dir)
+    }
+    lines_by_file: dict[tuple[str, str], set[int]] = {}
+    for feed_name, path, lines in rows:
+        if (feed_name, path) in files:
+            lines_by_file.setdefault((feed_name, path), set()).update(lines)
+    # A file of several feeds has other line numbers after the first rewriting.
+    rewritten_paths: set[str] = set()
+    for key, file_lines in lines_by_file.items():
+        if key[1] not in rewritten_paths:
+            remove_records(files[key], file_lines)
+            rewritten_paths.add(key[1])
+    return bool(rewritten_paths)
+
+
+def _rebuild(settings: Settings, user_id: str, listener: PipelineListener) -> None:
+    """Build the tables that exist without the customer, and publish them if a copy is live."""
+    with open_writer(settings) as connection:
+        for table in find_user_tables(connection):
+            connection.execute(f"delete from {table} where user_id = ?", [user_id])
+        has_marts = bool(fetch_first_row(connection, "from duckdb_tables() where schema_name = 'marts' limit 1"))
+    if has_marts:
+        listener.on_stage("building the tables")
+        build_marts(settings, listener.on_dbt)
+        build_recommendations(settings, listener.on_dbt)
+    if (settings.serving_dir / POINTER_FILE).exists():
+        # The earlier copies have the customer too.
+        publish_copy(settings.model_copy(update={"serving_copies": 1}))
+
+
+def _erase_from_other_files(settings: Settings, user_id: str) -> None:
+    """Delete dbt's files with the id, and the customer's row in the truth of the demo shop."""
+    for folder in DISPOSABLE_FOLDERS:
+        for file in (settings.warehouse / folder).rglob("*"):
+            if file.is_file() and len(user_id) >= MIN_TEXT_LENGTH and contains_id(file, user_id):
+                file.unlink()
+    for file in settings.demo_truth_dir.glob("user_*.parquet"):
+        table = pq.read_table(file)
+        pq.write_table(table.filter(pc.not_equal(table["user_id"], user_id)), file)

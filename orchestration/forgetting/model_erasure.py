@@ -1,0 +1,76 @@
+"""Erasure of a customer from the dataset versions, the models and the tables of schema ml."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from models_ml.data.atomic_folders import complete_replacements, replace_folder
+from models_ml.data.dataset_store import iter_dataset_hashes, read_dataset, read_manifest, write_dataset
+from models_ml.errors import ModelError
+from models_ml.inference.recommender import Recommender
+from orchestration.dataset_versions import build_version_row
+from warehouse.database import insert_ml_rows, open_writer, transaction
+from warehouse.settings import Settings
+
+LIST_TABLES = ("evaluation_pairs", "evaluation_candidates")
+"""Tables of evaluated customers. A run's rows are deleted together: without some of its customers they would not give
+its metrics."""
+
+
+def erase_from_models(settings: Settings, user_id: str) -> None:
+    """Replace all dataset versions and models that have the customer, and delete the rows of schema ml.
+
+    A killed call leaves either the version or model, or its successor; the next call completes the work.
+
+    Raises:
+        ModelError: A dataset version or a model is damaged.
+        WarehouseBusyError: Another process is using the warehouse.
+    """
+    complete_replacements(settings.models_dir)
+    successors = _write_dataset_successors(settings, user_id)
+    for folder in sorted(settings.models_dir.glob("*/card.json")):
+        _replace_model(folder.parent, user_id, successors)
+    with open_writer(settings) as connection, transaction(connection):
+        for dataset_hash, successor_hash in successors.items():
+            version_row = build_version_row(settings, read_manifest(settings.datasets_dir, successor_hash))
+            insert_ml_rows(connection, "dataset_versions", version_row, conflict_clause="or ignore")
+            connection.execute("delete from ml.dataset_versions where dataset_hash = ?", [dataset_hash])
+            connection.execute(
+                "update ml.model_runs set dataset_hash = ? where dataset_hash = ?", [successor_hash, dataset_hash]
+            )
+        connection.execute("delete from ml.candidates where user_id = ?", [user_id])
+        runs = connection.execute(
+            " union ".join(f"select run_id from ml.{table} where user_id = ?" for table in LIST_TABLES),
+            [user_id] * len(LIST_TABLES),
+        ).fetchall()
+        for table in LIST_TABLES:
+            connection.execute(
+                f"delete from ml.{table} where run_id in (select unnest(?::varchar[]))", [[run for (run,) in runs]]
+            )
+    for dataset_hash in successors:
+        shutil.rmtree(settings.datasets_dir / dataset_hash)
+
+
+def _write_dataset_successors(settings: Settings, user_id: str) -> dict[str, str]:
+    """Write the successors of all dataset versions that have the customer; return their hashes by the old ones."""
+    successors = {}
+    for dataset_hash in iter_dataset_hashes(settings.datasets_dir):
+        dataset = read_dataset(settings.datasets_dir, dataset_hash)
+        successor = dataset.remove_customer(user_id)
+        if successor.dataset_hash != dataset_hash:
+            provenance = read_manifest(settings.datasets_dir, dataset_hash).provenance
+            write_dataset(successor, provenance, settings.datasets_dir, successor_of=dataset_hash)
+            successors[dataset_hash] = successor.dataset_hash
+    return successors
+
+
+def _replace_model(folder: Path, user_id: str, successors: dict[str, str]) -> None:
+    try:
+        model = Recommender.load(folder)
+    except ModelError as error:
+        raise ModelError(f"{error}. Or delete the folder, and call the command again") from error
+    dataset_hash = successors.get(model.card.dataset_hash, model.card.dataset_hash)
+    if user_id in model.users or dataset_hash != model.card.dataset_hash:
+        remaining = model.remove_customer(user_id)
+        card = remaining.card.model_copy(update={"dataset_hash": dataset_hash})
+        replace_folder(folder, replace(remaining, card=card).save)

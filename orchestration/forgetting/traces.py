@@ -1,0 +1,148 @@
+"""Search for a customer's id in the tables and files of a warehouse and its landing folder."""
+
+import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import duckdb
+
+from warehouse.database import connect, connect_to_file, fetch_first_row
+from warehouse.erasure.customer_rows import find_raw_rows, find_rejected_rows
+from warehouse.loading.compression import DECOMPRESSION_ERRORS, ByteReader, open_decompressed
+from warehouse.loading.forgotten_customers import build_cleaned_id
+from warehouse.settings import Settings
+
+MIN_TEXT_LENGTH = 5
+"""Minimum length of an id that is searched in texts, besides columns of customer ids. A shorter one is also part of
+prices and counts."""
+
+READ_BYTES = 16 << 20
+
+TEXT_COLUMNS_QUERY = """
+    select format('"{}"."{}"', schema_name, table_name), list(column_name)
+    from duckdb_columns()
+    where data_type = 'VARCHAR' and (database_name, schema_name, table_name) in (
+        select (database_name, schema_name, table_name)
+        from duckdb_tables()
+        where database_name = current_database()
+    )
+    group by all
+    order by all
+"""
+
+
+class Trace(NamedTuple):
+    """A place that has a customer's id."""
+
+    place: str
+    """A table, or the path of a file in its folder."""
+
+    matches: int
+    """Number of rows that have the id, or 1 for a file that is no table."""
+
+
+def find_traces(settings: Settings, user_id: str) -> list[Trace]:
+    """Find the id of a customer; `user_id` is cleaned.
+
+    Raises:
+        WarehouseBusyError: Another process is writing the warehouse.
+    """
+    traces = []
+    if settings.database.exists():
+        with closing(connect(settings, read_only=True)) as connection:
+            traces += [*_find_landing_rows(connection, settings, user_id), *_find_in_tables(connection, user_id)]
+    for copy in sorted(settings.serving_dir.glob("*.duckdb")):
+        with closing(connect_to_file(settings, copy, read_only=True)) as connection:
+            if count := sum(trace.matches for trace in _find_in_tables(connection, user_id)):
+                traces.append(Trace(f"serving/{copy.name}", count))
+    return traces + list(_find_in_files(settings, user_id))
+
+
+def _find_landing_rows(connection: duckdb.DuckDBPyConnection, settings: Settings, user_id: str) -> list[Trace]:
+    """Find the landing files from which rows of the customer were loaded, also by a join or `fill_down`."""
+    with suppress(duckdb.CatalogException):
+        file_rows = [*find_raw_rows(connection, user_id), *find_rejected_rows(connection, user_id)]
+        files = {rows.path for rows in file_rows if (settings.landing_dir / rows.path).exists()}
+        row_count = sum(len(rows.lines) for rows in file_rows)
+        counts = {"loaded and rejected rows": row_count, "landing files of these rows": len(files)}
+        return [Trace(place, count) for place, count in counts.items() if count]
+    return []
+
+
+def _find_in_tables(connection: duckdb.DuckDBPyConnection, user_id: str) -> list[Trace]:
+    tables = connection.execute(TEXT_COLUMNS_QUERY).fetchall()
+    counts = ((table, _count_rows(connection, table, columns, user_id)) for table, columns in tables)
+    return [Trace(table.replace('"', ""), count) for table, count in counts if count]
+
+
+def _count_rows(connection: duckdb.DuckDBPyConnection, table: str, columns: list[str], user_id: str) -> int:
+    """Count the rows with the id: as `user_id`, or if it is long enough, within any text."""
+    conditions = [f"{build_cleaned_id('user_id')} = $user_id"] if "user_id" in columns else []
+    parameters: dict[str, Any] = {"user_id": user_id}
+    if len(user_id) >= MIN_TEXT_LENGTH:
+        names = ['"' + column.replace('"', '""') + '"' for column in columns]
+        conditions += [f"(contains({name}, $user_id) and regexp_matches({name}, $pattern))" for name in names]
+        parameters["pattern"] = build_pattern(user_id)
+    if not conditions:
+        return 0
+    row = fetch_first_row(connection, f"select count(*) from {table} where {' or '.join(conditions)}", parameters)
+    return int(row[0]) if row else 0
+
+
+def build_pattern(user_id: str) -> str:
+    """Return the regular expression of an id that is no part of a longer word."""
+    return rf"(?:^|[^0-9A-Za-z_-]){re.escape(user_id)}(?:$|[^0-9A-Za-z_-])"
+
+
+def _find_in_files(settings: Settings, user_id: str) -> Iterator[Trace]:
+    """Find the id in all other files, which are searched as they are and decompressed."""
+    for folder in {settings.warehouse, settings.landing_dir}:
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            is_landing = file.is_relative_to(settings.landing_dir)
+            if folder == settings.warehouse and is_landing:
+                continue
+            if file.suffix == ".parquet" and not is_landing:
+                count = _count_parquet_rows(file, user_id)
+            else:
+                count = int(len(user_id) >= MIN_TEXT_LENGTH and contains_id(file, user_id))
+            if count:
+                yield Trace(f"{'landing/' if is_landing else ''}{file.relative_to(folder)}", count)
+
+
+def _count_parquet_rows(file: Path, user_id: str) -> int:
+    with duckdb.connect() as connection:
+        rows = connection.read_parquet(str(file))
+        rows.create_view("rows")
+        columns = [name for name, data_type in zip(rows.columns, rows.dtypes, strict=True) if data_type == "VARCHAR"]
+        return _count_rows(connection, "rows", columns, user_id)
+
+
+def contains_id(file: Path, user_id: str) -> bool:
+    """Return whether a file, decompressed or as it is, has an id as UTF-8 text."""
+    pattern = re.compile(build_pattern(user_id).encode(), re.MULTILINE)
+    return any(_contains(reader, pattern, len(user_id.encode()) + 1) for reader in _open_readers(file))
+
+
+def _open_readers(file: Path) -> Iterator[ByteReader]:
+    """Yield the decompressed content of a file, or the members of a zip archive such as an Excel file."""
+    with file.open("rb") as opened:
+        if zipfile.is_zipfile(opened):
+            with zipfile.ZipFile(opened) as archive:
+                for name in archive.namelist():
+                    yield cast(ByteReader, archive.open(name))
+            return
+        opened.seek(0)
+        yield open_decompressed(cast(Any, opened), opened.peek(16))
+
+
+def _contains(reader: ByteReader, pattern: re.Pattern[bytes], overlap: int) -> bool:
+    data = b""
+    with suppress(*DECOMPRESSION_ERRORS):
+        while block := reader.read(READ_BYTES):
+            data = data[-overlap:] + block
+            if pattern.search(data):
+                return True
+    return False

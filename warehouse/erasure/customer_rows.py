@@ -1,0 +1,121 @@
+"""Rows of one customer in the raw tables: where they are, and their removal."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+import duckdb
+
+from warehouse.database import fetch_first_row, transaction
+from warehouse.errors import RecomartError
+from warehouse.loading.forgotten_customers import TOKEN_SEPARATORS, build_cleaned_id
+from warehouse.loading.ledger import allocate_load_ids
+from warehouse.sources.columns import RAW_COLUMNS
+from warehouse.sources.declaration import Sources
+
+USER_KINDS = tuple(kind for kind, columns in RAW_COLUMNS.items() if "user_id" in columns)
+"""Kinds of feeds whose rows have a customer."""
+
+
+class FileRows(NamedTuple):
+    """Rows of a customer in one file of a feed."""
+
+    feed: str
+    path: str
+    lines: list[int]
+
+
+def clean_user_id(sources: Sources, user_id: str) -> str:
+    """Return an id as the tables have it.
+
+    Raises:
+        RecomartError: The text is no id of one customer.
+    """
+    with duckdb.connect() as connection:
+        row = fetch_first_row(connection, f"select {build_cleaned_id('?::varchar')}", [user_id])
+    cleaned = str(row[0]) if row else ""
+    null_words = {word for feed in sources.feeds.values() for word in feed.get_null_words("user_id")}
+    if not cleaned or cleaned.lower() in null_words:
+        raise RecomartError(f"'{user_id}' is the id of no customer. It stands for rows without one")
+    return cleaned
+
+
+def find_raw_rows(connection: duckdb.DuckDBPyConnection, user_id: str) -> list[FileRows]:
+    """Find the rows of a customer: by their own id, and by the one that a join or `fill_down` gives them.
+
+    `user_id` is cleaned. The views of schema `staging` must be those of the current declaration.
+    """
+    queries = [
+        f"select _feed, _file, _line from raw.{kind} where {build_cleaned_id('user_id')} = $user_id"
+        for kind in USER_KINDS
+    ]
+    with suppress(duckdb.CatalogException):
+        for kind in USER_KINDS:
+            connection.execute(f"from staging.stg_shop__{kind} limit 0")
+            queries.append(f"select _feed, _file, _line from staging.stg_shop__{kind} where user_id = $user_id")
+    return _group_by_file(connection, " union ".join(queries), user_id)
+
+
+def find_rejected_rows(connection: duckdb.DuckDBPyConnection, user_id: str) -> list[FileRows]:
+    """Find the rejected rows that have the id as a value in their text."""
+    query = f"""
+        select feed, path, line
+        from raw.rejected_rows
+        where
+            contains(text, $user_id)
+            and list_contains(
+                list_transform(
+                    regexp_split_to_array(text, '{TOKEN_SEPARATORS}'), lambda token: {build_cleaned_id("token")}
+                ),
+                $user_id
+            )
+    """
+    return _group_by_file(connection, query, user_id)
+
+
+def _group_by_file(connection: duckdb.DuckDBPyConnection, query: str, user_id: str) -> list[FileRows]:
+    rows = connection.execute(
+        f"""
+        select feed, path, list(line order by line)
+        from ({query}) as rows (feed, path, line)
+        group by feed, path
+        order by feed, path
+        """,
+        {"user_id": user_id},
+    ).fetchall()
+    return [FileRows(*row) for row in rows]
+
+
+def delete_raw_rows(connection: duckdb.DuckDBPyConnection, sources: Sources, rows: Sequence[FileRows]) -> None:
+    """Delete rows, and count them out of their files' lines; the files get new load ids, so that dbt builds anew."""
+    with transaction(connection):
+        for (feed, path, lines), load_id in zip(rows, allocate_load_ids(connection, len(rows)), strict=True):
+            kind = sources.feeds[feed].kind
+            connection.execute(
+                f"delete from raw.{kind} where _feed = ? and _file = ? and _line in (select unnest(?::bigint[]))",
+                [feed, path, lines],
+            )
+            connection.execute(
+                f"update raw.{kind} set _load_id = ? where _feed = ? and _file = ?", [load_id, feed, path]
+            )
+            connection.execute(
+                """
+                update raw.loaded_files
+                set load_id = ?, lines = lines - ?, rows_loaded = rows_loaded - ?
+                where feed = ? and path = ?
+                """,
+                [load_id, len(lines), len(lines), feed, path],
+            )
+
+
+def blank_rejected_rows(connection: duckdb.DuckDBPyConnection, rows: Sequence[FileRows], reason: str) -> None:
+    """Empty the texts of rejected rows; the rows still count."""
+    for feed, path, lines in rows:
+        connection.execute(
+            """
+            update raw.rejected_rows
+            set text = '', error = ?
+            where feed = ? and path = ? and line in (select unnest(?::bigint[]))
+            """,
+            [reason, feed, path, lines],
+        )

@@ -1,0 +1,49 @@
+"""A database without free blocks: they keep deleted rows until other rows replace them."""
+
+import os
+
+import duckdb
+
+from warehouse.database import STORAGE_VERSION, get_resource_limits, retry_while_locked
+from warehouse.disk_full import raise_on_full_disk
+from warehouse.settings import Settings
+
+CATALOG = "recomart"
+"""Catalog name of the database, by which its views refer to its tables."""
+
+
+def find_user_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Return the tables, with their schemas, that have a customer's id in a column `user_id`; not the raw ones."""
+    rows = connection.execute(
+        """
+        select format('"{}"."{}"', schema_name, table_name)
+        from duckdb_columns()
+        inner join duckdb_tables() using (database_name, schema_name, table_name)
+        where column_name = 'user_id' and schema_name <> 'raw' and database_name = current_database()
+        order by all
+        """
+    ).fetchall()
+    return [table for (table,) in rows]
+
+
+@raise_on_full_disk
+def rewrite_database(settings: Settings) -> None:
+    """Copy all tables and views into a new file that takes the place of the database.
+
+    Raises:
+        WarehouseBusyError: Another process is using the warehouse.
+        DiskFullError: The disk has no space for a second copy.
+    """
+    copy = settings.database.with_name(f"{settings.database.name}.rewritten")
+    for unfinished in (copy, copy.with_name(f"{copy.name}.wal")):
+        unfinished.unlink(missing_ok=True)
+    with duckdb.connect(config=get_resource_limits(settings)) as connection:
+        retry_while_locked(settings, lambda: connection.execute(f"attach '{settings.database}' as {CATALOG}"))
+        connection.execute(f"force checkpoint {CATALOG}")
+        connection.execute(f"attach '{copy}' as copy (storage_version '{STORAGE_VERSION}')")
+        connection.execute(f"copy from database {CATALOG} to copy")
+        connection.execute("detach copy")
+        with copy.open("rb") as file:
+            os.fsync(file.fileno())
+        # The lock on the old file still keeps other writers away.
+        copy.replace(settings.database)
