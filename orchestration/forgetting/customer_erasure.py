@@ -20,12 +20,13 @@ from warehouse.erasure.customer_rows import (
     blank_rejected_rows,
     clean_user_id,
     delete_raw_rows,
+    find_forgotten_rows,
     find_raw_rows,
     find_rejected_rows,
 )
 from warehouse.erasure.database_rewriting import find_user_tables, rewrite_database
 from warehouse.erasure.landing_rewriting import remove_records
-from warehouse.loading.forgotten_customers import REJECTION_REASON, add_forgotten_customer
+from warehouse.loading.forgotten_customers import add_forgotten_customer
 from warehouse.loading.landing_files import find_files
 from warehouse.loading.loader import load
 from warehouse.publishing.live_copy import POINTER_FILE
@@ -81,12 +82,13 @@ def _erase_rows(settings: Settings, sources: Sources, user_id: str) -> None:
         load(settings)
         with closing(connect(settings, read_only=True)) as connection:
             raw_rows, rejected_rows = find_raw_rows(connection, user_id), find_rejected_rows(connection, user_id)
-        if not _rewrite_landing_files(settings, sources, [*raw_rows, *rejected_rows]):
+            forgotten_rows = find_forgotten_rows(connection)
+        if not _rewrite_landing_files(settings, sources, [*raw_rows, *rejected_rows, *forgotten_rows]):
             break
     # The files of the rows that are left are no longer in the landing folder.
     with open_writer(settings) as connection:
         delete_raw_rows(connection, sources, raw_rows)
-        blank_rejected_rows(connection, rejected_rows, REJECTION_REASON)
+        blank_rejected_rows(connection, rejected_rows)
 
 
 def _rewrite_landing_files(settings: Settings, sources: Sources, rows: Sequence[FileRows]) -> bool:

@@ -8,7 +8,7 @@ import duckdb
 
 from warehouse.database import fetch_first_row, transaction
 from warehouse.errors import RecomartError
-from warehouse.loading.forgotten_customers import TOKEN_SEPARATORS, build_cleaned_id
+from warehouse.loading.forgotten_customers import REJECTION_REASON, TOKEN_SEPARATORS, build_cleaned_id
 from warehouse.loading.ledger import allocate_load_ids
 from warehouse.sources.columns import RAW_COLUMNS
 from warehouse.sources.declaration import Sources
@@ -53,7 +53,7 @@ def find_raw_rows(connection: duckdb.DuckDBPyConnection, user_id: str) -> list[F
         for kind in USER_KINDS:
             connection.execute(f"from staging.stg_shop__{kind} limit 0")
             queries.append(f"select _feed, _file, _line from staging.stg_shop__{kind} where user_id = $user_id")
-    return _group_by_file(connection, " union ".join(queries), user_id)
+    return _group_by_file(connection, " union ".join(queries), {"user_id": user_id})
 
 
 def find_rejected_rows(connection: duckdb.DuckDBPyConnection, user_id: str) -> list[FileRows]:
@@ -70,10 +70,16 @@ def find_rejected_rows(connection: duckdb.DuckDBPyConnection, user_id: str) -> l
                 $user_id
             )
     """
-    return _group_by_file(connection, query, user_id)
+    return _group_by_file(connection, query, {"user_id": user_id})
 
 
-def _group_by_file(connection: duckdb.DuckDBPyConnection, query: str, user_id: str) -> list[FileRows]:
+def find_forgotten_rows(connection: duckdb.DuckDBPyConnection) -> list[FileRows]:
+    """Find the rows of forgotten customers that loads rejected: files delivered again still have them."""
+    query = "select feed, path, line from raw.rejected_rows where error = $reason"
+    return _group_by_file(connection, query, {"reason": REJECTION_REASON})
+
+
+def _group_by_file(connection: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, str]) -> list[FileRows]:
     rows = connection.execute(
         f"""
         select feed, path, list(line order by line)
@@ -81,7 +87,7 @@ def _group_by_file(connection: duckdb.DuckDBPyConnection, query: str, user_id: s
         group by feed, path
         order by feed, path
         """,
-        {"user_id": user_id},
+        parameters,
     ).fetchall()
     return [FileRows(*row) for row in rows]
 
@@ -108,7 +114,7 @@ def delete_raw_rows(connection: duckdb.DuckDBPyConnection, sources: Sources, row
             )
 
 
-def blank_rejected_rows(connection: duckdb.DuckDBPyConnection, rows: Sequence[FileRows], reason: str) -> None:
+def blank_rejected_rows(connection: duckdb.DuckDBPyConnection, rows: Sequence[FileRows]) -> None:
     """Empty the texts of rejected rows; the rows still count."""
     for feed, path, lines in rows:
         connection.execute(
@@ -117,5 +123,5 @@ def blank_rejected_rows(connection: duckdb.DuckDBPyConnection, rows: Sequence[Fi
             set text = '', error = ?
             where feed = ? and path = ? and line in (select unnest(?::bigint[]))
             """,
-            [reason, feed, path, lines],
+            [REJECTION_REASON, feed, path, lines],
         )

@@ -1,0 +1,176 @@
+"""A forgotten customer is erased from every file; the shop goes on, and no load brings the customer back."""
+
+import gzip
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from models_ml.config import TrainConfig
+from orchestration.feed_accounting import read_feed_status
+from orchestration.forgetting.customer_erasure import check_customer, forget_customer
+from orchestration.model_registry import list_model_runs
+from orchestration.pipeline import run_pipeline
+from orchestration.progress import PipelineListener
+from tests.recomart_cli import RecomartCli
+from tests.three_feed_shop import Shop
+from warehouse.database import open_reader
+from warehouse.errors import RecomartError
+from warehouse.loading.loader import load
+from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.settings import Settings
+
+
+def find_files_with_bytes(folder: Path, text: str) -> list[str]:
+    """Return the files that have the text in their bytes, decompressed if they are gzip files."""
+
+    def read(file: Path) -> bytes:
+        content = file.read_bytes()
+        return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+
+    return [str(file) for file in folder.rglob("*") if file.is_file() and text.encode() in read(file)]
+
+
+def find_values(database: Path, text: str) -> list[str]:
+    """Return the columns of a DuckDB file that have the text in a value; blocks can be compressed."""
+    with duckdb.connect(str(database), read_only=True) as connection:
+        columns = connection.execute(
+            "select schema_name, table_name, column_name from duckdb_columns() where database_name = current_database()"
+        ).fetchall()
+        return [
+            f"{schema}.{table}.{column}"
+            for schema, table, column in columns
+            if connection.execute(
+                f'select 1 from "{schema}"."{table}" where contains("{column}"::varchar, ?) limit 1', [text]
+            ).fetchall()
+        ]
+
+
+def read_lists(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Return the published products of each customer, best first."""
+    with ServingCopy(settings) as copy:
+        rows = copy._query_frame("select user_id, list(product_id order by rank) as products from rec_top_n group by 1")
+    return dict(zip(rows["user_id"], map(tuple, rows["products"]), strict=True))
+
+
+def find_customer(settings: Settings) -> str:
+    """Return an evaluated customer with events and purchases."""
+    with open_reader(settings) as connection:
+        return str(
+            connection.execute(
+                """
+                select user_id from marts.dim_users
+                where purchase_count > 0 and user_id in (select user_id from ml.evaluation_pairs)
+                order by event_count desc, user_id
+                limit 1
+                """
+            ).fetchall()[0][0]
+        )
+
+
+def test_forgotten_customer_leaves_no_byte(demo_copy: Settings, recomart: RecomartCli, tmp_path: Path) -> None:
+    settings, original = demo_copy, tmp_path / "original"
+    user_id = find_customer(settings)
+    shutil.copytree(settings.landing_dir, original)
+    (settings.warehouse / "logs" / "old.log").write_text(f"failed for {user_id}\n", encoding="utf-8")
+    # A broken line has the id too.
+    with (settings.landing_dir / "purchases" / "2026-01-02.csv").open("a", encoding="utf-8") as file:
+        file.write(f"\nt1,{user_id}\n")
+    lists, runs, status = read_lists(settings), list_model_runs(settings), read_feed_status(settings)
+
+    result = recomart("forget", user_id, "--warehouse", settings.warehouse)
+    assert result.returncode == 0, result.stderr
+    assert "marts.dim_users" in result.stdout
+    assert find_files_with_bytes(settings.warehouse, user_id) == []
+    for database in (settings.database, *settings.serving_dir.glob("*.duckdb")):
+        assert find_values(database, user_id) == []
+    assert recomart.run_json("forget", user_id, "--check", "--warehouse", settings.warehouse)["places"] == []
+
+    # The history of the models stays, and the lists of the others but for ties in popularity.
+    assert [run.run_id for run in list_model_runs(settings)] == [run.run_id for run in runs]
+    lists_after = read_lists(settings)
+    assert lists_after.keys() == lists.keys() - {user_id}
+    same_count = sum(lists[user] == products for user, products in lists_after.items())
+    assert same_count > 0.98 * len(lists_after)
+    assert recomart("evaluate", "--warehouse", settings.warehouse).returncode == 0
+
+    # A delivery of the old files brings nothing back, and every line is accounted for.
+    shutil.copytree(original, settings.landing_dir, dirs_exist_ok=True)
+    run_pipeline(settings, TrainConfig(), PipelineListener(), is_training_requested=True)
+    for database in (settings.database, *settings.serving_dir.glob("*.duckdb")):
+        assert find_values(database, user_id) == []
+    for before, after in zip(status, read_feed_status(settings), strict=True):
+        assert after.lines == before.lines
+        assert after.lines == after.loaded + after.rejected
+    rejected = recomart.run_json("rejected", "--feed", "purchases", "-n", 1000, "--warehouse", settings.warehouse)
+    assert "the customer was forgotten" in {row["error"] for row in rejected["lines"]}
+
+
+@pytest.mark.slow
+def test_rows_of_deleted_landing_files_are_erased(demo_copy: Settings) -> None:
+    """Their lines count no longer, and the next build has no rows of them."""
+    user_id = find_customer(demo_copy)
+    lines_before = sum(feed.lines for feed in read_feed_status(demo_copy))
+    shutil.rmtree(demo_copy.landing_dir / "purchases")
+    assert forget_customer(demo_copy, user_id, PipelineListener()) == []
+    lines_after = sum(feed.lines for feed in read_feed_status(demo_copy))
+    assert lines_after < lines_before
+
+
+@pytest.mark.slow
+def test_killed_erasure_is_completed(demo_copy: Settings) -> None:
+    user_id = find_customer(demo_copy)
+    command = [str(Path(sys.executable).with_name("recomart")), "forget", user_id, "--warehouse", demo_copy.warehouse]
+    for seconds in (4, 9, 12, 15, 20, 25):
+        process = subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(seconds)
+        process.kill()
+        process.wait()
+    assert forget_customer(demo_copy, user_id, PipelineListener()) == []
+    assert find_files_with_bytes(demo_copy.warehouse, user_id) == []
+    run_pipeline(demo_copy, TrainConfig(), PipelineListener(), is_training_requested=True)
+    assert check_customer(demo_copy, user_id) == []
+
+
+@pytest.mark.slow
+def test_joined_and_nested_rows_are_erased(shop: Shop) -> None:
+    """The orders file has the customers of the lines file; an event has several items."""
+    shop.declare(
+        events={
+            "files": "events/*",
+            "format": "jsonl",
+            "unnest": "$.items",
+            "columns": {"user_id": "user", "product_id": "$.items.sku", "event_type": "type", "event_at": "time"},
+        },
+        purchases={
+            "files": "lines/*",
+            "format": "csv",
+            "columns": {"transaction_id": "order", "product_id": "sku", "quantity": "qty", "price": "price"},
+            "join": {
+                "files": "orders/*",
+                "columns": {"transaction_id": "order", "user_id": "buyer", "purchased_at": "at"},
+            },
+        },
+    )
+    shop.put(
+        "events/1.jsonl",
+        "".join(
+            json.dumps({"user": user, "type": "view", "time": "2026-01-01", "items": [{"sku": "a"}, {"sku": "b"}]})
+            + "\n"
+            for user in ("customer-1", " customer-1 ", "customer-2")
+        ),
+    )
+    shop.put("lines/1.csv", "order,sku,qty,price\no1,a,1,2\no1,b,1,2\no2,a,1,2\n")
+    shop.put("orders/1.csv", 'order,buyer,at\no1,"=""customer-1""",2026-01-01\no2,customer-2,2026-01-01\n')
+    load(shop.settings)
+    assert forget_customer(shop.settings, "customer-1", PipelineListener()) == []
+    assert (shop.landing / "lines" / "1.csv").read_text(encoding="utf-8") == "order,sku,qty,price\no2,a,1,2\n"
+    assert find_files_with_bytes(shop.landing, "customer-1") == []
+    assert shop.query("select count(*) from raw.events") == [(2,)]
+    with pytest.raises(RecomartError, match="id of no customer"):
+        forget_customer(shop.settings, "guest", PipelineListener())
