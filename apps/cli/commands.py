@@ -19,6 +19,7 @@ COMMANDS = {
     ),
     "audit": CommandEntry("data", "Show the rows of the newest days, compared with the usual figures."),
     "quarantined": CommandEntry("data", "Show quarantined rows with the reasons and remedies."),
+    "customer": CommandEntry("customer_data", "Show which tables have rows of a customer, or export these rows."),
     "forget": CommandEntry(
         "customer_data", "Erase a customer from the files, tables, datasets, models and published copies."
     ),

@@ -1,5 +1,7 @@
 """Commands for the data of one customer: forget the customer, or export all that is known."""
 
+import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,12 +9,43 @@ import typer
 from apps.cli import console
 from apps.cli.options import Json, Landing, SourcesFile, Warehouse, load_settings
 from orchestration.forgetting.customer_erasure import check_customer, forget_customer
+from orchestration.forgetting.customer_export import build_export, read_customer_rows
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
 
 app = typer.Typer()
 
 UserId = Annotated[str, typer.Argument(metavar="USER", help="Customer id.")]
+
+
+@app.command("customer")
+def show_customer(
+    user_id: UserId,
+    export: Annotated[Path | None, typer.Option(help="Write all rows of the customer to this JSON file.")] = None,
+    sources: SourcesFile = None,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Show which tables have rows of a customer, or export these rows.
+
+    The rows are the raw ones, as the files have them, and those of the marts.
+    """
+    tables = read_customer_rows(load_settings(sources=sources, warehouse=warehouse), user_id)
+    if not tables:
+        raise RecomartError(f"no table has rows of customer '{user_id}'. `recomart customers` lists customers")
+    document = build_export(user_id, tables)
+    if export is not None:
+        # The file has personal data, so that only its owner may read it.
+        export.touch()
+        export.chmod(0o600)
+        export.write_text(document, encoding="utf-8")
+    if as_json:
+        console.print_json(json.loads(document))
+    else:
+        rows = [{"table": table, "rows": len(table_rows)} for table, table_rows in tables.items()]
+        console.print_table(f"Customer {user_id}", rows)
+        if export is not None:
+            console.print_line(f"written to {export}. The file has personal data: delete it when it is handed over")
 
 
 @app.command()

@@ -3,9 +3,6 @@
 Every step finds its work in the data, so the call after a killed one completes it.
 """
 
-from collections.abc import Sequence
-from contextlib import closing
-
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -14,20 +11,11 @@ from orchestration.forgetting.model_erasure import erase_from_models
 from orchestration.forgetting.traces import MIN_TEXT_LENGTH, Trace, contains_id, find_traces
 from orchestration.progress import PipelineListener
 from orchestration.steps import build_marts, build_recommendations, publish_copy
-from warehouse.database import connect, fetch_first_row, open_writer
-from warehouse.erasure.customer_rows import (
-    FileRows,
-    blank_rejected_rows,
-    clean_user_id,
-    delete_raw_rows,
-    find_forgotten_rows,
-    find_raw_rows,
-    find_rejected_rows,
-)
+from warehouse.database import fetch_first_row, open_writer
+from warehouse.erasure.customer_rows import clean_user_id, find_forgotten_rows, find_raw_rows, find_rejected_rows
 from warehouse.erasure.database_rewriting import find_user_tables, rewrite_database
-from warehouse.erasure.landing_rewriting import remove_records
+from warehouse.erasure.row_erasure import erase_rows
 from warehouse.loading.forgotten_customers import add_forgotten_customer
-from warehouse.loading.landing_files import find_files
 from warehouse.loading.loader import load
 from warehouse.publishing.live_copy import POINTER_FILE
 from warehouse.settings import Settings
@@ -78,37 +66,16 @@ def _erase_rows(settings: Settings, sources: Sources, user_id: str) -> None:
     """Erase the rows of the customer from the landing files and the raw tables."""
     with lock_build(settings):
         run_dbt(settings, "run", "--select", "staging.shop")
-    while True:
-        load(settings)
-        with closing(connect(settings, read_only=True)) as connection:
-            raw_rows, rejected_rows = find_raw_rows(connection, user_id), find_rejected_rows(connection, user_id)
-            forgotten_rows = find_forgotten_rows(connection)
-        if not _rewrite_landing_files(settings, sources, [*raw_rows, *rejected_rows, *forgotten_rows]):
-            break
-    # The files of the rows that are left are no longer in the landing folder.
-    with open_writer(settings) as connection:
-        delete_raw_rows(connection, sources, raw_rows)
-        blank_rejected_rows(connection, rejected_rows)
-
-
-def _rewrite_landing_files(settings: Settings, sources: Sources, rows: Sequence[FileRows]) -> bool:
-    """Remove rows from the landing files that exist; return whether there was one."""
-    files = {
-        (feed.name, file.path): file
-        for feed in sources.feeds.values()
-        for file in find_files(feed, settings.landing_dir)
-    }
-    lines_by_file: dict[tuple[str, str], set[int]] = {}
-    for feed_name, path, lines in rows:
-        if (feed_name, path) in files:
-            lines_by_file.setdefault((feed_name, path), set()).update(lines)
-    # A file of several feeds has other line numbers after the first rewriting.
-    rewritten_paths: set[str] = set()
-    for key, file_lines in lines_by_file.items():
-        if key[1] not in rewritten_paths:
-            remove_records(files[key], file_lines)
-            rewritten_paths.add(key[1])
-    return bool(rewritten_paths)
+    load(settings)
+    erase_rows(
+        settings,
+        sources,
+        find_rows=lambda connection: find_raw_rows(connection, user_id),
+        find_rejected=lambda connection: [
+            *find_rejected_rows(connection, user_id),
+            *find_forgotten_rows(connection),
+        ],
+    )
 
 
 def _rebuild(settings: Settings, user_id: str, listener: PipelineListener) -> None:

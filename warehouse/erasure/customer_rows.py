@@ -1,28 +1,18 @@
-"""Rows of one customer in the raw tables: where they are, and their removal."""
+"""Rows of one customer in the raw tables."""
 
-from collections.abc import Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
 import duckdb
 
-from warehouse.database import fetch_first_row, transaction
+from warehouse.database import fetch_first_row
+from warehouse.erasure.row_erasure import FileRows, group_by_file
 from warehouse.errors import RecomartError
 from warehouse.loading.forgotten_customers import REJECTION_REASON, TOKEN_SEPARATORS, build_cleaned_id
-from warehouse.loading.ledger import allocate_load_ids
 from warehouse.sources.columns import RAW_COLUMNS
 from warehouse.sources.declaration import Sources
 
 USER_KINDS = tuple(kind for kind, columns in RAW_COLUMNS.items() if "user_id" in columns)
 """Kinds of feeds whose rows have a customer."""
-
-
-class FileRows(NamedTuple):
-    """Rows of a customer in one file of a feed."""
-
-    feed: str
-    path: str
-    lines: list[int]
 
 
 def clean_user_id(sources: Sources, user_id: str) -> str:
@@ -53,7 +43,7 @@ def find_raw_rows(connection: duckdb.DuckDBPyConnection, user_id: str) -> list[F
         for kind in USER_KINDS:
             connection.execute(f"from staging.stg_shop__{kind} limit 0")
             queries.append(f"select _feed, _file, _line from staging.stg_shop__{kind} where user_id = $user_id")
-    return _group_by_file(connection, " union ".join(queries), {"user_id": user_id})
+    return group_by_file(connection, " union ".join(queries), {"user_id": user_id})
 
 
 def find_rejected_rows(connection: duckdb.DuckDBPyConnection, user_id: str) -> list[FileRows]:
@@ -70,58 +60,10 @@ def find_rejected_rows(connection: duckdb.DuckDBPyConnection, user_id: str) -> l
                 $user_id
             )
     """
-    return _group_by_file(connection, query, {"user_id": user_id})
+    return group_by_file(connection, query, {"user_id": user_id})
 
 
 def find_forgotten_rows(connection: duckdb.DuckDBPyConnection) -> list[FileRows]:
     """Find the rows of forgotten customers that loads rejected: files delivered again still have them."""
     query = "select feed, path, line from raw.rejected_rows where error = $reason"
-    return _group_by_file(connection, query, {"reason": REJECTION_REASON})
-
-
-def _group_by_file(connection: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, str]) -> list[FileRows]:
-    rows = connection.execute(
-        f"""
-        select feed, path, list(line order by line)
-        from ({query}) as rows (feed, path, line)
-        group by feed, path
-        order by feed, path
-        """,
-        parameters,
-    ).fetchall()
-    return [FileRows(*row) for row in rows]
-
-
-def delete_raw_rows(connection: duckdb.DuckDBPyConnection, sources: Sources, rows: Sequence[FileRows]) -> None:
-    """Delete rows, and count them out of their files' lines; the files get new load ids, so that dbt builds anew."""
-    with transaction(connection):
-        for (feed, path, lines), load_id in zip(rows, allocate_load_ids(connection, len(rows)), strict=True):
-            kind = sources.feeds[feed].kind
-            connection.execute(
-                f"delete from raw.{kind} where _feed = ? and _file = ? and _line in (select unnest(?::bigint[]))",
-                [feed, path, lines],
-            )
-            connection.execute(
-                f"update raw.{kind} set _load_id = ? where _feed = ? and _file = ?", [load_id, feed, path]
-            )
-            connection.execute(
-                """
-                update raw.loaded_files
-                set load_id = ?, lines = lines - ?, rows_loaded = rows_loaded - ?
-                where feed = ? and path = ?
-                """,
-                [load_id, len(lines), len(lines), feed, path],
-            )
-
-
-def blank_rejected_rows(connection: duckdb.DuckDBPyConnection, rows: Sequence[FileRows]) -> None:
-    """Empty the texts of rejected rows; the rows still count."""
-    for feed, path, lines in rows:
-        connection.execute(
-            """
-            update raw.rejected_rows
-            set text = '', error = ?
-            where feed = ? and path = ? and line in (select unnest(?::bigint[]))
-            """,
-            [REJECTION_REASON, feed, path, lines],
-        )
+    return group_by_file(connection, query, {"reason": REJECTION_REASON})

@@ -1,0 +1,52 @@
+"""Export of all rows of one customer."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+
+from warehouse.database import open_ledger_reader
+from warehouse.erasure.customer_rows import clean_user_id, find_raw_rows
+from warehouse.erasure.database_rewriting import find_user_tables
+from warehouse.settings import Settings
+from warehouse.sources.yaml_file import read_sources
+
+DERIVED_SCHEMAS = ("staging", "intermediate")
+"""Schemas whose rows are steps between the raw tables and the marts."""
+
+
+def read_customer_rows(settings: Settings, user_id: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of a customer by table: the raw rows as delivered, and those of all marts and tables of `ml`.
+
+    Raises:
+        RecomartError: The text is no id of one customer, no files were loaded yet, or the warehouse is in use.
+    """
+    sources = read_sources(settings.sources)
+    user_id = clean_user_id(sources, user_id)
+    with open_ledger_reader(settings) as connection:
+        tables: dict[str, list[dict[str, Any]]] = {}
+        for feed, path, lines in find_raw_rows(connection, user_id):
+            table = f"raw.{sources.feeds[feed].kind}"
+            condition = "_feed = ? and _file = ? and _line in (select unnest(?::bigint[]))"
+            tables.setdefault(table, []).extend(_query(connection, table, condition, [feed, path, lines]))
+        for table in find_user_tables(connection):
+            schema = table.split('"')[1]
+            if schema not in DERIVED_SCHEMAS and (rows := _query(connection, table, "user_id = ?", [user_id])):
+                tables[table.replace('"', "")] = rows
+    return tables
+
+
+def _query(
+    connection: duckdb.DuckDBPyConnection, table: str, condition: str, parameters: list[Any]
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = (
+        connection.sql(f"select * from {table} where {condition}", params=parameters).to_arrow_table().to_pylist()
+    )
+    return rows
+
+
+def build_export(user_id: str, tables: dict[str, list[dict[str, Any]]]) -> str:
+    """Return the rows of a customer as a JSON document."""
+    document = {"user_id": user_id, "exported_at": datetime.now(UTC).isoformat(timespec="seconds"), "tables": tables}
+    return json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n"
