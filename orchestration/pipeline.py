@@ -13,9 +13,10 @@ from models_ml.config import TrainConfig
 from orchestration.config_files import read_gate_policy
 from orchestration.dbt_runner import DbtResult, start_dbt
 from orchestration.process_memory import get_peak_memory_mib
-from orchestration.progress import PipelineListener, describe_dbt, describe_fetch, describe_load
+from orchestration.progress import PipelineListener, describe_dbt, describe_expiry, describe_fetch, describe_load
 from orchestration.run_state import begin_run, complete_run, find_reasons_to_run
 from orchestration.steps import build_marts, build_recommendations, publish_copy
+from warehouse.erasure.retention import erase_expired_rows, has_retention
 from warehouse.fetching.fetch_run import fetch_feeds, find_api_feeds
 from warehouse.fetching.reports import FetchReport
 from warehouse.loading.loader import load
@@ -99,6 +100,8 @@ def run_pipeline(
     )
     # Each dbt process starts one step ahead: its imports then take no extra time, and it uses memory for one step only.
     with start_dbt(settings) as dbt:
+        if has_retention(settings):
+            run_step("expire", lambda: erase_expired_rows(settings), describe_expiry)
         load_report = run_step("load", lambda: load(settings, listener.on_files), describe_load)
         check_feeds_readable(load_report)
         reasons = ["requested"] if is_forced or is_training_requested else find_reasons_to_run(settings, config)

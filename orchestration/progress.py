@@ -39,6 +39,11 @@ def describe_fetch(report: FetchReport) -> str:
     )
 
 
+def describe_expiry(rewritten_count: int) -> str:
+    """Return one line about the erasure of rows that are older than their feed keeps."""
+    return f"{format_count(rewritten_count, 'landing file')} rewritten without rows older than keep_days"
+
+
 def describe_load(report: LoadReport) -> str:
     """Return one line about a load."""
     loaded_files = sum(feed.files_loaded for feed in report.feeds.values())

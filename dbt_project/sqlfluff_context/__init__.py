@@ -38,6 +38,12 @@ class adapter:  # noqa: N801
         return implementation
 
 
+class target:  # noqa: N801
+    """The target of dbt's profile."""
+
+    database = "recomart"
+
+
 class dbt:  # noqa: N801
     """The macros of dbt that the project uses, with short SQL that has the same form."""
 

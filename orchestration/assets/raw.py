@@ -9,7 +9,8 @@ from orchestration.assets.common import WAREHOUSE_POOL, as_dagster_failure, buil
 from orchestration.assets.dbt_graph import build_source_specs
 from orchestration.assets.landing import build_landing_key, observe_landing
 from orchestration.assets.warehouse_resource import WarehouseResource
-from orchestration.progress import describe_fetch
+from orchestration.progress import describe_expiry, describe_fetch
+from warehouse.erasure.retention import erase_expired_rows, has_retention
 from warehouse.fetching.fetch_run import fetch_feeds
 from warehouse.formatting import format_count
 from warehouse.loading.loader import load
@@ -40,6 +41,8 @@ def raw_tables(
     """Fetch the feeds that are declared with an API, and load every new or changed file of the landing folder."""
     with as_dagster_failure():
         fetched = fetch_feeds(warehouse.settings)
+        if has_retention(warehouse.settings):
+            context.log.info(describe_expiry(erase_expired_rows(warehouse.settings)))
         for observation in observe_landing(warehouse.settings):
             context.log_event(observation)
         if config.files or config.dates:

@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from models_ml.config import TrainConfig
+from orchestration.dbt_runner import run_dbt
 from orchestration.feed_accounting import read_feed_status
 from orchestration.forgetting.customer_erasure import check_customer, forget_customer
 from orchestration.model_registry import list_model_runs
@@ -20,6 +22,7 @@ from orchestration.progress import PipelineListener
 from tests.recomart_cli import RecomartCli
 from tests.three_feed_shop import Shop
 from warehouse.database import open_reader
+from warehouse.erasure.retention import erase_expired_rows
 from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
 from warehouse.publishing.serving_copy import ServingCopy
@@ -174,3 +177,25 @@ def test_joined_and_nested_rows_are_erased(shop: Shop) -> None:
     assert shop.query("select count(*) from raw.events") == [(2,)]
     with pytest.raises(RecomartError, match="id of no customer"):
         forget_customer(shop.settings, "guest", PipelineListener())
+
+
+@pytest.mark.slow
+def test_runs_erase_expired_rows(shop: Shop) -> None:
+    """Rows older than `keep_days` leave the landing files and all tables; the newer ones stay."""
+    columns = {"user_id": "user", "product_id": "item", "event_type": "type", "event_at": "time"}
+    shop.declare(events={"files": "events/*", "format": "jsonl", "columns": columns, "keep_days": 30})
+    today = datetime.now(UTC)
+    times = {f"u{days}": (today - timedelta(days=days)).isoformat() for days in (1, 29, 32, 90)}
+    for user, at in times.items():
+        event = {"user": user, "item": "p", "type": "view", "time": at}
+        shop.put(f"events/{user}.jsonl", f"{json.dumps(event)}\n")
+    shop.put("events/all.jsonl", b"".join((shop.landing / "events" / f"{user}.jsonl").read_bytes() for user in times))
+    load(shop.settings)
+    (shop.landing / "events" / "u90.jsonl").unlink()
+    run_dbt(shop.settings, "run", "--select", "staging.shop")
+    assert erase_expired_rows(shop.settings) == 2
+    assert shop.query("select distinct user_id from raw.events order by 1") == [("u1",), ("u29",)]
+    lines = (shop.landing / "events" / "all.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["user"] for line in lines] == ["u1", "u29"]
+    assert shop.query("select sum(lines), sum(rows_loaded) from raw.loaded_files") == [(4, 4)]
+    assert erase_expired_rows(shop.settings) == 0

@@ -40,6 +40,11 @@ def check_feed(feed: FeedSettings) -> None:
     _check_times(feed)
     _check_numbers(feed)
     check_rows(feed)
+    if feed.keep_days and feed.join:
+        raise ValueError(
+            "keep_days: the rows of joined files have no time of their own. Join the files before they land, or delete "
+            "old files by a program of your own"
+        )
     _check_availability(feed)
     if feed.api:
         _check_api(feed, feed.api)

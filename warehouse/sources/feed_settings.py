@@ -44,7 +44,7 @@ FORMATS_BY_SETTING: Mapping[str, tuple[FileFormat, ...]] = {
 
 KINDS_BY_SETTING: Mapping[str, tuple[FeedKind, ...]] = {
     **dict.fromkeys(("is_return", "key", "duplicates", "carries"), ("events", "purchases")),
-    "cancelled_transaction_prefix": ("events", "purchases"),
+    **dict.fromkeys(("cancelled_transaction_prefix", "keep_days"), ("events", "purchases")),
     "event_types": ("events",),
     **dict.fromkeys(("whole", "availability"), ("products",)),
 }
@@ -221,6 +221,9 @@ class FeedSettings(DeclarationModel):
     carries: Annotated[tuple[Literal["purchases", "products"], ...], BeforeValidator(wrap_in_list)] = ()
     """Further content of the rows: `purchases` (events of type purchase are transactions, which is the default for a
     shop without a purchases feed) and `products` (product attributes)."""
+
+    keep_days: int | None = Field(default=None, ge=1)
+    """Days after which a run erases rows, from the landing files too; by default they are kept forever."""
 
     api: Api | None = None
     """Web service to fetch the records from. Each fetch writes a new file: the first glob of `files` with the time in

@@ -1,0 +1,58 @@
+"""Retention: rows that are older than their feed keeps are erased from the landing files and the raw tables."""
+
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+
+from warehouse.database import fetch_first_row, open_reader
+from warehouse.erasure.row_erasure import FileRows, erase_rows, group_by_file
+from warehouse.settings import Settings
+from warehouse.sources.declaration import Feed
+from warehouse.sources.yaml_file import read_sources
+
+TIME_COLUMNS = {"events": "event_at", "purchases": "purchased_at"}
+"""Column of the time in the views of schema `staging`."""
+
+
+def has_retention(settings: Settings) -> bool:
+    """Return whether a feed declares how long its rows are kept."""
+    return any(feed.keep_days for feed in read_sources(settings.sources).feeds.values())
+
+
+def erase_expired_rows(settings: Settings) -> int:
+    """Erase the rows that are older than their feed keeps; return the number of landing files that were rewritten.
+
+    Ages are measured from the start of the current day, UTC. The times are those that the last dbt build understood:
+    rows that it has not seen expire at the next call, and rows without a readable time do not expire.
+
+    Raises:
+        RecomartError: A landing file cannot be rewritten, or the warehouse is in use.
+        DiskFullError: The disk is full.
+    """
+    sources = read_sources(settings.sources)
+    if not settings.database.exists():
+        return 0
+    feeds = [feed for feed in sources.feeds.values() if feed.keep_days]
+    with open_reader(settings) as connection:
+        feeds = [feed for feed in feeds if _has_typed_rows(connection, feed)]
+    return erase_rows(
+        settings,
+        sources,
+        find_rows=lambda connection: [rows for feed in feeds for rows in _find_expired_rows(connection, feed)],
+    )
+
+
+def _has_typed_rows(connection: duckdb.DuckDBPyConnection, feed: Feed) -> bool:
+    query = f"select 1 from duckdb_views() where schema_name = 'staging' and view_name = 'stg_shop__{feed.kind}'"
+    return fetch_first_row(connection, query) is not None
+
+
+def _find_expired_rows(connection: duckdb.DuckDBPyConnection, feed: Feed) -> list[FileRows]:
+    assert feed.keep_days is not None
+    today = datetime.now(UTC).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
+    query = f"""
+        select _feed, _file, _line
+        from staging.stg_shop__{feed.kind}
+        where _feed = $feed and {TIME_COLUMNS[feed.kind]} < $min_time
+    """
+    return group_by_file(connection, query, {"feed": feed.name, "min_time": today - timedelta(days=feed.keep_days)})
