@@ -248,6 +248,8 @@ feeds:
         ("{transaction_id: id, price", "{price", "feeds.purchases.join.columns: no column is in both mappings"),
         ("price: total}}", "price: total}, by: price}", "feeds.purchases.join.by: price must be in columns and in"),
         ("format: json", "format: json\n    skip_lines: 2", "products.skip_lines: only a feed of format csv or excel"),
+        ("format: json", "format: json\n    keep_days: 9", "products.keep_days: only a feed of events or purchases"),
+        ("format: csv", "format: csv\n    keep_days: 9", "purchases.keep_days: the rows of joined files have no time"),
         ("format: json", "format: json\n    is_return: {a: b}", "products.is_return: only a feed of events or"),
         (
             "format: json",

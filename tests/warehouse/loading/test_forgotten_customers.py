@@ -1,0 +1,45 @@
+"""Loads reject the rows of forgotten customers, in any spelling of the id."""
+
+import json
+
+import pytest
+
+from tests.three_feed_shop import Shop
+from warehouse.errors import RecomartError
+from warehouse.loading.forgotten_customers import add_forgotten_customer, read_forgotten_customers
+from warehouse.loading.loader import load
+
+SPELLINGS = ["1001", " 1001 ", '"1001"', '="1001"', "'1001", "1001.0", "\u200b1001\u00a0"]
+
+
+def test_all_spellings_are_rejected(shop: Shop) -> None:
+    shop.settings.warehouse.mkdir()
+    assert add_forgotten_customer(shop.settings, "1001")
+    assert not add_forgotten_customer(shop.settings, '="1001"')
+    users = [*SPELLINGS, "11001", "10010", None]
+    rows = [json.dumps({"user": user, "item": "p", "type": "view", "time": "2026-01-01"}) for user in users]
+    shop.put("events/1.jsonl", "\n".join([*rows, '{"user": "1001", "item"', '{"user": "10012", "item"']))
+    report = load(shop.settings)
+    assert (report.feeds["events"].rows_loaded, report.feeds["events"].rows_rejected) == (3, 9)
+    assert {user for (user,) in shop.query("select user_id from raw.events")} == {"11001", "10010", None}
+    rejected = shop.query("select text, count(*) from raw.rejected_rows group by text order by text")
+    assert rejected == [("", 8), ('{"user": "10012", "item"', 1)]
+    assert shop.query("select lines, rows_loaded, rows_rejected from raw.loaded_files") == [(12, 3, 9)]
+
+
+def test_file_has_no_id(shop: Shop) -> None:
+    shop.settings.warehouse.mkdir()
+    add_forgotten_customer(shop.settings, "anna@example.org")
+    add_forgotten_customer(shop.settings, "bert")
+    content = shop.settings.forgotten_customers_file.read_text(encoding="utf-8")
+    assert "anna" not in content
+    assert len(read_forgotten_customers(shop.settings).customers) == 2
+
+
+def test_damaged_file_stops_the_load(shop: Shop) -> None:
+    """Without the list, the load would bring forgotten customers back."""
+    shop.put("events/1.jsonl", json.dumps({"user": "1", "item": "p", "type": "view", "time": "2026-01-01"}))
+    shop.settings.warehouse.mkdir()
+    shop.settings.forgotten_customers_file.write_text("{", encoding="utf-8")
+    with pytest.raises(RecomartError, match=r"forgotten_customers\.json: the list .* cannot be read"):
+        load(shop.settings)
