@@ -6,6 +6,7 @@ import duckdb
 
 from warehouse.database import STORAGE_VERSION, get_resource_limits, retry_while_locked
 from warehouse.disk_full import raise_on_full_disk
+from warehouse.loading.raw_rows import quote_literal
 from warehouse.settings import Settings
 
 CATALOG = "recomart"
@@ -38,9 +39,11 @@ def rewrite_database(settings: Settings) -> None:
     for unfinished in (copy, copy.with_name(f"{copy.name}.wal")):
         unfinished.unlink(missing_ok=True)
     with duckdb.connect(config=get_resource_limits(settings)) as connection:
-        retry_while_locked(settings, lambda: connection.execute(f"attach '{settings.database}' as {CATALOG}"))
+        retry_while_locked(
+            settings, lambda: connection.execute(f"attach {quote_literal(str(settings.database))} as {CATALOG}")
+        )
         connection.execute(f"force checkpoint {CATALOG}")
-        connection.execute(f"attach '{copy}' as copy (storage_version '{STORAGE_VERSION}')")
+        connection.execute(f"attach {quote_literal(str(copy))} as copy (storage_version '{STORAGE_VERSION}')")
         connection.execute(f"copy from database {CATALOG} to copy")
         connection.execute("detach copy")
         with copy.open("rb") as file:
