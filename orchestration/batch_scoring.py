@@ -11,6 +11,7 @@ from models_ml.inference.candidates import Candidates
 from models_ml.inference.recommender import Recommender
 from orchestration.dataset_versions import read_interactions
 from orchestration.model_registry import ModelRun, find_next_serving_run, find_run, list_model_runs, read_model_runs
+from orchestration.refusals import check_tables_accepted
 from warehouse.database import insert_ml_rows, open_writer, transaction
 from warehouse.disk_full import raise_on_full_disk
 from warehouse.settings import Settings
@@ -40,11 +41,12 @@ def score_customers(
     both of the same model.
 
     Raises:
-        RecomartError: The marts are not built, no run has that id, or the warehouse is in use.
+        RecomartError: The marts are not built or refused, no run has that id, or the warehouse is in use.
         ModelError: The model's artifact is missing or damaged, or no current product is known.
         DiskFullError: The disk is full.
     """
     start_seconds = time.perf_counter()
+    check_tables_accepted(settings, "scoring")
     while (selected_run := _select_run(list_model_runs(settings), run_id_prefix)) is not None:
         on_stage(f"scoring with model {selected_run.run_id}")
         model = Recommender.load(settings.warehouse / selected_run.artifact_path)

@@ -39,6 +39,7 @@ from orchestration.config_files import read_gate_policy
 from orchestration.dataset_versions import find_version, read_marts
 from orchestration.feed_accounting import FeedStatus, format_reasons, read_feed_status
 from orchestration.model_registry import find_serving_run, list_model_runs
+from orchestration.refusals import check_tables_accepted
 from warehouse.database import insert_ml_rows, open_writer, transaction
 from warehouse.disk_full import raise_on_full_disk
 from warehouse.errors import RecomartError
@@ -113,8 +114,8 @@ def train_model(
     validation window. A model that fails a gate stays in the registry with the reasons, and the serving model stays.
 
     Raises:
-        RecomartError: The policy is wrong, the marts are not built, the version does not exist, there is no serving
-            model for a warm start, or the warehouse is in use.
+        RecomartError: The policy is wrong, the marts are not built or refused, the version does not exist, there is no
+            serving model for a warm start, or the warehouse is in use.
         ModelError: There are no rows to train on, the version's files are damaged, or the training failed.
         DiskFullError: The disk is full.
     """
@@ -229,6 +230,7 @@ def load_training_dataset(
 
 def _create_dataset_version(settings: Settings, on_stage: Callable[[str], None]) -> tuple[Dataset, DatasetManifest]:
     """Write the current marts as a dataset version and return it."""
+    check_tables_accepted(settings, "training")
     _require_clean_rows(settings)
     on_stage("reading the marts")
     dataset, provenance = read_marts(settings)
