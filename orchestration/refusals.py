@@ -26,7 +26,7 @@ STEP_EXPOSURES: Mapping[Step, Sequence[str]] = {
     "scoring": (TRAINER_EXPOSURE,),
     "publishing": (TRAINER_EXPOSURE, *READER_EXPOSURES),
 }
-"""The dbt exposures whose tables a step reads. Published lists come from the model, and so from the trainer's tables."""
+"""The dbt exposures whose tables a step reads. Published lists also come from the tables of the trainer."""
 
 MODEL_OUTPUT_PREFIX = "source.recomart.ml."
 """Beginning of the unique ids of the tables that training and scoring write."""
