@@ -17,7 +17,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from models_ml.config import TrainConfig
+from models_ml.config import GatePolicy, TrainConfig
 from models_ml.data.atomic_folders import remove_unfinished
 from models_ml.data.dataset import Dataset
 from models_ml.data.dataset_store import (
@@ -38,7 +38,7 @@ from models_ml.training import TrainingResult, train
 from orchestration.config_files import read_gate_policy
 from orchestration.dataset_versions import find_version, read_marts
 from orchestration.feed_accounting import FeedStatus, format_reasons, read_feed_status
-from orchestration.model_registry import find_serving_run, list_model_runs
+from orchestration.model_registry import NEXT_NUMBER_QUERY, find_serving_run, list_model_runs
 from orchestration.refusals import check_tables_accepted
 from warehouse.database import insert_ml_rows, open_writer, transaction
 from warehouse.disk_full import raise_on_full_disk
@@ -144,7 +144,7 @@ def train_model(
         if serving_model is None
         else _compare_with_serving(settings, card, dataset, serving_model.card, gate_policy.k),
     )
-    _write_result(settings, manifest, result, gates)
+    _write_result(settings, manifest, result, gate_policy, gates)
     return TrainingSummary(
         run_id=card.run_id,
         dataset_hash=card.dataset_hash,
@@ -251,7 +251,11 @@ def _load_dataset_version(
 
 
 def _write_result(
-    settings: Settings, manifest: DatasetManifest, result: TrainingResult, gates: list[GateResult]
+    settings: Settings,
+    manifest: DatasetManifest,
+    result: TrainingResult,
+    gate_policy: GatePolicy,
+    gates: list[GateResult],
 ) -> None:
     """Write the artifact, then the tables in one transaction, so that no row names a missing file."""
     run_id = result.recommender.card.run_id
@@ -268,6 +272,10 @@ def _write_result(
             connection, "dataset_versions", _build_version_row(settings, manifest), conflict_clause="or ignore"
         )
         insert_ml_rows(connection, "model_runs", run)
+        connection.execute(
+            f"update ml.model_runs set run_number = {NEXT_NUMBER_QUERY}, gate_policy = ? where run_id = ?",
+            [gate_policy.model_dump_json(), run_id],
+        )
         if gates:
             insert_ml_rows(
                 connection, "gate_results", pa.Table.from_pylist([{"run_id": run_id, **vars(gate)} for gate in gates])
