@@ -32,8 +32,12 @@ create table if not exists raw.feeds (
     joined_to varchar, -- for the joined files of a feed: the name of that feed
     carries_purchases boolean not null, carries_products boolean not null, cancelled_transaction_prefix varchar,
     settings varchar not null, -- JSON; warehouse/sources/typing_settings.py writes it, macro declared_feeds reads it
-    typing_fingerprint bigint not null -- fingerprint of these columns, the feed's aliases and its joined loads
+    typing_fingerprint bigint not null, -- fingerprint of the columns before it, the feed's aliases and its joined loads
+    expected_hours integer -- a file is expected in this time; null for a feed that is not declared live
 );
+
+-- A warehouse of an earlier version gets the column.
+alter table raw.feeds add column if not exists expected_hours integer;
 
 create table if not exists raw.event_aliases (
     feed varchar not null, alias varchar not null, event_type varchar not null, primary key (feed, alias)

@@ -6,15 +6,16 @@ select
     concat(
         days.feed, ' of ', days.delivery_day, ': ', days.lines, ' lines where ',
         cast(days.usual_lines as {{ dbt.type_bigint() }}), ' are usual. If the volume is correct, add ''',
-        days.feed, ',', days.delivery_day, ',why'' to dbt_project/seeds/expected_jumps.csv; otherwise deliver the file again'
+        days.feed, ',', days.delivery_day, ',why'' to dbt_project/seeds/expected_jumps.csv; otherwise deliver the ',
+        'file again'
     ) as message
 from {{ ref('audit_feed_days') }} as days
 left join {{ ref('expected_jumps') }} as expected
     on lower(days.feed) = lower({{ clean_text('expected.feed') }}) and days.delivery_day = expected.delivery_day
 where
     days.is_volume_jump
-    and days.lines >= {{ var('audit_volume_limit') }}
-        * case when days.usual_lines > 0 then days.usual_lines else {{ var('min_audit_lines') }} end
+    and days.lines
+    >= {{ var('audit_volume_limit') }} * coalesce(nullif(days.usual_lines, 0), {{ var('min_audit_lines') }})
     and expected.feed is null
     and days.delivery_day > (
         select {{ dbt.dateadd('day', -var('audit_warning_days'), 'max(delivery_day)') }}

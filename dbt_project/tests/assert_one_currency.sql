@@ -40,8 +40,8 @@ summary as (
 
 select
     concat(
-        'prices have several currencies: ', row_counts, '. Declare the currency of the shop and the rates of the others ',
-        'in the sources file, such as currency: ', main_currency, ' and exchange_rates: {', rates, '}'
+        'prices have several currencies: ', row_counts, '. Declare the currency of the shop and the rates of the ',
+        'others in the sources file, such as currency: ', main_currency, ' and exchange_rates: {', rates, '}'
     ) as message
 from summary
 where

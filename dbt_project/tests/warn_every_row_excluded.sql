@@ -3,8 +3,8 @@
 -- Warns of feeds of which conditions exclude every row: a misspelt value excludes rows without another sign.
 select
     concat(
-        'feed ', feed, ': conditions or ignored event types exclude all of its ', loaded, ' rows. Compare the values in ',
-        'the files with where and leave_out in the sources file'
+        'feed ', feed, ': conditions or ignored event types exclude all of its ', loaded, ' rows. Compare the values ',
+        'in the files with where and leave_out in the sources file'
     ) as message
 from {{ ref('audit_feeds') }}
 where loaded > 0 and excluded = loaded

@@ -1,5 +1,7 @@
 {{ config(severity='warn', meta={'dagster': {'ref': {'name': 'audit_unread_values'}}}) }}
 
+-- noqa: disable=LT02
+
 -- Warns of values that were not understood in columns without a quarantine rule, where they change recommendations
 -- without another sign.
 with ranked_values as (
