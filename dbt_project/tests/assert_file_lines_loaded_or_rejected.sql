@@ -31,8 +31,8 @@ select
         coalesce(ledger.feed, loaded.feed), ', ', coalesce(ledger.path, loaded.path), ': the raw tables have ',
         coalesce(loaded.loaded_rows, 0), ' loaded and ', coalesce(rejected.rejected_rows, 0),
         ' rejected rows; the ledger counts ', coalesce(ledger.rows_loaded, 0), ' and ',
-        coalesce(ledger.rows_rejected, 0), ' in ', coalesce(ledger.lines, 0), ' lines. Load the file again with recomart ',
-        'reload'
+        coalesce(ledger.rows_rejected, 0), ' in ', coalesce(ledger.lines, 0),
+        ' lines. Load the file again with recomart reload'
     ) as message
 from {{ source('raw', 'loaded_files') }} as ledger
 full outer join loaded on ledger.feed = loaded.feed and ledger.path = loaded.path

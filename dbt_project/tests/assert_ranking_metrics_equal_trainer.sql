@@ -89,8 +89,8 @@ sql_metrics as (
 select
     concat(
         'model ', trainer_metrics.run_id, ', ', trainer_metrics.method, ' at ', trainer_metrics.k, ': the trainer has ',
-        'recall ', trainer_metrics.recall, ' and NDCG ', trainer_metrics.ndcg, ' of ', trainer_metrics.users, ' customers, SQL ',
-        coalesce(cast(sql_metrics.recall as {{ dbt.type_string() }}), 'none'), ' and ',
+        'recall ', trainer_metrics.recall, ' and NDCG ', trainer_metrics.ndcg, ' of ', trainer_metrics.users,
+        ' customers, SQL ', coalesce(cast(sql_metrics.recall as {{ dbt.type_string() }}), 'none'), ' and ',
         coalesce(cast(sql_metrics.ndcg as {{ dbt.type_string() }}), 'none'), ' of ', coalesce(sql_metrics.users, 0)
     ) as message
 from trainer_metrics
