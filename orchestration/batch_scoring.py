@@ -10,7 +10,15 @@ import duckdb
 from models_ml.inference.candidates import Candidates
 from models_ml.inference.recommender import Recommender
 from orchestration.dataset_versions import read_interactions
-from orchestration.model_registry import ModelRun, find_next_serving_run, find_run, list_model_runs, read_model_runs
+from orchestration.model_registry import (
+    NEXT_NUMBER_QUERY,
+    ModelRun,
+    find_next_serving_run,
+    find_run,
+    list_model_runs,
+    read_model_runs,
+)
+from orchestration.refusals import check_tables_accepted
 from warehouse.database import insert_ml_rows, open_writer, transaction
 from warehouse.disk_full import raise_on_full_disk
 from warehouse.settings import Settings
@@ -40,11 +48,12 @@ def score_customers(
     both of the same model.
 
     Raises:
-        RecomartError: The marts are not built, no run has that id, or the warehouse is in use.
+        RecomartError: The marts are not built or refused, no run has that id, or the warehouse is in use.
         ModelError: The model's artifact is missing or damaged, or no current product is known.
         DiskFullError: The disk is full.
     """
     start_seconds = time.perf_counter()
+    check_tables_accepted(settings, "scoring")
     while (selected_run := _select_run(list_model_runs(settings), run_id_prefix)) is not None:
         on_stage(f"scoring with model {selected_run.run_id}")
         model = Recommender.load(settings.warehouse / selected_run.artifact_path)
@@ -87,7 +96,7 @@ def _reject_waiting_runs(connection: duckdb.DuckDBPyConnection, run_id: str) -> 
     """Reject the models that wait to serve: a user who promotes a model by hand may distrust their training data."""
     connection.execute(
         "update ml.model_runs set rejection_reason = ? "
-        "where rejection_reason is null and promoted_at is null and run_id <> ?",
+        "where rejection_reason is null and promotion_number is null and run_id <> ?",
         [f"passed over when {run_id} was promoted", run_id],
     )
 
@@ -95,6 +104,7 @@ def _reject_waiting_runs(connection: duckdb.DuckDBPyConnection, run_id: str) -> 
 def _set_serving_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
     connection.execute("update ml.model_runs set is_serving = false where is_serving")
     connection.execute(
-        "update ml.model_runs set is_serving = true, promoted_at = ? where run_id = ?",
+        f"update ml.model_runs set is_serving = true, promoted_at = ?, promotion_number = {NEXT_NUMBER_QUERY} "
+        "where run_id = ?",
         [datetime.now(UTC).replace(tzinfo=None), run_id],
     )

@@ -44,7 +44,8 @@ SOURCE_FILES_QUERY = """
 VERSIONS_QUERY = """
     select
         versions.* exclude (settings, path),
-        list(runs.run_id order by runs.trained_at) filter (runs.run_id is not null) as runs,
+        list(runs.run_id order by runs.run_number) filter (runs.run_id is not null) as runs,
+        max(runs.run_number) as run_number,
         coalesce(bool_or(runs.is_serving), false) as is_serving
     from ml.dataset_versions as versions
     left join ml.model_runs as runs on versions.dataset_hash = runs.dataset_hash
@@ -65,6 +66,8 @@ class DatasetVersion(BaseModel):
     products: int
     runs: list[str]
     """Ids of the model runs that were trained on it, oldest first."""
+    run_number: int | None
+    """Number of the last of these runs in the sequence of trainings."""
     is_serving: bool
     """Whether the serving model is one of them."""
     missing_files: list[str]
@@ -153,7 +156,7 @@ def find_version(settings: Settings, hash_prefix: str) -> str:
 
 
 def list_dataset_versions(settings: Settings) -> list[DatasetVersion]:
-    """Return every version that a model run used or whose files exist, newest first.
+    """Return every version that a model run used or whose files exist: first those without a run, then by the runs.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
@@ -164,12 +167,17 @@ def list_dataset_versions(settings: Settings) -> list[DatasetVersion]:
     rows: dict[str, dict[str, Any]] = {row["dataset_hash"]: {**row, "runs": row["runs"] or []} for row in used_versions}
     for dataset_hash in iter_dataset_hashes(settings.datasets_dir):
         if dataset_hash not in rows and (manifest := _try_read_manifest(settings.datasets_dir, dataset_hash)):
-            rows[dataset_hash] = {**vars(manifest), "runs": [], "is_serving": False}
+            rows[dataset_hash] = {**vars(manifest), "runs": [], "run_number": None, "is_serving": False}
     versions = [
         DatasetVersion(**{**row, "missing_files": _find_missing_files(settings.datasets_dir, dataset_hash)})
         for dataset_hash, row in rows.items()
     ]
-    return sorted(versions, key=lambda dataset: dataset.created_at, reverse=True)
+    # The time of creation may come from a wrong clock, so it orders only versions that no run used.
+    return sorted(
+        versions,
+        key=lambda dataset: (dataset.run_number is None, dataset.run_number or 0, dataset.created_at),
+        reverse=True,
+    )
 
 
 def _try_read_manifest(folder: Path, dataset_hash: str) -> DatasetManifest | None:

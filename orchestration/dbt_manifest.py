@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from warehouse.settings import Settings
 
 READER_EXPOSURES = ("exposure.recomart.streamlit_app", "exposure.recomart.http_service")
 """The exposures that read the published copy."""
+
+TRAINER_EXPOSURE = "exposure.recomart.model_trainer"
+"""The exposure that trains and scores."""
 
 DBT_OUTPUT_FOLDERS = {"target", "logs", "dbt_packages"}
 """Folders of the project that dbt writes to when a user runs it there."""
@@ -67,6 +70,18 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     """Read the manifest; retry for 10 seconds, because a build may be writing it."""
     manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return manifest
+
+
+def find_ancestors(manifest: Mapping[str, Any], nodes: Iterable[str]) -> set[str]:
+    """Return the unique ids of nodes and of all nodes that they depend on, directly or through others."""
+    ancestors: set[str] = set()
+    queue = list(nodes)
+    while queue:
+        node = queue.pop()
+        if node not in ancestors:
+            ancestors.add(node)
+            queue += manifest["parent_map"].get(node, ())
+    return ancestors
 
 
 def find_published_models(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:

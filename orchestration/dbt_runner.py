@@ -42,6 +42,9 @@ OUT_OF_SYNC_MESSAGE = "The source and target schemas on this incremental model a
 SEED_HINT = "Write numbers like 2.5 and dates like 2026-01-31, and separate columns by commas"
 """Hint for a seed that dbt cannot load; dbt's own message does not explain the format."""
 
+DBT_CONTEXT_PATTERN = r"^\s*(Encountered an error:|\w+ Error( in \w+ .*)?|> (in macro|called by) .*)$"
+"""Lines around the message of an error, such as `Compilation Error in test assert_x (tests/assert_x.sql)`."""
+
 LOG = logging.getLogger(__name__)
 
 
@@ -62,7 +65,7 @@ class DbtResult(BaseModel):
     """Number of nodes with each dbt status: success, pass, warn, skipped, error, fail."""
 
     warnings: list[str]
-    """The warnings that tests and macros logged, then the other tests that warned, with dbt's message."""
+    """The messages of the tests that warned."""
 
     seconds: float
     """Wall time. The time to start dbt is included only if `run_dbt` started the process."""
@@ -129,14 +132,14 @@ def run_dbt(
     statuses: dict[str, int] = {}
     for result in results:
         statuses[result["status"]] = statuses.get(result["status"], 0) + 1
-    test_warnings = [
-        _describe_result(result)
-        for result in results
-        if result["status"] == "warn" and result["unique_id"] not in log.nodes_with_warnings
-    ]
     return DbtResult(
         status_counts=statuses,
-        warnings=log.warnings + test_warnings,
+        warnings=[
+            message
+            for result in results
+            if result["status"] == "warn"
+            for message in _get_test_messages(result) or [_describe_result(result)]
+        ],
         seconds=time.perf_counter() - start_seconds,
     )
 
@@ -156,17 +159,12 @@ def _send_arguments(process: subprocess.Popen[str], args: list[str]) -> None:
 
 
 class _LogReader:
-    """Collects the errors and warnings in the log of a dbt process, and reports each finished node."""
+    """Collects the errors in the log of a dbt process, and reports each finished node."""
 
     def __init__(self, on_progress: Callable[[DbtProgress], None]) -> None:
         self._on_progress = on_progress
-        self._threads_with_warnings: set[str] = set()
         self.errors: list[str] = []
         """Error messages, and lines that are not in dbt's log format."""
-        self.warnings: list[str] = []
-        """Warnings that tests and macros logged."""
-        self.nodes_with_warnings: set[str] = set()
-        """Unique ids of the nodes that logged one."""
 
     def read(self, process: subprocess.Popen[str]) -> None:
         """Read the log until the process closes it."""
@@ -183,15 +181,8 @@ class _LogReader:
     def _handle_event(self, info: dict[str, Any], data: dict[str, Any]) -> None:
         if info["level"] == "error":
             self.errors.append(info["msg"].strip())
-        if info["name"] == "JinjaLogWarning":
-            self.warnings.append(info["msg"].strip())
-            # The event does not name its node. A thread runs one node at a time, and logs its result next.
-            self._threads_with_warnings.add(info["thread"])
         if info["name"].startswith("Log") and info["name"].endswith("Result"):
             node = data.get("node_info", {})
-            if info["thread"] in self._threads_with_warnings:
-                self._threads_with_warnings.remove(info["thread"])
-                self.nodes_with_warnings.add(node.get("unique_id", ""))
             # The results of tests have the number of nodes under another name.
             total_count = data.get("total", data.get("num_models"))
             if "index" in data and total_count is not None:
@@ -218,10 +209,20 @@ def _read_run_results(settings: Settings) -> list[dict[str, Any]]:
 
 def _describe_result(result: dict[str, Any]) -> str:
     resource_type, _, name = result["unique_id"].split(".")[:3]
-    message = result["message"] or ""
+    message = _get_message(result)
     if resource_type == "seed":
         return f"{_locate_seed_error(name, message)}. {SEED_HINT}"
     return f"{name}: {_shorten_message(message)}"
+
+
+def _get_test_messages(result: dict[str, Any]) -> list[str]:
+    """Return the messages of a test's failing rows; none for other nodes, and for rows without messages."""
+    is_test = result["unique_id"].startswith("test.")
+    return str(result["adapter_response"].get("_message", "")).splitlines() if is_test else []
+
+
+def _get_message(result: dict[str, Any]) -> str:
+    return "; ".join(_get_test_messages(result)) or result["message"] or ""
 
 
 def _locate_seed_error(name: str, message: str) -> str:
@@ -244,11 +245,10 @@ def _locate_seed_error(name: str, message: str) -> str:
 def _shorten_message(message: str) -> str:
     """Return the beginning of a message, without colours and line breaks; dbt's log has the full message.
 
-    A test that raises its message names itself in dbt's first line and its macros in the last ones; they are left out.
+    The lines in which dbt names the kind of the error, the node and the macros are left out.
     """
     message = re.sub(r"\x1b\[[0-9;]*m", "", message)
-    if message.startswith("Compilation Error in test "):
-        message = re.sub(r"^Compilation Error in test .*|^ *> (in macro|called by) .*", "", message, flags=re.MULTILINE)
+    message = re.sub(DBT_CONTEXT_PATTERN, "", message, flags=re.MULTILINE)
     return shorten(message, width=400, placeholder=" ...")
 
 
@@ -279,7 +279,7 @@ def build_dbt_error(settings: Settings, command: str, messages: Sequence[str], l
 def read_failed_test_messages(settings: Settings) -> dict[str, str]:
     """Return dbt's messages of the tests that failed or warned in the last command, by the unique id of the test."""
     return {
-        result["unique_id"]: _shorten_message(result["message"] or "")
+        result["unique_id"]: _shorten_message(_get_message(result))
         for result in _read_run_results(settings)
         if result["unique_id"].startswith("test.") and result["status"] != "pass"
     }

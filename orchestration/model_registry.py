@@ -7,7 +7,7 @@ from datetime import datetime
 import duckdb
 from pydantic import BaseModel, ConfigDict
 
-from warehouse.database import open_reader
+from warehouse.database import open_reader, open_writer
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
@@ -28,6 +28,9 @@ MODEL_RUNS_QUERY = """
         runs.is_serving,
         runs.promoted_at,
         runs.rejection_reason,
+        runs.run_number,
+        runs.promotion_number,
+        runs.gate_policy,
     from ml.model_runs as runs
     left join ml.ranking_metrics as model
         on runs.run_id = model.run_id and model.method = 'als'
@@ -35,8 +38,11 @@ MODEL_RUNS_QUERY = """
     left join ml.ranking_metrics as popularity
         on runs.run_id = popularity.run_id and popularity.method = 'popularity'
         and (popularity.cutoff, popularity.segment, popularity.k) = ('test', 'all', 10)
-    order by runs.trained_at desc
+    order by runs.run_number desc
 """
+
+NEXT_NUMBER_QUERY = "(select 1 + coalesce(max(greatest(run_number, promotion_number)), 0) from ml.model_runs)"
+"""The next number of the sequence of trainings and promotions; to use in the transaction that writes it."""
 
 
 class ModelRun(BaseModel):
@@ -68,6 +74,13 @@ class ModelRun(BaseModel):
     rejection_reason: str | None
     """The gates that it failed, with the measured values, or the model that was promoted instead; None when it may
     serve."""
+    run_number: int
+    """Place of the training in the sequence of all trainings and promotions. Which model is newer does not depend on
+    the clock."""
+    promotion_number: int | None
+    """Place of its last promotion in the same sequence; None when it has never served."""
+    gate_policy: str | None
+    """The gates that it had to pass, as JSON; None when an earlier version of RecoMart trained it."""
 
 
 def list_model_runs(settings: Settings) -> list[ModelRun]:
@@ -77,8 +90,13 @@ def list_model_runs(settings: Settings) -> list[ModelRun]:
         WarehouseBusyError: Another process is writing the warehouse.
         RecomartError: There is no warehouse yet.
     """
-    with open_reader(settings) as connection:
-        return read_model_runs(connection)
+    try:
+        with open_reader(settings) as connection:
+            return read_model_runs(connection)
+    except duckdb.BinderException:
+        # An earlier version of RecoMart made the table: the writer adds the columns.
+        with open_writer(settings) as connection:
+            return read_model_runs(connection)
 
 
 def read_model_runs(connection: duckdb.DuckDBPyConnection) -> list[ModelRun]:
@@ -95,8 +113,8 @@ def find_serving_run(runs: Sequence[ModelRun]) -> ModelRun | None:
 
 def is_waiting_to_serve(run: ModelRun, serving_run: ModelRun | None) -> bool:
     """Return whether a model passed the gates, has never served, and is newer than the serving model."""
-    serving_trained_at = serving_run.trained_at if serving_run else datetime.min
-    return run.rejection_reason is None and run.promoted_at is None and run.trained_at > serving_trained_at
+    serving_run_number = serving_run.run_number if serving_run else 0
+    return run.rejection_reason is None and run.promotion_number is None and run.run_number > serving_run_number
 
 
 def find_next_serving_run(runs: list[ModelRun]) -> ModelRun | None:

@@ -2,8 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 import duckdb
 from pydantic import ValidationError
@@ -132,7 +131,7 @@ def _is_already_rejected(
     settings: Settings, runs: list[ModelRun], config: TrainConfig, request: TrainingRequest
 ) -> bool:
     """Return whether a training with the same rows, serving model, settings and gates gave a rejected model."""
-    serving_run = find_serving_run(runs)
+    serving_run, gate_policy = find_serving_run(runs), read_policy(settings).gates.model_dump_json()
     warm_from = serving_run.run_id if serving_run and request.is_warm_start else None
     with open_reader(settings) as connection:
         (as_of,) = fetch_first_row(connection, AS_OF_QUERY) or (None,)
@@ -140,22 +139,14 @@ def _is_already_rejected(
         run.dataset_hash
         for run in runs
         if run.rejection_reason is not None
-        and run.promoted_at is None
+        and run.promotion_number is None
         and (run.as_of, run.warm_from) == (as_of, warm_from)
-        and (serving_run is None or (serving_run.promoted_at or serving_run.trained_at) < run.trained_at)
-        and _get_change_time(settings.policy_file) < run.trained_at
+        and (serving_run is None or (serving_run.promotion_number or serving_run.run_number) < run.run_number)
+        and run.gate_policy == gate_policy
         and not _describe_config_changes(run, config)
     }
     # Reading all rows for their hash takes a fraction of a training's time.
     return bool(rejected_hashes) and read_marts(settings)[0].dataset_hash in rejected_hashes
-
-
-def _get_change_time(file: Path) -> datetime:
-    """Return when a file was last changed (UTC); the earliest datetime when the file is missing."""
-    try:
-        return datetime.fromtimestamp(file.stat().st_ctime, UTC).replace(tzinfo=None)
-    except FileNotFoundError:
-        return datetime.min
 
 
 def _describe_config_changes(latest_run: ModelRun, config: TrainConfig) -> str:

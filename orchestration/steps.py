@@ -13,6 +13,7 @@ from orchestration.dbt_runner import (
     lock_build,
     run_dbt,
 )
+from orchestration.refusals import check_tables_accepted
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.publishing.publisher import publish
 from warehouse.settings import Settings
@@ -37,7 +38,12 @@ def build_recommendations(
 
 
 def publish_copy(settings: Settings) -> PublishedCopy:
-    """Publish the tables that the exposures of the app and the service depend on."""
+    """Publish the tables that the exposures of the app and the service depend on.
+
+    Raises:
+        RecomartError: A test of the tables failed, or their build did not finish; or see `publish`.
+    """
+    check_tables_accepted(settings, "publishing")
     return publish(settings, list_published_tables(settings))
 
 

@@ -16,7 +16,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from models_ml.config import TrainConfig
+from models_ml.config import GatePolicy, TrainConfig
 from models_ml.data.atomic_folders import remove_unfinished
 from models_ml.data.dataset import Dataset
 from models_ml.data.dataset_store import (
@@ -37,7 +37,8 @@ from models_ml.training import TrainingResult, train
 from orchestration.config_files import read_gate_policy
 from orchestration.dataset_versions import build_version_row, find_version, read_marts
 from orchestration.feed_accounting import FeedStatus, format_reasons, read_feed_status
-from orchestration.model_registry import find_serving_run, list_model_runs
+from orchestration.model_registry import NEXT_NUMBER_QUERY, find_serving_run, list_model_runs
+from orchestration.refusals import check_tables_accepted
 from warehouse.database import insert_ml_rows, open_writer, transaction
 from warehouse.disk_full import raise_on_full_disk
 from warehouse.errors import RecomartError
@@ -112,8 +113,8 @@ def train_model(
     validation window. A model that fails a gate stays in the registry with the reasons, and the serving model stays.
 
     Raises:
-        RecomartError: The policy is wrong, the marts are not built, the version does not exist, there is no serving
-            model for a warm start, or the warehouse is in use.
+        RecomartError: The policy is wrong, the marts are not built or refused, the version does not exist, there is no
+            serving model for a warm start, or the warehouse is in use.
         ModelError: There are no rows to train on, the version's files are damaged, or the training failed.
         DiskFullError: The disk is full.
     """
@@ -142,7 +143,7 @@ def train_model(
         if serving_model is None
         else _compare_with_serving(settings, card, dataset, serving_model.card, gate_policy.k),
     )
-    _write_result(settings, manifest, result, gates)
+    _write_result(settings, manifest, result, gate_policy, gates)
     return TrainingSummary(
         run_id=card.run_id,
         dataset_hash=card.dataset_hash,
@@ -228,6 +229,7 @@ def load_training_dataset(
 
 def _create_dataset_version(settings: Settings, on_stage: Callable[[str], None]) -> tuple[Dataset, DatasetManifest]:
     """Write the current marts as a dataset version and return it."""
+    check_tables_accepted(settings, "training")
     _require_clean_rows(settings)
     on_stage("reading the marts")
     dataset, provenance = read_marts(settings)
@@ -248,7 +250,11 @@ def _load_dataset_version(
 
 
 def _write_result(
-    settings: Settings, manifest: DatasetManifest, result: TrainingResult, gates: list[GateResult]
+    settings: Settings,
+    manifest: DatasetManifest,
+    result: TrainingResult,
+    gate_policy: GatePolicy,
+    gates: list[GateResult],
 ) -> None:
     """Write the artifact, then the tables in one transaction, so that no row names a missing file."""
     run_id = result.recommender.card.run_id
@@ -265,6 +271,10 @@ def _write_result(
             connection, "dataset_versions", build_version_row(settings, manifest), conflict_clause="or ignore"
         )
         insert_ml_rows(connection, "model_runs", run)
+        connection.execute(
+            f"update ml.model_runs set run_number = {NEXT_NUMBER_QUERY}, gate_policy = ? where run_id = ?",
+            [gate_policy.model_dump_json(), run_id],
+        )
         if gates:
             insert_ml_rows(
                 connection, "gate_results", pa.Table.from_pylist([{"run_id": run_id, **vars(gate)} for gate in gates])

@@ -32,8 +32,12 @@ create table if not exists raw.feeds (
     joined_to varchar, -- for the joined files of a feed: the name of that feed
     carries_purchases boolean not null, carries_products boolean not null, cancelled_transaction_prefix varchar,
     settings varchar not null, -- JSON; warehouse/sources/typing_settings.py writes it, macro declared_feeds reads it
-    typing_fingerprint bigint not null -- fingerprint of these columns, the feed's aliases and its joined loads
+    typing_fingerprint bigint not null, -- fingerprint of the columns before it, the feed's aliases and its joined loads
+    expected_hours integer -- a file is expected in this time; null for a feed that is not declared live
 );
+
+-- A warehouse of an earlier version gets the column.
+alter table raw.feeds add column if not exists expected_hours integer;
 
 create table if not exists raw.event_aliases (
     feed varchar not null, alias varchar not null, event_type varchar not null, primary key (feed, alias)
@@ -81,8 +85,35 @@ create table if not exists ml.model_runs (
     run_id varchar primary key, trained_at timestamp not null, dataset_hash varchar not null, as_of timestamp not null,
     config varchar not null, epochs integer not null, users bigint not null, products bigint not null,
     interactions bigint not null, fit_seconds double not null, artifact_path varchar not null,
-    warm_from varchar, is_serving boolean not null, promoted_at timestamp, rejection_reason varchar
+    warm_from varchar, is_serving boolean not null, promoted_at timestamp, rejection_reason varchar,
+    run_number bigint, promotion_number bigint, -- of one sequence: a clock may be wrong
+    gate_policy varchar -- JSON of the gates that the model had to pass
 );
+
+-- A warehouse of an earlier version gets the columns, and the numbers by the times.
+alter table ml.model_runs add column if not exists run_number bigint;
+alter table ml.model_runs add column if not exists promotion_number bigint;
+alter table ml.model_runs add column if not exists gate_policy varchar;
+
+update ml.model_runs as runs
+set run_number = numbers.run_number, promotion_number = numbers.promotion_number
+from (
+    select
+        run_id,
+        max(number) filter (not is_promotion) as run_number,
+        max(number) filter (is_promotion) as promotion_number
+    from (
+        select run_id, is_promotion, row_number() over (order by happened_at, is_promotion, run_id) as number
+        from (
+            select run_id, false as is_promotion, trained_at as happened_at from ml.model_runs
+            union all
+            select run_id, true as is_promotion, promoted_at as happened_at from ml.model_runs
+            where promoted_at is not null
+        )
+    )
+    group by run_id
+) as numbers
+where runs.run_id = numbers.run_id and runs.run_number is null;
 
 create table if not exists ml.gate_results (
     run_id varchar not null, gate varchar not null, is_passed boolean not null, finding varchar not null

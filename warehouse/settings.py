@@ -138,6 +138,11 @@ class Settings(BaseSettings):
         return self.warehouse / "forgotten_customers.json"
 
     @property
+    def accepted_failures_file(self) -> Path:
+        """The accepted failures of dbt tests, one JSON object a line; dbt reads it beside the database."""
+        return self.warehouse / "accepted_failures.jsonl"
+
+    @property
     def run_state_file(self) -> Path:
         """State of the warehouse after the last complete run; without it, the next run is complete."""
         return self.warehouse / "run_state.json"

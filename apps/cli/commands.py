@@ -18,6 +18,10 @@ COMMANDS = {
         "data", "Show the rows of each feed by status: clean, duplicate, excluded, quarantined, rejected."
     ),
     "audit": CommandEntry("data", "Show the rows of the newest days, compared with the usual figures."),
+    "accept": CommandEntry(
+        "acceptances",
+        "Accept a failed test of the data, so that later steps read its tables; or list failures and acceptances.",
+    ),
     "quarantined": CommandEntry("data", "Show quarantined rows with the reasons and remedies."),
     "customer": CommandEntry("customer_data", "Show which tables have rows of a customer, or export these rows."),
     "forget": CommandEntry(

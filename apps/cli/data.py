@@ -10,6 +10,7 @@ from apps.cli.options import Json, Landing, SourcesFile, Warehouse, load_setting
 from apps.cli.rejects import read_rejects
 from orchestration.feed_accounting import read_feed_status
 from orchestration.progress import describe_fetch, describe_load
+from orchestration.refusals import describe_refusals, find_refusals
 from warehouse.errors import RecomartError
 from warehouse.fetching.fetch_run import fetch_feeds, find_api_feeds
 from warehouse.loading.loader import load as load_landing_files
@@ -107,11 +108,15 @@ def show_rejected(
 @app.command("status")
 def show_status(warehouse: Warehouse = None, as_json: Json = False) -> None:
     """Show the rows of each feed by status: clean, duplicate, excluded, quarantined, rejected."""
-    rows = read_feed_status(load_settings(warehouse=warehouse))
+    settings = load_settings(warehouse=warehouse)
+    rows, refusals = read_feed_status(settings), find_refusals(settings)
     if as_json:
-        console.print_json({"feeds": rows})
-    else:
-        data_tables.print_status(rows)
+        console.print_json({"feeds": rows, "refusals": refusals})
+        return
+    data_tables.print_status(rows)
+    if refusals:
+        steps = ", ".join(dict.fromkeys(step for refusal in refusals for step in refusal.steps))
+        console.print_line(f"refused: {steps}: {describe_refusals(refusals)}\n")
 
 
 @app.command("audit")

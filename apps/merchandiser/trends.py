@@ -58,7 +58,7 @@ def build_quality_chart(runs: pd.DataFrame) -> alt.LayerChart:
     The points of one day are spread horizontally, so that models of equal quality do not overlap.
     """
     measured_runs = runs[runs["ndcg_at_10"].notna()].sort_values(
-        ["serving_started_at", "trained_at"], na_position="first"
+        ["promotion_number", "run_number"], na_position="first"
     )
     runs_by_day = measured_runs.groupby("data_date")["run_id"]
     day_offset = (runs_by_day.cumcount() + 0.5) / runs_by_day.transform("size") - 0.5

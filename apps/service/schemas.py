@@ -39,7 +39,7 @@ class Version(ServiceSchema):
     run_id: str | None = Field(examples=["20260209T231500000000Z"])
     """Run id of the model; null without a model."""
 
-    published_copy: str = Field(examples=["recomart-20260209T232000000000Z.duckdb"])
+    published_copy: str = Field(examples=["recomart-00000012-20260209T232000000000Z.duckdb"])
     """File name of the published copy."""
 
     published_at: datetime

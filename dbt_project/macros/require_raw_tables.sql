@@ -7,6 +7,15 @@
                 {% do missing.append(source.schema ~ '.' ~ source.identifier) %}
             {% endif %}
         {% endfor %}
+        {% for table, column in [('model_runs', 'run_number'), ('feeds', 'expected_hours')] if not missing %}
+            {% set relation = source('ml' if table == 'model_runs' else 'raw', table) %}
+            {% if column not in adapter.get_columns_in_relation(relation) | map(attribute='name') %}
+                {% do exceptions.raise_compiler_error(
+                    'source tables are of an earlier version: ' ~ target.path ~ ': ' ~ relation.schema ~ '.' ~ table
+                    ~ ' has no column ' ~ column ~ '. Run `recomart load` once; it adds the column.'
+                ) %}
+            {% endif %}
+        {% endfor %}
         {% if missing %}
             {% do exceptions.raise_compiler_error(
                 'source tables are missing: ' ~ target.path ~ ': there is no table ' ~ missing | sort | last

@@ -1,24 +1,74 @@
-{% macro is_test_run() -%}
-    {{ return(execute and flags.WHICH in ('build', 'test')) }}
-{%- endmacro %}
-
-{#- A test that reports its rows in its own message needs them before dbt runs the test. -#}
-{% macro run_test_query(query) -%}
-    {{ return(run_query(query).rows if is_test_run() else []) }}
-{%- endmacro %}
-
-{% macro report_rows() -%}
-    {%- set query = caller() -%}
-    {%- for row in run_test_query(query) -%}
-        {%- do report_message(row['message']) -%}
-    {%- endfor -%}
-    {{ query }}
-{%- endmacro %}
-
-{% macro report_message(message) -%}
-    {%- if config.get('severity') | lower == 'warn' -%}
-        {%- do exceptions.warn(message) -%}
-    {%- else -%}
-        {%- do exceptions.raise_compiler_error(message) -%}
+{#- dbt runs every data test by this name. The result gets the messages of the failing rows, their fingerprint and their
+    number, and an accepted failure warns. A macro, because sqlfluff does not know the tag materialization. -#}
+{% macro materialization_test_default() -%}
+    {%- set relations = dbt.materialization_test_default() -%}
+    {%- set failure_count, has_warned, has_failed = load_result('main').table.rows[0].values() -%}
+    {%- if has_warned or has_failed -%}
+        {%- set rows = run_query(get_limit_subquery_sql(sql, max_reported_rows())) -%}
+        {%- set fingerprint = fingerprint_rows(rows, failure_count) -%}
+        {%- set messages = rows.columns['message'].values() | list if 'message' in rows.column_names else [] -%}
+        {%- if messages | length > 10 -%}
+            {%- set messages = messages[:10] + ['and ' ~ (failure_count - 10) ~ ' more rows'] -%}
+        {%- endif -%}
+        {%- set acceptance = namespace(messages=[]) -%}
+        {%- if has_failed and config.get('severity') | lower != 'warn' -%}
+            {%- for accepted in read_acceptances(model.name, fingerprint) -%}
+                {%- set acceptance.messages = [
+                    model.name ~ ': accepted by ' ~ accepted['accepted_by'] ~ ' at ' ~ accepted['accepted_at']
+                    ~ ' UTC because: ' ~ accepted['why']
+                ] -%}
+            {%- endfor -%}
+        {%- endif -%}
+        {%- set counts -%}
+        select {{ failure_count }}, {{ 'true' if has_warned or acceptance.messages else 'false' }},
+            {{ 'true' if has_failed and not acceptance.messages else 'false' }}
+        {%- endset -%}
+        {%- set counts_table = run_query(counts).rename(['failures', 'should_warn', 'should_error']) -%}
+        {%- do store_raw_result(
+            'main', (messages + acceptance.messages) | join('\n'), fingerprint, failure_count | string, counts_table
+        ) -%}
     {%- endif -%}
+    {{ return(relations) }}
+{%- endmacro %}
+
+{#- Of more failing rows, only the number is in the fingerprint: the database returns other ones each time. -#}
+{% macro max_reported_rows() -%}
+    {{ return(1000) }}
+{%- endmacro %}
+
+{% macro fingerprint_rows(table, row_count) -%}
+    {%- set texts = [] -%}
+    {%- if table.rows | length < max_reported_rows() -%}
+        {%- for row in table.rows -%}
+            {%- do texts.append(row.values() | join('\t')) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(local_md5(row_count ~ '\n' ~ texts | sort | join('\n'))) }}
+{%- endmacro %}
+
+{#- The acceptances of a test's failure, the newest last. `recomart accept` writes them. -#}
+{% macro read_acceptances(test_name, fingerprint) -%}
+    {{ return(adapter.dispatch('read_acceptances')(test_name, fingerprint)) }}
+{%- endmacro %}
+
+{% macro default__read_acceptances(test_name, fingerprint) -%}
+    {{ return([]) }}
+{%- endmacro %}
+
+{% macro duckdb__read_acceptances(test_name, fingerprint) -%}
+    {%- set file = quote('/'.join(target.path.split('/')[:-1]) ~ '/accepted_failures.jsonl') -%}
+    {#- A missing file is an error for read_json. -#}
+    {%- if run_query('from glob(' ~ file ~ ')').rows | length == 0 -%}
+        {{ return([]) }}
+    {%- endif -%}
+    {%- set query -%}
+        select accepted_by, accepted_at, why
+        from read_json(
+            {{ file }},
+            format = 'newline_delimited',
+            columns = {test: 'varchar', fingerprint: 'varchar', accepted_by: 'varchar', accepted_at: 'varchar', why: 'varchar'}
+        )
+        where test = {{ quote(test_name) }} and fingerprint = {{ quote(fingerprint) }}
+    {%- endset -%}
+    {{ return(run_query(query).rows) }}
 {%- endmacro %}

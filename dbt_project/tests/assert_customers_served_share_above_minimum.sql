@@ -1,15 +1,13 @@
 {{ config(meta={'dagster': {'ref': {'name': 'rec_top_n'}}}) }}
 
 -- Stops a run before publishing when too many customers have no list.
-{% call report_rows() %}
-    select
-        concat(
-            'only ', count(lists.user_id), ' of ', count(*), ' customers have a list: the minimum share is ',
-            '{{ var('min_customers_served_share') }} (min_customers_served_share in dbt_project/dbt_project.yml). ',
-            'Blocks and caps exclude too many products, or customers have bought everything and repurchases.csv allows ',
-            'no product again. Check the rules in dbt_project/seeds/merchandising_rules'
-        ) as message
-    from {{ ref('dim_users') }} as users
-    left join (select distinct user_id from {{ ref('rec_top_n') }}) as lists on users.user_id = lists.user_id
-    having count(lists.user_id) < {{ var('min_customers_served_share') }} * count(*)
-{% endcall %}
+select
+    concat(
+        'only ', count(lists.user_id), ' of ', count(*), ' customers have a list: the minimum share is ',
+        '{{ var('min_customers_served_share') }} (min_customers_served_share in dbt_project/dbt_project.yml). ',
+        'Blocks and caps exclude too many products, or customers have bought everything and repurchases.csv allows ',
+        'no product again. Check the rules in dbt_project/seeds/merchandising_rules'
+    ) as message
+from {{ ref('dim_users') }} as users
+left join (select distinct user_id from {{ ref('rec_top_n') }}) as lists on users.user_id = lists.user_id
+having count(lists.user_id) < {{ var('min_customers_served_share') }} * count(*)

@@ -27,13 +27,13 @@ rejected as (
 )
 
 select
-    coalesce(ledger.feed, loaded.feed) as feed,
-    coalesce(ledger.path, loaded.path) as path,
-    ledger.lines,
-    ledger.rows_loaded,
-    loaded.loaded_rows,
-    ledger.rows_rejected,
-    rejected.rejected_rows
+    concat(
+        coalesce(ledger.feed, loaded.feed), ', ', coalesce(ledger.path, loaded.path), ': the raw tables have ',
+        coalesce(loaded.loaded_rows, 0), ' loaded and ', coalesce(rejected.rejected_rows, 0),
+        ' rejected rows; the ledger counts ', coalesce(ledger.rows_loaded, 0), ' and ',
+        coalesce(ledger.rows_rejected, 0), ' in ', coalesce(ledger.lines, 0),
+        ' lines. Load the file again with recomart reload'
+    ) as message
 from {{ source('raw', 'loaded_files') }} as ledger
 full outer join loaded on ledger.feed = loaded.feed and ledger.path = loaded.path
 left join rejected on ledger.feed = rejected.feed and ledger.path = rejected.path

@@ -87,10 +87,12 @@ sql_metrics as (
 )
 
 select
-    trainer_metrics.*,
-    sql_metrics.users as sql_users,
-    sql_metrics.recall as sql_recall,
-    sql_metrics.ndcg as sql_ndcg
+    concat(
+        'model ', trainer_metrics.run_id, ', ', trainer_metrics.method, ' at ', trainer_metrics.k, ': the trainer has ',
+        'recall ', trainer_metrics.recall, ' and NDCG ', trainer_metrics.ndcg, ' of ', trainer_metrics.users,
+        ' customers, SQL ', coalesce(cast(sql_metrics.recall as {{ dbt.type_string() }}), 'none'), ' and ',
+        coalesce(cast(sql_metrics.ndcg as {{ dbt.type_string() }}), 'none'), ' of ', coalesce(sql_metrics.users, 0)
+    ) as message
 from trainer_metrics
 left join sql_metrics
     on trainer_metrics.run_id = sql_metrics.run_id

@@ -18,18 +18,29 @@ with recommendations as (
     from {{ ref('int_recommendations_ranked') }} as recommendations
     inner join {{ ref('rec_product_rules') }} as rules on recommendations.product_id = rules.product_id
 
+),
+
+broken_rules as (
+
+    select
+        recommendations.product_id,
+        concat_ws(
+            ', ',
+            case when not recommendations.is_recommendable then 'unavailable or blocked' end,
+            case when exclusions.product_id is not null then 'excluded for the customer' end,
+            case when recommendations.category_count > recommendations.category_cap then 'above the category cap' end,
+            case when recommendations.brand_count > recommendations.brand_cap then 'above the brand cap' end,
+            case when recommendations.rank > recommendations.list_length then 'behind a missing rank' end
+        ) as rules
+    from recommendations
+    left join {{ ref('int_user_product_exclusions') }} as exclusions
+        on recommendations.user_id = exclusions.user_id
+        and recommendations.product_id = exclusions.product_id
+
 )
 
-select
-    recommendations.*,
-    exclusions.exclusion_ends_at
-from recommendations
-left join {{ ref('int_user_product_exclusions') }} as exclusions
-    on recommendations.user_id = exclusions.user_id
-    and recommendations.product_id = exclusions.product_id
-where
-    not recommendations.is_recommendable
-    or exclusions.product_id is not null
-    or recommendations.category_count > recommendations.category_cap
-    or recommendations.brand_count > recommendations.brand_cap
-    or recommendations.rank > recommendations.list_length
+select concat('product ', product_id, ' is in ', count(*), ' lists, although it is ', rules) as message
+from broken_rules
+where rules != ''
+group by product_id, rules
+order by product_id, rules

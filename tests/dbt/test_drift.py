@@ -22,7 +22,10 @@ PLANTED_CHANGES = {
     """,
     "a model served before": """
         insert into ml.model_runs
-        select * replace ('before' as run_id, false as is_serving, promoted_at - interval 1 day as promoted_at)
+        select * replace (
+            'before' as run_id, false as is_serving, promoted_at - interval 1 day as promoted_at,
+            run_number - 2 as run_number, promotion_number - 2 as promotion_number
+        )
         from ml.model_runs
     """,
     "its lists showed more": """

@@ -76,6 +76,18 @@ def test_volume_jump_stops_run(demo_copy: Settings, monkeypatch: pytest.MonkeyPa
     assert log_file.exists()
     with pytest.raises(RecomartError, match=rf"events of {day}: \d+ lines where \d+ are usual.*expected_jumps.csv"):
         run_dbt(demo_copy, "test", "--select", "assert_daily_volume_within_limit")
+    # The jobs of single steps refuse the same tables.
+    with dg.DagsterInstance.ephemeral() as instance:
+        for name, step in (("model_only", "training"), ("publish_only", "publishing")):
+            job = importlib.import_module("orchestration.definitions").defs.resolve_job_def(name)
+            failures = job.execute_in_process(instance=instance, raise_on_error=False).get_step_failure_events()
+            assert failures[0].step_failure_data.user_failure_data is not None
+            description = failures[0].step_failure_data.user_failure_data.description or ""
+            assert description.startswith(
+                f"{step} refused: {demo_copy.database}: test assert_daily_volume_within_limit "
+            )
+            assert reason in description
+    assert (read_pointer(demo_copy), list_model_runs(demo_copy)) == (previous_copy, previous_runs)
     set_expected_jumps(demo_copy, f"(' Events', date '{day}', 'a sale')")
     assert run_dbt(demo_copy, "test", "--select", "assert_daily_volume_within_limit").status_counts["pass"] == 1
 
@@ -178,6 +190,26 @@ def test_overdue_feed_warns(database_only_settings: Settings) -> None:
     )
     (warning,) = run_dbt(database_only_settings, "test", "--select", "warn_feed_overdue").warnings
     assert warning.startswith("purchases: no delivery for 9 days")
+
+
+def test_only_live_feeds_are_late_by_clock(database_only_settings: Settings) -> None:
+    """An archive is not late, however old its data and its load are."""
+    restore = "update raw.feeds set expected_hours = null"
+    with duckdb.connect(str(database_only_settings.database)) as connection:
+        for table in ("audit_feed_days", "audit_feeds"):
+            connection.execute(f"update marts.{table} set last_loaded_at = last_loaded_at - interval 3254 day")
+        connection.execute("update marts.audit_feed_days set files = 1 where files = 0")
+    assert run_dbt(database_only_settings, "test", "--select", "warn_feed_overdue").warnings == []
+    execute_statements(database_only_settings, "update raw.feeds set expected_hours = 24 where feed = 'events'")
+    (warning,) = run_dbt(database_only_settings, "test", "--select", "warn_feed_overdue").warnings
+    assert warning.startswith("events: late: the last file was loaded 78")
+    assert "expects one every 24 hours" in warning
+    execute_statements(
+        database_only_settings,
+        "update marts.audit_feeds set last_loaded_at = localtimestamp - interval 2 hour where feed = 'events'",
+    )
+    assert run_dbt(database_only_settings, "test", "--select", "warn_feed_overdue").warnings == []
+    execute_statements(database_only_settings, restore)
 
 
 def test_one_model_must_serve(database_only_settings: Settings) -> None:

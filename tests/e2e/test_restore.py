@@ -73,7 +73,7 @@ def test_restore_with_dataset_versions(lost_settings: Settings, tmp_path: Path) 
     """The models equal the lost ones byte for byte."""
     restored_settings = restore_warehouse(lost_settings, tmp_path / "restored", "landing", "datasets")
     run_pipeline(restored_settings, TrainConfig(), PipelineListener(), is_training_requested=False)
-    runs = sorted(list_model_runs(lost_settings), key=lambda run: run.trained_at)
+    runs = sorted(list_model_runs(lost_settings), key=lambda run: run.run_number)
     assert runs[-1].warm_from is not None
     for run in runs:
         train_model(

@@ -114,6 +114,37 @@ def test_promotion_rejects_waiting_models(demo_copy: Settings) -> None:
     assert not any(states.values())
 
 
+def test_clock_ahead_does_not_delay_later_models(demo_copy: Settings) -> None:
+    """A model that was trained and promoted with the clock a year ahead is older than the next model."""
+    with open_writer(demo_copy) as connection:
+        connection.execute(
+            "update ml.model_runs "
+            "set trained_at = trained_at + interval 1 year, promoted_at = promoted_at + interval 1 year"
+        )
+    next_model = train_model(demo_copy, TrainConfig(seed=1))
+    assert next_model.rejection_reason is None
+    scoring = score_customers(demo_copy)
+    assert scoring is not None
+    assert (scoring.run_id, get_serving_run_id(demo_copy)) == (next_model.run_id, next_model.run_id)
+    assert list_model_runs(demo_copy)[0].run_id == next_model.run_id
+
+
+def test_earlier_warehouse_gets_run_numbers(demo_copy: Settings) -> None:
+    """The numbers follow the times of trainings and promotions."""
+    with duckdb.connect(str(demo_copy.database)) as connection:
+        for column in ("run_number", "promotion_number", "gate_policy"):
+            connection.execute(f"alter table ml.model_runs drop column {column}")
+        connection.execute(
+            "insert into ml.model_runs by name "
+            "select * replace ('earlier' as run_id, trained_at - interval 1 day as trained_at, "
+            "promoted_at - interval 1 hour as promoted_at, false as is_serving) from ml.model_runs"
+        )
+    numbers = [(run.run_id == "earlier", run.run_number, run.promotion_number) for run in list_model_runs(demo_copy)]
+    assert [(is_earlier, run_number) for is_earlier, run_number, _ in numbers][1] == (True, 1)
+    assert sorted(number for _, *pair in numbers for number in pair if number) == [1, 2, 3, 4]
+    assert numbers[0][2] == 4
+
+
 def test_scoring_restarts_after_promotion(demo_copy: Settings) -> None:
     """A scoring starts again when another model is promoted while it runs."""
     serving_run_id = get_serving_run_id(demo_copy)
@@ -177,7 +208,7 @@ def test_rejected_training_is_not_repeated(demo_copy: Settings) -> None:
     with duckdb.connect(str(demo_copy.database)) as connection:
         connection.execute("update ml.model_runs set dataset_hash = ? where not is_serving", [poor.dataset_hash])
     assert find_due_training(demo_copy, POOR_CONFIG) is None
-    demo_copy.policy_file.write_text("{}")
+    demo_copy.policy_file.write_text('{"gates": {"min_coverage": 0.1}}')
     assert find_due_training(demo_copy, POOR_CONFIG) is not None
     demo_copy.policy_file.unlink()
     score_customers(demo_copy, run_id_prefix=poor.run_id)

@@ -53,9 +53,11 @@ def _write_feed(name: str, feed: FeedDraft) -> list[str]:
     for column in feed.missing_columns:
         doubts.insert(0, f"? No name looks like {column}, which a feed of {feed.kind} needs. Map it.")
     prefix = "# " if feed.missing_columns else ""
+    live_comment = ["    # expected_every: 1d  # if files keep arriving: a build warns when none came for a day"]
     return [
         *(f"  {line}" for doubt in doubts for line in _comment(doubt)),
         *(f"  {prefix}{line}" for line in text.rstrip().split("\n")),
+        *(live_comment if len(feed.paths) > 1 else []),
     ]
 
 

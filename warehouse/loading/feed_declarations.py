@@ -60,17 +60,18 @@ def write_declarations(connection: duckdb.DuckDBPyConnection, sources: Sources, 
     rows = []
     for feed in feeds:
         row = build_feed_row(sources, feed, decimal_id_columns)
-        rows.append((*row, compute_typing_fingerprint(row, feed, loads[f"{feed.name}.join"].load_ids)))
+        fingerprint = compute_typing_fingerprint(row, feed, loads[f"{feed.name}.join"].load_ids)
+        rows.append((*row, fingerprint, feed.expected_hours))
     # A load with nothing new leaves the database file unchanged, so that a run can end after it.
-    stored_fingerprints = dict(connection.execute("select feed, typing_fingerprint from raw.feeds").fetchall())
-    if stored_fingerprints == {feed: fingerprint for feed, *_, fingerprint in rows}:
+    stored_rows = connection.execute("select feed, typing_fingerprint, expected_hours from raw.feeds").fetchall()
+    if set(stored_rows) == {(feed, fingerprint, expected_hours) for feed, *_, fingerprint, expected_hours in rows}:
         return
     with transaction(connection):
         for feed in changed_feeds:
             ledger.delete_files(connection, feed, list(ledger.read_loaded_files(connection, feed)), RAW_COLUMNS)
         connection.execute("delete from raw.feeds")
         connection.execute("delete from raw.event_aliases")
-        connection.executemany("insert into raw.feeds values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        connection.executemany("insert into raw.feeds values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         aliases = [(feed.name, alias, event_type) for feed in feeds for alias, event_type in feed.event_aliases]
         if aliases:
             connection.executemany("insert into raw.event_aliases values (?, ?, ?)", aliases)

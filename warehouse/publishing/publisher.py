@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from contextlib import closing
@@ -74,7 +75,8 @@ def publish(settings: Settings, tables: Sequence[str]) -> PublishedCopy:
 
 def _publish_new_copy(settings: Settings, tables: Sequence[str]) -> PublishedCopy:
     _delete_unfinished_copies(settings.serving_dir)
-    copy = settings.serving_dir / f"recomart-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.duckdb"
+    number = 1 + max((_get_copy_number(path) for path in settings.serving_dir.glob("recomart-*.duckdb")), default=0)
+    copy = settings.serving_dir / f"recomart-{number:08}-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.duckdb"
     unfinished = copy.with_suffix(".duckdb.tmp")
     try:
         rows, provenance = _write_copy(settings, tables, unfinished)
@@ -87,6 +89,12 @@ def _publish_new_copy(settings: Settings, tables: Sequence[str]) -> PublishedCop
     _move_pointer(settings.serving_dir, published)
     _delete_old_copies(settings.serving_dir, settings.serving_copies, live_copy=copy)
     return published
+
+
+def _get_copy_number(path: Path) -> int:
+    """Return the number in the name of a copy; 0 for the copies of earlier versions of RecoMart."""
+    match = re.match(r"recomart-(\d{8})-", path.name)
+    return int(match[1]) if match else 0
 
 
 def _delete_unfinished_copies(folder: Path) -> None:
@@ -164,7 +172,8 @@ def _move_pointer(folder: Path, published: PublishedCopy) -> None:
 
 
 def _delete_old_copies(folder: Path, max_copies: int, live_copy: Path) -> None:
-    copies = sorted(folder.glob("recomart-*.duckdb"))
+    # The time in the name may come from a wrong clock, so it orders only copies without a number.
+    copies = sorted(folder.glob("recomart-*.duckdb"), key=lambda path: (_get_copy_number(path), path.name))
     for old_copy in copies[:-max_copies]:
         if old_copy != live_copy:
             old_copy.unlink()

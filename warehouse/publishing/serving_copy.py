@@ -242,7 +242,11 @@ class ServingCopy:
 
     def get_model_runs(self) -> pd.DataFrame:
         """Return all model runs, newest first; rows of `eval_model_runs`."""
-        return self._query_frame("select * from eval_model_runs order by trained_at desc")
+        runs = self._query_frame("select * from eval_model_runs")
+        if "run_number" not in runs:
+            # A copy that an earlier version of RecoMart published.
+            runs["run_number"], runs["promotion_number"] = runs["trained_at"].rank(), runs["serving_started_at"].rank()
+        return runs.sort_values("run_number", ascending=False, ignore_index=True)
 
     def get_coverage(self) -> pd.DataFrame:
         """Return the share of the catalog in the lists, the largest category first; rows of `eval_catalog_coverage`."""

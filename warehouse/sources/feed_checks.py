@@ -1,6 +1,7 @@
 """Checks of a feed's declaration: settings that are wrong, or that contradict each other."""
 
 import codecs
+import re
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -46,6 +47,9 @@ def check_feed(feed: FeedSettings) -> None:
             "old files by a program of your own"
         )
     _check_availability(feed)
+    interval = feed.expected_every
+    if interval is not None and not re.fullmatch("[1-9][0-9]{0,4}[hd]", interval):
+        raise ValueError(f"expected_every: '{interval}' is no number of hours or days. Write it like 6h or 1d")
     if feed.api:
         _check_api(feed, feed.api)
 

@@ -225,6 +225,10 @@ class FeedSettings(DeclarationModel):
     keep_days: int | None = Field(default=None, ge=1)
     """Days after which a run erases rows, from the landing files too; by default they are kept forever."""
 
+    expected_every: str | None = None
+    """For a live feed: the time within which a file is expected, in hours or days, as in `6h` or `1d`. A build warns
+    when the feed is late by the clock. Other feeds, such as archives, are compared with the data alone."""
+
     api: Api | None = None
     """Web service to fetch the records from. Each fetch writes a new file: the first glob of `files` with the time in
     place of its `*`."""
@@ -241,6 +245,13 @@ class FeedSettings(DeclarationModel):
         if self.is_json and self.decimal == ",":
             settings["decimal"] = self.decimal
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def expected_hours(self) -> int | None:
+        """The hours of `expected_every`; None for a feed that is not live."""
+        if self.expected_every is None:
+            return None
+        return int(self.expected_every[:-1]) * (24 if self.expected_every.endswith("d") else 1)
 
     @property
     def has_default_key(self) -> bool:

@@ -19,66 +19,58 @@
     {%- do conditions.update({name: 'not (' ~ rule | trim ~ ')'}) -%}
 {%- endfor -%}
 {%- set unique_keys = [unique_key] if unique_key and unique_key[0] is string else unique_key -%}
-{%- set broken_rules %}
-    with
-    {%- if conditions %}
-    row_counts as (
+with
+{%- if conditions %}
+row_counts as (
 
-        select
-            {%- for condition in conditions.values() %}
-            count(case when {{ condition }} then 1 end) as row_count_{{ loop.index }}{{ ',' if not loop.last }}
-            {%- endfor %}
-        from {{ model }}
-
-    ),
-
-    {%- endif %}
-    rule_counts as (
-        {%- for name in conditions %}
-        select {{ quote(name) }} as rule, row_count_{{ loop.index }} as broken_row_count from row_counts
-        {{- '\n        union all' if not loop.last or unique_keys or relationships }}
+    select
+        {%- for condition in conditions.values() %}
+        count(case when {{ condition }} then 1 end) as row_count_{{ loop.index }}{{ ',' if not loop.last }}
         {%- endfor %}
-        {%- for columns in unique_keys %}
-        select
-            {{ quote('unique (' ~ columns | join(', ') ~ ')') }} as rule,
-            cast(coalesce(sum(row_count), 0) as {{ dbt.type_bigint() }}) as broken_row_count
-        from (
-            select count(*) as row_count from {{ model }}
-            group by {{ columns | join(', ') }}
-            having count(*) > 1
-        ) as repeated_keys
-        {{- '\n        union all' if not loop.last or relationships }}
-        {%- endfor %}
-        {%- for column, parent in relationships.items() %}
-        select {{ quote('relationships (' ~ column ~ ')') }} as rule, count(*) as broken_row_count
-        from (
-            select {{ column }} as value from {{ model }}
-            where {{ column }} is not null{{ ' and (' ~ parent.where ~ ')' if parent.where }}
-        ) as child_rows
-        where not exists (
-            select 1 from (select {{ parent.field }} as value from {{ parent.to }}) as parent_rows
-            where parent_rows.value = child_rows.value
-        )
-        {{- '\n        union all' if not loop.last }}
-        {%- endfor %}
+    from {{ model }}
 
+),
+
+{%- endif %}
+rule_counts as (
+    {%- for name in conditions %}
+    select {{ quote(name) }} as rule, row_count_{{ loop.index }} as broken_row_count from row_counts
+    {{- '\n    union all' if not loop.last or unique_keys or relationships }}
+    {%- endfor %}
+    {%- for columns in unique_keys %}
+    select
+        {{ quote('unique (' ~ columns | join(', ') ~ ')') }} as rule,
+        cast(coalesce(sum(row_count), 0) as {{ dbt.type_bigint() }}) as broken_row_count
+    from (
+        select count(*) as row_count from {{ model }}
+        group by {{ columns | join(', ') }}
+        having count(*) > 1
+    ) as repeated_keys
+    {{- '\n    union all' if not loop.last or relationships }}
+    {%- endfor %}
+    {%- for column, parent in relationships.items() %}
+    select {{ quote('relationships (' ~ column ~ ')') }} as rule, count(*) as broken_row_count
+    from (
+        select {{ column }} as value from {{ model }}
+        where {{ column }} is not null{{ ' and (' ~ parent.where ~ ')' if parent.where }}
+    ) as child_rows
+    where not exists (
+        select 1 from (select {{ parent.field }} as value from {{ parent.to }}) as parent_rows
+        where parent_rows.value = child_rows.value
     )
+    {{- '\n    union all' if not loop.last }}
+    {%- endfor %}
 
-    select rule, broken_row_count from rule_counts
-    where broken_row_count > 0
-{%- endset -%}
-{%- set messages = [] -%}
-{%- for row in run_test_query(broken_rules ~ ' order by broken_row_count desc, rule') -%}
-    {%- do messages.append(
-        row['rule'] ~ ' (' ~ row['broken_row_count'] ~ (' row)' if row['broken_row_count'] == 1 else ' rows)')
-    ) -%}
-{%- endfor -%}
-{%- if messages and config.get('severity') | lower == 'warn' -%}
-    {%- do exceptions.warn(this.identifier ~ ': ' ~ messages | join(', ')) -%}
-{%- elif messages -%}
-    {%- do exceptions.raise_compiler_error(messages | join(', ')) -%}
-{%- endif -%}
-{{ broken_rules }}
-{#- dbt need not count the rows again. #}
-{{- ' and 1 = 0' if is_test_run() and not messages }}
+)
+
+select
+    rule,
+    broken_row_count,
+    concat(
+        {{ quote(this.identifier ~ ': ') ~ ', ' if config.get('severity') | lower == 'warn' -}}
+        rule, ' (', broken_row_count, case when broken_row_count = 1 then ' row)' else ' rows)' end
+    ) as message
+from rule_counts
+where broken_row_count > 0
+order by broken_row_count desc, rule
 {% endtest %}

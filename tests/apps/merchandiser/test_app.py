@@ -324,7 +324,7 @@ def test_quality_shows_trend_and_drift(
     with duckdb.connect(str(writable_warehouse.database)) as connection:
         connection.execute(
             "insert into marts.eval_model_runs select * replace (data_date - 1 as data_date, 'earlier' as run_id, "
-            "false as is_serving, null as serving_started_at) from marts.eval_model_runs"
+            "false as is_serving, null as serving_started_at, null as promotion_number) from marts.eval_model_runs"
         )
         connection.execute("delete from marts.audit_drift")
         connection.execute(

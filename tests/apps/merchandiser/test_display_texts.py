@@ -150,6 +150,8 @@ def test_quality_line_has_one_model_per_day() -> None:
             "run_id": ["a", "b", "c", "rejected", "d", "not measured"],
             "trained_at": pd.date_range("2026-03-04", periods=6),
             "serving_started_at": pd.to_datetime(["2026-03-04", "2026-03-06", "2026-03-05", None, None, None]),
+            "run_number": [1, 3, 4, 7, 8, 9],
+            "promotion_number": [2, 6, 5, None, None, None],
             "ndcg_at_10": [0.1, 0.2, 0.3, 0.4, 0.5, None],
             "best_baseline_ndcg_at_10": [0.1, 0.1, 0.1, 0.1, 0.1, None],
             "popularity_ndcg_at_10": [0.05, 0.05, 0.05, 0.05, 0.05, None],

@@ -172,6 +172,23 @@ def test_draft_names_doubts(landing: Path) -> None:
     assert "#   readme.txt: the file has no records" in text
 
 
+def test_draft_proposes_live_feed(landing: Path) -> None:
+    """Only a feed of several files is proposed as live, in a comment."""
+    for day in ("01", "02"):
+        put(
+            landing,
+            f"sales-2026-01-{day}.csv",
+            "order,user,sku,sold_at",
+            f"1,u1,a,2026-01-{day}",
+            f"2,u2,b,2026-01-{day}",
+        )
+    text = write(landing)
+    assert "\n    # expected_every: 1d  # " in text
+    assert "expected_every" not in draft(landing)["purchases"]
+    (landing / "sales-2026-01-02.csv").unlink()
+    assert "expected_every" not in write(landing)
+
+
 def test_draft_without_required_column_is_comment(landing: Path) -> None:
     put(landing, "lines.csv", "order_id,sku,qty", "1,a,1", "2,b,1")
     text = write(landing)

@@ -130,6 +130,18 @@ def test_publish_deletes_unfinished_copies(settings: Settings) -> None:
     assert {path.name for path in settings.serving_dir.iterdir()} == expected
 
 
+def test_copies_of_wrong_clock_are_deleted(settings: Settings) -> None:
+    """The newest copies are kept, although the name of an older one has a later time."""
+    first = publish(settings, TABLES).file
+    number, time = first.removesuffix(".duckdb").split("-")[1:]
+    future = settings.serving_dir / f"recomart-{number}-{int(time[:4]) + 1}{time[4:]}.duckdb"
+    (settings.serving_dir / first).rename(future)
+    earlier = settings.serving_dir / "recomart-29990101T000000000000Z.duckdb"
+    earlier.touch()
+    published = [publish(settings, TABLES).file for _ in range(settings.serving_copies)]
+    assert sorted(path.name for path in settings.serving_dir.glob("*.duckdb")) == sorted(published)
+
+
 def test_open_live_copy_retries_newer_copy(settings: Settings) -> None:
     """A reader gets the next copy if its copy is deleted before it is open."""
     first = publish(settings, TABLES)

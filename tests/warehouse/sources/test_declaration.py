@@ -79,6 +79,10 @@ def test_event_aliases_match_duckdb_lower_case(tmp_path: Path, declared: str, al
         ('"*.csv"', "''", "'' is not a glob inside the landing folder"),
         ("format: csv", "format: csv\n    format: json", "the key 'format' occurs twice"),
         ("format: csv", "format: csv\n    time_zone: Mars", "time_zone: 'Mars' is not an IANA time zone"),
+        *(
+            ("format: csv", f"format: csv\n    expected_every: {interval}", "Write it like 6h or 1d")
+            for interval in ("daily", "0d", "1w", "d", "1.5h")
+        ),
         (
             "format: csv",
             "format: csv\n    colour: red",
@@ -126,6 +130,13 @@ def test_invalid_settings_error_messages(tmp_path: Path, old: str, new: str, mes
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize(("interval", "hours"), [("6h", 6), ("1d", 24), ("14d", 336)])
+def test_expected_every_is_hours_or_days(tmp_path: Path, interval: str, hours: int) -> None:
+    text = VALID_SOURCES.replace("format: csv", f"format: csv\n    expected_every: {interval}")
+    assert read_sources(write_sources_file(tmp_path, text)).feeds["events"].expected_hours == hours
+    assert read_sources(write_sources_file(tmp_path, VALID_SOURCES)).feeds["events"].expected_hours is None
+
+
 def test_carries_accepts_single_value(tmp_path: Path) -> None:
     path = write_sources_file(tmp_path, VALID_SOURCES.replace("format: csv", "format: csv\n    carries: products"))
     assert read_sources(path).feeds["events"].carries == ("products",)
@@ -152,6 +163,7 @@ def compute_typing_fingerprint(tmp_path: Path, text: str) -> int:
         ("format: csv", "format: csv\n    delimiter: ';'"),
         ("{user_id: u, product_id: p", "{product_id: p, user_id: u"),
         ("[Cart, ' basket ']", "[basket, cart]"),
+        ("format: csv", "format: csv\n    expected_every: 1d"),
     ],
 )
 def test_typing_fingerprint_ignores_order(tmp_path: Path, old: str, new: str) -> None:

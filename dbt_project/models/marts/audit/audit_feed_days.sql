@@ -35,8 +35,13 @@ compared as (
         usual_values.usual_lines,
         {{ safe_divide('feed_days.lines', 'usual_values.usual_lines') }} as volume_ratio_to_usual,
         usual_values.usual_bad_share,
-        feed_days.bad_share - usual_values.usual_bad_share as bad_share_change_from_usual
+        feed_days.bad_share - usual_values.usual_bad_share as bad_share_change_from_usual,
+        unusual_days.is_duplicates_only,
+        unusual_days.has_no_purchases
     from feed_days
+    inner join {{ ref('int_unusual_feed_days') }} as unusual_days
+        on feed_days.feed = unusual_days.feed
+        and feed_days.delivery_day = unusual_days.delivery_day
     left join usual_values
         on feed_days.feed = usual_values.feed
         and feed_days.delivery_day = usual_values.delivery_day
@@ -90,6 +95,8 @@ select
     bad_share_change_from_usual,
     is_volume_jump,
     is_bad_share_jump,
+    is_duplicates_only,
+    has_no_purchases,
     nullif(concat_ws(
         '; ',
         case
@@ -102,6 +109,8 @@ select
                     {{ format_percent('usual_bad_share') }}, ' are usual'
                 )
         end,
+        case when is_duplicates_only then concat('all ', loaded, ' rows are duplicates of other deliveries') end,
+        case when has_no_purchases then 'no purchases, where the days before have some' end,
         case when rejected_files > 0 then concat('rejected files: ', rejected_files) end
     ), '') as warning
 from flagged

@@ -41,11 +41,11 @@ serving_periods as (
 
     select
         runs.run_id,
-        lead(runs.promoted_at) over (order by runs.promoted_at) as serving_ended_at,
-        lag(metrics.coverage) over (order by runs.promoted_at) as previous_coverage
+        lead(runs.promoted_at) over (order by runs.promotion_number) as serving_ended_at,
+        lag(metrics.coverage) over (order by runs.promotion_number) as previous_coverage
     from runs
     left join metrics on runs.run_id = metrics.run_id and metrics.method = 'als'
-    where runs.promoted_at is not null
+    where runs.promotion_number is not null
 
 )
 
@@ -82,7 +82,9 @@ select
     differences.difference as ndcg_difference,
     differences.lower_bound as ndcg_difference_lower_bound,
     differences.upper_bound as ndcg_difference_upper_bound,
-    serving_periods.previous_coverage
+    serving_periods.previous_coverage,
+    runs.run_number,
+    runs.promotion_number
 from runs
 left join metrics as model on runs.run_id = model.run_id and model.method = 'als'
 left join metrics as popularity on runs.run_id = popularity.run_id and popularity.method = 'popularity'

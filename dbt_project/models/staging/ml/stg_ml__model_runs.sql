@@ -13,5 +13,7 @@ select
     warm_from,
     is_serving,
     promoted_at,
-    rejection_reason
+    rejection_reason,
+    run_number,
+    promotion_number
 from {{ source('ml', 'model_runs') }}

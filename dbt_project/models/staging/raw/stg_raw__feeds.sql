@@ -3,5 +3,6 @@ select
     kind,
     joined_to,
     typing_fingerprint,
-    cancelled_transaction_prefix
+    cancelled_transaction_prefix,
+    expected_hours
 from {{ source('raw', 'feeds') }}

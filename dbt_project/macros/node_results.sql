@@ -1,0 +1,103 @@
+{#- gates.node_results has the last result of each model, seed, snapshot and blocking test; by it, later steps refuse to
+    read tables. dbt calls mark_due_nodes before a command and record_node_results after it, so the nodes of a killed
+    command stay due. -#}
+{% macro node_results() -%}
+    {{ target.database }}.gates.node_results
+{%- endmacro %}
+
+{% macro has_node_result(node) -%}
+    {%- set is_table = node.resource_type in ('model', 'seed', 'snapshot') and node.config.materialized != 'ephemeral' -%}
+    {{ return(is_table or (node.resource_type == 'test' and node.config.severity | lower == 'error')) }}
+{%- endmacro %}
+
+{#- A test is also due when a table that it reads will be built. -#}
+{% macro mark_due_nodes() %}
+    {% if execute and flags.WHICH in ('build', 'run', 'test', 'seed', 'snapshot', 'retry') %}
+        {% set nodes = [] %}
+        {% for node in graph.nodes.values() if has_node_result(node) %}
+            {% set read_nodes = node.depends_on.nodes if node.resource_type == 'test' else [] %}
+            {% if ([node.unique_id] + read_nodes) | select('in', selected_resources) | list %}
+                {% do nodes.append(node.unique_id) %}
+            {% endif %}
+        {% endfor %}
+        {% do create_node_results() %}
+        {% set known_nodes = run_query('select node from ' ~ node_results()).columns[0].values() | list %}
+        {% set new_nodes = nodes | reject('in', known_nodes) | list %}
+        {% if new_nodes %}
+            {% call statement(auto_begin=true) %}
+                insert into {{ node_results() }} (node) values ('{{ new_nodes | join("'), ('") }}')
+            {% endcall %}
+        {% endif %}
+        {% do update_node_results(nodes, {'status': 'due'}) %}
+        {% do adapter.commit() %}
+    {% endif %}
+{% endmacro %}
+
+{% macro create_node_results() -%}
+    {%- set columns = {
+        'node': dbt.type_string(),
+        'status': dbt.type_string(),
+        'message': dbt.type_string(),
+        'fingerprint': dbt.type_string(),
+        'failure_count': dbt.type_bigint(),
+        'newest_load_id': dbt.type_bigint(),
+        'changed_at': dbt.type_timestamp(),
+    } -%}
+    {%- set definitions = [] -%}
+    {%- for name, type in columns.items() -%}
+        {%- do definitions.append(name ~ ' ' ~ type) -%}
+    {%- endfor -%}
+    {%- call statement(auto_begin=true) -%}
+        create schema if not exists {{ target.database }}.gates
+    {%- endcall -%}
+    {%- call statement(auto_begin=true) -%}
+        create table if not exists {{ node_results() }} ({{ definitions | join(', ') }})
+    {%- endcall -%}
+{%- endmacro %}
+
+{% macro record_node_results(results) %}
+    {% if execute and flags.WHICH in ('build', 'run', 'test', 'seed', 'snapshot', 'retry') %}
+        {% set nodes_by_status = {} %}
+        {% for result in results %}
+            {% set response = result.adapter_response if result.node.resource_type == 'test' else {} %}
+            {% if response.code %}
+                {% do log(result.node.name ~ ': ' ~ (response._message or result.message) | replace('\n', '; '), info=true) %}
+            {% endif %}
+            {% if not has_node_result(result.node) %}
+                {#- Unit tests, hooks and warnings block nothing. -#}
+            {% elif response.code or result.status not in ('success', 'pass', 'warn', 'skipped') %}
+                {% do update_node_results([result.node.unique_id], {
+                    'status': result.status,
+                    'message': response._message or result.message,
+                    'fingerprint': response.code,
+                    'failure_count': response.rows_affected,
+                }) %}
+            {% else %}
+                {% do nodes_by_status.setdefault(result.status | string, []).append(result.node.unique_id) %}
+            {% endif %}
+        {% endfor %}
+        {% for status, nodes in nodes_by_status.items() %}
+            {% do update_node_results(nodes, {'status': status}) %}
+        {% endfor %}
+        {% do adapter.commit() %}
+    {% endif %}
+{% endmacro %}
+
+{#- Columns without a value become null. -#}
+{% macro update_node_results(nodes, values) -%}
+    {%- set assignments = [] -%}
+    {%- for column in ('status', 'message', 'fingerprint', 'failure_count') -%}
+        {%- set value = values.get(column) -%}
+        {%- do assignments.append(column ~ ' = ' ~ ('null' if value is none else quote(value | string))) -%}
+    {%- endfor -%}
+    {%- if nodes -%}
+        {%- call statement(auto_begin=true) -%}
+        update {{ node_results() }}
+        set
+            {{ assignments | join(', ') }},
+            newest_load_id = (select max(load_id) from {{ source('raw', 'loaded_files') }}),
+            changed_at = {{ dbt.current_timestamp() }}
+        where node in ({{ quoted_list(nodes) }})
+        {%- endcall -%}
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,90 @@
+with purchases as (
+
+    select
+        files.feed,
+        files.delivery_day,
+        count(*) as purchase_count
+    from {{ ref('fct_transactions') }} as transactions
+    inner join {{ ref('audit_files') }} as files
+        on transactions._feed = files.feed
+        and transactions._file = files.path
+    where not transactions.is_return
+    group by files.feed, files.delivery_day
+
+),
+
+days as (
+
+    select
+        counts.feed,
+        counts.delivery_day,
+        counts.loaded > 0 as has_rows,
+        -- A catalog repeats itself when nothing has changed.
+        coalesce(feeds.kind, 'products') != 'products' and feeds.joined_to is null
+        and counts.duplicates > 0 and counts.duplicates + counts.excluded = counts.loaded as has_only_duplicates,
+        coalesce(purchases.purchase_count, 0) > 0 as has_purchases,
+        {{ weekday('counts.delivery_day') }} as weekday
+    from {{ ref('int_feed_day_counts') }} as counts
+    left join {{ ref('stg_raw__feeds') }} as feeds on counts.feed = feeds.feed
+    left join purchases on counts.feed = purchases.feed and counts.delivery_day = purchases.delivery_day
+
+),
+
+-- A feed with a key that sends its orders again has only duplicates on all days but the newest.
+counted_days as (
+
+    select
+        *,
+        count(case when has_rows then 1 end) over earlier_days as earlier_day_count,
+        count(case when has_only_duplicates then 1 end) over earlier_days as earlier_duplicate_day_count
+    from days
+    window
+        earlier_days as (
+            partition by feed
+            order by delivery_day rows between unbounded preceding and 1 preceding
+        )
+
+),
+
+-- For each day without purchases, the weekdays of the 28 days before it.
+weekdays as (
+
+    select
+        days.feed,
+        days.delivery_day,
+        days.weekday = earlier_days.weekday as is_same_weekday,
+        count(*) as day_count,
+        count(case when earlier_days.has_purchases then 1 end) as purchase_day_count
+    from days
+    inner join days as earlier_days
+        on days.feed = earlier_days.feed
+        and {{ dbt.datediff('earlier_days.delivery_day', 'days.delivery_day', 'day') }} between 1 and 28
+    where not days.has_purchases
+    group by days.feed, days.delivery_day, earlier_days.weekday, days.weekday
+
+),
+
+-- Days on which the shop usually sells: it sold on that weekday, and of the days of two to four weeks before, at most one
+-- was without purchases, apart from weekdays that had none at all. One is allowed, so that a second such day counts too.
+days_with_usual_purchases as (
+
+    select feed, delivery_day
+    from weekdays
+    group by feed, delivery_day
+    having
+        sum(day_count) >= 14
+        and sum(case when purchase_day_count > 0 then day_count - purchase_day_count else 0 end) <= 1
+        and max(case when is_same_weekday then purchase_day_count else 0 end) > 0
+
+)
+
+select
+    counted_days.feed,
+    counted_days.delivery_day,
+    counted_days.has_only_duplicates
+    and counted_days.earlier_duplicate_day_count * 2 < counted_days.earlier_day_count as is_duplicates_only,
+    usual.feed is not null as has_no_purchases
+from counted_days
+left join days_with_usual_purchases as usual
+    on counted_days.feed = usual.feed
+    and counted_days.delivery_day = usual.delivery_day

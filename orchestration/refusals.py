@@ -1,0 +1,229 @@
+"""Refusals: training, scoring and publishing do not read tables whose tests failed or whose build did not finish.
+
+dbt writes the last result of each table and blocking test into gates.node_results (macros/node_results.sql). A failed
+test refuses until it passes, or a user accepts the failure. An acceptance holds for the rows that failed: with other
+rows, the test fails again.
+"""
+
+import getpass
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import duckdb
+from pydantic import BaseModel, ConfigDict
+
+from orchestration.dbt_manifest import READER_EXPOSURES, TRAINER_EXPOSURE, find_ancestors, load_manifest
+from warehouse.database import open_reader
+from warehouse.errors import RecomartError
+from warehouse.settings import Settings
+
+Step = Literal["training", "scoring", "publishing"]
+
+STEP_EXPOSURES: Mapping[Step, Sequence[str]] = {
+    "training": (TRAINER_EXPOSURE,),
+    "scoring": (TRAINER_EXPOSURE,),
+    "publishing": (TRAINER_EXPOSURE, *READER_EXPOSURES),
+}
+"""The dbt exposures whose tables a step reads. Published lists also come from the tables of the trainer."""
+
+MODEL_OUTPUT_PREFIX = "source.recomart.ml."
+"""Beginning of the unique ids of the tables that training and scoring write."""
+
+MAX_LISTED_FAILURES = 3
+"""Failed tests that one message quotes; `recomart accept` lists all."""
+
+RESULTS_QUERY = """
+    select node, status, message, fingerprint, failure_count, newest_load_id, changed_at
+    from gates.node_results
+    where {condition}
+    order by status <> 'fail', changed_at, node
+"""
+
+
+class NodeResult(BaseModel):
+    """The last result of a dbt table or test."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    node: str
+    """dbt's unique id."""
+    status: str
+    """dbt's status, or `due`: the node was selected, or a table that the test reads, and dbt did not finish it."""
+    message: str | None
+    fingerprint: str | None
+    """Fingerprint of the failing rows; None when the test did not fail."""
+    failure_count: int | None
+    newest_load_id: int | None
+    """The newest load of the data that the test read."""
+    changed_at: datetime
+
+    @property
+    def name(self) -> str:
+        """Name of the table or test."""
+        return self.node.split(".")[2]
+
+
+class Refusal(NodeResult):
+    """A result that refuses steps."""
+
+    steps: list[Step]
+
+
+class Acceptance(BaseModel):
+    """An accepted failure of a test."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    test: str
+    fingerprint: str
+    """Fingerprint of the accepted failing rows."""
+    failure_count: int | None
+    message: str | None
+    newest_load_id: int | None
+    why: str
+    accepted_by: str
+    """Name of the user in the operating system."""
+    accepted_at: str
+    """UTC time."""
+
+
+def check_tables_accepted(settings: Settings, step: Step) -> None:
+    """Check that the tables that a step reads are built, and their blocking tests passed or are accepted.
+
+    Raises:
+        RecomartError: A test failed, or the last build did not finish. The message says which, and what to do.
+    """
+    refusals = [refusal for refusal in find_refusals(settings) if step in refusal.steps]
+    if refusals:
+        raise RecomartError(f"{step} refused: {settings.database}: {describe_refusals(refusals)}")
+
+
+def describe_refusals(refusals: Sequence[Refusal]) -> str:
+    """Return what failed and what to do; unfinished tables and tests only when no test failed."""
+    failures = [refusal for refusal in refusals if refusal.status == "fail"]
+    if failures:
+        messages = [f"test {failure.name} failed: {failure.message}" for failure in failures[:MAX_LISTED_FAILURES]]
+        more = [f"and {len(failures) - len(messages)} more"] if len(failures) > len(messages) else []
+        return (
+            f"{'; '.join([*messages, *more])}. Correct the data and run `recomart run`, or accept the failure with "
+            f"`recomart accept {failures[0].name} --why REASON`"
+        )
+    first = refusals[0]
+    reason = f": {' '.join(first.message.split())[:200]}" if first.message else ""
+    return (
+        f"the last dbt build was killed or failed, or left out tests: {len(refusals)} of its tables and tests have no "
+        f"current result, such as {first.name} ({first.status}{reason}). Run `recomart run`, or `dbt build` in "
+        "dbt_project/"
+    )
+
+
+def find_refusals(settings: Settings) -> list[Refusal]:
+    """Return the results that refuse a step, failed tests first.
+
+    Raises:
+        WarehouseBusyError: Another process is writing the warehouse.
+        RecomartError: There is no warehouse yet.
+    """
+    accepted = {(acceptance.test, acceptance.fingerprint) for acceptance in read_acceptances(settings)}
+    results = [
+        result
+        for result in _read_results(settings, "status not in ('success', 'pass', 'warn')")
+        if (result.name, result.fingerprint) not in accepted
+    ]
+    if not results:
+        return []
+    manifest = load_manifest(settings)
+    tables_by_step = {step: find_ancestors(manifest, exposures) for step, exposures in STEP_EXPOSURES.items()}
+    refusals = [
+        Refusal(
+            **vars(result),
+            steps=[step for step, tables in tables_by_step.items() if _is_result_of(manifest, result.node, tables)],
+        )
+        for result in results
+    ]
+    return [refusal for refusal in refusals if refusal.steps]
+
+
+def _is_result_of(manifest: Mapping[str, Any], unique_id: str, tables: set[str]) -> bool:
+    """Return whether a node is one of the tables, or a test of them.
+
+    A test that also reads the model's output is no test of tables that are built before the model.
+    """
+    node = manifest["nodes"].get(unique_id)
+    # The table or test may have been removed from the project.
+    if node is None or node["resource_type"] != "test":
+        return node is not None and unique_id in tables
+    attached_table = node.get("attached_node")
+    tested_tables = [attached_table] if attached_table else node["depends_on"]["nodes"]
+    return not tables.isdisjoint(tested_tables) and (
+        _has_model_output(tables) or not _has_model_output(find_ancestors(manifest, [unique_id]))
+    )
+
+
+def _has_model_output(nodes: set[str]) -> bool:
+    return any(node.startswith(MODEL_OUTPUT_PREFIX) for node in nodes)
+
+
+def list_accepted(settings: Settings) -> list[tuple[Acceptance, bool]]:
+    """Return the acceptances, oldest first, each with whether the test still fails with the accepted rows.
+
+    Raises:
+        WarehouseBusyError: Another process is writing the warehouse.
+        RecomartError: There is no warehouse yet.
+    """
+    current = {(result.name, result.fingerprint) for result in _read_results(settings, "fingerprint is not null")}
+    return [
+        (acceptance, (acceptance.test, acceptance.fingerprint) in current) for acceptance in read_acceptances(settings)
+    ]
+
+
+def accept_failure(settings: Settings, test: str, why: str) -> Acceptance:
+    """Accept the current failure of a test, and append the acceptance to the file of the warehouse.
+
+    Raises:
+        WarehouseBusyError: Another process is writing the warehouse.
+        RecomartError: The test has not failed, its failure is accepted already, or there is no reason.
+    """
+    if not why.strip():
+        raise RecomartError("nothing accepted: the reason is empty. Give it with --why")
+    results = {result.name: result for result in _read_results(settings, "status <> 'pass'")}
+    result = results.get(test)
+    if result is None or result.status != "fail" or result.fingerprint is None:
+        state = f"its last result is {result.status!r}" if result else "no blocking test of that name is open"
+        raise RecomartError(f"nothing accepted: {test} has not failed: {state}. `recomart accept` lists failed tests")
+    if (test, result.fingerprint) in {(accepted.test, accepted.fingerprint) for accepted in read_acceptances(settings)}:
+        raise RecomartError(f"nothing accepted: this failure of {test} is accepted already. Run `recomart run`")
+    acceptance = Acceptance(
+        test=test,
+        **result.model_dump(include={"fingerprint", "failure_count", "message", "newest_load_id"}),
+        why=why.strip(),
+        accepted_by=getpass.getuser(),
+        accepted_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
+    )
+    with settings.accepted_failures_file.open("a", encoding="utf-8") as file:
+        file.write(acceptance.model_dump_json() + "\n")
+    return acceptance
+
+
+def read_acceptances(settings: Settings) -> list[Acceptance]:
+    """Return the acceptances of the warehouse, oldest first.
+
+    Raises:
+        RecomartError: The file is damaged.
+    """
+    file = settings.accepted_failures_file
+    try:
+        return [Acceptance.model_validate_json(line) for line in file.read_text(encoding="utf-8").splitlines() if line]
+    except FileNotFoundError:
+        return []
+    except ValueError as error:
+        raise RecomartError(f"{file}: a line is no acceptance. Delete the line") from error
+
+
+def _read_results(settings: Settings, condition: str) -> list[NodeResult]:
+    with open_reader(settings) as connection, suppress(duckdb.CatalogException):
+        rows = connection.sql(RESULTS_QUERY.format(condition=condition)).to_arrow_table().to_pylist()
+        return [NodeResult(**row) for row in rows]
+    return []

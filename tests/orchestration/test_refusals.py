@@ -1,0 +1,168 @@
+"""Refusals: training, scoring and publishing do not read tables whose tests failed or whose build did not finish."""
+
+import getpass
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from models_ml.config import TrainConfig
+from orchestration.batch_scoring import score_customers
+from orchestration.dbt_runner import PROJECT_DIR, build_dbt_environment, find_dbt_executable, run_dbt
+from orchestration.model_registry import list_model_runs
+from orchestration.pipeline import run_pipeline
+from orchestration.progress import PipelineListener
+from orchestration.refusals import accept_failure, check_tables_accepted, find_refusals, list_accepted
+from orchestration.steps import publish_copy
+from orchestration.training_run import train_model
+from tests.recomart_cli import RecomartCli
+from tests.table_changes import execute_statements
+from warehouse.errors import RecomartError
+from warehouse.publishing.live_copy import read_pointer
+from warehouse.settings import Settings
+
+VOLUME_TEST = "assert_daily_volume_within_limit"
+
+FAIL_VOLUME_TEST = """
+    update marts.audit_feed_days set lines = {lines}, usual_lines = 400, is_volume_jump = true
+    where feed = 'events' and delivery_day = (select max(delivery_day) from marts.audit_feed_days)
+"""
+
+
+def run_volume_test(settings: Settings, lines: int) -> None:
+    """Set the lines of the newest day and run the test of the daily volume."""
+    execute_statements(settings, FAIL_VOLUME_TEST.format(lines=lines))
+    run_dbt(settings, "test", "--select", VOLUME_TEST)
+
+
+def test_failed_test_refuses_until_accepted(demo_copy: Settings, recomart: RecomartCli) -> None:
+    """Other failing rows need another acceptance; a passed test ends the refusal."""
+    previous_copy, previous_runs = read_pointer(demo_copy), list_model_runs(demo_copy)
+    assert find_refusals(demo_copy) == []
+    with pytest.raises(RecomartError, match="39504 lines where 400 are usual"):
+        run_volume_test(demo_copy, 39_504)
+    steps: dict[str, Callable[[], object]] = {
+        "training": lambda: train_model(demo_copy, TrainConfig()),
+        "scoring": lambda: score_customers(demo_copy, run_id_prefix=previous_runs[0].run_id),
+        "publishing": lambda: publish_copy(demo_copy),
+    }
+    for step, action in steps.items():
+        with pytest.raises(RecomartError, match=f"^{step} refused: .*test {VOLUME_TEST} failed: events of .*39504"):
+            action()
+    for command in (["train"], ["promote", "2"], ["publish"]):
+        result = recomart(*command, "--warehouse", demo_copy.warehouse)
+        assert result.returncode == 1
+        assert f"`recomart accept {VOLUME_TEST} --why REASON`" in result.stderr
+    assert (read_pointer(demo_copy), list_model_runs(demo_copy)) == (previous_copy, previous_runs)
+    status = recomart("status", "--warehouse", demo_copy.warehouse).stdout
+    assert f"refused: training, scoring, publishing: test {VOLUME_TEST} failed: events of" in status
+
+    with pytest.raises(RecomartError, match="the reason is empty"):
+        accept_failure(demo_copy, VOLUME_TEST, " ")
+    with pytest.raises(RecomartError, match="assert_one_currency has not failed"):
+        accept_failure(demo_copy, "assert_one_currency", "a sale")
+    recomart("accept", VOLUME_TEST, "--why", "a sale's day", "--warehouse", demo_copy.warehouse)
+    with pytest.raises(RecomartError, match="is accepted already"):
+        accept_failure(demo_copy, VOLUME_TEST, "a sale")
+    assert find_refusals(demo_copy) == []
+    assert publish_copy(demo_copy).run_id == previous_copy.run_id
+    # dbt knows the acceptance: the test warns, and tables below it would be built.
+    assert (
+        run_dbt(demo_copy, "test", "--select", VOLUME_TEST)
+        .warnings[1]
+        .startswith(f"{VOLUME_TEST}: accepted by {getpass.getuser()} at ")
+    )
+    (line,) = demo_copy.accepted_failures_file.read_text(encoding="utf-8").splitlines()
+    entry = json.loads(line)
+    assert (entry["why"], entry["accepted_by"], entry["failure_count"]) == ("a sale's day", getpass.getuser(), 1)
+    assert "39504 lines" in entry["message"]
+    assert entry["newest_load_id"] > 0
+
+    with pytest.raises(RecomartError, match="39505 lines"):
+        run_volume_test(demo_copy, 39_505)
+    with pytest.raises(RecomartError, match=r"publishing refused: .*39505 lines"):
+        publish_copy(demo_copy)
+    assert [is_current for _, is_current in list_accepted(demo_copy)] == [False]
+    listing = recomart.run_json("accept", "--warehouse", demo_copy.warehouse)
+    assert [refusal["status"] for refusal in listing["refusals"]] == ["fail"]
+    run_volume_test(demo_copy, 400)
+    assert find_refusals(demo_copy) == []
+
+
+def test_only_tests_of_read_tables_refuse(demo_copy: Settings) -> None:
+    """Tests of other tables and of severity warn refuse nothing; tests of lists refuse only publishing."""
+    execute_statements(
+        demo_copy,
+        "insert into marts.audit_unread_values select * replace (0 as rows) from marts.audit_unread_values",
+        "update marts.audit_drift set drift_level = 'significant'",
+        "delete from marts.rec_top_n where hash(user_id) % 2 = 0",
+    )
+    with pytest.raises(RecomartError):
+        run_dbt(demo_copy, "test", "--select", "audit_unread_values,test_type:generic")
+    assert run_dbt(demo_copy, "test", "--select", "warn_on_drift").warnings
+    assert find_refusals(demo_copy) == []
+    with pytest.raises(RecomartError, match="customers have a list"):
+        run_dbt(demo_copy, "test", "--select", "assert_customers_served_share_above_minimum")
+    assert [refusal.steps for refusal in find_refusals(demo_copy)] == [["publishing"]]
+    check_tables_accepted(demo_copy, "training")
+
+
+def test_tables_without_tests_are_refused(demo_copy: Settings) -> None:
+    """`dbt run` builds tables without their tests, which are due until they run."""
+    run_dbt(demo_copy, "run", "--select", "dim_users")
+    with pytest.raises(RecomartError, match=r"publishing refused: .*left out tests: .*valid_rows_dim_users.* \(due\)"):
+        publish_copy(demo_copy)
+    with pytest.raises(RecomartError, match="has not failed: its last result is 'due'"):
+        accept_failure(demo_copy, "valid_rows_dim_users", "no time")
+    run_dbt(demo_copy, "test", "--select", "dim_users")
+    assert find_refusals(demo_copy) == []
+
+
+def test_killed_build_is_refused(demo_copy: Settings) -> None:
+    """So is a build with a model that failed; the next build ends the refusal."""
+    select = ["--select", "ml_interactions", "assert_one_currency"]
+    with subprocess.Popen(
+        [find_dbt_executable(), "build", *select],
+        cwd=PROJECT_DIR,
+        env=demo_copy.build_environment() | build_dbt_environment(demo_copy),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if "1 of " in line and "START" in line and "hook" not in line)
+        os.killpg(process.pid, signal.SIGKILL)
+    with pytest.raises(RecomartError, match=r"training refused: .*the last dbt build was killed or failed"):
+        train_model(demo_copy, TrainConfig())
+    run_dbt(demo_copy, "build", *select)
+    assert find_refusals(demo_copy) == []
+    execute_statements(demo_copy, "alter table seeds.event_weights rename column half_life_days to half_life")
+    with pytest.raises(RecomartError):
+        run_dbt(demo_copy, "run", "--select", "int_cutoff_decay_factors")
+    with pytest.raises(RecomartError, match=r"scoring refused: .*int_cutoff_decay_factors \(error: "):
+        score_customers(demo_copy)
+
+
+@pytest.mark.slow
+def test_run_refuses_again_until_accepted(demo_copy: Settings) -> None:
+    """A run on the same data ends with the same message; after the acceptance it publishes."""
+    files = sorted((demo_copy.landing_dir / "clickstream").glob("*.jsonl*"))
+    day = files[-1].name[:10]
+    event = {"user_id": "u1", "product_id": "p00001", "event_type": "view"}
+    lines = [json.dumps({**event, "timestamp": f"{day}T12:00:00Z", "n": number}) for number in range(20_000)]
+    files[-1].with_name(f"{day}-flood.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    messages = []
+    for _ in range(2):
+        with pytest.raises(RecomartError) as raised:
+            run_pipeline(demo_copy, TrainConfig(), PipelineListener(), is_training_requested=False)
+        messages.append(str(raised.value))
+    assert messages[0] == messages[1]
+    assert f"{VOLUME_TEST}: events of {day}: " in messages[0]
+    accept_failure(demo_copy, VOLUME_TEST, "a sale")
+    report = run_pipeline(demo_copy, TrainConfig(), PipelineListener(), is_training_requested=False)
+    assert report.published is not None
+    assert report.marts is not None
+    assert any("accepted by" in warning for warning in report.marts.warnings)
