@@ -22,8 +22,8 @@ RETRY_DELAY_SECONDS = 0.5
 MAX_READ_EVALUATIONS = 10
 """Records of a check that are searched for the last one before a run. The run's attempts and later runs come first."""
 
-FIGURE_PATTERN = r"(?<![-\d])\d+(?:[.,]\d+)*(?![-\d])"
-"""A number in a message, but not a date."""
+FIGURE_PATTERN = r"(?<![\w-])\d+(?:[.,]\d+)*(?![\w-])"
+"""A number in a message, but not a date or a part of an id."""
 
 STATES = ("failed", "warning", "ended")
 """States of a check in an alert, in their order there."""
