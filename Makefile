@@ -1,5 +1,5 @@
 # The targets need Python 3.11, 3.12 or 3.13 and a package index. `make install` makes the environment once, and again when
-# pyproject.toml or constraints.txt change.
+# pyproject.toml, constraints.txt or .ci/make_environment change.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -21,7 +21,7 @@ help:  ## list the targets
 
 install: $(ENVIRONMENT) .env  ## make the environment in .venv
 
-$(ENVIRONMENT): pyproject.toml constraints.txt
+$(ENVIRONMENT): pyproject.toml constraints.txt .ci/make_environment
 	@echo "Making the environment in .venv (once; about two minutes) ..."
 	@.ci/make_environment $(PYTHON) .venv
 	@touch $@
@@ -55,7 +55,8 @@ format: install  ## apply the style
 	@$(BIN)/ruff format .
 
 dev: install  ## start Dagster: the pipeline's graph, sensors and schedules
-	@$(BIN)/dagster dev
+	@port=$$($(BIN)/python -c 'from warehouse.settings import Settings; print(Settings().dagster_port)') && \
+	  $(BIN)/dagster dev --port $$port
 
 app: install  ## start the Streamlit app: customers and their recommendations
 	@$(BIN)/streamlit run apps/merchandiser/app.py

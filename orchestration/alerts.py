@@ -1,14 +1,14 @@
-"""Sensors that send failed runs and failed checks to a web hook."""
+"""Sensors that send failed runs, failed checks, and the starts and ends of warnings to a web hook."""
 
-from collections.abc import Iterable
+import re
 from http import HTTPStatus
+from itertools import dropwhile
 from typing import Any
 
 import dagster as dg
 import requests
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
 
-from warehouse.formatting import format_count
 from warehouse.settings import Settings
 
 TIMEOUT_SECONDS = 10
@@ -19,45 +19,120 @@ MAX_ATTEMPTS = 3
 RETRY_DELAY_SECONDS = 0.5
 """Delay before the second attempt; the delay before the third is twice as long."""
 
+MAX_READ_EVALUATIONS = 10
+"""Records of a check that are searched for the last one before a run. The run's attempts and later runs come first."""
+
+FIGURE_PATTERN = r"(?<![\w-])\d+(?:[.,]\d+)*(?![\w-])"
+"""A number in a message, but not a date or a part of an id."""
+
+STATES = ("failed", "warning", "ended")
+"""States of a check in an alert, in their order there."""
+
 WILL_RETRY_TAG = "dagster/will_retry"
 """Dagster's tag on a failed run that it will retry."""
 
 
-def find_failed_checks(evaluations: Iterable[dg.AssetCheckEvaluation]) -> list[dict[str, Any]]:
-    """Return the checks whose last evaluation failed, errors before warnings; evaluations are in order of time."""
-    latest_by_check = {(check.asset_key, check.check_name): check for check in evaluations}
-    failed_checks = [
-        {
-            "asset": check.asset_key.to_user_string(),
-            "check": check.check_name,
-            "severity": check.severity.value,
-            "description": check.description,
-        }
-        for check in latest_by_check.values()
-        if not check.passed
-    ]
-    return sorted(failed_checks, key=lambda check: str(check["severity"]))
-
-
 def build_alert(context: dg.RunStatusSensorContext) -> dict[str, Any] | None:
-    """Return the alert about a finished run; None when the run and its checks succeeded, or Dagster retries the run."""
+    """Return the alert about a finished run; None when it has no news, or Dagster retries the run.
+
+    A run has news when it failed, a check of severity ERROR failed, or a warning started or ended.
+    """
     run = context.dagster_run
     if run.tags.get(WILL_RETRY_TAG) == "true":
         return None
-    checks = find_failed_checks(_read_check_evaluations(context.instance, run))
-    has_failed = run.status == dg.DagsterRunStatus.FAILURE
-    if not has_failed and not checks:
+    failures = _describe_failed_steps(context) if run.status == dg.DagsterRunStatus.FAILURE else []
+    checks = find_check_news(context.instance, run)
+    if not failures and not checks:
         return None
+    # The message of a failed step has those of its failed checks.
+    described_checks = [check for check in checks if not (failures and check["state"] == "failed")]
+    check_messages = [f"{check['state']}: {check['check']}: {check['description']}" for check in described_checks]
     return {
         "run_id": run.run_id,
         "job": run.job_name,
         "status": run.status.value,
-        "message": _describe_failure(context) if has_failed else f"{format_count(len(checks), 'check')} failed",
+        "message": "; ".join([*failures, *check_messages]),
         "checks": checks,
     }
 
 
-def _describe_failure(context: dg.RunStatusSensorContext) -> str:
+def find_check_news(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dict[str, Any]]:
+    """Return the checks that failed in a run, and the warnings that have started or ended since the run before it.
+
+    The warnings of a check are the lines of its description. A line that differs only in its figures, such as the days
+    without a delivery, is the same warning. A failure of severity ERROR is always new.
+    """
+    run_ids = _list_attempts(instance, run)
+    news = []
+    for check in _read_last_evaluations(instance, run_ids):
+        lines = _get_problem_lines(check)
+        previous_lines = _get_problem_lines(_read_previous_evaluation(instance, check, run_ids))
+        is_error = check.severity == dg.AssetCheckSeverity.ERROR
+        started_lines = [line for problem, line in lines.items() if is_error or problem not in previous_lines]
+        ended_lines = [line for problem, line in previous_lines.items() if problem not in lines]
+        news += [
+            {
+                "asset": check.asset_key.to_user_string(),
+                "check": check.check_name,
+                "severity": check.severity.value,
+                "state": state,
+                "description": "\n".join(described_lines),
+            }
+            for state, described_lines in (
+                ("failed" if is_error else "warning", started_lines),
+                ("ended", ended_lines),
+            )
+            if described_lines
+        ]
+    return sorted(news, key=lambda entry: STATES.index(entry["state"]))
+
+
+def _get_problem_lines(check: dg.AssetCheckEvaluation | None) -> dict[str, str]:
+    """Return the lines of a failed check by their text without figures; dates stay."""
+    if check is None or check.passed:
+        return {}
+    lines = (check.description or "the check did not pass").splitlines()
+    return {re.sub(FIGURE_PATTERN, "#", line): line for line in lines}
+
+
+def _list_attempts(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
+    """Return the ids of a run and of its earlier attempts: a retry repeats only the unfinished steps."""
+    try:
+        _, attempts = instance.get_run_group(run.run_id) or (None, [])
+    except dg.DagsterRunNotFoundError:
+        # A user has deleted the first attempt.
+        attempts = []
+    retried_ids = [attempt.run_id for attempt in attempts if attempt.tags.get(WILL_RETRY_TAG) == "true"]
+    return list(dict.fromkeys([*retried_ids, run.run_id]))
+
+
+def _read_last_evaluations(instance: dg.DagsterInstance, run_ids: list[str]) -> list[dg.AssetCheckEvaluation]:
+    """Return the last evaluation of every check in the attempts of a run."""
+    entries = [
+        entry
+        for run_id in run_ids
+        for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    ]
+    entries.sort(key=lambda entry: entry.timestamp)
+    evaluations = [entry.dagster_event.asset_check_evaluation_data for entry in entries if entry.dagster_event]
+    return list({(check.asset_key, check.check_name): check for check in evaluations}.values())
+
+
+def _read_previous_evaluation(
+    instance: dg.DagsterInstance, check: dg.AssetCheckEvaluation, run_ids: list[str]
+) -> dg.AssetCheckEvaluation | None:
+    """Return the check's last evaluation before a run's, given the ids of the run's attempts."""
+    records = instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(check.asset_key, check.check_name), limit=MAX_READ_EVALUATIONS
+    )
+    # The newest are first. Runs that have started since this one come before it.
+    earlier_records = list(dropwhile(lambda record: record.run_id not in run_ids, records))
+    evaluations = [record.evaluation for record in earlier_records if record.run_id not in run_ids]
+    # A record of a check that was planned and did not run has another event.
+    return next((check for check in evaluations if isinstance(check, dg.AssetCheckEvaluation)), None)
+
+
+def _describe_failed_steps(context: dg.RunStatusSensorContext) -> list[str]:
     """Return the messages of the failed steps, or Dagster's message about the run when no step failed."""
     entries = context.instance.all_logs(context.dagster_run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
     messages = []
@@ -66,24 +141,7 @@ def _describe_failure(context: dg.RunStatusSensorContext) -> str:
         description = failure.user_failure_data.description if failure.user_failure_data else None
         error = failure.error.message.strip() if failure.error else "no message"
         messages.append(f"{entry.step_key}: {description or error}")
-    return "; ".join(messages) or context.dagster_event.message or "no message"
-
-
-def _read_check_evaluations(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dg.AssetCheckEvaluation]:
-    """Return the check evaluations of a run and of its earlier attempts: a retry repeats only the unfinished steps."""
-    try:
-        _, attempts = instance.get_run_group(run.run_id) or (None, [])
-    except dg.DagsterRunNotFoundError:
-        # A user has deleted the first attempt.
-        attempts = []
-    retried_ids = [attempt.run_id for attempt in attempts if attempt.tags.get(WILL_RETRY_TAG) == "true"]
-    entries = [
-        entry
-        for run_id in dict.fromkeys([*retried_ids, run.run_id])
-        for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
-    ]
-    entries.sort(key=lambda entry: entry.timestamp)
-    return [entry.dagster_event.asset_check_evaluation_data for entry in entries if entry.dagster_event]
+    return messages or [context.dagster_event.message or "no message"]
 
 
 def _is_retryable(error: BaseException) -> bool:
@@ -117,17 +175,17 @@ def send_alert(settings: Settings, payload: dict[str, Any]) -> str:
 def _alert_on_run_end(context: dg.RunStatusSensorContext) -> dg.SkipReason:
     alert = build_alert(context)
     if alert is None:
-        return dg.SkipReason("no alert: the run and its checks succeeded, or Dagster retries the run")
+        return dg.SkipReason("no alert: the run has no news, or Dagster retries it")
     return dg.SkipReason(f"{alert['message']}: {send_alert(Settings(), alert)}")
 
 
 @dg.run_status_sensor(run_status=dg.DagsterRunStatus.FAILURE, default_status=dg.DefaultSensorStatus.RUNNING)
 def failed_run_alert_sensor(context: dg.RunStatusSensorContext) -> dg.SkipReason:
-    """Send an alert for every run that failed its last attempt, with the checks that failed."""
+    """Send an alert about every run that failed and is not retried."""
     return _alert_on_run_end(context)
 
 
 @dg.run_status_sensor(run_status=dg.DagsterRunStatus.SUCCESS, default_status=dg.DefaultSensorStatus.RUNNING)
 def failed_check_alert_sensor(context: dg.RunStatusSensorContext) -> dg.SkipReason:
-    """Send an alert for every run that succeeded although checks failed or warned."""
+    """Send an alert about every run that succeeded and in which a check failed, or a warning started or ended."""
     return _alert_on_run_end(context)

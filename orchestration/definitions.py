@@ -7,6 +7,7 @@ from orchestration.alerts import failed_check_alert_sensor, failed_run_alert_sen
 from orchestration.assets.consumers import CONSUMER_SPECS
 from orchestration.assets.dbt import marts, recommendations
 from orchestration.assets.landing import LANDING_SPECS
+from orchestration.assets.landing_days import landing_days
 from orchestration.assets.model import model_tables
 from orchestration.assets.publishing import published_copy
 from orchestration.assets.raw import raw_tables
@@ -16,7 +17,16 @@ from orchestration.jobs import JOBS, nightly_schedule
 from orchestration.sensors import landing_files_sensor
 
 defs = dg.Definitions(
-    assets=[*LANDING_SPECS, raw_tables, marts, model_tables, recommendations, published_copy, *CONSUMER_SPECS],
+    assets=[
+        *LANDING_SPECS,
+        landing_days,
+        raw_tables,
+        marts,
+        model_tables,
+        recommendations,
+        published_copy,
+        *CONSUMER_SPECS,
+    ],
     jobs=JOBS,
     sensors=[landing_files_sensor, failed_run_alert_sensor, failed_check_alert_sensor],
     schedules=[nightly_schedule],

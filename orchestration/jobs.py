@@ -3,13 +3,15 @@
 import dagster as dg
 
 from orchestration.assets.dbt import marts, recommendations
+from orchestration.assets.landing_days import landing_days
 from orchestration.assets.model import model_tables
 from orchestration.assets.publishing import published_copy
 from orchestration.assets.raw import raw_tables
+from warehouse.settings import Settings
 
 full_pipeline = dg.define_asset_job(
     "full_pipeline",
-    selection=dg.AssetSelection.all(),
+    selection=dg.AssetSelection.all() - dg.AssetSelection.assets(landing_days),
     description="Fetch, load, build, train, score, evaluate and publish. The steps are those of `recomart run`.",
 )
 
@@ -34,7 +36,7 @@ publish_only = dg.define_asset_job(
 backfill = dg.define_asset_job(
     "backfill",
     selection=dg.AssetSelection.all(),
-    description="Reload files by path or date (run config of raw_tables), then run all later steps.",
+    description="Load the files of landing days again, then run all later steps.",
 )
 
 JOBS = [full_pipeline, data_only, model_only, publish_only, backfill]
@@ -42,8 +44,7 @@ JOBS = [full_pipeline, data_only, model_only, publish_only, backfill]
 nightly_schedule = dg.ScheduleDefinition(
     name="nightly_schedule",
     job=full_pipeline,
-    cron_schedule="0 3 * * *",
+    cron_schedule=f"0 {Settings().nightly_hour} * * *",
     execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Runs the full pipeline every night: fetches feeds from their APIs, and trains if a training is due.",
 )

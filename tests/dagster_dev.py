@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import requests
 from dagster_graphql import DagsterGraphQLClient
 
 from warehouse.settings import PROJECT_ROOT, Settings
@@ -27,15 +28,56 @@ class DagsterServer:
     def __init__(self, instance: dg.DagsterInstance, port: int, log: Path) -> None:
         self.instance = instance
         self._log = log
+        self._url = f"http://127.0.0.1:{port}/graphql"
         self._client = DagsterGraphQLClient("127.0.0.1", port_number=port)
 
     def read_output(self) -> list[str]:
         """Return the printed lines."""
         return self._log.read_text(encoding="utf-8").splitlines()
 
-    def launch(self, job: str, run_config: dict[str, Any]) -> str:
+    def launch(self, job: str, tags: dict[str, str] | None = None) -> str:
         """Launch a job as the Launchpad does; return the run's id."""
-        return self._client.submit_job_execution(job, run_config=run_config)
+        return self._client.submit_job_execution(job, tags=tags)
+
+    def query(self, query: str, **variables: object) -> dict[str, Any]:
+        """Send a GraphQL query as the web pages do; return the data."""
+        response = requests.post(self._url, json={"query": query, "variables": variables}, timeout=60).json()
+        assert "errors" not in response, response["errors"]
+        data: dict[str, Any] = response["data"]
+        return data
+
+    def get_repository(self) -> dict[str, str]:
+        """Return the names by which Dagster finds the state of sensors and schedules."""
+        query = "{repositoriesOrError {... on RepositoryConnection {nodes {name location {name}}}}}"
+        (repository,) = self.query(query)["repositoriesOrError"]["nodes"]
+        return {"repositoryName": repository["name"], "repositoryLocationName": repository["location"]["name"]}
+
+    def start_sensor(self, name: str) -> None:
+        """Switch a sensor on."""
+        mutation = "mutation($sensor: SensorSelector!) {startSensor(sensorSelector: $sensor) {__typename}}"
+        result = self.query(mutation, sensor={**self.get_repository(), "sensorName": name})
+        assert result["startSensor"]["__typename"] == "Sensor"
+
+    def launch_backfill(self, job: str, partitions: list[str]) -> str:
+        """Launch a backfill of a job's assets as the job's page does; return the backfill's id."""
+        query = "query($job: PipelineSelector!) {assetNodes(pipeline: $job) {assetKey {path} isMaterializable}}"
+        nodes = self.query(query, job={**self.get_repository(), "pipelineName": job})["assetNodes"]
+        mutation = """mutation($parameters: LaunchBackfillParams!) {
+            launchPartitionBackfill(backfillParams: $parameters) {... on LaunchBackfillSuccess {backfillId}}
+        }"""
+        assets = [node["assetKey"] for node in nodes if node["isMaterializable"]]
+        parameters = {"assetSelection": assets, "partitionNames": partitions}
+        return str(self.query(mutation, parameters=parameters)["launchPartitionBackfill"]["backfillId"])
+
+    def wait_for_backfill(self, backfill_id: str, timeout_seconds: float) -> list[dg.DagsterRun]:
+        """Return the runs of a backfill, the last first, when it has succeeded."""
+
+        def is_complete() -> bool:
+            backfill = self.instance.get_backfill(backfill_id)
+            return backfill is not None and backfill.status.value == "COMPLETED_SUCCESS"
+
+        self.wait_until(f"the end of backfill {backfill_id}", is_complete, timeout_seconds)
+        return list(self.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill_id})))
 
     def wait_until(self, description: str, condition: Callable[[], bool], timeout_seconds: float) -> None:
         """Return as soon as the condition is true."""
@@ -92,7 +134,11 @@ def run_dagster_dev(settings: Settings, folder: Path, command: str = "dagster") 
         process = subprocess.Popen(
             [executable, "dev", "--host", "127.0.0.1", "--port", str(port)],
             cwd=folder,
-            env={name: value for name, value in settings.build_environment().items() if name != "DAGSTER_HOME"},
+            env={
+                **{name: value for name, value in settings.build_environment().items() if name != "DAGSTER_HOME"},
+                # Dagster and dg record telemetry there, when it is enabled.
+                "HOME": str(folder),
+            },
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -3,13 +3,18 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from warehouse.settings import PROJECT_ROOT
 
 
-def run_make(folder: Path, target: str) -> None:
-    subprocess.run(["make", target], cwd=folder, check=True, capture_output=True)
+def run_make(folder: Path, *arguments: str, **variables: str) -> str:
+    """Run make in a folder with environment variables; return its output."""
+    environment = {**os.environ, **variables}
+    return subprocess.run(
+        ["make", *arguments], cwd=folder, env=environment, check=True, capture_output=True, text=True
+    ).stdout
 
 
 def test_env_file_is_written_only_when_missing(tmp_path: Path) -> None:
@@ -21,3 +26,18 @@ def test_env_file_is_written_only_when_missing(tmp_path: Path) -> None:
     os.utime(env_file, (0, 0))
     run_make(tmp_path, ".env")
     assert env_file.read_text(encoding="utf-8") == "RECOMART_THREADS=1\n"
+
+
+def test_dev_starts_dagster_at_port(tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", ".ci"):
+        copy = shutil.copytree if (PROJECT_ROOT / name).is_dir() else shutil.copy
+        copy(PROJECT_ROOT / name, tmp_path / name)
+    for name, command in {"python": f'exec {sys.executable} "$@"', "dagster": 'echo dagster "$@"'}.items():
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\n{command}\n", encoding="utf-8")
+        program.chmod(0o755)
+    environment_file = tmp_path / "installed"
+    environment_file.touch()
+    arguments = ("dev", f"BIN={tmp_path}", f"ENVIRONMENT={environment_file}")
+    output = run_make(tmp_path, *arguments, RECOMART_DAGSTER_PORT="4000", PYTHONPATH=str(PROJECT_ROOT))
+    assert output == "dagster dev --port 4000\n"

@@ -5,9 +5,13 @@ class RecomartError(Exception):
     """An error that a user can correct; the message contains the reason and the remedy."""
 
 
-class WarehouseBusyError(RecomartError):
+class TemporaryError(RecomartError):
+    """An error that the same call may not raise again later, without a change of data or settings."""
+
+
+class WarehouseBusyError(TemporaryError):
     """Another process is writing the warehouse."""
 
 
-class DiskFullError(RecomartError):
+class DiskFullError(TemporaryError):
     """The disk of the warehouse folder is full, or a quota or size limit is reached."""

@@ -55,6 +55,12 @@ class Settings(BaseSettings):
     alert_url: SecretStr | None = None
     """Web hook that receives failed runs and failed checks as JSON."""
 
+    nightly_hour: int = Field(default=3, ge=0, le=23)
+    """Hour (UTC) at which Dagster's `nightly_schedule` starts a run. Dagster reads it when it starts."""
+
+    dagster_port: int = Field(default=3000, ge=1, le=65535)
+    """Port of Dagster's web pages when `make dev` starts Dagster."""
+
     serving_copies: int = Field(default=3, ge=1)
     """Number of published copies to keep, including the newest."""
 

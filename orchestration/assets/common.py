@@ -9,7 +9,7 @@ import duckdb
 
 from models_ml.errors import ModelError
 from warehouse.database import connect, fetch_first_row
-from warehouse.errors import RecomartError
+from warehouse.errors import RecomartError, TemporaryError
 from warehouse.settings import PROJECT_ROOT, Settings
 
 WAREHOUSE_POOL = "warehouse"
@@ -26,17 +26,29 @@ class TableInfo(NamedTuple):
     """Type of every column by its name, in the table's order."""
 
 
+MAX_RETRIES = 2
+"""Retries of a step that failed with a temporary error."""
+
+RETRY_DELAY_SECONDS = 60
+
 USER_ERRORS = (RecomartError, ModelError, OSError, duckdb.Error)
 """Errors that a user can fix: their message is enough, without a traceback."""
 
 
 @contextmanager
 def as_dagster_failure() -> Iterator[None]:
-    """Turn errors that a user can fix into a Dagster failure with the error's message, without a traceback."""
+    """Turn errors that a user can fix into a Dagster failure with the error's message, without a traceback.
+
+    Dagster runs a step with a temporary error again. Any other error would come back, so the step fails at once.
+    """
     try:
         yield
     except USER_ERRORS as error:
-        raise dg.Failure(description=str(error)) from error
+        failure = dg.Failure(description=str(error))
+        if not isinstance(error, TemporaryError):
+            raise failure from error
+        # Dagster shows the message of the cause.
+        raise dg.RetryRequested(MAX_RETRIES, RETRY_DELAY_SECONDS) from failure
 
 
 def build_table_key(schema: str, table: str) -> dg.AssetKey:
@@ -56,6 +68,20 @@ def read_table_info(
         for key, types in _read_column_types(connection).items():
             table_info[key] = TableInfo(_count_rows(connection, key) if key in counted_keys else None, types)
     return table_info
+
+
+def report_tables(
+    context: dg.AssetExecutionContext, metadata: Mapping[dg.AssetKey, dict[str, Any]]
+) -> Iterator[dg.MaterializeResult[None]]:
+    """Report the tables that a step has written.
+
+    The step writes all of them together, so those that the run does not select are reported as well.
+    """
+    for key, table_metadata in metadata.items():
+        if key in context.selected_asset_keys:
+            yield dg.MaterializeResult(asset_key=key, metadata=table_metadata)
+        else:
+            context.log_event(dg.AssetMaterialization(key, metadata=table_metadata))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Assets of the dbt models: the model's inputs, and what dbt builds from its outputs. dbt's tests are asset checks."""
 
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ from dagster_dbt import DbtCliResource, dbt_assets
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from orchestration.assets.common import WAREHOUSE_POOL, as_dagster_failure, build_table_metadata, read_table_info
-from orchestration.assets.dbt_graph import MANIFEST, TRANSLATOR
+from orchestration.assets.dbt_graph import MANIFEST, TRANSLATOR, require_inputs
 from orchestration.assets.lineage import build_lineage_metadata
 from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.config_files import read_train_config
@@ -23,6 +24,8 @@ from orchestration.dbt_runner import (
     read_failed_test_messages,
 )
 from orchestration.run_state import NOTHING_NEW_MESSAGE, begin_run, find_reasons_to_run
+from warehouse.errors import RecomartError, TemporaryError
+from warehouse.settings import Settings
 
 AUTOMATIC_RUN_TAGS = {"dagster/schedule_name", "dagster/sensor_name"}
 """Tags that Dagster gives to the runs of schedules and sensors."""
@@ -42,8 +45,10 @@ def _run_build(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse
     failure: Exception | None = None
     try:
         with lock_build(settings):
+            require_inputs(context, settings)
             delete_run_results(settings)
-            for event in dbt.cli(BUILD_COMMAND, context=context, target_path=settings.dbt_target_dir).stream():
+            invocation = dbt.cli(BUILD_COMMAND, context=context, target_path=settings.dbt_target_dir)
+            for event in invocation.stream():
                 if isinstance(event, dg.Output):
                     outputs[context.asset_key_for_output(event.output_name)] = event
                 elif isinstance(event, dg.AssetCheckResult) and not event.passed:
@@ -51,9 +56,7 @@ def _run_build(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse
                 else:
                     yield event
     except DagsterDbtCliRuntimeError as error:
-        # dagster-dbt puts the command and its folder before dbt's own message.
-        message = str(error).rpartition("Errors parsed from dbt logs:")[2]
-        failure = build_dbt_error(settings, BUILD_COMMAND[0], [message.strip()], settings.dbt_target_dir)
+        failure = _make_build_error(settings, invocation.process.returncode, str(error))
         failure.__cause__ = error
     except Exception as error:
         failure = error
@@ -69,6 +72,18 @@ def _run_build(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse
     with as_dagster_failure():
         if failure:
             raise failure
+
+
+def _make_build_error(settings: Settings, exit_status: int | None, message: str) -> RecomartError:
+    """Return the error for a failed `dbt build`, given dagster-dbt's message."""
+    if exit_status is not None and exit_status < 0:
+        return TemporaryError(
+            f"dbt build failed: {signal.Signals(-exit_status).name} ended dbt. If it happens again, the machine may "
+            "have too little memory: lower RECOMART_MEMORY_LIMIT"
+        )
+    # dagster-dbt puts the command and its folder before dbt's own message.
+    dbt_message = message.rpartition("Errors parsed from dbt logs:")[2].strip()
+    return build_dbt_error(settings, BUILD_COMMAND[0], [dbt_message], settings.dbt_target_dir)
 
 
 @dbt_assets(

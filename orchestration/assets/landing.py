@@ -1,4 +1,4 @@
-"""External assets of the shop's landing files, with an observation of the landing folder at every load."""
+"""External assets of the shop's landing files; every load reports them."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import dagster as dg
 
 from orchestration.assets.common import build_docs_metadata
 from warehouse.loading.landing_files import find_files
+from warehouse.loading.reports import LoadReport
 from warehouse.settings import Settings
 from warehouse.sources.columns import RAW_COLUMNS, FeedKind
 from warehouse.sources.yaml_file import read_sources
@@ -29,12 +30,15 @@ LANDING_SPECS = [
 ]
 
 
-def observe_landing(settings: Settings) -> list[dg.AssetObservation]:
-    """Return one observation of the landing folder for each kind of feed."""
+def report_landing(context: dg.AssetExecutionContext, settings: Settings, report: LoadReport) -> None:
+    """Report the landing files after a load: a kind with new files as materialized, another as observed.
+
+    So Dagster measures the freshness of a kind from its last delivery.
+    """
     feeds = read_sources(settings.sources).feeds.values()
-    observations = []
     for kind in RAW_COLUMNS:
-        files = [file for feed in feeds if feed.kind == kind for file in find_files(feed, settings.landing_dir)]
+        kind_feeds = [feed for feed in feeds if feed.kind == kind]
+        files = [file for feed in kind_feeds for file in find_files(feed, settings.landing_dir)]
         metadata: dict[str, dg.MetadataValue[Any] | str | int] = {
             "file_count": len(files),
             "size_bytes": sum(file.size_bytes for file in files),
@@ -44,5 +48,6 @@ def observe_landing(settings: Settings) -> list[dg.AssetObservation]:
             newest = max(files, key=lambda file: (file.changed_ns, file.path))
             metadata["newest_file"] = newest.path
             metadata["newest_file_changed_at"] = dg.MetadataValue.timestamp(newest.changed_ns / 1e9)
-        observations.append(dg.AssetObservation(build_landing_key(kind), metadata=metadata))
-    return observations
+        has_delivered = any(report.feeds[feed.name].files_loaded for feed in kind_feeds)
+        event_type = dg.AssetMaterialization if has_delivered else dg.AssetObservation
+        context.log_event(event_type(build_landing_key(kind), metadata=metadata))

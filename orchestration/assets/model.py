@@ -13,8 +13,9 @@ from orchestration.assets.common import (
     build_table_key,
     build_table_metadata,
     read_table_info,
+    report_tables,
 )
-from orchestration.assets.dbt_graph import build_source_specs
+from orchestration.assets.dbt_graph import build_source_specs, require_inputs
 from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.batch_scoring import score_customers
 from orchestration.config_files import read_train_config
@@ -40,7 +41,7 @@ SPECS = build_source_specs(
 )
 
 
-@dg.multi_asset(name="model_tables", specs=SPECS, pool=WAREHOUSE_POOL)
+@dg.multi_asset(name="model_tables", specs=SPECS, can_subset=True, pool=WAREHOUSE_POOL)
 def model_tables(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> Iterator[dg.MaterializeResult[None]]:
@@ -51,21 +52,22 @@ def model_tables(
     settings = warehouse.settings
     start_seconds = time.perf_counter()
     with as_dagster_failure():
+        require_inputs(context, settings)
         training = train_if_due(settings, read_train_config(settings), context.log.info)
         scoring = score_customers(settings, context.log.info)
     outcome = {"training": describe_training(training), "scoring": describe_scoring(scoring)}
     table_info = read_table_info(context, settings, {spec.key for spec in SPECS})
     training_metadata = {} if training is None else _build_training_metadata(settings, training)
-    for spec in SPECS:
-        yield dg.MaterializeResult(
-            asset_key=spec.key,
-            metadata={
-                **build_table_metadata(table_info.get(spec.key), spec.metadata),
-                **outcome,
-                "seconds": time.perf_counter() - start_seconds,
-                **training_metadata.get(spec.key, {}),
-            },
-        )
+    metadata = {
+        spec.key: {
+            **build_table_metadata(table_info.get(spec.key), spec.metadata),
+            **outcome,
+            "seconds": time.perf_counter() - start_seconds,
+            **training_metadata.get(spec.key, {}),
+        }
+        for spec in SPECS
+    }
+    yield from report_tables(context, metadata)
 
 
 def _build_training_metadata(settings: Settings, training: TrainingSummary) -> dict[dg.AssetKey, dict[str, Any]]:

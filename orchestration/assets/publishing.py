@@ -1,6 +1,7 @@
 """Asset of the published copy, which the apps read."""
 
 import time
+from datetime import timedelta
 
 import dagster as dg
 
@@ -25,6 +26,8 @@ from orchestration.steps import publish_copy
     kinds={"duckdb"},
     owners=["team:data_engineering"],
     metadata=build_docs_metadata("docs/serving.md"),
+    # Every day has a complete run, which publishes.
+    freshness_policy=dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=26), fail_window=timedelta(hours=50)),
     pool=WAREHOUSE_POOL,
 )
 def published_copy(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[None]:

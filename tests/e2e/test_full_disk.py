@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 
 from models_ml.config import TrainConfig
+from orchestration.assets import common
 from orchestration.batch_scoring import score_customers
 from orchestration.model_steps import train_if_due
 from orchestration.pipeline import run_pipeline
@@ -98,6 +99,7 @@ def test_dagster_step_reports_full_disk(
 ) -> None:
     settings = pending_days_shop.copy_pending(small_disk / "shop")
     monkeypatch.setenv("RECOMART_WAREHOUSE", str(settings.warehouse))
+    monkeypatch.setattr(common, "RETRY_DELAY_SECONDS", 0)
     job = importlib.import_module("orchestration.definitions").defs.resolve_job_def("full_pipeline")
     load(settings)
     fill_disk(small_disk)

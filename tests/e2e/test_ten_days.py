@@ -85,8 +85,9 @@ def delivering_shop(tmp_path: Path) -> DeliveringShop:
 
 @pytest.fixture
 def dagster_server(delivering_shop: DeliveringShop, tmp_path: Path) -> Iterator[DagsterServer]:
-    """Dagster over the shop's warehouse, with default sensors and schedules."""
+    """Dagster over the shop's warehouse, with its sensor switched on."""
     with run_dagster_dev(delivering_shop.settings, tmp_path) as dagster:
+        dagster.start_sensor("landing_files_sensor")
         yield dagster
 
 

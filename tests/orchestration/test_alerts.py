@@ -1,10 +1,7 @@
 """Alerts about failed runs and failed checks, sent to a local web hook."""
 
-import json
 import os
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from orchestration.alerts import build_alert, send_alert
+from tests.web_hook import WebHook
 from warehouse.settings import Settings
-
-
-class WebHook:
-    """A web hook that records payloads. It answers with the given statuses in turn, and then repeats the last one."""
-
-    def __init__(self, *statuses: int) -> None:
-        payloads: list[dict[str, Any]] = []
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                payloads.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(statuses[min(len(payloads), len(statuses)) - 1])
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Print no request log."""
-
-        self.payloads = payloads
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/secret"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        """Stop the server."""
-        self.server.shutdown()
-        self.server.server_close()
 
 
 @pytest.fixture
@@ -71,6 +43,19 @@ def warning_check() -> dg.AssetCheckResult:
 def passing_check() -> dg.AssetCheckResult:
     """Passes."""
     return dg.AssetCheckResult(passed=True)
+
+
+@dg.asset_check(asset=succeeding_asset)
+def feed_check() -> dg.AssetCheckResult:
+    """Warns with the lines of FEED_WARNINGS."""
+    warnings = os.environ["FEED_WARNINGS"]
+    return dg.AssetCheckResult(passed=not warnings, severity=dg.AssetCheckSeverity.WARN, description=warnings)
+
+
+@dg.asset_check(asset=succeeding_asset, blocking=True)
+def gate_check() -> dg.AssetCheckResult:
+    """Fails."""
+    return dg.AssetCheckResult(passed=False, description="events of 2026-01-20: 400 lines where 40 are usual")
 
 
 @dg.asset(deps=[succeeding_asset])
@@ -118,12 +103,14 @@ def test_build_alert_reports_failed_checks(web_hook: WebHook) -> None:
     assert alert is not None
     assert send_alert(settings, alert) == "alert sent"
     assert web_hook.payloads == [alert]
-    assert (alert["job"], alert["status"], alert["message"]) == ("all", "SUCCESS", "1 check failed")
+    assert (alert["job"], alert["status"]) == ("all", "SUCCESS")
+    assert alert["message"] == "warning: warning_check: 3 customers have none"
     assert alert["checks"] == [
         {
             "asset": "succeeding_asset",
             "check": "warning_check",
             "severity": "WARN",
+            "state": "warning",
             "description": "3 customers have none",
         }
     ]
@@ -136,6 +123,54 @@ def test_build_alert_reports_failed_run(web_hook: WebHook) -> None:
     send_alert(Settings(alert_url=SecretStr(web_hook.url)), alert)
     assert (web_hook.payloads[0]["status"], web_hook.payloads[0]["checks"]) == ("FAILURE", [])
     assert web_hook.payloads[0]["message"] == "failing_asset: the disk is full"
+
+
+def test_build_alert_reports_start_and_end_of_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lasting warning is in one alert, although its figures change, and its end in another."""
+    purchases, events = "purchases: no delivery for {} days", "events: no delivery since 2026-01-{}"
+    steps: list[tuple[list[str], list[tuple[str, str]]]] = [
+        ([purchases.format(9)], [("warning", purchases.format(9))]),
+        ([purchases.format(10)], []),
+        ([purchases.format(11), events.format(20)], [("warning", events.format(20))]),
+        (
+            [events.format(21)],
+            [("warning", events.format(21)), ("ended", f"{purchases.format(11)}\n{events.format(20)}")],
+        ),
+        ([], [("ended", events.format(21))]),
+        ([], []),
+    ]
+    with dg.DagsterInstance.ephemeral() as instance:
+        for warnings, expected_news in steps:
+            monkeypatch.setenv("FEED_WARNINGS", "\n".join(warnings))
+            alert = run_and_build_alert(instance, [succeeding_asset], [feed_check, passing_check])
+            assert [
+                (check["state"], check["description"]) for check in (alert or {"checks": []})["checks"]
+            ] == expected_news
+
+
+def test_build_alert_of_late_tick_ignores_later_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sensor may tick after the next run."""
+    defs = dg.Definitions([succeeding_asset], asset_checks=[feed_check], jobs=[dg.define_asset_job("all", "*")])
+    with dg.DagsterInstance.ephemeral() as instance:
+        results = []
+        for warnings in ("purchases: late", ""):
+            monkeypatch.setenv("FEED_WARNINGS", warnings)
+            results.append(defs.resolve_job_def("all").execute_in_process(instance=instance))
+        alerts = [build_alert_for_event(instance, result.all_events[-1], result.run_id) for result in results]
+    assert [alert and alert["message"] for alert in alerts] == [
+        "warning: feed_check: purchases: late",
+        "ended: feed_check: purchases: late",
+    ]
+
+
+def test_build_alert_repeats_failed_gate() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        alerts = [run_and_build_alert(instance, [succeeding_asset], [gate_check]) for _ in range(2)]
+    for alert in alerts:
+        assert alert is not None
+        assert [(check["state"], check["description"]) for check in alert["checks"]] == [
+            ("failed", "events of 2026-01-20: 400 lines where 40 are usual")
+        ]
 
 
 def test_build_alert_skips_retried_run() -> None:

@@ -12,15 +12,21 @@ from unittest.mock import patch
 
 import dagster as dg
 import pytest
+from dagster_dbt import DbtCliResource
 
+from orchestration.assets import common
 from orchestration.assets.common import read_table_info
+from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.dbt_manifest import load_manifest
+from orchestration.dbt_runner import PROJECT_DIR, find_dbt_executable
 from tests.conftest import SMALL_SHOP_CONFIG
 from tests.database_lock import hold_database
 from warehouse.database import open_reader
 from warehouse.demo.generator import generate_shop
 from warehouse.publishing.live_copy import read_pointer
 from warehouse.settings import PROJECT_ROOT, Settings
+
+LANDING_DAYS_KEY = dg.AssetKey(["landing", "days"])
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +57,9 @@ def job_runs(dagster_definitions: ModuleType) -> Iterator[list[dg.ExecuteInProce
 
 
 def get_materializations(run: dg.ExecuteInProcessResult) -> dict[dg.AssetKey, dg.AssetMaterialization]:
-    return {event.asset_key: event.materialization for event in run.get_asset_materialization_events()}
+    """Return the materializations of a run's tables and published copy."""
+    events = run.get_asset_materialization_events()
+    return {event.asset_key: event.materialization for event in events if event.asset_key.path[0] != "landing"}
 
 
 def test_full_pipeline_succeeds_twice(job_runs: list[dg.ExecuteInProcessResult]) -> None:
@@ -76,7 +84,7 @@ def test_assets_report_row_count_and_duration(
     graph = dagster_definitions.defs.resolve_asset_graph()
     for run in job_runs:
         materializations = get_materializations(run)
-        assert set(materializations) == graph.materializable_asset_keys
+        assert materializations.keys() == graph.materializable_asset_keys - {LANDING_DAYS_KEY}
         for key, materialization in materializations.items():
             assert "dagster/row_count" in materialization.metadata, key
             assert {"seconds", "Execution Duration"} & set(materialization.metadata), key
@@ -106,6 +114,15 @@ def test_dbt_tests_are_asset_checks(job_runs: list[dg.ExecuteInProcessResult], g
         checks = run.get_asset_check_evaluations()
         assert {check.check_name for check in checks} == tests - {"valid_rows_raw_loaded_files_relationships"}
         assert all(check.passed for check in checks)
+
+
+def test_checks_have_descriptions(dagster_definitions: ModuleType) -> None:
+    """The description of a test comes from its yml file, its generic test, or the first comment of its SQL."""
+    graph = dagster_definitions.defs.resolve_asset_graph()
+    descriptions = {key.name: graph.get(key).description or "" for key in graph.asset_check_keys}
+    assert [name for name, description in descriptions.items() if not description.endswith(".")] == []
+    assert descriptions["warn_on_drift"] == "Warns of significant drift (audit_drift)."
+    assert descriptions["assert_blocks_valid"].startswith("No row of the seed is invalid")
 
 
 def test_assets_are_grouped_by_layer(dagster_definitions: ModuleType) -> None:
@@ -151,20 +168,63 @@ def test_apps_depend_on_published_copy(dagster_definitions: ModuleType) -> None:
         assert "url" in graph.get(key).metadata
 
 
-def test_load_observes_landing_files(job_runs: list[dg.ExecuteInProcessResult], graph_shop_settings: Settings) -> None:
+def test_load_reports_landing_files(job_runs: list[dg.ExecuteInProcessResult], graph_shop_settings: Settings) -> None:
     files = [path for path in (graph_shop_settings.landing_dir / "clickstream").iterdir() if path.is_file()]
-    for run in job_runs:
-        observations = [event.asset_observation_data.asset_observation for event in run.get_asset_observation_events()]
+    deliveries = [event.materialization for event in job_runs[0].get_asset_materialization_events()]
+    observations = [
+        event.asset_observation_data.asset_observation for event in job_runs[1].get_asset_observation_events()
+    ]
+    for reports in (deliveries, observations):
         metadata = {
-            observation.asset_key.path[1]: observation.metadata
-            for observation in observations
-            if observation.asset_key.path[0] == "landing"
+            report.asset_key.path[1]: report.metadata
+            for report in reports
+            if report.asset_key.path[0] == "landing" and report.asset_key != LANDING_DAYS_KEY
         }
         assert set(metadata) == {"events", "purchases", "products"}
         events = metadata["events"]
         assert events["file_count"].value == len(files)
         assert events["size_bytes"].value == sum(path.stat().st_size for path in files)
         assert graph_shop_settings.landing_dir / str(events["newest_file"].value) in files
+
+
+def test_load_reports_landing_days(job_runs: list[dg.ExecuteInProcessResult], graph_shop_settings: Settings) -> None:
+    """Each day is a partition with the number of its rows; a load without new files reports none."""
+    first, second = (
+        {
+            event.partition: event.materialization.metadata
+            for event in run.get_asset_materialization_events()
+            if event.asset_key == LANDING_DAYS_KEY
+        }
+        for run in job_runs
+    )
+    with open_reader(graph_shop_settings) as connection:
+        ((rows,),) = connection.execute("select sum(rows_loaded) from raw.loaded_files").fetchall()
+    assert len(first) == SMALL_SHOP_CONFIG.days
+    assert sum(int(str(metadata["dagster/row_count"].value)) for metadata in first.values()) == rows
+    assert second == {}
+
+
+def test_asset_without_its_inputs_names_them(dagster_definitions: ModuleType, tmp_path: Path) -> None:
+    """On an empty warehouse, an asset that cannot be materialized alone says what to do."""
+    landing = Settings().landing_dir
+    messages = {}
+    with pytest.MonkeyPatch.context() as environment, dg.DagsterInstance.ephemeral() as instance:
+        environment.setenv("RECOMART_WAREHOUSE", str(tmp_path / "warehouse"))
+        environment.setenv("RECOMART_LANDING", str(landing))
+        job = dagster_definitions.defs.resolve_implicit_global_asset_job_def()
+        for name in ("serving/published_copy", "raw/events", "marts/dim_users", "ml/candidates", "marts/rec_top_n"):
+            key = dg.AssetKey(name.split("/"))
+            run = job.execute_in_process(instance=instance, asset_selection=[key], raise_on_error=False)
+            failures = [event.step_failure_data.user_failure_data for event in run.get_step_failure_events()]
+            messages[name] = [failure.description.rpartition(": ")[2] for failure in failures if failure]
+    advice = "must be built before. Select the upstream assets as well, or launch the job full_pipeline"
+    assert messages == {
+        "serving/published_copy": ["the warehouse does not exist. Create it with `recomart run`"],
+        "raw/events": [],
+        "marts/dim_users": [f"intermediate.int_user_days and 3 more {advice}"],
+        "ml/candidates": [f"marts.ml_interactions {advice}"],
+        "marts/rec_top_n": [f"intermediate.int_popular_products_ranked and 6 more {advice}"],
+    }
 
 
 def test_assets_have_owner_kind_and_docs(dagster_definitions: ModuleType) -> None:
@@ -238,6 +298,7 @@ def test_user_error_fails_step_with_message(
             instance=instance, raise_on_error=False
         )
     (failure,) = run.get_step_failure_events()
+    assert not any(event.is_step_up_for_retry for event in run.all_events)
     assert failure.step_failure_data.user_failure_data is not None
     assert "no such landing folder" in (failure.step_failure_data.user_failure_data.description or "")
 
@@ -248,16 +309,43 @@ def test_locked_warehouse_fails_dbt_step(
     graph_shop_settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The failure names the process that has the warehouse open."""
+    """The failure names the process that has the warehouse open. It may close it, so the step has three attempts."""
     assert job_runs[-1].success, "there is no warehouse to lock"
     monkeypatch.setenv("RECOMART_WAIT_SECONDS", "0")
+    monkeypatch.setattr(common, "RETRY_DELAY_SECONDS", 0)
     with dg.DagsterInstance.ephemeral() as instance, hold_database(graph_shop_settings.database) as process_id:
         job = dagster_definitions.defs.resolve_job_def("full_pipeline")
         marts = dg.AssetKey(["marts", "dim_users"])
         run = job.execute_in_process(instance=instance, raise_on_error=False, asset_selection=[marts])
     (failure,) = run.get_step_failure_events()
+    assert [event.step_key for event in run.all_events if event.is_step_up_for_retry] == ["marts", "marts"]
     assert failure.step_failure_data.user_failure_data is not None
     assert f"process {process_id} (" in (failure.step_failure_data.user_failure_data.description or "")
+
+
+@pytest.mark.usefixtures("job_runs")
+def test_killed_dbt_runs_again(
+    dagster_definitions: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel kills a process when the memory runs out."""
+    monkeypatch.setattr(common, "RETRY_DELAY_SECONDS", 0)
+    attempts, dbt = tmp_path / "attempts", tmp_path / "dbt"
+    dbt.write_text(
+        f'#!/bin/sh\ncase "$*" in *build*) echo >> {attempts}; [ $(wc -l < {attempts}) = 2 ] || kill -9 $$;; esac\n'
+        f'exec {find_dbt_executable()} "$@"\n'
+    )
+    dbt.chmod(0o755)
+    resources = {
+        "warehouse": WarehouseResource(),
+        "dbt": DbtCliResource(project_dir=str(PROJECT_DIR), profiles_dir=str(PROJECT_DIR), dbt_executable=str(dbt)),
+    }
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = dg.materialize(
+            [dagster_definitions.marts], selection=["marts/dim_users"], resources=resources, instance=instance
+        )
+    (retry,) = [event for event in run.all_events if event.is_step_up_for_retry]
+    assert "SIGKILL ended dbt" in str(retry.step_retry_data.error)
+    assert {key.path[-1] for key in get_materializations(run)} == {"dim_users"}
 
 
 def test_read_table_info_warns_when_locked(graph_shop_settings: Settings, capfd: pytest.CaptureFixture[str]) -> None:

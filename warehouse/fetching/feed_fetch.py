@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from warehouse.errors import RecomartError
+from warehouse.errors import RecomartError, TemporaryError
 from warehouse.fetching.catalog_records import ConflictingRecordError, RecordStore, make_record
 from warehouse.fetching.checkpoint import FetchCheckpoint, FetchState
 from warehouse.fetching.credentials import ServiceCredentials
@@ -47,7 +47,8 @@ def fetch_feed(feed: Feed, api: Api, landing: Path, on_progress: Callable[[Fetch
             return _CatalogFetcher(feed, api, files, credentials, on_progress).run()
     except RecomartError as error:
         # The cause is suppressed (`from None`), because it quotes URLs that may have secrets.
-        raise RecomartError(f"{setting_path}: {credentials.redact(str(error))}") from None
+        error_type = TemporaryError if isinstance(error, TemporaryError) else RecomartError
+        raise error_type(f"{setting_path}: {credentials.redact(str(error))}") from None
 
 
 class _CatalogFetcher:

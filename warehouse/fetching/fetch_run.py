@@ -27,8 +27,9 @@ def fetch_feeds(settings: Settings, on_progress: Callable[[FetchProgress], None]
     A fetch that fails or is killed writes no landing file and keeps its pages; the next fetch resumes it.
 
     Raises:
-        RecomartError: The sources file is wrong, a secret is missing, a service does not respond, its catalog changes
-            during every pass, or another process is fetching. The message names the feed.
+        RecomartError: The sources file is wrong, a secret is missing, a service refuses a request, or its catalog
+            changes during every pass. The message names the feed.
+        TemporaryError: A service does not respond, or another process is fetching. The message names the feed.
         DiskFullError: The disk of the landing folder is full.
     """
     start_seconds = time.perf_counter()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from warehouse.errors import RecomartError
+from warehouse.errors import TemporaryError
 from warehouse.fetching.catalog_records import RecordStore
 from warehouse.fetching.checkpoint import FetchCheckpoint
 from warehouse.loading.landing_files import compute_checksum
@@ -33,14 +33,14 @@ class FetchedFiles:
         """Lock the folder, so that no other process fetches into it.
 
         Raises:
-            RecomartError: Another process holds the lock.
+            TemporaryError: Another process holds the lock.
         """
         handle = os.open(self.folder, os.O_RDONLY)
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise RecomartError(
+                raise TemporaryError(
                     f"another process is fetching into {self.folder}. Wait until it has finished, or stop it"
                 ) from None
             yield

@@ -14,7 +14,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
-from warehouse.errors import RecomartError
+from warehouse.errors import RecomartError, TemporaryError
 from warehouse.fetching.credentials import ServiceCredentials
 from warehouse.sources.rest_api import Api
 
@@ -23,12 +23,16 @@ class ServiceError(RecomartError):
     """The service does not return the requested page; the pages so far are kept, and the next fetch resumes there."""
 
 
+class ServiceUnavailableError(ServiceError, TemporaryError):
+    """The service does not respond, or asks to come back later."""
+
+
 class RequestRefusedError(ServiceError):
     """The service rejects the request, for example because a cursor has expired."""
 
 
-class _TransientError(ServiceError):
-    """A temporary error, which a retry may solve."""
+class _TransientError(ServiceUnavailableError):
+    """An error that a retry within the same fetch may solve."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -61,7 +65,8 @@ class RetryingSession(Session):
         """Send a request, with retries; return a response with a complete JSON body.
 
         Raises:
-            ServiceError: No attempt succeeds; the message quotes no secret.
+            ServiceUnavailableError: No attempt succeeds. No message quotes a secret.
+            ServiceError: The service refuses the request, or redirects it.
         """
         retries = self._api.retries
         attempts = Retrying(
@@ -74,7 +79,7 @@ class RetryingSession(Session):
         try:
             return attempts(self._send_once, request, kwargs)
         except _TransientError as error:
-            raise ServiceError(f"{error} ({retries.max_attempts} attempts)") from None
+            raise ServiceUnavailableError(f"{error} ({retries.max_attempts} attempts)") from None
 
     def _send_once(self, request: PreparedRequest, kwargs: dict[str, Any]) -> Response:
         self._limit_rate()
@@ -134,7 +139,7 @@ class RetryingSession(Session):
             seconds = None
         max_wait = self._api.retries.max_wait
         if seconds is not None and seconds > max_wait:
-            return ServiceError(
+            return ServiceUnavailableError(
                 f"{message} and requires a wait of {seconds:.0f} s, longer than retries.max_wait ({max_wait:g} s). "
                 "Fetch again after that time. The fetch resumes where it stopped"
             )

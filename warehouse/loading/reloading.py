@@ -1,9 +1,9 @@
 """Reloading of loaded files, selected by path or by the dates of their data."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -42,6 +42,15 @@ class DateRange(NamedTuple):
         """Return the date, or the first and the last date, as text."""
         is_single_date = self.first_date == self.last_date
         return str(self.first_date) if is_single_date else f"{self.first_date} to {self.last_date}"
+
+
+class LandingDay(NamedTuple):
+    """The loaded files of a day."""
+
+    file_count: int
+    row_count: int
+    loaded_at: datetime
+    """Time of the last load of a file of the day."""
 
 
 def parse_date_range(text: str) -> DateRange:
@@ -98,6 +107,29 @@ def reload_files(
     return load(settings, on_progress, reload_paths=matching_paths)
 
 
+def find_landing_days(settings: Settings) -> dict[date, LandingDay]:
+    """Find the days of the loaded files, the earliest first; the date of a file is that of `reload_files`.
+
+    Raises:
+        RecomartError: No files were loaded.
+    """
+    with open_ledger_reader(settings) as connection:
+        files = connection.execute(
+            "select path, sum(rows_loaded), max(loaded_at at time zone 'UTC') from raw.loaded_files group by path"
+        ).fetchall()
+        load_times = {path: loaded_at for path, _, loaded_at in files}
+        days_and_files = [(day, path, rows) for path, rows, _ in files if (day := extract_date_from_path(path))]
+        dated_paths = {path for _, path, _ in days_and_files}
+        days_and_files += _count_rows(load_times.keys() - dated_paths, connection)
+    days: dict[date, LandingDay] = {}
+    for day, path, row_count in sorted(days_and_files):
+        known = days.get(day, LandingDay(0, 0, load_times[path]))
+        days[day] = LandingDay(
+            known.file_count + 1, known.row_count + row_count, max(known.loaded_at, load_times[path])
+        )
+    return days
+
+
 def _filter_by_dates(date_range: DateRange, paths: set[str], connection: duckdb.DuckDBPyConnection) -> set[str]:
     files_with_rows = _find_files_with_rows(date_range, connection)
     path_dates = {path: extract_date_from_path(path) for path in paths}
@@ -129,3 +161,16 @@ def _find_files_with_rows(date_range: DateRange, connection: duckdb.DuckDBPyConn
             ).fetchall()
             files |= {path for (path,) in rows}
     return files
+
+
+def _count_rows(paths: Iterable[str], connection: duckdb.DuckDBPyConnection) -> list[tuple[date, str, int]]:
+    """Count the rows of these files by date and file in the last dbt build."""
+    rows: list[tuple[date, str, int]] = []
+    for table, column in DATE_COLUMNS.values():
+        with suppress(duckdb.CatalogException):
+            rows += connection.execute(
+                f"select cast({column} as date), _file, count(*) from {table} "
+                f"where list_contains(?, _file) and {column} is not null group by all",
+                [list(paths)],
+            ).fetchall()
+    return rows

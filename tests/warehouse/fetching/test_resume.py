@@ -11,7 +11,7 @@ import pytest
 
 from tests.warehouse.fetching.catalog_service import ApiShop, CatalogHandler, make_products, make_status_fault
 from tests.warehouse.test_disk_full import run_with_file_limit
-from warehouse.errors import RecomartError
+from warehouse.errors import RecomartError, TemporaryError
 from warehouse.loading.landing_files import find_files
 from warehouse.sources.yaml_file import read_sources
 
@@ -51,7 +51,7 @@ def test_killed_fetch_is_resumed(api: ApiShop) -> None:
     command = [str(Path(sys.executable).with_name("recomart")), "fetch", "--sources", str(settings.sources)]
     process = subprocess.Popen([*command, "--landing", str(settings.landing_dir)], stderr=subprocess.DEVNULL)
     assert is_requested.wait(60)
-    with pytest.raises(RecomartError, match=r"another process is fetching into .*catalog"):
+    with pytest.raises(TemporaryError, match=r"another process is fetching into .*catalog"):
         api.fetch()
     process.send_signal(signal.SIGKILL)
     process.wait()

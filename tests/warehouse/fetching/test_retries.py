@@ -19,7 +19,7 @@ from tests.warehouse.fetching.catalog_service import (
     send_garbage,
     send_partial_body,
 )
-from warehouse.errors import RecomartError
+from warehouse.errors import RecomartError, TemporaryError
 
 
 def list_wait_reasons(api: ApiShop) -> list[str]:
@@ -91,7 +91,7 @@ def test_too_long_retry_after_fails(api: ApiShop, is_date: bool) -> None:
     header = format_datetime(retry_at, usegmt=True) if is_date else "3600"
     api.declare("cursor")
     api.service.faults[3] = make_status_fault(503, Retry_After=header)
-    with pytest.raises(RecomartError, match=r"requires a wait of 3\d\d\d s, longer than retries\.max_wait"):
+    with pytest.raises(TemporaryError, match=r"requires a wait of 3\d\d\d s, longer than retries\.max_wait"):
         api.fetch()
     assert len(api.service.requested_paths) == 3
     assert api.fetch().resumed_page_count == 2
@@ -120,6 +120,7 @@ def test_client_errors_fail_at_once(api: ApiShop, fault: Fault, message: str) ->
     with pytest.raises(RecomartError) as error:
         api.fetch()
     assert message in str(error.value)
+    assert not isinstance(error.value, TemporaryError)
     assert len(api.service.requested_paths) == 2
     assert api.list_files() == []
 
@@ -129,7 +130,7 @@ def test_unreachable_service_error_message(api: ApiShop) -> None:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
     api.declare("page", base_url=f"http://127.0.0.1:{port}", retries={**RETRY_SETTINGS, "max_attempts": 2})
-    with pytest.raises(RecomartError, match=rf"no connection to http://.*:{port}: Connection refused \(2 attempts\)"):
+    with pytest.raises(TemporaryError, match=rf"no connection to http://.*:{port}: Connection refused \(2 attempts\)"):
         api.fetch()
 
 

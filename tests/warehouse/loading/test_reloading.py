@@ -17,7 +17,7 @@ from warehouse.errors import RecomartError
 from warehouse.loading import plan, text
 from warehouse.loading.landing_files import LandingFile
 from warehouse.loading.loader import load
-from warehouse.loading.reloading import DateRange, parse_date_range, reload_files
+from warehouse.loading.reloading import DateRange, find_landing_days, parse_date_range, reload_files
 from warehouse.loading.reports import LoadProgress
 from warehouse.settings import Settings
 
@@ -160,6 +160,12 @@ def test_reload_by_dates_of_rows(shop: Shop) -> None:
     )
     connection.execute("update raw.events set event_at = '2026-02-01T23:59:59' where _file = 'events/b.jsonl'")
     connection.close()
+    days = find_landing_days(shop.settings)
+    assert {str(day): counts[:2] for day, counts in days.items()} == {
+        "2026-01-01": (1, 2),
+        "2026-01-05": (1, 2),
+        "2026-02-01": (1, 2),
+    }
     report = reload_files(shop.settings, date_range=parse_date_range("2025-12-31..2026-01-01"))
     assert report.feeds["events"].files_replaced == 1
     assert reload_files(shop.settings, date_range=parse_date_range("2026-01-05")).feeds["events"].files_replaced == 1
