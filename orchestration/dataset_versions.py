@@ -23,7 +23,7 @@ from models_ml.data.dataset_store import (
 from models_ml.errors import ModelError
 from orchestration.dbt_manifest import load_manifest
 from orchestration.dbt_runner import PROJECT_DIR
-from orchestration.model_features import CUTOFFS_TABLE, build_features_query, find_declarations
+from orchestration.model_features import CUTOFFS_TABLE, build_features_query, describe_declarations, find_declarations
 from warehouse.database import open_reader
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
@@ -94,7 +94,7 @@ def read_marts(settings: Settings) -> tuple[Dataset, Provenance]:
         settings={
             "event_weights": weights,
             "dbt_vars": project["vars"],
-            "features": {declaration.feature: declaration.kind for declaration in declarations},
+            "features": describe_declarations(declarations),
         },
         versions={"dbt_project": project["version"], **{library: version(library) for library in RECORDED_LIBRARIES}},
         files=[SourceFile(**file) for file in files],

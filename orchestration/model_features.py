@@ -79,6 +79,11 @@ def find_declarations(manifest: Mapping[str, Any]) -> list[FeatureDeclaration]:
     return sorted(declarations, key=lambda declaration: declaration.feature)
 
 
+def describe_declarations(declarations: Sequence[FeatureDeclaration]) -> dict[str, str]:
+    """Return the kind of each declared feature by its name."""
+    return {declaration.feature: declaration.kind for declaration in declarations}
+
+
 def build_features_query(connection: duckdb.DuckDBPyConnection, declarations: Sequence[FeatureDeclaration]) -> str:
     """Return the query of a dataset's `features` after a check of every declaration against its built table.
 

@@ -12,8 +12,8 @@ METHOD_LABELS = {
 }
 METHODS_HELP = (
     "Item-item: products that share customers with the customer's past products. Recent popularity: popular products, "
-    "where newer actions count more. Best possible: the real preferences of a demo shop's customers. Without a feature: "
-    "the model without one column that an analyst added."
+    "where newer actions count more. Best possible: the real preferences of a demo shop's customers. Without ...: the "
+    "model without a feature that an analyst declared."
 )
 METRIC_LABELS = {"precision": "Precision", "recall": "Recall", "ndcg": "NDCG"}
 METRIC_HELP = {
