@@ -4,6 +4,6 @@
     {%- if var('sample_share') == 1 -%}
         true
     {%- else -%}
-        ({{ user_id }} is null or left({{ dbt.hash(user_id) }}, 4) < '{{ '%04x' % (var('sample_share') * 65536) }}')
+        ({{ user_id }} is null or left({{ dbt.hash(user_id) }}, 4) < '{{ '%04x' % ((var('sample_share') * 65536) | int) }}')
     {%- endif -%}
 {%- endmacro %}
