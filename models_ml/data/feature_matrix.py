@@ -93,6 +93,14 @@ class FeatureMatrix:
         positions = torch.from_numpy(self.ids.find_positions(ids)).to(last_start.device)
         return with_empty_row.select_rows(torch.where(positions < 0, len(self.ids), positions))
 
+    def find_row(self, text_id: str) -> Csr | None:
+        """Return the row of one id as a matrix; None when the id is unknown or has no known value."""
+        if text_id not in self.ids:
+            return None
+        position = self.ids.get_position(text_id)
+        row = self.matrix.slice_rows(position, position + 1)
+        return row if row.entry_count else None
+
 
 def select_subject(features: pa.Table, subject: str) -> pa.Table:
     """Return the rows of a dataset's `features` about products (`product`) or customers (`customer`)."""

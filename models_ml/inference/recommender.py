@@ -138,7 +138,7 @@ class Recommender:
 
     def is_known_user(self, user_id: str) -> bool:
         """Return whether the customer has a history, or features with values that the model knows."""
-        return user_id in self.users or bool(self._select_features(user_id).entry_count)
+        return user_id in self.users or self.customer_features.find_row(user_id) is not None
 
     def recommend(
         self,
@@ -301,10 +301,6 @@ class Recommender:
         coefficients = self.factor_model.customer_coefficients
         return torch.empty((0, self.card.config.factors)) if coefficients is None else coefficients
 
-    def _select_features(self, user_id: str) -> Csr:
-        """Return the features of a customer, one row."""
-        return self.customer_features.select(pa.array([user_id], pa.large_string()))
-
     def _get_history_row(self, user_id: str | None, basket: Basket | None) -> tuple[Csr | None, Csr | None, list[str]]:
         """Return the history and the features, matrices with one row, and the basket's unknown products.
 
@@ -312,9 +308,7 @@ class Recommender:
         """
         if user_id is None and basket is None:
             raise ModelError("give a customer or a basket")
-        features = None if user_id is None else self._select_features(user_id)
-        if features is not None and not features.entry_count:
-            features = None
+        features = None if user_id is None else self.customer_features.find_row(user_id)
         history, unknown_products = None, list[str]()
         if basket is not None:
             history, unknown_products = _build_basket_row(
