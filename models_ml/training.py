@@ -201,7 +201,7 @@ def _fit_recommender(
         regularization=model.regularization,
         customers_with_features=len(customer_features.ids),
         customer_feature_entries=customer_features.matrix.entry_count,
-        customer_features=customer_features.values,
+        customer_features=list(customer_features.values),
         metrics=metrics,
     )
     device = model.product_factors.device

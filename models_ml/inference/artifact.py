@@ -18,7 +18,6 @@ from torch import Tensor
 
 from models_ml.config import TrainConfig
 from models_ml.data.atomic_folders import create_folder_atomically
-from models_ml.data.feature_matrix import FeatureValue
 from models_ml.errors import ModelError
 
 CARD_FILE, TENSORS_FILE = "card.json", "tensors.safetensors"
@@ -83,8 +82,8 @@ class ModelCard(BaseModel):
     """Number of customers with declared features, with or without a history."""
     customer_feature_entries: int = 0
     """Number of known values of these customers."""
-    customer_features: list[FeatureValue] = []
-    """The values of the customers' declared features that the model knows, in the order of its coefficients."""
+    customer_features: list[tuple[str, str]] = []
+    """Feature and value of the customers' declared features that the model knows, in the order of its coefficients."""
     metrics: list[dict[str, str | int | float]] = []
     """The run's rows of ml.ranking_metrics over all known customers and products."""
     versions: dict[str, str] = {}

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from models_ml.als.confidence import Confidence
 from models_ml.als.factor_model import FactorModel
-from models_ml.data.feature_matrix import FeatureMatrix
+from models_ml.data.feature_matrix import FeatureMatrix, FeatureValue
 from models_ml.data.id_map import IdMap
 from models_ml.data.interactions import Interactions
 from models_ml.data.sparse import Csr

@@ -27,8 +27,7 @@ def test_purchases_have_devices_of_feed(shop: Shop) -> None:
     )
     load(shop.settings)
 
-    run_dbt(shop.settings, "build", "--select", "+fct_transactions", "+audit_unread_values", "--exclude-resource-type",
-            "unit_test")  # fmt: skip
+    run_dbt(shop.settings, "run", "--select", "+fct_transactions", "+audit_unread_values")
 
     assert shop.query("select user_id, device from marts.fct_transactions order by user_id") == [
         ("till", None), ("u", "mobile"), ("v", "web"), ("w", "unknown"), ("x", None),

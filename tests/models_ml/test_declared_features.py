@@ -218,7 +218,7 @@ def test_features_of_later_cutoffs_do_not_leak(club_dataset: Dataset, club_confi
     config = club_config.model_copy(update={"ablations": False})
     honest, planted_result = train(club_dataset, config, "run"), train(leaking, config, "run")
     assert planted_result.ranking_metrics.equals(honest.ranking_metrics)
-    assert "feat_future.next_product" in {value.feature for value in planted_result.recommender.card.customer_features}
+    assert "feat_future.next_product" in {feature for feature, _ in planted_result.recommender.card.customer_features}
 
 
 def test_features_survive_artifact_and_dataset(

@@ -574,7 +574,6 @@ with active as (
         sum(purchase_count) as purchase_count,
         sum(return_count) as return_count,
         coalesce(sum(spend), 0) as total_spend,
-        coalesce(sum(purchase_spend), 0) as purchase_spend,
         sum(mobile_count) as mobile_count,
         sum(known_device_count) - sum(mobile_count) as web_count,
     from user_days
