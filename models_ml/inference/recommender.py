@@ -80,12 +80,10 @@ class Recommender:
             customer_coefficients=tensors["customer_coefficients"] if card.customer_features else None,
             customer_prior_products=card.config.customer_prior_products,
         )
-        customer_features = FeatureMatrix(
-            IdMap(ids.customers_with_features, "customer"), features, card.customer_features
-        )
-        return cls(
-            card, IdMap(ids.users, "customer"), IdMap(ids.products, "product"), history, model, customer_features
-        )
+        users, described = (IdMap(user_ids, "customer") for user_ids in (ids.users, ids.customers_with_features))
+        values = [FeatureValue(*value) for value in card.customer_features]
+        customer_features = FeatureMatrix(described, features, values)
+        return cls(card, users, IdMap(ids.products, "product"), history, model, customer_features)
 
     def save(self, path: Path) -> None:
         """Write the artifact folder `path` atomically.
