@@ -14,7 +14,7 @@ from torch import Tensor
 from models_ml.als.trainer import EpochReport, fit
 from models_ml.config import TrainConfig
 from models_ml.data.dataset import Dataset
-from models_ml.data.feature_matrix import build_customer_features
+from models_ml.data.feature_matrix import FeatureMatrix, build_customer_features
 from models_ml.data.id_map import IdMap
 from models_ml.data.interactions import Interactions
 from models_ml.data.item_features import ItemFeatures
@@ -183,6 +183,8 @@ def _fit_recommender(
         else _align_product_factors(warm_start_model, interactions.products, config),
     )
     fit_seconds = time.perf_counter() - start_seconds
+    if model.customer_coefficients is None:
+        customer_features = FeatureMatrix.empty(IdMap([], "customer"))
     card = ModelCard(
         run_id=run_id,
         trained_at=datetime.now(UTC).replace(tzinfo=None),

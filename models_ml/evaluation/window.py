@@ -208,7 +208,7 @@ class EvaluationWindow:
             self.rank_for_known_customers(user_factors, model.scoring_factors, config), config
         )
         rows = torch.nonzero(features.lengths.cpu()[known_count:] > 0).flatten() + known_count
-        if not len(rows):
+        if model.customer_coefficients is None or not len(rows):
             return ranking
         described = features.select_rows(rows.to(device))
         no_history = Csr(torch.zeros_like(described.row_starts), described.columns[:0], described.values[:0], 0)

@@ -199,6 +199,16 @@ def test_ablations_can_be_switched_off(club_dataset: Dataset, club_config: Train
     assert not [method for method in result.ranking_metrics["method"].to_pylist() if method.startswith("without")]
 
 
+def test_customer_features_can_be_switched_off(club_dataset: Dataset, club_config: TrainConfig, tmp_path: Path) -> None:
+    config = club_config.model_copy(update={"ablations": False, "customer_prior_products": 0.0})
+    result = train(club_dataset, config, "run")
+    result.recommender.save(tmp_path / "model")
+    recommender = Recommender.load(tmp_path / "model")
+    assert recommender.recommend(user_id="u000").source == "popularity"
+    assert recommender.explain("p3", user_id="u100").feature_contributions == []
+    assert get_ndcg(result, "als", "customer", "new") == get_ndcg(result, "recent_popularity", "customer", "new")
+
+
 def test_features_of_later_cutoffs_do_not_leak(club_dataset: Dataset, club_config: TrainConfig) -> None:
     """A feature at 'now' that gives away the test window's pairs changes no metric, and a wrong one neither."""
     window_pairs = club_dataset.select_cutoff("test").evaluation_pairs
