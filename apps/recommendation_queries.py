@@ -42,7 +42,7 @@ class RecommendationList:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A model score and the contribution of each past product."""
+    """A model score and the contributions of past products and of the customer's declared features."""
 
     product_id: str
     product_name: str | None
@@ -50,10 +50,14 @@ class Explanation:
     """The model's score; None for a fallback."""
 
     contributions: pd.DataFrame
-    """Columns product_id, product_name and contribution, the largest contribution first; their sum is the score."""
+    """Columns product_id, product_name and contribution, the largest contribution first. Their sum and the sum of
+    `feature_contributions` are the score."""
+
+    feature_contributions: pd.DataFrame
+    """Columns feature, value and contribution of the customer's declared features; the largest contribution first."""
 
     is_fallback: bool
-    """Whether no past product is known."""
+    """Whether neither a past product nor a declared feature is known."""
 
     notes: list[str]
 
@@ -119,11 +123,19 @@ class RecommendationQueries:
         """Return the published recommendations of a customer; popular products for an unknown customer."""
         recommendations = _remove_pinned_scores(self.serving_copy.get_recommendations(user_id, n))
         if recommendations.empty and not self.serving_copy.has_customer(user_id):
+            if isinstance(self._model_or_error, Recommender) and self._model_or_error.is_known_user(user_id):
+                return self._recommend_by_features(user_id, n)
             return self._recommend_popular(
                 n, [f"customer '{user_id}' is unknown to the published copy; {FALLBACK_NOTE}"]
             )
         notes = _note_short_list(recommendations, n, "the merchandising rules or the dbt variable top_n")
         return RecommendationList(recommendations, is_fallback=False, notes=notes)
+
+    def _recommend_by_features(self, user_id: str, n: int) -> RecommendationList:
+        """Rank products for a new customer, who has declared features and is not in the copy."""
+        _, best_items = self._rank_under_rules({}, n, None, (), user_id)
+        notes = [f"customer '{user_id}' has no actions; the list comes from the customer's features"]
+        return self._build_list(n, best_items, [None] * len(best_items), "more_from_shop", notes)
 
     def recommend_for_basket(
         self,
@@ -168,14 +180,16 @@ class RecommendationQueries:
         return self._build_list(n, similar_products.items, [product_id] * len(similar_products.items), "similar", [])
 
     def explain(self, product_id: str, *, user_id: str | None = None, basket: Basket | None = None) -> Explanation:
-        """Return what each past product of a customer or of a basket adds to the model's score of a product.
+        """Return what each past product of a customer or of a basket, and each feature, adds to a product's score.
 
         Raises:
             UnknownIdError: The product is unknown.
         """
         # The published interactions, which the lists are scored with, may be newer than the model's training data.
         interactions = None if user_id is None else self.serving_copy.get_interactions(user_id)
-        explanation = self.recommender.explain(product_id, basket=basket if interactions is None else interactions)
+        explanation = self.recommender.explain(
+            product_id, user_id=user_id, basket=basket if interactions is None else interactions
+        )
         notes = []
         if explanation.unknown_products:
             notes.append(_note_unknown_products(explanation.unknown_products))
@@ -196,17 +210,27 @@ class RecommendationQueries:
             names.get(product_id),
             explanation.score,
             contributions,
+            pd.DataFrame(
+                [vars(part) for part in explanation.feature_contributions],
+                columns=["feature", "value", "contribution"],
+            ),
             is_fallback=explanation.source == "popularity",
             notes=notes,
         )
 
     def _rank_under_rules(
-        self, basket: Basket, n: int, allowed_products: Collection[str] | None, excluded_products: Collection[str]
+        self,
+        basket: Basket,
+        n: int,
+        allowed_products: Collection[str] | None,
+        excluded_products: Collection[str],
+        user_id: str | None = None,
     ) -> tuple[Recommendations, list[Recommendation]]:
         """Apply the merchandising rules to the model's ranking; return the model's answer and the ranked products."""
         ranking = self.recommender.iter_ranking(
             basket,
             n,
+            user_id=user_id,
             allowed_products=allowed_products,
             excluded_products=[*excluded_products, *self.rules.pinned_products],
         )
@@ -214,7 +238,9 @@ class RecommendationQueries:
         best_product_ids = self.rules.apply(
             ranking, n, allowed_products=allowed_set, excluded_products=[*excluded_products, *basket]
         )
-        recommendations = self.recommender.recommend(basket=basket, n=n, allowed_products=best_product_ids)
+        recommendations = self.recommender.recommend(
+            user_id=user_id, basket=basket, n=n, allowed_products=best_product_ids
+        )
         items_by_product = {item.product_id: item for item in recommendations.items}
         # A pinned product may be unknown to the model.
         return recommendations, [

@@ -9,7 +9,8 @@ MODEL_DEFINING_SETTINGS = frozenset(
     {
         *("factors", "regularization", "unobserved_weight", "strength_scale", "user_damping", "product_damping"),
         *("sparse_density", "max_sparsity", "regularization_growth", "unobserved_growth"),
-        *("content_prior_customers", "content_ridge", "max_content_words", "content_price_bands"),
+        *("content_prior_customers", "customer_prior_products", "feature_ridge"),
+        *("max_feature_words", "feature_number_bands"),
         *("trend_powers", "trend_prior_customers"),
     }
 )
@@ -66,17 +67,21 @@ class TrainConfig(BaseModel):
     """Confidence is divided by the product's number of customers to this power; limits the effect of bestsellers."""
 
     content_prior_customers: float = Field(default=10.0, ge=0, allow_inf_nan=False)
-    """Number of customers at which a product's own data and its content (category, brand, price band, name) have equal
-    weight; 0 ignores content."""
+    """Number of customers at which a product's own data and its declared features (category, brand, price, name, and
+    those of other marts) have equal weight; 0 ignores the features of products."""
 
-    content_ridge: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    """Ridge penalty of the regression of factors on content."""
+    customer_prior_products: float = Field(default=10.0, ge=0, allow_inf_nan=False)
+    """Number of products in a history at which the history and the customer's declared features have equal weight; 0
+    ignores the features of customers."""
 
-    max_content_words: int = Field(default=1000, ge=0)
-    """Maximum number of words of product names used as content; the most frequent words are used."""
+    feature_ridge: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """Ridge penalty of the regressions of factors on features."""
 
-    content_price_bands: int = Field(default=8, ge=1)
-    """Number of price bands with equal numbers of products."""
+    max_feature_words: int = Field(default=1000, ge=0)
+    """Maximum number of words that a feature of kind `words` has; the most frequent words are used."""
+
+    feature_number_bands: int = Field(default=8, ge=1)
+    """Number of bands of a feature of kind `number`, with equal numbers of products or customers."""
 
     trend_powers: tuple[Annotated[float, Field(ge=0, le=2)], ...] = Field(
         default=(0.0, 0.25, 0.5, 0.75, 1.0), min_length=1
@@ -117,6 +122,10 @@ class TrainConfig(BaseModel):
 
     activity_thresholds: tuple[int, ...] = (5, 20)
     """Lower bounds of the activity segments after the first, in products of the customer's history, ascending."""
+
+    ablations: bool = True
+    """Whether the evaluation also fits a model without each declared feature of an own mart, which shows what the
+    feature adds. Each takes as long as the evaluation's own fit."""
 
     max_category_segments: int = Field(default=20, ge=1)
     """Maximum number of category segments, those with the most relevant pairs; all other categories are one segment."""

@@ -1,7 +1,8 @@
 """A training run: select parameters on the validation window, evaluate on the test window, fit the final model."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from models_ml.als.trainer import fit
+from models_ml.als.trainer import EpochReport, fit
 from models_ml.config import TrainConfig
 from models_ml.data.dataset import Dataset
+from models_ml.data.feature_matrix import FeatureMatrix, build_customer_features
 from models_ml.data.id_map import IdMap
 from models_ml.data.interactions import Interactions
 from models_ml.data.item_features import ItemFeatures
@@ -20,6 +22,7 @@ from models_ml.errors import ModelError
 from models_ml.evaluation.baselines import OracleFactors
 from models_ml.evaluation.report import EvaluationReport, MetricRow
 from models_ml.evaluation.selection import EpochCallback, EpochRecord, SelectedParams, select_params
+from models_ml.evaluation.window import EvaluationWindow, Ranking
 from models_ml.inference.artifact import ModelCard
 from models_ml.inference.recommender import Recommender
 
@@ -111,16 +114,14 @@ def train(
         report.add_overall(validation, ranking)
     test = report.build_window("test", config.max_evaluation_users)
     if test is not None:
-        model = fit(
-            test.interactions.strength,
-            config,
-            selected_params.epochs,
-            lambda epoch: record_epoch(EpochRecord("test", epoch, None)),
-            item_features=test.build_item_features(config),
-            trend_power=selected_params.trend_power,
+        ranking = _fit_and_rank(
+            test, config, selected_params, lambda epoch: record_epoch(EpochRecord("test", epoch, None))
         )
-        user_factors = model.fold_in(test.histories.to(model.product_factors.device))
-        report.add(test, test.rank_for_known_customers(user_factors, model.scoring_factors, config))
+        ablations = {
+            feature: _fit_and_rank(test.without_feature(feature), config, selected_params)
+            for feature in (dataset.own_features if config.ablations else ())
+        }
+        report.add(test, ranking, ablations)
     recommender, fit_seconds = _fit_recommender(
         dataset, config, selected_params, run_id, report.overall_metrics, record_epoch, warm_start_model
     )
@@ -134,6 +135,26 @@ def train(
     )
 
 
+def _fit_and_rank(
+    window: EvaluationWindow,
+    config: TrainConfig,
+    selected_params: SelectedParams,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+) -> Ranking:
+    """Return the ranking of a model fitted to the data before a window, for all customers of the window."""
+    customer_features = window.build_customer_features(config)
+    model = fit(
+        window.interactions.strength,
+        config,
+        selected_params.epochs,
+        on_epoch,
+        item_features=window.build_item_features(config),
+        trend_power=selected_params.trend_power,
+        customer_features=customer_features.select(window.interactions.users.ids),
+    )
+    return window.rank_by_model(model, customer_features, config)
+
+
 def _fit_recommender(
     dataset: Dataset,
     config: TrainConfig,
@@ -144,21 +165,26 @@ def _fit_recommender(
     warm_start_model: Recommender | None,
 ) -> tuple[Recommender, float]:
     """Return the model fitted to the interactions at the cutoff 'now', and the duration of the fit in seconds."""
-    rows, features = dataset.current_interactions, dataset.select_cutoff("now").product_features
+    now = dataset.select_cutoff("now")
+    rows, features = now.interactions, now.product_features
     interactions = Interactions.from_table(rows, features["product_id"])
+    customer_features = build_customer_features(now.features, interactions.users, config)
     start_seconds = time.perf_counter()
     model = fit(
         interactions.strength,
         config,
         selected_params.epochs if warm_start_model is None else config.warm_epochs,
         lambda report: on_epoch(EpochRecord("now", report, None)),
-        item_features=ItemFeatures.from_table(features, interactions.products, config),
+        item_features=ItemFeatures.from_tables(features, now.features, interactions.products, config),
+        customer_features=customer_features.select(interactions.users.ids),
         trend_power=selected_params.trend_power,
         initial_product_factors=None
         if warm_start_model is None
         else _align_product_factors(warm_start_model, interactions.products, config),
     )
     fit_seconds = time.perf_counter() - start_seconds
+    if model.customer_coefficients is None:
+        customer_features = FeatureMatrix.empty(IdMap([], "customer"))
     card = ModelCard(
         run_id=run_id,
         trained_at=datetime.now(UTC).replace(tzinfo=None),
@@ -175,10 +201,21 @@ def _fit_recommender(
         mean_strength=model.confidence.mean_strength,
         unobserved_pair_weight=model.unobserved_pair_weight,
         regularization=model.regularization,
+        customers_with_features=len(customer_features.ids),
+        customer_feature_entries=customer_features.matrix.entry_count,
+        customer_features=list(customer_features.values),
         metrics=metrics,
     )
-    history = interactions.strength.to(model.product_factors.device)
-    return Recommender(card, interactions.users, interactions.products, history, model), fit_seconds
+    device = model.product_factors.device
+    recommender = Recommender(
+        card,
+        interactions.users,
+        interactions.products,
+        interactions.strength.to(device),
+        model,
+        replace(customer_features, matrix=customer_features.matrix.to(device)),
+    )
+    return recommender, fit_seconds
 
 
 def _align_product_factors(recommender: Recommender, products: IdMap, config: TrainConfig) -> Tensor:

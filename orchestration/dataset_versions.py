@@ -22,7 +22,9 @@ from models_ml.data.dataset_store import (
     read_manifest,
 )
 from models_ml.errors import ModelError
+from orchestration.dbt_manifest import load_manifest
 from orchestration.dbt_runner import PROJECT_DIR
+from orchestration.model_features import CUTOFFS_TABLE, build_features_query, describe_declarations, find_declarations
 from warehouse.database import open_reader
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
@@ -30,7 +32,7 @@ from warehouse.settings import Settings
 RECORDED_LIBRARIES = ("recomart", "dbt-core", "dbt-duckdb", "duckdb", "pyarrow")
 """Libraries that can change the rows; the manifest records their versions."""
 
-MART_TABLES = {name: f"marts.ml_{name}" for name in TABLE_LAYOUTS}
+MART_TABLES = {name: f"marts.ml_{name}" for name in TABLE_LAYOUTS if name != "features"}
 
 # The files that the marts were built from. The checksum is null for a file that was reloaded since.
 SOURCE_FILES_QUERY = """
@@ -78,16 +80,26 @@ def read_marts(settings: Settings) -> tuple[Dataset, Provenance]:
     """Return the training data of the marts, and its provenance: settings, library versions and source files.
 
     Raises:
-        RecomartError: The marts are not built, or the warehouse is in use.
+        RecomartError: The marts are not built, a feature is declared wrongly, or the warehouse is in use.
         ModelError: The marts have no rows to train on.
     """
+    declarations = find_declarations(load_manifest(settings))
     with open_reader(settings) as connection:
-        tables = {name: _read_sorted_rows(connection, settings, name) for name in TABLE_LAYOUTS}
+        tables = {
+            name: _read_sorted_rows(connection, settings, name, f"from {table}") for name, table in MART_TABLES.items()
+        }
+        if declarations:
+            features_query = build_features_query(connection, declarations)
+            tables["features"] = _read_sorted_rows(connection, settings, "features", f"from ({features_query})")
         weights = read_event_weights(connection)
         files = connection.sql(SOURCE_FILES_QUERY).to_arrow_table().to_pylist()
     project = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))
     return Dataset.from_tables(**tables), Provenance(
-        settings={"event_weights": weights, "dbt_vars": project["vars"]},
+        settings={
+            "event_weights": weights,
+            "dbt_vars": project["vars"],
+            "features": describe_declarations(declarations),
+        },
         versions={"dbt_project": project["version"], **{library: version(library) for library in RECORDED_LIBRARIES}},
         files=[SourceFile(**file) for file in files],
     )
@@ -106,12 +118,14 @@ def read_interactions(settings: Settings) -> pa.Table:
         RecomartError: The marts are not built, or the warehouse is in use.
     """
     with open_reader(settings) as connection:
-        rows = _read_sorted_rows(connection, settings, "interactions", "where cutoff = 'now'")
+        rows = _read_sorted_rows(
+            connection, settings, "interactions", f"from {MART_TABLES['interactions']} where cutoff = 'now'"
+        )
     return apply_layout(rows, "interactions")
 
 
 def _read_sorted_rows(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, name: str, condition: str = ""
+    connection: duckdb.DuckDBPyConnection, settings: Settings, name: str, from_clause: str
 ) -> pa.Table:
     # DuckDB casts decimals to the nearest double; pyarrow can be off by the last bit, which would change the hash.
     columns = ", ".join(
@@ -120,16 +134,16 @@ def _read_sorted_rows(
     )
     keys = ", ".join(TABLE_LAYOUTS[name].sort_keys)
     try:
-        cutoffs = connection.sql(f"select distinct cutoff from {MART_TABLES[name]} {condition} order by 1").fetchall()
+        cutoffs = connection.sql(f"select distinct cutoff {from_clause} order by 1").fetchall()
         # One cutoff at a time: sorting all rows at once takes three times the memory.
-        query = f"select {columns} from {MART_TABLES[name]} where cutoff = ? order by {keys}"
+        query = f"select {columns} from (select * {from_clause}) where cutoff = ? order by {keys}"
         parts = [connection.sql(query, params=cutoff).to_arrow_table() for cutoff in cutoffs]
-        empty = connection.sql(f"select {columns} from {MART_TABLES[name]} limit 0").to_arrow_table()
+        empty = connection.sql(f"select {columns} {from_clause} limit 0").to_arrow_table()
         return pa.concat_tables([empty, *parts])
     except duckdb.CatalogException as error:
         raise RecomartError(
-            f"{settings.database}: there is no table {MART_TABLES[name]} to train on. Build it with `recomart run`, or "
-            "`dbt build` in dbt_project/"
+            f"{settings.database}: there is no table {MART_TABLES.get(name, CUTOFFS_TABLE)} to train on. Build it with "
+            "`recomart run`, or `dbt build` in dbt_project/"
         ) from error
 
 

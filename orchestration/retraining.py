@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import duckdb
 from pydantic import ValidationError
@@ -14,6 +15,8 @@ from models_ml.evaluation.monitoring import evaluate_since_training
 from models_ml.inference.recommender import Recommender
 from orchestration.config_files import read_policy
 from orchestration.dataset_versions import read_event_weights, read_interactions, read_marts
+from orchestration.dbt_manifest import load_manifest
+from orchestration.model_features import describe_declarations, find_declarations
 from orchestration.model_registry import ModelRun, find_next_serving_run, find_serving_run, list_model_runs
 from orchestration.policy import RetrainPolicy
 from warehouse.database import fetch_first_row, open_reader
@@ -108,6 +111,10 @@ def _apply_policy(
         return TrainingRequest(
             f"the settings have changed since the model was trained: {config_changes}", is_warm_start=False
         )
+    if changed_features := _find_changed_features(settings, latest_run):
+        return TrainingRequest(
+            f"declared features have changed since the model was trained: {changed_features}", is_warm_start=False
+        )
     with open_reader(settings) as connection:
         changed_weights = _find_changed_weights(connection, latest_run)
         pair_count, changed_pair_count = _count_changed_pairs(connection, settings, latest_run)
@@ -157,12 +164,28 @@ def _describe_config_changes(latest_run: ModelRun, config: TrainConfig) -> str:
         return "an earlier version of RecoMart trained it"
 
 
+def _read_dataset_settings(connection: duckdb.DuckDBPyConnection, run: ModelRun) -> dict[str, Any]:
+    """Return the settings of the dataset version of a run; empty when they are not recorded."""
+    (settings_json,) = fetch_first_row(
+        connection, "select settings from ml.dataset_versions where dataset_hash = ?", [run.dataset_hash]
+    ) or ("{}",)
+    dataset_settings: dict[str, Any] = json.loads(settings_json)
+    return dataset_settings
+
+
+def _find_changed_features(settings: Settings, latest_run: ModelRun) -> str:
+    """Return the declared features that were added, removed or given another kind since the model was trained."""
+    features = describe_declarations(find_declarations(load_manifest(settings)))
+    with open_reader(settings) as connection:
+        trained_features = _read_dataset_settings(connection, latest_run).get("features", features)
+    return ", ".join(
+        name for name in sorted({*features, *trained_features}) if features.get(name) != trained_features.get(name)
+    )
+
+
 def _find_changed_weights(connection: duckdb.DuckDBPyConnection, latest_run: ModelRun) -> str:
     """Return the names of the event types whose weights have changed since the model was trained."""
-    (settings_json,) = fetch_first_row(
-        connection, "select settings from ml.dataset_versions where dataset_hash = ?", [latest_run.dataset_hash]
-    ) or ("{}",)
-    trained_weights = json.loads(settings_json).get("event_weights", {})
+    trained_weights = _read_dataset_settings(connection, latest_run).get("event_weights", {})
     weights = read_event_weights(connection)
     if not trained_weights:
         return ""

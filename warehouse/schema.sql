@@ -13,11 +13,14 @@ create table if not exists raw.events (
 
 create table if not exists raw.purchases (
     transaction_id varchar, user_id varchar, product_id varchar, quantity varchar, price varchar, line_total varchar,
-    currency varchar, purchased_at varchar,
+    currency varchar, purchased_at varchar, device varchar,
     product_name varchar, category varchar, brand varchar,
     _extra varchar, _feed varchar not null, _file varchar not null,
     _line bigint not null, _load_id bigint not null
 );
+
+-- Warehouses of earlier versions have purchases without a device.
+alter table raw.purchases add column if not exists device varchar;
 
 create table if not exists raw.products (
     product_id varchar, product_name varchar, category varchar, brand varchar, price varchar, currency varchar,

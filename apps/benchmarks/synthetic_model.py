@@ -10,6 +10,7 @@ from models_ml.als.confidence import Confidence
 from models_ml.als.factor_model import FactorModel
 from models_ml.als.solver import compute_gramian
 from models_ml.config import TrainConfig
+from models_ml.data.feature_matrix import FeatureMatrix
 from models_ml.data.id_map import IdMap
 from models_ml.data.sparse import Csr
 from models_ml.inference.artifact import ModelCard
@@ -181,4 +182,4 @@ def _build_recommender(shop: SyntheticShop, run_id: str) -> Recommender:
     )
     users = IdMap([f"U{number:07d}" for number in range(shop.customers)], "customer")
     products = IdMap([f"P{number:07d}" for number in range(shop.products)], "product")
-    return Recommender(card, users, products, history, model)
+    return Recommender(card, users, products, history, model, FeatureMatrix.empty(IdMap([], "customer")))

@@ -80,18 +80,48 @@ ENTITY_CHANGES_QUERY = " union all ".join(
     for name, column in (("customers", "user_id"), ("products", "product_id"))
 )
 
-PRODUCT_FEATURES = ("product_name", "category", "brand", "price", "popularity", "active_users_28d", "recent_popularity")
+COUNTED_FEATURES = ("popularity", "active_users_28d", "recent_popularity")
+"""Features of products that every version has; all other features are declared."""
 
-FEATURE_CHANGE_COUNTS = ", ".join(
-    f"count(*) filter (before.{name} is distinct from after.{name}) as {name}" for name in PRODUCT_FEATURES
+COUNTED_CHANGES = ", ".join(
+    f"count(*) filter (before.{name} is distinct from after.{name}) as {name}" for name in COUNTED_FEATURES
 )
 
 FEATURE_CHANGES_QUERY = f"""
-    unpivot (
-        select {FEATURE_CHANGE_COUNTS}
-        from (from before_product_features where cutoff = 'now') as before
-        inner join (from after_product_features where cutoff = 'now') as after using (product_id)
-    ) on columns(*) into name feature value changed_count
+    with products as (
+        from before_product_features as before semi join after_product_features as after using (cutoff, product_id)
+        where cutoff = 'now'
+    ),
+
+    counted as (
+        unpivot (
+            select {COUNTED_CHANGES}
+            from before_product_features as before
+            inner join after_product_features as after using (cutoff, product_id)
+            where cutoff = 'now'
+        ) on columns(*) into name feature value changed_count
+    ),
+
+    {
+    ", ".join(
+        f'''
+        {side} as (
+            select feature, subject, subject_id, list((text_value, number_value) order by text_value) as feature_values
+            from {side}_features
+            where cutoff = 'now'
+            group by all
+        )
+        '''
+        for side in ("before", "after")
+    )
+}
+
+    from counted
+    union all
+    select feature, count(*) filter (before.feature_values is distinct from after.feature_values) as changed_count
+    from before full outer join after using (feature, subject, subject_id)
+    where subject = 'customer' or subject_id in (select product_id from products)
+    group by feature
 """
 
 
@@ -110,8 +140,8 @@ class DatasetDiff(BaseModel):
     strength (strengths decay with time) and with changed actions."""
     entities: list[dict[str, Any]]
     """Numbers of customers and products that were added, removed or kept."""
-    product_features: list[dict[str, Any]]
-    """For each product feature (category, price, ...), the number of products in both versions with another value."""
+    features: list[dict[str, Any]]
+    """For each feature, the number of products in both versions, or of customers, with another value at 'now'."""
     settings: list[dict[str, Any]]
     """Changed settings and package versions, before and after; None where there is none."""
     files: dict[str, list[str]]
@@ -153,7 +183,7 @@ def diff_versions(settings: Settings, before: str, after: str) -> DatasetDiff:
             rows=fetch_rows(f"from ({ROW_COUNTS_QUERY}) order by all"),
             pairs=fetch_rows(PAIR_COUNTS_QUERY)[0],
             entities=fetch_rows(ENTITY_CHANGES_QUERY),
-            product_features=fetch_rows(FEATURE_CHANGES_QUERY),
+            features=fetch_rows(FEATURE_CHANGES_QUERY),
             settings=_find_changed_settings(
                 _flatten_settings(manifest_before.provenance), _flatten_settings(manifest_after.provenance)
             ),

@@ -70,7 +70,7 @@ def _print_diff(difference: DatasetDiff) -> None:
     console.print_table("Rows", difference.rows)
     console.print_table("Customer-product pairs, as of now", [difference.pairs])
     console.print_table("Customers and products, as of now", difference.entities)
-    console.print_table("Products in both versions with changed features, as of now", difference.product_features)
+    console.print_table("Products in both versions, or customers, with other features, as of now", difference.features)
     console.print_table("Largest changes of strength", difference.largest_changes)
     console.print_table("Changed settings", difference.settings)
     for change, files in difference.files.items():

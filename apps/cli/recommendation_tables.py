@@ -18,5 +18,7 @@ def print_explanation(explanation: Explanation) -> None:
     if explanation.score is not None:
         print_line(f"{product}: score {explanation.score:.4f}, the sum of these contributions:\n")
         print_table("Contributions of past products", to_records(explanation.contributions))
+        if len(explanation.feature_contributions):
+            print_table("Contributions of the customer's features", to_records(explanation.feature_contributions))
     for note in explanation.notes:
         print_line(note)

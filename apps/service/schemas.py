@@ -131,8 +131,21 @@ class Contribution(ServiceSchema):
     """Contribution to the score; negative when it lowers the score."""
 
 
+class FeatureContribution(ServiceSchema):
+    """The contribution of one declared feature of the customer to a score."""
+
+    feature: str = Field(examples=["feat_user_plan.plan"])
+    """The declared column, as model and column."""
+
+    value: str = Field(examples=["gold"])
+    """The category, the band of numbers or the word."""
+
+    contribution: float = Field(examples=[0.031])
+    """Contribution to the score; negative when it lowers the score."""
+
+
 class Explanation(ServiceSchema):
-    """The model's score of a product and the contribution of each past product."""
+    """The model's score of a product and the contributions of past products and of the customer's features."""
 
     version: Version
     """The published version of this response."""
@@ -147,10 +160,13 @@ class Explanation(ServiceSchema):
     """The model's score; null for a fallback."""
 
     contributions: list[Contribution]
-    """All past products, the largest contribution first; the contributions add up to the score."""
+    """All past products, the largest contribution first; with those of the features they add up to the score."""
+
+    feature_contributions: list[FeatureContribution]
+    """All known features of the customer, the largest contribution first; empty for a basket."""
 
     is_fallback: bool = Field(examples=[False])
-    """True when no past product of the customer or the basket is known."""
+    """True when no past product of the customer or the basket, and no feature of the customer, is known."""
 
     notes: list[str] = Field(examples=[[]])
     """Notes on the explanation, as text."""
@@ -164,6 +180,7 @@ class Explanation(ServiceSchema):
             product_name=result.product_name,
             score=result.score,
             contributions=[Contribution(**row) for row in _to_rows(result.contributions)],
+            feature_contributions=[FeatureContribution(**row) for row in _to_rows(result.feature_contributions)],
             is_fallback=result.is_fallback,
             notes=result.notes,
         )

@@ -7,7 +7,7 @@
         ],
         'purchases': [
             'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'line_total', 'currency', 'purchased_at',
-            'product_name', 'category', 'brand',
+            'device', 'product_name', 'category', 'brand',
         ],
         'products': [
             'product_id', 'product_name', 'category', 'brand', 'price', 'currency', 'popularity_score', 'is_available',

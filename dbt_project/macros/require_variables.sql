@@ -34,6 +34,7 @@
         'min_full_catalog_share': positive_share,
         'max_stale_share': share,
         'max_coverage_drop': share,
+        'sample_share': positive_share,
     } %}
     {% set messages = [] %}
     {% for name, range in allowed_ranges.items() %}
@@ -57,6 +58,9 @@
             ) %}
         {% endif %}
     {% endfor %}
+    {% if var('sample_share') != 1 and target.name != 'dev' and messages | length == 0 %}
+        {% do messages.append('sample_share is ' ~ var('sample_share') ~ ' and must be 1 in target ' ~ target.name) %}
+    {% endif %}
     {% if execute and messages %}
         {% do exceptions.raise_compiler_error(
             'invalid variables: dbt_project/dbt_project.yml: ' ~ messages | join('; ')

@@ -1,14 +1,16 @@
-"""A trained model: product factors, and the exact factors of a customer given their history.
+"""A trained model: product factors, and the exact factors of a customer given their history and features.
 
 Let H be the factors of the history's products, C their confidences and D the other part of the row's normal matrix. D
-is diagonal because the product factors are in the eigenbasis of their Gramian. The customer factors are
+is diagonal because the product factors are in the eigenbasis of their Gramian. Let b be the prior's right-hand side: a
+sum over the customer's declared features. The customer factors are
 
-    x = sum over j of t_j     with    T = C H (H'CH + D)^-1      (one row of T per past interaction)
+    x = (H'CH + D)^-1 (H'C1 + b) = sum over j of t_j + sum over f of s_f
 
-so the score x.y_i times the product's trend is exactly the sum over j of t_j.y_i times the trend, the contributions of
-the past interactions (Hu, Koren, Volinsky, "Collaborative filtering for implicit feedback datasets", ICDM 2008, section
-5). Histories shorter than the factors use the equivalent form with a smaller matrix,
-T = C^1/2 (I + C^1/2 H D^-1 H' C^1/2)^-1 C^1/2 H D^-1.
+with one row t_j of T = C H (H'CH + D)^-1 per past interaction and one row s_f of B (H'CH + D)^-1 per feature, so the
+score x.y_i times the product's trend is exactly the sum over j of t_j.y_i and over f of s_f.y_i times the trend, the
+contributions of the past interactions and of the features (Hu, Koren, Volinsky, "Collaborative filtering for implicit
+feedback datasets", ICDM 2008, section 5). Histories shorter than the factors use the equivalent form with a smaller
+matrix, (H'CH + D)^-1 = D^-1 - D^-1 H'C^1/2 (I + C^1/2 H D^-1 H' C^1/2)^-1 C^1/2 H D^-1.
 """
 
 from collections.abc import Iterator
@@ -40,20 +42,38 @@ class FactorModel:
     """Weight of the target 0 of each pair (w of the objective)."""
     regularization: float
     block_mib: int
+    customer_coefficients: Tensor | None = None
+    """float32 of shape (feature values, factors): the regression of customer factors on declared features; None
+    without such features."""
+    customer_prior_products: float = 0.0
+    """Number of products in a history at which history and features have equal weight."""
 
     @cached_property
     def scoring_factors(self) -> Tensor:
         """Product factors times trends, (products, factors); a score is a dot product of these and customer factors."""
         return self.product_factors * self.trends[:, None]
 
-    def fold_in(self, strength: Csr) -> Tensor:
-        """Return the exact customer factors, (rows, factors), of each row of `strength`; zero for an empty row."""
+    def fold_in(self, strength: Csr, features: Csr | None = None) -> Tensor:
+        """Return the exact customer factors, (rows, factors), of each row of `strength`.
+
+        `features` (rows x feature values) are the customers' features. A row without history has the factors predicted
+        from its features, which are zero without features.
+        """
         factors = torch.zeros((strength.row_count, self.product_factors.shape[1]), device=self.product_factors.device)
-        for block in self.iter_history_blocks(strength):
+        if self.customer_coefficients is not None and features is not None:
+            factors = features.to_torch_csr() @ self.customer_coefficients
+        for block in self.iter_history_blocks(strength, features):
             factors[block.rows] = block.solve()
         return factors
 
-    def iter_history_blocks(self, strength: Csr, candidates: int = 0) -> Iterator["HistoryBlock"]:
+    def split_by_feature(self, features: Csr) -> Tensor:
+        """Return the factors predicted from each feature of the single row of `features`, (entries, factors)."""
+        assert self.customer_coefficients is not None
+        return features.values[:, None] * self.customer_coefficients[features.columns.long()]
+
+    def iter_history_blocks(
+        self, strength: Csr, features: Csr | None = None, candidates: int = 0
+    ) -> Iterator["HistoryBlock"]:
         """Yield the nonempty rows of `strength` in blocks of similar length, which limits padding.
 
         Each buffer of a block, and `candidates` factors or contributions per row, fit `block_mib`.
@@ -61,6 +81,9 @@ class FactorModel:
         confidence = self.confidence.transform(strength)
         penalty = self.regularization * (
             confidence.sum_rows() + self.unobserved_pair_weight * self.trained_product_count
+        )
+        prior_weight = (
+            penalty * self.customer_prior_products / (strength.lengths + self.customer_prior_products).clamp(min=1)
         )
         lengths = strength.lengths.long()
         order = torch.argsort(lengths, descending=True, stable=True)
@@ -81,7 +104,11 @@ class FactorModel:
             root_confidence = confidences.sqrt()
             history = self.product_factors[products].mul_(root_confidence[:, :, None])
             diagonal = self.unobserved_pair_weight * self.eigenvalues + penalty[rows, None]
-            yield HistoryBlock(rows, products, root_confidence, history, diagonal)
+            prior_rhs = None
+            if self.customer_coefficients is not None and features is not None:
+                predicted = features.select_rows(rows).to_torch_csr() @ self.customer_coefficients
+                prior_rhs = prior_weight[rows, None] * predicted
+            yield HistoryBlock(rows, products, root_confidence, history, diagonal, prior_weight[rows], prior_rhs)
 
 
 @dataclass(frozen=True)
@@ -98,6 +125,10 @@ class HistoryBlock:
     """float32 of shape (rows, length, factors): C^1/2 H."""
     diagonal: Tensor
     """float32 of shape (rows, factors): D."""
+    prior_weight: Tensor
+    """float32 of shape (rows): factor of the factors predicted from features in b."""
+    prior_rhs: Tensor | None
+    """float32 of shape (rows, factors): b; None without features."""
 
     def solve(self) -> Tensor:
         """Return the customer factors x, float32 of shape (rows, factors)."""
@@ -105,9 +136,14 @@ class HistoryBlock:
         cholesky_factor = torch.linalg.cholesky(matrix)
         if scaled_history is None:
             target = self.weighted_history.mT @ self.root_confidence[:, :, None]
+            if self.prior_rhs is not None:
+                target += self.prior_rhs[:, :, None]
             return torch.cholesky_solve(target, cholesky_factor)[:, :, 0]
-        weights = torch.cholesky_solve(self.root_confidence[:, :, None], cholesky_factor)
-        return (scaled_history.mT @ weights)[:, :, 0]
+        target = self.root_confidence[:, :, None]
+        if self.prior_rhs is not None:
+            target = target - scaled_history @ self.prior_rhs[:, :, None]
+        factors = (scaled_history.mT @ torch.cholesky_solve(target, cholesky_factor))[:, :, 0]
+        return factors if self.prior_rhs is None else factors + self.prior_rhs / self.diagonal
 
     def compute_influence(self) -> Tensor:
         """Return T, float32 of shape (rows, length, factors); zero for padding."""
@@ -116,6 +152,19 @@ class HistoryBlock:
         inverse = invert_spd(matrix)
         influence = self.weighted_history @ inverse if scaled_history is None else inverse @ scaled_history
         return influence * self.root_confidence[:, :, None]
+
+    def compute_prior_influence(self, predicted: Tensor) -> Tensor:
+        """Return the part of the customer factors from parts of the predicted factors, both (rows, parts, factors).
+
+        The parts of one feature each give the rows of B (H'CH + D)^-1.
+        """
+        rhs = predicted * self.prior_weight[:, None, None]
+        matrix, scaled_history = self._build_system()
+        cholesky_factor = torch.linalg.cholesky(matrix)
+        if scaled_history is None:
+            return torch.cholesky_solve(rhs.mT, cholesky_factor).mT
+        correction = scaled_history.mT @ torch.cholesky_solve(scaled_history @ rhs.mT, cholesky_factor)
+        return rhs / self.diagonal[:, None, :] - correction.mT
 
     def _build_system(self) -> tuple[Tensor, Tensor | None]:
         """Return the matrix to invert, and C^1/2 H D^-1 for the form of short histories (None otherwise)."""

@@ -8,8 +8,9 @@ observed pairs, customer factors x and product factors y, the objective is
     + r * (sum over u of t_u |x_u|^2  +  sum over i of t_i |y_i|^2)
 
 where t is the row's total confidence: its observed confidences plus w for every nonempty column. The penalty of a
-product with content is r t_i ((1 - l_i) |y_i|^2 + l_i |y_i - p_i|^2), with the factors p_i predicted from content
-(models_ml.als.content_prior) and a weight l_i that falls with the product's number of customers.
+product with declared features is r t_i ((1 - l_i) |y_i|^2 + l_i |y_i - p_i|^2), with the factors p_i predicted from the
+features (models_ml.als.feature_prior) and a weight l_i that falls with the product's number of customers. Customers
+with declared features have the same penalty.
 
 A half epoch improves all rows of one side with a few conjugate gradient steps (Takacs, Pilaszy, Tikk, "Applications of
 the conjugate gradient method for implicit feedback collaborative filtering", RecSys 2011). Before each half epoch both
@@ -27,8 +28,8 @@ import torch
 from torch import Tensor
 
 from models_ml.als.confidence import Confidence
-from models_ml.als.content_prior import ContentPrior
 from models_ml.als.factor_model import FactorModel
+from models_ml.als.feature_prior import FeaturePrior
 from models_ml.als.parallel import CorePool
 from models_ml.als.solver import compute_gramian, solve_conjugate_gradient
 from models_ml.config import TrainConfig
@@ -117,11 +118,13 @@ class AlsTrainer:
         config: TrainConfig,
         item_features: ItemFeatures | None = None,
         initial_product_factors: Tensor | None = None,
+        customer_features: Csr | None = None,
     ) -> None:
         """Initialize the factors for `strength` (customers x products, without empty rows).
 
         The initial product factors are the nonzero rows of `initial_product_factors` (products, factors); all other
-        rows are random with the config's seed. `item_features` describe the products in the order of the columns.
+        rows are random with the config's seed. `item_features` describe the products in the order of the columns,
+        `customer_features` (customers x feature values) the customers.
 
         Raises:
             ModelError: The configured device does not exist, or the factors are not finite.
@@ -149,13 +152,22 @@ class AlsTrainer:
         self.product_side = Side(
             product_rows, user_count, self.unobserved_pair_weight, self.regularization, *block_limits
         )
-        self.content_prior = ContentPrior.create(self.item_features.content, product_rows.lengths.float(), config)
+        self.product_prior = FeaturePrior.create(
+            self.item_features.content, product_rows.lengths.float(), config.content_prior_customers, config
+        )
+        self.customer_prior = FeaturePrior.create(
+            None if customer_features is None else customer_features.to(self.device),
+            user_rows.lengths.float(),
+            config.customer_prior_products,
+            config,
+        )
         self.has_initial_factors = initial_product_factors is not None
         self.product_factors = self._initialize_product_factors(initial_product_factors)
         self.user_factors = torch.zeros((user_count, config.factors), device=self.device)
         self.epochs = 0
         self.observed_score = 0.0
-        self.content_penalty = 0.0
+        self.product_prior_penalty = 0.0
+        self.customer_prior_penalty = 0.0
         with self.core_pool:
             self._improve_users()
 
@@ -178,6 +190,7 @@ class AlsTrainer:
     def finalize(self, trend_power: float = 0.0) -> FactorModel:
         """Return a model with the current product factors and the products' trends to the power `trend_power`."""
         eigenvalues = self._rotate(self.product_factors)
+        prior = self.customer_prior
         return FactorModel(
             product_factors=self.complete_product_factors(),
             trends=self.item_features.trends.pow(trend_power),
@@ -187,17 +200,19 @@ class AlsTrainer:
             unobserved_pair_weight=self.unobserved_pair_weight,
             regularization=self.regularization,
             block_mib=self.config.block_mib,
+            customer_coefficients=None if prior is None else prior.fit_coefficients(self.user_factors),
+            customer_prior_products=self.config.customer_prior_products,
         )
 
     def complete_product_factors(self) -> Tensor:
         """Return a copy of the product factors, (products, factors).
 
-        Products without customers have the factors predicted from content.
+        Products without customers have the factors predicted from their features.
         """
-        if self.content_prior is None:
+        if self.product_prior is None:
             return self.product_factors.clone()
         return torch.where(
-            self.is_trained[:, None], self.product_factors, self.content_prior.predict_factors(self.product_factors)
+            self.is_trained[:, None], self.product_factors, self.product_prior.predict_factors(self.product_factors)
         )
 
     def _initialize_product_factors(self, initial_product_factors: Tensor | None) -> Tensor:
@@ -212,16 +227,9 @@ class AlsTrainer:
         return factors
 
     def _improve_products(self, eigenvalues: Tensor) -> None:
-        prior_rhs = None
-        # A regression of random factors on content predicts nothing, so the first epoch omits the prior.
-        if self.content_prior is not None and (self.has_initial_factors or self.epochs > 0):
-            predicted = self.content_prior.predict_factors(self.product_factors)
-            weight = self.product_side.penalty * self.content_prior.content_weight * self.is_trained
-            prior_rhs = predicted * weight[:, None]
+        predicted, prior_rhs = self._predict_from_features(self.product_prior, self.product_side, self.product_factors)
         self.product_side.solve(self.product_factors, self.user_factors, eigenvalues, self.config.cg_steps, prior_rhs)
-        if prior_rhs is not None:
-            # Difference between the penalty with the prior and the penalty on squared factors alone.
-            self.content_penalty = float((prior_rhs * (predicted - 2 * self.product_factors)).sum(dtype=torch.float64))
+        self.product_prior_penalty = _compute_prior_penalty(predicted, prior_rhs, self.product_factors)
 
     def _improve_users(self) -> tuple[Tensor, float, float]:
         """Improve the customer factors.
@@ -229,9 +237,24 @@ class AlsTrainer:
         Returns the diagonal of the products' Gramian, (factors), and the squared error and mean score of `Side.solve`.
         """
         eigenvalues = self._rotate(self.product_factors)
-        return eigenvalues, *self.user_side.solve(
-            self.user_factors, self.product_factors, eigenvalues, self.config.cg_steps
+        predicted, prior_rhs = self._predict_from_features(self.customer_prior, self.user_side, self.user_factors)
+        sums = self.user_side.solve(
+            self.user_factors, self.product_factors, eigenvalues, self.config.cg_steps, prior_rhs
         )
+        self.customer_prior_penalty = _compute_prior_penalty(predicted, prior_rhs, self.user_factors)
+        return eigenvalues, *sums
+
+    def _predict_from_features(
+        self, prior: FeaturePrior | None, side: Side, factors: Tensor
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Return the factors predicted from features and their part of the right-hand side, both (rows, factors).
+
+        A regression of random factors predicts nothing, so the first epoch omits the prior.
+        """
+        if prior is None or not (self.has_initial_factors or self.epochs > 0):
+            return None, None
+        predicted = prior.predict_factors(factors)
+        return predicted, predicted * (side.penalty * prior.weight)[:, None]
 
     def _rotate(self, fixed: Tensor) -> Tensor:
         """Rotate both sides in place into the eigenbasis of the Gramian of `fixed`; return its diagonal, (factors)."""
@@ -260,7 +283,8 @@ class AlsTrainer:
             float((side.penalty * factors.square().sum(1)).sum(dtype=torch.float64))
             for side, factors in ((self.user_side, self.user_factors), (self.product_side, self.product_factors))
         )
-        objective = squared_error + self.unobserved_pair_weight * squared_scores + penalties + self.content_penalty
+        penalties += self.product_prior_penalty + self.customer_prior_penalty
+        objective = squared_error + self.unobserved_pair_weight * squared_scores + penalties
         return EpochReport(self.epochs, objective / self.total_confidence, score, time.perf_counter() - start_seconds)
 
 
@@ -273,17 +297,18 @@ def fit(
     item_features: ItemFeatures | None = None,
     trend_power: float = 0.0,
     initial_product_factors: Tensor | None = None,
+    customer_features: Csr | None = None,
 ) -> FactorModel:
     """Return a model trained for `epochs` epochs on `strength` (customers x products).
 
-    `item_features` and `initial_product_factors` are arguments of AlsTrainer; scores are multiplied by the products'
-    trends to the power `trend_power`. `on_epoch` is called after each epoch. Equal arguments give identical bits on the
-    same machine.
+    `item_features`, `initial_product_factors` and `customer_features` are arguments of AlsTrainer; scores are
+    multiplied by the products' trends to the power `trend_power`. `on_epoch` is called after each epoch. Equal
+    arguments give identical bits on the same machine.
 
     Raises:
         ModelError: The configured device does not exist, or the factors diverge or collapse to zero.
     """
-    trainer = AlsTrainer(strength, config, item_features, initial_product_factors)
+    trainer = AlsTrainer(strength, config, item_features, initial_product_factors, customer_features)
     for _ in range(epochs):
         report = trainer.train_epoch()
         if on_epoch is not None:
@@ -311,6 +336,13 @@ def _check_convergence(report: EpochReport, previous_score: float, config: Train
             f"{report.observed_score:.1e}, its target 1. Lower regularization ({config.regularization:g}, before the "
             "increase for sparse matrices)"
         )
+
+
+def _compute_prior_penalty(predicted: Tensor | None, prior_rhs: Tensor | None, factors: Tensor) -> float:
+    """Return the difference between the penalty with the prior and the penalty on squared factors alone."""
+    if predicted is None or prior_rhs is None:
+        return 0.0
+    return float((prior_rhs * (predicted - 2 * factors)).sum(dtype=torch.float64))
 
 
 def _build_divergence_error(epoch: int, cause: str, config: TrainConfig) -> ModelError:

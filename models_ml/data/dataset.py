@@ -1,4 +1,4 @@
-"""The dataset of a training run: three tables with a fixed layout, so that equal rows have equal hashes everywhere."""
+"""The dataset of a training run: four tables with a fixed layout, so that equal rows have equal hashes everywhere."""
 
 import hashlib
 from dataclasses import dataclass
@@ -43,17 +43,29 @@ TABLE_LAYOUTS = {
             [
                 ("cutoff", pa.large_string()),
                 ("product_id", pa.large_string()),
-                ("product_name", pa.large_string()),
                 ("category", pa.large_string()),
-                ("brand", pa.large_string()),
-                ("price", pa.float64()),
                 ("popularity", pa.float64()),
                 ("active_users_28d", pa.float64()),
                 ("recent_popularity", pa.float64()),
             ]
         ),
         ("cutoff", "product_id"),
-        nullable_columns=("product_name", "category", "brand", "price"),
+        nullable_columns=("category",),
+    ),
+    "features": TableLayout(
+        pa.schema(
+            [
+                ("cutoff", pa.large_string()),
+                ("subject", pa.large_string()),
+                ("feature", pa.large_string()),
+                ("kind", pa.large_string()),
+                ("subject_id", pa.large_string()),
+                ("text_value", pa.large_string()),
+                ("number_value", pa.float64()),
+            ]
+        ),
+        ("cutoff", "subject", "feature", "subject_id", "text_value"),
+        nullable_columns=("number_value",),
     ),
     "evaluation_pairs": TableLayout(
         pa.schema(
@@ -67,26 +79,40 @@ TABLE_LAYOUTS = {
         ("cutoff", "user_id", "product_id"),
     ),
 }
-"""Layouts of the tables, which are parts of the marts ml_interactions, ml_product_features and ml_evaluation_pairs.
+"""Layouts of the tables. `interactions`, `product_features` and `evaluation_pairs` are parts of the marts with these
+names after `ml_`. `features` has the known values of every column that a dbt model declares as `model_feature`: one row
+per cutoff, subject (`product` or `customer`), feature (`<model>.<column>`), id and category, number or text;
+`text_value` of a number is empty.
 
 The tables hold everything that determines the factors, including the validation window that selects the number of
 epochs, so that a training can be repeated from a dataset alone.
 """
 
 
+CATALOG_MODEL = "ml_product_features"
+"""The dbt model that declares the product attributes of the catalog as features."""
+
+
 @dataclass(frozen=True)
 class Dataset:
-    """The three tables that a training run reads; `Dataset.from_tables` creates and checks them."""
+    """The four tables that a training run reads; `Dataset.from_tables` creates and checks them."""
 
     interactions: pa.Table
     product_features: pa.Table
+    features: pa.Table
     evaluation_pairs: pa.Table
 
     @classmethod
-    def from_tables(cls, interactions: pa.Table, product_features: pa.Table, evaluation_pairs: pa.Table) -> "Dataset":
+    def from_tables(
+        cls,
+        interactions: pa.Table,
+        product_features: pa.Table,
+        evaluation_pairs: pa.Table,
+        features: pa.Table | None = None,
+    ) -> "Dataset":
         """Create a dataset from rows of the marts at all cutoffs, with the columns, types and order of `TABLE_LAYOUTS`.
 
-        Rows that are in this order already are not sorted again.
+        Rows that are in this order already are not sorted again. Without `features`, nothing is declared.
 
         Raises:
             ModelError: A column is missing, has a wrong type or unexpected nulls, or there are no interactions at the
@@ -95,6 +121,7 @@ class Dataset:
         tables = {
             "interactions": interactions,
             "product_features": product_features,
+            "features": TABLE_LAYOUTS["features"].schema.empty_table() if features is None else features,
             "evaluation_pairs": evaluation_pairs,
         }
         dataset = cls(**{name: apply_layout(table, name) for name, table in tables.items()})
@@ -106,6 +133,12 @@ class Dataset:
     def tables(self) -> dict[str, pa.Table]:
         """The tables by name."""
         return {name: getattr(self, name) for name in TABLE_LAYOUTS}
+
+    @cached_property
+    def own_features(self) -> list[str]:
+        """The declared features that are not columns of ml_product_features, in order."""
+        names = pc.unique(self.features["feature"]).to_pylist()
+        return sorted(name for name in names if not name.startswith(f"{CATALOG_MODEL}."))
 
     @cached_property
     def current_interactions(self) -> pa.Table:

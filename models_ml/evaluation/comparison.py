@@ -10,6 +10,7 @@ from models_ml.als.factor_model import FactorModel
 from models_ml.als.trainer import fit
 from models_ml.config import TrainConfig
 from models_ml.data.dataset import Dataset
+from models_ml.data.feature_matrix import FeatureMatrix, build_customer_features
 from models_ml.data.id_map import IdMap
 from models_ml.data.interactions import Interactions
 from models_ml.data.item_features import ItemFeatures
@@ -50,7 +51,8 @@ def compare_models(new: ComparedModel, serving: ComparedModel, k: int) -> ModelC
     window. Both rank for the same customers with the same histories. Trends are not applied because they belong to the
     date of each model. The difference is therefore caused by the settings and by rows added or corrected since: more
     rows improve the new model, worse settings and wrong rows degrade it. Wrong rows cannot improve the result because
-    they are not among the relevant pairs.
+    they are not among the relevant pairs. The features of customers are those at each dataset's cutoff 'validation',
+    because later ones may count actions of the window.
 
     Both fits use the serving model's seed and, for equal settings, its number of epochs. Equal settings and rows
     therefore give equal results.
@@ -80,15 +82,27 @@ def _align_seed_and_epochs(new: ComparedModel, serving: ComparedModel) -> Compar
     return ComparedModel(new.card.model_copy(update={"config": settings, "epochs": epochs}), new.dataset)
 
 
-def _fit_without_relevant_pairs(model: ComparedModel, window: EvaluationWindow) -> tuple[IdMap, FactorModel]:
-    """Return the products and the model fitted to the rows at 'now' without the relevant pairs of the window."""
-    features = model.dataset.select_cutoff("now").product_features
+def _fit_without_relevant_pairs(
+    model: ComparedModel, window: EvaluationWindow
+) -> tuple[IdMap, FactorModel, FeatureMatrix]:
+    """Return the products, the model and the customers' features.
+
+    The model is fitted to the rows at 'now' without the relevant pairs of the window.
+    """
+    now, config = model.dataset.select_cutoff("now"), model.card.config
     interactions = Interactions.from_table(
-        _remove_pairs(model.dataset.current_interactions, window.pairs), features["product_id"]
+        _remove_pairs(now.interactions, window.pairs), now.product_features["product_id"]
     )
-    item_features = ItemFeatures.from_table(features, interactions.products, model.card.config)
-    factor_model = fit(interactions.strength, model.card.config, model.card.epochs, item_features=item_features)
-    return interactions.products, factor_model
+    earlier_features = model.dataset.select_cutoff("validation").features
+    customer_features = build_customer_features(earlier_features, interactions.users, config)
+    factor_model = fit(
+        interactions.strength,
+        config,
+        model.card.epochs,
+        item_features=ItemFeatures.from_tables(now.product_features, now.features, interactions.products, config),
+        customer_features=customer_features.select(interactions.users.ids),
+    )
+    return interactions.products, factor_model, customer_features
 
 
 def _remove_pairs(rows: pa.Table, pairs: pa.Table) -> pa.Table:
@@ -102,7 +116,9 @@ def _remove_pairs(rows: pa.Table, pairs: pa.Table) -> pa.Table:
     )
 
 
-def _compute_ndcg(window: EvaluationWindow, products: IdMap, model: FactorModel, config: TrainConfig) -> Tensor:
+def _compute_ndcg(
+    window: EvaluationWindow, products: IdMap, model: FactorModel, customer_features: FeatureMatrix, config: TrainConfig
+) -> Tensor:
     """Return the NDCG of each known customer of the window, float64 of shape (customers).
 
     `products` are the products of the model; window products unknown to the model have factors of zero.
@@ -110,7 +126,8 @@ def _compute_ndcg(window: EvaluationWindow, products: IdMap, model: FactorModel,
     position = torch.from_numpy(products.find_positions(window.interactions.products.ids)).to(
         model.product_factors.device
     )
-    user_factors = model.fold_in(window.histories.to(position.device).remap_columns(position, len(products)))
+    features = customer_features.select(window.customer_ids[: len(window.known_positions)]).to(position.device)
+    user_factors = model.fold_in(window.histories.to(position.device).remap_columns(position, len(products)), features)
     product_factors = model.product_factors[position.clamp(min=0)] * (position >= 0)[:, None]
     hits = window.find_hit_pairs(window.rank_for_known_customers(user_factors, product_factors, config)) >= 0
     relevant_counts = torch.bincount(window.customer_row_of_pair, minlength=len(hits))[: len(hits)]

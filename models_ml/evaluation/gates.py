@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from models_ml.config import GatePolicy
 from models_ml.evaluation.comparison import ModelComparison
-from models_ml.evaluation.report import MODEL_METHOD
+from models_ml.evaluation.report import ABLATION_PREFIX, MODEL_METHOD
 from models_ml.evaluation.segments import OVERALL
 from models_ml.inference.artifact import ModelCard
 
@@ -50,7 +50,8 @@ def describe_failures(gates: list[GateResult]) -> str | None:
 
 def _check_baselines(differences: pa.Table, k: int) -> Iterator[GateResult]:
     for row in differences.to_pylist():
-        is_compared = row["cutoff"] == "test" and row["segment"] == OVERALL and row["method"] != "oracle"
+        is_baseline = row["method"] != "oracle" and not row["method"].startswith(ABLATION_PREFIX)
+        is_compared = row["cutoff"] == "test" and row["segment"] == OVERALL and is_baseline
         if not is_compared or (row["metric"], row["k"]) != ("ndcg", k):
             continue
         method = METHOD_NAMES.get(row["method"], row["method"])

@@ -42,8 +42,10 @@ def evaluate_since_training(
     window = EvaluationWindow.create("now", interactions, popularity, pairs, config.max_evaluation_users)
     if window is None:
         return None
+    device = recommender.history.values.device
+    features = recommender.customer_features.select(window.customer_ids[: len(window.known_positions)]).to(device)
     model_ranking = window.rank_for_known_customers(
-        recommender.factor_model.fold_in(window.histories.to(recommender.history.values.device)),
+        recommender.factor_model.fold_in(window.histories.to(device), features),
         recommender.factor_model.scoring_factors,
         config,
     )

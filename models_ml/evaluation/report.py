@@ -34,6 +34,9 @@ from models_ml.evaluation.window import EvaluationWindow, Ranking
 MODEL_METHOD = "als"
 """Method name of the model; all other methods are compared with it."""
 
+ABLATION_PREFIX = "without "
+"""Beginning of the method name of a model without a declared feature, followed by the feature."""
+
 _TEXT, _NUMBER = pa.string(), pa.float64()
 _RUN_COLUMNS = {"run_id": _TEXT, "cutoff": _TEXT}
 _KEY_COLUMNS = {**_RUN_COLUMNS, "method": _TEXT, "segment": _TEXT, "segment_value": _TEXT}
@@ -124,6 +127,7 @@ class EvaluationReport:
             cutoff_data.product_features,
             cutoff_data.evaluation_pairs,
             max_users,
+            cutoff_data.features,
         )
         if window is None:
             self.skip_reasons[cutoff] = "no customers with a history and new products"
@@ -135,12 +139,14 @@ class EvaluationReport:
             window, build_overall_segment(window), {MODEL_METHOD: _MethodLists(window, ranking, self.config)}
         )
 
-    def add(self, window: EvaluationWindow, ranking: Ranking) -> None:
-        """Add the metrics of the model's `ranking` of known customers and of all baselines, in all segments.
+    def add(self, window: EvaluationWindow, ranking: Ranking, ablations: Mapping[str, Ranking]) -> None:
+        """Add the metrics of the model's `ranking` of all customers and of all baselines, in all segments.
 
-        Also adds differences with intervals, and the lists and relevant pairs, from which SQL computes accuracy again.
+        `ablations` are the rankings of the model without a declared feature, by the feature. Also adds
+        differences with intervals, and the lists and relevant pairs, from which SQL computes accuracy again.
         """
         rankings = dict(self._iter_rankings(window, ranking))
+        rankings |= {f"{ABLATION_PREFIX}{feature}": ablation for feature, ablation in ablations.items()}
         labels = label_pairs(window, self.config)
         method_lists = {
             method: _MethodLists(window, method_ranking, self.config) for method, method_ranking in rankings.items()
@@ -155,7 +161,7 @@ class EvaluationReport:
 
     def _iter_rankings(self, window: EvaluationWindow, model_ranking: Ranking) -> Iterator[tuple[str, Ranking]]:
         """Yield the name and ranking of the model and each baseline; failed baselines are added to `skip_reasons`."""
-        yield MODEL_METHOD, window.append_new_customers(model_ranking, self.config)
+        yield MODEL_METHOD, model_ranking
         for name, method in self.baselines.items():
             try:
                 yield name, method(window, self.config)

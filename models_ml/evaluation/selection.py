@@ -51,7 +51,13 @@ def select_params(
     Raises:
         ModelError: The factors diverge or collapse to zero.
     """
-    trainer = AlsTrainer(window.interactions.strength, config, window.build_item_features(config))
+    customer_features = window.build_customer_features(config).select(window.interactions.users.ids)
+    trainer = AlsTrainer(
+        window.interactions.strength,
+        config,
+        window.build_item_features(config),
+        customer_features=customer_features,
+    )
     evaluated = window.known_positions.to(trainer.device)
 
     def compute_ndcg(user_factors: Tensor, product_factors: Tensor) -> float:

@@ -105,7 +105,7 @@ def _build_window(cutoff: str, file: Path, earlier: pa.Table, held_out: pa.Table
 
 
 def _build_product_features(earlier: pa.Table) -> pa.Table:
-    """Return the columns of marts.ml_product_features that follow from interactions; all others are null."""
+    """Return a dataset's `product_features`; the category is null."""
     timestamps = earlier["timestamp"]
     if timestamps.null_count:
         is_recent = pa.repeat(0, earlier.num_rows)
@@ -118,16 +118,10 @@ def _build_product_features(earlier: pa.Table) -> pa.Table:
         .aggregate([("pairs", "sum"), ("recent", "sum")])
     )
     recent_users = counts["recent_sum"].cast(pa.float64())
-    null_columns = {
-        name: pa.nulls(counts.num_rows, type_)
-        for name, type_ in (
-            ("product_name", pa.string()), ("category", pa.string()), ("brand", pa.string()), ("price", pa.float64())
-        )
-    }  # fmt: skip
     return pa.table(
         {
             "product_id": counts["product_id"],
-            **null_columns,
+            "category": pa.nulls(counts.num_rows, pa.string()),
             "popularity": counts["pairs_sum"].cast(pa.float64()),
             "active_users_28d": recent_users,
             "recent_popularity": recent_users,

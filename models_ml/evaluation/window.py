@@ -1,6 +1,6 @@
 """Temporal evaluation: rank products with the data before a window, and compare with the new products in it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from models_ml.als.factor_model import FactorModel
 from models_ml.config import TrainConfig
-from models_ml.data.dataset import Dataset, require_columns
+from models_ml.data.dataset import TABLE_LAYOUTS, Dataset, require_columns
+from models_ml.data.feature_matrix import FeatureMatrix, build_customer_features
 from models_ml.data.id_map import IdMap
 from models_ml.data.interactions import Interactions
 from models_ml.data.item_features import ItemFeatures
@@ -67,7 +69,9 @@ class EvaluationWindow:
     catalog: IdMap
     """Products that exist before the window, including products without interactions."""
     product_features: pa.Table
-    """Rows of ml_product_features in the order of the catalog; nulls for a product without such a row."""
+    """Rows of a dataset's `product_features` in the order of the catalog; nulls for a product without such a row."""
+    features: pa.Table
+    """Rows of a dataset's `features`."""
     known_positions: Tensor
     """int64 positions of the known customers in `interactions.users`, ascending."""
     customer_ids: pa.Array
@@ -77,13 +81,19 @@ class EvaluationWindow:
 
     @classmethod
     def create(
-        cls, cutoff: str, interactions: Interactions, product_features: pa.Table, pairs: pa.Table, max_users: int
+        cls,
+        cutoff: str,
+        interactions: Interactions,
+        product_features: pa.Table,
+        pairs: pa.Table,
+        max_users: int,
+        features: pa.Table | None = None,
     ) -> "EvaluationWindow | None":
         """Return the window, or None when no known customer has a new product in it.
 
-        `interactions`, `product_features` and `pairs` (rows of marts.ml_evaluation_pairs) are those of `cutoff`. The
-        window has at most `max_users` known and at most `max_users` new customers, sampled evenly by id. A customer
-        whose `is_known_user` contradicts `interactions` is left out.
+        `interactions`, `product_features`, `pairs` (rows of marts.ml_evaluation_pairs) and `features` (None when
+        nothing is declared) are those of `cutoff`. The window has at most `max_users` known and at most `max_users` new
+        customers, sampled evenly by id. A customer whose `is_known_user` contradicts `interactions` is left out.
 
         Raises:
             ModelError: A column is missing, or a pair occurs twice.
@@ -107,6 +117,7 @@ class EvaluationWindow:
             interactions,
             catalog,
             product_features.take(feature_rows),
+            TABLE_LAYOUTS["features"].schema.empty_table() if features is None else features,
             torch.from_numpy(known_positions),
             pc.unique(relevant["user_id"].cast(pa.large_string())),
             relevant,
@@ -125,11 +136,26 @@ class EvaluationWindow:
         if not cutoff_data.interactions.num_rows:
             return None
         interactions = Interactions.from_table(cutoff_data.interactions, cutoff_data.product_features["product_id"])
-        return cls.create(cutoff, interactions, cutoff_data.product_features, cutoff_data.evaluation_pairs, max_users)
+        return cls.create(
+            cutoff,
+            interactions,
+            cutoff_data.product_features,
+            cutoff_data.evaluation_pairs,
+            max_users,
+            cutoff_data.features,
+        )
+
+    def without_feature(self, feature: str) -> "EvaluationWindow":
+        """Return the window without the values of one declared feature."""
+        return replace(self, features=self.features.filter(pc.not_equal(self.features["feature"], feature)))
 
     def build_item_features(self, config: TrainConfig) -> ItemFeatures:
         """Return the item features at the cutoff, one row per product of `interactions`."""
-        return ItemFeatures.from_table(self.product_features, self.interactions.products, config)
+        return ItemFeatures.from_tables(self.product_features, self.features, self.interactions.products, config)
+
+    def build_customer_features(self, config: TrainConfig) -> FeatureMatrix:
+        """Return the declared features at the cutoff of all customers who have some."""
+        return build_customer_features(self.features, self.interactions.users, config)
 
     def get_feature(self, column: str) -> Tensor:
         """Return a numeric column of the product features, float32 of shape (catalog); 0 replaces null."""
@@ -169,6 +195,28 @@ class EvaluationWindow:
             self.interactions.strength.columns, minlength=len(self.catalog_positions)
         )
         return counts
+
+    def rank_by_model(self, model: FactorModel, customer_features: FeatureMatrix, config: TrainConfig) -> Ranking:
+        """Rank the products of `interactions` for all customers by a model.
+
+        New customers without a feature that the model knows get recently popular products.
+        """
+        device, known_count = model.product_factors.device, len(self.known_positions)
+        features = customer_features.select(self.customer_ids).to(device)
+        user_factors = model.fold_in(self.histories.to(device), features.slice_rows(0, known_count))
+        ranking = self.append_new_customers(
+            self.rank_for_known_customers(user_factors, model.scoring_factors, config), config
+        )
+        rows = torch.nonzero(features.lengths.cpu()[known_count:] > 0).flatten() + known_count
+        if model.customer_coefficients is None or not len(rows):
+            return ranking
+        described = features.select_rows(rows.to(device))
+        no_history = Csr(torch.zeros_like(described.row_starts), described.columns[:0], described.values[:0], 0)
+        top = rank_top_n(model.fold_in(no_history, described), model.scoring_factors, ranking.positions.shape[1])
+        by_features = Ranking.from_top_n(top)
+        ranking.positions[rows] = self.map_to_catalog(by_features.positions)
+        ranking.scores[rows] = by_features.scores
+        return ranking
 
     def rank_for_known_customers(self, user_factors: Tensor, product_factors: Tensor, config: TrainConfig) -> Ranking:
         """Rank the products of `interactions` for the known customers by dot products of factors.

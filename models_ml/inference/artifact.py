@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,12 +20,22 @@ from models_ml.config import TrainConfig
 from models_ml.data.atomic_folders import create_folder_atomically
 from models_ml.errors import ModelError
 
-CARD_FILE, TENSORS_FILE, USERS_FILE, PRODUCTS_FILE = (
-    "card.json",
-    "tensors.safetensors",
-    "users.parquet",
-    "products.parquet",
-)
+CARD_FILE, TENSORS_FILE = "card.json", "tensors.safetensors"
+ID_COLUMNS = {
+    "users.parquet": "user_id",
+    "products.parquet": "product_id",
+    "customers_with_features.parquet": "user_id",
+}
+"""The files of ids in an artifact, and their columns: customers with a history, products, customers with declared
+features."""
+
+
+class ArtifactIds(NamedTuple):
+    """Ids in the order of the tensors, as in `ID_COLUMNS`."""
+
+    users: pa.Array
+    products: pa.Array
+    customers_with_features: pa.Array
 
 
 class ModelCard(BaseModel):
@@ -35,7 +45,7 @@ class ModelCard(BaseModel):
 
     format: Literal["recomart-recommender"] = "recomart-recommender"
     """Identifies artifacts of RecoMart."""
-    format_version: Literal[4] = 4
+    format_version: Literal[5] = 5
     """Version of the folder's layout and of the names in the card."""
     run_id: str
     """Id of the training run."""
@@ -59,7 +69,7 @@ class ModelCard(BaseModel):
     products: int
     """Number of known products."""
     trained_products: int
-    """Number of products with customers in the training data; the others have factors predicted from content."""
+    """Number of products with customers in the training data; the others have factors predicted from their features."""
     interactions: int
     """Number of customer-product pairs of the training data."""
     mean_strength: float
@@ -68,6 +78,12 @@ class ModelCard(BaseModel):
     """Weight of the target 0 of each pair."""
     regularization: float
     """Penalty on squared factors per unit of a row's total confidence, observed and unobserved."""
+    customers_with_features: int = 0
+    """Number of customers with declared features, with or without a history."""
+    customer_feature_entries: int = 0
+    """Number of known values of these customers."""
+    customer_features: list[tuple[str, str]] = []
+    """Feature and value of the customers' declared features that the model knows, in the order of its coefficients."""
     metrics: list[dict[str, str | int | float]] = []
     """The run's rows of ml.ranking_metrics over all known customers and products."""
     versions: dict[str, str] = {}
@@ -89,9 +105,7 @@ def get_library_versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{library: version(library) for library in libraries}}
 
 
-def write_artifact(
-    path: Path, card: ModelCard, users: pa.Array, products: pa.Array, tensors: Mapping[str, Tensor]
-) -> None:
+def write_artifact(path: Path, card: ModelCard, ids: ArtifactIds, tensors: Mapping[str, Tensor]) -> None:
     """Write the artifact folder `path` atomically, with versions, file hashes and checksum added to `card`.
 
     Raises:
@@ -101,23 +115,23 @@ def write_artifact(
         raise ModelError(f"{path} exists already: artifacts are never overwritten. Save under another run id")
     with create_folder_atomically(path) as unfinished:
         save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, unfinished / TENSORS_FILE)
-        for name, column, ids in ((USERS_FILE, "user_id", users), (PRODUCTS_FILE, "product_id", products)):
-            pq.write_table(pa.table({column: ids}), unfinished / name, compression="zstd")
-        files = {name: _hash_file(unfinished / name) for name in (TENSORS_FILE, USERS_FILE, PRODUCTS_FILE)}
+        for (name, column), column_ids in zip(ID_COLUMNS.items(), ids, strict=True):
+            pq.write_table(pa.table({column: column_ids}), unfinished / name, compression="zstd")
+        files = {name: _hash_file(unfinished / name) for name in (TENSORS_FILE, *ID_COLUMNS)}
         unsigned = card.model_copy(update={"versions": get_library_versions(), "files": files})
         complete = unsigned.model_copy(update={"checksum": compute_card_checksum(unsigned.model_dump_json())})
         (unfinished / CARD_FILE).write_text(complete.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def read_artifact(path: Path) -> tuple[ModelCard, pa.Array, pa.Array, dict[str, Tensor]]:
-    """Return the card, customer ids, product ids and tensors of the artifact folder `path`.
+def read_artifact(path: Path) -> tuple[ModelCard, ArtifactIds, dict[str, Tensor]]:
+    """Return the card, ids and tensors of the artifact folder `path`.
 
     Raises:
         ModelError: A file is missing, cannot be read, does not match its checksum, or has another format version; the
             message names the file.
     """
     card = _read_card(path / CARD_FILE)
-    for name in (TENSORS_FILE, USERS_FILE, PRODUCTS_FILE):
+    for name in (TENSORS_FILE, *ID_COLUMNS):
         file = path / name
         if not file.is_file():
             raise ModelError(f"{file} is missing: the artifact is incomplete. Restore it or train again")
@@ -129,9 +143,8 @@ def read_artifact(path: Path) -> tuple[ModelCard, pa.Array, pa.Array, dict[str, 
     try:
         # Copies of the memory-mapped tensors: the alignment of the mapped file changes the last bits of results.
         tensors = {name: tensor.clone() for name, tensor in load_file(path / TENSORS_FILE).items()}
-        users, products = (
-            pq.read_table(path / name).column(0).combine_chunks().cast(pa.large_string())
-            for name in (USERS_FILE, PRODUCTS_FILE)
+        ids = ArtifactIds(
+            *(pq.read_table(path / name).column(0).combine_chunks().cast(pa.large_string()) for name in ID_COLUMNS)
         )
     except (SafetensorError, pa.ArrowException, OSError) as error:
         raise ModelError(f"the artifact {path} cannot be read: {error}. Restore it or train again") from error
@@ -144,14 +157,18 @@ def read_artifact(path: Path) -> tuple[ModelCard, pa.Array, pa.Array, dict[str, 
         "row_starts": (card.users + 1,),
         "columns": (card.interactions,),
         "strengths": (card.interactions,),
+        "customer_coefficients": (len(card.customer_features), card.config.factors),
+        "feature_row_starts": (card.customers_with_features + 1,),
+        **dict.fromkeys(("feature_columns", "feature_values"), (card.customer_feature_entries,)),
     }
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if shapes != expected or (len(users), len(products)) != (card.users, card.products):
+    sizes = (card.users, card.products, card.customers_with_features)
+    if shapes != expected or tuple(map(len, ids)) != sizes:
         raise ModelError(
             f"{path / CARD_FILE} does not describe the other files: the artifact is damaged or mixed up. Restore it or "
             "train again"
         )
-    return card, users, products, tensors
+    return card, ids, tensors
 
 
 def compute_card_checksum(card: str | bytes) -> str:

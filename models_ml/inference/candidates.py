@@ -57,14 +57,15 @@ class Candidates:
         model, history = self.recommender.factor_model, self.recommender.history
         product_count = len(self.recommender.products)
         block_rows = self.recommender.card.config.compute_block_rows(max(product_count, CELLS_PER_CANDIDATE * self.n))
+        features = self.recommender.customer_features.select(self.recommender.users.ids).to(history.values.device)
         scorer = BlockScorer(model.scoring_factors, min(block_rows, history.row_count))
         for start, stop in iter_row_blocks(history.row_count, block_rows):
-            block = history.slice_rows(start, stop)
-            scores = scorer.score(model.fold_in(block))
+            block, block_features = history.slice_rows(start, stop), features.slice_rows(start, stop)
+            scores = scorer.score(model.fold_in(block, block_features))
             top_products = select_top_n(scores, self.n)
             best_unpurchased = select_top_n(scores, self.n, self.purchased.slice_rows(start, stop))
             positions, merged_scores = _merge_top_lists(best_unpurchased, top_products, product_count)
-            reasons, shares = find_strongest_reasons(model, block, positions)
+            reasons, shares = find_strongest_reasons(model, block, positions, block_features)
             yield self._build_table(start, positions, merged_scores, reasons, shares)
 
     def to_table(self) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Explanations of scores: the contribution of each past interaction (Hu, Koren, Volinsky, ICDM 2008, section 5)."""
+"""Contributions of past interactions and features to scores (Hu, Koren, Volinsky, ICDM 2008, section 5)."""
 
 from collections.abc import Iterator
 
@@ -9,32 +9,43 @@ from models_ml.als.factor_model import FactorModel, HistoryBlock
 from models_ml.data.sparse import Csr
 
 
-def iter_contributions(model: FactorModel, strength: Csr, candidates: Tensor) -> Iterator[tuple[HistoryBlock, Tensor]]:
-    """Yield blocks of rows with the contributions to each candidate's score, float32 of (rows, candidates, length).
+def iter_contributions(
+    model: FactorModel, strength: Csr, candidates: Tensor, features: Csr | None = None
+) -> Iterator[tuple[HistoryBlock, Tensor, Tensor]]:
+    """Yield blocks of rows with the contributions to each candidate's score.
 
-    `candidates` (rows, n) are product positions for each row of `strength`, -1 for an unused rank. The contributions of
-    a row's past products add up to the candidate's score; padding has contribution 0.
+    `candidates` (rows, n) are product positions for each row of `strength`, -1 for an unused rank; `features` (rows x
+    feature values) are the customers' features. The contributions of a row's past products, float32 of (rows, n,
+    length), and that of its features together, (rows, n), add up to the candidate's score; padding has contribution 0.
     """
-    for block in model.iter_history_blocks(strength, candidates.shape[1]):
+    for block in model.iter_history_blocks(strength, features, candidates.shape[1]):
         products = model.scoring_factors[candidates[block.rows].clamp(min=0)]
-        yield block, products @ block.compute_influence().mT
+        contributions = products @ block.compute_influence().mT
+        if block.prior_rhs is None:
+            yield block, contributions, torch.zeros_like(contributions[:, :, 0])
+        else:
+            predicted = (block.prior_rhs / block.prior_weight[:, None])[:, None]
+            yield block, contributions, (products @ block.compute_prior_influence(predicted).mT)[:, :, 0]
 
 
-def find_strongest_reasons(model: FactorModel, strength: Csr, candidates: Tensor) -> tuple[Tensor, Tensor]:
+def find_strongest_reasons(
+    model: FactorModel, strength: Csr, candidates: Tensor, features: Csr | None = None
+) -> tuple[Tensor, Tensor]:
     """Return the reason of each candidate and the reason's share, both of shape (rows, n).
 
     The reason is the position (int64) of the past product with the largest positive contribution; a product is never
     its own reason. Without such a product the reason is -1 and the share 0. The share is relative to the sum of all
-    positive contributions of other products. `candidates` are those of `iter_contributions`.
+    positive contributions of other products and of the customer's features. `candidates` and `features` are those of
+    `iter_contributions`.
     """
     reasons = torch.full_like(candidates, -1)
     shares = torch.zeros(candidates.shape, device=candidates.device)
-    for block, contributions in iter_contributions(model, strength, candidates):
+    for block, contributions, from_features in iter_contributions(model, strength, candidates, features):
         rows, past, targets = block.rows, block.products, candidates[block.rows]
         is_ignored = (past[:, None, :] == targets[:, :, None]) | (targets < 0)[:, :, None]
         contributions.clamp_(min=0).masked_fill_(is_ignored, 0)
         strongest, slot = contributions.max(2)
         has_reason = strongest > 0
-        shares[rows] = torch.where(has_reason, strongest / contributions.sum(2), 0)
+        shares[rows] = torch.where(has_reason, strongest / (contributions.sum(2) + from_features.clamp(min=0)), 0)
         reasons[rows] = torch.where(has_reason, past.gather(1, slot), -1)
     return reasons, shares

@@ -13,13 +13,20 @@ from torch import Tensor
 
 from models_ml.als.confidence import Confidence
 from models_ml.als.factor_model import FactorModel
+from models_ml.data.feature_matrix import FeatureMatrix, FeatureValue
 from models_ml.data.id_map import IdMap
 from models_ml.data.interactions import Interactions
 from models_ml.data.sparse import Csr
 from models_ml.errors import ModelError
-from models_ml.inference.artifact import ModelCard, read_artifact, write_artifact
-from models_ml.inference.explanations import find_strongest_reasons, iter_contributions
-from models_ml.inference.results import Contribution, Explanation, Recommendation, Recommendations
+from models_ml.inference.artifact import ArtifactIds, ModelCard, read_artifact, write_artifact
+from models_ml.inference.explanations import find_strongest_reasons
+from models_ml.inference.results import (
+    Contribution,
+    Explanation,
+    FeatureContribution,
+    Recommendation,
+    Recommendations,
+)
 from models_ml.inference.screening import ScreeningIndex
 
 Basket = Sequence[str] | Mapping[str, float]
@@ -37,6 +44,8 @@ class Recommender:
     history: Csr
     """Interaction strengths, users x products."""
     factor_model: FactorModel
+    customer_features: FeatureMatrix
+    """Declared features of customers at the training, also of customers without a history."""
     is_recommendable: Tensor | None = None
     """bool of shape (products): whether a product may be recommended; None allows all products."""
 
@@ -48,8 +57,14 @@ class Recommender:
             ModelError: The folder is incomplete, or a file is damaged, changed, or of another format version; the
                 message names the file.
         """
-        card, users, products, tensors = read_artifact(path)
-        history = Csr(tensors["row_starts"], tensors["columns"], tensors["strengths"], len(products))
+        card, ids, tensors = read_artifact(path)
+        history = Csr(tensors["row_starts"], tensors["columns"], tensors["strengths"], len(ids.products))
+        features = Csr(
+            tensors["feature_row_starts"],
+            tensors["feature_columns"],
+            tensors["feature_values"],
+            len(card.customer_features),
+        )
         confidence = Confidence(
             card.mean_strength, card.config.strength_scale, card.config.user_damping, tensors["product_weight"]
         )
@@ -62,8 +77,13 @@ class Recommender:
             unobserved_pair_weight=card.unobserved_pair_weight,
             regularization=card.regularization,
             block_mib=card.config.block_mib,
+            customer_coefficients=tensors["customer_coefficients"] if card.customer_features else None,
+            customer_prior_products=card.config.customer_prior_products,
         )
-        return cls(card, IdMap(users, "customer"), IdMap(products, "product"), history, model)
+        users, described = (IdMap(user_ids, "customer") for user_ids in (ids.users, ids.customers_with_features))
+        values = [FeatureValue(*value) for value in card.customer_features]
+        customer_features = FeatureMatrix(described, features, values)
+        return cls(card, users, IdMap(ids.products, "product"), history, model, customer_features)
 
     def save(self, path: Path) -> None:
         """Write the artifact folder `path` atomically.
@@ -79,8 +99,13 @@ class Recommender:
             "row_starts": self.history.row_starts,
             "columns": self.history.columns,
             "strengths": self.history.values,
+            "customer_coefficients": self._customer_coefficients,
+            "feature_row_starts": self.customer_features.matrix.row_starts,
+            "feature_columns": self.customer_features.matrix.columns,
+            "feature_values": self.customer_features.matrix.values,
         }
-        write_artifact(path, self.card, self.users.ids, self.products.ids, tensors)
+        ids = ArtifactIds(self.users.ids, self.products.ids, self.customer_features.ids.ids)
+        write_artifact(path, self.card, ids, tensors)
 
     def remove_customer(self, user_id: str) -> "Recommender":
         """Return a recommender without the id and the history of a customer.
@@ -125,8 +150,8 @@ class Recommender:
         return replace(self, users=histories.users, history=histories.strength.to(self.history.values.device))
 
     def is_known_user(self, user_id: str) -> bool:
-        """Return whether the customer has a history in this recommender."""
-        return user_id in self.users
+        """Return whether the customer has a history, or features with values that the model knows."""
+        return user_id in self.users or self.customer_features.find_row(user_id) is not None
 
     def recommend(
         self,
@@ -138,24 +163,24 @@ class Recommender:
         allowed_products: Collection[str] | None = None,
         excluded_products: Collection[str] = (),
     ) -> Recommendations:
-        """Return the `n` best products for a customer or for a basket (exactly one of the two).
+        """Return the `n` best products for a customer, for a basket, or for a customer whose history is the basket.
 
-        With `exclude_seen`, the products of the history or basket are excluded. Results are limited to
-        `allowed_products` (None allows all) without `excluded_products`. An unknown customer and a basket without any
-        known product get the most popular products.
+        A customer's declared features count. With `exclude_seen`, the products of the history or basket are excluded.
+        Results are limited to `allowed_products` (None allows all) without `excluded_products`. Without a known product
+        and without known features, the result has the most popular products.
 
         Raises:
-            ModelError: Both or neither of customer and basket are given, the basket is invalid, or n is below 1.
+            ModelError: Neither customer nor basket is given, the basket is invalid, or n is below 1.
         """
-        history, unknown_products = self._get_history_row(user_id, basket)
+        history, features, unknown_products = self._get_history_row(user_id, basket)
         is_allowed = self._build_allowed_mask(n, allowed_products, excluded_products)
         if history is None:
             return self._recommend_popular(n, is_allowed, unknown_products)
         if exclude_seen:
             is_allowed[history.columns.long()] = False
-        positions, scores = self._index.search(self.factor_model.fold_in(history)[0], n, is_allowed)
+        positions, scores = self._index.search(self.factor_model.fold_in(history, features)[0], n, is_allowed)
         # Positions of the reason products, -1 without a product that adds to the score.
-        reasons, shares = find_strongest_reasons(self.factor_model, history, positions[None])
+        reasons, shares = find_strongest_reasons(self.factor_model, history, positions[None], features)
         ranked = zip(positions.tolist(), scores.tolist(), reasons[0].tolist(), shares[0].tolist(), strict=True)
         items = [
             Recommendation(
@@ -173,21 +198,23 @@ class Recommender:
         basket: Basket,
         batch_size: int,
         *,
+        user_id: str | None = None,
         allowed_products: Collection[str] | None = None,
         excluded_products: Collection[str] = (),
     ) -> Iterator[str]:
-        """Yield the ids of all products that `recommend` can return for a basket, best first.
+        """Yield the ids of all products that `recommend` can return for a basket or a customer with it, best first.
 
         The caller stops when it has enough. The first search finds `batch_size` products, each further search eight
-        times as many, so that a long ranking needs few searches. Yields nothing when no product of the basket is known.
+        times as many, so that a long ranking needs few searches. Yields nothing when neither a product of the basket
+        nor a feature of the customer is known.
         Filters and errors are those of `recommend`.
         """
-        history, _ = self._get_history_row(None, basket)
+        history, features, _ = self._get_history_row(user_id, basket)
         remaining = self._build_allowed_mask(batch_size, allowed_products, excluded_products)
         if history is None:
             return
         remaining[history.columns.long()] = False
-        user_factors = self.factor_model.fold_in(history)[0]
+        user_factors = self.factor_model.fold_in(history, features)[0]
         while remaining.any():
             positions, _ = self._index.search(user_factors, batch_size, remaining)
             yield from self.products.take_ids(positions.numpy(force=True)).to_pylist()
@@ -226,37 +253,48 @@ class Recommender:
         return Recommendations(items, "model", [])
 
     def explain(self, product_id: str, *, user_id: str | None = None, basket: Basket | None = None) -> Explanation:
-        """Return the contribution of each product of a customer's history, or of a basket, to the score of a product.
+        """Return the contributions of a history, or of a basket, and of a customer's features to a product's score.
 
-        Contributions are exact, by the closed form of the customer's factors (Hu, Koren, Volinsky, ICDM 2008, section
-        5).
+        With a customer and a basket, the basket is the customer's history. Contributions are exact, by the closed form
+        of the customer's factors (Hu, Koren, Volinsky, ICDM 2008, section 5).
 
         Raises:
             UnknownIdError: The product is unknown.
             ModelError: The customer or the basket is invalid, as in `recommend`.
         """
-        history, unknown_products = self._get_history_row(user_id, basket)
+        history, features, unknown_products = self._get_history_row(user_id, basket)
         position = self.products.get_position(product_id)
         if history is None:
-            return Explanation(product_id, None, [], "popularity", unknown_products)
-        score = self.factor_model.fold_in(history)[0] @ self.factor_model.scoring_factors[position]
-        candidate = torch.tensor([[position]], device=history.columns.device)
-        # One history gives one block; the contributions have shape (1, 1, products of the history).
-        ((block, contributions),) = iter_contributions(self.factor_model, history, candidate)
-        ranked_contributions = sorted(
-            zip(contributions[0, 0].tolist(), block.products[0].tolist(), strict=True),
-            key=lambda pair: (-pair[0], pair[1]),
-        )
+            return Explanation(product_id, None, [], [], "popularity", unknown_products)
+        model, candidate = self.factor_model, self.factor_model.scoring_factors[position]
+        contributions = list[Contribution]()
+        from_features = model.split_by_feature(features)[None] if features is not None else None
+        # One history gives one block, an empty history none.
+        for block in model.iter_history_blocks(history, features):
+            parts = (block.compute_influence()[0] @ candidate).tolist()
+            ranked = sorted(zip(parts, block.products[0].tolist(), strict=True), key=lambda pair: (-pair[0], pair[1]))
+            contributions = [Contribution(self.products.get_id(past), part) for part, past in ranked]
+            if from_features is not None:
+                from_features = block.compute_prior_influence(from_features)
         return Explanation(
             product_id,
-            float(score),
-            [
-                Contribution(self.products.get_id(past_position), contribution)
-                for contribution, past_position in ranked_contributions
-            ],
+            float(model.fold_in(history, features)[0] @ candidate),
+            contributions,
+            []
+            if features is None or from_features is None
+            else self._build_feature_contributions(features, from_features[0] @ candidate),
             "model",
             unknown_products,
         )
+
+    def _build_feature_contributions(self, features: Csr, parts: Tensor) -> list[FeatureContribution]:
+        """Return the contributions of the features in the single row of `features`, the largest first."""
+        values = [self.customer_features.values[column] for column in features.columns.tolist()]
+        contributions = [
+            FeatureContribution(value.feature, value.value, part)
+            for value, part in zip(values, parts.tolist(), strict=True)
+        ]
+        return sorted(contributions, key=lambda contribution: -contribution.contribution)
 
     @cached_property
     def _popularity(self) -> tuple[Tensor, Tensor]:
@@ -270,19 +308,32 @@ class Recommender:
         """Index for exact search: products are screened in half precision and scored in full precision."""
         return ScreeningIndex.from_factors(self.factor_model.scoring_factors)
 
-    def _get_history_row(self, user_id: str | None, basket: Basket | None) -> tuple[Csr | None, list[str]]:
-        """Return the history (a matrix with one row; None when unknown) and the basket's unknown products."""
-        if (user_id is None) == (basket is None):
-            raise ModelError("give either a customer or a basket")
+    @property
+    def _customer_coefficients(self) -> Tensor:
+        """Coefficients of the customers' features, (feature values, factors)."""
+        coefficients = self.factor_model.customer_coefficients
+        return torch.empty((0, self.card.config.factors)) if coefficients is None else coefficients
+
+    def _get_history_row(self, user_id: str | None, basket: Basket | None) -> tuple[Csr | None, Csr | None, list[str]]:
+        """Return the history and the features, matrices with one row, and the basket's unknown products.
+
+        The history is None when neither a product nor a feature is known. The features are None without known ones.
+        """
+        if user_id is None and basket is None:
+            raise ModelError("give a customer or a basket")
+        features = None if user_id is None else self.customer_features.find_row(user_id)
+        history, unknown_products = None, list[str]()
         if basket is not None:
-            return _build_basket_row(
+            history, unknown_products = _build_basket_row(
                 basket, self.products, self.factor_model.confidence.mean_strength, self.history.values.device
             )
-        assert user_id is not None
-        if not self.is_known_user(user_id):
-            return None, []
-        position = self.users.get_position(user_id)
-        return self.history.slice_rows(position, position + 1), []
+        elif user_id is not None and user_id in self.users:
+            position = self.users.get_position(user_id)
+            history = self.history.slice_rows(position, position + 1)
+        if history is None and features is not None:
+            history = self.history.slice_rows(0, 0)
+            history = replace(history, row_starts=self.history.row_starts[:1].repeat(2))
+        return history, features, unknown_products
 
     def _build_allowed_mask(
         self, n: int, allowed_products: Collection[str] | None, excluded_products: Collection[str]

@@ -41,14 +41,28 @@ class Contribution:
 
 
 @dataclass(frozen=True)
+class FeatureContribution:
+    """Contribution of one declared feature of the customer to a score."""
+
+    feature: str
+    """The declared column, as `<model>.<column>`."""
+    value: str
+    """The category, the band of numbers or the word."""
+    contribution: float
+    """Part of the score; may be negative."""
+
+
+@dataclass(frozen=True)
 class Explanation:
-    """Contributions of all past interactions to a score."""
+    """Contributions of all past interactions and of the customer's declared features to a score."""
 
     product_id: str
     score: float | None
     """Score of the model; None for `popularity`."""
     contributions: list[Contribution]
-    """One per past interaction, largest first; their sum is the score."""
+    """One per past interaction, largest first; with `feature_contributions`, their sum is the score."""
+    feature_contributions: list[FeatureContribution]
+    """One per known value of the customer's features, largest first; empty for a basket."""
     source: Source
     unknown_products: list[str]
     """Unknown products of the basket; they were ignored."""

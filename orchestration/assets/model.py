@@ -15,10 +15,12 @@ from orchestration.assets.common import (
     read_table_info,
     report_tables,
 )
-from orchestration.assets.dbt_graph import build_source_specs, require_inputs
+from orchestration.assets.dbt_graph import MANIFEST, build_source_specs, require_inputs
 from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.batch_scoring import score_customers
 from orchestration.config_files import read_train_config
+from orchestration.dataset_versions import MART_TABLES
+from orchestration.model_features import find_declarations
 from orchestration.model_steps import describe_scoring, describe_training, train_if_due
 from orchestration.training_run import TrainingSummary
 from warehouse.settings import Settings
@@ -27,13 +29,16 @@ DATASET_VERSIONS_KEY, MODEL_RUNS_KEY, RANKING_METRICS_KEY = (
     build_table_key("ml", name) for name in ("dataset_versions", "model_runs", "ranking_metrics")
 )
 
+TRAINING_TABLES = dict.fromkeys(
+    [*MART_TABLES.values(), *(declaration.relation for declaration in find_declarations(MANIFEST))]
+)
+"""The tables that a training reads, those of declared features included, as `schema.name`."""
+
 SPECS = build_source_specs(
     "ml",
     {"torch", "duckdb"},
     deps={
-        "dataset_versions": [
-            build_table_key("marts", name) for name in ("ml_interactions", "ml_product_features", "ml_evaluation_pairs")
-        ],
+        "dataset_versions": [build_table_key(*table.split(".")) for table in TRAINING_TABLES],
         "model_runs": [DATASET_VERSIONS_KEY],
         "candidates": [MODEL_RUNS_KEY, build_table_key("marts", "ml_interactions")],
     },

@@ -95,9 +95,9 @@ def test_only_listed_products_are_explained(synthetic_shop_settings: Settings, m
     explained_counts: list[int] = []
     find_strongest_reasons = explanations.find_strongest_reasons
 
-    def count_explained(model: Any, strength: Any, candidates: Any) -> Any:
+    def count_explained(model: Any, strength: Any, candidates: Any, features: Any) -> Any:
         explained_counts.append(candidates.shape[1])
-        return find_strongest_reasons(model, strength, candidates)
+        return find_strongest_reasons(model, strength, candidates, features)
 
     monkeypatch.setattr("models_ml.inference.recommender.find_strongest_reasons", count_explained)
     with publish_with_rules(synthetic_shop_settings, "category_cap = 1") as queries:

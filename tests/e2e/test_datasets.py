@@ -108,9 +108,9 @@ def test_diff_reports_settings_files_and_pairs(
     assert diff["entities"][0] == {
         "entity": "customers", "added": 0, "removed": customers, "kept": listed_versions[0]["users"],
     }  # fmt: skip
-    changed_counts = {row["feature"]: row["changed_count"] for row in diff["product_features"]}
+    changed_counts = {row["feature"]: row["changed_count"] for row in diff["features"]}
     assert changed_counts == dict.fromkeys(changed_counts, 0)
-    assert {"category", "price", "recent_popularity"} < changed_counts.keys()
+    assert {"ml_product_features.category", "ml_product_features.price", "recent_popularity"} < changed_counts.keys()
     assert diff["settings"] == [{"setting": "settings.event_weights.purchase.weight", "before": 8.0, "after": 9.0}]
     assert (diff["files"]["added"], diff["files"]["removed"]) == ([], [])
     assert [name.split(" ")[1] for name in diff["files"]["changed"]] == [changed_file]
@@ -118,6 +118,7 @@ def test_diff_reports_settings_files_and_pairs(
     assert cutoffs == {
         "interactions": {"validation", "test", "now"},
         "product_features": {"validation", "test", "now"},
+        "features": {"validation", "test", "now"},
         "evaluation_pairs": {"validation", "test"},
     }
     printed = recomart("datasets", "diff", old, new, "--warehouse", retrained_shop_settings.warehouse)

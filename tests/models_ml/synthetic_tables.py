@@ -1,5 +1,6 @@
 """Small tables with the columns of the marts, and small matrices."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
-from models_ml.data.dataset import Dataset
+from models_ml.data.dataset import TABLE_LAYOUTS, Dataset
 from models_ml.data.sparse import Csr
 
 START = datetime(2025, 1, 1)
@@ -78,6 +79,37 @@ def build_product_features(
                 for name, values in counts.items()
             },
         }
+    )
+
+
+def build_features(product_features: pa.Table) -> pa.Table:
+    """Return the `features` of a dataset for the content columns of `build_product_features`."""
+    kinds = {"product_name": "words", "category": "category", "brand": "category", "price": "number"}
+    return pa.concat_tables(
+        build_feature_rows(
+            product_features["cutoff"][0].as_py() if product_features.num_rows else "now",
+            "product",
+            f"ml_product_features.{column}",
+            kind,
+            {row["product_id"]: row[column] for row in product_features.to_pylist() if row[column] is not None},
+        )
+        for column, kind in kinds.items()
+    )
+
+
+def build_feature_rows(
+    cutoff: str, subject: str, feature: str, kind: str, values: Mapping[str, str | float | list[str]]
+) -> pa.Table:
+    """Return rows of a dataset's `features`: one per id, or one per category of a list."""
+    rows = [(key, item) for key, value in values.items() for item in (value if isinstance(value, list) else [value])]
+    return pa.table(
+        [
+            *(pa.array([text] * len(rows), pa.large_string()) for text in (cutoff, subject, feature, kind)),
+            pa.array([key for key, _ in rows], pa.large_string()),
+            pa.array(["" if kind == "number" else str(value) for _, value in rows], pa.large_string()),
+            pa.array([value if kind == "number" else None for _, value in rows], pa.float64()),
+        ],
+        schema=TABLE_LAYOUTS["features"].schema,
     )
 
 

@@ -46,7 +46,7 @@ def test_warm_start_continues_from_factors(dataset: Dataset, trained: TrainingRe
     removed_products = pa.array(["p0", "p50"])
     rows, features, pairs = (
         table.filter(pc.invert(pc.is_in(table["product_id"].cast(pa.string()), value_set=removed_products)))
-        for table in dataset.tables.values()
+        for table in (dataset.interactions, dataset.product_features, dataset.evaluation_pairs)
     )
     changed_dataset = Dataset.from_tables(rows, features, pairs)
     first_recommender = trained.recommender
@@ -125,7 +125,7 @@ def test_evaluation_excludes_history(trained: TrainingResult, dataset: Dataset) 
 
 def test_training_ignores_row_order(trained: TrainingResult, dataset: Dataset, config: TrainConfig) -> None:
     reversed_tables = {
-        name: table.take(pa.array(range(table.num_rows))[::-1]) for name, table in dataset.tables.items()
+        name: table.take(pa.array(range(table.num_rows), pa.int64())[::-1]) for name, table in dataset.tables.items()
     }
     result = train(Dataset.from_tables(**reversed_tables), config, "run-2")
     assert result.recommender.card.dataset_hash == trained.recommender.card.dataset_hash

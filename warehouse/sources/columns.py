@@ -22,7 +22,9 @@ RAW_COLUMNS: Mapping[FeedKind, tuple[str, ...]] = {
         *("event_id", "user_id", "product_id", "event_type", "event_at", "device", "session_id", "transaction_id"),
         *(*MONEY_COLUMNS, *PRODUCT_ATTRIBUTES),
     ),
-    "purchases": ("transaction_id", "user_id", "product_id", *MONEY_COLUMNS, "purchased_at", *PRODUCT_ATTRIBUTES),
+    "purchases": (
+        *("transaction_id", "user_id", "product_id", *MONEY_COLUMNS, "purchased_at", "device", *PRODUCT_ATTRIBUTES),
+    ),
     "products": (
         *("product_id", *PRODUCT_ATTRIBUTES, "price", "currency", "popularity_score", "is_available", "updated_at"),
     ),

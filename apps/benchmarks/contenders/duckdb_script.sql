@@ -281,6 +281,7 @@ select
     count(distinct session_id) as session_count,
     count(distinct transaction_id) filter (action_type = 'purchase') as order_count,
     sum(quantity * price) as spend,
+    sum(quantity * price) filter (action_type = 'purchase') as purchase_spend,
     count(*) filter (device = 'mobile') as mobile_count,
     count(*) filter (device in ('mobile', 'web')) as known_device_count,
     count(*) filter (hour(action_at) between 6 and 17) as daytime_count,
@@ -311,6 +312,7 @@ with counted as (
         sum(session_count) as session_count,
         sum(order_count) as order_count,
         coalesce(sum(spend), 0) as total_spend,
+        coalesce(sum(purchase_spend), 0) as purchase_spend,
         sum(mobile_count) as mobile_count,
         sum(known_device_count) as known_device_count,
         sum(daytime_count) as daytime_count,
@@ -324,8 +326,8 @@ with counted as (
 )
 
 select
-    * exclude (mobile_count, known_device_count, daytime_count, weekend_count, days_spanned),
-    total_spend / nullif(order_count, 0) as average_order_value,
+    * exclude (purchase_spend, mobile_count, known_device_count, daytime_count, weekend_count, days_spanned),
+    purchase_spend / nullif(order_count, 0) as average_order_value,
     click_count / nullif(view_count, 0) as click_rate,
     add_to_cart_count / nullif(view_count, 0) as add_to_cart_rate,
     purchase_count / nullif(view_count, 0) as purchase_rate,

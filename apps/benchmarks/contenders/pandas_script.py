@@ -305,6 +305,7 @@ def compute_user_days(actions: pd.DataFrame) -> pd.DataFrame:
     user_actions = actions[actions["user_id"].notna()]
     days = add_action_counts(user_actions, ["user_id", "action_date", "action_at"]).assign(
         spend=user_actions["amount"],
+        purchase_spend=user_actions["amount"].where(user_actions["action_type"] == "purchase"),
         mobile_count=(user_actions["device"] == "mobile").astype("int32"),
         known_device_count=user_actions["device"].isin(["mobile", "web"]).astype("int32"),
         daytime_count=user_actions["action_at"].dt.hour.between(6, 17).astype("int32"),
@@ -313,6 +314,7 @@ def compute_user_days(actions: pd.DataFrame) -> pd.DataFrame:
     summed_columns = [
         *(f"{name}_count" for name in ACTION_TYPES),
         "spend",
+        "purchase_spend",
         "mobile_count",
         "known_device_count",
         "daytime_count",
@@ -349,6 +351,7 @@ def compute_user_activity(user_days: pd.DataFrame, cutoffs: pd.DataFrame) -> pd.
         user_groups = visible_days.groupby("user_id", observed=True)
         user_totals = user_groups[[*summed_columns, "action_count_7d", "action_count_28d"]].sum()
         user_totals["total_spend"] = user_groups["spend"].sum()
+        user_totals["purchase_spend"] = user_groups["purchase_spend"].sum()
         user_totals["active_days"] = user_groups.size()
         user_totals["first_action_at"] = user_groups["first_action_at"].min()
         user_totals["last_action_at"] = user_groups["last_action_at"].max()
@@ -359,7 +362,7 @@ def compute_user_activity(user_days: pd.DataFrame, cutoffs: pd.DataFrame) -> pd.
         parts.append(user_totals.reset_index().assign(**cutoff_columns))
     activity = pd.concat(parts, ignore_index=True)
     for name, part, whole in (
-        ("average_order_value", "total_spend", "order_count"),
+        ("average_order_value", "purchase_spend", "order_count"),
         ("click_rate", "click_count", "view_count"),
         ("add_to_cart_rate", "add_to_cart_count", "view_count"),
         ("purchase_rate", "purchase_count", "view_count"),

@@ -321,6 +321,7 @@ def compute_user_days(actions: pl.LazyFrame) -> pl.LazyFrame:
             session_count=col("session_id").drop_nulls().n_unique(),
             order_count=col("transaction_id").filter(col("action_type") == "purchase").n_unique(),
             spend=col("amount").sum(),
+            purchase_spend=col("amount").filter(col("action_type") == "purchase").sum(),
             mobile_count=(col("device") == "mobile").sum(),
             known_device_count=col("device").is_in(["mobile", "web"]).sum(),
             daytime_count=col("action_at").dt.hour().is_between(6, 17).sum(),
@@ -347,6 +348,7 @@ def compute_user_activity(user_days: pl.LazyFrame, cutoff: Cutoff) -> pl.LazyFra
             ),
             active_days=pl.len(),
             total_spend=col("spend").sum(),
+            purchase_spend=col("purchase_spend").sum(),
             weekend_count=col("action_count").filter(col("action_date").dt.weekday() >= 6).sum(),
             first_day=col("action_date").min(),
             last_day=col("action_date").max(),
@@ -355,7 +357,7 @@ def compute_user_activity(user_days: pl.LazyFrame, cutoff: Cutoff) -> pl.LazyFra
         )
         .with_columns(
             *cutoff.name_columns,
-            average_order_value=divide("total_spend", "order_count"),
+            average_order_value=divide("purchase_spend", "order_count"),
             click_rate=divide("click_count", "view_count"),
             add_to_cart_rate=divide("add_to_cart_count", "view_count"),
             purchase_rate=divide("purchase_count", "view_count"),
@@ -369,7 +371,7 @@ def compute_user_activity(user_days: pl.LazyFrame, cutoff: Cutoff) -> pl.LazyFra
             tenure_days=(to_epoch_seconds(pl.lit(cutoff.as_of)) - to_epoch_seconds(col("first_action_at")))
             / DAY_SECONDS,
         )
-        .drop("weekend_count", "first_day", "last_day", *device_columns)
+        .drop("purchase_spend", "weekend_count", "first_day", "last_day", *device_columns)
     )
 
 

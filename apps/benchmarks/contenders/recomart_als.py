@@ -35,9 +35,10 @@ def evaluate_als(split_source: SplitSource, config: TrainConfig, tune_seconds: f
     tune_seconds_used = time.perf_counter() - start_seconds
     test = split.test
     trainer, curve = _train_with_curve(test, config, selected_params)
+    customer_features = test.build_customer_features(config).select(test.customer_ids[: len(test.known_positions)])
     start_seconds = time.perf_counter()
     model = trainer.finalize(selected_params.trend_power)
-    users = model.fold_in(test.histories.to(trainer.device))
+    users = model.fold_in(test.histories.to(trainer.device), customer_features.to(trainer.device))
     fit_seconds = curve[-1].seconds + time.perf_counter() - start_seconds
     start_seconds = time.perf_counter()
     ranking = test.rank_for_known_customers(users, model.scoring_factors, config)
@@ -71,8 +72,9 @@ def _train_with_curve(
 ) -> tuple[AlsTrainer, list[CurvePoint]]:
     # As for the other contender, the time excludes the preparation of the trainer's input.
     item_features = window.build_item_features(config)
+    customer_features = window.build_customer_features(config).select(window.interactions.users.ids)
     start_seconds = time.perf_counter()
-    trainer = AlsTrainer(window.interactions.strength, config, item_features)
+    trainer = AlsTrainer(window.interactions.strength, config, item_features, customer_features=customer_features)
     seconds, curve = time.perf_counter() - start_seconds, list[CurvePoint]()
     trends = trainer.item_features.trends[:, None] ** selected_params.trend_power
     evaluated = window.known_positions.to(trainer.device)
@@ -108,21 +110,16 @@ def evaluate_ablations(split_source: SplitSource, config: TrainConfig) -> list[R
         ablated_config = config.model_copy(update=change)
         selected_params, _ = select_params(split.validation, ablated_config, lambda _: None)
         test = split.test
+        customer_features = test.build_customer_features(ablated_config)
         model = fit(
             test.interactions.strength,
             ablated_config,
             selected_params.epochs,
             item_features=test.build_item_features(ablated_config),
             trend_power=selected_params.trend_power,
+            customer_features=customer_features.select(test.interactions.users.ids),
         )
-        users = model.fold_in(test.histories.to(model.product_factors.device))
-        results.append(
-            evaluate_ranking(
-                method,
-                test,
-                test.rank_for_known_customers(users, model.scoring_factors, ablated_config),
-                ablated_config,
-            )
-        )
+        ranking = test.rank_by_model(model, customer_features, ablated_config)
+        results.append(evaluate_ranking(method, test, ranking, ablated_config))
         log_progress(f"{method}: test NDCG {results[-1].ndcg:.5f}")
     return results

@@ -9,7 +9,7 @@
 {% set feeds = declared_feeds('purchases') %}
 {% set compared_columns = [
     'transaction_id', 'user_id', 'product_id', 'quantity', 'price', 'currency', 'purchased_at',
-    'product_name', 'category', 'brand',
+    'device', 'product_name', 'category', 'brand',
     'unreadable_quantity', 'unreadable_price', 'unreadable_purchased_at', 'rounded_ids', 'nested_ids',
 ] %}
 {% set columns = compared_columns + [

@@ -11,12 +11,12 @@ with unioned as (
         price,
         purchased_at,
         _row_date as purchase_date,
-        cast(null as {{ dbt.type_string() }}) as device,
+        device,
         is_declared_return,
         _line,
         _load_id
     from {{ ref('int_purchases_classified') }}
-    where row_status = 'clean'
+    where row_status = 'clean' and {{ is_in_sample('user_id') }}
 
     union all
 
@@ -34,7 +34,7 @@ with unioned as (
         _line,
         _load_id
     from {{ ref('int_events_classified') }}
-    where row_status = 'clean' and is_transaction
+    where row_status = 'clean' and is_transaction and {{ is_in_sample('user_id') }}
 
 ),
 

@@ -15,6 +15,7 @@ select
     count(*) as action_count,
     count(distinct session_id) as session_count,
     sum({{ cast_to_decimal('quantity * price') }}) as spend,
+    sum(case when action_type = 'purchase' then {{ cast_to_decimal('quantity * price') }} end) as purchase_spend,
     count(case when device = 'mobile' then 1 end) as mobile_count,
     count(case when device in ('mobile', 'web') then 1 end) as known_device_count,
     count(case when extract(hour from action_at) between 6 and 17 then 1 end) as daytime_count,

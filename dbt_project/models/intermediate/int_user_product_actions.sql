@@ -19,7 +19,7 @@ with unioned as (
         _line,
         _load_id
     from {{ ref('int_events_classified') }}
-    where row_status = 'clean' and event_type != 'purchase'
+    where row_status = 'clean' and event_type != 'purchase' and {{ is_in_sample('user_id') }}
 
     union all
 

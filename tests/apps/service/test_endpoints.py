@@ -177,6 +177,7 @@ def test_explanations_add_up_to_score(
     assert explanation["product_name"] == product["product_name"]
     assert explanation["score"] == pytest.approx(product["score"], rel=1e-3)
     assert sum(part["contribution"] for part in parts) == pytest.approx(explanation["score"], rel=1e-3)
+    assert explanation["feature_contributions"] == []
     recommender = demo_queries.recommender
     assert len(parts) == int(recommender.history.lengths[recommender.users.get_position(most_active_user)])
     assert all(part["product_name"] for part in parts)

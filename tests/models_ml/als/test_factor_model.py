@@ -44,5 +44,5 @@ def test_trends_scale_scores_and_contributions(strength: Csr, config: TrainConfi
     scores = users @ trending.scoring_factors.T
     torch.testing.assert_close(scores, users @ plain.scoring_factors.T * item_features.trends.sqrt())
     all_products = torch.arange(40).expand(60, -1)
-    for block, contributions in iter_contributions(trending, strength, all_products):
+    for block, contributions, _ in iter_contributions(trending, strength, all_products):
         torch.testing.assert_close(contributions.sum(2), scores[block.rows], rtol=1e-4, atol=1e-5)

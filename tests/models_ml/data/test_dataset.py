@@ -7,9 +7,17 @@ import pytest
 
 from models_ml.data.dataset import Dataset
 from models_ml.errors import ModelError
-from tests.models_ml.synthetic_tables import build_evaluation_pairs, build_interactions, build_product_features
+from tests.models_ml.synthetic_tables import (
+    build_evaluation_pairs,
+    build_feature_rows,
+    build_features,
+    build_interactions,
+    build_product_features,
+)
 
 PAIRS = [("u1", "p1", 1.0, True), ("u1", "p 2", 0.5, False), ("😀", "p1", 2.0, False)]
+
+FEATURES = build_feature_rows("test", "customer", "feat_club.club", "category", {"u1": "gold"})
 
 
 def build_dataset(
@@ -23,6 +31,7 @@ def build_dataset(
         interactions,
         build_product_features("test", {"p1": popularity}),
         build_evaluation_pairs("test", [("u1", relevant, True)]),
+        FEATURES,
     )
 
 
@@ -32,7 +41,10 @@ def test_hash_depends_on_content_only() -> None:
     changed = changed.set_column(2, "user_id", changed["user_id"].cast(pa.string()))
     changed = changed.append_column("extra_column", pa.array(range(changed.num_rows)))
     dataset = Dataset.from_tables(
-        changed, build_product_features("test", {"p1": 1.0}), build_evaluation_pairs("test", [("u1", "p1", True)])
+        changed,
+        build_product_features("test", {"p1": 1.0}),
+        build_evaluation_pairs("test", [("u1", "p1", True)]),
+        FEATURES,
     )
     assert dataset.dataset_hash == build_dataset().dataset_hash
 
@@ -57,8 +69,9 @@ def hash_with_features(**features: Any) -> str:
     """Return the hash of a dataset whose three products have these features."""
     popularity = {"p1": 1.0, "p2": 1.0, "p3": 1.0}
     pairs = build_evaluation_pairs("test", [("u1", "p1", True)])
+    product_features = build_product_features("now", popularity, **features)
     return Dataset.from_tables(
-        build_interactions("now", 100, PAIRS), build_product_features("now", popularity, **features), pairs
+        build_interactions("now", 100, PAIRS), product_features, pairs, build_features(product_features)
     ).dataset_hash
 
 

@@ -43,7 +43,7 @@ def test_manifest_content(version: Dataset, tmp_path: Path) -> None:
     assert (manifest.interactions, manifest.users, manifest.products) == (3, 2, 2)
     assert manifest.first_interaction_at == START
     assert {name: summary.row_count for name, summary in manifest.tables.items()} == {
-        "interactions": 4, "product_features": 1, "evaluation_pairs": 1,
+        "interactions": 4, "product_features": 1, "features": 1, "evaluation_pairs": 1,
     }  # fmt: skip
     assert manifest.tables["product_features"].columns["popularity"] == "double"
     assert manifest.provenance == PROVENANCE
@@ -98,7 +98,7 @@ def test_read_rejects_older_format(version: Dataset, tmp_path: Path) -> None:
     file = tmp_path / version.dataset_hash / MANIFEST_FILE
     file.write_text(json.dumps(json.loads(file.read_bytes()) | {"format_version": 2}), encoding="utf-8")
     with pytest.raises(
-        ModelError, match=f"{MANIFEST_FILE} is of dataset format 2, and this RecoMart reads format 3.*again"
+        ModelError, match=f"{MANIFEST_FILE} is of dataset format 2, and this RecoMart reads format 4.*again"
     ):
         read_dataset(tmp_path, version.dataset_hash)
 

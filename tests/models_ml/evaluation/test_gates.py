@@ -43,6 +43,7 @@ def test_gates_accept_model_of_same_data(dataset: Dataset, trained: TrainingResu
         ("item_item", -0.001, 0.01, True),
         ("item_item", -0.02, -0.01, False),
         ("oracle", -0.5, -0.4, True),
+        ("without feat_user_plan.plan", -0.5, -0.4, True),
     ],
 )
 def test_gates_against_baselines(

@@ -15,7 +15,7 @@ def test_contributions_add_up_to_score(strength: Csr, factors: int) -> None:
     candidates = torch.arange(40).expand(60, 40)
     scores = model.fold_in(strength) @ model.product_factors.T
     row_count = 0
-    for block, contributions in iter_contributions(model, strength, candidates):
+    for block, contributions, _ in iter_contributions(model, strength, candidates):
         row_count += len(block.rows)
         torch.testing.assert_close(contributions.sum(2), scores[block.rows], rtol=1e-3, atol=1e-5)
         is_padding = block.root_confidence == 0
@@ -48,7 +48,7 @@ def test_strongest_reasons_and_shares(strength: Csr) -> None:
     candidates[:, 5] = -1
     reasons, shares = find_strongest_reasons(model, strength, candidates)
     assert (reasons[:, 5] == -1).all()
-    for block, contributions in iter_contributions(model, strength, candidates):
+    for block, contributions, _ in iter_contributions(model, strength, candidates):
         for row, past, row_contributions in zip(
             block.rows.tolist(), block.products.tolist(), contributions, strict=True
         ):

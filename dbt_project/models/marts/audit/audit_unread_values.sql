@@ -7,7 +7,7 @@
     'purchases': {
         'ids': ['transaction_id', 'user_id', 'product_id'],
         'unreadable': ['quantity', 'price', 'currency', 'purchased_at'],
-        'unread': ['product_name', 'category', 'brand'],
+        'unread': ['device', 'product_name', 'category', 'brand'],
     },
     'products': {
         'ids': ['product_id'],

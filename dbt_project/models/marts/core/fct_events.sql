@@ -15,4 +15,4 @@ select
     events._load_id
 from {{ ref('int_events_classified') }} as events
 inner join {{ ref('int_file_loads') }} as file_loads on events._load_id = file_loads.load_id
-where events.row_status = 'clean'
+where events.row_status = 'clean' and {{ is_in_sample('events.user_id') }}

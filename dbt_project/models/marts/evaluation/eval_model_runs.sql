@@ -11,14 +11,14 @@ metrics as (
 
 ),
 
--- The oracle is not a baseline: it uses the true preferences of the demo shop.
+-- The oracle, which uses the true preferences of the demo shop, and models without a declared feature are no baselines.
 baselines as (
 
     select
         *,
         row_number() over (partition by run_id order by ndcg desc, method) as baseline_rank
     from metrics
-    where method not in ('als', 'oracle')
+    where method not in ('als', 'oracle') and method not like 'without %'
 
 ),
 

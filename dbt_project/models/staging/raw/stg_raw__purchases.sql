@@ -7,6 +7,7 @@ select
     line_total,
     currency,
     purchased_at,
+    device,
     product_name,
     category,
     brand,

@@ -15,15 +15,7 @@ typed as (
         feed_rows.event_at as event_at_text,
         {{ parse_timestamp('feed_rows.event_at', 'feed_rows._feed', feeds) }} as event_at,
         lower(feed_rows.device) as device_text,
-        case
-            when lower(feed_rows.device) in ('web', 'desktop', 'browser', 'website', 'computer', 'laptop', 'pc')
-                then 'web'
-            when lower(feed_rows.device) in (
-                    'mobile', 'mobile app', 'mobile_app', 'app', 'phone', 'smartphone', 'tablet',
-                    'android', 'ios', 'iphone', 'ipad'
-                ) then 'mobile'
-            else 'unknown'
-        end as device,
+        {{ device_type('feed_rows.device') }} as device,
         feed_rows.session_id,
         feed_rows.transaction_id,
         feed_rows.quantity as quantity_text,

@@ -5,19 +5,20 @@ import pyarrow as pa
 import pytest
 import torch
 
-from models_ml.als.content_prior import ContentPrior
+from models_ml.als.feature_prior import FeaturePrior
 from models_ml.als.trainer import AlsTrainer, fit
 from models_ml.config import TrainConfig
 from models_ml.data.id_map import IdMap
 from models_ml.data.item_features import ItemFeatures
 from models_ml.data.sparse import Csr
-from tests.models_ml.synthetic_tables import build_product_features, to_csr, to_dense
+from tests.models_ml.synthetic_tables import build_features, build_product_features, to_csr, to_dense
 
 CATEGORIES = {f"p{product:02}": f"category {product % 3}" for product in range(40)}
 
 
 def build_item_features(features: pa.Table, config: TrainConfig) -> ItemFeatures:
-    return ItemFeatures.from_table(features, IdMap(features["product_id"], "product"), config)
+    products = IdMap(features["product_id"], "product")
+    return ItemFeatures.from_tables(features, build_features(features), products, config)
 
 
 @pytest.fixture
@@ -38,14 +39,14 @@ def test_predictions_equal_ridge_regression(config: TrainConfig) -> None:
     rng = np.random.default_rng(0)
     content = to_csr(rng.random((12, 5)) * (rng.random((12, 5)) < 0.6) + np.eye(12, 5))
     customer_counts, factors = rng.integers(0, 40, 12), rng.normal(size=(12, 3))
-    prior = ContentPrior.create(content, torch.from_numpy(customer_counts).float(), config)
+    prior = FeaturePrior.create(content, torch.from_numpy(customer_counts).float(), 10.0, config)
     assert prior is not None
     design = to_dense(content)
-    weights = customer_counts / (customer_counts + config.content_prior_customers)
-    matrix = design.T @ (weights[:, None] * design) + config.content_ridge * np.eye(5)
+    weights = customer_counts / (customer_counts + 10)
+    matrix = design.T @ (weights[:, None] * design) + config.feature_ridge * np.eye(5)
     expected = design @ np.linalg.solve(matrix, design.T @ (weights[:, None] * factors))
     np.testing.assert_allclose(prior.predict_factors(torch.from_numpy(factors).float()), expected, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(prior.content_weight, np.where(content.lengths > 0, 1 - weights, 0), rtol=1e-6)
+    np.testing.assert_allclose(prior.weight, np.where(customer_counts > 0, 1 - weights, 0), rtol=1e-6)
 
 
 def test_product_factors_with_prior_are_exact(strength: Csr) -> None:
@@ -53,7 +54,7 @@ def test_product_factors_with_prior_are_exact(strength: Csr) -> None:
     features = build_product_features("now", dict.fromkeys(CATEGORIES, 0.0), category=CATEGORIES)
     trainer = AlsTrainer(strength, config, build_item_features(features, config))
     trainer.train_epoch()
-    prior = trainer.content_prior
+    prior = trainer.product_prior
     assert prior is not None
     eigenvalues = trainer._rotate(trainer.user_factors)
     predicted = prior.predict_factors(trainer.product_factors).double().numpy()
@@ -63,7 +64,7 @@ def test_product_factors_with_prior_are_exact(strength: Csr) -> None:
     penalty = trainer.product_side.penalty.double().numpy()
     for product, weights in enumerate(confidence):
         matrix = users.T @ (weights[:, None] * users) + trainer.unobserved_pair_weight * users.T @ users
-        target = users.T @ weights + penalty[product] * float(prior.content_weight[product]) * predicted[product]
+        target = users.T @ weights + penalty[product] * float(prior.weight[product]) * predicted[product]
         expected = np.linalg.solve(matrix + penalty[product] * np.eye(6), target)
         np.testing.assert_allclose(trainer.product_factors[product], expected, rtol=1e-3, atol=1e-5)
 

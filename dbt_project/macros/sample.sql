@@ -1,0 +1,9 @@
+{#- Whether a customer is in the sample of target dev (variable sample_share). The share is that of the first four digits of a
+    hash, so that the same customers are in every build. Rows without a customer are in every sample. -#}
+{% macro is_in_sample(user_id) -%}
+    {%- if var('sample_share') == 1 -%}
+        true
+    {%- else -%}
+        ({{ user_id }} is null or left({{ dbt.hash(user_id) }}, 4) < '{{ '%04x' % ((var('sample_share') * 65536) | int) }}')
+    {%- endif -%}
+{%- endmacro %}
