@@ -156,11 +156,13 @@ class Dataset:
             ModelError: There are no interactions of other customers at the cutoff 'now'.
         """
         tables = {
-            name: table.filter(pc.not_equal(table["user_id"], user_id))
+            name: table.filter(pc.not_equal(table["user_id"], user_id)) if "user_id" in table.schema.names else table
             for name, table in self.tables.items()
-            if "user_id" in table.column_names
         }
-        return Dataset.from_tables(**{**self.tables, **tables})
+        is_feature = pc.and_(
+            pc.equal(self.features["subject"], "customer"), pc.equal(self.features["subject_id"], user_id)
+        )
+        return Dataset.from_tables(**{**tables, "features": self.features.filter(pc.invert(is_feature))})
 
     @cached_property
     def table_hashes(self) -> dict[str, str]:

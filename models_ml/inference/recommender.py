@@ -108,18 +108,18 @@ class Recommender:
         write_artifact(path, self.card, ids, tensors)
 
     def remove_customer(self, user_id: str) -> "Recommender":
-        """Return a recommender without the id and the history of a customer.
+        """Return a recommender without the id, the history and the features of a customer.
 
         The factors of the products stay: they are learned from all customers together.
         """
-        is_kept = torch.ones(len(self.users), dtype=torch.bool)
-        is_kept[self.users.get_known_positions([user_id])] = False
-        history = self.history.select_rows(torch.nonzero(is_kept)[:, 0].to(self.history.columns.device))
+        users, history = _remove_row(self.users, self.history, user_id)
+        described, matrix = _remove_row(self.customer_features.ids, self.customer_features.matrix, user_id)
         return replace(
             self,
             card=self.card.model_copy(update={"users": history.row_count, "interactions": history.entry_count}),
-            users=IdMap(self.users.ids.filter(pa.array(is_kept.numpy())), self.users.kind),
+            users=users,
             history=history,
+            customer_features=replace(self.customer_features, ids=described, matrix=matrix),
         )
 
     def restrict_products(self, product_ids: Collection[str]) -> "Recommender":
@@ -393,3 +393,11 @@ def _build_basket_row(
         len(products),
     )
     return row, unknown_products
+
+
+def _remove_row(ids: IdMap, matrix: Csr, text_id: str) -> tuple[IdMap, Csr]:
+    """Return the ids and the matrix, ids x columns, without the row of an id; unchanged for an unknown id."""
+    is_kept = torch.ones(len(ids), dtype=torch.bool)
+    is_kept[ids.get_known_positions([text_id])] = False
+    rows = torch.nonzero(is_kept)[:, 0].to(matrix.columns.device)
+    return IdMap(ids.ids.filter(pa.array(is_kept.numpy())), ids.kind), matrix.select_rows(rows)

@@ -70,7 +70,8 @@ def _replace_model(folder: Path, user_id: str, successors: dict[str, str]) -> No
     except ModelError as error:
         raise ModelError(f"{error}. Or delete the folder, and call the command again") from error
     dataset_hash = successors.get(model.card.dataset_hash, model.card.dataset_hash)
-    if user_id in model.users or dataset_hash != model.card.dataset_hash:
+    has_customer = user_id in model.users or user_id in model.customer_features.ids
+    if has_customer or dataset_hash != model.card.dataset_hash:
         remaining = model.remove_customer(user_id)
         card = remaining.card.model_copy(update={"dataset_hash": dataset_hash})
         replace_folder(folder, replace(remaining, card=card).save)
