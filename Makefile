@@ -58,7 +58,7 @@ dev: install  ## start Dagster: the pipeline's graph, sensors and schedules
 	@$(BIN)/dagster dev
 
 app: install  ## start the Streamlit app: customers and their recommendations
-	@$(BIN)/streamlit run apps/merchandiser/app.py
+	@$(BIN)/recomart app
 
 serve: install  ## start the HTTP service over the published copy
 	@$(BIN)/recomart serve
@@ -70,5 +70,6 @@ clean:  ## delete the environments and all generated files
 	rm -rf .venv $(PYTHONS_DIR) .env .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 	rm -rf dbt_project/target dbt_project/logs
 	rm -rf warehouse/landing warehouse/demo_truth warehouse/serving warehouse/models warehouse/datasets warehouse/tuning
-	rm -rf warehouse/target warehouse/logs warehouse/profile.html warehouse/train_config.json warehouse/*.duckdb*
+	rm -rf warehouse/target warehouse/logs warehouse/profile.html warehouse/train_config.json warehouse/*.duckdb* \
+		warehouse/backup.lock warehouse/.restore.unfinished
 	git clean -fdXq orchestration/dagster_home

@@ -1,7 +1,7 @@
 """A plugin of dbt-duckdb that checks the database files once, before dbt opens them.
 
-dbt opens the warehouse in twelve connections, one after the other. With dbt-duckdb's own retries, each of them waits for
-a minute before the command fails, and it retries a missing folder as well.
+dbt opens the warehouse in twelve connections, one after the other. With dbt-duckdb's own retries, each of them waits
+for a minute before the command fails, and it retries a missing folder as well.
 """
 
 from functools import partial

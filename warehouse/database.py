@@ -20,8 +20,12 @@ STORAGE_VERSION = "v1.3.0"
 """Oldest DuckDB version that can read the database. This version introduced a compression of texts with which ten
 million raw events take two thirds of the time to write and three quarters of the time to read."""
 
-DAMAGE_TEXTS = ("not a valid DuckDB database file", "Could not read enough bytes from file")
-"""DuckDB's messages, with the name of the file, when the file is overwritten or truncated."""
+DAMAGE_PATTERN = re.compile(
+    r"Corrupt database file.*?in block at location \d+"
+    r'|Could not read enough bytes from file "(?P<truncated>[^"]+)".*?from location \d+'
+    r'|The file "(?P<other>[^"]+)" exists, but it is not a valid DuckDB database file'
+)
+"""DuckDB's messages about a changed block, a truncated file, and a file of another kind."""
 
 OPEN_RETRY_SECONDS = 0.25
 """Seconds between two attempts to open a locked warehouse."""
@@ -52,13 +56,14 @@ def describe_memory_error(error_text: str) -> str | None:
 
 def describe_damage_error(error_text: str, database: Path) -> str | None:
     """Describe how to restore the database if DuckDB's error is about a damaged file; None otherwise."""
-    for line in error_text.splitlines():
-        if "Corrupt database file" in line or (database.name in line and any(text in line for text in DAMAGE_TEXTS)):
-            return (
-                f"{database}: the database is damaged: {line.strip()}. Restore a backup with `recomart restore`, or "
-                "delete the file and run `recomart run`: docs/operations/restore.md says what either brings back"
-            )
-    return None
+    match = DAMAGE_PATTERN.search(error_text)
+    file = match and (match["truncated"] or match["other"])
+    if match is None or (file and Path(file).name != database.name):
+        return None
+    return (
+        f"{database}: the database is damaged: {match[0]}. Restore a backup with `recomart restore`, or delete the "
+        "file and run `recomart run`: docs/operations/restore.md says what either brings back"
+    )
 
 
 DuckDbConfig = dict[str, str | bool | int | float | list[str]]

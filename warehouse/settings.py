@@ -64,6 +64,22 @@ class Settings(BaseSettings):
     serving_copies: int = Field(default=3, ge=1)
     """Number of published copies to keep, including the newest."""
 
+    app_host: str = "127.0.0.1"
+    """Address that the Streamlit app listens on. Other machines can reach it only with a login (docs/security.md)."""
+
+    app_port: int = Field(default=8501, ge=0, le=65535)
+    """Port of the Streamlit app."""
+
+    app_trusted_hosts: str = "localhost,127.0.0.1"
+    """Host names under which browsers may open the app, separated by commas; `*.shop.example` means all subdomains."""
+
+    app_users: str = ""
+    """E-mail addresses that may use the app after the login, separated by commas; `@shop.example` means all of a
+    domain. Without this setting, all accounts of the identity provider may."""
+
+    app_without_login: bool = False
+    """Whether the app may listen for other machines without a login, because a proxy asks for one."""
+
     @field_validator("memory_limit")
     @classmethod
     def _check_memory_limit(cls, value: str) -> str:
