@@ -1,5 +1,5 @@
 # The targets need Python 3.11, 3.12 or 3.13 and a package index. `make install` makes the environment once, and again when
-# pyproject.toml or constraints.txt change.
+# pyproject.toml or the requirements change.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -14,14 +14,14 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 export STREAMLIT_BROWSER_GATHER_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-pythons lint format dev app serve docs clean
+.PHONY: help install demo test test-slow test-pythons lint format lock audit dev app serve docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 install: $(ENVIRONMENT) .env  ## make the environment in .venv
 
-$(ENVIRONMENT): pyproject.toml constraints.txt
+$(ENVIRONMENT): pyproject.toml requirements.txt requirements-cpu.txt requirements-cuda.txt
 	@echo "Making the environment in .venv (once; about two minutes) ..."
 	@.ci/make_environment $(PYTHON) .venv
 	@touch $@
@@ -53,6 +53,12 @@ lint: install  ## check style, types, and Dagster's definitions
 format: install  ## apply the style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+lock: install  ## write the requirements with the hashes of the versions in constraints.txt
+	@$(BIN)/python .ci/lock
+
+audit: install  ## list the known vulnerabilities of the installed packages
+	@$(BIN)/python .ci/audit
 
 dev: install  ## start Dagster: the pipeline's graph, sensors and schedules
 	@$(BIN)/dagster dev
