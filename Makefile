@@ -1,5 +1,5 @@
 # The targets need Python 3.11, 3.12 or 3.13 and a package index. `make install` makes the environment once, and again when
-# pyproject.toml, constraints.txt or .ci/make_environment change.
+# pyproject.toml, the requirements or .ci/make_environment change.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -14,14 +14,14 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 export STREAMLIT_BROWSER_GATHER_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-pythons lint format dev app serve docs clean
+.PHONY: help install demo test test-slow test-pythons lint format lock audit dev app serve docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 install: $(ENVIRONMENT) .env  ## make the environment in .venv
 
-$(ENVIRONMENT): pyproject.toml constraints.txt .ci/make_environment
+$(ENVIRONMENT): pyproject.toml requirements.txt requirements-cpu.txt requirements-cuda.txt .ci/make_environment
 	@echo "Making the environment in .venv (once; about two minutes) ..."
 	@.ci/make_environment $(PYTHON) .venv
 	@touch $@
@@ -54,12 +54,18 @@ format: install  ## apply the style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+lock: install  ## write the requirements with the hashes of the versions in constraints.txt
+	@$(BIN)/python .ci/lock
+
+audit: install  ## list the known vulnerabilities of the installed packages
+	@$(BIN)/python .ci/audit
+
 dev: install  ## start Dagster: the pipeline's graph, sensors and schedules
 	@port=$$($(BIN)/python -c 'from warehouse.settings import Settings; print(Settings().dagster_port)') && \
 	  $(BIN)/dagster dev --port $$port
 
 app: install  ## start the Streamlit app: customers and their recommendations
-	@$(BIN)/streamlit run apps/merchandiser/app.py
+	@$(BIN)/recomart app
 
 serve: install  ## start the HTTP service over the published copy
 	@$(BIN)/recomart serve
@@ -71,5 +77,6 @@ clean:  ## delete the environments and all generated files
 	rm -rf .venv $(PYTHONS_DIR) .env .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 	rm -rf dbt_project/target dbt_project/logs
 	rm -rf warehouse/landing warehouse/demo_truth warehouse/serving warehouse/models warehouse/datasets warehouse/tuning
-	rm -rf warehouse/target warehouse/logs warehouse/profile.html warehouse/train_config.json warehouse/*.duckdb*
+	rm -rf warehouse/target warehouse/logs warehouse/profile.html warehouse/train_config.json warehouse/*.duckdb* \
+		warehouse/backup.lock warehouse/.restore.unfinished
 	git clean -fdXq orchestration/dagster_home

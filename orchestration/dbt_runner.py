@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from warehouse.database import connect, describe_lock_error, describe_memory_error
+from warehouse.database import connect, describe_damage_error, describe_lock_error, describe_memory_error
 from warehouse.disk_full import describe_disk_full_error
 from warehouse.errors import DiskFullError, RecomartError, WarehouseBusyError
 from warehouse.locks import exclusive_lock
@@ -267,6 +267,8 @@ def build_dbt_error(settings: Settings, command: str, messages: Sequence[str], l
         return DiskFullError(disk_message)
     if memory_message := describe_memory_error(all_messages):
         return RecomartError(f"dbt {command} failed: {memory_message}")
+    if damage_message := describe_damage_error(all_messages, settings.database):
+        return RecomartError(damage_message)
     if OUT_OF_SYNC_MESSAGE in all_messages:
         return RecomartError(
             f"dbt {command} failed: {settings.database}: its tables have other columns than the models of this version "

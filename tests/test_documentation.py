@@ -1,6 +1,7 @@
 """Links of the documentation, and the pages that code and settings mention."""
 
 import re
+import runpy
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,3 +47,12 @@ def test_mentioned_pages_exist() -> None:
 
     assert mentions
     assert {page for _, page in mentions if not (PROJECT_ROOT / page).is_file()} == set()
+
+
+def test_settings_table_matches_class() -> None:
+    script = PROJECT_ROOT / "docs" / "operations" / "write_settings.py"
+    page = script.with_name("settings.md").read_text(encoding="utf-8")
+
+    assert page == runpy.run_path(str(script))["build_page"](page), (
+        f"the table of settings is out of date. Run .venv/bin/python {script.relative_to(PROJECT_ROOT)}"
+    )

@@ -33,10 +33,10 @@ ALLOWED_IMPORTS: dict[str, tuple[str, ...]] = {
     "apps.service": (*READ_ONLY_PACKAGES, "apps.recommendation_queries"),
     # The serving benchmark times the queries alone, besides the whole service.
     "apps.benchmarks": ("orchestration", "warehouse", "models_ml", "apps.recommendation_queries"),
-    # Commands start the service, the profile and the benchmarks, and print what the queries return.
+    # Commands start the app, the service, the profile and the benchmarks, and print what the queries return.
     "apps.cli": (
         *("orchestration", "warehouse", "models_ml"),
-        *("apps.recommendation_queries", "apps.service", "apps.profile", "apps.benchmarks"),
+        *("apps.recommendation_queries", "apps.merchandiser", "apps.service", "apps.profile", "apps.benchmarks"),
     ),
 }
 """Packages that the modules of each package may import, besides their own package."""

@@ -4,7 +4,7 @@ import logging
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +19,13 @@ from warehouse.settings import Settings
 STORAGE_VERSION = "v1.3.0"
 """Oldest DuckDB version that can read the database. This version introduced a compression of texts with which ten
 million raw events take two thirds of the time to write and three quarters of the time to read."""
+
+DAMAGE_PATTERN = re.compile(
+    r"Corrupt database file.*?in block at location \d+"
+    r'|Could not read enough bytes from file "(?P<truncated>[^"]+)".*?from location \d+'
+    r'|The file "(?P<other>[^"]+)" exists, but it is not a valid DuckDB database file'
+)
+"""DuckDB's messages about a changed block, a truncated file, and a file of another kind."""
 
 OPEN_RETRY_SECONDS = 0.25
 """Seconds between two attempts to open a locked warehouse."""
@@ -45,6 +52,18 @@ def describe_memory_error(error_text: str) -> str | None:
         return None
     usage_match = re.search(r" \([^()]* used\)", error_text)
     return f"DuckDB's memory limit is too small{usage_match[0] if usage_match else ''}. Raise RECOMART_MEMORY_LIMIT"
+
+
+def describe_damage_error(error_text: str, database: Path) -> str | None:
+    """Describe how to restore the database if DuckDB's error is about a damaged file; None otherwise."""
+    match = DAMAGE_PATTERN.search(error_text)
+    file = match and (match["truncated"] or match["other"])
+    if match is None or (file and Path(file).name != database.name):
+        return None
+    return (
+        f"{database}: the database is damaged: {match[0]}. Restore a backup with `recomart restore`, or delete the "
+        "file and run `recomart run`: docs/operations/restore.md says what either brings back"
+    )
 
 
 DuckDbConfig = dict[str, str | bool | int | float | list[str]]
@@ -126,19 +145,20 @@ def make_open_error(error: duckdb.Error, database: Path) -> RecomartError:
         return WarehouseBusyError(lock_message)
     if memory_message := describe_memory_error(str(error)):
         return RecomartError(memory_message)
+    if damage_message := describe_damage_error(str(error), database):
+        return RecomartError(damage_message)
     reason = str(error).splitlines()[0]
+    if "Permission denied" in reason:
+        reason += ". Give this user the right to write the file and its folder, or name another folder"
     return RecomartError(f"{database}: the warehouse cannot be opened: {reason}")
 
 
 @contextmanager
 def open_writer(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse for writing and create the missing tables of schemas `raw` and `ml`; closed at the end."""
-    connection = connect(settings)
-    try:
+    with closing(connect(settings)) as connection, raise_on_damage(settings.database):
         create_schema(connection, settings.database)
         yield connection
-    finally:
-        connection.close()
 
 
 def create_schema(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
@@ -165,11 +185,19 @@ def create_schema(connection: duckdb.DuckDBPyConnection, database: Path) -> None
 @contextmanager
 def open_reader(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse read-only; closed at the end."""
-    connection = connect(settings, read_only=True)
-    try:
+    with closing(connect(settings, read_only=True)) as connection, raise_on_damage(settings.database):
         yield connection
-    finally:
-        connection.close()
+
+
+@contextmanager
+def raise_on_damage(database: Path) -> Iterator[None]:
+    """Raise a RecomartError that says how to restore the database when a query inside finds a damaged block."""
+    try:
+        yield
+    except duckdb.Error as error:
+        if message := describe_damage_error(str(error), database):
+            raise RecomartError(message) from error
+        raise
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Self
 
+from dotenv import load_dotenv
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -11,11 +12,16 @@ from warehouse.errors import RecomartError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
+# Into the environment and not only into `Settings`: child processes and `read_secret` read it too. A variable that is
+# already set, even to an empty text, keeps its value.
+load_dotenv(PROJECT_ROOT / ".env")
+
 
 class Settings(BaseSettings):
     """The folders of a warehouse and its limits of memory, threads and time.
 
-    The environment variable `RECOMART_<FIELD>` sets a field; an empty variable is ignored.
+    The environment variable `RECOMART_<FIELD>`, or a line of `.env` in the project folder, sets a field. An empty
+    variable is ignored.
     """
 
     model_config = SettingsConfigDict(
@@ -23,7 +29,8 @@ class Settings(BaseSettings):
     )
 
     warehouse: Path = PROJECT_ROOT / "warehouse"
-    """Folder that holds the database, the published copies, the model artifacts and the dataset versions."""
+    """Folder that holds the database, the published copies, the models and the dataset versions. Use an absolute path
+    when dbt runs by hand."""
 
     landing: Path | None = None
     """Folder of the raw files; the default is `landing` inside the warehouse folder."""
@@ -32,14 +39,13 @@ class Settings(BaseSettings):
     """YAML file that declares the feeds of the shop."""
 
     memory_limit: str = "2GB"
-    """Memory that DuckDB may use before it spills to disk, in DuckDB's notation (`500MB`, `4GB`)."""
+    """Memory that DuckDB may use in each process before it spills to disk, in DuckDB's notation (`500MB`, `4GB`)."""
 
     threads: int = Field(default=2, ge=1)
-    """Threads that DuckDB may use."""
+    """Threads of DuckDB and of dbt."""
 
     wait_seconds: float = Field(default=60.0, ge=0)
-    """Seconds to wait while another process uses the warehouse. dbt waits for one minute, or not at all if this is
-    0."""
+    """Seconds to wait while another process uses the warehouse."""
 
     settle_seconds: float = Field(default=2.0, ge=0)
     """Age in seconds below which a landing file is checked a second time, after the same number of seconds. A file that
@@ -53,7 +59,7 @@ class Settings(BaseSettings):
     """Maximum seconds from the first file of a delivery to the start of a run, even if more files keep arriving."""
 
     alert_url: SecretStr | None = None
-    """Web hook that receives failed runs and failed checks as JSON."""
+    """Web hook that receives failed runs and failed checks as JSON (docs/operations/alerts.md)."""
 
     nightly_hour: int = Field(default=3, ge=0, le=23)
     """Hour (UTC) at which Dagster's `nightly_schedule` starts a run. Dagster reads it when it starts."""
@@ -63,6 +69,22 @@ class Settings(BaseSettings):
 
     serving_copies: int = Field(default=3, ge=1)
     """Number of published copies to keep, including the newest."""
+
+    app_host: str = "127.0.0.1"
+    """Address that the Streamlit app listens on. Other machines can reach it only with a login (docs/security.md)."""
+
+    app_port: int = Field(default=8501, ge=0, le=65535)
+    """Port of the Streamlit app."""
+
+    app_trusted_hosts: str = "localhost,127.0.0.1"
+    """Host names under which browsers may open the app, separated by commas; `*.shop.example` means all subdomains."""
+
+    app_users: str = ""
+    """E-mail addresses that may use the app after the login, separated by commas; `@shop.example` means all of a
+    domain. Without this setting, all accounts of the identity provider may."""
+
+    app_without_login: bool = False
+    """Whether the app may listen for other machines without a login, because a proxy asks for one."""
 
     @field_validator("memory_limit")
     @classmethod

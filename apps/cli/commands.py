@@ -46,6 +46,13 @@ COMMANDS = {
     "customers": CommandEntry("published_copies", "List customers, the most active first."),
     "publish": CommandEntry("published_copies", "Publish the current recommendations."),
     "published": CommandEntry("published_copies", "Show which published copy is live, with its data and model."),
+    "backup": CommandEntry(
+        "backups", "Copy the database, models, datasets and live copy into a new folder, and verify the copy."
+    ),
+    "restore": CommandEntry("backups", "Restore the warehouse from a backup, into a folder without a warehouse."),
+    "app": CommandEntry(
+        "merchandiser_app", "Start the Streamlit app for merchandisers: customers and their recommendations."
+    ),
     "serve": CommandEntry("http_service", "Serve recommendations over HTTP; see docs/serving.md."),
     "bench": CommandEntry("bench", "Measure speed, memory and ranking quality, compared with other libraries."),
 }

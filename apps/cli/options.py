@@ -22,6 +22,6 @@ ConfigFile = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
-def load_settings(**paths: Path | None) -> Settings:
-    """Return the settings of the environment, overridden by the paths given on the command line."""
-    return Settings(**{name: path for name, path in paths.items() if path is not None})  # type: ignore[arg-type]
+def load_settings(**options: Path | str | int | None) -> Settings:
+    """Return the settings of the environment, overridden by the options given on the command line."""
+    return Settings(**{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]

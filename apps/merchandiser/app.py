@@ -1,32 +1,23 @@
-"""Entry point of the app: navigation, and the message when the published copy cannot be read."""
+"""The app as a web application: Streamlit behind checks of each request. `recomart app` and `make app` start it."""
+
+from pathlib import Path
 
 import streamlit as st
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from apps.merchandiser.markdown import escape_markdown
-from warehouse.errors import RecomartError
+from apps.merchandiser.access import check_exposure, list_trusted_hosts
+from apps.merchandiser.request_checks import RequestChecks
+from warehouse.settings import Settings
 
-LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="126" height="32" viewBox="0 0 126 32">
-<rect y="2" width="28" height="28" rx="7" fill="#0f766e"/>
-<path d="M6 11h3l2.5 9h8.5l2.5-6.5h-12" fill="none" stroke="#fff" stroke-width="2" stroke-linejoin="round"/>
-<circle cx="12.5" cy="24" r="1.8" fill="#fff"/><circle cx="19" cy="24" r="1.8" fill="#fff"/>
-<text x="35" y="22" font-family="sans-serif" font-size="17" font-weight="700" fill="#1f2a2a">RecoMart</text>
-</svg>"""
+settings = Settings()
+# `streamlit run` can name another address than the settings.
+check_exposure(settings.model_copy(update={"app_host": st.get_option("server.address") or settings.app_host}))
 
-# An emoji, because a browser would fetch a material icon from another server.
-st.set_page_config(page_title="RecoMart", page_icon="🛍️", layout="wide")
-st.logo(LOGO, size="large")
-
-page = st.navigation(
-    [
-        st.Page("customers.py", title="Customers", icon=":material/person_search:", default=True),
-        st.Page("new_customers.py", title="New customers", icon=":material/person_add:"),
-        st.Page("quality.py", title="Quality", icon=":material/monitoring:"),
+app = st.App(
+    Path(__file__).with_name("navigation.py"),
+    middleware=[
+        Middleware(TrustedHostMiddleware, allowed_hosts=list_trusted_hosts(settings), www_redirect=False),
+        Middleware(RequestChecks),
     ],
-    position="top",
 )
-
-try:
-    page.run()
-except RecomartError as error:
-    st.warning(escape_markdown(str(error)), title="No data to show", icon=":material/inventory_2:")
-    st.button("Refresh", icon=":material/refresh:")

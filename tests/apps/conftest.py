@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import PROJECT_ROOT, Settings
 
-APP_FILE = PROJECT_ROOT / "apps" / "merchandiser" / "app.py"
+APP_FILE = PROJECT_ROOT / "apps" / "merchandiser" / "navigation.py"
 
 OpenApp = Callable[..., AppTest]
 

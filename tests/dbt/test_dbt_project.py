@@ -248,7 +248,7 @@ def test_profile_defaults_equal_settings(monkeypatch: pytest.MonkeyPatch) -> Non
     profile = Path("profiles.yml").read_text(encoding="utf-8")
     defaults = {name.lower(): value for name, value in re.findall(r"env_var\('RECOMART_(\w+)', '(.*?)'\)", profile)}
 
-    assert {"warehouse", "threads", "memory_limit", "wait_seconds"} == defaults.keys()
+    assert {"warehouse", "threads", "memory_limit"} == defaults.keys()
     assert Settings(**defaults).model_dump(include=set(defaults)) == {
         name: Settings.model_fields[name].default for name in defaults
     }

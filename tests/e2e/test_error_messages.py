@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.dbt_runner import run_dbt
+from tests.database_damage import damage_table
 from tests.database_lock import hold_database
 from tests.recomart_cli import RecomartCli
+from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
 
@@ -102,9 +105,25 @@ def test_invalid_environment_setting(
     assert_one_line_error(recomart("status", "--warehouse", tmp_path), f"recomart: {variable}: ", problem)
 
 
-def test_command_reports_invalid_database(recomart: RecomartCli, tmp_path: Path) -> None:
-    (tmp_path / "recomart.duckdb").write_text("hello")
-    assert_one_line_error(recomart("status", "--warehouse", tmp_path), tmp_path / "recomart.duckdb", "cannot be opened")
+def test_command_reports_damaged_database(recomart: RecomartCli, demo_warehouse: Settings, tmp_path: Path) -> None:
+    """A file of another kind, a truncated file, and a file with one damaged block."""
+    database = tmp_path / "recomart.duckdb"
+    parts = (f"{database}: the database is damaged", "recomart restore", "docs/operations/restore.md")
+    database.write_text("hello")
+    assert_one_line_error(recomart("status", "--warehouse", tmp_path), *parts)
+    shutil.copy(demo_warehouse.database, database)
+    damage_table(database, "marts.rec_top_n")
+    assert_one_line_error(recomart("publish", "--warehouse", tmp_path), *parts)
+    os.truncate(database, database.stat().st_size // 2)
+    for command in (["status"], ["publish"], ["load", "--landing", demo_warehouse.landing_dir]):
+        assert_one_line_error(recomart(*command, "--warehouse", tmp_path), *parts)
+
+
+@pytest.mark.slow
+def test_dbt_reports_damaged_block(demo_copy: Settings) -> None:
+    damage_table(demo_copy.database, "marts.dim_users")
+    with pytest.raises(RecomartError, match=r"the database is damaged: .* `recomart restore`"):
+        run_dbt(demo_copy, "test", "--select", "dim_users")
 
 
 @pytest.mark.parametrize("command", ["run", "status", "published", "demo-data"])

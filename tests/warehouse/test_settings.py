@@ -1,4 +1,12 @@
-"""Settings from environment variables."""
+"""Settings from environment variables and from .env."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,3 +16,43 @@ from warehouse.settings import PROJECT_ROOT, Settings
 def test_empty_variable_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECOMART_WAREHOUSE", "")
     assert Settings().warehouse == PROJECT_ROOT / "warehouse"
+
+
+def read_settings_in(folder: Path, **variables: str) -> dict[str, Any]:
+    """Return settings, and a secret, that a new process reads in a copy of the settings class in a folder."""
+    package = folder / "warehouse"
+    package.mkdir(exist_ok=True)
+    for name in ("__init__.py", "settings.py", "errors.py"):
+        shutil.copy(PROJECT_ROOT / "warehouse" / name, package)
+    code = """
+import json, os
+from warehouse.settings import Settings, read_secret
+settings = Settings()
+print(json.dumps({
+    "threads": settings.threads,
+    "memory_limit": settings.memory_limit,
+    "secret": read_secret("SHOP_TOKEN").get_secret_value(),
+    "child": settings.build_environment()["SHOP_TOKEN"],
+}))
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RECOMART_")}
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd="/",
+        env={**environment, "PYTHONPATH": str(folder), **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    values: dict[str, Any] = json.loads(result.stdout)
+    return values
+
+
+def test_env_file_sets_settings_and_secrets(tmp_path: Path) -> None:
+    lines = ["DAGSTER_HOME=/dagster", "RECOMART_THREADS=3", "RECOMART_MEMORY_LIMIT=1GB", "SHOP_TOKEN=abc"]
+    (tmp_path / ".env").write_text("\n".join(lines), encoding="utf-8")
+
+    assert read_settings_in(tmp_path) == {"threads": 3, "memory_limit": "1GB", "secret": "abc", "child": "abc"}
+    # A variable of the environment is stronger; an empty one means the default.
+    changed = read_settings_in(tmp_path, RECOMART_THREADS="5", RECOMART_MEMORY_LIMIT="")
+    assert (changed["threads"], changed["memory_limit"]) == (5, "2GB")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
-from warehouse.database import connect_to_file, fetch_first_row, retry_while_locked
+from warehouse.database import connect_to_file, fetch_first_row, raise_on_damage, retry_while_locked
 from warehouse.disk_full import raise_on_full_disk
 from warehouse.errors import RecomartError
 from warehouse.locks import exclusive_lock
@@ -108,7 +108,7 @@ def _delete_unfinished_copies(folder: Path) -> None:
 
 def _write_copy(settings: Settings, tables: Sequence[str], path: Path) -> tuple[dict[str, int], dict[str, Any]]:
     """Write the copy; return the number of rows by table, and the provenance fields of `PublishedCopy`."""
-    with closing(connect_to_file(settings, path)) as connection:
+    with closing(connect_to_file(settings, path)) as connection, raise_on_damage(settings.database):
         _attach_warehouse(connection, settings)
         rows = {}
         for table in tables:

@@ -1,142 +1,34 @@
-"""The merchandiser app under `streamlit run` in a real browser."""
+"""The merchandiser app in a real browser."""
 
 import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Iterator
 from urllib.parse import quote, urlsplit
-from urllib.request import urlopen
 
 import pandas as pd
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
 
 from apps.merchandiser.markdown import WORD_JOINER
-from tests.apps.conftest import APP_FILE
+from tests.apps.merchandiser.app_server import run_app
+from tests.apps.merchandiser.browser import BrowserPage, needs_browser, start_browser
 from warehouse.publishing.serving_copy import ServingCopy
-from warehouse.settings import PROJECT_ROOT, Settings
+from warehouse.settings import Settings
 
-CHROMIUM = shutil.which("chromium")
-CHROMEDRIVER = shutil.which("chromedriver")
-TIMEOUT_SECONDS = 30
-CHROMIUM_FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1400,1000",
-]
-
-T = TypeVar("T")
-
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and CHROMEDRIVER), reason="needs chromium and chromedriver, which are not installed here"
-)
+pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")
 def app_url(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the app, started like `make app` in a home folder without Streamlit settings."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    command = [str(Path(sys.executable).with_name("streamlit")), "run", str(APP_FILE.relative_to(PROJECT_ROOT))]
-    environment = {**os.environ, **demo_warehouse.build_environment(), "HOME": str(tmp_path_factory.mktemp("home"))}
-    process = subprocess.Popen(
-        [*command, "--server.headless=true", f"--server.port={port}"],
-        cwd=PROJECT_ROOT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-    )
-    try:
-        _wait_until_healthy(f"http://localhost:{port}/_stcore/health", process)
-        yield f"http://localhost:{port}"
-    finally:
-        process.terminate()
-        process.wait(TIMEOUT_SECONDS)
-
-
-def _wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while True:
-        assert process.poll() is None, "the app exited before it was ready"
-        try:
-            with urlopen(url, timeout=5):
-                return
-        except OSError:
-            assert time.monotonic() < deadline, "the app is not ready in time"
-            time.sleep(0.2)
-
-
-class BrowserPage:
-    """A browser window with the app."""
-
-    def __init__(self, driver: webdriver.Chrome, downloads: Path) -> None:
-        self.driver = driver
-        self.downloads = downloads
-
-    def wait_for(self, condition: Callable[[], T]) -> T:
-        """Wait until the condition returns a true value and return that value."""
-        return WebDriverWait(self.driver, TIMEOUT_SECONDS).until(lambda _: condition())
-
-    def open(self, url: str) -> None:
-        """Open a page and wait until its script has run."""
-        self.driver.get(url)
-        self.wait_for(lambda: self.find_elements("[data-testid=stApp][data-test-script-state=notRunning]"))
-
-    def find_elements(self, selector: str) -> list[WebElement]:
-        """Return the elements that match a CSS selector."""
-        return self.driver.find_elements(By.CSS_SELECTOR, selector)
-
-    def read_rows(self, table: str) -> list[list[str]]:
-        """Return the drawn rows of a table as text, from its accessibility tree."""
-        script = """
-            return [...document.querySelectorAll(`[aria-label="${arguments[0]}"] canvas tbody tr`)].map(
-                row => [...row.querySelectorAll("[role=gridcell]")].map(cell => cell.textContent))
-        """
-        return list(self.driver.execute_script(script, table))
-
-    def read_log(self, kind: str) -> list[dict[str, Any]]:
-        """Return the browser's log entries of one kind since the last call."""
-        return list(self.driver.get_log(kind))  # type: ignore[no-untyped-call]
-
-    def assert_no_error(self) -> None:
-        """Assert that neither the page nor the browser console shows an error."""
-        assert not self.find_elements("[data-testid=stException], [data-testid=stAlert]")
-        severe_entries = [entry for entry in self.read_log("browser") if entry["level"] == "SEVERE"]
-        assert not severe_entries
+    with run_app(demo_warehouse, tmp_path_factory.mktemp("home")) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
 def browser_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserPage]:
     """A headless Chromium with a new profile."""
-    downloads = tmp_path_factory.mktemp("downloads")
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for flag in (*CHROMIUM_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options, Service(CHROMEDRIVER))
-    try:
-        yield BrowserPage(driver, downloads)
-    finally:
-        driver.quit()
+    with start_browser(tmp_path_factory.mktemp("browser")) as page:
+        yield page
 
 
 def get_recommended_names(copy: ServingCopy, user_id: str) -> list[str]:

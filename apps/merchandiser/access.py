@@ -1,0 +1,76 @@
+"""Who may use the app: the login of Streamlit's secrets file, and the addresses that need one."""
+
+from functools import cache
+from ipaddress import ip_address
+
+import streamlit as st
+from streamlit.errors import StreamlitSecretNotFoundError
+
+from warehouse.errors import RecomartError
+from warehouse.settings import Settings
+
+
+def check_exposure(settings: Settings) -> None:
+    """Check that other machines can reach the app only if it has a login.
+
+    Raises:
+        RecomartError: The address or a trusted host is not of this machine, and neither a login nor the setting
+            `app_without_login` is there. Or the secrets file cannot be read.
+    """
+    has_login = is_login_configured()
+    outside = [host for host in (settings.app_host, *list_trusted_hosts(settings)) if not _is_loopback(host)]
+    if outside and not has_login and not settings.app_without_login:
+        raise RecomartError(
+            f"the app does not start on {outside[0]}: other machines could read the customers' data without a login. "
+            "Configure a login in .streamlit/secrets.toml (docs/security.md), or set RECOMART_APP_WITHOUT_LOGIN=true "
+            "if a proxy asks for one"
+        )
+
+
+def list_trusted_hosts(settings: Settings) -> list[str]:
+    """Return the host names of the setting `app_trusted_hosts`."""
+    return _split(settings.app_trusted_hosts)
+
+
+@cache
+def is_login_configured() -> bool:
+    """Return whether the secrets file has a section `auth`, as it was when the app started.
+
+    Raises:
+        RecomartError: The secrets file cannot be read.
+    """
+    return bool(_read_auth_section())
+
+
+def list_login_providers() -> list[str | None]:
+    """Return the names of the identity providers; None for the one without a name."""
+    section = _read_auth_section()
+    names: list[str | None] = [name for name, value in section.items() if hasattr(value, "keys")]
+    return [None, *names] if "client_id" in section else names
+
+
+def is_permitted_user(settings: Settings, email: str | None) -> bool:
+    """Return whether the setting `app_users` permits a logged-in account; without the setting, all are permitted."""
+    permitted = _split(settings.app_users.lower())
+    address = (email or "").lower()
+    return not permitted or address in permitted or f"@{address.rpartition('@')[2]}" in permitted
+
+
+def _read_auth_section() -> dict[str, object]:
+    try:
+        return dict(st.secrets.get("auth", {}))
+    except StreamlitSecretNotFoundError as error:
+        if error.error_id == "no-secrets-found":
+            return {}
+        raise RecomartError(f"Streamlit's secrets file cannot be read: {error}. Correct it") from error
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]

@@ -1,0 +1,53 @@
+"""The app as a process, as `recomart app` starts it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import urlopen
+
+from warehouse.settings import Settings
+
+TIMEOUT_SECONDS = 30
+
+
+def find_free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def run_app(settings: Settings, home: Path, port: int | None = None, **variables: str) -> Iterator[str]:
+    """Run the app with a home folder, which can have secrets, and variables; yield its address."""
+    port = port or find_free_port()
+    environment = {**os.environ, **settings.build_environment(), "HOME": str(home), "RECOMART_APP_PORT": str(port)}
+    process = subprocess.Popen(
+        [str(Path(sys.executable).with_name("recomart")), "app"],
+        cwd=home,
+        env={**environment, **variables},
+        stdin=subprocess.DEVNULL,
+    )
+    url = f"http://localhost:{port}"
+    try:
+        _wait_until_healthy(f"{url}/_stcore/health", process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(TIMEOUT_SECONDS)
+
+
+def _wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while True:
+        assert process.poll() is None, "the app exited before it was ready"
+        try:
+            with urlopen(url, timeout=5):
+                return
+        except OSError:
+            assert time.monotonic() < deadline, "the app is not ready in time"
+            time.sleep(0.2)

@@ -1,0 +1,200 @@
+"""Backups of a real warehouse and their restoration, undisturbed, killed, and with damaged files."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from models_ml.config import TrainConfig
+from orchestration.run_state import find_reasons_to_run
+from tests.database_damage import damage_table
+from tests.database_lock import hold_database
+from warehouse.backups.backup import create_backup
+from warehouse.backups.backup_manifest import BackupManifest, describe_files, read_manifest
+from warehouse.backups.restoration import restore_backup
+from warehouse.database import connect
+from warehouse.errors import DiskFullError, RecomartError, WarehouseBusyError
+from warehouse.settings import Settings
+
+REPEATABLE_NAMES = {"landing", "target", "logs", "backup.lock"}
+"""Entries of a warehouse folder that a run writes again, and the landing folder."""
+
+
+@pytest.fixture
+def shop(demo_warehouse: Settings, tmp_path: Path) -> Settings:
+    """A writable copy of the demo shop with a policy."""
+    settings = Settings(warehouse=tmp_path / "shop", wait_seconds=0)
+    shutil.copytree(demo_warehouse.warehouse, settings.warehouse)
+    settings.policy_file.write_text("{}", encoding="utf-8")
+    return settings
+
+
+@pytest.fixture
+def backup(shop: Settings, tmp_path: Path) -> Path:
+    """A backup of the shop."""
+    create_backup(shop, tmp_path / "backup")
+    return tmp_path / "backup"
+
+
+def list_entries(settings: Settings) -> set[str]:
+    return {path.name for path in settings.warehouse.iterdir()} - REPEATABLE_NAMES
+
+
+def test_restored_warehouse_equals_original(shop: Settings, tmp_path: Path) -> None:
+    manifest = create_backup(shop, tmp_path / "backup", has_landing=True)
+    restored = Settings(warehouse=tmp_path / "restored")
+    assert restore_backup(restored, tmp_path / "backup") == manifest == read_manifest(tmp_path / "backup")
+    assert list_entries(restored) == list_entries(shop)
+    assert describe_files(restored.landing_dir) == describe_files(shop.landing_dir)
+    assert describe_files(restored.models_dir) == describe_files(shop.models_dir)
+    assert restored.database.read_bytes() == shop.database.read_bytes()
+    # The next run does not build, train and publish everything again.
+    assert find_reasons_to_run(restored, TrainConfig()) == find_reasons_to_run(shop, TrainConfig())
+    assert "the tables were changed" not in find_reasons_to_run(restored, TrainConfig())
+    assert (tmp_path / "backup").stat().st_mode & 0o077 == 0
+
+
+def test_backup_has_changes_of_killed_writer(shop: Settings, tmp_path: Path) -> None:
+    script = "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]); c.execute('create table t as select 42'); "
+    command = [sys.executable, "-c", f"{script} os.kill(os.getpid(), 9)", str(shop.database)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    create_backup(shop, tmp_path / "backup")
+    with duckdb.connect(str(tmp_path / "backup" / "recomart.duckdb"), read_only=True) as connection:
+        assert connection.execute("from t").fetchall() == [(42,)]
+
+
+def test_backup_keeps_writers_out(shop: Settings, tmp_path: Path) -> None:
+    outcomes = []
+
+    def try_to_write(stage: str) -> None:
+        if stage.startswith("copying"):
+            command = [sys.executable, "-c", "import duckdb, sys; duckdb.connect(sys.argv[1])", str(shop.database)]
+            result = subprocess.run(command, capture_output=True, text=True, check=False)
+            outcomes.append("Could not set lock" in result.stderr)
+
+    create_backup(shop, tmp_path / "backup", on_stage=try_to_write)
+    assert outcomes == [True, True]
+
+
+def test_backup_waits_for_writer(shop: Settings, tmp_path: Path) -> None:
+    with hold_database(shop.database), pytest.raises(WarehouseBusyError, match="is using the warehouse"):
+        create_backup(shop, tmp_path / "backup")
+    assert {path.name for path in tmp_path.iterdir()} == {"shop"}
+
+
+def test_backup_refuses(shop: Settings, backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = describe_files(backup)
+    with pytest.raises(RecomartError, match="the folder exists"):
+        create_backup(shop, backup)
+    with pytest.raises(RecomartError, match="inside the warehouse folder"):
+        create_backup(shop, shop.warehouse / "backups" / "monday")
+    damage_table(shop.database, "marts.dim_users")
+    with pytest.raises(RecomartError, match="the database is damaged"):
+        create_backup(shop, tmp_path / "other")
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(100, 0, 1 << 20))
+    with pytest.raises(DiskFullError, match="only 1 MiB are free"):
+        create_backup(shop, tmp_path / "other")
+    with pytest.raises(DiskFullError, match="only 1 MiB are free"):
+        restore_backup(Settings(warehouse=tmp_path / "restored"), backup)
+    assert describe_files(backup) == before
+    assert not list(tmp_path.glob("*other*")) + list(tmp_path.glob(".*"))
+
+
+def test_restore_overwrites_nothing(shop: Settings, backup: Path, tmp_path: Path) -> None:
+    before = describe_files(shop.warehouse)
+    with pytest.raises(RecomartError, match=r"has datasets, .*recomart.duckdb, .* already"):
+        restore_backup(shop, backup)
+    assert describe_files(shop.warehouse) == before
+    stray = Settings(warehouse=tmp_path / "stray")
+    stray.warehouse.mkdir()
+    (stray.warehouse / "recomart.duckdb.wal").write_bytes(b"changes of another database")
+    with pytest.raises(RecomartError, match=r"recomart\.duckdb\.wal"):
+        restore_backup(stray, backup)
+
+
+@pytest.mark.parametrize("damage", ["changed byte", "missing file", "no manifest", "truncated manifest"])
+def test_damaged_backup_is_refused(backup: Path, tmp_path: Path, damage: str) -> None:
+    file = next(backup.glob("models/*/*"))
+    match damage:
+        case "changed byte":
+            file.write_bytes(file.read_bytes()[:-1] + b"?")
+        case "missing file":
+            file.unlink()
+        case "no manifest":
+            (backup / "backup.json").unlink()
+        case "truncated manifest":
+            (backup / "backup.json").write_bytes((backup / "backup.json").read_bytes()[:100])
+    restored = Settings(warehouse=tmp_path / "restored")
+    with pytest.raises(RecomartError, match="backup"):
+        restore_backup(restored, backup)
+    assert not restored.database.exists()
+    assert not list(restored.warehouse.glob("models*"))
+
+
+KILL_SCRIPT = """
+import os, signal, sys
+from pathlib import Path
+from warehouse.backups.backup import create_backup
+from warehouse.backups.restoration import restore_backup
+from warehouse.settings import Settings
+
+action, warehouse, backup, moment = sys.argv[1:]
+
+def kill_at_stage(stage):
+    if stage.startswith(moment):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if moment.isdigit():
+    renames = []
+    rename = Path.rename
+    def rename_or_die(path, target):
+        if len(renames) == int(moment):
+            os.kill(os.getpid(), signal.SIGKILL)
+        renames.append(target)
+        return rename(path, target)
+    Path.rename = rename_or_die
+function = {"backup": create_backup, "restore": restore_backup}[action]
+function(Settings(warehouse=warehouse), Path(backup), on_stage=kill_at_stage)
+"""
+
+
+def kill_during(action: str, settings: Settings, backup: Path, moment: str) -> None:
+    command = [sys.executable, "-c", KILL_SCRIPT, action, str(settings.warehouse), str(backup), moment]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("moment", ["copying the", "copying 1", "verifying", "hashing", "0"])
+def test_killed_backup_looks_unfinished(shop: Settings, tmp_path: Path, moment: str) -> None:
+    destination = tmp_path / "backup"
+    kill_during("backup", shop, destination, moment)
+    assert not destination.exists()
+    create_backup(shop, destination)
+    assert {path.name for path in tmp_path.iterdir()} == {"shop", "backup"}
+
+
+@pytest.mark.parametrize("moment", ["copying", "verifying", "0", "1", "4", "6"])
+def test_killed_restoration_is_finished(shop: Settings, backup: Path, tmp_path: Path, moment: str) -> None:
+    restored = Settings(warehouse=tmp_path / "restored")
+    kill_during("restore", restored, backup, moment)
+    assert not restored.database.exists()
+    restore_backup(restored, backup)
+    assert list_entries(restored) == list_entries(shop)
+    assert {file.path: file for file in describe_files(restored.warehouse)}.items() >= {
+        file.path: file for file in read_manifest(backup).files
+    }.items()
+
+
+def test_interrupted_restoration_of_another_backup(shop: Settings, backup: Path, tmp_path: Path) -> None:
+    restored = Settings(warehouse=tmp_path / "restored")
+    kill_during("restore", restored, backup, "1")
+    connect(shop).close()
+    other: BackupManifest = create_backup(shop, tmp_path / "other")
+    assert other.files
+    with pytest.raises(RecomartError, match="was interrupted"):
+        restore_backup(restored, tmp_path / "other")

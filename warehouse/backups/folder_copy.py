@@ -1,0 +1,58 @@
+"""Copies of files and folders that leave out unfinished work and stop before the disk is full."""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from warehouse.disk_full import describe_disk_full_error
+from warehouse.errors import DiskFullError
+
+
+def find_files(path: Path) -> Iterator[Path]:
+    """Yield a file, or the files below a folder, without locks and the unfinished files of writers."""
+    if path.is_file():
+        yield path
+    for folder, subfolders, names in os.walk(path):
+        subfolders[:] = sorted(name for name in subfolders if not _is_unfinished(name))
+        yield from (Path(folder, name) for name in sorted(names) if not _is_unfinished(name))
+
+
+def _is_unfinished(name: str) -> bool:
+    return (name.startswith(".") and name != ".demo.json") or name.endswith((".lock", ".tmp", ".tmp.wal"))
+
+
+def check_disk_space(folder: Path, needed_bytes: int) -> None:
+    """Check that the disk of a folder has space for some bytes.
+
+    Raises:
+        DiskFullError: It has less.
+    """
+    free_bytes = shutil.disk_usage(folder).free
+    if free_bytes < needed_bytes:
+        raise DiskFullError(
+            f"{folder}: cannot write {needed_bytes >> 20:,} MiB: only {free_bytes >> 20:,} MiB are free. Free some "
+            "space, or name a folder on another disk"
+        )
+
+
+def copy_files(files: Iterable[tuple[Path, Path]], folder: Path) -> None:
+    """Copy each pair's first file to the second, with its change time, and write both to the disk.
+
+    Raises:
+        DiskFullError: The disk of the folder, which has the copies, is full.
+    """
+    try:
+        for source, target in files:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
+            _flush(target)
+    except OSError as error:
+        if message := describe_disk_full_error(str(error), folder):
+            raise DiskFullError(message) from error
+        raise
+
+
+def _flush(file: Path) -> None:
+    with file.open("rb") as content:
+        os.fsync(content.fileno())

@@ -1,0 +1,105 @@
+"""Restores a warehouse from a backup; a killed restoration is finished by the next one."""
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from warehouse.backups.backup_manifest import MANIFEST_NAME, BackupManifest, describe_files, read_manifest
+from warehouse.backups.folder_copy import check_disk_space, copy_files
+from warehouse.errors import RecomartError
+from warehouse.locks import exclusive_lock
+from warehouse.settings import Settings
+
+LOCK_FILE = "backup.lock"
+
+UNFINISHED_NAME = ".restore.unfinished"
+"""Folder inside the warehouse with verified files that are not in their places yet."""
+
+LOG = logging.getLogger(__name__)
+
+
+def restore_backup(
+    settings: Settings, backup: Path, on_stage: Callable[[str], None] = lambda _: None
+) -> BackupManifest:
+    """Copy a backup into the warehouse folder, verify the copy, and move it into place; the database comes last.
+
+    Raises:
+        RecomartError: The backup is incomplete or damaged, or the warehouse folder has files that it would replace.
+        DiskFullError: The disk has no space for the files.
+    """
+    manifest = read_manifest(backup)
+    settings.warehouse.mkdir(parents=True, exist_ok=True)
+    unfinished = settings.warehouse / UNFINISHED_NAME
+    with exclusive_lock(settings.warehouse / LOCK_FILE, "backup", settings.wait_seconds, LOG.warning):
+        if not _is_resumable(unfinished, manifest):
+            _check_nothing_is_replaced(settings, {Path(file.path).parts[0] for file in manifest.files})
+            shutil.rmtree(unfinished, ignore_errors=True)
+            check_disk_space(settings.warehouse, manifest.size)
+            on_stage(f"copying {len(manifest.files):,} files")
+            _check_files_exist(backup, manifest)
+            unfinished.mkdir(mode=0o700)
+            copy_files(((backup / file.path, unfinished / file.path) for file in manifest.files), settings.warehouse)
+            on_stage("verifying the files")
+            _verify_files(backup, unfinished, manifest)
+            # The manifest marks that all files are there, so it must not be there in part.
+            copied_manifest = shutil.copy2(backup / MANIFEST_NAME, unfinished / f".{MANIFEST_NAME}")
+            Path(copied_manifest).replace(unfinished / MANIFEST_NAME)
+        _move_into_place(settings, unfinished)
+    return manifest
+
+
+def _is_resumable(unfinished: Path, manifest: BackupManifest) -> bool:
+    """Return whether a killed restoration of the same backup has verified all files."""
+    if not (unfinished / MANIFEST_NAME).exists():
+        return False
+    other_manifest = read_manifest(unfinished)
+    if other_manifest != manifest:
+        raise RecomartError(
+            f"{unfinished}: the restoration of a backup of {other_manifest.created_at:%Y-%m-%d %H:%M:%S} UTC was "
+            "interrupted. Restore that backup again to finish it, or restore this one into another folder"
+        )
+    return True
+
+
+def _check_nothing_is_replaced(settings: Settings, names: set[str]) -> None:
+    # A file of changes that do not belong to the restored database would damage it.
+    names |= {f"{settings.database.name}.wal"}
+    existing = sorted(name for name in names if (settings.warehouse / name).exists())
+    if existing:
+        raise RecomartError(
+            f"{settings.warehouse}: the folder has {', '.join(existing)} already. Stop Dagster, the app and the "
+            "service and move these away, or restore into another folder with --warehouse"
+        )
+
+
+def _check_files_exist(backup: Path, manifest: BackupManifest) -> None:
+    for file in manifest.files:
+        if not (backup / file.path).is_file():
+            raise _make_damage_error(backup / file.path, "the file is missing")
+
+
+def _verify_files(backup: Path, copy: Path, manifest: BackupManifest) -> None:
+    copied_files = {file.path: file for file in describe_files(copy)}
+    for file in manifest.files:
+        if copied_files.get(file.path) != file:
+            shutil.rmtree(copy)
+            raise _make_damage_error(backup / file.path, "the file differs from the one that was written")
+
+
+def _make_damage_error(file: Path, reason: str) -> RecomartError:
+    return RecomartError(
+        f"{file}: the backup is damaged: {reason}. Restore another backup, or load the landing folder again with "
+        "`recomart run`"
+    )
+
+
+def _move_into_place(settings: Settings, unfinished: Path) -> None:
+    paths = [path for path in unfinished.iterdir() if path.name != MANIFEST_NAME]
+    for path in sorted(paths, key=lambda path: path.name == settings.database.name):
+        target = settings.warehouse / path.name
+        if target.exists():
+            raise RecomartError(f"{target}: it was made during the restoration. Move it away and restore again")
+        path.rename(target)
+    (unfinished / MANIFEST_NAME).unlink()
+    unfinished.rmdir()
