@@ -113,7 +113,7 @@ def test_only_tests_of_read_tables_refuse(demo_copy: Settings) -> None:
 def test_tables_without_tests_are_refused(demo_copy: Settings) -> None:
     """`dbt run` builds tables without their tests, which are due until they run."""
     run_dbt(demo_copy, "run", "--select", "dim_users")
-    with pytest.raises(RecomartError, match=r"publishing refused: .*left out tests: .*valid_rows_dim_users.* \(due\)"):
+    with pytest.raises(RecomartError, match=r"publishing refused: .*left out tests: .* \(due\)"):
         publish_copy(demo_copy)
     with pytest.raises(RecomartError, match="has not failed: its last result is 'due'"):
         accept_failure(demo_copy, "valid_rows_dim_users", "no time")
