@@ -99,12 +99,12 @@ def test_only_tests_of_read_tables_refuse(demo_copy: Settings) -> None:
     execute_statements(
         demo_copy,
         "insert into marts.audit_unread_values select * replace (0 as rows) from marts.audit_unread_values",
-        "update marts.audit_drift set drift_level = 'significant'",
+        "update marts.audit_feed_days set warning = 'unusual'",
         "delete from marts.rec_top_n where hash(user_id) % 2 = 0",
     )
     with pytest.raises(RecomartError):
         run_dbt(demo_copy, "test", "--select", "audit_unread_values,test_type:generic")
-    assert run_dbt(demo_copy, "test", "--select", "warn_on_drift").warnings
+    assert run_dbt(demo_copy, "test", "--select", "warn_feed_day_unusual").warnings
     assert find_refusals(demo_copy) == []
     with pytest.raises(RecomartError, match="customers have a list"):
         run_dbt(demo_copy, "test", "--select", "assert_customers_served_share_above_minimum")
