@@ -38,7 +38,7 @@ RESULTS_QUERY = """
     select node, status, message, fingerprint, failure_count, newest_load_id, changed_at
     from gates.node_results
     where {condition}
-    order by status <> 'fail', changed_at, node
+    order by case status when 'fail' then 0 when 'error' then 1 else 2 end, changed_at, node
 """
 
 
@@ -104,7 +104,10 @@ def describe_refusals(refusals: Sequence[Refusal]) -> str:
     """Return what failed and what to do; unfinished tables and tests only when no test failed."""
     failures = [refusal for refusal in refusals if refusal.status == "fail"]
     if failures:
-        messages = [f"test {failure.name} failed: {failure.message}" for failure in failures[:MAX_LISTED_FAILURES]]
+        messages = [
+            f"test {failure.name} failed: {'; '.join((failure.message or 'no message').splitlines())}"
+            for failure in failures[:MAX_LISTED_FAILURES]
+        ]
         more = [f"and {len(failures) - len(messages)} more"] if len(failures) > len(messages) else []
         return (
             f"{'; '.join([*messages, *more])}. Correct the data and run `recomart run`, or accept the failure with "

@@ -60,17 +60,17 @@
         {% set nodes_by_status = {} %}
         {% for result in results %}
             {% set response = result.adapter_response if result.node.resource_type == 'test' else {} %}
-            {% if response.code %}
-                {% do log(result.node.name ~ ': ' ~ (response._message or result.message) | replace('\n', '; '), info=true) %}
+            {% if response.get('code') %}
+                {% do log(result.node.name ~ ': ' ~ (response.get('_message') or result.message) | replace('\n', '; '), info=true) %}
             {% endif %}
             {% if not has_node_result(result.node) %}
                 {#- Unit tests, hooks and warnings block nothing. -#}
-            {% elif response.code or result.status not in ('success', 'pass', 'warn', 'skipped') %}
+            {% elif response.get('code') or result.status not in ('success', 'pass', 'warn', 'skipped') %}
                 {% do update_node_results([result.node.unique_id], {
                     'status': result.status,
-                    'message': response._message or result.message,
-                    'fingerprint': response.code,
-                    'failure_count': response.rows_affected,
+                    'message': response.get('_message') or result.message,
+                    'fingerprint': response.get('code'),
+                    'failure_count': response.get('rows_affected'),
                 }) %}
             {% else %}
                 {% do nodes_by_status.setdefault(result.status | string, []).append(result.node.unique_id) %}
