@@ -46,7 +46,10 @@ def build_alert(context: dg.RunStatusSensorContext) -> dict[str, Any] | None:
         return None
     # The message of a failed step has those of its failed checks.
     described_checks = [check for check in checks if not (failures and check["state"] == "failed")]
-    check_messages = [f"{check['state']}: {check['check']}: {check['description']}" for check in described_checks]
+    check_messages = [
+        f"{check['state']}: {check['check']}: {'; '.join(check['description'].splitlines())}"
+        for check in described_checks
+    ]
     return {
         "run_id": run.run_id,
         "job": run.job_name,
@@ -65,26 +68,26 @@ def find_check_news(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[di
     run_ids = _list_attempts(instance, run)
     news = []
     for check in _read_last_evaluations(instance, run_ids):
-        lines = _get_problem_lines(check)
-        previous_lines = _get_problem_lines(_read_previous_evaluation(instance, check, run_ids))
+        previous_check = _read_previous_evaluation(instance, check, run_ids)
+        lines, previous_lines = _get_problem_lines(check), _get_problem_lines(previous_check)
         is_error = check.severity == dg.AssetCheckSeverity.ERROR
         started_lines = [line for problem, line in lines.items() if is_error or problem not in previous_lines]
         ended_lines = [line for problem, line in previous_lines.items() if problem not in lines]
-        news += [
-            {
-                "asset": check.asset_key.to_user_string(),
-                "check": check.check_name,
-                "severity": check.severity.value,
-                "state": state,
-                "description": "\n".join(described_lines),
-            }
-            for state, described_lines in (
-                ("failed" if is_error else "warning", started_lines),
-                ("ended", ended_lines),
-            )
-            if described_lines
-        ]
+        if started_lines:
+            news.append(_describe_check(check, "failed" if is_error else "warning", started_lines))
+        if previous_check and ended_lines:
+            news.append(_describe_check(previous_check, "ended", ended_lines))
     return sorted(news, key=lambda entry: STATES.index(entry["state"]))
+
+
+def _describe_check(check: dg.AssetCheckEvaluation, state: str, lines: list[str]) -> dict[str, Any]:
+    return {
+        "asset": check.asset_key.to_user_string(),
+        "check": check.check_name,
+        "severity": check.severity.value,
+        "state": state,
+        "description": "\n".join(lines),
+    }
 
 
 def _get_problem_lines(check: dg.AssetCheckEvaluation | None) -> dict[str, str]:

@@ -47,9 +47,10 @@ def passing_check() -> dg.AssetCheckResult:
 
 @dg.asset_check(asset=succeeding_asset)
 def feed_check() -> dg.AssetCheckResult:
-    """Warns with the lines of FEED_WARNINGS."""
+    """Warns with the lines of FEED_WARNINGS. A check of dbt that passes has severity ERROR."""
     warnings = os.environ["FEED_WARNINGS"]
-    return dg.AssetCheckResult(passed=not warnings, severity=dg.AssetCheckSeverity.WARN, description=warnings)
+    severity = dg.AssetCheckSeverity.WARN if warnings else dg.AssetCheckSeverity.ERROR
+    return dg.AssetCheckResult(passed=not warnings, severity=severity, description=warnings)
 
 
 @dg.asset_check(asset=succeeding_asset, blocking=True)
