@@ -12,23 +12,21 @@ import duckdb
 from warehouse.database import connect, connect_to_file, fetch_first_row
 from warehouse.erasure.customer_rows import find_raw_rows, find_rejected_rows
 from warehouse.loading.compression import DECOMPRESSION_ERRORS, ByteReader, open_decompressed
-from warehouse.loading.forgotten_customers import build_cleaned_id
+from warehouse.loading.forgotten_customers import MIN_TEXT_LENGTH, build_cleaned_id
 from warehouse.settings import Settings
-
-MIN_TEXT_LENGTH = 5
-"""Minimum length of an id that is searched in texts, besides columns of customer ids. A shorter one is also part of
-prices and counts."""
 
 READ_BYTES = 16 << 20
 
 TEXT_COLUMNS_QUERY = """
     select format('"{}"."{}"', schema_name, table_name), list(column_name)
     from duckdb_columns()
-    where data_type = 'VARCHAR' and (database_name, schema_name, table_name) in (
-        select (database_name, schema_name, table_name)
-        from duckdb_tables()
-        where database_name = current_database()
-    )
+    where
+        (regexp_matches(data_type, 'VARCHAR|JSON|ENUM') or lower(column_name) = 'user_id')
+        and (database_name, schema_name, table_name) in (
+            select (database_name, schema_name, table_name)
+            from duckdb_tables()
+            where database_name = current_database()
+        )
     group by all
     order by all
 """
@@ -80,16 +78,22 @@ def _find_in_tables(connection: duckdb.DuckDBPyConnection, user_id: str) -> list
 
 def _count_rows(connection: duckdb.DuckDBPyConnection, table: str, columns: list[str], user_id: str) -> int:
     """Count the rows with the id: as `user_id`, or if it is long enough, within any text."""
-    conditions = [f"{build_cleaned_id('user_id')} = $user_id"] if "user_id" in columns else []
+    texts = {column.lower(): '"' + column.replace('"', '""') + '"::varchar' for column in columns}
+    user_column = texts.pop("user_id", None)
+    conditions = [f"{build_cleaned_id(user_column)} = $user_id"] if user_column else []
     parameters: dict[str, Any] = {"user_id": user_id}
-    if len(user_id) >= MIN_TEXT_LENGTH:
-        names = ['"' + column.replace('"', '""') + '"' for column in columns]
-        conditions += [f"(contains({name}, $user_id) and regexp_matches({name}, $pattern))" for name in names]
+    if texts and is_text_searched(user_id):
+        conditions += [f"(contains({text}, $user_id) and regexp_matches({text}, $pattern))" for text in texts.values()]
         parameters["pattern"] = build_pattern(user_id)
     if not conditions:
         return 0
     row = fetch_first_row(connection, f"select count(*) from {table} where {' or '.join(conditions)}", parameters)
     return int(row[0]) if row else 0
+
+
+def is_text_searched(user_id: str) -> bool:
+    """Return whether an id is searched in texts: short ones and numbers are also prices, counts and other ids."""
+    return len(user_id) >= MIN_TEXT_LENGTH and not re.fullmatch(r"[0-9.,+-]+", user_id)
 
 
 def build_pattern(user_id: str) -> str:
@@ -107,7 +111,7 @@ def _find_in_files(settings: Settings, user_id: str) -> Iterator[Trace]:
             if file.suffix == ".parquet" and not is_landing:
                 count = _count_parquet_rows(file, user_id)
             else:
-                count = int(len(user_id) >= MIN_TEXT_LENGTH and contains_id(file, user_id))
+                count = int(is_text_searched(user_id) and contains_id(file, user_id))
             if count:
                 yield Trace(f"{'landing/' if is_landing else ''}{file.relative_to(folder)}", count)
 
@@ -116,7 +120,11 @@ def _count_parquet_rows(file: Path, user_id: str) -> int:
     with duckdb.connect() as connection:
         rows = connection.read_parquet(str(file))
         rows.create_view("rows")
-        columns = [name for name, data_type in zip(rows.columns, rows.dtypes, strict=True) if data_type == "VARCHAR"]
+        columns = [
+            name
+            for name, data_type in zip(rows.columns, rows.dtypes, strict=True)
+            if "VARCHAR" in str(data_type) or name == "user_id"
+        ]
         return _count_rows(connection, "rows", columns, user_id)
 
 

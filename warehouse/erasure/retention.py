@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 
 from warehouse.database import fetch_first_row, open_reader
-from warehouse.erasure.row_erasure import FileRows, erase_rows, group_by_file
+from warehouse.erasure.row_erasure import FileRows, erase_rows, group_by_file, lock_erasure
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Feed
 from warehouse.sources.yaml_file import read_sources
@@ -35,11 +35,12 @@ def erase_expired_rows(settings: Settings) -> int:
     feeds = [feed for feed in sources.feeds.values() if feed.keep_days]
     with open_reader(settings) as connection:
         feeds = [feed for feed in feeds if _has_typed_rows(connection, feed)]
-    return erase_rows(
-        settings,
-        sources,
-        find_rows=lambda connection: [rows for feed in feeds for rows in _find_expired_rows(connection, feed)],
-    )
+    with lock_erasure(settings):
+        return erase_rows(
+            settings,
+            sources,
+            find_rows=lambda connection: [rows for feed in feeds for rows in _find_expired_rows(connection, feed)],
+        )
 
 
 def _has_typed_rows(connection: duckdb.DuckDBPyConnection, feed: Feed) -> bool:
