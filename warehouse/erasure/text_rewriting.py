@@ -61,7 +61,7 @@ def has_objects_for_lines(file: LandingFile) -> bool:
 
 
 def copy_objects(file: LandingFile, destination: Path, removal: Removal) -> None:
-    """Copy a file of JSON objects, one behind the other, without some of them; each but the second then has its own line."""
+    """Copy a file of JSON objects, one behind the other, without some of them; the first two share a line."""
     file_load = FileLoad()
     # A second object in the first line shows the loader that lines are no objects.
     separators = chain(["", " "], repeat("\n"))
