@@ -137,14 +137,16 @@ def _hash_rows(file: LandingFile, removed: Collection[int], *, is_parsed: bool) 
     digest = hashlib.sha256()
     header: tuple[str, ...] = ()
     for records in read_records(file, FileLoad()):
-        if records.header != header:
-            header = records.header
-            digest.update(repr(header).encode())
         for row in records.table.to_pylist():
-            if row.pop("line") not in removed:
-                if is_parsed:
-                    row["text"] = parse_exactly(row["text"])
-                    if isinstance(row["text"], dict):
-                        row["text"].pop(ITEM_NUMBER_NAME, None)
-                digest.update(repr(row).encode("utf-8", "surrogatepass"))
+            if row.pop("line") in removed:
+                continue
+            # Without rows, the reader does not yield the header.
+            if records.header != header:
+                header = records.header
+                digest.update(repr(header).encode())
+            if is_parsed:
+                row["text"] = parse_exactly(row["text"])
+                if isinstance(row["text"], dict):
+                    row["text"].pop(ITEM_NUMBER_NAME, None)
+            digest.update(repr(row).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

@@ -80,6 +80,26 @@ def test_csv_lines_are_removed(tmp_path: Path, encoding: str, line_end: str, com
     assert [path.name for path in tmp_path.iterdir()] == ["events.csv"]
 
 
+@pytest.mark.parametrize("file_format", ["csv", "jsonl", "json", "parquet", "arrow", "excel"])
+def test_file_can_lose_all_records(tmp_path: Path, file_format: str) -> None:
+    """The file stays, as old files of a feed with `keep_days` do."""
+    feed, file = declare_feed(file_format), tmp_path / "events"
+    rows = [{"user": "anna", "item": "1", "at": "2026-01-01"}]
+    if file_format == "excel":
+        book = openpyxl.Workbook()
+        for row in (["user", "item", "at"], [*rows[0].values()]):
+            book.active.append(row)
+        book.save(file)
+    elif file_format in ("parquet", "arrow"):
+        file.write_bytes(write_table(pa.Table.from_pylist(rows), "parquet" if file_format == "parquet" else "file"))
+    else:
+        texts = {"csv": "user,item,at\nanna,1,2026-01-01\n", "jsonl": json.dumps(rows[0]), "json": json.dumps(rows)}
+        file.write_text(texts[file_format], encoding="utf-8")
+    remove(feed, tmp_path, {2 if file_format in ("csv", "excel") else 1})
+    assert read_texts(feed, tmp_path) == []
+    assert b"anna" not in file.read_bytes()
+
+
 def test_zstd_file_stays_compressed(tmp_path: Path) -> None:
     data = b"".join(b'{"user":"u%d","item":"1","at":"2026-01-01"}\n' % number for number in range(1, 5))
     sink = pa.BufferOutputStream()
