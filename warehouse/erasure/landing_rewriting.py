@@ -144,6 +144,8 @@ def _hash_rows(file: LandingFile, removed: Collection[int], *, is_parsed: bool) 
             if records.header != header:
                 header = records.header
                 digest.update(repr(header).encode())
+            # The rest of a file decides which of several errors a broken line has.
+            row["error"] = row["error"] is not None
             if is_parsed:
                 row["text"] = parse_exactly(row["text"])
                 if isinstance(row["text"], dict):

@@ -1,5 +1,6 @@
 """Copies of Parquet, Arrow and Excel files without some of their rows."""
 
+import warnings
 from collections.abc import Collection
 from itertools import groupby
 from pathlib import Path
@@ -76,7 +77,9 @@ def copy_workbook(file: LandingFile, destination: Path, removed_rows: Collection
     # It takes a quarter of the time of all imports of a load.
     import openpyxl
 
-    book = openpyxl.load_workbook(file.location, data_only=True)
+    # openpyxl opens a path only if its suffix is .xlsx.
+    with file.location.open("rb") as opened, warnings.catch_warnings(action="ignore"):
+        book = openpyxl.load_workbook(opened, data_only=True)
     sheet = book[file.feed.sheet] if file.feed.sheet else book.worksheets[0]
     # openpyxl does not move merged cells with their rows.
     for merged in list(sheet.merged_cells.ranges):
