@@ -41,8 +41,6 @@ def raw_tables(
     """Fetch the feeds that are declared with an API, and load every new or changed file of the landing folder."""
     with as_dagster_failure():
         fetched = fetch_feeds(warehouse.settings)
-        if has_retention(warehouse.settings):
-            context.log.info(describe_expiry(erase_expired_rows(warehouse.settings)))
         for observation in observe_landing(warehouse.settings):
             context.log_event(observation)
         if config.files or config.dates:
@@ -52,6 +50,8 @@ def raw_tables(
                 f"{format_count(reload_report.rows_loaded, 'row')} reloaded in {reload_report.seconds:.1f} s"
             )
         report = load(warehouse.settings)
+        if has_retention(warehouse.settings):
+            context.log.info(describe_expiry(erase_expired_rows(warehouse.settings)))
     if fetched.feeds:
         context.log.info(f"fetched {describe_fetch(fetched)}")
     context.log.info(f"{format_count(report.rows_loaded, 'row')} loaded in {report.seconds:.1f} s")
