@@ -97,8 +97,8 @@ def is_text_searched(user_id: str) -> bool:
 
 
 def build_pattern(user_id: str) -> str:
-    """Return the regular expression of an id that is no part of a longer word."""
-    return rf"(?:^|[^0-9A-Za-z_-]){re.escape(user_id)}(?:$|[^0-9A-Za-z_-])"
+    """Return the regular expression of an id that is no part of a longer word or of an e-mail address."""
+    return rf"(?:^|[^0-9A-Za-z_@.+-]){re.escape(user_id)}[.+]?(?:$|[^0-9A-Za-z_@.+-])"
 
 
 def _find_in_files(settings: Settings, user_id: str) -> Iterator[Trace]:
@@ -108,12 +108,19 @@ def _find_in_files(settings: Settings, user_id: str) -> Iterator[Trace]:
             is_landing = file.is_relative_to(settings.landing_dir)
             if folder == settings.warehouse and is_landing:
                 continue
-            if file.suffix == ".parquet" and not is_landing:
-                count = _count_parquet_rows(file, user_id)
-            else:
-                count = int(is_text_searched(user_id) and contains_id(file, user_id))
+            count = _count_in_file(file, user_id)
             if count:
                 yield Trace(f"{'landing/' if is_landing else ''}{file.relative_to(folder)}", count)
+
+
+def _count_in_file(file: Path, user_id: str) -> int:
+    # A damaged file is searched as it is. A file can disappear while the folder is listed.
+    with suppress(FileNotFoundError):
+        if file.suffix == ".parquet":
+            with suppress(duckdb.Error):
+                return _count_parquet_rows(file, user_id)
+        return int(is_text_searched(user_id) and contains_id(file, user_id))
+    return 0
 
 
 def _count_parquet_rows(file: Path, user_id: str) -> int:
@@ -131,19 +138,23 @@ def _count_parquet_rows(file: Path, user_id: str) -> int:
 def contains_id(file: Path, user_id: str) -> bool:
     """Return whether a file, decompressed or as it is, has an id as UTF-8 text."""
     pattern = re.compile(build_pattern(user_id).encode(), re.MULTILINE)
-    return any(_contains(reader, pattern, len(user_id.encode()) + 1) for reader in _open_readers(file))
+    return any(_contains(reader, pattern, len(user_id.encode()) + 2) for reader in _open_readers(file))
 
 
 def _open_readers(file: Path) -> Iterator[ByteReader]:
     """Yield the decompressed content of a file, or the members of a zip archive such as an Excel file."""
     with file.open("rb") as opened:
-        if zipfile.is_zipfile(opened):
-            with zipfile.ZipFile(opened) as archive:
-                for name in archive.namelist():
-                    yield cast(ByteReader, archive.open(name))
+        try:
+            archive = zipfile.ZipFile(opened)
+        except zipfile.BadZipFile:
+            opened.seek(0)
+            yield open_decompressed(cast(Any, opened), opened.peek(16))
             return
-        opened.seek(0)
-        yield open_decompressed(cast(Any, opened), opened.peek(16))
+        with archive:
+            for name in archive.namelist():
+                # Encrypted members, and those of unknown compression, cannot be searched.
+                with suppress(RuntimeError, zipfile.BadZipFile):
+                    yield cast(ByteReader, archive.open(name))
 
 
 def _contains(reader: ByteReader, pattern: re.Pattern[bytes], overlap: int) -> bool:
