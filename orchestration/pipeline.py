@@ -100,10 +100,10 @@ def run_pipeline(
     )
     # Each dbt process starts one step ahead: its imports then take no extra time, and it uses memory for one step only.
     with start_dbt(settings) as dbt:
-        if has_retention(settings):
-            run_step("expire", lambda: erase_expired_rows(settings), describe_expiry)
         load_report = run_step("load", lambda: load(settings, listener.on_files), describe_load)
         check_feeds_readable(load_report)
+        if has_retention(settings):
+            run_step("expire", lambda: erase_expired_rows(settings), describe_expiry)
         reasons = ["requested"] if is_forced or is_training_requested else find_reasons_to_run(settings, config)
         report = PipelineReport(fetch_report, load_report, reasons, seconds=seconds)
         if not reasons:

@@ -41,6 +41,13 @@ def complete_replacements(folder: Path) -> None:
         shutil.rmtree(replaced)
 
 
+def remove_folder_atomically(path: Path) -> None:
+    """Remove a folder; what a killed call leaves is an unfinished folder."""
+    removed = path.with_name(f".{path.name}-removed")
+    path.rename(removed)
+    shutil.rmtree(removed)
+
+
 def remove_unfinished(folder: Path) -> None:
     """Remove the temporary folders of killed writers from `folder`; no writer may be active there."""
     for unfinished in folder.glob(".*-*"):

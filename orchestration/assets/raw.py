@@ -38,10 +38,10 @@ def raw_tables(context: dg.AssetExecutionContext, warehouse: WarehouseResource) 
     """Fetch the feeds that are declared with an API, and load every new or changed file of the landing folder."""
     with as_dagster_failure():
         fetched = fetch_feeds(warehouse.settings)
-        if has_retention(warehouse.settings):
-            context.log.info(describe_expiry(erase_expired_rows(warehouse.settings)))
         started_at = datetime.now(UTC)
         report = load(warehouse.settings)
+        if has_retention(warehouse.settings):
+            context.log.info(describe_expiry(erase_expired_rows(warehouse.settings)))
         report_landing(context, warehouse.settings, report)
         report_landing_days(context, warehouse.settings, started_at)
     if fetched.feeds:

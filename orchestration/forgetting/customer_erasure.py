@@ -8,15 +8,15 @@ import pyarrow.parquet as pq
 
 from orchestration.dbt_runner import lock_build, run_dbt
 from orchestration.forgetting.model_erasure import erase_from_models
-from orchestration.forgetting.traces import MIN_TEXT_LENGTH, Trace, contains_id, find_traces
+from orchestration.forgetting.traces import Trace, contains_id, find_traces, is_text_searched
 from orchestration.progress import PipelineListener
 from orchestration.steps import build_marts, build_recommendations, publish_copy
 from warehouse.database import fetch_first_row, open_writer
-from warehouse.erasure.customer_rows import clean_user_id, find_forgotten_rows, find_raw_rows, find_rejected_rows
+from warehouse.erasure.customer_rows import clean_user_id, find_raw_rows, find_rejected_rows_to_erase
 from warehouse.erasure.database_rewriting import find_user_tables, rewrite_database
-from warehouse.erasure.row_erasure import erase_rows
-from warehouse.loading.forgotten_customers import add_forgotten_customer
-from warehouse.loading.loader import load
+from warehouse.erasure.row_erasure import erase_rows, load_present_files, lock_erasure
+from warehouse.errors import RecomartError
+from warehouse.loading.forgotten_customers import add_forgotten_customer, build_cleaned_id
 from warehouse.publishing.live_copy import POINTER_FILE
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Sources
@@ -46,10 +46,15 @@ def forget_customer(settings: Settings, user_id: str, listener: PipelineListener
         ModelError: A dataset version or a model is damaged.
         DiskFullError: The disk is full.
     """
+    if not settings.database.exists():
+        raise RecomartError(
+            f"{settings.database}: the warehouse does not exist. Name its folder with --warehouse, or load the landing "
+            "files with `recomart load`, and call the command again"
+        )
     sources = read_sources(settings.sources)
     user_id = clean_user_id(sources, user_id)
-    add_forgotten_customer(settings, user_id)
-    if settings.database.exists():
+    with lock_erasure(settings):
+        add_forgotten_customer(settings, user_id)
         listener.on_stage("erasing the rows")
         _erase_rows(settings, sources, user_id)
         listener.on_stage("erasing datasets and models")
@@ -57,24 +62,21 @@ def forget_customer(settings: Settings, user_id: str, listener: PipelineListener
         _rebuild(settings, user_id, listener)
         listener.on_stage("rewriting the database")
         rewrite_database(settings)
-    _erase_from_other_files(settings, user_id)
-    listener.on_stage("searching for the id")
-    return find_traces(settings, user_id)
+        _erase_from_other_files(settings, user_id)
+        listener.on_stage("searching for the id")
+        return find_traces(settings, user_id)
 
 
 def _erase_rows(settings: Settings, sources: Sources, user_id: str) -> None:
     """Erase the rows of the customer from the landing files and the raw tables."""
     with lock_build(settings):
         run_dbt(settings, "run", "--select", "staging.shop")
-    load(settings)
+    load_present_files(settings, sources)
     erase_rows(
         settings,
         sources,
         find_rows=lambda connection: find_raw_rows(connection, user_id),
-        find_rejected=lambda connection: [
-            *find_rejected_rows(connection, user_id),
-            *find_forgotten_rows(connection),
-        ],
+        find_rejected=lambda connection: find_rejected_rows_to_erase(connection, sources, user_id),
     )
 
 
@@ -82,7 +84,7 @@ def _rebuild(settings: Settings, user_id: str, listener: PipelineListener) -> No
     """Build the tables that exist without the customer, and publish them if a copy is live."""
     with open_writer(settings) as connection:
         for table in find_user_tables(connection):
-            connection.execute(f"delete from {table} where user_id = ?", [user_id])
+            connection.execute(f"delete from {table} where {build_cleaned_id('user_id::varchar')} = ?", [user_id])
         has_marts = bool(fetch_first_row(connection, "from duckdb_tables() where schema_name = 'marts' limit 1"))
     if has_marts:
         listener.on_stage("building the tables")
@@ -97,7 +99,7 @@ def _erase_from_other_files(settings: Settings, user_id: str) -> None:
     """Delete dbt's files with the id, and the customer's row in the truth of the demo shop."""
     for folder in DISPOSABLE_FOLDERS:
         for file in (settings.warehouse / folder).rglob("*"):
-            if file.is_file() and len(user_id) >= MIN_TEXT_LENGTH and contains_id(file, user_id):
+            if is_text_searched(user_id) and file.is_file() and contains_id(file, user_id):
                 file.unlink()
     for file in settings.demo_truth_dir.glob("user_*.parquet"):
         table = pq.read_table(file)

@@ -9,6 +9,7 @@ import duckdb
 from warehouse.database import open_ledger_reader
 from warehouse.erasure.customer_rows import clean_user_id, find_raw_rows
 from warehouse.erasure.database_rewriting import find_user_tables
+from warehouse.loading.forgotten_customers import build_cleaned_id
 from warehouse.settings import Settings
 from warehouse.sources.yaml_file import read_sources
 
@@ -28,11 +29,12 @@ def read_customer_rows(settings: Settings, user_id: str) -> dict[str, list[dict[
         tables: dict[str, list[dict[str, Any]]] = {}
         for feed, path, lines in find_raw_rows(connection, user_id):
             table = f"raw.{sources.feeds[feed].kind}"
-            condition = "_feed = ? and _file = ? and _line in (select unnest(?::bigint[]))"
-            tables.setdefault(table, []).extend(_query(connection, table, condition, [feed, path, lines]))
+            is_row = "_feed = ? and _file = ? and _line in (select unnest(?::bigint[]))"
+            tables.setdefault(table, []).extend(_query(connection, table, is_row, [feed, path, lines]))
+        condition = f"{build_cleaned_id('user_id::varchar')} = ?"
         for table in find_user_tables(connection):
             schema = table.split('"')[1]
-            if schema not in DERIVED_SCHEMAS and (rows := _query(connection, table, "user_id = ?", [user_id])):
+            if schema not in DERIVED_SCHEMAS and (rows := _query(connection, table, condition, [user_id])):
                 tables[table.replace('"', "")] = rows
     return tables
 

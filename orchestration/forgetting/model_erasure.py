@@ -1,16 +1,27 @@
 """Erasure of a customer from the dataset versions, the models and the tables of schema ml."""
 
-import shutil
+import logging
 from dataclasses import replace
 from pathlib import Path
 
-from models_ml.data.atomic_folders import complete_replacements, replace_folder
+import duckdb
+
+from models_ml.data.atomic_folders import (
+    complete_replacements,
+    remove_folder_atomically,
+    remove_unfinished,
+    replace_folder,
+)
 from models_ml.data.dataset_store import iter_dataset_hashes, read_dataset, read_manifest, write_dataset
 from models_ml.errors import ModelError
 from models_ml.inference.recommender import Recommender
 from orchestration.dataset_versions import build_version_row
+from orchestration.training_run import DATASETS_LOCK
 from warehouse.database import insert_ml_rows, open_writer, transaction
+from warehouse.locks import exclusive_lock
 from warehouse.settings import Settings
+
+LOG = logging.getLogger(__name__)
 
 LIST_TABLES = ("evaluation_pairs", "evaluation_candidates")
 """Tables of evaluated customers. A run's rows are deleted together: without some of its customers they would not give
@@ -26,29 +37,43 @@ def erase_from_models(settings: Settings, user_id: str) -> None:
         ModelError: A dataset version or a model is damaged.
         WarehouseBusyError: Another process is using the warehouse.
     """
-    complete_replacements(settings.models_dir)
-    successors = _write_dataset_successors(settings, user_id)
-    for folder in sorted(settings.models_dir.glob("*/card.json")):
-        _replace_model(folder.parent, user_id, successors)
-    with open_writer(settings) as connection, transaction(connection):
-        for dataset_hash, successor_hash in successors.items():
-            version_row = build_version_row(settings, read_manifest(settings.datasets_dir, successor_hash))
-            insert_ml_rows(connection, "dataset_versions", version_row, conflict_clause="or ignore")
-            connection.execute("delete from ml.dataset_versions where dataset_hash = ?", [dataset_hash])
-            connection.execute(
-                "update ml.model_runs set dataset_hash = ? where dataset_hash = ?", [successor_hash, dataset_hash]
-            )
-        connection.execute("delete from ml.candidates where user_id = ?", [user_id])
-        runs = connection.execute(
-            " union ".join(f"select run_id from ml.{table} where user_id = ?" for table in LIST_TABLES),
-            [user_id] * len(LIST_TABLES),
-        ).fetchall()
-        for table in LIST_TABLES:
-            connection.execute(
-                f"delete from ml.{table} where run_id in (select unnest(?::varchar[]))", [[run for (run,) in runs]]
-            )
-    for dataset_hash in successors:
-        shutil.rmtree(settings.datasets_dir / dataset_hash)
+    # A training deletes the unfinished folders of other writers.
+    datasets_lock = exclusive_lock(
+        settings.datasets_dir / DATASETS_LOCK, "writing of a dataset", settings.wait_seconds, LOG.warning
+    )
+    with datasets_lock, open_writer(settings) as connection:
+        for folder in (settings.datasets_dir, settings.models_dir):
+            remove_unfinished(folder)
+        complete_replacements(settings.models_dir)
+        successors = _write_dataset_successors(settings, user_id)
+        for folder in sorted(settings.models_dir.glob("*/card.json")):
+            _replace_model(folder.parent, user_id, successors)
+        with transaction(connection):
+            _update_tables(connection, settings, user_id, successors)
+        for dataset_hash in successors:
+            remove_folder_atomically(settings.datasets_dir / dataset_hash)
+
+
+def _update_tables(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, user_id: str, successors: dict[str, str]
+) -> None:
+    """Replace the dataset versions in the tables of schema ml, and delete the rows of the customer."""
+    for dataset_hash, successor_hash in successors.items():
+        version_row = build_version_row(settings, read_manifest(settings.datasets_dir, successor_hash))
+        insert_ml_rows(connection, "dataset_versions", version_row, conflict_clause="or ignore")
+        connection.execute("delete from ml.dataset_versions where dataset_hash = ?", [dataset_hash])
+        connection.execute(
+            "update ml.model_runs set dataset_hash = ? where dataset_hash = ?", [successor_hash, dataset_hash]
+        )
+    connection.execute("delete from ml.candidates where user_id = ?", [user_id])
+    runs = connection.execute(
+        " union ".join(f"select run_id from ml.{table} where user_id = ?" for table in LIST_TABLES),
+        [user_id] * len(LIST_TABLES),
+    ).fetchall()
+    for table in LIST_TABLES:
+        connection.execute(
+            f"delete from ml.{table} where run_id in (select unnest(?::varchar[]))", [[run for (run,) in runs]]
+        )
 
 
 def _write_dataset_successors(settings: Settings, user_id: str) -> dict[str, str]:

@@ -12,23 +12,21 @@ import duckdb
 from warehouse.database import connect, connect_to_file, fetch_first_row
 from warehouse.erasure.customer_rows import find_raw_rows, find_rejected_rows
 from warehouse.loading.compression import DECOMPRESSION_ERRORS, ByteReader, open_decompressed
-from warehouse.loading.forgotten_customers import build_cleaned_id
+from warehouse.loading.forgotten_customers import MIN_TEXT_LENGTH, build_cleaned_id
 from warehouse.settings import Settings
-
-MIN_TEXT_LENGTH = 5
-"""Minimum length of an id that is searched in texts, besides columns of customer ids. A shorter one is also part of
-prices and counts."""
 
 READ_BYTES = 16 << 20
 
 TEXT_COLUMNS_QUERY = """
     select format('"{}"."{}"', schema_name, table_name), list(column_name)
     from duckdb_columns()
-    where data_type = 'VARCHAR' and (database_name, schema_name, table_name) in (
-        select (database_name, schema_name, table_name)
-        from duckdb_tables()
-        where database_name = current_database()
-    )
+    where
+        (regexp_matches(data_type, 'VARCHAR|JSON|ENUM') or lower(column_name) = 'user_id')
+        and (database_name, schema_name, table_name) in (
+            select (database_name, schema_name, table_name)
+            from duckdb_tables()
+            where database_name = current_database()
+        )
     group by all
     order by all
 """
@@ -80,11 +78,12 @@ def _find_in_tables(connection: duckdb.DuckDBPyConnection, user_id: str) -> list
 
 def _count_rows(connection: duckdb.DuckDBPyConnection, table: str, columns: list[str], user_id: str) -> int:
     """Count the rows with the id: as `user_id`, or if it is long enough, within any text."""
-    conditions = [f"{build_cleaned_id('user_id')} = $user_id"] if "user_id" in columns else []
+    texts = {column.lower(): '"' + column.replace('"', '""') + '"::varchar' for column in columns}
+    user_column = texts.pop("user_id", None)
+    conditions = [f"{build_cleaned_id(user_column)} = $user_id"] if user_column else []
     parameters: dict[str, Any] = {"user_id": user_id}
-    if len(user_id) >= MIN_TEXT_LENGTH:
-        names = ['"' + column.replace('"', '""') + '"' for column in columns]
-        conditions += [f"(contains({name}, $user_id) and regexp_matches({name}, $pattern))" for name in names]
+    if texts and is_text_searched(user_id):
+        conditions += [f"(contains({text}, $user_id) and regexp_matches({text}, $pattern))" for text in texts.values()]
         parameters["pattern"] = build_pattern(user_id)
     if not conditions:
         return 0
@@ -92,9 +91,14 @@ def _count_rows(connection: duckdb.DuckDBPyConnection, table: str, columns: list
     return int(row[0]) if row else 0
 
 
+def is_text_searched(user_id: str) -> bool:
+    """Return whether an id is searched in texts: short ones and numbers are also prices, counts and other ids."""
+    return len(user_id) >= MIN_TEXT_LENGTH and not re.fullmatch(r"[0-9.,+-]+", user_id)
+
+
 def build_pattern(user_id: str) -> str:
-    """Return the regular expression of an id that is no part of a longer word."""
-    return rf"(?:^|[^0-9A-Za-z_-]){re.escape(user_id)}(?:$|[^0-9A-Za-z_-])"
+    """Return the regular expression of an id that is no part of a longer word or of an e-mail address."""
+    return rf"(?:^|[^0-9A-Za-z_@.+-]){re.escape(user_id)}[.+]?(?:$|[^0-9A-Za-z_@.+-])"
 
 
 def _find_in_files(settings: Settings, user_id: str) -> Iterator[Trace]:
@@ -104,38 +108,53 @@ def _find_in_files(settings: Settings, user_id: str) -> Iterator[Trace]:
             is_landing = file.is_relative_to(settings.landing_dir)
             if folder == settings.warehouse and is_landing:
                 continue
-            if file.suffix == ".parquet" and not is_landing:
-                count = _count_parquet_rows(file, user_id)
-            else:
-                count = int(len(user_id) >= MIN_TEXT_LENGTH and contains_id(file, user_id))
+            count = _count_in_file(file, user_id)
             if count:
                 yield Trace(f"{'landing/' if is_landing else ''}{file.relative_to(folder)}", count)
+
+
+def _count_in_file(file: Path, user_id: str) -> int:
+    # A damaged file is searched as it is. A file can disappear while the folder is listed.
+    with suppress(FileNotFoundError):
+        if file.suffix == ".parquet":
+            with suppress(duckdb.Error):
+                return _count_parquet_rows(file, user_id)
+        return int(is_text_searched(user_id) and contains_id(file, user_id))
+    return 0
 
 
 def _count_parquet_rows(file: Path, user_id: str) -> int:
     with duckdb.connect() as connection:
         rows = connection.read_parquet(str(file))
         rows.create_view("rows")
-        columns = [name for name, data_type in zip(rows.columns, rows.dtypes, strict=True) if data_type == "VARCHAR"]
+        columns = [
+            name
+            for name, data_type in zip(rows.columns, rows.dtypes, strict=True)
+            if "VARCHAR" in str(data_type) or name == "user_id"
+        ]
         return _count_rows(connection, "rows", columns, user_id)
 
 
 def contains_id(file: Path, user_id: str) -> bool:
     """Return whether a file, decompressed or as it is, has an id as UTF-8 text."""
     pattern = re.compile(build_pattern(user_id).encode(), re.MULTILINE)
-    return any(_contains(reader, pattern, len(user_id.encode()) + 1) for reader in _open_readers(file))
+    return any(_contains(reader, pattern, len(user_id.encode()) + 2) for reader in _open_readers(file))
 
 
 def _open_readers(file: Path) -> Iterator[ByteReader]:
     """Yield the decompressed content of a file, or the members of a zip archive such as an Excel file."""
     with file.open("rb") as opened:
-        if zipfile.is_zipfile(opened):
-            with zipfile.ZipFile(opened) as archive:
-                for name in archive.namelist():
-                    yield cast(ByteReader, archive.open(name))
+        try:
+            archive = zipfile.ZipFile(opened)
+        except zipfile.BadZipFile:
+            opened.seek(0)
+            yield open_decompressed(cast(Any, opened), opened.peek(16))
             return
-        opened.seek(0)
-        yield open_decompressed(cast(Any, opened), opened.peek(16))
+        with archive:
+            for name in archive.namelist():
+                # Encrypted members, and those of unknown compression, cannot be searched.
+                with suppress(RuntimeError, zipfile.BadZipFile):
+                    yield cast(ByteReader, archive.open(name))
 
 
 def _contains(reader: ByteReader, pattern: re.Pattern[bytes], overlap: int) -> bool:

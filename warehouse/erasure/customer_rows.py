@@ -7,7 +7,9 @@ import duckdb
 from warehouse.database import fetch_first_row
 from warehouse.erasure.row_erasure import FileRows, group_by_file
 from warehouse.errors import RecomartError
-from warehouse.loading.forgotten_customers import REJECTION_REASON, TOKEN_SEPARATORS, build_cleaned_id
+from warehouse.loading.forgotten_customers import REJECTION_REASON, build_cleaned_id, build_tokens
+from warehouse.loading.raw_rows import quote_literal
+from warehouse.loading.row_groups import build_is_group_start
 from warehouse.sources.columns import RAW_COLUMNS
 from warehouse.sources.declaration import Sources
 
@@ -46,24 +48,64 @@ def find_raw_rows(connection: duckdb.DuckDBPyConnection, user_id: str) -> list[F
     return group_by_file(connection, " union ".join(queries), {"user_id": user_id})
 
 
+REJECTED_WITH_ID = f"contains(text, $user_id) and list_contains({build_tokens('text')}, $user_id)"
+
+
 def find_rejected_rows(connection: duckdb.DuckDBPyConnection, user_id: str) -> list[FileRows]:
     """Find the rejected rows that have the id as a value in their text."""
-    query = f"""
-        select feed, path, line
-        from raw.rejected_rows
-        where
-            contains(text, $user_id)
-            and list_contains(
-                list_transform(
-                    regexp_split_to_array(text, '{TOKEN_SEPARATORS}'), lambda token: {build_cleaned_id("token")}
-                ),
-                $user_id
-            )
-    """
+    query = f"select feed, path, line from raw.rejected_rows where {REJECTED_WITH_ID}"
     return group_by_file(connection, query, {"user_id": user_id})
 
 
-def find_forgotten_rows(connection: duckdb.DuckDBPyConnection) -> list[FileRows]:
-    """Find the rows of forgotten customers that loads rejected: files delivered again still have them."""
-    query = "select feed, path, line from raw.rejected_rows where error = $reason"
-    return group_by_file(connection, query, {"reason": REJECTION_REASON})
+def find_rejected_rows_to_erase(
+    connection: duckdb.DuckDBPyConnection, sources: Sources, user_id: str
+) -> list[FileRows]:
+    """Find the rejected rows with the id, and those of all customers who were forgotten.
+
+    Loads reject the rows of forgotten customers in files that were delivered again. With `fill_down`, the rows that
+    continue the group of a rejected row are found too: without it, they would continue the group before.
+    """
+    query = f"select feed, path, line from raw.rejected_rows where error = $reason or ({REJECTED_WITH_ID})"
+    continued = [
+        f"""
+        select
+            _feed, _file, _line,
+            {build_is_group_start(feed)} as is_start,
+            null as is_rejected,
+        from raw.{feed.kind}
+        where _feed = {quote_literal(feed.name)}
+        """
+        for feed in sources.feeds.values()
+        if feed.fill_down and feed.kind in USER_KINDS
+    ]
+    if continued:
+        query = f"""
+            with rejected as ({query}),
+
+            rows as (
+                {" union all ".join(continued)}
+                union all
+                select feed, path, line, true, true
+                from rejected
+            ),
+
+            blocks as (
+                select
+                    *,
+                    count(*) filter (where is_start) over (
+                        partition by _feed, _file
+                        order by _line rows between unbounded preceding and current row
+                    ) as block_number,
+                from rows
+            ),
+
+            marked as (
+                select *, bool_or(is_rejected) over (partition by _feed, _file, block_number) as is_found,
+                from blocks
+            )
+
+            select _feed, _file, _line
+            from marked
+            where is_found
+        """
+    return group_by_file(connection, query, {"user_id": user_id, "reason": REJECTION_REASON})

@@ -20,7 +20,7 @@ def find_user_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
         select format('"{}"."{}"', schema_name, table_name)
         from duckdb_columns()
         inner join duckdb_tables() using (database_name, schema_name, table_name)
-        where column_name = 'user_id' and schema_name <> 'raw' and database_name = current_database()
+        where lower(column_name) = 'user_id' and schema_name <> 'raw' and database_name = current_database()
         order by all
         """
     ).fetchall()
@@ -36,17 +36,22 @@ def rewrite_database(settings: Settings) -> None:
         DiskFullError: The disk has no space for a second copy.
     """
     copy = settings.database.with_name(f"{settings.database.name}.rewritten")
-    for unfinished in (copy, copy.with_name(f"{copy.name}.wal")):
-        unfinished.unlink(missing_ok=True)
-    with duckdb.connect(config=get_resource_limits(settings)) as connection:
-        retry_while_locked(
-            settings, lambda: connection.execute(f"attach {quote_literal(str(settings.database))} as {CATALOG}")
-        )
-        connection.execute(f"force checkpoint {CATALOG}")
-        connection.execute(f"attach {quote_literal(str(copy))} as copy (storage_version '{STORAGE_VERSION}')")
-        connection.execute(f"copy from database {CATALOG} to copy")
-        connection.execute("detach copy")
-        with copy.open("rb") as file:
-            os.fsync(file.fileno())
-        # The lock on the old file still keeps other writers away.
-        copy.replace(settings.database)
+    copy_wal = copy.with_name(f"{copy.name}.wal")
+    try:
+        with duckdb.connect(config=get_resource_limits(settings)) as connection:
+            retry_while_locked(
+                settings, lambda: connection.execute(f"attach {quote_literal(str(settings.database))} as {CATALOG}")
+            )
+            for unfinished in (copy, copy_wal):
+                unfinished.unlink(missing_ok=True)
+            connection.execute(f"force checkpoint {CATALOG}")
+            connection.execute(f"attach {quote_literal(str(copy))} as copy (storage_version '{STORAGE_VERSION}')")
+            connection.execute(f"copy from database {CATALOG} to copy")
+            connection.execute("detach copy")
+            with copy.open("rb") as file:
+                os.fsync(file.fileno())
+            # The lock on the old file still keeps other writers away.
+            copy.replace(settings.database)
+    finally:
+        for unfinished in (copy, copy_wal):
+            unfinished.unlink(missing_ok=True)

@@ -5,13 +5,17 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 
 from warehouse.database import fetch_first_row, open_reader
-from warehouse.erasure.row_erasure import FileRows, erase_rows, group_by_file
+from warehouse.erasure.row_erasure import FileRows, erase_rows, group_by_file, lock_erasure
+from warehouse.loading.landing_files import compute_checksum
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Feed
 from warehouse.sources.yaml_file import read_sources
 
 TIME_COLUMNS = {"events": "event_at", "purchases": "purchased_at"}
 """Column of the time in the views of schema `staging`."""
+
+MIN_TIME = datetime(1990, 1, 1)
+"""Earlier times, such as epochs of a wrong unit, are no reason to erase the rows."""
 
 
 def has_retention(settings: Settings) -> bool:
@@ -22,8 +26,9 @@ def has_retention(settings: Settings) -> bool:
 def erase_expired_rows(settings: Settings) -> int:
     """Erase the rows that are older than their feed keeps; return the number of landing files that were rewritten.
 
-    Ages are measured from the start of the current day, UTC. The times are those that the last dbt build understood:
-    rows that it has not seen expire at the next call, and rows without a readable time do not expire.
+    Ages are measured from the start of the current day, UTC. The times are those that the views of the last dbt build
+    understand. Rows without a readable time, or with one before 1990, do not expire, nor do those of a file that is no
+    longer as it was loaded.
 
     Raises:
         RecomartError: A landing file cannot be rewritten, or the warehouse is in use.
@@ -35,16 +40,29 @@ def erase_expired_rows(settings: Settings) -> int:
     feeds = [feed for feed in sources.feeds.values() if feed.keep_days]
     with open_reader(settings) as connection:
         feeds = [feed for feed in feeds if _has_typed_rows(connection, feed)]
-    return erase_rows(
-        settings,
-        sources,
-        find_rows=lambda connection: [rows for feed in feeds for rows in _find_expired_rows(connection, feed)],
-    )
+    with lock_erasure(settings):
+        return erase_rows(
+            settings,
+            sources,
+            find_rows=lambda connection: [
+                rows
+                for feed in feeds
+                for rows in _find_expired_rows(connection, feed)
+                if _is_as_loaded(connection, settings, rows)
+            ],
+        )
 
 
 def _has_typed_rows(connection: duckdb.DuckDBPyConnection, feed: Feed) -> bool:
     query = f"select 1 from duckdb_views() where schema_name = 'staging' and view_name = 'stg_shop__{feed.kind}'"
     return fetch_first_row(connection, query) is not None
+
+
+def _is_as_loaded(connection: duckdb.DuckDBPyConnection, settings: Settings, rows: FileRows) -> bool:
+    """Return whether the landing file of rows, if there is one, is the version that was loaded."""
+    file = settings.landing_dir / rows.path
+    query = "select checksum from raw.loaded_files where feed = ? and path = ?"
+    return not file.exists() or fetch_first_row(connection, query, [rows.feed, rows.path]) == (compute_checksum(file),)
 
 
 def _find_expired_rows(connection: duckdb.DuckDBPyConnection, feed: Feed) -> list[FileRows]:
@@ -53,6 +71,8 @@ def _find_expired_rows(connection: duckdb.DuckDBPyConnection, feed: Feed) -> lis
     query = f"""
         select _feed, _file, _line
         from staging.stg_shop__{feed.kind}
-        where _feed = $feed and {TIME_COLUMNS[feed.kind]} < $min_time
+        where _feed = $feed and {TIME_COLUMNS[feed.kind]} between $min_time and $max_time
     """
-    return group_by_file(connection, query, {"feed": feed.name, "min_time": today - timedelta(days=feed.keep_days)})
+    # Until the start of the first day that is kept.
+    max_time = today - timedelta(days=feed.keep_days, microseconds=1)
+    return group_by_file(connection, query, {"feed": feed.name, "min_time": MIN_TIME, "max_time": max_time})

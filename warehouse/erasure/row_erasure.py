@@ -1,19 +1,25 @@
 """Erasure of rows from the landing files and the raw tables."""
 
-from collections.abc import Callable, Sequence
-from contextlib import closing
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from typing import NamedTuple
 
 import duckdb
 
 from warehouse.database import connect, open_writer, transaction
-from warehouse.erasure.landing_rewriting import remove_records
+from warehouse.erasure.landing_rewriting import delete_unfinished_copies, remove_records
 from warehouse.loading.forgotten_customers import REJECTION_REASON
 from warehouse.loading.landing_files import find_files
 from warehouse.loading.ledger import allocate_load_ids
 from warehouse.loading.loader import load
+from warehouse.locks import exclusive_lock
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Sources
+
+LOG = logging.getLogger(__name__)
+
+LOCK_FILE = "erasing.lock"
 
 
 class FileRows(NamedTuple):
@@ -23,6 +29,23 @@ class FileRows(NamedTuple):
     path: str
     lines: list[int]
     """Numbers of the rows, as `_line` of the raw tables has them."""
+
+
+@contextmanager
+def lock_erasure(settings: Settings) -> Iterator[None]:
+    """Keep other processes from rewriting landing files and the list of forgotten customers.
+
+    Raises:
+        WarehouseBusyError: Another process still erases rows after the settings' `wait_seconds`.
+    """
+    with exclusive_lock(settings.warehouse / LOCK_FILE, "erasure of rows", settings.wait_seconds, LOG.warning):
+        yield
+
+
+def load_present_files(settings: Settings, sources: Sources) -> None:
+    """Load the new and changed files of the feeds; the landing folder of an archive can be empty."""
+    if any(find_files(feed, settings.landing_dir) for feed in sources.feeds.values()):
+        load(settings)
 
 
 def group_by_file(connection: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, object]) -> list[FileRows]:
@@ -51,8 +74,9 @@ def erase_rows(
 ) -> int:
     """Erase rows from landing files and raw tables; return the number of landing files that were rewritten.
 
-    Rewritten files are loaded again. Rows of files that are no longer in the landing folder are deleted from the raw
-    tables, and count no longer; of rejected rows of such files only the text is deleted.
+    The caller holds the lock of erasures. Rewritten files are loaded again. Rows of files that are no longer in the
+    landing folder are deleted from the raw tables, and count no longer; of rejected rows of such files only the text is
+    deleted.
 
     Args:
         settings: The folders of the warehouse.
@@ -64,11 +88,18 @@ def erase_rows(
         RecomartError: A landing file cannot be rewritten, or the warehouse is in use. The next call continues.
         DiskFullError: The disk is full.
     """
+    delete_unfinished_copies(settings.landing_dir)
     rewritten_count = 0
     while True:
         with closing(connect(settings, read_only=True)) as connection:
             rows, rejected_rows = find_rows(connection), find_rejected(connection)
-        count = _rewrite_landing_files(settings, sources, [*rows, *rejected_rows])
+            checksums = {
+                (feed, path): checksum
+                for feed, path, checksum in connection.execute(
+                    "select feed, path, checksum from raw.loaded_files"
+                ).fetchall()
+            }
+        count = _rewrite_landing_files(settings, sources, [*rows, *rejected_rows], checksums)
         if not count:
             break
         rewritten_count += count
@@ -79,8 +110,13 @@ def erase_rows(
     return rewritten_count
 
 
-def _rewrite_landing_files(settings: Settings, sources: Sources, rows: Sequence[FileRows]) -> int:
-    """Remove rows from the landing files that exist; return the number of these files."""
+def _rewrite_landing_files(
+    settings: Settings, sources: Sources, rows: Sequence[FileRows], checksums: Mapping[tuple[str, str], str]
+) -> int:
+    """Remove rows from the landing files that exist; return the number of these files.
+
+    `checksums` are those of the loaded files, by feed and path: another version of a file has other rows.
+    """
     files = {
         (feed.name, file.path): file
         for feed in sources.feeds.values()
@@ -94,7 +130,7 @@ def _rewrite_landing_files(settings: Settings, sources: Sources, rows: Sequence[
     rewritten_paths: set[str] = set()
     for key, file_lines in lines_by_file.items():
         if key[1] not in rewritten_paths:
-            remove_records(files[key], file_lines)
+            remove_records(files[key], file_lines, checksums.get(key))
             rewritten_paths.add(key[1])
     return len(rewritten_paths)
 

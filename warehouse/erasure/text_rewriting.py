@@ -6,15 +6,16 @@ import gzip
 import io
 import lzma
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import pyarrow as pa
 import simplejson
 
+from warehouse.erasure.removal import Removal
 from warehouse.loading.compression import BZIP2_PATTERN, GZIP_MAGIC, XZ_MAGIC, ZSTD_MAGIC, open_decompressed
 from warehouse.loading.json_records import has_objects_across_lines, read_first_line, read_json_lines
 from warehouse.loading.landing_files import FileLoad, LandingFile
@@ -24,23 +25,34 @@ MAGIC_BYTES = 16
 """First bytes of a file that show its compression."""
 
 
-def copy_lines(file: LandingFile, destination: Path, record_lines: list[int], removed_lines: Collection[int]) -> None:
+def copy_lines(file: LandingFile, destination: Path, record_lines: list[int], removal: Removal) -> None:
     """Copy a file of lines without some records.
 
     Args:
         file: The CSV or JSON lines file.
         destination: The new file, in the compression of the file.
         record_lines: The number of the first line of every record, in order. A record ends before the next one.
-        removed_lines: The first lines of the records to leave out.
+        removal: The first lines of the records to leave out, and the items to leave out of other records.
     """
     encoding = _detect_encoding(file)
-    starts = np.array(record_lines)
-    removed = np.isin(starts, list(removed_lines))
+    next_lines = iter([*record_lines, -1])
+    next_line, is_removed = next(next_lines), False
     with _open_for_copy(file, destination) as target:
         for number, line in enumerate(_read_lines(file, encoding), start=1):
-            record = int(np.searchsorted(starts, number, side="right")) - 1
-            if record < 0 or not removed[record]:
+            if number == next_line:
+                next_line, is_removed = next(next_lines), number in removal.records
+            if number in removal.items:
+                text = line.decode(encoding)
+                edited = _remove_items(removal, number, text.removeprefix("\ufeff"))
+                target.write(f"{edited}{text[len(text.rstrip()) :]}".encode(encoding))
+            elif not is_removed:
                 target.write(line)
+
+
+def _remove_items(removal: Removal, number: int, text: str) -> str:
+    record = parse_exactly(text)
+    removal.edit_record(number, record)
+    return str(simplejson.dumps(record, use_decimal=True, ensure_ascii=False))
 
 
 def has_objects_for_lines(file: LandingFile) -> bool:
@@ -48,17 +60,21 @@ def has_objects_for_lines(file: LandingFile) -> bool:
     return has_objects_across_lines(read_first_line(read_blocks(file, FileLoad())))
 
 
-def copy_objects(file: LandingFile, destination: Path, removed_numbers: Collection[int]) -> None:
-    """Copy a file of JSON objects, one behind the other, without some of them; each then has its own line."""
+def copy_objects(file: LandingFile, destination: Path, removal: Removal) -> None:
+    """Copy a file of JSON objects, one behind the other, without some of them; the first two share a line."""
     file_load = FileLoad()
+    # A second object in the first line shows the loader that lines are no objects.
+    separators = chain(["", " "], repeat("\n"))
     with _open_for_copy(file, destination) as target:
         for table in read_json_lines(read_blocks(file, file_load), file_load):
             for number, text in zip(table["line"].to_pylist(), table["text"].to_pylist(), strict=True):
-                if number not in removed_numbers:
-                    target.write(f"{text}\n".encode(file_load.encoding or "utf-8"))
+                if number in removal.items:
+                    text = _remove_items(removal, number, text)
+                if number not in removal.records:
+                    target.write(f"{next(separators)}{text}".encode(file_load.encoding or "utf-8"))
 
 
-def copy_document(file: LandingFile, destination: Path, removed_numbers: Collection[int]) -> None:
+def copy_document(file: LandingFile, destination: Path, removal: Removal) -> None:
     """Copy a JSON document without some of the records in its list; numbers keep their digits."""
     file_load = FileLoad()
     text = b"".join(read_blocks(file, file_load)).decode("utf-8")
@@ -68,7 +84,10 @@ def copy_document(file: LandingFile, destination: Path, removed_numbers: Collect
     for key in path[:-1]:
         parent = parent[key]
     records = parent[path[-1]]
-    kept = (number not in removed_numbers for number in range(1, len(records) + 1))
+    for number, record in enumerate(records.values() if isinstance(records, dict) else records, start=1):
+        if number in removal.items:
+            removal.edit_record(number, record)
+    kept = (number not in removal.records for number in range(1, len(records) + 1))
     if isinstance(records, dict):
         parent[path[-1]] = {key: value for (key, value), is_kept in zip(records.items(), kept, strict=True) if is_kept}
     else:

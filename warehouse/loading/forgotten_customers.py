@@ -14,17 +14,22 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from warehouse.atomic_files import write_text_atomically
 from warehouse.database import fetch_first_row
 from warehouse.errors import RecomartError
+from warehouse.loading.row_groups import build_group_value, build_is_group_start, build_value
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Feed
 
 REJECTION_REASON = "the customer was forgotten"
 """Error of a rejected row of a forgotten customer; its text is empty."""
 
-TOKEN_SEPARATORS = r"[\s,;|\"''{}\[\]:]+"
-"""Pattern of the characters between the values of a line that cannot be parsed."""
+MIN_TEXT_LENGTH = 5
+"""Minimum length of an id that is searched in texts, besides columns of customer ids. A shorter one is also part of
+prices and counts."""
 
-BLANKS = r"[\p{Z}\p{Cc}\p{Cf}\"''=]+"
-"""Pattern of blanks and of the marks that spreadsheets write around ids."""
+TOKEN_SEPARATORS = (r"[\s,;|^\"''{}\[\]:]+", r"[,;|^\t]", r"\"")
+"""Patterns of what is between the values of a line that cannot be parsed: ids can have blanks and colons."""
+
+BLANKS = r"[\p{Z}\p{Cc}\p{Cf}]+"
+"""Pattern of blanks, as in dbt's macro `trim_blanks`."""
 
 
 class ForgottenCustomer(BaseModel):
@@ -56,9 +61,14 @@ class ForgottenCustomers(BaseModel):
 
 
 def build_cleaned_id(column: str) -> str:
-    """Build the expression of a cleaned id; it cleans at least as much as dbt's macro `clean_id`."""
-    trimmed = f"regexp_replace(nfc_normalize({column}), '^{BLANKS}|{BLANKS}$', '', 'g')"
-    return f"regexp_replace({trimmed}, '^(-?[0-9]+)[.]0$', '\\1')"
+    """Build the expression of an id as dbt's macro `clean_id` cleans it; the `.0` of numbers is always removed."""
+    unquoted = f"regexp_replace({_build_trimmed(f'nfc_normalize({column})')}, '^=?\"([^\"]*)\"$', '\\1')"
+    without_apostrophe = f"regexp_replace({unquoted}, '^''([0-9](?:.*[^''])?)$', '\\1')"
+    return f"regexp_replace({_build_trimmed(without_apostrophe)}, '^(-?[0-9]+)[.]0$', '\\1')"
+
+
+def _build_trimmed(text: str) -> str:
+    return f"regexp_replace({text}, '^{BLANKS}|{BLANKS}$', '', 'g')"
 
 
 def read_forgotten_customers(settings: Settings) -> ForgottenCustomers:
@@ -100,6 +110,49 @@ def _hash_id(salt: str, user_id: str) -> str:
     return str(row[0])
 
 
+def build_tokens(text: str) -> str:
+    """Build the expression of the list of cleaned values in a text that are long enough to be an id."""
+    splits = ", ".join(f"regexp_split_to_array({text}, '{separators}')" for separators in TOKEN_SEPARATORS)
+    tokens = f"list_transform(list_concat({splits}), lambda token: {build_cleaned_id('token')})"
+    return f"list_filter({tokens}, lambda token: length(token) >= {MIN_TEXT_LENGTH})"
+
+
+def _build_customers_query(feed: Feed) -> str:
+    """Build the query of the file, line and customer of the raw rows in a range of loads of a feed."""
+    rows = f"select *, from raw.{feed.kind} where _load_id between ? and ? and _feed = ?"
+    if not feed.fill_down:
+        return f"select _file, _line, user_id, from ({rows})"
+    # Without the first row of a group, the rows after it would continue the group before.
+    user_id = build_value("user_id", feed.get_null_words("user_id"))
+    return f"""
+        with blocks as (
+            select
+                _file, _line, {user_id} as user_id, {build_group_value(feed)} as own_group_value,
+                count(*) filter (where {build_is_group_start(feed)}) over (
+                    partition by _file
+                    order by _line rows between unbounded preceding and current row
+                ) as block_number,
+            from ({rows})
+        ),
+
+        groups as (
+            select *, max(own_group_value) over (partition by _file, block_number) as group_value,
+            from blocks
+        )
+
+        select
+            _file, _line,
+            case
+                when group_value is null then user_id
+                else last_value(user_id ignore nulls) over (
+                    partition by _file, group_value
+                    order by _line rows between unbounded preceding and current row
+                )
+            end as user_id,
+        from groups
+    """
+
+
 def reject_forgotten_rows(
     connection: duckdb.DuckDBPyConnection, feed: Feed, load_ids: Sequence[int], forgotten: ForgottenCustomers
 ) -> dict[str, int]:
@@ -109,12 +162,19 @@ def reject_forgotten_rows(
     """
     if not forgotten.customers or "user_id" not in feed.columns:
         return {}
-    is_forgotten = (
-        f"_load_id between ? and ? and _feed = ? and sha256(? || {build_cleaned_id('user_id')}) in (select unnest(?))"
-    )
-    parameters = [min(load_ids), max(load_ids), feed.name, forgotten.salt, forgotten.hashes]
+    is_forgotten = f"sha256(? || {build_cleaned_id('user_id')}) in (select unnest(?))"
+    parameters = [feed.name, min(load_ids), max(load_ids), feed.name, forgotten.salt, forgotten.hashes]
     rows = connection.execute(
-        f"delete from raw.{feed.kind} where {is_forgotten} returning _file, _line", parameters
+        f"""
+        delete from raw.{feed.kind}
+        where _feed = ? and (_file, _line) in (
+            select (_file, _line)
+            from ({_build_customers_query(feed)})
+            where {is_forgotten}
+        )
+        returning _file, _line
+        """,
+        parameters,
     ).fetchall()
     if rows:
         connection.execute(
@@ -141,11 +201,7 @@ def blank_rejected_texts(
                 feed = ?
                 and path in (select unnest(?::varchar[]))
                 and list_has_any(
-                    list_transform(
-                        regexp_split_to_array(text, '{TOKEN_SEPARATORS}'),
-                        lambda token: sha256(? || {build_cleaned_id("token")})
-                    ),
-                    ?::varchar[]
+                    list_transform({build_tokens("text")}, lambda token: sha256(? || token)), ?::varchar[]
                 )
             """,
             [REJECTION_REASON, feed.name, list(paths), forgotten.salt, forgotten.hashes],

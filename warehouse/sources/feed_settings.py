@@ -222,7 +222,7 @@ class FeedSettings(DeclarationModel):
     """Further content of the rows: `purchases` (events of type purchase are transactions, which is the default for a
     shop without a purchases feed) and `products` (product attributes)."""
 
-    keep_days: int | None = Field(default=None, ge=1)
+    keep_days: int | None = Field(default=None, ge=1, le=36_500)
     """Days after which a run erases rows, from the landing files too; by default they are kept forever."""
 
     expected_every: str | None = None

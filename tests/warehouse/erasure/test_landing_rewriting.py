@@ -6,6 +6,7 @@ import io
 import json
 import lzma
 from collections.abc import Callable, Collection
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,26 @@ def test_csv_lines_are_removed(tmp_path: Path, encoding: str, line_end: str, com
     assert [path.name for path in tmp_path.iterdir()] == ["events.csv"]
 
 
+@pytest.mark.parametrize("file_format", ["csv", "jsonl", "json", "parquet", "arrow", "excel"])
+def test_file_can_lose_all_records(tmp_path: Path, file_format: str) -> None:
+    """The file stays, as old files of a feed with `keep_days` do."""
+    feed, file = declare_feed(file_format), tmp_path / "events"
+    rows = [{"user": "anna", "item": "1", "at": "2026-01-01"}]
+    if file_format == "excel":
+        book = openpyxl.Workbook()
+        for row in (["user", "item", "at"], [*rows[0].values()]):
+            book.active.append(row)
+        book.save(file)
+    elif file_format in ("parquet", "arrow"):
+        file.write_bytes(write_table(pa.Table.from_pylist(rows), "parquet" if file_format == "parquet" else "file"))
+    else:
+        texts = {"csv": "user,item,at\nanna,1,2026-01-01\n", "jsonl": json.dumps(rows[0]), "json": json.dumps(rows)}
+        file.write_text(texts[file_format], encoding="utf-8")
+    remove(feed, tmp_path, {2 if file_format in ("csv", "excel") else 1})
+    assert read_texts(feed, tmp_path) == []
+    assert b"anna" not in file.read_bytes()
+
+
 def test_zstd_file_stays_compressed(tmp_path: Path) -> None:
     data = b"".join(b'{"user":"u%d","item":"1","at":"2026-01-01"}\n' % number for number in range(1, 5))
     sink = pa.BufferOutputStream()
@@ -133,6 +154,52 @@ def test_unnested_items_remove_their_record(tmp_path: Path) -> None:
     assert [json.loads(line)["user"] for line in kept] == ["bert", "carl"]
 
 
+NESTED_RECORDS = [
+    {"id": 1, "rows": [{"user": "anna", "sku": 1.50}, {"user": "běrt", "sku": 2}, {"user": "anna", "sku": 3}]},
+    {"id": 2, "rows": [{"user": "anna", "sku": 4}]},
+    {"id": 3, "rows": [{"user": "carl", "sku": 5.25}]},
+]
+
+
+def write_nested(file_format: str) -> bytes:
+    if file_format in ("parquet", "arrow"):
+        return write_table(pa.Table.from_pylist(NESTED_RECORDS), "parquet" if file_format == "parquet" else "file")
+    if file_format == "json":
+        return json.dumps(NESTED_RECORDS).encode()
+    if file_format == "objects":
+        return "".join(json.dumps(record, indent=1) for record in NESTED_RECORDS).encode()
+    return "".join(json.dumps(record, ensure_ascii=False) + "\r\n" for record in NESTED_RECORDS).encode("utf-16")
+
+
+@pytest.mark.parametrize("key", [[], ["id"]])
+@pytest.mark.parametrize("file_format", ["jsonl", "objects", "json", "parquet", "arrow"])
+def test_items_of_other_customers_stay(tmp_path: Path, file_format: str, key: list[str]) -> None:
+    """A record with items of several customers, such as a batch of events, loses only those of one."""
+    columns = {"user_id": "$.rows.user", "product_id": "$.rows.sku", "event_type": {"value": "view"}, "event_at": "id"}
+    feed = declare_feed(file_format.replace("objects", "jsonl"), columns=columns, unnest="$.rows", key=key)
+    (tmp_path / "events").write_bytes(write_nested(file_format))
+    before = [json.loads(text) for text in read_texts(feed, tmp_path)]
+    assert [row["rows"]["user"] for row in before] == ["anna", "běrt", "anna", "anna", "carl"]
+    remove(feed, tmp_path, {1, 3, 4})
+    after = [json.loads(text) for text in read_texts(feed, tmp_path)]
+    for row in (*before, *after):
+        row.pop("_item", None)
+    assert after == [before[1], before[4]]
+    assert b"anna" not in (tmp_path / "events").read_bytes()
+
+
+def test_file_behind_a_link_is_rewritten(tmp_path: Path) -> None:
+    landing, archive = tmp_path / "landing", tmp_path / "archive"
+    for folder in (landing, archive):
+        folder.mkdir()
+    (archive / "events.csv").write_text("user,item,at\nanna,1,2026-01-01\nbert,1,2026-01-01\n", encoding="utf-8")
+    (landing / "events.csv").symlink_to(archive / "events.csv")
+    remove(declare_feed("csv"), landing, {2})
+    assert (landing / "events.csv").is_symlink()
+    assert (archive / "events.csv").read_text(encoding="utf-8") == "user,item,at\nbert,1,2026-01-01\n"
+    assert [path.name for path in archive.iterdir()] == ["events.csv"]
+
+
 TABLE = pa.table(
     {
         "user": pa.array(["anna", "bert", "anna", "carl"] * 3).dictionary_encode(),
@@ -176,6 +243,32 @@ def test_excel_rows_are_removed(tmp_path: Path) -> None:
     remove(feed, tmp_path, {2, 5})
     assert [json.loads(text)["user"] for text in read_texts(feed, tmp_path)] == ["bert"]
     assert openpyxl.load_workbook(io.BytesIO((tmp_path / "events.xlsx").read_bytes())).sheetnames == ["Sales", "Notes"]
+
+
+def test_old_spark_times_are_kept(tmp_path: Path) -> None:
+    """Times before 1677 are outside the range of nanoseconds, in which Arrow reads them by default."""
+    times = pa.array([datetime(1, 1, 1), datetime(2026, 1, 1)], pa.timestamp("us"))
+    table = pa.table({"user": ["anna", "bert"], "item": ["1", "2"], "at": times})
+    pq.write_table(table, tmp_path / "events", use_deprecated_int96_timestamps=True, compression="none")
+    feed = declare_feed("parquet")
+    before = read_texts(feed, tmp_path)
+    remove(feed, tmp_path, {2})
+    assert read_texts(feed, tmp_path) == before[:1]
+
+
+def test_merged_cells_of_excel_files(tmp_path: Path) -> None:
+    """Merged cells stay in their rows, so that a second removal finds all values."""
+    book = openpyxl.Workbook()
+    users = ("anna", "bert", "anna", "carl", "dora")
+    for row in (["user", "item", "at"], *([user, number, "2026-01-01"] for number, user in enumerate(users))):
+        book.active.append(row)
+    book.active.merge_cells("A5:A6")
+    book.save(tmp_path / "events.xlsx")
+    feed = declare_feed("excel")
+    before = read_texts(feed, tmp_path)
+    remove(feed, tmp_path, {2, 4})
+    remove(feed, tmp_path, {2})
+    assert read_texts(feed, tmp_path) == before[3:]
 
 
 def test_copy_that_reads_differently_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,53 @@
+"""Expired rows are erased from the files that have them."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+import pytest
+
+from tests.three_feed_shop import EVENTS_JSONL, Shop
+from warehouse.erasure.retention import erase_expired_rows
+from warehouse.loading.loader import load
+
+TODAY = datetime.now(UTC).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
+
+
+def write_events(*times: datetime) -> str:
+    rows = ({"user": "u", "item": "p", "type": "view", "time": time.isoformat()} for time in times)
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+@pytest.fixture
+def old_shop(shop: Shop) -> Shop:
+    """A shop with a loaded file, and the view of its times."""
+    shop.declare(events={**EVENTS_JSONL, "keep_days": 30})
+    limit = TODAY - timedelta(days=30)
+    shop.put("events/1.jsonl", write_events(datetime(1970, 1, 20), limit - timedelta(seconds=1), limit, TODAY))
+    load(shop.settings)
+    with duckdb.connect(str(shop.settings.database)) as connection:
+        connection.execute("create schema staging")
+        connection.execute(
+            "create view staging.stg_shop__events as "
+            "select _feed, _file, _line, event_at::timestamp as event_at from raw.events"
+        )
+    return shop
+
+
+def test_rows_expire_by_day(old_shop: Shop) -> None:
+    """Epochs of a wrong unit are in 1970, and do not empty all files."""
+    assert erase_expired_rows(old_shop.settings) == 1
+    limit = TODAY - timedelta(days=30)
+    file = old_shop.landing / "events" / "1.jsonl"
+    assert file.read_text(encoding="utf-8") == write_events(datetime(1970, 1, 20), limit, TODAY)
+    assert erase_expired_rows(old_shop.settings) == 0
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_changed_file_expires_after_its_load(old_shop: Shop, is_readable: bool) -> None:
+    """A file that grew since the load, or is damaged, stops no run, and loses no other rows."""
+    changed = write_events(TODAY, TODAY, TODAY) if is_readable else "\x00PK"
+    file = old_shop.put("events/1.jsonl", changed)
+    assert erase_expired_rows(old_shop.settings) == 0
+    assert file.read_text(encoding="utf-8") == changed
+    assert old_shop.query("select count(*) from raw.events") == [(4,)]

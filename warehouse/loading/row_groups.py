@@ -1,0 +1,32 @@
+"""SQL expressions of the groups of rows that `fill_down` declares, as dbt's macro `filled_down_rows` finds them."""
+
+from collections.abc import Sequence
+
+from warehouse.loading.raw_rows import build_json_pointer, quote_literal
+from warehouse.sources.columns import split_json_path
+from warehouse.sources.declaration import Feed
+
+OWN_TIME_COLUMNS = {"events": "event_at", "purchases": "purchased_at"}
+
+
+def build_group_value(feed: Feed) -> str:
+    """Build the expression of the value by which a raw row names its group; null if it has none."""
+    assert feed.fill_down is not None
+    for column, source in feed.columns.items():
+        if source == feed.fill_down:
+            return build_value(column, feed.get_null_words(column))
+    keys = split_json_path(feed.fill_down) if feed.is_json else (feed.fill_down,)
+    return build_value(f"json_extract_string(_extra, {build_json_pointer(keys)})", feed.get_null_words(feed.fill_down))
+
+
+def build_value(text: str, null_words: Sequence[str]) -> str:
+    """Build the expression of a text that is null if it is blank or a word for a missing value."""
+    words = ", ".join(map(quote_literal, ("", *null_words)))
+    return f"case when lower(trim({text})) not in ({words}) then {text} end"
+
+
+def build_is_group_start(feed: Feed) -> str:
+    """Build the condition that a raw row does not continue the group of the row before it."""
+    own_time = OWN_TIME_COLUMNS[feed.kind]
+    is_timed = f"{build_value(own_time, feed.get_null_words(own_time))} is not null" if own_time in feed.columns else ""
+    return " or ".join(filter(None, (f"{build_group_value(feed)} is not null", is_timed)))
