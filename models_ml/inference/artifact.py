@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+import shutil
 from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import version
@@ -103,6 +104,8 @@ def write_artifact(
         save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, unfinished / TENSORS_FILE)
         for name, column, ids in ((USERS_FILE, "user_id", users), (PRODUCTS_FILE, "product_id", products)):
             pq.write_table(pa.table({column: ids}), unfinished / name, compression="zstd")
+        # safetensors makes its file readable by the owner only; the other files follow the umask.
+        shutil.copymode(unfinished / USERS_FILE, unfinished / TENSORS_FILE)
         files = {name: _hash_file(unfinished / name) for name in (TENSORS_FILE, USERS_FILE, PRODUCTS_FILE)}
         unsigned = card.model_copy(update={"versions": get_library_versions(), "files": files})
         complete = unsigned.model_copy(update={"checksum": compute_card_checksum(unsigned.model_dump_json())})
@@ -119,9 +122,13 @@ def read_artifact(path: Path) -> tuple[ModelCard, pa.Array, pa.Array, dict[str, 
     card = _read_card(path / CARD_FILE)
     for name in (TENSORS_FILE, USERS_FILE, PRODUCTS_FILE):
         file = path / name
-        if not file.is_file():
-            raise ModelError(f"{file} is missing: the artifact is incomplete. Restore it or train again")
-        if _hash_file(file) != card.files.get(name):
+        try:
+            checksum = _hash_file(file)
+        except FileNotFoundError:
+            raise ModelError(f"{file} is missing: the artifact is incomplete. Restore it or train again") from None
+        except OSError as error:
+            raise ModelError(f"{file} cannot be read: {error.strerror}. Restore it or train again") from None
+        if checksum != card.files.get(name):
             raise ModelError(
                 f"{file} does not match the checksum in {CARD_FILE}: the artifact is damaged or mixed up. Restore it "
                 "or train again"
