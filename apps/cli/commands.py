@@ -39,6 +39,7 @@ COMMANDS = {
     "publish": CommandEntry("published_copies", "Publish the current recommendations."),
     "published": CommandEntry("published_copies", "Show which published copy is live, with its data and model."),
     "serve": CommandEntry("http_service", "Serve recommendations over HTTP; see docs/serving.md."),
+    "keys": CommandEntry("api_key_commands", "Add, list and revoke the API keys of the HTTP service."),
     "bench": CommandEntry("bench", "Measure speed, memory and ranking quality, compared with other libraries."),
 }
 

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 import requests
-import uvicorn
 
 from apps.recommendation_queries import RecommendationQueries
-from apps.service.app import create_app
+from apps.service.http_server import create_server
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.publishing.publisher import publish
 from warehouse.publishing.serving_copy import ServingCopy
@@ -28,6 +27,8 @@ class ServiceClient:
     def __init__(self, base: str) -> None:
         self._base = base
         self._session = requests.Session()
+        self.headers = self._session.headers
+        self.address = ("127.0.0.1", int(base.rpartition(":")[2]))
 
     def get(self, path: str, **query: Any) -> requests.Response:
         """Send GET to a quoted path."""
@@ -64,9 +65,9 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def run_service(settings: Settings, **options: float) -> Iterator[ServiceClient]:
-    """Run the service for a warehouse."""
-    server = uvicorn.Server(uvicorn.Config(create_app(settings, **options), port=0, log_level="critical"))
+def run_service(settings: Settings, **options: Any) -> Iterator[ServiceClient]:
+    """Run the service for a warehouse; options are those of `create_server`."""
+    server = create_server(settings, **options)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
