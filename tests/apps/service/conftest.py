@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import requests
+import uvicorn
 
 from apps.recommendation_queries import RecommendationQueries
 from apps.service.http_server import create_server
@@ -24,10 +25,10 @@ TIMEOUT_SECONDS = 30.0
 class ServiceClient:
     """An HTTP client of a running service."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, server: uvicorn.Server) -> None:
+        self.server = server
         self._base = base
         self._session = requests.Session()
-        self.headers = self._session.headers
         self.address = ("127.0.0.1", int(base.rpartition(":")[2]))
 
     def get(self, path: str, **query: Any) -> requests.Response:
@@ -53,7 +54,7 @@ class ServiceClient:
 
     def create_client(self) -> "ServiceClient":
         """Return another client of the same service."""
-        return ServiceClient(self._base)
+        return ServiceClient(self._base, self.server)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -72,7 +73,7 @@ def run_service(settings: Settings, **options: Any) -> Iterator[ServiceClient]:
     thread.start()
     try:
         wait_until(lambda: server.started)
-        yield ServiceClient(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}")
+        yield ServiceClient(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", server)
     finally:
         server.should_exit = True
         thread.join()
