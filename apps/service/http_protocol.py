@@ -9,7 +9,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from apps.service.problems import MEDIA_TYPE, Problem
-from apps.service.request_guard import SECURITY_HEADERS
+from apps.service.request_guard import ACCESS_LOG, SECURITY_HEADERS
 from apps.service.service_metrics import UNKNOWN_ROUTE, ServiceMetrics
 from warehouse.settings import Settings
 
@@ -113,6 +113,7 @@ class LimitedProtocol(H11Protocol):
             )
             metrics: ServiceMetrics = self._state.metrics
             metrics.observe(UNKNOWN_ROUTE, status, 0.0)
+            ACCESS_LOG.info("- %s %d", UNKNOWN_ROUTE, status)
         self.transport.close()
 
     @staticmethod
