@@ -51,8 +51,9 @@ When the service listens to more than its own machine, every request but `/healt
 
 
 WORKER_THREADS = max(4, os.cpu_count() or 1)
-"""Requests that are computed at the same time; the others wait. On two cores and with 64 clients, anyio's 40 threads delay
-the thread that reads and writes all requests: `/health` takes 1,044 ms instead of 84 (docs/benchmarks/stress.md)."""
+"""Requests that are computed at the same time; the others wait. On two cores and with 64 clients, anyio's 40 threads
+delay the thread that reads and writes all requests: `/health` takes 1,044 ms instead of 84
+(docs/benchmarks/stress.md)."""
 
 
 async def _get_queries(request: Request) -> RecommendationQueries:
