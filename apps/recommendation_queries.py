@@ -62,6 +62,14 @@ class Explanation:
     notes: list[str]
 
 
+class NoModelError(RecomartError):
+    """No model has been trained yet."""
+
+
+class ModelUnavailableError(RecomartError):
+    """The artifact of the published model is missing, damaged, unreadable or of another run."""
+
+
 class RecommendationQueries:
     """Queries over one published copy and its model; the model is loaded when a query needs it."""
 
@@ -85,19 +93,20 @@ class RecommendationQueries:
         """The model of the published copy, restricted to the products that may be recommended.
 
         Raises:
-            RecomartError: No model has been trained, or its artifact is missing, damaged or of another run.
+            NoModelError: No model has been trained.
+            ModelUnavailableError: The artifact of the model is missing, damaged, unreadable or of another run.
         """
+        if self.serving_copy.published.run_id is None:
+            raise NoModelError("no model has been trained. Run `recomart run`")
         if isinstance(self._model_or_error, str):
-            raise RecomartError(self._model_or_error)
+            raise ModelUnavailableError(self._model_or_error)
         return self._model_or_error
 
     @cached_property
     def _model_or_error(self) -> Recommender | str:
         """The model, or the error message; cached, so that a damaged model is not read again by each query."""
         run_id = self.serving_copy.published.run_id
-        if run_id is None:
-            return "no model has been trained. Run `recomart run`"
-        folder = self._models_dir / run_id
+        folder = self._models_dir / str(run_id)
         try:
             recommender = Recommender.load(folder)
         except ModelError as error:
@@ -296,4 +305,4 @@ def _note_short_list(recommendations: pd.DataFrame, n: int, reason: str) -> list
 
 
 def _note_unknown_products(product_ids: Sequence[str]) -> str:
-    return f"unknown to the model, ignored: {', '.join(product_ids)}"
+    return f"unknown to the model, ignored: {format_names(product_ids)}"

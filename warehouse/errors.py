@@ -5,6 +5,14 @@ class RecomartError(Exception):
     """An error that a user can correct; the message contains the reason and the remedy."""
 
 
+class NothingPublishedError(RecomartError):
+    """No copy was published yet."""
+
+
+class PublishedCopyError(RecomartError):
+    """A published copy is missing, damaged or cannot be read."""
+
+
 class TemporaryError(RecomartError):
     """An error that the same call may not raise again later, without a change of data or settings."""
 

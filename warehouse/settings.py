@@ -86,6 +86,50 @@ class Settings(BaseSettings):
     app_without_login: bool = False
     """Whether the app may listen for other machines without a login, because a proxy asks for one."""
 
+    service_require_keys: bool | None = None
+    """Whether every request to the HTTP service but `/health` needs an API key. By default it does unless the service
+    listens to a loopback address."""
+
+    service_trusted_hosts: str = ""
+    """Host names, separated by commas, under which clients reach the HTTP service besides `localhost`, the name in
+    `--host` and IP addresses. A request with another name in its header `Host` gets 421, because a web page can point
+    its own host name to the service (DNS rebinding)."""
+
+    service_log_ids: bool = False
+    """Whether the access log of the HTTP service has the requested paths, with the ids of customers and products,
+    instead of route templates such as `/customers/{user_id}/recommendations`."""
+
+    service_max_header_bytes: int = Field(default=16_384, ge=1024)
+    """Maximum bytes of a request's line and headers; a longer one gets 431."""
+
+    service_max_body_bytes: int = Field(default=1_048_576, ge=1)
+    """Maximum bytes of a request's body; a longer one gets 413."""
+
+    service_max_basket_items: int = Field(default=1000, ge=1)
+    """Maximum number of products in a basket; a longer one gets 422."""
+
+    service_max_object_keys: int = Field(default=20, ge=4)
+    """Maximum number of keys in any object of a JSON body; a larger object gets 422."""
+
+    service_max_listed_errors: int = Field(default=20, ge=1)
+    """Maximum number of invalid values that a response with status 422 lists."""
+
+    service_max_requests: int = Field(default=64, ge=1)
+    """Maximum number of requests that the HTTP service works on at the same time; another one gets 429 with
+    `Retry-After`. `/health` and `/metrics` always get a response."""
+
+    service_max_connections: int = Field(default=2000, ge=1)
+    """Maximum number of open connections to the HTTP service; another one gets 503 and is closed. Each needs a file
+    descriptor and, while a client sends, about 20 KB."""
+
+    service_transfer_seconds: float = Field(default=10.0, gt=0)
+    """Maximum seconds in which a client must send the head of a request, then its body, and read the response. A slower
+    request gets 408; a connection with a slower reader is closed."""
+
+    service_shutdown_seconds: int = Field(default=5, ge=1)
+    """Maximum seconds that the HTTP service waits for running requests when it is stopped. Requests whose body is not
+    complete are closed at once."""
+
     @field_validator("memory_limit")
     @classmethod
     def _check_memory_limit(cls, value: str) -> str:
@@ -179,6 +223,11 @@ class Settings(BaseSettings):
     def profile_file(self) -> Path:
         """The HTML page of the shop's data profile."""
         return self.warehouse / "profile.html"
+
+    @property
+    def api_keys_file(self) -> Path:
+        """Names, hashes and scopes of the HTTP service's API keys."""
+        return self.warehouse / "api_keys.json"
 
     @property
     def dbt_target_dir(self) -> Path:

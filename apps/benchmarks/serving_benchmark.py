@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from importlib.metadata import version
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -118,10 +119,10 @@ def run_serving_benchmark(
     }
     over_http, first_error = [], None
     on_stage("service start")
-    with _run_service(settings) as (port, start_seconds):
+    with run_service(settings) as service:
         for name, requests in requests_by_kind.items():
             on_stage(f"{client_count} clients: {name}")
-            wait_seconds, errors, total_seconds = _send_requests(port, requests, client_count, seconds)
+            wait_seconds, errors, total_seconds = _send_requests(service.port, requests, client_count, seconds)
             over_http.append(_compute_latency(name, wait_seconds, total_seconds, len(errors)))
             first_error = first_error or next(iter(errors), None)
     return ServingBenchmarkResult(
@@ -131,7 +132,7 @@ def run_serving_benchmark(
         load_seconds=load_seconds,
         in_process=in_process,
         client_count=client_count,
-        start_seconds=start_seconds,
+        start_seconds=service.start_seconds,
         over_http=over_http,
         first_error=first_error,
     )
@@ -170,9 +171,18 @@ def _compute_latency(
     )
 
 
+class ServiceProcess(NamedTuple):
+    """A running service."""
+
+    process_id: int
+    port: int
+    start_seconds: float
+    """Seconds from the start of the process to its first response."""
+
+
 @contextmanager
-def _run_service(settings: Settings) -> Iterator[tuple[int, float]]:
-    """Run `recomart serve` in a separate process; yield its port and the seconds until it was ready."""
+def run_service(settings: Settings) -> Iterator[ServiceProcess]:
+    """Run `recomart serve` in a separate process, and yield it when it is ready."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -188,7 +198,7 @@ def _run_service(settings: Settings) -> Iterator[tuple[int, float]]:
             if process.poll() is not None or time.perf_counter() - start_seconds > MAX_START_SECONDS:
                 raise RecomartError(f"benchmark failed: serving: the service did not start. See {log}")
             time.sleep(0.05)
-        yield port, time.perf_counter() - start_seconds
+        yield ServiceProcess(process.pid, port, time.perf_counter() - start_seconds)
     finally:
         process.terminate()
         process.wait()

@@ -27,6 +27,7 @@ PUBLISHED_TABLES = (
     "rec_product_rules",
     "rec_reason_texts",
     "rec_top_n",
+    "rec_user_interactions",
 )
 LIST_LENGTH = 50
 HISTORY_LENGTH = 20
@@ -95,6 +96,11 @@ select
     'Because you viewed ' || products.product_name as reason
 from product_ranks
 inner join marts.dim_products as products on product_ranks.product_id = products.product_id;
+
+create or replace table marts.rec_user_interactions as
+select user_id, product_id, cast(1 as double) as strength
+from marts.rec_top_n
+where rank <= 20;
 """
 
 

@@ -12,6 +12,9 @@ BENCHMARKS = {
     "serving": CommandEntry(
         "bench_serving", "Measure recommendations for single baskets, in this process and over HTTP."
     ),
+    "stress": CommandEntry(
+        "bench_stress", "Send random and hostile requests to the service while new versions are published."
+    ),
 }
 
 app = create_lazy_app(BENCHMARKS, help="Measure speed, memory and ranking quality, compared with other libraries.")

@@ -54,6 +54,7 @@ COMMANDS = {
         "merchandiser_app", "Start the Streamlit app for merchandisers: customers and their recommendations."
     ),
     "serve": CommandEntry("http_service", "Serve recommendations over HTTP; see docs/serving.md."),
+    "keys": CommandEntry("api_key_commands", "Add, list and revoke the API keys of the HTTP service."),
     "bench": CommandEntry("bench", "Measure speed, memory and ranking quality, compared with other libraries."),
 }
 

@@ -8,7 +8,7 @@ import typer
 from apps.cli import console
 from apps.cli.options import Json, Warehouse, load_settings
 from orchestration.steps import publish_copy
-from warehouse.publishing.live_copy import PublishedCopy
+from warehouse.publishing.live_copy import PublishedCopy, verify_copy
 from warehouse.publishing.serving_copy import ServingCopy
 
 app = typer.Typer()
@@ -39,9 +39,13 @@ def publish(warehouse: Warehouse = None, as_json: Json = False) -> None:
 
 @app.command("published")
 def show_published(warehouse: Warehouse = None, as_json: Json = False) -> None:
-    """Show which published copy is live, with its data and model."""
-    # Opening the copy also checks that its file still exists.
-    with ServingCopy(load_settings(warehouse=warehouse)) as copy:
+    """Show which published copy is live, with its data and model.
+
+    The command reads the whole copy and compares its checksum.
+    """
+    settings = load_settings(warehouse=warehouse)
+    with ServingCopy(settings) as copy:
+        verify_copy(settings, copy.published)
         _print_published(copy.published, as_json)
 
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from warehouse.publishing.live_copy import PublishedCopy, open_live_copy
+from warehouse.publishing.live_copy import PublishedCopy, open_live_copy, verify_copy
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
@@ -29,4 +29,5 @@ def get_live_copy() -> ServingCopy:
     },
 )
 def _open_cached(settings: Settings, published: PublishedCopy) -> ServingCopy:
+    verify_copy(settings, published)
     return ServingCopy(settings, published)

@@ -1,22 +1,29 @@
 """The HTTP application: its paths and their documentation."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Path, Query, Request
+from anyio import to_thread
+from fastapi import Depends, FastAPI, Path, Query, Request, Response
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.types import ASGIApp
 
 from apps.recommendation_queries import RecommendationQueries
+from apps.service.json_body import LimitedJsonRoute
 from apps.service.problems import (
     FAILED_RESPONSE,
     INVALID_RESPONSE,
+    LIMIT_RESPONSES,
     NOT_FOUND_RESPONSE,
     NOT_READY_RESPONSE,
     ProblemDetailsApp,
     add_error_handlers,
 )
 from apps.service.publication_follower import RETRY_DELAY_SECONDS, PublicationFollower
+from apps.service.request_guard import RequestGuard, is_loopback
 from apps.service.schemas import (
     MAX_ID_LENGTH,
     BasketRequest,
@@ -28,6 +35,7 @@ from apps.service.schemas import (
     RecommendationList,
     Version,
 )
+from apps.service.service_metrics import ServiceMetrics
 from warehouse.settings import Settings
 
 DESCRIPTION = """\
@@ -36,7 +44,16 @@ Personal recommendations from the published copy of a RecoMart warehouse and the
 For an unknown customer, basket or product the service returns popular products; then `is_fallback` is true and `notes`
 states the reason. Every response names the published version that it comes from. The service switches to a newly
 published version without a restart. Every error response has the media type `application/problem+json`.
+
+When the service listens to more than its own machine, every request but `/health` needs an API key in the header
+`Authorization: Bearer KEY`: `/metrics` a key with the scope `metrics`, all others one with the scope `recommendations`.
 """
+
+
+WORKER_THREADS = max(4, os.cpu_count() or 1)
+"""Requests that are computed at the same time; the others wait. On two cores and with 64 clients, anyio's 40 threads
+delay the thread that reads and writes all requests: `/health` takes 1,044 ms instead of 84
+(docs/benchmarks/stress.md)."""
 
 
 async def _get_queries(request: Request) -> RecommendationQueries:
@@ -47,23 +64,55 @@ async def _get_queries(request: Request) -> RecommendationQueries:
 Queries = Annotated[RecommendationQueries, Depends(_get_queries)]
 UserId = Annotated[str, Path(min_length=1, max_length=MAX_ID_LENGTH, description="Customer id.", examples=["u00054"])]
 ProductId = Annotated[str, Path(min_length=1, max_length=MAX_ID_LENGTH, description="Product id.", examples=["p00447"])]
+METRICS_RESPONSE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Requests by route and status, response times, requests in flight, the state of the version.",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    }
+}
 ListLengthQuery = Annotated[ListLength, Query()]
 
 
-def create_app(settings: Settings, retry_delay_seconds: float = RETRY_DELAY_SECONDS) -> FastAPI:
+class ServiceApp(ProblemDetailsApp):
+    """The application inside its guard, which also sees the responses to unexpected errors."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the complete application."""
+        return RequestGuard(
+            super().build_middleware_stack(),
+            self.router,
+            self.state.settings,
+            self.state.metrics,
+            self.state.host,
+            requires_keys=self.state.requires_keys,
+        )
+
+
+def requires_keys(settings: Settings, host: str) -> bool:
+    """Return whether the service needs API keys when it listens to `host`."""
+    return not is_loopback(host) if settings.service_require_keys is None else settings.service_require_keys
+
+
+def create_app(
+    settings: Settings, host: str = "127.0.0.1", retry_delay_seconds: float = RETRY_DELAY_SECONDS
+) -> FastAPI:
     """Return the service for one warehouse; the server opens the published copy when it starts.
 
-    A version that cannot be opened is tried again after `retry_delay_seconds`.
+    Args:
+        settings: The folders of the warehouse and the limits of the service.
+        host: The address that the server listens to; it is a trusted host name, and decides whether keys are needed.
+        retry_delay_seconds: Seconds after which a version that cannot be opened is tried again.
     """
 
     @asynccontextmanager
     async def run_follower(app: FastAPI) -> AsyncIterator[None]:
+        to_thread.current_default_thread_limiter().total_tokens = WORKER_THREADS
         app.state.follower = follower = PublicationFollower(settings, retry_delay_seconds)
         follower.start()
         yield
         follower.stop()
 
-    app = ProblemDetailsApp(
+    app = ServiceApp(
         title="RecoMart",
         description=DESCRIPTION,
         version=version("recomart"),
@@ -72,19 +121,28 @@ def create_app(settings: Settings, retry_delay_seconds: float = RETRY_DELAY_SECO
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
-        responses=INVALID_RESPONSE | NOT_READY_RESPONSE | FAILED_RESPONSE,
+        responses=LIMIT_RESPONSES | INVALID_RESPONSE | NOT_READY_RESPONSE | FAILED_RESPONSE,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
+    app.state.settings, app.state.host, app.state.requires_keys = settings, host, requires_keys(settings, host)
+    app.state.metrics = metrics = ServiceMetrics()
+    app.router.route_class = LimitedJsonRoute
     add_error_handlers(app)
 
     @app.head("/health", include_in_schema=False)
     @app.get("/health", tags=["service"])
-    def get_health(queries: Queries, request: Request) -> Health:
+    async def get_health(queries: Queries, request: Request) -> Health:
         """Return whether the service is ready, and its version.
 
         The status is 503 until a published copy is open.
         """
         problem = request.app.state.follower.problem
         return Health(status="degraded" if problem else "ok", version=Version.from_queries(queries), problem=problem)
+
+    @app.get("/metrics", tags=["service"], response_class=Response, responses=METRICS_RESPONSE)
+    async def get_metrics(request: Request) -> Response:
+        """Return the figures of the service in Prometheus' text format."""
+        return Response(metrics.build_page(request.app.state.follower), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     @app.get("/model", tags=["service"])
     def get_model(queries: Queries) -> ModelInfo:

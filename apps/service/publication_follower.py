@@ -1,6 +1,5 @@
 """The published version that the service uses: a thread follows the pointer to the published copies."""
 
-import logging
 import threading
 import time
 from typing import NamedTuple
@@ -8,23 +7,28 @@ from typing import NamedTuple
 import torch
 
 from apps.recommendation_queries import RecommendationQueries
+from apps.service.problems import LOG, NotReadyError, describe_publicly
 from models_ml.errors import ModelError
 from warehouse.errors import RecomartError
-from warehouse.publishing.live_copy import PublishedCopy, read_pointer
+from warehouse.publishing.live_copy import PublishedCopy, read_pointer, verify_copy
 from warehouse.settings import Settings
 
 POLL_INTERVAL_SECONDS = 1.0
 RETRY_DELAY_SECONDS = 30.0
 
-# The log of the server, so that the server's log settings apply.
-LOG = logging.getLogger("uvicorn.error")
+
+class Problem(NamedTuple):
+    """Why the newest version cannot be used. An error itself would keep its frames, and so a copy and a model."""
+
+    public_reason: str
+    cause: str
 
 
 class OpenFailure(NamedTuple):
-    """A version whose copy or model could not be opened."""
+    """A version whose copy or model could not be opened or read."""
 
     published: PublishedCopy
-    problem: str
+    problem: Problem
     failed_at: float
 
 
@@ -48,8 +52,7 @@ class PublicationFollower:
         self._queries: RecommendationQueries | None = None
         self._has_usable_model = False
         self._failure: OpenFailure | None = None
-        self.problem: str | None = None
-        """Why the newest version cannot be opened; None when it is open."""
+        self._problem: Problem | None = None
         self._stop_event = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="publication-follower", daemon=True)
 
@@ -68,25 +71,43 @@ class PublicationFollower:
         """The open version.
 
         Raises:
-            RecomartError: No version could be opened yet.
+            NotReadyError: No version could be opened yet.
         """
         queries = self._queries
         if queries is None:
-            raise RecomartError(self.problem or "no version is open yet")
+            problem = self._problem or Problem("no version is open yet", "no version is open yet")
+            raise NotReadyError(problem.cause, problem.public_reason)
         return queries
+
+    @property
+    def published(self) -> PublishedCopy | None:
+        """The copy of the open version; None when none is open."""
+        return None if self._queries is None else self._queries.serving_copy.published
+
+    @property
+    def problem(self) -> str | None:
+        """Why the newest version cannot be used completely, in words for clients; None when it can."""
+        return self._problem.public_reason if self._problem else None
+
+    def report_read_failure(self, error: RecomartError) -> None:
+        """Record that a request could not read the open version; it is verified and opened again after the delay."""
+        problem = _describe_problem(error)
+        if self._failure is None and self.published is not None:
+            self._failure = OpenFailure(self.published, problem, time.monotonic())
+        self._record_problem(problem)
 
     def refresh(self) -> None:
         """Switch to the version that the pointer names, unless it is open already or failed recently."""
         try:
             published = read_pointer(self._settings)
-            if self._queries is None or not self._has_usable_model or self._queries.serving_copy.published != published:
+            if self._failure is not None or self.published != published:
                 self._switch_to(published)
-            self.problem = None
+            self._problem = None
         except Exception as error:
             # No error may stop the requests or the thread.
             if not isinstance(error, RecomartError | ModelError):
                 LOG.exception("check for a newer version failed")
-            self._record_problem(_describe_error(error))
+            self._record_problem(_describe_problem(error))
 
     def _switch_to(self, published: PublishedCopy) -> None:
         failure = self._failure
@@ -95,15 +116,17 @@ class PublicationFollower:
             and failure.published == published
             and time.monotonic() < failure.failed_at + self._retry_delay_seconds
         ):
-            raise RecomartError(failure.problem)
+            raise NotReadyError(failure.problem.cause, failure.problem.public_reason)
         try:
             self._open(published)
         except Exception as error:
-            self._failure = OpenFailure(published, _describe_error(error), time.monotonic())
+            self._failure = OpenFailure(published, _describe_problem(error), time.monotonic())
             raise
+        self._failure = None
         LOG.info("serving %s, model run %s", published.file, published.run_id)
 
     def _open(self, published: PublishedCopy) -> None:
+        verify_copy(self._settings, published)
         queries = RecommendationQueries(self._settings, published)
         # Compute the first fallback list now, so that no client waits for it. No customer has an empty id.
         queries.recommend_for_customer("", 1)
@@ -115,18 +138,18 @@ class PublicationFollower:
             raise
         self._queries, self._has_usable_model = queries, True
 
-    def _record_problem(self, problem: str) -> None:
-        if problem != self.problem:
-            LOG.warning("%s", problem)
-        self.problem = problem
+    def _record_problem(self, problem: Problem) -> None:
+        if problem != self._problem:
+            LOG.warning("degraded: %s", problem.cause)
+        self._problem = problem
 
     def _poll(self) -> None:
         while not self._stop_event.wait(POLL_INTERVAL_SECONDS):
             self.refresh()
 
 
-def _describe_error(error: Exception) -> str:
-    return str(error) if isinstance(error, RecomartError | ModelError) else f"{type(error).__name__}: {error}"
+def _describe_problem(error: Exception) -> Problem:
+    return Problem(describe_publicly(error), str(error) or type(error).__name__)
 
 
 def _warm_up_model(queries: RecommendationQueries) -> None:

@@ -14,9 +14,6 @@ from models_ml.inference.artifact import ModelCard
 MAX_LIST_LENGTH = 1000
 """Maximum length of a list."""
 
-MAX_BASKET_SIZE = 1000
-"""Maximum number of products in a basket."""
-
 MAX_FILTER_SIZE = 10_000
 """Maximum number of products in a filter."""
 
@@ -200,7 +197,9 @@ class BasketItem(ServiceSchema):
 class Basket(ServiceSchema):
     """A basket of products."""
 
-    basket: list[BasketItem] = Field(max_length=MAX_BASKET_SIZE)
+    # The length is limited by service_max_basket_items, while the body is parsed. Of each list only the first invalid
+    # value is described: to describe ten thousand takes ten times as long as to read them.
+    basket: list[BasketItem] = Field(fail_fast=True)
     """Products of the basket. Products unknown to the model are ignored and named in `notes`. If all are unknown, or
     the basket is empty, the response is a fallback."""
 
@@ -217,10 +216,10 @@ class BasketRequest(Basket):
 
     n: ListLength = 10
 
-    allowed_products: list[Id] | None = Field(default=None, max_length=MAX_FILTER_SIZE, examples=[None])
+    allowed_products: list[Id] | None = Field(default=None, max_length=MAX_FILTER_SIZE, fail_fast=True, examples=[None])
     """Only these products may be recommended; by default all recommendable products."""
 
-    excluded_products: list[Id] = Field(default=[], max_length=MAX_FILTER_SIZE, examples=[["p00300"]])
+    excluded_products: list[Id] = Field(default=[], max_length=MAX_FILTER_SIZE, fail_fast=True, examples=[["p00300"]])
     """These products, and those of the basket, are not recommended."""
 
 

@@ -1,7 +1,7 @@
 """Folders that are written completely or not at all."""
 
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +11,10 @@ from pathlib import Path
 def create_folder_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary folder, and rename it to `path` at the end of the block; an error in the block removes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    temporary.mkdir()
     try:
         yield temporary
-        temporary.chmod(0o755)
         temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+import shutil
 from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import version
@@ -117,6 +118,8 @@ def write_artifact(path: Path, card: ModelCard, ids: ArtifactIds, tensors: Mappi
         save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, unfinished / TENSORS_FILE)
         for (name, column), column_ids in zip(ID_COLUMNS.items(), ids, strict=True):
             pq.write_table(pa.table({column: column_ids}), unfinished / name, compression="zstd")
+        # safetensors makes its file readable by the owner only; the other files follow the umask.
+        shutil.copymode(unfinished / name, unfinished / TENSORS_FILE)
         files = {name: _hash_file(unfinished / name) for name in (TENSORS_FILE, *ID_COLUMNS)}
         unsigned = card.model_copy(update={"versions": get_library_versions(), "files": files})
         complete = unsigned.model_copy(update={"checksum": compute_card_checksum(unsigned.model_dump_json())})
@@ -133,9 +136,13 @@ def read_artifact(path: Path) -> tuple[ModelCard, ArtifactIds, dict[str, Tensor]
     card = _read_card(path / CARD_FILE)
     for name in (TENSORS_FILE, *ID_COLUMNS):
         file = path / name
-        if not file.is_file():
-            raise ModelError(f"{file} is missing: the artifact is incomplete. Restore it or train again")
-        if _hash_file(file) != card.files.get(name):
+        try:
+            checksum = _hash_file(file)
+        except FileNotFoundError:
+            raise ModelError(f"{file} is missing: the artifact is incomplete. Restore it or train again") from None
+        except OSError as error:
+            raise ModelError(f"{file} cannot be read: {error.strerror}. Restore it or train again") from None
+        if checksum != card.files.get(name):
             raise ModelError(
                 f"{file} does not match the checksum in {CARD_FILE}: the artifact is damaged or mixed up. Restore it "
                 "or train again"

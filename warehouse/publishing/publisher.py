@@ -16,7 +16,7 @@ from warehouse.database import connect_to_file, fetch_first_row, raise_on_damage
 from warehouse.disk_full import raise_on_full_disk
 from warehouse.errors import RecomartError
 from warehouse.locks import exclusive_lock
-from warehouse.publishing.live_copy import POINTER_FILE, PublishedCopy
+from warehouse.publishing.live_copy import POINTER_FILE, PublishedCopy, hash_copy
 from warehouse.settings import Settings
 
 LOCK_FILE = "publishing.lock"
@@ -81,11 +81,12 @@ def _publish_new_copy(settings: Settings, tables: Sequence[str]) -> PublishedCop
     try:
         rows, provenance = _write_copy(settings, tables, unfinished)
         _verify_copy(settings, unfinished, rows)
+        sha256 = hash_copy(unfinished)
         unfinished.rename(copy)
     except BaseException:
         _delete_unfinished_copies(settings.serving_dir)
         raise
-    published = PublishedCopy(file=copy.name, published_at=datetime.now(UTC), rows=rows, **provenance)
+    published = PublishedCopy(file=copy.name, published_at=datetime.now(UTC), rows=rows, sha256=sha256, **provenance)
     _move_pointer(settings.serving_dir, published)
     _delete_old_copies(settings.serving_dir, settings.serving_copies, live_copy=copy)
     return published

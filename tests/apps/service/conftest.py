@@ -13,7 +13,7 @@ import requests
 import uvicorn
 
 from apps.recommendation_queries import RecommendationQueries
-from apps.service.app import create_app
+from apps.service.http_server import create_server
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.publishing.publisher import publish
 from warehouse.publishing.serving_copy import ServingCopy
@@ -25,9 +25,11 @@ TIMEOUT_SECONDS = 30.0
 class ServiceClient:
     """An HTTP client of a running service."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, server: uvicorn.Server) -> None:
+        self.server = server
         self._base = base
         self._session = requests.Session()
+        self.address = ("127.0.0.1", int(base.rpartition(":")[2]))
 
     def get(self, path: str, **query: Any) -> requests.Response:
         """Send GET to a quoted path."""
@@ -52,7 +54,7 @@ class ServiceClient:
 
     def create_client(self) -> "ServiceClient":
         """Return another client of the same service."""
-        return ServiceClient(self._base)
+        return ServiceClient(self._base, self.server)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -64,14 +66,14 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def run_service(settings: Settings, **options: float) -> Iterator[ServiceClient]:
-    """Run the service for a warehouse."""
-    server = uvicorn.Server(uvicorn.Config(create_app(settings, **options), port=0, log_level="critical"))
+def run_service(settings: Settings, **options: Any) -> Iterator[ServiceClient]:
+    """Run the service for a warehouse; options are those of `create_server`."""
+    server = create_server(settings, **options)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
         wait_until(lambda: server.started)
-        yield ServiceClient(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}")
+        yield ServiceClient(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", server)
     finally:
         server.should_exit = True
         thread.join()

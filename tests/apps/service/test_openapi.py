@@ -28,6 +28,7 @@ def iter_operations(description: dict[str, Any]) -> Iterator[tuple[str, dict[str
 def test_openapi_lists_all_operations(openapi_description: dict[str, Any]) -> None:
     assert {name: operation["operationId"] for name, operation in iter_operations(openapi_description)} == {
         "get /health": "get_health",
+        "get /metrics": "get_metrics",
         "get /model": "get_model",
         "get /customers/{user_id}/recommendations": "recommend_for_customer",
         "post /recommendations": "recommend_for_basket",
@@ -44,9 +45,11 @@ def test_every_operation_is_described(
         assert operation["description"], name
         assert operation["tags"], name
         responses = operation["responses"]
-        expected = {"200", "422", "500", "503"} | ({"404"} if "explanations" in name else set())
+        expected = {"200", "401", "403", "408", "413", "421", "422", "429", "431", "500", "503"}
+        expected |= {"404"} if "explanations" in name else set()
         assert set(responses) == expected, name
-        assert "$ref" in responses["200"]["content"]["application/json"]["schema"], name
+        if name != "get /metrics":
+            assert "$ref" in responses["200"]["content"]["application/json"]["schema"], name
         for status in expected - {"200"}:
             assert responses[status]["content"] == {"application/problem+json": {"schema": PROBLEM}}, (name, status)
             assert responses[status]["description"], name
@@ -63,6 +66,12 @@ def test_every_schema_field_is_described(openapi_description: dict[str, Any]) ->
         assert schema["description"], schema_name
         for field, field_schema in schema["properties"].items():
             assert field_schema.get("description") or "$ref" in field_schema, f"{schema_name}.{field}"
+
+
+def test_openapi_has_limit_of_settings(demo_warehouse: Settings) -> None:
+    settings = demo_warehouse.model_copy(update={"service_max_basket_items": 7})
+    schemas = create_app(settings).openapi()["components"]["schemas"]
+    assert schemas["BasketRequest"]["properties"]["basket"]["maxItems"] == 7
 
 
 def test_openapi_is_served_without_docs_page(service: ServiceClient, openapi_description: dict[str, Any]) -> None:

@@ -1,9 +1,12 @@
 """The service switches to new publications and reports problems."""
 
+import logging
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +21,25 @@ pytestmark = pytest.mark.usefixtures("restore_torch_threads")
 
 Publish = Callable[[], PublishedCopy]
 BASKET = {"basket": [{"product_id": "p00001"}]}
+MODEL_PROBLEM = "the model of the published copy cannot be read. See the log of the service"
+COPY_PROBLEM = "the published copy cannot be read. See the log of the service"
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """The log of the service inside `record_log`."""
+    return caplog
+
+
+@contextmanager
+def record_log(log: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Record the log of a running server; its start replaces the handlers."""
+    logger = logging.getLogger("uvicorn.error")
+    logger.addHandler(log.handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(log.handler)
 
 
 def get_published_copy(service: ServiceClient) -> Any:
@@ -105,10 +127,12 @@ def test_copy_without_model_serves_lists(writable_shop: Settings, publish_again:
             assert "no model has been trained. Run `recomart run`" in response.json()["detail"]
 
 
-def test_missing_model_folder_degrades_service(writable_shop: Settings, publish_again: Publish) -> None:
+def test_missing_model_folder_degrades_service(
+    writable_shop: Settings, publish_again: Publish, log: pytest.LogCaptureFixture
+) -> None:
     folder = writable_shop.models_dir / str(publish_again().run_id)
     folder.rename(writable_shop.warehouse / "away")
-    with run_service(writable_shop, retry_delay_seconds=0) as service:
+    with run_service(writable_shop, retry_delay_seconds=0) as service, record_log(log):
         health = service.get("/health").json()
         assert health["status"] == "degraded"
         assert service.get("/customers/u00054/recommendations").json()["recommendations"]
@@ -120,8 +144,9 @@ def test_missing_model_folder_degrades_service(writable_shop: Settings, publish_
             service.get("/customers/u00054/explanations/p00001"),
         ):
             assert response.status_code == 503
-            assert f"{folder} is no model artifact. Restore it or train again" in response.json()["detail"]
-            assert response.json()["detail"] == health["problem"]
+            assert response.json()["detail"] == health["problem"] == MODEL_PROBLEM
+        assert f"{folder} is no model artifact. Restore it or train again" in log.text
+        assert log.text.count("503: ") == 4
         # A newer publication is used although its model is missing too.
         newer = publish_again()
         wait_until(lambda: get_published_copy(service) == newer.file)
@@ -130,15 +155,21 @@ def test_missing_model_folder_degrades_service(writable_shop: Settings, publish_
         assert service.post("/recommendations", BASKET).status_code == 200
 
 
-def test_repaired_model_is_opened(writable_shop: Settings, publish_again: Publish) -> None:
+@pytest.mark.parametrize("damage", ["truncated", "folder", "link"])
+def test_repaired_model_is_opened(writable_shop: Settings, publish_again: Publish, damage: str) -> None:
     run_id = publish_again().run_id
     assert run_id is not None
     tensors = writable_shop.models_dir / run_id / "tensors.safetensors"
     content = tensors.read_bytes()
-    tensors.write_bytes(content[:-100])
+    if damage == "truncated":
+        tensors.write_bytes(content[:-100])
+    else:
+        tensors.unlink()
+        tensors.mkdir() if damage == "folder" else tensors.symlink_to(tensors)
     with run_service(writable_shop, retry_delay_seconds=0) as service:
-        response = service.get("/health")
-        assert f"{tensors} does not match the checksum in card.json" in response.json()["problem"]
+        assert service.get("/health").json()["problem"] == MODEL_PROBLEM
+        assert service.post("/recommendations", BASKET).status_code == 503
+        tensors.rmdir() if damage == "folder" else tensors.unlink()
         tensors.write_bytes(content)
         wait_until(lambda: service.get("/health").json()["status"] == "ok")
 
@@ -154,31 +185,34 @@ def test_failed_version_is_retried_after_delay(writable_shop: Settings, publish_
     )
     for follower in (follower_with_delay, follower_without_delay):
         follower.refresh()
-        assert "card.json is missing" in str(follower.problem)
+        assert follower.problem == MODEL_PROBLEM
     card.write_bytes(content)
     for follower in (follower_with_delay, follower_without_delay):
         follower.refresh()
-    assert "card.json is missing" in str(follower_with_delay.problem)
+    assert follower_with_delay.problem == MODEL_PROBLEM
     assert follower_without_delay.queries.serving_copy.published == published
     newer = publish_again()
     follower_with_delay.refresh()
     assert (follower_with_delay.queries.serving_copy.published, follower_with_delay.problem) == (newer, None)
 
 
-def test_failed_version_keeps_previous_version(writable_shop: Settings, publish_again: Publish) -> None:
+def test_failed_version_keeps_previous_version(
+    writable_shop: Settings, publish_again: Publish, log: pytest.LogCaptureFixture
+) -> None:
     published = publish_again()
     assert published.run_id is not None
-    with run_service(writable_shop, retry_delay_seconds=0) as service:
+    with run_service(writable_shop, retry_delay_seconds=0) as service, record_log(log):
         execute_statements(writable_shop, "update marts.rec_top_n set run_id = 'run-of-another-machine'")
         publish_again()
         wait_until(lambda: service.get("/health").json()["status"] == "degraded")
-        assert "run-of-another-machine/card.json is missing" in service.get("/health").json()["problem"]
+        assert service.get("/health").json()["problem"] == MODEL_PROBLEM
+        assert "run-of-another-machine/card.json is missing" in log.text
         assert service.post("/recommendations", BASKET).json()["version"]["published_copy"] == published.file
         # A folder with the model of another run is not accepted.
         shutil.copytree(
             writable_shop.models_dir / published.run_id, writable_shop.models_dir / "run-of-another-machine"
         )
-        wait_until(lambda: "holds the model of run" in (service.get("/health").json()["problem"] or ""))
+        wait_until(lambda: "holds the model of run" in log.text)
         assert get_published_copy(service) == published.file
 
 
@@ -188,6 +222,58 @@ def test_damaged_pointer_keeps_live_version(writable_shop: Settings, publish_aga
     with run_service(writable_shop) as service:
         pointer.write_text("{", encoding="utf-8")
         wait_until(lambda: service.get("/health").json()["status"] == "degraded")
-        assert "the pointer is damaged" in service.get("/health").json()["problem"]
+        assert "newest publication cannot be used" in service.get("/health").json()["problem"]
         pointer.write_text(published.model_dump_json(), encoding="utf-8")
         wait_until(lambda: service.get("/health").json()["status"] == "ok")
+
+
+def flip_byte(path: Path, position: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    # In place: the service has the file open.
+    with path.open("r+b") as file:
+        file.write(content)
+
+
+def test_damaged_copy_is_not_opened(
+    writable_shop: Settings, publish_again: Publish, log: pytest.LogCaptureFixture
+) -> None:
+    """One damaged byte, in any table, keeps a copy from being served; the version before stays."""
+    first = publish_again()
+    flip_byte(writable_shop.serving_dir / first.file, -100_000)
+    with run_service(writable_shop, retry_delay_seconds=0) as service, record_log(log):
+        for response in (service.get("/health"), service.get("/customers/u00054/recommendations")):
+            assert (response.status_code, response.json()["detail"]) == (503, COPY_PROBLEM)
+        second = publish_again()
+        wait_until(lambda: get_published_copy(service) == second.file)
+        damaged = second.model_copy(update={"file": "recomart-damaged.duckdb"})
+        shutil.copy(writable_shop.serving_dir / second.file, writable_shop.serving_dir / damaged.file)
+        flip_byte(writable_shop.serving_dir / damaged.file, -100_000)
+        (writable_shop.serving_dir / "current.json").write_text(damaged.model_dump_json(), encoding="utf-8")
+        wait_until(lambda: service.get("/health").json()["status"] == "degraded")
+        assert service.get("/health").json()["problem"] == COPY_PROBLEM
+        assert get_published_copy(service) == second.file
+        assert service.post("/recommendations", BASKET).status_code == 200
+        assert f"{damaged.file}: the published copy is damaged" in log.text
+
+
+def test_later_read_failure_degrades_service(
+    writable_shop: Settings, publish_again: Publish, log: pytest.LogCaptureFixture
+) -> None:
+    published = publish_again()
+    path = writable_shop.serving_dir / published.file
+    content = path.read_bytes()
+    with run_service(writable_shop, retry_delay_seconds=0) as service, record_log(log):
+        assert service.get("/health").json()["status"] == "ok"
+        # Blocks that no query has read yet, such as those of the interactions.
+        for block_start in range(12_288 + 262_144, len(content), 262_144):
+            flip_byte(path, block_start + 1000)
+        response = service.get("/customers/u00054/explanations/p00001")
+        assert (response.status_code, response.json()["detail"]) == (503, COPY_PROBLEM)
+        assert service.get("/health").json()["problem"] == COPY_PROBLEM
+        assert "recomart_degraded 1.0" in service.get("/metrics").text
+        assert "Corrupt database file" in log.text
+        with path.open("r+b") as file:
+            file.write(content)
+        wait_until(lambda: service.get("/health").json()["status"] == "ok")
+        assert service.get("/customers/u00054/explanations/p00001").status_code == 200

@@ -1,6 +1,8 @@
 """Tests of model artifacts on disk."""
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,20 @@ def test_load_restores_saved_model(trained: TrainingResult, artifact: Path) -> N
     assert sorted(file.name for file in artifact.parent.iterdir()) == ["run-1"]
 
 
+def test_artifact_modes_follow_umask(trained: TrainingResult, tmp_path: Path) -> None:
+    for umask, file_mode, folder_mode in ((0o022, 0o644, 0o755), (0o027, 0o640, 0o750)):
+        path = tmp_path / f"umask-{umask:o}"
+        previous = os.umask(umask)
+        try:
+            trained.recommender.save(path)
+        finally:
+            os.umask(previous)
+        assert stat.S_IMODE(path.stat().st_mode) == folder_mode
+        assert {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.iterdir()} == dict.fromkeys(
+            ("card.json", "tensors.safetensors", "users.parquet", "products.parquet"), file_mode
+        )
+
+
 def test_save_rejects_existing_artifact(trained: TrainingResult, artifact: Path) -> None:
     with pytest.raises(ModelError, match="run-1 exists already"):
         trained.recommender.save(artifact)
@@ -48,6 +64,10 @@ def test_load_rejects_damaged_or_missing_file(artifact: Path, name: str) -> None
     file.unlink()
     with pytest.raises(ModelError, match=f"{name} is missing"):
         Recommender.load(artifact)
+    for make_unreadable in (file.mkdir, lambda: (file.rmdir(), file.symlink_to(file))):
+        make_unreadable()
+        with pytest.raises(ModelError, match=f"{name} cannot be read: "):
+            Recommender.load(artifact)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,15 @@ import pytest
 
 from tests.concurrent_readers import VERSION_COLUMNS, publish_version, run_readers
 from warehouse.database import open_writer
-from warehouse.errors import RecomartError, WarehouseBusyError
-from warehouse.publishing.live_copy import POINTER_FILE, PublishedCopy, open_copy, open_live_copy, read_pointer
+from warehouse.errors import PublishedCopyError, RecomartError, WarehouseBusyError
+from warehouse.publishing.live_copy import (
+    POINTER_FILE,
+    PublishedCopy,
+    open_copy,
+    open_live_copy,
+    read_pointer,
+    verify_copy,
+)
 from warehouse.publishing.publisher import LOCK_FILE, PROVENANCE_QUERIES, publish
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
@@ -198,3 +205,29 @@ def test_copy_is_readable_during_write(settings: Settings) -> None:
     publish(settings, TABLES)
     with duckdb.connect(str(settings.database)), ServingCopy(settings) as copy:
         assert read_recommended(copy) == ["p1"]
+
+
+def test_verification_finds_any_damage(settings: Settings) -> None:
+    published = publish(settings, TABLES)
+    verify_copy(settings, published)
+    path = settings.serving_dir / published.file
+    content = path.read_bytes()
+    for position in (0, len(content) // 2, len(content) - 1):
+        damaged = bytearray(content)
+        damaged[position] ^= 1
+        path.write_bytes(damaged)
+        with pytest.raises(PublishedCopyError, match="its checksum differs"):
+            verify_copy(settings, published)
+    path.write_bytes(content[:-1])
+    with pytest.raises(PublishedCopyError, match="its checksum differs"):
+        verify_copy(settings, published)
+    path.unlink()
+    with pytest.raises(PublishedCopyError, match="cannot be read: No such file"):
+        verify_copy(settings, published)
+    path.write_bytes(content)
+    verify_copy(settings, published)
+
+
+def test_verification_skips_copy_without_checksum(settings: Settings) -> None:
+    """Pointers of earlier versions have no checksum."""
+    verify_copy(settings, publish(settings, TABLES).model_copy(update={"sha256": None}))

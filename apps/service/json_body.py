@@ -1,0 +1,58 @@
+"""JSON bodies with limits: checked while a body is parsed, before it costs time and memory."""
+
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from apps.service.problems import InvalidBodyError
+from warehouse.formatting import format_count
+from warehouse.settings import Settings
+
+
+class LimitedJsonRequest(Request):
+    """A request whose JSON body has a limited number of keys in each object, and of products in its basket."""
+
+    async def json(self) -> Any:
+        """Parse the body.
+
+        Raises:
+            InvalidBodyError: The body exceeds a limit, or Python cannot parse it.
+        """
+        settings: Settings = self.app.state.settings
+
+        def build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+            if len(pairs) > settings.service_max_object_keys:
+                keys = format_count(settings.service_max_object_keys, "key")
+                raise InvalidBodyError("body", f"an object must have at most {keys}")
+            return dict(pairs)
+
+        try:
+            body = json.loads(await self.body(), object_pairs_hook=build_object)
+        except json.JSONDecodeError:
+            raise
+        except RecursionError:
+            raise InvalidBodyError("body", "its lists and objects are nested too deeply") from None
+        except ValueError:
+            # For example, bytes that are not UTF-8, or a number of more than 4,300 digits.
+            raise InvalidBodyError("body", "it has text or numbers that cannot be read") from None
+        basket = body.get("basket") if isinstance(body, dict) else None
+        if isinstance(basket, list) and len(basket) > settings.service_max_basket_items:
+            values = format_count(settings.service_max_basket_items, "value")
+            raise InvalidBodyError("body.basket", f"it must have at most {values}")
+        return body
+
+
+class LimitedJsonRoute(APIRoute):
+    """A route whose requests have limited JSON bodies."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler of the route."""
+        handle = super().get_route_handler()
+
+        async def handle_limited(request: Request) -> Response:
+            return await handle(LimitedJsonRequest(request.scope, request.receive))
+
+        return handle_limited
