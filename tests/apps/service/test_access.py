@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from apps.service.api_keys import ApiKeyReader, Scope, add_api_key, read_api_keys, revoke_api_key
 from apps.service.app import requires_keys
 from apps.service.http_server import create_server
-from tests.apps.service.conftest import ServiceClient, run_service
+from tests.apps.service.conftest import ServiceClient, run_service, wait_until
 from tests.recomart_cli import RecomartCli
 from warehouse.errors import RecomartError
 from warehouse.publishing.publisher import publish
@@ -310,6 +310,8 @@ def test_access_log_has_ids_only_on_request(
         service.get("/customers/u00054/recommendations", n=3)
         service.get("/products/p00001/similar")
         service.get("/secret-of-u00054?user=u00054")
+        # The line follows the response.
+        wait_until(lambda: any(" 404 " in record.getMessage() for record in caplog.records))
     lines = {record.getMessage() for record in caplog.records if record.name == "recomart.access"}
     paths = {line.split()[1] for line in lines}
     if with_ids:
