@@ -20,6 +20,8 @@ STORAGE_VERSION = "v1.3.0"
 """Oldest DuckDB version that can read the database. This version introduced a compression of texts with which ten
 million raw events take two thirds of the time to write and three quarters of the time to read."""
 
+LOCK_DESCRIPTION = "is using the warehouse"
+
 DAMAGE_PATTERN = re.compile(
     r"Corrupt database file.*?in block at location \d+"
     r'|Could not read enough bytes from file "(?P<truncated>[^"]+)".*?from location \d+'
@@ -38,12 +40,15 @@ SCHEMA_FILE = Path(__file__).with_name("schema.sql")
 
 
 def describe_lock_error(error_text: str, database: Path) -> str | None:
-    """Describe which process locks the database if DuckDB's error is about a lock; None otherwise."""
-    if "Could not set lock on file" not in error_text:
+    """Describe which process locks the database if DuckDB's error is about a lock; None otherwise.
+
+    dbt's messages have this description already, because its plugin opens the database.
+    """
+    if not any(text in error_text for text in ("Could not set lock on file", LOCK_DESCRIPTION)):
         return None
-    process_id = re.search(r"PID (\d+)", error_text)
+    process_id = re.search(r"(?:PID|process) (\d+)", error_text)
     process = describe_process(int(process_id[1])) if process_id else "another process"
-    return f"{database}: {process} is using the warehouse. Wait until it has finished, or stop it, and try again"
+    return f"{database}: {process} {LOCK_DESCRIPTION}. Wait until it has finished, or stop it, and try again"
 
 
 def describe_memory_error(error_text: str) -> str | None:

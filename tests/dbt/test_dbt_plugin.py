@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.dbt_runner import PROJECT_DIR, find_dbt_executable
+from orchestration.dbt_runner import PROJECT_DIR, find_dbt_executable, run_dbt
 from tests.database_lock import hold_database
+from warehouse.errors import WarehouseBusyError
 from warehouse.settings import Settings
 
 
@@ -71,3 +72,14 @@ def test_unreadable_warehouse_is_refused(tmp_path: Path, demo_warehouse: Setting
     output = run_dbt_by_hand(tmp_path, "debug")
     assert f"{database}: the database is damaged" in output
     assert "recomart restore" in output
+
+
+def test_run_dbt_reports_lock_as_busy(tmp_path: Path, demo_warehouse: Settings) -> None:
+    """Callers wait and try again after this error only."""
+    shutil.copy(demo_warehouse.database, tmp_path)
+    settings = Settings(warehouse=tmp_path, wait_seconds=0)
+    with (
+        hold_database(settings.database) as process_id,
+        pytest.raises(WarehouseBusyError, match=f"process {process_id}"),
+    ):
+        run_dbt(settings, "build", "--select", "dim_users")
