@@ -34,7 +34,12 @@ def observe_landing(settings: Settings) -> list[dg.AssetObservation]:
     feeds = read_sources(settings.sources).feeds.values()
     observations = []
     for kind in RAW_COLUMNS:
-        files = [file for feed in feeds if feed.kind == kind for file in find_files(feed, settings.landing_dir)]
+        files = [
+            file
+            for feed in feeds
+            if feed.kind == kind
+            for file in find_files(feed, settings.landing_dir, settings.linked_folders)
+        ]
         metadata: dict[str, dg.MetadataValue[Any] | str | int] = {
             "file_count": len(files),
             "size_bytes": sum(file.size_bytes for file in files),

@@ -1,6 +1,7 @@
 """The landing files that fetches write: named by time, complete when they appear, and never equal to the one before."""
 
 import fcntl
+import filecmp
 import os
 import re
 from collections.abc import Iterator
@@ -11,7 +12,6 @@ from pathlib import Path
 from warehouse.errors import RecomartError
 from warehouse.fetching.catalog_records import RecordStore
 from warehouse.fetching.checkpoint import FetchCheckpoint
-from warehouse.loading.landing_files import compute_checksum
 from warehouse.sources.declaration import Feed
 
 TIME_FORMAT = "%Y-%m-%dT%H%M%SZ"
@@ -51,7 +51,7 @@ class FetchedFiles:
         """Write the records as a landing file unless the newest one is equal; return its path and whether it is new."""
         records.write_sorted(checkpoint.complete_file)
         newest = self._find_newest()
-        is_new = newest is None or compute_checksum(newest[1]) != compute_checksum(checkpoint.complete_file)
+        is_new = newest is None or not filecmp.cmp(newest[1], checkpoint.complete_file, shallow=False)
         # Discarded before the file appears: if the fetch is killed in between, the next one does not reuse old pages.
         checkpoint.discard_state()
         file = newest[1] if newest and not is_new else self._make_next_path(newest[0] if newest else None)

@@ -74,7 +74,9 @@ def load(
     """
     start_seconds = time.perf_counter()
     sources = read_sources(settings.sources)
-    files = {feed.name: find_files(feed, settings.landing_dir) for feed in sources.feeds.values()}
+    files = {
+        feed.name: find_files(feed, settings.landing_dir, settings.linked_folders) for feed in sources.feeds.values()
+    }
     if not any(files.values()):
         globs = "; ".join(f"{feed.name}: {', '.join(feed.files)}" for feed in sources.feeds.values())
         raise RecomartError(

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field, replace
 import duckdb
 
 from warehouse.loading import ledger
-from warehouse.loading.landing_files import LandingFile, NewFile, compute_checksum, find_changing_files
+from warehouse.loading.landing_files import (
+    ChangingFileError,
+    LandingFile,
+    NewFile,
+    UnreadableFileError,
+    compute_checksum,
+    find_changing_files,
+    open_landing_file,
+)
 
 
 @dataclass
@@ -78,7 +86,8 @@ def make_plan(
 
 def _has_checksum(file: LandingFile, expected: str) -> bool:
     try:
-        return compute_checksum(file.location) == expected
-    except OSError:
+        with open_landing_file(file) as opened:
+            return compute_checksum(opened) == expected
+    except (OSError, UnreadableFileError, ChangingFileError):
         # The load reads the file and reports this error.
         return False

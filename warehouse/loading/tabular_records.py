@@ -16,6 +16,7 @@ from warehouse.loading.landing_files import (
     LandingFile,
     UnreadableFileError,
     compute_checksum,
+    open_landing_file,
 )
 from warehouse.loading.raw_rows import quote_literal
 from warehouse.sources.declaration import Feed
@@ -44,14 +45,16 @@ def open_whole_file(file: LandingFile, file_load: FileLoad) -> Generator[BinaryI
     # The rows are read as text in this encoding.
     file_load.encoding = "utf-8"
     try:
-        file_load.checksum = compute_checksum(file.location)
-        file_load.bytes_read = file.size_bytes
-        with file.location.open("rb") as opened:
-            check_signature(opened.peek(SIGNATURE_BYTES), file.feed.format)
+        with open_landing_file(file) as opened:
+            file_load.checksum = compute_checksum(opened)
+            file_load.bytes_read = file.size_bytes
+            opened.seek(0)
+            check_signature(opened.read(SIGNATURE_BYTES), file.feed.format)
+            opened.seek(0)
             yield opened
-    except FileNotFoundError as error:
-        raise ChangingFileError from error
     except (UnreadableFileError, OSError, pa.ArrowException, duckdb.Error) as error:
+        if isinstance(error, UnreadableFileError) and file.problem:
+            raise
         if not file.is_unchanged():
             raise ChangingFileError from error
         if isinstance(error, UnreadableFileError):

@@ -11,7 +11,14 @@ from charset_normalizer import from_bytes
 
 from warehouse.loading.compression import DECOMPRESSION_ERRORS, ByteReader, open_decompressed
 from warehouse.loading.file_signatures import check_signature
-from warehouse.loading.landing_files import ChangingFileError, FileLoad, LandingFile, UnreadableFileError
+from warehouse.loading.landing_files import (
+    ChangingFileError,
+    FileAccessError,
+    FileLoad,
+    LandingFile,
+    UnreadableFileError,
+    open_landing_file,
+)
 
 BLOCK_BYTES = 16 << 20
 """Bytes read at a time; the block size limits the loader's memory for files of any size."""
@@ -51,17 +58,15 @@ def read_blocks(file: LandingFile, file_load: FileLoad) -> Generator[bytes, None
         ChangingFileError: The file changed after it was listed.
     """
     try:
-        with file.location.open("rb") as opened:
+        with open_landing_file(file) as opened:
             reader = HashingReader(opened, file_load)
             yield from _decode(open_decompressed(reader, opened.peek(16)), file, file_load)
             file_load.checksum = reader.hexdigest()
-    except FileNotFoundError as error:
-        raise ChangingFileError from error
     except DECOMPRESSION_ERRORS as error:
         _check_unchanged(file)
         raise UnreadableFileError(f"the compressed file is damaged or incomplete: {error}") from error
     except OSError as error:
-        raise UnreadableFileError(f"the file cannot be read: {error}") from error
+        raise FileAccessError(f"the file cannot be read: {error}") from error
     _check_unchanged(file)
 
 

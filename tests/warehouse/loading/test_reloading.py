@@ -80,9 +80,9 @@ def test_file_changed_during_read_keeps_rows(shop: Shop, data: bytes, monkeypatc
 
 def test_loaded_files_are_read_only_if_changed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     checked_names: list[str] = []
-    compute_checksum = plan.compute_checksum
+    has_checksum = plan._has_checksum
     monkeypatch.setattr(
-        plan, "compute_checksum", lambda path: checked_names.append(path.name) or compute_checksum(path)
+        plan, "_has_checksum", lambda file, *rest: checked_names.append(file.location.name) or has_checksum(file, *rest)
     )
     file = shop.put("events/a.jsonl", make_events(2))
 
