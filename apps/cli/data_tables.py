@@ -10,7 +10,7 @@ from apps.cli.console import print_line, print_table, stdout_console
 from apps.cli.rejects import RejectReport
 from orchestration.feed_accounting import FeedStatus, format_reasons
 from warehouse.fetching.reports import FetchReport
-from warehouse.formatting import format_count
+from warehouse.formatting import format_count, format_names
 from warehouse.loading.reports import LoadReport
 
 MAX_LINE_CHARS = 120
@@ -54,7 +54,7 @@ def print_load(report: LoadReport) -> None:
                 "wrong, declare it in the sources file"
             )
     for feed, columns in report.undeclared_columns.items():
-        print_line(f"{feed}: undeclared columns are kept in _extra: {', '.join(columns)}")
+        print_line(f"{feed}: undeclared columns are kept in _extra: {format_names(columns)}")
 
 
 def _format_paths(files: Sequence[str]) -> str:

@@ -42,9 +42,9 @@ from warehouse.sources.yaml_file import read_sources
 MAX_BATCH_BYTES = 256 << 20
 """Maximum bytes of small files in one transaction."""
 
-STATEMENT_BYTES = 256 << 20
-"""Bytes of text that one statement parses while a thread reads the next chunk. DuckDB writes the partial row group at
-the end of each statement twice: with a quarter of this size a load takes a third longer and needs more memory."""
+STATEMENT_BYTES = 340 << 20
+"""Bytes of records that one statement writes while a thread reads the next chunk. DuckDB writes the partial row group
+at the end of each statement twice: with a quarter of this size a load takes a third longer and needs more memory."""
 
 MAX_BATCH_FILES = 1_000
 """Maximum number of files in one transaction."""
@@ -270,13 +270,13 @@ class _Loader:
                 path, file_load = new_file.file.path, batch_read.file_loads[new_file.file.path]
                 try:
                     for records in read_records(new_file.file, file_load):
-                        if tables_by_header and buffered_bytes + records.table.nbytes > STATEMENT_BYTES:
-                            yield from _join_tables(tables_by_header, is_last=False)
-                            tables_by_header, buffered_bytes = {}, 0
                         table = records.table.append_column("path", pa.repeat(pa.scalar(path), len(records.table)))
                         table = table.append_column("load_id", pa.repeat(pa.scalar(new_file.load_id), len(table)))
+                        if tables_by_header and buffered_bytes + table.nbytes > STATEMENT_BYTES:
+                            yield from _join_tables(tables_by_header, is_last=False)
+                            tables_by_header, buffered_bytes = {}, 0
                         tables_by_header.setdefault(records.header, []).append(table)
-                        buffered_bytes += records.table.nbytes
+                        buffered_bytes += table.nbytes
                         self._tracker.add_bytes_read(new_file.file, file_load.bytes_read)
                 except (UnreadableFileError, ChangingFileError) as error:
                     batch_read.errors[path] = error

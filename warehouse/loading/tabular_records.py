@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from warehouse.loading.column_names import find_repeated_name, make_names_unique
+from warehouse.loading.column_names import find_count_problem, find_repeated_name, make_names_unique
 from warehouse.loading.file_signatures import SIGNATURE_BYTES, check_signature, find_signature
 from warehouse.loading.landing_files import (
     ChangingFileError,
@@ -123,7 +123,7 @@ def _write_as_json(batch: pa.RecordBatch, feed: Feed) -> pa.ChunkedArray:
         UnreadableFileError: Two columns have the same name, and the feed declares it.
     """
     header = make_names_unique(batch.schema.names, feed)
-    if problem := find_repeated_name(header):
+    if problem := find_count_problem(len(header)) or find_repeated_name(header):
         raise UnreadableFileError(problem)
     # A reader can deliver damaged values without an error, which would crash the conversion.
     batch.validate(full=True)

@@ -23,6 +23,16 @@ from warehouse.loading.landing_files import (
 BLOCK_BYTES = 16 << 20
 """Bytes read at a time; the block size limits the loader's memory for files of any size."""
 
+MAX_TEXT_BYTES = 64 << 30
+"""Maximum bytes of the text of a file; it limits the files that a small compressed file can become."""
+
+MAX_COMPRESSION_RATIO = 500
+"""Maximum bytes of text for each byte of a compressed file. The files of shops have less than 50, one with a single
+repeated line can have more than 1,000."""
+
+MIN_CHECKED_TEXT_BYTES = 32 << 20
+"""Bytes of text from which on the compression ratio is checked."""
+
 # UTF-32 is before UTF-16, because its little-endian mark begins with UTF-16's mark.
 BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8",
@@ -105,7 +115,10 @@ def _decode(stream: ByteReader, file: LandingFile, file_load: FileLoad) -> Itera
     )
     decoder = None if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii") else _make_decoder(encoding)
     has_return_line_ends = is_first = True
+    text_bytes = 0
     while True:
+        text_bytes += len(block)
+        _check_text_size(text_bytes, file_load.bytes_read)
         data = decoder.decode(block, final=not block).encode("utf-8", "surrogatepass") if decoder else block
         if is_first:
             data = data.removeprefix(codecs.BOM_UTF8)
@@ -116,6 +129,21 @@ def _decode(stream: ByteReader, file: LandingFile, file_load: FileLoad) -> Itera
         if not block:
             return
         block = stream.read(BLOCK_BYTES)
+
+
+def _check_text_size(text_bytes: int, file_bytes: int) -> None:
+    """Check that a file does not become much larger when it is decompressed.
+
+    Raises:
+        UnreadableFileError: The text of the file exceeds a maximum.
+    """
+    if text_bytes > MAX_TEXT_BYTES:
+        raise UnreadableFileError(f"its text has more than {MAX_TEXT_BYTES >> 30:,} GiB. Split the file")
+    if text_bytes > max(MIN_CHECKED_TEXT_BYTES, MAX_COMPRESSION_RATIO * file_bytes):
+        raise UnreadableFileError(
+            f"{file_bytes:,} compressed bytes become more than {text_bytes:,} bytes of text, as real data do not. If "
+            "the file is right, decompress it"
+        )
 
 
 def _has_return_line_ends(start: bytes) -> bool:
