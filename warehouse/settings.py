@@ -110,6 +110,11 @@ class Settings(BaseSettings):
         return self.warehouse / "recomart.duckdb"
 
     @property
+    def read_marker_file(self) -> Path:
+        """The files that a load is reading; a killed load leaves it, and the next one finds the cause."""
+        return self.warehouse / "load_reading.json"
+
+    @property
     def serving_dir(self) -> Path:
         """Folder of the published read-only copies and the pointer to the newest."""
         return self.warehouse / "serving"

@@ -282,6 +282,20 @@ def save_column_names(
     )
 
 
+def read_undeclared_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
+    """Read the saved names that no feed declares, by feed."""
+    rows = connection.execute(
+        """
+        select feed, list(column_name order by column_name)
+        from raw.seen_columns
+        where not is_declared
+        group by feed
+        order by feed
+        """
+    ).fetchall()
+    return dict(rows)
+
+
 def find_decimal_id_columns(
     connection: duckdb.DuckDBPyConnection, feed: Feed, load_ids: Sequence[int]
 ) -> dict[int, list[str]]:

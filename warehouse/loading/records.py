@@ -3,12 +3,14 @@
 from collections.abc import Generator
 from dataclasses import dataclass
 
+import duckdb
 import pyarrow as pa
 
+from warehouse.database import describe_memory_error
 from warehouse.loading.csv_records import CsvRecordReader
 from warehouse.loading.excel_records import read_excel_records
 from warehouse.loading.json_records import read_document_elements, read_json_lines
-from warehouse.loading.landing_files import FileLoad, LandingFile
+from warehouse.loading.landing_files import FileLoad, LandingFile, UnreadableFileError
 from warehouse.loading.nested_records import has_nested_lists, reshape_records
 from warehouse.loading.tabular_records import read_tabular_records
 from warehouse.loading.text import read_blocks
@@ -46,8 +48,19 @@ def read_records(file: LandingFile, file_load: FileLoad) -> Generator[FileRecord
         case "csv":
             reader = CsvRecordReader(file.feed, file_load)
             tables = reader.read_tables(blocks)
-    for table in tables:
-        if has_nested_lists(file.feed):
-            table = reshape_records(table, file.feed, file_load.lines)
-        file_load.lines += len(table)
-        yield FileRecords(table, reader.header if file.feed.format == "csv" else ())
+    try:
+        for table in tables:
+            if has_nested_lists(file.feed):
+                table = reshape_records(table, file.feed, file_load.lines)
+            file_load.lines += len(table)
+            yield FileRecords(table, reader.header if file.feed.format == "csv" else ())
+    except (MemoryError, RecursionError, duckdb.Error, pa.ArrowException) as error:
+        raise describe_read_error(error) from error
+
+
+def describe_read_error(error: Exception) -> UnreadableFileError:
+    """Make the error of a file from one of memory or of a library."""
+    if isinstance(error, MemoryError):
+        return UnreadableFileError("the memory is too small to read it. Split the file, or free memory")
+    text = str(error) or type(error).__name__
+    return UnreadableFileError(describe_memory_error(text) or f"the file cannot be read: {text.splitlines()[0]}")
