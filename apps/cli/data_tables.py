@@ -25,8 +25,11 @@ MAX_LISTED_FILES = 5
 
 def print_fetch(report: FetchReport) -> None:
     """Print the figures of a fetch for each feed."""
-    print_table("Fetched", [{"feed": name, **vars(feed)} for name, feed in report.feeds.items()])
+    rows = [{"feed": name, **vars(feed)} for name, feed in report.feeds.items()]
+    print_table("Fetched", [{column: value for column, value in row.items() if column != "warnings"} for row in rows])
     for name, feed in report.feeds.items():
+        for warning in feed.warnings:
+            print_line(f"warning: {name}: {warning}")
         if not feed.is_new:
             print_line(f"{name}: no change since {feed.file}; no new file was written")
 

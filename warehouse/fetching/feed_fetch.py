@@ -9,6 +9,7 @@ Each pass drops repeated records. A pass is invalid if one id has two different 
 from the `total` of the pages.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -28,6 +29,9 @@ from warehouse.sources.rest_api import Api, OffsetPaging, PageNumberPaging
 
 MAX_PAGES_WITHOUT_NEW_RECORDS = 20
 """Number of consecutive pages without a new record after which the paging is considered endless."""
+
+
+LOG = logging.getLogger(__name__)
 
 
 class _CatalogChangedError(Exception):
@@ -78,6 +82,8 @@ class _CatalogFetcher:
 
     def run(self) -> FeedFetchReport:
         start_seconds = time.perf_counter()
+        for warning in self._warnings:
+            LOG.warning("feeds.%s.api: %s", self._feed.name, warning)
         resumed_page_count = self._checkpoint.state.page_count
         with self._session:
             records = self._read_until_stable()
@@ -89,7 +95,17 @@ class _CatalogFetcher:
             pass_count=self._progress.pass_number,
             request_count=self._session.request_count,
             resumed_page_count=resumed_page_count,
+            warnings=self._warnings,
             seconds=time.perf_counter() - start_seconds,
+        )
+
+    @property
+    def _warnings(self) -> list[str]:
+        host = self._api.insecure_host
+        return (
+            [f"the secret is sent to {host} over http, where others can read it. Use https in `base_url`"]
+            if host
+            else []
         )
 
     def _read_until_stable(self) -> RecordStore:
@@ -138,6 +154,11 @@ class _CatalogFetcher:
         records = self._checkpoint.open_records(self._id_column)
         pages_without_new = 0
         for page in () if state.is_complete else self._service.read_pages(state.next_location):
+            if state.page_count == self._api.limits.pages:
+                self._checkpoint.discard_state()
+                raise ServiceError(
+                    f"a pass has more than {state.page_count:,} pages. Check `paging`, or raise `limits.pages`"
+                )
             if state.total not in (None, page.total):
                 raise _CatalogChangedError(f"the total changed from {state.total} to {page.total}")
             pages_without_new = 0 if self._add_page(page, records) else pages_without_new + 1
