@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from apps.cli.audit_reports import AuditReport, QuarantineReport, UnreadValue
-from apps.cli.console import print_line, print_table, stdout_console
+from apps.cli.console import print_line, print_table
 from apps.cli.rejects import RejectReport
 from orchestration.feed_accounting import FeedStatus, format_reasons
 from warehouse.fetching.reports import FetchReport
@@ -83,9 +83,9 @@ def print_status(feeds: Sequence[FeedStatus]) -> None:
             print_line(f"{feed.feed}: quarantined for {format_reasons(feed.reasons)}")
     print_line("")
     if any(feed.clean is None for feed in feeds):
-        stdout_console.print(
-            "some rows have no status yet: files were loaded after the last dbt build. "
-            "Run `recomart run` or `dbt build`\n"
+        print_line(
+            "some rows have no status yet: files were loaded after the last dbt build. Run `recomart run` or "
+            "`dbt build`\n"
         )
 
 
@@ -103,10 +103,7 @@ def print_rejects(rejects: RejectReport) -> None:
 
 
 def _format_line_text(text: str) -> str:
-    printable = "".join(
-        character if character.isprintable() else repr(character)[1:-1] for character in text[:MAX_LINE_CHARS]
-    )
-    return printable + (" ..." if len(text) > MAX_LINE_CHARS else "")
+    return text[:MAX_LINE_CHARS] + (" ..." if len(text) > MAX_LINE_CHARS else "")
 
 
 def print_audit(report: AuditReport) -> None:

@@ -276,7 +276,9 @@ def save_column_names(
         """
         insert into raw.seen_columns (feed, column_name, is_declared, first_path)
         select ?, unnest(?::varchar[]), unnest(?::boolean[]), unnest(?::varchar[])
-        on conflict do update set is_declared = excluded.is_declared
+        on conflict do update set
+            is_declared = excluded.is_declared,
+            first_path = least(first_path, excluded.first_path)
         """,
         [feed.name, names, [name in declared_names for name in names], [first_paths[name] for name in names]],
     )

@@ -94,7 +94,7 @@ def reload_files(
             ]
         )
         raise RecomartError(
-            f"{settings.database}: none of its {len(paths):,} loaded and rejected files matches {criteria}. Paths are "
+            f"{settings.database}: none of its {len(paths):,} files matches {criteria}. Paths are "
             "relative to the landing folder. The date of a file is the date in its path; if the path has none, the "
             "dates of its rows in the last `dbt build`"
         )

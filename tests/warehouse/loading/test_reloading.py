@@ -151,7 +151,7 @@ def test_reload_by_dates_of_rows(shop: Shop) -> None:
     for name in ("a", "b", "2026-01-05"):
         shop.put(f"events/{name}.jsonl", make_events(2))
     load(shop.settings)
-    with pytest.raises(RecomartError, match=r"none of its 3 loaded files matches 2026-01-01\. .*dbt build"):
+    with pytest.raises(RecomartError, match=r"none of its 3 files matches 2026-01-01\. .*dbt build"):
         reload_files(shop.settings, date_range=parse_date_range("2026-01-01"))
     connection = connect(shop.settings)
     connection.execute("create schema staging")
@@ -190,7 +190,7 @@ def test_reload_by_date_in_path(shop: Shop, path: str) -> None:
     shop.put(path, make_events(1))
     load(shop.settings)
     assert reload_files(shop.settings, date_range=parse_date_range("2026-01-31")).feeds["events"].files_replaced == 1
-    with pytest.raises(RecomartError, match="none of its 1 loaded files"):
+    with pytest.raises(RecomartError, match="none of its 1 files"):
         reload_files(shop.settings, date_range=parse_date_range("2026-01-30"))
 
 
