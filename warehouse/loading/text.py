@@ -118,7 +118,7 @@ def _decode(stream: ByteReader, file: LandingFile, file_load: FileLoad) -> Itera
     text_bytes = 0
     while True:
         text_bytes += len(block)
-        _check_text_size(text_bytes, file_load.bytes_read)
+        check_text_size(text_bytes, file_load.bytes_read)
         data = decoder.decode(block, final=not block).encode("utf-8", "surrogatepass") if decoder else block
         if is_first:
             data = data.removeprefix(codecs.BOM_UTF8)
@@ -131,7 +131,7 @@ def _decode(stream: ByteReader, file: LandingFile, file_load: FileLoad) -> Itera
         block = stream.read(BLOCK_BYTES)
 
 
-def _check_text_size(text_bytes: int, file_bytes: int) -> None:
+def check_text_size(text_bytes: int, file_bytes: int) -> None:
     """Check that a file does not become much larger when it is decompressed.
 
     Raises:

@@ -2,16 +2,18 @@
 
 import bz2
 import gzip
+import io
 import json
 import lzma
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 
 import pyarrow as pa
 import pytest
 
-from tests.three_feed_shop import Shop
+from tests.three_feed_shop import PURCHASES_CSV, Shop
 from warehouse.loading import column_names, raw_rows
 from warehouse.loading.lines import MAX_BLOCK_LINES, align_blocks_to_lines
 from warehouse.loading.loader import load
@@ -112,3 +114,26 @@ def test_saved_names_of_a_feed_are_limited(shop: Shop, monkeypatch: pytest.Monke
     assert report.feeds["events"].rows_loaded == 240
     assert len(report.undeclared_columns["events"]) == 100
     assert shop.query("select count(*) from raw.seen_columns where is_declared and feed = 'events'") == [(4,)]
+
+
+def test_items_that_repeat_a_long_record_are_rejected(shop: Shop) -> None:
+    """A line of 200 KB became 20,000 rows of 100 KB: 2 GB."""
+    columns = {"product_id": "$.items.sku", "purchased_at": "at"}
+    shop.declare(purchases={**PURCHASES_CSV, "format": "jsonl", "unnest": "items", "columns": columns})
+    hostile = {"at": "t", "note": "x" * 100_000, "items": [1] * 20_000}
+    order = {"at": "t", "note": "x" * 20_000, "items": [{"sku": f"product {number}"} for number in range(150)]}
+    shop.put("purchases/a.jsonl", "\n".join(map(json.dumps, [order, hostile, order])))
+    report = load(shop.settings).feeds["purchases"]
+    assert (report.lines, report.rows_loaded, report.rows_rejected) == (301, 300, 1)
+    ((error,),) = shop.query("select error from raw.rejected_rows")
+    assert error.startswith("its 20000 items would repeat its other values: 2400680000 bytes")
+
+
+def test_workbook_bomb_is_rejected(shop: Shop) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("xl/sharedStrings.xml", b"<si>" * 20_000_000)
+    shop.declare(purchases={**PURCHASES_CSV, "format": "excel"})
+    shop.put("purchases/a.xlsx", archive.getvalue())
+    (reason,) = load(shop.settings).rejected_files.values()
+    assert "bytes of text, as real data do not" in reason
