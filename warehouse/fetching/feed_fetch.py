@@ -13,7 +13,6 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 from warehouse.errors import RecomartError
 from warehouse.fetching.catalog_records import ConflictingRecordError, RecordStore, make_record
@@ -23,6 +22,7 @@ from warehouse.fetching.fetched_files import FetchedFiles
 from warehouse.fetching.http_session import RequestRefusedError, RetryingSession, ServiceError
 from warehouse.fetching.pages import Page, ServiceClient
 from warehouse.fetching.reports import FeedFetchReport, FetchProgress
+from warehouse.settings import Settings
 from warehouse.sources.columns import get_source_names
 from warehouse.sources.declaration import Feed
 from warehouse.sources.rest_api import Api, OffsetPaging, PageNumberPaging
@@ -38,15 +38,17 @@ class _CatalogChangedError(Exception):
     """The catalog changed during a pass, so the pass is invalid."""
 
 
-def fetch_feed(feed: Feed, api: Api, landing: Path, on_progress: Callable[[FetchProgress], None]) -> FeedFetchReport:
+def fetch_feed(
+    feed: Feed, api: Api, settings: Settings, on_progress: Callable[[FetchProgress], None]
+) -> FeedFetchReport:
     """Fetch one feed; see `fetch_run.fetch_feeds`."""
     setting_path = f"feeds.{feed.name}.api"
     try:
         credentials = ServiceCredentials(api.auth)
     except RecomartError as error:
         raise RecomartError(f"{setting_path}: {error}") from None
-    files = FetchedFiles(feed, landing)
     try:
+        files = FetchedFiles(feed, settings.landing_dir, settings.linked_folders)
         with files.lock_folder(), credentials.redact_logs():
             return _CatalogFetcher(feed, api, files, credentials, on_progress).run()
     except RecomartError as error:

@@ -3,6 +3,7 @@
 import gzip
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -130,3 +131,32 @@ def test_secret_over_plain_http_is_warned_of(
     warning = "the secret is sent to 0.0.0.0 over http, where others can read it. Use https in `base_url`"
     assert api.fetch().warnings == [warning]
     assert warning in caplog.text
+
+
+def test_fetch_does_not_follow_links_out_of_landing(api: ApiShop, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "precious").write_text("precious")
+    catalog = api.shop.landing / "catalog"
+    catalog.symlink_to(victim)
+    with pytest.raises(RecomartError, match="a symbolic link leads out of the landing folder"):
+        api.fetch()
+    assert [path.name for path in victim.iterdir()] == ["precious"]
+    catalog.unlink()
+    catalog.mkdir()
+    (catalog / ".products.fetching").symlink_to(victim)
+    (catalog / "2030-01-01T000000Z.jsonl").symlink_to(victim / "precious")
+    api.fetch()
+    assert (victim / "precious").read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["records.part", "state.part", "state.writing.part", "complete.part"])
+def test_fetch_does_not_write_through_links(api: ApiShop, tmp_path: Path, name: str) -> None:
+    victim = tmp_path / "precious"
+    victim.write_text("precious")
+    folder = api.shop.landing / "catalog" / ".products.fetching"
+    folder.mkdir(parents=True)
+    (folder / name).symlink_to(victim)
+    api.fetch()
+    assert len(api.read_fetched()) == 35
+    assert victim.read_text() == "precious"
