@@ -37,7 +37,7 @@ def find_delivery(settings: Settings, changed_after_ns: int) -> Delivery:
         RecomartError: The sources file or the landing folder is missing or wrong.
     """
     feeds = read_sources(settings.sources).feeds.values()
-    files = [file for feed in feeds for file in find_files(feed, settings.landing_dir)]
+    files = [file for feed in feeds for file in find_files(feed, settings.landing_dir, settings.linked_folders)]
     new_files = sorted((file for file in files if file.changed_ns > changed_after_ns), key=lambda file: file.changed_ns)
     settled_files = [file for file in new_files if _get_age_seconds(file) >= settings.settle_seconds]
     is_complete = bool(settled_files) and (

@@ -1,9 +1,26 @@
 """Text formatting that the messages of all packages share."""
 
+import re
 from collections.abc import Sequence
 
 MAX_LISTED_NAMES = 30
 """Maximum number of names that a message lists."""
+
+
+UNPRINTABLE_PATTERN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb\ufffe\uffff]"
+)
+"""Characters that control a terminal, or the direction of a text, instead of being shown; and half surrogates."""
+
+
+def make_printable(text: str) -> str:
+    """Replace the control characters of a text by their escapes."""
+    return UNPRINTABLE_PATTERN.sub(lambda match: repr(match[0])[1:-1], text)
+
+
+def make_lines_printable(text: str) -> str:
+    """Replace the control characters of a text by escapes, except its line ends."""
+    return "\n".join(map(make_printable, text.split("\n")))
 
 
 def format_count(count: float, noun: str, plural: str = "") -> str:

@@ -69,8 +69,14 @@ create table if not exists raw.rejected_rows (
 create table if not exists raw.rejected_files (
     feed varchar not null, path varchar not null, size_bytes bigint not null,
     error varchar not null, rejected_at timestamp not null,
+    changed_ns bigint, -- the file's change time; null if the next load tries again
+    attempt_fingerprint varchar, -- fingerprint of the settings with which the file cannot be read
     primary key (feed, path)
 );
+
+-- Warehouses of earlier versions lack these columns.
+alter table raw.rejected_files add column if not exists changed_ns bigint;
+alter table raw.rejected_files add column if not exists attempt_fingerprint varchar;
 
 create table if not exists raw.seen_columns (
     feed varchar not null, column_name varchar not null, is_declared boolean not null, first_path varchar not null,

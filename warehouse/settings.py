@@ -2,11 +2,11 @@
 
 import os
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Any, Self
 
 from dotenv import load_dotenv
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from warehouse.errors import RecomartError
 
@@ -34,6 +34,10 @@ class Settings(BaseSettings):
 
     landing: Path | None = None
     """Folder of the raw files; the default is `landing` inside the warehouse folder."""
+
+    linked_folders: Annotated[tuple[Path, ...], NoDecode] = ()
+    """Folders outside the landing folder to which its symbolic links may lead, separated by colons. The loader rejects
+    the files of other links that lead out."""
 
     sources: Path = PROJECT_ROOT / "warehouse" / "sources.yml"
     """YAML file that declares the feeds of the shop."""
@@ -130,6 +134,11 @@ class Settings(BaseSettings):
     """Maximum seconds that the HTTP service waits for running requests when it is stopped. Requests whose body is not
     complete are closed at once."""
 
+    @field_validator("linked_folders", mode="before")
+    @classmethod
+    def _split_folders(cls, value: Any) -> Any:
+        return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+
     @field_validator("memory_limit")
     @classmethod
     def _check_memory_limit(cls, value: str) -> str:
@@ -145,6 +154,8 @@ class Settings(BaseSettings):
             path = getattr(self, field)
             if path is not None:
                 object.__setattr__(self, field, path.expanduser().resolve())
+        linked_folders = tuple(folder.expanduser().resolve() for folder in self.linked_folders)
+        object.__setattr__(self, "linked_folders", linked_folders)
         return self
 
     @model_validator(mode="after")
@@ -157,11 +168,7 @@ class Settings(BaseSettings):
 
     def build_environment(self) -> dict[str, str]:
         """Build the environment that gives child processes these settings."""
-        variables = {
-            f"RECOMART_{name.upper()}": value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-            for name, value in self
-            if value is not None
-        }
+        variables = {f"RECOMART_{name.upper()}": _format_value(value) for name, value in self if value is not None}
         return {**os.environ, **variables}
 
     @property
@@ -173,6 +180,11 @@ class Settings(BaseSettings):
     def database(self) -> Path:
         """The DuckDB file of the warehouse; one process at a time can write it."""
         return self.warehouse / "recomart.duckdb"
+
+    @property
+    def read_marker_file(self) -> Path:
+        """The files that a load is reading; a killed load leaves it, and the next one finds the cause."""
+        return self.warehouse / "load_reading.json"
 
     @property
     def serving_dir(self) -> Path:
@@ -238,6 +250,13 @@ class Settings(BaseSettings):
     def demo_truth_dir(self) -> Path:
         """Folder of the demo generator's ground truth: the planted errors and the customers' hidden preferences."""
         return self.warehouse / "demo_truth"
+
+
+def _format_value(value: Any) -> str:
+    """Return a setting as its environment variable has it."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return os.pathsep.join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def read_secret(variable: str) -> SecretStr:

@@ -19,7 +19,7 @@ from rich.text import Text
 from orchestration.dbt_runner import DbtProgress
 from orchestration.progress import PipelineListener
 from warehouse.fetching.reports import FetchProgress
-from warehouse.formatting import format_count
+from warehouse.formatting import UNPRINTABLE_PATTERN, format_count, make_printable
 from warehouse.loading.reports import LoadProgress
 
 PIPED_WIDTH = 200
@@ -47,13 +47,22 @@ stderr_console = _create_console(stderr=True)
 
 
 def print_line(message: str) -> None:
-    """Print a line; square brackets in file names and data are not read as markup."""
-    stdout_console.print(message, markup=False, soft_wrap=True)
+    """Print a line, with empty lines before and after it as in the message.
+
+    Control characters in file names and data are escaped, and square brackets are not read as markup. Line ends within
+    the message become blanks.
+    """
+    text = message.strip("\n")
+    line = make_printable(" ".join(text.splitlines()))
+    stdout_console.print(message.replace(text, line, 1) if text else message, markup=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
     """Print a value as JSON; a data frame becomes a list of objects, a missing value null."""
-    stdout_console.file.write(json.dumps(value, default=_to_json_value, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(value, default=_to_json_value, indent=2, ensure_ascii=False)
+    # JSON itself escapes only some of the control characters.
+    lines = (UNPRINTABLE_PATTERN.sub(lambda match: json.dumps(match[0])[1:-1], line) for line in text.split("\n"))
+    stdout_console.file.write("\n".join(lines) + "\n")
 
 
 def _to_json_value(value: Any) -> Any:
@@ -71,7 +80,10 @@ def _to_json_value(value: Any) -> Any:
 
 
 def print_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
-    """Print rows under a title; numbers are right-aligned, with thousands separators. Times must be UTC."""
+    """Print rows under a title; numbers are right-aligned, with thousands separators. Times must be UTC.
+
+    Control characters are escaped.
+    """
     if not rows:
         print_line(f"{title}: none\n")
         return
@@ -83,14 +95,14 @@ def print_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence
         if any(isinstance(value, datetime) for value in values):
             heading += " (UTC)"
         is_number = any(isinstance(value, int | float) for value in values)
-        table.add_column(heading, justify="right" if is_number else "left", overflow="fold")
+        table.add_column(Text(make_printable(heading)), justify="right" if is_number else "left", overflow="fold")
         decimals = _choose_decimals([value for value in values if isinstance(value, float)])
         # Text, not markup: a product name may contain brackets, such as "Mug [red]".
-        cells.append([Text(_format_cell(value, decimals)) for value in values])
+        cells.append([Text(make_printable(_format_cell(value, decimals))) for value in values])
     for row_cells in zip(*cells, strict=True):
         table.add_row(*row_cells)
     # A title of the table itself would wrap at the width of the table.
-    stdout_console.print(Text(title, style="bold"), soft_wrap=True)
+    stdout_console.print(Text(make_printable(title), style="bold"), soft_wrap=True)
     stdout_console.print(table)
     stdout_console.print()
 
@@ -125,8 +137,13 @@ def to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def exit_with_error(message: str) -> NoReturn:
     """Print the message as one line to standard error and exit with status 1."""
-    sys.stderr.write(f"recomart: {' '.join(message.split())}\n")
+    sys.stderr.write(f"recomart: {make_printable(' '.join(message.split()))}\n")
     sys.exit(1)
+
+
+def _format_detail(text: str) -> str:
+    """Return a text as rich's markup, in one line without control characters."""
+    return escape(make_printable(" ".join(text.splitlines())))
 
 
 class StepProgress(PipelineListener, AbstractContextManager["StepProgress"]):
@@ -165,7 +182,7 @@ class StepProgress(PipelineListener, AbstractContextManager["StepProgress"]):
         counts = f"{format_count(progress.record_count, 'record')}, {format_count(progress.page_count, 'page')}"
         detail = progress.wait_reason or f"{progress.feed}: {counts}, pass {progress.pass_number}"
         self._progress.update(
-            self._task, total=progress.total_count, completed=progress.record_count, detail=escape(detail)
+            self._task, total=progress.total_count, completed=progress.record_count, detail=_format_detail(detail)
         )
 
     def on_files(self, progress: LoadProgress) -> None:
@@ -178,14 +195,19 @@ class StepProgress(PipelineListener, AbstractContextManager["StepProgress"]):
     def on_dbt(self, progress: DbtProgress) -> None:
         """Show the current dbt node; the bar moves by nodes."""
         self._progress.update(
-            self._task, total=progress.total_count, completed=progress.done_count, detail=progress.node[:50]
+            self._task,
+            total=progress.total_count,
+            completed=progress.done_count,
+            detail=_format_detail(progress.node[:50]),
         )
 
     def on_stage(self, message: str) -> None:
         """Show what the step does now."""
-        self._progress.update(self._task, detail=escape(message))
+        self._progress.update(self._task, detail=_format_detail(message))
 
     def on_step_done(self, name: str, summary: str, seconds: float) -> None:
         """Replace the bar by one line with the summary and the seconds."""
         self._progress.update(self._task, visible=False)
-        stderr_console.print(f"[green]done[/green] {name:<10} {seconds:6.1f} s  {escape(summary)}", soft_wrap=True)
+        stderr_console.print(
+            f"[green]done[/green] {name:<10} {seconds:6.1f} s  {_format_detail(summary)}", soft_wrap=True
+        )

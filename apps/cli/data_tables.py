@@ -6,11 +6,11 @@ from itertools import groupby
 from typing import Any
 
 from apps.cli.audit_reports import AuditReport, QuarantineReport, UnreadValue
-from apps.cli.console import print_line, print_table, stdout_console
+from apps.cli.console import print_line, print_table
 from apps.cli.rejects import RejectReport
 from orchestration.feed_accounting import FeedStatus, format_reasons
 from warehouse.fetching.reports import FetchReport
-from warehouse.formatting import format_count
+from warehouse.formatting import format_count, format_names
 from warehouse.loading.reports import LoadReport
 
 MAX_LINE_CHARS = 120
@@ -25,8 +25,11 @@ MAX_LISTED_FILES = 5
 
 def print_fetch(report: FetchReport) -> None:
     """Print the figures of a fetch for each feed."""
-    print_table("Fetched", [{"feed": name, **vars(feed)} for name, feed in report.feeds.items()])
+    rows = [{"feed": name, **vars(feed)} for name, feed in report.feeds.items()]
+    print_table("Fetched", [{column: value for column, value in row.items() if column != "warnings"} for row in rows])
     for name, feed in report.feeds.items():
+        for warning in feed.warnings:
+            print_line(f"warning: {name}: {warning}")
         if not feed.is_new:
             print_line(f"{name}: no change since {feed.file}; no new file was written")
 
@@ -35,6 +38,11 @@ def print_load(report: LoadReport) -> None:
     """Print the findings of a load: rejected and skipped files, unreadable feeds, detected formats, new columns."""
     for path, reason in report.rejected_files.items():
         print_line(f"rejected file {path}: {reason}")
+    if report.set_aside_files:
+        print_line(
+            f"not read again, {format_count(len(report.set_aside_files), 'file')} that an earlier load rejected: "
+            f"{_format_paths(report.set_aside_files)}. See `recomart rejected`; `recomart reload --file` tries again"
+        )
     for message in report.unreadable_feeds.values():
         print_line(message)
     for path in report.changing_files:
@@ -54,7 +62,7 @@ def print_load(report: LoadReport) -> None:
                 "wrong, declare it in the sources file"
             )
     for feed, columns in report.undeclared_columns.items():
-        print_line(f"{feed}: undeclared columns are kept in _extra: {', '.join(columns)}")
+        print_line(f"{feed}: undeclared columns are kept in _extra: {format_names(columns)}")
 
 
 def _format_paths(files: Sequence[str]) -> str:
@@ -75,9 +83,9 @@ def print_status(feeds: Sequence[FeedStatus]) -> None:
             print_line(f"{feed.feed}: quarantined for {format_reasons(feed.reasons)}")
     print_line("")
     if any(feed.clean is None for feed in feeds):
-        stdout_console.print(
-            "some rows have no status yet: files were loaded after the last dbt build. "
-            "Run `recomart run` or `dbt build`\n"
+        print_line(
+            "some rows have no status yet: files were loaded after the last dbt build. Run `recomart run` or "
+            "`dbt build`\n"
         )
 
 
@@ -95,10 +103,7 @@ def print_rejects(rejects: RejectReport) -> None:
 
 
 def _format_line_text(text: str) -> str:
-    printable = "".join(
-        character if character.isprintable() else repr(character)[1:-1] for character in text[:MAX_LINE_CHARS]
-    )
-    return printable + (" ..." if len(text) > MAX_LINE_CHARS else "")
+    return text[:MAX_LINE_CHARS] + (" ..." if len(text) > MAX_LINE_CHARS else "")
 
 
 def print_audit(report: AuditReport) -> None:

@@ -60,4 +60,5 @@ def print_demo_outcome(outcome: DemoOutcome) -> None:
     recommendation_tables.print_recommendations(f"Top 10 for customer {outcome.customer}", outcome.recommendations)
     seconds, memory = outcome.report.seconds["all"], outcome.report.peak_memory_mib
     console.print_line(f"{seconds:.0f} s in total, peak memory {memory:,} MiB\n")
-    console.print_line(NEXT_STEPS.format(user=outcome.customer))
+    for line in NEXT_STEPS.splitlines():
+        console.print_line(line.format(user=outcome.customer))

@@ -1,6 +1,5 @@
-"""Filtering, display columns and CSV export of recommendations."""
+"""Filtering and display columns of recommendations."""
 
-import csv
 from dataclasses import dataclass
 
 import pandas as pd
@@ -18,9 +17,6 @@ EXPORT_COLUMNS = [
     "reason",
 ]
 SOURCE_LABELS = {"model": "Personal", "popularity": "Popular", "pinned": "Pinned"}
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""First characters of the texts that spreadsheets run as formulas."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +58,3 @@ def add_display_columns(recommendations: pd.DataFrame) -> pd.DataFrame:
         source=source.map(SOURCE_LABELS).fillna(source),
     )
     return displayed[EXPORT_COLUMNS]
-
-
-def encode_csv(table: pd.DataFrame) -> bytes:
-    """Return a table as CSV with a byte order mark, by which spreadsheets recognize UTF-8.
-
-    A text that a spreadsheet would run as a formula gets an apostrophe before it.
-    """
-    texts = table.select_dtypes(["object", "string"]).map(_neutralize_formula)
-    # Texts are quoted: pandas would not quote one with a carriage return.
-    return table.assign(**texts).to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC).encode("utf-8-sig")
-
-
-def _neutralize_formula(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from apps.merchandiser.product_filter import ProductFilter, add_display_columns, encode_csv
+from apps.merchandiser.product_filter import ProductFilter, add_display_columns
 from apps.merchandiser.table_columns import TABLE_HEIGHT, make_price_column, select_filled_columns
+from warehouse.spreadsheets import encode_csv
 
 SHOWN_COLUMNS = ["rank", "product_name", "category", "brand", "price", "relative_score", "source", "reason"]
 SOURCE_HELP = (

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from apps.profile.number_format import format_percent, format_short
+from warehouse.formatting import make_lines_printable
 
 MAIN_COLOR, SECOND_COLOR, THIRD_COLOR, MUTED_COLOR, TEXT_COLOR = "#0f766e", "#d97706", "#7c3aed", "#94a3b8", "#1f2a2a"
 """Colours of the merchandiser app."""
@@ -56,7 +57,8 @@ def render_svg(draw: ChartDrawer, height: float = HEIGHT) -> str:
         draw(figure.add_subplot())
         text = io.StringIO()
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return text.getvalue().replace("'DejaVu Sans'", FONT_FAMILY)
+    # XML cannot have control characters.
+    return make_lines_printable(text.getvalue()).replace("'DejaVu Sans'", FONT_FAMILY)
 
 
 def compute_chart_height(bar_count: int) -> float:

@@ -15,6 +15,7 @@ from apps.profile.charts import render_svg
 from apps.profile.queries import QueryCompiler, run_queries
 from apps.profile.sections import CHAPTERS, Finding, Section
 from warehouse.errors import RecomartError
+from warehouse.formatting import make_lines_printable
 from warehouse.settings import Settings
 
 TEMPLATE = "page.html.j2"
@@ -63,7 +64,8 @@ def write_profile(settings: Settings, compile_queries: QueryCompiler, output: Pa
         raise RecomartError(f"cannot write the profile: {path} is a folder. Give the path of a file with --output")
     results = run_queries(settings, compile_queries)
     chapters = {name: [_build_card(section, results) for section in sections] for name, sections in CHAPTERS.items()}
-    _write_atomically(path, _render_page(results["profile_overview"].iloc[0], chapters))
+    page = _render_page(results["profile_overview"].iloc[0], chapters)
+    _write_atomically(path, make_lines_printable(page))
     sentences = {card.title: card.sentence for cards in chapters.values() for card in cards}
     return ProfileSummary(path, sentences, time.perf_counter() - start_seconds)
 

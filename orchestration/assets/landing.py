@@ -38,7 +38,9 @@ def report_landing(context: dg.AssetExecutionContext, settings: Settings, report
     feeds = read_sources(settings.sources).feeds.values()
     for kind in RAW_COLUMNS:
         kind_feeds = [feed for feed in feeds if feed.kind == kind]
-        files = [file for feed in kind_feeds for file in find_files(feed, settings.landing_dir)]
+        files = [
+            file for feed in kind_feeds for file in find_files(feed, settings.landing_dir, settings.linked_folders)
+        ]
         metadata: dict[str, dg.MetadataValue[Any] | str | int] = {
             "file_count": len(files),
             "size_bytes": sum(file.size_bytes for file in files),

@@ -84,7 +84,7 @@ def test_reload_loads_matching_files(recomart: RecomartCli, loaded_shop_options:
         assert (report["feeds"]["purchases"]["files_replaced"], report["feeds"]["purchases"]["rows_loaded"]) == (1, 1)
     assert_one_line_error(recomart("reload", *loaded_shop_options), "--file GLOB, --date YYYY-MM-DD")
     assert_one_line_error(
-        recomart("reload", "--file", "*-09.csv", *loaded_shop_options), "none of its 2 loaded files matches *-09.csv"
+        recomart("reload", "--file", "*-09.csv", *loaded_shop_options), "none of its 3 files matches *-09.csv"
     )
     assert_one_line_error(recomart("reload", "--date", "tomorrow", *loaded_shop_options), "'tomorrow' is not a date")
 

@@ -6,7 +6,7 @@ import yaml
 
 from warehouse.drafting.feed_drafts import FeedDraft
 from warehouse.drafting.shop_drafts import SourcesDraft, format_globs
-from warehouse.formatting import format_names
+from warehouse.formatting import UNPRINTABLE_PATTERN, format_names, make_printable
 
 LINE_WIDTH = 110
 
@@ -44,9 +44,10 @@ def write_draft(draft: SourcesDraft, folder: str) -> str:
 def _write_feed(name: str, feed: FeedDraft) -> list[str]:
     kind = {"kind": feed.kind} if feed.kind != name else {}
     settings = {**kind, "files": format_globs(feed.globs), **feed.settings, "columns": _Columns(feed.columns)}
-    text = yaml.dump(
-        {name: settings}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=LINE_WIDTH, default_flow_style=None
-    )
+    text = _dump({name: settings}, allow_unicode=True)
+    if UNPRINTABLE_PATTERN.search(text.replace("\n", "")):
+        # Marks of direction, which PyYAML does not escape by themselves.
+        text = _dump({name: settings}, allow_unicode=False)
     doubts = [f"? {doubt}" for doubt in feed.doubts]
     if unused_names := [*feed.unused_names, *feed.unused_joined_names]:
         doubts.append(f"Not mapped: {format_names(unused_names)}")
@@ -61,5 +62,18 @@ def _write_feed(name: str, feed: FeedDraft) -> list[str]:
     ]
 
 
+def _dump(settings: dict[str, object], *, allow_unicode: bool) -> str:
+    text: str = yaml.dump(
+        settings,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=allow_unicode,
+        width=LINE_WIDTH,
+        default_flow_style=None,
+    )
+    return text
+
+
 def _comment(text: str, indent: str = "") -> list[str]:
+    text = make_printable(" ".join(text.split()))
     return textwrap.wrap(text, LINE_WIDTH + 2, initial_indent=f"# {indent}", subsequent_indent=f"# {indent}  ")

@@ -16,7 +16,14 @@ from warehouse.drafting.table_layout import MAX_LINES, find_csv_layout, find_lay
 from warehouse.loading.excel_records import explain_damage, open_workbook, read_sheet_rows
 from warehouse.loading.file_signatures import SIGNATURE_BYTES, find_signature
 from warehouse.loading.json_reader import parse_json
-from warehouse.loading.landing_files import ChangingFileError, FileLoad, LandingFile, UnreadableFileError
+from warehouse.loading.landing_files import (
+    ChangingFileError,
+    FileLoad,
+    LandingFile,
+    UnreadableFileError,
+    find_link_problem,
+    make_landing_file,
+)
 from warehouse.loading.records import read_records
 from warehouse.loading.text import read_blocks
 from warehouse.sources.columns import FeedKind, format_json_path
@@ -24,12 +31,16 @@ from warehouse.sources.declaration import Feed
 from warehouse.sources.feed_settings import FileFormat
 
 
-def read_samples(path: Path) -> list[RecordSample]:
-    """Read the first records of each part of a file.
+def read_samples(path: Path, landing: Path) -> list[RecordSample]:
+    """Read the first records of each part of a file in the landing folder.
 
     Raises:
         UnreadableFileError: The file is empty, is damaged, or has no records.
     """
+    if problem := find_link_problem(path, [landing.resolve()]):
+        raise UnreadableFileError(problem)
+    if not path.is_file():
+        raise UnreadableFileError("it is a pipe, a socket or a device, and no file")
     if path.suffix in (".yml", ".yaml"):
         raise UnreadableFileError("it is YAML, such as a sources file")
     try:
@@ -76,8 +87,7 @@ def find_load_problem(path: Path, kind: FeedKind, settings: dict[str, Any]) -> s
 
 
 def _make_landing_file(path: Path, feed: Feed) -> LandingFile:
-    stat = path.stat()
-    return LandingFile(feed, path.name, path, stat.st_size, stat.st_ctime_ns, 0)
+    return make_landing_file(feed, path.name, path, path.stat())
 
 
 def _read_text(path: Path) -> tuple[str, str]:

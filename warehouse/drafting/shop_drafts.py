@@ -42,7 +42,7 @@ def draft_sources(landing: Path) -> SourcesDraft:
     groups: dict[str, FeedDraft] = {}
     for globs, paths in _group_paths(find_unmatched_files(landing, ())):
         try:
-            samples = _read_first_samples([landing / path for path in paths])
+            samples = _read_first_samples([landing / path for path in paths], landing)
         except UnreadableFileError as error:
             draft.unused_files |= dict.fromkeys(paths, str(error))
             continue
@@ -115,7 +115,7 @@ def find_matches(paths: list[str], globs: list[str]) -> list[str]:
     return [path for path in paths if any(PurePosixPath("/", path).match(f"/{glob}") for glob in globs)]
 
 
-def _read_first_samples(paths: list[Path]) -> list[RecordSample]:
+def _read_first_samples(paths: list[Path], landing: Path) -> list[RecordSample]:
     """Read the samples of the first file that has records, with the records of the last one.
 
     Raises:
@@ -124,7 +124,7 @@ def _read_first_samples(paths: list[Path]) -> list[RecordSample]:
     errors: list[UnreadableFileError] = []
     for path in paths[:MAX_TRIED_FILES]:
         try:
-            samples = read_samples(path)
+            samples = read_samples(path, landing)
             break
         except UnreadableFileError as error:
             errors.append(error)
@@ -133,7 +133,7 @@ def _read_first_samples(paths: list[Path]) -> list[RecordSample]:
     if path != paths[-1]:
         # Files of one day do not show whether days precede months.
         with suppress(UnreadableFileError):
-            for sample, last_sample in zip(samples, read_samples(paths[-1]), strict=False):
+            for sample, last_sample in zip(samples, read_samples(paths[-1], landing), strict=False):
                 if (sample.part, sample.settings) == (last_sample.part, last_sample.settings):
                     sample.records += last_sample.records
     return samples

@@ -5,7 +5,6 @@ import os
 import shutil
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,7 +20,13 @@ from warehouse.erasure.text_rewriting import (
 )
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
-from warehouse.loading.landing_files import ChangingFileError, FileLoad, LandingFile, UnreadableFileError
+from warehouse.loading.landing_files import (
+    ChangingFileError,
+    FileLoad,
+    LandingFile,
+    UnreadableFileError,
+    make_landing_file,
+)
 from warehouse.loading.records import read_records, read_whole_records
 from warehouse.sources.feed_settings import ITEM_NUMBER_NAME
 
@@ -103,8 +108,7 @@ def _write_verified_copy(file: LandingFile, copy: Path, rows: set[int], checksum
     if checksum not in (None, file_load.checksum) or not removal.records.issubset(record_lines):
         raise ChangingFileError
     _copy(file, copy, record_lines, removal)
-    copy_stat = copy.stat()
-    copied = replace(file, location=copy, size_bytes=copy_stat.st_size, changed_ns=copy_stat.st_ctime_ns)
+    copied = make_landing_file(file.feed, file.path, copy, copy.stat())
     is_parsed = file.feed.format == "json" or bool(removal.items)
     if _hash_rows(copied, frozenset(), is_parsed=is_parsed) != _hash_rows(file, rows, is_parsed=is_parsed):
         raise UnreadableFileError("without these records, the loader would read the other ones differently")

@@ -61,8 +61,11 @@ def _has_typed_rows(connection: duckdb.DuckDBPyConnection, feed: Feed) -> bool:
 def _is_as_loaded(connection: duckdb.DuckDBPyConnection, settings: Settings, rows: FileRows) -> bool:
     """Return whether the landing file of rows, if there is one, is the version that was loaded."""
     file = settings.landing_dir / rows.path
+    if not file.exists():
+        return True
     query = "select checksum from raw.loaded_files where feed = ? and path = ?"
-    return not file.exists() or fetch_first_row(connection, query, [rows.feed, rows.path]) == (compute_checksum(file),)
+    with file.open("rb") as opened:
+        return fetch_first_row(connection, query, [rows.feed, rows.path]) == (compute_checksum(opened),)
 
 
 def _find_expired_rows(connection: duckdb.DuckDBPyConnection, feed: Feed) -> list[FileRows]:

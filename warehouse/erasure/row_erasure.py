@@ -44,7 +44,7 @@ def lock_erasure(settings: Settings) -> Iterator[None]:
 
 def load_present_files(settings: Settings, sources: Sources) -> None:
     """Load the new and changed files of the feeds; the landing folder of an archive can be empty."""
-    if any(find_files(feed, settings.landing_dir) for feed in sources.feeds.values()):
+    if any(find_files(feed, settings.landing_dir, settings.linked_folders) for feed in sources.feeds.values()):
         load(settings)
 
 
@@ -120,7 +120,7 @@ def _rewrite_landing_files(
     files = {
         (feed.name, file.path): file
         for feed in sources.feeds.values()
-        for file in find_files(feed, settings.landing_dir)
+        for file in find_files(feed, settings.landing_dir, settings.linked_folders)
     }
     lines_by_file: dict[tuple[str, str], set[int]] = {}
     for feed_name, path, lines in rows:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from warehouse.erasure.removal import Removal
 from warehouse.loading.file_signatures import SIGNATURE_BYTES, find_signature
-from warehouse.loading.landing_files import LandingFile
+from warehouse.loading.landing_files import LandingFile, open_landing_file
 
 
 def copy_parquet(file: LandingFile, destination: Path, removal: Removal) -> None:
@@ -31,7 +31,7 @@ def copy_parquet(file: LandingFile, destination: Path, removal: Removal) -> None
 
 def copy_arrow(file: LandingFile, destination: Path, removal: Removal) -> None:
     """Copy an Arrow file or stream without some rows, whose numbers are from 1."""
-    with file.location.open("rb") as opened:
+    with open_landing_file(file) as opened:
         is_stream = find_signature(opened.read(SIGNATURE_BYTES)) is None
     with pa.OSFile(str(file.location)) as source, pa.OSFile(str(destination), "wb") as sink:
         reader = pa.ipc.open_stream(source) if is_stream else pa.ipc.open_file(source)
@@ -78,7 +78,7 @@ def copy_workbook(file: LandingFile, destination: Path, removed_rows: Collection
     import openpyxl
 
     # openpyxl opens a path only if its suffix is .xlsx.
-    with file.location.open("rb") as opened, warnings.catch_warnings(action="ignore"):
+    with open_landing_file(file) as opened, warnings.catch_warnings(action="ignore"):
         book = openpyxl.load_workbook(opened, data_only=True)
     sheet = book[file.feed.sheet] if file.feed.sheet else book.worksheets[0]
     # openpyxl does not move merged cells with their rows.

@@ -18,7 +18,7 @@ import simplejson
 from warehouse.erasure.removal import Removal
 from warehouse.loading.compression import BZIP2_PATTERN, GZIP_MAGIC, XZ_MAGIC, ZSTD_MAGIC, open_decompressed
 from warehouse.loading.json_records import has_objects_across_lines, read_first_line, read_json_lines
-from warehouse.loading.landing_files import FileLoad, LandingFile
+from warehouse.loading.landing_files import FileLoad, LandingFile, open_landing_file
 from warehouse.loading.text import BLOCK_BYTES, has_return_line_ends, read_blocks
 
 MAGIC_BYTES = 16
@@ -115,7 +115,7 @@ def _read_lines(file: LandingFile, encoding: str) -> Iterator[bytes]:
     is_wide = codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
     codec, errors = (encoding, "surrogatepass") if is_wide else ("latin-1", "strict")
     decoder = codecs.getincrementaldecoder(codec)(errors)
-    with file.location.open("rb") as opened:
+    with open_landing_file(file) as opened:
         stream = open_decompressed(cast(io.RawIOBase, opened), opened.peek(MAGIC_BYTES))
         text, line_end = "", ""
         while block := stream.read(BLOCK_BYTES):
@@ -131,7 +131,7 @@ def _read_lines(file: LandingFile, encoding: str) -> Iterator[bytes]:
 
 def _open_for_copy(file: LandingFile, destination: Path) -> AbstractContextManager[Any]:
     """Open the destination in the compression of the file."""
-    with file.location.open("rb") as opened:
+    with open_landing_file(file) as opened:
         start = opened.peek(MAGIC_BYTES)
     if start.startswith(GZIP_MAGIC):
         return gzip.open(destination, "wb")

@@ -48,6 +48,10 @@ class FetchCheckpoint:
     """
 
     def __init__(self, folder: Path, request_text: str, max_age: timedelta) -> None:
+        # A link in place of the folder or of a file would let a fetch write elsewhere.
+        for path in (folder, *(folder.iterdir() if folder.is_dir() and not folder.is_symlink() else ())):
+            if path.is_symlink():
+                path.unlink()
         folder.mkdir(parents=True, exist_ok=True)
         self._state_file = folder / "state.part"
         self._records_file = folder / "records.part"

@@ -9,10 +9,10 @@ Each pass drops repeated records. A pass is invalid if one id has two different 
 from the `total` of the pages.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 from warehouse.errors import RecomartError, TemporaryError
 from warehouse.fetching.catalog_records import ConflictingRecordError, RecordStore, make_record
@@ -22,6 +22,7 @@ from warehouse.fetching.fetched_files import FetchedFiles
 from warehouse.fetching.http_session import RequestRefusedError, RetryingSession, ServiceError
 from warehouse.fetching.pages import Page, ServiceClient
 from warehouse.fetching.reports import FeedFetchReport, FetchProgress
+from warehouse.settings import Settings
 from warehouse.sources.columns import get_source_names
 from warehouse.sources.declaration import Feed
 from warehouse.sources.rest_api import Api, OffsetPaging, PageNumberPaging
@@ -30,19 +31,24 @@ MAX_PAGES_WITHOUT_NEW_RECORDS = 20
 """Number of consecutive pages without a new record after which the paging is considered endless."""
 
 
+LOG = logging.getLogger(__name__)
+
+
 class _CatalogChangedError(Exception):
     """The catalog changed during a pass, so the pass is invalid."""
 
 
-def fetch_feed(feed: Feed, api: Api, landing: Path, on_progress: Callable[[FetchProgress], None]) -> FeedFetchReport:
+def fetch_feed(
+    feed: Feed, api: Api, settings: Settings, on_progress: Callable[[FetchProgress], None]
+) -> FeedFetchReport:
     """Fetch one feed; see `fetch_run.fetch_feeds`."""
     setting_path = f"feeds.{feed.name}.api"
     try:
         credentials = ServiceCredentials(api.auth)
     except RecomartError as error:
         raise RecomartError(f"{setting_path}: {error}") from None
-    files = FetchedFiles(feed, landing)
     try:
+        files = FetchedFiles(feed, settings.landing_dir, settings.linked_folders)
         with files.lock_folder(), credentials.redact_logs():
             return _CatalogFetcher(feed, api, files, credentials, on_progress).run()
     except RecomartError as error:
@@ -79,6 +85,8 @@ class _CatalogFetcher:
 
     def run(self) -> FeedFetchReport:
         start_seconds = time.perf_counter()
+        for warning in self._warnings:
+            LOG.warning("feeds.%s.api: %s", self._feed.name, warning)
         resumed_page_count = self._checkpoint.state.page_count
         with self._session:
             records = self._read_until_stable()
@@ -90,7 +98,17 @@ class _CatalogFetcher:
             pass_count=self._progress.pass_number,
             request_count=self._session.request_count,
             resumed_page_count=resumed_page_count,
+            warnings=self._warnings,
             seconds=time.perf_counter() - start_seconds,
+        )
+
+    @property
+    def _warnings(self) -> list[str]:
+        host = self._api.insecure_host
+        return (
+            [f"the secret is sent to {host} over http, where others can read it. Use https in `base_url`"]
+            if host
+            else []
         )
 
     def _read_until_stable(self) -> RecordStore:
@@ -139,6 +157,11 @@ class _CatalogFetcher:
         records = self._checkpoint.open_records(self._id_column)
         pages_without_new = 0
         for page in () if state.is_complete else self._service.read_pages(state.next_location):
+            if state.page_count == self._api.limits.pages:
+                self._checkpoint.discard_state()
+                raise ServiceError(
+                    f"a pass has more than {state.page_count:,} pages. Check `paging`, or raise `limits.pages`"
+                )
             if state.total not in (None, page.total):
                 raise _CatalogChangedError(f"the total changed from {state.total} to {page.total}")
             pages_without_new = 0 if self._add_page(page, records) else pages_without_new + 1

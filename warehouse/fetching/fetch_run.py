@@ -39,7 +39,7 @@ def fetch_feeds(settings: Settings, on_progress: Callable[[FetchProgress], None]
         from warehouse.fetching.feed_fetch import fetch_feed
 
         try:
-            report.feeds[feed.name] = fetch_feed(feed, api, settings.landing_dir, on_progress)
+            report.feeds[feed.name] = fetch_feed(feed, api, settings, on_progress)
         except OSError as error:
             if message := describe_disk_full_error(str(error), settings.landing_dir):
                 raise DiskFullError(message) from None

@@ -1,17 +1,18 @@
 """The landing files that fetches write: named by time, complete when they appear, and never equal to the one before."""
 
 import fcntl
+import filecmp
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from warehouse.errors import TemporaryError
+from warehouse.errors import RecomartError, TemporaryError
 from warehouse.fetching.catalog_records import RecordStore
 from warehouse.fetching.checkpoint import FetchCheckpoint
-from warehouse.loading.landing_files import compute_checksum
+from warehouse.loading.landing_files import find_link_problem
 from warehouse.sources.declaration import Feed
 
 TIME_FORMAT = "%Y-%m-%dT%H%M%SZ"
@@ -21,11 +22,20 @@ TIME_PATTERN = r"(\d{4}-\d\d-\d\dT\d{6}Z)"
 class FetchedFiles:
     """The fetched files of a feed; their name is the feed's first glob with the time in place of the `*`."""
 
-    def __init__(self, feed: Feed, landing: Path) -> None:
+    def __init__(self, feed: Feed, landing: Path, linked_folders: Collection[Path] = ()) -> None:
+        """Make the folder of the files.
+
+        Raises:
+            RecomartError: A symbolic link leads out of the landing folder.
+        """
         pattern = landing / feed.files[0]
         self.folder = pattern.parent
         self._landing = landing
         self._prefix, _, self._suffix = pattern.name.partition("*")
+        if self.folder.exists():
+            problem = find_link_problem(self.folder, [landing.resolve(), *linked_folders])
+            if problem:
+                raise RecomartError(f"{self.folder}: {problem}")
         self.folder.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
@@ -51,7 +61,7 @@ class FetchedFiles:
         """Write the records as a landing file unless the newest one is equal; return its path and whether it is new."""
         records.write_sorted(checkpoint.complete_file)
         newest = self._find_newest()
-        is_new = newest is None or compute_checksum(newest[1]) != compute_checksum(checkpoint.complete_file)
+        is_new = newest is None or not filecmp.cmp(newest[1], checkpoint.complete_file, shallow=False)
         # Discarded before the file appears: if the fetch is killed in between, the next one does not reuse old pages.
         checkpoint.discard_state()
         file = newest[1] if newest and not is_new else self._make_next_path(newest[0] if newest else None)
@@ -62,7 +72,11 @@ class FetchedFiles:
 
     def _find_newest(self) -> tuple[datetime, Path] | None:
         pattern = re.compile(re.escape(self._prefix) + TIME_PATTERN + re.escape(self._suffix))
-        files = [(match[1], path) for path in self.folder.iterdir() if (match := pattern.fullmatch(path.name))]
+        files = [
+            (match[1], path)
+            for path in self.folder.iterdir()
+            if (match := pattern.fullmatch(path.name)) and path.is_file() and not path.is_symlink()
+        ]
         if not files:
             return None
         time_text, path = max(files)

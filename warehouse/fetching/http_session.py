@@ -11,12 +11,17 @@ from requests import PreparedRequest, Response, Session
 from requests.exceptions import ConnectionError as ConnectionFailure
 from requests.exceptions import ConnectTimeout, RequestException, SSLError, Timeout
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
-from urllib3.exceptions import InvalidHeader
+from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError
 from urllib3.util import Retry
 
 from warehouse.errors import RecomartError, TemporaryError
 from warehouse.fetching.credentials import ServiceCredentials
 from warehouse.sources.rest_api import Api
+
+READ_BYTES = 64 << 10
+"""Bytes read at a time."""
+
+MEGABYTE = 1_000_000
 
 
 class ServiceError(RecomartError):
@@ -60,6 +65,8 @@ class RetryingSession(Session):
         self._credentials = credentials
         self._on_wait = on_wait
         self._next_request_at = 0.0
+        self._byte_count = 0
+        self._deadline = time.monotonic() + api.limits.minutes * 60
 
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
         """Send a request, with retries; return a response with a complete JSON body.
@@ -81,31 +88,71 @@ class RetryingSession(Session):
         except _TransientError as error:
             raise ServiceUnavailableError(f"{error} ({retries.max_attempts} attempts)") from None
 
+    def get_redirect_target(self, resp: Response) -> None:
+        """Return no target: requests would read the whole body of a redirect to find one."""
+
     def _send_once(self, request: PreparedRequest, kwargs: dict[str, Any]) -> Response:
         self._limit_rate()
         self.request_count += 1
-        options = {**kwargs, "allow_redirects": False, "timeout": self._api.timeout}
+        options = {**kwargs, "allow_redirects": False, "timeout": self._api.timeout, "stream": True}
         try:
             response = super().send(self._credentials.sign(request), **options)
-        except RequestException as error:
+            with response:
+                # With this attribute set, requests takes the body as read.
+                response._content = self._read_body(response)
+        except (RequestException, HTTPError) as error:
             raise self._convert_error(error) from None
         # The response refers to the unsigned request, so that no other code gets the secret.
         response.request, response.url = request, request.url or ""
         self._check_response(response)
         return response
 
+    def _read_body(self, response: Response) -> bytes:
+        """Read the body of a response, part by part as it arrives.
+
+        Raises:
+            ServiceError: The body, all bodies or the time exceed a limit.
+        """
+        limits, body = self._api.limits, bytearray()
+        while part := response.raw.read1(READ_BYTES, decode_content=True):
+            body += part
+            self._byte_count += len(part)
+            if len(body) > limits.page_mb * MEGABYTE:
+                raise ServiceError(
+                    f"a page has more than {limits.page_mb:g} MB. Reduce `paging.size`, or raise `limits.page_mb`"
+                )
+            if self._byte_count > limits.total_mb * MEGABYTE:
+                raise ServiceError(
+                    f"the pages have more than {limits.total_mb:g} MB. Check `paging`, or raise `limits.total_mb`"
+                )
+            self._check_time(0)
+        return bytes(body)
+
+    def _check_time(self, wait_seconds: float) -> None:
+        """Check that the time of the fetch is not over after a wait.
+
+        Raises:
+            ServiceError: It is over.
+        """
+        if time.monotonic() + wait_seconds > self._deadline:
+            raise ServiceError(
+                f"the fetch takes more than {self._api.limits.minutes:g} minutes. Fetch again, which resumes it, or "
+                "raise `limits.minutes`"
+            )
+
     def _limit_rate(self) -> None:
         now = time.monotonic()
+        self._check_time(max(0.0, self._next_request_at - now))
         time.sleep(max(0.0, self._next_request_at - now))
         self._next_request_at = max(now, self._next_request_at) + 1 / self._api.requests_per_second
 
-    def _convert_error(self, error: RequestException) -> ServiceError:
-        """Convert an error of requests, whose text quotes the whole URL, to one without secrets."""
+    def _convert_error(self, error: RequestException | HTTPError) -> ServiceError:
+        """Convert an error of requests or urllib3, whose text quotes the whole URL, to one without secrets."""
         if isinstance(error, SSLError):
             return ServiceError(f"no secure connection to {self._api.base_url}: {_describe_cause(error)}")
         if isinstance(error, ConnectTimeout):
             return _TransientError(f"no connection to {self._api.base_url} within {self._api.timeout:g} s")
-        if isinstance(error, Timeout):
+        if isinstance(error, Timeout | ReadTimeoutError):
             return _TransientError(f"no response from {self._api.base_url} within {self._api.timeout:g} s")
         if isinstance(error, ConnectionFailure):
             return _TransientError(f"no connection to {self._api.base_url}: {_describe_cause(error)}")
@@ -154,6 +201,7 @@ class RetryingSession(Session):
 
     def _report_wait(self, state: RetryCallState) -> None:
         if state.outcome and state.next_action:
+            self._check_time(state.next_action.sleep)
             self._on_wait(str(state.outcome.exception()), state.next_action.sleep)
 
 

@@ -36,6 +36,9 @@ class FeedFetchReport:
 
     seconds: float
 
+    warnings: list[str] = field(default_factory=list)
+    """What should be corrected although the fetch succeeded."""
+
 
 @dataclass
 class FetchReport:

@@ -7,6 +7,9 @@ from warehouse.formatting import format_names
 from warehouse.sources.columns import split_json_path
 from warehouse.sources.declaration import Feed
 
+MAX_COLUMNS = 50_000
+"""Maximum number of columns of a file, and of undeclared names of a feed that are saved."""
+
 
 def name_columns(fields: list[str], feed: Feed) -> tuple[str, ...]:
     """Return a unique name for each column of a header.
@@ -39,7 +42,7 @@ def make_names_unique(names: Sequence[str], feed: Feed) -> tuple[str, ...]:
 
 def find_header_problem(names: tuple[str, ...], feed: Feed) -> str | None:
     """Describe why a file with these columns cannot be loaded, or return None."""
-    if problem := find_repeated_name(names):
+    if problem := find_count_problem(len(names)) or find_repeated_name(names):
         return problem
     for column, name in feed.required_names:
         if name not in names:
@@ -47,6 +50,13 @@ def find_header_problem(names: tuple[str, ...], feed: Feed) -> str | None:
     if any("\0" in name for name in names):
         return "the header has a name with a zero byte"
     return None
+
+
+def find_count_problem(column_count: int) -> str | None:
+    """Describe that a file has too many columns, or return None."""
+    if column_count <= MAX_COLUMNS:
+        return None
+    return f"it has {column_count:,} columns where {MAX_COLUMNS:,} are the maximum. Deliver their values as rows"
 
 
 def find_repeated_name(names: Sequence[str]) -> str | None:

@@ -1,7 +1,9 @@
 """Records of Excel files: each row of a sheet becomes the text of a JSON object."""
 
 import json
+import os
 import warnings
+import zipfile
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time
@@ -15,6 +17,7 @@ from warehouse.loading.column_names import find_header_problem, name_columns
 from warehouse.loading.csv_header import MAX_LINES_BEFORE_HEADER
 from warehouse.loading.landing_files import FileLoad, LandingFile, UnreadableFileError
 from warehouse.loading.tabular_records import BATCH_ROWS, build_record_table, open_whole_file
+from warehouse.loading.text import check_text_size
 from warehouse.sources.declaration import Feed
 
 MAX_EXACT_NUMBER = 10**15
@@ -61,7 +64,14 @@ def explain_damage() -> Generator[None, None, None]:
 
 
 def open_workbook(opened: BinaryIO) -> Any:
-    """Open a workbook to read its values."""
+    """Open a workbook to read its values.
+
+    Raises:
+        UnreadableFileError: The text of the workbook is too large.
+    """
+    with zipfile.ZipFile(opened) as archive:
+        # The texts of all cells are kept in memory.
+        check_text_size(sum(part.file_size for part in archive.infolist()), os.fstat(opened.fileno()).st_size)
     # It takes a quarter of the time of all imports of a load.
     import openpyxl
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from warehouse.atomic_files import write_text_atomically
 from warehouse.database import fetch_first_row
 from warehouse.errors import RecomartError
-from warehouse.loading.row_groups import build_group_value, build_is_group_start, build_value
+from warehouse.loading.continued_rows import build_group_value, build_is_group_start, build_value
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Feed
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from warehouse.loading.json_reader import MAX_DEPTH, TOO_DEEP_MESSAGE, JsonReader
 from warehouse.loading.landing_files import FileLoad
 from warehouse.loading.lines import (
+    MAX_BLOCK_LINES,
     MAX_LINE_BYTES,
     Lines,
     align_blocks_to_lines,
@@ -134,7 +135,7 @@ def _build_element_tables(elements: Iterable[tuple[str, str | None]], encoding: 
         texts.append(text)
         problems.append(problem)
         size += len(text)
-        if size > TABLE_BYTES:
+        if size > TABLE_BYTES or len(texts) == MAX_BLOCK_LINES:
             yield _build_element_table(texts, problems, number, encoding)
             number, texts, problems, size = number + len(texts), [], [], 0
     if texts:

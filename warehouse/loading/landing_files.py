@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,15 @@ TIMESTAMP_RESOLUTION_NS = 2_000_000_000
 
 class UnreadableFileError(Exception):
     """A file cannot be read; the message contains the reason."""
+
+    is_lasting = True
+    """Whether the same file cannot be read by the next load either."""
+
+
+class FileAccessError(UnreadableFileError):
+    """A file must not or cannot be opened; the next load tries again."""
+
+    is_lasting = False
 
 
 class ChangingFileError(Exception):
@@ -45,6 +55,12 @@ class LandingFile:
     listed_ns: int
     """Time when the folder was listed or the file was last checked, in nanoseconds since 1970."""
 
+    file_id: tuple[int, int]
+    """Device and inode of the file, by which another file in its place is recognized."""
+
+    problem: str | None = None
+    """Why the file must not be opened."""
+
     @property
     def reliable_changed_ns(self) -> int | None:
         """`changed_ns`, or None for a file so new that a later change could have the same time."""
@@ -53,7 +69,10 @@ class LandingFile:
     def is_unchanged(self) -> bool:
         """Return whether the file has the same size and change time as when it was listed."""
         try:
-            return _get_size_and_change_time(self.location.stat()) == (self.size_bytes, self.changed_ns)
+            return bool(self.problem) or _get_size_and_change_time(self.location.stat()) == (
+                self.size_bytes,
+                self.changed_ns,
+            )
         except OSError:
             return False
 
@@ -96,8 +115,11 @@ class FileLoad:
         return ", ".join(part for part in parts if part)
 
 
-def find_files(feed: Feed, landing: Path) -> list[LandingFile]:
+def find_files(feed: Feed, landing: Path, linked_folders: Collection[Path] = ()) -> list[LandingFile]:
     """Find the complete files of a feed in path order; hidden files and files with a temporary suffix are skipped.
+
+    A symbolic link that leads out of the landing folder has a problem, unless it leads into one of `linked_folders`. So
+    has a link to no file, and a pipe, socket or device.
 
     Raises:
         RecomartError: The landing folder does not exist.
@@ -108,15 +130,81 @@ def find_files(feed: Feed, landing: Path) -> list[LandingFile]:
         )
     now = time.time_ns()
     paths = {path for pattern in feed.files for path in landing.glob(pattern) if _has_finished_name(path.name)}
+    allowed_folders = [folder.resolve() for folder in (landing, *linked_folders)]
+    # Resolving each path takes as long as the rest of this function.
+    folders = {folder: folder.resolve() for folder in {path.parent for path in paths}}
     files = []
     for path in paths:
         # A file can disappear while the folder is listed.
         with suppress(OSError):
-            file_stat = path.stat()
-            if stat.S_ISREG(file_stat.st_mode):
-                relative_path = _format_path(path.relative_to(landing))
-                files.append(LandingFile(feed, relative_path, path, *_get_size_and_change_time(file_stat), now))
+            file_stat, problem = path.lstat(), None
+            if stat.S_ISLNK(file_stat.st_mode) or not _is_inside(folders[path.parent], allowed_folders):
+                problem = find_link_problem(path, allowed_folders)
+                file_stat = file_stat if problem else path.stat()
+            if stat.S_ISDIR(file_stat.st_mode) or (problem and path.is_dir()):
+                continue
+            if problem is None and not stat.S_ISREG(file_stat.st_mode):
+                problem = "it is a pipe, a socket or a device, and no file. Remove it"
+            relative_path = _format_path(path.relative_to(landing))
+            files.append(make_landing_file(feed, relative_path, path, file_stat, listed_ns=now, problem=problem))
     return sorted(files, key=lambda file: file.path)
+
+
+def find_link_problem(path: Path, allowed_folders: Collection[Path]) -> str | None:
+    """Describe why the symbolic links of a path must not be followed, or return None; the folders are resolved."""
+    target = Path(os.path.realpath(path))
+    if not _is_inside(target, allowed_folders):
+        return (
+            f"a symbolic link leads out of the landing folder, to {target}. Put the file into the landing folder, or "
+            "add the folder that the link leads to to RECOMART_LINKED_FOLDERS"
+        )
+    try:
+        path.stat()
+    except OSError as error:
+        return f"the symbolic link leads to no file: {error.strerror}. Correct or remove it"
+    return None
+
+
+def _is_inside(path: Path, folders: Collection[Path]) -> bool:
+    return any(path.is_relative_to(folder) for folder in folders)
+
+
+def make_landing_file(
+    feed: Feed,
+    path: str,
+    location: Path,
+    file_stat: os.stat_result,
+    *,
+    listed_ns: int = 0,
+    problem: str | None = None,
+) -> LandingFile:
+    """Make the entry of a file with this status."""
+    file_id = (file_stat.st_dev, file_stat.st_ino)
+    return LandingFile(feed, path, location, *_get_size_and_change_time(file_stat), listed_ns, file_id, problem)
+
+
+def open_landing_file(file: LandingFile) -> BufferedReader:
+    """Open a listed file for reading.
+
+    Raises:
+        UnreadableFileError: The file has a problem, or the system cannot open it.
+        ChangingFileError: The file disappeared, or its path now leads to another file, such as one outside the landing
+            folder.
+    """
+    if file.problem:
+        raise FileAccessError(file.problem)
+    try:
+        # A pipe that replaced the file would block without the flag.
+        opened = os.fdopen(os.open(file.location, os.O_RDONLY | os.O_NONBLOCK), "rb")
+    except FileNotFoundError as error:
+        raise ChangingFileError from error
+    except OSError as error:
+        raise FileAccessError(f"the file cannot be read: {error}") from error
+    opened_stat = os.fstat(opened.fileno())
+    if (opened_stat.st_dev, opened_stat.st_ino) != file.file_id:
+        opened.close()
+        raise ChangingFileError
+    return opened
 
 
 def find_unmatched_files(landing: Path, matched_files: Collection[Path]) -> list[str]:
@@ -146,10 +234,9 @@ def _format_path(path: Path) -> str:
     return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def compute_checksum(path: Path) -> str:
-    """Compute the SHA-256 of a file as hexadecimal text."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def compute_checksum(file: BufferedReader) -> str:
+    """Compute the SHA-256 of an opened file as hexadecimal text."""
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def find_changing_files(files: Iterable[LandingFile], settle_seconds: float) -> set[str]:

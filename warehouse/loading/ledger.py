@@ -8,7 +8,7 @@ from typing import NamedTuple
 import duckdb
 import pyarrow as pa
 
-from warehouse.loading.landing_files import FileLoad, LandingFile, NewFile
+from warehouse.loading.landing_files import FileLoad, LandingFile, NewFile, UnreadableFileError
 from warehouse.sources.declaration import Feed
 
 
@@ -28,6 +28,32 @@ def read_loaded_files(connection: duckdb.DuckDBPyConnection, feed: Feed) -> dict
         [feed.name],
     ).fetchall()
     return {path: LedgerEntry(*rest) for path, *rest in rows}
+
+
+class RejectedEntry(NamedTuple):
+    """A file as it was when it could not be read."""
+
+    size_bytes: int
+    changed_ns: int
+    attempt_fingerprint: str
+
+
+def read_rejected_files(connection: duckdb.DuckDBPyConnection, feed: Feed) -> dict[str, RejectedEntry]:
+    """Read the files of a feed that are not tried again, by path."""
+    rows = connection.execute(
+        """
+        select path, size_bytes, changed_ns, attempt_fingerprint
+        from raw.rejected_files
+        where feed = ? and changed_ns is not null
+        """,
+        [feed.name],
+    ).fetchall()
+    return {path: RejectedEntry(*rest) for path, *rest in rows}
+
+
+def make_attempt_fingerprint(feed: Feed, memory_limit: str) -> str:
+    """Return the fingerprint of the settings on which it depends whether a file can be read."""
+    return f"{feed.parse_fingerprint} {memory_limit}"
 
 
 class FeedLoads(NamedTuple):
@@ -121,21 +147,28 @@ def delete_files(
 
 
 def add_rejected_files(
-    connection: duckdb.DuckDBPyConnection, feed: Feed, rejected: Sequence[tuple[LandingFile, str]]
+    connection: duckdb.DuckDBPyConnection,
+    feed: Feed,
+    rejected: Sequence[tuple[LandingFile, UnreadableFileError]],
+    memory_limit: str,
 ) -> None:
     """Insert files that cannot be read, with their errors."""
     if rejected:
-        files, reasons = zip(*rejected, strict=True)
+        files, errors = zip(*rejected, strict=True)
         connection.execute(
             """
-            insert or replace into raw.rejected_files (feed, path, size_bytes, error, rejected_at)
-            select ?, unnest(?::varchar[]), unnest(?::bigint[]), unnest(?::varchar[]), ?
+            insert or replace into raw.rejected_files (
+                feed, path, size_bytes, error, changed_ns, attempt_fingerprint, rejected_at
+            )
+            select ?, unnest(?::varchar[]), unnest(?::bigint[]), unnest(?::varchar[]), unnest(?::bigint[]), ?, ?
             """,
             [
                 feed.name,
                 [file.path for file in files],
                 [file.size_bytes for file in files],
-                list(reasons),
+                [str(error) for error in errors],
+                [file.reliable_changed_ns if error.is_lasting else None for file, error in rejected],
+                make_attempt_fingerprint(feed, memory_limit),
                 _get_utc_now(),
             ],
         )

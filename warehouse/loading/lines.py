@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ import pyarrow as pa
 
 MAX_LINE_BYTES = 16 << 20
 """Maximum bytes of a line; a longer line is rejected, so that a file without line ends does not fill the memory."""
+
+MAX_BLOCK_LINES = 1 << 18
+"""Maximum lines that are parsed at a time: a line needs up to a kilobyte of memory, however short it is."""
 
 MAX_BROKEN_LINE_BYTES = 10_000
 """Maximum bytes of a rejected line that are kept with its error."""
@@ -48,16 +52,28 @@ class Lines:
 
 
 def align_blocks_to_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the text in blocks that end with a line end, except the last; a line that is too long is truncated."""
+    """Yield the text in blocks that end with a line end, except the last; a line that is too long is truncated.
+
+    A block has at most `MAX_BLOCK_LINES` lines.
+    """
     rest = b""
     for block in blocks:
         data = rest + block
         end = data.rfind(b"\n") + 1
         rest = data[end : end + MAX_LINE_BYTES + 1]
         if end:
-            yield data[:end]
+            yield from _split_by_line_count(data[:end])
     if rest:
         yield rest
+
+
+def _split_by_line_count(data: bytes) -> Iterator[bytes]:
+    if data.count(b"\n") <= MAX_BLOCK_LINES:
+        yield data
+        return
+    last_ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == ord("\n"))[MAX_BLOCK_LINES - 1 :: MAX_BLOCK_LINES]
+    ends = [0, *(last_ends + 1).tolist(), len(data)]
+    yield from (data[start:end] for start, end in pairwise(ends) if start < end)
 
 
 def split_lines(data: bytes, first_number: int) -> Lines:

@@ -1,7 +1,7 @@
 """Load new and changed landing files in batches; each batch is one transaction with its ledger entries."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.database import open_writer, transaction
-from warehouse.disk_full import raise_on_full_disk
+from warehouse.disk_full import describe_disk_full_error, raise_on_full_disk
 from warehouse.errors import RecomartError
 from warehouse.loading import ledger
 from warehouse.loading.feed_declarations import (
@@ -19,7 +19,6 @@ from warehouse.loading.feed_declarations import (
     write_declarations,
 )
 from warehouse.loading.forgotten_customers import (
-    ForgottenCustomers,
     blank_rejected_texts,
     read_forgotten_customers,
     reject_forgotten_rows,
@@ -27,18 +26,25 @@ from warehouse.loading.forgotten_customers import (
 from warehouse.loading.landing_files import (
     ChangingFileError,
     FileLoad,
+    LandingFile,
     NewFile,
     UnreadableFileError,
     find_files,
     find_shared_files,
     find_unmatched_files,
 )
-from warehouse.loading.mapping_check import check_mapping
-from warehouse.loading.plan import make_plan
+from warehouse.loading.mapping_check import SAMPLE_FILES, check_mapping
+from warehouse.loading.plan import LoadPlan, check_files_present, make_plan
 from warehouse.loading.prefetch import read_ahead
 from warehouse.loading.progress_tracker import ProgressTracker
-from warehouse.loading.raw_rows import find_decimal_id_columns, insert_records, save_column_names
-from warehouse.loading.records import read_records
+from warehouse.loading.raw_rows import (
+    find_decimal_id_columns,
+    insert_records,
+    read_undeclared_columns,
+    save_column_names,
+)
+from warehouse.loading.read_marker import ReadMarker
+from warehouse.loading.records import describe_read_error, read_records
 from warehouse.loading.reports import FeedLoadReport, LoadProgress, LoadReport
 from warehouse.loading.unreadable_feeds import find_unreadable_feeds
 from warehouse.settings import Settings
@@ -48,12 +54,15 @@ from warehouse.sources.yaml_file import read_sources
 MAX_BATCH_BYTES = 256 << 20
 """Maximum bytes of small files in one transaction."""
 
-STATEMENT_BYTES = 256 << 20
-"""Bytes of text that one statement parses while a thread reads the next chunk. DuckDB writes the partial row group at
-the end of each statement twice: with a quarter of this size a load takes a third longer and needs more memory."""
+STATEMENT_BYTES = 340 << 20
+"""Bytes of records that one statement writes while a thread reads the next chunk. DuckDB writes the partial row group
+at the end of each statement twice: with a quarter of this size a load takes a third longer and needs more memory."""
 
 MAX_BATCH_FILES = 1_000
 """Maximum number of files in one transaction."""
+
+DAMAGING_ERRORS = (duckdb.IOException, duckdb.FatalException, duckdb.InternalException, duckdb.InterruptException)
+"""Errors of the database after which it cannot be used, or which are not those of a file."""
 
 
 @raise_on_full_disk
@@ -80,7 +89,9 @@ def load(
     """
     start_seconds = time.perf_counter()
     sources = read_sources(settings.sources)
-    files = {feed.name: find_files(feed, settings.landing_dir) for feed in sources.feeds.values()}
+    files = {
+        feed.name: find_files(feed, settings.landing_dir, settings.linked_folders) for feed in sources.feeds.values()
+    }
     if not any(files.values()):
         globs = "; ".join(f"{feed.name}: {', '.join(feed.files)}" for feed in sources.feeds.values())
         raise RecomartError(
@@ -95,7 +106,7 @@ def load(
     if reload_paths is not None:
         files = {name: [file for file in feed_files if file.path in reload_paths] for name, feed_files in files.items()}
         present_paths = {file.path for feed_files in files.values() for file in feed_files}
-        _check_files_present(reload_paths, present_paths, settings)
+        check_files_present(reload_paths, present_paths, settings)
     with open_writer(settings) as connection:
         # Keeping the rows in file order would take a third of the load time. Raw rows store their line number instead.
         connection.execute("set preserve_insertion_order = false")
@@ -107,20 +118,30 @@ def load(
                 f"{settings.sources}: feeds.{changed_feeds[0].name}.kind: the kind was different when its files were "
                 "loaded. Run `recomart load`, which loads all of them again"
             )
-        plan = make_plan(connection, files, settings.settle_seconds, reload_paths or ())
-        plan_files = {name: [item.file for item in items] for name, items in plan.new_files.items()}
-        for feed in sources.feeds.values():
-            joined_files = plan_files.get(f"{feed.name}.join", ())
-            check_mapping(connection, feed, plan_files[feed.name], settings.sources, joined_files)
-        write_declarations(connection, sources, changed_feeds)
-        loader = _Loader(connection, report, ProgressTracker(plan, on_progress), read_forgotten_customers(settings))
-        for feed in sources.feeds.values():
-            report.feeds[feed.name] = FeedLoadReport(files_unchanged=plan.unchanged_counts[feed.name])
-            loader.report_changing_files(feed, plan.changing_paths[feed.name])
-            loader.load(feed, plan.new_files[feed.name])
+        plan = make_plan(connection, files, settings, reload_paths or ())
+        _limit_default_database(settings)
+        with ReadMarker(settings.read_marker_file) as marker:
+            suspects, other_files = _split_off_suspects(plan, marker)
+            plan_files = {name: [item.file for item in items] for name, items in other_files.items()}
+            for feed in sources.feeds.values():
+                joined_files = plan_files.get(f"{feed.name}.join", ())
+                with marker.reading(plan_files[feed.name][:SAMPLE_FILES]):
+                    check_mapping(connection, feed, plan_files[feed.name], settings.sources, joined_files)
+            write_declarations(connection, sources, changed_feeds)
+            loader = _Loader(connection, settings, report, ProgressTracker(plan, on_progress), marker)
+            for feed in sources.feeds.values():
+                set_aside_paths = plan.set_aside_paths[feed.name]
+                report.set_aside_files += set_aside_paths
+                report.feeds[feed.name] = FeedLoadReport(
+                    files_unchanged=plan.unchanged_counts[feed.name], files_set_aside=len(set_aside_paths)
+                )
+                loader.report_changing_files(feed, plan.changing_paths[feed.name])
+                loader.load(feed, other_files[feed.name])
+            for feed in sources.feeds.values():
+                loader.load_suspects(feed, suspects[feed.name], reload_paths or ())
         # The declarations contain facts about the loaded files, such as ids with decimals.
         write_declarations(connection, sources, [])
-        report.undeclared_columns = _read_undeclared_columns(connection)
+        report.undeclared_columns = read_undeclared_columns(connection)
         report.unreadable_feeds = find_unreadable_feeds(connection, present_paths_by_feed)
     # Arrow keeps its memory for the next read; later work in this process may need that memory.
     pa.default_memory_pool().release_unused()
@@ -128,32 +149,23 @@ def load(
     return report
 
 
-def _check_files_present(requested_paths: Collection[str], present_paths: set[str], settings: Settings) -> None:
-    """Check that all requested files are in the landing folder.
-
-    Raises:
-        RecomartError: A requested file is missing, or no feed's globs match it.
-    """
-    missing_paths = sorted(set(requested_paths) - present_paths)
-    if missing_paths:
-        others = f" and {len(missing_paths) - 1:,} others" if len(missing_paths) > 1 else ""
-        raise RecomartError(
-            f"{settings.landing_dir}: file {missing_paths[0]}{others} is missing, or no glob of {settings.sources} "
-            "matches it. Its rows stay as they are. Deliver it again, or name other files"
-        )
+def _limit_default_database(settings: Settings) -> None:
+    """Limit the memory of the database in which files are converted; by default it may use most of the machine's."""
+    duckdb.cursor().execute(f"set memory_limit = '{settings.memory_limit}'")
 
 
-def _read_undeclared_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
-    rows = connection.execute(
-        """
-        select feed, list(column_name order by column_name)
-        from raw.seen_columns
-        where not is_declared
-        group by feed
-        order by feed
-        """
-    ).fetchall()
-    return dict(rows)
+def _split_off_suspects(
+    plan: LoadPlan, marker: ReadMarker
+) -> tuple[dict[str, list[NewFile]], dict[str, list[NewFile]]]:
+    """Return the files during which an earlier load was killed, and the other ones, by feed."""
+    suspects, other_files = (
+        {
+            name: [item for item in items if marker.is_suspect(item.file) is value]
+            for name, items in plan.new_files.items()
+        }
+        for value in (True, False)
+    )
+    return suspects, other_files
 
 
 class BatchRead:
@@ -164,6 +176,23 @@ class BatchRead:
         self.file_loads = {new_file.file.path: FileLoad() for new_file in batch}
         self.errors: dict[str, Exception] = {}
         """The error of each file that cannot be read, by path."""
+
+        self.write_error: UnreadableFileError | None = None
+        """Why the records cannot be written, if the file with the cause is unknown."""
+
+        self.is_read = False
+        """Whether the last chunk was taken."""
+
+    def skip_rest(self, chunks: Iterator["RecordChunk"]) -> None:
+        """Take the rest of the chunks of this batch."""
+        while not self.is_read:
+            self.is_read = next(chunks).is_last
+
+    def fail_to_write(self, error: Exception) -> None:
+        """Record that the records of the batch cannot be written."""
+        self.write_error = describe_read_error(error)
+        if len(self.batch) == 1:
+            self.errors[self.batch[0].file.path] = self.write_error
 
 
 class RecordChunk(NamedTuple):
@@ -183,14 +212,17 @@ class _Loader:
     def __init__(
         self,
         connection: duckdb.DuckDBPyConnection,
+        settings: Settings,
         report: LoadReport,
         tracker: ProgressTracker,
-        forgotten: ForgottenCustomers,
+        marker: ReadMarker,
     ) -> None:
         self._connection = connection
+        self._settings = settings
         self._report = report
         self._tracker = tracker
-        self._forgotten = forgotten
+        self._marker = marker
+        self._forgotten = read_forgotten_customers(settings)
 
     def report_changing_files(self, feed: Feed, paths: list[str]) -> None:
         """Report changing files."""
@@ -204,45 +236,71 @@ class _Loader:
             for batch_read in batch_reads:
                 self._load_batch(feed, batch_read, chunks)
 
+    def load_suspects(self, feed: Feed, files: list[NewFile], reload_paths: Collection[str]) -> None:
+        """Load files one by one; reject those during which too many loads were killed, except files to reload."""
+        for new_file in files:
+            problem = self._marker.find_problem(new_file.file)
+            if problem and new_file.file.path not in reload_paths:
+                self._reject(feed, [(new_file.file, UnreadableFileError(problem))])
+                self._tracker.finish_batch([new_file])
+                self._marker.end([new_file.file])
+            else:
+                self.load(feed, [new_file])
+
     def _load_batch(self, feed: Feed, batch_read: BatchRead, chunks: Iterator[RecordChunk]) -> None:
         """Load the files of a batch and report them as loaded, rejected or still changing."""
         batch = batch_read.batch
-        written_read, errors = self._write_readable_files(feed, batch_read, chunks)
-        self._add_to_report(feed, written_read)
-        unreadable_files = [
-            (new_file.file, str(errors[new_file.file.path]))
-            for new_file in batch
-            if isinstance(errors.get(new_file.file.path), UnreadableFileError)
-        ]
-        ledger.add_rejected_files(self._connection, feed, unreadable_files)
-        self._report.rejected_files |= {file.path: reason for file, reason in unreadable_files}
-        self._report.feeds[feed.name].files_rejected += len(unreadable_files)
+        written_reads, errors = self._write_readable_files(feed, batch_read, chunks)
+        for written_read in written_reads:
+            self._add_to_report(feed, written_read)
+        file_errors = [(new_file.file, errors.get(new_file.file.path)) for new_file in batch]
+        self._reject(feed, [(file, error) for file, error in file_errors if isinstance(error, UnreadableFileError)])
         self.report_changing_files(
             feed, [path for path, error in errors.items() if isinstance(error, ChangingFileError)]
         )
         self._tracker.finish_batch(batch)
+        self._marker.end([new_file.file for new_file in batch])
+
+    def _reject(self, feed: Feed, errors: Sequence[tuple[LandingFile, UnreadableFileError]]) -> None:
+        ledger.add_rejected_files(self._connection, feed, errors, self._settings.memory_limit)
+        self._report.rejected_files |= {file.path: str(error) for file, error in errors}
+        self._report.feeds[feed.name].files_rejected += len(errors)
 
     def _write_readable_files(
         self, feed: Feed, batch_read: BatchRead, chunks: Iterator[RecordChunk]
-    ) -> tuple[BatchRead, dict[str, Exception]]:
+    ) -> tuple[list[BatchRead], dict[str, Exception]]:
         """Write files in one transaction; if some cannot be read, read the others again and write those.
 
-        Returns the batch read that was written, and the errors of the other files by path.
+        If the records cannot be written, each file is read and written again by itself. Returns the batch reads that
+        were written, and the errors of the other files by path.
         """
+        if self._try_to_write(feed, batch_read, chunks):
+            return [batch_read], {}
+        batch_read.skip_rest(chunks)
+        # The rollback also restores the earlier rows of changed files.
+        files = [new_file for new_file in batch_read.batch if new_file.file.path not in batch_read.errors]
+        batches = [[new_file] for new_file in files] if batch_read.write_error else [files] if files else []
+        written_reads, errors = [], dict(batch_read.errors)
+        for retry in map(BatchRead, batches):
+            with closing(read_ahead(self._read_chunks([retry]))) as retry_chunks:
+                retry_written_reads, retry_errors = self._write_readable_files(feed, retry, retry_chunks)
+            written_reads += retry_written_reads
+            errors |= retry_errors
+        return written_reads, errors
+
+    def _try_to_write(self, feed: Feed, batch_read: BatchRead, chunks: Iterator[RecordChunk]) -> bool:
+        """Write files in one transaction; return False if an error of the files prevents it."""
         try:
             with transaction(self._connection):
                 self._write(feed, batch_read, chunks)
         except _FailedFilesError:
-            # The rollback also restores the earlier rows of changed files.
-            retry = BatchRead(
-                [new_file for new_file in batch_read.batch if new_file.file.path not in batch_read.errors]
-            )
-            if not retry.batch:
-                return retry, batch_read.errors
-            with closing(read_ahead(self._read_chunks([retry]))) as retry_chunks:
-                written_read, errors = self._write_readable_files(feed, retry, retry_chunks)
-            return written_read, batch_read.errors | errors
-        return batch_read, {}
+            return False
+        except (MemoryError, duckdb.Error) as error:
+            if isinstance(error, DAMAGING_ERRORS) or describe_disk_full_error(str(error), self._settings.warehouse):
+                raise
+            batch_read.fail_to_write(error)
+            return False
+        return True
 
     def _write(self, feed: Feed, batch_read: BatchRead, chunks: Iterator[RecordChunk]) -> None:
         """Write the rows and the ledger entries of a batch; take the chunks of this batch only.
@@ -255,18 +313,18 @@ class _Loader:
             self._connection, feed, [new_file.file.path for new_file in batch_read.batch if new_file.is_replacement]
         )
         for header, records, is_last in chunks:
-            if len(records) and not batch_read.errors:
-                for path, (loaded_count, rejected_count) in insert_records(
-                    self._connection, feed, header, records
-                ).items():
+            # The chunks after the last one belong to the next batch, which the thread already reads.
+            batch_read.is_read = is_last
+            if batch_read.errors:
+                raise _FailedFilesError
+            if len(records):
+                counts = insert_records(self._connection, feed, header, records)
+                for path, (loaded_count, rejected_count) in counts.items():
                     file_loads[path].rows_loaded += loaded_count
                     file_loads[path].rows_rejected += rejected_count
                 save_column_names(self._connection, feed, header, records)
-            # The chunks after the last one belong to the next batch, which the thread already reads.
             if is_last:
                 break
-        if batch_read.errors:
-            raise _FailedFilesError
         load_ids = {new_file.load_id: new_file.file.path for new_file in batch_read.batch}
         for path, count in reject_forgotten_rows(self._connection, feed, list(load_ids), self._forgotten).items():
             file_loads[path].rows_loaded -= count
@@ -279,19 +337,20 @@ class _Loader:
     def _read_chunks(self, batch_reads: Iterable[BatchRead]) -> Iterator[RecordChunk]:
         """Yield the records of the files in chunks of bounded size; fill the file loads and errors of each batch."""
         for batch_read in batch_reads:
+            self._marker.begin([new_file.file for new_file in batch_read.batch])
             tables_by_header: dict[tuple[str, ...], list[pa.Table]] = {}
             buffered_bytes = 0
             for new_file in batch_read.batch:
                 path, file_load = new_file.file.path, batch_read.file_loads[new_file.file.path]
                 try:
                     for records in read_records(new_file.file, file_load):
-                        if tables_by_header and buffered_bytes + records.table.nbytes > STATEMENT_BYTES:
-                            yield from _join_tables(tables_by_header, is_last=False)
-                            tables_by_header, buffered_bytes = {}, 0
                         table = records.table.append_column("path", pa.repeat(pa.scalar(path), len(records.table)))
                         table = table.append_column("load_id", pa.repeat(pa.scalar(new_file.load_id), len(table)))
+                        if tables_by_header and buffered_bytes + table.nbytes > STATEMENT_BYTES:
+                            yield from _join_tables(tables_by_header, is_last=False)
+                            tables_by_header, buffered_bytes = {}, 0
                         tables_by_header.setdefault(records.header, []).append(table)
-                        buffered_bytes += records.table.nbytes
+                        buffered_bytes += table.nbytes
                         self._tracker.add_bytes_read(new_file.file, file_load.bytes_read)
                 except (UnreadableFileError, ChangingFileError) as error:
                     batch_read.errors[path] = error

@@ -18,6 +18,13 @@ from warehouse.sources.columns import split_json_path
 from warehouse.sources.declaration import Feed
 from warehouse.sources.feed_settings import ITEM_NUMBER_NAME
 
+MAX_REPETITION_RATIO = 200
+"""Maximum bytes of the rows of a record for each byte of it. Each item repeats the rest of the record, so the rows of a
+long record with many small items grow with the square of its length."""
+
+MIN_CHECKED_REPEATED_BYTES = 1 << 20
+"""Bytes of rows from which on the ratio is checked."""
+
 VALUE_SQL = """
     case
         when json_type(item, '/value') = 'OBJECT'
@@ -109,9 +116,38 @@ def _build_unnesting(path: Sequence[str], *, has_item_numbers: bool) -> str:
     number_before, number_after = _split_around_value([ITEM_NUMBER_NAME])
     number = f", {number_before} || position || {number_after}" if has_item_numbers else ""
     return f"""
-        lists as (
+        all_lists as (
             select *, case when is_object then json_extract(text, {build_json_pointer(path)}) end as list,
             from checked
+        ),
+
+        repetitions as (
+            select
+                *,
+                json_array_length(list) * (strlen(text) - strlen(list::varchar)) as repeated_bytes,
+            from all_lists
+        ),
+
+        lists as (
+            select
+                line, text, is_object and not is_too_large as is_object,
+                case when is_too_large then null else list end as list,
+                case
+                    when is_too_large
+                        then 'its ' || json_array_length(list) || ' items would repeat its other values: '
+                        || repeated_bytes || ' bytes. Map fewer nested lists, or deliver the items as records'
+                    else error
+                end as error,
+            from (
+                select
+                    *,
+                    coalesce(
+                        repeated_bytes > {MIN_CHECKED_REPEATED_BYTES}
+                        and repeated_bytes > {MAX_REPETITION_RATIO} * strlen(text),
+                        false
+                    ) as is_too_large,
+                from repetitions
+            )
         ),
 
         -- The list leaves the record first: a record is repeated for each of its items.

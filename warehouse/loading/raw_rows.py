@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.database import fetch_first_row
+from warehouse.loading.column_names import MAX_COLUMNS
 from warehouse.sources.columns import (
     ID_COLUMNS,
     NUMBER_COLUMNS,
@@ -176,11 +176,12 @@ def _build_json_query(feed: Feed, common_keys: Sequence[str]) -> str:
     """
 
 
-def _find_common_keys(connection: duckdb.DuckDBPyConnection, feed: Feed) -> list[str]:
+def _find_common_keys(connection: duckdb.DuckDBPyConnection, feed: Feed, records: pa.Table) -> list[str]:  # noqa: ARG001
     """Return the keys of one record if all of them are declared: comparing keys costs half of removing them."""
-    row = fetch_first_row(connection, f"select json_keys(text) from records where {JSON_PROBLEM_SQL} is null limit 1")
+    query = f"select json_keys(text) from records where {JSON_PROBLEM_SQL} is null limit 1"
+    rows = connection.execute(query).fetchall()
     declared_keys = {keys[0] for keys in map(split_json_path, feed.mapped_names) if len(keys) == 1}
-    return row[0] if row and declared_keys.issuperset(row[0]) else []
+    return rows[0][0] if rows and declared_keys.issuperset(rows[0][0]) else []
 
 
 def _build_csv_query(feed: Feed, header: tuple[str, ...]) -> str:
@@ -208,11 +209,11 @@ def insert_records(
     `records` has path, load_id, line, text, error and, for CSV, fields. Returns the number of rows loaded and of rows
     rejected by path.
     """
-    connection.register("records", records)
+    # DuckDB reads the variable `records`. It would keep registered tables in memory until the transaction ends.
     if feed.format == "csv":
         problem, rows = "error", _build_csv_query(feed, header)
     else:
-        problem, rows = JSON_PROBLEM_SQL, _build_json_query(feed, _find_common_keys(connection, feed))
+        problem, rows = JSON_PROBLEM_SQL, _build_json_query(feed, _find_common_keys(connection, feed, records))
     hint = DOCUMENT_HINT_SQL if feed.format == "jsonl" else "''"
     connection.execute(
         f"""
@@ -232,7 +233,6 @@ def insert_records(
     connection.execute(
         f"insert into raw.rejected_rows (feed, path, line, text, error) select ?, * from {REJECTED_TABLE}", [feed.name]
     )
-    connection.unregister("records")
     rejected_counts = dict(connection.execute(f"select path, count(*) from {REJECTED_TABLE} group by path").fetchall())
     totals = {row["values"]: row["counts"] for row in pc.value_counts(records["path"]).to_pylist()}
     return {
@@ -243,7 +243,10 @@ def insert_records(
 def save_column_names(
     connection: duckdb.DuckDBPyConnection, feed: Feed, header: tuple[str, ...], records: pa.Table
 ) -> None:
-    """Save every column name of the inserted records, and whether the feed declares it."""
+    """Save every column name of the inserted records, and whether the feed declares it.
+
+    Of a feed, `MAX_COLUMNS` undeclared names are saved: in objects whose keys are ids, every record has another one.
+    """
     declared_names = {*feed.mapped_names, *feed.condition_names}
     first_path = records["path"][0].as_py()
     if feed.format == "csv":
@@ -262,16 +265,37 @@ def save_column_names(
             [*pc.min_max(records["load_id"]).as_py().values()],
         ).fetchall()
         first_paths = {**dict(rows), **dict.fromkeys(feed.mapped_names, first_path)}
-    names = sorted(first_paths)
+    saved_count, saved_names = connection.execute(
+        "select count(*), list(column_name) from raw.seen_columns where feed = ?", [feed.name]
+    ).fetchall()[0]
+    new_names = sorted(first_paths.keys() - declared_names - set(saved_names or ()))
+    excess_names = new_names[max(0, MAX_COLUMNS - saved_count) :]
+    names = sorted(first_paths.keys() - set(excess_names))
     # One statement: twenty thousand single ones take gigabytes.
     connection.execute(
         """
         insert into raw.seen_columns (feed, column_name, is_declared, first_path)
         select ?, unnest(?::varchar[]), unnest(?::boolean[]), unnest(?::varchar[])
-        on conflict do update set is_declared = excluded.is_declared
+        on conflict do update set
+            is_declared = excluded.is_declared,
+            first_path = least(first_path, excluded.first_path)
         """,
         [feed.name, names, [name in declared_names for name in names], [first_paths[name] for name in names]],
     )
+
+
+def read_undeclared_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
+    """Read the saved names that no feed declares, by feed."""
+    rows = connection.execute(
+        """
+        select feed, list(column_name order by column_name)
+        from raw.seen_columns
+        where not is_declared
+        group by feed
+        order by feed
+        """
+    ).fetchall()
+    return dict(rows)
 
 
 def find_decimal_id_columns(

@@ -1,5 +1,6 @@
 """Reloading of loaded files, selected by path or by the dates of their data."""
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -89,6 +90,8 @@ def reload_files(
     """
     with open_ledger_reader(settings) as connection:
         paths = {path for (path,) in connection.execute("select path from raw.loaded_files").fetchall()}
+        rejected_paths = connection.execute("select path from raw.rejected_files").fetchall()
+        paths |= {path for (path,) in rejected_paths if os.path.lexists(settings.landing_dir / path)}
         matching_paths = {path for path in paths if file_glob is None or fnmatchcase(path, file_glob)}
         if date_range:
             matching_paths = _filter_by_dates(date_range, matching_paths, connection)
@@ -100,9 +103,9 @@ def reload_files(
             ]
         )
         raise RecomartError(
-            f"{settings.database}: none of its {len(paths):,} loaded files matches {criteria}. Paths are relative to "
-            "the landing folder. The date of a file is the date in its path; if the path has none, the dates of its "
-            "rows in the last `dbt build`"
+            f"{settings.database}: none of its {len(paths):,} files matches {criteria}. Paths are "
+            "relative to the landing folder. The date of a file is the date in its path; if the path has none, the "
+            "dates of its rows in the last `dbt build`"
         )
     return load(settings, on_progress, reload_paths=matching_paths)
 

@@ -24,7 +24,9 @@ def load_sample(
         RecomartError: A mapped column is in none of the files, or the landing folder is missing.
     """
     errors: dict[str, str] = {}
-    files_by_feed = {feed.name: find_files(feed, settings.landing_dir) for feed in sources.feeds.values()}
+    files_by_feed = {
+        feed.name: find_files(feed, settings.landing_dir, settings.linked_folders) for feed in sources.feeds.values()
+    }
     for feed in sources.feeds.values():
         files = files_by_feed[feed.name]
         check_mapping(connection, feed, files, settings.sources, files_by_feed.get(f"{feed.name}.join", ()))

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from warehouse.loading.column_names import find_repeated_name, make_names_unique
+from warehouse.loading.column_names import find_count_problem, find_repeated_name, make_names_unique
 from warehouse.loading.file_signatures import SIGNATURE_BYTES, check_signature, find_signature
 from warehouse.loading.landing_files import (
     ChangingFileError,
@@ -16,6 +16,7 @@ from warehouse.loading.landing_files import (
     LandingFile,
     UnreadableFileError,
     compute_checksum,
+    open_landing_file,
 )
 from warehouse.loading.raw_rows import quote_literal
 from warehouse.sources.declaration import Feed
@@ -44,14 +45,16 @@ def open_whole_file(file: LandingFile, file_load: FileLoad) -> Generator[BinaryI
     # The rows are read as text in this encoding.
     file_load.encoding = "utf-8"
     try:
-        file_load.checksum = compute_checksum(file.location)
-        file_load.bytes_read = file.size_bytes
-        with file.location.open("rb") as opened:
-            check_signature(opened.peek(SIGNATURE_BYTES), file.feed.format)
+        with open_landing_file(file) as opened:
+            file_load.checksum = compute_checksum(opened)
+            file_load.bytes_read = file.size_bytes
+            opened.seek(0)
+            check_signature(opened.read(SIGNATURE_BYTES), file.feed.format)
+            opened.seek(0)
             yield opened
-    except FileNotFoundError as error:
-        raise ChangingFileError from error
     except (UnreadableFileError, OSError, pa.ArrowException, duckdb.Error) as error:
+        if isinstance(error, UnreadableFileError) and file.problem:
+            raise
         if not file.is_unchanged():
             raise ChangingFileError from error
         if isinstance(error, UnreadableFileError):
@@ -120,7 +123,7 @@ def _write_as_json(batch: pa.RecordBatch, feed: Feed) -> pa.ChunkedArray:
         UnreadableFileError: Two columns have the same name, and the feed declares it.
     """
     header = make_names_unique(batch.schema.names, feed)
-    if problem := find_repeated_name(header):
+    if problem := find_count_problem(len(header)) or find_repeated_name(header):
         raise UnreadableFileError(problem)
     # A reader can deliver damaged values without an error, which would crash the conversion.
     batch.validate(full=True)

@@ -11,10 +11,27 @@ from charset_normalizer import from_bytes
 
 from warehouse.loading.compression import DECOMPRESSION_ERRORS, ByteReader, open_decompressed
 from warehouse.loading.file_signatures import check_signature
-from warehouse.loading.landing_files import ChangingFileError, FileLoad, LandingFile, UnreadableFileError
+from warehouse.loading.landing_files import (
+    ChangingFileError,
+    FileAccessError,
+    FileLoad,
+    LandingFile,
+    UnreadableFileError,
+    open_landing_file,
+)
 
 BLOCK_BYTES = 16 << 20
 """Bytes read at a time; the block size limits the loader's memory for files of any size."""
+
+MAX_TEXT_BYTES = 64 << 30
+"""Maximum bytes of the text of a file; it limits the files that a small compressed file can become."""
+
+MAX_COMPRESSION_RATIO = 500
+"""Maximum bytes of text for each byte of a compressed file. The files of shops have less than 50, one with a single
+repeated line can have more than 1,000."""
+
+MIN_CHECKED_TEXT_BYTES = 32 << 20
+"""Bytes of text from which on the compression ratio is checked."""
 
 # UTF-32 is before UTF-16, because its little-endian mark begins with UTF-16's mark.
 BYTE_ORDER_MARKS = {
@@ -51,17 +68,15 @@ def read_blocks(file: LandingFile, file_load: FileLoad) -> Generator[bytes, None
         ChangingFileError: The file changed after it was listed.
     """
     try:
-        with file.location.open("rb") as opened:
+        with open_landing_file(file) as opened:
             reader = HashingReader(opened, file_load)
             yield from _decode(open_decompressed(reader, opened.peek(16)), file, file_load)
             file_load.checksum = reader.hexdigest()
-    except FileNotFoundError as error:
-        raise ChangingFileError from error
     except DECOMPRESSION_ERRORS as error:
         _check_unchanged(file)
         raise UnreadableFileError(f"the compressed file is damaged or incomplete: {error}") from error
     except OSError as error:
-        raise UnreadableFileError(f"the file cannot be read: {error}") from error
+        raise FileAccessError(f"the file cannot be read: {error}") from error
     _check_unchanged(file)
 
 
@@ -100,7 +115,10 @@ def _decode(stream: ByteReader, file: LandingFile, file_load: FileLoad) -> Itera
     )
     decoder = None if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii") else _make_decoder(encoding)
     is_return_ended = is_first = True
+    text_bytes = 0
     while True:
+        text_bytes += len(block)
+        check_text_size(text_bytes, file_load.bytes_read)
         data = decoder.decode(block, final=not block).encode("utf-8", "surrogatepass") if decoder else block
         if is_first:
             data = data.removeprefix(codecs.BOM_UTF8)
@@ -111,6 +129,21 @@ def _decode(stream: ByteReader, file: LandingFile, file_load: FileLoad) -> Itera
         if not block:
             return
         block = stream.read(BLOCK_BYTES)
+
+
+def check_text_size(text_bytes: int, file_bytes: int) -> None:
+    """Check that a file does not become much larger when it is decompressed.
+
+    Raises:
+        UnreadableFileError: The text of the file exceeds a maximum.
+    """
+    if text_bytes > MAX_TEXT_BYTES:
+        raise UnreadableFileError(f"its text has more than {MAX_TEXT_BYTES >> 30:,} GiB. Split the file")
+    if text_bytes > max(MIN_CHECKED_TEXT_BYTES, MAX_COMPRESSION_RATIO * file_bytes):
+        raise UnreadableFileError(
+            f"{file_bytes:,} compressed bytes become more than {text_bytes:,} bytes of text, as real data do not. If "
+            "the file is right, decompress it"
+        )
 
 
 def has_return_line_ends(start: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -143,7 +144,7 @@ def _check_records(feed: FeedSettings) -> None:
 
 
 def _check_times(feed: FeedSettings) -> None:
-    if feed.time_zone not in available_timezones() or not _is_known_to_duckdb(feed.time_zone):
+    if not _is_time_zone(feed.time_zone):
         raise ValueError(
             f"time_zone: '{feed.time_zone}' is not an IANA time zone. Write it like {ZoneInfo('Europe/Paris')}"
         )
@@ -196,7 +197,11 @@ def _find_format_problem(timestamp_format: str) -> str | None:
     return None if "%" in timestamp_format else f"it is not {names} or a strptime format"
 
 
-def _is_known_to_duckdb(time_zone: str) -> bool:
+# The list of all time zones takes 10 ms, which every feed of a shop would pay.
+@cache
+def _is_time_zone(time_zone: str) -> bool:
+    if time_zone not in available_timezones():
+        return False
     try:
         duckdb.cursor().execute("select timezone(?, timestamp '2000-01-01')", [time_zone]).fetchall()
     except duckdb.Error:

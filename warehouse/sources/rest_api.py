@@ -1,5 +1,6 @@
 """Declaration of a web service in the sources file: address, paging, authentication, retries."""
 
+from ipaddress import ip_address
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
@@ -179,6 +180,22 @@ class Retries(DeclarationModel):
     """Maximum seconds of a wait. If the service requires a longer one, the fetch fails."""
 
 
+class Limits(DeclarationModel):
+    """Limits of a fetch, so that a service cannot fill the memory or the disk, nor hold up a run."""
+
+    page_mb: float = Field(default=64, gt=0)
+    """Maximum megabytes of a page, decompressed."""
+
+    total_mb: float = Field(default=4_096, gt=0)
+    """Maximum megabytes of all pages of a fetch."""
+
+    pages: int = Field(default=100_000, ge=1)
+    """Maximum pages of a pass."""
+
+    minutes: float = Field(default=120, gt=0)
+    """Maximum minutes of a fetch; the next one resumes it."""
+
+
 class Api(DeclarationModel):
     """A web service that returns a feed's records as JSON pages."""
 
@@ -215,6 +232,9 @@ class Api(DeclarationModel):
     retries: Retries = Retries()
     """Retries of temporary errors."""
 
+    limits: Limits = Limits()
+    """Limits of bytes, pages and time."""
+
     max_passes: int = Field(default=5, ge=2)
     """Maximum passes over the whole catalog, which must be the same in two passes in a row; after them the fetch
     fails."""
@@ -239,6 +259,17 @@ class Api(DeclarationModel):
         if "://" in self.path or self.path.startswith("//") or set(self.path) & set("?#"):
             raise ValueError(f"path: '{self.path}' is not a path below base_url. Query parameters belong to `params`")
         return self
+
+    @property
+    def insecure_host(self) -> str | None:
+        """The host to which a secret is sent in plain text; None over https, to this machine and without a secret."""
+        url = urlsplit(self.base_url)
+        host = url.hostname or ""
+        try:
+            is_loopback = ip_address(host).is_loopback
+        except ValueError:
+            is_loopback = host == "localhost" or host.endswith(".localhost")
+        return host if self.auth and url.scheme == "http" and not is_loopback else None
 
     @property
     def request_text(self) -> str:

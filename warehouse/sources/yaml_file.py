@@ -14,6 +14,18 @@ from warehouse.sources.columns import RAW_COLUMNS
 from warehouse.sources.declaration import Sources
 from warehouse.validation_messages import locate_problem
 
+MAX_FILE_BYTES = 512 << 10
+"""Maximum size of a sources file, which takes some seconds to parse."""
+
+MAX_VALUES = 50_000
+"""Maximum number of values of a sources file, where each alias counts as the values that it stands for."""
+
+MAX_FEEDS = 1_000
+"""Maximum number of feeds."""
+
+MAX_INTEGER_BITS = 1_000
+"""Maximum size of a number. Python does not write much larger ones as text."""
+
 
 class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML loader that rejects duplicate keys, of which PyYAML would keep only the last."""
@@ -40,7 +52,8 @@ def read_sources(path: Path) -> Sources:
         RecomartError: The file is missing, is not valid YAML, or has an invalid setting.
     """
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
+        data = yaml.load(_read_text(path), _UniqueKeyLoader)
+        _check_values(data)
     except FileNotFoundError:
         raise RecomartError(f"{path}: no such sources file. Name one with --sources") from None
     except UnicodeDecodeError as error:
@@ -52,12 +65,15 @@ def read_sources(path: Path) -> Sources:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         location = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or "it cannot be parsed"
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise RecomartError(f"{location}: the sources file is not valid YAML: {problem}") from error
-    except (ValueError, RecursionError) as error:
-        # PyYAML builds dates without a check of the day, and nests calls as deep as the lists.
+    except RecursionError:
+        # PyYAML nests calls as deep as the lists.
+        raise RecomartError(f"{path}: the sources file is nested too deep. Correct its brackets and indents") from None
+    except ValueError as error:
+        # PyYAML builds dates without a check of the day.
         raise RecomartError(
-            f"{path}: the sources file is not valid YAML: {error}. Put texts that look like dates in quotes"
+            f"{path}: the sources file cannot be read: {error}. Correct it; texts that look like dates need quotes"
         ) from error
     try:
         return Sources.model_validate(data)
@@ -69,6 +85,44 @@ def read_sources(path: Path) -> Sources:
             f"{locate_setting(path, setting_path)}: {setting_path + ': ' if setting_path else ''}"
             f"{_describe_yaml_problem(first) or problem}{more}"
         ) from error
+
+
+def _read_text(path: Path) -> str:
+    # A pipe or device has no end.
+    if path.exists() and not path.is_file():
+        raise RecomartError(f"{path}: the sources file is no regular file. Name a file")
+    with path.open("rb") as file:
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise RecomartError(
+            f"{path}: the sources file has more than {MAX_FILE_BYTES >> 10:,} KiB. Name a file that declares feeds"
+        )
+    return content.decode("utf-8")
+
+
+def _check_values(data: Any) -> None:
+    """Check the number of values and feeds, and the texts.
+
+    Raises:
+        ValueError: There are too many, also by aliases of aliases, or a text is no Unicode text.
+    """
+    feeds = data.get("feeds") if isinstance(data, dict) else None
+    if isinstance(feeds, dict) and len(feeds) > MAX_FEEDS:
+        raise ValueError(f"it declares {len(feeds):,} feeds where {MAX_FEEDS:,} are the maximum")
+    values, count = [data], 0
+    while values:
+        value = values.pop()
+        count += 1
+        if count > MAX_VALUES:
+            raise ValueError(f"it has more than {MAX_VALUES:,} values, or an alias that contains itself")
+        if isinstance(value, dict):
+            values += [*value, *value.values()]
+        elif isinstance(value, list):
+            values += value
+        elif isinstance(value, str) and ("\0" in value or any("\ud800" <= char <= "\udfff" for char in value)):
+            raise ValueError(f"the text {value[:50]!r} has a character that is none in Unicode texts")
+        elif isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
+            raise ValueError("a number is too large")
 
 
 def locate_setting(path: Path, setting: str) -> str:

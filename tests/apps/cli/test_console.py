@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 from datetime import datetime
 
 import pandas as pd
@@ -9,6 +10,11 @@ import pytest
 from rich.console import Console
 
 from apps.cli import console, data_tables
+from apps.cli.entry_point import PrintableFormatter
+from apps.cli.rejects import RejectedLine, RejectReport
+from orchestration.dbt_runner import DbtProgress
+from warehouse.fetching.reports import FetchProgress
+from warehouse.formatting import UNPRINTABLE_PATTERN
 from warehouse.loading.reports import LoadReport
 
 
@@ -25,6 +31,76 @@ def test_brackets_in_data_are_no_markup(console_output: io.StringIO) -> None:
     console.print_line("could not read events/[b]a.csv")
     assert "Mug [red] XL [/red] [/nothing]" in console_output.getvalue()
     assert "could not read events/[b]a.csv" in console_output.getvalue()
+
+
+HOSTILE = "a\x1b]0;owned\x07\x1b[2J\x9b31m\u202eexe.csv\u2066\ud800\r\nfake: line\tb"
+ESCAPED = r"a\x1b]0;owned\x07\x1b[2J\x9b31m\u202eexe.csv\u2066\ud800"
+
+
+def assert_escaped(text: str) -> None:
+    """Check that a text shows the hostile one, in one line without control characters."""
+    assert ESCAPED in text
+    assert not UNPRINTABLE_PATTERN.search(text.replace("\n", ""))
+    assert not any(line.lstrip().startswith("fake") for line in text.splitlines())
+
+
+def test_control_characters_are_escaped(console_output: io.StringIO) -> None:
+    console.print_line(f"rejected file {HOSTILE}: {HOSTILE}")
+    console.print_table(f"Table {HOSTILE}", [{HOSTILE: HOSTILE}])
+    console.print_table(HOSTILE, [])
+    assert_escaped(console_output.getvalue())
+
+
+def test_json_has_no_control_characters(console_output: io.StringIO) -> None:
+    """They are escaped, so that programs read the same text."""
+    names = {"name": HOSTILE, "hebrew": "\u200f\u05e9\u05dc\u05d5\u05dd"}
+    console.print_json(names)
+    assert not UNPRINTABLE_PATTERN.search(console_output.getvalue().replace("\n", ""))
+    assert json.loads(console_output.getvalue()) == names
+
+
+def test_reports_have_no_control_characters(console_output: io.StringIO) -> None:
+    report = LoadReport(
+        rejected_files={HOSTILE: HOSTILE},
+        set_aside_files=[HOSTILE],
+        unreadable_feeds={"a": HOSTILE},
+        changing_files=[HOSTILE],
+        unmatched_files=[HOSTILE],
+        shared_files={HOSTILE: [HOSTILE]},
+        detected_formats={"a": {HOSTILE: 1}},
+        undeclared_columns={"a": [HOSTILE]},
+    )
+    data_tables.print_load(report)
+    name = HOSTILE.replace("\ud800", "")
+    line = RejectedLine(feed="a", file=name, line=1, error=name, text=name)
+    data_tables.print_rejects(RejectReport(line_count=1, lines=[line], file_count=0, files=[]))
+    assert_escaped(console_output.getvalue())
+
+
+def test_progress_and_errors_have_no_control_characters(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = io.StringIO()
+    monkeypatch.setattr(
+        console, "stderr_console", Console(file=text, force_terminal=True, width=300, color_system=None)
+    )
+    with console.StepProgress() as progress:
+        progress.on_step("load")
+        progress.on_stage(HOSTILE)
+        progress.on_dbt(DbtProgress(1, 2, HOSTILE))
+        progress.on_fetch(FetchProgress(HOSTILE, 1, 1, 1, None))
+        progress.on_step_done("load", HOSTILE, 1.0)
+    for code in ("\x1b]0;owned", "\x1b[2J", "\x9b", "\u202e"):
+        assert code not in text.getvalue()
+    assert ESCAPED in text.getvalue()
+    with pytest.raises(SystemExit):
+        console.exit_with_error(HOSTILE)
+    assert_escaped(capsys.readouterr().err)
+
+
+def test_logged_warnings_have_no_control_characters() -> None:
+    record = logging.LogRecord("x", logging.WARNING, "x", 1, "process 1 (%s)", (HOSTILE,), None)
+    assert ESCAPED in PrintableFormatter().format(record)
 
 
 def test_print_load_names_shared_files(console_output: io.StringIO) -> None:

@@ -8,9 +8,10 @@ import pytest
 from apps.merchandiser.customer_texts import describe_customer
 from apps.merchandiser.markdown import WORD_JOINER, escape_markdown
 from apps.merchandiser.metric_tables import compute_gain_over_popularity, melt_metrics, pivot_metrics
-from apps.merchandiser.product_filter import ProductFilter, add_display_columns, encode_csv
+from apps.merchandiser.product_filter import ProductFilter, add_display_columns
 from apps.merchandiser.table_columns import select_filled_columns
 from apps.merchandiser.trends import build_quality_chart
+from warehouse.spreadsheets import encode_csv
 
 
 def build_recommendations(**columns: list[object]) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import pytest
 from tests.warehouse.drafting.drafted_folder import draft, list_doubts, put, write
 from warehouse.drafting.shop_drafts import draft_sources
 from warehouse.errors import RecomartError
+from warehouse.formatting import UNPRINTABLE_PATTERN
 from warehouse.sources.yaml_file import read_sources
 
 
@@ -342,3 +343,15 @@ def test_draft_doubts_about_rows(landing: Path) -> None:
         "Rows of the sample that equal an earlier one: 1. If they are several pieces, declare duplicates: keep.",
         "2 of 33 lines of sales.csv are rejected, the first one for: 3 fields where the header has 4.",
     ]
+
+
+def test_draft_has_no_control_characters(landing: Path) -> None:
+    """Globs with marks of direction still match their files."""
+    row = {"time": "2026-01-01T00:00:00Z", "event_type": "view", "\x1b[2J": 1}
+    rows = [{**row, "user_id": f"u{number}", "product_id": f"p{number % 7}"} for number in range(20)]
+    put(landing, "\u202eclicks/a.jsonl", *map(json.dumps, rows))
+    put(landing, "\x1b]0;x\x07\x9b\nfeeds: none.bin", "\x00")
+    text = write(landing)
+    assert not UNPRINTABLE_PATTERN.search(text.replace("\n", ""))
+    (feed,) = draft(landing).values()
+    assert [path.name for path in landing.glob(feed["files"])] == ["a.jsonl"]

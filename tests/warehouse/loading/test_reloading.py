@@ -80,9 +80,9 @@ def test_file_changed_during_read_keeps_rows(shop: Shop, data: bytes, monkeypatc
 
 def test_loaded_files_are_read_only_if_changed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     checked_names: list[str] = []
-    compute_checksum = plan.compute_checksum
+    has_checksum = plan._has_checksum
     monkeypatch.setattr(
-        plan, "compute_checksum", lambda path: checked_names.append(path.name) or compute_checksum(path)
+        plan, "_has_checksum", lambda file, *rest: checked_names.append(file.location.name) or has_checksum(file, *rest)
     )
     file = shop.put("events/a.jsonl", make_events(2))
 
@@ -151,7 +151,7 @@ def test_reload_by_dates_of_rows(shop: Shop) -> None:
     for name in ("a", "b", "2026-01-05"):
         shop.put(f"events/{name}.jsonl", make_events(2))
     load(shop.settings)
-    with pytest.raises(RecomartError, match=r"none of its 3 loaded files matches 2026-01-01\. .*dbt build"):
+    with pytest.raises(RecomartError, match=r"none of its 3 files matches 2026-01-01\. .*dbt build"):
         reload_files(shop.settings, date_range=parse_date_range("2026-01-01"))
     connection = connect(shop.settings)
     connection.execute("create schema staging")
@@ -196,7 +196,7 @@ def test_reload_by_date_in_path(shop: Shop, path: str) -> None:
     shop.put(path, make_events(1))
     load(shop.settings)
     assert reload_files(shop.settings, date_range=parse_date_range("2026-01-31")).feeds["events"].files_replaced == 1
-    with pytest.raises(RecomartError, match="none of its 1 loaded files"):
+    with pytest.raises(RecomartError, match="none of its 1 files"):
         reload_files(shop.settings, date_range=parse_date_range("2026-01-30"))
 
 
