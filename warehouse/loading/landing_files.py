@@ -131,14 +131,14 @@ def find_files(feed: Feed, landing: Path, linked_folders: Collection[Path] = ())
     now = time.time_ns()
     paths = {path for pattern in feed.files for path in landing.glob(pattern) if _has_finished_name(path.name)}
     allowed_folders = [folder.resolve() for folder in (landing, *linked_folders)]
-    # Resolving each path takes as long as the rest of this function.
-    folders = {folder: folder.resolve() for folder in {path.parent for path in paths}}
+    # Resolving each path takes longer than the rest of this function.
+    is_inside = {folder: _is_inside(folder.resolve(), allowed_folders) for folder in {path.parent for path in paths}}
     files = []
     for path in paths:
         # A file can disappear while the folder is listed.
         with suppress(OSError):
             file_stat, problem = path.lstat(), None
-            if stat.S_ISLNK(file_stat.st_mode) or not _is_inside(folders[path.parent], allowed_folders):
+            if stat.S_ISLNK(file_stat.st_mode) or not is_inside[path.parent]:
                 problem = find_link_problem(path, allowed_folders)
                 file_stat = file_stat if problem else path.stat()
             if stat.S_ISDIR(file_stat.st_mode) or (problem and path.is_dir()):
