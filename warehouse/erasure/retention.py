@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 
 from warehouse.database import fetch_first_row, open_reader
-from warehouse.erasure.row_erasure import FileRows, erase_rows, group_by_file, lock_erasure
+from warehouse.erasure.erasure_lock import lock_erasure
+from warehouse.erasure.row_erasure import FileRows, erase_rows, group_by_file
 from warehouse.loading.landing_files import compute_checksum, find_files, find_shared_files
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Feed, Sources
