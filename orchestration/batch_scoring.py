@@ -21,6 +21,7 @@ from orchestration.model_registry import (
 from orchestration.refusals import check_tables_accepted
 from warehouse.database import insert_ml_rows, open_writer, transaction
 from warehouse.disk_full import raise_on_full_disk
+from warehouse.erasure.erasure_lock import get_erasure_number, wait_for_erasure
 from warehouse.settings import Settings
 
 
@@ -56,12 +57,14 @@ def score_customers(
     check_tables_accepted(settings, "scoring")
     while (selected_run := _select_run(list_model_runs(settings), run_id_prefix)) is not None:
         on_stage(f"scoring with model {selected_run.run_id}")
+        erasure_number = wait_for_erasure(settings)
         model = Recommender.load(settings.warehouse / selected_run.artifact_path)
         candidates = Candidates.create(model, read_interactions(settings))
         with open_writer(settings) as connection, transaction(connection):
             current_run = _select_run(read_model_runs(connection), run_id_prefix)
-            if current_run is None or current_run.run_id != selected_run.run_id:
-                # Another process has promoted another model in the meantime.
+            is_erased = get_erasure_number(settings) != erasure_number
+            if current_run is None or current_run.run_id != selected_run.run_id or is_erased:
+                # Another process has promoted another model, or forgotten a customer, in the meantime.
                 continue
             candidate_count = _write_candidates(connection, candidates)
             if not current_run.is_serving:

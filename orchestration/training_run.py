@@ -41,6 +41,7 @@ from orchestration.model_registry import NEXT_NUMBER_QUERY, find_serving_run, li
 from orchestration.refusals import check_tables_accepted
 from warehouse.database import insert_ml_rows, open_writer, transaction
 from warehouse.disk_full import raise_on_full_disk
+from warehouse.erasure.erasure_lock import check_erasure_number, wait_for_erasure
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
 from warehouse.locks import exclusive_lock
@@ -123,6 +124,7 @@ def train_model(
     serving_model = _load_serving_model(settings, on_stage)
     if is_warm_start and serving_model is None:
         raise RecomartError("warm start failed: no model serves, or it cannot be read. Train without --warm-start")
+    erasure_number = wait_for_erasure(settings)
     dataset, manifest = load_training_dataset(settings, hash_prefix, on_stage)
     result = train(
         dataset,
@@ -143,7 +145,11 @@ def train_model(
         if serving_model is None
         else _compare_with_serving(settings, card, dataset, serving_model.card, gate_policy.k),
     )
+<<<<<<< HEAD
     _write_result(settings, manifest, result, gate_policy, gates)
+=======
+    _write_result(settings, manifest, result, gates, erasure_number)
+>>>>>>> i19_forget_attack
     return TrainingSummary(
         run_id=card.run_id,
         dataset_hash=card.dataset_hash,
@@ -232,11 +238,13 @@ def _create_dataset_version(settings: Settings, on_stage: Callable[[str], None])
     check_tables_accepted(settings, "training")
     _require_clean_rows(settings)
     on_stage("reading the marts")
+    erasure_number = wait_for_erasure(settings)
     dataset, provenance = read_marts(settings)
     on_stage("writing the dataset")
     # Each writer deletes unfinished versions, which must be those of killed writers only.
     lock = settings.datasets_dir / DATASETS_LOCK
     with exclusive_lock(lock, "writing of a dataset", settings.wait_seconds, LOG.warning):
+        check_erasure_number(settings, erasure_number)
         remove_unfinished(settings.datasets_dir)
         return dataset, write_dataset(dataset, provenance, settings.datasets_dir)
 
@@ -253,14 +261,24 @@ def _write_result(
     settings: Settings,
     manifest: DatasetManifest,
     result: TrainingResult,
+<<<<<<< HEAD
     gate_policy: GatePolicy,
     gates: list[GateResult],
+=======
+    gates: list[GateResult],
+    erasure_number: int,
+>>>>>>> i19_forget_attack
 ) -> None:
-    """Write the artifact, then the tables in one transaction, so that no row names a missing file."""
+    """Write the artifact, then the tables in one transaction, so that no row names a missing file.
+
+    Raises:
+        RecomartError: A customer was forgotten since the training read the rows.
+    """
     run_id = result.recommender.card.run_id
     artifact = settings.models_dir / run_id
     run = result.build_run_row(artifact.relative_to(settings.warehouse), describe_failures(gates))
     # The warehouse's write lock also guards the models folder.
+<<<<<<< HEAD
     with open_writer(settings) as connection, _register_artifact(connection, artifact), transaction(connection):
         result.recommender.save(artifact)
         for table in LIST_TABLES:
@@ -276,11 +294,28 @@ def _write_result(
             [gate_policy.model_dump_json(), run_id],
         )
         if gates:
+=======
+    with open_writer(settings) as connection:
+        check_erasure_number(settings, erasure_number)
+        with _register_artifact(connection, artifact), transaction(connection):
+            result.recommender.save(artifact)
+            for table in LIST_TABLES:
+                connection.execute(
+                    f"delete from ml.{table} where run_id not in (select run_id from ml.model_runs where is_serving)"
+                )
+>>>>>>> i19_forget_attack
             insert_ml_rows(
-                connection, "gate_results", pa.Table.from_pylist([{"run_id": run_id, **vars(gate)} for gate in gates])
+                connection, "dataset_versions", build_version_row(settings, manifest), conflict_clause="or ignore"
             )
-        for table in ("ranking_metrics", "metric_differences", *LIST_TABLES):
-            insert_ml_rows(connection, table, getattr(result, table))
+            insert_ml_rows(connection, "model_runs", run)
+            if gates:
+                insert_ml_rows(
+                    connection,
+                    "gate_results",
+                    pa.Table.from_pylist([{"run_id": run_id, **vars(gate)} for gate in gates]),
+                )
+            for table in ("ranking_metrics", "metric_differences", *LIST_TABLES):
+                insert_ml_rows(connection, table, getattr(result, table))
 
 
 @contextmanager

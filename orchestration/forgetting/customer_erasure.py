@@ -14,7 +14,8 @@ from orchestration.steps import build_marts, build_recommendations, publish_copy
 from warehouse.database import fetch_first_row, open_writer
 from warehouse.erasure.customer_rows import clean_user_id, find_raw_rows, find_rejected_rows_to_erase
 from warehouse.erasure.database_rewriting import find_user_tables, rewrite_database
-from warehouse.erasure.row_erasure import erase_rows, load_present_files, lock_erasure
+from warehouse.erasure.erasure_lock import lock_erasure
+from warehouse.erasure.row_erasure import erase_rows, load_present_files
 from warehouse.errors import RecomartError
 from warehouse.loading.forgotten_customers import add_forgotten_customer, build_cleaned_id
 from warehouse.publishing.live_copy import POINTER_FILE
@@ -55,6 +56,8 @@ def forget_customer(settings: Settings, user_id: str, listener: PipelineListener
     user_id = clean_user_id(sources, user_id)
     with lock_erasure(settings):
         add_forgotten_customer(settings, user_id)
+        # A training or scoring that began before does not write its result.
+        settings.forgotten_customers_file.touch()
         listener.on_stage("erasing the rows")
         _erase_rows(settings, sources, user_id)
         listener.on_stage("erasing datasets and models")

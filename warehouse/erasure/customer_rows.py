@@ -92,7 +92,7 @@ def find_rejected_rows_to_erase(
             blocks as (
                 select
                     *,
-                    count(*) filter (where is_start) over (
+                    sum(case when is_start then 1 else 0 end) over (
                         partition by _feed, _file
                         order by _line rows between unbounded preceding and current row
                     ) as block_number,

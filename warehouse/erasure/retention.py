@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 
 from warehouse.database import fetch_first_row, open_reader
-from warehouse.erasure.row_erasure import FileRows, erase_rows, group_by_file, lock_erasure
-from warehouse.loading.landing_files import compute_checksum
+from warehouse.erasure.erasure_lock import lock_erasure
+from warehouse.erasure.row_erasure import FileRows, erase_rows, group_by_file
+from warehouse.loading.landing_files import compute_checksum, find_files, find_shared_files
 from warehouse.settings import Settings
-from warehouse.sources.declaration import Feed
+from warehouse.sources.declaration import Feed, Sources
 from warehouse.sources.yaml_file import read_sources
 
 TIME_COLUMNS = {"events": "event_at", "purchases": "purchased_at"}
@@ -44,13 +45,36 @@ def erase_expired_rows(settings: Settings) -> int:
         return erase_rows(
             settings,
             sources,
-            find_rows=lambda connection: [
-                rows
-                for feed in feeds
-                for rows in _find_expired_rows(connection, feed)
-                if _is_as_loaded(connection, settings, rows)
-            ],
+            find_rows=lambda connection: _keep_shared_rows(
+                settings,
+                sources,
+                [
+                    rows
+                    for feed in feeds
+                    for rows in _find_expired_rows(connection, feed)
+                    if _is_as_loaded(connection, settings, rows)
+                ],
+            ),
         )
+
+
+def _keep_shared_rows(settings: Settings, sources: Sources, expired: list[FileRows]) -> list[FileRows]:
+    """Return the expired rows without those of files of several feeds, unless the row expired in all of these feeds."""
+    shared_files = find_shared_files(
+        file for feed in sources.feeds.values() for file in find_files(feed, settings.landing_dir)
+    )
+    lines = {(rows.feed, rows.path): set(rows.lines) for rows in expired}
+    remaining = [
+        rows._replace(
+            lines=[
+                line
+                for line in rows.lines
+                if all(line in lines.get((feed, rows.path), ()) for feed in shared_files.get(rows.path, ()))
+            ]
+        )
+        for rows in expired
+    ]
+    return [rows for rows in remaining if rows.lines]
 
 
 def _has_typed_rows(connection: duckdb.DuckDBPyConnection, feed: Feed) -> bool:

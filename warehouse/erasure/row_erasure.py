@@ -1,8 +1,7 @@
 """Erasure of rows from the landing files and the raw tables."""
 
-import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from typing import NamedTuple
 
 import duckdb
@@ -13,13 +12,8 @@ from warehouse.loading.forgotten_customers import REJECTION_REASON
 from warehouse.loading.landing_files import find_files
 from warehouse.loading.ledger import allocate_load_ids
 from warehouse.loading.loader import load
-from warehouse.locks import exclusive_lock
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Sources
-
-LOG = logging.getLogger(__name__)
-
-LOCK_FILE = "erasing.lock"
 
 
 class FileRows(NamedTuple):
@@ -29,17 +23,6 @@ class FileRows(NamedTuple):
     path: str
     lines: list[int]
     """Numbers of the rows, as `_line` of the raw tables has them."""
-
-
-@contextmanager
-def lock_erasure(settings: Settings) -> Iterator[None]:
-    """Keep other processes from rewriting landing files and the list of forgotten customers.
-
-    Raises:
-        WarehouseBusyError: Another process still erases rows after the settings' `wait_seconds`.
-    """
-    with exclusive_lock(settings.warehouse / LOCK_FILE, "erasure of rows", settings.wait_seconds, LOG.warning):
-        yield
 
 
 def load_present_files(settings: Settings, sources: Sources) -> None:

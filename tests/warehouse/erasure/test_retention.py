@@ -25,13 +25,18 @@ def old_shop(shop: Shop) -> Shop:
     limit = TODAY - timedelta(days=30)
     shop.put("events/1.jsonl", write_events(datetime(1970, 1, 20), limit - timedelta(seconds=1), limit, TODAY))
     load(shop.settings)
-    with duckdb.connect(str(shop.settings.database)) as connection:
-        connection.execute("create schema staging")
-        connection.execute(
-            "create view staging.stg_shop__events as "
-            "select _feed, _file, _line, event_at::timestamp as event_at from raw.events"
-        )
+    create_view(shop, "events", "event_at")
     return shop
+
+
+def create_view(shop: Shop, kind: str, time_column: str) -> None:
+    """Create the view that dbt creates of the times of a kind of rows."""
+    with duckdb.connect(str(shop.settings.database)) as connection:
+        connection.execute("create schema if not exists staging")
+        connection.execute(
+            f"create view staging.stg_shop__{kind} as "
+            f"select _feed, _file, _line, {time_column}::timestamp as {time_column} from raw.{kind}"
+        )
 
 
 def test_rows_expire_by_day(old_shop: Shop) -> None:
@@ -51,3 +56,16 @@ def test_changed_file_expires_after_its_load(old_shop: Shop, is_readable: bool) 
     assert erase_expired_rows(old_shop.settings) == 0
     assert file.read_text(encoding="utf-8") == changed
     assert old_shop.query("select count(*) from raw.events") == [(4,)]
+
+
+@pytest.mark.parametrize(("keep_days", "row_count"), [(None, 4), (60, 4), (30, 3), (5, 3)])
+def test_rows_of_several_feeds_expire_last(old_shop: Shop, keep_days: int | None, row_count: int) -> None:
+    """The purchases of a feed that reads the same files are kept as long as it declares."""
+    columns = {"user_id": "user", "product_id": "item", "purchased_at": "time"}
+    purchases = {**EVENTS_JSONL, "columns": columns, "keep_days": keep_days}
+    old_shop.declare(events={**EVENTS_JSONL, "keep_days": 30}, purchases=purchases)
+    load(old_shop.settings)
+    create_view(old_shop, "purchases", "purchased_at")
+    erase_expired_rows(old_shop.settings)
+    assert old_shop.query("select count(*) from raw.purchases") == [(row_count,)]
+    assert old_shop.query("select count(*) from raw.events") == [(row_count,)]

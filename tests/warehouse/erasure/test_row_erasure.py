@@ -8,7 +8,8 @@ import pytest
 
 from tests.three_feed_shop import PURCHASES_CSV, Shop
 from warehouse.erasure.customer_rows import find_raw_rows, find_rejected_rows_to_erase
-from warehouse.erasure.row_erasure import FileRows, erase_rows, lock_erasure
+from warehouse.erasure.erasure_lock import check_erasure_number, lock_erasure, wait_for_erasure
+from warehouse.erasure.row_erasure import FileRows, erase_rows
 from warehouse.errors import RecomartError, WarehouseBusyError
 from warehouse.loading.forgotten_customers import add_forgotten_customer
 from warehouse.loading.loader import load
@@ -125,3 +126,12 @@ def test_rows_that_continue_a_group(shop: Shop) -> None:
         lines[0],
         *(lines[line - 1] for line in kept if line != 10),
     ]
+
+
+def test_work_that_began_before_is_refused(shop: Shop) -> None:
+    """A training that read the rows of a customer writes no model after the customer was forgotten."""
+    number = wait_for_erasure(shop.settings)
+    check_erasure_number(shop.settings, number)
+    add_forgotten_customer(shop.settings, "anna1")
+    with pytest.raises(RecomartError, match="a customer was forgotten after it read the rows"):
+        check_erasure_number(shop.settings, number)
