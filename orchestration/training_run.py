@@ -145,11 +145,7 @@ def train_model(
         if serving_model is None
         else _compare_with_serving(settings, card, dataset, serving_model.card, gate_policy.k),
     )
-<<<<<<< HEAD
-    _write_result(settings, manifest, result, gate_policy, gates)
-=======
-    _write_result(settings, manifest, result, gates, erasure_number)
->>>>>>> i19_forget_attack
+    _write_result(settings, manifest, result, gate_policy, gates, erasure_number)
     return TrainingSummary(
         run_id=card.run_id,
         dataset_hash=card.dataset_hash,
@@ -261,13 +257,9 @@ def _write_result(
     settings: Settings,
     manifest: DatasetManifest,
     result: TrainingResult,
-<<<<<<< HEAD
     gate_policy: GatePolicy,
     gates: list[GateResult],
-=======
-    gates: list[GateResult],
     erasure_number: int,
->>>>>>> i19_forget_attack
 ) -> None:
     """Write the artifact, then the tables in one transaction, so that no row names a missing file.
 
@@ -278,23 +270,6 @@ def _write_result(
     artifact = settings.models_dir / run_id
     run = result.build_run_row(artifact.relative_to(settings.warehouse), describe_failures(gates))
     # The warehouse's write lock also guards the models folder.
-<<<<<<< HEAD
-    with open_writer(settings) as connection, _register_artifact(connection, artifact), transaction(connection):
-        result.recommender.save(artifact)
-        for table in LIST_TABLES:
-            connection.execute(
-                f"delete from ml.{table} where run_id not in (select run_id from ml.model_runs where is_serving)"
-            )
-        insert_ml_rows(
-            connection, "dataset_versions", build_version_row(settings, manifest), conflict_clause="or ignore"
-        )
-        insert_ml_rows(connection, "model_runs", run)
-        connection.execute(
-            f"update ml.model_runs set run_number = {NEXT_NUMBER_QUERY}, gate_policy = ? where run_id = ?",
-            [gate_policy.model_dump_json(), run_id],
-        )
-        if gates:
-=======
     with open_writer(settings) as connection:
         check_erasure_number(settings, erasure_number)
         with _register_artifact(connection, artifact), transaction(connection):
@@ -303,11 +278,14 @@ def _write_result(
                 connection.execute(
                     f"delete from ml.{table} where run_id not in (select run_id from ml.model_runs where is_serving)"
                 )
->>>>>>> i19_forget_attack
             insert_ml_rows(
                 connection, "dataset_versions", build_version_row(settings, manifest), conflict_clause="or ignore"
             )
             insert_ml_rows(connection, "model_runs", run)
+            connection.execute(
+                f"update ml.model_runs set run_number = {NEXT_NUMBER_QUERY}, gate_policy = ? where run_id = ?",
+                [gate_policy.model_dump_json(), run_id],
+            )
             if gates:
                 insert_ml_rows(
                     connection,
