@@ -7,8 +7,8 @@
         {%- set rows = run_query(get_limit_subquery_sql(sql, max_reported_rows())) -%}
         {%- set fingerprint = fingerprint_rows(rows, failure_count) -%}
         {%- set messages = rows.columns['message'].values() | list if 'message' in rows.column_names else [] -%}
-        {%- if messages | length > 10 -%}
-            {%- set messages = messages[:10] + ['and ' ~ (failure_count - 10) ~ ' more rows'] -%}
+        {%- if messages | length > 30 -%}
+            {%- set messages = messages[:30] + ['and ' ~ (failure_count - 30) ~ ' more rows'] -%}
         {%- endif -%}
         {%- set acceptance = namespace(messages=[]) -%}
         {%- if has_failed and config.get('severity') | lower != 'warn' -%}

@@ -243,9 +243,10 @@ class ServingCopy:
     def get_model_runs(self) -> pd.DataFrame:
         """Return all model runs, newest first; rows of `eval_model_runs`."""
         runs = self._query_frame("select * from eval_model_runs")
-        if "run_number" not in runs:
-            # A copy that an earlier version of RecoMart published.
-            runs["run_number"], runs["promotion_number"] = runs["trained_at"].rank(), runs["serving_started_at"].rank()
+        # A copy that an earlier version of RecoMart published has times only.
+        for number, time in (("run_number", "trained_at"), ("promotion_number", "serving_started_at")):
+            if number not in runs and time in runs:
+                runs[number] = runs[time].rank()
         return runs.sort_values("run_number", ascending=False, ignore_index=True)
 
     def get_coverage(self) -> pd.DataFrame:
