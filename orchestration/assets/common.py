@@ -9,6 +9,7 @@ import duckdb
 
 from models_ml.errors import ModelError
 from warehouse.database import connect, fetch_first_row
+from warehouse.disk_full import describe_disk_full_error
 from warehouse.errors import RecomartError, TemporaryError
 from warehouse.settings import PROJECT_ROOT, Settings
 
@@ -44,8 +45,10 @@ def as_dagster_failure() -> Iterator[None]:
     try:
         yield
     except USER_ERRORS as error:
-        failure = dg.Failure(description=str(error))
-        if not isinstance(error, TemporaryError):
+        is_temporary = isinstance(error, TemporaryError)
+        full_disk_message = None if is_temporary else describe_disk_full_error(str(error), Settings().warehouse)
+        failure = dg.Failure(description=full_disk_message or str(error))
+        if not is_temporary and full_disk_message is None:
             raise failure from error
         # Dagster shows the message of the cause.
         raise dg.RetryRequested(MAX_RETRIES, RETRY_DELAY_SECONDS) from failure

@@ -1,10 +1,12 @@
 """External assets of the shop's landing files; every load reports them."""
 
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
 from orchestration.assets.common import build_docs_metadata
+from warehouse.errors import RecomartError
 from warehouse.loading.landing_files import find_files
 from warehouse.loading.reports import LoadReport
 from warehouse.settings import Settings
@@ -17,6 +19,20 @@ def build_landing_key(kind: FeedKind) -> dg.AssetKey:
     return dg.AssetKey(["landing", kind])
 
 
+def build_freshness_policy(settings: Settings, kind: FeedKind) -> dg.FreshnessPolicy | None:
+    """Return the policy of a kind with live feeds: it warns after the shortest `expected_every`."""
+    try:
+        feeds = read_sources(settings.sources).feeds.values()
+    except RecomartError:
+        # A load reports the wrong sources file.
+        return None
+    hours = [feed.expected_hours for feed in feeds if feed.kind == kind and feed.expected_hours]
+    if not hours:
+        return None
+    interval = timedelta(hours=min(hours))
+    return dg.FreshnessPolicy.time_window(warn_window=interval, fail_window=2 * interval)
+
+
 LANDING_SPECS = [
     dg.AssetSpec(
         build_landing_key(kind),
@@ -24,6 +40,7 @@ LANDING_SPECS = [
         kinds={"file"},
         owners=["team:data_engineering"],
         metadata=build_docs_metadata("docs/loading.md"),
+        freshness_policy=build_freshness_policy(Settings(), kind),
         description=f"Files of {kind} as the shop delivered them. The sources file declares the feeds and their files.",
     )
     for kind in RAW_COLUMNS

@@ -1,12 +1,15 @@
-"""Partitions of the landing days."""
+"""Partitions of the landing days, and the freshness of live feeds."""
+
+from datetime import timedelta
 
 import dagster as dg
 import pytest
 
+from orchestration.assets.landing import build_freshness_policy
 from orchestration.assets.landing_days import LANDING_DAYS_KEY, landing_days
 from orchestration.assets.raw import raw_tables
 from orchestration.assets.warehouse_resource import WarehouseResource
-from tests.three_feed_shop import Shop
+from tests.three_feed_shop import EVENTS_JSONL, PURCHASES_CSV, Shop
 
 EVENT = '{"user":"u1","item":"p1","type":"view","time":"2026-01-01"}\n'
 RESOURCES = {"warehouse": WarehouseResource()}
@@ -51,3 +54,13 @@ def test_materialized_day_is_loaded_again(daily_shop: Shop) -> None:
     new_load_ids = dict(daily_shop.query("select path, load_id from raw.loaded_files"))
     reloaded_paths = {path for path in load_ids if load_ids[path] != new_load_ids[path]}
     assert reloaded_paths == {"events/2026-01-05.jsonl", "purchases/2026-01-05.csv"}
+
+
+def test_live_feeds_have_freshness_policy(daily_shop: Shop) -> None:
+    """Archives have none. A wrong sources file breaks the load and not Dagster's definitions."""
+    daily_shop.declare(events=EVENTS_JSONL | {"expected_every": "6h"}, purchases=PURCHASES_CSV)
+    policy = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=6), fail_window=timedelta(hours=12))
+    assert build_freshness_policy(daily_shop.settings, "events") == policy
+    assert build_freshness_policy(daily_shop.settings, "purchases") is None
+    daily_shop.settings.sources.write_text("feeds: none", encoding="utf-8")
+    assert build_freshness_policy(daily_shop.settings, "events") is None
