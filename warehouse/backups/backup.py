@@ -38,6 +38,9 @@ def list_backed_up_paths(settings: Settings) -> list[Path]:
         settings.run_state_file,
         settings.train_config_file,
         settings.policy_file,
+        settings.accepted_failures_file,
+        settings.api_keys_file,
+        settings.forgotten_customers_file,
     ]
 
 

@@ -24,6 +24,8 @@ def restore_backup(
 ) -> BackupManifest:
     """Copy a backup into the warehouse folder, verify the copy, and move it into place; the database comes last.
 
+    An existing list of forgotten customers stays: it is newer than that of the backup.
+
     Raises:
         RecomartError: The backup is incomplete or damaged, or the warehouse folder has files that it would replace.
         DiskFullError: The disk has no space for the files.
@@ -65,7 +67,8 @@ def _is_resumable(unfinished: Path, manifest: BackupManifest) -> bool:
 def _check_nothing_is_replaced(settings: Settings, names: set[str]) -> None:
     # A file of changes that do not belong to the restored database would damage it.
     names |= {f"{settings.database.name}.wal"}
-    existing = sorted(name for name in names if (settings.warehouse / name).exists())
+    replaced_names = names - {settings.forgotten_customers_file.name}
+    existing = sorted(name for name in replaced_names if (settings.warehouse / name).exists())
     if existing:
         raise RecomartError(
             f"{settings.warehouse}: the folder has {', '.join(existing)} already. Stop Dagster, the app and the "
@@ -98,6 +101,9 @@ def _move_into_place(settings: Settings, unfinished: Path) -> None:
     paths = [path for path in unfinished.iterdir() if path.name != MANIFEST_NAME]
     for path in sorted(paths, key=lambda path: path.name == settings.database.name):
         target = settings.warehouse / path.name
+        if target == settings.forgotten_customers_file and target.exists():
+            path.unlink()
+            continue
         if target.exists():
             raise RecomartError(f"{target}: it was made during the restoration. Move it away and restore again")
         path.rename(target)

@@ -31,6 +31,8 @@ def shop(demo_warehouse: Settings, tmp_path: Path) -> Settings:
     settings = Settings(warehouse=tmp_path / "shop", wait_seconds=0)
     shutil.copytree(demo_warehouse.warehouse, settings.warehouse)
     settings.policy_file.write_text("{}", encoding="utf-8")
+    for file in (settings.accepted_failures_file, settings.api_keys_file, settings.forgotten_customers_file):
+        file.write_text("", encoding="utf-8")
     return settings
 
 
@@ -198,3 +200,12 @@ def test_interrupted_restoration_of_another_backup(shop: Settings, backup: Path,
     assert other.files
     with pytest.raises(RecomartError, match="was interrupted"):
         restore_backup(restored, tmp_path / "other")
+
+
+def test_newer_list_of_forgotten_customers_stays(backup: Path, tmp_path: Path) -> None:
+    restored = Settings(warehouse=tmp_path / "restored")
+    restored.warehouse.mkdir()
+    restored.forgotten_customers_file.write_text("newer", encoding="utf-8")
+    restore_backup(restored, backup)
+    assert restored.forgotten_customers_file.read_text(encoding="utf-8") == "newer"
+    assert restored.database.exists()
