@@ -13,7 +13,7 @@ from apps.profile.page import ProfileSummary, write_profile
 from apps.profile.sections import CHAPTERS
 from orchestration.dbt_manifest import compile_analyses
 from orchestration.dbt_runner import TRAINING_INPUT_SELECTION, run_dbt
-from tests.apps.merchandiser.test_app_in_browser import CHROMEDRIVER, CHROMIUM, CHROMIUM_FLAGS
+from tests.apps.merchandiser.browser import CHROMEDRIVER, CHROMIUM, CHROMIUM_FLAGS
 from tests.three_feed_shop import EVENTS_JSONL, PURCHASES_CSV, Shop
 from warehouse.database import open_reader
 from warehouse.loading.loader import load
