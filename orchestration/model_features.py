@@ -110,20 +110,7 @@ def _iter_node_declarations(manifest: Mapping[str, Any], node: Mapping[str, Any]
 def _build_query(connection: duckdb.DuckDBPyConnection, declaration: FeatureDeclaration) -> str:
     """Return the query of one feature's rows after the checks."""
     types = _read_column_types(connection, declaration)
-    if declaration.column not in types:
-        raise declaration.make_error(f"the table has no such column, it has {', '.join(types)}. Correct the name")
-    id_columns = [name for name in SUBJECTS if name in types]
-    if len(id_columns) != 1:
-        columns = "both product_id and user_id" if id_columns else "neither product_id nor user_id"
-        raise declaration.make_error(f"the table has {columns}. Give it the id column of its products or customers")
-    if declaration.reads_training:
-        raise declaration.make_error("the table reads results of the training (schema ml). Use tables built before it")
-    if declaration.reads_actions and "cutoff" not in types:
-        raise declaration.make_error(
-            "the table reads the shop's events or purchases and has no column cutoff, so its values include actions "
-            "after a cutoff. Give it one row per cutoff"
-        )
-    (id_column,) = id_columns
+    id_column = _check_columns(declaration, types)
     value = _build_value(declaration, types[declaration.column])
     values = f"(select *, {value} as feature_value from {declaration.relation})"
     _check_keys(connection, declaration, [name for name in ("cutoff", id_column) if name in types])
@@ -143,6 +130,24 @@ def _build_query(connection: duckdb.DuckDBPyConnection, declaration: FeatureDecl
         from {values}{cutoffs}
         where {is_known}
     """
+
+
+def _check_columns(declaration: FeatureDeclaration, types: Mapping[str, DuckDBPyType]) -> str:
+    """Check the columns of the table, and the tables that it reads; return the id column."""
+    if declaration.column not in types:
+        raise declaration.make_error(f"the table has no such column, it has {', '.join(types)}. Correct the name")
+    id_columns = [name for name in SUBJECTS if name in types]
+    if len(id_columns) != 1:
+        columns = "both product_id and user_id" if id_columns else "neither product_id nor user_id"
+        raise declaration.make_error(f"the table has {columns}. Give it the id column of its products or customers")
+    if declaration.reads_training:
+        raise declaration.make_error("the table reads results of the training (schema ml). Use tables built before it")
+    if declaration.reads_actions and "cutoff" not in types:
+        raise declaration.make_error(
+            "the table reads the shop's events or purchases and has no column cutoff, so its values include actions "
+            "after a cutoff. Give it one row per cutoff"
+        )
+    return id_columns[0]
 
 
 def _read_column_types(

@@ -14,7 +14,7 @@ SUCCESSOR_SUFFIX, REPLACED_SUFFIX = ".successor", ".replaced"
 def create_folder_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary folder, and rename it to `path` at the end of the block; an error in the block removes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A folder of tempfile.mkdtemp would be closed to other users, whatever the umask is.
+    # The mode follows the umask; only the owner could read a folder of tempfile.mkdtemp.
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     temporary.mkdir()
     try:
