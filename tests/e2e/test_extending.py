@@ -122,6 +122,12 @@ def test_declared_features_cause_training(checkout: Checkout, first_run: dict[st
 
 
 @pytest.mark.usefixtures("first_run")
+def test_unit_test_of_guide_passes(checkout: Checkout) -> None:
+    """`recomart run` runs no unit tests."""
+    checkout.dbt("test", "--select", "test_user_plan_ignores_future")
+
+
+@pytest.mark.usefixtures("first_run")
 def test_evaluation_shows_ablations(checkout: Checkout) -> None:
     evaluation = json.loads(checkout.recomart("evaluate", "--json").stdout)
     methods = {row["method"] for row in evaluation["differences"]}
