@@ -277,7 +277,7 @@ class Recommender:
             ranked = sorted(zip(parts, block.products[0].tolist(), strict=True), key=lambda pair: (-pair[0], pair[1]))
             contributions = [Contribution(self.products.get_id(past), part) for part, past in ranked]
             if from_features is not None:
-                from_features = block.compute_prior_influence(from_features)
+                from_features = block.compute_prior_influence(from_features * block.prior_weight[:, None, None])
         feature_contributions = list[FeatureContribution]()
         if features is not None and from_features is not None:
             feature_contributions = self._build_feature_contributions(features, from_features[0] @ candidate)
