@@ -132,7 +132,7 @@ def _read_previous_evaluation(
     earlier_records = list(dropwhile(lambda record: record.run_id not in run_ids, records))
     evaluations = [record.evaluation for record in earlier_records if record.run_id not in run_ids]
     # A record of a check that was planned and did not run has another event.
-    return next((check for check in evaluations if isinstance(check, dg.AssetCheckEvaluation)), None)
+    return next((evaluation for evaluation in evaluations if isinstance(evaluation, dg.AssetCheckEvaluation)), None)
 
 
 def _describe_failed_steps(context: dg.RunStatusSensorContext) -> list[str]:

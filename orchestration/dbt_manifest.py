@@ -18,6 +18,9 @@ READER_EXPOSURES = ("exposure.recomart.streamlit_app", "exposure.recomart.http_s
 TRAINER_EXPOSURE = "exposure.recomart.model_trainer"
 """The exposure that trains and scores."""
 
+MODEL_OUTPUT_PREFIX = "source.recomart.ml."
+"""Beginning of the unique ids of the tables that training and scoring write."""
+
 DBT_OUTPUT_FOLDERS = {"target", "logs", "dbt_packages"}
 """Folders of the project that dbt writes to when a user runs it there."""
 
@@ -82,6 +85,11 @@ def find_ancestors(manifest: Mapping[str, Any], nodes: Iterable[str]) -> set[str
             ancestors.add(node)
             queue += manifest["parent_map"].get(node, ())
     return ancestors
+
+
+def has_model_output(nodes: Iterable[str]) -> bool:
+    """Return whether one of the nodes is a table that training or scoring writes."""
+    return any(node.startswith(MODEL_OUTPUT_PREFIX) for node in nodes)
 
 
 def find_published_models(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:

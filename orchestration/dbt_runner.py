@@ -45,9 +45,6 @@ SEED_HINT = "Write numbers like 2.5 and dates like 2026-01-31, and separate colu
 DBT_CONTEXT_PATTERN = r"^\s*(Encountered an error:|\w+ Error( in \w+ .*)?|> (in macro|called by) .*)$"
 """Lines around the message of an error, such as `Compilation Error in test assert_x (tests/assert_x.sql)`."""
 
-MAX_MESSAGE_ROWS = 50
-"""Rows of a test's message in Dagster and in alerts."""
-
 LOG = logging.getLogger(__name__)
 
 
@@ -284,8 +281,7 @@ def build_dbt_error(settings: Settings, command: str, messages: Sequence[str], l
 def read_failed_test_messages(settings: Settings) -> dict[str, str]:
     """Return the messages of the tests that failed or warned in the last command, by unique id; one line a row."""
     return {
-        result["unique_id"]: "\n".join(_get_test_messages(result)[:MAX_MESSAGE_ROWS])
-        or _shorten_message(_get_message(result))
+        result["unique_id"]: "\n".join(_get_test_messages(result)) or _shorten_message(_get_message(result))
         for result in _read_run_results(settings)
         if result["unique_id"].startswith("test.") and result["status"] != "pass"
     }

@@ -12,6 +12,7 @@ import duckdb
 from duckdb.sqltypes import DuckDBPyType
 
 from models_ml.data.dataset import CATALOG_MODEL
+from orchestration.dbt_manifest import find_ancestors, has_model_output
 from warehouse.errors import RecomartError
 
 KINDS = ("category", "number", "words")
@@ -31,9 +32,6 @@ INTEGER_TYPES = frozenset(
 FRACTION_TYPES = frozenset({"decimal", "float", "double"})
 
 ACTION_SOURCES = ("source.recomart.raw.events", "source.recomart.raw.purchases")
-
-TRAINING_OUTPUT = "source.recomart.ml."
-"""Beginning of the unique ids of the tables that the training writes."""
 
 GUIDE = "docs/extending.md describes declared features"
 
@@ -98,43 +96,21 @@ def _iter_node_declarations(manifest: Mapping[str, Any], node: Mapping[str, Any]
     for column in node.get("columns", {}).values():
         meta = {**column.get("meta", {}), **column.get("config", {}).get("meta", {})}
         if "model_feature" in meta:
-            ancestors = _find_ancestors(manifest, node["unique_id"])
+            ancestors = find_ancestors(manifest, [node["unique_id"]])
             yield FeatureDeclaration(
                 model=node["name"],
                 column=column["name"],
                 kind=str(meta["model_feature"]),
                 relation=f"{node['schema']}.{node['alias']}",
                 reads_actions=not ancestors.isdisjoint(ACTION_SOURCES),
-                reads_training=any(ancestor.startswith(TRAINING_OUTPUT) for ancestor in ancestors),
+                reads_training=has_model_output(ancestors),
             )
-
-
-def _find_ancestors(manifest: Mapping[str, Any], unique_id: str) -> set[str]:
-    found, waiting = set[str](), [unique_id]
-    while waiting:
-        parents = set(manifest["parent_map"].get(waiting.pop(), ())) - found
-        found |= parents
-        waiting += parents
-    return found
 
 
 def _build_query(connection: duckdb.DuckDBPyConnection, declaration: FeatureDeclaration) -> str:
     """Return the query of one feature's rows after the checks."""
     types = _read_column_types(connection, declaration)
-    if declaration.column not in types:
-        raise declaration.make_error(f"the table has no such column, it has {', '.join(types)}. Correct the name")
-    id_columns = [name for name in SUBJECTS if name in types]
-    if len(id_columns) != 1:
-        found = "both product_id and user_id" if id_columns else "neither product_id nor user_id"
-        raise declaration.make_error(f"the table has {found}. Give it the id column of its products or customers")
-    if declaration.reads_training:
-        raise declaration.make_error("the table reads results of the training (schema ml). Use tables built before it")
-    if declaration.reads_actions and "cutoff" not in types:
-        raise declaration.make_error(
-            "the table reads the shop's events or purchases and has no column cutoff, so its values include actions "
-            "after a cutoff. Give it one row per cutoff"
-        )
-    (id_column,) = id_columns
+    id_column = _check_columns(declaration, types)
     value = _build_value(declaration, types[declaration.column])
     values = f"(select *, {value} as feature_value from {declaration.relation})"
     _check_keys(connection, declaration, [name for name in ("cutoff", id_column) if name in types])
@@ -154,6 +130,24 @@ def _build_query(connection: duckdb.DuckDBPyConnection, declaration: FeatureDecl
         from {values}{cutoffs}
         where {is_known}
     """
+
+
+def _check_columns(declaration: FeatureDeclaration, types: Mapping[str, DuckDBPyType]) -> str:
+    """Check the columns of the table, and the tables that it reads; return the id column."""
+    if declaration.column not in types:
+        raise declaration.make_error(f"the table has no such column, it has {', '.join(types)}. Correct the name")
+    id_columns = [name for name in SUBJECTS if name in types]
+    if len(id_columns) != 1:
+        columns = "both product_id and user_id" if id_columns else "neither product_id nor user_id"
+        raise declaration.make_error(f"the table has {columns}. Give it the id column of its products or customers")
+    if declaration.reads_training:
+        raise declaration.make_error("the table reads results of the training (schema ml). Use tables built before it")
+    if declaration.reads_actions and "cutoff" not in types:
+        raise declaration.make_error(
+            "the table reads the shop's events or purchases and has no column cutoff, so its values include actions "
+            "after a cutoff. Give it one row per cutoff"
+        )
+    return id_columns[0]
 
 
 def _read_column_types(

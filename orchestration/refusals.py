@@ -14,7 +14,13 @@ from typing import Any, Literal
 import duckdb
 from pydantic import BaseModel, ConfigDict
 
-from orchestration.dbt_manifest import READER_EXPOSURES, TRAINER_EXPOSURE, find_ancestors, load_manifest
+from orchestration.dbt_manifest import (
+    READER_EXPOSURES,
+    TRAINER_EXPOSURE,
+    find_ancestors,
+    has_model_output,
+    load_manifest,
+)
 from warehouse.database import open_reader
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
@@ -27,9 +33,6 @@ STEP_EXPOSURES: Mapping[Step, Sequence[str]] = {
     "publishing": (TRAINER_EXPOSURE, *READER_EXPOSURES),
 }
 """The dbt exposures whose tables a step reads. Published lists also come from the tables of the trainer."""
-
-MODEL_OUTPUT_PREFIX = "source.recomart.ml."
-"""Beginning of the unique ids of the tables that training and scoring write."""
 
 MAX_LISTED_FAILURES = 3
 """Failed tests that one message quotes; `recomart accept` lists all."""
@@ -161,12 +164,8 @@ def _is_result_of(manifest: Mapping[str, Any], unique_id: str, tables: set[str])
     attached_table = node.get("attached_node")
     tested_tables = [attached_table] if attached_table else node["depends_on"]["nodes"]
     return not tables.isdisjoint(tested_tables) and (
-        _has_model_output(tables) or not _has_model_output(find_ancestors(manifest, [unique_id]))
+        has_model_output(tables) or not has_model_output(find_ancestors(manifest, [unique_id]))
     )
-
-
-def _has_model_output(nodes: set[str]) -> bool:
-    return any(node.startswith(MODEL_OUTPUT_PREFIX) for node in nodes)
 
 
 def list_accepted(settings: Settings) -> list[tuple[Acceptance, bool]]:

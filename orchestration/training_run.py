@@ -48,7 +48,8 @@ from warehouse.locks import exclusive_lock
 from warehouse.settings import Settings
 
 LIST_TABLES = ("evaluation_pairs", "evaluation_candidates")
-"""Tables of schema ml that keep only the newest run and the serving run; the other tables keep every run."""
+"""Tables of evaluated customers in schema ml. They keep only the newest run and the serving run; the other tables keep
+every run."""
 
 DATASETS_LOCK = "writing.lock"
 

@@ -29,9 +29,9 @@ def test_env_file_is_written_only_when_missing(tmp_path: Path) -> None:
 
 
 def test_dev_starts_dagster_at_port(tmp_path: Path) -> None:
-    for name in ("Makefile", "pyproject.toml", "constraints.txt", ".ci"):
-        copy = shutil.copytree if (PROJECT_ROOT / name).is_dir() else shutil.copy
-        copy(PROJECT_ROOT / name, tmp_path / name)
+    for file in (PROJECT_ROOT / "Makefile", PROJECT_ROOT / "pyproject.toml", *PROJECT_ROOT.glob("requirements*.txt")):
+        shutil.copy(file, tmp_path)
+    shutil.copytree(PROJECT_ROOT / ".ci", tmp_path / ".ci")
     for name, command in {"python": f'exec {sys.executable} "$@"', "dagster": 'echo dagster "$@"'}.items():
         program = tmp_path / name
         program.write_text(f"#!/bin/sh\n{command}\n", encoding="utf-8")

@@ -83,12 +83,12 @@
     {% endif %}
 {% endmacro %}
 
-{#- Columns without a value become null. -#}
 {% macro update_node_results(nodes, values) -%}
     {%- set assignments = [] -%}
     {%- for column in ('status', 'message', 'fingerprint', 'failure_count') -%}
         {%- set value = values.get(column) -%}
-        {%- do assignments.append(column ~ ' = ' ~ ('null' if value is none else quote(value | string))) -%}
+        {%- set constant = value if column == 'failure_count' else quote(value | string) -%}
+        {%- do assignments.append(column ~ ' = ' ~ ('null' if value is none else constant)) -%}
     {%- endfor -%}
     {%- if nodes -%}
         {%- call statement(auto_begin=true) -%}

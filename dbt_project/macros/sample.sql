@@ -1,5 +1,5 @@
-{#- Whether a customer is in the sample of target dev (variable sample_share). The share is that of the first four digits of a
-    hash, so that the same customers are in every build. Rows without a customer are in every sample. -#}
+{#- Whether a customer is in the sample of target dev (variable sample_share). The first four digits of a hash of the id
+    decide, so that every build has the same customers. Rows without a customer are in every sample. -#}
 {% macro is_in_sample(user_id) -%}
     {%- if var('sample_share') == 1 -%}
         true

@@ -46,7 +46,7 @@
     {{ return(local_md5(row_count ~ '\n' ~ texts | sort | join('\n'))) }}
 {%- endmacro %}
 
-{#- The acceptances of a test's failure, the newest last. `recomart accept` writes them. -#}
+{#- `recomart accept` writes the acceptances. -#}
 {% macro read_acceptances(test_name, fingerprint) -%}
     {{ return(adapter.dispatch('read_acceptances')(test_name, fingerprint)) }}
 {%- endmacro %}

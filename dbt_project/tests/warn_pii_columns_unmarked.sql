@@ -17,6 +17,6 @@ where
         columns.column_name in ('user_id', 'session_id', 'transaction_id', '_extra')
         or (columns.table_name = 'rejected_rows' and columns.column_name = 'text')
     )
-    and columns.table_catalog = '{{ target.database }}'
+    and columns.table_catalog = {{ quote(target.database) }}
     and marked.column_name is null
 order by message

@@ -1,8 +1,8 @@
 """A trained model: product factors, and the exact factors of a customer given their history and features.
 
 Let H be the factors of the history's products, C their confidences and D the other part of the row's normal matrix. D
-is diagonal because the product factors are in the eigenbasis of their Gramian. Let b be the prior's right-hand side: a
-sum over the customer's declared features. The customer factors are
+is diagonal because the product factors are in the eigenbasis of their Gramian. Let b be the prior's right-hand side: the
+sum of the rows of B, one per declared feature of the customer. The customer factors are
 
     x = (H'CH + D)^-1 (H'C1 + b) = sum over j of t_j + sum over f of s_f
 
@@ -76,7 +76,8 @@ class FactorModel:
     ) -> Iterator["HistoryBlock"]:
         """Yield the nonempty rows of `strength` in blocks of similar length, which limits padding.
 
-        Each buffer of a block, and `candidates` factors or contributions per row, fit `block_mib`.
+        Each buffer of a block, and `candidates` factors or contributions per row, fit `block_mib`. `features` are those
+        of `fold_in`.
         """
         confidence = self.confidence.transform(strength)
         penalty = self.regularization * (
@@ -126,7 +127,7 @@ class HistoryBlock:
     diagonal: Tensor
     """float32 of shape (rows, factors): D."""
     prior_weight: Tensor
-    """float32 of shape (rows): factor of the factors predicted from features in b."""
+    """float32 of shape (rows): weight in b of the factors that are predicted from features."""
     prior_rhs: Tensor | None
     """float32 of shape (rows, factors): b; None without features."""
 
@@ -153,12 +154,11 @@ class HistoryBlock:
         influence = self.weighted_history @ inverse if scaled_history is None else inverse @ scaled_history
         return influence * self.root_confidence[:, :, None]
 
-    def compute_prior_influence(self, predicted: Tensor) -> Tensor:
-        """Return the part of the customer factors from parts of the predicted factors, both (rows, parts, factors).
+    def compute_prior_influence(self, rhs: Tensor) -> Tensor:
+        """Return the parts of the customer factors from parts of b, both float32 of shape (rows, parts, factors).
 
-        The parts of one feature each give the rows of B (H'CH + D)^-1.
+        The parts of b from single features give the rows of B (H'CH + D)^-1.
         """
-        rhs = predicted * self.prior_weight[:, None, None]
         matrix, scaled_history = self._build_system()
         cholesky_factor = torch.linalg.cholesky(matrix)
         if scaled_history is None:

@@ -6,11 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+SUCCESSOR_SUFFIX, REPLACED_SUFFIX = ".successor", ".replaced"
+"""Suffixes of a folder that will replace another one, and of one that is replaced."""
+
 
 @contextmanager
 def create_folder_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary folder, and rename it to `path` at the end of the block; an error in the block removes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    # The mode follows the umask; only the owner could read a folder of tempfile.mkdtemp.
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     temporary.mkdir()
     try:
@@ -20,10 +24,6 @@ def create_folder_atomically(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-SUCCESSOR_SUFFIX = ".successor"
-REPLACED_SUFFIX = ".replaced"
-
-
 def replace_folder(path: Path, write_successor: Callable[[Path], None]) -> None:
     """Replace a folder by the one that `write_successor` writes; `complete_replacements` repairs a killed call."""
     write_successor(path.with_name(path.name + SUCCESSOR_SUFFIX))
@@ -31,7 +31,7 @@ def replace_folder(path: Path, write_successor: Callable[[Path], None]) -> None:
 
 
 def complete_replacements(folder: Path) -> None:
-    """Complete all replacements in `folder`."""
+    """Complete the replacements of a killed `replace_folder` in `folder`."""
     for successor in folder.glob(f"*{SUCCESSOR_SUFFIX}"):
         path = successor.with_name(successor.name.removesuffix(SUCCESSOR_SUFFIX))
         if path.exists():

@@ -51,6 +51,9 @@ class FeatureMatrix:
 
         Bands, words and values come from `reference_ids` (by default all ids). A value that only one of them has
         carries no information about the others, so it is dropped.
+
+        Raises:
+            ModelError: A kind is unknown.
         """
         rows = rows.filter(pc.is_in(rows["subject_id"], value_set=ids.ids))
         reference = ids if reference_ids is None else reference_ids
@@ -82,7 +85,7 @@ class FeatureMatrix:
         return cls(ids, Csr(torch.zeros(len(ids) + 1, dtype=torch.int32), no_entries, torch.empty(0), 0), [])
 
     def select(self, ids: pa.Array | pa.ChunkedArray) -> Csr:
-        """Return the rows of `ids` in their order; the row of an unknown id is empty."""
+        """Return the rows of `ids` in their order, ids x feature values; the row of an unknown id is empty."""
         last_start = self.matrix.row_starts[-1:]
         with_empty_row = Csr(
             torch.cat([self.matrix.row_starts, last_start]),

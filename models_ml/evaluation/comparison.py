@@ -126,7 +126,7 @@ def _compute_ndcg(
     position = torch.from_numpy(products.find_positions(window.interactions.products.ids)).to(
         model.product_factors.device
     )
-    features = customer_features.select(window.customer_ids[: len(window.known_positions)]).to(position.device)
+    features = customer_features.select(window.known_customer_ids).to(position.device)
     user_factors = model.fold_in(window.histories.to(position.device).remap_columns(position, len(products)), features)
     product_factors = model.product_factors[position.clamp(min=0)] * (position >= 0)[:, None]
     hits = window.find_hit_pairs(window.rank_for_known_customers(user_factors, product_factors, config)) >= 0

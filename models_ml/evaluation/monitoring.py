@@ -43,7 +43,7 @@ def evaluate_since_training(
     if window is None:
         return None
     device = recommender.history.values.device
-    features = recommender.customer_features.select(window.customer_ids[: len(window.known_positions)]).to(device)
+    features = recommender.customer_features.select(window.known_customer_ids).to(device)
     model_ranking = window.rank_for_known_customers(
         recommender.factor_model.fold_in(window.histories.to(device), features),
         recommender.factor_model.scoring_factors,

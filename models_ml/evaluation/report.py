@@ -8,7 +8,6 @@ from torch import Tensor
 
 from models_ml.config import TrainConfig
 from models_ml.data.dataset import Dataset
-from models_ml.data.interactions import Interactions
 from models_ml.errors import ModelError
 from models_ml.evaluation.baselines import BASELINES, OracleFactors, build_oracle_method
 from models_ml.evaluation.bootstrap import bootstrap_mean_bounds
@@ -117,20 +116,12 @@ class EvaluationReport:
 
     def build_window(self, cutoff: str, max_users: int) -> EvaluationWindow | None:
         """Return the window at `cutoff`, or None after adding the reason to `skip_reasons`."""
-        cutoff_data = self.dataset.select_cutoff(cutoff)
-        if not cutoff_data.interactions.num_rows:
-            self.skip_reasons[cutoff] = "no interactions before it"
-            return None
-        window = EvaluationWindow.create(
-            cutoff,
-            Interactions.from_table(cutoff_data.interactions, cutoff_data.product_features["product_id"]),
-            cutoff_data.product_features,
-            cutoff_data.evaluation_pairs,
-            max_users,
-            cutoff_data.features,
-        )
+        window = EvaluationWindow.from_dataset(self.dataset, cutoff, max_users)
         if window is None:
-            self.skip_reasons[cutoff] = "no customers with a history and new products"
+            has_interactions = self.dataset.select_cutoff(cutoff).interactions.num_rows > 0
+            self.skip_reasons[cutoff] = (
+                "no customers with a history and new products" if has_interactions else "no interactions before it"
+            )
         return window
 
     def add_overall(self, window: EvaluationWindow, ranking: Ranking) -> None:
@@ -142,8 +133,8 @@ class EvaluationReport:
     def add(self, window: EvaluationWindow, ranking: Ranking, ablations: Mapping[str, Ranking]) -> None:
         """Add the metrics of the model's `ranking` of all customers and of all baselines, in all segments.
 
-        `ablations` are the rankings of the model without a declared feature, by the feature. Also adds
-        differences with intervals, and the lists and relevant pairs, from which SQL computes accuracy again.
+        `ablations` are the rankings of the model without a declared feature, by the feature. Also adds differences with
+        intervals, and the lists and relevant pairs, from which SQL computes accuracy again.
         """
         rankings = dict(self._iter_rankings(window, ranking))
         rankings |= {f"{ABLATION_PREFIX}{feature}": ablation for feature, ablation in ablations.items()}

@@ -162,6 +162,11 @@ class EvaluationWindow:
         return torch.from_numpy(self.product_features[column].fill_null(0).to_numpy().astype(np.float32))
 
     @property
+    def known_customer_ids(self) -> pa.Array:
+        """Ids of the known customers."""
+        return self.customer_ids[: len(self.known_positions)]
+
+    @property
     def new_customer_count(self) -> int:
         """Number of customers without a history."""
         return len(self.customer_ids) - len(self.known_positions)

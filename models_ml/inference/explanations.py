@@ -24,8 +24,8 @@ def iter_contributions(
         if block.prior_rhs is None:
             yield block, contributions, torch.zeros_like(contributions[:, :, 0])
         else:
-            predicted = (block.prior_rhs / block.prior_weight[:, None])[:, None]
-            yield block, contributions, (products @ block.compute_prior_influence(predicted).mT)[:, :, 0]
+            from_features = products @ block.compute_prior_influence(block.prior_rhs[:, None]).mT
+            yield block, contributions, from_features[:, :, 0]
 
 
 def find_strongest_reasons(

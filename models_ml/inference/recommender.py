@@ -91,6 +91,9 @@ class Recommender:
         Raises:
             ModelError: The folder exists.
         """
+        coefficients = self.factor_model.customer_coefficients
+        if coefficients is None:
+            coefficients = torch.empty((0, self.card.config.factors))
         tensors = {
             "product_factors": self.factor_model.product_factors,
             "trends": self.factor_model.trends,
@@ -99,7 +102,7 @@ class Recommender:
             "row_starts": self.history.row_starts,
             "columns": self.history.columns,
             "strengths": self.history.values,
-            "customer_coefficients": self._customer_coefficients,
+            "customer_coefficients": coefficients,
             "feature_row_starts": self.customer_features.matrix.row_starts,
             "feature_columns": self.customer_features.matrix.columns,
             "feature_values": self.customer_features.matrix.values,
@@ -206,8 +209,7 @@ class Recommender:
 
         The caller stops when it has enough. The first search finds `batch_size` products, each further search eight
         times as many, so that a long ranking needs few searches. Yields nothing when neither a product of the basket
-        nor a feature of the customer is known.
-        Filters and errors are those of `recommend`.
+        nor a feature of the customer is known. Filters and errors are those of `recommend`.
         """
         history, features, _ = self._get_history_row(user_id, basket)
         remaining = self._build_allowed_mask(batch_size, allowed_products, excluded_products)
@@ -275,17 +277,12 @@ class Recommender:
             ranked = sorted(zip(parts, block.products[0].tolist(), strict=True), key=lambda pair: (-pair[0], pair[1]))
             contributions = [Contribution(self.products.get_id(past), part) for part, past in ranked]
             if from_features is not None:
-                from_features = block.compute_prior_influence(from_features)
-        return Explanation(
-            product_id,
-            float(model.fold_in(history, features)[0] @ candidate),
-            contributions,
-            []
-            if features is None or from_features is None
-            else self._build_feature_contributions(features, from_features[0] @ candidate),
-            "model",
-            unknown_products,
-        )
+                from_features = block.compute_prior_influence(from_features * block.prior_weight[:, None, None])
+        feature_contributions = list[FeatureContribution]()
+        if features is not None and from_features is not None:
+            feature_contributions = self._build_feature_contributions(features, from_features[0] @ candidate)
+        score = float(model.fold_in(history, features)[0] @ candidate)
+        return Explanation(product_id, score, contributions, feature_contributions, "model", unknown_products)
 
     def _build_feature_contributions(self, features: Csr, parts: Tensor) -> list[FeatureContribution]:
         """Return the contributions of the features in the single row of `features`, the largest first."""
@@ -307,12 +304,6 @@ class Recommender:
     def _index(self) -> ScreeningIndex:
         """Index for exact search: products are screened in half precision and scored in full precision."""
         return ScreeningIndex.from_factors(self.factor_model.scoring_factors)
-
-    @property
-    def _customer_coefficients(self) -> Tensor:
-        """Coefficients of the customers' features, (feature values, factors)."""
-        coefficients = self.factor_model.customer_coefficients
-        return torch.empty((0, self.card.config.factors)) if coefficients is None else coefficients
 
     def _get_history_row(self, user_id: str | None, basket: Basket | None) -> tuple[Csr | None, Csr | None, list[str]]:
         """Return the history and the features, matrices with one row, and the basket's unknown products.

@@ -16,6 +16,14 @@ from warehouse.settings import PROJECT_ROOT, Settings
 WAREHOUSE_POOL = "warehouse"
 """Concurrency pool of every step that opens the warehouse. Its limit is 1: DuckDB has one writer."""
 
+MAX_RETRIES = 2
+"""Retries of a step that failed with a temporary error."""
+
+RETRY_DELAY_SECONDS = 60
+
+USER_ERRORS = (RecomartError, ModelError, OSError, duckdb.Error)
+"""Errors that a user can fix: their message is enough, without a traceback."""
+
 
 class TableInfo(NamedTuple):
     """Row count and columns of a table."""
@@ -25,15 +33,6 @@ class TableInfo(NamedTuple):
 
     column_types: dict[str, str]
     """Type of every column by its name, in the table's order."""
-
-
-MAX_RETRIES = 2
-"""Retries of a step that failed with a temporary error."""
-
-RETRY_DELAY_SECONDS = 60
-
-USER_ERRORS = (RecomartError, ModelError, OSError, duckdb.Error)
-"""Errors that a user can fix: their message is enough, without a traceback."""
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def forget_customer(settings: Settings, user_id: str, listener: PipelineListener
     user_id = clean_user_id(sources, user_id)
     with lock_erasure(settings):
         add_forgotten_customer(settings, user_id)
-        # A training or scoring that began before does not write its result.
+        # The file's time is the erasure number: a training or scoring that began before does not write its result.
         settings.forgotten_customers_file.touch()
         listener.on_stage("erasing the rows")
         _erase_rows(settings, sources, user_id)

@@ -14,18 +14,15 @@ from models_ml.data.atomic_folders import (
 )
 from models_ml.data.dataset_store import iter_dataset_hashes, read_dataset, read_manifest, write_dataset
 from models_ml.errors import ModelError
+from models_ml.inference.artifact import CARD_FILE
 from models_ml.inference.recommender import Recommender
 from orchestration.dataset_versions import build_version_row
-from orchestration.training_run import DATASETS_LOCK
+from orchestration.training_run import DATASETS_LOCK, LIST_TABLES
 from warehouse.database import insert_ml_rows, open_writer, transaction
 from warehouse.locks import exclusive_lock
 from warehouse.settings import Settings
 
 LOG = logging.getLogger(__name__)
-
-LIST_TABLES = ("evaluation_pairs", "evaluation_candidates")
-"""Tables of evaluated customers. A run's rows are deleted together: without some of its customers they would not give
-its metrics."""
 
 
 def erase_from_models(settings: Settings, user_id: str) -> None:
@@ -46,8 +43,8 @@ def erase_from_models(settings: Settings, user_id: str) -> None:
             remove_unfinished(folder)
         complete_replacements(settings.models_dir)
         successors = _write_dataset_successors(settings, user_id)
-        for folder in sorted(settings.models_dir.glob("*/card.json")):
-            _replace_model(folder.parent, user_id, successors)
+        for card_file in sorted(settings.models_dir.glob(f"*/{CARD_FILE}")):
+            _replace_model(card_file.parent, user_id, successors)
         with transaction(connection):
             _update_tables(connection, settings, user_id, successors)
         for dataset_hash in successors:
@@ -70,6 +67,7 @@ def _update_tables(
         " union ".join(f"select run_id from ml.{table} where user_id = ?" for table in LIST_TABLES),
         [user_id] * len(LIST_TABLES),
     ).fetchall()
+    # A run's rows are deleted together: without some of its customers they would not give its metrics.
     for table in LIST_TABLES:
         connection.execute(
             f"delete from ml.{table} where run_id in (select unnest(?::varchar[]))", [[run for (run,) in runs]]

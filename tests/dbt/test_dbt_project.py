@@ -114,6 +114,18 @@ def test_raw_columns_equal_loader(parsed_manifest: dict[str, Any]) -> None:
     assert {kind: tuple(names) for kind, names in columns.items()} == RAW_COLUMNS
 
 
+def test_macros_are_described(parsed_manifest: dict[str, Any]) -> None:
+    """Implementations of dispatched macros are described with the macro that dispatches."""
+    undescribed = [
+        macro["name"]
+        for macro in parsed_manifest["macros"].values()
+        if macro["package_name"] == "recomart"
+        and not re.match(r"default__|duckdb__|test_", macro["name"])
+        and not macro["description"]
+    ]
+    assert undescribed == []
+
+
 def find_tested_table(test: dict[str, Any]) -> str:
     """Return the unique id of the table that a test of the yml file of the table tests."""
     return str(test["attached_node"] or next(iter(test["depends_on"]["nodes"])))

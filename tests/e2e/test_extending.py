@@ -22,8 +22,7 @@ DEMO = ("--customers", "300", "--products", "200", "--days", "20", "--events", "
 RUN_COMMAND = "import sys; from apps.cli.entry_point import main; sys.argv[0] = 'recomart'; main()"
 LOAD_DEFINITIONS = """
 from orchestration.definitions import defs
-graph = defs.resolve_asset_graph() if hasattr(defs, "resolve_asset_graph") else defs.get_asset_graph()
-print("\\n".join(key.to_user_string() for key in graph.get_all_asset_keys()))
+print("\\n".join(key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()))
 """
 
 
@@ -96,7 +95,7 @@ def first_run(checkout: Checkout) -> dict[str, Any]:
 
 
 def test_sample_builds_in_dev_only(checkout: Checkout) -> None:
-    before = (checkout.settings.database).stat().st_mtime_ns
+    before = checkout.settings.database.stat().st_mtime_ns
     checkout.dbt("build", "--target", "dev", "--vars", "{sample_share: 0.3}", "--exclude-resource-type", "unit_test")
     count = "select count(*), count(distinct user_id) from marts.fct_events where user_id is not null"
     with duckdb.connect() as connection:
@@ -123,6 +122,12 @@ def test_declared_features_cause_training(checkout: Checkout, first_run: dict[st
 
 
 @pytest.mark.usefixtures("first_run")
+def test_unit_test_of_guide_passes(checkout: Checkout) -> None:
+    """`recomart run` runs no unit tests."""
+    checkout.dbt("test", "--select", "test_user_plan_ignores_future")
+
+
+@pytest.mark.usefixtures("first_run")
 def test_evaluation_shows_ablations(checkout: Checkout) -> None:
     evaluation = json.loads(checkout.recomart("evaluate", "--json").stdout)
     methods = {row["method"] for row in evaluation["differences"]}
@@ -142,12 +147,8 @@ def test_features_explain_and_serve(checkout: Checkout) -> None:
     explanation = json.loads(checkout.recomart("explain", "--user", "u00001", "--product", "p00007", "--json").stdout)
     parts = [*explanation["contributions"], *explanation["feature_contributions"]]
     assert sum(part["contribution"] for part in parts) == pytest.approx(explanation["score"], rel=1e-3, abs=1e-6)
-    assert {"feature": "feat_user_plan.plan", "value": "gold"}.items() <= {
-        key: value
-        for part in explanation["feature_contributions"]
-        if part["feature"] == "feat_user_plan.plan"
-        for key, value in part.items()
-    }.items()
+    values = {part["feature"]: part["value"] for part in explanation["feature_contributions"]}
+    assert values["feat_user_plan.plan"] == "gold"
     newcomer = json.loads(checkout.recomart("recommend", "--user", "newcomer", "--json").stdout)
     assert len(newcomer["recommendations"]) > 0
     assert not newcomer["is_fallback"]

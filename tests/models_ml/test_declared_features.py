@@ -162,7 +162,7 @@ def test_new_customer_is_ranked_by_features(club_training: TrainingResult) -> No
         assert result.source == "model"
         assert {int(item.product_id[1:]) % 2 for item in result.items} == {number}
         assert all(item.reason_product_id is None for item in result.items)
-    assert recommender.recommend(user_id="stranger", n=10).source == "popularity"
+    assert recommender.recommend(user_id="unknown", n=10).source == "popularity"
 
 
 def test_basket_of_customer_uses_features(club_training: TrainingResult) -> None:

@@ -91,52 +91,30 @@ def test_values_with_cutoff_count_there(connection: duckdb.DuckDBPyConnection) -
 @pytest.mark.parametrize(
     ("model", "columns", "parents", "change", "message"),
     [
-        (
-            "shelf",
-            {"size": "category"},
-            (),
-            "",
-            "column size: the table has no such column, it has product_id, colours",
-        ),
+        ("shelf", {"size": "category"}, (), "",
+         "column size: the table has no such column, it has product_id, colours"),
         ("shelf", {"floor": "band"}, (), "", "column floor: model_feature is 'band'. Write one of category, number"),
         ("shelf", {"title": "number"}, (), "", "column title: it is declared as number, and its type is VARCHAR"),
         ("shelf", {"price": "category"}, (), "", "it is declared as category, and its type is DECIMAL"),
-        ("shelf", {"colours": "words"}, (), "", "it is declared as words, and its type is VARCHAR\\[\\]"),
+        ("shelf", {"colours": "words"}, (), "", r"it is declared as words, and its type is VARCHAR\[\]"),
         ("rack", {"floor": "number"}, (), "", "column floor: there is no table s.rack. Build it with"),
-        (
-            *("shelf", {"floor": "number"}, ()),
-            *("insert into s.shelf (product_id) values ('p1')", r"its 4 rows have 3 different keys \(product_id\)"),
-        ),
-        (
-            *("plan", {"plan": "category"}, ()),
-            *(
-                "insert into s.plan values ('now', null, 'x', 1)",
-                r"its 3 rows have 2 different keys \(cutoff, user_id\)",
-            ),
-        ),
-        (
-            *("shelf", {"floor": "number"}, (), "alter table s.shelf rename product_id to item"),
-            "the table has neither product_id nor user_id",
-        ),
-        (
-            *("shelf", {"floor": "number"}, (), "alter table s.shelf rename colours to user_id"),
-            "the table has both product_id and user_id",
-        ),
-        (
-            *("shelf", {"title": "category"}, ()),
-            "insert into s.shelf (product_id, title) select 'q' || i, 'title ' || i from range(1001) as r (i)",
-            "column title: it has 1,003 categories, more than 1,000. Merge rare ones",
-        ),
-        (
-            *("shelf", {"floor": "number"}, ("source.recomart.raw.purchases",), ""),
-            "reads the shop's events or purchases and has no column cutoff",
-        ),
-        (
-            *("plan", {"plan": "category"}, ("source.recomart.ml.candidates",), ""),
-            "column plan: the table reads results of the training",
-        ),
+        ("shelf", {"floor": "number"}, (), "insert into s.shelf (product_id) values ('p1')",
+         r"its 4 rows have 3 different keys \(product_id\)"),
+        ("plan", {"plan": "category"}, (), "insert into s.plan values ('now', null, 'x', 1)",
+         r"its 3 rows have 2 different keys \(cutoff, user_id\)"),
+        ("shelf", {"floor": "number"}, (), "alter table s.shelf rename product_id to item",
+         "the table has neither product_id nor user_id"),
+        ("shelf", {"floor": "number"}, (), "alter table s.shelf rename colours to user_id",
+         "the table has both product_id and user_id"),
+        ("shelf", {"title": "category"}, (),
+         "insert into s.shelf (product_id, title) select 'q' || i, 'title ' || i from range(1001) as r (i)",
+         "column title: it has 1,003 categories, more than 1,000. Merge rare ones"),
+        ("shelf", {"floor": "number"}, ("source.recomart.raw.purchases",), "",
+         "reads the shop's events or purchases and has no column cutoff"),
+        ("plan", {"plan": "category"}, ("source.recomart.ml.candidates",), "",
+         "column plan: the table reads results of the training"),
     ],
-)
+)  # fmt: skip
 def test_wrong_declaration_names_column(
     connection: duckdb.DuckDBPyConnection,
     model: str,

@@ -41,5 +41,5 @@ def test_damaged_files_are_searched(shop: Shop) -> None:
     damaged = {"damaged.parquet": b"PAR1 anna1 ", "damaged.zip": b"anna1 PK\x05\x06" + b"a" * 18, "empty.parquet": b""}
     for name, content in damaged.items():
         shop.put(name, content)
-    found = ["copy.parquet", "damaged.parquet", "damaged.zip", "export.zip"]
-    assert find_places(shop, "anna1") == [f"landing/{name}" for name in found]
+    names = ["copy.parquet", "damaged.parquet", "damaged.zip", "export.zip"]
+    assert find_places(shop, "anna1") == [f"landing/{name}" for name in names]

@@ -35,14 +35,15 @@ counted_days as (
 
     select
         *,
-        count(case when has_rows then 1 end) over earlier_days as earlier_day_count,
-        count(case when has_only_duplicates then 1 end) over earlier_days as earlier_duplicate_day_count
-    from days
-    window
-        earlier_days as (
+        count(case when has_rows then 1 end) over (
             partition by feed
             order by delivery_day rows between unbounded preceding and 1 preceding
-        )
+        ) as earlier_day_count,
+        count(case when has_only_duplicates then 1 end) over (
+            partition by feed
+            order by delivery_day rows between unbounded preceding and 1 preceding
+        ) as earlier_duplicate_day_count
+    from days
 
 ),
 

@@ -1,4 +1,4 @@
-"""Tests of the content prior and its effect on training."""
+"""Tests of the prior from declared features and its effect on training."""
 
 import numpy as np
 import pyarrow as pa

@@ -9,7 +9,7 @@ import pytest
 
 from models_ml.config import TrainConfig
 from models_ml.errors import ModelError
-from models_ml.inference.artifact import compute_card_checksum
+from models_ml.inference.artifact import CARD_FILE, ID_COLUMNS, TENSORS_FILE, compute_card_checksum
 from models_ml.inference.recommender import Recommender
 from models_ml.training import TrainingResult, train
 from tests.models_ml.inference.test_recommender import get_product_ids
@@ -44,7 +44,7 @@ def test_artifact_modes_follow_umask(trained: TrainingResult, tmp_path: Path) ->
             os.umask(previous)
         assert stat.S_IMODE(path.stat().st_mode) == folder_mode
         assert {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.iterdir()} == dict.fromkeys(
-            ("card.json", "tensors.safetensors", "users.parquet", "products.parquet"), file_mode
+            (CARD_FILE, TENSORS_FILE, *ID_COLUMNS), file_mode
         )
 
 
