@@ -9,11 +9,9 @@ from warehouse.erasure.erasure_lock import lock_erasure
 from warehouse.erasure.row_erasure import FileRows, erase_rows, group_by_file
 from warehouse.loading.landing_files import compute_checksum, find_files, find_shared_files
 from warehouse.settings import Settings
+from warehouse.sources.columns import TIME_COLUMNS
 from warehouse.sources.declaration import Feed, Sources
 from warehouse.sources.yaml_file import read_sources
-
-TIME_COLUMNS = {"events": "event_at", "purchases": "purchased_at"}
-"""Column of the time in the views of schema `staging`."""
 
 MIN_TIME = datetime(1990, 1, 1)
 """Earlier times, such as epochs of a wrong unit, are no reason to erase the rows."""
@@ -61,7 +59,7 @@ def erase_expired_rows(settings: Settings) -> int:
 def _keep_shared_rows(settings: Settings, sources: Sources, expired: list[FileRows]) -> list[FileRows]:
     """Return the expired rows without those of files of several feeds, unless the row expired in all of these feeds."""
     shared_files = find_shared_files(
-        file for feed in sources.feeds.values() for file in find_files(feed, settings.landing_dir)
+        file for feed in sources.feeds.values() for file in find_files(feed, settings.landing_dir, settings.linked_folders)
     )
     lines = {(rows.feed, rows.path): set(rows.lines) for rows in expired}
     remaining = [
