@@ -7,7 +7,7 @@ import duckdb
 from warehouse.database import fetch_first_row, open_reader
 from warehouse.erasure.erasure_lock import lock_erasure
 from warehouse.erasure.row_erasure import FileRows, erase_rows, group_by_file
-from warehouse.loading.landing_files import compute_checksum, find_files, find_shared_files
+from warehouse.loading.landing_files import compute_checksum, find_feed_files, find_shared_files
 from warehouse.settings import Settings
 from warehouse.sources.columns import TIME_COLUMNS
 from warehouse.sources.declaration import Feed, Sources
@@ -58,9 +58,8 @@ def erase_expired_rows(settings: Settings) -> int:
 
 def _keep_shared_rows(settings: Settings, sources: Sources, expired: list[FileRows]) -> list[FileRows]:
     """Return the expired rows without those of files of several feeds, unless the row expired in all of these feeds."""
-    shared_files = find_shared_files(
-        file for feed in sources.feeds.values() for file in find_files(feed, settings.landing_dir, settings.linked_folders)
-    )
+    files = find_feed_files(sources.feeds.values(), settings)
+    shared_files = find_shared_files(file for feed_files in files.values() for file in feed_files)
     lines = {(rows.feed, rows.path): set(rows.lines) for rows in expired}
     remaining = [
         rows._replace(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from warehouse.errors import RecomartError
+from warehouse.settings import Settings
 from warehouse.sources.declaration import Feed
 
 UNFINISHED_SUFFIXES = (".part", ".tmp", ".partial", ".crdownload")
@@ -148,6 +149,11 @@ def find_files(feed: Feed, landing: Path, linked_folders: Collection[Path] = ())
             relative_path = _format_path(path.relative_to(landing))
             files.append(make_landing_file(feed, relative_path, path, file_stat, listed_ns=now, problem=problem))
     return sorted(files, key=lambda file: file.path)
+
+
+def find_feed_files(feeds: Iterable[Feed], settings: Settings) -> dict[str, list[LandingFile]]:
+    """Find the complete files of feeds, by feed; see `find_files`."""
+    return {feed.name: find_files(feed, settings.landing_dir, settings.linked_folders) for feed in feeds}
 
 
 def find_link_problem(path: Path, allowed_folders: Collection[Path]) -> str | None:
