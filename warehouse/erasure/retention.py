@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import duckdb
 
+from warehouse.checksums import compute_file_checksum
 from warehouse.database import fetch_first_row, open_reader
 from warehouse.erasure.erasure_lock import lock_erasure
 from warehouse.erasure.row_erasure import FileRows, erase_rows, group_by_file
-from warehouse.loading.landing_files import compute_checksum, find_feed_files, find_shared_files
+from warehouse.loading.landing_files import find_feed_files, find_shared_files
 from warehouse.settings import Settings
 from warehouse.sources.columns import TIME_COLUMNS
 from warehouse.sources.declaration import Feed, Sources
@@ -85,8 +86,7 @@ def _is_as_loaded(connection: duckdb.DuckDBPyConnection, settings: Settings, row
     if not file.exists():
         return True
     query = "select checksum from raw.loaded_files where feed = ? and path = ?"
-    with file.open("rb") as opened:
-        return fetch_first_row(connection, query, [rows.feed, rows.path]) == (compute_checksum(opened),)
+    return fetch_first_row(connection, query, [rows.feed, rows.path]) == (compute_file_checksum(file),)
 
 
 def _find_expired_rows(connection: duckdb.DuckDBPyConnection, feed: Feed) -> list[FileRows]:

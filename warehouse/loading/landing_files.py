@@ -1,6 +1,5 @@
 """Landing files on the disk: which files match a feed's globs, and which are changing."""
 
-import hashlib
 import os
 import stat
 import time
@@ -238,11 +237,6 @@ def _get_size_and_change_time(file_stat: os.stat_result) -> tuple[int, int]:
 def _format_path(path: Path) -> str:
     """Convert a relative path to valid Unicode text; undecodable bytes of the name become escapes."""
     return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def compute_checksum(file: BufferedReader) -> str:
-    """Compute the SHA-256 of an opened file as hexadecimal text."""
-    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def find_changing_files(files: Iterable[LandingFile], settle_seconds: float) -> set[str]:

@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 import duckdb
 
 from warehouse.atomic_files import write_text_atomically
+from warehouse.checksums import compute_file_checksum
 from warehouse.database import connect_to_file, fetch_first_row, raise_on_damage, retry_while_locked
 from warehouse.disk_full import raise_on_full_disk
 from warehouse.errors import RecomartError
 from warehouse.locks import exclusive_lock
-from warehouse.publishing.live_copy import POINTER_FILE, PublishedCopy, hash_copy
+from warehouse.publishing.live_copy import POINTER_FILE, PublishedCopy
 from warehouse.settings import Settings
 
 LOCK_FILE = "publishing.lock"
@@ -81,7 +82,7 @@ def _publish_new_copy(settings: Settings, tables: Sequence[str]) -> PublishedCop
     try:
         rows, provenance = _write_copy(settings, tables, unfinished)
         _verify_copy(settings, unfinished, rows)
-        sha256 = hash_copy(unfinished)
+        sha256 = compute_file_checksum(unfinished)
         unfinished.rename(copy)
     except BaseException:
         _delete_unfinished_copies(settings.serving_dir)
