@@ -16,6 +16,7 @@ import dagster as dg
 import requests
 from dagster_graphql import DagsterGraphQLClient
 
+from tests.free_port import find_free_port
 from warehouse.settings import PROJECT_ROOT, Settings
 
 STOP_SECONDS = 15
@@ -125,9 +126,7 @@ def run_dagster_dev(settings: Settings, folder: Path, command: str = "dagster") 
     (folder / ".env").write_text(f"DAGSTER_HOME={home}\n", encoding="utf-8")
     shutil.copy(PROJECT_ROOT / "pyproject.toml", folder)
     (folder / "orchestration").symlink_to(PROJECT_ROOT / "orchestration")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = find_free_port()
     executable = str(Path(sys.executable).with_name(command))
     output = folder / "dagster.log"
     with output.open("wb") as log:

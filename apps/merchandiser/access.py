@@ -1,12 +1,12 @@
 """Who may use the app: the login of Streamlit's secrets file, and the addresses that need one."""
 
 from functools import cache
-from ipaddress import ip_address
 
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
 
 from warehouse.errors import RecomartError
+from warehouse.hosts import is_loopback
 from warehouse.settings import Settings
 
 
@@ -18,7 +18,7 @@ def check_exposure(settings: Settings) -> None:
             `app_without_login` is there. Or the secrets file cannot be read.
     """
     has_login = is_login_configured()
-    outside = [host for host in (settings.app_host, *list_trusted_hosts(settings)) if not _is_loopback(host)]
+    outside = [host for host in (settings.app_host, *list_trusted_hosts(settings)) if not is_loopback(host)]
     if outside and not has_login and not settings.app_without_login:
         raise RecomartError(
             f"the app does not start on {outside[0]}: other machines could read the customers' data without a login. "
@@ -63,13 +63,6 @@ def _read_auth_section() -> dict[str, object]:
         if error.error_id == "no-secrets-found":
             return {}
         raise RecomartError(f"Streamlit's secrets file cannot be read: {error}. Correct it") from error
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def _split(text: str) -> list[str]:

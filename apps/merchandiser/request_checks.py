@@ -7,7 +7,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CLOSED_PATHS = ("/_stcore/metrics", "/_stcore/upload_file", "/_stcore/agent")
-"""Streamlit's pages that the app does not use; everyone who reaches the port could read or fill them."""
+"""Streamlit's pages that the app does not use; each client that reaches the port could read or fill them."""
 
 SECURITY_HEADERS = {
     # Streamlit's pages need inline styles, and Vega's charts evaluate their expressions. All else comes from the app.

@@ -1,8 +1,6 @@
 """The profile page: a text and a chart for each section, in one self-contained HTML file."""
 
 import base64
-import os
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from apps.profile.charts import render_svg
 from apps.profile.queries import QueryCompiler, run_queries
 from apps.profile.sections import CHAPTERS, Finding, Section
+from warehouse.atomic_files import write_text_atomically
 from warehouse.errors import RecomartError
 from warehouse.formatting import make_lines_printable
 from warehouse.settings import Settings
@@ -65,7 +64,7 @@ def write_profile(settings: Settings, compile_queries: QueryCompiler, output: Pa
     results = run_queries(settings, compile_queries)
     chapters = {name: [_build_card(section, results) for section in sections] for name, sections in CHAPTERS.items()}
     page = _render_page(results["profile_overview"].iloc[0], chapters)
-    _write_atomically(path, make_lines_printable(page))
+    write_text_atomically(path, make_lines_printable(page))
     sentences = {card.title: card.sentence for cards in chapters.values() for card in cards}
     return ProfileSummary(path, sentences, time.perf_counter() - start_seconds)
 
@@ -98,16 +97,3 @@ def _render_page(overview: "pd.Series[float]", chapters: dict[str, list[Card]]) 
         last_action_at=overview["last_action_at"],
         chapters=chapters,
     )
-
-
-def _write_atomically(path: Path, page: str) -> None:
-    """Replace the file by the page in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary_path = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-        Path(temporary_path).chmod(0o644)
-        Path(temporary_path).replace(path)
-    finally:
-        Path(temporary_path).unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import os
 import secrets
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
+from warehouse.atomic_files import write_text_atomically
 from warehouse.errors import RecomartError
 from warehouse.locks import exclusive_lock
 from warehouse.settings import Settings
@@ -121,13 +121,7 @@ def _lock_file(settings: Settings) -> AbstractContextManager[None]:
 
 
 def _write_api_keys(file: Path, keys: list[ApiKey]) -> None:
-    unfinished = file.with_suffix(".tmp")
-    unfinished.unlink(missing_ok=True)
-    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-        stream.write(_KEYS.dump_json(keys, indent=2) + b"\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    unfinished.replace(file)
+    write_text_atomically(file, f"{_KEYS.dump_json(keys, indent=2).decode()}\n", mode=0o600)
 
 
 def _hash_key(key: str) -> str:

@@ -23,7 +23,7 @@ from apps.service.problems import (
     add_error_handlers,
 )
 from apps.service.publication_follower import RETRY_DELAY_SECONDS, PublicationFollower
-from apps.service.request_guard import RequestGuard, is_loopback
+from apps.service.request_guard import RequestGuard
 from apps.service.schemas import (
     MAX_ID_LENGTH,
     BasketRequest,
@@ -36,6 +36,7 @@ from apps.service.schemas import (
     Version,
 )
 from apps.service.service_metrics import ServiceMetrics
+from warehouse.hosts import is_loopback
 from warehouse.settings import Settings
 
 DESCRIPTION = """\

@@ -11,8 +11,8 @@ from apps.service.app import create_app, requires_keys
 from apps.service.http_protocol import LimitedProtocol
 from apps.service.problems import LOG
 from apps.service.publication_follower import RETRY_DELAY_SECONDS
-from apps.service.request_guard import is_loopback
 from warehouse.errors import RecomartError
+from warehouse.hosts import is_loopback
 from warehouse.settings import Settings
 
 

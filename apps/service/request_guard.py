@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -17,6 +16,7 @@ from apps.service.problems import build_problem_response, log_cause
 from apps.service.service_metrics import UNKNOWN_ROUTE, ServiceMetrics
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
+from warehouse.hosts import parse_ip_address
 from warehouse.settings import Settings
 
 ACCESS_LOG = logging.getLogger("recomart.access")
@@ -59,7 +59,8 @@ class RequestGuard:
         self._metrics = metrics
         self._keys = ApiKeyReader(settings) if requires_keys else None
         names = [host, "localhost", *settings.service_trusted_hosts.split(",")]
-        self._trusted_names = {name.strip().lower() for name in names}
+        # Without the empty name, which a header that is no host name has.
+        self._trusted_names = {name.strip().lower() for name in names} - {""}
         self._active_count = 0
         self._incomplete_body_bytes = 0
 
@@ -117,7 +118,7 @@ class RequestGuard:
         except ValueError:
             name = ""
         # In DNS rebinding, the browser sends the attacker's host name, never an address.
-        if name not in self._trusted_names and not _is_ip_address(name):
+        if name not in self._trusted_names and parse_ip_address(name) is None:
             raise HTTPException(421, "the host name of the request is not trusted. See RECOMART_SERVICE_TRUSTED_HOSTS")
 
     def _check_head_size(self, scope: Scope) -> None:
@@ -194,19 +195,6 @@ def get_target(scope: Scope) -> str:
     """Return the requested path and query as the client sent them, percent-encoded."""
     query = scope["query_string"].decode("latin-1")
     return str(scope["raw_path"].decode("latin-1")) + (f"?{query}" if query else "")
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only programs of this machine can connect to an address."""
-    return host == "localhost" or (_is_ip_address(host) and ip_address(host).is_loopback)
-
-
-def _is_ip_address(name: str) -> bool:
-    try:
-        ip_address(name.removeprefix("[").removesuffix("]"))
-    except ValueError:
-        return False
-    return True
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

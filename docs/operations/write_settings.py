@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from warehouse.settings import PROJECT_ROOT, Settings
@@ -24,15 +23,17 @@ def build_page(page: str) -> str:
 
 def _describe_default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
-    if value is None or value == [] or (isinstance(value, SecretStr) and not value.get_secret_value()):
-        return "none"
-    if isinstance(value, list):
-        return f"`{','.join(map(str, value))}`"
-    if isinstance(value, Path):
-        return f"`{value.relative_to(PROJECT_ROOT)}` in the project"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, int | float) else f"`{value}`"
+    match value:
+        case None | () | "":
+            return "none"
+        case Path():
+            return f"`{value.relative_to(PROJECT_ROOT)}` in the project"
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return f"{value:.10g}"
+        case _:
+            return f"`{value}`"
 
 
 def _describe_meaning(field: FieldInfo) -> str:

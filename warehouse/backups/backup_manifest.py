@@ -1,11 +1,11 @@
 """The manifest of a backup: its files with their hashes. A folder without a manifest is no backup."""
 
-import hashlib
 from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from warehouse.checksums import compute_file_checksum
 from warehouse.errors import RecomartError
 
 MANIFEST_NAME = "backup.json"
@@ -57,12 +57,8 @@ def describe_files(folder: Path) -> list[BackupFile]:
     """Return all files below a folder, with their hashes."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     return [
-        BackupFile(path=file.relative_to(folder).as_posix(), size=file.stat().st_size, sha256=hash_file(file))
+        BackupFile(
+            path=file.relative_to(folder).as_posix(), size=file.stat().st_size, sha256=compute_file_checksum(file)
+        )
         for file in files
     ]
-
-
-def hash_file(file: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -5,13 +5,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from warehouse.backups.backup import LOCK_FILE
 from warehouse.backups.backup_manifest import MANIFEST_NAME, BackupManifest, describe_files, read_manifest
 from warehouse.backups.folder_copy import check_disk_space, copy_files
 from warehouse.errors import RecomartError
 from warehouse.locks import exclusive_lock
 from warehouse.settings import Settings
-
-LOCK_FILE = "backup.lock"
 
 UNFINISHED_NAME = ".restore.unfinished"
 """Folder inside the warehouse with verified files that are not in their places yet."""
@@ -66,8 +65,7 @@ def _is_resumable(unfinished: Path, manifest: BackupManifest) -> bool:
 
 def _check_nothing_is_replaced(settings: Settings, names: set[str]) -> None:
     # A file of changes that do not belong to the restored database would damage it.
-    names |= {f"{settings.database.name}.wal"}
-    replaced_names = names - {settings.forgotten_customers_file.name}
+    replaced_names = {*names, f"{settings.database.name}.wal"} - {settings.forgotten_customers_file.name}
     existing = sorted(name for name in replaced_names if (settings.warehouse / name).exists())
     if existing:
         raise RecomartError(

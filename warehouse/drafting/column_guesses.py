@@ -245,7 +245,7 @@ def _guess_by_values(sample: RecordSample, kind: FeedKind, sources: dict[str, st
     has_names = "names" not in sample.settings
     for column in RAW_COLUMNS[kind]:
         measure = GUESSES[column].measure_alone
-        if column in sources or measure is None or (has_names and column not in ("user_id", *TIME_COLUMNS)):
+        if column in sources or measure is None or (has_names and column not in ("user_id", *TIME_COLUMNS.values())):
             continue
         for name in sample.names:
             is_free = name not in sources.values() and not NOT_TIME_CONCEPTS.intersection(find_concepts(name))
@@ -257,7 +257,7 @@ def _guess_by_values(sample: RecordSample, kind: FeedKind, sources: dict[str, st
 
 def _pair_date_with_time(sample: RecordSample, kind: FeedKind, sources: dict[str, str]) -> dict[str, list[str]]:
     """Return the time column if its dates have their time of day in another column."""
-    column = get_time_column(kind)
+    column = TIME_COLUMNS[kind]
     time_format = value_tests.guess_time_format(sample.get_values(sources.get(column)))
     if time_format is None or time_format.has_time_of_day:
         return {}
@@ -267,11 +267,6 @@ def _pair_date_with_time(sample: RecordSample, kind: FeedKind, sources: dict[str
         if is_free_time and value_tests.guess_time_format(sample.get_values(pair)):
             return {column: pair}
     return {}
-
-
-def get_time_column(kind: FeedKind) -> str:
-    """Return the column of the times of a feed's rows."""
-    return next(column for column in RAW_COLUMNS[kind] if column in TIME_COLUMNS)
 
 
 def find_event_type_name(sample: RecordSample) -> str | None:

@@ -10,7 +10,6 @@ from warehouse.drafting.column_guesses import (
     ColumnMapping,
     find_event_type_in_path,
     get_event_type,
-    get_time_column,
     guess_columns,
     guess_kind,
     is_named_like,
@@ -21,7 +20,7 @@ from warehouse.drafting.record_samples import Doubt, RecordSample
 from warehouse.drafting.row_groups import find_group_name
 from warehouse.drafting.value_tests import MIN_SHARE
 from warehouse.formatting import format_names
-from warehouse.sources.columns import REQUIRED_COLUMNS, FeedKind, wrap_in_list
+from warehouse.sources.columns import REQUIRED_COLUMNS, TIME_COLUMNS, FeedKind, wrap_in_list
 
 
 @dataclass
@@ -129,7 +128,7 @@ def _draft_feed(sample: RecordSample, globs: list[str], paths: list[str], item_l
 
 
 def _draft_times(feed: FeedDraft) -> None:
-    column = get_time_column(feed.kind or "events")
+    column = TIME_COLUMNS[feed.kind or "events"]
     time_format = value_tests.guess_time_format(feed.get_values(column))
     if time_format is None:
         return

@@ -4,16 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 import duckdb
 
+from warehouse.checksums import compute_file_checksum
 from warehouse.database import fetch_first_row, open_reader
 from warehouse.erasure.erasure_lock import lock_erasure
 from warehouse.erasure.row_erasure import FileRows, erase_rows, group_by_file
-from warehouse.loading.landing_files import compute_checksum, find_files, find_shared_files
+from warehouse.loading.landing_files import find_feed_files, find_shared_files
 from warehouse.settings import Settings
+from warehouse.sources.columns import TIME_COLUMNS
 from warehouse.sources.declaration import Feed, Sources
 from warehouse.sources.yaml_file import read_sources
-
-TIME_COLUMNS = {"events": "event_at", "purchases": "purchased_at"}
-"""Column of the time in the views of schema `staging`."""
 
 MIN_TIME = datetime(1990, 1, 1)
 """Earlier times, such as epochs of a wrong unit, are no reason to erase the rows."""
@@ -60,9 +59,8 @@ def erase_expired_rows(settings: Settings) -> int:
 
 def _keep_shared_rows(settings: Settings, sources: Sources, expired: list[FileRows]) -> list[FileRows]:
     """Return the expired rows without those of files of several feeds, unless the row expired in all of these feeds."""
-    shared_files = find_shared_files(
-        file for feed in sources.feeds.values() for file in find_files(feed, settings.landing_dir)
-    )
+    files = find_feed_files(sources.feeds.values(), settings)
+    shared_files = find_shared_files(file for feed_files in files.values() for file in feed_files)
     lines = {(rows.feed, rows.path): set(rows.lines) for rows in expired}
     remaining = [
         rows._replace(
@@ -88,8 +86,7 @@ def _is_as_loaded(connection: duckdb.DuckDBPyConnection, settings: Settings, row
     if not file.exists():
         return True
     query = "select checksum from raw.loaded_files where feed = ? and path = ?"
-    with file.open("rb") as opened:
-        return fetch_first_row(connection, query, [rows.feed, rows.path]) == (compute_checksum(opened),)
+    return fetch_first_row(connection, query, [rows.feed, rows.path]) == (compute_file_checksum(file),)
 
 
 def _find_expired_rows(connection: duckdb.DuckDBPyConnection, feed: Feed) -> list[FileRows]:

@@ -1,15 +1,14 @@
 """Erasure of rows from the landing files and the raw tables."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from typing import NamedTuple
 
 import duckdb
 
-from warehouse.database import connect, open_writer, transaction
+from warehouse.database import open_reader, open_writer, transaction
 from warehouse.erasure.landing_rewriting import delete_unfinished_copies, remove_records
 from warehouse.loading.forgotten_customers import REJECTION_REASON
-from warehouse.loading.landing_files import find_files
+from warehouse.loading.landing_files import find_feed_files
 from warehouse.loading.ledger import allocate_load_ids
 from warehouse.loading.loader import load
 from warehouse.settings import Settings
@@ -27,7 +26,7 @@ class FileRows(NamedTuple):
 
 def load_present_files(settings: Settings, sources: Sources) -> None:
     """Load the new and changed files of the feeds; the landing folder of an archive can be empty."""
-    if any(find_files(feed, settings.landing_dir, settings.linked_folders) for feed in sources.feeds.values()):
+    if any(find_feed_files(sources.feeds.values(), settings).values()):
         load(settings)
 
 
@@ -74,7 +73,7 @@ def erase_rows(
     delete_unfinished_copies(settings.landing_dir)
     rewritten_count = 0
     while True:
-        with closing(connect(settings, read_only=True)) as connection:
+        with open_reader(settings) as connection:
             rows, rejected_rows = find_rows(connection), find_rejected(connection)
             checksums = {
                 (feed, path): checksum
@@ -101,9 +100,9 @@ def _rewrite_landing_files(
     `checksums` are those of the loaded files, by feed and path: another version of a file has other rows.
     """
     files = {
-        (feed.name, file.path): file
-        for feed in sources.feeds.values()
-        for file in find_files(feed, settings.landing_dir, settings.linked_folders)
+        (feed, file.path): file
+        for feed, feed_files in find_feed_files(sources.feeds.values(), settings).items()
+        for file in feed_files
     }
     lines_by_file: dict[tuple[str, str], set[int]] = {}
     for feed_name, path, lines in rows:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
 
+from warehouse.atomic_files import write_text_atomically
 from warehouse.fetching.catalog_records import RecordStore
 from warehouse.fetching.pages import PageLocation
 
@@ -78,9 +79,7 @@ class FetchCheckpoint:
 
     def save(self, state: FetchState) -> None:
         """Replace the state."""
-        temporary_file = self._state_file.with_name("state.writing.part")
-        temporary_file.write_text(state.model_dump_json(), encoding="utf-8")
-        temporary_file.replace(self._state_file)
+        write_text_atomically(self._state_file, state.model_dump_json())
         self.state = state
 
     def discard_state(self) -> None:

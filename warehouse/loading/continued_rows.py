@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 
 from warehouse.loading.raw_rows import build_json_pointer, quote_literal
-from warehouse.sources.columns import split_json_path
+from warehouse.sources.columns import TIME_COLUMNS, split_json_path
 from warehouse.sources.declaration import Feed
-
-OWN_TIME_COLUMNS = {"events": "event_at", "purchases": "purchased_at"}
 
 
 def build_group_value(feed: Feed) -> str:
@@ -26,7 +24,7 @@ def build_value(text: str, null_words: Sequence[str]) -> str:
 
 
 def build_is_group_start(feed: Feed) -> str:
-    """Build the condition that a raw row does not continue the group of the row before it."""
-    own_time = OWN_TIME_COLUMNS[feed.kind]
+    """Build the condition that a raw event or purchase does not continue the group of the row before it."""
+    own_time = TIME_COLUMNS[feed.kind]
     is_timed = f"{build_value(own_time, feed.get_null_words(own_time))} is not null" if own_time in feed.columns else ""
     return " or ".join(filter(None, (f"{build_group_value(feed)} is not null", is_timed)))

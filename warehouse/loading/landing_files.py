@@ -1,6 +1,5 @@
 """Landing files on the disk: which files match a feed's globs, and which are changing."""
 
-import hashlib
 import os
 import stat
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from warehouse.errors import RecomartError
+from warehouse.settings import Settings
 from warehouse.sources.declaration import Feed
 
 UNFINISHED_SUFFIXES = (".part", ".tmp", ".partial", ".crdownload")
@@ -150,6 +150,11 @@ def find_files(feed: Feed, landing: Path, linked_folders: Collection[Path] = ())
     return sorted(files, key=lambda file: file.path)
 
 
+def find_feed_files(feeds: Iterable[Feed], settings: Settings) -> dict[str, list[LandingFile]]:
+    """Find the complete files of feeds, by feed; see `find_files`."""
+    return {feed.name: find_files(feed, settings.landing_dir, settings.linked_folders) for feed in feeds}
+
+
 def find_link_problem(path: Path, allowed_folders: Collection[Path]) -> str | None:
     """Describe why the symbolic links of a path must not be followed, or return None; the folders are resolved."""
     target = Path(os.path.realpath(path))
@@ -232,11 +237,6 @@ def _get_size_and_change_time(file_stat: os.stat_result) -> tuple[int, int]:
 def _format_path(path: Path) -> str:
     """Convert a relative path to valid Unicode text; undecodable bytes of the name become escapes."""
     return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def compute_checksum(file: BufferedReader) -> str:
-    """Compute the SHA-256 of an opened file as hexadecimal text."""
-    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def find_changing_files(files: Iterable[LandingFile], settle_seconds: float) -> set[str]:

@@ -29,7 +29,7 @@ from warehouse.loading.landing_files import (
     LandingFile,
     NewFile,
     UnreadableFileError,
-    find_files,
+    find_feed_files,
     find_shared_files,
     find_unmatched_files,
 )
@@ -89,9 +89,7 @@ def load(
     """
     start_seconds = time.perf_counter()
     sources = read_sources(settings.sources)
-    files = {
-        feed.name: find_files(feed, settings.landing_dir, settings.linked_folders) for feed in sources.feeds.values()
-    }
+    files = find_feed_files(sources.feeds.values(), settings)
     if not any(files.values()):
         globs = "; ".join(f"{feed.name}: {', '.join(feed.files)}" for feed in sources.feeds.values())
         raise RecomartError(

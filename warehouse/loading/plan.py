@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import duckdb
 
+from warehouse.checksums import compute_checksum
 from warehouse.errors import RecomartError
 from warehouse.loading import ledger
 from warehouse.loading.landing_files import (
@@ -13,7 +14,6 @@ from warehouse.loading.landing_files import (
     LandingFile,
     NewFile,
     UnreadableFileError,
-    compute_checksum,
     find_changing_files,
     open_landing_file,
 )

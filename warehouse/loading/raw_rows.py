@@ -131,7 +131,7 @@ def _build_json_query(feed: Feed, common_keys: Sequence[str]) -> str:
 
     def build_field(column: str, name: str) -> str:
         field, pointer = f"mapped[{indexes[name]}]", build_json_pointer(paths[name])
-        if column in (*ID_COLUMNS, *TIME_COLUMNS):
+        if column in (*ID_COLUMNS, *TIME_COLUMNS.values()):
             # Rewriting the text of every record would take longer than reading it.
             exact = f"json_extract_string({build_scientific_texts('text')}, {pointer})"
             is_possibly_scientific = f"suffix({field}, '.0') or ({field} < ':' and contains({field}, 'e'))"

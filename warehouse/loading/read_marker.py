@@ -10,6 +10,7 @@ from typing import Self
 
 import duckdb
 
+from warehouse.atomic_files import write_text_atomically
 from warehouse.loading.landing_files import LandingFile
 
 MAX_KILLS = 2
@@ -105,9 +106,7 @@ class ReadMarker:
             "reading": sorted(self._reading),
             "kills": self._kills,
         }
-        temporary_file = self._marker_file.with_suffix(".writing")
-        temporary_file.write_text(json.dumps(content), encoding="utf-8")
-        temporary_file.replace(self._marker_file)
+        write_text_atomically(self._marker_file, json.dumps(content))
 
 
 def _make_key(file: LandingFile) -> str:

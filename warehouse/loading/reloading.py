@@ -15,7 +15,7 @@ from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
 from warehouse.loading.reports import LoadProgress, LoadReport
 from warehouse.settings import Settings
-from warehouse.sources.columns import FeedKind
+from warehouse.sources.columns import TIME_COLUMNS
 
 DATE_PART_SEPARATOR = r"[-/_.]?(?:[A-Za-z]+=)?"
 TIME_OF_DAY = r"(?:(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?)?"
@@ -24,13 +24,6 @@ DATE_IN_PATH_PATTERN = re.compile(
 )
 """The last date in a path, in the forms of a delivery day (docs/data_quality.md). dbt's macro date_in_path uses the
 same pattern."""
-
-DATE_COLUMNS: dict[FeedKind, tuple[str, str]] = {
-    "events": ("staging.stg_shop__events", "event_at"),
-    "purchases": ("staging.stg_shop__purchases", "purchased_at"),
-    "products": ("staging.stg_shop__products", "updated_at"),
-}
-"""The table of typed rows of each kind, and its timestamp column."""
 
 
 class DateRange(NamedTuple):
@@ -156,10 +149,10 @@ def extract_date_from_path(path: str) -> date | None:
 def _find_files_with_rows(date_range: DateRange, connection: duckdb.DuckDBPyConnection) -> set[str]:
     """Find the files that have rows of these dates in the last dbt build."""
     files: set[str] = set()
-    for table, column in DATE_COLUMNS.values():
+    for kind, column in TIME_COLUMNS.items():
         with suppress(duckdb.CatalogException):
             rows = connection.execute(
-                f"select distinct _file from {table} where {column} >= ? and {column} < ?",
+                f"select distinct _file from staging.stg_shop__{kind} where {column} >= ? and {column} < ?",
                 [date_range.first_date, date_range.last_date + timedelta(days=1)],
             ).fetchall()
             files |= {path for (path,) in rows}
@@ -169,10 +162,10 @@ def _find_files_with_rows(date_range: DateRange, connection: duckdb.DuckDBPyConn
 def _count_rows(paths: Iterable[str], connection: duckdb.DuckDBPyConnection) -> list[tuple[date, str, int]]:
     """Count the rows of these files by date and file in the last dbt build."""
     rows: list[tuple[date, str, int]] = []
-    for table, column in DATE_COLUMNS.values():
+    for kind, column in TIME_COLUMNS.items():
         with suppress(duckdb.CatalogException):
             rows += connection.execute(
-                f"select cast({column} as date), _file, count(*) from {table} "
+                f"select cast({column} as date), _file, count(*) from staging.stg_shop__{kind} "
                 f"where list_contains(?, _file) and {column} is not null group by all",
                 [list(paths)],
             ).fetchall()

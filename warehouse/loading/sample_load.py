@@ -7,7 +7,7 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.loading import ledger
-from warehouse.loading.landing_files import ChangingFileError, FileLoad, NewFile, UnreadableFileError, find_files
+from warehouse.loading.landing_files import ChangingFileError, FileLoad, NewFile, UnreadableFileError, find_feed_files
 from warehouse.loading.mapping_check import check_mapping
 from warehouse.loading.raw_rows import find_decimal_id_columns, insert_records
 from warehouse.loading.records import FileRecords, read_records
@@ -24,9 +24,7 @@ def load_sample(
         RecomartError: A mapped column is in none of the files, or the landing folder is missing.
     """
     errors: dict[str, str] = {}
-    files_by_feed = {
-        feed.name: find_files(feed, settings.landing_dir, settings.linked_folders) for feed in sources.feeds.values()
-    }
+    files_by_feed = find_feed_files(sources.feeds.values(), settings)
     for feed in sources.feeds.values():
         files = files_by_feed[feed.name]
         check_mapping(connection, feed, files, settings.sources, files_by_feed.get(f"{feed.name}.join", ()))

@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from warehouse.checksums import compute_checksum
 from warehouse.loading.column_names import find_count_problem, find_repeated_name, make_names_unique
 from warehouse.loading.file_signatures import SIGNATURE_BYTES, check_signature, find_signature
 from warehouse.loading.landing_files import (
@@ -15,7 +16,6 @@ from warehouse.loading.landing_files import (
     FileLoad,
     LandingFile,
     UnreadableFileError,
-    compute_checksum,
     open_landing_file,
 )
 from warehouse.loading.raw_rows import quote_literal

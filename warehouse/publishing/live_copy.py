@@ -1,15 +1,14 @@
 """The published copy that is live: the pointer to it, and read-only connections."""
 
-import hashlib
 import json
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import TypeVar
 
 import duckdb
 from pydantic import BaseModel, ConfigDict
 
+from warehouse.checksums import compute_file_checksum
 from warehouse.database import connect_to_file, describe_memory_error
 from warehouse.errors import NothingPublishedError, PublishedCopyError, RecomartError
 from warehouse.settings import Settings
@@ -109,7 +108,7 @@ def verify_copy(settings: Settings, published: PublishedCopy) -> None:
     """
     path = settings.serving_dir / published.file
     try:
-        is_equal = published.sha256 in (None, hash_copy(path))
+        is_equal = published.sha256 in (None, compute_file_checksum(path))
     except OSError as error:
         raise PublishedCopyError(
             f"{path}: the published copy cannot be read: {error.strerror}. Publish again with `recomart publish`"
@@ -119,12 +118,6 @@ def verify_copy(settings: Settings, published: PublishedCopy) -> None:
             f"{path}: the published copy is damaged: its checksum differs from the pointer's. Publish again with "
             "`recomart publish`"
         )
-
-
-def hash_copy(path: Path) -> str:
-    """Return the checksum of a copy's file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def make_copy_error(error: duckdb.Error, failure: str) -> PublishedCopyError:

@@ -1,7 +1,6 @@
 """Publishing of versioned read-only copies of the marts, and of the pointer to the newest copy."""
 
 import logging
-import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -12,11 +11,13 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from warehouse.atomic_files import write_text_atomically
+from warehouse.checksums import compute_file_checksum
 from warehouse.database import connect_to_file, fetch_first_row, raise_on_damage, retry_while_locked
 from warehouse.disk_full import raise_on_full_disk
 from warehouse.errors import RecomartError
 from warehouse.locks import exclusive_lock
-from warehouse.publishing.live_copy import POINTER_FILE, PublishedCopy, hash_copy
+from warehouse.publishing.live_copy import POINTER_FILE, PublishedCopy
 from warehouse.settings import Settings
 
 LOCK_FILE = "publishing.lock"
@@ -81,13 +82,13 @@ def _publish_new_copy(settings: Settings, tables: Sequence[str]) -> PublishedCop
     try:
         rows, provenance = _write_copy(settings, tables, unfinished)
         _verify_copy(settings, unfinished, rows)
-        sha256 = hash_copy(unfinished)
+        sha256 = compute_file_checksum(unfinished)
         unfinished.rename(copy)
     except BaseException:
         _delete_unfinished_copies(settings.serving_dir)
         raise
     published = PublishedCopy(file=copy.name, published_at=datetime.now(UTC), rows=rows, sha256=sha256, **provenance)
-    _move_pointer(settings.serving_dir, published)
+    write_text_atomically(settings.serving_dir / POINTER_FILE, published.model_dump_json(indent=2) + "\n")
     _delete_old_copies(settings.serving_dir, settings.serving_copies, live_copy=copy)
     return published
 
@@ -160,16 +161,6 @@ def _verify_copy(settings: Settings, path: Path, rows: dict[str, int]) -> None:
         raise RecomartError(
             f"{settings.database}: no recommendations to publish. `recomart status` shows which data was loaded"
         )
-
-
-def _move_pointer(folder: Path, published: PublishedCopy) -> None:
-    pointer = folder / POINTER_FILE
-    unfinished = pointer.with_suffix(".tmp")
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(published.model_dump_json(indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(pointer)
 
 
 def _delete_old_copies(folder: Path, max_copies: int, live_copy: Path) -> None:

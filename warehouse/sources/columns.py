@@ -41,8 +41,8 @@ REQUIRED_COLUMNS: Mapping[FeedKind, tuple[str, ...]] = {
 ID_COLUMNS = ("user_id", "product_id", "transaction_id", "session_id", "event_id")
 """Columns with ids, which are cleaned alike."""
 
-TIME_COLUMNS = ("event_at", "purchased_at", "updated_at")
-"""Columns with times."""
+TIME_COLUMNS: Mapping[FeedKind, str] = {"events": "event_at", "purchases": "purchased_at", "products": "updated_at"}
+"""The column with the time of a row."""
 
 NUMBER_COLUMNS = ("quantity", "price", "line_total", "popularity_score")
 """Columns whose texts follow the feed's marks of decimals and thousands; numbers of JSON do not."""

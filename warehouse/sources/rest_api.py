@@ -1,10 +1,11 @@
 """Declaration of a web service in the sources file: address, paging, authentication, retries."""
 
-from ipaddress import ip_address
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from warehouse.hosts import is_loopback
 
 ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\[\]-]+$")]
 """Name of a query parameter or a header."""
@@ -265,11 +266,7 @@ class Api(DeclarationModel):
         """The host to which a secret is sent in plain text; None over https, to this machine and without a secret."""
         url = urlsplit(self.base_url)
         host = url.hostname or ""
-        try:
-            is_loopback = ip_address(host).is_loopback
-        except ValueError:
-            is_loopback = host == "localhost" or host.endswith(".localhost")
-        return host if self.auth and url.scheme == "http" and not is_loopback else None
+        return host if self.auth and url.scheme == "http" and not is_loopback(host) else None
 
     @property
     def request_text(self) -> str:

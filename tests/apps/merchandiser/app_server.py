@@ -1,7 +1,6 @@
 """The app as a process, as `recomart app` starts it."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -10,15 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
+from tests.free_port import find_free_port
 from warehouse.settings import Settings
 
 TIMEOUT_SECONDS = 30
-
-
-def find_free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        return int(free.getsockname()[1])
 
 
 @contextmanager

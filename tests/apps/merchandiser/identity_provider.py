@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from tests.apps.merchandiser.app_server import find_free_port
+from tests.free_port import find_free_port
 
 CLIENT_ID = "recomart"
 

@@ -13,9 +13,10 @@ import requests
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.apps.merchandiser.app_server import find_free_port, run_app
+from tests.apps.merchandiser.app_server import run_app
 from tests.apps.merchandiser.browser import BrowserPage, needs_browser, start_browser
 from tests.apps.merchandiser.identity_provider import IdentityProvider, run_identity_provider
+from tests.free_port import find_free_port
 from warehouse.settings import PROJECT_ROOT, Settings
 
 RECORD_CONNECTIONS = """
@@ -152,9 +153,6 @@ def identity_provider() -> Iterator[IdentityProvider]:
     """A running provider."""
     with run_identity_provider() as provider:
         yield provider
-
-
-PERMITTED = "boss@x.example,@shop.example"
 
 
 @needs_browser

@@ -17,6 +17,7 @@ import pytest
 
 from apps.service.http_server import raise_file_limit
 from tests.apps.service.conftest import ServiceClient, run_service, wait_until
+from tests.free_port import find_free_port
 from warehouse.settings import PROJECT_ROOT, Settings
 
 pytestmark = pytest.mark.usefixtures("restore_torch_threads")
@@ -167,7 +168,7 @@ def test_client_that_does_not_read_is_closed(limited_service: ServiceClient) -> 
 
 
 @pytest.mark.parametrize("data", [HALF_HEAD, HALF_BODY], ids=["head", "body"])
-def test_thousand_half_sent_requests_stop_nobody(demo_warehouse: Settings, data: bytes) -> None:
+def test_thousand_half_sent_requests_delay_no_other(demo_warehouse: Settings, data: bytes) -> None:
     raise_file_limit()
     settings = demo_warehouse.model_copy(update={"service_transfer_seconds": 4.0})
     with run_service(settings) as service, ExitStack() as stack:
@@ -302,9 +303,7 @@ def test_million_keys_cost_no_memory(demo_warehouse: Settings, tmp_path: Path) -
 @contextmanager
 def _run_process(settings: Settings, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], tuple[str, int]]]:
     """Run `recomart serve`; yield the process and its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address: tuple[str, int] = probe.getsockname()
+    address = ("127.0.0.1", find_free_port())
     command = [
         sys.executable,
         "-c",

@@ -21,7 +21,7 @@ from warehouse.database import connect
 from warehouse.errors import DiskFullError, RecomartError, WarehouseBusyError
 from warehouse.settings import Settings
 
-REPEATABLE_NAMES = {"landing", "target", "logs", "backup.lock"}
+REPEATABLE_NAMES = {"landing", "target", "logs", "backup.lock", "erasing.lock"}
 """Entries of a warehouse folder that a run writes again, and the landing folder."""
 
 
@@ -140,7 +140,7 @@ def test_damaged_backup_is_refused(backup: Path, tmp_path: Path, damage: str) ->
 
 
 KILL_SCRIPT = """
-import os, signal, sys
+import os, re, signal, sys
 from pathlib import Path
 from warehouse.backups.backup import create_backup
 from warehouse.backups.restoration import restore_backup
@@ -149,7 +149,7 @@ from warehouse.settings import Settings
 action, warehouse, backup, moment = sys.argv[1:]
 
 def kill_at_stage(stage):
-    if stage.startswith(moment):
+    if re.match(moment, stage):
         os.kill(os.getpid(), signal.SIGKILL)
 
 if moment.isdigit():
@@ -171,7 +171,7 @@ def kill_during(action: str, settings: Settings, backup: Path, moment: str) -> N
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("moment", ["copying the", "copying 1", "verifying", "hashing", "0"])
+@pytest.mark.parametrize("moment", ["copying the", "copying [0-9]", "verifying", "hashing", "0"])
 def test_killed_backup_looks_unfinished(shop: Settings, tmp_path: Path, moment: str) -> None:
     destination = tmp_path / "backup"
     kill_during("backup", shop, destination, moment)

@@ -63,7 +63,7 @@ COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1250", "utf-16", "utf-32-be"])
 def test_csv_lines_are_removed(tmp_path: Path, encoding: str, line_end: str, compression: str) -> None:
-    """The bytes of all other lines stay, whatever the encoding, the line ends and the compression."""
+    """The bytes of all other lines stay, in each encoding and compression and with all line ends."""
     lines = [line.replace("carl", "čarl").replace("\n", line_end) + line_end for line in LINES_BY_NUMBER.values()]
     file, feed = tmp_path / "events.csv", declare_feed("csv", encoding=encoding.replace("utf-16", "utf-16-le"))
     if encoding == "utf-16":

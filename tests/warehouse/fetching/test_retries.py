@@ -1,13 +1,13 @@
 """Retries of temporary errors, `Retry-After`, the rate limit, and errors that are not retried."""
 
 import itertools
-import socket
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 
+from tests.free_port import find_free_port
 from tests.warehouse.fetching.catalog_service import (
     RETRY_SETTINGS,
     ApiShop,
@@ -126,9 +126,7 @@ def test_client_errors_fail_at_once(api: ApiShop, fault: Fault, message: str) ->
 
 
 def test_unreachable_service_error_message(api: ApiShop) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
+    port = find_free_port()
     api.declare("page", base_url=f"http://127.0.0.1:{port}", retries={**RETRY_SETTINGS, "max_attempts": 2})
     with pytest.raises(TemporaryError, match=rf"no connection to http://.*:{port}: Connection refused \(2 attempts\)"):
         api.fetch()
