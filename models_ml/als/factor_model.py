@@ -1,8 +1,8 @@
 """A trained model: product factors, and the exact factors of a customer given their history and features.
 
 Let H be the factors of the history's products, C their confidences and D the other part of the row's normal matrix. D
-is diagonal because the product factors are in the eigenbasis of their Gramian. Let b be the prior's right-hand side: the
-sum of the rows of B, one per declared feature of the customer. The customer factors are
+is diagonal because the product factors are in the eigenbasis of their Gramian. Let b be the prior's right-hand side:
+the sum of the rows of B, one per declared feature of the customer. The customer factors are
 
     x = (H'CH + D)^-1 (H'C1 + b) = sum over j of t_j + sum over f of s_f
 

@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import yaml
 from tenacity import stop_after_attempt
@@ -182,6 +183,7 @@ def test_invalid_variables_stop_run(tmp_path: Path) -> None:
         "evaluation_share": 0.6, "top_n": 2.5, "popularity_half_life_days": 0, "max_stale_share": "0,2",
         "audit_overdue_multiple": float("nan"), "stale_interval_multiple": float("inf"),
     }  # fmt: skip
+    duckdb.connect(str(Settings(warehouse=tmp_path).database)).close()
     with pytest.raises(RecomartError, match=r"evaluation_share is 0.6 and must be a number, above 0 and below 0.5"):
         run_dbt(Settings(warehouse=tmp_path), "build", "--vars", yaml.safe_dump(invalid))
     log = (tmp_path / "logs" / "dbt.log").read_text(encoding="utf-8")
@@ -307,6 +309,7 @@ def test_date_in_path_equals_python(parsed_settings: Settings) -> None:
     }
     values = ", ".join(f"('{path}')" for path in dates)
     query = f"select path, {{{{ date_in_path('path') }}}} as day from (values {values}) as paths(path)"
+    duckdb.connect(str(parsed_settings.database)).close()
     process = subprocess.run(
         [dbt_runner.find_dbt_executable(), "-q", "show", "--inline", query, "--output", "json", "--limit", "-1"],
         cwd=PROJECT_DIR,

@@ -1,0 +1,16 @@
+"""SHA-256 checksums of files, as hexadecimal text."""
+
+import hashlib
+from io import BufferedReader
+from pathlib import Path
+
+
+def compute_checksum(file: BufferedReader) -> str:
+    """Compute the checksum of an opened file."""
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def compute_file_checksum(path: Path) -> str:
+    """Compute the checksum of a file."""
+    with path.open("rb") as file:
+        return compute_checksum(file)
