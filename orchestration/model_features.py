@@ -40,6 +40,8 @@ GUIDE = "docs/extending.md describes declared features"
 class FeatureDeclaration:
     """One declared column."""
 
+    node: str
+    """dbt's unique id of the table."""
     model: str
     column: str
     kind: str
@@ -98,6 +100,7 @@ def _iter_node_declarations(manifest: Mapping[str, Any], node: Mapping[str, Any]
         if "model_feature" in meta:
             ancestors = find_ancestors(manifest, [node["unique_id"]])
             yield FeatureDeclaration(
+                node=node["unique_id"],
                 model=node["name"],
                 column=column["name"],
                 kind=str(meta["model_feature"]),

@@ -21,6 +21,7 @@ from orchestration.dbt_manifest import (
     has_model_output,
     load_manifest,
 )
+from orchestration.model_features import find_declarations
 from warehouse.database import open_reader
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
@@ -32,7 +33,8 @@ STEP_EXPOSURES: Mapping[Step, Sequence[str]] = {
     "scoring": (TRAINER_EXPOSURE,),
     "publishing": (TRAINER_EXPOSURE, *READER_EXPOSURES),
 }
-"""The dbt exposures whose tables a step reads. Published lists also come from the tables of the trainer."""
+"""The dbt exposures whose tables a step reads, besides those of declared features. Published lists also come from the
+tables of the trainer."""
 
 MAX_LISTED_FAILURES = 3
 """Failed tests that one message quotes; `recomart accept` lists all."""
@@ -141,7 +143,10 @@ def find_refusals(settings: Settings) -> list[Refusal]:
     if not results:
         return []
     manifest = load_manifest(settings)
-    tables_by_step = {step: find_ancestors(manifest, exposures) for step, exposures in STEP_EXPOSURES.items()}
+    features = {declaration.node for declaration in find_declarations(manifest)}
+    tables_by_step = {
+        step: find_ancestors(manifest, [*exposures, *features]) for step, exposures in STEP_EXPOSURES.items()
+    }
     refusals = [
         Refusal(
             **vars(result),

@@ -271,6 +271,9 @@ def test_missing_table_is_named(open_app: OpenApp, writable_warehouse: Settings,
     published = publish(writable_warehouse, published_tables)
     with duckdb.connect(str(writable_warehouse.serving_dir / published.file)) as connection:
         connection.execute("drop table rec_user_timeline")
+    # Copies of earlier versions have no checksum.
+    unverified = published.model_copy(update={"sha256": None})
+    (writable_warehouse.serving_dir / POINTER_FILE).write_text(unverified.model_dump_json(), encoding="utf-8")
     app = open_app(writable_warehouse)
     assert not app.exception
     assert escape_markdown("rec_user_timeline") in app.warning[0].value

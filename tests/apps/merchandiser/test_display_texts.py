@@ -131,7 +131,7 @@ def test_metrics_have_labels_and_columns() -> None:
     value, gain = compute_gain_over_popularity(metrics, "NDCG", 10)
     assert (value, gain) == pytest.approx((0.3, 0.3 / 0.2 - 1))
     table = pivot_metrics(metrics)
-    assert list(table["method"]) == ["This model", "Popularity", "Something new"]
+    assert list(table["method"]) == ["This model", "Popularity", "Something_new"]
     assert list(table.columns) == ["method", "Precision@10", "Recall@10", "NDCG@10"]
 
 
