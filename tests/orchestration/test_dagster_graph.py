@@ -267,7 +267,9 @@ def test_dbt_models_have_column_lineage(
             if key in models
         }
         assert set(lineages) == models
-        assert [key for key, lineage in lineages.items() if not lineage.value.deps_by_column] == []
+        # The rows of audit_pii come from the project's yml files.
+        without_columns = [key for key, lineage in lineages.items() if not lineage.value.deps_by_column]
+        assert without_columns == [dg.AssetKey(["marts", "audit_pii"])]
 
 
 def test_model_runs_report_ranking_metrics(job_runs: list[dg.ExecuteInProcessResult]) -> None:

@@ -16,7 +16,7 @@ def find_places(shop: Shop, user_id: str) -> list[str]:
 
 def test_tables_are_searched(shop: Shop) -> None:
     """Own tables can have other types; a number is also an id of a product."""
-    shop.settings.warehouse.mkdir()
+    shop.settings.warehouse.mkdir(exist_ok=True)
     with duckdb.connect(str(shop.settings.database)) as connection:
         connection.execute("create table numbers as select 1200345 as USER_ID")
         connection.execute("create table lists as select ['anna1', 'bert1'] as customers")

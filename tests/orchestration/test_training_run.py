@@ -8,6 +8,7 @@ from models_ml.config import TrainConfig
 from orchestration import training_run
 from orchestration.feed_accounting import FeedStatus
 from orchestration.training_run import train_model
+from warehouse.database import open_writer
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
@@ -37,10 +38,13 @@ def test_feeds_without_clean_row_are_named(monkeypatch: pytest.MonkeyPatch, tmp_
         make_status("orders", 148, 57, {"bad_price": 57, "unknown_product": 57, "missing_product": 1}),
         make_status("clicks", 0, 2000, {"unknown_product": 2000}),
     ]
+    settings = Settings(warehouse=tmp_path, sources=tmp_path / "shop.yml")
+    with open_writer(settings):
+        pass
     monkeypatch.setattr(training_run, "list_model_runs", lambda _: [])
     monkeypatch.setattr(training_run, "read_feed_status", lambda _: statuses)
     with pytest.raises(RecomartError) as raised:
-        train_model(Settings(warehouse=tmp_path, sources=tmp_path / "shop.yml"), TrainConfig())
+        train_model(settings, TrainConfig())
     assert str(raised.value).startswith(
         "feed orders: none of 205 rows is clean: 148 duplicates, 57 quarantined for bad_price (57), "
         "missing_product (1); feed clicks: none of 2,000 rows is clean: 2,000 quarantined for unknown_product (2,000). "

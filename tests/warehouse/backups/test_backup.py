@@ -110,7 +110,7 @@ def test_backup_refuses(shop: Settings, backup: Path, tmp_path: Path, monkeypatc
 
 def test_restore_overwrites_nothing(shop: Settings, backup: Path, tmp_path: Path) -> None:
     before = describe_files(shop.warehouse)
-    with pytest.raises(RecomartError, match=r"has datasets, .*recomart.duckdb, .* already"):
+    with pytest.raises(RecomartError, match=r"has .*datasets, .*recomart.duckdb, .* already"):
         restore_backup(shop, backup)
     assert describe_files(shop.warehouse) == before
     stray = Settings(warehouse=tmp_path / "stray")

@@ -13,7 +13,7 @@ SPELLINGS = ["12001", " 12001 ", '"12001"', '="12001"', "'12001", "12001.0", "\u
 
 
 def test_all_spellings_are_rejected(shop: Shop) -> None:
-    shop.settings.warehouse.mkdir()
+    shop.settings.warehouse.mkdir(exist_ok=True)
     assert add_forgotten_customer(shop.settings, "12001")
     assert not add_forgotten_customer(shop.settings, '="12001"')
     users = [*SPELLINGS, "112001", "120010", None]
@@ -28,7 +28,7 @@ def test_all_spellings_are_rejected(shop: Shop) -> None:
 
 
 def test_file_has_no_id(shop: Shop) -> None:
-    shop.settings.warehouse.mkdir()
+    shop.settings.warehouse.mkdir(exist_ok=True)
     add_forgotten_customer(shop.settings, "anna@example.org")
     add_forgotten_customer(shop.settings, "bert")
     content = shop.settings.forgotten_customers_file.read_text(encoding="utf-8")
@@ -39,7 +39,7 @@ def test_file_has_no_id(shop: Shop) -> None:
 def test_damaged_file_stops_the_load(shop: Shop) -> None:
     """Without the list, the load would bring forgotten customers back."""
     shop.put("events/1.jsonl", json.dumps({"user": "1", "item": "p", "type": "view", "time": "2026-01-01"}))
-    shop.settings.warehouse.mkdir()
+    shop.settings.warehouse.mkdir(exist_ok=True)
     shop.settings.forgotten_customers_file.write_text("{", encoding="utf-8")
     with pytest.raises(RecomartError, match=r"forgotten_customers\.json: the list .* cannot be read"):
         load(shop.settings)
