@@ -5,6 +5,7 @@ too.
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
@@ -206,10 +207,7 @@ def reject_forgotten_rows(
             "select ?, unnest(?::varchar[]), unnest(?::bigint[]), '', ?",
             [feed.name, [path for path, _ in rows], [line for _, line in rows], REJECTION_REASON],
         )
-    counts: dict[str, int] = {}
-    for path, _ in rows:
-        counts[path] = counts.get(path, 0) + 1
-    return counts
+    return Counter(path for path, _ in rows)
 
 
 def blank_rejected_texts(
