@@ -58,9 +58,7 @@ class RequestGuard:
         self._settings = settings
         self._metrics = metrics
         self._keys = ApiKeyReader(settings) if requires_keys else None
-        names = [host, "localhost", *settings.service_trusted_hosts.split(",")]
-        # Without the empty name, which a header that is no host name has.
-        self._trusted_names = {name.strip().lower() for name in names} - {""}
+        self._trusted_names = {host.lower(), "localhost", *settings.service_trusted_hosts}
         self._active_count = 0
         self._incomplete_body_bytes = 0
 
