@@ -96,17 +96,18 @@ class RecommendationQueries:
             NoModelError: No model has been trained.
             ModelUnavailableError: The artifact of the model is missing, damaged, unreadable or of another run.
         """
-        if self.serving_copy.published.run_id is None:
-            raise NoModelError("no model has been trained. Run `recomart run`")
-        if isinstance(self._model_or_error, str):
-            raise ModelUnavailableError(self._model_or_error)
-        return self._model_or_error
+        if isinstance(self._model_or_error, Recommender):
+            return self._model_or_error
+        error_type = NoModelError if self.serving_copy.published.run_id is None else ModelUnavailableError
+        raise error_type(self._model_or_error)
 
     @cached_property
     def _model_or_error(self) -> Recommender | str:
         """The model, or the error message; cached, so that a damaged model is not read again by each query."""
         run_id = self.serving_copy.published.run_id
-        folder = self._models_dir / str(run_id)
+        if run_id is None:
+            return "no model has been trained. Run `recomart run`"
+        folder = self._models_dir / run_id
         try:
             recommender = Recommender.load(folder)
         except ModelError as error:

@@ -1,4 +1,4 @@
-"""Damage to a warehouse database."""
+"""Damage to databases and published copies."""
 
 from pathlib import Path
 
@@ -6,6 +6,14 @@ import duckdb
 
 HEADER_BYTES = 3 * 4096
 BLOCK_BYTES = 256 * 1024
+
+
+def flip_byte(path: Path, position: int) -> None:
+    """Change one byte of a file in place, because a program may have the file open."""
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    with path.open("r+b") as file:
+        file.write(content)
 
 
 def damage_table(database: Path, table: str) -> None:

@@ -19,7 +19,7 @@ create table if not exists raw.purchases (
     _line bigint not null, _load_id bigint not null
 );
 
--- Warehouses of earlier versions have purchases without a device.
+-- A warehouse of an earlier version gets the column.
 alter table raw.purchases add column if not exists device varchar;
 
 create table if not exists raw.products (
@@ -74,7 +74,7 @@ create table if not exists raw.rejected_files (
     primary key (feed, path)
 );
 
--- Warehouses of earlier versions lack these columns.
+-- A warehouse of an earlier version gets the columns.
 alter table raw.rejected_files add column if not exists changed_ns bigint;
 alter table raw.rejected_files add column if not exists attempt_fingerprint varchar;
 

@@ -80,10 +80,10 @@ class Settings(BaseSettings):
     app_port: int = Field(default=8501, ge=0, le=65535)
     """Port of the Streamlit app."""
 
-    app_trusted_hosts: str = "localhost,127.0.0.1"
+    app_trusted_hosts: Annotated[tuple[str, ...], NoDecode] = ("localhost", "127.0.0.1")
     """Host names under which browsers may open the app, separated by commas; `*.shop.example` means all subdomains."""
 
-    app_users: str = ""
+    app_users: Annotated[tuple[str, ...], NoDecode] = ()
     """E-mail addresses that may use the app after the login, separated by commas; `@shop.example` means all of a
     domain. Without this setting, all accounts of the identity provider may."""
 
@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     """Whether every request to the HTTP service but `/health` needs an API key. By default it does unless the service
     listens to a loopback address."""
 
-    service_trusted_hosts: str = ""
+    service_trusted_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """Host names, separated by commas, under which clients reach the HTTP service besides `localhost`, the name in
     `--host` and IP addresses. A request with another name in its header `Host` gets 421, because a web page can point
     its own host name to the service (DNS rebinding)."""
@@ -138,6 +138,13 @@ class Settings(BaseSettings):
     @classmethod
     def _split_folders(cls, value: Any) -> Any:
         return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+
+    @field_validator("app_trusted_hosts", "app_users", "service_trusted_hosts", mode="before")
+    @classmethod
+    def _split_names(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return [name.strip().lower() for name in value.split(",") if name.strip()]
 
     @field_validator("memory_limit")
     @classmethod
@@ -256,7 +263,10 @@ def _format_value(value: Any) -> str:
     """Return a setting as its environment variable has it."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
-    return os.pathsep.join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        separator = os.pathsep if all(isinstance(item, Path) for item in value) else ","
+        return separator.join(map(str, value))
+    return str(value)
 
 
 def read_secret(variable: str) -> SecretStr:

@@ -92,7 +92,7 @@ def send_half_request(address: tuple[str, int], rng: random.Random) -> int | Non
 
 
 def send_burst(address: tuple[str, int], rng: random.Random) -> int | None:
-    """Send many requests at once and leave after the first bytes of the responses."""
+    """Send many requests at once and leave after the first response."""
     return _exchange(address, _build_get("/openapi.json", close=False) * rng.randrange(2, 100))
 
 

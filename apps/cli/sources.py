@@ -34,7 +34,7 @@ def draft(
         raise RecomartError(f"{folder}: no such folder. Name the folder of the landing files")
     if output is not None and output.exists():
         raise RecomartError(f"{output}: the file exists. Name another file, or delete it first")
-    text = write_draft(draft_sources(folder), str(folder))
+    text = write_draft(draft_sources(folder, load_settings().linked_folders), str(folder))
     if output is None:
         typer.echo(text, nl=False)
         return

@@ -18,18 +18,13 @@ def check_exposure(settings: Settings) -> None:
             `app_without_login` is there. Or the secrets file cannot be read.
     """
     has_login = is_login_configured()
-    outside = [host for host in (settings.app_host, *list_trusted_hosts(settings)) if not is_loopback(host)]
+    outside = [host for host in (settings.app_host, *settings.app_trusted_hosts) if not is_loopback(host)]
     if outside and not has_login and not settings.app_without_login:
         raise RecomartError(
             f"the app does not start on {outside[0]}: other machines could read the customers' data without a login. "
             "Configure a login in .streamlit/secrets.toml (docs/security.md), or set RECOMART_APP_WITHOUT_LOGIN=true "
             "if a proxy asks for one"
         )
-
-
-def list_trusted_hosts(settings: Settings) -> list[str]:
-    """Return the host names of the setting `app_trusted_hosts`."""
-    return _split(settings.app_trusted_hosts)
 
 
 @cache
@@ -51,9 +46,9 @@ def list_login_providers() -> list[str | None]:
 
 def is_permitted_user(settings: Settings, email: str | None) -> bool:
     """Return whether the setting `app_users` permits a logged-in account; without the setting, all are permitted."""
-    permitted = _split(settings.app_users.lower())
     address = (email or "").lower()
-    return not permitted or address in permitted or f"@{address.rpartition('@')[2]}" in permitted
+    domain = f"@{address.rpartition('@')[2]}"
+    return not settings.app_users or address in settings.app_users or domain in settings.app_users
 
 
 def _read_auth_section() -> dict[str, object]:
@@ -63,7 +58,3 @@ def _read_auth_section() -> dict[str, object]:
         if error.error_id == "no-secrets-found":
             return {}
         raise RecomartError(f"Streamlit's secrets file cannot be read: {error}. Correct it") from error
-
-
-def _split(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]

@@ -6,7 +6,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from apps.merchandiser.access import check_exposure, list_trusted_hosts
+from apps.merchandiser.access import check_exposure
 from apps.merchandiser.request_checks import RequestChecks
 from warehouse.settings import Settings
 
@@ -17,7 +17,7 @@ check_exposure(settings.model_copy(update={"app_host": st.get_option("server.add
 app = st.App(
     Path(__file__).with_name("navigation.py"),
     middleware=[
-        Middleware(TrustedHostMiddleware, allowed_hosts=list_trusted_hosts(settings), www_redirect=False),
+        Middleware(TrustedHostMiddleware, allowed_hosts=settings.app_trusted_hosts, www_redirect=False),
         Middleware(RequestChecks),
     ],
 )

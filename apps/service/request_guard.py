@@ -58,9 +58,7 @@ class RequestGuard:
         self._settings = settings
         self._metrics = metrics
         self._keys = ApiKeyReader(settings) if requires_keys else None
-        names = [host, "localhost", *settings.service_trusted_hosts.split(",")]
-        # Without the empty name, which a header that is no host name has.
-        self._trusted_names = {name.strip().lower() for name in names} - {""}
+        self._trusted_names = {host.lower(), "localhost", *settings.service_trusted_hosts}
         self._active_count = 0
         self._incomplete_body_bytes = 0
 
@@ -97,7 +95,7 @@ class RequestGuard:
         finally:
             seconds = time.perf_counter() - start_seconds
             self._metrics.observe(route, status, seconds)
-            target = get_target(scope) if self._settings.service_log_ids else route
+            target = _get_target(scope) if self._settings.service_log_ids else route
             key = f" key={key_name}" if key_name else ""
             ACCESS_LOG.info("%s %s %d %.1f ms%s", scope["method"], target, status, seconds * 1000, key)
 
@@ -124,7 +122,7 @@ class RequestGuard:
     def _check_head_size(self, scope: Scope) -> None:
         # The parser stops longer heads, but not exactly: it checks a head only when it waits for the rest.
         header_bytes = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
-        if header_bytes + len(get_target(scope)) > self._settings.service_max_header_bytes:
+        if header_bytes + len(_get_target(scope)) > self._settings.service_max_header_bytes:
             limit = self._settings.service_max_header_bytes
             raise HTTPException(431, f"request line and headers must have at most {format_count(limit, 'byte')}")
 
@@ -191,7 +189,7 @@ class RequestGuard:
             self._active_count -= 1
 
 
-def get_target(scope: Scope) -> str:
+def _get_target(scope: Scope) -> str:
     """Return the requested path and query as the client sent them, percent-encoded."""
     query = scope["query_string"].decode("latin-1")
     return str(scope["raw_path"].decode("latin-1")) + (f"?{query}" if query else "")

@@ -26,6 +26,8 @@ def _describe_default(field: FieldInfo) -> str:
     match value:
         case None | () | "":
             return "none"
+        case tuple():
+            return f"`{','.join(map(str, value))}`"
         case Path():
             return f"`{value.relative_to(PROJECT_ROOT)}` in the project"
         case bool():

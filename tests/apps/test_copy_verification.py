@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from apps.cli.commands import app
 from apps.merchandiser.copy_cache import get_live_copy
+from tests.database_damage import flip_byte
 from warehouse.database import open_writer
 from warehouse.errors import PublishedCopyError
 from warehouse.publishing.publisher import publish
@@ -24,21 +25,15 @@ def copy_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return settings.serving_dir / publish(settings, ["rec_top_n"]).file
 
 
-def damage(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-
-
 def test_published_command_verifies_copy(copy_path: Path) -> None:
     assert CliRunner().invoke(app, ["published"]).exit_code == 0
-    damage(copy_path)
+    flip_byte(copy_path, -1)
     result = CliRunner().invoke(app, ["published"])
     assert isinstance(result.exception, PublishedCopyError)
     assert "its checksum differs" in str(result.exception)
 
 
 def test_app_verifies_copy(copy_path: Path) -> None:
-    damage(copy_path)
+    flip_byte(copy_path, -1)
     with pytest.raises(PublishedCopyError, match="its checksum differs"):
         get_live_copy()

@@ -18,6 +18,14 @@ def test_empty_variable_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings().warehouse == PROJECT_ROOT / "warehouse"
 
 
+def test_names_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty name would trust requests with an empty host name."""
+    monkeypatch.setenv("RECOMART_SERVICE_TRUSTED_HOSTS", " shop.internal, Recs.Example,")
+    settings = Settings()
+    assert settings.service_trusted_hosts == ("shop.internal", "recs.example")
+    assert settings.build_environment()["RECOMART_SERVICE_TRUSTED_HOSTS"] == "shop.internal,recs.example"
+
+
 def read_settings_in(folder: Path, **variables: str) -> dict[str, Any]:
     """Return settings, and a secret, that a new process reads in a copy of the settings class in a folder."""
     package = folder / "warehouse"

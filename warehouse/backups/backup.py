@@ -25,7 +25,7 @@ LOG = logging.getLogger(__name__)
 COPY_SCRIPT = "import shutil, sys; shutil.copy2(*sys.argv[1:])"
 
 
-def list_backed_up_paths(settings: Settings) -> list[Path]:
+def _list_backed_up_paths(settings: Settings) -> list[Path]:
     """Return the files and folders that a backup copies besides the database and the live copy.
 
     A file that RecoMart writes into the warehouse folder belongs in this list, unless a run writes it again.
@@ -108,13 +108,13 @@ def _write_backup(
         on_stage(f"copying {len(sources):,} files")
         copy_files(((file, folder / target) for file, target in sources), folder)
     on_stage("verifying the database")
-    verify_database(settings, folder / settings.database.name)
+    _verify_database(settings, folder / settings.database.name)
     on_stage("hashing the files")
     return BackupManifest(created_at=created_at, warehouse=str(settings.warehouse), files=describe_files(folder))
 
 
 def _list_files(settings: Settings) -> list[Path]:
-    files = [file for path in list_backed_up_paths(settings) for file in find_files(path)]
+    files = [file for path in _list_backed_up_paths(settings) for file in find_files(path)]
     pointer = settings.serving_dir / POINTER_FILE
     return [*files, pointer, settings.serving_dir / read_pointer(settings).file] if pointer.exists() else files
 
@@ -131,7 +131,7 @@ def _copy_database(database: Path, target: Path) -> None:
         raise RecomartError(f"{database}: cannot copy the database: {reason}. Correct this and try again")
 
 
-def verify_database(settings: Settings, database: Path) -> None:
+def _verify_database(settings: Settings, database: Path) -> None:
     """Read every block of a database; each has a checksum.
 
     Raises:

@@ -1,7 +1,7 @@
 """Reads samples of landing files of unknown format: of each sheet or list of records in a file."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -31,13 +31,13 @@ from warehouse.sources.declaration import Feed
 from warehouse.sources.feed_settings import FileFormat
 
 
-def read_samples(path: Path, landing: Path) -> list[RecordSample]:
-    """Read the first records of each part of a file in the landing folder.
+def read_samples(path: Path, allowed_folders: Collection[Path]) -> list[RecordSample]:
+    """Read the first records of each part of a file; a symbolic link must lead into one of these resolved folders.
 
     Raises:
         UnreadableFileError: The file is empty, is damaged, or has no records.
     """
-    if problem := find_link_problem(path, [landing.resolve()]):
+    if problem := find_link_problem(path, allowed_folders):
         raise UnreadableFileError(problem)
     if not path.is_file():
         raise UnreadableFileError("it is a pipe, a socket or a device, and no file")

@@ -1,7 +1,7 @@
 """Drafts of all feeds of a shop: what depends on several files, such as joined files and product ids."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from glob import escape
@@ -36,13 +36,14 @@ class SourcesDraft:
     """The files, and parts of files, that no feed uses, with the reason."""
 
 
-def draft_sources(landing: Path) -> SourcesDraft:
-    """Draft the feeds of a landing folder from samples of its files."""
+def draft_sources(landing: Path, linked_folders: Collection[Path] = ()) -> SourcesDraft:
+    """Draft the feeds of a landing folder from samples of its files, and of linked ones in `linked_folders`."""
+    allowed_folders = [landing.resolve(), *linked_folders]
     draft = SourcesDraft({}, {})
     groups: dict[str, FeedDraft] = {}
     for globs, paths in _group_paths(find_unmatched_files(landing, ())):
         try:
-            samples = _read_first_samples([landing / path for path in paths], landing)
+            samples = _read_first_samples([landing / path for path in paths], allowed_folders)
         except UnreadableFileError as error:
             draft.unused_files |= dict.fromkeys(paths, str(error))
             continue
@@ -115,7 +116,7 @@ def find_matches(paths: list[str], globs: list[str]) -> list[str]:
     return [path for path in paths if any(PurePosixPath("/", path).match(f"/{glob}") for glob in globs)]
 
 
-def _read_first_samples(paths: list[Path], landing: Path) -> list[RecordSample]:
+def _read_first_samples(paths: list[Path], allowed_folders: Collection[Path]) -> list[RecordSample]:
     """Read the samples of the first file that has records, with the records of the last one.
 
     Raises:
@@ -124,7 +125,7 @@ def _read_first_samples(paths: list[Path], landing: Path) -> list[RecordSample]:
     errors: list[UnreadableFileError] = []
     for path in paths[:MAX_TRIED_FILES]:
         try:
-            samples = read_samples(path, landing)
+            samples = read_samples(path, allowed_folders)
             break
         except UnreadableFileError as error:
             errors.append(error)
@@ -133,7 +134,7 @@ def _read_first_samples(paths: list[Path], landing: Path) -> list[RecordSample]:
     if path != paths[-1]:
         # Files of one day do not show whether days precede months.
         with suppress(UnreadableFileError):
-            for sample, last_sample in zip(samples, read_samples(paths[-1], landing), strict=False):
+            for sample, last_sample in zip(samples, read_samples(paths[-1], allowed_folders), strict=False):
                 if (sample.part, sample.settings) == (last_sample.part, last_sample.settings):
                     sample.records += last_sample.records
     return samples

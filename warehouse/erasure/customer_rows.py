@@ -7,7 +7,7 @@ import duckdb
 from warehouse.database import fetch_first_row
 from warehouse.erasure.row_erasure import FileRows, group_by_file
 from warehouse.errors import RecomartError
-from warehouse.loading.continued_rows import build_is_group_start
+from warehouse.loading.continued_rows import build_block_number, build_is_group_start
 from warehouse.loading.forgotten_customers import REJECTION_REASON, build_cleaned_id, build_tokens
 from warehouse.loading.raw_rows import quote_literal
 from warehouse.sources.columns import RAW_COLUMNS
@@ -90,12 +90,7 @@ def find_rejected_rows_to_erase(
             ),
 
             blocks as (
-                select
-                    *,
-                    sum(case when is_start then 1 else 0 end) over (
-                        partition by _feed, _file
-                        order by _line rows between unbounded preceding and current row
-                    ) as block_number,
+                select *, {build_block_number("is_start")} as block_number,
                 from rows
             ),
 

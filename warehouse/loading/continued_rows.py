@@ -28,3 +28,14 @@ def build_is_group_start(feed: Feed) -> str:
     own_time = TIME_COLUMNS[feed.kind]
     is_timed = f"{build_value(own_time, feed.get_null_words(own_time))} is not null" if own_time in feed.columns else ""
     return " or ".join(filter(None, (f"{build_group_value(feed)} is not null", is_timed)))
+
+
+def build_block_number(is_start: str) -> str:
+    """Build the number of the block of rows in its file; a block begins with a row that meets the condition."""
+    # A count with a filter takes quadratic time.
+    return f"""
+        sum(case when {is_start} then 1 else 0 end) over (
+            partition by _feed, _file
+            order by _line rows between unbounded preceding and current row
+        )
+    """

@@ -5,6 +5,7 @@ too.
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from warehouse.atomic_files import write_text_atomically
 from warehouse.database import fetch_first_row
 from warehouse.errors import RecomartError
-from warehouse.loading.continued_rows import build_group_value, build_is_group_start, build_value
+from warehouse.loading.continued_rows import build_block_number, build_group_value, build_is_group_start, build_value
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Feed
 
@@ -131,11 +132,7 @@ def _build_forgotten_query(feed: Feed) -> str:
         with blocks as (
             select
                 _file, _line, {user_id} as user_id, {build_group_value(feed)} as own_group_value,
-                -- A count with a filter takes quadratic time.
-                sum(case when {build_is_group_start(feed)} then 1 else 0 end) over (
-                    partition by _file
-                    order by _line rows between unbounded preceding and current row
-                ) as block_number,
+                {build_block_number(build_is_group_start(feed))} as block_number,
             from ({rows})
         ),
 
@@ -206,10 +203,7 @@ def reject_forgotten_rows(
             "select ?, unnest(?::varchar[]), unnest(?::bigint[]), '', ?",
             [feed.name, [path for path, _ in rows], [line for _, line in rows], REJECTION_REASON],
         )
-    counts: dict[str, int] = {}
-    for path, _ in rows:
-        counts[path] = counts.get(path, 0) + 1
-    return counts
+    return Counter(path for path, _ in rows)
 
 
 def blank_rejected_texts(

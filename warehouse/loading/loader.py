@@ -48,7 +48,7 @@ from warehouse.loading.records import describe_read_error, read_records
 from warehouse.loading.reports import FeedLoadReport, LoadProgress, LoadReport
 from warehouse.loading.unreadable_feeds import find_unreadable_feeds
 from warehouse.settings import Settings
-from warehouse.sources.declaration import Feed
+from warehouse.sources.declaration import Feed, Sources
 from warehouse.sources.yaml_file import read_sources
 
 MAX_BATCH_BYTES = 256 << 20
@@ -117,26 +117,11 @@ def load(
                 "loaded. Run `recomart load`, which loads all of them again"
             )
         plan = make_plan(connection, files, settings, reload_paths or ())
-        _limit_default_database(settings)
+        # Files are converted in the default database, which by default may use most of the machine's memory.
+        duckdb.cursor().execute(f"set memory_limit = '{settings.memory_limit}'")
         with ReadMarker(settings.read_marker_file) as marker:
-            suspects, other_files = _split_off_suspects(plan, marker)
-            plan_files = {name: [item.file for item in items] for name, items in other_files.items()}
-            for feed in sources.feeds.values():
-                joined_files = plan_files.get(f"{feed.name}.join", ())
-                with marker.reading(plan_files[feed.name][:SAMPLE_FILES]):
-                    check_mapping(connection, feed, plan_files[feed.name], settings.sources, joined_files)
-            write_declarations(connection, sources, changed_feeds)
             loader = _Loader(connection, settings, report, ProgressTracker(plan, on_progress), marker)
-            for feed in sources.feeds.values():
-                set_aside_paths = plan.set_aside_paths[feed.name]
-                report.set_aside_files += set_aside_paths
-                report.feeds[feed.name] = FeedLoadReport(
-                    files_unchanged=plan.unchanged_counts[feed.name], files_set_aside=len(set_aside_paths)
-                )
-                loader.report_changing_files(feed, plan.changing_paths[feed.name])
-                loader.load(feed, other_files[feed.name])
-            for feed in sources.feeds.values():
-                loader.load_suspects(feed, suspects[feed.name], reload_paths or ())
+            loader.load_plan(sources, plan, changed_feeds, reload_paths or ())
         # The declarations contain facts about the loaded files, such as ids with decimals.
         write_declarations(connection, sources, [])
         report.undeclared_columns = read_undeclared_columns(connection)
@@ -145,11 +130,6 @@ def load(
     pa.default_memory_pool().release_unused()
     report.seconds = time.perf_counter() - start_seconds
     return report
-
-
-def _limit_default_database(settings: Settings) -> None:
-    """Limit the memory of the database in which files are converted; by default it may use most of the machine's."""
-    duckdb.cursor().execute(f"set memory_limit = '{settings.memory_limit}'")
 
 
 def _split_off_suspects(
@@ -222,19 +202,41 @@ class _Loader:
         self._marker = marker
         self._forgotten = read_forgotten_customers(settings)
 
-    def report_changing_files(self, feed: Feed, paths: list[str]) -> None:
-        """Report changing files."""
+    def load_plan(
+        self, sources: Sources, plan: LoadPlan, changed_feeds: list[Feed], reload_paths: Collection[str]
+    ) -> None:
+        """Check the declared columns, write the declarations, and load the files: those that killed a load last."""
+        suspects, other_files = _split_off_suspects(plan, self._marker)
+        plan_files = {name: [item.file for item in items] for name, items in other_files.items()}
+        feeds = sources.feeds.values()
+        for feed in feeds:
+            joined_files = plan_files.get(f"{feed.name}.join", ())
+            with self._marker.reading(plan_files[feed.name][:SAMPLE_FILES]):
+                check_mapping(self._connection, feed, plan_files[feed.name], self._settings.sources, joined_files)
+        write_declarations(self._connection, sources, changed_feeds)
+        for feed in feeds:
+            set_aside_paths = plan.set_aside_paths[feed.name]
+            self._report.set_aside_files += set_aside_paths
+            self._report.feeds[feed.name] = FeedLoadReport(
+                files_unchanged=plan.unchanged_counts[feed.name], files_set_aside=len(set_aside_paths)
+            )
+            self._report_changing_files(feed, plan.changing_paths[feed.name])
+            self._load(feed, other_files[feed.name])
+        for feed in feeds:
+            self._load_suspects(feed, suspects[feed.name], reload_paths)
+
+    def _report_changing_files(self, feed: Feed, paths: list[str]) -> None:
         self._report.changing_files += paths
         self._report.feeds[feed.name].files_changing += len(paths)
 
-    def load(self, feed: Feed, files: list[NewFile]) -> None:
+    def _load(self, feed: Feed, files: list[NewFile]) -> None:
         """Load files batch by batch, each in one transaction; a thread reads the next chunk during each write."""
         batch_reads = [BatchRead(batch) for batch in _split_into_batches(files)]
         with closing(read_ahead(self._read_chunks(batch_reads))) as chunks:
             for batch_read in batch_reads:
                 self._load_batch(feed, batch_read, chunks)
 
-    def load_suspects(self, feed: Feed, files: list[NewFile], reload_paths: Collection[str]) -> None:
+    def _load_suspects(self, feed: Feed, files: list[NewFile], reload_paths: Collection[str]) -> None:
         """Load files one by one; reject those during which too many loads were killed, except files to reload."""
         for new_file in files:
             problem = self._marker.find_problem(new_file.file)
@@ -243,7 +245,7 @@ class _Loader:
                 self._tracker.finish_batch([new_file])
                 self._marker.end([new_file.file])
             else:
-                self.load(feed, [new_file])
+                self._load(feed, [new_file])
 
     def _load_batch(self, feed: Feed, batch_read: BatchRead, chunks: Iterator[RecordChunk]) -> None:
         """Load the files of a batch and report them as loaded, rejected or still changing."""
@@ -253,7 +255,7 @@ class _Loader:
             self._add_to_report(feed, written_read)
         file_errors = [(new_file.file, errors.get(new_file.file.path)) for new_file in batch]
         self._reject(feed, [(file, error) for file, error in file_errors if isinstance(error, UnreadableFileError)])
-        self.report_changing_files(
+        self._report_changing_files(
             feed, [path for path, error in errors.items() if isinstance(error, ChangingFileError)]
         )
         self._tracker.finish_batch(batch)

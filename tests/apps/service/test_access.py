@@ -216,8 +216,8 @@ def test_only_trusted_hosts_are_served(hosted_service: ServiceClient, host: str,
 
 @pytest.fixture(scope="module")
 def hosted_service(demo_warehouse: Settings) -> Iterator[ServiceClient]:
-    """The service with two more trusted host names, in a list that ends with a comma."""
-    names = {"service_trusted_hosts": "shop.internal, Recs.Example,"}
+    """The service with two more trusted host names."""
+    names = {"service_trusted_hosts": ("shop.internal", "recs.example")}
     with run_service(demo_warehouse.model_copy(update=names)) as running:
         yield running
 

@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from apps.service.publication_follower import PublicationFollower
 from tests.apps.service.conftest import ServiceClient, run_service, wait_until
+from tests.database_damage import flip_byte
 from tests.table_changes import execute_statements
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.settings import Settings
@@ -225,14 +225,6 @@ def test_damaged_pointer_keeps_live_version(writable_shop: Settings, publish_aga
         assert "newest publication cannot be used" in service.get("/health").json()["problem"]
         pointer.write_text(published.model_dump_json(), encoding="utf-8")
         wait_until(lambda: service.get("/health").json()["status"] == "ok")
-
-
-def flip_byte(path: Path, position: int) -> None:
-    content = bytearray(path.read_bytes())
-    content[position] ^= 1
-    # In place: the service has the file open.
-    with path.open("r+b") as file:
-        file.write(content)
 
 
 def test_damaged_copy_is_not_opened(

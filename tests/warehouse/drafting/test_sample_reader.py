@@ -55,7 +55,7 @@ ROWS = "B1;K1;A1;2,50\nB2;K2;A2;3,50\nB3;K2;A1;2,50\n"
 )
 def test_csv_sample(tmp_path: Path, content: str, settings: dict[str, Any], names: str) -> None:
     (tmp_path / "file.csv").write_bytes(content.encode(settings.get("encoding", "utf-8")))
-    (sample,) = read_samples(tmp_path / "file.csv", tmp_path)
+    (sample,) = read_samples(tmp_path / "file.csv", [tmp_path])
     assert sample.settings == settings
     assert sample.names == names.split("|")
 
@@ -78,7 +78,7 @@ def test_json_samples(tmp_path: Path, document: Any, settings: list[dict[str, An
     """The lists of records of a document; a single order is a record with a list."""
     path = tmp_path / "file.json.gz"
     path.write_bytes(gzip.compress(json.dumps(document, indent=1).encode()))
-    samples = read_samples(path, tmp_path)
+    samples = read_samples(path, [tmp_path])
     assert [sample.settings for sample in samples] == settings
     assert {sample.format for sample in samples} == {"jsonl" if "order_no" in document else "json"}
 
@@ -87,7 +87,7 @@ def test_start_of_long_document(tmp_path: Path) -> None:
     """A document is not read to its end."""
     records = ",".join(json.dumps({"sku": f"s{number}", "text": "x" * 10_000}) for number in range(1_900))
     (tmp_path / "file.json").write_text(f'{{"time": 1, "data": [{records}]}}', encoding="utf-8")
-    (sample,) = read_samples(tmp_path / "file.json", tmp_path)
+    (sample,) = read_samples(tmp_path / "file.json", [tmp_path])
     assert (sample.settings, len(sample.records)) == ({"records": "$.data"}, 1_000)
 
 
@@ -98,7 +98,7 @@ def test_sheets_of_workbook(tmp_path: Path) -> None:
     for row in (["Orders of May"], [], ["No", "Article", "Qty"], [1, "a", 2], [2, "b", 1]):
         sheet.append(row)
     book.save(tmp_path / "book.xlsx")
-    cover, orders = read_samples(tmp_path / "book.xlsx", tmp_path)
+    cover, orders = read_samples(tmp_path / "book.xlsx", [tmp_path])
     assert (cover.part, cover.records) == ("sheet 'Sheet'", [])
     assert orders.settings == {"sheet": "Orders", "skip_lines": 2}
     assert orders.records == [{"No": 1, "Article": "a", "Qty": 2}, {"No": 2, "Article": "b", "Qty": 1}]
@@ -119,4 +119,4 @@ def test_sheets_of_workbook(tmp_path: Path) -> None:
 def test_unreadable_files(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(UnreadableFileError, match=reason):
-        read_samples(tmp_path / "file", tmp_path)
+        read_samples(tmp_path / "file", [tmp_path])

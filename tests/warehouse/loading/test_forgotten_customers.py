@@ -1,15 +1,43 @@
 """Loads reject the rows of forgotten customers, in any spelling of the id."""
 
 import json
+from functools import cache
+from typing import Any
 
 import pytest
+from jinja2 import Environment
 
 from tests.three_feed_shop import Shop
 from warehouse.errors import RecomartError
-from warehouse.loading.forgotten_customers import add_forgotten_customer, read_forgotten_customers
+from warehouse.loading.forgotten_customers import (
+    add_forgotten_customer,
+    build_cleaned_id,
+    read_forgotten_customers,
+)
 from warehouse.loading.loader import load
+from warehouse.settings import PROJECT_ROOT
 
 SPELLINGS = ["12001", " 12001 ", '"12001"', '="12001"', "'12001", "12001.0", "\u200b12001\u00a0"]
+
+
+class Adapter:
+    """Dispatches dbt's macros to those for DuckDB."""
+
+    def dispatch(self, name: str) -> Any:
+        return lambda *arguments: getattr(load_macros(), f"duckdb__{name}")(*arguments)
+
+
+@cache
+def load_macros() -> Any:
+    files = [PROJECT_ROOT / "dbt_project" / "macros" / name for name in ("cleaning.sql", "ids.sql", "text.sql")]
+    environment = Environment(extensions=["jinja2.ext.do"])
+    environment.globals.update({"return": lambda value: value, "adapter": Adapter()})
+    return environment.from_string("".join(file.read_text(encoding="utf-8") for file in files)).module
+
+
+def test_ids_are_cleaned_as_in_dbt() -> None:
+    """A load that cleans ids in another way than the tables would bring a customer back."""
+    assert load_macros().clean_id("user_id") == f"nullif({build_cleaned_id('user_id')}, '')"
 
 
 def test_all_spellings_are_rejected(shop: Shop) -> None:

@@ -112,3 +112,4 @@ def test_draft_reads_no_file_outside(shop: Shop, outside: Path) -> None:
     unused = draft_sources(shop.landing).unused_files
     assert unused["other.csv"].startswith("a symbolic link leads out of the landing folder")
     assert unused["pipe.csv"] == "it is a pipe, a socket or a device, and no file"
+    assert "other.csv" not in draft_sources(shop.landing, [outside]).unused_files
