@@ -7,7 +7,7 @@ import dagster as dg
 from orchestration.jobs import full_pipeline
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
-from warehouse.loading.landing_files import LandingFile, find_files
+from warehouse.loading.landing_files import LandingFile, find_feed_files
 from warehouse.settings import Settings
 from warehouse.sources.yaml_file import read_sources
 
@@ -37,7 +37,7 @@ def find_delivery(settings: Settings, changed_after_ns: int) -> Delivery:
         RecomartError: The sources file or the landing folder is missing or wrong.
     """
     feeds = read_sources(settings.sources).feeds.values()
-    files = [file for feed in feeds for file in find_files(feed, settings.landing_dir, settings.linked_folders)]
+    files = [file for feed_files in find_feed_files(feeds, settings).values() for file in feed_files]
     new_files = sorted((file for file in files if file.changed_ns > changed_after_ns), key=lambda file: file.changed_ns)
     settled_files = [file for file in new_files if _get_age_seconds(file) >= settings.settle_seconds]
     is_complete = bool(settled_files) and (

@@ -10,6 +10,7 @@ from apps.cli import console
 from apps.cli.options import Json, Landing, SourcesFile, Warehouse, load_settings
 from orchestration.forgetting.customer_erasure import check_customer, forget_customer
 from orchestration.forgetting.customer_export import build_export, read_customer_rows
+from warehouse.atomic_files import write_text_atomically
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
 
@@ -35,10 +36,8 @@ def show_customer(
         raise RecomartError(f"no table has rows of customer '{user_id}'. `recomart customers` lists customers")
     document = build_export(user_id, tables)
     if export is not None:
-        # The file has personal data, so that only its owner may read it.
-        export.touch()
-        export.chmod(0o600)
-        export.write_text(document, encoding="utf-8")
+        # The file has personal data.
+        write_text_atomically(export, document, mode=0o600)
     if as_json:
         console.print_json(json.loads(document))
     else:

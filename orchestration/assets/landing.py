@@ -7,7 +7,7 @@ import dagster as dg
 
 from orchestration.assets.common import build_docs_metadata
 from warehouse.errors import RecomartError
-from warehouse.loading.landing_files import find_files
+from warehouse.loading.landing_files import find_feed_files
 from warehouse.loading.reports import LoadReport
 from warehouse.settings import Settings
 from warehouse.sources.columns import RAW_COLUMNS, FeedKind
@@ -54,10 +54,8 @@ def report_landing(context: dg.AssetExecutionContext, settings: Settings, report
     """
     feeds = read_sources(settings.sources).feeds.values()
     for kind in RAW_COLUMNS:
-        kind_feeds = [feed for feed in feeds if feed.kind == kind]
-        files = [
-            file for feed in kind_feeds for file in find_files(feed, settings.landing_dir, settings.linked_folders)
-        ]
+        kind_files = find_feed_files((feed for feed in feeds if feed.kind == kind), settings)
+        files = [file for feed_files in kind_files.values() for file in feed_files]
         metadata: dict[str, dg.MetadataValue[Any] | str | int] = {
             "file_count": len(files),
             "size_bytes": sum(file.size_bytes for file in files),
@@ -67,6 +65,6 @@ def report_landing(context: dg.AssetExecutionContext, settings: Settings, report
             newest = max(files, key=lambda file: (file.changed_ns, file.path))
             metadata["newest_file"] = newest.path
             metadata["newest_file_changed_at"] = dg.MetadataValue.timestamp(newest.changed_ns / 1e9)
-        has_delivered = any(report.feeds[feed.name].files_loaded for feed in kind_feeds)
+        has_delivered = any(report.feeds[feed].files_loaded for feed in kind_files)
         event_type = dg.AssetMaterialization if has_delivered else dg.AssetObservation
         context.log_event(event_type(build_landing_key(kind), metadata=metadata))
