@@ -97,6 +97,7 @@ def build_deliveries(shop: Shop, rng: Random, rounds: int) -> dict[str, list[tup
     return tables
 
 
+@pytest.mark.slow
 def test_keys_and_joins_equal_full_refresh(shop: Shop) -> None:
     """A row supersedes a row of another day, and its file is replaced; orders and their lines come in any order."""
     rng, tables = Random(1), ("int_events_classified", "int_purchases_classified")

@@ -1,5 +1,7 @@
 """Devices of feeds of purchases."""
 
+import pytest
+
 from orchestration.dbt_runner import run_dbt
 from tests.three_feed_shop import EVENTS_JSONL, PRODUCTS_JSON, PURCHASES_CSV, Shop
 from warehouse.database import open_writer
@@ -8,6 +10,7 @@ from warehouse.loading.loader import load
 COLUMNS = PURCHASES_CSV["columns"]
 
 
+@pytest.mark.slow
 def test_purchases_have_devices_of_feed(shop: Shop) -> None:
     """A feed that declares no device has none, in a warehouse that an earlier version made."""
     with open_writer(shop.settings) as connection:

@@ -47,6 +47,7 @@ def write_flood_file(settings: Settings) -> str:
     return day
 
 
+@pytest.mark.slow
 def test_volume_jump_stops_run(demo_copy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is trained, and the published copy stays; an expected jump lets the build pass."""
     previous_copy, previous_runs = read_pointer(demo_copy), list_model_runs(demo_copy)
@@ -192,6 +193,7 @@ def test_overdue_feed_warns(database_only_settings: Settings) -> None:
     assert warning.startswith("purchases: no delivery for 9 days")
 
 
+@pytest.mark.slow
 def test_only_live_feeds_are_late_by_clock(database_only_settings: Settings) -> None:
     """An archive is not late, however old its data and its load are."""
     restore = "update raw.feeds set expected_hours = null"
