@@ -13,7 +13,12 @@ def run_make(folder: Path, *arguments: str, **variables: str) -> str:
     """Run make in a folder with environment variables; return its output."""
     environment = {**os.environ, **variables}
     return subprocess.run(
-        ["make", *arguments], cwd=folder, env=environment, check=True, capture_output=True, text=True
+        ["make", "--no-print-directory", *arguments],
+        cwd=folder,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
 
 
