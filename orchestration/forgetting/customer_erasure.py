@@ -13,11 +13,11 @@ from orchestration.progress import PipelineListener
 from orchestration.steps import build_marts, build_recommendations, publish_copy
 from warehouse.database import fetch_first_row, open_writer
 from warehouse.erasure.customer_rows import clean_user_id, find_raw_rows, find_rejected_rows_to_erase
-from warehouse.erasure.database_rewriting import find_user_tables, rewrite_database
+from warehouse.erasure.database_rewriting import IS_USER_ROW, find_user_tables, rewrite_database
 from warehouse.erasure.erasure_lock import lock_erasure
 from warehouse.erasure.row_erasure import erase_rows, load_present_files
 from warehouse.errors import RecomartError
-from warehouse.loading.forgotten_customers import add_forgotten_customer, build_cleaned_id
+from warehouse.loading.forgotten_customers import add_forgotten_customer
 from warehouse.publishing.live_copy import POINTER_FILE
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Sources
@@ -87,7 +87,7 @@ def _rebuild(settings: Settings, user_id: str, listener: PipelineListener) -> No
     """Build the tables that exist without the customer, and publish them if a copy is live."""
     with open_writer(settings) as connection:
         for table in find_user_tables(connection):
-            connection.execute(f"delete from {table} where {build_cleaned_id('user_id::varchar')} = ?", [user_id])
+            connection.execute(f"delete from {table.quoted} where {IS_USER_ROW}", [user_id])
         has_marts = bool(fetch_first_row(connection, "from duckdb_tables() where schema_name = 'marts' limit 1"))
     if has_marts:
         listener.on_stage("building the tables")

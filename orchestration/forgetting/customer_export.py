@@ -8,8 +8,7 @@ import duckdb
 
 from warehouse.database import open_ledger_reader
 from warehouse.erasure.customer_rows import clean_user_id, find_raw_rows
-from warehouse.erasure.database_rewriting import find_user_tables
-from warehouse.loading.forgotten_customers import build_cleaned_id
+from warehouse.erasure.database_rewriting import IS_USER_ROW, find_user_tables
 from warehouse.settings import Settings
 from warehouse.sources.yaml_file import read_sources
 
@@ -31,11 +30,9 @@ def read_customer_rows(settings: Settings, user_id: str) -> dict[str, list[dict[
             table = f"raw.{sources.feeds[feed].kind}"
             is_row = "_feed = ? and _file = ? and _line in (select unnest(?::bigint[]))"
             tables.setdefault(table, []).extend(_query(connection, table, is_row, [feed, path, lines]))
-        condition = f"{build_cleaned_id('user_id::varchar')} = ?"
-        for table in find_user_tables(connection):
-            schema = table.split('"')[1]
-            if schema not in DERIVED_SCHEMAS and (rows := _query(connection, table, condition, [user_id])):
-                tables[table.replace('"', "")] = rows
+        for name in find_user_tables(connection):
+            if name.schema not in DERIVED_SCHEMAS and (rows := _query(connection, name.quoted, IS_USER_ROW, [user_id])):
+                tables[str(name)] = rows
     return tables
 
 

@@ -11,6 +11,7 @@ import duckdb
 
 from warehouse.database import connect, connect_to_file, fetch_first_row
 from warehouse.erasure.customer_rows import find_raw_rows, find_rejected_rows
+from warehouse.erasure.database_rewriting import TableName
 from warehouse.loading.compression import DECOMPRESSION_ERRORS, ByteReader, open_decompressed
 from warehouse.loading.forgotten_customers import MIN_TEXT_LENGTH, build_cleaned_id
 from warehouse.settings import Settings
@@ -18,7 +19,7 @@ from warehouse.settings import Settings
 READ_BYTES = 16 << 20
 
 TEXT_COLUMNS_QUERY = """
-    select format('"{}"."{}"', schema_name, table_name), list(column_name)
+    select schema_name, table_name, list(column_name)
     from duckdb_columns()
     where
         (regexp_matches(data_type, 'VARCHAR|JSON|ENUM') or lower(column_name) = 'user_id')
@@ -72,8 +73,9 @@ def _find_landing_rows(connection: duckdb.DuckDBPyConnection, settings: Settings
 
 def _find_in_tables(connection: duckdb.DuckDBPyConnection, user_id: str) -> list[Trace]:
     tables = connection.execute(TEXT_COLUMNS_QUERY).fetchall()
-    counts = ((table, _count_rows(connection, table, columns, user_id)) for table, columns in tables)
-    return [Trace(table.replace('"', ""), count) for table, count in counts if count]
+    names = [(TableName(schema, table), columns) for schema, table, columns in tables]
+    counts = ((name, _count_rows(connection, name.quoted, columns, user_id)) for name, columns in names)
+    return [Trace(str(name), count) for name, count in counts if count]
 
 
 def _count_rows(connection: duckdb.DuckDBPyConnection, table: str, columns: list[str], user_id: str) -> int:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from warehouse.backups.backup_manifest import MANIFEST_NAME, BackupManifest, describe_files
-from warehouse.backups.folder_copy import check_disk_space, copy_files, find_files
+from warehouse.backups.folder_copy import check_disk_space, copy_files, find_finished_files
 from warehouse.database import connect, connect_to_file, open_reader, raise_on_damage
 from warehouse.disk_full import describe_disk_full_error
 from warehouse.errors import DiskFullError, RecomartError
@@ -97,7 +97,8 @@ def _write_backup(
         sources = [(path, path.relative_to(settings.warehouse)) for path in _list_files(settings)]
         if has_landing:
             sources += [
-                (path, "landing" / path.relative_to(settings.landing_dir)) for path in find_files(settings.landing_dir)
+                (path, "landing" / path.relative_to(settings.landing_dir))
+                for path in find_finished_files(settings.landing_dir)
             ]
         needed_bytes = settings.database.stat().st_size + sum(file.stat().st_size for file, _ in sources)
         check_disk_space(folder.parent, needed_bytes)
@@ -114,7 +115,7 @@ def _write_backup(
 
 
 def _list_files(settings: Settings) -> list[Path]:
-    files = [file for path in _list_backed_up_paths(settings) for file in find_files(path)]
+    files = [file for path in _list_backed_up_paths(settings) for file in find_finished_files(path)]
     pointer = settings.serving_dir / POINTER_FILE
     return [*files, pointer, settings.serving_dir / read_pointer(settings).file] if pointer.exists() else files
 

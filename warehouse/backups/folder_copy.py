@@ -9,7 +9,7 @@ from warehouse.disk_full import describe_disk_full_error
 from warehouse.errors import DiskFullError
 
 
-def find_files(path: Path) -> Iterator[Path]:
+def find_finished_files(path: Path) -> Iterator[Path]:
     """Yield a file, or the files below a folder, without locks and the unfinished files of writers."""
     if path.is_file():
         yield path

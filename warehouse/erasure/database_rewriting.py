@@ -1,11 +1,13 @@
 """A database without free blocks: they keep deleted rows until other rows replace them."""
 
 import os
+from typing import NamedTuple
 
 import duckdb
 
 from warehouse.database import STORAGE_VERSION, get_resource_limits, retry_while_locked
 from warehouse.disk_full import raise_on_full_disk
+from warehouse.loading.forgotten_customers import build_cleaned_id
 from warehouse.loading.raw_rows import quote_literal
 from warehouse.settings import Settings
 
@@ -13,18 +15,37 @@ CATALOG = "recomart"
 """Catalog name of the database, by which its views refer to its tables."""
 
 
-def find_user_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Return the tables, with their schemas, that have a customer's id in a column `user_id`; not the raw ones."""
+IS_USER_ROW = f"{build_cleaned_id('user_id::varchar')} = ?"
+"""Condition that a row of a table with a column `user_id`, of any type, has an id that is cleaned."""
+
+
+class TableName(NamedTuple):
+    """The name of a table."""
+
+    schema: str
+    table: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.table}"
+
+    @property
+    def quoted(self) -> str:
+        """The name in SQL."""
+        return f'"{self.schema}"."{self.table}"'
+
+
+def find_user_tables(connection: duckdb.DuckDBPyConnection) -> list[TableName]:
+    """Return the tables that have a customer's id in a column `user_id`; not the raw ones."""
     rows = connection.execute(
         """
-        select format('"{}"."{}"', schema_name, table_name)
+        select schema_name, table_name
         from duckdb_columns()
         inner join duckdb_tables() using (database_name, schema_name, table_name)
         where lower(column_name) = 'user_id' and schema_name <> 'raw' and database_name = current_database()
         order by all
         """
     ).fetchall()
-    return [table for (table,) in rows]
+    return [TableName(*row) for row in rows]
 
 
 @raise_on_full_disk
