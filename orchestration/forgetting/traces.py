@@ -12,8 +12,8 @@ import duckdb
 from warehouse.database import connect, connect_to_file, fetch_first_row
 from warehouse.erasure.customer_rows import find_raw_rows, find_rejected_rows
 from warehouse.erasure.database_rewriting import TableName
+from warehouse.loading.cleaned_ids import MIN_TEXT_LENGTH, build_cleaned_id
 from warehouse.loading.compression import DECOMPRESSION_ERRORS, ByteReader, open_decompressed
-from warehouse.loading.forgotten_customers import MIN_TEXT_LENGTH, build_cleaned_id
 from warehouse.settings import Settings
 
 READ_BYTES = 16 << 20

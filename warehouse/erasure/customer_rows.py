@@ -7,8 +7,9 @@ import duckdb
 from warehouse.database import fetch_first_row
 from warehouse.erasure.row_erasure import FileRows, group_by_file
 from warehouse.errors import RecomartError
+from warehouse.loading.cleaned_ids import build_cleaned_id, build_tokens
 from warehouse.loading.continued_rows import build_block_number, build_is_group_start
-from warehouse.loading.forgotten_customers import REJECTION_REASON, build_cleaned_id, build_tokens
+from warehouse.loading.forgotten_customers import REJECTION_REASON
 from warehouse.loading.raw_rows import quote_literal
 from warehouse.sources.columns import RAW_COLUMNS
 from warehouse.sources.declaration import Sources

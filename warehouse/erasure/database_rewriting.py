@@ -7,7 +7,7 @@ import duckdb
 
 from warehouse.database import STORAGE_VERSION, get_resource_limits, retry_while_locked
 from warehouse.disk_full import raise_on_full_disk
-from warehouse.loading.forgotten_customers import build_cleaned_id
+from warehouse.loading.cleaned_ids import build_cleaned_id
 from warehouse.loading.raw_rows import quote_literal
 from warehouse.settings import Settings
 

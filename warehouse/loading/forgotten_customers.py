@@ -15,22 +15,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from warehouse.atomic_files import write_text_atomically
 from warehouse.database import fetch_first_row
 from warehouse.errors import RecomartError
-from warehouse.loading.continued_rows import build_block_number, build_group_value, build_is_group_start, build_value
+from warehouse.loading.cleaned_ids import build_cleaned_id, build_tokens
+from warehouse.loading.continued_rows import build_assigned_users
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Feed
 
 REJECTION_REASON = "the customer was forgotten"
 """Error of a rejected row of a forgotten customer; its text is empty."""
-
-MIN_TEXT_LENGTH = 5
-"""Minimum length of an id that is searched in texts, besides columns of customer ids. A shorter one is also part of
-prices and counts."""
-
-TOKEN_SEPARATORS = (r"[\s,;|^\"''{}\[\]:]+", r"[,;|^\t]", r"\"")
-"""Patterns of what is between the values of a line that cannot be parsed: ids can have blanks and colons."""
-
-BLANKS = r"[\p{Z}\p{Cc}\p{Cf}]+"
-"""Pattern of blanks, as in dbt's macro `trim_blanks`."""
 
 
 class ForgottenCustomer(BaseModel):
@@ -59,17 +50,6 @@ class ForgottenCustomers(BaseModel):
     def hashes(self) -> list[str]:
         """The hashes of all ids."""
         return [customer.id_hash for customer in self.customers]
-
-
-def build_cleaned_id(column: str) -> str:
-    """Build the expression of an id as dbt's macro `clean_id` cleans it; the `.0` of numbers is always removed."""
-    unquoted = f"regexp_replace({_build_trimmed(f'nfc_normalize({column})')}, '^=?\"([^\"]*)\"$', '\\1')"
-    without_apostrophe = f"regexp_replace({unquoted}, '^''([0-9](?:.*[^''])?)$', '\\1')"
-    return f"regexp_replace({_build_trimmed(without_apostrophe)}, '^(-?[0-9]+)[.]0$', '\\1')"
-
-
-def _build_trimmed(text: str) -> str:
-    return f"regexp_replace({text}, '^{BLANKS}|{BLANKS}$', '', 'g')"
 
 
 def read_forgotten_customers(settings: Settings) -> ForgottenCustomers:
@@ -111,66 +91,6 @@ def _hash_id(salt: str, user_id: str) -> str:
     return str(row[0])
 
 
-def build_tokens(text: str) -> str:
-    """Build the expression of the list of cleaned values in a text that are long enough to be an id."""
-    splits = ", ".join(f"regexp_split_to_array({text}, '{separators}')" for separators in TOKEN_SEPARATORS)
-    tokens = f"list_transform(list_concat({splits}), lambda token: {build_cleaned_id('token')})"
-    return f"list_filter({tokens}, lambda token: length(token) >= {MIN_TEXT_LENGTH})"
-
-
-IS_FORGOTTEN = f"sha256($salt || {build_cleaned_id('user_id')}) in (select unnest($hashes))"
-
-
-def _build_forgotten_query(feed: Feed) -> str:
-    """Build the query of the file and line of the rows of forgotten customers in a range of loads of a feed."""
-    rows = f"select *, from raw.{feed.kind} where _load_id between $min_id and $max_id and _feed = $feed"
-    if not feed.fill_down:
-        return f"select _file, _line, from ({rows}) where {IS_FORGOTTEN}"
-    # Without the first row of a group, the rows after it would continue the group before.
-    user_id = build_value("user_id", feed.get_null_words("user_id"))
-    return f"""
-        with blocks as (
-            select
-                _file, _line, {user_id} as user_id, {build_group_value(feed)} as own_group_value,
-                {build_block_number(build_is_group_start(feed))} as block_number,
-            from ({rows})
-        ),
-
-        group_values as (
-            select _file, block_number, max(own_group_value) as group_value,
-            from blocks
-            group by all
-        ),
-
-        groups as (
-            select *,
-            from blocks
-            inner join group_values using (_file, block_number)
-        ),
-
-        forgotten as (
-            select _file, _line, group_value,
-            from groups
-            where {IS_FORGOTTEN}
-        ),
-
-        filled as (
-            select
-                _file, _line,
-                last_value(user_id ignore nulls) over (
-                    partition by _file, group_value
-                    order by _line rows between unbounded preceding and current row
-                ) as user_id,
-            from groups
-            where (_file, group_value) in (select (_file, group_value) from forgotten)
-        )
-
-        select _file, _line, from forgotten
-        union
-        select _file, _line, from filled where {IS_FORGOTTEN}
-    """
-
-
 def reject_forgotten_rows(
     connection: duckdb.DuckDBPyConnection, feed: Feed, load_ids: Sequence[int], forgotten: ForgottenCustomers
 ) -> dict[str, int]:
@@ -180,13 +100,16 @@ def reject_forgotten_rows(
     """
     if not forgotten.customers or "user_id" not in feed.columns:
         return {}
+    is_loaded = "_load_id between $min_id and $max_id and _feed = $feed"
+    users = f"from raw.{feed.kind} where {is_loaded}"
+    if feed.fill_down:
+        # Without the first row of a group, the rows after it would continue the group before.
+        users = build_assigned_users(feed, users)
+    is_forgotten = f"sha256($salt || {build_cleaned_id('user_id')}) in (select unnest($hashes))"
     rows = connection.execute(
         f"""
         delete from raw.{feed.kind}
-        where
-            _load_id between $min_id and $max_id
-            and _feed = $feed
-            and (_file, _line) in (select (_file, _line) from ({_build_forgotten_query(feed)}))
+        where {is_loaded} and (_file, _line) in (select (_file, _line) from ({users}) where {is_forgotten})
         returning _file, _line
         """,
         {

@@ -9,11 +9,8 @@ from jinja2 import Environment
 
 from tests.three_feed_shop import Shop
 from warehouse.errors import RecomartError
-from warehouse.loading.forgotten_customers import (
-    add_forgotten_customer,
-    build_cleaned_id,
-    read_forgotten_customers,
-)
+from warehouse.loading.cleaned_ids import build_cleaned_id
+from warehouse.loading.forgotten_customers import add_forgotten_customer, read_forgotten_customers
 from warehouse.loading.loader import load
 from warehouse.settings import PROJECT_ROOT
 
