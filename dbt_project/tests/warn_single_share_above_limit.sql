@@ -25,7 +25,7 @@ id_counts as (
 
     {% for kind in ['events', 'purchases'] -%}
     {% for id in ['user', 'product'] -%}
-    select loads.feed, '{{ id }}' as subject, classified.{{ id }}_id as id, count(*) as rows
+    select loads.feed, '{{ kind }}' as kind, '{{ id }}' as subject, classified.{{ id }}_id as id, count(*) as rows
     from {{ ref('int_' ~ kind ~ '_classified') }} as classified
     inner join loads on classified._load_id = loads.load_id
     where classified.row_status = 'clean' and classified._line % loads.line_step = 0
@@ -45,11 +45,17 @@ shares as (
 
 )
 
+-- The message reaches logs, in which nobody can forget a customer: it has no id of a user.
 select
     concat(
-        'implausible share: ', feed, ': ', subject, ' ''', id, ''' has ', {{ format_percent('share') }},
-        ' of the clean rows. If it stands for a missing value, declare null_values: {', subject, '_id: [default, ''',
-        id, ''']} for the feed in the sources file'
+        'implausible share: ', feed, ': ',
+        case
+            when subject = 'user' then concat('one user (select mode(user_id) from staging.stg_shop__', kind, ')')
+            else concat('product ''', id, '''')
+        end,
+        ' has ', {{ format_percent('share') }}, ' of the clean rows. If it stands for a missing value, declare ',
+        'null_values: {', subject, '_id: [default, ''', case when subject = 'user' then 'ID' else id end,
+        ''']} for the feed in the sources file'
     ) as message
 from shares
 where
