@@ -3,6 +3,7 @@
 import gzip
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from orchestration.forgetting.customer_erasure import check_customer, forget_cus
 from orchestration.model_registry import list_model_runs
 from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener
+from orchestration.steps import build_marts
 from tests.recomart_cli import RecomartCli
 from tests.three_feed_shop import Shop
 from warehouse.database import open_reader
@@ -121,6 +123,37 @@ def test_redelivery_brings_nothing_back(demo_copy: Settings, recomart: RecomartC
 
 
 @pytest.mark.slow
+def test_marts_equal_those_of_shop_without_customer(demo_copy: Settings, tmp_path: Path) -> None:
+    """The marts on which a model is trained have the same rows as if the customer had never come."""
+    user_id, other = find_customer(demo_copy), Settings(warehouse=tmp_path / "other")
+    shutil.copytree(demo_copy.landing_dir, other.landing_dir)
+    for file in filter(Path.is_file, other.landing_dir.rglob("*")):
+        is_compressed = (content := file.read_bytes()).startswith(b"\x1f\x8b")
+        lines = (gzip.decompress(content) if is_compressed else content).splitlines(keepends=True)
+        kept = b"".join(line for line in lines if user_id.encode() not in line)
+        file.write_bytes(gzip.compress(kept) if is_compressed else kept)
+    load(other)
+    build_marts(other)
+    assert forget_customer(demo_copy, user_id, PipelineListener()) == []
+
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{demo_copy.database}' as forgotten (read_only)")
+        connection.execute(f"attach '{other.database}' as other (read_only)")
+        tables = connection.execute(
+            "select table_name from duckdb_tables() where database_name = 'other' and schema_name = 'marts'"
+        ).fetchall()
+        for (table,) in tables:
+            columns = "columns(lambda name: name not in ('loaded_at', 'last_loaded_at', 'hours_to_load'))"
+            differing = [
+                connection.execute(
+                    f"select {columns} from {one}.marts.{table} except all select {columns} from {two}.marts.{table}"
+                ).fetchall()
+                for one, two in (("forgotten", "other"), ("other", "forgotten"))
+            ]
+            assert differing == [[], []], table
+
+
+@pytest.mark.slow
 def test_rows_of_deleted_landing_files_are_erased(demo_copy: Settings) -> None:
     """Their lines count no longer, and the next build has no rows of them."""
     user_id = find_customer(demo_copy)
@@ -135,11 +168,14 @@ def test_rows_of_deleted_landing_files_are_erased(demo_copy: Settings) -> None:
 def test_killed_erasure_is_completed(demo_copy: Settings) -> None:
     user_id = find_customer(demo_copy)
     command = [str(Path(sys.executable).with_name("recomart")), "forget", user_id, "--warehouse", demo_copy.warehouse]
+    exit_codes = []
     for seconds in (4, 9, 12, 15, 20, 25):
         process = subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(seconds)
         process.kill()
-        process.wait()
+        exit_codes.append(process.wait())
+    # The first ones always end before the command does.
+    assert exit_codes[:2] == [-signal.SIGKILL, -signal.SIGKILL]
     assert forget_customer(demo_copy, user_id, PipelineListener()) == []
     assert find_files_with_bytes(demo_copy.warehouse, user_id) == []
     run_pipeline(demo_copy, TrainConfig(), PipelineListener(), is_training_requested=True)
