@@ -2,11 +2,14 @@
 
 import json
 
+import pytest
+
 from orchestration.dbt_runner import BUILD_COMMAND, TRAINING_INPUT_SELECTION, run_dbt
 from tests.three_feed_shop import Shop
 from warehouse.loading.loader import load
 
 
+@pytest.mark.slow
 def test_catalog_line_without_product_id(shop: Shop) -> None:
     lines = [{"id": "mug", "name": "Mug", "price": 5}, {"id": None, "name": "Total", "price": 5}]
     for day in ("2026-01-01", "2026-01-02"):

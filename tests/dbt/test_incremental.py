@@ -172,6 +172,7 @@ def find_rebuilt_days(shop: Shop) -> set[str]:
     return {day for (day,) in shop.query(query)}
 
 
+@pytest.mark.slow
 def test_build_rebuilds_only_new_file_days(three_day_shop: Shop) -> None:
     build_only(three_day_shop, "int_events_classified")
     mark_rows(three_day_shop)

@@ -325,6 +325,7 @@ def test_locked_warehouse_fails_dbt_step(
     assert f"process {process_id} (" in (failure.step_failure_data.user_failure_data.description or "")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("job_runs")
 def test_killed_dbt_runs_again(
     dagster_definitions: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -94,6 +94,7 @@ def test_failed_test_refuses_until_accepted(demo_copy: Settings, recomart: Recom
     assert find_refusals(demo_copy) == []
 
 
+@pytest.mark.slow
 def test_only_tests_of_read_tables_refuse(demo_copy: Settings) -> None:
     """Tests of other tables and of severity warn refuse nothing; tests of lists refuse only publishing."""
     execute_statements(
@@ -123,6 +124,7 @@ def test_tables_without_tests_are_refused(demo_copy: Settings) -> None:
     assert find_refusals(demo_copy) == []
 
 
+@pytest.mark.slow
 def test_killed_build_is_refused(demo_copy: Settings) -> None:
     """So is a build with a model that failed; the next build ends the refusal."""
     select = ["--select", "ml_interactions", "assert_one_currency"]

@@ -144,7 +144,9 @@ loader.load(Settings())
 """
 
 
-@pytest.mark.parametrize(("reason", "kill_count"), [("out_of_memory", 3), ("user", 6)])
+@pytest.mark.parametrize(
+    ("reason", "kill_count"), [("out_of_memory", 3), pytest.param("user", 6, marks=pytest.mark.slow)]
+)
 def test_file_that_kills_loads_is_set_aside(shop: Shop, tmp_path: Path, reason: str, kill_count: int) -> None:
     """The first kill is that of a batch; then each file is loaded alone, and the others are loaded before it."""
     vmstat = tmp_path / "vmstat"
