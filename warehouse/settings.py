@@ -259,6 +259,12 @@ class Settings(BaseSettings):
         return self.warehouse / "demo_truth"
 
 
+def find_unknown_variables() -> list[str]:
+    """Return the environment variables, also those of `.env`, that look like settings but are none."""
+    known = {f"RECOMART_{name.upper()}" for name in Settings.model_fields}
+    return sorted(name for name in os.environ if name.upper().startswith("RECOMART_") and name.upper() not in known)
+
+
 def _format_value(value: Any) -> str:
     """Return a setting as its environment variable has it."""
     if isinstance(value, SecretStr):

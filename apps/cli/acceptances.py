@@ -59,7 +59,7 @@ def _show_acceptances(settings: Settings, as_json: bool) -> None:
     acceptances = [
         {
             **acceptance.model_dump(exclude={"fingerprint", "failure_count", "newest_load_id"}),
-            "is_current": "yes" if is_current else "no",
+            "is_current": is_current,
         }
         for acceptance, is_current in accepted
     ]

@@ -20,7 +20,7 @@ def add(
         Scope.RECOMMENDATIONS
     ],
     valid_days: Annotated[
-        float | None, typer.Option(min=0, help="Days until the key expires; by default it does not.")
+        float | None, typer.Option(min=1, help="Days until the key expires; by default it does not.")
     ] = None,
     warehouse: Warehouse = None,
     as_json: Json = False,

@@ -40,14 +40,19 @@ def backup(
 @app.command()
 def restore(
     backup: Annotated[Path, typer.Argument(help="Folder that `recomart backup` wrote.")],
+    replace: Annotated[
+        bool, typer.Option(help="Move the files that the backup has too into a folder `replaced-TIME`.")
+    ] = False,
     warehouse: Warehouse = None,
     as_json: Json = False,
 ) -> None:
-    """Restore the warehouse from a backup, into a folder without a warehouse."""
+    """Restore the warehouse from a backup."""
     settings = load_settings(warehouse=warehouse)
     with console.StepProgress() as progress:
         progress.on_step("restore")
-        manifest = restore_backup(settings, backup.expanduser().absolute(), progress.on_stage)
+        manifest = restore_backup(
+            settings, backup.expanduser().absolute(), is_replacing=replace, on_stage=progress.on_stage
+        )
     if as_json:
         console.print_json(manifest)
     else:

@@ -49,7 +49,7 @@ COMMANDS = {
     "backup": CommandEntry(
         "backups", "Copy the database, models, datasets and live copy into a new folder, and verify the copy."
     ),
-    "restore": CommandEntry("backups", "Restore the warehouse from a backup, into a folder without a warehouse."),
+    "restore": CommandEntry("backups", "Restore the warehouse from a backup."),
     "app": CommandEntry(
         "merchandiser_app", "Start the Streamlit app for merchandisers: customers and their recommendations."
     ),

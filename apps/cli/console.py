@@ -57,6 +57,11 @@ def print_line(message: str) -> None:
     stdout_console.print(message.replace(text, line, 1) if text else message, markup=False, soft_wrap=True)
 
 
+def print_warning(message: str) -> None:
+    """Print a warning to standard error."""
+    stderr_console.print(f"warning: {make_printable(message)}", markup=False, soft_wrap=True)
+
+
 def print_json(value: Any) -> None:
     """Print a value as JSON; a data frame becomes a list of objects, a missing value null."""
     text = json.dumps(value, default=_to_json_value, indent=2, ensure_ascii=False)
@@ -94,7 +99,7 @@ def print_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence
         heading = HEADINGS.get(column, column.replace("_", " "))
         if any(isinstance(value, datetime) for value in values):
             heading += " (UTC)"
-        is_number = any(isinstance(value, int | float) for value in values)
+        is_number = any(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
         table.add_column(Text(make_printable(heading)), justify="right" if is_number else "left", overflow="fold")
         decimals = _choose_decimals([value for value in values if isinstance(value, float)])
         # Text, not markup: a product name may contain brackets, such as "Mug [red]".
@@ -121,11 +126,13 @@ def _choose_decimals(numbers: Sequence[float]) -> int:
 def _format_cell(value: Any, decimals: int) -> str:
     if value is None:
         return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     if isinstance(value, float):
         return f"{value:,.{decimals}f}"
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int):
         return f"{value:,}"
     return str(value)
 

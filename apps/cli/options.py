@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from warehouse.settings import Settings
+from apps.cli import console
+from warehouse.settings import Settings, find_unknown_variables
 
 Warehouse = Annotated[
     Path | None, typer.Option(help="Folder of the database, models and published copies [RECOMART_WAREHOUSE].")
@@ -23,5 +24,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables
 
 
 def load_settings(**options: Path | str | int | None) -> Settings:
-    """Return the settings of the environment, overridden by the options given on the command line."""
+    """Return the settings of the environment, overridden by the options given on the command line.
+
+    Prints a warning for each variable that looks like a setting but is none.
+    """
+    for name in find_unknown_variables():
+        console.print_warning(f"{name} is no setting: it has no effect. docs/operations/settings.md lists all settings")
     return Settings(**{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]

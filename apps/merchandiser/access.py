@@ -3,7 +3,8 @@
 from functools import cache
 
 import streamlit as st
-from streamlit.errors import StreamlitSecretNotFoundError
+from streamlit.auth_util import validate_auth_credentials
+from streamlit.errors import StreamlitAuthError, StreamlitSecretNotFoundError
 
 from warehouse.errors import RecomartError
 from warehouse.hosts import is_loopback
@@ -32,9 +33,17 @@ def is_login_configured() -> bool:
     """Return whether the secrets file has a section `auth`, as it was when the app started.
 
     Raises:
-        RecomartError: The secrets file cannot be read.
+        RecomartError: The secrets file cannot be read, or the section lacks a key.
     """
-    return bool(_read_auth_section())
+    if not _read_auth_section():
+        return False
+    for provider in list_login_providers() or [None]:
+        try:
+            validate_auth_credentials(provider or "default")
+        except StreamlitAuthError as error:
+            reason = " ".join(str(error).split())
+            raise RecomartError(f"the login is incomplete: {reason} docs/security.md has an example") from error
+    return True
 
 
 def list_login_providers() -> list[str | None]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from warehouse.settings import PROJECT_ROOT, Settings
+from warehouse.settings import PROJECT_ROOT, Settings, find_unknown_variables
 
 
 def test_empty_variable_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,6 +24,12 @@ def test_names_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings()
     assert settings.service_trusted_hosts == ("shop.internal", "recs.example")
     assert settings.build_environment()["RECOMART_SERVICE_TRUSTED_HOSTS"] == "shop.internal,recs.example"
+
+
+def test_unknown_variables_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECOMART_APP_USER", "@shop.example")
+    monkeypatch.setenv("recomart_warehouse", "/data/shop")
+    assert find_unknown_variables() == ["RECOMART_APP_USER"]
 
 
 def read_settings_in(folder: Path, **variables: str) -> dict[str, Any]:

@@ -69,6 +69,8 @@ def create_backup(
     """
     if destination.exists():
         raise RecomartError(f"{destination}: the folder exists. Name a new folder for the backup")
+    if not settings.database.exists():
+        raise RecomartError(f"{settings.database}: the warehouse does not exist. Correct --warehouse")
     if settings.warehouse in destination.parents:
         raise RecomartError(f"{destination}: it is inside the warehouse folder. Name a folder outside of it")
     destination.parent.mkdir(parents=True, exist_ok=True)

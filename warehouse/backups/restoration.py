@@ -3,6 +3,7 @@
 import logging
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from warehouse.backups.backup import LOCK_FILE
@@ -19,11 +20,16 @@ LOG = logging.getLogger(__name__)
 
 
 def restore_backup(
-    settings: Settings, backup: Path, on_stage: Callable[[str], None] = lambda _: None
+    settings: Settings,
+    backup: Path,
+    *,
+    is_replacing: bool = False,
+    on_stage: Callable[[str], None] = lambda _: None,
 ) -> BackupManifest:
     """Copy a backup into the warehouse folder, verify the copy, and move it into place; the database comes last.
 
-    An existing list of forgotten customers stays: it is newer than that of the backup.
+    An existing list of forgotten customers stays: it is newer than that of the backup. With `is_replacing`, other files
+    that the backup has too are moved into a folder `replaced-<time>` inside the warehouse folder.
 
     Raises:
         RecomartError: The backup is incomplete or damaged, or the warehouse folder has files that it would replace.
@@ -34,7 +40,12 @@ def restore_backup(
     unfinished = settings.warehouse / UNFINISHED_NAME
     with exclusive_lock(settings.warehouse / LOCK_FILE, "backup", settings.wait_seconds, LOG.warning):
         if not _is_resumable(unfinished, manifest):
-            _check_nothing_is_replaced(settings, {Path(file.path).parts[0] for file in manifest.files})
+            if not is_replacing and (replaced := _find_replaced(settings, manifest)):
+                raise RecomartError(
+                    f"{settings.warehouse}: the folder has {', '.join(path.name for path in replaced)} already. Stop "
+                    "Dagster, the app and the service, and move these away with --replace, or restore into another "
+                    "folder with --warehouse"
+                )
             shutil.rmtree(unfinished, ignore_errors=True)
             check_disk_space(settings.warehouse, manifest.size)
             on_stage(f"copying {len(manifest.files):,} files")
@@ -46,6 +57,8 @@ def restore_backup(
             # The manifest marks that all files are there, so it must not be there in part.
             copied_manifest = shutil.copy2(backup / MANIFEST_NAME, unfinished / f".{MANIFEST_NAME}")
             Path(copied_manifest).replace(unfinished / MANIFEST_NAME)
+        if is_replacing:
+            _move_away(settings, manifest)
         _move_into_place(settings, unfinished)
     return manifest
 
@@ -63,15 +76,21 @@ def _is_resumable(unfinished: Path, manifest: BackupManifest) -> bool:
     return True
 
 
-def _check_nothing_is_replaced(settings: Settings, names: set[str]) -> None:
+def _find_replaced(settings: Settings, manifest: BackupManifest) -> list[Path]:
+    """Return the files and folders of the warehouse that a restoration replaces."""
     # A file of changes that do not belong to the restored database would damage it.
-    replaced_names = {*names, f"{settings.database.name}.wal"} - {settings.forgotten_customers_file.name}
-    existing = sorted(name for name in replaced_names if (settings.warehouse / name).exists())
-    if existing:
-        raise RecomartError(
-            f"{settings.warehouse}: the folder has {', '.join(existing)} already. Stop Dagster, the app and the "
-            "service and move these away, or restore into another folder with --warehouse"
-        )
+    names = {*(Path(file.path).parts[0] for file in manifest.files), f"{settings.database.name}.wal"}
+    names.discard(settings.forgotten_customers_file.name)
+    return [settings.warehouse / name for name in sorted(names) if (settings.warehouse / name).exists()]
+
+
+def _move_away(settings: Settings, manifest: BackupManifest) -> None:
+    replaced = _find_replaced(settings, manifest)
+    if replaced:
+        folder = settings.warehouse / f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for path in replaced:
+            path.rename(folder / path.name)
 
 
 def _check_files_exist(backup: Path, manifest: BackupManifest) -> None:

@@ -148,6 +148,23 @@ def test_damaged_secrets_stop_the_app(tmp_path: Path) -> None:
     assert "secrets file cannot be read" in fail_to_start(tmp_path, *RECOMART_APP, "--port", str(find_free_port()))
 
 
+@pytest.mark.parametrize(
+    ("section", "missing_key"),
+    [
+        ('redirect_uri = "http://localhost/oauth2callback"', "cookie_secret"),
+        ('redirect_uri = "http://localhost/oauth2callback"\ncookie_secret = "x"\nclient_id = "x"', "client_secret"),
+        ('redirect_uri = "http://localhost/oauth2callback"\ncookie_secret = "x"', "default"),
+    ],
+)
+def test_incomplete_login_stops_the_app(tmp_path: Path, section: str, missing_key: str) -> None:
+    """It does not count as a login, and a login page without a provider has no way in."""
+    (tmp_path / ".streamlit").mkdir()
+    (tmp_path / ".streamlit" / "secrets.toml").write_text(f"[auth]\n{section}\n", encoding="utf-8")
+    message = fail_to_start(tmp_path, *RECOMART_APP, "--port", str(find_free_port()))
+    assert "the login is incomplete" in message
+    assert missing_key in message
+
+
 @pytest.fixture
 def identity_provider() -> Iterator[IdentityProvider]:
     """A running provider."""

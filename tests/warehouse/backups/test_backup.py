@@ -95,6 +95,10 @@ def test_backup_refuses(shop: Settings, backup: Path, tmp_path: Path, monkeypatc
         create_backup(shop, backup)
     with pytest.raises(RecomartError, match="inside the warehouse folder"):
         create_backup(shop, shop.warehouse / "backups" / "monday")
+    missing = Settings(warehouse=tmp_path / "misspelled")
+    with pytest.raises(RecomartError, match=r"misspelled/recomart\.duckdb: the warehouse does not exist"):
+        create_backup(missing, tmp_path / "other")
+    assert not missing.warehouse.exists()
     damage_table(shop.database, "marts.dim_users")
     with pytest.raises(RecomartError, match="the database is damaged"):
         create_backup(shop, tmp_path / "other")
@@ -118,6 +122,25 @@ def test_restore_overwrites_nothing(shop: Settings, backup: Path, tmp_path: Path
     (stray.warehouse / "recomart.duckdb.wal").write_bytes(b"changes of another database")
     with pytest.raises(RecomartError, match=r"recomart\.duckdb\.wal"):
         restore_backup(stray, backup)
+
+
+def test_replaced_files_are_moved_away(shop: Settings, backup: Path) -> None:
+    """What the backup has too is moved away; its other files and the forgotten customers stay."""
+    write_ahead = shop.warehouse / "recomart.duckdb.wal"
+    for file in (shop.database, write_ahead, shop.policy_file):
+        file.write_bytes(b"damaged")
+    shop.forgotten_customers_file.write_text("newer", encoding="utf-8")
+    shop.train_config_file.write_text("{}", encoding="utf-8")
+    manifest = restore_backup(shop, backup, is_replacing=True)
+    (replaced,) = shop.warehouse.glob("replaced-*")
+    for file in (shop.database, write_ahead, shop.policy_file):
+        assert (replaced / file.name).read_bytes() == b"damaged"
+    kept = shop.forgotten_customers_file.name
+    restored = {file.path: file for file in describe_files(shop.warehouse)}
+    assert all(restored[file.path] == file for file in manifest.files if file.path != kept)
+    assert shop.forgotten_customers_file.read_text(encoding="utf-8") == "newer"
+    assert shop.train_config_file.exists()
+    assert not write_ahead.exists()
 
 
 @pytest.mark.parametrize("damage", ["changed byte", "missing file", "no manifest", "truncated manifest"])
