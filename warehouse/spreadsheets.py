@@ -4,8 +4,8 @@ import csv
 
 import pandas as pd
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""First characters of the texts that spreadsheets run as formulas."""
+FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r")  # noqa: RUF001
+"""First characters of the texts that spreadsheets run as formulas; Japanese ones also run wide characters."""
 
 
 def encode_csv(table: pd.DataFrame) -> bytes:
@@ -19,4 +19,6 @@ def encode_csv(table: pd.DataFrame) -> bytes:
 
 
 def _neutralize_formula(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+    if isinstance(value, str) and (value.startswith(FORMULA_STARTS) or value.lstrip().startswith(FORMULA_STARTS)):
+        return f"'{value}"
+    return value

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
 from warehouse.atomic_files import write_text_atomically
 from warehouse.errors import RecomartError
@@ -38,16 +38,16 @@ class ApiKey(BaseModel):
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
     """Name of the key's user, which the access log shows."""
 
-    sha256: str
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     """Hash of the key. A slow hash protects guessable passwords; a key has 256 random bits."""
 
     scopes: list[Scope]
     """What the key permits."""
 
-    created_at: datetime
+    created_at: AwareDatetime
     """Time when the key was added (UTC)."""
 
-    expires_at: datetime | None = None
+    expires_at: AwareDatetime | None = None
     """Time from which the key is refused (UTC); None for a key without an end."""
 
     @property

@@ -13,12 +13,37 @@ from apps.service.request_guard import ACCESS_LOG, SECURITY_HEADERS
 from apps.service.service_metrics import UNKNOWN_ROUTE, ServiceMetrics
 from warehouse.settings import Settings
 
+MIN_CHUNK_BYTES = 512
+"""Minimum mean size of the chunks of the longest body. Each chunk takes 25 microseconds, however short it is."""
+
+
+class LimitedParser(h11.Connection):
+    """The parser of a connection; it refuses bodies in very many chunks."""
+
+    max_chunks: int
+    chunk_count = 0
+
+    def next_event(self) -> Any:
+        """Return the next event.
+
+        Raises:
+            h11.RemoteProtocolError: The request cannot be parsed, or its body has too many chunks.
+        """
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self.chunk_count = 0
+        elif isinstance(event, h11.Data) and event.chunk_start:
+            self.chunk_count += 1
+            if self.chunk_count > self.max_chunks:
+                raise h11.RemoteProtocolError(f"the body has more than {self.max_chunks:,} chunks", 413)
+        return event
+
 
 class LimitedProtocol(H11Protocol):
     """One connection; it reads heads and discards the rest of refused bodies within a time, and sends within a time.
 
-    h11 stops heads above `h11_max_incomplete_event_size`. `RequestGuard` limits the bodies. uvicorn alone waits forever
-    for the rest of a head and for a reader.
+    h11 stops heads above `h11_max_incomplete_event_size`, and `LimitedParser` many chunks. `RequestGuard` limits the
+    bodies. uvicorn alone waits forever for the rest of a head and for a reader.
     """
 
     _read_timer: asyncio.TimerHandle | None = None
@@ -27,6 +52,8 @@ class LimitedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the time for the first head; refuse the connection if there are too many."""
         super().connection_made(transport)
+        self.conn = LimitedParser(h11.SERVER, self._settings.service_max_header_bytes)
+        self.conn.max_chunks = max(1000, self._settings.service_max_body_bytes // MIN_CHUNK_BYTES)
         # Every byte that the client does not take starts the time for the writer.
         transport.set_write_buffer_limits(high=0)
         if len(self.connections) > self._settings.service_max_connections:
@@ -61,8 +88,10 @@ class LimitedProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse a request that cannot be parsed, with the status that the parser's error names."""
-        status = getattr(sys.exc_info()[1], "error_status_hint", 400)
-        self._refuse(status, "the request line or the headers are too long" if status == 431 else msg)
+        error = sys.exc_info()[1]
+        status = getattr(error, "error_status_hint", 400)
+        details = {413: str(error), 431: "the request line or the headers are too long"}
+        self._refuse(status, details.get(status, msg))
 
     def shutdown(self) -> None:
         """Close the connection after its response; at once if the request is not complete."""

@@ -2,8 +2,10 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from annotated_types import MinLen
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from warehouse.checksums import compute_file_checksum
 from warehouse.errors import RecomartError
@@ -11,12 +13,18 @@ from warehouse.errors import RecomartError
 MANIFEST_NAME = "backup.json"
 
 
+def _check_is_inside(path: str) -> str:
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        raise ValueError("the path leads out of the backup")
+    return path
+
+
 class BackupFile(BaseModel):
     """A file of a backup."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
-    path: str
+    path: Annotated[str, AfterValidator(_check_is_inside)]
     """Path relative to the backup."""
     size: int
     sha256: str
@@ -31,7 +39,7 @@ class BackupManifest(BaseModel):
     """Time when the copy began (UTC)."""
     warehouse: str
     """Folder of the warehouse."""
-    files: list[BackupFile]
+    files: Annotated[list[BackupFile], MinLen(1)]
 
     @property
     def size(self) -> int:

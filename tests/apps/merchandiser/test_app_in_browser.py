@@ -49,6 +49,9 @@ def test_search_and_export_recommendations(browser_page: BrowserPage, app_url: s
     assert browser_page.driver.current_url.endswith(f"?customer={user_id}")
     assert browser_page.read_rows("History")[0][2] == demo_copy.get_timeline(user_id)["product_name"].iloc[0]
 
+    # Streamlit's own download would not neutralise formulas.
+    assert browser_page.find_elements("[data-testid='stElementToolbar'] [aria-label^='Search']")
+    assert not browser_page.find_elements("[data-testid='stElementToolbar'] [aria-label^='Download']")
     browser_page.find_elements(".st-key-customer_export button")[0].click()
     file = browser_page.downloads / f"recomart-recommendations-{user_id}.csv"
     browser_page.wait_for(file.exists)

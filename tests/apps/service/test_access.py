@@ -1,6 +1,7 @@
 """Access to the service: API keys, trusted hosts, security headers, metrics and the access log."""
 
 import logging
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -114,10 +115,14 @@ def test_expired_key_is_refused(keyed_shop: Settings) -> None:
 def test_damaged_key_file_refuses_all(keyed_service: ServiceClient, keyed_shop: Settings) -> None:
     key = add_api_key(keyed_shop, "later", [Scope.RECOMMENDATIONS])
     content = keyed_shop.api_keys_file.read_bytes()
-    keyed_shop.api_keys_file.write_text("{")
-    response = get_with_key(keyed_service, CUSTOMER_PATH, key)
-    assert (response.status_code, "API keys cannot be read" in response.json()["detail"]) == (503, True)
-    assert str(keyed_shop.warehouse) not in response.text
+    without_zone = re.sub(rb'("created_at": "[^Z"]*)Z', rb"\1", content)
+    wrong_hash = content.replace(b'"sha256": "', '"sha256": "ü'.encode())
+    assert content not in (without_zone, wrong_hash)
+    for damaged in (b"{", without_zone, wrong_hash):
+        keyed_shop.api_keys_file.write_bytes(damaged)
+        response = get_with_key(keyed_service, CUSTOMER_PATH, key)
+        assert (response.status_code, "API keys cannot be read" in response.json()["detail"]) == (503, True)
+        assert str(keyed_shop.warehouse) not in response.text
     keyed_shop.api_keys_file.unlink()
     assert get_with_key(keyed_service, CUSTOMER_PATH, key).status_code == 401
     keyed_shop.api_keys_file.write_bytes(content)

@@ -96,6 +96,20 @@ def test_large_body_gets_413(limited_service: ServiceClient, path: str, is_chunk
         assert read_problem(connection) == 413
 
 
+@pytest.mark.parametrize("chunk_count", [1001, 200_000])
+def test_many_chunks_get_413(limited_service: ServiceClient, chunk_count: int) -> None:
+    """Each chunk takes time, so a body of short ones would block all other clients."""
+    head = b"POST /recommendations HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(limited_service.address, timeout=30) as connection:
+        try:
+            connection.sendall(head + b"1\r\n \r\n" * chunk_count)
+            assert read_problem(connection) == 413
+        except ConnectionError:
+            # A client that still sends when the connection is closed may lose the response.
+            assert chunk_count > 10_000
+    assert limited_service.get("/health").elapsed.total_seconds() < 1
+
+
 def test_client_that_sends_before_it_reads_gets_413(limited_service: ServiceClient) -> None:
     assert limited_service.post_bytes("/recommendations", b" " * 20_000_000).status_code == 413
     assert limited_service.get("/health").status_code == 200

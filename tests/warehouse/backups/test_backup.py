@@ -143,7 +143,9 @@ def test_replaced_files_are_moved_away(shop: Settings, backup: Path) -> None:
     assert not write_ahead.exists()
 
 
-@pytest.mark.parametrize("damage", ["changed byte", "missing file", "no manifest", "truncated manifest"])
+@pytest.mark.parametrize(
+    "damage", ["changed byte", "missing file", "no manifest", "truncated manifest", "path outside"]
+)
 def test_damaged_backup_is_refused(backup: Path, tmp_path: Path, damage: str) -> None:
     file = next(backup.glob("models/*/*"))
     match damage:
@@ -155,6 +157,11 @@ def test_damaged_backup_is_refused(backup: Path, tmp_path: Path, damage: str) ->
             (backup / "backup.json").unlink()
         case "truncated manifest":
             (backup / "backup.json").write_bytes((backup / "backup.json").read_bytes()[:100])
+        case "path outside":
+            manifest = read_manifest(backup)
+            outside = manifest.files[0].model_copy(update={"path": "models/../../outside.txt"})
+            manifest = manifest.model_copy(update={"files": [*manifest.files, outside]})
+            (backup / "backup.json").write_text(manifest.model_dump_json(), encoding="utf-8")
     restored = Settings(warehouse=tmp_path / "restored")
     with pytest.raises(RecomartError, match="backup"):
         restore_backup(restored, backup)
