@@ -9,7 +9,12 @@ import typer
 
 from apps.cli import console
 from apps.cli.options import Json, Landing, SourcesFile, Warehouse, load_settings
-from orchestration.forgetting.customer_erasure import check_customer, describe_remaining, forget_customer
+from orchestration.forgetting.customer_erasure import (
+    check_customer,
+    describe_remaining,
+    forget_customer,
+    has_customers,
+)
 from orchestration.forgetting.customer_export import build_export, read_customer_rows
 from warehouse.atomic_files import write_text_atomically
 from warehouse.errors import RecomartError
@@ -84,6 +89,10 @@ def forget(
         console.print_line(f"the id {user_id} is nowhere")
     else:
         console.print_table("Places with the id", rows, ["place", "before"] if check else None)
+        if not (check or has_customers(settings)):
+            console.print_line(
+                "no customer is left: there is no model, and all lists are empty until the next training"
+            )
     if after and not check:
         raise RecomartError(
             f"{format_count(len(after), 'place')} still have the id {user_id}: "

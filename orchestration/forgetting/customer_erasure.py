@@ -4,7 +4,9 @@ Every step finds its work in the data, so the call after a killed one completes 
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
+import duckdb
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -77,6 +79,13 @@ def forget_customer(settings: Settings, user_id: str, listener: PipelineListener
         _erase_from_other_files(settings, user_id)
         listener.on_stage("searching for the id")
         return find_traces(settings, user_id)
+
+
+def has_customers(settings: Settings) -> bool:
+    """Return whether the marts, if they are built, have a customer."""
+    with open_reader(settings) as connection, suppress(duckdb.CatalogException):
+        return fetch_first_row(connection, "select 1 from marts.dim_users limit 1") is not None
+    return True
 
 
 def describe_remaining(settings: Settings, user_id: str, traces: Sequence[Trace]) -> str:
@@ -154,7 +163,7 @@ def _rebuild(settings: Settings, user_id: str, listener: PipelineListener) -> No
         build_recommendations(settings, listener.on_dbt)
     if (settings.serving_dir / POINTER_FILE).exists():
         # The earlier copies have the customer too.
-        publish_copy(settings.model_copy(update={"serving_copies": 1}))
+        publish_copy(settings.model_copy(update={"serving_copies": 1}), is_empty_allowed=True)
 
 
 def _erase_from_other_files(settings: Settings, user_id: str) -> None:
