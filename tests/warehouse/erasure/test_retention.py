@@ -80,7 +80,7 @@ def test_rows_of_several_feeds_expire_last(old_shop: Shop, keep_days: int | None
 
 
 def test_feed_of_expired_rows_is_refused(old_shop: Shop) -> None:
-    """An archive keeps its files; a row of the far future is no reason to erase it, and files that are gone are erased."""
+    """An archive keeps its files, despite a row of the far future; rows of files that are gone are erased."""
     content = write_events(TODAY - timedelta(days=60), TODAY - timedelta(days=40), TODAY + timedelta(days=900))
     file = old_shop.put("events/1.jsonl", content)
     load(old_shop.settings)

@@ -22,7 +22,7 @@ def write_events(*users: str) -> str:
 
 
 def erase(shop: Shop, user_id: str, on_search: Callable[[], object] = lambda: None) -> list[FileRows]:
-    """Erase the rows of a customer and return those that were found; `on_search` is called after each search for rows."""
+    """Erase the rows of a customer; return those that were found. `on_search` is called after each search for rows."""
     sources = read_sources(shop.settings.sources)
 
     def find_rows(connection: duckdb.DuckDBPyConnection) -> list[FileRows]:
