@@ -135,9 +135,12 @@ def _erase_rows(settings: Settings, sources: Sources, user_id: str) -> None:
 
 
 def _delete_renamed_files(settings: Settings, sources: Sources, user_id: str) -> None:
-    """Delete the rows and entries of files with the id in their path that were loaded again under another name."""
+    """Delete the rows and entries of files with the id in their path that have another name now."""
     with open_writer(settings) as connection, transaction(connection):
         for feed, path in find_paths_with_id(connection, user_id):
+            if (settings.landing_dir / path).exists():
+                continue
+            connection.execute("delete from raw.rejected_files where feed = ? and path = ?", [feed, path])
             query = """
                 select new.path
                 from raw.loaded_files as old
@@ -145,8 +148,7 @@ def _delete_renamed_files(settings: Settings, sources: Sources, user_id: str) ->
                     on old.feed = new.feed and old.checksum = new.checksum and old.path <> new.path
                 where old.feed = ? and old.path = ?
             """
-            renamed = fetch_first_row(connection, query, [feed, path])
-            if renamed and not (settings.landing_dir / path).exists():
+            if renamed := fetch_first_row(connection, query, [feed, path]):
                 delete_files(connection, sources.feeds[feed], [path])
                 connection.execute("update raw.seen_columns set first_path = ? where first_path = ?", [*renamed, path])
 

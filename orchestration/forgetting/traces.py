@@ -66,8 +66,11 @@ def _find_landing_rows(connection: duckdb.DuckDBPyConnection, settings: Settings
     with suppress(duckdb.CatalogException):
         file_rows = [*find_raw_rows(connection, user_id), *find_rejected_rows(connection, user_id)]
         files = {rows.path for rows in file_rows if (settings.landing_dir / rows.path).exists()}
-        row_count = sum(len(rows.lines) for rows in file_rows)
-        counts = {"loaded and rejected rows": row_count, "landing files of these rows": len(files)}
+        counts = {
+            "loaded and rejected rows": sum(len(rows.lines) for rows in file_rows),
+            "landing files of these rows": len(files),
+            "names of loaded files": len(find_paths_with_id(connection, user_id)),
+        }
         return [Trace(place, count) for place, count in counts.items() if count]
     return []
 
@@ -94,9 +97,16 @@ def find_mentions(settings: Settings, user_id: str) -> list[str]:
 
 def find_paths_with_id(connection: duckdb.DuckDBPyConnection, user_id: str) -> list[tuple[str, str]]:
     """Return the feed and path of each loaded or rejected file that has the id of a customer in its path."""
-    condition, parameters = _build_condition(["path"], user_id)
-    queries = (f"select feed, path from raw.{table} where {condition}" for table in ("loaded_files", "rejected_files"))
-    return connection.execute(f"{' union '.join(queries)} order by all", parameters).fetchall()
+    rows = connection.execute(
+        "select feed, path from raw.loaded_files union select feed, path from raw.rejected_files order by all"
+    ).fetchall()
+    return [(feed, path) for feed, path in rows if _is_in_path(user_id, path)]
+
+
+def _is_in_path(user_id: str, path: str) -> bool:
+    """Return whether a path has an id that is no part of a longer word; all marks separate words in paths."""
+    pattern = rf"(?<![0-9A-Za-z]){re.escape(user_id)}(?![0-9A-Za-z])"
+    return is_text_searched(user_id) and re.search(pattern, path) is not None
 
 
 def _count_rows(connection: duckdb.DuckDBPyConnection, table: str, columns: list[str], user_id: str) -> int:
