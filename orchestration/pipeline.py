@@ -16,7 +16,7 @@ from orchestration.process_memory import get_peak_memory_mib
 from orchestration.progress import PipelineListener, describe_dbt, describe_expiry, describe_fetch, describe_load
 from orchestration.run_state import begin_run, complete_run, find_reasons_to_run
 from orchestration.steps import build_marts, build_recommendations, publish_copy
-from warehouse.erasure.retention import erase_expired_rows, has_retention
+from warehouse.erasure.retention import erase_expired_rows, find_feeds_with_retention
 from warehouse.fetching.fetch_run import fetch_feeds, find_api_feeds
 from warehouse.fetching.reports import FetchReport
 from warehouse.loading.loader import load
@@ -24,6 +24,7 @@ from warehouse.loading.reports import LoadReport
 from warehouse.loading.unreadable_feeds import check_feeds_readable
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.settings import Settings
+from warehouse.sources.yaml_file import read_sources
 
 if TYPE_CHECKING:
     from orchestration.batch_scoring import ScoringSummary
@@ -102,8 +103,9 @@ def run_pipeline(
     with start_dbt(settings) as dbt:
         load_report = run_step("load", lambda: load(settings, listener.on_files), describe_load)
         check_feeds_readable(load_report)
-        if has_retention(settings):
-            run_step("expire", lambda: erase_expired_rows(settings), describe_expiry)
+        sources = read_sources(settings.sources)
+        if find_feeds_with_retention(sources):
+            run_step("expire", lambda: erase_expired_rows(settings, sources), describe_expiry)
         reasons = ["requested"] if is_forced or is_training_requested else find_reasons_to_run(settings, config)
         report = PipelineReport(fetch_report, load_report, reasons, seconds=seconds)
         if not reasons:

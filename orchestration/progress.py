@@ -1,6 +1,9 @@
 """Progress of the pipeline: the listener interface, and one-line descriptions of fetches, loads and dbt builds."""
 
+from collections.abc import Sequence
+
 from orchestration.dbt_runner import DbtProgress, DbtResult
+from warehouse.erasure.row_erasure import FileRows
 from warehouse.fetching.reports import FetchProgress, FetchReport
 from warehouse.formatting import format_count
 from warehouse.loading.reports import LoadProgress, LoadReport
@@ -39,9 +42,16 @@ def describe_fetch(report: FetchReport) -> str:
     )
 
 
-def describe_expiry(rewritten_count: int) -> str:
+def describe_expiry(expired: Sequence[FileRows]) -> str:
     """Return one line about the erasure of rows that are older than their feed keeps."""
-    return f"{format_count(rewritten_count, 'landing file')} rewritten without rows older than keep_days"
+    files_by_feed: dict[str, list[FileRows]] = {}
+    for rows in expired:
+        files_by_feed.setdefault(rows.feed, []).append(rows)
+    counts = [
+        f"{feed}: {format_count(sum(len(rows.lines) for rows in files), 'row')} of {format_count(len(files), 'file')}"
+        for feed, files in files_by_feed.items()
+    ]
+    return f"older than keep_days and erased: {'; '.join(counts)}" if counts else "no row is older than keep_days"
 
 
 def describe_load(report: LoadReport) -> str:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from orchestration.dbt_runner import run_dbt
 from warehouse.database import open_reader, open_writer
+from warehouse.erasure.retention import count_expired_rows
 from warehouse.loading.feed_declarations import write_declarations
 from warehouse.loading.sample_load import load_sample
 from warehouse.settings import Settings
@@ -58,6 +59,10 @@ class FeedCheck(BaseModel):
     rows: int
     excluded_rows: int
     """Rows that conditions and ignored event types exclude; the columns do not count them."""
+
+    keep_days: int | None
+    expired_rows: int
+    """Rows that are older than `keep_days`, which a run erases."""
 
     rejected_lines: int
     first_error: str | None
@@ -116,6 +121,8 @@ def _check_feed(
         feed=feed.name,
         rows=rows,
         excluded_rows=excluded_rows,
+        keep_days=feed.keep_days,
+        expired_rows=count_expired_rows(connection, feed),
         rejected_lines=rejected_lines,
         first_error=first_error or file_error,
         columns=columns,

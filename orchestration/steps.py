@@ -37,14 +37,14 @@ def build_recommendations(
     return _build(settings, TRAINING_OUTPUT_SELECTION, on_progress, started_process)
 
 
-def publish_copy(settings: Settings) -> PublishedCopy:
+def publish_copy(settings: Settings, *, is_empty_allowed: bool = False) -> PublishedCopy:
     """Publish the tables that the exposures of the app and the service depend on.
 
     Raises:
         RecomartError: A test of the tables failed, or their build did not finish; or see `publish`.
     """
     check_tables_accepted(settings, "publishing")
-    return publish(settings, list_published_tables(settings))
+    return publish(settings, list_published_tables(settings), is_empty_allowed=is_empty_allowed)
 
 
 def _build(

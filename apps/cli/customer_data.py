@@ -1,6 +1,7 @@
 """Commands for the data of one customer: forget the customer, or export all that is known."""
 
 import json
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,12 @@ import typer
 
 from apps.cli import console
 from apps.cli.options import Json, Landing, SourcesFile, Warehouse, load_settings
-from orchestration.forgetting.customer_erasure import check_customer, forget_customer
+from orchestration.forgetting.customer_erasure import (
+    check_customer,
+    describe_remaining,
+    forget_customer,
+    has_customers,
+)
 from orchestration.forgetting.customer_export import build_export, read_customer_rows
 from warehouse.atomic_files import write_text_atomically
 from warehouse.errors import RecomartError
@@ -61,6 +67,7 @@ def forget(
     Landing files are rewritten, and later loads reject the customer's rows. After an error, or when it was killed, call
     the command again. docs/operations/customer_data.md describes what it erases.
     """
+    start_seconds = time.perf_counter()
     settings = load_settings(sources=sources, landing=landing, warehouse=warehouse)
     before = check_customer(settings, user_id)
     if check:
@@ -69,7 +76,8 @@ def forget(
         with console.StepProgress() as progress:
             progress.on_step("forget")
             after = forget_customer(settings, user_id, progress)
-            progress.on_step_done("forget", f"{format_count(len(before), 'place')} had the id", 0)
+            seconds = time.perf_counter() - start_seconds
+            progress.on_step_done("forget", f"{format_count(len(before), 'place')} had the id", seconds)
     counts_after = {trace.place: trace.matches for trace in after}
     rows = [
         {"place": place, "before": count, "now": counts_after.get(place, 0)}
@@ -81,8 +89,12 @@ def forget(
         console.print_line(f"the id {user_id} is nowhere")
     else:
         console.print_table("Places with the id", rows, ["place", "before"] if check else None)
+        if not (check or has_customers(settings)):
+            console.print_line(
+                "no customer is left: there is no model, and all lists are empty until the next training"
+            )
     if after and not check:
         raise RecomartError(
             f"{format_count(len(after), 'place')} still have the id {user_id}: "
-            f"{', '.join(trace.place for trace in after[:5])}. See docs/operations/customer_data.md"
+            f"{describe_remaining(settings, user_id, after)}"
         )

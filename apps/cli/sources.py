@@ -72,6 +72,11 @@ def print_feed(feed: FeedCheck) -> None:
         if column.texts_not_understood:
             texts = ", ".join(f"{text!r} ({count:,})" for text, count in column.texts_not_understood.items())
             console.print_line(f"{feed.feed}.{column.column}: not understood: {texts}")
+    if feed.keep_days:
+        console.print_line(
+            f"{feed.feed}: {feed.expired_rows:,} of these rows are older than {format_count(feed.keep_days, 'day')} "
+            "(keep_days); a run erases such rows, also from the landing files"
+        )
     if feed.first_error:
         rejected = format_count(feed.rejected_lines, "line")
         console.print_line(f"{feed.feed}: {rejected} rejected; first error: {feed.first_error}")

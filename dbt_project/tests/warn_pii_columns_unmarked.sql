@@ -1,7 +1,7 @@
 {{ config(severity='warn', meta={'dagster': {'ref': {'name': 'audit_pii'}}}) }}
 
--- Warns when a column that by its name has data of single customers is not marked with contains_pii. The columns _extra
--- and text have unmapped values and lines that could not be read.
+-- Warns when a column that by its name has data of single customers is not marked with contains_pii. Columns that quote
+-- what the shop delivered, such as unmapped values and texts that could not be read, can have any data.
 select
     concat(
         columns.table_schema, '.', columns.table_name, '.', columns.column_name,
@@ -14,8 +14,12 @@ left join {{ ref('audit_pii') }} as marked
     and columns.column_name = marked.column_name
 where
     (
-        columns.column_name in ('user_id', 'session_id', 'transaction_id', '_extra')
-        or (columns.table_name = 'rejected_rows' and columns.column_name = 'text')
+        columns.column_name in (
+            'user_id', 'session_id', 'transaction_id', '_extra', 'raw_row', 'unread_values', 'rounded_ids', 'nested_ids'
+        )
+        or columns.column_name like 'unreadable\_%' escape '\'
+        or (columns.table_name in ('rejected_rows', 'stg_raw__rejected_rows') and columns.column_name = 'text')
+        or (columns.table_name = 'audit_unread_values' and columns.column_name = 'value')
     )
     and columns.table_catalog = {{ quote(target.database) }}
     and marked.column_name is null

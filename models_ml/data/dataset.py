@@ -149,12 +149,10 @@ class Dataset:
         """Return the rows of one cutoff: 'validation', 'test' or 'now'."""
         return Dataset(**{name: table.filter(pc.equal(table["cutoff"], cutoff)) for name, table in self.tables.items()})
 
-    def remove_customer(self, user_id: str) -> "Dataset":
-        """Return the dataset without the rows of one customer.
-
-        Raises:
-            ModelError: There are no interactions of other customers at the cutoff 'now'.
-        """
+    def remove_customer(self, user_id: str) -> "Dataset | None":
+        """Return the dataset without the rows of one customer; None without current interactions of another one."""
+        if not pc.any(pc.not_equal(self.current_interactions["user_id"], user_id)).as_py():
+            return None
         tables = {
             name: table.filter(pc.not_equal(table["user_id"], user_id)) if "user_id" in table.schema.names else table
             for name, table in self.tables.items()

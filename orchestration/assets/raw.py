@@ -17,12 +17,13 @@ from orchestration.assets.landing import build_landing_key, report_landing
 from orchestration.assets.landing_days import LANDING_DAYS_KEY, report_landing_days
 from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.progress import describe_expiry, describe_fetch
-from warehouse.erasure.retention import erase_expired_rows, has_retention
+from warehouse.erasure.retention import erase_expired_rows, find_feeds_with_retention
 from warehouse.fetching.fetch_run import fetch_feeds
 from warehouse.formatting import format_count
 from warehouse.loading.loader import load
 from warehouse.loading.unreadable_feeds import check_feeds_readable
 from warehouse.sources.columns import RAW_COLUMNS
+from warehouse.sources.yaml_file import read_sources
 
 SPECS = build_source_specs(
     "raw",
@@ -40,8 +41,9 @@ def raw_tables(context: dg.AssetExecutionContext, warehouse: WarehouseResource) 
         fetched = fetch_feeds(warehouse.settings)
         started_at = datetime.now(UTC)
         report = load(warehouse.settings)
-        if has_retention(warehouse.settings):
-            context.log.info(describe_expiry(erase_expired_rows(warehouse.settings)))
+        sources = read_sources(warehouse.settings.sources)
+        if find_feeds_with_retention(sources):
+            context.log.info(describe_expiry(erase_expired_rows(warehouse.settings, sources)))
         report_landing(context, warehouse.settings, report)
         report_landing_days(context, warehouse.settings, started_at)
     if fetched.feeds:

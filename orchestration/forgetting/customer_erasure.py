@@ -3,21 +3,33 @@
 Every step finds its work in the data, so the call after a killed one completes it.
 """
 
+from collections.abc import Sequence
+from contextlib import suppress
+
+import duckdb
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from orchestration.dbt_runner import lock_build, run_dbt
 from orchestration.forgetting.model_erasure import erase_from_models
-from orchestration.forgetting.traces import Trace, contains_id, find_traces, is_text_searched
+from orchestration.forgetting.traces import (
+    Trace,
+    contains_id,
+    find_mentions,
+    find_paths_with_id,
+    find_traces,
+    is_text_searched,
+)
 from orchestration.progress import PipelineListener
 from orchestration.steps import build_marts, build_recommendations, publish_copy
-from warehouse.database import fetch_first_row, open_writer
+from warehouse.database import fetch_first_row, open_ledger_reader, open_reader, open_writer, transaction
 from warehouse.erasure.customer_rows import clean_user_id, find_raw_rows, find_rejected_rows_to_erase
 from warehouse.erasure.database_rewriting import IS_USER_ROW, find_user_tables, rewrite_database
 from warehouse.erasure.erasure_lock import lock_erasure
 from warehouse.erasure.row_erasure import erase_rows, load_present_files
-from warehouse.errors import RecomartError
 from warehouse.loading.forgotten_customers import add_forgotten_customer
+from warehouse.loading.landing_files import find_feed_files
+from warehouse.loading.ledger import delete_files
 from warehouse.publishing.live_copy import POINTER_FILE
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Sources
@@ -26,14 +38,17 @@ from warehouse.sources.yaml_file import read_sources
 DISPOSABLE_FOLDERS = ("logs", "target")
 """Folders of dbt's logs and compiled SQL; a file with the id is deleted."""
 
+MAX_LISTED_PLACES = 5
+
 
 def check_customer(settings: Settings, user_id: str) -> list[Trace]:
     """Return the places that have the id of a customer; nothing is changed.
 
     Raises:
-        RecomartError: The text is no id of one customer, or the warehouse is in use.
+        RecomartError: The text is no id of one customer, the warehouse or the landing folder does not exist, or the
+            warehouse is in use.
     """
-    return find_traces(settings, clean_user_id(read_sources(settings.sources), user_id))
+    return find_traces(settings, clean_user_id(_read_sources(settings), user_id))
 
 
 def forget_customer(settings: Settings, user_id: str, listener: PipelineListener) -> list[Trace]:
@@ -43,16 +58,12 @@ def forget_customer(settings: Settings, user_id: str, listener: PipelineListener
 
     Raises:
         RecomartError: A step failed; the next call continues. The text is no id of one customer, a landing file cannot
-            be rewritten, a test of a build failed, or the warehouse is in use.
+            be rewritten, a test of a build failed, the warehouse or the landing folder does not exist, or the warehouse
+            is in use.
         ModelError: A dataset version or a model is damaged.
         DiskFullError: The disk is full.
     """
-    if not settings.database.exists():
-        raise RecomartError(
-            f"{settings.database}: the warehouse does not exist. Name its folder with --warehouse, or load the landing "
-            "files with `recomart load`, and call the command again"
-        )
-    sources = read_sources(settings.sources)
+    sources = _read_sources(settings)
     user_id = clean_user_id(sources, user_id)
     with lock_erasure(settings):
         add_forgotten_customer(settings, user_id)
@@ -70,17 +81,76 @@ def forget_customer(settings: Settings, user_id: str, listener: PipelineListener
         return find_traces(settings, user_id)
 
 
+def has_customers(settings: Settings) -> bool:
+    """Return whether the marts, if they are built, have a customer."""
+    with open_reader(settings) as connection, suppress(duckdb.CatalogException):
+        return fetch_first_row(connection, "select 1 from marts.dim_users limit 1") is not None
+    return True
+
+
+def describe_remaining(settings: Settings, user_id: str, traces: Sequence[Trace]) -> str:
+    """Return one line about the places that still have the id after the erasure, with the remedy."""
+    user_id = clean_user_id(read_sources(settings.sources), user_id)
+    mentions = find_mentions(settings, user_id)
+    with open_reader(settings) as connection:
+        paths = list(dict.fromkeys(path for _, path in find_paths_with_id(connection, user_id)))
+    reasons = []
+    if mentions:
+        reasons.append(
+            f"rows of other customers mention it: {shorten_list(mentions)}. Correct these lines in the landing files"
+        )
+    if paths:
+        reasons.append(f"names of landing files have it: {shorten_list(paths)}. Rename these files")
+    if reasons:
+        return f"{'; '.join(reasons)}, and call the command again"
+    return f"{shorten_list([trace.place for trace in traces])}. See docs/operations/customer_data.md"
+
+
+def shorten_list(texts: Sequence[str]) -> str:
+    """Return the first texts, and the number of the others."""
+    others = len(texts) - MAX_LISTED_PLACES
+    return "; ".join(texts[:MAX_LISTED_PLACES]) + (f"; and {others:,} more" if others > 0 else "")
+
+
+def _read_sources(settings: Settings) -> Sources:
+    """Read the sources file; check that the landing folder and the warehouse exist."""
+    sources = read_sources(settings.sources)
+    with open_ledger_reader(settings):
+        find_feed_files(sources.feeds.values(), settings)
+    return sources
+
+
 def _erase_rows(settings: Settings, sources: Sources, user_id: str) -> None:
     """Erase the rows of the customer from the landing files and the raw tables."""
     with lock_build(settings):
         run_dbt(settings, "run", "--select", "staging.shop")
     load_present_files(settings, sources)
+    _delete_renamed_files(settings, sources, user_id)
     erase_rows(
         settings,
         sources,
         find_rows=lambda connection: find_raw_rows(connection, user_id),
         find_rejected=lambda connection: find_rejected_rows_to_erase(connection, sources, user_id),
     )
+
+
+def _delete_renamed_files(settings: Settings, sources: Sources, user_id: str) -> None:
+    """Delete the rows and entries of files with the id in their path that have another name now."""
+    with open_writer(settings) as connection, transaction(connection):
+        for feed, path in find_paths_with_id(connection, user_id):
+            if (settings.landing_dir / path).exists():
+                continue
+            connection.execute("delete from raw.rejected_files where feed = ? and path = ?", [feed, path])
+            query = """
+                select new.path
+                from raw.loaded_files as old
+                inner join raw.loaded_files as new
+                    on old.feed = new.feed and old.checksum = new.checksum and old.path <> new.path
+                where old.feed = ? and old.path = ?
+            """
+            if renamed := fetch_first_row(connection, query, [feed, path]):
+                delete_files(connection, sources.feeds[feed], [path])
+                connection.execute("update raw.seen_columns set first_path = ? where first_path = ?", [*renamed, path])
 
 
 def _rebuild(settings: Settings, user_id: str, listener: PipelineListener) -> None:
@@ -95,7 +165,7 @@ def _rebuild(settings: Settings, user_id: str, listener: PipelineListener) -> No
         build_recommendations(settings, listener.on_dbt)
     if (settings.serving_dir / POINTER_FILE).exists():
         # The earlier copies have the customer too.
-        publish_copy(settings.model_copy(update={"serving_copies": 1}))
+        publish_copy(settings.model_copy(update={"serving_copies": 1}), is_empty_allowed=True)
 
 
 def _erase_from_other_files(settings: Settings, user_id: str) -> None:

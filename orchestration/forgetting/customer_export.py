@@ -6,9 +6,11 @@ from typing import Any
 
 import duckdb
 
+from orchestration.forgetting.traces import is_text_searched
 from warehouse.database import open_ledger_reader
-from warehouse.erasure.customer_rows import clean_user_id, find_raw_rows
+from warehouse.erasure.customer_rows import clean_user_id, find_raw_rows, find_rejected_rows
 from warehouse.erasure.database_rewriting import IS_USER_ROW, find_user_tables
+from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 from warehouse.sources.yaml_file import read_sources
 
@@ -17,10 +19,11 @@ DERIVED_SCHEMAS = ("staging", "intermediate")
 
 
 def read_customer_rows(settings: Settings, user_id: str) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of a customer by table: the raw rows as delivered, and those of all marts and tables of `ml`.
+    """Return the rows of a customer by table or view: the raw and rejected rows as delivered, the marts, and own views.
 
     Raises:
-        RecomartError: The text is no id of one customer, no files were loaded yet, or the warehouse is in use.
+        RecomartError: The text is no id of one customer, no files were loaded yet, the warehouse is in use, or a view
+            cannot be read.
     """
     sources = read_sources(settings.sources)
     user_id = clean_user_id(sources, user_id)
@@ -30,7 +33,14 @@ def read_customer_rows(settings: Settings, user_id: str) -> dict[str, list[dict[
             table = f"raw.{sources.feeds[feed].kind}"
             is_row = "_feed = ? and _file = ? and _line in (select unnest(?::bigint[]))"
             tables.setdefault(table, []).extend(_query(connection, table, is_row, [feed, path, lines]))
-        for name in find_user_tables(connection):
+        # A number in a rejected line can be anything, such as another customer's order.
+        rejected_rows = find_rejected_rows(connection, user_id) if is_text_searched(user_id) else []
+        for feed, path, lines in rejected_rows:
+            is_row = "feed = ? and path = ? and line in (select unnest(?::bigint[]))"
+            tables.setdefault("raw.rejected_rows", []).extend(
+                _query(connection, "raw.rejected_rows", is_row, [feed, path, lines])
+            )
+        for name in find_user_tables(connection, has_views=True):
             if name.schema not in DERIVED_SCHEMAS and (rows := _query(connection, name.quoted, IS_USER_ROW, [user_id])):
                 tables[str(name)] = rows
     return tables
@@ -39,9 +49,11 @@ def read_customer_rows(settings: Settings, user_id: str) -> dict[str, list[dict[
 def _query(
     connection: duckdb.DuckDBPyConnection, table: str, condition: str, parameters: list[Any]
 ) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = (
-        connection.sql(f"select * from {table} where {condition}", params=parameters).to_arrow_table().to_pylist()
-    )
+    query = f"select * from {table} where {condition}"
+    try:
+        rows: list[dict[str, Any]] = connection.sql(query, params=parameters).to_arrow_table().to_pylist()
+    except duckdb.Error as error:
+        raise RecomartError(f"the export failed: {table}: {error}. Correct or drop the view") from error
     return rows
 
 

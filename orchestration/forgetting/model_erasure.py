@@ -28,7 +28,8 @@ LOG = logging.getLogger(__name__)
 def erase_from_models(settings: Settings, user_id: str) -> None:
     """Replace all dataset versions and models that have the customer, and delete the rows of schema ml.
 
-    A killed call leaves either the version or model, or its successor; the next call completes the work.
+    A version without another customer has no successor: it is deleted with its models. A killed call leaves either the
+    version or model, or its successor; the next call completes the work.
 
     Raises:
         ModelError: A dataset version or a model is damaged.
@@ -52,10 +53,13 @@ def erase_from_models(settings: Settings, user_id: str) -> None:
 
 
 def _update_tables(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, user_id: str, successors: dict[str, str]
+    connection: duckdb.DuckDBPyConnection, settings: Settings, user_id: str, successors: dict[str, str | None]
 ) -> None:
     """Replace the dataset versions in the tables of schema ml, and delete the rows of the customer."""
     for dataset_hash, successor_hash in successors.items():
+        if successor_hash is None:
+            _delete_version_rows(connection, dataset_hash)
+            continue
         version_row = build_version_row(settings, read_manifest(settings.datasets_dir, successor_hash))
         insert_ml_rows(connection, "dataset_versions", version_row, conflict_clause="or ignore")
         connection.execute("delete from ml.dataset_versions where dataset_hash = ?", [dataset_hash])
@@ -74,25 +78,44 @@ def _update_tables(
         )
 
 
-def _write_dataset_successors(settings: Settings, user_id: str) -> dict[str, str]:
-    """Write the successors of all dataset versions that have the customer; return their hashes by the old ones."""
-    successors = {}
+def _delete_version_rows(connection: duckdb.DuckDBPyConnection, dataset_hash: str) -> None:
+    """Delete a dataset version and its models from the tables of schema ml."""
+    for table in (*LIST_TABLES, "candidates", "gate_results", "ranking_metrics", "metric_differences"):
+        connection.execute(
+            f"delete from ml.{table} where run_id in (select run_id from ml.model_runs where dataset_hash = ?)",
+            [dataset_hash],
+        )
+    for table in ("model_runs", "dataset_versions"):
+        connection.execute(f"delete from ml.{table} where dataset_hash = ?", [dataset_hash])
+
+
+def _write_dataset_successors(settings: Settings, user_id: str) -> dict[str, str | None]:
+    """Write the successors of all dataset versions that have the customer; return their hashes by the old ones.
+
+    The hash is None for a version without another customer.
+    """
+    successors: dict[str, str | None] = {}
     for dataset_hash in iter_dataset_hashes(settings.datasets_dir):
         dataset = read_dataset(settings.datasets_dir, dataset_hash)
         successor = dataset.remove_customer(user_id)
-        if successor.dataset_hash != dataset_hash:
+        if successor is None:
+            successors[dataset_hash] = None
+        elif successor.dataset_hash != dataset_hash:
             provenance = read_manifest(settings.datasets_dir, dataset_hash).provenance
             write_dataset(successor, provenance, settings.datasets_dir, successor_of=dataset_hash)
             successors[dataset_hash] = successor.dataset_hash
     return successors
 
 
-def _replace_model(folder: Path, user_id: str, successors: dict[str, str]) -> None:
+def _replace_model(folder: Path, user_id: str, successors: dict[str, str | None]) -> None:
     try:
         model = Recommender.load(folder)
     except ModelError as error:
         raise ModelError(f"{error}. Or delete the folder, and call the command again") from error
     dataset_hash = successors.get(model.card.dataset_hash, model.card.dataset_hash)
+    if dataset_hash is None:
+        remove_folder_atomically(folder)
+        return
     has_customer = user_id in model.users or user_id in model.customer_features.ids
     if has_customer or dataset_hash != model.card.dataset_hash:
         remaining = model.remove_customer(user_id)

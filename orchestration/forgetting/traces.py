@@ -2,19 +2,20 @@
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import duckdb
 
-from warehouse.database import connect, connect_to_file, fetch_first_row
+from warehouse.database import connect, connect_to_file, fetch_first_row, open_ledger_reader
 from warehouse.erasure.customer_rows import find_raw_rows, find_rejected_rows
 from warehouse.erasure.database_rewriting import TableName
 from warehouse.loading.cleaned_ids import MIN_TEXT_LENGTH, build_cleaned_id
 from warehouse.loading.compression import DECOMPRESSION_ERRORS, ByteReader, open_decompressed
 from warehouse.settings import Settings
+from warehouse.sources.columns import RAW_COLUMNS
 
 READ_BYTES = 16 << 20
 
@@ -65,8 +66,11 @@ def _find_landing_rows(connection: duckdb.DuckDBPyConnection, settings: Settings
     with suppress(duckdb.CatalogException):
         file_rows = [*find_raw_rows(connection, user_id), *find_rejected_rows(connection, user_id)]
         files = {rows.path for rows in file_rows if (settings.landing_dir / rows.path).exists()}
-        row_count = sum(len(rows.lines) for rows in file_rows)
-        counts = {"loaded and rejected rows": row_count, "landing files of these rows": len(files)}
+        counts = {
+            "loaded and rejected rows": sum(len(rows.lines) for rows in file_rows),
+            "landing files of these rows": len(files),
+            "names of loaded files": len(find_paths_with_id(connection, user_id)),
+        }
         return [Trace(place, count) for place, count in counts.items() if count]
     return []
 
@@ -78,19 +82,50 @@ def _find_in_tables(connection: duckdb.DuckDBPyConnection, user_id: str) -> list
     return [Trace(str(name), count) for name, count in counts if count]
 
 
+def find_mentions(settings: Settings, user_id: str) -> list[str]:
+    """Return the file and line of each loaded or rejected row that has the id of a customer, in any column."""
+    columns = {f"raw.{kind}": ("_file", "_line", [*names, "_extra"]) for kind, names in RAW_COLUMNS.items()}
+    columns["raw.rejected_rows"] = ("path", "line", ["text", "error"])
+    mentions = []
+    with open_ledger_reader(settings) as connection:
+        for table, (path, line, texts) in columns.items():
+            condition, parameters = _build_condition(texts, user_id)
+            query = f"select {path}, {line} from {table} where {condition} order by all"
+            mentions += [f"{file}, line {number}" for file, number in connection.execute(query, parameters).fetchall()]
+    return mentions
+
+
+def find_paths_with_id(connection: duckdb.DuckDBPyConnection, user_id: str) -> list[tuple[str, str]]:
+    """Return the feed and path of each loaded or rejected file that has the id of a customer in its path."""
+    rows = connection.execute(
+        "select feed, path from raw.loaded_files union select feed, path from raw.rejected_files order by all"
+    ).fetchall()
+    return [(feed, path) for feed, path in rows if _is_in_path(user_id, path)]
+
+
+def _is_in_path(user_id: str, path: str) -> bool:
+    """Return whether a path has an id that is no part of a longer word; all marks separate words in paths."""
+    pattern = rf"(?<![0-9A-Za-z]){re.escape(user_id)}(?![0-9A-Za-z])"
+    return is_text_searched(user_id) and re.search(pattern, path) is not None
+
+
 def _count_rows(connection: duckdb.DuckDBPyConnection, table: str, columns: list[str], user_id: str) -> int:
     """Count the rows with the id: as `user_id`, or if it is long enough, within any text."""
+    condition, parameters = _build_condition(columns, user_id)
+    row = fetch_first_row(connection, f"select count(*) from {table} where {condition}", parameters)
+    return int(row[0]) if row else 0
+
+
+def _build_condition(columns: Sequence[str], user_id: str) -> tuple[str, dict[str, str]]:
+    """Return the condition that a row has the id in one of the columns, and its parameters."""
     texts = {column.lower(): '"' + column.replace('"', '""') + '"::varchar' for column in columns}
     user_column = texts.pop("user_id", None)
     conditions = [f"{build_cleaned_id(user_column)} = $user_id"] if user_column else []
-    parameters: dict[str, Any] = {"user_id": user_id}
+    parameters = {"user_id": user_id} if user_column else {}
     if texts and is_text_searched(user_id):
         conditions += [f"(contains({text}, $user_id) and regexp_matches({text}, $pattern))" for text in texts.values()]
-        parameters["pattern"] = build_pattern(user_id)
-    if not conditions:
-        return 0
-    row = fetch_first_row(connection, f"select count(*) from {table} where {' or '.join(conditions)}", parameters)
-    return int(row[0]) if row else 0
+        parameters = {"user_id": user_id, "pattern": build_pattern(user_id)}
+    return " or ".join(conditions) or "false", parameters
 
 
 def is_text_searched(user_id: str) -> bool:

@@ -45,6 +45,34 @@ def test_audit_equals_planted_days(demo_warehouse: Settings, demo_truth: DemoTru
         assert sum(days[key]["rejected_by_reason"].values()) == truth.rejected
 
 
+def test_columns_with_customer_ids_are_marked(demo_warehouse: Settings) -> None:
+    """Each column in which an id of a customer occurs, also within a longer text, is in audit_pii."""
+    with open_reader(demo_warehouse) as connection:
+        marked = connection.execute("select schema_name, table_name, column_name from marts.audit_pii").fetchall()
+        ids = connection.execute("select list(user_id) from (from marts.dim_users limit 60)").fetchall()[0]
+        columns = connection.execute(
+            """
+            select schema_name, table_name, column_name
+            from duckdb_columns()
+            where regexp_matches(data_type, 'VARCHAR|JSON|ENUM') and database_name = current_database()
+            """
+        ).fetchall()
+        with_ids = [
+            (schema, table, column)
+            for schema, table, column in columns
+            if connection.execute(
+                f"""
+                select 1 from "{schema}"."{table}"
+                where len(list_filter($1::varchar[], lambda id: contains("{column}"::varchar, id))) > 0
+                limit 1
+                """,
+                ids,
+            ).fetchall()
+        ]
+    assert ("marts", "quarantine_events", "raw_row") in with_ids
+    assert set(with_ids) <= set(marked)
+
+
 def test_audit_warns_of_files_delivered_twice(
     demo_warehouse: Settings, demo_truth: DemoTruth, recomart: RecomartCli
 ) -> None:

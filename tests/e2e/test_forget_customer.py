@@ -16,7 +16,8 @@ import pytest
 from models_ml.config import TrainConfig
 from orchestration.dbt_runner import run_dbt
 from orchestration.feed_accounting import read_feed_status
-from orchestration.forgetting.customer_erasure import check_customer, forget_customer
+from orchestration.forgetting.customer_erasure import check_customer, describe_remaining, forget_customer, has_customers
+from orchestration.forgetting.customer_export import read_customer_rows
 from orchestration.model_registry import list_model_runs
 from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener
@@ -29,6 +30,7 @@ from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
+from warehouse.sources.yaml_file import read_sources
 
 
 def find_files_with_bytes(folder: Path, text: str) -> list[str]:
@@ -78,6 +80,27 @@ def find_customer(settings: Settings) -> str:
         )
 
 
+def assert_export_is_complete(settings: Settings, user_id: str) -> None:
+    """Check that the export has all rows of the customer of each table and view of schemas marts and ml."""
+    exported = read_customer_rows(settings, user_id)
+    with open_reader(settings) as connection:
+        relations = connection.execute(
+            """
+            select table_schema || '.' || table_name
+            from information_schema.columns
+            where table_schema in ('marts', 'ml') and column_name = 'user_id'
+            """
+        ).fetchall()
+        counts = {
+            name: connection.execute(f"select count(*) from {name} where user_id = ?", [user_id]).fetchall()[0][0]
+            for (name,) in relations
+        }
+    expected = {name: count for name, count in counts.items() if count}
+    assert {"marts.my_events", "marts.fct_events", "marts.ml_interactions"} <= expected.keys()
+    assert {name: len(rows) for name, rows in exported.items() if not name.startswith("raw.")} == expected
+    assert {"raw.events", "raw.purchases", "raw.rejected_rows"} <= exported.keys()
+
+
 def test_forgotten_customer_leaves_no_byte(demo_copy: Settings, recomart: RecomartCli) -> None:
     settings = demo_copy
     user_id = find_customer(settings)
@@ -85,11 +108,17 @@ def test_forgotten_customer_leaves_no_byte(demo_copy: Settings, recomart: Recoma
     # A broken line has the id too.
     with (settings.landing_dir / "purchases" / "2026-01-02.csv").open("a", encoding="utf-8") as file:
         file.write(f"\nt1,{user_id}\n")
+    load(settings)
     lists, runs = read_lists(settings), list_model_runs(settings)
+    with duckdb.connect(str(settings.database)) as connection:
+        connection.execute("create view marts.my_events as select user_id, event_at from marts.fct_events")
+    assert_export_is_complete(settings, user_id)
 
     result = recomart("forget", user_id, "--warehouse", settings.warehouse)
     assert result.returncode == 0, result.stderr
     assert "marts.dim_users" in result.stdout
+    assert "done forget" in result.stderr
+    assert " 0.0 s" not in result.stderr
     assert find_files_with_bytes(settings.warehouse, user_id) == []
     for database in (settings.database, *settings.serving_dir.glob("*.duckdb")):
         assert find_values(database, user_id) == []
@@ -210,15 +239,52 @@ def test_joined_and_nested_rows_are_erased(shop: Shop) -> None:
             for user in ("customer-1", " customer-1 ", "customer-2")
         ),
     )
+    mention = {
+        "user": "customer-2",
+        "type": "view",
+        "time": "2026-01-01",
+        "items": [{"sku": "a"}],
+        "note": "customer-1",
+    }
+    shop.put("events/2.jsonl", json.dumps(mention))
+    path_with_id = shop.put("events/customer-1.jsonl", json.dumps({**mention, "note": ""}))
     shop.put("lines/1.csv", "order,sku,qty,price\no1,a,1,2\no1,b,1,2\no2,a,1,2\n")
     shop.put("orders/1.csv", 'order,buyer,at\no1,"=""customer-1""",2026-01-01\no2,customer-2,2026-01-01\n')
     load(shop.settings)
+    traces = forget_customer(shop.settings, "customer-1", PipelineListener())
+    assert describe_remaining(shop.settings, "customer-1", traces) == (
+        "rows of other customers mention it: events/2.jsonl, line 1. Correct these lines in the landing files; names "
+        "of landing files have it: events/customer-1.jsonl. Rename these files, and call the command again"
+    )
+    shop.put("events/2.jsonl", json.dumps({**mention, "note": "c1"}))
+    path_with_id.rename(path_with_id.with_name("3.jsonl"))
     assert forget_customer(shop.settings, "customer-1", PipelineListener()) == []
     assert (shop.landing / "lines" / "1.csv").read_text(encoding="utf-8") == "order,sku,qty,price\no2,a,1,2\n"
     assert find_files_with_bytes(shop.landing, "customer-1") == []
-    assert shop.query("select count(*) from raw.events") == [(2,)]
+    assert shop.query("select count(*) from raw.events") == [(4,)]
     with pytest.raises(RecomartError, match="id of no customer"):
         forget_customer(shop.settings, "guest", PipelineListener())
+
+
+@pytest.mark.slow
+def test_last_customer_is_erased(shop: Shop) -> None:
+    """No dataset version and no model is left, and the published lists are empty."""
+    columns = {"user_id": "user", "product_id": "item", "event_type": "type", "event_at": "time"}
+    products = {"files": "products/*", "format": "jsonl", "columns": {"product_id": "id", "product_name": "name"}}
+    shop.declare(events={"files": "events/*", "format": "jsonl", "columns": columns}, products=products)
+    events = [
+        {"user": "customer-1", "item": f"p{number % 7}", "type": "view", "time": f"2026-01-{number % 9 + 1:02}"}
+        for number in range(40)
+    ]
+    shop.put("events/1.jsonl", "".join(json.dumps(event) + "\n" for event in events))
+    catalog = [{"id": f"p{number}", "name": f"Mug {number}"} for number in range(30)]
+    shop.put("products/1.jsonl", "".join(json.dumps(product) + "\n" for product in catalog))
+    run_pipeline(shop.settings, TrainConfig(), PipelineListener())
+    assert has_customers(shop.settings)
+    assert forget_customer(shop.settings, "customer-1", PipelineListener()) == []
+    assert not has_customers(shop.settings)
+    assert list_model_runs(shop.settings) == []
+    assert read_lists(shop.settings) == {}
 
 
 @pytest.mark.slow
@@ -235,9 +301,12 @@ def test_runs_erase_expired_rows(shop: Shop) -> None:
     load(shop.settings)
     (shop.landing / "events" / "u90.jsonl").unlink()
     run_dbt(shop.settings, "run", "--select", "staging.shop")
-    assert erase_expired_rows(shop.settings) == 2
+    sources = read_sources(shop.settings.sources)
+    assert [rows.path for rows in erase_expired_rows(shop.settings, sources)] == [
+        *("events/all.jsonl", "events/u32.jsonl", "events/u90.jsonl")
+    ]
     assert shop.query("select distinct user_id from raw.events order by 1") == [("u1",), ("u29",)]
     lines = (shop.landing / "events" / "all.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["user"] for line in lines] == ["u1", "u29"]
     assert shop.query("select sum(lines), sum(rows_loaded) from raw.loaded_files") == [(4, 4)]
-    assert erase_expired_rows(shop.settings) == 0
+    assert erase_expired_rows(shop.settings, sources) == []

@@ -5,9 +5,14 @@ import zipfile
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
+from orchestration.forgetting.customer_erasure import check_customer, forget_customer
 from orchestration.forgetting.traces import find_traces
+from orchestration.progress import PipelineListener
 from tests.three_feed_shop import Shop
+from warehouse.errors import RecomartError
+from warehouse.loading.loader import load
 
 
 def find_places(shop: Shop, user_id: str) -> list[str]:
@@ -43,3 +48,18 @@ def test_damaged_files_are_searched(shop: Shop) -> None:
         shop.put(name, content)
     names = ["copy.parquet", "damaged.parquet", "damaged.zip", "export.zip"]
     assert find_places(shop, "anna1") == [f"landing/{name}" for name in names]
+
+
+@pytest.mark.parametrize("missing", ["warehouse", "landing"])
+def test_missing_folders_are_no_all_clear(shop: Shop, missing: str) -> None:
+    """The check and the erasure fail alike, before the customer is on the list of forgotten ones."""
+    shop.put("catalog/1.json", '{"data": {"items": [{"id": "a", "name": "Mug", "price": 1}]}}')
+    load(shop.settings)
+    settings = shop.settings.model_copy(update={missing: shop.landing.parent / "nowhere"})
+    for call in (
+        lambda: check_customer(settings, "anna1"),
+        lambda: forget_customer(settings, "anna1", PipelineListener()),
+    ):
+        with pytest.raises(RecomartError, match=r"nowhere.*(does not exist|no such landing folder)"):
+            call()
+    assert not settings.forgotten_customers_file.exists()

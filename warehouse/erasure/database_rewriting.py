@@ -34,16 +34,20 @@ class TableName(NamedTuple):
         return f'"{self.schema}"."{self.table}"'
 
 
-def find_user_tables(connection: duckdb.DuckDBPyConnection) -> list[TableName]:
-    """Return the tables that have a customer's id in a column `user_id`; not the raw ones."""
+def find_user_tables(connection: duckdb.DuckDBPyConnection, *, has_views: bool = False) -> list[TableName]:
+    """Return the tables, or tables and views, that have a customer's id in a column `user_id`; not the raw ones."""
     rows = connection.execute(
         """
         select schema_name, table_name
         from duckdb_columns()
-        inner join duckdb_tables() using (database_name, schema_name, table_name)
-        where lower(column_name) = 'user_id' and schema_name <> 'raw' and database_name = current_database()
+        where
+            lower(column_name) = 'user_id' and schema_name <> 'raw' and database_name = current_database()
+            and ($has_views or (schema_name, table_name) in (
+                select (schema_name, table_name) from duckdb_tables() where database_name = current_database()
+            ))
         order by all
-        """
+        """,
+        {"has_views": has_views},
     ).fetchall()
     return [TableName(*row) for row in rows]
 

@@ -8,38 +8,39 @@ from warehouse.checksums import compute_file_checksum
 from warehouse.database import fetch_first_row, open_reader
 from warehouse.erasure.erasure_lock import lock_erasure
 from warehouse.erasure.row_erasure import FileRows, erase_rows, group_by_file
+from warehouse.errors import RecomartError
+from warehouse.formatting import format_count
 from warehouse.loading.landing_files import find_feed_files, find_shared_files
 from warehouse.settings import Settings
 from warehouse.sources.columns import TIME_COLUMNS
 from warehouse.sources.declaration import Feed, Sources
-from warehouse.sources.yaml_file import read_sources
 
 MIN_TIME = datetime(1990, 1, 1)
 """Earlier times, such as epochs of a wrong unit, are no reason to erase the rows."""
 
 
-def has_retention(settings: Settings) -> bool:
-    """Return whether a feed declares how long its rows are kept."""
-    return any(feed.keep_days for feed in read_sources(settings.sources).feeds.values())
+def find_feeds_with_retention(sources: Sources) -> list[Feed]:
+    """Return the feeds that declare how long their rows are kept."""
+    return [feed for feed in sources.feeds.values() if feed.keep_days]
 
 
-def erase_expired_rows(settings: Settings) -> int:
-    """Erase the rows that are older than their feed keeps; return the number of landing files that were rewritten.
+def erase_expired_rows(settings: Settings, sources: Sources) -> list[FileRows]:
+    """Erase the rows that are older than their feed keeps, from landing files and raw tables; return these rows.
 
     Ages are measured from the start of the current day, UTC. The times are those that the views of the last dbt build
     understand. Rows without a readable time, or with one before 1990, do not expire, nor do those of a file that is no
     longer as it was loaded.
 
     Raises:
-        RecomartError: A landing file cannot be rewritten, or the warehouse is in use.
+        RecomartError: All rows of a feed are too old, a landing file cannot be rewritten, or the warehouse is in use.
         DiskFullError: The disk is full.
     """
-    sources = read_sources(settings.sources)
     if not settings.database.exists():
-        return 0
-    feeds = [feed for feed in sources.feeds.values() if feed.keep_days]
+        return []
     with open_reader(settings) as connection:
-        feeds = [feed for feed in feeds if _has_typed_rows(connection, feed)]
+        feeds = [feed for feed in find_feeds_with_retention(sources) if _has_typed_rows(connection, feed)]
+        for feed in feeds:
+            _check_rows_remain(connection, settings, feed)
     with lock_erasure(settings):
         return erase_rows(
             settings,
@@ -54,6 +55,37 @@ def erase_expired_rows(settings: Settings) -> int:
                     if _is_as_loaded(connection, settings, rows)
                 ],
             ),
+        )
+
+
+def count_expired_rows(connection: duckdb.DuckDBPyConnection, feed: Feed) -> int:
+    """Return the number of typed rows that are older than their feed keeps."""
+    return sum(len(rows.lines) for rows in _find_expired_rows(connection, feed)) if feed.keep_days else 0
+
+
+def _check_rows_remain(connection: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed) -> None:
+    """Check that a feed with landing files keeps a row.
+
+    Raises:
+        RecomartError: All rows with a readable time would be erased.
+    """
+    time_column = TIME_COLUMNS[feed.kind]
+    query = f"""
+        select max({time_column})
+        from staging.stg_shop__{feed.kind}
+        where _feed = ? and {time_column} between ? and ?
+    """
+    tomorrow = _get_today() + timedelta(days=1)
+    row = fetch_first_row(connection, query, [feed.name, MIN_TIME, tomorrow])
+    newest_at = row[0] if row else None
+    if newest_at is None or newest_at > _get_max_expired_time(feed):
+        return
+    if any(find_feed_files([feed], settings).values()):
+        raise RecomartError(
+            f"the erasure of old rows failed: {settings.sources}: feeds.{feed.name}.keep_days: all rows are older than "
+            f"{format_count(feed.keep_days or 0, 'day')}, the newest is of {newest_at:%Y-%m-%d %H:%M}. Nothing was "
+            f"erased. Delete keep_days if the feed is an archive, raise it, or deliver newer files; to erase the rows, "
+            "delete the feed's files from the landing folder"
         )
 
 
@@ -90,13 +122,20 @@ def _is_as_loaded(connection: duckdb.DuckDBPyConnection, settings: Settings, row
 
 
 def _find_expired_rows(connection: duckdb.DuckDBPyConnection, feed: Feed) -> list[FileRows]:
-    assert feed.keep_days is not None
-    today = datetime.now(UTC).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
     query = f"""
         select _feed, _file, _line
         from staging.stg_shop__{feed.kind}
         where _feed = $feed and {TIME_COLUMNS[feed.kind]} between $min_time and $max_time
     """
-    # Until the start of the first day that is kept.
-    max_time = today - timedelta(days=feed.keep_days, microseconds=1)
-    return group_by_file(connection, query, {"feed": feed.name, "min_time": MIN_TIME, "max_time": max_time})
+    parameters = {"feed": feed.name, "min_time": MIN_TIME, "max_time": _get_max_expired_time(feed)}
+    return group_by_file(connection, query, parameters)
+
+
+def _get_max_expired_time(feed: Feed) -> datetime:
+    """Return the last instant before the first day that is kept."""
+    assert feed.keep_days is not None
+    return _get_today() - timedelta(days=feed.keep_days, microseconds=1)
+
+
+def _get_today() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)

@@ -53,8 +53,8 @@ def erase_rows(
     sources: Sources,
     find_rows: FindRows,
     find_rejected: FindRows = lambda _: [],
-) -> int:
-    """Erase rows from landing files and raw tables; return the number of landing files that were rewritten.
+) -> list[FileRows]:
+    """Erase rows from landing files and raw tables; return the loaded rows that were found at first.
 
     The caller holds the lock of erasures. Rewritten files are loaded again. Rows of files that are no longer in the
     landing folder are deleted from the raw tables, and count no longer; of rejected rows of such files only the text is
@@ -71,7 +71,7 @@ def erase_rows(
         DiskFullError: The disk is full.
     """
     delete_unfinished_copies(settings.landing_dir)
-    rewritten_count = 0
+    found_rows: list[FileRows] | None = None
     while True:
         with open_reader(settings) as connection:
             rows, rejected_rows = find_rows(connection), find_rejected(connection)
@@ -81,15 +81,14 @@ def erase_rows(
                     "select feed, path, checksum from raw.loaded_files"
                 ).fetchall()
             }
-        count = _rewrite_landing_files(settings, sources, [*rows, *rejected_rows], checksums)
-        if not count:
+        found_rows = rows if found_rows is None else found_rows
+        if not _rewrite_landing_files(settings, sources, [*rows, *rejected_rows], checksums):
             break
-        rewritten_count += count
         load(settings)
     with open_writer(settings) as connection:
         _delete_raw_rows(connection, sources, rows)
         _blank_rejected_rows(connection, rejected_rows)
-    return rewritten_count
+    return found_rows
 
 
 def _rewrite_landing_files(

@@ -52,7 +52,7 @@ PROVENANCE_QUERIES = {
 
 
 @raise_on_full_disk
-def publish(settings: Settings, tables: Sequence[str]) -> PublishedCopy:
+def publish(settings: Settings, tables: Sequence[str], *, is_empty_allowed: bool = False) -> PublishedCopy:
     """Copy marts into a new published copy, verify it, and move the pointer to it.
 
     The earlier copy stays readable: its file is kept until `serving_copies` newer copies exist.
@@ -60,6 +60,7 @@ def publish(settings: Settings, tables: Sequence[str]) -> PublishedCopy:
     Args:
         settings: The folders of the warehouse, the number of copies to keep, and the time to wait for locks.
         tables: Names of the tables of schema `marts` to publish.
+        is_empty_allowed: Whether to publish tables without recommendations, as after the last customer was forgotten.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse or publishing.
@@ -71,10 +72,10 @@ def publish(settings: Settings, tables: Sequence[str]) -> PublishedCopy:
     settings.serving_dir.mkdir(parents=True, exist_ok=True)
     # Publishing deletes unfinished copies of killed processes, so only one process may publish at a time.
     with exclusive_lock(settings.serving_dir / LOCK_FILE, "publishing", settings.wait_seconds, LOG.warning):
-        return _publish_new_copy(settings, tables)
+        return _publish_new_copy(settings, tables, is_empty_allowed=is_empty_allowed)
 
 
-def _publish_new_copy(settings: Settings, tables: Sequence[str]) -> PublishedCopy:
+def _publish_new_copy(settings: Settings, tables: Sequence[str], *, is_empty_allowed: bool) -> PublishedCopy:
     _delete_unfinished_copies(settings.serving_dir)
     number = 1 + max((_get_copy_number(path) for path in settings.serving_dir.glob("recomart-*.duckdb")), default=0)
     copy = settings.serving_dir / f"recomart-{number:08}-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.duckdb"
@@ -82,6 +83,8 @@ def _publish_new_copy(settings: Settings, tables: Sequence[str]) -> PublishedCop
     try:
         rows, provenance = _write_copy(settings, tables, unfinished)
         _verify_copy(settings, unfinished, rows)
+        if not is_empty_allowed:
+            _check_recommendations(settings, rows)
         sha256 = compute_file_checksum(unfinished)
         unfinished.rename(copy)
     except BaseException:
@@ -150,13 +153,16 @@ def _count_rows(connection: duckdb.DuckDBPyConnection, table: str) -> int:
 
 
 def _verify_copy(settings: Settings, path: Path, rows: dict[str, int]) -> None:
-    """Open the copy read-only, compare its row counts, and check that it has recommendations."""
+    """Open the copy read-only, and compare its row counts."""
     with closing(connect_to_file(settings, path, read_only=True)) as connection:
         for table, expected in rows.items():
             if (count := _count_rows(connection, table)) != expected:
                 raise RecomartError(
                     f"{path}: table {table} has {count} rows instead of the warehouse's {expected}. Publish again"
                 )
+
+
+def _check_recommendations(settings: Settings, rows: dict[str, int]) -> None:
     if not rows.get("rec_top_n", 0) + rows.get("rec_popular_products", 0):
         raise RecomartError(
             f"{settings.database}: no recommendations to publish. `recomart status` shows which data was loaded"

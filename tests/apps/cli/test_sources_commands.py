@@ -26,6 +26,8 @@ def test_draft_and_check(recomart: RecomartCli, tmp_path: Path, capsys: pytest.C
     drafted = recomart("sources", "draft", landing, "-o", sources)
     assert drafted.returncode == 0, drafted.stderr
     assert f"sources check --sources {sources} --landing {landing}" in drafted.stdout
+    drafted_text = sources.read_text(encoding="utf-8")
+    sources.write_text(drafted_text.replace("  purchases:\n", "  purchases:\n    keep_days: 30\n"), encoding="utf-8")
     (feed,) = recomart.run_json("sources", "check", "--sources", sources, "--landing", landing)
     assert (feed["feed"], feed["rows"], feed["rejected_lines"]) == ("purchases", 9, 1)
     assert feed["first_error"] == "sales_20260202.csv, line 11: 2 fields where the header has 7"
@@ -35,9 +37,11 @@ def test_draft_and_check(recomart: RecomartCli, tmp_path: Path, capsys: pytest.C
     assert (columns["quantity"]["values"], columns["quantity"]["not_understood"]) == (8, 1)
     assert columns["purchased_at"]["first"] == "2026-01-31 14:05:00"
     assert columns["purchased_at"]["last"] == "2026-02-02 09:00:00"
+    assert feed["expired_rows"] == 9
     print_feed(FeedCheck.model_validate(feed))
     printed = capsys.readouterr().out
     assert "purchases.price: not understood: 'on request' (1)" in printed
+    assert "purchases: 9 of these rows are older than 30 days (keep_days); a run erases such rows" in printed
     assert "first error: sales_20260202.csv, line 11: 2 fields where the header has 7" in printed
     assert not (tmp_path / "warehouse").exists()
 

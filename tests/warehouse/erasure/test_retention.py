@@ -6,9 +6,13 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import pytest
 
+from orchestration.progress import describe_expiry
 from tests.three_feed_shop import EVENTS_JSONL, Shop
 from warehouse.erasure.retention import erase_expired_rows
+from warehouse.erasure.row_erasure import FileRows
+from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
+from warehouse.sources.yaml_file import read_sources
 
 TODAY = datetime.now(UTC).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
 
@@ -39,13 +43,17 @@ def create_view(shop: Shop, kind: str, time_column: str) -> None:
         )
 
 
+def erase(shop: Shop) -> list[FileRows]:
+    return erase_expired_rows(shop.settings, read_sources(shop.settings.sources))
+
+
 def test_rows_expire_by_day(old_shop: Shop) -> None:
     """Epochs of a wrong unit are in 1970, and do not empty all files."""
-    assert erase_expired_rows(old_shop.settings) == 1
+    assert erase(old_shop) == [FileRows("events", "events/1.jsonl", [2])]
     limit = TODAY - timedelta(days=30)
     file = old_shop.landing / "events" / "1.jsonl"
     assert file.read_text(encoding="utf-8") == write_events(datetime(1970, 1, 20), limit, TODAY)
-    assert erase_expired_rows(old_shop.settings) == 0
+    assert erase(old_shop) == []
 
 
 @pytest.mark.parametrize("is_readable", [True, False])
@@ -53,7 +61,7 @@ def test_changed_file_expires_after_its_load(old_shop: Shop, is_readable: bool) 
     """A file that grew since the load, or is damaged, stops no run, and loses no other rows."""
     changed = write_events(TODAY, TODAY, TODAY) if is_readable else "\x00PK"
     file = old_shop.put("events/1.jsonl", changed)
-    assert erase_expired_rows(old_shop.settings) == 0
+    assert erase(old_shop) == []
     assert file.read_text(encoding="utf-8") == changed
     assert old_shop.query("select count(*) from raw.events") == [(4,)]
 
@@ -66,6 +74,29 @@ def test_rows_of_several_feeds_expire_last(old_shop: Shop, keep_days: int | None
     old_shop.declare(events={**EVENTS_JSONL, "keep_days": 30}, purchases=purchases)
     load(old_shop.settings)
     create_view(old_shop, "purchases", "purchased_at")
-    erase_expired_rows(old_shop.settings)
+    erase(old_shop)
     assert old_shop.query("select count(*) from raw.purchases") == [(row_count,)]
     assert old_shop.query("select count(*) from raw.events") == [(row_count,)]
+
+
+def test_feed_of_expired_rows_is_refused(old_shop: Shop) -> None:
+    """An archive keeps its files, despite a row of the far future; rows of files that are gone are erased."""
+    content = write_events(TODAY - timedelta(days=60), TODAY - timedelta(days=40), TODAY + timedelta(days=900))
+    file = old_shop.put("events/1.jsonl", content)
+    load(old_shop.settings)
+    newest = f"{TODAY - timedelta(days=40):%Y-%m-%d 00:00}"
+    with pytest.raises(
+        RecomartError, match=rf"feeds.events.keep_days: .* older than 30 days, the newest is of {newest}"
+    ):
+        erase(old_shop)
+    assert file.read_text(encoding="utf-8") == content
+    assert old_shop.query("select count(*) from raw.events") == [(3,)]
+    file.unlink()
+    assert erase(old_shop) == [FileRows("events", "events/1.jsonl", [1, 2])]
+    assert old_shop.query("select count(*) from raw.events") == [(1,)]
+
+
+def test_expired_rows_are_counted_by_feed() -> None:
+    rows = [FileRows("events", "1", [1, 2]), FileRows("events", "2", [5]), FileRows("till", "1", [1])]
+    assert describe_expiry(rows) == "older than keep_days and erased: events: 3 rows of 2 files; till: 1 row of 1 file"
+    assert describe_expiry([]) == "no row is older than keep_days"

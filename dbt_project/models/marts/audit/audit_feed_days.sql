@@ -12,6 +12,17 @@ with feed_days as (
 
 ),
 
+-- Runs erase rows older than keep_days. The first day that is kept can have lost rows of the day before it.
+whole_days as (
+
+    select
+        feed,
+        cast({{ dbt.dateadd('day', '1 - keep_days', '(select max(last_loaded_at) from feed_days)') }} as date)
+            as first_date
+    from {{ ref('stg_raw__feeds') }}
+
+),
+
 -- A day is compared with the same weekday in the four weeks before.
 usual_values as (
 
@@ -24,6 +35,8 @@ usual_values as (
     inner join feed_days as earlier_days
         on feed_days.feed = earlier_days.feed
         and {{ dbt.datediff('earlier_days.delivery_day', 'feed_days.delivery_day', 'day') }} in (7, 14, 21, 28)
+    left join whole_days on feed_days.feed = whole_days.feed
+    where whole_days.first_date is null or earlier_days.delivery_day >= whole_days.first_date
     group by feed_days.feed, feed_days.delivery_day
 
 ),
