@@ -36,11 +36,13 @@ create table if not exists raw.feeds (
     carries_purchases boolean not null, carries_products boolean not null, cancelled_transaction_prefix varchar,
     settings varchar not null, -- JSON; warehouse/sources/typing_settings.py writes it, macro declared_feeds reads it
     typing_fingerprint bigint not null, -- fingerprint of the columns before it, the feed's aliases and its joined loads
-    expected_hours integer -- a file is expected in this time; null for a feed that is not declared live
+    expected_hours integer, -- a file is expected in this time; null for a feed that is not declared live
+    keep_days integer -- a run erases older rows; null for a feed whose rows are kept
 );
 
--- A warehouse of an earlier version gets the column.
+-- A warehouse of an earlier version gets the columns.
 alter table raw.feeds add column if not exists expected_hours integer;
+alter table raw.feeds add column if not exists keep_days integer;
 
 create table if not exists raw.event_aliases (
     feed varchar not null, alias varchar not null, event_type varchar not null, primary key (feed, alias)

@@ -7,7 +7,7 @@
                 {% do missing.append(source.schema ~ '.' ~ source.identifier) %}
             {% endif %}
         {% endfor %}
-        {% for table, column in [('model_runs', 'run_number'), ('feeds', 'expected_hours')] if not missing %}
+        {% for table, column in [('model_runs', 'run_number'), ('feeds', 'keep_days')] if not missing %}
             {% set relation = source('ml' if table == 'model_runs' else 'raw', table) %}
             {% if column not in adapter.get_columns_in_relation(relation) | map(attribute='name') %}
                 {% do exceptions.raise_compiler_error(

@@ -61,17 +61,19 @@ def write_declarations(connection: duckdb.DuckDBPyConnection, sources: Sources, 
     for feed in feeds:
         row = build_feed_row(sources, feed, decimal_id_columns)
         fingerprint = compute_typing_fingerprint(row, feed, loads[f"{feed.name}.join"].load_ids)
-        rows.append((*row, fingerprint, feed.expected_hours))
+        rows.append((*row, fingerprint, feed.expected_hours, feed.keep_days))
     # A load with nothing new leaves the database file unchanged, so that a run can end after it.
-    stored_rows = connection.execute("select feed, typing_fingerprint, expected_hours from raw.feeds").fetchall()
-    if set(stored_rows) == {(feed, fingerprint, expected_hours) for feed, *_, fingerprint, expected_hours in rows}:
+    stored_rows = connection.execute(
+        "select feed, typing_fingerprint, expected_hours, keep_days from raw.feeds"
+    ).fetchall()
+    if set(stored_rows) == {(row[0], *row[-3:]) for row in rows}:
         return
     with transaction(connection):
         for feed in changed_feeds:
             ledger.delete_files(connection, feed, list(ledger.read_loaded_files(connection, feed)), RAW_COLUMNS)
         connection.execute("delete from raw.feeds")
         connection.execute("delete from raw.event_aliases")
-        connection.executemany("insert into raw.feeds values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        connection.executemany("insert into raw.feeds values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         aliases = [(feed.name, alias, event_type) for feed in feeds for alias, event_type in feed.event_aliases]
         if aliases:
             connection.executemany("insert into raw.event_aliases values (?, ?, ?)", aliases)

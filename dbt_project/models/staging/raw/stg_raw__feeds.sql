@@ -4,5 +4,6 @@ select
     joined_to,
     typing_fingerprint,
     cancelled_transaction_prefix,
-    expected_hours
+    expected_hours,
+    keep_days
 from {{ source('raw', 'feeds') }}
