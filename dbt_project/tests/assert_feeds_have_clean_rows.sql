@@ -63,33 +63,34 @@ frequent_reasons as (
 )
 
 select
-    concat(
-        'feed ', feeds.feed, ': none of ', feeds.loaded, ' rows is clean: ',
-        concat_ws(
-            ', ',
-            case
-                when feeds.duplicates > 0
-                    then concat(feeds.duplicates, case when feeds.duplicates = 1 then ' duplicate' else ' duplicates' end)
-            end,
-            case when feeds.excluded > 0 then concat(feeds.excluded, ' excluded') end,
-            case
-                when feeds.quarantined > 0
-                    then concat(feeds.quarantined, ' quarantined for ', frequent_reasons.reasons)
-            end
+    concat_ws(
+        '. ',
+        concat(
+            'feed ', feeds.feed, ': none of ', feeds.loaded, ' rows is clean: ',
+            concat_ws(
+                ', ',
+                case
+                    when feeds.duplicates = 1 then '1 duplicate'
+                    when feeds.duplicates > 1 then concat(feeds.duplicates, ' duplicates')
+                end,
+                case when feeds.excluded > 0 then concat(feeds.excluded, ' excluded') end,
+                case
+                    when feeds.quarantined > 0
+                        then concat(feeds.quarantined, ' quarantined for ', frequent_reasons.reasons)
+                end
+            )
         ),
         case
             when feeds.quarantined > 0
-                then '. Correct the feed''s formats, time zone, event types or columns in the sources file'
+                then 'Correct the feed''s formats, time zone, event types or columns in the sources file'
         end,
         case
             when feeds.excluded > 0
-                then '. Compare the values in the files with where, leave_out and ignored in the sources file'
+                then 'Compare the values in the files with where, leave_out and ignored in the sources file'
         end,
         case
-            when feeds.keep_days is not null
-                then concat(
-                    '. If keep_days (', feeds.keep_days, ') has erased the clean rows, deliver newer files or raise it'
-                )
+            when feeds.keep_days > 0
+                then concat('If keep_days (', feeds.keep_days, ') erased clean rows, raise it or deliver newer files')
         end
     ) as message
 from unclean_feeds as feeds

@@ -68,7 +68,7 @@ def built_settings(module_dbt_folder: Path) -> Settings:
     shop = Shop(module_dbt_folder)
     shop.declare(till=TILL, api=API, open=OPEN, old=OLD, empty=EMPTY)
     shop.put("open/a", "i,at,state\na,2026-01-05,Completed\n")
-    shop.put("old/a", "u,i,what,at\nu1,none,view,soon\nu2,,view,later\nu2,,scroll,later\n")
+    shop.put("old/a", "u,i,what,at\nu1,relic,view,soon\nu2,,view,later\nu2,,scroll,later\n")
     shop.put("empty/a", "i,at\n")
     lines_of_order = [{"i": "a", "tags": ["toys", "new"]}, {"i": "b", "tags": "toys"}]
     shop.put("api/a", json.dumps({"id": 1, "u": "u1", "at": "2026-01-05", "lines": lines_of_order}))
@@ -129,6 +129,6 @@ def test_feeds_without_clean_rows_stop_run(built_settings: Settings) -> None:
     assert str(raised.value).startswith(
         f"dbt test failed: {test}: feed old: none of 3 rows is clean: 1 excluded, 2 quarantined for bad_timestamp (2), "
         "missing_product (1). Correct the feed's formats, time zone, event types or columns in the sources file. "
-        f"{conditions}If keep_days (30) has erased the clean rows, deliver newer files or raise it; "
+        f"{conditions}If keep_days (30) erased clean rows, raise it or deliver newer files; "
         f"feed open: none of 1 rows is clean: 1 excluded. {conditions}{describe_remedy(test)}. See "
     )
