@@ -182,13 +182,25 @@ def _alert_on_run_end(context: dg.RunStatusSensorContext) -> dg.SkipReason:
     return dg.SkipReason(f"{alert['message']}: {send_alert(Settings(), alert)}")
 
 
-@dg.run_status_sensor(run_status=dg.DagsterRunStatus.FAILURE, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.FAILURE,
+    description="Sends an alert about every run that failed and is not retried.",
+    # Runs of `dagster job execute` and `dg launch` belong to no code location.
+    monitor_all_code_locations=True,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
 def failed_run_alert_sensor(context: dg.RunStatusSensorContext) -> dg.SkipReason:
     """Send an alert about every run that failed and is not retried."""
     return _alert_on_run_end(context)
 
 
-@dg.run_status_sensor(run_status=dg.DagsterRunStatus.SUCCESS, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    description="Sends an alert about every successful run in which a check failed, or a warning started or ended.",
+    # Runs of `dagster job execute` and `dg launch` belong to no code location.
+    monitor_all_code_locations=True,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
 def failed_check_alert_sensor(context: dg.RunStatusSensorContext) -> dg.SkipReason:
     """Send an alert about every run that succeeded and in which a check failed, or a warning started or ended."""
     return _alert_on_run_end(context)

@@ -54,7 +54,7 @@ def score_customers(
         DiskFullError: The disk is full.
     """
     start_seconds = time.perf_counter()
-    check_tables_accepted(settings, "scoring")
+    check_tables_accepted(settings, "scoring", "scoring" if run_id_prefix is None else "promotion")
     while (selected_run := _select_run(list_model_runs(settings), run_id_prefix)) is not None:
         on_stage(f"scoring with model {selected_run.run_id}")
         erasure_number = wait_for_erasure(settings)

@@ -65,7 +65,7 @@ class DbtResult(BaseModel):
     """Number of nodes with each dbt status: success, pass, warn, skipped, error, fail."""
 
     warnings: list[str]
-    """The messages of the tests that warned."""
+    """The messages of the tests that warned, each after the name of its test."""
 
     seconds: float
     """Wall time. The time to start dbt is included only if `run_dbt` started the process."""
@@ -134,12 +134,7 @@ def run_dbt(
         statuses[result["status"]] = statuses.get(result["status"], 0) + 1
     return DbtResult(
         status_counts=statuses,
-        warnings=[
-            message
-            for result in results
-            if result["status"] == "warn"
-            for message in _get_test_messages(result) or [_describe_result(result)]
-        ],
+        warnings=[message for result in results if result["status"] == "warn" for message in _describe_warning(result)],
         seconds=time.perf_counter() - start_seconds,
     )
 
@@ -208,11 +203,25 @@ def _read_run_results(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _describe_result(result: dict[str, Any]) -> str:
-    resource_type, _, name = result["unique_id"].split(".")[:3]
-    message = _get_message(result)
-    if resource_type == "seed":
+    name, message = _get_name(result), _get_message(result)
+    if result["unique_id"].startswith("seed."):
         return f"{_locate_seed_error(name, message)}. {SEED_HINT}"
     return f"{name}: {_shorten_message(message)}"
+
+
+def _describe_warning(result: dict[str, Any]) -> list[str]:
+    name = _get_name(result)
+    return [f"{name}: {message}" for message in _get_test_messages(result)] or [_describe_result(result)]
+
+
+def _get_name(result: dict[str, Any]) -> str:
+    """Return the name of the result's node."""
+    return str(result["unique_id"].split(".")[2])
+
+
+def describe_remedy(test: str) -> str:
+    """Return what to do about a failed test of severity error."""
+    return f"Correct the data and run `recomart run`, or accept the failure with `recomart accept {test} --why REASON`"
 
 
 def _get_test_messages(result: dict[str, Any]) -> list[str]:
@@ -249,7 +258,7 @@ def _shorten_message(message: str) -> str:
     """
     message = re.sub(r"\x1b\[[0-9;]*m", "", message)
     message = re.sub(DBT_CONTEXT_PATTERN, "", message, flags=re.MULTILINE)
-    return shorten(message, width=400, placeholder=" ...")
+    return shorten(message, width=800, placeholder=" ...")
 
 
 def build_dbt_error(settings: Settings, command: str, messages: Sequence[str], log_dir: Path) -> RecomartError:
@@ -275,7 +284,9 @@ def build_dbt_error(settings: Settings, command: str, messages: Sequence[str], l
             "of RecoMart. Rebuild them with `dbt build --full-refresh` in dbt_project/"
         )
     more_text = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
-    return RecomartError(f"dbt {command} failed: {'; '.join(reasons[:3])}{more_text}. See {log_dir}/dbt.log")
+    failed_tests = [_get_name(result) for result in failed_results if result["status"] == "fail"]
+    remedy = f"{describe_remedy(failed_tests[0])}. " if failed_tests else ""
+    return RecomartError(f"dbt {command} failed: {'; '.join(reasons[:3])}{more_text}. {remedy}See {log_dir}/dbt.log")
 
 
 def read_failed_test_messages(settings: Settings) -> dict[str, str]:

@@ -21,6 +21,7 @@ from orchestration.dbt_manifest import (
     has_model_output,
     load_manifest,
 )
+from orchestration.dbt_runner import describe_remedy
 from orchestration.model_features import find_declarations
 from warehouse.database import open_reader
 from warehouse.errors import RecomartError
@@ -35,6 +36,11 @@ STEP_EXPOSURES: Mapping[Step, Sequence[str]] = {
 }
 """The dbt exposures whose tables a step reads, besides those of declared features. Published lists also come from the
 tables of the trainer."""
+
+UNFINISHED_STATUSES = ("due", "skipped")
+"""Statuses of nodes that dbt did not run. The message names the failed test that stopped the build before them.
+
+Without a message, the build was killed or failed, or left out the node."""
 
 MAX_LISTED_FAILURES = 3
 """Failed tests that one message quotes; `recomart accept` lists all."""
@@ -57,6 +63,7 @@ class NodeResult(BaseModel):
     status: str
     """dbt's status, or `due`: the node was selected, or a table that the test reads, and dbt did not finish it."""
     message: str | None
+    """The messages of a test's failing rows, dbt's error, or which failed test stopped the build before the node."""
     fingerprint: str | None
     """Fingerprint of the failing rows; None when the test did not fail."""
     failure_count: int | None
@@ -94,15 +101,17 @@ class Acceptance(BaseModel):
     """UTC time."""
 
 
-def check_tables_accepted(settings: Settings, step: Step) -> None:
+def check_tables_accepted(settings: Settings, step: Step, action: str | None = None) -> None:
     """Check that the tables that a step reads are built, and their blocking tests passed or are accepted.
+
+    `action` is what the user called, for the message; by default the step.
 
     Raises:
         RecomartError: A test failed, or the last build did not finish. The message says which, and what to do.
     """
     refusals = [refusal for refusal in find_refusals(settings) if step in refusal.steps]
     if refusals:
-        raise RecomartError(f"{step} refused: {settings.database}: {describe_refusals(refusals)}")
+        raise RecomartError(f"{action or step} refused: {settings.database}: {describe_refusals(refusals)}")
 
 
 def describe_refusals(refusals: Sequence[Refusal]) -> str:
@@ -114,11 +123,11 @@ def describe_refusals(refusals: Sequence[Refusal]) -> str:
             for failure in failures[:MAX_LISTED_FAILURES]
         ]
         more = [f"and {len(failures) - len(messages)} more"] if len(failures) > len(messages) else []
-        return (
-            f"{'; '.join([*messages, *more])}. Correct the data and run `recomart run`, or accept the failure with "
-            f"`recomart accept {failures[0].name} --why REASON`"
-        )
+        return f"{'; '.join([*messages, *more])}. {describe_remedy(failures[0].name)}"
     first = refusals[0]
+    if first.message and all(refusal.status in UNFINISHED_STATUSES and refusal.message for refusal in refusals):
+        nodes = "1 table or test" if len(refusals) == 1 else f"{len(refusals)} tables and tests"
+        return f"{first.message} before {nodes}, such as {first.name}. Run `recomart run`"
     reason = f": {' '.join(first.message.split())[:200]}" if first.message else ""
     return (
         f"the last dbt build was killed or failed, or left out tests: {len(refusals)} of its tables and tests have no "
@@ -191,12 +200,14 @@ def accept_failure(settings: Settings, test: str, why: str) -> Acceptance:
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
-        RecomartError: The test has not failed, its failure is accepted already, or there is no reason.
+        RecomartError: The test has not failed or only warns, its failure is accepted already, or there is no reason.
     """
     if not why.strip():
         raise RecomartError("nothing accepted: the reason is empty. Give it with --why")
     results = {result.name: result for result in _read_results(settings, "status <> 'pass'")}
     result = results.get(test)
+    if result is None and _is_warning_test(settings, test):
+        raise RecomartError(f"nothing accepted: {test} warns and refuses nothing. `recomart accept` lists failed tests")
     if result is None or result.status != "fail" or result.fingerprint is None:
         state = f"its last result is {result.status!r}" if result else "no blocking test of that name is open"
         raise RecomartError(f"nothing accepted: {test} has not failed: {state}. `recomart accept` lists failed tests")
@@ -212,6 +223,13 @@ def accept_failure(settings: Settings, test: str, why: str) -> Acceptance:
     with settings.accepted_failures_file.open("a", encoding="utf-8") as file:
         file.write(acceptance.model_dump_json() + "\n")
     return acceptance
+
+
+def _is_warning_test(settings: Settings, name: str) -> bool:
+    return any(
+        node["resource_type"] == "test" and node["name"] == name and node["config"]["severity"].lower() == "warn"
+        for node in load_manifest(settings)["nodes"].values()
+    )
 
 
 def read_acceptances(settings: Settings) -> list[Acceptance]:

@@ -58,7 +58,11 @@ def _is_run_active(instance: dg.DagsterInstance) -> bool:
     )
 
 
-@dg.sensor(job=full_pipeline, minimum_interval_seconds=15)
+@dg.sensor(
+    job=full_pipeline,
+    minimum_interval_seconds=15,
+    description="Starts one run of the full pipeline when a delivery of files is complete and no other run is active.",
+)
 def landing_files_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Start one run of the full pipeline when a delivery of files is complete and no other run is active."""
     try:

@@ -36,14 +36,12 @@ from models_ml.inference.recommender import Recommender
 from models_ml.training import TrainingResult, train
 from orchestration.config_files import read_gate_policy
 from orchestration.dataset_versions import build_version_row, find_version, read_marts
-from orchestration.feed_accounting import FeedStatus, format_reasons, read_feed_status
 from orchestration.model_registry import NEXT_NUMBER_QUERY, find_serving_run, list_model_runs
 from orchestration.refusals import check_tables_accepted
 from warehouse.database import insert_ml_rows, open_writer, transaction
 from warehouse.disk_full import raise_on_full_disk
 from warehouse.erasure.erasure_lock import check_erasure_number, wait_for_erasure
 from warehouse.errors import RecomartError
-from warehouse.formatting import format_count
 from warehouse.locks import exclusive_lock
 from warehouse.settings import Settings
 
@@ -169,29 +167,6 @@ def _describe_epoch(record: EpochRecord) -> str:
     return f"{record.cutoff}: epoch {record.report.epoch}, loss {record.report.loss:,.4g}{ndcg}"
 
 
-def _require_clean_rows(settings: Settings) -> None:
-    """Raise an error when no row of a feed is clean: its declaration is wrong, and a model would lack it."""
-    feeds = [_describe_unclean_feed(feed) for feed in read_feed_status(settings) if feed.loaded and feed.clean == 0]
-    if feeds:
-        raise RecomartError(
-            f"{'; '.join(feeds)}. Correct the declaration in {settings.sources} (formats, time zone, event types, "
-            "columns, conditions) and run the command again"
-        )
-
-
-def _describe_unclean_feed(feed: FeedStatus) -> str:
-    reasons = feed.reasons
-    if any(rows == feed.quarantined for reason, rows in reasons.items() if reason != "unknown_product"):
-        # A product is also unknown when the rows of the catalog are not clean, so the other reason is the cause.
-        reasons = {reason: rows for reason, rows in reasons.items() if reason != "unknown_product"}
-    counts = [
-        format_count(feed.duplicates, "duplicate") if feed.duplicates else None,
-        f"{feed.excluded:,} excluded" if feed.excluded else None,
-        f"{feed.quarantined:,} quarantined for {format_reasons(reasons)}" if feed.quarantined else None,
-    ]
-    return f"feed {feed.feed}: none of {feed.loaded:,} rows is clean: {', '.join(filter(None, counts))}"
-
-
 def _load_serving_model(settings: Settings, on_stage: Callable[[str], None]) -> Recommender | None:
     """Return the serving model; None when no model serves, or its artifact cannot be read."""
     run = find_serving_run(list_model_runs(settings))
@@ -215,25 +190,28 @@ def _compare_with_serving(
 
 
 def load_training_dataset(
-    settings: Settings, hash_prefix: str | None, on_stage: Callable[[str], None]
+    settings: Settings, hash_prefix: str | None, on_stage: Callable[[str], None], action: str = "training"
 ) -> tuple[Dataset, DatasetManifest]:
     """Return the stored version whose hash begins with `hash_prefix`, or a new version of the current marts.
 
+    `action` is the name of the action for messages.
+
     Raises:
-        RecomartError: The marts are not built, or the version does not exist.
+        RecomartError: The marts are not built or refused, or the version does not exist.
         ModelError: The version's files are damaged, or there are no rows to train on.
     """
     return (
-        _create_dataset_version(settings, on_stage)
+        _create_dataset_version(settings, on_stage, action)
         if hash_prefix is None
         else _load_dataset_version(settings, hash_prefix, on_stage)
     )
 
 
-def _create_dataset_version(settings: Settings, on_stage: Callable[[str], None]) -> tuple[Dataset, DatasetManifest]:
+def _create_dataset_version(
+    settings: Settings, on_stage: Callable[[str], None], action: str
+) -> tuple[Dataset, DatasetManifest]:
     """Write the current marts as a dataset version and return it."""
-    check_tables_accepted(settings, "training")
-    _require_clean_rows(settings)
+    check_tables_accepted(settings, "training", action)
     on_stage("reading the marts")
     erasure_number = wait_for_erasure(settings)
     dataset, provenance = read_marts(settings)

@@ -57,12 +57,12 @@ def tune_config(
     With `adopt`, every later training of this warehouse uses the best settings.
 
     Raises:
-        RecomartError: The marts are not built, the version does not exist, or its validation window has too few
-            customers.
+        RecomartError: The marts are not built or refused, the version does not exist, or its validation window has too
+            few customers.
         ModelError: Every trial failed.
         DiskFullError: The disk is full.
     """
-    dataset, manifest = load_training_dataset(settings, hash_prefix, on_stage)
+    dataset, manifest = load_training_dataset(settings, hash_prefix, on_stage, "tuning")
     window = EvaluationWindow.from_dataset(dataset, "validation", config.max_selection_users)
     if window is None or len(window.known_positions) < config.min_selection_users:
         raise RecomartError("tuning failed: the validation window has too few customers. Load more days first")

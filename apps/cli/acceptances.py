@@ -54,8 +54,8 @@ def _show_acceptances(settings: Settings, as_json: bool) -> None:
         if refusal.status == "fail"
     ]
     console.print_table("Failed tests", failed_tests)
-    if len(failed_tests) < len(refusals):
-        console.print_line(f"{describe_refusals([refusal for refusal in refusals if refusal.status != 'fail'])}\n")
+    if refusals and not failed_tests:
+        console.print_line(f"{describe_refusals(refusals)}\n")
     acceptances = [
         {
             **acceptance.model_dump(exclude={"fingerprint", "failure_count", "newest_load_id"}),

@@ -50,7 +50,11 @@ def train(
         )
         progress.on_step_done("train", describe_training(summary), summary.seconds)
         progress.on_step("score")
-        scoring = score_customers(settings, progress.on_stage)
+        try:
+            scoring = score_customers(settings, progress.on_stage)
+        except RecomartError as error:
+            state = "rejected" if summary.rejection_reason else "waits to serve until a scoring succeeds"
+            raise RecomartError(f"model {summary.run_id} is trained and {state}: {error}") from error
         progress.on_step_done("score", describe_scoring(scoring), scoring.seconds if scoring else 0.0)
         progress.on_step("recommend")
         dbt_result = build_recommendations(settings, progress.on_dbt)

@@ -10,16 +10,25 @@
     {{ return(is_table or (node.resource_type == 'test' and node.config.severity | lower == 'error')) }}
 {%- endmacro %}
 
+{% macro is_running_nodes() -%}
+    {{ return(execute and flags.WHICH in ('build', 'run', 'test', 'seed', 'snapshot', 'retry')) }}
+{%- endmacro %}
+
 {#- A test is also due when a table that it reads will be built. -#}
+{% macro list_due_nodes() -%}
+    {%- set nodes = [] -%}
+    {%- for node in graph.nodes.values() if has_node_result(node) -%}
+        {%- set read_nodes = node.depends_on.nodes if node.resource_type == 'test' else [] -%}
+        {%- if ([node.unique_id] + read_nodes) | select('in', selected_resources) | list -%}
+            {%- do nodes.append(node.unique_id) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(nodes) }}
+{%- endmacro %}
+
 {% macro mark_due_nodes() %}
-    {% if execute and flags.WHICH in ('build', 'run', 'test', 'seed', 'snapshot', 'retry') %}
-        {% set nodes = [] %}
-        {% for node in graph.nodes.values() if has_node_result(node) %}
-            {% set read_nodes = node.depends_on.nodes if node.resource_type == 'test' else [] %}
-            {% if ([node.unique_id] + read_nodes) | select('in', selected_resources) | list %}
-                {% do nodes.append(node.unique_id) %}
-            {% endif %}
-        {% endfor %}
+    {% if is_running_nodes() %}
+        {% set nodes = list_due_nodes() %}
         {% do create_node_results() %}
         {% set known_nodes = run_query('select node from ' ~ node_results()).columns[0].values() | list %}
         {% set new_nodes = nodes | reject('in', known_nodes) | list %}
@@ -56,8 +65,9 @@
 {%- endmacro %}
 
 {% macro record_node_results(results) %}
-    {% if execute and flags.WHICH in ('build', 'run', 'test', 'seed', 'snapshot', 'retry') %}
+    {% if is_running_nodes() %}
         {% set nodes_by_status = {} %}
+        {% set failed_tests = [] %}
         {% for result in results %}
             {% set response = result.adapter_response if result.node.resource_type == 'test' else {} %}
             {% if response.get('code') %}
@@ -72,16 +82,34 @@
                     'fingerprint': response.get('code'),
                     'failure_count': response.get('rows_affected'),
                 }) %}
+                {% do failed_tests.append(result.node.name) if result.status == 'fail' %}
             {% else %}
                 {% do nodes_by_status.setdefault(result.status | string, []).append(result.node.unique_id) %}
             {% endif %}
         {% endfor %}
+        {% set skipped_nodes = nodes_by_status.pop('skipped', []) %}
         {% for status, nodes in nodes_by_status.items() %}
             {% do update_node_results(nodes, {'status': status}) %}
+        {% endfor %}
+        {% set result_nodes = results | map(attribute='node.unique_id') | list %}
+        {% set due_nodes = list_due_nodes() | reject('in', result_nodes) | list if failed_tests else [] %}
+        {% for status, nodes in {'skipped': skipped_nodes, 'due': due_nodes}.items() %}
+            {% do update_node_results(nodes, {'status': status, 'message': describe_stop(failed_tests)}) %}
         {% endfor %}
         {% do adapter.commit() %}
     {% endif %}
 {% endmacro %}
+
+{% macro describe_stop(failed_tests) -%}
+    {%- if failed_tests -%}
+        {%- set more_count = failed_tests | length - 1 -%}
+        {{ return(
+            'failed test ' ~ failed_tests[0] ~ (' (and ' ~ more_count ~ ' more)' if more_count else '')
+            ~ ' stopped the last dbt build'
+        ) }}
+    {%- endif -%}
+    {{ return(none) }}
+{%- endmacro %}
 
 {% macro update_node_results(nodes, values) -%}
     {%- set assignments = [] -%}

@@ -6,29 +6,35 @@
     {%- if has_warned or has_failed -%}
         {%- set rows = run_query(get_limit_subquery_sql(sql, max_reported_rows())) -%}
         {%- set fingerprint = fingerprint_rows(rows, failure_count) -%}
-        {%- set messages = rows.columns['message'].values() | list if 'message' in rows.column_names else [] -%}
-        {%- if messages | length > 30 -%}
-            {%- set messages = messages[:30] + ['and ' ~ (failure_count - 30) ~ ' more rows'] -%}
-        {%- endif -%}
-        {%- set acceptance = namespace(messages=[]) -%}
-        {%- if has_failed and config.get('severity') | lower != 'warn' -%}
-            {%- for accepted in read_acceptances(model.name, fingerprint) -%}
-                {%- set acceptance.messages = [
-                    model.name ~ ': accepted by ' ~ accepted['accepted_by'] ~ ' at ' ~ accepted['accepted_at']
-                    ~ ' UTC because: ' ~ accepted['why']
-                ] -%}
-            {%- endfor -%}
-        {%- endif -%}
-        {%- set counts -%}
-        select {{ failure_count }}, {{ 'true' if has_warned or acceptance.messages else 'false' }},
-            {{ 'true' if has_failed and not acceptance.messages else 'false' }}
-        {%- endset -%}
-        {%- set counts_table = run_query(counts).rename(['failures', 'should_warn', 'should_error']) -%}
-        {%- do store_raw_result(
-            'main', (messages + acceptance.messages) | join('\n'), fingerprint, failure_count | string, counts_table
-        ) -%}
+        {%- set messages = list_messages(rows, failure_count) -%}
+        {%- set acceptances = read_acceptances(model.name, fingerprint) if has_failed else [] -%}
+        {%- for accepted in acceptances -%}
+            {%- do messages.append(
+                'accepted by ' ~ accepted['accepted_by'] ~ ' at ' ~ accepted['accepted_at'] ~ ' UTC because: '
+                ~ accepted['why']
+            ) if loop.last -%}
+        {%- endfor -%}
+        {%- set counts = run_query(
+            'select ' ~ failure_count ~ ', ' ~ (has_warned or acceptances | length > 0) ~ ', '
+            ~ (has_failed and acceptances | length == 0)
+        ).rename(['failures', 'should_warn', 'should_error']) -%}
+        {%- do store_raw_result('main', messages | join('\n'), fingerprint, failure_count | string, counts) -%}
     {%- endif -%}
     {{ return(relations) }}
+{%- endmacro %}
+
+{#- Messages of a test that its result lists. -#}
+{% macro max_listed_messages() -%}
+    {{ return(30) }}
+{%- endmacro %}
+
+{% macro list_messages(rows, row_count) -%}
+    {%- set messages = rows.columns['message'].values() | list if 'message' in rows.column_names else [] -%}
+    {%- if messages | length > max_listed_messages() -%}
+        {%- set more_count = row_count - max_listed_messages() -%}
+        {%- set messages = messages[:max_listed_messages()] + ['and ' ~ more_count ~ ' more rows'] -%}
+    {%- endif -%}
+    {{ return(messages) }}
 {%- endmacro %}
 
 {#- Of more failing rows, only the number is in the fingerprint: the database returns other ones each time. -#}

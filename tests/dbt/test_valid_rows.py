@@ -47,7 +47,7 @@ def test_message_names_every_broken_rule(built_settings: Settings) -> None:
     )
     assert read_error(built_settings, "int_purchases_classified").startswith(
         "dbt test failed: valid_rows_int_purchases_classified: only_quarantined_rows_have_reasons (2 rows); "
-        "unique (_load_id, _line) (2 rows); accepted_values (row_status) (1 row). See "
+        "unique (_load_id, _line) (2 rows); accepted_values (row_status) (1 row). Correct the data "
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.dbt_runner import run_dbt
+from orchestration.dbt_runner import describe_remedy, run_dbt
 from tests.three_feed_shop import Shop
 from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
@@ -26,7 +26,7 @@ TILL = {
     },
 }
 
-MARTS = ("+audit_files", "+audit_feeds", "+audit_unread_values", "+fct_transactions")
+MARTS = ("+audit_files", "+audit_feeds", "+audit_feed_day_reasons", "+audit_unread_values", "+fct_transactions")
 
 API = {
     "kind": "purchases",
@@ -47,16 +47,29 @@ OPEN = {
     "where": {"state": "complete"},
 }
 
+OLD = {
+    "kind": "events",
+    "files": "old/*",
+    "format": "csv",
+    "columns": {"user_id": "u", "product_id": "i", "event_type": "what", "event_at": "at"},
+    "event_types": {"ignored": ["scroll"]},
+    "keep_days": 30,
+}
+
+EMPTY = {"kind": "purchases", "files": "empty/*", "format": "csv", "columns": {"product_id": "i", "purchased_at": "at"}}
+
 
 @pytest.fixture(scope="module")
 def built_settings(module_dbt_folder: Path) -> Settings:
     """A shop with a third of the lines by one user, totals of lines as prices, two currencies, lists of categories.
 
-    The files of another feed have other states than the declaration.
+    Other feeds have no clean row: one has other states than the declaration, one has no readable times, one is empty.
     """
     shop = Shop(module_dbt_folder)
-    shop.declare(till=TILL, api=API, open=OPEN)
+    shop.declare(till=TILL, api=API, open=OPEN, old=OLD, empty=EMPTY)
     shop.put("open/a", "i,at,state\na,2026-01-05,Completed\n")
+    shop.put("old/a", "u,i,what,at\nu1,relic,view,soon\nu2,,view,later\nu2,,scroll,later\n")
+    shop.put("empty/a", "i,at\n")
     lines_of_order = [{"i": "a", "tags": ["toys", "new"]}, {"i": "b", "tags": "toys"}]
     shop.put("api/a", json.dumps({"id": 1, "u": "u1", "at": "2026-01-05", "lines": lines_of_order}))
     lines = ["t,u,i,q,p,at"]
@@ -81,7 +94,6 @@ def built_settings(module_dbt_folder: Path) -> Settings:
             "implausible share: till: one user (select mode(user_id) from ",
         ),
         ("warn_price_grows_with_quantity", "price looks like the total of a line: till: "),
-        ("warn_every_row_excluded", "feed open: conditions or ignored event types exclude all of its 1 rows. "),
         (
             "warn_unread_values",
             'values not understood: api: category has no known value in 1 rows, such as ["toys","new"]. '
@@ -92,7 +104,7 @@ def built_settings(module_dbt_folder: Path) -> Settings:
 def test_warning_names_feed_and_remedy(built_settings: Settings, test: str, start: str) -> None:
     (warning,) = run_dbt(built_settings, "test", "--select", test).warnings
 
-    assert warning.startswith(start)
+    assert warning.startswith(f"{test}: {start}")
     assert test == "warn_unread_values" or warning.endswith("in the sources file")
 
 
@@ -106,3 +118,17 @@ def test_several_currencies_stop_run(built_settings: Settings) -> None:
 
     with pytest.raises(RecomartError, match=message):
         run_dbt(built_settings, "test", "--select", "assert_one_currency")
+
+
+def test_feeds_without_clean_rows_stop_run(built_settings: Settings) -> None:
+    """Only causes that are possible are named; unknown products are none beside a reason that all rows have."""
+    test = "assert_feeds_have_clean_rows"
+    with pytest.raises(RecomartError) as raised:
+        run_dbt(built_settings, "test", "--select", test)
+    conditions = "Compare the values in the files with where, leave_out and ignored in the sources file. "
+    assert str(raised.value).startswith(
+        f"dbt test failed: {test}: feed old: none of 3 rows is clean: 1 excluded, 2 quarantined for bad_timestamp (2), "
+        "missing_product (1). Correct the feed's formats, time zone, event types or columns in the sources file. "
+        f"{conditions}If keep_days (30) erased clean rows, raise it or deliver newer files; "
+        f"feed open: none of 1 rows is clean: 1 excluded. {conditions}{describe_remedy(test)}. See "
+    )

@@ -24,7 +24,7 @@ def test_unusual_day_warns_with_feed_and_count(demo_copy: Settings) -> None:
             [newest],
         )
     assert run_dbt(demo_copy, "test", "--select", AUDIT_TEST).warnings == [
-        f"purchases of {newest}: 3 lines where 900 are usual"
+        f"{AUDIT_TEST}: purchases of {newest}: 3 lines where 900 are usual"
     ]
 
 

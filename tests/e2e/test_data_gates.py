@@ -9,7 +9,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from orchestration.dbt_runner import run_dbt
+from orchestration.dbt_runner import describe_remedy, run_dbt
 from orchestration.model_registry import list_model_runs
 from tests.table_changes import execute_statements
 from warehouse.errors import RecomartError
@@ -73,7 +73,8 @@ def test_volume_jump_stops_run(demo_copy: Settings, monkeypatch: pytest.MonkeyPa
     message = failure.step_failure_data.user_failure_data.description or ""
     log_file = demo_copy.dbt_target_dir / "dbt.log"
     reason = failed_checks["assert_daily_volume_within_limit"]
-    assert message == f"dbt build failed: assert_daily_volume_within_limit: {reason}. See {log_file}"
+    remedy = describe_remedy("assert_daily_volume_within_limit")
+    assert message == f"dbt build failed: assert_daily_volume_within_limit: {reason}. {remedy}. See {log_file}"
     assert log_file.exists()
     with pytest.raises(RecomartError, match=rf"events of {day}: \d+ lines where \d+ are usual.*expected_jumps.csv"):
         run_dbt(demo_copy, "test", "--select", "assert_daily_volume_within_limit")
@@ -122,7 +123,7 @@ def test_expected_jump_of_unknown_feed_warns(database_only_settings: Settings) -
         database_only_settings, "('EVENTS ', date '2026-01-31', 'a sale')", "('evnts', date '2026-01-31', 'a sale')"
     )
     (warning,) = run_dbt(database_only_settings, "test", "--select", "expected_jumps").warnings
-    assert warning == "expected_jumps.csv: the shop has no feed 'evnts'"
+    assert warning == "warn_expected_jumps_unknown_feed: expected_jumps.csv: the shop has no feed 'evnts'"
 
 
 def test_invalid_expected_jumps_stop_run(
@@ -177,6 +178,7 @@ def test_event_weights_of_unusual_sign_warn(database_only_settings: Settings) ->
     )
     (warning,) = run_dbt(database_only_settings, "test", "--select", "event_weights").warnings
     assert warning == (
+        "warn_event_weights_unusual_sign: "
         "event_weights.csv, line 'click,-2,60': a weight below 0 counts the action against the product; "
         "line 'purchase,0,180': a weight of 0 leaves purchases and returns without influence; "
         "line 'remove_from_cart,3,90': a weight above 0 counts a removal from the cart as interest"
@@ -190,7 +192,7 @@ def test_overdue_feed_warns(database_only_settings: Settings) -> None:
         "and delivery_day > (select max(delivery_day) - 9 from marts.audit_feed_days)",
     )
     (warning,) = run_dbt(database_only_settings, "test", "--select", "warn_feed_overdue").warnings
-    assert warning.startswith("purchases: no delivery for 9 days")
+    assert warning.startswith("warn_feed_overdue: purchases: no delivery for 9 days")
 
 
 @pytest.mark.slow
@@ -204,7 +206,7 @@ def test_only_live_feeds_are_late_by_clock(database_only_settings: Settings) -> 
     assert run_dbt(database_only_settings, "test", "--select", "warn_feed_overdue").warnings == []
     execute_statements(database_only_settings, "update raw.feeds set expected_hours = 24 where feed = 'events'")
     (warning,) = run_dbt(database_only_settings, "test", "--select", "warn_feed_overdue").warnings
-    assert warning.startswith("events: late: the last file was loaded 78")
+    assert warning.startswith("warn_feed_overdue: events: late: the last file was loaded 78")
     assert "expects one every 24 hours" in warning
     execute_statements(
         database_only_settings,

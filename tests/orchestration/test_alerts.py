@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 from pydantic import SecretStr
 
-from orchestration.alerts import build_alert, send_alert
+from orchestration.alerts import build_alert, failed_run_alert_sensor, send_alert
 from tests.web_hook import WebHook
 from warehouse.settings import Settings
 
@@ -124,6 +124,18 @@ def test_build_alert_reports_failed_run(web_hook: WebHook) -> None:
     send_alert(Settings(alert_url=SecretStr(web_hook.url)), alert)
     assert (web_hook.payloads[0]["status"], web_hook.payloads[0]["checks"]) == ("FAILURE", [])
     assert web_hook.payloads[0]["message"] == "failing_asset: the disk is full"
+
+
+def test_sensor_alerts_about_run_without_code_location(web_hook: WebHook, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`dagster job execute` and `dg launch` start such runs."""
+    monkeypatch.setenv("RECOMART_ALERT_URL", web_hook.url)
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_sensor_context(instance, repository_name="__repository__")
+        first_tick = failed_run_alert_sensor.evaluate_tick(context)
+        assert run_and_build_alert(instance, [failing_asset], []) is not None
+        context = dg.build_sensor_context(instance, first_tick.cursor, repository_name="__repository__")
+        failed_run_alert_sensor.evaluate_tick(context)
+    assert [alert["message"] for alert in web_hook.payloads] == ["failing_asset: the disk is full"]
 
 
 def test_build_alert_reports_start_and_end_of_warning(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,6 +125,11 @@ def test_checks_have_descriptions(dagster_definitions: ModuleType) -> None:
     assert descriptions["assert_blocks_valid"].startswith("No row of the seed is invalid")
 
 
+def test_sensors_and_schedules_have_descriptions(dagster_definitions: ModuleType) -> None:
+    automations = [*dagster_definitions.defs.sensors, *dagster_definitions.defs.schedules]
+    assert [automation.name for automation in automations if not automation.description] == []
+
+
 def test_assets_are_grouped_by_layer(dagster_definitions: ModuleType) -> None:
     graph = dagster_definitions.defs.resolve_asset_graph()
     groups = {graph.get(key).group_name for key in graph.get_all_asset_keys()}

@@ -13,13 +13,20 @@ import pytest
 
 from models_ml.config import TrainConfig
 from orchestration.batch_scoring import score_customers
-from orchestration.dbt_runner import PROJECT_DIR, build_dbt_environment, find_dbt_executable, run_dbt
+from orchestration.dbt_runner import (
+    PROJECT_DIR,
+    build_dbt_environment,
+    find_dbt_executable,
+    read_failed_test_messages,
+    run_dbt,
+)
 from orchestration.model_registry import list_model_runs
 from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener
 from orchestration.refusals import accept_failure, check_tables_accepted, find_refusals, list_accepted
 from orchestration.steps import publish_copy
 from orchestration.training_run import train_model
+from orchestration.tuning_run import tune_config
 from tests.recomart_cli import RecomartCli
 from tests.table_changes import execute_statements
 from warehouse.errors import RecomartError
@@ -44,11 +51,14 @@ def test_failed_test_refuses_until_accepted(demo_copy: Settings, recomart: Recom
     """Other failing rows need another acceptance; a passed test ends the refusal."""
     previous_copy, previous_runs = read_pointer(demo_copy), list_model_runs(demo_copy)
     assert find_refusals(demo_copy) == []
-    with pytest.raises(RecomartError, match="39504 lines where 400 are usual"):
+    remedy = f"or accept the failure with `recomart accept {VOLUME_TEST} --why REASON`"
+    with pytest.raises(RecomartError, match=f"39504 lines where 400 are usual.* {remedy}"):
         run_volume_test(demo_copy, 39_504)
     steps: dict[str, Callable[[], object]] = {
         "training": lambda: train_model(demo_copy, TrainConfig()),
-        "scoring": lambda: score_customers(demo_copy, run_id_prefix=previous_runs[0].run_id),
+        "tuning": lambda: tune_config(demo_copy, TrainConfig(), seconds=1),
+        "scoring": lambda: score_customers(demo_copy),
+        "promotion": lambda: score_customers(demo_copy, run_id_prefix=previous_runs[0].run_id),
         "publishing": lambda: publish_copy(demo_copy),
     }
     for step, action in steps.items():
@@ -57,15 +67,25 @@ def test_failed_test_refuses_until_accepted(demo_copy: Settings, recomart: Recom
     for command in (["train"], ["promote", "2"], ["publish"]):
         result = recomart(*command, "--warehouse", demo_copy.warehouse)
         assert result.returncode == 1
-        assert f"`recomart accept {VOLUME_TEST} --why REASON`" in result.stderr
+        assert remedy in result.stderr
     assert (read_pointer(demo_copy), list_model_runs(demo_copy)) == (previous_copy, previous_runs)
     status = recomart("status", "--warehouse", demo_copy.warehouse).stdout
     assert f"refused: training, scoring, publishing: test {VOLUME_TEST} failed: events of" in status
+
+    # A stored dataset version is no table: the model is trained, and waits.
+    result = recomart("train", "--dataset", previous_runs[0].dataset_hash[:10], "--warehouse", demo_copy.warehouse)
+    assert result.returncode == 1
+    waiting_run = list_model_runs(demo_copy)[0]
+    assert f"recomart: model {waiting_run.run_id} is trained and waits to serve until a scoring " in result.stderr
+    assert f"succeeds: scoring refused: {demo_copy.database}: test {VOLUME_TEST} failed" in result.stderr
+    assert [run.run_id for run in list_model_runs(demo_copy) if run.is_serving] == [previous_copy.run_id]
 
     with pytest.raises(RecomartError, match="the reason is empty"):
         accept_failure(demo_copy, VOLUME_TEST, " ")
     with pytest.raises(RecomartError, match="assert_one_currency has not failed"):
         accept_failure(demo_copy, "assert_one_currency", "a sale")
+    with pytest.raises(RecomartError, match="warn_feed_day_unusual warns and refuses nothing"):
+        accept_failure(demo_copy, "warn_feed_day_unusual", "a sale")
     recomart("accept", VOLUME_TEST, "--why", "a sale's day", "--warehouse", demo_copy.warehouse)
     with pytest.raises(RecomartError, match="is accepted already"):
         accept_failure(demo_copy, VOLUME_TEST, "a sale")
@@ -77,6 +97,10 @@ def test_failed_test_refuses_until_accepted(demo_copy: Settings, recomart: Recom
         .warnings[1]
         .startswith(f"{VOLUME_TEST}: accepted by {getpass.getuser()} at ")
     )
+    # Readers of the messages put the name of the test before them.
+    (message,) = read_failed_test_messages(demo_copy).values()
+    assert VOLUME_TEST not in message
+    assert "\naccepted by" in message
     (line,) = demo_copy.accepted_failures_file.read_text(encoding="utf-8").splitlines()
     entry = json.loads(line)
     assert (entry["why"], entry["accepted_by"], entry["failure_count"]) == ("a sale's day", getpass.getuser(), 1)
@@ -169,11 +193,14 @@ def test_run_refuses_again_until_accepted(demo_copy: Settings) -> None:
     assert messages[0] == messages[1]
     assert f"{VOLUME_TEST}: events of {day}: " in messages[0]
     accept_failure(demo_copy, VOLUME_TEST, "a sale")
+    stop_message = rf"failed test {VOLUME_TEST} stopped the last dbt build before \d+ tables and tests, such as \w+\."
+    with pytest.raises(RecomartError, match=f"publishing refused: .*: {stop_message} Run `recomart run`$"):
+        publish_copy(demo_copy)
     next_day = date.fromisoformat(day) + timedelta(days=1)
     shutil.copyfile(files[-1], files[-1].with_name(files[-1].name.replace(day, f"{next_day}")))
     report = run_pipeline(demo_copy, TrainConfig(), PipelineListener(), is_training_requested=False)
     assert report.published is not None
     assert report.marts is not None
     assert any("accepted by" in warning for warning in report.marts.warnings)
-    (warning,) = (warning for warning in report.marts.warnings if warning.startswith(f"events of {next_day}: "))
+    (warning,) = (warning for warning in report.marts.warnings if f": events of {next_day}: " in warning)
     assert " rows are duplicates of other deliveries" in warning

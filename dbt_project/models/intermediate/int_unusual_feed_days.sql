@@ -1,3 +1,9 @@
+{#- Days before a day without purchases, which show whether the shop usually sells. -#}
+{%- set window_days = 28 -%}
+{%- set min_window_days = 14 -%}
+{#- One is allowed, so that a second day without purchases counts too. -#}
+{%- set max_idle_days = 1 -%}
+
 with purchases as (
 
     select
@@ -47,7 +53,7 @@ counted_days as (
 
 ),
 
--- For each day without purchases, the weekdays of the 28 days before it.
+-- For each day without purchases, the weekdays of the window before it.
 weekdays as (
 
     select
@@ -59,22 +65,22 @@ weekdays as (
     from days
     inner join days as earlier_days
         on days.feed = earlier_days.feed
-        and {{ dbt.datediff('earlier_days.delivery_day', 'days.delivery_day', 'day') }} between 1 and 28
+        and {{ dbt.datediff('earlier_days.delivery_day', 'days.delivery_day', 'day') }} between 1 and {{ window_days }}
     where not days.has_purchases
     group by days.feed, days.delivery_day, earlier_days.weekday, days.weekday
 
 ),
 
--- Days on which the shop usually sells: it sold on that weekday, and of the days of two to four weeks before, at most one
--- was without purchases, apart from weekdays that had none at all. One is allowed, so that a second such day counts too.
+-- Days on which the shop usually sells: it sold on that weekday, and few days of the window were without purchases, apart
+-- from weekdays that had none at all.
 days_with_usual_purchases as (
 
     select feed, delivery_day
     from weekdays
     group by feed, delivery_day
     having
-        sum(day_count) >= 14
-        and sum(case when purchase_day_count > 0 then day_count - purchase_day_count else 0 end) <= 1
+        sum(day_count) >= {{ min_window_days }}
+        and sum(case when purchase_day_count > 0 then day_count - purchase_day_count else 0 end) <= {{ max_idle_days }}
         and max(case when is_same_weekday then purchase_day_count else 0 end) > 0
 
 )

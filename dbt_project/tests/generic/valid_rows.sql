@@ -67,7 +67,6 @@ select
     rule,
     broken_row_count,
     concat(
-        {{ quote(this.identifier ~ ': ') ~ ', ' if config.get('severity') | lower == 'warn' -}}
         rule, ' (', broken_row_count, case when broken_row_count = 1 then ' row)' else ' rows)' end
     ) as message
 from rule_counts

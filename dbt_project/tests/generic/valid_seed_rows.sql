@@ -4,7 +4,7 @@
 )) }}
 {#- Columns are read only when the test runs: compile and list may have no database. -#}
 {% set existing_columns = columns %}
-{% if execute and flags.WHICH in ('build', 'test') %}
+{% if is_running_nodes() %}
     {% set existing_columns = adapter.get_columns_in_relation(model) | map(attribute='name') | map('lower') | list %}
 {% endif %}
 {% set missing = columns | reject('in', existing_columns) | join(', ') %}
