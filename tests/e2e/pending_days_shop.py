@@ -12,6 +12,7 @@ from orchestration.training_run import DATASETS_LOCK
 from tests.crash_recovery import RUN_DEPENDENT_COLUMNS, TRAINING_DEPENDENT_COLUMNS, count_differences
 from warehouse.demo.config import DemoConfig
 from warehouse.demo.generator import generate_shop
+from warehouse.erasure.erasure_lock import LOCK_FILE as ERASURE_LOCK
 from warehouse.publishing.live_copy import POINTER_FILE, read_pointer
 from warehouse.publishing.publisher import LOCK_FILE
 from warehouse.settings import Settings
@@ -81,6 +82,7 @@ def find_unexpected_files(settings: Settings) -> list[str]:
         settings.warehouse: {
             *("recomart.duckdb", "landing", "demo_truth", "datasets", "models", "serving", "target", "logs"),
             settings.run_state_file.name,
+            ERASURE_LOCK,
         },
         settings.models_dir: {run.run_id for run in runs},
         settings.datasets_dir: {DATASETS_LOCK, *(run.dataset_hash for run in runs)},
