@@ -57,9 +57,10 @@ def build_tokens(text: str, delimiter: str | None = None) -> str:
 def build_can_have_id(text: str) -> str:
     """Build the condition without which no spelling of the id `$user_id` is in a text.
 
-    It takes a fifteenth of the time of a regular expression.
+    It takes an eighth of the time of the regular expression, except for an id with quotes, which CSV doubles.
     """
-    return f"""(contains(nfc_normalize({text}), $user_id) or contains({text}, '\\') or contains({text}, '""'))"""
+    has_quote = """regexp_matches($user_id, '[''"]')"""
+    return f"(contains(nfc_normalize({text}), $user_id) or contains({text}, '\\') or {has_quote})"
 
 
 def build_id_pattern(user_id: str, encode: Callable[[str], str] = str) -> str:
