@@ -15,6 +15,7 @@ from orchestration.forgetting.model_erasure import erase_from_models
 from orchestration.forgetting.traces import (
     Trace,
     contains_id,
+    count_in_file,
     find_mentions,
     find_paths_with_id,
     find_traces,
@@ -24,9 +25,10 @@ from orchestration.progress import PipelineListener
 from orchestration.steps import build_marts, build_recommendations, publish_copy
 from warehouse.database import fetch_first_row, open_ledger_reader, open_reader, open_writer, transaction
 from warehouse.erasure.customer_rows import clean_user_id, find_raw_rows, find_rejected_rows_to_erase
-from warehouse.erasure.database_rewriting import IS_USER_ROW, find_user_tables, rewrite_database
+from warehouse.erasure.database_rewriting import IS_USER_ROW, TableName, find_user_tables, rewrite_database
 from warehouse.erasure.erasure_lock import lock_erasure
 from warehouse.erasure.row_erasure import erase_rows, load_present_files
+from warehouse.errors import RecomartError
 from warehouse.loading.forgotten_customers import add_forgotten_customer
 from warehouse.loading.landing_files import find_feed_files
 from warehouse.loading.ledger import delete_files
@@ -39,6 +41,9 @@ DISPOSABLE_FOLDERS = ("logs", "target")
 """Folders of dbt's logs and compiled SQL; a file with the id is deleted."""
 
 MAX_LISTED_PLACES = 5
+
+DEV_DATABASE = "recomart_dev.duckdb"
+"""Database of dbt's target `dev`, beside that of `prod`; dbt builds it again."""
 
 
 def check_customer(settings: Settings, user_id: str) -> list[Trace]:
@@ -99,8 +104,10 @@ def describe_remaining(settings: Settings, user_id: str, traces: Sequence[Trace]
         reasons.append(
             f"rows of other customers mention it: {shorten_list(mentions)}. Correct these lines in the landing files"
         )
-    if paths:
-        reasons.append(f"names of landing files have it: {shorten_list(paths)}. Rename these files")
+    if names := [trace.place for trace in traces if "(its " in trace.place]:
+        reasons.append(shorten_list(names))
+    if deleted := [path for path in paths if not (settings.landing_dir / path).exists()]:
+        reasons.append(f"names of deleted files have it: {shorten_list(deleted)}. Put the files back under other names")
     if reasons:
         return f"{'; '.join(reasons)}, and call the command again"
     return f"{shorten_list([trace.place for trace in traces])}. See docs/operations/customer_data.md"
@@ -157,7 +164,7 @@ def _rebuild(settings: Settings, user_id: str, listener: PipelineListener) -> No
     """Build the tables that exist without the customer, and publish them if a copy is live."""
     with open_writer(settings) as connection:
         for table in find_user_tables(connection):
-            connection.execute(f"delete from {table.quoted} where {IS_USER_ROW}", [user_id])
+            _delete_user_rows(connection, table, user_id)
         has_marts = bool(fetch_first_row(connection, "from duckdb_tables() where schema_name = 'marts' limit 1"))
     if has_marts:
         listener.on_stage("building the tables")
@@ -168,8 +175,35 @@ def _rebuild(settings: Settings, user_id: str, listener: PipelineListener) -> No
         publish_copy(settings.model_copy(update={"serving_copies": 1}), is_empty_allowed=True)
 
 
+def _delete_user_rows(connection: duckdb.DuckDBPyConnection, table: TableName, user_id: str) -> None:
+    """Delete the rows of the customer from a table.
+
+    Raises:
+        RecomartError: Rows of another table refer to them.
+    """
+    try:
+        connection.execute(f"delete from {table.quoted} where {IS_USER_ROW}", [user_id])
+    except duckdb.ConstraintException as error:
+        rows = connection.execute(
+            """
+            select string_agg(schema_name || '.' || table_name, ', ')
+            from duckdb_constraints()
+            where referenced_table = ? and database_name = current_database()
+            """,
+            [table.table],
+        ).fetchall()
+        raise RecomartError(
+            f"rows of the customer cannot be deleted: {table}: rows of {rows[0][0]} refer to them. Delete the latter, "
+            "or drop their table, and call the command again"
+        ) from error
+
+
 def _erase_from_other_files(settings: Settings, user_id: str) -> None:
     """Delete dbt's files with the id, and the customer's row in the truth of the demo shop."""
+    dev_database = settings.warehouse / DEV_DATABASE
+    if count_in_file(settings, dev_database, user_id):
+        dev_database.unlink()
+        dev_database.with_name(f"{DEV_DATABASE}.wal").unlink(missing_ok=True)
     for folder in DISPOSABLE_FOLDERS:
         for file in (settings.warehouse / folder).rglob("*"):
             if is_text_searched(user_id) and file.is_file() and contains_id(file, user_id):

@@ -1,23 +1,61 @@
 """Search for a customer's id in the tables and files of a warehouse and its landing folder."""
 
+import codecs
 import re
+import unicodedata
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import duckdb
 
-from warehouse.database import connect, connect_to_file, fetch_first_row, open_ledger_reader
+from warehouse.database import connect, connect_to_file, describe_lock_error, fetch_first_row, open_ledger_reader
 from warehouse.erasure.customer_rows import find_raw_rows, find_rejected_rows
 from warehouse.erasure.database_rewriting import TableName
-from warehouse.loading.cleaned_ids import MIN_TEXT_LENGTH, build_cleaned_id
+from warehouse.errors import WarehouseBusyError
+from warehouse.loading.cleaned_ids import (
+    MIN_TEXT_LENGTH,
+    build_can_have_id,
+    build_cleaned_id,
+    build_id_pattern,
+    spell_id,
+)
 from warehouse.loading.compression import DECOMPRESSION_ERRORS, ByteReader, open_decompressed
+from warehouse.loading.raw_rows import quote_literal
+from warehouse.loading.text import CANDIDATE_ENCODINGS, detect_encoding
 from warehouse.settings import Settings
 from warehouse.sources.columns import RAW_COLUMNS
 
 READ_BYTES = 16 << 20
+
+DECOMPRESSED_BYTES = 8 << 10
+"""Bytes read at a time by readers that return no bytes if the file is damaged behind some of them."""
+
+MAX_CHARACTER_BYTES = 64
+"""Maximum bytes of a character in any spelling: a decomposed one of four parts, escaped in JSON, has 48."""
+
+DUCKDB_MAGIC = b"DUCK"
+"""Bytes 8 to 12 of a DuckDB file."""
+
+PATH_COLUMNS = ("path", "_file", "first_path")
+"""Columns with paths of files."""
+
+DEFINITIONS_QUERY = """
+    select 'type ' || schema_name || '.' || type_name, labels::varchar
+    from duckdb_types()
+    where logical_type = 'ENUM' and database_name = current_database()
+    union all
+    select 'view ' || schema_name || '.' || view_name, sql
+    from duckdb_views()
+    where not internal and database_name = current_database()
+    union all
+    select 'table ' || schema_name || '.' || table_name, sql
+    from duckdb_tables()
+    where database_name = current_database()
+"""
 
 TEXT_COLUMNS_QUERY = """
     select schema_name, table_name, list(column_name)
@@ -53,11 +91,11 @@ def find_traces(settings: Settings, user_id: str) -> list[Trace]:
     traces = []
     if settings.database.exists():
         with closing(connect(settings, read_only=True)) as connection:
-            traces += [*_find_landing_rows(connection, settings, user_id), *_find_in_tables(connection, user_id)]
-    for copy in sorted(settings.serving_dir.glob("*.duckdb")):
-        with closing(connect_to_file(settings, copy, read_only=True)) as connection:
-            if count := sum(trace.matches for trace in _find_in_tables(connection, user_id)):
-                traces.append(Trace(f"serving/{copy.name}", count))
+            traces += [
+                *_find_landing_rows(connection, settings, user_id),
+                *_find_in_tables(connection, user_id),
+                *_find_in_definitions(connection, user_id),
+            ]
     return traces + list(_find_in_files(settings, user_id))
 
 
@@ -100,13 +138,16 @@ def find_paths_with_id(connection: duckdb.DuckDBPyConnection, user_id: str) -> l
     rows = connection.execute(
         "select feed, path from raw.loaded_files union select feed, path from raw.rejected_files order by all"
     ).fetchall()
-    return [(feed, path) for feed, path in rows if _is_in_path(user_id, path)]
+    return [(feed, path) for feed, path in rows if _is_in_name(user_id, path)]
 
 
-def _is_in_path(user_id: str, path: str) -> bool:
-    """Return whether a path has an id that is no part of a longer word; all marks separate words in paths."""
-    pattern = rf"(?<![0-9A-Za-z]){re.escape(user_id)}(?![0-9A-Za-z])"
-    return is_text_searched(user_id) and re.search(pattern, path) is not None
+def _find_in_definitions(connection: duckdb.DuckDBPyConnection, user_id: str) -> list[Trace]:
+    """Find the types, views and tables that have the id in their definition, such as a value of an ENUM."""
+    if not is_text_searched(user_id):
+        return []
+    query = f"select * from ({DEFINITIONS_QUERY}) as definitions (name, sql) where regexp_matches(sql, ?)"
+    rows = connection.execute(query, [build_id_pattern(user_id)]).fetchall()
+    return [Trace(f"{name} (its definition: drop it)", 1) for name, _ in rows]
 
 
 def _count_rows(connection: duckdb.DuckDBPyConnection, table: str, columns: list[str], user_id: str) -> int:
@@ -121,11 +162,13 @@ def _build_condition(columns: Sequence[str], user_id: str) -> tuple[str, dict[st
     texts = {column.lower(): '"' + column.replace('"', '""') + '"::varchar' for column in columns}
     user_column = texts.pop("user_id", None)
     conditions = [f"{build_cleaned_id(user_column)} = $user_id"] if user_column else []
-    parameters = {"user_id": user_id} if user_column else {}
     if texts and is_text_searched(user_id):
-        conditions += [f"(contains({text}, $user_id) and regexp_matches({text}, $pattern))" for text in texts.values()]
-        parameters = {"user_id": user_id, "pattern": build_pattern(user_id)}
-    return " or ".join(conditions) or "false", parameters
+        patterns = {True: quote_literal(build_name_pattern(user_id)), False: quote_literal(build_id_pattern(user_id))}
+        conditions += [
+            f"({build_can_have_id(text)} and regexp_matches({text}, {patterns[column in PATH_COLUMNS]}))"
+            for column, text in texts.items()
+        ]
+    return " or ".join(conditions) or "false", {"user_id": user_id} if conditions else {}
 
 
 def is_text_searched(user_id: str) -> bool:
@@ -133,31 +176,68 @@ def is_text_searched(user_id: str) -> bool:
     return len(user_id) >= MIN_TEXT_LENGTH and not re.fullmatch(r"[0-9.,+-]+", user_id)
 
 
-def build_pattern(user_id: str) -> str:
-    """Return the regular expression of an id that is no part of a longer word or of an e-mail address."""
-    return rf"(?:^|[^0-9A-Za-z_@.+-]){re.escape(user_id)}[.+]?(?:$|[^0-9A-Za-z_@.+-])"
+def _is_in_name(user_id: str, name: str) -> bool:
+    is_found = re.search(build_name_pattern(user_id), unicodedata.normalize("NFC", name)) is not None
+    return is_found and is_text_searched(user_id)
+
+
+def build_name_pattern(user_id: str) -> str:
+    """Return the regular expression of an id in the name of a file: `_`, `-` and `.` separate the parts of names."""
+    return rf"(?:^|[^0-9A-Za-z]){spell_id(user_id)}(?:$|[^0-9A-Za-z])"
 
 
 def _find_in_files(settings: Settings, user_id: str) -> Iterator[Trace]:
-    """Find the id in all other files, which are searched as they are and decompressed."""
+    """Find the id in all other files, which are searched as they are and decompressed, and in names."""
     for folder in {settings.warehouse, settings.landing_dir}:
-        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-            is_landing = file.is_relative_to(settings.landing_dir)
+        for path in sorted(folder.rglob("*")):
+            is_landing = path.is_relative_to(settings.landing_dir)
             if folder == settings.warehouse and is_landing:
                 continue
-            count = _count_in_file(file, user_id)
-            if count:
-                yield Trace(f"{'landing/' if is_landing else ''}{file.relative_to(folder)}", count)
+            place = f"{'landing/' if is_landing else ''}{path.relative_to(folder)}"
+            if _is_in_name(user_id, path.name):
+                yield Trace(f"{place} (its name: rename or delete it)", 1)
+            if path.is_file() and (count := count_in_file(settings, path, user_id)):
+                yield Trace(place, count)
 
 
-def _count_in_file(file: Path, user_id: str) -> int:
-    # A damaged file is searched as it is. A file can disappear while the folder is listed.
+def count_in_file(settings: Settings, file: Path, user_id: str) -> int:
+    """Return the number of rows of a DuckDB or Parquet file that have the id; of another file 1 if it has the id.
+
+    A damaged file is searched as far as it can be read, and as it is.
+
+    Raises:
+        WarehouseBusyError: Another process is writing the DuckDB file.
+    """
+    # A file can disappear while the folder is listed.
     with suppress(FileNotFoundError):
         if file.suffix == ".parquet":
             with suppress(duckdb.Error):
                 return _count_parquet_rows(file, user_id)
+        if (
+            file != settings.database
+            and _is_duckdb_file(file)
+            and (count := _count_database_rows(settings, file, user_id))
+        ):
+            return count
         return int(is_text_searched(user_id) and contains_id(file, user_id))
     return 0
+
+
+def _is_duckdb_file(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(12)[8:] == DUCKDB_MAGIC
+
+
+def _count_database_rows(settings: Settings, file: Path, user_id: str) -> int:
+    """Count the rows of a DuckDB file: its blocks are compressed."""
+    try:
+        with closing(connect_to_file(settings, file, read_only=True)) as connection:
+            traces = [*_find_in_tables(connection, user_id), *_find_in_definitions(connection, user_id)]
+            return sum(trace.matches for trace in traces)
+    except duckdb.Error as error:
+        if lock_message := describe_lock_error(str(error), file):
+            raise WarehouseBusyError(lock_message) from error
+        return 0
 
 
 def _count_parquet_rows(file: Path, user_id: str) -> int:
@@ -173,19 +253,39 @@ def _count_parquet_rows(file: Path, user_id: str) -> int:
 
 
 def contains_id(file: Path, user_id: str) -> bool:
-    """Return whether a file, decompressed or as it is, has an id as UTF-8 text."""
-    pattern = re.compile(build_pattern(user_id).encode(), re.MULTILINE)
-    return any(_contains(reader, pattern, len(user_id.encode()) + 2) for reader in _open_readers(file))
+    """Return whether a file, decompressed or as it is, has an id as text in any spelling and common encoding."""
+    patterns = _compile_patterns(user_id)
+    overlap = MAX_CHARACTER_BYTES * (len(user_id) + 2)
+    return any(_contains(reader, patterns, overlap) for reader in _open_readers(file))
+
+
+def _compile_patterns(user_id: str) -> list[re.Pattern[bytes]]:
+    """Compile the patterns of an id in UTF-8 and in the encodings that the loader detects; most ids have one."""
+    patterns = []
+    for encoding in ("utf-8", *CANDIDATE_ENCODINGS):
+        with suppress(UnicodeEncodeError):
+            user_id.encode(encoding)
+            patterns.append(build_id_pattern(user_id, partial(_encode, encoding)).encode("latin-1"))
+    return [re.compile(pattern, re.MULTILINE) for pattern in dict.fromkeys(patterns)]
+
+
+def _encode(encoding: str, text: str) -> str:
+    """Return a character for each byte of a text in an encoding, and an escape if it has no bytes."""
+    return text.encode(encoding, "backslashreplace").decode("latin-1")
 
 
 def _open_readers(file: Path) -> Iterator[ByteReader]:
-    """Yield the decompressed content of a file, or the members of a zip archive such as an Excel file."""
+    """Yield the content of a file, then the decompressed content, or the members of a zip archive such as Excel's."""
     with file.open("rb") as opened:
+        yield opened
+        opened.seek(0)
         try:
             archive = zipfile.ZipFile(opened)
         except zipfile.BadZipFile:
             opened.seek(0)
-            yield open_decompressed(cast(Any, opened), opened.peek(16))
+            reader = open_decompressed(cast(Any, opened), opened.peek(16))
+            if reader is not opened:
+                yield reader
             return
         with archive:
             for name in archive.namelist():
@@ -194,11 +294,22 @@ def _open_readers(file: Path) -> Iterator[ByteReader]:
                     yield cast(ByteReader, archive.open(name))
 
 
-def _contains(reader: ByteReader, pattern: re.Pattern[bytes], overlap: int) -> bool:
-    data = b""
+def _contains(reader: ByteReader, patterns: Sequence[re.Pattern[bytes]], overlap: int) -> bool:
+    # Unlike `read`, `read1` returns the bytes before a damage.
+    read, size = getattr(reader, "read1", None), READ_BYTES
+    if read is None:
+        read, size = reader.read, DECOMPRESSED_BYTES
+    data = decoded = b""
+    decoder: codecs.IncrementalDecoder | None = None
     with suppress(*DECOMPRESSION_ERRORS):
-        while block := reader.read(READ_BYTES):
+        while block := read(size):
+            if not data:
+                encoding = detect_encoding(block[:4], is_guessing_allowed=False)
+                if encoding != "utf-8":
+                    decoder = codecs.getincrementaldecoder(encoding)("replace")
             data = data[-overlap:] + block
-            if pattern.search(data):
+            if decoder:
+                decoded = decoded[-overlap:] + decoder.decode(block).encode()
+            if any(pattern.search(data) or pattern.search(decoded) for pattern in patterns):
                 return True
     return False

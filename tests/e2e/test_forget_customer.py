@@ -24,7 +24,7 @@ from orchestration.progress import PipelineListener
 from orchestration.steps import build_marts
 from tests.recomart_cli import RecomartCli
 from tests.three_feed_shop import Shop
-from warehouse.database import open_reader
+from warehouse.database import open_reader, open_writer
 from warehouse.erasure.retention import erase_expired_rows
 from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
@@ -104,6 +104,8 @@ def assert_export_is_complete(settings: Settings, user_id: str) -> None:
 def test_forgotten_customer_leaves_no_byte(demo_copy: Settings, recomart: RecomartCli) -> None:
     settings = demo_copy
     user_id = find_customer(settings)
+    dev_database = settings.warehouse / "recomart_dev.duckdb"
+    shutil.copy(settings.database, dev_database)
     (settings.warehouse / "logs" / "old.log").write_text(f"failed for {user_id}\n", encoding="utf-8")
     # A broken line has the id too.
     with (settings.landing_dir / "purchases" / "2026-01-02.csv").open("a", encoding="utf-8") as file:
@@ -119,6 +121,8 @@ def test_forgotten_customer_leaves_no_byte(demo_copy: Settings, recomart: Recoma
     assert "marts.dim_users" in result.stdout
     assert "done forget" in result.stderr
     assert " 0.0 s" not in result.stderr
+    assert "recomart_dev.duckdb" in result.stdout
+    assert not dev_database.exists()
     assert find_files_with_bytes(settings.warehouse, user_id) == []
     for database in (settings.database, *settings.serving_dir.glob("*.duckdb")):
         assert find_values(database, user_id) == []
@@ -251,10 +255,19 @@ def test_joined_and_nested_rows_are_erased(shop: Shop) -> None:
     shop.put("lines/1.csv", "order,sku,qty,price\no1,a,1,2\no1,b,1,2\no2,a,1,2\n")
     shop.put("orders/1.csv", 'order,buyer,at\no1,"=""customer-1""",2026-01-01\no2,customer-2,2026-01-01\n')
     load(shop.settings)
+    with open_writer(shop.settings) as connection:
+        connection.execute("create table clubs (user_id varchar primary key)")
+        connection.execute("create table members (club_user varchar references clubs (user_id))")
+        for table in ("clubs", "members"):
+            connection.execute(f"insert into {table} values ('customer-1')")
+    with pytest.raises(RecomartError, match=r"main.clubs: rows of main.members refer to them"):
+        forget_customer(shop.settings, "customer-1", PipelineListener())
+    with open_writer(shop.settings) as connection:
+        connection.execute("delete from members")
     traces = forget_customer(shop.settings, "customer-1", PipelineListener())
     assert describe_remaining(shop.settings, "customer-1", traces) == (
-        "rows of other customers mention it: events/2.jsonl, line 1. Correct these lines in the landing files; names "
-        "of landing files have it: events/customer-1.jsonl. Rename these files, and call the command again"
+        "rows of other customers mention it: events/2.jsonl, line 1. Correct these lines in the landing files; "
+        "landing/events/customer-1.jsonl (its name: rename or delete it), and call the command again"
     )
     shop.put("events/2.jsonl", json.dumps({**mention, "note": "c1"}))
     path_with_id.rename(path_with_id.with_name("3.jsonl"))

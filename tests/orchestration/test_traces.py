@@ -1,6 +1,12 @@
 """The search for a customer's id finds it in tables and files of any kind, and no other customer's."""
 
+import bz2
+import gzip
+import lzma
+import random
+import unicodedata
 import zipfile
+from collections.abc import Callable
 
 import duckdb
 import pyarrow as pa
@@ -63,3 +69,81 @@ def test_missing_folders_are_no_all_clear(shop: Shop, missing: str) -> None:
         with pytest.raises(RecomartError, match=r"nowhere.*(does not exist|no such landing folder)"):
             call()
     assert not settings.forgotten_customers_file.exists()
+
+
+def test_other_databases_are_searched(shop: Shop) -> None:
+    """Blocks of DuckDB files are compressed; a short id is searched in columns of customers."""
+    for name in ("recomart_dev.duckdb", "copies/old.db"):
+        file = shop.settings.warehouse / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with duckdb.connect(str(file)) as connection:
+            connection.execute("create table users as select concat('an', i % 1000) as user_id from range(100000) r(i)")
+    for user_id in ("an9", "an997"):
+        traces = find_traces(shop.settings, user_id)
+        assert traces == [("copies/old.db", 100), ("recomart_dev.duckdb", 100)]
+
+
+SPELLINGS = {
+    "jürgen/1": [r"j\u00fcrgen\/1", r"j\u00FCrgen/1", "ju\u0308rgen/1", r"ju\u0308rgen/1", r"\u006aürgen/1"],
+    "o'neil\"1": ["o'neil\\\"1", 'o\'neil""1', "o\\u0027neil\\u00221", "o''neil\"\"1"],
+    "C:\\users\\x1": [r"C:\\users\\x1"],
+    "tab\tbed": [r"tab\tbed", r"tab\u0009bed"],
+    "🙂🙂🙂🙂🙂": [r"\ud83d\ude42" * 5],
+    "a+b@example.org": [r"a\u002Bb@example.org"],
+}
+
+
+@pytest.mark.parametrize("user_id", SPELLINGS)
+def test_escaped_ids_are_found(shop: Shop, user_id: str) -> None:
+    """JSON and CSV escape marks, and some systems write decomposed characters."""
+    spellings = [user_id, *SPELLINGS[user_id]]
+    shop.settings.warehouse.mkdir(exist_ok=True)
+    for number, spelling in enumerate(spellings):
+        shop.put(f"{number}.txt", f'{{"note": "for\\n{spelling}"}}')
+    shop.put("other.txt", "".join(f"x{spelling}x\n" for spelling in spellings))
+    with duckdb.connect(str(shop.settings.database)) as connection:
+        connection.execute("create table notes as select unnest(?::varchar[]) as note", [spellings])
+    traces = dict(find_traces(shop.settings, user_id))
+    traces.pop("recomart.duckdb", None)
+    assert traces == {"main.notes": len(spellings)} | {f"landing/{n}.txt": 1 for n in range(len(spellings))}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32", "cp1252", "cp1250", "gb18030"])
+def test_encodings_are_searched(shop: Shop, encoding: str) -> None:
+    shop.put("users.csv", "id,name\n1,müller99\n".encode(encoding))
+    assert find_places(shop, "müller99") == ["landing/users.csv"]
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_truncated_archives_are_searched(shop: Shop, compress: Callable[[bytes], bytes]) -> None:
+    """Half of a file has an id that it had at its start."""
+    noise = random.Random(1).randbytes(2_000_000).hex()
+    content = compress(f"anna1\n{noise}".encode())
+    shop.put("half", content[: len(content) // 2])
+    shop.put("unread", b"\x1f\x8b anna1 ")
+    assert find_places(shop, "anna1") == ["landing/half", "landing/unread"]
+
+
+def test_names_are_searched(shop: Shop) -> None:
+    """The name of a file has parts; each part can be the id of a customer."""
+    for name in ("mario.rossi.jsonl", "cust_mario.rossi_1.jsonl", "xmario.rossi.txt", "mario.rossi/1.txt"):
+        shop.put(f"events/{name}", "-")
+    shop.put(f"events/{unicodedata.normalize('NFD', 'jürgen1')}.csv", "-")
+    names = ["cust_mario.rossi_1.jsonl", "mario.rossi", "mario.rossi.jsonl"]
+    remedy = " (its name: rename or delete it)"
+    assert find_places(shop, "mario.rossi") == [f"landing/events/{name}{remedy}" for name in names]
+    assert len(find_places(shop, "jürgen1")) == 1
+    shop.settings.warehouse.mkdir(exist_ok=True)
+    with duckdb.connect(str(shop.settings.database)) as connection:
+        connection.execute("create table files as select 'events/mario.rossi.jsonl' as path")
+    assert find_places(shop, "mario.rossi")[0] == "main.files"
+
+
+def test_definitions_are_searched(shop: Shop) -> None:
+    """An ENUM keeps its values when the rows are deleted."""
+    shop.settings.warehouse.mkdir(exist_ok=True)
+    with duckdb.connect(str(shop.settings.database)) as connection:
+        connection.execute("create type vip as enum ('mario.rossi', 'bert1')")
+        connection.execute("create view anna as select 1 as x where 'mario.rossi' <> ''")
+    places = find_places(shop, "mario.rossi")
+    assert places[:2] == ["type main.vip (its definition: drop it)", "view main.anna (its definition: drop it)"]

@@ -7,7 +7,13 @@ import duckdb
 from warehouse.database import fetch_first_row
 from warehouse.erasure.row_erasure import FileRows, group_by_file
 from warehouse.errors import RecomartError
-from warehouse.loading.cleaned_ids import build_cleaned_id, build_tokens
+from warehouse.loading.cleaned_ids import (
+    MIN_TEXT_LENGTH,
+    build_can_have_id,
+    build_cleaned_id,
+    build_id_pattern,
+    build_tokens,
+)
 from warehouse.loading.continued_rows import build_block_number, build_is_group_start
 from warehouse.loading.forgotten_customers import REJECTION_REASON
 from warehouse.loading.raw_rows import quote_literal
@@ -49,13 +55,17 @@ def find_raw_rows(connection: duckdb.DuckDBPyConnection, user_id: str) -> list[F
     return group_by_file(connection, " union ".join(queries), {"user_id": user_id})
 
 
-REJECTED_WITH_ID = f"contains(text, $user_id) and list_contains({build_tokens('text')}, $user_id)"
+REJECTED_WITH_ID = f"""
+    length($user_id) >= {MIN_TEXT_LENGTH}
+    and {build_can_have_id("text")}
+    and (regexp_matches(text, $pattern) or list_contains({build_tokens("text")}, $user_id))
+"""
 
 
 def find_rejected_rows(connection: duckdb.DuckDBPyConnection, user_id: str) -> list[FileRows]:
-    """Find the rejected rows that have the id as a value in their text."""
+    """Find the rejected rows that have the id in their text."""
     query = f"select feed, path, line from raw.rejected_rows where {REJECTED_WITH_ID}"
-    return group_by_file(connection, query, {"user_id": user_id})
+    return group_by_file(connection, query, {"user_id": user_id, "pattern": build_id_pattern(user_id)})
 
 
 def find_rejected_rows_to_erase(
@@ -104,4 +114,8 @@ def find_rejected_rows_to_erase(
             from marked
             where is_found
         """
-    return group_by_file(connection, query, {"user_id": user_id, "reason": REJECTION_REASON})
+    return group_by_file(
+        connection,
+        query,
+        {"user_id": user_id, "pattern": build_id_pattern(user_id), "reason": REJECTION_REASON},
+    )

@@ -8,9 +8,10 @@ import secrets
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from typing import Self
 
 import duckdb
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from warehouse.atomic_files import write_text_atomically
 from warehouse.database import fetch_first_row
@@ -45,6 +46,12 @@ class ForgottenCustomers(BaseModel):
     """Random text before each id; the same for all customers, so that a load computes one hash per row."""
 
     customers: tuple[ForgottenCustomer, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_salt(self) -> Self:
+        if self.customers and not self.salt:
+            raise ValueError("the salt of the hashes is missing")
+        return self
 
     @property
     def hashes(self) -> list[str]:
@@ -134,6 +141,7 @@ def blank_rejected_texts(
 ) -> None:
     """Empty the texts of rejected rows in which a value is the id of a forgotten customer."""
     if forgotten.customers:
+        tokens = build_tokens("text", feed.delimiter)
         connection.execute(
             f"""
             update raw.rejected_rows
@@ -141,9 +149,7 @@ def blank_rejected_texts(
             where
                 feed = ?
                 and path in (select unnest(?::varchar[]))
-                and list_has_any(
-                    list_transform({build_tokens("text")}, lambda token: sha256(? || token)), ?::varchar[]
-                )
+                and list_has_any(list_transform({tokens}, lambda token: sha256(? || token)), ?::varchar[])
             """,
             [REJECTION_REASON, feed.name, list(paths), forgotten.salt, forgotten.hashes],
         )

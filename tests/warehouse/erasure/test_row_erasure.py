@@ -1,12 +1,13 @@
 """Rows are erased from the version of a file that was loaded, and from the raw tables."""
 
 import json
+import unicodedata
 from collections.abc import Callable
 
 import duckdb
 import pytest
 
-from tests.three_feed_shop import PURCHASES_CSV, Shop
+from tests.three_feed_shop import EVENTS_JSONL, PURCHASES_CSV, Shop
 from warehouse.erasure.customer_rows import find_raw_rows, find_rejected_rows_to_erase
 from warehouse.erasure.erasure_lock import check_erasure_number, lock_erasure, wait_for_erasure
 from warehouse.erasure.row_erasure import FileRows, erase_rows
@@ -102,6 +103,27 @@ def test_rejected_lines_of_others_stay(shop: Shop) -> None:
     assert shop.query("select line, text from raw.rejected_rows order by line") == [(3, "p^2026^7"), (4, ""), (5, "")]
     erase(shop, "7")
     assert file.read_text(encoding="utf-8").splitlines() == ["sku^when^who^qty", *lines[:2]]
+
+
+@pytest.mark.parametrize(
+    "user_id", ["jürgen/1", "o'neil\"1", "x;drop table--", "=cmd|x", "tab\tbed", "C:\\users", "anna 1"]
+)
+def test_rejected_lines_with_escaped_ids(shop: Shop, user_id: str) -> None:
+    """Broken lines have ids as JSON and CSV escape them; delimiters of other files are parts of ids."""
+    shop.declare(events=EVENTS_JSONL, purchases={**PURCHASES_CSV, "delimiter": "~"})
+    users = (user_id, user_id[:-1], unicodedata.normalize("NFD", user_id))
+    events = [json.dumps({"user": user, "item": "p"}).replace("/", r"\/")[:-1] for user in users]
+    events += [json.dumps({"item": "p", "user": user}, ensure_ascii=False)[:-2] for user in users]
+    event_file = shop.put("events/1.jsonl", "".join(f"{event}\n" for event in events))
+    fields = ['"' + user.replace('"', '""') + '"' if '"' in user else user for user in users]
+    rows = [f"p~{field}\n" for field in fields]
+    purchase_file = shop.put("purchases/1.csv", "".join(["sku~when~who~qty\n", *rows]))
+    load(shop.settings)
+    assert erase(shop, user_id) == 2
+    assert event_file.read_text(encoding="utf-8").splitlines() == [events[1], events[4]]
+    assert purchase_file.read_text(encoding="utf-8") == f"sku~when~who~qty\n{rows[1]}"
+    texts = shop.query("select text from raw.rejected_rows order by all")
+    assert texts == [(text,) for text in sorted([events[1], events[4], rows[1].rstrip("\n")])]
 
 
 def test_rows_that_continue_a_group(shop: Shop) -> None:

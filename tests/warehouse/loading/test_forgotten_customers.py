@@ -1,13 +1,16 @@
 """Loads reject the rows of forgotten customers, in any spelling of the id."""
 
+import csv
+import io
 import json
+import unicodedata
 from functools import cache
 from typing import Any
 
 import pytest
 from jinja2 import Environment
 
-from tests.three_feed_shop import Shop
+from tests.three_feed_shop import PURCHASES_CSV, Shop
 from warehouse.errors import RecomartError
 from warehouse.loading.cleaned_ids import build_cleaned_id
 from warehouse.loading.forgotten_customers import add_forgotten_customer, read_forgotten_customers
@@ -68,3 +71,49 @@ def test_damaged_file_stops_the_load(shop: Shop) -> None:
     shop.settings.forgotten_customers_file.write_text("{", encoding="utf-8")
     with pytest.raises(RecomartError, match=r"forgotten_customers\.json: the list .* cannot be read"):
         load(shop.settings)
+
+
+def test_list_without_salt_is_damaged(shop: Shop) -> None:
+    """A new salt would make the hashes of earlier customers useless."""
+    shop.settings.warehouse.mkdir(exist_ok=True)
+    add_forgotten_customer(shop.settings, "anna1")
+    file = shop.settings.forgotten_customers_file
+    file.write_text(json.dumps({**json.loads(file.read_bytes()), "salt": ""}), encoding="utf-8")
+    with pytest.raises(RecomartError, match=r"cannot be read: .*the salt of the hashes is missing"):
+        add_forgotten_customer(shop.settings, "bert1")
+
+
+def test_escaped_ids_of_broken_lines_are_rejected(shop: Shop) -> None:
+    """Escapes of JSON and CSV, and delimiters of other files, are parts of ids too."""
+    shop.settings.warehouse.mkdir(exist_ok=True)
+    user_ids = ["jürgen/1", "o'neil\"1", "x;drop table--", "=cmd|x", "tab\tbed", "C:\\users", "max, mustermann"]
+    for user_id in user_ids:
+        add_forgotten_customer(shop.settings, user_id)
+    others = [user_id[:-1] for user_id in user_ids]
+    for name, users in (("forgotten", user_ids), ("others", others)):
+        decomposed = [unicodedata.normalize("NFD", user) for user in users]
+        texts = [json.dumps({"user": user, "item": "p"}) for user in (*users, *decomposed)]
+        texts += [json.dumps({"item": "p", "user": user}, ensure_ascii=False)[:-2] + " " for user in users]
+        shop.put(f"events/{name}.jsonl", "".join(f"{text[:-1]}\n" for text in texts))
+        rows = io.StringIO()
+        csv.writer(rows).writerows([["sku", "when", "who", "qty"], *(["p", user] for user in users)])
+        shop.put(f"purchases/{name}.csv", rows.getvalue())
+    load(shop.settings)
+    counts = shop.query(
+        "select path, count(*), count(*) filter (text = '') from raw.rejected_rows group by path order by path"
+    )
+    assert counts == [
+        ("events/forgotten.jsonl", 21, 21),
+        ("events/others.jsonl", 21, 0),
+        ("purchases/forgotten.csv", 7, 7),
+        ("purchases/others.csv", 7, 0),
+    ]
+
+
+def test_ids_between_declared_delimiters(shop: Shop) -> None:
+    shop.settings.warehouse.mkdir(exist_ok=True)
+    shop.declare(purchases={**PURCHASES_CSV, "delimiter": "~"})
+    add_forgotten_customer(shop.settings, "anna 1")
+    shop.put("purchases/1.csv", "sku~when~who~qty\np~2026-01-01~bert 1~1\np~anna 1\np~bert 1\n")
+    load(shop.settings)
+    assert shop.query("select text from raw.rejected_rows order by line") == [("",), ("p~bert 1",)]
