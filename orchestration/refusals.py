@@ -238,6 +238,22 @@ def accept_failure(settings: Settings, test: str, why: str) -> Acceptance:
     return acceptance
 
 
+def read_acceptances(settings: Settings) -> list[Acceptance]:
+    """Return the acceptances of the warehouse, oldest first.
+
+    Raises:
+        RecomartError: The file is damaged.
+    """
+    file = settings.accepted_failures_file
+    try:
+        lines = file.read_bytes().split(b"\n")
+        return [Acceptance.model_validate_json(line) for line in lines if line.strip()]
+    except FileNotFoundError:
+        return []
+    except ValueError as error:
+        raise RecomartError(f"{file}: a line is no acceptance. Delete the line") from error
+
+
 def _replace_surrogates(text: str) -> str:
     """Return a text of the operating system with ? for each byte that is not UTF-8."""
     return text.encode(errors="replace").decode()
@@ -261,22 +277,6 @@ def renew_acceptances(settings: Settings, whys: MutableMapping[str, str]) -> boo
     for test in tests:
         accept_failure(settings, test, whys.pop(test).removesuffix(ERASURE_NOTE) + ERASURE_NOTE)
     return bool(tests)
-
-
-def read_acceptances(settings: Settings) -> list[Acceptance]:
-    """Return the acceptances of the warehouse, oldest first.
-
-    Raises:
-        RecomartError: The file is damaged.
-    """
-    file = settings.accepted_failures_file
-    try:
-        lines = file.read_bytes().split(b"\n")
-        return [Acceptance.model_validate_json(line) for line in lines if line.strip()]
-    except FileNotFoundError:
-        return []
-    except ValueError as error:
-        raise RecomartError(f"{file}: a line is no acceptance. Delete the line") from error
 
 
 def _read_results(settings: Settings, condition: str) -> list[NodeResult]:

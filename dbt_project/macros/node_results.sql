@@ -92,13 +92,6 @@
     {% endif %}
 {% endmacro %}
 
-{#- Target dev has a database of its own, which no step reads. -#}
-{% macro has_other_conditions() -%}
-    {{ return(
-        target.name != 'dev' and (flags.EMPTY or flags.SAMPLE or flags.DEFER or invocation_args_dict.get('vars'))
-    ) }}
-{%- endmacro %}
-
 {% macro update_node_results(nodes, values) -%}
     {%- set assignments = [] -%}
     {%- for column in ('status', 'message', 'fingerprint', 'failure_count') -%}
@@ -116,4 +109,11 @@
         where node in ({{ quoted_list(nodes) }})
         {%- endcall -%}
     {%- endif -%}
+{%- endmacro %}
+
+{#- Target dev has a database of its own, which no step reads. -#}
+{% macro has_other_conditions() -%}
+    {{ return(
+        target.name != 'dev' and (flags.EMPTY or flags.SAMPLE or flags.DEFER or invocation_args_dict.get('vars'))
+    ) }}
 {%- endmacro %}
