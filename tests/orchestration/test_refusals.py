@@ -151,13 +151,13 @@ def test_killed_build_is_refused(demo_copy: Settings) -> None:
 
 
 @pytest.mark.slow
-def test_results_under_other_conditions_do_not_count(demo_copy: Settings) -> None:
+def test_other_conditions_record_no_result(demo_copy: Settings) -> None:
     """A failed test does not pass with other variables or without rows, and a plain test ends the refusal."""
     with pytest.raises(RecomartError, match="39504 lines where 400 are usual"):
         run_volume_test(demo_copy, 39_504)
     for options in (["--vars", "{audit_volume_limit: 1000000}"], ["--empty"], ["--sample", "2 days"]):
         counts = run_dbt(demo_copy, "build", "--select", VOLUME_TEST, *options).status_counts
-        assert counts == {"pass": 1}
+        assert counts["pass"] == 1
         with pytest.raises(RecomartError, match=r"ran with --empty, --sample or --vars, .* \(due\)"):
             publish_copy(demo_copy)
     run_volume_test(demo_copy, 400)
@@ -185,7 +185,7 @@ def test_database_without_results_is_refused(demo_copy: Settings, recomart: Reco
     assert find_refusals(demo_copy) == []
 
 
-def test_failed_test_that_becomes_warning_refuses_nothing(demo_copy: Settings) -> None:
+def test_failure_that_becomes_warning_passes(demo_copy: Settings) -> None:
     node = "test.recomart.warn_feed_day_unusual"
     execute_statements(
         demo_copy, f"insert into gates.node_results (node, status, changed_at) values ('{node}', 'fail', now())"
