@@ -144,6 +144,7 @@ def test_failed_gates_do_not_stop_erasure(demo_copy: Settings, recomart: Recomar
 def test_erasure_keeps_acceptances(demo_copy: Settings) -> None:
     """An accepted failure is accepted again, unless the call loads a delivery."""
     settings, user_id, test = demo_copy, find_customer(demo_copy), "assert_daily_volume_within_limit"
+    other_user = next(user for user in read_lists(settings) if user != user_id)
     flood_newest_day(settings, user_id)
     accept_failure(settings, test, "a sale")
     published = read_pointer(settings)
@@ -153,7 +154,6 @@ def test_erasure_keeps_acceptances(demo_copy: Settings) -> None:
         (test, "a sale", False),
         (test, "a sale (rows of a forgotten customer were erased)", True),
     ]
-    other_user = find_customer(settings)
     flood = next((settings.landing_dir / "clickstream").glob("*-flood.jsonl"))
     shutil.copyfile(flood, flood.with_name(f"{flood.name[:10]}-flood2.jsonl"))
     assert forget_customer(settings, other_user, PipelineListener()) == []
