@@ -155,11 +155,14 @@ def test_other_conditions_record_no_result(demo_copy: Settings) -> None:
     """A failed test does not pass with other variables or without rows, and a plain test ends the refusal."""
     with pytest.raises(RecomartError, match="39504 lines where 400 are usual"):
         run_volume_test(demo_copy, 39_504)
-    for options in (["--vars", "{audit_volume_limit: 1000000}"], ["--empty"], ["--sample", "2 days"]):
+    for options in (["--vars", "{audit_volume_limit: 1000000}"], ["--empty"]):
         counts = run_dbt(demo_copy, "build", "--select", VOLUME_TEST, *options).status_counts
         assert counts["pass"] == 1
         with pytest.raises(RecomartError, match=r"ran with --empty, --sample or --vars, .* \(due\)"):
             publish_copy(demo_copy)
+    with pytest.raises(RecomartError, match="39504 lines where 400 are usual"):
+        run_dbt(demo_copy, "build", "--select", VOLUME_TEST, "--sample", "2 days")
+    assert {refusal.status for refusal in find_refusals(demo_copy)} == {"due"}
     run_volume_test(demo_copy, 400)
     assert find_refusals(demo_copy) == []
 
