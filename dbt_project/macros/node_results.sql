@@ -111,9 +111,10 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Target dev has a database of its own, which no step reads. -#}
+{#- Target dev has a database of its own, which no step reads. dbt's flags have no SAMPLE and no DEFER. -#}
 {% macro has_other_conditions() -%}
+    {%- set arguments = invocation_args_dict -%}
     {{ return(
-        target.name != 'dev' and (flags.EMPTY or flags.SAMPLE or flags.DEFER or invocation_args_dict.get('vars'))
+        target.name != 'dev' and (arguments.empty or arguments.sample or arguments.defer or arguments.vars)
     ) }}
 {%- endmacro %}
