@@ -6,8 +6,8 @@ rows, the test fails again.
 """
 
 import getpass
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import json
+from collections.abc import Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ from orchestration.dbt_manifest import (
 )
 from orchestration.dbt_runner import describe_remedy
 from orchestration.model_features import find_declarations
-from warehouse.database import open_reader
+from warehouse.database import fetch_first_row, open_reader
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
@@ -45,6 +45,14 @@ Without a message, the build was killed or failed, or left out the node."""
 MAX_LISTED_FAILURES = 3
 """Failed tests that one message quotes; `recomart accept` lists all."""
 
+NO_BUILD_MESSAGE = (
+    "no dbt build is on record: gates.node_results is missing, empty, or of another version of RecoMart. "
+    "Run `recomart run`"
+)
+
+ERASURE_NOTE = " (rows of a forgotten customer were erased)"
+"""End of the reason of an acceptance that an erasure renewed."""
+
 RESULTS_QUERY = """
     select node, status, message, fingerprint, failure_count, newest_load_id, changed_at
     from gates.node_results
@@ -61,7 +69,10 @@ class NodeResult(BaseModel):
     node: str
     """dbt's unique id."""
     status: str
-    """dbt's status, or `due`: the node was selected, or a table that the test reads, and dbt did not finish it."""
+    """dbt's status, or `due`: the node was selected, or a table that the test reads, and dbt did not finish it.
+
+    `missing` if no build is on record.
+    """
     message: str | None
     """The messages of a test's failing rows, dbt's error, or which failed test stopped the build before the node."""
     fingerprint: str | None
@@ -116,6 +127,8 @@ def check_tables_accepted(settings: Settings, step: Step, action: str | None = N
 
 def describe_refusals(refusals: Sequence[Refusal]) -> str:
     """Return what failed and what to do; unfinished tables and tests only when no test failed."""
+    if refusals[0].status == "missing":
+        return NO_BUILD_MESSAGE
     failures = [refusal for refusal in refusals if refusal.status == "fail"]
     if failures:
         messages = [
@@ -130,9 +143,9 @@ def describe_refusals(refusals: Sequence[Refusal]) -> str:
         return f"{first.message} before {nodes}, such as {first.name}. Run `recomart run`"
     reason = f": {' '.join(first.message.split())[:200]}" if first.message else ""
     return (
-        f"the last dbt build was killed or failed, or left out tests: {len(refusals)} of its tables and tests have no "
-        f"current result, such as {first.name} ({first.status}{reason}). Run `recomart run`, or `dbt build` in "
-        "dbt_project/"
+        "the last dbt build was killed or failed, ran with --empty, --sample or --vars, or left out tests: "
+        f"{len(refusals)} of its tables and tests have no current result, such as {first.name} "
+        f"({first.status}{reason}). Run `recomart run`, or `dbt build` in dbt_project/"
     )
 
 
@@ -151,6 +164,8 @@ def find_refusals(settings: Settings) -> list[Refusal]:
     ]
     if not results:
         return []
+    if results[0].status == "missing":
+        return [Refusal(**vars(results[0]), steps=list(STEP_EXPOSURES))]
     manifest = load_manifest(settings)
     features = {declaration.node for declaration in find_declarations(manifest)}
     tables_by_step = {
@@ -175,6 +190,9 @@ def _is_result_of(manifest: Mapping[str, Any], unique_id: str, tables: set[str])
     # The table or test may have been removed from the project.
     if node is None or node["resource_type"] != "test":
         return node is not None and unique_id in tables
+    if node["config"]["severity"].lower() != "error":
+        # The result is from before the test became a warning.
+        return False
     attached_table = node.get("attached_node")
     tested_tables = [attached_table] if attached_table else node["depends_on"]["nodes"]
     return not tables.isdisjoint(tested_tables) and (
@@ -204,6 +222,8 @@ def accept_failure(settings: Settings, test: str, why: str) -> Acceptance:
     """
     if not why.strip():
         raise RecomartError("nothing accepted: the reason is empty. Give it with --why")
+    if _replace_surrogates(why) != why:
+        raise RecomartError("nothing accepted: the reason is not valid UTF-8 text. Give it with --why")
     results = {result.name: result for result in _read_results(settings, "status <> 'pass'")}
     result = results.get(test)
     if result is None and _is_warning_test(settings, test):
@@ -217,11 +237,15 @@ def accept_failure(settings: Settings, test: str, why: str) -> Acceptance:
         test=test,
         **result.model_dump(include={"fingerprint", "failure_count", "message", "newest_load_id"}),
         why=why.strip(),
-        accepted_by=getpass.getuser(),
+        accepted_by=_replace_surrogates(getpass.getuser()),
         accepted_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
     )
-    with settings.accepted_failures_file.open("a", encoding="utf-8") as file:
-        file.write(acceptance.model_dump_json() + "\n")
+    with settings.accepted_failures_file.open("a+b") as file:
+        file.seek(0)
+        # A user who deleted a line may have left the last one without a line end.
+        line_end = b"" if file.read()[-1:] in (b"", b"\n") else b"\n"
+        # In ASCII, no character but the line end is one for any reader.
+        file.write(line_end + json.dumps(acceptance.model_dump()).encode() + b"\n")
     return acceptance
 
 
@@ -240,15 +264,49 @@ def read_acceptances(settings: Settings) -> list[Acceptance]:
     """
     file = settings.accepted_failures_file
     try:
-        return [Acceptance.model_validate_json(line) for line in file.read_text(encoding="utf-8").splitlines() if line]
+        lines = file.read_bytes().split(b"\n")
+        return [Acceptance.model_validate_json(line) for line in lines if line.strip()]
     except FileNotFoundError:
         return []
     except ValueError as error:
         raise RecomartError(f"{file}: a line is no acceptance. Delete the line") from error
 
 
+def _replace_surrogates(text: str) -> str:
+    """Return a text of the operating system with ? for each byte that is not UTF-8."""
+    return text.encode(errors="replace").decode()
+
+
+def renew_acceptances(settings: Settings, whys: MutableMapping[str, str]) -> bool:
+    """Accept the failures after an erasure of tests that were accepted before it; return whether there is one.
+
+    `whys` are the reasons by test. A test is renewed once: its reason is removed.
+
+    Raises:
+        WarehouseBusyError: Another process is writing the warehouse.
+        RecomartError: The file of acceptances is damaged.
+    """
+    accepted = {(acceptance.test, acceptance.fingerprint) for acceptance in read_acceptances(settings)}
+    tests = [
+        result.name
+        for result in _read_results(settings, "status = 'fail'")
+        if result.name in whys and (result.name, result.fingerprint) not in accepted
+    ]
+    for test in tests:
+        accept_failure(settings, test, whys.pop(test).removesuffix(ERASURE_NOTE) + ERASURE_NOTE)
+    return bool(tests)
+
+
 def _read_results(settings: Settings, condition: str) -> list[NodeResult]:
-    with open_reader(settings) as connection, suppress(duckdb.CatalogException):
-        rows = connection.sql(RESULTS_QUERY.format(condition=condition)).to_arrow_table().to_pylist()
-        return [NodeResult(**row) for row in rows]
-    return []
+    """Return the results that meet a condition; one of status `missing` if no build is on record."""
+    with open_reader(settings) as connection:
+        try:
+            rows = connection.sql(RESULTS_QUERY.format(condition=condition)).to_arrow_table().to_pylist()
+            is_recorded = fetch_first_row(connection, "from gates.node_results limit 1") is not None
+        except (duckdb.CatalogException, duckdb.BinderException):
+            is_recorded = False
+    if not is_recorded:
+        fields = dict.fromkeys(("fingerprint", "failure_count", "newest_load_id"))
+        rows = [{"node": "table.gates.node_results", "status": "missing", "message": NO_BUILD_MESSAGE, **fields}]
+        rows[0]["changed_at"] = datetime.now(UTC)
+    return [NodeResult(**row) for row in rows]

@@ -31,13 +31,17 @@
         {% set nodes = list_due_nodes() %}
         {% do create_node_results() %}
         {% set known_nodes = run_query('select node from ' ~ node_results()).columns[0].values() | list %}
-        {% set new_nodes = nodes | reject('in', known_nodes) | list %}
+        {#- Nodes of other commands are due too: without a row, no step would refuse them. -#}
+        {% set new_nodes = [] %}
+        {% for node in graph.nodes.values() if node.unique_id not in known_nodes and has_node_result(node) %}
+            {% do new_nodes.append(node.unique_id) %}
+        {% endfor %}
         {% if new_nodes %}
             {% call statement(auto_begin=true) %}
                 insert into {{ node_results() }} (node) values ('{{ new_nodes | join("'), ('") }}')
             {% endcall %}
         {% endif %}
-        {% do update_node_results(nodes, {'status': 'due'}) %}
+        {% do update_node_results(new_nodes + nodes, {'status': 'due'}) %}
         {% do adapter.commit() %}
     {% endif %}
 {% endmacro %}
@@ -59,6 +63,11 @@
     {%- call statement(auto_begin=true) -%}
         create schema if not exists {{ target.database }}.gates
     {%- endcall -%}
+    {%- set table = adapter.get_relation(target.database, 'gates', 'node_results') -%}
+    {%- if table and adapter.get_columns_in_relation(table) | map(attribute='name') | list != columns.keys() | list -%}
+        {#- The table is of another version. -#}
+        {%- do adapter.drop_relation(table) -%}
+    {%- endif -%}
     {%- call statement(auto_begin=true) -%}
         create table if not exists {{ node_results() }} ({{ definitions | join(', ') }})
     {%- endcall -%}
@@ -73,8 +82,8 @@
             {% if response.get('code') %}
                 {% do log(result.node.name ~ ': ' ~ (response.get('_message') or result.message) | replace('\n', '; '), info=true) %}
             {% endif %}
-            {% if not has_node_result(result.node) %}
-                {#- Unit tests, hooks and warnings block nothing. -#}
+            {% if not has_node_result(result.node) or has_other_conditions() %}
+                {#- Unit tests, hooks and warnings block nothing. Under other conditions, nodes stay due. -#}
             {% elif response.get('code') or result.status not in ('success', 'pass', 'warn', 'skipped') %}
                 {% do update_node_results([result.node.unique_id], {
                     'status': result.status,
@@ -128,4 +137,12 @@
         where node in ({{ quoted_list(nodes) }})
         {%- endcall -%}
     {%- endif -%}
+{%- endmacro %}
+
+{#- Target dev has a database of its own, which no step reads. dbt's flags have no SAMPLE and no DEFER. -#}
+{% macro has_other_conditions() -%}
+    {%- set arguments = invocation_args_dict -%}
+    {{ return(
+        target.name != 'dev' and (arguments.empty or arguments.sample or arguments.defer or arguments.vars)
+    ) }}
 {%- endmacro %}

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 import subprocess
 from collections import Counter
@@ -51,9 +52,12 @@ class AnalystProject:
 
     def build(self, select: str = "merchandising_rules+", top_n: int = TOP_N) -> subprocess.CompletedProcess[str]:
         """Run the `dbt build` command that the docs about rules name, or build less."""
-        variables = ("--vars", f"top_n: {top_n}")
+        # The results of a command with --vars are not recorded, and its tables are not published.
+        file = self.project / "dbt_project.yml"
+        text = file.read_text(encoding="utf-8")
+        file.write_text(re.sub(r"^  top_n: \d+", f"  top_n: {top_n}", text, flags=re.MULTILINE), encoding="utf-8")
         return subprocess.run(
-            [find_dbt_executable(), "build", "--select", select, "--exclude-resource-type", "unit_test", *variables],
+            [find_dbt_executable(), "build", "--select", select, "--exclude-resource-type", "unit_test"],
             cwd=self.project,
             env=os.environ | self.settings.build_environment() | build_dbt_environment(self.settings),
             capture_output=True,

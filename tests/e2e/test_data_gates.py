@@ -118,6 +118,37 @@ def test_volume_jump_has_minimum_lines(
     )
 
 
+@pytest.mark.slow
+def test_volume_jump_does_not_lapse(database_only_settings: Settings) -> None:
+    """A later file of another feed, or of a live feed, does not end the check of an earlier day."""
+    test = ("test", "--select", "assert_daily_volume_within_limit")
+    with duckdb.connect(str(database_only_settings.database)) as connection:
+        ((newest,),) = connection.execute("select max(delivery_day) from marts.audit_feed_days").fetchall()
+    is_newest = f"where feed = 'events' and delivery_day = date '{newest}'"
+    later_rows = """
+        insert into marts.audit_files
+        select * replace (delivery_day + 30 as delivery_day, 1 as lines) from marts.audit_files
+        where feed = '{0}' order by delivery_day desc limit 1;
+        insert into marts.audit_feed_days
+        select * replace (delivery_day + 30 as delivery_day, 1 as lines, false as is_volume_jump)
+        from marts.audit_feed_days where feed = '{0}' order by delivery_day desc limit 1
+    """
+    loaded = f"update marts.audit_files set loaded_at = delivery_day + interval {{}} hour {is_newest}"
+    execute_statements(
+        database_only_settings,
+        f"update marts.audit_feed_days set usual_lines = 40, is_volume_jump = true, lines = 400 {is_newest}",
+    )
+    for statements in ([later_rows.format("purchases")], [loaded.format(7 * 24 + 23), later_rows.format("events")]):
+        execute_statements(database_only_settings, *statements)
+        with pytest.raises(RecomartError, match=f"events of {newest}: 400 lines where 40 are usual"):
+            run_dbt(database_only_settings, *test)
+    # The files of an archive are older when they are loaded.
+    execute_statements(database_only_settings, loaded.format(8 * 24))
+    assert run_dbt(database_only_settings, *test).status_counts["pass"] == 1
+    for table in ("audit_files", "audit_feed_days"):
+        execute_statements(database_only_settings, f"delete from marts.{table} where delivery_day > date '{newest}'")
+
+
 def test_expected_jump_of_unknown_feed_warns(database_only_settings: Settings) -> None:
     set_expected_jumps(
         database_only_settings, "('EVENTS ', date '2026-01-31', 'a sale')", "('evnts', date '2026-01-31', 'a sale')"

@@ -21,6 +21,7 @@ from orchestration.forgetting.customer_export import read_customer_rows
 from orchestration.model_registry import list_model_runs
 from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener
+from orchestration.refusals import accept_failure, find_refusals, list_accepted
 from orchestration.steps import build_marts
 from tests.recomart_cli import RecomartCli
 from tests.three_feed_shop import Shop
@@ -28,6 +29,7 @@ from warehouse.database import open_reader, open_writer
 from warehouse.erasure.retention import erase_expired_rows
 from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
+from warehouse.publishing.live_copy import read_pointer, verify_copy
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 from warehouse.sources.yaml_file import read_sources
@@ -135,6 +137,61 @@ def test_forgotten_customer_leaves_no_byte(demo_copy: Settings, recomart: Recoma
     same_count = sum(lists[user] == products for user, products in lists_after.items())
     assert same_count > 0.98 * len(lists_after)
     assert recomart("evaluate", "--warehouse", settings.warehouse).returncode == 0
+
+
+def flood_newest_day(settings: Settings, user_id: str) -> None:
+    """Load a file with many times the usual lines of the newest day, also of the customer, and build; a test fails."""
+    newest_file = max((settings.landing_dir / "clickstream").glob("*.jsonl*"))
+    day = newest_file.name[:10]
+    event = {"product_id": "p00001", "event_type": "view", "timestamp": f"{day}T12:00:00Z"}
+    lines = [json.dumps({**event, "user_id": user, "n": n}) for n in range(10_000) for user in ("u1", user_id)]
+    (newest_file.parent / f"{day}-flood.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    load(settings)
+    with pytest.raises(RecomartError, match="assert_daily_volume_within_limit"):
+        build_marts(settings)
+
+
+@pytest.mark.slow
+def test_failed_gates_do_not_stop_erasure(demo_copy: Settings, recomart: RecomartCli) -> None:
+    """The copy that stays live is replaced by one without the customer."""
+    settings, user_id = demo_copy, find_customer(demo_copy)
+    flood_newest_day(settings, user_id)
+    lists, published = read_lists(settings), read_pointer(settings)
+    result = recomart("forget", user_id, "--warehouse", settings.warehouse)
+    assert result.returncode == 0, result.stderr
+    assert "the customer is erased, also from the published lists, but no new lists are published" in result.stderr
+    assert "assert_daily_volume_within_limit: events of" in result.stderr
+    assert find_files_with_bytes(settings.warehouse, user_id) == []
+    (copy,) = settings.serving_dir.glob("*.duckdb")
+    for database in (settings.database, copy):
+        assert find_values(database, user_id) == []
+    lists.pop(user_id)
+    assert read_lists(settings) == lists
+    successor = read_pointer(settings)
+    assert (successor.file, successor.published_at) == (copy.name, published.published_at)
+    assert successor.rows["dim_users"] == published.rows["dim_users"] - 1
+    verify_copy(settings, successor)
+
+
+@pytest.mark.slow
+def test_erasure_keeps_acceptances(demo_copy: Settings) -> None:
+    """An accepted failure is accepted again, unless the call loads a delivery."""
+    settings, user_id, test = demo_copy, find_customer(demo_copy), "assert_daily_volume_within_limit"
+    other_user = next(user for user in read_lists(settings) if user != user_id)
+    flood_newest_day(settings, user_id)
+    accept_failure(settings, test, "a sale")
+    published = read_pointer(settings)
+    assert forget_customer(settings, user_id, PipelineListener()) == []
+    assert read_pointer(settings).published_at > published.published_at
+    assert [(accepted.test, accepted.why, is_current) for accepted, is_current in list_accepted(settings)] == [
+        (test, "a sale", False),
+        (test, "a sale (rows of a forgotten customer were erased)", True),
+    ]
+    flood = next((settings.landing_dir / "clickstream").glob("*-flood.jsonl"))
+    shutil.copyfile(flood, flood.with_name(f"{flood.name[:10]}-flood2.jsonl"))
+    assert forget_customer(settings, other_user, PipelineListener()) == []
+    assert [refusal.name for refusal in find_refusals(settings) if refusal.status == "fail"] == [test]
+    assert find_values(settings.serving_dir / read_pointer(settings).file, other_user) == []
 
 
 @pytest.mark.slow

@@ -175,6 +175,78 @@ def test_killed_build_is_refused(demo_copy: Settings) -> None:
 
 
 @pytest.mark.slow
+def test_other_conditions_record_no_result(demo_copy: Settings) -> None:
+    """A failed test does not pass with other variables or without rows, and a plain test ends the refusal."""
+    with pytest.raises(RecomartError, match="39504 lines where 400 are usual"):
+        run_volume_test(demo_copy, 39_504)
+    for options in (["--vars", "{audit_volume_limit: 1000000}"], ["--empty"]):
+        counts = run_dbt(demo_copy, "build", "--select", VOLUME_TEST, *options).status_counts
+        assert counts["pass"] == 1
+        with pytest.raises(RecomartError, match=r"ran with --empty, --sample or --vars, .* \(due\)"):
+            publish_copy(demo_copy)
+    with pytest.raises(RecomartError, match="39504 lines where 400 are usual"):
+        run_dbt(demo_copy, "build", "--select", VOLUME_TEST, "--sample", "2 days")
+    assert {refusal.status for refusal in find_refusals(demo_copy)} == {"due"}
+    run_volume_test(demo_copy, 400)
+    assert find_refusals(demo_copy) == []
+
+
+@pytest.mark.slow
+def test_database_without_results_is_refused(demo_copy: Settings, recomart: RecomartCli) -> None:
+    """A build on record is required; a test of one table does not vouch for the others."""
+    rename = "alter table gates.node_results rename column fingerprint to digest"
+    for statement in (rename, "delete from gates.node_results", "drop schema gates cascade"):
+        execute_statements(demo_copy, statement)
+        with pytest.raises(RecomartError, match=r"training refused: .*no dbt build is on record.* Run `recomart run`"):
+            train_model(demo_copy, TrainConfig())
+        if statement == rename:
+            run_dbt(demo_copy, "test", "--select", VOLUME_TEST)
+            assert len(find_refusals(demo_copy)) > 50
+    result = recomart("publish", "--warehouse", demo_copy.warehouse)
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert (
+        "refused: training, scoring, publishing: no dbt build is on record"
+        in recomart("status", "--warehouse", demo_copy.warehouse).stdout
+    )
+    run_dbt(demo_copy, "build", "--exclude-resource-type", "unit_test")
+    assert find_refusals(demo_copy) == []
+
+
+def test_failure_that_becomes_warning_passes(demo_copy: Settings) -> None:
+    node = "test.recomart.warn_feed_day_unusual"
+    execute_statements(
+        demo_copy, f"insert into gates.node_results (node, status, changed_at) values ('{node}', 'fail', now())"
+    )
+    assert find_refusals(demo_copy) == []
+
+
+@pytest.mark.slow
+def test_acceptances_survive_unusual_texts(demo_copy: Settings, recomart: RecomartCli) -> None:
+    """Line separators of Unicode are no line ends, and a file without a last line end gets one."""
+    file = demo_copy.accepted_failures_file
+    update = """
+        update gates.node_results set status = 'fail', fingerprint = '{}', message = 'line\u2028one\u0085two'
+        where node = 'test.recomart.{}'
+    """
+    reasons = {"a": "a sale\u2028of \u0085all\x1c shops \u201cnow\u201d", "b": "another\nsale", "c": "a third"}
+    for fingerprint, why in reasons.items():
+        execute_statements(demo_copy, update.format(fingerprint, VOLUME_TEST))
+        accept_failure(demo_copy, VOLUME_TEST, why)
+        assert find_refusals(demo_copy) == []
+        file.write_bytes(file.read_bytes().removesuffix(b"\n"))
+    assert [acceptance.why for acceptance, _ in list_accepted(demo_copy)] == list(reasons.values())
+    execute_statements(demo_copy, update.format("d", VOLUME_TEST))
+    result = recomart("accept", VOLUME_TEST, "--why", "caf\udce9", "--warehouse", demo_copy.warehouse)
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert "the reason is not valid UTF-8 text" in result.stderr
+    # dbt reads the same file.
+    with pytest.raises(RecomartError, match="39504 lines"):
+        run_volume_test(demo_copy, 39_504)
+    accept_failure(demo_copy, VOLUME_TEST, reasons["a"])
+    assert "accepted by" in " ".join(run_dbt(demo_copy, "test", "--select", VOLUME_TEST).warnings)
+
+
+@pytest.mark.slow
 def test_run_refuses_again_until_accepted(demo_copy: Settings) -> None:
     """A run on the same data ends with the same message; after the acceptance it publishes, also with another delivery.
 
