@@ -91,6 +91,12 @@ def _hash_id(salt: str, user_id: str) -> str:
     return str(row[0])
 
 
+def build_is_forgotten(forgotten: ForgottenCustomers, column: str) -> str:
+    """Build the condition that a column has the id of a forgotten customer."""
+    salt, *hashes = ("'" + text.replace("'", "''") + "'" for text in (forgotten.salt, *forgotten.hashes))
+    return f"(sha256({salt} || {build_cleaned_id(column)}) in ({', '.join(hashes)}))" if hashes else "false"
+
+
 def reject_forgotten_rows(
     connection: duckdb.DuckDBPyConnection, feed: Feed, load_ids: Sequence[int], forgotten: ForgottenCustomers
 ) -> dict[str, int]:
@@ -105,20 +111,15 @@ def reject_forgotten_rows(
     if feed.fill_down:
         # Without the first row of a group, the rows after it would continue the group before.
         users = build_assigned_users(feed, users)
-    is_forgotten = f"sha256($salt || {build_cleaned_id('user_id')}) in (select unnest($hashes))"
     rows = connection.execute(
         f"""
         delete from raw.{feed.kind}
-        where {is_loaded} and (_file, _line) in (select (_file, _line) from ({users}) where {is_forgotten})
+        where {is_loaded} and (_file, _line) in (
+            select (_file, _line) from ({users}) where {build_is_forgotten(forgotten, "user_id")}
+        )
         returning _file, _line
         """,
-        {
-            "min_id": min(load_ids),
-            "max_id": max(load_ids),
-            "feed": feed.name,
-            "salt": forgotten.salt,
-            "hashes": forgotten.hashes,
-        },
+        {"min_id": min(load_ids), "max_id": max(load_ids), "feed": feed.name},
     ).fetchall()
     if rows:
         connection.execute(
