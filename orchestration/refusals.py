@@ -21,6 +21,7 @@ from orchestration.dbt_manifest import (
     has_model_output,
     load_manifest,
 )
+from orchestration.dbt_runner import shorten_message
 from orchestration.model_features import find_declarations
 from warehouse.database import open_reader
 from warehouse.errors import RecomartError
@@ -119,7 +120,7 @@ def describe_refusals(refusals: Sequence[Refusal]) -> str:
             f"`recomart accept {failures[0].name} --why REASON`"
         )
     first = refusals[0]
-    reason = f": {' '.join(first.message.split())[:200]}" if first.message else ""
+    reason = f": {shorten_message(first.message)}" if first.message else ""
     return (
         f"the last dbt build was killed or failed, or left out tests: {len(refusals)} of its tables and tests have no "
         f"current result, such as {first.name} ({first.status}{reason}). Run `recomart run`, or `dbt build` in "
