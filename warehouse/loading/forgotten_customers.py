@@ -17,6 +17,7 @@ from warehouse.database import fetch_first_row
 from warehouse.errors import RecomartError
 from warehouse.loading.cleaned_ids import build_cleaned_id, build_tokens
 from warehouse.loading.continued_rows import build_assigned_users
+from warehouse.loading.raw_rows import quote_literal
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Feed
 
@@ -93,7 +94,7 @@ def _hash_id(salt: str, user_id: str) -> str:
 
 def build_is_forgotten(forgotten: ForgottenCustomers, column: str) -> str:
     """Build the condition that a column has the id of a forgotten customer."""
-    salt, *hashes = ("'" + text.replace("'", "''") + "'" for text in (forgotten.salt, *forgotten.hashes))
+    salt, *hashes = map(quote_literal, (forgotten.salt, *forgotten.hashes))
     return f"(sha256({salt} || {build_cleaned_id(column)}) in ({', '.join(hashes)}))" if hashes else "false"
 
 
