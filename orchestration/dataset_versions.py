@@ -1,6 +1,7 @@
 """Dataset versions: read from the marts, listed, and found by the beginning of their hash."""
 
 import json
+import logging
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -24,10 +25,20 @@ from models_ml.data.dataset_store import (
 from models_ml.errors import ModelError
 from orchestration.dbt_manifest import load_manifest
 from orchestration.dbt_runner import PROJECT_DIR
-from orchestration.model_features import CUTOFFS_TABLE, build_features_query, describe_declarations, find_declarations
+from orchestration.model_features import (
+    CUTOFFS_TABLE,
+    TRAINING_CUTOFFS,
+    build_features_query,
+    describe_declarations,
+    describe_weak_features,
+    find_declarations,
+)
 from warehouse.database import open_reader
 from warehouse.errors import RecomartError
+from warehouse.loading.forgotten_customers import build_is_forgotten, read_forgotten_customers
 from warehouse.settings import Settings
+
+LOG = logging.getLogger(__name__)
 
 RECORDED_LIBRARIES = ("recomart", "dbt-core", "dbt-duckdb", "duckdb", "pyarrow")
 """Libraries that can change the rows; the manifest records their versions."""
@@ -79,6 +90,8 @@ class DatasetVersion(BaseModel):
 def read_marts(settings: Settings) -> tuple[Dataset, Provenance]:
     """Return the training data of the marts, and its provenance: settings, library versions and source files.
 
+    Own tables can have ids that no load has checked, so the features of forgotten customers are left out here.
+
     Raises:
         RecomartError: The marts are not built, a feature is declared wrongly, or the warehouse is in use.
         ModelError: The marts have no rows to train on.
@@ -90,7 +103,18 @@ def read_marts(settings: Settings) -> tuple[Dataset, Provenance]:
         }
         if declarations:
             features_query = build_features_query(connection, declarations)
-            tables["features"] = _read_sorted_rows(connection, settings, "features", f"from ({features_query})")
+            is_forgotten = build_is_forgotten(read_forgotten_customers(settings), "subject_id")
+            tables["features"] = _read_sorted_rows(
+                connection,
+                settings,
+                "features",
+                f"from ({features_query}) where subject != 'customer' or not {is_forgotten}",
+            )
+            cutoffs = {*tables["interactions"]["cutoff"].unique().to_pylist()}
+            for warning in describe_weak_features(
+                declarations, tables["features"], [name for name in TRAINING_CUTOFFS if name in cutoffs]
+            ):
+                LOG.warning(warning)
         weights = read_event_weights(connection)
         files = connection.sql(SOURCE_FILES_QUERY).to_arrow_table().to_pylist()
     project = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))

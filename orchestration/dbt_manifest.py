@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,20 @@ def find_ancestors(manifest: Mapping[str, Any], nodes: Iterable[str]) -> set[str
             ancestors.add(node)
             queue += manifest["parent_map"].get(node, ())
     return ancestors
+
+
+def find_lineage(manifest: Mapping[str, Any], node: str, sources: Collection[str]) -> tuple[str, ...]:
+    """Return the shortest lineage from one of the sources to a node, both included; empty when it reads none."""
+    lineages: dict[str, tuple[str, ...]] = {node: (node,)}
+    queue = [node]
+    for current in queue:
+        if current in sources:
+            return lineages[current]
+        for parent in manifest["parent_map"].get(current, ()):
+            if parent not in lineages:
+                lineages[parent] = (parent, *lineages[current])
+                queue.append(parent)
+    return ()
 
 
 def has_model_output(nodes: Iterable[str]) -> bool:

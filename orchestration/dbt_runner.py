@@ -42,8 +42,18 @@ OUT_OF_SYNC_MESSAGE = "The source and target schemas on this incremental model a
 SEED_HINT = "Write numbers like 2.5 and dates like 2026-01-31, and separate columns by commas"
 """Hint for a seed that dbt cannot load; dbt's own message does not explain the format."""
 
-DBT_CONTEXT_PATTERN = r"^\s*(Encountered an error:|\w+ Error( in \w+ .*)?|> (in macro|called by) .*)$"
-"""Lines around the message of an error, such as `Compilation Error in test assert_x (tests/assert_x.sql)`."""
+CONTEXT_PATTERNS = {
+    # Lines around the message, such as `Compilation Error in test assert_x (tests/assert_x.sql)`.
+    r"^\s*(Encountered an error:|\w+ Error( in \w+ .*)?|> (in macro|called by) .*)$": "",
+    # The settings of a node with a wrong one; `at path` says which.
+    r"@ (\w+): \{(?:'name': ('[^'\n]*'))?.*\} - at path ": r"@ \1 \2 at path ",
+    # The lines around a YAML syntax error.
+    r"-{20,}\n(.*\n)*?\s*Raw Error:\n\s*-{20,}$": "",
+    r"^\s*compiled code at .*$": "",
+    # The line of a DuckDB error, with a caret below the position.
+    r"^\s*LINE \d+:.*\n\s*\^\s*$": "",
+}
+"""Patterns of what surrounds the reason in dbt's messages, with their replacements."""
 
 LOG = logging.getLogger(__name__)
 
@@ -206,7 +216,7 @@ def _describe_result(result: dict[str, Any]) -> str:
     name, message = _get_name(result), _get_message(result)
     if result["unique_id"].startswith("seed."):
         return f"{_locate_seed_error(name, message)}. {SEED_HINT}"
-    return f"{name}: {_shorten_message(message)}"
+    return f"{name}: {shorten_message(message)}"
 
 
 def _describe_warning(result: dict[str, Any]) -> list[str]:
@@ -239,8 +249,8 @@ def _locate_seed_error(name: str, message: str) -> str:
     # DuckDB's message has the wrong value in quotes, and no line.
     match = re.search(r"\((seeds/.+?\.csv)\)\s*(.*)", message, re.DOTALL)
     if not match:
-        return f"{name}: {_shorten_message(message)}"
-    location, problem = f"dbt_project/{match[1]}", _shorten_message(match[2])
+        return f"{name}: {shorten_message(message)}"
+    location, problem = f"dbt_project/{match[1]}", shorten_message(match[2])
     values = {value for pair in re.findall(r"\"([^\"]+)\"|'([^']+)'", problem) for value in pair if value}
     with suppress(OSError, UnicodeDecodeError, csv.Error), (PROJECT_DIR / match[1]).open(encoding="utf-8") as file:
         reader = csv.DictReader(file)
@@ -251,13 +261,14 @@ def _locate_seed_error(name: str, message: str) -> str:
     return f"{location}: {problem}"
 
 
-def _shorten_message(message: str) -> str:
+def shorten_message(message: str) -> str:
     """Return the beginning of a message, without colours and line breaks; dbt's log has the full message.
 
-    The lines in which dbt names the kind of the error, the node and the macros are left out.
+    Texts before the reason, and quoted lines, are left out: they would push the reason beyond the end.
     """
     message = re.sub(r"\x1b\[[0-9;]*m", "", message)
-    message = re.sub(DBT_CONTEXT_PATTERN, "", message, flags=re.MULTILINE)
+    for pattern, replacement in CONTEXT_PATTERNS.items():
+        message = re.sub(pattern, replacement, message, flags=re.MULTILINE)
     return shorten(message, width=800, placeholder=" ...")
 
 
@@ -267,7 +278,7 @@ def build_dbt_error(settings: Settings, command: str, messages: Sequence[str], l
         result for result in _read_run_results(settings) if result["status"] in ("error", "fail", "runtime error")
     ]
     reasons = [_describe_result(result) for result in failed_results] or [
-        _shorten_message(" ".join(messages)) or "no message"
+        shorten_message(" ".join(messages)) or "no message"
     ]
     all_messages = " ".join([*(str(result["message"]) for result in failed_results), *messages])
     if lock_message := describe_lock_error(all_messages, settings.database):
@@ -292,7 +303,7 @@ def build_dbt_error(settings: Settings, command: str, messages: Sequence[str], l
 def read_failed_test_messages(settings: Settings) -> dict[str, str]:
     """Return the messages of the tests that failed or warned in the last command, by unique id; one line a row."""
     return {
-        result["unique_id"]: "\n".join(_get_test_messages(result)) or _shorten_message(_get_message(result))
+        result["unique_id"]: "\n".join(_get_test_messages(result)) or shorten_message(_get_message(result))
         for result in _read_run_results(settings)
         if result["unique_id"].startswith("test.") and result["status"] != "pass"
     }

@@ -4,15 +4,16 @@ A declaration is beside the column in dbt's yml file. The table has one row per 
 (`user_id`), and per cutoff if it has a column `cutoff`; the values of a table without cutoffs count at every cutoff.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 from duckdb.sqltypes import DuckDBPyType
 
 from models_ml.data.dataset import CATALOG_MODEL
-from orchestration.dbt_manifest import find_ancestors, has_model_output
+from orchestration.dbt_manifest import find_ancestors, find_lineage, has_model_output
 from warehouse.errors import RecomartError
 
 KINDS = ("category", "number", "words")
@@ -33,7 +34,16 @@ FRACTION_TYPES = frozenset({"decimal", "float", "double"})
 
 ACTION_SOURCES = ("source.recomart.raw.events", "source.recomart.raw.purchases")
 
-GUIDE = "docs/extending.md describes declared features"
+TIMED_MODELS = {
+    "product_id": "ml_product_features, which has the attributes of products as of each cutoff",
+    "user_id": "feat_user_activity, which has the activity of customers as of each cutoff",
+}
+"""RecoMart's models with one row per id and cutoff, by their id column."""
+
+TRAINING_CUTOFFS = ("validation", "test", "now")
+"""The cutoffs that the training reads; feature_cutoffs.csv can have more."""
+
+GUIDE = "docs/model_features.md describes declared features"
 
 
 @dataclass(frozen=True)
@@ -47,8 +57,9 @@ class FeatureDeclaration:
     kind: str
     relation: str
     """The table, as `schema.name`."""
-    reads_actions: bool
-    """Whether the table has values from the shop's events or purchases."""
+    action_lineage: tuple[str, ...]
+    """The tables through which it has values of the shop's events or purchases, from the source to the table itself;
+    empty when it has none."""
     reads_training: bool
     """Whether the table has values from the training itself."""
 
@@ -89,9 +100,45 @@ def build_features_query(connection: duckdb.DuckDBPyConnection, declarations: Se
 
     Raises:
         RecomartError: A table or column is missing, a type does not fit the kind, a product or customer has several
-            rows, a feature has too many categories, or its values come from later actions.
+            rows, a cutoff is unknown, a feature has too many categories, or its values come from later actions.
     """
     return " union all ".join(_build_query(connection, declaration) for declaration in declarations)
+
+
+def describe_weak_features(
+    declarations: Sequence[FeatureDeclaration], features: pa.Table, cutoffs: Collection[str]
+) -> list[str]:
+    """Return a warning for each declared feature without a value at one of the cutoffs, or with one single value.
+
+    The shop and not a declaration decides on the values of the catalog's own attributes.
+    """
+    with duckdb.connect() as connection:
+        connection.register("features", features)
+        query = """
+            select
+                feature, list(distinct cutoff), count(distinct coalesce(cast(number_value as varchar), text_value)),
+                any_value(coalesce(cast(number_value as varchar), text_value))
+            from features
+            group by feature
+        """
+        values_by_feature = {name: values for name, *values in connection.execute(query).fetchall()}
+    warnings = []
+    for declaration in declarations:
+        if declaration.model == CATALOG_MODEL:
+            continue
+        known_cutoffs, value_count, value = values_by_feature.get(declaration.feature, ([], 0, None))
+        missing = [name for name in cutoffs if name not in known_cutoffs]
+        if missing:
+            warnings.append(
+                f"declared feature {declaration.feature} has no known value at cutoff {', '.join(missing)}: the model "
+                "of that cutoff does not have it. Give the table rows of each cutoff"
+            )
+        if value_count == 1:
+            warnings.append(
+                f"declared feature {declaration.feature} has the single value {value!r}: it only separates ids with a "
+                "value from those without. Declare a column with several values"
+            )
+    return warnings
 
 
 def _iter_node_declarations(manifest: Mapping[str, Any], node: Mapping[str, Any]) -> Iterator[FeatureDeclaration]:
@@ -105,7 +152,9 @@ def _iter_node_declarations(manifest: Mapping[str, Any], node: Mapping[str, Any]
                 column=column["name"],
                 kind=str(meta["model_feature"]),
                 relation=f"{node['schema']}.{node['alias']}",
-                reads_actions=not ancestors.isdisjoint(ACTION_SOURCES),
+                action_lineage=tuple(
+                    ".".join(name.split(".")[2:]) for name in find_lineage(manifest, node["unique_id"], ACTION_SOURCES)
+                ),
                 reads_training=has_model_output(ancestors),
             )
 
@@ -117,6 +166,8 @@ def _build_query(connection: duckdb.DuckDBPyConnection, declaration: FeatureDecl
     value = _build_value(declaration, types[declaration.column])
     values = f"(select *, {value} as feature_value from {declaration.relation})"
     _check_keys(connection, declaration, [name for name in ("cutoff", id_column) if name in types])
+    if "cutoff" in types:
+        _check_cutoffs(connection, declaration)
     if declaration.kind == "category" and declaration.model != CATALOG_MODEL:
         _check_category_count(connection, declaration, values)
     number, text, is_known = (
@@ -145,10 +196,11 @@ def _check_columns(declaration: FeatureDeclaration, types: Mapping[str, DuckDBPy
         raise declaration.make_error(f"the table has {columns}. Give it the id column of its products or customers")
     if declaration.reads_training:
         raise declaration.make_error("the table reads results of the training (schema ml). Use tables built before it")
-    if declaration.reads_actions and "cutoff" not in types:
+    if declaration.action_lineage and "cutoff" not in types:
         raise declaration.make_error(
-            "the table reads the shop's events or purchases and has no column cutoff, so its values include actions "
-            "after a cutoff. Give it one row per cutoff"
+            f"the table reads the shop's events or purchases ({' -> '.join(declaration.action_lineage)}) and has no "
+            "column cutoff, so its values include actions after a cutoff. Give it one row per cutoff, for example from "
+            f"{TIMED_MODELS[id_columns[0]]}"
         )
     return id_columns[0]
 
@@ -189,12 +241,34 @@ def _build_value(declaration: FeatureDeclaration, type_: DuckDBPyType) -> str:
 def _check_keys(connection: duckdb.DuckDBPyConnection, declaration: FeatureDeclaration, keys: list[str]) -> None:
     """Check that each id has one row (per cutoff) and is not null."""
     key, is_complete = ", ".join(keys), " and ".join(f"{name} is not null" for name in keys)
-    query = f"select count(*), count(distinct ({key})) filter ({is_complete}) from {declaration.relation}"
-    ((row_count, key_count),) = connection.execute(query).fetchall()
+    query = (
+        f"select count(*), count(*) filter ({is_complete}), count(distinct ({key})) filter ({is_complete}) "
+        f"from {declaration.relation}"
+    )
+    ((row_count, complete_count, key_count),) = connection.execute(query).fetchall()
+    if row_count > complete_count:
+        raise declaration.make_error(
+            f"{row_count - complete_count:,} of its {row_count:,} rows have a null in the key ({key}). Leave out rows "
+            f"without {' or '.join(keys)}"
+        )
     if row_count > key_count:
         raise declaration.make_error(
             f"its {row_count:,} rows have {key_count:,} different keys ({key}). Give one row per key, and several "
             "categories of one key as a list"
+        )
+
+
+def _check_cutoffs(connection: duckdb.DuckDBPyConnection, declaration: FeatureDeclaration) -> None:
+    """Check that each cutoff exists."""
+    known_cutoffs = f"(select cutoff from {CUTOFFS_TABLE})"
+    unknown = connection.execute(
+        f"select distinct cutoff from {declaration.relation} where cutoff not in {known_cutoffs} order by 1 limit 3"
+    ).fetchall()
+    if unknown:
+        known = connection.execute(f"from {known_cutoffs} order by 1").fetchall()
+        raise declaration.make_error(
+            f"its column cutoff has {', '.join(repr(cutoff) for (cutoff,) in unknown)}, and the cutoffs are "
+            f"{', '.join(cutoff for (cutoff,) in known)}. Take the cutoffs of int_feature_cutoffs"
         )
 
 

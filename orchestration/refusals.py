@@ -21,7 +21,7 @@ from orchestration.dbt_manifest import (
     has_model_output,
     load_manifest,
 )
-from orchestration.dbt_runner import describe_remedy
+from orchestration.dbt_runner import describe_remedy, shorten_message
 from orchestration.model_features import find_declarations
 from warehouse.database import fetch_first_row, open_reader
 from warehouse.errors import RecomartError
@@ -141,7 +141,7 @@ def describe_refusals(refusals: Sequence[Refusal]) -> str:
     if first.message and all(refusal.status in UNFINISHED_STATUSES and refusal.message for refusal in refusals):
         nodes = "1 table or test" if len(refusals) == 1 else f"{len(refusals)} tables and tests"
         return f"{first.message} before {nodes}, such as {first.name}. Run `recomart run`"
-    reason = f": {' '.join(first.message.split())[:200]}" if first.message else ""
+    reason = f": {shorten_message(first.message)}" if first.message else ""
     return (
         "the last dbt build was killed or failed, ran with --empty, --sample or --vars, or left out tests: "
         f"{len(refusals)} of its tables and tests have no current result, such as {first.name} "

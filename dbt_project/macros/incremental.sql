@@ -13,25 +13,14 @@
     select {{ columns }} from {{ arg_dict['temp_relation'] }};
 {%- endmacro %}
 
-{#- dbt calls this for every model. A table that other SQL has built is built in full, if its model stores sql_version(). -#}
+{#- dbt calls this for every model. An incremental table that other SQL has built is built in full. -#}
 {% macro should_full_refresh() -%}
-    {%- set requested = flags.FULL_REFRESH if config.get('full_refresh') is none else config.get('full_refresh') -%}
-    {%- set has_version = model.config.materialized == 'incremental' and 'sql_version()' in model.raw_code -%}
-    {%- if requested or not execute or not has_version -%}
-        {{ return(requested) }}
+    {%- if config.get('full_refresh') is not none -%}
+        {{ return(config.get('full_refresh')) }}
+    {%- elif flags.FULL_REFRESH or not execute or model.config.materialized != 'incremental' -%}
+        {{ return(flags.FULL_REFRESH) }}
     {%- endif -%}
-    {%- set built = load_relation(this) -%}
-    {%- if built is none -%}
-        {{ return(false) }}
-    {%- endif -%}
-    {%- if '_sql_version' not in adapter.get_columns_in_relation(built) | map(attribute='name') -%}
-        {{ return(true) }}
-    {%- endif -%}
-    {%- set query -%}
-    select count(*) from {{ built }}
-    where _sql_version != {{ sql_version() }}
-    {%- endset -%}
-    {{ return(run_query(query).rows[0][0] > 0) }}
+    {{ return(load_relation(this) is not none and not has_current_sql()) }}
 {%- endmacro %}
 
 {#- The strategy calls outdated_days, changed_days and changed_pairs alike, so each of them takes the built table. -#}

@@ -1,9 +1,6 @@
 {#- dbt has no hash of macros, so the macros' SQL is read from the Jinja context. The lists grow while they are walked. -#}
 {% macro sql_version() -%}
-    {%- if not execute -%}
-        {{ return(0) }}
-    {%- endif -%}
-    {%- set node_ids, macro_ids, sql = ['model.' ~ project_name ~ '.' ~ this.identifier], [], [] -%}
+    {%- set node_ids, macro_ids, sql = [model.unique_id], [], [] -%}
     {%- for node_id in node_ids if node_id in graph.nodes and node_id.startswith('model.') -%}
         {%- set node = graph.nodes[node_id] -%}
         {%- do sql.append(node.raw_code) -%}
@@ -15,6 +12,24 @@
         {%- do sql.append(macro.macro_sql) -%}
         {%- do macro_ids.extend(macro.depends_on.macros | reject('in', macro_ids)) -%}
     {%- endfor -%}
-    {#- Twelve hexadecimal digits fit a bigint. -#}
-    {{ return(local_md5(sql | sort | join)[:12] | int(base=16)) }}
+    {{ return(local_md5(sql | sort | join)) }}
+{%- endmacro %}
+
+{#- The post-hook of all models keeps the version in the comment of the built table, in the transaction of the build. -#}
+{% macro store_sql_version() -%}
+    {%- if execute and model.config.materialized == 'incremental' -%}
+        comment on table {{ this }} is 'sql_version {{ sql_version() }}'
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro has_current_sql() -%}
+    {%- set query -%}
+    select count(*) from duckdb_tables()
+    where
+        database_name = {{ quote(this.database) }}
+        and schema_name = {{ quote(this.schema) }}
+        and table_name = {{ quote(this.identifier) }}
+        and comment = 'sql_version {{ sql_version() }}'
+    {%- endset -%}
+    {{ return(run_query(query).rows[0][0] > 0) }}
 {%- endmacro %}

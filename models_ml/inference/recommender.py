@@ -117,9 +117,15 @@ class Recommender:
         """
         users, history = _remove_row(self.users, self.history, user_id)
         described, matrix = _remove_row(self.customer_features.ids, self.customer_features.matrix, user_id)
+        counts = {
+            "users": history.row_count,
+            "interactions": history.entry_count,
+            "customers_with_features": matrix.row_count,
+            "customer_feature_entries": matrix.entry_count,
+        }
         return replace(
             self,
-            card=self.card.model_copy(update={"users": history.row_count, "interactions": history.entry_count}),
+            card=self.card.model_copy(update=counts),
             users=users,
             history=history,
             customer_features=replace(self.customer_features, ids=described, matrix=matrix),

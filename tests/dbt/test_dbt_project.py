@@ -211,6 +211,48 @@ def test_seed_error_names_line_and_format(tmp_path: Path, monkeypatch: pytest.Mo
     )
 
 
+@pytest.mark.parametrize(
+    ("message", "shortened"),
+    [
+        (
+            "Encountered an error:\nParsing Error\n  Invalid models config given in models/a.yml @ models: {'name': "
+            f"'a', 'config': {{'meta': {{'owner': '{'x' * 400}'}}}}}} - at path ['columns'][0]['config']: 'b' is not "
+            "of type 'object'",
+            "Invalid models config given in models/a.yml @ models 'a' at path ['columns'][0]['config']: "
+            "'b' is not of type 'object'",
+        ),
+        (
+            "Parsing Error\n  Error reading recomart: a.yml - Runtime Error\n    Syntax error near line 4\n"
+            f"    {'-' * 30}\n    1  | version: 2\n    2  | {'x' * 400}\n    \n    Raw Error:\n    {'-' * 30}\n"
+            "    while parsing a block collection\n    did not find expected '-' indicator",
+            "Error reading recomart: a.yml - Runtime Error Syntax error near line 4 while parsing a block collection "
+            "did not find expected '-' indicator",
+        ),
+        (
+            'Runtime Error in model a (models/a.sql)\n  Binder Error: Column "b" not found!\n\n  LINE 12: where b > 3\n'
+            "                 ^\n  compiled code at target/a.sql",
+            'Binder Error: Column "b" not found!',
+        ),
+    ],
+)
+def test_messages_keep_reason(message: str, shortened: str) -> None:
+    """dbt quotes the settings of a node, lines of a file and lines of SQL before or after the reason."""
+    assert dbt_runner.shorten_message(message) == shortened
+
+
+def test_unit_tests_ignore_sample(parsed_manifest: dict[str, Any]) -> None:
+    """A build of a sample has the customers of all unit tests."""
+    nodes, unit_tests = parsed_manifest["nodes"], parsed_manifest["unit_tests"].values()
+    sampled = {
+        name for name, node in nodes.items() if "macro.recomart.is_in_sample" in node["depends_on"].get("macros", ())
+    }
+    tests = [test for test in unit_tests if not sampled.isdisjoint(test["depends_on"]["nodes"])]
+    tests = [test for test in tests if f"model.recomart.{test['model']}" in sampled]
+
+    assert tests
+    assert [test["name"] for test in tests if (test["overrides"] or {}).get("vars", {}).get("sample_share") != 1] == []
+
+
 @pytest.mark.slow
 def test_changed_columns_suggest_full_refresh(tmp_path: Path) -> None:
     shop = Shop(tmp_path)

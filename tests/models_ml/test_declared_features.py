@@ -248,6 +248,17 @@ def test_features_survive_artifact_and_dataset(
             assert recommender.recommend(user_id=user) == club_training.recommender.recommend(user_id=user)
 
 
+def test_model_without_customer_can_be_loaded(club_training: TrainingResult, tmp_path: Path) -> None:
+    """The card counts the customers with features, and their features."""
+    model = club_training.recommender
+    user_id = model.customer_features.ids.ids[0].as_py()
+    remaining = model.remove_customer(user_id)
+    remaining.save(tmp_path / "model")
+    loaded = Recommender.load(tmp_path / "model")
+    assert user_id not in loaded.customer_features.ids
+    assert loaded.card.customers_with_features == model.card.customers_with_features - 1
+
+
 def test_candidates_have_scores_of_features(club_dataset: Dataset, club_training: TrainingResult) -> None:
     """Batch scores equal the scores of the online path."""
     candidates = Candidates.create(club_training.recommender, club_dataset.current_interactions).to_table()

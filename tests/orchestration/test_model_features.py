@@ -6,7 +6,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from orchestration.model_features import build_features_query, find_declarations
+from orchestration.model_features import build_features_query, describe_weak_features, find_declarations
 from warehouse.errors import RecomartError
 
 TABLES = """
@@ -101,7 +101,11 @@ def test_values_with_cutoff_count_there(connection: duckdb.DuckDBPyConnection) -
         ("shelf", {"floor": "number"}, (), "insert into s.shelf (product_id) values ('p1')",
          r"its 4 rows have 3 different keys \(product_id\)"),
         ("plan", {"plan": "category"}, (), "insert into s.plan values ('now', null, 'x', 1)",
-         r"its 3 rows have 2 different keys \(cutoff, user_id\)"),
+         r"1 of its 3 rows have a null in the key \(cutoff, user_id\). Leave out rows without cutoff or user_id"),
+        ("shelf", {"floor": "number"}, (), "insert into s.shelf (floor) from range(300)",
+         r"300 of its 303 rows have a null in the key \(product_id\). Leave out rows without product_id"),
+        ("plan", {"plan": "category"}, (), "update s.plan set cutoff = 'tset' where cutoff = 'test'",
+         "column plan: its column cutoff has 'tset', and the cutoffs are now, test. Take the cutoffs of"),
         ("shelf", {"floor": "number"}, (), "alter table s.shelf rename product_id to item",
          "the table has neither product_id nor user_id"),
         ("shelf", {"floor": "number"}, (), "alter table s.shelf rename colours to user_id",
@@ -110,7 +114,8 @@ def test_values_with_cutoff_count_there(connection: duckdb.DuckDBPyConnection) -
          "insert into s.shelf (product_id, title) select 'q' || i, 'title ' || i from range(1001) as r (i)",
          "column title: it has 1,003 categories, more than 1,000. Merge rare ones"),
         ("shelf", {"floor": "number"}, ("source.recomart.raw.purchases",), "",
-         "reads the shop's events or purchases and has no column cutoff"),
+         r"reads the shop's events or purchases \(raw.purchases -> dim -> shelf\) and has no column cutoff, .*"
+         "for example from ml_product_features"),
         ("plan", {"plan": "category"}, ("source.recomart.ml.candidates",), "",
          "column plan: the table reads results of the training"),
     ],
@@ -135,3 +140,27 @@ def test_catalog_attributes_have_no_limit(connection: duckdb.DuckDBPyConnection)
         "select 'now' as cutoff, 'p' || i as product_id, 'brand ' || i as brand from range(1500) as r (i)"
     )
     assert len(read_rows(connection, build_manifest("ml_product_features", {"brand": "category"}))) == 1500
+
+
+@pytest.mark.parametrize(
+    ("column", "change", "warnings"),
+    [
+        ("plan", "select 1", []),
+        ("plan", "delete from s.plan where cutoff = 'test'",
+         ["plan.plan has no known value at cutoff test: ", "plan.plan has the single value 'gold': "]),
+        ("spend", "select 1",
+         ["plan.spend has no known value at cutoff now: ", "plan.spend has the single value '2.0': "]),
+        ("plan", "delete from s.plan", ["plan.plan has no known value at cutoff test, now: "]),
+    ],
+)  # fmt: skip
+def test_weak_features_are_warned_of(
+    connection: duckdb.DuckDBPyConnection, column: str, change: str, warnings: list[str]
+) -> None:
+    """A missing cutoff, values that are all unknown, and a constant."""
+    connection.execute(change)
+    declarations = find_declarations(build_manifest("plan", {column: "category" if column == "plan" else "number"}))
+    features = connection.sql(build_features_query(connection, declarations)).to_arrow_table()
+    found_warnings = describe_weak_features(declarations, features, ["test", "now"])
+    assert len(found_warnings) == len(warnings)
+    for warning, beginning in zip(found_warnings, warnings, strict=True):
+        assert warning.startswith(f"declared feature {beginning}")

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -23,7 +23,14 @@ from orchestration.dbt_runner import (
 from orchestration.model_registry import list_model_runs
 from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener
-from orchestration.refusals import accept_failure, check_tables_accepted, find_refusals, list_accepted
+from orchestration.refusals import (
+    Refusal,
+    accept_failure,
+    check_tables_accepted,
+    describe_refusals,
+    find_refusals,
+    list_accepted,
+)
 from orchestration.steps import publish_copy
 from orchestration.training_run import train_model
 from orchestration.tuning_run import tune_config
@@ -149,6 +156,15 @@ def test_tables_without_tests_are_refused(demo_copy: Settings) -> None:
 
 
 @pytest.mark.slow
+def test_refusal_has_one_line_of_error() -> None:
+    error = 'Runtime Error in model mine (models/mine.sql)\n  Binder Error: no column "b"!\n\n  LINE 2: b\n          ^'
+    refusal = Refusal(
+        node="model.recomart.mine", status="error", message=error, fingerprint=None, failure_count=None,
+        newest_load_id=None, changed_at=datetime.now(UTC), steps=["training"],
+    )  # fmt: skip
+    assert 'such as mine (error: Binder Error: no column "b"!). Run' in describe_refusals([refusal])
+
+
 def test_killed_build_is_refused(demo_copy: Settings) -> None:
     """So is a build with a model that failed; the next build ends the refusal."""
     select = ["--select", "ml_interactions", "assert_one_currency"]

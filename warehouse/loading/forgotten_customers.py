@@ -18,6 +18,7 @@ from warehouse.database import fetch_first_row
 from warehouse.errors import RecomartError
 from warehouse.loading.cleaned_ids import build_cleaned_id, build_tokens
 from warehouse.loading.continued_rows import build_assigned_users
+from warehouse.loading.raw_rows import quote_literal
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Feed
 
@@ -98,6 +99,12 @@ def _hash_id(salt: str, user_id: str) -> str:
     return str(row[0])
 
 
+def build_is_forgotten(forgotten: ForgottenCustomers, column: str) -> str:
+    """Build the condition that a column has the id of a forgotten customer."""
+    salt, *hashes = map(quote_literal, (forgotten.salt, *forgotten.hashes))
+    return f"(sha256({salt} || {build_cleaned_id(column)}) in ({', '.join(hashes)}))" if hashes else "false"
+
+
 def reject_forgotten_rows(
     connection: duckdb.DuckDBPyConnection, feed: Feed, load_ids: Sequence[int], forgotten: ForgottenCustomers
 ) -> dict[str, int]:
@@ -112,20 +119,15 @@ def reject_forgotten_rows(
     if feed.fill_down:
         # Without the first row of a group, the rows after it would continue the group before.
         users = build_assigned_users(feed, users)
-    is_forgotten = f"sha256($salt || {build_cleaned_id('user_id')}) in (select unnest($hashes))"
     rows = connection.execute(
         f"""
         delete from raw.{feed.kind}
-        where {is_loaded} and (_file, _line) in (select (_file, _line) from ({users}) where {is_forgotten})
+        where {is_loaded} and (_file, _line) in (
+            select (_file, _line) from ({users}) where {build_is_forgotten(forgotten, "user_id")}
+        )
         returning _file, _line
         """,
-        {
-            "min_id": min(load_ids),
-            "max_id": max(load_ids),
-            "feed": feed.name,
-            "salt": forgotten.salt,
-            "hashes": forgotten.hashes,
-        },
+        {"min_id": min(load_ids), "max_id": max(load_ids), "feed": feed.name},
     ).fetchall()
     if rows:
         connection.execute(

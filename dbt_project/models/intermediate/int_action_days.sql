@@ -46,6 +46,5 @@ select
     action_date,
     action_count,
     content_fingerprint,
-    {{ change_time() }} as changed_at,
-    {{ sql_version() }} as _sql_version
+    {{ change_time() }} as changed_at
 from {{ 'changed_days' if is_incremental() else 'current_days' }}

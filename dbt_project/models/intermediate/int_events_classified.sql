@@ -78,7 +78,6 @@ select
     {{ column }},
     {% endfor -%}
     {{ row_date('event_at') }} as _row_date,
-    {{ sql_version() }} as _sql_version,
     case
         when is_excluded then 'excluded'
         when is_duplicate then 'duplicate'

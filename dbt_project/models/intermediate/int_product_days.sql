@@ -30,7 +30,6 @@ select
         as popularity_at_day_end,
     min(action_at) as first_action_at,
     max(action_at) as last_action_at,
-    {{ newest_change() }} as actions_changed_at,
-    {{ sql_version() }} as _sql_version
+    {{ newest_change() }} as actions_changed_at
 from actions
 group by product_id, action_date, period_start

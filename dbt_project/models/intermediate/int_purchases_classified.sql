@@ -75,7 +75,6 @@ select
     {{ column }},
     {% endfor -%}
     {{ row_date('purchased_at') }} as _row_date,
-    {{ sql_version() }} as _sql_version,
     case
         when is_excluded then 'excluded'
         when is_duplicate then 'duplicate'

@@ -21,8 +21,7 @@ select
     count(case when extract(hour from action_at) between 6 and 17 then 1 end) as daytime_count,
     min(action_at) as first_action_at,
     max(action_at) as last_action_at,
-    {{ newest_change() }} as actions_changed_at,
-    {{ sql_version() }} as _sql_version
+    {{ newest_change() }} as actions_changed_at
 from {{ ref('int_actions_with_periods') }}
 where
     user_id is not null

@@ -51,7 +51,6 @@ select
     cast(sum(purchased_quantity) over up_to_period as {{ type_double() }}) as purchased_quantity,
     min(first_interaction_at) over up_to_period as first_interaction_at,
     max(last_interaction_at) over up_to_period as last_interaction_at,
-    {{ newest_change() }} as actions_changed_at,
-    {{ sql_version() }} as _sql_version
+    {{ newest_change() }} as actions_changed_at
 from period_totals
 window up_to_period as (partition by user_id, product_id order by period_start)
