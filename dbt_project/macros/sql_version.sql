@@ -23,6 +23,10 @@
 {%- endmacro %}
 
 {% macro has_current_sql() -%}
+    {{ return(adapter.dispatch('has_current_sql')()) }}
+{%- endmacro %}
+
+{% macro duckdb__has_current_sql() -%}
     {%- set query -%}
     select count(*) from duckdb_tables()
     where

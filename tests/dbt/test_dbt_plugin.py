@@ -39,14 +39,14 @@ def test_missing_warehouse_is_refused(tmp_path: Path, target: str) -> None:
 
 
 @pytest.mark.slow
-def test_build_fails_once(tmp_path: Path, demo_warehouse: Settings) -> None:
+def test_build_fails_once(tmp_path: Path, demo_copy: Settings) -> None:
     """A build opens twelve connections. None of them waits again after the first failure."""
     target = ("--target-path", str(tmp_path / "target"))
     output = run_dbt_by_hand(tmp_path / "none", "build", *target)
     assert f"{tmp_path}/none/recomart.duckdb: the warehouse does not exist" in output
-    with hold_database(demo_warehouse.database) as process_id:
+    with hold_database(demo_copy.database) as process_id:
         start_seconds = time.monotonic()
-        output = run_dbt_by_hand(demo_warehouse.warehouse, "build", *target, RECOMART_WAIT_SECONDS="5")
+        output = run_dbt_by_hand(demo_copy.warehouse, "build", *target, RECOMART_WAIT_SECONDS="5")
     assert f"process {process_id}" in output
     assert 5 < time.monotonic() - start_seconds < 50
 

@@ -60,14 +60,14 @@ def test_explain_unknown_product(recomart: RecomartCli, demo_warehouse: Settings
 
 
 def test_command_reports_locking_process(
-    recomart: RecomartCli, demo_warehouse: Settings, monkeypatch: pytest.MonkeyPatch
+    recomart: RecomartCli, demo_copy: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RECOMART_WAIT_SECONDS", "0")
-    with hold_database(demo_warehouse.database) as process_id:
+    with hold_database(demo_copy.database) as process_id:
         process = f"process {process_id}"
-        parts = (demo_warehouse.database, process, "running since", "is using the warehouse", "try again")
+        parts = (demo_copy.database, process, "running since", "is using the warehouse", "try again")
         for command in ("run", "status", "train", "publish"):
-            assert_one_line_error(recomart(command, "--warehouse", demo_warehouse.warehouse), *parts)
+            assert_one_line_error(recomart(command, "--warehouse", demo_copy.warehouse), *parts)
 
 
 def test_command_reports_missing_warehouse(recomart: RecomartCli, tmp_path: Path) -> None:
