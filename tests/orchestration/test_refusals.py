@@ -155,7 +155,6 @@ def test_tables_without_tests_are_refused(demo_copy: Settings) -> None:
     assert find_refusals(demo_copy) == []
 
 
-@pytest.mark.slow
 def test_refusal_has_one_line_of_error() -> None:
     error = 'Runtime Error in model mine (models/mine.sql)\n  Binder Error: no column "b"!\n\n  LINE 2: b\n          ^'
     refusal = Refusal(
@@ -165,6 +164,7 @@ def test_refusal_has_one_line_of_error() -> None:
     assert 'such as mine (error: Binder Error: no column "b"!). Run' in describe_refusals([refusal])
 
 
+@pytest.mark.slow
 def test_killed_build_is_refused(demo_copy: Settings) -> None:
     """So is a build with a model that failed; the next build ends the refusal."""
     select = ["--select", "ml_interactions", "assert_one_currency"]
