@@ -45,12 +45,15 @@ shares as (
 
 )
 
--- The message reaches logs, in which nobody can forget a customer: it has no id of a user.
+-- The message has no id of a user: logs keep it after the customer was forgotten.
 select
     concat(
         'implausible share: ', feed, ': ',
         case
-            when subject = 'user' then concat('one user (select mode(user_id) from staging.stg_shop__', kind, ')')
+            when subject = 'user'
+                then concat(
+                    'one user (select mode(user_id) from staging.stg_shop__', kind, ' where _feed = ''', feed, ''')'
+                )
             else concat('product ''', id, '''')
         end,
         ' has ', {{ format_percent('share') }}, ' of the clean rows. If it stands for a missing value, declare ',

@@ -111,18 +111,20 @@ def describe_remaining(settings: Settings, user_id: str, traces: Sequence[Trace]
     reasons = []
     if mentions:
         reasons.append(
-            f"rows of other customers mention it: {shorten_list(mentions)}. Correct these lines in the landing files"
+            f"rows of other customers mention it: {_shorten_list(mentions)}. Correct these lines in the landing files"
         )
     if names := [trace.place for trace in traces if "(its " in trace.place]:
-        reasons.append(shorten_list(names))
+        reasons.append(_shorten_list(names))
     if deleted := [path for path in paths if not (settings.landing_dir / path).exists()]:
-        reasons.append(f"names of deleted files have it: {shorten_list(deleted)}. Put the files back under other names")
+        reasons.append(
+            f"names of deleted files have it: {_shorten_list(deleted)}. Put the files back under other names"
+        )
     if reasons:
         return f"{'; '.join(reasons)}, and call the command again"
-    return f"{shorten_list([trace.place for trace in traces])}. See docs/operations/customer_data.md"
+    return f"{_shorten_list([trace.place for trace in traces])}. See docs/operations/customer_data.md"
 
 
-def shorten_list(texts: Sequence[str]) -> str:
+def _shorten_list(texts: Sequence[str]) -> str:
     """Return the first texts, and the number of the others."""
     others = len(texts) - MAX_LISTED_PLACES
     return "; ".join(texts[:MAX_LISTED_PLACES]) + (f"; and {others:,} more" if others > 0 else "")
