@@ -231,6 +231,7 @@ def test_similar_and_explain_name_products(demo_warehouse: Settings, recomart: R
     assert "unknown to the model, ignored: x1" in printed
 
 
+@pytest.mark.slow
 def test_demo_shows_accounting_and_top_ten(recomart: RecomartCli, tmp_path: Path) -> None:
     result = recomart("demo", "--warehouse", tmp_path)
     assert result.returncode == 0, result.stderr

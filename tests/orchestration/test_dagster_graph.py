@@ -1,4 +1,4 @@
-"""Dagster's asset graph, and the full pipeline on an empty warehouse and again on the built one."""
+"""Dagster's asset graph, and the full pipeline on an empty warehouse and again with nothing new."""
 
 import importlib
 import os
@@ -49,11 +49,22 @@ def dagster_definitions(graph_shop_settings: Settings) -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def job_runs(dagster_definitions: ModuleType) -> Iterator[list[dg.ExecuteInProcessResult]]:
-    """Two runs of the job, one after the other."""
+def first_run(dagster_definitions: ModuleType) -> dg.ExecuteInProcessResult:
+    """A run of the job on an empty warehouse."""
     with dg.DagsterInstance.ephemeral() as instance:
         job = dagster_definitions.defs.resolve_job_def("full_pipeline")
-        yield [job.execute_in_process(instance=instance, raise_on_error=False) for _ in range(2)]
+        run = job.execute_in_process(instance=instance, raise_on_error=False)
+    assert run.success
+    return run
+
+
+@pytest.fixture(scope="module")
+def scheduled_run(first_run: dg.ExecuteInProcessResult, dagster_definitions: ModuleType) -> dg.ExecuteInProcessResult:
+    """A scheduled run with nothing new."""
+    assert first_run.success
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = dagster_definitions.defs.resolve_job_def("full_pipeline")
+        return job.execute_in_process(instance=instance, tags={"dagster/schedule_name": "nightly_schedule"})
 
 
 def get_materializations(run: dg.ExecuteInProcessResult) -> dict[dg.AssetKey, dg.AssetMaterialization]:
@@ -62,58 +73,50 @@ def get_materializations(run: dg.ExecuteInProcessResult) -> dict[dg.AssetKey, dg
     return {event.asset_key: event.materialization for event in events if event.asset_key.path[0] != "landing"}
 
 
-def test_full_pipeline_succeeds_twice(job_runs: list[dg.ExecuteInProcessResult]) -> None:
-    assert [run.success for run in job_runs] == [True, True]
-
-
-def test_scheduled_run_with_nothing_new_builds_nothing(
-    job_runs: list[dg.ExecuteInProcessResult], dagster_definitions: ModuleType
-) -> None:
-    assert job_runs[-1].success
-    with dg.DagsterInstance.ephemeral() as instance:
-        job = dagster_definitions.defs.resolve_job_def("full_pipeline")
-        run = job.execute_in_process(instance=instance, tags={"dagster/schedule_name": "nightly_schedule"})
-    assert {key.path[0] for key in get_materializations(run)} == {"raw"}
-    skipped_steps = {event.step_key for event in run.all_events if event.is_step_skipped}
+def test_scheduled_run_with_nothing_new_builds_nothing(scheduled_run: dg.ExecuteInProcessResult) -> None:
+    assert {key.path[0] for key in get_materializations(scheduled_run)} == {"raw"}
+    skipped_steps = {event.step_key for event in scheduled_run.all_events if event.is_step_skipped}
     assert skipped_steps == {"model_tables", "recommendations", "serving__published_copy"}
 
 
 def test_assets_report_row_count_and_duration(
-    job_runs: list[dg.ExecuteInProcessResult], dagster_definitions: ModuleType
+    first_run: dg.ExecuteInProcessResult, dagster_definitions: ModuleType
 ) -> None:
     graph = dagster_definitions.defs.resolve_asset_graph()
-    for run in job_runs:
-        materializations = get_materializations(run)
-        assert materializations.keys() == graph.materializable_asset_keys - {LANDING_DAYS_KEY}
-        for key, materialization in materializations.items():
-            assert "dagster/row_count" in materialization.metadata, key
-            assert {"seconds", "Execution Duration"} & set(materialization.metadata), key
+    materializations = get_materializations(first_run)
+    assert materializations.keys() == graph.materializable_asset_keys - {LANDING_DAYS_KEY}
+    for key, materialization in materializations.items():
+        assert "dagster/row_count" in materialization.metadata, key
+        assert {"seconds", "Execution Duration"} & set(materialization.metadata), key
 
 
-def test_second_run_adds_no_rows(job_runs: list[dg.ExecuteInProcessResult]) -> None:
+@pytest.mark.slow
+def test_second_run_adds_no_rows(first_run: dg.ExecuteInProcessResult, dagster_definitions: ModuleType) -> None:
     def get_row_counts(run: dg.ExecuteInProcessResult) -> dict[str, object]:
         return {
             key.to_user_string(): materialization.metadata["dagster/row_count"].value
             for key, materialization in get_materializations(run).items()
         }
 
-    first, second = (get_row_counts(run) for run in job_runs)
+    with dg.DagsterInstance.ephemeral() as instance:
+        second_run = dagster_definitions.defs.resolve_job_def("full_pipeline").execute_in_process(instance=instance)
+    first, second = get_row_counts(first_run), get_row_counts(second_run)
     metric_tables = {"ml/ranking_metrics", "ml/metric_differences", "marts/eval_metric_differences"}
     changing_tables = {
         *("ml/model_runs", *metric_tables, "marts/eval_model_runs"),
         *("intermediate/int_changed_loads", "serving/published_copy"),
     }
+    assert first.keys() == second.keys()
     assert {name for name in first if first[name] != second[name]} <= changing_tables
 
 
-def test_dbt_tests_are_asset_checks(job_runs: list[dg.ExecuteInProcessResult], graph_shop_settings: Settings) -> None:
+def test_dbt_tests_are_asset_checks(first_run: dg.ExecuteInProcessResult, graph_shop_settings: Settings) -> None:
     """A relationship between two sources belongs to none of Dagster's assets."""
     nodes = load_manifest(graph_shop_settings)["nodes"].values()
     tests = {node["name"] for node in nodes if node["resource_type"] == "test"}
-    for run in job_runs:
-        checks = run.get_asset_check_evaluations()
-        assert {check.check_name for check in checks} == tests - {"valid_rows_raw_loaded_files_relationships"}
-        assert all(check.passed for check in checks)
+    checks = first_run.get_asset_check_evaluations()
+    assert {check.check_name for check in checks} == tests - {"valid_rows_raw_loaded_files_relationships"}
+    assert all(check.passed for check in checks)
 
 
 def test_checks_have_descriptions(dagster_definitions: ModuleType) -> None:
@@ -173,11 +176,13 @@ def test_apps_depend_on_published_copy(dagster_definitions: ModuleType) -> None:
         assert "url" in graph.get(key).metadata
 
 
-def test_load_reports_landing_files(job_runs: list[dg.ExecuteInProcessResult], graph_shop_settings: Settings) -> None:
+def test_load_reports_landing_files(
+    first_run: dg.ExecuteInProcessResult, scheduled_run: dg.ExecuteInProcessResult, graph_shop_settings: Settings
+) -> None:
     files = [path for path in (graph_shop_settings.landing_dir / "clickstream").iterdir() if path.is_file()]
-    deliveries = [event.materialization for event in job_runs[0].get_asset_materialization_events()]
+    deliveries = [event.materialization for event in first_run.get_asset_materialization_events()]
     observations = [
-        event.asset_observation_data.asset_observation for event in job_runs[1].get_asset_observation_events()
+        event.asset_observation_data.asset_observation for event in scheduled_run.get_asset_observation_events()
     ]
     for reports in (deliveries, observations):
         metadata = {
@@ -192,7 +197,9 @@ def test_load_reports_landing_files(job_runs: list[dg.ExecuteInProcessResult], g
         assert graph_shop_settings.landing_dir / str(events["newest_file"].value) in files
 
 
-def test_load_reports_landing_days(job_runs: list[dg.ExecuteInProcessResult], graph_shop_settings: Settings) -> None:
+def test_load_reports_landing_days(
+    first_run: dg.ExecuteInProcessResult, scheduled_run: dg.ExecuteInProcessResult, graph_shop_settings: Settings
+) -> None:
     """Each day is a partition with the number of its rows; a load without new files reports none."""
     first, second = (
         {
@@ -200,7 +207,7 @@ def test_load_reports_landing_days(job_runs: list[dg.ExecuteInProcessResult], gr
             for event in run.get_asset_materialization_events()
             if event.asset_key == LANDING_DAYS_KEY
         }
-        for run in job_runs
+        for run in (first_run, scheduled_run)
     )
     with open_reader(graph_shop_settings) as connection:
         ((rows,),) = connection.execute("select sum(rows_loaded) from raw.loaded_files").fetchall()
@@ -239,16 +246,13 @@ def test_assets_have_owner_kind_and_docs(dagster_definitions: ModuleType) -> Non
     assert [node.key for node in nodes if not Path(node.metadata["docs"].value).is_file()] == []
 
 
-def test_dbt_runs_before_and_after_model(job_runs: list[dg.ExecuteInProcessResult]) -> None:
-    for run in job_runs:
-        steps = [event.step_key for event in run.all_events if event.is_step_success]
-        assert steps == ["raw_tables", "marts", "model_tables", "recommendations", "serving__published_copy"]
+def test_dbt_runs_before_and_after_model(first_run: dg.ExecuteInProcessResult) -> None:
+    steps = [event.step_key for event in first_run.all_events if event.is_step_success]
+    assert steps == ["raw_tables", "marts", "model_tables", "recommendations", "serving__published_copy"]
 
 
-def test_tables_have_column_schema_and_lineage(
-    job_runs: list[dg.ExecuteInProcessResult],
-) -> None:
-    metadata = get_materializations(job_runs[0])[dg.AssetKey(["marts", "rec_top_n"])].metadata
+def test_tables_have_column_schema_and_lineage(first_run: dg.ExecuteInProcessResult) -> None:
+    metadata = get_materializations(first_run)[dg.AssetKey(["marts", "rec_top_n"])].metadata
     schema, lineage = metadata["dagster/column_schema"], metadata["dagster/column_lineage"]
     assert isinstance(schema, dg.TableSchemaMetadataValue)
     assert isinstance(lineage, dg.TableColumnLineageMetadataValue)
@@ -259,33 +263,30 @@ def test_tables_have_column_schema_and_lineage(
     ]
 
 
-def test_dbt_models_have_column_lineage(
-    job_runs: list[dg.ExecuteInProcessResult], dagster_definitions: ModuleType
-) -> None:
+def test_dbt_models_have_column_lineage(first_run: dg.ExecuteInProcessResult, dagster_definitions: ModuleType) -> None:
     graph = dagster_definitions.defs.resolve_asset_graph()
     nodes = (graph.get(key) for key in graph.materializable_asset_keys)
     models = {node.key for node in nodes if "dbt" in node.kinds and node.group_name != "seeds"}
-    for run in job_runs:
-        lineages = {
-            key: materialization.metadata["dagster/column_lineage"]
-            for key, materialization in get_materializations(run).items()
-            if key in models
-        }
-        assert set(lineages) == models
-        # The rows of audit_pii come from the project's yml files.
-        without_columns = [key for key, lineage in lineages.items() if not lineage.value.deps_by_column]
-        assert without_columns == [dg.AssetKey(["marts", "audit_pii"])]
+    lineages = {
+        key: materialization.metadata["dagster/column_lineage"]
+        for key, materialization in get_materializations(first_run).items()
+        if key in models
+    }
+    assert set(lineages) == models
+    # The rows of audit_pii come from the project's yml files.
+    without_columns = [key for key, lineage in lineages.items() if not lineage.value.deps_by_column]
+    assert without_columns == [dg.AssetKey(["marts", "audit_pii"])]
 
 
-def test_model_runs_report_ranking_metrics(job_runs: list[dg.ExecuteInProcessResult]) -> None:
-    metadata = get_materializations(job_runs[0])[dg.AssetKey(["ml", "model_runs"])].metadata
+def test_model_runs_report_ranking_metrics(first_run: dg.ExecuteInProcessResult) -> None:
+    metadata = get_materializations(first_run)[dg.AssetKey(["ml", "model_runs"])].metadata
     assert 0 < float(metadata["als_ndcg_at_20"].value) <= float(metadata["oracle_ndcg_at_20"].value)  # type: ignore[arg-type]
 
 
 def test_job_publishes_same_rows_as_command(
-    job_runs: list[dg.ExecuteInProcessResult], graph_shop_settings: Settings, demo_warehouse: Settings
+    first_run: dg.ExecuteInProcessResult, graph_shop_settings: Settings, demo_warehouse: Settings
 ) -> None:
-    assert job_runs[1].success
+    assert first_run.success
     job_copy, command_copy = read_pointer(graph_shop_settings), read_pointer(demo_warehouse)
     growing_tables = dict.fromkeys(("eval_model_runs", "eval_ranking_metrics", "eval_metric_differences"), 0)
     assert job_copy.rows | growing_tables == command_copy.rows | growing_tables
@@ -311,13 +312,13 @@ def test_user_error_fails_step_with_message(
 
 
 def test_locked_warehouse_fails_dbt_step(
-    job_runs: list[dg.ExecuteInProcessResult],
+    first_run: dg.ExecuteInProcessResult,
     dagster_definitions: ModuleType,
     graph_shop_settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The failure names the process that has the warehouse open. It may close it, so the step has three attempts."""
-    assert job_runs[-1].success, "there is no warehouse to lock"
+    assert first_run.success, "there is no warehouse to lock"
     monkeypatch.setenv("RECOMART_WAIT_SECONDS", "0")
     monkeypatch.setattr(common, "RETRY_DELAY_SECONDS", 0)
     with dg.DagsterInstance.ephemeral() as instance, hold_database(graph_shop_settings.database) as process_id:
@@ -331,7 +332,7 @@ def test_locked_warehouse_fails_dbt_step(
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("job_runs")
+@pytest.mark.usefixtures("first_run")
 def test_killed_dbt_runs_again(
     dagster_definitions: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
