@@ -13,9 +13,9 @@ from models_ml.config import TrainConfig
 from models_ml.data.dataset import require_columns
 from models_ml.data.id_map import IdMap
 from models_ml.data.sparse import Csr, iter_row_blocks, suppress_beta_warning
+from models_ml.data.top_n import select_top_n
 from models_ml.errors import ModelError
 from models_ml.evaluation.window import EvaluationWindow, Ranking, get_max_k
-from models_ml.inference.scoring import select_top_n
 
 RankingMethod = Callable[[EvaluationWindow, TrainConfig], Ranking]
 """Ranks products for all customers of a window from the data before the window."""
