@@ -150,6 +150,10 @@ class TrainConfig(BaseModel):
     max_neighbors: int = Field(default=200, ge=1)
     """Maximum number of similar products that the item-item baseline keeps for each product."""
 
+    max_ease_products: int = Field(default=5_000, ge=0)
+    """Maximum number of products for which the baseline EASE is computed: its time grows with the third power of their
+    number. 0 leaves it out."""
+
     selection_k: int = Field(default=10, ge=1)
     """List length k of the validation NDCG that selects the number of epochs, the trend power and the item
     graph."""

@@ -19,7 +19,7 @@ from models_ml.data.id_map import IdMap
 from models_ml.data.interactions import Interactions
 from models_ml.data.item_features import ItemFeatures
 from models_ml.errors import ModelError
-from models_ml.evaluation.baselines import OracleFactors
+from models_ml.evaluation.baselines import OracleFactors, build_baselines, build_oracle_method
 from models_ml.evaluation.report import EvaluationReport, MetricRow
 from models_ml.evaluation.selection import EpochCallback, EpochRecord, select_params
 from models_ml.evaluation.window import EvaluationWindow, Ranking
@@ -101,7 +101,7 @@ def train(
         if on_epoch is not None:
             on_epoch(epoch)
 
-    report = EvaluationReport(run_id, dataset, config, oracle_factors)
+    report = EvaluationReport(run_id, dataset, config)
     selected_params, reason = SelectedParams.from_defaults(config), "default: there is no validation window"
     validation = report.build_window("validation", config.max_selection_users)
     if warm_start_model is not None:
@@ -122,7 +122,10 @@ def train(
             feature: _fit_and_rank(test.without_feature(feature), config, selected_params)
             for feature in (dataset.own_features if config.ablations else ())
         }
-        report.add(test, ranking, ablations)
+        baselines = build_baselines(validation, config)
+        if oracle_factors is not None:
+            baselines["oracle"] = build_oracle_method(oracle_factors)
+        report.add(test, ranking, ablations, baselines)
     recommender, fit_seconds = _fit_recommender(
         dataset, config, selected_params, run_id, report.overall_metrics, record_epoch, warm_start_model
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -27,6 +28,11 @@ EpochCallback = Callable[[EpochRecord], None]
 """Called after each epoch of a fit."""
 
 
+class _EvaluatedRanking(NamedTuple):
+    ndcg: float
+    ranking: Ranking
+
+
 def select_params(
     window: EvaluationWindow, config: TrainConfig, on_epoch: EpochCallback
 ) -> tuple[SelectedParams, Ranking]:
@@ -48,30 +54,34 @@ def select_params(
     )
     evaluated = window.known_positions.to(trainer.device)
 
-    def rank(user_factors: Tensor, product_factors: Tensor, graph: ItemGraph | None = None) -> tuple[float, Ranking]:
+    def rank(user_factors: Tensor, product_factors: Tensor, graph: ItemGraph | None = None) -> _EvaluatedRanking:
         ranking = window.rank_for_known_customers(user_factors, product_factors, config, graph)
-        return window.evaluate(ranking, (config.selection_k,))[0].ndcg, ranking
+        return _EvaluatedRanking(window.evaluate(ranking, (config.selection_k,))[0].ndcg, ranking)
 
     best_ndcg, best_epoch = -1.0, 0
     user_factors = product_factors = trainer.product_factors
     while trainer.epochs < config.max_epochs and trainer.epochs - best_epoch < config.patience:
         report = trainer.train_epoch()
         factors = trainer.user_factors[evaluated], trainer.complete_product_factors()
-        ndcg, _ = rank(*factors)
+        ndcg = rank(*factors).ndcg
         on_epoch(EpochRecord(window.cutoff, report, ndcg))
         if ndcg > best_ndcg:
             best_ndcg, best_epoch = ndcg, report.epoch
             user_factors, product_factors = factors
     trends = trainer.item_features.trends
     rankings = {power: rank(user_factors, product_factors * trends[:, None] ** power) for power in config.trend_powers}
-    trend_power = min(rankings, key=lambda power: (-rankings[power][0], power))
-    best, best_graph = rankings[trend_power], (0.0, 0.0)
+    trend_power = min(rankings, key=lambda power: (-rankings[power].ndcg, power))
+    best, graph_weight, graph_power = rankings[trend_power], 0.0, 0.0
     product_factors = product_factors * trends[:, None] ** trend_power
-    for popularity_power in config.graph_popularity_powers:
+    for popularity_power in config.graph_popularity_powers if config.graph_weights else ():
         graph = ItemGraph.fit(trainer.strength, config, 1.0, popularity_power, trends**trend_power)
-        for weight in config.graph_weights:
+        lighter = rankings[trend_power]
+        for weight in sorted(config.graph_weights):
             weighted = rank(user_factors, product_factors, replace(graph, weight=weight))
-            if weighted[0] > best[0]:
-                best, best_graph = weighted, (weight, popularity_power)
-    ndcg, ranking = best
-    return SelectedParams(best_epoch, trend_power, *best_graph, validation_ndcg=ndcg), ranking
+            if weighted.ndcg > best.ndcg:
+                best, graph_weight, graph_power = weighted, weight, popularity_power
+            # The NDCG rises to one maximum and falls. On dense data it falls at once, and the search ends.
+            if weighted.ndcg <= lighter.ndcg:
+                break
+            lighter = weighted
+    return SelectedParams(best_epoch, trend_power, graph_weight, graph_power, best.ndcg), best.ranking

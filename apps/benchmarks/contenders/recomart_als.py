@@ -9,7 +9,8 @@ from apps.benchmarks.fresh_process import log_progress
 from apps.benchmarks.ranking_results import CurvePoint, RankingResult, SplitSource, evaluate_ranking
 from models_ml.als.trainer import AlsTrainer
 from models_ml.config import TrainConfig
-from models_ml.evaluation.baselines import BASELINES
+from models_ml.errors import ModelError
+from models_ml.evaluation.baselines import build_baselines
 from models_ml.evaluation.selection import select_params
 from models_ml.evaluation.window import EvaluationWindow
 from models_ml.neighbors.item_graph import ItemGraph
@@ -96,11 +97,17 @@ def _train_with_curve(
 
 
 def evaluate_baselines(split_source: SplitSource, config: TrainConfig) -> list[RankingResult]:
-    """Evaluate the baselines; recent popularity only if the interactions have timestamps."""
-    test = split_source.read(config).test
-    has_timestamps = bool(test.get_feature("recent_popularity").any())
-    methods = {name: rank for name, rank in BASELINES.items() if has_timestamps or name != "recent_popularity"}
-    return [evaluate_ranking(name, test, rank(test, config), config) for name, rank in methods.items()]
+    """Evaluate the baselines, tuned on the validation window; recent popularity only with timestamps."""
+    split = split_source.read(config)
+    test, results = split.test, []
+    for name, rank in build_baselines(split.validation, config).items():
+        if name == "recent_popularity" and not test.get_feature("recent_popularity").any():
+            continue
+        try:
+            results.append(evaluate_ranking(name, test, rank(test, config), config))
+        except ModelError as error:
+            log_progress(f"{name}: {error}")
+    return results
 
 
 def evaluate_ablations(split_source: SplitSource, config: TrainConfig) -> list[RankingResult]:
