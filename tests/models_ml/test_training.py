@@ -11,7 +11,7 @@ import torch
 from models_ml.config import TrainConfig
 from models_ml.data.dataset import Dataset
 from models_ml.errors import ModelError
-from models_ml.evaluation.baselines import BASELINES, OracleFactors
+from models_ml.evaluation.baselines import OracleFactors, build_baselines
 from models_ml.inference.candidates import Candidates
 from models_ml.inference.recommender import Recommender
 from models_ml.training import EpochRecord, TrainingResult, train
@@ -190,7 +190,7 @@ def test_evaluation_of_known_customers_only(config: TrainConfig) -> None:
         assert row["recall"] == 0.5
         assert row["precision"] == 1 / row["k"]
     ranked = {(row["method"], row["product_id"]) for row in result.evaluation_candidates.to_pylist()}
-    methods = ("als", "popularity", "recent_popularity")
+    methods = ("als", "ease", "popularity", "recent_popularity")
     assert ranked == {
         ("item_item", "p3"),
         *((method, product) for method in methods for product in ("p3", "unseen_product")),
@@ -220,4 +220,4 @@ def test_incomplete_oracle_is_skipped(dataset: Dataset, oracle: OracleFactors, c
     users, products = oracle
     result = train(dataset, config, "run", oracle_factors=(users, products.slice(3)))
     assert "unknown product ids" in result.skip_reasons["oracle"]
-    assert set(result.ranking_metrics["method"].to_pylist()) == {"als", *BASELINES}
+    assert set(result.ranking_metrics["method"].to_pylist()) == {"als", *build_baselines(None, config)}
