@@ -20,6 +20,9 @@ from warehouse.settings import Settings
 
 LOCK_FILE = "backup.lock"
 
+LANDING_FOLDER = "landing"
+"""Folder of a backup with the landing files, wherever the landing folder of the shop is."""
+
 LOG = logging.getLogger(__name__)
 
 COPY_SCRIPT = "import shutil, sys; shutil.copy2(*sys.argv[1:])"
@@ -99,7 +102,7 @@ def _write_backup(
         sources = [(path, path.relative_to(settings.warehouse)) for path in _list_files(settings)]
         if has_landing:
             sources += [
-                (path, "landing" / path.relative_to(settings.landing_dir))
+                (path, LANDING_FOLDER / path.relative_to(settings.landing_dir))
                 for path in find_finished_files(settings.landing_dir)
             ]
         needed_bytes = settings.database.stat().st_size + sum(file.stat().st_size for file, _ in sources)

@@ -1,5 +1,6 @@
 """Copies of files and folders that leave out unfinished work and stop before the disk is full."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -51,6 +52,24 @@ def copy_files(files: Iterable[tuple[Path, Path]], folder: Path) -> None:
         if message := describe_disk_full_error(str(error), folder):
             raise DiskFullError(message) from error
         raise
+
+
+def move_file(source: Path, target: Path) -> None:
+    """Move a file to a place that has none, on the same or another disk; no reader sees a part of it.
+
+    Raises:
+        DiskFullError: The disk of the target is full.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        unfinished = target.with_name(f".{target.name}.unfinished")
+        copy_files([(source, unfinished)], target.parent)
+        unfinished.replace(target)
+        source.unlink()
 
 
 def _flush(file: Path) -> None:
