@@ -35,7 +35,7 @@ def clean_user_id(sources: Sources, user_id: str) -> str:
     cleaned = str(row[0]) if row else ""
     null_words = {word for feed in sources.feeds.values() for word in feed.get_null_words("user_id")}
     if not cleaned or cleaned.lower() in null_words:
-        raise RecomartError(f"'{user_id}' is the id of no customer. It stands for rows without one")
+        raise RecomartError(f"not a customer id: '{user_id}' is empty or a null word. Give the id of a customer")
     return cleaned
 
 
