@@ -11,12 +11,13 @@ from pathlib import Path
 
 from warehouse.backups.backup_manifest import MANIFEST_NAME, BackupManifest, describe_files
 from warehouse.backups.folder_copy import check_disk_space, copy_files, find_finished_files
-from warehouse.database import connect, connect_to_file, open_reader, raise_on_damage
+from warehouse.database import check_warehouse_exists, connect, connect_to_file, open_reader, raise_on_damage
 from warehouse.disk_full import describe_disk_full_error
 from warehouse.errors import DiskFullError, RecomartError
 from warehouse.locks import exclusive_lock
 from warehouse.publishing.live_copy import POINTER_FILE, read_pointer
 from warehouse.settings import Settings
+from warehouse.sql_text import TableName
 
 LOCK_FILE = "backup.lock"
 
@@ -72,8 +73,7 @@ def create_backup(
     """
     if destination.exists():
         raise RecomartError(f"{destination}: the folder exists. Name a new folder for the backup")
-    if not settings.database.exists():
-        raise RecomartError(f"{settings.database}: the warehouse does not exist. Correct --warehouse")
+    check_warehouse_exists(settings)
     if settings.warehouse in destination.parents:
         raise RecomartError(f"{destination}: it is inside the warehouse folder. Name a folder outside of it")
     destination.parent.mkdir(parents=True, exist_ok=True)
@@ -145,5 +145,5 @@ def _verify_database(settings: Settings, database: Path) -> None:
     """
     with raise_on_damage(database), closing(connect_to_file(settings, database, read_only=True)) as connection:
         tables = connection.execute("select schema_name, table_name from duckdb_tables() where not internal").fetchall()
-        for schema, table in tables:
-            connection.execute(f'select bit_xor(hash(t)) from "{schema}"."{table}" as t').fetchall()
+        for table in tables:
+            connection.execute(f"select bit_xor(hash(t)) from {TableName(*table).quoted} as t").fetchall()

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from warehouse.atomic_files import flush_to_disk
 from warehouse.disk_full import describe_disk_full_error
 from warehouse.errors import DiskFullError
 
@@ -47,7 +48,7 @@ def copy_files(files: Iterable[tuple[Path, Path]], folder: Path) -> None:
         for source, target in files:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
-            _flush(target)
+            flush_to_disk(target)
     except OSError as error:
         if message := describe_disk_full_error(str(error), folder):
             raise DiskFullError(message) from error
@@ -70,8 +71,3 @@ def move_file(source: Path, target: Path) -> None:
         copy_files([(source, unfinished)], target.parent)
         unfinished.replace(target)
         source.unlink()
-
-
-def _flush(file: Path) -> None:
-    with file.open("rb") as content:
-        os.fsync(content.fileno())

@@ -16,9 +16,9 @@ from warehouse.loading.cleaned_ids import (
 )
 from warehouse.loading.continued_rows import build_block_number, build_is_group_start
 from warehouse.loading.forgotten_customers import REJECTION_REASON
-from warehouse.loading.raw_rows import quote_literal
 from warehouse.sources.columns import RAW_COLUMNS
 from warehouse.sources.declaration import Sources
+from warehouse.sql_text import quote_literal
 
 USER_KINDS = tuple(kind for kind, columns in RAW_COLUMNS.items() if "user_id" in columns)
 """Kinds of feeds whose rows have a customer."""
