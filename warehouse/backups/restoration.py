@@ -65,7 +65,6 @@ def restore_backup(
             _move_away(settings, files)
         for path in reversed(files):
             _move_into_place(settings, unfinished, path)
-        (unfinished / MANIFEST_NAME).unlink()
         shutil.rmtree(unfinished)
     return manifest
 
@@ -86,7 +85,7 @@ def _is_resumable(unfinished: Path, manifest: BackupManifest) -> bool:
 def _list_unfinished_files(unfinished: Path) -> list[Path]:
     """Return the relative paths of the files that are not in their places yet."""
     paths = [file.relative_to(unfinished) for file in unfinished.rglob("*") if file.is_file()]
-    return [path for path in paths if path.name != MANIFEST_NAME or len(path.parts) > 1]
+    return [path for path in paths if path != Path(MANIFEST_NAME)]
 
 
 def _sort_database_first(settings: Settings, paths: list[Path]) -> list[Path]:
