@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import duckdb
 
@@ -23,6 +22,7 @@ from warehouse.database import insert_ml_rows, open_writer, transaction
 from warehouse.disk_full import raise_on_full_disk
 from warehouse.erasure.erasure_lock import get_erasure_number, wait_for_erasure
 from warehouse.settings import Settings
+from warehouse.utc_time import get_utc_now
 
 
 @dataclass(frozen=True)
@@ -109,5 +109,5 @@ def _set_serving_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> None
     connection.execute(
         f"update ml.model_runs set is_serving = true, promoted_at = ?, promotion_number = {NEXT_NUMBER_QUERY} "
         "where run_id = ?",
-        [datetime.now(UTC).replace(tzinfo=None), run_id],
+        [get_utc_now(), run_id],
     )

@@ -60,8 +60,8 @@ def describe_load(report: LoadReport) -> str:
     unchanged_files = sum(feed.files_unchanged for feed in report.feeds.values())
     rejected_rows = sum(feed.rows_rejected for feed in report.feeds.values())
     rejected = f", {format_count(len(report.rejected_files), 'file')} rejected" if report.rejected_files else ""
-    if report.set_aside_files:
-        rejected += f", {format_count(len(report.set_aside_files), 'file')} rejected earlier"
+    if report.skipped_rejected_files:
+        rejected += f", {format_count(len(report.skipped_rejected_files), 'file')} rejected earlier"
     changing = f", {format_count(len(report.changing_files), 'file')} changing" if report.changing_files else ""
     rows = f"{format_count(report.rows_loaded, 'row')}, {format_count(rejected_rows, 'line')} rejected"
     return f"{format_count(loaded_files, 'file')} ({unchanged_files:,} unchanged), {rows}{rejected}{changing}"

@@ -143,8 +143,8 @@ def describe_refusals(refusals: Sequence[Refusal]) -> str:
         return f"{first.message} before {nodes}, such as {first.name}. Run `recomart run`"
     reason = f": {shorten_message(first.message)}" if first.message else ""
     return (
-        "the last dbt build was killed or failed, ran with --empty, --sample or --vars, or left out tests: "
-        f"{len(refusals)} of its tables and tests have no current result, such as {first.name} "
+        "the last dbt build was killed or failed, was partial (--empty, --sample, --defer or --vars), or left out "
+        f"tests: {len(refusals)} of its tables and tests have no current result, such as {first.name} "
         f"({first.status}{reason}). Run `recomart run`, or `dbt build` in dbt_project/"
     )
 
@@ -229,7 +229,7 @@ def accept_failure(settings: Settings, test: str, why: str) -> Acceptance:
     if result is None and _is_warning_test(settings, test):
         raise RecomartError(f"nothing accepted: {test} warns and refuses nothing. `recomart accept` lists failed tests")
     if result is None or result.status != "fail" or result.fingerprint is None:
-        state = f"its last result is {result.status!r}" if result else "no blocking test of that name is open"
+        state = f"its last result is {result.status!r}" if result else "no blocking test of that name has failed"
         raise RecomartError(f"nothing accepted: {test} has not failed: {state}. `recomart accept` lists failed tests")
     if (test, result.fingerprint) in {(accepted.test, accepted.fingerprint) for accepted in read_acceptances(settings)}:
         raise RecomartError(f"nothing accepted: this failure of {test} is accepted already. Run `recomart run`")
@@ -265,11 +265,16 @@ def read_acceptances(settings: Settings) -> list[Acceptance]:
     file = settings.accepted_failures_file
     try:
         lines = file.read_bytes().split(b"\n")
-        return [Acceptance.model_validate_json(line) for line in lines if line.strip()]
     except FileNotFoundError:
         return []
-    except ValueError as error:
-        raise RecomartError(f"{file}: a line is no acceptance. Delete the line") from error
+    acceptances = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                acceptances.append(Acceptance.model_validate_json(line))
+            except ValueError as error:
+                raise RecomartError(f"{file}, line {number}: not an acceptance. Delete the line") from error
+    return acceptances
 
 
 def _replace_surrogates(text: str) -> str:

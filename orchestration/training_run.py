@@ -219,7 +219,7 @@ def _create_dataset_version(
     # Each writer deletes unfinished versions, which must be those of killed writers only.
     lock = settings.datasets_dir / DATASETS_LOCK
     with exclusive_lock(lock, "writing of a dataset", settings.wait_seconds, LOG.warning):
-        check_erasure_number(settings, erasure_number)
+        check_erasure_number(settings, erasure_number, action)
         remove_unfinished(settings.datasets_dir)
         return dataset, write_dataset(dataset, provenance, settings.datasets_dir)
 
@@ -250,7 +250,7 @@ def _write_result(
     run = result.build_run_row(artifact.relative_to(settings.warehouse), describe_failures(gates))
     # The warehouse's write lock also guards the models folder.
     with open_writer(settings) as connection:
-        check_erasure_number(settings, erasure_number)
+        check_erasure_number(settings, erasure_number, "training")
         with _register_artifact(connection, artifact), transaction(connection):
             result.recommender.save(artifact)
             for table in LIST_TABLES:

@@ -86,7 +86,7 @@ def forget(
     if as_json:
         console.print_json({"is_forgotten": not after, "places": rows})
     elif not rows:
-        console.print_line(f"the id {user_id} is nowhere")
+        console.print_line(f"no place has the id {user_id}")
     else:
         console.print_table("Places with the id", rows, ["place", "before"] if check else None)
         if not (check or has_customers(settings)):

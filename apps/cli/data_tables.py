@@ -38,10 +38,10 @@ def print_load(report: LoadReport) -> None:
     """Print the findings of a load: rejected and skipped files, unreadable feeds, detected formats, new columns."""
     for path, reason in report.rejected_files.items():
         print_line(f"rejected file {path}: {reason}")
-    if report.set_aside_files:
+    if skipped_files := report.skipped_rejected_files:
         print_line(
-            f"not read again, {format_count(len(report.set_aside_files), 'file')} that an earlier load rejected: "
-            f"{_format_paths(report.set_aside_files)}. See `recomart rejected`; `recomart reload --file` tries again"
+            f"not read again, {format_count(len(skipped_files), 'file')} that an earlier load rejected: "
+            f"{_format_paths(skipped_files)}. See `recomart rejected`; `recomart reload --file` tries again"
         )
     for message in report.unreadable_feeds.values():
         print_line(message)

@@ -20,7 +20,7 @@ KEY_PREFIX = "recomart_"
 """Start of every key, by which scanners for leaked secrets recognize it."""
 
 
-class Scope(StrEnum):
+class KeyScope(StrEnum):
     """What a key permits."""
 
     RECOMMENDATIONS = "recommendations"
@@ -41,7 +41,7 @@ class ApiKey(BaseModel):
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     """Hash of the key. A slow hash protects guessable passwords; a key has 256 random bits."""
 
-    scopes: list[Scope]
+    scopes: list[KeyScope]
     """What the key permits."""
 
     created_at: AwareDatetime
@@ -76,7 +76,7 @@ def read_api_keys(settings: Settings) -> list[ApiKey]:
         raise RecomartError(f"{file}: the file of API keys is damaged. Delete it and add the keys again") from None
 
 
-def add_api_key(settings: Settings, name: str, scopes: list[Scope], valid_days: float | None = None) -> str:
+def add_api_key(settings: Settings, name: str, scopes: list[KeyScope], valid_days: float | None = None) -> str:
     """Add a key to the key file and return the key, which the file does not hold.
 
     Raises:

@@ -17,7 +17,7 @@ POLL_INTERVAL_SECONDS = 1.0
 RETRY_DELAY_SECONDS = 30.0
 
 
-class Problem(NamedTuple):
+class VersionProblem(NamedTuple):
     """Why the newest version cannot be used. An error itself would keep its frames, and so a copy and a model."""
 
     public_reason: str
@@ -28,7 +28,7 @@ class OpenFailure(NamedTuple):
     """A version whose copy or model could not be opened or read."""
 
     published: PublishedCopy
-    problem: Problem
+    problem: VersionProblem
     failed_at: float
 
 
@@ -52,7 +52,7 @@ class PublicationFollower:
         self._queries: RecommendationQueries | None = None
         self._has_usable_model = False
         self._failure: OpenFailure | None = None
-        self._problem: Problem | None = None
+        self._problem: VersionProblem | None = None
         self._stop_event = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="publication-follower", daemon=True)
 
@@ -75,7 +75,7 @@ class PublicationFollower:
         """
         queries = self._queries
         if queries is None:
-            problem = self._problem or Problem("no version is open yet", "no version is open yet")
+            problem = self._problem or VersionProblem("no version is open yet", "no version is open yet")
             raise NotReadyError(problem.cause, problem.public_reason)
         return queries
 
@@ -138,7 +138,7 @@ class PublicationFollower:
             raise
         self._queries, self._has_usable_model = queries, True
 
-    def _record_problem(self, problem: Problem) -> None:
+    def _record_problem(self, problem: VersionProblem) -> None:
         if problem != self._problem:
             LOG.warning("degraded: %s", problem.cause)
         self._problem = problem
@@ -148,8 +148,8 @@ class PublicationFollower:
             self.refresh()
 
 
-def _describe_problem(error: Exception) -> Problem:
-    return Problem(describe_publicly(error), str(error) or type(error).__name__)
+def _describe_problem(error: Exception) -> VersionProblem:
+    return VersionProblem(describe_publicly(error), str(error) or type(error).__name__)
 
 
 def _warm_up_model(queries: RecommendationQueries) -> None:

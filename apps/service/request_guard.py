@@ -10,8 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from apps.service.api_keys import ApiKeyReader
-from apps.service.api_keys import Scope as KeyScope
+from apps.service.api_keys import ApiKeyReader, KeyScope
 from apps.service.problems import build_problem_response, log_cause
 from apps.service.service_metrics import UNKNOWN_ROUTE, ServiceMetrics
 from warehouse.errors import RecomartError

@@ -82,8 +82,8 @@
             {% if response.get('code') %}
                 {% do log(result.node.name ~ ': ' ~ (response.get('_message') or result.message) | replace('\n', '; '), info=true) %}
             {% endif %}
-            {% if not has_node_result(result.node) or has_other_conditions() %}
-                {#- Unit tests, hooks and warnings block nothing. Under other conditions, nodes stay due. -#}
+            {% if not has_node_result(result.node) or has_partial_flags() %}
+                {#- Unit tests, hooks and warnings block nothing. After a partial build, nodes stay due. -#}
             {% elif response.get('code') or result.status not in ('success', 'pass', 'warn', 'skipped') %}
                 {% do update_node_results([result.node.unique_id], {
                     'status': result.status,
@@ -140,7 +140,7 @@
 {%- endmacro %}
 
 {#- Target dev has a database of its own, which no step reads. dbt's flags have no SAMPLE and no DEFER. -#}
-{% macro has_other_conditions() -%}
+{% macro has_partial_flags() -%}
     {%- set arguments = invocation_args_dict -%}
     {{ return(
         target.name != 'dev' and (arguments.empty or arguments.sample or arguments.defer or arguments.vars)

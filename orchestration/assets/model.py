@@ -30,7 +30,7 @@ DATASET_VERSIONS_KEY, MODEL_RUNS_KEY, RANKING_METRICS_KEY = (
 )
 
 TRAINING_TABLES = dict.fromkeys(
-    [*MART_TABLES.values(), *(declaration.relation for declaration in find_declarations(MANIFEST))]
+    [*MART_TABLES.values(), *(str(declaration.table) for declaration in find_declarations(MANIFEST))]
 )
 """The tables that a training reads, those of declared features included, as `schema.name`."""
 

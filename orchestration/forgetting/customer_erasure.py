@@ -27,7 +27,8 @@ from orchestration.refusals import list_accepted, renew_acceptances
 from orchestration.steps import build_marts, build_recommendations, publish_copy
 from warehouse.database import fetch_first_row, open_ledger_reader, open_reader, open_writer, transaction
 from warehouse.erasure.customer_rows import clean_user_id, find_raw_rows, find_rejected_rows_to_erase
-from warehouse.erasure.database_rewriting import IS_USER_ROW, TableName, find_user_tables, rewrite_database
+from warehouse.erasure.customer_tables import IS_USER_ROW, find_user_tables
+from warehouse.erasure.database_rewriting import rewrite_database
 from warehouse.erasure.erasure_lock import lock_erasure
 from warehouse.erasure.row_erasure import erase_rows, load_present_files
 from warehouse.errors import RecomartError, TemporaryError
@@ -39,6 +40,7 @@ from warehouse.publishing.publisher import publish_without_customer
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Sources
 from warehouse.sources.yaml_file import read_sources
+from warehouse.sql_text import TableName
 
 DISPOSABLE_FOLDERS = ("logs", "target")
 """Folders of dbt's logs and compiled SQL; a file with the id is deleted."""
@@ -237,7 +239,7 @@ def _delete_user_rows(connection: duckdb.DuckDBPyConnection, table: TableName, u
             from duckdb_constraints()
             where referenced_table = ? and database_name = current_database()
             """,
-            [table.table],
+            [table.name],
         ).fetchall()
         raise RecomartError(
             f"rows of the customer cannot be deleted: {table}: rows of {rows[0][0]} refer to them. Delete the latter, "

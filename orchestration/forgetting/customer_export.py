@@ -9,7 +9,7 @@ import duckdb
 from orchestration.forgetting.traces import is_text_searched
 from warehouse.database import open_ledger_reader
 from warehouse.erasure.customer_rows import clean_user_id, find_raw_rows, find_rejected_rows
-from warehouse.erasure.database_rewriting import IS_USER_ROW, find_user_tables
+from warehouse.erasure.customer_tables import IS_USER_ROW, find_user_tables
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 from warehouse.sources.yaml_file import read_sources

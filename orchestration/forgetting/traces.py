@@ -14,7 +14,6 @@ import duckdb
 
 from warehouse.database import connect, connect_to_file, describe_lock_error, fetch_first_row, open_ledger_reader
 from warehouse.erasure.customer_rows import find_raw_rows, find_rejected_rows
-from warehouse.erasure.database_rewriting import TableName
 from warehouse.errors import WarehouseBusyError
 from warehouse.loading.cleaned_ids import (
     MIN_TEXT_LENGTH,
@@ -24,10 +23,10 @@ from warehouse.loading.cleaned_ids import (
     spell_id,
 )
 from warehouse.loading.compression import DECOMPRESSION_ERRORS, ByteReader, open_decompressed
-from warehouse.loading.raw_rows import quote_literal
 from warehouse.loading.text import CANDIDATE_ENCODINGS, detect_encoding
 from warehouse.settings import Settings
 from warehouse.sources.columns import RAW_COLUMNS
+from warehouse.sql_text import TableName, quote_identifier, quote_literal
 
 READ_BYTES = 16 << 20
 
@@ -159,7 +158,7 @@ def _count_rows(connection: duckdb.DuckDBPyConnection, table: str, columns: list
 
 def _build_condition(columns: Sequence[str], user_id: str) -> tuple[str, dict[str, str]]:
     """Return the condition that a row has the id in one of the columns, and its parameters."""
-    texts = {column.lower(): '"' + column.replace('"', '""') + '"::varchar' for column in columns}
+    texts = {column.lower(): f"{quote_identifier(column)}::varchar" for column in columns}
     user_column = texts.pop("user_id", None)
     conditions = [f"{build_cleaned_id(user_column)} = $user_id"] if user_column else []
     if texts and is_text_searched(user_id):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,7 @@ from orchestration.refusals import (
     describe_refusals,
     find_refusals,
     list_accepted,
+    read_acceptances,
 )
 from orchestration.steps import publish_copy
 from orchestration.training_run import train_model
@@ -191,14 +193,14 @@ def test_killed_build_is_refused(demo_copy: Settings) -> None:
 
 
 @pytest.mark.slow
-def test_other_conditions_record_no_result(demo_copy: Settings) -> None:
+def test_partial_builds_record_no_result(demo_copy: Settings) -> None:
     """A failed test does not pass with other variables or without rows, and a plain test ends the refusal."""
     with pytest.raises(RecomartError, match="39504 lines where 400 are usual"):
         run_volume_test(demo_copy, 39_504)
     for options in (["--vars", "{audit_volume_limit: 1000000}"], ["--empty"]):
         counts = run_dbt(demo_copy, "build", "--select", VOLUME_TEST, *options).status_counts
         assert counts["pass"] == 1
-        with pytest.raises(RecomartError, match=r"ran with --empty, --sample or --vars, .* \(due\)"):
+        with pytest.raises(RecomartError, match=r"was partial \(--empty, --sample, --defer or --vars\), .* \(due\)"):
             publish_copy(demo_copy)
     with pytest.raises(RecomartError, match="39504 lines where 400 are usual"):
         run_dbt(demo_copy, "build", "--select", VOLUME_TEST, "--sample", "2 days")
@@ -234,6 +236,13 @@ def test_failure_that_becomes_warning_passes(demo_copy: Settings) -> None:
         demo_copy, f"insert into gates.node_results (node, status, changed_at) values ('{node}', 'fail', now())"
     )
     assert find_refusals(demo_copy) == []
+
+
+def test_damaged_acceptance_names_its_line(tmp_path: Path) -> None:
+    settings = Settings(warehouse=tmp_path)
+    settings.accepted_failures_file.write_text("\n{}\n", encoding="utf-8")
+    with pytest.raises(RecomartError, match=r"accepted_failures\.jsonl, line 2: not an acceptance\. Delete the line"):
+        read_acceptances(settings)
 
 
 @pytest.mark.slow

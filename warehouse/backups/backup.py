@@ -11,14 +11,18 @@ from pathlib import Path
 
 from warehouse.backups.backup_manifest import MANIFEST_NAME, BackupManifest, describe_files
 from warehouse.backups.folder_copy import check_disk_space, copy_files, find_finished_files
-from warehouse.database import connect, connect_to_file, open_reader, raise_on_damage
+from warehouse.database import check_warehouse_exists, connect, connect_to_file, open_reader, raise_on_damage
 from warehouse.disk_full import describe_disk_full_error
 from warehouse.errors import DiskFullError, RecomartError
 from warehouse.locks import exclusive_lock
 from warehouse.publishing.live_copy import POINTER_FILE, read_pointer
 from warehouse.settings import Settings
+from warehouse.sql_text import TableName
 
 LOCK_FILE = "backup.lock"
+
+LANDING_FOLDER = "landing"
+"""Folder of a backup with the landing files, wherever the landing folder of the shop is."""
 
 LOG = logging.getLogger(__name__)
 
@@ -69,8 +73,7 @@ def create_backup(
     """
     if destination.exists():
         raise RecomartError(f"{destination}: the folder exists. Name a new folder for the backup")
-    if not settings.database.exists():
-        raise RecomartError(f"{settings.database}: the warehouse does not exist. Correct --warehouse")
+    check_warehouse_exists(settings)
     if settings.warehouse in destination.parents:
         raise RecomartError(f"{destination}: it is inside the warehouse folder. Name a folder outside of it")
     destination.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +102,7 @@ def _write_backup(
         sources = [(path, path.relative_to(settings.warehouse)) for path in _list_files(settings)]
         if has_landing:
             sources += [
-                (path, "landing" / path.relative_to(settings.landing_dir))
+                (path, LANDING_FOLDER / path.relative_to(settings.landing_dir))
                 for path in find_finished_files(settings.landing_dir)
             ]
         needed_bytes = settings.database.stat().st_size + sum(file.stat().st_size for file, _ in sources)
@@ -142,5 +145,5 @@ def _verify_database(settings: Settings, database: Path) -> None:
     """
     with raise_on_damage(database), closing(connect_to_file(settings, database, read_only=True)) as connection:
         tables = connection.execute("select schema_name, table_name from duckdb_tables() where not internal").fetchall()
-        for schema, table in tables:
-            connection.execute(f'select bit_xor(hash(t)) from "{schema}"."{table}" as t').fetchall()
+        for table in tables:
+            connection.execute(f"select bit_xor(hash(t)) from {TableName(*table).quoted} as t").fetchall()

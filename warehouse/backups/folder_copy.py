@@ -1,10 +1,12 @@
 """Copies of files and folders that leave out unfinished work and stop before the disk is full."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from warehouse.atomic_files import flush_to_disk
 from warehouse.disk_full import describe_disk_full_error
 from warehouse.errors import DiskFullError
 
@@ -46,13 +48,26 @@ def copy_files(files: Iterable[tuple[Path, Path]], folder: Path) -> None:
         for source, target in files:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
-            _flush(target)
+            flush_to_disk(target)
     except OSError as error:
         if message := describe_disk_full_error(str(error), folder):
             raise DiskFullError(message) from error
         raise
 
 
-def _flush(file: Path) -> None:
-    with file.open("rb") as content:
-        os.fsync(content.fileno())
+def move_file(source: Path, target: Path) -> None:
+    """Move a file to a place that has none, on the same or another disk; no reader sees a part of it.
+
+    Raises:
+        DiskFullError: The disk of the target is full.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        unfinished = target.with_name(f".{target.name}.unfinished")
+        copy_files([(source, unfinished)], target.parent)
+        unfinished.replace(target)
+        source.unlink()

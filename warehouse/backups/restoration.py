@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from warehouse.backups.backup import LOCK_FILE
+from warehouse.backups.backup import LANDING_FOLDER, LOCK_FILE
 from warehouse.backups.backup_manifest import MANIFEST_NAME, BackupManifest, describe_files, read_manifest
-from warehouse.backups.folder_copy import check_disk_space, copy_files
+from warehouse.backups.folder_copy import check_disk_space, copy_files, move_file
 from warehouse.errors import RecomartError
 from warehouse.locks import exclusive_lock
 from warehouse.settings import Settings
@@ -28,8 +28,9 @@ def restore_backup(
 ) -> BackupManifest:
     """Copy a backup into the warehouse folder, verify the copy, and move it into place; the database comes last.
 
-    An existing list of forgotten customers stays: it is newer than that of the backup. With `is_replacing`, other files
-    that the backup has too are moved into a folder `replaced-<time>` inside the warehouse folder.
+    Landing files go to the landing folder of the settings. An existing list of forgotten customers stays: it is newer
+    than that of the backup. With `is_replacing`, other files that the backup has too are moved into a folder
+    `replaced-<time>` inside the warehouse folder. Files that the backup lacks stay.
 
     Raises:
         RecomartError: The backup is incomplete or damaged, or the warehouse folder has files that it would replace.
@@ -40,9 +41,11 @@ def restore_backup(
     unfinished = settings.warehouse / UNFINISHED_NAME
     with exclusive_lock(settings.warehouse / LOCK_FILE, "backup", settings.wait_seconds, LOG.warning):
         if not _is_resumable(unfinished, manifest):
-            if not is_replacing and (replaced := _find_replaced(settings, manifest)):
+            replaced = [] if is_replacing else _find_replaced(settings, [Path(file.path) for file in manifest.files])
+            if replaced:
+                names = sorted({path.parts[0] for path in replaced})
                 raise RecomartError(
-                    f"{settings.warehouse}: the folder has {', '.join(path.name for path in replaced)} already. Stop "
+                    f"{settings.warehouse}: the shop has files of the backup already, in {', '.join(names)}. Stop "
                     "Dagster, the app and the service, and move these away with --replace, or restore into another "
                     "folder with --warehouse"
                 )
@@ -57,9 +60,12 @@ def restore_backup(
             # The manifest marks that all files are there, so it must not be there in part.
             copied_manifest = shutil.copy2(backup / MANIFEST_NAME, unfinished / f".{MANIFEST_NAME}")
             Path(copied_manifest).replace(unfinished / MANIFEST_NAME)
+        files = _sort_database_first(settings, _list_unfinished_files(unfinished))
         if is_replacing:
-            _move_away(settings, manifest)
-        _move_into_place(settings, unfinished)
+            _move_away(settings, files)
+        for path in reversed(files):
+            _move_into_place(settings, unfinished, path)
+        shutil.rmtree(unfinished)
     return manifest
 
 
@@ -76,21 +82,40 @@ def _is_resumable(unfinished: Path, manifest: BackupManifest) -> bool:
     return True
 
 
-def _find_replaced(settings: Settings, manifest: BackupManifest) -> list[Path]:
-    """Return the files and folders of the warehouse that a restoration replaces."""
+def _list_unfinished_files(unfinished: Path) -> list[Path]:
+    """Return the relative paths of the files that are not in their places yet."""
+    paths = [file.relative_to(unfinished) for file in unfinished.rglob("*") if file.is_file()]
+    return [path for path in paths if path != Path(MANIFEST_NAME)]
+
+
+def _sort_database_first(settings: Settings, paths: list[Path]) -> list[Path]:
+    return sorted(paths, key=lambda path: (path != Path(settings.database.name), path))
+
+
+def _get_target(settings: Settings, path: Path) -> Path:
+    """Return the place of a file of the backup; `path` is relative to the backup."""
+    is_landing = path.parts[0] == LANDING_FOLDER
+    return settings.landing_dir.joinpath(*path.parts[1:]) if is_landing else settings.warehouse / path
+
+
+def _find_replaced(settings: Settings, paths: list[Path]) -> list[Path]:
+    """Return the relative paths of existing files that a restoration of `paths` replaces."""
+    database = Path(settings.database.name)
     # A file of changes that do not belong to the restored database would damage it.
-    names = {*(Path(file.path).parts[0] for file in manifest.files), f"{settings.database.name}.wal"}
-    names.discard(settings.forgotten_customers_file.name)
-    return [settings.warehouse / name for name in sorted(names) if (settings.warehouse / name).exists()]
+    changes = [Path(f"{database}.wal")] if database in paths else []
+    return [
+        path
+        for path in (*changes, *paths)
+        if _get_target(settings, path).exists() and path != Path(settings.forgotten_customers_file.name)
+    ]
 
 
-def _move_away(settings: Settings, manifest: BackupManifest) -> None:
-    replaced = _find_replaced(settings, manifest)
-    if replaced:
-        folder = settings.warehouse / f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+def _move_away(settings: Settings, paths: list[Path]) -> None:
+    """Move the existing files that a restoration of `paths` replaces, in this order, into a new folder."""
+    folder = settings.warehouse / f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    for path in _find_replaced(settings, paths):
         folder.mkdir(mode=0o700, exist_ok=True)
-        for path in replaced:
-            path.rename(folder / path.name)
+        move_file(_get_target(settings, path), folder / path)
 
 
 def _check_files_exist(backup: Path, manifest: BackupManifest) -> None:
@@ -114,15 +139,10 @@ def _make_damage_error(file: Path, reason: str) -> RecomartError:
     )
 
 
-def _move_into_place(settings: Settings, unfinished: Path) -> None:
-    paths = [path for path in unfinished.iterdir() if path.name != MANIFEST_NAME]
-    for path in sorted(paths, key=lambda path: path.name == settings.database.name):
-        target = settings.warehouse / path.name
-        if target == settings.forgotten_customers_file and target.exists():
-            path.unlink()
-            continue
-        if target.exists():
-            raise RecomartError(f"{target}: it was made during the restoration. Move it away and restore again")
-        path.rename(target)
-    (unfinished / MANIFEST_NAME).unlink()
-    unfinished.rmdir()
+def _move_into_place(settings: Settings, unfinished: Path, path: Path) -> None:
+    target = _get_target(settings, path)
+    if target.exists():
+        if target == settings.forgotten_customers_file:
+            return
+        raise RecomartError(f"{target}: it was made during the restoration. Move it away and restore again")
+    move_file(unfinished / path, target)

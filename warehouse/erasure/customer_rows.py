@@ -16,9 +16,9 @@ from warehouse.loading.cleaned_ids import (
 )
 from warehouse.loading.continued_rows import build_block_number, build_is_group_start
 from warehouse.loading.forgotten_customers import REJECTION_REASON
-from warehouse.loading.raw_rows import quote_literal
 from warehouse.sources.columns import RAW_COLUMNS
 from warehouse.sources.declaration import Sources
+from warehouse.sql_text import quote_literal
 
 USER_KINDS = tuple(kind for kind, columns in RAW_COLUMNS.items() if "user_id" in columns)
 """Kinds of feeds whose rows have a customer."""
@@ -35,7 +35,7 @@ def clean_user_id(sources: Sources, user_id: str) -> str:
     cleaned = str(row[0]) if row else ""
     null_words = {word for feed in sources.feeds.values() for word in feed.get_null_words("user_id")}
     if not cleaned or cleaned.lower() in null_words:
-        raise RecomartError(f"'{user_id}' is the id of no customer. It stands for rows without one")
+        raise RecomartError(f"not a customer id: '{user_id}' is empty or a null word. Give the id of a customer")
     return cleaned
 
 

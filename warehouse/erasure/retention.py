@@ -1,6 +1,6 @@
 """Retention: rows that are older than their feed keeps are erased from the landing files and the raw tables."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import duckdb
 
@@ -14,6 +14,7 @@ from warehouse.loading.landing_files import find_feed_files, find_shared_files
 from warehouse.settings import Settings
 from warehouse.sources.columns import TIME_COLUMNS
 from warehouse.sources.declaration import Feed, Sources
+from warehouse.utc_time import get_utc_now
 
 MIN_TIME = datetime(1990, 1, 1)
 """Earlier times, such as epochs of a wrong unit, are no reason to erase the rows."""
@@ -138,4 +139,4 @@ def _get_max_expired_time(feed: Feed) -> datetime:
 
 
 def _get_today() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
+    return get_utc_now().replace(hour=0, minute=0, second=0, microsecond=0)

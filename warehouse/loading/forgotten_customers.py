@@ -7,7 +7,7 @@ too.
 import secrets
 from collections import Counter
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Self
 
 import duckdb
@@ -18,9 +18,10 @@ from warehouse.database import fetch_first_row
 from warehouse.errors import RecomartError
 from warehouse.loading.cleaned_ids import build_cleaned_id, build_tokens
 from warehouse.loading.continued_rows import build_assigned_users
-from warehouse.loading.raw_rows import quote_literal
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Feed
+from warehouse.sql_text import quote_literal
+from warehouse.utc_time import get_utc_now
 
 REJECTION_REASON = "the customer was forgotten"
 """Error of a rejected row of a forgotten customer; its text is empty."""
@@ -86,7 +87,7 @@ def add_forgotten_customer(settings: Settings, user_id: str) -> bool:
     id_hash = _hash_id(salt, user_id)
     if id_hash in forgotten.hashes:
         return False
-    customer = ForgottenCustomer(id_hash=id_hash, forgotten_at=datetime.now(UTC).replace(tzinfo=None))
+    customer = ForgottenCustomer(id_hash=id_hash, forgotten_at=get_utc_now())
     changed = ForgottenCustomers(salt=salt, customers=(*forgotten.customers, customer))
     write_text_atomically(settings.forgotten_customers_file, changed.model_dump_json(indent=2) + "\n")
     return True

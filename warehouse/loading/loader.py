@@ -215,10 +215,10 @@ class _Loader:
                 check_mapping(self._connection, feed, plan_files[feed.name], self._settings.sources, joined_files)
         write_declarations(self._connection, sources, changed_feeds)
         for feed in feeds:
-            set_aside_paths = plan.set_aside_paths[feed.name]
-            self._report.set_aside_files += set_aside_paths
+            skipped_rejected_paths = plan.skipped_rejected_paths[feed.name]
+            self._report.skipped_rejected_files += skipped_rejected_paths
             self._report.feeds[feed.name] = FeedLoadReport(
-                files_unchanged=plan.unchanged_counts[feed.name], files_set_aside=len(set_aside_paths)
+                files_unchanged=plan.unchanged_counts[feed.name], files_skipped=len(skipped_rejected_paths)
             )
             self._report_changing_files(feed, plan.changing_paths[feed.name])
             self._load(feed, other_files[feed.name])

@@ -12,11 +12,11 @@ from warehouse.loading.raw_rows import (
     build_json_pointer,
     build_scientific_texts,
     nest,
-    quote_literal,
 )
 from warehouse.sources.columns import split_json_path
 from warehouse.sources.declaration import Feed
 from warehouse.sources.feed_settings import ITEM_NUMBER_NAME
+from warehouse.sql_text import quote_literal
 
 MAX_REPETITION_RATIO = 200
 """Maximum bytes of the rows of a record for each byte of it. Each item repeats the rest of the record, so the rows of a

@@ -29,7 +29,7 @@ class LoadPlan:
     changing_paths: dict[str, list[str]] = field(default_factory=dict)
     """Paths of the changing files."""
 
-    set_aside_paths: dict[str, list[str]] = field(default_factory=dict)
+    skipped_rejected_paths: dict[str, list[str]] = field(default_factory=dict)
     """Paths of the files that an earlier load rejected and that have not changed since."""
 
 
@@ -66,23 +66,23 @@ def make_plan(
         for name, feed_files in files.items()
     }
 
-    def is_set_aside(file: LandingFile) -> bool:
+    def is_skipped(file: LandingFile) -> bool:
         attempt = ledger.make_attempt_fingerprint(file.feed, settings.memory_limit)
         entry = ledger.RejectedEntry(file.size_bytes, file.changed_ns, attempt)
         return file.path not in reload_paths and rejected_entries[file.feed.name].get(file.path) == entry
 
-    set_aside_paths = {
-        name: [file.path for file in feed_files if is_set_aside(file)] for name, feed_files in files.items()
+    skipped_rejected_paths = {
+        name: [file.path for file in feed_files if is_skipped(file)] for name, feed_files in files.items()
     }
     candidates = {
-        name: [file for file in feed_files if not has_same_change_time(file) and not is_set_aside(file)]
+        name: [file for file in feed_files if not has_same_change_time(file) and not is_skipped(file)]
         for name, feed_files in files.items()
     }
     changing_paths = find_changing_files(
         (file for feed_files in candidates.values() for file in feed_files), settings.settle_seconds
     )
     checked_ns = time.time_ns()
-    plan = LoadPlan(set_aside_paths=set_aside_paths)
+    plan = LoadPlan(skipped_rejected_paths=skipped_rejected_paths)
     for name, feed_files in candidates.items():
         settled_files = [replace(file, listed_ns=checked_ns) for file in feed_files if file.path not in changing_paths]
         touched_files = [
@@ -101,7 +101,7 @@ def make_plan(
         ]
         plan.changing_paths[name] = [file.path for file in feed_files if file.path in changing_paths]
         plan.unchanged_counts[name] = (
-            len(files[name]) - len(feed_files) - len(set_aside_paths[name]) + len(touched_files)
+            len(files[name]) - len(feed_files) - len(skipped_rejected_paths[name]) + len(touched_files)
         )
     return plan
 

@@ -62,7 +62,7 @@ def test_json_has_no_control_characters(console_output: io.StringIO) -> None:
 def test_reports_have_no_control_characters(console_output: io.StringIO) -> None:
     report = LoadReport(
         rejected_files={HOSTILE: HOSTILE},
-        set_aside_files=[HOSTILE],
+        skipped_rejected_files=[HOSTILE],
         unreadable_feeds={"a": HOSTILE},
         changing_files=[HOSTILE],
         unmatched_files=[HOSTILE],

@@ -12,7 +12,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from apps.service.api_keys import ApiKeyReader, Scope, add_api_key, read_api_keys, revoke_api_key
+from apps.service.api_keys import ApiKeyReader, KeyScope, add_api_key, read_api_keys, revoke_api_key
 from apps.service.app import requires_keys
 from apps.service.http_server import create_server
 from tests.apps.service.conftest import ServiceClient, run_service, wait_until
@@ -40,7 +40,7 @@ def keyed_shop(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="module")
 def keyed_service(keyed_shop: Settings) -> Iterator[ServiceClient]:
     """The service that requires keys; one key exists."""
-    add_api_key(keyed_shop, "first", [Scope.RECOMMENDATIONS])
+    add_api_key(keyed_shop, "first", [KeyScope.RECOMMENDATIONS])
     with run_service(keyed_shop) as running:
         yield running
 
@@ -72,9 +72,9 @@ def test_requests_without_key_get_401(keyed_service: ServiceClient) -> None:
 
 
 def test_scopes_decide_on_paths(keyed_service: ServiceClient, keyed_shop: Settings) -> None:
-    list_key = add_api_key(keyed_shop, "shop", [Scope.RECOMMENDATIONS])
-    metrics_key = add_api_key(keyed_shop, "prometheus", [Scope.METRICS])
-    both_key = add_api_key(keyed_shop, "both", [Scope.METRICS, Scope.RECOMMENDATIONS])
+    list_key = add_api_key(keyed_shop, "shop", [KeyScope.RECOMMENDATIONS])
+    metrics_key = add_api_key(keyed_shop, "prometheus", [KeyScope.METRICS])
+    both_key = add_api_key(keyed_shop, "both", [KeyScope.METRICS, KeyScope.RECOMMENDATIONS])
     for path, key, status in (
         (CUSTOMER_PATH, list_key, 200),
         ("/openapi.json", list_key, 200),
@@ -92,8 +92,8 @@ def test_scopes_decide_on_paths(keyed_service: ServiceClient, keyed_shop: Settin
 
 
 def test_rotated_key_needs_no_restart(keyed_service: ServiceClient, keyed_shop: Settings) -> None:
-    old = add_api_key(keyed_shop, "old", [Scope.RECOMMENDATIONS])
-    new = add_api_key(keyed_shop, "new", [Scope.RECOMMENDATIONS])
+    old = add_api_key(keyed_shop, "old", [KeyScope.RECOMMENDATIONS])
+    new = add_api_key(keyed_shop, "new", [KeyScope.RECOMMENDATIONS])
     assert {get_with_key(keyed_service, CUSTOMER_PATH, key).status_code for key in (old, new)} == {200}
     revoke_api_key(keyed_shop, "old")
     assert get_with_key(keyed_service, CUSTOMER_PATH, old).status_code == 401
@@ -101,8 +101,8 @@ def test_rotated_key_needs_no_restart(keyed_service: ServiceClient, keyed_shop: 
 
 
 def test_expired_key_is_refused(keyed_shop: Settings) -> None:
-    valid = add_api_key(keyed_shop, "valid", [Scope.METRICS], valid_days=1)
-    expired = add_api_key(keyed_shop, "expired", [Scope.METRICS], valid_days=0)
+    valid = add_api_key(keyed_shop, "valid", [KeyScope.METRICS], valid_days=1)
+    expired = add_api_key(keyed_shop, "expired", [KeyScope.METRICS], valid_days=0)
     reader = ApiKeyReader(keyed_shop)
     entry = reader.find(valid)
     assert entry is not None
@@ -113,7 +113,7 @@ def test_expired_key_is_refused(keyed_shop: Settings) -> None:
 
 
 def test_damaged_key_file_refuses_all(keyed_service: ServiceClient, keyed_shop: Settings) -> None:
-    key = add_api_key(keyed_shop, "later", [Scope.RECOMMENDATIONS])
+    key = add_api_key(keyed_shop, "later", [KeyScope.RECOMMENDATIONS])
     content = keyed_shop.api_keys_file.read_bytes()
     without_zone = re.sub(rb'("created_at": "[^Z"]*)Z', rb"\1", content)
     wrong_hash = content.replace(b'"sha256": "', '"sha256": "ü'.encode())
@@ -131,17 +131,17 @@ def test_damaged_key_file_refuses_all(keyed_service: ServiceClient, keyed_shop: 
 
 def test_key_file_holds_hashes_only(tmp_path: Path) -> None:
     settings = Settings(warehouse=tmp_path)
-    keys = [add_api_key(settings, f"key-{number}", [Scope.RECOMMENDATIONS]) for number in range(3)]
+    keys = [add_api_key(settings, f"key-{number}", [KeyScope.RECOMMENDATIONS]) for number in range(3)]
     assert len({*keys}) == 3
     assert all(len(key) >= 43 for key in keys)
     content = settings.api_keys_file.read_text()
     assert not any(key in content or key.removeprefix("recomart_") in content for key in keys)
     assert stat.S_IMODE(settings.api_keys_file.stat().st_mode) == 0o600
     with pytest.raises(RecomartError, match="key 'key-1' exists"):
-        add_api_key(settings, "key-1", [Scope.METRICS])
+        add_api_key(settings, "key-1", [KeyScope.METRICS])
     for name in ("", "a b", "a\n", "x" * 65, "=cmd"):
         with pytest.raises(RecomartError, match="no name of a key"):
-            add_api_key(settings, name, [Scope.METRICS])
+            add_api_key(settings, name, [KeyScope.METRICS])
     assert [key.name for key in read_api_keys(settings)] == ["key-0", "key-1", "key-2"]
 
 
@@ -171,7 +171,7 @@ def test_server_beyond_loopback_needs_key_or_flag(tmp_path: Path, capfd: pytest.
         create_server(settings, "0.0.0.0")
     create_server(settings.model_copy(update={"service_require_keys": False}), "0.0.0.0")
     assert "NO API KEYS: everyone who reaches 0.0.0.0" in capfd.readouterr().err
-    add_api_key(settings, "shop", [Scope.RECOMMENDATIONS])
+    add_api_key(settings, "shop", [KeyScope.RECOMMENDATIONS])
     create_server(settings, "0.0.0.0")
     assert "NO API KEYS" not in capfd.readouterr().err
 
@@ -181,7 +181,7 @@ def test_key_commands(recomart: RecomartCli, tmp_path: Path) -> None:
     key = recomart("keys", "add", "shop", *options).stdout.strip()
     entry = ApiKeyReader(Settings(warehouse=tmp_path)).find(key)
     assert entry is not None
-    assert entry.scopes == [Scope.RECOMMENDATIONS]
+    assert entry.scopes == [KeyScope.RECOMMENDATIONS]
     other = recomart.run_json("keys", "add", "ops", "--scope", "metrics", "--valid-days", 30, *options)
     assert other["key"] != key
     listed = recomart.run_json("keys", "list", *options)["keys"]

@@ -1,5 +1,6 @@
 """Backups of a real warehouse and their restoration, undisturbed, killed, and with damaged files."""
 
+import errno
 import shutil
 import signal
 import subprocess
@@ -114,7 +115,7 @@ def test_backup_refuses(shop: Settings, backup: Path, tmp_path: Path, monkeypatc
 
 def test_restore_overwrites_nothing(shop: Settings, backup: Path, tmp_path: Path) -> None:
     before = describe_files(shop.warehouse)
-    with pytest.raises(RecomartError, match=r"has .*datasets, .*recomart.duckdb, .* already"):
+    with pytest.raises(RecomartError, match=r"already, in .*datasets, .*recomart.duckdb, "):
         restore_backup(shop, backup)
     assert describe_files(shop.warehouse) == before
     stray = Settings(warehouse=tmp_path / "stray")
@@ -124,23 +125,54 @@ def test_restore_overwrites_nothing(shop: Settings, backup: Path, tmp_path: Path
         restore_backup(stray, backup)
 
 
-def test_replaced_files_are_moved_away(shop: Settings, backup: Path) -> None:
-    """What the backup has too is moved away; its other files and the forgotten customers stay."""
+def test_replaced_files_are_moved_away(shop: Settings, tmp_path: Path) -> None:
+    """Files that the backup has too are moved away; others and the forgotten customers stay."""
+    backup = tmp_path / "backup"
+    create_backup(shop, backup, has_landing=True)
     write_ahead = shop.warehouse / "recomart.duckdb.wal"
-    for file in (shop.database, write_ahead, shop.policy_file):
+    landing_file = next(file for file in shop.landing_dir.rglob("*") if file.is_file())
+    damaged_files = (shop.database, write_ahead, shop.policy_file, landing_file)
+    for file in damaged_files:
         file.write_bytes(b"damaged")
-    shop.forgotten_customers_file.write_text("newer", encoding="utf-8")
+    newer_files = (shop.landing_dir / "events" / "new.jsonl", shop.models_dir / "new" / "card.json")
+    for file in (*newer_files, shop.forgotten_customers_file):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("newer", encoding="utf-8")
     shop.train_config_file.write_text("{}", encoding="utf-8")
     manifest = restore_backup(shop, backup, is_replacing=True)
     (replaced,) = shop.warehouse.glob("replaced-*")
-    for file in (shop.database, write_ahead, shop.policy_file):
-        assert (replaced / file.name).read_bytes() == b"damaged"
+    for file in damaged_files:
+        assert (replaced / file.relative_to(shop.warehouse)).read_bytes() == b"damaged"
     kept = shop.forgotten_customers_file.name
     restored = {file.path: file for file in describe_files(shop.warehouse)}
     assert all(restored[file.path] == file for file in manifest.files if file.path != kept)
-    assert shop.forgotten_customers_file.read_text(encoding="utf-8") == "newer"
+    assert all(file.read_text("utf-8") == "newer" for file in (*newer_files, shop.forgotten_customers_file))
     assert shop.train_config_file.exists()
     assert not write_ahead.exists()
+    assert not (shop.warehouse / ".restore.unfinished").exists()
+
+
+def test_landing_files_return_to_their_folder(shop: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The landing folder can be outside the warehouse folder, on another disk."""
+    create_backup(shop, tmp_path / "backup", has_landing=True)
+    restored = Settings(warehouse=tmp_path / "restored", landing=tmp_path / "inbox")
+    rename = Path.rename
+
+    def rename_on_one_disk(path: Path, target: Path) -> Path:
+        if target.is_relative_to(restored.landing_dir) or path.is_relative_to(restored.landing_dir):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename_on_one_disk)
+    restore_backup(restored, tmp_path / "backup")
+    assert not (restored.warehouse / "landing").exists()
+    assert describe_files(restored.landing_dir) == describe_files(shop.landing_dir)
+    with pytest.raises(RecomartError, match=r"already, in .*landing"):
+        restore_backup(restored, tmp_path / "backup")
+    restore_backup(restored, tmp_path / "backup", is_replacing=True)
+    (replaced,) = restored.warehouse.glob("replaced-*")
+    assert describe_files(replaced / "landing") == describe_files(restored.landing_dir)
+    assert restored.database.exists()
 
 
 @pytest.mark.parametrize(
@@ -171,6 +203,7 @@ def test_damaged_backup_is_refused(backup: Path, tmp_path: Path, damage: str) ->
 
 KILL_SCRIPT = """
 import os, re, signal, sys
+from functools import partial
 from pathlib import Path
 from warehouse.backups.backup import create_backup
 from warehouse.backups.restoration import restore_backup
@@ -191,7 +224,8 @@ if moment.isdigit():
         renames.append(target)
         return rename(path, target)
     Path.rename = rename_or_die
-function = {"backup": create_backup, "restore": restore_backup}[action]
+replace_by_backup = partial(restore_backup, is_replacing=True)
+function = {"backup": create_backup, "restore": restore_backup, "replace": replace_by_backup}[action]
 function(Settings(warehouse=warehouse), Path(backup), on_stage=kill_at_stage)
 """
 
@@ -210,7 +244,7 @@ def test_killed_backup_looks_unfinished(shop: Settings, tmp_path: Path, moment: 
     assert {path.name for path in tmp_path.iterdir()} == {"shop", "backup"}
 
 
-@pytest.mark.parametrize("moment", ["copying", "verifying", "0", "1", "4", "6"])
+@pytest.mark.parametrize("moment", ["copying", "verifying", "0", "1", "4", "20"])
 def test_killed_restoration_is_finished(shop: Settings, backup: Path, tmp_path: Path, moment: str) -> None:
     restored = Settings(warehouse=tmp_path / "restored")
     kill_during("restore", restored, backup, moment)
@@ -220,6 +254,16 @@ def test_killed_restoration_is_finished(shop: Settings, backup: Path, tmp_path: 
     assert {file.path: file for file in describe_files(restored.warehouse)}.items() >= {
         file.path: file for file in read_manifest(backup).files
     }.items()
+
+
+def test_killed_replacement_is_finished(shop: Settings, backup: Path) -> None:
+    """The second call does not move away the files that the first one has restored."""
+    manifest = read_manifest(backup)
+    kill_during("replace", shop, backup, str(len(manifest.files) + 5))
+    restore_backup(shop, backup, is_replacing=True)
+    restored = {file.path: file for file in describe_files(shop.warehouse)}
+    assert all(restored[file.path] == file for file in manifest.files)
+    assert not (shop.warehouse / ".restore.unfinished").exists()
 
 
 def test_interrupted_restoration_of_another_backup(shop: Settings, backup: Path, tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def test_rows_that_continue_a_group(shop: Shop) -> None:
 def test_work_that_began_before_is_refused(shop: Shop) -> None:
     """A training that read the rows of a customer writes no model after the customer was forgotten."""
     number = wait_for_erasure(shop.settings)
-    check_erasure_number(shop.settings, number)
+    check_erasure_number(shop.settings, number, "tuning")
     add_forgotten_customer(shop.settings, "anna1")
-    with pytest.raises(RecomartError, match="a customer was forgotten after it read the rows"):
-        check_erasure_number(shop.settings, number)
+    with pytest.raises(RecomartError, match=r"^tuning failed: a customer was forgotten after it read the rows"):
+        check_erasure_number(shop.settings, number, "tuning")
