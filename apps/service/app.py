@@ -22,7 +22,7 @@ from apps.service.problems import (
     ProblemDetailsApp,
     add_error_handlers,
 )
-from apps.service.publication_follower import RETRY_DELAY_SECONDS, PublicationFollower
+from apps.service.publication_follower import PublicationFollower
 from apps.service.request_guard import RequestGuard
 from apps.service.schemas import (
     MAX_ID_LENGTH,
@@ -94,21 +94,18 @@ def requires_keys(settings: Settings, host: str) -> bool:
     return not is_loopback(host) if settings.service_require_keys is None else settings.service_require_keys
 
 
-def create_app(
-    settings: Settings, host: str = "127.0.0.1", retry_delay_seconds: float = RETRY_DELAY_SECONDS
-) -> FastAPI:
+def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     """Return the service for one warehouse; the server opens the published copy when it starts.
 
     Args:
         settings: The folders of the warehouse and the limits of the service.
         host: The address that the server listens to; it is a trusted host name, and decides whether keys are needed.
-        retry_delay_seconds: Seconds after which a version that cannot be opened is tried again.
     """
 
     @asynccontextmanager
     async def run_follower(app: FastAPI) -> AsyncIterator[None]:
         to_thread.current_default_thread_limiter().total_tokens = WORKER_THREADS
-        app.state.follower = follower = PublicationFollower(settings, retry_delay_seconds)
+        app.state.follower = follower = PublicationFollower(settings)
         follower.start()
         yield
         follower.stop()
