@@ -113,8 +113,8 @@ def describe_remaining(settings: Settings, user_id: str, traces: Sequence[Trace]
         reasons.append(
             f"rows of other customers mention it: {_shorten_list(mentions)}. Correct these lines in the landing files"
         )
-    if names := [trace.place for trace in traces if "(its " in trace.place]:
-        reasons.append(_shorten_list(names))
+    if remedies := [trace.describe() for trace in traces if trace.remedy]:
+        reasons.append(_shorten_list(remedies))
     if deleted := [path for path in paths if not (settings.landing_dir / path).exists()]:
         reasons.append(
             f"names of deleted files have it: {_shorten_list(deleted)}. Put the files back under other names"
