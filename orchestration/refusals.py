@@ -7,7 +7,7 @@ rows, the test fails again.
 
 import getpass
 import json
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -282,24 +282,24 @@ def _replace_surrogates(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def renew_acceptances(settings: Settings, whys: MutableMapping[str, str]) -> bool:
-    """Accept the failures after an erasure of tests that were accepted before it; return whether there is one.
+def renew_acceptances(settings: Settings, whys: Mapping[str, str]) -> set[str]:
+    """Accept the failures after an erasure of tests that were accepted before it; return these tests.
 
-    `whys` are the reasons by test. A test is renewed once: its reason is removed.
+    `whys` are the reasons by test.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
         RecomartError: The file of acceptances is damaged.
     """
     accepted = {(acceptance.test, acceptance.fingerprint) for acceptance in read_acceptances(settings)}
-    tests = [
+    tests = {
         result.name
         for result in _read_results(settings, "status = 'fail'")
         if result.name in whys and (result.name, result.fingerprint) not in accepted
-    ]
-    for test in tests:
-        accept_failure(settings, test, whys.pop(test).removesuffix(ERASURE_NOTE) + ERASURE_NOTE)
-    return bool(tests)
+    }
+    for test in sorted(tests):
+        accept_failure(settings, test, whys[test].removesuffix(ERASURE_NOTE) + ERASURE_NOTE)
+    return tests
 
 
 def _read_results(settings: Settings, condition: str) -> list[NodeResult]:

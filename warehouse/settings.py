@@ -112,12 +112,6 @@ class Settings(BaseSettings):
     service_max_basket_items: int = Field(default=1000, ge=1)
     """Maximum number of products in a basket; a longer one gets 422."""
 
-    service_max_object_keys: int = Field(default=20, ge=4)
-    """Maximum number of keys in any object of a JSON body; a larger object gets 422."""
-
-    service_max_listed_errors: int = Field(default=20, ge=1)
-    """Maximum number of invalid values that a response with status 422 lists."""
-
     service_max_requests: int = Field(default=64, ge=1)
     """Maximum number of requests that the HTTP service works on at the same time; another one gets 429 with
     `Retry-After`. `/health` and `/metrics` always get a response."""

@@ -78,10 +78,10 @@ def forget(
             after = forget_customer(settings, user_id, progress)
             seconds = time.perf_counter() - start_seconds
             progress.on_step_done("forget", f"{format_count(len(before), 'place')} had the id", seconds)
-    counts_after = {trace.place: trace.matches for trace in after}
+    counts_before, counts_after = ({trace.describe(): trace.matches for trace in traces} for traces in (before, after))
     rows = [
-        {"place": place, "before": count, "now": counts_after.get(place, 0)}
-        for place, count in {**dict.fromkeys(counts_after, 0), **dict(before)}.items()
+        {"place": place, "before": counts_before.get(place, 0), "now": counts_after.get(place, 0)}
+        for place in counts_after | counts_before
     ]
     if as_json:
         console.print_json({"is_forgotten": not after, "places": rows})

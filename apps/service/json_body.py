@@ -11,6 +11,9 @@ from apps.service.problems import InvalidBodyError
 from warehouse.formatting import format_count
 from warehouse.settings import Settings
 
+MAX_OBJECT_KEYS = 20
+"""Maximum number of keys in any object of a body."""
+
 
 class LimitedJsonRequest(Request):
     """A request whose JSON body has a limited number of keys in each object, and of products in its basket."""
@@ -24,9 +27,8 @@ class LimitedJsonRequest(Request):
         settings: Settings = self.app.state.settings
 
         def build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-            if len(pairs) > settings.service_max_object_keys:
-                keys = format_count(settings.service_max_object_keys, "key")
-                raise InvalidBodyError("body", f"an object must have at most {keys}")
+            if len(pairs) > MAX_OBJECT_KEYS:
+                raise InvalidBodyError("body", f"an object must have at most {MAX_OBJECT_KEYS} keys")
             return dict(pairs)
 
         try:

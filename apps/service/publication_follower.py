@@ -14,7 +14,9 @@ from warehouse.publishing.live_copy import PublishedCopy, read_pointer, verify_c
 from warehouse.settings import Settings
 
 POLL_INTERVAL_SECONDS = 1.0
+
 RETRY_DELAY_SECONDS = 30.0
+"""Seconds after which a version that could not be opened is tried again; each attempt may read a large model."""
 
 
 class VersionProblem(NamedTuple):
@@ -41,14 +43,9 @@ class PublicationFollower:
     previous copy and model are released when the last request that uses them ends.
     """
 
-    def __init__(self, settings: Settings, retry_delay_seconds: float = RETRY_DELAY_SECONDS) -> None:
-        """Prepare the follower; `start` opens the published version.
-
-        A version that could not be opened is tried again after `retry_delay_seconds`, because each attempt may read a
-        large model. A new version is opened at the next check.
-        """
+    def __init__(self, settings: Settings) -> None:
+        """Prepare the follower; `start` opens the published version."""
         self._settings = settings
-        self._retry_delay_seconds = retry_delay_seconds
         self._queries: RecommendationQueries | None = None
         self._has_usable_model = False
         self._failure: OpenFailure | None = None
@@ -111,11 +108,7 @@ class PublicationFollower:
 
     def _switch_to(self, published: PublishedCopy) -> None:
         failure = self._failure
-        if (
-            failure
-            and failure.published == published
-            and time.monotonic() < failure.failed_at + self._retry_delay_seconds
-        ):
+        if failure and failure.published == published and time.monotonic() < failure.failed_at + RETRY_DELAY_SECONDS:
             raise NotReadyError(failure.problem.cause, failure.problem.public_reason)
         try:
             self._open(published)

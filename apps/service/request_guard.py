@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from fastapi.routing import RouteContext
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.routing import Match, Router
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from apps.service.api_keys import ApiKeyReader, KeyScope
@@ -45,7 +47,7 @@ class RequestGuard:
     def __init__(
         self,
         app: ASGIApp,
-        router: Router,
+        routes: Sequence[RouteContext],
         settings: Settings,
         metrics: ServiceMetrics,
         host: str,
@@ -53,7 +55,7 @@ class RequestGuard:
         requires_keys: bool,
     ) -> None:
         self._app = app
-        self._router = router
+        self._routes = routes
         self._settings = settings
         self._metrics = metrics
         self._keys = ApiKeyReader(settings) if requires_keys else None
@@ -100,9 +102,9 @@ class RequestGuard:
 
     def _find_route(self, scope: Scope) -> str:
         """Return the path template of the request's route."""
-        for route in self._router.routes:
-            if route.matches(scope)[0] is not Match.NONE:
-                return str(getattr(route, "path_format", UNKNOWN_ROUTE))
+        for route in self._routes:
+            if route.original_route.matches(scope)[0] is not Match.NONE:
+                return route.path_format or UNKNOWN_ROUTE
         return UNKNOWN_ROUTE
 
     def _check_host(self, headers: Headers) -> None:

@@ -4,14 +4,14 @@ Every step finds its work in the data, so the call after a killed one completes 
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import duckdb
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from orchestration.dbt_runner import DbtProgress, DbtResult, lock_build, run_dbt
+from orchestration.dbt_runner import lock_build, run_dbt
 from orchestration.forgetting.model_erasure import erase_from_models
 from orchestration.forgetting.traces import (
     Trace,
@@ -115,8 +115,8 @@ def describe_remaining(settings: Settings, user_id: str, traces: Sequence[Trace]
         reasons.append(
             f"rows of other customers mention it: {_shorten_list(mentions)}. Correct these lines in the landing files"
         )
-    if names := [trace.place for trace in traces if "(its " in trace.place]:
-        reasons.append(_shorten_list(names))
+    if remedies := [trace.describe() for trace in traces if trace.remedy]:
+        reasons.append(_shorten_list(remedies))
     if deleted := [path for path in paths if not (settings.landing_dir / path).exists()]:
         reasons.append(
             f"names of deleted files have it: {_shorten_list(deleted)}. Put the files back under other names"
@@ -193,7 +193,7 @@ def _read_line_counts(settings: Settings) -> dict[tuple[str, str], int]:
     return {}
 
 
-def _rebuild(settings: Settings, user_id: str, accepted: dict[str, str], listener: PipelineListener) -> None:
+def _rebuild(settings: Settings, user_id: str, accepted: Mapping[str, str], listener: PipelineListener) -> None:
     """Build the tables that exist without the customer, and publish them if a copy is live.
 
     `accepted` are the reasons of accepted failures by test: these tests can fail with other rows now.
@@ -206,8 +206,7 @@ def _rebuild(settings: Settings, user_id: str, accepted: dict[str, str], listene
     try:
         if has_marts:
             listener.on_stage("building the tables")
-            _build(settings, build_marts, accepted, listener)
-            _build(settings, build_recommendations, accepted, listener)
+            _build_tables(settings, accepted, listener)
         if is_live:
             # The earlier copies have the customer too.
             publish_copy(settings.model_copy(update={"serving_copies": 1}), is_empty_allowed=True)
@@ -247,21 +246,20 @@ def _delete_user_rows(connection: duckdb.DuckDBPyConnection, table: TableName, u
         ) from error
 
 
-def _build(
-    settings: Settings,
-    build: Callable[[Settings, Callable[[DbtProgress], None]], DbtResult],
-    accepted: dict[str, str],
-    listener: PipelineListener,
-) -> None:
-    """Build tables; accept the failures again of tests that were accepted before the erasure."""
-    while True:
-        try:
-            build(settings, listener.on_dbt)
-        except RecomartError:
-            if not renew_acceptances(settings, accepted):
-                raise
-        else:
-            return
+def _build_tables(settings: Settings, accepted: Mapping[str, str], listener: PipelineListener) -> None:
+    """Build the tables; accept the failures again of tests that were accepted before the erasure, each test once."""
+    whys = dict(accepted)
+    for build in (build_marts, build_recommendations):
+        while True:
+            try:
+                build(settings, listener.on_dbt)
+                break
+            except RecomartError:
+                renewed_tests = renew_acceptances(settings, whys)
+                if not renewed_tests:
+                    raise
+                for test in renewed_tests:
+                    del whys[test]
 
 
 def _erase_from_other_files(settings: Settings, user_id: str) -> None:

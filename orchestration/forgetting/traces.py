@@ -80,6 +80,13 @@ class Trace(NamedTuple):
     matches: int
     """Number of rows that have the id, or 1 for a file that is no table."""
 
+    remedy: str | None = None
+    """What has the id, and what to do, if the user must remove it."""
+
+    def describe(self) -> str:
+        """Return the place with the remedy."""
+        return f"{self.place} ({self.remedy})" if self.remedy else self.place
+
 
 def find_traces(settings: Settings, user_id: str) -> list[Trace]:
     """Find the id of a customer; `user_id` is cleaned.
@@ -146,7 +153,7 @@ def _find_in_definitions(connection: duckdb.DuckDBPyConnection, user_id: str) ->
         return []
     query = f"select * from ({DEFINITIONS_QUERY}) as definitions (name, sql) where regexp_matches(sql, ?)"
     rows = connection.execute(query, [build_id_pattern(user_id)]).fetchall()
-    return [Trace(f"{name} (its definition: drop it)", 1) for name, _ in rows]
+    return [Trace(name, 1, remedy="its definition: drop it") for name, _ in rows]
 
 
 def _count_rows(connection: duckdb.DuckDBPyConnection, table: str, columns: list[str], user_id: str) -> int:
@@ -194,7 +201,7 @@ def _find_in_files(settings: Settings, user_id: str) -> Iterator[Trace]:
                 continue
             place = f"{'landing/' if is_landing else ''}{path.relative_to(folder)}"
             if _is_in_name(user_id, path.name):
-                yield Trace(f"{place} (its name: rename or delete it)", 1)
+                yield Trace(place, 1, remedy="its name: rename or delete it")
             if path.is_file() and (count := count_in_file(settings, path, user_id)):
                 yield Trace(place, count)
 

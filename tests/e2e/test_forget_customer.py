@@ -26,7 +26,7 @@ from orchestration.steps import build_marts
 from tests.recomart_cli import RecomartCli
 from tests.three_feed_shop import Shop
 from warehouse.database import open_reader, open_writer
-from warehouse.erasure.retention import erase_expired_rows
+from warehouse.erasure.retention import erase_expired_rows, find_feeds_with_retention
 from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
 from warehouse.publishing.live_copy import read_pointer, verify_copy
@@ -372,11 +372,12 @@ def test_runs_erase_expired_rows(shop: Shop) -> None:
     (shop.landing / "events" / "u90.jsonl").unlink()
     run_dbt(shop.settings, "run", "--select", "staging.shop")
     sources = read_sources(shop.settings.sources)
-    assert [rows.path for rows in erase_expired_rows(shop.settings, sources)] == [
+    feeds = find_feeds_with_retention(sources)
+    assert [rows.path for rows in erase_expired_rows(shop.settings, sources, feeds)] == [
         *("events/all.jsonl", "events/u32.jsonl", "events/u90.jsonl")
     ]
     assert shop.query("select distinct user_id from raw.events order by 1") == [("u1",), ("u29",)]
     lines = (shop.landing / "events" / "all.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["user"] for line in lines] == ["u1", "u29"]
     assert shop.query("select sum(lines), sum(rows_loaded) from raw.loaded_files") == [(4, 4)]
-    assert erase_expired_rows(shop.settings, sources) == []
+    assert erase_expired_rows(shop.settings, sources, feeds) == []

@@ -25,6 +25,7 @@ from orchestration.model_registry import list_model_runs
 from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener
 from orchestration.refusals import (
+    ERASURE_NOTE,
     Refusal,
     accept_failure,
     check_tables_accepted,
@@ -32,6 +33,7 @@ from orchestration.refusals import (
     find_refusals,
     list_accepted,
     read_acceptances,
+    renew_acceptances,
 )
 from orchestration.steps import publish_copy
 from orchestration.training_run import train_model
@@ -228,6 +230,17 @@ def test_database_without_results_is_refused(demo_copy: Settings, recomart: Reco
     )
     run_dbt(demo_copy, "build", "--exclude-resource-type", "unit_test")
     assert find_refusals(demo_copy) == []
+
+
+def test_renewed_tests_are_returned(demo_copy: Settings) -> None:
+    execute_statements(
+        demo_copy,
+        f"update gates.node_results set status = 'fail', fingerprint = 'a' where node = 'test.recomart.{VOLUME_TEST}'",
+    )
+    whys = {VOLUME_TEST: "a sale", "assert_one_currency": "two shops"}
+    assert renew_acceptances(demo_copy, whys) == {VOLUME_TEST}
+    assert [acceptance.why for acceptance, _ in list_accepted(demo_copy)] == [f"a sale{ERASURE_NOTE}"]
+    assert renew_acceptances(demo_copy, whys) == set()
 
 
 def test_failure_that_becomes_warning_passes(demo_copy: Settings) -> None:

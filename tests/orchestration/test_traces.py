@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from orchestration.forgetting.customer_erasure import check_customer, forget_customer
-from orchestration.forgetting.traces import find_traces
+from orchestration.forgetting.customer_erasure import check_customer, describe_remaining, forget_customer
+from orchestration.forgetting.traces import Trace, find_traces
 from orchestration.progress import PipelineListener
 from tests.three_feed_shop import Shop
 from warehouse.errors import RecomartError
@@ -22,7 +22,16 @@ from warehouse.loading.loader import load
 
 
 def find_places(shop: Shop, user_id: str) -> list[str]:
-    return [trace.place for trace in find_traces(shop.settings, user_id)]
+    return [trace.describe() for trace in find_traces(shop.settings, user_id)]
+
+
+def load_catalog(shop: Shop) -> None:
+    shop.put("catalog/1.json", '{"data": {"items": [{"id": "a", "name": "Mug", "price": 1}]}}')
+    load(shop.settings)
+
+
+def find_counts(shop: Shop, user_id: str) -> list[tuple[str, int]]:
+    return [(trace.place, trace.matches) for trace in find_traces(shop.settings, user_id)]
 
 
 def test_tables_are_searched(shop: Shop) -> None:
@@ -59,8 +68,7 @@ def test_damaged_files_are_searched(shop: Shop) -> None:
 @pytest.mark.parametrize("missing", ["warehouse", "landing"])
 def test_missing_folders_are_no_all_clear(shop: Shop, missing: str) -> None:
     """The check and the erasure fail alike, before the customer is on the list of forgotten ones."""
-    shop.put("catalog/1.json", '{"data": {"items": [{"id": "a", "name": "Mug", "price": 1}]}}')
-    load(shop.settings)
+    load_catalog(shop)
     settings = shop.settings.model_copy(update={missing: shop.landing.parent / "nowhere"})
     for call in (
         lambda: check_customer(settings, "anna1"),
@@ -79,8 +87,7 @@ def test_other_databases_are_searched(shop: Shop) -> None:
         with duckdb.connect(str(file)) as connection:
             connection.execute("create table users as select concat('an', i % 1000) as user_id from range(100000) r(i)")
     for user_id in ("an9", "an997"):
-        traces = find_traces(shop.settings, user_id)
-        assert traces == [("copies/old.db", 100), ("recomart_dev.duckdb", 100)]
+        assert find_counts(shop, user_id) == [("copies/old.db", 100), ("recomart_dev.duckdb", 100)]
 
 
 SPELLINGS = {
@@ -103,9 +110,9 @@ def test_escaped_ids_are_found(shop: Shop, user_id: str) -> None:
     shop.put("other.txt", "".join(f"x{spelling}x\n" for spelling in spellings))
     with duckdb.connect(str(shop.settings.database)) as connection:
         connection.execute("create table notes as select unnest(?::varchar[]) as note", [spellings])
-    traces = dict(find_traces(shop.settings, user_id))
-    traces.pop("recomart.duckdb", None)
-    assert traces == {"main.notes": len(spellings)} | {f"landing/{n}.txt": 1 for n in range(len(spellings))}
+    counts = dict(find_counts(shop, user_id))
+    counts.pop("recomart.duckdb", None)
+    assert counts == {"main.notes": len(spellings)} | {f"landing/{n}.txt": 1 for n in range(len(spellings))}
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32", "cp1252", "cp1250", "gb18030"])
@@ -147,3 +154,12 @@ def test_definitions_are_searched(shop: Shop) -> None:
         connection.execute("create view anna as select 1 as x where 'mario.rossi' <> ''")
     places = find_places(shop, "mario.rossi")
     assert places[:2] == ["type main.vip (its definition: drop it)", "view main.anna (its definition: drop it)"]
+
+
+def test_only_remedies_are_listed(shop: Shop) -> None:
+    """A place is no remedy because of a text in its name."""
+    load_catalog(shop)
+    traces = [Trace("landing/notes (its copy).txt", 1), Trace("view main.anna", 1, remedy="its definition: drop it")]
+    assert describe_remaining(shop.settings, "mario.rossi", traces) == (
+        "view main.anna (its definition: drop it), and call the command again"
+    )

@@ -1,5 +1,6 @@
 """Rows of one customer in the raw tables."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 import duckdb
@@ -17,7 +18,7 @@ from warehouse.loading.cleaned_ids import (
 from warehouse.loading.continued_rows import build_block_number, build_is_group_start
 from warehouse.loading.forgotten_customers import REJECTION_REASON
 from warehouse.sources.columns import RAW_COLUMNS
-from warehouse.sources.declaration import Sources
+from warehouse.sources.declaration import Feed, Sources
 from warehouse.sql_text import quote_literal
 
 USER_KINDS = tuple(kind for kind, columns in RAW_COLUMNS.items() if "user_id" in columns)
@@ -77,7 +78,19 @@ def find_rejected_rows_to_erase(
     continue the group of a rejected row are found too: without it, they would continue the group before.
     """
     query = f"select feed, path, line from raw.rejected_rows where error = $reason or ({REJECTED_WITH_ID})"
-    continued = [
+    filled_feeds = [feed for feed in sources.feeds.values() if feed.fill_down and feed.kind in USER_KINDS]
+    if filled_feeds:
+        query = _build_group_query(query, filled_feeds)
+    return group_by_file(
+        connection,
+        query,
+        {"user_id": user_id, "pattern": build_id_pattern(user_id), "reason": REJECTION_REASON},
+    )
+
+
+def _build_group_query(rejected_query: str, feeds: Sequence[Feed]) -> str:
+    """Return a query of the rejected rows and, of feeds with `fill_down`, the rows that continue their groups."""
+    loaded_rows = [
         f"""
         select
             _feed, _file, _line,
@@ -86,36 +99,29 @@ def find_rejected_rows_to_erase(
         from raw.{feed.kind}
         where _feed = {quote_literal(feed.name)}
         """
-        for feed in sources.feeds.values()
-        if feed.fill_down and feed.kind in USER_KINDS
+        for feed in feeds
     ]
-    if continued:
-        query = f"""
-            with rejected as ({query}),
+    return f"""
+        with rejected as ({rejected_query}),
 
-            rows as (
-                {" union all ".join(continued)}
-                union all
-                select feed, path, line, true, true
-                from rejected
-            ),
+        rows as (
+            {" union all ".join(loaded_rows)}
+            union all
+            select feed, path, line, true, true
+            from rejected
+        ),
 
-            blocks as (
-                select *, {build_block_number("is_start")} as block_number,
-                from rows
-            ),
+        blocks as (
+            select *, {build_block_number("is_start")} as block_number,
+            from rows
+        ),
 
-            marked as (
-                select *, bool_or(is_rejected) over (partition by _feed, _file, block_number) as is_found,
-                from blocks
-            )
+        marked as (
+            select *, bool_or(is_rejected) over (partition by _feed, _file, block_number) as is_found,
+            from blocks
+        )
 
-            select _feed, _file, _line
-            from marked
-            where is_found
-        """
-    return group_by_file(
-        connection,
-        query,
-        {"user_id": user_id, "pattern": build_id_pattern(user_id), "reason": REJECTION_REASON},
-    )
+        select _feed, _file, _line
+        from marked
+        where is_found
+    """

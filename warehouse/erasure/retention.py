@@ -1,6 +1,8 @@
 """Retention: rows that are older than their feed keeps are erased from the landing files and the raw tables."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import duckdb
 
@@ -25,12 +27,12 @@ def find_feeds_with_retention(sources: Sources) -> list[Feed]:
     return [feed for feed in sources.feeds.values() if feed.keep_days]
 
 
-def erase_expired_rows(settings: Settings, sources: Sources) -> list[FileRows]:
+def erase_expired_rows(settings: Settings, sources: Sources, feeds: Iterable[Feed]) -> list[FileRows]:
     """Erase the rows that are older than their feed keeps, from landing files and raw tables; return these rows.
 
-    Ages are measured from the start of the current day, UTC. The times are those that the views of the last dbt build
-    understand. Rows without a readable time, or with one before 1990, do not expire, nor do those of a file that is no
-    longer as it was loaded.
+    `feeds` are those that declare how long their rows are kept. Ages are measured from the start of the current day,
+    UTC. The times are those that the views of the last dbt build understand. Rows without a readable time, or with one
+    before 1990, do not expire, nor do those of a file that is no longer as it was loaded.
 
     Raises:
         RecomartError: All rows of a feed are too old, a landing file cannot be rewritten, or the warehouse is in use.
@@ -39,24 +41,11 @@ def erase_expired_rows(settings: Settings, sources: Sources) -> list[FileRows]:
     if not settings.database.exists():
         return []
     with open_reader(settings) as connection:
-        feeds = [feed for feed in find_feeds_with_retention(sources) if _has_typed_rows(connection, feed)]
-        for feed in feeds:
+        typed_feeds = [feed for feed in feeds if _has_typed_rows(connection, feed)]
+        for feed in typed_feeds:
             _check_rows_remain(connection, settings, feed)
     with lock_erasure(settings):
-        return erase_rows(
-            settings,
-            sources,
-            find_rows=lambda connection: _keep_shared_rows(
-                settings,
-                sources,
-                [
-                    rows
-                    for feed in feeds
-                    for rows in _find_expired_rows(connection, feed)
-                    if _is_as_loaded(connection, settings, rows)
-                ],
-            ),
-        )
+        return erase_rows(settings, sources, find_rows=partial(_find_rows_to_erase, settings, sources, typed_feeds))
 
 
 def count_expired_rows(connection: duckdb.DuckDBPyConnection, feed: Feed) -> int:
@@ -106,6 +95,14 @@ def _keep_shared_rows(settings: Settings, sources: Sources, expired: list[FileRo
         for rows in expired
     ]
     return [rows for rows in remaining if rows.lines]
+
+
+def _find_rows_to_erase(
+    settings: Settings, sources: Sources, feeds: Sequence[Feed], connection: duckdb.DuckDBPyConnection
+) -> list[FileRows]:
+    """Return the expired rows of the files that are as they were loaded."""
+    expired = [rows for feed in feeds for rows in _find_expired_rows(connection, feed)]
+    return _keep_shared_rows(settings, sources, [rows for rows in expired if _is_as_loaded(connection, settings, rows)])
 
 
 def _has_typed_rows(connection: duckdb.DuckDBPyConnection, feed: Feed) -> bool:
