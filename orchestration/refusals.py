@@ -213,6 +213,36 @@ def list_accepted(settings: Settings) -> list[tuple[Acceptance, bool]]:
     ]
 
 
+def list_renewable_reasons(settings: Settings) -> dict[str, str]:
+    """Return the reasons of the accepted failures by test, of those that hold for all loaded rows.
+
+    A test whose result, or a table that it reads, is older than the newest load is left out: no user has seen how it
+    fails with these rows.
+
+    Raises:
+        WarehouseBusyError: Another process is writing the warehouse.
+        RecomartError: There is no warehouse yet, or the file of acceptances is damaged.
+    """
+    whys = {acceptance.test: acceptance.why for acceptance, is_current in list_accepted(settings) if is_current}
+    if not whys:
+        return {}
+    with open_reader(settings) as connection:
+        row = fetch_first_row(connection, "select max(load_id) from raw.loaded_files")
+    newest_load_id = row[0] if row else None
+    results = _read_results(settings, "true")
+    outdated = {
+        result.node
+        for result in results
+        if result.status in UNFINISHED_STATUSES or result.newest_load_id != newest_load_id
+    }
+    manifest = load_manifest(settings)
+    return {
+        result.name: whys[result.name]
+        for result in results
+        if result.name in whys and outdated.isdisjoint(find_ancestors(manifest, [result.node]))
+    }
+
+
 def accept_failure(settings: Settings, test: str, why: str) -> Acceptance:
     """Accept the current failure of a test, and append the acceptance to the file of the warehouse.
 

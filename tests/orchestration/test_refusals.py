@@ -32,6 +32,7 @@ from orchestration.refusals import (
     describe_refusals,
     find_refusals,
     list_accepted,
+    list_renewable_reasons,
     read_acceptances,
     renew_acceptances,
 )
@@ -241,6 +242,31 @@ def test_renewed_tests_are_returned(demo_copy: Settings) -> None:
     assert renew_acceptances(demo_copy, whys) == {VOLUME_TEST}
     assert [acceptance.why for acceptance, _ in list_accepted(demo_copy)] == [f"a sale{ERASURE_NOTE}"]
     assert renew_acceptances(demo_copy, whys) == set()
+
+
+def test_acceptances_of_older_rows_are_not_renewed(demo_copy: Settings) -> None:
+    """A load after the build, and a table that was not built since, can have rows that no user has accepted."""
+    node = f"test.recomart.{VOLUME_TEST}"
+    execute_statements(
+        demo_copy, f"update gates.node_results set status = 'fail', fingerprint = 'a' where node = '{node}'"
+    )
+    accept_failure(demo_copy, VOLUME_TEST, "a sale")
+    assert list_renewable_reasons(demo_copy) == {VOLUME_TEST: "a sale"}
+    newest_file = "where load_id = (select max(load_id) from raw.loaded_files)"
+    execute_statements(demo_copy, f"update raw.loaded_files set load_id = load_id + 1 {newest_file}")
+    assert list_renewable_reasons(demo_copy) == {}
+    # `dbt test` alone does not build the table that the test reads.
+    execute_statements(
+        demo_copy,
+        f"update gates.node_results set newest_load_id = newest_load_id + 1 where node = '{node}'",
+    )
+    assert list_renewable_reasons(demo_copy) == {}
+    execute_statements(demo_copy, f"update raw.loaded_files set load_id = load_id - 1 {newest_file}")
+    execute_statements(
+        demo_copy,
+        f"update gates.node_results set newest_load_id = newest_load_id - 1 where node = '{node}'",
+    )
+    assert list_renewable_reasons(demo_copy) == {VOLUME_TEST: "a sale"}
 
 
 def test_failure_that_becomes_warning_passes(demo_copy: Settings) -> None:
