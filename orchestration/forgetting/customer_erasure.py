@@ -140,7 +140,10 @@ def _read_sources(settings: Settings) -> Sources:
 
 
 def _erase_rows(settings: Settings, sources: Sources, user_id: str) -> bool:
-    """Erase the rows of the customer from the landing files and the raw tables; return whether a delivery was loaded."""
+    """Erase the rows of the customer from the landing files and the raw tables.
+
+    Returns whether a new or changed file was loaded.
+    """
     with lock_build(settings):
         run_dbt(settings, "run", "--select", "staging.shop")
     loaded_files = _read_loaded_files(settings)
