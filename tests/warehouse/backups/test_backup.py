@@ -9,6 +9,8 @@ from collections import namedtuple
 from contextlib import suppress
 from functools import partial, partialmethod
 from pathlib import Path
+from threading import Thread
+from time import sleep
 from typing import Any
 
 import duckdb
@@ -285,6 +287,50 @@ def small_shop(tmp_path: Path) -> Settings:
     connect(settings).close()
     add_forgotten_customer(settings, "anna1")
     return settings
+
+
+def test_backup_has_files_of_linked_folders(
+    small_shop: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A backup lacks the folders that loads do not read either, and warns."""
+    for name in ("archive", "private"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "2.jsonl").write_text("{}", encoding="utf-8")
+        (small_shop.landing_dir / name).symlink_to(tmp_path / name)
+    (small_shop.landing_dir / "events" / "around").symlink_to(small_shop.landing_dir)
+    settings = small_shop.model_copy(update={"linked_folders": (tmp_path / "archive",)})
+    manifest = create_backup(settings, tmp_path / "backup", has_landing=True)
+    landing_files = {file.path for file in manifest.files if file.path.startswith("landing/")}
+    assert landing_files == {"landing/events/1.jsonl", "landing/archive/2.jsonl"}
+    assert f"{small_shop.landing_dir}/private: the backup lacks its files: a symbolic link leads out" in caplog.text
+
+
+def test_backup_through_link_is_refused(small_shop: Settings, tmp_path: Path) -> None:
+    (tmp_path / "disk").symlink_to(small_shop.warehouse)
+    with pytest.raises(RecomartError, match="inside the warehouse folder"):
+        create_backup(small_shop, tmp_path / "disk" / "monday")
+
+
+def test_second_backup_of_same_name_is_refused(small_shop: Settings, tmp_path: Path) -> None:
+    """It waits for the first one, which makes the folder."""
+    destination, settings = tmp_path / "backup", small_shop.model_copy(update={"wait_seconds": 30})
+    results: list[BaseException | None] = []
+
+    def back_up() -> None:
+        with pytest.raises(RecomartError) as raised:
+            create_backup(settings, destination)
+        results.append(raised.value)
+
+    thread = Thread(target=back_up)
+
+    def start_second(stage: str) -> None:
+        if stage == "copying the database":
+            thread.start()
+            sleep(0.5)
+
+    create_backup(settings, destination, on_stage=start_second)
+    thread.join()
+    assert [str(error) for error in results] == [f"{destination}: the folder exists. Name a new folder for the backup"]
 
 
 @pytest.mark.parametrize("is_one_disk", [True, False])
