@@ -71,7 +71,13 @@ def publish_copy(settings: Settings, *, is_empty_allowed: bool = False) -> Publi
         RecomartError: A test of the tables failed, or their build did not finish; or see `publish`.
     """
     check_tables_accepted(settings, "publishing")
-    return publish(settings, list_published_tables(settings), is_empty_allowed=is_empty_allowed)
+    return publish(
+        settings,
+        list_published_tables(settings),
+        is_empty_allowed=is_empty_allowed,
+        # A build may have changed the tables while the publication waited.
+        check_tables=lambda: check_tables_accepted(settings, "publishing"),
+    )
 
 
 def _build(

@@ -6,7 +6,8 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -37,10 +38,11 @@ from orchestration.refusals import (
     renew_acceptances,
 )
 from orchestration.steps import publish_copy
-from orchestration.training_run import train_model
+from orchestration.training_run import load_training_dataset, train_model
 from orchestration.tuning_run import tune_config
 from tests.recomart_cli import RecomartCli
 from tests.table_changes import execute_statements
+from warehouse.erasure.erasure_lock import get_erasure_number
 from warehouse.errors import RecomartError
 from warehouse.publishing.live_copy import read_pointer
 from warehouse.settings import Settings
@@ -128,6 +130,33 @@ def test_failed_test_refuses_until_accepted(demo_copy: Settings, recomart: Recom
     assert [refusal["status"] for refusal in listing["refusals"]] == ["fail"]
     run_volume_test(demo_copy, 400)
     assert find_refusals(demo_copy) == []
+
+
+def test_tables_are_checked_after_waiting(demo_copy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that fails while a step waits for another process refuses it."""
+    update = "update gates.node_results set status = '{}' where node = 'test.recomart.{}'"
+
+    def wait_while_test_fails(*_: object) -> int:
+        execute_statements(demo_copy, update.format("fail", VOLUME_TEST))
+        return get_erasure_number(demo_copy)
+
+    @contextmanager
+    def lock_while_test_fails(*_: object) -> Iterator[None]:
+        wait_while_test_fails()
+        yield
+
+    monkeypatch.setattr("orchestration.batch_scoring.wait_for_erasure", wait_while_test_fails)
+    monkeypatch.setattr("orchestration.training_run.wait_for_erasure", wait_while_test_fails)
+    monkeypatch.setattr("warehouse.publishing.publisher.exclusive_lock", lock_while_test_fails)
+    steps: dict[str, Callable[[], object]] = {
+        "training": lambda: load_training_dataset(demo_copy, None, lambda _: None),
+        "scoring": lambda: score_customers(demo_copy),
+        "publishing": lambda: publish_copy(demo_copy),
+    }
+    for step, action in steps.items():
+        execute_statements(demo_copy, update.format("pass", VOLUME_TEST))
+        with pytest.raises(RecomartError, match=f"^{step} refused: .*test {VOLUME_TEST} failed"):
+            action()
 
 
 @pytest.mark.slow
