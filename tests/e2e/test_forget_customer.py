@@ -20,13 +20,13 @@ from orchestration.forgetting.customer_erasure import check_customer, describe_r
 from orchestration.forgetting.customer_export import read_customer_rows
 from orchestration.model_registry import list_model_runs
 from orchestration.pipeline import run_pipeline
-from orchestration.progress import PipelineListener
+from orchestration.progress import PipelineListener, StepTimer
 from orchestration.refusals import accept_failure, find_refusals, list_accepted
-from orchestration.steps import build_marts
+from orchestration.steps import build_marts, load_landing
 from tests.recomart_cli import RecomartCli
-from tests.three_feed_shop import Shop
+from tests.three_feed_shop import EVENTS_JSONL, Shop
 from warehouse.database import open_reader, open_writer
-from warehouse.erasure.retention import erase_expired_rows, find_feeds_with_retention
+from warehouse.erasure.retention import erase_expired_rows, find_feeds_with_retention, has_outdated_views
 from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
 from warehouse.publishing.live_copy import read_pointer, verify_copy
@@ -385,3 +385,22 @@ def test_runs_erase_expired_rows(shop: Shop) -> None:
     assert [json.loads(line)["user"] for line in lines] == ["u1", "u29"]
     assert shop.query("select sum(lines), sum(rows_loaded) from raw.loaded_files") == [(4, 4)]
     assert erase_expired_rows(shop.settings, sources, feeds) == []
+
+
+@pytest.mark.slow
+def test_rows_expire_by_current_declaration(shop: Shop) -> None:
+    """Rows of a corrected time format do not expire by the views of the wrong one."""
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    rows = [{"user": "u", "item": "p", "type": "view", "time": time} for time in (today, f"2020-01-01/{today}")]
+    file = shop.put("events/1.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    feed = {**EVENTS_JSONL, "keep_days": 30}
+    shop.declare(events={**feed, "timestamp_formats": [f"%Y-%m-%d/{today}", "iso"]})
+    load(shop.settings)
+    run_dbt(shop.settings, "run", "--select", "staging.shop")
+    feeds = find_feeds_with_retention(read_sources(shop.settings.sources))
+    assert not has_outdated_views(shop.settings, feeds)
+    shop.declare(events={**feed, "timestamp_formats": ["2020-01-01/%Y-%m-%d", "iso"]})
+    _, expired = load_landing(shop.settings, StepTimer(PipelineListener()))
+    assert expired == []
+    assert not has_outdated_views(shop.settings, feeds)
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 2
