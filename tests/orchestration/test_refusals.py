@@ -15,6 +15,7 @@ import pytest
 
 from models_ml.config import TrainConfig
 from orchestration.batch_scoring import score_customers
+from orchestration.dbt_manifest import load_manifest
 from orchestration.dbt_runner import (
     PROJECT_DIR,
     build_dbt_environment,
@@ -68,6 +69,7 @@ def test_failed_test_refuses_until_accepted(demo_copy: Settings, recomart: Recom
     remedy = f"or accept the failure with `recomart accept {VOLUME_TEST} --why REASON`"
     with pytest.raises(RecomartError, match=f"39504 lines where 400 are usual.* {remedy}"):
         run_volume_test(demo_copy, 39_504)
+    assert "model.recomart.audit_feed_days" in str(find_refusals(demo_copy)[0].tested_tables).split()
     steps: dict[str, Callable[[], object]] = {
         "training": lambda: train_model(demo_copy, TrainConfig()),
         "tuning": lambda: tune_config(demo_copy, TrainConfig(), seconds=1),
@@ -296,6 +298,43 @@ def test_acceptances_of_older_rows_are_not_renewed(demo_copy: Settings) -> None:
         f"update gates.node_results set newest_load_id = newest_load_id - 1 where node = '{node}'",
     )
     assert list_renewable_reasons(demo_copy) == {VOLUME_TEST: "a sale"}
+
+
+def test_nodes_without_result_are_refused(demo_copy: Settings) -> None:
+    """A deleted result is no passed test, nor a built table; tests of other tables refuse nothing."""
+    manifest = load_manifest(demo_copy)
+    unread_test = next(
+        name for name, node in manifest["nodes"].items() if node.get("attached_node") == "model.recomart.audit_pii"
+    )
+    execute_statements(demo_copy, f"delete from gates.node_results where node = '{unread_test}'")
+    assert find_refusals(demo_copy) == []
+    for node in (f"test.recomart.{VOLUME_TEST}", "model.recomart.dim_users"):
+        execute_statements(
+            demo_copy,
+            "create or replace table gates.other_results as from gates.node_results",
+            f"delete from gates.node_results where node = '{node}'",
+        )
+        assert [(refusal.node, refusal.status) for refusal in find_refusals(demo_copy)] == [(node, "due")]
+        execute_statements(demo_copy, f"insert into gates.node_results from gates.other_results where node = '{node}'")
+    assert find_refusals(demo_copy) == []
+
+
+def test_failure_of_removed_test_is_refused(demo_copy: Settings) -> None:
+    """It refuses until the tables of the test are built again, or a user accepts it."""
+    node, insert = "test.recomart.assert_dim_users_grow", "insert into gates.node_results (node, status, {}) {}"
+    columns = "fingerprint, tested_tables, changed_at"
+    for table, is_refused in (("audit_pii", False), ("dim_users", True)):
+        values = f"values ('{node}', 'fail', '1', 'model.recomart.{table}', now())"
+        execute_statements(demo_copy, f"delete from gates.node_results where node = '{node}'")
+        execute_statements(demo_copy, insert.format(columns, values))
+        assert [refusal.node for refusal in find_refusals(demo_copy)] == [node] * is_refused
+    accept_failure(demo_copy, "assert_dim_users_grow", "it no longer applies")
+    assert find_refusals(demo_copy) == []
+    demo_copy.accepted_failures_file.unlink()
+    run_volume_test(demo_copy, 400)
+    assert [refusal.node for refusal in find_refusals(demo_copy)] == [node]
+    run_dbt(demo_copy, "build", "--select", "dim_users", "--exclude-resource-type", "unit_test")
+    assert find_refusals(demo_copy) == []
 
 
 def test_failure_that_becomes_warning_passes(demo_copy: Settings) -> None:
