@@ -15,7 +15,7 @@ from orchestration.dbt_runner import (
 )
 from orchestration.progress import StepTimer, describe_expiry, describe_load
 from orchestration.refusals import check_tables_accepted
-from warehouse.erasure.retention import erase_expired_rows, find_feeds_with_retention
+from warehouse.erasure.retention import erase_expired_rows, find_feeds_with_retention, has_outdated_views
 from warehouse.erasure.row_erasure import FileRows
 from warehouse.loading.loader import load
 from warehouse.loading.reports import LoadReport
@@ -23,6 +23,7 @@ from warehouse.loading.unreadable_feeds import check_feeds_readable
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.publishing.publisher import publish
 from warehouse.settings import Settings
+from warehouse.sources.declaration import Feed, Sources
 from warehouse.sources.yaml_file import read_sources
 
 
@@ -43,7 +44,15 @@ def load_landing(settings: Settings, timer: StepTimer) -> tuple[LoadReport, list
     feeds = find_feeds_with_retention(sources)
     if not feeds:
         return report, None
-    return report, timer.run("expire", lambda: erase_expired_rows(settings, sources, feeds), describe_expiry)
+    return report, timer.run("expire", lambda: _erase_expired_rows(settings, sources, feeds), describe_expiry)
+
+
+def _erase_expired_rows(settings: Settings, sources: Sources, feeds: list[Feed]) -> list[FileRows]:
+    if has_outdated_views(settings, feeds):
+        # By the views of an earlier declaration, such as of another time format, young rows can look old.
+        with lock_build(settings):
+            run_dbt(settings, "run", "--select", "staging.shop")
+    return erase_expired_rows(settings, sources, feeds)
 
 
 def build_marts(
@@ -71,7 +80,13 @@ def publish_copy(settings: Settings, *, is_empty_allowed: bool = False) -> Publi
         RecomartError: A test of the tables failed, or their build did not finish; or see `publish`.
     """
     check_tables_accepted(settings, "publishing")
-    return publish(settings, list_published_tables(settings), is_empty_allowed=is_empty_allowed)
+    return publish(
+        settings,
+        list_published_tables(settings),
+        is_empty_allowed=is_empty_allowed,
+        # A build may have changed the tables while the publication waited.
+        check_tables=lambda: check_tables_accepted(settings, "publishing"),
+    )
 
 
 def _build(

@@ -23,7 +23,7 @@ from orchestration.forgetting.traces import (
     is_text_searched,
 )
 from orchestration.progress import PipelineListener
-from orchestration.refusals import list_accepted, renew_acceptances
+from orchestration.refusals import list_renewable_reasons, renew_acceptances
 from orchestration.steps import build_marts, build_recommendations, publish_copy
 from warehouse.database import fetch_first_row, open_ledger_reader, open_reader, open_writer, transaction
 from warehouse.erasure.customer_rows import clean_user_id, find_raw_rows, find_rejected_rows_to_erase
@@ -81,11 +81,10 @@ def forget_customer(settings: Settings, user_id: str, listener: PipelineListener
         add_forgotten_customer(settings, user_id)
         # The file's time is the erasure number: a training or scoring that began before does not write its result.
         settings.forgotten_customers_file.touch()
-        accepted, line_counts = _read_accepted(settings), _read_line_counts(settings)
+        accepted = _read_accepted(settings)
         listener.on_stage("erasing the rows")
-        _erase_rows(settings, sources, user_id)
-        if any(count > line_counts.get(file, 0) for file, count in _read_line_counts(settings).items()):
-            # The call has loaded a delivery, whose failures no user has accepted.
+        if _erase_rows(settings, sources, user_id):
+            # No user has accepted the failures of the delivery.
             accepted = {}
         listener.on_stage("erasing datasets and models")
         erase_from_models(settings, user_id)
@@ -140,17 +139,26 @@ def _read_sources(settings: Settings) -> Sources:
     return sources
 
 
-def _erase_rows(settings: Settings, sources: Sources, user_id: str) -> None:
-    """Erase the rows of the customer from the landing files and the raw tables."""
+def _erase_rows(settings: Settings, sources: Sources, user_id: str) -> bool:
+    """Erase the rows of the customer from the landing files and the raw tables.
+
+    Returns whether a new or changed file was loaded.
+    """
     with lock_build(settings):
         run_dbt(settings, "run", "--select", "staging.shop")
+    loaded_files = _read_loaded_files(settings)
     load_present_files(settings, sources)
+    present_files = _read_loaded_files(settings)
     _delete_renamed_files(settings, sources, user_id)
     erase_rows(
         settings,
         sources,
         find_rows=lambda connection: find_raw_rows(connection, user_id),
         find_rejected=lambda connection: find_rejected_rows_to_erase(connection, sources, user_id),
+    )
+    # A file that arrives during the erasure is loaded with the rewritten files.
+    return present_files != loaded_files or any(
+        lines > present_files.get(file, (0, 0))[1] for file, (_, lines) in _read_loaded_files(settings).items()
     )
 
 
@@ -174,9 +182,9 @@ def _delete_renamed_files(settings: Settings, sources: Sources, user_id: str) ->
 
 
 def _read_accepted(settings: Settings) -> dict[str, str]:
-    """Return the reasons of the accepted failures by test, of those that hold."""
+    """Return the reasons of the accepted failures by test, of those that hold for all loaded rows."""
     try:
-        return {acceptance.test: acceptance.why for acceptance, is_current in list_accepted(settings) if is_current}
+        return list_renewable_reasons(settings)
     except TemporaryError:
         raise
     except RecomartError as error:
@@ -185,12 +193,11 @@ def _read_accepted(settings: Settings) -> dict[str, str]:
         return {}
 
 
-def _read_line_counts(settings: Settings) -> dict[tuple[str, str], int]:
-    """Return the number of lines by feed and path of the loaded files."""
-    with open_reader(settings) as connection, suppress(duckdb.CatalogException):
-        rows = connection.execute("select feed, path, lines from raw.loaded_files").fetchall()
-        return {(feed, path): lines for feed, path, lines in rows}
-    return {}
+def _read_loaded_files(settings: Settings) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return the load id and the number of lines of the loaded files, by feed and path."""
+    with open_reader(settings) as connection:
+        rows = connection.execute("select feed, path, load_id, lines from raw.loaded_files").fetchall()
+    return {(feed, path): (load_id, lines) for feed, path, load_id, lines in rows}
 
 
 def _rebuild(settings: Settings, user_id: str, accepted: Mapping[str, str], listener: PipelineListener) -> None:

@@ -6,7 +6,8 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from models_ml.config import TrainConfig
 from orchestration.batch_scoring import score_customers
+from orchestration.dbt_manifest import load_manifest
 from orchestration.dbt_runner import (
     PROJECT_DIR,
     build_dbt_environment,
@@ -32,14 +34,16 @@ from orchestration.refusals import (
     describe_refusals,
     find_refusals,
     list_accepted,
+    list_renewable_reasons,
     read_acceptances,
     renew_acceptances,
 )
 from orchestration.steps import publish_copy
-from orchestration.training_run import train_model
+from orchestration.training_run import load_training_dataset, train_model
 from orchestration.tuning_run import tune_config
 from tests.recomart_cli import RecomartCli
 from tests.table_changes import execute_statements
+from warehouse.erasure.erasure_lock import get_erasure_number
 from warehouse.errors import RecomartError
 from warehouse.publishing.live_copy import read_pointer
 from warehouse.settings import Settings
@@ -65,6 +69,7 @@ def test_failed_test_refuses_until_accepted(demo_copy: Settings, recomart: Recom
     remedy = f"or accept the failure with `recomart accept {VOLUME_TEST} --why REASON`"
     with pytest.raises(RecomartError, match=f"39504 lines where 400 are usual.* {remedy}"):
         run_volume_test(demo_copy, 39_504)
+    assert "model.recomart.audit_feed_days" in str(find_refusals(demo_copy)[0].tested_tables).split()
     steps: dict[str, Callable[[], object]] = {
         "training": lambda: train_model(demo_copy, TrainConfig()),
         "tuning": lambda: tune_config(demo_copy, TrainConfig(), seconds=1),
@@ -127,6 +132,33 @@ def test_failed_test_refuses_until_accepted(demo_copy: Settings, recomart: Recom
     assert [refusal["status"] for refusal in listing["refusals"]] == ["fail"]
     run_volume_test(demo_copy, 400)
     assert find_refusals(demo_copy) == []
+
+
+def test_tables_are_checked_after_waiting(demo_copy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that fails while a step waits for another process refuses it."""
+    update = "update gates.node_results set status = '{}' where node = 'test.recomart.{}'"
+
+    def wait_while_test_fails(*_: object) -> int:
+        execute_statements(demo_copy, update.format("fail", VOLUME_TEST))
+        return get_erasure_number(demo_copy)
+
+    @contextmanager
+    def lock_while_test_fails(*_: object) -> Iterator[None]:
+        wait_while_test_fails()
+        yield
+
+    monkeypatch.setattr("orchestration.batch_scoring.wait_for_erasure", wait_while_test_fails)
+    monkeypatch.setattr("orchestration.training_run.wait_for_erasure", wait_while_test_fails)
+    monkeypatch.setattr("warehouse.publishing.publisher.exclusive_lock", lock_while_test_fails)
+    steps: dict[str, Callable[[], object]] = {
+        "training": lambda: load_training_dataset(demo_copy, None, lambda _: None),
+        "scoring": lambda: score_customers(demo_copy),
+        "publishing": lambda: publish_copy(demo_copy),
+    }
+    for step, action in steps.items():
+        execute_statements(demo_copy, update.format("pass", VOLUME_TEST))
+        with pytest.raises(RecomartError, match=f"^{step} refused: .*test {VOLUME_TEST} failed"):
+            action()
 
 
 @pytest.mark.slow
@@ -241,6 +273,68 @@ def test_renewed_tests_are_returned(demo_copy: Settings) -> None:
     assert renew_acceptances(demo_copy, whys) == {VOLUME_TEST}
     assert [acceptance.why for acceptance, _ in list_accepted(demo_copy)] == [f"a sale{ERASURE_NOTE}"]
     assert renew_acceptances(demo_copy, whys) == set()
+
+
+def test_acceptances_of_older_rows_are_not_renewed(demo_copy: Settings) -> None:
+    """A load after the build, and a table that was not built since, can have rows that no user has accepted."""
+    node = f"test.recomart.{VOLUME_TEST}"
+    execute_statements(
+        demo_copy, f"update gates.node_results set status = 'fail', fingerprint = 'a' where node = '{node}'"
+    )
+    accept_failure(demo_copy, VOLUME_TEST, "a sale")
+    assert list_renewable_reasons(demo_copy) == {VOLUME_TEST: "a sale"}
+    newest_file = "where load_id = (select max(load_id) from raw.loaded_files)"
+    execute_statements(demo_copy, f"update raw.loaded_files set load_id = load_id + 1 {newest_file}")
+    assert list_renewable_reasons(demo_copy) == {}
+    # `dbt test` alone does not build the table that the test reads.
+    execute_statements(
+        demo_copy,
+        f"update gates.node_results set newest_load_id = newest_load_id + 1 where node = '{node}'",
+    )
+    assert list_renewable_reasons(demo_copy) == {}
+    execute_statements(demo_copy, f"update raw.loaded_files set load_id = load_id - 1 {newest_file}")
+    execute_statements(
+        demo_copy,
+        f"update gates.node_results set newest_load_id = newest_load_id - 1 where node = '{node}'",
+    )
+    assert list_renewable_reasons(demo_copy) == {VOLUME_TEST: "a sale"}
+
+
+def test_nodes_without_result_are_refused(demo_copy: Settings) -> None:
+    """A deleted result is no passed test, nor a built table; tests of other tables refuse nothing."""
+    manifest = load_manifest(demo_copy)
+    unread_test = next(
+        name for name, node in manifest["nodes"].items() if node.get("attached_node") == "model.recomart.audit_pii"
+    )
+    execute_statements(demo_copy, f"delete from gates.node_results where node = '{unread_test}'")
+    assert find_refusals(demo_copy) == []
+    for node in (f"test.recomart.{VOLUME_TEST}", "model.recomart.dim_users"):
+        execute_statements(
+            demo_copy,
+            "create or replace table gates.other_results as from gates.node_results",
+            f"delete from gates.node_results where node = '{node}'",
+        )
+        assert [(refusal.node, refusal.status) for refusal in find_refusals(demo_copy)] == [(node, "due")]
+        execute_statements(demo_copy, f"insert into gates.node_results from gates.other_results where node = '{node}'")
+    assert find_refusals(demo_copy) == []
+
+
+def test_failure_of_removed_test_is_refused(demo_copy: Settings) -> None:
+    """It refuses until the tables of the test are built again, or a user accepts it."""
+    node, insert = "test.recomart.assert_dim_users_grow", "insert into gates.node_results (node, status, {}) {}"
+    columns = "fingerprint, tested_tables, changed_at"
+    for table, is_refused in (("audit_pii", False), ("dim_users", True)):
+        values = f"values ('{node}', 'fail', '1', 'model.recomart.{table}', now())"
+        execute_statements(demo_copy, f"delete from gates.node_results where node = '{node}'")
+        execute_statements(demo_copy, insert.format(columns, values))
+        assert [refusal.node for refusal in find_refusals(demo_copy)] == [node] * is_refused
+    accept_failure(demo_copy, "assert_dim_users_grow", "it no longer applies")
+    assert find_refusals(demo_copy) == []
+    demo_copy.accepted_failures_file.unlink()
+    run_volume_test(demo_copy, 400)
+    assert [refusal.node for refusal in find_refusals(demo_copy)] == [node]
+    run_dbt(demo_copy, "build", "--select", "dim_users", "--exclude-resource-type", "unit_test")
+    assert find_refusals(demo_copy) == []
 
 
 def test_failure_that_becomes_warning_passes(demo_copy: Settings) -> None:

@@ -3,7 +3,7 @@
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from warehouse.atomic_files import flush_to_disk
@@ -11,12 +11,19 @@ from warehouse.disk_full import describe_disk_full_error
 from warehouse.errors import DiskFullError
 
 
-def find_finished_files(path: Path) -> Iterator[Path]:
-    """Yield a file, or the files below a folder, without locks and the unfinished files of writers."""
+def find_finished_files(path: Path, is_followed: Callable[[Path], bool] = lambda _: False) -> Iterator[Path]:
+    """Yield a file, or the files below a folder, without locks and the unfinished files of writers.
+
+    Of the symbolic links to folders, those are followed for which `is_followed` returns True.
+    """
     if path.is_file():
         yield path
-    for folder, subfolders, names in os.walk(path):
-        subfolders[:] = sorted(name for name in subfolders if not _is_unfinished(name))
+    for folder, subfolders, names in os.walk(path, followlinks=True):
+        subfolders[:] = sorted(
+            name
+            for name in subfolders
+            if not _is_unfinished(name) and (not (link := Path(folder, name)).is_symlink() or is_followed(link))
+        )
         yield from (Path(folder, name) for name in sorted(names) if not _is_unfinished(name))
 
 

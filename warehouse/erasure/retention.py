@@ -21,17 +21,37 @@ from warehouse.utc_time import get_utc_now
 MIN_TIME = datetime(1990, 1, 1)
 """Earlier times, such as epochs of a wrong unit, are no reason to erase the rows."""
 
+FEED_SETTINGS_HASH = "md5(string_agg(concat_ws(' ', feed, joined_to, settings), chr(10) order by feed))"
+"""Hash of the declarations of all feeds in raw.feeds, as dbt's macro feed_settings_hash has it."""
+
 
 def find_feeds_with_retention(sources: Sources) -> list[Feed]:
     """Return the feeds that declare how long their rows are kept."""
     return [feed for feed in sources.feeds.values() if feed.keep_days]
 
 
+def has_outdated_views(settings: Settings, feeds: Iterable[Feed]) -> bool:
+    """Return whether a view of the feeds' times was built with other declarations than the last load has read."""
+    if not settings.database.exists():
+        return False
+    query = f"""
+        select 1
+        from duckdb_views()
+        where
+            schema_name = 'staging'
+            and view_name in (select unnest(?::varchar[]))
+            and comment is distinct from (select 'feed_settings ' || {FEED_SETTINGS_HASH} from raw.feeds)
+    """
+    with open_reader(settings) as connection:
+        return fetch_first_row(connection, query, [[f"stg_shop__{feed.kind}" for feed in feeds]]) is not None
+
+
 def erase_expired_rows(settings: Settings, sources: Sources, feeds: Iterable[Feed]) -> list[FileRows]:
     """Erase the rows that are older than their feed keeps, from landing files and raw tables; return these rows.
 
     `feeds` are those that declare how long their rows are kept. Ages are measured from the start of the current day,
-    UTC. The times are those that the views of the last dbt build understand. Rows without a readable time, or with one
+    UTC. The times are those that the views of the last dbt build understand; the caller builds views again that
+    `has_outdated_views` finds. Rows without a readable time, or with one
     before 1990, do not expire, nor do those of a file that is no longer as it was loaded.
 
     Raises:

@@ -18,6 +18,7 @@ from warehouse.database import (
     check_warehouse_exists,
     connect_to_file,
     fetch_first_row,
+    open_reader,
     raise_on_damage,
     retry_while_locked,
 )
@@ -58,7 +59,13 @@ PROVENANCE_QUERIES = {
 
 
 @raise_on_full_disk
-def publish(settings: Settings, tables: Sequence[str], *, is_empty_allowed: bool = False) -> PublishedCopy:
+def publish(
+    settings: Settings,
+    tables: Sequence[str],
+    *,
+    is_empty_allowed: bool = False,
+    check_tables: Callable[[], None] = lambda: None,
+) -> PublishedCopy:
     """Copy marts into a new published copy, verify it, and move the pointer to it.
 
     The earlier copy stays readable: its file is kept until `serving_copies` newer copies exist.
@@ -67,6 +74,7 @@ def publish(settings: Settings, tables: Sequence[str], *, is_empty_allowed: bool
         settings: The folders of the warehouse, the number of copies to keep, and the time to wait for locks.
         tables: Names of the tables of schema `marts` to publish.
         is_empty_allowed: Whether to publish tables without recommendations, as after the last customer was forgotten.
+        check_tables: Raises an error if the tables must not be published; no other process can write them meanwhile.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse or publishing.
@@ -77,7 +85,13 @@ def publish(settings: Settings, tables: Sequence[str], *, is_empty_allowed: bool
     settings.serving_dir.mkdir(parents=True, exist_ok=True)
     # Publishing deletes unfinished copies of killed processes, so only one process may publish at a time.
     with exclusive_lock(settings.serving_dir / LOCK_FILE, "publishing", settings.wait_seconds, LOG.warning):
-        return _publish_new_copy(settings, lambda path: _write_copy(settings, tables, path, is_empty_allowed))
+
+        def write_copy(path: Path) -> tuple[dict[str, int], dict[str, Any]]:
+            with open_reader(settings):
+                check_tables()
+                return _write_copy(settings, tables, path, is_empty_allowed)
+
+        return _publish_new_copy(settings, write_copy)
 
 
 @raise_on_full_disk
