@@ -18,6 +18,7 @@ from warehouse.database import fetch_first_row
 from warehouse.errors import RecomartError
 from warehouse.loading.cleaned_ids import build_cleaned_id, build_tokens
 from warehouse.loading.continued_rows import build_assigned_users
+from warehouse.regular_files import read_regular_file
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Feed
 from warehouse.sql_text import quote_literal
@@ -69,7 +70,7 @@ def read_forgotten_customers(settings: Settings) -> ForgottenCustomers:
     """
     file = settings.forgotten_customers_file
     try:
-        return ForgottenCustomers.model_validate_json(file.read_bytes())
+        return ForgottenCustomers.model_validate_json(read_regular_file(file))
     except FileNotFoundError:
         return ForgottenCustomers()
     except ValidationError as error:
