@@ -16,16 +16,17 @@ from warehouse.database import connect, connect_to_file, describe_lock_error, fe
 from warehouse.erasure.customer_rows import find_raw_rows, find_rejected_rows
 from warehouse.errors import WarehouseBusyError
 from warehouse.loading.cleaned_ids import (
-    MIN_TEXT_LENGTH,
     build_can_have_id,
     build_cleaned_id,
     build_id_pattern,
     spell_id,
 )
+from warehouse.loading.cleaned_ids import is_text_searched as is_text_searched
 from warehouse.loading.compression import DECOMPRESSION_ERRORS, ByteReader, open_decompressed
 from warehouse.loading.text import CANDIDATE_ENCODINGS, detect_encoding
 from warehouse.settings import Settings
 from warehouse.sources.columns import RAW_COLUMNS
+from warehouse.sources.yaml_file import read_sources
 from warehouse.sql_text import TableName, quote_identifier, quote_literal
 
 READ_BYTES = 16 << 20
@@ -108,7 +109,8 @@ def find_traces(settings: Settings, user_id: str) -> list[Trace]:
 def _find_landing_rows(connection: duckdb.DuckDBPyConnection, settings: Settings, user_id: str) -> list[Trace]:
     """Find the landing files from which rows of the customer were loaded, also by a join or `fill_down`."""
     with suppress(duckdb.CatalogException):
-        file_rows = [*find_raw_rows(connection, user_id), *find_rejected_rows(connection, user_id)]
+        sources = read_sources(settings.sources)
+        file_rows = [*find_raw_rows(connection, user_id), *find_rejected_rows(connection, sources, user_id)]
         files = {rows.path for rows in file_rows if (settings.landing_dir / rows.path).exists()}
         counts = {
             "loaded and rejected rows": sum(len(rows.lines) for rows in file_rows),
@@ -175,11 +177,6 @@ def _build_condition(columns: Sequence[str], user_id: str) -> tuple[str, dict[st
             for column, text in texts.items()
         ]
     return " or ".join(conditions) or "false", {"user_id": user_id} if conditions else {}
-
-
-def is_text_searched(user_id: str) -> bool:
-    """Return whether an id is searched in texts: short ones and numbers are also prices, counts and other ids."""
-    return len(user_id) >= MIN_TEXT_LENGTH and not re.fullmatch(r"[0-9.,+-]+", user_id)
 
 
 def _is_in_name(user_id: str, name: str) -> bool:

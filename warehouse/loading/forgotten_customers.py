@@ -16,8 +16,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from warehouse.atomic_files import write_text_atomically
 from warehouse.database import fetch_first_row
 from warehouse.errors import RecomartError
-from warehouse.loading.cleaned_ids import build_cleaned_id, build_tokens
+from warehouse.loading.cleaned_ids import build_cleaned_id, build_tokens, is_text_searched
 from warehouse.loading.continued_rows import build_assigned_users
+from warehouse.loading.product_ids import find_product_ids
+from warehouse.loading.rejected_customers import RejectedText, filter_by_customer
 from warehouse.regular_files import read_regular_file
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Feed
@@ -143,17 +145,29 @@ def reject_forgotten_rows(
 def blank_rejected_texts(
     connection: duckdb.DuckDBPyConnection, feed: Feed, paths: Collection[str], forgotten: ForgottenCustomers
 ) -> None:
-    """Empty the texts of rejected rows in which a value is the id of a forgotten customer."""
-    if forgotten.customers:
-        tokens = build_tokens("text", feed.delimiter)
+    """Empty the texts of the rejected rows of forgotten customers."""
+    if not forgotten.customers:
+        return
+    rows = connection.execute(
+        f"""
+        select
+            path, line, text,
+            list_filter(
+                {build_tokens("text", feed.delimiter)},
+                lambda token: list_contains(?::varchar[], sha256(? || token))
+            ) as ids
+        from raw.rejected_rows
+        where feed = ? and path in (select unnest(?::varchar[])) and len(ids) > 0
+        """,
+        [forgotten.hashes, forgotten.salt, feed.name, list(paths)],
+    ).fetchall()
+    product_ids = find_product_ids(connection, list({user_id for *_, ids in rows for user_id in ids}))
+    texts = [
+        RejectedText(feed.name, path, line, text, ids, any(is_text_searched(i) and i not in product_ids for i in ids))
+        for path, line, text, ids in rows
+    ]
+    for text in filter_by_customer(connection, {feed.name: feed}, texts):
         connection.execute(
-            f"""
-            update raw.rejected_rows
-            set text = '', error = ?
-            where
-                feed = ?
-                and path in (select unnest(?::varchar[]))
-                and list_has_any(list_transform({tokens}, lambda token: sha256(? || token)), ?::varchar[])
-            """,
-            [REJECTION_REASON, feed.name, list(paths), forgotten.salt, forgotten.hashes],
+            "update raw.rejected_rows set text = '', error = ? where feed = ? and path = ? and line = ?",
+            [REJECTION_REASON, text.feed, text.path, text.line],
         )
