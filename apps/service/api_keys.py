@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, Ty
 from warehouse.atomic_files import write_text_atomically
 from warehouse.errors import RecomartError
 from warehouse.locks import exclusive_lock
+from warehouse.regular_files import read_regular_file
 from warehouse.settings import Settings
 
 KEY_PREFIX = "recomart_"
@@ -67,11 +68,13 @@ def read_api_keys(settings: Settings) -> list[ApiKey]:
     """
     file = settings.api_keys_file
     try:
-        return _KEYS.validate_json(file.read_bytes())
+        return _KEYS.validate_json(read_regular_file(file))
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise RecomartError(f"{file}: the API keys cannot be read: {error.strerror}. Fix its permissions") from None
+        raise RecomartError(
+            f"{file}: the API keys cannot be read: {error.strerror}. Use a file that the service can read"
+        ) from None
     except ValidationError:
         raise RecomartError(f"{file}: the file of API keys is damaged. Delete it and add the keys again") from None
 

@@ -10,6 +10,9 @@ MIN_TEXT_LENGTH = 5
 """Minimum length of an id that is searched in texts, besides columns of customer ids. A shorter one is also part of
 prices and counts."""
 
+NUMBER_PATTERN = "[0-9.,+-]+"
+"""Pattern of a complete id that is a number."""
+
 TOKEN_SEPARATORS = (r"[\s,;|^\"'{}\[\]:]+", ",", ";", r"\|", r"\^", r"\t", r"\"")
 """Patterns of what is between the values of a line that cannot be parsed: ids can have blanks, colons, and every
 delimiter but that of the line."""
@@ -63,6 +66,11 @@ def build_can_have_id(text: str) -> str:
     """
     has_quote = """regexp_matches($user_id, '[''"]')"""
     return f"(contains(nfc_normalize({text}), $user_id) or contains({text}, '\\') or {has_quote})"
+
+
+def is_text_searched(user_id: str) -> bool:
+    """Return whether an id is searched in texts: short ones and numbers are also prices, counts and other ids."""
+    return len(user_id) >= MIN_TEXT_LENGTH and not re.fullmatch(NUMBER_PATTERN, user_id)
 
 
 def build_id_pattern(user_id: str, encode: Callable[[str], str] = str) -> str:

@@ -17,8 +17,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from warehouse.atomic_files import write_text_atomically
 from warehouse.database import fetch_first_row
 from warehouse.errors import RecomartError
-from warehouse.loading.cleaned_ids import build_cleaned_id, build_tokens
+from warehouse.loading.cleaned_ids import build_cleaned_id, build_tokens, is_text_searched
 from warehouse.loading.continued_rows import build_assigned_users
+from warehouse.loading.product_ids import find_product_ids
+from warehouse.loading.rejected_customers import RejectedText, filter_by_customer
+from warehouse.regular_files import read_regular_file
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Feed
 from warehouse.sql_text import quote_literal
@@ -85,7 +88,7 @@ def read_forgotten_customers(settings: Settings) -> ForgottenCustomers:
 
 def _read_file(file: Path) -> ForgottenCustomers:
     try:
-        return ForgottenCustomers.model_validate_json(file.read_bytes())
+        return ForgottenCustomers.model_validate_json(read_regular_file(file))
     except FileNotFoundError:
         return ForgottenCustomers()
     except ValidationError as error:
@@ -182,17 +185,31 @@ def reject_forgotten_rows(
 def blank_rejected_texts(
     connection: duckdb.DuckDBPyConnection, feed: Feed, paths: Collection[str], forgotten: ForgottenCustomers
 ) -> None:
-    """Empty the texts of rejected rows in which a value is the id of a forgotten customer."""
-    for hash_list in forgotten.lists:
-        tokens = build_tokens("text", feed.delimiter)
-        connection.execute(
+    """Empty the texts of the rejected rows of forgotten customers."""
+    rows = [
+        row
+        for hash_list in forgotten.lists
+        for row in connection.execute(
             f"""
-            update raw.rejected_rows
-            set text = '', error = ?
-            where
-                feed = ?
-                and path in (select unnest(?::varchar[]))
-                and list_has_any(list_transform({tokens}, lambda token: sha256(? || token)), ?::varchar[])
+            select
+                path, line, text,
+                list_filter(
+                    {build_tokens("text", feed.delimiter)},
+                    lambda token: list_contains(?::varchar[], sha256(? || token))
+                ) as ids
+            from raw.rejected_rows
+            where feed = ? and path in (select unnest(?::varchar[])) and len(ids) > 0
             """,
-            [REJECTION_REASON, feed.name, list(paths), hash_list.salt, hash_list.hashes],
+            [hash_list.hashes, hash_list.salt, feed.name, list(paths)],
+        ).fetchall()
+    ]
+    product_ids = find_product_ids(connection, list({user_id for *_, ids in rows for user_id in ids}))
+    texts = [
+        RejectedText(feed.name, path, line, text, ids, any(is_text_searched(i) and i not in product_ids for i in ids))
+        for path, line, text, ids in rows
+    ]
+    for text in filter_by_customer(connection, {feed.name: feed}, texts):
+        connection.execute(
+            "update raw.rejected_rows set text = '', error = ? where feed = ? and path = ? and line = ?",
+            [REJECTION_REASON, text.feed, text.path, text.line],
         )

@@ -1,6 +1,7 @@
 """Access to the service: API keys, trusted hosts, security headers, metrics and the access log."""
 
 import logging
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -127,6 +128,21 @@ def test_damaged_key_file_refuses_all(keyed_service: ServiceClient, keyed_shop: 
     assert get_with_key(keyed_service, CUSTOMER_PATH, key).status_code == 401
     keyed_shop.api_keys_file.write_bytes(content)
     assert get_with_key(keyed_service, CUSTOMER_PATH, key).status_code == 200
+
+
+def test_pipe_as_key_file_refuses_all(keyed_service: ServiceClient, keyed_shop: Settings) -> None:
+    """The opening of a pipe would stop the thread that reads all requests."""
+    content = keyed_shop.api_keys_file.read_bytes()
+    keyed_shop.api_keys_file.unlink()
+    os.mkfifo(keyed_shop.api_keys_file)
+    try:
+        assert get_with_key(keyed_service, CUSTOMER_PATH, "recomart_x").status_code == 503
+        assert get(keyed_service, "/health").status_code == 200
+    finally:
+        # A reader that waits would never end.
+        os.close(os.open(keyed_shop.api_keys_file, os.O_RDWR))
+        keyed_shop.api_keys_file.unlink()
+        keyed_shop.api_keys_file.write_bytes(content)
 
 
 def test_key_file_holds_hashes_only(tmp_path: Path) -> None:
