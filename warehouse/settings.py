@@ -1,10 +1,12 @@
 """Settings and secrets from environment variables; no other module reads the environment."""
 
 import os
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from dotenv import load_dotenv
+from dotenv.parser import parse_stream
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -12,9 +14,33 @@ from warehouse.errors import RecomartError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
-# Into the environment and not only into `Settings`: child processes and `read_secret` read it too. A variable that is
-# already set, even to an empty text, keeps its value.
-load_dotenv(PROJECT_ROOT / ".env")
+ENV_FILE = PROJECT_ROOT / ".env"
+
+
+def _load_env_file() -> str | None:
+    """Put the variables of `.env` into the environment; return the problem of a file that cannot be read."""
+    try:
+        text = ENV_FILE.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"{error.strerror}. Make it a readable file, or delete it"
+    except UnicodeDecodeError as error:
+        line_number = error.object[: error.start].count(b"\n") + 1
+        return f"line {line_number} is not UTF-8. Save the file as UTF-8"
+    for statement in parse_stream(StringIO(text)):
+        source = statement.original.string
+        blank_lines = source[: -len(source.lstrip()) or None].count("\n")
+        if statement.error or "\0" in source:
+            return f"line {statement.original.line + blank_lines} is not NAME=value. Correct the line"
+    # Into the environment and not only into `Settings`: child processes and `read_secret` read it too. A variable that
+    # is already set, even to an empty text, keeps its value.
+    load_dotenv(stream=StringIO(text))
+    return None
+
+
+# An exception at the import would have no handler that prints one line.
+ENV_FILE_PROBLEM = _load_env_file()
 
 
 class Settings(BaseSettings):
@@ -147,6 +173,13 @@ class Settings(BaseSettings):
         if not value[:1].isdigit():
             raise ValueError(f"'{value}' is not an amount of memory. Write it like 500MB or 4GB")
         return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_env_file(cls, values: Any) -> Any:
+        if ENV_FILE_PROBLEM:
+            raise RecomartError(f"settings not read: {ENV_FILE}: {ENV_FILE_PROBLEM}")
+        return values
 
     @model_validator(mode="after")
     def _make_paths_absolute(self) -> Self:

@@ -32,12 +32,25 @@ def test_unknown_variables_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_unknown_variables() == ["RECOMART_APP_USER"]
 
 
-def read_settings_in(folder: Path, **variables: str) -> dict[str, Any]:
-    """Return settings, and a secret, that a new process reads in a copy of the settings class in a folder."""
+def run_in_copy(folder: Path, code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a new process with a copy of the settings class in a folder, which can have a `.env`."""
     package = folder / "warehouse"
     package.mkdir(exist_ok=True)
     for name in ("__init__.py", "settings.py", "errors.py"):
         shutil.copy(PROJECT_ROOT / "warehouse" / name, package)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RECOMART_")}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd="/",
+        env={**environment, "PYTHONPATH": str(folder), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def read_settings_in(folder: Path, **variables: str) -> dict[str, Any]:
+    """Return settings, and a secret, that a new process reads in a copy of the settings class in a folder."""
     code = """
 import json, os
 from warehouse.settings import Settings, read_secret
@@ -49,15 +62,8 @@ print(json.dumps({
     "child": settings.build_environment()["SHOP_TOKEN"],
 }))
 """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RECOMART_")}
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd="/",
-        env={**environment, "PYTHONPATH": str(folder), **variables},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    result = run_in_copy(folder, code, **variables)
+    assert result.returncode == 0, result.stderr
     values: dict[str, Any] = json.loads(result.stdout)
     return values
 
@@ -70,3 +76,36 @@ def test_env_file_sets_settings_and_secrets(tmp_path: Path) -> None:
     # A variable of the environment is stronger; an empty one means the default.
     changed = read_settings_in(tmp_path, RECOMART_THREADS="5", RECOMART_MEMORY_LIMIT="")
     assert (changed["threads"], changed["memory_limit"]) == (5, "2GB")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("RECOMART_THREADS=3\n# für\n".encode("latin-1"), "line 2 is not UTF-8. Save the file as UTF-8"),
+        ("RECOMART_THREADS=3\n".encode("utf-16"), "line 1 is not UTF-8. Save the file as UTF-8"),
+        ("RECOMART_THREADS=3\n".encode("utf-16-le"), "line 1 is not NAME=value. Correct the line"),
+        (b"A=1\n\n\n'B\nC=2\n", "line 4 is not NAME=value. Correct the line"),
+        (b"A=1\nB='2\nC=3\n", "line 2 is not NAME=value. Correct the line"),
+        (b"A=1\r\n\r\n=2\r\n", "line 3 is not NAME=value. Correct the line"),
+    ],
+)
+def test_damaged_env_file_is_refused(tmp_path: Path, content: bytes, problem: str) -> None:
+    """The import of the module passes, so that the commands can print the message on one line."""
+    (tmp_path / ".env").write_bytes(content)
+    code = """
+from warehouse.errors import RecomartError
+from warehouse.settings import Settings
+try:
+    Settings()
+except RecomartError as error:
+    print(error)
+"""
+    result = run_in_copy(tmp_path, code)
+    assert result.stdout == f"settings not read: {tmp_path}/.env: {problem}\n", result.stderr
+    assert result.stderr == ""
+
+
+def test_unreadable_env_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".env").mkdir()
+    result = run_in_copy(tmp_path, "from warehouse.settings import Settings\nSettings()")
+    assert f"{tmp_path}/.env: Is a directory. Make it a readable file, or delete it" in result.stderr.splitlines()[-1]
