@@ -1,6 +1,7 @@
 """Settings and secrets from environment variables; no other module reads the environment."""
 
 import os
+import re
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -13,6 +14,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from warehouse.errors import RecomartError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+MEMORY_PATTERN = re.compile(r"[0-9]+(\.[0-9]*)? *([KMGT](i?B)?|%)", re.IGNORECASE)
+"""An amount of memory in DuckDB's notation; `%` is a share of the machine's memory."""
 
 ENV_FILE = PROJECT_ROOT / ".env"
 
@@ -169,8 +173,8 @@ class Settings(BaseSettings):
     @field_validator("memory_limit")
     @classmethod
     def _check_memory_limit(cls, value: str) -> str:
-        # DuckDB takes a negative amount as "no limit". It checks the unit itself.
-        if not value[:1].isdigit():
+        # DuckDB takes a negative amount as "no limit", and does not name the setting in its message about a wrong unit.
+        if not MEMORY_PATTERN.fullmatch(value):
             raise ValueError(f"'{value}' is not an amount of memory. Write it like 500MB or 4GB")
         return value
 

@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
+from pydantic import ValidationError
 
 from warehouse.settings import PROJECT_ROOT, Settings, find_unknown_variables
+from warehouse.validation_messages import describe_validation_error
 
 
 def test_empty_variable_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,6 +27,20 @@ def test_names_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings()
     assert settings.service_trusted_hosts == ("shop.internal", "recs.example")
     assert settings.build_environment()["RECOMART_SERVICE_TRUSTED_HOSTS"] == "shop.internal,recs.example"
+
+
+@pytest.mark.parametrize("value", ["2 potatoes", "500", "1,5GB", "-1GB", "2GB x", "\u0662GB"])
+def test_wrong_memory_limit_is_refused(value: str) -> None:
+    with pytest.raises(ValidationError) as error_info:
+        Settings(memory_limit=value)
+    expected = f"RECOMART_MEMORY_LIMIT: '{value}' is not an amount of memory. Write it like 500MB or 4GB"
+    assert describe_validation_error(error_info.value) == expected
+
+
+@pytest.mark.parametrize("value", ["500MB", "1.5 GiB", "2g", "80%"])
+def test_duckdb_reads_memory_limits(value: str) -> None:
+    """Each amount that the settings accept must be in DuckDB's notation."""
+    duckdb.connect(config={"memory_limit": Settings(memory_limit=value).memory_limit}).close()
 
 
 def test_unknown_variables_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
