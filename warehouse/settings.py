@@ -15,6 +15,10 @@ from warehouse.errors import RecomartError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
+HOST_PATTERN = re.compile(r"\*|(\*\.)?[\w.-]+|\[?[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*\]?")
+"""A host name, all subdomains of one, `*` for all names, or an IP address. A port or `https://` would match
+no request."""
+
 MEMORY_PATTERN = re.compile(r"[0-9]+(\.[0-9]*)? *([KMGT](i?B)?|%)", re.IGNORECASE)
 """An amount of memory in DuckDB's notation; `%` is a share of the machine's memory."""
 
@@ -126,8 +130,8 @@ class Settings(BaseSettings):
 
     service_trusted_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """Host names, separated by commas, under which clients reach the HTTP service besides `localhost`, the name in
-    `--host` and IP addresses. A request with another name in its header `Host` gets 421, because a web page can point
-    its own host name to the service (DNS rebinding)."""
+    `--host` and IP addresses; `*.shop.example` means all subdomains. A request with another name in its header `Host`
+    gets 421, because a web page can point its own host name to the service (DNS rebinding)."""
 
     service_log_ids: bool = False
     """Whether the access log of the HTTP service has the requested paths, with the ids of customers and products,
@@ -169,6 +173,14 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return [name.strip().lower() for name in value.split(",") if name.strip()]
+
+    @field_validator("app_trusted_hosts", "service_trusted_hosts")
+    @classmethod
+    def _check_host_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not HOST_PATTERN.fullmatch(name):
+                raise ValueError(f"'{name}' is not a host name. Write it like shop.example or *.shop.example")
+        return names
 
     @field_validator("memory_limit")
     @classmethod

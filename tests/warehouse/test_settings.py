@@ -29,6 +29,16 @@ def test_names_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.build_environment()["RECOMART_SERVICE_TRUSTED_HOSTS"] == "shop.internal,recs.example"
 
 
+@pytest.mark.parametrize("field", ["app_trusted_hosts", "service_trusted_hosts"])
+def test_host_that_matches_nothing_is_refused(field: str) -> None:
+    """The app and the service would ignore it."""
+    for name in ("shop*.example", "*shop.example", "https://shop.example", "shop.example:8000", "a b"):
+        with pytest.raises(ValidationError, match="is not a host name"):
+            Settings.model_validate({field: name})
+    names = "shop.example,*.shop.example,*,127.0.0.1,::1,[::1]"
+    assert ",".join(getattr(Settings.model_validate({field: names}), field)) == names
+
+
 @pytest.mark.parametrize("value", ["2 potatoes", "500", "1,5GB", "-1GB", "2GB x", "\u0662GB"])
 def test_wrong_memory_limit_is_refused(value: str) -> None:
     with pytest.raises(ValidationError) as error_info:

@@ -205,6 +205,10 @@ def test_key_commands(recomart: RecomartCli, tmp_path: Path) -> None:
         ("192.168.7.7", True),
         ("shop.internal:443", True),
         ("recs.example", True),
+        ("a.b.recs.example:8000", True),
+        ("evilrecs.example", False),
+        ("shop.internal.recs.example.evil.example", False),
+        ("a.shop.internal", False),
         ("evil.example", False),
         ("localhost.evil.example", False),
         ("localhost@evil.example", False),
@@ -221,8 +225,8 @@ def test_only_trusted_hosts_are_served(hosted_service: ServiceClient, host: str,
 
 @pytest.fixture(scope="module")
 def hosted_service(demo_warehouse: Settings) -> Iterator[ServiceClient]:
-    """The service with two more trusted host names."""
-    names = {"service_trusted_hosts": ("shop.internal", "recs.example")}
+    """The service with more trusted host names."""
+    names = {"service_trusted_hosts": ("shop.internal", "recs.example", "*.recs.example")}
     with run_service(demo_warehouse.model_copy(update=names)) as running:
         yield running
 
