@@ -176,6 +176,17 @@ def test_server_beyond_loopback_needs_key_or_flag(tmp_path: Path, capfd: pytest.
     assert "NO API KEYS" not in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["serve", "app"])
+@pytest.mark.parametrize("host", ["999.1.1.1", "192.0.2.1", "a..b"])
+def test_address_is_checked_before_access(recomart: RecomartCli, tmp_path: Path, command: str, host: str) -> None:
+    """192.0.2.1 is reserved for documentation, so no machine has it."""
+    result = recomart(command, "--host", host, "--warehouse", tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"recomart: the server does not start: {host}: ")
+    assert "Give --host" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
 def test_key_commands(recomart: RecomartCli, tmp_path: Path) -> None:
     options = ("--warehouse", tmp_path)
     key = recomart("keys", "add", "shop", *options).stdout.strip()
