@@ -11,7 +11,7 @@ from apps.service.app import create_app, requires_keys
 from apps.service.http_protocol import LimitedProtocol
 from apps.service.problems import LOG
 from warehouse.errors import RecomartError
-from warehouse.hosts import is_loopback
+from warehouse.hosts import check_local_address, is_loopback
 from warehouse.settings import Settings
 
 
@@ -19,8 +19,9 @@ def create_server(settings: Settings, host: str = "127.0.0.1", port: int = 0) ->
     """Return the server for a warehouse.
 
     Raises:
-        RecomartError: Requests need a key, and no key exists.
+        RecomartError: The host is no address of this machine. Or requests need a key, and no key exists.
     """
+    check_local_address(host, "--host")
     config = uvicorn.Config(
         create_app(settings, host),
         host=host,

@@ -17,7 +17,7 @@ from apps.service.problems import build_problem_response, log_cause
 from apps.service.service_metrics import UNKNOWN_ROUTE, ServiceMetrics
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
-from warehouse.hosts import parse_ip_address
+from warehouse.hosts import has_matching_pattern, parse_ip_address
 from warehouse.settings import Settings
 
 ACCESS_LOG = logging.getLogger("recomart.access")
@@ -117,7 +117,7 @@ class RequestGuard:
         except ValueError:
             name = ""
         # In DNS rebinding, the browser sends the attacker's host name, never an address.
-        if name not in self._trusted_names and parse_ip_address(name) is None:
+        if not has_matching_pattern(name, self._trusted_names) and parse_ip_address(name) is None:
             raise HTTPException(421, "the host name of the request is not trusted. See RECOMART_SERVICE_TRUSTED_HOSTS")
 
     def _check_head_size(self, scope: Scope) -> None:

@@ -124,7 +124,6 @@ RECOMART_APP = (str(Path(sys.executable).with_name("recomart")), "app")
     ("options", "variables"),
     [
         (["--host", "0.0.0.0"], {}),
-        (["--host", "192.0.2.1"], {}),
         ([], {"RECOMART_APP_HOST": "::"}),
         ([], {"RECOMART_APP_TRUSTED_HOSTS": "localhost,app.shop.example"}),
     ],

@@ -192,6 +192,17 @@ def test_server_beyond_loopback_needs_key_or_flag(tmp_path: Path, capfd: pytest.
     assert "NO API KEYS" not in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["serve", "app"])
+@pytest.mark.parametrize("host", ["999.1.1.1", "192.0.2.1", "a..b"])
+def test_address_is_checked_before_access(recomart: RecomartCli, tmp_path: Path, command: str, host: str) -> None:
+    """192.0.2.1 is reserved for documentation, so no machine has it."""
+    result = recomart(command, "--host", host, "--warehouse", tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"recomart: the server does not start: {host}: ")
+    assert "Give --host" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
 def test_key_commands(recomart: RecomartCli, tmp_path: Path) -> None:
     options = ("--warehouse", tmp_path)
     key = recomart("keys", "add", "shop", *options).stdout.strip()
@@ -221,6 +232,10 @@ def test_key_commands(recomart: RecomartCli, tmp_path: Path) -> None:
         ("192.168.7.7", True),
         ("shop.internal:443", True),
         ("recs.example", True),
+        ("a.b.recs.example:8000", True),
+        ("evilrecs.example", False),
+        ("shop.internal.recs.example.evil.example", False),
+        ("a.shop.internal", False),
         ("evil.example", False),
         ("localhost.evil.example", False),
         ("localhost@evil.example", False),
@@ -237,8 +252,8 @@ def test_only_trusted_hosts_are_served(hosted_service: ServiceClient, host: str,
 
 @pytest.fixture(scope="module")
 def hosted_service(demo_warehouse: Settings) -> Iterator[ServiceClient]:
-    """The service with two more trusted host names."""
-    names = {"service_trusted_hosts": ("shop.internal", "recs.example")}
+    """The service with more trusted host names."""
+    names = {"service_trusted_hosts": ("shop.internal", "recs.example", "*.recs.example")}
     with run_service(demo_warehouse.model_copy(update=names)) as running:
         yield running
 
