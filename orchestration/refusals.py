@@ -209,7 +209,7 @@ def _is_table(node: Mapping[str, Any]) -> bool:
 
 
 def _is_blocking_test(node: Mapping[str, Any]) -> bool:
-    return node["resource_type"] == "test" and node["config"]["severity"].lower() == "error"
+    return bool(node["resource_type"] == "test" and node["config"]["severity"].lower() == "error")
 
 
 def _is_result_of(manifest: Mapping[str, Any], result: NodeResult, tables: set[str]) -> bool:

@@ -97,7 +97,7 @@ def forget(
     elif unsearched:
         console.print_line(f"no place that can be searched has the id {user_id}")
     else:
-        console.print_line(f"no place has the id {user_id}")
+        console.print_line(f"no place has the id {user_id}{'' if check else '. Later loads reject its rows'}")
     if not as_json:
         if limit := describe_search_limit(settings, user_id):
             console.print_line(limit)

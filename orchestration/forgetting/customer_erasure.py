@@ -66,7 +66,7 @@ def check_customer(settings: Settings, user_id: str) -> list[Trace]:
 def forget_customer(settings: Settings, user_id: str, listener: PipelineListener) -> list[Trace]:
     """Erase a customer everywhere, and build and publish the tables without them; return the places that are left.
 
-    From the first step on, each load rejects rows of the customer. When the tables cannot be built or published, such
+    From the first step on, each load rejects rows of the customer. When no place has the id, nothing else is done. When the tables cannot be built or published, such
     as after a failed test, the live copy is replaced by a copy of it without the customer, and a warning is logged.
 
     Raises:
@@ -78,7 +78,10 @@ def forget_customer(settings: Settings, user_id: str, listener: PipelineListener
     sources = _read_sources(settings)
     user_id = clean_user_id(sources, user_id)
     with lock_erasure(settings):
-        add_forgotten_customer(settings, user_id)
+        is_new = add_forgotten_customer(settings, user_id)
+        # An id that no place has, such as a mistyped one, needs no build.
+        if is_new and not find_traces(settings, user_id):
+            return []
         # The file's time is the erasure number: a training or scoring that began before does not write its result.
         settings.forgotten_customers_file.touch()
         accepted = _read_accepted(settings)

@@ -21,6 +21,7 @@ from orchestration.progress import PipelineListener
 from tests.recomart_cli import RecomartCli
 from tests.three_feed_shop import Shop
 from warehouse.errors import RecomartError
+from warehouse.loading.forgotten_customers import read_forgotten_customers
 from warehouse.loading.loader import load
 
 
@@ -155,8 +156,21 @@ def test_definitions_are_searched(shop: Shop) -> None:
     with duckdb.connect(str(shop.settings.database)) as connection:
         connection.execute("create type vip as enum ('mario.rossi', 'bert1')")
         connection.execute("create view anna as select 1 as x where 'mario.rossi' <> ''")
+        connection.execute("create view of_dbt as select 1 as x where 'mario.rossi' <> ''")
+        connection.execute("create schema gates")
+        connection.execute("create table gates.node_results as select 'model.recomart.of_dbt' as node")
     places = find_places(shop, "mario.rossi")
     assert places[:2] == ["type main.vip (its definition: drop it)", "view main.anna (its definition: drop it)"]
+    assert "of_dbt" not in " ".join(places)
+
+
+def test_unknown_id_needs_no_build(shop: Shop) -> None:
+    """A mistyped id is rejected by later loads, and nothing else is done."""
+    load_catalog(shop)
+    before = shop.settings.database.read_bytes()
+    assert forget_customer(shop.settings, "mario.rosi", PipelineListener()) == []
+    assert len(read_forgotten_customers(shop.settings).customers) == 1
+    assert shop.settings.database.read_bytes() == before
 
 
 def test_only_remedies_are_listed(shop: Shop) -> None:
