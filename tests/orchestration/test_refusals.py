@@ -86,7 +86,7 @@ def test_failed_test_refuses_until_accepted(demo_copy: Settings, recomart: Recom
         assert remedy in result.stderr
     assert (read_pointer(demo_copy), list_model_runs(demo_copy)) == (previous_copy, previous_runs)
     status = recomart("status", "--warehouse", demo_copy.warehouse).stdout
-    assert f"refused: training, scoring, publishing: test {VOLUME_TEST} failed: events of" in status
+    assert f"refused: training, tuning, scoring, promotion, publishing: test {VOLUME_TEST} failed: events of" in status
 
     # A stored dataset version is no table: the model is trained, and waits.
     result = recomart("train", "--dataset", previous_runs[0].dataset_hash[:10], "--warehouse", demo_copy.warehouse)
@@ -257,7 +257,7 @@ def test_database_without_results_is_refused(demo_copy: Settings, recomart: Reco
     result = recomart("publish", "--warehouse", demo_copy.warehouse)
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
     assert (
-        "refused: training, scoring, publishing: no dbt build is on record"
+        "refused: training, tuning, scoring, promotion, publishing: no dbt build is on record"
         in recomart("status", "--warehouse", demo_copy.warehouse).stdout
     )
     run_dbt(demo_copy, "build", "--exclude-resource-type", "unit_test")
