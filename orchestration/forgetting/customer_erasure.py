@@ -66,8 +66,9 @@ def check_customer(settings: Settings, user_id: str) -> list[Trace]:
 def forget_customer(settings: Settings, user_id: str, listener: PipelineListener) -> list[Trace]:
     """Erase a customer everywhere, and build and publish the tables without them; return the places that are left.
 
-    From the first step on, each load rejects rows of the customer. When no place has the id, nothing else is done. When the tables cannot be built or published, such
-    as after a failed test, the live copy is replaced by a copy of it without the customer, and a warning is logged.
+    From the first step on, each load rejects rows of the customer. When no place has the id, nothing else is done. When
+    the tables cannot be built or published, such as after a failed test, the live copy is replaced by a copy of it
+    without the customer, and a warning is logged.
 
     Raises:
         RecomartError: A step failed; the next call continues. The text is no id of one customer, a landing file cannot
