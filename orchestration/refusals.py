@@ -205,11 +205,13 @@ def _make_due_results(manifest: Mapping[str, Any], recorded_nodes: set[str]) -> 
 
 
 def _is_table(node: Mapping[str, Any]) -> bool:
-    return node["resource_type"] in ("model", "seed", "snapshot") and node["config"]["materialized"] != "ephemeral"
+    return node["resource_type"] in ("model", "seed", "snapshot") and bool(
+        node["config"]["materialized"] != "ephemeral"
+    )
 
 
 def _is_blocking_test(node: Mapping[str, Any]) -> bool:
-    return node["resource_type"] == "test" and node["config"]["severity"].lower() == "error"
+    return node["resource_type"] == "test" and str(node["config"]["severity"]).lower() == "error"
 
 
 def _is_result_of(manifest: Mapping[str, Any], result: NodeResult, tables: set[str]) -> bool:
