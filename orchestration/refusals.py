@@ -25,7 +25,6 @@ from orchestration.dbt_runner import describe_remedy, shorten_message
 from orchestration.model_features import find_declarations
 from warehouse.database import fetch_first_row, open_reader
 from warehouse.errors import RecomartError
-from warehouse.regular_files import read_regular_file
 from warehouse.settings import Settings
 
 Step = Literal["training", "scoring", "publishing"]
@@ -206,11 +205,13 @@ def _make_due_results(manifest: Mapping[str, Any], recorded_nodes: set[str]) -> 
 
 
 def _is_table(node: Mapping[str, Any]) -> bool:
-    return node["resource_type"] in ("model", "seed", "snapshot") and node["config"]["materialized"] != "ephemeral"
+    return node["resource_type"] in ("model", "seed", "snapshot") and bool(
+        node["config"]["materialized"] != "ephemeral"
+    )
 
 
 def _is_blocking_test(node: Mapping[str, Any]) -> bool:
-    return bool(node["resource_type"] == "test" and node["config"]["severity"].lower() == "error")
+    return node["resource_type"] == "test" and str(node["config"]["severity"]).lower() == "error"
 
 
 def _is_result_of(manifest: Mapping[str, Any], result: NodeResult, tables: set[str]) -> bool:
@@ -328,11 +329,9 @@ def read_acceptances(settings: Settings) -> list[Acceptance]:
     """
     file = settings.accepted_failures_file
     try:
-        lines = read_regular_file(file).split(b"\n")
+        lines = file.read_bytes().split(b"\n")
     except FileNotFoundError:
         return []
-    except OSError as error:
-        raise RecomartError(f"{file} cannot be read: {error.strerror}. Restore the file") from error
     acceptances = []
     for number, line in enumerate(lines, start=1):
         if line.strip():
