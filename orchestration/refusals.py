@@ -25,6 +25,7 @@ from orchestration.dbt_runner import describe_remedy, shorten_message
 from orchestration.model_features import find_declarations
 from warehouse.database import fetch_first_row, open_reader
 from warehouse.errors import RecomartError
+from warehouse.regular_files import read_regular_file
 from warehouse.settings import Settings
 
 Step = Literal["training", "scoring", "publishing"]
@@ -329,9 +330,11 @@ def read_acceptances(settings: Settings) -> list[Acceptance]:
     """
     file = settings.accepted_failures_file
     try:
-        lines = file.read_bytes().split(b"\n")
+        lines = read_regular_file(file).split(b"\n")
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise RecomartError(f"{file} cannot be read: {error.strerror}. Restore the file") from error
     acceptances = []
     for number, line in enumerate(lines, start=1):
         if line.strip():
